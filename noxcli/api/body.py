@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 import requests
 
-from noxcli.errors import Unavailable
+from noxcli.errors import Unavailable, Unreadable
 from noxcli.timing import READ_TIMEOUT
 from noxcli.waiting import in_background, take, value_of
 
@@ -115,7 +115,7 @@ def require_framing(response: requests.Response, *, part: bool = False) -> None:
 def read_at_most(response: requests.Response, most: int, limit: AnswerLimit) -> bytes:
     """Return the decoded body.
 
-    Raises Unavailable for one that is longer than `most` bytes, TimeoutError for one that is late.
+    Raises Unreadable for one that is longer than `most` bytes, TimeoutError for one that is late.
     """
     pieces: list[bytes] = []
     size = 0
@@ -125,7 +125,7 @@ def read_at_most(response: requests.Response, most: int, limit: AnswerLimit) -> 
         pieces.append(piece)
         size += len(piece)
         if size > most:
-            raise Unavailable(f"the answer is larger than {most >> 20} MiB")
+            raise Unreadable(f"the answer is larger than {most >> 20} MiB")
     return b"".join(pieces)
 
 

@@ -41,7 +41,7 @@ MOST_REDIRECTS = 5
 WEB_APP, WEB_APP_API = "app.noxus.ai", "/api/backend"
 # None keeps requests from reading one from the environment.
 NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
-JSON_LIMIT = 256 * 1024 * 1024
+JSON_LIMIT = 64 * 1024 * 1024  # bytes, unpacked; as values they take several times as many
 PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
 
 

@@ -4,7 +4,9 @@ import json
 import re
 import socket
 import ssl
+import subprocess
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -18,6 +20,7 @@ from noxcli.decode import LONGEST_INT, MOST_LEVELS
 from noxcli.errors import NoxError, Refused, Unavailable, Undelivered
 from noxcli.models import Attempt, Run
 from tests.conftest import Noxcli
+from tests.process import NOXCLI, environment
 from tests.rawserver import RawServer, Turn, answer, hang_up, json_answer, raw_server, reset
 
 RECORD = {"id": "x", "workflow_id": "w", "status": "running"}
@@ -281,6 +284,17 @@ def test_an_output_that_is_nested_too_deeply_is_refused(noxcli: Noxcli, depth: i
     else:
         assert (result.code, result.err.count("nested deeper than 500 levels")) == (9, 1)
         assert len(server.requests) == 1
+
+
+def test_a_few_packed_bytes_do_not_fill_the_memory() -> None:
+    packer = zlib.compressobj(wbits=31)
+    start = b'{"id": "x", "workflow_id": "w", "status": "completed", "output": {"A": "'
+    packed = packer.compress(start) + b"".join(packer.compress(b"x" * 2**20) for _ in range(1024)) + packer.flush()
+    assert len(packed) < 2**21
+    with raw_server(answer(200, packed, Content_Encoding="gzip")) as server:
+        line = ["sh", "-c", 'ulimit -v 500000; exec "$@"', "sh", *NOXCLI, "fetch-output", "w/x"]
+        done = subprocess.run(line, env=environment(server.url), capture_output=True, text=True, check=False)
+    assert (done.returncode, "larger than 64 MiB" in done.stderr) == (9, True), done.stderr
 
 
 def test_deep_details_and_events_end_no_command(noxcli: Noxcli) -> None:

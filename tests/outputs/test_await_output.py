@@ -150,10 +150,11 @@ def test_output_nodes_that_were_skipped_have_no_output(noxcli: Noxcli) -> None:
 
 
 @pytest.mark.parametrize("unread", [answer(403), answer(404), answer(500), json_answer({"id": WORKFLOW})])
-def test_without_a_definition_the_record_is_believed_in_the_end(noxcli: Noxcli, unread: Turn) -> None:
+@pytest.mark.parametrize("output", [{}, None])
+def test_without_a_definition_no_output_is_never_whole(noxcli: Noxcli, unread: Turn, output: object) -> None:
     argv = ("fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
-    result, _ = called(noxcli, *argv, turns=[record({}), unread, record({})])
-    assert (result.code, result.json["output"]) == (0, {})
+    result, _ = called(noxcli, *argv, turns=[record(output), unread, record(output)])
+    assert (result.code, result.json["complete"]) == (9, False)
     result, _ = called(noxcli, *argv, turns=[record({}), unread, record({}), WITH_ANSWER])
     assert (result.code, result.json["output"]) == (0, {"A": "the answer"})
 
