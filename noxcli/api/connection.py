@@ -4,14 +4,13 @@ import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from queue import Empty, Queue
 
 import requests
 
 from noxcli.api.body import AnswerLimit, read_at_most
-from noxcli.api.failures import BROKEN, unavailable
-from noxcli.api.feed import READ_SIZE
+from noxcli.api.failures import BROKEN, parse_date, unavailable
+from noxcli.api.feed import READ_SIZE, hang_up
 from noxcli.api.http import REDIRECTS, Http
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
@@ -60,7 +59,7 @@ def look_at_connection(http: Http, path: str, limit: AnswerLimit) -> ConnectionL
     asked, began = datetime.now(UTC), time.monotonic()
     response = http.ask(path, limit=limit)
     took = time.monotonic() - began
-    date = _date(response.headers.get("Date"))
+    date = parse_date(response.headers.get("Date"))
     # The header has whole seconds, rounded down.
     ahead = None if date is None else (date - asked).total_seconds() + 0.5 - took / 2
     tls, certificate_ends = _tls(response)
@@ -112,7 +111,8 @@ def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamL
     except Empty:
         pass
     finally:
-        _let_go(opened)
+        for response in opened:
+            hang_up(response)
     silent = first is not None and ended is None and time.monotonic() - last >= STREAM_QUIET
     return StreamLook(first, ended, any(map(_collected, opened)), silent and not tail.endswith(FRAME_ENDS))
 
@@ -122,14 +122,6 @@ def _collected(response: requests.Response) -> bool:
     return "Content-Length" in response.headers or encoding != "identity"
 
 
-def _let_go(opened: list[requests.Response]) -> None:
-    for response in opened:
-        try:
-            response.raw.shutdown()
-        except (ValueError, RuntimeError, *BROKEN):
-            pass  # it had already ended
-
-
 def _tls(response: requests.Response) -> tuple[str | None, datetime | None]:
     """Return the TLS version and the certificate's end, from the connection that the answer still holds."""
     sock = getattr(response.raw.connection, "sock", None)
@@ -137,11 +129,3 @@ def _tls(response: requests.Response) -> tuple[str | None, datetime | None]:
         return None, None
     ends = (sock.getpeercert() or {}).get("notAfter")
     return sock.version(), datetime.fromtimestamp(ssl.cert_time_to_seconds(str(ends)), UTC) if ends else None
-
-
-def _date(text: str | None) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self
 
 import requests
@@ -51,9 +50,7 @@ class Download:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._response.close()
 
     def pieces(self) -> Iterator[bytes]:

@@ -65,11 +65,7 @@ class EventFeed:
         """Close the connection without waiting for the server."""
         self._closing.set()
         if self._response is not None:
-            # close() would wait for the server to send something; shutdown() does not.
-            try:
-                self._response.raw.shutdown()
-            except (ValueError, RuntimeError, *BROKEN):
-                pass  # it had already ended
+            hang_up(self._response)
 
     def _events(self) -> list[RunEvent]:
         """Return the events in the bytes that have arrived, unless an earlier one has ended the stream."""
@@ -117,6 +113,14 @@ class EventFeed:
             if self._received - self._taken <= AHEAD:
                 return
             self._room.wait(CLOSED_SEEN_EVERY)
+
+
+def hang_up(response: requests.Response) -> None:
+    """Let whoever reads the body come to its end at once: close() would wait until the server sends something."""
+    try:
+        response.raw.shutdown()
+    except (ValueError, RuntimeError, *BROKEN):
+        pass  # it had already ended
 
 
 def _pieces_of(response: requests.Response) -> Iterator[bytes]:

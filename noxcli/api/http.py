@@ -192,7 +192,7 @@ class Http:
                 body.attempt.left = False
         else:
             raise Refused(f"{url.netloc} redirects in circles", "check the base URL", **_facts(response))
-        if url.origin == self._home.origin:
+        if url.origin == self._home.origin and not elsewhere:  # a file may be a web page
             self._require_api(response, starts=fresh)
         if not 200 <= response.status_code < 300:
             ours = url.origin == self._home.origin

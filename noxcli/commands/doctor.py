@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.api.checkup import (
+from noxcli.cli.checkup import (
     Check,
     CheckVerdict,
     judge_access,

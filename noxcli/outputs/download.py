@@ -1,9 +1,9 @@
 """One complete file, even if the connection drops: resumed if the server supports that, else restarted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from noxcli.decode import decode_json
 from noxcli.errors import Refused, Unauthorized, Unavailable, Undelivered
@@ -12,33 +12,15 @@ from noxcli.outputs.values import Remote
 from noxcli.retry import Patience
 from noxcli.timing import READ_TIMEOUT
 
+if TYPE_CHECKING:
+    from noxcli.api import Download, NoxusApi
+
 BEGINNING = 64  # bytes of a truncated text that show whether a page of HTML is that text
 PROGRESS = 32 * 1024  # bytes; progress below this does not restart the retry limit
 EMPTY_LOOKS = 4  # after which a file that stays empty is an empty file
 MOST_OTHER_TEXTS = 2  # answers that are not the text of the preview
 LARGEST_ADDRESS = 64 * 1024  # bytes
 ADDRESS = ("https://", "http://")
-
-
-class OpenFile(Protocol):
-    """A file while it is downloaded."""
-
-    start: int
-    total: int | None
-    etag: str | None
-    content_type: str
-
-    def __enter__(self) -> "OpenFile": ...
-    def __exit__(self, *exc: Any) -> None: ...
-    def pieces(self) -> Iterator[bytes]: ...
-
-
-class FileSource(Protocol):
-    """The part of the API that delivery needs."""
-
-    def download(
-        self, file_id: str, start: int = 0, etag: str | None = None, *, read_timeout: float = READ_TIMEOUT
-    ) -> OpenFile: ...
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -54,7 +36,7 @@ class Transfer:
 
 
 def fetch(
-    source: FileSource,
+    source: "NoxusApi",
     transfer: Transfer,
     part: Part,
     patience: Patience,
@@ -76,7 +58,7 @@ class Fetching:
 
     def __init__(
         self,
-        source: FileSource,
+        source: "NoxusApi",
         transfer: Transfer,
         part: Part,
         patience: Patience,
@@ -117,18 +99,18 @@ class Fetching:
                 self._part.restart()
             self._take(opened)
 
-    def _open(self, start: int) -> OpenFile:
+    def _open(self, start: int) -> "Download":
         patient = max(0.01, self._limit.left(READ_TIMEOUT))
         return self._source.download(self._transfer.file_id, start, self._etag if start else None, read_timeout=patient)
 
-    def _fits(self, opened: OpenFile, start: int) -> bool:
+    def _fits(self, opened: "Download", start: int) -> bool:
         if opened.start == 0:
             return True
         known = self._transfer.total
         same_size = known is None or opened.total is None or known == opened.total
         return opened.start == start and same_size and opened.etag == self._etag
 
-    def _take(self, opened: OpenFile) -> None:
+    def _take(self, opened: "Download") -> None:
         if opened.start == 0:
             self._etag, self._transfer.total = opened.etag, opened.total
             self._expect(opened.total)

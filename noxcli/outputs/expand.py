@@ -5,15 +5,18 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from noxcli.errors import NotFound, Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.outputs.delivered import Delivered, is_complete
-from noxcli.outputs.download import FileSource, Transfer, fetch
+from noxcli.outputs.download import Transfer, fetch
 from noxcli.outputs.partial import Part
 from noxcli.outputs.transfers import Watching, run_transfers, silent
 from noxcli.outputs.values import Remote, find_remote, replaced
 from noxcli.retry import Patience
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
 
 TEXT_PIECE = 256 * 1024
 LONGEST_INLINE = 256 * 1024 * 1024  # bytes in memory; a few compressed bytes may expand to any number
@@ -21,7 +24,7 @@ LONGEST_INLINE = 256 * 1024 * 1024  # bytes in memory; a few compressed bytes ma
 DELIVERABLE = (NotFound, Refused, Unauthorized, Unavailable, Undelivered)
 
 
-def complete_inline(source: FileSource, output: Any, patience: Patience, watching: Watching = silent) -> Delivered:
+def complete_inline(source: "NoxusApi", output: Any, patience: Patience, watching: Watching = silent) -> Delivered:
     """Return the output with the full text of every truncated text; each file is downloaded once."""
     remotes = [remote for remote in find_remote(output) if remote.is_text]
     together: dict[tuple[str, str], Transfer] = {}  # also by the beginning: a text must match each of its previews
@@ -46,7 +49,7 @@ def complete_inline(source: FileSource, output: Any, patience: Patience, watchin
     return Delivered(whole, files, is_complete(whole) and not problems, problems)
 
 
-def _whole(source: FileSource, transfer: Transfer, patience: Patience) -> tuple[str, dict[str, Any]]:
+def _whole(source: "NoxusApi", transfer: Transfer, patience: Patience) -> tuple[str, dict[str, Any]]:
     held = io.BytesIO()
     with Part(held, "the text", LONGEST_INLINE) as part:
         fetch(source, transfer, part, patience)
@@ -57,7 +60,7 @@ def _whole(source: FileSource, transfer: Transfer, patience: Patience) -> tuple[
 
 @contextmanager
 def spooled(
-    source: FileSource, remote: Remote, patience: Patience, watching: Watching = silent
+    source: "NoxusApi", remote: Remote, patience: Patience, watching: Watching = silent
 ) -> Iterator[tuple[IO[bytes], dict[str, Any]]]:
     """Download and check one file, in constant memory: yield its bytes from the beginning, and its entry."""
     transfer = Transfer(remote, required_id(remote))

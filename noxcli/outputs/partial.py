@@ -2,7 +2,6 @@
 
 import tempfile
 from contextlib import suppress
-from types import TracebackType
 from typing import IO, Self
 
 from noxcli.errors import Undelivered
@@ -33,9 +32,7 @@ class Part:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.drop()
 
     @property

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noxcli.encode import slices
 from noxcli.errors import NoxError, Undelivered
@@ -13,7 +13,7 @@ from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.outputs.delivered import Delivered, is_complete
 from noxcli.outputs.directory import Folder
-from noxcli.outputs.download import FileSource, Transfer, fetch
+from noxcli.outputs.download import Transfer, fetch
 from noxcli.outputs.expand import DELIVERABLE, problem, required_id
 from noxcli.outputs.filenames import MANIFEST, Names, safe_extension
 from noxcli.outputs.manifest import Manifest, manifest_of, read_manifest
@@ -32,6 +32,9 @@ from noxcli.outputs.values import (
 )
 from noxcli.place import Place
 from noxcli.retry import Patience
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
 
 Keys = tuple[str | int, ...]
 
@@ -55,7 +58,7 @@ class Item:
 class Filing:
     """Writes one run's outputs to a directory."""
 
-    source: FileSource
+    source: "NoxusApi"
     patience: Patience
     place: Place
     overwrite: bool = False

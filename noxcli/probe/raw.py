@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from noxcli.api.body import AnswerLimit
 from noxcli.api.failures import BROKEN, unavailable
-from noxcli.api.feed import READ_SIZE
+from noxcli.api.feed import READ_SIZE, hang_up
 from noxcli.api.http import REDIRECTS, Http
 from noxcli.decode import decode_json
 from noxcli.errors import NoxError
@@ -112,10 +112,7 @@ class RawStream:
         """Close the connection without waiting for the server."""
         self._closing = True
         if self._response is not None:
-            try:
-                self._response.raw.shutdown()
-            except (ValueError, RuntimeError, *BROKEN):
-                pass  # it had already ended
+            hang_up(self._response)
 
     def _pump(self, http: Http, request: RawRequest) -> None:
         try:

@@ -16,8 +16,7 @@ import pytest
 
 from noxcli import __version__
 from noxcli.api import Exchange, NoxusApi, client
-from noxcli.api.detail import LONGEST_DETAIL, describe
-from noxcli.api.failures import parse_retry_after
+from noxcli.api.failures import LONGEST_DETAIL, describe, parse_retry_after
 from noxcli.config.settings import Settings
 from noxcli.errors import (
     CursorRefused,

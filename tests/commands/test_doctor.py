@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.api import checkup
+from noxcli.cli import checkup
 from noxcli.commands import doctor
 from noxcli.sandbox.faults import NO_EVENTS
 from noxcli.sandbox.server import Sandbox
