@@ -114,11 +114,6 @@ def test_a_workflow_without_inputs_has_no_table(noxcli: Noxcli) -> None:
     assert "the workflow takes no inputs\n" in noxcli("inputs", "structured").err
 
 
-def test_a_junit_report_has_no_gap(noxcli: Noxcli, plays: Any) -> None:
-    noxcli("run", plays(output={"A": "x"}), "--junit", "r.xml")
-    assert "  " not in Path("r.xml").read_text()
-
-
 def test_an_interrupted_run_is_told_with_how_to_stop_it(plays: Any, sandbox: Sandbox) -> None:
     argv = ["run", plays(script=FOREVER), "--on-interrupt", "detach"]
     with running(*argv, env=environment(sandbox.url)) as process:
