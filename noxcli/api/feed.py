@@ -16,7 +16,7 @@ from noxcli.signals import SIGNALS
 from noxcli.waiting import start_thread, wait_for
 
 READ_SIZE = 32 * 1024
-AHEAD = 128 * 1024  # bytes that may wait for a slow reader of our stdout before the server has to wait
+AHEAD = 64 * 1024  # bytes that may wait for a slow reader of our stdout before the server has to wait
 CLOSED_SEEN_EVERY = 0.5  # seconds
 
 
