@@ -114,6 +114,20 @@ def put_privately(target: Path, content: bytes) -> None:
         file.write(content)
 
 
+def users_directory(kind: str) -> Path | None:
+    """Return the user's directory for noxcli's "config" or "state"; None for a user without a home, as in containers.
+
+    platformdirs knows each system's place.
+    """
+    import platformdirs  # not needed by --help
+
+    try:
+        path: Path = getattr(platformdirs, f"user_{kind}_path")("noxcli", appauthor=False)
+    except RuntimeError:
+        return None
+    return path if path.is_absolute() else None
+
+
 def _existing(directory: Path) -> Path:
     """Return the directory, or the nearest one above that is there. Raises OSError for a path that can't be."""
     while True:

@@ -99,7 +99,9 @@ def _places(context: Context) -> Iterator[Setting]:
     yield Setting("config_file", configured.path.value, configured.path.source)
     yield Setting("project_file", str(configured.project) if configured.project else None, "working directory")
     from_variable = context.terminal.environ.get(STATE_VARIABLE)
-    yield Setting("state_dir", str(context.history.directory), f"env {STATE_VARIABLE}" if from_variable else "default")
+    yield Setting(
+        "state_dir", str(context.history.directory or ""), f"env {STATE_VARIABLE}" if from_variable else "default"
+    )
 
 
 def _defaults(ctx: typer.Context, context: Context) -> Iterator[Setting]:

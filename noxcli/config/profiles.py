@@ -7,6 +7,7 @@ from pathlib import Path
 from noxcli.config.preferences import TABLES, Preferences, Sourced, read_preferences
 from noxcli.config.table import Table, read_table
 from noxcli.errors import ConfigProblem
+from noxcli.files import users_directory
 from noxcli.fixed import fixed
 
 FILE_VARIABLE = "NOXCLI_CONFIG"
@@ -28,12 +29,11 @@ class Profile:
 
 
 def config_path(environ: Mapping[str, str]) -> Sourced:
-    """Return the path of the user's config file, which need not exist."""
+    """Return the path of the user's config file, which need not exist; an empty one for a user without a home."""
     if environ.get(FILE_VARIABLE):
         return Sourced(str(Path(environ[FILE_VARIABLE]).absolute()), f"env {FILE_VARIABLE}")
-    from platformdirs import user_config_path  # knows each system's place; not needed by --help
-
-    return Sourced(str(user_config_path("noxcli", appauthor=False) / "config.toml"), "default")
+    directory = users_directory("config")
+    return Sourced("", "no home directory") if directory is None else Sourced(str(directory / "config.toml"), "default")
 
 
 def read_users_file(path: Sourced) -> Table:
@@ -41,8 +41,8 @@ def read_users_file(path: Sourced) -> Table:
 
     Raises ConfigProblem for a file with a mistake, and for a missing file that NOXCLI_CONFIG names.
     """
-    table = read_table(Path(path.value))
-    if table is None and path.source != "default":
+    table = read_table(Path(path.value)) if path.value else None
+    if table is None and path.source.startswith("env"):
         raise ConfigProblem(f"there is no config file {path.value}", f"check {FILE_VARIABLE}")
     table = table or Table(Path(path.value), "", {})
     table.allow(("default_profile", "profile"), "use default_profile and [profile.NAME]")

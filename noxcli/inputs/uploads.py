@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from noxcli.errors import NoxError, Phase, UsageProblem
 from noxcli.files import reason_of
@@ -16,6 +16,9 @@ from noxcli.fixed import fixed
 from noxcli.inputs.sources import STDIN_NAMES, Sources
 from noxcli.retry import Patience
 from noxcli.timing import Clock, show_seconds
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
 
 UNKNOWN_TYPE = "application/octet-stream"
 MEDIA_TYPE = r"(?a)[\w.+-]+/[\w.+-]+(?:\s*;[ -~]*)?"
@@ -41,12 +44,6 @@ class Upload:
     def described(self) -> dict[str, Any]:
         """Return what represents it if nothing is uploaded."""
         return {"$upload": self.path, "name": self.name, "content_type": self.content_type, "bytes": self.size}
-
-
-class Storage(Protocol):
-    """What uploading needs of the API."""
-
-    def upload(self, name: str, content: Any, content_type: str) -> Mapping[str, Any]: ...
 
 
 def read_upload(text: str, key: str, sources: Sources) -> Upload:
@@ -111,9 +108,9 @@ class Uploader:
     """Stores files one after the other, each once, for any number of inputs."""
 
     def __init__(
-        self, storage: Storage, patience: Patience, clock: Clock, say: Callable[[str], None], sources: Sources
+        self, api: "NoxusApi", patience: Patience, clock: Clock, say: Callable[[str], None], sources: Sources
     ) -> None:
-        self._storage = storage
+        self._api = api
         self._sources = sources
         self._patience = patience
         self._clock = clock
@@ -140,7 +137,7 @@ class Uploader:
 
     def _send(self, file: BinaryIO, upload: Upload) -> Mapping[str, Any]:
         file.seek(0)
-        return self._storage.upload(upload.name, Reading(file, upload, self._clock, self._say), upload.content_type)
+        return self._api.upload(upload.name, Reading(file, upload, self._clock, self._say), upload.content_type)
 
 
 @contextmanager

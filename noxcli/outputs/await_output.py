@@ -3,25 +3,21 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import LostContact, NoxError, Undelivered
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run, Workflow
 from noxcli.retry import Patience
-from noxcli.runs.record import RecordSource
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
 
 LAG_STEPS = (0.2, 0.4, 0.8, 1.6, 3.2)  # seconds between reads of a record that has no output yet
 READ_WITHIN = 10.0  # seconds
 
 
-class OutputSource(RecordSource, Protocol):
-    """The part of the API that reading needs; a workflow's nodes tell whether there will be an output."""
-
-    def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow: ...
-
-
-def own_record(source: OutputSource, run: Run, patience: Patience) -> Run:
+def own_record(api: "NoxusApi", run: Run, patience: Patience) -> Run:
     """Return an ended run from its own record: a record found by id alone may lack the output, or be older.
 
     Raises LostContact if the server does not show it for as long as `patience` has, and what `patience` raises.
@@ -29,22 +25,22 @@ def own_record(source: OutputSource, run: Run, patience: Patience) -> Run:
     if run.with_output or not run.settled:
         return run
     try:
-        own = patience.keep_trying(lambda: source.get_run(run.workflow_id, run.id))
+        own = patience.keep_trying(lambda: api.get_run(run.workflow_id, run.id))
     except LostContact as error:
         what = f"the record of run {run.id} can't be read: {error.message}"
         raise LostContact(what, f"try again: noxcli wait {run.id}", **error.facts()) from error
     return replace(own, workflow=own.workflow or run.workflow)
 
 
-def with_output(source: OutputSource, run: Run, patience: Patience, workflow: Workflow | None = None) -> Run:
-    """Return the completed run with its output; wait for it unless the workflow has no output nodes.
+def with_output(api: "NoxusApi", run: Run, patience: Patience, workflow: Workflow | None = None) -> Run:
+    """Return the completed run with its output; wait for it unless the workflow is known to have none.
 
     `workflow` is its definition, if it was read before. Raises Undelivered if the output stays empty.
     """
-    run = own_record(source, run, patience)
+    run = own_record(api, run, patience)
     if not is_empty(run.output):
         return run
-    nodes = output_nodes(source, run, patience, workflow)
+    nodes = output_nodes(api, run, patience, workflow)
     if nodes is not None and all(_has_none(node, run) for node in nodes):
         return run
     limit = patience.limit()
@@ -53,24 +49,23 @@ def with_output(source: OutputSource, run: Run, patience: Patience, workflow: Wo
             break
         patience.clock.sleep(step)
         with suppress(NoxError):
-            latest = source.get_run(run.workflow_id, run.id, within=limit.left(READ_WITHIN))
+            latest = api.get_run(run.workflow_id, run.id, within=limit.left(READ_WITHIN))
             if latest.status == run.status and not is_empty(latest.output):
                 return latest
-    # Also if the definition can't be read: what was not there is never whole.
     raise Undelivered(
         f"run {run.id} completed, but its record has no output yet", f"try again: noxcli fetch-output {run.id}"
     )
 
 
 def output_nodes(
-    source: OutputSource, run: Run, patience: Patience, workflow: Workflow | None = None
+    api: "NoxusApi", run: Run, patience: Patience, workflow: Workflow | None = None
 ) -> Sequence[OutputNode] | None:
     """Return the output nodes of the run's workflow, None if its definition can't be read."""
     for known in (workflow, run.workflow):
         if known is not None and (nodes := outputs_of(known.definition)) is not None:
             return nodes
     with suppress(NoxError):
-        read = source.get_workflow(run.workflow_id, within=patience.limit().left(READ_WITHIN))
+        read = api.get_workflow(run.workflow_id, within=patience.limit().left(READ_WITHIN))
         return outputs_of(read.definition)
     return None
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from noxcli.decode import decode_json
 from noxcli.errors import Undelivered, UsageProblem
-from noxcli.files import prepare_directory, put_privately, reason_of
+from noxcli.files import prepare_directory, put_privately, reason_of, users_directory
 from noxcli.fixed import fixed
 from noxcli.formats import require_readable
 from noxcli.masking import Mask
@@ -31,6 +31,7 @@ CURSOR_SIZE = 512
 LARGEST_ENTRY = 64 * 1024  # largest file to read, in bytes
 KEPT_RUNS = 500
 PRUNE_RUNS_AT = 600
+NO_HOME = "this user has no home directory; @last and --resume won't find runs"
 
 
 @fixed
@@ -55,13 +56,11 @@ class History:
         self._warn = warn
 
     @property
-    def directory(self) -> Path:
-        """The directory of the files; platformdirs knows each system's place."""
+    def directory(self) -> Path | None:
+        """The directory of the files, None for a user without a home: then nothing is saved."""
         if self._environ.get(STATE_VARIABLE):
             return Path(self._environ[STATE_VARIABLE])
-        from platformdirs import user_state_path  # loaded only with the history, not by --help
-
-        return user_state_path("noxcli", appauthor=False)
+        return users_directory("state")
 
     def begin(self, run: Run, host: str, secret_inputs: Collection[str] | None = None) -> None:
         """Save a run that was just started; `secret_inputs` are keys."""
@@ -75,22 +74,29 @@ class History:
         }
         if not PLAIN_ID.fullmatch(self._mask(run.id)):
             return
+        directory = self.directory
+        if directory is None:
+            self._warn(f"{NO_HOME}; set NOXCLI_STATE_DIR")
+            return
         try:
-            put_privately(self.directory / f"{run.id}.json", json.dumps(self._mask.whole(entry)).encode())
+            put_privately(directory / f"{run.id}.json", json.dumps(self._mask.whole(entry)).encode())
         except OSError as error:
-            self._warn(f"can't write to {self.directory}: {reason_of(error)}; @last and --resume won't find this run")
+            self._warn(f"can't write to {directory}: {reason_of(error)}; @last and --resume won't find this run")
         else:
             with suppress(OSError):
                 self._prune()
 
     def trouble(self) -> str | None:
         """Return why runs can't be saved, or not safely; None if they can."""
+        directory = self.directory
+        if directory is None:
+            return NO_HOME
         try:
-            with prepare_directory(self.directory, 0o700):
-                open_to_all = self.directory.stat().st_mode & stat.S_IWOTH
+            with prepare_directory(directory, 0o700):
+                open_to_all = directory.stat().st_mode & stat.S_IWOTH
         except Undelivered as error:
             return f"{error.message}; @last and --resume won't find runs"
-        return f"every user on this machine can write to {self.directory}" if open_to_all else None
+        return f"every user on this machine can write to {directory}" if open_to_all else None
 
     def last(self, host: str) -> Entry | None:
         """Return the last run started at this host.
@@ -120,11 +126,14 @@ class History:
 
     def keep_cursor(self, run_id: str) -> "CursorKeeper":
         """Return the writer of the run's cursor, for use while its events are shown."""
-        known = PLAIN_ID.fullmatch(self._mask(run_id))
-        return CursorKeeper(self.directory / f"{run_id}.cursor" if known else None, self._mask)
+        directory = self.directory if PLAIN_ID.fullmatch(self._mask(run_id)) else None
+        return CursorKeeper(None if directory is None else directory / f"{run_id}.cursor", self._mask)
 
     def _opened(self) -> Place:
-        return Place.named(self.directory)
+        directory = self.directory
+        if directory is None:
+            raise FileNotFoundError
+        return Place.named(directory)
 
     def _prune(self) -> None:
         with self._opened() as place:

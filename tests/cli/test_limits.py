@@ -23,12 +23,19 @@ def limited(*argv: str, env: dict[str, str], **limit: int) -> subprocess.Complet
     """Run noxcli with that limit (nproc, nofile)."""
     needs("prlimit")
     command = ["prlimit", *(f"--{name}={value}" for name, value in limit.items())]
-    if "nproc" in limit:
-        needs("setpriv")
-        if os.geteuid() != 0:
-            pytest.skip("only root may become another user")
-        somebody = str(100_000 + os.getpid())
-        command += ["setpriv", "--reuid", somebody, "--regid", somebody, *SOMEBODY]
+    return called([*command, *(as_somebody() if "nproc" in limit else [])], *argv, env=env)
+
+
+def as_somebody() -> list[str]:
+    """Return the command that runs another one as a user without a passwd entry."""
+    needs("setpriv")
+    if os.geteuid() != 0:
+        pytest.skip("only root may become another user")
+    somebody = str(100_000 + os.getpid())
+    return ["setpriv", "--reuid", somebody, "--regid", somebody, *SOMEBODY]
+
+
+def called(command: list[str], *argv: str, env: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
     done = subprocess.run([*command, *NOXCLI, *argv], env=env, capture_output=True, timeout=HUNG, check=False)
     assert b"Traceback" not in done.stderr
     return done
@@ -97,3 +104,17 @@ def test_only_a_pipe_without_its_reader_has_no_reader() -> None:
         assert has_no_reader(pipe)
     with Path(os.devnull).open("wb") as nowhere:
         assert not has_no_reader(nowhere)
+
+
+def test_a_user_without_a_home_keeps_no_history(sandbox: Sandbox, env: dict[str, str], run_id: str) -> None:
+    places = ("HOME", "NOXCLI_STATE_DIR", "NOXCLI_CACHE_DIR", "NOXCLI_CONFIG")
+    homeless = {name: value for name, value in env.items() if name not in places and not name.startswith("XDG_")}
+    Path.cwd().chmod(0o777)
+    done = called(as_somebody(), "run", "demo", "User Input=x", "--detach", env=homeless)
+    assert (done.returncode, done.stdout.decode()) == (0, f"{sandbox.runs('demo')[0].id}\n")
+    assert done.stderr.count(b"warning: this user has no home directory; @last and --resume won't find runs") == 1
+    expected = {("fetch-output", run_id): 0, ("stream", "@last"): 5, ("stream", run_id, "--resume"): 0}
+    for argv, code in {**expected, ("config",): 0, ("doctor",): 0, ("completion", "bash"): 0, ("runs",): 0}.items():
+        done = called(as_somebody(), *argv, env=homeless)
+        assert done.returncode == code, (argv, done.stderr)
+    assert not [path for path in Path.cwd().iterdir() if path.name.startswith(("~", "."))]

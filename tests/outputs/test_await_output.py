@@ -149,14 +149,35 @@ def test_output_nodes_that_were_skipped_have_no_output(noxcli: Noxcli) -> None:
     assert (result.code, result.json["complete"], len(server.requests)) == (0, True, 2)
 
 
-@pytest.mark.parametrize("unread", [answer(403), answer(404), answer(500), json_answer({"id": WORKFLOW})])
-@pytest.mark.parametrize("output", [{}, None])
-def test_without_a_definition_no_output_is_never_whole(noxcli: Noxcli, unread: Turn, output: object) -> None:
+UNREAD = [answer(403), answer(404), answer(500), json_answer({"id": WORKFLOW})]
+
+
+@pytest.mark.parametrize("unread", UNREAD)
+@pytest.mark.parametrize("empty", EMPTY, ids=repr)
+def test_without_a_definition_an_output_is_waited_for(noxcli: Noxcli, unread: Turn, empty: Any) -> None:
     argv = ("fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
-    result, _ = called(noxcli, *argv, turns=[record(output), unread, record(output)])
+    result, _ = called(noxcli, *argv, turns=[record(empty), unread, record(empty)])
     assert (result.code, result.json["complete"]) == (9, False)
-    result, _ = called(noxcli, *argv, turns=[record({}), unread, record({}), WITH_ANSWER])
-    assert (result.code, result.json["output"]) == (0, {"A": "the answer"})
+    result, _ = called(noxcli, *argv, turns=[record(empty), unread, record(empty), WITH_ANSWER])
+    assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
+
+
+@pytest.mark.parametrize(("late", "code"), [(WITH_ANSWER, 0), (record(None), 9)], ids=["late", "never"])
+@pytest.mark.parametrize("options", [(), ("--json",), ("--raw", "A"), ("--output-dir", "out")])
+def test_an_unchecked_run_waits_for_its_output(noxcli: Noxcli, options: tuple[str, ...], late: Turn, code: int) -> None:
+    def by_request(request: Request) -> Turn:
+        reads.append(request.target) if request.method == "GET" and RUN_ID in request.target else None
+        if request.target.endswith(WORKFLOW):
+            return answer(403)
+        return record(None, status="queued") if request.method == "POST" else late if len(reads) > 3 else record(None)
+
+    reads: list[str] = []
+    with raw_server(by_request=by_request) as server:
+        argv = ("run", WORKFLOW, "q=x", "--no-check", "--no-stream", *options)
+        result = noxcli(*argv, environ={"NOXUS_BACKEND_URL": server.url})
+    assert result.code == code
+    assert options != ("--json",) or result.json["complete"] is (code == 0)
+    assert code == 0 or options == ("--json",) or result.out == b""
 
 
 @pytest.mark.parametrize(("late", "code"), [(WITH_ANSWER, 0), (record({}), 9)], ids=["late", "never"])
