@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from noxcli.cli.session import Session
     from noxcli.inputs.parse import Inputs
     from noxcli.models import Run, Workflow
+    from noxcli.retry import Patience
 
 
 @declared
@@ -57,7 +58,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         # The workflow is read again: the run's record may have an older version of it.
         workflow = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
         target = prepare.target_of(noxus, options, workflow, patience)
-        inputs = _inputs(noxus, earlier, given, target.known)
+        inputs = _whole(noxus, _inputs(noxus, earlier, given, target.known), given, patience)
         spec = prepare.run_spec(noxus, options, target, inputs, named=workflow.name or workflow.id)
         carry_out(noxus, spec, options)
 
@@ -96,3 +97,16 @@ def _inputs(noxus: "Session", earlier: "Run", given: "Inputs", known: "Workflow 
             f"sends the inputs of run {run_id} as recorded, and does not show them: which were secret is not known"
         )
     return inputs
+
+
+def _whole(noxus: "Session", inputs: "Inputs", given: "Inputs", patience: "Patience") -> "Inputs":
+    """Return the inputs with the full text of what the record truncated. Raises UsageProblem without one of them."""
+    from noxcli.outputs.expand import complete_inline
+
+    recorded = {key: value for key, value in inputs.values.items() if key not in given.values}
+    completed = complete_inline(noxus.api, recorded, patience)
+    if completed.problems:
+        raise UsageProblem(
+            f"the record has only the beginning of an input: {'; '.join(completed.problems)}", "give it again"
+        )
+    return replace(inputs, values={**completed.output, **given.values})

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -10,6 +11,7 @@ from noxcli.sandbox.scenario import Node, Version, fixed_input, input_node, outp
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import node_fails
 from tests.conftest import Noxcli
+from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
 SECRET = "tok-9f8e7d6c5b4a"
 NODES = [
@@ -202,6 +204,31 @@ def test_uploaded_files_are_passed_on_as_recorded(noxcli: Noxcli, plays: Any, sa
     Path("other.txt").write_text("else")
     assert noxcli("rerun", "@last", "Document@other.txt").code == 0
     assert sandbox.runs(workflow)[2].body["input"]["Document"]["name"] == "other.txt"
+
+
+LONG = "long " * 5000
+
+
+@pytest.mark.parametrize("file", [None, answer(404), answer(200, b"another text"), answer(200, LONG.encode())])
+def test_a_truncated_input_is_sent_whole_or_not_at_all(noxcli: Noxcli, file: bytes | None) -> None:
+    cut = {"has_preview": True, "text": LONG[:16000], **({"file": {"id": "f-1"}} if file else {})}
+    run = {"id": "r-1", "workflow_id": "w-1", "status": "completed", "input": {"q": [cut], "n": 1}}
+
+    def by_request(request: Request) -> Turn:
+        if request.target.endswith("/file/f-1"):
+            return file or answer(404)
+        if request.target.endswith("/workflows/w-1"):
+            return answer(403)
+        return json_answer({**run, "id": f"r-{uuid4()}", "status": "queued"} if request.method == "POST" else run)
+
+    with raw_server(by_request=by_request) as server:
+        result = noxcli("rerun", "w-1/r-1", "n:=2", "--detach", environ={"NOXUS_BACKEND_URL": server.url})
+        sent = [json.loads(request.body)["input"] for request in server.requests if request.method == "POST"]
+        whole = file == answer(200, LONG.encode())
+        assert (result.code, sent) == ((0, [{"q": [LONG], "n": 2}]) if whole else (2, []))
+        assert whole or "the record has only the beginning of an input: /q/0: " in result.err
+        # What the user gives again is not fetched.
+        assert noxcli("rerun", "w-1/r-1", "q=short", "--detach", environ={"NOXUS_BACKEND_URL": server.url}).code == 0
 
 
 def test_the_records_version_is_used_by_default(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
