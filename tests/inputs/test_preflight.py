@@ -264,7 +264,6 @@ def test_nodes_inside_a_scope_are_no_inputs(noxcli: Noxcli, plays: Any) -> None:
         Answer(200, definition("odd")),
         Answer(200, definition([1])),
         Answer(200, []),
-        Answer(200, "<html>"),
         Drop(),
         Hold(30_000),
     ],
