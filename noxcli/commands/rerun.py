@@ -54,6 +54,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
         noxus.context.enter(Phase.PREFLIGHT)
         patience = noxus.patience(out_of_time=TimedOutBeforeStart)
         earlier = noxus.recorded(options.run, patience)
+        if earlier.of_part:
+            raise UsageProblem(
+                f"run {earlier.id} ran a part of its workflow, and noxcli starts whole workflows",
+                f"start it with: noxcli run {quote(earlier.workflow_id)} INPUT...",
+            )
         options = replace(options, version_id=_version(noxus, options.version_id, earlier))
         # The workflow is read again: the run's record may have an older version of it.
         workflow = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")

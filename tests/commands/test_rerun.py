@@ -62,6 +62,18 @@ def test_the_inputs_of_the_record_are_sent_again(noxcli: Noxcli, plays: Any, san
     assert f"uses the current version: the record of run {first} names none" in result.err
 
 
+@pytest.mark.parametrize("part", [{"node_ids": ["3c90c3cc-0d44-4b50-8888-8dd25736052a"]}, {"single_node_id": "x"}])
+def test_a_run_of_a_part_of_a_workflow_is_not_run_whole(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, part: dict[str, Any]
+) -> None:
+    workflow = plays(**FLOW)
+    noxcli("run", workflow, "Topic=cats")
+    sandbox.runs(workflow)[0].body.update(part)
+    result = noxcli("rerun", "@last")
+    assert (result.code, len(sandbox.runs(workflow))) == (2, 1), result.err
+    assert "ran a part of its workflow" in result.err
+
+
 def test_overrides_replace_inputs_by_any_of_their_names(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(**FLOW)
     noxcli("run", workflow, "Topic=cats", "Count:=3")
