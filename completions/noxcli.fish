@@ -11,9 +11,9 @@ end
 
 function __noxcli_takes_value --argument-names verb option
     switch "$verb:$option"
-        case 'run:--color' 'run:--log-file' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--base-url' 'run:--api-key-file' 'run:--profile' 'run:--timeout' 'run:--retry-for' 'run:--stall-timeout' 'run:--on-pause' 'run:--on-timeout' 'run:--on-interrupt' 'run:--poll-interval' 'run:--assert' 'run:--ci' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--version-id' 'run:--inputs' 'run:--secret' 'run:--callback-url' 'run:--state-file'
+        case 'run:--color' 'run:--log-file' 'run:--format' 'run:--query' 'run:--raw' 'run:--output-dir' 'run:--base-url' 'run:--api-key-file' 'run:--profile' 'run:--timeout' 'run:--retry-for' 'run:--stall-timeout' 'run:--on-pause' 'run:--on-timeout' 'run:--poll-interval' 'run:--assert' 'run:--ci' 'run:--report' 'run:--junit' 'run:--dotenv' 'run:--version-id' 'run:--inputs' 'run:--secret' 'run:--callback-url' 'run:--state-file' 'run:--on-interrupt'
             return 0
-        case 'rerun:--color' 'rerun:--log-file' 'rerun:--format' 'rerun:--query' 'rerun:--raw' 'rerun:--output-dir' 'rerun:--base-url' 'rerun:--api-key-file' 'rerun:--profile' 'rerun:--timeout' 'rerun:--retry-for' 'rerun:--stall-timeout' 'rerun:--on-pause' 'rerun:--on-timeout' 'rerun:--on-interrupt' 'rerun:--poll-interval' 'rerun:--assert' 'rerun:--ci' 'rerun:--report' 'rerun:--junit' 'rerun:--dotenv' 'rerun:--version-id' 'rerun:--inputs' 'rerun:--secret' 'rerun:--callback-url' 'rerun:--state-file'
+        case 'rerun:--color' 'rerun:--log-file' 'rerun:--format' 'rerun:--query' 'rerun:--raw' 'rerun:--output-dir' 'rerun:--base-url' 'rerun:--api-key-file' 'rerun:--profile' 'rerun:--timeout' 'rerun:--retry-for' 'rerun:--stall-timeout' 'rerun:--on-pause' 'rerun:--on-timeout' 'rerun:--poll-interval' 'rerun:--assert' 'rerun:--ci' 'rerun:--report' 'rerun:--junit' 'rerun:--dotenv' 'rerun:--version-id' 'rerun:--inputs' 'rerun:--secret' 'rerun:--callback-url' 'rerun:--state-file' 'rerun:--on-interrupt'
             return 0
         case 'stream:--color' 'stream:--log-file' 'stream:--format' 'stream:--query' 'stream:--raw' 'stream:--output-dir' 'stream:--base-url' 'stream:--api-key-file' 'stream:--profile' 'stream:--timeout' 'stream:--retry-for' 'stream:--stall-timeout' 'stream:--on-pause' 'stream:--on-timeout' 'stream:--poll-interval' 'stream:--assert' 'stream:--ci' 'stream:--report' 'stream:--junit' 'stream:--dotenv' 'stream:--etag'
             return 0
@@ -174,7 +174,6 @@ complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l 
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l stall-timeout -x -d 'Give up after this long without progress'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l on-pause -x -a 'exit wait' -d 'When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l on-timeout -x -a 'detach stop' -d 'At --timeout or --stall-timeout, stop the run or leave it'
-complete -c noxcli -n '__noxcli_in run rerun batch' -l on-interrupt -x -a 'detach stop' -d 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'
 complete -c noxcli -n '__noxcli_in run rerun stream wait batch' -l poll-interval -x -d 'Wait this long between polls'
 complete -c noxcli -n '__noxcli_in run rerun stream wait' -l no-stream -d 'Poll instead of streaming events'
 complete -c noxcli -n '__noxcli_in run rerun stream wait fetch-output batch' -l assert -x -d 'Exit with 11 unless this JMESPath expression is true of the result; repeatable'
@@ -191,6 +190,7 @@ complete -c noxcli -n '__noxcli_in run rerun batch probe' -l secret -x -d 'Send 
 complete -c noxcli -n '__noxcli_in run rerun' -l callback-url -x -d 'Have the platform POST the result to this URL'
 complete -c noxcli -n '__noxcli_in run rerun' -l detach -d 'Start the run, print its id and exit'
 complete -c noxcli -n '__noxcli_in run rerun' -l state-file -r -F -d 'Save the run\'s ids for `noxcli stop --state-file`'
+complete -c noxcli -n '__noxcli_in run rerun batch' -l on-interrupt -x -a 'detach stop' -d 'On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]'
 complete -c noxcli -n '__noxcli_in rerun' -l version-id -x -d 'Use this saved version, by its id or exact name. [default: the one of RUN, or else the current one]'
 complete -c noxcli -n '__noxcli_in stream' -l etag -x -d 'Resume after this event (its redis_id)'
 complete -c noxcli -n '__noxcli_in stream' -l resume -d 'Resume after the last event read on this machine'

@@ -16,7 +16,6 @@ from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 from noxcli.state.logkeeper import LogKeeper
-from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -91,22 +90,10 @@ def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedO
     run = outcome.run
     if run is None or not policy.stop_when_late:
         raise late
-    from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run  # loaded only to stop a run
-
-    noxus.context.way_back = None
-    limit = Deadline(noxus.context.clock, LONGEST_STOP)
-    try:
-        run = outcome.run = stop_run(noxus.api, run, limit)
-    except NoxError as error:
-        raise TimedOut(
-            f"{late.message} and could not be stopped: {error.message}", f"stop it with: noxcli stop {run.id}"
-        ) from None
-    outcome.confirmed = True
-    if run.status == "stopped":
-        raise TimedOut(f"{late.message}, and was stopped")
-    if not run.settled:
-        raise TimedOut(f"{late.message}; {not_stopped(run).message}", not_stopped(run).hint)
-    return run
+    told, hint = noxus.stop(outcome, run)
+    if outcome.run is not None and outcome.run.settled and outcome.run.status != "stopped":
+        return outcome.run
+    raise TimedOut(f"{late.message}; {told}", hint)
 
 
 def follower_of(

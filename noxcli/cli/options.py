@@ -360,7 +360,6 @@ class Followed(WaitingForRun):
     stall_timeout: float | None = fixed_at(None)
     on_pause: WhenPaused | None = fixed_at(None)
     on_timeout: WhenInterrupted = fixed_at(WhenInterrupted.DETACH)
-    on_interrupt: WhenInterrupted | None = fixed_at(None)
     poll_interval: float = fixed_at(2.0)
     no_stream: bool = fixed_at(False)
 

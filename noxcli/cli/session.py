@@ -1,29 +1,35 @@
 """One call of a verb that talks to the server: its limits, its API, and how it names workflows and runs."""
 
 import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Asserting, Common, Delivering, Printed, Reporting, before
+from noxcli.cli.options import Asserting, Common, Delivering, Printed, Reporting, Running, before
 from noxcli.config.settings import Settings, load_settings, overruling
-from noxcli.errors import NoxError, UsageProblem
+from noxcli.errors import Interruption, LostContact, NoxError, Phase, UsageProblem
 from noxcli.files import check_target
 from noxcli.models import Run, Workflow
 from noxcli.render import Format
+from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports, ci_system
 from noxcli.retry import Patience
 from noxcli.runs.resolve import one_run, resolve_run, resolve_workflow
+from noxcli.signals import Interrupted
 from noxcli.state.logfile import LOG_VARIABLE, Level
 from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import Exchange, NoxusApi
+    from noxcli.render.table import Listing
 
+T = TypeVar("T")
 COLORS = ("auto", "always", "never")
 # The files that verbs write, by the fields of their options.
 WRITTEN = {
@@ -48,10 +54,36 @@ class Session:
     output_dir: Path | None = None
     api: "NoxusApi" = field(init=False)
 
-    def connect(self) -> "NoxusApi":
-        """Return the API for the current settings, which the caller closes. Raises ConfigProblem, Unauthorized."""
-        self.api = _connected(self.context, self.common)
-        return self.api
+    @contextmanager
+    def connect(self) -> Iterator["NoxusApi"]:
+        """Connect to the API for the current settings. A signal stops the run that was started, if the options want it.
+
+        Raises ConfigProblem, Unauthorized; Interruption with the outcome of the stop.
+        """
+        with _connected(self.context, self.common) as self.api:
+            try:
+                yield self.api
+            except Interrupted as signal:
+                run, options = self.context.outcome.run, self.common
+                if run is None or not isinstance(options, Running) or options.detach:
+                    raise
+                if not self.context.stops_runs(options.on_interrupt):
+                    raise
+                told, hint = self.stop(self.context.outcome, run)
+                raise Interruption(f"interrupted by {signal}; {told}", hint, number=signal.number) from None
+
+    def stop(self, outcome: Outcome, run: Run) -> tuple[str, str | None]:
+        """Stop the run whose outcome this is; return what became of it, and what is left to do."""
+        from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run  # loaded only to stop a run
+
+        self.context.way_back = None
+        try:
+            run = outcome.run = stop_run(self.api, run, Deadline(self.context.clock, LONGEST_STOP))
+        except NoxError as error:
+            return f"run {run.id} could not be stopped: {error.message}", f"stop it with: noxcli stop {run.id}"
+        outcome.confirmed = True
+        still = not_stopped(run)
+        return (f"run {run.id} is {run.status}", None) if run.settled else (still.message, still.hint)
 
     def patience(self, **kwargs: type[NoxError]) -> Patience:
         """Return how long to keep retrying while a person waits for a first answer."""
@@ -65,10 +97,31 @@ class Session:
         """Return the run by its name on the command line. Raises as `resolve_run`."""
         return resolve_run(self.api, text, patience, self.context.noted_run)
 
+    def found(self, text: str) -> Run:
+        """Return the run that the command is about, an ended one in its own record. Raises as `own_record`."""
+        from noxcli.outputs.await_output import own_record
+
+        self.context.outcome.may_exist = True
+        self.context.enter(Phase.FOLLOW)
+        patience = self.patience(gave_up=LostContact)
+        self.context.outcome.run = run = own_record(self.api, self.run(text, patience), patience)
+        return run
+
     def print_status(self, run: Run, *more: str) -> None:
         """Print a run's line, RUN_ID<TAB>STATUS and `more`, unless stdout is a document."""
         self.context.log.note_run(run)
         self.context.printing.run_line(run, *more)
+
+    def print_list(self, listing: "Listing[T]", items: Sequence[T], limit: int) -> None:
+        """Print a list as a document, or as a table."""
+        from noxcli.render.table import show_table
+
+        terminal = self.context.terminal
+        if self.context.printing.writes_text:
+            show_table(terminal, listing.layout, list(map(listing.row, items)))
+        else:
+            self.context.printing.document(listing.document(items, limit))
+        listing.tell(terminal, items, limit)
 
     def recorded(self, text: str, patience: Patience) -> Run:
         """Return the run in its own record, by its name on the command line or on stdin. Raises as `run`."""

@@ -1,18 +1,13 @@
 """The start of a run on the command line: sent once, and its id noted before anything else can fail."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Running
 from noxcli.cli.prepare import RunSpec, require_time, stored
 from noxcli.cli.session import Session
-from noxcli.errors import Interruption, NoxError, Phase, TimedOutBeforeStart
+from noxcli.errors import NoxError, Phase, TimedOutBeforeStart
 from noxcli.models import Run
 from noxcli.runs.start import StartAttempt, StartRequest, start_run
-from noxcli.signals import Interrupted
-from noxcli.timing import Deadline
 
 
 def start_once(noxus: Session, spec: RunSpec, state_file: str | None) -> Run:
@@ -64,37 +59,3 @@ def say_detached(noxus: Session, run: Run) -> None:
     context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
     if context.printing.writes_text:
         context.terminal.write(f"{run.id}\n")
-
-
-@contextmanager
-def stopped_by_signal(noxus: Session, options: Running) -> Iterator[None]:
-    """Stop the run that was started here if a signal interrupts the block and the options want that.
-
-    Raises Interruption with the outcome of the stop. During the start, a signal waits until the run's id is saved.
-    """
-    context = noxus.context
-    try:
-        yield
-    except Interrupted as signal:
-        if options.detach or context.outcome.run is None or not context.stops_runs(options.on_interrupt):
-            raise
-        raise _stopped(noxus, context.outcome.run, signal) from None
-
-
-def _stopped(noxus: Session, run: Run, signal: Interrupted) -> Interruption:
-    """Stop the run and return how that ended."""
-    from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run  # loaded only to stop a run
-
-    context = noxus.context
-    context.way_back = None
-    interrupted = f"interrupted by {signal}"
-    try:
-        run = context.outcome.run = stop_run(noxus.api, run, Deadline(context.clock, LONGEST_STOP))
-        context.outcome.confirmed = True
-    except NoxError as error:
-        message = f"{interrupted}; run {run.id} could not be stopped: {error.message}"
-        return Interruption(message, f"stop it with: noxcli stop {run.id}", number=signal.number)
-    if run.settled:
-        return Interruption(f"{interrupted}; run {run.id} is {run.status}", number=signal.number)
-    still = not_stopped(run)
-    return Interruption(f"{interrupted}; {still.message}", still.hint, number=signal.number)

@@ -21,7 +21,7 @@ from noxcli.config.preferences import DEFAULTS, LIMITS
 from noxcli.config.settings import allows_http, find_key, find_url
 from noxcli.errors import Unauthorized
 from noxcli.fixed import fixed
-from noxcli.render.table import Layout, for_eyes, with_tabs
+from noxcli.render.table import Layout, show_table
 from noxcli.state.history import STATE_VARIABLE
 from noxcli.urls import shown_url
 
@@ -73,10 +73,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         return
     rows = [(row.name, row.value or "-", row.source) for row in settings]
     rows += [(f"alias {row.name}", row.value or "-", row.source) for row in aliases]
-    if context.terminal.read_by_eyes:
-        context.terminal.show(for_eyes(context.terminal, SETTING_COLUMNS, rows))
-    else:
-        context.terminal.write(with_tabs([SETTING_COLUMNS.header, *rows]))
+    show_table(context.terminal, SETTING_COLUMNS, rows, tabbed=[SETTING_COLUMNS.header, *rows])
 
 
 def _connection(context: Context, base_url: str | None, api_key_file: str | None) -> Iterator[Setting]:

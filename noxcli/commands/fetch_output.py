@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from noxcli.cli.options import Common, Delivering, Followed, Reporting, RunArgument, declared
-from noxcli.errors import LostContact, Phase
 
 
 @declared
@@ -25,18 +24,13 @@ class Options(Delivering, Reporting, Followed, Common):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Deliver the output of the run. Raises the NoxError that the command ends with."""
     from noxcli.cli import deliver, follow, session  # the help loads none of what delivery needs
-    from noxcli.outputs.await_output import own_record
     from noxcli.runs.resolve import one_run
 
     noxus = session.begin(ctx, options, subject=options.run)
-    context = noxus.context
-    with noxus.connect() as api:
-        context.outcome.may_exist = True
-        context.enter(Phase.FOLLOW)
-        patience = noxus.patience(gave_up=LostContact)
-        found = noxus.run(one_run(options.run, context.sources), patience)
-        found = context.outcome.run = own_record(api, found, patience)
-        context.outcome.confirmed = True
+    text = one_run(options.run, noxus.context.sources)
+    with noxus.connect():
+        found = noxus.found(text)
+        noxus.context.outcome.confirmed = True
         if not found.settled:
             if options.wait:
                 found = follow.to_end(noxus, found, options)

@@ -14,8 +14,7 @@ from noxcli.errors import Phase, Unavailable
 from noxcli.inputs.definition import InputNode, inputs_of, keys_of
 from noxcli.inputs.parse import item_start
 from noxcli.inputs.schema import SAMPLES, schema_of
-from noxcli.render.table import Layout, for_eyes, with_tabs
-from noxcli.render.terminal import Terminal
+from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
 from noxcli.runs.resolve import resolve_version
 
@@ -60,24 +59,21 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if not context.printing.writes_text:
         context.printing.document(schema_of(nodes, known.name or found.name), indent=2)
         return
-    if not context.terminal.read_by_eyes:
-        rows = [[visible(cell, None) for cell in _row(node)] for node in nodes]
-        context.terminal.write(with_tabs([INPUT_COLUMNS, *rows]))
-    elif nodes:
-        context.terminal.show(table(context.terminal, nodes))
+    every_column = [[visible(cell, None) for cell in _row(node)] for node in nodes]
+    show_table(context.terminal, KEY_COLUMNS, _by_key(nodes), tabbed=[INPUT_COLUMNS, *every_column])
     if not nodes:
         context.terminal.note("the workflow takes no inputs")
     context.terminal.note(f"try: {sample_line(options.workflow, nodes)}")
 
 
-def table(terminal: Terminal, nodes: Sequence[InputNode]) -> str:
-    """Return a line for each input in columns: the key to type, and no node id if the label is the key."""
+def _by_key(nodes: Sequence[InputNode]) -> list[Sequence[str]]:
+    """Return a row for each input: the key to type, and no node id if the label is the key."""
     keys = {node.id: key for key, node in keys_of(nodes).items()}
-    rows = []
+    rows: list[Sequence[str]] = []
     for node in nodes:
         _, _, kind, required, fixed, default = _row(node)
         rows.append((keys.get(node.id, node.id), kind, required, f"{fixed} (fixed)" if node.fixed else default))
-    return for_eyes(terminal, KEY_COLUMNS, rows)
+    return rows
 
 
 def _row(node: InputNode) -> tuple[str, ...]:

@@ -15,14 +15,12 @@ from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.models import Finished, Run
 from noxcli.outputs.delivered import require_whole
 from noxcli.outputs.expand import complete_inline
-from noxcli.render.table import Layout, for_eyes, with_tabs
+from noxcli.render.table import Layout, duration, show_table, time_of_day
 from noxcli.render.terminal import Terminal
 from noxcli.reports.result import Outcome
-from noxcli.retry import Patience
 from noxcli.runs.node_data import NodeData, data_by_node
 from noxcli.runs.progress import Node, Progress
 from noxcli.runs.resolve import resolve_node
-from noxcli.timing import parse_time, show_seconds
 
 INSPECT_SCHEMA = "noxcli.inspect/1"
 NODE_COLUMNS = Layout(
@@ -30,6 +28,7 @@ NODE_COLUMNS = Layout(
     cut=("ERROR", "NODE"),
     dropped=("START", "INPUT", "OUTPUT", "DURATION"),
     marked=("STATUS",),
+    shown={"START": time_of_day, "DURATION": duration},
 )
 UNKNOWN = "-"
 
@@ -73,12 +72,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.logs and options.node is not None and context.printing.writes_text:
         raise UsageProblem("--node and --logs contradict each other", "remove one of them, or add --json")
     with noxus.connect():
-        context.outcome.may_exist = True
-        context.enter(Phase.FOLLOW)
-        patience = noxus.patience()
-        inside = inside_of(noxus, noxus.recorded(options.run, patience), patience)
+        inside = inside_of(noxus, options.run)
         if options.node is not None:
-            inside.io = _node_io(noxus, inside, options.node, options.iteration, patience)
+            inside.io = _node_io(noxus, inside, options.node, options.iteration)
     inside.write(context, logs=options.logs)
 
 
@@ -139,11 +135,7 @@ class Inside:
         """Write the table to stdout, and the run's status to stderr."""
         run = self.run
         records = [self._record(node) for node in self.progress.nodes.values()]
-        rows = [terminal.mask.whole(_row(record, by_eyes=terminal.read_by_eyes)) for record in records]
-        if terminal.read_by_eyes:
-            terminal.show(for_eyes(terminal, NODE_COLUMNS, rows))
-        else:
-            terminal.write(with_tabs(rows))
+        show_table(terminal, NODE_COLUMNS, [terminal.mask.whole(_row(record)) for record in records])
         terminal.note(
             f"run {run.id} of workflow {self.progress.title or run.workflow_id}: {run.status}{self.progress.why}"
         )
@@ -159,18 +151,19 @@ class Inside:
         return [f"{to_json(name)}\t{to_json(line)}" for name, part in by_node for line in part]
 
 
-def _row(record: dict[str, Any], *, by_eyes: bool) -> Sequence[str]:
+def _row(record: dict[str, Any]) -> Sequence[str]:
     took = record["duration_s"]
-    lasted = UNKNOWN if took is None else show_seconds(took) if by_eyes else f"{took:.3f}"
+    lasted = UNKNOWN if took is None else f"{took:.3f}"
     sizes = [UNKNOWN if size is None else str(size) for size in (record["input_bytes"], record["output_bytes"])]
-    moment = parse_time(record["started_at"])
-    started = f"{moment:%H:%M:%S}" if moment and by_eyes else record["started_at"] or UNKNOWN
-    return record["name"], record["status"], started, lasted, *sizes, record["error"] or ""
+    return record["name"], record["status"], record["started_at"] or UNKNOWN, lasted, *sizes, record["error"] or ""
 
 
-def inside_of(noxus: Session, run: Run, patience: Patience) -> Inside:
-    """Return what the record, the events of a failed run, and the run's data show."""
-    context, api = noxus.context, noxus.api
+def inside_of(noxus: Session, text: str) -> Inside:
+    """Return what the record, the events of a failed run, and the run's data show; `text` is its name."""
+    context, api, patience = noxus.context, noxus.api, noxus.patience()
+    context.outcome.may_exist = True
+    context.enter(Phase.FOLLOW)
+    run = noxus.recorded(text, patience)
     if run.status == "failed":
         progress = explainer(context, api).explain(run, noxus.deadline)
     else:
@@ -196,9 +189,10 @@ def _is_overloaded(error: Unavailable) -> bool:
     return error.overloaded
 
 
-def _node_io(noxus: Session, inside: Inside, node: str, iteration: int | None, patience: Patience) -> dict[str, Any]:
+def _node_io(noxus: Session, inside: Inside, node: str, iteration: int | None) -> dict[str, Any]:
     """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for an unknown node."""
     node_id, names = resolve_node(node, inside.progress.names), inside.progress.names
+    patience = noxus.patience()
     try:
         answer = patience.keep_trying(lambda: noxus.api.node_io(inside.run.id, node_id, iteration))
     except NotFound as error:

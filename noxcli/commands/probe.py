@@ -15,7 +15,7 @@ from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.files import check_target, save
 from noxcli.models import Attempt, Workflow
 from noxcli.probe.learned import Learned, Sureness, switches_text
-from noxcli.render.table import Layout, for_eyes, with_tabs
+from noxcli.render.table import Layout, show_table
 
 PROBE_SCHEMA = "noxcli.probe/1"
 PROBE_COLUMNS = Layout(("WHAT", "SEEN", "CERTAINTY", "METHOD"), cut=("WHAT", "SEEN", "METHOD"), wraps=True)
@@ -137,9 +137,6 @@ def _show(context: Context, learned: Sequence[Learned], started: int, code: Exit
         )
     else:
         rows = [(each.what, each.seen.text, each.seen.sure.replace("_", " "), each.seen.how) for each in learned]
-        if terminal.read_by_eyes:
-            terminal.show(for_eyes(terminal, PROBE_COLUMNS, rows))
-        else:
-            terminal.write(with_tabs(rows))
+        show_table(terminal, PROBE_COLUMNS, rows)
     seen = sum(each.seen.sure is not Sureness.NOT_SEEN for each in learned)
     terminal.note(f"{seen} of {len(learned)} seen; requests: {context.log.requests}, runs started: {started}")

@@ -110,17 +110,13 @@ def _saved(source: str, path: Path) -> "Saved":
 
 def _document(noxus: Session, text: str) -> dict[str, Any]:
     """Return the result document of a run from what the server has now."""
-    context = noxus.context
     with noxus.connect():
-        context.outcome.may_exist = True
-        context.enter(Phase.FOLLOW)
-        patience = noxus.patience()
-        found = noxus.recorded(text, patience)
-        inside = inside_of(noxus, found, patience)
+        inside = inside_of(noxus, text)
+    found = inside.run
     ended = found.settled or found.paused
     error = verdict_of(found, inside.progress.why) if ended else not_finished(found)
     outcome = Outcome(text, found, confirmed=True, progress=inside.progress, error=error, phase=Phase.RUN)
-    document = outcome.document(error.exit_code if error else ExitCode.OK, context.terminal.mask)
+    document = outcome.document(error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask)
     return {**document, "nodes": [_timed(node, inside) for node in document["nodes"]]}
 
 

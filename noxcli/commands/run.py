@@ -47,11 +47,10 @@ def carry_out(noxus: "Session", spec: "RunSpec", options: Running) -> None:
     if options.dry_run:
         prepare.show_request(noxus, spec)
         return
-    with start.stopped_by_signal(noxus, options):
-        run = start.start_once(noxus, spec, options.state_file)
-        if options.detach:
-            start.say_detached(noxus, run)
-            return
-        ended = follow.to_end(noxus, run, options, workflow=spec.known, just_started=True)
-        follow.judge(noxus, ended)
-        deliver.deliver(noxus, ended, options, workflow=spec.known)
+    run = start.start_once(noxus, spec, options.state_file)
+    if options.detach:
+        start.say_detached(noxus, run)
+        return
+    ended = follow.to_end(noxus, run, options, workflow=spec.known, just_started=True)
+    follow.judge(noxus, ended)
+    deliver.deliver(noxus, ended, options, workflow=spec.known)

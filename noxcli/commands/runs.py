@@ -1,6 +1,6 @@
 """`noxcli runs`: past and current runs, newest first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import Annotated, Any
@@ -8,21 +8,21 @@ from typing import Annotated, Any
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.listing import Listing
 from noxcli.cli.options import Common, Listed, Waiting, declared
 from noxcli.cli.session import begin
 from noxcli.errors import Phase, UsageProblem
 from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD, Run, Workflow
 from noxcli.nearest import nearest, suggestion
-from noxcli.render.table import Layout
+from noxcli.render.table import Layout, Listing, age, duration
 from noxcli.runs.resolve import LONG_AGO, moment_of, newest_first
-from noxcli.timing import parse_duration, seconds_between, show_seconds
+from noxcli.timing import parse_duration, seconds_between
 
 RUN_COLUMNS = Layout(
     ("ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"),
     cut=("WORKFLOW",),
     dropped=("DURATION", "CREATED", "WORKFLOW"),
     marked=("STATUS",),
+    shown={"CREATED": age, "DURATION": duration},
 )
 
 
@@ -73,7 +73,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             return list(islice((run for run in listed if not wanted or run.status in wanted), options.limit))
 
         found = patience.keep_trying(read)
-    _listing(of).show(context, found, options.limit)
+    noxus.print_list(_listing(of), found, options.limit)
 
 
 def _moment(text: str, now: datetime) -> datetime:
@@ -112,11 +112,10 @@ def _listing(of: Workflow | None) -> Listing[Run]:
         known = run.workflow or of
         return known.name or None if known else None
 
-    def row(run: Run, time: Callable[[str | None], str], for_eyes: bool) -> Sequence[str]:
+    def row(run: Run) -> Sequence[str]:
         took = seconds_between(run.created_at, run.finished_at)
-        lasted = "" if took is None else show_seconds(took) if for_eyes else f"{took:.3f}"
-        status = PAUSED_WORD if run.paused and for_eyes else run.status
-        return run.id, status, name(run) or run.workflow_id, time(run.created_at), lasted
+        lasted = "" if took is None else f"{took:.3f}"
+        return run.id, run.status, name(run) or run.workflow_id, run.created_at or "", lasted
 
     def record(run: Run) -> dict[str, Any]:
         return {

@@ -9,7 +9,7 @@ from noxcli.cli.options import Documented, Printed, declared
 from noxcli.cli.session import present
 from noxcli.errors import UsageProblem
 from noxcli.nearest import nearest, suggestion
-from noxcli.render.table import Layout, for_eyes, with_tabs
+from noxcli.render.table import Layout, show_table
 from noxcli.schemas import schema_named, schema_names
 
 SCHEMAS_SCHEMA = "noxcli.schemas/1"
@@ -42,10 +42,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     listed = {each: schema_named(each) for each in schema_names()}
     about = [(each, found["title"], found["description"]) for each, found in listed.items()]
     if context.printing.writes_text:
-        if context.terminal.read_by_eyes:
-            context.terminal.show(for_eyes(context.terminal, SCHEMA_COLUMNS, about))
-        else:
-            context.terminal.write(with_tabs(about))
+        show_table(context.terminal, SCHEMA_COLUMNS, about)
         return
     entries = [dict(zip(("name", "title", "description"), row, strict=True)) for row in about]
     context.printing.document({"schema": SCHEMAS_SCHEMA, "schemas": entries})

@@ -10,11 +10,9 @@ from noxcli.cli.options import (
     Following,
     Reporting,
     RunArgument,
-    WhenInterrupted,
     declared,
-    fixed_at,
 )
-from noxcli.errors import LostContact, Phase, UsageProblem
+from noxcli.errors import UsageProblem
 
 
 @declared
@@ -33,13 +31,11 @@ class Options(Delivering, Reporting, Following, Common):
         str | None, typer.Option("--etag", metavar="CURSOR", help="Resume after this event (its redis_id).")
     ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Resume after the last event read on this machine.")] = False
-    on_interrupt: WhenInterrupted | None = fixed_at(WhenInterrupted.DETACH)
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Follow the run and deliver its output. Raises the NoxError that the command ends with."""
     from noxcli.cli import deliver, follow, session  # the help loads none of what following needs
-    from noxcli.outputs.await_output import own_record
     from noxcli.runs.resolve import one_run
 
     noxus = session.begin(ctx, options, subject=options.run)
@@ -48,12 +44,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise UsageProblem("--resume and --etag both set where to resume", "remove one of them")
     text = one_run(options.run, context.sources)
     context.way_back = context.line_to_stream(text)
-    with noxus.connect() as api:
+    with noxus.connect():
         deliver.check_directory(noxus, options)
-        context.outcome.may_exist = True
-        context.enter(Phase.FOLLOW)
-        patience = noxus.patience(gave_up=LostContact)
-        found = context.outcome.run = own_record(api, noxus.run(text, patience), patience)
+        found = noxus.found(text)
         cursor = context.history.cursor(found.id) if options.resume else options.etag
         ended = follow.to_end(noxus, found, options, cursor=cursor)
         follow.judge(noxus, ended)

@@ -1,6 +1,6 @@
 """`noxcli versions`: the values for `--version-id`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from noxcli.cli.listing import Listing
 from noxcli.cli.options import Common, Listed, Waiting, WorkflowArgument, declared
 from noxcli.cli.session import begin
 from noxcli.errors import NoxError, Phase
 from noxcli.models import Version, Workflow
-from noxcli.render.table import Layout
+from noxcli.render.table import Layout, Listing, age
 from noxcli.runs.resolve import newest_first
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         found = noxus.workflow(options.workflow, patience)
         listed = patience.keep_trying(lambda: list(newest_first(api.list_versions(found.id))))
         shown = list(islice(_marked(api, found, listed), options.limit))
-    VERSION_LISTING.show(noxus.context, shown, options.limit)
+    noxus.print_list(VERSION_LISTING, shown, options.limit)
 
 
 def _marked(api: "NoxusApi", workflow: Workflow, listed: Sequence[Version]) -> Sequence[Version]:
@@ -62,8 +61,8 @@ def _marked(api: "NoxusApi", workflow: Workflow, listed: Sequence[Version]) -> S
     return [replace(version, live=version.id == live if known else None) for version in listed]
 
 
-def _row(version: Version, time: Callable[[str | None], str], for_eyes: bool) -> Sequence[str]:  # noqa: ARG001
-    return version.id, version.name or "", time(version.created_at), YES_OR_NO[version.live]
+def _row(version: Version) -> Sequence[str]:
+    return version.id, version.name or "", version.created_at or "", YES_OR_NO[version.live]
 
 
 def _record(version: Version) -> dict[str, Any]:
@@ -78,6 +77,10 @@ def _record(version: Version) -> dict[str, Any]:
 
 
 VERSION_COLUMNS = Layout(
-    ("ID", "NAME", "CREATED", "LIVE"), cut=("NAME",), dropped=("LIVE", "CREATED"), marked=("LIVE",)
+    ("ID", "NAME", "CREATED", "LIVE"),
+    cut=("NAME",),
+    dropped=("LIVE", "CREATED"),
+    marked=("LIVE",),
+    shown={"CREATED": age},
 )
 VERSION_LISTING = Listing("versions", VERSION_COLUMNS, _row, _record)

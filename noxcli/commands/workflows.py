@@ -1,17 +1,16 @@
 """`noxcli workflows`: the workflows that can be run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
 import typer
 
-from noxcli.cli.listing import Listing
 from noxcli.cli.options import Common, Listed, Waiting, declared
 from noxcli.cli.session import begin
 from noxcli.errors import Phase
 from noxcli.models import Workflow
-from noxcli.render.table import Layout
+from noxcli.render.table import Layout, Listing, age
 from noxcli.runs.resolve import newest_first
 
 
@@ -34,11 +33,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
         found = patience.keep_trying(lambda: list(islice(newest_first(api.list_workflows()), options.limit)))
         if len(found) < options.limit:
             noxus.context.cache.workflows(found)
-    WORKFLOW_LISTING.show(noxus.context, found, options.limit)
+    noxus.print_list(WORKFLOW_LISTING, found, options.limit)
 
 
-def _row(workflow: Workflow, time: Callable[[str | None], str], for_eyes: bool) -> Sequence[str]:  # noqa: ARG001
-    return workflow.id, workflow.name, time(workflow.last_updated_at)
+def _row(workflow: Workflow) -> Sequence[str]:
+    return workflow.id, workflow.name, workflow.last_updated_at or ""
 
 
 def _record(workflow: Workflow) -> dict[str, Any]:
@@ -53,6 +52,5 @@ def _record(workflow: Workflow) -> dict[str, Any]:
     }
 
 
-WORKFLOW_LISTING = Listing(
-    "workflows", Layout(("ID", "NAME", "UPDATED"), cut=("NAME",), dropped=("UPDATED",)), _row, _record
-)
+WORKFLOW_COLUMNS = Layout(("ID", "NAME", "UPDATED"), cut=("NAME",), dropped=("UPDATED",), shown={"UPDATED": age})
+WORKFLOW_LISTING = Listing("workflows", WORKFLOW_COLUMNS, _row, _record)

@@ -3,12 +3,15 @@
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from noxcli.fixed import fixed
 from noxcli.models import PAUSED_STATUS, PAUSED_WORD
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
+from noxcli.timing import parse_time, show_age, show_seconds
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,6 +22,8 @@ BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 GAP = 2  # spaces between columns
 NARROWEST = 8  # minimum cells of a column that shrinks
 NO_STATUS = "-"
+DEFAULT_LIMIT = 30  # entries of a list
+T = TypeVar("T")
 Rows = Sequence[Sequence[str]]
 # The marks of statuses and verdicts: in Unicode, in ASCII, and their style.
 STATUS_LOOKS = {
@@ -27,7 +32,6 @@ STATUS_LOOKS = {
     "stopped": ("■", "#", "magenta"),
     "running": ("●", "*", "cyan"),
     "queued": ("·", ".", "dim"),
-    PAUSED_STATUS: ("‖", "=", "magenta"),
     PAUSED_WORD: ("‖", "=", "magenta"),
     "skipped": ("-", "-", "dim"),
     "waiting": ("·", ".", "dim"),
@@ -41,6 +45,25 @@ STATUS_LOOKS = {
 OTHER_LOOK = ("•", "*", "cyan")
 
 
+def age(cell: str) -> str:
+    """Return how long ago a time was."""
+    moment = parse_time(cell)
+    return show_age(moment, datetime.now(UTC)) if moment else cell
+
+
+def time_of_day(cell: str) -> str:
+    moment = parse_time(cell)
+    return f"{moment:%H:%M:%S}" if moment else cell
+
+
+def duration(cell: str) -> str:
+    """Return seconds in a short human form."""
+    try:
+        return show_seconds(float(cell))
+    except ValueError:
+        return cell
+
+
 def with_tabs(rows: Rows) -> str:
     """Return a line for each row; its cells are unchanged except for characters that would end a line or a column."""
     return "".join("\t".join(BREAKS.sub(" ", cell) for cell in row) + "\n" for row in rows)
@@ -51,16 +74,47 @@ class Layout:
     """The columns of a table, and how they appear on a terminal.
 
     Those in `cut` shrink to fit the width, or wrap if the table `wraps`; all others are shown in full. If that is not
-    enough, those in `dropped` are omitted one by one. Values in `marked` columns are statuses, and get a mark. The
-    columns have names only if the table is `headed`.
+    enough, those in `dropped` are omitted one by one. Values in `marked` columns are statuses, and get a mark; `shown`
+    has what else turns a column's values into what people read. The columns have names only if the table is `headed`.
     """
 
     header: Sequence[str]
     cut: Sequence[str] = ()
     dropped: Sequence[str] = ()
     marked: Sequence[str] = ()
+    shown: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
     wraps: bool = False
     headed: bool = True
+
+
+@fixed
+class Listing(Generic[T]):
+    """How to list one kind of entry."""
+
+    name: str  # in the document, also the schema's name
+    layout: Layout
+    row: Callable[[T], Sequence[str]]
+    record: Callable[[T], Mapping[str, Any]]  # under the API's names
+
+    def document(self, items: Sequence[T], limit: int) -> dict[str, Any]:
+        """Return the document of at most `limit` entries."""
+        head = {"schema": f"noxcli.{self.name}/1", "ok": True, "exit_code": 0, "limit": limit}
+        return {**head, self.name: [self.record(item) for item in items]}
+
+    def tell(self, terminal: Terminal, items: Sequence[T], limit: int) -> None:
+        """Say on stderr what the list does not show."""
+        if not items:
+            terminal.note(f"no {self.name}")
+        elif len(items) == limit == DEFAULT_LIMIT:
+            terminal.note(f"showing the newest {limit}; list more with --limit N")
+
+
+def show_table(terminal: Terminal, layout: Layout, rows: Rows, tabbed: Rows | None = None) -> None:
+    """Write rows to stdout: a table for people, tab-separated lines for programs, of `tabbed` if they get others."""
+    if not terminal.read_by_eyes:
+        terminal.write(with_tabs(rows if tabbed is None else tabbed))
+    elif rows:
+        terminal.show(for_eyes(terminal, layout, rows))
 
 
 def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
@@ -94,7 +148,8 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
 def _texts(terminal: Terminal, layout: Layout, rows: Rows) -> list[list["Text"]]:
     """Return the cells as they appear: without secrets, and statuses with their marks."""
     ways = [_mark(terminal) if name in layout.marked else _plain for name in layout.header]
-    return [[way(terminal.mask(cell)) for way, cell in zip(ways, row, strict=True)] for row in rows]
+    shown = [layout.shown.get(name, str) for name in layout.header]
+    return [[way(terminal.mask(show(cell))) for way, show, cell in zip(ways, shown, row, strict=True)] for row in rows]
 
 
 def _shown(layout: Layout, widths: Mapping[str, int], width: int) -> tuple[Sequence[str], int]:
@@ -144,6 +199,7 @@ def _mark(terminal: Terminal) -> Callable[[str], "Text"]:
     def way(word: str) -> Text:
         if word == NO_STATUS:
             return Text(word, "dim")
+        word = PAUSED_WORD if word == PAUSED_STATUS else word
         mark, ascii_mark, style = STATUS_LOOKS.get(word.strip(), OTHER_LOOK)
         return Text(f"{mark if terminal.speaks_unicode() else ascii_mark} {visible(word)}", style)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from noxcli.cli import checkup
 from noxcli.commands import doctor
 from noxcli.sandbox.faults import NO_EVENTS
 from noxcli.sandbox.server import Sandbox
@@ -300,7 +299,7 @@ def test_a_proxy_that_holds_a_running_runs_events_is_found(
 def test_events_that_all_come_at_the_runs_end_were_held_back(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkup, "HELD", 0.3)
+    monkeypatch.setattr(doctor, "HELD", 0.3)
     with proxy(sandbox.url, "holds") as url:
         noxcli("run", plays(script=[Sleep(1500)]), "--detach")
         result = noxcli("doctor", "--json", "--base-url", url)
