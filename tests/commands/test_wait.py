@@ -60,7 +60,7 @@ def test_a_limit_leaves_the_run_alone(noxcli: Noxcli, plays: Any) -> None:
 
 
 def test_a_broken_stream_and_failing_reads_are_forgiven(noxcli: Noxcli, plays: Any) -> None:
-    reads = [Answer(502, "<html>bad gateway</html>"), Answer(200, "no json"), Answer(429, {})]
+    reads = [Answer(502, "<html>bad gateway</html>"), Answer(200, ["no run"]), Answer(429, {})]
     workflow = plays(script=[Sleep(300)], output={"A": "x"}, faults={"events": [Cut()], "record": reads})
     assert noxcli("wait", start(noxcli, workflow)).code == 0
 
