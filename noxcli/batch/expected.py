@@ -8,7 +8,7 @@ from noxcli.batch.rows import Columns, RowFile
 from noxcli.encode import to_json
 from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import Inputs
-from noxcli.outputs.values import as_text, pointer_to, text_of
+from noxcli.outputs.values import as_text, pointer_to, unwrapped
 from noxcli.render.text import amount
 from noxcli.reports.assertions import Assertion
 
@@ -79,6 +79,8 @@ def _key(number: int, own_id: str | None) -> str:
 
 def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:
     """Return the first difference, in words. Only keys that `wanted` names count."""
+    if not (isinstance(wanted, dict) and wanted.keys() <= {"text"}):
+        found = unwrapped(found)
     if isinstance(wanted, dict) and isinstance(found, dict):
         if missing := [key for key in wanted if key not in found]:
             return f"{pointer_to((*keys, missing[0]))} is missing"
@@ -87,8 +89,6 @@ def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
         inner = (_difference(one, found[place], (*keys, place)) for place, one in enumerate(wanted))
         return next(filter(None, inner), None)
-    if isinstance(wanted, str) and (text := text_of(found)) is not None:
-        found = text  # the API has two forms of one text
     if wanted == found and isinstance(wanted, bool) == isinstance(found, bool):  # 1 == True in Python
         return None
     return f"{pointer_to(keys)} is {_short(found)} and not {_short(wanted)}"

@@ -144,16 +144,18 @@ def replaced(output: Any, values: Mapping[tuple[str | int, ...], Any]) -> Any:
     return root[0]
 
 
+def unwrapped(value: Any) -> Any:
+    """Return what is in `{"text": …}`, the API's other form of a text; a public client found objects in it, too."""
+    return value["text"] if isinstance(value, dict) and set(value) == {"text"} else value
+
+
 def text_of(value: Any) -> str | None:
     """Return the text of a text value in any of its forms, None for other values."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict) and set(value) == {"text"} and isinstance(value["text"], str):
-        return str(value["text"])
-    return None
+    inner = unwrapped(value)
+    return inner if isinstance(inner, str) else None
 
 
 def as_text(value: Any) -> str:
     """Return the exact text of a text value, JSON of any other."""
-    text = text_of(value)
-    return to_json(value, indent=2) if text is None else text
+    inner = unwrapped(value)
+    return inner if isinstance(inner, str) else to_json(inner, indent=2)

@@ -183,6 +183,8 @@ def test_slips_with_the_options_are_told(noxcli: Noxcli, squares: str, tmp_path:
         ({"A": "x y"}, {"A": "x  y"}, '/A is "x  y" and not "x y"'),
         ({"A": "x y"}, {"A": "x y "}, '/A is "x y " and not "x y"'),
         ({"A": "x"}, {"A": {"text": "x"}}, None),
+        ({"A": {"k": 1}}, {"A": {"text": {"k": 1, "l": 2}}}, None),
+        ({"A": {"text": "x"}}, {"A": {"text": "x"}}, None),
         ({"A": "1"}, {"A": 1}, '/A is 1 and not "1"'),
         ({"A": [1, 2]}, {"A": [1]}, "/A is [1] and not [1,2]"),
         ({"A": 1}, {}, "/A is missing"),

@@ -1,6 +1,8 @@
 """`--raw KEY`: one output or several, exactly; keys checked before anything is started."""
 
+import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,3 +172,12 @@ def test_none_of_several_is_printed_where_one_is_not_whole(noxcli: Noxcli) -> No
     result, _ = fetch_output(noxcli, "--raw", "A", "--raw", "B", "--retry-for", "0", turns=turns)
     assert (result.code, result.out) == (9, b"")
     assert "is incomplete: /B: " in result.err
+
+
+@pytest.mark.parametrize("value", [{"a": 1.50}, [1, "two"], None])
+def test_an_object_where_a_text_should_be_is_that_object(noxcli: Noxcli, plays: Any, value: Any) -> None:
+    workflow = plays(output={"A": {"text": value}, "B": "b"})
+    assert json.loads(noxcli("run", workflow, "--raw", "A").out) == value
+    assert noxcli("fetch-output", "@last", "--output-dir", "out").code == 0
+    assert json.loads(Path("out/A.json").read_bytes()) == value
+    assert noxcli("fetch-output", "@last", "--json").json["output"]["A"] == {"text": value}

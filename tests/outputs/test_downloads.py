@@ -112,6 +112,15 @@ def test_a_page_is_not_the_file(noxcli: Noxcli, plays: Any, output: Any, options
     assert not Path("out").exists() or left(Path("out")) == ["manifest.json"]
 
 
+@pytest.mark.parametrize("options", [("--output-dir", "out"), ("--raw", "Table")])
+def test_an_address_is_not_the_file(noxcli: Noxcli, plays: Any, options: tuple[str, ...]) -> None:
+    output = {"Table": File("t.csv", b"a,b\n", "text/csv")}
+    result = noxcli("run", plays(output=output, switches={"download": "address"}), *options)
+    assert (result.code, result.out) == (9, b"")
+    assert "/Table: the server answered with an address instead of the file" in result.err
+    assert not Path("out").exists() or left(Path("out")) == ["manifest.json"]
+
+
 def test_a_page_that_is_the_file_is_the_file(noxcli: Noxcli, plays: Any) -> None:
     output = {"A": File("a.html", PAGE.encode(), "text/html; charset=utf-8")}
     assert noxcli("run", plays(output=output), "--raw", "A").out == PAGE.encode()

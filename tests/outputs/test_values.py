@@ -260,6 +260,12 @@ def test_any_other_value_is_its_json(value: Any) -> None:
     assert "\\u" not in as_text(value)
 
 
+@pytest.mark.parametrize("value", [None, 7, {}, {"a": [1]}, ["x"], {"text": {"text": 1}}])
+def test_what_a_text_container_holds_is_the_value(value: Any) -> None:
+    assert text_of({"text": value}) is None
+    assert json.loads(as_text({"text": value})) == value
+
+
 def test_a_text_is_never_touched() -> None:
     text = '\r\n\x1b[31m\u202e\ufeff {"a": 1} e\u0301\n\n'
     assert as_text(text) == as_text({"text": text}) == text
