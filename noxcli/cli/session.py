@@ -136,7 +136,7 @@ class Session:
 def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) -> Session:
     """Begin a call, whose time counts from here. `subject` is what the command line named, for reports.
 
-    Raises UsageProblem and ConfigProblem for invalid options.
+    Raises UsageProblem and ConfigProblem for invalid options, and Unavailable if another noxcli writes to --output-dir.
     """
     context: Context = ctx.obj
     context.sources.deadline = context.terminal.deadline = deadline = Deadline(context.clock, options.timeout)
@@ -151,6 +151,10 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     context.printing.for_reading = context.printing.writes_text and (source is None or source.name == "DEFAULT")
     if isinstance(options, Delivering) and options.overwrite and directory is None:
         raise UsageProblem("--overwrite needs a directory to write to", "add --output-dir DIR")
+    if isinstance(options, Delivering) and directory is not None:
+        from noxcli.outputs.directory import held  # loaded only to write files
+
+        ctx.with_resource(held(Path(directory)))
     return Session(context, options, deadline, Path(directory) if directory is not None else None)
 
 

@@ -6,12 +6,12 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
-from noxcli.errors import Undelivered
+from noxcli.errors import Unavailable, Undelivered
 from noxcli.files import Saved, reason_of, umask
 from noxcli.fixed import fixed
 from noxcli.outputs.partial import Part
@@ -31,8 +31,38 @@ class Written:
     sha256: str
 
 
+@contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """Keep other noxcli out of the directory: files of two runs would replace each other under the same names.
+
+    It is made if necessary, and removed if it is still empty. Does nothing where it can't be opened or locked: it may
+    never be needed. Raises Unavailable if another noxcli has it.
+    """
+    try:
+        made = [each for each in (directory, *directory.parents) if not each.exists()]
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            hint = "choose another directory, or retry once it has ended"
+            raise Unavailable(f"another noxcli is writing to {directory}", hint, sent=False) from None
+        except OSError:
+            pass  # some network file systems have no locks
+        yield
+    finally:
+        with suppress(OSError):  # it has files now
+            for each in made:
+                each.rmdir()
+        os.close(handle)
+
+
 class FolderPart(Part):
-    """A partial file next to its target; its lock shows whether its process is alive."""
+    """A partial file next to its target."""
 
     def __init__(self, place: Place, target: Path, mode: int) -> None:
         self._place = place
@@ -43,8 +73,6 @@ class FolderPart(Part):
             handle = place.opened(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
-        with suppress(OSError):  # some network file systems do not support it
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         super().__init__(os.fdopen(handle, "w+b"), str(target))
 
     def keep(self) -> Saved:
@@ -182,17 +210,8 @@ def in_the_way(path: Path) -> Undelivered:
 
 
 def _sweep(place: Place) -> None:
-    """Remove parts of killed processes: no process holds their lock, or is about to take it."""
+    """Remove parts of killed processes. The directory is this one's alone, but not every file system has locks."""
     with suppress(OSError):
         for name in place.names():
-            if not (name.startswith(PREFIX) and name.endswith(SUFFIX)):
-                continue
-            with suppress(OSError):
-                if time.time() - place.look(name).st_mtime < STALE:
-                    continue
-                handle = place.opened(name, os.O_RDWR)
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    place.remove(name)
-                finally:
-                    os.close(handle)
+            if name.startswith(PREFIX) and name.endswith(SUFFIX) and time.time() - place.look(name).st_mtime > STALE:
+                place.remove(name)
