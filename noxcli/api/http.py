@@ -37,8 +37,6 @@ CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 NOTHING_TAKEN = frozenset({307, 308})  # these alone say that the server did not act on the request (RFC 9110, 15.4.8)
 MOST_REDIRECTS = 5
-SUCCESSES = frozenset(range(200, 300))
-PAGE_STATUSES = SUCCESSES | {404, 405}  # with others, a web page is that of a gateway in trouble
 # Seen in a public client, 2025-11: the API below the address of the web app, which is not the API itself.
 WEB_APP, WEB_APP_API = "app.noxus.ai", "/api/backend"
 # None keeps requests from reading one from the environment.
@@ -105,7 +103,7 @@ class Http:
         self.mask = mask or Mask(key=settings.key)
         self.clock = ServerClock()
         self.gate: Gate | None = None  # for a command with many requests
-        self._is_elsewhere: bool | None = None  # the first answer was a web page
+        self._met_api = False  # something has answered that is not a web page
         self._connect_timeout = connect_timeout
         self._observe = observe
         self._session = new_session()
@@ -208,10 +206,9 @@ class Http:
         Later, and with other statuses, it is the page of a gateway. A page that says that it is a success may come
         from something that `starts` a run.
         """
-        page = is_page(response) and response.status_code in PAGE_STATUSES
-        if self._is_elsewhere is None:
-            self._is_elsewhere = page
-        if self._is_elsewhere and page and not (starts and response.status_code in SUCCESSES):
+        if not is_page(response):
+            self._met_api = True
+        elif not self._met_api and response.status_code in ({404, 405} if starts else {*range(200, 300), 404, 405}):
             response.close()
             there = self._home.host == WEB_APP and not self._home.target.startswith(WEB_APP_API)
             raise ConfigProblem(

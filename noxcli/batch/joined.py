@@ -1,6 +1,5 @@
 """One report from the journals of a batch and its shards: each row once, with missing and repeated rows named."""
 
-import json
 import shlex
 from array import array
 from collections import Counter
@@ -8,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from noxcli.batch.judge import Judge
-from noxcli.batch.past import JOURNAL_NAME, Header, Past, opened
+from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
 from noxcli.batch.results import KeptResults
 from noxcli.batch.resume import flags_to_continue
 from noxcli.batch.row import FINAL
@@ -115,8 +114,8 @@ class Joined:
                 if owner == NOBODY:
                     yield self._missing(number)
                     continue
-                line = _line_at(files[owner], self._offsets[number])
-                more = [str(_line_at(files[one], at).get("run_id")) for one, at in self.doubled.get(number, ())]
+                line = line_at(files[owner], self._offsets[number])
+                more = [str(line_at(files[one], at).get("run_id")) for one, at in self.doubled.get(number, ())]
                 report = self._report(number, line, str(self.directories[owner]), more)
                 yield _judged(report, kept[owner], judge) if judge is not None and kept else report
 
@@ -232,9 +231,3 @@ def _judged(report: RowReport, kept: KeptResults, judge: Judge) -> RowReport:
     result = judge.judged({**line, "row": report.row})["result"]
     why, assertions = (result["error"] or {}).get("message"), result.get("assertions", ())
     return replace(report, exit_code=result["exit_code"], message=why, assertions=assertions)
-
-
-def _line_at(file: IO[bytes], offset: int) -> Mapping[str, Any]:
-    file.seek(offset)
-    line: Mapping[str, Any] = json.loads(file.readline())
-    return line

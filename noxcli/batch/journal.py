@@ -1,4 +1,4 @@
-"""The journal of what happens to each row, written before and after each step; lines are only ever added.
+"""The journal of what happens to each row; lines are only ever added.
 
 A row is on disk as `sent` before the first byte of its start leaves. So even after a kill, a row that is not was never
 started, and one that is will not be started again unless the user asks for it.
@@ -6,11 +6,10 @@ started, and one that is will not be started again unless the user asks for it.
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from noxcli.batch.past import BATCH_SCHEMA, JOURNAL_NAME, LONGEST_LINE, MOST_ROWS, Header, Past, Pending
@@ -43,7 +42,7 @@ class Journal:
     """The journal of one directory, locked for one process; thread-safe."""
 
     def __init__(self, directory: Path, clock: Clock, mask: Mask | None = None, *, named: bool = True) -> None:
-        """Open the journal, and keep its directory open as `place`; if the user `named` it, it may be a link.
+        """Open the journal if there is one; `begin` creates it. If the user `named` the directory, it may be a link.
 
         An incomplete last line is moved to another file. Raises UsageProblem if the journal can't be opened, or another
         process has it.
@@ -51,74 +50,82 @@ class Journal:
         self.path = directory / JOURNAL_NAME
         self._clock = clock
         self._mask = mask or Mask()
+        self._named = named
         self._write_lock = threading.Lock()
-        self._written, self._flushed = 0, Flushed()
+        self._file = -1
+        if os.path.lexists(self.path):
+            self._open()
+
+    def _open(self) -> None:
+        directory = self.path.parent
         try:
-            self.place = (Place.named if named else Place.derived)(directory, make=True)
+            self.place = (Place.named if self._named else Place.derived)(directory, make=True)
             self._file = self.place.opened(JOURNAL_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-        except OSError as error:
-            raise UsageProblem(
-                f"can't write the journal {self.path}: {reason_of(error)}", "check --output-dir"
-            ) from None
-        try:
             if fcntl is not None:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             move_torn_aside(self.place, JOURNAL_NAME, self._file)
         except BlockingIOError:
-            os.close(self._file)
+            self.close()
             raise UsageProblem(
                 f"another batch is running in {directory}", "wait for it, or choose another --output-dir"
             ) from None
         except OSError as error:
-            os.close(self._file)
-            raise UsageProblem(f"can't lock the journal {self.path}: {reason_of(error)}") from None
+            self.close()
+            raise UsageProblem(
+                f"can't write the journal {self.path}: {reason_of(error)}", "check --output-dir"
+            ) from None
+
+    def close(self) -> None:
+        """Close the journal and its directory; nothing is written any more."""
+        with self._write_lock:
+            if self._file >= 0:
+                os.close(self._file)
+                self.place.close()
+            self._file = -1
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._write_lock:
-            os.close(self._file)
-            self._file = -1
-        self.place.close()
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def past(self) -> Past:
         """Return the past of the batch. Raises UsageProblem for a journal that this noxcli does not understand."""
-        return Past.read(self.path)
+        return Past.read(self.path) if self._file >= 0 else Past()
 
-    def begin(self, header: Header) -> None:
-        self._add({"batch": BATCH_SCHEMA, **asdict(header)}, durable=True)
+    def begin(self, header: Header, past: Past) -> None:
+        """Say which batch this is, unless its `past` does. Raises UsageProblem as the constructor."""
+        if self._file < 0:
+            self._open()
+        if past.accepted is not None:
+            self.renumber(past.accepted)
+        if past.header != header:
+            self._add({"batch": BATCH_SCHEMA, **asdict(header)}, durable=True)
 
-    def renumber(self, moves: Iterable[tuple[int, int, int]]) -> None:
+    def renumber(self, moves: Sequence[tuple[int, int, int]]) -> None:
         """Accept rows as they are in the file now: new number, number before, digest."""
-        for new, before, digest in moves:
-            self._add({"step": "moved", "row": new, "from": before, "row_digest": f"{digest:016x}"})
+        for new, old, digest in moves:
+            self._add({"step": "moved", "row": new, "from": old, "row_digest": f"{digest:016x}"})
         self._add({"step": "renumbered"}, durable=True)
-
-    def intend(self, row: Row) -> None:
-        """The row is next; nothing of its start has been sent."""
-        if row.number > MOST_ROWS:
-            raise JournalTrouble(f"a batch has at most {MOST_ROWS} rows")
-        self._add(self._step(row, "intent", row_digest=f"{row.digest:016x}"))
 
     def sent(self, row: Row, input_digest: str, server_now: datetime | None) -> Pending:
         """Call this before the first byte of the start leaves; it is on disk when this returns.
 
         Raises JournalTrouble if it is not.
         """
+        if row.number > MOST_ROWS:
+            raise JournalTrouble(f"a batch has at most {MOST_ROWS} rows")
         at = server_now.isoformat(timespec="milliseconds") if server_now is not None else None
-        self._add(self._step(row, "sent", input_digest=input_digest, server_at=at), durable=True)
-        return Pending(row.number, row.id, input_digest, self._now(), at)
+        facts = {"row_digest": f"{row.digest:016x}", "input_digest": input_digest, "server_at": at}
+        self._add(self._step(row, "sent", **facts), durable=True)
+        return Pending(row.number, row.id, input_digest, (server_now or self._clock.now()).timestamp())
 
     def withdraw(self, row: Row, error: NoxError) -> None:
         """Nothing was started after all."""
         self._add(self._step(row, "withdrawn", exit_code=int(error.exit_code), message=error.message))
 
     def started(self, row: Row, run: Run) -> None:
-        facts = {"run_id": run.id, "workflow_id": run.workflow_id, "created_at": run.created_at}
-        self._add(self._step(row, "started", **facts))
+        self._add(self._step(row, "started", run_id=run.id, created_at=run.created_at))
 
     def adopted(self, doubt: Pending, run: Run) -> None:
         """The row in doubt takes a run that the list shows."""
@@ -129,19 +136,11 @@ class Journal:
 
         It is on the disk when this returns. Raises JournalTrouble if it is not.
         """
-        lines = [self._step(row, "stopping", run_id=run.id) for row, run in rows]
-        for place, line in enumerate(lines, 1):
-            self._add(line, durable=place == len(lines))
-
-    def interrupted(self, row: Row, run_id: str, status: str) -> None:
-        """noxcli itself stopped the row's run: the row must be started again."""
-        self._add(self._interrupted(row, run_id, status))
+        self._add(*(self._step(row, "stopping", run_id=run.id) for row, run in rows), durable=True)
 
     def told(self, rows: Iterable[FinishedRow]) -> None:
         """These rows' results are known, permanently if they are `final`; all lines are one write."""
-        content = b"".join(self._encoded(self._line_of(one)) for one in rows)
-        if content:
-            self._write(content)
+        self._add(*map(self._line_of, rows))
 
     def end(self, rows: int) -> None:
         """All rows have been read; this is their number."""
@@ -149,37 +148,21 @@ class Journal:
 
     def _line_of(self, finished: FinishedRow) -> dict[str, Any]:
         run, error = finished.result["run"] or {}, finished.result["error"] or {}
-        if finished.interrupted:
-            return self._interrupted(finished.row, run["id"], run["status"])
-        return self._step(
-            finished.row,
-            "finished" if finished.final else "left",
-            run_id=run.get("id"),
-            workflow_id=run.get("workflow_id"),
-            status=run.get("status"),
-            exit_code=int(finished.code),
-            duration_s=run.get("duration_s"),
-            message=error.get("message"),
-        )
-
-    def _interrupted(self, row: Row, run_id: str, status: str) -> dict[str, Any]:
-        code = int(ExitCode.NOT_FINISHED)
-        return self._step(row, "interrupted", run_id=run_id, status=status, exit_code=code, message=INTERRUPTED)
+        step, code, message = "finished" if finished.final else "left", finished.code, error.get("message")
+        if finished.interrupted:  # noxcli itself stopped its run: it must be started again
+            step, code, message = "interrupted", ExitCode.NOT_FINISHED, INTERRUPTED
+        facts = {"run_id": run.get("id"), "status": run.get("status"), "duration_s": run.get("duration_s")}
+        return self._step(finished.row, step, exit_code=int(code), message=message, **facts)
 
     def _step(self, row: Row, step: str, **facts: Any) -> dict[str, Any]:
         return {"row": row.number, "step": step, "id": row.id, **facts}
 
-    def _add(self, line: Mapping[str, Any], *, durable: bool = False) -> None:
-        self._write(self._encoded(line), durable=durable)
-
-    def _encoded(self, line: Mapping[str, Any]) -> bytes:
-        content = f"{to_json(self._mask.whole({**line, 'at': self._now()}))}\n".encode()
-        if len(content) > LONGEST_LINE:
-            raise JournalTrouble(f"a line of the journal would have {len(content)} bytes")
-        return content
-
-    def _write(self, content: bytes, *, durable: bool = False) -> None:
-        """Add whole lines in one write. Raises JournalTrouble if they do not fit; then none of them remains."""
+    def _add(self, *lines: Mapping[str, Any], durable: bool = False) -> None:
+        """Add lines in one write. Raises JournalTrouble if they do not all fit; then none of them remains."""
+        content = b"".join(map(self._encoded, lines))
+        if not content:
+            return
+        hint = "free some space, and continue with --resume"
         try:
             with self._write_lock:
                 if self._file < 0:
@@ -187,56 +170,20 @@ class Journal:
                 written = os.write(self._file, content)
                 if written != len(content):
                     os.ftruncate(self._file, os.fstat(self._file).st_size - written)
-                    raise JournalTrouble(
-                        f"can't write the journal {self.path}: only a part fitted",
-                        "free some space, and continue with --resume",
-                    )
-                self._written += 1
-                mine = self._written
+                    raise JournalTrouble(f"can't write the journal {self.path}: only a part fitted", hint)
             if durable:
-                self._flushed.reach(mine, self._flush)
+                os.fsync(self._file)  # without the lock: the system makes one flush of those of several threads
         except OSError as error:
-            raise JournalTrouble(
-                f"can't write the journal {self.path}: {reason_of(error)}",
-                "free some space, and continue with --resume",
-            ) from error
+            raise JournalTrouble(f"can't write the journal {self.path}: {reason_of(error)}", hint) from error
+
+    def _encoded(self, line: Mapping[str, Any]) -> bytes:
+        content = f"{to_json(self._mask.whole({**line, 'at': self._now()}))}\n".encode()
+        if len(content) > LONGEST_LINE:
+            raise JournalTrouble(f"a line of the journal would have {len(content)} bytes")
+        return content
 
     def _now(self) -> str:
         return self._clock.now().isoformat(timespec="milliseconds")
-
-    def _flush(self) -> int:
-        """Flush, and return the number of lines written before that."""
-        upto = self._written
-        os.fsync(self._file)
-        return upto
-
-
-class Flushed:
-    """The number of lines on disk; one flush serves all threads whose line was written before it."""
-
-    def __init__(self) -> None:
-        self._change = threading.Condition()
-        self._count = 0
-        self._at_it = False
-
-    def reach(self, count: int, flush: Callable[[], int]) -> None:
-        """Return once that many lines are on disk: one thread flushes at a time, and the others wait for it.
-
-        Raises OSError if this thread's own flush fails; the others then try themselves.
-        """
-        with self._change:
-            self._change.wait_for(lambda: self._count >= count or not self._at_it)
-            if self._count >= count:
-                return
-            self._at_it = True
-        reached = 0
-        try:
-            reached = flush()
-        finally:
-            with self._change:
-                self._at_it = False
-                self._count = max(self._count, reached)
-                self._change.notify_all()
 
 
 def move_torn_aside(place: Place, name: str, file: int) -> None:

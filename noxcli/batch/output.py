@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.judge import Judge
 from noxcli.batch.results import Results
-from noxcli.batch.row import FinishedRow
-from noxcli.batch.tally import Tally
+from noxcli.batch.row import FinishedRow, Tally
 from noxcli.encode import to_json
 from noxcli.errors import NoxError, ReaderGone, TimedOut, Unwritten
 from noxcli.fixed import fixed
@@ -56,6 +55,7 @@ class Output:
         self._journal = journal
         self._results = results
         self._printer = printer
+        self.tally = printer.tally
         self._ordered = ordered
         self._early: dict[int, FinishedRow] = {}  # --ordered: results ahead of their turn
         self._turns: deque[int] = deque()  # --ordered: rows in input order, of which the first has no result yet

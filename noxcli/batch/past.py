@@ -4,9 +4,9 @@ import json
 import os
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -19,6 +19,7 @@ from noxcli.formats import require_readable
 from noxcli.models import Run
 from noxcli.place import open_regular
 from noxcli.signals import SIGNALS
+from noxcli.timing import parse_time
 
 JOURNAL_NAME = "batch.jsonl"
 BATCH_SCHEMA = "noxcli.batch/1"
@@ -26,33 +27,34 @@ LONGEST_LINE = 16 * 1024 * 1024  # bytes
 MOST_ROWS = 20_000_000
 NEW, SENT, STARTED, FINISHED = range(4)  # a finished row's exit code is added to its state
 
-TEXT, MAYBE_TEXT, NUMBER, MAYBE_NUMBER = (str,), (str, type(None)), (int,), (int, type(None))
-KINDS: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("step", "row_digest", "input_digest", "at"), TEXT),
-    **dict.fromkeys(("id", "run_id", "workflow_id", "created_at", "server_at", "status", "message"), MAYBE_TEXT),
-    **dict.fromkeys(("row", "from", "exit_code", "rows"), NUMBER),
+# The fields of each step that are read; one that may be null may also be absent.
+TEXT, MAYBE_TEXT, NUMBER = (str,), (str, type(None)), (int,)
+ROW = {"row": NUMBER, "id": MAYBE_TEXT}
+ENDED = {
+    **ROW,
+    "run_id": MAYBE_TEXT,
+    "status": MAYBE_TEXT,
+    "exit_code": NUMBER,
+    "message": MAYBE_TEXT,
     "duration_s": (int, float, type(None)),
 }
-KINDS_OF_HEADER: Mapping[str, tuple[type, ...]] = {
+STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
+    "sent": {**ROW, "row_digest": TEXT, "input_digest": TEXT, "server_at": MAYBE_TEXT, "at": TEXT},
+    "started": {**ROW, "run_id": TEXT, "created_at": MAYBE_TEXT, "at": TEXT},
+    "stopping": ROW,
+    **dict.fromkeys(("withdrawn", "interrupted", "left"), ENDED),
+    "finished": {**ENDED, "run_id": TEXT},
+    "moved": {"row": NUMBER, "from": NUMBER, "row_digest": TEXT},
+    "renumbered": {},
+    "end": {"rows": NUMBER},
+}
+HEADER: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("workflow_id", "host", "source", "shard"), TEXT),
     **dict.fromkeys(("version_id", "digest"), MAYBE_TEXT),
     "constants": (dict,),
-    "columns": (list, type(None)),
     "secrets": (list,),
-    "rows": MAYBE_NUMBER,
-}
-NEEDED: Mapping[str, tuple[str, ...]] = {
-    "intent": ("row", "id", "row_digest"),
-    "sent": ("row", "id", "input_digest", "at"),
-    "started": ("row", "id", "run_id", "created_at"),
-    "stopping": ("row",),
-    "interrupted": ("row", "exit_code"),
-    "withdrawn": ("row",),
-    "left": ("row", "exit_code"),
-    "finished": ("row", "run_id", "exit_code"),
-    "moved": ("row", "from", "row_digest"),
-    "renumbered": (),
-    "end": ("rows",),
+    "columns": (list, type(None)),
+    "rows": (int, type(None)),
 }
 
 
@@ -71,21 +73,15 @@ class Header:
     rows: int | None = None
     digest: str | None = None
 
-    @classmethod
-    def of(cls, line: Mapping[str, Any]) -> Self:
-        """Return the header in a line."""
-        return cls(**{name: line[name] for name in cls.__slots__})
-
 
 @fixed
 class Pending:
-    """A row whose start may have been sent. `at` is our time of that, `server_at` the server's, if known."""
+    """A row whose start may have been sent. `sent_at` is in seconds since 1970, by the server's clock if known."""
 
     number: int
     id: str | None
-    input_digest: str
-    at: str
-    server_at: str | None = None
+    input_digest: str = ""
+    sent_at: float = 0.0
     run_id: str | None = None
     created_at: str | None = None  # of its run
 
@@ -106,38 +102,51 @@ class Past:
     pending: dict[int, Pending] = field(default_factory=dict)
     stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
     rows: int = 0  # of the file, once all were read
+    accepted: list[tuple[int, int, int]] | None = None  # changed rows, for `renumber`, that are not in the journal yet
     _moves: list[tuple[int, int, int]] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Raises UsageProblem for a journal that can't be read, or has a line that noxcli did not write."""
-        past = cls()
-        for offset, line in lines_of(path):
-            past.take(line, offset)
-        return past
+        """Read a journal, without an incomplete last line.
 
-    def codes(self, codes: Collection[int]) -> dict[int, int]:
-        """Return the number of finished rows with each of the codes."""
-        return {code: self.states.count(FINISHED + code) for code in codes}
+        Raises UsageProblem if it can't be read, a newer noxcli wrote it, or a line is not one of a journal.
+        """
+        past, offset, number = cls(), 0, 0
+        try:
+            with opened(path) as file:
+                while raw := file.readline(LONGEST_LINE):
+                    SIGNALS.check()
+                    number += 1
+                    if not raw.endswith(b"\n") and len(raw) < LONGEST_LINE:
+                        break
+                    if not past.takes(raw, offset, path):
+                        raise UsageProblem(
+                            f"line {number} of the journal {path} is not one that this noxcli wrote; "
+                            "nothing was changed",
+                            "upgrade noxcli if a newer one wrote it; "
+                            "else restore the journal, or choose another directory",
+                        )
+                    offset += len(raw)
+        except OSError as error:
+            raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}") from None
+        return past
 
     @property
     def finished(self) -> int:
         """The number of rows that already had their run."""
         return sum(state >= FINISHED for state in self.states)
 
+    @property
+    def doubtful(self) -> list[Pending]:
+        """The rows whose start may have been sent, and whose run is not known."""
+        return [one for one in self.pending.values() if one.run_id is None]
+
+    def codes(self, codes: Collection[int]) -> Counter[int]:
+        """Return the number of finished rows with each of the codes."""
+        return Counter({code: self.states.count(FINISHED + code) for code in codes})
+
     def state(self, number: int) -> int:
         return min(FINISHED, self.states[number]) if number < len(self.states) else NEW
-
-    def code(self, number: int) -> int:
-        """Return a finished row's exit code."""
-        return self.states[number] - FINISHED
-
-    def digest(self, number: int) -> int:
-        return self.digests[number] if number < len(self.digests) else 0
-
-    def own_id(self, number: int) -> int:
-        """Return the digest of the row's own id."""
-        return self.ids[number] if number < len(self.ids) else 0
 
     def forget(self, number: int) -> None:
         """Count a row as new."""
@@ -154,52 +163,59 @@ class Past:
 
     def reopen(self, number: int, path: Path) -> None:
         """Count a finished row as started, since its result is lost; its run is read again."""
-        line = line_at(path, self.offsets[number])
+        with opened(path) as file:
+            line = line_at(file, self.offsets[number])
         self.states[number] = STARTED
-        self.pending[number] = Pending(number, line.get("id"), "", line["at"], None, line["run_id"])
+        self.pending[number] = Pending(number, line["id"], run_id=line["run_id"])
 
     def adopt(self, number: int, run: Run) -> None:
         """Count a row in doubt as started."""
-        self.states[number], self.runs[number] = STARTED, digest_of_id(run.id)
-        self.pending[number] = replace(self.pending[number], run_id=run.id, created_at=run.created_at)
+        self._start(number, self.pending[number], run.id, run.created_at)
 
-    def take(self, line: Mapping[str, Any], offset: int = 0) -> None:
-        """Apply one line."""
-        if "batch" in line:
-            self.header = Header.of(line)
-            return
-        match line["step"]:
+    def takes(self, raw: bytes, offset: int, path: Path) -> bool:
+        """Apply one line; return False for one that this version does not write."""
+        try:
+            line = decode_json(raw)
+            if isinstance(line, dict) and "batch" in line:
+                # Checked first: a later version may have other fields.
+                require_readable(path, line["batch"], BATCH_SCHEMA)
+                self.header = Header(**{name: _field(line, name, kinds) for name, kinds in HEADER.items()})
+                return True
+            step = line["step"]
+            self._take(step, {name: _field(line, name, kinds) for name, kinds in STEPS[step].items()}, offset)
+        except (ValueError, TypeError, KeyError, OverflowError):
+            return False
+        return True
+
+    def _take(self, step: str, line: Mapping[str, Any], offset: int) -> None:
+        match step:
             case "end":
                 self.rows = line["rows"]
-                return
             case "moved":
                 self._moves.append((line["row"], line["from"], int(line["row_digest"], 16)))
-                return
             case "renumbered":
                 moves, self._moves = self._moves, []
                 self.renumber(moves)
-                return
-        self._moves.clear()  # whoever wrote them was killed before the last one
-        self._take_step(line["row"], line)
-        self.offsets[line["row"]] = offset
+            case _:
+                self._moves.clear()  # whoever wrote them was killed before the last one
+                self._take_step(step, line["row"], line)
+                self.offsets[line["row"]] = offset
 
-    def _take_step(self, number: int, line: Mapping[str, Any]) -> None:
+    def _take_step(self, step: str, number: int, line: Mapping[str, Any]) -> None:
         self._make_room(number)
-        match line["step"]:
-            case "intent":
-                self.forget(number)
-                self.digests[number] = int(line["row_digest"], 16)
-                self.ids[number] = digest_of_id(line["id"])
+        self.ids[number] = digest_of_id(line["id"])
+        match step:
             case "sent":
-                self.states[number] = SENT
-                self.pending[number] = Pending(
-                    number, line["id"], line["input_digest"], line["at"], line.get("server_at")
-                )
+                self.forget(number)
+                self.states[number], self.digests[number] = SENT, int(line["row_digest"], 16)
+                sent_at = _moment(line["server_at"]) or _moment(line["at"])
+                if sent_at is None:
+                    raise ValueError("no time")
+                self.pending[number] = Pending(number, line["id"], line["input_digest"], sent_at)
             case "started":
-                self.states[number], self.runs[number] = STARTED, digest_of_id(line["run_id"])
                 self.stopping.discard(number)
-                before = self.pending.get(number) or Pending(number, line["id"], "", line["at"])
-                self.pending[number] = replace(before, run_id=line["run_id"], created_at=line["created_at"])
+                before = self.pending.get(number) or Pending(number, line["id"])
+                self._start(number, before, line["run_id"], line["created_at"])
             case "stopping":
                 self.stopping.add(number)
             case "withdrawn" | "interrupted":
@@ -207,6 +223,10 @@ class Past:
             case "finished":
                 self.forget(number)
                 self.states[number] = FINISHED + line["exit_code"]
+
+    def _start(self, number: int, before: Pending, run_id: str, created_at: str | None) -> None:
+        self.states[number], self.runs[number] = STARTED, digest_of_id(run_id)
+        self.pending[number] = replace(before, run_id=run_id, created_at=created_at)
 
     def _make_room(self, number: int) -> None:
         more = number + 1 - len(self.states)
@@ -262,80 +282,28 @@ def digest_of_id(text: str | None) -> int:
     return 0 if text is None else digest_of(text.encode("utf-8", "surrogatepass"))
 
 
-def lines_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the journal's lines with their offsets, without an incomplete last one.
-
-    Raises UsageProblem if it can't be read, a newer noxcli wrote it, or a line is not one of a journal.
-    """
-    try:
-        with opened(path) as file:
-            offset = number = 0
-            while raw := file.readline(LONGEST_LINE):
-                SIGNALS.check()
-                number += 1
-                if not raw.endswith(b"\n") and len(raw) < LONGEST_LINE:
-                    return
-                line = _parsed(raw, path)
-                if line is None:
-                    raise UsageProblem(
-                        f"line {number} of the journal {path} is not one that this noxcli wrote; nothing was changed",
-                        "upgrade noxcli if a newer one wrote it; else restore the journal, or choose another directory",
-                    )
-                yield offset, line
-                offset += len(raw)
-    except OSError as error:
-        raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}") from None
-
-
 def opened(path: Path) -> IO[bytes]:
     """Open a file of a batch for reading, and nothing else in its place. Raises OSError."""
     return os.fdopen(open_regular(path, os.O_RDONLY), "rb")
 
 
-def line_at(path: Path, offset: int) -> Mapping[str, Any]:
+def line_at(file: IO[bytes], offset: int) -> Mapping[str, Any]:
     """Return the journal's line at that offset."""
-    with opened(path) as file:
-        file.seek(offset)
-        line: Mapping[str, Any] = json.loads(file.readline())
-        return line
+    file.seek(offset)
+    line: Mapping[str, Any] = json.loads(file.readline())
+    return line
 
 
-def _parsed(raw: bytes, path: Path) -> dict[str, Any] | None:
-    """Return the line, or None for one that this version does not write."""
-    try:
-        line = decode_json(raw)
-        if not isinstance(line, dict):
-            return None
-        if "batch" in line:
-            # Checked first: a later version may have other fields.
-            require_readable(path, line["batch"], BATCH_SCHEMA)
-        return line if _is_sound(line) else None
-    except ValueError:
-        return None
+def _field(line: Mapping[str, Any], name: str, kinds: tuple[type, ...]) -> Any:
+    """Return a field of a line. Raises ValueError for another type, and for a number out of range."""
+    value = line.get(name)
+    if type(value) not in kinds:  # True is not a number here
+        raise ValueError(name)
+    if type(value) is int and not (name in {"row", "from"}) <= value <= MOST_ROWS:
+        raise ValueError(name)
+    return value
 
 
-def _is_sound(line: Mapping[str, Any]) -> bool:
-    """Raises ValueError for texts that are neither a number nor a time."""
-    header = "batch" in line
-    needed = tuple(KINDS_OF_HEADER) if header else NEEDED.get(str(line.get("step")))
-    if needed is None or not all(name in line for name in needed):
-        return False
-    kinds = {**KINDS, **KINDS_OF_HEADER} if header else KINDS
-    for name, value in line.items():
-        if name in kinds and type(value) not in kinds[name]:  # True is not a number here
-            return False
-    if line.get("step") in {"started", "finished"} and line["run_id"] is None:
-        return False
-    if header and not _are_texts(*line["constants"].values(), *line["secrets"], *(line["columns"] or ())):
-        return False
-    return _in_range(line) and ("at" not in line or datetime.fromisoformat(line["at"]).tzinfo is not None)
-
-
-def _are_texts(*values: Any) -> bool:
-    return all(isinstance(value, str) for value in values)
-
-
-def _in_range(line: Mapping[str, Any]) -> bool:
-    numbers = 0 < line.get("row", 1) <= MOST_ROWS and 0 < line.get("from", 1) <= MOST_ROWS
-    counts = numbers and 0 <= (line.get("rows") or 0) <= MOST_ROWS and 0 <= line.get("exit_code", 0) <= 255 - FINISHED
-    return counts and not int(line.get("row_digest", "0"), 16) >> 64
+def _moment(text: str | None) -> float | None:
+    time = parse_time(text)
+    return time.timestamp() if time is not None else None

@@ -9,6 +9,7 @@ from typing import Any
 from noxcli.batch.journal import Journal
 from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, DigestIndex, Header, Past, digest_of_id
 from noxcli.batch.results import Results, key_of
+from noxcli.batch.row import Tally
 from noxcli.batch.rows import ID, Row, RowFile, digest_of
 from noxcli.batch.shards import Shard
 from noxcli.encode import to_json
@@ -24,6 +25,7 @@ from noxcli.render.text import amount
 MISTAKES_KEPT = 20
 LONGEST_CONSTANT = 60  # characters of a value in the journal and in a message
 ALLOW = "--allow-changed-input"
+NAMES = {"workflow_id": "workflow", "host": "server"}
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -31,35 +33,33 @@ class Survey:
     """The totals of a file's rows. `mistakes` are the first of `wrong` ones; bytes are those to upload."""
 
     rows: int = 0
-    in_shard: int = 0
-    finished: int = 0
-    started: int = 0
-    in_doubt: int = 0
+    states: list[int] = field(default_factory=lambda: [0] * 4)  # the rows of this shard in each state
     uploads: int = 0
     upload_bytes: int = 0
     wrong: int = 0
     mistakes: list[str] = field(default_factory=list)
     digest: str = ""
 
+    @property
+    def in_shard(self) -> int:
+        return sum(self.states)
+
     def counts(self) -> dict[str, int]:
         """Return the numbers that `--dry-run` prints."""
         return {
             "rows": self.rows,
             "in_shard": self.in_shard,
-            "to_start": self.in_shard - self.finished - self.started - self.in_doubt,
-            "finished": self.finished,
-            "started": self.started,
-            "in_doubt": self.in_doubt,
+            "to_start": self.states[NEW],
+            "finished": self.states[FINISHED],
+            "started": self.states[STARTED],
+            "in_doubt": self.states[SENT],
             "uploads": self.uploads,
             "upload_bytes": self.upload_bytes,
         }
 
     def add(self, row: Row, state: int) -> None:
         """Count a row of this shard."""
-        self.in_shard += 1
-        self.finished += state == FINISHED
-        self.started += state == STARTED
-        self.in_doubt += state == SENT
+        self.states[state] += 1
         if state == FINISHED:
             return
         if row.problem is not None:
@@ -70,6 +70,17 @@ class Survey:
             if isinstance(value, Upload):
                 self.uploads += 1
                 self.upload_bytes += value.size or 0
+
+    def require_right(self, workflow: str, complain: Callable[[str], None]) -> None:
+        """List the mistakes, and raise WrongInputs if there are any."""
+        for mistake in self.mistakes:
+            complain(f"noxcli: {mistake}")
+        if self.wrong:
+            more = f" (the first {len(self.mistakes)} are listed)" if self.wrong > len(self.mistakes) else ""
+            raise WrongInputs(
+                f"{self.wrong} of {self.in_shard} rows are wrong{more}; nothing was started",
+                f"see: noxcli inputs {shlex.quote(workflow)}",
+            )
 
 
 class Checker:
@@ -118,8 +129,8 @@ class RemainingRows:
         has an earlier row's id.
         """
         found, digest = Survey(), new_digest()
-        require_own_ids(rows, DigestIndex(self._counted(rows, found, digest)))
-        if not self.changed and found.finished < self.past.finished:
+        _require_own_ids(rows, DigestIndex(self._counted(rows, found, digest)))
+        if not self.changed and found.states[FINISHED] < self.past.finished:
             raise UsageProblem(
                 f"{rows.name} now has {found.rows} rows, without some of the {self.past.finished} that have finished",
                 f"restore them, or add {ALLOW}",
@@ -139,8 +150,8 @@ class RemainingRows:
             if row.id is not None:
                 yield digest_of_id(row.id), row.number
 
-    def to_do(self, rows: RowFile, journal: Journal, read: Callable[[int], None]) -> Iterator[Row]:
-        """Yield the remaining rows, and pass on their number once all are read; runs in the reading thread."""
+    def to_do(self, rows: RowFile, journal: Journal, tally: Tally) -> Iterator[Row]:
+        """Yield the remaining rows, and note their total once all are read; runs in the reading thread."""
         number = mine = 0
         for row in rows.rows():
             number = row.number
@@ -150,57 +161,67 @@ class RemainingRows:
             self._require_same(row)
             if self.past.state(number) != FINISHED:
                 yield self.checker.checked(row)
-        read(mine)
+        tally.total = mine
         journal.end(number)
 
     def _require_same(self, row: Row) -> None:
         """Raise UsageProblem if a row that was started has changed in the file."""
         past, number = self.past, row.number
-        if past.state(number) == NEW or past.digest(number) == row.digest:
+        if past.state(number) == NEW or past.digests[number] == row.digest:
             return
         if not self.changed:
             raise UsageProblem(
                 f"{row.place} differs from the row that was started", f"give the same rows again, or add {ALLOW}"
             )
-        if past.own_id(number) != digest_of_id(row.id):
+        if past.ids[number] != digest_of_id(row.id):
             # A file was renumbered before; the rows of a stream are known too late for that.
             raise UsageProblem(f"{row.place} has another {ID} than the row that was started", "give the rows as a file")
 
 
-def require_resumable(past: Past, now: Header, directory: Path, *, resume: bool, changed: bool) -> None:
-    """Raise UsageProblem if the directory has a batch and `resume` is false, ConfigProblem for another batch."""
-    then = past.header
-    if then is None:
-        return
+def continued(journal: Journal, now: Header, rows: RowFile, shard: Shard, *, resume: bool, changed: bool) -> Past:
+    """Return what an earlier call left in the journal.
+
+    Raises UsageProblem if there is a batch and `resume` is false, ConfigProblem for another batch unless a difference
+    may have `changed`.
+    """
+    past, directory = journal.past(), journal.path.parent
+    if past.header is None:
+        return past
     if not resume:
         raise UsageProblem(
             f"{directory} already has a batch with {amount(past.finished, 'finished row')}",
             "continue it with --resume, or choose another --output-dir",
         )
-    for what, was, is_ in (
-        ("workflow", then.workflow_id, now.workflow_id),
-        ("server", then.host, now.host),
-        ("shard", then.shard, now.shard),
-    ):
-        if was != is_:
+    for what, was, is_, allowed in _differences(past.header, now):
+        if not allowed:
             raise ConfigProblem(f"the batch in {directory} is for {what} {was}, and this is {is_}", "see --output-dir")
-    difference = next(_differences(then, now), None)
-    if difference is not None and not changed:
-        what, was, is_ = difference
-        raise ConfigProblem(f"the batch in {directory} began with {what} {was}, and this is {is_}", f"or add {ALLOW}")
+        if not changed:
+            raise ConfigProblem(
+                f"the batch in {directory} began with {what} {was}, and this is {is_}", f"or add {ALLOW}"
+            )
+    if changed and not rows.is_stream:
+        past.accepted = _accepted(rows, past, shard)
+        if past.accepted is not None:
+            past.renumber(past.accepted)
+    return past
 
 
-def _differences(then: Header, now: Header) -> Iterator[tuple[str, str, str]]:
-    """Yield what differs in what each row is run with: its name, and both values."""
+def _differences(then: Header, now: Header) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield what differs, both values, and whether the user may allow that."""
+    for what in ("workflow_id", "host", "shard"):
+        was, is_ = getattr(then, what), getattr(now, what)
+        if was != is_:
+            yield NAMES.get(what, what), was, is_, False
     if then.version_id != now.version_id:
-        yield "version", then.version_id or "the current one", now.version_id or "the current one"
+        yield "version", then.version_id or "the current one", now.version_id or "the current one", True
     for key in [*then.constants, *(now.constants.keys() - then.constants.keys())]:
         was, is_ = (header.constants.get(key, "not given") for header in (then, now))
         if was != is_:
-            yield repr(key), was, is_
-    for what, names, others in (("secrets", then.secrets, now.secrets), ("columns", then.columns, now.columns)):
-        if names != others:
-            yield what, to_json(names), to_json(others)
+            yield repr(key), was, is_, True
+    for what in ("secrets", "columns"):
+        was, is_ = getattr(then, what), getattr(now, what)
+        if was != is_:
+            yield what, to_json(was), to_json(is_), True
 
 
 def constants_of(common: Inputs) -> dict[str, str]:
@@ -215,7 +236,7 @@ def _short(text: str) -> str:
     return f"{text[:LONGEST_CONSTANT]}… ({digest_of(text.encode('utf-8', 'surrogatepass')):016x})"
 
 
-def require_own_ids(rows: RowFile, ids: DigestIndex | None = None) -> None:
+def _require_own_ids(rows: RowFile, ids: DigestIndex | None = None) -> None:
     """Raise UsageProblem if two rows have the same id."""
     if ids is None:
         ids = DigestIndex((digest_of_id(row.id), row.number) for row in rows.rows() if row.id is not None)
@@ -232,12 +253,12 @@ def require_own_ids(rows: RowFile, ids: DigestIndex | None = None) -> None:
         )
 
 
-def accepted(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, int]] | None:
+def _accepted(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, int]] | None:
     """Return the file's rows that the journal knows, by their ids or else by their numbers; None if none has changed.
 
     Each is its number now, its number before, and its digest. Raises UsageProblem if rows would move to other shards.
     """
-    require_own_ids(rows)
+    _require_own_ids(rows)
     known = [number for number, offset in enumerate(past.offsets) if offset]
     numbers = DigestIndex((past.ids[number], number) for number in known if past.ids[number])
     moves = []
@@ -280,15 +301,3 @@ def flags_to_continue(codes: Mapping[int, int], left: int) -> list[str]:
         return ["--resume"]
     again = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}
     return [word for name, code in again.items() if codes.get(code) for word in ("--again", name)]
-
-
-def require_right(seen: Survey, workflow: str, complain: Callable[[str], None]) -> None:
-    """List the mistakes, and raise WrongInputs if there are any."""
-    for mistake in seen.mistakes:
-        complain(f"noxcli: {mistake}")
-    if seen.wrong:
-        more = f" (the first {len(seen.mistakes)} are listed)" if seen.wrong > len(seen.mistakes) else ""
-        raise WrongInputs(
-            f"{seen.wrong} of {seen.in_shard} rows are wrong{more}; nothing was started",
-            f"see: noxcli inputs {shlex.quote(workflow)}",
-        )

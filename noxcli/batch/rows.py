@@ -6,8 +6,10 @@ import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import field
+from dataclasses import field, replace
+from functools import partial
 from pathlib import Path
+from queue import Empty, Queue
 from typing import Any, BinaryIO, Self
 
 from noxcli.errors import UsageProblem
@@ -15,10 +17,12 @@ from noxcli.files import new_digest, reason_of
 from noxcli.fixed import fixed
 from noxcli.inputs.parse import MARK, Inputs, parse_json, read_value, split_item
 from noxcli.signals import SIGNALS
+from noxcli.waiting import start_thread
 
 ID = "$id"
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 FORMATS = ("jsonl", *DELIMITERS)
+AHEAD = 64  # rows to read in advance
 
 
 @fixed
@@ -120,9 +124,10 @@ class RowFile:
         with self._open() as file, self._csv_reader(file) as reader:
             return [f"{name}{operators.get(name, '')}" for name in self._header(reader)]
 
-    def again(self, columns: Columns) -> Self:
-        """Return the same rows with other columns."""
-        return type(self)(self.source, self._form, columns, self._stdin)
+    def share(self, values: Mapping[str, Any]) -> None:
+        """Give all rows these values of the inputs that they share."""
+        columns = self._columns
+        self._columns = replace(columns, common=replace(columns.common, values=dict(values)))
 
     def _there(self) -> Path:
         path = Path(self.source).expanduser()
@@ -232,6 +237,37 @@ class RowFile:
             return Row(number, line, digest, own, self._columns.inputs(fields, typed=typed))
         except UsageProblem as problem:
             return Row(number, line, digest, own, problem=problem.line())
+
+
+class Prefetch:
+    """An iterator of rows that never blocks."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self.exhausted = False
+        self._queue: Queue[Row | BaseException | None] = Queue(AHEAD)
+        start_thread(partial(self._read, rows))
+
+    def next(self) -> Row | None:
+        """Return the next row, None if none is ready or the rows are `exhausted`. Raises what reading raises."""
+        if self.exhausted:
+            return None
+        try:
+            row = self._queue.get_nowait()
+        except Empty:
+            return None
+        if isinstance(row, BaseException):
+            raise row
+        self.exhausted = row is None
+        return row
+
+    def _read(self, rows: Iterator[Row]) -> None:
+        try:
+            for row in rows:
+                self._queue.put(row)
+        except BaseException as error:
+            self._queue.put(error)
+        else:
+            self._queue.put(None)
 
 
 def digest_of(content: bytes) -> int:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.past import digest_of_id
@@ -40,6 +40,9 @@ from noxcli.runs.candidates import Comparison
 from noxcli.runs.record import JUST_STARTED, judged
 from noxcli.runs.start import StartAttempt, StartRequest
 from noxcli.timing import Clock, Deadline, Outage, seconds_between
+
+if TYPE_CHECKING:
+    from noxcli.api.gate import Gate
 
 REJECTED_KEY = 401
 LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
@@ -105,6 +108,7 @@ class RowWork:
     patience: Callable[[], Patience]
     deadline: Deadline
     retry_for: float
+    gate: "Gate"
     place: Place | None  # the parent of the rows' directories
 
     # The start.
@@ -113,7 +117,6 @@ class RowWork:
         """Store the row's files, and start it. Without a run, its start is in doubt, or was not sent."""
         row, phase = active.row, Phase.UPLOAD
         try:
-            self.journal.intend(row)
             payload = row.inputs.stored(self._uploader().store)
             request = StartRequest(self.workflow.id, payload, self.comparison, self.version_id)
             active.attempt, phase = RowStart(self, active, request), Phase.START

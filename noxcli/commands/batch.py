@@ -2,39 +2,35 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noxcli.batch.doubts import Finding, look_for
-from noxcli.batch.engine import Bounds, Engine
-from noxcli.batch.expected import Expected
+from noxcli.batch.ending import run_to_end
+from noxcli.batch.engine import Engine
 from noxcli.batch.journal import Journal
-from noxcli.batch.judge import Judge
+from noxcli.batch.judge import Expected, Judge
 from noxcli.batch.output import Output, Printer
 from noxcli.batch.past import FINISHED, JOURNAL_NAME, Header, Past
 from noxcli.batch.results import RESULTS_NAME, Results
 from noxcli.batch.resume import (
     Checker,
     RemainingRows,
-    accepted,
+    Survey,
     constants_of,
+    continued,
     line_to_continue,
     reopen_lost,
-    require_resumable,
-    require_right,
 )
-from noxcli.batch.row import FINAL
+from noxcli.batch.row import FINAL, Tally
 from noxcli.batch.rows import Columns, RowFile
-from noxcli.batch.session import BatchSession
 from noxcli.batch.shards import Shard, shard_asked
-from noxcli.batch.tally import Tally
 from noxcli.batch.work import KnownRuns, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
@@ -55,16 +51,14 @@ from noxcli.cli.options import (
     declared,
     during,
 )
-from noxcli.cli.prepare import chosen_version, read_workflow, stored
+from noxcli.cli.prepare import Target, stored, target_of
 from noxcli.cli.session import Session, begin
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOut, TimedOutBeforeStart, UsageProblem
 from noxcli.files import check_target, save
-from noxcli.fixed import fixed
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
-from noxcli.models import Workflow
 from noxcli.query import Query
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
@@ -169,185 +163,134 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
     noxus = begin(ctx, options, subject=options.workflow)
     context = noxus.context
+    shard = shard_asked(options.shard, context.terminal.environ)
+    common, rows, directory = _given(context, options)
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
-    table = _table(context, options)
-    for option, file in (("--junit", options.junit), ("--report", options.report)):
-        if file is not None:
-            check_target(Path(file), option)
-            _require_own(Path(file), option, table.directory)
-    judge = Judge(context.reports.asserts, _expected(context, table, options.expect), context.terminal.mask)
+    judge = Judge(context.reports.asserts, _expected(context, rows, options.expect), context.terminal.mask)
+    _check_reports(options, directory)
     line = [*context.argv, *([] if "--resume" in context.argv else ["--resume"])]
     context.way_back = f"noxcli {shlex.join(line)}"
     with ExitStack() as stack:
         stack.enter_context(noxus.connect())
-        begun = _begun(stack, noxus, table, _target(noxus, options), options)
-        if begun is None:
+        context.enter(Phase.PREFLIGHT)
+        gate, patience = noxus.api.paced(), noxus.patience(out_of_time=TimedOutBeforeStart)
+        target = target_of(noxus, options, noxus.workflow(options.workflow, patience), patience)
+        named = options.output_dir is not None
+        journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask, named=named))
+        header = _header(context, target, rows, common, shard)
+        past = _past(journal, header, rows, shard, options)
+        definition = target.known.definition if target.known and not options.no_check else None
+        checker = Checker(definition, options.workflow, context.terminal.note)
+        remaining = RemainingRows(checker, shard, past, options.allow_changed_input)
+        seen = _surveyed(context, remaining, rows, options)
+        if options.dry_run:
             return
-        if options.junit is not None:
-            stack.callback(_write_junit, Path(options.junit), table.directory, context, judge)
-        if options.report is not None:
-            stack.callback(_write_page, Path(options.report), table.directory, context, judge)
-        rows = table.with_files(stored(noxus, table.common, begun.target.patience))
-        tally = _tally(begun, judge)
+        if seen is not None:
+            header = replace(header, rows=seen.rows, digest=seen.digest)
+        journal.begin(header, past)
+        results = _results(stack, journal, context)
+        reopen_lost(past, results, journal.path)
+        work = _work(noxus, gate, target, journal, past, common, named=named)
+        doubtful = _adopted(noxus, work, past, options)
+        for option, report in ((options.junit, _write_junit), (options.report, _write_page)):
+            if option is not None:
+                stack.callback(report, Path(option), directory, context, judge)
+        rows.share(stored(noxus, common, patience))
+        tally = _tally(directory, past, judge, None if seen is None else seen.in_shard)
         printer = Printer(judge, context.printing.query, tally, context.terminal.write, partial(to_paste, context))
-        bounds = Bounds(
-            options.max_parallel,
-            options.max_failures,
-            options.ordered,
-            Again.DOUBTFUL in (options.again or ()),
-            options.poll_interval,
-        )
+        output = Output(journal, results, printer, ordered=options.ordered)
         began = context.clock.monotonic()
-        with context.reports.ci.fold(f"{options.workflow}: {rows.name}"):
-            error = _worked(noxus, begun, rows, printer, bounds, stops=context.stops_runs(options.on_interrupt))
+        stack.enter_context(context.reports.ci.fold(f"{options.workflow}: {rows.name}"))
+        shown = batch_progress(context.terminal)
+        stack.enter_context(shown)
+        engine = Engine(
+            work,
+            remaining.to_do(rows, journal, tally),
+            past,
+            doubtful,
+            output,
+            lambda: shown.show(tally, _news_of(gate)),
+            max_parallel=options.max_parallel,
+            max_failures=options.max_failures,
+            poll_interval=options.poll_interval,
+        )
+        error = run_to_end(engine, stops=context.stops_runs(options.on_interrupt))
+    if output.unprinted is not None and not isinstance(error, Interruption | TimedOut):
+        raise output.unprinted
     _conclude(noxus, tally, context.clock.monotonic() - began, error)
 
 
-def _require_own(target: Path, option: str, directory: Path) -> None:
-    """Raise UsageProblem if a report would replace one of the batch's own files."""
-    if target.resolve() in {(directory / name).resolve() for name in (JOURNAL_NAME, RESULTS_NAME)}:
-        raise UsageProblem(f"{option} {target} belongs to the batch itself", "choose another file")
-
-
-@fixed
-class _Table:
-    """What the command line says about the rows, and where their journal is."""
-
-    rows: RowFile
-    columns: Columns
-    common: Inputs
-    shard: Shard
-    directory: Path
-    named: bool  # by --output-dir: outputs become files there
-
-    def with_files(self, values: Mapping[str, Any]) -> RowFile:
-        """Return the rows with these values of the inputs that all rows share."""
-        return self.rows.again(replace(self.columns, common=replace(self.common, values=dict(values))))
-
-
-def _table(context: Context, options: Options) -> _Table:
-    output_dir = options.output_dir
-    part = shard_asked(options.shard, context.terminal.environ)
+def _given(context: Context, options: Options) -> tuple[Inputs, RowFile, Path]:
+    """Return the inputs that all rows share, the rows, and the directory of the batch. Raises UsageProblem."""
     if options.file in STDIN_NAMES:
         context.sources.claim(options.file, f"FILE {options.file}")
-    common = read_inputs(
-        options.inputs or [], None, context.sources, secrets=options.secrets or [], environ=context.terminal.environ
-    )
+    environ, secrets = context.terminal.environ, options.secrets or []
+    common = read_inputs(options.inputs or [], None, context.sources, secrets=secrets, environ=environ)
     context.hide(common)
     columns = Columns.parse(options.column or [], common)
     rows = RowFile(options.file, options.input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
-    if output_dir is None and rows.is_stream:
+    if options.output_dir is not None:
+        return common, rows, Path(options.output_dir)
+    if rows.is_stream:
         raise UsageProblem("rows from a stream need a directory for the journal", "add --output-dir DIR")
-    directory = Path(f"{options.file}.batch").expanduser() if output_dir is None else Path(output_dir)
-    return _Table(rows, columns, common, part, directory, output_dir is not None)
+    return common, rows, Path(f"{options.file}.batch").expanduser()
 
 
-def _expected(context: Context, table: _Table, expect: str | None) -> Expected | None:
+def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected | None:
     """Return the rows' expected outputs. Raises UsageProblem for a file that can't be read, or for an extra output."""
     if expect is None:
         return None
     expected = Expected.read(expect)
-    if not table.rows.is_stream and (without := expected.require_rows(table.rows)):
+    if not rows.is_stream and (without := expected.require_rows(rows)):
         context.terminal.note(f"warning: no expected output for {amount(without, 'row')} in {expect}")
     return expected
 
 
-@fixed
-class _Target:
-    """The workflow to run, as far as it was read, and the check of rows against it."""
-
-    named: str
-    found: Workflow
-    known: Workflow | None
-    version_id: str | None
-    checking: PreflightOptions
-    checker: Checker
-    patience: Patience
-    gate: "Gate"
+def _check_reports(options: Options, directory: Path) -> None:
+    """Raise UsageProblem if a report can't be written, or would replace one of the batch's own files."""
+    own = {(directory / name).resolve() for name in (JOURNAL_NAME, RESULTS_NAME)}
+    for option, file in (("--junit", options.junit), ("--report", options.report)):
+        if file is not None:
+            check_target(Path(file), option)
+            if Path(file).resolve() in own:
+                raise UsageProblem(f"{option} {file} belongs to the batch itself", "choose another file")
 
 
-def _target(noxus: Session, options: Options) -> _Target:
-    noxus.context.enter(Phase.PREFLIGHT)
-    gate, patience = noxus.api.paced(), noxus.patience(out_of_time=TimedOutBeforeStart)
-    found = noxus.workflow(options.workflow, patience)
-    version = chosen_version(noxus, found, options, patience)
-    known = None if options.no_check else read_workflow(noxus, found, patience, version)
-    checker = Checker(known.definition if known else None, options.workflow, noxus.context.terminal.note)
-    return _Target(options.workflow, found, known, version.id if version else None, options, checker, patience, gate)
-
-
-@fixed
-class _Begun:
-    """A batch whose journal and results are open, and the rest of its work."""
-
-    table: _Table
-    target: _Target
-    journal: Journal
-    results: Results
-    remaining: RemainingRows
-    total: int | None  # rows, None for a stream
-    comparison: Comparison
-    doubtful: Finding  # what the run list shows about rows that an earlier call left in doubt
-
-
-def _begun(stack: ExitStack, noxus: Session, table: _Table, target: _Target, options: Options) -> _Begun | None:
-    """Begin the batch or continue it; None for a dry run, which prints the remaining work.
-
-    Its files are closed with the stack. Raises UsageProblem, ConfigProblem and WrongInputs.
-    """
-    context, rows, dry_run = noxus.context, table.rows, target.checking.dry_run
-    header = Header(
+def _header(context: Context, target: Target, rows: RowFile, common: Inputs, shard: Shard) -> Header:
+    return Header(
         target.found.id,
-        target.version_id,
+        target.version.id if target.version else None,
         context.base_url,
         rows.name,
-        str(table.shard),
-        constants_of(table.common),
-        sorted(table.common.secret),
+        str(shard),
+        constants_of(common),
+        sorted(common.secret),
         rows.columns(),
     )
-    journal, past = None, Past()
-    if (table.directory / JOURNAL_NAME).exists():
-        journal = _journal(stack, context, table)
-        past = _past(journal, header, table, options, dry_run=dry_run)
-    remaining = RemainingRows(target.checker, table.shard, past, options.allow_changed_input)
-    total = None
-    if not rows.is_stream:
-        seen = remaining.survey(rows)
-        header, total = replace(header, rows=seen.rows, digest=seen.digest), seen.in_shard
-        if not target.checking.no_check:
-            require_right(seen, target.named, context.terminal.complain)
-        if dry_run:
-            context.terminal.write(f"{to_json(seen.counts())}\n")
-            return None
-    elif dry_run:
-        raise UsageProblem("--dry-run can't count the rows of a stream", "give FILE")
-    journal = journal or _journal(stack, context, table)
-    if past.header != header:
-        journal.begin(header)
-    results = _results(stack, journal, context)
-    reopen_lost(past, results, journal.path)
-    comparison = Comparison(inputs_of(target.known.definition) if target.known else None, table.common.secret)
-    doubtful = _adopted(noxus, target, journal, past, comparison)
-    return _Begun(table, target, journal, results, remaining, total, comparison, doubtful)
 
 
-def _journal(stack: ExitStack, context: Context, table: _Table) -> Journal:
-    return stack.enter_context(Journal(table.directory, context.clock, context.terminal.mask, named=table.named))
-
-
-def _past(journal: Journal, header: Header, table: _Table, options: Options, *, dry_run: bool) -> Past:
-    """Return what the journal says, without rows that are to start again. Raises UsageProblem and ConfigProblem."""
-    again, changed, past = options.again or (), options.allow_changed_input, journal.past()
-    require_resumable(past, header, table.directory, resume=options.resume or bool(again), changed=changed)
-    moves = accepted(table.rows, past, table.shard) if changed and not table.rows.is_stream else None
-    if moves is not None:
-        past.renumber(moves)
-        if not dry_run:
-            journal.renumber(moves)
+def _past(journal: Journal, header: Header, rows: RowFile, shard: Shard, options: Options) -> Past:
+    """Return what an earlier call left, without rows that are to start again. Raises UsageProblem, ConfigProblem."""
+    again, changed = options.again or (), options.allow_changed_input
+    resume = options.resume or bool(again)
+    past = continued(journal, header, rows, shard, resume=resume, changed=changed)
     codes = {Again.FAILED: ExitCode.RUN_FAILED, Again.STOPPED: ExitCode.RUN_STOPPED}
     past.forget_all({codes[each] for each in again if each in codes})
     return past
+
+
+def _surveyed(context: Context, remaining: RemainingRows, rows: RowFile, options: Options) -> Survey | None:
+    """Check all rows, and return their totals, None for a stream; a dry run prints them. Raises WrongInputs."""
+    if rows.is_stream:
+        if options.dry_run:
+            raise UsageProblem("--dry-run can't count the rows of a stream", "give FILE")
+        return None
+    seen = remaining.survey(rows)
+    if not options.no_check:
+        seen.require_right(options.workflow, context.terminal.complain)
+    if options.dry_run:
+        context.terminal.write(f"{to_json(seen.counts())}\n")
+    return seen
 
 
 def _results(stack: ExitStack, journal: Journal, context: Context) -> Results:
@@ -362,75 +305,55 @@ def _results(stack: ExitStack, journal: Journal, context: Context) -> Results:
     return results
 
 
-def _adopted(noxus: Session, target: _Target, journal: Journal, past: Past, comparison: Comparison) -> Finding:
+def _work(
+    noxus: Session, gate: "Gate", target: Target, journal: Journal, past: Past, common: Inputs, *, named: bool
+) -> RowWork:
+    context, known, retry_for = noxus.context, target.known, noxus.common.retry_for
+    return RowWork(
+        api=noxus.api,
+        gate=gate,
+        clock=context.clock,
+        journal=journal,
+        known=KnownRuns(past.runs.tobytes()),
+        workflow=target.found,
+        definition=known,
+        version_id=target.version.id if target.version else None,
+        comparison=Comparison(inputs_of(known.definition) if known else None, common.secret),
+        mask=context.terminal.mask,
+        patience=lambda: Patience(context.clock, noxus.deadline, before(retry_for), lambda _: None),
+        deadline=noxus.deadline,
+        retry_for=during(retry_for),
+        place=journal.place if named else None,
+    )
+
+
+def _adopted(noxus: Session, work: RowWork, past: Past, options: Options) -> Finding:
     """Let rows in doubt take their runs, and return what the run list shows about them."""
-    doubts = [one for one in past.pending.values() if one.run_id is None]
-    if not doubts:
-        return Finding()
-    known = KnownRuns(past.runs.tobytes())
-    within = noxus.deadline.left(LONGEST_LOOK)
-    finding = look_for(noxus.api, target.found.id, comparison, doubts, known.__contains__, within)
-    for doubt, run in finding.own(doubts):
-        journal.adopted(doubt, run)
-        past.adopt(doubt.number, run)
+    finding = Finding()
+    if doubts := past.doubtful:
+        within = noxus.deadline.left(LONGEST_LOOK)
+        finding = look_for(noxus.api, work.workflow.id, work.comparison, doubts, work.known.__contains__, within)
+        for doubt, run in finding.own(doubts):
+            work.journal.adopted(doubt, run)
+            past.adopt(doubt.number, run)
+    if Again.DOUBTFUL in (options.again or ()):
+        for doubt in past.doubtful:
+            past.forget(doubt.number)
     return finding
 
 
-def _tally(begun: _Begun, judge: Judge) -> Tally:
+def _tally(directory: Path, past: Past, judge: Judge, total: int | None) -> Tally:
     """Return the count of the rows that an earlier call has finished, judged again."""
-    past, tally = begun.remaining.past, Tally(begun.total)
+    tally = Tally(total)
     if not judge.has_questions:
         tally.before.update(past.codes(FINAL))
         return tally
     from noxcli.batch.joined import Joined  # loaded where stored results are read
 
-    for row in Joined.read([begun.table.directory]).reports(judge):
+    for row in Joined.read([directory]).reports(judge):
         if past.state(row.row) == FINISHED:
             tally.add(row.exit_code, f"row {row.row}: {row.message}", before=True)
     return tally
-
-
-def _worked(
-    noxus: Session, begun: _Begun, rows: RowFile, printer: Printer, bounds: Bounds, *, stops: bool
-) -> NoxError | None:
-    """Process the rows, and report each; return what interrupted that.
-
-    Raises ReaderGone and Unwritten if stdout can't be written to any more.
-    """
-    context, target, journal, tally = noxus.context, begun.target, begun.journal, printer.tally
-    retry_for = during(noxus.common.retry_for)
-
-    def patience() -> Patience:
-        return Patience(context.clock, noxus.deadline, before(noxus.common.retry_for), lambda _: None)
-
-    work = RowWork(
-        noxus.api,
-        context.clock,
-        journal,
-        KnownRuns(begun.remaining.past.runs.tobytes()),
-        target.found,
-        target.known,
-        target.version_id,
-        begun.comparison,
-        context.terminal.mask,
-        patience,
-        noxus.deadline,
-        retry_for,
-        journal.place if begun.table.named else None,
-    )
-    to_do = begun.remaining.to_do(rows, journal, partial(setattr, tally, "total"))
-    output = Output(journal, begun.results, printer, ordered=bounds.ordered)
-    with batch_progress(context.terminal) as shown:
-
-        def tick() -> None:
-            shown.show(tally, _news_of(target.gate))
-
-        past = begun.remaining.past
-        engine = Engine(work, target.gate, to_do, past, begun.doubtful, output, tally, bounds, tick)
-        error = BatchSession(noxus.api, engine, target.gate, noxus.deadline, retry_for, stops).run()
-    if output.unprinted is not None and not isinstance(error, Interruption | TimedOut):
-        raise output.unprinted
-    return error
 
 
 def _news_of(gate: "Gate") -> str:

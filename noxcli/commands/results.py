@@ -9,7 +9,7 @@ import typer
 
 from noxcli.batch.joined import Joined, RowReport
 from noxcli.batch.results import RESULTS_NAME, KeptResults
-from noxcli.batch.tally import Tally
+from noxcli.batch.row import Tally
 from noxcli.cli.context import Context
 from noxcli.cli.options import Color, Junit, LineQueryOption, Printed, Quiet, Report, Verbose, declared
 from noxcli.cli.session import present, require_apart

@@ -183,8 +183,7 @@ def _watch_all(
     enough: Callable[[Outcome], bool],
 ) -> bool:
     """Wait until all runs, or enough of them, are over, or for the time limit; true if they are."""
-    from noxcli.batch.poll import Schedule  # loaded where there are many
-    from noxcli.batch.workers import Workers
+    from noxcli.batch.poll import Schedule, Workers  # loaded where there are many
 
     deadline, interval = noxus.deadline, policy.poll_interval
 

@@ -12,7 +12,7 @@ from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Run
 from noxcli.runs.resolve import moment_of
-from noxcli.timing import Deadline, parse_time
+from noxcli.timing import parse_time
 from noxcli.waiting import run_within
 
 LONGEST_LOOK, LAST_LOOK = 10.0, 0.5  # seconds for the list, and if the command's own time is up
@@ -94,31 +94,35 @@ class Candidates:
 
 
 def find_candidates(
-    api: RunList, workflow_id: str, fits: Callable[[Run], bool], deadline: Deadline, began: float, *, hurry: bool
+    api: RunList,
+    workflow_id: str,
+    fits: Callable[[Run], bool],
+    since: Callable[[], float],
+    within: float,
+    most: int = MOST,
 ) -> Candidates:
-    """Read the list of runs once, and return those that `fits` takes.
+    """Read the list of runs once, for at most `within` seconds, and return those that `fits` takes, at most so many.
 
-    `began` is when the start was first sent, by the deadline's clock; with `hurry`, the command's time is up.
+    `since` is asked once the server has answered: when the first of them may have started, in seconds since 1970.
     """
-    clock, found = deadline.clock, list[Run]()
+    found = list[Run]()
 
     def read() -> None:
         listed = iter(api.list_runs(workflow_id))
         first = list(islice(listed, 1))  # whose answer has the server's time
-        # As seconds since 1970: servers also write the year 1, from which nothing can be subtracted.
-        since = (api.server_now() or clock.now()).timestamp() - (clock.monotonic() - began) - SLACK
-        older = 0
+        begin, older = since() - SLACK, 0
         for run in chain(first, listed):
+            # As seconds since 1970: servers also write the year 1, from which nothing can be subtracted.
             created = parse_time(run.created_at)
-            older = 0 if created is None or created.timestamp() >= since else older + 1
+            older = 0 if created is None or created.timestamp() >= begin else older + 1
             if not older and fits(run):
                 found.append(run)
-            if len(found) == MOST or (older >= OLD_ENOUGH and moment_of(run) <= moment_of(first[0])):
+            if len(found) == most or (older >= OLD_ENOUGH and moment_of(run) <= moment_of(first[0])):
                 return
 
     listed = True
     try:
-        run_within(LAST_LOOK if hurry else deadline.left(LONGEST_LOOK), read)
+        run_within(within, read)
     except NoxError:
         listed = False
-    return Candidates(found[:MOST], listed)
+    return Candidates(found[:most], listed)

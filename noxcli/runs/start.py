@@ -9,7 +9,7 @@ from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
 from noxcli.fixed import fixed
 from noxcli.models import Attempt, Run, same_id
 from noxcli.retry import Patience
-from noxcli.runs.candidates import Candidates, Comparison, RunList, find_candidates
+from noxcli.runs.candidates import LAST_LOOK, LONGEST_LOOK, Candidates, Comparison, RunList, find_candidates
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline, parse_time
 from noxcli.waiting import run_despite_signal
@@ -140,7 +140,8 @@ def start_run(
     TimedOutBeforeStart if the server was unreachable or declined for too long; Refused, Unauthorized and NotFound as
     answered.
     """
-    began, request = deadline.clock.monotonic(), attempt.request
+    clock, request = deadline.clock, attempt.request
+    began = clock.monotonic()
     look_first = f"check before you start again: noxcli runs {request.workflow_id}"
 
     def send_and_note() -> Run:
@@ -150,7 +151,11 @@ def start_run(
         return run
 
     def candidates(*, hurry: bool) -> Candidates:
-        return find_candidates(api, request.workflow_id, attempt.may_be, deadline, began, hurry=hurry)
+        def since() -> float:
+            return (api.server_now() or clock.now()).timestamp() - (clock.monotonic() - began)
+
+        within = LAST_LOOK if hurry else deadline.left(LONGEST_LOOK)
+        return find_candidates(api, request.workflow_id, attempt.may_be, since, within)
 
     def send_until_answered() -> Run:
         try:

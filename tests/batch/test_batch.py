@@ -76,7 +76,7 @@ def test_each_row_has_one_run_and_one_line(noxcli: Noxcli, sandbox: Sandbox, ech
     assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["a", "b", "c"]
     assert told[1]["result"]["schema"] == "noxcli.result/1"
     assert "3 rows in" in result.err
-    assert sorted(step for row, step in steps() if row == 2) == ["finished", "intent", "sent", "started"]
+    assert sorted(step for row, step in steps() if row == 2) == ["finished", "sent", "started"]
 
 
 def test_one_row_is_one_row(noxcli: Noxcli, echoes: Any, write: Write) -> None:

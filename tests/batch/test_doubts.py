@@ -8,6 +8,7 @@ import pytest
 
 from noxcli.batch.doubts import Finding, look_for
 from noxcli.batch.past import Pending
+from noxcli.errors import Unavailable
 from noxcli.inputs.definition import InputNode
 from noxcli.models import Run
 from noxcli.runs.candidates import OLD_ENOUGH, Comparison
@@ -24,12 +25,9 @@ def run(name: str, seconds: float | None, input: Any = MINE) -> Run:
     return Run(name, "w", "running", created_at=created, input=input)
 
 
-def doubt(number: int = 1, seconds: float = 0, *, by_server: bool = True) -> Pending:
-    """A row whose start was sent then; our own clock is a day off."""
-    sent, ours = (NOW + (seconds + more) * SECOND for more in (0, 86_400))
-    if not by_server:
-        return Pending(number, None, COMPARISON.digest_of(MINE), sent.isoformat())
-    return Pending(number, None, COMPARISON.digest_of(MINE), ours.isoformat(), sent.isoformat())
+def doubt(number: int = 1, seconds: float = 0) -> Pending:
+    """A row whose start was sent then."""
+    return Pending(number, None, COMPARISON.digest_of(MINE), (NOW + seconds * SECOND).timestamp())
 
 
 class Listed:
@@ -42,6 +40,9 @@ class Listed:
         assert workflow_id == "w"
         yield from self._runs
 
+    def server_now(self) -> None:
+        return None
+
 
 def found(runs: Iterable[Run], *doubts: Pending, taken: Sequence[str] = ()) -> Finding:
     return look_for(Listed(runs), "w", COMPARISON, doubts or [doubt()], taken.__contains__, 5.0)
@@ -51,8 +52,8 @@ def own(runs: Iterable[Run], *doubts: Pending) -> dict[int, str]:
     return {one.number: run.id for one, run in found(runs, *doubts).own(doubts or [doubt()])}
 
 
-def names(finding: Finding, number: int = 1) -> list[str]:
-    return [one.id for one in finding.candidates[number]]
+def names(finding: Finding) -> list[str]:
+    return [one.id for one in finding.candidates(doubt())]
 
 
 @pytest.mark.parametrize("input", [MINE, {"node-1": "why"}, {"node-1::input": "why"}])
@@ -67,10 +68,6 @@ def test_a_run_of_another_row_is_no_candidate() -> None:
 @pytest.mark.parametrize(("seconds", "candidate"), [(1, True), (-59, True), (-61, False), (None, True)])
 def test_candidates_were_created_since(seconds: float | None, *, candidate: bool) -> None:
     assert bool(names(found([run("one", seconds)]))) == candidate
-
-
-def test_without_the_servers_time_our_own_counts() -> None:
-    assert names(found([run("one", 1)], doubt(by_server=False))) == ["one"]
 
 
 @pytest.mark.parametrize("created", ["0001-01-01T00:00:00+00:00", "1970-01-01T00:00:00Z", "yesterday"])
@@ -96,15 +93,13 @@ def test_a_list_that_is_not_newest_first_is_read_to_its_end() -> None:
     assert names(found([*old, run("mine", 1)])) == ["mine"]
 
 
-def test_a_list_that_breaks_is_said_and_keeps_what_it_showed() -> None:
+def test_from_a_list_that_breaks_no_row_takes_a_run() -> None:
     def listed() -> Iterator[Run]:
         yield run("mine", 1)
-        from noxcli.errors import Unavailable
-
         raise Unavailable("gone")
 
     finding = found(listed())
-    assert (names(finding), finding.listed) == (["mine"], False)
+    assert (names(finding), finding.listed, list(finding.own([doubt()]))) == (["mine"], False, [])
 
 
 def test_rows_with_equal_inputs_share_their_runs_out() -> None:

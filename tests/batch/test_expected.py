@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from junitparser import Failure, JUnitXml, Skipped
 
-from noxcli.batch.expected import Expected
+from noxcli.batch.judge import Expected
 from noxcli.inputs.parse import Inputs
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox

@@ -123,6 +123,15 @@ def test_changed_rows_are_matched_by_their_ids(noxcli: Noxcli, sandbox: Sandbox,
     assert len(Path("rows.jsonl.batch/results.jsonl").read_text().splitlines()) == 4
 
 
+def test_rows_that_are_all_new_start_anew(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+    file = rows({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"})
+    noxcli("batch", workflow, file)
+    rows({"$id": "c", "Q": "3"})
+    result = noxcli("batch", workflow, file, "--resume", "--allow-changed-input")
+    assert (result.code, [line["id"] for line in result.lines]) == (0, ["c"])
+    assert len(sandbox.runs(workflow)) == 3
+
+
 def test_changed_rows_without_ids_are_matched_by_their_numbers(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
     file = rows({"Q": "a"}, {"Q": "b"}, {"Q": "c"})
     noxcli("batch", workflow, file)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from noxcli.batch.doubts import look_for
 from noxcli.batch.joined import Joined
 from noxcli.batch.journal import Journal, JournalTrouble
-from noxcli.batch.past import FINISHED, NEW, SENT, Header, Past, Pending, lines_of
+from noxcli.batch.past import FINISHED, NEW, SENT, Header, Past
 from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
@@ -86,25 +86,22 @@ def row(number: int, digest: int = 0) -> Row:
 
 def test_a_torn_line_is_moved_aside(tmp_path: Path) -> None:
     with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER)
+        journal.begin(HEADER, Past())
     path = tmp_path / "batch.jsonl"
     torn = '{"row":1,"step":"int'
     for _ in range(2):
         path.write_text(path.read_text() + torn)
         with Journal(tmp_path, Clock()) as journal:
-            journal.intend(row(2, 0xAB))
             journal.sent(row(2, 0xAB), "digest", None)
             past = journal.past()
     assert past.header == HEADER
-    assert (past.state(1), past.digest(2), past.state(2), list(past.pending)) == (NEW, 0xAB, SENT, [2])
+    assert (past.state(1), past.digests[2], past.state(2), list(past.pending)) == (NEW, 0xAB, SENT, [2])
     assert (tmp_path / "batch.jsonl.torn").read_text() == f"{torn}\n" * 2
 
 
-def test_a_row_whose_start_was_not_sent_is_simply_started(
-    noxcli: Noxcli, sandbox: Sandbox, whole: tuple[str, bytes]
-) -> None:
+def test_a_row_whose_start_was_not_sent_is_started(noxcli: Noxcli, sandbox: Sandbox, whole: tuple[str, bytes]) -> None:
     workflow, content = whole
-    kept = [line for line in content.splitlines(keepends=True) if b'"row":2,' not in line or b'"intent"' in line]
+    kept = [line for line in content.splitlines(keepends=True) if b'"row":2,' not in line]
     Path("rows.jsonl.batch/batch.jsonl").write_bytes(b"".join(kept))
     result = noxcli("batch", workflow, "rows.jsonl", "--resume")
     assert (result.code, [line["row"] for line in result.lines]) == (0, [2])
@@ -113,15 +110,14 @@ def test_a_row_whose_start_was_not_sent_is_simply_started(
 
 def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
     with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER)
+        journal.begin(HEADER, Past())
         for number in (1, 2, 3):
-            journal.intend(row(number, number))
-            journal.sent(row(number), "digest", None)
+            journal.sent(row(number, number), "digest", None)
         size = journal.path.stat().st_size
         journal.renumber([(2, 1, 11), (5, 2, 12)])
         past = journal.past()
     assert {number: past.state(number) for number in range(1, 7)} == {1: NEW, 2: SENT, 3: NEW, 4: NEW, 5: SENT, 6: NEW}
-    assert (past.digest(2), past.digest(5), sorted(past.pending)) == (11, 12, [2, 5])
+    assert (past.digests[2], past.digests[5], sorted(past.pending)) == (11, 12, [2, 5])
     content = journal.path.read_bytes()
     cuts = [place for place in range(size, len(content)) if content[place - 1 : place] == b"\n"]
     for cut in cuts:
@@ -131,22 +127,24 @@ def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_is_in_use_is_refused(tmp_path: Path) -> None:
-    with Journal(tmp_path, Clock()), pytest.raises(UsageProblem, match="another batch is running"):
-        Journal(tmp_path, Clock())
+    with Journal(tmp_path, Clock()) as journal:
+        journal.begin(HEADER, Past())
+        with pytest.raises(UsageProblem, match="another batch is running"):
+            Journal(tmp_path, Clock())
 
 
 def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
     run = Run("r", "w", "completed")
     with Journal(tmp_path, Clock()) as journal:
+        journal.begin(HEADER, Past())
         for number, confirmed in ((1, True), (2, False)):
-            journal.intend(row(number))
             journal.sent(row(number), "d", None)
             journal.started(row(number), run)
             result = {"run": {"id": "r", "confirmed": confirmed}, "error": None}
             journal.told([FinishedRow(row(number), result, ExitCode.OK, {})])
         past = journal.past()
     assert past.finished == 1
-    assert isinstance(past.pending[2], Pending)
+    assert list(past.pending) == [2]
 
 
 def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, plays: Any) -> None:
@@ -184,8 +182,7 @@ TIME = "2026-01-01T00:00:00.000+00:00"
 HEAD = {"batch": "noxcli.batch/1", **asdict(HEADER)}
 LINES: list[dict[str, Any]] = [
     {**HEAD, "at": TIME},
-    {"row": 1, "step": "intent", "id": None, "row_digest": "ab", "at": TIME},
-    {"row": 1, "step": "sent", "id": None, "input_digest": "x", "server_at": TIME, "at": TIME},
+    {"row": 1, "step": "sent", "id": None, "row_digest": "ab", "input_digest": "x", "server_at": TIME, "at": TIME},
     {"row": 1, "step": "started", "id": None, "run_id": "r", "workflow_id": "w", "created_at": TIME, "at": TIME},
     {"row": 1, "step": "finished", "id": None, "run_id": "r", "status": "completed", "exit_code": 0, "at": TIME},
     {"row": 2, "step": "left", "id": None, "run_id": None, "status": None, "exit_code": 75, "at": TIME},
@@ -216,8 +213,7 @@ def test_a_journal_that_says_anything_breaks_no_reader(
     with suppress(UsageProblem), Journal(directory, Clock()) as journal:
         past = journal.past()
         assert len(past.states) <= 1 << 26
-        doubts = [one for one in past.pending.values() if one.run_id is None]
-        look_for(NoRuns(), "w", Comparison(), doubts, lambda _: False, 5.0)
+        look_for(NoRuns(), "w", Comparison(), past.doubtful, lambda _: False, 5.0)
     with suppress(UsageProblem, ConfigProblem):
         joined = Joined.read([directory])
         for report in itertools.islice(joined.reports(), 100):
@@ -231,17 +227,23 @@ class NoRuns:
         assert workflow_id is not None
         return []
 
+    def server_now(self) -> None:
+        return None
+
 
 @pytest.mark.parametrize(
     "line",
     [
-        b'{"row": 1e999, "step": "intent"}',
-        b'{"row": 1000000000000, "step": "withdrawn"}',
+        b'{"row": 1e999, "step": "withdrawn", "exit_code": 75}',
+        b'{"row": 1, "step": "withdrawn"}',
+        b'{"row": 1, "step": "withdrawn", "exit_code": -1}',
+        b'{"row": 1, "step": ["withdrawn"]}',
+        b'{"row": 1000000000000, "step": "withdrawn", "exit_code": 75}',
         b'{"step": "end", "rows": 1000000000000}',
-        b'{"row": true, "step": "withdrawn"}',
-        b'{"row": 0, "step": "withdrawn"}',
+        b'{"row": true, "step": "withdrawn", "exit_code": 75}',
+        b'{"row": 0, "step": "withdrawn", "exit_code": 75}',
         b'{"row": 1, "step": "later"}',
-        json.dumps({**LINES[1], "at": "2026-01-01T00:00:00"}).encode(),
+        json.dumps({**LINES[1], "server_at": None, "at": "yesterday"}).encode(),
         json.dumps({**LINES[1], "row_digest": "zz"}).encode(),
         b'{"row": 1, "step": "started", "id": null, "run_id": ["r"], "created_at": null}',
         b"[" * 100_000,
@@ -250,7 +252,11 @@ class NoRuns:
 )
 def test_a_line_that_is_not_understood_is_refused_and_kept(line: bytes, tmp_path: Path) -> None:
     path = tmp_path / "batch.jsonl"
-    path.write_bytes(b'{"row": 1, "step": "withdrawn"}\n' + line + b'\n{"row": 2, "step": "withdrawn"}\n')
+    path.write_bytes(
+        b'{"row": 1, "step": "withdrawn", "exit_code": 75}\n'
+        + line
+        + b'\n{"row": 2, "step": "withdrawn", "exit_code": 75}\n'
+    )
     before = path.read_bytes()
     with (
         Journal(tmp_path, Clock()) as journal,
@@ -278,11 +284,13 @@ def test_a_line_without_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("noxcli.batch.past.LONGEST_LINE", 1000)
     monkeypatch.setattr("noxcli.batch.journal.LONGEST_LINE", 1000)
     path = tmp_path / "batch.jsonl"
-    path.write_bytes(b"x" * 10_000 + b'{"row": 2, "step": "withdrawn"}\n')
+    path.write_bytes(b"x" * 10_000 + b'{"row": 2, "step": "withdrawn", "exit_code": 75}\n')
     with pytest.raises(UsageProblem, match="line 1 of the journal"):
-        list(lines_of(path))
+        Past.read(path)
     path.unlink()
-    with Journal(tmp_path, Clock()) as journal, pytest.raises(JournalTrouble, match="would have"):
-        journal.intend(Row(1, 1, 0, "x" * 2000))
-    with Journal(tmp_path, Clock()) as journal, pytest.raises(JournalTrouble, match=r"at most \d+ rows"):
-        journal.intend(row(10**9))
+    with Journal(tmp_path, Clock()) as journal:
+        journal.begin(HEADER, Past())
+        with pytest.raises(JournalTrouble, match="would have"):
+            journal.sent(Row(1, 1, 0, "x" * 2000), "d", None)
+        with pytest.raises(JournalTrouble, match=r"at most \d+ rows"):
+            journal.sent(row(10**9), "d", None)

@@ -1,7 +1,6 @@
 """Results on their way out: few are written one by one, many together, and none before it is on disk."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.batch.journal import Flushed, Journal, JournalTrouble
+from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.judge import Judge
 from noxcli.batch.output import FLUSHES_APART, Output, Printer
+from noxcli.batch.past import Header, Past
 from noxcli.batch.results import Results
-from noxcli.batch.row import FinishedRow
+from noxcli.batch.row import FinishedRow, Tally
 from noxcli.batch.rows import Row
-from noxcli.batch.tally import Tally
 from noxcli.errors import ExitCode, ReaderGone
 from noxcli.masking import Mask
 from noxcli.timing import Clock
@@ -52,7 +51,6 @@ class Batch:
         printer = Printer(Judge((), None, Mask()), None, self.tally, self._write, str)
         self.output = Output(self.journal, self.results, printer, ordered=self.ordered)
         for number in range(1, 5):
-            self.journal.intend(Row(number, number, 0))
             self.output.expect(number)
 
     def _write(self, text: str) -> None:
@@ -70,6 +68,7 @@ class Batch:
 @pytest.fixture
 def batch(tmp_path: Path) -> Iterator[Callable[..., Batch]]:
     with Journal(tmp_path, Clock()) as journal:
+        journal.begin(Header("w", None, "h", "s", "1/1", {}, [], None), Past())
         results = Results(journal.place)
         yield lambda *, ordered=False: Batch(tmp_path, journal, results, ordered)
         results.close()
@@ -127,55 +126,3 @@ def test_what_stdout_does_not_take_is_kept_and_not_finished(batch: Callable[...,
         this.output.flush()
     assert (this.kept, this.journal.past().finished) == ([1], 0)
     assert isinstance(this.output.unprinted, ReaderGone)
-
-
-def test_one_flush_serves_all_that_wait_for_the_disk() -> None:
-    flushed, lock, seen = Flushed(), threading.Lock(), {"written": 0, "flushes": 0, "at_once": 0}
-
-    def flush() -> int:
-        with lock:
-            seen["flushes"] += 1
-            seen["at_once"] += 1
-            assert seen["at_once"] == 1
-            upto = seen["written"]
-        time.sleep(0.02)
-        with lock:
-            seen["at_once"] -= 1
-        return upto
-
-    def write() -> None:
-        with lock:
-            seen["written"] += 1
-            mine = seen["written"]
-        flushed.reach(mine, flush)
-        assert flushed._count >= mine
-
-    threads = [threading.Thread(target=write) for _ in range(30)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
-    assert (flushed._count, seen["flushes"] <= 10) == (30, True)
-
-
-def test_a_flush_that_fails_fails_for_each_that_waits() -> None:
-    flushed, failures = Flushed(), list[OSError]()
-
-    def flush() -> int:
-        time.sleep(0.02)
-        raise OSError("no space")
-
-    def reach() -> None:
-        try:
-            flushed.reach(1, flush)
-        except OSError as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=reach) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert len(failures) == 5
-    flushed.reach(1, lambda: 1)

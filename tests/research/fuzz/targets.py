@@ -11,7 +11,7 @@ from urllib3.util import parse_url
 
 from noxcli.api.records import run_from
 from noxcli.api.sse import Framer, parse_events, read_frames
-from noxcli.batch.past import Past, lines_of
+from noxcli.batch.past import Past
 from noxcli.config.table import read_table
 from noxcli.decode import decode_json
 from noxcli.encode import to_json
@@ -58,12 +58,9 @@ def input_item(data: bytes) -> None:
 
 
 def batch_journal(data: bytes) -> None:
-    """A journal that anything may have written to is read as far as it makes sense, or refused as newer."""
-    past = Past()
+    """A journal that anything may have written to is read, or refused."""
     with suppress(NoxError):
-        for _, line in lines_of(stored("batch.jsonl", data)):
-            with suppress(KeyError, TypeError, ValueError):
-                past.take(line)
+        Past.read(stored("batch.jsonl", data))
 
 
 def state_files(data: bytes) -> None:

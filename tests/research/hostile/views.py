@@ -422,7 +422,7 @@ def batches(theatre: Theatre) -> Iterator[View]:
     workflow = theatre.add("batch", nodes=[asks, *boxes], script=script, status="failed")
     rows = theatre.directory / "rows.jsonl"
     rows.write_text("".join(f'{{"Q": "{n}"}}\n' for n in range(len(said))))
-    with patch("noxcli.batch.tally.LINES_TOLD", len(said)):
+    with patch("noxcli.batch.row.LINES_TOLD", len(said)):
         _, out, err = theatre.call("batch", workflow, str(rows))
     yield View("batch, stdout on a terminal", out, "bf")
     yield View("batch, summary", err, "bf")
