@@ -30,9 +30,9 @@ from noxcli.inputs.uploads import Uploader
 from noxcli.masking import Mask
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import with_output
-from noxcli.outputs.delivered import Delivered, require_whole
 from noxcli.outputs.expand import complete_inline
 from noxcli.outputs.filenames import safe_stem
+from noxcli.outputs.values import Delivered, require_whole
 from noxcli.place import Place
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import Patience

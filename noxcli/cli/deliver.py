@@ -18,15 +18,23 @@ from noxcli.fixed import fixed
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import output_nodes, with_output
 from noxcli.outputs.choose import keys_in, require_one, under_its_key
-from noxcli.outputs.delivered import Delivered, is_complete, require_whole
-from noxcli.outputs.values import as_text, find_remote, is_file, is_preview, text_of
+from noxcli.outputs.values import (
+    Delivered,
+    as_text,
+    find_remote,
+    is_complete,
+    is_file,
+    is_preview,
+    require_whole,
+    text_of,
+)
 from noxcli.render import Format
 from noxcli.render.text import amount
 from noxcli.retry import Patience
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
-    from noxcli.outputs.transfers import Watching
+    from noxcli.outputs.expand import Watching
 
 
 COPIED_AT_ONCE = 256 * 1024  # bytes

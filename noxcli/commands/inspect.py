@@ -13,8 +13,8 @@ from noxcli.cli.session import Session, begin
 from noxcli.encode import to_json
 from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.models import Finished, Run
-from noxcli.outputs.delivered import require_whole
 from noxcli.outputs.expand import complete_inline
+from noxcli.outputs.values import require_whole
 from noxcli.render.table import Layout, duration, show_table, time_of_day
 from noxcli.render.terminal import Terminal
 from noxcli.reports.result import Outcome

@@ -8,7 +8,6 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from io import BufferedReader
 from pathlib import Path
 
 from noxcli.errors import Unavailable, Undelivered
@@ -67,7 +66,7 @@ class FolderPart(Part):
     def __init__(self, place: Place, target: Path, mode: int) -> None:
         self._place = place
         self._name: str | None = f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
-        self._target = target
+        self.target = target
         self._mode = mode
         try:
             handle = place.opened(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -82,11 +81,11 @@ class FolderPart(Part):
             self._file.flush()
             os.fchmod(self._file.fileno(), self._mode)
             os.fsync(self._file.fileno())
-            self._place.move(self._name, self._target.name)
+            self._place.move(self._name, self.target.name)
         except OSError as error:
             raise self.refused(error) from None
         self._name = None
-        return Saved(self._target, self.size, self.sha256)
+        return Saved(self.target, self.size, self.sha256)
 
     def abandon(self) -> None:
         """Remove the name, even while another thread uses the bytes."""
@@ -142,7 +141,7 @@ class Folder:
         except Undelivered:
             return False
 
-    def has(self, name: str, part: Part) -> bool:
+    def has(self, name: str, part: FolderPart) -> bool:
         """True if the file has exactly these bytes already."""
         return self._size(name) == part.size and self._hash(name) == part.sha256
 
@@ -156,7 +155,7 @@ class Folder:
         self._parts.append(part)
         return part
 
-    def settle(self, name: str, part: Part) -> Saved:
+    def settle(self, name: str, part: FolderPart) -> Saved:
         """Put the part's bytes under the name; keep an existing file with the same bytes.
 
         Raises Undelivered if another file is in the way.
@@ -165,19 +164,13 @@ class Folder:
             return Saved(self.target(name), part.size, part.sha256)
         if not self.is_free(name):
             raise self.in_the_way(name)
-        if isinstance(part, FolderPart) and part.what == str(self.target(name)):
+        if part.target == self.target(name):
             return part.keep()
         with self.part(name) as copy:
             content = part.read_back()
             while piece := content.read(COPY_PIECE):
                 copy.write(piece)
-            if copy.sha256 != part.sha256:
-                raise Undelivered(f"{part.what} changed while it was copied to {copy.what}")
             return copy.keep()
-
-    def opened(self, name: str) -> BufferedReader:
-        """Open a file in the directory, without following links. Raises OSError."""
-        return os.fdopen(self._place.opened(name, os.O_RDONLY), "rb")
 
     def abandon(self) -> None:
         """Remove everything incomplete."""
@@ -198,7 +191,7 @@ class Folder:
 
     def _hash(self, name: str) -> str | None:
         try:
-            with self.opened(name) as file:
+            with os.fdopen(self._place.opened(name, os.O_RDONLY), "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return None

@@ -10,7 +10,7 @@ from noxcli.errors import Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.outputs.partial import Part
 from noxcli.outputs.values import Remote
 from noxcli.retry import Patience
-from noxcli.timing import READ_TIMEOUT
+from noxcli.timing import READ_TIMEOUT, Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import Download, NoxusApi
@@ -47,32 +47,31 @@ def fetch(
     `expect` gets the size as soon as it is known, and may raise. Raises Undelivered for anything but the complete file,
     and the server's last error when the retry limit ends.
     """
-    Fetching(source, transfer, part, patience, expect).to_the_end()
+    _Fetching(source, transfer, part, patience, expect).to_the_end()
 
 
-class Fetching:
+@dataclass(slots=True, eq=False, repr=False)
+class _Fetching:
     """What must survive a broken connection: the etag, the size, and whether ranges work.
 
     Two parts are of one file only under the same strong etag (RFC 9110, 15.3.7.3).
     """
 
-    def __init__(
-        self,
-        source: "NoxusApi",
-        transfer: Transfer,
-        part: Part,
-        patience: Patience,
-        expect: Callable[[int | None], None],
-    ) -> None:
-        self._source = source
-        self._transfer = transfer
-        self._part = part
-        self._patience = patience
-        self._expect = expect
-        self._limit = patience.limit()
-        self._etag: str | None = None
-        self._ranges = True
-        self._furthest = self._noted = self._empty_looks = self._other_texts = 0
+    _source: "NoxusApi"
+    _transfer: Transfer
+    _part: Part
+    _patience: Patience
+    _expect: Callable[[int | None], None]
+    _etag: str | None = None
+    _ranges: bool = True
+    _furthest: int = 0
+    _noted: int = 0  # by the last call of _moved
+    _empty_looks: int = 0
+    _other_texts: int = 0
+    _limit: Deadline = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._limit = self._patience.limit()
 
     def to_the_end(self) -> None:
         self._patience.keep_trying(self._go_on, bounded=False, moved=self._moved)

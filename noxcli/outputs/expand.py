@@ -1,37 +1,54 @@
-"""The complete output of a run: the full text of each truncated value, wherever it is."""
+"""The files of an output, downloaded a few at a time, and the full text of each truncated value, wherever it is."""
 
-import codecs
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any
+from queue import Empty, Queue
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 from noxcli.errors import NotFound, Refused, Unauthorized, Unavailable, Undelivered
-from noxcli.outputs.delivered import Delivered, is_complete
 from noxcli.outputs.download import Transfer, fetch
 from noxcli.outputs.partial import Part
-from noxcli.outputs.transfers import Watching, run_transfers, silent
-from noxcli.outputs.values import Remote, find_remote, replaced
+from noxcli.outputs.values import Delivered, Remote, find_remote, is_complete, replaced
 from noxcli.retry import Patience
+from noxcli.waiting import Result, result_of, share_out, take
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
+DOWNLOADS_AT_ONCE = 4
+SHOW_EVERY = 0.1  # seconds
+FAREWELL = 1.0  # seconds for a download to notice that it was canceled
 TEXT_PIECE = 256 * 1024
-LONGEST_INLINE = 256 * 1024 * 1024  # bytes in memory; a few compressed bytes may expand to any number
+LONGEST_INLINE = 256 * 1024 * 1024  # bytes of all texts in memory; a few compressed bytes may expand to any number
 # Errors of one file; the others can still be downloaded.
 DELIVERABLE = (NotFound, Refused, Unauthorized, Unavailable, Undelivered)
+T = TypeVar("T")
+Message = str | tuple[int, object, BaseException | None]
 
 
-def complete_inline(source: "NoxusApi", output: Any, patience: Patience, watching: Watching = silent) -> Delivered:
+class Watch(Protocol):
+    """A display of downloads, updated ten times a second."""
+
+    def show(self, transfers: Sequence[Transfer]) -> None: ...
+    def say(self, line: str) -> None: ...
+
+
+Watching = Callable[[], AbstractContextManager[Watch | None]]
+
+
+def complete_inline(source: "NoxusApi", output: Any, patience: Patience, watching: Watching = nullcontext) -> Delivered:
     """Return the output with the full text of every truncated text; each file is downloaded once."""
     remotes = [remote for remote in find_remote(output) if remote.is_text]
     together: dict[tuple[str, str], Transfer] = {}  # also by the beginning: a text must match each of its previews
     for remote in remotes:
         if remote.file_id is not None and (remote.file_id, remote.text) not in together:
             together[remote.file_id, remote.text] = Transfer(remote, remote.file_id)
-    jobs = [(transfer, partial(_whole, source, transfer)) for transfer in together.values()]
+    most = LONGEST_INLINE // max(1, len(together))
+    jobs = [(transfer, partial(_whole, source, transfer, most)) for transfer in together.values()]
     outcomes = dict(zip(together, run_transfers(jobs, patience, watching), strict=True))
     texts: dict[tuple[str | int, ...], str] = {}
     files, problems = [], []
@@ -49,18 +66,16 @@ def complete_inline(source: "NoxusApi", output: Any, patience: Patience, watchin
     return Delivered(whole, files, is_complete(whole) and not problems, problems)
 
 
-def _whole(source: "NoxusApi", transfer: Transfer, patience: Patience) -> tuple[str, dict[str, Any]]:
-    held = io.BytesIO()
-    with Part(held, "the text", LONGEST_INLINE) as part:
+def _whole(source: "NoxusApi", transfer: Transfer, most: int, patience: Patience) -> tuple[str, dict[str, Any]]:
+    with Part(io.BytesIO(), "the text", most) as part:
         fetch(source, transfer, part, patience)
-        with held.getbuffer() as content:
-            text = utf8_text(content, transfer.file_id)
-        return text, _entry(transfer.file_id, part)
+        require_utf8(part.read_back(), transfer.file_id)
+        return part.read_back().read().decode(), _entry(transfer.file_id, part)
 
 
 @contextmanager
 def spooled(
-    source: "NoxusApi", remote: Remote, patience: Patience, watching: Watching = silent
+    source: "NoxusApi", remote: Remote, patience: Patience, watching: Watching = nullcontext
 ) -> Iterator[tuple[IO[bytes], dict[str, Any]]]:
     """Download and check one file, in constant memory: yield its bytes from the beginning, and its entry."""
     transfer = Transfer(remote, required_id(remote))
@@ -73,7 +88,7 @@ def spooled(
         if error is not None:
             raise error
         if remote.is_text:
-            _check_text(part.read_back(), transfer.file_id)
+            require_utf8(part.read_back(), transfer.file_id)
         yield part.read_back(), {"pointer": remote.pointer, **_entry(transfer.file_id, part)}
 
 
@@ -96,30 +111,72 @@ def required_id(remote: Remote) -> str:
     return remote.file_id
 
 
-def utf8_text(content: memoryview, file_id: str) -> str:
-    """Return the text.
-
-    Raises Undelivered if it is not UTF-8: that would not be the text that the workflow wrote.
-    """
+def require_utf8(content: IO[bytes], file_id: str) -> None:
+    """Read to the end. Raises Undelivered if it is not UTF-8: that would not be the text that the workflow wrote."""
+    reader = io.TextIOWrapper(content, "utf-8")
     try:
-        return str(content, "utf-8")
-    except UnicodeDecodeError as error:
-        raise _no_text(file_id, error.start) from None
+        while reader.read(TEXT_PIECE):
+            pass
+    except UnicodeDecodeError:
+        raise Undelivered(f"the file {file_id} is not UTF-8 text") from None
+    finally:
+        reader.detach()
 
 
-def _check_text(content: IO[bytes], file_id: str) -> None:
-    decoder, before = codecs.getincrementaldecoder("utf-8")(), 0
-    while True:
-        piece = content.read(TEXT_PIECE)
-        held = len(decoder.getstate()[0])
-        try:
-            decoder.decode(piece, final=not piece)
-        except UnicodeDecodeError as error:
-            raise _no_text(file_id, before - held + error.start) from None
-        if not piece:
-            return
-        before += len(piece)
+def run_transfers(
+    jobs: Sequence[tuple[Transfer, Callable[[Patience], T]]], patience: Patience, watching: Watching = nullcontext
+) -> list[Result[T]]:
+    """Return each job's value or error, in the order of the jobs, watched from the main thread.
+
+    Raises what the command's limit raises; then, and after a signal, the downloads are canceled. Raises Undelivered if
+    the system allows no more threads.
+    """
+    told: Queue[Message] = Queue()
+    quiet = patience.saying(told.put)  # written by the main thread, between two pictures
+
+    def work(place: int) -> None:
+        transfer, call = jobs[place]
+        if not transfer.cancelled.is_set():
+            told.put((place, *result_of(lambda: call(quiet))))
+            transfer.finished = True
+
+    transfers = [transfer for transfer, _ in jobs]
+    try:
+        threads = share_out(len(jobs), DOWNLOADS_AT_ONCE, work)
+    except Unavailable as error:
+        raise Undelivered(error.message, error.hint) from None
+    try:
+        with watching() as watch:
+            return _collect(told, patience, transfers, watch)
+    finally:
+        _give_up(transfers, threads)
 
 
-def _no_text(file_id: str, place: int) -> Undelivered:
-    return Undelivered(f"the file {file_id} is not UTF-8 text (byte {place:,})")
+def _collect(
+    told: "Queue[Message]", patience: Patience, transfers: Sequence[Transfer], watch: Watch | None
+) -> list[Result[T]]:
+    results: dict[int, Result[T]] = {}
+    limit, shown = patience.limit(), time.monotonic()
+    while len(results) < len(transfers):
+        news: Message | None = None
+        with suppress(Empty):
+            news = take(told, SHOW_EVERY)
+        if isinstance(news, tuple):
+            place, value, error = news
+            results[place] = (value, error)  # type: ignore[assignment]
+        elif news is None and limit.passed:
+            raise patience.out_of_time("the download was not finished")
+        elif news is not None and watch is not None:
+            watch.say(news)
+        if watch is not None and time.monotonic() - shown >= SHOW_EVERY:
+            shown = time.monotonic()
+            watch.show(transfers)
+    return [results[place] for place in range(len(transfers))]
+
+
+def _give_up(transfers: Sequence[Transfer], threads: Sequence[threading.Thread]) -> None:
+    for transfer in transfers:
+        transfer.cancelled.set()
+    end = time.monotonic() + FAREWELL
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))

@@ -43,9 +43,7 @@ class Part:
     def write(self, piece: bytes) -> None:
         """Add bytes."""
         if self._most is not None and self.size + len(piece) > self._most:
-            raise Undelivered(
-                f"{self.what} has more than {self._most >> 20} MiB", "write it to a file: --output-dir DIR"
-            )
+            raise Undelivered(f"{self.what} has more than {self._most:,} bytes", "write it to a file: --output-dir DIR")
         try:
             self._file.write(piece)
         except OSError as error:

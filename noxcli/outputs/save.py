@@ -1,28 +1,27 @@
 """The files of all outputs: named, downloaded, written, and listed in the manifest at the end."""
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from noxcli.encode import slices
 from noxcli.errors import NoxError, Undelivered
-from noxcli.files import Saved, reason_of, replacing_in
+from noxcli.files import Saved, replacing_in
 from noxcli.fixed import fixed
 from noxcli.models import Run
-from noxcli.outputs.delivered import Delivered, is_complete
 from noxcli.outputs.directory import Folder
 from noxcli.outputs.download import Transfer, fetch
-from noxcli.outputs.expand import DELIVERABLE, problem, required_id
+from noxcli.outputs.expand import DELIVERABLE, Watching, problem, required_id, run_transfers
 from noxcli.outputs.filenames import MANIFEST, Names, safe_extension
 from noxcli.outputs.manifest import Manifest, manifest_of, read_manifest
-from noxcli.outputs.partial import Part
-from noxcli.outputs.transfers import Watching, run_transfers, silent
 from noxcli.outputs.values import (
+    Delivered,
     Remote,
     as_text,
     find_remote,
+    is_complete,
     is_file,
     is_preview,
     outermost,
@@ -62,7 +61,7 @@ class Filing:
     patience: Patience
     place: Place
     overwrite: bool = False
-    watching: Watching = silent
+    watching: Watching = nullcontext
     skipped: list[str] = field(default_factory=list)
 
     def deliver(self, run: Run) -> Delivered:
@@ -119,17 +118,13 @@ class Filing:
         missing = sorted((item for item in items if not item.saved), key=lambda item: not folder.is_free(item.name))
         if not missing:
             return
-        at_hand = next((item for item in items if item.saved), None)
 
         def refuse(size: int | None) -> None:
             if not any(folder.could_be(item.name, size) for item in missing):
                 raise folder.in_the_way(missing[0].name)
 
         with folder.part(missing[0].name) as part:
-            if at_hand is None:
-                fetch(self.source, transfer, part, patience, refuse)
-            else:
-                copy(folder, at_hand, part)
+            fetch(self.source, transfer, part, patience, refuse)
             for item in reversed(missing):  # the part's own name last, since the part is then moved
                 try:
                     item.saved = folder.settle(item.name, part)
@@ -138,10 +133,12 @@ class Filing:
 
     def _write(self, folder: Folder, item: Item, text: str) -> None:
         try:
-            with Inline(text, str(folder.target(item.name))) as held:
-                if folder.has(item.name, held):
+            with folder.part(item.name) as part:
+                for piece in slices(text):
+                    part.write(piece.encode("utf-8", "surrogatepass"))
+                if folder.has(item.name, part):
                     self.skipped.append(item.name)
-                item.saved = folder.settle(item.name, held)
+                item.saved = folder.settle(item.name, part)
         except Undelivered as error:
             item.error = error
 
@@ -163,15 +160,6 @@ class Filing:
         except Undelivered as error:
             return [problem(MANIFEST, error)]
         return []
-
-
-class Inline(Part):
-    """A value from the record itself."""
-
-    def __init__(self, text: str, what: str) -> None:
-        super().__init__(io.BytesIO(), what)
-        for piece in slices(text):
-            self.write(piece.encode("utf-8", "surrogatepass"))
 
 
 def plan(output: Mapping[str, Any]) -> Iterator[Item]:
@@ -203,16 +191,3 @@ def entry_of(item: Item, saved: Saved) -> dict[str, Any]:
         "bytes": saved.bytes,
         "sha256": saved.sha256,
     }
-
-
-def copy(folder: Folder, item: Item, part: Part) -> None:
-    """Fill the part from an existing file instead of downloading it again."""
-    assert item.saved is not None
-    try:
-        with folder.opened(item.name) as file:
-            while piece := file.read(1024 * 1024):
-                part.write(piece)
-    except OSError as error:
-        raise Undelivered(f"can't read {item.saved.path}: {reason_of(error)}") from None
-    if part.sha256 != item.saved.sha256:
-        raise Undelivered(f"{item.saved.path} changed while it was copied")

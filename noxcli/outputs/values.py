@@ -1,11 +1,14 @@
-"""The values of an output: the places of truncated texts and files, and a value as text."""
+"""The values of an output: truncated texts and files in it, a value as text, and how much of it was delivered."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from typing import Any
 
 from noxcli.encode import to_json
+from noxcli.errors import Undelivered
 from noxcli.fixed import fixed
+from noxcli.models import Run
 
 # What a server may append to a truncated text, and half of a character that was split.
 CUT_MARK = "[\ufffd\ud800-\udfff]?(?:\\.\\.\\.|\u2026)?\\Z"
@@ -159,3 +162,27 @@ def as_text(value: Any) -> str:
     """Return the exact text of a text value, JSON of any other."""
     inner = unwrapped(value)
     return inner if isinstance(inner, str) else to_json(inner, indent=2)
+
+
+@fixed
+class Delivered:
+    """The output as delivered; `complete` is true only if nothing in it is a preview."""
+
+    output: Any
+    files: list[dict[str, Any]] = field(default_factory=list)
+    complete: bool = True
+    problems: list[str] = field(default_factory=list)
+
+
+def require_whole(delivered: Delivered, run: Run) -> None:
+    """Raise Undelivered if part of the run's output could not be downloaded or written."""
+    if delivered.problems:
+        raise Undelivered(
+            f"the output of run {run.id} is incomplete: {'; '.join(delivered.problems)}",
+            f"try again: noxcli fetch-output {run.id}",
+        )
+
+
+def is_complete(output: Any) -> bool:
+    """True if nothing in the output is a preview."""
+    return not any(remote.is_text for remote in find_remote(output))

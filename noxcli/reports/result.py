@@ -11,7 +11,7 @@ from noxcli.timing import seconds_between
 if TYPE_CHECKING:
     # Every command has an outcome, but only commands about runs fill it.
     from noxcli.models import Attempt, Run
-    from noxcli.outputs.delivered import Delivered
+    from noxcli.outputs.values import Delivered
     from noxcli.runs.ledger import Ledger
     from noxcli.runs.progress import Progress
 
@@ -66,7 +66,7 @@ class Outcome:
 
     def brief(self) -> "Outcome":
         """Return the same without parts that may be impossible to print: output, nodes, inputs."""
-        from noxcli.outputs.delivered import Delivered
+        from noxcli.outputs.values import Delivered
 
         run = self.run and replace(self.run, input=None, output=None, progress=None, progress_details={})
         nothing = Delivered(None, complete=False)
@@ -103,7 +103,7 @@ class Outcome:
         if run is None:
             return False
         from noxcli.outputs.await_output import is_empty
-        from noxcli.outputs.delivered import is_complete
+        from noxcli.outputs.values import is_complete
 
         return run.with_output and self.completed and not is_empty(run.output) and is_complete(run.output)
 

@@ -73,7 +73,7 @@ def test_a_text_that_is_no_text_is_told(noxcli: Noxcli, plays: Any, options: tup
         assert Path("out/A.txt").read_bytes() == bad.encode("utf-8", "surrogatepass")
         return
     assert result.code == 9
-    assert "is not UTF-8 text (byte 600,000)" in result.err
+    assert "is not UTF-8 text" in result.err
     assert options == ("--json",) or result.out == b""
 
 

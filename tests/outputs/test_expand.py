@@ -244,7 +244,17 @@ def test_a_bomb_does_not_fill_the_memory(noxcli: Noxcli, monkeypatch: pytest.Mon
     bomb = answer(200, gzip.compress(PREVIEW.encode() + bytes(2 << 20)), Content_Encoding="gzip")
     result = fetch_output(noxcli, "--json", turns=[record(), bomb])
     assert result.code == 9
-    assert "the text has more than 1 MiB; write it to a file: --output-dir DIR" in result.err
+    assert "the text has more than 1,048,576 bytes; write it to a file: --output-dir DIR" in result.err
+
+
+def test_many_texts_do_not_fill_the_memory(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.outputs.expand.LONGEST_INLINE", 3 * len(WHOLE))
+    cut = {f"A{number}": {"has_preview": True, "text": PREVIEW, "file": {"id": f"f-{number}"}} for number in range(4)}
+    result = fetch_output(noxcli, "--json", turns=[json_answer({**RECORD, "output": cut}), answer(200, WHOLE)])
+    assert (result.code, result.json["complete"]) == (9, False)
+    assert result.err.count("the text has more than") == 4
+    two = json_answer({**RECORD, "output": {key: cut[key] for key in ("A0", "A1")}})
+    assert fetch_output(noxcli, "--json", turns=[two, answer(200, WHOLE)]).json["output"] == {"A0": TEXT, "A1": TEXT}
 
 
 # Files.
