@@ -1,6 +1,7 @@
-"""Files that appear complete or not at all: written next to their target, flushed, renamed."""
+"""Files that appear complete or not at all, the places for them, and the versions of noxcli's own."""
 
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -170,3 +171,14 @@ def umask() -> int:
 def reason_of(error: Exception) -> str:
     """Return the system's reason about a file, or why a path is not a file."""
     return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def require_readable(path: Path, found: object, known: str) -> None:
+    """Raise UsageProblem if a file has a later version than `known`, which is `noxcli.NAME/NUMBER`."""
+    name, _, number = known.rpartition("/")
+    later = re.fullmatch(rf"{re.escape(name)}/(\d{{1,9}})", found) if isinstance(found, str) else None
+    if later is not None and int(later[1]) > int(number):
+        raise UsageProblem(
+            f"a newer noxcli wrote {path}: it has version {found}, and this noxcli reads up to {known}",
+            "upgrade noxcli",
+        )

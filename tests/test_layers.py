@@ -13,7 +13,7 @@ ORDER = [
     {"errors", "models", "encode", "nearest", "schemas"},
     {"waiting", "decode"},
     {"query", "masking", "timing", "place", "urls"},
-    {"files", "formats"},
+    {"files"},
     {"config"},
     {"api"},
     {"retry"},

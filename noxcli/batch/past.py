@@ -13,9 +13,8 @@ from typing import IO, Any, Self
 from noxcli.batch.rows import digest_of
 from noxcli.decode import decode_json
 from noxcli.errors import UsageProblem
-from noxcli.files import reason_of
+from noxcli.files import reason_of, require_readable
 from noxcli.fixed import fixed
-from noxcli.formats import require_readable
 from noxcli.models import Run
 from noxcli.place import open_regular
 from noxcli.signals import SIGNALS

@@ -17,7 +17,7 @@ from noxcli.timing import Clock, Deadline
 
 if TYPE_CHECKING:
     # Help needs none of these: each is loaded on first use.
-    from noxcli.config.layers import Configured
+    from noxcli.config.settings import Configured
     from noxcli.inputs.parse import Inputs
     from noxcli.retry import Patience
     from noxcli.state.completion_cache import CompletionCache
@@ -76,7 +76,7 @@ class Context:
 
         Raises ConfigProblem for mistakes in them.
         """
-        from noxcli.config.layers import read_configured
+        from noxcli.config.settings import read_configured
 
         self._configured = read_configured(self.terminal.environ, profile)
         return self._configured

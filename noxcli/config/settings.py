@@ -1,12 +1,14 @@
-"""The server and the key: option, environment, profile, default, in that order."""
+"""All settings below the options, and the server and key that they choose: environment, project, profile, default."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import field
+from pathlib import Path
 
 from noxcli.config.credentials import InTime, KeyCommand, KeyFile, KeySource, KeyVariable, Warn
-from noxcli.config.preferences import Sourced
-from noxcli.config.profiles import Profile
+from noxcli.config.preferences import Preferences, Sourced, read_variables
+from noxcli.config.profiles import Profile, choose_profile, config_path, read_users_file
+from noxcli.config.project import find_project_file, read_project_file
 from noxcli.config.table import Table
 from noxcli.errors import ConfigProblem, Unauthorized
 from noxcli.fixed import fixed
@@ -120,3 +122,41 @@ def check_server(source: KeySource, url: str) -> None:
 def allows_http(environ: Mapping[str, str]) -> bool:
     """True if the user accepts plain http to another machine."""
     return environ.get("NOXCLI_ALLOW_HTTP") == "1"
+
+
+@fixed
+class Configured:
+    """What was read, and from where; `preferences` has variables over the project's file over the profile."""
+
+    path: Sourced
+    file: Table  # the user's own config file
+    profile: Profile | None
+    project: Path | None
+    preferences: Preferences
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Workflows by alias."""
+        return {name: alias.value for name, alias in self.preferences.aliases.items()}
+
+
+def read_configured(environ: Mapping[str, str], profile: str | None = None) -> Configured:
+    """Read all files and variables.
+
+    Raises ConfigProblem for a file with a mistake, or a missing profile.
+    """
+    path = config_path(environ)
+    file = read_users_file(path)
+    chosen = choose_profile(file, profile, environ)
+    project = _project_file()
+    preferences = read_variables(environ)
+    if project is not None:
+        preferences = preferences.over(read_project_file(project, path.value))
+    return Configured(path, file, chosen, project, preferences.over(chosen.preferences) if chosen else preferences)
+
+
+def _project_file() -> Path | None:
+    try:
+        return find_project_file(Path.cwd(), Path.home())
+    except (OSError, RuntimeError):
+        return None  # the working directory is gone, or there is no home

@@ -1,6 +1,7 @@
 """The input language: `key=value`, `key:=json`, uploads, secrets and whole objects, parsed into the input object."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from math import isfinite
@@ -9,7 +10,6 @@ from typing import Any
 from noxcli.decode import MOST_LEVELS, is_deep, is_deeper, read_number
 from noxcli.errors import UsageProblem
 from noxcli.fixed import fixed
-from noxcli.inputs.secrets import read_secret
 from noxcli.inputs.sources import OnlyFiles, Sources
 from noxcli.inputs.uploads import Upload, read_upload
 from noxcli.masking import HIDDEN
@@ -17,6 +17,8 @@ from noxcli.masking import HIDDEN
 # Longest first: at one place in the text, `:=@` wins over `:=`.
 OPERATORS = (":=@", ":=", "=@", "=", "@")
 ESCAPABLE = frozenset("=:@\\")
+VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+ESCAPED = r"\\([=:@\\])"
 MARK = "\ufeff"  # editors on Windows write it before JSON
 
 
@@ -176,6 +178,31 @@ def read_value(key: str, operator: str, text: str, sources: Sources | None = Non
             return parse_json(_file_text(text, key, operator, sources).removeprefix(MARK), f"{name} for {key!r}")
         case _:
             return read_upload(text, key, sources)
+
+
+def read_secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return key and value of `--secret KEY=ENVNAME`.
+
+    Raises UsageProblem, which quotes the text in place of a name only if it looks like a name, not like a secret.
+    """
+    key, _, name = text.rpartition("=")
+    key = re.sub(ESCAPED, r"\1", key)
+    if not key:
+        raise UsageProblem("--secret takes KEY=ENVNAME", "write the name of an environment variable, not the secret")
+    named = re.fullmatch(VARIABLE_NAME, name) and name.isupper()
+    shown = f"variable {name}" if named else "environment variable it names"
+    what = f"--secret {key!r}: the {shown}"
+    if name not in environ:
+        raise UsageProblem(f"{what} is not set", "write KEY=ENVNAME, and export ENVNAME")
+    value = environ[name]
+    if not value:
+        # CI systems pass an unset secret like this.
+        raise UsageProblem(f"{what} is empty", f"send an empty text with {key}=")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UsageProblem(f"{what} is not UTF-8 text") from None
+    return key, value
 
 
 def require_text(text: str, what: str) -> str:

@@ -8,7 +8,7 @@ from noxcli.errors import Undelivered, UsageProblem
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run
 from noxcli.nearest import nearest_in_any_case, suggestion
-from noxcli.outputs.values import is_preview
+from noxcli.outputs.values import is_file, is_preview, unwrapped
 
 
 def check_keys(keys: Sequence[str], definition: Mapping[str, Any], option: str = "--raw") -> list[str]:
@@ -35,7 +35,8 @@ def under_its_key(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] 
 
     Any other output is returned as it is; so is a bare one whose key is not the only output's, as far as known.
     """
-    bare = output is not None and (not isinstance(output, dict) or is_preview(output))
+    holder = isinstance(output, dict) and not (is_preview(output) or is_file(output) or unwrapped(output) is not output)
+    bare = output is not None and not holder
     only = len(keys) == 1 and (not nodes or (len(nodes) == 1 and _means(keys[0], nodes[0])))
     return {keys[0]: output} if bare and only else output
 

@@ -7,8 +7,8 @@ from typing import Any
 from noxcli.decode import decode_json
 from noxcli.encode import to_json
 from noxcli.errors import Undelivered, UsageProblem
+from noxcli.files import require_readable
 from noxcli.fixed import fixed
-from noxcli.formats import require_readable
 from noxcli.models import Run
 from noxcli.outputs.directory import Written, in_the_way
 from noxcli.outputs.filenames import MANIFEST

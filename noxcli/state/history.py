@@ -12,14 +12,12 @@ import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from noxcli.decode import decode_json
 from noxcli.errors import Undelivered, UsageProblem
-from noxcli.files import prepare_directory, put_privately, reason_of, users_directory
+from noxcli.files import prepare_directory, put_privately, reason_of, require_readable, users_directory
 from noxcli.fixed import fixed
-from noxcli.formats import require_readable
 from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, Run, RunEvent
 from noxcli.place import Place
@@ -157,9 +155,7 @@ class CursorKeeper:
                 self._file = place.opened(self._path.name, os.O_WRONLY | os.O_CREAT, 0o600)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None

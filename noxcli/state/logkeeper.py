@@ -1,7 +1,6 @@
 """The progress of a followed run, in the log."""
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Self, assert_never
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
@@ -18,9 +17,7 @@ class LogKeeper:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
     def show(self, burst: Sequence[tuple[Update, Any]]) -> None:

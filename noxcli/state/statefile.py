@@ -6,9 +6,8 @@ from pathlib import Path
 
 from noxcli.decode import decode_json
 from noxcli.errors import UsageProblem
-from noxcli.files import reason_of, save
+from noxcli.files import reason_of, require_readable, save
 from noxcli.fixed import fixed
-from noxcli.formats import require_readable
 from noxcli.place import read_named
 
 STATE_SCHEMA = "noxcli.state/1"

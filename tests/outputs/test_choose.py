@@ -14,7 +14,7 @@ from noxcli.outputs.choose import check_keys, keys_in, require_one
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
-from tests.rawserver import Turn, answer, json_answer, raw_server
+from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
 WORKFLOW = "11111111-1111-4111-8111-111111111111"
 RECORD = {"id": "run-1", "workflow_id": WORKFLOW, "status": "completed"}
@@ -181,3 +181,31 @@ def test_an_object_where_a_text_should_be_is_that_object(noxcli: Noxcli, plays: 
     assert noxcli("fetch-output", "@last", "--output-dir", "out").code == 0
     assert json.loads(Path("out/A.json").read_bytes()) == value
     assert noxcli("fetch-output", "@last", "--json").json["output"]["A"] == {"text": value}
+
+
+BARE = [
+    ("x", b"x"),
+    (["a", 1], b'[\n  "a",\n  1\n]'),
+    (7, b"7"),
+    ({"text": "x"}, b"x"),
+    ({"has_preview": True, "text": "all", "file": {"id": "f"}}, b"all of it"),
+    ({"uri": "spot://f", "id": "f", "name": "a.txt", "content_type": "text/plain"}, b"all of it"),
+]
+
+
+@pytest.mark.parametrize("labels", [["Answer"], ["Answer", "Other"], None])
+@pytest.mark.parametrize(("output", "content"), BARE)
+def test_a_bare_output_is_the_only_one(noxcli: Noxcli, output: Any, content: bytes, labels: list[str] | None) -> None:
+    run = {"id": "r-1", "workflow_id": "w-1", "status": "completed", "output": output}
+    nodes = [{"id": label, "type": "OutputNode", "node_config": {"label": label}} for label in labels or ()]
+
+    def by_request(request: Request) -> Turn:
+        if request.target.endswith("/file/f"):
+            return answer(200, b"all of it")
+        if request.target.endswith("/workflows/w-1"):
+            return answer(403) if labels is None else json_answer({"id": "w-1", "definition": {"nodes": nodes}})
+        return json_answer(run)
+
+    with raw_server(by_request=by_request) as server:
+        result = noxcli("fetch-output", "w-1/r-1", "--raw", "Answer", environ={"NOXUS_BACKEND_URL": server.url})
+    assert (result.code, result.out) == ((0, content) if labels != ["Answer", "Other"] else (9, b""))
