@@ -106,6 +106,20 @@ class Place:
             where, directory = self._at(name)
             os.unlink(where, dir_fd=directory)
 
+    def lock(self) -> bool:
+        """Take the directory until it is closed; return false if another process has it."""
+        import fcntl  # not on Windows
+
+        if self._handle is None:
+            return True
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # some network file systems have no locks
+        return True
+
     def move(self, name: str, target: str) -> None:
         """Rename a file, and replace anything that has the other name, even a link. Raises OSError."""
         with self._lock:

@@ -1,6 +1,5 @@
 """The output directory: nothing outside it is written, and no link below it is followed."""
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -39,25 +38,20 @@ def held(directory: Path) -> Iterator[None]:
     """
     try:
         made = [each for each in (directory, *directory.parents) if not each.exists()]
-        directory.mkdir(parents=True, exist_ok=True)
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        place = Place.named(directory, make=True)
     except OSError:
         yield
         return
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with place:
+        if not place.lock():
             hint = "choose another directory, or retry once it has ended"
-            raise Unavailable(f"another noxcli is writing to {directory}", hint, sent=False) from None
-        except OSError:
-            pass  # some network file systems have no locks
-        yield
-    finally:
-        with suppress(OSError):  # it has files now
-            for each in made:
-                each.rmdir()
-        os.close(handle)
+            raise Unavailable(f"another noxcli is writing to {directory}", hint, sent=False)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # it has files now
+                for each in made:
+                    each.rmdir()
 
 
 class FolderPart(Part):
