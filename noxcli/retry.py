@@ -92,7 +92,7 @@ class Patience:
                 if self._deadline.passed:
                     raise self.out_of_time(error.message) from error
                 delay = backoff.next_delay(error.retry_after)
-                if outage.is_too_long or (error.retry_after or 0.0) >= outage.left:
+                if outage.is_too_long:
                     if self._gave_up is not None:
                         raise self._gave_up(error.message, error.hint, **error.facts()) from error
                     raise

@@ -248,9 +248,9 @@ def test_trouble_is_told_and_tried_again() -> None:
 def test_patience_ends_with_the_last_trouble() -> None:
     clock, call = FrozenClock(), Flaky(*(Unavailable(f"busy {n}", retry_after=20.0) for n in range(9)))
     patience, _ = patient(clock, retry_for=60)
-    with pytest.raises(Unavailable, match="busy 2"):
+    with pytest.raises(Unavailable, match="busy 3"):
         patience.keep_trying(call)
-    assert clock.slept == [20.0, 20.0]
+    assert clock.slept == [20.0, 20.0, 20.0]
 
 
 def test_no_patience_is_one_try() -> None:
@@ -261,12 +261,12 @@ def test_no_patience_is_one_try() -> None:
     assert (call.calls, clock.slept, said) == (1, [], [])
 
 
-def test_a_retry_after_beyond_patience_is_not_waited_for() -> None:
-    clock, call = FrozenClock(), Flaky(Unavailable("busy", retry_after=float("inf")))
-    patience, _ = patient(clock, retry_for=60)
+def test_a_retry_after_beyond_patience_ends_with_it() -> None:
+    clock, call = FrozenClock(), Flaky(*[Unavailable("busy", retry_after=3600.0)] * 3)
+    patience, said = patient(clock, retry_for=60)
     with pytest.raises(Unavailable):
         patience.keep_trying(call)
-    assert clock.slept == []
+    assert (call.calls, clock.slept, said) == (2, [60.0], ["busy; retrying in 1m00s"])
 
 
 def test_each_call_has_the_whole_patience() -> None:
