@@ -96,7 +96,7 @@ def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamL
     start_thread(listen)
     first = ended = None
     last, tail = began, b""
-    until = began + seconds
+    until = latest = began + seconds
     try:
         while ended is None and (left := until - time.monotonic()) > 0:
             arrival = take(arrivals, left)
@@ -108,6 +108,9 @@ def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamL
                 last, tail = arrival[0], (tail + arrival[1])[-4:]
                 if first is None:
                     first, until = last - began, last + STAYS_OPEN
+                    latest = max(latest, until)
+                if not tail.endswith(FRAME_ENDS):
+                    until = min(latest, max(until, last + STREAM_QUIET))
     except Empty:
         pass
     finally:
