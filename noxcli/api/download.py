@@ -6,11 +6,13 @@ from typing import Self
 
 import requests
 
-from noxcli.api.body import BODY_PIECE, AnswerLimit, codings_of, decompressed
-from noxcli.api.failures import BROKEN, cause_of, parse_retry_after, request_id_of
-from noxcli.errors import Unavailable
+from noxcli.api.body import AnswerLimit
+from noxcli.api.failures import BROKEN, cause_of, facts_of, retry_after_of
+from noxcli.errors import Unavailable, Undelivered
 from noxcli.masking import Mask
 
+BODY_PIECE = 512 * 1024
+PLAIN = frozenset({"", "identity"})  # what was asked for
 CARRIES_A_FILE = frozenset({200, 206})
 RANGE = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)"
 
@@ -20,7 +22,8 @@ class Download:
 
     `start` is the position of the first byte in the file, `total` the whole file's size if it is known. `etag` is set
     only if it identifies exactly these bytes: without one, two parts may be of two versions (RFC 9110, 15.3.7.3).
-    Raises Unavailable for a success without a file, such as 202 and 204: the file may be available later.
+    Raises Unavailable for a success without a file, such as 202 and 204: the file may be available later; Undelivered
+    for a compressed one, whose length and parts would be those of other bytes.
     """
 
     def __init__(self, response: requests.Response, limit: AnswerLimit, mask: Mask) -> None:
@@ -32,18 +35,23 @@ class Download:
             response.close()
             raise Unavailable(
                 f"the server answered {response.status_code} instead of the file",
-                retry_after=parse_retry_after(headers.get("Retry-After")),
-                http_status=response.status_code,
-                request_id=request_id_of(response),
+                retry_after=retry_after_of(headers),
+                **facts_of(response),
+            )
+        coding = headers.get("Content-Encoding", "").strip().lower()
+        if coding not in PLAIN:
+            response.close()
+            raise Undelivered(
+                f"the server sent the file compressed ({mask.torn(coding)}), though noxcli asked for it as it is",
+                "is a proxy in between?",
+                **facts_of(response),
             )
         self.length: int | None = response.raw.length_remaining
         self.content_type = headers.get("Content-Type", "")
-        self._codings = codings_of(headers.get("Content-Encoding"))
         tag = headers.get("ETag", "")
-        # A weak one (W/) may also identify other bytes, and positions in a compressed file can't be counted.
-        self.etag = tag if tag.startswith('"') and not self._codings else None
+        self.etag = tag if tag.startswith('"') else None  # a weak one (W/) may also identify other bytes
         self.start = 0
-        self.total = None if self._codings else self.length
+        self.total = self.length
         if response.status_code == 206:
             self._take_range(headers.get("Content-Range", ""))
 
@@ -58,9 +66,6 @@ class Download:
 
         Raises Unavailable if the connection breaks or the body is incomplete.
         """
-        return decompressed(self._pieces(), self._codings)
-
-    def _pieces(self) -> Iterator[bytes]:
         raw = self._response.raw
         try:
             # Not read(): that would lose the bytes before a break.
@@ -68,16 +73,14 @@ class Download:
                 self._limit.took_in(len(piece))
                 yield piece
         except BROKEN as error:
-            # The bytes on the wire count: a server may compress although we asked it not to.
-            raise Unavailable(
-                f"the download broke after {raw.tell():,} bytes: {cause_of(error, self._mask)}"
-            ) from error
+            what = f"the download broke after {raw.tell():,} bytes: {cause_of(error, self._mask)}"
+            raise Unavailable(what) from error
 
     def _take_range(self, text: str) -> None:
         """Take a part: an unknown one begins nowhere, and what it has must be what it announces."""
         match = re.fullmatch(RANGE, text.strip())
         size = int(match[2]) + 1 - int(match[1]) if match else None
-        if match is None or self._codings or self.length not in {None, size}:
+        if match is None or self.length not in {None, size}:
             self.start = -1
             return
         self.start = int(match[1])

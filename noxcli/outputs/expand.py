@@ -23,7 +23,7 @@ DOWNLOADS_AT_ONCE = 4
 SHOW_EVERY = 0.1  # seconds
 FAREWELL = 1.0  # seconds for a download to notice that it was canceled
 TEXT_PIECE = 256 * 1024
-LONGEST_INLINE = 256 * 1024 * 1024  # bytes of all texts in memory; a few compressed bytes may expand to any number
+LONGEST_INLINE = 256 * 1024 * 1024  # bytes of all texts in memory
 # Errors of one file; the others can still be downloaded.
 DELIVERABLE = (NotFound, Refused, Unauthorized, Unavailable, Undelivered)
 T = TypeVar("T")

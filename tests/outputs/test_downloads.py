@@ -1,6 +1,5 @@
 """Downloads over connections that break: resumed by range, restarted, checked, and never mistaken for a whole file."""
 
-import gzip
 import io
 import re
 import socket
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.api.body import BODY_PIECE
+from noxcli.api.download import BODY_PIECE
 from noxcli.errors import NoxError, Unavailable, Undelivered
 from noxcli.outputs.download import Transfer, fetch
 from noxcli.outputs.partial import Part
@@ -286,16 +285,6 @@ def test_a_short_part_is_gone_on_from() -> None:
     body, requests = fetched(FIRST, short, answer(206, b" it", Content_Range="bytes 6-8/9", ETag='"v1"'))
     assert body == b"all of it"
     assert requests[2].headers["range"] == "bytes=6-"
-
-
-def test_a_compressed_answer_has_no_places_to_go_on_from() -> None:
-    packed = gzip.compress(BODY)
-    body, requests = fetched(
-        cut(packed[:-9], len(packed), "Content-Encoding: gzip"),
-        answer(200, packed, Content_Encoding="gzip"),
-    )
-    assert body == BODY
-    assert "range" not in requests[1].headers
 
 
 def test_what_follows_the_announced_end_is_no_part_of_the_file() -> None:
