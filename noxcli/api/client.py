@@ -10,9 +10,10 @@ import requests
 
 from noxcli.api.body import AnswerLimit
 from noxcli.api.download import Download
+from noxcli.api.failures import media_type
 from noxcli.api.feed import EventFeed
 from noxcli.api.gate import Gate
-from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http, Readable
+from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http
 from noxcli.api.records import cursor_after, goes_on, id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.transport import body_of
 from noxcli.config.settings import Settings
@@ -30,9 +31,10 @@ from noxcli.errors import (
 from noxcli.masking import Mask
 from noxcli.models import Attempt, Run, Version, Workflow, is_uuid, same_id
 from noxcli.timing import READ_TIMEOUT
-from noxcli.waiting import run_within
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsRead
+
     from noxcli.api.connection import ConnectionLook, StreamLook
 
 # No page of the docs gives the limit of `size` for every list; 100 is the one for runs and search. If the server
@@ -60,28 +62,23 @@ class NoxusApi:
         mask: Mask | None = None,
     ) -> None:
         """`observe` is told of each request, `warn` of a list that can't be read to its end."""
-        self._http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask)
+        self.http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask)
         self._warn = warn
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
-
-    @property
-    def http(self) -> Http:
-        """The connection itself, for requests of any form."""
-        return self._http
+        self.http.close()
 
     def paced(self) -> Gate:
         """Let all requests pass one gate from now on, for a command with many of them; return the gate."""
-        self._http.gate = Gate()
-        return self._http.gate
+        self.http.gate = Gate()
+        return self.http.gate
 
     def server_now(self) -> datetime | None:
         """Return the time by the server's clock, None before its first answer."""
-        return self._http.clock.now()
+        return self.http.clock.now()
 
     def create_run(
         self,
@@ -100,7 +97,7 @@ class NoxusApi:
         body = body_of(to_json(self.run_request(input, version_id, callback_url)).encode(), attempt)
         path = f"/v1/workflows/{_part(workflow_id)}/runs"
         try:
-            answer = self._http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
+            answer = self.http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
         except Refused as error:
             if error.http_status in MAY_HAVE_STARTED:
                 raise Unavailable(error.message, error.hint, **error.facts()) from error
@@ -141,7 +138,7 @@ class NoxusApi:
         """
         path = f"/v1/runs/{_part(run_id)}/data"
         params = {"fetch_structured_data": "true"}
-        return self._http.get_json(path, params, within=within, largest=LARGEST_DATA)
+        return self.http.get_json(path, params, within=within, largest=LARGEST_DATA)
 
     def node_io(self, run_id: str, node_id: str, iteration: int | None = None) -> Any:
         """Read one node's inputs and outputs: `GET /v1/runs/{id}/io/{node}` (noxus-sdk 0.6.0, resources/runs.py).
@@ -150,14 +147,11 @@ class NoxusApi:
         """
         path = f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}"
         params = None if iteration is None else {"it": str(iteration)}
-        return self._http.get_json(path, params, largest=LARGEST_DATA)
+        return self.http.get_json(path, params, largest=LARGEST_DATA)
 
     def stop_run(self, run_id: str, *, within: float | None = None) -> Run:
         """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py); `within` is in seconds."""
-        path = f"/v1/runs/{_part(run_id)}/stop"
-        if within is None:
-            return _this_run(run_from(self._http.post_json(path)), run_id)
-        return _this_run(run_from(run_within(within, lambda: self._http.post_json(path))), run_id)
+        return _this_run(run_from(self.http.post_json(f"/v1/runs/{_part(run_id)}/stop", within=within)), run_id)
 
     def list_runs(self, workflow_id: str | None = None) -> Iterator[Run]:
         """Yield the runs of one workflow or of the workspace, page by page in the server's order."""
@@ -166,7 +160,7 @@ class NoxusApi:
 
     def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow:
         """Read a workflow with its definition: `GET /v1/workflows/{id}`; `within` is in seconds."""
-        return workflow_from(self._http.get_json(f"/v1/workflows/{_part(workflow_id)}", within=within))
+        return workflow_from(self.http.get_json(f"/v1/workflows/{_part(workflow_id)}", within=within))
 
     def list_versions(self, workflow_id: str, *, within: float | None = None) -> Iterator[Version]:
         """Yield a workflow's saved versions: `GET /v1/workflows/{id}/versions`; `within` is in seconds, for each page.
@@ -182,7 +176,7 @@ class NoxusApi:
 
     def me(self) -> Mapping[str, Any]:
         """Read the key's own record: `GET /v1/admin/me`. The field `value` may be the key itself and is omitted."""
-        answer = self._http.get_json("/v1/admin/me")
+        answer = self.http.get_json("/v1/admin/me")
         if not isinstance(answer, dict):
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
@@ -192,7 +186,7 @@ class NoxusApi:
         from noxcli.api.connection import look_at_connection  # loaded by `doctor`
 
         limit = AnswerLimit.of_json()
-        return limit.kept_by(lambda: look_at_connection(self._http, "/v1/admin/me", limit))
+        return limit.kept_by(lambda: look_at_connection(self.http, "/v1/admin/me", limit))
 
     def look_at_events(self, run_id: str, seconds: float) -> "StreamLook":
         """Watch how a run's event stream arrives, for at most that long."""
@@ -215,12 +209,12 @@ class NoxusApi:
                 headers["If-Range"] = etag
         path = f"/v1/file/{_part(file_id)}"
         limit = AnswerLimit.of_file(read_timeout)
-        answer = self._http.send("GET", path, headers=headers, limit=limit, elsewhere=True)
-        return Download(answer, limit, self._http.mask)
+        answer = self.http.send("GET", path, headers=headers, limit=limit, elsewhere=True)
+        return Download(answer, limit, self.http.mask)
 
-    def upload(self, name: str, content: Readable, content_type: str) -> Mapping[str, Any]:
+    def upload(self, name: str, content: "SupportsRead[bytes]", content_type: str) -> Mapping[str, Any]:
         """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""
-        answer = self._http.upload("/v1/file", name, content, content_type)
+        answer = self.http.upload("/v1/file", name, content, content_type)
         if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
             raise Unavailable("the answer to the upload has no file id")
         return answer
@@ -230,7 +224,7 @@ class NoxusApi:
 
         Returns at once; the feed raises any error.
         """
-        return EventFeed(lambda: self._connect_events(run_id, cursor), self._http.mask)
+        return EventFeed(lambda: self._connect_events(run_id, cursor), self.http.mask)
 
     def _connect_events(self, run_id: str, cursor: str | None) -> requests.Response:
         headers = {
@@ -243,10 +237,10 @@ class NoxusApi:
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
         path = f"/v1/runs/{_part(run_id)}/events"
         try:
-            response = self._http.send("GET", path, params=params, headers=headers, limit=AnswerLimit.of_stream())
+            response = self.http.send("GET", path, params=params, headers=headers, limit=AnswerLimit.of_stream())
         except (NotFound, Refused, Unavailable) as error:
             raise _stream_failure(error, cursor) from error
-        kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        kind = media_type(response)
         if response.status_code == 204 or kind != "text/event-stream":
             response.close()
             raise StreamUnsupported(f"the server answered the event stream with {kind or 'nothing'}")
@@ -254,7 +248,7 @@ class NoxusApi:
 
     def _read_run(self, path: str, run_id: str, workflow_id: str, within: float | None) -> Run:
         try:
-            return _this_run(run_from(self._http.get_json(path, within=within), workflow_id), run_id)
+            return _this_run(run_from(self.http.get_json(path, within=within), workflow_id), run_id)
         except Unreadable as error:
             raise Undelivered(error.message, **error.facts()) from error
         except Refused as refusal:
@@ -295,7 +289,7 @@ class NoxusApi:
         # The server reads `size`; it ignores `page_size`, which the SDK also sends.
         asked = {**params, "page": page} if size is None else {**params, "page": page, "size": size}
         try:
-            return self._http.get_json(path, asked, within=within), size
+            return self.http.get_json(path, asked, within=within), size
         except Refused as error:
             if not smaller or error.http_status not in SIZE_REFUSALS:
                 raise

@@ -2,13 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import wraps
 from http.client import HTTPException
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -37,9 +36,7 @@ PAGE_START = 4096  # the reason is at the top, and the patterns below must not s
 TITLE = r"(?is)<title[^>]*>(.*?)</title>"
 SCRIPT_OR_STYLE = r"(?is)<(script|style)\b.*?</\1\s*>"
 TAG = r"<[^>]*>"
-M = TypeVar("M", bound="Masked")
-P = ParamSpec("P")
-R = TypeVar("R")
+REASONS = ("detail", "msg", "message", "error")  # where an error, or a part of it, has its reason
 # noxus-sdk 0.6.0, errors.py: where it reads the request id.
 REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
 
@@ -49,30 +46,20 @@ def request_id_of(response: requests.Response) -> str | None:
     return next((response.headers[name] for name in REQUEST_ID_HEADERS if response.headers.get(name)), None)
 
 
+def facts_of(response: requests.Response) -> dict[str, Any]:
+    """Return the details of an answer for an error about it."""
+    return {"http_status": response.status_code, "request_id": request_id_of(response)}
+
+
+def media_type(response: requests.Response) -> str:
+    """Return the type in Content-Type, in lower case."""
+    kind: str = response.headers.get("Content-Type", "")
+    return kind.partition(";")[0].strip().lower()
+
+
 def is_page(response: requests.Response) -> bool:
     """True for a web page, which the API never sends."""
-    kind: str = response.headers.get("Content-Type", "")
-    return kind.partition(";")[0].strip().lower() in {"text/html", "application/xhtml+xml"}
-
-
-class Masked(Protocol):
-    """An object that quotes the server, with the mask of what it must not quote."""
-
-    mask: Mask
-
-
-def masked(call: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, P], R]:
-    """Hide secrets in each NoxError that the method raises, before its text is joined, shortened or stored."""
-
-    @wraps(call)
-    def guarded(self: M, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return call(self, *args, **kwargs)
-        except NoxError as error:
-            error.hide(self.mask)
-            raise
-
-    return guarded
+    return media_type(response) in {"text/html", "application/xhtml+xml"}
 
 
 def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None) -> NoxError:
@@ -81,33 +68,27 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None)
     `key_from` says where our key is from, None if it was not sent: then the answer says nothing about it. `mask` hides
     secrets in what the answer quotes.
     """
-    status, headers = response.status_code, response.headers
+    status, facts = response.status_code, facts_of(response)
     body = _body_of(response)
     reason = describe(body, mask)
     host = urlsplit(response.url).netloc
     what = f"{host} answered {status}" + (f": {reason}" if reason else "")
-    request_id = request_id_of(response)
     if status == 401 and key_from is not None:
-        hint = f"is the key from {key_from} for this host?"
-        return Unauthorized(what, hint, http_status=status, request_id=request_id)
+        return Unauthorized(what, f"is the key from {key_from} for this host?", **facts)
     if status == 403 and key_from is not None:
         hint = f"does the key from {key_from} lack a permission (running needs flows_run), or is it not for this host?"
         if is_page(response):
             hint = "a web page said so, not the API: does a firewall in front of it block this machine?"
-        return Unauthorized(what, hint, http_status=status, request_id=request_id)
+        return Unauthorized(what, hint, **facts)
     if status in {404, 410}:
         doubled = "/v1/v1/" in urlsplit(response.url).path
         hint = "drop /v1 from the base URL, noxcli adds it" if doubled else "check the id and the key's workspace"
-        return NotFound(what, hint, http_status=status, request_id=request_id)
-    if status in {408, 425, 429} or status >= 500:
-        return Unavailable(
-            what,
-            declined=_declines(response, body),
-            retry_after=retry_after_of(headers),
-            http_status=status,
-            request_id=request_id,
-        )
-    return Refused(what, http_status=status, request_id=request_id)
+        return NotFound(what, hint, **facts)
+    if status in {408, 429} or status >= 500:
+        # Any other 503 may be from a gateway that had forwarded the request before it lost the server.
+        declined = status == 429 or (status == 503 and _is_own_form(response, body))
+        return Unavailable(what, declined=declined, retry_after=retry_after_of(response.headers), **facts)
+    return Refused(what, **facts)
 
 
 def _body_of(response: requests.Response) -> bytes:
@@ -118,14 +99,6 @@ def _body_of(response: requests.Response) -> bytes:
             body += piece
             limit.took_in(len(piece))
     return body
-
-
-def _declines(response: requests.Response, body: bytes) -> bool:
-    """True if the API itself answered, and did nothing."""
-    if response.status_code == 503:
-        # Any other form may be from a gateway that had forwarded the request before it lost the server.
-        return is_own_form(response.headers.get("Content-Type", ""), body)
-    return response.status_code == 429
 
 
 def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True) -> Unavailable:
@@ -173,23 +146,13 @@ def _inwards(error: BaseException) -> Iterator[BaseException]:
         link = next((candidate for candidate in inner if isinstance(candidate, BaseException)), None)
 
 
-def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Return seconds from a Retry-After header in either form; None for anything odd or negative.
-
-    `now` is the server's own time, to which a date refers; None means our clock.
-    """
-    if not value:
-        return None
-    text = value.strip()
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """Return for how many seconds an answer asks to wait, in either form; None for anything odd or negative."""
+    text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
-    moment = parse_date(text)
-    return None if moment is None else max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
-
-
-def retry_after_of(headers: Mapping[str, str]) -> float | None:
-    """Return for how many seconds an answer asks to wait."""
-    return parse_retry_after(headers.get("Retry-After"), parse_date(headers.get("Date")))
+    until = parse_date(text)
+    return None if until is None else max(0.0, (until - _date_of(headers)).total_seconds())
 
 
 def requests_left(headers: Mapping[str, str]) -> tuple[int, float] | None:
@@ -202,9 +165,13 @@ def requests_left(headers: Mapping[str, str]) -> tuple[int, float] | None:
         return None
     seconds = float(reset[:12])
     if seconds > SINCE_1970:
-        now = parse_date(headers.get("Date")) or datetime.now(UTC)
-        seconds = max(0.0, seconds - now.timestamp())
+        seconds = max(0.0, seconds - _date_of(headers).timestamp())
     return int(left[:9]), seconds
+
+
+def _date_of(headers: Mapping[str, str]) -> datetime:
+    """Return the server's own time, to which the times in its answer refer; else ours."""
+    return parse_date(headers.get("Date")) or datetime.now(UTC)
 
 
 def parse_date(value: str | None) -> datetime | None:
@@ -233,12 +200,12 @@ def describe(body: bytes, mask: Mask | None = None) -> str:
     return line if len(line) <= LONGEST_DETAIL else f"{line[:LONGEST_DETAIL]}…"
 
 
-def is_own_form(content_type: str, body: bytes) -> bool:
+def _is_own_form(response: requests.Response, body: bytes) -> bool:
     """True for an error of the API itself: FastAPI's JSON object with `detail`.
 
     `message` and `error` do not count: gateways write those as well, even about requests that they had forwarded.
     """
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = media_type(response)
     if kind != "application/json" and not kind.endswith("+json"):
         return False
     try:
@@ -249,36 +216,18 @@ def is_own_form(content_type: str, body: bytes) -> bool:
 
 
 def _from_json(answer: Any) -> str:
-    if isinstance(answer, dict):
-        for name in ("detail", "message", "error"):
-            if answer.get(name):
-                return _reason(answer[name])
-    return _reason(answer) if answer else ""
-
-
-def _reason(detail: Any) -> str:
-    if isinstance(detail, str):
-        return detail
-    if isinstance(detail, list):
-        return ", ".join(_problem(item) for item in detail)
-    if isinstance(detail, dict):
-        for name in ("msg", "message", "error", "detail"):
-            if isinstance(detail.get(name), str):
-                return _problem(detail)
-    return json.dumps(detail, ensure_ascii=False)
-
-
-def _problem(item: Any) -> str:
-    if not isinstance(item, dict):
-        return _reason(item)
-    told = next(
-        (item[name] for name in ("msg", "message", "error", "detail") if isinstance(item.get(name), str)),
-        None,
-    )
-    if told is None:
-        return json.dumps(item, ensure_ascii=False)
-    where = item.get("loc")
-    return f"{'.'.join(map(str, where))}: {told}" if isinstance(where, list) and where else told
+    """Return the reason in a JSON value; one that has none is the reason itself."""
+    if isinstance(answer, str):
+        return answer
+    if isinstance(answer, list):
+        return ", ".join(map(_from_json, answer))
+    named = (answer[name] for name in REASONS if answer.get(name)) if isinstance(answer, dict) else ()
+    reason = next((each for each in named if isinstance(each, str | list | dict)), None)
+    if reason is None:
+        return json.dumps(answer, ensure_ascii=False) if answer else ""
+    where = answer.get("loc")
+    at = f"{'.'.join(map(str, where))}: " if isinstance(where, list) and where else ""
+    return at + _from_json(reason)
 
 
 def _from_html(page: str, mask: Mask) -> str:

@@ -9,7 +9,7 @@ import requests
 
 from noxcli.api.failures import BROKEN, cause_of
 from noxcli.api.sse import Framer, parse_events
-from noxcli.errors import NoxError, StreamClosed, Unavailable
+from noxcli.errors import StreamClosed, Unavailable
 from noxcli.masking import Mask
 from noxcli.models import RunEvent
 from noxcli.signals import SIGNALS
@@ -17,7 +17,6 @@ from noxcli.waiting import start_thread, wait_for
 
 READ_SIZE = 32 * 1024
 AHEAD = 64 * 1024  # bytes that may wait for a slow reader of our stdout before the server has to wait
-CLOSED_SEEN_EVERY = 0.5  # seconds
 
 
 class EventFeed:
@@ -31,7 +30,7 @@ class EventFeed:
         self._pieces: deque[bytes] = deque()
         self._ended: Exception | None = None  # why the thread reads no more
         self._stopped: Exception | None = None  # why the events end, though more bytes may have arrived
-        self._news, self._room, self._closing = threading.Event(), threading.Event(), threading.Event()
+        self._news, self._room, self._closing = threading.Event(), threading.Event(), False
         self._received = self._taken = 0  # bytes; each count belongs to one thread
         self._response: requests.Response | None = None
         try:
@@ -63,7 +62,8 @@ class EventFeed:
 
     def close(self) -> None:
         """Close the connection without waiting for the server."""
-        self._closing.set()
+        self._closing = True
+        self._room.set()
         if self._response is not None:
             hang_up(self._response)
 
@@ -90,8 +90,6 @@ class EventFeed:
         except Exception as error:
             # A bug in this thread must end the command, not leave it waiting for events.
             ended = error
-        if isinstance(ended, NoxError):
-            ended.hide(self._mask)
         self._ended = ended
         self._news.set()
 
@@ -102,17 +100,13 @@ class EventFeed:
             self._pieces.append(piece)
             self._received += len(piece)
             self._news.set()
-            if self._received - self._taken > AHEAD:
-                self._wait_for_room()
-            if self._closing.is_set():
-                return
-
-    def _wait_for_room(self) -> None:
-        while not self._closing.is_set():
-            self._room.clear()
-            if self._received - self._taken <= AHEAD:
-                return
-            self._room.wait(CLOSED_SEEN_EVERY)
+            while True:
+                self._room.clear()
+                if self._closing:
+                    return
+                if self._received - self._taken <= AHEAD:
+                    break
+                self._room.wait()
 
 
 def hang_up(response: requests.Response) -> None:

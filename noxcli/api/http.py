@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
@@ -13,9 +13,9 @@ from noxcli.api.body import AnswerLimit, read_at_most, require_framing
 from noxcli.api.failures import (
     BROKEN,
     cause_of,
+    facts_of,
     failure_of,
     is_page,
-    masked,
     never_connected,
     parse_date,
     request_id_of,
@@ -31,7 +31,9 @@ from noxcli.errors import ConfigProblem, Refused, Unavailable, Unreadable
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, read_url
-from noxcli.waiting import run_within
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsRead
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -55,12 +57,6 @@ class Exchange:
     seconds: float
     request_id: str | None = None
     cause: str | None = None  # the reason why there was no answer
-
-
-class Readable(Protocol):
-    """What can be uploaded: an open file, or anything else that knows its own length."""
-
-    def read(self, size: int = ..., /) -> bytes: ...
 
 
 class ServerClock:
@@ -123,13 +119,7 @@ class Http:
 
         Raises a NoxError by status; Unavailable for a broken connection or an answer that is not JSON.
         """
-        limit = AnswerLimit.of_json() if within is None else AnswerLimit(within)
-
-        def read() -> Any:
-            return self._json(self.send("GET", path, params=params, limit=limit), limit, largest)
-
-        # Nothing else limits the wait for an unresponsive name server.
-        return limit.kept_by(read) if within is None else run_within(within, read)
+        return self._read("GET", path, AnswerLimit.of_json(within), largest, params=params)
 
     def post_json(
         self,
@@ -137,6 +127,7 @@ class Http:
         body: Body | None = None,
         *,
         headers: Mapping[str, str] | None = None,
+        within: float | None = None,
         fresh: bool = False,
     ) -> Any:
         """Return the JSON answer to a POST, which is sent once.
@@ -144,12 +135,9 @@ class Http:
         With `fresh` it uses a new connection: on a kept one that the server has just closed, the error would look
         like a lost answer. Raises as `get_json`; `sent` of an Unavailable says whether a byte may have left.
         """
-        limit = AnswerLimit.of_json()
-        return limit.kept_by(
-            lambda: self._json(self.send("POST", path, body=body, headers=headers, limit=limit, fresh=fresh), limit)
-        )
+        return self._read("POST", path, AnswerLimit.of_json(within), body=body, headers=headers, fresh=fresh)
 
-    def upload(self, path: str, name: str, content: Readable, content_type: str) -> Any:
+    def upload(self, path: str, name: str, content: "SupportsRead[bytes]", content_type: str) -> Any:
         """Return the JSON answer to a multipart POST of one part named `file`; the file is streamed."""
         # Only this call needs it.
         from requests_toolbelt.multipart.encoder import MultipartEncoder, MultipartEncoderMonitor
@@ -157,12 +145,11 @@ class Http:
         limit = AnswerLimit.of_json()
         encoder = MultipartEncoder({"file": (name, content, content_type)})
         body = MultipartEncoderMonitor(encoder, lambda _: limit.restart())  # with each piece that leaves
-        headers = {"Content-Type": body.content_type}
-        return limit.kept_by(
-            lambda: self._json(self.send("POST", path, body=body, headers=headers, limit=limit), limit)
-        )
+        return self._read("POST", path, limit, body=body, headers={"Content-Type": body.content_type})
 
-    @masked
+    def _read(self, method: str, path: str, limit: AnswerLimit, largest: int = JSON_LIMIT, **parts: Any) -> Any:
+        return limit.kept_by(lambda: self._json(self.send(method, path, limit=limit, **parts), limit, largest))
+
     def send(  # noqa: PLR0913 - the parts of a request, and how it may go: each by name, with a default
         self,
         method: str,
@@ -171,7 +158,7 @@ class Http:
         params: Mapping[str, Any] | None = None,
         body: Body | Any = None,
         headers: Mapping[str, str] | None = None,
-        limit: AnswerLimit | None = None,
+        limit: AnswerLimit,
         fresh: bool = False,
         elsewhere: bool = False,
     ) -> requests.Response:
@@ -180,7 +167,6 @@ class Http:
         With `elsewhere`, a redirect may lead to another origin, which never gets the key.
         """
         url = read_url(self.settings.url + path)
-        limit = limit or AnswerLimit.of_json()
         for _ in range(MOST_REDIRECTS + 1):
             response = self._exchange(method, url, limit, fresh=fresh, params=params, data=body, headers=headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
@@ -191,7 +177,7 @@ class Http:
             if isinstance(body, Body):
                 body.attempt.left = False
         else:
-            raise Refused(f"{url.netloc} redirects in circles", "check the base URL", **_facts(response))
+            raise Refused(f"{url.netloc} redirects in circles", "check the base URL", **facts_of(response))
         if url.origin == self._home.origin and not elsewhere:  # a file may be a web page
             self._require_api(response, starts=fresh)
         if not 200 <= response.status_code < 300:
@@ -216,7 +202,6 @@ class Http:
                 f"set the base URL to https://{WEB_APP}{WEB_APP_API}" if there else "is it the base URL of the API?",
             )
 
-    @masked
     def ask(
         self,
         path: str,
@@ -225,11 +210,10 @@ class Http:
         params: Mapping[str, Any] | None = None,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        limit: AnswerLimit | None = None,
+        limit: AnswerLimit,
     ) -> requests.Response:
         """Return the answer to a request with any status, without following redirects, its body unread."""
         url = read_url(self.settings.url + path)
-        limit = limit or AnswerLimit.of_json()
         return self._exchange(method, url, limit, params=params, data=body, headers=headers)
 
     def _exchange(
@@ -290,7 +274,7 @@ class Http:
 
         Raises Refused for any other target.
         """
-        facts = _facts(response)
+        facts = facts_of(response)
         try:
             target = follow(url, response.headers["Location"])
         except ValueError:
@@ -309,7 +293,6 @@ class Http:
             )
         return target
 
-    @masked
     def _json(self, response: requests.Response, limit: AnswerLimit, largest: int = JSON_LIMIT) -> Any:
         try:
             with response:
@@ -324,14 +307,10 @@ class Http:
             del body  # as large as the text, and not needed while it is parsed
             return decode_json(text)
         except ValueError as error:
-            said, facts = f"{urlsplit(response.url).netloc} answered {response.status_code} with", _facts(response)
+            said, facts = f"{urlsplit(response.url).netloc} answered {response.status_code} with", facts_of(response)
             if isinstance(error, TooMuch):
                 raise Unreadable(f"{said} {error}", **facts) from None
             raise Unavailable(f"{said} something that is not JSON", "is it the base URL of the API?", **facts) from None
-
-
-def _facts(response: requests.Response) -> dict[str, Any]:
-    return {"http_status": response.status_code, "request_id": request_id_of(response)}
 
 
 def _may_have_left(body: Any, error: BaseException) -> bool:

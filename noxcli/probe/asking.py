@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from noxcli.api.failures import parse_retry_after
+from noxcli.api.failures import retry_after_of
 from noxcli.api.http import Http
 from noxcli.errors import NoxError
 from noxcli.probe.frames import ENDED_STATUSES, Watched
@@ -126,5 +126,5 @@ class Asker:
 
     def _wait_out(self, answer: RawAnswer) -> None:
         self.refusals.append(answer)
-        asked = parse_retry_after(answer.headers.get("retry-after"))
+        asked = retry_after_of(answer.headers)
         self.pause(min(LONGEST_REFUSAL, 1.0 if asked is None else asked))

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import pytest
 
 from noxcli import __version__
 from noxcli.api import Exchange, NoxusApi, client
-from noxcli.api.failures import LONGEST_DETAIL, describe, parse_retry_after
+from noxcli.api.failures import LONGEST_DETAIL, describe, retry_after_of
 from noxcli.config.settings import Settings
 from noxcli.errors import (
     CursorRefused,
@@ -29,6 +30,7 @@ from noxcli.errors import (
     StreamUnsupported,
     Unauthorized,
     Unavailable,
+    Undelivered,
 )
 from tests.rawserver import (
     RawServer,
@@ -333,7 +335,7 @@ HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>nginx</h1></
         (409, Refused, 2, None),
         (410, NotFound, 5, "workspace"),
         (422, Refused, 2, None),
-        (425, Unavailable, 75, None),
+        (425, Refused, 2, None),
         (429, Unavailable, 75, None),
         (500, Unavailable, 75, None),
         (502, Unavailable, 75, None),
@@ -398,7 +400,7 @@ for _ in range(400):
         (b'{"detail": {"message": "m", "code": 7}}', "m"),
         (b'{"detail": {"msg": 7, "code": "c"}}', '{"msg": 7, "code": "c"}'),
         (b'{"detail": {"code": "\xc3\xbc"}}', '{"code": "\xfc"}'),
-        (b'{"detail": 7}', "7"),
+        (b'{"detail": 7}', '{"detail": 7}'),
         (b'{"message": "m"}', "m"),
         (b'{"error": {"message": "m"}}', "m"),
         (b'{"detail": null, "message": "", "error": "e"}', "e"),
@@ -454,7 +456,6 @@ def test_a_hostile_page_costs_no_time(piece: bytes) -> None:
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
-        (None, None),
         ("", None),
         ("0", 0.0),
         (" 7 ", 7.0),
@@ -470,13 +471,14 @@ def test_a_hostile_page_costs_no_time(piece: bytes) -> None:
         ("Mon, 01 Jan 2024 00:00:00", 0.0),
     ],
 )
-def test_retry_after_is_read_or_ignored(value: str | None, seconds: float | None) -> None:
-    assert parse_retry_after(value) == seconds
+def test_retry_after_is_read_or_ignored(value: str, seconds: float | None) -> None:
+    assert retry_after_of({"Retry-After": value}) == seconds
 
 
 @pytest.mark.parametrize("usegmt", [True, False])
 def test_retry_after_may_be_a_date(usegmt: bool) -> None:
-    seconds = parse_retry_after(format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=usegmt))
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=usegmt)
+    seconds = retry_after_of({"Retry-After": date})
     assert seconds is not None
     assert 98 <= seconds <= 100
 
@@ -798,12 +800,18 @@ def download(*turns: Turn) -> bytes:
         answer(200, b"all of it"),
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nall \r\n5\r\nof it\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it",
-        answer(200, gzip.compress(b"all of it"), Content_Encoding="gzip"),
+        answer(200, b"all of it", Content_Encoding="identity"),
     ],
-    ids=["length", "chunked", "until the end", "compressed all the same"],
+    ids=["length", "chunked", "until the end", "encoded as identity"],
 )
 def test_a_download_is_whole(turn: bytes) -> None:
     assert download(turn) == b"all of it"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br, gzip", "x"])
+def test_a_compressed_download_is_not_the_file(coding: str) -> None:
+    with pytest.raises(Undelivered, match=re.escape(f"compressed ({coding})")):
+        download(answer(200, gzip.compress(b"all of it"), Content_Encoding=coding))
 
 
 def test_a_download_is_asked_for_uncompressed() -> None:
