@@ -63,7 +63,7 @@ def to_end(
     renderers = _renderers(context, run, progress)
     try:
         with noted(outcome, follower):
-            play(_from_start(follower), progress, renderers)
+            play(from_start(follower), progress, renderers)
     except TimedOut as late:
         return stop_or_raise(noxus, outcome, policy, late)
     return follower.run
@@ -140,9 +140,11 @@ def wait_for(run: Run) -> str:
     return f"wait for it: noxcli wait {run.id}"
 
 
-def _from_start(follower: Follower) -> Iterator[Burst]:
+def from_start(follower: Follower, *, once: bool = False) -> Iterator[Burst]:
+    """Yield what happens to the run, from what is known; nothing more if it is only checked `once`."""
     yield [Started(follower.run)]
-    yield from follower.updates()
+    if not once:
+        yield from follower.updates()
 
 
 def workflow_of(noxus: Session, run: Run) -> Workflow | None:
