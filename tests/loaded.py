@@ -17,6 +17,8 @@ COMMANDS = {
     "__complete": ["__complete", "run", "wait", ""],
     "--help": ["--help"],
     "run --help": ["run", "--help"],
+    "inspect --help": ["inspect", "--help"],
+    "runs --help": ["runs", "--help"],
     "batch --help": ["batch", "--help"],
     "run alone": ["run"],
     "wait --nope": ["wait", "--nope"],

@@ -16,14 +16,9 @@ from noxcli.cli.options import (
     declared,
     run_command,
 )
-from noxcli.cli.session import present
-from noxcli.config.preferences import DEFAULTS, LIMITS
-from noxcli.config.settings import allows_http, find_key, find_url
 from noxcli.errors import Unauthorized
 from noxcli.fixed import fixed
 from noxcli.render.table import Layout, show_table
-from noxcli.state.history import STATE_VARIABLE
-from noxcli.urls import shown_url
 
 CONFIG_SCHEMA = "noxcli.config/1"
 KEY_SHOWN = "(hidden)"
@@ -55,6 +50,8 @@ class Options(Documented, Printed):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print each setting with its source. Raises ConfigProblem."""
+    from noxcli.cli.session import present  # the help does not load it
+
     context: Context = ctx.obj
     present(context, options)
     check_defaults(ctx, context.configured.preferences)
@@ -77,6 +74,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 
 def _connection(context: Context, base_url: str | None, api_key_file: str | None) -> Iterator[Setting]:
+    from noxcli.config.settings import allows_http, find_key, find_url  # as above
+    from noxcli.urls import shown_url
+
     environ, profile = context.terminal.environ, context.configured.profile
     yield (
         Setting("profile", profile.name.value, profile.name.source) if profile else Setting("profile", None, "default")
@@ -92,6 +92,8 @@ def _connection(context: Context, base_url: str | None, api_key_file: str | None
 
 
 def _places(context: Context) -> Iterator[Setting]:
+    from noxcli.state.history import STATE_VARIABLE  # as above
+
     configured = context.configured
     yield Setting("config_file", configured.path.value, configured.path.source)
     yield Setting("project_file", str(configured.project) if configured.project else None, "working directory")
@@ -102,6 +104,8 @@ def _places(context: Context) -> Iterator[Setting]:
 
 
 def _defaults(ctx: typer.Context, context: Context) -> Iterator[Setting]:
+    from noxcli.config.preferences import DEFAULTS, LIMITS  # as above
+
     built_in = {param.name: param.default for param in run_command(ctx).params}
     for name in DEFAULTS:
         chosen = context.configured.preferences.defaults.get(name)

@@ -2,21 +2,18 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noxcli.cli.options import Common, Documented, VersionId, Waiting, WorkflowArgument, declared
-from noxcli.cli.prepare import note_keys, told
-from noxcli.cli.session import begin
 from noxcli.encode import to_json
 from noxcli.errors import Phase, Unavailable
-from noxcli.inputs.definition import InputNode, inputs_of, keys_of
-from noxcli.inputs.parse import item_start
-from noxcli.inputs.schema import SAMPLES, schema_of
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
-from noxcli.runs.resolve import resolve_version
+
+if TYPE_CHECKING:
+    from noxcli.inputs.definition import InputNode
 
 INPUT_COLUMNS = ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT")
 KEY_COLUMNS = Layout(("INPUT", "TYPE", "REQUIRED", "DEFAULT"), cut=("INPUT", "DEFAULT"), marked=("REQUIRED",))
@@ -40,6 +37,12 @@ class Options(Documented, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Show the inputs. Raises the NoxError that the command ends with."""
+    from noxcli.cli.prepare import note_keys, told  # the help loads none of these
+    from noxcli.cli.session import begin
+    from noxcli.inputs.definition import inputs_of
+    from noxcli.inputs.schema import schema_of
+    from noxcli.runs.resolve import resolve_version
+
     noxus = begin(ctx, options)
     context = noxus.context
     with noxus.connect() as api:
@@ -66,8 +69,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context.terminal.note(f"try: {sample_line(options.workflow, nodes)}")
 
 
-def _by_key(nodes: Sequence[InputNode]) -> list[Sequence[str]]:
+def _by_key(nodes: "Sequence[InputNode]") -> list[Sequence[str]]:
     """Return a row for each input: the key to type, and no node id if the label is the key."""
+    from noxcli.inputs.definition import keys_of  # as above
+
     keys = {node.id: key for key, node in keys_of(nodes).items()}
     rows: list[Sequence[str]] = []
     for node in nodes:
@@ -76,15 +81,17 @@ def _by_key(nodes: Sequence[InputNode]) -> list[Sequence[str]]:
     return rows
 
 
-def _row(node: InputNode) -> tuple[str, ...]:
+def _row(node: "InputNode") -> tuple[str, ...]:
     shown = "" if node.value is None else node.value if isinstance(node.value, str) else to_json(node.value)
     fixed, default = (shown, "") if node.fixed else ("", shown)
     kind = f"list of {node.type}" if node.is_list else node.type or ""
     return node.label or "", node.id, kind, "yes" if node.required else "no", fixed, default
 
 
-def sample_line(workflow: str, nodes: Sequence[InputNode]) -> str:
+def sample_line(workflow: str, nodes: "Sequence[InputNode]") -> str:
     """Return a command with all required inputs; a label that could act on a terminal is replaced by its id."""
+    from noxcli.inputs.definition import keys_of  # as above
+
     needed = {key: node for key, node in keys_of(nodes).items() if node.required}
     items = [_item(key if visible(key) == key else node.id, node) for key, node in needed.items()]
     dashes = ["--"] if any(word.startswith("-") for word in (workflow, *items)) else []
@@ -93,6 +100,9 @@ def sample_line(workflow: str, nodes: Sequence[InputNode]) -> str:
     return f"printf hello > {SAMPLE_FILE} && {line}" if uploads else line
 
 
-def _item(key: str, node: InputNode) -> str:
+def _item(key: str, node: "InputNode") -> str:
+    from noxcli.inputs.parse import item_start  # as above
+    from noxcli.inputs.schema import SAMPLES
+
     sample = SAMPLE_FILE if node.kind == "file" else SAMPLES[node.kind or "text"]
     return item_start(key, node.kind) + (sample if isinstance(sample, str) else to_json(sample))

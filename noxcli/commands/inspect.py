@@ -2,25 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.follow import explainer
 from noxcli.cli.options import Common, Documented, RunArgument, Waiting, declared
-from noxcli.cli.session import Session, begin
 from noxcli.encode import to_json
 from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
-from noxcli.models import Finished, Run
-from noxcli.outputs.expand import complete_inline
-from noxcli.outputs.values import require_whole
 from noxcli.render.table import Layout, duration, show_table, time_of_day
 from noxcli.render.terminal import Terminal
 from noxcli.reports.result import Outcome
-from noxcli.runs.node_data import NodeData, data_by_node
-from noxcli.runs.progress import Node, Progress
-from noxcli.runs.resolve import resolve_node
+
+if TYPE_CHECKING:
+    from noxcli.cli.session import Session
+    from noxcli.models import Run
+    from noxcli.runs.node_data import NodeData
+    from noxcli.runs.progress import Node, Progress
 
 INSPECT_SCHEMA = "noxcli.inspect/1"
 NODE_COLUMNS = Layout(
@@ -65,6 +63,8 @@ class Options(Documented, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Show the nodes of the run. Raises the NoxError that the command ends with."""
+    from noxcli.cli.session import begin  # the help loads none of what reading a run needs
+
     noxus = begin(ctx, options, subject=options.run)
     context = noxus.context
     if options.iteration is not None and options.node is None:
@@ -82,10 +82,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
 class Inside:
     """What is known about the nodes of a run. `data` and logs are the server's, unchanged."""
 
-    run: Run
-    progress: Progress
+    run: "Run"
+    progress: "Progress"
     data: Any
-    by_node: dict[str, NodeData]
+    by_node: "dict[str, NodeData]"
     io: dict[str, Any] | None = field(default=None)
 
     @property
@@ -106,7 +106,9 @@ class Inside:
             "data": self.data,
         }
 
-    def _record(self, node: Node) -> dict[str, Any]:
+    def _record(self, node: "Node") -> dict[str, Any]:
+        from noxcli.runs.node_data import NodeData  # as above
+
         told = self.by_node.get(node.id, NodeData())
         return {
             "id": node.id,
@@ -158,8 +160,13 @@ def _row(record: dict[str, Any]) -> Sequence[str]:
     return record["name"], record["status"], record["started_at"] or UNKNOWN, lasted, *sizes, record["error"] or ""
 
 
-def inside_of(noxus: Session, text: str) -> Inside:
+def inside_of(noxus: "Session", text: str) -> Inside:
     """Return what the record, the events of a failed run, and the run's data show; `text` is its name."""
+    from noxcli.cli.follow import explainer  # as above
+    from noxcli.models import Finished
+    from noxcli.runs.node_data import data_by_node
+    from noxcli.runs.progress import Progress
+
     context, api, patience = noxus.context, noxus.api, noxus.patience()
     context.outcome.may_exist = True
     context.enter(Phase.FOLLOW)
@@ -189,8 +196,12 @@ def _is_overloaded(error: Unavailable) -> bool:
     return error.overloaded
 
 
-def _node_io(noxus: Session, inside: Inside, node: str, iteration: int | None) -> dict[str, Any]:
+def _node_io(noxus: "Session", inside: Inside, node: str, iteration: int | None) -> dict[str, Any]:
     """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for an unknown node."""
+    from noxcli.outputs.expand import complete_inline  # loaded only with --node
+    from noxcli.outputs.values import require_whole
+    from noxcli.runs.resolve import resolve_node
+
     node_id, names = resolve_node(node, inside.progress.names), inside.progress.names
     patience = noxus.patience()
     try:

@@ -3,22 +3,20 @@
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import Common, Documented, InputOptions, Waiting, WorkflowArgument, declared, some_time
-from noxcli.cli.prepare import checked, given_inputs, note_keys, stored
-from noxcli.cli.session import Session, begin
 from noxcli.errors import ExitCode, Phase, UsageProblem
-from noxcli.files import check_target, save
-from noxcli.models import Attempt, Workflow
-from noxcli.probe.learned import Learned, Sureness, switches_text
-from noxcli.render.table import Layout, show_table
+
+if TYPE_CHECKING:
+    from noxcli.cli.session import Session
+    from noxcli.models import Workflow
+    from noxcli.probe.learned import Learned
 
 PROBE_SCHEMA = "noxcli.probe/1"
-PROBE_COLUMNS = Layout(("WHAT", "SEEN", "CERTAINTY", "METHOD"), cut=("WHAT", "SEEN", "METHOD"), wraps=True)
 
 
 @declared
@@ -57,6 +55,16 @@ class Options(Documented, InputOptions, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Ask, and print what was learned. Raises typer.Exit with the code, and the NoxError that the command ends with."""
+    from noxcli.cli.prepare import checked, given_inputs, note_keys, stored  # the help loads none of these
+    from noxcli.cli.session import begin
+    from noxcli.files import check_target, save
+    from noxcli.inputs.uploads import Upload
+    from noxcli.models import Attempt
+    from noxcli.probe.asking import LEAST_FOR_A_RUN
+    from noxcli.probe.interview import interview, try_runs
+    from noxcli.probe.learned import switches_text
+    from noxcli.probe.trial import Trier
+
     noxus = begin(ctx, options)
     context = noxus.context
     if options.write is not None:
@@ -64,11 +72,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if not options.start and (options.inputs or options.whole or options.secrets):
         raise UsageProblem("inputs were given, but no run is to be started", "add --start 1, or remove the inputs")
     inputs = given_inputs(context, options)
-    from noxcli.inputs.uploads import Upload
-    from noxcli.probe.asking import LEAST_FOR_A_RUN
-    from noxcli.probe.interview import interview, try_runs
-    from noxcli.probe.trial import Trier
-
     with noxus.connect() as api:
         patience = noxus.patience()
         found = noxus.workflow(options.workflow, patience)
@@ -94,7 +97,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     raise typer.Exit(code)
 
 
-def _evidence(noxus: Session, workflow: Workflow, options: Options) -> Any:
+def _evidence(noxus: "Session", workflow: "Workflow", options: Options) -> Any:
     from noxcli.probe.asking import Asker
     from noxcli.probe.evidence import Evidence
 
@@ -110,7 +113,10 @@ def _evidence(noxus: Session, workflow: Workflow, options: Options) -> Any:
     return Evidence(asker, workflow.id, workflow.definition, options.watch, run_id)
 
 
-def _show(context: Context, learned: Sequence[Learned], started: int, code: ExitCode) -> None:
+def _show(context: Context, learned: "Sequence[Learned]", started: int, code: ExitCode) -> None:
+    from noxcli.probe.learned import Sureness
+    from noxcli.render.table import Layout, show_table
+
     terminal = context.terminal
     if not context.printing.writes_text:
         context.printing.document(
@@ -137,6 +143,7 @@ def _show(context: Context, learned: Sequence[Learned], started: int, code: Exit
         )
     else:
         rows = [(each.what, each.seen.text, each.seen.sure.replace("_", " "), each.seen.how) for each in learned]
-        show_table(terminal, PROBE_COLUMNS, rows)
+        columns = Layout(("WHAT", "SEEN", "CERTAINTY", "METHOD"), cut=("WHAT", "SEEN", "METHOD"), wraps=True)
+        show_table(terminal, columns, rows)
     seen = sum(each.seen.sure is not Sureness.NOT_SEEN for each in learned)
     terminal.note(f"{seen} of {len(learned)} seen; requests: {context.log.requests}, runs started: {started}")

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.follow import not_finished
 from noxcli.cli.options import Common, Waiting, declared
-from noxcli.cli.session import Session, begin
-from noxcli.commands.inspect import Inside, inside_of
 from noxcli.errors import ExitCode, Phase, UsageProblem
-from noxcli.files import check_target, reason_of, save
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.timing import seconds_between
 
 if TYPE_CHECKING:
+    from noxcli.cli.session import Session
+    from noxcli.commands.inspect import Inside
     from noxcli.reports.html.saved import Saved
 
 DASH = "-"  # stdin, or stdout
@@ -57,6 +55,9 @@ class Options(Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Write the page. Raises the NoxError that the command ends with."""
+    from noxcli.cli.session import begin  # the help loads none of what a page needs
+    from noxcli.files import check_target, save
+
     noxus = begin(ctx, options, subject=options.source)
     target = None if options.output == DASH else Path(options.output)
     if target is not None:
@@ -69,7 +70,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             noxus.context.terminal.write(piece)
 
 
-def _pieces(noxus: Session, source: str, base: Path) -> Iterator[bytes]:
+def _pieces(noxus: "Session", source: str, base: Path) -> Iterator[bytes]:
     """Return the page, with links that start from the directory `base`."""
     path, mask = Path(source).expanduser(), noxus.context.terminal.mask
     if source != DASH and path.is_dir():
@@ -84,6 +85,7 @@ def _pieces(noxus: Session, source: str, base: Path) -> Iterator[bytes]:
 
 
 def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[bytes]:
+    from noxcli.files import reason_of  # as in execute
     from noxcli.reports.html.rows import BatchAbout, rows_page
     from noxcli.reports.html.run import run_page
 
@@ -108,8 +110,11 @@ def _saved(source: str, path: Path) -> "Saved":
     return read_saved(sys.stdin.buffer if sys.stdin is not None else io.BytesIO(), "stdin")
 
 
-def _document(noxus: Session, text: str) -> dict[str, Any]:
+def _document(noxus: "Session", text: str) -> dict[str, Any]:
     """Return the result document of a run from what the server has now."""
+    from noxcli.cli.follow import not_finished  # as in execute
+    from noxcli.commands.inspect import inside_of
+
     with noxus.connect():
         inside = inside_of(noxus, text)
     found = inside.run
@@ -120,7 +125,7 @@ def _document(noxus: Session, text: str) -> dict[str, Any]:
     return {**document, "nodes": [_timed(node, inside) for node in document["nodes"]]}
 
 
-def _timed(node: dict[str, Any], inside: Inside) -> dict[str, Any]:
+def _timed(node: dict[str, Any], inside: "Inside") -> dict[str, Any]:
     """Return the node with the times from the run's data."""
     told = inside.by_node.get(node["id"])
     if told is None:

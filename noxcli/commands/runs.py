@@ -9,12 +9,10 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import Common, Listed, Waiting, declared
-from noxcli.cli.session import begin
 from noxcli.errors import Phase, UsageProblem
 from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD, Run, Workflow
 from noxcli.nearest import nearest, suggestion
 from noxcli.render.table import Layout, Listing, age, duration
-from noxcli.runs.resolve import LONG_AGO, moment_of, newest_first
 from noxcli.timing import parse_duration, seconds_between
 
 RUN_COLUMNS = Layout(
@@ -58,6 +56,9 @@ class Options(Listed, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """List the runs. Raises the NoxError that the command ends with."""
+    from noxcli.cli.session import begin  # the help loads none of what a list needs
+    from noxcli.runs.resolve import LONG_AGO, moment_of, newest_first
+
     noxus = begin(ctx, options)
     context = noxus.context
     wanted = _statuses(context, options.status or [])

@@ -6,7 +6,6 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import Documented, Printed, declared
-from noxcli.cli.session import present
 from noxcli.errors import UsageProblem
 from noxcli.nearest import nearest, suggestion
 from noxcli.render.table import Layout, show_table
@@ -34,6 +33,8 @@ class Options(Documented, Printed):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print the schema, or list all. Raises UsageProblem for an unknown one."""
+    from noxcli.cli.session import present  # the help does not load it
+
     context: Context = ctx.obj
     present(context, options)
     if options.name is not None:

@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.cli.ending import complain
 from noxcli.cli.options import Common, JsonOption, QueryOption, Timeout, declared
-from noxcli.cli.session import Session, begin
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
-from noxcli.models import Run
 from noxcli.nearest import nearest, suggestion
 from noxcli.reports.result import Outcome, raise_worst
-from noxcli.runs.resolve import read_runs
-from noxcli.runs.stop import not_stopped, stop_run
-from noxcli.state.statefile import State, read_state
 from noxcli.timing import Deadline
+
+if TYPE_CHECKING:
+    from noxcli.cli.session import Session
+    from noxcli.state.statefile import State
 
 STOP_TIMEOUT = 30.0
 
@@ -49,6 +47,10 @@ class Options(Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Stop each run. Raises the worst error, after all of them."""
+    from noxcli.cli.session import begin  # the help loads none of these
+    from noxcli.runs.resolve import read_runs
+    from noxcli.state.statefile import read_state
+
     noxus = begin(ctx, options)
     context = noxus.context
     given, state_file = options.runs or [], options.state_file
@@ -68,7 +70,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     raise_worst(context.outcomes)
 
 
-def _run_in(state: State, state_file: str | None, base_url: str) -> str:
+def _run_in(state: "State", state_file: str | None, base_url: str) -> str:
     """Return the run in a state file. Raises ConfigProblem if it was started at another server."""
     if state.base_url != base_url:
         raise ConfigProblem(
@@ -78,8 +80,10 @@ def _run_in(state: State, state_file: str | None, base_url: str) -> str:
     return f"{state.workflow_id}/{state.run_id}"
 
 
-def _stop_all(noxus: Session, named: Sequence[str]) -> None:
+def _stop_all(noxus: "Session", named: Sequence[str]) -> None:
     """Stop each run, also after one that could not be stopped; the errors are in the outcomes."""
+    from noxcli.cli.ending import complain  # as above
+
     context = noxus.context
     context.outcomes = [Outcome(may_exist=True, phase=Phase.RUN) for _ in named]
     for text, outcome in zip(named, context.outcomes, strict=True):
@@ -88,7 +92,7 @@ def _stop_all(noxus: Session, named: Sequence[str]) -> None:
             complain(context, outcome.error)
 
 
-def _trouble_with(noxus: Session, text: str, outcome: Outcome) -> NoxError | None:
+def _trouble_with(noxus: "Session", text: str, outcome: Outcome) -> NoxError | None:
     """Stop one run; return why that failed."""
     try:
         _stop_one(noxus, text, outcome)
@@ -111,12 +115,14 @@ def _missing(state_file: str) -> str:
     return f"{said}: {suggestion(str(path.with_name(near)))}" if near else said
 
 
-def _stop_one(noxus: Session, text: str, outcome: Outcome) -> None:
+def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
+    from noxcli.runs.stop import not_stopped, stop_run  # as above
+
     context = noxus.context
     deadline = Deadline(context.clock, noxus.common.timeout)  # each run gets the whole time
     limit = deadline.left(STOP_TIMEOUT)
     patience = context.patience(deadline, limit, gave_up=LostContact, out_of_time=LostContact)
-    run: Run = noxus.run(text, patience)
+    run = noxus.run(text, patience)
     outcome.run, outcome.confirmed = run, True
     if run.settled:
         context.terminal.note(f"run {run.id} had already ended: {run.status}")

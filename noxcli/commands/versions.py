@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from noxcli.cli.options import Common, Listed, Waiting, WorkflowArgument, declared
-from noxcli.cli.session import begin
 from noxcli.errors import NoxError, Phase
 from noxcli.models import Version, Workflow
 from noxcli.render.table import Layout, Listing, age
-from noxcli.runs.resolve import newest_first
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -38,6 +36,9 @@ class Options(Listed, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """List the versions. Raises the NoxError that the command ends with."""
+    from noxcli.cli.session import begin  # the help loads none of what a list needs
+    from noxcli.runs.resolve import newest_first
+
     noxus = begin(ctx, options)
     with noxus.connect() as api:
         noxus.context.enter(Phase.DELIVER)

@@ -7,11 +7,9 @@ from typing import Any
 import typer
 
 from noxcli.cli.options import Common, Listed, Waiting, declared
-from noxcli.cli.session import begin
 from noxcli.errors import Phase
 from noxcli.models import Workflow
 from noxcli.render.table import Layout, Listing, age
-from noxcli.runs.resolve import newest_first
 
 
 @declared
@@ -26,6 +24,9 @@ class Options(Listed, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """List the workflows. Raises the NoxError that the command ends with."""
+    from noxcli.cli.session import begin  # the help loads none of what a list needs
+    from noxcli.runs.resolve import newest_first
+
     noxus = begin(ctx, options)
     with noxus.connect() as api:
         noxus.context.enter(Phase.DELIVER)
