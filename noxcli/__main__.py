@@ -20,7 +20,7 @@ def main() -> None:
         else:
             os._exit(0)
     if sys.argv[1:2] == ["__complete"]:
-        from noxcli.state.known_names import complete  # loads nothing else: it is run for each Tab
+        from noxcli.cli.complete import complete  # loads next to nothing: it is run for each Tab
 
         complete(sys.argv[2:])
         os._exit(0)

@@ -1,4 +1,4 @@
-"""What Tab offers of the names and ids that commands have saved: read without loading anything else.
+"""The names and ids that commands have saved for Tab, as `cli/complete.py` reads them: without loading anything else.
 
 `state/completion_cache.py` writes the files. A line is a word, what it stands for, and a description, with a TAB
 between them; only the first is always there. KEY is a server's address in a form for file names.
@@ -29,16 +29,6 @@ RECENT_RUNS = 20  # offered before anything is typed; the older ones only after 
 LAST = ("@last", "", "the run that you started last")
 
 Line = tuple[str, str, str]  # a word, what it stands for, its description
-
-
-def complete(argv: list[str]) -> None:
-    """Print what KIND WORD... offers, as lines of a word, or of a word, TAB and its description.
-
-    The last WORD is the one at the cursor, as far as it is typed.
-    """
-    found = Names(argv[1:], os.environ).offered(argv[0]) if argv[1:] else []
-    lines = (f"{word}\t{said}\n" if said else f"{word}\n" for word, target, said in found)
-    os.write(1, "".join(lines).encode("utf-8", "surrogateescape"))
 
 
 def cache_directory(environ: "Mapping[str, str]") -> str | None:

@@ -67,7 +67,6 @@ class Typed:
 
     def __init__(self, command: list[str], home: Path, environ: dict[str, str]) -> None:
         self.name = command[0]
-        self.asked = home / "bin" / "asked"
         self.answer, self.argv, self.screen = home / "answer", home / "argv", home / "screen"
         with self.screen.open("wb") as screen:
             self.process = subprocess.Popen(
@@ -149,7 +148,7 @@ class Fish(Typed):
 
 
 def start(
-    name: str, home: Path, *, scripts: Path = SCRIPTS, first: str = "", environ: Mapping[str, str] | None = None
+    name: str, home: Path, *, table: Path | None = None, first: str = "", environ: Mapping[str, str] | None = None
 ) -> Typed:
     """Start the shell in an empty home, with a noxcli on PATH that writes down its arguments."""
     needs(name)
@@ -165,19 +164,27 @@ def start(
         "INPUTRC": os.devnull,
         "TERM": "xterm",
         "LC_ALL": "C.UTF-8",
-        "PATH": f"{pretend_programs(home / 'bin')}:{os.environ['PATH']}",
-        "SCRIPTS": str(scripts),
+        "PATH": f"{pretend_programs(home / 'bin', table)}:{os.environ['PATH']}",
+        "SCRIPTS": str(SCRIPTS),
     }
     if name == "fish":
         return Fish(home, environ)
     return Typed({"bash": ["bash", "--noprofile", "-i"], "zsh": ["zsh", "-d", "-i"]}[name], home, environ)
 
 
-def pretend_programs(directory: Path) -> Path:
-    """Make a noxcli that writes down its arguments and answers for Tab, with a trace next to it."""
+def pretend_programs(directory: Path, table: Path | None = None) -> Path:
+    """Make a noxcli that writes down its arguments, and answers for Tab, by this table if there is one."""
     directory.mkdir()
-    noxcli = '#!/bin/sh\n{ printf "%s\\n" "$@"; echo END; } >"$ARGV.part"\nmv "$ARGV.part" "$ARGV"\n'
-    asked = f'[ "$1" != __complete ] || {{ echo asked >>"{directory}/asked"; exec "{REAL}" "$@"; }}\n'
-    (directory / "noxcli").write_text(noxcli.replace("\n", f"\n{asked}", 1))
+    tab = f'exec "{REAL}" "$@"'
+    if table is not None:
+        code = f"import sys; from noxcli.cli import complete as c; c.TABLE = '{table}'; c.complete(sys.argv[2:])"
+        tab = f'exec "{sys.executable}" -c "{code}" "$@"'
+    lines = [
+        "#!/bin/sh",
+        f'[ "$1" != __complete ] || {tab}',
+        '{ printf "%s\\n" "$@"; echo END; } >"$ARGV.part"',
+        'mv "$ARGV.part" "$ARGV"',
+    ]
+    (directory / "noxcli").write_text("".join(f"{line}\n" for line in lines))
     (directory / "noxcli").chmod(0o755)
     return directory

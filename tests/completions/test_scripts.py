@@ -1,4 +1,4 @@
-"""The scripts as files: current, and true to every character that a help text may contain."""
+"""The scripts as files, and the table that `noxcli __complete` reads, true to every character of a help text."""
 
 from contextlib import closing
 from pathlib import Path
@@ -6,10 +6,7 @@ from typing import Annotated
 
 import pytest
 import typer
-from generated import completions
-from generated.shells.template import fill
-from generated.shells.values import Kind, value_of
-from generated.shells.vocabulary import read_program
+from generated.completions import table, values_of
 
 from tests.completions.tab import SCRIPTS, start
 from tests.conftest import Noxcli
@@ -47,12 +44,10 @@ def nasty_app() -> typer.Typer:
 
 
 @pytest.fixture
-def nasty_scripts(tmp_path: Path) -> Path:
-    directory = tmp_path / "scripts"
-    directory.mkdir()
-    for name, text in completions.scripts(read_program(nasty_app())).items():
-        (directory / name).write_text(text, encoding="utf-8")
-    return directory
+def nasty_table(tmp_path: Path) -> Path:
+    path = tmp_path / "complete.tsv"
+    path.write_text(table(nasty_app()), encoding="utf-8")
+    return path
 
 
 @pytest.mark.parametrize(
@@ -71,8 +66,8 @@ def test_a_shell_without_a_script_is_told_of_the_others(noxcli: Noxcli) -> None:
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_help_arrives_as_it_was_written(name: str, tmp_path: Path, nasty_scripts: Path) -> None:
-    with closing(start(name, tmp_path, scripts=nasty_scripts)) as shell:
+def test_help_arrives_as_it_was_written(name: str, tmp_path: Path, nasty_table: Path) -> None:
+    with closing(start(name, tmp_path, table=nasty_table)) as shell:
         assert set(shell.offers("noxcli ")) == {"nasty", "plain"}
         said = [shell.offers("noxcli na")["nasty"]]
         said += [shell.offers(f"noxcli nasty {option}")[option] for option in ["--option", "--flag", "--no-flag"]]
@@ -83,8 +78,8 @@ def test_help_arrives_as_it_was_written(name: str, tmp_path: Path, nasty_scripts
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_fixed_words_and_files_side_by_side(name: str, tmp_path: Path, nasty_scripts: Path) -> None:
-    with closing(start(name, tmp_path, scripts=nasty_scripts)) as shell:
+def test_fixed_words_and_files_side_by_side(name: str, tmp_path: Path, nasty_table: Path) -> None:
+    with closing(start(name, tmp_path, table=nasty_table)) as shell:
         (tmp_path / "work" / "needed.txt").touch()
 
         assert set(shell.offers("noxcli plain ")) == {"bash", "zsh"}
@@ -93,26 +88,22 @@ def test_fixed_words_and_files_side_by_side(name: str, tmp_path: Path, nasty_scr
 
 
 @pytest.mark.parametrize(
-    ("metavar", "kind", "words"),
+    ("metavar", "values"),
     [
-        ("FILE", Kind.FILE, ()),
-        ("DIR...", Kind.DIRECTORY, ()),
-        ("RUN...", Kind.RUN, ()),
-        ("[INPUT]...", Kind.INPUT, ()),
-        ("[-- COMMAND...]", Kind.COMMAND, ()),
-        ("JSON|@FILE|-", Kind.AT_FILE, ()),
-        ("auto|always|never", Kind.OTHER, ("auto", "always", "never")),
-        ("FILE|none", Kind.FILE, ("none",)),
-        ("NAME=VALUE", Kind.OTHER, ()),
+        ("DIR...", ["<directory>"]),
+        ("[INPUT]...", ["<input>"]),
+        ("[-- COMMAND...]", ["<command>"]),
+        ("JSON|@FILE|-", ["<@file>"]),
+        ("auto|always|never", ["auto", "always", "never"]),
+        ("FILE|none", ["none", "<file>"]),
+        ("NAME=VALUE", ["<other>"]),
     ],
 )
-def test_metavars(metavar: str, kind: Kind, words: tuple[str, ...]) -> None:
-    value = value_of(metavar, ())
-
-    assert (value.kind, value.words) == (kind, words)
+def test_metavars(metavar: str, values: list[str]) -> None:
+    assert values_of(metavar)[1] == values
 
 
-def test_what_the_scripts_have_no_place_for_is_refused() -> None:
+def test_what_the_table_has_no_place_for_is_refused() -> None:
     app = nasty_app()
     group = typer.Typer()
     group.command()(lambda: None)
@@ -120,9 +111,4 @@ def test_what_the_scripts_have_no_place_for_is_refused() -> None:
     app.add_typer(group, name="group")
 
     with pytest.raises(TypeError, match="group has verbs of its own"):
-        read_program(app)
-
-
-def test_a_template_without_the_place_is_refused() -> None:
-    with pytest.raises(ValueError, match="no place for nowhere"):
-        fill("noxcli.bash", verbs=[], options=[], values=[], arguments=[], nowhere=[])
+        table(app)

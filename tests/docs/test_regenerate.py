@@ -16,7 +16,7 @@ SCRIPT = ROOT / "scripts" / "regenerate.py"
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
     """The files that are generated, and those with generated parts."""
-    for name in ("completions", "docs", "man"):
+    for name in ("noxcli/cli", "docs", "man"):
         copytree(ROOT / name, tmp_path / name)
     (tmp_path / "README.md").write_bytes((ROOT / "README.md").read_bytes())
     return tmp_path
@@ -34,7 +34,7 @@ def test_stale_files_are_named_and_written_anew(copied: Path, capsys: pytest.Cap
     page = copied / "docs" / "rehearsing.md"
     page.write_text(page.read_text().replace("| `demo` |", "| `gone` |"))
     (copied / "docs" / "fidelity.md").unlink()
-    (copied / "completions" / "_noxcli").write_text("")
+    (copied / "noxcli/cli/complete.tsv").write_text("")
     (copied / "man" / "noxcli-gone.1").touch()
     before = page.read_bytes()
 
@@ -43,7 +43,7 @@ def test_stale_files_are_named_and_written_anew(copied: Path, capsys: pytest.Cap
         line.partition(" is stale: run python scripts/regenerate.py")[0]
         for line in capsys.readouterr().err.splitlines()
     }
-    assert stale == {"_noxcli", "rehearsing.md", "noxcli-gone.1", "fidelity.md"}
+    assert stale == {"complete.tsv", "rehearsing.md", "noxcli-gone.1", "fidelity.md"}
     assert page.read_bytes() == before
     assert regenerate.main([], copied) == regenerate.main(["--check"], copied) == 0
     assert not (copied / "man" / "noxcli-gone.1").exists()

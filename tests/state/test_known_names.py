@@ -154,9 +154,10 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_process_prints_words_with_what_they_are(cache: Path) -> None:
     env = {**environment("http://127.0.0.1:9"), "NOXUS_BACKEND_URL": "", "NOXCLI_CACHE_DIR": str(cache)}
-    result = call("__complete", "workflow", "run", "d", env=env)
+    result = call("__complete", "fish", "noxcli", "run", "d", env=env)
 
     assert (result.returncode, result.stderr) == (0, b"")
-    assert result.stdout.decode().splitlines()[:2] == ["daily report\tw-1", "demo\tw-2"]
-    assert call("__complete", "input", "run", "demo", "", env=env).stdout == b""
-    assert call("__complete", env=env).returncode == 0
+    assert result.stdout.decode().splitlines()[:3] == ["words\t0", "daily report\tw-1", "demo\tw-2"]
+    keys = call("__complete", "zsh", "noxcli run w-1 ", "", env=env).stdout
+    assert keys == b"keys\t0\tinput\nQuestion=\t\nLimit:=\t\n"
+    assert (call("__complete", env=env).returncode, call("__complete", "fish", env=env).stdout) == (0, b"")
