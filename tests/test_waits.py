@@ -17,12 +17,15 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 ALLOWED = {
     "api/feed.py": {".wait"},  # in the thread that reads the stream
     "api/gate.py": {".wait"},  # in the thread that sends the request
+    "batch/poll.py": {".get"},  # in a thread that reads runs
     "batch/rows.py": {".open"},  # a regular file; a pipe is read by a thread
     "batch/workers.py": {".get"},  # in a thread without work
     "commands/report.py": {".open"},  # within `Sources.in_time`, like the next three
+    "cli/complete.py": {"open"},  # for Tab, which a signal ends at once
     "config/credentials.py": {".open", ".wait"},  # a killed command ends at once
     "inputs/sources.py": {".open"},
     "inputs/uploads.py": {".open"},
+    "outputs/directory.py": {".open"},  # a directory, which opens at once
     "place.py": {".open"},  # regular files, without waiting for a FIFO; a device is read apart
     "render/region.py": {".wait"},  # in the thread that draws
     "render/terminal.py": {".open", "open"},  # the standard streams

@@ -221,7 +221,9 @@ def _from_json(answer: Any) -> str:
         return answer
     if isinstance(answer, list):
         return ", ".join(map(_from_json, answer))
-    named = (answer[name] for name in REASONS if answer.get(name)) if isinstance(answer, dict) else ()
+    if isinstance(answer, dict):
+        answer = {name: value for name, value in answer.items() if value}
+    named = (answer.get(name) for name in REASONS) if isinstance(answer, dict) else ()
     reason = next((each for each in named if isinstance(each, str | list | dict)), None)
     if reason is None:
         return json.dumps(answer, ensure_ascii=False) if answer else ""
