@@ -118,8 +118,8 @@ class Inside:
             "started_at": told.started_at,
             "duration_s": told.duration_s,
             "error": node.error,
-            "input_bytes": told.input_bytes,
-            "output_bytes": told.output_bytes,
+            "input_bytes": told.bytes_of("inputs"),
+            "output_bytes": told.bytes_of("outputs"),
         }
 
     def write(self, context: Context, *, logs: bool) -> None:

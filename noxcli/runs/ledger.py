@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 
 from noxcli.encode import to_json
@@ -10,8 +11,6 @@ from noxcli.models import Gap, RunEvent, Update
 # What may wait until a replay shows whether it is new.
 HELD_EVENTS, HELD_BYTES = 20_000, 16 * 1024 * 1024
 RECENT = 10_000  # positions with direct access; older ones need a search
-SEARCHES = 50  # on one connection, since each scans everything
-MOST_AGAIN = 1_000  # positions that came again on one connection, with their contents
 MOST_PLACES = 100  # a replay begins at the start, or near the end
 OF_A_RUN = frozenset({"content", "state"})  # the documented types
 WORTHLESS = "the server's positions don't tell its events apart; events may be missing or repeated"
@@ -30,8 +29,8 @@ class Continuity(StrEnum):
 class Ledger:
     """Decides which events are new: by position, or by content where an event has none.
 
-    A position (`redisId`) is opaque: compared for equality, never ordered; an empty one is none. If one comes twice on
-    a connection with different contents, positions are not used any more.
+    A position (`redisId`) is opaque: compared for equality, never ordered; an empty one is none. If one comes with
+    different contents, positions are not used any more.
 
     A connection that resumes may stand at several places among the events that were shown. Each event leaves the places
     where it comes next, and a known position leaves one. What comes after the end of the last place is new.
@@ -39,11 +38,10 @@ class Ledger:
 
     def __init__(self, cursor: str | None = None) -> None:
         """`cursor` is where another reader stopped; what is before it was shown, and is not known here."""
-        self.cursor = cursor
+        self.cursor = self.origin = cursor
         self.label = Continuity.NONE
         self.accepted = 0
         self.has_gap = False  # a part may be missing, and was told to be
-        self._origin = cursor
         self._positions = array("q")  # hashes, 0 for none
         self._contents = array("q")
         self._recent: dict[int, int] = {}  # the places of the last positions
@@ -53,19 +51,16 @@ class Ledger:
 
     def opened(self, *, replay: bool = False, ended: bool = False) -> None:
         """A connection is opened from the cursor, with `replay` from the start in spite of it; `ended` the run has."""
-        self._opened_at = len(self._contents)
-        self._searches = SEARCHES
-        self._resuming = self._opened_at > 0 or self.cursor is not None
+        self.came = 0  # events on it
+        self._resuming = len(self._contents) > 0 or self.cursor is not None
         self._refused = replay and self.cursor is not None
         self._waiting: list[RunEvent] = []
         self._waiting_bytes = 0
-        self._again: dict[int, int] = {}
         # The places where the next event may stand, None if it can only be new.
         self._places: list[int] | None = None
         self._at_end = False  # one of them was the end of what was shown
         self._anywhere = False  # no event has narrowed them down yet
         self._known: set[int] = set()  # the contents that were shown, once they are searched
-        self._came = 0  # events since then
         self._ended = ended
         # Events before the first one that was shown may come, and wait until that is known.
         self.seeking = False
@@ -73,18 +68,17 @@ class Ledger:
             return
         if self.cursor is None or self._refused:
             self._places, self._anywhere = [0], True
-            self.seeking = self._origin is not None or (ended and self.cursor is None)
+            self.seeking = self.origin is not None or (ended and self.cursor is None)
         else:
             self._places = [self._cursor_place + 1]
-            self._at_end = self._cursor_place + 1 == self._opened_at
+            self._at_end = self._cursor_place + 1 == len(self._contents)
 
     def accept(self, events: Sequence[RunEvent]) -> list[Update]:
         """Return the new ones, in order, and a Gap before the first one that may not be the next."""
         if self.label is Continuity.NONE and not self._resuming:
             self.label = Continuity.PROVEN
-        count = self._add_new(events) if self._places is None and self._trusting else 0
-        told: list[Update] = list(events[:count])
-        for event in events[count:]:
+        told: list[Update] = []
+        for event in events:
             self._take(event, told)
         return told
 
@@ -98,6 +92,17 @@ class Ledger:
         """How many events wait to be placed."""
         return len(self._waiting) if self.seeking else 0
 
+    @property
+    def can_be_replayed(self) -> bool:
+        """True if a replay from the start would show whether the cursor is the last event."""
+        return self.cursor is not None and self.origin is None
+
+    @property
+    def is_replayed(self) -> bool:
+        """True if this connection brought all that was shown, and nothing after it."""
+        shown = len(self._contents)
+        return self._places is not None and self._places[-1] == shown <= self.came and self.can_be_replayed
+
     def ended_unannounced(self) -> None:
         """The stream is over, but nothing showed that it was read to its end."""
         if self.label is Continuity.PROVEN:
@@ -107,42 +112,23 @@ class Ledger:
         """Events are known to be lost."""
         self.label, self.has_gap = Continuity.BROKEN, True
 
-    def _add_new(self, events: Sequence[RunEvent]) -> int:
-        """Remember events as long as each has a position of its own; return their number: the fast path of `_take`."""
-        recent, before = self._recent, len(self._contents)
-        place = before
-        for event in events:
-            position = event.redis_id
-            if not position or position == self._origin or (known_as := hash(position) or 1) in recent:
-                break
-            self._contents.append(content_mark(event))
-            self._positions.append(known_as)
-            recent[known_as] = place
-            place += 1
-        for old in range(max(0, before - RECENT), max(0, place - RECENT)):
-            self._forget(old)
-        if place > before:
-            self.cursor, self._cursor_place = events[place - before - 1].redis_id, place - 1
-        self.accepted += place - before
-        return place - before
-
     def _take(self, event: RunEvent, told: list[Update]) -> None:
         if not event.redis_id and event.type not in OF_A_RUN:
             # Such as a keep-alive, which no replay repeats; one within a replay is as old as what is around it.
             if self._places is None or self._at_end:
                 told.append(event)
             return
+        self.came += 1
         mark = content_mark(event)
-        position = (hash(event.redis_id) or 1) if event.redis_id and self._trusting else 0
+        position = self._position_of(event)
         place = self._place_of(position, event.redis_id) if position else None
+        if place is not None and (place < 0 or self._contents[place] == mark):
+            self._came_again(place)
+            return
         if place is not None:
-            here = self._contents[place] if place >= self._opened_at else self._again.get(position, mark)
-            if here == mark:
-                self._came_again(place, position, mark)
-                return
-            self._distrust(told)
+            position = self._distrust(told)
         if self._places is None:
-            self._pass(event, mark, told)
+            self._pass(event, position, mark, told)
         else:
             self._find(event, position, mark, told)
 
@@ -152,13 +138,12 @@ class Ledger:
         if not places and self.seeking and not self._anywhere:
             self._anywhere = True  # what came until here was from before what was shown
             places = self._next_places(position, mark)
-        self._came += 1
         if places:
             self._anywhere = False
             self._places = places if len(places) <= MOST_PLACES else [places[0], *places[1 - MOST_PLACES :]]
             if places[-1] == len(self._contents):
                 self._at_end, self._waiting = True, []
-                whole = self._came == places[-1]  # a replay from the start
+                whole = self.came == places[-1]  # a replay from the start
                 self.seeking = self.seeking and self._ended and not whole
                 if whole:
                     self._overlap()
@@ -170,7 +155,7 @@ class Ledger:
             waiting = self._waiting if self._at_end else []
             self._begin_news(told)
             for one in [*waiting, event]:
-                self._pass(one, content_mark(one), told)
+                self._pass(one, self._position_of(one), content_mark(one), told)
 
     def _next_places(self, position: int, mark: int) -> list[int]:
         end, begins = len(self._contents), self._places or []
@@ -210,18 +195,18 @@ class Ledger:
             self._take(one, told)
         return told
 
-    def _came_again(self, place: int, position: int, mark: int) -> None:
+    def _came_again(self, place: int) -> None:
         """An event that was shown comes again: the connection stands behind it."""
-        if len(self._again) < MOST_AGAIN:
-            self._again[position] = mark
-        if place >= 0 and self._contents[place] != mark:
-            self.ended_unannounced()  # other content at a known position proves nothing
         if self._places is None:
             return
         self._places, self._anywhere, self._waiting = [place + 1], False, []
         self._refused = self.seeking = self._at_end = False
         if place == self._cursor_place:
             self._overlap()
+
+    def _position_of(self, event: RunEvent) -> int:
+        """Return what stands for its position, 0 if it has none."""
+        return (hash(event.redis_id) or 1) if event.redis_id and self._trusting else 0
 
     def _place_of(self, position: int, text: str | None) -> int | None:
         """Return which event that was shown has this position; -1 for the origin."""
@@ -230,44 +215,36 @@ class Ledger:
             if next_one < len(self._positions) and self._positions[next_one] == position:
                 return next_one
         place = self._recent.get(position)
-        if place is None and text == self._origin:
+        if place is None and text == self.origin:
             return -1
-        if place is None and self._places is not None and len(self._positions) > RECENT and self._searches:
-            self._searches -= 1
-            try:
+        if place is None and self._places is not None and len(self._positions) > RECENT and not self.seeking:
+            with suppress(ValueError):
                 return self._positions.index(position)
-            except ValueError:
-                return None
         return place
 
-    def _distrust(self, told: list[Update]) -> None:
-        """Go by contents from now on."""
+    def _distrust(self, told: list[Update]) -> int:
+        """Go by contents from now on, and return the position that no event has."""
         self._trusting = False
         self.cursor, self._cursor_place = None, -1
-        self._origin = None
+        self.origin = None
         self._places, self._resuming, self._refused, self.seeking = None, False, False, False
         self.ended_unannounced()
         self.has_gap = True
         told.append(Gap(WORTHLESS))
+        return 0
 
-    def _pass(self, event: RunEvent, mark: int, told: list[Update]) -> None:
+    def _pass(self, event: RunEvent, position: int, mark: int, told: list[Update]) -> None:
         """Pass on a new event."""
         place = len(self._contents)
-        position = (hash(event.redis_id) or 1) if event.redis_id and self._trusting else 0
         if position:
             self.cursor, self._cursor_place = event.redis_id, place
             self._recent[position] = place
         self.accepted += 1
         self._contents.append(mark)
         self._positions.append(position)
-        if place >= RECENT:
-            self._forget(place - RECENT)
+        if place >= RECENT and self._recent.get(old := self._positions[place - RECENT]) == place - RECENT:
+            del self._recent[old]  # a search finds it
         told.append(event)
-
-    def _forget(self, place: int) -> None:
-        """Move that position out of the direct index."""
-        if self._recent.get(old := self._positions[place]) == place:
-            del self._recent[old]
 
     def _overlap(self) -> None:
         self._resuming = False

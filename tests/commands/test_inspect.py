@@ -166,7 +166,7 @@ def test_names_with_escapes_do_nothing_to_a_terminal(noxcli: Noxcli) -> None:
 @pytest.mark.parametrize("data", [None, 7, "x", [], {"a": {"a": {}}}, {"nodes": {"n": None}}, {"n": [1, {}]}])
 def test_data_of_any_shape_are_read(data: Any) -> None:
     found = data_by_node(data, {"n"})
-    assert all(told.started_at is None and told.input_bytes is None for told in found.values())
+    assert all(told.started_at is None and told.bytes_of("inputs") is None for told in found.values())
 
 
 def test_data_nested_without_end_are_read_so_far() -> None:

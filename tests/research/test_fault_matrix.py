@@ -104,7 +104,7 @@ def expected(cell: Cell) -> Expected:
     if cell.fault == "refused":
         return Expected(6, events="some")
     # Two more events with each connection: in the end all have arrived.
-    if cell.phase == "middle" and cell.fault in {"reset", "torn", "clean close", "wrong JSON"}:
+    if cell.phase == "middle" and cell.fault in {"reset", "torn", "clean close", "silence", "wrong JSON"}:
         return Expected(0)
     return Expected(0, events="gap")
 

@@ -251,10 +251,12 @@ def test_an_empty_position_is_none() -> None:
     assert (ledger.label, ledger.cursor) == (Continuity.PROVEN, None)
 
 
-def test_another_text_under_a_known_position_proves_nothing() -> None:
+def test_a_server_that_numbers_anew_is_told_and_loses_nothing() -> None:
     ledger = Ledger()
-    assert shown(ledger, [events(3), [event(1, text="other"), *events(2, 2)]]) == events(4)
-    assert ledger.label is Continuity.ASSUMED
+    again = [event(number, text=f"later {number}") for number in range(3)]
+    got = shown(ledger, [events(3), again])
+    assert (only_events(got), gaps(got)) == ([*events(3), *again], 1)
+    assert (ledger.label, ledger.has_gap, ledger.cursor) == (Continuity.ASSUMED, True, None)
 
 
 # A short memory and no positions.
