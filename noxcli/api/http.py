@@ -100,6 +100,7 @@ class Http:
         self.clock = ServerClock()
         self.gate: Gate | None = None  # for a command with many requests
         self._met_api = False  # something has answered that is not a web page
+        self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
         self._connect_timeout = connect_timeout
         self._observe = observe
         self._session = new_session()
@@ -166,6 +167,8 @@ class Http:
 
         With `elsewhere`, a redirect may lead to another origin, which never gets the key.
         """
+        if self._not_api is not None:
+            raise self._not_api
         url = read_url(self.settings.url + path)
         for _ in range(MOST_REDIRECTS + 1):
             response = self._exchange(method, url, limit, fresh=fresh, params=params, data=body, headers=headers)
@@ -197,10 +200,11 @@ class Http:
         elif not self._met_api and response.status_code in ({404, 405} if starts else {*range(200, 300), 404, 405}):
             response.close()
             there = self._home.host == WEB_APP and not self._home.target.startswith(WEB_APP_API)
-            raise ConfigProblem(
+            self._not_api = self._not_api or ConfigProblem(
                 f"{self._home.netloc} answered {response.status_code} with a web page, not the API",
                 f"set the base URL to https://{WEB_APP}{WEB_APP_API}" if there else "is it the base URL of the API?",
             )
+            raise self._not_api
 
     def ask(
         self,

@@ -57,6 +57,7 @@ def test_a_web_page_as_the_first_answer_ends_the_command(noxcli: Noxcli, command
     assert result.code == 2
     assert "with a web page, not the API" in (result.text if command == ("doctor",) else result.err)
     assert "/api/backend" not in result.err
+    assert result.err.count("with a web page") <= 1
     assert len(server.requests) <= (3 if command == ("doctor",) else 2)
     assert (
         not [one for one in server.requests if one.method == "POST"] or command[0] == "stop" or "--no-check" in command
