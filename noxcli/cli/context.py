@@ -57,7 +57,8 @@ class Context:
         """Hide the values of secret inputs in everything written from now on, and in the CI system's log."""
         secrets = inputs.secret_values()
         self.terminal.mask.learn(secrets.values())
-        self.reports.ci.hide(secrets.values())
+        if self.reports.ci is not None:
+            self.reports.ci.hide(secrets.values())
         for key, value in secrets.items():
             if not can_hide(value):
                 self._warn_of_short(f"the value of --secret {key!r}")

@@ -14,10 +14,8 @@ from noxcli.cli.session import Session
 from noxcli.encode import slices
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import check_writable, prepare_directory
-from noxcli.fixed import fixed
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import output_nodes, with_output
-from noxcli.outputs.choose import keys_in, require_one, under_its_key
 from noxcli.outputs.values import (
     Delivered,
     as_text,
@@ -29,12 +27,12 @@ from noxcli.outputs.values import (
     text_of,
 )
 from noxcli.render import Format
+from noxcli.render.renderers import download_progress
 from noxcli.render.text import amount
 from noxcli.retry import Patience
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
-    from noxcli.outputs.expand import Watching
 
 
 COPIED_AT_ONCE = 256 * 1024  # bytes
@@ -70,7 +68,7 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
     if options.raw:
         run, keys = _chosen(noxus.api, run, options.raw, patience, workflow)
     if noxus.output_dir is not None:
-        delivered = _to_files(context, _source(noxus, patience), run, noxus.output_dir, overwrite=options.overwrite)
+        delivered = _to_files(noxus, patience, run, noxus.output_dir, overwrite=options.overwrite)
     else:
         delivered = _to_stdout(noxus, patience, run, keys)
     context.outcome.delivered = delivered
@@ -87,36 +85,21 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
         require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
 
 
-@fixed
-class _Source:
-    """The source of data outside the record, with the time limits and the display."""
-
-    api: "NoxusApi"
-    patience: Patience
-    watch: "Watching"
-
-
-def _source(noxus: Session, patience: Patience) -> _Source:
-    from noxcli.render.renderers import download_progress  # loaded only for downloads
-
-    return _Source(noxus.api, patience, partial(download_progress, noxus.context.terminal))
-
-
 def _completed(noxus: Session, patience: Patience, output: Any) -> Delivered:
     """Return the output with the full text of every truncated text."""
     if is_complete(output):
         return Delivered(output)
-    from noxcli.outputs.expand import complete_inline  # as in _source
+    from noxcli.outputs.expand import complete_inline  # loaded only for downloads
 
-    source = _source(noxus, patience)
-    return complete_inline(source.api, output, patience, source.watch)
+    return complete_inline(noxus.api, output, patience, partial(download_progress, noxus.context.terminal))
 
 
-def _to_files(context: Context, source: _Source, run: Run, directory: Path, *, overwrite: bool) -> Delivered:
+def _to_files(noxus: Session, patience: Patience, run: Run, directory: Path, *, overwrite: bool) -> Delivered:
     from noxcli.outputs.save import Filing  # as in check_directory
 
+    context = noxus.context
     with prepare_directory(directory) as place:
-        filing = Filing(source.api, source.patience, place, overwrite, source.watch)
+        filing = Filing(noxus.api, patience, place, overwrite, partial(download_progress, context.terminal))
         delivered = context.outcome.delivered = filing.deliver(run)
     count, right = len(delivered.files), len(filing.skipped)
     before = f", {right} of them already there" if right else ""
@@ -150,9 +133,9 @@ def _only(output: Any) -> Any:
 
 def _print_exactly(noxus: Session, patience: Patience, output: Any, keys: Sequence[str]) -> Delivered:
     """Copy values to stdout once all are complete: an error must not end up in answer.txt."""
-    from noxcli.outputs.expand import DELIVERABLE, problem, spooled  # as in _source
+    from noxcli.outputs.expand import DELIVERABLE, problem, spooled  # as in _completed
 
-    source = _source(noxus, patience)
+    watch = partial(download_progress, noxus.context.terminal)
     contents: list[Iterator[bytes]] = []
     files: list[dict[str, Any]] = []
     problems: list[str] = []
@@ -161,7 +144,7 @@ def _print_exactly(noxus: Session, patience: Patience, output: Any, keys: Sequen
             if is_preview(_only(part)) or is_file(_only(part)):
                 remote = next(find_remote(part))
                 try:
-                    content, entry = stack.enter_context(spooled(source.api, remote, source.patience, source.watch))
+                    content, entry = stack.enter_context(spooled(noxus.api, remote, patience, watch))
                 except DELIVERABLE as error:
                     problems.append(problem(remote.pointer, error))
                     continue
@@ -192,6 +175,7 @@ def _chosen(
     api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, workflow: Workflow | None
 ) -> tuple[Run, list[str]]:
     """Return the output's own keys for the requested ones; the definition is read only if they differ."""
+    from noxcli.outputs.choose import keys_in, require_one, under_its_key  # loaded only with --raw
 
     fitting = keys_in(run.output, raw)
     if not all(fitting):

@@ -15,7 +15,6 @@ from noxcli.render.renderers import Renderer, play, run_progress
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
-from noxcli.state.logkeeper import LogKeeper
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -71,15 +70,24 @@ def to_end(
 
 def _renderers(context: Context, run: Run, progress: Progress) -> list[Renderer]:
     """Return everything that shows or saves the updates, in the order in which each gets them."""
+    terminal, ci = context.terminal, context.reports.ci
     writer = context.printing.event_writer(context.outcome)
+    fold = None if ci is None else ci.fold(f"{context.outcome.name}: run {run.id}")
+    fetch = line_to_fetch(context, run) if terminal.interactive else ""  # only the live view names it
+    picture = run_progress(terminal, progress, writes_events=writer is not None, line_to_fetch=fetch)
     # The cursor comes last: it may only name events that are on stdout.
-    keeper = context.history.keep_cursor(run.id) if writer is not None else None
-    fold = context.reports.ci.fold(f"{context.outcome.name}: run {run.id}")
-    picture = run_progress(
-        context.terminal, progress, writes_events=writer is not None, line_to_fetch=line_to_fetch(context, run)
-    )
-    all_of_them = [writer, fold, picture, keeper, LogKeeper(context.log, run)]
-    return [renderer for renderer in all_of_them if renderer is not None]
+    keeper = None if writer is None else context.history.keep_cursor(run.id)
+    shown = (writer, fold, picture, keeper, *logging_to(context, run))
+    return [renderer for renderer in shown if renderer is not None]
+
+
+def logging_to(context: Context, run: Run) -> list[Renderer]:
+    """Return what logs the updates, if there is a log."""
+    if not context.log.is_open:
+        return []
+    from noxcli.state.logkeeper import LogKeeper  # loaded only with a log
+
+    return [LogKeeper(context.log, run)]
 
 
 def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:

@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from noxcli.cli.context import Context
 from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.render import Format
-from noxcli.reports.ci import WhichCi
+from noxcli.reports.writer import WhichCi
 from noxcli.timing import parse_duration
 
 if TYPE_CHECKING:

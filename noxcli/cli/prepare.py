@@ -1,7 +1,6 @@
 """The steps of `run` before the start: find the workflow, check the inputs against it, store the files."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from noxcli.cli.context import Context
@@ -19,7 +18,6 @@ from noxcli.errors import (
     Unavailable,
     UsageProblem,
 )
-from noxcli.files import check_target
 from noxcli.fixed import fixed
 from noxcli.inputs.definition import inputs_of, outputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
@@ -76,8 +74,6 @@ def require_startable(noxus: Session, options: Running) -> None:
     if options.asserts and (options.detach or options.dry_run):
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
     check_directory(noxus, options)
-    if options.state_file is not None:
-        check_target(Path(options.state_file), "--state-file")
 
 
 def given_inputs(context: Context, given: InputOptions) -> Inputs:

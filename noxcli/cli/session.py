@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from noxcli.render.table import Listing
 
 T = TypeVar("T")
+STDOUT = "-"
 COLORS = ("auto", "always", "never")
 # The files that verbs write, by the fields of their options.
 WRITTEN = {
@@ -142,7 +143,9 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     context.sources.deadline = context.terminal.deadline = deadline = Deadline(context.clock, options.timeout)
     if subject is not None:
         context.outcome.subject = subject
-    directory = _directory_of(ctx, options)
+    directory, source = options.output_dir, ctx.get_parameter_source("output_dir")
+    if options.raw and source is not None and source.name == "DEFAULT_MAP":
+        directory = None  # --raw overrides one that is only the user's default
     require_apart(options, directory if isinstance(options, Delivering) else None)
     if isinstance(options, Asserting):
         _settle_reports(context, options, directory)
@@ -158,20 +161,15 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     return Session(context, options, deadline, Path(directory) if directory is not None else None)
 
 
-def _directory_of(ctx: typer.Context, options: Printed) -> str | None:
-    """Return the directory for outputs; --raw overrides one that is only the user's default."""
-    source = ctx.get_parameter_source("output_dir")
-    by_default = source is not None and source.name == "DEFAULT_MAP"
-    return None if by_default and options.raw else options.output_dir
-
-
 def present(context: Context, options: Printed) -> None:
     """Decide how to show things, before an error must be shown that way.
 
     Raises UsageProblem if the options contradict each other, or the log can't be written.
     """
     form, terminal = options.form, context.terminal
-    context.printing.format = _format_of(options)
+    # A --query that nothing contradicts wants a document, too.
+    queried = options.query is not None and form is Format.TEXT and not options.raw
+    context.printing.format = Format.JSON if options.as_json or queried else form
     terminal.quiet, terminal.verbose = options.quiet, options.verbose
     if options.color not in COLORS:
         raise UsageProblem(f"--color {options.color} is not known", f"write one of {', '.join(COLORS)}")
@@ -190,19 +188,15 @@ def present(context: Context, options: Printed) -> None:
         context.log.open(log)
 
 
-def _format_of(options: Printed) -> Format:
-    """Return the format to print: a document also for a --query that nothing contradicts."""
-    queried = options.query is not None and options.form is Format.TEXT and not options.raw
-    return Format.JSON if options.as_json or queried else options.form
-
-
 def require_apart(options: Printed, directory: str | None = None) -> None:
-    """Raise UsageProblem if two files to write are one, or one is among the outputs in `directory`."""
+    """Raise UsageProblem if a file can't be written, is another option's file, too, or among those in `directory`."""
     taken: dict[Path, str] = {}
     for name, option in WRITTEN.items():
         file = getattr(options, name, None)
-        if file is None:
+        if file is None or file == STDOUT:
             continue
+        if name != "log_file":  # it may be a device
+            check_target(Path(file), option)
         path = Path(file).resolve()
         if path in taken:
             raise UsageProblem(f"{taken[path]} and {option} name the same file: {file}", "write two files")
@@ -214,8 +208,7 @@ def require_apart(options: Printed, directory: str | None = None) -> None:
 def _settle_reports(context: Context, options: Asserting, output_dir: str | None) -> None:
     """Decide what to write for other programs, before an error must be in it.
 
-    Raises UsageProblem if an assertion is not valid or a report can't be written, ConfigProblem for an unknown
-    NOXCLI_CI.
+    Raises UsageProblem if an assertion is not valid, ConfigProblem for an unknown NOXCLI_CI.
     """
     reports = context.reports = Reports(output_dir=output_dir)
     if options.asserts:
@@ -224,16 +217,9 @@ def _settle_reports(context: Context, options: Asserting, output_dir: str | None
         reports.asserts = [Query.read(text, "--assert") for text in options.asserts]
     reports.ci = ci_system(options.ci, context.terminal, context.clock)
     if isinstance(options, Reporting):
-        reports.page = _checked_target(options.report, "--report")
-        reports.junit = _checked_target(options.junit, "--junit")
-        reports.dotenv = _checked_target(options.dotenv, "--dotenv")
-
-
-def _checked_target(name: str | None, option: str) -> Path | None:
-    if name is None:
-        return None
-    check_target(Path(name), option)
-    return Path(name)
+        reports.page = Path(options.report) if options.report else None
+        reports.junit = Path(options.junit) if options.junit else None
+        reports.dotenv = Path(options.dotenv) if options.dotenv else None
 
 
 def _connected(context: Context, options: Common) -> "NoxusApi":

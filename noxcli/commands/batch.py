@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -200,7 +200,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
         printer = Printer(judge, context.printing.query, tally, context.terminal.write, partial(to_paste, context))
         output = Output(journal, results, printer, ordered=options.ordered)
         began = context.clock.monotonic()
-        stack.enter_context(context.reports.ci.fold(f"{options.workflow}: {rows.name}"))
+        ci = context.reports.ci
+        stack.enter_context((ci and ci.fold(f"{options.workflow}: {rows.name}")) or nullcontext())
         shown = batch_progress(context.terminal)
         stack.enter_context(shown)
         engine = Engine(

@@ -57,7 +57,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Ask, and print what was learned. Raises typer.Exit with the code, and the NoxError that the command ends with."""
     from noxcli.cli.prepare import checked, given_inputs, note_keys, stored  # the help loads none of these
     from noxcli.cli.session import begin
-    from noxcli.files import check_target, save
+    from noxcli.files import save
     from noxcli.inputs.uploads import Upload
     from noxcli.models import Attempt
     from noxcli.probe.asking import LEAST_FOR_A_RUN
@@ -67,8 +67,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options)
     context = noxus.context
-    if options.write is not None:
-        check_target(Path(options.write), "--write")
     if not options.start and (options.inputs or options.whole or options.secrets):
         raise UsageProblem("inputs were given, but no run is to be started", "add --start 1, or remove the inputs")
     inputs = given_inputs(context, options)

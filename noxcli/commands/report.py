@@ -56,12 +56,10 @@ class Options(Waiting, Common):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Write the page. Raises the NoxError that the command ends with."""
     from noxcli.cli.session import begin  # the help loads none of what a page needs
-    from noxcli.files import check_target, save
+    from noxcli.files import save
 
     noxus = begin(ctx, options, subject=options.source)
     target = None if options.output == DASH else Path(options.output)
-    if target is not None:
-        check_target(target, "--output")
     pieces = _pieces(noxus, options.source, Path() if target is None else target.parent)
     if target is not None:
         save(target, pieces)

@@ -36,7 +36,7 @@ class Options(Common):
         list[str] | None,
         typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
     ] = None
-    state_file: Annotated[
+    started_by: Annotated[
         str | None,
         typer.Option("--state-file", metavar="FILE", help="Stop the run that `noxcli run --state-file` started."),
     ] = None
@@ -53,7 +53,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options)
     context = noxus.context
-    given, state_file = options.runs or [], options.state_file
+    given, state_file = options.runs or [], options.started_by
     if not given and state_file is None:
         raise UsageProblem("no run was given", "give RUN, or --state-file FILE")
     context.listed = "-" in given

@@ -5,7 +5,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from noxcli.cli.follow import explainer, follower_of, from_start, not_finished, noted, stop_or_raise, workflow_of
+from noxcli.cli.follow import (
+    explainer,
+    follower_of,
+    from_start,
+    logging_to,
+    not_finished,
+    noted,
+    stop_or_raise,
+    workflow_of,
+)
 from noxcli.cli.session import Session
 from noxcli.errors import LostContact, NoxError, Phase, TimedOut, Unmet
 from noxcli.inputs.definition import outputs_of
@@ -21,7 +30,6 @@ from noxcli.retry import Patience
 from noxcli.runs.conditions import Condition, ConditionWatch, Kind, doubtful_words, resolved_condition
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
-from noxcli.state.logkeeper import LogKeeper
 from noxcli.timing import Deadline
 
 READ_BESIDE = 10.0  # seconds for one read of the record or the workflow during the stream
@@ -69,7 +77,7 @@ def _followed(noxus: Session, follower: Follower, progress: Progress, bursts: It
 
     try:
         with noted(outcome, follower), wait_progress(context.terminal, how_far):
-            play(bursts, progress, [LogKeeper(context.log, run)])
+            play(bursts, progress, logging_to(context, run))
     except TimedOut as late:
         try:
             return stop_or_raise(noxus, outcome, policy, late)

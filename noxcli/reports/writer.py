@@ -1,13 +1,13 @@
 """The reports besides stdout: `--report`, `--junit`, `--dotenv`, and the files of the CI system."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from noxcli.errors import ConfigProblem, ExitCode
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
-from noxcli.reports.ci import BatchEnded, CiSystem, Ended, WhichCi
 from noxcli.reports.result import Outcome, own_code
 
 if TYPE_CHECKING:
@@ -15,9 +15,19 @@ if TYPE_CHECKING:
 
     from noxcli.models import Run
     from noxcli.query import Query
+    from noxcli.reports.ci import BatchEnded, CiSystem
     from noxcli.timing import Clock
 
 CI_VARIABLE = "NOXCLI_CI"
+
+
+class WhichCi(StrEnum):
+    """The CI system to write for; `auto` reads the environment."""
+
+    AUTO = "auto"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    OFF = "off"
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
@@ -28,16 +38,17 @@ class Reports:
     junit: "Path | None" = None
     dotenv: "Path | None" = None
     output_dir: str | None = None
-    ci: CiSystem = field(default_factory=CiSystem)
+    ci: "CiSystem | None" = None
     asserts: Sequence["Query"] = ()
-    batch: BatchEnded | None = None  # reported to the CI system instead of the runs
+    batch: "BatchEnded | None" = None  # reported to the CI system instead of the runs
 
     def started(self, run: "Run", mask: Mask) -> None:
         """Write the ids as soon as the server answers the start.
 
         Raises Undelivered.
         """
-        self.ci.started(run)
+        if self.ci is not None:
+            self.ci.started(run)
         if self.dotenv is not None:
             from noxcli.reports.dotenv import write_dotenv
 
@@ -57,11 +68,14 @@ class Reports:
 
     def tell_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         """Append to the CI system's files, which can't be undone."""
+        if self.ci is None:
+            return
         if self.batch is not None:
             error = outcomes[0].error
             self.ci.batch_ended(replace(self.batch, exit_code=code, reason=error.line() if error else ""))
-            return
-        if self.ci.listens:
+        else:
+            from noxcli.reports.ci import Ended
+
             ended = [Ended(name, one.document(own_code(one, outcomes, code), mask)) for name, one in _named(outcomes)]
             self.ci.ended(ended, code, self.output_dir)
 
@@ -117,16 +131,16 @@ def _named(outcomes: Sequence[Outcome]) -> list[tuple[str, Outcome]]:
     return [(f"{one.name} {one.run.id}" if one.run and one.run.id != one.name else one.name, one) for one in outcomes]
 
 
-def ci_system(asked: WhichCi | None, terminal: Terminal, clock: "Clock") -> CiSystem:
-    """Return the CI system, by --ci, NOXCLI_CI, and the variable that each system sets to `true`, in that order.
+def ci_system(asked: WhichCi | None, terminal: Terminal, clock: "Clock") -> "CiSystem | None":
+    """Return the CI system by --ci, NOXCLI_CI, and the variable that each system sets to `true`, in that order.
 
-    Raises ConfigProblem for any other NOXCLI_CI.
+    Returns None without one. Raises ConfigProblem for any other NOXCLI_CI.
     """
     which = asked or _configured(terminal.environ)
     if which is WhichCi.AUTO:
         which = _found(terminal.environ)
     if which is WhichCi.OFF:
-        return CiSystem()
+        return None
     terminal.redraws = False  # a log is read later, and line by line
     if which is WhichCi.GITHUB:
         from noxcli.reports.ci.github import GitHub  # loaded only there

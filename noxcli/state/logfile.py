@@ -71,6 +71,10 @@ class Logbook:
 
         self.note("start", version=__version__, python=platform.python_version(), platform=platform.platform())
 
+    @property
+    def is_open(self) -> bool:
+        return self._file is not None
+
     def close(self) -> None:
         with self._writing:
             if self._file is not None:

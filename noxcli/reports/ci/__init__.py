@@ -1,25 +1,14 @@
-"""CI systems: which one to write for, what all have in common, and how a run or a batch ended, for their pages."""
+"""CI systems: what all have in common, and how a run or a batch ended, for their pages."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
-from noxcli.render import BaseRenderer
 
 if TYPE_CHECKING:
     from noxcli.models import Run
-    from noxcli.runs.progress import Step
-
-
-class WhichCi(StrEnum):
-    """The CI system to write for; `auto` reads the environment."""
-
-    AUTO = "auto"
-    GITHUB = "github"
-    GITLAB = "gitlab"
-    OFF = "off"
+    from noxcli.render.renderers import Renderer
 
 
 @fixed
@@ -68,24 +57,14 @@ class BatchEnded:
         return "passed" if judged else "completed"
 
 
-class Fold(BaseRenderer):
-    """Wraps the progress, as a renderer in front of the others."""
-
-    def show(self, burst: "Sequence[Step]") -> None:
-        pass
-
-
 class CiSystem:
-    """No CI system: the plain log only."""
-
-    listens = False  # True: it gets every ending
+    """A CI system; this one has a plain log only."""
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Hide these values in the log."""
 
-    def fold(self, title: str) -> Fold:  # noqa: ARG002 - for systems that fold
-        """Return the renderer that makes the progress a foldable part of the log."""
-        return Fold()
+    def fold(self, title: str) -> "Renderer | None":
+        """Return the renderer that makes the progress a foldable part of the log, None with `--quiet`."""
 
     def started(self, run: "Run") -> None:
         """Report the run's id as soon as it is known."""

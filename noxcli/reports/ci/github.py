@@ -17,9 +17,10 @@ from noxcli.errors import ExitCode
 from noxcli.files import reason_of
 from noxcli.models import Gap, Run
 from noxcli.outputs.values import find_remote
+from noxcli.render import BaseRenderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
-from noxcli.reports.ci import BatchEnded, CiSystem, Ended, Fold
+from noxcli.reports.ci import BatchEnded, CiSystem, Ended
 from noxcli.reports.ci.summary import batch_page, summary_page
 from noxcli.runs.progress import Step
 
@@ -31,8 +32,6 @@ LARGEST_STEP_OUTPUT = 64 * 1024  # bytes, of the 1 MB that all outputs of a job 
 
 class GitHub(CiSystem):
     """A step of a job."""
-
-    listens = True
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -51,7 +50,7 @@ class GitHub(CiSystem):
                 if len(line.strip()) >= LEAST_LINE or len(lines) == 1:
                     self._terminal.command(f"::add-mask::{_data(line.strip())}")
 
-    def fold(self, title: str) -> Fold:
+    def fold(self, title: str) -> "_Group":
         return _Group(self, self._terminal, title)
 
     def started(self, run: Run) -> None:
@@ -127,7 +126,7 @@ class GitHub(CiSystem):
         return visible(self._terminal.mask(text))
 
 
-class _Group(Fold):
+class _Group(BaseRenderer):
     """A group of log lines in which the runner executes no command."""
 
     def __init__(self, github: GitHub, terminal: Terminal, title: str) -> None:

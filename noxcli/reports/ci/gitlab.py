@@ -1,12 +1,15 @@
 """GitLab: progress as a folded section of the job log (GitLab docs, ci/jobs/job_logs)."""
 
 import os
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from noxcli.render import BaseRenderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
-from noxcli.reports.ci import CiSystem, Fold
+from noxcli.reports.ci import CiSystem
+from noxcli.runs.progress import Step
 from noxcli.timing import Clock
 
 ERASE = "\x1b[0K"
@@ -19,11 +22,11 @@ class GitLab(CiSystem):
         self._terminal = terminal
         self._clock = clock
 
-    def fold(self, title: str) -> Fold:
-        return Fold() if self._terminal.quiet else _Section(self._terminal, self._clock, title)
+    def fold(self, title: str) -> "_Section | None":
+        return None if self._terminal.quiet else _Section(self._terminal, self._clock, title)
 
 
-class _Section(Fold):
+class _Section(BaseRenderer):
     def __init__(self, terminal: Terminal, clock: Clock, title: str) -> None:
         self._terminal = terminal
         self._clock = clock
@@ -39,6 +42,9 @@ class _Section(Fold):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._mark("end", self._name, "")
+
+    def show(self, burst: Sequence[Step]) -> None:
+        pass
 
     def _mark(self, what: str, name: str, header: str) -> None:
         moment = int(self._clock.now().timestamp())
