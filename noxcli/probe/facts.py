@@ -230,7 +230,7 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             "callbacks",
             "callback_url is sent unchanged",
             from_docs("api-reference/v1/runs/create-run-with-api-key"),
-            left_open="what is posted to it; noxcli receives no callback",
+            left_open="what is posted to it; noxcli receives no callback, and the sandbox posts none",
         ),
         ApiFact(
             "sync_runs",

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -33,7 +33,12 @@ def serve_forever(sandbox: Sandbox) -> int:
     """Serve until Ctrl-C or SIGTERM; prints what to export and what can be run."""
     width = max((len(scenario.name) for scenario in sandbox.scenarios), default=0)
     endings: list[int] = []
-    with _signals_caught(endings), sandbox:
+
+    # Recorded, not raised: an exception could hit the server at its start or end.
+    def note(number: int, _frame: FrameType | None) -> None:
+        endings.append(number)
+
+    with _reacting({signal.SIGINT: note, signal.SIGTERM: note, signal.SIGHUP: note}), sandbox:
         print(f"export NOXUS_BACKEND_URL={sandbox.url}")
         print(f"export NOXUS_API_KEY={shlex.quote(sandbox.key)}")
         print()
@@ -71,8 +76,17 @@ def _points_elsewhere(name: str) -> bool:
 
 
 def _run(argv: Sequence[str], env: dict[str, str]) -> int:
-    relay = _Relay()
-    with _signals_given_to(relay):
+    child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []  # signals that arrive before there is a child to pass them on to
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        if child is None:
+            early.append(number)
+        else:
+            child.send_signal(number)
+
+    # A terminal's Ctrl-C reaches the child without us. Handled, because an ignored signal would be inherited.
+    with _reacting({signal.SIGINT: lambda *_: None, signal.SIGTERM: forward, signal.SIGHUP: forward}):
         try:
             child = subprocess.Popen(argv, env=env)  # noqa: S603 - the command line that the user asks to run
         except FileNotFoundError:
@@ -81,45 +95,10 @@ def _run(argv: Sequence[str], env: dict[str, str]) -> int:
         except OSError as error:
             print(f"noxcli sandbox: cannot run {argv[0]}: {error.strerror}", file=sys.stderr)
             return NOT_EXECUTABLE
-        relay.attach(child)
+        for number in early:
+            child.send_signal(number)
         code = child.wait()
     return BY_SIGNAL - code if code < 0 else code
-
-
-class _Relay:
-    """Passes signals on to a child, including those that arrive before the child is known."""
-
-    def __init__(self) -> None:
-        self._child: subprocess.Popen[bytes] | None = None
-        self._early: list[int] = []
-
-    def attach(self, child: subprocess.Popen[bytes]) -> None:
-        self._child = child
-        for number in self._early:
-            child.send_signal(number)
-
-    def forward(self, number: int, _frame: FrameType | None) -> None:
-        if self._child is None:
-            self._early.append(number)
-        else:
-            self._child.send_signal(number)
-
-    def leave(self, _number: int, _frame: FrameType | None) -> None:
-        """A terminal's Ctrl-C reaches the child without us. Handled, because an ignored signal would be inherited."""
-
-
-def _signals_given_to(relay: _Relay) -> AbstractContextManager[None]:
-    """While a child runs, signals are for the child."""
-    return _reacting({signal.SIGINT: relay.leave, signal.SIGTERM: relay.forward, signal.SIGHUP: relay.forward})
-
-
-def _signals_caught(endings: list[int]) -> AbstractContextManager[None]:
-    """Record the signals that request an end, without raising, since that could hit the server at its start or end."""
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        endings.append(number)
-
-    return _reacting({signal.SIGINT: note, signal.SIGTERM: note, signal.SIGHUP: note})
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The forms of a run in the API: with and without input and output, in parts, and for a callback."""
+"""The forms of a run in the API: with and without input and output, and in parts."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -142,10 +142,3 @@ def _times(run: Run, node_id: str, iteration: int) -> dict[str, Any]:
     form = run.switches.timestamps
     began, ended = stamp(turns[0].began, form), stamp(turns[0].ended, form)
     return {"iteration": iteration, "started_at": began, "finished_at": ended}
-
-
-def callback(run: Run) -> dict[str, Any]:
-    """The body of a callback. The field names are a guess: the docs do not list them."""
-    record = full(run)
-    kept = ("id", "workflow_id", "status", "output", "finished_at")
-    return {"run_id": run.id, **{key: record[key] for key in kept}}

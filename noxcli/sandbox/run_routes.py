@@ -3,17 +3,15 @@
 import asyncio
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from noxcli.sandbox import params, records
 from noxcli.sandbox.answers import Json
-from noxcli.sandbox.documents import encoded
-from noxcli.sandbox.errors import ApiError, Invalid
+from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.guard import workspace_of
-from noxcli.sandbox.run import PAUSED, Run
+from noxcli.sandbox.run import Run
 from noxcli.sandbox.switches import Switches
 from noxcli.sandbox.workspace import Workspace
 
@@ -82,19 +80,6 @@ async def list_all(request: Request) -> Response:
     return Json({"items": [records.without_io(run, len(workspace.runs_of(run.workflow))) for run in runs], **envelope})
 
 
-async def search(request: Request) -> Response:
-    """POST /v1/runs/search: plain text search in ids, inputs and outputs"""
-    workspace = workspace_of(request)
-    asked = await params.body(request)
-    query = str(asked.get("query", "")).lower()
-    where = asked.get("search_in") or ["input", "output", "run_id"]
-    if not (isinstance(where, list) and all(isinstance(each, str) for each in where)):
-        raise Invalid(["body", "search_in"], "Input should be a valid list", "list_type")
-    found = [run for run in list(workspace.runs.values())[::-1] if query in _searchable(run, where)]
-    runs, envelope = params.page(request, found, workspace.switches)
-    return Json({"items": [records.full(run) for run in runs], **envelope})
-
-
 async def stop(request: Request) -> Response:
     """POST /v1/runs/{run_id}/stop: the run in its state after the stop"""
     workspace = workspace_of(request)
@@ -129,27 +114,7 @@ async def node_io(request: Request) -> Response:
     return Json(bare if run.switches.node_io == "bare" else entry)
 
 
-async def delete(request: Request) -> Response:
-    """DELETE /v1/runs/{run_id}: a run in flight stays and is reported"""
-    workspace = workspace_of(request)
-    run = workspace.run(request.path_params["run_id"])
-    if not (run.ended or run.status == PAUSED):
-        errors = {run.id: "Run is still in flight"}
-        return Json({"succeeded": 0, "failed": 1, "errors": errors, "matched": 1})
-    workspace.delete(run)
-    return Json({"succeeded": 1, "failed": 0, "errors": {}, "matched": 1})
-
-
 def _listed(workspace: Workspace, runs: list[Run], switches: Switches) -> list[Run]:
     known = Run.now() - timedelta(seconds=switches.list_delay_seconds / workspace.speed)
     runs = [run for run in runs if run.created_at <= known]
     return runs[::-1] if switches.list_order == "newest" else runs
-
-
-def _searchable(run: Run, where: list[Any]) -> str:
-    parts = {
-        "run_id": run.id,
-        "input": encoded(run.input).decode(),
-        "output": encoded(records.output(run)).decode(),
-    }
-    return "\n".join(parts[each] for each in where if each in parts).lower()

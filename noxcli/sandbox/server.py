@@ -91,11 +91,6 @@ class Sandbox:
         """Every request so far, in order of arrival."""
         return list(self._workspace.requests)
 
-    @property
-    def callbacks(self) -> list[tuple[str, str]]:
-        """Callbacks so far: the address, and the status of the answer or why there was none."""
-        return list(self._workspace.callbacks)
-
     def add(self, scenario: Scenario) -> str:
         """Serve one more scenario, or a new version of one; returns the workflow's id."""
         return self._workspace.add(scenario)

@@ -6,8 +6,8 @@ import uuid
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-from noxcli.sandbox import callbacks, records
 from noxcli.sandbox.definition import version_records
 from noxcli.sandbox.door import MOST_REQUESTS, Received
 from noxcli.sandbox.errors import ApiError, Invalid
@@ -55,7 +55,6 @@ class Workspace:
         self._runs_of: dict[Workflow, list[Run]] = {}
         self.files: dict[str, StoredFile] = {}
         self.requests: deque[Received] = deque(maxlen=MOST_REQUESTS)
-        self.callbacks: list[tuple[str, str]] = []
         self._content = 0  # bytes of all files that are in memory
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -110,7 +109,7 @@ class Workspace:
     def start(self, workflow: Workflow, body: dict[str, Any]) -> Run:
         """Check the body of a start, create the run and start its player."""
         values = resolved(body["input"], workflow.graph, workflow.switches)
-        callbacks.checked(body.get("callback_url"))
+        check_callback(body.get("callback_url"))
         version = body.get("workflow_version_id")
         if version is not None:
             check_uuid(version, ["body", "workflow_version_id"])
@@ -129,15 +128,11 @@ class Workspace:
         if run.ended:
             return
         if run.switches.stop_seconds:
-            self._later(self._stop_after(run, run.switches.stop_seconds))
+            task = asyncio.create_task(self._stop_after(run, run.switches.stop_seconds))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
         else:
             await self._end_player(run)
-
-    def delete(self, run: Run) -> None:
-        """Forget a run."""
-        del self.runs[run.id]
-        self._runs_of[run.workflow].remove(run)
-        self._tasks.pop(run.id, None)
 
     def _make_room(self) -> None:
         """Forget the runs that ended longest ago; 503 if too many have not ended."""
@@ -145,7 +140,9 @@ class Workspace:
             oldest = next((run for run in self.runs.values() if run.over.is_set()), None)
             if oldest is None:
                 raise ApiError(503, "The sandbox has too many runs that have not ended")
-            self.delete(oldest)
+            del self.runs[oldest.id]
+            self._runs_of[oldest.workflow].remove(oldest)
+            self._tasks.pop(oldest.id, None)
 
     async def reset(self, scenarios: Iterable[Scenario] | None = None) -> None:
         """Forget runs, files and requests, and reset all faults; workflows stay, or become those of `scenarios`."""
@@ -155,7 +152,6 @@ class Workspace:
         self.files.clear()
         self._content = 0
         self.requests.clear()
-        self.callbacks.clear()
         self.faults = FaultQueue(self._fault_source)
         if scenarios is not None:
             before, self.workflows = self.workflows, {}
@@ -187,7 +183,6 @@ class Workspace:
             return self.keep(file, run.workflow.scenario.id).value(run.switches.file_uri)
 
         await play(run, self.pause, store)
-        self._call_back(run)
 
     async def _stop_after(self, run: Run, seconds: float) -> None:
         await self.pause(seconds)
@@ -199,21 +194,6 @@ class Workspace:
         await asyncio.gather(task, return_exceptions=True)
         if not run.ended:
             run.settle("stopped")
-            self._call_back(run)
-
-    def _call_back(self, run: Run) -> None:
-        url = run.body.get("callback_url")
-        if url and run.ended:
-            self._later(self._deliver(url, records.callback(run)))
-
-    async def _deliver(self, url: str, body: dict[str, Any]) -> None:
-        self.callbacks.append((url, await callbacks.deliver(url, body)))
-        del self.callbacks[:-MOST_RUNS]
-
-    def _later(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
 
 
 def check_uuid(text: Any, loc: Iterable[str]) -> None:
@@ -222,3 +202,15 @@ def check_uuid(text: Any, loc: Iterable[str]) -> None:
         uuid.UUID(str(text))
     except ValueError:
         raise Invalid([*loc], "Input should be a valid UUID", "uuid_parsing") from None
+
+
+def check_callback(url: Any) -> None:
+    """422 for anything but an http(s) URL. Nothing is posted to it, since no source says what."""
+    if url is None:
+        return
+    try:
+        valid = urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+    except (ValueError, AttributeError, TypeError):
+        valid = False
+    if not valid:
+        raise Invalid(["body", "callback_url"], "Input should be a valid URL", "url_parsing")

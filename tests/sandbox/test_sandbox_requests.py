@@ -1,13 +1,10 @@
-"""Keys, permissions, rejections, rate limits, inputs, workflows, callbacks, and the record of requests."""
+"""Keys, permissions, rejections, rate limits, inputs, workflows, and the record of requests."""
 
-import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +12,6 @@ import pytest
 
 from noxcli.sandbox.scenario import Node, Scenario, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import node_fails, node_runs
 from noxcli.sandbox.switches import Switches
 from tests.process import HUNG
 
@@ -208,78 +204,6 @@ class TestWorkflows:
 
         assert record["runs_count"] == 1
         assert record["last_run_at"]
-
-
-@pytest.fixture
-def receiver() -> Iterator[tuple[str, list[dict[str, Any]], threading.Event]]:
-    """A loopback address for callbacks, what it received, and a signal that something arrived."""
-    came: list[dict[str, Any]] = []
-    sign = threading.Event()
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            came.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(302 if "redirect" in self.path else 204)
-            self.send_header("Location", "http://example.com/elsewhere")
-            self.end_headers()
-            sign.set()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/hook", came, sign
-        server.shutdown()
-        thread.join()
-
-
-class TestCallbacks:
-    @pytest.mark.parametrize("status", ["completed", "failed", "stopped"])
-    def test_an_ended_run_is_posted(self, api: Api, receiver: Any, status: str) -> None:
-        url, came, sign = receiver
-        script = node_fails("A", "broken") if status == "failed" else node_runs("A")
-        run = api.start(api.plays(script=script, status=status, output={"A": "x"}), callback_url=url)
-
-        assert sign.wait(HUNG)
-        assert (came[0]["run_id"], came[0]["status"]) == (run["id"], status)
-        assert came[0]["output"] == ({"A": "x"} if status == "completed" else {})
-
-    def test_a_paused_run_is_not(self, api: Api, receiver: Any) -> None:
-        url, came, _ = receiver
-        run = api.start(api.plays(status="awaiting_human_feedback"), callback_url=url)
-        api.finished(run)
-
-        assert came == []
-
-    def test_nothing_leaves_this_machine(self, api: Api) -> None:
-        run = api.start(api.plays(), callback_url="http://example.com/hook")
-        api.finished(run)
-        _wait_for_callback(api)
-
-        assert api.sandbox.callbacks == [("http://example.com/hook", "skipped")]
-
-    def test_a_redirect_is_not_followed(self, api: Api, receiver: Any) -> None:
-        url, came, _ = receiver
-        run = api.start(api.plays(), callback_url=url + "?redirect")
-        api.finished(run)
-        _wait_for_callback(api)
-
-        assert (api.sandbox.callbacks[0][1], len(came)) == ("302", 1)
-
-    def test_nobody_listening_does_no_harm(self, api: Api) -> None:
-        run = api.start(api.plays(), callback_url="http://127.0.0.1:1/hook")
-        api.finished(run)
-        _wait_for_callback(api)
-
-        assert api.sandbox.callbacks[0][1] == "failed"
-
-
-def _wait_for_callback(api: Api) -> None:
-    deadline = time.monotonic() + HUNG
-    while not api.sandbox.callbacks and time.monotonic() < deadline:
-        time.sleep(0.005)
 
 
 def test_requests_are_recorded_in_order_of_arrival(api: Api) -> None:

@@ -116,21 +116,6 @@ def test_lists_are_newest_first_and_paged_by_size(api: Api) -> None:
     assert api.get("/v1/runs", params={"page": "x"}).status_code == 422
 
 
-def test_search_looks_where_it_is_told(api: Api) -> None:
-    workflow = api.plays(output={"A": "needle in output"})
-    by_input = api.start(workflow, {"q": "pin"})
-    api.finished(by_input)
-
-    def found(**body: object) -> list[str]:
-        return [run["id"] for run in api.post("/v1/runs/search", body).json()["items"]]
-
-    assert found(query="PIN") == [by_input["id"]]
-    assert found(query="needle", search_in=["output"]) == [by_input["id"]]
-    assert found(query="needle", search_in=["input"]) == []
-    for odd in ("input", 3, [["input"]]):
-        assert api.post("/v1/runs/search", {"query": "x", "search_in": odd}).status_code == 422
-
-
 def test_stop_is_immediate_and_safe_to_repeat(api: Api) -> None:
     run = api.start(api.plays(script=SLOW))
 
@@ -146,19 +131,6 @@ def test_a_paused_run_can_be_stopped(api: Api) -> None:
 
     assert (record["status"], record["finished_at"]) == ("awaiting_human_feedback", None)
     assert api.post(f"/v1/runs/{run['id']}/stop").json()["status"] == "stopped"
-
-
-def test_delete_forgets_an_ended_run_only(api: Api) -> None:
-    running = api.start(api.plays(script=SLOW))
-    ended = api.start(api.plays("quick"))
-    api.finished(ended)
-
-    refused = api.delete(f"/v1/runs/{running['id']}").json()
-    deleted = api.delete(f"/v1/runs/{ended['id']}").json()
-
-    assert (refused["succeeded"], list(refused["errors"])) == (0, [running["id"]])
-    assert (deleted["succeeded"], deleted["errors"]) == (1, {})
-    assert api.get(f"/v1/runs/{ended['id']}").status_code == 404
 
 
 def test_output_only(api: Api) -> None:

@@ -10,10 +10,8 @@ import io
 import json
 import logging
 import sys
-import threading
 import traceback
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 from noxus_sdk.client import Client
@@ -155,48 +153,10 @@ def check_wait_falls_back_to_polling() -> None:
     expect(result.status == "completed" and result.output["Answer"], result)
 
 
-def _callbacks(workflow: str, body: dict[str, Any], *, stop: bool = False) -> dict[str, Any]:
-    received: list[tuple[str, dict[str, Any]]] = []
-    arrived = threading.Event()
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            payload = self.rfile.read(int(self.headers["Content-Length"]))
-            received.append((self.headers["Content-Type"], json.loads(payload)))
-            self.send_response(204)
-            self.end_headers()
-            arrived.set()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/webhook/noxus"
-        run = workflow_named(workflow).run(body=body, callback_url=url)
-        if stop:
-            run.stop()
-        expect(arrived.wait(10), "no callback came")
-        server.shutdown()
-    content_type, payload = received[0]
-    expect(content_type == "application/json" and payload["run_id"] == run.id, received)
-    return payload
-
-
-def check_callback_on_completion() -> None:
-    """The result is posted, no need to poll."""
-    payload = _callbacks("demo", {"User Input": "Analyze this data"})
-    expect(payload["status"] == "completed" and "Analyze this data" in payload["output"]["Answer"], payload)
-
-
-def check_callback_on_failure() -> None:
-    """Also for a run that failed."""
-    expect(_callbacks("fails", {})["status"] == "failed")
-
-
-def check_callback_on_stop() -> None:
-    """Also for a run that was stopped."""
-    expect(_callbacks("slow", {}, stop=True)["status"] == "stopped")
+def check_a_callback_is_accepted() -> None:
+    """A start takes an address; the sandbox posts nothing, since no page of the docs says what."""
+    run = workflow_named("qa").run(body={"Question": "?"}, callback_url="https://your-server.com/webhook/noxus")
+    expect(run.wait().status == "completed")
 
 
 def check_fixed_inputs_are_used_automatically() -> None:
@@ -314,8 +274,8 @@ def check_paused_run() -> None:
     expect(workflow_named("pauses").run(body={}).wait().status == "awaiting_human_feedback")
 
 
-def check_runs_get_list_and_search() -> None:
-    """The record by ids, the newest first, and by its input."""
+def check_runs_get_and_list() -> None:
+    """The record by ids, and the newest first."""
     workflow = workflow_named("qa")
     older, newer = (workflow.run(body={"Question": f"find me {number}"}) for number in (1, 2))
     newer.wait()
@@ -323,8 +283,6 @@ def check_runs_get_list_and_search() -> None:
     expect(client.runs.get(workflow.id, newer.id).status == "completed")
     listed = client.runs.list(workflow.id, page=1, page_size=2)
     expect([run.id for run in listed] == [newer.id, older.id], listed)
-    found = client.runs.search("find me 1")
-    expect([run["id"] for run in found] == [older.id], found)
 
 
 def check_run_sync() -> None:
@@ -342,12 +300,6 @@ def check_run_data_and_node_io() -> None:
     run = workflow.run(body={"Question": "?"}).wait()
     expect(run.data()["status"] == "completed")
     expect(client.runs.get_node_io(run.id, workflow.nodes[0].id)["inputs"] == {"input": "?"})
-
-
-def check_run_delete() -> None:
-    """A finished run can be deleted."""
-    run = workflow_named("qa").run(body={"Question": "?"}).wait()
-    expect(run.delete().succeeded == 1)
 
 
 def check_file_round_trip() -> None:
