@@ -251,8 +251,8 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             "frames",
             "events are called message",
             from_sdk("resources/runs.py", 122, 123, 'sse_event.event != "message"'),
-            left_open="other events, ids and line ends of the frames, and how they share HTTP chunks",
-            switches=("id_lines", "event_lines", "line_end", "chunk_per_event"),
+            left_open="other events, ids of the frames, and how they share HTTP chunks",
+            switches=("id_lines", "event_lines", "chunk_per_event"),
         ),
         ApiFact(
             "keepalives",

@@ -1,16 +1,15 @@
 """A watched event stream: its frames, and how it ended."""
 
-import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from noxcli.api.sse import Framer
 from noxcli.decode import decode_json
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
 from noxcli.probe.raw import RawAnswer, RawPiece, RawStream
 
-LINE_END = re.compile(rb"\r\n|\n|\r")
 LARGEST_STREAM = 8 * 1024 * 1024  # bytes of one stream that are read
 LOOK_APART = 0.1  # seconds between two checks of whether there is time left
 ENDED_STATUSES = ("completed", "failed", "stopped")
@@ -45,28 +44,6 @@ class RawFrame:
         return all(key == "" for key, _ in self.fields)
 
 
-class Lines:
-    """Bytes, cut into lines however they arrive, with any of the three line ends."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []  # of the line that has not ended
-        self._lone_cr = False
-
-    def cut(self, content: bytes) -> Iterator[bytes]:
-        """Yield the lines that are complete now."""
-        if not LINE_END.search(content) and not (self._parts and self._parts[-1].endswith(b"\r")):
-            self._parts.append(content)  # searched once only: a line may be megabytes long
-            return
-        text, start = b"".join([*self._parts, content]), 0
-        for end in LINE_END.finditer(text):
-            if end.end() == len(text) and end[0] == b"\r" and not self._lone_cr:
-                break  # a line feed may follow
-            self._lone_cr = self._lone_cr or end[0] == b"\r"
-            yield text[start : end.start()]
-            start = end.end()
-        self._parts = [text[start:]]
-
-
 class Watched:
     """An event stream, as far as it has been watched; `left` says how many seconds there are in all."""
 
@@ -77,8 +54,7 @@ class Watched:
         self.frames: list[RawFrame] = []
         self.events: list[RawFrame] = []  # those frames that are events of the run
         self.closed = self.broken = False
-        self._stream, self._left, self._lines = stream, left, Lines()
-        self._fields: list[tuple[str, str]] = []
+        self._stream, self._left, self._framer = stream, left, Framer()
         self._size = 0
         self._last = time.monotonic()
         self._told: dict[tuple[str, bool], float] = {}
@@ -159,14 +135,11 @@ class Watched:
     def _take(self, piece: RawPiece) -> None:
         self._last = piece.at
         self._size += len(piece.content)
-        for line in self._lines.cut(piece.content):
-            if line:
-                key, _, value = line.decode("utf-8", "replace").partition(":")
-                self._fields.append((key.removeprefix("\ufeff"), value.removeprefix(" ")))
-                continue
-            if self._fields:
-                self._add(RawFrame(piece.at, tuple(self._fields), _envelope(_data(self._fields))))
-            self._fields = []
+        for text in self._framer.feed(piece.content).decode("utf-8", "replace").split("\n\n"):
+            pairs = [line.partition(":") for line in text.split("\n") if line]
+            fields = tuple((key, value.removeprefix(" ")) for key, _, value in pairs)
+            if fields:
+                self._add(RawFrame(piece.at, fields, _envelope(_data(fields))))
 
     def _add(self, frame: RawFrame) -> None:
         self.frames.append(frame)

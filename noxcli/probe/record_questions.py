@@ -41,15 +41,6 @@ def _look_up(e: Evidence) -> Seen | None:
     return refusal(answer, how, s403="403", s404="404", s405="405")
 
 
-def _timestamps(e: Evidence) -> Seen | None:
-    """Find how times are written."""
-    text = str((e.ended.record or {}).get("created_at") or "") if e.ended else ""
-    if "T" not in text:
-        return None
-    zone = "z" if text.endswith("Z") else "offset" if re.search(r"[+-]\d\d:?\d\d$", text) else "naive"
-    return Seen({"z": "with Z", "offset": "with an offset", "naive": "without a time zone"}[zone], zone, THE_RECORD)
-
-
 def _failure_detail(e: Evidence) -> Seen | None:
     """Find where the reason of a failure is."""
     run = e.failed
@@ -233,7 +224,6 @@ RECORD_QUESTIONS = (
     Question("late_output_reads", "lag of the output", _late_output_reads, _OWN),
     Question("look_up", "look-up by run id alone", _look_up, NEEDS_ENDED),
     Question("failure_detail", "reason of a failure", _failure_detail, "needs a failed run"),
-    Question("timestamps", "form of times", _timestamps, NEEDS_ENDED),
     Question("run_data", "data of a run", _run_data, NEEDS_ENDED),
     Question("stop_seconds", "time that a stop takes", _stop_seconds, "needs --start 2"),
     Question("on_stop_finished", "stop of an ended run", _on_stop_finished, _OWN),

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from statistics import median
 
 from noxcli.decode import decode_json
 from noxcli.models import PAUSED_STATUS
@@ -182,17 +181,6 @@ def _keepalive(e: Evidence) -> Seen | None:
     return Seen(f"none within {silent:.0f}s", None) if silent >= 1 else None
 
 
-def _keepalive_seconds(e: Evidence) -> Seen | None:
-    """Find the time between two keep-alives."""
-    for stream in e.streams():
-        quiet = {frame.at for frame in stream.keepalives}
-        gaps = [two.at - one.at for one, two in pairwise(stream.frames) if {one.at, two.at} <= quiet]
-        if gaps:
-            gap = median(gaps)
-            return Seen(f"about {gap:.2g}s", float(f"{gap:.2g}"), stream.how, _LIKELY)
-    return None
-
-
 def _content(e: Evidence) -> Seen | None:
     """Find whether a content event has the next piece of a text, or all of it so far."""
     for stream in _with_events(e):
@@ -223,7 +211,6 @@ STREAM_QUESTIONS = (
     Question("stream_start", "start of a stream without a cursor", _stream_start, _OWN),
     Question("redis_ids", "events with a cursor", _redis_ids, _REPLAYED),
     Question("keepalive", "keep-alives", _keepalive, "needs a stream that is silent long enough: raise --watch"),
-    Question("keepalive_seconds", "time between keep-alives", _keepalive_seconds, "needs two keep-alives"),
     Question("odd_messages", "messages that are not JSON", _odd_messages, _REPLAYED),
     Question("content", "content events", _content, "needs a run with streamed text"),
 )

@@ -13,16 +13,7 @@ GROUP_ID = id_of("workspace")
 CREATED_AT = "2026-01-01T09:00:00Z"
 
 _V2_TYPES = {"InputNode": "InputNodeV2", "OutputNode": "OutputNodeV2"}
-_CATALOG = {
-    "InputNode": "Input",
-    "InputNodeV2": "Input",
-    "FileInputNode": "File input",
-    "ImageInputNode": "Image input",
-    "OutputNode": "Output",
-    "OutputNodeV2": "Output",
-    "TextGenerationNode": "Generate text",
-    "HumanInTheLoopNode": "Human in the loop",
-}
+_COMMON = {"InputNode", "InputNodeV2", "OutputNode", "OutputNodeV2", "TextGenerationNode"}
 
 
 def workflow_record(scenario: Scenario, graph: Graph, runs: int, last_run_at: str | None) -> dict[str, Any]:
@@ -83,8 +74,7 @@ def version_records(scenario: Scenario, graph: Graph) -> list[dict[str, Any]]:
 
 def catalog(types: set[str]) -> list[dict[str, Any]]:
     """The node catalog: the common types and whatever else the workflows at hand use."""
-    titles = {**{name: name for name in sorted(types)}, **_CATALOG}
-    return [_catalog_entry(name, title) for name, title in titles.items()]
+    return [_catalog_entry(name) for name in sorted(types | _COMMON)]
 
 
 def _node_v1(node: Node, place: int) -> dict[str, Any]:
@@ -141,11 +131,11 @@ def _edge_v2(source: Node, target: Node) -> dict[str, Any]:
     }
 
 
-def _catalog_entry(name: str, title: str) -> dict[str, Any]:
+def _catalog_entry(name: str) -> dict[str, Any]:
     return {
         "type": name,
-        "title": title,
-        "description": f"{title} (sandbox)",
+        "title": name,
+        "description": f"{name} (sandbox)",
         "small_description": None,
         "category": "io" if "Input" in name or "Output" in name else "other",
         "integrations": [],

@@ -49,13 +49,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: larger than {MOST_TOML} bytes; give a smaller file")
     try:
         document = tomllib.loads(content.decode())
+        check_depth(document)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a TOML file: {error}; correct that line") from None
-    except RecursionError:
-        raise ValueError(f"{path}: {_TOO_DEEP}; make it flatter") from None
-    try:
-        check_depth(document)
-    except ValueError:
+    except (RecursionError, ValueError):
         raise ValueError(f"{path}: {_TOO_DEEP}; make it flatter") from None
     return document
 

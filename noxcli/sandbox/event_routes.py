@@ -13,7 +13,6 @@ from noxcli.sandbox.guard import closer, workspace_of
 from noxcli.sandbox.run import EventLog, Run
 from noxcli.sandbox.switches import Switches
 
-_LINE_ENDS = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
 _CHUNK = 512  # events that are sent as one piece, so that a long log neither fills memory nor blocks the loop
 
 Frame = Callable[[EventLog, int], bytes]
@@ -68,7 +67,7 @@ async def _frames(run: Run, position: int, cut: Cut | None, pace: float) -> Asyn
             position = stop
         elif run.closed:
             if switches.closing_event != "none":
-                yield _named(switches.closing_event, b"{}", switches)
+                yield _named(switches.closing_event)
             return
         else:
             before = len(run.log)
@@ -90,36 +89,29 @@ async def _broken(run: Run, position: int, cut: Cut, frame: Frame, pace: float) 
         yield whole[: len(whole) // 2]
     elif cut.how == "abort":
         raise Break
-    while cut.how in ("silent", "keepalive"):
-        await run.log.growth(_KEEPALIVE_CUT if math.isinf(pace) else pace)
-        if cut.how == "keepalive":
-            yield b": keep-alive" + _LINE_ENDS[run.switches.line_end] * 2
-
-
-_KEEPALIVE_CUT = 0.2  # seconds between comments if the switches set none
+    while cut.how == "silent":
+        await run.log.growth(None if math.isinf(pace) else pace)
+        if run.switches.keepalive != "none":
+            yield _keepalive(run.switches)
 
 
 _ODD_MESSAGES = {"empty": b"", "ping": b"ping", "done": b"[DONE]"}
 
 
 def _framing(switches: Switches) -> Frame:
-    end = _LINE_ENDS[switches.line_end]
-    head = (b"event: message" + end if switches.event_lines else b"") + b"data: "
-    odd = b"" if switches.odd_messages == "none" else head + _ODD_MESSAGES[switches.odd_messages] + end + end
+    head = (b"event: message\n" if switches.event_lines else b"") + b"data: "
+    odd = b"" if switches.odd_messages == "none" else head + _ODD_MESSAGES[switches.odd_messages] + b"\n\n"
 
     def frame(log: EventLog, at: int) -> bytes:
-        line = b"id: " + log.cursors[at].encode() + end if switches.id_lines else b""
-        return line + head + log.payloads[at] + end + end + odd
+        line = b"id: %s\n" % log.cursors[at].encode() if switches.id_lines else b""
+        return line + head + log.payloads[at] + b"\n\n" + odd
 
     return frame
 
 
-def _named(name: str, data: bytes, switches: Switches) -> bytes:
-    end = _LINE_ENDS[switches.line_end]
-    return b"event: " + name.encode() + end + b"data: " + data + end + end
+def _named(name: str) -> bytes:
+    return b"event: %s\ndata: {}\n\n" % name.encode()
 
 
 def _keepalive(switches: Switches) -> bytes:
-    if switches.keepalive == "ping":
-        return _named("ping", b"{}", switches)
-    return b": keep-alive" + _LINE_ENDS[switches.line_end] * 2
+    return _named("ping") if switches.keepalive == "ping" else b": keep-alive\n\n"

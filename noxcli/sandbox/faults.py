@@ -64,11 +64,11 @@ class Cut:
     """An event stream breaks after some events of its own connection.
 
     `clean` ends it as if it were complete, `torn` in the middle of a frame, `abort` without the last chunk. `silent`
-    keeps it open without events, `keepalive` with comments only. `parting` is sent as it is before that.
+    keeps it open without events, with the keep-alives of the switches. `parting` is sent as it is before that.
     """
 
     after: int = 0
-    how: Literal["clean", "torn", "abort", "silent", "keepalive"] = "clean"
+    how: Literal["clean", "torn", "abort", "silent"] = "clean"
     parting: str = ""
     repeat: bool = False
 

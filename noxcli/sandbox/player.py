@@ -78,7 +78,7 @@ def _emit(run: Run, step: Emit) -> None:
     if changed and step.status not in DONE:
         run.emit_state()
     nested = {"workflow_status": "completed"} if step.status == "completed" and run.switches.nested_ends else {}
-    run.emit_content(node_id, step.status, content, **nested, **step.extra)
+    run.emit_content(node_id, step.status, content, **nested)
     if changed and step.status in DONE:
         run.emit_state()
 

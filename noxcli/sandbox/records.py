@@ -45,7 +45,7 @@ def full(run: Run, *, use_ids: bool = False) -> dict[str, Any]:
         "single_node_id": run.body.get("single_node_id"),
         "status": run_word(run.status, run.switches),
         "progress": run.percent,
-        "progress_details": run.details(),
+        "progress_details": run.progress.details(run.switches),
         "input": keyed_input(run.input, run.workflow.graph, run.switches),
         "output": output(run, use_ids=use_ids),
         "created_at": stamp(run.created_at, run.switches.timestamps),

@@ -43,10 +43,6 @@ class EventLog:
         """The position of the event with that cursor, if known."""
         return self._places.get(cursor)
 
-    def envelopes(self) -> list[dict[str, Any]]:
-        """All events as a client decodes them."""
-        return [json.loads(payload) for payload in self.payloads]
-
     def wake(self) -> None:
         """Wake waiting streams: something other than the events changed."""
         self._grown.set()
@@ -100,7 +96,7 @@ class Run:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The exact envelopes of all events so far, in order."""
-        return self.log.envelopes()
+        return [json.loads(payload) for payload in self.log.payloads]
 
     @property
     def ended(self) -> bool:
@@ -121,14 +117,14 @@ class Run:
         """Whether that place has the reason of a failure."""
         return self.switches.failure_detail in ("everywhere", place)
 
-    def details(self) -> dict[str, Any]:
-        """The `progress_details` object."""
-        return self.progress.details(self.switches)
-
     def emit_state(self, **more: Any) -> None:
         """Append a state event with the run's current state."""
         self.told_status = self.status
-        data = {"status": run_word(self.status, self.switches), "progress_details": self.details(), **more}
+        data = {
+            "status": run_word(self.status, self.switches),
+            "progress_details": self.progress.details(self.switches),
+            **more,
+        }
         self.log.append("state", None if self.switches.null_data else data)
 
     def emit_content(self, node_id: str, status: str, content: Any = None, **more: Any) -> None:

@@ -1,7 +1,7 @@
 """The steps of a run's script, as data, and functions that keep scripts short."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from heapq import merge
 from typing import Any
 
@@ -16,7 +16,6 @@ class Emit:
     node: str
     content: Any = None
     status: str = "running"
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

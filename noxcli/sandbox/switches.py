@@ -72,8 +72,6 @@ class Switches:
     """Whether frames have `id:` lines."""
     event_lines: bool = True
     """Whether frames have `event:` lines."""
-    line_end: Literal["lf", "crlf", "cr"] = "lf"
-    """How lines end."""
     chunk_per_event: bool = True
     """Whether each event has its own HTTP chunk; otherwise, available events share one."""
 

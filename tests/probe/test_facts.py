@@ -54,7 +54,7 @@ OPEN_QUESTIONS = {
     "the body of a callback": "callbacks",
     "a synchronous run that fails or takes too long": "sync_runs",
     "servers without event streams": "stream_type",
-    "id lines, other events, line ends, chunks": "frames",
+    "id lines, other events, chunks": "frames",
     "keep-alives": "keepalives",
     "null data": "envelope",
     "data that is not JSON": "messages",

@@ -1,11 +1,6 @@
-"""What the probe says about a server is what that server does, or that it was not seen.
-
-By hand, with so many random pairs, or with all of the plan in which every pair is crossed, each workflow played:
-python -m tests.probe.test_round_trip 200|plan [SEED]
-"""
+"""What the probe says about a server is what that server does, or that it was not seen."""
 
 import random
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
@@ -22,30 +17,25 @@ from tests.research.crossed import plan
 
 from .servers import WORKFLOWS, probed, recovered, values_of, wrong
 
-# Switches without a question: they need runs with wrong inputs, a wrong key, runs of two minutes, a callback server, or
-# a start that gets lost; they have no effect that can be seen from outside; or noxcli is the same either way.
+# Switches without a question: they need runs with wrong inputs, a wrong key, runs of two minutes, or a start that
+# gets lost; they have no effect that can be seen from outside; or noxcli is the same either way.
 NOT_ASKED = {
     "bare_output", "chunk_per_event", "closing_event", "create_status", "duplicate_labels", "early_output",
     "error_body", "event_lines", "failed_nodes", "file_uri", "fixed_input", "gateway_refusals", "gateway_status",
-    "id_lines", "key_refusal", "line_end", "list_delay_seconds", "listed_inputs", "look_up_output", "missing_input",
-    "nested_previews", "node_io", "node_progress", "node_times", "node_words", "null_data", "page_size",
-    "preview_characters", "preview_limit", "queue_seconds", "rate_limit", "rate_limit_counts", "rate_limit_window",
-    "record_inputs", "retained_events",
-    "retry_after_seconds", "run_logs", "run_words", "start_answer", "sync_limit_seconds", "sync_limit_status",
-    "trailing_slash", "unknown_input", "unlabelled_input", "web_app", "wrong_type",
+    "id_lines", "keepalive_seconds", "key_refusal", "list_delay_seconds", "listed_inputs", "look_up_output",
+    "missing_input", "nested_previews", "node_io", "node_progress", "node_times", "node_words", "null_data",
+    "page_size", "preview_characters", "preview_limit", "queue_seconds", "rate_limit", "rate_limit_counts",
+    "rate_limit_window", "record_inputs", "retained_events", "retry_after_seconds", "run_logs", "run_words",
+    "start_answer", "sync_limit_seconds", "sync_limit_status", "timestamps", "trailing_slash", "unknown_input",
+    "unlabelled_input", "web_app", "wrong_type",
 }  # fmt: skip
 # What else must be set for a setting to be seen; without it, the probe is right to say "not seen".
 BESIDE: dict[str, dict[str, Any]] = {
     "keepalive": {"after_end": "silent", "keepalive_seconds": 0.2},
-    "keepalive_seconds": {"after_end": "silent", "keepalive": "comment"},
     "retry_after": {"rate_limit": 3},
 }
 WORKFLOW_OF = {"on_paused": "pauses", "failure_detail": "fails"}
-# Values that look like silence, and numbers too large to count.
-UNSEEN = {
-    ("keepalive", "none"),
-    ("keepalive_seconds", 15.0),
-}
+UNSEEN = {("keepalive", "none")}  # it looks like silence
 # Settings that leave nothing to see of the others: the start is lost, or every question waits for leave.
 BLINDING = {"gateway_refusals", "rate_limit", "retry_after_seconds", "trailing_slash", "web_app"}
 SEED, PAIRS = 16, 12
@@ -173,16 +163,3 @@ def wrong_alone(
     """Return what was wrong, and is wrong again when it is probed alone: a busy machine changes times."""
     doubted = [one for one, document in zip(sets, documents, strict=True) if wrong(document, one[0])]
     return [(*one, bad) for one in doubted if (bad := wrong(probed(*one, noxcli), one[0]))]
-
-
-if __name__ == "__main__":
-    asking.APART = 0.0
-    from tempfile import TemporaryDirectory
-
-    chosen = int(sys.argv[2]) if len(sys.argv) > 2 else SEED
-    every = [(settings, each.name) for settings, _ in crossed(chosen) for each in WORKFLOWS]
-    with TemporaryDirectory() as state:
-        caller = Noxcli({"NOXCLI_STATE_DIR": state, "NOXCLI_CACHE_DIR": state, "TERM": "dumb"})
-        mistakes = told_wrong(caller, every if sys.argv[1] == "plan" else pairs(int(sys.argv[1]), chosen))
-    print(*mistakes, sep="\n")
-    sys.exit(bool(mistakes))

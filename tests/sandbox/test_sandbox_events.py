@@ -169,13 +169,6 @@ class TestFraming:
 
         assert first[0] == f"id: {json.loads(first[1].removeprefix('data: '))['redisId']}"
 
-    @pytest.mark.parametrize(("line_end", "expected"), [("crlf", b"\r\n\r\n"), ("cr", b"\r\r")])
-    def test_line_ends(self, api: Api, line_end: str, expected: bytes) -> None:
-        body = api.raw(api.start(api.plays(switches={"line_end": line_end})))
-
-        assert body.endswith(expected)
-        assert b"\n\n" not in body
-
     @pytest.mark.parametrize(("keepalive", "expected"), [("comment", b": keep-alive\n\n"), ("ping", b"event: ping\n")])
     def test_keepalives_while_nothing_happens(self, api: Api, keepalive: str, expected: bytes) -> None:
         switches = {"keepalive": keepalive, "keepalive_seconds": 1.0}

@@ -144,19 +144,6 @@ def test_a_silent_stream_stays_open_while_the_run_completes(api: Api) -> None:
     assert api.finished(run)["status"] == "completed"
 
 
-def test_keepalives_may_be_all_that_comes(api: Api) -> None:
-    switches = {"keepalive": "comment", "keepalive_seconds": 1.0}
-    run = api.start(api.plays(faults={"events": [Cut(1, "keepalive")]}, switches=switches))
-    body = b""
-    with api.stream(run) as answer:
-        for piece in answer.iter_content(None):
-            body += piece
-            if body.count(b": keep-alive\n\n") == 3:
-                break
-
-    assert len(list(decoded(body))) == 1
-
-
 def test_a_parting_word_before_a_cut(api: Api) -> None:
     run = api.start(api.plays(faults={"events": [Cut(1, parting="event: error\ndata: {}\n\n")]}))
 
