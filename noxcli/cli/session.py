@@ -1,7 +1,7 @@
 """One call of a verb that talks to the server: its limits, its API, and how it names workflows and runs."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -146,7 +146,7 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     directory, source = options.output_dir, ctx.get_parameter_source("output_dir")
     if options.raw and source is not None and source.name == "DEFAULT_MAP":
         directory = None  # --raw overrides one that is only the user's default
-    require_apart(options, directory if isinstance(options, Delivering) else None)
+    require_apart(options, context.terminal.environ, directory if isinstance(options, Delivering) else None)
     if isinstance(options, Asserting):
         _settle_reports(context, options, directory)
     present(context, options)
@@ -188,11 +188,13 @@ def present(context: Context, options: Printed) -> None:
         context.log.open(log)
 
 
-def require_apart(options: Printed, directory: str | None = None) -> None:
+def require_apart(options: Printed, environ: Mapping[str, str], directory: str | None = None) -> None:
     """Raise UsageProblem if a file can't be written, is another option's file, too, or among those in `directory`."""
     taken: dict[Path, str] = {}
     for name, option in WRITTEN.items():
         file = getattr(options, name, None)
+        if name == "log_file" and not file and environ.get(LOG_VARIABLE):
+            file, option = environ[LOG_VARIABLE], LOG_VARIABLE
         if file is None or file == STDOUT:
             continue
         if name != "log_file":  # it may be a device

@@ -55,8 +55,8 @@ class Options(Printed):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print each row, and write the reports. Raises the worst row's error."""
     context: Context = ctx.obj
+    require_apart(options, context.terminal.environ)
     present(context, options)
-    require_apart(options)
     results, report, junit = options.results, options.report, options.junit
     found = Query.read(options.line_query, "--query") if options.line_query is not None else None
     joined = Joined.read(list(map(Path, options.directories)))

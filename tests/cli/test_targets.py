@@ -41,6 +41,14 @@ def test_two_outputs_at_one_path_are_refused(noxcli: Noxcli, sandbox: Sandbox, l
     assert {path.name for path in Path().iterdir() if path.name != "state"} == {"sub", "linked", "rows.jsonl"}
 
 
+def test_the_log_in_the_environment_is_such_a_file(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    for line in (f"{RUN} --junit r", "results b --results r"):
+        result = noxcli(*line.split(), environ={"NOXCLI_LOG_FILE": "r"})
+        assert (result.code, sandbox.requests) == (2, [])
+        assert "and NOXCLI_LOG_FILE name the same file: r; write two files" in result.err
+    assert not Path("r").exists()
+
+
 def test_reports_next_to_each_other_are_written(noxcli: Noxcli) -> None:
     options = ("--report", "o/sub/r.html", "--junit", "r.xml", "--dotenv", "r.env", "--output-dir", "o")
     assert noxcli("run", "demo", "User Input=x", *options).code == 0
