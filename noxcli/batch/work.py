@@ -232,7 +232,7 @@ class RowWork:
         run = with_output(self.api, run, self.patience(), self.definition)
         if self.place is None:
             return complete_inline(self.api, run.output, self.patience())
-        from noxcli.outputs.save import Filing  # loaded only to write files
+        from noxcli.outputs.save import save_output  # loaded only to write files
 
         name = row_folder(row.number, row.id)
         try:
@@ -240,7 +240,7 @@ class RowWork:
         except OSError as error:
             raise Undelivered(f"can't write to the directory {self.place.path / name}: {reason_of(error)}") from None
         with place:
-            return Filing(self.api, self.patience(), place).deliver(run)
+            return save_output(self.api, run, place, self.patience())
 
     def _finished(
         self, row: Row, outcome: Outcome, ends_all: NoxError | None = None, took: float | None = None

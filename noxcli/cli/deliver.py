@@ -95,15 +95,16 @@ def _completed(noxus: Session, patience: Patience, output: Any) -> Delivered:
 
 
 def _to_files(noxus: Session, patience: Patience, run: Run, directory: Path, *, overwrite: bool) -> Delivered:
-    from noxcli.outputs.save import Filing  # as in check_directory
+    from noxcli.outputs.save import save_output  # as in check_directory
 
     context = noxus.context
     with prepare_directory(directory) as place:
-        filing = Filing(noxus.api, patience, place, overwrite, partial(download_progress, context.terminal))
-        delivered = context.outcome.delivered = filing.deliver(run)
-    count, right = len(delivered.files), len(filing.skipped)
-    before = f", {right} of them already there" if right else ""
-    context.terminal.note(f"saved {amount(count, 'file')} in {directory}{before}")
+        watching = partial(download_progress, context.terminal)
+        delivered = save_output(noxus.api, run, place, patience, overwrite=overwrite, watching=watching)
+        context.outcome.delivered = delivered
+    count, before = len(delivered.files), delivered.already_there
+    there = f", {before} of them already there" if before else ""
+    context.terminal.note(f"saved {amount(count, 'file')} in {directory}{there}")
     if context.printing.format is Format.TEXT:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
         context.terminal.write(paths.encode("utf-8", "surrogateescape"))

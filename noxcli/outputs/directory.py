@@ -1,23 +1,21 @@
-"""The output directory: nothing outside it is written, and no link below it is followed."""
+"""Files in progress, and the output directory: nothing outside it is written, and no link below it is followed."""
 
-import hashlib
 import os
-import secrets
 import stat
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Self
 
 from noxcli.errors import Unavailable, Undelivered
-from noxcli.files import Saved, reason_of, umask
+from noxcli.files import Saved, new_digest, reason_of, umask
 from noxcli.fixed import fixed
-from noxcli.outputs.partial import Part
 from noxcli.place import Place
 
 PREFIX, SUFFIX = ".noxcli-out-", ".part"
 STALE = 60.0  # seconds
-COPY_PIECE = 1024 * 1024
 
 
 @fixed
@@ -54,30 +52,101 @@ def held(directory: Path) -> Iterator[None]:
                     each.rmdir()
 
 
+class Part:
+    """Bytes of a file that is not complete yet, counted and hashed as they arrive; `what` names it in messages.
+
+    Raises Undelivered if a write fails, and for more than `most` bytes.
+    """
+
+    def __init__(self, file: IO[bytes], what: str, most: int | None = None) -> None:
+        self.what = what
+        self.size = 0
+        self._most = most
+        self._file = file
+        self._digest = new_digest()
+
+    @classmethod
+    def nameless(cls) -> "Part":
+        """Return a part in an unnamed temporary file, which disappears with the process."""
+        try:
+            return Part(tempfile.TemporaryFile(), "a temporary file")
+        except OSError as error:
+            raise Undelivered(f"can't make a temporary file: {reason_of(error)}", "set TMPDIR") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # closing tries again to write what a full disk has refused
+            self._file.close()
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all bytes so far."""
+        return self._digest.hexdigest()
+
+    def write(self, piece: bytes) -> None:
+        """Add bytes."""
+        if self._most is not None and self.size + len(piece) > self._most:
+            raise self.too_long(self._most)
+        with self._explained():
+            self._file.write(piece)
+        self._digest.update(piece)
+        self.size += len(piece)
+
+    def restart(self) -> None:
+        """Drop the bytes so far."""
+        with self._explained():
+            self._file.seek(0)
+            self._file.truncate()
+        self._digest = new_digest()
+        self.size = 0
+
+    def read_back(self) -> IO[bytes]:
+        """Return the file, at its beginning."""
+        with self._explained():
+            self._file.flush()
+            self._file.seek(0)
+        return self._file
+
+    def too_long(self, most: int) -> Undelivered:
+        """Return the error for more bytes than there may be."""
+        return Undelivered(f"{self.what} has more than {most:,} bytes", "write it to a file: --output-dir DIR")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Undelivered(f"can't write {self.what}: {reason_of(error)}") from None
+
+
 class FolderPart(Part):
     """A partial file next to its target."""
 
-    def __init__(self, place: Place, target: Path, mode: int) -> None:
-        self._place = place
-        self._name: str | None = f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+    def __init__(self, place: Place, target: Path, mode: int, most: int | None) -> None:
         self.target = target
+        self._place = place
+        self._name: str | None = f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
         self._mode = mode
         try:
             handle = place.opened(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
-        super().__init__(os.fdopen(handle, "w+b"), str(target))
+        super().__init__(os.fdopen(handle, "w+b"), str(target), most)
+
+    def __exit__(self, *_: object) -> None:
+        self.abandon()
+        super().__exit__()
 
     def keep(self) -> Saved:
         """Put the complete file in its place, flushed to disk."""
         assert self._name is not None
-        try:
+        with self._explained():
             self._file.flush()
             os.fchmod(self._file.fileno(), self._mode)
             os.fsync(self._file.fileno())
             self._place.move(self._name, self.target.name)
-        except OSError as error:
-            raise self.refused(error) from None
         self._name = None
         return Saved(self.target, self.size, self.sha256)
 
@@ -87,25 +156,25 @@ class FolderPart(Part):
             with suppress(OSError):
                 self._place.remove(self._name)
 
-    def drop(self) -> None:
-        self.abandon()
-        super().drop()
+    def too_long(self, most: int) -> Undelivered:  # noqa: ARG002 - as long as the file in its place
+        return in_the_way(self.target)
 
 
 class Folder:
-    """A directory of the user, and the record of what noxcli wrote there before."""
+    """A directory of the user, and the record of what noxcli wrote there before; `skipped` are files left as they are.
+
+    A name that another program's file has can only be kept, if its bytes are the same.
+    """
 
     def __init__(self, place: Place, written: Mapping[str, Written], *, overwrite: bool = False) -> None:
-        self.path = place.path
+        self.skipped: list[str] = []
         self._place = place
         self._written = written
         self._overwrite = overwrite
         self._parts: list[FolderPart] = []
         # Read once, in the main thread: reading the umask sets it, for all threads.
         self._mode = 0o666 & ~umask()
-
-    def target(self, name: str) -> Path:
-        return self.path / name
+        _sweep(place)
 
     def right(self, name: str, file_id: str) -> Saved | None:
         """Return the file if it is what this id stands for, by the record and by its own bytes.
@@ -113,20 +182,10 @@ class Folder:
         An id always stands for the same bytes: the API has no call that changes a file.
         """
         entry = self._written.get(name)
-        if entry is None or entry.file_id != file_id or self._size(name) != entry.bytes:
+        if entry is None or entry.file_id != file_id or not self._has(name, entry.bytes, entry.sha256):
             return None
-        return Saved(self.target(name), entry.bytes, entry.sha256) if self._hash(name) == entry.sha256 else None
-
-    def is_free(self, name: str) -> bool:
-        """True if the name is free, or noxcli wrote the file itself."""
-        there = self._look(name)
-        if there is None or (name in self._written and stat.S_ISREG(there.st_mode)):
-            return True
-        return self._overwrite and not stat.S_ISDIR(there.st_mode)
-
-    def could_be(self, name: str, size: int | None) -> bool:
-        """True if the name is free, or its file may have the same bytes."""
-        return self.is_free(name) or (size is None and self._size(name) is not None) or self._size(name) == size
+        self.skipped.append(name)
+        return Saved(self._place.path / name, entry.bytes, entry.sha256)
 
     def exists(self, name: str) -> bool:
         """True if the file exists, without a link on its path."""
@@ -135,41 +194,41 @@ class Folder:
         except Undelivered:
             return False
 
-    def has(self, name: str, part: FolderPart) -> bool:
-        """True if the file has exactly these bytes already."""
-        return self._size(name) == part.size and self._hash(name) == part.sha256
-
-    def in_the_way(self, name: str) -> Undelivered:
-        return in_the_way(self.target(name))
-
     def part(self, name: str) -> FolderPart:
-        """Begin a file under a name."""
-        _sweep(self._place)
-        part = FolderPart(self._place, self.target(name), self._mode)
+        """Begin a file under a name. Raises Undelivered if it can't have that name."""
+        target, most = self._place.path / name, None
+        if not self._is_free(name):
+            most = self._size(name)
+            if most is None:
+                raise in_the_way(target)
+        part = FolderPart(self._place, target, self._mode, most)
         self._parts.append(part)
         return part
 
-    def settle(self, name: str, part: FolderPart) -> Saved:
-        """Put the part's bytes under the name; keep an existing file with the same bytes.
+    def settle(self, part: FolderPart) -> Saved:
+        """Put the part's bytes in their place; keep an existing file with the same bytes.
 
         Raises Undelivered if another file is in the way.
         """
-        if self.has(name, part):
-            return Saved(self.target(name), part.size, part.sha256)
-        if not self.is_free(name):
-            raise self.in_the_way(name)
-        if part.target == self.target(name):
-            return part.keep()
-        with self.part(name) as copy:
-            content = part.read_back()
-            while piece := content.read(COPY_PIECE):
-                copy.write(piece)
-            return copy.keep()
+        name = part.target.name
+        if self._has(name, part.size, part.sha256):
+            self.skipped.append(name)
+            return Saved(part.target, part.size, part.sha256)
+        if not self._is_free(name):
+            raise in_the_way(part.target)
+        return part.keep()
 
     def abandon(self) -> None:
         """Remove everything incomplete."""
         for part in self._parts:
             part.abandon()
+
+    def _is_free(self, name: str) -> bool:
+        """True if the name is free, or noxcli wrote the file itself."""
+        there = self._look(name)
+        if there is None or (name in self._written and stat.S_ISREG(there.st_mode)):
+            return True
+        return self._overwrite and not stat.S_ISDIR(there.st_mode)
 
     def _look(self, name: str) -> os.stat_result | None:
         try:
@@ -177,18 +236,23 @@ class Folder:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise Undelivered(f"can't write {self.target(name)}: {reason_of(error)}") from None
+            raise Undelivered(f"can't write {self._place.path / name}: {reason_of(error)}") from None
 
     def _size(self, name: str) -> int | None:
         there = self._look(name)
         return there.st_size if there is not None and stat.S_ISREG(there.st_mode) else None
 
-    def _hash(self, name: str) -> str | None:
+    def _has(self, name: str, size: int, sha256: str) -> bool:
+        """True if the file has exactly these bytes."""
+        if self._size(name) != size:
+            return False
+        import hashlib  # loaded only to compare files
+
         try:
             with os.fdopen(self._place.opened(name, os.O_RDONLY), "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
         except OSError:
-            return None
+            return False
 
 
 def in_the_way(path: Path) -> Undelivered:

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from pathlib import PurePosixPath
 
+from noxcli.outputs.values import media_type
+
 LONGEST_STEM = 120  # bytes, so that a number and an extension still fit everywhere
 MANIFEST = "manifest.json"
 # `tar c *` would take a name that begins with a dash for an option.
@@ -41,10 +43,10 @@ def safe_stem(key: str, longest: int = LONGEST_STEM) -> str:
 
 def safe_extension(name: str, content_type: str = "") -> str:
     """Return the extension of a server's file name if it is plain, else the usual one of the type, or none."""
-    kind = content_type.partition(";")[0].strip().lower()
     import mimetypes  # loaded for an output that is a file
 
-    for suffix in (PurePosixPath(name.replace("\\", "/")).suffix, mimetypes.guess_extension(kind) or ""):
+    usual = mimetypes.guess_extension(media_type(content_type)) or ""
+    for suffix in (PurePosixPath(name.replace("\\", "/")).suffix, usual):
         if 1 < len(suffix) <= 12 and suffix[1:].isascii() and suffix[1:].isalnum():
             return suffix
     return ""

@@ -6,8 +6,8 @@ from typing import Any
 
 from noxcli.decode import decode_json
 from noxcli.encode import to_json
-from noxcli.errors import Undelivered, UsageProblem
-from noxcli.files import require_readable
+from noxcli.errors import NO_ROOM, Undelivered, UsageProblem
+from noxcli.files import reason_of, require_readable
 from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.outputs.directory import Written, in_the_way
@@ -37,7 +37,10 @@ def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
         document = decode_json(place.read(MANIFEST, LIMIT))
     except FileNotFoundError:
         return Manifest()
-    except (OSError, ValueError):
+    except OSError as error:
+        if error.errno in NO_ROOM:  # otherwise it is a file of another kind, or another user's
+            raise Undelivered(f"can't read {place.path / MANIFEST}: {reason_of(error)}") from None
+    except ValueError:
         pass
     if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
         if overwrite:

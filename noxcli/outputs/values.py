@@ -90,6 +90,11 @@ def _type_of(name: str) -> str:
     return mimetypes.guess_type(name)[0] or ""
 
 
+def media_type(content_type: str) -> str:
+    """Return the type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def _word(holder: Any, name: str) -> str:
     word = holder.get(name) if isinstance(holder, dict) else None
     return word if isinstance(word, str) else ""
@@ -172,6 +177,7 @@ class Delivered:
     files: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = True
     problems: list[str] = field(default_factory=list)
+    already_there: int = 0  # of the files
 
 
 def require_whole(delivered: Delivered, run: Run) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from noxcli.errors import Undelivered
-from noxcli.outputs.partial import Part
+from noxcli.outputs.directory import Part
 
 PIECE = bytes(range(256)) * 1024
 

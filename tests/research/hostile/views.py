@@ -392,7 +392,7 @@ def said_by(terminal: Terminal) -> bytes:
 def downloads(theatre: Theatre) -> Iterator[View]:
     """Slow downloads, under hostile keys."""
     remotes = [Remote(f"/{key}", (key,), "id", "", is_text=False) for key in theatre.marked("g")]
-    going = [Transfer(remote, "id", done=5, total=10) for remote in remotes]
+    going = [Transfer(remote, done=5, total=10) for remote in remotes]
     for columns in (40, 80):
         terminal = on_terminal()
         with size(columns, 200), DownloadBars(terminal) as bars:
