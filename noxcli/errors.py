@@ -210,7 +210,7 @@ class Unavailable(NoxError):
 
     exit_code = ExitCode.TEMPORARY
 
-    def __init__(  # noqa: PLR0913 - the facts of one failed request: each by name, with a default
+    def __init__(
         self,
         message: str,
         hint: str | None = None,
@@ -218,10 +218,9 @@ class Unavailable(NoxError):
         sent: bool = True,
         declined: bool = False,
         retry_after: float | None = None,
-        http_status: int | None = None,
-        request_id: str | None = None,
+        **facts: Any,
     ) -> None:
-        super().__init__(message, hint, http_status=http_status, request_id=request_id)
+        super().__init__(message, hint, **facts)
         self.sent = sent
         self.declined = declined
         self.retry_after = retry_after
@@ -350,15 +349,8 @@ class ReaderGone(NoxError):
 class Interruption(NoxError):
     """A signal ended the command; the code is the shell's own for it."""
 
-    def __init__(
-        self,
-        message: str,
-        hint: str | None = None,
-        *,
-        number: int,
-        candidates: Sequence[Mapping[str, Any]] = (),
-    ) -> None:
-        super().__init__(message, hint, candidates=candidates)
+    def __init__(self, message: str, hint: str | None = None, *, number: int, **facts: Any) -> None:
+        super().__init__(message, hint, **facts)
         self.number = number
         self.exit_code = ExitCode.of(128 + number)
 

@@ -5,6 +5,7 @@ planted by a repository, an archive or another user, and is opened only through 
 """
 
 import errno
+import fcntl
 import os
 import stat
 import threading
@@ -15,15 +16,10 @@ from typing import IO, Self
 
 from noxcli.waiting import run_apart
 
-# Windows can't open relative to a directory or refuse to follow links: there, noxcli uses paths.
-HANDLES = os.open in os.supports_dir_fd
 DEVICES, MEMORY = {Path("/dev"), Path("/proc")}, Path("/dev/shm")  # noqa: S108 - a place to recognize, not to write to
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Without O_NONBLOCK, a FIFO in place of a file would block the command.
-_CAREFULLY = (
-    getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-)
+_CAREFULLY = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _WRITING = os.O_WRONLY | os.O_RDWR
 CLOSED = -1
 NOT_REGULAR = "it is not a regular file"
@@ -32,7 +28,7 @@ NOT_REGULAR = "it is not a regular file"
 class Place:
     """An open directory, for several threads. If it is closed before they are done, their calls fail."""
 
-    def __init__(self, path: Path, handle: int | None) -> None:
+    def __init__(self, path: Path, handle: int) -> None:
         self.path = path
         self._handle = handle
         # Held during each system call: the number of a closed handle may belong to another directory a moment later.
@@ -45,12 +41,12 @@ class Place:
         self.close()
 
     def __del__(self, close: Callable[[int], None] = os.close) -> None:  # bound: modules may be gone before objects
-        if self._handle is not None and self._handle >= 0:
+        if self._handle != CLOSED:
             close(self._handle)
 
     def close(self) -> None:
         with self._lock:
-            if self._handle is not None and self._handle >= 0:
+            if self._handle != CLOSED:
                 os.close(self._handle)
                 self._handle = CLOSED
 
@@ -62,7 +58,7 @@ class Place:
         """
         if make:
             path.mkdir(parents=True, exist_ok=True, mode=mode)
-        return cls(path, os.open(path, _DIRECTORY) if HANDLES else None)
+        return cls(path, os.open(path, _DIRECTORY))
 
     @classmethod
     def derived(cls, path: Path, *, make: bool = False) -> "Place":
@@ -72,46 +68,39 @@ class Place:
 
     def below(self, name: str, *, make: bool = False) -> "Place":
         """Open the directory of that name in this one; create it if necessary. Raises OSError, also for a link."""
+        step = _step(name)
         with self._lock:
-            where, directory = self._at(name)
             if make:
                 with suppress(FileExistsError):
-                    os.mkdir(where, dir_fd=directory)
+                    os.mkdir(step, dir_fd=self._handle)
             try:
-                handle = os.open(where, _DIRECTORY | _NO_LINK, dir_fd=directory) if HANDLES else None
+                handle = os.open(step, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self._handle)
             except OSError as error:
-                raise _explained(error, name, where, directory) from None
+                raise _explained(error, name, self._handle) from None
         return Place(self.path / name, handle)
 
     def opened(self, name: str, flags: int, mode: int = 0o666) -> int:
         """Open the regular file of that name, and return its descriptor. Raises OSError for anything else."""
         with self._lock:
-            where, directory = self._at(name)
-            return open_regular(where, flags, mode, dir_fd=directory)
+            return open_regular(_step(name), flags, mode, dir_fd=self._handle)
 
     def look(self, name: str) -> os.stat_result:
         """Return the status of the name itself, even if it is a link. Raises OSError."""
         with self._lock:
-            where, directory = self._at(name)
-            return os.stat(where, dir_fd=directory, follow_symlinks=False)
+            return os.stat(_step(name), dir_fd=self._handle, follow_symlinks=False)
 
     def names(self) -> list[str]:
         """Return the names in the directory. Raises OSError."""
-        with self._lock, os.scandir(self.path if self._handle is None else self._handle) as entries:
+        with self._lock, os.scandir(self._handle) as entries:
             return [entry.name for entry in entries]
 
     def remove(self, name: str) -> None:
         """Remove the name if it exists. Raises OSError."""
         with self._lock, suppress(FileNotFoundError):
-            where, directory = self._at(name)
-            os.unlink(where, dir_fd=directory)
+            os.unlink(_step(name), dir_fd=self._handle)
 
     def lock(self) -> bool:
         """Take the directory until it is closed; return false if another process has it."""
-        import fcntl  # not on Windows
-
-        if self._handle is None:
-            return True
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -123,9 +112,7 @@ class Place:
     def move(self, name: str, target: str) -> None:
         """Rename a file, and replace anything that has the other name, even a link. Raises OSError."""
         with self._lock:
-            where, directory = self._at(name)
-            new = self.path / _step(target) if directory is None else _step(target)
-            os.replace(where, new, src_dir_fd=directory, dst_dir_fd=directory)
+            os.replace(_step(name), _step(target), src_dir_fd=self._handle, dst_dir_fd=self._handle)
 
     def read(self, name: str, most: int) -> bytes:
         """Return a small file's content. Raises OSError, also for more than `most` bytes."""
@@ -151,11 +138,6 @@ class Place:
                     self.remove(partial)
                 raise
 
-    def _at(self, name: str) -> tuple[str | Path, int | None]:
-        """Return the arguments that system calls take for a name; call it with the lock held."""
-        step = _step(name)
-        return (self.path / step, None) if self._handle is None else (step, self._handle)
-
 
 def open_regular(
     path: str | Path, flags: int, mode: int = 0o666, *, dir_fd: int | None = None, follow: bool = False
@@ -165,9 +147,9 @@ def open_regular(
     Raises OSError at once for anything else: a FIFO, a device, a socket, and for writing, a file with a second name.
     """
     try:
-        handle = os.open(path, flags | _CAREFULLY | (0 if follow else _NO_LINK), mode, dir_fd=dir_fd)
+        handle = os.open(path, flags | _CAREFULLY | (0 if follow else os.O_NOFOLLOW), mode, dir_fd=dir_fd)
     except OSError as error:
-        raise _explained(error, Path(path).name, path, dir_fd) from None
+        raise _explained(error, path, dir_fd) from None
     there = os.fstat(handle)
     if stat.S_ISDIR(there.st_mode):
         os.close(handle)
@@ -187,8 +169,7 @@ def read_named(path: Path, most: int) -> bytes:
     Raises OSError, also for more than `most` bytes.
     """
     if is_device(path):
-        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
-        return run_apart(lambda: _read(os.open(path, flags), most))
+        return run_apart(lambda: _read(os.open(path, os.O_RDONLY | os.O_CLOEXEC), most))
     return _read(open_regular(path, os.O_RDONLY, follow=True), most)
 
 
@@ -212,12 +193,12 @@ def _read(handle: int, most: int) -> bytes:
     return content
 
 
-def _explained(error: OSError, name: str, where: str | Path, directory: int | None) -> OSError:
+def _explained(error: OSError, path: str | Path, directory: int | None) -> OSError:
     """Return the error in plainer words if the file's type caused it."""
     with suppress(OSError):
-        kind = os.stat(where, dir_fd=directory, follow_symlinks=False).st_mode
+        kind = os.stat(path, dir_fd=directory, follow_symlinks=False).st_mode
         if stat.S_ISLNK(kind) and error.errno in {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}:
-            return OSError(f"{name} is a symbolic link, which noxcli does not follow")
+            return OSError(f"{Path(path).name} is a symbolic link, which noxcli does not follow")
         if error.errno == errno.ENXIO and not stat.S_ISREG(kind):
             return OSError(NOT_REGULAR)
     return error

@@ -6,7 +6,7 @@ import sys
 import threading
 from types import FrameType
 
-HANDLED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+HANDLED = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 SHOW_CURSOR = "\x1b[?25h"
 
 

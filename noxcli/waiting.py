@@ -47,11 +47,8 @@ AWAKE = Awake()
 
 def sleep(seconds: float) -> None:
     """Wait that long. Raises Interrupted."""
-    end = time.monotonic() + seconds
+    _wait(time.sleep, seconds)
     SIGNALS.check()
-    while (left := end - time.monotonic()) > 0:
-        AWAKE.during(time.sleep, left)
-        SIGNALS.check()
 
 
 def take(queue: "Queue[T]", seconds: float) -> T:
@@ -59,24 +56,30 @@ def take(queue: "Queue[T]", seconds: float) -> T:
 
     Raises Empty if none comes within `seconds`, and Interrupted.
     """
-    end = time.monotonic() + seconds
-    while True:
-        SIGNALS.check()
-        left = end - time.monotonic()
-        try:
-            return AWAKE.during(lambda within: queue.get(timeout=within), left)
-        except Empty:
-            if left <= SLICE:
-                raise
+    items: list[T] = []
+
+    def took(within: float) -> bool:
+        with suppress(Empty):
+            items.append(queue.get(timeout=within))
+        return bool(items)
+
+    if not _wait(took, seconds):
+        raise Empty
+    return items[0]
 
 
 def wait_for(event: threading.Event, seconds: float) -> bool:
     """Return whether the event is set, at the latest after `seconds`. Raises Interrupted."""
+    return _wait(event.wait, seconds)
+
+
+def _wait(wait: Callable[[float], bool | None], seconds: float) -> bool:
+    """Return true once `wait` does, false at the latest after `seconds`; it waits for a slice. Raises Interrupted."""
     end = time.monotonic() + seconds
     while True:
         SIGNALS.check()
         left = end - time.monotonic()
-        if AWAKE.during(event.wait, left):
+        if AWAKE.during(wait, left):
             return True
         if left <= SLICE:
             return False
@@ -130,7 +133,7 @@ def await_reader(file: IO[Any], stalled: Callable[[float], None]) -> None:
 def may_block(file: IO[Any]) -> bool:
     """True for a pipe, a terminal or another thing with a reader that may not read."""
     try:
-        return os.name == "posix" and not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        return not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
     except (OSError, ValueError):
         return False  # it is in memory, or closed
 

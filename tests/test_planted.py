@@ -323,17 +323,6 @@ def test_a_name_in_a_place_is_one_step(name: str, tmp_path: Path) -> None:
                 attempt(name)
 
 
-def test_where_paths_have_to_do_the_same_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on Windows, which opens nothing relative to a directory."""
-    monkeypatch.setattr("noxcli.place.HANDLES", False)
-    with Place.named(tmp_path / "a", make=True) as place, place.below("b", make=True) as below:
-        with below.replacing("c") as file:
-            file.write(b"x")
-        assert (below.read("c", 9), below.names(), (tmp_path / "a/b/c").read_bytes()) == (b"x", ["c"], b"x")
-        below.remove("c")
-        assert below.names() == []
-
-
 @pytest.mark.parametrize(
     ("path", "device"),
     [
