@@ -36,9 +36,9 @@ def main() -> None:
     gc.set_threshold(GARBAGE_AFTER)
     import threading
 
+    from noxcli.app import run_argv, tell_stray
     from noxcli.cli.context import Context
     from noxcli.errors import ExitCode
-    from noxcli.main import run_argv, tell_stray
     from noxcli.render.terminal import Terminal
     from noxcli.signals import SIGNALS
 

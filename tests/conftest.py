@@ -20,8 +20,8 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
+from noxcli.app import run_argv
 from noxcli.cli.context import Context
-from noxcli.main import run_argv
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.scenario import Scenario

@@ -27,7 +27,6 @@ ORDER = [
     {"cli"},
     {"commands"},
     {"app"},
-    {"main"},
     {"__main__"},
 ]
 RANKS = {room: rank for rank, line in enumerate(ORDER) for room in line}
@@ -38,7 +37,7 @@ FOREIGN = {
     "sseclient": {"api"},
     "rich": {"render"},
     "jmespath": {"query"},
-    "typer": {"app", "cli", "commands", "main"},
+    "typer": {"app", "cli", "commands"},
     "click": set(),
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},

@@ -91,7 +91,7 @@ def look(event, args):
         told.append(event)
 told = []
 sys.addaudithook(look)
-from noxcli.main import run_argv
+from noxcli.app import run_argv
 from noxcli.cli.context import Context
 from noxcli.render.terminal import Terminal
 code = run_argv(sys.argv[1:], Context(Terminal.of_process()))

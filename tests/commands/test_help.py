@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from noxcli import __version__
-from noxcli.app import UNLISTED, VERBS, verb_named
+from noxcli.app import UNLISTED, VERBS, run_argv, verb_named
 from noxcli.cli.context import Context
 from noxcli.cli.options import before, during
 from noxcli.cli.usage import HEADINGS, OWN, name_meant
-from noxcli.main import run_argv
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from noxcli.app import run_argv
 from noxcli.cli.context import Context
-from noxcli.main import run_argv
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Node, fixed_input, input_node

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noxcli.app import run_argv
 from noxcli.cli.context import Context
-from noxcli.main import run_argv
 from noxcli.models import Run
 from noxcli.render.table import Layout, for_eyes
 from noxcli.render.terminal import Terminal

@@ -161,7 +161,7 @@ WRITERS = {
     "batch/results.py": {"os.write"},  # what the server gave
     "waiting.py": {"os.write"},  # what the terminal writes
     "signals.py": {"sys", "os.write"},  # one fixed sequence, when nothing else can run any more
-    "main.py": {"out"},  # whether anybody reads it
+    "app.py": {"out"},  # whether anybody reads it
     "__main__.py": {"os.write"},  # the version
 }
 

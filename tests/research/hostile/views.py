@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from noxcli.app import run_argv
 from noxcli.cli.context import Context
-from noxcli.main import run_argv
 from noxcli.models import Finished, Gap, Reconnecting, Run, Started, Workflow
 from noxcli.outputs.download import Transfer
 from noxcli.outputs.filenames import UNPRINTABLE
