@@ -85,7 +85,7 @@ def logging_to(context: Context, run: Run) -> list[Renderer]:
     """Return what logs the updates, if there is a log."""
     if not context.log.is_open:
         return []
-    from noxcli.state.logkeeper import LogKeeper  # loaded only with a log
+    from noxcli.state.logfile import LogKeeper  # loaded only with a log
 
     return [LogKeeper(context.log, run)]
 
