@@ -438,7 +438,10 @@ class Follower:
                 self.ledger.ended_unannounced()
             return
         told = self._heard(self.ledger.settle())
-        self.ledger.lost()
+        self.ledger.ended_unannounced()
+        # A server may keep no events and announce no end: behind one that ended well, none is known to be missing.
+        if self._is_broken or not self.ledger.accepted:
+            self.ledger.lost()
         what = f"the run is {self.run.status}, but its event stream never reported that; events may be missing"
         yield [*told, Gap(what)]
 

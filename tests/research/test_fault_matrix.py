@@ -451,7 +451,8 @@ def check_lines(cell: Cell, promise: Expected, result: Result, runs: list[Any], 
         assert (len(events), "gap" in own) == (len(truth), False)
     elif promise.events == "gap":
         assert (len(events) < len(truth), "gap" in own) == (True, True)
-        assert lines[-1]["data"]["stream"]["continuity"] == "broken"
+        unknown = events and cell.fault in {"clean close", "wrong JSON"}  # the server ended well: all may be there
+        assert lines[-1]["data"]["stream"]["continuity"] == ("assumed" if unknown else "broken")
 
 
 def test_the_matrix_is_as_large_as_it_claims(capsys: pytest.CaptureFixture[str]) -> None:
