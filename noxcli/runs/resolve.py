@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Protocol, TypeVar
 
-from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable, UsageProblem
+from noxcli.errors import NotFound, NoxError, UsageProblem
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.nearest import nearest, nearest_in_any_case, suggestion
@@ -14,7 +14,6 @@ from noxcli.timing import parse_time
 
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_LOOK_UP = frozenset({403, 404, 405})
-RECENT_RUNS = 200
 NODES_TOLD = 8  # in a message
 EVIDENCE = 50  # items, half a page: enough to detect an order
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -26,7 +25,6 @@ class Directory(Protocol):
 
     def list_workflows(self) -> Iterable[Workflow]: ...
     def find_run(self, run_id: str) -> Run: ...
-    def list_runs(self) -> Iterable[Run]: ...
     def get_run(self, workflow_id: str, run_id: str) -> Run: ...
 
 
@@ -139,33 +137,14 @@ def resolve_run(
 
 
 def _look_up(api: Directory, run_id: str, patience: Patience) -> Run:
-    """Return the run by its id alone; if the server does not support that, find its workflow in the list."""
-
-    def look() -> Run:
-        try:
-            return api.find_run(run_id)
-        except NoxError as error:
-            if error.http_status in NO_LOOK_UP:
-                way = "give WORKFLOW_ID/RUN_ID"
-                error.hint = f"{error.hint}, or {way}" if error.hint else way
-            raise
-
+    """Return the run by its id alone, which a server may not support, or not let every key do."""
     try:
-        return patience.keep_trying(look, worth=lambda error: error.http_status not in NO_LOOK_UP)
-    except (NotFound, Refused, Unauthorized, Unavailable) as error:
-        if error.http_status not in NO_LOOK_UP:
-            raise
-        failure: NoxError = error
-    try:
-        recent = patience.keep_trying(lambda: list(islice(api.list_runs(), RECENT_RUNS)))
-    except (NotFound, Refused, Unauthorized):
-        recent = []
-    found = next((run for run in recent if run.id == run_id and run.workflow_id), None)
-    if found is not None:
-        return patience.keep_trying(lambda: api.get_run(found.workflow_id, run_id))
-    if isinstance(failure, Unavailable):
-        return patience.keep_trying(look)  # it may have been a mistake of a proxy
-    raise failure
+        return patience.keep_trying(lambda: api.find_run(run_id))
+    except NoxError as error:
+        if error.http_status in NO_LOOK_UP:
+            way = "give WORKFLOW_ID/RUN_ID"
+            error.hint = f"{error.hint}, or {way}" if error.hint else way
+        raise
 
 
 def resolve_node(text: str, names: Mapping[str, str]) -> str:

@@ -9,7 +9,6 @@ from noxcli.sandbox.faults import Answer, CutBody
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
-from tests.rawserver import answer, json_answer, raw_server
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 ESSAY = "Grüße, 世界 🌱. " * 1500
@@ -87,25 +86,16 @@ def test_a_run_that_was_started_from_here_needs_no_look_up(noxcli: Noxcli, plays
     assert [request.path for request in sandbox.requests[before:]] == [f"/v1/workflows/{workflow}/runs/{run}"]
 
 
-@pytest.mark.parametrize("status", ["403", "404", "405"])
-@pytest.mark.parametrize("verb", ["fetch-output", "stream", "wait", "stop"])
-def test_a_server_without_look_ups_is_asked_for_its_list(
-    noxcli: Noxcli, plays: Any, tmp_path: Path, verb: str, status: str
+@pytest.mark.parametrize(("status", "code"), [("403", 4), ("404", 5), ("405", 6)])
+@pytest.mark.parametrize("verb", ["fetch-output", "stream", "wait"])
+def test_a_server_without_look_ups_is_told_the_workflow(
+    noxcli: Noxcli, plays: Any, tmp_path: Path, verb: str, status: str, code: int
 ) -> None:
-    run = start(noxcli, plays(output={"A": "x"}, switches={"look_up": status}))
+    workflow = plays(output={"A": "x"}, switches={"look_up": status})
+    run = start(noxcli, workflow)
     noxcli("wait", run)
-    elsewhere = {"NOXCLI_STATE_DIR": str(tmp_path / "elsewhere")}
+    elsewhere = {"NOXCLI_STATE_DIR": str(tmp_path / "elsewhere"), "NOXCLI_RETRY_FOR": "0"}
 
-    assert noxcli(verb, run, environ=elsewhere).code == 0
-
-
-def test_a_run_that_neither_look_up_nor_list_knows(noxcli: Noxcli) -> None:
-    with raw_server(answer(405), json_answer({"items": []}), answer(405)) as server:
-        environ = {"NOXUS_BACKEND_URL": server.url}
-        failed = noxcli("fetch-output", UNKNOWN, "--retry-for", "0", environ=environ)
-        assert failed.code == 6
-        assert "give WORKFLOW_ID/RUN_ID" in failed.err
-    record = json_answer({"id": "r", "status": "completed", "workflow_id": "w", "output": {"A": "x"}})
-    with raw_server(record) as server:
-        environ = {"NOXUS_BACKEND_URL": server.url}
-        assert noxcli("fetch-output", "w/r", environ=environ).out == b"x\n"
+    failed = noxcli(verb, run, environ=elsewhere)
+    assert (failed.code, "give WORKFLOW_ID/RUN_ID" in failed.err) == (code, True)
+    assert noxcli(verb, f"{workflow}/{run}", environ=elsewhere).code == 0
