@@ -33,17 +33,13 @@ class Kind(StrEnum):
 
 @fixed
 class Condition:
-    """One --for. `name` is the node's or the output's; `status` is None if any status of the node will do.
-
-    `whole` is name and status as written: a node's own name may contain an equals sign.
-    """
+    """One --for. `name` is the node's or the output's; `status` is None if any status of the node will do."""
 
     text: str
     kind: Kind
     name: str = ""
     status: str | None = None
     query: Query | None = None
-    whole: str = ""
 
 
 @fixed
@@ -79,7 +75,7 @@ def read_condition(text: str) -> Condition:
         return Condition(text, Kind.NODE, name=rest)
     if not name or not status:
         raise UsageProblem(f"--for {text!r} lacks a {'status' if name else 'node'}", "write node:NAME=STATUS")
-    return Condition(text, Kind.NODE, name=name, status=status, whole=rest)
+    return Condition(text, Kind.NODE, name=name, status=status)
 
 
 def _run_status(text: str) -> str:
@@ -100,8 +96,6 @@ def resolved_condition(condition: Condition, names: Mapping[str, str]) -> Condit
     """
     if condition.kind is not Kind.NODE:
         return condition
-    if condition.whole in {*names, *names.values()}:
-        return replace(condition, name=resolve_node(condition.whole, names), status=None)
     return replace(condition, name=resolve_node(condition.name, names))
 
 

@@ -80,11 +80,6 @@ class Record:
         self._denied = True
         return final
 
-    @property
-    def is_new(self) -> bool:
-        """True while the run may not be readable yet."""
-        return not self._young.passed
-
     def hear(self, event: RunEvent) -> None:
         """Take the run's current status from an event; only the record says that it has ended."""
         self._heard = True
