@@ -1,7 +1,7 @@
 """How a command ends: one line on stderr, one code, one document, the reports, the CI system and the log."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -179,15 +179,16 @@ def _write_reports(context: Context, code: ExitCode) -> ExitCode:
     Then the others are written again, since all must agree.
     """
     elapsed = context.clock.monotonic() - context.began
-    return _write_each(context, list(context.reports.files(context.outcomes, elapsed, context.terminal.mask)), code)
-
-
-def _write_each(context: Context, reports: Sequence[Callable[[ExitCode], None]], code: ExitCode) -> ExitCode:
-    for write in reports:
+    writers = list(context.reports.files(context.outcomes, elapsed, context.terminal.mask))
+    left = writers.copy()
+    while left:
+        write = left.pop(0)
         late = _trouble_with(context, partial(write, code))
         if late is not None:
             _blame(context, late)
-            return _write_each(context, [each for each in reports if each is not write], code or late.exit_code)
+            code = code or late.exit_code
+            writers.remove(write)
+            left = writers.copy()
     return code
 
 

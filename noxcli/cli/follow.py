@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from noxcli.cli.context import Context
 from noxcli.cli.ending import line_to_fetch
-from noxcli.cli.options import Followed, WhenInterrupted, during
+from noxcli.cli.options import RETRY_FOLLOWING, Followed, WhenInterrupted
 from noxcli.cli.session import Session
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
@@ -33,7 +33,7 @@ def policy_of(context: Context, options: Followed) -> Policy:
         poll_interval=options.poll_interval,
         idle_timeout=context.configured.preferences.limit("idle_timeout"),
         stall_timeout=options.stall_timeout,
-        retry_for=during(options.retry_for),
+        retry_for=RETRY_FOLLOWING if options.retry_for is None else options.retry_for,
         stop_when_late=options.on_timeout is WhenInterrupted.STOP,
     )
 
@@ -85,7 +85,7 @@ def logging_to(context: Context, run: Run) -> list[Renderer]:
     """Return what logs the updates, if there is a log."""
     if not context.log.is_open:
         return []
-    from noxcli.state.logfile import LogKeeper  # loaded only with a log
+    from noxcli.state.logkeeper import LogKeeper  # loaded only with a log
 
     return [LogKeeper(context.log, run)]
 

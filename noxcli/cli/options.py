@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST_LISTED = 1_000_000
+# Seconds of retries without --retry-for: while a person waits for a first answer, and while a run is followed.
+RETRY_AT_FIRST, RETRY_FOLLOWING = 60.0, 300.0
 # A default for how long to follow a run does not apply to how long to wait for a stop, nor to many runs.
 # The directory of a batch holds the journal of that one batch.
 NOT_FOR = {("stop", "timeout"), ("batch", "timeout"), ("batch", "output_dir")}
@@ -179,16 +181,6 @@ ProfileOption = Annotated[
         is_eager=True,
     ),
 ]
-
-
-def before(retry_for: float | None) -> float:
-    """Return how long to keep retrying while a person waits for a first answer, in seconds."""
-    return 60.0 if retry_for is None else retry_for
-
-
-def during(retry_for: float | None) -> float:
-    """Return how long a run that is being followed may be unreachable, in seconds."""
-    return 300.0 if retry_for is None else retry_for
 
 
 @declared

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Asserting, Common, Delivering, Printed, Reporting, Running, before
+from noxcli.cli.options import RETRY_AT_FIRST, Asserting, Common, Delivering, Printed, Reporting, Running
 from noxcli.config.settings import Settings, load_settings, overruling
 from noxcli.errors import Interruption, LostContact, NoxError, Phase, UsageProblem
 from noxcli.files import check_target
@@ -88,7 +88,8 @@ class Session:
 
     def patience(self, **kwargs: type[NoxError]) -> Patience:
         """Return how long to keep retrying while a person waits for a first answer."""
-        return self.context.patience(self.deadline, before(self.common.retry_for), **kwargs)
+        asked = self.common.retry_for
+        return self.context.patience(self.deadline, RETRY_AT_FIRST if asked is None else asked, **kwargs)
 
     def workflow(self, text: str, patience: Patience) -> Workflow:
         """Return the workflow by id, alias or exact name. Raises as `resolve_workflow`."""

@@ -35,6 +35,8 @@ from noxcli.batch.work import KnownRuns, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
 from noxcli.cli.options import (
+    RETRY_AT_FIRST,
+    RETRY_FOLLOWING,
     Asserting,
     Common,
     InputArguments,
@@ -47,9 +49,7 @@ from noxcli.cli.options import (
     Secrets,
     WaitingForRun,
     WorkflowArgument,
-    before,
     declared,
-    during,
 )
 from noxcli.cli.prepare import Target, stored, target_of
 from noxcli.cli.session import Session, begin
@@ -321,9 +321,11 @@ def _work(
         version_id=target.version.id if target.version else None,
         comparison=Comparison(inputs_of(known.definition) if known else None, common.secret),
         mask=context.terminal.mask,
-        patience=lambda: Patience(context.clock, noxus.deadline, before(retry_for), lambda _: None),
+        patience=lambda: Patience(
+            context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, lambda _: None
+        ),
         deadline=noxus.deadline,
-        retry_for=during(retry_for),
+        retry_for=RETRY_FOLLOWING if retry_for is None else retry_for,
         place=journal.place if named else None,
     )
 

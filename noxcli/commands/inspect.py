@@ -1,7 +1,8 @@
 """`noxcli inspect`: the nodes of a run: what each did, how long, with which inputs, and why it failed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -168,6 +169,8 @@ def inside_of(noxus: "Session", text: str) -> Inside:
     from noxcli.runs.progress import Progress
 
     context, api, patience = noxus.context, noxus.api, noxus.patience()
+    # The table needs neither workflow nor data: wait for them only if the server asks to retry later.
+    worth: Callable[[Unavailable], bool] = attrgetter("overloaded")
     context.outcome.may_exist = True
     context.enter(Phase.FOLLOW)
     run = noxus.recorded(text, patience)
@@ -177,7 +180,8 @@ def inside_of(noxus: "Session", text: str) -> Inside:
         progress = Progress(run, context.clock, from_start=False, shown=context.terminal.mask.torn)
         try:
             known = run.workflow if run.workflow and run.workflow.nodes else None
-            progress.meet(known or patience.keep_trying(lambda: api.get_workflow(run.workflow_id), _is_overloaded))
+            workflow = known or patience.keep_trying(lambda: api.get_workflow(run.workflow_id), worth)
+            progress.meet(workflow)
         except NoxError as error:
             context.terminal.note(
                 f"warning: nodes are shown by their ids, since the workflow can't be read: {error.message}"
@@ -185,15 +189,10 @@ def inside_of(noxus: "Session", text: str) -> Inside:
         progress.fold(Finished(run))
     data: Any = None
     try:
-        data = patience.keep_trying(lambda: api.run_data(run.id), _is_overloaded)
+        data = patience.keep_trying(lambda: api.run_data(run.id), worth)
     except NoxError as error:
         context.terminal.note(f"warning: the run's data can't be read: {error.message}")
     return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))
-
-
-def _is_overloaded(error: Unavailable) -> bool:
-    """Wait only for a server that asks to retry later, since the table does not need this."""
-    return error.overloaded
 
 
 def _node_io(noxus: "Session", inside: Inside, node: str, iteration: int | None) -> dict[str, Any]:

@@ -87,20 +87,14 @@ def _stop_all(noxus: "Session", named: Sequence[str]) -> None:
     context = noxus.context
     context.outcomes = [Outcome(may_exist=True, phase=Phase.RUN) for _ in named]
     for text, outcome in zip(named, context.outcomes, strict=True):
-        outcome.error = _trouble_with(noxus, text, outcome)
+        try:
+            _stop_one(noxus, text, outcome)
+        except Unavailable as error:
+            outcome.error = LostContact(error.message, f"try again with: noxcli stop {text}", **error.facts())
+        except NoxError as error:
+            outcome.error = error
         if outcome.error is not None and len(named) > 1:
             complain(context, outcome.error)
-
-
-def _trouble_with(noxus: "Session", text: str, outcome: Outcome) -> NoxError | None:
-    """Stop one run; return why that failed."""
-    try:
-        _stop_one(noxus, text, outcome)
-    except Unavailable as error:
-        return LostContact(error.message, error.hint or f"try again with: noxcli stop {text}", **error.facts())
-    except NoxError as error:
-        return error
-    return None
 
 
 def _missing(state_file: str) -> str:

@@ -49,6 +49,14 @@ def test_the_log_in_the_environment_is_such_a_file(noxcli: Noxcli, sandbox: Sand
     assert not Path("r").exists()
 
 
+@pytest.mark.parametrize("option", ["--report", "--junit", "--dotenv", "--state-file"])
+@pytest.mark.parametrize("place", ["sub", "/dev/null"])
+def test_what_is_no_file_is_refused_before_the_start(noxcli: Noxcli, sandbox: Sandbox, option: str, place: str) -> None:
+    Path("sub").mkdir()
+    result = noxcli(*RUN.split(), option, place)
+    assert (result.code, f"check {option}" in result.err, sandbox.requests) == (2, True, []), result.err
+
+
 def test_reports_next_to_each_other_are_written(noxcli: Noxcli) -> None:
     options = ("--report", "o/sub/r.html", "--junit", "r.xml", "--dotenv", "r.env", "--output-dir", "o")
     assert noxcli("run", "demo", "User Input=x", *options).code == 0
