@@ -205,12 +205,6 @@ def test_formats_that_contradict_each_other(noxcli: Noxcli, sandbox: Sandbox, op
     assert sandbox.requests == []
 
 
-def test_an_unknown_output_key_is_told_with_the_known_ones(noxcli: Noxcli, plays: Any) -> None:
-    result = noxcli("run", plays(output={"A": "x", "B b": "y"}), "--raw", "C", "--quiet")
-    check_line(Case("", (), 2, "usage", ("'C'", "'A', 'B b'")), result)
-    assert result.out == b""
-
-
 def test_an_unwritable_directory_leaves_a_run_undelivered(noxcli: Noxcli, plays: Any) -> None:
     Path("file").touch()
     run = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()

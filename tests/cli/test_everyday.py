@@ -1,7 +1,6 @@
 """What people do every day with a shell, and what noxcli says when it goes wrong."""
 
 import json
-import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -13,7 +12,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests import forks
 from tests.conftest import Noxcli, piped
-from tests.process import HUNG, IN_SHELL, NOXCLI, environment, on_terminal, running
+from tests.process import HUNG, IN_SHELL, NOXCLI, environment, on_terminal
 from tests.rawserver import json_answer, raw_server
 
 FOREVER = [Sleep(60_000)]
@@ -112,18 +111,6 @@ def test_one_file_is_one_file(noxcli: Noxcli, plays: Any) -> None:
 
 def test_a_workflow_without_inputs_has_no_table(noxcli: Noxcli) -> None:
     assert "the workflow takes no inputs\n" in noxcli("inputs", "structured").err
-
-
-def test_an_interrupted_run_is_told_with_how_to_stop_it(plays: Any, sandbox: Sandbox) -> None:
-    argv = ["run", plays(script=FOREVER), "--on-interrupt", "detach"]
-    with running(*argv, env=environment(sandbox.url)) as process:
-        assert process.stderr is not None
-        process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=HUNG)
-    (run,) = sandbox.runs(argv[1])
-    assert f"noxcli stream {run.id}; stop it with: noxcli stop {run.id}" in err.decode()
-    assert err.decode().count(run.id) == 2, "only in the lines to paste, after the line that was read"
 
 
 # --on-timeout.

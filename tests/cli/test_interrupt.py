@@ -162,13 +162,6 @@ def test_a_start_without_an_answer_ends_with_candidates(env: dict[str, str], pla
     assert run.id.encode() in err
 
 
-def test_a_signal_at_a_lost_start_names_the_candidates(env: dict[str, str], plays: Any) -> None:
-    workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [Answer(500, "oops")], "list": [Hold(300)]})
-    with running("run", workflow, "--json", env=env) as process:
-        out, _ = process.communicate(timeout=HUNG)
-    assert process.returncode == json.loads(out)["exit_code"] == 7
-
-
 def test_a_retry_of_the_start_is_not_waited_for(env: dict[str, str], plays: Any) -> None:
     busy = Answer(429, {"detail": "slow down"}, {"Retry-After": "30"}, repeat=True)
     workflow = plays(output={"A": "x"}, faults={"start": [busy]})
@@ -226,14 +219,6 @@ def test_a_reader_that_goes_away_at_any_moment(
         assert b"Traceback" not in err
         assert b"Exception ignored" not in err
         assert b"closed the pipe" in err
-
-
-def test_help_into_a_closed_pipe(env: dict[str, str]) -> None:
-    ours, theirs = os.pipe()
-    os.close(ours)
-    done = subprocess.run([*forked(), "run", "--help"], env=env, stdout=theirs, stderr=subprocess.PIPE, check=False)
-    os.close(theirs)
-    assert (done.returncode, done.stderr) == (141, b"")
 
 
 @pytest.mark.parametrize(

@@ -132,10 +132,3 @@ def test_a_limit_is_kept_though_nothing_comes(env: dict[str, str], plays: Any) -
     took = re.search(rb"exit code 124 after ([0-9.]+)s", done.stderr)  # without the start of Python
     assert took is not None
     assert 3 <= float(took[1]) < 4
-
-
-@pytest.mark.parametrize("argv", [["--help"], ["run", "--help"], []])
-def test_help_fits_80_columns(env: dict[str, str], argv: list[str]) -> None:
-    done = call(*argv, env=env)
-    assert done.returncode == 0
-    assert max(len(line) for line in done.stdout.decode().splitlines()) <= 80

@@ -116,22 +116,29 @@ def test_a_missing_profile_is_a_finding(noxcli: Noxcli) -> None:
     assert re.match(r"failed +config +\S+ has no profile 'nope'", result.text)
 
 
-def test_a_bad_address_is_a_finding(noxcli: Noxcli) -> None:
-    result = noxcli("doctor", "--json", "--base-url", "http://h")
-    assert (result.code, verdicts(result)) == (2, {"config": "ok", "address": "failed"})
-
-
 @pytest.mark.parametrize(
-    ("environ", "code", "told"),
+    ("options", "environ", "code", "finding", "told"),
     [
-        ({"NOXUS_API_KEY": ""}, 4, "NOXUS_API_KEY is empty"),
-        ({"NOXCLI_API_KEY_FILE": "no-such"}, 4, "can't read the key file no-such"),
+        (["--base-url", "http://h"], {}, 2, {"address": "failed"}, "NOXCLI_ALLOW_HTTP"),
+        ([], {"NOXUS_API_KEY": ""}, 4, {"key": "failed"}, "NOXUS_API_KEY is empty"),
+        ([], {"NOXCLI_API_KEY_FILE": "no-such"}, 4, {"key": "failed"}, "can't read the key file no-such"),
+        ([], {"NOXUS_API_KEY": "wrong-S3CRET"}, 4, {"access": "failed"}, "401"),
+        ([], {"NOXUS_API_KEY": LIMITED_KEY}, 0, {"access": "warning"}, "give the key the permission flows_run"),
+        (["--base-url", "http://127.0.0.1:9"], {}, 75, {"server": "failed"}, "connection refused"),
+        (["--run", "00000000-0000-4000-8000-000000000000"], {}, 5, {"events": "failed"}, "404"),
     ],
 )
-def test_a_key_that_cannot_be_read_is_a_finding(noxcli: Noxcli, environ: dict[str, str], code: int, told: str) -> None:
-    result = noxcli("doctor", "--json", environ=environ)
-    assert (result.code, verdicts(result)["key"]) == (code, "failed")
-    assert told in checks(result)["key"]["message"]
+def test_a_finding_has_its_code_and_ends_what_depends_on_it(
+    noxcli: Noxcli, options: list[str], environ: dict[str, str], code: int, finding: dict[str, str], told: str
+) -> None:
+    result = noxcli("doctor", "--json", *options, environ=environ)
+    ((name, verdict),) = finding.items()
+    expected = dict.fromkeys(ALL[: ALL.index(name)], "ok") | finding
+    found = verdicts(result)
+    assert (result.code, {each: found[each] for each in expected}) == (code, expected)
+    assert verdict == "warning" or set(found) == set(expected)
+    assert told in f"{checks(result)[name]['message']}; {checks(result)[name]['hint']}"
+    assert b"S3CRET" not in result.out
 
 
 def test_a_key_file_open_to_others_is_a_warning(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -148,19 +155,6 @@ def test_a_profiles_key_is_not_tried_elsewhere(sandbox: Sandbox, tmp_path: Path)
     assert (result.code, verdicts(result)["key"]) == (2, "failed")
     assert not (tmp_path / "ran").exists()
     assert not sandbox.requests
-
-
-def test_a_refused_key_is_a_finding(noxcli: Noxcli) -> None:
-    result = noxcli("doctor", "--json", environ={"NOXUS_API_KEY": "wrong-S3CRET"})
-    assert (result.code, verdicts(result)["access"]) == (4, "failed")
-    assert "events" not in verdicts(result)
-    assert b"S3CRET" not in result.out
-
-
-def test_a_key_that_may_not_run_anything_is_a_warning(noxcli: Noxcli) -> None:
-    result = noxcli("doctor", "--json", environ={"NOXUS_API_KEY": LIMITED_KEY})
-    assert (result.code, verdicts(result)["access"]) == (0, "warning")
-    assert checks(result)["access"]["hint"] == "give the key the permission flows_run"
 
 
 ME = {"id": "1", "name": "ci", "value": "S3CRET", "permissions": ["flows_run"]}
@@ -189,12 +183,6 @@ def test_a_key_that_may_not_ask_about_itself_is_tried_otherwise(status: int) -> 
 
 
 # The connection.
-
-
-def test_a_server_out_of_reach_is_temporary_trouble(noxcli: Noxcli) -> None:
-    result = noxcli("doctor", "--json", "--base-url", "http://127.0.0.1:9")
-    assert (result.code, verdicts(result)["server"]) == (75, "failed")
-    assert "connection refused" in checks(result)["server"]["message"]
 
 
 def test_a_server_in_trouble_is_temporary_trouble() -> None:
@@ -327,11 +315,6 @@ def test_a_server_without_streams_is_a_warning(noxcli: Noxcli, plays: Any) -> No
     result = noxcli("doctor", "--json", "--run", run)
     assert (result.code, verdicts(result)["events"]) == (0, "warning")
     assert checks(result)["events"]["hint"] == "noxcli polls instead"
-
-
-def test_a_run_that_does_not_exist_is_a_finding(noxcli: Noxcli) -> None:
-    result = noxcli("doctor", "--json", "--run", "00000000-0000-4000-8000-000000000000")
-    assert (result.code, verdicts(result)["events"]) == (5, "failed")
 
 
 def test_remote_words_act_on_no_terminal() -> None:

@@ -18,13 +18,6 @@ def start(noxcli: Noxcli, workflow: str) -> str:
     return noxcli("run", workflow, "--detach").text.strip()
 
 
-def test_detach_wait_fetch(noxcli: Noxcli) -> None:
-    run = noxcli("run", "demo", "User Input=hi", "--detach").text.strip()
-    assert noxcli("wait", run).code == 0
-    result = noxcli("fetch-output", run, "--raw", "Essay")
-    assert len(result.text) > 16_000
-
-
 def test_a_run_that_goes_on_is_not_finished(noxcli: Noxcli, plays: Any) -> None:
     run = start(noxcli, plays(script=[Sleep(60_000)], output={"A": "x"}))
     result = noxcli("fetch-output", run)

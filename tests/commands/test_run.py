@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import NO_EVENTS, RATE_LIMITED, Answer, Cut, Drop, LostAnswer
+from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
 from noxcli.sandbox.scenario import File, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, node_fails, node_runs
@@ -22,12 +22,9 @@ def test_demo_prints_its_outputs(noxcli: Noxcli) -> None:
     assert "hi" in result.json["Answer"]
 
 
-def test_one_text_output_is_printed_as_it_is(noxcli: Noxcli, plays: Any) -> None:
-    assert noxcli("run", plays(output={"Answer": "forty\ttwo"})).out == b"forty\ttwo\n"
-
-
-def test_a_newline_is_added_only_where_there_is_none(noxcli: Noxcli, plays: Any) -> None:
-    assert noxcli("run", plays(output={"Answer": "42\n"})).out == b"42\n"
+@pytest.mark.parametrize("text", ["forty\ttwo", "42\n"])
+def test_a_newline_is_added_only_where_there_is_none(noxcli: Noxcli, plays: Any, text: str) -> None:
+    assert noxcli("run", plays(output={"Answer": text})).out == f"{text.strip()}\n".encode()
 
 
 def test_a_text_container_is_a_text(noxcli: Noxcli, plays: Any) -> None:
@@ -56,9 +53,6 @@ def test_previews_are_completed_wherever_they_sit(noxcli: Noxcli, plays: Any) ->
 def test_raw_prints_one_output_exactly(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(output={"A": "no newline", "B": [1, 2]})
     assert noxcli("run", workflow, "--raw", "A").out == b"no newline"
-    wrong = noxcli("run", workflow, "--raw", "C")
-    assert (wrong.code, wrong.out) == (2, b"")
-    assert "'A', 'B'" in wrong.err
 
 
 def test_content_prints_the_pieces_as_they_are(noxcli: Noxcli, plays: Any) -> None:
@@ -138,17 +132,6 @@ def test_fixed_inputs_may_be_left_out_or_overridden(noxcli: Noxcli, plays: Any) 
     assert noxcli("run", workflow, "P=mine").out == b"mine\n"
 
 
-def test_version_and_callback_are_sent(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    version = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
-    workflow = plays(output={"A": "x"})
-    result = noxcli("run", workflow, "--version-id", version, "--callback-url", "http://127.0.0.1:9/x")
-    if result.code == 0:
-        body = sandbox.runs(workflow)[0].body
-        assert (body["workflow_version_id"], body["callback_url"]) == (version, "http://127.0.0.1:9/x")
-    else:  # the sandbox knows which versions exist
-        assert (result.code, "version" in result.err) == (5, True)
-
-
 def test_detach_prints_the_id_and_nothing_else(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(output={"A": "x"})
     result = noxcli("run", workflow, "--detach")
@@ -157,13 +140,6 @@ def test_detach_prints_the_id_and_nothing_else(noxcli: Noxcli, plays: Any, sandb
     document = noxcli("run", workflow, "--detach", "--json").json
     assert (document["ok"], document["run"]["confirmed"]) == (True, False)
     assert document["run"]["status"] in {"queued", "running", "completed"}
-
-
-def test_a_workflow_goes_by_its_exact_name(noxcli: Noxcli) -> None:
-    wrong = noxcli("run", "dema", "--json")
-    assert wrong.code == 5
-    assert wrong.json["error"]["hint"] == "did you mean 'demo'?"
-    assert wrong.json["retry_safe"] is True
 
 
 @pytest.mark.parametrize(
@@ -195,38 +171,6 @@ def test_the_record_gives_the_verdict(
     assert lines.code == lines.lines[-1]["data"]["exit_code"] == code
 
 
-def test_a_failure_names_the_node_and_its_reason(noxcli: Noxcli, plays: Any) -> None:
-    result = noxcli("run", plays(status="failed", script=node_fails("Write", "no tokens left")))
-    assert "failed at 'Write': no tokens left" in result.err
-
-
-def test_a_rate_limited_start_is_tried_again(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(output={"A": "x"}, faults={"start": [RATE_LIMITED, Answer(503, {"detail": "busy"})]})
-    assert noxcli("run", workflow).code == 0
-    assert len(sandbox.runs(workflow)) == 1
-
-
-def test_a_lost_answer_starts_nothing_twice(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(output={"A": "x"}, faults={"start": [LostAnswer("drop")]})
-    result = noxcli("run", workflow, "k=v", "--no-check", "--json")
-    runs = sandbox.runs(workflow)
-    assert (result.code, len(runs)) == (7, 1)
-    assert [candidate["id"] for candidate in result.json["error"]["candidates"]] == [runs[0].id]
-    assert result.json["retry_safe"] is False
-
-
-@pytest.mark.parametrize("fault", [Answer(500, "x"), Answer(502, "<html>x</html>"), Answer(200, "no json"), Drop()])
-def test_an_unusable_start_answer_is_an_unknown_outcome(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox, fault: Any
-) -> None:
-    workflow = plays(output={"A": "x"}, faults={"start": [fault]})
-    result = noxcli("run", workflow, "--json")
-    assert result.code == 7
-    assert result.json["error"]["phase"] == "start"
-    starts = [request for request in sandbox.requests if request.method == "POST"]
-    assert len(starts) == 1
-
-
 @pytest.mark.parametrize("how", ["clean", "torn", "abort"])
 def test_every_event_once_over_a_stream_that_is_cut(noxcli: Noxcli, plays: Any, sandbox: Sandbox, how: Any) -> None:
     cuts = [Cut(after=n, how=how) for n in (0, 1, 3, 0, 5)]
@@ -238,18 +182,6 @@ def test_every_event_once_over_a_stream_that_is_cut(noxcli: Noxcli, plays: Any, 
     assert result.events == sandbox.runs(workflow)[0].events
     assert result.own.count("reconnecting") + result.own.count("started") <= 6
     assert result.lines[-1]["data"]["stream"]["connects"] >= 4
-
-
-def test_an_inclusive_cursor_proves_that_nothing_is_missing(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(
-        script=[Emit("Write", f"piece {n}") for n in range(9)],
-        output={"A": "x"},
-        faults={"events": [Cut(after=4)]},
-        switches={"cursor_inclusive": True},
-    )
-    result = noxcli("run", workflow, "--format", "ndjson")
-    assert result.events == sandbox.runs(workflow)[0].events
-    assert result.lines[-1]["data"]["stream"]["continuity"] == "proven"
 
 
 def test_a_file_output_is_saved_under_its_own_extension(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:

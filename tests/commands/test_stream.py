@@ -72,11 +72,6 @@ def test_events_without_positions_come_once(noxcli: Noxcli, plays: Any, sandbox:
     assert result.events == [{"redisId": None, **event} for event in sandbox.runs(workflow)[0].events]
 
 
-def test_a_run_that_is_not_there(noxcli: Noxcli) -> None:
-    result = noxcli("stream", "3c90c3cc-0d44-4b50-8888-8dd25736052a", "--json")
-    assert (result.code, result.json["error"]["http_status"]) == (5, 404)
-
-
 def test_a_stream_of_an_ended_run_that_stays_silent_is_a_gap(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(script=SCRIPT, output={"A": "x"}, switches={"on_ended": "silent"})
     run = start(noxcli, workflow)

@@ -52,12 +52,6 @@ def test_every_page_is_read(noxcli: Noxcli, hint: dict[str, int]) -> None:
     assert paths[:3] == [FIRST, FIRST.replace("1", "2", 1), FIRST.replace("1", "3", 1)]
 
 
-def test_a_server_that_ignores_the_page_is_asked_twice(noxcli: Noxcli) -> None:
-    again = page(version(A, "one", live=True), pages=9)
-    result, paths = asked(noxcli, "versions", "--json", turns=[again])
-    assert ([each["id"] for each in result.json["versions"]], len(paths)) == ([A], 2)
-
-
 @pytest.mark.parametrize(
     ("one", "other", "workflow", "live"),
     [

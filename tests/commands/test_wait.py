@@ -1,6 +1,5 @@
 """`noxcli wait`: verdicts without a live view."""
 
-from pathlib import Path
 from typing import Any
 
 import pyte
@@ -70,12 +69,6 @@ def test_a_server_that_stays_away_is_lost_contact(noxcli: Noxcli, plays: Any) ->
     run = start(noxcli, plays(script=[Sleep(60_000)], faults={"events": [gone], "record": [gone]}))
     result = noxcli("wait", run, "--retry-for", "3s", "--json")
     assert (result.code, result.json["retry_safe"]) == (6, False)
-
-
-def test_an_unreachable_server_leaves_the_verdict_unknown(noxcli: Noxcli) -> None:
-    result = noxcli("wait", UNKNOWN, "--base-url", "http://127.0.0.1:9", "--retry-for", "0")
-    assert result.code == 6
-    assert "connection refused" in result.err
 
 
 def test_the_worst_code_follows_the_contracts_order() -> None:
@@ -191,11 +184,3 @@ def test_a_terminal_gets_a_line_of_progress_for_a_while(
     pyte.ByteStream(screen).feed(bytes(seen.raw))
     lines = [line.split() for line in screen.display if line.strip()]
     assert sorted(lines) == sorted([run, "completed"] for run in runs)
-
-
-def test_the_line_of_progress_names_nodes(noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
-    env = {**environment(sandbox.url), "NOXCLI_STATE_DIR": str(tmp_path)}
-    workflow = plays(script=node_runs("Write", seconds=9000), output={"A": "x"})
-    noxcli("run", workflow, "--detach", environ=env)
-    with on_terminal([*NOXCLI, "wait", "@last"], env) as seen:
-        seen.wait_for(b"running at 'Write', ")

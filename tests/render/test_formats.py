@@ -15,10 +15,9 @@ from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunE
 from noxcli.render.events import Content, Ndjson
 from noxcli.render.live import Live
 from noxcli.render.log import RunLog
-from noxcli.render.picture import choose
 from noxcli.render.renderers import Renderer, play, run_progress
 from noxcli.render.terminal import Terminal
-from noxcli.runs.progress import Node, Progress
+from noxcli.runs.progress import Progress
 from noxcli.timing import Clock
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -158,15 +157,6 @@ def live_until(
     return midway, screen_of(said(shown), columns, rows)
 
 
-def test_the_live_view_shows_each_node_and_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    midway, _ = live_until(4, monkeypatch)
-    assert midway[0] == "Report  running   2.0s"
-    assert "Read" in midway[1]
-    assert "Write" in midway[2]
-    assert midway[2].endswith("Hello")
-    assert "Check" in midway[3]
-
-
 def test_the_live_view_notes_a_reconnect_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     midway, _ = live_until(5, monkeypatch)
     assert "the stream closed before the end of the run" in midway[4]
@@ -180,30 +170,6 @@ def test_the_live_view_leaves_a_summary_behind(monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 24), (200, 50), (80, 10)])
-def test_sixty_nodes_stay_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns: int, rows: int) -> None:
-    names = {"n1": "Read", "n2": "Write 世界 " * 20, **{f"m{n}": f"Step {n}" for n in range(58)}}
-    midway, end = live_until(4, monkeypatch, Workflow("wf-1", "Report", names), columns, rows)
-    shown = [line for line in midway if line]
-    assert len(shown) <= rows
-    assert shown[0] == "Report  running   2.0s", "the headline has not scrolled away"
-    assert any("Write" in line for line in shown), "the running node has a line"
-    if rows < 60:
-        assert any("waiting" in line for line in shown)
-    assert not any("Step" in line for line in end)
-
-
-def test_the_live_view_needs_no_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    raw = io.BytesIO()
-    ascii_only = io.TextIOWrapper(raw, encoding="ascii", errors="backslashreplace", write_through=True)
-    shown = Terminal(io.BytesIO(), ascii_only, interactive=True, environ={"TERM": "xterm"})
-    progress = Progress(QUEUED, Still(), WORKFLOW)
-    play(RECORDING, progress, [Live(shown, progress)])
-    assert b"2 completed, 1 skipped" in raw.getvalue()
-    assert raw.getvalue().isascii()
-
-
 def test_the_live_view_draws_ten_times_a_second_at_most() -> None:
     shown = terminal()
     progress = Progress(QUEUED, Clock(), WORKFLOW)
@@ -215,18 +181,3 @@ def test_the_live_view_draws_ten_times_a_second_at_most() -> None:
         took = time.monotonic() - began
     drawn = said(shown).count("\x1b[?7h")
     assert 1 <= drawn <= 10 * took + 3
-
-
-def test_failed_and_running_nodes_come_first_when_lines_are_few() -> None:
-    nodes = [Node(str(n), f"Step {n}") for n in range(50)]
-    nodes[40].status, nodes[45].status = "failed", "running"
-    nodes[30].status = "completed"
-    assert [node.id for node in choose(nodes, 4)] == ["30", "40", "45"]
-    assert choose(nodes[:4], 4) == nodes[:4]
-
-
-def test_cumulative_text_is_not_repeated() -> None:
-    progress = Progress(QUEUED, Clock(), WORKFLOW)
-    for text in ("Hel", "Hello", "Hello world"):
-        progress.fold(content("n2", "running", text))
-    assert progress.nodes["n2"].tail == "Hello world"

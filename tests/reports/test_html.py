@@ -191,14 +191,6 @@ def test_a_file_of_something_else_is_refused(noxcli: Noxcli, content: str, said:
     assert not Path("x.html").exists()
 
 
-def test_an_unwritable_page_is_told_before_the_start(noxcli: Noxcli, sandbox: Any, plays: Any) -> None:
-    workflow = plays()
-    Path("there").mkdir()
-    result = noxcli("run", workflow, "--report", "there")
-    assert (result.code, sandbox.runs(workflow)) == (2, [])
-    assert "check --report" in result.err
-
-
 def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The place of everything in a document, itself left out."""
     if above:
@@ -223,16 +215,6 @@ def test_anything_at_any_place_of_a_file_ends_no_page(noxcli: Noxcli, form: str,
         done = noxcli("report", "odd.json", "-o", "odd.html")
         assert done.code in (0, 2), (place, done.err)
         assert done.code == 0 or len(done.err.splitlines()) == 1, (place, done.err)
-
-
-def test_a_document_that_anybody_may_have_written_ends_no_page(noxcli: Noxcli) -> None:
-    odd: list[Any] = [None, 1, True, "x", [], {}, [1], {"a": {}}, 1e999, -5, [[]], [{"at_s": "x", "holds": 3}]]
-    keys = ("exit_code", "run", "output", "nodes", "stream", "error", "files", "assertions", "request", "complete")
-    for value in odd:
-        for document in (dict.fromkeys(keys, value), {"run": dict.fromkeys(("id", "status", "created_at"), value)}):
-            Path("odd.json").write_text(json.dumps({"schema": "noxcli.result/1", **document}))
-            assert noxcli("report", "odd.json", "-o", "odd.html").code == 0, document
-            read("odd.html")
 
 
 def test_events_can_come_from_a_pipe(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.errors import Undelivered, UsageProblem
-from noxcli.files import check_target
+from noxcli.errors import Undelivered
 from noxcli.reports.junit import Case, CaseVerdict, JunitReport
 
 # After junit-10.xsd of Jenkins' xUnit plug-in: the allowed attributes, and the order of elements.
@@ -149,16 +148,6 @@ def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
             tracemalloc.stop()
     assert peak < MOST_MEMORY
     assert (tmp_path / "r.xml").stat().st_size > tries * 3_000_000
-
-
-def test_an_unwritable_path_is_found_before_the_start(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for path in (tmp_path / "file" / "r.xml", tmp_path, Path("/dev/null")):
-        with pytest.raises(UsageProblem, match="can't write") as refused:
-            check_target(path, "--junit")
-        assert refused.value.hint == "check --junit"
-    check_target(tmp_path / "new" / "deeper" / "r.xml", "--junit")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"], "looking leaves nothing"
 
 
 def test_a_missing_directory_is_made_where_possible(tmp_path: Path) -> None:

@@ -164,17 +164,6 @@ def test_a_reader_that_went_away_is_told(sandbox: Sandbox, plays: Any) -> None:
     assert only_case()[0].attrib["type"] == "ReaderGone"
 
 
-@pytest.mark.parametrize("option", ["--junit", "--dotenv"])
-def test_an_unwritable_report_is_found_before_the_start(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox, option: str
-) -> None:
-    Path("file").touch()
-    workflow = plays()
-    result = noxcli("run", workflow, option, "file/r", "--json")
-    assert (result.code, result.json["error"]["hint"]) == (2, f"check {option}")
-    assert not sandbox.requests
-
-
 @pytest.mark.parametrize(("status", "code"), [("completed", 9), ("failed", 1)])
 def test_an_unwritable_report_counts_if_all_else_is_well(noxcli: Noxcli, plays: Any, status: str, code: int) -> None:
     def vanish(_: dict[str, Any]) -> list[Step]:
