@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import parse_headers
 from io import BufferedReader
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 Turn = bytes | Callable[[socket.socket], None]
@@ -155,14 +155,15 @@ def stay_silent(peer: socket.socket) -> None:
         peer.recv(1)
 
 
-def trickle(head: bytes) -> Turn:
-    """Return a turn that sends `head` and then a byte now and then, for at most two seconds."""
+def trickle(head: bytes, piece: bytes = b" ", seconds: float = 0.01) -> Turn:
+    """Return a turn that sends `head`, and then a piece again and again, for longer than anyone should wait."""
 
     def turn(peer: socket.socket) -> None:
-        peer.sendall(head)
+        end = monotonic() + 60
         with suppress(OSError):
-            for _ in range(40):
-                peer.sendall(b" ")
-                sleep(0.05)
+            peer.sendall(head)
+            while monotonic() < end:
+                peer.sendall(piece)
+                sleep(seconds)
 
     return turn

@@ -41,8 +41,6 @@ from tests.rawserver import (
     raw_server,
     redirect,
     reset,
-    stay_silent,
-    trickle,
 )
 
 KEY = "key with spaces & =signs"
@@ -61,6 +59,9 @@ def find(api: NoxusApi) -> Any:
 
 def start(api: NoxusApi) -> Any:
     return api.create_run("w", {"q": "?"})
+
+
+UPLOAD: Call = lambda api: api.upload("a.txt", io.BytesIO(b"hello"), "text/plain")  # noqa: E731
 
 
 def failure(*turns: Turn, call: Call = find) -> NoxError:
@@ -89,7 +90,7 @@ CALLS: list[tuple[str, Call, str]] = [
     ("get_workflow", lambda api: api.get_workflow("w"), "GET /v1/workflows/w"),
     ("list_workflows", lambda api: list(api.list_workflows()), "GET /v1/workflows?type=flow&page=1&size=100"),
     ("me", lambda api: api.me(), "GET /v1/admin/me"),
-    ("upload", lambda api: api.upload("a.txt", io.BytesIO(b"hi"), "text/plain"), "POST /v1/file"),
+    ("upload", UPLOAD, "POST /v1/file"),
     ("download", lambda api: api.download("f").__exit__(None, None, None), "GET /v1/file/f"),
 ]
 BY_NAME = [pytest.param(call, line, id=name) for name, call, line in CALLS]
@@ -103,7 +104,10 @@ def test_a_call_is_one_request_with_key_and_name(call: Call, line: str) -> None:
     assert f"{request.method} {request.target}" == line
     assert request.headers["x-api-key"] == KEY
     assert request.headers["user-agent"] == f"noxcli/{__version__}"
-    assert request.headers["accept"] == ("*/*" if line == "GET /v1/file/f" else "application/json")
+    if line == "GET /v1/file/f":
+        assert (request.headers["accept"], request.headers["accept-encoding"]) == ("*/*", "identity")
+    else:
+        assert request.headers["accept"] == "application/json"
     assert "authorization" not in request.headers
 
 
@@ -120,7 +124,7 @@ def test_a_start_carries_the_input_and_only_the_options_that_were_given() -> Non
 
 def test_an_upload_is_one_part_named_file() -> None:
     with raw_server(json_answer(RECORD)) as server, connect(server) as api:
-        api.upload("a.txt", io.BytesIO(b"hello"), "text/plain")
+        UPLOAD(api)
     (request,) = server.requests
     assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
     assert b'form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\nhello\r\n' in request.body
@@ -531,9 +535,8 @@ def test_an_id_alone_is_a_start() -> None:
 
 @pytest.mark.parametrize("body", [None, [], {"name": "n"}, {"id": 7}])
 def test_an_answer_without_id_is_no_workflow_and_no_upload(body: Any) -> None:
-    upload: Call = lambda api: api.upload("a", io.BytesIO(b"x"), "text/plain")  # noqa: E731
     assert isinstance(failure(json_answer(body), call=lambda api: api.get_workflow("w")), Unavailable)
-    assert isinstance(failure(json_answer(body), call=upload), Unavailable)
+    assert isinstance(failure(json_answer(body), call=UPLOAD), Unavailable)
 
 
 @pytest.mark.parametrize(
@@ -615,28 +618,12 @@ def test_tls_to_a_server_without_it_sends_nothing() -> None:
 
 
 def test_a_request_without_an_answer_may_have_been_taken() -> None:
-    for turn in (hang_up, reset, lambda peer: peer.sendall(b"HTTP/1.1 2")):
+    cut = b'HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"id": '
+    for turn in (hang_up, reset, cut, lambda peer: peer.sendall(b"HTTP/1.1 2")):
         error = failure(turn, call=start)
         assert isinstance(error, Unavailable)
         assert error.sent is True
         assert error.message.startswith("no answer from 127.0.0.1:")
-
-
-@pytest.mark.parametrize("how", [hang_up, reset], ids=["close", "reset"])
-def test_an_answer_that_breaks_off_leaves_doubt(how: Callable[[socket.socket], None]) -> None:
-    def turn(peer: socket.socket) -> None:
-        peer.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"id": ')
-        how(peer)
-
-    error = failure(turn, call=start)
-    assert isinstance(error, Unavailable)
-    assert error.sent is True
-
-
-def test_garbage_instead_of_http_is_told_in_one_line() -> None:
-    error = failure(b"SSH-2.0-OpenSSH_9.6\r\nConnection: close\r\n\r\n")
-    assert isinstance(error, Unavailable)
-    assert "\n" not in error.message
 
 
 def test_a_start_is_sent_once_and_over_a_connection_of_its_own() -> None:
@@ -667,23 +654,6 @@ def test_a_kept_connection_that_the_server_closed_is_not_used_again() -> None:
 
 
 # Limits.
-
-
-@pytest.mark.parametrize(
-    "turn",
-    [
-        pytest.param(stay_silent, id="silence"),
-        pytest.param(trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"), id="slow body"),
-        pytest.param(trickle(b"HTTP/1.1 200 OK\r\nX-Slow: "), id="slow headers"),
-        pytest.param(trickle(b"HTTP/1.1 500 No\r\nContent-Length: 99999\r\n\r\n"), id="slow error"),
-    ],
-)
-def test_within_bounds_the_whole_exchange(turn: Turn) -> None:
-    with raw_server(turn) as server, connect(server) as api:
-        began = time.monotonic()
-        with pytest.raises(Unavailable, match=r"no answer within 0\.2 s|timed out while reading|answered 500"):
-            api.get_run("w", "r", within=0.2)
-        assert time.monotonic() - began < 1
 
 
 def test_no_time_at_all_is_unavailable_whoever_is_faster() -> None:
@@ -728,11 +698,12 @@ def test_the_kernel_is_asked_to_notice_a_dead_link(monkeypatch: pytest.MonkeyPat
 def test_a_read_follows_a_redirect(status: int) -> None:
     with raw_server(redirect("/other?x=1", status), json_answer(RECORD)) as server, connect(server) as api:
         list(api.list_runs())
+    assert [request.headers["x-api-key"] for request in server.requests] == [KEY, KEY]
     assert [request.target for request in server.requests] == ["/v1/runs?page=1&size=100", "/other?x=1"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("call", [start, lambda api: api.stop_run("r")], ids=["start", "stop"])
+@pytest.mark.parametrize("call", [start, UPLOAD, lambda api: api.stop_run("r")], ids=["start", "upload", "stop"])
 def test_a_post_is_never_redirected_to_another_server(call: Call, status: int) -> None:
     with raw_server(redirect("https://api.example/v1", status)) as server:
         error = failure_at(server, call)
@@ -742,23 +713,11 @@ def test_a_post_is_never_redirected_to_another_server(call: Call, status: int) -
     assert len(server.requests) == 1
 
 
-def test_an_upload_is_never_redirected() -> None:
-    upload: Call = lambda api: api.upload("a", io.BytesIO(b"x"), "text/plain")  # noqa: E731
-    assert isinstance(failure(redirect("https://api.example/", 307), call=upload), Refused)
-
-
 def test_redirects_in_circles_end() -> None:
     with raw_server(redirect("/again")) as server:
         error = failure_at(server)
     assert (type(error), error.message) == (Refused, f"127.0.0.1:{server.port} redirects in circles")
     assert len(server.requests) == 6
-
-
-@pytest.mark.parametrize(
-    "target", ["ftp://example.invalid/x", "file:///etc/passwd", "javascript:1", "http://[bad/", "http://h:99999/", "//"]
-)
-def test_a_redirect_to_nowhere_is_refused(target: str) -> None:
-    assert isinstance(failure(redirect(target)), NoxError)
 
 
 def test_a_redirect_without_a_target_is_refused() -> None:
@@ -812,25 +771,6 @@ def test_a_download_is_whole(turn: bytes) -> None:
 def test_a_compressed_download_is_not_the_file(coding: str) -> None:
     with pytest.raises(Undelivered, match=re.escape(f"compressed ({coding})")):
         download(answer(200, gzip.compress(b"all of it"), Content_Encoding=coding))
-
-
-def test_a_download_is_asked_for_uncompressed() -> None:
-    with raw_server(answer(200, b"x")) as server, connect(server) as api, api.download("f") as opened:
-        assert (b"".join(opened.pieces()), opened.length) == (b"x", 1)
-    assert server.requests[0].headers["accept-encoding"] == "identity"
-
-
-@pytest.mark.parametrize(
-    "turn",
-    [
-        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\nnot all",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n4\r\nnot \r\n",
-    ],
-    ids=["length", "chunked"],
-)
-def test_a_download_that_breaks_off_is_told(turn: bytes) -> None:
-    with pytest.raises(Unavailable, match="the download broke after"):
-        download(turn)
 
 
 @pytest.mark.parametrize("name", ["next_page", "next_cursor"])

@@ -1,28 +1,17 @@
 """--retry-for: from the first failure, by attempts and time awake, whatever the answers do."""
 
 import signal
-import socket
 import time
-from contextlib import suppress
 
 import pytest
 
 from tests.otherside import RUN, WORKFLOW, record
 from tests.process import HUNG, NOXCLI, call, environment, running
-from tests.rawserver import RawServer, answer, raw_server
+from tests.rawserver import RawServer, answer, raw_server, trickle
 
 BROKEN = answer(500, b"oops")
 NAMED = f"{WORKFLOW}/{RUN}"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
-
-
-def trickle(peer: socket.socket) -> None:
-    """Send a byte now and then, for longer than anyone should wait."""
-    with suppress(OSError):
-        peer.sendall(HEAD)
-        for _ in range(600):
-            peer.sendall(b" ")
-            time.sleep(0.1)
 
 
 def until_asked(server: RawServer, times: int) -> None:
@@ -66,7 +55,7 @@ def test_two_failed_polls_after_that_time_are_lost_contact() -> None:
 )
 def test_an_answer_that_trickles_in_is_a_failure(argv: list[str], code: int) -> None:
     began = time.monotonic()
-    with raw_server(trickle) as server:
+    with raw_server(trickle(HEAD)) as server:
         done = call(*argv, "--retry-for", "3s", env=environment(server.url))
         assert len(server.requests) == 2, "never one failure alone"
     assert done.returncode == code, done.stderr
