@@ -14,7 +14,7 @@ from noxcli.sandbox.faults import NO_EVENTS
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.sandbox.workspace import LIMITED_KEY
-from tests.buffering import proxy
+from tests.commands.buffering import proxy
 from tests.conftest import Noxcli, Result
 from tests.rawserver import Turn, json_answer, raw_server, redirect
 

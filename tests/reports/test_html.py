@@ -19,7 +19,7 @@ from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
 from noxcli.sandbox.scenario import File, Node, input_node
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_fails, node_runs
 from tests.conftest import Noxcli, Result, piped
-from tests.pages import ATTRIBUTES, TAGS, PageReader
+from tests.reports.pages import ATTRIBUTES, TAGS, PageReader
 from tests.research.hostile.corpus import NAMES, PAYLOADS, all_marked
 from tests.sample import one_in
 

@@ -15,8 +15,8 @@ from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node, input_node
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
-from tests.chromium import Chromium, Tab, chromium
 from tests.conftest import Noxcli
+from tests.reports.chromium import Chromium, Tab, chromium
 from tests.reports.test_html import hostile_page, many
 
 pytestmark = pytest.mark.engine("chromium")

@@ -12,9 +12,9 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import node_fails, node_runs
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
-from tests.failedrun import READ, RUN, WORKFLOW, WRITE, FailedRun, failed_run, failing_events, said_by
 from tests.rawserver import json_answer, stay_silent
 from tests.runner import commands
+from tests.runs.failedrun import READ, RUN, WORKFLOW, WRITE, FailedRun, failed_run, failing_events, said_by
 from tests.sample import one_in
 
 WHY = "the model refused: no paper left"
