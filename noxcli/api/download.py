@@ -1,8 +1,9 @@
 """A file during its download: its bytes, and what the server announced about them."""
 
 import re
+import zlib
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self, cast
 
 import requests
 
@@ -13,6 +14,7 @@ from noxcli.masking import Mask
 
 BODY_PIECE = 512 * 1024
 PLAIN = frozenset({"", "identity"})  # what was asked for
+GZIP = frozenset({"gzip", "x-gzip"})  # what object stores send of a file that is stored so
 CARRIES_A_FILE = frozenset({200, 206})
 RANGE = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)"
 
@@ -22,8 +24,8 @@ class Download:
 
     `start` is the position of the first byte in the file, `total` the whole file's size if it is known. `etag` is set
     only if it identifies exactly these bytes: without one, two parts may be of two versions (RFC 9110, 15.3.7.3).
-    Raises Unavailable for a success without a file, such as 202 and 204: the file may be available later; Undelivered
-    for a compressed one, whose length and parts would be those of other bytes.
+    A file that arrives as gzip is unpacked. Raises Unavailable for a success without a file, such as 202 and 204: the
+    file may be available later; Undelivered for one that is compressed in another way.
     """
 
     def __init__(self, response: requests.Response, limit: AnswerLimit, mask: Mask) -> None:
@@ -39,19 +41,21 @@ class Download:
                 **facts_of(response),
             )
         coding = headers.get("Content-Encoding", "").strip().lower()
-        if coding not in PLAIN:
+        if coding not in PLAIN | GZIP:
             response.close()
             raise Undelivered(
-                f"the server sent the file compressed ({mask.torn(coding)}), though noxcli asked for it as it is",
+                f"the server sent the file as {mask.torn(coding)}, which noxcli can't read and did not ask for",
                 "is a proxy in between?",
                 **facts_of(response),
             )
         self.length: int | None = response.raw.length_remaining
         self.content_type = headers.get("Content-Type", "")
+        self._packed = coding in GZIP
         tag = headers.get("ETag", "")
-        self.etag = tag if tag.startswith('"') else None  # a weak one (W/) may also identify other bytes
+        # A weak one (W/) may also identify other bytes, and positions in a compressed file can't be counted.
+        self.etag = tag if tag.startswith('"') and not self._packed else None
         self.start = 0
-        self.total = self.length
+        self.total = None if self._packed else self.length
         if response.status_code == 206:
             self._take_range(headers.get("Content-Range", ""))
 
@@ -66,21 +70,29 @@ class Download:
 
         Raises Unavailable if the connection breaks or the body is incomplete.
         """
-        raw = self._response.raw
+        read = self.read
+        if self._packed:
+            from gzip import GzipFile  # checks the trailer: the length, or the chunks, may match half a file
+
+            read = GzipFile(fileobj=cast(Any, self), mode="rb").read1  # it only calls `read`
         try:
-            # Not read(): that would lose the bytes before a break.
-            while piece := raw.read1(BODY_PIECE, decode_content=False):
-                self._limit.took_in(len(piece))
+            while piece := read(BODY_PIECE):
                 yield piece
-        except BROKEN as error:
-            what = f"the download broke after {raw.tell():,} bytes: {cause_of(error, self._mask)}"
+        except (*BROKEN, EOFError, zlib.error) as error:
+            what = f"the download broke after {self._response.raw.tell():,} bytes: {cause_of(error, self._mask)}"
             raise Unavailable(what) from error
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes as they arrive: a whole `size` would lose those before a break."""
+        piece: bytes = self._response.raw.read1(size, decode_content=False)
+        self._limit.took_in(len(piece))
+        return piece
 
     def _take_range(self, text: str) -> None:
         """Take a part: an unknown one begins nowhere, and what it has must be what it announces."""
         match = re.fullmatch(RANGE, text.strip())
         size = int(match[2]) + 1 - int(match[1]) if match else None
-        if match is None or self.length not in {None, size}:
+        if match is None or self._packed or self.length not in {None, size}:
             self.start = -1
             return
         self.start = int(match[1])

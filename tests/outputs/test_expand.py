@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from noxcli.errors import Unavailable, Undelivered
 from noxcli.outputs.values import Remote
 from tests.conftest import Noxcli, Result
-from tests.outputs.test_downloads import fetched
+from tests.outputs.test_downloads import cut, fetched
 from tests.rawserver import Turn, answer, json_answer, raw_server
 from tests.sample import one_in
 
@@ -29,6 +30,48 @@ def chunked(body: bytes, *headers: str, ends: bool = True) -> bytes:
 def closed(body: bytes, *headers: str, version: str = "1.0") -> bytes:
     """An answer that the end of the connection ends."""
     return "\r\n".join([f"HTTP/{version} 200 OK", "Connection: close", *headers, "", ""]).encode() + body
+
+
+# Compressed bodies.
+
+FRAMES: dict[str, Callable[[bytes], bytes]] = {
+    "length": lambda body: answer(200, body, Content_Encoding="gzip"),
+    "chunked": lambda body: chunked(body, "Content-Encoding: gzip"),
+    "closed": lambda body: closed(body, "Content-Encoding: x-gzip"),
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_compressed_file_is_whole_only_with_its_trailer(frame: str) -> None:
+    packed, framed = gzip.compress(WHOLE), FRAMES[frame]
+    for kept in (0, 5, len(packed) // 2, len(packed) - 1):
+        assert fetched(framed(packed[:kept]), framed(packed))[0] == WHOLE, kept
+    for damaged in (packed[:-8] + bytes(8), packed[:-4], WHOLE, packed + packed[:-4]):
+        with pytest.raises(Unavailable):
+            fetched(framed(damaged), retry_for=1)
+
+
+def test_a_compressed_file_may_have_members_and_zeros() -> None:
+    body = gzip.compress(WHOLE[:1000]) + gzip.compress(WHOLE[1000:]) + bytes(512)
+    assert fetched(answer(200, body, Content_Encoding="gzip"))[0] == WHOLE
+
+
+def test_a_compressed_answer_is_not_gone_on_with() -> None:
+    packed = gzip.compress(WHOLE)
+    body, requests = fetched(
+        cut(packed[:50], len(packed), "Content-Encoding: gzip", 'ETag: "1"'),
+        answer(200, packed, Content_Encoding="gzip", ETag='"1"'),
+    )
+    assert body == WHOLE
+    assert "range" not in requests[1].headers
+
+
+def test_a_few_compressed_bytes_do_not_fill_the_memory(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.outputs.expand.LONGEST_INLINE", 1 << 20)
+    bomb = answer(200, gzip.compress(PREVIEW.encode() + bytes(64 << 20)), Content_Encoding="gzip")
+    result = fetch_output(noxcli, "--json", turns=[record(), bomb])
+    assert result.code == 9
+    assert "the text has more than 1,048,576 bytes; write it to a file: --output-dir DIR" in result.err
 
 
 def test_no_cut_of_compressed_json_reads_as_another_record(noxcli: Noxcli) -> None:
@@ -61,6 +104,7 @@ NOT_THE_TEXT: dict[str, Turn] = {
     "HTTP/1.0 cut": closed(WHOLE[:9_000]),
     "another text": answer(200, b"x" + WHOLE),
     "chunks without an end": chunked(WHOLE, ends=False),
+    "gzip cut": answer(200, gzip.compress(WHOLE)[:-8], Content_Encoding="gzip"),
 }
 
 
@@ -142,14 +186,6 @@ def test_a_preview_is_known_by_the_truth_of_its_mark(noxcli: Noxcli, true: Any) 
     value = {"has_preview": true, "text": PREVIEW, "file": {"id": "f-1"}}
     turns: list[Turn] = [json_answer({**RECORD, "output": {"A": value}}), answer(200, WHOLE)]
     assert fetch_output(noxcli, "--json", turns=turns).json["output"] == {"A": TEXT}
-
-
-def test_a_huge_text_does_not_fill_the_memory(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.outputs.expand.LONGEST_INLINE", 1 << 20)
-    huge = answer(200, PREVIEW.encode() + bytes(2 << 20))
-    result = fetch_output(noxcli, "--json", turns=[record(), huge])
-    assert result.code == 9
-    assert "the text has more than 1,048,576 bytes; write it to a file: --output-dir DIR" in result.err
 
 
 def test_many_texts_do_not_fill_the_memory(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
