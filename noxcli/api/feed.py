@@ -51,6 +51,8 @@ class EventFeed:
             ended = self._ended  # looked at before the bytes, so that none came between them and the end
             if events := self._events():
                 return events
+            if isinstance(ended, StreamClosed) and self._framer.is_within_a_frame:
+                ended = Unavailable("the stream closed within an event")
             if self._stopped is not None or ended is not None:
                 raise self._stopped or ended  # type: ignore[misc]  # not both are None
             if not wait_for(self._news, until - time.monotonic()):

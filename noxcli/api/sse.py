@@ -62,6 +62,11 @@ class Framer:
         self._scanned = max(0, len(self._buffer) - 1)
         return frames
 
+    @property
+    def is_within_a_frame(self) -> bool:
+        """True if the bytes so far end in a part of a frame."""
+        return bool(self._buffer.strip())
+
     def _with_lf(self, piece: bytes) -> bytes:
         if self._after_cr and piece.startswith(b"\n"):
             piece = piece[1:]

@@ -411,16 +411,13 @@ class Follower:
 
     def _fetch_rest(self) -> Iterator[Burst]:
         """If the events are the product, read those that are missing, on connections of their own; else a gap."""
-        backoff, fetches, was_checked = Backoff(), 0, False
+        backoff, fetches = Backoff(), 0
         while not self._has_all(fetches):
             if not (self._policy.every_event and self._policy.stream):
                 self.ledger.ended_unannounced()
                 return
-            nothing = fetches > 0 and self.ledger.accepted == self._before
-            if not nothing:
+            if not fetches or self.ledger.accepted > self._before:
                 backoff.reset()
-            elif not was_checked and not self._is_broken and self.ledger.can_be_replayed:
-                was_checked = self._replays = True  # it shows whether the cursor was the last event
             else:
                 delay, is_quiet = backoff.next_delay(), self._ended is None
                 # The verdict is known: a limit ends only the search for events, not the command.
@@ -453,8 +450,7 @@ class Follower:
             return False
         # The server may have no event after a position from outside: it was the last one.
         from_outside = self.ledger.origin is not None and not self.ledger.accepted
-        expected = self._record.run.status in ANNOUNCED_ENDINGS and not from_outside
-        return not expected or self.ledger.is_replayed
+        return self._record.run.status not in ANNOUNCED_ENDINGS or from_outside
 
     @property
     def _may_wait(self) -> bool:

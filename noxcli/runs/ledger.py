@@ -92,17 +92,6 @@ class Ledger:
         """How many events wait to be placed."""
         return len(self._waiting) if self.seeking else 0
 
-    @property
-    def can_be_replayed(self) -> bool:
-        """True if a replay from the start would show whether the cursor is the last event."""
-        return self.cursor is not None and self.origin is None
-
-    @property
-    def is_replayed(self) -> bool:
-        """True if this connection brought all that was shown, and nothing after it."""
-        shown = len(self._contents)
-        return self._places is not None and self._places[-1] == shown <= self.came and self.can_be_replayed
-
     def ended_unannounced(self) -> None:
         """The stream is over, but nothing showed that it was read to its end."""
         if self.label is Continuity.PROVEN:
