@@ -1,9 +1,7 @@
 """Every phase of a run's life x every fault x every verb, and each ending in every format."""
 
-import json
 import threading
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, product
 from typing import Any
@@ -453,32 +451,3 @@ def check_lines(cell: Cell, promise: Expected, result: Result, runs: list[Any], 
         assert (len(events) < len(truth), "gap" in own) == (True, True)
         unknown = events and cell.fault in {"clean close", "wrong JSON"}  # the server ended well: all may be there
         assert lines[-1]["data"]["stream"]["continuity"] == ("assumed" if unknown else "broken")
-
-
-def test_the_matrix_is_as_large_as_it_claims(capsys: pytest.CaptureFixture[str]) -> None:
-    """Print its size: the number of cells, by phase."""
-    counted = Counter(cell.phase for cell in CELLS)
-    with capsys.disabled():
-        print(f"\nfault matrix: {len(CELLS)} cells: {json.dumps(counted)}; {len(FORMATS)} more in other formats")
-    assert len(set(CELLS)) == len(CELLS) == 604
-    assert set(counted) == set(PHASES)
-    assert {cell.fault for cell in CELLS} == set(FAULTS)
-    for verb, forms in VERBS.items():
-        ends = [
-            {expected(cell) for cell in CELLS + FORMATS if (cell.verb, cell.format) == (verb, form)} for form in forms
-        ]
-        assert all(each == ends[0] for each in ends), f"an ending of {verb} is not seen in every format"
-
-
-def test_the_plain_run_has_every_trouble_in_each_format() -> None:
-    def seen(cells: Iterable[Cell]) -> list[set[Any]]:
-        return [
-            {(cell.phase, cell.fault, cell.always) for cell in cells},
-            {(cell.fault, cell.verb) for cell in cells if cell.fault != "slow"},
-            {(cell.phase, cell.verb) for cell in cells},
-            {(cell.verb, expected(cell)) for cell in cells},
-            {(cell.verb, cell.format, expected(cell).code) for cell in cells},
-        ]
-
-    assert seen(SAMPLED) == seen(CELLS + FORMATS)
-    assert len(SAMPLED) < len(PLAYED) / 3

@@ -1,6 +1,5 @@
 """All switches crossed: every setting and every verb in random combinations."""
 
-from collections import Counter
 from typing import Any, Literal, get_origin, get_type_hints
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from noxcli.sandbox.switches import Switches
 from tests.research.crossed import oracle, plan
 from tests.research.crossed.cells import CELLS
-from tests.research.crossed.play import Failure, all_played, command, cut_down, played
+from tests.research.crossed.play import all_played, cut_down, played
 
 SEED = 20
 ROWS = 48  # as many as it takes for every setting
@@ -35,26 +34,6 @@ def test_numbers_have_settings_and_begin_with_the_default() -> None:
     numbers = {name for name, hint in hints.items() if get_origin(hint) is not Literal and hint is not bool}
     assert numbers - plan.NOT_CROSSED == set(plan.NUMBERS)
     assert all(values[0] == getattr(Switches(), name) for name, values in plan.NUMBERS.items())
-
-
-def test_random_combinations_follow_from_the_seed() -> None:
-    drawn = list(plan.at_random(300, 1))
-    assert drawn == list(plan.at_random(300, 1)) != list(plan.at_random(300, 2))
-    seen = Counter((name, value) for row in drawn for name, value in row.items())
-    odd = {(name, value) for name, values in plan.settings().items() for value in values if value != DEFAULTS[name]}
-    assert set(seen) == odd
-
-
-def test_a_failure_is_cut_down_to_the_settings_that_it_takes() -> None:
-    def fails(_cell: str, fewer: plan.Combination) -> list[str]:
-        return ["broken"] if {"c", "h"} <= fewer.keys() else []
-
-    least = cut_down(Failure("wait", {name: f"{name}!" for name in "abcdefghij"}, ["broken at first"]), fails)
-    assert (least.combination, least.wrong) == ({"c": "c!", "h": "h!"}, ["broken"])
-    assert str(least).startswith("python -m tests.research.crossed --cell wait --switch 'c=c!' --switch 'h=h!'\n")
-    assert (
-        command("wait", {"null_data": True}) == "python -m tests.research.crossed --cell wait --switch null_data=true"
-    )
 
 
 @pytest.mark.parametrize(

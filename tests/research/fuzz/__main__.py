@@ -1,7 +1,4 @@
-"""`python -m tests.research.fuzz [--seconds N] [TARGET...]`: search for bytes that break a promise, guided by coverage.
-
-New inputs that reach new code are kept in a temporary directory, unless `--keep` adds them to the corpus.
-"""
+"""`python -m tests.research.fuzz [--seconds N] [TARGET...]`: search for bytes that break a promise, led by coverage."""
 
 import argparse
 import os
@@ -29,14 +26,13 @@ def program(target: str) -> str:
     return ONE.format(module="targets", import_="TARGETS", function=f"TARGETS[{target!r}]")
 
 
-def fuzz(target: str, seconds: int, *, keep: bool) -> tuple[int, str]:
+def fuzz(target: str, seconds: int) -> tuple[int, str]:
     """Return the exit code and the last lines of a fuzzer's report."""
     seeds = CORPUS / target
     # A fuzzer ends without removing its temporary files.
     with tempfile.TemporaryDirectory() as found, tempfile.TemporaryDirectory() as scratch:
-        directories = [str(seeds)] if keep else [found, str(seeds)]
         options = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
-        command = [sys.executable, "-c", program(target), *options, f"-artifact_prefix={found}/", *directories]
+        command = [sys.executable, "-c", program(target), *options, f"-artifact_prefix={found}/", found, str(seeds)]
         env = {**os.environ, "TMPDIR": scratch}
         done = subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", check=False)
         bad = [path.read_bytes() for path in Path(found).glob("[colst]*-*")]
@@ -54,11 +50,10 @@ def main() -> int:
     names = [*TARGETS, NETWORK]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="for each target [default: 60]")
-    parser.add_argument("--keep", action="store_true", help="add what reaches new code to the corpus")
     parser.add_argument("targets", nargs="*", choices=[*names, []], metavar="TARGET", help=", ".join(names))
     asked = parser.parse_args()
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda name: fuzz(name, asked.seconds, keep=asked.keep), asked.targets or names))
+        results = list(pool.map(lambda name: fuzz(name, asked.seconds), asked.targets or names))
     for _, told in results:
         print(told)
     return max(code != 0 for code, _ in results)

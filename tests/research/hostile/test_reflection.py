@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 
 from noxcli.masking import Mask
 from tests.conftest import Noxcli, Result
-from tests.process import HUNG, environment, forked
+from tests.process import HUNG, environment
 from tests.research.hostile.mirror import (
     ANSWERS,
     KEY,
@@ -150,28 +149,26 @@ def assert_clean(result: Result, argv: Sequence[str] = START) -> None:
         assert not found_in(text, secret="--secret" in argv), f"{name}: {text}"
 
 
+WIDE = pytest.mark.parametrize("all_commands", [False, pytest.param(True, marks=pytest.mark.wide)], ids=["few", "all"])
+
+
+@WIDE
 @pytest.mark.parametrize(("turn", "place"), list(enumerate(ANSWERS)), ids=list(ANSWERS))
-def test_no_answer_gets_them_written_down(caller: Caller, shared_mirror: Mirror, turn: int, place: str) -> None:
-    assert_nothing_leaks(caller, shared_mirror, ANSWERS[place], CASES[turn % FEW :: FEW])
-
-
-@pytest.mark.parametrize(("turn", "place"), list(enumerate(STREAMS)), ids=list(STREAMS))
-def test_no_stream_gets_them_written_down(caller: Caller, shared_mirror: Mirror, turn: int, place: str) -> None:
-    assert_nothing_leaks(caller, shared_mirror, STREAMS[place], OF_STREAMS[turn % len(OF_STREAMS) :][:2])
-
-
-@pytest.mark.wide
-@pytest.mark.parametrize(("turn", "place"), list(enumerate(ANSWERS)), ids=list(ANSWERS))
-def test_no_answer_to_more_commands_does(caller: Caller, shared_mirror: Mirror, turn: int, place: str) -> None:
+def test_no_answer_gets_them_written_down(
+    caller: Caller, shared_mirror: Mirror, turn: int, place: str, *, all_commands: bool
+) -> None:
     others = [case for case in CASES if case[0] != START]
-    cases = [*((START, kind) for kind in COMMANDS[START]), *others[turn % SHARE :: SHARE]]
-    assert_nothing_leaks(caller, shared_mirror, ANSWERS[place], cases)
+    more = [*((START, kind) for kind in COMMANDS[START]), *others[turn % SHARE :: SHARE]]
+    assert_nothing_leaks(caller, shared_mirror, ANSWERS[place], more if all_commands else CASES[turn % FEW :: FEW])
 
 
-@pytest.mark.wide
-@pytest.mark.parametrize("place", STREAMS)
-def test_no_stream_of_any_command_does(caller: Caller, shared_mirror: Mirror, place: str) -> None:
-    assert_nothing_leaks(caller, shared_mirror, STREAMS[place], OF_STREAMS)
+@WIDE
+@pytest.mark.parametrize(("turn", "place"), list(enumerate(STREAMS)), ids=list(STREAMS))
+def test_no_stream_gets_them_written_down(
+    caller: Caller, shared_mirror: Mirror, turn: int, place: str, *, all_commands: bool
+) -> None:
+    few = OF_STREAMS[turn % len(OF_STREAMS) :][:2]
+    assert_nothing_leaks(caller, shared_mirror, STREAMS[place], OF_STREAMS if all_commands else few)
 
 
 def assert_nothing_leaks(caller: Caller, shared_mirror: Mirror, bend: Bend, cases: Sequence[Case]) -> None:
@@ -256,47 +253,6 @@ def test_a_thread_that_dies_tells_none_of_them(shared_mirror: Mirror) -> None:
     assert "noxcli: ValueError: invalid literal for int()" in done.stderr
     assert "Traceback" in done.stderr
     assert not found_in(done.stderr)
-
-
-# The real thing.
-
-PROCESSES: list[tuple[tuple[str, ...], str, Bend]] = [
-    (START, "events", STREAMS["error"]),
-    ((*START, "--format", "ndjson"), "events", STREAMS["broken chunk"]),
-    ((*START, "--json"), "start", ANSWERS["status"]),
-    (("stream", f"{WORKFLOW}/{RUN}", *POLLS, *REPORTS), "events", ANSWERS["content type"]),
-    (("wait", RUN, *FILES[:4], *REPORTS), "record", ANSWERS["redirect"]),
-    (("fetch-output", f"{WORKFLOW}/{RUN}", "--output-dir", "out", *REPORTS), "file", ANSWERS["key as chunk size"]),
-    (("stop", RUN, *REPORTS[:-2]), "stop", ANSWERS["redirect to a host"]),
-    (("runs", *REPORTS), "runs", ANSWERS["request id"]),
-    (("workflows", *REPORTS), "workflows", ANSWERS["html"]),
-    (("inputs", WORKFLOW, *REPORTS), "definition", ANSWERS["json list"]),
-    ((*BATCH, "--timeout", "5"), "start", ANSWERS["json object"]),
-    (("doctor", "--verbose", "--log-file", "log"), "me", ANSWERS["redirect to a path"]),
-]
-
-
-@pytest.mark.long(5)
-def test_the_process_writes_none_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with ExitStack() as stack:
-        started = []
-        for number, (argv, kind, bend) in enumerate(PROCESSES):
-            settle_in(tmp_path / str(number), monkeypatch)
-            server = stack.enter_context(mirror())
-            server.kind, server.bend = kind, bend
-            env = environment(server.url, KEY) | surroundings(server)
-            env |= {"GITHUB_ACTIONS": "true", "http_proxy": NOWHERE, "TOKEN": SECRET}
-            with Path("stdout").open("wb") as out, Path("stderr").open("wb") as err:
-                process = stack.enter_context(subprocess.Popen([*forked(), *argv], stdout=out, stderr=err, env=env))
-            stack.callback(process.kill)
-            started.append((server, process))
-        for number, (server, process) in enumerate(started):
-            monkeypatch.chdir(tmp_path / str(number))
-            code = process.wait(HUNG)
-            assert (code != 70, server.bent > 0) == (True, True), PROCESSES[number]
-            result = Result(code, Path("stdout").read_bytes(), "")
-            Path("stdout").unlink()
-            assert_clean(result, PROCESSES[number][0])
 
 
 # The gate itself.

@@ -33,34 +33,11 @@ from tests.conftest import QuickClock
 from tests.rawserver import Turn, answer, raw_server
 from tests.research.hostile.corpus import NAMES, marked
 
-FIELDS = {
-    "a": "workflow name",
-    "b": "node name",
-    "c": "node id",
-    "d": "node status",
-    "e": "run status",
-    "f": "streamed text",
-    "g": "output key",
-    "h": "output value",
-    "i": "error: a text",
-    "j": "error: a list",
-    "k": "error: an object",
-    "l": "request id",
-    "m": "file name",
-    "n": "input label",
-    "o": "input type",
-    "p": "input default",
-    "q": "candidate's status",
-    "r": "cursor",
-    "s": "reason of a reconnect",
-    "t": "reason of a retry",
-    "u": "place of a redirect",
-    "v": "a page's title",
-    "w": "content type",
-    "x": "id of a file",
-    "y": "input that is sent",
-}
-
+# Each field has a letter:
+# (a) workflow name, (b) node name, (c) node id, (d) node status, (e) run status, (f) streamed text, (g) output key,
+# (h) output value, (i, j, k) an error as a text, a list, an object, (l) request id, (m) file name, (n) input label,
+# (o) input type, (p) input default, (q) a candidate's status, (r) cursor, (s) reason of a reconnect, (t) of a retry,
+# (u) place of a redirect, (v) a page's title, (w) content type, (x) id of a file, (y) an input that is sent.
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -8,7 +8,6 @@ workflows", with the SDK's defaults, plus the neighbours of those calls. Prints 
 import asyncio
 import io
 import json
-import logging
 import sys
 import traceback
 from collections.abc import Callable
@@ -62,81 +61,35 @@ def check_workflow_definition_parses() -> None:
     expect(workflow.edges and all(edge.from_id.node_id in ids for edge in workflow.edges), workflow.edges)
 
 
-def _answer_for(key_of: Callable[[Any], str]) -> dict[str, Any]:
+def check_an_input_has_three_names() -> None:
+    """Its label, its node's id, and `node id::input`."""
     workflow = workflow_named("fixed-inputs")
     node = next(node for node in workflow.nodes if node.node_config.get("label") == "User Question")
-    result = workflow.run(body={key_of(node): "How does photosynthesis work?"}).wait()
-    expect(result.output["Answer"] == "Answer to: How does photosynthesis work?", result.output)
-    return dict(result.output)
-
-
-def check_input_by_label() -> None:
-    """The label of the input node."""
-    _answer_for(lambda node: str(node.node_config["label"]))
-
-
-def check_input_by_node_id() -> None:
-    """The id of the input node."""
-    _answer_for(lambda node: str(node.id))
-
-
-def check_input_by_node_id_and_input_name() -> None:
-    """`node id::input`."""
-    _answer_for(lambda node: f"{node.id}::input")
-
-
-def check_builder_makes_labelled_input_nodes() -> None:
-    """The catalog carries what the SDK's builder needs."""
-    definition = WorkflowDefinition(name="built")
-    node = definition.node("InputNode").config(label="User Question")
-    target = definition.node("OutputNode").config(label="Answer")
-    definition.link(node.output(), target.input())
-    expect(node.id and node.inputs[0].id == f"{node.id}::input", node)
+    for key in (str(node.node_config["label"]), str(node.id), f"{node.id}::input"):
+        result = workflow.run(body={key: "How does photosynthesis work?"}).wait()
+        expect(result.output["Answer"] == "Answer to: How does photosynthesis work?", key, result.output)
 
 
 def check_stream_events_as_they_happen() -> None:
-    """Content and state events until the terminal one."""
+    """Content and state events until the terminal one; then the record has the output."""
     run = workflow_named("demo").run(body={"User Input": "Explain quantum computing"})
-    content, progress, ending = [], [], None
-    for event in run.stream():
-        if event.type == "content":
-            content.append((event.data.get("id"), event.data.get("status"), event.data.get("content", "")))
-        elif event.type == "state":
-            progress.append(event.data.get("status"))
-        if event.is_terminal:
-            ending = event.data["workflow_status"]
-    expect(ending == "completed", ending)
-    expect(progress[0] == "queued" and "running" in progress, progress)
-    expect(all(node and status for node, status, _ in content), content)
-
-
-def check_refresh_after_streaming() -> None:
-    """The output is in the record as soon as the stream has ended."""
-    run = workflow_named("demo").run(body={"User Input": "Explain"})
-    for _ in run.stream():
-        pass
+    events = list(run.stream())
+    states = [event.data["status"] for event in events if event.type == "state"]
+    pieces = [event.data for event in events if event.type == "content"]
+    expect(states[0] == "queued" and "running" in states, states)
+    expect(all(piece.get("id") and piece.get("status") for piece in pieces), pieces)
+    expect([event.is_terminal for event in events] == [False] * (len(events) - 1) + [True], events)
+    expect(events[-1].data["workflow_status"] == "completed", events[-1])
+    expect(len({event.redis_id for event in events}) == len(events))
     run.refresh()
-    expect(run.status == "completed" and "Explain" in run.output["Answer"], run)
+    expect(run.status == "completed" and "Explain quantum computing" in run.output["Answer"], run)
 
 
 def check_run_and_stream_prints_the_answer() -> None:
     """Pieces printed one after the other give the text: content is a delta."""
-    said, done = "", None
-    for event in workflow_named("demo").run_and_stream(body={"User Input": "Hello"}):
-        if event.type == "content" and event.data.get("content"):
-            said += event.data["content"]
-        if event.is_terminal:
-            done = event.data["workflow_status"]
-    expect(done == "completed" and said.startswith("You asked: Hello"), said)
-
-
-def check_event_properties() -> None:
-    """type, data, is_terminal and redis_id, on every event."""
-    events = list(workflow_named("demo").run_and_stream(body={"User Input": "x"}))
-    expect({event.type for event in events} == {"content", "state"}, events)
-    expect(all(isinstance(event.data, dict) and isinstance(event.redis_id, str) for event in events), events)
-    expect([event.is_terminal for event in events] == [False] * (len(events) - 1) + [True], events)
-    expect(len({event.redis_id for event in events}) == len(events))
+    events = workflow_named("demo").run_and_stream(body={"User Input": "Hello"})
+    said = "".join(event.data.get("content") or "" for event in events if event.type == "content")
+    expect(said.startswith("You asked: Hello"), said)
 
 
 def check_stream_resumes_from_etag() -> None:
@@ -225,25 +178,6 @@ def check_async_stream() -> None:
     events = asyncio.run(collect())
     expect(events[-1].is_terminal, events)
     client._async_client = None
-
-
-def check_inputs_validated_before_running() -> None:
-    """The docs' own validation, then a run with what passed."""
-    required = ["Question", "Context"]
-    data = {"Question": "Why?", "Context": "School"}
-    missing = [field for field in required if field not in data or not data[field]]
-    expect(not missing)
-    expect(workflow_named("qa").run(body=data).wait().status == "completed")
-
-
-def check_run_with_logging() -> None:
-    """Ids, inputs and status are there to be logged."""
-    logger = logging.getLogger("judge")
-    workflow = workflow_named("qa")
-    run = workflow.run(body={"Question": "Why?"})
-    logger.info("workflow %s, run %s", workflow.id, run.id)
-    result = run.wait()
-    expect(result.id == run.id and result.created_at and result.finished_at, result)
 
 
 def check_failed_run_raises() -> None:
