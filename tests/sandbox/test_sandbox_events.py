@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import requests
 
-from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.steps import Emit, Raw, Sleep, alongside, node_runs, node_skipped
 
 from .api import Api, cursors
@@ -48,13 +47,6 @@ def test_progress_details_follow_the_nodes(api: Api) -> None:
     assert [state["executed_nodes"] for state in states][-3:] == [[a, b]] * 3
     assert states[-1]["skipped_nodes"] == [c]
     assert states[0]["remaining_nodes"] == [a, b, c]
-
-
-def test_sandbox_handle_has_the_exact_events(api: Api) -> None:
-    workflow = api.plays(script=WRITES)
-    run = api.start(workflow)
-
-    assert api.events(run) == api.sandbox.runs(workflow)[0].events
 
 
 def test_raw_events_go_out_as_they_are(api: Api) -> None:
@@ -195,16 +187,6 @@ class TestFraming:
             chunks = list(answer.raw.read_chunked())
 
         assert len(chunks) == count
-
-
-@pytest.mark.wide
-def test_a_hundred_thousand_events_stream_fast(api: Api) -> None:
-    run = api.start(api.plays(nodes=[Node("A")], script=lambda _: (Emit("A", f"{n} ") for n in range(100_000))))
-    began = time.process_time()
-    events = api.events(run)
-
-    assert len(events) > 100_000
-    assert time.process_time() - began < 10.0
 
 
 def _brief(api: Api, run: dict[str, Any]) -> requests.Response:

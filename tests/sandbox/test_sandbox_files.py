@@ -43,12 +43,6 @@ def test_a_download_tells_length_type_and_name(api: Api) -> None:
     assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a%2F%C3%A9.csv"
 
 
-def test_head_has_the_headers_alone(api: Api) -> None:
-    answer = api.session.head(api.sandbox.url + _stored(api, File("a", TEN)), timeout=HUNG)
-
-    assert (answer.headers["content-length"], answer.content) == ("10", b"")
-
-
 def test_a_download_may_have_no_length(api: Api) -> None:
     answer = api.get(_stored(api, File("a", TEN), download="chunked"))
 
@@ -108,8 +102,3 @@ def test_a_redirect_leads_to_another_origin_that_needs_no_key(api: Api) -> None:
     local = target.replace("localhost", "127.0.0.1")
     assert api.session.get(local, timeout=HUNG).content == TEN
     assert api.session.get(local.split("?")[0], timeout=HUNG).status_code == 403
-
-
-def test_files_that_are_not_there(api: Api) -> None:
-    assert api.get("/v1/file/00000000-0000-4000-8000-000000000000").status_code == 404
-    assert api.get("/v1/file/nonsense").json()["detail"][0]["loc"] == ["path", "file_id"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.scenario import File, Node, output_node
+from noxcli.sandbox.scenario import Node
 
 from .api import Api
 
@@ -55,13 +55,6 @@ def test_values_of_every_type(api: Api) -> None:
     assert api.completed(api.plays(output=values))["output"] == values
 
 
-def test_a_file_value(api: Api) -> None:
-    output = api.completed(api.plays(output={"F": File("a b.csv", b"x\n", "text/csv")}))["output"]["F"]
-
-    assert (output["name"], output["content_type"], output["source_type"]) == ("a b.csv", "text/csv", "Document")
-    assert api.get(f"/v1/file/{output['id']}").content == b"x\n"
-
-
 @pytest.mark.parametrize("form", ["label", "node_id", "node_id::name"])
 def test_keys(api: Api, form: str) -> None:
     workflow = api.plays(output={"A": "x"}, switches={"output_keys": form})
@@ -94,9 +87,3 @@ def test_labels_that_nodes_share(api: Api, rule: str, expected: dict[str, int]) 
     record = api.completed(api.plays(nodes=nodes, output={"a": 1, "b": 2, "c": 3}, switches={"duplicate_labels": rule}))
 
     assert record["output"] == expected
-
-
-def test_a_step_and_an_output_may_share_a_name(api: Api) -> None:
-    workflow = api.plays(nodes=[Node("A"), output_node("A")], output={"A": "x"})
-
-    assert api.completed(workflow)["output"] == {"A": "x"}

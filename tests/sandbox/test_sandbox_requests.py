@@ -24,14 +24,7 @@ class TestKeys:
     @pytest.mark.parametrize("key", ["", "wrong", "schlüssel"])
     def test_a_wrong_key_is_401(self, api: Api, key: str) -> None:
         answer = api.get("/v1/admin/me", headers={"X-API-Key": key.encode()})
-
-        assert answer.status_code == 401
-        assert isinstance(answer.json()["detail"], str)
-
-    def test_no_key_is_401(self, api: Api) -> None:
-        del api.session.headers["X-API-Key"]
-
-        assert api.get("/v1/workflows").status_code == 401
+        assert (answer.status_code, type(answer.json()["detail"])) == (401, str)
 
     def test_a_key_without_permission_reads_but_does_not_run(self, api: Api) -> None:
         workflow = api.plays()
@@ -151,11 +144,6 @@ class TestInputs:
 
         for key in ("Topic", node["id"], f"{node['id']}::input"):
             assert self._ran_with(api, {key: "x"})["Topic"] == "x"
-
-    def test_a_type_that_nobody_knows_takes_anything(self, api: Api) -> None:
-        workflow = api.plays(nodes=[input_node("X", type="Custom")], switches={"wrong_type": "422"})
-
-        assert api.completed(workflow, {"X": [1]})["status"] == "completed"
 
 
 class TestWorkflows:

@@ -25,9 +25,6 @@ def looked_up(api: Api, **switches: Any) -> Any:
 @pytest.mark.parametrize(("switch", "output"), [("null", None), ("empty", {}), ("whole", {"Answer": "yes"})])
 def test_the_look_up_may_carry_an_output(api: Api, switch: str, output: Any) -> None:
     assert looked_up(api, look_up_output=switch).json()["output"] == output
-
-
-def test_the_look_up_has_no_output_by_default(api: Api) -> None:
     assert "output" not in looked_up(api).json()
 
 

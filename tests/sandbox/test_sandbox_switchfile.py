@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from noxcli.sandbox.documents import MOST_TOML
-from noxcli.sandbox.switches import load_switches
 from tests.conftest import Noxcli
 from tests.process import HUNG
 
@@ -46,24 +45,13 @@ def test_the_sandbox_behaves_as_the_file_says(tmp_path: Path) -> None:
         ("a = " + "[" * 501 + "]" * 501, "nested deeper than 500 levels"),
         ("\udcff", "not a TOML file"),
         ("#" * (MOST_TOML + 1), "larger than"),
-        (None, "No such file"),
+        (None, "no such file"),
     ],
 )
 def test_a_bad_file_gets_one_line_and_exit_code_2(noxcli: Noxcli, tmp_path: Path, text: str | None, told: str) -> None:
     path = tmp_path / "switches.toml"
     if text is not None:
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    if len(text or "") < 100 and text != HEAD + "switches = 3":  # the others are read the same way
-        with pytest.raises((ValueError, OSError), match="switches") as caught:
-            load_switches(path)
-        assert told in str(caught.value)
-        return
     done = noxcli("sandbox", "--switches", str(path), "--", "true")
     assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1)
     assert told in done.err
-
-
-def test_an_empty_table_changes_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "switches.toml"
-    path.write_text(HEAD)
-    assert load_switches(path) == {}
