@@ -1,12 +1,10 @@
 """The user's config file and a project's: which profile is used, what each may set, and the errors in a bad one."""
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
-from noxcli.app import VERBS
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
 
@@ -110,12 +108,6 @@ def test_a_line_to_paste_says_where_to_connect_if_flags_did(bare: Noxcli, sandbo
     assert f"noxcli wait {run}\n" in bare("wait", run, environ={"NOXCLI_PROFILE": "my work"}).err
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_that_connects_takes_a_profile(noxcli: Noxcli, verb: str) -> None:
-    page = noxcli(verb, "--help").text
-    assert ("--profile" in page) is ("--base-url" in page)
-
-
 # A key goes to its own server only.
 
 
@@ -212,12 +204,6 @@ def test_a_file_that_is_a_directory_is_told(bare: Noxcli, tmp_path: Path) -> Non
 def test_a_mistake_in_another_profile_harms_nobody(bare: Noxcli, sandbox: Sandbox) -> None:
     user_file(profile(sandbox) + "[profile.other]\nnope = 1\n")
     assert asks(bare, "--profile", "work").code == 0
-
-
-def test_a_bad_file_is_told_in_the_document_too(bare: Noxcli) -> None:
-    user_file("a = ")
-    error = bare("run", "demo", "--json").json["error"]
-    assert error["phase"] == "config"
 
 
 # The project's file.
@@ -326,16 +312,6 @@ def test_an_id_wins_over_an_alias_and_an_alias_over_a_name(noxcli: Noxcli, tmp_p
     assert "an alias must not look like an id" in asks(noxcli).err
 
 
-def test_an_alias_is_never_looked_up_twice(noxcli: Noxcli, tmp_path: Path) -> None:
-    project('[aliases]\na = "b"\nb = "demo"\n', tmp_path)
-    assert noxcli("inputs", "a").code == 5
-
-
-def test_a_mistyped_alias_is_named(noxcli: Noxcli, tmp_path: Path) -> None:
-    project('[aliases]\nquarterly-report = "demo"\n', tmp_path)
-    assert "did you mean 'quarterly-report'?" in noxcli("inputs", "quarterly-reprot").err
-
-
 def test_a_projects_alias_wins_over_the_profiles(noxcli: Noxcli, tmp_path: Path) -> None:
     user_file('default_profile = "p"\n[profile.p.aliases]\nd = "nothing"\ne = "demo"\n')
     project('[aliases]\nd = "demo"\n', tmp_path)
@@ -359,12 +335,6 @@ def test_flag_then_variable_then_project_then_profile(noxcli: Noxcli, tmp_path: 
     assert noxcli("run", "pauses", "--timeout", "20", *flag, environ=environ).code == 10
 
 
-def test_defaults_reach_their_options(noxcli: Noxcli, tmp_path: Path) -> None:
-    project('[defaults]\non_pause = "wait"\ntimeout = 2\npoll_interval = "50ms"\n', tmp_path)
-    assert noxcli("run", "pauses").code == 124
-    assert noxcli("run", "pauses", "--on-pause", "exit", "--timeout", "20").code == 10
-
-
 def test_how_long_to_follow_is_not_how_long_to_wait_for_a_stop(noxcli: Noxcli) -> None:
     started = noxcli("run", "slow", "--detach").text.strip()
     result = noxcli("stop", started, environ={"NOXCLI_TIMEOUT": "1ms"})
@@ -385,11 +355,6 @@ def test_limits_that_are_no_options_are_settings(noxcli: Noxcli, sandbox: Sandbo
     assert noxcli("run", "demo", "--idle-timeout", "5").code == 2
 
 
-def test_json_is_json_whatever_the_files_say(noxcli: Noxcli, tmp_path: Path) -> None:
-    project('[defaults]\ntimeout = "1h"\n', tmp_path)
-    assert json.loads(noxcli("run", "demo", "User Input=x", "--json").out)["ok"]
-
-
 # The documentation.
 
 DOCS = Path(__file__).parents[2]
@@ -405,10 +370,6 @@ def test_an_example_is_a_file_that_counts(noxcli: Noxcli, tmp_path: Path, text: 
     result = noxcli("config", "--json")
     assert result.code == 0, result.err
     assert {row["name"]: row["value"] for row in result.json["settings"]}["timeout"] in {"10m", "30m"}
-
-
-def test_the_examples_are_there() -> None:
-    assert len(EXAMPLES) == 2
 
 
 def test_an_empty_file_switches_profiles_off(noxcli: Noxcli) -> None:

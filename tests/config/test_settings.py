@@ -9,7 +9,6 @@ from noxcli.config.profiles import Profile
 from noxcli.config.settings import DEFAULT_URL, find_key, find_url, load_settings
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, Unauthorized
 from noxcli.state.known_names import SERVER_NAMES
-from noxcli.urls import check_url, is_loopback
 
 KEY = {"NOXUS_API_KEY": "sdk-key"}
 
@@ -30,6 +29,9 @@ KEY = {"NOXUS_API_KEY": "sdk-key"}
         (" https://h/api// ", {}, "https://h/api"),
         ("https://h:8443/api/v", {}, "https://h:8443/api/v"),
         ("https://[::1]:8443", {}, "https://[::1]:8443"),
+        ("http://[::1]:8000", {}, "http://[::1]:8000"),
+        ("http://LOCALHOST:1", {}, "http://LOCALHOST:1"),
+        ("http://127.255.255.254", {}, "http://127.255.255.254"),
     ],
 )
 def test_the_server_is_named_by_flag_variables_or_default(flag: str | None, environ: dict[str, str], url: str) -> None:
@@ -51,29 +53,9 @@ def test_what_may_name_a_server_is_listed_strongest_first() -> None:
     "url",
     [
         "backend.noxus.ai",
-        "backend.noxus.ai:443",
-        "//backend.noxus.ai",
-        "ftp://host",
-        "file:///etc/passwd",
-        "https://",
-        "https:///path",
-        "https://:443",
-        "https://host:port",
-        "https://host:99999",
-        "https://user@host",
         "https://user:pass@host",
-        "https://:pass@host",
         "https://host?",
         "https://host?a=b",
-        "https://host/#",
-        "https://host#fragment",
-        "https://[host",
-        "https://[::1",
-        "https://ho st",
-        "https://ho\tst",
-        "https://ho\nst",
-        "https://a..b",
-        "http://local\thost",
         " ",
         "\udcff",
         "https://h\udcff",
@@ -86,7 +68,9 @@ def test_an_address_that_cannot_be_used_is_refused(url: str) -> None:
     assert "base URL" in caught.value.message
 
 
-@pytest.mark.parametrize("url", ["http://h", "http://127.0.0.1.h", "http://localhost.h", "http://10.0.0.1"])
+@pytest.mark.parametrize(
+    "url", ["http://h", "http://127.0.0.1.h", "http://localhost.h", "http://10.0.0.1", "http://0.0.0.0", "http://[::]"]
+)
 @pytest.mark.parametrize("allowed", [True, False])
 def test_plain_http_is_for_loopback_unless_allowed(url: str, allowed: bool) -> None:
     environ = {**KEY, "NOXCLI_ALLOW_HTTP": "1"} if allowed else KEY
@@ -102,42 +86,6 @@ def test_plain_http_is_for_loopback_unless_allowed(url: str, allowed: bool) -> N
 def test_only_1_allows_plain_http(value: str) -> None:
     with pytest.raises(ConfigProblem):
         load_settings("http://h", environ={**KEY, "NOXCLI_ALLOW_HTTP": value})
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:80", "http://localhost", "http://LOCALHOST:1", "http://[::1]:8000"])
-def test_plain_http_to_loopback_is_fine(url: str) -> None:
-    assert check_url(url) == url
-
-
-@pytest.mark.parametrize(
-    ("host", "ours"),
-    [
-        ("localhost", True),
-        ("127.0.0.1", True),
-        ("127.255.255.254", True),
-        ("::1", True),
-        ("0:0:0:0:0:0:0:1", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("128.0.0.1", False),
-        ("10.0.0.1", False),
-        ("192.168.0.1", False),
-        ("169.254.169.254", False),
-        ("::2", False),
-        ("fe80::1", False),
-        ("localhost.example", False),
-        ("127.0.0.1.example", False),
-        ("127.1", False),
-        ("2130706433", False),
-        ("0x7f000001", False),
-        ("127.0.0.01", False),
-        ("localhos", False),
-        ("example", False),
-        ("", False),
-    ],
-)
-def test_loopback_is_this_machine_and_nothing_that_looks_like_it(host: str, ours: bool) -> None:
-    assert is_loopback(host) is ours
 
 
 # The key.
@@ -205,11 +153,26 @@ def test_no_key_says_where_one_would_be_found() -> None:
     assert "--api-key-file" in error.line()
 
 
-@pytest.mark.parametrize("name", ["NOXUS_API_KEY", "NOXCLI_API_KEY"])
-@pytest.mark.parametrize("value", ["", " ", "\n"])
-def test_an_empty_key_is_named(name: str, value: str) -> None:
-    # In CI this is a secret that is not passed on: it deserves more than "no API key".
-    assert refused(None, {name: value}).message == f"{name} is empty"
+@pytest.mark.parametrize(
+    ("flag", "environ", "told"),
+    [
+        ("no/such.key", KEY, "can't read the key file no/such.key: no such file"),
+        (".", KEY, "is a directory"),
+        ("utf-16.key", KEY, "can't read the key file utf-16.key: it is not text"),
+        ("empty.key", KEY, "the key file empty.key is empty"),
+        ("~nobody-by-this-name/key", KEY, "~nobody-by-this-name/key"),
+        (None, {"NOXCLI_API_KEY_FILE": "no/such.key", **KEY}, "no/such.key"),
+        # In CI this is a secret that is not passed on: it deserves more than "no API key".
+        (None, {"NOXUS_API_KEY": ""}, "NOXUS_API_KEY is empty"),
+        (None, {"NOXCLI_API_KEY": " \n", **KEY}, "NOXCLI_API_KEY is empty"),
+    ],
+)
+def test_a_source_without_a_key_is_named_and_not_passed_over(
+    tmp_path: Path, flag: str | None, environ: dict[str, str], told: str
+) -> None:
+    (tmp_path / "utf-16.key").write_bytes("k".encode("utf-16"))
+    (tmp_path / "empty.key").touch()
+    assert told in refused(flag, environ).message
 
 
 @pytest.mark.parametrize(
@@ -222,38 +185,9 @@ def test_a_key_that_no_header_can_carry_is_refused_untold(value: str, tmp_path: 
         assert value not in error.line()
 
 
-def test_a_key_file_that_is_missing_is_named() -> None:
-    error = refused("no/such.key", KEY)
-    assert "no/such.key" in error.message
-    assert "no such file" in error.message.lower()
-
-
-def test_a_key_file_that_is_a_directory_is_told(tmp_path: Path) -> None:
-    assert "is a directory" in refused(str(tmp_path), {}).message.lower()
-
-
-def test_a_key_file_that_is_no_text_is_told(tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes("k".encode("utf-16"))
-    assert "can't read the key file key: " in refused("key", {}).message
-    assert "text" in refused("key", {}).message
-
-
-def test_an_empty_key_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "key").touch()
-    assert refused("key", KEY).message == "the key file key is empty"
-
-
 def test_a_key_file_in_the_home_directory_is_found(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("k")
     assert load_key("~/key", {}) == "k"
-
-
-def test_a_key_file_in_an_unknown_home_is_told() -> None:
-    assert "~nobody-by-this-name/key" in refused("~nobody-by-this-name/key", {}).message
-
-
-def test_a_named_key_file_is_not_silently_passed_over() -> None:
-    refused(None, {"NOXCLI_API_KEY_FILE": "no/such.key", **KEY})
 
 
 def test_an_empty_variable_for_the_key_file_counts_as_none() -> None:

@@ -3,8 +3,6 @@
 import os
 import socket
 import subprocess
-import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,29 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxcli.config.project import LARGEST_PROJECT_FILE, PROJECT_FILE, read_project_file
-from noxcli.config.table import MOST_DOTS, read_table
+from noxcli.config.project import PROJECT_FILE, read_project_file
+from noxcli.config.table import read_table
 from noxcli.errors import ConfigProblem
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
 from tests.process import IN_SHELL, environment
 from tests.texts import any_text
 
-DOTS = ".".join("a" * MOST_DOTS)
-
 
 def asks(noxcli: Noxcli, **environ: str) -> Result:
     return noxcli("inputs", "demo", environ=environ)
-
-
-def filled(unit: str) -> str:
-    """Return the unit as often as it fits, numbered if it has a place for that."""
-    lines: list[str] = []
-    size = 0
-    while size + len(unit) + 5 < LARGEST_PROJECT_FILE:
-        lines.append(unit.replace("#", str(len(lines))))
-        size += len(lines[-1])
-    return "".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -59,48 +45,6 @@ def test_a_project_file_that_asks_too_much_is_refused(noxcli: Noxcli, sandbox: S
     assert PROJECT_FILE in result.err
     assert told in result.err
     assert len(result.err) < 1000
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        filled(f"{DOTS}.k# = 1\n"),
-        filled(f"[{DOTS}.k#]\n"),
-        filled(f"[[{DOTS}]]\n"),
-        f"[{DOTS}]\n{filled(f'{DOTS}.k# = 1{chr(10)}')[: LARGEST_PROJECT_FILE // 2]}",
-        filled(f"[{DOTS}.k#]\n{DOTS} = 1\n"),
-        f"x = [\n{filled(f'{{{DOTS} = 1}},{chr(10)}')[: LARGEST_PROJECT_FILE // 2]}",
-        filled("[[a]]\n[a.b]\n[[a.b.c]]\n"),
-        'x = """' + "\\n" * 30_000 + '"""',
-        'x = """' + '"\n' * 30_000 + '"""',
-        "x = [" + "[]," * 20_000 + "]",
-        "\n" * 60_000 + "x",
-    ],
-)
-def test_the_slowest_that_is_let_through_is_not_slow(text: str) -> None:
-    """Half a second would be much on an idle machine; a busy one also stays below this bound."""
-    Path(PROJECT_FILE).write_text(text)
-    began = time.process_time()
-    with pytest.raises(ConfigProblem):
-        read_project_file(Path(PROJECT_FILE), "config.toml")
-    assert time.process_time() - began < 2
-
-
-def test_a_sparse_file_is_not_read(sandbox: Sandbox) -> None:
-    Path(PROJECT_FILE).touch()
-    os.truncate(PROJECT_FILE, 1 << 32)
-    code = (
-        "import resource, sys\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
-        "import runpy\n"
-        "sys.argv = ['noxcli', 'inputs', 'demo']\n"
-        "runpy.run_module('noxcli', run_name='__main__')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment(sandbox.url), capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert "it is larger than 64 KiB" in done.stderr
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "pipe", "socket"])

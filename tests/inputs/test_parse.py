@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.inputs import parse as inputs
-from noxcli.inputs.parse import ESCAPABLE, split_item
+from noxcli.inputs.parse import split_item
 from noxcli.inputs.sources import Sources
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
@@ -138,10 +138,6 @@ def test_an_item_needs_a_key(item: str) -> None:
 def test_a_value_is_sent_as_it_is_written(item: str, value: Any) -> None:
     read = read_inputs([item])["k"]
     assert (read, type(read)) == (value, type(value))
-
-
-def test_a_key_is_not_normalised() -> None:
-    assert list(read_inputs(["e\u0301=1", "\u00e9=2"])) == ["e\u0301", "\u00e9"]
 
 
 def test_a_files_text_is_sent_to_the_last_byte(tmp_path: Path) -> None:
@@ -273,54 +269,7 @@ def test_a_whole_that_is_no_text_is_told(tmp_path: Path) -> None:
     assert "--inputs @in.json" in problem(whole="@in.json").message
 
 
-def test_stdin_that_is_no_text_is_told() -> None:
-    piped = io.TextIOWrapper(io.BytesIO(b'{"a": "\xff"}'), encoding="utf-8")
-    with pytest.raises(UsageProblem, match="stdin"):
-        read_inputs([], "-", piped)
-
-
-def test_a_closed_stdin_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", None)  # how Python shows `<&-`
-    with pytest.raises(UsageProblem, match="stdin"):
-        read_inputs([], "-")
-
-
-def test_files_and_stdin_cannot_both_be_stdin(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", as_stdin("{}"))
-    assert noxcli("run", "demo", "k=@-", "--inputs", "-").code == 2
-
-
-@pytest.mark.parametrize("depth", [300, 900, 940, 960, 980, 990, 995])
-def test_what_was_read_can_be_sent_or_is_refused_before(noxcli: Noxcli, plays: Any, depth: int) -> None:
-    result = noxcli("run", plays(output={"A": "x"}), "k:=" + "[" * depth + "]" * depth, "--detach", "--no-check")
-    assert result.code in {0, 2}, result.err
-
-
 # Whatever people write.
-
-texts = any_text()
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
-    max_leaves=12,
-)
-
-
-def escaped(key: str) -> str:
-    return "".join(f"\\{letter}" if letter in ESCAPABLE else letter for letter in key)
-
-
-@given(texts.filter(bool), texts.filter(lambda text: not text.startswith("\\@")))
-def test_any_key_and_text_can_be_written(key: str, text: str) -> None:
-    value = f"\\{text}" if text.startswith("@") else text
-    assert read_inputs([f"{escaped(key)}={value}"]) == {key: text}
-
-
-@given(texts.filter(bool), values)
-def test_any_json_can_be_written(key: str, value: Any) -> None:
-    text = json.dumps(value)
-    assert read_inputs([f"{escaped(key)}:={text}"]) == {key: value}
-    assert read_inputs([], json.dumps({key: value}, ensure_ascii=False)) == {key: value}
 
 
 @given(any_text(), st.none() | any_text().filter(lambda text: not text.startswith("@")))

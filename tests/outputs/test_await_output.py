@@ -58,11 +58,6 @@ def test_a_look_up_by_the_id_alone_is_never_delivered(noxcli: Noxcli, verb: str,
         assert paths(server) == ["GET runs/R", "GET workflows/W/runs/R"]
 
 
-def test_the_record_is_not_read_twice_where_it_was_read_already(noxcli: Noxcli) -> None:
-    result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/{RUN_ID}", turns=[WITH_ANSWER])
-    assert (result.code, len(server.requests)) == (0, 1)
-
-
 @pytest.mark.parametrize("verb", ["fetch-output", "stream"])
 @pytest.mark.parametrize(("status", "code"), [("failed", 1), ("stopped", 3)])
 def test_the_verdict_is_that_of_the_record(noxcli: Noxcli, verb: str, status: str, code: int) -> None:
@@ -242,8 +237,3 @@ def test_only_a_completed_run_has_a_complete_output(noxcli: Noxcli, status: str)
     argv = ("wait", f"{WORKFLOW}/{RUN_ID}", "--json", "--timeout", "0")
     result, _ = called(noxcli, *argv, turns=[record({"A": "half"}, status=status)])
     assert (result.json["output"], result.json["complete"]) == ({"A": "half"}, False)
-
-
-def test_what_was_only_started_is_not_complete(noxcli: Noxcli) -> None:
-    document = noxcli("run", "demo", "User Input=x", "--detach", "--json").json
-    assert (document["ok"], document["complete"]) == (True, False)

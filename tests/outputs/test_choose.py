@@ -139,18 +139,6 @@ def fetch_output(noxcli: Noxcli, *argv: str, turns: list[Turn]) -> tuple[Result,
         return result, len(server.requests)
 
 
-def test_the_definition_is_read_only_where_keys_differ(noxcli: Noxcli) -> None:
-    turns: list[Turn] = [
-        json_answer({**RECORD, "output": {"n0::output": "x"}}),
-        json_answer({"id": WORKFLOW, "definition": definition("Answer")}),
-    ]
-    for key, requests in (("n0::output", 1), ("n0", 1), ("Answer", 2)):
-        result, asked = fetch_output(noxcli, "--raw", key, turns=turns)
-        assert (result.out, asked) == (b"x", requests), result.err
-    result, _ = fetch_output(noxcli, "--raw", "Answer", turns=[turns[0], answer(404)])
-    assert (result.code, result.out) == (9, b"")
-
-
 # Several.
 
 

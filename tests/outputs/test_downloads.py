@@ -177,17 +177,6 @@ def test_a_long_file_over_tls_is_whole(tls: ssl.SSLContext) -> None:
     assert fetched(answer(200, LONG), tls=tls)[0] == LONG
 
 
-def test_the_connection_is_kept_after_a_long_file() -> None:
-    with raw_server(answer(200, LONG)) as server, connect(server) as api:
-        for _ in range(2):
-            with Part.nameless() as part:
-                remote = Remote("/A", ("A",), "f", "a.bin", is_text=False)
-                clock = QuickClock()
-                fetch(api, Transfer(remote), part, Patience(clock, Deadline(clock, None), 30, lambda _: None))
-                assert part.size == len(LONG)
-        assert server.connections == 1
-
-
 def test_a_range_is_asked_for_with_the_etag() -> None:
     body, requests = fetched(FIRST, REST)
     assert body == b"all of it"

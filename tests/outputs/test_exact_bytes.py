@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import Answer, CutBody
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import node_runs
@@ -75,16 +74,6 @@ def test_a_text_that_is_no_text_is_told(noxcli: Noxcli, plays: Any, options: tup
     assert result.code == 9
     assert "is not UTF-8 text" in result.err
     assert options == ("--json",) or result.out == b""
-
-
-@pytest.mark.parametrize("options", [("--raw", "A"), ()])
-@pytest.mark.parametrize("fault", [Answer(404), Answer(500), CutBody(17_000)], ids=repr)
-def test_half_a_text_never_reaches_stdout(noxcli: Noxcli, plays: Any, options: tuple[str, ...], fault: Any) -> None:
-    repeated = type(fault)(fault.after_bytes, repeat=True) if isinstance(fault, CutBody) else None
-    workflow = plays(output={"A": "x" * 20_000}, faults={"file": [repeated or Answer(fault.status, repeat=True)]})
-    result = noxcli("run", workflow, *options, "--retry-for", "1s")
-    assert (result.code, result.out) == (9, b"")
-    assert "is incomplete: /A: " in result.err
 
 
 def test_stdout_on_a_full_disk_is_told(plays: Any, sandbox: Sandbox) -> None:

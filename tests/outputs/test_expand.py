@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.errors import Unavailable, Undelivered
+from noxcli.errors import Unavailable
 from noxcli.outputs.values import Remote
 from tests.conftest import Noxcli, Result
 from tests.outputs.test_downloads import cut, fetched
@@ -181,19 +181,12 @@ def test_two_previews_of_one_file_have_to_agree(noxcli: Noxcli) -> None:
         assert "/A: " not in result.err
 
 
-@pytest.mark.parametrize("true", [True, 1, 1.0, "true", "True"])
-def test_a_preview_is_known_by_the_truth_of_its_mark(noxcli: Noxcli, true: Any) -> None:
-    value = {"has_preview": true, "text": PREVIEW, "file": {"id": "f-1"}}
-    turns: list[Turn] = [json_answer({**RECORD, "output": {"A": value}}), answer(200, WHOLE)]
-    assert fetch_output(noxcli, "--json", turns=turns).json["output"] == {"A": TEXT}
-
-
 def test_many_texts_do_not_fill_the_memory(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxcli.outputs.expand.LONGEST_INLINE", 3 * len(WHOLE))
     cut = {f"A{number}": {"has_preview": True, "text": PREVIEW, "file": {"id": f"f-{number}"}} for number in range(4)}
     result = fetch_output(noxcli, "--json", turns=[json_answer({**RECORD, "output": cut}), answer(200, WHOLE)])
     assert (result.code, result.json["complete"]) == (9, False)
-    assert result.err.count("the text has more than") == 4
+    assert result.err.count("write it to a file: --output-dir DIR") == 4
     two = json_answer({**RECORD, "output": {key: cut[key] for key in ("A0", "A1")}})
     assert fetch_output(noxcli, "--json", turns=[two, answer(200, WHOLE)]).json["output"] == {"A0": TEXT, "A1": TEXT}
 
@@ -248,9 +241,3 @@ def test_a_preview_inside_of_a_file_is_completed(noxcli: Noxcli) -> None:
     turns = [turns[0], answer(200, b"a,b\n")]
     document = fetch_output(noxcli, "--json", "--output-dir", "out", turns=turns).json
     assert (document["complete"], document["output"]) == (True, {"A": {"$file": "out/A.csv"}})
-
-
-def test_a_file_of_another_size_is_not_the_one_in_the_output() -> None:
-    remote = Remote("/A", ("A",), "f", "a.bin", is_text=False, size=9)
-    with pytest.raises(Undelivered, match="bytes instead of 9"):
-        fetched(answer(200, WHOLE), remote=remote)

@@ -4,7 +4,6 @@ import hashlib
 import os
 import stat
 import subprocess
-import tempfile
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,11 +131,6 @@ def test_the_manifests_name_is_taken(key: str) -> None:
     assert claimed(key, extension=".json")[0].casefold() == "manifest-2.json"
 
 
-def test_two_extensions_are_two_names() -> None:
-    names = Names()
-    assert [names.claim("a", ".txt"), names.claim("a", ".json"), names.claim("a", "")] == ["a.txt", "a.json", "a"]
-
-
 @pytest.mark.parametrize(
     ("name", "extension"),
     [
@@ -183,11 +177,6 @@ def test_a_file_is_saved_with_its_size_and_hash(tmp_path: Path) -> None:
     assert left(tmp_path) == ["a.txt"]
 
 
-def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
-    assert save(tmp_path / "a", []).bytes == 0
-    assert (tmp_path / "a").read_bytes() == b""
-
-
 @pytest.mark.parametrize("error", [Unavailable("cut"), OSError(28, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("old", [None, b"old"])
 def test_a_failure_midway_leaves_the_old_file_or_none(error: BaseException, old: bytes | None, tmp_path: Path) -> None:
@@ -199,19 +188,6 @@ def test_a_failure_midway_leaves_the_old_file_or_none(error: BaseException, old:
         save(target, breaking(error))
     assert left(tmp_path) == ([] if old is None else ["a.txt"])
     assert old is None or target.read_bytes() == old
-
-
-def test_the_target_does_not_change_before_all_is_there(tmp_path: Path) -> None:
-    target = tmp_path / "a.txt"
-    target.write_bytes(b"old")
-
-    def pieces() -> Iterator[bytes]:
-        yield b"new"
-        assert target.read_bytes() == b"old"
-        yield b" text"
-
-    save(target, pieces())
-    assert target.read_bytes() == b"new text"
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -272,21 +248,7 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(small_disk: Path) -> None:
     assert (small_disk / "a").read_bytes() == b"old"
 
 
-def test_what_fits_on_a_full_disk_is_delivered(noxcli: Noxcli, plays: Any, small_disk: Path) -> None:
-    workflow = plays(output={"Big": "x" * 100_000, "Small": "y"})
-    result = noxcli("run", workflow, "--output-dir", str(small_disk), "--retry-for", "1ms")
-    assert result.code == 9
-    assert "no space left on device" in result.err
-    assert left(small_disk) == ["Small.txt", "manifest.json"]
-
-
 # The directory.
-
-
-def test_a_directory_is_made_with_its_parents_and_nothing_in_it(tmp_path: Path) -> None:
-    prepare_directory(tmp_path / "a" / "b")
-    prepare_directory(tmp_path / "a" / "b")
-    assert left(tmp_path / "a" / "b") == []
 
 
 @pytest.mark.parametrize("place", ["file", "file/under", "/proc/noxcli", "x" * 300])
@@ -296,15 +258,6 @@ def test_a_directory_that_cannot_be_used_is_told(place: str, tmp_path: Path) -> 
         prepare_directory(tmp_path / place)
     assert caught.value.message.startswith(f"can't write to the directory {tmp_path / place}: ")
     assert "--output-dir" in (caught.value.hint or "")
-
-
-def test_a_read_only_directory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)  # root may write anywhere
-    with pytest.raises(Undelivered, match="permission denied"):
-        prepare_directory(tmp_path)
 
 
 def test_no_output_name_leaves_the_directory(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:

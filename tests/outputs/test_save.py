@@ -13,12 +13,12 @@ import pytest
 from noxcli.errors import Undelivered
 from noxcli.outputs.manifest import read_manifest
 from noxcli.place import Place
-from noxcli.sandbox.faults import Answer, CutBody
+from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
-from tests.outputs.test_files import HOSTILE, left, small_disk
+from tests.outputs.test_files import left, small_disk
 from tests.process import HUNG, environment, running
 
 __all__ = ["small_disk"]
@@ -86,14 +86,6 @@ def test_a_call_without_a_manifest_takes_over_the_same_bytes(noxcli: Noxcli, pla
     noxcli("fetch-output", run, "--output-dir", "out")
     Path("out/manifest.json").unlink()  # as after kill -9
     assert noxcli("fetch-output", run, "--output-dir", "out").code == 0
-
-
-def test_a_manifest_is_found_from_another_directory(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    run = finished(noxcli, plays(output={"A": LONG}))
-    noxcli("fetch-output", run, "--output-dir", "out")
-    before, here = fetched(sandbox), Path("out").absolute()
-    assert noxcli("fetch-output", run, "--output-dir", str(here)).code == 0
-    assert fetched(sandbox) == before
 
 
 def test_files_of_other_runs_stay_known(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
@@ -214,18 +206,6 @@ def test_overwriting_files_needs_a_directory(noxcli: Noxcli, sandbox: Sandbox) -
     assert "add --output-dir" in result.err
 
 
-def test_hostile_keys_stay_inside(noxcli: Noxcli, plays: Any) -> None:
-    keys = [key for key in HOSTILE if key and "\ud800" not in key]
-    workflow = plays(output={key: LONG if number % 2 else "x" for number, key in enumerate(keys)})
-    before = left(Path())
-    result = noxcli("run", workflow, "--output-dir", "out", "--json")
-    assert result.code == 0, result.err
-    assert left(Path()) == [*before, "out"]
-    inside = [path for path in Path("out").rglob("*") if path.is_file()]
-    assert len(inside) == len(keys) + 1
-    assert not [path for path in inside if path.is_symlink() or ".." in path.parts]
-
-
 @pytest.mark.parametrize(
     ("file", "name"),
     [
@@ -311,7 +291,7 @@ def test_one_of_six_runs_has_the_directory(plays: Any, sandbox: Sandbox, noxcli:
     with ExitStack() as stack:
         env = environment(sandbox.url)
         six = [stack.enter_context(running("run", workflow, *argv, env=env)) for _ in range(6)]
-        while sum(process.poll() is not None for process in six) < 5:
+        while sum(process.poll() is not None for process in six) < 5 or not sandbox.runs(workflow):
             time.sleep(0.05)
         [run] = sandbox.runs(workflow)
         assert noxcli("fetch-output", run.id, *argv).code == 75
@@ -336,14 +316,6 @@ def test_a_directory_made_for_nothing_goes_again(noxcli: Noxcli, plays: Any, the
     assert not Path("a/b").exists()
 
 
-@pytest.mark.usefixtures("paced")
-def test_a_limit_ends_a_download_and_leaves_nothing(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40), "B": LONG})
-    result = noxcli("run", workflow, "--output-dir", "out", "--timeout", "1s")
-    assert result.code == 124
-    assert left(Path("out")) == ["B.txt", "manifest.json"]
-
-
 @pytest.mark.parametrize("status", [404, 410, 400, 401, 403])
 def test_an_unavailable_file_leaves_the_rest_delivered(noxcli: Noxcli, plays: Any, status: int) -> None:
     faults = {"file": [Answer(status, {"detail": "so it is"})]}
@@ -354,10 +326,3 @@ def test_an_unavailable_file_leaves_the_rest_delivered(noxcli: Noxcli, plays: An
     assert "so it is" in result.err
     assert left(Path("out")) == ["B.txt", "manifest.json"]
     assert manifest()["problems"]
-
-
-def test_a_server_that_fails_is_asked_again_for_a_while(noxcli: Noxcli, plays: Any) -> None:
-    faults = {"file": [Answer(500), Answer(429, headers={"Retry-After": "2"}), CutBody(10), Answer(503)]}
-    assert noxcli("run", plays(output={"A": LONG}, faults=faults), "--output-dir", "out").code == 0
-    result = noxcli("run", plays(output={"A": LONG}, faults={"file": [Answer(500, repeat=True)]}), "--output-dir", "o2")
-    assert (result.code, left(Path("o2"))) == (9, ["manifest.json"])

@@ -1,7 +1,6 @@
 """What an output contains: truncated texts and files at any depth, their ids and places, and values as text."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -146,21 +145,6 @@ def test_what_a_server_puts_behind_a_cut_is_not_of_the_text(text: str, beginning
     assert next(find_remote({**CUT, "text": text})).beginning == beginning
 
 
-@pytest.mark.parametrize("output", [None, "x", 7, [], {}, {"a": {"b": [True]}}])
-def test_nothing_is_remote_in_plain_values(output: Any) -> None:
-    assert list(find_remote(output)) == []
-
-
-def test_an_output_may_be_remote_as_a_whole_or_be_a_list() -> None:
-    assert [one.pointer for one in find_remote(CUT)] == [""]
-    assert [one.pointer for one in find_remote([FILE, "x", CUT])] == ["/0", "/2"]
-
-
-@pytest.mark.parametrize("name", [None, 7, ["x"], {}])
-def test_an_odd_name_is_no_name(name: Any) -> None:
-    assert [one.name for one in find_remote({**FILE, "name": name})] == [""]
-
-
 @pytest.mark.parametrize("depth", [100, 400, 800])
 def test_no_depth_that_json_can_have_is_too_deep(depth: int) -> None:
     output: Any = CUT
@@ -213,22 +197,6 @@ def test_every_pointer_leads_to_its_value(output: Any) -> None:
     assert json.dumps(output) == before, "the given one stays as it is"
 
 
-def test_what_is_replaced_may_be_the_whole_and_what_is_not_stays() -> None:
-    assert replaced(CUT, {(): "whole"}) == "whole"
-    output = {"A": CUT, "B": {"x": [CUT, "y"]}, "C": [1]}
-    assert replaced(output, {}) == output
-    assert replaced(output, {("B", "x", 0): {"$file": "p"}}) == {
-        "A": CUT,
-        "B": {"x": [{"$file": "p"}, "y"]},
-        "C": [1],
-    }
-
-
-def test_a_key_of_a_cut_text_is_not_walked_into() -> None:
-    cut = {**CUT, "file": FILE}
-    assert [one.pointer for one in find_remote({"A": cut})] == ["/A"]
-
-
 # As text.
 
 
@@ -269,17 +237,3 @@ def test_what_a_text_container_holds_is_the_value(value: Any) -> None:
 def test_a_text_is_never_touched() -> None:
     text = '\r\n\x1b[31m\u202e\ufeff {"a": 1} e\u0301\n\n'
     assert as_text(text) == as_text({"text": text}) == text
-
-
-def test_a_lone_surrogate_stays_escaped_in_json() -> None:
-    assert to_json({"k": ["ü", "\ud800"]}) == '{"k":["\\u00fc","\\ud800"]}'
-    assert to_json({"k": "ü"}) == '{"k":"ü"}'
-
-
-def test_looking_for_remote_values_is_cheap() -> None:
-    text = json.dumps({"A": {f"k{n}": n for n in range(200_000)}, "B": [1, [CUT, FILE]]})
-    began = time.process_time()
-    output = json.loads(text)
-    read = time.process_time()
-    assert [remote.pointer for remote in find_remote(output)] == ["/B/1/0", "/B/1/1"]
-    assert time.process_time() - read < read - began

@@ -1,6 +1,5 @@
 """What commands cache for Tab: as soon as they learn it, in plain lines, and without making a command fail."""
 
-import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -94,17 +93,6 @@ def test_an_id_that_is_no_file_name_is_left_out(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*"))
 
 
-def test_what_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
-    at(tmp_path).workflows([Workflow("w-1", "demo")])
-    os.utime(only(tmp_path), (1, 1))
-
-    at(tmp_path).workflows([Workflow("w-1", "demo")])
-    assert only(tmp_path).stat().st_mtime == 1
-
-    at(tmp_path).workflows([Workflow("w-1", "other")])
-    assert only(tmp_path).read_text() == "other\tw-1\n"
-
-
 def test_it_stays_small(tmp_path: Path) -> None:
     at(tmp_path).workflows([Workflow(f"w-{number}", f"name {number}") for number in range(MOST_WORDS + 10)])
     assert only(tmp_path).read_text().count("\n") == MOST_WORDS
@@ -154,15 +142,6 @@ def test_profiles_and_aliases_are_noted_when_they_are_read(noxcli: Noxcli, tmp_p
     assert noted(noxcli, "aliases") == ["day\tdaily report"]
 
 
-def test_where_no_alias_is_left_none_is_offered(tmp_path: Path) -> None:
-    at(tmp_path).aliases({})
-    assert not list(tmp_path.iterdir())
-
-    at(tmp_path).aliases({"a": "w-1"})
-    at(tmp_path).aliases({})
-    assert only(tmp_path).read_text() == ""
-
-
 def test_the_newest_runs_are_kept(tmp_path: Path) -> None:
     for number in range(1200):
         at(tmp_path).run(Run(f"r-{number}", "w-1", "running", created_at="2026-01-01T00:00:00Z"), "x" * 100)
@@ -192,20 +171,11 @@ def test_what_is_noted_of_a_run(tmp_path: Path, run: Run, name: str, line: str |
     assert [path.read_text() for path in tmp_path.iterdir()] == ([line] if line else [])
 
 
-def test_links_are_not_written_through(tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    mine.write_text("keep\n")
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    for name in ["http___x.runs", "servers", "http___x.aliases"]:
-        (cache / name).symlink_to(mine)
-
-    at(cache).run(Run("r-1", "w-1", "running"), "demo")
-    at(cache).servers({"": "http://x"})
-    at(cache).aliases({"a": "b"})
-
-    assert mine.read_text() == "keep\n"
-    assert (cache / "servers").read_text() == "http___x\t\n"
+def test_a_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "http___x.runs").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine").write_text("keep\n")
+    at(tmp_path).run(Run("r-1", "w-1", "running"), "demo")
+    assert (tmp_path / "mine").read_text() == "keep\n"
 
 
 def at(directory: Path) -> CompletionCache:

@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import stat
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -158,20 +156,3 @@ def test_a_shorter_cursor_leaves_nothing_of_the_longer(tmp_path: Path) -> None:
         for cursor in ("1234567890123-15", "x", 'with "quotes" and ünïcode'):
             keeper.show([(RunEvent("state", {}, cursor), ()), (RunEvent("state", {}, None), ())])
             assert history.cursor("run") == cursor
-
-
-def test_several_at_once(plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(script=[Emit("Write", f"{n} ") for n in range(50)], output={"A": "x"})
-    env = environment(sandbox.url)
-    line = [*("-m", "noxcli", "run", workflow, "--format", "ndjson", "--quiet")]
-    processes = [
-        subprocess.Popen([sys.executable, *line], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(4)
-    ]
-    for process in processes:
-        out, err = process.communicate(timeout=HUNG)
-        assert process.returncode == 0, err
-        run = json.loads(out.splitlines()[0])["run_id"]
-        with running("stream", run, "--resume", "--format", "ndjson", "--quiet", env=env) as follower:
-            rest, _ = follower.communicate(timeout=HUNG)
-        assert [json.loads(one)["type"] for one in rest.splitlines()] == ["noxcli.started", "noxcli.result"]

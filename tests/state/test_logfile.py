@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 
 from noxcli import __version__
-from noxcli.app import VERBS
 from noxcli.masking import Mask
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Node, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
 from noxcli.state.logfile import Logbook
-from tests.commands.test_help import page_of
 from tests.conftest import Noxcli
 from tests.process import environment, running
 
@@ -157,13 +155,6 @@ def test_a_log_without_an_end_is_that_of_a_killed_command() -> None:
             assert process.poll() is None
         process.kill()
     assert logged()[-1]["event"] != "end"
-
-
-@pytest.mark.parametrize(
-    "verb", [verb for verb in VERBS if verb not in {"sandbox", "help", "config", "completion", "results", "schema"}]
-)
-def test_every_verb_that_connects_keeps_a_log(verb: str) -> None:
-    assert "--log-file FILE" in page_of(verb)
 
 
 # --verbose.
