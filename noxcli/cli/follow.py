@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from noxcli.cli.context import Context
@@ -13,7 +14,7 @@ from noxcli.models import Run, Started, Workflow
 from noxcli.render import Format
 from noxcli.render.renderers import Renderer, play, run_progress
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.runs.follow import Burst, Follower, Policy
+from noxcli.runs.follow import Follower, Policy
 from noxcli.runs.progress import Progress
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def to_end(
     renderers = _renderers(context, run, progress)
     try:
         with noted(outcome, follower):
-            play(from_start(follower), progress, renderers)
+            play(chain([[Started(run)]], follower.updates()), progress, renderers)
     except TimedOut as late:
         return stop_or_raise(noxus, outcome, policy, late)
     return follower.run
@@ -146,13 +147,6 @@ def not_finished(run: Run, hint: str | None = None) -> NotFinished:
 def wait_for(run: Run) -> str:
     """Return the hint to wait for a run."""
     return f"wait for it: noxcli wait {run.id}"
-
-
-def from_start(follower: Follower, *, once: bool = False) -> Iterator[Burst]:
-    """Yield what happens to the run, from what is known; nothing more if it is only checked `once`."""
-    yield [Started(follower.run)]
-    if not once:
-        yield from follower.updates()
 
 
 def workflow_of(noxus: Session, run: Run) -> Workflow | None:

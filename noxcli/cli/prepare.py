@@ -26,7 +26,6 @@ from noxcli.models import Version, Workflow, is_uuid
 from noxcli.retry import Patience
 from noxcli.runs.candidates import Comparison
 from noxcli.runs.resolve import resolve_version
-from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -97,7 +96,8 @@ def new_run(noxus: Session, options: Running, workflow: str, inputs: Inputs) -> 
 
 def target_of(noxus: Session, options: PreflightOptions, found: Workflow, patience: Patience) -> Target:
     """Return what to run, with its definition unless that is not to be checked. Raises as `chosen_version`."""
-    version = chosen_version(noxus, found, options, patience)
+    asked = options.version_id
+    version = None if asked is None else chosen_version(noxus, found, asked, patience, look=not options.no_check)
     if options.no_check:
         return Target(found, found if found.nodes else None, version)  # the list of workflows had everything
     known = read_workflow(noxus, found, patience, version)
@@ -167,18 +167,15 @@ def told(workflow: Workflow, version: Version | None) -> Workflow | None:
     return workflow if "nodes" in workflow.definition else None
 
 
-def chosen_version(noxus: Session, workflow: Workflow, options: PreflightOptions, patience: Patience) -> Version | None:
-    """Return the saved version for --version-id, None without this option.
+def chosen_version(noxus: Session, workflow: Workflow, asked: str, patience: Patience, *, look: bool) -> Version:
+    """Return the saved version with this id or name.
 
-    If the versions can't be read, or their definition is not needed, an id is used unchanged, and the start decides.
+    If the versions can't be read, or with `look` false, an id is used unchanged, and the start decides.
     Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for an unknown version; what
     reading raises if a start would also fail.
     """
-    asked = options.version_id
-    if asked is None:
-        return None
     unread = Version(asked, None, Workflow(workflow.id, workflow.name))
-    if is_uuid(asked) and options.no_check:
+    if is_uuid(asked) and not look:
         return unread
     within = noxus.deadline.left(LONGEST_LOOK_UP)
     found = _look(lambda: list(noxus.api.list_versions(workflow.id, within=within)), patience)
@@ -226,9 +223,3 @@ def stored(noxus: Session, inputs: Inputs, patience: Patience) -> dict[str, Any]
     noxus.context.enter(Phase.UPLOAD)
     uploader = Uploader(noxus.api, patience, noxus.context.clock, noxus.context.terminal.note, noxus.context.sources)
     return inputs.stored(uploader.store)
-
-
-def require_time(deadline: Deadline) -> None:
-    """Raise TimedOutBeforeStart if the time is up before the start."""
-    if deadline.passed:
-        raise TimedOutBeforeStart("out of time before the start", "increase --timeout")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from noxcli.cli.context import Context
-from noxcli.cli.prepare import RunSpec, require_time, stored
+from noxcli.cli.prepare import RunSpec, stored
 from noxcli.cli.session import Session
 from noxcli.errors import NoxError, Phase, TimedOutBeforeStart
 from noxcli.models import Run
@@ -17,7 +17,8 @@ def start_once(noxus: Session, spec: RunSpec, state_file: str | None) -> Run:
     """
     context, patience = noxus.context, noxus.patience(out_of_time=TimedOutBeforeStart)
     payload = stored(noxus, spec.inputs, patience)
-    require_time(noxus.deadline)
+    if noxus.deadline.passed:
+        raise TimedOutBeforeStart("out of time before the start", "increase --timeout")
     context.enter(Phase.START)
     request = StartRequest(spec.found.id, payload, spec.comparison(), spec.version_id, spec.callback_url)
     history, host = context.history, context.base_url

@@ -38,6 +38,7 @@ SLOW = 2.0  # seconds for an answer on an open connection
 SOON = 14  # days until a certificate ends
 LEAST_SPREAD = 0.3  # seconds between first bytes and end: less is indistinguishable from none
 HELD = 1.0  # seconds of silence that a replay would not have unless something buffers it
+LIVE_RUN = "try noxcli doctor --run RUN on a live run"
 MEND_BUFFERING = (
     "turn off response buffering and compression for /v1/runs/*/events (nginx: proxy_buffering off), or use --no-stream"
 )
@@ -165,8 +166,7 @@ def _events(context: Context, api: "NoxusApi", named: str | None) -> Check:
     try:
         run = _run_to_look_at(context, api, named)
         if run is None:
-            hint = "try noxcli doctor --run RUN on a live run"
-            return Check("events", CheckVerdict.UNCHECKED, "no run to test with", hint)
+            return Check("events", CheckVerdict.UNCHECKED, "no run to test with", LIVE_RUN)
         return judge_stream(api.look_at_events(run.id, LOOK), run)
     except StreamUnsupported as error:
         return Check("events", CheckVerdict.WARNING, f"no event stream: {error.message}", "noxcli polls instead")
@@ -242,20 +242,18 @@ def judge_stream(look: "StreamLook", run: Run) -> Check:
     going = run.status == "running"
     if look.collected:
         told = "something in between buffers or compresses the stream"
-        return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
-    if look.torn:
+    elif look.torn:
         told = f"run {run.id} went silent in the middle of an event: something in between is holding the rest back"
-        return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
-    if look.first is not None and (look.ended is None or look.ended - look.first >= LEAST_SPREAD):
+    elif look.first is not None and (look.ended is None or look.ended - look.first >= LEAST_SPREAD):
         return Check("events", CheckVerdict.OK, f"come as they are sent: the first after {_milliseconds(look.first)}")
-    if going and look.first is None and look.ended is None:
+    elif going and look.first is None and look.ended is None:
         told = f"nothing came from run {run.id}, which is running: something in between is holding events back"
-        return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
-    if going and look.first is not None and look.first >= HELD:
+    elif going and look.first is not None and look.first >= HELD:
         told = f"all events of run {run.id} arrived together at its end: something in between is holding them back"
-        return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
-    told = f"cannot test buffering on run {run.id}, which is {run.status}"
-    return Check("events", CheckVerdict.UNCHECKED, told, "try noxcli doctor --run RUN on a live run")
+    else:
+        told = f"cannot test buffering on run {run.id}, which is {run.status}"
+        return Check("events", CheckVerdict.UNCHECKED, told, LIVE_RUN)
+    return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
 
 
 def _milliseconds(seconds: float) -> str:

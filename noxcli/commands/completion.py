@@ -1,5 +1,6 @@
 """`noxcli completion`: the script with which a shell completes command lines, and where that shell looks for it."""
 
+import os
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
@@ -94,12 +95,13 @@ def script(shell: Shell) -> bytes:
 
 def script_target(shell: Shell, environ: Mapping[str, str]) -> Path:
     """Return where the shell looks for a user's own completions."""
+    data = _directory(environ, "XDG_DATA_HOME", ".local/share")
     match shell:
         case Shell.BASH:  # bash-completion's README: the directory in its variable, or else this one
             own = environ.get("BASH_COMPLETION_USER_DIR")
-            return (Path(own) if own else _data(environ) / "bash-completion") / "completions" / "noxcli"
+            return (Path(own) if own else data / "bash-completion") / "completions" / "noxcli"
         case Shell.ZSH:  # zsh has no such directory; the line for .zshrc adds one
-            return _data(environ) / "zsh" / "site-functions" / SCRIPTS[shell]
+            return data / "zsh" / "site-functions" / SCRIPTS[shell]
         case Shell.FISH:  # fish's documentation, "Where to put completions"
             return _directory(environ, "XDG_CONFIG_HOME", ".config") / "fish" / "completions" / SCRIPTS[shell]
 
@@ -120,27 +122,13 @@ def finds_script(shell: Shell, environ: Mapping[str, str]) -> bool:
     }
     system = filter(None, (environ.get("XDG_DATA_DIRS") or SYSTEM_DATA).split(":"))
     places = [script_target(shell, environ), *(Path(directory, for_all[shell]) for directory in system)]
-    return any(_is_there(place) for place in places)
-
-
-def _data(environ: Mapping[str, str]) -> Path:
-    return _directory(environ, "XDG_DATA_HOME", ".local/share")
+    return any(map(os.path.isfile, places))
 
 
 def _directory(environ: Mapping[str, str], variable: str, at_home: str) -> Path:
+    """Return the directory in a variable of the XDG Base Directory Specification, or else the one below the home."""
     named = environ.get(variable, "")
-    return Path(named) if Path(named).is_absolute() else _home(environ) / at_home
-
-
-def _home(environ: Mapping[str, str]) -> Path:
     try:
-        return Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+        return Path(named) if Path(named).is_absolute() else Path(environ.get("HOME") or Path.home(), at_home)
     except RuntimeError:
         raise Undelivered("there is no home directory", "set HOME") from None
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from noxcli.cli.follow import (
     explainer,
     follower_of,
-    from_start,
     logging_to,
     not_finished,
     noted,
@@ -18,7 +18,7 @@ from noxcli.cli.follow import (
 from noxcli.cli.session import Session
 from noxcli.errors import LostContact, NoxError, Phase, TimedOut, Unmet
 from noxcli.inputs.definition import outputs_of
-from noxcli.models import Finished, Run, Workflow
+from noxcli.models import Finished, Run, Started, Workflow
 from noxcli.outputs.await_output import own_record
 from noxcli.outputs.choose import check_keys, keys_in
 from noxcli.outputs.values import pointer_to
@@ -56,7 +56,7 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
     progress, follower = follower_of(noxus, run, policy, workflow)
     outcome.progress = progress if conditions else None
     watch = _watch(noxus, conditions, progress, workflow, policy)
-    bursts = from_start(follower, once=noxus.deadline.seconds == 0)
+    bursts = chain([[Started(run)]], () if noxus.deadline.seconds == 0 else follower.updates())
     ended = _followed(noxus, follower, progress, watch.until(bursts) if conditions else bursts, policy)
     if conditions and ended is not follower.run:
         play(watch.until([[Finished(ended)]]), progress, [])

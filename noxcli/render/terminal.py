@@ -1,6 +1,7 @@
 """The process's streams and their properties; the only place that writes to stdout or stderr."""
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -17,11 +18,6 @@ from noxcli.render.text import Screen, visible
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline
 from noxcli.waiting import await_reader, may_block, write
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 # Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
 OF_ENGINES = (
@@ -58,7 +54,7 @@ class Claim:
 
     def take(self) -> bool:
         """Return whether this process may draw now."""
-        if self._handle is not None or fcntl is None:
+        if self._handle is not None:
             return True
         try:
             handle = os.open(os.ttyname(self._stream.fileno()), os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
@@ -219,9 +215,6 @@ class Terminal:
             self.reader_gone = True
             raise ReaderGone("the reader of stdout closed the pipe") from None
         except OSError as error:
-            if error.errno == errno.EINVAL:  # the error on Windows
-                self.reader_gone = True
-                raise ReaderGone("the reader of stdout closed the pipe") from None
             from noxcli.files import reason_of  # loaded only for this error
 
             reason = "it is closed" if error.errno == errno.EBADF else reason_of(error)
