@@ -232,7 +232,7 @@ class RowWork:
         run = with_output(self.api, run, self.patience(), self.definition)
         if self.place is None:
             return complete_inline(self.api, run.output, self.patience())
-        from noxcli.outputs.save import save_output  # loaded only to write files
+        from noxcli.outputs.save import save_output  # loaded before, only to write files
 
         name = row_folder(row.number, row.id)
         try:

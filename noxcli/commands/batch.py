@@ -13,7 +13,7 @@ import typer
 
 from noxcli.batch.doubts import Finding, look_for
 from noxcli.batch.ending import run_to_end
-from noxcli.batch.engine import Engine
+from noxcli.batch.engine import MOST_THREADS, Engine
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Expected, Judge
 from noxcli.batch.output import Output, Printer
@@ -67,8 +67,16 @@ from noxcli.retry import Patience
 from noxcli.runs.candidates import LONGEST_LOOK, Comparison
 from noxcli.timing import show_seconds
 
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from noxcli.api.gate import Gate
+
+# Open at most: in all, for the connection of a thread, and for the directories and the file of an output.
+FILES, FILES_OF_A_THREAD, FILES_OF_AN_OUTPUT = 8, 1, 3
 
 
 class Again(StrEnum):
@@ -221,8 +229,21 @@ def execute(ctx: typer.Context, options: Options) -> None:
     _conclude(noxus, tally, context.clock.monotonic() - began, error)
 
 
+def _require_room(options: Options) -> None:
+    """Raise UsageProblem if so many rows need more open files than this process may have."""
+    each = FILES_OF_A_THREAD + (FILES_OF_AN_OUTPUT if options.output_dir is not None else 0)
+    needed = FILES + each * min(options.max_parallel, MOST_THREADS)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource is not None else needed
+    if 0 <= most < needed:  # without a limit it is -1
+        raise UsageProblem(
+            f"--max-parallel {options.max_parallel} needs {needed} open files, and the limit is {most}",
+            "lower it, or raise the limit (ulimit -n)",
+        )
+
+
 def _given(context: Context, options: Options) -> tuple[Inputs, RowFile, Path]:
     """Return the inputs that all rows share, the rows, and the directory of the batch. Raises UsageProblem."""
+    _require_room(options)
     if options.file in STDIN_NAMES:
         context.sources.claim(options.file, f"FILE {options.file}")
     environ, secrets = context.terminal.environ, options.secrets or []
@@ -310,6 +331,8 @@ def _work(
     noxus: Session, gate: "Gate", target: Target, journal: Journal, past: Past, common: Inputs, *, named: bool
 ) -> RowWork:
     context, known, retry_for = noxus.context, target.known, noxus.common.retry_for
+    if named:
+        import noxcli.outputs.save  # noqa: F401 - here and not in several threads, of which one may fail
     return RowWork(
         api=noxus.api,
         gate=gate,

@@ -72,19 +72,31 @@ def test_two_threads_more_are_enough_for_a_run(env: dict[str, str]) -> None:
     assert (done.returncode, json.loads(done.stdout)["complete"]) == (0, True)
 
 
-@pytest.mark.parametrize("limit", [{"nproc": 1}, {"nproc": 3}, {"nofile": 8}, {"nofile": 12}, {"nofile": 16}])
-def test_a_batch_tells_what_it_started(
-    sandbox: Sandbox, plays: Any, env: dict[str, str], limit: dict[str, int]
-) -> None:
-    workflow = plays(nodes=[input_node("Q")], script=[Emit("Write", "x")], output={"A": "y" * 20_000})
+@pytest.fixture
+def workflow(plays: Any) -> str:
     Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(16)))
-    options = ["--max-parallel", "8", "--output-dir", "out", *PATIENT]
     Path.cwd().chmod(0o777)
-    done = limited("batch", workflow, "rows.jsonl", *options, env=env, **limit)
+    return str(plays(nodes=[input_node("Q")], script=[Emit("Write", "x")], output={"A": "y" * 20_000}))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_batch_tells_what_it_started(sandbox: Sandbox, workflow: str, env: dict[str, str], threads: int) -> None:
+    options = ["--max-parallel", "8", "--output-dir", "out", *PATIENT]
+    done = limited("batch", workflow, "rows.jsonl", *options, env=env, nproc=threads)
     results = [json.loads(line)["result"] for line in done.stdout.splitlines()]
     assert done.returncode in {0, 6, 9, 75}, done.stderr
     assert sum(not result["retry_safe"] for result in results) == len(sandbox.runs(workflow)), done.stderr
     assert {result["exit_code"] for result in results if not result["retry_safe"]} <= {0, 6, 7, 9}
+
+
+@pytest.mark.parametrize(("files", "parallel", "code"), [(11, "8", 2), (39, "8", 2), (40, "8", 0), (12, "1", 0)])
+def test_a_batch_has_the_files_it_needs_or_starts_nothing(
+    sandbox: Sandbox, workflow: str, env: dict[str, str], files: int, parallel: str, code: int
+) -> None:
+    options = ["--max-parallel", parallel, "--output-dir", "out", *PATIENT]
+    done = limited("batch", workflow, "rows.jsonl", *options, env=env, nofile=files)
+    assert (done.returncode, len(sandbox.runs(workflow))) == (code, 0 if code else 16), done.stderr
+    assert (b"open files, and the limit is" in done.stderr) == bool(code)
 
 
 @pytest.mark.parametrize("files", [5, 6, 7])
