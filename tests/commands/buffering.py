@@ -3,7 +3,7 @@
 import http.client
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
@@ -24,7 +24,10 @@ def proxy(upstream: str, way: Way) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            connection = http.client.HTTPConnection(urlsplit(upstream).netloc)
+            with closing(http.client.HTTPConnection(urlsplit(upstream).netloc)) as connection:
+                self._pass_on(connection)
+
+        def _pass_on(self, connection: http.client.HTTPConnection) -> None:
             connection.request("GET", self.path, headers={"X-API-Key": self.headers["X-API-Key"]})
             answer = connection.getresponse()
             streamed = answer.getheader("Content-Type", "").startswith("text/event-stream")
@@ -39,7 +42,6 @@ def proxy(upstream: str, way: Way) -> Iterator[str]:
                 self.wfile.write(body)
             else:
                 self._stream(answer)
-            connection.close()
 
         def _stream(self, answer: http.client.HTTPResponse) -> None:
             self.close_connection = True
@@ -52,7 +54,7 @@ def proxy(upstream: str, way: Way) -> Iterator[str]:
                     self.wfile.write(answer.read())
                 while piece := answer.read(BUFFER) if way == "fills" else answer.read1():
                     self.wfile.write(piece)
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 pass  # the client has seen enough
 
         def log_message(self, format: str, *args: object) -> None:
