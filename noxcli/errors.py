@@ -54,12 +54,7 @@ class ExitCode(IntEnum):
         "start outcome unknown: the request was sent but no usable response arrived",
         "check `runs` first",
     )
-    NOT_FINISHED = (
-        8,
-        "not finished",
-        "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`)",
-        "later",
-    )
+    NOT_FINISHED = 8, "not finished", "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`)", "later"
     UNDELIVERED = (
         9,
         "completed, output not fully delivered",

@@ -78,7 +78,7 @@ class NoxusApi:
 
     def server_now(self) -> datetime | None:
         """Return the time by the server's clock, None before its first answer."""
-        return self.http.clock.now()
+        return self.http.server_now()
 
     def create_run(
         self,

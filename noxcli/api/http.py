@@ -59,29 +59,6 @@ class Exchange:
     cause: str | None = None  # the reason why there was no answer
 
 
-class ServerClock:
-    """The time of the last Date header plus the time since then, since our own clock may jump; thread-safe.
-
-    It is late by up to a second plus the answer's travel time, and never early.
-    """
-
-    def __init__(self) -> None:
-        self._seen: tuple[datetime, float] | None = None
-
-    def note(self, response: requests.Response) -> None:
-        """Take the time from an answer that has just arrived."""
-        moment = parse_date(response.headers.get("Date"))
-        if moment is not None:
-            self._seen = moment, time.monotonic()
-
-    def now(self) -> datetime | None:
-        """Return the server's time, None before the first answer with a time."""
-        if self._seen is None:
-            return None
-        moment, at = self._seen
-        return moment + timedelta(seconds=time.monotonic() - at)
-
-
 class Http:
     """A connection to one server; thread-safe, one request per thread."""
 
@@ -97,7 +74,7 @@ class Http:
         self._home = read_url(settings.url)
         self._key = KeyHeader(settings.key, self._home)
         self.mask = mask or Mask(key=settings.key)
-        self.clock = ServerClock()
+        self._server_time: tuple[datetime, float] | None = None  # and when we learned it; our own clock may jump
         self.gate: Gate | None = None  # for a command with many requests
         self._met_api = False  # something has answered that is not a web page
         self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
@@ -107,6 +84,16 @@ class Http:
 
     def close(self) -> None:
         self._session.close()
+
+    def server_now(self) -> datetime | None:
+        """Return the server's time by its last Date header: late by up to a second plus the answer's travel time.
+
+        None before the first answer with a time.
+        """
+        if self._server_time is None:
+            return None
+        moment, at = self._server_time
+        return moment + timedelta(seconds=time.monotonic() - at)
 
     def get_json(
         self,
@@ -244,8 +231,9 @@ class Http:
         with ExitStack() as unless_returned:
             try:
                 response = unless_returned.enter_context(self._answer(method, url, limit, fresh=fresh, **parts))
-                if url.origin == self._home.origin:
-                    self.clock.note(response)
+                date = parse_date(response.headers.get("Date")) if url.origin == self._home.origin else None
+                if date is not None:
+                    self._server_time = date, time.monotonic()
                 outcome, request_id = str(response.status_code), request_id_of(response)
             except BROKEN as error:
                 cause = cause_of(error, self.mask)

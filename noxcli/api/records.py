@@ -20,8 +20,9 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
 
     Raises Unavailable if the answer has no plain id or no status: then it is unusable.
     """
-    if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not PLAIN_ID.fullmatch(record["id"]):
-        raise Unavailable("the answer is not a run: it has no id")
+    _require_id(record, "run")
+    if not PLAIN_ID.fullmatch(record["id"]):
+        raise Unavailable("the answer is not a run: its id is not a valid one")
     status = record.get("status")
     if not isinstance(status, str):
         raise Unavailable("the answer is not a run: it has no status")
@@ -57,8 +58,7 @@ def workflow_from(record: Any) -> Workflow:
 
     Raises Unavailable if the answer has no id.
     """
-    if not isinstance(record, dict) or not isinstance(record.get("id"), str):
-        raise Unavailable("the answer is not a workflow: it has no id")
+    _require_id(record, "workflow")
     definition = record.get("definition")
     definition = definition if isinstance(definition, dict) else {}
     return Workflow(
@@ -80,8 +80,7 @@ def version_from(record: Any, workflow_id: str) -> Version:
 
     Raises Unavailable if it has no id.
     """
-    if not isinstance(record, dict) or not isinstance(record.get("id"), str):
-        raise Unavailable("the answer is not a version: it has no id")
+    _require_id(record, "version")
     marks = [record[name] for name in LIVE_MARKS if isinstance(record.get(name), bool)]
     return Version(
         record["id"],
@@ -130,6 +129,11 @@ def goes_on(envelope: Mapping[str, Any], seen: int) -> bool:
 def id_of(item: Any) -> str | None:
     """Return the id of a list's item, or None if it has none."""
     return _text(item.get("id")) if isinstance(item, dict) else None
+
+
+def _require_id(record: Any, what: str) -> None:
+    if id_of(record) is None:
+        raise Unavailable(f"the answer is not a {what}: it has no id")
 
 
 def _text(value: Any) -> str | None:
