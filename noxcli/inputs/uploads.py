@@ -206,16 +206,13 @@ class Reading:
         return piece
 
     def _tell(self) -> None:
-        now = self._clock.monotonic()
-        done = not self.len and self._news_at > self._began + FIRST_NEWS
-        if now < self._news_at and not done:
+        now, sent = self._clock.monotonic(), self.size - self.len
+        if now < self._news_at:
             return
-        self._news_at = float("inf") if not self.len else now + NEWS_EVERY
-        size, sent, took = self.size, self.size - self.len, now - self._began
-        left = "" if not self.len or not sent else f", {show_seconds(took / sent * self.len)} left"
+        self._news_at = now + NEWS_EVERY
+        left = show_seconds((now - self._began) / sent * self.len) if sent else "unknown"
         self._say(
-            f"uploading {self._upload.shown}: {sent / MEBIBYTE:.1f} of {size / MEBIBYTE:.1f} MiB"
-            f" ({100 * sent // size} %), {sent / MEBIBYTE / max(took, 0.001):.1f} MiB/s{left}"
+            f"uploading {self._upload.shown}: {sent / MEBIBYTE:.1f} of {self.size / MEBIBYTE:.1f} MiB, {left} left"
         )
 
 

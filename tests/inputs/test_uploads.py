@@ -1,6 +1,7 @@
 """Uploads: `key@path` becomes a stored file, or nothing is started."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -181,11 +182,10 @@ def test_a_long_upload_tells_how_far_it_is() -> None:
     for _ in range(3):
         clock.sleep(6)
         file.read(1 << 20)
-    assert [line.partition(",")[0] for line in said] == [
-        "uploading big.bin: 1.0 of 3.0 MiB (33 %)",
-        "uploading big.bin: 3.0 of 3.0 MiB (100 %)",
+    assert [re.sub(r"\d+\.\ds|\d+s", "Ns", line) for line in said] == [
+        "uploading big.bin: 1.0 of 3.0 MiB, Ns left",
+        "uploading big.bin: 3.0 of 3.0 MiB, Ns left",
     ]
-    assert "left" in said[0]
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
