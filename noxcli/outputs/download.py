@@ -40,7 +40,8 @@ def fetch(source: "NoxusApi", transfer: Transfer, part: Part, patience: Patience
 
     Raises Undelivered for anything but the complete file, and the server's last error when the retry limit ends.
     """
-    _Fetching(source, transfer, part, patience, required_id(transfer.remote), patience.limit()).to_the_end()
+    fetching = _Fetching(source, transfer, part, patience, required_id(transfer.remote), patience.limit())
+    patience.keep_trying(fetching.attempt, bounded=False, moved=fetching.moved)
 
 
 def required_id(remote: Remote) -> str:
@@ -67,13 +68,11 @@ class _Fetching:
     _file_id: str
     _limit: Deadline
     _etag: str | None = None
-    _furthest: int = 0  # bytes, by the last call of _moved
+    _furthest: int = 0  # bytes, by the last call of `moved`
     _doubtful: int = 0  # answers that were empty, or another text
 
-    def to_the_end(self) -> None:
-        self._patience.keep_trying(self._attempt, bounded=False, moved=self._moved)
-
-    def _attempt(self) -> None:
+    def attempt(self) -> None:
+        """Read what is missing, and check the whole."""
         self._check()
         start = self._part.size if self._etag is not None else 0
         try:
@@ -165,7 +164,7 @@ class _Fetching:
         if self._limit.passed:
             raise self._patience.out_of_time(f"the download stopped at {self._part.size:,} bytes")
 
-    def _moved(self) -> bool:
+    def moved(self) -> bool:
         """True if an attempt got noticeably further than all before it."""
         moved = self._part.size - self._furthest >= PROGRESS
         if moved:

@@ -34,14 +34,12 @@ from noxcli.waiting import value_of
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
-Keys = tuple[str | int, ...]
-
 
 @dataclass(slots=True)
 class Item:
     """A planned file: its place in the output, its name, and its result."""
 
-    keys: Keys
+    keys: tuple[str | int, ...]
     name: str
     remote: Remote | None
     saved: Saved | None = None
@@ -139,13 +137,11 @@ def plan(output: Mapping[str, Any]) -> Iterator[Item]:
     """Yield a file for each output, in order, and for each remote value inside one."""
     names = Names()
     for key, value in output.items():
-        own = [] if is_preview(value) or is_file(value) else [(".txt" if text_of(value) is not None else ".json", None)]
-        found: list[tuple[str, Remote | None]] = [*own]
+        if not is_preview(value) and not is_file(value):
+            yield Item((key,), names.claim(key, ".json" if text_of(value) is None else ".txt"), None)
         for remote in outermost(find_remote({key: value})):
-            found.append((".txt" if remote.is_text else safe_extension(remote.name, remote.content_type), remote))
-        for extension, one in found:
-            keys: Keys = one.keys if one else (key,)
-            yield Item(keys, names.claim("-".join(map(str, keys)), extension), one)
+            extension = ".txt" if remote.is_text else safe_extension(remote.name, remote.content_type)
+            yield Item(remote.keys, names.claim("-".join(map(str, remote.keys)), extension), remote)
 
 
 def with_paths(output: Mapping[str, Any], items: Iterable[Item]) -> Any:
