@@ -26,8 +26,6 @@ ENVOY_503 = answer(
 NGINX = "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
 NGINX_502 = answer(502, NGINX.format("502 Bad Gateway").encode(), content_type="text/html", server="nginx")
 NGINX_504 = answer(504, NGINX.format("504 Gateway Time-out").encode(), content_type="text/html", server="nginx")
-# AWS's API Gateway and Kong answer JSON, but not the API's.
-JSON_503 = answer(503, b'{"message":"Service Unavailable"}', content_type="application/json")
 
 
 class Gateway(Gate):

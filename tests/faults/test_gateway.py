@@ -14,9 +14,7 @@ from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, QuickClock, Result
 from tests.faults.gateway import (
     ENVOY_503,
-    JSON_503,
     LIST,
-    NGINX_502,
     NGINX_504,
     START,
     Gateway,
@@ -24,9 +22,6 @@ from tests.faults.gateway import (
     loses_starts,
     rewrites,
 )
-from tests.sample import one_in
-
-ANSWERS = {"envoy 503": ENVOY_503, "json 503": JSON_503, "nginx 502": NGINX_502, "nginx 504": NGINX_504}
 
 
 @pytest.fixture
@@ -35,47 +30,10 @@ def echo(plays: Any) -> str:
     return str(plays(nodes=[input_node("Question")], output=lambda inputs: {"A": inputs["Question"]}))
 
 
-@pytest.fixture
-def behind(noxcli: Noxcli, sandbox: Sandbox) -> Callable[[Meddle], Any]:
-    """Puts a gateway before the sandbox."""
-
-    @contextmanager
-    def put(meddle: Meddle) -> Iterator[Gateway]:
-        with Gateway(sandbox.url, meddle) as gateway:
-            noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
-            yield gateway
-
-    return put
-
-
 def assert_in_doubt(result: Result, candidates: list[str]) -> None:
     assert result.code == 7, result.err
     assert result.json["retry_safe"] is False
     assert sorted(one["id"] for one in result.json["error"]["candidates"]) == sorted(candidates)
-
-
-@pytest.mark.parametrize(
-    ("known", "option", "times", "answered"),
-    one_in(2, ["after another", "first"], ["", "--detach"], [1, 2, 6], ANSWERS),
-)
-def test_what_was_passed_on_is_not_sent_again(
-    noxcli: Noxcli,
-    sandbox: Sandbox,
-    echo: str,
-    behind: Any,
-    answered: str,
-    times: int,
-    option: str,
-    known: str,
-) -> None:
-    with behind(lambda _r, _f: None):
-        earlier = [noxcli("run", echo, "Question=before", "--detach").text.strip()] if known != "first" else []
-    with behind(loses_starts(times, ANSWERS[answered], forwarded=True)) as gateway:
-        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
-        result = noxcli("run", echo, "Question=why", "--json", *option.split())
-    runs = [run.id for run in sandbox.runs(echo) if run.id not in earlier]
-    assert (len(runs), gateway.seen(START)) == (1, 1)
-    assert_in_doubt(result, runs)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ RUN, OLD = "aaaaaaaa-2222-4333-8444-555555555555", "bbbbbbbb-2222-4333-8444-5555
 STARTS = re.compile(rf"/v1/workflows/{WORKFLOW}/(runs|moved)$")
 NGINX_502 = answer(502, b"<html><center><h1>502 Bad Gateway</h1></center></html>", content_type="text/html")
 NGINX_503 = NGINX_502.replace(b"502", b"503")
+PROXY_503 = json_answer({"message": "Service Unavailable"}, 503)  # as AWS's API Gateway and Kong say it
 OWN_503 = json_answer({"detail": "shutting down"}, 503)
 
 
@@ -78,7 +79,10 @@ def assert_in_doubt(result: Result, *candidates: str) -> None:
 # A gateway answers, and the run was created: the list never shows that it was not.
 
 
-@pytest.mark.parametrize("lost", [NGINX_502, NGINX_503, hang_up, answer(504), answer(500), answer(200, b"<html>")])
+@pytest.mark.parametrize(
+    "lost",
+    [NGINX_502, NGINX_503, PROXY_503, hang_up, answer(504), answer(500), answer(408), answer(200, b"<html>")],
+)
 @pytest.mark.parametrize(
     "shown",
     [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.errors import Interruption, NoxError, Refused, StartUnknown, TimedOutBeforeStart, Unavailable
+from noxcli.errors import Interruption, NoxError, StartUnknown, TimedOutBeforeStart, Unavailable
 from noxcli.models import Attempt, Run
 from noxcli.retry import Patience
 from noxcli.runs.candidates import MOST, OLD_ENOUGH, Comparison
@@ -121,43 +121,17 @@ def test_it_is_sent_again_where_nothing_can_have_started(harmless: Unavailable) 
     assert not attempt.left
 
 
-@pytest.mark.parametrize("status", [None, 200, 408, 500, 502, 503, 504])
-def test_anything_else_leaves_doubt_and_is_never_sent_again(status: int | None) -> None:
-    server = Server([Unavailable("odd", http_status=status, request_id="req-1"), run("mine")])
+def test_anything_else_leaves_doubt_and_is_never_sent_again() -> None:
+    server = Server([Unavailable("odd", http_status=502, request_id="req-1"), run("mine")])
     attempt = server.attempt()
     with pytest.raises(StartUnknown) as caught:
         started(server, attempt)
     assert (server.sent, attempt.left) == (1, True)
-    assert (caught.value.http_status, caught.value.request_id) == (status, "req-1")
+    assert (caught.value.http_status, caught.value.request_id) == (502, "req-1")
     what = "the start was sent, but its outcome is unknown: odd; found no run with this input"
     assert caught.value.message == what
     assert caught.value.hint == "check before you start again: noxcli runs w"
     assert caught.value.candidates == []
-
-
-def test_doubt_after_a_harmless_failure_is_doubt() -> None:
-    server = Server([UNSENT, DECLINED[0], LOST, run("mine")])
-    with pytest.raises(StartUnknown):
-        started(server)
-    assert server.sent == 3
-
-
-def test_a_refusal_is_passed_on_and_nothing_was_started() -> None:
-    refusal = Refused("422", http_status=422)
-    server = Server([refusal])
-    attempt = server.attempt()
-    with pytest.raises(Refused) as caught:
-        started(server, attempt)
-    assert (caught.value, attempt.left) == (refusal, False)
-
-
-@pytest.mark.parametrize("error", [OverflowError("year 0"), MemoryError(), RecursionError()])
-def test_an_unexpected_error_after_the_first_byte_leaves_doubt(error: Exception) -> None:
-    server = Server([error])
-    attempt = server.attempt()
-    with pytest.raises(type(error)):
-        started(server, attempt)
-    assert attempt.left
 
 
 # Answers that contradict themselves.
@@ -166,17 +140,13 @@ def test_an_unexpected_error_after_the_first_byte_leaves_doubt(error: Exception)
 @pytest.mark.parametrize(
     ("answer", "doubtful"),
     [
-        (Run("mine", "another", "queued"), True),
         (Run("mine", "W", "queued"), False),
-        (run("old"), True),
         (run("mine", timedelta(hours=-25)), True),
         (run("mine", timedelta(hours=-23)), False),
         (run("mine", timedelta(days=400)), False),
         (run("mine", "2026-04-30T12:00:00"), True),  # without a zone
         (run("mine", "2026-05-01T01:00:00"), False),
-        *((run("mine", odd), False) for odd in (None, "", "soon", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00")),
-        (run("mine", input={"Question": "something else"}), False),
-        (run("mine", input=None), False),
+        *((run("mine", odd), False) for odd in ("", "soon", "0001-01-01T00:00:00+14:00")),
     ],
 )
 def test_an_answer_about_another_start_is_not_taken(answer: Run, doubtful: bool) -> None:
