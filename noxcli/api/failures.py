@@ -29,7 +29,6 @@ NO_CONNECTION = (
 # a head or a chunk size surfaces as the error of int(), or of its result.
 LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException)
 BROKEN = (*LIBRARIES, OSError, ValueError, OverflowError)
-SINCE_1970 = 1e9  # seconds; no server asks its clients to wait this long
 ERROR_BODY_LIMIT, ERROR_BODY_SECONDS = 64 * 1024, 10.0
 LONGEST_DETAIL = 300
 PAGE_START = 4096  # the reason is at the top, and the patterns below must not see a megabyte of `<`
@@ -152,26 +151,11 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text[:9])
     until = parse_date(text)
-    return None if until is None else max(0.0, (until - _date_of(headers)).total_seconds())
-
-
-def requests_left(headers: Mapping[str, str]) -> tuple[int, float] | None:
-    """Return how many requests remain, and the seconds until there are more; None if the headers do not say.
-
-    The reset is in seconds from now, or a time in seconds since 1970, as GitHub sends it.
-    """
-    left, reset = (headers.get(f"X-RateLimit-{name}", "") for name in ("Remaining", "Reset"))
-    if not (left.isascii() and left.isdigit() and reset.isascii() and reset.isdigit()):
-        return None
-    seconds = float(reset[:12])
-    if seconds > SINCE_1970:
-        seconds = max(0.0, seconds - _date_of(headers).timestamp())
-    return int(left[:9]), seconds
-
-
-def _date_of(headers: Mapping[str, str]) -> datetime:
-    """Return the server's own time, to which the times in its answer refer; else ours."""
-    return parse_date(headers.get("Date")) or datetime.now(UTC)
+    return (
+        None
+        if until is None
+        else max(0.0, (until - (parse_date(headers.get("Date")) or datetime.now(UTC))).total_seconds())
+    )
 
 
 def parse_date(value: str | None) -> datetime | None:

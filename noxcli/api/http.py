@@ -19,7 +19,6 @@ from noxcli.api.failures import (
     never_connected,
     parse_date,
     request_id_of,
-    requests_left,
     retry_after_of,
     unavailable,
 )
@@ -220,7 +219,7 @@ class Http:
             except Unavailable as error:
                 turn.unreachable = not error.sent
                 raise
-            turn.status, turn.left = response.status_code, requests_left(response.headers)
+            turn.status, turn.none_left = response.status_code, response.headers.get("X-RateLimit-Remaining") == "0"
             turn.retry_after = retry_after_of(response.headers) or 0.0
             return response
 

@@ -125,6 +125,15 @@ def test_a_limit_on_everything_is_found_as_one() -> None:
     assert time.monotonic() - began > 0.2, "which no refusal has shown for files"
 
 
+def test_the_last_request_of_a_limit_is_not_followed_at_once() -> None:
+    gate = Gate(seed=1)
+    with gate.turn(Kind.START) as turn:
+        turn.status, turn.none_left = 200, True
+    began = time.monotonic()
+    ask(gate, Kind.START, 200)
+    assert (time.monotonic() - began > 0.2, gate.rate is not None) == (True, True)
+
+
 def test_an_outage_is_no_limit() -> None:
     gate = Gate(seed=1)
     for _ in range(3):
