@@ -19,7 +19,7 @@ from noxcli.batch.work import row_folder
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.masking import Mask
 from noxcli.reports.html.rows import BatchAbout, rows_page
-from noxcli.reports.junit import Case, assertion_cases, unchecked_cases, verdict_on
+from noxcli.reports.junit import Case, JunitReport, assertion_cases, unchecked_cases, verdict_on
 
 NOBODY = 0xFFFF
 MOST_DIRECTORIES = 1000
@@ -103,13 +103,18 @@ class Joined:
     def header(self) -> Header:
         return self.headers[0]
 
-    def reports(self, judge: Judge | None = None) -> Iterator[RowReport]:
-        """Yield every row from the first to the last; a judge judges the results that are stored."""
+    @property
+    def shard(self) -> Shard:
+        """The shard of a directory alone; all rows for several directories."""
+        return Shard.parse(self.header.shard) if len(self.directories) == 1 else Shard()
+
+    def reports(self, judge: Judge | None = None, shard: Shard | None = None) -> Iterator[RowReport]:
+        """Yield every row of the shard, or all, in their order; a judge judges the results that are stored."""
         with ExitStack() as stack:
             files = [stack.enter_context(opened(directory / JOURNAL_NAME)) for directory in self.directories]
             asks = judge is not None and judge.has_questions
             kept = [stack.enter_context(KeptResults(directory)) for directory in self.directories] if asks else []
-            for number in range(1, self.rows + 1):
+            for number in filter((shard or Shard()).has, range(1, self.rows + 1)):
                 owner = self._owners[number] if number < len(self._owners) else NOBODY
                 if owner == NOBODY:
                     yield self._missing(number)
@@ -158,8 +163,6 @@ class Joined:
     def _report(self, number: int, line: Mapping[str, Any], directory: str, more: Sequence[str]) -> RowReport:
         code, message = line.get("exit_code", 0), line.get("message")
         match line["step"]:
-            case "intent":
-                code, message = ExitCode.NOT_FINISHED, "the batch was interrupted before starting it"
             case "sent":
                 code, message = ExitCode.START_UNKNOWN, "the batch was interrupted while starting it"
             case "started" | "stopping":
@@ -178,24 +181,30 @@ class Joined:
             directory,
         )
 
-    # The page.
+    # Reports.
+
+    def write_junit(self, target: Path, mask: Mask, judge: Judge | None = None, shard: Shard | None = None) -> None:
+        """Write the rows of the shard, or all, and their assertions as test cases. Raises Undelivered."""
+        asserted = () if judge is None else judge.names
+        with JunitReport(target, self.header.source, mask) as report:
+            for row in self.reports(judge, shard):
+                for case in row.cases(self.header.workflow_id, asserted):
+                    report.add(case)
 
     def page(self, judge: Judge | None, mask: Mask, base: Path, argv: Sequence[str] | None = None) -> Iterator[bytes]:
         """Yield the HTML page. `argv` is the command line of the batch, None if unknown.
 
         Links to rows' files are relative to the directory `base`.
         """
-        only = Shard.parse(self.header.shard) if len(self.directories) == 1 else None
 
         def rows() -> Iterator[Mapping[str, Any]]:
-            for row in self.reports(judge):
-                if only is None or only.has(row.row):
-                    folder = Path(row.directory) / row_folder(row.row, row.id) if row.directory is not None else None
-                    there = {"folder": str(folder)} if folder is not None and folder.is_dir() else {}
-                    yield {**row.document(), **there}
+            for row in self.reports(judge, self.shard):
+                folder = Path(row.directory) / row_folder(row.row, row.id) if row.directory is not None else None
+                there = {"folder": str(folder)} if folder is not None and folder.is_dir() else {}
+                yield {**row.document(), **there}
 
         shards = ", ".join(map(str, self.absent))
-        notes = [f"missing the journals of shards {shards}"] if self.absent and not only else []
+        notes = [f"missing the journals of shards {shards}"] if self.absent and len(self.directories) > 1 else []
         about = BatchAbout(self.header.source, self.header.workflow_id, self._commands(rows(), argv), notes)
         return rows_page(about, rows, mask, base)
 

@@ -410,15 +410,9 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, error: NoxError | No
 def _write_junit(target: Path, directory: Path, context: Context, judge: Judge) -> None:
     """Write the report from the journal and the results, which include earlier calls."""
     from noxcli.batch.joined import Joined  # loaded where a report is written
-    from noxcli.reports.junit import JunitReport
 
     joined = Joined.read([directory])
-    shard = Shard.parse(joined.header.shard)
-    with JunitReport(target, joined.header.source, context.terminal.mask) as report:
-        for row in joined.reports(judge):
-            if shard.has(row.row):
-                for case in row.cases(joined.header.workflow_id, judge.names):
-                    report.add(case)
+    joined.write_junit(target, context.terminal.mask, judge, joined.shard)
 
 
 def _write_page(target: Path, directory: Path, context: Context, judge: Judge) -> None:

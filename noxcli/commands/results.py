@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, Annotated
 
 import typer
 
@@ -17,9 +17,6 @@ from noxcli.errors import ConfigProblem, Undelivered, UsageProblem
 from noxcli.files import check_target, replacing, save
 from noxcli.query import Query, found_line
 from noxcli.render.text import amount
-
-if TYPE_CHECKING:
-    from noxcli.reports.junit import JunitReport
 
 ROWS_TOLD = 20
 
@@ -60,18 +57,19 @@ def execute(ctx: typer.Context, options: Options) -> None:
     results, report, junit = options.results, options.report, options.junit
     found = Query.read(options.line_query, "--query") if options.line_query is not None else None
     joined = Joined.read(list(map(Path, options.directories)))
+    for option, file in (("--junit", junit), ("--report", report)):
+        if file is not None:
+            check_target(Path(file), option)
     tally, kept = Tally(), _Kept(joined.directories)
     with ExitStack() as stack:
-        cases = _opened(stack, junit, report, joined, context)
         if results is not None:
             kept.open(stack, Path(results))
         for row in joined.reports():
             context.terminal.write(found_line(found, row.document()))
             tally.add(row.exit_code, f"row {row.row}: {row.message}")
-            if cases is not None:
-                for case in row.cases(joined.header.workflow_id, ()):
-                    cases.add(case)
             kept.copy(row)
+    if junit is not None:
+        joined.write_junit(Path(junit), context.terminal.mask)
     if report is not None:
         save(Path(report), joined.page(None, context.terminal.mask, Path(report).parent))
     places = len(joined.directories)
@@ -98,23 +96,6 @@ def _require_one_run_each(joined: Joined) -> None:
         raise ConfigProblem(
             f"{len(joined.doubled)} rows have a run in several directories: {told}", "was a shard given twice?"
         )
-
-
-def _opened(
-    stack: ExitStack, junit: str | None, report: str | None, joined: Joined, context: Context
-) -> "JunitReport | None":
-    """Return the report of test cases, open until the stack is closed.
-
-    Raises UsageProblem for reports that can't be written.
-    """
-    if report is not None:
-        check_target(Path(report), "--report")
-    if junit is None:
-        return None
-    check_target(Path(junit), "--junit")
-    from noxcli.reports.junit import JunitReport  # loaded only for a report
-
-    return stack.enter_context(JunitReport(Path(junit), joined.header.source, context.terminal.mask))
 
 
 class _Kept:
