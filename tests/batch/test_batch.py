@@ -79,10 +79,6 @@ def test_each_row_has_one_run_and_one_line(noxcli: Noxcli, sandbox: Sandbox, ech
     assert sorted(step for row, step in steps() if row == 2) == ["finished", "sent", "started"]
 
 
-def test_one_row_is_one_row(noxcli: Noxcli, echoes: Any, write: Write) -> None:
-    assert noxcli("batch", echoes(), write("a")).err.startswith("1 row in ")
-
-
 def test_the_exit_code_is_the_worst_rows(noxcli: Noxcli, echoes: Any, write: Write) -> None:
     result = noxcli("batch", echoes(), write("a", "bad", "ask", "halt"))
     assert (result.code, codes(result)) == (10, {1: 0, 2: 1, 3: 10, 4: 3})
@@ -209,10 +205,8 @@ def test_an_id_belongs_to_one_row(
 
 def test_all_rows_that_repeat_an_id_are_counted(noxcli: Noxcli, echoes: Any, write: Write) -> None:
     rows = write({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"}, {"$id": "a", "Q": "3"}, {"$id": "a", "Q": "4"})
-    result = noxcli("batch", echoes(), rows)
-    assert (result.code, "row 3 (line 3) has the $id of row 1 (line 1) (the first of 2 such rows)" in result.err) == (
-        2,
-        True,
+    assert (
+        "row 3 (line 3) has the $id of row 1 (line 1) (the first of 2 such rows)" in noxcli("batch", echoes(), rows).err
     )
 
 
@@ -344,16 +338,6 @@ def test_a_key_that_is_refused_ends_the_batch(noxcli: Noxcli, sandbox: Sandbox, 
     assert not sandbox.runs(workflow)
 
 
-def test_a_share_has_its_own_rows(noxcli: Noxcli, echoes: Any, write: Write) -> None:
-    workflow, rows = echoes(), write(*"abcdefg")
-    seen = []
-    for index in (1, 2, 3):
-        result = noxcli("batch", workflow, rows, "--shard", f"{index}/3", "--output-dir", f"s{index}")
-        assert result.code == 0
-        seen.append(sorted(numbers(result)))
-    assert seen == [[1, 4, 7], [2, 5], [3, 6]]
-
-
 def test_rows_of_a_stream_start_before_the_stream_ends(sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes()
     argv = [*forked(), "batch", workflow, "-", "--output-dir", "out"]
@@ -464,17 +448,6 @@ def test_rows_with_equal_inputs_take_a_run_each(noxcli: Noxcli, sandbox: Sandbox
     assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["b", *["same"] * 3]
     ids = {line["result"]["run"]["id"] for line in [*left.lines, *result.lines] if line["result"]["run"]}
     assert len(ids) == 4
-
-
-def test_a_foreign_run_among_the_candidates_leaves_the_doubt(
-    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write
-) -> None:
-    workflow = echoes(faults={"start": [LostAnswer(), LostAnswer()]})
-    noxcli("batch", workflow, write("a", "b"), "--max-parallel", "1", "--no-check")
-    noxcli("run", workflow, "Q=a", "--detach")
-    result = noxcli("batch", workflow, "rows.jsonl", "--resume")
-    assert codes(result) == {1: 7, 2: 0}
-    assert len(sandbox.runs(workflow)) == 3
 
 
 @pytest.mark.long(10)

@@ -79,26 +79,18 @@ ONCE = Counter(f"row {number}" for number in range(1, ROWS + 1))
 
 @pytest.mark.parametrize("answered", [ENVOY_503, NGINX_502, NGINX_504], ids=["envoy", "502", "504"])
 @pytest.mark.parametrize("times", [1, 3, ROWS])
-def test_a_row_that_was_passed_on_is_not_started_again(
-    sandbox: Sandbox, echo: str, through: Any, answered: bytes, times: int
+def test_resume_takes_the_run_of_a_row_that_was_passed_on(
+    noxcli: Noxcli, sandbox: Sandbox, echo: str, rows: str, answered: bytes, times: int
 ) -> None:
-    result = through(loses_starts(times, answered, forwarded=True))
+    with Gateway(sandbox.url, loses_starts(times, answered, forwarded=True)) as gateway:
+        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
+        result = noxcli("batch", echo, rows, *FAST)
+        resumed = noxcli("batch", echo, rows, *FAST, "--resume")
     assert (result.code, Counter(codes(result).values())) == (7, Counter({7: times, 0: ROWS - times}))
     assert runs_by_input(sandbox, echo) == ONCE
     doubts = [line["result"] for line in result.lines if line["result"]["exit_code"] == 7]
     assert all(len(doubt["error"]["candidates"]) == 1 and not doubt["retry_safe"] for doubt in doubts)
-
-
-@pytest.mark.parametrize("times", [1, 3, ROWS])
-def test_resume_takes_the_runs_of_rows_that_were_passed_on(
-    noxcli: Noxcli, sandbox: Sandbox, echo: str, rows: str, times: int
-) -> None:
-    with Gateway(sandbox.url, loses_starts(times, ENVOY_503, forwarded=True)) as gateway:
-        noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
-        assert noxcli("batch", echo, rows, *FAST).code == 7
-        result = noxcli("batch", echo, rows, *FAST, "--resume")
-    assert (result.code, Counter(codes(result).values())) == (0, Counter({0: times}))
-    assert runs_by_input(sandbox, echo) == ONCE
+    assert (resumed.code, Counter(codes(resumed).values())) == (0, Counter({0: times}))
 
 
 @pytest.mark.parametrize("answered", [ENVOY_503, NGINX_502, NGINX_504], ids=["envoy", "502", "504"])

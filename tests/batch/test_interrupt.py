@@ -39,20 +39,6 @@ def wait_for_runs(sandbox: Sandbox, workflow: str, count: int) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_off_a_terminal_a_signal_stops_what_runs(sandbox: Sandbox, workflow: str, number: int, code: int) -> None:
-    rows = write_rows(20)
-    with running("batch", workflow, rows, "--max-parallel", "4", env=environment(sandbox.url)) as process:
-        wait_for_runs(sandbox, workflow, 6)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=HUNG)
-    assert process.returncode == code
-    assert sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 2 + ["stopped"] * 4
-    assert f"noxcli batch {workflow} rows.jsonl --max-parallel 4 --resume" in err.decode()
-    codes = [json.loads(line)["result"]["exit_code"] for line in out.splitlines()]
-    assert sorted(codes) == [0, 0, 3, 3, 3, 3]
-
-
 def test_detached_rows_are_followed_again(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(2_000)])
     rows = write_rows(6)
@@ -134,7 +120,7 @@ def answered(out: bytes) -> dict[int, Any]:
     return {line["row"]: line["result"] for line in map(json.loads, out.splitlines())}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any, number: int) -> None:
     waits = [60_000] * 4
     workflow = plays(nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else [])
@@ -144,6 +130,7 @@ def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any
         process.send_signal(number)
         out, err = process.communicate(timeout=HUNG)
     assert (process.returncode, b"4 stopped, 0 runs left running" in err) == (128 + number, True)
+    assert f"noxcli batch {workflow} rows.jsonl --max-parallel 4 --resume" in err.decode()
     assert {result["error"]["hint"] for result in answered(out).values()} == {"--resume starts the row again"}
     merged = call("results", "rows.jsonl.batch", env=environment(sandbox.url))
     told = [json.loads(line) for line in merged.stdout.splitlines()]

@@ -1,13 +1,10 @@
 """`results.jsonl`: every finished row's result with its output, once each, whatever happens to stdout."""
 
 import json
-import os
 import re
 import resource
-import signal
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,10 +21,9 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from tests.conftest import Noxcli
-from tests.process import HUNG, NOXCLI, environment, forked
+from tests.process import HUNG, environment, forked
 
 BATCH = Path("rows.jsonl.batch")
-ROWS = 60
 
 
 @pytest.fixture
@@ -70,35 +66,6 @@ def test_a_row_that_is_run_again_has_its_last_result(noxcli: Noxcli, workflow: s
     second = {line["row"]: line["result"]["run"]["id"] for line in kept()}
     assert (len(kept()), second[1], second[2] != first[2]) == (2, first[1], True)
     assert len(sandbox.runs(workflow)) == 3
-
-
-@pytest.mark.long(5)
-def test_after_any_number_of_kills_each_row_is_there_once(sandbox: Sandbox, workflow: str) -> None:
-    rows, kills = write_rows(*map(str, range(ROWS))), 0
-    argv = [*NOXCLI, "batch", workflow, rows, "--resume", "--max-parallel", "6"]
-    for _ in range(30):
-        # A kill may leave a row in doubt that was just being sent: the last call starts it.
-        again = ["--again", "doubtful"] if kills == 5 else []
-        # stdout is lost each time, and the last line in the file may be torn.
-        with subprocess.Popen(
-            [*argv, *again],
-            env=environment(sandbox.url),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        ) as process:
-            if kills == 5:
-                process.wait(HUNG)
-                break
-            while process.poll() is None and len(sandbox.runs(workflow)) < (kills + 1) * ROWS // 7:
-                time.sleep(0.005)
-            assert process.poll() is None, "the batch is killed in its middle"
-            os.killpg(process.pid, signal.SIGKILL)
-            kills += 1
-    assert kills == 5
-    assert Counter(line["row"] for line in kept()) == Counter(range(1, ROWS + 1))
-    assert all(line["result"]["output"] == {"A": str(line["row"] - 1)} for line in kept())
-    assert len(sandbox.runs(workflow)) == ROWS
 
 
 def row(number: int, run: str = "r", text: str = "") -> FinishedRow:
