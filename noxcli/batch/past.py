@@ -24,6 +24,7 @@ JOURNAL_NAME = "batch.jsonl"
 BATCH_SCHEMA = "noxcli.batch/1"
 LONGEST_LINE = 16 * 1024 * 1024  # bytes
 MOST_ROWS = 20_000_000
+NUMBER_BITS = 48  # of a row's number, or of its place in a file
 NEW, SENT, STARTED, FINISHED = range(4)  # a finished row's exit code is added to its state
 
 # The fields of each step that are read; one that may be null may also be absent.
@@ -253,16 +254,12 @@ class Past:
 
 
 class DigestIndex:
-    """Digests with a number each, sixteen bytes for a pair; of several pairs with one digest, the last one counts."""
+    """Digests with a number each, sixteen bytes for a pair; of several pairs with one digest, the largest counts."""
 
     def __init__(self, pairs: Iterable[tuple[int, int]]) -> None:
-        digests, numbers = array("Q"), array("Q")
-        for digest, number in pairs:
-            digests.append(digest)
-            numbers.append(number)
-        order = sorted(range(len(digests)), key=digests.__getitem__)  # equal ones stay in their order
-        self._digests = array("Q", (digests[place] for place in order))
-        self._numbers = array("Q", (numbers[place] for place in order))
+        ordered = sorted(digest << NUMBER_BITS | number for digest, number in pairs)
+        self._digests = array("Q", (pair >> NUMBER_BITS for pair in ordered))
+        self._numbers = array("Q", (pair & (1 << NUMBER_BITS) - 1 for pair in ordered))
 
     def find(self, digest: int) -> int | None:
         """Return the digest's last number, None if it has none."""
