@@ -88,14 +88,6 @@ def test_a_stream_that_starts_late_costs_no_output_and_no_order(
         assert 3 < len(done.events) < len(run.events)
 
 
-def test_a_start_that_a_gateway_passed_on_is_not_sent_again(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(output={"A": "x"}, switches={"gateway_refusals": 1})
-    done = noxcli("run", workflow, "--json", "--retry-for", "1s")
-    (run,) = sandbox.runs(workflow)
-    assert (done.code, done.json["retry_safe"]) == (7, False)
-    assert run.id in [candidate["id"] for candidate in done.json["error"]["candidates"]]
-
-
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_a_limit_is_waited_for_as_long_as_it_says(noxcli: Noxcli, form: Any) -> None:
     clock = QuickClock()
@@ -208,20 +200,6 @@ def test_no_record_is_asked_for_in_part(noxcli: Noxcli, plays: Any, sandbox: San
     assert not [each for each in found if "output_only" in each or "use_output_ids" in each]
 
 
-@pytest.mark.parametrize("answer", ["other_workflow", "old_run", "old_time"])
-def test_an_answer_that_contradicts_itself_is_no_start(noxcli: Noxcli, plays: Any, answer: str) -> None:
-    workflow = plays(switches={"start_answer": answer})
-    before = noxcli("run", workflow, "--detach").code
-    done = noxcli("run", workflow, "--json")
-    assert (done.code, done.json["retry_safe"]) == (7, False)
-    assert before == (0 if answer == "old_run" else 7)
-
-
-def test_an_id_alone_is_a_start(noxcli: Noxcli, plays: Any) -> None:
-    done = noxcli("run", plays(output={"A": "x"}, switches={"start_answer": "id"}), "--raw", "A")
-    assert (done.code, done.text) == (0, "x")
-
-
 @pytest.mark.parametrize("lists", [{}, {"list_delay_seconds": 5_000.0}, {"listed_inputs": "stripped"}])
 def test_a_start_that_got_a_502_is_not_sent_again(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, lists: dict[str, Any]
@@ -230,34 +208,6 @@ def test_a_start_that_got_a_502_is_not_sent_again(
     workflow = plays(nodes=[input_node("Q")], switches=switches)
     done = noxcli("run", workflow, "Q= hi ")
     assert (done.code, len(sandbox.runs(workflow))) == (7, 1)
-
-
-def test_the_end_of_something_else_ends_no_stream(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    script = [*node_runs("First", ["a", "b"], seconds=20), *node_runs("Second", ["c"], seconds=20)]
-    workflow = plays(script=script, output={"A": "x"}, switches={"nested_ends": True})
-    done = noxcli("run", workflow, "--format", "ndjson")
-    (run,) = sandbox.runs(workflow)
-    assert (done.code, done.events) == (0, run.events)
-
-
-@pytest.mark.parametrize("odd", ["empty", "ping", "done"])
-def test_messages_that_are_not_json_cost_no_event(noxcli: Noxcli, plays: Any, sandbox: Sandbox, odd: str) -> None:
-    workflow = plays(script=node_runs("Think", ["a", "b"]), output={"A": "x"}, switches={"odd_messages": odd})
-    done = noxcli("run", workflow, "--format", "ndjson")
-    (run,) = sandbox.runs(workflow)
-    assert (done.code, "gap" in done.own) == (0, False)
-    assert [event for event in done.events if event["type"] != "unknown"] == run.events
-
-
-@pytest.mark.parametrize(("words", "code"), [("synonym", 0), ("foreign", 1)])
-def test_a_record_with_finished_at_has_ended_in_any_words(noxcli: Noxcli, plays: Any, words: str, code: int) -> None:
-    done = noxcli("run", plays(output={"A": "x"}, switches={"run_words": words}), "--no-stream", "--json")
-    assert (done.code, done.json["run"]["finished_at"] is None) == (code, False)
-
-
-def test_a_bare_output_is_delivered(noxcli: Noxcli, plays: Any) -> None:
-    done = noxcli("run", plays(output={"A": "answer"}, switches={"bare_output": True}), "--no-check")
-    assert (done.code, done.text.strip()) == (0, "answer")
 
 
 def test_a_server_that_wants_a_slash_gets_it(tmp_path: Path) -> None:
