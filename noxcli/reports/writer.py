@@ -1,6 +1,6 @@
 """The reports besides stdout: `--report`, `--junit`, `--dotenv`, and the files of the CI system."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -136,9 +136,14 @@ def ci_system(asked: WhichCi | None, terminal: Terminal, clock: "Clock") -> "CiS
 
     Returns None without one. Raises ConfigProblem for any other NOXCLI_CI.
     """
-    which = asked or _configured(terminal.environ)
+    environ, word = terminal.environ, asked or terminal.environ.get(CI_VARIABLE) or WhichCi.AUTO
+    try:
+        which = WhichCi(word)
+    except ValueError:
+        raise ConfigProblem(f"{CI_VARIABLE}={word} is not known", f"write one of {', '.join(WhichCi)}") from None
     if which is WhichCi.AUTO:
-        which = _found(terminal.environ)
+        found = {WhichCi.GITHUB: "GITHUB_ACTIONS", WhichCi.GITLAB: "GITLAB_CI"}
+        which = next((ci for ci, variable in found.items() if environ.get(variable) == "true"), WhichCi.OFF)
     if which is WhichCi.OFF:
         return None
     terminal.redraws = False  # a log is read later, and line by line
@@ -149,17 +154,3 @@ def ci_system(asked: WhichCi | None, terminal: Terminal, clock: "Clock") -> "CiS
     from noxcli.reports.ci.gitlab import GitLab
 
     return GitLab(terminal, clock)
-
-
-def _configured(environ: Mapping[str, str]) -> WhichCi:
-    word = environ.get(CI_VARIABLE) or WhichCi.AUTO
-    try:
-        return WhichCi(word)
-    except ValueError:
-        raise ConfigProblem(f"{CI_VARIABLE}={word} is not known", f"write one of {', '.join(WhichCi)}") from None
-
-
-def _found(environ: Mapping[str, str]) -> WhichCi:
-    if environ.get("GITHUB_ACTIONS") == "true":
-        return WhichCi.GITHUB
-    return WhichCi.GITLAB if environ.get("GITLAB_CI") == "true" else WhichCi.OFF
