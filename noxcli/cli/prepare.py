@@ -1,7 +1,7 @@
 """The steps of `run` before the start: find the workflow, check the inputs against it, store the files."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from noxcli.cli.context import Context
 from noxcli.cli.deliver import check_directory
@@ -24,11 +24,7 @@ from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.retry import Patience
-from noxcli.runs.candidates import Comparison
 from noxcli.runs.resolve import resolve_version
-
-if TYPE_CHECKING:
-    from noxcli.api import NoxusApi
 
 LONGEST_LOOK_UP = 10.0  # seconds for one read of the definition
 T = TypeVar("T")
@@ -40,27 +36,7 @@ class Target:
 
     found: Workflow
     known: Workflow | None
-    version: Version | None
-
-
-@fixed
-class RunSpec:
-    """One run to start; `known` is its workflow as far as it was read."""
-
-    found: Workflow
-    known: Workflow
-    inputs: Inputs
     version_id: str | None
-    callback_url: str | None
-    keys_known: bool  # the definition tells what the keys of inputs mean
-
-    def comparison(self) -> Comparison:
-        """Return how the inputs of other runs compare with these."""
-        return Comparison(inputs_of(self.known.definition) if self.keys_known else None, self.inputs.secret)
-
-    def request(self, api: "NoxusApi", inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the body that starts the run."""
-        return api.run_request(inputs, self.version_id, self.callback_url)
 
 
 def require_startable(noxus: Session, options: Running) -> None:
@@ -83,45 +59,33 @@ def given_inputs(context: Context, given: InputOptions) -> Inputs:
     return inputs
 
 
-def new_run(noxus: Session, options: Running, workflow: str, inputs: Inputs) -> RunSpec:
-    """Return the run that the command line alone determines.
-
-    Raises as `Session.workflow`, `target_of` and `run_spec`.
-    """
-    noxus.context.enter(Phase.PREFLIGHT)
-    patience = noxus.patience(out_of_time=TimedOutBeforeStart)
-    target = target_of(noxus, options, noxus.workflow(workflow, patience), patience)
-    return run_spec(noxus, options, target, inputs, named=workflow)
-
-
 def target_of(noxus: Session, options: PreflightOptions, found: Workflow, patience: Patience) -> Target:
     """Return what to run, with its definition unless that is not to be checked. Raises as `chosen_version`."""
     asked = options.version_id
     version = None if asked is None else chosen_version(noxus, found, asked, patience, look=not options.no_check)
+    version_id = version.id if version else None
     if options.no_check:
-        return Target(found, found if found.nodes else None, version)  # the list of workflows had everything
+        return Target(found, found if found.nodes else None, version_id)  # the list of workflows had everything
     known = read_workflow(noxus, found, patience, version)
     if known is not None and version is None:
         note_keys(noxus.context, known)
-    return Target(found, known, version)
+    return Target(found, known, version_id)
 
 
-def run_spec(noxus: Session, options: Running, target: Target, inputs: Inputs, *, named: str) -> RunSpec:
-    """Return the run to start, its inputs checked.
+def fitting(noxus: Session, options: Running, target: Target, inputs: Inputs, *, named: str) -> Inputs:
+    """Return the inputs as the workflow takes them, unless they are not to be checked.
 
     Raises WrongInputs with all mistakes, and UsageProblem for a --raw that is not an output.
     """
-    known = target.known
-    if known is not None and not options.no_check:
-        inputs = checked(noxus, known, inputs, named=named)
-        if options.raw:
-            from noxcli.outputs.choose import check_keys  # loaded only with --raw
+    if target.known is None or options.no_check:
+        return inputs
+    inputs = checked(noxus, target.known, inputs, named=named)
+    if options.raw:
+        from noxcli.outputs.choose import check_keys  # loaded only with --raw
 
-            for line in check_keys(options.raw, known.definition):
-                noxus.context.terminal.note(f"warning: {line}")
-    version_id = target.version.id if target.version else None
-    known = known or target.found
-    return RunSpec(target.found, known, inputs, version_id, options.callback_url, keys_known=not options.no_check)
+        for line in check_keys(options.raw, target.known.definition):
+            noxus.context.terminal.note(f"warning: {line}")
+    return inputs
 
 
 def checked(noxus: Session, workflow: Workflow, inputs: Inputs, *, named: str) -> Inputs:
@@ -206,13 +170,14 @@ def _look(look: Callable[[], T], patience: Patience) -> T | NoxError:
         return error
 
 
-def show_request(noxus: Session, spec: RunSpec) -> None:
+def show_request(noxus: Session, target: Target, inputs: Inputs, options: Running) -> None:
     """Print the request (`--dry-run`)."""
-    context, body = noxus.context, spec.request(noxus.api, spec.inputs.shown())
+    context = noxus.context
+    body = noxus.api.run_request(inputs.shown(), target.version_id, options.callback_url)
     if context.printing.writes_text:
         context.terminal.write(f"{to_json(body, indent=2)}\n")
     else:
-        context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{spec.found.id}/runs", "body": body}
+        context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{target.found.id}/runs", "body": body}
 
 
 def stored(noxus: Session, inputs: Inputs, patience: Patience) -> dict[str, Any]:

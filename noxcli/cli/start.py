@@ -3,34 +3,40 @@
 from pathlib import Path
 
 from noxcli.cli.context import Context
-from noxcli.cli.prepare import RunSpec, stored
+from noxcli.cli.options import Running
+from noxcli.cli.prepare import Target, stored
 from noxcli.cli.session import Session
 from noxcli.errors import NoxError, Phase, TimedOutBeforeStart
+from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.parse import Inputs
 from noxcli.models import Run
+from noxcli.runs.candidates import Comparison
 from noxcli.runs.start import StartAttempt, StartRequest, start_run
 
 
-def start_once(noxus: Session, spec: RunSpec, state_file: str | None) -> Run:
+def start_once(noxus: Session, target: Target, inputs: Inputs, options: Running) -> Run:
     """Store the files, start the run, and note its id at once: in the history, the state file and on stderr.
 
     Raises TimedOutBeforeStart; what storing and `start_run` raise.
     """
     context, patience = noxus.context, noxus.patience(out_of_time=TimedOutBeforeStart)
-    payload = stored(noxus, spec.inputs, patience)
+    payload, workflow = stored(noxus, inputs, patience), target.known or target.found
     if noxus.deadline.passed:
         raise TimedOutBeforeStart("out of time before the start", "increase --timeout")
     context.enter(Phase.START)
-    request = StartRequest(spec.found.id, payload, spec.comparison(), spec.version_id, spec.callback_url)
+    nodes = None if options.no_check else inputs_of(workflow.definition)
+    comparison = Comparison(nodes, inputs.secret)
+    request = StartRequest(target.found.id, payload, comparison, target.version_id, options.callback_url)
     history, host = context.history, context.base_url
     attempt = StartAttempt(noxus.api, request, lambda run_id: history.entry(run_id, host) is not None)
     context.outcome.attempt = attempt
 
     def note(run: Run) -> None:
-        context.outcome.run, context.outcome.inputs = run, spec.inputs.shown()
+        context.outcome.run, context.outcome.inputs = run, inputs.shown()
         context.log.note_run(run)
-        history.begin(run, host, None if spec.inputs.veiled else spec.inputs.secret)
-        context.cache.run(run, spec.known.name or spec.found.name)
-        _announce(context, state_file, run)
+        history.begin(run, host, None if inputs.veiled else inputs.secret)
+        context.cache.run(run, workflow.name or target.found.name)
+        _announce(context, options.state_file, run)
         context.terminal.note(f"started run {run.id}")
 
     return start_run(noxus.api, attempt, patience=patience, deadline=noxus.deadline, note=note)

@@ -281,7 +281,7 @@ def _check_reports(options: Options, directory: Path) -> None:
 def _header(context: Context, target: Target, rows: RowFile, common: Inputs, shard: Shard) -> Header:
     return Header(
         target.found.id,
-        target.version.id if target.version else None,
+        target.version_id,
         context.base_url,
         rows.name,
         str(shard),
@@ -341,7 +341,7 @@ def _work(
         known=KnownRuns(past.runs.tobytes()),
         workflow=target.found,
         definition=known,
-        version_id=target.version.id if target.version else None,
+        version_id=target.version_id,
         comparison=Comparison(inputs_of(known.definition) if known else None, common.secret),
         mask=context.terminal.mask,
         patience=lambda: Patience(

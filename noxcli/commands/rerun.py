@@ -64,8 +64,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
         workflow = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
         target = prepare.target_of(noxus, options, workflow, patience)
         inputs = _whole(noxus, _inputs(noxus, earlier, given, target.known), given, patience)
-        spec = prepare.run_spec(noxus, options, target, inputs, named=workflow.name or workflow.id)
-        carry_out(noxus, spec, options)
+        named = workflow.name or workflow.id
+        carry_out(noxus, target, prepare.fitting(noxus, options, target, inputs, named=named), options)
 
 
 def _version(noxus: "Session", asked: str | None, earlier: "Run") -> str | None:

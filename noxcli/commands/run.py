@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from noxcli.cli.options import Running, WorkflowArgument, declared
+from noxcli.errors import Phase, TimedOutBeforeStart
 
 if TYPE_CHECKING:
-    from noxcli.cli.prepare import RunSpec
+    from noxcli.cli.prepare import Target
     from noxcli.cli.session import Session
+    from noxcli.inputs.parse import Inputs
 
 
 @declared
@@ -37,20 +39,24 @@ def execute(ctx: typer.Context, options: Options) -> None:
     prepare.require_startable(noxus, options)
     inputs = prepare.given_inputs(noxus.context, options)
     with noxus.connect():
-        carry_out(noxus, prepare.new_run(noxus, options, options.workflow, inputs), options)
+        noxus.context.enter(Phase.PREFLIGHT)
+        patience = noxus.patience(out_of_time=TimedOutBeforeStart)
+        target = prepare.target_of(noxus, options, noxus.workflow(options.workflow, patience), patience)
+        carry_out(noxus, target, prepare.fitting(noxus, options, target, inputs, named=options.workflow), options)
 
 
-def carry_out(noxus: "Session", spec: "RunSpec", options: Running) -> None:
+def carry_out(noxus: "Session", target: "Target", inputs: "Inputs", options: Running) -> None:
     """Start the run and see it through to its output, as far as the options require."""
     from noxcli.cli import deliver, follow, prepare, start  # as above
 
     if options.dry_run:
-        prepare.show_request(noxus, spec)
+        prepare.show_request(noxus, target, inputs, options)
         return
-    run = start.start_once(noxus, spec, options.state_file)
+    run = start.start_once(noxus, target, inputs, options)
     if options.detach:
         start.say_detached(noxus, run)
         return
-    ended = follow.to_end(noxus, run, options, workflow=spec.known, just_started=True)
+    workflow = target.known or target.found
+    ended = follow.to_end(noxus, run, options, workflow=workflow, just_started=True)
     follow.judge(noxus, ended)
-    deliver.deliver(noxus, ended, options, workflow=spec.known)
+    deliver.deliver(noxus, ended, options, workflow=workflow)
