@@ -1,11 +1,10 @@
-"""Durations, limits, server times, back-off and patience, on a clock that only the test advances."""
+"""Durations, limits, server times, back-off and outages, on a clock that only the test advances."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from noxcli.errors import LostContact, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, UsageProblem
-from noxcli.retry import Patience
+from noxcli.errors import UsageProblem
 from noxcli.timing import (
     Backoff,
     Clock,
@@ -16,22 +15,7 @@ from noxcli.timing import (
     seconds_between,
     show_seconds,
 )
-
-
-class FrozenClock(Clock):
-    """Time passes only during a sleep."""
-
-    def __init__(self) -> None:
-        self.time = 100.0
-        self.slept: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.time += seconds
-
+from tests.faults.fake import FakeClock
 
 # Durations.
 
@@ -77,7 +61,7 @@ def test_a_duration_that_is_no_number_of_seconds_is_refused() -> None:
 
 
 def test_a_deadline_counts_down_and_stays_at_zero() -> None:
-    clock = FrozenClock()
+    clock = FakeClock()
     deadline = Deadline(clock, 10)
     assert (deadline.left(), deadline.left(3), deadline.passed) == (10, 3, False)
     clock.sleep(9)
@@ -87,7 +71,7 @@ def test_a_deadline_counts_down_and_stays_at_zero() -> None:
 
 
 def test_without_a_limit_a_deadline_never_passes() -> None:
-    clock = FrozenClock()
+    clock = FakeClock()
     deadline = Deadline(clock, None)
     clock.sleep(1e9)
     deadline.restart()
@@ -95,11 +79,11 @@ def test_without_a_limit_a_deadline_never_passes() -> None:
 
 
 def test_a_limit_of_nothing_has_passed_at_once() -> None:
-    assert Deadline(FrozenClock(), 0).passed
+    assert Deadline(FakeClock(), 0).passed
 
 
 def test_a_deadline_restarts_in_full_or_once_as_told() -> None:
-    clock = FrozenClock()
+    clock = FakeClock()
     deadline = Deadline(clock, 10)
     clock.sleep(20)
     deadline.restart()
@@ -204,127 +188,11 @@ def test_a_thousand_failures_are_no_overflow() -> None:
     assert all(0 <= backoff.next_delay() <= 15 for _ in range(2000))
 
 
-# Patience.
-
-
-class Flaky:
-    """Fails that many times, then answers."""
-
-    def __init__(self, *failures: NoxError) -> None:
-        self.failures = list(failures)
-        self.calls = 0
-
-    def __call__(self) -> str:
-        self.calls += 1
-        if self.failures:
-            raise self.failures.pop(0)
-        return "answer"
-
-
-def patient(
-    clock: Clock, retry_for: float = 60.0, limit: float | None = None, **kinds: type[NoxError]
-) -> tuple[Patience, list[str]]:
-    said: list[str] = []
-    return Patience(clock, Deadline(clock, limit), retry_for, said.append, **kinds), said
-
-
-def test_what_works_is_not_tried_again() -> None:
-    clock, call = FrozenClock(), Flaky()
-    patience, said = patient(clock)
-    assert patience.keep_trying(call) == "answer"
-    assert (call.calls, clock.slept, said) == (1, [], [])
-
-
-def test_trouble_is_told_and_tried_again() -> None:
-    clock, call = FrozenClock(), Flaky(Unavailable("busy"), Unavailable("busy", retry_after=7.0))
-    patience, said = patient(clock)
-    assert patience.keep_trying(call) == "answer"
-    assert call.calls == 3
-    assert clock.slept[0] <= 0.5
-    assert clock.slept[1] == 7.0
-    assert said[1] == "busy; retrying in 7.0s"
-
-
-def test_patience_ends_with_the_last_trouble() -> None:
-    clock, call = FrozenClock(), Flaky(*(Unavailable(f"busy {n}", retry_after=20.0) for n in range(9)))
-    patience, _ = patient(clock, retry_for=60)
-    with pytest.raises(Unavailable, match="busy 3"):
-        patience.keep_trying(call)
-    assert clock.slept == [20.0, 20.0, 20.0]
-
-
-def test_no_patience_is_one_try() -> None:
-    clock, call = FrozenClock(), Flaky(Unavailable("busy"))
-    patience, said = patient(clock, retry_for=0)
-    with pytest.raises(Unavailable):
-        patience.keep_trying(call)
-    assert (call.calls, clock.slept, said) == (1, [], [])
-
-
-def test_a_retry_after_beyond_patience_ends_with_it() -> None:
-    clock, call = FrozenClock(), Flaky(*[Unavailable("busy", retry_after=3600.0)] * 3)
-    patience, said = patient(clock, retry_for=60)
-    with pytest.raises(Unavailable):
-        patience.keep_trying(call)
-    assert (call.calls, clock.slept, said) == (2, [60.0], ["busy; retrying in 1m00s"])
-
-
-def test_each_call_has_the_whole_patience() -> None:
-    clock = FrozenClock()
-    patience, _ = patient(clock, retry_for=60)
-    for _ in range(3):
-        assert patience.keep_trying(Flaky(Unavailable("busy", retry_after=50.0))) == "answer"
-
-
-def test_giving_up_keeps_the_facts() -> None:
-    trouble = Unavailable("busy", "a hint", http_status=503, request_id="r-1")
-    patience, _ = patient(FrozenClock(), retry_for=0, gave_up=LostContact)
-    with pytest.raises(LostContact) as caught:
-        patience.keep_trying(Flaky(trouble))
-    error = caught.value
-    assert (error.message, error.hint, error.http_status, error.request_id) == ("busy", "a hint", 503, "r-1")
-
-
-@pytest.mark.parametrize("kind", [TimedOut, TimedOutBeforeStart])
-def test_the_commands_own_limit_ends_it_on_time(kind: type[NoxError]) -> None:
-    clock, call = FrozenClock(), Flaky(Unavailable("busy", retry_after=20.0))
-    patience, _ = patient(clock, limit=5, out_of_time=kind)
-    with pytest.raises(kind, match="out of time: busy"):
-        patience.keep_trying(call)
-    assert (call.calls, clock.time) == (1, 105.0)
-
-
-def test_what_is_not_worth_it_is_raised_at_once() -> None:
-    clock, call = FrozenClock(), Flaky(Unavailable("sent", sent=True))
-    patience, _ = patient(clock)
-    with pytest.raises(Unavailable):
-        patience.keep_trying(call, worth=lambda error: not error.sent)
-    assert (call.calls, clock.slept) == (1, [])
-
-
-def test_other_failures_are_not_tried_again() -> None:
-    clock, call = FrozenClock(), Flaky(UsageProblem("wrong"))
-    patience, _ = patient(clock)
-    with pytest.raises(UsageProblem):
-        patience.keep_trying(call)
-    assert (call.calls, clock.slept) == (1, [])
-
-
-class Stopped(Clock):
-    """A clock whose process was stopped in the meantime."""
-
-    def __init__(self) -> None:
-        self.time = self.stopped = 0.0
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def awake(self) -> float:
-        return self.time - self.stopped
+# Outages.
 
 
 def test_one_failure_alone_is_no_outage() -> None:
-    clock = Stopped()
+    clock = FakeClock()
     outage = Outage(clock, 10)
     clock.time = 100
     outage.failed()
@@ -337,15 +205,6 @@ def test_one_failure_alone_is_no_outage() -> None:
     assert (outage.is_too_long, outage.left) == (False, 10)
 
 
-def test_an_outage_does_not_grow_while_the_process_is_stopped() -> None:
-    clock = Stopped()
-    outage = Outage(clock, 10)
-    outage.failed()
-    clock.time, clock.stopped = 100, 95
-    outage.failed()
-    assert (outage.is_too_long, outage.left) == (False, 5)
-
-
 def test_no_patience_ends_with_the_first_failure() -> None:
     outage = Outage(Clock(), 0)
     assert [outage.is_too_long] == [False]
@@ -355,7 +214,7 @@ def test_no_patience_ends_with_the_first_failure() -> None:
 
 
 def test_an_attempt_gets_a_few_seconds_of_any_patience() -> None:
-    clock = Stopped()
+    clock = FakeClock()
     outage = Outage(clock, 20)
     assert outage.for_an_attempt == 20
     outage.failed()

@@ -1,0 +1,155 @@
+"""Retries: where a call is made, how long it may take, and when patience ends."""
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from noxcli.errors import LostContact, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, UsageProblem
+from noxcli.retry import ONE_LOOK, Patience
+from noxcli.timing import Clock, Deadline
+from tests.faults.fake import FakeClock
+
+
+class Flaky:
+    """Fails that many times, then answers."""
+
+    def __init__(self, *failures: NoxError) -> None:
+        self.failures = list(failures)
+        self.calls = 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return "answer"
+
+
+def busy(retry_after: float | None = None, times: int = 1) -> list[Unavailable]:
+    return [Unavailable("busy", retry_after=retry_after)] * times
+
+
+def patient(
+    clock: Clock, retry_for: float = 60.0, limit: float | None = None, **kinds: type[NoxError]
+) -> tuple[Patience, list[str]]:
+    said: list[str] = []
+    return Patience(clock, Deadline(clock, limit), retry_for, said.append, **kinds), said
+
+
+def test_trouble_is_told_and_tried_again() -> None:
+    clock, call = FakeClock(), Flaky(*busy(), *busy(7.0))
+    patience, said = patient(clock)
+    assert patience.keep_trying(call) == "answer"
+    assert call.calls == 3
+    assert 7.0 <= clock.time <= 7.5
+    assert said[1] == "busy; retrying in 7.0s"
+
+
+@pytest.mark.parametrize(
+    ("failures", "retry_for", "calls", "seconds"),
+    [
+        ([], 60, 1, 0),
+        (busy(20, times=9), 60, 4, 60),
+        (busy(3600, times=3), 60, 2, 60),
+        (busy(), 0, 1, 0),
+        ([UsageProblem("wrong")], 60, 1, 0),
+    ],
+    ids=["no trouble", "until patience ends", "a long Retry-After", "no patience", "no trouble that may pass"],
+)
+def test_a_call_is_repeated_as_long_as_patience_lasts(
+    failures: list[NoxError], retry_for: float, calls: int, seconds: float
+) -> None:
+    clock, call = FakeClock(), Flaky(*failures)
+    patience, _ = patient(clock, retry_for)
+    if failures:
+        with pytest.raises(type(failures[0])):
+            patience.keep_trying(call)
+    else:
+        assert patience.keep_trying(call) == "answer"
+    assert (call.calls, clock.time) == (calls, seconds)
+
+
+def test_each_call_has_the_whole_patience() -> None:
+    patience, _ = patient(FakeClock())
+    for _ in range(3):
+        assert patience.keep_trying(Flaky(*busy(50.0))) == "answer"
+
+
+def test_giving_up_keeps_the_facts() -> None:
+    trouble = Unavailable("busy", "a hint", http_status=503, request_id="r-1")
+    patience, _ = patient(FakeClock(), retry_for=0, gave_up=LostContact)
+    with pytest.raises(LostContact) as caught:
+        patience.keep_trying(Flaky(trouble))
+    error = caught.value
+    assert (error.message, error.hint, error.http_status, error.request_id) == ("busy", "a hint", 503, "r-1")
+
+
+@pytest.mark.parametrize("kind", [TimedOut, TimedOutBeforeStart])
+def test_the_commands_own_limit_ends_it_on_time(kind: type[NoxError]) -> None:
+    clock, call = FakeClock(), Flaky(*busy(20.0))
+    patience, _ = patient(clock, limit=5, out_of_time=kind)
+    with pytest.raises(kind, match="out of time: busy"):
+        patience.keep_trying(call)
+    assert (call.calls, clock.time) == (1, 5)
+
+
+def test_the_commands_limit_comes_before_the_end_of_patience() -> None:
+    clock = FakeClock()
+
+    def slow() -> None:
+        clock.sleep(5)
+        raise Unavailable("busy")
+
+    with pytest.raises(TimedOut, match="out of time: busy"):
+        patient(clock, retry_for=0, limit=5)[0].keep_trying(slow)
+
+
+def test_what_is_not_worth_it_is_raised_at_once() -> None:
+    call = Flaky(Unavailable("sent", sent=True))
+    with pytest.raises(Unavailable):
+        patient(FakeClock())[0].keep_trying(call, worth=lambda error: not error.sent)
+    assert call.calls == 1
+
+
+@pytest.mark.parametrize(("limit", "bounded", "here"), [(None, True, False), (9, False, True), (9, True, False)])
+def test_only_a_call_that_limits_itself_stays_in_its_thread(limit: float | None, bounded: bool, here: bool) -> None:
+    thread = patient(FakeClock(), limit=limit)[0].keep_trying(threading.current_thread, bounded=bounded)
+    assert (thread is threading.current_thread()) is here
+
+
+def test_a_call_ends_with_the_commands_limit_unless_told_otherwise() -> None:
+    release = threading.Event()
+    with pytest.raises(TimedOut):
+        patient(Clock(), limit=0.05)[0].keep_trying(release.wait)
+    release.set()
+
+
+def test_no_time_at_all_is_worth_one_look() -> None:
+    assert patient(FakeClock(), limit=0)[0].keep_trying(lambda: "seen") == "seen"
+    limits = [patient(FakeClock(), limit=limit)[0].limit().seconds for limit in (0, 1, None)]
+    assert limits == [ONE_LOOK, 1, None]
+
+
+@pytest.mark.parametrize(("moved", "calls"), [(lambda: True, 31), (lambda: False, 5)])
+def test_patience_begins_anew_where_something_moved(
+    moved: Callable[[], bool], calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random.Random, "uniform", lambda _self, _low, high: high)
+    call = Flaky(*busy(times=30))
+    ended: Any = None
+    try:
+        ended = patient(FakeClock(), retry_for=6)[0].keep_trying(call, moved=moved)
+    except Unavailable as error:
+        ended = error.message
+    assert (call.calls, ended) == (calls, "answer" if moved() else "busy")
+
+
+def test_the_same_patience_may_be_told_elsewhere() -> None:
+    there: list[str] = []
+    first, here = patient(FakeClock())
+    first.saying(there.append).keep_trying(Flaky(*busy()))
+    assert (len(here), len(there)) == (0, 1)
+    first.keep_trying(Flaky(*busy()))
+    assert (len(here), len(there)) == (1, 1)
