@@ -114,11 +114,3 @@ def test_a_directory_in_its_place_is_told(noxcli: Noxcli, home: Path) -> None:
     result = install(noxcli, home, "completion", "fish")
     assert (result.code, result.err.count("\n")) == (9, 1)
     assert result.err.startswith(f"noxcli: can't write {home / PLACES['fish']}: ")
-
-
-def test_a_home_that_cannot_be_written_is_one_line(noxcli: Noxcli, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-
-    result = install(noxcli, tmp_path / "file", "completion", "bash")
-    assert (result.code, result.err.count("\n")) == (9, 1)
-    assert "not a directory" in result.err

@@ -18,47 +18,13 @@ PACKAGE = "/usr/share/bash-completion/bash_completion"
 OTHER_URL = "https://noxus.example:8443/api"
 # If a shell took one of these for more than a name, it would create a file, or turn into something else.
 HOSTILE = [
-    "$(touch pwned)",
-    "`touch pwned`",
-    "a;touch pwned",
-    "a|touch pwned&",
-    "a && touch pwned",
-    "<(touch pwned)",
-    ">pwned",
-    "a>pwned",
-    "${x:=$(touch pwned)}",
-    "(touch pwned)",
-    "{touch,pwned}",
-    "=(touch pwned)",
-    "$'\\x24(touch pwned)'",
-    "'$(touch pwned)'",
-    "';touch pwned;'",
-    '"$(touch pwned)"',
-    '";touch pwned;"',
-    "\\$(touch pwned)",
-    "a\\",
-    "*",
-    "?x[ab]",
-    "a=~",
-    "#no comment",
-    "a #b",
-    "!!",
-    "a!b",
-    "%1",
-    "^a^b",
-    " in front",
-    "behind ",
-    "two  blanks",
-    "a:b@c=d",
-    "@last",
-    "Zusammenfassung für Ägypten 🚀",
-    "a\\tb",
-    "(e:touch pwned:)",
-    "name\\(Ne:touch pwned:)",
-    "%F{red}%(?.a.b)",
-    "a,b",
-    "it's",
-]
+    "$(touch pwned)", "`touch pwned`", "a;touch pwned", "a|touch pwned&", "a && touch pwned", "<(touch pwned)",
+    ">pwned", "a>pwned", "${x:=$(touch pwned)}", "(touch pwned)", "{touch,pwned}", "=(touch pwned)",
+    "$'\\x24(touch pwned)'", "'$(touch pwned)'", "';touch pwned;'", '"$(touch pwned)"', '";touch pwned;"',
+    "\\$(touch pwned)", "a\\", "*", "?x[ab]", "a=~", "#no comment", "a #b", "!!", "a!b", "%1", "^a^b", " in front",
+    "behind ", "two  blanks", "a:b@c=d", "@last", "Zusammenfassung für Ägypten 🚀", "a\\tb", "(e:touch pwned:)",
+    "name\\(Ne:touch pwned:)", "%F{red}%(?.a.b)", "a,b", "it's",
+]  # fmt: skip
 
 
 def known(home: Path, url: str = DEFAULT_URL) -> CompletionCache:
@@ -221,37 +187,35 @@ def test_outputs(desk: Desk) -> None:
     assert desk.untouched()
 
 
-@pytest.mark.parametrize(
-    ("first", "plain_only"),
-    [
-        ("COMP_WORDBREAKS=$' \\t\\n'", False),
-        ("set -u", False),
-        ("set -o posix", False),
-        ("set -f; IFS=:; shopt -s nocasematch extglob; alias ls='ls -lF'", False),
-        ("[[ ! -r $PACKAGE ]] || source $PACKAGE".replace("$PACKAGE", PACKAGE), False),
-        ("enable -n compopt mapfile", True),
-    ],
-    ids=[
-        "no = : @ in COMP_WORDBREAKS",
-        "nounset",
-        "posix",
-        "odd options",
-        "bash-completion",
-        "no compopt and no mapfile, as in 3.2",
-    ],
-)
-def test_bash_in_other_moods(tmp_path: Path, first: str, plain_only: bool) -> None:
+MOODS = {
+    "no = : @ in COMP_WORDBREAKS": "COMP_WORDBREAKS=$' \\t\\n'",
+    "no host names": "shopt -u hostcomplete",
+    "nounset": "set -u",
+    "posix": "set -o posix",
+    "odd options": "set -f; IFS=:; shopt -s nocasematch extglob; alias ls='ls -lF'",
+    "bash-completion": f"[[ ! -r {PACKAGE} ]] || source {PACKAGE}",
+    "no compopt and no mapfile, as in 3.2": "enable -n compopt mapfile",
+}
+
+
+@pytest.mark.parametrize("mood", MOODS)
+def test_bash_in_other_moods(tmp_path: Path, mood: str) -> None:
     name = "$(touch pwned) a:b"
-    with closing(start("bash", tmp_path, first=f"{first}\n")) as shell:
+    with closing(start("bash", tmp_path, first=f"{MOODS[mood]}\n")) as shell:
+        (tmp_path / "work" / "prompt file.txt").touch()
+        (tmp_path / "work" / "run").mkdir()
         desk = Desk(shell, tmp_path)
         desk.knows(name)
         desk.takes(text_input(name), text_input("Question", 2))
         started(tmp_path, "r-1")
 
-        expected = "$" if plain_only else name
+        expected = "$" if "3.2" in mood else name  # which would quote it wrongly
         assert shell.becomes("noxcli run \\$\t") == ["run", expected]
         assert "".join(shell.becomes("noxcli run w-1 Que\tx")[2:]) == "Question=x"  # in 3.2 with a space in between
         assert shell.becomes("noxcli wait r\t") == ["wait", "r-1"]
+        typed = shell.becomes("noxcli run w --format=js\tkey=@pr\t")
+        assert typed == ["run", "w", "--format=json", "key=@prompt file.txt"]
+        assert shell.becomes("noxcli run w --output-dir ru\tx") == ["run", "w", "--output-dir", "run/x"]
         assert desk.untouched()
 
 

@@ -101,14 +101,3 @@ def test_fixed_words_and_files_side_by_side(name: str, tmp_path: Path, nasty_tab
 )
 def test_metavars(metavar: str, values: list[str]) -> None:
     assert values_of(metavar)[1] == values
-
-
-def test_what_the_table_has_no_place_for_is_refused() -> None:
-    app = nasty_app()
-    group = typer.Typer()
-    group.command()(lambda: None)
-    group.command("other")(lambda: None)
-    app.add_typer(group, name="group")
-
-    with pytest.raises(TypeError, match="group has verbs of its own"):
-        table(app)

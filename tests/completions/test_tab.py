@@ -1,9 +1,7 @@
 """What Tab does in bash, zsh and fish, each as a real process."""
 
-import os
 import re
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,8 +12,7 @@ from noxcli.app import VERBS as NAMES
 from noxcli.app import app, verb_named
 from noxcli.models import KNOWN_STATUSES
 from noxcli.schemas import schema_names
-from tests.completions.tab import REAL, SCRIPTS, Typed, start
-from tests.process import needs
+from tests.completions.tab import Typed, start
 
 SHELLS = ["bash", "zsh", "fish"]
 PROGRAM = typer.main.get_command(app)
@@ -30,20 +27,6 @@ def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with closing(start(request.param, home)) as started:
         furnish(home / "work")
         yield started
-
-
-@pytest.fixture
-def bash(tmp_path: Path) -> Iterator[Callable[[str], Typed]]:
-    """A bash that runs a line before it reads the script."""
-    started: list[Typed] = []
-
-    def make(first: str) -> Typed:
-        started.append(start("bash", tmp_path, first=f"{first}\n"))
-        furnish(tmp_path / "work")
-        return started[0]
-
-    yield make
-    started[0].close()
 
 
 def furnish(work: Path) -> None:
@@ -163,55 +146,11 @@ def as_one(argv: list[str]) -> str:
     return re.sub(r"(--format|--api-key-file)=", r"\1 ", " ".join(argv)).replace("//", "/")
 
 
-@pytest.mark.parametrize("name", ["zsh", "fish"])
-def test_help_is_shown_beside(name: str, tmp_path: Path) -> None:
-    with closing(start(name, tmp_path)) as shell:
-        offered = shell.offers("noxcli ")
-        for verb in VERBS:
-            assert offered[verb]
-        assert "Stop runs, and print RUN_ID<TAB>STATUS for each" in offered["stop"]
-        assert "Print the version and exit" in shell.offers("noxcli --ver")["--version"]
+def test_bash_hands_the_inner_command_to_its_package(tmp_path: Path) -> None:
+    first = '_command_offset() { COMPREPLY=("${COMP_WORDS[$1]}-completed"); }\n'
 
-
-@pytest.mark.parametrize(
-    "first",
-    ["COMP_WORDBREAKS=$' \\t\\n'", "shopt -u hostcomplete", "enable -n compopt", "set -u", "set -o posix"],
-    ids=["no = : @ in COMP_WORDBREAKS", "no host names", "no compopt, as in 3.2", "nounset", "posix"],
-)
-def test_bash_in_other_moods(bash: Callable[[str], Typed], first: str) -> None:
-    shell = bash(first)
-
-    assert names(shell.offers("noxcli run --format=")) == {"text", "content", "json", "ndjson"}
-    assert names(shell.offers("A=b noxcli run ö key:=@o")) == {"out", "outer.txt"}
-    assert shell.becomes("noxcli run w --format=js\tkey=@pr\t") == ["run", "w", "--format=json", "key=@prompt file.txt"]
-    assert shell.becomes("noxcli run w --output-dir ru\tx") == ["run", "w", "--output-dir", "run/x"]
-
-
-def test_bash_hands_the_inner_command_to_its_package(bash: Callable[[str], Typed]) -> None:
-    shell = bash('_command_offset() { COMPREPLY=("${COMP_WORDS[$1]}-completed"); }')
-
-    assert set(shell.offers("noxcli sandbox --switch a=b -- tar --excl")) == {"tar-completed"}
-
-
-def test_the_bash_function_needs_nothing_but_comp_variables() -> None:
-    script = f"""
-        source "{SCRIPTS}/noxcli.bash"
-        COMP_WORDS=(noxcli run --format = js) COMP_CWORD=4 COMP_LINE='noxcli run --format=js' COMP_POINT=22
-        COMP_WORDBREAKS=$' \\t\\n"'"'"'@><=;|&(:'
-        _noxcli noxcli js =
-        echo "${{COMPREPLY[@]}}"
-    """
-    needs("bash")
-
-    done = subprocess.run(
-        ["bash", "-c", script],
-        env={**os.environ, "PATH": f"{REAL.parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert done.stdout.split() == ["json"]
+    with closing(start("bash", tmp_path, first=first)) as shell:
+        assert set(shell.offers("noxcli sandbox --switch a=b -- tar --excl")) == {"tar-completed"}
 
 
 def test_zsh_reads_the_script_by_source_too(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """README and the guide: every shell block and every line of their tables does what it says."""
 
 import re
-import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,13 +92,3 @@ def names(lively: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 @pytest.mark.parametrize("line", LINES)
 def test_an_sdk_snippets_line_runs(line: str, lively: Sandbox, names: dict[str, str], tmp_path: Path) -> None:
     assert shell(line, lively, tmp_path, **names).strip()
-
-
-def test_the_tables_lines_are_lines_of_noxcli() -> None:
-    assert all("noxcli" in shlex.split(line) or "noxcli" in line for line in LINES)
-
-
-def test_ci_takes_its_commands_from_here() -> None:
-    script = (ROOT / ".ci" / "run").read_text()
-    assert "README.md" in script, "written out again, the commands could drift apart"
-    assert "pip install" not in script

@@ -47,15 +47,3 @@ def test_stale_files_are_named_and_written_anew(copied: Path, capsys: pytest.Cap
     assert page.read_bytes() == before
     assert regenerate.main([], copied) == regenerate.main(["--check"], copied) == 0
     assert not (copied / "man" / "noxcli-gone.1").exists()
-
-
-def test_one_kind_alone(copied: Path) -> None:
-    (copied / "docs" / "fidelity.md").unlink()
-    assert regenerate.main(["--check", "man", "completions"], copied) == 0
-    assert regenerate.main(["--check", "fidelity"], copied) == 1
-
-
-def test_a_kind_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        regenerate.main(["nonsense"])
-    assert "there is no nonsense" in capsys.readouterr().err

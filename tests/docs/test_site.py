@@ -56,14 +56,6 @@ def test_a_link_that_leads_nowhere_fails_the_build(
     assert not (tmp_path / "site").exists()
 
 
-def test_a_page_outside_of_the_navigation_fails_the_build(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    broken(tmp_path, monkeypatch).with_name("lost.md").write_text("# Lost\n")
-    assert make_site.build(tmp_path / "site") == 1
-    assert capsys.readouterr().err == "zensical.toml: its nav and docs/ differ in lost.md\n"
-
-
 @pytest.mark.parametrize("name", AT_THE_ROOT)
 def test_the_links_of_a_page_at_the_root_lead_somewhere(name: str) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", (ROOT / name).read_text())

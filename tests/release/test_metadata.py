@@ -48,13 +48,6 @@ def test_pyproject_is_valid() -> None:
 
 
 @pytest.mark.wide
-def test_pyroma_rates_it_nine_or_better(built: dict[str, Path]) -> None:
-    rating = re.search(r"Final rating: (\d+)/10", says("pyroma", "--min=9", "--file", str(built["sdist"])))
-    assert rating
-    assert int(rating[1]) >= 9
-
-
-@pytest.mark.wide
 def test_the_description_is_readme_without_links_to_files(metadata: "Message[str, str]") -> None:
     description = metadata.get_payload()
     assert isinstance(description, str)

@@ -56,10 +56,3 @@ def test_an_installed_noxcli_prints_its_script(built: dict[str, Path], tmp_path:
     command = [sys.executable, "-c", run, str(tmp_path), "completion", "zsh"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "as installed\n"
-
-
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
-def test_the_repository_has_no_links() -> None:
-    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "completions/_noxcli" in listed.stdout
-    assert not [line for line in listed.stdout.splitlines() if line.startswith("120000")]
