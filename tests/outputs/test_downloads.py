@@ -272,8 +272,15 @@ def test_a_whole_answer_to_a_range_begins_anew(body: bytes) -> None:
     assert fetched(FIRST, answer(200, body, ETag='"v2"'))[0] == body
 
 
-def test_a_short_part_is_gone_on_from() -> None:
-    short = cut(b"of", 5, "Content-Range: bytes 4-8/9", 'ETag: "v1"', status="206 Partial")
+@pytest.mark.parametrize(
+    "short",
+    [
+        cut(b"of", 5, "Content-Range: bytes 4-8/9", 'ETag: "v1"', status="206 Partial"),
+        answer(206, b"of", Content_Range="bytes 4-5/9", ETag='"v1"'),
+    ],
+    ids=["cut", "as announced"],
+)
+def test_a_short_part_is_gone_on_from(short: bytes) -> None:
     body, requests = fetched(FIRST, short, answer(206, b" it", Content_Range="bytes 6-8/9", ETag='"v1"'))
     assert body == b"all of it"
     assert requests[2].headers["range"] == "bytes=6-"
