@@ -16,6 +16,7 @@ from noxcli.render.renderers import Renderer, play, run_progress
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Follower, Policy
 from noxcli.runs.progress import Progress
+from noxcli.state.logfile import LogKeeper
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -84,11 +85,7 @@ def _renderers(context: Context, run: Run, progress: Progress) -> list[Renderer]
 
 def logging_to(context: Context, run: Run) -> list[Renderer]:
     """Return what logs the updates, if there is a log."""
-    if not context.log.is_open:
-        return []
-    from noxcli.state.logkeeper import LogKeeper  # loaded only with a log
-
-    return [LogKeeper(context.log, run)]
+    return [LogKeeper(context.log, run)] if context.log.is_open else []
 
 
 def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:

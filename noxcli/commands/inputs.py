@@ -101,8 +101,8 @@ def sample_line(workflow: str, nodes: "Sequence[InputNode]") -> str:
 
 
 def _item(key: str, node: "InputNode") -> str:
-    from noxcli.inputs.parse import item_start  # as above
-    from noxcli.inputs.schema import SAMPLES
+    from noxcli.inputs.definition import KINDS  # as above
+    from noxcli.inputs.parse import item_start
 
-    sample = SAMPLE_FILE if node.kind == "file" else SAMPLES[node.kind or "text"]
+    sample = SAMPLE_FILE if node.kind == "file" else KINDS[node.kind or "text"].sample
     return item_start(key, node.kind) + (sample if isinstance(sample, str) else to_json(sample))

@@ -5,7 +5,6 @@ import stat
 from collections.abc import Callable
 from dataclasses import field
 from pathlib import Path
-from typing import Protocol
 
 from noxcli.errors import NO_ROOM, Unauthorized, Unavailable
 from noxcli.files import reason_of
@@ -18,23 +17,14 @@ Warn = Callable[[str], None]
 InTime = Callable[[Callable[[], bytes]], bytes]  # makes a read that may block
 
 
-class KeySource(Protocol):
-    """Where a key is; nothing is read before `read`, which raises Unauthorized, and what `in_time` raises."""
-
-    @property
-    def source(self) -> str:
-        """The source of the setting, as `noxcli config` shows it."""
-
-    @property
-    def server(self) -> str | None:
-        """The only server that the key is for, or None if the user decides."""
-
-    def read(self, warn: Warn, in_time: InTime = run_apart) -> str: ...
-
-
 @fixed
 class KeyVariable:
-    """An environment variable that holds the key."""
+    """An environment variable that holds the key.
+
+    Of this and the other sources, `source` is the setting, as `noxcli config` shows it, and `server` is the only server
+    that the key is for, or None if the user decides. Nothing is read before `read`, which raises Unauthorized, and what
+    `in_time` raises.
+    """
 
     name: str
     value: str = field(repr=False)
@@ -130,6 +120,9 @@ class KeyCommand:
             told = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
             raise Unauthorized(f"{what} {told}", "run it by hand to see why")
         return output
+
+
+KeySource = KeyVariable | KeyFile | KeyCommand
 
 
 def usable(text: str, what: str) -> str:

@@ -9,16 +9,40 @@ from noxcli.fixed import fixed
 # noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may follow the pattern.
 INPUT_TYPE = r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?"
 OUTPUT_TYPE = r"(?:[A-Z][A-Za-z]*)?OutputNode(?:V\d+)?"
-# The type names of the docs, the SDK and the editor, in lower case, and the kind that each means.
-KINDS = {
-    **dict.fromkeys(("str", "string", "text"), "text"),
-    **dict.fromkeys(("int", "integer"), "int"),
-    **dict.fromkeys(("float", "number"), "number"),
-    **dict.fromkeys(("bool", "boolean"), "bool"),
-    **dict.fromkeys(("dict", "object"), "object"),
-    **dict.fromkeys(("list", "array"), "list"),
-    **dict.fromkeys(("file", "image", "audio"), "file"),
+FILE_SCHEMA = {
+    "type": "object",
+    "properties": {"uri": {"type": "string"}, "name": {"type": "string"}},
+    "required": ["uri"],
 }
+
+
+@fixed
+class InputKind:
+    """A kind of values: the types that mean it, its name, and a value on a command line, in a schema and in JSON."""
+
+    types: tuple[str, ...]  # of the docs, the SDK and the editor, in lower case
+    words: str
+    example: str
+    schema: Mapping[str, Any]
+    sample: Any
+
+
+KINDS = {
+    "text": InputKind(("str", "string", "text"), "text", "=TEXT", {"type": "string"}, "hello"),
+    "int": InputKind(("int", "integer"), "an int", ":=3", {"type": "integer"}, 3),
+    "number": InputKind(("float", "number"), "a number", ":=0.5", {"type": "number"}, 0.5),
+    "bool": InputKind(("bool", "boolean"), "true or false", ":=true", {"type": "boolean"}, True),
+    "object": InputKind(("dict", "object"), "an object", ":=JSON", {"type": "object"}, {"key": "value"}),
+    "list": InputKind(("list", "array"), "a list", ":=JSON", {"type": "array"}, ["one", "two"]),
+    "file": InputKind(
+        ("file", "image", "audio"),
+        "a file",
+        "@FILE",
+        FILE_SCHEMA,
+        {"uri": "https://example.com/report.pdf", "name": "report.pdf"},
+    ),
+}
+KIND_OF_TYPE = {type_: name for name, kind in KINDS.items() for type_ in kind.types}
 
 
 @fixed
@@ -36,7 +60,7 @@ class InputNode:
     @property
     def kind(self) -> str | None:
         """The kind of its values, None if unknown."""
-        kind = KINDS.get((self.type or "").lower())
+        kind = KIND_OF_TYPE.get((self.type or "").lower())
         return (None if kind == "file" else "list") if self.is_list and kind else kind
 
     @property

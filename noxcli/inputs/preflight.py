@@ -8,31 +8,11 @@ from typing import Any, TypeGuard
 
 from noxcli.encode import to_json
 from noxcli.errors import UsageProblem, WrongInputs
-from noxcli.inputs.definition import InputNode, keys_of, meant_by
+from noxcli.inputs.definition import KINDS, InputNode, keys_of, meant_by
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.uploads import Upload
 from noxcli.masking import HIDDEN
 from noxcli.nearest import nearest_in_any_case, suggestion
-
-KIND_WORDS = {
-    "text": "text",
-    "int": "an int",
-    "number": "a number",
-    "bool": "true or false",
-    "object": "an object",
-    "list": "a list",
-    "file": "a file",
-}
-MENDS = {
-    "text": "{key}=TEXT",
-    "int": "{key}:=3",
-    "number": "{key}:=0.5",
-    "bool": "{key}:=true",
-    "object": "{key}:=JSON",
-    "list": "{key}:=JSON",
-    "file": "{key}@FILE",
-}
-PYTHON_TYPES = {"text": str, "bool": bool, "object": dict, "list": list}  # of the kinds that a type alone decides
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -139,9 +119,9 @@ def _fitting(key: str, value: Any, node: InputNode, inputs: Inputs, checked: Che
             parsed = parse_json(value.lower() if kind == "bool" else value, "")
             if parsed is not None and fits(parsed, kind):
                 shown = HIDDEN if key in inputs.secret else to_json(parsed)
-                checked.notes.append(f"{key!r} takes {KIND_WORDS[kind]}: its text is sent as {key}:={shown}")
+                checked.notes.append(f"{key!r} takes {KINDS[kind].words}: its text is sent as {key}:={shown}")
                 return parsed
-    problems.append(f"{key!r} takes {KIND_WORDS[kind]}, not {_named(value)} ({MENDS[kind].format(key=key)})")
+    problems.append(f"{key!r} takes {KINDS[kind].words}, not {_named(value)} ({key}{KINDS[kind].example})")
     return value
 
 
@@ -157,7 +137,7 @@ def fits(value: Any, kind: str) -> bool:
         case "file":
             return isinstance(value, Upload) or (isinstance(value, dict) and isinstance(value.get("uri"), str))
         case _:
-            return isinstance(value, PYTHON_TYPES[kind])
+            return isinstance(value, type(KINDS[kind].sample))
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:

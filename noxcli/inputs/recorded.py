@@ -1,6 +1,5 @@
 """The inputs of an earlier run, from its record, with some of them replaced."""
 
-import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -10,9 +9,6 @@ from noxcli.encode import to_json
 from noxcli.errors import UsageProblem
 from noxcli.inputs.definition import InputNode, meant_by
 from noxcli.inputs.parse import Inputs
-
-# How a server may mask a value: no page of the docs says whether it does.
-WITHHELD = re.compile(r"[*\u2022\u25cf]{3,}|[\[<(](?:redacted|masked|hidden|secret)[\])>]", re.IGNORECASE)
 
 
 def with_recorded(
@@ -26,7 +22,7 @@ def with_recorded(
 
     `secret` has the keys of its secrets, None if they are not known: then no recorded value is shown. `nodes` are
     the workflow's inputs, by which a label and an id may mean the same; None if they are not known.
-    Raises UsageProblem for an input that must be given again: a secret, or one that the record masks.
+    Raises UsageProblem for a secret that must be given again.
     """
     anew = {_meaning(key, nodes) for key in given.values}
     kept = {key: value for key, value in recorded.items() if _meaning(key, nodes) not in anew}
@@ -37,7 +33,6 @@ def with_recorded(
                 f"the input {key!r} of run {run} was secret, and is not passed on", f"give it again: {_secret(key)}"
             )
         _require_told_apart(key, kept, nodes, recorded)
-    _require_unmasked(kept, run)
     once_secret = {_meaning(key, nodes) for key in secrets}
     again_secret = {key for key in given.values if _meaning(key, nodes) in once_secret}
     return replace(
@@ -69,15 +64,6 @@ def _require_told_apart(
         )
 
 
-def _require_unmasked(kept: Mapping[str, Any], run: str) -> None:
-    """Raise UsageProblem if the record has a mask instead of a value."""
-    for key, value in kept.items():
-        if _is_withheld(value):
-            raise UsageProblem(
-                f"the record of run {run} masks the input {key!r}", f"give it again, as KEY=VALUE or {_secret(key)}"
-            )
-
-
 def _meaning(key: str, nodes: Sequence[InputNode] | None) -> str:
     """Return the id of the one input that the key means, or else the key itself."""
     meant = meant_by(key, nodes or ())
@@ -86,17 +72,6 @@ def _meaning(key: str, nodes: Sequence[InputNode] | None) -> str:
 
 def _is_known(key: str, nodes: Sequence[InputNode] | None) -> bool:
     return any(key == node.label or key in node.addresses for node in nodes or ())
-
-
-def _is_withheld(value: Any) -> bool:
-    """True for a mask instead of a value, at any depth."""
-    level = [value]
-    while level:
-        if any(isinstance(each, str) and WITHHELD.fullmatch(each) for each in level):
-            return True
-        below = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
-        level = [each for values in below for each in values]
-    return False
 
 
 def _secret(key: str) -> str:

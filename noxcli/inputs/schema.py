@@ -3,32 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from noxcli.inputs.definition import InputNode, keys_of
+from noxcli.inputs.definition import KINDS, InputNode, keys_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-FILE = {
-    "type": "object",
-    "properties": {"uri": {"type": "string"}, "name": {"type": "string"}},
-    "required": ["uri"],
-}
-TYPES: dict[str, dict[str, Any]] = {
-    "text": {"type": "string"},
-    "int": {"type": "integer"},
-    "number": {"type": "number"},
-    "bool": {"type": "boolean"},
-    "object": {"type": "object"},
-    "list": {"type": "array"},
-    "file": FILE,
-}
-SAMPLES: dict[str, Any] = {
-    "text": "hello",
-    "int": 3,
-    "number": 0.5,
-    "bool": True,
-    "object": {"key": "value"},
-    "list": ["one", "two"],
-    "file": {"uri": "https://example.com/report.pdf", "name": "report.pdf"},
-}
 
 
 def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
@@ -46,11 +23,14 @@ def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
         "required": required,
         # An input without a label may have a key that the definition does not show.
         "additionalProperties": any(node.label is None for node in nodes),
-        "examples": [{key: SAMPLES[keys[key].kind or "text"] for key in required}],
+        "examples": [{key: KINDS[keys[key].kind or "text"].sample for key in required}],
     }
 
 
 def _property(node: InputNode) -> dict[str, Any]:
     says = f"{node.type or 'input'}, node {node.id}"
-    schema = {**TYPES.get(node.kind or "", {}), "description": f"{says}; fixed by the workflow" if node.fixed else says}
+    schema = {
+        **(KINDS[node.kind].schema if node.kind else {}),
+        "description": f"{says}; fixed by the workflow" if node.fixed else says,
+    }
     return schema if node.value is None else {**schema, "default": node.value}

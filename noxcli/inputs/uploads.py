@@ -92,16 +92,11 @@ def _size(path: str, key: str, sources: Sources) -> int | None:
         if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             return None  # opening a pipe would wait for its writer
         if stat.S_ISREG(status.st_mode):
-            sources.in_time(lambda: _read_one_byte(path, sources))
+            sources.in_time(lambda: sources.open(path).close())
             return status.st_size
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
         raise UsageProblem(f"{what}: {reason_of(error)}") from None
     raise UsageProblem(f"{what}: it is a directory", f"pack it: tar c DIR | noxcli run ... '{key}@-;name=DIR.tar'")
-
-
-def _read_one_byte(path: str, sources: Sources) -> None:
-    with sources.open(path) as file:
-        file.read(1)
 
 
 class Uploader:

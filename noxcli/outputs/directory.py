@@ -4,27 +4,17 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from noxcli.errors import Unavailable, Undelivered
 from noxcli.files import Saved, new_digest, reason_of, umask
-from noxcli.fixed import fixed
 from noxcli.place import Place
 
 PREFIX, SUFFIX = ".noxcli-out-", ".part"
 STALE = 60.0  # seconds
-
-
-@fixed
-class Written:
-    """What noxcli wrote under a name, by its own record."""
-
-    file_id: str | None
-    bytes: int
-    sha256: str
 
 
 @contextmanager
@@ -161,15 +151,15 @@ class FolderPart(Part):
 
 
 class Folder:
-    """A directory of the user, and the record of what noxcli wrote there before; `skipped` are files left as they are.
+    """A directory of the user, and the `entries` of its manifest; `skipped` are files that are left as they are.
 
     A name that another program's file has can only be kept, if its bytes are the same.
     """
 
-    def __init__(self, place: Place, written: Mapping[str, Written], *, overwrite: bool = False) -> None:
+    def __init__(self, place: Place, entries: Sequence[Mapping[str, Any]], *, overwrite: bool = False) -> None:
         self.skipped: list[str] = []
         self._place = place
-        self._written = written
+        self._written = {entry["name"]: entry for entry in reversed(entries)}
         self._overwrite = overwrite
         self._parts: list[FolderPart] = []
         # Read once, in the main thread: reading the umask sets it, for all threads.
@@ -182,10 +172,10 @@ class Folder:
         An id always stands for the same bytes: the API has no call that changes a file.
         """
         entry = self._written.get(name)
-        if entry is None or entry.file_id != file_id or not self._has(name, entry.bytes, entry.sha256):
+        if entry is None or entry.get("file_id") != file_id or not self._has(name, entry["bytes"], entry["sha256"]):
             return None
         self.skipped.append(name)
-        return Saved(self._place.path / name, entry.bytes, entry.sha256)
+        return Saved(self._place.path / name, entry["bytes"], entry["sha256"])
 
     def exists(self, name: str) -> bool:
         """True if the file exists, without a link on its path."""

@@ -1,16 +1,14 @@
 """`manifest.json`: the list of what noxcli wrote to a directory, for programs and for its own next call."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
 from typing import Any
 
 from noxcli.decode import decode_json
 from noxcli.encode import to_json
 from noxcli.errors import NO_ROOM, Undelivered, UsageProblem
 from noxcli.files import reason_of, require_readable
-from noxcli.fixed import fixed
 from noxcli.models import Run
-from noxcli.outputs.directory import Written, in_the_way
+from noxcli.outputs.directory import in_the_way
 from noxcli.outputs.filenames import MANIFEST
 from noxcli.place import Place
 
@@ -18,16 +16,8 @@ MANIFEST_SCHEMA = "noxcli.manifest/1"
 LIMIT = 64 * 1024 * 1024
 
 
-@fixed
-class Manifest:
-    """The record of an earlier call; empty if there is none."""
-
-    entries: Sequence[Mapping[str, Any]] = ()
-    written: Mapping[str, Written] = field(default_factory=dict)
-
-
-def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
-    """Return the directory's manifest.
+def read_manifest(place: Place, *, overwrite: bool = False) -> list[Mapping[str, Any]]:
+    """Return the entries of the directory's manifest, of the last run first; none if there is no manifest.
 
     Raises Undelivered if there is a file of that name that noxcli did not write, or that a newer one did; with
     `overwrite` it counts as none.
@@ -36,7 +26,7 @@ def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
     try:
         document = decode_json(place.read(MANIFEST, LIMIT))
     except FileNotFoundError:
-        return Manifest()
+        return []
     except OSError as error:
         if error.errno in NO_ROOM:  # otherwise it is a file of another kind, or another user's
             raise Undelivered(f"can't read {place.path / MANIFEST}: {reason_of(error)}") from None
@@ -44,7 +34,7 @@ def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
         pass
     if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
         if overwrite:
-            return Manifest()
+            return []
         if isinstance(document, dict):
             try:
                 require_readable(place.path / MANIFEST, document.get("schema"), MANIFEST_SCHEMA)
@@ -52,12 +42,11 @@ def read_manifest(place: Place, *, overwrite: bool = False) -> Manifest:
                 raise Undelivered(problem.message, f"{problem.hint}, or choose another directory") from None
         raise in_the_way(place.path / MANIFEST)
     last = document.get("run")
-    entries = [
+    return [
         {"run_id": last.get("id") if isinstance(last, dict) else None, **entry}
         for part in ("files", "earlier")
         for entry in _entries(document.get(part))
     ]
-    return Manifest(entries, {str(entry["name"]): _written(entry) for entry in reversed(entries)})
 
 
 def manifest_of(
@@ -88,8 +77,3 @@ def _entries(files: Any) -> Iterator[Mapping[str, Any]]:
         # The manifest may have been planted: it must not lead out of its directory.
         if not {"\0", "/"} & set(entry["name"]) and entry["name"] not in {"", ".", ".."}:
             yield entry
-
-
-def _written(entry: Mapping[str, Any]) -> Written:
-    file_id = entry.get("file_id")
-    return Written(file_id if isinstance(file_id, str) else None, entry["bytes"], entry["sha256"])

@@ -13,7 +13,7 @@ from noxcli.outputs.directory import Folder
 from noxcli.outputs.download import Transfer, fetch, required_id
 from noxcli.outputs.expand import DELIVERABLE, Watching, problem, run_transfers
 from noxcli.outputs.filenames import MANIFEST, Names, safe_extension
-from noxcli.outputs.manifest import Manifest, manifest_of, read_manifest
+from noxcli.outputs.manifest import manifest_of, read_manifest
 from noxcli.outputs.values import (
     Delivered,
     Remote,
@@ -61,7 +61,7 @@ def save_output(
 ) -> Delivered:
     """Write each output of the run to a file, and return the output with paths instead of remote values."""
     before = read_manifest(place, overwrite=overwrite)
-    folder = Folder(place, before.written, overwrite=overwrite)
+    folder = Folder(place, before, overwrite=overwrite)
     output = run.output if isinstance(run.output, dict) else {"output": run.output}
     items = list(plan(output))
     try:
@@ -113,7 +113,12 @@ def _write(folder: Folder, item: Item, text: str) -> None:
 
 
 def _write_manifest(
-    run: Run, place: Place, folder: Folder, before: Manifest, items: Sequence[Item], problems: Sequence[str]
+    run: Run,
+    place: Place,
+    folder: Folder,
+    before: Sequence[Mapping[str, Any]],
+    items: Sequence[Item],
+    problems: Sequence[str],
 ) -> list[str]:
     """Write the manifest, and return what went wrong in that."""
     files = [{"name": item.name, **entry_of(item, item.saved)} for item in items if item.saved]
@@ -123,7 +128,7 @@ def _write_manifest(
         complete=len(files) == len(items) and not problems,
         files=files,
         problems=problems,
-        earlier=[entry for entry in before.entries if entry["name"] not in now and folder.exists(entry["name"])],
+        earlier=[entry for entry in before if entry["name"] not in now and folder.exists(entry["name"])],
     )
     try:
         with replacing_in(place, MANIFEST) as file:

@@ -8,19 +8,18 @@ command fail. A log without `end` means that its command was killed.
 import os
 import re
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self, assert_never
 
 from noxcli import __version__
 from noxcli.errors import UsageProblem
 from noxcli.masking import Mask
-
-if TYPE_CHECKING:
-    from noxcli.models import Run
+from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
 
 LOG_VARIABLE = "NOXCLI_LOG_FILE"
 # The status of an answer is our text, what follows is the server's.
@@ -93,7 +92,7 @@ class Logbook:
             if self._file is not None:
                 os.write(self._file, f"{line}\n".encode())
 
-    def note_run(self, run: "Run", status: str | None = None) -> None:
+    def note_run(self, run: Run, status: str | None = None) -> None:
         """Log the run's status, if it has changed."""
         status = status or run.status
         if self._statuses.get(run.id) != status:
@@ -103,6 +102,42 @@ class Logbook:
     def seconds(self) -> float:
         """Return how long the command has been running, in seconds."""
         return round(time.monotonic() - self.began, 3)
+
+
+class LogKeeper:
+    """Logs a follower's updates; it gets the same bursts as the renderers."""
+
+    def __init__(self, log: Logbook, run: Run) -> None:
+        self._log = log
+        self._run = run
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, burst: Sequence[tuple[Update, Any]]) -> None:
+        for update, _ in burst:
+            if type(update) is RunEvent and update.type != "state":
+                continue
+            match update:
+                case Started(run) | Polled(run) | Paused(run) | Finished(run):
+                    self._log.note_run(run)
+                case RunEvent(type="state", data={"status": str(status)}):
+                    self._log.note_run(self._run, status)
+                case RunEvent():
+                    pass
+                case Reconnecting(attempt, delay, reason):
+                    self._log.note(
+                        "reconnect", Level.WARNING, attempt=attempt, delay_s=round(delay, 3), reason=own_words(reason)
+                    )
+                case Silent(seconds):
+                    self._log.note("silence", seconds=round(seconds, 3))
+                case Gap(reason):
+                    self._log.note("gap", Level.WARNING, reason=own_words(reason))
+                case _:
+                    assert_never(update)
 
 
 def own_words(message: str) -> str:

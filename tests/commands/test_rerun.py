@@ -183,19 +183,6 @@ def test_a_run_of_others_is_sent_as_recorded_and_not_shown(
     assert json.loads(other("rerun", "@last", "--dry-run").out)["input"] == {"Topic": "***", "Token": "***"}
 
 
-@pytest.mark.parametrize("value", ["***", "••••••", "[redacted]", "<SECRET>", {"deep": ["********"]}], ids=str)
-def test_an_input_that_the_record_masks_is_not_passed_on(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path, value: Any
-) -> None:
-    workflow, other = plays(output={"Text": "x"}), stranger(noxcli, tmp_path)
-    noxcli("run", workflow, "--no-check", f"Token:={json.dumps(value)}", "Topic=cats")
-    run = sandbox.runs(workflow)[0].id
-    refused = other("rerun", run, "--no-check")
-    assert (refused.code, len(sandbox.runs(workflow))) == (2, 1)
-    assert f"the record of run {run} masks the input 'Token'; give it again" in refused.err
-    assert other("rerun", run, "--no-check", "Token=again").code == 0
-
-
 def test_a_record_without_inputs_is_not_guessed(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(**FLOW)
     noxcli("run", workflow, "Topic=cats")
