@@ -1,6 +1,5 @@
 """When to read which run: seldom while nothing is known, often from the shortest time on; and the threads that do."""
 
-import heapq
 import time
 from collections import deque
 from collections.abc import Callable
@@ -48,41 +47,38 @@ class Schedule:
         self._longest, self._shortest = longest, shortest
         self._apart = 1 / most_a_second if most_a_second else 0.0
         self._free_at = 0.0  # the next read may be then
-        self._due: list[tuple[float, int]] = []
-        self._next: dict[int, float] = {}  # the entry of a run above that counts
+        self._due: dict[int, float] = {}
 
     def add(self, number: int, taken: float | None = None) -> None:
         """Schedule the next read of a run that has taken this long; at once if that is not known."""
         wait = 0.0 if taken is None else max(self._shortest, self.durations.until_next(taken))
-        due = time.monotonic() + min(wait, self._longest)
-        self._next[number] = due
-        heapq.heappush(self._due, (due, number))
+        self._due[number] = time.monotonic() + min(wait, self._longest)
 
     def drop(self, number: int) -> None:
         """Do not read that run any more."""
-        self._next.pop(number, None)
+        self._due.pop(number, None)
 
     def has(self, number: int) -> bool:
         """True if the run is scheduled; false if it is being read now, or never will be."""
-        return number in self._next
+        return number in self._due
 
     def take_due(self) -> list[int]:
         """Return the runs to read now; each must be added again, or has ended."""
-        taken = []
-        now = time.monotonic()
-        while self._due and self._due[0][0] <= now and self._free_at <= now:
-            due, number = heapq.heappop(self._due)
-            if self._next.get(number) == due:
-                del self._next[number]
-                taken.append(number)
-                self._free_at = max(self._free_at, now - self._apart) + self._apart
+        taken, now = [], time.monotonic()
+        due = (number for number, due in self._due.items() if due <= now)
+        for number in sorted(due, key=self._due.__getitem__):
+            if self._free_at > now:
+                break
+            del self._due[number]
+            taken.append(number)
+            self._free_at = max(self._free_at, now - self._apart) + self._apart
         return taken
 
     def until_due(self, most: float) -> float:
         """Return the seconds until the next read, at most `most`."""
         if not self._due:
             return most
-        return min(most, max(0.0, self._due[0][0] - time.monotonic(), self._free_at - time.monotonic()))
+        return min(most, max(0.0, max(min(self._due.values()), self._free_at) - time.monotonic()))
 
 
 class Workers(Generic[T]):
