@@ -71,10 +71,10 @@ def _interrupted(engine: Engine, signal: Interrupted, *, stops: bool) -> Interru
 
 
 def _await_starts(engine: Engine) -> None:
-    """Wait for the answers to starts in flight, so that no run's id is lost."""
+    """Wait for the answers to starts in flight, and until the journal has them, so that none is left in doubt."""
     engine.end_starting()
     end = time.monotonic() + LONGEST_ANSWER
-    while any(row.was_sent for row in engine.starting.values()) and time.monotonic() < end:
+    while any(row.was_sent or row.sent for row in engine.starting.values()) and time.monotonic() < end:
         engine.take_news(min(TICK, end - time.monotonic()))
 
 

@@ -155,9 +155,9 @@ class RowWork:
 
     def _withdraw(self, active: ActiveRow, error: NoxError) -> None:
         if active.sent is not None:
-            active.sent = None
             with suppress(JournalTrouble):
                 self.journal.withdraw(active.row, error)
+            active.sent = None
 
     def _uploader(self) -> Uploader:
         return Uploader(self.api, self.patience(), self.clock, lambda _: None, OnlyFiles())

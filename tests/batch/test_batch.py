@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from noxcli.batch.journal import Journal
+from noxcli.errors import ReaderGone
+from noxcli.render.terminal import Terminal
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Drop, LostAnswer
 from noxcli.sandbox.scenario import File, Scenario, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
@@ -328,6 +331,25 @@ def test_a_refused_row_leaves_the_others_alone_and_is_tried_again_by_resume(
     second = noxcli("batch", workflow, "rows.jsonl", "--resume")
     assert (second.code, codes(second)) == (0, {1: 0})
     assert len(sandbox.runs(workflow)) == 2
+
+
+def test_a_refused_start_is_withdrawn_though_stdout_is_gone(
+    noxcli: Noxcli, echoes: Any, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    withdraw = Journal.withdraw
+
+    def slowly(*given: Any) -> None:
+        time.sleep(2)
+        withdraw(*given)
+
+    def gone(*_: object) -> None:
+        raise ReaderGone("stdout was closed")
+
+    monkeypatch.setattr(Journal, "withdraw", slowly)
+    monkeypatch.setattr(Terminal, "write", gone)
+    workflow = echoes(faults={"start": [Answer(422, {"detail": "no"})]})
+    assert noxcli("batch", workflow, write("a", "b")).code == 141
+    assert [step for _, step in steps()].count("withdrawn") == 1
 
 
 def test_a_key_that_is_refused_ends_the_batch(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
