@@ -113,6 +113,7 @@ class Lane:
         for other in others:
             self.in_flight += other.in_flight
             self._granted.extend(other._granted)
+            self._not_before = max(self._not_before, other._not_before)
         self.rate = None
 
     def _go_on(self, turn: float) -> None:

@@ -453,6 +453,8 @@ def test_only_again_doubtful_may_run_a_row_twice(noxcli: Noxcli, sandbox: Sandbo
     result = noxcli("batch", workflow, "rows.jsonl", "--resume")
     assert (result.code, codes(result)) == (7, {1: 7}), "two runs may be the row's"
     assert len(result.lines[0]["result"]["error"]["candidates"]) == 2
+    other = noxcli("batch", workflow, "rows.jsonl", "--again", "failed", "--again", "stopped")
+    assert (other.code, len(sandbox.runs(workflow))) == (7, 2)
     again = noxcli("batch", workflow, "rows.jsonl", "--again", "doubtful")
     assert (again.code, codes(again)) == (7, {1: 7}), "its answer was lost, too"
     assert len(sandbox.runs(workflow)) == 3
