@@ -79,6 +79,16 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
     return named
 
 
+def _timeout(more: str = "") -> Any:
+    text = f"Give up after this long (90, 30s, 10m, 2h){more}."
+    return typer.Option("--timeout", parser=_duration, metavar="DUR", help=text)
+
+
+def _retry_for(more: str = "") -> Any:
+    text = f"Keep retrying this long while the server is unreachable. [default: 60s{more}]"
+    return typer.Option("--retry-for", parser=_duration, metavar="DUR", help=text)
+
+
 WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id, alias or exact name.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 InputArguments = Annotated[
@@ -107,19 +117,8 @@ LineQueryOption = Annotated[
 ]
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST_LISTED, help="List at most N.")]
 DocumentOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Timeout = Annotated[
-    float | None,
-    typer.Option("--timeout", parser=_duration, metavar="DUR", help="Give up after this long (90, 30s, 10m, 2h)."),
-]
-RunTimeout = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout",
-        parser=_duration,
-        metavar="DUR",
-        help="Give up after this long (90, 30s, 10m, 2h); the run continues.",
-    ),
-]
+Timeout = Annotated[float | None, _timeout()]
+RunTimeout = Annotated[float | None, _timeout("; the run continues")]
 PollInterval = Annotated[
     float, typer.Option("--poll-interval", parser=some_time, metavar="DUR", help="Wait this long between polls.")
 ]
@@ -225,15 +224,7 @@ class Waiting:
     """The limits of the whole command, and of retries for an unreachable server, in seconds."""
 
     timeout: Timeout = None
-    retry_for: Annotated[
-        float | None,
-        typer.Option(
-            "--retry-for",
-            parser=_duration,
-            metavar="DUR",
-            help="Keep retrying this long while the server is unreachable. [default: 60s]",
-        ),
-    ] = None
+    retry_for: Annotated[float | None, _retry_for()] = None
 
 
 @declared
@@ -241,15 +232,7 @@ class WaitingForRun(Waiting):
     """The same, for a verb that may follow a run."""
 
     timeout: RunTimeout = None
-    retry_for: Annotated[
-        float | None,
-        typer.Option(
-            "--retry-for",
-            parser=_duration,
-            metavar="DUR",
-            help="Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]",
-        ),
-    ] = None
+    retry_for: Annotated[float | None, _retry_for("; while following a run: 5m")] = None
 
 
 @declared

@@ -139,8 +139,8 @@ def test_several_are_stopped_at_their_limit(noxcli: Noxcli, plays: Any, sandbox:
 
 def test_a_limit_detaches_unless_told_otherwise(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=FOREVER)
-    assert noxcli("run", workflow, "--timeout", "1s").code == 124
-    assert noxcli("run", workflow, "--timeout", "1s", environ={"NOXCLI_ON_TIMEOUT": "stop"}).code == 124
+    assert noxcli("run", workflow, "--timeout", "3s").code == 124
+    assert noxcli("run", workflow, "--timeout", "3s", environ={"NOXCLI_ON_TIMEOUT": "stop"}).code == 124
     assert sorted(run.status for run in sandbox.runs(workflow)) == ["running", "stopped"]
 
 

@@ -136,7 +136,7 @@ def test_lines_that_came_again_are_told_in_part() -> None:
 
 def test_what_came_again_is_told_when_a_limit_ends_the_log(noxcli: Noxcli, plays: Any) -> None:
     flips = [Emit("Write", status=status) for _ in range(3) for status in ("running", "waking_up")]
-    result = noxcli("run", plays(script=[*flips, Sleep(600_000)]), "--timeout", "2s")
+    result = noxcli("run", plays(script=[*flips, Sleep(600_000)]), "--timeout", "4s")
     assert result.code == 124
     assert "  Write  waking_up (2 times more)" in result.err
 
