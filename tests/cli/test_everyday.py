@@ -290,11 +290,6 @@ def test_on_a_terminal_a_failed_run_shows_its_id_once(noxcli: Noxcli, sandbox: S
     assert f"details: noxcli inspect {older}" in noxcli("wait", older, tty=True).err
 
 
-def test_each_raw_key_is_printed(noxcli: Noxcli, plays: Any) -> None:
-    result = noxcli("run", plays(output={"A": "x", "B": "y"}), "--raw", "B", "--raw", "A")
-    assert (result.code, result.text) == (0, "y\nx\n")
-
-
 def test_without_a_stream_nodes_have_no_times(noxcli: Noxcli) -> None:
     nodes = noxcli("run", "demo", "User Input=x", "--no-stream", "--json").json["nodes"]
     assert {node["duration_s"] for node in nodes} == {None}

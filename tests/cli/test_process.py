@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -34,11 +33,6 @@ def test_module_and_script_are_the_same(env: dict[str, str]) -> None:
     )
     assert call("--version", env=env).stdout == script.stdout
     assert call("--version", "--version", env=env).stdout == script.stdout
-
-
-def test_json_into_jq(env: dict[str, str], plays: Any) -> None:
-    done = call("run", plays(output={"A": "x"}), "--json", env=env)
-    assert subprocess.run(["jq", "-e", ".ok"], input=done.stdout, capture_output=True, check=True).stdout == b"true\n"
 
 
 def test_a_reader_that_goes_away(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
@@ -83,24 +77,6 @@ def test_a_signal_stops_the_run_with_its_code_and_document(
         assert (document["run"]["status"], document["run"]["confirmed"]) == ("stopped", True)
 
 
-def test_a_live_view_on_a_real_terminal(env: dict[str, str], plays: Any) -> None:
-    workflow = plays(
-        script=[Emit("Write", "hello world "), Sleep(1500), Emit("Write", status="completed")], output={"Answer": "42"}
-    )
-    with on_terminal([*NOXCLI, "run", workflow], env) as seen:
-        seen.wait_for(b"hello world")
-        screen = pyte.Screen(80, 24)
-        pyte.ByteStream(screen).feed(bytes(seen.raw))
-        assert any("Write" in line and "hello world" in line for line in screen.display)
-    assert seen.process.returncode == 0
-    end = pyte.Screen(80, 24)
-    pyte.ByteStream(end).feed(bytes(seen.raw))
-    lines = [line.rstrip() for line in end.display if line.strip()]
-    assert lines[-2:] == ["output: noxcli fetch-output @last", "42"]
-    assert "completed in" in lines[-3]
-    assert not end.cursor.hidden
-
-
 def test_ctrl_c_on_a_terminal_leaves_the_cursor_visible(env: dict[str, str], plays: Any) -> None:
     with on_terminal([*NOXCLI, "run", plays(script=FOREVER, output={"A": "x"})], env) as seen:
         seen.wait_for(b"hello")
@@ -124,11 +100,3 @@ def test_stdin_is_read_only_where_it_is_asked_for(env: dict[str, str], plays: An
     assert call("run", workflow, env=env, stdin='{"k": 1}').returncode == 0
     assert call("run", workflow, "--no-check", "--inputs", "-", env=env, stdin='{"k": 1}').returncode == 0
     assert [run.input for run in sandbox.runs(workflow)] == [{}, {"k": 1}]
-
-
-def test_a_limit_is_kept_though_nothing_comes(env: dict[str, str], plays: Any) -> None:
-    workflow = plays(script=FOREVER, output={"A": "x"}, switches={"keepalive": "comment", "keepalive_seconds": 50.0})
-    done = call("run", workflow, "--timeout", "3s", "--verbose", env=env)
-    took = re.search(rb"exit code 124 after ([0-9.]+)s", done.stderr)  # without the start of Python
-    assert took is not None
-    assert 3 <= float(took[1]) < 4

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import Answer, CutBody
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
@@ -43,22 +42,6 @@ def test_a_failed_run_leaves_stdout_empty(noxcli: Noxcli, plays: Any) -> None:
     run = start(noxcli, plays(status="failed"))
     result = noxcli("fetch-output", run, "--wait")
     assert (result.code, result.out) == (1, b"")
-
-
-def test_a_download_that_breaks_is_tried_again(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
-    workflow = plays(output={"A": ESSAY}, faults={"file": [CutBody(1000), Answer(502, "<html>x</html>"), CutBody(5)]})
-    run = start(noxcli, workflow)
-    result = noxcli("fetch-output", run, "--wait", "--output-dir", "out")
-    assert result.code == 0
-    assert (tmp_path / "out" / "A.txt").read_text() == ESSAY
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["A.txt", "manifest.json"]
-
-
-def test_a_download_that_never_works_is_told(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
-    workflow = plays(output={"A": ESSAY, "B": "b"}, faults={"file": [CutBody(1000, repeat=True)]})
-    result = noxcli("fetch-output", start(noxcli, workflow), "--wait", "--output-dir", "out", "--retry-for", "2s")
-    assert result.code == 9
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["B.txt", "manifest.json"]
 
 
 def test_the_same_file_is_fetched_once(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:

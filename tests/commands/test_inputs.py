@@ -1,6 +1,5 @@
 """`noxcli inputs`: the table, the line to paste, the schema."""
 
-import io
 import json
 import shlex
 import subprocess
@@ -10,12 +9,10 @@ from typing import Any
 
 import pytest
 
-from noxcli.app import run_argv
-from noxcli.cli.context import Context
-from noxcli.render.terminal import Terminal
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Node, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
+from tests.commands.test_lists import on_screen
 from tests.conftest import Noxcli
 from tests.process import environment
 
@@ -61,23 +58,12 @@ def test_a_line_for_each_input_with_tabs_between(noxcli: Noxcli, plays: Any, san
     assert len(sandbox.requests) == 1
 
 
-class Screen(io.BytesIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_on_a_terminal_the_columns_are_aligned_and_harmless(noxcli: Noxcli, plays: Any) -> None:
     hostile = fixed_input("\x1b[31mred\u202e", "x" * 100)
     workflow = plays(nodes=[input_node("A"), hostile])
-    screen = Screen()
-    code = run_argv(
-        ["inputs", workflow], Context(Terminal(screen, io.StringIO(), environ={**noxcli.environ, "NO_COLOR": "1"}))
-    )
-    lines = screen.getvalue().decode().splitlines()
-    assert code == 0
+    lines = on_screen(noxcli, "inputs", workflow)
     assert len({line.find(" str ") for line in lines[1:]}) == 1
-    assert "\x1b" not in screen.getvalue().decode()
-    assert "\u202e" not in screen.getvalue().decode()
+    assert not {"\x1b", "\u202e"} & {*"".join(lines)}
     assert max(map(len, lines)) <= 80
     assert lines[2].endswith("xxx")
 

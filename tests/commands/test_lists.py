@@ -34,9 +34,11 @@ class Screen(io.BytesIO):
         return True
 
 
-def on_screen(noxcli: Noxcli, *argv: str) -> list[str]:
-    screen = Screen()
-    assert run_argv(argv, Context(Terminal(screen, io.StringIO(), environ={**noxcli.environ, "NO_COLOR": "1"}))) == 0
+def on_screen(noxcli: Noxcli, *argv: str, **environ: str) -> list[str]:
+    """Return the lines that a terminal shows, in ASCII without colors if `environ` does not say otherwise."""
+    screen, err = Screen(), io.TextIOWrapper(io.BytesIO(), "utf-8")
+    environ = {**noxcli.environ, "NO_COLOR": "1", "LANG": "C", **environ}
+    assert run_argv(argv, Context(Terminal(screen, err, environ=environ))) == 0
     return screen.getvalue().decode().splitlines()
 
 
@@ -253,10 +255,7 @@ def test_what_has_no_time_comes_last() -> None:
 def test_statuses_have_marks_and_colors_and_fit_eighty_columns(noxcli: Noxcli, plays: Any) -> None:
     paused = noxcli("run", plays(status="awaiting_human_feedback"), "--detach", "--no-check").text.strip()
     noxcli("wait", paused)
-    screen = Screen()
-    environ = {**noxcli.environ, "COLUMNS": "80", "LANG": "C.UTF-8"}
-    run_argv(["runs"], Context(Terminal(screen, io.TextIOWrapper(io.BytesIO(), "utf-8"), environ=environ)))
-    row = screen.getvalue().decode().splitlines()[1]
+    row = on_screen(noxcli, "runs", COLUMNS="80", LANG="C.UTF-8", NO_COLOR="")[1]
     assert "\x1b[35m‖ paused\x1b[0m" in row
     assert len(re.sub(r"\x1b\[[0-9;]*m", "", row)) <= 80
     assert row.startswith(paused), "an id can be copied whole"
@@ -280,10 +279,7 @@ def test_columns_give_way_in_their_order_and_a_status_never(
     noxcli: Noxcli, plays: Any, columns: int, shown: list[str]
 ) -> None:
     noxcli("run", plays(status="completed", output={"A": "x"}))
-    screen = Screen()
-    environ = {**noxcli.environ, "COLUMNS": str(columns), "LANG": "C.UTF-8", "NO_COLOR": "1"}
-    run_argv(["runs"], Context(Terminal(screen, io.TextIOWrapper(io.BytesIO(), "utf-8"), environ=environ)))
-    header, row = screen.getvalue().decode().splitlines()
+    header, row = on_screen(noxcli, "runs", COLUMNS=str(columns), LANG="C.UTF-8")
     assert header.split() == shown
     assert "✓ completed" in row
     assert all(len(line) <= max(columns, 50) for line in (header, row))

@@ -9,7 +9,6 @@ import pytest
 
 from noxcli.sandbox.scenario import Node, Version, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import node_fails
 from tests.conftest import Noxcli
 from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
@@ -96,13 +95,6 @@ def test_the_engine_of_run_does_the_rest(noxcli: Noxcli, plays: Any, tmp_path: P
     assert (tmp_path / "j.xml").exists()
     assert (tmp_path / "r.html").exists()
     assert noxcli("rerun", "@last", "--timeout", "0").code == 75
-
-
-def test_a_failed_run_fails_again_with_its_reason(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(nodes=[input_node("Q")], script=node_fails("Fetch", "no such host"), status="failed")
-    noxcli("run", workflow, "Q=1")
-    result = noxcli("rerun", "@last")
-    assert (result.code, "no such host" in result.err) == (1, True)
 
 
 def test_mistakes_are_found_before_the_start(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
@@ -241,15 +233,6 @@ def test_the_records_version_is_used_by_default(noxcli: Noxcli, plays: Any, sand
     assert (other.code, "uses version" in other.err) == (0, False)
     assert sandbox.runs(workflow)[2].body["workflow_version_id"] != one.body["workflow_version_id"]
     assert noxcli("rerun", one.id, "--version-id", "third").code == 5
-
-
-def test_dry_run_prints_the_request(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(**FLOW)
-    noxcli("run", workflow, "Topic=cats")
-    request = noxcli("rerun", "@last", "--dry-run", "--json").json["request"]
-    assert request["path"] == f"/v1/workflows/{workflow}/runs"
-    assert request["body"] == {"input": {"Topic": "cats"}}
-    assert len(sandbox.runs(workflow)) == 1
 
 
 def test_an_overridden_fixed_input_stays_overridden(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:

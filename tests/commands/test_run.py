@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
+from noxcli.sandbox.faults import NO_EVENTS, Cut
 from noxcli.sandbox.scenario import File, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, node_fails, node_runs
@@ -48,16 +48,6 @@ def test_previews_are_completed_wherever_they_sit(noxcli: Noxcli, plays: Any) ->
     assert document["complete"] is True
     assert [file["pointer"] for file in document["files"]] == ["/Data/deep/0/x", "/Data/deep/1"]
     assert all(file["bytes"] > 16_000 and len(file["sha256"]) == 64 for file in document["files"])
-
-
-def test_raw_prints_one_output_exactly(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(output={"A": "no newline", "B": [1, 2]})
-    assert noxcli("run", workflow, "--raw", "A").out == b"no newline"
-
-
-def test_content_prints_the_pieces_as_they_are(noxcli: Noxcli, plays: Any) -> None:
-    script = [*node_runs("Write", ["Hel", "lo ", "世界\n", " end"]), *node_runs("Answer")]
-    assert noxcli("run", plays(script=script, output={"Answer": "x"}), "--format", "content").text == "Hello 世界\n end"
 
 
 def test_ndjson_is_the_servers_sequence_in_a_frame(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
@@ -201,12 +191,3 @@ def test_a_file_output_is_saved_under_its_own_extension(noxcli: Noxcli, plays: A
     assert sorted(result.text.split()) == ["out/Essay.txt", "out/N.json", "out/Report.pdf", "out/T.txt"]
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert (manifest["complete"], len(manifest["files"])) == (True, 4)
-
-
-def test_a_missing_output_leaves_the_rest_delivered(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(output={"A": ESSAY, "B": "short"}, faults={"file": [Answer(404, {"detail": "gone"}, repeat=True)]})
-    result = noxcli("run", workflow, "--json")
-    assert (result.code, result.json["complete"]) == (9, False)
-    assert result.json["output"]["B"] == "short"
-    assert "gone" in result.json["error"]["message"]
-    assert "/A" in result.err
