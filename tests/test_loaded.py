@@ -28,8 +28,8 @@ MOST = {
     "inspect --help": 30,
     "runs --help": 30,
     "wait --nope": 28,
-    "run --json": 88,
-    "batch": 105,
+    "run --json": 85,
+    "batch": 101,
 }
 
 
