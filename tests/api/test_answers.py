@@ -221,6 +221,22 @@ def test_an_odd_answer_is_never_a_bug(odd: bytes, call: Call) -> None:
         assert f"{round(result.progress)}%"
 
 
+CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+UNCERTAIN = {
+    "a part": answer(206, BODY, Content_Range=f"bytes 0-{len(BODY) - 1}/999"),
+    "gzip, chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" + CHUNKED,
+    "chunked twice": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNKED,
+    "a length of 0x10": b"HTTP/1.1 200 OK\r\nContent-Length: 0x10\r\n\r\n" + BODY,
+}
+
+
+@pytest.mark.parametrize("odd", UNCERTAIN.values(), ids=UNCERTAIN)
+@pytest.mark.parametrize("call", [find, start], ids=["read", "start"])
+def test_an_answer_whose_end_is_uncertain_is_none(odd: bytes, call: Call) -> None:
+    error = outcome(odd, call)
+    assert (type(error), error.hint) == (Unavailable, "is a proxy in between?")
+
+
 @pytest.mark.parametrize("name", ["progress of 400 digits", "progress NaN", "progress Infinity"])
 def test_a_progress_that_is_no_number_is_none(name: str) -> None:
     assert outcome(ODD_ANSWERS[name], find).progress is None
