@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import Empty
 from typing import Self, TypeVar
@@ -108,6 +108,13 @@ def require_framing(response: requests.Response, *, part: bool = False) -> None:
         raise Unavailable(f"the server sent {fault}", "is a proxy in between?")
 
 
+def pieces_of(response: requests.Response, size: int = AT_ONCE) -> Iterator[bytes]:
+    """Yield the decoded body as it arrives. Raises what the libraries raise for one that was cut."""
+    # Always with an amount: without one, a truncated Content-Length body looks like a clean end.
+    while piece := response.raw.read1(size, decode_content=True):
+        yield piece
+
+
 def read_at_most(response: requests.Response, most: int, limit: AnswerLimit) -> bytes:
     """Return the decoded body.
 
@@ -115,8 +122,7 @@ def read_at_most(response: requests.Response, most: int, limit: AnswerLimit) -> 
     """
     pieces: list[bytes] = []
     size = 0
-    # Always with an amount: without one, a truncated Content-Length body looks like a clean end.
-    while piece := response.raw.read1(AT_ONCE, decode_content=True):
+    for piece in pieces_of(response):
         limit.took_in(len(piece))
         pieces.append(piece)
         size += len(piece)

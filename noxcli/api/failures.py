@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from noxcli.api.body import AnswerLimit
+from noxcli.api.body import AnswerLimit, pieces_of
 from noxcli.decode import decode_json
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.masking import Mask
@@ -94,9 +94,11 @@ def _body_of(response: requests.Response) -> bytes:
     """Return the body as far as it arrives within the limits; close the response."""
     body, limit = b"", AnswerLimit(ERROR_BODY_SECONDS)
     with suppress(*BROKEN), response:
-        while len(body) < ERROR_BODY_LIMIT and (piece := response.raw.read1(ERROR_BODY_LIMIT, decode_content=True)):
+        for piece in pieces_of(response):
             body += piece
             limit.took_in(len(piece))
+            if len(body) >= ERROR_BODY_LIMIT:
+                break
     return body
 
 

@@ -3,10 +3,11 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import requests
 
+from noxcli.api.body import pieces_of
 from noxcli.api.failures import BROKEN, cause_of
 from noxcli.api.sse import Framer, parse_events
 from noxcli.errors import StreamClosed, Unavailable
@@ -97,7 +98,9 @@ class EventFeed:
 
     def _collect(self, response: requests.Response) -> None:
         self.last_heard = time.monotonic()
-        for piece in _pieces_of(response):
+        raw = response.raw
+        chunks = raw.read_chunked(READ_SIZE, decode_content=True) if raw.chunked else pieces_of(response, READ_SIZE)
+        for piece in chunks:
             self.last_heard = time.monotonic()
             self._pieces.append(piece)
             self._received += len(piece)
@@ -117,13 +120,3 @@ def hang_up(response: requests.Response) -> None:
         response.raw.shutdown()
     except (ValueError, RuntimeError, *BROKEN):
         pass  # it had already ended
-
-
-def _pieces_of(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body's bytes as they arrive. Raises what the libraries raise for a body that was cut."""
-    if response.raw.chunked:
-        yield from response.raw.read_chunked(READ_SIZE, decode_content=True)
-        return
-    # Always with an amount: without one, a truncated Content-Length body looks like a clean end.
-    while piece := response.raw.read1(READ_SIZE, decode_content=True):
-        yield piece
