@@ -169,7 +169,8 @@ def fell_silent(plan: Plan) -> bool:
 
 def tried_in_vain(lines: Sequence[dict[str, Any]]) -> bool:
     """True if the client gave up only after the required number of attempts in a row without an event."""
-    before = [line["type"] for line in lines[: next(at for at, line in enumerate(lines) if line["type"] == GAP)]]
+    told = [line["type"] for line in lines if line["type"] != "unknown"]
+    before = told[: told.index(GAP)]
     return before[-TRIES_FOR_THE_REST:] == ["noxcli.reconnecting"] * TRIES_FOR_THE_REST
 
 
