@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from noxcli.batch.past import Pending
 from noxcli.batch.row import FinishedRow
@@ -11,8 +12,11 @@ from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
-from noxcli.runs.candidates import MOST, MOST_TOLD, SLACK, Candidates, Comparison, RunList, find_candidates
+from noxcli.runs.candidates import MOST, MOST_TOLD, SLACK, Candidates, Comparison, find_candidates
 from noxcli.timing import parse_time
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
 
 
 @fixed
@@ -56,7 +60,7 @@ class Finding:
 
 
 def look_for(
-    api: RunList,
+    api: "NoxusApi",
     workflow_id: str,
     comparison: Comparison,
     doubts: Sequence[Pending],

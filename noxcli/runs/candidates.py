@@ -1,10 +1,9 @@
 """The runs in the list that may be the one of a start without a usable answer: a help for people, never a proof."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain, islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import NoxError
 from noxcli.files import new_digest
@@ -14,6 +13,9 @@ from noxcli.models import Run
 from noxcli.runs.resolve import moment_of
 from noxcli.timing import parse_time
 from noxcli.waiting import run_within
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
 
 LONGEST_LOOK, LAST_LOOK = 10.0, 0.5  # seconds for the list, and if the command's own time is up
 SLACK = 60.0  # seconds: servers write whole seconds, and those that share one address have different clocks
@@ -62,13 +64,6 @@ def _plain(value: Any) -> Any:
             return value
 
 
-class RunList(Protocol):
-    """The part of the API that the search needs."""
-
-    def list_runs(self, workflow_id: str | None = None) -> Iterable[Run]: ...
-    def server_now(self) -> datetime | None: ...
-
-
 @fixed
 class Candidates:
     """Runs with the input of the start, created since. `listed` is false if the list could not be read to its end."""
@@ -94,7 +89,7 @@ class Candidates:
 
 
 def find_candidates(
-    api: RunList,
+    api: "NoxusApi",
     workflow_id: str,
     fits: Callable[[Run], bool],
     since: Callable[[], float],

@@ -4,7 +4,7 @@ The event stream is for showing; the record is for judging. Knows no HTTP, no te
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from noxcli.errors import (
     CursorRefused,
@@ -32,8 +32,12 @@ from noxcli.models import (
     Update,
 )
 from noxcli.runs.ledger import OF_A_RUN, Ledger
-from noxcli.runs.record import LAST_READ, Record, RecordSource
+from noxcli.runs.record import LAST_READ, Record
 from noxcli.timing import Backoff, Deadline, Outage, show_seconds
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+    from noxcli.api.feed import EventFeed
 
 # A burst is what arrived together; an empty one means that time has passed.
 Burst = Sequence[Update]
@@ -55,26 +59,6 @@ STREAM_AGAIN_AFTER, STREAM_AGAIN_AT_LAST = 2.0, 60.0
 ANNOUNCED_ENDINGS = frozenset({"completed", "failed"})
 # Whether the key or the run is the problem, the record says more reliably.
 NO_STREAM = (StreamUnsupported, Unauthorized, NotFound, Refused)
-
-
-class Feed(Protocol):
-    """One connection to the event stream; `opened` once the server has accepted it."""
-
-    opened: bool
-
-    def take(self, seconds: float) -> Sequence[RunEvent]: ...
-    def silent_for(self) -> float: ...
-    def close(self) -> None: ...
-
-
-class EventSource(Protocol):
-    """The part of the API that reading events needs."""
-
-    def open_events(self, run_id: str, cursor: str | None = None) -> Feed: ...
-
-
-class RunSource(EventSource, RecordSource, Protocol):
-    """The part of the API that the follower needs."""
 
 
 @fixed
@@ -104,7 +88,7 @@ class Follower:
 
     def __init__(  # noqa: PLR0913 - what to follow, how, and where a run begins: each by name
         self,
-        source: RunSource,
+        source: "NoxusApi",
         run: Run,
         *,
         policy: Policy = Policy(),  # noqa: B008 - it never changes
@@ -122,7 +106,7 @@ class Follower:
         self._record = Record(source, run, self._clock, policy.over, just_started=just_started)
         self._over = self._record.over
         # The connection: None before the first one, and once it was closed.
-        self._feed: Feed | None = None
+        self._feed: EventFeed | None = None
         self._ended: NoxError | None = None  # why the server's side of it has ended
         self._connects = self._before = 0  # connections before it, and events that were accepted before it
         self._replays = False  # the next one starts over

@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from noxcli.errors import OVERLOADED, NoxError, Unavailable
 from noxcli.models import Finished, Polled, Run, Workflow
-from noxcli.runs.follow import EventSource
 from noxcli.runs.node_data import FAILED, data_by_node, error_of, last_words
 from noxcli.runs.progress import Progress, listed_status
 from noxcli.timing import Backoff, Clock, Deadline
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
 
 EACH_WITHIN = 3.0  # seconds for one source
 EXPLAIN_WITHIN = 8.0  # seconds for all of them, and for several runs at once
@@ -22,14 +24,6 @@ T = TypeVar("T")
 Reasons = Mapping[str | None, str]
 
 
-class ReasonSource(EventSource, Protocol):
-    """The part of the API that explaining needs."""
-
-    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
-    def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow: ...
-    def run_data(self, run_id: str, *, within: float | None = None) -> Any: ...
-
-
 class Explainer:
     """Finds the node at which a run failed, and the reason.
 
@@ -38,7 +32,7 @@ class Explainer:
     and for a short time; one that fails is skipped, since the verdict stands without it.
     """
 
-    def __init__(self, source: ReasonSource, clock: Clock, shown: Callable[[str], str]) -> None:
+    def __init__(self, source: "NoxusApi", clock: Clock, shown: Callable[[str], str]) -> None:
         """`shown` hides secrets."""
         self._source = source
         self._clock = clock

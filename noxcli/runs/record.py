@@ -2,21 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from noxcli.errors import NotFound, TimedOut, Unauthorized
 from noxcli.models import FINAL_STATUSES, Paused, Polled, Run, RunEvent, Update
 from noxcli.timing import Clock, Deadline
 
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
 JUST_STARTED = 10.0  # seconds during which a new run may not be readable yet
 LAST_READ = 0.7  # seconds past a time limit; the whole command may take 1 s more
 UNKNOWN_END = 30.0  # seconds until an unknown status of a run with an end is taken for its last one
-
-
-class RecordSource(Protocol):
-    """The part of the API that reading needs."""
-
-    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
 
 
 def judged(run: Run, before: Run | None, now: float) -> Run:
@@ -35,7 +32,7 @@ class Record:
     """The latest read of one run, and what events have said since."""
 
     def __init__(
-        self, source: RecordSource, run: Run, clock: Clock, ends: Callable[[Run], bool], *, just_started: bool
+        self, source: "NoxusApi", run: Run, clock: Clock, ends: Callable[[Run], bool], *, just_started: bool
     ) -> None:
         """`ends` says whether a record leaves anything to wait for."""
         self.run = run

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from noxcli.errors import NotFound, NoxError, UsageProblem
 from noxcli.inputs.sources import Sources
@@ -11,6 +11,9 @@ from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.nearest import nearest, nearest_in_any_case, suggestion
 from noxcli.retry import Patience
 from noxcli.timing import parse_time
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
 
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_LOOK_UP = frozenset({403, 404, 405})
@@ -20,16 +23,8 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 Listed = TypeVar("Listed", bound=Run | Workflow | Version)
 
 
-class Directory(Protocol):
-    """The part of the API that resolving needs."""
-
-    def list_workflows(self) -> Iterable[Workflow]: ...
-    def find_run(self, run_id: str) -> Run: ...
-    def get_run(self, workflow_id: str, run_id: str) -> Run: ...
-
-
 def resolve_workflow(
-    api: Directory,
+    api: "NoxusApi",
     text: str,
     patience: Patience,
     aliases: Mapping[str, str],
@@ -117,7 +112,7 @@ def one_run(text: str, sources: Sources) -> str:
 
 
 def resolve_run(
-    api: Directory, text: str, patience: Patience, noted: Callable[[str], tuple[str, str] | None] = lambda _: None
+    api: "NoxusApi", text: str, patience: Patience, noted: Callable[[str], tuple[str, str] | None] = lambda _: None
 ) -> Run:
     """Return the run's current record. If its workflow is known, it includes the output.
 
@@ -136,7 +131,7 @@ def resolve_run(
     return _look_up(api, run_id, patience)
 
 
-def _look_up(api: Directory, run_id: str, patience: Patience) -> Run:
+def _look_up(api: "NoxusApi", run_id: str, patience: Patience) -> Run:
     """Return the run by its id alone, which a server may not support, or not let every key do."""
     try:
         return patience.keep_trying(lambda: api.find_run(run_id))

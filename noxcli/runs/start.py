@@ -3,35 +3,23 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
 from noxcli.fixed import fixed
 from noxcli.models import Attempt, Run, same_id
 from noxcli.retry import Patience
-from noxcli.runs.candidates import LAST_LOOK, LONGEST_LOOK, Candidates, Comparison, RunList, find_candidates
+from noxcli.runs.candidates import LAST_LOOK, LONGEST_LOOK, Candidates, Comparison, find_candidates
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline, parse_time
 from noxcli.waiting import run_despite_signal
 
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+
 LONGEST_ANSWER = 60.0  # seconds; the server's own limit is not documented
 A_DAY = timedelta(days=1)
 PLAUSIBLE = datetime(2020, 1, 1, tzinfo=UTC)  # servers also write 1970 or the year 1 for a time that they do not know
-
-
-class RunStarter(Protocol):
-    """The part of the API that a start needs."""
-
-    def create_run(
-        self,
-        workflow_id: str,
-        input: Mapping[str, Any],
-        *,
-        version_id: str | None = None,
-        callback_url: str | None = None,
-        attempt: Attempt | None = None,
-    ) -> Run: ...
-    def server_now(self) -> datetime | None: ...
 
 
 @fixed
@@ -53,7 +41,7 @@ class StartAttempt(Attempt):
     """
 
     def __init__(
-        self, api: RunStarter, request: StartRequest, is_known: Callable[[str], bool] = lambda _: False
+        self, api: "NoxusApi", request: StartRequest, is_known: Callable[[str], bool] = lambda _: False
     ) -> None:
         """`is_known` tells whether a run id belongs to another start."""
         self.request = request
@@ -124,7 +112,7 @@ class StartAttempt(Attempt):
 
 
 def start_run(
-    api: RunList,
+    api: "NoxusApi",
     attempt: StartAttempt,
     *,
     patience: Patience,

@@ -1,10 +1,13 @@
 """The stop of a run, confirmed by its record, since the stop call is only a request."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from noxcli.errors import NotFinished, NotFound, NoxError, Refused, Unavailable
 from noxcli.models import Run
 from noxcli.timing import Deadline
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
 
 LOOKS_APART = 0.3
 LONGEST_STOP = 5.0  # seconds for the stop on Ctrl-C
@@ -17,14 +20,7 @@ def not_stopped(run: Run) -> NotFinished:
     )
 
 
-class Stopper(Protocol):
-    """The part of the API that stopping needs."""
-
-    def stop_run(self, run_id: str, *, within: float | None = None) -> Run: ...
-    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run: ...
-
-
-def stop_run(api: Stopper, run: Run, deadline: Deadline) -> Run:
+def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
     """Request the stop, and return the record once the run has ended, or when the time is up.
 
     Safe to repeat, also for a run that has already ended. Raises the error of a rejection; temporary failures are

@@ -12,6 +12,7 @@ from noxcli.errors import Unavailable
 from noxcli.inputs.definition import InputNode
 from noxcli.models import Run
 from noxcli.runs.candidates import OLD_ENOUGH, Comparison
+from tests.faults.fake import as_api
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -45,7 +46,7 @@ class Listed:
 
 
 def found(runs: Iterable[Run], *doubts: Pending, taken: Sequence[str] = ()) -> Finding:
-    return look_for(Listed(runs), "w", COMPARISON, doubts or [doubt()], taken.__contains__, 5.0)
+    return look_for(as_api(Listed(runs)), "w", COMPARISON, doubts or [doubt()], taken.__contains__, 5.0)
 
 
 def own(runs: Iterable[Run], *doubts: Pending) -> dict[int, str]:

@@ -29,6 +29,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
+from tests.faults.fake import as_api
 from tests.process import NOXCLI, environment, forked
 from tests.texts import any_text
 
@@ -213,7 +214,7 @@ def test_a_journal_that_says_anything_breaks_no_reader(
     with suppress(UsageProblem), Journal(directory, Clock()) as journal:
         past = journal.past()
         assert len(past.states) <= 1 << 26
-        look_for(NoRuns(), "w", Comparison(), past.doubtful, lambda _: False, 5.0)
+        look_for(as_api(NoRuns()), "w", Comparison(), past.doubtful, lambda _: False, 5.0)
     with suppress(UsageProblem, ConfigProblem):
         joined = Joined.read([directory])
         for report in itertools.islice(joined.reports(), 100):

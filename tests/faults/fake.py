@@ -3,7 +3,9 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
+from noxcli.api import NoxusApi
 from noxcli.errors import NoxError, StreamClosed, Unavailable
 from noxcli.models import Run, RunEvent
 from noxcli.timing import Clock
@@ -116,6 +118,11 @@ class FakeServer:
         if isinstance(read, NoxError):
             raise read
         return read
+
+
+def as_api(fake: object) -> NoxusApi:
+    """Return a fake that has the part of the API which is asked for."""
+    return cast(NoxusApi, fake)
 
 
 def now(status: str, **fields: object) -> Run:

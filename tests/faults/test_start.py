@@ -14,7 +14,7 @@ from noxcli.runs.candidates import MOST, OLD_ENOUGH, Comparison
 from noxcli.runs.start import StartAttempt, StartRequest, start_run
 from noxcli.signals import Interrupted
 from noxcli.timing import Deadline
-from tests.faults.fake import FakeClock
+from tests.faults.fake import FakeClock, as_api
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 500_000, UTC)
 INPUT = {"Question": "why"}
@@ -73,7 +73,7 @@ class Server:
         return self.runs
 
     def attempt(self, known: str = "") -> StartAttempt:
-        return StartAttempt(self, StartRequest("w", INPUT, COMPARISON), known.split().__contains__)
+        return StartAttempt(as_api(self), StartRequest("w", INPUT, COMPARISON), known.split().__contains__)
 
 
 def started(
@@ -88,7 +88,7 @@ def started(
     deadline = Deadline(clock, timeout)
     patience = Patience(clock, deadline, retry_for, lambda _: None, out_of_time=TimedOutBeforeStart)
     mine = start_run(
-        server,
+        as_api(server),
         attempt or server.attempt(),
         patience=patience,
         deadline=deadline,
@@ -176,14 +176,14 @@ def test_candidates_have_the_same_input_and_are_no_older() -> None:
         run("too old", -minute - moment),
         run("other", input={"Question": "what"}),
         run("old and other", -9 * minute, input=None),
-        run("another start"),
+        run("another-start"),
         run("untimed", None),
         run("oddly timed", "yesterday"),
         run("never", "0001-01-01T00:00:00Z"),
     ]
     server = Server([LOST], runs)
     with pytest.raises(StartUnknown) as caught:
-        started(server, StartAttempt(server, StartRequest("w", INPUT, COMPARISON), lambda id: id == "another start"))
+        started(server, server.attempt(known="another-start"))
     expected = ["now", "later", "slow clock", "untimed", "oddly timed"]
     assert [candidate["id"] for candidate in caught.value.candidates] == expected
     assert caught.value.candidates[0] == {"id": "now", "status": "running", "created_at": NOW.isoformat()}

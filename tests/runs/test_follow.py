@@ -31,6 +31,7 @@ from tests.faults.fake import (
     FakeServer,
     KeepAlive,
     Read,
+    as_api,
     end,
     ends_at,
     every,
@@ -93,7 +94,7 @@ def followed(
 ) -> Followed:
     """Follow to the end, whatever it is."""
     follower = Follower(
-        server,
+        as_api(server),
         run,
         policy=policy or Policy(),
         deadline=Deadline(server.clock, timeout),
@@ -134,7 +135,7 @@ def test_events_come_as_they_are_and_the_record_judges() -> None:
 
 def test_what_comes_together_is_shown_together() -> None:
     server = FakeServer([[(1, pieces(3)), (1, [end(3)])]], [COMPLETED])
-    follower = Follower(server, RUN, deadline=Deadline(server.clock, None))
+    follower = Follower(as_api(server), RUN, deadline=Deadline(server.clock, None))
     assert follower.confirmed
     assert pieces(3) in [list(burst) for burst in follower.updates()]
 
