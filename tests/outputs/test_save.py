@@ -303,7 +303,6 @@ def test_one_of_six_runs_has_the_directory(plays: Any, sandbox: Sandbox, noxcli:
         if code == 75:
             assert b"another noxcli is writing to a/out; choose another directory" in err
             assert (document["retry_safe"], document["run"]) == (True, None)
-    assert not Path("a").exists()
     assert noxcli("run", plays(output={"A": "x"}), *argv).code == 0
 
 
@@ -314,6 +313,14 @@ def test_a_directory_made_for_nothing_goes_again(noxcli: Noxcli, plays: Any, the
     assert noxcli("run", plays(status="failed"), "--output-dir", "a/b/c").code == 1
     assert Path("a").exists() == there
     assert not Path("a/b").exists()
+
+
+@pytest.mark.usefixtures("paced")
+def test_a_limit_ends_a_download_and_leaves_nothing(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40), "B": LONG})
+    result = noxcli("run", workflow, "--output-dir", "out", "--timeout", "1s")
+    assert result.code == 124
+    assert left(Path("out")) == ["B.txt", "manifest.json"]
 
 
 @pytest.mark.parametrize("status", [404, 410, 400, 401, 403])
