@@ -1,6 +1,5 @@
 """One report from the journals of a batch and its shards: each row once, with missing and repeated rows named."""
 
-import shlex
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
 from noxcli.batch.results import KeptResults
-from noxcli.batch.resume import flags_to_continue
+from noxcli.batch.resume import command_to_continue
 from noxcli.batch.row import FINAL
 from noxcli.batch.shards import Shard
 from noxcli.batch.work import row_folder
@@ -217,9 +216,8 @@ class Joined:
         for (directory, counted), header in zip(codes.items(), self.headers, strict=True):
             begun = _line_of(header, directory) if argv is None else argv
             unfinished = sum(counted[code] for code in counted if code not in {*FINAL, ExitCode.NOT_AS_ASSERTED})
-            flags = flags_to_continue(counted, unfinished)
-            if flags:
-                lines.append(shlex.join(["noxcli", *begun, *(flag for flag in flags if flag not in begun)]))
+            if line := command_to_continue(begun, counted, unfinished):
+                lines.append(line)
         return lines[:MOST_COMMANDS]
 
 

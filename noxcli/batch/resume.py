@@ -283,21 +283,12 @@ def reopen_lost(past: Past, results: Results, journal: Path) -> None:
             past.reopen(number, journal)
 
 
-def line_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> str | None:
-    """Return what to do about incomplete rows, `left` of which can still be finished; None if there is nothing to do.
+def command_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> str | None:
+    """Return the command for the incomplete rows, `left` of which can still be finished; None if there are none.
 
     `argv` is the command line of this call.
     """
-    wanted = flags_to_continue(codes, left)
-    if not wanted:
-        return None
-    line = shlex.join([*argv, *(flag for flag in wanted if flag not in argv)])
-    return f"{'continue' if left else 'run the failed rows again'} with: noxcli {line}"
-
-
-def flags_to_continue(codes: Mapping[int, int], left: int) -> list[str]:
-    """Return the options for the incomplete rows, `left` of which can still be finished."""
-    if left:
-        return ["--resume"]
     again = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}
-    return [word for name, code in again.items() if codes.get(code) for word in ("--again", name)]
+    flags = [word for name, code in again.items() if codes.get(code) for word in ("--again", name)]
+    flags = ["--resume"] if left else flags
+    return shlex.join(["noxcli", *argv, *(flag for flag in flags if flag not in argv)]) if flags else None

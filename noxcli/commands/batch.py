@@ -23,9 +23,9 @@ from noxcli.batch.resume import (
     Checker,
     RemainingRows,
     Survey,
+    command_to_continue,
     constants_of,
     continued,
-    line_to_continue,
     reopen_lost,
 )
 from noxcli.batch.row import FINAL, Tally
@@ -200,9 +200,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
         reopen_lost(past, results, journal.path)
         work = _work(noxus, gate, target, journal, past, common, named=named)
         doubtful = _adopted(noxus, work, past, options)
-        for option, report in ((options.junit, _write_junit), (options.report, _write_page)):
-            if option is not None:
-                stack.callback(report, Path(option), directory, context, judge)
+        for option, file in (("--junit", options.junit), ("--report", options.report)):
+            if file is not None:
+                stack.callback(_write_report, option, Path(file), directory, context, judge)
         rows.share(stored(noxus, common, patience))
         tally = _tally(directory, past, judge, None if seen is None else seen.in_shard)
         printer = Printer(judge, context.printing.query, tally, context.terminal.write, partial(to_paste, context))
@@ -401,21 +401,20 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, error: NoxError | No
     had_runs = {*FINAL, ExitCode.NOT_AS_ASSERTED}
     unfinished = sum(count for code, count in tally.all_codes.items() if code not in had_runs)
     left = tally.not_started + unfinished + tally.interrupted + (error is not None)
-    go_on = line_to_continue(context.argv, tally.all_codes, left)
+    go_on = command_to_continue(context.argv, tally.all_codes, left)
+    if go_on is not None:
+        go_on = f"{'continue' if left else 'run the failed rows again'} with: {go_on}"
     if isinstance(error, Interruption):
         raise Interruption(error.message, go_on, number=error.number)
     tally.raise_worst(go_on, error)
 
 
-def _write_junit(target: Path, directory: Path, context: Context, judge: Judge) -> None:
+def _write_report(option: str, target: Path, directory: Path, context: Context, judge: Judge) -> None:
     """Write the report from the journal and the results, which include earlier calls."""
     from noxcli.batch.joined import Joined  # loaded where a report is written
 
-    joined = Joined.read([directory])
-    joined.write_junit(target, context.terminal.mask, judge, joined.shard)
-
-
-def _write_page(target: Path, directory: Path, context: Context, judge: Judge) -> None:
-    from noxcli.batch.joined import Joined  # as above
-
-    save(target, Joined.read([directory]).page(judge, context.terminal.mask, target.parent, context.argv))
+    joined, mask = Joined.read([directory]), context.terminal.mask
+    if option == "--junit":
+        joined.write_junit(target, mask, judge, joined.shard)
+    else:
+        save(target, joined.page(judge, mask, target.parent, context.argv))
