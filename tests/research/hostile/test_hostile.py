@@ -128,7 +128,7 @@ def test_no_id_is_one_that_a_shell_would_obey(theatre: Theatre) -> None:
     with raw_server(*map(json_answer, records)) as server:
         for name in NAMES:
             code, out, err = theatre.call("wait", "w/some-run", "--retry-for", "0", url=server.url)
-            assert (code, out, err) == (6, b"", b"noxcli: the answer is not a run: it has no id\n"), name
+            assert (code, out, err) == (6, b"", b"noxcli: the answer is not a run: its id is not a valid one\n"), name
 
 
 def test_a_traceback_is_as_harmless_as_all_else(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
