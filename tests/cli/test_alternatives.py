@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from noxcli.sandbox.builtin import BUILT_IN
-from noxcli.sandbox.scenario import File, Node, Scenario, fixed_input, input_node, output_node
+from noxcli.sandbox.scenario import Node, Scenario, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
 from noxcli.sandbox.switches import Switches
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, QuickClock
+from tests.conftest import Noxcli
 
 LONG = "Grüße, 世界. " * 40
 
@@ -59,18 +59,6 @@ def test_nodes_are_told_apart_in_whatever_words_are_known(noxcli: Noxcli, plays:
     assert nodes["Read"] == {"synonym": "succeeded", "foreign": "executed"}.get(words, "completed")
 
 
-@pytest.mark.parametrize("form", ["entries", "lines"])
-@pytest.mark.parametrize("progress", ["status", "none"])
-def test_the_reason_is_found_in_logs_of_each_form(noxcli: Noxcli, plays: Any, form: str, progress: str) -> None:
-    switches = {"run_logs": form, "failure_detail": "run_logs", "node_progress": progress}
-    done = noxcli(
-        "run", plays(script=node_fails("Write", "no luck"), status="failed", switches=switches), "--no-stream"
-    )
-    assert done.code == 1
-    assert "at 'Write'" in done.err
-    assert "no luck" in done.err
-
-
 @pytest.mark.parametrize("form", ["content", "ndjson"])
 def test_a_stream_that_starts_late_costs_no_output_and_no_order(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, form: str
@@ -86,16 +74,6 @@ def test_a_stream_that_starts_late_costs_no_output_and_no_order(
         assert done.lines[-1]["data"]["output"] == {"A": "x"}
         assert done.events == run.events[-len(done.events) :]
         assert 3 < len(done.events) < len(run.events)
-
-
-@pytest.mark.parametrize("form", ["seconds", "date"])
-def test_a_limit_is_waited_for_as_long_as_it_says(noxcli: Noxcli, form: Any) -> None:
-    clock = QuickClock()
-    with Sandbox(switches=Switches(rate_limit=1, retry_after=form, retry_after_seconds=7)) as limited:
-        environ = {**noxcli.environ, "NOXUS_BACKEND_URL": limited.url, "NOXUS_API_KEY": limited.key}
-        for _ in range(2):  # at most one of them within each second
-            Noxcli(environ, clock)("workflows", "--retry-for", "10s")
-    assert 7 <= max(clock.slept) <= 10
 
 
 @pytest.mark.parametrize(("switch", "key"), [("name", "bare"), ("numbered", "Input 1"), ("input", "input")])
@@ -133,23 +111,6 @@ def test_an_input_that_the_server_refuses_starts_nothing(
     assert (done.code, done.json["retry_safe"], sandbox.runs(workflow)) == (2, True, [])
 
 
-@pytest.mark.parametrize("output", ["null", "empty", "whole"])
-def test_the_output_of_a_look_up_is_never_delivered(noxcli: Noxcli, plays: Any, sandbox: Sandbox, output: str) -> None:
-    workflow = plays(output={"A": "x"}, switches={"look_up_output": output, "late_output_reads": 1})
-    run = noxcli("run", workflow, "--detach").text.strip()
-    done = noxcli("fetch-output", run, "--wait", "--json", environ={"NOXCLI_STATE_DIR": "elsewhere"})
-    assert (done.code, done.json["output"]) == (0, {"A": "x"})
-    assert f"/v1/workflows/{workflow}/runs/{run}" in [request.path for request in sandbox.requests]
-
-
-@pytest.mark.parametrize("switches", [{"page_limit": 20}, {"page_limit": 5}, {"page_size": 3}])
-def test_pages_of_any_size_are_read_to_the_end(noxcli: Noxcli, plays: Any, switches: dict[str, int]) -> None:
-    workflow = plays(output={"A": "x"}, switches=switches)
-    started = [noxcli("run", workflow, "--detach").text.strip() for _ in range(23)]
-    done = noxcli("runs", workflow, "--limit", "23", "--json")
-    assert [run["id"] for run in done.json["runs"]] == started[::-1]
-
-
 @pytest.mark.parametrize(("switch", "keys"), [("number", ["A", "A (2)"]), ("last", ["A"]), ("first", ["A"])])
 def test_outputs_of_one_label_keep_the_servers_keys(noxcli: Noxcli, plays: Any, switch: str, keys: list[str]) -> None:
     nodes = [Node(f"{name} A", "OutputNode", {"label": "A", "type": "String"}) for name in ("first", "last")]
@@ -166,13 +127,6 @@ def test_a_text_is_whole_wherever_and_however_it_is_cut(noxcli: Noxcli, plays: A
     output = {"A": LONG, "B": {"inner": [LONG, 1]}}
     done = noxcli("run", plays(output=output, switches=switches), "--json")
     assert (done.code, done.json["output"], done.json["complete"]) == (0, output, True)
-
-
-@pytest.mark.parametrize("form", ["spot", "spot_path", "https"])
-def test_a_file_is_fetched_whatever_its_address(noxcli: Noxcli, plays: Any, form: str, tmp_path: Any) -> None:
-    workflow = plays(output={"Table": File("a b.csv", b"1,2\n")}, switches={"file_uri": form})
-    assert noxcli("run", workflow, "--output-dir", str(tmp_path / "out"), "--quiet").code == 0
-    assert (tmp_path / "out" / "Table.csv").read_bytes() == b"1,2\n"
 
 
 def test_a_callback_leaves_the_verdict_to_the_record(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
@@ -198,16 +152,6 @@ def test_no_run_is_started_by_the_call_that_blocks(noxcli: Noxcli, plays: Any, s
 def test_no_record_is_asked_for_in_part(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     found = asked(noxcli, plays, sandbox)
     assert not [each for each in found if "output_only" in each or "use_output_ids" in each]
-
-
-@pytest.mark.parametrize("lists", [{}, {"list_delay_seconds": 5_000.0}, {"listed_inputs": "stripped"}])
-def test_a_start_that_got_a_502_is_not_sent_again(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox, lists: dict[str, Any]
-) -> None:
-    switches = {"gateway_refusals": 1, "gateway_status": 502, **lists}
-    workflow = plays(nodes=[input_node("Q")], switches=switches)
-    done = noxcli("run", workflow, "Q= hi ")
-    assert (done.code, len(sandbox.runs(workflow))) == (7, 1)
 
 
 def test_a_server_that_wants_a_slash_gets_it(tmp_path: Path) -> None:

@@ -249,17 +249,6 @@ def test_an_odd_answer_is_no_bug_and_no_licence_to_start_again(noxcli: Noxcli, t
     assert [request.method for request in server.requests].count("POST") == 1
 
 
-@pytest.mark.parametrize("depth", [100, 300, 500])
-def test_a_deep_output_is_delivered(noxcli: Noxcli, depth: int) -> None:
-    deep = "[" * depth + "]" * depth
-    record = b'{"id": "r", "workflow_id": "w", "status": "completed", "output": {"A": %s}}' % deep.encode()
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(record)
-    with raw_server(head + record) as server:
-        for options in ((), ("--json",), ("--output-dir", "out")):
-            result = noxcli("fetch-output", "w/r", "--base-url", server.url, *options)
-            assert result.code == 0, result.err
-
-
 # Limits also hold with a slow server.
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import Answer, Cut
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_runs
 from tests.conftest import Noxcli
@@ -53,28 +52,3 @@ def test_a_cursor_that_the_server_no_longer_knows_is_a_gap(
     if reaction != "replay":  # a server that replays without saying so looks like one that accepted the cursor
         assert "gap" in result.own
         assert result.lines[-1]["data"]["stream"]["continuity"] == "broken"
-
-
-def test_a_refused_cursor_with_a_full_replay_loses_nothing(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    gone = Answer(410, {"detail": "expired"})
-    workflow = plays(script=SCRIPT, output={"A": "x"}, faults={"events": [Cut(after=3), gone, Cut(after=5), gone]})
-    result = noxcli("run", workflow, "--format", "ndjson")
-    assert result.events == sandbox.runs(workflow)[0].events
-    assert result.lines[-1]["data"]["stream"]["continuity"] == "proven"
-    assert "gap" not in result.own
-
-
-@pytest.mark.parametrize("redis_ids", ["none", "some"])
-def test_events_without_positions_come_once(noxcli: Noxcli, plays: Any, sandbox: Sandbox, redis_ids: str) -> None:
-    cuts = [Cut(after=n) for n in (2, 4, 5, 9)]
-    workflow = plays(script=SCRIPT, output={"A": "x"}, faults={"events": cuts}, switches={"redis_ids": redis_ids})
-    result = noxcli("run", workflow, "--format", "ndjson")
-    assert result.events == [{"redisId": None, **event} for event in sandbox.runs(workflow)[0].events]
-
-
-def test_a_stream_of_an_ended_run_that_stays_silent_is_a_gap(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(script=SCRIPT, output={"A": "x"}, switches={"on_ended": "silent"})
-    run = start(noxcli, workflow)
-    noxcli("wait", run)
-    result = noxcli("stream", run, "--format", "ndjson")
-    assert (result.code, result.own) == (0, ["started", "gap", "result"])

@@ -44,14 +44,6 @@ def test_a_line_a_version_newest_first(noxcli: Noxcli) -> None:
     assert (result.code, result.err, paths) == (0, "", [FIRST, ""])
 
 
-@pytest.mark.parametrize("hint", [{"pages": 3}, {"total": 3}])
-def test_every_page_is_read(noxcli: Noxcli, hint: dict[str, int]) -> None:
-    pages = [page(version(id, id[-2:]), number=number, **hint) for number, id in enumerate((A, B, C), 1)]
-    result, paths = asked(noxcli, "versions", "--json", "--limit", "2", turns=[*pages, answer(404)])
-    assert [each["name"] for each in result.json["versions"]] == ["aa", "bb"]
-    assert paths[:3] == [FIRST, FIRST.replace("1", "2", 1), FIRST.replace("1", "3", 1)]
-
-
 @pytest.mark.parametrize(
     ("one", "other", "workflow", "live"),
     [

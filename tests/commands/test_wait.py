@@ -6,9 +6,8 @@ import pyte
 import pytest
 
 from noxcli.errors import WORST_FIRST, ExitCode, worst
-from noxcli.sandbox.faults import Answer, Cut
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Emit, Sleep, node_runs
+from noxcli.sandbox.steps import Sleep, node_runs
 from tests.conftest import Noxcli, piped
 from tests.process import NOXCLI, environment, on_terminal
 
@@ -56,19 +55,6 @@ def test_a_limit_leaves_the_run_alone(noxcli: Noxcli, plays: Any) -> None:
     assert result.code == 124
     assert result.json["run"]["status"] in {"queued", "running"}
     assert f"noxcli wait {run}" in result.err
-
-
-def test_a_broken_stream_and_failing_reads_are_forgiven(noxcli: Noxcli, plays: Any) -> None:
-    reads = [Answer(502, "<html>bad gateway</html>"), Answer(200, ["no run"]), Answer(429, {})]
-    workflow = plays(script=[Sleep(300)], output={"A": "x"}, faults={"events": [Cut()], "record": reads})
-    assert noxcli("wait", start(noxcli, workflow)).code == 0
-
-
-def test_a_server_that_stays_away_is_lost_contact(noxcli: Noxcli, plays: Any) -> None:
-    gone = Answer(503, "<html>down</html>", repeat=True)
-    run = start(noxcli, plays(script=[Sleep(60_000)], faults={"events": [gone], "record": [gone]}))
-    result = noxcli("wait", run, "--retry-for", "3s", "--json")
-    assert (result.code, result.json["retry_safe"]) == (6, False)
 
 
 def test_the_worst_code_follows_the_contracts_order() -> None:
@@ -153,16 +139,6 @@ def test_fail_fast_leaves_at_the_first_failure(noxcli: Noxcli, plays: Any) -> No
     result = noxcli("wait", forever, bad, "--fail-fast", "--json")
     assert result.code == 1
     assert [one["exit_code"] for one in result.json["results"]] == [8, 1]
-
-
-def test_a_stall_names_the_node_and_what_waits_behind_it(noxcli: Noxcli, plays: Any) -> None:
-    script = [*node_runs("Read"), Emit("Write", "hello"), Sleep(60_000)]
-    workflow = plays(script=script, output={"Answer": "x"}, switches={"keepalive": "comment", "keepalive_seconds": 20})
-    run = start(noxcli, workflow)
-    result = noxcli("stream", run, "--stall-timeout", "500ms")
-    assert result.code == 124
-    assert "'Write' has been running for" in result.err
-    assert "waiting: 'Answer'" in result.err
 
 
 def test_a_pause_is_waited_out_where_that_is_asked_for(noxcli: Noxcli, plays: Any) -> None:
