@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from noxcli.cli.context import Context
-from noxcli.cli.deliver import check_directory
 from noxcli.cli.options import InputOptions, PreflightOptions, Running
 from noxcli.cli.session import Session
 from noxcli.encode import to_json
@@ -39,8 +38,8 @@ class Target:
     version_id: str | None
 
 
-def require_startable(noxus: Session, options: Running) -> None:
-    """Find errors that prevent a start, or the delivery of its output, before the first request.
+def require_startable(options: Running) -> None:
+    """Find errors that prevent a start before the first request.
 
     Raises UsageProblem, and TimedOutBeforeStart for a limit of 0.
     """
@@ -48,7 +47,6 @@ def require_startable(noxus: Session, options: Running) -> None:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "increase --timeout, or use --detach")
     if options.asserts and (options.detach or options.dry_run):
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
-    check_directory(noxus, options)
 
 
 def given_inputs(context: Context, given: InputOptions) -> Inputs:

@@ -43,12 +43,13 @@ class Options(Running):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run again, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    from noxcli.cli import prepare, session  # the help loads none of what a run needs
+    from noxcli.cli import deliver, prepare, session  # the help loads none of what a run needs
     from noxcli.commands.run import carry_out
     from noxcli.models import Workflow
 
     noxus = session.begin(ctx, options, subject=options.run)
-    prepare.require_startable(noxus, options)
+    prepare.require_startable(options)
+    deliver.check_directory(noxus, options)
     given = prepare.given_inputs(noxus.context, options)
     with noxus.connect():
         noxus.context.enter(Phase.PREFLIGHT)

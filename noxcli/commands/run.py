@@ -33,10 +33,11 @@ class Options(Running):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    from noxcli.cli import prepare, session  # the help loads none of what a run needs
+    from noxcli.cli import deliver, prepare, session  # the help loads none of what a run needs
 
     noxus = session.begin(ctx, options, subject=options.workflow)
-    prepare.require_startable(noxus, options)
+    prepare.require_startable(options)
+    deliver.check_directory(noxus, options)
     inputs = prepare.given_inputs(noxus.context, options)
     with noxus.connect():
         noxus.context.enter(Phase.PREFLIGHT)

@@ -105,12 +105,13 @@ class Terminal:
     drawn: Drawn | None = None
     read_by_eyes: bool = field(init=False)  # stdout is a terminal
     claim: Claim = field(init=False)
-    _screen: Screen = field(default_factory=Screen)
+    _screen: Screen | None = field(init=False)
     _ignored: bool = False  # the command is over, and nobody reads stderr
     _within_line: bool = False  # what is on the screen ends without a newline
 
     def __post_init__(self) -> None:
         self.read_by_eyes = self.out.isatty()
+        self._screen = Screen() if self.read_by_eyes else None
         self.claim = Claim(self.err)
 
     @classmethod
@@ -195,7 +196,7 @@ class Terminal:
         Interrupted after a signal, and TimedOut at the command's limit.
         """
         data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
-        if self.read_by_eyes:
+        if self._screen is not None:
             self.show(self._screen.take(data))
         else:
             self._put(data)
