@@ -233,6 +233,14 @@ def test_an_end_event_alone_is_no_verdict(status: str) -> None:
     assert followed(server).run.status == status
 
 
+@pytest.mark.parametrize("status", ["completed", "failed", "stopped"])
+def test_an_end_that_only_events_say_is_not_the_runs_status(status: str) -> None:
+    server = FakeServer([[(1, [state(0, status), end(1, status)])], []], [Unavailable("busy")])
+    result = followed(server, timeout=5)
+    assert isinstance(result.error, TimedOut)
+    assert (result.follower.run.status, result.follower.confirmed) == ("running", True)
+
+
 def test_an_unknown_status_is_still_going() -> None:
     server = FakeServer([[(1, [state(0, "reticulating")]), *every(1, KeepAlive())]], ends_at(70))
     result = followed(server)
