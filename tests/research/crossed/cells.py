@@ -220,6 +220,11 @@ def run_paused(stage: Stage, name: str) -> Judge:
     return judge
 
 
+def _shortest(stage: Stage, workflow: str, run: Run) -> str:
+    """Return the run's id, with the workflow's if the server does not find it without."""
+    return run.id if stage.switches.look_up == "served" else f"{workflow}/{run.id}"
+
+
 def _named(stage: Stage, workflow: str, run: Run, *argv: str) -> Judge:
     return Judge(stage, stage.call(workflow, argv[0], f"{workflow}/{run.id}", *argv[1:], target=run))
 
@@ -283,7 +288,7 @@ def stream_failed(stage: Stage, name: str) -> Judge:
 def wait(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name, watched=True)
     run = stage.start(workflow)
-    judge = Judge(stage, stage.call(workflow, "wait", run.id, "--json", *LIMITS))
+    judge = Judge(stage, stage.call(workflow, "wait", _shortest(stage, workflow, run), "--json", *LIMITS))
     if judge.ends(0):
         judge.document(judge.seen.result.json, run, "completed", delivers=False)
     return judge
@@ -303,7 +308,9 @@ def wait_failed(stage: Stage, name: str) -> Judge:
 def fetch_output(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name)
     run = stage.ended(workflow)
-    judge = Judge(stage, stage.call(workflow, "fetch-output", run.id, "--wait", "--json", *LIMITS))
+    judge = Judge(
+        stage, stage.call(workflow, "fetch-output", _shortest(stage, workflow, run), "--wait", "--json", *LIMITS)
+    )
     if judge.ends(0):
         judge.document(judge.seen.result.json, run, "completed")
     return judge
@@ -336,7 +343,7 @@ def fetch_failed(stage: Stage, name: str) -> Judge:
 def stop(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name, "going")
     run = stage.start(workflow)
-    judge = Judge(stage, stage.call(workflow, "stop", run.id, "--json"))
+    judge = Judge(stage, stage.call(workflow, "stop", _shortest(stage, workflow, run), "--json"))
     if judge.ends(0):
         judge.document(judge.seen.result.json, run, "stopped")
     return judge

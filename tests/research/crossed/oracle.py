@@ -123,7 +123,6 @@ def requests_at_most(switches: Switches, runs: int = 1) -> int:
     most = CALM_REQUESTS + 2 * (switches.stale_reads + switches.late_output_reads)
     most += 12 if "silent" in (switches.on_stopped, switches.on_paused, switches.after_end, switches.on_ended) else 0
     most += 10 if switches.on_ended != "replay" or switches.closing_event != "none" else 0
-    most += 8 if switches.look_up != "served" else 0
     most += 4 if switches.retained_events else 0  # rejected positions, and replays that lack them
     most += 8 if switches.page_size < 10 or switches.page_limit < 10 else 0
     most += 100 if switches.stop_seconds else 12 if switches.queue_seconds else 0  # which pass in real time
