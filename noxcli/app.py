@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from noxcli import __version__
 from noxcli.cli.context import Context
-from noxcli.cli.ending import conclude, own_error, unexpected
+from noxcli.cli.ending import complain, conclude, own_error, unexpected
 from noxcli.cli.usage import HelpOnStdout, Verb, end_with, name_meant, write_definitions
 from noxcli.errors import ExitCode, Interruption, NoxError, UsageProblem
 from noxcli.nearest import suggestion
@@ -146,7 +146,7 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
 def tell_stray(context: Context, error: BaseException | None) -> None:
     """Report a bug that ended a thread, or the reporting itself, instead of Python's own traceback."""
     if error is not None:
-        context.terminal.complain(f"noxcli: {unexpected(context, error).line()}")
+        complain(context, unexpected(context, error))
 
 
 def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:

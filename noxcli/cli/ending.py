@@ -203,7 +203,7 @@ def _trouble_with(context: Context, write: Callable[[], None]) -> NoxError | Non
         late = unexpected(context, error)
     else:
         return None
-    context.terminal.complain(f"noxcli: {late.line()}")
+    complain(context, late)
     return late
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from noxcli.cli.context import Context
+from noxcli.cli.ending import complain
 from noxcli.cli.options import Running
 from noxcli.cli.prepare import Target, stored
 from noxcli.cli.session import Session
@@ -56,7 +57,7 @@ def _announce(context: Context, state_file: str | None, run: Run) -> None:
         try:
             tell()
         except NoxError as error:
-            context.terminal.complain(f"noxcli: {error.line()}")
+            complain(context, error)
     context.way_back = context.line_to_stream(run.id)
 
 
