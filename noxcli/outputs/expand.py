@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 from noxcli.errors import NotFound, Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.outputs.directory import Part
 from noxcli.outputs.download import Transfer, fetch
-from noxcli.outputs.values import Delivered, Remote, find_remote, is_complete, replaced
+from noxcli.outputs.values import Delivered, Remote, file_entry, find_remote, is_complete, replaced
 from noxcli.retry import Patience
 from noxcli.waiting import Result, result_of, share_out, take, value_of
 
@@ -79,13 +79,7 @@ def spooled(
 
 
 def _entry(remote: Remote, part: Part) -> dict[str, Any]:
-    return {
-        "pointer": remote.pointer,
-        "file_id": remote.file_id,
-        "path": None,
-        "bytes": part.size,
-        "sha256": part.sha256,
-    }
+    return file_entry(remote.pointer, remote.file_id, part.size, part.sha256)
 
 
 def problem(what: str, error: BaseException) -> str:

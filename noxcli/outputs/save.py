@@ -18,6 +18,7 @@ from noxcli.outputs.values import (
     Delivered,
     Remote,
     as_text,
+    file_entry,
     find_remote,
     is_complete,
     is_file,
@@ -158,10 +159,5 @@ def with_paths(output: Mapping[str, Any], items: Iterable[Item]) -> Any:
 
 def entry_of(item: Item, saved: Saved) -> dict[str, Any]:
     """Return a file's entry in the result document."""
-    return {
-        "pointer": item.pointer,
-        "file_id": item.remote.file_id if item.remote else None,
-        "path": str(saved.path),
-        "bytes": saved.bytes,
-        "sha256": saved.sha256,
-    }
+    file_id = item.remote.file_id if item.remote else None
+    return file_entry(item.pointer, file_id, saved.bytes, saved.sha256, saved.path)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
+from pathlib import Path
 from typing import Any
 
 from noxcli.encode import to_json
@@ -178,6 +179,12 @@ class Delivered:
     complete: bool = True
     problems: list[str] = field(default_factory=list)
     already_there: int = 0  # of the files
+
+
+def file_entry(pointer: str, file_id: str | None, size: int, sha256: str, path: Path | None = None) -> dict[str, Any]:
+    """Return a file's entry in the result document and in the manifest."""
+    shown = None if path is None else str(path)
+    return {"pointer": pointer, "file_id": file_id, "path": shown, "bytes": size, "sha256": sha256}
 
 
 def require_whole(delivered: Delivered, run: Run) -> None:
