@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -604,7 +605,11 @@ def test_a_connect_that_hangs_is_told_and_nothing_was_sent() -> None:
                 one.connect(listener.getsockname())
         host = f"127.0.0.1:{listener.getsockname()[1]}"
         error = broken(start, f"http://{host}", connect_timeout=0.1)
+        with ThreadPoolExecutor() as pool:  # where nobody else looks at the time
+            soon = lambda api: api.get_run("w", "r", within=0.2)  # noqa: E731
+            late = pool.submit(broken, soon, f"http://{host}").result(timeout=5)
     assert (error.message, error.sent) == (f"no answer from {host}: timed out while connecting", False)
+    assert late.message == error.message
 
 
 def test_tls_to_a_server_without_it_sends_nothing() -> None:

@@ -31,6 +31,7 @@ FIRST = {
     "stream": ("stream", f"{RUN}/{RUN}"),
     "fetch-output": ("fetch-output", RUN),
     "stop": ("stop", RUN),
+    "stop several": ("stop", RUN, f"{RUN[:-1]}b"),
     "inputs": ("inputs", RUN),
     "runs": ("runs",),
     "workflows": ("workflows",),
@@ -58,7 +59,7 @@ def test_a_web_page_as_the_first_answer_ends_the_command(noxcli: Noxcli, command
     assert "with a web page, not the API" in (result.text if command == ("doctor",) else result.err)
     assert "/api/backend" not in result.err
     assert result.err.count("with a web page") <= 1
-    assert len(server.requests) <= (3 if command == ("doctor",) else 2)
+    assert len(server.requests) <= {"doctor": 3, "stop": 1}.get(command[0], 2)
     assert (
         not [one for one in server.requests if one.method == "POST"] or command[0] == "stop" or "--no-check" in command
     )
