@@ -432,8 +432,9 @@ class Follower:
             return fetches > 0 or not (self._is_broken and self._may_wait)
         if not fetches or self._is_broken or self.ledger.accepted > self._before:
             return False
-        # The server may have no event after a position from outside: it was the last one.
-        from_outside = self.ledger.origin is not None and not self.ledger.accepted
+        # A stream that closes may have no event after a position from outside: it was the last. Silence tells nothing.
+        closed = isinstance(self._ended, StreamClosed)
+        from_outside = closed and self.ledger.origin is not None and not self.ledger.accepted
         return self._record.run.status not in ANNOUNCED_ENDINGS or from_outside
 
     @property

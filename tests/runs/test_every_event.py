@@ -134,6 +134,11 @@ def test_a_refused_position_from_outside_is_looked_for_in_a_long_replay(
     assert (label(result), "gap" in result.own) == (("proven", False) if known else ("broken", True))
 
 
+def test_silence_after_a_position_from_outside_is_a_gap(noxcli: Noxcli) -> None:
+    argv = ("stream", RUN, "--etag", "7-0", "--format", "ndjson")
+    assert "gap" in followed(falls_silent(), noxcli, *argv, reads=0).own
+
+
 # The search for the rest ends.
 
 
