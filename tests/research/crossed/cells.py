@@ -5,11 +5,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.run import Run
+from noxcli.sandbox.switches import Switches
 from tests.research.crossed import oracle
 from tests.research.crossed.oracle import Events
 from tests.research.crossed.stage import ESSAY, REASON, TABLE, Seen, Stage
@@ -153,12 +155,38 @@ def run_content(stage: Stage, name: str) -> Judge:
     return judge
 
 
+def _run_to(stage: Stage, name: str, ending: str) -> Judge:
+    """Follow a run that ends in that way, event by event."""
+    judge = _run(stage, name, "--format", "ndjson", ending=ending)
+    if not _refused(judge) and judge.ends(CODES[ending]):
+        judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, ending)
+        judge.events(oracle.live_events(stage.switches), ending)
+    return judge
+
+
 @cell
 def run_ndjson(stage: Stage, name: str) -> Judge:
-    judge = _run(stage, name, "--format", "ndjson")
-    if not _refused(judge) and judge.ends(0):
-        judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, "completed")
-        judge.events(oracle.live_events(stage.switches), "completed")
+    return _run_to(stage, name, "completed")
+
+
+@cell
+def run_stopped(stage: Stage, name: str) -> Judge:
+    return _run_to(stage, name, "stopped")
+
+
+@cell
+def run_paused(stage: Stage, name: str) -> Judge:
+    return _run_to(stage, name, PAUSED)
+
+
+@cell
+def run_failed(stage: Stage, name: str) -> Judge:
+    judge = _run_to(stage, name, "failed")
+    if not stage.switches.gateway_refusals and judge.seen.result.code == CODES["failed"]:
+        told = judge.seen.result.lines[-1]["data"]["error"]["message"]
+        judge.reason(told, live=True)
+        known = oracle.failed_node_is_known(stage.switches)
+        judge.expect(("Write" in told) is known, "the node is not named, or by chance:", told)
     return judge
 
 
@@ -181,48 +209,12 @@ def run_polls(stage: Stage, name: str) -> Judge:
 
 
 @cell
-def run_failed(stage: Stage, name: str) -> Judge:
-    judge = _run(stage, name, "--format", "ndjson", ending="failed")
-    if not _refused(judge) and judge.ends(1):
-        document = judge.seen.result.lines[-1]["data"]
-        judge.document(document, judge.seen.run, "failed")
-        judge.events(oracle.live_events(stage.switches), "failed")
-        judge.reason(document["error"]["message"], live=True)
-        told, known = document["error"]["message"], oracle.failed_node_is_known(stage.switches)
-        judge.expect(("Write" in told) is known, "the node is not named, or by chance:", told)
-    return judge
-
-
-@cell
 def run_failed_polls(stage: Stage, name: str) -> Judge:
     judge = _run(stage, name, "--json", "--no-stream", ending="failed")
     if not _refused(judge) and judge.ends(1):
         judge.document(judge.seen.result.json, judge.seen.run, "failed")
         judge.reason(judge.seen.result.json["error"]["message"], live=False)
     return judge
-
-
-@cell
-def run_stopped(stage: Stage, name: str) -> Judge:
-    judge = _run(stage, name, "--format", "ndjson", ending="stopped")
-    if not _refused(judge) and judge.ends(3):
-        judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, "stopped")
-        judge.events(oracle.live_events(stage.switches), "stopped")
-    return judge
-
-
-@cell
-def run_paused(stage: Stage, name: str) -> Judge:
-    judge = _run(stage, name, "--format", "ndjson", ending=PAUSED)
-    if not _refused(judge) and judge.ends(10):
-        judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, PAUSED)
-        judge.events(oracle.live_events(stage.switches), PAUSED)
-    return judge
-
-
-def _shortest(stage: Stage, workflow: str, run: Run) -> str:
-    """Return the run's id, with the workflow's if the server does not find it without."""
-    return run.id if stage.switches.look_up == "served" else f"{workflow}/{run.id}"
 
 
 def _named(stage: Stage, workflow: str, run: Run, *argv: str) -> Judge:
@@ -239,14 +231,20 @@ def stream_live(stage: Stage, name: str) -> Judge:
     return judge
 
 
-@cell
-def stream_ended(stage: Stage, name: str) -> Judge:
+def _streamed(stage: Stage, name: str, promise: Callable[[Switches, int], Events], *argv: str) -> Judge:
+    """Follow a run that has ended, event by event."""
     workflow = stage.add(name)
-    judge = _named(stage, workflow, stage.ended(workflow), "stream", "--format", "ndjson", *LIMITS)
+    run = stage.ended(workflow)
+    judge = _named(stage, workflow, run, "stream", "--format", "ndjson", *argv, *LIMITS)
     if judge.ends(0):
         judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, "completed")
-        judge.events(oracle.ended_events(stage.switches, len(judge.seen.truth)), "completed")
+        judge.events(promise(stage.switches, len(judge.seen.truth)), "completed")
     return judge
+
+
+@cell
+def stream_ended(stage: Stage, name: str) -> Judge:
+    return _streamed(stage, name, oracle.ended_events)
 
 
 @cell
@@ -266,29 +264,35 @@ def stream_from_a_position(stage: Stage, name: str) -> Judge:
 
 @cell
 def stream_from_nowhere(stage: Stage, name: str) -> Judge:
-    workflow = stage.add(name)
-    run = stage.ended(workflow)
-    judge = _named(stage, workflow, run, "stream", "--format", "ndjson", "--etag", NEVER_KNOWN, *LIMITS)
-    if judge.ends(0):
-        judge.events(oracle.ended_events(stage.switches, len(judge.seen.truth), known=False), "completed")
+    return _streamed(stage, name, partial(oracle.ended_events, known=False), "--etag", NEVER_KNOWN)
+
+
+def _of_ended(stage: Stage, name: str, ending: str, *argv: str, delivers: bool = True) -> Judge:
+    """Call a verb on a run that has ended, and check its document."""
+    workflow = stage.add(name, ending)
+    judge = _named(stage, workflow, stage.ended(workflow), *argv, "--json")
+    if judge.ends(0 if argv[0] == "stop" else CODES[ending]):
+        judge.document(judge.seen.result.json, judge.seen.run, ending, delivers=delivers)
+        if ending == "failed":
+            judge.reason(judge.seen.result.json["error"]["message"], live=False)
     return judge
 
 
 @cell
 def stream_failed(stage: Stage, name: str) -> Judge:
-    workflow = stage.add(name, "failed")
-    judge = _named(stage, workflow, stage.ended(workflow), "stream", "--json", *LIMITS)
-    if judge.ends(1):
-        judge.document(judge.seen.result.json, judge.seen.run, "failed")
-        judge.reason(judge.seen.result.json["error"]["message"], live=False)
-    return judge
+    return _of_ended(stage, name, "failed", "stream", *LIMITS)
+
+
+def _named_as(stage: Stage, workflow: str, run: Run) -> str:
+    """Name a run by its id alone, if the server can look that up."""
+    return run.id if stage.switches.look_up == "served" else f"{workflow}/{run.id}"
 
 
 @cell
 def wait(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name, watched=True)
     run = stage.start(workflow)
-    judge = Judge(stage, stage.call(workflow, "wait", _shortest(stage, workflow, run), "--json", *LIMITS))
+    judge = Judge(stage, stage.call(workflow, "wait", _named_as(stage, workflow, run), "--json", *LIMITS))
     if judge.ends(0):
         judge.document(judge.seen.result.json, run, "completed", delivers=False)
     return judge
@@ -296,21 +300,15 @@ def wait(stage: Stage, name: str) -> Judge:
 
 @cell
 def wait_failed(stage: Stage, name: str) -> Judge:
-    workflow = stage.add(name, "failed")
-    judge = _named(stage, workflow, stage.ended(workflow), "wait", "--json", *LIMITS)
-    if judge.ends(1):
-        judge.document(judge.seen.result.json, judge.seen.run, "failed")
-        judge.reason(judge.seen.result.json["error"]["message"], live=False)
-    return judge
+    return _of_ended(stage, name, "failed", "wait", *LIMITS)
 
 
 @cell
 def fetch_output(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name)
     run = stage.ended(workflow)
-    judge = Judge(
-        stage, stage.call(workflow, "fetch-output", _shortest(stage, workflow, run), "--wait", "--json", *LIMITS)
-    )
+    argv = ("fetch-output", _named_as(stage, workflow, run), "--wait", "--json")
+    judge = Judge(stage, stage.call(workflow, *argv, *LIMITS))
     if judge.ends(0):
         judge.document(judge.seen.result.json, run, "completed")
     return judge
@@ -332,18 +330,14 @@ def fetch_files(stage: Stage, name: str) -> Judge:
 
 @cell
 def fetch_failed(stage: Stage, name: str) -> Judge:
-    workflow = stage.add(name, "failed")
-    judge = _named(stage, workflow, stage.ended(workflow), "fetch-output", "--wait", "--json", *LIMITS)
-    if judge.ends(1):
-        judge.reason(judge.seen.result.json["error"]["message"], live=False)
-    return judge
+    return _of_ended(stage, name, "failed", "fetch-output", "--wait", *LIMITS)
 
 
 @cell
 def stop(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name, "going")
     run = stage.start(workflow)
-    judge = Judge(stage, stage.call(workflow, "stop", _shortest(stage, workflow, run), "--json"))
+    judge = Judge(stage, stage.call(workflow, "stop", _named_as(stage, workflow, run), "--json"))
     if judge.ends(0):
         judge.document(judge.seen.result.json, run, "stopped")
     return judge
@@ -351,12 +345,7 @@ def stop(stage: Stage, name: str) -> Judge:
 
 @cell
 def stop_ended(stage: Stage, name: str) -> Judge:
-    workflow = stage.add(name)
-    run = stage.ended(workflow)
-    judge = _named(stage, workflow, run, "stop", "--json")
-    if judge.ends(0):
-        judge.document(judge.seen.result.json, run, "completed", delivers=False)
-    return judge
+    return _of_ended(stage, name, "completed", "stop", delivers=False)
 
 
 @cell
