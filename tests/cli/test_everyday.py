@@ -122,7 +122,7 @@ def test_at_its_limit_a_run_is_stopped_where_that_is_asked_for(
 ) -> None:
     workflow = plays(script=FOREVER)
     named = workflow if verb == "run" else noxcli("run", workflow, "--detach").text.strip()
-    result = noxcli(verb, named, "--timeout", "1s", "--on-timeout", "stop", "--json")
+    result = noxcli(verb, named, "--timeout", "3s", "--on-timeout", "stop", "--json")
     assert result.code == 124, result.err
     assert (result.json["run"]["status"], result.json["run"]["confirmed"]) == ("stopped", True)
     assert result.err.endswith("is stopped\n")
@@ -146,7 +146,7 @@ def test_a_limit_detaches_unless_told_otherwise(noxcli: Noxcli, plays: Any, sand
 
 def test_a_run_that_will_not_stop_at_its_limit_is_told(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(script=FOREVER, switches={"stop_seconds": 60_000.0})
-    result = noxcli("run", workflow, "--timeout", "1s", "--on-timeout", "stop")
+    result = noxcli("run", workflow, "--timeout", "3s", "--on-timeout", "stop")
     assert (result.code, "was asked to stop, but is still running" in result.err) == (124, True), result.err
 
 

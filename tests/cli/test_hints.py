@@ -73,9 +73,9 @@ CASES = {
     "a run completes before eyes": Case("run qa Question=x", "fetch-output", tty=True),
     "a run is started only": Case("run qa Question=x --detach", "stream"),
     "a run pauses": Case("run pauses", "wait"),
-    "a limit is reached": Case("run W --timeout 1s", "wait", FOREVER),
-    "a run will not stop at its limit": Case("run W --timeout 1s --on-timeout stop", "stop", STUBBORN),
-    "a run cannot be stopped at its limit": Case("run W --timeout 1s --on-timeout stop", "stop", UNSTOPPABLE),
+    "a limit is reached": Case("run W --timeout 3s", "wait", FOREVER),
+    "a run will not stop at its limit": Case("run W --timeout 3s --on-timeout stop", "stop", STUBBORN),
+    "a run cannot be stopped at its limit": Case("run W --timeout 3s --on-timeout stop", "stop", UNSTOPPABLE),
     "a run will not stop": Case("stop R", "stop", STUBBORN),
     "a stop has no answer": Case(
         "stop R --timeout 0.3s", "stop", {**FOREVER, "faults": {"stop": [LostAnswer("hold")]}}
@@ -111,7 +111,7 @@ CASES = {
         "inspect",
         {"nodes": [input_node("Q")], "script": node_fails("Work", "no ink"), "status": "failed"},
     ),
-    "a batch is late": Case("batch W rows.jsonl --timeout 1s", "batch", ROWS),
+    "a batch is late": Case("batch W rows.jsonl --timeout 4s", "batch", ROWS),
     "a batch is wrong": Case("batch qa rows.jsonl", "inputs"),
     "a batch loses a run": Case("batch W rows.jsonl --retry-for 1s --timeout 20s", "", {**ROWS, "faults": UNREAD}),
     "a batch is interrupted": Case(
@@ -132,7 +132,7 @@ CASES = {
 PAGES = {
     "saved events without an end": Case("report e.ndjson", "report"),
     "a run that failed": Case("run fails --report p.html", "inspect", page="p.html"),
-    "a run that goes on": Case("run W --timeout 1s --report p.html", "wait", FOREVER, page="p.html"),
+    "a run that goes on": Case("run W --timeout 3s --report p.html", "wait", FOREVER, page="p.html"),
     "an output that is not whole": Case("run W --report p.html", "fetch-output", LATE, page="p.html"),
     "a summary on GitHub": Case(
         "run qa Question=x --ci github", environ={"GITHUB_STEP_SUMMARY": "summary.md"}, page="summary.md"

@@ -71,7 +71,7 @@ ENDINGS: list[tuple[str, dict[str, Any], tuple[str, ...], int, str, str]] = [
     ("failed", {"script": node_fails("W", "too long"), "status": "failed"}, (), 1, "failure", "RunFailed"),
     ("stopped", {"status": "stopped"}, (), 3, "failure", "RunStopped"),
     ("paused", {"status": "awaiting_human_feedback"}, (), 10, "error", "RunPaused"),
-    ("timeout", {"script": FOREVER}, ("--timeout", "1s"), 124, "error", "TimedOut"),
+    ("timeout", {"script": FOREVER}, ("--timeout", "3s"), 124, "error", "TimedOut"),
     ("no such output", {"output": {"A": "x"}}, ("--raw", "B"), 2, "error", "UsageProblem"),
     ("refused", {"faults": {"start": [REFUSED]}}, (), 2, "error", "Refused"),
     ("unknown start", {"faults": {"start": [LostAnswer()]}}, (), 7, "error", "StartUnknown"),
