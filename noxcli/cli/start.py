@@ -40,7 +40,7 @@ def start_once(noxus: Session, target: Target, inputs: Inputs, options: Running)
         _announce(context, options.state_file, run)
         context.terminal.note(f"started run {run.id}")
 
-    return start_run(noxus.api, attempt, patience=patience, deadline=noxus.deadline, note=note)
+    return start_run(attempt, patience=patience, deadline=noxus.deadline, note=note)
 
 
 def _announce(context: Context, state_file: str | None, run: Run) -> None:

@@ -47,7 +47,7 @@ class StartAttempt(Attempt):
         self.request = request
         self._is_known = is_known
         self.run: Run | None = None
-        self._api = api
+        self.api = api
         self._called_off = False
 
     def leave(self) -> None:
@@ -69,7 +69,7 @@ class StartAttempt(Attempt):
         """
         request = self.request
         try:
-            run = self._api.create_run(
+            run = self.api.create_run(
                 request.workflow_id,
                 request.input,
                 version_id=request.version_id,
@@ -99,7 +99,7 @@ class StartAttempt(Attempt):
 
     def _require_own(self, run: Run) -> None:
         """Raise Unavailable if the answer contradicts itself; servers rewrite inputs, so those prove nothing."""
-        created, now = parse_time(run.created_at), self._api.server_now()
+        created, now = parse_time(run.created_at), self.api.server_now()
         if not same_id(run.workflow_id, self.request.workflow_id):
             what = f"a run of workflow {run.workflow_id}"
         elif self._is_known(run.id):
@@ -111,14 +111,7 @@ class StartAttempt(Attempt):
         raise Unavailable(f"the server answered with {what}")
 
 
-def start_run(
-    api: "NoxusApi",
-    attempt: StartAttempt,
-    *,
-    patience: Patience,
-    deadline: Deadline,
-    note: Callable[[Run], None],
-) -> Run:
+def start_run(attempt: StartAttempt, *, patience: Patience, deadline: Deadline, note: Callable[[Run], None]) -> Run:
     """Start one run, for a command that waits for it in the main thread; `note` saves its id at once.
 
     The request is sent again only while nothing can have been started: no connection, 429, or the API's own 503. A
@@ -128,7 +121,7 @@ def start_run(
     TimedOutBeforeStart if the server was unreachable or declined for too long; Refused, Unauthorized and NotFound as
     answered.
     """
-    clock, request = deadline.clock, attempt.request
+    api, clock, request = attempt.api, deadline.clock, attempt.request
     began = clock.monotonic()
     look_first = f"check before you start again: noxcli runs {request.workflow_id}"
 

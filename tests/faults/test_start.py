@@ -87,13 +87,7 @@ def started(
     clock, noted = clock or StillClock(), list[Run]()
     deadline = Deadline(clock, timeout)
     patience = Patience(clock, deadline, retry_for, lambda _: None, out_of_time=TimedOutBeforeStart)
-    mine = start_run(
-        as_api(server),
-        attempt or server.attempt(),
-        patience=patience,
-        deadline=deadline,
-        note=noted.append,
-    )
+    mine = start_run(attempt or server.attempt(), patience=patience, deadline=deadline, note=noted.append)
     assert noted == [mine]
     return mine
 

@@ -227,12 +227,6 @@ def test_whoever_shows_the_updates_gets_a_turn_every_second_or_two() -> None:
     assert result.longest_pause <= 2
 
 
-@pytest.mark.parametrize("status", ["failed", "stopped", "completed"])
-def test_an_end_event_alone_is_no_verdict(status: str) -> None:
-    server = FakeServer([[(1, [end(0, "completed")])]], [now(status)])
-    assert followed(server).run.status == status
-
-
 @pytest.mark.parametrize("status", ["completed", "failed", "stopped"])
 def test_an_end_that_only_events_say_is_not_the_runs_status(status: str) -> None:
     server = FakeServer([[(1, [state(0, status), end(1, status)])], []], [Unavailable("busy")])
@@ -663,13 +657,6 @@ def test_somebody_elses_run_that_is_unknown_is_not_found_at_once() -> None:
 
 
 # Ends that are announced late, wrongly or never.
-
-
-def test_a_record_that_lags_behind_its_end_is_read_again_soon() -> None:
-    server = FakeServer([[(1, [end(0)])]], [RUN, RUN, RUN, COMPLETED])
-    assert followed(server).run is COMPLETED
-    assert server.reads == pytest.approx([1, 1.2, 1.6, 2.4])
-    assert len(server.openings) == 1
 
 
 def test_a_record_that_lags_for_long_is_read_less_and_less_often() -> None:

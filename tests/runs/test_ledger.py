@@ -78,12 +78,6 @@ def test_a_connection_that_brings_nothing_changes_nothing() -> None:
     assert ledger.label is Continuity.PROVEN
 
 
-def test_a_rewind_is_recognised_event_by_event() -> None:
-    ledger = Ledger()
-    assert shown(ledger, [events(6), events(7), events(9)]) == events(9)
-    assert (ledger.accepted, ledger.label) == (9, Continuity.PROVEN)
-
-
 def test_an_id_that_is_repeated_at_once_is_one_event() -> None:
     ledger = Ledger()
     assert shown(ledger, [[event(0), event(0), event(1), event(0), event(1)]]) == events(2)
