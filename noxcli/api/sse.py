@@ -14,6 +14,7 @@ from noxcli.masking import Mask
 from noxcli.models import RunEvent
 
 FRAME_LIMIT = 64 * 1024 * 1024
+MOST_LINES = 1000  # of an event; sseclient-py's time grows with their square
 BOM = b"\xef\xbb\xbf"
 # Known from the related conversation streams (noxus-sdk 0.6.0, resources/conversations.py): the server closes.
 ENDINGS = frozenset({"done", "timeout", "error", "end"})
@@ -79,8 +80,13 @@ class Framer:
 
 
 def read_frames(frames: bytes) -> Iterator[tuple[str, str]]:
-    """Yield (event name, data) for each event in complete frames. Bad UTF-8 becomes U+FFFD, as in the standard."""
+    """Yield (event name, data) for each event in complete frames. Bad UTF-8 becomes U+FFFD, as in the standard.
+
+    Raises StreamUnsupported for an event of too many lines.
+    """
     text = frames.decode("utf-8", "replace").encode()
+    if text.count(b"\n") > MOST_LINES and any(frame.count(b"\n") > MOST_LINES for frame in text.split(b"\n\n")):
+        raise StreamUnsupported(f"one event has more than {MOST_LINES:,} lines")
     for event in SSEClient(iter([text])).events():
         yield event.event, event.data
 

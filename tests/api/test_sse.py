@@ -63,6 +63,15 @@ def test_a_frame_over_the_limit_is_refused_before_it_is_whole() -> None:
         framer.feed(b"x" * 200)
 
 
+@pytest.mark.parametrize("line", [b"data: x\n", b"id\n", b"data: " + b"x" * 900 + b"\n"])
+def test_an_event_of_too_many_lines_is_refused_at_once(line: bytes) -> None:
+    began = time.process_time()
+    assert len(read([line * 1000 + b"\n"])) == (line != b"id\n")
+    with pytest.raises(StreamUnsupported, match="more than 1,000 lines"):
+        read([b"data: first\n\n" + line * 100_000 + b"\n"])
+    assert time.process_time() - began < 2
+
+
 def test_a_large_event_in_small_pieces_is_read_once() -> None:
     text = "ä" * 300_000
     raw = f"data: {text}\n\n".encode()
