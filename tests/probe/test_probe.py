@@ -137,12 +137,6 @@ def test_a_run_that_goes_on_is_stopped_when_the_probe_leaves(noxcli: Noxcli, pla
     assert (done.code, done.json["runs_started"], run.status) == (0, 1, "stopped")
 
 
-def test_so_it_is_when_the_requests_are_spent(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(script=[Sleep(100_000)])
-    noxcli("probe", workflow, "--start", "1", "--max-requests", "3", *IDLE)
-    assert [run.status for run in sandbox.runs(workflow)] == ["stopped"]
-
-
 @pytest.mark.parametrize("most", range(3, 12))
 def test_with_a_start_it_keeps_a_request_for_the_stop(noxcli: Noxcli, plays: Any, sandbox: Sandbox, most: int) -> None:
     workflow = plays(script=[Sleep(100_000)])
