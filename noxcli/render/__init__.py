@@ -1,7 +1,6 @@
 """The formats of stdout, and what all renderers share. The pictures of a run are in the modules of this room."""
 
 from enum import StrEnum
-from types import TracebackType
 from typing import Self
 
 
@@ -20,7 +19,5 @@ class BaseRenderer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass

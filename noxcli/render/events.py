@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, TypeGuard, assert_never
 
 from noxcli.encode import to_json
@@ -22,9 +21,7 @@ class Content(BaseRenderer):
         self._nodes: dict[object, Pieces] = {}
         self._repeating = False
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if not self._terminal.reader_gone and self._terminal.unread is None:
             self._write([said.end() for said in self._nodes.values()])
 

@@ -1,7 +1,6 @@
 """The live view: the picture of a run, redrawn at the bottom of a terminal while the run is running."""
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import assert_never
 
 from noxcli.models import PAUSED_STATUS, Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Silent, Started, Update
@@ -24,10 +23,8 @@ class Live(BottomRenderer):
         self._heard = 0.0  # when the last event arrived, in seconds into the run
         self._polls = False  # the status while no events arrive
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
         lines = self._picture.summary(self._terminal.size().columns)
         self._terminal.draw("".join(f"{line}\n" for line in lines))
 

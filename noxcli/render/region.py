@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self
 
 from noxcli.errors import Unavailable
@@ -49,9 +49,7 @@ class Region:
             signal.signal(signal.SIGTSTP, self._suspend)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._terminal.drawn = None
         with self._lock:
             self._open = False
@@ -123,13 +121,11 @@ class BottomRenderer(BaseRenderer):
             self._painter = start_thread(self._paint)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         if self._painter is not None:
             self._painter.join(LONGEST_PAINTING)
-        self._region.__exit__(kind, error, trace)
+        self._region.__exit__()
 
     def lines(self) -> Sequence[Line]:
         """Return the current lines. The thread calls it, while the main thread may change what they show."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from noxcli.models import Update
@@ -19,9 +18,7 @@ class Renderer(Protocol):
     """One picture of a run. A burst is what arrived together; an empty one means that time has passed."""
 
     def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
     def show(self, burst: Sequence[Step]) -> None: ...
 
 

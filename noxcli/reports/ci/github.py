@@ -9,7 +9,6 @@ import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from noxcli.encode import to_json
@@ -145,9 +144,7 @@ class _Group(BaseRenderer):
     def show(self, burst: Sequence[Step]) -> None:
         self._gaps += [("events may be missing", update.reason) for update, _ in burst if isinstance(update, Gap)]
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if not self._terminal.quiet:
             self._terminal.command(f"::{self._token}::")
             self._terminal.command("::endgroup::")

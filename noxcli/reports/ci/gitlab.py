@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Self
 
 from noxcli.render import BaseRenderer
@@ -38,9 +37,7 @@ class _Section(BaseRenderer):
         self._mark("start", f"{self._name}[collapsed=true]", title)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._mark("end", self._name, "")
 
     def show(self, burst: Sequence[Step]) -> None:
