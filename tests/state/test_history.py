@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from noxcli.models import Run, RunEvent
+from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.state.history import KEPT_RUNS, PRUNE_RUNS_AT, History
@@ -31,6 +32,15 @@ def test_last_is_the_run_that_was_started_last_at_this_address(noxcli: Noxcli, p
     assert noxcli("wait", "@last").text == f"{sandbox.runs(workflow)[-1].id}\tcompleted\n"
     elsewhere = noxcli("wait", "@last", "--base-url", sandbox.other_url)
     assert (elsewhere.code, "no run has been started" in elsewhere.err) == (5, True)
+
+
+def test_a_refused_start_is_not_the_last_run(noxcli: Noxcli, plays: Any) -> None:
+    last = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()
+    refuses = plays(faults={"start": [Answer(422, {"detail": "no"}), Answer(401, {})]})
+    before = {path: path.read_bytes() for path in state_of(noxcli).iterdir()}
+    assert [noxcli("run", refuses).code for _ in range(2)] == [2, 4]
+    assert {path: path.read_bytes() for path in state_of(noxcli).iterdir()} == before
+    assert noxcli("wait", "@last").text == f"{last}\tcompleted\n"
 
 
 def test_no_value_and_no_key_is_written_and_nobody_else_can_read(noxcli: Noxcli, plays: Any) -> None:
