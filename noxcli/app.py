@@ -34,7 +34,10 @@ VERBS = {
     "inputs": ("Look", "Show a workflow's inputs, and a command line to start from."),
     "runs": ("Look", "List runs, newest first."),
     "batch": ("Many rows", "Run a workflow once for each row of a file, and print one JSON line for each result."),
-    "results": ("Many rows", "Join the journals of a batch's shards, and print one JSON line for each row."),
+    "results": (
+        "Many rows",
+        "Print the stored result of every row of a batch, one JSON line each, in the order of the rows.",
+    ),
     "config": ("Set up", "Show the current settings, and where each comes from."),
     "doctor": ("Set up", "Check settings, key, connection, clock and event stream; starts nothing."),
     "probe": (UNLISTED, "Learn how a server behaves where the API's documentation is silent."),

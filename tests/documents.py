@@ -57,9 +57,7 @@ def _name_of(document: Any) -> str | None:
     keys = document.keys()
     if keys >= {"seq", "ts", "type", "redis_id"}:
         return "event"
-    if keys >= {"row", "result"}:
-        return "batch-line"
-    return "results-line" if keys >= {"row", "run_id", "directory"} else None
+    return "batch-line" if keys >= {"row", "result"} else None
 
 
 @cache

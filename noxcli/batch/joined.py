@@ -4,64 +4,39 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
-from noxcli.batch.results import KeptResults
+from noxcli.batch.results import RESULTS_NAME, KeptResults
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.row import FINAL
 from noxcli.batch.shards import Shard
 from noxcli.batch.work import row_folder
-from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
+from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, UsageProblem
 from noxcli.masking import Mask
+from noxcli.models import Run
 from noxcli.reports.html.rows import BatchAbout, rows_page
-from noxcli.reports.junit import Case, JunitReport, assertion_cases, unchecked_cases, verdict_on
+from noxcli.reports.junit import JunitReport, cases_of_row
+from noxcli.reports.result import Outcome
 
 NOBODY = 0xFFFF
 MOST_DIRECTORIES = 1000
 MOST_COMMANDS = 20
+Line = Mapping[str, Any]  # of the results
 NAMES = {"workflow_id": "workflow", "digest": "rows' content", "rows": "number of rows", "version_id": "version"}
 
 
-@dataclass(frozen=True, slots=True)
-class RowReport:
-    """The journals' data about one row, judged if there is a judge. `duration_s` is in seconds."""
+class Unstored(NoxError):
+    """Why a row has no stored result; its code and message are those that the journal has, or say what is missing."""
 
-    row: int
-    id: str | None
-    run_id: str | None
-    workflow_id: str
-    status: str | None
-    exit_code: int
-    duration_s: float | None
-    message: str | None
-    directory: str | None
-    assertions: Sequence[Mapping[str, Any]] = ()
+    phase = Phase.FOLLOW
 
-    def document(self) -> dict[str, Any]:
-        """Return the row's line of the report."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return fields if self.assertions else {name: fields[name] for name in fields if name != "assertions"}
-
-    def cases(self, classname: str, asserted: Iterable[str]) -> Iterator[Case]:
-        """Yield the row as a test case, then each of its assertions; `asserted` names those of the other rows."""
-        code = ExitCode.of(self.exit_code)
-        name = f"row {self.row}" + (f" ({self.id})" if self.id is not None else "")
-        yield Case(
-            name=name,
-            classname=classname,
-            seconds=self.duration_s,
-            verdict=verdict_on(code),
-            type=code.name,
-            message=self.message or code.meaning,
-            text=f"run {self.run_id}" if self.run_id else "",
-        )
-        yield from assertion_cases(name, classname, self.assertions)
-        if not self.assertions and code is not ExitCode.OK:
-            yield from unchecked_cases(name, classname, asserted)
+    def __init__(self, code: int, message: str | None, hint: str | None = None) -> None:
+        self.exit_code = next((each for each in ExitCode if each == code), ExitCode.BUG)
+        super().__init__(message or self.exit_code.meaning, hint)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -107,21 +82,28 @@ class Joined:
         """The shard of a directory alone; all rows for several directories."""
         return Shard.parse(self.header.shard) if len(self.directories) == 1 else Shard()
 
-    def reports(self, judge: Judge | None = None, shard: Shard | None = None) -> Iterator[RowReport]:
-        """Yield every row of the shard, or all, in their order; a judge judges the results that are stored."""
+    def lines(self, judge: Judge, shard: Shard | None = None) -> Iterator[Line]:
+        """Yield a line for each row of the shard, or all: its stored result, judged, or why it has none."""
         with ExitStack() as stack:
             files = [stack.enter_context(opened(directory / JOURNAL_NAME)) for directory in self.directories]
-            asks = judge is not None and judge.has_questions
-            kept = [stack.enter_context(KeptResults(directory)) for directory in self.directories] if asks else []
+            kept = [stack.enter_context(KeptResults(directory)) for directory in self.directories]
             for number in filter((shard or Shard()).has, range(1, self.rows + 1)):
-                owner = self._owners[number] if number < len(self._owners) else NOBODY
-                if owner == NOBODY:
+                owner = self.owner(number)
+                if owner is None:
                     yield self._missing(number)
                     continue
-                line = line_at(files[owner], self._offsets[number])
-                more = [str(line_at(files[one], at).get("run_id")) for one, at in self.doubled.get(number, ())]
-                report = self._report(number, line, str(self.directories[owner]), more)
-                yield _judged(report, kept[owner], judge) if judge is not None and kept else report
+                entry = line_at(files[owner], self._offsets[number])
+                others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
+                stored = kept[owner].document(number, entry.get("id"), entry.get("run_id"))
+                if stored is None or others or entry["step"] != "finished":
+                    yield self._unstored(entry, others)
+                else:
+                    yield judge.judged({**stored, "row": number})
+
+    def owner(self, number: int) -> int | None:
+        """Return the place of the directory that has the row, None for a row that no journal names."""
+        owner = self._owners[number] if number < len(self._owners) else NOBODY
+        return None if owner == NOBODY else owner
 
     def _add(self, owner: int, past: Past) -> None:
         header, rows = self.headers[-1], len(past.offsets) - 1
@@ -154,71 +136,75 @@ class Joined:
                 f"{first} and {directory} are not from one batch: shards {begun.shard} and {header.shard}"
             )
 
-    def _missing(self, number: int) -> RowReport:
+    def _missing(self, number: int) -> Line:
         absent = next((shard for shard in self.absent if shard.has(number)), None)
         why = f"the journal of shard {absent} is not here" if absent else "it was never started"
-        return RowReport(number, None, None, self.header.workflow_id, None, int(ExitCode.NOT_FINISHED), None, why, None)
+        outcome = Outcome(may_exist=absent is not None, error=Unstored(ExitCode.NOT_FINISHED, why))
+        return _line(number, None, outcome)
 
-    def _report(self, number: int, line: Mapping[str, Any], directory: str, more: Sequence[str]) -> RowReport:
-        code, message = line.get("exit_code", 0), line.get("message")
-        match line["step"]:
+    def _unstored(self, entry: Line, others: Sequence[Line]) -> Line:
+        """Return the line of a row by the journal's last one about it, and by those of `others` that also ran it."""
+        error, hint = Unstored(entry.get("exit_code", 0), entry.get("message")), None
+        match entry["step"]:
             case "sent":
-                code, message = ExitCode.START_UNKNOWN, "the batch was interrupted while starting it"
+                error = Unstored(ExitCode.START_UNKNOWN, "the batch was interrupted while starting it")
             case "started" | "stopping":
-                code, message = ExitCode.NOT_FINISHED, "the batch was interrupted while it was running"
-        if more:
-            message = f"it has several runs: {', '.join([str(line.get('run_id')), *more])}"
-        return RowReport(
-            number,
-            line.get("id"),
-            line.get("run_id"),
-            self.header.workflow_id,
-            line.get("status"),
-            int(code),
-            line.get("duration_s"),
-            message,
-            directory,
-        )
+                error = Unstored(ExitCode.NOT_FINISHED, "the batch was interrupted while it was running")
+            case "finished" if error.exit_code == ExitCode.OK:
+                hint = f"noxcli fetch-output {entry['run_id']} has the output"
+                error = Unstored(ExitCode.UNDELIVERED, f"it completed, but its result is not in {RESULTS_NAME}", hint)
+        if others:
+            runs = ", ".join(str(each.get("run_id")) for each in (entry, *others))
+            error = Unstored(ExitCode.USAGE, f"it has several runs: {runs}", "was a shard given twice?")
+        run_id, run = entry.get("run_id"), None
+        if run_id is not None:
+            run = Run(run_id, self.header.workflow_id, entry.get("status") or "queued")
+        may_exist = error.exit_code == ExitCode.START_UNKNOWN
+        return _line(entry["row"], entry.get("id"), Outcome(run=run, may_exist=may_exist, error=error))
 
     # Reports.
 
-    def write_junit(self, target: Path, mask: Mask, judge: Judge | None = None, shard: Shard | None = None) -> None:
+    def write_junit(self, target: Path, mask: Mask, judge: Judge, shard: Shard | None = None) -> None:
         """Write the rows of the shard, or all, and their assertions as test cases. Raises Undelivered."""
-        asserted = () if judge is None else judge.names
         with JunitReport(target, self.header.source, mask) as report:
-            for row in self.reports(judge, shard):
-                for case in row.cases(self.header.workflow_id, asserted):
+            for line in self.lines(judge, shard):
+                for case in cases_of_row(line, self.header.workflow_id, judge.names):
                     report.add(case)
 
-    def page(self, judge: Judge | None, mask: Mask, base: Path, argv: Sequence[str] | None = None) -> Iterator[bytes]:
+    def page(self, judge: Judge, mask: Mask, base: Path, argv: Sequence[str] | None = None) -> Iterator[bytes]:
         """Yield the HTML page. `argv` is the command line of the batch, None if unknown.
 
         Links to rows' files are relative to the directory `base`.
         """
 
-        def rows() -> Iterator[Mapping[str, Any]]:
-            for row in self.reports(judge, self.shard):
-                folder = Path(row.directory) / row_folder(row.row, row.id) if row.directory is not None else None
-                there = {"folder": str(folder)} if folder is not None and folder.is_dir() else {}
-                yield {**row.document(), **there}
+        def rows() -> Iterator[Line]:
+            for line in self.lines(judge, self.shard):
+                owner = self.owner(line["row"])
+                folder = None if owner is None else self.directories[owner] / row_folder(line["row"], line["id"])
+                yield {**line, "folder": str(folder)} if folder is not None and folder.is_dir() else line
 
         shards = ", ".join(map(str, self.absent))
         notes = [f"missing the journals of shards {shards}"] if self.absent and len(self.directories) > 1 else []
         about = BatchAbout(self.header.source, self.header.workflow_id, self._commands(rows(), argv), notes)
         return rows_page(about, rows, mask, base)
 
-    def _commands(self, rows: Iterator[Mapping[str, Any]], argv: Sequence[str] | None) -> list[str]:
+    def _commands(self, rows: Iterable[Line], argv: Sequence[str] | None) -> list[str]:
         """Return the commands that run incomplete rows again: one for each directory that has such rows."""
-        codes: dict[str, Counter[int]] = {str(directory): Counter() for directory in self.directories}
+        codes: list[Counter[int]] = [Counter() for _ in self.directories]
         for row in rows:
-            codes[row["directory"] or str(self.directories[0])][row["exit_code"]] += 1
+            codes[self.owner(row["row"]) or 0][row["result"]["exit_code"]] += 1
         lines = []
-        for (directory, counted), header in zip(codes.items(), self.headers, strict=True):
-            begun = _line_of(header, directory) if argv is None else argv
+        for directory, counted, header in zip(self.directories, codes, self.headers, strict=True):
+            begun = _line_of(header, str(directory)) if argv is None else argv
             unfinished = sum(counted[code] for code in counted if code not in {*FINAL, ExitCode.NOT_AS_ASSERTED})
             if line := command_to_continue(begun, counted, unfinished):
                 lines.append(line)
         return lines[:MOST_COMMANDS]
+
+
+def _line(number: int, own_id: str | None, outcome: Outcome) -> Line:
+    assert outcome.error is not None
+    return {"row": number, "id": own_id, "result": outcome.document(outcome.error.exit_code), "input": None}
 
 
 def _line_of(header: Header, directory: str) -> list[str]:
@@ -226,15 +212,3 @@ def _line_of(header: Header, directory: str) -> list[str]:
     shard = [] if Shard.parse(header.shard).of == 1 else ["--shard", header.shard]
     place = [] if directory == f"{header.source}.batch" else ["--output-dir", directory]
     return ["batch", header.workflow_id, header.source, *place, *shard]
-
-
-def _judged(report: RowReport, kept: KeptResults, judge: Judge) -> RowReport:
-    if report.exit_code != ExitCode.OK or report.run_id is None:
-        return report
-    line = kept.document(report.row, report.id, report.run_id)
-    if line is None:
-        message = "its result is not stored, so its assertions can't be checked"
-        return replace(report, exit_code=int(ExitCode.UNDELIVERED), message=message)
-    result = judge.judged({**line, "row": report.row})["result"]
-    why, assertions = (result["error"] or {}).get("message"), result.get("assertions", ())
-    return replace(report, exit_code=result["exit_code"], message=why, assertions=assertions)

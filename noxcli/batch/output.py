@@ -31,10 +31,7 @@ class Printer:
     def count(self, row: FinishedRow) -> None:
         """Judge a row, and add it to the tally."""
         row.judged = self.judge.judged(row.document)
-        result = row.judged["result"]
-        error = result["error"] or {}
-        hint = f"; {self.paste(error['hint'])}" if error.get("hint") else ""
-        self.tally.add(result["exit_code"], f"row {row.row.number}: {error.get('message')}{hint}")
+        self.tally.add_line(row.judged, self.paste)
 
     def print(self, rows: Sequence[FinishedRow]) -> None:
         """Raises as Terminal.write."""

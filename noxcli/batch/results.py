@@ -146,23 +146,17 @@ class KeptResults:
         if self._file is not None:
             self._file.close()
 
-    def line(self, row: int, own_id: str | None, run_id: str | None) -> bytes | None:
-        """Return the row's line, None if it has none of this run."""
+    def document(self, row: int, own_id: str | None, run_id: str | None) -> dict[str, Any] | None:
+        """Return the content of the row's line, None if it has none of this run."""
         offset = self._index.find(key_of(row, digest_of_id(own_id)))
         if self._file is None or offset is None:
             return None
         self._file.seek(offset)
         raw = self._file.readline(LONGEST_RESULT)
-        found = read_line(raw, offset)
-        return raw if found is not None and found.run_id == run_id else None
-
-    def document(self, row: int, own_id: str | None, run_id: str | None) -> dict[str, Any] | None:
-        """Return the content of the row's line."""
-        raw = self.line(row, own_id, run_id)
-        document: dict[str, Any] | None = None
+        found, document = read_line(raw, offset), None
         with suppress(ValueError):
-            document = None if raw is None else decode_json(raw)
-        return document
+            document = decode_json(raw)
+        return document if found is not None and found.run_id == run_id and isinstance(document, dict) else None
 
 
 def _index(lines: Iterable[ResultLine]) -> DigestIndex:

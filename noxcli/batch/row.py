@@ -1,7 +1,7 @@
 """A row of a batch: at work, then with its result; and the count of all."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -133,11 +133,16 @@ class Tally:
     def not_started(self) -> int:
         return 0 if self.total is None else self.total - self.done
 
-    def add(self, code: int, line: str, *, before: bool = False) -> None:
-        """Count a row; `line` is kept for the first ones that did not complete."""
+    def add_line(self, line: Mapping[str, Any], paste: Callable[[str], str] = str, *, before: bool = False) -> None:
+        """Count the row of a line of results, and keep its message if it is one of the first that did not complete.
+
+        `paste` completes the commands in its hint.
+        """
+        code, error = line["result"]["exit_code"], line["result"]["error"] or {}
         (self.before if before else self.codes)[code] += 1
         if code != ExitCode.OK and len(self.first) < LINES_TOLD:
-            self.first.append(line)
+            hint = f"; {paste(error['hint'])}" if error.get("hint") else ""
+            self.first.append(f"row {line['row']}: {error.get('message')}{hint}")
 
     def became(self) -> list[tuple[int, str]]:
         """Return the number of rows with each outcome."""

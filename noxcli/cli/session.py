@@ -37,7 +37,6 @@ WRITTEN = {
     "report": "--report",
     "junit": "--junit",
     "dotenv": "--dotenv",
-    "results": "--results",
     "state_file": "--state-file",
     "log_file": "--log-file",
     "output": "--output",

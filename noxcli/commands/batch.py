@@ -376,9 +376,9 @@ def _tally(directory: Path, past: Past, judge: Judge, total: int | None) -> Tall
         return tally
     from noxcli.batch.joined import Joined  # loaded where stored results are read
 
-    for row in Joined.read([directory]).reports(judge):
-        if past.state(row.row) == FINISHED:
-            tally.add(row.exit_code, f"row {row.row}: {row.message}", before=True)
+    for line in Joined.read([directory]).lines(judge):
+        if past.state(line["row"]) == FINISHED:
+            tally.add_line(line, before=True)
     return tally
 
 

@@ -73,8 +73,9 @@ def _pieces(noxus: "Session", source: str, base: Path) -> Iterator[bytes]:
     path, mask = Path(source).expanduser(), noxus.context.terminal.mask
     if source != DASH and path.is_dir():
         from noxcli.batch.joined import Joined
+        from noxcli.batch.judge import Judge
 
-        return Joined.read([path]).page(None, mask, base)
+        return Joined.read([path]).page(Judge((), None, mask), mask, base)
     if source == DASH or path.is_file():
         return _of_file(noxus.context, source, path, base)
     from noxcli.reports.html.run import ReportedRun, run_page
@@ -84,6 +85,7 @@ def _pieces(noxus: "Session", source: str, base: Path) -> Iterator[bytes]:
 
 def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[bytes]:
     from noxcli.files import reason_of  # as in execute
+    from noxcli.reports.html.parts import mapping
     from noxcli.reports.html.rows import BatchAbout, rows_page
     from noxcli.reports.html.run import run_page
 
@@ -94,7 +96,8 @@ def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[
         raise UsageProblem(f"can't read {source}: {reason_of(error)}") from None
     if saved.runs:
         return run_page(saved.runs, mask, base)
-    workflows = {found for row in saved.rows if isinstance(found := row.get("workflow_id"), str)}
+    runs = (mapping(mapping(row["result"]).get("run")) for row in saved.rows)
+    workflows = {found for run in runs if isinstance(found := run.get("workflow_id"), str)}
     workflow = next(iter(workflows)) if len(workflows) == 1 else None
     return rows_page(BatchAbout(source, workflow), lambda: saved.rows, mask, base)
 

@@ -93,6 +93,19 @@ def assertion_cases(name: str, classname: str, found: Sequence[Mapping[str, Any]
             yield Case(about, classname, None, CaseVerdict.FAILURE, NotAsAsserted.__name__, each["message"] or "", text)
 
 
+def cases_of_row(line: Mapping[str, Any], classname: str, asserted: Iterable[str]) -> Iterator[Case]:
+    """Yield a batch's row as a test case, then each of its assertions; `asserted` names those of the other rows."""
+    result = line["result"]
+    run, error, found = result["run"] or {}, result["error"] or {}, result.get("assertions", ())
+    code = ExitCode.of(result["exit_code"])
+    name = f"row {line['row']}" + (f" ({line['id']})" if line["id"] is not None else "")
+    message, text = error.get("message") or code.meaning, f"run {run['id']}" if run else ""
+    yield Case(name, classname, run.get("duration_s"), verdict_on(code), code.name, message, text)
+    yield from assertion_cases(name, classname, found)
+    if not found and code is not ExitCode.OK:
+        yield from unchecked_cases(name, classname, asserted)
+
+
 def unchecked_cases(name: str, classname: str, asserted: Iterable[str]) -> Iterator[Case]:
     """Yield the names of assertions that could not be checked."""
     for each in asserted:

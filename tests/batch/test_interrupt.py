@@ -133,9 +133,9 @@ def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any
     assert f"noxcli batch {workflow} rows.jsonl --max-parallel 4 --resume" in err.decode()
     assert {result["error"]["hint"] for result in answered(out).values()} == {"--resume starts the row again"}
     merged = call("results", "rows.jsonl.batch", env=environment(sandbox.url))
-    told = [json.loads(line) for line in merged.stdout.splitlines()]
-    assert (merged.returncode, [line["exit_code"] for line in told]) == (8, [8] * 6)
-    assert "--resume starts the row again" in told[0]["message"]
+    told = [json.loads(line)["result"] for line in merged.stdout.splitlines()]
+    assert (merged.returncode, [result["exit_code"] for result in told]) == (8, [8] * 6)
+    assert "--resume starts the row again" in told[0]["error"]["message"]
     resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
     assert (resumed.returncode, sorted(answered(resumed.stdout))) == (0, [1, 2, 3, 4, 5, 6])
     assert sorted(run.status for run in sandbox.runs(workflow)) == ["completed"] * 6 + ["stopped"] * 4

@@ -18,11 +18,14 @@ from hypothesis import strategies as st
 from noxcli.batch.doubts import look_for
 from noxcli.batch.joined import Joined
 from noxcli.batch.journal import Journal, JournalTrouble
+from noxcli.batch.judge import Judge
 from noxcli.batch.past import FINISHED, NEW, SENT, Header, Past
 from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
+from noxcli.masking import Mask
 from noxcli.models import Run
+from noxcli.reports.junit import cases_of_row
 from noxcli.runs.candidates import Comparison
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
@@ -217,8 +220,8 @@ def test_a_journal_that_says_anything_breaks_no_reader(
         look_for(as_api(NoRuns()), "w", Comparison(), past.doubtful, lambda _: False, 5.0)
     with suppress(UsageProblem, ConfigProblem):
         joined = Joined.read([directory])
-        for report in itertools.islice(joined.reports(), 100):
-            list(report.cases("w", ()))
+        for line in itertools.islice(joined.lines(Judge((), None, Mask())), 100):
+            list(cases_of_row(line, "w", ()))
 
 
 class NoRuns:

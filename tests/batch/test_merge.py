@@ -38,10 +38,10 @@ def run_shards(noxcli: Noxcli, workflow: str, *indexes: int) -> list[str]:
 def test_shards_join_to_one_report_in_order(noxcli: Noxcli, workflow: str) -> None:
     result = noxcli("results", *run_shards(noxcli, workflow, 3, 1, 2), "--junit", "report.xml")
     assert result.code == 1
-    assert [(line["row"], line["id"], line["exit_code"], line["directory"]) for line in result.lines][:3] == [
-        (1, "id a", 0, "s1"),
-        (2, "id b", 0, "s2"),
-        (3, "id bad", 1, "s3"),
+    assert [(line["row"], line["id"], line["result"]["exit_code"]) for line in result.lines][:3] == [
+        (1, "id a", 0),
+        (2, "id b", 0),
+        (3, "id bad", 1),
     ]
     assert [line["row"] for line in result.lines] == [1, 2, 3, 4, 5, 6, 7]
     assert "1 of 7 rows did not complete" in result.err
@@ -54,16 +54,17 @@ def test_a_shard_that_is_not_there_is_named_and_its_rows_are_missing(noxcli: Nox
     result = noxcli("results", *run_shards(noxcli, workflow, 1, 3))
     assert result.code == 1
     assert "missing the journals of shards 2/3" in result.err
-    missing = [line for line in result.lines if line["exit_code"] == 8]
-    assert [line["row"] for line in missing] == [2, 5]
-    assert missing[0]["message"] == "the journal of shard 2/3 is not here"
+    missing = [line for line in result.lines if line["result"]["exit_code"] == 8]
+    assert [(line["row"], line["result"]["retry_safe"]) for line in missing] == [(2, False), (5, False)]
+    assert missing[0]["result"]["error"]["message"] == "the journal of shard 2/3 is not here"
 
 
 def test_rows_that_were_never_started_are_told(noxcli: Noxcli, plays: Any) -> None:
     refusing = plays(nodes=[input_node("Q")], faults={"start": [Answer(401, {}, repeat=True)]})
     noxcli("batch", refusing, "rows.jsonl", "--max-parallel", "1")
     result = noxcli("results", "rows.jsonl.batch")
-    assert (result.code, [line["exit_code"] for line in result.lines]) == (4, [4, 8, 8, 8, 8, 8, 8])
+    assert (result.code, [line["result"]["exit_code"] for line in result.lines]) == (4, [4, 8, 8, 8, 8, 8, 8])
+    assert [line["result"]["retry_safe"] for line in result.lines] == [True] * 7
 
 
 def test_rows_with_runs_in_two_directories_are_double(noxcli: Noxcli, workflow: str) -> None:
@@ -71,9 +72,15 @@ def test_rows_with_runs_in_two_directories_are_double(noxcli: Noxcli, workflow: 
     noxcli("batch", workflow, "rows.jsonl", "--output-dir", "two")
     result = noxcli("results", "one", "two")
     assert result.code == 2
-    assert "7 rows have a run in several directories: 1, 2, 3" in result.err
-    assert len(result.lines) == 7
-    assert "it has several runs" in result.lines[0]["message"]
+    runs = [
+        {line["row"]: line["result"]["run"]["id"] for line in map(json.loads, path.read_text().splitlines())}
+        for path in (Path("one/results.jsonl"), Path("two/results.jsonl"))
+    ]
+    assert [line["result"]["exit_code"] for line in result.lines] == [2] * 7
+    told = {line["row"]: line["result"]["error"]["message"] for line in result.lines}
+    assert told == {row: f"it has several runs: {runs[0][row]}, {runs[1][row]}" for row in range(1, 8)}
+    assert "it has several runs: " in result.err
+    assert "was a shard given twice?" in result.err
 
 
 def test_a_directory_given_twice_is_one(noxcli: Noxcli, workflow: str) -> None:
@@ -88,11 +95,13 @@ def test_what_was_cut_off_is_told_as_such(noxcli: Noxcli, workflow: str) -> None
     kept = [line for line in lines if '"row":1,' not in line or '"sent"' in line]
     kept = [line for line in kept if '"row":2,' not in line or '"finished"' not in line]
     journal.write_text("".join(kept) + '{"row":7,"step":"fin')
-    told = {line["row"]: line for line in noxcli("results", "one").lines}
-    assert (told[1]["exit_code"], told[1]["message"]) == (7, "the batch was interrupted while starting it")
-    assert (told[2]["exit_code"], told[2]["message"]) == (8, "the batch was interrupted while it was running")
-    assert told[2]["run_id"]
-    assert told[7]["exit_code"] == 0
+    told = {line["row"]: line["result"] for line in noxcli("results", "one").lines}
+    said = {row: (each["exit_code"], (each["error"] or {}).get("message")) for row, each in told.items()}
+    assert said[1] == (7, "the batch was interrupted while starting it")
+    assert said[2] == (8, "the batch was interrupted while it was running")
+    assert [told[row]["retry_safe"] for row in (1, 2)] == [False, False]
+    assert told[2]["run"]["id"]
+    assert said[7] == (0, None)
 
 
 def test_journals_of_different_batches_do_not_join(noxcli: Noxcli, workflow: str) -> None:

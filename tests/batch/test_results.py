@@ -87,8 +87,8 @@ def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path)
     kept = [json.loads(each) for each in path.read_text().splitlines()[1:]]
     assert [(each["row"], each["result"]["run"]["id"]) for each in kept] == [(2, "new"), (3, "r"), (1, "again")]
     with KeptResults(tmp_path) as read:
-        assert json.loads(read.line(1, None, "again") or b"")["row"] == 1
-        assert (read.line(1, None, "other"), read.line(4, None, "r")) == (None, None)
+        assert (read.document(1, None, "again") or {})["row"] == 1
+        assert (read.document(1, None, "other"), read.document(4, None, "r")) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -176,36 +176,24 @@ def test_stdout_may_not_be_the_same_file(sandbox: Sandbox, workflow: str) -> Non
     assert not sandbox.runs(workflow)
 
 
-def test_merging_joins_the_results_of_all_shards(noxcli: Noxcli, workflow: str) -> None:
+def test_results_has_every_stored_result_of_all_shards(noxcli: Noxcli, workflow: str) -> None:
     rows = write_rows("a", "b", "bad", "d", "e")
-    for shard in ("1/2", "2/2"):
-        noxcli("batch", workflow, rows, "--shard", shard, "--output-dir", f"s{shard[0]}")
-    merged = noxcli("results", "s1", "s2", "--results", "all.jsonl")
-    assert merged.code == 1
-    lines = [json.loads(line) for line in Path("all.jsonl").read_text().splitlines()]
-    assert [(line["row"], (line["result"]["output"] or {}).get("A")) for line in lines] == [
-        (1, "a"),
-        (2, "b"),
-        (3, None),
-        (4, "d"),
-        (5, "e"),
+    printed = [
+        noxcli("batch", workflow, rows, "--shard", f"{index}/2", "--output-dir", f"s{index}").lines for index in (1, 2)
     ]
-    absent = noxcli("results", "s1", "--results", "all.jsonl")
-    assert "all.jsonl has no results for rows 2, 4" in absent.err
-    assert len(Path("all.jsonl").read_text().splitlines()) == 3
-    Path("s2/results.jsonl").unlink()
-    lost = noxcli("results", "s2", "--results", "all.jsonl")
-    assert "all.jsonl has no results for rows 1, 2, 3, 4, 5" in lost.err
-    own = noxcli("results", "s1", "s2", "--results", "s1/results.jsonl")
-    assert (own.code, "choose another file" in own.err) == (2, True)
+    joined = noxcli("results", "s1", "s2")
+    assert (joined.code, joined.lines) == (1, sorted(printed[0] + printed[1], key=lambda each: each["row"]))
 
 
 def test_a_finished_row_whose_result_is_lost_is_told(noxcli: Noxcli, workflow: str) -> None:
-    noxcli("batch", workflow, write_rows("a", "b"))
+    noxcli("batch", workflow, write_rows("a", "bad"))
+    runs = {each["row"]: each["result"]["run"]["id"] for each in kept()}
     (BATCH / "results.jsonl").write_text("")
-    result = noxcli("results", str(BATCH), "--results", "all.jsonl")
-    assert result.code == 9
-    assert "rows 1, 2 completed, but their results are not in results.jsonl; noxcli fetch-output RUN" in result.err
+    result = noxcli("results", str(BATCH), "--junit", "report.xml")
+    assert (result.code, [each["result"]["exit_code"] for each in result.lines]) == (1, [9, 1])
+    assert "row 1: it completed, but its result is not in results.jsonl" in result.err
+    assert f"noxcli fetch-output {runs[1]} has the output" in result.err
+    assert 'errors="1"' in Path("report.xml").read_text()
 
 
 def test_a_finished_batch_that_is_sent_again_changes_nothing(noxcli: Noxcli, workflow: str) -> None:

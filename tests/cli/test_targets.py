@@ -27,7 +27,7 @@ RUN = "run demo User=x --no-check"
             "batch demo rows.jsonl --report b/results.jsonl --output-dir b",
             "--report b/results.jsonl belongs to the batch",
         ),
-        ("results b --results r --junit r", "--junit and --results name the same file: r"),
+        ("results b --report r --junit r", "--report and --junit name the same file: r"),
         ("report r.json --output r --log-file r", "--log-file and --output name the same file: r"),
     ],
 )
@@ -42,7 +42,7 @@ def test_two_outputs_at_one_path_are_refused(noxcli: Noxcli, sandbox: Sandbox, l
 
 
 def test_the_log_in_the_environment_is_such_a_file(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    for line in (f"{RUN} --junit r", "results b --results r"):
+    for line in (f"{RUN} --junit r", "results b --junit r"):
         result = noxcli(*line.split(), environ={"NOXCLI_LOG_FILE": "r"})
         assert (result.code, sandbox.requests) == (2, [])
         assert "and NOXCLI_LOG_FILE name the same file: r; write two files" in result.err

@@ -127,12 +127,12 @@ class Farm:
                     directory = words[words.index(b"--output-dir") + 1].decode()
                     yield int(process.name), (process / "cwd").readlink() / directory
 
-    def check(self, results: Path, report: Path) -> None:
-        """Check that each row had one run on the server, and has one result and one line of the report."""
+    def check(self, results: Path) -> None:
+        """Check that each row had one run on the server, and has one result."""
         lines = [json.loads(line) for line in results.read_text().splitlines()]
         assert [line["row"] for line in lines] == list(range(1, ROWS + 1))
         assert all(line["result"]["output"] == {"A": str(line["row"])} for line in lines)
-        assert [json.loads(line)["exit_code"] for line in report.read_text().splitlines()] == [0] * ROWS
+        assert [line["result"]["exit_code"] for line in lines] == [0] * ROWS
         runs = Counter(run.input["Q"] for run in self.sandbox.runs(self.workflow))
         assert runs == Counter(map(str, range(1, ROWS + 1)))
         print(

@@ -23,4 +23,4 @@ def test_airflow(farm: Farm) -> None:
         farm.task(2, within=120)
         farm.kill(2)
         assert engine.wait(180) == 0, farm.log()
-    farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
+    farm.check(farm.where / "results.jsonl")

@@ -17,7 +17,7 @@ def test_gnu_parallel(farm: Farm) -> None:
     with farm.started(["bash", "-euo", "pipefail", "-c", recipe("GNU parallel")]) as engine:
         farm.kill(2)
         assert engine.wait(HUNG) == 0, farm.log()
-    farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
+    farm.check(farm.where / "results.jsonl")
 
 
 @pytest.mark.wide
@@ -28,7 +28,7 @@ def test_snakemake(farm: Farm) -> None:
     with farm.started(["snakemake", "--cores", "4"]) as engine:
         farm.kill(2)
         assert engine.wait(HUNG) == 0, farm.log()
-    farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
+    farm.check(farm.where / "results.jsonl")
     again = subprocess.run(
         ["snakemake", "--cores", "4", "--forceall"],
         cwd=farm.where,
@@ -38,4 +38,4 @@ def test_snakemake(farm: Farm) -> None:
         check=False,
     )
     assert again.returncode == 0, again.stderr.decode()[-3000:]
-    farm.check(farm.where / "results.jsonl", farm.where / "report.jsonl")
+    farm.check(farm.where / "results.jsonl")

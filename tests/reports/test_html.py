@@ -322,8 +322,9 @@ def test_shards_are_joined_and_each_gets_its_line(noxcli: Noxcli, rows: str) -> 
 
 def many(count: int, message: str) -> list[dict[str, Any]]:
     return [
-        {"row": n, "id": f"id {n}", "run_id": f"{n:08}-1111-4222-8333-444455556666", "exit_code": int(n % 7 == 0),
-         "duration_s": n % 91 / 10, "message": message if n % 7 == 0 else None}
+        {"row": n, "id": f"id {n}", "result": {
+            "run": {"id": f"{n:08}-1111-4222-8333-444455556666", "duration_s": n % 91 / 10},
+            "exit_code": int(n % 7 == 0), "error": {"message": message} if n % 7 == 0 else None}}
         for n in range(1, count + 1)
     ]  # fmt: skip
 

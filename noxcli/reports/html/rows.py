@@ -14,7 +14,7 @@ from noxcli.masking import Mask
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
-from noxcli.reports.html.parts import number, show_short, tone_of
+from noxcli.reports.html.parts import mapping, number, show_short, tone_of
 
 ROWS_ON_A_PAGE = 10_000  # rows that did not complete come first
 LARGEST_ROWS = 4_400_000  # characters of all of them
@@ -64,7 +64,7 @@ class _Count:
         return f"{self.codes[ExitCode.OK]:,} of {self.rows:,} rows {word}"
 
     def add(self, row: Row) -> None:
-        code, took = _code(row), number(row.get("duration_s"))
+        code, took = _code(row), number(_run(row).get("duration_s"))
         self.codes[code] += 1
         if took is not None:
             self.took.append(took)
@@ -78,7 +78,7 @@ class _Count:
 
 
 def rows_page(about: BatchAbout, rows: Callable[[], Iterable[Row]], mask: Mask, base: Path) -> Iterator[bytes]:
-    """Yield the page; `rows` yields the lines of `results`, and is called twice.
+    """Yield the page; `rows` yields lines of `batch` or `results`, and is called twice.
 
     A row may have a `folder` with its files, as a path. Links to files start from the directory `base`.
     """
@@ -180,7 +180,7 @@ def _table(page: Page, rows: Callable[[], Iterable[Row]], count: _Count) -> Iter
 
 
 def _row(page: Page, row: Row, width: int) -> Html:
-    code, took, where = _code(row), number(row.get("duration_s")), row.get("folder")
+    code, took, where = _code(row), number(_run(row).get("duration_s")), row.get("folder")
     message = None if code == ExitCode.OK else page.bdi(_message(row), width)
     files = page.joined([page.link(where, "files"), " "]) if isinstance(where, str) else None
     cells = (
@@ -189,20 +189,25 @@ def _row(page: Page, row: Row, width: int) -> Html:
         ExitCode.words_of(code),
         None if took is None else show_short(took),
         message,
-        page.joined([files, page.text(row.get("run_id") or "", LONGEST_FIELD)]),
+        page.joined([files, page.text(_run(row).get("id") or "", LONGEST_FIELD)]),
     )
     columns = (page.tag("td", cell) for cell in cells)
     return page.tag("tr", *columns, id=f"r{int(row['row'])}", class_=f"c{code} {tone_of(code)}")
 
 
+def _run(row: Row) -> Row:
+    return mapping(mapping(row.get("result")).get("run"))
+
+
 def _code(row: Row) -> int:
-    code = number(row.get("exit_code"))
+    code = number(mapping(row.get("result")).get("exit_code"))
     return int(ExitCode.BUG if code is None or not 0 <= code <= 255 else code)
 
 
 def _message(row: Row) -> str:
     """Return a row's message without its run, which has its own column."""
-    return str(row.get("message") or "").removeprefix(f"run {row.get('run_id')} ").removeprefix("run ")
+    message = mapping(mapping(row.get("result")).get("error")).get("message")
+    return str(message or "").removeprefix(f"run {_run(row).get('id')} ").removeprefix("run ")
 
 
 def _reason(row: Row) -> str:

@@ -17,7 +17,7 @@ WHAT_FITS = "give a run, a file of --format ndjson or --json, or the directory o
 
 @dataclass(slots=True)
 class Saved:
-    """The content of a file: runs, or else rows of a batch in the form of `results`."""
+    """The content of a file: runs, or else rows of a batch."""
 
     runs: list[ReportedRun] = field(default_factory=list)
     rows: list[Mapping[str, Any]] = field(default_factory=list)
@@ -35,8 +35,8 @@ class Saved:
             return True
         runs = _runs(document, None)
         self.runs += runs
-        if isinstance(document.get("row"), int):
-            self.rows.append(_row(document))
+        if isinstance(document.get("row"), int) and isinstance(document.get("result"), dict):
+            self.rows.append(document)
             return True
         return bool(runs)
 
@@ -84,20 +84,3 @@ def _runs(document: Mapping[str, Any], inputs: Mapping[str, Any] | None) -> list
     if document.get("schema") == RESULTS_SCHEMA:
         return [ReportedRun(each) for each in objects(document.get("results"))]
     return [ReportedRun(document, inputs)] if document.get("schema") == RESULT_SCHEMA else []
-
-
-def _row(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a line of batch, or of results, as one of results."""
-    if "result" not in line:
-        return line
-    result = mapping(line["result"])
-    run, error = mapping(result.get("run")), mapping(result.get("error"))
-    return {
-        "row": line["row"],
-        "id": line.get("id"),
-        "run_id": run.get("id"),
-        "workflow_id": run.get("workflow_id"),
-        "exit_code": result.get("exit_code"),
-        "duration_s": run.get("duration_s"),
-        "message": error.get("message"),
-    }
