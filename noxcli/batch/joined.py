@@ -152,7 +152,7 @@ class Joined:
                 error = Unstored(ExitCode.NOT_FINISHED, "the batch was interrupted while it was running")
             case "finished" if error.exit_code == ExitCode.OK:
                 hint = f"noxcli fetch-output {entry['run_id']} has the output"
-                error = Unstored(ExitCode.UNDELIVERED, f"it completed, but its result is not in {RESULTS_NAME}", hint)
+                error = Unstored(ExitCode.UNDELIVERED, f"it completed, but {RESULTS_NAME} has no result of it", hint)
         if others:
             runs = ", ".join(str(each.get("run_id")) for each in (entry, *others))
             error = Unstored(ExitCode.USAGE, f"it has several runs: {runs}", "was a shard given twice?")

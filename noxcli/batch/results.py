@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
@@ -12,7 +12,7 @@ from noxcli.batch.journal import JournalTrouble, move_torn_aside
 from noxcli.batch.past import MOST_ROWS, DigestIndex, digest_of_id, opened
 from noxcli.batch.row import FinishedRow
 from noxcli.decode import decode_json
-from noxcli.errors import UsageProblem
+from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
 from noxcli.place import Place
@@ -25,6 +25,8 @@ HEAD = re.compile(
     rb'\{"row":(\d{1,9}),"id":(null|"(?:[^"\\]|\\.)*"),"result":\{"schema":"noxcli\.result/1",'
     rb'"ok":\w+,"exit_code":\d+,"retry_safe":\w+,"run":(?:null|\{"id":("(?:[^"\\]|\\.)*"))'
 )
+
+READ: Mapping[str, type | tuple[type, ...]] = {"exit_code": int, "run": dict, "error": (dict, type(None))}
 
 
 @fixed
@@ -147,16 +149,18 @@ class KeptResults:
             self._file.close()
 
     def document(self, row: int, own_id: str | None, run_id: str | None) -> dict[str, Any] | None:
-        """Return the content of the row's line, None if it has none of this run."""
+        """Return the content of the row's line, None if it has none of this run that can be read."""
         offset = self._index.find(key_of(row, digest_of_id(own_id)))
         if self._file is None or offset is None:
             return None
         self._file.seek(offset)
-        raw = self._file.readline(LONGEST_RESULT)
-        found, document = read_line(raw, offset), None
-        with suppress(ValueError):
-            document = decode_json(raw)
-        return document if found is not None and found.run_id == run_id and isinstance(document, dict) else None
+        with suppress(ValueError, KeyError, TypeError):
+            document: dict[str, Any] = decode_json(self._file.readline(LONGEST_RESULT))
+            result = document["result"]
+            whole = all(isinstance(result[name], kinds) for name, kinds in READ.items()) and "output" in result
+            if whole and result["run"]["id"] == run_id and result["exit_code"] in list(ExitCode):
+                return document
+        return None
 
 
 def _index(lines: Iterable[ResultLine]) -> DigestIndex:

@@ -49,7 +49,7 @@ def line(number: int, run: str = "r", text: str = "") -> str:
     head = (
         f'{{"row":{number},"id":null,"result":{{"schema":"noxcli.result/1","ok":true,"exit_code":0,"retry_safe":false'
     )
-    return f'{head},"run":{{"id":{json.dumps(run)}}},"output":{{"A":{json.dumps(text)}}}}}}}\n'
+    return f'{head},"run":{{"id":{json.dumps(run)}}},"output":{{"A":{json.dumps(text)}}},"error":null}}}}\n'
 
 
 def test_they_are_the_lines_of_stdout(noxcli: Noxcli, workflow: str) -> None:
@@ -191,9 +191,21 @@ def test_a_finished_row_whose_result_is_lost_is_told(noxcli: Noxcli, workflow: s
     (BATCH / "results.jsonl").write_text("")
     result = noxcli("results", str(BATCH), "--junit", "report.xml")
     assert (result.code, [each["result"]["exit_code"] for each in result.lines]) == (1, [9, 1])
-    assert "row 1: it completed, but its result is not in results.jsonl" in result.err
+    assert "row 1: it completed, but results.jsonl has no result of it" in result.err
     assert f"noxcli fetch-output {runs[1]} has the output" in result.err
     assert 'errors="1"' in Path("report.xml").read_text()
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {"exit_code": "0"}, {"exit_code": 200}, {"exit_code": None}, {"error": "x"}, {"run": ["r"]}], ids=str
+)
+def test_a_line_that_lacks_something_is_no_result(noxcli: Noxcli, workflow: str, odd: dict[str, Any]) -> None:
+    noxcli("batch", workflow, write_rows("a"))
+    (line,) = kept()
+    line["result"] = {**line["result"], **odd} if odd else {"run": line["result"]["run"]}
+    (BATCH / "results.jsonl").write_text(f"{json.dumps(line)}\n")
+    result = noxcli("results", str(BATCH), "--junit", "report.xml", "--report", "page.html")
+    assert (result.code, result.lines[0]["result"]["exit_code"]) == (9, 9)
 
 
 def test_a_finished_batch_that_is_sent_again_changes_nothing(noxcli: Noxcli, workflow: str) -> None:
