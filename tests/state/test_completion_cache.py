@@ -10,8 +10,7 @@ from noxcli.inputs.definition import InputNode
 from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, Run, Workflow
 from noxcli.sandbox.scenario import Node, Version, input_node
-from noxcli.sandbox.server import Sandbox
-from noxcli.state.completion_cache import KEPT_FILES, MOST_WORDS, NOTED_RUNS, PRUNE_FILES_AT, CompletionCache
+from noxcli.state.completion_cache import MOST_LINES, MOST_WORDS, NOTED_RUNS, CompletionCache
 from tests.conftest import Noxcli
 
 
@@ -19,23 +18,21 @@ def cache_of(noxcli: Noxcli) -> Path:
     return Path(noxcli.environ["NOXCLI_CACHE_DIR"])
 
 
-def noted(noxcli: Noxcli, ending: str) -> list[str]:
-    """The lines of the one file with that ending."""
-    [path] = cache_of(noxcli).glob(f"*{ending}")
-    return path.read_text(encoding="utf-8").splitlines()
+def noted(noxcli: Noxcli, kind: str) -> list[str]:
+    """The words of that kind, at any server."""
+    lines = (cache_of(noxcli) / "names").read_text(encoding="utf-8").splitlines()
+    return [rest for line in lines for head, _, rest in [line.partition("\t")] if head.endswith(kind)]
 
 
-def test_a_run_by_name_notes_the_workflows_and_the_keys(noxcli: Noxcli, sandbox: Sandbox) -> None:
+def test_a_run_by_name_notes_the_workflows_and_the_keys(noxcli: Noxcli) -> None:
     assert noxcli("run", "demo", "User Input=a value of mine", "--quiet").code == 0
 
-    lines = dict(line.split("\t") for line in noted(noxcli, "workflows"))
+    lines = dict(line.split("\t") for line in noted(noxcli, "workflow"))
     assert lines.keys() >= {"demo", "document", "qa"}
-    assert "User Input=" in noted(noxcli, f"{lines['demo']}.inputs")
-    host = sandbox.url.replace(":", "_").replace("/", "_")
-    for path in cache_of(noxcli).iterdir():
-        assert path.name == "servers" or path.name.startswith(f"{host}.")
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert "a value of mine" not in path.read_text()
+    assert "User Input=" in noted(noxcli, f"input {lines['demo']}")
+    [path] = cache_of(noxcli).iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "a value of mine" not in path.read_text()
 
 
 @pytest.mark.parametrize("argv", [["inputs"], ["run", "--dry-run", "nope=1"]], ids=["inputs", "a run with a typo"])
@@ -46,7 +43,7 @@ def test_reading_a_definition_is_enough(noxcli: Noxcli, plays: Any, argv: list[s
 
     noxcli(verb, workflow, *rest)
 
-    *keys, dash, lines = noted(noxcli, f"{workflow}.inputs")
+    *keys, dash, lines = noted(noxcli, f"input {workflow}")
     assert keys == ["a\\:b=", "N:=", "Doc@"]
     assert all(PLAIN_ID.fullmatch(word.removesuffix("=")) for word in (dash, lines))  # node ids
 
@@ -56,7 +53,7 @@ def test_a_saved_version_has_keys_of_its_own(noxcli: Noxcli, plays: Any) -> None
 
     noxcli("inputs", workflow, "--version-id", "unknown")
 
-    assert not list(cache_of(noxcli).glob("*.inputs"))
+    assert noted(noxcli, f"input {workflow}") == []
 
 
 @pytest.mark.parametrize(
@@ -78,13 +75,13 @@ def test_a_saved_version_has_keys_of_its_own(noxcli: Noxcli, plays: Any) -> None
 def test_a_name_that_cannot_be_typed_is_its_id(tmp_path: Path, name: str, word: str) -> None:
     at(tmp_path).workflows([Workflow("w-1", name)])
 
-    assert only(tmp_path).read_text(encoding="utf-8") == f"{word}\tw-1\n"
+    assert only(tmp_path).read_text(encoding="utf-8") == f"http___x workflow\t{word}\tw-1\n"
 
 
 def test_a_name_that_means_two_is_their_ids(tmp_path: Path) -> None:
     at(tmp_path).workflows([Workflow("w-1", "same"), Workflow("w-2", "same"), Workflow("../x", "odd")])
 
-    assert only(tmp_path).read_text() == "w-1\tw-1\nw-2\tw-2\n"
+    assert only(tmp_path).read_text() == "http___x workflow\tw-1\tw-1\nhttp___x workflow\tw-2\tw-2\n"
 
 
 def test_an_id_that_is_no_file_name_is_left_out(tmp_path: Path) -> None:
@@ -97,11 +94,12 @@ def test_it_stays_small(tmp_path: Path) -> None:
     at(tmp_path).workflows([Workflow(f"w-{number}", f"name {number}") for number in range(MOST_WORDS + 10)])
     assert only(tmp_path).read_text().count("\n") == MOST_WORDS
 
-    for number in range(PRUNE_FILES_AT + 10):
-        at(tmp_path).inputs(f"w-{number}", [InputNode("n-1", "Question", "str")])
-    left = {path.name for path in tmp_path.iterdir()}
-    assert KEPT_FILES <= len(left) < PRUNE_FILES_AT
-    assert f"http___x.w-{PRUNE_FILES_AT + 9}.inputs" in left
+    nodes = [InputNode(f"n-{number}", f"Question {number}", "str") for number in range(1000)]
+    for number in range(6):
+        at(tmp_path).inputs(f"w-{number}", nodes)
+    lines = only(tmp_path).read_text().splitlines()
+    assert len(lines) == MOST_LINES
+    assert lines[-1] == "http___x input w-5\tQuestion 999="
 
 
 def test_where_it_cannot_be_written_the_command_goes_on(noxcli: Noxcli, tmp_path: Path) -> None:
@@ -116,12 +114,12 @@ def test_a_start_notes_the_run_and_the_outputs(noxcli: Noxcli) -> None:
     assert noxcli("run", "demo", "User Input=a value of mine", "--quiet", "--detach").code == 0
     assert noxcli("run", "demo", "User Input=a value of mine", "--quiet", "--detach").code == 0
 
-    workflow = dict(line.split("\t") for line in noted(noxcli, "workflows"))["demo"]
-    first, second = (line.split("\t") for line in noted(noxcli, "runs"))
+    workflow = dict(line.split("\t") for line in noted(noxcli, "workflow"))["demo"]
+    first, second = (line.split("\t") for line in noted(noxcli, "run"))
     assert first[0] != second[0]
     assert first[1] == second[1] == workflow
     assert first[2].startswith("demo, 20")
-    assert noted(noxcli, f"{workflow}.outputs") == ["Answer", "Essay"]
+    assert noted(noxcli, f"output {workflow}") == ["Answer", "Essay"]
 
 
 def test_profiles_and_aliases_are_noted_when_they_are_read(noxcli: Noxcli, tmp_path: Path) -> None:
@@ -130,32 +128,31 @@ def test_profiles_and_aliases_are_noted_when_they_are_read(noxcli: Noxcli, tmp_p
     environ = {"NOXCLI_CONFIG": str(config)}
 
     noxcli("config", environ=environ)
-    assert noted(noxcli, "servers") == ["https___backend.noxus.ai\t", "https___a.example_x\ta"]
+    assert noted(noxcli, "profile") == ["https___backend.noxus.ai\t", "https___a.example_x\ta"]
 
     config.write_text(f'default_profile = "a"\n{config.read_text()}[profile."--b"]\n[profile.c]\nbase_url = 3\n')
     noxcli("workflows", environ=environ)
-    assert noted(noxcli, "servers") == [
+    assert noted(noxcli, "profile") == [
         "https___a.example_x\t",
         "https___a.example_x\ta",
         "https___backend.noxus.ai\tc",
     ]
-    assert noted(noxcli, "aliases") == ["day\tdaily report"]
+    assert noted(noxcli, "alias") == ["day\tdaily report"]
 
 
 def test_the_newest_runs_are_kept(tmp_path: Path) -> None:
-    for number in range(1200):
-        at(tmp_path).run(Run(f"r-{number}", "w-1", "running", created_at="2026-01-01T00:00:00Z"), "x" * 100)
+    for number in range(NOTED_RUNS + 10):
+        at(tmp_path).run(Run(f"r-{number}", "w-1", "running", created_at="2026-01-01T00:00:00Z"), "demo")
 
-    runs = [line.split("\t")[0] for line in only(tmp_path).read_text().splitlines()]
-    assert NOTED_RUNS <= len(runs) < 600
-    assert runs == [f"r-{number}" for number in range(1200 - len(runs), 1200)]
+    runs = [line.split("\t")[1] for line in only(tmp_path).read_text().splitlines()]
+    assert runs == [f"r-{number}" for number in range(9, NOTED_RUNS + 10)]
 
 
 @pytest.mark.parametrize(
     ("run", "name", "line"),
     [
-        (Run("r-1", "w-1", "running"), "demo", "r-1\tw-1\tdemo\n"),
-        (Run("r-1", "w-1", "running", created_at="now\t$(x)\n"), "two\nlines", "r-1\tw-1\tw-1\n"),
+        (Run("r-1", "w-1", "running"), "demo", "http___x run\tr-1\tw-1\tdemo\n"),
+        (Run("r-1", "w-1", "running", created_at="now\t$(x)\n"), "two\nlines", "http___x run\tr-1\tw-1\tw-1\n"),
         (Run("../r", "w-1", "running"), "demo", None),
         (Run("r-1", "a/b", "running"), "demo", None),
         (Run("secret-key", "w-1", "running"), "demo", None),
@@ -172,7 +169,7 @@ def test_what_is_noted_of_a_run(tmp_path: Path, run: Run, name: str, line: str |
 
 
 def test_a_link_is_not_written_through(tmp_path: Path) -> None:
-    (tmp_path / "http___x.runs").symlink_to(tmp_path / "mine")
+    (tmp_path / "names").symlink_to(tmp_path / "mine")
     (tmp_path / "mine").write_text("keep\n")
     at(tmp_path).run(Run("r-1", "w-1", "running"), "demo")
     assert (tmp_path / "mine").read_text() == "keep\n"

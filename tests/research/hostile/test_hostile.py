@@ -155,7 +155,6 @@ WRITERS = {
     "render/table.py": {"Console"},  # into memory, and each cell has passed `visible`
     "reports/ci/github.py": {"err"},  # whether it is a file
     "state/logfile.py": {"os.write"},  # to its own file, and so does the next one
-    "state/completion_cache.py": {"os.write"},
     "cli/complete.py": {"os.write"},  # printable words, for a shell to quote
     "batch/journal.py": {"os.write"},
     "batch/results.py": {"os.write"},  # what the server gave
