@@ -39,10 +39,10 @@ VERBS = {
         "Print the stored result of every row of a batch, one JSON line each, in the order of the rows.",
     ),
     "config": ("Set up", "Show the current settings, and where each comes from."),
-    "doctor": ("Set up", "Check settings, key, connection, clock and event stream; starts nothing."),
+    "doctor": ("Set up", "Check host, TLS, clock, key and event stream; starts nothing."),
     "probe": (UNLISTED, "Learn how a server behaves where the API's documentation is silent."),
     "schema": ("Set up", "Print the JSON Schemas of the documents that noxcli prints."),
-    "completion": ("Set up", "Print the completion script of a shell, or install it."),
+    "completion": ("Set up", "Print the completion script of a shell."),
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
     "help": ("Set up", "Print the help of a command, the exit codes, or the sandbox's switches."),
 }

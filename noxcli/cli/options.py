@@ -167,14 +167,12 @@ ApiKeyFile = Annotated[
     str | None,
     typer.Option("--api-key-file", metavar="FILE", help="Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]"),
 ]
-PROFILE_HELP = "Use this profile from the config file. [env: NOXCLI_PROFILE]"
-UncheckedProfile = Annotated[str | None, typer.Option("--profile", metavar="PROFILE", help=PROFILE_HELP)]
 ProfileOption = Annotated[
     str | None,
     typer.Option(
         "--profile",
         metavar="PROFILE",
-        help=PROFILE_HELP,
+        help="Use this profile from the config file. [env: NOXCLI_PROFILE]",
         # Parsed before all others, since it decides their defaults.
         callback=apply_profile,
         is_eager=True,

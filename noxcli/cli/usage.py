@@ -33,7 +33,6 @@ HEADINGS = {
         "--raw",
         "--output-dir",
         "--overwrite",
-        "--install",
     ),
     "Reports": ("--assert", "--expect", "--report", "--junit", "--dotenv", "--ci"),
     "Following": ("--fail-fast", "--etag", "--resume", "--on-pause", "--poll-interval", "--no-stream"),

@@ -1,12 +1,11 @@
 """`noxcli doctor`: checks of everything between here and the server; one line each, with its fix."""
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.cli.options import Common, Documented, UncheckedProfile, declared, fixed_at
+from noxcli.cli.options import Common, Documented, declared
 from noxcli.errors import ExitCode, worst
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ DOCTOR_SCHEMA = "noxcli.doctor/1"
 
 @declared
 class Options(Documented, Common):
-    """Check settings, key, connection, clock and event stream; starts nothing.
+    """Check host, TLS, clock, key and event stream; starts nothing.
 
     Examples:
         noxcli doctor
@@ -33,21 +32,17 @@ class Options(Documented, Common):
         str | None,
         typer.Option("--run", metavar="RUN", help="Check the event stream of this run, best while it is running."),
     ] = None
-    quiet: bool = fixed_at(False)
-    color: str = fixed_at("auto")
-    profile: UncheckedProfile = None  # a wrong config file is one of the results
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print the checks. Raises typer.Exit with the code of the worst one."""
-    from noxcli.cli.session import present  # the help loads none of what checks need
-    from noxcli.commands.checkup import checks_of, shell_check
+    from noxcli.cli.session import begin  # the help loads none of what checks need
+    from noxcli.commands.checkup import checks_of
 
     context: Context = ctx.obj
-    present(context, options)
+    noxus = begin(ctx, options)
     checks: list[Check] = []
-    to_server = checks_of(ctx, options.base_url, options.api_key_file, options.profile, options.run)
-    for check in chain(to_server, [shell_check(context)]):
+    for check in checks_of(noxus, options.run):
         checks.append(check)
         if context.printing.writes_text:
             _say(context.terminal, check)
@@ -64,10 +59,10 @@ def _say(terminal: "Terminal", check: "Check") -> None:
     if terminal.read_by_eyes:
         header = ("VERDICT", "NAME", "MESSAGE")
         columns = Layout(header, cut=("MESSAGE",), marked=("VERDICT",), wraps=True, headed=False)
-        row = (f"{check.verdict:<9}", f"{check.name:<7}", f"{check.message}{hint}")
+        row = (f"{check.verdict:<9}", f"{check.name:<8}", f"{check.message}{hint}")
         terminal.show(for_eyes(terminal, columns, [row]))
     else:
-        terminal.say(f"{check.verdict:<9}  {check.name:<7}  {check.message}{hint}")
+        terminal.say(f"{check.verdict:<9}  {check.name:<8}  {check.message}{hint}")
 
 
 def _document(checks: "Sequence[Check]", code: ExitCode, mask: "Mask") -> dict[str, object]:

@@ -1,5 +1,8 @@
 """The scripts as files, and the table that `noxcli __complete` reads, true to every character of a help text."""
 
+import os
+import re
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +11,10 @@ import pytest
 import typer
 from generated.completions import table, values_of
 
+from tests import forks
 from tests.completions.tab import SCRIPTS, start
 from tests.conftest import Noxcli
+from tests.process import environment, needs
 
 QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"
 NASTY = rf"""It's "so" $HOME $(touch pwned) `touch pwned` [a] {{b}} c:d \e %F ~ *? {QUOTE}q{QUOTE}; #h & (i) <j> | !k"""
@@ -101,3 +106,23 @@ def test_fixed_words_and_files_side_by_side(name: str, tmp_path: Path, nasty_tab
 )
 def test_metavars(metavar: str, values: list[str]) -> None:
     assert values_of(metavar)[1] == values
+
+
+@pytest.mark.parametrize(
+    ("shell", "asks", "told"),
+    [
+        ("bash", ["-c", ". ~/.local/share/bash-completion/completions/noxcli; complete -p noxcli"], "_noxcli"),
+        ("fish", ["-c", "complete -C 'noxcli fetch'"], "fetch-output"),
+        ("zsh", ["-i", "-c", "print $_comps[noxcli]"], "_noxcli"),
+    ],
+)
+def test_a_shell_finds_it_where_the_docs_write_it(tmp_path: Path, shell: str, asks: list[str], told: str) -> None:
+    needs(shell)
+    page = (SCRIPTS.parent / "docs" / "install.md").read_text()
+    (block,) = [block for block in re.findall(r"```bash\n(.*?)```", page, re.S) if f"completion {shell} " in block]
+    (tmp_path / ".zshrc").write_text(re.findall("with `(fpath.*?)` in", page)[0])
+    path = f"{forks.directory()}:{os.environ['PATH']}"  # fish completes only commands that exist
+    env = {**environment("http://127.0.0.1:9"), "HOME": str(tmp_path), "PATH": path, "TERM": "dumb"}
+    subprocess.run(["bash", "-euc", block], env=env, check=True)
+    done = subprocess.run([shell, *asks], env=env, capture_output=True, text=True, check=False)
+    assert told in done.stdout, done.stderr
