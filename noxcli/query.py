@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from noxcli.encode import json_slices, slices, to_json
+from noxcli.encode import to_json
 from noxcli.errors import Unfitting, UsageProblem
 
 LONGEST_FOUND = 300  # characters of one value in a message
@@ -73,13 +73,7 @@ def found_line(query: Query | None, document: Mapping[str, Any]) -> str:
 
 def as_line(value: Any, *, indent: int | None = None) -> str:
     """Return a value as a query prints it: a string raw, anything else as JSON."""
-    return "".join(line_slices(value, indent=indent))
-
-
-def line_slices(value: Any, *, indent: int | None = None) -> Iterator[str]:
-    """Yield what `as_line` returns, a large one in several parts."""
-    yield from slices(value) if isinstance(value, str) else json_slices(value, indent=indent)
-    yield "\n"
+    return f"{value if isinstance(value, str) else to_json(value, indent=indent)}\n"
 
 
 def _short(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from noxcli.decode import decode_json
-from noxcli.encode import SLICE, json_slices, to_json
+from noxcli.encode import to_json
 
 TRICKY: list[Any] = [
     {},
@@ -70,27 +70,3 @@ def test_what_utf_8_cannot_carry_is_escaped() -> None:
     for value in ({"\ud800": "é\udfff\U0001f600"}, [{"é": "\ud800"}]):
         assert to_json(value) == json.dumps(value, separators=(",", ":"))
     assert to_json([float("inf"), float("-inf"), 1.5]) == "[null,null,1.5]"
-
-
-LONG = ('Grüße 世界 🌱 \x1b"\\\n' * (SLICE // 10))[: SLICE + 7]
-
-
-@pytest.mark.parametrize("indent", [None, 2])
-@pytest.mark.parametrize(
-    "value",
-    [LONG, {"output": {"A": LONG, "B": "short", LONG: [LONG]}, "run": None}, [LONG], {"a": {"b": {"c": {"d": LONG}}}}],
-    ids=["a text", "an output", "a list", "deep"],
-)
-def test_slices_are_the_whole(value: Any, indent: int | None) -> None:
-    assert "".join(json_slices(value, indent=indent)) == to_json(value, indent=indent)
-
-
-def test_no_slice_of_a_long_output_is_long() -> None:
-    pieces = list(json_slices({"data": {"output": {"A": "x" * 5 * SLICE}}}))
-    assert max(map(len, pieces)) <= SLICE
-    assert len(pieces) > 5
-
-
-def test_half_a_character_in_a_long_text_stays_escaped() -> None:
-    value = {"A": "é" * SLICE + "\ud83d" + "é" * SLICE}
-    assert json.loads("".join(json_slices(value)).encode()) == value

@@ -1,7 +1,6 @@
 """Whether a body is whole, and how long it may take."""
 
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,8 +25,8 @@ LENGTH = re.compile(r"([0-9]{1,18})(, *\1)*")  # given once, or several times al
 class AnswerLimit:
     """A number of seconds from now; each byte that arrives adds `per_byte`, but never beyond the initial number.
 
-    No single read takes longer than `each` seconds. Who reads the body checks between two reads; where the main thread
-    waits for an answer, it also gives up on one that does not get that far.
+    No single read takes longer than `each` seconds. Who reads the body checks between two reads; who waits for an
+    answer gives up on one that does not get that far.
     """
 
     def __init__(self, seconds: float, *, per_byte: float = 0.0, each: float = READ_TIMEOUT) -> None:
@@ -74,12 +73,10 @@ class AnswerLimit:
         self._end = min(time.monotonic() + self._seconds, self._end + count * self._per_byte)
 
     def kept_by(self, call: Callable[[], T]) -> T:
-        """Return or raise the outcome of `call`; in the main thread, Unavailable once no time is left for it.
+        """Return or raise the outcome of `call`, made by a thread.
 
-        There another thread makes the call, and continues in the background.
+        Raises Unavailable once no time is left for it; the call then continues in the background.
         """
-        if threading.current_thread() is not threading.main_thread():
-            return call()
         with suppress(TimeoutError):
             self.left()
             outcomes = in_background(call)

@@ -1,5 +1,6 @@
 """Requests to one server: the key, redirects, time limits and connection settings."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
@@ -135,7 +136,11 @@ class Http:
         return self._read("POST", path, limit, body=body, headers={"Content-Type": body.content_type})
 
     def _read(self, method: str, path: str, limit: AnswerLimit, largest: int = JSON_LIMIT, **parts: Any) -> Any:
-        return limit.kept_by(lambda: self._json(self.send(method, path, limit=limit, **parts), limit, largest))
+        def read() -> Any:
+            return self._json(self.send(method, path, limit=limit, **parts), limit, largest)
+
+        # A read of the body may outlast the limit, which the main thread must not; other threads need not see it.
+        return limit.kept_by(read) if threading.current_thread() is threading.main_thread() else read()
 
     def send(  # noqa: PLR0913 - the parts of a request, and how it may go: each by name, with a default
         self,
@@ -246,17 +251,21 @@ class Http:
 
     def _answer(self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool, **parts: Any) -> requests.Response:
         proxy_for(url)  # which rejects an odd one
-        with new_session() if fresh else nullcontext(self._session) as session:
-            return session.request(
-                method,
-                str(url),
-                **parts,
-                auth=self._key,
-                proxies=NO_PROXY if is_loopback(url.host) else None,
-                timeout=(min(self._connect_timeout, limit.left()), limit.each),
-                stream=True,
-                allow_redirects=False,
-            )
+
+        def answer() -> requests.Response:
+            with new_session() if fresh else nullcontext(self._session) as session:
+                return session.request(
+                    method,
+                    str(url),
+                    **parts,
+                    auth=self._key,
+                    proxies=NO_PROXY if is_loopback(url.host) else None,
+                    timeout=(min(self._connect_timeout, limit.left()), limit.each),
+                    stream=True,
+                    allow_redirects=False,
+                )
+
+        return limit.kept_by(answer)  # a head may trickle in, each read of it in time
 
     def _redirect_target(
         self, method: str, url: Url, response: requests.Response, *, again: bool, elsewhere: bool

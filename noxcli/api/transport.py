@@ -1,8 +1,6 @@
 """How connections are made, and what urllib3 and http.client must be told for the promises about answers and starts."""
 
-import io
 import socket
-import time
 from http.client import HTTPException, HTTPResponse
 from typing import Any, ClassVar, cast
 
@@ -50,47 +48,8 @@ class KeyHeader(AuthBase):
         return request
 
 
-class HeadReader(io.RawIOBase):
-    """The bytes of a connection: those of a head get, all together, the time that one read may take."""
-
-    def __init__(self, connection: Any, raw: io.RawIOBase) -> None:
-        self._connection, self._raw = connection, raw
-        self._timeout = connection.gettimeout()
-        self._until = None if self._timeout is None else time.monotonic() + self._timeout
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        """Read what has arrived. Raises TimeoutError."""
-        if self._until is not None:
-            left = self._until - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("timed out while reading")
-            self._connection.settimeout(left)
-        return self._raw.readinto(buffer)
-
-    def end_head(self) -> None:
-        """Let each read have that time from now on."""
-        if self._until is not None:
-            self._until = None
-            self._connection.settimeout(self._timeout)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
 class FinalResponse(HTTPResponse):
-    """The answer after all interim ones (RFC 9110, 15.2): http.client skips 100, and takes 102 and 103 for it.
-
-    Its head arrives in time, however it trickles in.
-    """
-
-    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
-        super().__init__(sock, *args, **options)
-        self._reader = HeadReader(sock, self.fp.detach())
-        self.fp = io.BufferedReader(self._reader)
+    """The answer after all interim ones (RFC 9110, 15.2): http.client skips 100, and takes 102 and 103 for it."""
 
     def begin(self, **options: Any) -> None:
         while True:
@@ -98,7 +57,6 @@ class FinalResponse(HTTPResponse):
             if not 100 <= self.status < 200 or self.status == SWITCHING_PROTOCOLS:
                 break
             self.headers = self.msg = cast(Any, None)  # so that http.client reads the next head
-        self._reader.end_head()
         del self.headers["Set-Cookie"]  # nothing here wants cookies, and http.cookiejar warns of odd ones on stderr
         lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
         if len({length.strip() for length in lengths}) > 1:  # urllib3 notices it too late to close the connection

@@ -4,6 +4,7 @@ A row is on disk as `sent` before the first byte of its start leaves. So even af
 started, and one that is will not be started again unless the user asks for it.
 """
 
+import fcntl
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,11 +23,6 @@ from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.place import Place
 from noxcli.timing import Clock
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such lock; there, the user must not run two batches on one directory
-    fcntl = None  # type: ignore[assignment]
 
 INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"
 BLOCK = 1 << 16
@@ -61,8 +57,7 @@ class Journal:
         try:
             self.place = (Place.named if self._named else Place.derived)(directory, make=True)
             self._file = self.place.opened(JOURNAL_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-            if fcntl is not None:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             move_torn_aside(self.place, JOURNAL_NAME, self._file)
         except BlockingIOError:
             self.close()

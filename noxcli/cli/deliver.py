@@ -11,7 +11,6 @@ from noxcli.cli.context import Context
 from noxcli.cli.ending import line_to_fetch
 from noxcli.cli.options import Delivering
 from noxcli.cli.session import Session
-from noxcli.encode import slices
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import check_writable, prepare_directory
 from noxcli.models import Run, Workflow
@@ -200,6 +199,5 @@ def _print(context: Context, run: Run, output: Any) -> None:
 
 
 def _exact(value: Any) -> Iterator[bytes]:
-    """Yield the bytes of a value, of a long one a little at a time."""
-    for piece in slices(as_text(value)):
-        yield piece.encode("utf-8", "surrogatepass")
+    """Yield the bytes of a value."""
+    yield as_text(value).encode("utf-8", "surrogatepass")

@@ -73,15 +73,14 @@ class Printing:
         self._concluded = True
 
     def _print(self, document: Any, indent: int | None = None) -> None:
-        from noxcli.query import line_slices
+        from noxcli.query import as_line
 
         try:
             found = document if self.query is None else self.query.of(document)
         except Unfitting:
             self._concluded = True  # no other document replaces this one
             raise
-        for piece in line_slices(found, indent=indent):
-            self.terminal.write(piece)
+        self.terminal.write(as_line(found, indent=indent))
 
     def _lines(self) -> "Ndjson":
         if self._ndjson is None:

@@ -5,7 +5,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from noxcli.encode import slices
 from noxcli.errors import NoxError, Undelivered
 from noxcli.files import Saved, replacing_in
 from noxcli.models import Run
@@ -106,8 +105,7 @@ def _fetch_all(
 def _write(folder: Folder, item: Item, text: str) -> None:
     try:
         with folder.part(item.name) as part:
-            for piece in slices(text):
-                part.write(piece.encode("utf-8", "surrogatepass"))
+            part.write(text.encode("utf-8", "surrogatepass"))
             item.saved = folder.settle(part)
     except Undelivered as error:
         item.error = error

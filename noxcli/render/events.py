@@ -6,7 +6,7 @@ from typing import Any, TypeGuard, assert_never
 
 from noxcli.encode import to_json
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
-from noxcli.query import Query, found_line, line_slices
+from noxcli.query import Query, found_line
 from noxcli.render import BaseRenderer
 from noxcli.render.terminal import Terminal
 from noxcli.runs.pieces import Pieces
@@ -108,8 +108,7 @@ class Ndjson(BaseRenderer):
     def finish(self, document: Mapping[str, Any]) -> None:
         """Write the last line; if it is missing, the writer was killed."""
         event = self.documents.own("result", document)
-        for piece in line_slices(event) if self._query is None else [self._shown(event)]:
-            self._terminal.write(piece)
+        self._terminal.write(self._shown(event))
 
     def _as_sent(self, burst: Sequence[Step]) -> list[str]:
         """Return a line for each update, with `data` as the server wrote it."""
