@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from noxcli.decode import decode_json
-from noxcli.errors import Undelivered, UsageProblem
+from noxcli.errors import NO_ROOM, Undelivered, UsageProblem
 from noxcli.files import prepare_directory, put_privately, reason_of, require_readable, users_directory
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
@@ -67,7 +67,6 @@ class History:
             "run_id": run.id,
             "workflow_id": run.workflow_id,
             "host": host,
-            "created_at": run.created_at,
             "secret_inputs": sorted(secret_inputs) if secret_inputs is not None else None,
         }
         if not PLAIN_ID.fullmatch(self._mask(run.id)):
@@ -99,12 +98,19 @@ class History:
     def last(self, host: str) -> Entry | None:
         """Return the last run started at this host.
 
-        Raises UsageProblem if a newer noxcli saved it: the run before it is not the last.
+        Raises UsageProblem if it can't be read, or a newer noxcli saved it; OSError if no more files can be opened.
         """
-        with suppress(OSError), self._opened() as place:
-            entries = (_entry_in(place, name, host) for name in _newest_first(place))
-            return next((entry for entry in entries if entry is not None), None)
-        return None
+        try:
+            with self._opened() as place:
+                entries = (_entry_in(place, name, host) for name in _newest_first(place))
+                return next((entry for entry in entries if entry is not None), None)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise
+            reason = f"can't read the history of runs in {self.directory}: {reason_of(error)}"
+            raise UsageProblem(reason, "give the run's id") from None
 
     def entry(self, run_id: str, host: str) -> Entry | None:
         """Return the run with that id, if it was started from this machine at this host."""
@@ -175,9 +181,9 @@ class CursorKeeper:
 def _entry_in(place: Place, name: str, host: str) -> Entry | None:
     """Return a file's run if it was started at this host; a damaged file counts as none.
 
-    Raises UsageProblem for a file that a newer noxcli has written.
+    Raises OSError, and UsageProblem for a file that a newer noxcli has written.
     """
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(ValueError, KeyError, TypeError):
         noted = decode_json(place.read(name, LARGEST_ENTRY))
         if noted["host"] == host:
             require_readable(place.path / name, noted["schema"], ENTRY_SCHEMA)

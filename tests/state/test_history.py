@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import stat
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from noxcli.errors import UsageProblem
 from noxcli.models import Run, RunEvent
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.server import Sandbox
@@ -120,7 +122,32 @@ def test_a_journal_that_is_no_use_fails_nothing(noxcli: Noxcli, plays: Any, dama
     assert noxcli("stream", run, "--resume", "--format", "ndjson").events == result.events[-len(result.events) :] or (
         damage in {"missing", "read-only"}
     )
-    assert noxcli("wait", "@last").code in {0, 5}
+    last = noxcli("wait", "@last")
+    assert last.code == {"missing": 0, "file": 2, "garbage": 5, "read-only": last.code}[damage]
+    assert ("can't read the history of runs in" in last.err) is (damage == "file")
+
+
+@pytest.mark.parametrize("free", [0, 1], ids=["no handle", "one for the directory"])
+def test_no_handle_for_the_history_is_not_no_run(tmp_path: Path, free: int) -> None:
+    history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
+    history.begin(Run("one", "w", "queued"), "http://h", {})
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Path(os.devnull).open() as last:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (last.fileno() + 1 + free, limit[1]))
+        try:
+            with pytest.raises(OSError, match="Too many open files"):
+                history.last("http://h")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+
+
+def test_an_entry_that_cannot_be_read_may_be_the_last(tmp_path: Path) -> None:
+    history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
+    history.begin(Run("one", "w", "queued"), "http://h", {})
+    os.utime(tmp_path / "one.json", (1, 1))
+    (tmp_path / "two.json").mkdir()
+    with pytest.raises(UsageProblem, match="can't read the history of runs"):
+        history.last("http://h")
 
 
 def test_a_damaged_entry_hides_no_other(tmp_path: Path) -> None:
