@@ -50,11 +50,11 @@ class Live(BottomRenderer):
     def _take_note(self, update: Update) -> None:
         match update:
             case Reconnecting():
-                self._note, self._polls = stream_line(update)[0], False
+                self._note, self._polls = stream_line(update), False
             case Silent():
                 self._note, self._polls = "", True
             case Gap():
-                self._terminal.note(stream_line(update)[0])
+                self._terminal.note(stream_line(update))
             case Started() | RunEvent() | Polled() | Paused() | Finished():
                 pass
             case _:

@@ -27,14 +27,12 @@ from noxcli.timing import show_seconds
 if TYPE_CHECKING:
     from noxcli.outputs.download import Transfer
 
-BATCH_LINE_EVERY, DOWNLOAD_LINE_EVERY = 10.0, 5.0  # seconds
 NAME_WIDTH, STATUS_WIDTH, WHY_WIDTH = 36, 9, 200  # an id has 36 characters
 HEARTBEAT = 60.0  # seconds without a line, after which a CI system may consider a job dead
-TOLD_AT_ONCE = 10  # repeated lines
 
 
 class RunLog(BaseRenderer):
-    """A line with the time for each change. None is repeated: the number of repetitions is written after a while."""
+    """A line with the time for each change; those about a node or the stream come once, apart from their times."""
 
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
         self._terminal = terminal
@@ -42,103 +40,80 @@ class RunLog(BaseRenderer):
         self._status: str | None = None
         names = [len(node.name) for node in progress.nodes.values()]
         self._name_width = min(NAME_WIDTH, max(names, default=0))
-        self._again: dict[str, int] = {}  # every written line, and the number of its repetitions since
-        self._spoke = 0.0  # seconds into the run, like the next one
-        self._held_since: float | None = None
-
-    def __exit__(self, *_: object) -> None:
-        self._tell_repeats()
+        self._told: set[str] = set()
+        self._spoke = 0.0  # seconds into the run
 
     def show(self, burst: Sequence[Step]) -> None:
         for update, changes in burst:
             if not changes and type(update) is RunEvent and update.type != "state":
                 continue
             for change in changes:
-                self._say(*self._node_line(change))
-            if isinstance(update, Finished):
-                self._tell_repeats()
-                status = "paused" if update.run.paused else update.run.status
-                self._write(f"run {status} after {show_seconds(self._progress.took())}")
-            elif line := self._line(update):
-                self._say(*line)
+                self._tell_node(change)
+            self._tell(update)
         now = self._progress.elapsed()
-        if now - min(self._spoke, now if self._held_since is None else self._held_since) >= HEARTBEAT:
-            self._give_sign_of_life(now)
-
-    def _give_sign_of_life(self, now: float) -> None:
-        if self._held_since is not None:
-            self._tell_repeats()
-            return
-        stuck = self._progress.stuck()
-        self._write(f"run {self._progress.status} for {show_seconds(now)}{f': {stuck}' if stuck else ''}")
-
-    def _say(self, line: str, known_as: str) -> None:
-        """Write the line, or count it if it was written before, apart from its times."""
-        if known_as in self._again:
-            self._again[known_as] += 1
-            self._held_since = self._progress.elapsed() if self._held_since is None else self._held_since
-        else:
-            self._again[known_as] = 0
-            self._write(line)
-
-    def _tell_repeats(self) -> None:
-        repeats = sorted(((count, line) for line, count in self._again.items() if count), reverse=True)
-        for count, line in repeats[:TOLD_AT_ONCE]:
-            self._write(f"{line.rstrip()} ({f'{count} times' if count > 1 else 'once'} more)")
-        if len(repeats) > TOLD_AT_ONCE:
-            self._write(f"{len(repeats) - TOLD_AT_ONCE} other lines were repeated")
-        self._again = dict.fromkeys(self._again, 0)
-        self._held_since = None
+        if now - self._spoke >= HEARTBEAT:
+            stuck = self._progress.stuck()
+            self._write(f"run {self._progress.status} for {show_seconds(now)}{f': {stuck}' if stuck else ''}")
 
     def _write(self, line: str) -> None:
         self._terminal.note(f"{datetime.now():%H:%M:%S} {line.rstrip()}")
         self._spoke = self._progress.elapsed()
 
-    def _node_line(self, change: Change) -> tuple[str, str]:
-        """Return the line, and the same without its time."""
+    def _write_once(self, line: str, known_as: str) -> None:
+        if known_as not in self._told:
+            self._told.add(known_as)
+            self._write(line)
+
+    def _tell_node(self, change: Change) -> None:
         name = shorten(change.name, NAME_WIDTH).ljust(self._name_width)
         status = shorten(change.status, NAME_WIDTH).ljust(STATUS_WIDTH)
         took = show_seconds(change.seconds) if change.seconds and change.seconds >= 0.05 else ""
         why = shorten(change.error or "", WHY_WIDTH)
-        return f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}"
+        self._write_once(f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}")
 
-    def _line(self, update: Update) -> tuple[str, str] | None:
-        """Return the line about the run, and the same without its times."""
+    def _tell(self, update: Update) -> None:
+        """Write what the update says about the run or the stream."""
         match update:
             case Started(run):
                 self._status = run.status
                 named = "run" if self._progress.from_start else f"run {run.id}"  # started here: its id was written
-                return (f"{named} {run.status}",) * 2
+                self._write(f"{named} {run.status}")
             case Polled(run):
-                return None if run.settled else self._changed(run.status)
+                if not run.settled:
+                    self._tell_status(run.status)
             case RunEvent(type="state", data={"status": str(status)}):
-                return None if status in FINAL_STATUSES else self._changed(status)
-            case RunEvent() | Finished():
-                return None
-            case Reconnecting() | Silent() | Gap():
-                return stream_line(update)
+                if status not in FINAL_STATUSES:
+                    self._tell_status(status)
+            case RunEvent():
+                pass
+            case Reconnecting(reason=reason):
+                self._write_once(stream_line(update), reason)
+            case Silent() | Gap():
+                self._write_once(line := stream_line(update), line)
             case Paused():
-                return ("run paused for human input",) * 2
+                self._write("run paused for human input")
+            case Finished(run):
+                status = "paused" if run.paused else run.status
+                self._write(f"run {status} after {show_seconds(self._progress.took())}")
             case _:
                 assert_never(update)
 
-    def _changed(self, status: str) -> tuple[str, str] | None:
-        before, self._status = self._status, status
-        if status == before:
-            return None
-        odd = "" if status in KNOWN_STATUSES else " (unknown to noxcli, which keeps waiting)"
-        return f"run {status}{odd}", f"run {status}"
+    def _tell_status(self, status: str) -> None:
+        if status != self._status:
+            self._status = status
+            odd = "" if status in KNOWN_STATUSES else " (unknown to noxcli, which keeps waiting)"
+            self._write(f"run {status}{odd}")
 
 
-def stream_line(update: Reconnecting | Silent | Gap) -> tuple[str, str]:
-    """Return the line about the event stream, and the same without the time of the next attempt."""
+def stream_line(update: Reconnecting | Silent | Gap) -> str:
+    """Return the line about the event stream."""
     match update:
         case Reconnecting(delay=delay, reason=reason):
-            return f"{reason}; retrying in {show_seconds(delay)}" if delay else reason, reason
+            return f"{reason}; retrying in {show_seconds(delay)}" if delay else reason
         case Silent(seconds):
-            return (f"no event for {show_seconds(seconds)}; polling the run's status",) * 2
+            return f"no event for {show_seconds(seconds)}; polling the run's status"
         case Gap(reason):
-            return (f"gap: {reason}",) * 2
+            return f"gap: {reason}"
 
 
 class WarningsOnly(BaseRenderer):
@@ -152,7 +127,7 @@ class WarningsOnly(BaseRenderer):
             if isinstance(update, Gap):
                 self._terminal.complain(f"noxcli: gap: {update.reason}")
             elif isinstance(update, Reconnecting) and self._terminal.verbose:
-                self._terminal.complain(f"{update.reason}; retrying in {show_seconds(update.delay)}")
+                self._terminal.complain(stream_line(update))
 
 
 class Tally(Protocol):
@@ -173,32 +148,35 @@ class Tally(Protocol):
 class _Occasional(BaseRenderer):
     """A line every few seconds, if anything has changed since the last one."""
 
-    def __init__(self, terminal: Terminal, every: float) -> None:
+    every: float  # seconds
+
+    def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._every = every
         self._began = time.monotonic()
-        self._next = self._began + every
+        self._next = self._began + self.every
         self._last = ""
+
+    def say(self, line: str) -> None:
+        self._terminal.note(line)
 
     def _due(self) -> float | None:
         """Return the seconds since the beginning, None if it is too early for a line."""
         now = time.monotonic()
         if now < self._next:
             return None
-        self._next = now + self._every
+        self._next = now + self.every
         return now - self._began
 
     def _tell(self, line: str, change: str) -> None:
         if change != self._last:
             self._last = change
-            self._terminal.note(line)
+            self.say(line)
 
 
 class BatchLog(_Occasional):
     """The rows of a batch."""
 
-    def __init__(self, terminal: Terminal) -> None:
-        super().__init__(terminal, BATCH_LINE_EVERY)
+    every = 10.0
 
     def show(self, tally: Tally, note: str) -> None:
         if (took := self._due()) is not None:
@@ -209,11 +187,7 @@ class BatchLog(_Occasional):
 class DownloadLog(_Occasional):
     """All downloads together."""
 
-    def __init__(self, terminal: Terminal) -> None:
-        super().__init__(terminal, DOWNLOAD_LINE_EVERY)
-
-    def say(self, line: str) -> None:
-        self._terminal.note(line)
+    every = 5.0
 
     def show(self, transfers: Sequence["Transfer"]) -> None:
         if (took := self._due()) is not None:

@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from noxcli.models import Finished, Reconnecting, Run, RunEvent, Started, Update, Workflow
+from noxcli.models import Finished, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.render.log import RunLog
 from noxcli.render.renderers import play
 from noxcli.render.terminal import Terminal
@@ -89,25 +89,32 @@ def test_many_nodes_at_work_are_named_in_part() -> None:
     assert last.endswith(", 'Step 109', 390 more")
 
 
-def test_a_node_that_flips_is_told_once_and_then_counted() -> None:
+def test_a_node_that_flips_is_told_once() -> None:
     flips: list[tuple[float, list[Update]]] = [
         (0.1, [node("n1", status)]) for _ in range(1000) for status in ("running", "completed")
     ]
     lines = log([*flips, (0, [Finished(RUNNING)])])
     assert lines[:2] == ["  Read           running", "  Read           completed   0.1s"]
-    assert len(lines) == 2 + 4 * 2 + 1, "two each minute, and at the end"
-    assert sum(int(line.split("(")[1].split()[0]) for line in lines if "times more)" in line) == 2 * 999
+    assert [line.partition(":")[0] for line in lines[2:-1]] == [f"run running for {n}m00s" for n in (1, 2, 3)]
     assert lines[-1] == "run running after 3m20s"
 
 
-def test_a_reconnect_storm_is_told_once_and_then_counted() -> None:
+def test_a_reconnect_storm_is_told_once() -> None:
     storm: list[tuple[float, list[Update]]] = [
         (0.5, [Reconnecting(number, 0.01 * number, "the stream broke: reset")]) for number in range(1, 101)
     ]
     assert log([*storm, (0, [Finished(RUNNING)])]) == [
         "the stream broke: reset; retrying in 0.0s",
-        "the stream broke: reset (99 times more)",
         "run running after 50.0s",
+    ]
+
+
+def test_the_run_itself_is_told_each_time_it_changes() -> None:
+    statuses = ("running", "queued", "running", "running")
+    assert log([(0, [Polled(Run("run-1", "wf-1", status)) for status in statuses])]) == [
+        "run running",
+        "run queued",
+        "run running",
     ]
 
 
@@ -122,23 +129,7 @@ def test_another_reason_is_another_line() -> None:
         "  Read           failed            too long",
         "  Read           running",
         "  Read           failed            too short",
-        "  Read           running (once more)",
     ]
-
-
-def test_lines_that_came_again_are_told_in_part() -> None:
-    names = {f"n{number}": f"Step {number}" for number in range(50)}
-    flips: list[Update] = [node(name, status) for _ in range(3) for name in names for status in ("running", "done")]
-    lines = log([(0, flips)], Workflow("wf-1", "Report", names))
-    assert len(lines) == 100 + 10 + 1
-    assert lines[-1] == "90 other lines were repeated"
-
-
-def test_what_came_again_is_told_when_a_limit_ends_the_log(noxcli: Noxcli, plays: Any) -> None:
-    flips = [Emit("Write", status=status) for _ in range(3) for status in ("running", "waking_up")]
-    result = noxcli("run", plays(script=[*flips, Sleep(600_000)]), "--timeout", "4s")
-    assert result.code == 124
-    assert "  Write  waking_up (2 times more)" in result.err
 
 
 def test_a_sign_of_life_while_polling(noxcli: Noxcli, plays: Any) -> None:
