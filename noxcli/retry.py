@@ -6,7 +6,7 @@ from typing import Self, TypeVar
 
 from noxcli.errors import NoxError, TimedOut, Unavailable
 from noxcli.timing import Backoff, Clock, Deadline, Outage, show_seconds
-from noxcli.waiting import run_apart, run_within
+from noxcli.waiting import run_apart
 
 ONE_LOOK = 30.0  # seconds
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class Patience:
                 if not bounded:
                     return call()
                 within = self.limit().left(float("inf") if long else outage.for_an_attempt)
-                return run_apart(call) if within == float("inf") else run_within(within, call)
+                return run_apart(call, within)
             except Unavailable as error:
                 if not worth(error):
                     raise

@@ -180,24 +180,17 @@ def in_background(call: Callable[[], T]) -> "Queue[Result[T]]":
     return outcomes
 
 
-def run_apart(call: Callable[[], T]) -> T:
-    """Return or raise the outcome of `call`, which may block: a thread makes it if this is the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        return call()
-    return value_of(take(in_background(call), float("inf")))
+def run_apart(call: Callable[[], T], within: float = float("inf")) -> T:
+    """Return or raise the outcome of `call`, which may block, made by a thread.
 
-
-def run_within(seconds: float, call: Callable[[], T]) -> T:
-    """Return or raise the outcome of `call`, made by a thread.
-
-    Raises Unavailable if it takes longer; the call then continues in the background.
+    Raises Unavailable if it takes longer than `within` seconds; the call then continues in the background.
     """
-    if seconds <= 0:
+    if within <= 0:
         raise Unavailable("out of time before the request")
     try:
-        outcome = take(in_background(call), seconds)
+        outcome = take(in_background(call), within)
     except Empty:
-        raise Unavailable(f"no answer within {seconds:.1f} s") from None
+        raise Unavailable(f"no answer within {within:.1f} s") from None
     return value_of(outcome)
 
 

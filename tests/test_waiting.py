@@ -8,7 +8,7 @@ import pytest
 
 from noxcli import waiting
 from noxcli.errors import Unavailable
-from noxcli.waiting import run_all_within, run_apart, run_within, share_out, take
+from noxcli.waiting import run_all_within, run_apart, share_out, take
 
 
 def test_nothing_is_lost_or_overtaken() -> None:
@@ -50,16 +50,16 @@ def test_a_wait_longer_than_its_slices_takes_its_whole_time() -> None:
 def test_a_call_of_the_main_thread_is_made_by_another_one() -> None:
     main = threading.current_thread()
     assert run_apart(threading.current_thread) is not main
-    assert run_within(5, threading.current_thread) is not main
+    assert run_apart(threading.current_thread, 5) is not main
     with pytest.raises(ValueError, match="bad"):
         run_apart(lambda: int("bad"))
 
 
 def test_a_call_that_takes_too_long_is_unavailable() -> None:
     with pytest.raises(Unavailable):
-        run_within(0.1, lambda: time.sleep(1))
+        run_apart(lambda: time.sleep(1), 0.1)
     with pytest.raises(Unavailable):
-        run_within(0, lambda: None)
+        run_apart(lambda: None, 0)
 
 
 def no_threads(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
@@ -75,7 +75,7 @@ def no_threads(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
 
 def test_a_system_without_threads_is_temporary_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     no_threads(monkeypatch, after=0)
-    for call in (lambda: run_apart(int), lambda: run_within(1, int), lambda: share_out(1, 1, print)):
+    for call in (lambda: run_apart(int), lambda: share_out(1, 1, print)):
         with pytest.raises(Unavailable, match="can't start a thread"):
             call()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from noxcli.errors import NO_ROOM, Unauthorized, Unavailable
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
-from noxcli.waiting import run_apart, run_within
+from noxcli.waiting import run_apart
 
 COMMAND_LIMIT = 60.0  # seconds: a person may have to unlock the key
 MOST_OUTPUT = 64 * 1024
@@ -105,7 +105,7 @@ class KeyCommand:
 
         def read_in_time() -> bytes:
             try:
-                return run_within(COMMAND_LIMIT, read)
+                return run_apart(read, COMMAND_LIMIT)
             except Unavailable:
                 raise Unauthorized(f"{what} took longer than {COMMAND_LIMIT:g} s", "run it by hand") from None
 

@@ -9,7 +9,7 @@ from typing import BinaryIO, TypeVar
 
 from noxcli.errors import TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.timing import Deadline
-from noxcli.waiting import run_apart, run_within
+from noxcli.waiting import run_apart
 
 LARGEST_TEXT_INPUT = 256 * 1024 * 1024  # bytes of a file or pipe that is held in memory, as of a text in an output
 READ_AT_ONCE = 1024 * 1024  # bytes of one read
@@ -91,7 +91,7 @@ class Sources:
         if self.deadline is None or not self.deadline.seconds:  # a single check may take as long as it needs
             return run_apart(work)
         try:
-            return run_within(self.deadline.left(), work)
+            return run_apart(work, self.deadline.left())
         except Unavailable:
             raise TimedOutBeforeStart(f"out of time before the start: {what}", "increase --timeout") from None
 

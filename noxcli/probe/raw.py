@@ -15,7 +15,7 @@ from noxcli.decode import decode_json
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
 from noxcli.urls import follow, read_url
-from noxcli.waiting import run_within, start_thread, take
+from noxcli.waiting import run_apart, start_thread, take
 
 LARGEST_RAW = 16 * 1024 * 1024  # bytes of one answer
 
@@ -78,7 +78,7 @@ def raw_answer(http: Http, request: RawRequest, within: float) -> RawAnswer:
             raise unavailable(error, response.url, http.mask) from error
         return RawAnswer(response.status_code, _headers(response), body, _elsewhere(response))
 
-    return run_within(within, exchange)
+    return run_apart(exchange, within)
 
 
 @fixed

@@ -12,7 +12,7 @@ from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Run
 from noxcli.runs.resolve import moment_of
 from noxcli.timing import parse_time
-from noxcli.waiting import run_within
+from noxcli.waiting import run_apart
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -117,7 +117,7 @@ def find_candidates(
 
     listed = True
     try:
-        run_within(within, read)
+        run_apart(read, within)
     except NoxError:
         listed = False
     return Candidates(found[:most], listed)
