@@ -68,19 +68,17 @@ class Workflow:
     last_updated_at: str | None = None
     last_run_at: str | None = None
     runs_count: int | None = None
-    live_version: str | None = None  # the id of the version in use, if the server reports it
 
 
 @fixed
 class Version:
-    """A saved version of a workflow. `live` is None if the server does not say whether it is the one in use."""
+    """A saved version of a workflow."""
 
     id: str
     name: str | None
     workflow: Workflow  # in this version
     created_at: str | None = None
     description: str | None = None
-    live: bool | None = None
 
 
 class Attempt:

@@ -14,7 +14,7 @@ from noxcli.api.failures import media_type
 from noxcli.api.feed import EventFeed
 from noxcli.api.gate import Gate
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http
-from noxcli.api.records import cursor_after, goes_on, id_of, items_of, run_from, version_from, workflow_from
+from noxcli.api.records import goes_on, id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.transport import body_of
 from noxcli.config.settings import Settings
 from noxcli.encode import to_json
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from noxcli.api.connection import ConnectionLook, StreamLook
 
 # No page of the docs gives the limit of `size` for every list; 100 is the one for runs and search. If the server
-# rejects that, noxcli asks for 50, and then for the server's default.
-PAGE_SIZES = (100, 50, None)
+# rejects that, noxcli asks for the server's default.
+PAGE_SIZE = 100
 SIZE_REFUSALS = frozenset({400, 422})
 MOST_PAGES = 1000
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
@@ -263,7 +263,7 @@ class NoxusApi:
         Warns if the list goes on after that. Raises Refused if it has no end.
         """
         seen: set[str] = set()
-        size: int | None = PAGE_SIZES[0]
+        size: int | None = PAGE_SIZE
         for page in range(1, MOST_PAGES + 1):
             envelope, size = self._page(path, params, page, size, within)
             items = items_of(envelope)
@@ -272,10 +272,7 @@ class NoxusApi:
             yield from fresh
             if not isinstance(envelope, dict):
                 return
-            cursor = cursor_after(envelope)
-            if fresh and cursor is not None:
-                params = {**params, "cursor": cursor}
-            elif not fresh or _is_last(envelope, page, len(items), size, len(seen)):
+            if not fresh or _is_last(envelope, page, len(items), size, len(seen)):
                 if goes_on(envelope, len(seen)):
                     self._warn(f"the server's list goes on after {len(seen)} items, in a way that noxcli can't follow")
                 return
@@ -284,16 +281,15 @@ class NoxusApi:
     def _page(
         self, path: str, params: Mapping[str, Any], page: int, size: int | None, within: float | None
     ) -> tuple[Any, int | None]:
-        """Return one page and its size; on the first page, ask a server with a lower limit for less."""
-        smaller = PAGE_SIZES[PAGE_SIZES.index(size) + 1 :] if page == 1 else ()
+        """Return one page and its size; if the server rejects the size of the first one, of its own size."""
         # The server reads `size`; it ignores `page_size`, which the SDK also sends.
         asked = {**params, "page": page} if size is None else {**params, "page": page, "size": size}
         try:
             return self.http.get_json(path, asked, within=within), size
         except Refused as error:
-            if not smaller or error.http_status not in SIZE_REFUSALS:
+            if page > 1 or size is None or error.http_status not in SIZE_REFUSALS:
                 raise
-        return self._page(path, params, page, smaller[0], within)
+        return self._page(path, params, page, None, within)
 
 
 def _is_last(envelope: Mapping[str, Any], page: int, count: int, size: int | None, seen: int) -> bool:

@@ -7,10 +7,6 @@ from noxcli.errors import Unavailable
 from noxcli.models import ENDED_AS, KNOWN_STATUSES, PLAIN_ID, Run, Version, Workflow
 from noxcli.timing import parse_time
 
-# No page of the docs says how the version in use is marked: these keys can hardly mean anything else.
-LIVE_MARKS = ("live", "is_live", "published", "is_published", "active", "is_active")
-LIVE_POINTERS = ("live_version_id", "published_version_id", "active_version_id", "workflow_version_id")
-
 HAS_MORE = frozenset({"has_more", "hasmore", "has_next", "hasnext"})
 MOST_COUNTED = 10**9  # far beyond every count and every percentage
 
@@ -71,7 +67,6 @@ def workflow_from(record: Any) -> Workflow:
         last_updated_at=_text(record.get("last_updated_at")),
         last_run_at=_text(record.get("last_run_at")),
         runs_count=runs if isinstance(runs := _number(record.get("runs_count")), int) else None,
-        live_version=next(filter(None, (_text(record.get(name)) for name in LIVE_POINTERS)), None),
     )
 
 
@@ -81,14 +76,12 @@ def version_from(record: Any, workflow_id: str) -> Version:
     Raises Unavailable if it has no id.
     """
     _require_id(record, "version")
-    marks = [record[name] for name in LIVE_MARKS if isinstance(record.get(name), bool)]
     return Version(
         record["id"],
         _text(record.get("name")),
         workflow_from({"id": workflow_id, "definition": record.get("definition")}),
         created_at=_text(record.get("created_at")),
         description=_text(record.get("description")),
-        live=any(marks) if marks else None,
     )
 
 
@@ -111,12 +104,6 @@ def items_of(envelope: Any) -> list[Any]:
     """Return the items of a page (`{"items", "total", "page", "size", "pages"}`), or of a bare list."""
     items = envelope.get("items") if isinstance(envelope, dict) else envelope
     return items if isinstance(items, list) else []
-
-
-def cursor_after(envelope: Mapping[str, Any]) -> str | None:
-    """Return where the next page begins if the server pages by a cursor, as fastapi-pagination can."""
-    cursor = _text(envelope.get("next_page")) or _text(envelope.get("next_cursor"))
-    return None if cursor is None or "://" in cursor or cursor.startswith("/") else cursor
 
 
 def goes_on(envelope: Mapping[str, Any], seen: int) -> bool:
