@@ -1,6 +1,5 @@
 """Where the API is not: a web page as the first answer, pages of gateways, and an API below a path, behind nginx."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -18,6 +17,7 @@ from noxcli.sandbox.scenario import File, Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches, with_overrides
 from tests.conftest import Noxcli
+from tests.process import needs
 from tests.rawserver import answer, json_answer, raw_server
 
 PAGE = b"<!DOCTYPE html><html><head><title>Noxus</title></head></html>"
@@ -137,8 +137,7 @@ def free_port() -> int:
 @pytest.fixture
 def below_a_path(tmp_path: Path) -> Iterator[tuple[str, Sandbox]]:
     """Yield the address of an API below a path, behind nginx, and the sandbox that answers."""
-    if shutil.which("nginx") is None:
-        pytest.skip("there is no nginx")
+    needs("nginx")
     output = {"A": File("a.bin", b"abc")}
     quick = Scenario("quick", nodes=[input_node("Q")], output=output)
     filed = Scenario("filed", nodes=[input_node("F", type="File")], output=output)

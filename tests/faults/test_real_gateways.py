@@ -1,6 +1,5 @@
 """A start behind nginx and haproxy, which answer 502 or 504 for a request that they had passed on."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -15,7 +14,7 @@ from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
-from tests.process import HUNG
+from tests.process import HUNG, needs
 
 NGINX = """
 daemon off; pid {home}/pid; error_log {home}/error.log; worker_processes 1;
@@ -54,8 +53,7 @@ def before(sandbox: Sandbox, tmp_path: Path) -> Iterator[Put]:
 
     def put(name: str, repeats: bool) -> str:
         text, argv = PROXIES[name]
-        if shutil.which(name) is None:
-            pytest.skip(f"there is no {name}")
+        needs(name)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         config = tmp_path / "proxy.conf"
