@@ -160,7 +160,7 @@ class RowWork:
             active.sent = None
 
     def _uploader(self) -> Uploader:
-        return Uploader(self.api, self.patience(), self.clock, lambda _: None, OnlyFiles())
+        return Uploader(self.api, self.patience(), lambda _: None, OnlyFiles())
 
     # The run.
 

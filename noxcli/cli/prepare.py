@@ -184,5 +184,5 @@ def stored(noxus: Session, inputs: Inputs, patience: Patience) -> dict[str, Any]
     Raises what the API raises; nothing is started then.
     """
     noxus.context.enter(Phase.UPLOAD)
-    uploader = Uploader(noxus.api, patience, noxus.context.clock, noxus.context.terminal.note, noxus.context.sources)
+    uploader = Uploader(noxus.api, patience, noxus.context.terminal.note, noxus.context.sources)
     return inputs.stored(uploader.store)

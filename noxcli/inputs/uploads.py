@@ -5,7 +5,6 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -15,7 +14,6 @@ from noxcli.files import reason_of
 from noxcli.fixed import fixed
 from noxcli.inputs.sources import STDIN_NAMES, Sources
 from noxcli.retry import Patience
-from noxcli.timing import Clock, show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -23,8 +21,8 @@ if TYPE_CHECKING:
 UNKNOWN_TYPE = "application/octet-stream"
 MEDIA_TYPE = r"(?a)[\w.+-]+/[\w.+-]+(?:\s*;[ -~]*)?"
 OPTION = r";(?=type=|name=)"
-FIRST_NEWS, NEWS_EVERY = 2.0, 10.0  # seconds: a small file needs no line of progress
 MEBIBYTE = 1 << 20
+LARGE = 5 * MEBIBYTE  # a smaller file needs no line of progress
 
 
 @fixed
@@ -102,13 +100,10 @@ def _size(path: str, key: str, sources: Sources) -> int | None:
 class Uploader:
     """Stores files one after the other, each once, for any number of inputs."""
 
-    def __init__(
-        self, api: "NoxusApi", patience: Patience, clock: Clock, say: Callable[[str], None], sources: Sources
-    ) -> None:
+    def __init__(self, api: "NoxusApi", patience: Patience, say: Callable[[str], None], sources: Sources) -> None:
         self._api = api
         self._sources = sources
         self._patience = patience
-        self._clock = clock
         self._say = say
         self._stored: dict[Upload, dict[str, Any]] = {}
 
@@ -120,7 +115,9 @@ class Uploader:
         if upload not in self._stored:
             try:
                 with _opened(upload, self._sources) as (file, size):
-                    record = self._patience.keep_trying(lambda: self._send(file, replace(upload, size=size)), long=True)
+                    if size >= LARGE:
+                        self._say(f"uploading {upload.shown} ({size / MEBIBYTE:,.1f} MiB)")
+                    record = self._patience.keep_trying(lambda: self._send(file, upload, size), long=True)
             except NoxError as error:
                 error.phase = Phase.UPLOAD
                 error.message = (
@@ -130,9 +127,9 @@ class Uploader:
             self._stored[upload] = file_value(record, upload)
         return self._stored[upload]
 
-    def _send(self, file: BinaryIO, upload: Upload) -> Mapping[str, Any]:
+    def _send(self, file: BinaryIO, upload: Upload, size: int) -> Mapping[str, Any]:
         file.seek(0)
-        return self._api.upload(upload.name, Reading(file, upload, self._clock, self._say), upload.content_type)
+        return self._api.upload(upload.name, Reading(file, size), upload.content_type)
 
 
 @contextmanager
@@ -176,18 +173,11 @@ def _copied(upload: Upload, sources: Sources) -> BinaryIO:
 
 
 class Reading:
-    """A file during its upload: it keeps to the announced length, and reports progress if the upload takes a while."""
+    """A file during its upload: it keeps to the announced length, in bytes."""
 
-    def __init__(self, file: BinaryIO, upload: Upload, clock: Clock, say: Callable[[str], None]) -> None:
-        assert upload.size is not None
-        self.size = upload.size
-        self.len = upload.size  # remaining bytes; the encoder requires this name
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.len = size  # remaining bytes; the encoder requires this name
         self._file = file
-        self._upload = upload
-        self._clock = clock
-        self._say = say
-        self._began = clock.monotonic()
-        self._news_at = self._began + FIRST_NEWS
 
     def read(self, size: int = -1) -> bytes:
         try:
@@ -197,18 +187,7 @@ class Reading:
         if self.len and size and not piece:
             raise UsageProblem("it became shorter while it was read", "retry once nothing is writing to it")
         self.len -= len(piece)
-        self._tell()
         return piece
-
-    def _tell(self) -> None:
-        now, sent = self._clock.monotonic(), self.size - self.len
-        if now < self._news_at:
-            return
-        self._news_at = now + NEWS_EVERY
-        left = show_seconds((now - self._began) / sent * self.len) if sent else "unknown"
-        self._say(
-            f"uploading {self._upload.shown}: {sent / MEBIBYTE:.1f} of {self.size / MEBIBYTE:.1f} MiB, {left} left"
-        )
 
 
 def file_value(record: Mapping[str, Any], upload: Upload) -> dict[str, Any]:
