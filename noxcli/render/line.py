@@ -10,11 +10,10 @@ from rich.style import Style
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import visible
+from noxcli.render.text import IN_ASCII, visible
 
 # A cell's character, by whether a bar fills its left half and its right half.
 SPAN = {(True, True): "━", (True, False): "╸", (False, True): "╺", (False, False): " "}
-ASCII_SPAN = {(True, True): "=", (True, False): "=", (False, True): "=", (False, False): " "}
 
 
 @fixed
@@ -71,17 +70,15 @@ class Line:
 
     def add_bar(self, share: float, cells: int) -> Self:
         """Add a bar of that many cells; `share` is the part that is done, at most 1."""
-        full, empty = "━─" if self._look.unicode else "#."
         filled = round(cells * min(1.0, share))
-        return self.add(full * filled, "green").add(empty * (cells - filled), "dim")
+        return self.add("━" * filled, "green").add("─" * (cells - filled), "dim")
 
     def add_span(self, start: float, end: float, cells: int, style: str) -> Self:
         """Add that many cells with a bar from one share of their width to another, at least half a cell long."""
         first = min(2 * cells - 1, round(2 * cells * start))
         last = max(first + 1, min(2 * cells, round(2 * cells * end)))
         halves = [first <= half < last for half in range(2 * cells)]
-        pieces = SPAN if self._look.unicode else ASCII_SPAN
-        return self.add("".join(map(pieces.__getitem__, zip(halves[::2], halves[1::2], strict=True))), style, cells)
+        return self.add("".join(map(SPAN.__getitem__, zip(halves[::2], halves[1::2], strict=True))), style, cells)
 
     def __str__(self) -> str:
         return "".join(self._pieces)
@@ -90,8 +87,10 @@ class Line:
         text = self._shown(text)
         if cell_len(text) <= room:
             return text
-        return f"{set_cell_size(text, room - 1)}{'…' if self._look.unicode else '~'}" if room else ""
+        return f"{set_cell_size(text, room - 1)}{self._shown('…')}" if room else ""
 
     def _shown(self, text: str) -> str:
         text = visible(self._look.mask(text))
-        return text if self._look.unicode else text.encode("ascii", "backslashreplace").decode("ascii")
+        if self._look.unicode:
+            return text
+        return text.translate(IN_ASCII).encode("ascii", "backslashreplace").decode("ascii")

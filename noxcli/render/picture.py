@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 
 from rich.cells import cell_len
-from rich.spinner import Spinner
 
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, PAUSED_WORD
 from noxcli.render.line import Line, Look
@@ -13,10 +12,8 @@ from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress
 from noxcli.timing import show_seconds
 
 MARKS = {"completed": "✓", "failed": "✗", "skipped": "-", "waiting": "·", "other": "•", "executed": "•"}
-ASCII_MARKS = {"completed": "+", "failed": "x", "skipped": "-", "waiting": ".", "other": "*", "executed": "*"}
-SPINNER, ASCII_SPINNER = Spinner("dots").frames, Spinner("line").frames
-# First, inner and last line of nodes that can run at the same time.
-BRACKETS, ASCII_BRACKETS = "┌│└", "/|\\"
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+BRACKETS = "┌│└"  # first, inner and last line of nodes that can run at the same time
 STYLES = {
     "completed": "green",
     "failed": "bold red",
@@ -130,7 +127,7 @@ class Picture:
         if layer is None or layer not in {before, after}:
             return " "
         place = 0 if before != layer else 2 if after != layer else 1
-        return (BRACKETS if self._look.unicode else ASCII_BRACKETS)[place]
+        return BRACKETS[place]
 
     def _add_bar(self, line: Line, node: Node, now: float, cells: int, style: str) -> None:
         """Add the node's bar on the time axis of the run, if it was measured."""
@@ -173,9 +170,8 @@ class Picture:
 
     def _mark(self, node: Node, group: str, now: float) -> str:
         if self._at_work(node):
-            frames = SPINNER if self._look.unicode else ASCII_SPINNER
-            return frames[int(now * FRAMES_PER_SECOND) % len(frames)]
-        return (MARKS if self._look.unicode else ASCII_MARKS)[group]
+            return SPINNER[int(now * FRAMES_PER_SECOND) % len(SPINNER)]
+        return MARKS[group]
 
 
 def word_for(status: str) -> str:

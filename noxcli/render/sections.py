@@ -29,7 +29,7 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
         parts += ["", str(_heading(look, key, size.columns)), *shown]
         if left:
             named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
-            cut = f"{'…' if look.unicode else '...'} {left}: {line_to_fetch} {named}"
+            cut = f"… {left}: {line_to_fetch} {named}"
             parts.append(str(look.line(cell_len(visible(cut))).add(cut, "dim")))
     return "\n".join(parts[1:]) + "\n"
 
@@ -49,10 +49,9 @@ def _rows_of(value: str, columns: int, most: int) -> int:
 
 
 def _heading(look: Look, key: str, columns: int) -> Line:
-    rule = "─" if look.unicode else "-"
     line = look.line(min(columns, MOST_COLUMNS) - 1)
-    line.add(f"{rule * 2} ", "dim").add(key, "bold").add(" ")
-    return line.add(rule * line.left, "dim")
+    line.add("── ", "dim").add(key, "bold").add(" ")
+    return line.add("─" * line.left, "dim")
 
 
 def _fitting(value: str, columns: int, rows: int) -> tuple[Sequence[str], str]:

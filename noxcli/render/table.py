@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from noxcli.fixed import fixed
 from noxcli.models import PAUSED_STATUS, PAUSED_WORD
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import visible
+from noxcli.render.text import IN_ASCII, visible
 from noxcli.timing import parse_time, show_age, show_seconds
 
 if TYPE_CHECKING:
@@ -25,24 +25,24 @@ NO_STATUS = "-"
 DEFAULT_LIMIT = 30  # entries of a list
 T = TypeVar("T")
 Rows = Sequence[Sequence[str]]
-# The marks of statuses and verdicts: in Unicode, in ASCII, and their style.
+# The marks of statuses and verdicts, and their style.
 STATUS_LOOKS = {
-    "completed": ("✓", "+", "green"),
-    "failed": ("✗", "x", "red"),
-    "stopped": ("■", "#", "magenta"),
-    "running": ("●", "*", "cyan"),
-    "queued": ("·", ".", "dim"),
-    PAUSED_WORD: ("‖", "=", "magenta"),
-    "skipped": ("-", "-", "dim"),
-    "waiting": ("·", ".", "dim"),
-    "executed": ("•", "*", "dim"),
-    "ok": ("✓", "+", "green"),
-    "warning": ("!", "!", "magenta"),
-    "unchecked": ("-", "-", "dim"),
-    "yes": ("✓", "+", "green"),
-    "no": ("-", "-", "dim"),
+    "completed": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "stopped": ("■", "magenta"),
+    "running": ("●", "cyan"),
+    "queued": ("·", "dim"),
+    PAUSED_WORD: ("‖", "magenta"),
+    "skipped": ("-", "dim"),
+    "waiting": ("·", "dim"),
+    "executed": ("•", "dim"),
+    "ok": ("✓", "green"),
+    "warning": ("!", "magenta"),
+    "unchecked": ("-", "dim"),
+    "yes": ("✓", "green"),
+    "no": ("-", "dim"),
 }
-OTHER_LOOK = ("•", "*", "cyan")
+OTHER_LOOK = ("•", "cyan")
 
 
 def age(cell: str) -> str:
@@ -134,7 +134,7 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
     texts = _texts(terminal, layout, rows)
     widths = {name: _widest(layout, texts, place) for place, name in enumerate(layout.header)}
     shown, least = _shown(layout, widths, width)
-    table = _table(terminal, layout, shown)
+    table = _table(layout, shown)
     for row in texts:
         table.add_row(*(cell for name, cell in zip(layout.header, row, strict=True) if name in shown))
     if sum(widths[name] for name in shown) + GAP * len(shown) - GAP > width:
@@ -142,12 +142,13 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
         table.expand = True  # columns that shrink share the rest of the width
     console.print(table)
     assert isinstance(console.file, io.StringIO)
-    return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
+    text = "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
+    return text if terminal.speaks_unicode() else text.translate(IN_ASCII)
 
 
 def _texts(terminal: Terminal, layout: Layout, rows: Rows) -> list[list["Text"]]:
     """Return the cells as they appear: without secrets, and statuses with their marks."""
-    ways = [_mark(terminal) if name in layout.marked else _plain for name in layout.header]
+    ways = [_mark if name in layout.marked else _plain for name in layout.header]
     shown = [layout.shown.get(name, str) for name in layout.header]
     return [[way(terminal.mask(show(cell))) for way, show, cell in zip(ways, shown, row, strict=True)] for row in rows]
 
@@ -164,7 +165,7 @@ def _shown(layout: Layout, widths: Mapping[str, int], width: int) -> tuple[Seque
     return shown, needed
 
 
-def _table(terminal: Terminal, layout: Layout, shown: Sequence[str]) -> "Table":
+def _table(layout: Layout, shown: Sequence[str]) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold", show_header=layout.headed)
@@ -173,7 +174,7 @@ def _table(terminal: Terminal, layout: Layout, shown: Sequence[str]) -> "Table":
         table.add_column(
             name,
             no_wrap=not (layout.wraps and flexible),
-            overflow="fold" if layout.wraps else "ellipsis" if terminal.speaks_unicode() else "crop",
+            overflow="fold" if layout.wraps else "ellipsis",
             ratio=1 if flexible else None,
             min_width=NARROWEST if flexible else None,
         )
@@ -193,14 +194,11 @@ def _plain(cell: str) -> "Text":
     return Text(visible(cell))
 
 
-def _mark(terminal: Terminal) -> Callable[[str], "Text"]:
+def _mark(word: str) -> "Text":
     from rich.text import Text
 
-    def way(word: str) -> Text:
-        if word == NO_STATUS:
-            return Text(word, "dim")
-        word = PAUSED_WORD if word == PAUSED_STATUS else word
-        mark, ascii_mark, style = STATUS_LOOKS.get(word.strip(), OTHER_LOOK)
-        return Text(f"{mark if terminal.speaks_unicode() else ascii_mark} {visible(word)}", style)
-
-    return way
+    if word == NO_STATUS:
+        return Text(word, "dim")
+    word = PAUSED_WORD if word == PAUSED_STATUS else word
+    mark, style = STATUS_LOOKS.get(word.strip(), OTHER_LOOK)
+    return Text(f"{mark} {visible(word)}", style)
