@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 STDOUT = "-"
 COLORS = ("auto", "always", "never")
-# The files that verbs write, by the fields of their options.
+# The files that verbs read, and those that they write, by the fields of their options.
+READ = {"file": "FILE", "source": "FILE", "expect": "--expect", "api_key_file": "--api-key-file"}
 WRITTEN = {
     "report": "--report",
     "junit": "--junit",
@@ -190,7 +191,8 @@ def present(context: Context, options: Printed) -> None:
 
 def require_apart(options: Printed, environ: Mapping[str, str], directory: str | None = None) -> None:
     """Raise UsageProblem if a file can't be written, is another option's file, too, or among those in `directory`."""
-    taken: dict[Path, str] = {}
+    read = [(option, getattr(options, name, None)) for name, option in READ.items()]
+    taken = {Path(file).expanduser().resolve(): option for option, file in read if file}
     for name, option in WRITTEN.items():
         file = getattr(options, name, None)
         if name == "log_file" and not file and environ.get(LOG_VARIABLE):
@@ -201,7 +203,7 @@ def require_apart(options: Printed, environ: Mapping[str, str], directory: str |
             check_target(Path(file), option)
         path = Path(file).resolve()
         if path in taken:
-            raise UsageProblem(f"{taken[path]} and {option} name the same file: {file}", "write two files")
+            raise UsageProblem(f"{taken[path]} and {option} name the same file: {file}", "name two files")
         if directory is not None and path.parent == Path(directory).resolve():
             raise UsageProblem(f"{option} {file} is in --output-dir, among the outputs", "write it elsewhere")
         taken[path] = option

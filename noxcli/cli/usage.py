@@ -15,7 +15,6 @@ from noxcli.nearest import nearest
 OWN = "Options"
 HEADINGS = {
     "Inputs": ("--inputs", "--secret", "--no-check"),
-    "Nodes": ("--node", "--iteration"),
     "Run": (
         "--dry-run",
         "--version-id",
@@ -35,7 +34,7 @@ HEADINGS = {
         "--overwrite",
     ),
     "Reports": ("--assert", "--expect", "--report", "--junit", "--dotenv", "--ci"),
-    "Following": ("--fail-fast", "--etag", "--resume", "--on-pause", "--poll-interval", "--no-stream"),
+    "Following": ("--etag", "--resume", "--on-pause", "--poll-interval", "--no-stream"),
     "Time": ("--timeout", "--stall-timeout", "--retry-for", "--on-timeout"),
     "Connection": ("--base-url", "--api-key-file", "--profile"),
     "General": ("--quiet", "--verbose", "--color", "--log-file", "--help"),

@@ -1,19 +1,14 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from noxcli.batch.joined import Joined
-from noxcli.batch.judge import Judge
-from noxcli.batch.row import Tally
 from noxcli.cli.context import Context
 from noxcli.cli.options import Color, Junit, LineQueryOption, Printed, Quiet, Report, Verbose, declared
-from noxcli.cli.session import present, require_apart
-from noxcli.files import check_target, save
-from noxcli.query import Query, found_line
-from noxcli.render.text import amount
+from noxcli.errors import UsageProblem
 
 
 @declared
@@ -45,15 +40,21 @@ class Options(Printed):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print each row, and write the reports. Raises the worst row's error."""
+    from noxcli.batch.joined import Joined  # the help loads none of what stored results need
+    from noxcli.batch.judge import Judge
+    from noxcli.batch.row import Tally
+    from noxcli.cli.session import present, require_apart
+    from noxcli.files import save
+    from noxcli.query import Query, found_line
+    from noxcli.render.text import amount
+
     context: Context = ctx.obj
     require_apart(options, context.terminal.environ)
+    require_not_stored(options, list(map(Path, options.directories)))
     present(context, options)
     mask, report, junit = context.terminal.mask, options.report, options.junit
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
     joined, judge, tally = Joined.read(list(map(Path, options.directories))), Judge((), None, mask), Tally()
-    for option, file in (("--junit", junit), ("--report", report)):
-        if file is not None:
-            check_target(Path(file), option)
     for line in joined.lines(judge):
         context.terminal.write(found_line(query, line))
         tally.add_line(line)
@@ -68,3 +69,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
         names = ", ".join(map(str, joined.absent))
         context.terminal.complain(f"noxcli: missing the journals of shards {names}")
     tally.raise_worst(None)
+
+
+def require_not_stored(options: Any, directories: Sequence[Path]) -> None:
+    """Raise UsageProblem if a file to write would replace a batch's own, in one of these directories."""
+    from noxcli.batch.past import JOURNAL_NAME  # as in execute
+    from noxcli.batch.results import RESULTS_NAME
+
+    own = {(directory / name).resolve() for directory in directories for name in (JOURNAL_NAME, RESULTS_NAME)}
+    for option, file in (("--junit", options.junit), ("--report", options.report)):
+        if file is not None and Path(file).resolve() in own:
+            raise UsageProblem(f"{option} {file} belongs to the batch itself", "choose another file")

@@ -89,14 +89,15 @@ def test_a_batch_tells_what_it_started(sandbox: Sandbox, workflow: str, env: dic
     assert {result["exit_code"] for result in results if not result["retry_safe"]} <= {0, 6, 7, 9}
 
 
-@pytest.mark.parametrize(("files", "parallel", "code"), [(11, "8", 2), (39, "8", 2), (40, "8", 0), (12, "1", 0)])
-def test_a_batch_has_the_files_it_needs_or_starts_nothing(
-    sandbox: Sandbox, workflow: str, env: dict[str, str], files: int, parallel: str, code: int
+@pytest.mark.parametrize("files", [11, 20])
+def test_a_batch_with_few_files_delivers_the_rest_later(
+    sandbox: Sandbox, workflow: str, env: dict[str, str], files: int
 ) -> None:
-    options = ["--max-parallel", parallel, "--output-dir", "out", *PATIENT]
+    options = ["--max-parallel", "8", "--output-dir", "out", *PATIENT]
     done = limited("batch", workflow, "rows.jsonl", *options, env=env, nofile=files)
-    assert (done.returncode, len(sandbox.runs(workflow))) == (code, 0 if code else 16), done.stderr
-    assert (b"open files, and the limit is" in done.stderr) == bool(code)
+    assert done.returncode in {0, 6, 9, 75}, done.stderr
+    again = limited("batch", workflow, "rows.jsonl", *options, "--resume", env=env)
+    assert (again.returncode, len(sandbox.runs(workflow))) == (0, 16), again.stderr
 
 
 @pytest.mark.parametrize("files", [5, 6, 7])

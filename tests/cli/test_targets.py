@@ -27,6 +27,11 @@ RUN = "run demo User=x --no-check"
             "batch demo rows.jsonl --report b/results.jsonl --output-dir b",
             "--report b/results.jsonl belongs to the batch",
         ),
+        ("batch demo rows.jsonl --report rows.jsonl", "FILE and --report name the same file: rows.jsonl"),
+        ("batch demo rows.jsonl --junit ./rows.jsonl", "FILE and --junit name the same file: ./rows.jsonl"),
+        ("batch demo rows.jsonl --expect e.csv --report e.csv", "--expect and --report name the same file: e.csv"),
+        ("results b --junit b/results.jsonl", "--junit b/results.jsonl belongs to the batch"),
+        ("report rows.jsonl -o rows.jsonl", "FILE and --output name the same file: rows.jsonl"),
         ("results b --report r --junit r", "--report and --junit name the same file: r"),
         ("report r.json --output r --log-file r", "--log-file and --output name the same file: r"),
     ],
@@ -45,7 +50,7 @@ def test_the_log_in_the_environment_is_such_a_file(noxcli: Noxcli, sandbox: Sand
     for line in (f"{RUN} --junit r", "results b --junit r"):
         result = noxcli(*line.split(), environ={"NOXCLI_LOG_FILE": "r"})
         assert (result.code, sandbox.requests) == (2, [])
-        assert "and NOXCLI_LOG_FILE name the same file: r; write two files" in result.err
+        assert "and NOXCLI_LOG_FILE name the same file: r; name two files" in result.err
     assert not Path("r").exists()
 
 

@@ -99,7 +99,7 @@ def test_help_for_all_loads_no_verb(tmp_path: Path) -> None:
     assert not {f"noxcli.commands.{verb.replace('-', '_')}" for verb in VERBS} & modules
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in {"batch", "results"}])
+@pytest.mark.parametrize("verb", VERBS)
 def test_the_help_of_a_verb_loads_little(verb: str, tmp_path: Path) -> None:
     modules = [name for name in loaded([verb, "--help"], os.environ, tmp_path) if name.startswith("noxcli")]
     assert len(modules) <= 30, sorted(modules)

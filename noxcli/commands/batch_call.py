@@ -1,0 +1,283 @@
+"""One call of `noxcli batch`: what it is given, what earlier calls left, the engine, and the ending."""
+
+import shlex
+import sys
+from contextlib import ExitStack, nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noxcli.batch.doubts import Finding, look_for
+from noxcli.batch.ending import run_to_end
+from noxcli.batch.engine import Engine
+from noxcli.batch.journal import Journal
+from noxcli.batch.judge import Expected, Judge
+from noxcli.batch.output import Output, Printer
+from noxcli.batch.past import FINISHED, Header, Past
+from noxcli.batch.results import Results
+from noxcli.batch.resume import (
+    Checker,
+    RemainingRows,
+    Survey,
+    command_to_continue,
+    constants_of,
+    continued,
+    reopen_lost,
+)
+from noxcli.batch.row import FINAL, Tally
+from noxcli.batch.rows import Columns, RowFile
+from noxcli.batch.shards import Shard, shard_asked
+from noxcli.batch.work import KnownRuns, RowWork
+from noxcli.cli.context import Context
+from noxcli.cli.ending import to_paste
+from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
+from noxcli.cli.prepare import Target, stored, target_of
+from noxcli.cli.session import Session
+from noxcli.commands.batch_options import Again, Options
+from noxcli.commands.results import require_not_stored
+from noxcli.encode import to_json
+from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOut, TimedOutBeforeStart, UsageProblem
+from noxcli.files import save
+from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.parse import Inputs, read_inputs
+from noxcli.inputs.sources import STDIN_NAMES
+from noxcli.query import Query
+from noxcli.render.renderers import batch_progress
+from noxcli.render.text import amount
+from noxcli.reports.ci import BatchEnded
+from noxcli.retry import Patience
+from noxcli.runs.candidates import LONGEST_LOOK, Comparison
+from noxcli.timing import show_seconds
+
+if TYPE_CHECKING:
+    from noxcli.api.gate import Gate
+
+
+def run_rows(noxus: Session, options: Options) -> None:
+    """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
+    context = noxus.context
+    shard = shard_asked(options.shard, context.terminal.environ)
+    common, rows, directory = _given(context, options)
+    context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
+    judge = Judge(context.reports.asserts, _expected(context, rows, options.expect), context.terminal.mask)
+    require_not_stored(options, [directory])
+    line = [*context.argv, *([] if "--resume" in context.argv else ["--resume"])]
+    context.way_back = f"noxcli {shlex.join(line)}"
+    with ExitStack() as stack:
+        stack.enter_context(noxus.connect())
+        context.enter(Phase.PREFLIGHT)
+        gate, patience = noxus.api.paced(), noxus.patience(out_of_time=TimedOutBeforeStart)
+        target = target_of(noxus, options, noxus.workflow(options.workflow, patience), patience)
+        named = options.output_dir is not None
+        journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask, named=named))
+        header = _header(context, target, rows, common, shard)
+        past = _past(journal, header, rows, shard, options)
+        definition = target.known.definition if target.known and not options.no_check else None
+        checker = Checker(definition, options.workflow, context.terminal.note)
+        remaining = RemainingRows(checker, shard, past, options.allow_changed_input)
+        seen = _surveyed(context, remaining, rows, options)
+        if options.dry_run:
+            return
+        if seen is not None:
+            header = replace(header, rows=seen.rows, digest=seen.digest)
+        journal.begin(header, past)
+        results = _results(stack, journal, context)
+        reopen_lost(past, results, journal.path)
+        work = _work(noxus, gate, target, journal, past, common, named=named)
+        doubtful = _adopted(noxus, work, past, options)
+        for option, file in (("--junit", options.junit), ("--report", options.report)):
+            if file is not None:
+                stack.callback(_write_report, option, Path(file), directory, context, judge)
+        rows.share(stored(noxus, common, patience))
+        tally = _tally(directory, past, judge, None if seen is None else seen.in_shard)
+        printer = Printer(judge, context.printing.query, tally, context.terminal.write, partial(to_paste, context))
+        output = Output(journal, results, printer, ordered=options.ordered)
+        began = context.clock.monotonic()
+        ci = context.reports.ci
+        stack.enter_context((ci and ci.fold(f"{options.workflow}: {rows.name}")) or nullcontext())
+        shown = batch_progress(context.terminal)
+        stack.enter_context(shown)
+        engine = Engine(
+            work,
+            remaining.to_do(rows, journal, tally),
+            past,
+            doubtful,
+            output,
+            lambda: shown.show(tally, _news_of(gate)),
+            max_parallel=options.max_parallel,
+            max_failures=options.max_failures,
+            poll_interval=options.poll_interval,
+        )
+        error = run_to_end(engine, stops=context.stops_runs(options.on_interrupt))
+    if output.unprinted is not None and not isinstance(error, Interruption | TimedOut):
+        raise output.unprinted
+    _conclude(noxus, tally, context.clock.monotonic() - began, error)
+
+
+def _given(context: Context, options: Options) -> tuple[Inputs, RowFile, Path]:
+    """Return the inputs that all rows share, the rows, and the directory of the batch. Raises UsageProblem."""
+    if options.file in STDIN_NAMES:
+        context.sources.claim(options.file, f"FILE {options.file}")
+    environ, secrets = context.terminal.environ, options.secrets or []
+    common = read_inputs(options.inputs or [], None, context.sources, secrets=secrets, environ=environ)
+    context.hide(common)
+    columns = Columns.parse(options.column or [], common)
+    rows = RowFile(options.file, options.input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
+    if options.output_dir is not None:
+        return common, rows, Path(options.output_dir)
+    if rows.is_stream:
+        raise UsageProblem("rows from a stream need a directory for the journal", "add --output-dir DIR")
+    return common, rows, Path(f"{options.file}.batch").expanduser()
+
+
+def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected | None:
+    """Return the rows' expected outputs. Raises UsageProblem for a file that can't be read, or for an extra output."""
+    if expect is None:
+        return None
+    expected = Expected.read(expect)
+    if not rows.is_stream and (without := expected.require_rows(rows)):
+        context.terminal.note(f"warning: no expected output for {amount(without, 'row')} in {expect}")
+    return expected
+
+
+def _header(context: Context, target: Target, rows: RowFile, common: Inputs, shard: Shard) -> Header:
+    return Header(
+        target.found.id,
+        target.version_id,
+        context.base_url,
+        rows.name,
+        str(shard),
+        constants_of(common),
+        sorted(common.secret),
+        rows.columns(),
+    )
+
+
+def _past(journal: Journal, header: Header, rows: RowFile, shard: Shard, options: Options) -> Past:
+    """Return what an earlier call left, without rows that are to start again. Raises UsageProblem, ConfigProblem."""
+    again, changed = options.again or (), options.allow_changed_input
+    resume = options.resume or bool(again)
+    past = continued(journal, header, rows, shard, resume=resume, changed=changed)
+    codes = {Again.FAILED: ExitCode.RUN_FAILED, Again.STOPPED: ExitCode.RUN_STOPPED}
+    past.forget_all({codes[each] for each in again if each in codes})
+    return past
+
+
+def _surveyed(context: Context, remaining: RemainingRows, rows: RowFile, options: Options) -> Survey | None:
+    """Check all rows, and return their totals, None for a stream; a dry run prints them. Raises WrongInputs."""
+    if rows.is_stream:
+        if options.dry_run:
+            raise UsageProblem("--dry-run can't count the rows of a stream", "give FILE")
+        return None
+    seen = remaining.survey(rows)
+    if not options.no_check:
+        seen.require_right(options.workflow, context.terminal.complain)
+    if options.dry_run:
+        context.terminal.write(f"{to_json(seen.counts())}\n")
+    return seen
+
+
+def _results(stack: ExitStack, journal: Journal, context: Context) -> Results:
+    """Open the results. Raises UsageProblem."""
+    results = Results(journal.place)
+    stack.callback(results.close)
+    if context.terminal.writes_to(results.path):
+        raise UsageProblem(
+            f"stdout is {results.path}, a file that noxcli writes itself",
+            "redirect stdout to another file or to /dev/null",
+        )
+    return results
+
+
+def _work(
+    noxus: Session, gate: "Gate", target: Target, journal: Journal, past: Past, common: Inputs, *, named: bool
+) -> RowWork:
+    context, known, retry_for = noxus.context, target.known, noxus.common.retry_for
+    if named:
+        import noxcli.outputs.save  # noqa: F401 - here and not in several threads, of which one may fail
+    return RowWork(
+        api=noxus.api,
+        gate=gate,
+        clock=context.clock,
+        journal=journal,
+        known=KnownRuns(past.runs.tobytes()),
+        workflow=target.found,
+        definition=known,
+        version_id=target.version_id,
+        comparison=Comparison(inputs_of(known.definition) if known else None, common.secret),
+        mask=context.terminal.mask,
+        patience=lambda: Patience(
+            context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, lambda _: None
+        ),
+        deadline=noxus.deadline,
+        retry_for=RETRY_FOLLOWING if retry_for is None else retry_for,
+        place=journal.place if named else None,
+    )
+
+
+def _adopted(noxus: Session, work: RowWork, past: Past, options: Options) -> Finding:
+    """Let rows in doubt take their runs, and return what the run list shows about them."""
+    finding = Finding()
+    if doubts := past.doubtful:
+        within = noxus.deadline.left(LONGEST_LOOK)
+        finding = look_for(noxus.api, work.workflow.id, work.comparison, doubts, work.known.__contains__, within)
+        for doubt, run in finding.own(doubts):
+            work.journal.adopted(doubt, run)
+            past.adopt(doubt.number, run)
+    if Again.DOUBTFUL in (options.again or ()):
+        for doubt in past.doubtful:
+            past.forget(doubt.number)
+    return finding
+
+
+def _tally(directory: Path, past: Past, judge: Judge, total: int | None) -> Tally:
+    """Return the count of the rows that an earlier call has finished, judged again."""
+    tally = Tally(total)
+    if not judge.has_questions:
+        tally.before.update(past.codes(FINAL))
+        return tally
+    from noxcli.batch.joined import Joined  # loaded where stored results are read
+
+    for line in Joined.read([directory]).lines(judge):
+        if past.state(line["row"]) == FINISHED:
+            tally.add_line(line, before=True)
+    return tally
+
+
+def _news_of(gate: "Gate") -> str:
+    if gate.silent_for > 1:
+        return f"no answer for {show_seconds(gate.silent_for)}"
+    return f"limited to {gate.rate:.1f} requests/s by the server" if gate.rate is not None else ""
+
+
+def _conclude(noxus: Session, tally: Tally, seconds: float, error: NoxError | None) -> None:
+    """Report the outcome. Raises one error for all rows, unless they completed."""
+    context, earlier = noxus.context, tally.before.total()
+    before = f", {earlier} of them in earlier calls" if earlier else ""
+    context.terminal.note(f"{amount(tally.done, 'row')} in {show_seconds(seconds)}{before}")
+    tally.say(context.terminal)
+    completed = tally.all_codes[ExitCode.OK]
+    context.reports.batch = BatchEnded(
+        context.outcome.subject, completed, tally.done + tally.not_started, tally.became(), tally.first
+    )
+    had_runs = {*FINAL, ExitCode.NOT_AS_ASSERTED}
+    unfinished = sum(count for code, count in tally.all_codes.items() if code not in had_runs)
+    left = tally.not_started + unfinished + tally.interrupted + (error is not None)
+    go_on = command_to_continue(context.argv, tally.all_codes, left)
+    if go_on is not None:
+        go_on = f"{'continue' if left else 'run the failed rows again'} with: {go_on}"
+    if isinstance(error, Interruption):
+        raise Interruption(error.message, go_on, number=error.number)
+    tally.raise_worst(go_on, error)
+
+
+def _write_report(option: str, target: Path, directory: Path, context: Context, judge: Judge) -> None:
+    """Write the report from the journal and the results, which include earlier calls."""
+    from noxcli.batch.joined import Joined  # loaded where a report is written
+
+    joined, mask = Joined.read([directory]), context.terminal.mask
+    if option == "--junit":
+        joined.write_junit(target, mask, judge, joined.shard)
+    else:
+        save(target, joined.page(judge, mask, target.parent, context.argv))

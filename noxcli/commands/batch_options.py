@@ -1,0 +1,110 @@
+"""The options of `noxcli batch`; its call reads them, and its help loads no more."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from noxcli.cli.options import (
+    Asserting,
+    Common,
+    InputArguments,
+    Junit,
+    LineQueryOption,
+    OnInterrupt,
+    PollInterval,
+    PreflightOptions,
+    Report,
+    Secrets,
+    WaitingForRun,
+    WorkflowArgument,
+    declared,
+)
+
+
+class Again(StrEnum):
+    """Rows to start again."""
+
+    FAILED = "failed"
+    STOPPED = "stopped"
+    DOUBTFUL = "doubtful"
+
+
+@declared
+class Options(PreflightOptions, Asserting, WaitingForRun, Common):
+    """Run a workflow once for each row of a file, and print one JSON line for each result.
+
+    If it is interrupted, the same command with --resume continues it, and starts nothing twice. More: docs/batch.md.
+
+    Examples:
+        noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
+        noxcli batch qa rows.jsonl --dry-run
+        noxcli batch qa rows.jsonl --max-parallel 16 > results.jsonl
+        # Continue after an interruption.
+        noxcli batch qa rows.jsonl --resume
+    """
+
+    workflow: WorkflowArgument
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Rows: JSON lines, CSV or TSV; - reads stdin.")]
+    inputs: InputArguments = None
+    secrets: Secrets = None
+    input_format: Annotated[
+        str | None,
+        typer.Option(
+            "--input-format",
+            metavar="jsonl|csv|tsv",
+            help="Read FILE as this format. [default: by its name, else jsonl]",
+        ),
+    ] = None
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", metavar="KEY@", help="Read a column as files to upload (KEY@) or as JSON (KEY:=)."),
+    ] = None
+    output_dir: Annotated[
+        str | None,
+        typer.Option(
+            "--output-dir",
+            metavar="DIR",
+            help="Write each row's files and the journal to DIR. [default: FILE.batch for the journal]",
+        ),
+    ] = None
+    max_parallel: Annotated[
+        int, typer.Option("--max-parallel", metavar="N", min=1, max=1000, help="Run at most N rows at a time.")
+    ] = 8
+    resume: Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.")] = False
+    again: Annotated[
+        list[Again] | None,
+        typer.Option(
+            "--again",
+            help="Resume, and start rows again whose run failed or was stopped, or whose start is in doubt, even if "
+            "that runs them twice; repeatable.",
+            show_default=False,
+        ),
+    ] = None
+    allow_changed_input: Annotated[
+        bool, typer.Option("--allow-changed-input", help="Resume even though FILE or the inputs have changed.")
+    ] = False
+    max_failures: Annotated[
+        int | None, typer.Option("--max-failures", metavar="N", min=1, help="Start no more rows after N have failed.")
+    ] = None
+    ordered: Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")] = False
+    line_query: LineQueryOption = None
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N|auto",
+            help="Run only shard I of N (1/8 is the first of eight), or the shard of this engine's task. "
+            "[env: NOXCLI_SHARD]",
+        ),
+    ] = None
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            "--expect", metavar="FILE", help="Compare outputs with these, by the rows' $id (JSON lines, CSV or TSV)."
+        ),
+    ] = None
+    report: Report = None
+    junit: Junit = None
+    on_interrupt: OnInterrupt = None
+    poll_interval: PollInterval = 5.0
