@@ -166,15 +166,8 @@ class Terminal:
             return False  # no terminal, or not our controlling one
 
     def speaks_unicode(self) -> bool:
-        """True unless the encoding lacks the characters, or the locale is plain C."""
-        encoding = (getattr(self.err, "encoding", None) or "ascii").lower().replace("-", "")
-        asked = self.environ.get("LC_ALL") or self._character_type() or self.environ.get("LANG")
-        return encoding in {"utf8", "utf16", "utf32"} and asked not in {"C", "POSIX"}
-
-    def _character_type(self) -> str | None:
-        # In a C locale, Python itself sets this in its environment (PEP 538).
-        named = self.environ.get("LC_CTYPE")
-        return None if named in {"C.UTF-8", "C.utf8", "UTF-8"} else named
+        """True unless the encoding, which Python takes from the locale, lacks the characters."""
+        return (getattr(self.err, "encoding", None) or "ascii").lower().startswith("utf")
 
     def size(self) -> os.terminal_size:
         """Return columns and lines of stderr, or else of COLUMNS and LINES, or else 80x24."""

@@ -37,7 +37,7 @@ class Screen(io.BytesIO):
 def on_screen(noxcli: Noxcli, *argv: str, **environ: str) -> list[str]:
     """Return the lines that a terminal shows, in ASCII without colors if `environ` does not say otherwise."""
     screen, err = Screen(), io.TextIOWrapper(io.BytesIO(), "utf-8")
-    environ = {**noxcli.environ, "NO_COLOR": "1", "LANG": "C", **environ}
+    environ = {**noxcli.environ, "NO_COLOR": "1", **environ}
     assert run_argv(argv, Context(Terminal(screen, err, environ=environ))) == 0
     return screen.getvalue().decode().splitlines()
 
@@ -202,16 +202,14 @@ def test_a_terminal_gets_columns_a_header_and_ages(noxcli: Noxcli, plays: Any) -
     noxcli("wait", only)
     header, row = on_screen(noxcli, "runs")
     assert header.split() == ["ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"]
-    assert row.startswith(f"{only}  + completed  ")
+    assert row.startswith(f"{only}  ✓ completed  ")
     assert "s ago" in row
     assert row[header.index("DURATION") :] in {"0.0s", "0.1s", "0.2s", "0.3s"}
 
 
 @pytest.mark.parametrize(("columns", "width"), [("200", 76), ("70", 70), ("20", 36 + 2 + 8)])
 def test_a_narrow_terminal_cuts_names_and_never_ids(columns: str, width: int) -> None:
-    terminal = Terminal(
-        io.BytesIO(), io.TextIOWrapper(io.BytesIO(), "utf-8"), environ={"COLUMNS": columns, "LANG": "C.UTF-8"}
-    )
+    terminal = Terminal(io.BytesIO(), io.TextIOWrapper(io.BytesIO(), "utf-8"), environ={"COLUMNS": columns})
     table = for_eyes(terminal, Layout(["ID", "NAME"], cut=["NAME"]), [["i" * 36, "\u4e16" * 19], ["i" * 36, "short"]])
     lines = table.splitlines()
     assert all("i" * 36 in line for line in lines[1:])
@@ -255,7 +253,7 @@ def test_what_has_no_time_comes_last() -> None:
 def test_statuses_have_marks_and_colors_and_fit_eighty_columns(noxcli: Noxcli, plays: Any) -> None:
     paused = noxcli("run", plays(status="awaiting_human_feedback"), "--detach", "--no-check").text.strip()
     noxcli("wait", paused)
-    row = on_screen(noxcli, "runs", COLUMNS="80", LANG="C.UTF-8", NO_COLOR="")[1]
+    row = on_screen(noxcli, "runs", COLUMNS="80", NO_COLOR="")[1]
     assert "\x1b[35m‖ paused\x1b[0m" in row
     assert len(re.sub(r"\x1b\[[0-9;]*m", "", row)) <= 80
     assert row.startswith(paused), "an id can be copied whole"
@@ -279,7 +277,7 @@ def test_columns_give_way_in_their_order_and_a_status_never(
     noxcli: Noxcli, plays: Any, columns: int, shown: list[str]
 ) -> None:
     noxcli("run", plays(status="completed", output={"A": "x"}))
-    header, row = on_screen(noxcli, "runs", COLUMNS=str(columns), LANG="C.UTF-8")
+    header, row = on_screen(noxcli, "runs", COLUMNS=str(columns))
     assert header.split() == shown
     assert "✓ completed" in row
     assert all(len(line) <= max(columns, 50) for line in (header, row))
