@@ -28,7 +28,6 @@ ENTRY_SCHEMA = "noxcli.entry/1"
 CURSOR_SIZE = 512
 LARGEST_ENTRY = 64 * 1024  # largest file to read, in bytes
 KEPT_RUNS = 500
-PRUNE_RUNS_AT = 600
 NO_HOME = "this user has no home directory; @last and --resume won't find runs"
 
 
@@ -141,8 +140,7 @@ class History:
 
     def _prune(self) -> None:
         with self._opened() as place:
-            names = _newest_first(place)
-            for name in names[KEPT_RUNS:] if len(names) >= PRUNE_RUNS_AT else ():
+            for name in _newest_first(place)[KEPT_RUNS:]:
                 place.remove(name)
                 place.remove(f"{name.removesuffix(ENTRY)}.cursor")
 

@@ -16,7 +16,7 @@ from noxcli.models import Run, RunEvent
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
-from noxcli.state.history import KEPT_RUNS, PRUNE_RUNS_AT, History
+from noxcli.state.history import KEPT_RUNS, History
 from tests.conftest import Noxcli
 from tests.process import HUNG, environment, running
 
@@ -164,12 +164,12 @@ def test_old_entries_go(tmp_path: Path) -> None:
     history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
     history.begin(Run("run-0", "w", "queued"), "http://h", {})
     entry = (tmp_path / "run-0.json").read_text()
-    for number in range(PRUNE_RUNS_AT):
+    for number in range(KEPT_RUNS):
         path = tmp_path / f"run-{number}.json"
         path.write_text(entry.replace("run-0", f"run-{number}"))
         os.utime(path, (number + 1, number + 1))
     history.begin(Run("newest", "w", "queued"), "http://h", {})
-    assert KEPT_RUNS <= len(list(tmp_path.glob("*.json"))) < PRUNE_RUNS_AT
+    assert len(list(tmp_path.glob("*.json"))) == KEPT_RUNS
     assert not (tmp_path / "run-0.json").exists()
     last = history.last("http://h")
     assert last is not None
