@@ -101,9 +101,7 @@ def test_a_failed_row_says_why(noxcli: Noxcli, plays: Any, write: Write) -> None
 
 
 @pytest.mark.parametrize("ended", ["silent", "404", "close"])
-def test_a_failed_row_whose_stream_is_gone_has_failed_all_the_same(
-    noxcli: Noxcli, plays: Any, write: Write, ended: str
-) -> None:
+def test_a_failed_row_without_a_stream_has_failed(noxcli: Noxcli, plays: Any, write: Write, ended: str) -> None:
     workflow = plays(nodes=[input_node("Q")], status="failed", switches={"on_ended": ended})
     result = noxcli("batch", workflow, write("a"))
     assert (result.code, codes(result)) == (1, {1: 1})
@@ -319,7 +317,7 @@ def test_failures_end_the_starting(noxcli: Noxcli, sandbox: Sandbox, echoes: Any
     assert len(sandbox.runs(workflow)) == 31
 
 
-def test_a_refused_row_leaves_the_others_alone_and_is_tried_again_by_resume(
+def test_a_refused_row_leaves_the_others_and_is_resumed(
     noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write
 ) -> None:
     refusal = Answer(422, {"detail": "not today"})
@@ -411,7 +409,7 @@ def test_the_time_limit_leaves_runs_going(noxcli: Noxcli, sandbox: Sandbox, echo
 
 
 @pytest.mark.parametrize(("end", "code"), [("completed", 0), ("failed", 1), ("stopped", 3), ("running", 124)])
-def test_at_the_time_limit_a_run_that_has_ended_unseen_has_its_verdict(
+def test_a_run_that_ended_unseen_has_its_verdict_at_the_limit(
     noxcli: Noxcli, plays: Any, write: Write, end: str, code: int
 ) -> None:
     """The server allows no read before the limit is over, and has no stream that would report the end."""

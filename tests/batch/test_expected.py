@@ -34,9 +34,7 @@ def squares(plays: Any) -> str:
     return workflow
 
 
-def test_sixty_rows_with_expected_outputs_and_three_assertions_each(
-    noxcli: Noxcli, squares: str, tmp_path: Path
-) -> None:
+def test_sixty_rows_with_outputs_and_three_assertions_each(noxcli: Noxcli, squares: str, tmp_path: Path) -> None:
     rows = written(tmp_path / "rows.jsonl", [{"$id": f"case-{n}", "N": n} for n in range(1, 61)])
     expected = written(tmp_path / "expected.jsonl", [{"$id": f"case-{n}", "Square": n * n} for n in range(1, 61)])
     asserts = [
@@ -68,7 +66,7 @@ def test_sixty_rows_with_expected_outputs_and_three_assertions_each(
     assert noxcli("results", f"{rows}.batch").code == 0, "it has what the server gave"
 
 
-def test_a_row_whose_run_failed_has_its_assertions_as_skipped_cases(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+def test_a_failed_rows_assertions_are_skipped_cases(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     def script(inputs: dict[str, Any]) -> list[Step]:
         return [State("failed"), Sleep(60_000)] if inputs["N"] == "2" else []
 
@@ -85,9 +83,7 @@ def test_a_row_whose_run_failed_has_its_assertions_as_skipped_cases(noxcli: Noxc
     ]
 
 
-def test_where_every_run_failed_the_batch_names_the_skipped_assertions(
-    noxcli: Noxcli, plays: Any, tmp_path: Path
-) -> None:
+def test_skipped_assertions_are_named_if_every_run_failed(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     rows = written(tmp_path / "rows.jsonl", [{}])
     noxcli("batch", plays(status="failed"), rows, "--assert", "ok", "--junit", str(tmp_path / "batch.xml"))
     (suite,) = JUnitXml.fromfile(str(tmp_path / "batch.xml"))
@@ -125,9 +121,7 @@ def test_a_lost_result_is_read_again(noxcli: Noxcli, squares: str, tmp_path: Pat
     assert len(sandbox.runs(squares)) == 2
 
 
-def test_rows_without_an_id_are_known_by_their_number_and_csv_will_do(
-    noxcli: Noxcli, squares: str, tmp_path: Path
-) -> None:
+def test_rows_without_an_id_match_by_number_also_in_csv(noxcli: Noxcli, squares: str, tmp_path: Path) -> None:
     rows = written(tmp_path / "rows.jsonl", [{"N": 1}, {"N": 2}, {"N": 3}])
     expected = tmp_path / "expected.csv"
     expected.write_text('Words,Square\n"It  is\n1. ", 1\n,4\n')
@@ -146,7 +140,7 @@ def test_rows_without_an_id_are_known_by_their_number_and_csv_will_do(
     ],
     ids=["no such row", "twice", "no object"],
 )
-def test_expected_outputs_that_fit_no_row_are_refused_before_anything_starts(
+def test_expected_outputs_of_no_row_are_refused_first(
     noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox, lines: Lines, said: str
 ) -> None:
     rows = written(tmp_path / "rows.jsonl", [{"N": 1}, {"N": 2}])

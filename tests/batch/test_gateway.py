@@ -124,7 +124,7 @@ JUMPS = [timedelta(hours=2), timedelta(seconds=30), timedelta(seconds=-30), time
 
 
 @pytest.mark.parametrize("then", JUMPS, ids=str)
-def test_a_clock_that_was_wrong_starts_nothing_twice_and_holds_nothing_up(
+def test_a_wrong_clock_starts_nothing_twice_and_delays_nothing(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, rows: str, then: timedelta
 ) -> None:
     workflow = plays(nodes=[input_node("Q")], faults={"start": [LostAnswer(), Answer(504)]})

@@ -54,7 +54,7 @@ def told_in(content: bytes, step: str) -> set[int]:
     return {line["row"] for line in map(json.loads, lines) if line.get("step") == step}
 
 
-def test_cut_at_every_byte_no_row_that_may_have_run_counts_as_new(whole: tuple[str, bytes], tmp_path: Path) -> None:
+def test_cut_at_any_byte_no_row_that_may_have_run_is_new(whole: tuple[str, bytes], tmp_path: Path) -> None:
     _, content = whole
     (tmp_path / "batch.jsonl").write_bytes(content)
     rows = set(range(1, ROWS + 1))

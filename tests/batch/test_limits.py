@@ -57,7 +57,7 @@ def test_no_start_is_left_without_an_answer_that_takes_long(noxcli: Noxcli, sand
 
 
 @pytest.mark.long(7)
-def test_where_nothing_runs_the_rest_of_the_time_is_not_waited_for(noxcli: Noxcli, plays: Any) -> None:
+def test_without_runs_the_rest_of_the_time_is_not_waited_for(noxcli: Noxcli, plays: Any) -> None:
     workflow, began = plays(nodes=[input_node("Q")], script=[Sleep(3 * A_SECOND)]), time.monotonic()
     result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "1", "--timeout", "10s")
     assert result.code == 124

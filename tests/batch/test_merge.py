@@ -50,7 +50,7 @@ def test_shards_join_to_one_report_in_order(noxcli: Noxcli, workflow: str) -> No
     assert [case.get("name") for case in suite.iter("testcase")][2] == "row 3 (id bad)"
 
 
-def test_a_shard_that_is_not_there_is_named_and_its_rows_are_missing(noxcli: Noxcli, workflow: str) -> None:
+def test_a_missing_shard_is_named_and_its_rows_are_missing(noxcli: Noxcli, workflow: str) -> None:
     result = noxcli("results", *run_shards(noxcli, workflow, 1, 3))
     assert result.code == 1
     assert "missing the journals of shards 2/3" in result.err

@@ -74,7 +74,7 @@ def batch(tmp_path: Path) -> Iterator[Callable[..., Batch]]:
         results.close()
 
 
-def test_the_first_is_printed_at_once_and_those_after_it_together(batch: Callable[..., Batch]) -> None:
+def test_the_first_line_is_printed_at_once_later_ones_together(batch: Callable[..., Batch]) -> None:
     this = batch()
     this.output.take(result(1))
     this.output.flush_due()
@@ -104,7 +104,7 @@ def test_in_order_a_result_waits_for_the_rows_before_it(batch: Callable[..., Bat
     assert this.printed == [2, 4]
 
 
-def test_what_the_disk_does_not_keep_is_neither_printed_nor_finished(
+def test_what_the_disk_does_not_keep_is_not_printed(
     batch: Callable[..., Batch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: object, __: object) -> None:

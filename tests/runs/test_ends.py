@@ -170,7 +170,7 @@ CUT = STREAM.replace(b"close", b"close\r\nContent-Length: 9999")
 @pytest.mark.parametrize(
     ("later", "code"), [(STREAM, 0), (CUT, 9), (answer(503), 9), (STREAM + piece(3, "3-0")[:-9], 9)]
 )
-def test_text_without_an_end_lacks_a_part_only_where_one_is_known(noxcli: Noxcli, later: bytes, code: int) -> None:
+def test_text_without_an_end_fails_only_after_a_known_gap(noxcli: Noxcli, later: bytes, code: int) -> None:
     """A server that announces no end closes well, or keeps breaking behind the last event that it let through."""
     log = b"".join(piece(n, f"{n}-0") for n in range(3))
 

@@ -60,7 +60,7 @@ def test_a_node_without_edges_stands_alone_after_the_others() -> None:
     ],
     ids=["none", "missing", "text", "circle", "itself", "odd"],
 )
-def test_edges_that_say_nothing_leave_the_order_to_the_definition(edges: Any) -> None:
+def test_empty_edges_leave_the_order_to_the_definition(edges: Any) -> None:
     known = definition("cab", edges)
     assert layers_of(known) == []
     workflow = Workflow("w", "W", {"c": "C", "a": "A", "b": "B"}, known)
@@ -68,7 +68,7 @@ def test_edges_that_say_nothing_leave_the_order_to_the_definition(edges: Any) ->
     assert [(node.name, node.layer) for node in nodes.values()] == [("C", None), ("A", None), ("B", None)]
 
 
-def test_progress_keeps_that_order_and_knows_who_can_work_side_by_side() -> None:
+def test_progress_keeps_the_order_and_knows_parallel_nodes() -> None:
     names = {name: name.upper() for name in "dcba"}
     workflow = Workflow("w", "W", names, definition("dcba", [new(*ends) for ends in DIAMOND]))
     progress = Progress(Run("r", "w", "queued", progress_details={"running_nodes": ["late"]}), Clock(), workflow)

@@ -46,7 +46,7 @@ def test_pieces_to_be_joined_are_printed_as_they_are(noxcli: Noxcli, plays: Any)
     assert (result.text, NOTE in result.err) == ("".join(pieces[1:]), False)
 
 
-def test_what_is_held_back_is_printed_when_a_limit_ends_the_reading(noxcli: Noxcli, plays: Any) -> None:
+def test_what_is_held_back_is_printed_at_a_limit(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(script=[Emit("Write", "x"), Emit("Write", "xy"), Sleep(600_000)])
     result = noxcli("run", workflow, "--format", "content", "--timeout", "1s")
     assert (result.code, result.text) == (124, "xxy")

@@ -135,7 +135,7 @@ def test_data_of_any_shape(noxcli: Noxcli, shape: str) -> None:
     assert "fetch_structured_data=true" in [request.target for request in server.requests][-1]
 
 
-def test_a_part_that_fails_is_told_of_the_node_that_it_belongs_to(noxcli: Noxcli) -> None:
+def test_a_part_that_fails_is_told_of_its_node(noxcli: Noxcli) -> None:
     events = [said_by("inner", "failed", 1, content=WHY), said_by(WRITE, "failed", 2, workflow_status="failed")]
     with failed_run(events=events) as server:
         result = call(noxcli, server, "wait", RUN)
@@ -163,7 +163,7 @@ def test_a_reason_of_the_whole_run_is_told_without_a_node(noxcli: Noxcli) -> Non
     assert "run failed: out of credits" in result.err
 
 
-def test_what_one_source_says_of_the_place_another_may_say_of_the_reason(noxcli: Noxcli) -> None:
+def test_place_and_reason_may_come_from_two_sources(noxcli: Noxcli) -> None:
     with failed_run(events=failing_events(None), data={READ: {"error": "no matter"}, WRITE: {"error": WHY}}) as server:
         result = call(noxcli, server, "run", WORKFLOW)
     assert SAID in result.err
@@ -303,7 +303,7 @@ def test_events_that_come_after_a_break_measure_no_times() -> None:
     assert progress.nodes[WRITE].duration(0) is not None
 
 
-def test_the_reason_of_a_cumulative_stream_lacks_what_was_said_before(noxcli: Noxcli) -> None:
+def test_a_cumulative_reason_lacks_what_was_said_before(noxcli: Noxcli) -> None:
     text = ["Once upon a time", "Once upon a time there was", "Once upon a time there was a model"]
     events = [said_by(WRITE, "running", n, content=piece) for n, piece in enumerate(text)]
     events.append(said_by(WRITE, "failed", 9, content=f"{text[-1]} {WHY}", workflow_status="failed"))
@@ -318,7 +318,7 @@ def test_the_data_of_another_run_say_nothing(noxcli: Noxcli) -> None:
     assert "run failed; details: noxcli inspect" in result.err
 
 
-def test_a_batch_that_is_cut_off_while_it_asks_why_has_its_verdicts(noxcli: Noxcli) -> None:
+def test_a_batch_cut_off_while_it_asks_why_has_its_verdicts(noxcli: Noxcli) -> None:
     with failed_run(events=stay_silent, data=stay_silent) as server:
         result = call(noxcli, server, "batch", WORKFLOW, "rows.jsonl", "--timeout", "700ms")
     assert [line["result"]["exit_code"] for line in result.lines] == [1]

@@ -31,7 +31,7 @@ def test_inputs_are_the_same_by_what_their_keys_mean(one: Any, other: Any, same:
     assert (BY_MEANING.digest_of(one) == BY_MEANING.digest_of(other)) is same
 
 
-def test_an_unlabelled_input_has_a_name_that_only_the_server_knows() -> None:
+def test_only_the_server_knows_an_unlabeled_inputs_name() -> None:
     nodes = [InputNode("a", "Text", "str"), InputNode("b", None, "str")]
     ours = Comparison(nodes).digest_of({"Text": 1, "Input 2": 2})
     assert ours == Comparison(nodes).digest_of({"a": 1, "b": 2})

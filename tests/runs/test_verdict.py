@@ -1,17 +1,15 @@
 """The verdict is a fresh read of this run's record, whatever else answers; each server here is raw bytes."""
 
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, QuickClock, Result
+from tests.conftest import Noxcli, Result
 from tests.otherside import (
     OTHER,
     RUN,
-    STREAM,
     WORKFLOW,
     by_turns,
     end,
@@ -102,9 +100,7 @@ def test_a_slip_in_the_middle_ends_nothing(noxcli: Noxcli, argv: tuple[str, ...]
 
 @named
 @pytest.mark.long(6)
-def test_refusals_without_end_are_lost_contact_and_not_a_mistake_of_the_caller(
-    noxcli: Noxcli, argv: tuple[str, ...]
-) -> None:
+def test_endless_refusals_are_lost_contact_not_a_usage_error(noxcli: Noxcli, argv: tuple[str, ...]) -> None:
     with other_side(reads=by_turns(answer(418)), events=sends([piece(0), end()])) as (_, environ):
         result = noxcli(*argv, "--json", "--retry-for", "5s", environ=environ)
     assert result.code == 6, result.err
@@ -168,7 +164,7 @@ def test_several_runs_that_end_at_the_limit_get_their_verdicts(noxcli: Noxcli) -
 # What counts as a reconnect.
 
 
-def test_a_server_without_streams_is_polled_and_nothing_is_called_a_reconnect(noxcli: Noxcli) -> None:
+def test_polling_a_server_without_streams_is_no_reconnect(noxcli: Noxcli) -> None:
     reads = by_turns(*[record("running")] * 9, record("completed"))
     with other_side(reads=reads) as (_, environ):
         result = noxcli(*START, "--json", environ=environ)
@@ -203,20 +199,6 @@ def test_a_silent_stream_says_so_and_shows_what_the_record_says(noxcli: Noxcli, 
     assert "no event for" in result.err
     assert "Write" in result.err
     assert side.count("events") == 1
-
-
-def test_a_stream_that_is_closed_after_each_event_is_opened_again_at_once(noxcli: Noxcli) -> None:
-    log = [piece(n, f"{n}-0") for n in range(60)]
-
-    def stream(number: int, peer: socket.socket) -> None:
-        peer.sendall(STREAM + (log[number - 1] if number <= len(log) else end("60-0")))
-
-    done = by_turns(*[record("running")] * 60, record("completed"))
-    with other_side(reads=done, events=stream) as (_, environ):
-        result = noxcli(*START, "--format", "ndjson", environ=environ)
-    assert (result.code, len(result.events)) == (0, 61)
-    assert isinstance(noxcli.clock, QuickClock)
-    assert not [pause for pause in noxcli.clock.slept if pause > 0.01]
 
 
 # Batches.
