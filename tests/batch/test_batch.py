@@ -132,11 +132,6 @@ def test_the_hint_at_the_end_names_the_line_that_helps(noxcli: Noxcli, echoes: A
     assert "with: noxcli" not in noxcli("batch", echoes(), write("a"), "--output-dir", "well").err
 
 
-def test_a_file_that_is_not_there_is_said(noxcli: Noxcli, echoes: Any) -> None:
-    result = noxcli("batch", echoes(), "nope.jsonl")
-    assert (result.code, "can't read the rows in nope.jsonl: no such file" in result.err) == (2, True)
-
-
 def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
     workflow, rows = echoes(), write("a")
     noxcli("batch", workflow, rows)
@@ -149,13 +144,7 @@ def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sand
         assert what in result.err
     other = sandbox.add(Scenario("another", nodes=[input_node("Q")]))
     assert f"is for workflow {workflow}" in noxcli("batch", other, rows, "--resume").err
-    write("b")
-    changed = noxcli("batch", workflow, rows, "--resume")
-    assert (changed.code, "--allow-changed-input" in changed.err) == (2, True)
     assert len(sandbox.runs(workflow)) == 1
-    write("a", "b", "c")
-    assert codes(noxcli("batch", workflow, rows, "--resume", "--allow-changed-input")) == {2: 0, 3: 0}
-    assert codes(noxcli("batch", workflow, rows, "--resume")) == {}, "the file as it was last accepted"
 
 
 def test_all_mistakes_are_told_before_anything_starts(
@@ -350,14 +339,6 @@ def test_a_refused_start_is_withdrawn_though_stdout_is_gone(
     assert [step for _, step in steps()].count("withdrawn") == 1
 
 
-def test_a_key_that_is_refused_ends_the_batch(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
-    workflow = echoes(faults={"start": [Answer(401, {"detail": "expired"}, repeat=True)]})
-    result = noxcli("batch", workflow, write(*["a"] * 50), "--max-parallel", "2")
-    assert result.code == 4
-    assert len(result.lines) <= 4
-    assert not sandbox.runs(workflow)
-
-
 def test_rows_of_a_stream_start_before_the_stream_ends(sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes()
     argv = [*forked(), "batch", workflow, "-", "--output-dir", "out"]
@@ -421,27 +402,6 @@ def test_a_run_that_ended_unseen_has_its_verdict_at_the_limit(
     assert (result.code, codes(result)) == (code, {1: code})
     assert result.lines[0]["result"]["run"]["status"] == end
     assert time.monotonic() - began < 2 + 1 + 2  # a second, and some time for a busy machine
-
-
-@pytest.mark.parametrize("trouble", [LostAnswer(), Answer(504, "<html>gateway</html>")])
-def test_a_start_without_an_answer_is_in_doubt(
-    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write, trouble: Any
-) -> None:
-    workflow = echoes(faults={"start": [trouble]})
-    result = noxcli("batch", workflow, write("a", "b", "c"), "--max-parallel", "1")
-    assert (result.code, codes(result)) == (7, {1: 7, 2: 0, 3: 0})
-    doubt = next(line["result"] for line in result.lines if line["row"] == 1)
-    started = isinstance(trouble, LostAnswer)
-    assert [one["id"] for one in doubt["error"]["candidates"]] == [run.id for run in sandbox.runs(workflow)][
-        :1
-    ] * started
-    assert doubt["retry_safe"] is False
-    again = noxcli("batch", workflow, "rows.jsonl", "--resume")
-    expected = (0, {1: 0}) if started else (7, {1: 7})
-    assert (again.code, codes(again)) == expected, "its run is taken, and nothing is started unasked"
-    last = noxcli("batch", workflow, "rows.jsonl", "--again", "doubtful")
-    assert (last.code, codes(last)) == (0, {} if started else {1: 0})
-    assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["a", "b", "c"]
 
 
 def test_only_again_doubtful_may_run_a_row_twice(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:

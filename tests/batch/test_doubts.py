@@ -11,7 +11,7 @@ from noxcli.batch.past import Pending
 from noxcli.errors import Unavailable
 from noxcli.inputs.definition import InputNode
 from noxcli.models import Run
-from noxcli.runs.candidates import OLD_ENOUGH, Comparison
+from noxcli.runs.candidates import Comparison
 from tests.faults.fake import as_api
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
@@ -69,29 +69,6 @@ def test_a_run_of_another_row_is_no_candidate() -> None:
 @pytest.mark.parametrize(("seconds", "candidate"), [(1, True), (-59, True), (-61, False), (None, True)])
 def test_candidates_were_created_since(seconds: float | None, *, candidate: bool) -> None:
     assert bool(names(found([run("one", seconds)]))) == candidate
-
-
-@pytest.mark.parametrize("created", ["0001-01-01T00:00:00+00:00", "1970-01-01T00:00:00Z", "yesterday"])
-def test_odd_times_in_the_list_are_no_error(created: str) -> None:
-    odd = Run("odd", "w", "running", created_at=created, input=MINE)
-    assert found([odd, run("mine", 1)]).listed
-
-
-def test_no_more_is_read_than_goes_back_to_the_start() -> None:
-    read = []
-
-    def listed() -> Iterator[Run]:
-        for number in range(OLD_ENOUGH * 5):
-            read.append(number)
-            yield run(f"old {number}", -1000 - number)
-
-    assert names(found(listed())) == []
-    assert len(read) == OLD_ENOUGH
-
-
-def test_a_list_that_is_not_newest_first_is_read_to_its_end() -> None:
-    old = [run(f"old {number}", -10_000 + number) for number in range(OLD_ENOUGH * 2)]
-    assert names(found([*old, run("mine", 1)])) == ["mine"]
 
 
 def test_from_a_list_that_breaks_no_row_takes_a_run() -> None:

@@ -20,9 +20,8 @@ from noxcli.batch.joined import Joined
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.judge import Judge
 from noxcli.batch.past import FINISHED, NEW, SENT, Header, Past
-from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
-from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
+from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.junit import cases_of_row
@@ -103,15 +102,6 @@ def test_a_torn_line_is_moved_aside(tmp_path: Path) -> None:
     assert (tmp_path / "batch.jsonl.torn").read_text() == f"{torn}\n" * 2
 
 
-def test_a_row_whose_start_was_not_sent_is_started(noxcli: Noxcli, sandbox: Sandbox, whole: tuple[str, bytes]) -> None:
-    workflow, content = whole
-    kept = [line for line in content.splitlines(keepends=True) if b'"row":2,' not in line]
-    Path("rows.jsonl.batch/batch.jsonl").write_bytes(b"".join(kept))
-    result = noxcli("batch", workflow, "rows.jsonl", "--resume")
-    assert (result.code, [line["row"] for line in result.lines]) == (0, [2])
-    assert len(sandbox.runs(workflow)) == ROWS + 1
-
-
 def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
     with Journal(tmp_path, Clock()) as journal:
         journal.begin(HEADER, Past())
@@ -128,27 +118,6 @@ def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
         journal.path.write_bytes(content[:cut])
         past = Past.read(journal.path)
         assert [past.state(number) for number in (1, 2, 3)] == [SENT, SENT, SENT], "not before the last line"
-
-
-def test_a_journal_that_is_in_use_is_refused(tmp_path: Path) -> None:
-    with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, Past())
-        with pytest.raises(UsageProblem, match="another batch is running"):
-            Journal(tmp_path, Clock())
-
-
-def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
-    run = Run("r", "w", "completed")
-    with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, Past())
-        for number, confirmed in ((1, True), (2, False)):
-            journal.sent(row(number), "d", None)
-            journal.started(row(number), run)
-            result = {"run": {"id": "r", "confirmed": confirmed}, "error": None}
-            journal.told([FinishedRow(row(number), result, ExitCode.OK, {})])
-        past = journal.past()
-    assert past.finished == 1
-    assert list(past.pending) == [2]
 
 
 def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, plays: Any) -> None:

@@ -15,7 +15,7 @@ from noxcli.batch.past import Header, Past
 from noxcli.batch.results import Results
 from noxcli.batch.row import FinishedRow, Tally
 from noxcli.batch.rows import Row
-from noxcli.errors import ExitCode, ReaderGone
+from noxcli.errors import ExitCode
 from noxcli.masking import Mask
 from noxcli.timing import Clock
 
@@ -36,14 +36,12 @@ def result(number: int) -> FinishedRow:
 
 @dataclass
 class Batch:
-    """The parts of a batch that know its results; stdout is gone, or the disk is full, if the test says so."""
+    """The parts of a batch that know its results; what it prints is noted."""
 
     directory: Path
     journal: Journal
     results: Results
     ordered: bool
-    gone: bool = False
-    full: bool = False
     printed: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -54,8 +52,6 @@ class Batch:
             self.output.expect(number)
 
     def _write(self, text: str) -> None:
-        if self.gone:
-            raise ReaderGone("stdout was closed")
         rows = [json.loads(line)["row"] for line in text.splitlines()]
         assert set(rows) <= set(self.kept), "first on disk"
         self.printed += rows
@@ -116,13 +112,3 @@ def test_what_the_disk_does_not_keep_is_not_printed(
     this.output.flush()
     assert (this.printed, this.journal.past().finished) == ([], 0)
     assert isinstance(this.output.trouble, JournalTrouble)
-
-
-def test_what_stdout_does_not_take_is_kept_and_not_finished(batch: Callable[..., Batch]) -> None:
-    this = batch()
-    this.gone = True
-    for number in (1, 2):
-        this.output.take(result(number))
-        this.output.flush()
-    assert (this.kept, this.journal.past().finished) == ([1], 0)
-    assert isinstance(this.output.unprinted, ReaderGone)

@@ -11,6 +11,10 @@ from noxcli.sandbox.scenario import input_node
 from tests.conftest import Noxcli
 
 ARRAY = {"SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": "4"}
+# One task that runs again alone: Slurm counts only that one.
+ALONE = {
+    f"SLURM_ARRAY_TASK_{name}": number for name, number in [("ID", "2"), ("COUNT", "1"), ("MIN", "2"), ("MAX", "2")]
+}
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7])
@@ -49,17 +53,7 @@ def test_the_flag_is_stronger_than_the_variable() -> None:
     ("text", "environ", "share"),
     [
         ("auto", {"SLURM_ARRAY_TASK_ID": "3", **ARRAY}, "3/4"),
-        # One task that runs again alone: Slurm counts only that one.
-        (
-            "auto/4",
-            {
-                "SLURM_ARRAY_TASK_ID": "2",
-                "SLURM_ARRAY_TASK_COUNT": "1",
-                "SLURM_ARRAY_TASK_MIN": "2",
-                "SLURM_ARRAY_TASK_MAX": "2",
-            },
-            "2/4",
-        ),
+        ("auto/4", ALONE, "2/4"),
         ("auto", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "1/4"),
         ("auto/4", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "1/4"),
         ("auto/4", {"JOB_COMPLETION_INDEX": "0"}, "1/4"),
@@ -99,24 +93,10 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
         ),
         (
             "auto",
-            {
-                "SLURM_ARRAY_TASK_ID": "0",
-                "SLURM_ARRAY_TASK_COUNT": "4",
-                "SLURM_ARRAY_TASK_MIN": "0",
-                "SLURM_ARRAY_TASK_MAX": "3",
-            },
+            {**ARRAY, "SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "3"},
             "tasks 0 to 3 of an array were sent, and not 1 to 4; number arrays from 1",
         ),
-        (
-            "auto",
-            {
-                "SLURM_ARRAY_TASK_ID": "2",
-                "SLURM_ARRAY_TASK_COUNT": "1",
-                "SLURM_ARRAY_TASK_MIN": "2",
-                "SLURM_ARRAY_TASK_MAX": "2",
-            },
-            "to resubmit some of 8 tasks, write --shard auto/8",
-        ),
+        ("auto", ALONE, "to resubmit some of 8 tasks, write --shard auto/8"),
         (
             "auto/4",
             {"SLURM_ARRAY_TASK_ID": "1", "JOB_COMPLETION_INDEX": "1"},

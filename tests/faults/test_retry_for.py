@@ -2,6 +2,7 @@
 
 import signal
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -49,14 +50,18 @@ def test_two_failed_polls_after_that_time_are_lost_contact() -> None:
     assert done.returncode == 6
 
 
-@pytest.mark.long(9)
-@pytest.mark.parametrize(
-    ("argv", "code"), [(["inputs", WORKFLOW], 75), (["wait", NAMED, "--no-stream"], 6), (["runs"], 75)]
-)
-def test_an_answer_that_trickles_in_is_a_failure(argv: list[str], code: int) -> None:
+@pytest.mark.long(14)
+def test_an_answer_that_trickles_in_is_a_failure() -> None:
+    codes = {("inputs", WORKFLOW): 75, ("wait", NAMED, "--no-stream"): 6, ("runs",): 75}
     began = time.monotonic()
-    with raw_server(trickle(HEAD)) as server:
-        done = call(*argv, "--retry-for", "3s", env=environment(server.url))
-        assert len(server.requests) == 2, "never one failure alone"
-    assert done.returncode == code, done.stderr
-    assert time.monotonic() - began < 15
+    with ExitStack() as stack:
+        servers = [stack.enter_context(raw_server(trickle(HEAD))) for _ in codes]
+        options = ("--retry-for", "1s")
+        processes = [
+            stack.enter_context(running(*argv, *options, env=environment(server.url)))
+            for argv, server in zip(codes, servers, strict=True)
+        ]
+        said = [process.communicate(timeout=HUNG)[1] for process in processes]
+        assert [process.returncode for process in processes] == list(codes.values()), said
+        assert [len(server.requests) for server in servers] == [2] * 3, "never one failure alone"
+    assert time.monotonic() - began < 20

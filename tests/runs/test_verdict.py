@@ -62,7 +62,7 @@ def test_what_the_start_claims_is_not_confirmed(noxcli: Noxcli) -> None:
 @pytest.mark.long(6)
 def test_another_runs_record_is_never_a_verdict(noxcli: Noxcli, argv: tuple[str, ...]) -> None:
     with other_side(reads=by_turns(record("completed", OTHER))) as (_, environ):
-        result = noxcli(*argv, "--retry-for", "5s", environ=environ)
+        result = noxcli(*argv, "--retry-for", "2s", environ=environ)
     assert (result.code, result.text) == (6, ""), result.err
 
 
@@ -90,7 +90,9 @@ def test_one_odd_refusal_of_a_read_ends_nothing(noxcli: Noxcli, argv: tuple[str,
 
 
 @pytest.mark.parametrize("status", [403, 404])
-@pytest.mark.parametrize("argv", [START, ("stream", RUN), ("wait", RUN), ("wait", RUN, RUN.upper())])
+@pytest.mark.parametrize(
+    "argv", [START, ("stream", RUN), ("wait", RUN), ("wait", RUN, RUN.upper(), "--poll-interval", "200ms")]
+)
 def test_a_slip_in_the_middle_ends_nothing(noxcli: Noxcli, argv: tuple[str, ...], status: int) -> None:
     running = [record("running")] * 3
     with other_side(reads=by_turns(*running, answer(status), *running, record("completed"))) as (_, environ):
@@ -102,7 +104,7 @@ def test_a_slip_in_the_middle_ends_nothing(noxcli: Noxcli, argv: tuple[str, ...]
 @pytest.mark.long(6)
 def test_endless_refusals_are_lost_contact_not_a_usage_error(noxcli: Noxcli, argv: tuple[str, ...]) -> None:
     with other_side(reads=by_turns(answer(418)), events=sends([piece(0), end()])) as (_, environ):
-        result = noxcli(*argv, "--json", "--retry-for", "5s", environ=environ)
+        result = noxcli(*argv, "--json", "--retry-for", "2s", environ=environ)
     assert result.code == 6, result.err
 
 
@@ -128,7 +130,7 @@ def test_states_say_how_far_the_run_is(noxcli: Noxcli) -> None:
 
 def test_lost_contact_tells_what_events_have_said(noxcli: Noxcli) -> None:
     with other_side(reads=by_turns(answer(503)), events=sends([piece(0, "1-0")])) as (_, environ):
-        result = noxcli(*START, "--json", "--retry-for", "5s", environ=environ)
+        result = noxcli(*START, "--json", "--retry-for", "2s", environ=environ)
     assert (result.code, result.json["run"]["status"]) == (6, "running")
 
 
@@ -147,8 +149,8 @@ def test_at_the_limit_a_run_that_has_ended_gets_its_verdict(noxcli: Noxcli, stat
 def test_several_runs_at_the_limit_get_a_line_each(noxcli: Noxcli) -> None:
     with other_side(reads=by_turns(record("running"))) as (_, environ):
         both = [f"{WORKFLOW}/{RUN}", f"{WORKFLOW}/{RUN.upper()}"]
-        result = noxcli("wait", *both, "--timeout", "5s", environ=environ)
-        one = noxcli("wait", both[0], "--timeout", "5s", environ=environ)
+        result = noxcli("wait", *both, "--timeout", "1s", environ=environ)
+        one = noxcli("wait", both[0], "--timeout", "1s", environ=environ)
     assert (result.code, result.text) == (124, f"{RUN}\trunning\n" * 2)
     assert (one.code, one.text) == (124, f"{RUN}\trunning\n")
     assert "no answer" not in result.err
