@@ -20,8 +20,9 @@ from noxcli.batch.joined import Joined
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.judge import Judge
 from noxcli.batch.past import FINISHED, NEW, SENT, Header, Past
+from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
-from noxcli.errors import ConfigProblem, UsageProblem
+from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.junit import cases_of_row
@@ -118,6 +119,20 @@ def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
         journal.path.write_bytes(content[:cut])
         past = Past.read(journal.path)
         assert [past.state(number) for number in (1, 2, 3)] == [SENT, SENT, SENT], "not before the last line"
+
+
+def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
+    run = Run("r", "w", "completed")
+    with Journal(tmp_path, Clock()) as journal:
+        journal.begin(HEADER, Past())
+        for number, confirmed in ((1, True), (2, False)):
+            journal.sent(row(number), "d", None)
+            journal.started(row(number), run)
+            result = {"run": {"id": "r", "confirmed": confirmed}, "error": None}
+            journal.told([FinishedRow(row(number), result, ExitCode.OK, {})])
+        past = journal.past()
+    assert past.finished == 1
+    assert list(past.pending) == [2]
 
 
 def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, plays: Any) -> None:

@@ -81,7 +81,7 @@ def test_a_rejected_key_ends_a_batch_at_once(noxcli: Noxcli, sandbox: Sandbox, p
 def test_the_run_of_another_row_is_not_taken(
     noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch, answers: str
 ) -> None:
-    monkeypatch.setattr("noxcli.runs.record.JUST_STARTED", 1.0)
+    monkeypatch.setattr("noxcli.batch.work.JUST_STARTED", 1.0)
     workflow = plays(nodes=[input_node("Q")])
     known = {"id": "11111111-2222-4333-8444-555555555555", "workflow_id": workflow, "status": "completed"}
     created = {} if answers == "one id" else {"created_at": "2025-01-01T00:00:00Z"}

@@ -45,7 +45,7 @@ BROKEN = Unavailable("connection reset")
 CLOSED = StreamClosed("closed")
 COMPLETED = now("completed")
 EVERY_EVENT = Policy(every_event=True)
-HALF = {"progress": 40, "progress_details": {"running_nodes": ["A"]}}
+HALF: dict[str, Any] = {"progress": 40, "progress_details": {"running_nodes": ["A"]}}
 REFUSED: Connection = [(0, CursorRefused("expired"))]
 
 
