@@ -15,8 +15,12 @@ from noxcli.render.text import visible
 if TYPE_CHECKING:
     from noxcli.inputs.definition import InputNode
 
-INPUT_COLUMNS = ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT")
-KEY_COLUMNS = Layout(("INPUT", "TYPE", "REQUIRED", "DEFAULT"), cut=("INPUT", "DEFAULT"), marked=("REQUIRED",))
+INPUT_COLUMNS = Layout(
+    ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT"),
+    cut=("LABEL", "FIXED", "DEFAULT"),
+    dropped=("NODE ID",),
+    marked=("REQUIRED",),
+)
 SAMPLE_FILE = "noxcli-sample.txt"
 
 
@@ -62,23 +66,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if not context.printing.writes_text:
         context.printing.document(schema_of(nodes, known.name or found.name), indent=2)
         return
-    every_column = [[visible(cell, None) for cell in _row(node)] for node in nodes]
-    show_table(context.terminal, KEY_COLUMNS, _by_key(nodes), tabbed=[INPUT_COLUMNS, *every_column])
+    rows = [[visible(cell, None) for cell in _row(node)] for node in nodes]
+    show_table(context.terminal, INPUT_COLUMNS, rows, tabbed=[INPUT_COLUMNS.header, *rows])
     if not nodes:
         context.terminal.note("the workflow takes no inputs")
     context.terminal.note(f"try: {sample_line(options.workflow, nodes)}")
-
-
-def _by_key(nodes: "Sequence[InputNode]") -> list[Sequence[str]]:
-    """Return a row for each input: the key to type, and no node id if the label is the key."""
-    from noxcli.inputs.definition import keys_of  # as above
-
-    keys = {node.id: key for key, node in keys_of(nodes).items()}
-    rows: list[Sequence[str]] = []
-    for node in nodes:
-        _, _, kind, required, fixed, default = _row(node)
-        rows.append((keys.get(node.id, node.id), kind, required, f"{fixed} (fixed)" if node.fixed else default))
-    return rows
 
 
 def _row(node: "InputNode") -> tuple[str, ...]:

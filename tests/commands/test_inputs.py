@@ -65,7 +65,7 @@ def test_on_a_terminal_the_columns_are_aligned_and_harmless(noxcli: Noxcli, play
     assert len({line.find(" str ") for line in lines[1:]}) == 1
     assert not {"\x1b", "\u202e"} & {*"".join(lines)}
     assert max(map(len, lines)) <= 80
-    assert lines[2].endswith("xxx")
+    assert "xxx" in lines[2]
 
 
 def test_the_line_can_be_pasted_and_runs(noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
