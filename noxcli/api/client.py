@@ -140,14 +140,12 @@ class NoxusApi:
         params = {"fetch_structured_data": "true"}
         return self.http.get_json(path, params, within=within, largest=LARGEST_DATA)
 
-    def node_io(self, run_id: str, node_id: str, iteration: int | None = None) -> Any:
+    def node_io(self, run_id: str, node_id: str) -> Any:
         """Read one node's inputs and outputs: `GET /v1/runs/{id}/io/{node}` (noxus-sdk 0.6.0, resources/runs.py).
 
-        `iteration` counts from 1. The schema is not documented; an answer larger than `LARGEST_DATA` is Unavailable.
+        The schema is not documented; an answer larger than `LARGEST_DATA` is Unavailable.
         """
-        path = f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}"
-        params = None if iteration is None else {"it": str(iteration)}
-        return self.http.get_json(path, params, largest=LARGEST_DATA)
+        return self.http.get_json(f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=LARGEST_DATA)
 
     def stop_run(self, run_id: str, *, within: float | None = None) -> Run:
         """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py); `within` is in seconds."""

@@ -50,15 +50,6 @@ class Options(Documented, Waiting, Common):
         str | None,
         typer.Option("--node", metavar="NODE", help="Print the inputs and outputs of this node, by name or id."),
     ] = None
-    iteration: Annotated[
-        int | None,
-        typer.Option(
-            "--iteration",
-            metavar="N",
-            min=1,
-            help="With --node in a loop, its N-th iteration. [default: the server's choice]",
-        ),
-    ] = None
     logs: Annotated[bool, typer.Option("--logs", help="Print the run's logs.")] = False
 
 
@@ -68,14 +59,12 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options, subject=options.run)
     context = noxus.context
-    if options.iteration is not None and options.node is None:
-        raise UsageProblem("--iteration needs a node", "add --node NODE")
     if options.logs and options.node is not None and context.printing.writes_text:
         raise UsageProblem("--node and --logs contradict each other", "remove one of them, or add --json")
     with noxus.connect():
         inside = inside_of(noxus, options.run)
         if options.node is not None:
-            inside.io = _node_io(noxus, inside, options.node, options.iteration)
+            inside.io = _node_io(noxus, inside, options.node)
     inside.write(context, logs=options.logs)
 
 
@@ -195,7 +184,7 @@ def inside_of(noxus: "Session", text: str) -> Inside:
     return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))
 
 
-def _node_io(noxus: "Session", inside: Inside, node: str, iteration: int | None) -> dict[str, Any]:
+def _node_io(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
     """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for an unknown node."""
     from noxcli.outputs.expand import complete_inline  # loaded only with --node
     from noxcli.outputs.values import require_whole
@@ -204,11 +193,11 @@ def _node_io(noxus: "Session", inside: Inside, node: str, iteration: int | None)
     node_id, names = resolve_node(node, inside.progress.names), inside.progress.names
     patience = noxus.patience()
     try:
-        answer = patience.keep_trying(lambda: noxus.api.node_io(inside.run.id, node_id, iteration))
+        answer = patience.keep_trying(lambda: noxus.api.node_io(inside.run.id, node_id))
     except NotFound as error:
-        error.hint = "the node may not have run, or had fewer iterations"
+        error.hint = "the node may not have run"
         raise
-    told = {"node_id": node_id, "name": names.get(node_id, node_id), "iteration": iteration}
+    told = {"node_id": node_id, "name": names.get(node_id, node_id)}
     delivered = complete_inline(noxus.api, answer, patience)
     require_whole(delivered, inside.run)
     return {**told, "data": delivered.output, "complete": delivered.complete}

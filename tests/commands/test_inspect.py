@@ -90,16 +90,6 @@ def test_a_node_shows_its_inputs_and_outputs_whole(noxcli: Noxcli, plays: Any) -
     assert json.loads(noxcli("inspect", run, "--node", found["node_id"]).text) == json.loads(whole.text)
 
 
-def test_each_time_of_a_node_in_a_loop_can_be_seen(noxcli: Noxcli, plays: Any) -> None:
-    run = started(noxcli, plays(script=[*node_runs("Write", seconds=5), *node_runs("Write", seconds=5)]))
-    turns = [json.loads(noxcli("inspect", run, "--node", "Write", "--iteration", str(n)).text) for n in (1, 2)]
-    assert [turn["iteration"] for turn in turns] == [1, 2]
-    assert turns[0]["started_at"] < turns[1]["started_at"]
-    third = noxcli("inspect", run, "--node", "Write", "--iteration", "3")
-    assert (third.code, third.out) == (5, b"")
-    assert "fewer iterations" in third.err
-
-
 def test_logs_come_as_they_are(noxcli: Noxcli, plays: Any) -> None:
     run = started(noxcli, plays(**BROKEN))
     name, line = noxcli("inspect", run, "--logs").text.rstrip().split("\t")
@@ -138,7 +128,6 @@ def test_without_the_workflow_nodes_go_by_their_ids(noxcli: Noxcli, plays: Any) 
     ("argv", "said"),
     [
         (["--node", "Wriite"], "the run has no node 'Wriite'; did you mean 'Write'?"),
-        (["--iteration", "2"], "--iteration needs a node; add --node NODE"),
         (
             ["--node", "Write", "--logs"],
             "--node and --logs contradict each other; remove one of them, or add --json",
