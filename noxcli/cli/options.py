@@ -5,7 +5,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, dataclass_transform
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from noxcli.cli.context import Context
 from noxcli.errors import ConfigProblem, UsageProblem
@@ -387,20 +386,3 @@ def defaults_for(ctx: typer.Context, preferences: "Preferences") -> dict[str, An
             raise ConfigProblem(f"{default.source}, for {param.opts[0]}: {error.message}") from None
         values[name] = default.value
     return values
-
-
-def check_defaults(ctx: typer.Context, preferences: "Preferences") -> None:
-    """Check every default against `run`, which has all these options.
-
-    Raises ConfigProblem.
-    """
-    defaults_for(typer.Context(run_command(ctx), info_name="run", parent=ctx), preferences)
-
-
-def run_command(ctx: typer.Context) -> TyperCommand:
-    """Return the verb `run` as Typer knows it."""
-    group = ctx.find_root().command
-    assert isinstance(group, TyperGroup)
-    command = group.get_command(ctx, "run")
-    assert isinstance(command, TyperCommand)
-    return command

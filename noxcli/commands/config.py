@@ -1,7 +1,7 @@
 """`noxcli config`: every current setting and its source; it never shows a key, or runs a command for one."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import typer
 
@@ -12,9 +12,8 @@ from noxcli.cli.options import (
     Documented,
     Printed,
     ProfileOption,
-    check_defaults,
+    Running,
     declared,
-    run_command,
 )
 from noxcli.errors import Unauthorized
 from noxcli.fixed import fixed
@@ -54,12 +53,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     context: Context = ctx.obj
     present(context, options)
-    check_defaults(ctx, context.configured.preferences)
     context.note_config()
     settings = [
         *_connection(context, options.base_url, options.api_key_file),
         *_places(context),
-        *_defaults(ctx, context),
+        *_defaults(context),
     ]
     aliases = [
         Setting(name, alias.value, alias.source) for name, alias in context.configured.preferences.aliases.items()
@@ -103,10 +101,10 @@ def _places(context: Context) -> Iterator[Setting]:
     )
 
 
-def _defaults(ctx: typer.Context, context: Context) -> Iterator[Setting]:
+def _defaults(context: Context) -> Iterator[Setting]:
     from noxcli.config.preferences import DEFAULTS, LIMITS  # as above
 
-    built_in = {param.name: param.default for param in run_command(ctx).params}
+    built_in = {option.name: option.default for option in fields(Running)}
     for name in DEFAULTS:
         chosen = context.configured.preferences.defaults.get(name)
         if chosen is not None:
