@@ -56,11 +56,7 @@ def complain(context: Context, error: NoxError) -> None:
     error.said = True
     error.hint = error.hint and to_paste(context, error.hint)
     error.hide(context.terminal.mask)
-    line = error.line()
-    # The run's id is already on the screen; @last may mean another run later, so only read-only commands use it.
-    if "noxcli inspect" in line and context.terminal.interactive:
-        line = _shortly(context, line)
-    context.terminal.complain(f"noxcli: {line}")
+    context.terminal.complain(f"noxcli: {error.line()}")
 
 
 def unexpected(context: Context, error: BaseException) -> NoxError:
@@ -105,19 +101,14 @@ def come_back(context: Context) -> str | None:
 
 
 def line_to_fetch(context: Context, run: "Run") -> str:
-    """Return the command that prints the run's output again."""
-    return _shortly(context, f"noxcli fetch-output{context.route} {run.id}")
+    """Return the command that prints the run's output again; the last run's is short, to fit a line on the screen."""
+    last = context.noted_run("@last")
+    return f"noxcli fetch-output{context.route} {'@last' if last and last[1] == run.id else run.id}"
 
 
 def to_paste(context: Context, hint: str) -> str:
     """Return the hint with this command's server in each command."""
     return re.sub(PASTED, lambda line: line[0] + context.route, hint)
-
-
-def _shortly(context: Context, line: str) -> str:
-    """Return a command with @last instead of the id if it is the last run that was started here."""
-    last = context.noted_run("@last")
-    return line.replace(last[1], "@last") if last else line
 
 
 def _say(context: Context, error: NoxError) -> None:

@@ -8,7 +8,6 @@ import typer
 
 from noxcli.cli.options import Common, JsonOption, QueryOption, Timeout, declared
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
-from noxcli.nearest import nearest, suggestion
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.timing import Deadline
 
@@ -61,7 +60,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     state = read_state(Path(state_file)) if state_file is not None else None
     if not named and state is None:
         context.outcomes = [] if context.listed else context.outcomes
-        context.terminal.note(f"nothing to stop: {_missing(state_file) if state_file else 'stdin names no run'}")
+        missing = f"there is no file {state_file}; either nothing was started with it, or the name is wrong"
+        context.terminal.note(f"nothing to stop: {missing if state_file else 'stdin names no run'}")
         return
     with noxus.connect():
         if state is not None:
@@ -95,18 +95,6 @@ def _stop_all(noxus: "Session", named: Sequence[str]) -> None:
             outcome.error = error
         if outcome.error is not None and len(named) > 1:
             complain(context, outcome.error)
-
-
-def _missing(state_file: str) -> str:
-    """Explain a missing state file, and suggest a similar name."""
-    path = Path(state_file)
-    try:
-        there = [other.name for other in path.parent.iterdir() if other.suffix == (path.suffix or ".state")]
-    except OSError:
-        there = []
-    near = nearest(path.name, there)
-    said = f"there is no file {state_file}; either nothing was started with it, or the name is wrong"
-    return f"{said}: {suggestion(str(path.with_name(near)))}" if near else said
 
 
 def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
