@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "noxcli").rglob("*.py"))
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "man").glob("*.1")]
-LONGEST = 60  # lines, including the docstring
+LONGEST = 60  # lines of a function, including the docstring
+LONGEST_NAME = 60  # characters of a test's name
 WORSE = re.compile(
     r"(?<!there )\b(is|are) no (JSON|duration|input|run|number|URL|file|directory|option|workflow|list|text)\b"
     r"|\bleave (one of|--)|\bcome what may\b|\b(nobody|whoever)\b|\banew\b|\bmend(s|ed|ing)?\b|\bheld? against\b",
@@ -71,3 +72,11 @@ def test_functions_can_be_read_at_once() -> None:
     }
     assert len(lengths) > 500
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def test_names_of_tests_are_short() -> None:
+    tests = [
+        name for path in (ROOT / "tests").rglob("*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    ]
+    assert len(tests) > 1000
+    assert [name for name in tests if len(name) > LONGEST_NAME] == []

@@ -119,7 +119,7 @@ def test_only_a_call_that_limits_itself_stays_in_its_thread(limit: float | None,
     assert (thread is threading.current_thread()) is here
 
 
-def test_a_call_ends_with_the_commands_limit_unless_told_otherwise() -> None:
+def test_a_call_ends_with_the_commands_limit_by_default() -> None:
     release = threading.Event()
     with pytest.raises(TimedOut):
         patient(Clock(), limit=0.05)[0].keep_trying(release.wait)

@@ -76,7 +76,7 @@ def test_interim_answers_are_skipped(interim: bytes, call: Call) -> None:
         assert call(api).id == call(api).id == "x"
 
 
-def test_interim_answers_before_a_refusal_a_file_and_a_stream_are_skipped() -> None:
+def test_interim_answers_before_other_bodies_are_skipped() -> None:
     interim = b"".join(INTERIM)
     assert isinstance(outcome(interim + answer(422), start), Refused)
     assert outcome(interim + answer(200, b"all of it"), read_file) == b"all of it"

@@ -192,7 +192,7 @@ def test_a_proxy_from_the_environment_is_used(variable: str, noxcli: Noxcli, mon
     assert [request.target for request in proxy.requests] == [f"{UNUSED}/v1/workflows/w/runs/r"]
 
 
-def test_what_is_meant_for_this_machine_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_to_this_machine_use_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     # Plain http is allowed only to loopback; a proxy is another machine, and would see the key.
     with raw_server(OK) as proxy, raw_server(OK) as server:
         monkeypatch.setenv("http_proxy", proxy.url)

@@ -112,7 +112,7 @@ def test_a_call_is_one_request_with_key_and_name(call: Call, line: str) -> None:
     assert "authorization" not in request.headers
 
 
-def test_a_start_carries_the_input_and_only_the_options_that_were_given() -> None:
+def test_a_start_carries_the_input_and_only_given_options() -> None:
     values = {"Frage": "Grüße\n🌱", "n": 12345678901234567890123, "none": None, "deep": [{"x": 1.5}]}
     with raw_server(json_answer(RECORD)) as server, connect(server) as api:
         api.create_run("w", values)
@@ -131,7 +131,7 @@ def test_an_upload_is_one_part_named_file() -> None:
     assert b'form-data; name="file"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\nhello\r\n' in request.body
 
 
-def test_the_event_stream_is_asked_for_uncompressed_and_from_the_cursor() -> None:
+def test_a_stream_is_requested_uncompressed_from_the_cursor() -> None:
     stream = answer(200, b"", Content_Type="text/event-stream")
     with raw_server(stream) as server, connect(server) as api:
         for cursor in (None, "1-0 &x"):
@@ -643,7 +643,7 @@ def test_reads_share_a_connection() -> None:
     assert [request.connection for request in server.requests] == [1, 1, 1]
 
 
-def test_a_kept_connection_that_the_server_closed_is_not_used_again() -> None:
+def test_a_connection_that_the_server_closed_is_not_reused() -> None:
     def answer_and_close(peer: socket.socket) -> None:
         peer.sendall(json_answer(RECORD))
 
@@ -785,7 +785,7 @@ def test_a_coding_that_can_not_be_read_is_not_the_file(coding: str) -> None:
         {"next_token": "x"},
     ],
 )
-def test_a_list_that_can_not_be_read_to_its_end_is_said_to_be_partial(more: dict[str, Any]) -> None:
+def test_a_list_without_its_end_is_reported_as_partial(more: dict[str, Any]) -> None:
     page = {"items": [{**RECORD, "id": "r1"}, {**RECORD, "id": "r2"}], **more}
     warned: list[str] = []
     with raw_server(json_answer(page)) as server, connect(server, warn=warned.append) as api:

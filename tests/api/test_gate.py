@@ -70,7 +70,7 @@ def played(server: Limited, seconds: float, retry_after: float = 0.0) -> tuple[i
 @pytest.mark.parametrize("form", ["fixed", "sliding", "bucket"])
 @pytest.mark.parametrize("retry_after", [0.0, 1.0])
 @pytest.mark.parametrize("rate", [10, 20])
-def test_nine_tenths_of_a_limit_are_used_and_few_requests_refused(form: str, retry_after: float, rate: int) -> None:
+def test_most_of_a_limit_is_used_and_few_requests_refused(form: str, retry_after: float, rate: int) -> None:
     served, refused = played(Limited(form, rate), 40.0, retry_after)
     assert served >= 0.9 * rate * 40
     assert refused <= 0.05 * served
@@ -82,7 +82,7 @@ def test_three_quarters_of_a_high_limit_are_used(form: str) -> None:
     assert (served >= 0.75 * 100 * 40, refused <= 0.05 * served) == (True, True), (served, refused)
 
 
-def test_a_bucket_that_is_larger_than_its_rate_is_not_taken_for_it() -> None:
+def test_a_large_bucket_is_not_taken_for_the_rate() -> None:
     served, refused = played(Limited("bucket", 10, size=30), 40.0, 1.0)
     assert served >= 0.9 * 10 * 40
     assert refused <= 0.06 * served

@@ -102,7 +102,7 @@ def test_a_body_that_trickles_holds_no_command(
 
 
 @pytest.mark.parametrize("command", TRICKLED.values(), ids=TRICKLED)
-def test_a_body_that_trickles_does_not_outlast_the_commands_limit(command: tuple[str, ...], noxcli: Noxcli) -> None:
+def test_a_trickling_body_does_not_outlast_the_limit(command: tuple[str, ...], noxcli: Noxcli) -> None:
     noxcli.clock = Clock()
     with raw_server(SLOW_BODY) as server:
         began = time.monotonic()

@@ -108,7 +108,7 @@ def test_keep_alives_are_no_events() -> None:
 
 
 @pytest.mark.parametrize("name", ["done", "timeout", "error"])
-def test_the_servers_own_endings_end_the_stream_after_what_came_before(name: str) -> None:
+def test_the_servers_own_endings_end_the_stream(name: str) -> None:
     frames = envelope("state", {}) + f'event: {name}\ndata: {{"message": "worker lost"}}\n\n'.encode()
     events, ending = parse_events(frames + envelope("state", {}))
     assert len(events) == 1
