@@ -3,9 +3,8 @@
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -114,7 +113,9 @@ class Uploader:
         """
         if upload not in self._stored:
             try:
-                with _opened(upload, self._sources) as (file, size):
+                # A thread opens and copies a pipe: closing it waits for a read that another thread has begun.
+                with self._sources.in_time(lambda: _opened(upload, self._sources)) as file:
+                    size = file.tell() if upload.size is None else upload.size
                     if size >= LARGE:
                         self._say(f"uploading {upload.shown} ({size / MEBIBYTE:,.1f} MiB)")
                     record = self._patience.keep_trying(lambda: self._send(file, upload, size), long=True)
@@ -132,39 +133,28 @@ class Uploader:
         return self._api.upload(upload.name, Reading(file, size), upload.content_type)
 
 
-@contextmanager
-def _opened(upload: Upload, sources: Sources) -> Iterator[tuple[BinaryIO, int]]:
-    """Yield the file and its size in bytes; for a pipe, an unnamed copy on disk that is removed when it is closed.
+def _opened(upload: Upload, sources: Sources) -> BinaryIO:
+    """Return the open file; of a pipe, an unnamed copy on disk, at its end.
 
     Its length must be announced, and a pipe can't be read again for a retry. Raises UsageProblem.
     """
-    # A thread opens and closes a pipe: closing it waits for a read that another thread has begun.
-    read = partial(_copied if upload.size is None else _opened_again, upload, sources)
-    file = sources.in_time(read)
     try:
-        yield file, file.tell() if upload.size is None else upload.size
-    finally:
-        with suppress(OSError):  # closing tries again to write what a full disk has refused
-            file.close()
-
-
-def _opened_again(upload: Upload, sources: Sources) -> BinaryIO:
-    try:
-        return sources.open(upload.path)
+        file = sources.open(upload.path)
     except OSError as error:
         raise UsageProblem(f"it can't be read any more: {reason_of(error)}") from None
+    return _copied(file) if upload.size is None else file
 
 
-def _copied(upload: Upload, sources: Sources) -> BinaryIO:
+def _copied(pipe: BinaryIO) -> BinaryIO:
     import tempfile  # only a pipe needs it
 
-    with _opened_again(upload, sources) as pipe:
+    with pipe:
         copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
         try:
             shutil.copyfileobj(pipe, copy, MEBIBYTE)
             copy.flush()
         except OSError as error:
-            with suppress(OSError):
+            with suppress(OSError):  # closing tries again to write what a full disk has refused
                 copy.close()
             raise UsageProblem(
                 f"it can't be copied to {tempfile.gettempdir()}: {reason_of(error)}", "set TMPDIR to a larger disk"
