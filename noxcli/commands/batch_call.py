@@ -43,6 +43,7 @@ from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.query import Query
+from noxcli.render.log import batch_facts
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
 from noxcli.reports.ci import BatchEnded
@@ -104,7 +105,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             past,
             doubtful,
             output,
-            lambda: shown.show(tally, _news_of(gate)),
+            lambda: shown.tell(partial(batch_facts, tally, _news_of(gate))),
             max_parallel=options.max_parallel,
             max_failures=options.max_failures,
             poll_interval=options.poll_interval,

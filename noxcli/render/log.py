@@ -1,7 +1,7 @@
 """Progress for logs, in plain lines: of runs, batches and downloads."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, assert_never
 
@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     from noxcli.outputs.download import Transfer
 
 NAME_WIDTH, STATUS_WIDTH, WHY_WIDTH = 36, 9, 200  # an id has 36 characters
+BATCH_LINE_EVERY, DOWNLOAD_LINE_EVERY = 10.0, 5.0  # seconds
 HEARTBEAT = 60.0  # seconds without a line, after which a CI system may consider a job dead
+
+# The share that is done, if known; what is done in words, and how fast.
+Facts = tuple[float | None, str, str]
+HowFar = Callable[[float], Facts]  # from the seconds since the task's beginning
 
 
 class RunLog(BaseRenderer):
@@ -145,54 +150,44 @@ class Tally(Protocol):
     def failed(self) -> int: ...
 
 
-class _Occasional(BaseRenderer):
-    """A line every few seconds, if anything has changed since the last one."""
+class TaskLog(BaseRenderer):
+    """A line every few seconds, if the task has come further since the last one."""
 
-    every: float  # seconds
-
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, every: float) -> None:
         self._terminal = terminal
+        self._every = every  # seconds
         self._began = time.monotonic()
-        self._next = self._began + self.every
+        self._next = self._began + every
         self._last = ""
 
     def say(self, line: str) -> None:
         self._terminal.note(line)
 
-    def _due(self) -> float | None:
-        """Return the seconds since the beginning, None if it is too early for a line."""
+    def tell(self, how_far: HowFar) -> None:
         now = time.monotonic()
         if now < self._next:
-            return None
-        self._next = now + self.every
-        return now - self._began
-
-    def _tell(self, line: str, change: str) -> None:
-        if change != self._last:
-            self._last = change
-            self.say(line)
+            return
+        self._next = now + self._every
+        _, done, pace = how_far(now - self._began)
+        if done != self._last:
+            self._last = done
+            self.say(f"{done}, {pace}")
 
 
-class BatchLog(_Occasional):
-    """The rows of a batch."""
-
-    every = 10.0
-
-    def show(self, tally: Tally, note: str) -> None:
-        if (took := self._due()) is not None:
-            words, more = counted(tally), f"; {note}" if note else ""
-            self._tell(f"{words}, {speed(tally, took)}{more}", f"{words}{more}")
-
-
-class DownloadLog(_Occasional):
+class DownloadLog(TaskLog):
     """All downloads together."""
 
-    every = 5.0
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(terminal, DOWNLOAD_LINE_EVERY)
 
     def show(self, transfers: Sequence["Transfer"]) -> None:
-        if (took := self._due()) is not None:
-            line = download_summary(transfers, took)
-            self._tell(line, line)
+        self.tell(lambda seconds: download_facts(transfers, seconds))
+
+
+def batch_facts(tally: Tally, note: str, seconds: float) -> Facts:
+    """Return how far the batch is; `note` is about the server."""
+    share = tally.done / tally.total if tally.total else None
+    return share, f"{counted(tally)}{f', {note}' if note else ''}", speed(tally, seconds)
 
 
 def counted(tally: Tally) -> str:
@@ -213,22 +208,22 @@ def speed(tally: Tally, seconds: float) -> str:
     return shown if tally.total is None else f"{shown}, {show_seconds((tally.total - tally.done) / rate)} left"
 
 
-def download_summary(transfers: Sequence["Transfer"], seconds: float) -> str:
-    """Return one line about all of them: bytes, rate, time left."""
+def download_facts(transfers: Sequence["Transfer"], seconds: float) -> Facts:
+    """Return how far all of them are together."""
     totals = [transfer.total for transfer in transfers if transfer.total is not None]
     total = sum(totals) if len(totals) == len(transfers) else None
-    open_ = sum(not transfer.finished for transfer in transfers)
-    facts = facts_of(sum(transfer.done for transfer in transfers), total, seconds)
-    return f"downloading {open_} {'file' if open_ == 1 else 'files'}: {facts}"
+    going = sum(not transfer.finished for transfer in transfers)
+    share, done, pace = bytes_facts(sum(transfer.done for transfer in transfers), total, seconds)
+    return share, f"downloading {amount(going, 'file')}: {done}", pace
 
 
-def facts_of(done: int, total: int | None, seconds: float) -> str:
+def bytes_facts(done: int, total: int | None, seconds: float) -> Facts:
+    """Return how far a transfer is; `done` and `total` are in bytes."""
     rate = done / seconds if seconds > 0 else 0.0
-    parts = [show_bytes(done) if total is None else f"{show_bytes(done)} of {show_bytes(total)}"]
-    parts.append(f"{show_bytes(rate)}/s")
-    if total is not None and rate:
-        parts.append(f"{(total - done) / rate:.0f}s left")
-    return ", ".join(parts)
+    if not total:
+        return None, show_bytes(done), f"{show_bytes(rate)}/s"
+    left = f", {(total - done) / rate:.0f}s left" if rate else ""
+    return done / total, f"{show_bytes(done)} of {show_bytes(total)}", f"{show_bytes(rate)}/s{left}"
 
 
 def show_bytes(count: float) -> str:

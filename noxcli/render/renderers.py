@@ -1,17 +1,18 @@
 """The choice of renderers, and the loop that feeds those of a run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Protocol, Self
 
 from noxcli.models import Update
-from noxcli.render.log import BatchLog, DownloadLog, RunLog, WarningsOnly
+from noxcli.render.log import BATCH_LINE_EVERY, DownloadLog, RunLog, TaskLog, WarningsOnly
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress, Step
+from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     # The drawing code is loaded only for drawing.
-    from noxcli.render.bars import BatchBar, DownloadBars, HowFar
+    from noxcli.render.bars import Bar, DownloadBars
 
 
 class Renderer(Protocol):
@@ -39,22 +40,29 @@ def run_progress(
     return RunLog(terminal, progress)
 
 
-def batch_progress(terminal: Terminal) -> "BatchBar | BatchLog":
+def batch_progress(terminal: Terminal) -> "Bar | TaskLog":
     """Return the renderer of a batch."""
     if not bar_fits(terminal):
-        return BatchLog(terminal)
-    from noxcli.render.bars import BatchBar
+        return TaskLog(terminal, BATCH_LINE_EVERY)
+    from noxcli.render.bars import Bar
 
-    return BatchBar(terminal)
+    return Bar(terminal)
 
 
-def wait_progress(terminal: Terminal, how_far: "HowFar") -> AbstractContextManager[object]:
-    """Return the renderer of a wait: one line on a terminal, nothing elsewhere."""
+def wait_progress(
+    terminal: Terminal, how_far: Callable[[], tuple[float | None, str]]
+) -> AbstractContextManager[object]:
+    """Return the renderer of a wait: one line on a terminal, nothing elsewhere.
+
+    `how_far` returns the share that is over, if known, and the same in words.
+    """
     if not bar_fits(terminal):
         return nullcontext()
-    from noxcli.render.bars import WaitBar
+    from noxcli.render.bars import Bar
 
-    return WaitBar(terminal, how_far)
+    bar = Bar(terminal)
+    bar.tell(lambda seconds: (*how_far(), show_seconds(seconds)))
+    return bar
 
 
 def download_progress(terminal: Terminal) -> "DownloadBars | DownloadLog":

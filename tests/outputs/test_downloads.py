@@ -17,7 +17,7 @@ from noxcli.outputs.directory import Part
 from noxcli.outputs.download import Transfer, fetch
 from noxcli.outputs.values import Remote
 from noxcli.render import log
-from noxcli.render.log import download_summary, show_bytes
+from noxcli.render.log import download_facts, show_bytes
 from noxcli.render.renderers import download_progress
 from noxcli.render.terminal import Terminal
 from noxcli.retry import Patience
@@ -342,11 +342,11 @@ def test_bytes_are_shown_short(count: float, text: str) -> None:
 def test_a_line_tells_bytes_rate_and_time_left() -> None:
     remote = Remote("/A", ("A",), "f", "", is_text=False)
     known = Transfer(remote, done=25_000_000, total=100_000_000)
-    assert download_summary([known], 5.0) == "downloading 1 file: 25.0 MB of 100.0 MB, 5.0 MB/s, 15s left"
+    assert download_facts([known], 5.0) == (0.25, "downloading 1 file: 25.0 MB of 100.0 MB", "5.0 MB/s, 15s left")
     open_end = Transfer(remote, done=5_000_000)
-    assert download_summary([known, open_end], 5.0) == "downloading 2 files: 30.0 MB, 6.0 MB/s"
+    assert download_facts([known, open_end], 5.0) == (None, "downloading 2 files: 30.0 MB", "6.0 MB/s")
     known.finished = True
-    assert download_summary([known], 0.0) == "downloading 0 files: 25.0 MB of 100.0 MB, 0 bytes/s"
+    assert download_facts([known], 0.0) == (0.25, "downloading 0 files: 25.0 MB of 100.0 MB", "0 bytes/s")
 
 
 @pytest.mark.parametrize("quiet", [False, True])
