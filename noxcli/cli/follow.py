@@ -147,13 +147,13 @@ def wait_for(run: Run) -> str:
 
 
 def workflow_of(noxus: Session, run: Run) -> Workflow | None:
-    """Fetch the workflow for its nodes' names if they will be shown; otherwise their ids are enough."""
+    """Return the workflow with the names of its nodes; without it, their ids are enough."""
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
-    if noxus.context.terminal.quiet and noxus.context.printing.writes_text:
-        return None
+    # "Check once" needs one read, which a limit of 0 would not allow.
+    within = NAMES_WITHIN if noxus.deadline.seconds == 0 else noxus.deadline.left(NAMES_WITHIN)
     try:
-        return noxus.api.get_workflow(run.workflow_id, within=noxus.deadline.left(NAMES_WITHIN))
+        return noxus.api.get_workflow(run.workflow_id, within=within)
     except NoxError:
         return None
 

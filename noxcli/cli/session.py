@@ -12,7 +12,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import RETRY_AT_FIRST, Asserting, Common, Delivering, Printed, Reporting, Running
-from noxcli.config.settings import Settings, load_settings, overruling
+from noxcli.config.settings import load_settings, overruling
 from noxcli.errors import Interruption, LostContact, NoxError, Phase, UsageProblem
 from noxcli.files import check_target
 from noxcli.models import Run, Workflow
@@ -243,16 +243,11 @@ def _connected(context: Context, options: Common) -> "NoxusApi":
     )
     if variables := overruling(base_url, api_key_file, environ, profile):
         context.terminal.note(f"{' and '.join(variables)} in the environment override --profile")
-    return opened(context, settings)
-
-
-def opened(context: Context, settings: Settings) -> "NoxusApi":
-    """Return the API for these settings. Loads the HTTP libraries, which `--help` does not need."""
     context.hide_key(settings.key)
     context.base_url = settings.url
     context.log.note("connect", base_url=settings.url)
     context.note_config()
-    from noxcli.api import NoxusApi
+    from noxcli.api import NoxusApi  # loads the HTTP libraries, which `--help` does not need
 
     return NoxusApi(
         settings,

@@ -23,7 +23,7 @@ from noxcli.outputs.await_output import own_record
 from noxcli.outputs.choose import check_keys, keys_in
 from noxcli.outputs.values import pointer_to
 from noxcli.render.events import EventDocuments
-from noxcli.render.renderers import bar_fits, play, wait_progress
+from noxcli.render.renderers import play, wait_progress
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import verdict_of
 from noxcli.retry import Patience
@@ -41,18 +41,16 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
     Raises Unmet if it ends without meeting one; RunPaused, NotFinished and TimedOut if it has not ended; UsageProblem
     for a node or an output that the workflow lacks.
     """
-    context, outcome = noxus.context, noxus.context.outcome
+    outcome = noxus.context.outcome
     outcome.conditional = bool(conditions)
     patience = noxus.patience(gave_up=LostContact)
     # Conditions may be about its output and its nodes, which a read by its id alone does not return.
     run = outcome.run = noxus.recorded(text, patience) if conditions else resolved(noxus, text, patience)
     outcome.confirmed = True
+    workflow = workflow_of(noxus, run)
     if conditions:
-        workflow = _known_workflow(noxus, run)
         conditions = _checked_conditions(noxus, conditions, workflow)
         policy = replace(policy, every_event=any(one.kind in {Kind.NODE, Kind.EVENT} for one in conditions))
-    else:
-        workflow = workflow_of(noxus, run) if bar_fits(context.terminal) else run.workflow
     progress, follower = follower_of(noxus, run, policy, workflow)
     outcome.progress = progress if conditions else None
     watch = _watch(noxus, conditions, progress, workflow, policy)
@@ -111,23 +109,12 @@ def _conclude(noxus: Session, run: Run, watch: ConditionWatch) -> None:
     require_queries(context.reports.asserts, outcome, context.terminal.mask)
 
 
-def _known_workflow(noxus: Session, run: Run) -> Workflow | None:
-    """Return the workflow with its nodes, None after a warning if it can't be read."""
-    if run.workflow is not None and run.workflow.nodes:
-        return run.workflow
-    try:
-        return noxus.api.get_workflow(run.workflow_id, within=noxus.deadline.left(READ_BESIDE) or READ_BESIDE)
-    except NoxError as error:
-        noxus.context.terminal.note(
-            f"warning: the names in --for are not checked, since the workflow can't be read: {error.message}"
-        )
-        return None
-
-
 def _checked_conditions(noxus: Session, conditions: Sequence[Condition], workflow: Workflow | None) -> list[Condition]:
     """Return the conditions with the ids of their nodes. Raises UsageProblem for an unknown node or output."""
     warnings = list(doubtful_words(conditions))
-    if workflow is not None:
+    if workflow is None:
+        warnings.append("the names in --for are not checked, since the workflow can't be read")
+    else:
         keys = [one.name for one in conditions if one.kind is Kind.OUTPUT]
         warnings += check_keys(keys, workflow.definition, "--for output:")
         conditions = [resolved_condition(one, workflow.nodes) for one in conditions]
