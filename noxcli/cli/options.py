@@ -78,16 +78,6 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
     return named
 
 
-def _timeout(more: str = "") -> Any:
-    text = f"Give up after this long (90, 30s, 10m, 2h){more}."
-    return typer.Option("--timeout", parser=_duration, metavar="DUR", help=text)
-
-
-def _retry_for(more: str = "") -> Any:
-    text = f"Keep retrying this long while the server is unreachable. [default: 60s{more}]"
-    return typer.Option("--retry-for", parser=_duration, metavar="DUR", help=text)
-
-
 WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id, alias or exact name.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 InputArguments = Annotated[
@@ -105,7 +95,7 @@ Secrets = Annotated[
 VersionId = Annotated[
     str | None, typer.Option("--version-id", metavar="VERSION", help="Use this saved version: its id or exact name.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 QueryOption = Annotated[
     str | None,
     typer.Option("--query", metavar="EXPR", help="Print only what this JMESPath expression finds; implies --json."),
@@ -115,9 +105,15 @@ LineQueryOption = Annotated[
     typer.Option("--query", metavar="EXPR", help="Print only what this JMESPath expression finds in each line."),
 ]
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST_LISTED, help="List at most N.")]
-DocumentOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Timeout = Annotated[float | None, _timeout()]
-RunTimeout = Annotated[float | None, _timeout("; the run continues")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        parser=_duration,
+        metavar="DUR",
+        help="Give up after this long (90, 30s, 10m, 2h); the run continues.",
+    ),
+]
 PollInterval = Annotated[
     float, typer.Option("--poll-interval", parser=some_time, metavar="DUR", help="Wait this long between polls.")
 ]
@@ -221,22 +217,22 @@ class Waiting:
     """The limits of the whole command, and of retries for an unreachable server, in seconds."""
 
     timeout: Timeout = None
-    retry_for: Annotated[float | None, _retry_for()] = None
-
-
-@declared
-class WaitingForRun(Waiting):
-    """The same, for a verb that may follow a run."""
-
-    timeout: RunTimeout = None
-    retry_for: Annotated[float | None, _retry_for("; while following a run: 5m")] = None
+    retry_for: Annotated[
+        float | None,
+        typer.Option(
+            "--retry-for",
+            parser=_duration,
+            metavar="DUR",
+            help="Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]",
+        ),
+    ] = None
 
 
 @declared
 class Documented:
     """A document instead of text, or a part of it."""
 
-    as_json: DocumentOption = False
+    as_json: JsonOption = False
     query: QueryOption = None
 
 
@@ -326,7 +322,7 @@ class Reporting(Asserting):
 
 
 @declared
-class Followed(WaitingForRun):
+class Followed(Waiting):
     """How a run is followed, by a verb that leaves no choice; times in seconds."""
 
     stall_timeout: float | None = fixed_at(None)

@@ -16,7 +16,7 @@ from noxcli.cli.options import (
     PreflightOptions,
     Report,
     Secrets,
-    WaitingForRun,
+    Waiting,
     WorkflowArgument,
     declared,
 )
@@ -31,7 +31,7 @@ class Again(StrEnum):
 
 
 @declared
-class Options(PreflightOptions, Asserting, WaitingForRun, Common):
+class Options(PreflightOptions, Asserting, Waiting, Common):
     """Run a workflow once for each row of a file, and print one JSON line for each result.
 
     If it is interrupted, the same command with --resume continues it, and starts nothing twice. More: docs/batch.md.

@@ -234,12 +234,3 @@ def test_the_limits_of_retrying_are_named_as_they_are(noxcli: Noxcli, verb: str)
     shown = " ".join(noxcli(verb, "--help").text.split())
     assert (RETRY_AT_FIRST, RETRY_FOLLOWING) == (60, 300)
     assert "while the server is unreachable. [default: 60s; while following a run: 5m]" in shown
-
-
-@pytest.mark.parametrize(
-    ("verb", "continues"), [("run", True), ("wait", True), ("fetch-output", True), ("runs", False), ("inputs", False)]
-)
-def test_only_a_verb_that_follows_a_run_says_that_it_continues(noxcli: Noxcli, verb: str, continues: bool) -> None:
-    page = " ".join(noxcli(verb, "--help").text.split())
-    assert ("the run continues." in page, "while following a run: 5m" in page) == (continues, continues)
-    assert "[default: 60s" in page
