@@ -7,7 +7,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol, TextIO
@@ -171,16 +171,11 @@ class Terminal:
 
     def size(self) -> os.terminal_size:
         """Return columns and lines of stderr, or else of COLUMNS and LINES, or else 80x24."""
-        size = _size_of(self.err)
-        return size if size.columns and size.lines else shutil.get_terminal_size()
+        return _size_of(self.err)
 
     def size_of_stdout(self) -> os.terminal_size:
-        """Return COLUMNS and LINES, or else columns and lines of stdout, or else 80x24."""
-        asked = (self.environ.get("COLUMNS", ""), self.environ.get("LINES", ""))
-        return os.terminal_size(
-            (int(one) if one.isdecimal() else 0) or own or usual
-            for one, own, usual in zip(asked, _size_of(self.out), (80, 24), strict=True)
-        )
+        """Return columns and lines of stdout, or else of COLUMNS and LINES, or else 80x24."""
+        return _size_of(self.out)
 
     def write(self, data: bytes | str) -> None:
         """Write to stdout and flush: byte for byte, or escaped if it is a terminal.
@@ -293,11 +288,12 @@ def is_unattended(environ: Mapping[str, str]) -> bool:
 
 
 def _size_of(stream: BinaryIO | TextIO) -> os.terminal_size:
-    """Return the size of a terminal, zeros where it is unknown: pipes, `script` in a cron job, `docker exec -t`."""
-    try:
-        return os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError):
-        return os.terminal_size((0, 0))
+    # A terminal may have no size: of `script` in a cron job, of `docker exec -t`.
+    with suppress(OSError, ValueError):
+        size = os.get_terminal_size(stream.fileno())
+        if size.columns and size.lines:
+            return size
+    return shutil.get_terminal_size()
 
 
 def _fill_closed_streams() -> None:

@@ -2,10 +2,12 @@
 
 import io
 import json
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -35,10 +37,11 @@ class Screen(io.BytesIO):
 
 
 def on_screen(noxcli: Noxcli, *argv: str, **environ: str) -> list[str]:
-    """Return the lines that a terminal shows, in ASCII without colors if `environ` does not say otherwise."""
+    """Return the lines that a terminal of 80 columns shows, without colors, if `environ` does not say otherwise."""
     screen, err = Screen(), io.TextIOWrapper(io.BytesIO(), "utf-8")
-    environ = {**noxcli.environ, "NO_COLOR": "1", **environ}
-    assert run_argv(argv, Context(Terminal(screen, err, environ=environ))) == 0
+    environ = {**noxcli.environ, "NO_COLOR": "1", "COLUMNS": "80", **environ}
+    with patch.dict(os.environ, environ):
+        assert run_argv(argv, Context(Terminal(screen, err, environ=environ))) == 0
     return screen.getvalue().decode().splitlines()
 
 
@@ -208,8 +211,9 @@ def test_a_terminal_gets_columns_a_header_and_ages(noxcli: Noxcli, plays: Any) -
 
 
 @pytest.mark.parametrize(("columns", "width"), [("200", 76), ("70", 70), ("20", 36 + 2 + 8)])
-def test_a_narrow_terminal_cuts_names_and_never_ids(columns: str, width: int) -> None:
-    terminal = Terminal(io.BytesIO(), io.TextIOWrapper(io.BytesIO(), "utf-8"), environ={"COLUMNS": columns})
+def test_a_narrow_terminal_cuts_names_and_never_ids(monkeypatch: pytest.MonkeyPatch, columns: str, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    terminal = Terminal(io.BytesIO(), io.TextIOWrapper(io.BytesIO(), "utf-8"), environ={})
     table = for_eyes(terminal, Layout(["ID", "NAME"], cut=["NAME"]), [["i" * 36, "\u4e16" * 19], ["i" * 36, "short"]])
     lines = table.splitlines()
     assert all("i" * 36 in line for line in lines[1:])
