@@ -620,7 +620,7 @@ def test_tls_to_a_server_without_it_sends_nothing() -> None:
 
 
 def test_a_request_without_an_answer_may_have_been_taken() -> None:
-    cut = b'HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"id": '
+    cut = b'HTTP/1.1 200 OK\r\nContent-Length: 999\r\nConnection: close\r\n\r\n{"id": '
     for turn in (hang_up, reset, cut, lambda peer: peer.sendall(b"HTTP/1.1 2")):
         error = failure(turn, call=start)
         assert isinstance(error, Unavailable)

@@ -16,7 +16,6 @@ from tests.faults.gateway import (
     ENVOY_503,
     LIST,
     NGINX_504,
-    START,
     Gateway,
     Meddle,
     loses_starts,
@@ -71,30 +70,6 @@ def test_inputs_that_the_server_keys_by_node_are_known_again(
         result = noxcli("run", echo, "Question=why", "--json")
     assert_in_doubt(result, [sandbox.runs(echo)[-1].id])
     assert len(sandbox.runs(echo)) == 2
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        renaming(lambda key: f"inputs.{key}"),
-        lambda page: {**page, "items": [{**one, "input": None} for one in page["items"]]},
-        lambda page: {
-            **page,
-            "items": [{**one, "input": {"Question": one["input"]["Question"][:2]}} for one in page["items"]],
-        },
-        lambda page: {**page, "items": []},
-    ],
-    ids=["other keys", "no inputs", "cut texts", "empty"],
-)
-@pytest.mark.parametrize("forwarded", [True, False])
-def test_a_list_with_other_inputs_names_no_candidates(
-    noxcli: Noxcli, sandbox: Sandbox, echo: str, changed: Callable[[Any], Any], forwarded: bool
-) -> None:
-    meddle = rewrites(LIST, changed, loses_starts(6, ENVOY_503, forwarded=forwarded))
-    with after_another(noxcli, sandbox, echo, meddle) as gateway:
-        result = noxcli("run", echo, "Question=why", "--json")
-    assert_in_doubt(result, [])
-    assert (len(sandbox.runs(echo)), gateway.seen(START)) == (1 + forwarded, 1)
 
 
 def test_what_could_not_be_compared_is_said(noxcli: Noxcli, sandbox: Sandbox, echo: str) -> None:

@@ -128,32 +128,6 @@ def test_anything_else_leaves_doubt_and_is_never_sent_again() -> None:
     assert caught.value.candidates == []
 
 
-# Answers that contradict themselves.
-
-
-@pytest.mark.parametrize(
-    ("answer", "doubtful"),
-    [
-        (Run("mine", "W", "queued"), False),
-        (run("mine", timedelta(hours=-25)), True),
-        (run("mine", timedelta(hours=-23)), False),
-        (run("mine", timedelta(days=400)), False),
-        (run("mine", "2026-04-30T12:00:00"), True),  # without a zone
-        (run("mine", "2026-05-01T01:00:00"), False),
-        *((run("mine", odd), False) for odd in ("", "soon", "0001-01-01T00:00:00+14:00")),
-    ],
-)
-def test_an_answer_about_another_start_is_not_taken(answer: Run, doubtful: bool) -> None:
-    server = Server([answer], now=NOW)
-    attempt = server.attempt(known="old older")
-    if doubtful:
-        with pytest.raises(StartUnknown, match="the server answered with"):
-            started(server, attempt)
-        assert (attempt.left, attempt.run, server.sent) == (True, None, 1)
-    else:
-        assert started(server, attempt) is answer
-
-
 def test_without_the_servers_date_no_run_is_too_old() -> None:
     assert started(Server([run("mine", timedelta(days=-9))])).id == "mine"
 

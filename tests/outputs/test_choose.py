@@ -175,6 +175,7 @@ BARE = [
     ("x", b"x"),
     (["a", 1], b'[\n  "a",\n  1\n]'),
     (7, b"7"),
+    (False, b"false"),
     ({"text": "x"}, b"x"),
     ({"has_preview": True, "text": "all", "file": {"id": "f"}}, b"all of it"),
     ({"uri": "spot://f", "id": "f", "name": "a.txt", "content_type": "text/plain"}, b"all of it"),

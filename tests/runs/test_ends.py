@@ -213,19 +213,9 @@ def test_messages_that_are_not_json_are_passed_on(noxcli: Noxcli) -> None:
 # An output that is one bare value.
 
 
-@pytest.mark.parametrize(
-    ("bare", "text"), [("plain text", "plain text"), (["a", 1], '[\n  "a",\n  1\n]'), (7, "7"), (False, "false")]
-)
-@pytest.mark.parametrize("verb", [START, ("fetch-output", RUN)], ids=["run", "fetch"])
-def test_a_bare_output_is_the_only_one(noxcli: Noxcli, verb: tuple[str, ...], bare: Any, text: str) -> None:
-    with other_side(reads=by_turns(record("completed", output=bare)), events=sends([end("1-0")])) as (_, environ):
-        result = noxcli(*verb, "--raw", "Answer", environ=environ)
-        document = noxcli("fetch-output", RUN, "--json", environ=environ).json
-    assert (result.code, result.text) == (0, text), result.err
-    assert (document["output"], document["complete"]) == (bare, True)
-
-
-def test_two_keys_for_a_bare_output_are_not_met(noxcli: Noxcli) -> None:
+def test_a_bare_output_is_whole_and_does_not_meet_two_keys(noxcli: Noxcli) -> None:
     with other_side(reads=by_turns(record("completed", output="x")), events=sends([end("1-0")])) as (_, environ):
         result = noxcli(*START, "--raw", "Answer", "--raw", "Report", environ=environ)
+        document = noxcli("fetch-output", RUN, "--json", environ=environ).json
     assert (result.code, result.text) == (9, "")
+    assert (document["output"], document["complete"]) == ("x", True)
