@@ -10,6 +10,7 @@ from noxcli.waiting import AWAKE, sleep
 DURATION = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?"
 LONGEST_DURATION = 1e9  # seconds, about thirty years: some system calls take no more
 LEAST_ATTEMPT = 5.0  # seconds for an answer, however short the user's patience
+FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of a back-off
 READ_TIMEOUT = 30.0  # seconds without a byte of an answer
 UNITS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -100,12 +101,7 @@ class Outage:
 class Backoff:
     """Full jitter: a random share of a ceiling that doubles with each consecutive failure."""
 
-    def __init__(self, base: float = 0.5, ceiling: float = 15.0, seed: int | None = None) -> None:
-        self._base = base
-        self._ceiling = ceiling
-        import random  # needed only after a failure
-
-        self._random = random.Random(seed)  # noqa: S311 - it spreads retries, and keeps no secret
+    def __init__(self) -> None:
         self.failures = 0
 
     def reset(self) -> None:
@@ -113,9 +109,11 @@ class Backoff:
 
     def next_delay(self, at_least: float | None = None) -> float:
         """Count one more failure and return the seconds to wait; `at_least` is the server's Retry-After."""
-        ceiling = min(self._ceiling, self._base * 2.0 ** min(self.failures, 30))
+        import random  # needed only after a failure
+
+        ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(self.failures, 30))
         self.failures += 1
-        return max(self._random.uniform(0, ceiling), at_least or 0.0)
+        return max(random.uniform(0, ceiling), at_least or 0.0)  # noqa: S311 - it spreads retries, and keeps no secret
 
 
 def parse_duration(text: str) -> float:

@@ -2,7 +2,6 @@
 
 import re
 from functools import lru_cache
-from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote, urljoin
 
@@ -11,12 +10,10 @@ from noxcli.fixed import fixed
 
 EXAMPLE = "https://host.example"
 PORTS = {"http": 80, "https": 443}
-PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 CREDENTIALS = r"//.*@"
 # Characters that every parser reads alike. Parsers differ most about backslashes, blanks and control characters.
 AUTHORITY = r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 URL = re.compile(rf"(?P<scheme>[A-Za-z]+)://{AUTHORITY}(?P<target>[/?][!-\[\]-~]*)?")
-PROXY = rf"(?:(?P<scheme>[A-Za-z0-9]+)://)?(?:[^@/\\?#\s]*@)?{AUTHORITY}/?"
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 IPV4_NUMBER = re.compile(r"[0-9]+|0[Xx][0-9A-Fa-f]*")
@@ -93,28 +90,6 @@ def check_url(url: str, *, allow_http: bool = False) -> str:
             "use https, or set NOXCLI_ALLOW_HTTP=1 for a server inside your network",
         )
     return text.rstrip("/")
-
-
-def check_proxy(proxy: str) -> None:
-    """Raise ConfigProblem for a proxy address that parsers may read differently, or that can't be used."""
-    match = re.fullmatch(PROXY, proxy)
-    valid = match is not None and (match["scheme"] or "http").lower() in PROXY_SCHEMES
-    try:
-        if match is not None:
-            _host(match["host"])
-            _port(match["port"], "http")
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ConfigProblem(
-            f"the proxy {shown_url(proxy)!r} is not a valid address",
-            "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment",
-        )
-    if proxy.lower().startswith("socks") and find_spec("socks") is None:
-        raise ConfigProblem(
-            f"the proxy {shown_url(proxy)!r} needs PySocks, which is not installed",
-            "install the package PySocks beside noxcli, or set a proxy that starts with http://",
-        )
 
 
 @lru_cache

@@ -136,7 +136,7 @@ def test_no_time_at_all_is_worth_one_look() -> None:
 def test_patience_begins_anew_where_something_moved(
     moved: Callable[[], bool], calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(random.Random, "uniform", lambda _self, _low, high: high)
+    monkeypatch.setattr(random, "uniform", lambda _low, high: high)
     call = Flaky(*busy(times=30))
     ended: Any = None
     try:

@@ -30,7 +30,7 @@ from noxcli.decode import TooMuch, decode_json, json_text
 from noxcli.errors import ConfigProblem, Refused, Unavailable, Unreadable
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
-from noxcli.urls import Url, follow, is_loopback, read_url
+from noxcli.urls import Url, follow, is_loopback, read_url, shown_url
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
@@ -43,6 +43,8 @@ MOST_REDIRECTS = 5
 WEB_APP, WEB_APP_API = "app.noxus.ai", "/api/backend"
 # None keeps requests from reading one from the environment.
 NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
+ODD_PROXY = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
+CORRECT_PROXY = "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment; SOCKS needs the package PySocks"
 JSON_LIMIT = 64 * 1024 * 1024  # bytes, unpacked; as values they take several times as many
 PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
 
@@ -239,6 +241,9 @@ class Http:
                 if date is not None:
                     self._server_time = date, time.monotonic()
                 outcome, request_id = str(response.status_code), request_id_of(response)
+            except ODD_PROXY:  # the address itself has been read
+                proxy = shown_url(proxy_for(url) or "")
+                raise ConfigProblem(f"the proxy {proxy!r} can't be used", CORRECT_PROXY) from None
             except BROKEN as error:
                 cause = cause_of(error, self.mask)
                 raise unavailable(error, str(url), self.mask, sent=_may_have_left(parts.get("data"), error)) from error
@@ -250,11 +255,9 @@ class Http:
             return response
 
     def _answer(self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool, **parts: Any) -> requests.Response:
-        proxy_for(url)  # which rejects an odd one
-
         def answer() -> requests.Response:
             with new_session() if fresh else nullcontext(self._session) as session:
-                return session.request(
+                response = session.request(
                     method,
                     str(url),
                     **parts,
@@ -264,6 +267,12 @@ class Http:
                     stream=True,
                     allow_redirects=False,
                 )
+            try:
+                limit.left()
+            except TimeoutError:
+                response.close()  # nobody waits for it any more
+                raise
+            return response
 
         return limit.kept_by(answer)  # a head may trickle in, each read of it in time
 

@@ -13,7 +13,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from noxcli import __version__
 from noxcli.errors import ConfigProblem
 from noxcli.models import Attempt
-from noxcli.urls import Url, check_proxy, is_loopback, read_url, same_origin
+from noxcli.urls import Url, is_loopback, same_origin
 
 MOST_KEPT = 32  # idle connections to one server
 SWITCHING_PROTOCOLS = 101
@@ -141,18 +141,6 @@ class Adapter(HTTPAdapter):
         manager.pool_classes_by_scheme = self._pools
         return manager
 
-    def get_connection_with_tls_context(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        """Return the pool for a request.
-
-        Raises InvalidURL if it would connect to an address other than the one that was checked.
-        """
-        pool: Any = super().get_connection_with_tls_context(request, *args, **kwargs)
-        meant = read_url(request.url or "")
-        forwarded = pool.proxy is not None and meant.scheme == "http"
-        if not forwarded and (pool.scheme, pool.host, pool.port) != (meant.scheme, meant.host.strip("[]"), meant.port):
-            raise requests.exceptions.InvalidURL(f"{meant.netloc} is ambiguous")
-        return pool
-
 
 def new_session() -> Session:
     """Return a session, which keeps connections for later requests."""
@@ -165,13 +153,5 @@ def new_session() -> Session:
 
 
 def proxy_for(url: Url) -> str | None:
-    """Return the proxy that the environment or the system sets for an address; none for this machine.
-
-    Raises ConfigProblem for an ambiguous address.
-    """
-    if is_loopback(url.host):
-        return None
-    proxy = select_proxy(str(url), get_environ_proxies(str(url)))
-    if proxy is not None:
-        check_proxy(proxy)
-    return proxy
+    """Return the proxy that the environment or the system sets for an address; none for this machine."""
+    return None if is_loopback(url.host) else select_proxy(str(url), get_environ_proxies(str(url)))

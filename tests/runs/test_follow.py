@@ -120,7 +120,7 @@ def followed(
 @pytest.fixture
 def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each delay is as long as it can be."""
-    monkeypatch.setattr(random.Random, "uniform", lambda _self, _low, high: high)
+    monkeypatch.setattr(random, "uniform", lambda _low, high: high)
 
 
 # The plain case.
