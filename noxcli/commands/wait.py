@@ -60,8 +60,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
         return
     context.way_back = f"noxcli wait {' '.join(runs)}"
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
-    if conditions and len(runs) > 1:
-        raise UsageProblem("--for waits for one run", f"it got {len(runs)}: wait for each one separately")
+    source = ctx.get_parameter_source("stall_timeout")
+    watches = source is not None and source.name == "COMMANDLINE"  # a default is for the verbs that follow one run
+    if len(runs) > 1 and (conditions or watches):
+        option = "--for" if conditions else "--stall-timeout"
+        raise UsageProblem(f"{option} waits for one run", f"it got {len(runs)}: wait for each one separately")
     policy = policy_of(context, options)
     with noxus.connect():
         if len(runs) == 1:

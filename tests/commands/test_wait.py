@@ -124,6 +124,12 @@ def test_each_of_several_runs_is_told_of_once(noxcli: Noxcli, plays: Any) -> Non
     assert "no answer within" not in result.err
 
 
+def test_progress_is_watched_of_one_run(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    result = noxcli("wait", UNKNOWN, UNKNOWN.replace("2a", "2b"), "--stall-timeout", "3s")
+    assert (result.code, sandbox.requests) == (2, [])
+    assert "--stall-timeout waits for one run; it got 2" in result.err
+
+
 def test_any_leaves_with_the_first(noxcli: Noxcli, plays: Any) -> None:
     done = start(noxcli, plays(output={"A": "x"}))
     slow = start(noxcli, "slow")
