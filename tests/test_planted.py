@@ -202,7 +202,7 @@ def test_a_run_that_cannot_be_noted_is_a_warning(noxcli: Noxcli, plays: Any, tmp
 def test_doctor_tells_of_an_open_state_directory(noxcli: Noxcli, state: Path) -> None:
     assert "state" not in noxcli("doctor").text
     state.chmod(0o777)
-    assert f"warning    state     every user on this machine can write to {state}" in noxcli("doctor").text
+    assert f"warning\tstate\tevery user on this machine can write to {state}" in noxcli("doctor").text
 
 
 def test_links_in_the_cache_are_replaced_and_not_followed(noxcli: Noxcli, workflow: str, precious: Path) -> None:

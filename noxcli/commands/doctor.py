@@ -7,14 +7,15 @@ import typer
 
 from noxcli.cli.options import Common, Documented, declared
 from noxcli.errors import ExitCode, worst
+from noxcli.render.table import Layout, show_table
+from noxcli.render.text import visible
 
 if TYPE_CHECKING:
-    from noxcli.cli.context import Context
     from noxcli.commands.checkup import Check
     from noxcli.masking import Mask
-    from noxcli.render.terminal import Terminal
 
 DOCTOR_SCHEMA = "noxcli.doctor/1"
+CHECK_COLUMNS = Layout(("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True)
 
 
 @declared
@@ -39,30 +40,20 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli.session import begin  # the help loads none of what checks need
     from noxcli.commands.checkup import checks_of
 
-    context: Context = ctx.obj
     noxus = begin(ctx, options)
-    checks: list[Check] = []
-    for check in checks_of(noxus, options.run):
-        checks.append(check)
-        if context.printing.writes_text:
-            _say(context.terminal, check)
+    printing, terminal = noxus.context.printing, noxus.context.terminal
+    checks = list(checks_of(noxus, options.run))
     code = worst(check.error.exit_code for check in checks if check.error)
-    if not context.printing.writes_text:
-        context.printing.document(_document(checks, code, context.terminal.mask))
+    if printing.writes_text:
+        show_table(terminal, CHECK_COLUMNS, [_row(check, terminal.mask) for check in checks])
+    else:
+        printing.document(_document(checks, code, terminal.mask))
     raise typer.Exit(code)
 
 
-def _say(terminal: "Terminal", check: "Check") -> None:
-    from noxcli.render.table import Layout, for_eyes
-
-    hint = f"; {check.hint}" if check.hint else ""
-    if terminal.read_by_eyes:
-        header = ("VERDICT", "NAME", "MESSAGE")
-        columns = Layout(header, cut=("MESSAGE",), marked=("VERDICT",), wraps=True, headed=False)
-        row = (f"{check.verdict:<9}", f"{check.name:<8}", f"{check.message}{hint}")
-        terminal.show(for_eyes(terminal, columns, [row]))
-    else:
-        terminal.say(f"{check.verdict:<9}  {check.name:<8}  {check.message}{hint}")
+def _row(check: "Check", mask: "Mask") -> Sequence[str]:
+    message = f"{check.message}; {check.hint}" if check.hint else check.message
+    return check.verdict, check.name, visible(mask(message), None)
 
 
 def _document(checks: "Sequence[Check]", code: ExitCode, mask: "Mask") -> dict[str, object]:

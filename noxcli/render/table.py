@@ -75,7 +75,7 @@ class Layout:
 
     Those in `cut` shrink to fit the width, or wrap if the table `wraps`; all others are shown in full. If that is not
     enough, those in `dropped` are omitted one by one. Values in `marked` columns are statuses, and get a mark; `shown`
-    has what else turns a column's values into what people read. The columns have names only if the table is `headed`.
+    has what else turns a column's values into what people read.
     """
 
     header: Sequence[str]
@@ -84,7 +84,6 @@ class Layout:
     marked: Sequence[str] = ()
     shown: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
     wraps: bool = False
-    headed: bool = True
 
 
 @fixed
@@ -168,7 +167,7 @@ def _shown(layout: Layout, widths: Mapping[str, int], width: int) -> tuple[Seque
 def _table(layout: Layout, shown: Sequence[str]) -> "Table":
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold", show_header=layout.headed)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for name in shown:
         flexible = name in layout.cut
         table.add_column(
@@ -184,7 +183,7 @@ def _table(layout: Layout, shown: Sequence[str]) -> "Table":
 def _widest(layout: Layout, texts: Sequence[Sequence["Text"]], place: int) -> int:
     from rich.cells import cell_len
 
-    header = cell_len(layout.header[place]) if layout.headed else 0
+    header = cell_len(layout.header[place])
     return max(header, *(row[place].cell_len for row in texts)) if texts else header
 
 

@@ -44,8 +44,8 @@ def test_there_is_a_line_for_each_check(noxcli: Noxcli, sandbox: Sandbox) -> Non
     result = noxcli("doctor")
     assert result.code == 0
     assert [line.split()[1] for line in result.text.splitlines()] == ALL
-    assert re.search(r"^ok +host +127\.0\.0\.1:\d+ answers in \d+ ms$", result.text, re.MULTILINE)
-    assert "unchecked  events    no run to test with; try noxcli doctor --run RUN" in result.text
+    assert re.search(r"^ok\thost\t127\.0\.0\.1:\d+ answers in \d+ ms$", result.text, re.MULTILINE)
+    assert "unchecked\tevents\tno run to test with; try noxcli doctor --run RUN" in result.text
     assert sandbox.key not in result.text + result.err
     assert result.err == ""
 
