@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from noxcli.errors import ConfigProblem
+from noxcli.errors import NO_ROOM, ConfigProblem
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
 from noxcli.nearest import nearest, suggestion
@@ -65,13 +65,15 @@ class Table:
 def read_table(path: Path, most: int = LARGEST_TABLE) -> Table | None:
     """Return the content of a file of at most `most` bytes, or None if there is no such file.
 
-    Raises ConfigProblem if it can't be read or is not valid TOML.
+    Raises ConfigProblem if it can't be read or is not valid TOML, OSError if no more files can be opened.
     """
     try:
         text = read_named(path, most).decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
         raise ConfigProblem(f"can't read {path}: {reason_of(error)}", "check it") from None
     except UnicodeDecodeError:
         raise ConfigProblem(f"can't read {path}: it is not UTF-8 text", "save it as UTF-8") from None

@@ -1,5 +1,6 @@
 """Config and project files that are too large, too deep, too slow to parse, or not files at all."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -55,6 +56,15 @@ def test_a_config_file_that_is_no_file_is_refused(noxcli: Noxcli, device: str) -
     result = asks(noxcli, NOXCLI_CONFIG=device)
     assert (result.code, result.err.count("\n")) == (2, 1)
     assert ("larger than 256 KiB" if device == "/dev/zero" else "it is not a regular file") in result.err
+
+
+def test_no_handle_for_a_config_file_is_temporary(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("noxcli.config.table.read_named", full)
+    result = asks(noxcli)
+    assert (result.code, "this machine has no room: too many open files" in result.err) == (75, True)
 
 
 def test_a_config_file_may_come_from_a_shells_pipe(sandbox: Sandbox) -> None:
