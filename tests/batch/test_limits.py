@@ -32,8 +32,8 @@ def codes(result: Result) -> dict[int, int]:
     return {line["row"]: line["result"]["exit_code"] for line in result.lines}
 
 
-@pytest.mark.long(8)
-@pytest.mark.parametrize("limit", [6.0, pytest.param(12.0, marks=pytest.mark.wide)])
+@pytest.mark.long(4)
+@pytest.mark.parametrize("limit", [3.0, pytest.param(12.0, marks=pytest.mark.wide)])
 def test_starts_in_flight_at_the_limit_are_in_doubt(noxcli: Noxcli, plays: Any, limit: float) -> None:
     workflow = plays(nodes=[input_node("Q")], faults={"start": [Hold(60 * A_SECOND, repeat=True)]})
     began = time.monotonic()
@@ -46,22 +46,22 @@ def test_starts_in_flight_at_the_limit_are_in_doubt(noxcli: Noxcli, plays: Any, 
     assert "row 1: its start was sent, but the outcome is unknown" in result.err
 
 
-@pytest.mark.long(9)
+@pytest.mark.long(5)
 def test_no_start_is_left_without_an_answer_that_takes_long(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
-    holds = [Hold(3.5 * A_SECOND, repeat=True)]
+    holds = [Hold(1.5 * A_SECOND, repeat=True)]
     workflow = plays(nodes=[input_node("Q")], script=FOREVER, faults={"start": holds})
-    result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "4", "--timeout", "8s")
+    result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "4", "--timeout", "4s")
     assert set(codes(result).values()) == {124}
     assert len(sandbox.runs(workflow)) == len(result.lines) > 0
     assert "in doubt" not in result.err
 
 
-@pytest.mark.long(7)
+@pytest.mark.long(4)
 def test_without_runs_the_rest_of_the_time_is_not_waited_for(noxcli: Noxcli, plays: Any) -> None:
-    workflow, began = plays(nodes=[input_node("Q")], script=[Sleep(3 * A_SECOND)]), time.monotonic()
-    result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "1", "--timeout", "10s")
+    workflow, began = plays(nodes=[input_node("Q")], script=[Sleep(1.5 * A_SECOND)]), time.monotonic()
+    result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "1", "--timeout", "5s")
     assert result.code == 124
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 5
     assert "no row is started just before the timeout" in result.err
 
 

@@ -37,9 +37,9 @@ def scrolled(seen: Seen, columns: int = 80, rows: int = 24) -> list[str]:
 @pytest.mark.long(6)
 def test_of_several_on_one_terminal_one_draws(env: dict[str, str], plays: Any) -> None:
     workflow = plays(  # so long that the last has begun before the first ends
-        nodes=[Node("Write")], script=node_runs("Write", ["some ", "words"], seconds=9000), output={"A": "the answer"}
+        nodes=[Node("Write")], script=node_runs("Write", ["some ", "words"], seconds=4000), output={"A": "the answer"}
     )
-    each = shlex.quote(f"{CHILD} run {workflow}; echo {{}} ended with $?")
+    each = shlex.quote(f"{FORKED} run {workflow}; echo {{}} ended with $?")
     line = f"printf '%s\\n' 1 2 3 4 | xargs -P 4 -I {{}} sh -c {each}"
     with on_terminal(["sh", "-c", line], env) as seen:
         pass

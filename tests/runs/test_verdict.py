@@ -29,7 +29,7 @@ VERBS: list[tuple[str, ...]] = [
     ("stream", RUN),
     ("wait", RUN),
     ("wait", f"{WORKFLOW}/{RUN}"),
-    ("wait", RUN, OTHER.replace("2b", "2c"), "--any"),
+    ("wait", RUN, OTHER.replace("2b", "2c"), "--any", "--poll-interval", "200ms"),
     ("fetch-output", RUN, "--wait"),
 ]
 named = pytest.mark.parametrize("argv", VERBS, ids=[" ".join(verb)[:9] + str(n) for n, verb in enumerate(VERBS)])
