@@ -45,6 +45,13 @@ BROKEN = Unavailable("connection reset")
 CLOSED = StreamClosed("closed")
 COMPLETED = now("completed")
 EVERY_EVENT = Policy(every_event=True)
+ODD: list[Any] = [None, "text", 7, [], {"status": 7}, {"workflow_status": None}, {"workflow_status": 1}]
+NO_HINTS = [
+    RunEvent("content", {"id": "A", "status": "completed"}, "0-0"),
+    state(0),
+    state(0, "reticulating"),
+    *(RunEvent("state", data, "0-0") for data in ODD),
+]
 HALF: dict[str, Any] = {"progress": 40, "progress_details": {"running_nodes": ["A"]}}
 REFUSED: Connection = [(0, CursorRefused("expired"))]
 
@@ -149,17 +156,6 @@ def test_what_the_server_had_already_sent_is_shown(policy: Policy) -> None:
         result = followed(server, policy)
         assert result.events == [piece(0), end(1), piece(2), end(3)]
         assert (result.label, len(server.openings)) == (Continuity.PROVEN, 1)
-
-
-@pytest.mark.parametrize("policy", [Policy(), EVERY_EVENT])
-@pytest.mark.parametrize("status", ["completed", "failed", "stopped"])
-def test_an_end_that_is_not_the_runs_changes_nothing(policy: Policy, status: str) -> None:
-    """A sub-workflow ends, or a node that is tried again: the stream goes on, on the same connection."""
-    log = [*pieces(3), end(3, status), *pieces(3, 4), end(7, status), piece(8), end(9)]
-    server = FakeServer([[(5.0, [event]) for event in log]], ends_at(50))
-    result = followed(server, policy)
-    assert (result.events, result.run.status) == (log, "completed")
-    assert (len(server.openings), result.label, result.of(Reconnecting)) == (1, Continuity.PROVEN, [])
 
 
 @pytest.mark.parametrize("event", [RunEvent("done", {}), RunEvent("unknown", "ping"), RunEvent("state", None, "9-0")])
@@ -423,24 +419,25 @@ def test_silence_is_answered_with_a_read_and_a_new_connection() -> None:
     assert "silent for 10.0s" in result.of(Reconnecting)[0].reason
 
 
-def test_silence_never_hides_an_ended_run() -> None:
-    server = FakeServer([[(0, pieces(1))]], ends_at(3))
-    assert followed(server).run.status == "completed"
-    assert (server.clock.time, len(server.openings)) == (3, 1)
-
-
-def test_keep_alives_do_not_hide_an_ended_run() -> None:
-    server = FakeServer([[(0, pieces(1)), *every(1, KeepAlive())]], ends_at(65))
+@pytest.mark.parametrize(
+    ("connection", "ends", "reads"),
+    [
+        ([(0, pieces(1))], 3, [3]),
+        ([(0, pieces(1)), *every(1, KeepAlive())], 65, [3, 9, 21, 45, 75]),
+        ([*((25.0, [piece(n)]) for n in range(4)), (25, [end(4)])], 125, [3, 9, 21, 49, 125]),
+        ([*((2.9, [piece(n)]) for n in range(20)), (1, [end(20)])], 50, [59]),
+        ([(1, [state(0, "completed")])], 1.5, [1, 1.2, 1.6]),
+        ([(1, [state(0, "completed")]), *every(1, KeepAlive())], 50, [1, 1.2, 1.6, 2.4, 4, 7.2, 13.6, 26.4, 52]),
+        *(([(1, [event]), (1, [end(1)])], 2, [2]) for event in NO_HINTS),
+    ],
+)
+def test_when_the_record_is_read(connection: Connection, ends: float, reads: list[float]) -> None:
+    server = FakeServer([connection], ends_at(ends))
     result = followed(server)
     assert result.run.status == "completed"
-    assert (server.reads, len(server.openings)) == ([3, 9, 21, 45, 75], 1)
-    assert result.of(Reconnecting) == []
-
-
-def test_events_keep_the_record_from_being_read_often() -> None:
-    server = FakeServer([[*((25.0, [piece(n)]) for n in range(4)), (25, [end(4)])]], ends_at(125))
-    followed(server)
-    assert server.reads == [3, 9, 21, 49, 125]
+    assert server.reads == pytest.approx(reads)
+    assert (len(server.openings), result.of(Reconnecting)) == (1, [])
+    assert result.events == [one for _, said in connection if isinstance(said, list) for one in said]
 
 
 def test_silence_is_told_once_and_what_the_record_says_meanwhile() -> None:
@@ -456,8 +453,7 @@ def test_silence_is_told_once_and_what_the_record_says_meanwhile() -> None:
 
 def test_events_in_quick_succession_are_no_silence() -> None:
     server = FakeServer([[*((2.9, [piece(n)]) for n in range(20)), (1, [end(20)])]], ends_at(50))
-    result = followed(server)
-    assert (result.of(Silent), len(server.reads)) == ([], 1)
+    assert followed(server).of(Silent) == []
 
 
 # Limits.
@@ -661,39 +657,6 @@ def test_a_state_that_names_an_end_is_looked_into(hint: RunEvent) -> None:
     assert server.clock.time <= 1 + SHORT_GRACE
 
 
-def test_a_hint_that_comes_before_the_record_is_checked_again() -> None:
-    server = FakeServer([[(1, [state(0, "completed")])]], ends_at(1.5))
-    assert followed(server).run.status == "completed"
-    assert server.reads == pytest.approx([1, 1.2, 1.6])
-
-
-def test_a_hint_that_stays_untrue_does_not_speed_up_the_reads() -> None:
-    server = FakeServer([[(1, [state(0, "completed")]), *every(1, KeepAlive())]], ends_at(70))
-    followed(server)
-    assert server.reads[:8] == pytest.approx([1, 1.2, 1.6, 2.4, 4, 7.2, 13.6, 26.4])
-    assert len(server.reads) <= 12
-
-
-@pytest.mark.parametrize(
-    "event", [RunEvent("content", {"id": "A", "status": "completed"}, "0-0"), state(0), state(0, "reticulating")]
-)
-def test_a_node_that_completed_or_a_run_that_goes_on_is_no_hint(event: RunEvent) -> None:
-    server = FakeServer([[(1, [event]), (1, [end(1)])]], ends_at(2))
-    followed(server)
-    assert server.reads == [2]
-
-
-@pytest.mark.parametrize(
-    "data", [None, "text", 7, [], {"status": 7}, {"workflow_status": None}, {"workflow_status": 1}]
-)
-def test_odd_data_is_passed_on(data: Any) -> None:
-    odd = RunEvent("state", data, "0-0")
-    server = FakeServer([[(1, [odd]), (1, [end(1)])]], ends_at(2))
-    result = followed(server)
-    assert result.events == [odd, end(1)]
-    assert server.reads == [2]
-
-
 def test_events_on_their_way_are_waited_for_after_the_verdict() -> None:
     server = FakeServer([[(1, [state(0, "completed")]), (1.5, [piece(1)]), (1.5, [end(2)])]], [COMPLETED])
     result = followed(server, EVERY_EVENT)
@@ -851,28 +814,17 @@ def test_a_refused_position_is_looked_for_in_a_replay(
     assert ("the server rejected the position: expired" in told) is (reads > 0)
 
 
-REPLAY: list[tuple[float, Any]] = [(0, pieces(2, 7))]
-CLOSED_REPLAY: list[tuple[float, Any]] = [*REPLAY, (0, CLOSED)]
-
-
-@pytest.mark.parametrize("replays", [[REPLAY], [CLOSED_REPLAY]], ids=["silent", "closed"])
-def test_a_replay_without_the_position_begins_with_a_gap(replays: Any) -> None:
-    server = FakeServer([REFUSED, *replays, [(0, [end(9)])]], ends_at(35))
+@pytest.mark.parametrize(
+    "replay",
+    [[(0, pieces(2, 7))], [(0, pieces(2, 7)), (0, CLOSED)], [(0, [piece(7), end(8)])]],
+    ids=["silent", "closed", "ended"],
+)
+def test_a_replay_without_the_position_begins_with_a_gap(replay: Connection) -> None:
+    server = FakeServer([REFUSED, replay, [(0, [end(9)])]], ends_at(35))
     result = followed(server, cursor="2-0")
     gap = next(at for at, (_, update) in enumerate(result.said) if isinstance(update, Gap))
-    assert [update for _, update in result.said[gap + 1 : gap + 3]] == pieces(2, 7)
+    assert [update for _, update in result.said[gap + 1 : gap + 3]] == replay[0][1]
     assert len(result.of(Gap)) == 1
-    assert result.label is Continuity.BROKEN
-
-
-def test_a_replay_to_the_end_without_the_position_is_a_gap() -> None:
-    server = FakeServer([REFUSED, [(0, [piece(7), end(8)])]], [RUN, COMPLETED])
-    result = followed(server, EVERY_EVENT, cursor="2-0")
-    assert [type(update) for _, update in result.said if isinstance(update, RunEvent | Gap)] == [
-        Gap,
-        RunEvent,
-        RunEvent,
-    ]
     assert result.label is Continuity.BROKEN
 
 
