@@ -25,23 +25,19 @@ def decode_json(document: bytes | str) -> Any:
 
     Raises TooMuch for integers and nesting beyond the limits, ValueError for invalid JSON.
     """
-    text = document if isinstance(document, str) else json_text(document)
+    if isinstance(document, bytes):
+        document = document.decode(json.detect_encoding(document), "surrogatepass")
     try:
-        value = DECODER.decode(text)
+        value = DECODER.decode(document)
     except RecursionError:
         raise TooMuch(TOO_DEEP) from None
     except json.JSONDecodeError:
         raise
     except ValueError:
         raise TooMuch(f"an integer of more than {LONGEST_INT:,} digits") from None
-    if is_deep(text) and is_deeper(value, MOST_LEVELS + AROUND):
+    if is_deep(document) and is_deeper(value, MOST_LEVELS + AROUND):
         raise TooMuch(TOO_DEEP)
     return value
-
-
-def json_text(document: bytes) -> str:
-    """Return JSON as text. Raises ValueError for what is in none of its encodings."""
-    return document.decode(json.detect_encoding(document), "surrogatepass")
 
 
 def is_deep(text: str) -> bool:

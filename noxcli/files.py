@@ -92,18 +92,13 @@ def replacing_in(place: Place, name: str) -> Iterator[IO[bytes]]:
         raise Undelivered(f"can't write {place.path / name}: {reason_of(error)}") from None
 
 
-def save(target: Path, pieces: Iterable[bytes]) -> Saved:
+def save(target: Path, pieces: Iterable[bytes]) -> None:
     """Write the pieces to `target`, completely or not at all, in constant memory.
 
     Raises Undelivered if writing fails, and what `pieces` raises.
     """
-    digest, size = new_digest(), 0
     with replacing(target) as file:
-        for piece in pieces:
-            file.write(piece)
-            digest.update(piece)
-            size += len(piece)
-    return Saved(target, size, digest.hexdigest())
+        file.writelines(pieces)
 
 
 def put_privately(target: Path, content: bytes) -> None:

@@ -26,7 +26,7 @@ from noxcli.api.failures import (
 from noxcli.api.gate import Gate, Kind
 from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for
 from noxcli.config.settings import Settings
-from noxcli.decode import TooMuch, decode_json, json_text
+from noxcli.decode import TooMuch, decode_json
 from noxcli.errors import ConfigProblem, Refused, Unavailable, Unreadable
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
@@ -312,9 +312,7 @@ class Http:
         except BROKEN as error:
             raise unavailable(error, response.url, self.mask) from error
         try:
-            text = json_text(body)
-            del body  # as large as the text, and not needed while it is parsed
-            return decode_json(text)
+            return decode_json(body)
         except ValueError as error:
             said, facts = f"{urlsplit(response.url).netloc} answered {response.status_code} with", facts_of(response)
             if isinstance(error, TooMuch):

@@ -1,6 +1,5 @@
 """File names that are safe everywhere, and files that appear whole or not at all."""
 
-import hashlib
 import os
 import stat
 import subprocess
@@ -151,11 +150,10 @@ def breaking(error: BaseException) -> Iterator[bytes]:
     raise error
 
 
-def test_a_file_is_saved_with_its_size_and_hash(tmp_path: Path) -> None:
+def test_a_file_is_saved_whole(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
-    saved = save(target, [b"all ", b"", b"of it"])
+    save(target, [b"all ", b"", b"of it"])
     assert target.read_bytes() == b"all of it"
-    assert (saved.path, saved.bytes, saved.sha256) == (target, 9, hashlib.sha256(b"all of it").hexdigest())
     assert left(tmp_path) == ["a.txt"]
 
 
