@@ -62,7 +62,7 @@ def run_rows(noxus: Session, options: Options) -> None:
     common, rows, directory = _given(context, options)
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     judge = Judge(context.reports.asserts, _expected(context, rows, options.expect), context.terminal.mask)
-    require_not_stored(options, [directory])
+    require_not_stored({"--junit": options.junit, "--report": options.report}, [directory])
     line = [*context.argv, *([] if "--resume" in context.argv else ["--resume"])]
     context.way_back = f"noxcli {shlex.join(line)}"
     with ExitStack() as stack:

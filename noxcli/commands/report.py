@@ -56,9 +56,11 @@ class Options(Waiting, Common):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Write the page. Raises the NoxError that the command ends with."""
     from noxcli.cli.session import begin  # the help loads none of what a page needs
+    from noxcli.commands.results import require_not_stored
     from noxcli.files import save
 
     noxus = begin(ctx, options, subject=options.source)
+    require_not_stored({"--output": options.output}, [Path(options.source).expanduser()])
     target = None if options.output == DASH else Path(options.output)
     pieces = _pieces(noxus, options.source, Path() if target is None else target.parent)
     if target is not None:

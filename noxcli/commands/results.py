@@ -1,8 +1,8 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -50,11 +50,12 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     context: Context = ctx.obj
     require_apart(options, context.terminal.environ)
-    require_not_stored(options, list(map(Path, options.directories)))
+    directories = list(map(Path, options.directories))
+    require_not_stored({"--junit": options.junit, "--report": options.report}, directories)
     present(context, options)
     mask, report, junit = context.terminal.mask, options.report, options.junit
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
-    joined, judge, tally = Joined.read(list(map(Path, options.directories))), Judge((), None, mask), Tally()
+    joined, judge, tally = Joined.read(directories), Judge((), None, mask), Tally()
     for line in joined.lines(judge):
         context.terminal.write(found_line(query, line))
         tally.add_line(line)
@@ -71,12 +72,12 @@ def execute(ctx: typer.Context, options: Options) -> None:
     tally.raise_worst(None)
 
 
-def require_not_stored(options: Any, directories: Sequence[Path]) -> None:
-    """Raise UsageProblem if a file to write would replace a batch's own, in one of these directories."""
+def require_not_stored(written: Mapping[str, str | None], directories: Sequence[Path]) -> None:
+    """Raise UsageProblem if a file to write, by its option, would replace a batch's own in one of these directories."""
     from noxcli.batch.past import JOURNAL_NAME  # as in execute
     from noxcli.batch.results import RESULTS_NAME
 
     own = {(directory / name).resolve() for directory in directories for name in (JOURNAL_NAME, RESULTS_NAME)}
-    for option, file in (("--junit", options.junit), ("--report", options.report)):
+    for option, file in written.items():
         if file is not None and Path(file).resolve() in own:
             raise UsageProblem(f"{option} {file} belongs to the batch itself", "choose another file")

@@ -32,6 +32,7 @@ RUN = "run demo User=x --no-check"
         ("batch demo rows.jsonl --expect e.csv --report e.csv", "--expect and --report name the same file: e.csv"),
         ("results b --junit b/results.jsonl", "--junit b/results.jsonl belongs to the batch"),
         ("report rows.jsonl -o rows.jsonl", "FILE and --output name the same file: rows.jsonl"),
+        ("report b -o b/batch.jsonl", "--output b/batch.jsonl belongs to the batch"),
         ("results b --report r --junit r", "--report and --junit name the same file: r"),
         ("report r.json --output r --log-file r", "--log-file and --output name the same file: r"),
     ],
