@@ -58,7 +58,8 @@ def to_end(
     context.enter(Phase.FOLLOW)
     if deadline.seconds == 0 and not (run.settled or run.paused):
         raise not_finished(run)
-    workflow = workflow or workflow_of(noxus, run)
+    shows_names = not (context.terminal.quiet and context.printing.writes_text)
+    workflow = workflow or (workflow_of(noxus, run) if shows_names else run.workflow)
     progress, follower = follower_of(noxus, run, policy, workflow, cursor=cursor, just_started=just_started)
     outcome.progress = progress
     renderers = _renderers(context, run, progress)

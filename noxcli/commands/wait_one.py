@@ -23,7 +23,7 @@ from noxcli.outputs.await_output import own_record
 from noxcli.outputs.choose import check_keys, keys_in
 from noxcli.outputs.values import pointer_to
 from noxcli.render.events import EventDocuments
-from noxcli.render.renderers import play, wait_progress
+from noxcli.render.renderers import bar_fits, play, wait_progress
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import verdict_of
 from noxcli.retry import Patience
@@ -47,7 +47,8 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
     # Conditions may be about its output and its nodes, which a read by its id alone does not return.
     run = outcome.run = noxus.recorded(text, patience) if conditions else resolved(noxus, text, patience)
     outcome.confirmed = True
-    workflow = workflow_of(noxus, run)
+    names_matter = bool(conditions) or bar_fits(noxus.context.terminal)
+    workflow = workflow_of(noxus, run) if names_matter else run.workflow
     if conditions:
         conditions = _checked_conditions(noxus, conditions, workflow)
         policy = replace(policy, every_event=any(one.kind in {Kind.NODE, Kind.EVENT} for one in conditions))

@@ -6,6 +6,7 @@ one. Nothing here makes a command fail: an unreadable file counts as missing, an
 warning. Only @last rejects the file of a newer noxcli.
 """
 
+import errno
 import json
 import os
 import stat
@@ -177,12 +178,18 @@ class CursorKeeper:
 
 
 def _entry_in(place: Place, name: str, host: str) -> Entry | None:
-    """Return a file's run if it was started at this host; a damaged file counts as none.
+    """Return a file's run if it was started at this host; a damaged file, or what is no file of ours, counts as none.
 
     Raises OSError, and UsageProblem for a file that a newer noxcli has written.
     """
+    try:
+        content = place.read(name, LARGEST_ENTRY)
+    except OSError as error:
+        if error.errno in {None, errno.EISDIR}:  # a link, a FIFO, or too large: noxcli wrote none of these
+            return None
+        raise
     with suppress(ValueError, KeyError, TypeError):
-        noted = decode_json(place.read(name, LARGEST_ENTRY))
+        noted = decode_json(content)
         if noted["host"] == host:
             require_readable(place.path / name, noted["schema"], ENTRY_SCHEMA)
             secret = noted["secret_inputs"]
