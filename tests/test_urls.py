@@ -280,7 +280,9 @@ def test_a_socks_proxy_needs_pysocks_and_nothing_is_retried(noxcli: Noxcli, prox
     assert "S3CRET" not in done.stderr
 
 
-@pytest.mark.parametrize("proxy", ["http://user:S3CRET@proxy:99999", "http://", "ftp://user:S3CRET@proxy"])
+@pytest.mark.parametrize(
+    "proxy", ["http://user:S3CRET@proxy:99999", "http://", "http://user:S3CRET@", "ftp://user:S3CRET@proxy"]
+)
 def test_an_odd_proxy_is_refused_in_one_line(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", proxy)
     with NoxusApi(Settings("https://example.invalid", KEY)) as api, pytest.raises(ConfigProblem) as caught:

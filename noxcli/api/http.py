@@ -43,7 +43,8 @@ MOST_REDIRECTS = 5
 WEB_APP, WEB_APP_API = "app.noxus.ai", "/api/backend"
 # None keeps requests from reading one from the environment.
 NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
-ODD_PROXY = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
+# TypeError is what requests raises for a proxy with a user and without a host.
+ODD_PROXY = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, TypeError)
 CORRECT_PROXY = "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment; SOCKS needs the package PySocks"
 JSON_LIMIT = 64 * 1024 * 1024  # bytes, unpacked; as values they take several times as many
 PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
@@ -242,8 +243,10 @@ class Http:
                     self._server_time = date, time.monotonic()
                 outcome, request_id = str(response.status_code), request_id_of(response)
             except ODD_PROXY:  # the address itself has been read
-                proxy = shown_url(proxy_for(url) or "")
-                raise ConfigProblem(f"the proxy {proxy!r} can't be used", CORRECT_PROXY) from None
+                proxy = proxy_for(url)
+                if proxy is None:
+                    raise
+                raise ConfigProblem(f"the proxy {shown_url(proxy)!r} can't be used", CORRECT_PROXY) from None
             except BROKEN as error:
                 cause = cause_of(error, self.mask)
                 raise unavailable(error, str(url), self.mask, sent=_may_have_left(parts.get("data"), error)) from error

@@ -46,7 +46,7 @@ def test_two_failed_polls_after_that_time_are_lost_contact() -> None:
     with raw_server(record("running"), BROKEN) as server:
         options = ["--no-stream", "--poll-interval", "2s", "--retry-for", "1s"]
         done = call("wait", NAMED, *options, env=environment(server.url))
-        assert sum(f"/runs/{RUN}" in request.target for request in server.requests) == 3
+        assert len(server.requests) == 3
     assert done.returncode == 6
 
 
