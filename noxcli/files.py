@@ -51,6 +51,14 @@ def check_writable(directory: Path) -> None:
         raise _unwritable(directory, error) from None
 
 
+def expanded(name: str) -> Path:
+    """Return a path with ~ replaced; the ~ of an unknown user is an ordinary name."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
 def check_target(target: Path, option: str) -> None:
     """Check, before anything is started, that the file which `option` names can be written at the end.
 

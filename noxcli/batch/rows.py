@@ -13,7 +13,7 @@ from queue import Empty, Queue
 from typing import Any, BinaryIO, Self
 
 from noxcli.errors import UsageProblem
-from noxcli.files import new_digest, reason_of
+from noxcli.files import expanded, new_digest, reason_of
 from noxcli.fixed import fixed
 from noxcli.inputs.parse import MARK, Inputs, parse_json, read_value, split_item
 from noxcli.signals import SIGNALS
@@ -130,7 +130,7 @@ class RowFile:
         self._columns = replace(columns, common=replace(columns.common, values=dict(values)))
 
     def _there(self) -> Path:
-        path = Path(self.source).expanduser()
+        path = expanded(self.source)
         if not path.exists():
             raise UsageProblem(f"can't read the rows in {self.source}: no such file or directory")
         return path
@@ -158,8 +158,8 @@ class RowFile:
                 raise UsageProblem("- reads stdin, but stdin is closed", "give FILE")
             return nullcontext(self._stdin)
         try:
-            return Path(self.source).expanduser().open("rb")
-        except (OSError, ValueError, RuntimeError) as error:
+            return expanded(self.source).open("rb")
+        except (OSError, ValueError) as error:
             raise UsageProblem(f"can't read the rows in {self.source}: {reason_of(error)}") from None
 
     def _json_rows(self, file: BinaryIO) -> Iterator[Row]:

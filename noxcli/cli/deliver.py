@@ -165,10 +165,11 @@ def _print_exactly(noxus: Session, patience: Patience, output: Any, keys: Sequen
 def _copy(context: Context, pieces: Iterator[bytes], *, end_line: bool) -> None:
     last = b""
     for piece in pieces:
-        context.terminal.write(piece)
-        last = piece[-1:]
-    if end_line and last != b"\n":
-        context.terminal.write(b"\n")
+        if last:
+            context.terminal.write(last)
+        last = piece
+    # In one write: the line of another command on this terminal may come in between.
+    context.terminal.write(last + b"\n" if end_line and not last.endswith(b"\n") else last)
 
 
 def _chosen(

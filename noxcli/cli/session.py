@@ -14,7 +14,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.options import RETRY_AT_FIRST, Asserting, Common, Delivering, Printed, Reporting, Running
 from noxcli.config.settings import load_settings, overruling
 from noxcli.errors import Interruption, LostContact, NoxError, Phase, UsageProblem
-from noxcli.files import check_target
+from noxcli.files import check_target, expanded
 from noxcli.models import Run, Workflow
 from noxcli.render import Format
 from noxcli.reports.result import Outcome
@@ -192,7 +192,7 @@ def present(context: Context, options: Printed) -> None:
 def require_apart(options: Printed, environ: Mapping[str, str], directory: str | None = None) -> None:
     """Raise UsageProblem if a file can't be written, is another option's file, too, or among those in `directory`."""
     read = [(option, getattr(options, name, None)) for name, option in READ.items()]
-    taken = {Path(file).expanduser().resolve(): option for option, file in read if file}
+    taken = {expanded(file).resolve(): option for option, file in read if file}
     for name, option in WRITTEN.items():
         file = getattr(options, name, None)
         if name == "log_file" and not file and environ.get(LOG_VARIABLE):

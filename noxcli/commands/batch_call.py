@@ -38,7 +38,7 @@ from noxcli.commands.batch_options import Again, Options
 from noxcli.commands.results import require_not_stored
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOut, TimedOutBeforeStart, UsageProblem
-from noxcli.files import save
+from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
@@ -129,7 +129,7 @@ def _given(context: Context, options: Options) -> tuple[Inputs, RowFile, Path]:
         return common, rows, Path(options.output_dir)
     if rows.is_stream:
         raise UsageProblem("rows from a stream need a directory for the journal", "add --output-dir DIR")
-    return common, rows, Path(f"{options.file}.batch").expanduser()
+    return common, rows, expanded(f"{options.file}.batch")
 
 
 def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected | None:

@@ -57,10 +57,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Write the page. Raises the NoxError that the command ends with."""
     from noxcli.cli.session import begin  # the help loads none of what a page needs
     from noxcli.commands.results import require_not_stored
-    from noxcli.files import save
+    from noxcli.files import expanded, save
 
     noxus = begin(ctx, options, subject=options.source)
-    require_not_stored({"--output": options.output}, [Path(options.source).expanduser()])
+    require_not_stored({"--output": options.output}, [expanded(options.source)])
     target = None if options.output == DASH else Path(options.output)
     pieces = _pieces(noxus, options.source, Path() if target is None else target.parent)
     if target is not None:
@@ -72,7 +72,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def _pieces(noxus: "Session", source: str, base: Path) -> Iterator[bytes]:
     """Return the page, with links that start from the directory `base`."""
-    path, mask = Path(source).expanduser(), noxus.context.terminal.mask
+    from noxcli.files import expanded  # as in execute
+
+    path, mask = expanded(source), noxus.context.terminal.mask
     if source != DASH and path.is_dir():
         from noxcli.batch.joined import Joined
         from noxcli.batch.judge import Judge

@@ -303,3 +303,9 @@ def test_what_is_no_json_does_not_reach_stdout(noxcli: Noxcli) -> None:
     with raw_server(json_answer({**FINISHED, "output": {"A": float("nan"), "B": [float("-inf")]}})) as server:
         result = noxcli("fetch-output", "w/r", "--json", "--retry-for", "0", "--base-url", server.url)
     assert json.loads(result.out, parse_constant=refuse)["exit_code"] == result.code
+
+
+@pytest.mark.parametrize("argv", [("report", "~no-such-user/x"), ("batch", "demo", "~no-such-user/x")], ids=str)
+def test_the_home_of_an_unknown_user_is_no_bug(noxcli: Noxcli, argv: tuple[str, ...]) -> None:
+    result = noxcli(*argv)
+    assert (result.code, result.err.count("\n")) == (2, 1)
