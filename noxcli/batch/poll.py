@@ -11,8 +11,8 @@ from noxcli.waiting import Result, result_of, start_thread, take
 
 FIRST_LOOK, FIRST_APART = 0.2, 0.05  # seconds until the first read, and between reads, while no run has ended
 SHORTEST = 0.02  # seconds between two reads of one run
-GROWTH = 0.1  # of a run's time so far until its next read, while no run has ended
-SHARE = 0.05  # of the median time of runs between two reads, from the shortest time on
+# Of the median time of runs between two reads, from the shortest time on; while no run has ended, of the time so far.
+SHARE = 0.05
 REMEMBERED = 32
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Durations:
     def until_next(self, taken: float) -> float:
         """Return the seconds until the next read of a run that has taken this long."""
         if not self._last:
-            return max(FIRST_APART, GROWTH * taken) if taken else FIRST_LOOK
+            return max(FIRST_APART, SHARE * taken) if taken else FIRST_LOOK
         ordered = sorted(self._last)
         if taken < ordered[0]:
             return ordered[0] - taken

@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
         else:
             # A run's id holds everything there is to know about it.
             now = monotonic()
-            self._send(200, record(f"{self._seen[kind]}-{now + self._seconds:.4f}" if kind == "start" else parts[-1]))
+            self._send(200, record(f"{self._seen[kind]}-{now:.4f}" if kind == "start" else parts[-1], self._seconds))
 
     def _send(self, status: int, answer: object) -> None:
         body = json.dumps(answer).encode()
@@ -90,14 +90,15 @@ class Connection(asyncio.Protocol):
         self._transport.write(b"HTTP/1.1 %d -\r\n%bContent-Length: %d\r\n\r\n%b" % (status, after, len(body), body))
 
 
-def record(run: str) -> dict[str, object]:
-    """Return the record of a run."""
-    left = float(run.rpartition("-")[2]) - monotonic()
+def record(run: str, seconds: float) -> dict[str, object]:
+    """Return the record of a run, whose id has the time of its start."""
+    taken = monotonic() - float(run.rpartition("-")[2])
+    created = time() - taken
     found: dict[str, object] = {"id": run, "workflow_id": WORKFLOW, "status": "running", "input": {"Q": "a row"}}
-    found["created_at"] = datetime.now(UTC).isoformat()
-    if left <= 0:
-        ended = datetime.fromtimestamp(time() + left, UTC).isoformat()
-        found |= {"status": "completed", "output": {"A": "an answer"}, "created_at": ended, "finished_at": ended}
+    found["created_at"] = datetime.fromtimestamp(created, UTC).isoformat()
+    if taken >= seconds:
+        ended = datetime.fromtimestamp(created + seconds, UTC).isoformat()
+        found |= {"status": "completed", "output": {"A": "an answer"}, "finished_at": ended}
     return found
 
 

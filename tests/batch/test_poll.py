@@ -16,10 +16,10 @@ def looks(durations: Durations, most: float) -> list[float]:
     return moments
 
 
-def test_while_nothing_is_known_reads_are_a_tenth_apart() -> None:
+def test_while_nothing_is_known_reads_are_rarer_and_rarer() -> None:
     moments = looks(Durations(), 100.0)
     assert moments[0] == FIRST_LOOK
-    apart = [max(FIRST_APART, 0.1 * earlier) for earlier in moments[:-1]]
+    apart = [max(FIRST_APART, 0.05 * earlier) for earlier in moments[:-1]]
     assert [later - earlier for earlier, later in pairwise(moments)] == pytest.approx(apart)
 
 
