@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from noxcli.batch.poll import Schedule, Workers
 from noxcli.cli.ending import complain
 from noxcli.cli.follow import explainer, not_finished, stop_or_raise, wait_for
 from noxcli.cli.session import Session
@@ -17,10 +18,12 @@ from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.runs.follow import Policy
 from noxcli.runs.record import LAST_READ, judged, still_running
 from noxcli.timing import Deadline, Outage
-from noxcli.waiting import Result, run_all_within
+from noxcli.waiting import Result, result_of, run_all_within, value_of
 
-LONGEST_READ = 30.0  # seconds for one read of all runs, and more if they are many
-READS_A_SECOND = 20.0  # of all runs together
+LONGEST_READ = 30.0  # seconds to check all runs once
+LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit
+# Reads of all runs together, and by how many threads.
+READS_A_SECOND, LOOKERS = 20.0, 16
 
 
 @dataclass(slots=True, eq=False)
@@ -53,20 +56,17 @@ class ManyRuns:
 
         Raises the worst error of those that are over.
         """
-        deadline, gate = self._noxus.deadline, self._noxus.api.paced()
-        needed = len(self._all) / READS_A_SECOND
-        apart = max(self._policy.poll_interval, needed)
+        gate = self._noxus.api.paced()
         with wait_progress(self._context.terminal, self._how_far):
-            is_over = False
-            # "Check once" needs one read, which a limit of 0 would not allow: it is the last one.
-            while not (is_over or deadline.passed):
-                self._read_all(deadline.left(LONGEST_READ + needed), last=False)
-                is_over = self._is_over()
-                if not is_over:
-                    self._context.clock.sleep(deadline.left(apart))
-            if not is_over:
-                gate.hurry()
-                self._read_all(LONGEST_READ if self._once else LAST_READ, last=True)
+            # "Check once" needs one read, which a limit of 0 would not allow.
+            is_enough = not self._once and self._poll()
+            gate.hurry()
+            going = [] if is_enough else [one for one in self._all if not one.over]
+            reads = run_all_within(
+                LONGEST_READ if self._once else LAST_READ, [partial(self._look, one) for one in going]
+            )
+            for one, read in zip(going, reads, strict=True):
+                self._take_in(one, read, last=True)
         for one in self._all:
             if not one.over:
                 one.outcome.error = NotFinished(f"noxcli stopped waiting for {one.text}")
@@ -78,17 +78,35 @@ class ManyRuns:
         going = "".join(f", {count} {status}" for status, count in sorted(statuses.items()))
         return over / len(self._all), f"{over} of {len(self._all)} runs ended{going}"
 
-    def _read_all(self, within: float, *, last: bool) -> None:
-        """Read each run that is not over, in so many seconds; report those that are over now."""
-        going = [one for one in self._all if not one.over]
-        for one, read in zip(going, run_all_within(within, [partial(self._look, one) for one in going]), strict=True):
-            self._take_in(one, read, last=last)
+    def _poll(self) -> bool:
+        """Read the runs until all, or enough of them, are over, or until the time limit; true if they are."""
+        deadline, interval = self._noxus.deadline, self._policy.poll_interval
+        schedule = Schedule(interval, shortest=interval, most_a_second=READS_A_SECOND)
+        workers: Workers[tuple[int, Result[Run]]] = Workers(LOOKERS)
 
-    def _is_over(self) -> bool:
-        """True if all, or enough of them, are over."""
-        over = [one for one in self._all if one.over]
-        failed = self._fail_fast and any(one.outcome.error for one in over)
-        return len(over) == len(self._all) or failed or (self._any_one and bool(over))
+        def look(number: int) -> tuple[int, Result[Run]]:
+            return number, result_of(partial(self._look, self._all[number]))
+
+        unread, going, is_enough = set(range(len(self._all))), len(self._all), False
+        for number in unread:
+            schedule.add(number)
+        # Runs that had ended before the wait are all reported, even if one is enough.
+        while going and not deadline.passed and (unread or not is_enough):
+            for number in schedule.take_due():
+                workers.call(partial(look, number))
+            news = workers.next_outcome(schedule.until_due(deadline.left(LIMIT_SEEN_EVERY)))
+            while news is not None:
+                number, read = value_of(news)
+                one = self._all[number]
+                self._take_in(one, read, last=False)
+                unread.discard(number)
+                if one.over:
+                    going -= 1
+                    is_enough |= self._any_one or (self._fail_fast and one.outcome.error is not None)
+                else:
+                    schedule.add(number, interval)
+                news = workers.next_outcome(0)
+        return is_enough or not going
 
     def _look(self, one: Waited) -> Run:
         """Read the run, and why it failed; keep its large parts only for a document or an assertion."""
