@@ -22,6 +22,7 @@ CONFLICT = 409  # as an answer to a stop: the run has ended, or is being stopped
 KEPT_SECONDS = 5.0  # for the stop of a run, or half of the time that there is
 LEAST_FOR_STOP = 0.8  # seconds for that beyond the time
 LEAST_FOR_A_RUN = 2  # requests: its start, and its stop
+MORE_TIME = "needs more time: raise --timeout"
 EVENT_HEADERS = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Accept-Encoding": "identity"}
 
 
@@ -121,7 +122,7 @@ class Asker:
             raise Spent("needs more requests: raise --max-requests")
         self.pause(max(0.0, self._last + APART - time.monotonic()))
         if not self.left():
-            raise Spent("needs more time: raise --timeout")
+            raise Spent(MORE_TIME)
         self._last = time.monotonic()
 
     def _wait_out(self, answer: RawAnswer) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from noxcli.errors import StartUnknown, Unavailable
 from noxcli.models import PAUSED_STATUS, Attempt
-from noxcli.probe.asking import Asker
+from noxcli.probe.asking import MORE_TIME, Asker, Spent
 from noxcli.probe.frames import ENDED_STATUSES, Watched
 from noxcli.probe.raw import RawAnswer
 from noxcli.waiting import run_despite_signal
@@ -73,6 +73,10 @@ class Trier:
                 self._start(trial, inputs)
                 if trial.run_id is not None:
                     self._watch(trial, trial.run_id)
+            except Unavailable:
+                if trial.run_id is not None and not self.asker.left():
+                    raise Spent(MORE_TIME) from None  # its own time ended in the middle of a request
+                raise
             finally:
                 if trial.run_id is not None and not trial.has_ended:
                     self._let_go(trial, trial.run_id)

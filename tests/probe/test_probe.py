@@ -208,7 +208,7 @@ def test_a_run_that_cannot_be_stopped_is_named(noxcli: Noxcli, plays: Any, sandb
     workflow = plays(script=[Sleep(100_000)], faults={"stop": [fault]})
     done = noxcli("probe", workflow, "--start", "1", "--timeout", "2s", "--json", *IDLE)
     (run,) = sandbox.runs(workflow)
-    assert (done.code, done.json["ok"], done.json["exit_code"]) == (1, False, 1)
+    assert (done.code, done.json["ok"], done.json["exit_code"]) == (1, False, 1), done.err
     assert f"run {run.id} could not be stopped; try again with: noxcli stop {run.id}" in done.err
 
 
