@@ -112,7 +112,8 @@ class Trier:
         watched = self._opened(trial, run_id)
         try:
             watched.follow(STOP_AFTER, "running", *ENDED_STATUSES)
-            trial.early = self._going_on(run_id)
+            early = self._read(run_id) or {}
+            trial.early = early if early and early.get("status") not in SETTLED_STATUSES else None
             watched.follow(END_TOLD, most=END_TOLD)
             counted = trial.early is not None and not watched.told(*SETTLED_STATUSES)
             if trial.stops:
@@ -166,11 +167,6 @@ class Trier:
                 break
             self.asker.pause(READ_APART)
             trial.final = self._read(run_id) or trial.final
-
-    def _going_on(self, run_id: str) -> Mapping[str, Any] | None:
-        """Return the record if the run is still running."""
-        record = self._read(run_id)
-        return record if record is not None and record.get("status") not in SETTLED_STATUSES else None
 
     def _stop(self, trial: Trial, run_id: str) -> None:
         asked, refused = time.monotonic(), len(self.asker.refusals)
