@@ -211,7 +211,7 @@ def test_frames_of_every_form_are_read_as_sseclient_reads_them(batch: int) -> No
                 assert to_json(decode_json(event.raw)) == to_json(event.data), f"seed {seed}"
                 for plain in filter(None, (event.type, event.redis_id)):
                     assert json.dumps(plain, ensure_ascii=False) == f'"{plain}"', f"seed {seed}"
-    assert short > 5000
+    assert short > 4000, "most are read as they are"
 
 
 # -- over real sockets ---------------------------------------------------------------------------------------------
