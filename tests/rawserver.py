@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.client import parse_headers
 from io import BufferedReader
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 Turn = bytes | Callable[[socket.socket], None]
 CLOSING = b"connection: close"
@@ -26,6 +26,9 @@ class Request:
     headers: dict[str, str]
     body: bytes
     connection: int
+
+
+Server = TypeVar("Server", bound="RawServer")
 
 
 @dataclass
@@ -102,7 +105,14 @@ def raw_server(
     by_request: Callable[[Request], Turn] | None = None,
 ) -> Iterator[RawServer]:
     """Run a server in its own thread."""
-    server = RawServer(list(turns), socket.create_server(("127.0.0.1", 0)), tls, greeting, by_request)
+    listener = socket.create_server(("127.0.0.1", 0))
+    with accepting(RawServer(list(turns), listener, tls, greeting, by_request)) as server:
+        yield server
+
+
+@contextmanager
+def accepting(server: Server) -> Iterator[Server]:
+    """Let a server accept connections, in its own thread."""
     thread = threading.Thread(target=server.accept, daemon=True)
     thread.start()
     try:

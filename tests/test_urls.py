@@ -5,10 +5,9 @@ import re
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from importlib.util import find_spec
 from itertools import islice, product
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +23,7 @@ from noxcli.errors import ConfigProblem, NoxError, Refused
 from noxcli.urls import check_url, follow, is_loopback, read_url, same_origin
 from tests.conftest import Noxcli
 from tests.process import NOXCLI
-from tests.rawserver import RawServer, answer, json_answer, raw_server, redirect
+from tests.rawserver import RawServer, accepting, answer, json_answer, raw_server, redirect
 
 KEY = "noxus_do-not-tell"
 NASTY_PARTS = 3  # of the addresses, the plain run tries one part
@@ -159,17 +158,9 @@ def test_a_url_that_cannot_be_read_has_no_origin() -> None:
 # Where the bytes are really sent.
 
 
-@contextmanager
-def listener(host: str, port: int, turn: bytes) -> Iterator[RawServer]:
+def listener(host: str, port: int, turn: bytes) -> AbstractContextManager[RawServer]:
     """A server at an address of its own choice."""
-    server = RawServer([turn], socket.create_server((host, port)))
-    thread = Thread(target=server.accept, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.close()
-        thread.join()
+    return accepting(RawServer([turn], socket.create_server((host, port))))
 
 
 def nasty(port: int) -> Iterator[str]:

@@ -1,8 +1,5 @@
 """Where the API is not: a web page as the first answer, pages of gateways, and an API below a path, behind nginx."""
 
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +14,7 @@ from noxcli.sandbox.scenario import File, Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches, with_overrides
 from tests.conftest import Noxcli
-from tests.process import needs
+from tests.proxies import proxying
 from tests.rawserver import answer, json_answer, raw_server
 
 PAGE = b"<!DOCTYPE html><html><head><title>Noxus</title></head></html>"
@@ -110,51 +107,29 @@ def test_a_page_that_forbids_is_no_missing_permission(noxcli: Noxcli) -> None:
     assert "a web page said so, not the API" in result.err
 
 
-NGINX = """
-daemon off; pid {home}/pid; error_log {home}/error.log; worker_processes 1;
-events {{ worker_connections 64; }}
-http {{
-  access_log off; client_body_temp_path {home}/body; proxy_temp_path {home}/proxy;
-  fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;
+BELOW_A_PATH = """
   server {{
     listen 127.0.0.1:{port};
     location /api/backend/ {{
-      proxy_pass http://{upstream}/; proxy_http_version 1.1; proxy_buffering off;
+      proxy_pass http://{server}/; proxy_http_version 1.1; proxy_buffering off;
       proxy_set_header Connection ""; proxy_set_header Host localhost;
     }}
     location / {{ default_type text/html; return 200 "<html>the web app</html>"; }}
   }}
-}}
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 @pytest.fixture
 def below_a_path(tmp_path: Path) -> Iterator[tuple[str, Sandbox]]:
     """Yield the address of an API below a path, behind nginx, and the sandbox that answers."""
-    needs("nginx")
     output = {"A": File("a.bin", b"abc")}
     quick = Scenario("quick", nodes=[input_node("Q")], output=output)
     filed = Scenario("filed", nodes=[input_node("F", type="File")], output=output)
-    with Sandbox([quick, filed], speed=50) as sandbox:
-        port = free_port()
-        config = tmp_path / "nginx.conf"
-        config.write_text(NGINX.format(home=tmp_path, port=port, upstream=urlsplit(sandbox.url).netloc))
-        with subprocess.Popen(["nginx", "-c", str(config), "-p", str(tmp_path)], stderr=subprocess.DEVNULL) as nginx:
-            url, until = f"http://127.0.0.1:{port}", time.monotonic() + 10
-            while time.monotonic() < until:
-                try:
-                    requests.get(url, timeout=1)
-                    break
-                except requests.ConnectionError:
-                    time.sleep(0.05)
-            yield f"{url}/api/backend", sandbox
-            nginx.terminate()
+    with (
+        Sandbox([quick, filed], speed=50) as sandbox,
+        proxying("nginx", BELOW_A_PATH, tmp_path, server=urlsplit(sandbox.url).netloc) as url,
+    ):
+        yield f"{url}/api/backend", sandbox
 
 
 def test_an_api_below_a_path_works_in_every_verb(noxcli: Noxcli, below_a_path: tuple[str, Sandbox]) -> None:

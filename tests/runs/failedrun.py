@@ -2,13 +2,12 @@
 
 import json
 import socket
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.rawserver import RawServer, Request, Turn, answer, json_answer
+from tests.rawserver import RawServer, Request, Turn, accepting, answer, json_answer
 
 WORKFLOW, RUN = "5a3cfb7d-0000-4000-8000-000000000001", "5a3cfb7d-0000-4000-8000-000000000002"
 READ, WRITE = "5a3cfb7d-0000-4000-8000-00000000000a", "5a3cfb7d-0000-4000-8000-00000000000b"
@@ -61,14 +60,8 @@ def _stream(events: Any) -> Turn:
 @contextmanager
 def failed_run(**said: Any) -> Iterator[FailedRun]:
     """Run the server in its own thread."""
-    server = FailedRun([], socket.create_server(("127.0.0.1", 0)), **said)
-    thread = threading.Thread(target=server.accept, daemon=True)
-    thread.start()
-    try:
+    with accepting(FailedRun([], socket.create_server(("127.0.0.1", 0)), **said)) as server:
         yield server
-    finally:
-        server.close()
-        thread.join()
 
 
 def said_by(node: str, status: str, number: int, **more: Any) -> dict[str, Any]:
