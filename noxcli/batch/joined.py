@@ -2,9 +2,10 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ class Joined:
 
     def _unstored(self, entry: Line, others: Sequence[Line]) -> Line:
         """Return the line of a row by the journal's last one about it, and by those of `others` that also ran it."""
-        error, hint = Unstored(entry.get("exit_code", 0), entry.get("message")), None
+        error = Unstored(entry.get("exit_code", 0), entry.get("message"))
         match entry["step"]:
             case "sent":
                 error = Unstored(ExitCode.START_UNKNOWN, "the batch was interrupted while starting it")
@@ -176,23 +177,25 @@ class Joined:
 
         Links to rows' files are relative to the directory `base`.
         """
+        codes: list[Counter[int]] = [Counter() for _ in self.directories]
 
         def rows() -> Iterator[Line]:
+            for counted in codes:
+                counted.clear()
             for line in self.lines(judge, self.shard):
                 owner = self.owner(line["row"])
+                codes[owner or 0][line["result"]["exit_code"]] += 1
                 folder = None if owner is None else self.directories[owner] / row_folder(line["row"], line["id"])
                 yield {**line, "folder": str(folder)} if folder is not None and folder.is_dir() else line
 
         shards = ", ".join(map(str, self.absent))
         notes = [f"missing the journals of shards {shards}"] if self.absent and len(self.directories) > 1 else []
-        about = BatchAbout(self.header.source, self.header.workflow_id, self._commands(rows(), argv), notes)
+        commands = partial(self._commands, codes, argv)
+        about = BatchAbout(self.header.source, self.header.workflow_id, commands, notes)
         return rows_page(about, rows, mask, base)
 
-    def _commands(self, rows: Iterable[Line], argv: Sequence[str] | None) -> list[str]:
+    def _commands(self, codes: Sequence[Counter[int]], argv: Sequence[str] | None) -> list[str]:
         """Return the commands that run incomplete rows again: one for each directory that has such rows."""
-        codes: list[Counter[int]] = [Counter() for _ in self.directories]
-        for row in rows:
-            codes[self.owner(row["row"]) or 0][row["result"]["exit_code"]] += 1
         lines = []
         for directory, counted, header in zip(self.directories, codes, self.headers, strict=True):
             begun = _line_of(header, str(directory)) if argv is None else argv

@@ -84,7 +84,9 @@ def failed(noxcli: Noxcli, plays: Any) -> Path:
 @pytest.fixture
 def batch() -> Path:
     path = Path("batch.html").absolute()
-    about = BatchAbout("rows.jsonl", "w", ["noxcli batch w rows.jsonl --again failed"], ["no journal is here of 2/3"])
+    about = BatchAbout(
+        "rows.jsonl", "w", lambda: ["noxcli batch w rows.jsonl --again failed"], ["no journal is here of 2/3"]
+    )
     rows = [{**row, "folder": "out/x"} for row in many(300, "run failed at 'W': too long")]
     path.write_bytes(b"".join(rows_page(about, lambda: rows, Mask(), path.parent)))
     return path

@@ -33,11 +33,14 @@ Row = Mapping[str, Any]
 
 @fixed
 class BatchAbout:
-    """The content of a batch's page besides its rows. `commands` are commands for the remaining work."""
+    """The content of a batch's page besides its rows.
+
+    `commands` returns commands for the remaining work; it is called after the rows were read for the first time.
+    """
 
     source: str
     workflow_id: str | None = None
-    commands: Sequence[str] = ()
+    commands: Callable[[], Sequence[str]] = tuple
     notes: Sequence[str] = ()
 
 
@@ -102,9 +105,9 @@ def _body(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]], coun
         *(page.tag("p", page.bdi(note), class_="why") for note in about.notes),
         _shares(page, count),
     )
-    if about.commands:
+    if commands := about.commands():
         yield page.heading("Retry")
-        yield parts.commands(page, about.commands)
+        yield parts.commands(page, commands)
     if took := sorted(count.took):
         yield page.heading("Durations")
         terms = (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0))
