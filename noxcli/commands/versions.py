@@ -35,8 +35,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         noxus.context.enter(Phase.DELIVER)
         patience = noxus.patience()
         found = noxus.workflow(options.workflow, patience)
-        listed = patience.keep_trying(lambda: list(newest_first(api.list_versions(found.id))))
-        shown = list(islice(listed, options.limit))
+        shown = patience.keep_trying(lambda: list(islice(newest_first(api.list_versions(found.id)), options.limit)))
     noxus.print_list(VERSION_LISTING, shown, options.limit)
 
 
