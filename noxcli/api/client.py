@@ -91,7 +91,7 @@ class NoxusApi:
     ) -> Run:
         """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
 
-        `attempt.left` says from the first byte on that the request may have left, whatever is raised. Raises
+        `attempt.left` says from the first byte on that the request may have left, also if an error is raised. Raises
         Unavailable for a redirect that may mean that a run was started, such as 303.
         """
         body = body_of(to_json(self.run_request(input, version_id, callback_url)).encode(), attempt)

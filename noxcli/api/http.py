@@ -273,7 +273,7 @@ class Http:
             try:
                 limit.left()
             except TimeoutError:
-                response.close()  # nobody waits for it any more
+                response.close()  # it came too late
                 raise
             return response
 

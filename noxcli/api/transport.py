@@ -77,7 +77,7 @@ class NotingConnection(urllib3.connection.HTTPConnection):
 
 
 class PlainConnection(NotingConnection):
-    """Plain http; a request to this machine goes to an address of this machine, whatever the name resolves to."""
+    """Plain http; a request to this machine goes only to an address of this machine."""
 
     def connect(self) -> None:
         super().connect()

@@ -186,7 +186,7 @@ def result_lines(path: Path) -> Iterator[ResultLine]:
 
 
 def read_line(raw: bytes, offset: int) -> ResultLine | None:
-    """Return whose result a line is, in whatever form another program has written it again; None for another line."""
+    """Return whose result a line is, in any form that JSON allows; None for another line."""
     try:
         head = HEAD.match(raw)
         if head is not None and raw.endswith(b"}\n"):

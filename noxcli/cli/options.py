@@ -25,7 +25,7 @@ NOT_FOR = {("stop", "timeout"), ("batch", "timeout"), ("batch", "output_dir")}
 
 
 def fixed_at(value: T, *, init: Literal[False] = False) -> T:
-    """Return a field that is no option of this verb."""
+    """Return a field with a fixed value, which is not an option of this verb."""
     return field(init=init, default=value)
 
 

@@ -28,8 +28,7 @@ def run_progress(
 ) -> Renderer:
     """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings with `--quiet`.
 
-    `line_to_fetch` is the command that prints the output again. Events on the
-    same screen rule out a picture, and replace it.
+    `line_to_fetch` is the command that prints the output again. Events on the same screen replace a picture.
     """
     if terminal.quiet or (writes_events and terminal.shares_screen()):
         return WarningsOnly(terminal)
