@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+from noxcli.sandbox.builtin_review import REVIEW
 from noxcli.sandbox.builtin_trouble import TROUBLE
 from noxcli.sandbox.scenario import File, Node, Scenario, Version, fixed_input, input_node, output_node
 from noxcli.sandbox.steps import Step, alongside, node_runs, node_skipped, words
@@ -174,4 +175,4 @@ def _many_nodes() -> Scenario:
     )
 
 
-BUILT_IN: list[Scenario] = [DEMO, QUESTIONS, FIXED_INPUTS, DOCUMENT, STRUCTURED, V2, _many_nodes(), *TROUBLE]
+BUILT_IN: list[Scenario] = [DEMO, QUESTIONS, REVIEW, FIXED_INPUTS, DOCUMENT, STRUCTURED, V2, _many_nodes(), *TROUBLE]

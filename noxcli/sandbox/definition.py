@@ -6,19 +6,19 @@ Sources: Noxus docs: Get workflow; noxus-sdk 0.6.0 workflows/workflow.py and wor
 import hashlib
 from typing import Any
 
-from noxcli.sandbox.scenario import Node, Scenario, id_of
-from noxcli.sandbox.workflow import Graph
+from noxcli.sandbox.scenario import CREATED_AT, Node, Scenario, id_of
+from noxcli.sandbox.workflow import Graph, Workflow
 
 GROUP_ID = id_of("workspace")
-CREATED_AT = "2026-01-01T09:00:00Z"
 
 _V2_TYPES = {"InputNode": "InputNodeV2", "OutputNode": "OutputNodeV2"}
 _COMMON = {"InputNode", "InputNodeV2", "OutputNode", "OutputNodeV2", "TextGenerationNode"}
 
 
-def workflow_record(scenario: Scenario, graph: Graph, runs: int, last_run_at: str | None) -> dict[str, Any]:
+def workflow_record(workflow: Workflow, runs: int, last_run_at: str | None) -> dict[str, Any]:
     """One workflow as `GET /v1/workflows/{id}` gives it."""
-    body = definition(scenario, graph)
+    scenario = workflow.scenario
+    body = definition(scenario, workflow.graph)
     return {
         "id": scenario.id,
         "group_id": GROUP_ID,
@@ -57,18 +57,18 @@ def definition(scenario: Scenario, graph: Graph) -> dict[str, Any]:
     }
 
 
-def version_records(scenario: Scenario, graph: Graph) -> list[dict[str, Any]]:
+def version_records(workflow: Workflow) -> list[dict[str, Any]]:
     """The saved versions of a workflow, oldest first."""
     return [
         {
-            "id": id_of(f"{scenario.id}/version/{version.name}"),
+            "id": version_id,
             "name": version.name,
             "description": version.description,
-            "created_at": CREATED_AT,
+            "created_at": version.created_at,
             "created_by": None,
-            "definition": definition(scenario, graph),
+            "definition": definition(workflow.scenario, graph),
         }
-        for version in scenario.versions
+        for version_id, (version, graph) in workflow.versions.items()
     ]
 
 

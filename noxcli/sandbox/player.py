@@ -22,7 +22,7 @@ async def play(run: Run, pause: Pause, store: Store) -> None:
     if run.switches.queue_seconds:
         await pause(run.switches.queue_seconds)
     run.status = "running"
-    for node in run.workflow.graph.inputs:
+    for node in run.graph.inputs:
         run.progress.note(node.id, "completed")
     run.emit_state()
     try:
@@ -45,9 +45,9 @@ async def play(run: Run, pause: Pause, store: Store) -> None:
 
 
 def _script(run: Run) -> Iterable[Step]:
-    scenario, graph = run.workflow.scenario, run.workflow.graph
+    scenario, graph = run.workflow.scenario, run.graph
     if callable(scenario.script):
-        return scenario.script(run.values)
+        return scenario.script(run.known)
     if scenario.script is None:
         return [step for node in graph.work for step in node_runs(node.name)]
     return scenario.script
@@ -66,7 +66,7 @@ def _perform(run: Run, step: Emit | State | Raw, store: Store) -> None:
 
 
 def _emit(run: Run, step: Emit) -> None:
-    node_id = run.workflow.graph.node(step.node).id
+    node_id = run.graph.node(step.node).id
     changed = run.progress.note(node_id, step.status)
     content = step.content
     if step.status == "failed":
@@ -99,7 +99,7 @@ def _follow(run: Run, data: Any, store: Store) -> None:
 
 def _finish(run: Run, store: Store) -> None:
     status = run.workflow.scenario.status
-    outputs = run.workflow.graph.outputs if status == "completed" else []
+    outputs = run.graph.outputs if status == "completed" else []
     for node in outputs[:-1]:
         if run.progress.note(node.id, "completed"):
             run.emit_content(node.id, "completed")
@@ -118,22 +118,22 @@ def _publish_early(run: Run, store: Store) -> None:
     """Put the outputs so far into the record, if the switch says so."""
     if run.switches.early_output != "partial":
         return
-    done = {node.name for node in run.workflow.graph.outputs if run.progress.statuses.get(node.id) == "completed"}
+    done = {node.name for node in run.graph.outputs if run.progress.statuses.get(node.id) == "completed"}
     if len(done) > len(run.output):
         output = {name: value for name, value in _output(run).items() if name in done}
-        run.output = published(output, run.workflow.graph, store, run.switches)
+        run.output = published(output, run.graph, store, run.switches)
 
 
 def _output(run: Run) -> Mapping[str, Any]:
     output = run.workflow.scenario.output
-    return output(run.values) if callable(output) else output
+    return output(run.known) if callable(output) else output
 
 
 def _publish(run: Run, store: Store, status: str) -> None:
     """Compute the output of a completed run; nodes that never ran count as skipped."""
     if status != "completed":
         return
-    graph = run.workflow.graph
+    graph = run.graph
     outputs = {node.id for node in graph.outputs}
     run.output = published(_output(run), graph, store, run.switches)
     for node_id in run.progress.unfinished():

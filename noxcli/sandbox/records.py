@@ -25,7 +25,7 @@ def output(run: Run, *, use_ids: bool = False) -> Any:
     if run.status != "completed" and not run.output:
         return _early(run)
     form = "node_id" if use_ids else run.switches.output_keys
-    if run.switches.bare_output and len(run.workflow.graph.outputs) == len(run.output) == 1:
+    if run.switches.bare_output and len(run.graph.outputs) == len(run.output) == 1:
         return run.output[0][1]
     return keyed(run.output, form, run.switches.duplicate_labels)
 
@@ -46,7 +46,7 @@ def full(run: Run, *, use_ids: bool = False) -> dict[str, Any]:
         "status": run_word(run.status, run.switches),
         "progress": run.percent,
         "progress_details": run.progress.details(run.switches),
-        "input": keyed_input(run.input, run.workflow.graph, run.switches),
+        "input": keyed_input(run.input, run.graph, run.switches),
         "output": output(run, use_ids=use_ids),
         "created_at": stamp(run.created_at, run.switches.timestamps),
         "finished_at": stamp(run.finished_at, run.switches.timestamps),
@@ -106,21 +106,19 @@ def without_io(run: Run, siblings: int) -> dict[str, Any]:
         del record["output"]
     if run.switches.look_up_output in ("null", "empty"):
         record["output"] = None if run.switches.look_up_output == "null" else {}
-    workflow = run.workflow
-    embedded = workflow_record(workflow.scenario, workflow.graph, siblings, None)
-    return {**record, "definitions": None, "source": "api", "workflow": embedded}
+    return {**record, "definitions": None, "source": "api", "workflow": workflow_record(run.workflow, siblings, None)}
 
 
 def data(run: Run) -> dict[str, Any]:
     """Inputs, outputs and errors per node. The shape is a guess: no source shows one."""
-    entries = {node.id: node_io(run, node.id) for node in run.workflow.graph.nodes}
+    entries = {node.id: node_io(run, node.id) for node in run.graph.nodes}
     nodes = entries if run.switches.run_data == "by_id" else list(entries.values())
     return {"run_id": run.id, "status": run_word(run.status, run.switches), "nodes": nodes}
 
 
 def node_io(run: Run, node_id: str, iteration: int = 1) -> dict[str, Any]:
     """The inputs and outputs of one execution of a node. The shape is a guess."""
-    node = next(node for node in run.workflow.graph.nodes if node.id == node_id)
+    node = next(node for node in run.graph.nodes if node.id == node_id)
     values = {other.id: value for other, value in run.output}
     error = run.failure[1] if run.failure and run.failure[0] == node_id and run.says("data") else None
     return {

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from noxcli.sandbox.documents import encoded
 from noxcli.sandbox.progress import Progress, node_word, run_word
 from noxcli.sandbox.scenario import Node
-from noxcli.sandbox.workflow import Workflow
+from noxcli.sandbox.workflow import Graph, Workflow
 
 
 class EventLog:
@@ -67,17 +67,19 @@ PAUSED = "awaiting_human_feedback"
 class Run:
     """A run of a workflow. Tests read `id`, `status`, `input` and `events`."""
 
-    def __init__(self, workflow: Workflow, body: dict[str, Any], values: dict[str, Any]) -> None:
+    def __init__(self, workflow: Workflow, graph: Graph, body: dict[str, Any], values: dict[str, Any]) -> None:
         self.id = str(uuid.uuid4())
         self.workflow = workflow
+        self.graph = graph  # of the version that it runs
         self.switches = workflow.switches
         self.input: dict[str, Any] = body["input"]
         self.body = body
         self.values = values
+        self.turn = workflow.turn(body.get("workflow_version_id"), self.input)
         self.status = "queued"
         self.created_at = self.now()
         self.finished_at: datetime | None = None
-        self.progress = Progress(workflow.graph.nodes)
+        self.progress = Progress(graph.nodes)
         self.log = EventLog(self.switches.redis_ids)
         self.output: list[tuple[Node, Any]] = []
         self.failure: tuple[str, str] | None = None
@@ -97,6 +99,11 @@ class Run:
     def events(self) -> list[dict[str, Any]]:
         """The exact envelopes of all events so far, in order."""
         return [json.loads(payload) for payload in self.log.payloads]
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What its script and its output may depend on: the inputs by label, and its turn."""
+        return {**self.values, "$turn": self.turn}
 
     @property
     def ended(self) -> bool:
@@ -171,8 +178,7 @@ class Run:
         if self.switches.end_announced_by == "state":
             self.emit_state(workflow_status=run_word(status, self.switches))
             return
-        graph = self.workflow.graph
-        nodes = graph.outputs or graph.nodes
+        nodes = self.graph.outputs or self.graph.nodes
         node_id = nodes[-1].id if nodes else self.workflow.scenario.id
         if status == "failed" and self.failure:
             node_id = self.failure[0]

@@ -105,7 +105,7 @@ async def node_io(request: Request) -> Response:
     node_id = request.path_params["node_id"]
     turns = run.progress.turns.get(node_id, [])
     iteration = 1 if request.query_params.get("it") == "0" else params.number(request, "it", 1)
-    if run.switches.node_io == "404" or node_id not in [node.id for node in run.workflow.graph.nodes]:
+    if run.switches.node_io == "404" or node_id not in [node.id for node in run.graph.nodes]:
         raise ApiError(404, "Node not found")
     if iteration > max(1, len(turns)):
         raise ApiError(404, "Iteration not found")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from noxcli.sandbox.faults import FaultPlan
 from noxcli.sandbox.steps import Script
 
+CREATED_AT = "2026-01-01T09:00:00Z"
 NAMESPACE = uuid.UUID("6a1f4a0e-57b1-5c0c-9a53-6e6f78636c69")
 
 INPUT, OUTPUT, WORK = "InputNode", "OutputNode", "TextGenerationNode"
@@ -73,10 +74,14 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A saved version of a workflow; it runs like the current one."""
+    """A saved version of a workflow: its own nodes and edges, or, without nodes, those of the current one."""
 
     name: str
     description: str | None = None
+    nodes: Sequence[Node] = ()
+    edges: Sequence[tuple[str, str]] | None = None
+    created_at: str = CREATED_AT
+    id: str = ""  # empty: one derived from the names
 
 
 Output = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -86,8 +91,9 @@ Output = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
 class Scenario:
     """A workflow, the course of its runs, and their faults.
 
-    `script` and `output` may be functions of the run's inputs (by label). `output` maps names of output nodes to
-    values; nodes that script or output mention need not be listed in `nodes`. Without a script, every node simply runs.
+    `script` and `output` may be functions of the run's inputs by label; its `$turn` counts the runs of a version with
+    the same input, from 1. `output` maps names of output nodes to values; nodes that script or output mention need not
+    be listed in `nodes`. Without a script, every node simply runs.
     `status` is the last status of a run, which may be any word; a failed run has no output.
     `faults` are used up in order, one per request of that kind, unless they repeat. `switches` override the
     server's for this workflow.

@@ -1,11 +1,16 @@
 """A workflow in service: its nodes with ids and edges, its switches, and its remaining faults."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
+from noxcli.sandbox.documents import encoded
+from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import FaultQueue
-from noxcli.sandbox.scenario import Node, Scenario, id_of, output_node
+from noxcli.sandbox.scenario import Node, Scenario, Version, id_of, output_node
 from noxcli.sandbox.steps import Emit
 from noxcli.sandbox.switches import Switches, with_overrides
 
@@ -74,7 +79,32 @@ class Workflow:
         self.switches = with_overrides(switches, scenario.switches)
         self.arm()
 
+    def save(self, version: Version) -> str:
+        """Keep a version; returns its id."""
+        version_id = version.id or id_of(f"{self.scenario.id}/version/{version.name}")
+        own = version if version.nodes else self.scenario
+        self.versions[version_id] = version, Graph(replace(self.scenario, nodes=own.nodes, edges=own.edges))
+        return version_id
+
+    def graph_of(self, version_id: str | None) -> Graph:
+        """The nodes and edges of a version, or of the workflow as it is."""
+        if version_id is None:
+            return self.graph
+        if version_id not in self.versions:
+            raise ApiError(404, "Workflow version not found")
+        return self.versions[version_id][1]
+
+    def turn(self, version_id: str | None, given: Any) -> int:
+        """Count one more run of a version with this input: 1 for the first."""
+        key = hashlib.sha256(encoded([version_id, given])).digest()
+        self._turns[key] += 1
+        return self._turns[key]
+
     def arm(self) -> None:
-        """Reset all faults."""
+        """Reset all faults, turns and versions."""
         self.faults = FaultQueue(self.scenario.faults)
+        self.versions: dict[str, tuple[Version, Graph]] = {}
+        for version in self.scenario.versions:
+            self.save(version)
+        self._turns: Counter[bytes] = Counter()
         self.refusals_left = self.switches.gateway_refusals

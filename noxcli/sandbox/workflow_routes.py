@@ -34,7 +34,7 @@ async def versions(request: Request) -> Response:
     workflow = workspace_of(request).workflow(request.path_params["workflow_id"])
     if workflow.switches.versions == "404":
         raise ApiError(404, "Not Found")
-    saved = version_records(workflow.scenario, workflow.graph)
+    saved = version_records(workflow)
     if workflow.switches.versions == "list":
         return Json(saved)
     some, envelope = params.page(request, saved, workflow.switches)
@@ -65,9 +65,4 @@ async def me(request: Request) -> Response:
 def _record(workspace: Workspace, workflow: Workflow) -> dict[str, object]:
     runs = workspace.runs_of(workflow)
     last = runs[-1].created_at if runs else None
-    return workflow_record(
-        workflow.scenario,
-        workflow.graph,
-        len(runs),
-        records.stamp(last, workflow.switches.timestamps),
-    )
+    return workflow_record(workflow, len(runs), records.stamp(last, workflow.switches.timestamps))

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from noxcli.sandbox.definition import version_records
 from noxcli.sandbox.door import MOST_REQUESTS, Received
 from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.faults import FaultPlan, FaultQueue
@@ -108,16 +107,14 @@ class Workspace:
 
     def start(self, workflow: Workflow, body: dict[str, Any]) -> Run:
         """Check the body of a start, create the run and start its player."""
-        values = resolved(body["input"], workflow.graph, workflow.switches)
         check_callback(body.get("callback_url"))
-        version = body.get("workflow_version_id")
-        if version is not None:
-            check_uuid(version, ["body", "workflow_version_id"])
-            known = version_records(workflow.scenario, workflow.graph)
-            if version not in [record["id"] for record in known]:
-                raise ApiError(404, "Workflow version not found")
+        version_id = body.get("workflow_version_id")
+        if version_id is not None:
+            check_uuid(version_id, ["body", "workflow_version_id"])
+        graph = workflow.graph_of(version_id)
+        values = resolved(body["input"], graph, workflow.switches)
         self._make_room()
-        run = Run(workflow, body, values)
+        run = Run(workflow, graph, body, values)
         self.runs[run.id] = run
         self._runs_of.setdefault(workflow, []).append(run)
         self._tasks[run.id] = asyncio.create_task(self._live(run))

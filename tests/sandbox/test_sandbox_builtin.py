@@ -1,22 +1,33 @@
 """The built-in workflows do what their descriptions say, and the builders of scripts keep time."""
 
+import csv
+import io
 import math
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noxcli.sandbox.builtin import BUILT_IN
+from noxcli.sandbox.builtin_review import REVIEW
+from noxcli.sandbox.scenario import Version
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, alongside, node_fails, node_runs, words
 from noxcli.sandbox.switches import Switches, meanings, parsed, with_overrides
 
 from .api import Api
 
+PAGE = Path(__file__).parents[2] / "docs" / "rehearsing.md"
+# The rows of `review` that the page has.
+(ROWS,) = re.findall(r"^(id,Question,expected,notes\n.*?)^END$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+QUESTIONS = [row["Question"] for row in csv.DictReader(io.StringIO(ROWS))]
 INPUTS = {
     "demo": {"User Input": "rivers"},
     "qa": {"Question": "Why?"},
+    "review": {"Question": "Where is my invoice?"},
     "fixed-inputs": {"User Question": "Why?"},
     "v2": {"Topic": "rain"},
     "document": {"Document": {"uri": "https://example.com/a.pdf", "name": "a.pdf"}},
@@ -81,6 +92,37 @@ def test_structured_has_a_preview_inside_a_list(built_in: Api) -> None:
 
     assert output["Chapters"][1]["body"]["has_preview"] is True
     assert output["Count"] == 9_007_199_254_740_993
+
+
+def test_the_versions_of_review_differ_in_some_rows(built_in: Api) -> None:
+    versions = {each["name"]: each["id"] for each in built_in.get("/v1/workflows/review/versions").json()}
+
+    def answers(question: str) -> list[list[str]]:
+        """The answers of two runs with each version."""
+        body: dict[str, Any] = {"inputs": {"Question": question}}
+        runs = [
+            [built_in.start("review", **body, workflow_version_id=versions[name]) for _ in range(2)]
+            for name in ("base", "new")
+        ]
+        return [[built_in.finished(run)["output"]["Answer"] for run in both] for both in runs]
+
+    found = {question: answers(question) for question in QUESTIONS}
+    differ = {question for question, (base, new) in found.items() if base != new}
+    varies = {question for question, (base, new) in found.items() if len(set(base)) == 2 and base == new}
+    assert (len(found), len(differ), len(varies)) == (6, 3, 1)
+    assert found["Do you ship to Norway?"][0] == ["Yes, we ship to all of Europe."] * 2
+
+
+def test_one_row_of_review_is_slower_with_the_new_version() -> None:
+    def seconds(question: str, version: Version) -> float:
+        (prompt,) = [node.config["value"] for node in version.nodes if "value" in node.config]
+        assert callable(REVIEW.script)
+        steps = REVIEW.script({"Question": question, "Prompt": prompt, "$turn": 1})
+        return sum(step.seconds for step in steps if isinstance(step, Sleep))
+
+    base, new = REVIEW.versions
+    slower = [question for question in QUESTIONS if seconds(question, new) > 2 + seconds(question, base)]
+    assert slower == ["What does express delivery cost?"]
 
 
 def test_scripts_keep_time() -> None:

@@ -128,6 +128,7 @@ class TestInputs:
     def _ran_with(self, api: Api, inputs: dict[str, Any], **switches: Any) -> dict[str, Any]:
         workflow = api.plays(nodes=self.nodes, output=lambda values: {"seen": values}, switches=switches)
         seen: dict[str, Any] = api.completed(workflow, inputs)["output"]["seen"]
+        assert seen.pop("$turn") == 1
         return seen
 
     def test_defaults_and_fixed_values_are_filled_in(self, api: Api) -> None:
