@@ -29,7 +29,6 @@ class Patience:
         self._deadline = deadline
         self._retry_for = retry_for
         self._say = say
-        self._observe: Callable[[Unavailable, float], None] = lambda _, __: None
         self._out_of_time = out_of_time
         self._gave_up = gave_up
 
@@ -49,12 +48,6 @@ class Patience:
         """Return the same patience with another callback for its retries."""
         other = copy(self)
         other._say = say
-        return other
-
-    def observed(self, observe: Callable[[Unavailable, float], None]) -> Self:
-        """Return the same patience, which passes on each failure with the seconds until the next attempt."""
-        other = copy(self)
-        other._observe = observe
         return other
 
     def keep_trying(
@@ -100,6 +93,5 @@ class Patience:
                 if delay >= self._deadline.left():
                     self._clock.sleep(self._deadline.left())
                     raise self.out_of_time(error.message) from error
-                self._observe(error, delay)
                 self._say(f"{error.message}; retrying in {show_seconds(delay)}")
                 self._clock.sleep(delay)

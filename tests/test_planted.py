@@ -218,16 +218,6 @@ def test_links_in_the_cache_are_replaced_and_not_followed(noxcli: Noxcli, workfl
     assert precious.read_text() == PRECIOUS
 
 
-def test_a_link_for_a_log_is_not_followed(noxcli: Noxcli, sandbox: Sandbox, workflow: str, precious: Path) -> None:
-    Path("ci.log").symlink_to(precious)
-    result = noxcli("run", workflow, "Q=x", "--log-file", "ci.log")
-    assert (result.code, sandbox.requests, precious.read_text()) == (2, [], PRECIOUS)
-    assert (
-        "can't write the log ci.log: ci.log is a symbolic link, which noxcli does not follow; check --log-file"
-        in result.err
-    )
-
-
 @pytest.mark.parametrize("plant", [fifo, listening, Path.mkdir])
 def test_a_state_file_that_is_no_file_is_not_waited_for(noxcli: Noxcli, plant: Callable[[Path], None]) -> None:
     plant(Path("run.state"))

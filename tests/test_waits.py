@@ -31,7 +31,6 @@ ALLOWED = {
     "render/terminal.py": {".open", "open"},  # the standard streams
     "reports/ci/github.py": {".open"},  # for reading and writing: also a FIFO opens at once
     "state/known_names.py": {"open"},  # for Tab, without noxcli
-    "state/logfile.py": {".open"},  # without waiting for a reader
 }
 
 
@@ -67,8 +66,8 @@ def waits_in(tree: ast.AST) -> Iterator[str]:
 
 
 def is_own(value: ast.expr) -> bool:
-    """True for the API, the log, the results and a lane of the gate."""
-    return ast.unparse(value) in {"context", "context.log", "kept", "lane"}
+    """True for the API, the results and a lane of the gate."""
+    return ast.unparse(value) in {"context", "kept", "lane"}
 
 
 def is_packaged(value: ast.expr) -> bool:

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from noxcli.cli.printing import Printing
-from noxcli.errors import NoxError, Phase, Unavailable
+from noxcli.errors import NoxError, Phase
 from noxcli.inputs.sources import Sources
 from noxcli.masking import LEAST, can_hide
 from noxcli.render import Format
 from noxcli.render.terminal import Terminal
 from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports
-from noxcli.state.logfile import Level, Logbook, own_words
 from noxcli.timing import Clock, Deadline
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class Context:
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     way_back: str | None = None  # the command that continues
     base_url: str = ""  # the current one, once connected
-    log: Logbook = field(default_factory=Logbook)
+    requests: int = 0  # that were answered, or failed
     route: str = ""  # the options that select the server, for commands to paste
     reports: Reports = field(default_factory=Reports)
     sources: Sources = field(default_factory=Sources)
@@ -45,7 +44,6 @@ class Context:
 
     def __post_init__(self) -> None:
         self.printing = Printing(self.terminal)
-        self.log.mask = self.terminal.mask
         self.began = self.clock.monotonic()
 
     @property
@@ -132,11 +130,8 @@ class Context:
         from noxcli.retry import Patience
 
         say = self.terminal.complain if self.terminal.verbose else self.terminal.note
-        return Patience(self.clock, deadline, retry_for, say, **kwargs).observed(self._log_try)
+        return Patience(self.clock, deadline, retry_for, say, **kwargs)
 
     def enter(self, phase: Phase) -> None:
         """Record the phase of the command."""
         self.outcome.phase = phase
-
-    def _log_try(self, error: Unavailable, delay: float) -> None:
-        self.log.note("retry", Level.WARNING, reason=own_words(error.message), delay_s=round(delay, 3), **error.facts())

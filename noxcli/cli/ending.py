@@ -1,10 +1,10 @@
-"""How a command ends: one line on stderr, one code, one document, the reports, the CI system and the log."""
+"""How a command ends: one line on stderr, one code, one document, the reports and the CI system."""
 
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from noxcli.cli.context import Context
 from noxcli.errors import (
@@ -24,7 +24,6 @@ from noxcli.errors import (
 )
 from noxcli.reports.result import document_of
 from noxcli.signals import SIGNALS, Interrupted
-from noxcli.state.logfile import Level
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs|workflows
 
 
 def conclude(context: Context, error: NoxError | None) -> int:
-    """Report the ending on stderr, in the reports, in the result and in the log, and return the exit code."""
+    """Report the ending on stderr, in the reports and in the result, and return the exit code."""
     SIGNALS.disregard()  # a first signal is now too late
     if error is not None:
         _say(context, error)
@@ -45,7 +44,9 @@ def conclude(context: Context, error: NoxError | None) -> int:
     except Exception as trouble:
         # The last resort again: an error after the verdict must not replace it.
         code = _tell_briefly(context, code, trouble)
-    _log(context, code, error or context.outcome.error)
+    if context.terminal.verbose:
+        took = show_seconds(context.clock.monotonic() - context.began)
+        context.terminal.complain(f"exit code {int(code)} after {took}, requests: {context.requests}")
     return code
 
 
@@ -196,16 +197,3 @@ def _trouble_with(context: Context, write: Callable[[], None]) -> NoxError | Non
         return None
     complain(context, late)
     return late
-
-
-def _log(context: Context, code: ExitCode, error: NoxError | None) -> None:
-    """Log how the command ended, and how long it took."""
-    log, facts = context.log, dict[str, Any]()
-    if error is not None:
-        facts = {"error": type(error).__name__, "phase": str(error.phase or context.outcome.phase), **error.facts()}
-    level = Level.ERROR if error else Level.INFO
-    log.note("end", level, exit_code=int(code), seconds=log.seconds(), requests=log.requests, **facts)
-    log.close()
-    if context.terminal.verbose:
-        took = show_seconds(log.seconds())
-        context.terminal.complain(f"exit code {int(code)} after {took}, requests: {log.requests}")

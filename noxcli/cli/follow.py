@@ -16,7 +16,6 @@ from noxcli.render.renderers import Renderer, play, run_progress
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Follower, Policy
 from noxcli.runs.progress import Progress
-from noxcli.state.logfile import LogKeeper
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -80,13 +79,8 @@ def _renderers(context: Context, run: Run, progress: Progress) -> list[Renderer]
     picture = run_progress(terminal, progress, writes_events=writer is not None, line_to_fetch=fetch)
     # The cursor comes last: it may only name events that are on stdout.
     keeper = None if writer is None else context.history.keep_cursor(run.id)
-    shown = (writer, fold, picture, keeper, *logging_to(context, run))
+    shown = (writer, fold, picture, keeper)
     return [renderer for renderer in shown if renderer is not None]
-
-
-def logging_to(context: Context, run: Run) -> list[Renderer]:
-    """Return what logs the updates, if there is a log."""
-    return [LogKeeper(context.log, run)] if context.log.is_open else []
 
 
 def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:

@@ -182,7 +182,6 @@ class Printed:
     quiet: bool = fixed_at(False)
     verbose: bool = fixed_at(False)
     color: str = fixed_at("auto")
-    log_file: str | None = fixed_at(None)
     form: Format = fixed_at(Format.TEXT)
     as_json: bool = fixed_at(False)
     query: str | None = fixed_at(None)
@@ -197,14 +196,6 @@ class Common(Printed):
     quiet: Quiet = False
     verbose: Verbose = False
     color: Color = "auto"
-    log_file: Annotated[
-        str | None,
-        typer.Option(
-            "--log-file",
-            metavar="FILE",
-            help="Append a log as JSON lines; never keys or values. [env: NOXCLI_LOG_FILE]",
-        ),
-    ] = None
     base_url: BaseUrl = None
     api_key_file: ApiKeyFile = None
     profile: ProfileOption = None

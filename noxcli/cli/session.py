@@ -1,7 +1,7 @@
 """One call of a verb that talks to the server: its limits, its API, and how it names workflows and runs."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +22,6 @@ from noxcli.reports.writer import Reports, ci_system
 from noxcli.retry import Patience
 from noxcli.runs.resolve import one_run, resolve_run, resolve_workflow
 from noxcli.signals import Interrupted
-from noxcli.state.logfile import LOG_VARIABLE, Level
 from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ WRITTEN = {
     "junit": "--junit",
     "dotenv": "--dotenv",
     "state_file": "--state-file",
-    "log_file": "--log-file",
     "output": "--output",
     "write": "--write",
 }
@@ -109,11 +107,6 @@ class Session:
         self.context.outcome.run = run = own_record(self.api, self.run(text, patience), patience)
         return run
 
-    def print_status(self, run: Run, *more: str) -> None:
-        """Print a run's line, RUN_ID<TAB>STATUS and `more`, unless stdout is a document."""
-        self.context.log.note_run(run)
-        self.context.printing.run_line(run, *more)
-
     def print_list(self, listing: "Listing[T]", items: Sequence[T], limit: int) -> None:
         """Print a list as a document, or as a table."""
         from noxcli.render.table import show_table
@@ -147,7 +140,7 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     directory, source = options.output_dir, ctx.get_parameter_source("output_dir")
     if options.raw and source is not None and source.name == "DEFAULT_MAP":
         directory = None  # --raw overrides one that is only the user's default
-    require_apart(options, context.terminal.environ, directory if isinstance(options, Delivering) else None)
+    require_apart(options, directory if isinstance(options, Delivering) else None)
     if isinstance(options, Asserting):
         _settle_reports(context, options, directory)
     present(context, options)
@@ -165,7 +158,7 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
 def present(context: Context, options: Printed) -> None:
     """Decide how to show things, before an error must be shown that way.
 
-    Raises UsageProblem if the options contradict each other, or the log can't be written.
+    Raises UsageProblem if the options contradict each other.
     """
     form, terminal = options.form, context.terminal
     # A --query that nothing contradicts wants a document, too.
@@ -185,22 +178,17 @@ def present(context: Context, options: Printed) -> None:
         from noxcli.query import Query  # loaded only with --query
 
         context.printing.query = Query.read(options.query, "--query")
-    if log := options.log_file or terminal.environ.get(LOG_VARIABLE):
-        context.log.open(log)
 
 
-def require_apart(options: Printed, environ: Mapping[str, str], directory: str | None = None) -> None:
+def require_apart(options: Printed, directory: str | None = None) -> None:
     """Raise UsageProblem if a file can't be written, is another option's file, too, or among those in `directory`."""
     read = [(option, getattr(options, name, None)) for name, option in READ.items()]
     taken = {expanded(file).resolve(): option for option, file in read if file}
     for name, option in WRITTEN.items():
         file = getattr(options, name, None)
-        if name == "log_file" and not file and environ.get(LOG_VARIABLE):
-            file, option = environ[LOG_VARIABLE], LOG_VARIABLE
         if file is None or file == STDOUT:
             continue
-        if name != "log_file":  # it may be a device
-            check_target(Path(file), option)
+        check_target(Path(file), option)
         path = Path(file).resolve()
         if path in taken:
             raise UsageProblem(f"{taken[path]} and {option} name the same file: {file}", "name two files")
@@ -245,31 +233,20 @@ def _connected(context: Context, options: Common) -> "NoxusApi":
         context.terminal.note(f"{' and '.join(variables)} in the environment override --profile")
     context.hide_key(settings.key)
     context.base_url = settings.url
-    context.log.note("connect", base_url=settings.url)
     context.note_config()
     from noxcli.api import NoxusApi  # loads the HTTP libraries, which `--help` does not need
 
     return NoxusApi(
         settings,
         connect_timeout=context.configured.preferences.limit("connect_timeout"),
-        observe=partial(_log_request, context),
+        observe=partial(_show_request, context),
         warn=lambda line: context.terminal.complain(f"warning: {line}"),
         mask=context.terminal.mask,
     )
 
 
-def _log_request(context: Context, exchange: "Exchange") -> None:
-    context.log.requests += 1
-    context.log.note(
-        "request",
-        Level.INFO if exchange.outcome.startswith("2") else Level.WARNING,
-        method=exchange.method,
-        path=exchange.path,
-        status=int(exchange.outcome) if exchange.outcome.isdigit() else None,
-        seconds=round(exchange.seconds, 3),
-        request_id=exchange.request_id,
-        reason=exchange.cause,
-    )
+def _show_request(context: Context, exchange: "Exchange") -> None:
+    context.requests += 1
     if context.terminal.verbose:
         known_as = f" (request id {exchange.request_id})" if exchange.request_id else ""
         why = f": {exchange.cause}" if exchange.cause else ""

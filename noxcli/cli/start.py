@@ -34,7 +34,6 @@ def start_once(noxus: Session, target: Target, inputs: Inputs, options: Running)
 
     def note(run: Run) -> None:
         context.outcome.run, context.outcome.inputs = run, inputs.shown()
-        context.log.note_run(run)
         history.begin(run, host, None if inputs.veiled else inputs.secret)
         context.cache.run(run, workflow.name or target.found.name)
         _announce(context, options.state_file, run)

@@ -37,7 +37,7 @@ HEADINGS = {
     "Following": ("--etag", "--resume", "--on-pause", "--poll-interval", "--no-stream"),
     "Time": ("--timeout", "--stall-timeout", "--retry-for", "--on-timeout"),
     "Connection": ("--base-url", "--api-key-file", "--profile"),
-    "General": ("--quiet", "--verbose", "--color", "--log-file", "--help"),
+    "General": ("--quiet", "--verbose", "--color", "--help"),
 }
 PLACED = [name for names in HEADINGS.values() for name in names]
 WIDEST = 28  # the longest option, in characters, that has its help on the same line

@@ -79,7 +79,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             note_keys(context, known)
             usable = checked(noxus, known, inputs, named=options.workflow)
             uploads = sum(isinstance(value, Upload) for value in usable.values.values())
-            if context.log.requests + uploads + LEAST_FOR_A_RUN > options.max_requests:
+            if context.requests + uploads + LEAST_FOR_A_RUN > options.max_requests:
                 raise UsageProblem(f"--max-requests {options.max_requests} allows no run", "raise it, or drop --start")
             context.outcome.attempt = attempt = Attempt()
             payload = stored(noxus, usable, patience)
@@ -106,8 +106,7 @@ def _evidence(noxus: "Session", workflow: "Workflow", options: Options) -> Any:
             raise UsageProblem("the run in --run does not belong to this workflow", "name a run of the workflow")
         run_id = run.id
     noxus.context.enter(Phase.FOLLOW)
-    log = noxus.context.log
-    asker = Asker(noxus.api.http, noxus.deadline, options.max_requests, lambda: log.requests)
+    asker = Asker(noxus.api.http, noxus.deadline, options.max_requests, lambda: noxus.context.requests)
     return Evidence(asker, workflow.id, workflow.definition, options.watch, run_id)
 
 
@@ -122,7 +121,7 @@ def _show(context: Context, learned: "Sequence[Learned]", started: int, code: Ex
                 "schema": PROBE_SCHEMA,
                 "ok": code is ExitCode.OK,
                 "exit_code": int(code),
-                "requests": context.log.requests,
+                "requests": context.requests,
                 "runs_started": started,
                 "findings": [
                     {
@@ -144,4 +143,4 @@ def _show(context: Context, learned: "Sequence[Learned]", started: int, code: Ex
         columns = Layout(("WHAT", "SEEN", "CERTAINTY", "METHOD"), cut=("WHAT", "SEEN", "METHOD"), wraps=True)
         show_table(terminal, columns, rows)
     seen = sum(each.seen.sure is not Sureness.NOT_SEEN for each in learned)
-    terminal.note(f"{seen} of {len(learned)} seen; requests: {context.log.requests}, runs started: {started}")
+    terminal.note(f"{seen} of {len(learned)} seen; requests: {context.requests}, runs started: {started}")

@@ -49,7 +49,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.render.text import amount
 
     context: Context = ctx.obj
-    require_apart(options, context.terminal.environ)
+    require_apart(options)
     directories = list(map(Path, options.directories))
     require_not_stored({"--junit": options.junit, "--report": options.report}, directories)
     present(context, options)

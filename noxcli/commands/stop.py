@@ -113,4 +113,4 @@ def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
         if not run.settled:
             raise not_stopped(run)
         context.terminal.note(f"run {run.id} is {run.status}")
-    noxus.print_status(run)
+    context.printing.run_line(run)

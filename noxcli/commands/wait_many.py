@@ -137,7 +137,7 @@ class ManyRuns:
             outcome.error = why
         one.over = True
         if outcome.run is not None:
-            self._noxus.print_status(outcome.run)
+            self._context.printing.run_line(outcome.run)
         if outcome.error is not None:
             complain(context, outcome.error)
 
@@ -147,7 +147,6 @@ class ManyRuns:
         known = one.outcome.run
         if run is not None:
             one.outcome.run, one.outcome.confirmed, one.denied = run, True, False
-            self._context.log.note_run(run)
             one.outage.answered()
             if self._policy.over(run):
                 return run

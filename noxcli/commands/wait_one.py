@@ -9,7 +9,6 @@ from typing import Any
 from noxcli.cli.follow import (
     explainer,
     follower_of,
-    logging_to,
     not_finished,
     noted,
     stop_or_raise,
@@ -76,12 +75,12 @@ def _followed(noxus: Session, follower: Follower, progress: Progress, bursts: It
 
     try:
         with noted(outcome, follower), wait_progress(context.terminal, how_far):
-            play(bursts, progress, logging_to(context, run))
+            play(bursts, progress, [])
     except TimedOut as late:
         try:
             return stop_or_raise(noxus, outcome, policy, late)
         except TimedOut:
-            noxus.print_status(outcome.run or run)
+            noxus.context.printing.run_line(outcome.run or run)
             raise
     return follower.run
 
@@ -95,9 +94,9 @@ def _conclude(noxus: Session, run: Run, watch: ConditionWatch) -> None:
         watch.look()
     if watch.met is not None:
         outcome.matched = watch.met.document()
-        noxus.print_status(run, watch.met.condition.text)
+        noxus.context.printing.run_line(run, watch.met.condition.text)
         return
-    noxus.print_status(run)
+    noxus.context.printing.run_line(run)
     if not (run.settled or run.paused):
         raise not_finished(run)
     verdict = verdict_of(run, watch.progress.why if run.status == "failed" else "")

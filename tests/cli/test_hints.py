@@ -51,8 +51,8 @@ SHELLS = {"environment": "dash", "options": "bash"}
 class Case:
     """A command line that ends in a line to paste, with the verb of that line ("": any).
 
-    In it, W is a workflow that plays `plays`, and R a run of it. `when` is a file, and a text in it, at which Ctrl-C is
-    pressed; `page` is a file that the user reads instead of stderr.
+    In it, W is a workflow that plays `plays`, and R a run of it. `when` is a file or stderr, and a text in it, at which
+    Ctrl-C is pressed; `page` is a file that the user reads instead of stderr.
     """
 
     line: str
@@ -117,9 +117,7 @@ CASES = {
     "a batch is interrupted": Case(
         "batch W rows.jsonl --on-interrupt detach", "batch", ROWS, when=("rows.jsonl.batch/batch.jsonl", '"started"')
     ),
-    "a wait for several is interrupted": Case(
-        "wait R R --log-file log.jsonl", "wait", FOREVER, when=("log.jsonl", '"request"')
-    ),
+    "a wait for several is interrupted": Case("wait R R --verbose", "wait", FOREVER, when=("stderr", "GET /v1/")),
     "stdin names many": Case("stream -", "wait", stdin=f"{ID}1\n{ID}2\n"),
     "an option is unknown": Case("run --foo"),
     "an argument is missing": Case("wait"),
@@ -179,18 +177,23 @@ def apart(argv: list[str], env: Mapping[str, str], case: Case) -> str:
             done = subprocess.run([*NOXCLI, *argv], env=env, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
         return done.stderr
     with running(*argv, env=env) as process:
-        end = time.monotonic() + HUNG
-        while not reached(case, Path(env["NOXCLI_STATE_DIR"]).parent):
+        end, said = time.monotonic() + HUNG, b""
+        while not reached(case, Path(env["NOXCLI_STATE_DIR"]).parent, said.decode()):
             assert time.monotonic() < end
+            if case.when and case.when[0] == "stderr":
+                assert process.stderr is not None
+                said += process.stderr.readline()
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        return process.communicate(timeout=HUNG)[1].decode()
+        return (said + process.communicate(timeout=HUNG)[1]).decode()
 
 
-def reached(case: Case, above: Path) -> bool:
-    """True if there is a file with the text at which to press Ctrl-C: here, or among noxcli's own."""
+def reached(case: Case, above: Path, said: str) -> bool:
+    """True if the text at which to press Ctrl-C is on stderr, or in a file: here, or among noxcli's own."""
     assert case.when is not None
     pattern, text = case.when
+    if pattern == "stderr":
+        return text in said
     return any(text in path.read_text() for place in (Path(), above) for path in place.glob(pattern))
 
 

@@ -16,7 +16,6 @@ RUN = "run demo User=x --no-check"
         (f"{RUN} --report r --junit ./r", "--report and --junit name the same file: ./r"),
         (f"{RUN} --junit r --dotenv linked", "--junit and --dotenv name the same file: linked"),
         (f"{RUN} --dotenv r --state-file sub/../r", "--dotenv and --state-file name the same file: sub/../r"),
-        (f"{RUN} --state-file r --log-file r", "--state-file and --log-file name the same file: r"),
         (f"{RUN} --report o/Answer.txt --output-dir o", "--report o/Answer.txt is in --output-dir, among the outputs"),
         (f"{RUN} --dotenv ./o/x/../d --output-dir o", "--dotenv ./o/x/../d is in --output-dir, among the outputs"),
         ("rerun @last --report r --junit r", "--report and --junit name the same file: r"),
@@ -34,7 +33,6 @@ RUN = "run demo User=x --no-check"
         ("report rows.jsonl -o rows.jsonl", "FILE and --output name the same file: rows.jsonl"),
         ("report b -o b/batch.jsonl", "--output b/batch.jsonl belongs to the batch"),
         ("results b --report r --junit r", "--report and --junit name the same file: r"),
-        ("report r.json --output r --log-file r", "--log-file and --output name the same file: r"),
     ],
 )
 def test_two_outputs_at_one_path_are_refused(noxcli: Noxcli, sandbox: Sandbox, line: str, said: str) -> None:
@@ -45,14 +43,6 @@ def test_two_outputs_at_one_path_are_refused(noxcli: Noxcli, sandbox: Sandbox, l
     assert (result.code, sandbox.requests) == (2, [])
     assert said in result.err
     assert {path.name for path in Path().iterdir() if path.name != "state"} == {"sub", "linked", "rows.jsonl"}
-
-
-def test_the_log_in_the_environment_is_such_a_file(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    for line in (f"{RUN} --junit r", "results b --junit r"):
-        result = noxcli(*line.split(), environ={"NOXCLI_LOG_FILE": "r"})
-        assert (result.code, sandbox.requests) == (2, [])
-        assert "and NOXCLI_LOG_FILE name the same file: r; name two files" in result.err
-    assert not Path("r").exists()
 
 
 @pytest.mark.parametrize("option", ["--report", "--junit", "--dotenv", "--state-file"])

@@ -1,6 +1,7 @@
 """One start over raw sockets: what was sent decides whether it is safe to repeat the command, in every ending."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -278,15 +279,15 @@ def test_the_limit_before_the_first_byte_is_safe_to_repeat(stuck: Callable[[], A
 def test_a_signal_before_the_first_byte_is_safe_to_repeat(
     stuck: Callable[[], Any], number: int, tmp_path: Path
 ) -> None:
-    log = tmp_path / "log"
+    key = tmp_path / "key"
+    os.mkfifo(key)
     with (
         stuck() as url,
         running(
-            "run", WORKFLOW, "k=v", "--no-check", "--json", "--log-file", str(log), env=environment(url)
+            "run", WORKFLOW, "k=v", "--no-check", "--json", "--api-key-file", str(key), env=environment(url)
         ) as process,
     ):
-        while not log.exists() or "connect" not in log.read_text():
-            time.sleep(0.01)
+        key.write_text("sandbox-key")  # waits until noxcli reads it, which it does right before it connects
         time.sleep(0.5)
         began = time.monotonic()
         process.send_signal(number)

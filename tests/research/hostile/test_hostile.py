@@ -154,9 +154,8 @@ WRITERS = {
     "render/terminal.py": {"sys", "out", "err"},
     "render/table.py": {"Console"},  # into memory, and each cell has passed `visible`
     "reports/ci/github.py": {"err"},  # whether it is a file
-    "state/logfile.py": {"os.write"},  # to its own file, and so does the next one
     "cli/complete.py": {"os.write"},  # printable words, for a shell to quote
-    "batch/journal.py": {"os.write"},
+    "batch/journal.py": {"os.write"},  # to its own file
     "batch/results.py": {"os.write"},  # what the server gave
     "waiting.py": {"os.write"},  # what the terminal writes
     "signals.py": {"sys", "os.write"},  # one fixed sequence, when nothing else can run any more

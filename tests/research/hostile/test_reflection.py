@@ -31,7 +31,7 @@ from tests.research.hostile.mirror import (
     spelled,
 )
 
-REPORTS = ("--verbose", "--log-file", "log", "--retry-for", "0.2")
+REPORTS = ("--verbose", "--retry-for", "0.2")
 FILES = ("--report", "page.html", "--junit", "junit.xml", "--dotenv", "vars.env")
 POLLS = ("--poll-interval", "0.1")
 START = ("run", WORKFLOW, "--secret", "Token=TOKEN", "--state-file", "state.json", *POLLS, *FILES, *REPORTS)
@@ -60,8 +60,8 @@ COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     ("workflows", *REPORTS): ("workflows",),
     ("inputs", WORKFLOW, *REPORTS): ("definition",),
     BATCH: ("definition", "start", "record", "events"),
-    ("doctor", "--verbose", "--log-file", "log", "--run", RUN): ("me", "record", "events"),
-    ("doctor", "--json", "--log-file", "log"): ("me",),
+    ("doctor", "--verbose", "--run", RUN): ("me", "record", "events"),
+    ("doctor", "--json"): ("me",),
 }
 Case = tuple[tuple[str, ...], str]
 CASES = [(argv, kind) for argv, kinds in COMMANDS.items() for kind in kinds]
@@ -211,7 +211,7 @@ def test_a_record_that_repeats_them_stays_on_stdout(caller: Caller, shared_mirro
     shared_mirror.kind, shared_mirror.bend = "definition", lambda _: body_of(flow)
     assert_clean(caller(*START))
     shared_mirror.kind, shared_mirror.bend = "workflows", lambda _: body_of([flow])
-    argv = ("run", KEY, "--dry-run", "--verbose", "--log-file", "log")
+    argv = ("run", KEY, "--dry-run", "--verbose")
     assert_clean(caller(*argv), argv)
 
 
