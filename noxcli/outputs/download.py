@@ -1,6 +1,7 @@
 """One complete file, even if the connection drops: resumed if the server supports that, else restarted."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING
@@ -180,3 +181,25 @@ def is_json(content_type: str) -> bool:
     """True for a media type of JSON."""
     kind = media_type(content_type)
     return kind == "application/json" or kind.endswith("+json")
+
+
+def download_facts(transfers: Sequence[Transfer], seconds: float) -> tuple[float | None, str, str]:
+    """Return how far all of them are together: the share that is done, if known; the same in words; how fast."""
+    totals = [transfer.total for transfer in transfers if transfer.total is not None]
+    done, going = sum(transfer.done for transfer in transfers), sum(not transfer.finished for transfer in transfers)
+    told = f"downloading {going} file{'' if going == 1 else 's'}: {show_bytes(done)}"
+    rate, total = done / seconds if seconds > 0 else 0.0, sum(totals)
+    pace = f"{show_bytes(rate)}/s"
+    if not total or len(totals) < len(transfers):
+        return None, told, pace
+    left = f", {(total - done) / rate:.0f}s left" if rate else ""
+    return done / total, f"{told} of {show_bytes(total)}", f"{pace}{left}"
+
+
+def show_bytes(count: float) -> str:
+    """Return a short decimal form, as in curl and browsers: `12.3 MB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -4,12 +4,13 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from queue import Empty, Queue
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 from noxcli.errors import NotFound, Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.outputs.directory import Part
-from noxcli.outputs.download import Transfer, fetch
+from noxcli.outputs.download import Transfer, download_facts, fetch
 from noxcli.outputs.values import Delivered, Remote, file_entry, find_remote, is_complete, replaced
 from noxcli.retry import Patience
 from noxcli.waiting import Result, result_of, share_out, take, value_of
@@ -29,9 +30,9 @@ Message = str | tuple[int, object, BaseException | None]
 
 
 class Watch(Protocol):
-    """A display of downloads, updated ten times a second."""
+    """A display of downloads, updated ten times a second; what it is told gets the seconds since their beginning."""
 
-    def show(self, transfers: Sequence[Transfer]) -> None: ...
+    def tell(self, how_far: Callable[[float], tuple[float | None, str, str]]) -> None: ...
     def say(self, line: str) -> None: ...
 
 
@@ -152,5 +153,5 @@ def _collect(
             watch.say(news)
         if watch is not None and time.monotonic() - shown >= SHOW_EVERY:
             shown = time.monotonic()
-            watch.show(transfers)
+            watch.tell(partial(download_facts, transfers))
     return [results[place] for place in range(len(transfers))]

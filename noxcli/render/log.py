@@ -1,9 +1,9 @@
 """Progress for logs, in plain lines: of runs, batches and downloads."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import Protocol, assert_never
 
 from noxcli.models import (
     FINAL_STATUSES,
@@ -18,22 +18,15 @@ from noxcli.models import (
     Started,
     Update,
 )
-from noxcli.render import BaseRenderer
+from noxcli.render import BaseRenderer, Facts, HowFar
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten
 from noxcli.runs.progress import Change, Progress, Step
 from noxcli.timing import show_seconds
 
-if TYPE_CHECKING:
-    from noxcli.outputs.download import Transfer
-
 NAME_WIDTH, STATUS_WIDTH, WHY_WIDTH = 36, 9, 200  # an id has 36 characters
 BATCH_LINE_EVERY, DOWNLOAD_LINE_EVERY = 10.0, 5.0  # seconds
 HEARTBEAT = 60.0  # seconds without a line, after which a CI system may consider a job dead
-
-# The share that is done, if known; what is done in words, and how fast.
-Facts = tuple[float | None, str, str]
-HowFar = Callable[[float], Facts]  # from the seconds since the task's beginning
 
 
 class RunLog(BaseRenderer):
@@ -174,16 +167,6 @@ class TaskLog(BaseRenderer):
             self.say(f"{done}, {pace}")
 
 
-class DownloadLog(TaskLog):
-    """All downloads together."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        super().__init__(terminal, DOWNLOAD_LINE_EVERY)
-
-    def show(self, transfers: Sequence["Transfer"]) -> None:
-        self.tell(lambda seconds: download_facts(transfers, seconds))
-
-
 def batch_facts(tally: Tally, note: str, seconds: float) -> Facts:
     """Return how far the batch is; `note` is about the server."""
     share = tally.done / tally.total if tally.total else None
@@ -206,30 +189,3 @@ def speed(tally: Tally, seconds: float) -> str:
         return f"{show_seconds(seconds)} so far"
     shown = f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min"
     return shown if tally.total is None else f"{shown}, {show_seconds((tally.total - tally.done) / rate)} left"
-
-
-def download_facts(transfers: Sequence["Transfer"], seconds: float) -> Facts:
-    """Return how far all of them are together."""
-    totals = [transfer.total for transfer in transfers if transfer.total is not None]
-    total = sum(totals) if len(totals) == len(transfers) else None
-    going = sum(not transfer.finished for transfer in transfers)
-    share, done, pace = bytes_facts(sum(transfer.done for transfer in transfers), total, seconds)
-    return share, f"downloading {amount(going, 'file')}: {done}", pace
-
-
-def bytes_facts(done: int, total: int | None, seconds: float) -> Facts:
-    """Return how far a transfer is; `done` and `total` are in bytes."""
-    rate = done / seconds if seconds > 0 else 0.0
-    if not total:
-        return None, show_bytes(done), f"{show_bytes(rate)}/s"
-    left = f", {(total - done) / rate:.0f}s left" if rate else ""
-    return done / total, f"{show_bytes(done)} of {show_bytes(total)}", f"{show_bytes(rate)}/s{left}"
-
-
-def show_bytes(count: float) -> str:
-    """Return a short decimal form, as in curl and browsers: `12.3 MB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

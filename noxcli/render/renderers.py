@@ -5,14 +5,14 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Protocol, Self
 
 from noxcli.models import Update
-from noxcli.render.log import BATCH_LINE_EVERY, DownloadLog, RunLog, TaskLog, WarningsOnly
+from noxcli.render.log import BATCH_LINE_EVERY, DOWNLOAD_LINE_EVERY, RunLog, TaskLog, WarningsOnly
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress, Step
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     # The drawing code is loaded only for drawing.
-    from noxcli.render.bars import Bar, DownloadBars
+    from noxcli.render.bars import Bar
 
 
 class Renderer(Protocol):
@@ -64,13 +64,13 @@ def wait_progress(
     return bar
 
 
-def download_progress(terminal: Terminal) -> "DownloadBars | DownloadLog":
-    """Return the renderer of downloads."""
+def download_progress(terminal: Terminal) -> "Bar | TaskLog":
+    """Return the renderer of downloads, during which nothing else is printed."""
     if terminal.quiet or not terminal.can_redraw():
-        return DownloadLog(terminal)
-    from noxcli.render.bars import DownloadBars
+        return TaskLog(terminal, DOWNLOAD_LINE_EVERY)
+    from noxcli.render.bars import Bar
 
-    return DownloadBars(terminal)
+    return Bar(terminal)
 
 
 def bar_fits(terminal: Terminal) -> bool:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -15,12 +15,10 @@ from unittest.mock import patch
 from noxcli.app import run_argv
 from noxcli.cli.context import Context
 from noxcli.models import Finished, Gap, Reconnecting, Run, Started, Workflow
-from noxcli.outputs.download import Transfer
 from noxcli.outputs.filenames import UNPRINTABLE
-from noxcli.outputs.values import Remote
-from noxcli.render.bars import DownloadBars
+from noxcli.render.bars import Bar
 from noxcli.render.live import Live
-from noxcli.render.log import DownloadLog, WarningsOnly
+from noxcli.render.log import TaskLog, WarningsOnly
 from noxcli.render.renderers import play
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
@@ -367,21 +365,17 @@ def said_by(terminal: Terminal) -> bytes:
 
 
 def downloads(theatre: Theatre) -> Iterator[View]:
-    """Slow downloads, under hostile keys."""
-    remotes = [Remote(f"/{key}", (key,), "id", "", is_text=False) for key in theatre.marked("g")]
-    going = [Transfer(remote, done=5, total=10) for remote in remotes]
+    """Slow downloads, that are tried again for hostile reasons."""
     for columns in (40, 80):
         terminal = on_terminal()
-        with size(columns, 200), DownloadBars(terminal) as bars:
-            bars.show(going)
-            bars.refresh()
-            bars.show([replace(one, finished=True) for one in going])
-            bars.refresh()
+        with size(columns, 200), Bar(terminal) as bar:
+            bar.tell(lambda _: (0.5, "5 bytes of 10 bytes", "1 byte/s"))
+            bar.refresh()
             for reason in theatre.marked("t"):
-                bars.say(reason)
-        yield View(f"download bars, {columns} columns", said_by(terminal), "gt", columns)
+                bar.say(reason)
+        yield View(f"download bar, {columns} columns", said_by(terminal), "t", columns)
     terminal = on_terminal()
-    with DownloadLog(terminal) as lines:
+    with TaskLog(terminal, 5.0) as lines:
         for reason in theatre.marked("t"):
             lines.say(reason)
     yield View("download lines", said_by(terminal), "t")
