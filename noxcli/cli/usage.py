@@ -73,14 +73,8 @@ def show_help(ctx: Any, _param: Any, asked: bool) -> None:
 def end_with(ctx: Any, page: str) -> None:
     """Write one of noxcli's own pages to stdout, and end; a reader that closes the pipe is not an error."""
     code = ExitCode.OK
-    terminal = ctx.obj.terminal
     try:
-        if terminal.read_by_eyes and terminal.wants_color(on_stdout=True):
-            from noxcli.render.help_page import in_color  # loaded only for drawing
-
-            terminal.show(in_color(terminal, page))
-        else:
-            terminal.write(f"{page}\n")
+        ctx.obj.terminal.write(f"{page}\n")
     except ReaderGone as gone:
         code = gone.exit_code
     ctx.exit(code)

@@ -193,17 +193,11 @@ def test_no_line_of_help_ends_inside_a_word(verb: str, columns: int, monkeypatch
     assert words(columns) == words(10_000)
 
 
-def test_help_on_a_terminal_has_colored_headings(sandbox: Sandbox) -> None:
-    pages = []
-    for color in ("", "1"):
-        with on_terminal([*NOXCLI, "wait", "--help"], {**environment(sandbox.url), "NO_COLOR": color}) as seen:
-            pass
-        pages.append(bytes(seen.raw).decode().replace("\r\n", "\n"))
-    colored, plain = pages
-    assert "\x1b[1;32mOutput:\x1b[0m\n" in colored
-    assert "\x1b[36m  --junit FILE\x1b[0m  " in colored
-    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
-    assert plain == call("wait", "--help", env=environment(sandbox.url)).stdout.decode()
+def test_help_on_a_terminal_is_the_same(sandbox: Sandbox) -> None:
+    with on_terminal([*NOXCLI, "wait", "--help"], environment(sandbox.url)) as seen:
+        pass
+    shown = bytes(seen.raw).decode().replace("\r\n", "\n")
+    assert shown == call("wait", "--help", env=environment(sandbox.url)).stdout.decode()
 
 
 @pytest.mark.parametrize("page", PAGES)
