@@ -18,7 +18,6 @@ from noxcli.reports.assertions import Assertion, assertion_name, broken_assertio
 EXPECT = "--expect"
 MOST_TOLD = 5  # ids in a message
 LONGEST_SIDE = 100  # characters of a value in a message
-MOST_LINES = 1000  # of each side of a diff
 Steps = tuple[str | int, ...]
 
 
@@ -111,9 +110,9 @@ class Expected:
             wanted[key], found[key] = wanted[key].strip(), as_text(found[key]).strip()
         place, diff = _difference(wanted, found, ()), None
         if place is not None:
-            import difflib  # loaded where something differs
+            from noxcli.reports.words import line_diff  # loaded where something differs
 
-            diff = "\n".join(difflib.unified_diff(_lines(wanted), _lines(found), "expected", "found", lineterm=""))
+            diff = line_diff(wanted, found, ("expected", "found"))
         yield Assertion(EXPECT, place is None, place, diff)
 
 
@@ -146,8 +145,3 @@ def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:
 def _short(value: Any) -> str:
     text = to_json(value)
     return text if len(text) <= LONGEST_SIDE else f"{text[: LONGEST_SIDE - 1]}…"
-
-
-def _lines(value: Mapping[str, Any]) -> list[str]:
-    lines = to_json({key: value[key] for key in sorted(value)}, indent=2).splitlines()
-    return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], f"({len(lines) - MOST_LINES} more lines)"]

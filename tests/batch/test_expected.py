@@ -52,7 +52,7 @@ def test_sixty_rows_with_outputs_and_three_assertions_each(noxcli: Noxcli, squar
     broken = {name: found["exit_code"] for name, found in by_id.items() if found["exit_code"]}
     assert broken == {"case-13": 11, "case-7": 11, "case-2": 11, "case-3": 11}
     assert by_id["case-13"]["assertions"][0]["message"] == "/Square is 170 and not 169"
-    assert '-  "Square": 169\n+  "Square": 170' in by_id["case-13"]["assertions"][0]["diff"]
+    assert "-Square: 169\n+Square: 170" in by_id["case-13"]["assertions"][0]["diff"]
     assert "4 completed, assertion failed" in result.err
     assert "4 of 60 rows completed, but an assertion failed" in result.err
 

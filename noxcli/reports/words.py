@@ -1,0 +1,107 @@
+"""How one value differs from another: by words for people, by lines for logs and test reports."""
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher, unified_diff
+from typing import Any
+
+from noxcli.encode import to_json
+
+WORD = re.compile(r"\w+|\s+|[^\w\s]")
+# What lies between the first difference and the last one is compared in detail up to so many lines or words of both:
+# the time grows with their square at least. More is one change.
+MOST_COMPARED = 3000
+MOST_LINES = 1000  # of each side of a diff
+SIGNS = {" ": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
+Piece = tuple[str, str]  # its sign, as in SIGNS, and its text
+
+
+def word_diff(old: str, new: str) -> list[Piece]:
+    """Return what both texts share, what was removed, and what was added, in order; by words within changed lines."""
+    pieces: list[Piece] = []
+    removed = added = between = ""
+    for same, before, after in [*_by_words(old, new), (True, "", "")]:
+        if same and before and not before.strip() and (removed or added) and not between:
+            between = before  # blanks alone do not part two changes
+        elif same:
+            pieces += [(sign, text) for sign, text in (("-", removed), ("+", added), (" ", between + before)) if text]
+            removed = added = between = ""
+        else:
+            removed, added, between = removed + between + before, added + between + after, ""
+    return pieces
+
+
+def marked(pieces: Sequence[Piece]) -> str:
+    """Return a word diff as text: `a [-removed-]{+added+} word`."""
+    return "".join(SIGNS[sign].format(text) for sign, text in pieces)
+
+
+def excerpt(pieces: Sequence[Piece], context: int, most: int) -> list[Piece]:
+    """Return the changes with so many characters of what is around each, at most `most` in all."""
+    shown: list[Piece] = []
+    for place, (sign, text) in enumerate(pieces):
+        before, after = context * (place > 0), context * (place < len(pieces) - 1)
+        if sign != " ":
+            before = after = most // 4
+        if len(text) > before + after + 3:
+            text = f"{text[:before]}…{text[len(text) - after :]}"
+        if most <= 0:
+            return [*shown, (" ", "…")]
+        shown.append((sign, text))
+        most -= len(text)
+    return shown
+
+
+def line_diff(old: Any, new: Any, names: tuple[str, str]) -> str:
+    """Return a unified diff of two values, in which a text is shown as its lines."""
+    return "\n".join(unified_diff(_cut(_lines(old)), _cut(_lines(new)), *names, lineterm=""))
+
+
+def _by_words(old: str, new: str) -> Iterator[tuple[bool, str, str]]:
+    for same, before, after in _blocks(old.splitlines(keepends=True), new.splitlines(keepends=True)):
+        if same:
+            yield True, "".join(before), ""
+        else:
+            inner = _blocks(WORD.findall("".join(before)), WORD.findall("".join(after)))
+            yield from ((also, "".join(words), "".join(others)) for also, words, others in inner)
+
+
+def _blocks(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[bool, Sequence[str], Sequence[str]]]:
+    """Yield parts of both sides, and whether they are the same."""
+    least, start, end = min(len(old), len(new)), 0, 0
+    while start < least and old[start] == new[start]:
+        start += 1
+    while end < least - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    before, after = old[start : len(old) - end], new[start : len(new) - end]
+    if start:
+        yield True, old[:start], new[:start]
+    if len(before) + len(after) > MOST_COMPARED:
+        yield False, before, after
+    else:
+        for kind, first, last, begin, stop in SequenceMatcher(None, before, after).get_opcodes():
+            yield kind == "equal", before[first:last], after[begin:stop]
+    if end:
+        yield True, old[len(old) - end :], new[len(new) - end :]
+
+
+def _lines(value: Any) -> list[str]:
+    """Return a value in lines: texts as they are, the parts of objects and lists indented below their names."""
+    match value:
+        case dict():
+            return [line for key in sorted(value) for line in _below(f"{key}:", value[key])]
+        case list():
+            return [line for inner in value for line in _below("-", inner)]
+        case str():
+            return value.split("\n")
+        case _:
+            return [to_json(value)]
+
+
+def _below(name: str, value: Any) -> list[str]:
+    lines = _lines(value)
+    return [f"{name} {lines[0]}"] if len(lines) == 1 else [name, *(f"  {line}" for line in lines)]
+
+
+def _cut(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], f"({len(lines) - MOST_LINES} more lines)"]

@@ -1,0 +1,71 @@
+"""Differences of texts: by words, by lines, and in a bounded time."""
+
+import random
+import time
+from typing import Any
+
+import pytest
+
+from noxcli.reports.words import excerpt, line_diff, marked, word_diff
+
+RANDOM = random.Random(5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("The river is Tagus.", "The river is Douro.", "The river is [-Tagus-]{+Douro+}."),
+        ("a b c d", "a x y d", "a [-b c-]{+x y+} d"),
+        ("a b c", "x b z", "[-a-]{+x+} b [-c-]{+z+}"),
+        ("one\ntwo\nthree\n", "one\nthree\n", "one\n[-two\n-]three\n"),
+        ("same", "same", "same"),
+        ("", "new", "{+new+}"),
+        ("caf\u00e9 au lait", "caf\u00e9  au lait", "caf\u00e9[- -]{+  +}au lait"),
+    ],
+)
+def test_a_text_differs_by_its_words(old: str, new: str, shown: str) -> None:
+    assert marked(word_diff(old, new)) == shown
+
+
+def words(count: int, of: int) -> str:
+    return " ".join(RANDOM.choices([f"w{number}" for number in range(of)], k=count))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (words(20_000, 5000), words(20_000, 5000)),
+        ("\n==\n".join(words(750, 103) for _ in range(30)), "\n==\n".join(words(750, 103) for _ in range(30))),
+        ("\n".join(words(20_000, 110).split()), "\n".join(words(20_000, 110).split())),
+        ("!?" * 50_000, "?!" * 50_000),
+        ("x" * 100_000, ""),
+    ],
+    ids=["one line", "blocks of common words", "many short lines", "punctuation", "removed"],
+)
+def test_long_texts_differ_in_bounded_time(old: str, new: str) -> None:
+    began = time.process_time()
+    pieces = word_diff(old, new)
+    line_diff(old, new, ("old", "new"))
+    assert time.process_time() - began < 3  # a second on a machine that does nothing else
+    assert "".join(text for sign, text in pieces if sign != "+") == old
+    assert "".join(text for sign, text in pieces if sign != "-") == new
+
+
+def test_an_excerpt_has_the_changes_and_a_little_around() -> None:
+    old = f"{'before ' * 20}cat {'between ' * 20}dog{' after' * 20}"
+    pieces = word_diff(old, old.replace("cat", "cow").replace("dog", "pig"))
+    assert marked(excerpt(pieces, 8, 200)) == "… before [-cat-]{+cow+} between…between [-dog-]{+pig+} after a…"
+    assert marked(excerpt(pieces, 8, 20)) == "… before [-cat-]{+cow+} between…between …"
+    assert marked(excerpt([("-", "x" * 1000)], 8, 20)) == "[-xxxxx…xxxxx-]"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        ({"A": "one\ntwo"}, {"A": "one\n2"}, [" A:", "   one", "-  two", "+  2"]),
+        ("one\ntwo\n", "one\ntwo", [" one", " two", "-"]),
+        ({"A": 1, "B": [True, {"C": None}]}, {"A": 1, "B": [True, {}]}, [" A: 1", " B:", "   - true", "-  - C: null"]),
+    ],
+)
+def test_a_diff_by_lines_shows_texts_as_lines(old: Any, new: Any, lines: list[str]) -> None:
+    assert [line for line in line_diff(old, new, ("old", "new")).splitlines()[3:] if line != "+  -"] == lines
