@@ -93,7 +93,7 @@ TRICKLED = {name: words for name, words in COMMANDS.items() if name not in {"doc
 def test_a_body_that_trickles_holds_no_command(
     command: tuple[str, ...], noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body, "JSON_SECONDS", 0.1)
+    monkeypatch.setattr(body, "JSON_SECONDS", 0.4)
     noxcli.clock = Clock()
     with raw_server(SLOW_BODY) as server:
         result = noxcli(*command, "--base-url", server.url, "--retry-for", "0")
