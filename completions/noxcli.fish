@@ -11,9 +11,6 @@ function __noxcli
     set -l path (string sub -s (math $first[2] + 1) -- "$begun" | string escape -n | string replace -r '^\\\\~' '~')
     set -l found
     switch "$first[1]"
-        case command
-            complete -C (string join ' ' -- (string escape -- $words[(math $first[2] + 1)..]) $token)
-            return
         case files
             set found (__fish_complete_path $path)
         case directories

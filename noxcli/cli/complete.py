@@ -8,7 +8,6 @@ ACTION<TAB>NUMBER<TAB>LABEL, then one line WORD<TAB>DESCRIPTION for each candida
 | words | are whole words | |
 | keys | end where a value follows without a blank | |
 | files, directories | stand beside file names | the shell adds those, after NUMBER characters of the word |
-| command | are left to the shell | the command line begins with word NUMBER, counted from 0 |
 """
 
 import os
@@ -21,10 +20,10 @@ Line = tuple[str, str]  # a word and its description
 
 
 def complete(argv: list[str]) -> None:
-    """Print the candidates: `bash LINE WORDBREAKS COMPOPT WORD...`, `zsh LINE QUOTED`, or `fish WORD...`."""
+    """Print the candidates: `bash LINE WORDBREAKS`, `zsh LINE QUOTED`, or `fish WORD...`."""
     match argv:
-        case ["bash", line, breaks, compopt, *pieces]:
-            lines = _for_bash(TypedLine(line, breaks), bool(compopt), pieces)
+        case ["bash", line, breaks]:
+            lines = _for_bash(TypedLine(line, breaks))
         case ["zsh", line, quoted]:
             lines = _for_zsh(TypedLine(line), len(quoted))
         case ["fish", *words, begun] if words:
@@ -40,7 +39,6 @@ class Offer:
     def __init__(self, words: list[str], begun: str) -> None:
         self.action, self.label, self.lines = "words", "", list[Line]()
         self.prefix = ""  # the beginning of the word that belongs to no candidate: `--format=`, `key=@`
-        self.command = 0  # the place among all words where the command line inside begins
         self._words, self._begun = words, begun
         with open(TABLE, encoding="utf-8") as file:
             self._table = [line.rstrip("\n").split("\t") for line in file]
@@ -50,7 +48,7 @@ class Offer:
         """Find out what stands at the cursor, as Typer would: an option, its value, the verb or an argument."""
         verb = pending = ""
         closed, number = False, 1
-        for place, word in enumerate(self._words[1:], 1):
+        for word in self._words[1:]:
             if pending:
                 pending = ""
             elif not closed and word == "--":
@@ -59,9 +57,6 @@ class Offer:
                 pending = word if self._value(verb, word) else ""
             elif not verb:
                 verb = word
-            elif self._value(verb, str(number)) == ["<command>"]:
-                self._inner(place)
-                return
             else:
                 number += 1
         begun = self._begun
@@ -77,8 +72,6 @@ class Offer:
             self.lines = [(name, said) for verbs, name, *_, said in self._table if not verbs]
         else:
             self._offer(self._value(verb, str(number)))
-            if self.action == "command":
-                self._inner(len(self._words))
 
     def _value(self, verb: str, name: str) -> list[str]:
         """Return the kinds and fixed words that an option or the argument of this number takes; none for a flag."""
@@ -89,16 +82,6 @@ class Offer:
                     return values.split()
         return []
 
-    def _inner(self, place: int) -> None:
-        """Complete the command line that begins at this word: noxcli's own here, others by the shell."""
-        self.command += place
-        self._words = self._words[place:]
-        if self._words and os.path.basename(self._words[0]) == "noxcli":
-            self.action = "words"
-            self._read()
-        else:
-            self.action = "command"
-
     def _offer(self, values: list[str]) -> None:
         rest = self._begun[len(self.prefix) :]
         for value in values:
@@ -106,8 +89,6 @@ class Offer:
                 self.lines.append((value, ""))
             elif value in ("<file>", "<directory>"):
                 self.action = "files" if value == "<file>" else "directories"
-            elif value == "<command>":
-                self.action = "command"
             elif value == "<@file>" and rest.startswith("@"):
                 self.prefix, self.action = f"{self.prefix}@", "files"
             elif value == "<input>":
@@ -140,18 +121,14 @@ class TypedLine:
     """A command line as it was typed up to the cursor: its words without their quotes, and the last one."""
 
     def __init__(self, line: str, breaks: str = "") -> None:
-        self.line, self.begun = line, ""
+        self.begun = ""
         self.words: list[str] = []
-        self.starts = [0]  # where each word begins
-        self.ends: list[int] = []  # where each character of the last word ends
+        self._start = 0  # where the last word begins
+        self._ends: list[int] = []  # where each character of the last word ends
         self.kept = 0  # how much of the last word readline does not replace
         self.quote = ""  # the quote that is open at the end
-        self._breaks = breaks
-        self._read()
-
-    def _read(self) -> None:
         escaped, depth = False, 0
-        for place, char in enumerate(self.line):
+        for place, char in enumerate(line):
             if not escaped and char == "\\" and self.quote != "'":
                 escaped = True
             elif not escaped and char == self.quote:
@@ -166,69 +143,53 @@ class TypedLine:
             else:
                 depth += (char == "(") - (char == ")" and depth > 0)
                 self._add(char, place)
-                if char in self._breaks:
+                if char in breaks:
                     self.kept = len(self.begun) - (char == "@")  # an @ belongs to the word after it
 
     def _add(self, char: str, place: int) -> None:
         self.begun += char
-        self.ends.append(place + 1)
+        self._ends.append(place + 1)
 
     def _end_word(self, place: int) -> None:
-        if self.line[self.starts[-1] : place]:
+        if self._start < place:
             self.words.append(self.begun)
-            self.starts.append(place)
-        self.starts[-1] = place + 1
-        self.begun, self.ends, self.kept = "", [], 0
+        self._start = place + 1
+        self.begun, self._ends, self.kept = "", [], 0
 
     def length(self, prefix: str) -> int:
         """Return how many of the last word's characters, quotes included, are its prefix."""
-        return self.ends[len(prefix) - 1] - self.starts[-1] if prefix else 0
+        return self._ends[len(prefix) - 1] - self._start if prefix else 0
 
 
 def _for_zsh(typed: TypedLine, quoted: int) -> list[str]:
     """Return the lines for zsh, which matches and quotes; of the last word it does not count the opening quote."""
     offer = Offer(typed.words, typed.begun)
-    number = offer.command if offer.action == "command" else max(0, typed.length(offer.prefix) - quoted)
+    number = max(0, typed.length(offer.prefix) - quoted)
     return [f"{offer.action}\t{number}\t{offer.label}", *("\t".join(line) for line in offer.lines)]
 
 
 def _for_fish(words: list[str], begun: str) -> list[str]:
     """Return the lines for fish, which matches and quotes whole words."""
     offer = Offer(words, begun)
-    number = offer.command if offer.action == "command" else len(offer.prefix)
-    return [f"{offer.action}\t{number}", *(f"{offer.prefix}{word}\t{said}" for word, said in offer.lines)]
+    return [f"{offer.action}\t{len(offer.prefix)}", *(f"{offer.prefix}{word}\t{said}" for word, said in offer.lines)]
 
 
-def _for_bash(typed: TypedLine, compopt: bool, pieces: list[str]) -> list[str]:
+def _for_bash(typed: TypedLine) -> list[str]:
     """Return the lines for bash, to which candidates and files have to go matched, cut and quoted."""
     offer = Offer(typed.words, typed.begun)
     words = [f"{offer.prefix}{word}" for word, _ in offer.lines]
     words = [word for word in words if word.startswith(typed.begun)]
-    replies = [quoted for word in words if (quoted := _quoted(word[typed.kept :], typed.quote, compopt)) is not None]
-    if offer.action == "command":
-        return [f"command\t{_piece(typed, offer.command, pieces)}", *_files(typed.begun)]
+    replies = [_quoted(word[typed.kept :], typed.quote) for word in words]
     if offer.action in ("files", "directories"):
-        # Readline takes what it replaces for the name of a file, and quotes it: not if a key is still before it.
-        ours = compopt and typed.kept < len(offer.prefix)
         start = typed.begun[len(offer.prefix) :]
         found = [f"{offer.prefix}{path}" for path in _files(start, directories=offer.action == "directories")]
-        if not ours:
+        # Readline takes what it replaces for the name of a file, and quotes it: not if a key is still before it.
+        if typed.kept >= len(offer.prefix):
             return ["files", *replies, *(path[typed.kept :].removesuffix("/") for path in found)]
-        replies += [_quoted(path[typed.kept :], typed.quote, compopt) or "" for path in found]
+        replies += [_quoted(path[typed.kept :], typed.quote) for path in found]
         if len(found) == 1 and found[0].endswith("/"):
             return ["keys", *replies]
     return [offer.action if offer.action == "keys" else "words", *replies]
-
-
-def _piece(typed: TypedLine, word: int, pieces: list[str]) -> int:
-    """Return the place of a word among the pieces into which bash has cut the line."""
-    found = 0
-    for number, piece in enumerate(pieces):
-        found = typed.line.find(piece, found)
-        if found >= typed.starts[word]:
-            return number
-        found += len(piece)
-    return len(pieces)
 
 
 def _files(start: str, *, directories: bool = False) -> list[str]:
@@ -246,14 +207,10 @@ def _files(start: str, *, directories: bool = False) -> list[str]:
     ]
 
 
-def _quoted(word: str, quote: str, compopt: bool) -> str | None:
-    """Return the word as readline has to insert it; None if it can't, as in bash 3.2, which quotes wrongly."""
+def _quoted(word: str, quote: str) -> str:
+    """Return the word as readline has to insert it."""
     plain = "".join(char if char.isalnum() or char in UNQUOTED else f"\\{char}" for char in word)
-    if word == plain:
-        return word
-    if not compopt:
-        return None
-    if not quote:
+    if word == plain or not quote:
         return plain
     inside = {"'": "'\\''"} if quote == "'" else {"!": "\"'!'\"", **{char: f"\\{char}" for char in '"\\$`'}}
     text = "".join(inside.get(char, char) for char in word)

@@ -23,7 +23,7 @@ KINDS = {
     "DIRECTORY": "<directory>",
     "@FILE": "<@file>",
     "INPUT": "<input>",
-    "COMMAND": "<command>",
+    "COMMAND": "<file>",
     "WORKFLOW": "<workflow>",
     "RUN": "<run>",
     "PROFILE": "<profile>",

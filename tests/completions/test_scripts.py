@@ -97,7 +97,7 @@ def test_fixed_words_and_files_side_by_side(name: str, tmp_path: Path, nasty_tab
     [
         ("DIR...", ["<directory>"]),
         ("[INPUT]...", ["<input>"]),
-        ("[-- COMMAND...]", ["<command>"]),
+        ("[-- COMMAND...]", ["<file>"]),
         ("JSON|@FILE|-", ["<@file>"]),
         ("auto|always|never", ["auto", "always", "never"]),
         ("FILE|none", ["none", "<file>"]),

@@ -87,6 +87,7 @@ def test_fixed_words(shell: Typed, line: str, expected: set[str]) -> None:
         ("noxcli run --api-key-file ", {"out", "run", "outer.txt", "prompt file.txt"}),
         ("noxcli run --api-key-file=o", {"out", "outer.txt"}),
         ("noxcli sandbox --scenario outer.txt --replay p", {"prompt file.txt"}),
+        ("noxcli sandbox --port 9 -- sh p", {"prompt file.txt"}),
         ("noxcli run WORKFLOW key=@", {"out", "run", "outer.txt", "prompt file.txt"}),
         ("noxcli run WORKFLOW key:=@oute", {"outer.txt"}),
         ("noxcli run WORKFLOW key@p", {"prompt file.txt"}),
@@ -107,13 +108,6 @@ def test_no_options_behind_two_dashes(shell: Typed) -> None:
     assert not shell.offers("noxcli run WORKFLOW -- --for")
 
 
-def test_the_sandbox_completes_the_command_inside(shell: Typed) -> None:
-    assert "noxcli" in shell.offers("noxcli sandbox -- noxc")
-    assert set(shell.offers("noxcli sandbox --port 9 -- noxcli fetch")) == {"fetch-output"}
-    assert names(shell.offers("noxcli sandbox -- noxcli run --format j")) == {"json"}
-    assert names(shell.offers("noxcli sandbox -- ls out")) == {"out", "outer.txt"}
-
-
 @pytest.mark.parametrize(
     ("typed", "argv"),
     [
@@ -127,7 +121,6 @@ def test_the_sandbox_completes_the_command_inside(shell: Typed) -> None:
             "noxcli run WORKFLOW --api-key-file pr\t--js\t",
             ["run", "WORKFLOW", "--api-key-file prompt file.txt", "--json"],
         ),
-        ("noxcli sandbox -- noxcli str\tRUN --js\t", ["sandbox", "--", "noxcli", "stream", "RUN", "--json"]),
     ],
 )
 def test_a_line_typed_with_tabs(shell: Typed, typed: str, argv: list[str]) -> None:
@@ -144,13 +137,6 @@ def test_a_directory_below_home_and_a_word_with_blanks_before_it(shell: Typed) -
 
 def as_one(argv: list[str]) -> str:
     return re.sub(r"(--format|--api-key-file)=", r"\1 ", " ".join(argv)).replace("//", "/")
-
-
-def test_bash_hands_the_inner_command_to_its_package(tmp_path: Path) -> None:
-    first = '_command_offset() { COMPREPLY=("${COMP_WORDS[$1]}-completed"); }\n'
-
-    with closing(start("bash", tmp_path, first=first)) as shell:
-        assert set(shell.offers("noxcli sandbox --switch a=b -- tar --excl")) == {"tar-completed"}
 
 
 def test_zsh_reads_the_script_by_source_too(tmp_path: Path) -> None:
