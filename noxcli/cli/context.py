@@ -35,6 +35,7 @@ class Context:
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     way_back: str | None = None  # the command that continues
     base_url: str = ""  # the current one, once connected
+    server: str = ""  # what names it, for completion
     requests: int = 0  # that were answered, or failed
     route: str = ""  # the options that select the server, for commands to paste
     reports: Reports = field(default_factory=Reports)
@@ -99,13 +100,11 @@ class Context:
         """What completion may offer for the current server."""
         from noxcli.state.completion_cache import CompletionCache
 
-        return CompletionCache(self.terminal.environ, self.base_url, self.terminal.mask)
+        return CompletionCache(self.terminal.environ, self.server, self.terminal.mask)
 
     def note_config(self) -> None:
         """Save the names in the config files for completion."""
-        from noxcli.config.settings import addresses_in
-
-        self.cache.servers(addresses_in(self.configured.file))
+        self.cache.profiles(self.configured.file.table("profile").values)
         if self.base_url:
             self.cache.aliases(self.configured.aliases)
 

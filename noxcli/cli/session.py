@@ -22,6 +22,7 @@ from noxcli.reports.writer import Reports, ci_system
 from noxcli.retry import Patience
 from noxcli.runs.resolve import one_run, resolve_run, resolve_workflow
 from noxcli.signals import Interrupted
+from noxcli.state.known_names import server_key
 from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
@@ -233,6 +234,7 @@ def _connected(context: Context, options: Common) -> "NoxusApi":
         context.terminal.note(f"{' and '.join(variables)} in the environment override --profile")
     context.hide_key(settings.key)
     context.base_url = settings.url
+    context.server = server_key(base_url or "", named or "", environ)
     context.note_config()
     from noxcli.api import NoxusApi  # loads the HTTP libraries, which `--help` does not need
 

@@ -62,17 +62,6 @@ def find_url(base_url: str | None, environ: Mapping[str, str], profile: Profile 
     return Sourced(DEFAULT_URL, "default")
 
 
-def addresses_in(file: Table) -> dict[str, str]:
-    """Return the address of each profile in the user's config file, and under the empty name that of the default.
-
-    A mistake in a profile that does not count is ignored.
-    """
-    profiles = file.values.get("profile", {})
-    written = {name: profile.get("base_url") for name, profile in profiles.items() if isinstance(profile, dict)}
-    addresses = {name: url if isinstance(url, str) and url.strip() else DEFAULT_URL for name, url in written.items()}
-    return {"": addresses.get(str(file.values.get("default_profile")), DEFAULT_URL), **addresses}
-
-
 def find_key(api_key_file: str | None, environ: Mapping[str, str], profile: Profile | None) -> KeySource:
     """Return where the current key is, without reading it.
 

@@ -14,7 +14,7 @@ from noxcli.inputs.parse import item_start
 from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, Run, Workflow
 from noxcli.place import Place
-from noxcli.state.known_names import LARGEST_NAMES_FILE, NAMES_FILE, cache_directory, server_key
+from noxcli.state.known_names import LARGEST_NAMES_FILE, NAMES_FILE, cache_directory
 
 LONGEST_WORD = 200  # characters of a word
 MOST_WORDS = 2000  # of one kind
@@ -23,17 +23,16 @@ NOTED_RUNS = 250
 
 
 class CompletionCache:
-    """The words known about one server."""
+    """The words known about one server; `key` is its `server_key`."""
 
-    def __init__(self, environ: Mapping[str, str], base_url: str, mask: Mask | None = None) -> None:
+    def __init__(self, environ: Mapping[str, str], key: str, mask: Mask | None = None) -> None:
         self._directory = cache_directory(environ)
         self._mask = mask or Mask()
-        self._key = server_key(base_url)
+        self._key = key
 
-    def servers(self, addresses: Mapping[str, str]) -> None:
-        """Save the address of each profile; the empty name has that of the default server."""
-        named = {name: server_key(address) for name, address in addresses.items() if not name or typable(name)}
-        self._note("profile", (f"{key}\t{name}" for name, key in named.items()))
+    def profiles(self, names: Iterable[str]) -> None:
+        """Save the names of the profiles."""
+        self._note("profile", filter(typable, names))
 
     def aliases(self, workflows: Mapping[str, str]) -> None:
         """Save the current aliases, each with the workflow's name or id."""

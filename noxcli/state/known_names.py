@@ -1,11 +1,11 @@
 """The names and ids that commands have saved for Tab, as `cli/complete.py` reads them: without loading anything else.
 
 `state/completion_cache.py` writes the file. A line is a kind, a word, what it stands for, and a description, with a TAB
-between them; only the first two are always there. SERVER is an address as `server_key` spells it.
+between them; only the first two are always there. SERVER is what names the server, as `server_key` spells it.
 
 | kind | the rest of the line |
 |---|---|
-| profile | SERVER<TAB>PROFILE, and SERVER<TAB> alone for the default server |
+| profile | PROFILE |
 | SERVER alias | ALIAS<TAB>WORKFLOW |
 | SERVER workflow | NAME<TAB>WORKFLOW_ID |
 | SERVER run | RUN_ID<TAB>WORKFLOW_ID<TAB>DESCRIPTION, the newest last |
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CACHE_VARIABLE = "NOXCLI_CACHE_DIR"
-# The settings that select a server, highest precedence first: an address, or a profile that has one.
-SERVER_NAMES = ("--base-url", "NOXCLI_BASE_URL", "NOXUS_BACKEND_URL", "--profile", "NOXCLI_PROFILE")
-DEFAULT_URL = "https://backend.noxus.ai"  # noxus-sdk 0.6.0, client.py
 NAMES_FILE = "names"
 LARGEST_NAMES_FILE = 4 * 1024 * 1024  # bytes
 RECENT_RUNS = 20  # offered before anything is typed; the older ones only after that
@@ -43,9 +40,14 @@ def cache_directory(environ: "Mapping[str, str]") -> str | None:
     return f"{home}/{below}/noxcli" if home.startswith("/") else None
 
 
-def server_key(base_url: str) -> str:
-    """Return a server's address in one word."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "_" for c in base_url.rstrip("/"))
+def server_key(base_url: str, profile: str, environ: "Mapping[str, str]") -> str:
+    """Return in one word what names the server: the first of these settings, or nothing.
+
+    `base_url` and `profile` are those on the command line, or empty. The config files are not read: they are TOML.
+    """
+    addresses = base_url, environ.get("NOXCLI_BASE_URL"), environ.get("NOXUS_BACKEND_URL")
+    named = next(filter(None, (*addresses, profile, environ.get("NOXCLI_PROFILE"))), "")
+    return "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "_" for c in named.rstrip("/"))
 
 
 class Names:
@@ -54,8 +56,7 @@ class Names:
     def __init__(self, words: list[str], environ: "Mapping[str, str]") -> None:
         *self._words, self._begun = words
         self._saved = _read(cache_directory(environ))
-        self._profiles = self._saved.get("profile", [])
-        self._server = self._key(environ)
+        self._server = server_key(self._given("--base-url"), self._given("--profile"), environ)
 
     def offered(self, kind: str) -> list[Line]:
         """Return a line for each word of this kind."""
@@ -69,7 +70,7 @@ class Names:
                 found = (self._of(f"{kind} {self._workflow(word)}") for word in self._words)
                 return next(filter(None, found), [])
             case "profile":
-                return [(name, "", "") for _, name, _ in self._profiles if name]
+                return self._saved.get("profile", [])
         return []
 
     def _workflows(self) -> list[Line]:
@@ -86,12 +87,6 @@ class Names:
             word = next((target for name, target, _ in self._of(kind) if name == word), word)
         runs = reversed(self._of("run"))
         return next((workflow for run, workflow, _ in runs if word in (run, LAST[0])), word)
-
-    def _key(self, environ: "Mapping[str, str]") -> str:
-        """Return the server's key: an address, a profile or nothing names it."""
-        named = next(filter(None, (self._given(n) if n.startswith("-") else environ.get(n) for n in SERVER_NAMES)), "")
-        keys = {profile: key for key, profile, _ in self._profiles}
-        return keys.get(named) or server_key(named or DEFAULT_URL)
 
     def _given(self, option: str) -> str:
         """Return the value that the words have for an option; the last one counts."""

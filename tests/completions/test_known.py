@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.config.settings import DEFAULT_URL
 from noxcli.inputs.definition import InputNode, OutputNode
 from noxcli.inputs.parse import split_item
 from noxcli.models import Run, Workflow
 from noxcli.state.completion_cache import CompletionCache
+from noxcli.state.known_names import server_key
 from tests.completions.tab import Typed, start
 
 SHELLS = ["bash", "zsh", "fish"]
@@ -27,8 +27,8 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-def known(home: Path, url: str = DEFAULT_URL) -> CompletionCache:
-    return CompletionCache({"NOXCLI_CACHE_DIR": str(home / ".cache" / "noxcli")}, url)
+def known(home: Path, url: str = "", profile: str = "") -> CompletionCache:
+    return CompletionCache({"NOXCLI_CACHE_DIR": str(home / ".cache" / "noxcli")}, server_key(url, profile, {}))
 
 
 def started(home: Path, run_id: str) -> None:
@@ -166,13 +166,15 @@ def test_names_are_those_of_the_server_on_the_line(desk: Desk, option: str) -> N
 
 def test_profiles(desk: Desk) -> None:
     names = ["staging", "my own", "$(touch pwned)"]
-    known(desk.home).servers({"": DEFAULT_URL, **dict.fromkeys(names, OTHER_URL)})
-    known(desk.home, OTHER_URL).workflows([Workflow("w-1", "there")])
+    known(desk.home).profiles(names)
+    for profile in names:
+        known(desk.home, profile=profile).workflows([Workflow("w-1", f"{profile}'s")])
 
     assert desk.offers("noxcli run --profile ") == set(names)
     assert desk.shell.becomes("noxcli run --profile m\t") == ["run", "--profile", "my own"]
     assert desk.shell.becomes("noxcli run --profile \\$\t") == ["run", "--profile", "$(touch pwned)"]
-    assert desk.offers("noxcli run --profile 'my own' ") == desk.offers("noxcli run --profile=staging ") == {"there"}
+    assert desk.offers("noxcli run --profile 'my own' ") == {"my own's"}
+    assert desk.offers("noxcli run --profile=staging ") == {"staging's"}
     assert desk.untouched()
 
 

@@ -8,7 +8,7 @@ from noxcli.config.preferences import Sourced
 from noxcli.config.profiles import Profile
 from noxcli.config.settings import DEFAULT_URL, find_key, find_url, load_settings
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, Unauthorized
-from noxcli.state.known_names import SERVER_NAMES
+from noxcli.state.known_names import server_key
 
 KEY = {"NOXUS_API_KEY": "sdk-key"}
 
@@ -38,11 +38,13 @@ def test_the_server_is_named_by_flag_variables_or_default(flag: str | None, envi
     assert load_settings(flag, environ={**KEY, **environ}).url == url
 
 
-def test_what_may_name_a_server_is_listed_strongest_first() -> None:
-    """Completion looks for the server in the order of the list."""
-    given = {name: f"https://{number}.example" for number, name in enumerate(SERVER_NAMES)}
-    for name in SERVER_NAMES:
+def test_the_strongest_of_what_names_a_server_counts() -> None:
+    names = ("--base-url", "NOXCLI_BASE_URL", "NOXUS_BACKEND_URL", "--profile", "NOXCLI_PROFILE")
+    given = {name: f"https://{number}.example" for number, name in enumerate(names)}
+    for name in names:
         flag, variables = given.get("--base-url"), {key: value for key, value in given.items() if key.startswith("NO")}
+        for_tab = server_key(flag or "", given.get("--profile", ""), variables)
+        assert for_tab == server_key(given[name], "", {})
         source = next((source for source in ("--profile", "NOXCLI_PROFILE") if source in given), None)
         profile = Profile(Sourced("p", source), "place", Path(), given[source]) if source else None
         assert find_url(flag, variables, profile).value == given.pop(name)

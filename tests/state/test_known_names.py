@@ -1,14 +1,16 @@
 """What noxcli answers for Tab, from the files that its commands wrote."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from noxcli.config.settings import DEFAULT_URL
 from noxcli.inputs.definition import InputNode, OutputNode
 from noxcli.models import Run, Workflow
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
 from noxcli.state.completion_cache import CompletionCache
-from noxcli.state.known_names import Names, cache_directory
+from noxcli.state.known_names import Names, cache_directory, server_key
 from tests.conftest import Noxcli
 from tests.process import call, environment
 
@@ -16,11 +18,11 @@ OTHER_URL = "https://noxus.example:8443/api"
 LAST = "@last"
 
 
-def known(cache: Path, url: str = DEFAULT_URL) -> CompletionCache:
-    return CompletionCache({"NOXCLI_CACHE_DIR": str(cache)}, url)
+def known(cache: Path, url: str = "", profile: str = "") -> CompletionCache:
+    return CompletionCache({"NOXCLI_CACHE_DIR": str(cache)}, server_key(url, profile, {}))
 
 
-def started(cache: Path, *run_ids: str, workflow_id: str = "w-1", url: str = DEFAULT_URL) -> None:
+def started(cache: Path, *run_ids: str, workflow_id: str = "w-1", url: str = "") -> None:
     for run_id in run_ids:
         known(cache, url).run(Run(run_id, workflow_id, "running", created_at="2026-01-01T00:00:00Z"), "daily report")
 
@@ -84,8 +86,8 @@ def test_runs_are_newest_first_and_older_ones_when_typed(tmp_path: Path) -> None
     [
         ([], {}, "default"),
         (["--base-url", OTHER_URL], {}, "other"),
-        ([f"--base-url={OTHER_URL}//"], {"NOXUS_BACKEND_URL": DEFAULT_URL}, "other"),
-        ([], {"NOXCLI_BASE_URL": OTHER_URL, "NOXUS_BACKEND_URL": DEFAULT_URL, "NOXCLI_PROFILE": "mine"}, "other"),
+        ([f"--base-url={OTHER_URL}//"], {"NOXUS_BACKEND_URL": "http://x"}, "other"),
+        ([], {"NOXCLI_BASE_URL": OTHER_URL, "NOXUS_BACKEND_URL": "http://x", "NOXCLI_PROFILE": "mine"}, "other"),
         (["--profile", "mine"], {"NOXUS_BACKEND_URL": OTHER_URL}, "other"),
         (["--profile", "mine"], {}, "mine"),
         ([], {"NOXCLI_PROFILE": "mine"}, "mine"),
@@ -95,28 +97,29 @@ def test_runs_are_newest_first_and_older_ones_when_typed(tmp_path: Path) -> None
 def test_names_are_of_the_server_that_the_command_would_ask(
     tmp_path: Path, words: list[str], environ: dict[str, str], server: str | None
 ) -> None:
-    known(tmp_path).servers({"": DEFAULT_URL, "mine": "https://mine.example"})
-    for name, url in {"default": DEFAULT_URL, "other": OTHER_URL, "mine": "https://mine.example"}.items():
-        known(tmp_path, url).workflows([Workflow("w-1", name)])
+    known(tmp_path).workflows([Workflow("w-1", "default")])
+    known(tmp_path, OTHER_URL).workflows([Workflow("w-1", "other")])
+    known(tmp_path, profile="mine").workflows([Workflow("w-1", "mine")])
 
     assert offered(tmp_path, "workflow", "run", *words, "d", **environ)[:1] == ([server] if server else [])
 
 
-def test_profiles_are_those_of_the_config_file(noxcli: Noxcli, tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text(
-        f'default_profile = "b"\n[profile.a]\n[profile.b]\nbase_url = "{OTHER_URL}"\n'
+def test_profiles_are_those_of_the_config_file(noxcli: Noxcli, tmp_path: Path, plays: Any, sandbox: Sandbox) -> None:
+    environ = {"NOXCLI_CONFIG": str(tmp_path / "config.toml"), "NOXUS_BACKEND_URL": "", "NOXUS_API_KEY": sandbox.key}
+    Path(environ["NOXCLI_CONFIG"]).write_text(
+        f'default_profile = "a"\n[profile.a]\nbase_url = "{sandbox.url}"\n[profile."--b"]\n[profile.c]\nbase_url = 3\n'
     )
-    assert noxcli("config", environ={"NOXCLI_CONFIG": str(tmp_path / "config.toml")}).code == 0
-    cache = Path(noxcli.environ["NOXCLI_CACHE_DIR"])
-    known(cache, OTHER_URL).workflows([Workflow("w-1", "by default")])
+    workflow, cache = plays(nodes=[input_node("Q")]), Path(noxcli.environ["NOXCLI_CACHE_DIR"])
 
-    assert offered(cache, "profile", "run", "--profile", "") == ["a", "b"]
-    assert offered(cache, "workflow", "run", "b") == ["by default"]
+    for options in ([], ["--profile", "a"]):
+        assert noxcli("inputs", workflow, *options, environ=environ).code == 0
+        assert offered(cache, "input", "run", *options, workflow, "") == ["Q="]
+    assert offered(cache, "profile", "run", "--profile", "") == ["a", "c"]
 
 
 def test_a_file_that_noxcli_did_not_write_is_only_words(tmp_path: Path) -> None:
-    run = b"https___backend.noxus.ai run"
-    lines = [b"profile", b"profile\t../x\tp", b"no tab", b"", run + b"\tr\x1b[31m\tw", run + b"\t\t", b"\xff\xfe"]
+    run = b" run"
+    lines = [b"profile", b"profile\tp", b"no tab", b"", run + b"\tr\x1b[31m\tw", run + b"\t\t", b"\xff\xfe"]
     (tmp_path / "names").write_bytes(b"\n".join(lines))
 
     assert offered(tmp_path, "workflow", "run", "") == offered(tmp_path, "workflow", "run", "--profile", "p", "") == []
@@ -144,7 +147,7 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for a uid that nobody has
     assert cache_directory({}) is None
     assert [word for word, _, _ in Names([""], {}).offered("run")] == [LAST]
-    CompletionCache({}, DEFAULT_URL).workflows([Workflow("w-1", "demo")])
+    CompletionCache({}, "").workflows([Workflow("w-1", "demo")])
 
 
 def test_the_process_prints_words_with_what_they_are(cache: Path) -> None:
