@@ -41,6 +41,7 @@ FOREIGN = {
     "click": set(),
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
+    "yaml": {"sandbox"},
 }
 CROSSING = {
     "engines",

@@ -240,6 +240,34 @@ TOPICS: Mapping[str, tuple[ApiFact, ...]] = {
             switches=("sync_limit_seconds", "sync_limit_status"),
         ),
     ),
+    "Workflows in files": (
+        ApiFact(
+            "export",
+            "a workflow is exported as a bundle, whose form v4 is text: YAML of several documents",
+            from_sdk("resources/workflows.py", 231, 236, "plaintext multi-doc YAML (.nx)"),
+            left_open="what is in it: noxcli reads none of it, and writes it to the byte",
+        ),
+        ApiFact(
+            "import",
+            "a bundle is imported by one POST, as a new workflow, as a version, or in place of a workflow",
+            from_sdk("resources/_exports.py", 29, 30, '"mode": mode, "activate": activate, "dry_run": dry_run'),
+            left_open="the fields of the answer, and which bundles are rejected and how",
+            switches=("import_answer", "import_refusal", "unreadable_bundle"),
+        ),
+        ApiFact(
+            "dry_run",
+            "a dry run of an import writes nothing",
+            from_sdk("resources/workflows.py", 272, 272, "``dry_run`` reports without writing"),
+            left_open="whether every server takes dry_run for what it is: noxcli compares before and after",
+            switches=("dry_run",),
+        ),
+        ApiFact(
+            "definition_layout",
+            "the parts of a definition named display, and times of its nodes and edges, are no part of what runs",
+            assumed("display has the positions in the editor"),
+            left_open="other parts that change without an edit",
+        ),
+    ),
     "The event stream": (
         ApiFact(
             "stream_type",

@@ -29,7 +29,7 @@ def workflow_record(workflow: Workflow, runs: int, last_run_at: str | None) -> d
         "workflow_hash": hashlib.sha256(repr(body).encode()).hexdigest(),
         "meta": {"tags": [], "icon": None},
         "settings": {},
-        "last_updated_at": CREATED_AT,
+        "last_updated_at": workflow.updated_at,
         "last_run_at": last_run_at,
         "created_at": CREATED_AT,
         "deleted_at": None,

@@ -6,7 +6,20 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal[
-    "start", "sync", "events", "record", "lookup", "stop", "data", "list", "workflow", "file", "storage", "upload", "me"
+    "start",
+    "sync",
+    "events",
+    "record",
+    "lookup",
+    "stop",
+    "data",
+    "list",
+    "workflow",
+    "file",
+    "storage",
+    "upload",
+    "me",
+    "import",
 ]
 KINDS: dict[str, str] = {
     "start": "start a run",
@@ -22,6 +35,7 @@ KINDS: dict[str, str] = {
     "storage": "download a file from the other origin that a redirect leads to",
     "upload": "upload a file",
     "me": "read the record of the API key",
+    "import": "import a bundle",
 }
 """Kinds of request, each with its purpose."""
 

@@ -15,12 +15,20 @@ MOST_JSON = 16 * 1024 * 1024  # bytes; as objects it takes many times as much
 _TRUE, _FALSE = ("true", "1", "on", "yes"), ("false", "0", "off", "no")
 
 
-def flag(request: Request, name: str) -> bool:
-    """A boolean of the query, false if it is missing."""
-    text = request.query_params.get(name, "false").lower()
+def flag(request: Request, name: str, default: str = "false") -> bool:
+    """A boolean of the query."""
+    text = request.query_params.get(name, default).lower()
     if text not in _TRUE + _FALSE:
         raise Invalid(["query", name], "Input should be a valid boolean, unable to interpret input", "bool_parsing")
     return text in _TRUE
+
+
+def choice(request: Request, name: str, words: Sequence[str]) -> str:
+    """One of these words of the query; the first if it is missing."""
+    text = request.query_params.get(name, words[0])
+    if text not in words:
+        raise Invalid(["query", name], f"Input should be {', '.join(map(repr, words))}", "literal_error")
+    return text
 
 
 def number(request: Request, name: str, default: int, *, most: int | None = None) -> int:

@@ -134,6 +134,16 @@ class Switches:
     list_order: Literal["newest", "oldest"] = "newest"
     """Which run or workflow comes first in a list."""
 
+    # Export and import
+    import_answer: Literal["record", "ids", "nested", "empty"] = "record"
+    """What the answer to an import says of each workflow: what was done, its id, both one level deeper, or nothing."""
+    import_refusal: Literal["none", "403", "409", "422"] = "none"
+    """The answer to a bundle that can be read."""
+    unreadable_bundle: Literal["422", "400", "500"] = "422"
+    """The answer to a bundle that can't be read."""
+    dry_run: Literal["honoured", "ignored"] = "honoured"
+    """Whether a dry run of an import writes nothing, or is carried out."""
+
     # The data of a run
     run_data: Literal["nodes", "by_id", "404"] = "nodes"
     """The form of a run's data: its nodes in a list, under their ids, or no data at all."""

@@ -2,15 +2,16 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 from noxcli.sandbox.documents import encoded
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import FaultQueue
-from noxcli.sandbox.scenario import Node, Scenario, Version, id_of, output_node
+from noxcli.sandbox.scenario import CREATED_AT, Node, Scenario, Version, id_of, output_node
 from noxcli.sandbox.steps import Emit
 from noxcli.sandbox.switches import Switches, with_overrides
 
@@ -24,7 +25,7 @@ class Graph:
         self.inputs = [node for node in self.nodes if node.is_input]
         self.outputs = [node for node in self.nodes if node.is_output]
         self.work = [node for node in self.nodes if not node.is_input and not node.is_output]
-        self._by_name = {node.name: node for node in reversed(self.nodes)}
+        self._by_name = {key: node for node in reversed(self.nodes) for key in (node.id, node.name)}
         self._outputs_by_name = {node.name: node for node in reversed(self.outputs)}
         self.edges = self._edges(scenario)
 
@@ -76,6 +77,7 @@ class Workflow:
     def __init__(self, scenario: Scenario, switches: Switches) -> None:
         self.scenario = scenario
         self.graph = Graph(scenario)
+        self.updated_at = CREATED_AT
         self.switches = with_overrides(switches, scenario.switches)
         self.arm()
 
@@ -85,6 +87,12 @@ class Workflow:
         own = version if version.nodes else self.scenario
         self.versions[version_id] = version, Graph(replace(self.scenario, nodes=own.nodes, edges=own.edges))
         return version_id
+
+    def become(self, nodes: Sequence[Node], edges: Sequence[tuple[str, str]]) -> None:
+        """Take other nodes and edges; runs that have begun keep theirs."""
+        self.scenario = replace(self.scenario, nodes=nodes, edges=edges)
+        self.graph = Graph(self.scenario)
+        self.updated_at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
     def graph_of(self, version_id: str | None) -> Graph:
         """The nodes and edges of a version, or of the workflow as it is."""

@@ -17,17 +17,18 @@ from tests.research.crossed import plan
 
 from .servers import WORKFLOWS, probed, recovered, values_of, wrong
 
-# Switches without a question: they need runs with wrong inputs, a wrong key, runs of two minutes, or a start that
-# gets lost; they have no effect that can be seen from outside; or noxcli is the same either way.
+# Switches without a question: they need runs with wrong inputs, a wrong key, runs of two minutes, an import, or a
+# start that gets lost; they have no effect that can be seen from outside; or noxcli is the same either way.
 NOT_ASKED = {
-    "bare_output", "chunk_per_event", "closing_event", "create_status", "duplicate_labels", "early_output",
+    "bare_output", "chunk_per_event", "closing_event", "create_status", "dry_run", "duplicate_labels", "early_output",
     "error_body", "event_lines", "failed_nodes", "file_uri", "fixed_input", "gateway_refusals", "gateway_status",
-    "id_lines", "keepalive_seconds", "key_refusal", "list_delay_seconds", "listed_inputs", "look_up_output",
+    "id_lines", "import_answer", "import_refusal", "keepalive_seconds", "key_refusal", "list_delay_seconds",
+    "listed_inputs", "look_up_output",
     "missing_input", "nested_previews", "node_io", "node_progress", "node_times", "node_words", "null_data",
     "page_size", "preview_characters", "preview_limit", "queue_seconds", "rate_limit", "rate_limit_counts",
     "rate_limit_window", "record_inputs", "retained_events", "retry_after_seconds", "run_logs", "run_words",
     "start_answer", "sync_limit_seconds", "sync_limit_status", "timestamps", "trailing_slash", "unknown_input",
-    "unlabelled_input", "web_app", "wrong_type",
+    "unlabelled_input", "unreadable_bundle", "web_app", "wrong_type",
 }  # fmt: skip
 # What else must be set for a setting to be seen; without it, the probe is right to say "not seen".
 BESIDE: dict[str, dict[str, Any]] = {

@@ -253,6 +253,24 @@ def check_workflow_version() -> None:
     expect(run.wait().status == "completed", version)
 
 
+def check_export_and_import() -> None:
+    """A bundle in each form can be previewed, tried, and imported in each mode, and a version saved."""
+    service = client.workflows
+    workflow = workflow_named("fixed-inputs")
+    expect(service.export_preview(workflow.id), workflow)
+    bundles = [service.export(workflow.id), service.export(workflow.id, version="v3")]
+    bundles.append(service.export(workflow.id, version="v4", include_dependencies=False))
+    for bundle in bundles:
+        expect(service.import_(bundle, dry_run=True), bundle)
+    expect(not service.list_versions(workflow.id), "a dry run wrote something")
+    (clone,) = service.import_(bundles[0])
+    expect(service.get(clone["id"]).run(body={"User Question": "x"}).wait().status == "completed", clone)
+    (added,) = service.import_(bundles[1], mode="version", activate=True)
+    service.import_(bundles[2], mode="replace", version="v4")
+    saved = service.save_version(workflow.id, workflow, "saved by the SDK", None)
+    expect({str(each.id) for each in service.list_versions(workflow.id)} == {added["version_id"], str(saved.id)}, added)
+
+
 def check_v2_workflow() -> None:
     """A workflow of the second definition version is read and run like the first."""
     workflow = workflow_named("v2")

@@ -1,0 +1,177 @@
+"""Export, import and saved versions: what was imported can be listed and run, and a dry run writes nothing."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from noxcli.sandbox.builtin_review import REVIEW
+from noxcli.sandbox.scenario import fixed_input, input_node, output_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.switches import Switches
+
+from .api import Api
+
+NODES = [input_node("Topic"), fixed_input("Prompt", "Be brief.\nBe kind."), output_node("Answer")]
+UNKNOWN = "0b6e2d0e-6f36-4b2f-9a39-00000000000f"
+
+
+def workflow(api: Api, name: str = "asked") -> str:
+    """Serve a workflow that answers with its own prompt."""
+    return api.plays(name, nodes=NODES, output=lambda inputs: {"Answer": inputs["Prompt"]})
+
+
+def exported(api: Api, workflow_id: str, **query: Any) -> str:
+    answer = api.post(f"/v1/workflows/{workflow_id}/export", params={"version": "v4", **query})
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def imported(api: Api, bundle: str, mode: str, **query: Any) -> Any:
+    answer = api.post("/v1/workflows/import", {"definition": bundle, "version": "auto"}, params={"mode": mode, **query})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def answered(api: Api, workflow_id: str, version_id: str | None = None) -> str:
+    run = api.finished(api.start(workflow_id, {"Topic": "x"}, workflow_version_id=version_id))
+    return str(run["output"]["Answer"])
+
+
+def state(api: Api) -> Any:
+    """All workflows and all their versions."""
+    workflows = api.get("/v1/workflows").json()["items"]
+    return [(each, api.get(f"/v1/workflows/{each['id']}/versions").json()) for each in workflows]
+
+
+def test_a_bundle_is_yaml_as_it_is_or_in_base64(api: Api) -> None:
+    asked = workflow(api)
+    plain = exported(api, asked)
+    head, record = yaml.safe_load_all(plain)
+
+    assert record["definition"] == api.get(f"/v1/workflows/{asked}").json()["definition"]
+    assert "|-\n" in plain, "a text of several lines is a block"
+    assert head["dependencies"] == []
+    assert "dependencies" not in exported(api, asked, include_dependencies="false")
+    assert {base64.b64decode(exported(api, asked, version=form)).decode() for form in ("v3", "auto")} == {plain}
+    preview = api.get(f"/v1/workflows/{asked}/export/preview").json()
+    assert [each["id"] for each in preview["workflows"]] == [asked]
+
+
+def test_what_was_imported_is_listed_and_runs(api: Api) -> None:
+    asked = workflow(api)
+    edited = exported(api, asked).replace("Be brief.", "Be long.")
+    (clone,) = imported(api, edited, "clone")
+    (version,) = imported(api, base64.b64encode(edited.encode()).decode(), "version")
+
+    assert clone["name"] == "asked (copy)"
+    assert answered(api, clone["id"]) == "Be long.\nBe kind."
+    assert [each["id"] for each in api.get(f"/v1/workflows/{asked}/versions").json()] == [version["version_id"]]
+    assert answered(api, asked, version["version_id"]) == "Be long.\nBe kind."
+    assert yaml.safe_load(exported(api, asked, version_id=version["version_id"]).split("---\n")[2])["name"] == "asked"
+    assert answered(api, asked) == "Be brief.\nBe kind."
+    imported(api, edited, "replace")
+    assert answered(api, asked) == "Be long.\nBe kind."
+
+
+@pytest.mark.parametrize("active", ["query", "bundle"])
+def test_a_version_may_become_the_current_one(api: Api, active: str) -> None:
+    asked = workflow(api)
+    query = {"set_active_on_import": "true"} if active == "bundle" else {}
+    edited = exported(api, asked, **query).replace("Be brief.", "Be long.")
+    imported(api, edited, "version", activate=active == "query")
+
+    assert answered(api, asked) == "Be long.\nBe kind."
+
+
+def test_a_version_is_saved_with_its_own_definition(api: Api) -> None:
+    asked = workflow(api)
+    text = json.dumps(api.get(f"/v1/workflows/{asked}").json()["definition"]).replace("Be brief.", "Be long.")
+    body = {"name": "second", "description": None, "definition": json.loads(text)}
+    saved = api.post(f"/v1/workflows/{asked}/versions", body).json()
+
+    assert saved.keys() == {"id", "name", "description", "created_at", "created_by", "definition"}
+    assert answered(api, asked, saved["id"]) == "Be long.\nBe kind."
+    bodies: list[dict[str, Any]] = [
+        {"name": "x"},
+        {"definition": {}},
+        {"name": "x", "definition": {"nodes": [{}], "edges": []}},
+    ]
+    for wrong in bodies:
+        assert api.post(f"/v1/workflows/{asked}/versions", wrong).status_code == 422
+
+
+@pytest.mark.parametrize("mode", ["clone", "version", "replace"])
+def test_a_dry_run_writes_nothing(mode: str) -> None:
+    for kept in (True, False):
+        with Sandbox(switches=Switches(dry_run="honoured" if kept else "ignored")) as sandbox:
+            api = Api(sandbox)
+            edited = exported(api, workflow(api)).replace("Be brief.", "Be long.")
+            before = state(api)
+            (told,) = imported(api, edited, mode, dry_run=True)
+            assert (state(api) == before) is kept
+            assert told["action"] == {"clone": "created", "version": "version_added", "replace": "replaced"}[mode]
+            api.session.close()
+
+
+def test_a_workflow_from_elsewhere_runs_with_made_up_outputs(api: Api) -> None:
+    asked = workflow(api)
+    (clone,) = imported(api, exported(api, asked).replace(asked, UNKNOWN), "clone")
+
+    assert answered(api, clone["id"]) == "Answer of an imported workflow"
+    answer = api.post(
+        "/v1/workflows/import",
+        {"definition": exported(api, asked).replace(asked, UNKNOWN)},
+        params={"mode": "replace"},
+    )
+    assert answer.status_code == 404
+
+
+WRONG = ["", "a: [", "plain text", "kind: bundle", "kind: bundle\n---\nkind: workflow\ndefinition: 3", "&a [*a]"]
+
+
+@pytest.mark.parametrize("text", WRONG)
+@pytest.mark.parametrize("status", ["422", "400", "500"])
+def test_a_text_that_is_not_a_bundle_is_rejected(text: str, status: Any) -> None:
+    with Sandbox(switches=Switches(unreadable_bundle=status)) as sandbox:
+        api = Api(sandbox)
+        answer = api.post("/v1/workflows/import", {"definition": text})
+        assert (answer.status_code, isinstance(answer.json()["detail"], str)) == (int(status), True)
+        api.session.close()
+
+
+@pytest.mark.parametrize(
+    ("switch", "told"),
+    [
+        ("record", {"id", "name", "type", "action", "version_id"}),
+        ("ids", {"workflow_id"}),
+        ("nested", {"status", "workflow"}),
+        ("empty", set()),
+    ],
+)
+def test_an_import_may_say_more_or_less(switch: Any, told: set[str]) -> None:
+    with Sandbox(switches=Switches(import_answer=switch)) as sandbox:
+        api = Api(sandbox)
+        (answer,) = imported(api, exported(api, workflow(api)), "clone")
+        assert answer.keys() == told
+        api.session.close()
+
+
+def test_a_readable_bundle_may_be_rejected() -> None:
+    with Sandbox(switches=Switches(import_refusal="409")) as sandbox:
+        api = Api(sandbox)
+        body = {"definition": exported(api, workflow(api))}
+        assert api.post("/v1/workflows/import", body).status_code == 409
+        assert api.post("/v1/workflows/import", body, params={"mode": "merge"}).status_code == 422
+        api.session.close()
+
+
+def test_an_edited_prompt_of_review_changes_its_answers(api: Api) -> None:
+    review = api.sandbox.add(REVIEW)
+    edited = exported(api, review).replace("Answer the customer", "Go step by step. Answer the customer")
+    (version,) = imported(api, edited, "version")
+    run = api.start(review, {"Question": "Do you ship to Norway?"}, workflow_version_id=version["version_id"])
+
+    assert api.finished(run)["output"] == {"Answer": "No, we ship to the EU only."}
