@@ -11,7 +11,7 @@ from typing import Any
 
 from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
-from noxcli.batch.results import RESULTS_NAME, KeptResults
+from noxcli.batch.results import RESULTS_NAME, KeptResults, is_torn
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.row import FINAL
 from noxcli.batch.shards import Shard
@@ -48,6 +48,7 @@ class Joined:
     headers: list[Header]
     rows: int = 0
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are missing
+    torn: list[Path] = field(default_factory=list)  # files of results that end within a line
     doubled: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # rows that ran again: directory, offset
     _owners: "array[int]" = field(default_factory=lambda: array("H", [NOBODY]))
     _offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))
@@ -69,6 +70,7 @@ class Joined:
                 raise UsageProblem(f"{directory} contains no batch", "give the --output-dir of each shard")
             joined._require_same(directory, past.header)
             joined._add(owner, past)
+            joined.torn += filter(is_torn, [directory / RESULTS_NAME])
         there = {Shard.parse(header.shard).index for header in joined.headers}
         of = Shard.parse(joined.header.shard).of
         joined.absent = [Shard(index, of) for index in range(1, of + 1) if index not in there]

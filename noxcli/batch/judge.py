@@ -29,6 +29,12 @@ class Judge:
     expected: "Expected | None"
     mask: Mask
 
+    @classmethod
+    def asked(cls, asserts: Sequence[str] | None, expect: str | None, mask: Mask) -> Self:
+        """Return the judge for --assert and --expect. Raises UsageProblem."""
+        queries = [Query.read(text, "--assert") for text in asserts or ()]
+        return cls(queries, None if expect is None else Expected.read(expect), mask)
+
     @property
     def has_questions(self) -> bool:
         return bool(self.queries) or self.expected is not None

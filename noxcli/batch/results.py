@@ -185,6 +185,18 @@ def result_lines(path: Path) -> Iterator[ResultLine]:
         raise UsageProblem(f"can't read the results {path}: {reason_of(error)}") from None
 
 
+def is_torn(path: Path) -> bool:
+    """True if the file ends within a line, since its writer was killed. Raises UsageProblem if it can't be read."""
+    try:
+        with opened(path) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+            return file.read(1) not in {b"", b"\n"}
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UsageProblem(f"can't read the results {path}: {reason_of(error)}") from None
+
+
 def read_line(raw: bytes, offset: int) -> ResultLine | None:
     """Return whose result a line is, in any form that JSON allows; None for another line."""
     try:

@@ -143,6 +143,12 @@ Asserts = Annotated[
         help="Exit with 11 unless this JMESPath expression is true of the result; repeatable.",
     ),
 ]
+ExpectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--expect", metavar="FILE", help="Compare outputs with these, by the rows' $id (JSON lines, CSV or TSV)."
+    ),
+]
 Ci = Annotated[
     WhichCi | None,
     typer.Option("--ci", help="Format output for a CI system. [default: auto] [env: NOXCLI_CI]", show_default=False),

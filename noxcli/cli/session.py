@@ -37,6 +37,7 @@ READ = {"file": "FILE", "source": "FILE", "expect": "--expect", "api_key_file": 
 WRITTEN = {
     "report": "--report",
     "junit": "--junit",
+    "csv": "--csv",
     "dotenv": "--dotenv",
     "state_file": "--state-file",
     "output": "--output",

@@ -8,6 +8,7 @@ import typer
 from noxcli.cli.options import (
     Asserting,
     Common,
+    ExpectOption,
     InputArguments,
     Junit,
     LineQueryOption,
@@ -98,12 +99,7 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
             "[env: NOXCLI_SHARD]",
         ),
     ] = None
-    expect: Annotated[
-        str | None,
-        typer.Option(
-            "--expect", metavar="FILE", help="Compare outputs with these, by the rows' $id (JSON lines, CSV or TSV)."
-        ),
-    ] = None
+    expect: ExpectOption = None
     report: Report = None
     junit: Junit = None
     on_interrupt: OnInterrupt = None

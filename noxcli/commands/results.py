@@ -2,13 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Color, Junit, LineQueryOption, Printed, Quiet, Report, Verbose, declared
+from noxcli.cli.options import (
+    Asserts,
+    Color,
+    ExpectOption,
+    Junit,
+    LineQueryOption,
+    Printed,
+    Quiet,
+    Report,
+    Verbose,
+    declared,
+)
 from noxcli.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from noxcli.batch.joined import Joined
+    from noxcli.batch.row import Tally
 
 
 @declared
@@ -16,13 +31,15 @@ class Options(Printed):
     """Print the stored result of every row of a batch, one JSON line each, in the order of the rows.
 
     With all directories of a sharded batch, their rows are joined. A row that is missing, in doubt or ran twice has a
-    line, too. Starts nothing.
+    line, too. Starts nothing. Stored results are judged by this call's --assert and --expect alone.
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
         noxcli batch qa rows.jsonl --shard 1/2 --output-dir s1
         noxcli batch qa rows.jsonl --shard 2/2 --output-dir s2
         noxcli results s1 s2 --junit report.xml --report report.html > results.jsonl
+        # A table for a spreadsheet.
+        noxcli results s1 s2 --csv results.csv > results.jsonl
         # Every row's own id and answer.
         noxcli results s1 s2 --query '[id, result.output]'
     """
@@ -31,6 +48,16 @@ class Options(Printed):
         list[str], typer.Argument(metavar="DIR...", help="The directory of a batch, or of each shard.")
     ]
     line_query: LineQueryOption = None
+    asserts: Asserts = None
+    expect: ExpectOption = None
+    csv: Annotated[
+        str | None,
+        typer.Option("--csv", metavar="FILE", help="Write a table for spreadsheets: inputs, outputs, status and time."),
+    ] = None
+    csv_raw: Annotated[
+        bool,
+        typer.Option("--csv-raw", help="In --csv, leave texts as they are that a spreadsheet would take for formulas."),
+    ] = False
     report: Report = None
     junit: Junit = None
     quiet: Quiet = False
@@ -46,30 +73,48 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli.session import present, require_apart
     from noxcli.files import save
     from noxcli.query import Query, found_line
-    from noxcli.render.text import amount
+    from noxcli.reports.spreadsheet import Sheet
 
     context: Context = ctx.obj
     require_apart(options)
+    if options.csv_raw and options.csv is None:
+        raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
     directories = list(map(Path, options.directories))
-    require_not_stored({"--junit": options.junit, "--report": options.report}, directories)
+    written = {"--junit": options.junit, "--report": options.report, "--csv": options.csv}
+    require_not_stored(written, directories)
     present(context, options)
-    mask, report, junit = context.terminal.mask, options.report, options.junit
+    mask = context.terminal.mask
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
-    joined, judge, tally = Joined.read(directories), Judge((), None, mask), Tally()
+    judge = Judge.asked(options.asserts, options.expect, mask)
+    joined, tally = Joined.read(directories), Tally()
+    sheet = Sheet(raw=options.csv_raw) if options.csv is not None else None
     for line in joined.lines(judge):
         context.terminal.write(found_line(query, line))
         tally.add_line(line)
-    if junit is not None:
-        joined.write_junit(Path(junit), mask, judge)
-    if report is not None:
-        save(Path(report), joined.page(judge, mask, Path(report).parent))
+        if sheet is not None:
+            sheet.add(line)
+    if sheet is not None and options.csv is not None:
+        save(Path(options.csv), sheet.pieces(joined.lines(judge)))
+    if options.junit is not None:
+        joined.write_junit(Path(options.junit), mask, judge)
+    if options.report is not None:
+        save(Path(options.report), joined.page(judge, mask, Path(options.report).parent))
+    _say(context, joined, tally)
+    tally.raise_worst(None)
+
+
+def _say(context: Context, joined: "Joined", tally: "Tally") -> None:
+    """Write to stderr what there is, and what is missing."""
+    from noxcli.render.text import amount  # as in execute
+
     places = len(joined.directories)
     context.terminal.note(f"{amount(joined.rows, 'row')} in {places} {'directory' if places == 1 else 'directories'}")
     tally.say(context.terminal)
+    for path in joined.torn:
+        context.terminal.complain(f"warning: {path} ends in an incomplete line, which was left out")
     if joined.absent:
         names = ", ".join(map(str, joined.absent))
         context.terminal.complain(f"noxcli: missing the journals of shards {names}")
-    tally.raise_worst(None)
 
 
 def require_not_stored(written: Mapping[str, str | None], directories: Sequence[Path]) -> None:

@@ -1,6 +1,6 @@
 """The result document, `noxcli.result/1`: the result of a command, for programs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -209,6 +209,13 @@ def document_of(
         "exit_code": int(exit_code),
         "results": [outcome.document(own_code(outcome, outcomes, exit_code), mask) for outcome in outcomes],
     }
+
+
+def reason_in(result: Mapping[str, Any]) -> str | None:
+    """Return the message of a result document's error, without its run; None for no error."""
+    run, error = result["run"] or {}, result["error"] or {}
+    message = error.get("message")
+    return message and str(message).removeprefix(f"run {run.get('id')} ")
 
 
 def own_code(outcome: Outcome, outcomes: Sequence[Outcome], exit_code: ExitCode) -> ExitCode:

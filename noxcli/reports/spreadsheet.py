@@ -1,0 +1,80 @@
+"""Results as a CSV file that a spreadsheet opens right: a line for each row, a column for each input and output."""
+
+import codecs
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from noxcli.encode import to_json
+from noxcli.errors import ExitCode, UsageProblem
+from noxcli.outputs.values import unwrapped
+from noxcli.reports.result import reason_in
+
+# Excel and LibreOffice Calc take a text that begins like this for a formula, wherever it came from.
+FORMULA = re.compile(r"[=+\-@\t\r]")
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+MOST_COLUMNS = 16_384  # of a sheet
+AROUND = ("row", "id"), ("status", "seconds", "run", "error")  # before and after the columns of the rows' values
+KINDS = ("column", "input", "output")
+
+
+class _Encoder:
+    """A file for `csv`, whose writer returns what `write` does."""
+
+    def write(self, text: str) -> bytes:
+        """Return the bytes; what UTF-8 can't carry is escaped."""
+        return text.encode("utf-8", "backslashreplace")
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Sheet:
+    """The columns of results, which are known once all lines were added. `raw` writes texts that look like formulas."""
+
+    raw: bool = False
+    _names: dict[tuple[str, str], None] = field(default_factory=dict)  # of the values: their kind and name
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Learn the columns of a line. Raises UsageProblem for more than a sheet has."""
+        self._names.update(dict.fromkeys(_values(line)))
+        if len(self._names) + sum(map(len, AROUND)) > MOST_COLUMNS:
+            raise UsageProblem(f"the results need more than {MOST_COLUMNS:,} columns", "drop --csv, or use jq")
+
+    def pieces(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+        """Yield the file. It begins with a byte order mark, without which Excel takes UTF-8 for another encoding."""
+        names = sorted(self._names, key=lambda name: KINDS.index(name[0]))
+        writer = csv.writer(_Encoder())  # CRLF and doubled quotes, as RFC 4180 has them
+        yield codecs.BOM_UTF8 + self._written(writer, self._header(names))
+        for line in lines:
+            values, result = _values(line), line["result"]
+            run, words = result["run"] or {}, ExitCode.words_of(result["exit_code"])
+            after = words, run.get("duration_s"), run.get("id"), reason_in(result)
+            yield self._written(writer, [line["row"], line["id"], *map(values.get, names), *after])
+
+    def _header(self, names: Iterable[tuple[str, str]]) -> list[str]:
+        before, after = AROUND
+        header = [*before, *after]
+        for kind, name in names:
+            while name in header:
+                name = f"{name} ({kind})"
+            header.insert(len(header) - len(after), name)
+        return header
+
+    def _written(self, writer: Any, cells: Iterable[Any]) -> bytes:
+        written: bytes = writer.writerow([self._cell(unwrapped(cell)) for cell in cells])
+        return written
+
+    def _cell(self, value: Any) -> str:
+        if not isinstance(value, str):
+            return "" if value is None else to_json(value)
+        guarded = FORMULA.match(value) and not NUMBER.fullmatch(value) and not self.raw
+        return f"'{value}" if guarded else value
+
+
+def _values(line: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+    """Return the values of a line by kind and name."""
+    output = line["result"]["output"]
+    outputs = output if isinstance(output, dict) else {} if output is None else {"output": output}
+    kinds = zip(KINDS, (line.get("columns") or {}, line["input"] or {}, outputs), strict=True)
+    return {(kind, name): value for kind, values in kinds for name, value in values.items()}

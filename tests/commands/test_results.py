@@ -1,0 +1,118 @@
+"""`noxcli results`: stored results judged again, and as a table for spreadsheets."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.reports.spreadsheet import Sheet
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.steps import Sleep, State, Step
+from tests.conftest import Noxcli
+
+Table = list[dict[str, str]]
+
+
+@pytest.fixture
+def batch(noxcli: Noxcli, plays: Any) -> str:
+    """The directory of a batch with three rows, of which one fails."""
+
+    def script(inputs: dict[str, Any]) -> list[Step]:
+        return [State("failed"), Sleep(60_000)] if inputs["Question"] == "bad" else []
+
+    def output(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"Answer": {"text": f"{inputs['Question']}!"}, "Size": -1.50, "Parts": [1, {"a": None}]}
+
+    workflow = plays(nodes=[input_node("Question")], script=script, output=output)
+    rows = [{"$id": "one", "Question": "=1+1"}, {"$id": "two", "Question": "bad"}, {"Question": 'two\r\nlines, "ü"'}]
+    Path("rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    noxcli("batch", workflow, "rows.jsonl")
+    return "rows.jsonl.batch"
+
+
+def table(name: str) -> Table:
+    content = Path(name).read_bytes()
+    assert content.startswith("\ufeffrow,".encode()), "Excel takes it for UTF-8"
+    with Path(name).open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+def test_a_table_has_a_line_for_each_row(noxcli: Noxcli, batch: str) -> None:
+    result = noxcli("results", batch, "--csv", "table.csv")
+    rows = table("table.csv")
+    assert [*rows[0]] == ["row", "id", "Question", "Answer", "Size", "Parts", "status", "seconds", "run", "error"]
+    one, two, three = rows
+    assert (one["Question"], one["Answer"], one["Size"], one["Parts"]) == ("'=1+1", "'=1+1!", "-1.5", '[1,{"a":null}]')
+    assert (two["id"], two["status"], two["Answer"], two["error"]) == ("two", "failed", "", "run failed")
+    assert (three["row"], three["id"], three["Question"]) == ("3", "", 'two\r\nlines, "ü"')
+    assert three["run"] == result.lines[2]["result"]["run"]["id"]
+    assert float(three["seconds"]) == result.lines[2]["result"]["run"]["duration_s"]
+    noxcli("results", batch, "--csv", "table.csv", "--csv-raw")
+    assert [row["Question"] for row in table("table.csv")][:2] == ["=1+1", "bad"]
+
+
+def line(output: Any, **more: Any) -> dict[str, Any]:
+    result = {"exit_code": 0, "run": None, "error": None, "output": output}
+    return {"row": 1, "id": None, "input": None, **more, "result": result}
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        *[(text, f"'{text}") for text in ("=1", "+a", "-", "@x", "\tx", "\rx", "-1-2", "+1e", "-1\n=2", "-inf")],
+        *[(text, text) for text in ("-1", "+1.5", "-.5e-10", "1=2", " =1", "'=1", "")],
+        *[(-1.5, "-1.5"), (None, ""), (True, "true"), ({"text": "=a"}, "'=a"), ("\ud800", "\\ud800")],
+    ],
+)
+def test_no_text_becomes_a_formula(value: Any, cell: str) -> None:
+    sheet = Sheet()
+    lines = [line({"=A": value})]
+    sheet.add(lines[0])
+    text = b"".join(sheet.pieces(lines)).decode("utf-8-sig")
+    header, *rows = csv.reader(text.splitlines(keepends=True), strict=True)
+    assert (header[2], rows[0][2]) == ("'=A", cell)
+
+
+def test_each_column_has_a_name_of_its_own() -> None:
+    sheet = Sheet()
+    lines = [line("text", input={"run": 1, "a": 2}, columns={"a": 3, "b": 4}), line({"a": 5, "a (output)": 6})]
+    for each in lines:
+        sheet.add(each)
+    header = b"".join(sheet.pieces(lines)).decode("utf-8-sig").splitlines()[0]
+    assert header == "row,id,a,b,run (input),a (input),output,a (output),a (output) (output),status,seconds,run,error"
+
+
+def test_stored_results_are_judged_anew(noxcli: Noxcli, batch: str) -> None:
+    asked = noxcli("results", batch, "--assert", "length(row.Question) > `3`", "--junit", "report.xml")
+    assert [each["result"]["exit_code"] for each in asked.lines] == [0, 1, 0]
+    Path("expected.jsonl").write_text('{"$id": "one", "Answer": "2!"}\n')
+    expected = noxcli("results", batch, "--expect", "expected.jsonl", "--csv", "table.csv")
+    assert [each["result"]["exit_code"] for each in expected.lines] == [11, 1, 0]
+    assert table("table.csv")[0]["error"] == ('completed, but --expect does not hold: /Answer is "=1+1!" and not "2!"')
+
+
+def test_a_results_file_that_was_cut_is_read_to_there(noxcli: Noxcli, batch: str) -> None:
+    results = Path(batch, "results.jsonl")
+    results.write_bytes(results.read_bytes()[:-20])
+    result = noxcli("results", batch)
+    assert f"warning: {results} ends in an incomplete line, which was left out" in result.err
+    assert (result.code, len(result.lines)) == (1, 3)
+    assert sum(each["input"] is None for each in result.lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--csv-raw"], "--csv-raw needs a table to write; add --csv FILE"),
+        (["--csv", "rows.jsonl.batch/results.jsonl"], "belongs to the batch itself"),
+        (["--csv", "x", "--junit", "x"], "--junit and --csv name the same file: x"),
+        (["--assert", "a b"], "--assert 'a b' is not a valid JMESPath expression"),
+        (["--expect", "nowhere.csv"], "no such file"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(noxcli: Noxcli, batch: str, argv: list[str], said: str) -> None:
+    result = noxcli("results", batch, *argv)
+    assert (result.code, result.out, result.err.count("\n")) == (2, b"", 1)
+    assert said in result.err
