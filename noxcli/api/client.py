@@ -190,7 +190,7 @@ class NoxusApi:
         """Watch how a run's event stream arrives, for at most that long."""
         from noxcli.api.connection import look_at
 
-        return look_at(lambda: self._connect_events(run_id, None), seconds)
+        return look_at(self.open_events(run_id), seconds)
 
     def download(
         self, file_id: str, start: int = 0, etag: str | None = None, *, read_timeout: float = READ_TIMEOUT

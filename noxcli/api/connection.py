@@ -2,25 +2,22 @@
 
 import ssl
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
-from queue import Empty, Queue
 
 import requests
 
 from noxcli.api.body import AnswerLimit, read_at_most
 from noxcli.api.failures import BROKEN, parse_date, unavailable
-from noxcli.api.feed import READ_SIZE, hang_up
+from noxcli.api.feed import EventFeed
 from noxcli.api.http import REDIRECTS, Http
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
 from noxcli.urls import shown_url
-from noxcli.waiting import start_thread, take
 
 MOST_BODY = 1024 * 1024
 STAYS_OPEN = 0.5  # seconds that a stream must stay open after its first bytes
 STREAM_QUIET = 0.2  # seconds after which the missing part of an event is no longer just in transit
-FRAME_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
+LOOK_EVERY = 0.05  # seconds
 
 
 @fixed
@@ -72,52 +69,27 @@ def look_at_connection(http: Http, path: str, limit: AnswerLimit) -> ConnectionL
     return ConnectionLook(took, ahead, tls, certificate_ends, None if redirect is None else shown_url(redirect))
 
 
-def look_at(connect: Callable[[], requests.Response], seconds: float) -> StreamLook:
-    """Open an event stream and watch it until it ends, or stays open after its first bytes, or time is up.
+def look_at(feed: EventFeed, seconds: float) -> StreamLook:
+    """Watch an event stream until it ends, or stays open after its first bytes, or time is up.
 
-    Raises what `connect` raises.
+    Raises what opening it raises.
     """
-    arrivals: Queue[tuple[float, bytes] | NoxError | None] = Queue()
-    opened: list[requests.Response] = []
-
-    def listen() -> None:
-        try:
-            with connect() as response:
-                opened.append(response)
-                while piece := response.raw.read1(READ_SIZE):
-                    arrivals.put((time.monotonic(), piece))
-            arrivals.put(None)
-        except NoxError as error:
-            arrivals.put(error)
-        except BROKEN:
-            arrivals.put(None)
-
     began = time.monotonic()
-    start_thread(listen)
-    first = ended = None
-    last, tail = began, b""
-    until = latest = began + seconds
+    until, ended, torn = began + seconds, None, False
     try:
-        while ended is None and (left := until - time.monotonic()) > 0:
-            arrival = take(arrivals, left)
-            if isinstance(arrival, NoxError):
-                raise arrival
-            if arrival is None:
-                ended = time.monotonic() - began
-            else:
-                last, tail = arrival[0], (tail + arrival[1])[-4:]
-                if first is None:
-                    first, until = last - began, last + STAYS_OPEN
-                    latest = max(latest, until)
-                if not tail.endswith(FRAME_ENDS):
-                    until = min(latest, max(until, last + STREAM_QUIET))
-    except Empty:
-        pass
+        while time.monotonic() < until:
+            feed.take(LOOK_EVERY)
+            in_transit = feed.is_within_an_event and feed.silent_for() < STREAM_QUIET
+            torn = feed.is_within_an_event and not in_transit
+            until = began + seconds if feed.first_heard is None or in_transit else feed.first_heard + STAYS_OPEN
+    except NoxError:
+        if not feed.opened:
+            raise
+        ended, torn = time.monotonic() - began, False
     finally:
-        for response in opened:
-            hang_up(response)
-    silent = first is not None and ended is None and time.monotonic() - last >= STREAM_QUIET
-    return StreamLook(first, ended, any(map(_collected, opened)), silent and not tail.endswith(FRAME_ENDS))
+        feed.close()
+    first = None if feed.first_heard is None else feed.first_heard - began
+    return StreamLook(first, ended, feed.response is not None and _collected(feed.response), torn)
 
 
 def _collected(response: requests.Response) -> bool:

@@ -25,6 +25,7 @@ class EventFeed:
 
     def __init__(self, connect: Callable[[], requests.Response], mask: Mask) -> None:
         self._mask = mask
+        self.first_heard: float | None = None  # when the first byte of the body came, by the monotonic clock
         self.last_heard = time.monotonic()
         self.opened = False  # the server has accepted the stream
         self._framer = Framer()
@@ -33,7 +34,7 @@ class EventFeed:
         self._stopped: Exception | None = None  # why the events end, though more bytes may have arrived
         self._news, self._room, self._closing = threading.Event(), threading.Event(), False
         self._received = self._taken = 0  # bytes; each count belongs to one thread
-        self._response: requests.Response | None = None
+        self.response: requests.Response | None = None
         try:
             start_thread(lambda: self._pump(connect))
         except Unavailable as error:
@@ -52,7 +53,7 @@ class EventFeed:
             ended = self._ended  # looked at before the bytes, so that none came between them and the end
             if events := self._events():
                 return events
-            if isinstance(ended, StreamClosed) and self._framer.is_within_a_frame:
+            if isinstance(ended, StreamClosed) and self.is_within_an_event:
                 ended = Unavailable("the stream closed within an event")
             if self._stopped is not None or ended is not None:
                 raise self._stopped or ended  # type: ignore[misc]  # not both are None
@@ -63,12 +64,17 @@ class EventFeed:
         """Return the seconds since the last byte, including keep-alives."""
         return time.monotonic() - self.last_heard
 
+    @property
+    def is_within_an_event(self) -> bool:
+        """True if what was taken so far ends in a part of an event."""
+        return self._framer.is_within_a_frame
+
     def close(self) -> None:
         """Close the connection without waiting for the server."""
         self._closing = True
         self._room.set()
-        if self._response is not None:
-            hang_up(self._response)
+        if self.response is not None:
+            hang_up(self.response)
 
     def _events(self) -> list[RunEvent]:
         """Return the events in the bytes that have arrived, unless an earlier one has ended the stream."""
@@ -83,7 +89,7 @@ class EventFeed:
 
     def _pump(self, connect: Callable[[], requests.Response]) -> None:
         try:
-            response = self._response = connect()
+            response = self.response = connect()
             self.opened = True
             with response:
                 self._collect(response)
@@ -102,6 +108,7 @@ class EventFeed:
         chunks = raw.read_chunked(READ_SIZE, decode_content=True) if raw.chunked else pieces_of(response, READ_SIZE)
         for piece in chunks:
             self.last_heard = time.monotonic()
+            self.first_heard = self.first_heard or self.last_heard
             self._pieces.append(piece)
             self._received += len(piece)
             self._news.set()
