@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 
     from noxcli.api.connection import ConnectionLook, StreamLook
 
-# No page of the docs gives the limit of `size` for every list; 100 is the one for runs and search. If the server
-# rejects that, noxcli asks for the server's default.
-PAGE_SIZE = 100
-SIZE_REFUSALS = frozenset({400, 422})
 MOST_PAGES = 1000
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
 # The 3xx except for 307 and 308: only these say that the server did not act on the request.
@@ -261,44 +257,30 @@ class NoxusApi:
         Warns if the list goes on after that. Raises Refused if it has no end.
         """
         seen: set[str] = set()
-        size: int | None = PAGE_SIZE
         for page in range(1, MOST_PAGES + 1):
-            envelope, size = self._page(path, params, page, size, within)
+            # Without `size`: no page of the docs gives its limit for every list.
+            envelope = self.http.get_json(path, {**params, "page": page}, within=within)
             items = items_of(envelope)
             fresh = [item for item in items if id_of(item) not in seen]
             seen.update(filter(None, map(id_of, fresh)))
             yield from fresh
             if not isinstance(envelope, dict):
                 return
-            if not fresh or _is_last(envelope, page, len(items), size, len(seen)):
+            if not fresh or _is_last(envelope, page, len(items), len(seen)):
                 if goes_on(envelope, len(seen)):
                     self._warn(f"the server's list goes on after {len(seen)} items, in a way that noxcli can't follow")
                 return
         raise Refused(f"the list has more than {MOST_PAGES:,} pages", "name the run or workflow by its id")
 
-    def _page(
-        self, path: str, params: Mapping[str, Any], page: int, size: int | None, within: float | None
-    ) -> tuple[Any, int | None]:
-        """Return one page and its size; if the server rejects the size of the first one, of its own size."""
-        # The server reads `size`; it ignores `page_size`, which the SDK also sends.
-        asked = {**params, "page": page} if size is None else {**params, "page": page, "size": size}
-        try:
-            return self.http.get_json(path, asked, within=within), size
-        except Refused as error:
-            if page > 1 or size is None or error.http_status not in SIZE_REFUSALS:
-                raise
-        return self._page(path, params, page, None, within)
 
-
-def _is_last(envelope: Mapping[str, Any], page: int, count: int, size: int | None, seen: int) -> bool:
+def _is_last(envelope: Mapping[str, Any], page: int, count: int, seen: int) -> bool:
     """True if the page says that it is the last one, or is not full; `seen` counts all items so far."""
-    pages, total = envelope.get("pages"), envelope.get("total")
+    pages, total, size = envelope.get("pages"), envelope.get("total"), envelope.get("size")
     if isinstance(pages, int):
         return page >= pages
     if isinstance(total, int):
         return seen >= total
-    full = envelope.get("size") if isinstance(envelope.get("size"), int) else size
-    return full is not None and count < full
+    return isinstance(size, int) and count < size
 
 
 def _this_run(run: Run, run_id: str) -> Run:

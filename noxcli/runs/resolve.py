@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_LOOK_UP = frozenset({403, 404, 405})
 NODES_TOLD = 8  # in a message
-EVIDENCE = 50  # items, half a page: enough to detect an order
+EVIDENCE = 50  # items: enough to detect an order
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 Listed = TypeVar("Listed", bound=Run | Workflow | Version)
 
@@ -166,7 +166,7 @@ def newest_first(items: Iterable[Listed]) -> Iterator[Listed]:
     If the list begins in that order, items are passed on as they arrive, and pages are read only on demand; otherwise
     the whole list is read and sorted.
     """
-    rest = _distinct(items)
+    rest = iter(items)
     first = list(islice(rest, EVIDENCE))
     if first == _sorted(first):
         yield from first
@@ -182,12 +182,3 @@ def _sorted(items: Iterable[Listed]) -> list[Listed]:
 def moment_of(item: Run | Workflow | Version) -> datetime:
     """Return when a run or version was created, or a workflow last changed; long ago if that is not known."""
     return parse_time(item.last_updated_at if isinstance(item, Workflow) else item.created_at) or LONG_AGO
-
-
-def _distinct(items: Iterable[Listed]) -> Iterator[Listed]:
-    """Yield each item once: a run that starts while pages are read pushes others onto the next page."""
-    seen: set[str] = set()
-    for item in items:
-        if item.id not in seen:
-            seen.add(item.id)
-            yield item

@@ -86,10 +86,10 @@ CALLS: list[tuple[str, Call, str]] = [
     ("find_run", lambda api: api.find_run("r"), "GET /v1/runs/r"),
     ("run_data", lambda api: api.run_data("r"), "GET /v1/runs/r/data?fetch_structured_data=true"),
     ("stop_run", lambda api: api.stop_run("r"), "POST /v1/runs/r/stop"),
-    ("list_runs", lambda api: list(api.list_runs()), "GET /v1/runs?page=1&size=100"),
-    ("list_runs of", lambda api: list(api.list_runs("w")), "GET /v1/workflows/w/runs?page=1&size=100"),
+    ("list_runs", lambda api: list(api.list_runs()), "GET /v1/runs?page=1"),
+    ("list_runs of", lambda api: list(api.list_runs("w")), "GET /v1/workflows/w/runs?page=1"),
     ("get_workflow", lambda api: api.get_workflow("w"), "GET /v1/workflows/w"),
-    ("list_workflows", lambda api: list(api.list_workflows()), "GET /v1/workflows?type=flow&page=1&size=100"),
+    ("list_workflows", lambda api: list(api.list_workflows()), "GET /v1/workflows?type=flow&page=1"),
     ("me", lambda api: api.me(), "GET /v1/admin/me"),
     ("upload", UPLOAD, "POST /v1/file"),
     ("download", lambda api: api.download("f").__exit__(None, None, None), "GET /v1/file/f"),
@@ -267,7 +267,6 @@ def page(count: int, first: int = 0, **envelope: Any) -> bytes:
     ("pages", "asked", "found"),
     [
         pytest.param([page(3, pages=2), page(1, 3, pages=2)], 2, 4, id="as the envelope says"),
-        pytest.param([page(100), page(7, 100)], 2, 107, id="until a page is not full"),
         pytest.param([page(100), page(0)], 2, 100, id="until a page is empty"),
         pytest.param([page(20, size=20), page(7, 20, size=20)], 2, 27, id="until a page is not full by its own size"),
         pytest.param([page(3, pages=9), page(5, 1, pages=9), page(2, 4, pages=9)], 3, 6, id="until nothing is new"),
@@ -284,7 +283,7 @@ def test_a_list_is_read_to_its_end(pages: list[bytes], asked: int, found: int) -
         runs = list(api.list_runs())
     assert (len(server.requests), len(runs)) == (asked, found)
     assert [request.target for request in server.requests] == [
-        f"/v1/runs?page={number}&size=100" for number in range(1, asked + 1)
+        f"/v1/runs?page={number}" for number in range(1, asked + 1)
     ]
 
 
@@ -301,21 +300,6 @@ def test_a_list_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(Refused, match="the list has more than 3 pages"):
             list(runs)
     assert len(server.requests) == 3
-
-
-@pytest.mark.parametrize("status", [400, 422])
-def test_a_smaller_page_limit_is_kept_to(status: int) -> None:
-    whole = page(50, pages=2), page(3, 50, pages=2)
-    with raw_server(answer(status), *whole) as server, connect(server) as api:
-        assert len(list(api.list_runs())) == 53
-    asked = [request.target.partition("?")[2].partition("&")[2] for request in server.requests]
-    assert asked == ["size=100", "", ""]
-
-
-def test_a_list_that_is_refused_at_any_size_is_refused() -> None:
-    with raw_server(answer(422)) as server:
-        assert isinstance(failure_at(server, lambda api: list(api.list_runs())), Refused)
-    assert len(server.requests) == 2
 
 
 # What the answers mean: by status.
@@ -677,22 +661,6 @@ def test_a_redirects_body_is_not_read() -> None:
     assert [request.target for request in server.requests] == ["/v1/workflows/w/runs/r", "/v1/elsewhere"]
 
 
-def test_the_kernel_is_asked_to_notice_a_dead_link(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[object, ...]] = []
-    original = socket.socket.setsockopt
-
-    class Noting(socket.socket):
-        def setsockopt(self, *args: Any) -> None:
-            asked.append(args)
-            original(self, *args)
-
-    monkeypatch.setattr(socket, "socket", Noting)
-    with raw_server(json_answer(RECORD)) as server, connect(server) as api:
-        api.get_run("w", "r")
-    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in asked
-    assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in asked
-
-
 # Redirects; where the key goes is in test_api_security.py.
 
 
@@ -701,7 +669,7 @@ def test_a_read_follows_a_redirect(status: int) -> None:
     with raw_server(redirect("/other?x=1", status), json_answer(RECORD)) as server, connect(server) as api:
         list(api.list_runs())
     assert [request.headers["x-api-key"] for request in server.requests] == [KEY, KEY]
-    assert [request.target for request in server.requests] == ["/v1/runs?page=1&size=100", "/other?x=1"]
+    assert [request.target for request in server.requests] == ["/v1/runs?page=1", "/other?x=1"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -239,7 +239,7 @@ def runs_of(ages: list[int | None]) -> list[Run]:
 @given(st.lists(st.integers(0, 9), max_size=EVIDENCE))
 def test_any_order_becomes_newest_first(ages: list[int | None]) -> None:
     runs = runs_of(ages)
-    listed = [run.created_at or "" for run in newest_first([*runs, *runs])]
+    listed = [run.created_at or "" for run in newest_first(runs)]
     assert listed == sorted((run.created_at or "" for run in runs), reverse=True)
 
 

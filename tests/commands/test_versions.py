@@ -13,7 +13,7 @@ from tests.conftest import Noxcli, Result
 from tests.rawserver import Turn, answer, json_answer, raw_server
 
 WORKFLOW = "0b6e2d0e-6f36-4b2f-9a39-00000000000f"
-FIRST = "/versions?page=1&size=100"
+FIRST = "/versions?page=1"
 A, B, C = (f"0b6e2d0e-6f36-4b2f-9a39-0000000000{end}" for end in ("aa", "bb", "cc"))
 
 
