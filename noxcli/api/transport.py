@@ -1,6 +1,5 @@
 """How connections are made, and what urllib3 and http.client must be told for the promises about answers and starts."""
 
-import socket
 from http.client import HTTPException, HTTPResponse
 from typing import Any, ClassVar, cast
 
@@ -121,23 +120,16 @@ class Session(requests.Session):
 
 
 class Adapter(HTTPAdapter):
-    """Makes our own connections, also to a proxy, and lets the kernel detect dead links."""
+    """Makes our own connections, also to a proxy."""
 
-    # TCP_KEEPIDLE has another name on macOS.
-    _timers = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
     _pools: ClassVar = {"http": PlainPool, "https": TlsPool}
-    _options: ClassVar = [
-        *urllib3.connection.HTTPConnection.default_socket_options,
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        *((socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in _timers if hasattr(socket, name)),
-    ]
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs, socket_options=self._options)
+        super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs, socket_options=self._options)
+        manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
 
