@@ -294,10 +294,8 @@ class Http:
         host = self.mask.torn(target.netloc)  # a secret may contain a slash
         if method != "GET" and (not again or target.origin != self._home.origin):
             raise Refused(f"{method} was redirected to {host}", "set the base URL to where the API really is", **facts)
-        plain = target.scheme == "http" and not is_loopback(target.host)
-        if plain and self._home.scheme == "https":
-            raise Refused(f"a redirect to http://{host} is not followed", "check the base URL", **facts)
-        if not elsewhere and target.origin != self._home.origin:
+        unsafe = target.scheme == "http" and self._home.scheme == "https" and not is_loopback(target.host)
+        if target.origin != self._home.origin and (unsafe or not elsewhere):
             raise Refused(
                 f"{url.netloc} redirects to another server ({target.scheme}://{host})",
                 "set the base URL to where the API really is",
