@@ -25,20 +25,16 @@ class Patience:
         out_of_time: type[NoxError] = TimedOut,
         gave_up: type[NoxError] | None = None,
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self._deadline = deadline
         self._retry_for = retry_for
         self._say = say
         self._out_of_time = out_of_time
         self._gave_up = gave_up
 
-    @property
-    def clock(self) -> Clock:
-        return self._clock
-
     def limit(self) -> Deadline:
         """Return when a call must end; with a limit of 0, a single attempt takes as long as it needs."""
-        return Deadline(self._clock, ONE_LOOK) if self._deadline.seconds == 0 else self._deadline
+        return Deadline(self.clock, ONE_LOOK) if self._deadline.seconds == 0 else self._deadline
 
     def out_of_time(self, what: str) -> NoxError:
         """Return the error for a call that reached this limit."""
@@ -68,7 +64,7 @@ class Patience:
         `out_of_time` at the command's own limit.
         """
         backoff = Backoff()
-        outage = Outage(self._clock, self._retry_for)
+        outage = Outage(self.clock, self._retry_for)
         while True:
             try:
                 if not bounded:
@@ -91,7 +87,7 @@ class Patience:
                     raise
                 delay = min(delay, outage.left)  # the last attempt is at the end of patience
                 if delay >= self._deadline.left():
-                    self._clock.sleep(self._deadline.left())
+                    self.clock.sleep(self._deadline.left())
                     raise self.out_of_time(error.message) from error
                 self._say(f"{error.message}; retrying in {show_seconds(delay)}")
-                self._clock.sleep(delay)
+                self.clock.sleep(delay)

@@ -153,8 +153,8 @@ class Outcome:
             "cursor": self.ledger.cursor if self.ledger else None,
             "continuity": str(self.ledger.label) if self.ledger else "none",
             "breaks": [
-                {"at_s": self._since_start(one.at), "kind": str(one.kind), "reason": mask(one.reason)}
-                for one in (self.progress.breaks if self.progress else ())
+                {"at_s": self._since_start(at), "kind": kind, "reason": mask(reason)}
+                for at, kind, reason in (self.progress.breaks if self.progress else ())
             ],
         }
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -77,22 +76,6 @@ class Change:
     error: str | None
 
 
-class BreakKind(StrEnum):
-    """What happened to the stream."""
-
-    RECONNECT = "reconnect"
-    GAP = "gap"
-
-
-@fixed
-class Break:
-    """A moment when the stream broke, or events may be missing; `at` is seconds of the clock."""
-
-    at: float
-    kind: BreakKind
-    reason: str
-
-
 # An update with its changes, for renderers.
 Step = tuple[Update, Sequence[Change]]
 
@@ -121,7 +104,8 @@ class Progress:
         self.nodes: dict[str, Node] = {}
         self.percent: float | None = None
         self.reconnects = 0
-        self.breaks: list[Break] = []
+        # When the stream broke ("reconnect"), or events may be missing ("gap"), and the reason.
+        self.breaks: list[tuple[float, str, str]] = []
         self.details: Mapping[str, Any] = {}  # the latest from an event or a record
         self.heard_all = False  # every event from the first to the one that ends the run
         self.why = ""  # where and why the run failed, for the end of a sentence
@@ -208,14 +192,11 @@ class Progress:
             case Reconnecting(reason=reason, lost=lost):
                 self.reconnects += int(lost)
                 self._late = True
-                self._note_break(BreakKind.RECONNECT, reason)
-                return []
+                self._note_break("reconnect", reason)
             case Gap(reason):
                 self._missed = True
-                self._note_break(BreakKind.GAP, reason)
-                return []
-            case _:
-                return []
+                self._note_break("gap", reason)
+        return []
 
     def _state(self, data: Mapping[str, Any]) -> list[Change]:
         status = data.get("status")
@@ -230,9 +211,9 @@ class Progress:
             self.percent = max(float(run.progress), self.percent or 0.0)
         return self._details(run.progress_details, told=False)
 
-    def _note_break(self, kind: BreakKind, reason: str) -> None:
+    def _note_break(self, kind: str, reason: str) -> None:
         if len(self.breaks) < MOST_BREAKS:
-            self.breaks.append(Break(self._clock.monotonic(), kind, reason))
+            self.breaks.append((self._clock.monotonic(), kind, reason))
 
     def _content(self, data: Mapping[str, Any]) -> list[Change]:
         node_id = data.get("id")

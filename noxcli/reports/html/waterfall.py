@@ -7,7 +7,7 @@ from noxcli.fixed import fixed
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mapping, number, objects, show_short
 from noxcli.runs.node_data import FAILED
-from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING, BreakKind
+from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING
 
 MOST_BARS = 2000  # nodes of a run
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the axis
@@ -148,7 +148,7 @@ def _at(one: Mapping[str, Any]) -> float:
 
 
 def _is_gap(one: Mapping[str, Any]) -> bool:
-    return bool(one.get("kind") == BreakKind.GAP)
+    return bool(one.get("kind") == "gap")
 
 
 def _share(seconds: float, total: float) -> str:
