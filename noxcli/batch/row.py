@@ -12,9 +12,11 @@ from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, Phase, worst
 from noxcli.masking import Mask
 from noxcli.models import Run
+from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
+from noxcli.render.text import amount
 from noxcli.reports.result import Outcome
-from noxcli.timing import Outage
+from noxcli.timing import Outage, show_seconds
 
 if TYPE_CHECKING:
     from noxcli.runs.start import StartAttempt
@@ -132,6 +134,20 @@ class Tally:
     @property
     def not_started(self) -> int:
         return 0 if self.total is None else self.total - self.done
+
+    def how_far(self, note: str, seconds: float) -> Facts:
+        """Return `12 of 120 rows, 8 running, 1 not completed`, and the rate of this call; `note` is on the server."""
+        parts = [f"{self.done} of {self.total} rows" if self.total is not None else amount(self.done, "row")]
+        counts = ((self.running, "running"), (self.failed, "not completed"), (self.doubt, "in doubt"))
+        parts += [f"{count} {what}" for count, what in counts if count]
+        told = ", ".join([*parts, note] if note else parts)
+        share = self.done / self.total if self.total else None
+        rate = self.told / seconds if seconds > 0 else 0.0
+        if not rate:
+            return share, told, f"{show_seconds(seconds)} so far"
+        pace = f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min"
+        left = "" if self.total is None else f", {show_seconds(self.not_started / rate)} left"
+        return share, told, f"{pace}{left}"
 
     def add_line(self, line: Mapping[str, Any], paste: Callable[[str], str] = str, *, before: bool = False) -> None:
         """Count the row of a line of results, and keep its message if it is one of the first that did not complete.

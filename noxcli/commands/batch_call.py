@@ -43,7 +43,6 @@ from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.query import Query
-from noxcli.render.log import batch_facts
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
 from noxcli.reports.ci import BatchEnded
@@ -105,7 +104,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             past,
             doubtful,
             output,
-            lambda: shown.tell(partial(batch_facts, tally, _news_of(gate))),
+            lambda: shown.tell(partial(tally.how_far, _news_of(gate))),
             max_parallel=options.max_parallel,
             max_failures=options.max_failures,
             poll_interval=options.poll_interval,

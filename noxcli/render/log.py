@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from noxcli.models import (
     FINAL_STATUSES,
@@ -18,9 +18,9 @@ from noxcli.models import (
     Started,
     Update,
 )
-from noxcli.render import BaseRenderer, Facts, HowFar
+from noxcli.render import BaseRenderer, HowFar
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import amount, shorten
+from noxcli.render.text import shorten
 from noxcli.runs.progress import Change, Progress, Step
 from noxcli.timing import show_seconds
 
@@ -128,21 +128,6 @@ class WarningsOnly(BaseRenderer):
                 self._terminal.complain(stream_line(update))
 
 
-class Tally(Protocol):
-    """The counters."""
-
-    total: int | None
-    running: int
-    doubt: int
-
-    @property
-    def told(self) -> int: ...
-    @property
-    def done(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-
-
 class TaskLog(BaseRenderer):
     """A line every few seconds, if the task has come further since the last one."""
 
@@ -165,27 +150,3 @@ class TaskLog(BaseRenderer):
         if done != self._last:
             self._last = done
             self.say(f"{done}, {pace}")
-
-
-def batch_facts(tally: Tally, note: str, seconds: float) -> Facts:
-    """Return how far the batch is; `note` is about the server."""
-    share = tally.done / tally.total if tally.total else None
-    return share, f"{counted(tally)}{f', {note}' if note else ''}", speed(tally, seconds)
-
-
-def counted(tally: Tally) -> str:
-    """Return one line about the rows: `12 of 120 rows, 8 running, 1 failed`."""
-    parts = [f"{tally.done} of {tally.total} rows" if tally.total is not None else amount(tally.done, "row")]
-    for count, what in ((tally.running, "running"), (tally.failed, "not completed"), (tally.doubt, "in doubt")):
-        if count:
-            parts.append(f"{count} {what}")
-    return ", ".join(parts)
-
-
-def speed(tally: Tally, seconds: float) -> str:
-    """Return the rate of this call, and the remaining time if it can be estimated."""
-    rate = tally.told / seconds if seconds > 0 else 0.0
-    if not rate:
-        return f"{show_seconds(seconds)} so far"
-    shown = f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min"
-    return shown if tally.total is None else f"{shown}, {show_seconds((tally.total - tally.done) / rate)} left"
