@@ -19,6 +19,7 @@ from noxcli.batch.work import row_folder
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
+from noxcli.reports.html.markup import Page
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.junit import JunitReport, cases_of_row
 from noxcli.reports.result import Outcome
@@ -174,11 +175,8 @@ class Joined:
                 for case in cases_of_row(line, self.header.workflow_id, judge.names):
                     report.add(case)
 
-    def page(self, judge: Judge, mask: Mask, base: Path, argv: Sequence[str] | None = None) -> Iterator[bytes]:
-        """Yield the HTML page. `argv` is the command line of the batch, None if unknown.
-
-        Links to rows' files are relative to the directory `base`.
-        """
+    def page(self, page: Page, judge: Judge, argv: Sequence[str] | None = None) -> Iterator[bytes]:
+        """Yield the HTML page. `argv` is the command line of the batch, None if unknown."""
         codes: list[Counter[int]] = [Counter() for _ in self.directories]
 
         def rows() -> Iterator[Line]:
@@ -194,7 +192,7 @@ class Joined:
         notes = [f"missing the journals of shards {shards}"] if self.absent and len(self.directories) > 1 else []
         commands = partial(self._commands, codes, argv)
         about = BatchAbout(self.header.source, self.header.workflow_id, commands, notes)
-        return rows_page(about, rows, mask, base)
+        return rows_page(page, about, rows)
 
     def _commands(self, codes: Sequence[Counter[int]], argv: Sequence[str] | None) -> list[str]:
         """Return the commands that run incomplete rows again: one for each directory that has such rows."""

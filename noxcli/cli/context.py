@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noxcli.cli.printing import Printing
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     # Help needs none of these: each is loaded on first use.
     from noxcli.config.settings import Configured
     from noxcli.inputs.parse import Inputs
+    from noxcli.reports.html.markup import Page
     from noxcli.retry import Patience
     from noxcli.state.completion_cache import CompletionCache
     from noxcli.state.history import History
@@ -101,6 +103,12 @@ class Context:
         from noxcli.state.completion_cache import CompletionCache
 
         return CompletionCache(self.terminal.environ, self.server, self.terminal.mask)
+
+    def new_page(self, directory: Path) -> "Page":
+        """Return an empty HTML page whose links start from the directory."""
+        from noxcli.reports.html.markup import Page
+
+        return Page(self.terminal.mask, directory, self.argv, self.clock.now(), self.base_url)
 
     def note_config(self) -> None:
         """Save the names in the config files for completion."""

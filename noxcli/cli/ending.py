@@ -171,7 +171,7 @@ def _write_reports(context: Context, code: ExitCode) -> ExitCode:
     Then the others are written again, since all must agree.
     """
     elapsed = context.clock.monotonic() - context.began
-    writers = list(context.reports.files(context.outcomes, elapsed, context.terminal.mask))
+    writers = list(context.reports.files(context.outcomes, elapsed, context.terminal.mask, context.new_page))
     left = writers.copy()
     while left:
         write = left.pop(0)

@@ -280,4 +280,4 @@ def _write_report(option: str, target: Path, directory: Path, context: Context, 
     if option == "--junit":
         joined.write_junit(target, mask, judge, joined.shard)
     else:
-        save(target, joined.page(judge, mask, target.parent, context.argv))
+        save(target, joined.page(context.new_page(target.parent), judge, context.argv))

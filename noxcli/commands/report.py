@@ -74,17 +74,18 @@ def _pieces(noxus: "Session", source: str, base: Path) -> Iterator[bytes]:
     """Return the page, with links that start from the directory `base`."""
     from noxcli.files import expanded  # as in execute
 
-    path, mask = expanded(source), noxus.context.terminal.mask
+    path, context = expanded(source), noxus.context
     if source != DASH and path.is_dir():
         from noxcli.batch.joined import Joined
         from noxcli.batch.judge import Judge
 
-        return Joined.read([path]).page(Judge((), None, mask), mask, base)
+        return Joined.read([path]).page(context.new_page(base), Judge((), None, context.terminal.mask))
     if source == DASH or path.is_file():
-        return _of_file(noxus.context, source, path, base)
+        return _of_file(context, source, path, base)
     from noxcli.reports.html.run import ReportedRun, run_page
 
-    return run_page([ReportedRun(_document(noxus, source))], mask, base)
+    document = _document(noxus, source)
+    return run_page(context.new_page(base), [ReportedRun(document)])
 
 
 def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[bytes]:
@@ -93,17 +94,17 @@ def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[
     from noxcli.reports.html.rows import BatchAbout, rows_page
     from noxcli.reports.html.run import run_page
 
-    mask = context.terminal.mask
+    page = context.new_page(base)
     try:
         saved = context.sources.in_time(lambda: _saved(source, path))
     except OSError as error:
         raise UsageProblem(f"can't read {source}: {reason_of(error)}") from None
     if saved.runs:
-        return run_page(saved.runs, mask, base)
+        return run_page(page, saved.runs)
     runs = (mapping(mapping(row["result"]).get("run")) for row in saved.rows)
     workflows = {found for run in runs if isinstance(found := run.get("workflow_id"), str)}
     workflow = next(iter(workflows)) if len(workflows) == 1 else None
-    return rows_page(BatchAbout(source, workflow), lambda: saved.rows, mask, base)
+    return rows_page(page, BatchAbout(source, workflow), lambda: saved.rows)
 
 
 def _saved(source: str, path: Path) -> "Saved":

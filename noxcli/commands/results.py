@@ -98,7 +98,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.junit is not None:
         joined.write_junit(Path(options.junit), mask, judge)
     if options.report is not None:
-        save(Path(options.report), joined.page(judge, mask, Path(options.report).parent))
+        save(Path(options.report), joined.page(context.new_page(Path(options.report).parent), judge))
     _say(context, joined, tally)
     tally.raise_worst(None)
 

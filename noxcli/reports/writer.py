@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from noxcli.models import Run
     from noxcli.query import Query
     from noxcli.reports.ci import BatchEnded, CiSystem
+    from noxcli.reports.html.markup import Page
     from noxcli.timing import Clock
 
 CI_VARIABLE = "NOXCLI_CI"
@@ -54,13 +55,17 @@ class Reports:
 
             write_dotenv(self.dotenv, _variables(run), mask)
 
-    def files(self, outcomes: Sequence[Outcome], elapsed: float, mask: Mask) -> Iterator[Callable[[ExitCode], None]]:
+    def files(
+        self, outcomes: Sequence[Outcome], elapsed: float, mask: Mask, new_page: Callable[["Path"], "Page"]
+    ) -> Iterator[Callable[[ExitCode], None]]:
         """Yield what writes each report, given the exit code; it may raise Undelivered. `elapsed` is in seconds.
+
+        `new_page` returns the empty page of a directory.
 
         A report that is written again replaces the first one.
         """
         if self.page is not None:
-            yield lambda code: self._write_page(outcomes, code, mask)
+            yield lambda code: self._write_page(outcomes, code, mask, new_page)
         if self.junit is not None:
             yield lambda code: self._write_junit(outcomes, code, elapsed, mask)
         if self.dotenv is not None:
@@ -79,7 +84,9 @@ class Reports:
             ended = [Ended(name, one.document(own_code(one, outcomes, code), mask)) for name, one in _named(outcomes)]
             self.ci.ended(ended, code, self.output_dir)
 
-    def _write_page(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
+    def _write_page(
+        self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask, new_page: Callable[["Path"], "Page"]
+    ) -> None:
         assert self.page is not None
         from noxcli.files import save
         from noxcli.reports.html.run import ReportedRun, run_page  # loaded only for a page
@@ -88,7 +95,7 @@ class Reports:
             ReportedRun(outcome.document(own_code(outcome, outcomes, code), mask), outcome.shown_inputs(mask))
             for outcome in outcomes
         ]
-        save(self.page, run_page(runs, mask, self.page.parent))
+        save(self.page, run_page(new_page(self.page.parent), runs))
 
     def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:
         assert self.junit is not None

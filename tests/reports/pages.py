@@ -1,5 +1,6 @@
 """An HTML report, as read by an independent parser."""
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,8 +14,13 @@ TAGS = VOID | {
 ATTRIBUTES = {
     *("lang", "charset", "http-equiv", "content", "name", "rel", "href", "class", "id", "tabindex", "open", "title"),
     *("role", "type", "checked", "for", "data-total", "data-told", "data-at", "aria-label", "aria-hidden"),
-    *("x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height", "text-anchor"),
+    *("x", "y", "dx", "dy", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height", "text-anchor"),
 }
+
+
+def content_of(page: str | Path) -> str:
+    """Return a page without what only its writer knows: its command line, and the server that it asked."""
+    return re.sub(r"<dt>Server</dt><dd>.*?</dd>|<footer>.*?</footer>", "", Path(page).read_text())
 
 
 class PageReader(HTMLParser):

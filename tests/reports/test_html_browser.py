@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from noxcli.masking import Mask
+from noxcli.reports.html.markup import Page
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node, input_node
@@ -88,7 +89,7 @@ def batch() -> Path:
         "rows.jsonl", "w", lambda: ["noxcli batch w rows.jsonl --again failed"], ["no journal is here of 2/3"]
     )
     rows = [{**row, "folder": "out/x"} for row in many(300, "run failed at 'W': too long")]
-    path.write_bytes(b"".join(rows_page(about, lambda: rows, Mask(), path.parent)))
+    path.write_bytes(b"".join(rows_page(Page(Mask(), path.parent), about, lambda: rows)))
     return path
 
 
@@ -160,13 +161,13 @@ def test_arrows_walk_the_nodes_and_enter_unfolds_them(browser: Chromium, failed:
     tab = browser.open(failed)
     tab.evaluate("document.querySelector('.fall summary').focus()")
     told = []
-    for key in ("ArrowDown", "ArrowDown", "ArrowUp", "End", "Home"):
+    for key in ("Home", "ArrowDown", "ArrowUp", "End", "Home"):
         tab.press(key)
         told.append(tab.evaluate("document.querySelector('.readout').textContent"))
     assert told[0].startswith("Plan: completed, from ")
     assert told[1].startswith("Write: failed, from ")
     assert told[2] == told[0]
-    assert told[3] == "Never: waiting"
+    assert told[3] == told[1]
     assert tab.evaluate("document.activeElement.parentElement.open") is False
     tab.press("Enter")
     assert tab.evaluate("document.activeElement.parentElement.open") is True
@@ -252,7 +253,7 @@ def test_nothing_of_the_corpus_acts_in_a_page(browser: Chromium, noxcli: Noxcli,
 def test_ten_thousand_rows_can_be_searched_while_typing(browser: Chromium) -> None:
     path = Path("many.html").absolute()
     message = "run failed at 'Summarise': The model refused the text: 140,000 tokens, 128,000 are allowed"
-    path.write_bytes(b"".join(rows_page(BatchAbout("rows.jsonl"), lambda: many(10_000, message), Mask(), path.parent)))
+    path.write_bytes(b"".join(rows_page(Page(Mask()), BatchAbout("rows.jsonl"), lambda: many(10_000, message))))
     tab = browser.open(path)
     assert tab.complaints() == []
     took = tab.evaluate(

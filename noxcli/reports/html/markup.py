@@ -1,7 +1,9 @@
 """`Html`, and what makes it: whatever else gets into a page is text, without secrets, control characters or markup."""
 
 import base64
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from noxcli import __version__
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.outputs.values import as_text
@@ -18,6 +21,7 @@ from noxcli.render.text import shorten, visible
 HERE = files(__name__.rpartition(".")[0])
 LINE_WIDTH = 4000  # characters of one line
 LARGEST_TEXT = 200_000  # characters of one output, input or message
+LONGEST_COMMAND = 600  # characters of the command line in the footer
 MOST_SEARCHED = 4  # times the shown length is searched for secrets, since their replacements are shorter
 
 
@@ -29,10 +33,16 @@ class Html(str):
 
 @fixed
 class Page:
-    """Makes the elements of one page. Links are relative to the directory `base`."""
+    """Makes the elements of one page. Links are relative to the directory `base`.
+
+    `argv` and `at` are the command line that writes it and the moment, `server` is the address that it asked, if any.
+    """
 
     mask: Mask
     base: Path = Path()
+    argv: Sequence[str] = ()
+    at: datetime | None = None
+    server: str = ""
 
     def tag(self, name: str, /, *content: Any, **attributes: Any) -> Html:
         """Return an element. `class_` is the attribute `class`, `data_at` is `data-at`; None and False are left out."""
@@ -102,7 +112,17 @@ class Page:
         ).encode()
         for part in body:
             yield f"{self.text(part)}\n".encode()
-        yield f"<footer>Written by noxcli.</footer>\n<script>{script}</script>\n</body>\n</html>\n".encode()
+        yield f"{self._footer()}\n<script>{script}</script>\n</body>\n</html>\n".encode()
+
+    def _footer(self) -> Html:
+        when = f" on {show_moment(self.at)}" if self.at is not None else ""
+        line = self.text(shlex.join(["noxcli", *self.argv]), LONGEST_COMMAND) if self.argv else None
+        return self.tag("footer", f"Written by noxcli {__version__}{when}", line and self.tag("code", line))
+
+
+def show_moment(moment: datetime) -> str:
+    """Return a moment for people, to the minute: `27 Nov 2026 09:09 UTC`."""
+    return f"{moment.astimezone(UTC):%d %b %Y %H:%M} UTC".removeprefix("0")
 
 
 def _begun(value: Any, most: int) -> str:

@@ -1,4 +1,4 @@
-"""The parts that pages share: verdict, facts, commands, assertions, values and files."""
+"""The parts that pages share: verdict, assertions, values, files, facts and commands."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
@@ -7,20 +7,26 @@ from typing import Any
 
 from noxcli.errors import ExitCode
 from noxcli.outputs.values import find_remote
-from noxcli.reports.html.markup import LARGEST_TEXT, Html, Page
-from noxcli.timing import show_seconds
+from noxcli.render.text import amount
+from noxcli.reports.html.markup import LARGEST_TEXT, Html, Page, show_moment
+from noxcli.timing import parse_time
 
 VALUES_ON_A_PAGE = 200  # outputs or inputs of a run
 LARGEST_VALUES = 2_000_000  # characters of all of them
-LONGEST_PEEK = 120  # characters of a folded value
+LONGEST_PEEK = 120  # characters of a folded value, and of one that is a line
+LONGEST_OPEN = 2000  # characters of a value that is not folded
+LONGEST_NAME = 200
+A_SECOND, A_MINUTE, AN_HOUR = 0.9995, 59.95, 3599.5  # above which a duration has another unit
 UNDECIDED = {3, 8, 10, 12, 124, 129, 130, 141, 143}  # exit codes that are neither good nor bad
 SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 
 
-def verdict(page: Page, tone: str, words: str, name: str, *lines: Html | None) -> Html:
-    """Return the head of a page: what became of what, and what is to be said about it."""
-    chip = page.tag("p", f"{SIGNS[tone]} {words}", class_="chip")
-    return page.tag("header", chip, page.tag("h1", page.bdi(name, 200)), *lines, class_=f"verdict {tone}")
+def verdict(page: Page, tone: str, name: str, words: str, when: Sequence[str], *lines: Html | None) -> Html:
+    """Return the head of a page: the verdict on what is named, in one line with `when`; below it, why."""
+    sign = page.tag("span", SIGNS[tone], class_="sign")
+    told = page.tag("h1", sign, " ", page.bdi(name, LONGEST_NAME), " ", page.tag("span", words, class_="words"))
+    small = page.tag("p", page.bdi(" · ".join(when), 4 * LONGEST_NAME), class_="when") if when else None
+    return page.tag("header", page.tag("div", told, small, class_="line"), *lines, class_=f"verdict {tone}")
 
 
 def tone_of(code: int | None) -> str:
@@ -29,12 +35,9 @@ def tone_of(code: int | None) -> str:
 
 
 def facts(page: Page, terms: Iterable[tuple[str, Any]]) -> Html:
-    """Return a list of terms with their values."""
-    return page.tag(
-        "dl",
-        *(page.tag("div", page.tag("dt", term), page.tag("dd", page.bdi(value, 200))) for term, value in terms),
-        class_="facts",
-    )
+    """Return a list of terms with their values, or with Html."""
+    lines = (page.joined([page.tag("dt", term), page.tag("dd", page.bdi(value))]) for term, value in terms)
+    return page.tag("dl", *lines, class_="facts")
 
 
 def commands(page: Page, lines: Sequence[str]) -> Html:
@@ -43,16 +46,18 @@ def commands(page: Page, lines: Sequence[str]) -> Html:
 
 
 def assertions(page: Page, checks: Sequence[Mapping[str, Any]]) -> Iterator[Html]:
-    """Yield what was asserted, each with its outcome."""
+    """Yield what was asserted, each with its outcome, the broken ones first."""
     if not checks:
         return
-    broken = sum(not each.get("holds") for each in checks)
-    yield page.heading("Assertions", f"{len(checks) - broken} of {len(checks)} hold")
-    yield page.tag("ul", *(_assertion(page, each) for each in checks), class_="checks")
+    holding = sum(bool(each.get("holds")) for each in checks)
+    yield page.heading("Assertions", f"{holding} of {len(checks)} hold")
+    ranked = sorted(checks, key=lambda each: bool(each.get("holds")))
+    yield page.tag("ul", *(assertion(page, each) for each in ranked), class_="checks")
 
 
-def _assertion(page: Page, each: Mapping[str, Any]) -> Html:
-    tone, sign = ("good", "✓ holds") if each.get("holds") else ("bad", "✗ broken")
+def assertion(page: Page, each: Mapping[str, Any]) -> Html:
+    """Return one of them, as an item of a list."""
+    tone, sign = ("good", "✓") if each.get("holds") else ("bad", "✗")
     message, diff = each.get("message"), each.get("diff")
     return page.tag(
         "li",
@@ -65,36 +70,48 @@ def _assertion(page: Page, each: Mapping[str, Any]) -> Html:
     )
 
 
-def values(page: Page, title: str, named: Mapping[str, Any] | None, note: str = "") -> Iterator[Html]:
-    """Yield inputs or outputs, folded."""
-    if not named:
-        return
-    yield page.heading(title, note)
+def values(page: Page, named: Mapping[str, Any]) -> Iterator[Html]:
+    """Yield inputs or outputs: what fits a line as a list, the rest unfolding, a short text open."""
+    some = list(named.items())[:VALUES_ON_A_PAGE]
+    if plain := [(key, value) for key, value in some if _fits_a_line(value)]:
+        yield facts(page, ((key, page.text(value)) for key, value in plain))
     left = LARGEST_VALUES
-    for key, value in list(named.items())[:VALUES_ON_A_PAGE]:
+    for key, value in some:
+        if _fits_a_line(value):
+            continue
         body = page.block(value, max(1000, min(left, LARGEST_TEXT)))
         left -= len(body)
-        summary = page.tag("summary", page.tag("b", page.bdi(key, 200)), *_gist(page, value), class_="value")
-        yield page.tag("details", summary, page.tag("div", body))
+        summary = page.tag("summary", page.tag("b", page.bdi(key, LONGEST_NAME)), *_gist(page, value), class_="value")
+        yield page.tag("details", summary, page.tag("div", body), open=len(body) < LONGEST_OPEN and not _file_of(value))
     if len(named) > VALUES_ON_A_PAGE:
         yield page.dim(f"and {len(named) - VALUES_ON_A_PAGE} more")
 
 
+def _fits_a_line(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= LONGEST_PEEK and "\n" not in value
+    return not isinstance(value, dict | list)
+
+
+def _file_of(value: Any) -> str | None:
+    path = value.get("$file") if isinstance(value, dict) else None
+    return path if isinstance(path, str) else None
+
+
 def _gist(page: Page, value: Any) -> Iterator[Html]:
     """Yield the summary of a folded value: its beginning or its file, and its size."""
-    if isinstance(value, dict) and isinstance(value.get("$file"), str):
-        yield page.tag("span", page.link(value["$file"], Path(value["$file"]).name), class_="peek")
+    if path := _file_of(value):
+        yield page.tag("span", page.link(path, Path(path).name), class_="peek")
         return
     sizes = []
-    if isinstance(value, str) and len(value) > LONGEST_PEEK:
-        sizes.append(f"{len(value):,} characters")
+    if isinstance(value, str):
+        sizes.append(amount(len(value), "character"))
     elif isinstance(value, dict | list):
-        sizes.append(f"{len(value):,} {'fields' if isinstance(value, dict) else 'items'}")
+        sizes.append(amount(len(value), "field" if isinstance(value, dict) else "item"))
     if any(remote.is_text for remote in find_remote(value)):
         sizes.append("a preview")
     yield page.tag("span", page.peek(value, LONGEST_PEEK), class_="peek")
-    if sizes:
-        yield page.tag("span", ", ".join(sizes), class_="size")
+    yield page.tag("span", ", ".join(sizes), class_="size")
 
 
 def files(page: Page, listed: Sequence[Mapping[str, Any]]) -> Iterator[Html]:
@@ -123,9 +140,27 @@ def _file(page: Page, each: Mapping[str, Any]) -> Html:
     )
 
 
-def show_short(seconds: float) -> str:
-    """Return a duration, below one second in milliseconds."""
-    return f"{seconds * 1000:.0f}ms" if seconds < 0.9995 else show_seconds(seconds)
+def show_took(seconds: float, longest: float | None = None) -> str:
+    """Return a duration, in the unit of the `longest` one of its column."""
+    most = seconds if longest is None else longest
+    if most < A_SECOND:
+        return f"{seconds * 1000:.0f} ms"
+    if most < A_MINUTE:
+        return f"{seconds:.{1 if longest is None else 2}f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02} min" if most < AN_HOUR else f"{minutes // 60}:{minutes % 60:02}:{rest:02} h"
+
+
+def show_time(value: Any) -> str | None:
+    """Return a server's time for people, None for anything else."""
+    moment = parse_time(value)
+    return None if moment is None else show_moment(moment)
+
+
+def message_of(document: Mapping[str, Any]) -> str:
+    """Return the message of a result document's error without its run, which is named beside it."""
+    run_id, message = mapping(document.get("run")).get("id"), mapping(document.get("error")).get("message")
+    return str(message or "").removeprefix(f"run {run_id} ").removeprefix("run ")
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

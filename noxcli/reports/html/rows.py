@@ -5,16 +5,14 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
-from noxcli.masking import Mask
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
-from noxcli.reports.html.parts import mapping, number, show_short, tone_of
+from noxcli.reports.html.parts import mapping, number, show_took, tone_of
 
 ROWS_ON_A_PAGE = 10_000  # rows that did not complete come first
 LARGEST_ROWS = 4_400_000  # characters of all of them
@@ -80,12 +78,12 @@ class _Count:
                 rows.append(int(row["row"]))
 
 
-def rows_page(about: BatchAbout, rows: Callable[[], Iterable[Row]], mask: Mask, base: Path) -> Iterator[bytes]:
+def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) -> Iterator[bytes]:
     """Yield the page; `rows` yields lines of `batch` or `results`, and is called twice.
 
-    A row may have a `folder` with its files, as a path. Links to files start from the directory `base`.
+    A row may have a `folder` with its files, as a path.
     """
-    page, count = Page(mask, base), _Count()
+    count = _Count()
     for row in rows():
         count.add(row)
     rules = "".join(
@@ -95,13 +93,13 @@ def rows_page(about: BatchAbout, rows: Callable[[], Iterable[Row]], mask: Mask, 
 
 
 def _body(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]], count: _Count) -> Iterator[Html]:
-    workflow = page.joined(["Workflow ", page.bdi(about.workflow_id, 100)])
+    workflow = [f"workflow {about.workflow_id}"] if about.workflow_id is not None else []
     yield parts.verdict(
         page,
         "bad" if count.bad else "good",
-        count.passed,
         about.source,
-        page.tag("p", workflow, class_="hint") if about.workflow_id is not None else None,
+        count.passed,
+        workflow,
         *(page.tag("p", page.bdi(note), class_="why") for note in about.notes),
         _shares(page, count),
     )
@@ -112,7 +110,7 @@ def _body(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]], coun
         yield page.heading("Durations")
         terms = (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0))
         at = ((term, took[min(len(took) - 1, int(len(took) * share))]) for term, share in terms)
-        yield parts.facts(page, ((term, show_short(seconds)) for term, seconds in at))
+        yield parts.facts(page, ((term, show_took(seconds)) for term, seconds in at))
     yield from _reasons(page, count)
     yield from _filter(page, count)
     yield from _table(page, rows, count)
@@ -190,7 +188,7 @@ def _row(page: Page, row: Row, width: int) -> Html:
         int(row["row"]),
         page.bdi(row.get("id") or "", LONGEST_FIELD),
         ExitCode.words_of(code),
-        None if took is None else show_short(took),
+        None if took is None else show_took(took),
         message,
         page.joined([files, page.text(_run(row).get("id") or "", LONGEST_FIELD)]),
     )
@@ -208,9 +206,7 @@ def _code(row: Row) -> int:
 
 
 def _message(row: Row) -> str:
-    """Return a row's message without its run, which has its own column."""
-    message = mapping(mapping(row.get("result")).get("error")).get("message")
-    return str(message or "").removeprefix(f"run {_run(row).get('id')} ").removeprefix("run ")
+    return parts.message_of(mapping(row.get("result")))
 
 
 def _reason(row: Row) -> str:

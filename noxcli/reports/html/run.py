@@ -1,20 +1,23 @@
-"""The page of one run or several: verdict, waterfall of nodes, errors, inputs, outputs, files and stream."""
+"""The page of one run or several: verdict, assertions, outputs, waterfall of nodes, files, and then the details."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
-from noxcli.masking import Mask
 from noxcli.models import FINAL_STATUSES
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mapping, number, objects
 from noxcli.reports.html.waterfall import waterfall
-from noxcli.timing import parse_time
+
+CONTINUITY = {
+    "proven": "every event received",
+    "assumed": "no event known to be missing",
+    "broken": "events are missing",
+}
 
 
 @fixed
@@ -36,8 +39,16 @@ class ReportedRun:
 
     @property
     def name(self) -> str:
-        named = (self.run.get(key) for key in ("workflow_name", "workflow_id"))
-        return next((name for name in named if isinstance(name, str)), "noxcli")
+        name = self.run.get("workflow_name")
+        return name if isinstance(name, str) and name else "Run"
+
+    @property
+    def verdict(self) -> str:
+        """The verdict, and how long it took if the run has ended: `completed in 6.0 s, assertion failed`."""
+        took, (ended, comma, more) = number(self.run.get("duration_s")), self.words.partition(",")
+        if took is None:
+            return self.words
+        return f"{ended} {'in' if ended == 'completed' else 'after'} {parts.show_took(took)}{comma}{more}"
 
     @property
     def words(self) -> str:
@@ -50,59 +61,85 @@ class ReportedRun:
         return ExitCode.words_of(self.code)
 
 
-def run_page(runs: Sequence[ReportedRun], mask: Mask, base: Path) -> Iterator[bytes]:
-    """Yield the page; links to files start from the directory `base`."""
-    page, first = Page(mask, base), runs[0]
+def run_page(page: Page, runs: Sequence[ReportedRun]) -> Iterator[bytes]:
+    """Yield the page."""
+    first = runs[0]
     named = [str(part) for part in (first.name, first.words, first.run.get("id")) if part]
     title = " — ".join(named) if len(runs) == 1 else f"{len(runs)} runs"
     return page.whole(title, (page.tag("article", *_parts(page, one)) for one in runs))
 
 
 def _parts(page: Page, one: ReportedRun) -> Iterator[Html]:
-    document, output, error = one.document, one.document.get("output"), mapping(one.document.get("error"))
-    told = [(error.get("message"), "why"), (error.get("hint"), "hint")]
-    lines = [page.tag("p", page.bdi(line), class_=kind) for line, kind in told if line]
-    yield parts.verdict(page, parts.tone_of(one.code), one.words, one.name, *lines)
-    yield parts.facts(page, _facts(one, error))
-    if commands := _commands(one):
-        yield parts.commands(page, commands)
-    yield from waterfall(page, document)
+    document, output, run_id = one.document, one.document.get("output"), one.run.get("id")
+    lines = _commands(one)
+    when = [parts.show_time(one.run.get("created_at")), f"run {run_id[:8]}" if isinstance(run_id, str) else None]
+    yield parts.verdict(
+        page, parts.tone_of(one.code), one.name, one.verdict, list(filter(None, when)), *_why(page, one, lines)
+    )
     yield from parts.assertions(page, objects(document.get("assertions")))
-    yield from parts.values(page, "Inputs", one.inputs, "as noxcli sent them; secrets are masked")
     outputs = output if output is None or isinstance(output, dict) else {"output": output}
-    yield from parts.values(page, "Outputs", outputs, "" if document.get("complete") else "not complete")
+    if outputs:
+        yield page.heading("Outputs", "" if document.get("complete") else "not complete")
+        yield from parts.values(page, outputs)
+    yield from waterfall(page, document)
     yield from parts.files(page, objects(document.get("files")))
+    if one.inputs:
+        yield page.heading("Inputs", "as noxcli sent them; secrets are masked")
+        yield from parts.values(page, one.inputs)
     if request := mapping(document.get("request")):
-        yield from parts.values(page, "Request", {"not sent: --dry-run": request})
+        yield page.heading("Request", "not sent: --dry-run")
+        yield page.block(request)
+    yield page.heading("Details")
+    yield parts.facts(page, _facts(page, one))
+    if lines:
+        yield parts.commands(page, lines)
 
 
-def _facts(one: ReportedRun, error: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    run, stream = one.run, mapping(one.document.get("stream"))
-    took, continuity = number(run.get("duration_s")), stream.get("continuity")
+def _why(page: Page, one: ReportedRun, lines: list[str]) -> Iterator[Html]:
+    """Yield the error and its hint; a command that is in the hint leaves `lines`."""
+    error = mapping(one.document.get("error"))
+    if (message := parts.message_of(one.document)) and not objects(one.document.get("assertions")):
+        yield page.tag("p", page.bdi(message), class_="why")
+    if hint := error.get("hint"):
+        told = next((line for line in lines if str(hint).endswith(line)), None)
+        if told is None:
+            yield page.tag("p", page.bdi(hint), class_="hint")
+        else:
+            lines.remove(told)
+            yield page.tag("p", page.bdi(str(hint).removesuffix(told)), page.tag("code", told), class_="hint commands")
+
+
+def _facts(page: Page, one: ReportedRun) -> Iterator[tuple[str, Any]]:
+    run, error = one.run, mapping(one.document.get("error"))
     if one.code is not None:
         meaning = next((f": {code.meaning.replace('`', '')}" for code in ExitCode if code == one.code != 0), "")
         yield "Exit code", f"{one.code}{meaning}"
     if run:
-        yield "Run", run.get("id")
-        yield "Status", f"{run.get('status')}{'' if run.get('confirmed') else ' (not confirmed by the record)'}"
-    if took is not None:
-        yield "Duration", parts.show_short(took)
+        unconfirmed = "" if run.get("confirmed") else " (not confirmed by the record)"
+        yield "Status", f"{run.get('status')}{unconfirmed}"
     for term, value in (
-        ("Created", _moment(run.get("created_at"))),
-        ("Finished", _moment(run.get("finished_at"))),
+        ("Run", run.get("id")),
         ("Workflow", run.get("workflow_id")),
+        ("Server", page.server or None),
+        ("Created", run.get("created_at")),
+        ("Finished", run.get("finished_at")),
+        ("Event stream", _stream(one)),
         ("HTTP status", error.get("http_status")),
         ("Request id", error.get("request_id")),
     ):
         if value is not None:
             yield term, value
-    if continuity not in (None, "none"):
-        yield "Event stream", f"{amount(int(number(stream.get('connects')) or 0), 'connection')}, {continuity} complete"
 
 
-def _moment(text: Any) -> Any:
-    moment = parse_time(text)
-    return text if moment is None else f"{moment:%Y-%m-%d %H:%M:%S %Z}"
+def _stream(one: ReportedRun) -> str | None:
+    """Return how much of the event stream arrived; of a run that goes on, nobody knows yet."""
+    stream = mapping(one.document.get("stream"))
+    label = stream.get("continuity")
+    if not isinstance(label, str) or label == "none":
+        return None
+    ended = str(one.run.get("status")) in FINAL_STATUSES
+    words = CONTINUITY.get(label, label) if ended else "the run goes on"
+    return f"{amount(int(number(stream.get('connects')) or 0), 'connection')}, {words}"
 
 
 def _commands(one: ReportedRun) -> list[str]:

@@ -19,8 +19,7 @@
   // The waterfall: a line under the pointer, the times of the node that has the focus, arrows from node to node.
   for (const fall of all(".fall")) {
     const total = Number(fall.dataset.total), rows = all("summary", fall), line = made("div", "cursor");
-    const hint = total ? "Point at the time axis, or walk the nodes with the arrow keys." : "";
-    const out = made("p", "readout", hint);
+    const out = made("p", "readout");
     out.setAttribute("role", "status");
     fall.after(out);
     if (total) fall.append(line);

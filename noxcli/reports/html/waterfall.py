@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from noxcli.fixed import fixed
+from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
-from noxcli.reports.html.parts import mapping, number, objects, show_short
+from noxcli.reports.html.parts import LONGEST_NAME, mapping, number, objects, show_took
 from noxcli.runs.node_data import FAILED
 from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING
 
@@ -26,59 +27,70 @@ class _Bar:
         return None if self.began is None or self.took is None else self.began + self.took
 
     @property
-    def look(self) -> tuple[str, str]:
-        """The class of the style, and a sign."""
+    def status(self) -> str:
         told = self.node.get("status")
-        status = told if isinstance(told, str) else ""
-        if status == EXECUTED:
-            return "idle", "•"  # completed or failed, it is unknown which
-        if status in DONE:
-            return "good", "✓"
-        if status in FAILED:
-            return "bad", "✗"
-        return ("idle", "-") if status in SKIPPED or status == WAITING else ("run", "…")
+        return told if isinstance(told, str) else ""
 
     @property
-    def times(self) -> str:
-        """Its times in words."""
-        if self.began is None or self.took is None or self.end is None:
-            return "" if self.took is None else show_short(self.took)
-        return f"from {show_short(self.began)} to {show_short(self.end)}, {show_short(self.took)}"
+    def name(self) -> Any:
+        return self.node.get("name") or self.node.get("id")
+
+    @property
+    def look(self) -> tuple[str, str]:
+        """The class of the style, and a sign for what is not simply done."""
+        if self.status in FAILED:
+            return "bad", "✗"
+        if self.status in DONE or self.status == EXECUTED:  # executed: completed or failed, it is unknown which
+            return "done", ""
+        return ("idle", "") if self.status in SKIPPED or self.status == WAITING else ("run", "…")
+
+    @property
+    def has_line(self) -> bool:
+        """True if there is more to say of it than its status."""
+        return self.took is not None or self.look[0] in {"bad", "run"} or bool(self.node.get("error"))
 
 
 def waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
-    """Yield the nodes of a result document, one unfolding line each; nothing if it has none."""
+    """Yield the nodes of a result document, one unfolding line for each that has times or an error."""
     nodes, breaks = objects(document.get("nodes")), objects(mapping(document.get("stream")).get("breaks"))
-    bars = [_Bar(node, number(node.get("started_s")), number(node.get("duration_s"))) for node in nodes[:MOST_BARS]]
+    every = [_Bar(node, number(node.get("started_s")), number(node.get("duration_s"))) for node in nodes]
+    bars = [bar for bar in every if bar.has_line][:MOST_BARS]
     measured = [bar.end for bar in bars if bar.end is not None]
     total = max([*measured, *map(_at, breaks)], default=0.0) if measured else 0.0
+    if every:
+        yield page.heading("Nodes", f"{len(nodes):,}")
     if bars:
-        yield page.heading("Nodes", f"{len(nodes):,}{'' if measured else ', without times: no event measured them'}")
         ground = _ground(page, total, breaks)
         axis = _axis(page, total) if total else None
-        lines = (_line(page, bar, total, ground) for bar in bars)
+        longest = max((bar.took or 0.0 for bar in bars), default=0.0)
+        lines = (_line(page, bar, total, longest, ground) for bar in bars)
         yield page.tag("div", axis, *lines, class_="fall", data_total=f"{total:.3f}")
-        if len(nodes) > MOST_BARS:
-            yield page.dim(f"and {len(nodes) - MOST_BARS:,} more nodes")
+        if more := sum(bar.has_line for bar in every) - len(bars):
+            yield page.dim(f"and {more:,} more nodes")
+    yield from _untimed(page, [bar for bar in every if not bar.has_line])
     if breaks:
         yield page.heading("Breaks of the event stream", len(breaks))
         yield page.tag("ul", *(_break(page, one) for one in breaks), class_="breaks")
 
 
+def _untimed(page: Page, bars: Sequence[_Bar]) -> Iterator[Html]:
+    """Yield the names of nodes without times, by status, in one line."""
+    named: dict[str, list[Html]] = {}
+    for bar in bars[:MOST_BARS]:
+        named.setdefault(bar.status, []).append(page.bdi(bar.name, LONGEST_NAME))
+    if named:
+        told = (f"{', '.join(names)} ({page.text(status, 40)})" for status, names in named.items())
+        yield page.dim(Html(f"Not timed: {'; '.join(told)}"))
+
+
 def _axis(page: Page, total: float) -> Html:
     ends = {0.0: "start", 1.0: "end"}
     ticks = [
-        page.tag("text", show_short(at * total), x=f"{at:.0%}", y="70%", text_anchor=ends.get(at, "middle"))
+        page.tag("text", show_took(at * total, total), x=f"{at:.0%}", y="70%", text_anchor=ends.get(at, "middle"))
         for at in QUARTERS
     ]
-    return page.tag(
-        "div",
-        page.tag("span", "Node"),
-        page.tag("span", "Status"),
-        page.tag("svg", *ticks, class_="bar", aria_hidden="true"),
-        page.tag("span", "Time", class_="took"),
-        class_="axis",
-    )
+    drawn = page.tag("svg", *ticks, class_="bar", aria_hidden="true")
+    return page.tag("div", page.tag("span"), drawn, class_="axis")
 
 
 def _ground(page: Page, total: float, breaks: Sequence[Mapping[str, Any]]) -> Html:
@@ -91,55 +103,54 @@ def _ground(page: Page, total: float, breaks: Sequence[Mapping[str, Any]]) -> Ht
     )
 
 
-def _line(page: Page, bar: _Bar, total: float, ground: Html) -> Html:
+def _line(page: Page, bar: _Bar, total: float, longest: float, ground: Html) -> Html:
     (tone, sign), node = bar.look, bar.node
-    name, status = page.text(node.get("name") or node.get("id"), 200), page.text(node.get("status"), 40)
-    told = page.joined([name, ": " if status or bar.times else None, status, ", " if status and bar.times else None])
+    is_slowest = tone == "done" and bar.took == longest > 0
+    words = [None if bar.took is None else show_took(bar.took, longest)]
+    words += ["slowest"] if is_slowest else [bar.status] if tone != "done" else []
+    told = " · ".join(filter(None, words))
+    name = page.tag("span", sign and f"{sign} ", page.bdi(bar.name, LONGEST_NAME), class_="name", title=node.get("id"))
     summary = page.tag(
         "summary",
-        page.tag("span", page.bdi(name), class_="name", title=name),
-        page.tag("span", f"{sign} ", page.bdi(status), class_="state"),
-        _drawn(page, bar, total, ground),
-        page.tag("span", None if bar.took is None else show_short(bar.took), class_="took"),
-        data_told=page.joined([told, bar.times]),
+        name,
+        _drawn(page, bar, total, told, ground) if total else page.tag("span", page.bdi(told, 60), class_="state"),
+        data_told=page.joined([page.text(bar.name, LONGEST_NAME), ": ", page.text(bar.status, 40), _times(bar)]),
         data_at=None if bar.began is None else f"{bar.began:.3f}",
     )
-    terms = (
-        ("Node id", page.tag("code", page.text(node.get("id"), 200))),
-        ("Status", page.bdi(status)),
-        ("Time", bar.times or "not measured"),
-    )
-    more = page.tag("dl", *(page.joined([page.tag("dt", term), page.tag("dd", value)]) for term, value in terms))
+    terms = (("Node id", node.get("id")), ("Status", bar.status), ("Time", _times(bar).strip(", ") or "not measured"))
     error = page.block(node["error"]) if node.get("error") else None
     return page.tag(
         "details",
         summary,
-        page.tag("div", error, more, class_="more"),
-        class_=f"node {tone}",
+        page.tag("div", error, parts.facts(page, terms), class_="more"),
+        class_=f"node {'slow' if is_slowest else tone}",
         open=tone == "bad",
     )
 
 
-def _drawn(page: Page, bar: _Bar, total: float, ground: Html) -> Html:
-    if not total:
-        return page.tag("span")
-    span = None
+def _times(bar: _Bar) -> str:
+    """Return its times in words, after a comma."""
+    if bar.took is None:
+        return ""
+    if bar.began is None or bar.end is None:
+        return f", {show_took(bar.took)}"
+    return f", from {show_took(bar.began)} to {show_took(bar.end)}, {show_took(bar.took)}"
+
+
+def _drawn(page: Page, bar: _Bar, total: float, told: str, ground: Html) -> Html:
+    """Return the bar of a node, with `told` at its end."""
+    span, end = None, "0"
     if bar.began is not None and bar.took is not None:
-        span = page.tag(
-            "rect",
-            page.tag("title", bar.times),
-            class_="span",
-            x=_share(bar.began, total),
-            width=_share(bar.took, total),
-            y="30%",
-            height="40%",
-        )
-    return page.tag("svg", ground, span, class_="bar", role="img", aria_label=bar.times or "not measured")
+        end = _share(bar.began + bar.took, total)
+        place = {"x": _share(bar.began, total), "width": _share(bar.took, total), "y": "30%", "height": "40%"}
+        span = page.tag("rect", class_="span", **place)
+    label = page.tag("text", page.text(told, 60), x=end, y="50%", dx="8", dy="0.35em")
+    return page.tag("svg", ground, span, label, class_="bar")
 
 
 def _break(page: Page, one: Mapping[str, Any]) -> Html:
     words = "events may be missing" if _is_gap(one) else "reconnected"
-    when = page.tag("b", f"{show_short(_at(one))}, {words}")
+    when = page.tag("b", f"{show_took(_at(one))}, {words}")
     return page.tag("li", when, " ", page.bdi(one.get("reason")), class_="gap" if _is_gap(one) else None)
 
 
