@@ -111,26 +111,18 @@ def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent
 
 def _read_plain(text: str, place: int, events: list[RunEvent]) -> int:
     """Add events from `place` on, as long as they have the usual form; return the position of the first other one."""
-    closing, decode = CLOSING.match, DECODER.raw_decode
-    known, kind = "", ""  # the start of the last one, which the next one most likely shares
-    while True:
-        if known and text.startswith(known, place):
-            start = place + len(known)
-        elif head := OPENING.match(text, place):
-            start, known, kind = head.end(), head[0], head[1]
-        else:
-            return place
+    while head := OPENING.match(text, place):
         try:
-            data, end = decode(text, start)
+            data, end = DECODER.raw_decode(text, head.end())
         except (ValueError, RecursionError):
-            return place
-        tail = closing(text, end)
-        raw = text[start:end]
+            break
+        tail, raw = CLOSING.match(text, end), text[head.end() : end]
         # A line end may separate two tokens; then one line is not the whole document.
         if tail is None or "\n" in raw or is_deep(raw):
-            return place
-        events.append(RunEvent(kind, data, tail[1], raw))
+            break
+        events.append(RunEvent(head[1], data, tail[1], raw))
         place = tail.end()
+    return place
 
 
 def _refuse(constant: str) -> NoReturn:
