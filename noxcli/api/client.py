@@ -14,8 +14,8 @@ from noxcli.api.failures import media_type
 from noxcli.api.feed import EventFeed
 from noxcli.api.gate import Gate
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http
-from noxcli.api.records import goes_on, id_of, items_of, run_from, version_from, workflow_from
-from noxcli.api.transport import body_of
+from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
+from noxcli.api.transport import Body
 from noxcli.config.settings import Settings
 from noxcli.encode import to_json
 from noxcli.errors import (
@@ -90,7 +90,8 @@ class NoxusApi:
         `attempt.left` says from the first byte on that the request may have left, also if an error is raised. Raises
         Unavailable for a redirect that may mean that a run was started, such as 303.
         """
-        body = body_of(to_json(self.run_request(input, version_id, callback_url)).encode(), attempt)
+        body = Body(to_json(self.run_request(input, version_id, callback_url)).encode())
+        body.attempt = attempt or Attempt()
         path = f"/v1/workflows/{_part(workflow_id)}/runs"
         try:
             answer = self.http.post_json(path, body, headers={"Content-Type": "application/json"}, fresh=True)
@@ -267,7 +268,8 @@ class NoxusApi:
             if not isinstance(envelope, dict):
                 return
             if not fresh or _is_last(envelope, page, len(items), len(seen)):
-                if goes_on(envelope, len(seen)):
+                total = envelope.get("total")
+                if isinstance(total, int) and total > len(seen):
                     self._warn(f"the server's list goes on after {len(seen)} items, in a way that noxcli can't follow")
                 return
         raise Refused(f"the list has more than {MOST_PAGES:,} pages", "name the run or workflow by its id")

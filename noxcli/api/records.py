@@ -7,7 +7,6 @@ from noxcli.errors import Unavailable
 from noxcli.models import ENDED_AS, KNOWN_STATUSES, PLAIN_ID, Run, Version, Workflow
 from noxcli.timing import parse_time
 
-HAS_MORE = frozenset({"has_more", "hasmore", "has_next", "hasnext"})
 MOST_COUNTED = 10**9  # far beyond every count and every percentage
 
 
@@ -104,13 +103,6 @@ def items_of(envelope: Any) -> list[Any]:
     """Return the items of a page (`{"items", "total", "page", "size", "pages"}`), or of a bare list."""
     items = envelope.get("items") if isinstance(envelope, dict) else envelope
     return items if isinstance(items, list) else []
-
-
-def goes_on(envelope: Mapping[str, Any], seen: int) -> bool:
-    """True if a page says that there are more items than these; how to ask for them is not known."""
-    total = envelope.get("total")
-    named = any(envelope[key] for key in envelope if key.lower().startswith("next") or key.lower() in HAS_MORE)
-    return named or (isinstance(total, int) and total > seen)
 
 
 def id_of(item: Any) -> str | None:

@@ -24,13 +24,6 @@ class Body(bytes):
     attempt: Attempt
 
 
-def body_of(content: bytes, attempt: Attempt | None = None) -> Body:
-    """Return a body for one attempt."""
-    body = Body(content)
-    body.attempt = attempt or Attempt()
-    return body
-
-
 class KeyHeader(AuthBase):
     """Adds the key to a request to its own server, based on the URL that will be sent.
 

@@ -131,7 +131,8 @@ class ConditionWatch:
         for burst in bursts:
             for update in burst:
                 yield [update]
-                if self._meets(update):
+                run = update.run if isinstance(update, Started | Polled | Paused | Finished) else None
+                if self._choose(update, run):
                     return
             if not burst:
                 yield burst
@@ -141,10 +142,6 @@ class ConditionWatch:
     def look(self) -> bool:
         """Check the nodes again, now that more is known about them."""
         return self._choose(None, None)
-
-    def _meets(self, update: Update) -> bool:
-        run = update.run if isinstance(update, Started | Polled | Paused | Finished) else None
-        return self._choose(update, run)
 
     def _read_meets(self) -> bool:
         """Read the record from time to time for what no event has: an output, or the end of a listed node."""
@@ -187,16 +184,13 @@ class ConditionWatch:
             case Kind.RUN:
                 return Match(condition) if run is not None and run.status == condition.status else None
             case Kind.NODE:
-                node = self._node_as_wanted(condition)
-                return Match(condition, node, event=told) if node is not None else None
+                nodes = (node for node in self._nodes(condition) if self._is(node, condition.status))
+                return next((Match(condition, node, event=told) for node in nodes), None)
             case Kind.OUTPUT:
                 pointer = self.find(run.output, condition.name) if run is not None else None
                 return Match(condition, pointer=pointer) if pointer is not None else None
             case Kind.EVENT:
                 return Match(condition, event=event) if event is not None and _holds(condition, event) else None
-
-    def _node_as_wanted(self, condition: Condition) -> Node | None:
-        return next((node for node in self._nodes(condition) if self._is(node, condition.status)), None)
 
     def _nodes(self, condition: Condition) -> Iterator[Node]:
         nodes = self.progress.nodes.values() if condition.kind is Kind.NODE else ()

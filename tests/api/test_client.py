@@ -743,18 +743,8 @@ def test_a_coding_that_can_not_be_read_is_not_the_file(coding: str) -> None:
         download(answer(200, gzip.compress(b"all of it"), Content_Encoding=coding))
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"total": 5},
-        {"has_more": True},
-        {"next_page": "at-1"},
-        {"next": "https://elsewhere/?page=2"},
-        {"next_token": "x"},
-    ],
-)
-def test_a_list_without_its_end_is_reported_as_partial(more: dict[str, Any]) -> None:
-    page = {"items": [{**RECORD, "id": "r1"}, {**RECORD, "id": "r2"}], **more}
+def test_a_list_without_its_end_is_reported_as_partial() -> None:
+    page = {"items": [{**RECORD, "id": "r1"}, {**RECORD, "id": "r2"}], "total": 5}
     warned: list[str] = []
     with raw_server(json_answer(page)) as server, connect(server, warn=warned.append) as api:
         assert len(list(api.list_runs())) == 2
