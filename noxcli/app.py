@@ -33,6 +33,7 @@ VERBS = {
     "versions": ("Look", "List the saved versions of a workflow, newest first."),
     "inputs": ("Look", "Show a workflow's inputs, and a command line to start from."),
     "runs": ("Look", "List runs, newest first."),
+    "export": ("Look", "Print a workflow as a bundle for `noxcli import`, or its definition for git."),
     "batch": ("Many rows", "Run a workflow once for each row of a file, and print one JSON line for each result."),
     "results": (
         "Many rows",

@@ -165,6 +165,16 @@ class NoxusApi:
         path = f"/v1/workflows/{_part(workflow_id)}/versions"
         return (version_from(item, workflow_id) for item in self._pages(path, {}, within))
 
+    def export_workflow(self, workflow_id: str, version_id: str | None = None, *, dependencies: bool = True) -> bytes:
+        """Return the bundle in its plain form: `POST /v1/workflows/{id}/export?version=v4` (noxus-sdk 0.6.0).
+
+        Its source is resources/workflows.py; what is in it is not documented.
+        """
+        params = {"version": "v4", "include_dependencies": "true" if dependencies else "false"}
+        if version_id is not None:
+            params["version_id"] = version_id
+        return self.http.post_for_bytes(f"/v1/workflows/{_part(workflow_id)}/export", params)
+
     def list_workflows(self) -> Iterator[Workflow]:
         """Yield the workspace's flows page by page: `GET /v1/workflows`."""
         return map(workflow_from, self._pages("/v1/workflows", {"type": "flow"}))

@@ -117,6 +117,7 @@ class Http:
         path: str,
         body: Body | None = None,
         *,
+        params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         within: float | None = None,
         fresh: bool = False,
@@ -126,7 +127,13 @@ class Http:
         With `fresh` it uses a new connection: on a kept one that the server has just closed, the error would look
         like a lost answer. Raises as `get_json`; `sent` of an Unavailable says whether a byte may have left.
         """
-        return self._read("POST", path, AnswerLimit.of_json(within), body=body, headers=headers, fresh=fresh)
+        limit = AnswerLimit.of_json(within)
+        return self._read("POST", path, limit, params=params, body=body, headers=headers, fresh=fresh)
+
+    def post_for_bytes(self, path: str, params: Mapping[str, Any]) -> bytes:
+        """Return the body of the answer to a POST that changes nothing. Raises as `get_json`."""
+        limit = AnswerLimit.of_json()
+        return limit.kept_by(lambda: self._body(self.send("POST", path, params=params, limit=limit), limit, JSON_LIMIT))
 
     def upload(self, path: str, name: str, content: "SupportsRead[bytes]", content_type: str) -> Any:
         """Return the JSON answer to a multipart POST of one part named `file`; the file is streamed."""
@@ -303,10 +310,16 @@ class Http:
             )
         return target
 
-    def _json(self, response: requests.Response, limit: AnswerLimit, largest: int = JSON_LIMIT) -> Any:
+    def _body(self, response: requests.Response, limit: AnswerLimit, largest: int) -> bytes:
         try:
             with response:
-                body = read_at_most(response, largest, limit)
+                return read_at_most(response, largest, limit)
+        except BROKEN as error:
+            raise unavailable(error, response.url, self.mask) from error
+
+    def _json(self, response: requests.Response, limit: AnswerLimit, largest: int = JSON_LIMIT) -> Any:
+        body = self._body(response, limit, largest)
+        try:
             # Parsing can't be interrupted, and blocks all threads in the meantime.
             if len(body) / PARSED_PER_SECOND > limit.left():
                 raise Unavailable("the answer came too late")

@@ -122,6 +122,40 @@ def read_workflow(
     return None
 
 
+def with_definition(noxus: Session, found: Workflow, version_id: str | None, patience: Patience) -> Workflow:
+    """Return the workflow with its definition, in the saved version of this id or name if one is given.
+
+    Raises Unavailable if its nodes can't be read, NotFound and UsageProblem as `resolve_version`.
+    """
+    version = None
+    if version_id is not None:
+        version = resolve_version(patience.keep_trying(lambda: list(noxus.api.list_versions(found.id))), version_id)
+    known = told(found, version) or patience.keep_trying(lambda: noxus.api.get_workflow(found.id))
+    if inputs_of(known.definition) is None:
+        raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
+    return known
+
+
+def only_to_check(noxus: Session, options: Running, file: str) -> Target:
+    """Return what an exported definition says of a run, which only --dry-run may want. Raises UsageProblem."""
+    if not options.dry_run or options.version_id is not None:
+        raise UsageProblem(
+            f"{file} is a definition, against which inputs can be checked: it is not on a server",
+            "add --dry-run and drop --version-id, or name the workflow",
+        )
+    workflow = in_file(noxus.context, file)
+    return Target(workflow, workflow, None)
+
+
+def in_file(context: Context, file: str) -> Workflow:
+    """Return the workflow of an exported definition, named like the file. Raises UsageProblem for any other file."""
+    from noxcli.inputs.exported import read_definition
+
+    workflow = Workflow(file, file, definition=read_definition(file, context.sources))
+    note_keys(context, workflow)
+    return workflow
+
+
 def told(workflow: Workflow, version: Version | None) -> Workflow | None:
     """Return the workflow with the definition to use, if a list of workflows or of versions included it."""
     if version is not None:
@@ -171,7 +205,9 @@ def _look(look: Callable[[], T], patience: Patience) -> T | NoxError:
 def show_request(noxus: Session, target: Target, inputs: Inputs, options: Running) -> None:
     """Print the request (`--dry-run`)."""
     context = noxus.context
-    body = noxus.api.run_request(inputs.shown(), target.version_id, options.callback_url)
+    from noxcli.api import NoxusApi  # a definition in a file needs no connection
+
+    body = NoxusApi.run_request(inputs.shown(), target.version_id, options.callback_url)
     if context.printing.writes_text:
         context.terminal.write(f"{to_json(body, indent=2)}\n")
     else:

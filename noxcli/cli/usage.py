@@ -30,6 +30,7 @@ HEADINGS = {
         "--json",
         "--query",
         "--raw",
+        "--output",
         "--output-dir",
         "--overwrite",
     ),

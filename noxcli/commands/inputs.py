@@ -8,12 +8,14 @@ import typer
 
 from noxcli.cli.options import Common, Documented, VersionId, Waiting, WorkflowArgument, declared
 from noxcli.encode import to_json
-from noxcli.errors import Phase, Unavailable
+from noxcli.errors import Phase, UsageProblem
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
 
 if TYPE_CHECKING:
+    from noxcli.cli.session import Session
     from noxcli.inputs.definition import InputNode
+    from noxcli.models import Workflow
 
 INPUT_COLUMNS = Layout(
     ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT"),
@@ -41,36 +43,45 @@ class Options(Documented, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Show the inputs. Raises the NoxError that the command ends with."""
-    from noxcli.cli.prepare import note_keys, told  # the help loads none of these
-    from noxcli.cli.session import begin
+    from noxcli.cli.session import begin  # the help loads none of these
     from noxcli.inputs.definition import inputs_of
+    from noxcli.inputs.exported import is_definition_file
     from noxcli.inputs.schema import schema_of
-    from noxcli.runs.resolve import resolve_version
 
     noxus = begin(ctx, options)
     context = noxus.context
-    with noxus.connect() as api:
-        context.enter(Phase.PREFLIGHT)
-        patience = noxus.patience()
-        found = noxus.workflow(options.workflow, patience)
-        version = None
-        if options.version_id is not None:
-            versions = patience.keep_trying(lambda: list(api.list_versions(found.id)))
-            version = resolve_version(versions, options.version_id)
-        known = told(found, version) or patience.keep_trying(lambda: api.get_workflow(found.id))
-    nodes = inputs_of(known.definition)
-    if nodes is None:
-        raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
-    if options.version_id is None:
-        note_keys(context, known)
+    offline = is_definition_file(options.workflow)
+    known = _in_file(noxus, options) if offline else _on_server(noxus, options)
+    nodes = inputs_of(known.definition) or []
     if not context.printing.writes_text:
-        context.printing.document(schema_of(nodes, known.name or found.name), indent=2)
+        context.printing.document(schema_of(nodes, known.name), indent=2)
         return
     rows = [[visible(cell, None) for cell in _row(node)] for node in nodes]
     show_table(context.terminal, INPUT_COLUMNS, rows, tabbed=[INPUT_COLUMNS.header, *rows])
     if not nodes:
         context.terminal.note("the workflow takes no inputs")
-    context.terminal.note(f"try: {sample_line(options.workflow, nodes)}")
+    context.terminal.note(f"try: {sample_line(options.workflow, nodes)}{' --dry-run' * offline}")
+
+
+def _in_file(noxus: "Session", options: Options) -> "Workflow":
+    from noxcli.cli.prepare import in_file  # as above
+
+    if options.version_id is not None:
+        raise UsageProblem(f"{options.workflow} is one definition, without saved versions", "drop --version-id")
+    return in_file(noxus.context, options.workflow)
+
+
+def _on_server(noxus: "Session", options: Options) -> "Workflow":
+    from noxcli.cli.prepare import note_keys, with_definition  # as above
+
+    with noxus.connect():
+        noxus.context.enter(Phase.PREFLIGHT)
+        patience = noxus.patience()
+        found = noxus.workflow(options.workflow, patience)
+        known = with_definition(noxus, found, options.version_id, patience)
+    if options.version_id is None:
+        note_keys(noxus.context, known)
+    return known
 
 
 def _row(node: "InputNode") -> tuple[str, ...]:

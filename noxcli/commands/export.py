@@ -1,0 +1,64 @@
+"""`noxcli export`: a workflow as a file: the platform's bundle, or its definition for git."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from noxcli.cli.options import Common, VersionId, Waiting, WorkflowArgument, declared
+from noxcli.errors import Phase, UsageProblem
+
+
+@declared
+class Options(Waiting, Common):
+    """Print a workflow as a bundle for `noxcli import`, or its definition for git.
+
+    Examples:
+        noxcli export demo -o demo.nx
+        # The same bytes as long as nothing that runs has changed.
+        noxcli export demo --definition -o demo.json
+        # Check inputs against it, without a server.
+        noxcli run demo.json 'User Input=hello' --dry-run
+    """
+
+    workflow: WorkflowArgument
+    version_id: VersionId = None
+    definition: Annotated[
+        bool, typer.Option("--definition", help="Print the definition alone, as JSON without positions and times.")
+    ] = False
+    no_dependencies: Annotated[
+        bool, typer.Option("--no-dependencies", help="Leave out sub-workflows, knowledge bases and files.")
+    ] = False
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to FILE; - is stdout.")
+    ] = None
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Print the workflow. Raises the NoxError that the command ends with."""
+    from noxcli.cli import prepare, session  # the help loads none of these
+    from noxcli.files import save
+    from noxcli.inputs.exported import definition_text
+
+    if options.definition and options.no_dependencies:
+        raise UsageProblem("a definition alone has no dependencies", "drop --no-dependencies or --definition")
+    noxus = session.begin(ctx, options)
+    with noxus.connect() as api:
+        noxus.context.enter(Phase.DELIVER)
+        patience = noxus.patience()
+        found = noxus.workflow(options.workflow, patience)
+        if options.definition:
+            known = prepare.with_definition(noxus, found, options.version_id, patience)
+            content = definition_text(known.definition).encode()
+        else:
+            asked = options.version_id
+            chosen = prepare.chosen_version(noxus, found, asked, patience, look=True) if asked is not None else None
+            version_id = chosen.id if chosen else None
+            content = patience.keep_trying(
+                lambda: api.export_workflow(found.id, version_id, dependencies=not options.no_dependencies)
+            )
+    if options.output in {None, session.STDOUT}:
+        noxus.context.terminal.write(content)
+    else:
+        save(Path(options.output or ""), [content])
+        noxus.context.terminal.note(f"wrote {options.output}")

@@ -1,0 +1,81 @@
+"""A workflow's definition in a file: written for git, and read again where a server is not needed."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noxcli.decode import decode_json
+from noxcli.encode import to_json
+from noxcli.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from noxcli.inputs.sources import Sources
+
+SUFFIX = ".json"
+# What moving a node or saving it changes, and what no run depends on.
+LAYOUT = re.compile(r"display|position|viewport|\w+_at")
+
+
+def is_definition_file(text: str) -> bool:
+    """True if what stands for a workflow on a command line is an exported definition."""
+    return text.endswith(SUFFIX) and Path(text).is_file()
+
+
+def read_definition(text: str, sources: "Sources") -> dict[str, Any]:
+    """Return the definition in a file. Raises UsageProblem for any other file."""
+    try:
+        definition = decode_json(sources.text(text, text, text))
+    except ValueError:
+        definition = None
+    if not isinstance(definition, dict) or not isinstance(definition.get("nodes"), list):
+        raise UsageProblem(
+            f"{text} is not an exported definition", f"write one with: noxcli export WORKFLOW --definition -o {text}"
+        )
+    return definition
+
+
+def definition_text(definition: Mapping[str, Any]) -> str:
+    """Return a definition as git likes it: the same text as long as nothing changes that a run depends on."""
+    return to_json(tidy(definition), indent=2) + "\n"
+
+
+def tidy(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a definition without positions and times, in an order that neither the editor nor the server chooses.
+
+    Nodes are sorted by their ids and edges by their ends. The settings inside a node are unchanged, apart from the
+    order of their keys.
+    """
+    kept = _kept(definition)
+    for name in ("nodes", "edges"):
+        if isinstance(items := kept.get(name), list):
+            kept[name] = sorted(map(_kept, items), key=_place)
+    found: dict[str, Any] = _in_order(kept)
+    return found
+
+
+def ends_of(edge: Any) -> tuple[str, str]:
+    """Return the ids of the nodes that an edge connects, empty where they can't be read."""
+    edge = edge if isinstance(edge, dict) else {}
+    if "source" in edge or "target" in edge:
+        return str(edge.get("source", "")), str(edge.get("target", ""))
+    start, end = (each if isinstance(each, dict) else {} for each in (edge.get("from_id"), edge.get("to_id")))
+    return str(start.get("node_id", "")), str(end.get("node_id", ""))
+
+
+def _kept(part: Any) -> Any:
+    if not isinstance(part, Mapping):
+        return part
+    return {key: value for key, value in part.items() if not LAYOUT.fullmatch(key)}
+
+
+def _place(item: Any) -> tuple[str, ...]:
+    text = to_json(_in_order(item))
+    ends = ends_of(item)
+    return (*ends, text) if any(ends) else (str(item.get("id", "")) if isinstance(item, dict) else "", text)
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(each) for each in value] if isinstance(value, list) else value
