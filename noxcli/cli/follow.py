@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from noxcli.cli.context import Context
 from noxcli.cli.ending import line_to_fetch
-from noxcli.cli.options import RETRY_FOLLOWING, Followed, WhenInterrupted
+from noxcli.cli.options import RETRY_FOLLOWING, Followed
 from noxcli.cli.session import Session
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
@@ -35,7 +35,7 @@ def policy_of(context: Context, options: Followed) -> Policy:
         idle_timeout=context.configured.preferences.limit("idle_timeout"),
         stall_timeout=options.stall_timeout,
         retry_for=RETRY_FOLLOWING if options.retry_for is None else options.retry_for,
-        stop_when_late=options.on_timeout is WhenInterrupted.STOP,
+        stop_when_late=options.on_timeout == "stop",
     )
 
 

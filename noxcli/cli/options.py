@@ -1,7 +1,6 @@
 """The options that several verbs share: their types, and the classes that the options of a verb are made of."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, dataclass_transform
 
 import typer
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from noxcli.config.preferences import Preferences
 
 T = TypeVar("T")
+DetachOrStop = Literal["detach", "stop"]  # what becomes of the run when its command is interrupted or times out
+ExitOrWait = Literal["exit", "wait"]  # what to do while a run waits for human input
 MOST_LISTED = 1_000_000
 # Seconds of retries without --retry-for: while a person waits for a first answer, and while a run is followed.
 RETRY_AT_FIRST, RETRY_FOLLOWING = 60.0, 300.0
@@ -36,20 +37,6 @@ def declared(cls: type[T]) -> type[T]:
     A verb that has another default, or lacks an option of a base class, declares that field again.
     """
     return dataclass(kw_only=True, eq=False, repr=False)(cls)  # without unused methods: each costs start-up time
-
-
-class WhenPaused(StrEnum):
-    """What to do while a run waits for human input."""
-
-    EXIT = "exit"
-    WAIT = "wait"
-
-
-class WhenInterrupted(StrEnum):
-    """What happens to the run when its command is interrupted, or times out."""
-
-    DETACH = "detach"
-    STOP = "stop"
 
 
 def _duration(text: str | float) -> float:
@@ -118,7 +105,7 @@ PollInterval = Annotated[
     float, typer.Option("--poll-interval", parser=some_time, metavar="DUR", help="Wait this long between polls.")
 ]
 OnInterrupt = Annotated[
-    WhenInterrupted | None,
+    DetachOrStop | None,
     typer.Option(
         "--on-interrupt",
         help="On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]",
@@ -157,7 +144,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress; error
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Also show requests, retries and timings; never keys or values.")
 ]
-Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Color stderr.")]
+Color = Annotated[
+    Literal["auto", "always", "never"], typer.Option("--color", metavar="auto|always|never", help="Color stderr.")
+]
 BaseUrl = Annotated[
     str | None,
     typer.Option(
@@ -187,7 +176,7 @@ class Printed:
 
     quiet: bool = fixed_at(False)
     verbose: bool = fixed_at(False)
-    color: str = fixed_at("auto")
+    color: Literal["auto", "always", "never"] = fixed_at("auto")
     form: Format = fixed_at(Format.TEXT)
     as_json: bool = fixed_at(False)
     query: str | None = fixed_at(None)
@@ -323,8 +312,8 @@ class Followed(Waiting):
     """How a run is followed, by a verb that leaves no choice; times in seconds."""
 
     stall_timeout: float | None = fixed_at(None)
-    on_pause: WhenPaused | None = fixed_at(None)
-    on_timeout: WhenInterrupted = fixed_at(WhenInterrupted.DETACH)
+    on_pause: ExitOrWait | None = fixed_at(None)
+    on_timeout: DetachOrStop = fixed_at("detach")
     poll_interval: float = fixed_at(2.0)
     no_stream: bool = fixed_at(False)
 
@@ -340,7 +329,7 @@ class Following(Followed):
         ),
     ] = None
     on_pause: Annotated[
-        WhenPaused | None,
+        ExitOrWait | None,
         typer.Option(
             "--on-pause",
             help="When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]",
@@ -348,8 +337,8 @@ class Following(Followed):
         ),
     ] = None
     on_timeout: Annotated[
-        WhenInterrupted, typer.Option("--on-timeout", help="At --timeout or --stall-timeout, stop the run or leave it.")
-    ] = WhenInterrupted.DETACH
+        DetachOrStop, typer.Option("--on-timeout", help="At --timeout or --stall-timeout, stop the run or leave it.")
+    ] = "detach"
     poll_interval: PollInterval = 2.0
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Poll instead of streaming events.")] = False
 

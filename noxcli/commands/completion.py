@@ -1,9 +1,8 @@
 """`noxcli completion`: the script with which a shell completes command lines."""
 
-from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,14 +10,6 @@ from noxcli.cli.context import Context
 from noxcli.cli.options import declared
 
 SCRIPTS = {"bash": "noxcli.bash", "zsh": "_noxcli", "fish": "noxcli.fish"}
-
-
-class Shell(StrEnum):
-    """A shell that has a script."""
-
-    BASH = "bash"
-    ZSH = "zsh"
-    FISH = "fish"
 
 
 @declared
@@ -33,7 +24,9 @@ class Options:
         # To load it in every shell, at the end of ~/.bashrc: . ~/noxcli.bash
     """
 
-    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell: bash, zsh or fish.")]
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="The shell: bash, zsh or fish.")
+    ]
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
@@ -42,7 +35,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context.terminal.write(script(options.shell).decode())
 
 
-def script(shell: Shell) -> bytes:
+def script(shell: str) -> bytes:
     """Return the completion script of a shell: inside an installed package, or next to it in a checkout."""
     package = files("noxcli")
     inside = package / "completions" / SCRIPTS[shell]
