@@ -62,7 +62,8 @@ class Names:
         """Return a line for each word of this kind."""
         match kind:
             case "workflow":
-                return self._workflows()
+                lines = self._of("workflow") + self._of("alias")
+                return [(name, target, target) for name, target, _ in lines]
             case "run":
                 runs = [line for line in reversed(self._of("run")) if line[0].startswith(self._begun)]
                 return [LAST, *(runs if self._begun else runs[:RECENT_RUNS])]
@@ -72,14 +73,6 @@ class Names:
             case "profile":
                 return self._saved.get("profile", [])
         return []
-
-    def _workflows(self) -> list[Line]:
-        """Return names and aliases, and where none begins as the word does, ids."""
-        lines = self._of("workflow")
-        named = [(name, target, target) for name, target, _ in lines + self._of("alias")]
-        if any(name.startswith(self._begun) for name, *_ in named):
-            return named
-        return named + [(target, name, name) for name, target, _ in lines]
 
     def _workflow(self, word: str) -> str:
         """Return the workflow id that a word leads to: an alias, a name, a run or an id."""

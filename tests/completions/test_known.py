@@ -97,12 +97,11 @@ def test_hostile_names_are_only_shown(desk: Desk) -> None:
     assert desk.untouched()
 
 
-def test_names_where_none_begins_so_ids_and_aliases(desk: Desk) -> None:
+def test_names_and_aliases(desk: Desk) -> None:
     desk.knows("demo", "daily report")
     known(desk.home).aliases({"day": "daily report"})
 
     assert desk.offers("noxcli run ") == desk.offers("noxcli inputs ") == {"demo", "daily report", "day"}
-    assert desk.offers("noxcli run w") == {"w-1", "w-2"}
     assert desk.shell.becomes("noxcli run --json dai\t") == ["run", "--json", "daily report"]
     known(desk.home).aliases({})
 
