@@ -172,7 +172,7 @@ class Joined:
         """Write the rows of the shard, or all, and their assertions as test cases. Raises Undelivered."""
         with JunitReport(target, self.header.source, mask) as report:
             for line in self.lines(judge, shard):
-                for case in cases_of_row(line, self.header.workflow_id, judge.names):
+                for case in cases_of_row(line, self.header.workflow_id, judge.names(line)):
                     report.add(case)
 
     def page(self, page: Page, judge: Judge, argv: Sequence[str] | None = None) -> Iterator[bytes]:
@@ -207,7 +207,8 @@ class Joined:
 
 def _line(number: int, own_id: str | None, outcome: Outcome) -> Line:
     assert outcome.error is not None
-    return {"row": number, "id": own_id, "result": outcome.document(outcome.error.exit_code), "input": None}
+    result = outcome.document(outcome.error.exit_code)
+    return {"row": number, "id": own_id, "result": result, "input": None, "columns": None}
 
 
 def _line_of(header: Header, directory: str) -> list[str]:

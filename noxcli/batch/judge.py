@@ -1,10 +1,11 @@
 """The verdict of --assert and --expect on rows' results, whether they are new or stored."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
-from noxcli.batch.rows import Columns, RowFile
+from noxcli.batch.columns import EXPECT, ID, Columns
+from noxcli.batch.rows import Row, RowFile
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.fixed import fixed
@@ -15,7 +16,7 @@ from noxcli.query import Query
 from noxcli.render.text import amount
 from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion
 
-EXPECT = "--expect"
+OPTION = "--expect"
 MOST_TOLD = 5  # ids in a message
 LONGEST_SIDE = 100  # characters of a value in a message
 Steps = tuple[str | int, ...]
@@ -39,18 +40,19 @@ class Judge:
     def has_questions(self) -> bool:
         return bool(self.queries) or self.expected is not None
 
-    @property
-    def names(self) -> list[str]:
-        """The names of the assertions."""
-        return [*([EXPECT] if self.expected is not None else []), *map(assertion_name, self.queries)]
+    def names(self, line: Mapping[str, Any]) -> list[str]:
+        """Return the names of the assertions about a line."""
+        own = EXPECT in (line["columns"] or {})
+        expected = [OPTION] if self.expected is not None else [EXPECT] if own else []
+        return [*expected, *map(assertion_name, self.queries)]
 
     def judged(self, line: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the line with its assertions, and with the code 11 if one of them does not hold.
 
-        Only a completed row is judged. --assert sees the row's own inputs as `row`.
+        Only a completed row is judged. --assert sees the row's inputs and kept columns as `row`.
         """
         result = line["result"]
-        if not self.has_questions or result["exit_code"] != ExitCode.OK:
+        if result["exit_code"] != ExitCode.OK:
             return line
         found = list(self._found(line, result))
         if not found:
@@ -63,10 +65,14 @@ class Judge:
         return {**line, "result": result}
 
     def _found(self, line: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[Assertion]:
+        columns, output = line["columns"] or {}, result["output"]
         if self.expected is not None:
-            yield from self.expected.compared(line["row"], line["id"], result["output"])
-        columns = {"$id": line["id"], **(line.get("input") or {})}
-        yield from (check_assertion(query, {**result, "row": columns}) for query in self.queries)
+            if (wanted := self.expected.of(line["row"], line["id"])) is not None:
+                yield compared(OPTION, wanted.values, wanted.texts, output)
+        elif columns.get(EXPECT) is not None:
+            yield _as_the_row_expects(columns[EXPECT], output)
+        row = {**(line["input"] or {}), **columns, ID: line["id"]}
+        yield from (check_assertion(query, {**result, "row": row}) for query in self.queries)
 
 
 class Expected:
@@ -83,14 +89,16 @@ class Expected:
         """
         source = RowFile(path, None, Columns({}, Inputs()), None)
         if source.is_stream:
-            raise UsageProblem(f"{EXPECT} {path} is not a file", "give a JSON lines, CSV or TSV file")
+            raise UsageProblem(f"{OPTION} {path} is not a file", "give a JSON lines, CSV or TSV file")
         by_id: dict[str, Inputs] = {}
         for row in source.rows():
+            key, outputs = _expected(row)
             if row.problem is not None:
-                raise UsageProblem(f"{EXPECT} {path}, {row.place}: {row.problem}")
-            if _key(row.number, row.id) in by_id:
-                raise UsageProblem(f"{EXPECT} {path}, {row.place}: {_key(row.number, row.id)!r} appears twice")
-            by_id[_key(row.number, row.id)] = row.inputs
+                raise UsageProblem(f"{OPTION} {path}, {row.place}: {row.problem}")
+            if key in by_id:
+                raise UsageProblem(f"{OPTION} {path}, {row.place}: {key!r} appears twice")
+            if outputs is not None:
+                by_id[key] = outputs
         return cls(by_id)
 
     def require_rows(self, rows: RowFile) -> int:
@@ -101,25 +109,50 @@ class Expected:
             unmatched.pop(_key(row.number, row.id), None)
         if unmatched:
             told = ", ".join(map(repr, list(unmatched)[:MOST_TOLD]))
-            raise UsageProblem(f"{EXPECT} has {amount(len(unmatched), 'output')} without a row: {told}")
+            raise UsageProblem(
+                f"{OPTION} has {amount(len(unmatched), 'output')} without a row: {told}",
+                f"name the rows' ids in {ID}, or number the lines as the rows",
+            )
         return without
 
-    def compared(self, row: int, own_id: str | None, output: Any) -> Iterator[Assertion]:
-        """Yield the comparison of a row's output, if one is expected."""
-        expected = self._by_id.get(_key(row, own_id))
-        if expected is None:
-            return
-        wanted = dict(expected.values)
-        found = {key: output[key] for key in wanted if key in output} if isinstance(output, dict) else {}
-        # Cells are texts: an output is compared with them as its text, without surrounding blanks.
-        for key in expected.texts & found.keys():
-            wanted[key], found[key] = wanted[key].strip(), as_text(found[key]).strip()
-        place, diff = _difference(wanted, found, ()), None
-        if place is not None:
-            from noxcli.reports.words import line_diff  # loaded where something differs
+    def of(self, row: int, own_id: str | None) -> Inputs | None:
+        """Return the row's expected outputs, None if it has none."""
+        return self._by_id.get(_key(row, own_id))
 
-            diff = line_diff(wanted, found, ("expected", "found"))
-        yield Assertion(EXPECT, place is None, place, diff)
+
+def compared(name: str, wanted: Mapping[str, Any], texts: Collection[str], output: Any) -> Assertion:
+    """Compare the outputs that `wanted` names; those in `texts` as texts, without surrounding blanks."""
+    wanted = dict(wanted)
+    found = {key: output[key] for key in wanted if key in output} if isinstance(output, dict) else {}
+    for key in texts & found.keys():
+        wanted[key], found[key] = wanted[key].strip(), as_text(found[key]).strip()
+    place, diff = _difference(wanted, found, ()), None
+    if place is not None:
+        from noxcli.reports.words import line_diff  # loaded where something differs
+
+        diff = line_diff(wanted, found, ("expected", "found"))
+    return Assertion(name, place is None, place, diff)
+
+
+def _as_the_row_expects(wanted: Any, output: Any) -> Assertion:
+    """Compare the output with the row's `$expect`: an object by output, or the value of the only one."""
+    if isinstance(wanted, dict):
+        return compared(EXPECT, wanted, frozenset(), output)
+    outputs = list(output) if isinstance(output, dict) else []
+    if len(outputs) != 1:
+        return Assertion(EXPECT, False, f"it is for one output, but the run has {len(outputs)}; write a JSON object")
+    return compared(EXPECT, {outputs[0]: wanted}, {*outputs} if isinstance(wanted, str) else frozenset(), output)
+
+
+def _expected(row: Row) -> tuple[str, Inputs | None]:
+    """Return whose outputs are expected, and which; a line that noxcli printed has those of a completed run."""
+    values = row.inputs.values
+    if not values.keys() >= {"row", "result"} or not isinstance(values["result"], dict):
+        return _key(row.number, row.id), row.inputs
+    own_id, output = values.get("id"), values["result"].get("output")
+    completed = values["result"].get("exit_code") in {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}
+    key = own_id if isinstance(own_id, str) else str(values["row"])
+    return key, Inputs(output) if completed and isinstance(output, dict) else None
 
 
 def _as_error(message: str) -> dict[str, Any]:

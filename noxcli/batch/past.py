@@ -55,6 +55,7 @@ HEADER: Mapping[str, tuple[type, ...]] = {
     "secrets": (list,),
     "columns": (list, type(None)),
     "rows": (int, type(None)),
+    "kept": (list,),
 }
 
 
@@ -69,9 +70,10 @@ class Header:
     shard: str
     constants: Mapping[str, str]  # inputs of all rows, in short
     secrets: list[str]  # the names of those that are secret
-    columns: list[str] | None
+    columns: list[str] | None  # that are sent
     rows: int | None = None
     digest: str | None = None
+    kept: list[str] = field(default_factory=list)  # other columns, as far as they are known
 
 
 @fixed

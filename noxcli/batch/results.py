@@ -12,6 +12,7 @@ from noxcli.batch.journal import JournalTrouble, move_torn_aside
 from noxcli.batch.past import MOST_ROWS, DigestIndex, digest_of_id, opened
 from noxcli.batch.row import FinishedRow
 from noxcli.decode import decode_json
+from noxcli.encode import to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
@@ -90,11 +91,20 @@ class Results:
 
         Raises JournalTrouble if they can't all be written; then none of them remains.
         """
-        if not rows:
-            return
+        if rows:
+            self._add("".join(one.line for one in rows))
+            self._doubled |= any(self.has(key_of(one.row.number, digest_of_id(one.row.id))) for one in rows)
+
+    def replace(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Add lines of rows that have one, in their place. Raises as `add`."""
+        if content := "".join(f"{to_json(line)}\n" for line in lines):
+            self._add(content)
+            self._doubled = True
+
+    def _add(self, lines: str) -> None:
         begins = os.lseek(self._file, 0, os.SEEK_END)
         try:
-            content = "".join(one.line for one in rows).encode("utf-8", "surrogateescape")
+            content = lines.encode("utf-8", "surrogateescape")
             written = os.write(self._file, content)
             while written < len(content):
                 written += os.write(self._file, content[written:])
@@ -103,7 +113,6 @@ class Results:
             with suppress(OSError):
                 os.ftruncate(self._file, begins)
             raise self._trouble(error) from None
-        self._doubled |= any(self.has(key_of(one.row.number, digest_of_id(one.row.id))) for one in rows)
 
     def _open(self) -> int:
         return self._place.opened(RESULTS_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
@@ -150,6 +159,11 @@ class KeptResults:
 
     def document(self, row: int, own_id: str | None, run_id: str | None) -> dict[str, Any] | None:
         """Return the content of the row's line, None if it has none of this run that can be read."""
+        document = self.line(row, own_id)
+        return document if document is not None and document["result"]["run"]["id"] == run_id else None
+
+    def line(self, row: int, own_id: str | None) -> dict[str, Any] | None:
+        """Return the content of the row's line, None if it has none that can be read."""
         offset = self._index.find(key_of(row, digest_of_id(own_id)))
         if self._file is None or offset is None:
             return None
@@ -158,7 +172,8 @@ class KeptResults:
             document: dict[str, Any] = decode_json(self._file.readline(LONGEST_RESULT))
             result = document["result"]
             whole = all(isinstance(result[name], kinds) for name, kinds in READ.items()) and "output" in result
-            if whole and result["run"]["id"] == run_id and result["exit_code"] in list(ExitCode):
+            whole &= all(isinstance(document[name], dict) for name in ("input", "columns"))
+            if whole and "id" in result["run"] and result["exit_code"] in list(ExitCode):
                 return document
         return None
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from noxcli.batch.journal import Journal
 from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, DigestIndex, Header, Past, digest_of_id
-from noxcli.batch.results import Results, key_of
+from noxcli.batch.results import KeptResults, Results, key_of
 from noxcli.batch.row import Tally
-from noxcli.batch.rows import ID, Row, RowFile, digest_of
+from noxcli.batch.rows import Row, RowFile, digest_of
 from noxcli.batch.shards import Shard
 from noxcli.encode import to_json
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
@@ -20,9 +20,11 @@ from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.preflight import check
 from noxcli.inputs.uploads import Upload
+from noxcli.masking import Mask
 from noxcli.render.text import amount
 
 MISTAKES_KEPT = 20
+MOST_CHANGED = 1000  # results that are written at once
 LONGEST_CONSTANT = 60  # characters of a value in the journal and in a message
 ALLOW = "--allow-changed-input"
 NAMES = {"workflow_id": "workflow", "host": "server"}
@@ -30,14 +32,18 @@ NAMES = {"workflow_id": "workflow", "host": "server"}
 
 @dataclass(slots=True, eq=False, repr=False)
 class Survey:
-    """The totals of a file's rows. `mistakes` are the first of `wrong` ones; bytes are those to upload."""
+    """The totals of a file's rows; bytes are those to upload.
+
+    `mistakes` are the first of the `wrong` rows: what is wrong, with the place of the first such row and their number.
+    """
 
     rows: int = 0
     states: list[int] = field(default_factory=lambda: [0] * 4)  # the rows of this shard in each state
     uploads: int = 0
     upload_bytes: int = 0
     wrong: int = 0
-    mistakes: list[str] = field(default_factory=list)
+    mistakes: dict[str, tuple[str, int]] = field(default_factory=dict)
+    kept: dict[str, None] = field(default_factory=dict)  # the names of columns
     digest: str = ""
 
     @property
@@ -60,12 +66,14 @@ class Survey:
     def add(self, row: Row, state: int) -> None:
         """Count a row of this shard."""
         self.states[state] += 1
+        self.kept |= dict.fromkeys(row.columns)
         if state == FINISHED:
             return
         if row.problem is not None:
             self.wrong += 1
-            if len(self.mistakes) < MISTAKES_KEPT:
-                self.mistakes.append(f"{row.place}: {row.problem}")
+            if row.problem in self.mistakes or len(self.mistakes) < MISTAKES_KEPT:
+                first, count = self.mistakes.get(row.problem, (row.place, 0))
+                self.mistakes[row.problem] = first, count + 1
         for value in row.inputs.values.values():
             if isinstance(value, Upload):
                 self.uploads += 1
@@ -73,10 +81,12 @@ class Survey:
 
     def require_right(self, workflow: str, complain: Callable[[str], None]) -> None:
         """List the mistakes, and raise WrongInputs if there are any."""
-        for mistake in self.mistakes:
-            complain(f"noxcli: {mistake}")
+        for mistake, (first, count) in self.mistakes.items():
+            others = f" and {amount(count - 1, 'more row')}" if count > 1 else ""
+            complain(f"noxcli: {first}{others}: {mistake}")
         if self.wrong:
-            more = f" (the first {len(self.mistakes)} are listed)" if self.wrong > len(self.mistakes) else ""
+            listed = sum(count for _, count in self.mistakes.values())
+            more = f" (the first {listed} are listed)" if self.wrong > listed else ""
             raise WrongInputs(
                 f"{self.wrong} of {self.in_shard} rows are wrong{more}; nothing was started",
                 f"see: noxcli inputs {shlex.quote(workflow)}",
@@ -125,11 +135,13 @@ class RemainingRows:
     def survey(self, rows: RowFile) -> Survey:
         """Return the survey of the rows.
 
-        Raises UsageProblem for a file that can't be read, for a row that was started and has changed, and for one that
-        has an earlier row's id.
+        Raises UsageProblem for a file that can't be read, for an option that names a column which it lacks, for a row
+        that was started and has changed, and for one that has an earlier row's id.
         """
         found, digest = Survey(), new_digest()
-        _require_own_ids(rows, DigestIndex(self._counted(rows, found, digest)))
+        ids = DigestIndex(self._counted(rows, found, digest))
+        rows.check_options()
+        _require_own_ids(rows, ids)
         if not self.changed and found.states[FINISHED] < self.past.finished:
             raise UsageProblem(
                 f"{rows.name} now has {found.rows} rows, without some of the {self.past.finished} that have finished",
@@ -175,7 +187,7 @@ class RemainingRows:
             )
         if past.ids[number] != digest_of_id(row.id):
             # A file was renumbered before; the rows of a stream are known too late for that.
-            raise UsageProblem(f"{row.place} has another {ID} than the row that was started", "give the rows as a file")
+            raise UsageProblem(f"{row.place} has another id than the row that was started", "give the rows as a file")
 
 
 def continued(journal: Journal, now: Header, rows: RowFile, shard: Shard, *, resume: bool, changed: bool) -> Past:
@@ -248,8 +260,8 @@ def _require_own_ids(rows: RowFile, ids: DigestIndex | None = None) -> None:
                 places[row.number] = row.place
         more = f" (the first of {len(repeated)} such rows)" if len(repeated) > 1 else ""
         raise UsageProblem(
-            f"{places[first[0]]} has the {ID} of {places[first[1]]}{more}; nothing was started",
-            f"give each row its own {ID}",
+            f"{places[first[0]]} has the id of {places[first[1]]}{more}; nothing was started",
+            "give each row its own id",
         )
 
 
@@ -281,6 +293,26 @@ def reopen_lost(past: Past, results: Results, journal: Path) -> None:
     for number, state in enumerate(past.states):
         if state >= FINISHED and not results.has(key_of(number, past.ids[number])):
             past.reopen(number, journal)
+
+
+def renew_columns(rows: RowFile, names: Sequence[str], past: Past, results: Results, mask: Mask) -> None:
+    """Store results again whose rows have other kept columns now; they are judged by what the file says today.
+
+    `names` are those of columns that are kept now.
+    """
+    if rows.is_stream or not past.finished or not (names or (past.header and past.header.kept)):
+        return
+    changed: list[Mapping[str, Any]] = []
+    with KeptResults(results.path.parent) as kept:
+        for row in rows.rows():
+            line = kept.line(row.number, row.id) if past.state(row.number) == FINISHED else None
+            columns = mask.whole(row.columns)
+            if line is not None and line["columns"] != columns:
+                changed.append({**line, "columns": columns})
+            if len(changed) == MOST_CHANGED:
+                results.replace(changed)
+                changed.clear()
+        results.replace(changed)
 
 
 def command_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> str | None:

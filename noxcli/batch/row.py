@@ -63,6 +63,7 @@ class FinishedRow:
     result: dict[str, Any]
     code: ExitCode
     input: Mapping[str, Any]
+    columns: Mapping[str, Any]
     interrupted: bool = False
     took: float | None = None
     ends_all: NoxError | None = None
@@ -72,7 +73,7 @@ class FinishedRow:
     def of(cls, row: Row, outcome: Outcome, mask: Mask) -> Self:
         """Return the row with the result in the outcome; the mask hides secrets."""
         code = outcome.error.exit_code if outcome.error else ExitCode.OK
-        return cls(row, outcome.document(code, mask), code, mask.whole(row.inputs.shown()))
+        return cls(row, outcome.document(code, mask), code, mask.whole(row.inputs.shown()), mask.whole(row.columns))
 
     @property
     def final(self) -> bool:
@@ -83,7 +84,8 @@ class FinishedRow:
     @cached_property
     def document(self) -> dict[str, Any]:
         """What its line contains."""
-        return {"row": self.row.number, "id": self.row.id, "result": self.result, "input": self.input}
+        about = {"input": self.input, "columns": self.columns}
+        return {"row": self.row.number, "id": self.row.id, "result": self.result, **about}
 
     @cached_property
     def line(self) -> str:

@@ -10,16 +10,17 @@ from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
+from noxcli.batch.columns import Columns
 from noxcli.errors import UsageProblem
 from noxcli.files import expanded, new_digest, reason_of
 from noxcli.fixed import fixed
-from noxcli.inputs.parse import MARK, Inputs, parse_json, read_value, split_item
+from noxcli.inputs.definition import InputNode
+from noxcli.inputs.parse import MARK, Inputs, parse_json
 from noxcli.signals import SIGNALS
 from noxcli.waiting import start_thread
 
-ID = "$id"
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 FORMATS = ("jsonl", *DELIMITERS)
 AHEAD = 64  # rows to read in advance
@@ -31,72 +32,16 @@ class Row:
 
     number: int
     line: int
-    digest: int  # of its text, 64 bits
+    digest: int  # of its id and inputs, 64 bits; 0 if it can't be read
     id: str | None = None
     inputs: Inputs = field(default_factory=Inputs)
+    columns: Mapping[str, Any] = field(default_factory=dict)  # those that are kept
     problem: str | None = None
 
     @property
     def place(self) -> str:
         """Its place, for people."""
         return f"row {self.number} (line {self.line})"
-
-
-@fixed
-class Columns:
-    """How to read fields (`--column 'doc@'`), and the inputs that all rows share."""
-
-    operators: Mapping[str, str]
-    common: Inputs
-
-    @classmethod
-    def parse(cls, texts: Sequence[str], common: Inputs) -> Self:
-        """Return the columns for `NAME@`, `NAME:=`, `NAME=@` and `NAME:=@`.
-
-        Raises UsageProblem.
-        """
-        operators: dict[str, str] = {}
-        for text in texts:
-            name, operator, rest = split_item(text)
-            if rest:
-                raise UsageProblem(f"--column {text!r} has text after {operator}", f"write --column '{name}{operator}'")
-            if operators.setdefault(name, operator) != operator:
-                raise UsageProblem(f"--column names {name!r} twice", "remove one of them")
-        return cls(operators, common)
-
-    def check(self, names: Iterable[str]) -> None:
-        """Raise UsageProblem if --column names a column that a CSV file lacks, or an input is given twice."""
-        there = list(names)
-        for name in self.operators:
-            if name not in there:
-                raise UsageProblem(
-                    f"--column names {name!r}, but the file has no such column", f"it has {_listed(there)}"
-                )
-        for name in self.common.values:
-            if name in there:
-                raise UsageProblem(f"the input {name!r} is both a column and on the command line", "remove one of them")
-
-    def inputs(self, fields: Mapping[str, Any], *, typed: bool) -> Inputs:
-        """Return a row's inputs; `typed` fields have their JSON values, others are texts.
-
-        Raises UsageProblem naming the field.
-        """
-        values: dict[str, Any] = dict(self.common.values)
-        texts = set(self.common.texts)
-        for name, value in fields.items():
-            if name in values:
-                raise UsageProblem(f"the input {name!r} is in the row and on the command line")
-            operator = self.operators.get(name, ":=" if typed else "=")
-            if typed and (operator == ":=" or name not in self.operators):
-                values[name] = value
-                continue
-            if not isinstance(value, str):
-                raise UsageProblem(f"{name!r} must be text, since --column reads it as {name}{operator}")
-            # In a file, unlike on a command line, nothing needs escaping from the shell or from us.
-            values[name] = value if operator == "=" else read_value(name, operator, value)
-            if operator in {"=", "=@"}:
-                texts.add(name)
-        return Inputs(values, frozenset(texts), self.common.secret)
 
 
 class RowFile:
@@ -107,22 +52,32 @@ class RowFile:
         self.source = source
         self._stdin = stdin
         self._columns = columns
+        self.names: dict[str, None] = {}  # of the columns, as far as rows were read
         self.is_stream = source == "-" or not self._there().is_file()
         suffix = Path(source).suffix.lower().removeprefix(".")
         self._form = form or (suffix if suffix in DELIMITERS else "jsonl")
         if self._form not in FORMATS:
             raise UsageProblem(f"--input-format {form} is not known", f"write one of {', '.join(FORMATS)}")
 
-    def columns(self) -> list[str] | None:
-        """Return the names of the columns with how they are read, None for JSON lines that are read as they are.
+    def know(self, nodes: Sequence[InputNode] | None, *, checked: bool) -> None:
+        """Tell which inputs the workflow has; `checked` refuses other columns."""
+        self._columns = self._columns.of_workflow(nodes, checked=checked)
 
-        Raises UsageProblem if the file can't be read.
+    def sent(self) -> list[str] | None:
+        """Return the columns to send with how they are read, None for JSON lines that are read as they are.
+
+        Raises UsageProblem if the file can't be read, or for a mistake in the header.
         """
-        operators = self._columns.operators
+        columns = self._columns
         if self._form == "jsonl" or self.is_stream:
-            return [f"{name}{operator}" for name, operator in sorted(operators.items())] or None
+            return [f"{name}{operator}" for name, operator in sorted(columns.operators.items())] or None
         with self._open() as file, self._csv_reader(file) as reader:
-            return [f"{name}{operators.get(name, '')}" for name in self._header(reader)]
+            names = filter(columns.is_input, self._header(reader))
+            return [f"{name}{columns.operators.get(name, '')}" for name in names]
+
+    def check_options(self) -> None:
+        """Raise UsageProblem if an option names a column that no row has, once all were read."""
+        self._columns.check_options(self.names)
 
     def share(self, values: Mapping[str, Any]) -> None:
         """Give all rows these values of the inputs that they share."""
@@ -169,14 +124,13 @@ class RowFile:
             if not content.strip():
                 continue
             number += 1
-            digest = digest_of(content.strip())
             try:
                 fields = _object(content)
-                own = _id(fields.pop(ID, None))
             except UsageProblem as problem:
-                yield Row(number, line, digest, problem=problem.message)
+                yield Row(number, line, 0, problem=problem.message)
                 continue
-            yield self._row(number, line, digest, own, fields, typed=True)
+            self.names.update(dict.fromkeys(fields))
+            yield self._row(number, line, fields, typed=True)
 
     def _csv_rows(self, file: BinaryIO) -> Iterator[Row]:
         with self._csv_reader(file) as reader:
@@ -206,15 +160,13 @@ class RowFile:
             if not cells:
                 continue
             number += 1
-            digest = digest_of("\0".join([*header, *cells]).encode("utf-8", "surrogateescape"))
             problem = _cells_problem(cells, header)
             if problem is not None:
-                yield Row(number, line, digest, problem=problem)
+                yield Row(number, line, 0, problem=problem)
                 continue
             # An empty cell is not an input: CSV can't distinguish it from an empty text.
             fields = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
-            own = fields.pop(ID, None)
-            yield self._row(number, line, digest, own, fields, typed=False)
+            yield self._row(number, line, fields, typed=False)
 
     def _header(self, reader: Iterator[list[str]]) -> list[str]:
         try:
@@ -227,14 +179,18 @@ class RowFile:
         twice = next((name for name in header if header.count(name) > 1), None)
         if twice is not None:
             raise UsageProblem(f"{self.name} has two columns named {twice!r}", "rename one of them")
-        self._columns.check(header)
+        self.names = dict.fromkeys(header)
+        self._columns.check_header(header)
         return header
 
-    def _row(
-        self, number: int, line: int, digest: int, own: str | None, fields: Mapping[str, Any], *, typed: bool
-    ) -> Row:
+    def _row(self, number: int, line: int, fields: Mapping[str, Any], *, typed: bool) -> Row:
+        columns, own, digest = self._columns, None, 0
         try:
-            return Row(number, line, digest, own, self._columns.inputs(fields, typed=typed))
+            own = _id(fields.get(columns.id))
+            sent, kept = columns.divided(fields, typed=typed)
+            # A stream can't be read again, so what is kept of its rows may not change.
+            digest = digest_of(ascii((own, sent, kept if self.is_stream else None)).encode())
+            return Row(number, line, digest, own, columns.inputs(sent, typed=typed), kept)
         except UsageProblem as problem:
             return Row(number, line, digest, own, problem=problem.line())
 
@@ -293,7 +249,7 @@ def _id(value: Any) -> str | None:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise UsageProblem(f"its {ID} is neither a text nor a whole number")
+    raise UsageProblem("its id is neither a text nor a whole number")
 
 
 def _cells_problem(cells: Sequence[str], header: Sequence[str]) -> str | None:
@@ -314,7 +270,3 @@ def _without_nul(lines: Iterable[str]) -> Iterator[str]:
         if "\0" in line:
             raise ValueError("it contains NUL bytes: is it UTF-16? save it as UTF-8")
         yield line
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names)) or "none"

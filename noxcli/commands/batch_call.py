@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noxcli.batch.columns import EXPECT, Columns
 from noxcli.batch.doubts import Finding, look_for
 from noxcli.batch.ending import run_to_end
 from noxcli.batch.engine import Engine
@@ -23,10 +24,11 @@ from noxcli.batch.resume import (
     command_to_continue,
     constants_of,
     continued,
+    renew_columns,
     reopen_lost,
 )
 from noxcli.batch.row import FINAL, Tally
-from noxcli.batch.rows import Columns, RowFile
+from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard, shard_asked
 from noxcli.batch.work import KnownRuns, RowWork
 from noxcli.cli.context import Context
@@ -62,13 +64,13 @@ def run_rows(noxus: Session, options: Options) -> None:
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     judge = Judge(context.reports.asserts, _expected(context, rows, options.expect), context.terminal.mask)
     require_not_stored({"--junit": options.junit, "--report": options.report}, [directory])
-    line = [*context.argv, *([] if "--resume" in context.argv else ["--resume"])]
-    context.way_back = f"noxcli {shlex.join(line)}"
+    context.way_back = shlex.join(["noxcli", *context.argv, *({"--resume"} - {*context.argv})])
     with ExitStack() as stack:
         stack.enter_context(noxus.connect())
         context.enter(Phase.PREFLIGHT)
         gate, patience = noxus.api.paced(), noxus.patience(out_of_time=TimedOutBeforeStart)
         target = target_of(noxus, options, noxus.workflow(options.workflow, patience), patience)
+        rows.know(inputs_of(target.known.definition) if target.known else None, checked=not options.no_check)
         named = options.output_dir is not None
         journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask, named=named))
         header = _header(context, target, rows, common, shard)
@@ -80,17 +82,18 @@ def run_rows(noxus: Session, options: Options) -> None:
         if options.dry_run:
             return
         if seen is not None:
-            header = replace(header, rows=seen.rows, digest=seen.digest)
+            header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept))
         journal.begin(header, past)
         results = _results(stack, journal, context)
         reopen_lost(past, results, journal.path)
+        renew_columns(rows, header.kept, past, results, context.terminal.mask)
         work = _work(noxus, gate, target, journal, past, common, named=named)
         doubtful = _adopted(noxus, work, past, options)
         for option, file in (("--junit", options.junit), ("--report", options.report)):
             if file is not None:
                 stack.callback(_write_report, option, Path(file), directory, context, judge)
         rows.share(stored(noxus, common, patience))
-        tally = _tally(directory, past, judge, None if seen is None else seen.in_shard)
+        tally = _tally(directory, past, judge, seen)
         printer = Printer(judge, context.printing.query, tally, context.terminal.write, partial(to_paste, context))
         output = Output(journal, results, printer, ordered=options.ordered)
         began = context.clock.monotonic()
@@ -122,7 +125,7 @@ def _given(context: Context, options: Options) -> tuple[Inputs, RowFile, Path]:
     environ, secrets = context.terminal.environ, options.secrets or []
     common = read_inputs(options.inputs or [], None, context.sources, secrets=secrets, environ=environ)
     context.hide(common)
-    columns = Columns.parse(options.column or [], common)
+    columns = Columns.parse(options.column or [], common, options.id_column, options.keep or ())
     rows = RowFile(options.file, options.input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
     if options.output_dir is not None:
         return common, rows, Path(options.output_dir)
@@ -150,7 +153,7 @@ def _header(context: Context, target: Target, rows: RowFile, common: Inputs, sha
         str(shard),
         constants_of(common),
         sorted(common.secret),
-        rows.columns(),
+        rows.sent(),
     )
 
 
@@ -231,10 +234,10 @@ def _adopted(noxus: Session, work: RowWork, past: Past, options: Options) -> Fin
     return finding
 
 
-def _tally(directory: Path, past: Past, judge: Judge, total: int | None) -> Tally:
+def _tally(directory: Path, past: Past, judge: Judge, seen: Survey | None) -> Tally:
     """Return the count of the rows that an earlier call has finished, judged again."""
-    tally = Tally(total)
-    if not judge.has_questions:
+    tally = Tally(None if seen is None else seen.in_shard)
+    if not judge.has_questions and seen is not None and EXPECT not in seen.kept:
         tally.before.update(past.codes(FINAL))
         return tally
     from noxcli.batch.joined import Joined  # loaded where stored results are read

@@ -61,6 +61,15 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
         list[str] | None,
         typer.Option("--column", metavar="KEY@", help="Read a column as files to upload (KEY@) or as JSON (KEY:=)."),
     ] = None
+    id_column: Annotated[
+        str | None, typer.Option("--id", metavar="COLUMN", help="Take the rows' ids from this column. [default: $id]")
+    ] = None
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep", metavar="COLUMN", help="Keep a column that is not an input beside the results; repeatable."
+        ),
+    ] = None
     output_dir: Annotated[
         str | None,
         typer.Option(

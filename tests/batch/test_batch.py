@@ -156,7 +156,7 @@ def test_all_mistakes_are_told_before_anything_starts(
     result = noxcli("batch", workflow, rows)
     assert (result.code, result.text) == (2, "")
     for place, what in (
-        ("row 2 (line 2)", "did you mean 'Q'?"),
+        ("row 2 (line 2)", "did you mean 'Q' for 'Qu'?"),
         ("row 3 (line 3)", "'n' takes an int"),
         ("row 5 (line 5)", "is not valid JSON"),
     ):
@@ -188,7 +188,7 @@ def test_an_id_belongs_to_one_row(
     Path(name).write_text(content)
     result = noxcli("batch", workflow, name, *more)
     assert (result.code, result.text, sandbox.runs(workflow)) == (2, "", [])
-    said = f"{places[0]} has the $id of {places[1]}; nothing was started; give each row its own $id\n"
+    said = f"{places[0]} has the id of {places[1]}; nothing was started; give each row its own id\n"
     assert result.err == f"noxcli: {said}"
     assert not Path(f"{name}.batch").exists()
 
@@ -196,13 +196,15 @@ def test_an_id_belongs_to_one_row(
 def test_all_rows_that_repeat_an_id_are_counted(noxcli: Noxcli, echoes: Any, write: Write) -> None:
     rows = write({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"}, {"$id": "a", "Q": "3"}, {"$id": "a", "Q": "4"})
     assert (
-        "row 3 (line 3) has the $id of row 1 (line 1) (the first of 2 such rows)" in noxcli("batch", echoes(), rows).err
+        "row 3 (line 3) has the id of row 1 (line 1) (the first of 2 such rows)" in noxcli("batch", echoes(), rows).err
     )
 
 
 def test_only_so_many_mistakes_are_told(noxcli: Noxcli, echoes: Any, write: Write) -> None:
-    result = noxcli("batch", echoes(), write(*[{"q": "x"}] * 50))
-    assert "50 of 50 rows are wrong (the first 20 are listed)" in result.err
+    result = noxcli("batch", echoes(), write(*[{f"q{number % 25}": "x"} for number in range(50)]))
+    first, *_, last = result.err.splitlines()
+    assert first.startswith("noxcli: row 1 (line 1) and 1 more row: 'q0' is not an input of the workflow; ")
+    assert "50 of 50 rows are wrong (the first 40 are listed)" in last
     assert len(result.err.splitlines()) == 21
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from junitparser import Failure, JUnitXml, Skipped
 
-from noxcli.batch.judge import Expected
-from noxcli.inputs.parse import Inputs
+from noxcli.batch.judge import compared
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
@@ -190,7 +189,7 @@ def test_slips_with_the_options_are_told(noxcli: Noxcli, squares: str, tmp_path:
     ],
 )
 def test_only_what_is_expected_counts(wanted: Any, found: Any, place: str | None) -> None:
-    (told,) = Expected({"1": Inputs(wanted)}).compared(1, None, found)
+    told = compared("--expect", wanted, frozenset(), found)
     assert (told.holds, told.message) == (place is None, place)
     assert (told.diff is None) == told.holds
 
@@ -200,6 +199,4 @@ def test_only_what_is_expected_counts(wanted: Any, found: Any, place: str | None
     [(" x y", "x y\n", True), ("1", 1, True), ("x y", "x  y", False), ("x", {"text": " x"}, True)],
 )
 def test_cells_are_texts_without_surrounding_blanks(cell: str, found: Any, *, holds: bool) -> None:
-    expected = Expected({"1": Inputs({"A": cell}, frozenset({"A"}))})
-    (told,) = expected.compared(1, None, {"A": found})
-    assert told.holds == holds
+    assert compared("--expect", {"A": cell}, {"A"}, {"A": found}).holds == holds

@@ -50,7 +50,7 @@ def test_a_difference_is_named_with_both_values(
     noxcli: Noxcli, sandbox: Sandbox, workflow: str, then: tuple[str, ...], now: tuple[str, ...], said: str
 ) -> None:
     noxcli.environ["S"] = "a-very-secret-word"
-    file = rows({"Q": "a"}, {"Q": "b"})
+    file = rows({"Q": "a", "R": '"x"'}, {"Q": "b"})
     noxcli("batch", workflow, file, *then, "--max-failures", "1")
     result = noxcli("batch", workflow, file, *now, "--resume")
     assert (result.code, result.out, len(sandbox.runs(workflow))) == (2, b"", 2)

@@ -31,7 +31,7 @@ RESULT = {
 
 
 def result(number: int) -> FinishedRow:
-    return FinishedRow(Row(number, number, 0), RESULT, ExitCode.OK, {})
+    return FinishedRow(Row(number, number, 0), RESULT, ExitCode.OK, {}, {})
 
 
 @dataclass

@@ -70,7 +70,7 @@ def test_a_row_that_is_run_again_has_its_last_result(noxcli: Noxcli, workflow: s
 
 def row(number: int, run: str = "r", text: str = "") -> FinishedRow:
     result = json.loads(line(number, run, text))["result"]
-    return FinishedRow(Row(number, number, 0), result, ExitCode.OK, {})
+    return FinishedRow(Row(number, number, 0), result, ExitCode.OK, {}, {})
 
 
 def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path) -> None:

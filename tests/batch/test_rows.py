@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.rows import Columns, Row, RowFile
+from noxcli.batch.columns import Columns
+from noxcli.batch.rows import Row, RowFile
 from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import read_inputs
 from noxcli.inputs.uploads import Upload
@@ -39,8 +40,8 @@ def test_json_lines_keep_their_types_ids_and_places() -> None:
         (b'{"a": NaN}', "NaN is not part of JSON"),
         (b'{"a": 1, "a": 2}', "the key 'a' appears twice"),
         (b'{"a": "\xff"}', "it is not UTF-8 text (byte 8 of the line)"),
-        (b'{"$id": [1]}', "its $id is neither a text nor a whole number"),
-        (b'{"$id": true}', "its $id is neither a text nor a whole number"),
+        (b'{"$id": [1]}', "its id is neither a text nor a whole number"),
+        (b'{"$id": true}', "its id is neither a text nor a whole number"),
     ],
 )
 def test_a_line_that_can_not_be_read_is_a_problem_of_its_own(line: bytes, problem: str) -> None:

@@ -1,0 +1,132 @@
+"""What the columns of a batch's rows are: the row's id, an input and how it is read, or kept beside the result."""
+
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+from noxcli.errors import UsageProblem
+from noxcli.fixed import fixed
+from noxcli.inputs.definition import InputNode
+from noxcli.inputs.parse import Inputs, parse_json, read_value, split_item
+from noxcli.nearest import nearest_in_any_case, suggestion
+
+ID, EXPECT = "$id", "$expect"
+RESERVED = "$"  # a column that begins with it is kept, unless it is an input
+
+
+@fixed
+class Columns:
+    """The options about columns, and the inputs that all rows share.
+
+    `operators` say how a column is read (`--column 'doc@'`). `known` are the keys of the workflow's inputs, as far as
+    they are known; if they are `all_known`, other columns are refused.
+    """
+
+    operators: Mapping[str, str]
+    common: Inputs
+    id: str = ID
+    keep: tuple[str, ...] = ()
+    known: frozenset[str] = frozenset()
+    all_known: bool = False
+
+    @classmethod
+    def parse(cls, texts: Sequence[str], common: Inputs, own_id: str | None = None, keep: Sequence[str] = ()) -> Self:
+        """Return the columns for `NAME@`, `NAME:=`, `NAME=@` and `NAME:=@`, --id and --keep.
+
+        Raises UsageProblem.
+        """
+        operators: dict[str, str] = {}
+        for text in texts:
+            name, operator, rest = split_item(text)
+            if rest:
+                raise UsageProblem(f"--column {text!r} has text after {operator}", f"write --column '{name}{operator}'")
+            if operators.setdefault(name, operator) != operator:
+                raise UsageProblem(f"--column names {name!r} twice", "remove one of them")
+        return cls(operators, common, own_id or ID, tuple(keep))
+
+    def of_workflow(self, nodes: Sequence[InputNode] | None, *, checked: bool) -> Self:
+        """Return the columns for a workflow with these inputs; `checked` refuses columns that are not among them."""
+        labels = {node.label for node in nodes or () if node.label is not None}
+        known = labels.union(*(node.addresses for node in nodes or ()))
+        named = nodes is not None and all(node.label is not None for node in nodes)  # others have names nobody knows
+        return replace(self, known=frozenset(known), all_known=checked and named)
+
+    def check_header(self, names: Collection[str]) -> None:
+        """Raise UsageProblem for a column that the file must not have, or that an option names in vain."""
+        self.check_options(names)
+        for name in self.common.values:
+            if name in names and self.is_input(name):
+                raise UsageProblem(f"the input {name!r} is both a column and on the command line", "remove one of them")
+        self._require_known(list(filter(self.is_input, names)))
+
+    def check_options(self, names: Collection[str]) -> None:
+        """Raise UsageProblem if an option names a column that the file lacks, or --keep an input."""
+        own_id = () if self.id == ID else (self.id,)
+        for option, given in (("--column", self.operators), ("--keep", self.keep), ("--id", own_id)):
+            for name in given:
+                if name not in names:
+                    near = nearest_in_any_case(name, names)
+                    there = f"it has {', '.join(map(repr, names)) or 'none'}"
+                    raise UsageProblem(
+                        f"{option} names {name!r}, but the file has no such column",
+                        suggestion(near, there, quoted=True),
+                    )
+        for name in self.keep:
+            if name in self.known:
+                raise UsageProblem(f"--keep names {name!r}, which is an input of the workflow", "remove it")
+
+    def is_kept(self, name: str) -> bool:
+        """True for a column that stays beside the result, and is not sent."""
+        return name in self.keep or (name.startswith(RESERVED) and name not in self.known and name != self.id)
+
+    def is_input(self, name: str) -> bool:
+        """True for a column that is sent; the column of the ids may also be one."""
+        return (name != self.id or name in self.known) and not self.is_kept(name)
+
+    def divided(self, fields: Mapping[str, Any], *, typed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the fields of a row to send, and those to keep. Raises UsageProblem for an expectation."""
+        sent, kept = {}, {}
+        for name, value in fields.items():
+            if self.is_kept(name):
+                kept[name] = value
+            elif name != self.id or name in self.known:
+                sent[name] = value
+        if not typed and EXPECT in kept and kept[EXPECT].lstrip().startswith("{"):
+            kept[EXPECT] = parse_json(kept[EXPECT], f"its {EXPECT}")
+        return sent, kept
+
+    def inputs(self, fields: Mapping[str, Any], *, typed: bool) -> Inputs:
+        """Return a row's inputs; `typed` fields have their JSON values, others are texts.
+
+        Raises UsageProblem naming the field.
+        """
+        self._require_known(fields)
+        values: dict[str, Any] = dict(self.common.values)
+        texts = set(self.common.texts)
+        for name, value in fields.items():
+            if name in values:
+                raise UsageProblem(f"the input {name!r} is in the row and on the command line")
+            operator = self.operators.get(name, ":=" if typed else "=")
+            if typed and (operator == ":=" or name not in self.operators):
+                values[name] = value
+                continue
+            if not isinstance(value, str):
+                raise UsageProblem(f"{name!r} must be text, since --column reads it as {name}{operator}")
+            # In a file, unlike on a command line, nothing needs escaping from the shell or from us.
+            values[name] = value if operator == "=" else read_value(name, operator, value)
+            if operator in {"=", "=@"}:
+                texts.add(name)
+        return Inputs(values, frozenset(texts), self.common.secret)
+
+    def _require_known(self, names: Collection[str]) -> None:
+        """Raise UsageProblem for columns that are neither inputs nor kept, naming all of them and the mend."""
+        if not self.all_known or self.known.issuperset(names):
+            return
+        others = [name for name in names if name not in self.known]
+        near = {name: nearest_in_any_case(name, self.known.difference(names)) for name in others}
+        meant = [f"did you mean {each!r} for {name!r}?" for name, each in near.items() if each is not None]
+        keep = [f"--keep {shlex.quote(name)}" for name in others if near[name] is None or len(others) == 1]
+        hint = [*meant, *([f"keep what is not sent with {' '.join(keep)}"] if keep else [])]
+        are = "is not an input" if len(others) == 1 else "are not inputs"
+        raise UsageProblem(f"{' and '.join(map(repr, others))} {are} of the workflow", " ".join(hint))
