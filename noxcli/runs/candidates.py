@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import NoxError
@@ -30,25 +29,16 @@ class Comparison:
         """`nodes` is None if the workflow's definition is unknown: then keys equal only themselves."""
         self.knows_keys = nodes is not None
         self._names = {address: key for key, node in keys_of(nodes or ()).items() for address in (key, *node.addresses)}
-        unlabelled = [node.id for node in nodes or () if node.label is None]
-        self._unlabelled = unlabelled[0] if len(unlabelled) == 1 else None
-        self._secret = {*secret, *(self._names.get(key, key) for key in secret)}
+        self._secret = {self._names.get(key, key) for key in secret}
 
     def digest_of(self, input: Any) -> str:
         """Return what equal inputs have in common."""
+        if isinstance(input, dict):
+            named = {self._names.get(key, key): value for key, value in input.items()}
+            input = {key: value for key, value in named.items() if key not in self._secret}
         digest = new_digest()
-        plain = _plain(self._renamed(input) if isinstance(input, dict) else input)
-        digest.update(json.dumps(plain, sort_keys=True).encode())
+        digest.update(json.dumps(_plain(input), sort_keys=True).encode())
         return digest.hexdigest()[:32]
-
-    def _renamed(self, input: dict[str, Any]) -> dict[str, Any]:
-        names = {key: self._names.get(key, key) for key in input}
-        strangers = [key for key in input if key not in self._names]
-        if self._unlabelled and len(strangers) == 1 and self._unlabelled not in names.values():
-            names[strangers[0]] = self._unlabelled  # only the server knows the name of such an input
-        if len(set(names.values())) < len(names):
-            names = {key: key for key in input}  # one input twice: the server decides which one counts
-        return {names[key]: input[key] for key in input if key not in self._secret and names[key] not in self._secret}
 
 
 def _plain(value: Any) -> Any:
@@ -103,16 +93,16 @@ def find_candidates(
     found = list[Run]()
 
     def read() -> None:
-        listed = iter(api.list_runs(workflow_id))
-        first = list(islice(listed, 1))  # whose answer has the server's time
-        begin, older = since() - SLACK, 0
-        for run in chain(first, listed):
+        older, first = 0, None
+        for run in api.list_runs(workflow_id):
+            if first is None:  # its answer has the server's time
+                first, begin = run, since() - SLACK
             # As seconds since 1970: servers also write the year 1, from which nothing can be subtracted.
             created = parse_time(run.created_at)
             older = 0 if created is None or created.timestamp() >= begin else older + 1
             if not older and fits(run):
                 found.append(run)
-            if len(found) == most or (older >= OLD_ENOUGH and moment_of(run) <= moment_of(first[0])):
+            if len(found) == most or (older >= OLD_ENOUGH and moment_of(run) <= moment_of(first)):
                 return
 
     listed = True

@@ -131,11 +131,10 @@ def start_run(attempt: StartAttempt, *, patience: Patience, deadline: Deadline, 
         SIGNALS.check()
         return run
 
-    def candidates(*, hurry: bool) -> Candidates:
+    def candidates(within: float) -> Candidates:
         def since() -> float:
             return (api.server_now() or clock.now()).timestamp() - (clock.monotonic() - began)
 
-        within = LAST_LOOK if hurry else deadline.left(LONGEST_LOOK)
         return find_candidates(api, request.workflow_id, attempt.may_be, since, within)
 
     def send_until_answered() -> Run:
@@ -144,7 +143,7 @@ def start_run(attempt: StartAttempt, *, patience: Patience, deadline: Deadline, 
         except Unavailable as error:
             if not attempt.left:
                 raise
-            found = candidates(hurry=deadline.passed)
+            found = candidates(max(LAST_LOOK, deadline.left(LONGEST_LOOK)))
             what = f"the start was sent, but its outcome is unknown: {error.message}; {found.told(request.comparison)}"
             raise StartUnknown(what, look_first, **error.facts(), candidates=found.brief()) from error
 
@@ -153,6 +152,6 @@ def start_run(attempt: StartAttempt, *, patience: Patience, deadline: Deadline, 
     except Interrupted as signal:
         if attempt.run is not None or not attempt.left:
             raise
-        found = candidates(hurry=True)
+        found = candidates(LAST_LOOK)
         what = f"interrupted by {signal} during the start, whose outcome is unknown; {found.told(request.comparison)}"
         raise Interruption(what, look_first, number=signal.number, candidates=found.brief()) from None
