@@ -148,7 +148,10 @@ class NoxError(Exception):
         self.message = mask(self.message)
         self.hint = self.hint and mask(self.hint)
         self.request_id = self.request_id and mask(self.request_id)
-        self.candidates = [{name: _hidden(value, mask) for name, value in one.items()} for one in self.candidates]
+        self.candidates = [
+            {name: mask(value) if isinstance(value, str) else value for name, value in one.items()}
+            for one in self.candidates
+        ]
         self.args = (self.message,)
 
     def line(self) -> str:
@@ -355,7 +358,3 @@ class Bug(NoxError):
 
     exit_code = ExitCode.BUG
     phase = Phase.INTERNAL
-
-
-def _hidden(value: Any, mask: Callable[[str], str]) -> Any:
-    return mask(value) if isinstance(value, str) else value

@@ -33,10 +33,10 @@ def prepare_directory(directory: Path, mode: int = 0o777) -> Place:
     """
     try:
         place = Place.named(directory, make=True, mode=mode)
-        with tempfile.TemporaryFile(dir=directory):
-            return place
     except OSError as error:
         raise _unwritable(directory, error) from None
+    check_writable(directory)
+    return place
 
 
 def check_writable(directory: Path) -> None:

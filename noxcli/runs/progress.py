@@ -1,6 +1,6 @@
 """What is known about a run's nodes: updates applied to a table that every renderer reads."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -251,18 +251,12 @@ class Progress:
         for node_id in remaining:
             self._node(node_id)
         if self.status == "completed":
-            self._complete_executed()
-        self._raise_percent(done={*executed, *skipped}, others={*running, *remaining})
-        return changed
-
-    def _raise_percent(self, *, done: Set[str], others: Set[str]) -> None:
-        """Raise the percentage to the share of the nodes that are done."""
-        if known := done | others:
+            for node in self.nodes.values():
+                node.status = "completed" if node.status == EXECUTED else node.status
+        done = {*executed, *skipped}
+        if known := done.union(running, remaining):
             self.percent = max(self.percent or 0.0, 100 * len(done) / len(known))
-
-    def _complete_executed(self) -> None:
-        for node in self.nodes.values():
-            node.status = "completed" if node.status == EXECUTED else node.status
+        return changed
 
     def _node(self, node_id: str) -> Node:
         node = self.nodes.get(node_id)
