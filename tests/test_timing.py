@@ -44,17 +44,12 @@ def test_a_duration_is_seconds(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", " ", "s", "-1", "+1", "1 s", "1S", "1min", "1h30m", "1,5", "1.", ".5", "1e3", "inf", "nan", "0x10", "soon",
-     "1_000", "1s\n2s", "٣s"],
+     "1_000", "1s\n2s", "٣s", "9" * 400],
 )  # fmt: skip
 def test_anything_else_is_no_duration(text: str) -> None:
     with pytest.raises(UsageProblem, match="is not a valid duration") as caught:
         parse_duration(text)
     assert "30s" in (caught.value.hint or "")
-
-
-def test_a_duration_that_is_no_number_of_seconds_is_refused() -> None:
-    with pytest.raises(UsageProblem):
-        parse_duration("9" * 400)
 
 
 # Limits.
@@ -70,16 +65,13 @@ def test_a_deadline_counts_down_and_stays_at_zero() -> None:
     assert (deadline.left(), deadline.left(3), deadline.passed) == (0, 0, True)
 
 
-def test_without_a_limit_a_deadline_never_passes() -> None:
+def test_no_limit_never_passes_and_one_of_nothing_at_once() -> None:
     clock = FakeClock()
     deadline = Deadline(clock, None)
     clock.sleep(1e9)
     deadline.restart()
     assert (deadline.left(), deadline.left(3), deadline.passed) == (float("inf"), 3, False)
-
-
-def test_a_limit_of_nothing_has_passed_at_once() -> None:
-    assert Deadline(FakeClock(), 0).passed
+    assert Deadline(clock, 0).passed
 
 
 def test_a_deadline_restarts_in_full_or_once_as_told() -> None:
@@ -162,9 +154,9 @@ def test_seconds_are_shown_short(seconds: float, text: str) -> None:
 
 def test_the_ceiling_doubles_up_to_its_limit_and_falls_back() -> None:
     backoff = Backoff()
-    for ceiling in (0.5, 1, 2, 4, 8, 15, 15):
+    for ceiling in (0.5, 1, 2, 4, 8, *[15] * 2000):
         assert 0 <= backoff.next_delay() <= ceiling
-    assert backoff.failures == 7
+    assert backoff.failures == 2005
     backoff.reset()
     assert 0 <= backoff.next_delay() <= 0.5
 
@@ -179,11 +171,6 @@ def test_the_server_may_ask_for_more_and_never_for_less() -> None:
     backoff = Backoff()
     assert backoff.next_delay(30.0) == 30.0
     assert all(backoff.next_delay(at_least=14.9) >= 14.9 for _ in range(20))
-
-
-def test_a_thousand_failures_are_no_overflow() -> None:
-    backoff = Backoff()
-    assert all(0 <= backoff.next_delay() <= 15 for _ in range(2000))
 
 
 # Outages.

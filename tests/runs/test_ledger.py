@@ -63,12 +63,6 @@ def test_only_overlaps_prove_continuity(connections: list[tuple[int, int]], labe
     assert (ledger.label, ledger.cursor, ledger.accepted) == (label, f"{last - 1}-0", last)
 
 
-def test_an_id_that_is_repeated_at_once_is_one_event() -> None:
-    ledger = Ledger()
-    assert shown(ledger, [[event(0), event(0), event(1), event(0), event(1)]]) == events(2)
-    assert (ledger.cursor, ledger.label) == ("1-0", Continuity.PROVEN)
-
-
 def test_positions_are_never_ordered() -> None:
     ledger = Ledger()
     odd = [RunEvent("content", {"n": n}, position) for n, position in enumerate(["zebra", "9-9", "10-0", "", "A"])]
@@ -108,11 +102,31 @@ def test_the_memory_of_an_event_is_small(monkeypatch: pytest.MonkeyPatch) -> Non
 # Events without a position.
 
 
-def test_a_server_that_goes_on_without_positions_is_believed() -> None:
+# Connections in short: `1` is an event with a position, `1.` the same without one.
+WITHOUT_POSITIONS = {
+    "repeated at once": (["0 0 1 0 1"], "0 1", Continuity.PROVEN),
+    "going on": (["0. 1.", "2. 3. 4."], "0. 1. 2. 3. 4.", Continuity.ASSUMED),
+    "a replay that goes another way": (["0. 1. 2.", "0. 4. 1."], "0. 1. 2. 4. 1.", Continuity.ASSUMED),
+    "a tail from an inclusive cursor": (["0 1 2. 3.", "1 2. 3. 4"], "0 1 2. 3. 4", Continuity.PROVEN),
+    "a tail from an exclusive cursor": (["0 1 2. 3.", "2. 3. 4"], "0 1 2. 3. 4", Continuity.ASSUMED),
+    "a tail that goes another way": (["0 1. 2.", "0 3. 1."], "0 1. 2. 3. 1.", Continuity.PROVEN),
+    "a replay from the start": (["0 1. 2 3. 4 5.", "0 1. 2 3. 4 5. 6 7."], "0 1. 2 3. 4 5. 6 7.", Continuity.PROVEN),
+    "a known position past the cursor": (["0 1 2", "3 1 4."], "0 1 2 3 4.", Continuity.ASSUMED),
+    "on from where the last one went back": (["0 1 2", "0", "9."], "0 1 2 9.", Continuity.ASSUMED),
+    "after a new position": (["0 1 2", "0 3 9."], "0 1 2 3 9.", Continuity.ASSUMED),
+    "old content after a new position": (["0 9.", "1 9."], "0 9. 1 9.", Continuity.ASSUMED),
+}
+
+
+def log(text: str) -> list[RunEvent]:
+    return [event(int(one.rstrip(".")), position=not one.endswith(".")) for one in text.split()]
+
+
+@pytest.mark.parametrize(("connections", "expected", "label"), WITHOUT_POSITIONS.values(), ids=WITHOUT_POSITIONS)
+def test_where_positions_are_missing_contents_decide(connections: list[str], expected: str, label: Continuity) -> None:
     ledger = Ledger()
-    bare = [event(number, position=False) for number in range(5)]
-    assert shown(ledger, [bare[:2], bare[2:]]) == bare
-    assert ledger.label is Continuity.ASSUMED
+    assert shown(ledger, map(log, connections)) == log(expected)
+    assert ledger.label is label
 
 
 @pytest.mark.parametrize("seen", [range(2, 5), range(3, 8), range(2, 9)])
@@ -142,60 +156,12 @@ def test_a_replay_begins_like_what_was_shown_first() -> None:
     assert [*ledger.accept(bare("cxcdef")), *ledger.settle()] == bare("f")
 
 
-def test_a_replay_that_goes_another_way_is_new_from_there() -> None:
-    ledger = Ledger()
-    bare = [event(number, position=False) for number in range(6)]
-    assert shown(ledger, [bare[:3], [bare[0], bare[4], bare[1]]]) == [*bare[:3], bare[4], bare[1]]
-    assert ledger.label is Continuity.ASSUMED
-
-
-@pytest.mark.parametrize("inclusive", [True, False])
-def test_a_tail_without_positions_is_not_shown_twice(inclusive: bool) -> None:
-    ledger = Ledger()
-    log = [event(0), event(1), event(2, position=False), event(3, position=False), event(4)]
-    assert shown(ledger, [log[:4], log[1 if inclusive else 2 :]]) == log
-    assert ledger.label is (Continuity.PROVEN if inclusive else Continuity.ASSUMED)
-
-
 def test_kind_and_data_tell_events_without_positions_apart() -> None:
     ledger = Ledger()
     told = [RunEvent("state", {"n": 1}), RunEvent("content", {"n": 1}), RunEvent("state", {"n": 2})]
     assert shown(ledger, [told, told]) == told
     other = [RunEvent("state", {"n": 1}), RunEvent("state", {"n": 1})]
     assert shown(ledger, [other]) == other[1:]
-
-
-def test_a_rewind_is_recognised_by_a_few_positions() -> None:
-    # The first repeated event has a position from long before: until the cursor, all events are old.
-    ledger = Ledger()
-    log = [event(number, position=number % 2 == 0) for number in range(8)]
-    assert shown(ledger, [log[:6], log]) == log
-
-
-def test_past_the_cursor_a_repeated_position_makes_nothing_old() -> None:
-    ledger = Ledger()
-    new = event(4, position=False)
-    assert shown(ledger, [events(3), [event(3), event(1), new]]) == [*events(4), new]
-
-
-def test_a_connection_may_go_on_where_the_last_went_back() -> None:
-    ledger = Ledger()
-    bare = event(9, position=False)
-    assert shown(ledger, [events(3), [event(0)], [bare]]) == [*events(3), bare]
-
-
-def test_what_follows_a_new_position_is_new() -> None:
-    ledger = Ledger()
-    bare = event(9, position=False)
-    assert shown(ledger, [events(3), [event(0), event(3), bare]]) == [*events(4), bare]
-    ledger = Ledger()
-    assert shown(ledger, [[event(0), bare], [event(1), bare]]) == [event(0), bare, event(1), bare]
-
-
-def test_a_tail_that_goes_another_way_is_new_from_there() -> None:
-    ledger = Ledger()
-    one, two, other = (event(number, position=False) for number in (1, 2, 3))
-    assert shown(ledger, [[event(0), one, two], [event(0), other, one]]) == [event(0), one, two, other, one]
 
 
 # Useless positions.
