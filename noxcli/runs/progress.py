@@ -265,11 +265,10 @@ class Progress:
         return node
 
     def _set(self, nodes: Iterable[Node], status: str, *, told: bool) -> list[Change]:
+        """Give nodes a status that they do not have yet."""
         now, measured = self._clock.monotonic(), told and not self._late
         changed = []
         for node in nodes:
-            if node.status == status:
-                continue
             before, node.status = node.status, status
             if node.began is None:
                 node.began, node.unmeasured = now, not (measured and node.running)

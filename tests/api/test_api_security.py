@@ -91,14 +91,6 @@ def test_a_refusal_from_elsewhere_is_not_blamed_on_the_key(status: int) -> None:
     assert f"127.0.0.1:{foreign.port} answered {status}" in error.message
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_start_is_not_sent_elsewhere(status: int) -> None:
-    with raw_server(OK) as foreign, raw_server(redirect(foreign.url, status)) as home:
-        error = failure(home.url)
-    assert isinstance(error, Refused if status in {307, 308} else Unavailable)
-    assert (len(home.requests), len(foreign.requests)) == (1, 0)
-
-
 @pytest.mark.parametrize(
     "call",
     [
