@@ -163,6 +163,11 @@ class Past:
             if state - FINISHED in codes:
                 self.forget(number)
 
+    def forget_after(self, limit: int | None) -> None:
+        """Count rows behind that number as new."""
+        for number in range(len(self.states) if limit is None else limit + 1, len(self.states)):
+            self.forget(number)
+
     def reopen(self, number: int, path: Path) -> None:
         """Count a finished row as started, since its result is lost; its run is read again."""
         with opened(path) as file:

@@ -152,7 +152,7 @@ class RemainingRows:
 
     def _counted(self, rows: RowFile, found: Survey, digest: Any) -> Iterator[tuple[int, int]]:
         """Count each row, and yield the digest of its id with its number."""
-        for row in rows.rows():
+        for row in rows.selected():
             found.rows += 1
             digest.update(row.digest.to_bytes(8, "big"))
             if self.shard.has(row.number):
@@ -165,7 +165,7 @@ class RemainingRows:
     def to_do(self, rows: RowFile, journal: Journal, tally: Tally) -> Iterator[Row]:
         """Yield the remaining rows, and note their total once all are read; runs in the reading thread."""
         number = mine = 0
-        for row in rows.rows():
+        for row in rows.selected():
             number = row.number
             if not self.shard.has(number):
                 continue

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from noxcli.batch.gates import MinPass
 from noxcli.batch.past import Pending
 from noxcli.batch.rows import Row
 from noxcli.encode import to_json
@@ -105,9 +106,13 @@ class RowsLeft(NoxError):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Tally:
-    """Rows by exit code, and the messages of the first that did not complete; `total` is None until it is known."""
+    """Rows by exit code, and the messages of the first that did not complete; `total` is None until it is known.
+
+    `min_pass` is the gate for their share.
+    """
 
     total: int | None = None
+    min_pass: MinPass | None = None
     running: int = 0
     doubt: int = 0
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
@@ -171,12 +176,16 @@ class Tally:
         """Write the same to stderr, and the messages of the first rows that did not complete."""
         for count, words in self.became():
             terminal.note(f"  {count:>7} {words}")
+        if self.min_pass is not None:
+            terminal.note(self.min_pass.words(self.all_codes[ExitCode.OK], self.done + self.not_started))
         for line in self.first:
             terminal.complain(f"noxcli: {line}")
 
     def raise_worst(self, hint: str | None, cause: NoxError | None = None) -> None:
         """Raise one error for all, with `cause` for the interruption; do nothing if all completed."""
-        codes = [*self.all_codes]
+        codes, good, rows = [*self.all_codes], self.all_codes[ExitCode.OK], self.done + self.not_started
+        if self.min_pass is not None:
+            codes = self.min_pass.codes(codes, good, rows)
         if cause is not None:
             codes.append(cause.exit_code)
         code = worst(codes)
@@ -185,5 +194,7 @@ class Tally:
         why = f"{cause.message}; " if cause is not None else ""
         judged = {*codes} <= {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}
         what = "completed, but an assertion failed" if judged else "did not complete"
-        failed = self.done - self.all_codes[ExitCode.OK]
-        raise RowsLeft(f"{why}{failed} of {self.done} rows {what}", hint, code)
+        told = f"{self.done - good} of {self.done} rows {what}"
+        if judged and self.min_pass is not None:
+            told = self.min_pass.words(good, rows)
+        raise RowsLeft(f"{why}{told}", hint, code)

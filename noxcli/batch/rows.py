@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import field, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, BinaryIO
@@ -47,9 +48,12 @@ class Row:
 class RowFile:
     """The source of rows; a file can be read any number of times, a stream once."""
 
-    def __init__(self, source: str, form: str | None, columns: Columns, stdin: BinaryIO | None) -> None:
-        """Raises UsageProblem for an unknown format, and for a source that can't be read."""
+    def __init__(
+        self, source: str, form: str | None, columns: Columns, stdin: BinaryIO | None, limit: int | None = None
+    ) -> None:
+        """`limit` is the number of rows to run. Raises UsageProblem for an unknown format or an unreadable source."""
         self.source = source
+        self.limit = limit
         self._stdin = stdin
         self._columns = columns
         self.names: dict[str, None] = {}  # of the columns, as far as rows were read
@@ -93,6 +97,10 @@ class RowFile:
     @property
     def name(self) -> str:
         return "stdin" if self.source == "-" else self.source
+
+    def selected(self) -> Iterator[Row]:
+        """Yield the rows to run. Raises as `rows`."""
+        return islice(self.rows(), self.limit)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows one by one.

@@ -136,6 +136,12 @@ ExpectOption = Annotated[
         "--expect", metavar="FILE", help="Compare outputs with these, by the rows' $id (JSON lines, CSV or TSV)."
     ),
 ]
+MinPassOption = Annotated[
+    str | None,
+    typer.Option(
+        "--min-pass", metavar="N%", help="Exit with 0 if this share of all rows is good, with 11 if it is not."
+    ),
+]
 Ci = Annotated[
     WhichCi | None,
     typer.Option("--ci", help="Format output for a CI system. [default: auto] [env: NOXCLI_CI]", show_default=False),

@@ -12,6 +12,7 @@ from noxcli.batch.columns import EXPECT, Columns
 from noxcli.batch.doubts import Finding, look_for
 from noxcli.batch.ending import run_to_end
 from noxcli.batch.engine import Engine
+from noxcli.batch.gates import MinPass
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Expected, Judge
 from noxcli.batch.output import Output, Printer
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 def run_rows(noxus: Session, options: Options) -> None:
     """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
     context = noxus.context
-    shard = shard_asked(options.shard, context.terminal.environ)
+    shard, min_pass = shard_asked(options.shard, context.terminal.environ), MinPass.read(options.min_pass)
     common, rows, directory = _given(context, options)
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     judge = Judge(context.reports.asserts, _expected(context, rows, options.expect), context.terminal.mask)
@@ -84,9 +85,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         if seen is not None:
             header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept))
         journal.begin(header, past)
-        results = _results(stack, journal, context)
-        reopen_lost(past, results, journal.path)
-        renew_columns(rows, header.kept, past, results, context.terminal.mask)
+        results = _results(stack, journal, past, rows, header, context)
         work = _work(noxus, gate, target, journal, past, common, named=named)
         doubtful = _adopted(noxus, work, past, options)
         for option, file in (("--junit", options.junit), ("--report", options.report)):
@@ -94,6 +93,7 @@ def run_rows(noxus: Session, options: Options) -> None:
                 stack.callback(_write_report, option, Path(file), directory, context, judge)
         rows.share(stored(noxus, common, patience))
         tally = _tally(directory, past, judge, seen)
+        tally.min_pass = min_pass
         printer = Printer(judge, context.printing.query, tally, context.terminal.write, partial(to_paste, context))
         output = Output(journal, results, printer, ordered=options.ordered)
         began = context.clock.monotonic()
@@ -126,7 +126,8 @@ def _given(context: Context, options: Options) -> tuple[Inputs, RowFile, Path]:
     common = read_inputs(options.inputs or [], None, context.sources, secrets=secrets, environ=environ)
     context.hide(common)
     columns = Columns.parse(options.column or [], common, options.id_column, options.keep or ())
-    rows = RowFile(options.file, options.input_format, columns, sys.stdin.buffer if sys.stdin is not None else None)
+    stdin = sys.stdin.buffer if sys.stdin is not None else None
+    rows = RowFile(options.file, options.input_format, columns, stdin, options.limit)
     if options.output_dir is not None:
         return common, rows, Path(options.output_dir)
     if rows.is_stream:
@@ -164,6 +165,7 @@ def _past(journal: Journal, header: Header, rows: RowFile, shard: Shard, options
     past = continued(journal, header, rows, shard, resume=resume, changed=changed)
     codes = {Again.FAILED: ExitCode.RUN_FAILED, Again.STOPPED: ExitCode.RUN_STOPPED}
     past.forget_all({codes[each] for each in again if each in codes})
+    past.forget_after(options.limit)
     return past
 
 
@@ -181,8 +183,10 @@ def _surveyed(context: Context, remaining: RemainingRows, rows: RowFile, options
     return seen
 
 
-def _results(stack: ExitStack, journal: Journal, context: Context) -> Results:
-    """Open the results. Raises UsageProblem."""
+def _results(
+    stack: ExitStack, journal: Journal, past: Past, rows: RowFile, header: Header, context: Context
+) -> Results:
+    """Open the results, and bring them and what is known of the past together. Raises UsageProblem."""
     results = Results(journal.place)
     stack.callback(results.close)
     if context.terminal.writes_to(results.path):
@@ -190,6 +194,8 @@ def _results(stack: ExitStack, journal: Journal, context: Context) -> Results:
             f"stdout is {results.path}, a file that noxcli writes itself",
             "redirect stdout to another file or to /dev/null",
         )
+    reopen_lost(past, results, journal.path)
+    renew_columns(rows, header.kept, past, results, context.terminal.mask)
     return results
 
 

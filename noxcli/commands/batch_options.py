@@ -12,6 +12,7 @@ from noxcli.cli.options import (
     InputArguments,
     Junit,
     LineQueryOption,
+    MinPassOption,
     OnInterrupt,
     PollInterval,
     PreflightOptions,
@@ -96,6 +97,10 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
     ] = False
     max_failures: Annotated[
         int | None, typer.Option("--max-failures", metavar="N", min=1, help="Start no more rows after N have failed.")
+    ] = None
+    min_pass: MinPassOption = None
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="Run only the first N rows of FILE.")
     ] = None
     ordered: Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")] = False
     line_query: LineQueryOption = None

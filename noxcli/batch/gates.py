@@ -1,0 +1,43 @@
+"""How many rows must be good: --min-pass."""
+
+import re
+from collections.abc import Collection
+from fractions import Fraction
+from typing import Self
+
+from noxcli.errors import ExitCode, UsageProblem
+from noxcli.fixed import fixed
+
+# What a gate judges instead of each row: verdicts on answers. Trouble on the way to them stays what it is.
+JUDGED = frozenset(
+    {ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED, ExitCode.UNMET}
+)
+
+
+@fixed
+class MinPass:
+    """The least share of good rows."""
+
+    text: str
+    share: Fraction
+
+    @classmethod
+    def read(cls, text: str | None) -> Self | None:
+        """Return the share for `90%`, None for none. Raises UsageProblem."""
+        if text is None:
+            return None
+        number = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)%", text, re.ASCII)
+        if number is None or (share := Fraction(number[1]) / 100) > 1:
+            raise UsageProblem(f"--min-pass {text} is not a valid share", "write 90%, from 0% to 100%")
+        return cls(text, share)
+
+    def codes(self, codes: Collection[int], good: int, rows: int) -> list[int]:
+        """Return the codes that count for `rows` rows, of which `good` ones are good; no rows are not enough."""
+        reached = good >= self.share * max(rows, 1)
+        others = [code for code in codes if code not in JUDGED]
+        return [*others, ExitCode.OK if reached else ExitCode.NOT_AS_ASSERTED]
+
+    def words(self, good: int, rows: int) -> str:
+        """Return `85 of 100 rows are good (85.0 %; --min-pass 90%)`; the share is rounded down."""
+        share = 1000 * good // max(rows, 1) / 10
+        return f"{good} of {rows} rows are good ({share} %; --min-pass {self.text})"
