@@ -271,28 +271,18 @@ class NoxusApi:
         for page in range(1, MOST_PAGES + 1):
             # Without `size`: no page of the docs gives its limit for every list.
             envelope = self.http.get_json(path, {**params, "page": page}, within=within)
-            items = items_of(envelope)
-            fresh = [item for item in items if id_of(item) not in seen]
+            fresh = [item for item in items_of(envelope) if id_of(item) not in seen]
             seen.update(filter(None, map(id_of, fresh)))
             yield from fresh
             if not isinstance(envelope, dict):
                 return
-            if not fresh or _is_last(envelope, page, len(items), len(seen)):
-                total = envelope.get("total")
+            pages, total = envelope.get("pages"), envelope.get("total")
+            is_last = page >= pages if isinstance(pages, int) else isinstance(total, int) and len(seen) >= total
+            if is_last or not fresh:
                 if isinstance(total, int) and total > len(seen):
                     self._warn(f"the server's list goes on after {len(seen)} items, in a way that noxcli can't follow")
                 return
         raise Refused(f"the list has more than {MOST_PAGES:,} pages", "name the run or workflow by its id")
-
-
-def _is_last(envelope: Mapping[str, Any], page: int, count: int, seen: int) -> bool:
-    """True if the page says that it is the last one, or is not full; `seen` counts all items so far."""
-    pages, total, size = envelope.get("pages"), envelope.get("total"), envelope.get("size")
-    if isinstance(pages, int):
-        return page >= pages
-    if isinstance(total, int):
-        return seen >= total
-    return isinstance(size, int) and count < size
 
 
 def _this_run(run: Run, run_id: str) -> Run:
