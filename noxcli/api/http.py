@@ -298,16 +298,14 @@ class Http:
             target = follow(url, response.headers["Location"])
         except ValueError:
             raise Refused(f"{url.netloc} redirects to an address that cannot be used", **facts) from None
-        host = self.mask.torn(target.netloc)  # a secret may contain a slash
-        if method != "GET" and (not again or target.origin != self._home.origin):
-            raise Refused(f"{method} was redirected to {host}", "set the base URL to where the API really is", **facts)
-        unsafe = target.scheme == "http" and self._home.scheme == "https" and not is_loopback(target.host)
-        if target.origin != self._home.origin and (unsafe or not elsewhere):
-            raise Refused(
-                f"{url.netloc} redirects to another server ({target.scheme}://{host})",
-                "set the base URL to where the API really is",
-                **facts,
-            )
+        if target.origin == self._home.origin:
+            may_follow = again or method == "GET"
+        else:  # as a file may, and over plain http only if that is how we got here
+            plain = target.scheme == "http" and not is_loopback(target.host)
+            may_follow = elsewhere and not (plain and self._home.scheme == "https")
+        if not may_follow:
+            there = f"{target.scheme}://{self.mask.torn(target.netloc)}"  # a secret may contain a slash
+            raise Refused(f"{method} was redirected to {there}", "set the base URL to where the API really is", **facts)
         return target
 
     def _body(self, response: requests.Response, limit: AnswerLimit, largest: int) -> bytes:

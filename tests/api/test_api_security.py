@@ -105,7 +105,7 @@ def test_nothing_but_a_file_is_taken_from_another_server(call: Callable[[NoxusAp
     with raw_server(OK) as foreign, raw_server(redirect(foreign.url)) as home:
         error = failure(home.url, call)
     assert (type(error), error.http_status) == (Refused, 302)
-    assert f"redirects to another server (http://127.0.0.1:{foreign.port})" in error.message
+    assert f"GET was redirected to http://127.0.0.1:{foreign.port}" in error.message
     assert foreign.requests == []
 
 
@@ -135,7 +135,7 @@ def test_https_is_not_left_for_plain_http(tls: ssl.SSLContext, scheme: str, monk
     # A proxy would see the forbidden request, which keeps it on this machine.
     with raw_server(OK) as proxy, raw_server(redirect(f"{UNUSED}/x"), tls=tls) as home:
         monkeypatch.setenv("http_proxy", proxy.url)
-        with pytest.raises(Refused, match=r"redirects to another server \(http://example\.invalid\)"):
+        with pytest.raises(Refused, match=r"was redirected to http://example\.invalid"):
             find(home.url.replace("https", scheme))
     assert proxy.requests == []
 
