@@ -84,7 +84,7 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
         require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
 
 
-def _completed(noxus: Session, patience: Patience, output: Any) -> Delivered:
+def completed(noxus: Session, patience: Patience, output: Any) -> Delivered:
     """Return the output with the full text of every truncated text."""
     if is_complete(output):
         return Delivered(output)
@@ -118,7 +118,7 @@ def _to_stdout(noxus: Session, patience: Patience, run: Run, keys: Sequence[str]
     output = {key: run.output[key] for key in keys} if keys else run.output
     if keys or (context.printing.format is Format.TEXT and is_preview(_only(output))):
         return _print_exactly(noxus, patience, output, keys)
-    delivered = _completed(noxus, patience, output)
+    delivered = completed(noxus, patience, output)
     if context.printing.format is Format.TEXT:
         _print(context, run, delivered.output)
     return delivered
@@ -151,7 +151,7 @@ def _print_exactly(noxus: Session, patience: Patience, output: Any, keys: Sequen
                 files.append(entry)
                 pieces = iter(partial(content.read, COPIED_AT_ONCE), b"")
             else:
-                whole = _completed(noxus, patience, part)
+                whole = completed(noxus, patience, part)
                 pieces = _exact(_only(whole.output))
                 files += whole.files
                 problems += whole.problems

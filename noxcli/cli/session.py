@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 STDOUT = "-"
 # The files that verbs read, and those that they write, by the fields of their options.
-READ = {"file": "FILE", "source": "FILE", "expect": "--expect", "api_key_file": "--api-key-file"}
+READ = {
+    "file": "FILE",
+    "base": "BASE",
+    "new": "NEW",
+    "source": "FILE",
+    "expect": "--expect",
+    "api_key_file": "--api-key-file",
+}
 WRITTEN = {
     "report": "--report",
     "junit": "--junit",

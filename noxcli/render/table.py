@@ -39,6 +39,13 @@ STATUS_LOOKS = {
     "ok": ("✓", "green"),
     "warning": ("!", "magenta"),
     "unchecked": ("-", "dim"),
+    "broken": ("✗", "red"),
+    "fixed": ("✓", "green"),
+    "changed": ("•", "cyan"),
+    "slower": ("!", "magenta"),
+    "missing": ("!", "magenta"),
+    "new": ("+", "cyan"),
+    "varies": ("~", "dim"),
     "yes": ("✓", "green"),
     "no": ("-", "dim"),
 }

@@ -22,5 +22,7 @@ def lively() -> Iterator[Sandbox]:
 def test_the_lines_of_the_page_run_one_after_the_other(lively: Sandbox, tmp_path: Path) -> None:
     lines = "\n".join(re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL))
     out = shell(lines, lively, tmp_path)
-    assert sorted(line.split("\t")[1] for line in out.splitlines() if "\t" in line) == ["lisbon", "porto"]
+    tabbed = [line.split("\t") for line in out.splitlines() if "\t" in line]
+    assert sorted(cells[1] for cells in tabbed if cells[0].isdigit()) == ["lisbon", "porto"]
+    assert [cells[:2] for cells in tabbed if cells[0] == "broken"] == [["broken", "open"]]
     assert "exit 2: nothing was started" in out

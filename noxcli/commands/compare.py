@@ -1,0 +1,211 @@
+"""`noxcli compare`: what changed between two batches or runs, row by row, as a gate for CI."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from noxcli.cli.context import Context
+from noxcli.cli.options import Asserts, Common, Documented, ExpectOption, Waiting, declared
+from noxcli.errors import (
+    ExitCode,
+    LostContact,
+    NotAsAsserted,
+    NotFinished,
+    NoxError,
+    Phase,
+    RunFailed,
+    RunPaused,
+    RunStopped,
+    UsageProblem,
+)
+
+if TYPE_CHECKING:
+    from noxcli.batch.compare import Comparison
+    from noxcli.batch.judge import Judge
+    from noxcli.cli.session import Session
+    from noxcli.reports.comparison import Line
+
+MOST_SHOWN, MOST_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown by words
+LONGEST_ID, LONGEST_WHAT = 30, 200  # characters of a cell there
+
+
+class FailOn(StrEnum):
+    """What else counts as a regression."""
+
+    CHANGED = "changed"
+    SLOWER = "slower"
+
+
+@declared
+class Options(Documented, Waiting, Common):
+    """Compare two batches or runs row by row, and exit with 11 if a row broke.
+
+    A broken row was good in BASE, and is not in NEW.
+
+    Rows are paired by their ids, or else by their inputs. Those that differ are listed: broken, changed, slower, fixed,
+    new, missing, and those that vary, since their own repetitions differ. Stored results need no server.
+
+    Examples:
+        noxcli inputs review --json | jq -c '.examples[0]' > rows.jsonl
+        noxcli batch review rows.jsonl --version-id base --output-dir base
+        noxcli batch review rows.jsonl --version-id new --output-dir new
+        noxcli compare base new
+        # As a gate, judged by an assertion, with a page for reviewers.
+        noxcli compare base new --assert 'length(output.Answer) > `5`' --report c.html
+    """
+
+    base: Annotated[
+        str,
+        typer.Argument(
+            metavar="BASE",
+            help="The results before: a batch's directory, a file of results, or a run.",
+            show_default=False,
+        ),
+    ]
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The results after, in the same forms.", show_default=False)]
+    asserts: Asserts = None
+    expect: ExpectOption = None
+    pass_each: Annotated[
+        int | None,
+        typer.Option(
+            "--pass-each", metavar="K", min=1, help="Count a row as good if K of its repetitions are. [default: all]"
+        ),
+    ] = None
+    fail_on: Annotated[
+        list[FailOn] | None,
+        typer.Option("--fail-on", help="Exit with 11 for rows like this, too; repeatable.", show_default=False),
+    ] = None
+    allow_missing: Annotated[
+        bool,
+        typer.Option("--allow-missing", help="Do not exit with 8 if rows of BASE are missing or unfinished in NEW."),
+    ] = False
+    report: Annotated[
+        str | None,
+        typer.Option("--report", metavar="FILE", help="Write an HTML page: each row that differs, side by side."),
+    ] = None
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Print what differs, and write the page. Raises the NoxError that the command ends with."""
+    from noxcli.batch.compare import Comparison, side_of  # the help loads none of what results need
+    from noxcli.batch.judge import Judge
+    from noxcli.cli.session import begin
+    from noxcli.commands.results import require_not_stored
+    from noxcli.files import expanded, save
+
+    noxus = begin(ctx, options)
+    context, mask = noxus.context, noxus.context.terminal.mask
+    require_not_stored({"--report": options.report}, list(map(expanded, (options.base, options.new))))
+    judge = Judge.asked(options.asserts, options.expect, mask)
+    with ExitStack() as stack:
+        base = stack.enter_context(side_of("BASE", options.base, _lines(noxus, options.base, judge)))
+        new = stack.enter_context(side_of("NEW", options.new, _lines(noxus, options.new, judge)))
+        if base.workflow_id != new.workflow_id and base.workflow_id and new.workflow_id:
+            context.terminal.complain(f"warning: BASE is of workflow {base.workflow_id}, NEW of {new.workflow_id}")
+        comparison = Comparison(base, new, options.pass_each)
+        ending = _ending(comparison, options)
+        code = ExitCode.OK if ending is None else ending.exit_code
+        _print(context, comparison, code)
+        if options.report is not None:
+            from noxcli.reports.html.comparison import comparison_page  # loaded only for a page
+
+            target = Path(options.report)
+            save(target, comparison_page(comparison.totals(code), comparison.pairs(), mask, target.parent))
+    if ending is not None:
+        raise ending
+
+
+def _lines(noxus: "Session", source: str, judge: "Judge") -> "Iterator[Line]":
+    """Yield the judged lines of one side. Raises UsageProblem, and what reading a run raises."""
+    from noxcli.batch.compare import WHAT_FITS, read_lines  # as in execute
+    from noxcli.files import expanded
+    from noxcli.models import is_uuid
+
+    complain, path = noxus.context.terminal.complain, expanded(source)
+    if path.is_dir():
+        from noxcli.batch.joined import Joined
+
+        joined = Joined.read([path])
+        for torn in joined.torn:
+            complain(f"warning: {torn} ends in an incomplete line, which was left out")
+        yield from joined.lines(judge, joined.shard)
+    elif path.exists():
+        yield from map(judge.judged_anew, read_lines(path, complain))
+    elif source == "@last" or is_uuid(source.rpartition("/")[2]):
+        yield judge.judged(_line_of_run(noxus, source))
+    else:
+        raise UsageProblem(f"{source} is neither a file nor a run id", WHAT_FITS)
+
+
+def _line_of_run(noxus: "Session", source: str) -> "Line":
+    """Return the result of a run from what the server has now."""
+    from noxcli.cli import deliver, follow  # as in execute
+    from noxcli.outputs.await_output import with_output
+    from noxcli.reports.result import Outcome
+
+    context = noxus.context
+    context.outcomes = [outcome := Outcome(source, may_exist=True, confirmed=True, phase=Phase.FOLLOW)]
+    with noxus.connect():
+        patience = noxus.patience(gave_up=LostContact)
+        run = outcome.run = noxus.recorded(source, patience)
+        try:
+            if not run.settled and not run.paused:
+                raise follow.not_finished(run)
+            follow.judge(noxus, run)
+        except (RunFailed, RunStopped, RunPaused, NotFinished) as verdict:
+            outcome.error = verdict
+        else:
+            run = outcome.run = with_output(noxus.api, run, patience)
+            outcome.delivered = deliver.completed(noxus, patience, run.output)
+    code = ExitCode.OK if outcome.error is None else outcome.error.exit_code
+    document = outcome.document(code, context.terminal.mask)
+    context.outcomes = [Outcome()]
+    return {"row": 1, "id": None, "result": document, "input": None, "columns": None}
+
+
+def _ending(comparison: "Comparison", options: Options) -> NoxError | None:
+    """Return why the command does not end with 0."""
+    from noxcli.render.text import amount  # as in execute
+    from noxcli.reports.comparison import Change
+
+    counts, failed_on = comparison.counts, options.fail_on or ()
+    found = [(counts[Change.BROKEN], "broken")]
+    found += [(counts[Change.CHANGED], "changed")] if FailOn.CHANGED in failed_on else []
+    found += [(comparison.slower, "slower")] if FailOn.SLOWER in failed_on else []
+    rows = amount(counts.total(), "row")
+    if told := [f"{count:,} {word}" for count, word in found if count]:
+        return NotAsAsserted(f"of {rows}, {' and '.join(told)}")
+    if counts[Change.MISSING] and not options.allow_missing:
+        what = f"of {rows}, {counts[Change.MISSING]:,} missing or unfinished in NEW"
+        return NotFinished(what, "finish that batch with --resume, or add --allow-missing")
+    return None
+
+
+def _print(context: Context, comparison: "Comparison", code: ExitCode) -> None:
+    from noxcli.render.table import Layout, show_table, with_tabs  # as in execute
+    from noxcli.render.text import amount, shorten
+    from noxcli.reports.comparison import in_words
+
+    terminal, listed = context.terminal, comparison.listed
+    rows = ([str(pair.change), pair.name, pair.what()] for pair in comparison.pairs())
+    if not context.printing.writes_text:
+        context.printing.document(comparison.document(code))
+    elif terminal.read_by_eyes:
+        layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",), wraps=True)
+        short = ([change, shorten(name, LONGEST_ID), shorten(what, LONGEST_WHAT)] for change, name, what in rows)
+        show_table(terminal, layout, list(islice(short, MOST_SHOWN)))
+        terminal.show(in_words(terminal, islice(comparison.pairs(), MOST_DIFFS)))
+        if listed > MOST_SHOWN:
+            terminal.note(
+                f"and {amount(listed - MOST_SHOWN, 'row')} more; a pipe, --json and --report have all of them"
+            )
+    else:
+        for row in rows:
+            terminal.write(with_tabs([row]))
+    for line in comparison.summary():
+        terminal.note(line)

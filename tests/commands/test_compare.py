@@ -1,0 +1,227 @@
+"""`noxcli compare`: rows in pairs, what became of each, and the exit code of the gate."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.scenario import input_node
+from tests.conftest import Noxcli
+
+Line = dict[str, Any]
+
+
+def line(row: int, answer: Any = "a", code: int = 0, *, seconds: float | None = 1.0, **more: Any) -> Line:
+    error = None if code == 0 else {"message": f"run r{row} ended with {code}"}
+    run = {"id": f"r{row}", "workflow_id": "w", "duration_s": seconds}
+    output = None if answer is None else {"Answer": answer}
+    result = {"exit_code": code, "run": run, "error": error, "output": output}
+    return {"row": row, "id": f"id{row}", "input": {"Q": row}, "result": result, **more}
+
+
+def written(name: str, lines: Iterable[Line]) -> str:
+    Path(name).write_text("".join(f"{json.dumps(each)}\n" for each in lines))
+    return name
+
+
+def repeated(row: int, *results: tuple[Any, int]) -> list[Line]:
+    return [line(row, answer, code, repetition=place) for place, (answer, code) in enumerate(results, 1)]
+
+
+def compared(noxcli: Noxcli, base: list[Line], new: list[Line], *argv: str) -> tuple[int, list[list[str]]]:
+    result = noxcli("compare", written("base.jsonl", base), written("new.jsonl", new), *argv)
+    return result.code, [each.split("\t") for each in result.text.splitlines()]
+
+
+GOOD, OTHER, BAD = ("a", 0), ("b", 0), (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "code", "listed"),
+    [
+        ([line(1)], [line(1)], 0, []),
+        ([line(1)], [line(1, None, 1)], 11, ["broken", "id1", "ended with 1"]),
+        ([line(1)], [line(1, None, 2)], 11, ["broken", "id1", "ended with 2"]),
+        ([line(1, None, 1)], [line(1)], 0, ["fixed", "id1", "was: ended with 1"]),
+        ([line(1, None, 1)], [line(1, None, 3)], 0, []),
+        ([line(1, "x y")], [line(1, "x z")], 0, ["changed", "id1", "Answer: x [-y-]{+z+}"]),
+        ([line(1, "a\nb")], [line(1, "a\tb")], 0, ["changed", "id1", "Answer: a[- -]{+ +}b"]),
+        ([line(1, 1)], [line(1, "1")], 0, ["changed", "id1", 'Answer: {+"+}1{+"+}']),
+        ([line(1, {"text": "a"})], [line(1, "a")], 0, []),
+        ([line(1, {"x": 1, "y": 2})], [line(1, {"y": 2, "x": 1})], 0, []),
+        ([line(1, "x", 11)], [line(1, "y", 11)], 0, ["changed", "id1", "Answer: [-x-]{+y+}"]),
+        ([line(1)], [line(1, seconds=2.1)], 0, ["slower", "id1", "1.0s -> 2.1s"]),
+        ([line(1, seconds=8)], [line(1, seconds=9.9)], 0, []),
+        ([line(1, seconds=1)], [line(1, seconds=2)], 0, []),
+        ([line(1)], [line(1, "b", seconds=3)], 0, ["changed", "id1", "Answer: [-a-]{+b+}; 1.0s -> 3.0s"]),
+        ([line(1)], [line(1, None, 6)], 8, ["missing", "id1", "unfinished in NEW: ended with 6"]),
+        ([line(1, None, 8)], [line(1)], 0, ["new", "id1", "unfinished in BASE, now completed"]),
+        (repeated(1, GOOD, GOOD), repeated(1, GOOD, GOOD), 0, []),
+        (repeated(1, GOOD, GOOD), repeated(1, OTHER, ("c", 0)), 0, ["changed", "id1", "Answer: [-a-]{+b+}"]),
+        (repeated(1, GOOD, GOOD), repeated(1, GOOD, OTHER), 0, ["varies", "id1", "1 output in 2, now 2 outputs in 2"]),
+        (repeated(1, GOOD, OTHER), [line(1, "c")], 0, ["varies", "id1", "2 outputs in 2, now 1 output in 1"]),
+        (repeated(1, GOOD), repeated(1, GOOD, BAD), 11, ["broken", "id1", "passed 1 of 1, now 1 of 2; ended with 1"]),
+    ],
+)  # fmt: skip
+def test_each_row_has_one_class(
+    noxcli: Noxcli, base: list[Line], new: list[Line], code: int, listed: list[str]
+) -> None:
+    assert compared(noxcli, base, new) == (code, [listed] if listed else [])
+
+
+def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
+    base = [line(row) for row in range(1, 7)]
+    new = [line(6, "b"), line(3, None, 1), line(2, seconds=5), line(1, None, 1), line(5), line(9)]
+    result = noxcli("compare", written("base.jsonl", base), written("new.jsonl", new))
+    assert [each.split("\t")[:2] for each in result.text.splitlines()] == [
+        *(["broken", "id1"], ["broken", "id3"], ["changed", "id6"], ["slower", "id2"], ["new", "id9"]),
+        ["missing", "id4"],
+    ]
+    assert result.err.splitlines() == [
+        "BASE base.jsonl: 6 of 6 rows passed (100.0%), median 1.0s, 95% within 1.0s",
+        "NEW new.jsonl: 4 of 6 rows passed (66.7%), median 1.0s, 95% within 5.0s",
+        "2 broken, 1 changed, 1 slower, 1 new, 1 missing, 1 same",
+        "noxcli: of 7 rows, 2 broken",
+    ]
+    document = noxcli("compare", "base.jsonl", "new.jsonl", "--json").json
+    assert (document["ok"], document["exit_code"], document["classes"]["same"]) == (False, 11, 1)
+    totals = {"workflow_id": "w", "rows": 6, "passed": 4, "pass_rate": 0.6667, "median_s": 1.0, "p95_s": 5.0}
+    assert document["new"] == {"source": "new.jsonl"} | totals
+    about = {"class": "missing", "id": "id4", "rows": {"base": 4, "new": None}, "what": "not in NEW", "slower": False}
+    runs = {"codes": {"base": [0], "new": []}, "runs": {"base": ["r4"], "new": []}}
+    assert document["rows"][-1] == about | runs | {"seconds": {"base": 1.0, "new": None}}
+    assert noxcli("compare", "base.jsonl", "new.jsonl", "--query", "rows[0].id").text == "id1\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        ([], 8),
+        (["--allow-missing"], 0),
+        (["--fail-on", "changed"], 11),
+        (["--fail-on", "slower"], 11),
+        (["--assert", "output.Answer == 'a'"], 11),
+        (["--assert", "output.Answer != 'a'", "--allow-missing"], 0),
+    ],
+)
+def test_the_options_decide_what_fails(noxcli: Noxcli, argv: list[str], code: int) -> None:
+    base, new = [line(1), line(2), line(3)], [line(1, "b"), line(2, "c", seconds=9)]
+    assert compared(noxcli, base, new, *argv)[0] == code
+
+
+def test_a_comparison_of_different_workflows_is_told(noxcli: Noxcli) -> None:
+    other = line(1)
+    other["result"]["run"]["workflow_id"] = "v"
+    result = noxcli("compare", written("base.jsonl", [line(1)]), written("new.jsonl", [other]))
+    assert (result.code, result.err.splitlines()[0]) == (0, "warning: BASE is of workflow w, NEW of v")
+
+
+def test_so_many_repetitions_must_be_good(noxcli: Noxcli) -> None:
+    base, new = repeated(1, GOOD, GOOD, GOOD), repeated(1, GOOD, GOOD, BAD)
+    assert compared(noxcli, base, new)[0] == 11
+    assert compared(noxcli, base, new, "--pass-each", "2")[0] == 0
+    unfinished = repeated(1, GOOD, GOOD, (None, 124))
+    assert compared(noxcli, base, unfinished)[0] == 8
+    assert compared(noxcli, base, unfinished, "--pass-each", "2")[0] == 0
+
+
+def test_rows_are_paired_by_id_or_else_by_input(noxcli: Noxcli) -> None:
+    base = [line(1, "x"), line(2, "y")]
+    assert compared(noxcli, base, [line(2, "x", id="id1"), line(1, "y", id="id2")]) == (0, [])
+    for each in base:
+        each["id"] = None
+    moved = [line(1, "y", input={"Q": 2}), line(2, "x", input={"Q": 1})]
+    assert compared(noxcli, base, moved) == (0, [])
+    same = [line(row, answer, id=None, input={"Q": 1}) for row, answer in ((1, "x"), (2, "y"))]
+    assert compared(noxcli, same, same) == (0, [])
+    assert compared(noxcli, same, same[:1]) == (8, [["missing", "2", "not in NEW"]])
+
+
+def test_a_verdict_that_was_printed_is_given_anew(noxcli: Noxcli) -> None:
+    judged = line(1, "b", 11)
+    judged["result"]["assertions"] = [{"name": "--assert x", "holds": False, "message": "no", "diff": None}]
+    assert compared(noxcli, [line(1, "b")], [judged])[0] == 11
+    assert compared(noxcli, [line(1, "b")], [judged], "--assert", "output.Answer == 'b'")[0] == 0
+
+
+def test_two_versions_of_a_workflow_are_compared(noxcli: Noxcli) -> None:
+    questions = ["When do you open?", "Do you ship to Norway?", "Where is my invoice?"]
+    written("rows.jsonl", [{"Question": each} for each in questions])
+    written("expected.jsonl", [{}, {"Answer": "Yes, we ship to all of Europe."}])
+    for version in ("base", "new"):
+        noxcli("batch", "review", "rows.jsonl", "--version-id", version, "--output-dir", version)
+    result = noxcli("compare", "base", "new", "--expect", "expected.jsonl", "--report", "page.html")
+    assert result.code == 11
+    assert [each.split("\t") for each in result.text.splitlines()] == [
+        [
+            *("broken", "2"),
+            '--expect does not hold: /Answer is "No, we ship to the EU only." and not "Yes, we ship to all of Europe."',
+        ],
+        ["changed", "1", "Answer: We open at 9{+ on weekdays, and at 10 on Saturdays+}."],
+    ]
+    page = Path("page.html").read_text()
+    assert "<del>Yes</del>, we ship to <del>all of Europe</del>." in page
+    assert "<ins>No</ins>, we ship to <ins>the EU only</ins>." in page
+    assert noxcli("compare", "base", "base").code == 0
+    with Path("new/results.jsonl").open("ab") as file:
+        file.write(b'{"row":')
+    assert "new/results.jsonl ends in an incomplete line, which was left out" in noxcli("compare", "base", "new").err
+
+
+def test_a_run_is_compared_with_a_run(noxcli: Noxcli, plays: Any) -> None:
+    def output(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"Essay": f"{'word ' * 5000}{inputs['Q']}"}
+
+    workflow = plays(nodes=[input_node("Q")], output=output)
+    ids = []
+    for word in ("one", "two"):
+        ids.append(noxcli("run", workflow, f"Q={word}", "--detach").text.strip())
+        noxcli("wait", ids[-1])
+    Path("one.json").write_text(noxcli("fetch-output", ids[0], "--json").text)
+    for base, new in [(ids[0], "@last"), ("one.json", ids[1])]:
+        result = noxcli("compare", base, new)
+        assert (result.code, result.text.split("\t")[0]) == (0, "changed"), result.err
+        assert result.text.endswith("word word word word [-one-]{+two+}\n"), "the full text, not a preview"
+    failed = noxcli("run", plays(status="failed"), "--detach").text.strip()
+    noxcli("wait", failed)
+    result = noxcli("compare", ids[0], failed)
+    assert (result.code, result.text.startswith("broken\t1\trun failed at ")) == (11, True)
+
+
+def test_a_file_cut_in_its_last_line_is_read_to_there(noxcli: Noxcli) -> None:
+    base = written("base.jsonl", [line(1), line(2)])
+    Path("new.jsonl").write_bytes(Path(base).read_bytes()[:-9])
+    result = noxcli("compare", base, "new.jsonl")
+    assert (result.code, result.text) == (8, "missing\tid2\tnot in NEW\n")
+    assert "warning: new.jsonl ends in an incomplete line, which was left out" in result.err
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "said"),
+    [
+        ("base.jsonl new.jsonl", "new.jsonl", "unexpected extra argument"),
+        ("base.jsonl", "nowhere.jsonl", "nowhere.jsonl is neither a file nor a run id; give the directory of a batch"),
+        ("base.jsonl", "text", "line 1 of text is not a result"),
+        ("base.jsonl", "doubled.jsonl", "NEW doubled.jsonl has 2 rows with the id 'id1'"),
+        ("twice.jsonl", "base.jsonl", "BASE twice.jsonl has several lines for row 1"),
+        ("base.jsonl", "other.jsonl", "no row of other.jsonl has the id of a row of base.jsonl"),
+        ("run.json", "base.jsonl", "run.json is one run, and base.jsonl is a batch"),
+        ("base.jsonl", ".", "can't read the journal batch.jsonl: no such file"),
+        ("base.jsonl", "base.jsonl --pass-each 0", "pass-each"),
+        ("base.jsonl", "base.jsonl --fail-on fixed", "fail-on"),
+        ("base.jsonl", "base.jsonl --report base.jsonl", "NEW and --report name the same file"),
+    ],
+)
+def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: str) -> None:
+    written("base.jsonl", [line(1), line(2)])
+    written("twice.jsonl", [line(1), line(1)])
+    written("doubled.jsonl", [line(1), line(2, id="id1")])
+    written("other.jsonl", [line(1, id="x")])
+    written("run.json", [{"schema": "noxcli.result/1", **line(1)["result"]}])
+    Path("text").write_text("some text\n")
+    result = noxcli("compare", *base.split(), *new.split())
+    assert (result.code, result.out) == (2, b"")
+    assert said in result.err
+    assert len(result.err.splitlines()) == 1
