@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,3 +113,27 @@ def test_what_the_disk_does_not_keep_is_not_printed(
     this.output.flush()
     assert (this.printed, this.journal.past().finished) == ([], 0)
     assert isinstance(this.output.trouble, JournalTrouble)
+
+
+@pytest.mark.parametrize(
+    ("tally", "seconds", "told"),
+    [
+        (Tally(), 2.0, (None, "0 rows", "2.0s so far")),
+        (
+            Tally(120, running=8, codes=Counter({0: 10, 1: 2})),
+            4.0,
+            (0.1, "12 of 120 rows, 8 running, 2 not completed", "3.0 rows/s, 36.0s left"),
+        ),
+        (
+            Tally(20, doubt=1, before=Counter({0: 4}), codes=Counter({0: 1})),
+            60.0,
+            (0.25, "5 of 20 rows, 1 in doubt", "1.0 rows/min, 15m00s left"),
+        ),
+        (Tally(None, codes=Counter({0: 1})), 1.0, (None, "1 row", "1.0 rows/s")),
+    ],
+)
+def test_a_line_tells_rows_rate_and_time_left(
+    tally: Tally, seconds: float, told: tuple[float | None, str, str]
+) -> None:
+    assert tally.how_far("", seconds) == told
+    assert tally.how_far("slow", seconds)[1] == f"{told[1]}, slow"
