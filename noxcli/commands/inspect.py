@@ -126,13 +126,11 @@ class Inside:
     def _write_table(self, terminal: Terminal) -> None:
         """Write the table to stdout, and the run's status to stderr."""
         run = self.run
-        records = [self._record(node) for node in self.progress.nodes.values()]
-        show_table(terminal, NODE_COLUMNS, [terminal.mask.whole(_row(record)) for record in records])
+        rows = [terminal.mask.whole(_row(self._record(node))) for node in self.progress.nodes.values()]
+        show_table(terminal, NODE_COLUMNS, rows)
         terminal.note(
             f"run {run.id} of workflow {self.progress.title or run.workflow_id}: {run.status}{self.progress.why}"
         )
-        if not records:
-            terminal.note("no information about its nodes")
 
     def log_lines(self) -> Sequence[str]:
         """Return the logs, one line of JSON each, after the node's name if they are stored by node."""

@@ -142,10 +142,8 @@ def open_to_others(file: int) -> bool:
     """True if others may read an open file, and `chmod` would fix that.
 
     It would not for a file of another owner, or on a read-only file system such as mounted secrets, which are
-    world-readable inside their container; nor on systems without these bits.
+    world-readable inside their container.
     """
-    if not hasattr(os, "geteuid"):
-        return False
     status = os.fstat(file)
     ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
     return ours and bool(status.st_mode & 0o077) and not os.fstatvfs(file).f_flag & os.ST_RDONLY

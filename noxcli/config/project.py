@@ -31,9 +31,7 @@ def read_project_file(path: Path, users_file: str) -> Preferences:
 
     Raises ConfigProblem for anything else in the file; what only a user may set belongs in `users_file`.
     """
-    table = read_table(path, LARGEST_PROJECT_FILE)
-    if table is None:
-        return Preferences()
+    table = read_table(path, LARGEST_PROJECT_FILE) or Table(path, "", {})  # it may be gone by now
     _refuse_users_own(table, users_file)
     table.allow(TABLES, "a project takes [aliases] and [defaults]")
     preferences = read_preferences(table)
