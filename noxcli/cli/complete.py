@@ -1,7 +1,7 @@
 """What Tab offers: verbs, options, fixed words and kinds of values from `complete.tsv`, and names that commands saved.
 
 Run for each Tab, so it loads next to nothing. A shell hands over its line up to the cursor, and gets a first line
-ACTION<TAB>NUMBER<TAB>LABEL, then one line WORD<TAB>DESCRIPTION for each candidate:
+ACTION<TAB>NUMBER, then one line WORD<TAB>DESCRIPTION for each candidate:
 
 | action | the candidates | and |
 |---|---|---|
@@ -37,7 +37,7 @@ class Offer:
     """What fits at the end of a command line: candidates, and what the shell itself has to add."""
 
     def __init__(self, words: list[str], begun: str) -> None:
-        self.action, self.label, self.lines = "words", "", list[Line]()
+        self.action, self.lines = "words", list[Line]()
         self.prefix = ""  # the beginning of the word that belongs to no candidate: `--format=`, `key=@`
         self._words, self._begun = words, begun
         with open(TABLE, encoding="utf-8") as file:
@@ -76,9 +76,8 @@ class Offer:
     def _value(self, verb: str, name: str) -> list[str]:
         """Return the kinds and fixed words that an option or the argument of this number takes; none for a flag."""
         for known in (name, "*") if name.isdigit() else (name,):
-            for verbs, names, values, label, _ in self._table:
+            for verbs, names, values, _ in self._table:
                 if (verb or "-") in verbs.split() and known in names.split():
-                    self.label = label
                     return values.split()
         return []
 
@@ -165,7 +164,7 @@ def _for_zsh(typed: TypedLine, quoted: int) -> list[str]:
     """Return the lines for zsh, which matches and quotes; of the last word it does not count the opening quote."""
     offer = Offer(typed.words, typed.begun)
     number = max(0, typed.length(offer.prefix) - quoted)
-    return [f"{offer.action}\t{number}\t{offer.label}", *("\t".join(line) for line in offer.lines)]
+    return [f"{offer.action}\t{number}", *("\t".join(line) for line in offer.lines)]
 
 
 def _for_fish(words: list[str], begun: str) -> list[str]:

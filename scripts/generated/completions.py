@@ -1,6 +1,6 @@
 """What Tab offers, from the options that the commands declare: `noxcli/cli/complete.tsv`.
 
-Each line is VERBS, NAMES, VALUES, LABEL, HELP with a TAB between them. Names are those of an option, or the number of
+Each line is VERBS, NAMES, VALUES, HELP with a TAB between them. Names are those of an option, or the number of
 an argument, with a `*` for it and all that follow; values are fixed words and kinds in <>, none for a flag, and
 `<other>` for free text. A verb's own line has no VERBS; the program's options have `-`.
 """
@@ -47,7 +47,7 @@ def table(program: typer.Typer) -> str:
     if not isinstance(command, TyperGroup):
         raise TypeError("a program without verbs has nothing to complete")
     context = typer.Context(command, info_name=command.name, **command.context_settings)
-    lines = [f"\t{name}\t\t\t{_one_line(verb.short_help or verb.help)}" for name, verb in _verbs(command, context)]
+    lines = [f"\t{name}\t\t{_one_line(verb.short_help or verb.help)}" for name, verb in _verbs(command, context)]
     sharing: dict[str, list[str]] = {}
     contexts = {name: typer.Context(verb, parent=context, info_name=name) for name, verb in _verbs(command, context)}
     for name, each in {"-": context, **contexts}.items():
@@ -71,25 +71,25 @@ def _parameters(verb: str, context: typer.Context) -> Iterator[str]:
     for param in context.command.get_params(context):
         if getattr(param, "hidden", False):
             continue
-        label, values = values_of(param.metavar or param.type.name.upper(), getattr(param.type, "choices", ()))
+        values = values_of(param.metavar or param.type.name.upper(), getattr(param.type, "choices", ()))
         names = sorted((*param.opts, *param.secondary_opts), key=lambda name: (not name.startswith("--"), name))
         if param.param_type_name == "argument":
             number += 1
             names = [str(number) if param.nargs == 1 else "*"]
         elif not isinstance(param, TyperOption) or param.is_flag or param.count:
-            label, values = "", []
+            values = []
         elif param.nargs != 1:
             raise TypeError(f"{verb} {names[0]} takes {param.nargs} values; Tab knows of one")
-        yield f"{' '.join(names)}\t{' '.join(values)}\t{label}\t{_one_line(getattr(param, 'help', None))}"
+        yield f"{' '.join(names)}\t{' '.join(values)}\t{_one_line(getattr(param, 'help', None))}"
 
 
-def values_of(metavar: str, choices: "Iterator[str] | tuple[str, ...]" = ()) -> tuple[str, list[str]]:
+def values_of(metavar: str, choices: "Iterator[str] | tuple[str, ...]" = ()) -> list[str]:
     """Read `DIR`, `[INPUT]...`, `auto|always|never` or `JSON|@FILE|-`: lowercase words stand for themselves."""
     label = re.sub(r"^-- |[\[\]]|\.\.\.|…", "", metavar.strip("[]"))
     alternatives = label.split("|")
     words = [*choices] or WORDS.get(label) or [*filter(re.compile(r"[a-z][a-z0-9-]*").fullmatch, alternatives)]
     kinds = [KINDS[word] for word in alternatives if word in KINDS][:1]
-    return label.lower(), [*words, *kinds] or ["<other>"]
+    return [*words, *kinds] or ["<other>"]
 
 
 def _one_line(text: str | None) -> str:

@@ -155,5 +155,5 @@ def test_the_process_prints_words_with_what_they_are(cache: Path) -> None:
     assert (result.returncode, result.stderr) == (0, b"")
     assert result.stdout.decode().splitlines()[:3] == ["words\t0", "daily report\tw-1", "demo\tw-2"]
     keys = call("__complete", "zsh", "noxcli run w-1 ", "", env=env).stdout
-    assert keys == b"keys\t0\tinput\nQuestion=\t\nLimit:=\t\n"
+    assert keys == b"keys\t0\nQuestion=\t\nLimit:=\t\n"
     assert (call("__complete", env=env).returncode, call("__complete", "fish", env=env).stdout) == (0, b"")
