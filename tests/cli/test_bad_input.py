@@ -136,35 +136,18 @@ def check_document(case: Case, document: Any, line: str) -> None:
         assert document["retry_safe"] is case.retry_safe
 
 
+@pytest.mark.parametrize("options", ["", "--json", "--format ndjson"])
 @pytest.mark.parametrize("case", BY_NAME)
-def test_text_is_one_line_on_stderr_and_nothing_on_stdout(call: Any, case: Case) -> None:
-    result = call(case)
+def test_a_mistake_is_one_line_and_one_document(call: Any, sandbox: Sandbox, case: Case, options: str) -> None:
+    result = call(case, *options.split())
     check_line(case, result)
-    assert result.out == b""
-
-
-@pytest.mark.parametrize("case", BY_NAME)
-def test_json_is_one_document_that_says_the_same(call: Any, case: Case) -> None:
-    result = call(case, "--json")
-    check_line(case, result)
-    assert result.out.count(b"\n") == 1
-    check_document(case, result.json, result.err)
-
-
-@pytest.mark.parametrize("case", BY_NAME)
-def test_ndjson_is_one_line_of_result(call: Any, case: Case) -> None:
-    result = call(case, "--format", "ndjson")
-    check_line(case, result)
-    assert result.own == ["result"]
-    check_document(case, result.lines[0]["data"], result.err)
-
-
-@pytest.mark.parametrize(
-    "case", [case for case in CASES if case.code == 2 and case.phase != "start"], ids=lambda case: case.name
-)
-def test_a_mistake_of_ones_own_starts_nothing(call: Any, case: Case, sandbox: Sandbox) -> None:
-    call(case)
-    assert [request for request in sandbox.requests if request.method == "POST"] == []
+    if case.code == 2 and case.phase != "start":
+        assert not [request for request in sandbox.requests if request.method == "POST"], "it starts nothing"
+    if options:
+        assert result.out.count(b"\n") == 1
+        check_document(case, result.json if options == "--json" else result.lines[0]["data"], result.err)
+    else:
+        assert result.out == b""
 
 
 def test_no_key_at_all(noxcli: Noxcli) -> None:

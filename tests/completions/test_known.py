@@ -15,7 +15,6 @@ from tests.completions.tab import Typed, start
 
 SHELLS = ["bash", "zsh", "fish"]
 PACKAGE = "/usr/share/bash-completion/bash_completion"
-OTHER_URL = "https://noxus.example:8443/api"
 # If a shell took one of these for more than a name, it would create a file, or turn into something else.
 HOSTILE = [
     "$(touch pwned)", "`touch pwned`", "a;touch pwned", "a|touch pwned&", "a && touch pwned", "<(touch pwned)",
@@ -152,15 +151,6 @@ def test_runs_in_the_order_in_which_noxcli_tells_them(desk: Desk) -> None:
         assert "daily report, 2026-01-01T00:00:00Z" in desk.shell.offers("noxcli wait r-9")["r-9"]
     assert desk.shell.becomes("noxcli wait @\t") == ["wait", "@last"]
     assert desk.shell.becomes("noxcli wait r-\t7") == ["wait", "r-7"]
-
-
-@pytest.mark.parametrize("option", [f"--base-url {OTHER_URL}", f"--base-url={OTHER_URL}/"])
-def test_names_are_those_of_the_server_on_the_line(desk: Desk, option: str) -> None:
-    desk.knows("here")
-    known(desk.home, OTHER_URL).workflows([Workflow("w-1", "there")])
-
-    assert desk.offers(f"noxcli run {option} ") == {"there"}
-    assert desk.offers("noxcli run ") == {"here"}
 
 
 def test_profiles(desk: Desk) -> None:
