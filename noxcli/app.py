@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,7 @@ from noxcli.signals import Interrupted
 from noxcli.waiting import has_no_reader
 
 UNLISTED = ""  # the heading of verbs that only `noxcli VERB --help` describes
-# Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py.
+# Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py, `import` in import_.py.
 VERBS = {
     "run": ("Run", "Start a workflow, follow it live, and print its output."),
     "rerun": ("Run", "Start a run again with the same inputs, or some others, and follow it like run."),
@@ -34,6 +35,7 @@ VERBS = {
     "inputs": ("Look", "Show a workflow's inputs, and a command line to start from."),
     "runs": ("Look", "List runs, newest first."),
     "export": ("Look", "Print a workflow as a bundle for `noxcli import`, or its definition for git."),
+    "import": ("Look", "Show what importing a bundle would do, and with --apply, import it."),
     "batch": ("Many rows", "Run a workflow once for each row of a file, and print one JSON line for each result."),
     "results": (
         "Many rows",
@@ -57,7 +59,8 @@ EPILOG = (
 @cache
 def verb_named(word: str) -> Any:
     """Return the verb's Typer command, and load its module."""
-    module = import_module(f"noxcli.commands.{word.replace('-', '_')}")
+    name = f"{word}_" if iskeyword(word) else word.replace("-", "_")
+    module = import_module(f"noxcli.commands.{name}")
     alone = typer.Typer(rich_markup_mode=None, add_completion=False)
     alone.command(word, cls=Verb)(module.Options)
     command: Any = typer.main.get_command(alone)

@@ -274,6 +274,13 @@ class RunFailed(NoxError):
     phase = Phase.RUN
 
 
+class ChangedMeanwhile(NoxError):
+    """The server changed during a dry run, which may be what the dry run did."""
+
+    exit_code = ExitCode.RUN_FAILED
+    phase = Phase.PREFLIGHT
+
+
 class RunStopped(NoxError):
     """The run's record says stopped."""
 

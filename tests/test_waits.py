@@ -20,6 +20,7 @@ ALLOWED = {
     "batch/poll.py": {".get"},  # in a thread that reads runs
     "batch/rows.py": {".open"},  # a regular file; a pipe is read by a thread
     "batch/workers.py": {".get"},  # in a thread without work
+    "commands/import_.py": {".open"},  # the terminal, within `Sources.in_time`
     "commands/report.py": {".open"},  # within `Sources.in_time`, like the next three
     "cli/complete.py": {"open"},  # for Tab, which a signal ends at once
     "config/credentials.py": {".open", ".wait"},  # a killed command ends at once

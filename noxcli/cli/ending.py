@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from noxcli.models import Run
 
 # A command in a hint, which must reach the same server when pasted.
-PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs|workflows)(?= |$)"
+PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs|workflows|versions)(?= |$)"
 
 
 def conclude(context: Context, error: NoxError | None) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
 from noxcli.fixed import fixed
@@ -17,6 +17,7 @@ from noxcli.waiting import run_despite_signal
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
+T = TypeVar("T")
 LONGEST_ANSWER = 60.0  # seconds; the server's own limit is not documented
 A_DAY = timedelta(days=1)
 PLAUSIBLE = datetime(2020, 1, 1, tzinfo=UTC)  # servers also write 1970 or the year 1 for a time that they do not know
@@ -33,34 +34,55 @@ class StartRequest:
     callback_url: str | None = None
 
 
-class StartAttempt(Attempt):
-    """One start, from before its first byte until its answer is judged.
+class SentOnce(Attempt):
+    """A request with an effect, from before its first byte until its answer is judged.
 
-    `left` is true once a byte of it may have left, until an answer says that nothing was started: `retry_safe` is its
-    opposite, however the command ends. `run` is the run once the answer names it.
+    `left` is true once a byte of it may have left, until an answer says that it had no effect: `retry_safe` is its
+    opposite, however the command ends.
     """
 
-    def __init__(
-        self, api: "NoxusApi", request: StartRequest, is_known: Callable[[str], bool] = lambda _: False
-    ) -> None:
-        """`is_known` tells whether a run id belongs to another start."""
-        self.request = request
-        self._is_known = is_known
-        self.run: Run | None = None
-        self.api = api
+    def __init__(self) -> None:
         self._called_off = False
 
     def leave(self) -> None:
-        """Note that the first byte is about to leave. Raises Unavailable if the start was called off."""
+        """Note that the first byte is about to leave. Raises Unavailable if the request was called off."""
         super().leave()
         if self._called_off:
             self.left = False
-            raise Unavailable("the start was called off", sent=False)
+            raise Unavailable("the request was called off", sent=False)
 
     def call_off(self) -> bool:
         """Keep the request from leaving; return False if a byte may have left already."""
         self._called_off = True
         return not self.left
+
+    def sending(self, send: Callable[[], T]) -> T:
+        """Return the answer that `send` gets; from any thread, also again after an error without `left`."""
+        try:
+            return send()
+        except NoxError as error:
+            if not isinstance(error, Unavailable) or error.declined:
+                self.left = False
+            raise
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """True if the server can't have seen the request, or answered that it did nothing."""
+        return not self.left and not self._called_off
+
+
+class StartAttempt(SentOnce):
+    """One start; `run` is the run once the answer names it."""
+
+    def __init__(
+        self, api: "NoxusApi", request: StartRequest, is_known: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """`is_known` tells whether a run id belongs to another start."""
+        super().__init__()
+        self.request = request
+        self._is_known = is_known
+        self.run: Run | None = None
+        self.api = api
 
     def send(self) -> Run:
         """Send the request once, and judge its answer; from any thread, also again after an error without `left`.
@@ -68,26 +90,18 @@ class StartAttempt(Attempt):
         Raises what the API raises, and Unavailable for an answer that is about another start.
         """
         request = self.request
-        try:
-            run = self.api.create_run(
+        run = self.sending(
+            lambda: self.api.create_run(
                 request.workflow_id,
                 request.input,
                 version_id=request.version_id,
                 callback_url=request.callback_url,
                 attempt=self,
             )
-        except NoxError as error:
-            if not isinstance(error, Unavailable) or error.declined:
-                self.left = False
-            raise
+        )
         self._require_own(run)
         self.run = run
         return run
-
-    @property
-    def may_be_repeated(self) -> bool:
-        """True if the server can't have seen the request, or answered that it did nothing."""
-        return not self.left and not self._called_off
 
     def may_be(self, run: Run) -> bool:
         """True if a run in the list has this start's input, and belongs to no other start."""

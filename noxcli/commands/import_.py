@@ -1,0 +1,178 @@
+"""`noxcli import`: a bundle into the workspace: first what that would do, and with --apply, once."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from noxcli.cli.options import Common, Documented, Waiting, declared
+from noxcli.encode import to_json
+from noxcli.errors import NoxError, Phase, TimedOutBeforeStart, UsageProblem
+
+if TYPE_CHECKING:
+    from noxcli.cli.session import Session
+    from noxcli.retry import Patience
+    from noxcli.runs.imports import ImportRequest, ServerState
+
+IMPORT_SCHEMA = "noxcli.import/1"
+
+
+class Mode(StrEnum):
+    """What becomes of the workflows in a bundle."""
+
+    CLONE = "clone"
+    VERSION = "version"
+    REPLACE = "replace"
+
+
+@declared
+class Options(Documented, Waiting, Common):
+    """Show what importing a bundle would do, and with --apply, import it.
+
+    Examples:
+        noxcli export demo > demo.nx
+        noxcli import demo.nx --mode version
+        noxcli import demo.nx --mode version --apply --query 'created[0].id'
+        noxcli export demo | noxcli import - --mode clone --apply
+    """
+
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A bundle of `noxcli export`; - is stdin.")]
+    mode: Annotated[
+        Mode,
+        typer.Option("--mode", help="Make a new workflow, save a version of the existing one, or replace that."),
+    ]
+    apply: Annotated[bool, typer.Option("--apply", help="Import the bundle, after a dry run.")] = False
+    activate: Annotated[bool, typer.Option("--activate", help="Make the imported version the current one.")] = False
+
+
+def execute(ctx: typer.Context, options: Options) -> None:
+    """Try the import, and do it if the options say so. Raises the NoxError that the command ends with."""
+    from noxcli.cli.session import begin  # the help loads none of these
+    from noxcli.runs.imports import ImportAttempt, ImportRequest, ServerState, import_once
+
+    noxus = begin(ctx, options)
+    context = noxus.context
+    request = ImportRequest(_bundle(noxus, options.file), options.mode, options.activate)
+    with noxus.connect() as api:
+        context.enter(Phase.PREFLIGHT)
+        patience = noxus.patience(out_of_time=TimedOutBeforeStart)
+        before = ServerState.read(api, request, patience)
+        context.enter(Phase.START)
+        context.outcome.attempt = attempt = ImportAttempt(api, request, dry_run=True)
+        told = import_once(attempt, patience, noxus.deadline, before.look)
+        ServerState.read(api, request, patience).require_unchanged_since(before)
+        context.outcome.attempt = None  # nothing has happened
+        plan = _plan(noxus, options, before, told)
+        if not options.apply:
+            _show(noxus, plan)
+            return
+        _require_consent(noxus, options, plan)
+        context.outcome.attempt = attempt = ImportAttempt(api, request, dry_run=False)
+        answer = import_once(attempt, patience, noxus.deadline, before.look)
+        context.terminal.note("imported")  # before anything else can fail
+        created = _created(noxus, request, before, patience)
+    _show(noxus, {**plan, "applied": True, "retry_safe": False, "answer": answer, "created": created})
+
+
+def _bundle(noxus: "Session", file: str) -> str:
+    """Return the text of the bundle. Raises UsageProblem for what is certainly none."""
+    from noxcli.inputs.exported import SUFFIX
+
+    shown = "stdin" if file == "-" else file
+    try:
+        text = noxus.context.sources.text(file, shown, shown)
+    except UnicodeDecodeError:
+        raise UsageProblem(f"{shown} is not a bundle: it is not UTF-8", "write one with: noxcli export") from None
+    if not text.strip():
+        raise UsageProblem(f"{shown} is empty", "write a bundle with: noxcli export")
+    if text.lstrip().startswith("{"):
+        raise UsageProblem(
+            f"{shown} is JSON, not a bundle{'; a definition alone cannot be imported' * file.endswith(SUFFIX)}",
+            "export the workflow without --definition",
+        )
+    return text
+
+
+def _plan(noxus: "Session", options: Options, before: "ServerState", told: list[Any]) -> dict[str, Any]:
+    """Return the document about what an import would do."""
+    return {
+        "schema": IMPORT_SCHEMA,
+        "ok": True,
+        "exit_code": 0,
+        "retry_safe": True,
+        "server": noxus.context.base_url,
+        "mode": str(options.mode),
+        "activate": options.activate,
+        "targets": [{"id": each.id, "name": each.name} for each in before.targets.values()],
+        "applied": False,
+        "answer": told,
+        "created": [],
+    }
+
+
+def _require_consent(noxus: "Session", options: Options, plan: dict[str, Any]) -> None:
+    """Ask on a terminal before something current changes. Raises UsageProblem without a yes."""
+    from noxcli.render.text import visible
+
+    terminal = noxus.context.terminal
+    if not terminal.interactive or (options.mode is not Mode.REPLACE and not options.activate):
+        return
+    named = ", ".join(f"{each['name']!r} ({each['id']})" for each in plan["targets"]) or "a workflow"
+    does = "replace" if options.mode is Mode.REPLACE else "change the current version of"
+    question = f"{does} {named} at {plan['server']}?"
+    terminal.draw(f"{visible(terminal.mask(question))} [y/N] ")
+    try:
+        typed_at = Path(os.ttyname(terminal.err.fileno()))  # stdin may be the bundle
+        answer = noxus.context.sources.in_time(lambda: _line_from(typed_at), "the question was not answered")
+    except OSError:
+        raise UsageProblem("nothing was imported: there is no terminal to ask on", "redirect stderr") from None
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise UsageProblem("nothing was imported")
+
+
+def _line_from(terminal: Path) -> str:
+    with terminal.open() as keyboard:
+        return keyboard.readline()
+
+
+def _created(
+    noxus: "Session", request: "ImportRequest", before: "ServerState", patience: "Patience"
+) -> list[dict[str, Any]]:
+    """Return what is new on the server; if that can't be read, or is nothing, say how to find it."""
+    from noxcli.cli.ending import to_paste  # as above
+    from noxcli.runs.imports import ServerState
+
+    created, why = list[dict[str, Any]](), "nothing new is there"
+    try:
+        created = ServerState.read(noxus.api, request, patience).created_since(before)
+    except NoxError as error:
+        why = f"what is new can't be read: {error.message}"
+    if not created and request.mode != Mode.REPLACE:
+        noxus.context.terminal.complain(to_paste(noxus.context, f"warning: {why}; look with: {before.look}"))
+    return created
+
+
+def _show(noxus: "Session", document: dict[str, Any]) -> None:
+    """Print the document, or what people and scripts read in it."""
+    from noxcli.render.table import with_tabs
+
+    context, terminal = noxus.context, noxus.context.terminal
+    if not context.printing.writes_text:
+        context.printing.document(terminal.mask.whole(document))
+        return
+    targets: list[tuple[str, ...]] = [("target", each["id"], each["name"]) for each in document["targets"]]
+    rows: list[tuple[str, ...]] = [(each["kind"], each["id"], each["name"] or "") for each in document["created"]]
+    if not document["applied"]:
+        answers: list[tuple[str, ...]] = [("answer", to_json(each)) for each in document["answer"]]
+        mode = document["mode"] + " and activate" * document["activate"]
+        rows = [("server", document["server"]), ("mode", mode), *targets, *answers]
+    elif document["mode"] == Mode.REPLACE:
+        rows = [("replaced", *each[1:]) for each in targets] + rows
+    if terminal.read_by_eyes:
+        terminal.write("".join(f"{name:8}  {'  '.join(rest)}\n" for name, *rest in rows))
+    else:
+        terminal.write(with_tabs(rows))
+    if not document["applied"]:
+        terminal.note("nothing was imported; add --apply to import it")

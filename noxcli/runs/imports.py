@@ -1,0 +1,132 @@
+"""An import: sent once, and what it changed on the server, whatever its answer says."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from noxcli.errors import ChangedMeanwhile, Interruption, StartUnknown, Unavailable
+from noxcli.fixed import fixed
+from noxcli.retry import Patience
+from noxcli.runs.start import LONGEST_ANSWER, SentOnce
+from noxcli.signals import Interrupted
+from noxcli.timing import Deadline
+from noxcli.waiting import run_despite_signal
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+    from noxcli.models import Version, Workflow
+
+UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+
+
+@fixed
+class ImportRequest:
+    """One bundle to import. Which workflows it changes is not documented: those that are there and that it names."""
+
+    bundle: str
+    mode: str  # clone, version or replace
+    activate: bool
+
+    def targets(self, workflows: Mapping[str, str]) -> dict[str, str]:
+        """Return the workflows that may change, by id with their names."""
+        named = set() if self.mode == "clone" else {found.lower() for found in UUID.findall(self.bundle)}
+        return {id: name for id, name in workflows.items() if id.lower() in named}
+
+
+@fixed
+class ServerState:
+    """What an import may change on a server: the names of all workflows, and of its targets, what runs."""
+
+    workflows: Mapping[str, str]
+    targets: "Mapping[str, Workflow]"
+    versions: "Mapping[str, Version]"  # the saved ones of the targets
+
+    @classmethod
+    def read(cls, api: "NoxusApi", request: ImportRequest, patience: Patience) -> "ServerState":
+        """Read it. Raises what the API raises."""
+
+        def read() -> "ServerState":
+            workflows = {each.id: each.name for each in api.list_workflows()}
+            targets = [api.get_workflow(id) for id in request.targets(workflows)]
+            versions = [version for each in targets for version in api.list_versions(each.id)]
+            return cls(workflows, {each.id: each for each in targets}, {each.id: each for each in versions})
+
+        return patience.keep_trying(read)
+
+    @property
+    def look(self) -> str:
+        """The command that shows what an import has changed."""
+        return ", ".join(f"noxcli versions {id}" for id in self.targets) or "noxcli workflows"
+
+    def created_since(self, before: "ServerState") -> list[dict[str, Any]]:
+        """Return the workflows and versions that were not there before."""
+        workflows = [
+            {"kind": "workflow", "id": id, "workflow_id": id, "name": name}
+            for id, name in self.workflows.items()
+            if id not in before.workflows
+        ]
+        versions = [
+            {"kind": "version", "id": each.id, "workflow_id": each.workflow.id, "name": each.name}
+            for each in self.versions.values()
+            if each.id not in before.versions
+        ]
+        return [*workflows, *versions]
+
+    def require_unchanged_since(self, before: "ServerState") -> None:
+        """Raise ChangedMeanwhile if something changed during a dry run."""
+        changed = [f"the {each['kind']} {each['name']!r} ({each['id']}) is new" for each in self.created_since(before)]
+        changed += [
+            f"the workflow {each.name!r} is another one"
+            for each in self.targets.values()
+            if each.id in before.targets and each.definition != before.targets[each.id].definition
+        ]
+        if changed:
+            raise ChangedMeanwhile(
+                f"the server changed during the dry run: {'; '.join(changed)}",
+                "check whether the dry run did that, before you import anything",
+            )
+
+
+class ImportAttempt(SentOnce):
+    """One import, or a dry run of one."""
+
+    def __init__(self, api: "NoxusApi", request: ImportRequest, *, dry_run: bool) -> None:
+        super().__init__()
+        self._api, self._request, self._dry_run = api, request, dry_run
+
+    def __str__(self) -> str:
+        return "the dry run" if self._dry_run else "the import"
+
+    def send(self) -> list[Any]:
+        """Send the request once, and return the server's answer. Raises what the API raises."""
+        request = self._request
+        return self.sending(
+            lambda: self._api.import_workflow(
+                request.bundle, request.mode, activate=request.activate, dry_run=self._dry_run, attempt=self
+            )
+        )
+
+
+def import_once(attempt: ImportAttempt, patience: Patience, deadline: Deadline, look: str) -> list[Any]:
+    """Return the server's answer to an import, which is sent again only while nothing can have been done.
+
+    Raises StartUnknown, or Interruption for a signal, if the import may have been done: `look` is the command that
+    shows it. Raises what the API raises otherwise.
+    """
+
+    def answered() -> list[Any]:
+        return run_despite_signal(deadline.left(LONGEST_ANSWER), attempt.send, attempt.call_off)
+
+    look_first = f"check before you import it again: {look}"
+    try:
+        return patience.keep_trying(answered, worth=lambda _: attempt.may_be_repeated, bounded=False)
+    except Unavailable as error:
+        if not attempt.left:
+            raise
+        what = f"{attempt} was sent, but its outcome is unknown: {error.message}"
+        raise StartUnknown(what, look_first, **error.facts()) from error
+    except Interrupted as signal:
+        if not attempt.left:
+            raise
+        what = f"interrupted by {signal} during {attempt}, whose outcome is unknown"
+        raise Interruption(what, look_first, number=signal.number) from None

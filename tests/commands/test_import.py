@@ -1,0 +1,232 @@
+"""`noxcli import`: a dry run that is checked, and an import that is sent once, whatever the server answers."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import Answer, Drop, Fault, Hold, LostAnswer
+from noxcli.sandbox.scenario import Scenario, fixed_input, input_node, output_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.switches import Switches
+from tests.conftest import Noxcli
+from tests.process import NOXCLI, environment, on_terminal, running
+
+FLOW = Scenario(
+    "asked",
+    nodes=[input_node("Question"), fixed_input("Prompt", "Be brief."), output_node("Answer")],
+    output=lambda inputs: {"Answer": inputs["Prompt"]},
+)
+MODES = ["clone", "version", "replace"]
+PASSES = Hold(0)  # a request that no fault hits
+
+
+@contextmanager
+def serving(noxcli: Noxcli, *faults: Fault, **switches: Any) -> Iterator[Sandbox]:
+    """A sandbox with the workflow `asked`, and these faults of imports, for the commands of this test."""
+    with Sandbox([FLOW], speed=1000, switches=Switches(**switches), faults={"import": list(faults)}) as sandbox:
+        noxcli.environ = {**noxcli.environ, "NOXUS_BACKEND_URL": sandbox.url}
+        yield sandbox
+
+
+def edited(noxcli: Noxcli, tmp_path: Path) -> str:
+    """The bundle of `asked` with another prompt, as a file."""
+    file = tmp_path / "asked.nx"
+    file.write_text(noxcli("export", "asked").text.replace("Be brief.", "Be kind."))
+    return str(file)
+
+
+def imports(sandbox: Sandbox) -> list[str]:
+    return [each.path.partition("?")[2] for each in sandbox.requests if "/import" in each.path]
+
+
+def answered(noxcli: Noxcli, workflow: str, *options: str) -> str:
+    return noxcli("run", workflow, "Question=x", "--raw", "Answer", *options).text
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_without_apply_nothing_is_written(noxcli: Noxcli, tmp_path: Path, mode: str) -> None:
+    with serving(noxcli) as sandbox:
+        done = noxcli("import", edited(noxcli, tmp_path), "--mode", mode)
+        rows = [line.split("\t") for line in done.text.splitlines()]
+        assert (done.code, rows[:2]) == (0, [["server", sandbox.url], ["mode", mode]])
+        assert ([row for row in rows if row[0] == "target"] != []) is (mode != "clone")
+        assert json.loads(rows[-1][1])["action"] in {"created", "version_added", "replaced"}
+        assert done.err == "nothing was imported; add --apply to import it\n"
+        assert imports(sandbox) == [f"mode={mode}&activate=false&dry_run=true"]
+        assert noxcli("versions", "asked").text == ""
+        assert len(noxcli("workflows").text.splitlines()) == 1
+        assert answered(noxcli, "asked") == "Be brief."
+
+
+@pytest.mark.parametrize("answer", ["record", "ids", "nested", "empty"])
+def test_apply_names_what_is_new_whatever_the_answer(noxcli: Noxcli, tmp_path: Path, answer: str) -> None:
+    with serving(noxcli, import_answer=answer):
+        bundle = edited(noxcli, tmp_path)
+        kind, clone, name = noxcli("import", bundle, "--mode", "clone", "--apply").text.rstrip().split("\t")
+        assert (kind, name, answered(noxcli, clone)) == ("workflow", "asked (copy)", "Be kind.")
+        added = noxcli("import", bundle, "--mode", "version", "--apply", "--json").json
+        (version,) = added["created"]
+        assert (added["applied"], added["retry_safe"], version["kind"]) == (True, False, "version")
+        assert added["targets"] == [{"id": version["workflow_id"], "name": "asked"}]
+        assert answered(noxcli, "asked", "--version-id", version["id"]) == "Be kind."
+        assert answered(noxcli, "asked") == "Be brief."
+        replaced = noxcli("import", bundle, "--mode", "replace", "--apply")
+        assert replaced.text == f"replaced\t{version['workflow_id']}\tasked\n"
+        assert answered(noxcli, "asked") == "Be kind."
+
+
+def test_activate_makes_the_version_current(noxcli: Noxcli, tmp_path: Path) -> None:
+    with serving(noxcli):
+        assert noxcli("import", edited(noxcli, tmp_path), "--mode", "version", "--apply", "--activate").code == 0
+        assert answered(noxcli, "asked") == "Be kind."
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("options", [(), ("--apply",)])
+def test_a_dry_run_that_writes_ends_it(noxcli: Noxcli, tmp_path: Path, mode: str, options: tuple[str, ...]) -> None:
+    with serving(noxcli, dry_run="ignored") as sandbox:
+        done = noxcli("import", edited(noxcli, tmp_path), "--mode", mode, *options, "--json")
+        assert (done.code, done.json["retry_safe"]) == (1, False)
+        assert "the server changed during the dry run" in done.err
+        assert len(imports(sandbox)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "sent", "safe"),
+    [
+        (LostAnswer("drop"), 7, 2, False),
+        (Drop(), 7, 2, False),
+        (Answer(502, "<html>"), 7, 2, False),
+        (Answer(200, "not JSON"), 7, 2, False),
+        (Answer(303, None, {"Location": "/v1/workflows"}), 7, 2, False),
+        (Answer(503, {"detail": "later"}), 0, 3, False),
+        (Answer(429), 0, 3, False),
+        (Answer(422), 2, 2, True),
+        (Answer(403), 4, 2, True),
+    ],
+    ids=str,
+)
+def test_an_import_is_sent_once(
+    noxcli: Noxcli, tmp_path: Path, fault: Fault, code: int, sent: int, *, safe: bool
+) -> None:
+    with serving(noxcli, PASSES, fault) as sandbox:
+        done = noxcli("import", edited(noxcli, tmp_path), "--mode", "version", "--apply", "--json")
+        assert (done.code, done.json["retry_safe"]) == (code, safe)
+        assert len(imports(sandbox)) == sent
+        if code == 7:
+            assert "check before you import it again: noxcli versions" in done.err
+            assert done.json["error"]["phase"] == "start"
+        versions = noxcli("versions", "asked").text.splitlines()
+        assert len(versions) == (code == 0 or isinstance(fault, LostAnswer))
+
+
+@pytest.mark.parametrize(
+    ("switches", "code"),
+    [
+        ({"import_refusal": "403"}, 4),
+        ({"import_refusal": "409"}, 2),
+        ({"import_refusal": "422"}, 2),
+        ({"unreadable_bundle": "422"}, 2),
+        ({"unreadable_bundle": "400"}, 2),
+        ({"unreadable_bundle": "500"}, 7),
+    ],
+)
+def test_a_rejected_bundle_ends_with_the_dry_run(
+    noxcli: Noxcli, tmp_path: Path, switches: dict[str, Any], code: int
+) -> None:
+    with serving(noxcli, **switches) as sandbox:
+        bundle = edited(noxcli, tmp_path)
+        if "unreadable_bundle" in switches:
+            Path(bundle).write_text("a: [")
+        done = noxcli("import", bundle, "--mode", "version", "--apply", "--json")
+        assert (done.code, done.json["ok"], len(imports(sandbox))) == (code, False, 1)
+
+
+def test_a_server_that_cannot_be_read_afterwards_is_told(noxcli: Noxcli, tmp_path: Path) -> None:
+    with serving(noxcli) as sandbox:
+        bundle = edited(noxcli, tmp_path)
+        before = len(sandbox.requests)
+        assert noxcli("import", bundle, "--mode", "clone").code == 0
+        lists = [each for each in sandbox.requests[before:] if each.path.startswith("/v1/workflows?")]
+    assert len(lists) == 2
+    with Sandbox([FLOW], faults={"list": [PASSES, PASSES, Answer(404, repeat=True)]}) as sandbox:
+        done = noxcli("import", bundle, "--mode", "clone", "--apply", "--base-url", sandbox.url)
+        assert (done.code, done.text) == (0, "")
+        assert "look with: noxcli workflows" in done.err
+
+
+FILES: dict[str, tuple[bytes, str]] = {
+    "empty": (b" \n", "is empty"),
+    "binary": (b"\xff\xfe\x00", "it is not UTF-8"),
+    "definition": (b'{"nodes": []}', "JSON, not a bundle"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_wrong_file_is_one_line(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path, name: str) -> None:
+    content, said = FILES[name]
+    (tmp_path / "x.json").write_bytes(content)
+    done = noxcli("import", str(tmp_path / "x.json"), "--mode", "clone", "--apply")
+    assert (done.code, said in done.err, len(done.err.splitlines())) == (2, True, 1)
+    assert sandbox.requests == []
+
+
+def test_a_file_that_is_not_there_is_one_line(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
+    for file in (tmp_path / "none.nx", tmp_path):
+        done = noxcli("import", str(file), "--mode", "clone")
+        assert (done.code, f"can't read {file}" in done.err) == (2, True)
+    assert noxcli("import", "x.nx").code == 2, "without --mode"
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y", 0), ("n", 2), ("", 2)])
+def test_a_terminal_is_asked_before_what_is_current_changes(
+    noxcli: Noxcli, tmp_path: Path, typed: str, code: int
+) -> None:
+    with serving(noxcli) as sandbox:
+        bundle = edited(noxcli, tmp_path)
+        argv = [*NOXCLI, "import", bundle, "--mode", "replace", "--apply"]
+        with on_terminal(argv, environment(sandbox.url, sandbox.key)) as seen:
+            seen.wait_for(b"[y/N]")
+            os.write(seen.end, f"{typed}\n".encode())
+        assert (seen.process.returncode, b"replace 'asked'" in seen.raw) == (code, True)
+        assert answered(noxcli, "asked") == ("Be brief." if code else "Be kind.")
+        silent = noxcli("import", bundle, "--mode", "replace", "--apply", tty=True)
+        assert (silent.code, "no terminal to ask on" in silent.err) == (2, True)
+
+
+def test_a_version_is_not_asked_for_and_may_be_on_stdin(noxcli: Noxcli) -> None:
+    with serving(noxcli) as sandbox:
+        env = environment(sandbox.url, sandbox.key)
+        line = f"{' '.join(NOXCLI)} export asked | {' '.join(NOXCLI)} import - --mode version --apply"
+        with on_terminal(["bash", "-c", line], env) as seen:
+            pass
+        assert (seen.process.returncode, b"[y/N]" in seen.raw) == (0, False)
+        assert len(noxcli("versions", "asked").text.splitlines()) == 1
+
+
+@pytest.mark.parametrize("fault", [Hold(60_000), LostAnswer("hold")])
+def test_a_signal_during_an_import_leaves_it_in_doubt(noxcli: Noxcli, tmp_path: Path, fault: Fault) -> None:
+    with serving(noxcli, PASSES, fault) as sandbox:
+        argv = ["import", edited(noxcli, tmp_path), "--mode", "version", "--apply", "--json"]
+        with running(*argv, env=environment(sandbox.url, sandbox.key)) as process:
+            wait_until(lambda: len(imports(sandbox)) == 2)
+            os.kill(process.pid, signal.SIGTERM)
+            out, err = process.communicate(timeout=20)
+    document = json.loads(out)
+    assert (process.returncode, document["retry_safe"]) == (143, False)
+    assert b"during the import, whose outcome is unknown" in err
+
+
+def wait_until(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.01)
