@@ -2,16 +2,17 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Self
 
 from noxcli.encode import to_json
 from noxcli.errors import Unfitting, UsageProblem
 
 LONGEST_FOUND = 300  # characters of one value in a message
-MOST_FOUND = 5  # values in a message
-STEPS = frozenset({"field", "index", "subexpression", "index_expression"})
-# The right side of these is applied to each element, not to the document.
-PER_ELEMENT = frozenset({"projection", "value_projection", "filter_projection", "pipe", "subexpression"})
+MOST_FOUND = 5  # comparisons in a message
+FAULTS = (ValueError, TypeError, RecursionError, OverflowError)  # JMESPath's own are ValueErrors
+LOGIC = frozenset({"and_expression", "or_expression", "not_expression"})
+SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
 class Query:
@@ -25,7 +26,6 @@ class Query:
     def read(cls, text: str, option: str) -> Self:
         """Return the expression of an option. Raises UsageProblem for one that is not valid JMESPath."""
         import jmespath
-        from jmespath.exceptions import JMESPathError
 
         try:
             with warnings.catch_warnings():
@@ -34,7 +34,7 @@ class Query:
                 tree = jmespath.compile(text)
             for name, count in _calls(tree.parsed):
                 _check_call(name, count)
-        except (JMESPathError, ValueError, RecursionError, IndexError) as error:
+        except (ValueError, RecursionError, IndexError) as error:
             why = " ".join(str(error).split("\n")[0].split()) or "it is nested too deeply"
             hint = 'for example output.Answer or output."Long name"; see jmespath.org'
             raise UsageProblem(f"{option} {text!r} is not a valid JMESPath expression: {why}", hint) from None
@@ -42,22 +42,15 @@ class Query:
 
     def of(self, document: Any) -> Any:
         """Return what the expression finds. Raises Unfitting if it can't be applied to this document."""
-        from jmespath.exceptions import JMESPathError
-
         try:
             return self._tree.search(document)
-        except (JMESPathError, ValueError, TypeError, RecursionError, OverflowError) as error:
+        except FAULTS as error:
             why = " ".join(str(error).split()) or type(error).__name__
             raise Unfitting(f"the expression {self.text!r} can't be applied: {_short(why)}") from None
 
     def operands(self, document: Any) -> str:
-        """Return the values that the expression reads, each with its place in the document."""
-        from jmespath.visitor import TreeInterpreter
-
-        found = {_written(path): TreeInterpreter().visit(path, document) for path in _paths(self._tree.parsed)}
-        shown = [f"{place} is {_short(to_json(value))}" for place, value in found.items()]
-        left = [f"{len(shown) - MOST_FOUND} more"] if len(shown) > MOST_FOUND else []
-        return ", ".join([*shown[:MOST_FOUND], *left])
+        """Return its comparisons and calls, with values in place of what they compare and are called with."""
+        return ", ".join(islice(_filled(self._tree.parsed, document), MOST_FOUND))
 
 
 def found_line(query: Query | None, document: Mapping[str, Any]) -> str:
@@ -101,26 +94,17 @@ def _check_call(name: str, count: int) -> None:
         raise ValueError(f"{name}() takes {len(wanted)} arguments, not {count}")
 
 
-def _paths(tree: Any) -> Iterator[Any]:
-    """Yield the parts that each name one place in the document."""
-    if _is_path(tree):
-        yield tree
-        return
-    children = [child for child in tree["children"] if isinstance(child, Mapping)]
-    for child in children[:1] if tree["type"] in PER_ELEMENT else children:
-        if child["type"] != "expref":
-            yield from _paths(child)
+def _filled(tree: Any, document: Any) -> Iterator[str]:
+    from jmespath.visitor import TreeInterpreter
 
-
-def _is_path(tree: Any) -> bool:
-    return tree["type"] in STEPS and all(map(_is_path, tree["children"]))
-
-
-def _written(path: Any) -> str:
-    if path["type"] == "field":
-        name = str(path["value"])
-        return name if name.isidentifier() else to_json(name)
-    if path["type"] == "index":
-        return f"[{path['value']}]"
-    first, *rest = map(_written, path["children"])
-    return first + "".join(step if step.startswith("[") else f".{step}" for step in rest)
+    kind, children = tree["type"], tree["children"]
+    if kind in LOGIC:
+        for child in children:
+            yield from _filled(child, document)
+    elif kind in {"comparator", "function_expression"} and all(child["type"] != "expref" for child in children):
+        try:
+            values = [_short(to_json(TreeInterpreter().visit(child, document))) for child in children]
+        except FAULTS:
+            return  # what comes before it has decided
+        sign = SIGNS.get(tree["value"])
+        yield f"{values[0]} {sign} {values[1]}" if sign else f"{tree['value']}({', '.join(values)})"

@@ -28,7 +28,7 @@ MOST = {
     "inspect --help": 30,
     "runs --help": 30,
     "wait --nope": 28,
-    "run --json": 85,
+    "run --json": 84,
     "batch": 101,
 }
 

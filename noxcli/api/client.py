@@ -12,7 +12,6 @@ from noxcli.api.body import AnswerLimit
 from noxcli.api.download import Download
 from noxcli.api.failures import media_type
 from noxcli.api.feed import EventFeed
-from noxcli.api.gate import Gate
 from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.transport import Body
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
     from noxcli.api.connection import ConnectionLook, StreamLook
+    from noxcli.api.gate import Gate
 
 MOST_PAGES = 1000
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
@@ -67,8 +67,10 @@ class NoxusApi:
     def __exit__(self, *_: object) -> None:
         self.http.close()
 
-    def paced(self) -> Gate:
+    def paced(self) -> "Gate":
         """Let all requests pass one gate from now on, for a command with many of them; return the gate."""
+        from noxcli.api.gate import Gate
+
         self.http.gate = Gate()
         return self.http.gate
 

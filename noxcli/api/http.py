@@ -23,7 +23,6 @@ from noxcli.api.failures import (
     retry_after_of,
     unavailable,
 )
-from noxcli.api.gate import Gate, Kind
 from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for
 from noxcli.config.settings import Settings
 from noxcli.decode import TooMuch, decode_json
@@ -34,6 +33,8 @@ from noxcli.urls import Url, follow, is_loopback, read_url, shown_url
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
+
+    from noxcli.api.gate import Gate
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -78,7 +79,7 @@ class Http:
         self._key = KeyHeader(settings.key, self._home)
         self.mask = mask or Mask(key=settings.key)
         self._server_time: tuple[datetime, float] | None = None  # and when we learned it; our own clock may jump
-        self.gate: Gate | None = None  # for a command with many requests
+        self.gate: "Gate | None" = None  # for a command with many requests
         self._met_api = False  # something has answered that is not a web page
         self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
         self._connect_timeout = connect_timeout
@@ -227,6 +228,8 @@ class Http:
         """Return the answer to one request, once it is its turn; requests gets its `parts` unchanged."""
         if self.gate is None or url.origin != self._home.origin:
             return self._sent(method, url, limit, fresh=fresh, **parts)
+        from noxcli.api.gate import Kind  # loaded with the gate
+
         with self.gate.turn(Kind.of(method, urlsplit(str(url)).path)) as turn:
             limit.restart()
             try:
