@@ -79,7 +79,7 @@ class Http:
         self._key = KeyHeader(settings.key, self._home)
         self.mask = mask or Mask(key=settings.key)
         self._server_time: tuple[datetime, float] | None = None  # and when we learned it; our own clock may jump
-        self.gate: "Gate | None" = None  # for a command with many requests
+        self.gate: Gate | None = None  # for a command with many requests
         self._met_api = False  # something has answered that is not a web page
         self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
         self._connect_timeout = connect_timeout
