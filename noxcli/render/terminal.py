@@ -28,10 +28,6 @@ CLEAR_BELOW = "\x1b[J"
 PATIENCE_AT_THE_END = 0.5  # seconds for a reader that takes nothing, after a signal or the command's limit
 
 
-class _Ignored(Exception):
-    """Nobody reads stderr."""
-
-
 class Drawn(Protocol):
     """The lines that are redrawn at the bottom of the terminal."""
 
@@ -274,12 +270,11 @@ class Terminal:
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # the reader is gone, and there is no other place for the message
-        except _Ignored:
-            self._ignored = True
 
     def _stalled_on_stderr(self, seconds: float) -> None:
         if self._is_over_after(seconds):
-            raise _Ignored
+            self._ignored = True
+            raise BlockingIOError  # as the write would, if it did not wait
 
 
 def is_unattended(environ: Mapping[str, str]) -> bool:
