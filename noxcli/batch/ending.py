@@ -99,7 +99,7 @@ def _stop_runs(engine: Engine) -> int:
             if verdict is not None and run.status == "stopped":
                 verdict.hint = "--resume starts the row again"
             outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict)
-            engine.file(FinishedRow.of(row, outcome, engine.work.mask))
+            engine.file(engine.work.result_of(row, outcome))
     return len(running)
 
 

@@ -139,7 +139,7 @@ class Engine:
 
     def finish_with(self, row: Row, outcome: Outcome) -> None:
         """Report a row whose result is this outcome."""
-        self.finish(FinishedRow.of(row, outcome, self.work.mask))
+        self.finish(self.work.result_of(row, outcome))
 
     def _start_rows(self) -> None:
         """Give free places to rows, but never so many that reads of running ones would wait for starts."""

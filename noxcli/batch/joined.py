@@ -191,7 +191,10 @@ class Joined:
         shards = ", ".join(map(str, self.absent))
         notes = [f"missing the journals of shards {shards}"] if self.absent and len(self.directories) > 1 else []
         commands = partial(self._commands, codes, argv)
-        about = BatchAbout(self.header.source, self.header.workflow_id, commands, notes)
+        header = self.header
+        facts = [("Workflow", header.workflow_id), ("Version", header.version_id), ("Server", header.host)]
+        facts += [("Shard", header.shard)] if self.shard.of > 1 else []
+        about = BatchAbout(header.source, commands, notes, [fact for fact in facts if fact[1] is not None])
         return rows_page(page, about, rows)
 
     def _commands(self, codes: Sequence[Counter[int]], argv: Sequence[str] | None) -> list[str]:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.journal import Journal, JournalTrouble
@@ -242,10 +243,16 @@ class RowWork:
         with place:
             return save_output(self.api, run, place, self.patience())
 
+    def result_of(self, row: Row, outcome: Outcome) -> FinishedRow:
+        """Return the row with the result in the outcome, which names the workflow."""
+        if outcome.run is not None:
+            outcome.run = replace(outcome.run, workflow=self.definition or self.workflow)
+        return FinishedRow.of(row, outcome, self.mask)
+
     def _finished(
         self, row: Row, outcome: Outcome, ends_all: NoxError | None = None, took: float | None = None
     ) -> FinishedRow:
-        finished, error = FinishedRow.of(row, outcome, self.mask), outcome.error
+        finished, error = self.result_of(row, outcome), outcome.error
         finished.ends_all, finished.took = ends_all, took
         if error is not None and error.http_status == REJECTED_KEY:
             finished.ends_all = error

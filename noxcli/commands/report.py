@@ -103,8 +103,8 @@ def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[
         return run_page(page, saved.runs)
     runs = (mapping(mapping(row["result"]).get("run")) for row in saved.rows)
     workflows = {found for run in runs if isinstance(found := run.get("workflow_id"), str)}
-    workflow = next(iter(workflows)) if len(workflows) == 1 else None
-    return rows_page(page, BatchAbout(source, workflow), lambda: saved.rows)
+    facts = [("Workflow", next(iter(workflows)))] if len(workflows) == 1 else []
+    return rows_page(page, BatchAbout(source, facts=facts), lambda: saved.rows)
 
 
 def _saved(source: str, path: Path) -> "Saved":

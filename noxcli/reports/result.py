@@ -52,7 +52,7 @@ class Outcome:
     @property
     def _workflow_name(self) -> str | None:
         named = self.progress is not None and self.progress.title
-        return named or (self.run.workflow.name if self.run and self.run.workflow else None)
+        return named or (self.run.workflow.name if self.run and self.run.workflow else None) or None
 
     @property
     def retry_safe(self) -> bool:

@@ -25,6 +25,7 @@ KEYS = {
     "ArrowDown": 40,
     "ArrowUp": 38,
     "ArrowRight": 39,
+    "ArrowLeft": 37,
     "Home": 36,
     "End": 35,
     "/": 191,

@@ -9,7 +9,25 @@ VOID = {"meta", "link", "input", "br"}
 TAGS = VOID | {
     *("html", "head", "title", "style", "body", "script", "article", "header", "footer", "h1", "h2", "p", "small"),
     *("b", "bdi", "code", "pre", "span", "div", "dl", "dt", "dd", "ul", "li", "a", "details", "summary"),
-    *("table", "thead", "tbody", "tr", "th", "td", "fieldset", "label", "svg", "g", "rect", "line", "circle", "text"),
+    *(
+        "h3",
+        "ins",
+        "del",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "fieldset",
+        "label",
+        "svg",
+        "g",
+        "rect",
+        "line",
+        "circle",
+        "text",
+    ),
 }
 ATTRIBUTES = {
     *("lang", "charset", "http-equiv", "content", "name", "rel", "href", "class", "id", "tabindex", "open", "title"),

@@ -4,7 +4,7 @@ import base64
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from noxcli.masking import Mask
 from noxcli.reports.html.markup import Page
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.html.run import ReportedRun, run_page
+from noxcli.reports.words import line_diff
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
 from noxcli.sandbox.scenario import File, Node, input_node
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_fails, node_runs
@@ -266,6 +267,9 @@ def test_a_batch_has_a_page_with_reasons_and_the_line_to_retry(noxcli: Noxcli, r
     assert result.code == 1
     page = read("page/batch.html")
     assert "5 of 7 rows completed" in page.text
+    assert "test_a_batch_has_a_page_with_reasons_and_the_line_to_retry: 5 of 7 rows completed" in page.text
+    assert re.search(r"rows completed \d+ \w+ \d{4} \d\d:\d\d UTC · in [\d.]+ m?s · rows.jsonl ", page.text)
+    assert re.search(r"Wall time [\d.]+ m?s, [\d.]+ rows a second Written by noxcli", page.text)
     assert "2 failed at 'W': too long rows 3 5" in page.text, "both for one reason"
     assert f"noxcli {' '.join(argv)} --again failed" in page.text
     assert "id <i>g</i>" in page.text
@@ -285,7 +289,7 @@ def test_completed_rows_with_a_failed_assertion_fail(noxcli: Noxcli, plays: Any,
     assert noxcli("report", "rows.jsonl.batch", "-o", "later.html").code == 0
     assert "3 of 3 rows completed" in read("later.html").text, "what is stored has no assertions"
     assert "2 of 3 rows passed" in page.text
-    assert "Reasons 1 row " in page.text
+    assert "Reasons 1 row 1 --assert row.Q != 'b' does not hold row 2" in page.text
     assert "rows completed" not in page.text
     assert "2 of 3 rows passed" in summary.read_text()
 
@@ -303,7 +307,7 @@ def test_a_batchs_directory_and_lines_give_the_same_rows(noxcli: Noxcli, rows: s
     ]
     for page in pages:
         read(page)
-    tables = [sorted(re.findall(r"<tr id=.*", Path(page).read_text())) for page in pages]
+    tables = [sorted(re.findall(r'<details id="r.*', Path(page).read_text())) for page in pages]
     assert len(tables[0]) == 7
     assert all(table == tables[0] for table in tables)
     assert "noxcli batch " in read("merged.html").text
@@ -340,18 +344,76 @@ def many(count: int, message: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def test_the_largest_page_stays_below_five_megabytes() -> None:
-    rows = many(30_000, "x" * 200)
+def a_row(number: int, text: str, checks: Sequence[Mapping[str, Any]] = (), **more: Any) -> dict[str, Any]:
+    """Return a row with a text in all its places; it passed if no checks are given."""
+    code, run = (11 if checks else 0), {"id": f"run-{number}", "workflow_name": "qa"}
+    result = {"exit_code": code, "run": run, "output": {"A": f"a {text}"}, "assertions": list(checks), "error": None}
+    row = {"row": number, "id": f"case-{number}", "result": result, "input": {"Q": f"q {text}"}}
+    return {**row, "columns": {"notes": f"n {text}"}, **more}
+
+
+def written(rows: Sequence[Mapping[str, Any]], mask: Mask | None = None) -> PageReader:
+    Path("batch.html").write_bytes(b"".join(rows_page(Page(mask or Mask()), BatchAbout("rows.jsonl"), lambda: rows)))
+    return read("batch.html")
+
+
+def test_a_row_unfolds_to_all_that_is_known_of_it() -> None:
+    diff = line_diff({"A": "the old answer"}, {"A": "the new answer"}, ("expected", "found"))
+    checks = [
+        {"name": "--assert ok", "holds": True, "message": None, "diff": None},
+        {
+            "name": "--assert length(output.A) > `200`",
+            "holds": False,
+            "message": "length(output.A) = 171, wanted > 200",
+        },
+        {"name": "--expect", "holds": False, "message": "/A is new and not old", "diff": diff},
+    ]
+    page = written([a_row(1, "x" * 300, checks), a_row(2, "short")])
+    assert "✗ qa: 1 of 2 rows passed" in page.text
+    assert "Row Q A Status Time 1 case-1 " in page.text
+    lines = (
+        "--assert length(output.A) > `200`: length(output.A) = 171, wanted > 200; --expect: /A is new and not old",
+    )
+    broken = (
+        "✗ --assert length(output.A) > `200` length(output.A) = 171, wanted > 200",
+        "✗ --expect /A is new and not",
+    )
+    values = (f"Inputs Q q {'x' * 300}", f"Columns notes n {'x' * 300}", f"Outputs A a {'x' * 300}", "run run-1")
+    places = [page.text.index(part) for part in (*lines, *broken, "A: the old new answer", "✓ --assert ok", *values)]
+    assert places == sorted(places)
+    assert "<del>old</del><ins>new</ins>" in Path("batch.html").read_text()
+    assert "2 case-2 q short a short completed Columns notes n short run run-2" in page.text, "nothing is told twice"
+
+
+def test_rows_that_did_not_pass_are_shown_first() -> None:
+    checks = [{"name": "--assert ok", "holds": False, "message": "it is false"}]
+    for rows, choice in (
+        ([a_row(1, ""), a_row(2, "", checks)], "11"),
+        ([a_row(1, ""), a_row(2, "", checks), {"row": 3, "result": {"exit_code": 1}}], "bad"),
+        ([a_row(1, ""), a_row(2, "")], "all"),
+        ([a_row(1, "", checks)], "all"),
+    ):
+        written(rows)
+        assert re.findall(r'id="f(\w+)" checked', Path("batch.html").read_text()) == [choice]
+
+
+@pytest.mark.parametrize("letter", ["x", "想", "&", "\x1b", "\U000e0041"])
+def test_the_largest_page_stays_below_five_megabytes(letter: str) -> None:
+    checks = [{"name": "--assert ok", "holds": False, "message": letter * 300, "diff": f"-{letter * 900}\n+b"}]
+    rows = [a_row(number, letter * 4000, checks if number % 300 == 0 else ()) for number in range(1, 30_001)]
     page = b"".join(rows_page(Page(Mask()), BatchAbout("rows.jsonl"), lambda: rows))
-    assert len(page) < 5_000_000
-    assert page.count(b"<tr id=") == 10_000
-    assert page.count(b'class="c1 bad"') == 30_000 // 7, "what failed is never left out"
-    assert b"20,000 more rows" in page
+    assert 4_000_000 < len(page) < 5_000_000
+    if letter == "x":
+        assert page.count(b'<details id="r') == 10_000
+        assert page.count(b'class="c11 bad"') == 100, "what did not pass is never left out"
+        assert page.count(b"x" * 4000) == 300, "and is whole: its input, column and output"
+        assert b"<small>4,002 characters</small>" in page
+        assert b"20,000 more rows" in page
 
 
 def test_the_durations_of_rows_are_summed_up() -> None:
-    Path("batch.html").write_bytes(b"".join(rows_page(Page(Mask()), BatchAbout("rows.jsonl"), lambda: many(910, ""))))
-    assert "Durations Median 4.5 s 95 of 100 within 8.6 s Longest 9.0 s" in read("batch.html").text
+    shown = written(many(910, "")).text
+    assert " 0.00 s 9.00 s Median 4.50 s 95 of 100 within 8.60 s Longest 9.00 s Details" in shown
 
 
 # Hostile text.
@@ -392,6 +454,36 @@ def test_the_whole_corpus_is_text_in_a_page(noxcli: Noxcli, plays: Any) -> None:
         assert set(re.findall(rf"Q{field}(\d\d\d)Q", shown)) == {f"{n:03}" for n in range(len(NAMES))}
     raw = Path("run.html").read_text()
     assert not [letter for letter in raw if not letter.isprintable() and letter not in "\n\u200d"]
+
+
+def hostile_rows() -> list[dict[str, Any]]:
+    """Return rows with the whole corpus in each place that a server or a table fills."""
+    rows = []
+    fields = zip(*(all_marked(field) for field in "bcdefghijkl"), strict=True)
+    for number, (own, key, value, column, note, out, output, name, message, diff, error) in enumerate(fields, 1):
+        checks = [{"name": name, "holds": False, "message": message, "diff": f"-{diff}\n+{diff} x\n {diff}"}]
+        row = a_row(number, "", checks, id=own, input={key: value, "L": {key: value}}, columns={column: note})
+        row["result"] |= {"output": {out: output, "L": [output]}, "error": {"message": error}}
+        failed = a_row(1000 + number, "", id=own, input={}, columns={})
+        failed["result"] |= {"exit_code": 1, "output": None, "error": {"message": error}}
+        rows += [row, failed]
+    return rows
+
+
+def test_the_whole_corpus_is_text_in_a_batchs_page() -> None:
+    shown = written(hostile_rows()).text
+    for field in "bcdefghijkl":
+        assert set(re.findall(rf"Q{field}(\d\d\d)Q", shown)) == {f"{n:03}" for n in range(len(NAMES))}, field
+    raw = Path("batch.html").read_text()
+    assert not [letter for letter in raw if not letter.isprintable() and letter not in "\n\u200d"]
+
+
+def test_secrets_are_in_no_row_not_even_where_it_is_cut() -> None:
+    secret, checks = "hunter2-hunter2", [{"name": "--assert ok", "holds": False, "message": "hunter2-hunter2"}]
+    for length in range(100, 125):
+        page = written([a_row(1, f"{'x' * length}{secret} {secret}", checks)], Mask([secret]))
+        assert "hunt" not in Path("batch.html").read_text()
+        assert "***" in page.text
 
 
 def test_a_file_of_any_name_is_linked_below_the_page(noxcli: Noxcli, plays: Any) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from html import escape
@@ -71,13 +71,17 @@ class Page:
         """Return one line with the beginning of a text or a JSON value, which may end within a secret."""
         return self.tag("bdi", Html(escape(shorten(visible(self.mask.torn(_begun(value, width))), width))))
 
-    def block(self, value: Any, most: int = LARGEST_TEXT) -> Html:
-        """Return the beginning of a text or a JSON value in its own lines."""
+    def block(self, value: Any, most: int = LARGEST_TEXT, draw: Callable[[str], Html] | None = None) -> Html:
+        """Return the beginning of a text or a JSON value in its own lines, or as `draw` makes them of it."""
         text = as_text(value)
         begun = self.mask.torn(_begun(text, most))[:most]
-        lines = Html("\n".join(escape(visible(line, None)) for line in begun.split("\n")))
+        shown = self.tag("pre", self.tag("bdi", (draw or self.lines)(begun)), tabindex=0)
         more = f"The first {len(begun):,} of {len(text):,} characters." if len(text) > most else None
-        return self.joined([self.tag("pre", self.tag("bdi", lines), tabindex=0), more and self.dim(more)])
+        return self.joined([shown, more and self.dim(more)])
+
+    def lines(self, text: str) -> Html:
+        """Return a text in its own lines, which the mask has seen."""
+        return Html("\n".join(escape(visible(line, None)) for line in text.split("\n")))
 
     def dim(self, words: str) -> Html:
         """Return a remark."""

@@ -1,6 +1,7 @@
 """The parts that pages share: verdict, assertions, values, files, facts and commands."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ LONGEST_OPEN = 2000  # characters of a value that is not folded
 LONGEST_NAME = 200
 A_SECOND, A_MINUTE, AN_HOUR = 0.9995, 59.95, 3599.5  # above which a duration has another unit
 UNDECIDED = {3, 8, 10, 12, 124, 129, 130, 141, 143}  # exit codes that are neither good nor bad
+CHANGES = {" ": "span", "-": "del", "+": "ins"}  # the elements of a word diff
 SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 
 
@@ -36,7 +38,15 @@ def tone_of(code: int | None) -> str:
 
 def facts(page: Page, terms: Iterable[tuple[str, Any]]) -> Html:
     """Return a list of terms with their values, or with Html."""
-    lines = (page.joined([page.tag("dt", term), page.tag("dd", page.bdi(value))]) for term, value in terms)
+    lines = (
+        page.joined(
+            [
+                page.tag("dt", page.text(term, LONGEST_NAME)),
+                page.tag("dd", value if isinstance(value, Html) else page.bdi(value)),
+            ]
+        )
+        for term, value in terms
+    )
     return page.tag("dl", *lines, class_="facts")
 
 
@@ -55,19 +65,40 @@ def assertions(page: Page, checks: Sequence[Mapping[str, Any]]) -> Iterator[Html
     yield page.tag("ul", *(assertion(page, each) for each in ranked), class_="checks")
 
 
-def assertion(page: Page, each: Mapping[str, Any]) -> Html:
-    """Return one of them, as an item of a list."""
+def assertion(page: Page, each: Mapping[str, Any], most: int = LARGEST_TEXT) -> Html:
+    """Return one of them, as an item of a list; each of its texts has at most so many characters."""
     tone, sign = ("good", "✓") if each.get("holds") else ("bad", "✗")
     message, diff = each.get("message"), each.get("diff")
     return page.tag(
         "li",
         page.tag("b", sign),
         " ",
-        page.tag("code", each.get("name")),
-        page.tag("p", page.bdi(message)) if message else None,
-        page.block(diff) if diff else None,
+        page.tag("code", page.text(each.get("name"), most)),
+        page.tag("p", page.bdi(message, most)) if message else None,
+        page.block(diff, most, partial(_by_words, page)) if diff else None,
         class_=tone,
     )
+
+
+def _by_words(page: Page, diff: str) -> Html:
+    """Return a unified diff as the text that was found, with what was removed and added marked by words."""
+    from noxcli.reports.words import word_diff  # loaded where something differs
+
+    lines = diff.split("\n")
+    changed: dict[str, list[str]] = {"-": [], "+": []}
+    shown: list[Html] = []
+    for line in [*(lines[3:] if lines[0].startswith("--- ") else lines), ""]:
+        if line[:1] in changed:
+            changed[line[:1]].append(line[1:])
+            continue
+        pieces = word_diff(*("\n".join(side) for side in changed.values()))
+        if pieces:
+            shown.append(page.joined(page.tag(CHANGES[sign], page.lines(text)) for sign, text in pieces))
+        shown += (
+            [page.tag("span", "…", class_="dim") if line.startswith("@@ ") else page.lines(line[1:])] if line else []
+        )
+        changed = {"-": [], "+": []}
+    return Html("\n".join(shown))
 
 
 def values(page: Page, named: Mapping[str, Any]) -> Iterator[Html]:

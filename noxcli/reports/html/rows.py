@@ -1,54 +1,66 @@
-"""The page of a batch: the outcomes of its rows, their durations, the reasons of failures, and each row."""
+"""The page of a batch: the outcomes of its rows, the reasons of failures, each row, their durations, and the rest."""
 
-import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
-from noxcli.reports.html.markup import Html, Page
+from noxcli.reports.html.markup import Html, Page, show_moment
 from noxcli.reports.html.parts import mapping, number, show_took, tone_of
-
-ROWS_ON_A_PAGE = 10_000  # rows that did not complete come first
-LARGEST_ROWS = 4_400_000  # characters of all of them
-ROW_FRAME = 330  # characters of a row besides its message
-WIDEST_MESSAGE, NARROWEST_MESSAGE = 400, 60
-LONGEST_FIELD = 60  # characters of an id
-MOST_REASONS, KEPT_REASONS, ROWS_NAMED = 30, 2000, 12
-# Parts of a message that differ from run to run, although the reason is the same.
-PARTICULAR = re.compile(
-    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{12,}\b|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?"
-    r"|\b\d+(?:\.\d+)?(?=\s?(?:ms|s|m|h|seconds?|minutes?)\b)",
-    re.IGNORECASE,
+from noxcli.reports.html.row import (
+    FRAME,
+    Columns,
+    Row,
+    code_of,
+    cut_at,
+    outputs_of,
+    reason_of,
+    row_of,
+    size_of,
+    status_of,
 )
-Row = Mapping[str, Any]
+from noxcli.timing import parse_time
+
+ROWS_ON_A_PAGE = 10_000  # rows that did not pass come first
+LARGEST_ROWS = 4_500_000  # bytes of all rows of a page
+SPARED = 400_000  # more of them, for rows that did not pass and are larger than was expected
+MOST_REASONS, KEPT_REASONS, ROWS_NAMED = 30, 2000, 12
+BINS = 60  # of the picture of the durations
+NOT_PASSED = "bad"  # the filter for all rows that did not pass
 
 
 @fixed
 class BatchAbout:
-    """The content of a batch's page besides its rows.
+    """The content of a batch's page besides its rows; `facts` are for its details.
 
     `commands` returns commands for the remaining work; it is called after the rows were read for the first time.
     """
 
     source: str
-    workflow_id: str | None = None
     commands: Callable[[], Sequence[str]] = tuple
     notes: Sequence[str] = ()
+    facts: Sequence[tuple[str, Any]] = ()
 
 
 @dataclass(slots=True)
 class _Count:
-    """The totals of the rows; four bytes per row."""
+    """What the rows have in common, and their totals; four bytes per row."""
 
     codes: Counter[int] = field(default_factory=Counter)
     took: "array[float]" = field(default_factory=lambda: array("f"))
     reasons: dict[str, list[int]] = field(default_factory=dict)  # the number of rows, and the first of them
+    sizes: "dict[bool, array[int]]" = field(default_factory=lambda: {True: array("I"), False: array("I")})
+    workflow: Any = None  # its name
+    input: str | None = None  # the first one that a row has
+    output: str | None = None
+    began: datetime | None = None
+    ended: datetime | None = None
 
     @property
     def rows(self) -> int:
@@ -60,22 +72,40 @@ class _Count:
 
     @property
     def passed(self) -> str:
-        """The head line: a row that completed has not passed if an assertion failed."""
+        """The verdict: a row that completed has not passed if an assertion failed."""
         word = "passed" if self.codes[ExitCode.NOT_AS_ASSERTED] else "completed"
         return f"{self.codes[ExitCode.OK]:,} of {self.rows:,} rows {word}"
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it took from the first start to the last end, by the server's clock."""
+        return None if self.began is None or self.ended is None else (self.ended - self.began).total_seconds()
+
     def add(self, row: Row) -> None:
-        code, took = _code(row), number(_run(row).get("duration_s"))
+        result, code = mapping(row.get("result")), code_of(row)
+        run = mapping(result.get("run"))
         self.codes[code] += 1
-        if took is not None:
+        self.workflow = self.workflow or run.get("workflow_name")
+        self.input = self.input or next(iter(mapping(row.get("input"))), None)
+        self.output = self.output or next(iter(outputs_of(result)), None)
+        if (took := number(run.get("duration_s"))) is not None:
             self.took.append(took)
+        began, ended = parse_time(run.get("created_at")), parse_time(run.get("finished_at"))
+        self.began = min(filter(None, (self.began, began)), default=None)
+        self.ended = max(filter(None, (self.ended, ended)), default=None)
+        sizes = self.sizes[code != ExitCode.OK]
+        if len(sizes) < ROWS_ON_A_PAGE:
+            sizes.append(size_of(row))
         if code != ExitCode.OK:
-            reason = _reason(row)
-            known = reason in self.reasons or len(self.reasons) < KEPT_REASONS
-            rows = self.reasons.setdefault(reason if known else "other reasons", [0])
-            rows[0] += 1
-            if len(rows) <= ROWS_NAMED:
-                rows.append(int(row["row"]))
+            self._add_reason(row)
+
+    def _add_reason(self, row: Row) -> None:
+        reason, _ = reason_of(row)
+        known = reason in self.reasons or len(self.reasons) < KEPT_REASONS
+        rows = self.reasons.setdefault(reason if known else "other reasons", [0])
+        rows[0] += 1
+        if len(rows) <= ROWS_NAMED:
+            rows.append(int(row["row"]))
 
 
 def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) -> Iterator[bytes]:
@@ -86,34 +116,71 @@ def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) 
     count = _Count()
     for row in rows():
         count.add(row)
-    rules = "".join(
-        f"body:has(#f{code}:checked) .rows tbody tr:not(.c{code}){{display:none}}" for code in sorted(count.codes)
-    )
-    return page.whole(f"{about.source} — {count.passed}", _body(page, about, rows, count), rules)
+    hidden = [(f"{code}", f":not(.c{code})") for code in sorted(count.codes)] + [(NOT_PASSED, ".c0")]
+    rules = "".join(f"body:has(#f{name}:checked) .rows>details{others}{{display:none}}" for name, others in hidden)
+    return page.whole(f"{count.workflow or about.source} — {count.passed}", _body(page, about, rows, count), rules)
 
 
 def _body(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]], count: _Count) -> Iterator[Html]:
-    workflow = [f"workflow {about.workflow_id}"] if about.workflow_id is not None else []
+    when = [show_moment(count.began)] if count.began is not None else []
+    when += [f"in {show_took(count.seconds)}"] if count.seconds is not None else []
     yield parts.verdict(
         page,
         "bad" if count.bad else "good",
-        about.source,
+        f"{count.workflow or 'Batch'}:",
         count.passed,
-        workflow,
+        [*when, about.source],
         *(page.tag("p", page.bdi(note), class_="why") for note in about.notes),
         _shares(page, count),
     )
+    yield from _reasons(page, count)
+    yield from _filter(page, count)
+    yield from _listed(page, rows, count)
     if commands := about.commands():
         yield page.heading("Retry")
         yield parts.commands(page, commands)
-    if took := sorted(count.took):
-        yield page.heading("Durations")
-        terms = (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0))
-        at = ((term, took[min(len(took) - 1, int(len(took) * share))]) for term, share in terms)
-        yield parts.facts(page, ((term, show_took(seconds)) for term, seconds in at))
-    yield from _reasons(page, count)
-    yield from _filter(page, count)
-    yield from _table(page, rows, count)
+    yield from _durations(page, sorted(count.took))
+    yield page.heading("Details")
+    yield parts.facts(page, _facts(about, count))
+
+
+def _facts(about: BatchAbout, count: _Count) -> Iterator[tuple[str, Any]]:
+    yield "File", about.source
+    yield from about.facts
+    for term, moment in (("First start", count.began), ("Last end", count.ended)):
+        if moment is not None:
+            yield term, moment.isoformat(timespec="milliseconds")
+    if count.seconds:
+        each, unit = len(count.took) / count.seconds, "second"
+        each, unit = (each, unit) if each >= 1 else (each * 60, "minute")
+        yield "Wall time", f"{show_took(count.seconds)}, {each:.1f} rows a {unit}"
+
+
+def _durations(page: Page, took: Sequence[float]) -> Iterator[Html]:
+    """Yield how long rows took: a picture from the shortest to the longest, and three numbers."""
+    if not took:
+        return
+    least, most = took[0], took[-1]
+    yield page.heading("Durations", amount(len(took), "row"))
+    if most > least:
+        rows = Counter(min(BINS - 1, int((each - least) / (most - least) * BINS)) for each in took)
+        highest, width = max(rows.values()), 100 / BINS
+        bars = (
+            page.tag(
+                "rect",
+                page.tag("title", amount(many, "row")),
+                x=f"{place * width:.3f}%",
+                width=f"{width * 0.85:.3f}%",
+                y=f"{100 - 100 * many / highest:.1f}%",
+                height=f"{100 * many / highest:.1f}%",
+            )
+            for place, many in sorted(rows.items())
+        )
+        ends = (page.tag("span", show_took(end, most)) for end in (least, most))
+        yield page.tag("div", page.tag("svg", *bars, aria_hidden="true"), page.tag("p", *ends), class_="times")
+    at = (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0))
+    named = ((term, took[min(len(took) - 1, int(len(took) * share))]) for term, share in at)
+    yield parts.facts(page, ((term, show_took(seconds, most)) for term, seconds in named))
 
 
 def _shares(page: Page, count: _Count) -> Html:
@@ -148,13 +215,22 @@ def _reason_line(page: Page, reason: str, rows: int, *first: int) -> Html:
 
 
 def _filter(page: Page, count: _Count) -> Iterator[Html]:
+    """Yield the choice of rows to show; at first, it shows those that did not pass."""
     yield page.heading("Rows", f"{count.rows:,}")
+    codes = sorted(count.codes)
+    bad = [code for code in codes if code != ExitCode.OK]
     choices = [("all", f"All {count.rows:,}")]
-    choices += [(f"{code}", f"{ExitCode.words_of(code)} {rows:,}") for code, rows in sorted(count.codes.items())]
+    choices += (
+        [(NOT_PASSED, f"Not {'passed' if ExitCode.NOT_AS_ASSERTED in bad else 'completed'} {count.bad:,}")]
+        if len(bad) > 1
+        else []
+    )
+    choices += [(f"{code}", f"{status_of(code)} {count.codes[code]:,}") for code in codes]
+    first = "all" if len(codes) == 1 or not bad else NOT_PASSED if len(bad) > 1 else f"{bad[0]}"
     buttons = (
         page.joined(
             [
-                page.tag("input", type="radio", name="show", id=f"f{name}", checked=name == "all"),
+                page.tag("input", type="radio", name="show", id=f"f{name}", checked=name == first),
                 page.tag("label", f"{words[:1].upper()}{words[1:]}", for_=f"f{name}"),
             ]
         )
@@ -163,51 +239,24 @@ def _filter(page: Page, count: _Count) -> Iterator[Html]:
     yield page.tag("fieldset", *buttons, class_="filter", aria_label="Show rows by status")
 
 
-def _table(page: Page, rows: Callable[[], Iterable[Row]], count: _Count) -> Iterator[Html]:
-    """Yield the table row by row, since it may be large."""
-    head = page.tag("tr", *(page.tag("th", words) for words in ("Row", "Id", "Status", "Time", "Message", "Run")))
-    yield Html(f'<table class="rows"><thead>{head}</thead><tbody>')
-    left = {True: min(count.bad, ROWS_ON_A_PAGE), False: max(0, ROWS_ON_A_PAGE - count.bad)}
-    shown = min(count.rows, ROWS_ON_A_PAGE)
-    width = max(NARROWEST_MESSAGE, min(WIDEST_MESSAGE, LARGEST_ROWS // max(1, shown) - ROW_FRAME))
+def _listed(page: Page, rows: Callable[[], Iterable[Row]], count: _Count) -> Iterator[Html]:
+    """Yield the rows one by one, since they may be many."""
+    columns = Columns(count.input, count.output, max(count.took, default=0.0))
+    heads = ("Row", columns.input or "Input", columns.output or "Output", "Status", "Time")
+    head = page.tag("div", *(page.tag("span", page.bdi(words, 60)) for words in heads), class_="head")
+    yield Html(f'<div class="rows">{head}')
+    shown, left = Counter[bool](), LARGEST_ROWS
+    bad = count.sizes[True]
+    good = count.sizes[False][: ROWS_ON_A_PAGE - len(bad)]
+    spare = LARGEST_ROWS - FRAME * (len(bad) + len(good))
+    most = {True: cut_at(bad, spare)}
+    most[False] = cut_at(good, spare - sum(min(size, most[True]) for size in bad))
     for row in rows():
-        bad = _code(row) != ExitCode.OK
-        if left[bad]:
-            left[bad] -= 1
-            yield _row(page, row, width)
-    yield Html("</tbody></table>")
-    if shown < count.rows:
-        yield page.dim(f"{count.rows - shown:,} more rows are not on this page; noxcli results lists them all.")
-
-
-def _row(page: Page, row: Row, width: int) -> Html:
-    code, took, where = _code(row), number(_run(row).get("duration_s")), row.get("folder")
-    message = None if code == ExitCode.OK else page.bdi(_message(row), width)
-    files = page.joined([page.link(where, "files"), " "]) if isinstance(where, str) else None
-    cells = (
-        int(row["row"]),
-        page.bdi(row.get("id") or "", LONGEST_FIELD),
-        ExitCode.words_of(code),
-        None if took is None else show_took(took),
-        message,
-        page.joined([files, page.text(_run(row).get("id") or "", LONGEST_FIELD)]),
-    )
-    columns = (page.tag("td", cell) for cell in cells)
-    return page.tag("tr", *columns, id=f"r{int(row['row'])}", class_=f"c{code} {tone_of(code)}")
-
-
-def _run(row: Row) -> Row:
-    return mapping(mapping(row.get("result")).get("run"))
-
-
-def _code(row: Row) -> int:
-    code = number(mapping(row.get("result")).get("exit_code"))
-    return int(ExitCode.BUG if code is None or not 0 <= code <= 255 else code)
-
-
-def _message(row: Row) -> str:
-    return parts.message_of(mapping(row.get("result")))
-
-
-def _reason(row: Row) -> str:
-    return PARTICULAR.sub("…", (_message(row) or ExitCode.words_of(_code(row)))[:2000])
+        failed = code_of(row) != ExitCode.OK
+        if left > (-SPARED if failed else 0) and shown[failed] < len(bad if failed else good):
+            yield (made := row_of(page, columns, row, most[failed]))
+            shown[failed] += 1
+            left -= len(made.encode())
+    yield Html("</div>")
+    if more := count.rows - shown.total():
+        yield page.dim(f"{more:,} more rows are not on this page; noxcli results lists them all.")

@@ -56,7 +56,7 @@
   // The rows of a batch: search beside the filter by status, which needs no script.
   const table = document.querySelector(".rows");
   if (table) {
-    const filter = document.querySelector(".filter"), rows = all("tbody tr", table);
+    const filter = document.querySelector(".filter"), rows = all("details", table);
     const search = Object.assign(document.createElement("input"), {type: "search", placeholder: "Search rows ( / )"});
     search.setAttribute("aria-label", "Search rows");
     const found = made("output", "dim");
@@ -77,16 +77,19 @@
     document.addEventListener("keydown", (event) => {
       if (event.key === "/" && document.activeElement !== search) { event.preventDefault(); search.focus(); }
     });
-    // A link to a row that the filter hides shows all rows again.
-    addEventListener("hashchange", () => {
+    // A link to a row unfolds it; if the filter hides it, all rows are shown again.
+    const unfold = () => {
       const row = document.getElementById(location.hash.slice(1));
-      if (row && !row.getClientRects().length) {
-        filter.querySelector("input").checked = true;
-        search.value = "";
-        look();
-        row.scrollIntoView({block: "center"});
-      }
-    });
+      if (!row) return;
+      row.open = true;
+      if (row.getClientRects().length) return;
+      filter.querySelector("input").checked = true;
+      search.value = "";
+      look();
+      row.scrollIntoView({block: "center"});
+    };
+    addEventListener("hashchange", unfold);
+    unfold();
   }
 
   // Paper has nothing to unfold.

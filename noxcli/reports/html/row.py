@@ -1,0 +1,153 @@
+"""One row of a batch's page: a line with its first input and output, which unfolds to all that is known of it."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from noxcli.errors import ExitCode
+from noxcli.fixed import fixed
+from noxcli.outputs.values import as_text
+from noxcli.reports.html import parts
+from noxcli.reports.html.markup import Html, Page
+from noxcli.reports.html.parts import mapping, number, objects, show_took, tone_of
+
+LARGEST_ROW = 40_000  # bytes of the texts of one row
+FRAME = 270  # bytes of a row that has no room for its texts
+TEXT_FRAME = 60  # bytes of markup around a text
+LEAST_TEXT = 40  # bytes; where there is no room for as much, a row does not unfold to its texts
+LONGEST_ID = 60  # characters
+WIDEST_CELL, NARROWEST_CELL = 120, 24  # characters of the first input and output
+LONGEST_REASON = 2000  # characters of a message that are compared
+# Parts of a message that differ from run to run, although the reason is the same.
+PARTICULAR = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{12,}\b|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?"
+    r"|\b\d+(?:\.\d+)?(?=\s?(?:ms|s|m|h|seconds?|minutes?)\b)",
+    re.IGNORECASE,
+)
+Row = Mapping[str, Any]
+
+
+@fixed
+class Columns:
+    """What the lines of all rows show: one input, one output, and durations in the unit of the longest one."""
+
+    input: str | None
+    output: str | None
+    longest: float
+
+
+def size_of(row: Row) -> int:
+    """Return about how many bytes the row's texts have."""
+    return min(LARGEST_ROW, sum(_sizes(row)))
+
+
+def cut_at(sizes: Iterable[int], room: int) -> int:
+    """Return the most that each may have for all to fit; what is shorter leaves its room to the others."""
+    ascending = sorted(sizes)
+    for place, size in enumerate(ascending):
+        share = room // (len(ascending) - place)
+        if size > share:
+            return max(0, share)
+        room -= size
+    return LARGEST_ROW
+
+
+def row_of(page: Page, columns: Columns, row: Row, most: int) -> Html:
+    """Return the row; its texts have `most` bytes at most."""
+    result, code = mapping(row.get("result")), code_of(row)
+    run, width = mapping(result.get("run")), max(NARROWEST_CELL, min(WIDEST_CELL, most // 8))
+    took, inputs, outputs = number(run.get("duration_s")), dict(mapping(row.get("input"))), outputs_of(result)
+    summary = page.tag(
+        "summary",
+        page.tag("b", str(int(row["row"])), " ", page.bdi(row.get("id") or "", LONGEST_ID)),
+        _cell(page, inputs, columns.input, width),
+        _cell(page, outputs, columns.output, width),
+        page.tag("span", status_of(code)),
+        page.tag("span", None if took is None else show_took(took, columns.longest)),
+        None if code == ExitCode.OK else page.tag("p", page.bdi(reason_of(row)[1], max(width, 2 * LONGEST_ID))),
+    )
+    within = cut_at(_sizes(row), most) - TEXT_FRAME
+    named = {"Inputs": inputs, "Columns": mapping(row.get("columns")), "Outputs": outputs}
+    body = page.tag("div", *_unfolded(page, row, named, within)) if within >= LEAST_TEXT else None
+    return page.tag("details", summary, body, id=f"r{int(row['row'])}", class_=f"c{code} {tone_of(code)}")
+
+
+def _unfolded(page: Page, row: Row, named: Mapping[str, Row], within: int) -> Iterator[Html]:
+    """Yield what a row unfolds to, each text within so many bytes."""
+    result = mapping(row.get("result"))
+    checks = sorted(objects(result.get("assertions")), key=lambda each: bool(each.get("holds")))
+    if checks:
+        yield page.tag("ul", *(parts.assertion(page, each, within) for each in checks), class_="checks")
+    elif message := parts.message_of(result):
+        yield page.block(message, within)
+    for title, values in named.items():
+        if values:
+            some = list(values.items())[: parts.VALUES_ON_A_PAGE]
+            yield page.tag("h3", title)
+            yield parts.facts(page, ((key, _value(page, value, within)) for key, value in some))
+    folder = page.link(row["folder"], "files") if isinstance(row.get("folder"), str) else None
+    run_id = mapping(result.get("run")).get("id") or "unknown"
+    yield page.tag("p", "run ", page.bdi(run_id, LONGEST_ID), folder and " ", folder, class_="dim")
+
+
+def _sizes(row: Row) -> list[int]:
+    result = mapping(row.get("result"))
+    named = (mapping(row.get("input")), mapping(row.get("columns")), outputs_of(result))
+    texts = [value for values in named for value in values.values()]
+    for each in objects(result.get("assertions")):
+        texts += [text for key in ("name", "message", "diff") if (text := each.get(key)) is not None]
+    texts.append(parts.message_of(result))
+    return [len(as_text(text).encode("utf-8", "surrogatepass")) + TEXT_FRAME for text in texts]
+
+
+def _cell(page: Page, values: dict[str, Any], key: str | None, width: int) -> Html:
+    """Return the beginning of a value. One that is whole is not repeated below: `values` is without it then."""
+    if key not in values:
+        return page.tag("bdi")
+    text = as_text(values[key])
+    if len(text) <= width and "\n" not in text:
+        return page.bdi(as_text(values.pop(key)))
+    return page.tag("span", page.peek(text, width), page.tag("small", f"{len(text):,} characters"))
+
+
+def _value(page: Page, value: Any, within: int) -> Html:
+    text = as_text(value)
+    if len(text) <= min(within, parts.LONGEST_PEEK) and "\n" not in text:
+        return page.bdi(text)
+    return fitted(lambda most: page.block(text, most), within)
+
+
+def fitted(made: Callable[[int], Html], within: int) -> Html:
+    """Return Html of so many characters, of fewer if these have too many bytes."""
+    whole = made(within)
+    size = len(whole.encode())
+    return whole if size <= within + TEXT_FRAME else made(max(1, within * within // size))
+
+
+def outputs_of(result: Row) -> dict[str, Any]:
+    """Return the outputs of a row by their keys."""
+    output = result.get("output")
+    return {} if output is None else dict(output) if isinstance(output, dict) else {"output": output}
+
+
+def code_of(row: Row) -> int:
+    """Return the exit code of a row."""
+    code = number(mapping(row.get("result")).get("exit_code"))
+    return int(ExitCode.BUG if code is None or not 0 <= code <= 255 else code)
+
+
+def status_of(code: int) -> str:
+    """Return the status of a row in as few words as its column needs."""
+    return ExitCode.words_of(code).removeprefix("completed, ")
+
+
+def reason_of(row: Row) -> tuple[str, str]:
+    """Return why a row did not pass: what it may share with other rows, and in full."""
+    result = mapping(row.get("result"))
+    broken = [each for each in objects(result.get("assertions")) if not each.get("holds")]
+    if broken:
+        names = ", ".join(str(each.get("name")) for each in broken)
+        whole = "; ".join(f"{each.get('name')}: {each.get('message') or 'it is false'}" for each in broken)
+        return f"{names} {'does' if len(broken) == 1 else 'do'} not hold", whole
+    message = parts.message_of(result) or ExitCode.words_of(code_of(row))
+    return PARTICULAR.sub("…", message[:LONGEST_REASON]), message
