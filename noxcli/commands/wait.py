@@ -74,7 +74,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         else:
             from noxcli.commands.wait_many import ManyRuns
 
-            ManyRuns(noxus, runs, policy, any_one=options.any_one, fail_fast=options.fail_fast).to_end()
+            ManyRuns(noxus, policy, any_one=options.any_one, fail_fast=options.fail_fast).to_end()
 
 
 def _conditions(options: Options) -> "list[Condition]":

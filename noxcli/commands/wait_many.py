@@ -1,7 +1,6 @@
 """The wait for many runs: each is read from time to time, and printed when it has ended."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -28,9 +27,8 @@ READS_A_SECOND, LOOKERS = 20.0, 16
 
 @dataclass(slots=True, eq=False)
 class Waited:
-    """One of the runs: its name on the command line, what is known, and since when it can't be read."""
+    """One of the runs: what is known, and since when it can't be read."""
 
-    text: str
     outcome: Outcome
     outage: Outage
     denied: bool = False  # the last answer was 403 or 404
@@ -38,18 +36,16 @@ class Waited:
 
 
 class ManyRuns:
-    """The runs, and how to wait for them."""
+    """The runs of the command's outcomes, and how to wait for them."""
 
-    def __init__(self, noxus: Session, runs: Sequence[str], policy: Policy, *, any_one: bool, fail_fast: bool) -> None:
+    def __init__(self, noxus: Session, policy: Policy, *, any_one: bool, fail_fast: bool) -> None:
         """With `any_one`, one that has ended is enough; with `fail_fast`, one that did not complete."""
         self._noxus, self._context, self._policy = noxus, noxus.context, policy
         self._any_one, self._fail_fast = any_one, fail_fast
         self._once = noxus.deadline.seconds == 0
         self._explains = explainer(noxus.context, noxus.api)
-        self._all = [
-            Waited(text, outcome, Outage(noxus.context.clock, policy.retry_for))
-            for text, outcome in zip(runs, noxus.context.outcomes, strict=True)
-        ]
+        clock = noxus.context.clock
+        self._all = [Waited(outcome, Outage(clock, policy.retry_for)) for outcome in noxus.context.outcomes]
 
     def to_end(self) -> None:
         """Print each run as it ends, until all or enough have ended; at the time limit, read the others once more.
@@ -69,7 +65,7 @@ class ManyRuns:
                 self._take_in(one, read, last=True)
         for one in self._all:
             if not one.over:
-                one.outcome.error = NotFinished(f"noxcli stopped waiting for {one.text}")
+                one.outcome.error = NotFinished(f"noxcli stopped waiting for {one.outcome.subject}")
         raise_worst([one.outcome for one in self._all if one.over])
 
     def _how_far(self) -> tuple[float | None, str]:
@@ -112,7 +108,7 @@ class ManyRuns:
         """Read the run, and why it failed; keep its large parts only for a document or an assertion."""
         context, api, known = self._context, self._noxus.api, one.outcome.run
         if known is None:
-            run = resolved(self._noxus, one.text, context.patience(Deadline(context.clock, None), 0.0))
+            run = resolved(self._noxus, one.outcome.subject, context.patience(Deadline(context.clock, None), 0.0))
         else:
             run = judged(api.get_run(known.workflow_id, known.id), known, context.clock.monotonic())
         if run.status == "failed":
