@@ -28,18 +28,12 @@ class Awake:
     It shows in a wait of the main thread that takes much longer than it was meant to.
     """
 
-    def __init__(self) -> None:
-        self.lost = 0.0  # seconds
+    lost = 0.0  # seconds
 
-    def during(self, wait: Callable[[float], T], seconds: float) -> T:
-        """Return the result of a wait of at most a slice."""
-        within, began = max(0.0, min(SLICE, seconds)), time.monotonic()
-        try:
-            return wait(within)
-        finally:
-            over = time.monotonic() - began - within
-            if over > LEAST_PAUSE and threading.current_thread() is threading.main_thread():
-                self.lost += over
+    def note(self, over: float) -> None:
+        """Count the seconds by which a wait took too long."""
+        if over > LEAST_PAUSE and threading.current_thread() is threading.main_thread():
+            self.lost += over
 
 
 AWAKE = Awake()
@@ -78,11 +72,12 @@ def _wait(wait: Callable[[float], bool | None], seconds: float) -> bool:
     end = time.monotonic() + seconds
     while True:
         SIGNALS.check()
-        left = end - time.monotonic()
-        if AWAKE.during(wait, left):
-            return True
-        if left <= SLICE:
-            return False
+        began = time.monotonic()
+        within = max(0.0, min(SLICE, end - began))
+        done = wait(within)
+        AWAKE.note(time.monotonic() - began - within)
+        if done or end - began <= SLICE:
+            return bool(done)
 
 
 def run_despite_signal(seconds: float, call: Callable[[], T], call_off: Callable[[], bool] = lambda: False) -> T:

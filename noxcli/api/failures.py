@@ -153,11 +153,10 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text[:9])
     until = parse_date(text)
-    return (
-        None
-        if until is None
-        else max(0.0, (until - (parse_date(headers.get("Date")) or datetime.now(UTC))).total_seconds())
-    )
+    if until is None:
+        return None
+    now = parse_date(headers.get("Date")) or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())
 
 
 def parse_date(value: str | None) -> datetime | None:
