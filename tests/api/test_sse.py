@@ -8,8 +8,8 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from noxcli.decode import decode_json
 from noxcli.encode import to_json
 from noxcli.errors import StreamClosed, StreamUnsupported, Unavailable
 from noxcli.models import RunEvent
+from tests.rawserver import Turn, raw_server
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "sse_cases.json").read_text())
 BY_NAME = [pytest.param(case, id=case["name"]) for case in CASES]
@@ -250,27 +251,14 @@ def gzipped(raw: bytes) -> list[bytes]:
     return [HEAD + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n", *flushed]
 
 
-@contextmanager
-def serving(answers: Sequence[Iterable[bytes]]) -> Iterator[str]:
-    """Serve each answer, piece by piece, to one connection after the other."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def sending(pieces: Iterable[bytes]) -> Turn:
+    """An answer piece by piece, to a client that may not wait for the rest."""
 
-        def serve() -> None:
-            for pieces in answers:
-                connection, _ = listener.accept()
-                # A client that has seen an end does not wait for the rest.
-                with connection, suppress(ConnectionError):
-                    request = b""
-                    while b"\r\n\r\n" not in request:
-                        request += connection.recv(65536)
-                    for piece in pieces:
-                        connection.sendall(piece)
+    def turn(peer: socket.socket) -> None:
+        for piece in pieces:
+            peer.sendall(piece)
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread.join(5)
-        assert not thread.is_alive()
+    return turn
 
 
 def take_all(url: str) -> tuple[list[RunEvent], Exception]:
@@ -286,9 +274,9 @@ def take_all(url: str) -> tuple[list[RunEvent], Exception]:
 
 @pytest.mark.parametrize("body", [chunked, one_byte_chunks, close_delimited, content_length, gzipped])
 def test_all_cases_over_real_http(body: Body) -> None:
-    with serving([body(base64.b64decode(case["bytes_b64"])) for case in CASES]) as url:
+    with raw_server(*(sending(body(base64.b64decode(case["bytes_b64"]))) for case in CASES)) as server:
         for case in CASES:
-            events, ending = take_all(url)
+            events, ending = take_all(server.url)
             assert_same(case, events, ending)
 
 
@@ -314,8 +302,8 @@ def assert_same(case: dict[str, Any], events: list[RunEvent], ending: Exception)
     ids=["close", "chunked", "length", "newline"],
 )
 def test_a_torn_last_frame_is_never_an_event(answer: list[bytes]) -> None:
-    with serving([answer]) as url:
-        events, ending = take_all(url)
+    with raw_server(sending(answer)) as server:
+        events, ending = take_all(server.url)
     assert [event.data for event in events] in ([{"n": 1}], [])
     assert type(ending) is Unavailable, "no clean end"
 
@@ -330,8 +318,8 @@ def test_a_torn_last_frame_is_never_an_event(answer: list[bytes]) -> None:
     ],
 )
 def test_what_is_no_event_stream_is_not_read_as_one(head: bytes) -> None:
-    with serving([[head]]) as url:
-        events, ending = take_all(url)
+    with raw_server(sending([head])) as server:
+        events, ending = take_all(server.url)
     assert events == []
     assert type(ending) is StreamUnsupported
 
@@ -357,7 +345,7 @@ def test_a_server_waits_for_a_reader_that_is_slow() -> None:
             yield chunk
         yield b"0\r\n\r\n"
 
-    with serving([flood()]) as url, NoxusApi(Settings(url, "key")) as api:
+    with raw_server(sending(flood())) as server, NoxusApi(Settings(server.url, "key")) as api:
         feed = api.open_events("run")
         assert feed.take(5)
         time.sleep(0.5)
@@ -371,7 +359,8 @@ def test_a_server_waits_for_a_reader_that_is_slow() -> None:
 
 def test_events_with_time_between_them_are_handed_on_one_by_one() -> None:
     taken = threading.Semaphore()
-    with serving([chunks_of(10, lambda: taken.acquire(timeout=5))]) as url, NoxusApi(Settings(url, "key")) as api:
+    chunks = chunks_of(10, lambda: taken.acquire(timeout=5))
+    with raw_server(sending(chunks)) as server, NoxusApi(Settings(server.url, "key")) as api:
         feed = api.open_events("run")
         bursts = []
         for _ in range(10):
