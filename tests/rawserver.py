@@ -6,7 +6,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import parse_headers
 from io import BufferedReader
@@ -120,6 +120,20 @@ def accepting(server: Server) -> Iterator[Server]:
     finally:
         server.close()
         thread.join()
+
+
+@contextmanager
+def full_queue() -> Iterator[str]:
+    """A port whose queue of connections is full: the next handshake hangs."""
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            with suppress(BlockingIOError):
+                one.connect(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def read_request(incoming: BufferedReader, number: int = 1) -> Request | None:

@@ -118,15 +118,6 @@ def test_a_redirect_after_a_start_leaves_doubt(status: int, location: bytes) -> 
     assert (type(error), error.sent, error.http_status) == (Unavailable, True, status)
 
 
-@pytest.mark.parametrize("status", [307, 308])
-def test_a_start_follows_to_another_path_of_its_server(status: int) -> None:
-    moved = answer(status, Location="/v1/workflows/w/runs/")
-    with raw_server(moved, json_answer(RECORD)) as server, connect(server) as api:
-        assert start(api).id == "x"
-    first, second = server.requests
-    assert (first.target + "/", first.body, "POST") == (second.target, second.body, second.method)
-
-
 def test_a_stop_follows_to_another_path_of_its_server() -> None:
     with raw_server(answer(307, Location="/v1/elsewhere"), json_answer(RECORD)) as server, connect(server) as api:
         assert api.stop_run("x").id == "x"

@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from queue import SimpleQueue
@@ -37,6 +36,7 @@ from tests.rawserver import (
     RawServer,
     Turn,
     answer,
+    full_queue,
     hang_up,
     json_answer,
     raw_server,
@@ -576,19 +576,11 @@ def test_an_unknown_host_is_called_unknown(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_connect_that_hangs_is_told_and_nothing_was_sent() -> None:
-    with socket.socket() as listener, ExitStack() as waiting:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)  # a full queue leaves the next connection unanswered
-        for _ in range(3):
-            one = waiting.enter_context(socket.socket())
-            one.setblocking(False)
-            with suppress(BlockingIOError):
-                one.connect(listener.getsockname())
-        host = f"127.0.0.1:{listener.getsockname()[1]}"
-        error = broken(start, f"http://{host}", connect_timeout=0.1)
-        with ThreadPoolExecutor() as pool:  # where nobody else looks at the time
-            soon = lambda api: api.get_run("w", "r", within=0.2)  # noqa: E731
-            late = pool.submit(broken, soon, f"http://{host}").result(timeout=5)
+    with full_queue() as url, ThreadPoolExecutor() as pool:  # where nobody else looks at the time
+        error = broken(start, url, connect_timeout=0.1)
+        soon = lambda api: api.get_run("w", "r", within=0.2)  # noqa: E731
+        late = pool.submit(broken, soon, url).result(timeout=5)
+    host = url.removeprefix("http://")
     assert (error.message, error.sent) == (f"no answer from {host}: timed out while connecting", False)
     assert isinstance(late, Unavailable)
 

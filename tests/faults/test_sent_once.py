@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -19,7 +19,18 @@ import pytest
 from noxcli.api import records
 from tests.conftest import Noxcli, Result
 from tests.process import HUNG, call, environment, running
-from tests.rawserver import RawServer, Request, Turn, answer, hang_up, json_answer, raw_server, redirect, stay_silent
+from tests.rawserver import (
+    RawServer,
+    Request,
+    Turn,
+    answer,
+    full_queue,
+    hang_up,
+    json_answer,
+    raw_server,
+    redirect,
+    stay_silent,
+)
 
 WORKFLOW, OTHER = "11111111-2222-4333-8444-555555555555", "11111111-2222-4333-8444-666666666666"
 RUN, OLD = "aaaaaaaa-2222-4333-8444-555555555555", "bbbbbbbb-2222-4333-8444-555555555555"
@@ -240,20 +251,6 @@ def test_no_other_sign_counts(noxcli: Noxcli, fields: dict[str, Any]) -> None:
 
 
 # The connection is still being made: not a byte has left.
-
-
-@contextmanager
-def full_queue() -> Iterator[str]:
-    """A port whose queue of connections is full: the next handshake hangs."""
-    with socket.socket() as listener, ExitStack() as waiting:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(3):
-            one = waiting.enter_context(socket.socket())
-            one.setblocking(False)
-            with suppress(BlockingIOError):
-                one.connect(listener.getsockname())
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @contextmanager
