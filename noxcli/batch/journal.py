@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -83,6 +84,25 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def move_aside(self) -> Path | None:
+        """Move the directory of an earlier batch aside, and return where, None without one; `begin` makes a new one.
+
+        Raises UsageProblem.
+        """
+        if self._file < 0:
+            return None
+        directory = self.path.parent
+        others = (directory.with_name(f"{directory.name}.{number}") for number in count(1))
+        try:
+            aside = next(path for path in others if not os.path.lexists(path))
+            directory.rename(aside)
+        except (OSError, ValueError) as error:
+            raise UsageProblem(
+                f"can't move {directory} aside: {reason_of(error)}", "choose another --output-dir"
+            ) from None
+        self.close()
+        return aside
 
     def past(self) -> Past:
         """Return the past of the batch. Raises UsageProblem for a journal that this noxcli does not understand."""

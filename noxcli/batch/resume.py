@@ -200,9 +200,10 @@ def continued(journal: Journal, now: Header, rows: RowFile, shard: Shard, *, res
     if past.header is None:
         return past
     if not resume:
+        of = "" if past.header.rows is None else f" of {past.header.rows}"
         raise UsageProblem(
-            f"{directory} already has a batch with {amount(past.finished, 'finished row')}",
-            "continue it with --resume, or choose another --output-dir",
+            f"{directory} already has a batch, of which {past.finished}{of} rows have finished",
+            "continue it with --resume, start over with --fresh, or choose another --output-dir",
         )
     for what, was, is_, allowed in _differences(past.header, now):
         if not allowed:

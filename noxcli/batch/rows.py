@@ -1,4 +1,4 @@
-"""The rows of a batch: JSON lines, or CSV with a column per input; from a file, or streamed from stdin."""
+"""The rows of a batch: JSON lines, a JSON array, or CSV with a header; from a file, or streamed from stdin."""
 
 import codecs
 import csv
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import field, replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, BinaryIO
@@ -32,7 +32,7 @@ class Row:
     """One row: its values, or its problem. `number` counts from 1, without blank lines."""
 
     number: int
-    line: int
+    line: int  # 0 in a JSON array
     digest: int  # of its id and inputs, 64 bits; 0 if it can't be read
     id: str | None = None
     inputs: Inputs = field(default_factory=Inputs)
@@ -42,7 +42,7 @@ class Row:
     @property
     def place(self) -> str:
         """Its place, for people."""
-        return f"row {self.number} (line {self.line})"
+        return f"row {self.number}" + (f" (line {self.line})" if self.line else "")
 
 
 class RowFile:
@@ -56,6 +56,7 @@ class RowFile:
         self.limit = limit
         self._stdin = stdin
         self._columns = columns
+        self.separated_oddly = False  # CSV, but not by commas; known once its header was read
         self.names: dict[str, None] = {}  # of the columns, as far as rows were read
         self.is_stream = source == "-" or not self._there().is_file()
         suffix = Path(source).suffix.lower().removeprefix(".")
@@ -81,7 +82,8 @@ class RowFile:
 
     def check_options(self) -> None:
         """Raise UsageProblem if an option names a column that no row has, once all were read."""
-        self._columns.check_options(self.names)
+        if self.names:  # a file without any has other mistakes
+            self._columns.check_options(self.names)
 
     def share(self, values: Mapping[str, Any]) -> None:
         """Give all rows these values of the inputs that they share."""
@@ -131,14 +133,27 @@ class RowFile:
             content = raw.removeprefix(codecs.BOM_UTF8) if line == 1 else raw
             if not content.strip():
                 continue
+            if number == 0 and content.lstrip().startswith(b"["):
+                yield from self._array_rows(content + file.read())
+                return
             number += 1
             try:
-                fields = _object(content)
+                fields = _json(content, "the line")
             except UsageProblem as problem:
                 yield Row(number, line, 0, problem=problem.message)
                 continue
-            self.names.update(dict.fromkeys(fields))
-            yield self._row(number, line, fields, typed=True)
+            yield self._json_row(number, line, fields)
+
+    def _array_rows(self, content: bytes) -> Iterator[Row]:
+        """Yield the rows of a JSON array, which is held in memory as a whole."""
+        for number, fields in enumerate(_json(content, self.name), 1):
+            yield self._json_row(number, 0, fields)
+
+    def _json_row(self, number: int, line: int, fields: Any) -> Row:
+        if not isinstance(fields, dict):
+            return Row(number, line, 0, problem="it is not a JSON object")
+        self.names.update(dict.fromkeys(fields))
+        return self._row(number, line, fields, typed=True)
 
     def _csv_rows(self, file: BinaryIO) -> Iterator[Row]:
         with self._csv_reader(file) as reader:
@@ -150,7 +165,11 @@ class RowFile:
         # Bytes that are not UTF-8 are reported by row, below.
         text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
         try:
-            yield csv.reader(_without_nul(text), delimiter=DELIMITERS[self._form], strict=True)
+            lines = _without_nul(text)
+            first = next(lines, "")
+            delimiter = _delimiter(first, self._form)
+            self.separated_oddly = delimiter != DELIMITERS[self._form]
+            yield csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
         finally:
             text.detach()
 
@@ -241,15 +260,18 @@ def digest_of(content: bytes) -> int:
     return int.from_bytes(digest.digest()[:8], "big")
 
 
-def _object(content: bytes) -> dict[str, Any]:
+def _json(content: bytes, what: str) -> Any:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UsageProblem(f"it is not UTF-8 text (byte {error.start + 1} of the line)") from None
-    fields = parse_json(text, "the line")
-    if not isinstance(fields, dict):
-        raise UsageProblem("it is not a JSON object")
-    return fields
+        raise UsageProblem(f"it is not UTF-8 text (byte {error.start + 1} of {what})") from None
+    return parse_json(text, what)
+
+
+def _delimiter(header: str, form: str) -> str:
+    """Return what separates the columns: a header without commas shows what a spreadsheet wrote in their place."""
+    others = [mark for mark in ";\t" if form == "csv" and "," not in header and mark in header]
+    return others[0] if len(others) == 1 else DELIMITERS[form]
 
 
 def _id(value: Any) -> str | None:

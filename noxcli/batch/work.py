@@ -81,7 +81,10 @@ class RowStart(StartAttempt):
         self._active = active
 
     def leave(self) -> None:
-        super().leave()
+        try:
+            super().leave()
+        except Unavailable as error:
+            raise GateClosed(error.message) from None  # called off: as a row that still waits at the gate
         digest = self.request.comparison.digest_of(self.request.input)
         try:
             self._active.sent = self._work.journal.sent(self._active.row, digest, self._work.api.server_now())

@@ -84,8 +84,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             return
         if seen is not None:
             header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept))
-        journal.begin(header, past)
-        results = _results(stack, journal, past, rows, header, context)
+        results = _begun(stack, journal, header, past, rows, options, context)
         work = _work(noxus, gate, target, journal, past, common, named=named)
         doubtful = _adopted(noxus, work, past, options)
         for option, file in (("--junit", options.junit), ("--report", options.report)):
@@ -115,7 +114,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         error = run_to_end(engine, stops=context.stops_runs(options.on_interrupt))
     if output.unprinted is not None and not isinstance(error, Interruption | TimedOut):
         raise output.unprinted
-    _conclude(noxus, tally, context.clock.monotonic() - began, error)
+    _conclude(noxus, tally, context.clock.monotonic() - began, directory, error)
 
 
 def _given(context: Context, options: Options) -> tuple[Inputs, RowFile, Path]:
@@ -146,6 +145,9 @@ def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected |
 
 
 def _header(context: Context, target: Target, rows: RowFile, common: Inputs, shard: Shard) -> Header:
+    sent = rows.sent()
+    if rows.separated_oddly:
+        context.terminal.note(f"{rows.name}: its columns are not separated by commas, but by semicolons or tabs")
     return Header(
         target.found.id,
         target.version_id,
@@ -154,7 +156,7 @@ def _header(context: Context, target: Target, rows: RowFile, common: Inputs, sha
         str(shard),
         constants_of(common),
         sorted(common.secret),
-        rows.sent(),
+        sent,
     )
 
 
@@ -162,6 +164,10 @@ def _past(journal: Journal, header: Header, rows: RowFile, shard: Shard, options
     """Return what an earlier call left, without rows that are to start again. Raises UsageProblem, ConfigProblem."""
     again, changed = options.again or (), options.allow_changed_input
     resume = options.resume or bool(again)
+    if options.fresh:
+        if resume:
+            raise UsageProblem("--fresh starts over, --resume and --again continue", "remove one of them")
+        return Past()
     past = continued(journal, header, rows, shard, resume=resume, changed=changed)
     codes = {Again.FAILED: ExitCode.RUN_FAILED, Again.STOPPED: ExitCode.RUN_STOPPED}
     past.forget_all({codes[each] for each in again if each in codes})
@@ -183,10 +189,13 @@ def _surveyed(context: Context, remaining: RemainingRows, rows: RowFile, options
     return seen
 
 
-def _results(
-    stack: ExitStack, journal: Journal, past: Past, rows: RowFile, header: Header, context: Context
+def _begun(
+    stack: ExitStack, journal: Journal, header: Header, past: Past, rows: RowFile, options: Options, context: Context
 ) -> Results:
-    """Open the results, and bring them and what is known of the past together. Raises UsageProblem."""
+    """Begin the journal, and return the results, which then have what is known of the past. Raises UsageProblem."""
+    if options.fresh and (aside := journal.move_aside()) is not None:
+        context.terminal.note(f"the earlier batch is in {aside} now")
+    journal.begin(header, past)
     results = Results(journal.place)
     stack.callback(results.close)
     if context.terminal.writes_to(results.path):
@@ -260,12 +269,13 @@ def _news_of(gate: "Gate") -> str:
     return f"limited to {gate.rate:.1f} requests/s by the server" if gate.rate is not None else ""
 
 
-def _conclude(noxus: Session, tally: Tally, seconds: float, error: NoxError | None) -> None:
+def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, error: NoxError | None) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
     context, earlier = noxus.context, tally.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
     context.terminal.note(f"{amount(tally.done, 'row')} in {show_seconds(seconds)}{before}")
     tally.say(context.terminal)
+    context.terminal.note(f"all results: noxcli results {shlex.quote(str(directory))}")
     completed = tally.all_codes[ExitCode.OK]
     context.reports.batch = BatchEnded(
         context.outcome.subject, completed, tally.done + tally.not_started, tally.became(), tally.first

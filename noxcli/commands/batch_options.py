@@ -47,7 +47,9 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
     """
 
     workflow: WorkflowArgument
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Rows: JSON lines, CSV or TSV; - reads stdin.")]
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Rows: JSON lines, a JSON array, CSV or TSV; - reads stdin.")
+    ]
     inputs: InputArguments = None
     secrets: Secrets = None
     input_format: Annotated[
@@ -83,6 +85,9 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
         int, typer.Option("--max-parallel", metavar="N", min=1, max=1000, help="Run at most N rows at a time.")
     ] = 8
     resume: Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.")] = False
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Move the directory of an earlier batch aside, and start over.")
+    ] = False
     again: Annotated[
         list[Again] | None,
         typer.Option(

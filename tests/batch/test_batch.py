@@ -136,7 +136,7 @@ def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sand
     workflow, rows = echoes(), write("a")
     noxcli("batch", workflow, rows)
     for more, what in (
-        ((), "continue it with --resume"),
+        ((), "a batch, of which 1 of 1 rows have finished; continue it with --resume, start over with --fresh, or"),
         (("--resume", "--shard", "1/2"), "is for shard 1/1, and this is 1/2"),
     ):
         result = noxcli("batch", workflow, rows, *more)
@@ -145,6 +145,40 @@ def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sand
     other = sandbox.add(Scenario("another", nodes=[input_node("Q")]))
     assert f"is for workflow {workflow}" in noxcli("batch", other, rows, "--resume").err
     assert len(sandbox.runs(workflow)) == 1
+
+
+def test_a_fresh_batch_moves_the_earlier_one_aside(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+    workflow, rows = echoes(), write("a", "bad")
+    for number, before in enumerate((None, 1, 2)):
+        result = noxcli("batch", workflow, rows, "--fresh")
+        assert (result.code, len(result.lines), len(sandbox.runs(workflow))) == (1, 2, 2 * number + 2)
+        moved = f"the earlier batch is in rows.jsonl.batch.{before} now\n"
+        assert (moved in result.err) == (before is not None)
+        assert "all results: noxcli results rows.jsonl.batch\n" in result.err
+    assert len({Path(f"rows.jsonl.batch{end}/results.jsonl").read_bytes() for end in ("", ".1", ".2")}) == 3
+    for more, what in (
+        (("--resume",), "--fresh starts over, --resume and --again continue; remove one of them"),
+        (("n=1",), "unknown input 'n', the workflow takes 'Q'"),
+        (("--dry-run",), '"to_start":2'),
+    ):
+        result = noxcli("batch", workflow, rows, "--fresh", *more)
+        assert what in result.err + result.text
+    assert not Path("rows.jsonl.batch.3").exists()
+
+
+def test_a_directory_that_can_not_be_moved_is_told(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+    line = ("batch", echoes(), write("a"), "--output-dir", ".")
+    assert noxcli(*line).code == 0
+    result = noxcli(*line, "--fresh")
+    assert (result.code, result.out, "can't move . aside: " in result.err) == (2, b"", True), result.err
+
+
+def test_a_spreadsheet_from_germany_is_read(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+    Path("rows.csv").write_bytes('\ufeff$id;Q\r\n1;"Käse, bitte"\r\n'.encode())
+    workflow = echoes()
+    result = noxcli("batch", workflow, "rows.csv")
+    assert (result.code, sandbox.runs(workflow)[0].input) == (0, {"Q": "Käse, bitte"})
+    assert "rows.csv: its columns are not separated by commas, but by semicolons or tabs" in result.err
 
 
 def test_all_mistakes_are_told_before_anything_starts(

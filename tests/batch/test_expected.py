@@ -135,7 +135,7 @@ def test_rows_without_an_id_match_by_number_also_in_csv(noxcli: Noxcli, squares:
     [
         ([{"$id": "x", "Square": 1}], "--expect has 1 output without a row: 'x'"),
         ([{"$id": "1"}, {"Square": 2}, {"$id": 2}], "row 3 (line 3): '2' appears twice"),
-        ([[1]], "row 1 (line 1): it is not a JSON object"),
+        ([[1]], "row 1: it is not a JSON object"),
     ],
     ids=["no such row", "twice", "no object"],
 )

@@ -139,3 +139,33 @@ def test_the_format_goes_by_the_name(tmp_path: Path) -> None:
         RowFile("rows", "xml", none, None)
     with pytest.raises(UsageProblem, match="no such file"):
         list(RowFile("missing", None, none, None).rows())
+
+
+@pytest.mark.parametrize(
+    ("form", "content", "names"),
+    [
+        ("csv", "\ufeff$id;Q\r\n1;a,b\r\n", ["Q"]),
+        ("csv", "Q\tR\n1\t2\n", ["Q", "R"]),
+        ("csv", "Q\n1;2\n", ["Q"]),
+        ("csv", "Q,R;S\n1,2\n", ["Q", "R;S"]),
+        ("tsv", '"$id"\t"Q;x"\n1\t"2\n3"\n', ["Q;x"]),
+        ("tsv", "Q;R\n1\n", ["Q;R"]),
+    ],
+)
+def test_a_header_without_commas_shows_the_separator(form: str, content: str, names: list[str]) -> None:
+    (row,) = rows_of(content, form)
+    assert list(values_of(row)) == names
+
+
+@pytest.mark.parametrize("blank", ["", "\ufeff", "\n \r\n"])
+def test_a_json_array_has_a_row_in_each_object(blank: str) -> None:
+    first, bad, last = rows_of(f'{blank}[{{"$id": 1, "Q": "x"}},\n\n  [2], {{"Q": [1], "$n": 2}}\n]\n')
+    assert (first.number, first.id, first.place, values_of(first)) == (1, "1", "row 1", {"Q": "x"})
+    assert (bad.number, bad.problem) == (2, "it is not a JSON object")
+    assert (last.number, values_of(last), last.columns) == (3, {"Q": [1]}, {"$n": 2})
+
+
+@pytest.mark.parametrize("content", ['[{"Q": 1}', '[{"Q": 1}]\n{"Q": 2}\n', '[{"Q": "\x00"}]', '[{"Q": 1, "Q": 2}]'])
+def test_an_array_that_can_not_be_read_is_refused_as_a_whole(content: str) -> None:
+    with pytest.raises(UsageProblem, match="stdin is not"):
+        rows_of(content)
