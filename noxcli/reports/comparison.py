@@ -14,7 +14,7 @@ from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 from noxcli.reports.result import reason_in
-from noxcli.reports.words import SIGNS, Piece, excerpt, marked, word_diff
+from noxcli.reports.words import SIGNS, STYLES, Piece, excerpt, marked, word_diff
 from noxcli.timing import show_seconds
 
 # A row with another code has not finished: its verdict is still open.
@@ -22,7 +22,6 @@ DECIDED = frozenset({0, 1, 2, 3, 9, 11})
 SLOWER_BY, SLOWER_SECONDS = 1.25, 1.0  # a slower row takes this many times as long, and this much longer
 AROUND, LONGEST = 24, 160  # characters: around a change in one line, and of all changes there
 MOST_IN_WORDS = 600  # characters of a text's changes on a terminal
-STYLES = {" ": "", "-": "red", "+": "green"}
 Line = Mapping[str, Any]  # of results
 
 

@@ -13,6 +13,7 @@ WORD = re.compile(r"\w+|\s+|[^\w\s]")
 MOST_COMPARED = 3000
 MOST_LINES = 1000  # of each side of a diff
 SIGNS = {" ": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
+STYLES = {" ": "", "-": "red", "+": "green"}  # on a terminal
 Piece = tuple[str, str]  # its sign, as in SIGNS, and its text
 
 

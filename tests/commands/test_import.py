@@ -162,6 +162,24 @@ def test_a_server_that_cannot_be_read_afterwards_is_told(noxcli: Noxcli, tmp_pat
         assert "look with: noxcli workflows" in done.err
 
 
+def test_a_change_goes_from_an_edited_file_to_a_comparison(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
+    bundle, rows = tmp_path / "review.nx", tmp_path / "rows.csv"
+    text = noxcli("export", "review").text
+    bundle.write_text(text.replace("Answer the customer", "Think step by step. Answer the customer"))
+    rows.write_text("$id,Question\nnorway,Do you ship to Norway?\ninvoice,Where is my invoice?\n")
+    version = noxcli("import", str(bundle), "--mode", "version", "--apply", "--json").json["created"][0]["id"]
+    told = noxcli("versions", "review", "--diff", "base", version).text
+    assert told.split("\t")[:4] == ["changed", "node", "Prompt", "node_config.value"]
+    assert "{+Think step by step. +}Answer the customer" in told
+    for name, used in (("before", "base"), ("after", version)):
+        line = ["batch", "review", str(rows), "--version-id", used, "--output-dir", str(tmp_path / name), "--quiet"]
+        assert noxcli(*line).code == 0
+    compared = noxcli("compare", str(tmp_path / "before"), str(tmp_path / "after"))
+    assert compared.text.startswith("changed\tnorway\tAnswer: [-Yes")
+    assert len(compared.text.splitlines()) == 1
+    assert len([each for each in sandbox.requests if "/import" in each.path]) == 2
+
+
 FILES: dict[str, tuple[bytes, str]] = {
     "empty": (b" \n", "is empty"),
     "binary": (b"\xff\xfe\x00", "it is not UTF-8"),

@@ -1,0 +1,193 @@
+"""What changed between two definitions of a workflow: nodes by name and field, edges by what they connect."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from noxcli.api.records import node_names
+from noxcli.decode import decode_json
+from noxcli.encode import to_json
+from noxcli.fixed import fixed
+from noxcli.inputs.exported import ends_of, tidy
+from noxcli.render.line import Look
+from noxcli.render.terminal import Terminal
+from noxcli.render.text import amount
+from noxcli.reports.words import SIGNS, STYLES, Piece, excerpt, marked, word_diff
+
+ABSENT = object()  # a field that one side does not have
+USUAL_CONNECTORS = {"", "input", "output"}
+LOOKS = {"added": "green", "removed": "red", "changed": "cyan"}
+INDENT, WIDEST = " " * 9, 10_000
+AROUND, LONGEST = 200, 4000  # characters: of what is shown around a change, and of one field
+LEAST_ID = 8  # characters of an id that can be replaced wherever it stands
+
+
+@fixed
+class FieldChange:
+    """One field inside a node, or of the definition itself."""
+
+    field: str  # node_config.prompt, inputs[0].name
+    old: Any
+    new: Any
+
+    def pieces(self) -> list[Piece]:
+        """Return how it changed: a text by words, anything else as a whole."""
+        if isinstance(self.old, str) and isinstance(self.new, str):
+            return word_diff(self.old, self.new)
+        sides = (("-", self.old), ("+", self.new))
+        return [
+            (sign, value if isinstance(value, str) else to_json(value)) for sign, value in sides if value is not ABSENT
+        ]
+
+    def document(self) -> dict[str, Any]:
+        """Return its JSON; a side without the field has no value."""
+        sides = {"old": self.old, "new": self.new}
+        return {"field": self.field, **{name: value for name, value in sides.items() if value is not ABSENT}}
+
+
+@fixed
+class Change:
+    """A node or an edge that was added, removed or changed; a setting of the definition itself has no name."""
+
+    change: str  # added, removed, changed
+    kind: str  # node, edge, workflow
+    name: str
+    type: str = ""
+    id: str = ""
+    fields: tuple[FieldChange, ...] = ()
+
+    def rows(self) -> list[Sequence[str]]:
+        """Return its lines for a pipe: CHANGE, KIND, NAME, FIELD, and the difference."""
+        head = (self.change, self.kind, self.name)
+        return [(*head, each.field, marked(each.pieces())) for each in self.fields] or [(*head, "", "")]
+
+    def document(self) -> dict[str, Any]:
+        """Return its JSON."""
+        return {
+            "change": self.change,
+            "kind": self.kind,
+            "name": self.name,
+            "type": self.type or None,
+            "id": self.id or None,
+            "fields": [field.document() for field in self.fields],
+        }
+
+
+def changes_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    """Return what changed, in the order of the nodes' names; positions and times do not count.
+
+    Nodes are the same if they have the same id, or else, as in a clone, the same type and a name that no other has.
+    """
+    old, new = tidy(old), _with_ids_of(tidy(old), tidy(new))
+    names = {**node_names(old), **node_names(new)}
+    before, after = ({key: side[key] for key in side if key not in ("nodes", "edges")} for side in (old, new))
+    settings = tuple(_fields(before, after, ""))
+    found = [Change("changed", "workflow", "", fields=settings)] if settings else []
+    return [*found, *sorted(_nodes(old, new), key=_place), *sorted(_edges(old, new, names), key=_place)]
+
+
+def summary(changes: list[Change]) -> str:
+    """Return how many parts changed: `1 node added, 2 nodes changed`."""
+    counts = Counter((each.kind, each.change) for each in changes)
+    named = {key: "settings" if key[0] == "workflow" else amount(count, key[0]) for key, count in counts.items()}
+    return ", ".join(f"{parts} {change}" for (_, change), parts in named.items())
+
+
+def in_words(terminal: Terminal, changes: list[Change]) -> str:
+    """Return the changes with their fields below them, texts by words and in color, for `Terminal.show`."""
+    look, lines = Look.of(terminal, on_stdout=True), []
+    for each in changes:
+        kind = f" ({each.type})" if each.type else ""
+        lines.append(
+            look.line(WIDEST).add(f"{each.change:9}", LOOKS[each.change]).add(f"{each.kind:9}{each.name}{kind}")
+        )
+        for field in each.fields:
+            lines.append(look.line(WIDEST).add(f"{INDENT}{field.field}: ", "bold"))
+            for sign, text in excerpt(field.pieces(), AROUND, LONGEST):
+                first, *others = SIGNS[sign].format(text).split("\n")
+                lines[-1].add(first, STYLES[sign])
+                lines += [look.line(WIDEST).add(f"{INDENT}  ").add(other, STYLES[sign]) for other in others]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _nodes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    before, after = _by_id(old), _by_id(new)
+    for id in dict.fromkeys([*before, *after]):
+        node = after.get(id) or before[id]
+        change = "changed" if id in before and id in after else "added" if id in after else "removed"
+        fields = tuple(_fields(before[id], after[id], "")) if change == "changed" else ()
+        if fields or change != "changed":
+            yield Change(change, "node", node_names({"nodes": [node]})[id], str(node.get("type", "")), id, fields)
+
+
+def _edges(old: Mapping[str, Any], new: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[Change]:
+    before, after = ({_edge_key(edge): edge for edge in _list(side, "edges")} for side in (old, new))
+    for key, edge in {**before, **after}.items():
+        if (key in before) != (key in after):
+            yield Change("added" if key in after else "removed", "edge", _edge_name(edge, names))
+
+
+def _edge_key(edge: Any) -> str:
+    return to_json({key: value for key, value in edge.items() if key != "id"} if isinstance(edge, dict) else edge)
+
+
+def _edge_name(edge: Any, names: Mapping[str, str]) -> str:
+    start, end = (names.get(id, id) or "?" for id in ends_of(edge))
+    out, into = ("" if name in USUAL_CONNECTORS else f".{name}" for name in _connectors(edge))
+    return f"{start}{out} -> {end}{into}"
+
+
+def _connectors(edge: Any) -> tuple[str, str]:
+    edge = edge if isinstance(edge, dict) else {}
+    ends = [edge.get(name) if isinstance(edge.get(name), dict) else {} for name in ("from_id", "to_id")]
+    named = (edge.get("source_handle"), edge.get("target_handle"))
+    out, into = (str(name or end.get("connector_name") or "") for name, end in zip(named, ends, strict=True))
+    return out, into
+
+
+def _fields(old: Any, new: Any, path: str) -> Iterator[FieldChange]:
+    if to_json(old) == to_json(new):
+        return
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}):
+            if key not in old or key not in new:
+                yield FieldChange(f"{path}.{key}".lstrip("."), old.get(key, ABSENT), new.get(key, ABSENT))
+            else:
+                yield from _fields(old[key], new[key], f"{path}.{key}".lstrip("."))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for place, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from _fields(before, after, f"{path}[{place}]")
+    else:
+        yield FieldChange(path, old, new)
+
+
+def _with_ids_of(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return the new definition with the old ids of the nodes that have others, in every place."""
+    before, after = _by_id(old), _by_id(new)
+    mine = _by_unique_name(node for id, node in before.items() if id not in after)
+    others = _by_unique_name(node for id, node in after.items() if id not in before)
+    text = to_json(new)
+    for key in mine.keys() & others.keys():
+        text = text.replace(others[key], mine[key]) if len(others[key]) >= LEAST_ID else text
+    found: dict[str, Any] = tidy(decode_json(text))
+    return found
+
+
+def _by_unique_name(nodes: Iterator[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    keys = [((node_names({"nodes": [node]})[node["id"]], str(node.get("type"))), node["id"]) for node in nodes]
+    found = dict(keys)
+    return {key: id for key, id in found.items() if [other for other, _ in keys].count(key) == 1}
+
+
+def _by_id(definition: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    nodes = _list(definition, "nodes")
+    return {node["id"]: node for node in nodes if isinstance(node, dict) and isinstance(node.get("id"), str)}
+
+
+def _list(definition: Mapping[str, Any], key: str) -> list[Any]:
+    found = definition.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _place(change: Change) -> tuple[str, str, str]:
+    return change.name, change.change, change.id
