@@ -72,7 +72,10 @@ def run_page(page: Page, runs: Sequence[ReportedRun]) -> Iterator[bytes]:
 def _parts(page: Page, one: ReportedRun) -> Iterator[Html]:
     document, output, run_id = one.document, one.document.get("output"), one.run.get("id")
     lines = _commands(one)
-    when = [parts.show_time(one.run.get("created_at")), f"run {run_id[:8]}" if isinstance(run_id, str) else None]
+    when = [
+        parts.show_time(one.run.get("created_at")),
+        f"run {page.mask(run_id)[:8]}" if isinstance(run_id, str) else None,
+    ]
     yield parts.verdict(
         page, parts.tone_of(one.code), one.name, one.verdict, list(filter(None, when)), *_why(page, one, lines)
     )
