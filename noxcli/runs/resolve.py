@@ -168,15 +168,11 @@ def newest_first(items: Iterable[Listed]) -> Iterator[Listed]:
     """
     rest = iter(items)
     first = list(islice(rest, EVIDENCE))
-    if first == _sorted(first):
+    if first == sorted(first, key=moment_of, reverse=True):
         yield from first
         yield from rest
     else:
-        yield from _sorted([*first, *rest])
-
-
-def _sorted(items: Iterable[Listed]) -> list[Listed]:
-    return sorted(items, key=moment_of, reverse=True)
+        yield from sorted([*first, *rest], key=moment_of, reverse=True)
 
 
 def moment_of(item: Run | Workflow | Version) -> datetime:
