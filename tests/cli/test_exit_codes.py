@@ -1,7 +1,5 @@
 """Every exit code, from the real binary; and the help that lists them."""
 
-import os
-import signal
 import subprocess
 from typing import Any
 
@@ -11,7 +9,7 @@ from noxcli.errors import ExitCode
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
-from tests.process import HUNG, NOXCLI, call, environment, forked, running
+from tests.process import NOXCLI, call, environment
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 FOREVER = [Sleep(60_000)]
@@ -37,11 +35,6 @@ CASES: dict[ExitCode, tuple[dict[str, Any], list[str]]] = {
     ExitCode.TEMPORARY: ({}, ["run", "WF", "--base-url", "http://127.0.0.1:9", "--retry-for", "0"]),
     ExitCode.TIMED_OUT: ({"script": FOREVER}, ["run", "WF", "--timeout", "2s"]),
 }
-SIGNALS = {
-    ExitCode.HANGUP: signal.SIGHUP,
-    ExitCode.INTERRUPTED: signal.SIGINT,
-    ExitCode.TERMINATED: signal.SIGTERM,
-}
 
 
 @pytest.mark.parametrize("code", CASES, ids=lambda code: code.name)
@@ -55,25 +48,6 @@ def test_a_code_of_the_real_binary(code: ExitCode, plays: Any, sandbox: Sandbox)
     assert b"Traceback" not in done.stderr
     if code:
         assert done.stderr.splitlines()[-1].startswith(b"noxcli: ")
-
-
-@pytest.mark.parametrize("code", SIGNALS, ids=lambda code: code.name)
-def test_the_code_of_a_signal(code: ExitCode, plays: Any, sandbox: Sandbox) -> None:
-    with running("run", plays(script=FOREVER), env=environment(sandbox.url)) as process:
-        assert process.stderr is not None
-        process.stderr.readline()
-        process.send_signal(SIGNALS[code])
-        process.communicate(timeout=HUNG)
-    assert process.returncode == code
-
-
-def test_the_code_of_a_reader_that_left(plays: Any, sandbox: Sandbox) -> None:
-    ours, theirs = os.pipe()
-    os.close(ours)
-    argv = [*forked(), "run", plays(output={"A": "x"})]
-    done = subprocess.run(argv, env=environment(sandbox.url), stdout=theirs, stderr=subprocess.PIPE, check=False)
-    os.close(theirs)
-    assert done.returncode == ExitCode.READER_GONE
 
 
 @pytest.mark.parametrize("verbose", [False, True])
@@ -94,9 +68,10 @@ def test_the_code_of_a_bug(sandbox: Sandbox, plays: Any, verbose: bool) -> None:
     assert b"please report" in done.stderr
 
 
-def test_every_code_is_tested_here() -> None:
-    unused = {ExitCode.UNMET}  # reserved, so that it never gets another meaning
-    assert set(ExitCode) == {*CASES, *SIGNALS, *unused, ExitCode.READER_GONE, ExitCode.BUG}
+def test_every_code_is_tested() -> None:
+    in_process = {ExitCode.HANGUP, ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.READER_GONE}  # test_process.py
+    elsewhere = {ExitCode.UNMET}  # test_wait_for.py
+    assert set(ExitCode) == {*CASES, *in_process, *elsewhere, ExitCode.BUG}
 
 
 def test_help_lists_them_all(sandbox: Sandbox) -> None:
