@@ -91,6 +91,7 @@ def test_a_value_for_a_fixed_input_is_sent_with_a_warning(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, switch: str, used: str | None
 ) -> None:
     workflow = plays(nodes=[fixed_input("Tone", "kind")], output={"A": "x"}, switches={"fixed_input": switch})
+    assert "warning" not in noxcli("run", workflow, "--dry-run").err
     done = noxcli("run", workflow, "Tone=dry", "--json")
     assert "warning: 'Tone' is fixed by the workflow; your value is sent, and may have no effect" in done.err
     if used is None:

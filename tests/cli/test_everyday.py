@@ -62,13 +62,6 @@ def test_a_rejected_key_is_told_with_where_it_is_from(noxcli: Noxcli, sandbox: S
     assert "NOXUS_API_KEY" not in result.err
 
 
-def test_a_state_file_that_is_not_there_proves_nothing(noxcli: Noxcli, plays: Any) -> None:
-    noxcli("run", plays(script=FOREVER), "--detach", "--state-file", "run.state")
-    result = noxcli("stop", "--state-file", "rum.state")
-    assert result.code == 0
-    assert "either nothing was started with it, or the name is wrong" in result.err
-
-
 def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -255,16 +248,6 @@ def test_the_line_that_help_offers_works(sandbox: Sandbox, tmp_path: Path) -> No
         ["sh", "-c", quick], env={**env, "PATH": f"{tmp_path}:{env['PATH']}"}, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_a_wrong_raw_key_costs_no_run(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    result = noxcli("run", "qa", "Question=a", "--raw", "answer")
-    assert (result.code, sandbox.runs("qa")) == (2, [])
-    assert "did you mean 'Answer'?" in result.err
-    unchecked = noxcli("run", "qa", "Question=a", "--raw", "answer", "--no-check")
-    (run,) = sandbox.runs("qa")
-    assert (unchecked.code, unchecked.out) == (9, b"")
-    assert f"noxcli fetch-output {run.id}" in unchecked.err
 
 
 @pytest.mark.parametrize(("more", "ids"), [((), 2), (("--json",), 2), (("--quiet",), 1)])

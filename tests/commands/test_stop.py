@@ -10,7 +10,7 @@ from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, piped
+from tests.conftest import Noxcli
 
 FOREVER = [Sleep(60_000)]
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -88,7 +88,7 @@ def test_the_state_file_is_enough_to_clean_up(noxcli: Noxcli, plays: Any, sandbo
 def test_a_missing_state_file_means_that_nothing_was_started(noxcli: Noxcli) -> None:
     result = noxcli("stop", "--state-file", "none.state")
     assert (result.code, result.out) == (0, b"")
-    assert "nothing was started" in result.err
+    assert "either nothing was started with it, or the name is wrong" in result.err
     assert noxcli("stop", "--state-file", "none.state", "--json").json["ok"] is True
 
 
@@ -109,20 +109,5 @@ def test_the_state_of_another_address_is_not_used_here(noxcli: Noxcli, plays: An
     assert sandbox.url in result.err
 
 
-def test_a_state_file_that_cannot_be_written_starts_nothing(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("")
-    workflow = plays(output={"A": "x"})
-    result = noxcli("run", workflow, "--state-file", "file/run.state")
-    assert (result.code, sandbox.runs(workflow)) == (2, [])
-
-
 def test_nothing_named_is_a_mistake(noxcli: Noxcli) -> None:
     assert noxcli("stop").code == 2
-
-
-def test_nothing_on_stdin_is_nothing_to_stop(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", piped("\n"))
-    result = noxcli("stop", "-")
-    assert (result.code, result.out, result.err) == (0, b"", "nothing to stop: stdin names no run\n")

@@ -150,13 +150,6 @@ def test_a_list_of_anything_takes_a_list(noxcli: Noxcli, plays: Any) -> None:
     assert noxcli("run", workflow, "k=a").code == 2
 
 
-def test_overriding_a_fixed_input_is_a_warning(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(nodes=[fixed_input("P", "fixed")], output=lambda values: {"A": values["P"]})
-    assert "warning" not in noxcli("run", workflow).err
-    result = noxcli("run", workflow, "P=mine")
-    assert (result.out, "warning: 'P' is fixed by the workflow" in result.err) == (b"mine\n", True)
-
-
 def test_a_default_need_not_be_given(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(nodes=[node("k", value=""), node("n", "int", value=0)], output={"A": "x"})
     assert noxcli("run", workflow).code == 0
