@@ -81,7 +81,7 @@ def show_changes(noxus: "Session", options: Options, names: Sequence[str]) -> No
     elif terminal.read_by_eyes:
         terminal.show(in_words(terminal, changes))
     else:
-        terminal.write(with_tabs([row for each in changes for row in each.rows()]))
+        terminal.write(with_tabs([list(map(terminal.mask, row)) for each in changes for row in each.rows()]))
     if failed:
         raise NotAsAsserted(f"{names[0]} and {names[1]} differ: {summary(changes)}")
     terminal.note(summary(changes) or "nothing changed")

@@ -1,8 +1,8 @@
 """A workflow's definition in a file: written for git, and read again where a server is not needed."""
 
+import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noxcli.decode import decode_json
@@ -19,7 +19,7 @@ LAYOUT = re.compile(r"display|position|viewport|\w+_at")
 
 def is_definition_file(text: str) -> bool:
     """True if what stands for a workflow on a command line is an exported definition."""
-    return text.endswith(SUFFIX) and Path(text).is_file()
+    return text.endswith(SUFFIX) and os.path.isfile(text)  # noqa: PTH113 - a path may be too long for pathlib
 
 
 def read_definition(text: str, sources: "Sources") -> dict[str, Any]:

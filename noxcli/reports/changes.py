@@ -1,5 +1,6 @@
 """What changed between two definitions of a workflow: nodes by name and field, edges by what they connect."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ USUAL_CONNECTORS = {"", "input", "output"}
 LOOKS = {"added": "green", "removed": "red", "changed": "cyan"}
 INDENT, WIDEST = " " * 9, 10_000
 AROUND, LONGEST = 200, 4000  # characters: of what is shown around a change, and of one field
-LEAST_ID = 8  # characters of an id that can be replaced wherever it stands
+ID = re.compile(r"[\w-]{8,}")  # long enough to be replaced wherever it stands
 
 
 @fixed
@@ -166,11 +167,11 @@ def _with_ids_of(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     before, after = _by_id(old), _by_id(new)
     mine = _by_unique_name(node for id, node in before.items() if id not in after)
     others = _by_unique_name(node for id, node in after.items() if id not in before)
-    text = to_json(new)
-    for key in mine.keys() & others.keys():
-        text = text.replace(others[key], mine[key]) if len(others[key]) >= LEAST_ID else text
-    found: dict[str, Any] = tidy(decode_json(text))
-    return found
+    renamed = {others[key]: mine[key] for key in mine.keys() & others.keys()}
+    if not renamed:
+        return new
+    found: dict[str, Any] = decode_json(ID.sub(lambda match: renamed.get(match[0], match[0]), to_json(new)))
+    return tidy(found)
 
 
 def _by_unique_name(nodes: Iterator[Mapping[str, Any]]) -> dict[tuple[str, str], str]:

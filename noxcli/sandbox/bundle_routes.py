@@ -75,56 +75,49 @@ async def import_(request: Request) -> Response:
         raise ApiError(int(workspace.switches.import_refusal), "The bundle is not accepted")
     writes = not dry or workspace.switches.dry_run == "ignored"
     activate = activate or head.get("set_active_on_import") is True
-    jobs = [_Import(workspace, mode, record, each) for record, each in zip(records, parts, strict=True)]
-    answers = [job.carry_out(activate=activate) if writes else job.told() for job in jobs]
-    return Json([_answer(answer, workspace.switches.import_answer) for answer in answers])
+    done = [
+        _imported(workspace, mode, record, each, activate=activate, writes=writes)
+        for record, each in zip(records, parts, strict=True)
+    ]
+    return Json([_answer(each, workspace.switches.import_answer) for each in done])
 
 
-class _Import:
-    """One workflow of a bundle on its way into the workspace. 404 if it should change one that is not there."""
+def _imported(
+    workspace: Workspace, mode: str, record: dict[str, Any], parts: Parts, *, activate: bool, writes: bool
+) -> dict[str, Any]:
+    """Import one workflow of a bundle, if that `writes`; says what was or would be done. 404 for a missing target."""
+    original = workspace.workflows.get(str(record.get("id")).lower())
+    target, version_id = original, None
+    if mode == "clone":
+        target = _cloned(workspace, record, original, parts) if writes else None
+    elif original is None:
+        raise ApiError(404, f"Workflow not found: {record.get('id')}")
+    elif writes:
+        if mode == "version":
+            version_id = original.save(_version(f"import {len(original.versions) + 1}", None, parts))
+        if mode == "replace" or activate:
+            original.become(*parts)
+    return {
+        "id": target.scenario.id if target else None,
+        "name": target.scenario.name if target else record.get("name"),
+        "type": "workflow",
+        "action": _MODES[mode],
+        "version_id": version_id,
+    }
 
-    def __init__(self, workspace: Workspace, mode: str, record: dict[str, Any], parts: Parts) -> None:
-        self._workspace, self._mode, self._record = workspace, mode, record
-        self._nodes, self._edges = parts
-        self._found = workspace.workflows.get(str(record.get("id")).lower())
-        if mode != "clone" and self._found is None:
-            raise ApiError(404, f"Workflow not found: {record.get('id')}")
 
-    def told(self, workflow: Workflow | None = None, version_id: str | None = None) -> dict[str, Any]:
-        """What an import would do, or has done to this workflow."""
-        target = workflow or (None if self._mode == "clone" else self._found)
-        return {
-            "id": target.scenario.id if target else None,
-            "name": target.scenario.name if target else self._record.get("name"),
-            "type": "workflow",
-            "action": _MODES[self._mode],
-            "version_id": version_id,
-        }
-
-    def carry_out(self, *, activate: bool) -> dict[str, Any]:
-        """Import the workflow."""
-        if self._found is None or self._mode == "clone":
-            return self.told(self._cloned())
-        if self._mode == "replace":
-            self._found.become(self._nodes, self._edges)
-            return self.told(self._found)
-        version = _version(f"import {len(self._found.versions) + 1}", None, (self._nodes, self._edges))
-        if activate:
-            self._found.become(self._nodes, self._edges)
-        return self.told(self._found, self._found.save(version))
-
-    def _cloned(self) -> Workflow:
-        """A new workflow, whose runs take the course of the original's if that is known here."""
-        name = str(self._record.get("name") or "imported")
-        taken = {workflow.scenario.name for workflow in self._workspace.workflows.values()}
-        while name in taken:
-            name += " (copy)"
-        unknown = Scenario(name, str(self._record.get("description") or ""), output=placeholder(self._nodes))
-        known = replace(self._found.scenario, name=name, versions=()) if self._found else unknown
-        form: Literal["v1", "v2"] = "v2" if self._record["definition"].get("flow_version") == "v2" else "v1"
-        parts: dict[str, Any] = {"nodes": self._nodes, "edges": self._edges, "flow_version": form}
-        scenario = replace(known, workflow_id=str(uuid.uuid4()), **parts)
-        return self._workspace.workflow(self._workspace.add(scenario))
+def _cloned(workspace: Workspace, record: dict[str, Any], original: Workflow | None, parts: Parts) -> Workflow:
+    """A new workflow, whose runs take the course of the original's if that is known here."""
+    name = str(record.get("name") or "imported")
+    taken = {workflow.scenario.name for workflow in workspace.workflows.values()}
+    while name in taken:
+        name += " (copy)"
+    nodes, edges = parts
+    unknown = Scenario(name, str(record.get("description") or ""), output=placeholder(nodes))
+    known = replace(original.scenario, name=name, versions=()) if original else unknown
+    form: Literal["v1", "v2"] = "v2" if record["definition"].get("flow_version") == "v2" else "v1"
+    scenario = replace(known, workflow_id=str(uuid.uuid4()), nodes=nodes, edges=edges, flow_version=form)
+    return workspace.workflow(workspace.add(scenario))
 
 
 def _version(name: str, description: str | None, parts: Parts) -> Version:

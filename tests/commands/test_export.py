@@ -135,6 +135,11 @@ def test_a_file_is_replaced_only_by_a_whole_export(noxcli: Noxcli, plays: Any, t
     assert noxcli("export", workflow, "-o", "-").out.startswith(b"---\nkind: bundle")
 
 
+def test_a_long_name_is_not_taken_for_a_file(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    done = noxcli("run", f"{'x' * 5000}.json", "--dry-run")
+    assert (done.code, len(sandbox.requests)) == (5, 1)
+
+
 def test_wrong_calls_send_nothing(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "flow.json"
     file.write_text('{"nodes": []}')

@@ -180,6 +180,16 @@ def test_a_change_goes_from_an_edited_file_to_a_comparison(noxcli: Noxcli, sandb
     assert len([each for each in sandbox.requests if "/import" in each.path]) == 2
 
 
+def test_an_answer_that_repeats_the_key_shows_no_key(noxcli: Noxcli, tmp_path: Path) -> None:
+    key = noxcli.environ["NOXUS_API_KEY"]
+    with serving(noxcli, Answer(200, [{"name": key, "more": [key]}], repeat=True)):
+        bundle = edited(noxcli, tmp_path)
+        texts = [noxcli("import", bundle, "--mode", "clone", *form).out for form in ((), ("--json",))]
+    with serving(noxcli, Answer(422, {"detail": f"no {key}"})):
+        texts.append(noxcli("import", bundle, "--mode", "clone").err.encode())
+    assert not any(key.encode() in text for text in texts), texts
+
+
 FILES: dict[str, tuple[bytes, str]] = {
     "empty": (b" \n", "is empty"),
     "binary": (b"\xff\xfe\x00", "it is not UTF-8"),
