@@ -165,27 +165,52 @@ def test_an_event_of_another_kind_behind_the_end_is_no_gap(event: RunEvent) -> N
     assert (result.events[-1], result.of(Gap), result.label) == (event, [], Continuity.PROVEN)
 
 
-def test_a_stream_that_is_cut_behind_another_end_goes_on() -> None:
-    log = [*pieces(3), end(3), *pieces(3, 4), end(7)]
-    server = FakeServer([[(1, log[:4]), (0, CLOSED)], [(9, log[4:])]], ends_at(15))
+LOG = [*pieces(3), end(3), *pieces(3, 4), end(7)]  # with the end of another run in it
+HINT = state(0, "completed")
+BROKEN_EACH: list[Connection] = [[(0, [piece(n)]), (0, BROKEN)] for n in range(30)]
+WHOLE: dict[str, tuple[list[Connection], Any, list[RunEvent], Continuity, list[str | None]]] = {
+    "cut behind another end": (
+        [[(1, LOG[:4]), (0, CLOSED)], [(9, LOG[4:])]], ends_at(15), LOG, Continuity.ASSUMED, [None, "3-0"]
+    ),
+    "broken behind another end": (
+        [[(1, LOG[:4]), (0.1, BROKEN)], [(0, LOG[4:])]], [COMPLETED], LOG, Continuity.ASSUMED, [None, "3-0"]
+    ),
+    "broken behind each event": (
+        [[(1, LOG[:4]), (0, BROKEN)], [(0, BROKEN)]], [COMPLETED], LOG[:4], Continuity.PROVEN, [None, "3-0"]
+    ),
+    "on their way at the verdict": (
+        [[(1, [HINT]), (1.5, [piece(1)]), (1.5, [end(2)])]],
+        [COMPLETED], [HINT, piece(1), end(2)], Continuity.PROVEN, [None],
+    ),
+    "silent at the verdict": (
+        [[(1, [HINT, piece(1)])], [(0, [end(2)])]],
+        [COMPLETED], [HINT, piece(1), end(2)], Continuity.ASSUMED, [None, "1-0"],
+    ),
+    "a stop without a word": (
+        [[(1, [piece(0)]), (1, CLOSED)], [(0, CLOSED)]],
+        [now("stopped")], [piece(0)], Continuity.ASSUMED, [None, "0-0"],
+    ),
+    "broken after each event": (
+        [*BROKEN_EACH, [(0, [end(30)])]],
+        [COMPLETED], [*pieces(30), end(30)], Continuity.ASSUMED, [None, *(f"{n}-0" for n in range(30))],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("connections", "record", "events", "label", "cursors"), WHOLE.values(), ids=WHOLE)
+def test_where_events_are_the_product_none_is_missing(
+    connections: list[Connection], record: Any, events: list[RunEvent], label: Continuity, cursors: list[str | None]
+) -> None:
+    server = FakeServer(connections, record)
     result = followed(server, EVERY_EVENT)
-    assert (result.events, result.of(Gap)) == (log, [])
-    assert [cursor for _, cursor in server.openings] == [None, "3-0"]
+    assert (result.events, result.of(Gap), result.label) == (events, [], label)
+    assert [cursor for _, cursor in server.openings] == cursors
 
 
-def test_what_is_missing_behind_another_end_is_fetched() -> None:
-    log = [*pieces(3), end(3), *pieces(3, 4), end(7)]
-    server = FakeServer([[(1, log[:4]), (0.1, BROKEN)], [(0, log[4:])]], [COMPLETED])
-    result = followed(server, EVERY_EVENT)
-    assert (result.events, result.of(Gap)) == (log, [])
-    server = FakeServer([[(1, log[:4]), (0.1, BROKEN)], [(0, log[4:])]], [COMPLETED])
-    assert followed(server).label is Continuity.ASSUMED, "left early"
-
-
-def test_a_server_that_always_tears_its_stream_leaves_no_gap() -> None:
-    server = FakeServer([[(1, [*pieces(3), end(3)]), (0, BROKEN)], [(0, BROKEN)]], [COMPLETED])
-    result = followed(server, EVERY_EVENT)
-    assert (result.events, result.of(Gap), len(server.openings)) == ([*pieces(3), end(3)], [], 2)
+def test_text_and_json_do_not_fetch_the_rest() -> None:
+    server = FakeServer([[(1, LOG[:4]), (0.1, BROKEN)], [(0, LOG[4:])]], [COMPLETED])
+    result = followed(server)
+    assert (result.events, len(server.openings), result.label) == (LOG[:4], 1, Continuity.ASSUMED)
 
 
 # Ends with an unknown word.
@@ -657,20 +682,6 @@ def test_a_state_that_names_an_end_is_looked_into(hint: RunEvent) -> None:
     assert server.clock.time <= 1 + SHORT_GRACE
 
 
-def test_events_on_their_way_are_waited_for_after_the_verdict() -> None:
-    server = FakeServer([[(1, [state(0, "completed")]), (1.5, [piece(1)]), (1.5, [end(2)])]], [COMPLETED])
-    result = followed(server, EVERY_EVENT)
-    assert result.events == [state(0, "completed"), piece(1), end(2)]
-    assert (result.of(Gap), result.label, len(server.openings)) == ([], Continuity.PROVEN, 1)
-
-
-def test_a_connection_that_fell_silent_is_not_the_last_word() -> None:
-    server = FakeServer([[(1, [piece(0), state(1, "completed")])], [(0, [end(2)])]], [COMPLETED])
-    result = followed(server, EVERY_EVENT)
-    assert result.events == [piece(0), state(1, "completed"), end(2)]
-    assert (result.of(Gap), len(server.openings)) == ([], 2)
-
-
 @pytest.mark.parametrize(
     ("first", "later", "known"), [(pieces(1), CLOSED, False), (pieces(1), BROKEN, True), ([], CLOSED, True)]
 )
@@ -684,13 +695,6 @@ def test_an_end_that_is_never_announced_is_a_gap(first: Any, later: Any, known: 
     assert result.follower.ledger.has_gap is known
     assert result.label is (Continuity.BROKEN if known else Continuity.ASSUMED)
     assert len(server.openings) == 1 + 1 + 3
-
-
-def test_a_stop_may_go_without_a_word() -> None:
-    server = FakeServer([[(1, [piece(0)]), (1, CLOSED)], [(0, CLOSED)]], [now("stopped")])
-    result = followed(server, EVERY_EVENT)
-    assert (result.run.status, result.of(Gap), result.label) == ("stopped", [], Continuity.ASSUMED)
-    assert len(server.openings) == 2
 
 
 def test_a_stop_whose_stream_breaks_is_a_gap() -> None:
@@ -707,14 +711,6 @@ def test_a_stop_whose_last_events_there_was_no_time_for_is_a_gap() -> None:
     assert followed(server, EVERY_EVENT, timeout=30).of(Gap) == []
 
 
-def test_the_rest_is_fetched_as_long_as_it_comes() -> None:
-    rest: list[Connection] = [[(0, [piece(n)]), (0, BROKEN)] for n in range(1, 30)]
-    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], *rest, [(0, [end(30)])]], [COMPLETED])
-    result = followed(server, EVERY_EVENT)
-    assert result.events == [*pieces(30), end(30)]
-    assert (result.of(Gap), len(server.reads)) == ([], 1)
-
-
 @pytest.mark.usefixtures("no_jitter")
 def test_tries_for_the_rest_are_told_and_spaced() -> None:
     server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], [(0, BROKEN)]], [COMPLETED])
@@ -729,12 +725,6 @@ def test_a_position_that_was_the_last_one_leaves_nothing_to_miss() -> None:
     assert (result.events, result.of(Gap), len(server.openings)) == ([], [], 1)
     result = followed(FakeServer([[(0, CLOSED)]]), EVERY_EVENT, run=COMPLETED)
     assert len(result.of(Gap)) == 1
-
-
-def test_text_and_json_do_not_fetch_the_rest() -> None:
-    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], [(0, [end(1)])]], [COMPLETED])
-    result = followed(server)
-    assert (result.events, len(server.openings)) == ([piece(0)], 1)
 
 
 def test_the_rest_is_waited_for_two_seconds_after_the_last_event() -> None:
