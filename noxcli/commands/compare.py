@@ -115,7 +115,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             from noxcli.reports.html.comparison import comparison_page  # loaded only for a page
 
             target = Path(options.report)
-            save(target, comparison_page(comparison.totals(code), comparison.pairs(), mask, target.parent))
+            save(target, comparison_page(context.new_page(target.parent), comparison.totals(code), comparison.pairs()))
     if ending is not None:
         raise ending
 

@@ -13,6 +13,8 @@ import pytest
 
 from noxcli import __version__
 from noxcli.masking import Mask
+from noxcli.reports.comparison import Change, Pair
+from noxcli.reports.html.comparison import comparison_page
 from noxcli.reports.html.markup import Page
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.html.run import ReportedRun, run_page
@@ -475,6 +477,29 @@ def test_the_whole_corpus_is_text_in_a_batchs_page() -> None:
     for field in "bcdefghijkl":
         assert set(re.findall(rf"Q{field}(\d\d\d)Q", shown)) == {f"{n:03}" for n in range(len(NAMES))}, field
     raw = Path("batch.html").read_text()
+    assert not [letter for letter in raw if not letter.isprintable() and letter not in "\n\u200d"]
+
+
+def hostile_comparison(path: str) -> None:
+    """Write the page of rows that changed, with the whole corpus in ids, inputs and outputs."""
+    pairs = []
+    for row in hostile_rows():
+        after = copy.deepcopy(row)
+        after["result"]["output"] = {key: f"new {value}" for key, value in (row["result"]["output"] or {}).items()}
+        pairs.append(Pair([row], [after]))
+    side = {"source": PAYLOADS["lf"], "workflow_id": PAYLOADS["nul"], "rows": 1, "passed": 1}
+    side |= {"pass_rate": 1.0, "median_s": 0.5, "p95_s": None}
+    counts = {str(change): len(pairs) * (change is Change.CHANGED) for change in Change}
+    totals = {"base": side, "new": side, "classes": counts, "exit_code": 11}
+    Path(path).write_bytes(b"".join(comparison_page(Page(Mask()), totals, pairs)))
+
+
+def test_the_whole_corpus_is_text_in_a_comparison() -> None:
+    hostile_comparison("comparison.html")
+    shown = read("comparison.html").text
+    for field in "bcdgh":
+        assert set(re.findall(rf"Q{field}(\d\d\d)Q", shown)) == {f"{n:03}" for n in range(len(NAMES))}, field
+    raw = Path("comparison.html").read_text()
     assert not [letter for letter in raw if not letter.isprintable() and letter not in "\n\u200d"]
 
 

@@ -18,7 +18,7 @@ from noxcli.sandbox.scenario import Node, input_node
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
 from tests.conftest import Noxcli
 from tests.reports.chromium import Chromium, Tab, chromium
-from tests.reports.test_html import hostile_page, hostile_rows, many
+from tests.reports.test_html import hostile_comparison, hostile_page, hostile_rows, many
 
 pytestmark = pytest.mark.engine("chromium")
 
@@ -241,7 +241,8 @@ def test_nothing_of_the_corpus_acts_in_a_page(browser: Chromium, noxcli: Noxcli,
     hostile_page(noxcli, plays, "hostile.html")
     about = BatchAbout("rows.jsonl")
     Path("rows.html").write_bytes(b"".join(rows_page(Page(Mask()), about, hostile_rows)))
-    for path in ("hostile.html", "rows.html"):
+    hostile_comparison("comparison.html")
+    for path in ("hostile.html", "rows.html", "comparison.html"):
         nothing_acts(browser.open(Path(path).absolute()))
 
 
@@ -251,7 +252,7 @@ def nothing_acts(tab: Tab) -> None:
     kinds = tab.evaluate("[...new Set([...document.querySelectorAll('*')].map((one) => one.localName))]")
     assert set(kinds).isdisjoint({"img", "iframe", "object", "embed", "form", "base", "use", "image", "foreignObject"})
     assert tab.evaluate("document.querySelectorAll('script').length") == 1
-    assert tab.evaluate("document.title").startswith(("test_nothing_of_the_corpus", "qa"))
+    assert tab.evaluate("document.title").startswith(("test_nothing_of_the_corpus", "qa", "FORGED"))
     names = "[...document.querySelectorAll('*')].flatMap((one) => one.getAttributeNames())"
     assert not [name for name in tab.evaluate(names) if name.startswith("on") or name in {"src", "style", "srcdoc"}]
     assert tab.evaluate("typeof window.pwned") == "undefined"

@@ -19,7 +19,7 @@ LONGEST_OPEN = 2000  # characters of a value that is not folded
 LONGEST_NAME = 200
 A_SECOND, A_MINUTE, AN_HOUR = 0.9995, 59.95, 3599.5  # above which a duration has another unit
 UNDECIDED = {3, 8, 10, 12, 124, 129, 130, 141, 143}  # exit codes that are neither good nor bad
-CHANGES = {" ": "span", "-": "del", "+": "ins"}  # the elements of a word diff
+CHANGES = {"-": "del", "+": "ins"}  # the elements of a word diff
 SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 
 
@@ -34,6 +34,38 @@ def verdict(page: Page, tone: str, name: str, words: str, when: Sequence[str], *
 def tone_of(code: int | None) -> str:
     """Return the class of the style for an exit code."""
     return "warn" if code is None or code in UNDECIDED else "good" if code == ExitCode.OK else "bad"
+
+
+def shares(page: Page, parts: Iterable[tuple[str, str, int]]) -> Html:
+    """Return a bar whose parts have a tone, words and a count."""
+    listed, place, drawn = list(parts), 0.0, []
+    total = max(1, sum(count for _, _, count in listed))
+    for tone, words, count in listed:
+        size = {"x": f"{place:.3f}%", "width": f"{100 * count / total:.3f}%", "height": "100%"}
+        drawn.append(page.tag("rect", page.tag("title", f"{count:,} {words}"), class_=tone, **size))
+        place += 100 * count / total
+    return page.tag("div", page.tag("svg", *drawn, role="img", aria_label="Share of each status"), class_="share")
+
+
+def choice(page: Page, choices: Iterable[tuple[str, str]], first: str) -> Html:
+    """Return buttons that choose which rows are shown, by name and words, without a script."""
+    buttons = (
+        page.joined(
+            [
+                page.tag("input", type="radio", name="show", id=f"f{name}", checked=name == first),
+                page.tag("label", f"{words[:1].upper()}{words[1:]}", for_=f"f{name}"),
+            ]
+        )
+        for name, words in choices
+    )
+    return page.tag("fieldset", *buttons, class_="filter", aria_label="Show rows by status")
+
+
+def rules_of_choice(hidden: Mapping[str, str]) -> str:
+    """Return the style for such buttons, by name the selector of the rows that each of them hides."""
+    return "".join(
+        f"body:has(#f{name}:checked) .rows>details{others}{{display:none}}" for name, others in hidden.items()
+    )
 
 
 def facts(page: Page, terms: Iterable[tuple[str, Any]]) -> Html:
@@ -80,6 +112,12 @@ def assertion(page: Page, each: Mapping[str, Any], most: int = LARGEST_TEXT) -> 
     )
 
 
+def marked(page: Page, pieces: Iterable[tuple[str, str]]) -> Html:
+    """Return a word diff, in which the mask has seen all texts."""
+    lines = ((CHANGES.get(sign), page.lines(text)) for sign, text in pieces)
+    return page.joined(text if name is None else page.tag(name, text) for name, text in lines)
+
+
 def _by_words(page: Page, diff: str) -> Html:
     """Return a unified diff as the text that was found, with what was removed and added marked by words."""
     from noxcli.reports.words import word_diff  # loaded where something differs
@@ -91,9 +129,8 @@ def _by_words(page: Page, diff: str) -> Html:
         if line[:1] in changed:
             changed[line[:1]].append(line[1:])
             continue
-        pieces = word_diff(*("\n".join(side) for side in changed.values()))
-        if pieces:
-            shown.append(page.joined(page.tag(CHANGES[sign], page.lines(text)) for sign, text in pieces))
+        if pieces := word_diff(*("\n".join(side) for side in changed.values())):
+            shown.append(marked(page, pieces))
         shown += (
             [page.tag("span", "…", class_="dim") if line.startswith("@@ ") else page.lines(line[1:])] if line else []
         )

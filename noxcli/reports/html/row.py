@@ -57,14 +57,13 @@ def row_of(page: Page, columns: Columns, row: Row, most: int) -> Html:
     result, code = mapping(row.get("result")), code_of(row)
     run, width = mapping(result.get("run")), max(NARROWEST_CELL, min(WIDEST_CELL, most // 8))
     took, inputs, outputs = number(run.get("duration_s")), dict(mapping(row.get("input"))), outputs_of(result)
-    summary = page.tag(
-        "summary",
-        page.tag("b", str(int(row["row"])), " ", page.bdi(row.get("id") or "", LONGEST_ID)),
-        _cell(page, inputs, columns.input, width),
-        _cell(page, outputs, columns.output, width),
-        page.tag("span", status_of(code)),
-        page.tag("span", None if took is None else show_took(took, columns.longest)),
-        None if code == ExitCode.OK else page.tag("p", page.bdi(reason_of(row)[1], max(width, 2 * LONGEST_ID))),
+    summary = summary_of(
+        page,
+        page.joined([str(int(row["row"])), " ", page.bdi(row.get("id") or "", LONGEST_ID)]),
+        [cell_of(page, inputs, columns.input, width), cell_of(page, outputs, columns.output, width)],
+        status_of(code),
+        "" if took is None else show_took(took, columns.longest),
+        None if code == ExitCode.OK else page.bdi(reason_of(row)[1], max(width, 2 * LONGEST_ID)),
     )
     within = cut_at(_sizes(row), most) - TEXT_FRAME
     named = {"Inputs": inputs, "Columns": mapping(row.get("columns")), "Outputs": outputs}
@@ -100,7 +99,18 @@ def _sizes(row: Row) -> list[int]:
     return [len(as_text(text).encode("utf-8", "surrogatepass")) + TEXT_FRAME for text in texts]
 
 
-def _cell(page: Page, values: dict[str, Any], key: str | None, width: int) -> Html:
+def head_of(page: Page, words: Iterable[str]) -> Html:
+    """Return the line above all rows."""
+    return page.tag("div", *(page.tag("span", page.bdi(each, LONGEST_ID)) for each in words), class_="head")
+
+
+def summary_of(page: Page, name: Html, cells: Iterable[Html], status: str, took: str, why: Html | None) -> Html:
+    """Return the line of a row; `why` is below it."""
+    last = page.tag("p", why) if why is not None else None
+    return page.tag("summary", page.tag("b", name), *cells, page.tag("span", status), page.tag("span", took), last)
+
+
+def cell_of(page: Page, values: dict[str, Any], key: str | None, width: int) -> Html:
     """Return the beginning of a value. One that is whole is not repeated below: `values` is without it then."""
     if key not in values:
         return page.tag("bdi")

@@ -19,6 +19,7 @@ from noxcli.reports.html.row import (
     Row,
     code_of,
     cut_at,
+    head_of,
     outputs_of,
     reason_of,
     row_of,
@@ -116,8 +117,7 @@ def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) 
     count = _Count()
     for row in rows():
         count.add(row)
-    hidden = [(f"{code}", f":not(.c{code})") for code in sorted(count.codes)] + [(NOT_PASSED, ".c0")]
-    rules = "".join(f"body:has(#f{name}:checked) .rows>details{others}{{display:none}}" for name, others in hidden)
+    rules = parts.rules_of_choice({**{f"{code}": f":not(.c{code})" for code in count.codes}, NOT_PASSED: ".c0"})
     return page.whole(f"{count.workflow or about.source} — {count.passed}", _body(page, about, rows, count), rules)
 
 
@@ -131,7 +131,7 @@ def _body(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]], coun
         count.passed,
         [*when, about.source],
         *(page.tag("p", page.bdi(note), class_="why") for note in about.notes),
-        _shares(page, count),
+        parts.shares(page, ((tone_of(code), status_of(code), rows) for code, rows in sorted(count.codes.items()))),
     )
     yield from _reasons(page, count)
     yield from _filter(page, count)
@@ -183,18 +183,6 @@ def _durations(page: Page, took: Sequence[float]) -> Iterator[Html]:
     yield parts.facts(page, ((term, show_took(seconds, most)) for term, seconds in named))
 
 
-def _shares(page: Page, count: _Count) -> Html:
-    drawn, place = [], 0.0
-    for code, rows in sorted(count.codes.items()):
-        share = 100 * rows / count.rows
-        words = page.tag("title", f"{rows:,} {ExitCode.words_of(code)}")
-        size = {"x": f"{place:.3f}%", "width": f"{share:.3f}%", "height": "100%"}
-        drawn.append(page.tag("rect", words, class_=tone_of(code), **size))
-        place += share
-    picture = page.tag("svg", *drawn, role="img", aria_label="Share of each status")
-    return page.tag("div", picture, class_="share")
-
-
 def _reasons(page: Page, count: _Count) -> Iterator[Html]:
     if not count.reasons:
         return
@@ -227,24 +215,14 @@ def _filter(page: Page, count: _Count) -> Iterator[Html]:
     )
     choices += [(f"{code}", f"{status_of(code)} {count.codes[code]:,}") for code in codes]
     first = "all" if len(codes) == 1 or not bad else NOT_PASSED if len(bad) > 1 else f"{bad[0]}"
-    buttons = (
-        page.joined(
-            [
-                page.tag("input", type="radio", name="show", id=f"f{name}", checked=name == first),
-                page.tag("label", f"{words[:1].upper()}{words[1:]}", for_=f"f{name}"),
-            ]
-        )
-        for name, words in choices
-    )
-    yield page.tag("fieldset", *buttons, class_="filter", aria_label="Show rows by status")
+    yield parts.choice(page, choices, first)
 
 
 def _listed(page: Page, rows: Callable[[], Iterable[Row]], count: _Count) -> Iterator[Html]:
     """Yield the rows one by one, since they may be many."""
     columns = Columns(count.input, count.output, max(count.took, default=0.0))
     heads = ("Row", columns.input or "Input", columns.output or "Output", "Status", "Time")
-    head = page.tag("div", *(page.tag("span", page.bdi(words, 60)) for words in heads), class_="head")
-    yield Html(f'<div class="rows">{head}')
+    yield Html(f'<div class="rows">{head_of(page, heads)}')
     shown, left = Counter[bool](), LARGEST_ROWS
     bad = count.sizes[True]
     good = count.sizes[False][: ROWS_ON_A_PAGE - len(bad)]
