@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from noxcli.sandbox.faults import NO_EVENTS, Cut
-from noxcli.sandbox.scenario import File, fixed_input, input_node
+from noxcli.sandbox.scenario import File, fixed_input
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, node_fails, node_runs
 from tests.conftest import Noxcli
@@ -105,15 +105,6 @@ def test_inputs_reach_the_server_as_written(noxcli: Noxcli, plays: Any, sandbox:
         "a=b": "c=d",
         "node::input": "x",
     }
-
-
-def test_labels_ids_and_node_inputs_are_all_taken(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(nodes=[input_node("Q")], output=lambda values: {"A": values["Q"]})
-    definition = sandbox.runs(workflow)  # none yet
-    assert definition == []
-    node_id = noxcli("run", workflow, "Q=label", "--json").json["nodes"][0]["id"]
-    assert noxcli("run", workflow, f"{node_id}=by id").out == b"by id\n"
-    assert noxcli("run", workflow, f"{node_id}::input=by input").out == b"by input\n"
 
 
 def test_fixed_inputs_may_be_left_out_or_overridden(noxcli: Noxcli, plays: Any) -> None:

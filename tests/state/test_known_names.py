@@ -42,10 +42,6 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_workflows_by_name_and_alias(cache: Path) -> None:
-    assert offered(cache, "workflow", "run", "") == ["daily report", "demo", "22", "day", "direct"]
-
-
 @pytest.mark.parametrize(
     "words",
     [
