@@ -23,7 +23,8 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     separators = (",", ":") if indent is None else None
     mark = os.urandom(16).hex()  # which occurs in no value
     text = json.dumps(_marked(value, mark), ensure_ascii=False, indent=indent, separators=separators)
-    text = re.sub(f'"{mark}([^"]*)"', r"\1", text)
+    if mark in text:  # a pattern with a new mark has to be compiled each time
+        text = re.sub(f'"{mark}([^"]*)"', r"\1", text)
     try:
         text.encode()
     except UnicodeEncodeError:
