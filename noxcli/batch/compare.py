@@ -59,9 +59,9 @@ class Side:
         return any(self._ids)
 
     @property
-    def is_run(self) -> bool:
-        """True for a single result that no row names."""
-        return len(self) == 1 and not self.has_ids and not any(self._inputs)
+    def unnamed(self) -> int:
+        """The number of results with neither an id nor inputs: runs, and rows that never started."""
+        return sum(not own and not given for own, given in zip(self._ids, self._inputs, strict=True))
 
     def add(self, line: Line) -> None:
         """Add a judged line. Raises OSError if the file can't be written."""
@@ -151,7 +151,7 @@ class Comparison:
         self._order: list[int] = []  # class, row and key of each pair to list, in one number
         by_id = base.has_ids and new.has_ids
         for side, other in ((base, new), (new, base)):
-            if side.is_run and len(other) != 1:
+            if side.unnamed == len(side) == 1 != len(other):
                 raise UsageProblem(f"{side.source} is one run, and {other.source} is a batch", "compare two of a kind")
             side.index(by_id=by_id, single=len(base) == len(new) == 1 and not by_id)
         ranks, paired = {change: rank for rank, change in enumerate(Change)}, 0

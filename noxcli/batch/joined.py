@@ -86,6 +86,11 @@ class Joined:
         """The shard of a directory alone; all rows for several directories."""
         return Shard.parse(self.header.shard) if len(self.directories) == 1 else Shard()
 
+    @property
+    def knows_all(self) -> bool:
+        """True if a journal names each row; the ids of others are not known."""
+        return NOBODY not in self._owners[1 : self.rows + 1] and len(self._owners) > self.rows
+
     def lines(self, judge: Judge, shard: Shard | None = None) -> Iterator[Line]:
         """Yield a line for each row of the shard, or all: its stored result, judged, or why it has none."""
         with ExitStack() as stack:
@@ -103,6 +108,14 @@ class Joined:
                     yield self._unstored(entry, others)
                 else:
                     yield judge.judged({**stored, "row": number})
+
+    def names(self) -> Iterator[tuple[int, str | None]]:
+        """Yield the number and the id of each row that a journal names."""
+        with ExitStack() as stack:
+            files = [stack.enter_context(opened(directory / JOURNAL_NAME)) for directory in self.directories]
+            for number in range(1, self.rows + 1):
+                if (owner := self.owner(number)) is not None:
+                    yield number, line_at(files[owner], self._offsets[number]).get("id")
 
     def owner(self, number: int) -> int | None:
         """Return the place of the directory that has the row, None for a row that no journal names."""

@@ -1,6 +1,6 @@
 """The verdict of --assert and --expect on rows' results, whether they are new or stored."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
@@ -87,6 +87,7 @@ class Expected:
 
     def __init__(self, by_id: Mapping[str, Inputs]) -> None:
         self._by_id = by_id
+        self._unmet = set(by_id)
 
     @classmethod
     def read(cls, path: str) -> Self:
@@ -108,19 +109,28 @@ class Expected:
                 by_id[key] = outputs
         return cls(by_id)
 
-    def require_rows(self, rows: RowFile) -> int:
-        """Return how many rows have no expected output. Raises UsageProblem for expected outputs without a row."""
-        unmatched, without = dict.fromkeys(self._by_id), 0
-        for row in rows.rows():
-            without += _key(row.number, row.id) not in self._by_id
-            unmatched.pop(_key(row.number, row.id), None)
-        if unmatched:
-            told = ", ".join(map(repr, list(unmatched)[:MOST_TOLD]))
+    def require_rows(self, rows: Iterable[tuple[int, str | None]]) -> int:
+        """Return how many rows, by number and id, have no expected output.
+
+        Raises UsageProblem for expected outputs without a row.
+        """
+        without = sum(not self.meet(number, own_id) for number, own_id in rows)
+        self.require_met()
+        return without
+
+    def meet(self, row: int, own_id: str | None) -> bool:
+        """Record that there is this row, and return whether its output is expected."""
+        self._unmet.discard(_key(row, own_id))
+        return _key(row, own_id) in self._by_id
+
+    def require_met(self) -> None:
+        """Raise UsageProblem for expected outputs whose rows were not met."""
+        if self._unmet:
+            told = ", ".join(map(repr, [key for key in self._by_id if key in self._unmet][:MOST_TOLD]))
             raise UsageProblem(
-                f"{OPTION} has {amount(len(unmatched), 'output')} without a row: {told}",
+                f"{OPTION} has {amount(len(self._unmet), 'output')} without a row: {told}",
                 f"name the rows' ids in {ID}, or number the lines as the rows",
             )
-        return without
 
     def of(self, row: int, own_id: str | None) -> Inputs | None:
         """Return the row's expected outputs, None if it has none."""

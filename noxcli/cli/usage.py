@@ -34,7 +34,7 @@ HEADINGS = {
         "--output-dir",
         "--overwrite",
     ),
-    "Reports": ("--assert", "--expect", "--report", "--junit", "--csv", "--csv-raw", "--dotenv", "--ci"),
+    "Reports": ("--assert", "--expect", "--min-pass", "--report", "--junit", "--csv", "--csv-raw", "--dotenv", "--ci"),
     "Following": ("--etag", "--resume", "--on-pause", "--poll-interval", "--no-stream"),
     "Time": ("--timeout", "--stall-timeout", "--retry-for", "--on-timeout"),
     "Connection": ("--base-url", "--api-key-file", "--profile"),

@@ -139,7 +139,7 @@ def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected |
     if expect is None:
         return None
     expected = Expected.read(expect)
-    if not rows.is_stream and (without := expected.require_rows(rows)):
+    if not rows.is_stream and (without := expected.require_rows((row.number, row.id) for row in rows.rows())):
         context.terminal.note(f"warning: no expected output for {amount(without, 'row')} in {expect}")
     return expected
 

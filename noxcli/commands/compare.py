@@ -1,6 +1,6 @@
 """`noxcli compare`: what changed between two batches or runs, row by row, as a gate for CI."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from enum import StrEnum
 from itertools import islice
@@ -105,6 +105,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with ExitStack() as stack:
         base = stack.enter_context(side_of("BASE", options.base, _lines(noxus, options.base, judge)))
         new = stack.enter_context(side_of("NEW", options.new, _lines(noxus, options.new, judge)))
+        if judge.expected is not None and not base.unnamed + new.unnamed:
+            judge.expected.require_met()
         if base.workflow_id != new.workflow_id and base.workflow_id and new.workflow_id:
             context.terminal.complain(f"warning: BASE is of workflow {base.workflow_id}, NEW of {new.workflow_id}")
         comparison = Comparison(base, new, options.pass_each)
@@ -122,6 +124,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def _lines(noxus: "Session", source: str, judge: "Judge") -> "Iterator[Line]":
     """Yield the judged lines of one side. Raises UsageProblem, and what reading a run raises."""
+    for line in _read(noxus, source, judge):
+        if judge.expected is not None:
+            judge.expected.meet(line["row"], line["id"])
+        yield line
+
+
+def _read(noxus: "Session", source: str, judge: "Judge") -> "Iterable[Line]":
     from noxcli.batch.compare import WHAT_FITS, read_lines  # as in execute
     from noxcli.files import expanded
     from noxcli.models import is_uuid
@@ -133,13 +142,12 @@ def _lines(noxus: "Session", source: str, judge: "Judge") -> "Iterator[Line]":
         joined = Joined.read([path])
         for torn in joined.torn:
             complain(f"warning: {torn} ends in an incomplete line, which was left out")
-        yield from joined.lines(judge, joined.shard)
-    elif path.exists():
-        yield from map(judge.judged_anew, read_lines(path, complain))
-    elif source == "@last" or is_uuid(source.rpartition("/")[2]):
-        yield judge.judged(_line_of_run(noxus, source))
-    else:
-        raise UsageProblem(f"{source} is neither a file nor a run id", WHAT_FITS)
+        return joined.lines(judge, joined.shard)
+    if path.exists():
+        return map(judge.judged_anew, read_lines(path, complain))
+    if source == "@last" or is_uuid(source.rpartition("/")[2]):
+        return [judge.judged(_line_of_run(noxus, source))]
+    raise UsageProblem(f"{source} is neither a file nor a run id", WHAT_FITS)
 
 
 def _line_of_run(noxus: "Session", source: str) -> "Line":

@@ -13,6 +13,7 @@ from noxcli.cli.options import (
     ExpectOption,
     Junit,
     LineQueryOption,
+    MinPassOption,
     Printed,
     Quiet,
     Report,
@@ -50,6 +51,7 @@ class Options(Printed):
     line_query: LineQueryOption = None
     asserts: Asserts = None
     expect: ExpectOption = None
+    min_pass: MinPassOption = None
     csv: Annotated[
         str | None,
         typer.Option("--csv", metavar="FILE", help="Write a table for spreadsheets: inputs, outputs, status and time."),
@@ -67,7 +69,8 @@ class Options(Printed):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print each row, and write the reports. Raises the worst row's error."""
-    from noxcli.batch.joined import Joined  # the help loads none of what stored results need
+    from noxcli.batch.gates import MinPass  # the help loads none of what stored results need
+    from noxcli.batch.joined import Joined
     from noxcli.batch.judge import Judge
     from noxcli.batch.row import Tally
     from noxcli.cli.session import present, require_apart
@@ -86,7 +89,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     mask = context.terminal.mask
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
     judge = Judge.asked(options.asserts, options.expect, mask)
-    joined, tally = Joined.read(directories), Tally()
+    tally = Tally(min_pass=MinPass.read(options.min_pass))
+    joined = Joined.read(directories)
+    if judge.expected is not None and joined.knows_all:
+        judge.expected.require_rows(joined.names())
     sheet = Sheet(raw=options.csv_raw) if options.csv is not None else None
     for line in joined.lines(judge):
         context.terminal.write(found_line(query, line))

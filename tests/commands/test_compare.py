@@ -208,6 +208,7 @@ def test_a_file_cut_in_its_last_line_is_read_to_there(noxcli: Noxcli) -> None:
         ("twice.jsonl", "base.jsonl", "BASE twice.jsonl has several lines for row 1"),
         ("base.jsonl", "other.jsonl", "no row of other.jsonl has the id of a row of base.jsonl"),
         ("run.json", "base.jsonl", "run.json is one run, and base.jsonl is a batch"),
+        ("base.jsonl", "base.jsonl --expect expected.jsonl", "--expect has 1 output without a row: 'id9'"),
         ("base.jsonl", ".", "can't read the journal batch.jsonl: no such file"),
         ("base.jsonl", "base.jsonl --pass-each 0", "pass-each"),
         ("base.jsonl", "base.jsonl --fail-on fixed", "fail-on"),
@@ -221,6 +222,7 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
     written("other.jsonl", [line(1, id="x")])
     written("run.json", [{"schema": "noxcli.result/1", **line(1)["result"]}])
     Path("text").write_text("some text\n")
+    Path("expected.jsonl").write_text('{"$id": "id9", "Answer": "a"}\n')
     result = noxcli("compare", *base.split(), *new.split())
     assert (result.code, result.out) == (2, b"")
     assert said in result.err

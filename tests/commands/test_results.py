@@ -93,6 +93,12 @@ def test_stored_results_are_judged_anew(noxcli: Noxcli, batch: str) -> None:
     assert table("table.csv")[0]["error"] == ('completed, but --expect does not hold: /Answer is "=1+1!" and not "2!"')
 
 
+def test_a_share_of_good_rows_is_enough(noxcli: Noxcli, batch: str) -> None:
+    assert noxcli("results", batch, "--min-pass", "66%").code == 0
+    assert noxcli("results", batch, "--min-pass", "67%").code == 11
+    assert noxcli("results", batch, "--min-pass", "66%", "--assert", "row.Question == 'x'").code == 11
+
+
 def test_a_results_file_that_was_cut_is_read_to_there(noxcli: Noxcli, batch: str) -> None:
     results = Path(batch, "results.jsonl")
     results.write_bytes(results.read_bytes()[:-20])
@@ -110,9 +116,12 @@ def test_a_results_file_that_was_cut_is_read_to_there(noxcli: Noxcli, batch: str
         (["--csv", "x", "--junit", "x"], "--junit and --csv name the same file: x"),
         (["--assert", "a b"], "--assert 'a b' is not a valid JMESPath expression"),
         (["--expect", "nowhere.csv"], "no such file"),
+        (["--expect", "rows.jsonl.batch/results.jsonl", "--min-pass", "900%"], "--min-pass 900% is not a valid share"),
+        (["--expect", "other.jsonl"], "--expect has 1 output without a row: 'three'"),
     ],
 )
 def test_mistakes_are_told_in_one_line(noxcli: Noxcli, batch: str, argv: list[str], said: str) -> None:
+    Path("other.jsonl").write_text('{"$id": "three", "Answer": "x"}\n')
     result = noxcli("results", batch, *argv)
     assert (result.code, result.out, result.err.count("\n")) == (2, b"", 1)
     assert said in result.err
