@@ -136,7 +136,7 @@ def with_definition(noxus: Session, found: Workflow, version_id: str | None, pat
     return known
 
 
-def only_to_check(noxus: Session, options: Running, file: str) -> Target:
+def only_to_check(noxus: Session, options: PreflightOptions, file: str) -> Target:
     """Return what an exported definition says of a run, which only --dry-run may want. Raises UsageProblem."""
     if not options.dry_run or options.version_id is not None:
         raise UsageProblem(

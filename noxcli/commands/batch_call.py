@@ -35,7 +35,7 @@ from noxcli.batch.work import KnownRuns, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
-from noxcli.cli.prepare import Target, stored, target_of
+from noxcli.cli.prepare import Target, only_to_check, stored, target_of
 from noxcli.cli.session import Session
 from noxcli.commands.batch_options import Again, Options
 from noxcli.commands.results import require_not_stored
@@ -115,6 +115,16 @@ def run_rows(noxus: Session, options: Options) -> None:
     if output.unprinted is not None and not isinstance(error, Interruption | TimedOut):
         raise output.unprinted
     _conclude(noxus, tally, context.clock.monotonic() - began, directory, error)
+
+
+def check_rows(noxus: Session, options: Options) -> None:
+    """Check the rows against an exported definition, and print their totals. Raises WrongInputs, UsageProblem."""
+    workflow = only_to_check(noxus, options, options.workflow).found
+    shard = shard_asked(options.shard, noxus.context.terminal.environ)
+    _, rows, _ = _given(noxus.context, options)
+    rows.know(inputs_of(workflow.definition), checked=not options.no_check)
+    checker = Checker(workflow.definition, options.workflow, noxus.context.terminal.note)
+    _surveyed(noxus.context, RemainingRows(checker, shard, Past(), changed=False), rows, options)
 
 
 def _given(context: Context, options: Options) -> tuple[Inputs, RowFile, Path]:

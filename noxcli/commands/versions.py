@@ -35,7 +35,9 @@ class Options(Listed, Waiting, Common):
     sides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[A B]", help="For --diff: versions, or files of export --definition.", show_default=False
+            metavar="[VERSION|FILE]...",
+            help="With --diff: A and B, each a version or a file of export --definition.",
+            show_default=False,
         ),
     ] = None
     diff: Annotated[bool, typer.Option("--diff", help="Show what changed from A to B.")] = False

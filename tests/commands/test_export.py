@@ -115,6 +115,19 @@ def test_inputs_are_checked_against_a_file_alone(noxcli: Noxcli, plays: Any, tmp
     assert "--dry-run" in noxcli("inputs", file, *OFFLINE).err
 
 
+def test_rows_are_checked_against_a_file_alone(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    file, rows = str(exported(noxcli, plays(nodes=NODES), tmp_path / "flow.json")), tmp_path / "rows.csv"
+    noxcli.environ = {**noxcli.environ, "NOXUS_API_KEY": ""}
+    rows.write_text("Question,Count\nhi,4\nho,5\n")
+    done = noxcli("batch", file, str(rows), "--dry-run", *OFFLINE)
+    assert (done.code, done.json["rows"]) == (0, 2)
+    rows.write_text("Question,Count\nhi,many\n")
+    wrong = noxcli("batch", file, str(rows), "--dry-run", *OFFLINE)
+    assert (wrong.code, "'Count'" in wrong.err) == (2, True)
+    assert noxcli("batch", file, str(rows), *OFFLINE).code == 2
+    assert [each.name for each in tmp_path.iterdir() if each.is_dir()] == []
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"nodes": 3}', b"kind: bundle\n", b"\xff", b"[" * 9999])
 @pytest.mark.parametrize("verb", [("inputs",), ("run", "--dry-run")])
 def test_another_file_is_one_line(noxcli: Noxcli, tmp_path: Path, content: bytes, verb: tuple[str, ...]) -> None:
