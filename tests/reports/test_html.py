@@ -380,8 +380,14 @@ def test_a_row_unfolds_to_all_that_is_known_of_it() -> None:
         "✗ --assert length(output.A) > `200` length(output.A) = 171, wanted > 200",
         "✗ --expect /A is new and not",
     )
-    values = (f"Inputs Q q {'x' * 300}", f"Columns notes n {'x' * 300}", f"Outputs A a {'x' * 300}", "run run-1")
-    places = [page.text.index(part) for part in (*lines, *broken, "A: the old new answer", "✓ --assert ok", *values)]
+    long = f"302 characters {{}} {'x' * 300}"
+    values = [
+        f"{title} {long.format(key)}" for title, key in (("Inputs Q", "q"), ("Columns notes", "n"), ("Outputs A", "a"))
+    ]
+    places = [
+        page.text.index(part)
+        for part in (*lines, *broken, "A: the old new answer", "✓ --assert ok", *values, "run run-1")
+    ]
     assert places == sorted(places)
     assert "<del>old</del><ins>new</ins>" in Path("batch.html").read_text()
     assert "2 case-2 q short a short completed Columns notes n short run run-2" in page.text, "nothing is told twice"

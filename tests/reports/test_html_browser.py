@@ -188,7 +188,7 @@ def test_the_pointer_shows_the_time_below_it(browser: Chromium, failed: Path) ->
 
 def test_rows_are_filtered_by_status_and_by_search(browser: Chromium, batch: Path) -> None:
     tab = browser.open(batch)
-    shown = "[...document.querySelectorAll('.rows details')].filter((row) => row.getClientRects().length).length"
+    shown = "[...document.querySelectorAll('.rows > details')].filter((row) => row.getClientRects().length).length"
     assert tab.evaluate(shown) == 300 // 7, "those that did not pass, at first"
     tab.evaluate("document.querySelector('.filter input:checked').focus()")
     tab.press("ArrowRight")

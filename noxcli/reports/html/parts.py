@@ -131,33 +131,36 @@ def _by_words(page: Page, diff: str) -> Html:
             continue
         if pieces := word_diff(*("\n".join(side) for side in changed.values())):
             shown.append(marked(page, pieces))
-        shown += (
-            [page.tag("span", "…", class_="dim") if line.startswith("@@ ") else page.lines(line[1:])] if line else []
-        )
+        if line:
+            shown.append(page.lines("…" if line.startswith("@@ ") else line[1:]))
         changed = {"-": [], "+": []}
     return Html("\n".join(shown))
 
 
-def values(page: Page, named: Mapping[str, Any]) -> Iterator[Html]:
-    """Yield inputs or outputs: what fits a line as a list, the rest unfolding, a short text open."""
+def values(page: Page, named: Mapping[str, Any], most: int = LARGEST_TEXT) -> Iterator[Html]:
+    """Yield inputs or outputs, at most so many characters of each: lines as a list, the rest unfolding, or open."""
     some = list(named.items())[:VALUES_ON_A_PAGE]
-    if plain := [(key, value) for key, value in some if _fits_a_line(value)]:
-        yield facts(page, ((key, page.text(value)) for key, value in plain))
+    plain = {key: page.text(value) for key, value in some if _is_line(value, min(most, LONGEST_PEEK))}
+    if plain:
+        yield facts(page, plain.items())
     left = LARGEST_VALUES
     for key, value in some:
-        if _fits_a_line(value):
+        if key in plain:
             continue
-        body = page.block(value, max(1000, min(left, LARGEST_TEXT)))
+        body, path = page.block(value, min(most, max(1000, left))), _file_of(value)
         left -= len(body)
-        summary = page.tag("summary", page.tag("b", page.bdi(key, LONGEST_NAME)), *_gist(page, value), class_="value")
-        yield page.tag("details", summary, page.tag("div", body), open=len(body) < LONGEST_OPEN and not _file_of(value))
+        opened = len(body) < LONGEST_OPEN and path is None
+        gist = page.link(path, Path(path).name) if path else None if opened else page.peek(value, LONGEST_PEEK)
+        peek, size = page.tag("span", gist, class_="peek"), page.tag("span", _size(value), class_="size")
+        summary = page.tag("summary", page.tag("b", page.bdi(key, LONGEST_NAME)), peek, size, class_="value")
+        yield page.tag("details", summary, page.tag("div", body), open=opened)
     if len(named) > VALUES_ON_A_PAGE:
         yield page.dim(f"and {len(named) - VALUES_ON_A_PAGE} more")
 
 
-def _fits_a_line(value: Any) -> bool:
+def _is_line(value: Any, longest: int) -> bool:
     if isinstance(value, str):
-        return len(value) <= LONGEST_PEEK and "\n" not in value
+        return len(value) <= longest and "\n" not in value
     return not isinstance(value, dict | list)
 
 
@@ -166,20 +169,12 @@ def _file_of(value: Any) -> str | None:
     return path if isinstance(path, str) else None
 
 
-def _gist(page: Page, value: Any) -> Iterator[Html]:
-    """Yield the summary of a folded value: its beginning or its file, and its size."""
-    if path := _file_of(value):
-        yield page.tag("span", page.link(path, Path(path).name), class_="peek")
-        return
-    sizes = []
+def _size(value: Any) -> str | None:
+    """Return how large a value is, and whether it is a preview."""
     if isinstance(value, str):
-        sizes.append(amount(len(value), "character"))
-    elif isinstance(value, dict | list):
-        sizes.append(amount(len(value), "field" if isinstance(value, dict) else "item"))
-    if any(remote.is_text for remote in find_remote(value)):
-        sizes.append("a preview")
-    yield page.tag("span", page.peek(value, LONGEST_PEEK), class_="peek")
-    yield page.tag("span", ", ".join(sizes), class_="size")
+        return amount(len(value), "character")
+    preview = ", a preview" if any(remote.is_text for remote in find_remote(value)) else ""
+    return amount(len(value), "field" if isinstance(value, dict) else "item") + preview
 
 
 def files(page: Page, listed: Sequence[Mapping[str, Any]]) -> Iterator[Html]:

@@ -1,7 +1,7 @@
 """One row of a batch's page: a line with its first input and output, which unfolds to all that is known of it."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from noxcli.errors import ExitCode
@@ -11,10 +11,10 @@ from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mapping, number, objects, show_took, tone_of
 
-LARGEST_ROW = 40_000  # bytes of the texts of one row
+LARGEST_ROW = 40_000  # characters of the texts of one row
 FRAME = 270  # bytes of a row that has no room for its texts
-TEXT_FRAME = 60  # bytes of markup around a text
-LEAST_TEXT = 40  # bytes; where there is no room for as much, a row does not unfold to its texts
+TEXT_FRAME = 80  # characters of markup around a text
+LEAST_TEXT = 40  # characters; where there is no room for as much, a row does not unfold to its texts
 LONGEST_ID = 60  # characters
 WIDEST_CELL, NARROWEST_CELL = 120, 24  # characters of the first input and output
 LONGEST_REASON = 2000  # characters of a message that are compared
@@ -36,11 +36,6 @@ class Columns:
     longest: float
 
 
-def size_of(row: Row) -> int:
-    """Return about how many bytes the row's texts have."""
-    return min(LARGEST_ROW, sum(_sizes(row)))
-
-
 def cut_at(sizes: Iterable[int], room: int) -> int:
     """Return the most that each may have for all to fit; what is shorter leaves its room to the others."""
     ascending = sorted(sizes)
@@ -53,7 +48,7 @@ def cut_at(sizes: Iterable[int], room: int) -> int:
 
 
 def row_of(page: Page, columns: Columns, row: Row, most: int) -> Html:
-    """Return the row; its texts have `most` bytes at most."""
+    """Return the row; its texts have `most` characters at most."""
     result, code = mapping(row.get("result")), code_of(row)
     run, width = mapping(result.get("run")), max(NARROWEST_CELL, min(WIDEST_CELL, most // 8))
     took, inputs, outputs = number(run.get("duration_s")), dict(mapping(row.get("input"))), outputs_of(result)
@@ -65,14 +60,14 @@ def row_of(page: Page, columns: Columns, row: Row, most: int) -> Html:
         "" if took is None else show_took(took, columns.longest),
         None if code == ExitCode.OK else page.bdi(reason_of(row)[1], max(width, 2 * LONGEST_ID)),
     )
-    within = cut_at(_sizes(row), most) - TEXT_FRAME
+    within = cut_at((len(text) + TEXT_FRAME for text in texts_of(row)), most) - TEXT_FRAME
     named = {"Inputs": inputs, "Columns": mapping(row.get("columns")), "Outputs": outputs}
     body = page.tag("div", *_unfolded(page, row, named, within)) if within >= LEAST_TEXT else None
     return page.tag("details", summary, body, id=f"r{int(row['row'])}", class_=f"c{code} {tone_of(code)}")
 
 
 def _unfolded(page: Page, row: Row, named: Mapping[str, Row], within: int) -> Iterator[Html]:
-    """Yield what a row unfolds to, each text within so many bytes."""
+    """Yield what a row unfolds to, at most so many characters of each text."""
     result = mapping(row.get("result"))
     checks = sorted(objects(result.get("assertions")), key=lambda each: bool(each.get("holds")))
     if checks:
@@ -81,22 +76,21 @@ def _unfolded(page: Page, row: Row, named: Mapping[str, Row], within: int) -> It
         yield page.block(message, within)
     for title, values in named.items():
         if values:
-            some = list(values.items())[: parts.VALUES_ON_A_PAGE]
             yield page.tag("h3", title)
-            yield parts.facts(page, ((key, _value(page, value, within)) for key, value in some))
+            yield from parts.values(page, values, within)
     folder = page.link(row["folder"], "files") if isinstance(row.get("folder"), str) else None
     run_id = mapping(result.get("run")).get("id") or "unknown"
     yield page.tag("p", "run ", page.bdi(run_id, LONGEST_ID), folder and " ", folder, class_="dim")
 
 
-def _sizes(row: Row) -> list[int]:
+def texts_of(row: Row) -> list[str]:
+    """Return the texts of the row, each of which may have to be cut."""
     result = mapping(row.get("result"))
     named = (mapping(row.get("input")), mapping(row.get("columns")), outputs_of(result))
     texts = [value for values in named for value in values.values()]
     for each in objects(result.get("assertions")):
         texts += [text for key in ("name", "message", "diff") if (text := each.get(key)) is not None]
-    texts.append(parts.message_of(result))
-    return [len(as_text(text).encode("utf-8", "surrogatepass")) + TEXT_FRAME for text in texts]
+    return list(map(as_text, [*texts, parts.message_of(result)]))
 
 
 def head_of(page: Page, words: Iterable[str]) -> Html:
@@ -118,20 +112,6 @@ def cell_of(page: Page, values: dict[str, Any], key: str | None, width: int) -> 
     if len(text) <= width and "\n" not in text:
         return page.bdi(as_text(values.pop(key)))
     return page.tag("span", page.peek(text, width), page.tag("small", f"{len(text):,} characters"))
-
-
-def _value(page: Page, value: Any, within: int) -> Html:
-    text = as_text(value)
-    if len(text) <= min(within, parts.LONGEST_PEEK) and "\n" not in text:
-        return page.bdi(text)
-    return fitted(lambda most: page.block(text, most), within)
-
-
-def fitted(made: Callable[[int], Html], within: int) -> Html:
-    """Return Html of so many characters, of fewer if these have too many bytes."""
-    whole = made(within)
-    size = len(whole.encode())
-    return whole if size <= within + TEXT_FRAME else made(max(1, within * within // size))
 
 
 def outputs_of(result: Row) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from noxcli.reports.html.markup import Html, Page, show_moment
 from noxcli.reports.html.parts import mapping, number, show_took, tone_of
 from noxcli.reports.html.row import (
     FRAME,
+    LARGEST_ROW,
+    TEXT_FRAME,
     Columns,
     Row,
     code_of,
@@ -23,8 +25,8 @@ from noxcli.reports.html.row import (
     outputs_of,
     reason_of,
     row_of,
-    size_of,
     status_of,
+    texts_of,
 )
 from noxcli.timing import parse_time
 
@@ -57,6 +59,8 @@ class _Count:
     took: "array[float]" = field(default_factory=lambda: array("f"))
     reasons: dict[str, list[int]] = field(default_factory=dict)  # the number of rows, and the first of them
     sizes: "dict[bool, array[int]]" = field(default_factory=lambda: {True: array("I"), False: array("I")})
+    letters: int = 1  # of all texts
+    bytes: int = 1
     workflow: Any = None  # its name
     input: str | None = None  # the first one that a row has
     output: str | None = None
@@ -94,9 +98,11 @@ class _Count:
         began, ended = parse_time(run.get("created_at")), parse_time(run.get("finished_at"))
         self.began = min(filter(None, (self.began, began)), default=None)
         self.ended = max(filter(None, (self.ended, ended)), default=None)
-        sizes = self.sizes[code != ExitCode.OK]
-        if len(sizes) < ROWS_ON_A_PAGE:
-            sizes.append(size_of(row))
+        if len(sizes := self.sizes[code != ExitCode.OK]) < ROWS_ON_A_PAGE:
+            texts = texts_of(row)
+            sizes.append(min(LARGEST_ROW, sum(len(text) + TEXT_FRAME for text in texts)))
+            self.letters += sum(map(len, texts))
+            self.bytes += sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
         if code != ExitCode.OK:
             self._add_reason(row)
 
@@ -208,11 +214,9 @@ def _filter(page: Page, count: _Count) -> Iterator[Html]:
     codes = sorted(count.codes)
     bad = [code for code in codes if code != ExitCode.OK]
     choices = [("all", f"All {count.rows:,}")]
-    choices += (
-        [(NOT_PASSED, f"Not {'passed' if ExitCode.NOT_AS_ASSERTED in bad else 'completed'} {count.bad:,}")]
-        if len(bad) > 1
-        else []
-    )
+    if len(bad) > 1:
+        word = "passed" if ExitCode.NOT_AS_ASSERTED in bad else "completed"
+        choices.append((NOT_PASSED, f"Not {word} {count.bad:,}"))
     choices += [(f"{code}", f"{status_of(code)} {count.codes[code]:,}") for code in codes]
     first = "all" if len(codes) == 1 or not bad else NOT_PASSED if len(bad) > 1 else f"{bad[0]}"
     yield parts.choice(page, choices, first)
@@ -226,7 +230,7 @@ def _listed(page: Page, rows: Callable[[], Iterable[Row]], count: _Count) -> Ite
     shown, left = Counter[bool](), LARGEST_ROWS
     bad = count.sizes[True]
     good = count.sizes[False][: ROWS_ON_A_PAGE - len(bad)]
-    spare = LARGEST_ROWS - FRAME * (len(bad) + len(good))
+    spare = (LARGEST_ROWS - FRAME * (len(bad) + len(good))) * count.letters // count.bytes
     most = {True: cut_at(bad, spare)}
     most[False] = cut_at(good, spare - sum(min(size, most[True]) for size in bad))
     for row in rows():

@@ -56,7 +56,7 @@
   // The rows of a batch: search beside the filter by status, which needs no script.
   const table = document.querySelector(".rows");
   if (table) {
-    const filter = document.querySelector(".filter"), rows = all("details", table);
+    const filter = document.querySelector(".filter"), rows = all(":scope > details", table);
     const search = Object.assign(document.createElement("input"), {type: "search", placeholder: "Search rows ( / )"});
     search.setAttribute("aria-label", "Search rows");
     const found = made("output", "dim");
