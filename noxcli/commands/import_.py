@@ -9,7 +9,7 @@ import typer
 
 from noxcli.cli.options import Common, Documented, Waiting, declared
 from noxcli.encode import to_json
-from noxcli.errors import NoxError, Phase, TimedOutBeforeStart, UsageProblem
+from noxcli.errors import NoxError, Phase, StartUnknown, TimedOutBeforeStart, UsageProblem
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
@@ -62,7 +62,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
         context.enter(Phase.START)
         context.outcome.attempt = attempt = ImportAttempt(api, request, dry_run=True)
         told = import_once(attempt, patience, noxus.deadline, before.look)
-        ServerState.read(api, request, patience).require_unchanged_since(before)
+        doubt = noxus.patience(gave_up=StartUnknown, out_of_time=StartUnknown)  # until the server can be read again
+        ServerState.read(api, request, doubt).require_unchanged_since(before)
         context.outcome.attempt = None  # nothing has happened
         plan = _plan(noxus, options, before, told)
         if not options.apply:
@@ -78,7 +79,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def _bundle(noxus: "Session", file: str) -> str:
     """Return the text of the bundle. Raises UsageProblem for what is certainly none."""
-    from noxcli.inputs.exported import SUFFIX
+    from noxcli.inputs.exported import definition_in
 
     shown = "stdin" if file == "-" else file
     try:
@@ -87,11 +88,8 @@ def _bundle(noxus: "Session", file: str) -> str:
         raise UsageProblem(f"{shown} is not a bundle: it is not UTF-8", "write one with: noxcli export") from None
     if not text.strip():
         raise UsageProblem(f"{shown} is empty", "write a bundle with: noxcli export")
-    if text.lstrip().startswith("{"):
-        raise UsageProblem(
-            f"{shown} is JSON, not a bundle{'; a definition alone cannot be imported' * file.endswith(SUFFIX)}",
-            "export the workflow without --definition",
-        )
+    if definition_in(text) is not None:
+        raise UsageProblem(f"{shown} is a definition alone, not a bundle", "export the workflow without --definition")
     return text
 
 

@@ -22,17 +22,26 @@ def is_definition_file(text: str) -> bool:
     return text.endswith(SUFFIX) and os.path.isfile(text)  # noqa: PTH113 - a path may be too long for pathlib
 
 
-def read_definition(text: str, sources: "Sources") -> dict[str, Any]:
+def read_definition(file: str, sources: "Sources") -> dict[str, Any]:
     """Return the definition in a file. Raises UsageProblem for any other file."""
     try:
-        definition = decode_json(sources.text(text, text, text))
-    except ValueError:
+        definition = definition_in(sources.text(file, file, file))
+    except UnicodeDecodeError:
         definition = None
-    if not isinstance(definition, dict) or not isinstance(definition.get("nodes"), list):
+    if definition is None:
         raise UsageProblem(
-            f"{text} is not an exported definition", f"write one with: noxcli export WORKFLOW --definition -o {text}"
+            f"{file} is not an exported definition", f"write one with: noxcli export WORKFLOW --definition -o {file}"
         )
     return definition
+
+
+def definition_in(text: str) -> dict[str, Any] | None:
+    """Return the definition that a text is, None for any other text."""
+    try:
+        definition = decode_json(text)
+    except ValueError:
+        return None
+    return definition if isinstance(definition, dict) and isinstance(definition.get("nodes"), list) else None
 
 
 def definition_text(definition: Mapping[str, Any]) -> str:

@@ -190,10 +190,19 @@ def test_an_answer_that_repeats_the_key_shows_no_key(noxcli: Noxcli, tmp_path: P
     assert not any(key.encode() in text for text in texts), texts
 
 
+@pytest.mark.parametrize("options", [(), ("--apply",)])
+def test_a_dry_run_that_cannot_be_checked_is_in_doubt(noxcli: Noxcli, tmp_path: Path, options: tuple[str, ...]) -> None:
+    with serving(noxcli) as sandbox:
+        bundle = edited(noxcli, tmp_path)
+    with Sandbox([FLOW], faults={"list": [PASSES, Answer(502, repeat=True)]}) as sandbox:
+        done = noxcli("import", bundle, "--mode", "clone", *options, "--json", "--base-url", sandbox.url)
+        assert (done.code, done.json["retry_safe"], len(imports(sandbox))) == (7, False, 1)
+
+
 FILES: dict[str, tuple[bytes, str]] = {
     "empty": (b" \n", "is empty"),
     "binary": (b"\xff\xfe\x00", "it is not UTF-8"),
-    "definition": (b'{"nodes": []}', "JSON, not a bundle"),
+    "definition": (b'{"nodes": []}', "is a definition alone, not a bundle"),
 }
 
 
