@@ -10,6 +10,7 @@ from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs, parse_json, read_value, split_item
 from noxcli.nearest import nearest_in_any_case, suggestion
+from noxcli.render.text import in_prose
 
 ID, EXPECT = "$id", "$expect"
 RESERVED = "$"  # a column that begins with it is kept, unless it is an input
@@ -80,6 +81,10 @@ class Columns:
         """True for a column that stays beside the result, and is not sent."""
         return name in self.keep or (name.startswith(RESERVED) and name not in self.known and name != self.id)
 
+    def keeps_empty(self, name: str) -> bool:
+        """True for a column whose empty cells are kept as empty texts; an empty `$expect` expects nothing."""
+        return name != EXPECT and self.is_kept(name)
+
     def is_input(self, name: str) -> bool:
         """True for a column that is sent; the column of the ids may also be one."""
         return (name != self.id or name in self.known) and not self.is_kept(name)
@@ -126,7 +131,11 @@ class Columns:
         others = [name for name in names if name not in self.known]
         near = {name: nearest_in_any_case(name, self.known.difference(names)) for name in others}
         meant = [f"did you mean {each!r} for {name!r}?" for name, each in near.items() if each is not None]
-        keep = [f"--keep {shlex.quote(name)}" for name in others if near[name] is None or len(others) == 1]
-        hint = [*meant, *([f"keep what is not sent with {' '.join(keep)}"] if keep else [])]
+        unmeant = [name for name in others if near[name] is None or len(others) == 1]
+        ids = [name for name in unmeant if self.id == ID and name.casefold() == "id"][:1]
+        keep = [f"--keep {shlex.quote(name)}" for name in unmeant if name not in ids]
+        mends = [f"name the rows with --id {name}" for name in ids]
+        mends += [f"keep what is not sent with {' '.join(keep)}"] if keep else []
         are = "is not an input" if len(others) == 1 else "are not inputs"
-        raise UsageProblem(f"{' and '.join(map(repr, others))} {are} of the workflow", " ".join(hint))
+        hint = " ".join([*meant, *([in_prose(mends)] if mends else [])])
+        raise UsageProblem(f"{in_prose(list(map(repr, others)))} {are} of the workflow", hint)

@@ -191,8 +191,9 @@ class RowFile:
             if problem is not None:
                 yield Row(number, line, 0, problem=problem)
                 continue
-            # An empty cell is not an input: CSV can't distinguish it from an empty text.
-            fields = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+            # An empty cell is not an input: CSV can't distinguish it from an empty text. Beside the results, it is one.
+            named = zip(header, cells, strict=True)
+            fields = {name: cell for name, cell in named if cell or self._columns.keeps_empty(name)}
             yield self._row(number, line, fields, typed=False)
 
     def _header(self, reader: Iterator[list[str]]) -> list[str]:

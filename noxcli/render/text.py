@@ -7,7 +7,7 @@ happen in the function that writes, so no caller can skip them.
 import codecs
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from unicodedata import category
 
 LONGEST_SHOWN = 4000  # characters of a line; a name may have a million
@@ -40,6 +40,11 @@ def visible(text: str, longest: int | None = LONGEST_SHOWN) -> str:
 def amount(count: int, noun: str) -> str:
     """Return the count with its noun, which takes an s: `1 row`, `1,200 rows`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def in_prose(items: Sequence[str]) -> str:
+    """Return the items as a sentence lists them: `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
 
 
 def shorten(text: str, width: int) -> str:

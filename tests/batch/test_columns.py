@@ -47,16 +47,23 @@ def test_a_spreadsheet_works_as_it_is(noxcli: Noxcli, sandbox: Sandbox, capitals
     french, kenyan = by_id(result)["fr"], by_id(result)["ke"]
     assert (french["input"], french["columns"]) == ({"Country": "France"}, {"expected": "Paris", "notes": "easy"})
     assert kenyan["columns"]["notes"] == "hard,\nold"
-    assert by_id(result)["pe"]["columns"] == {"expected": "Lima"}
+    assert by_id(result)["pe"]["columns"] == {"expected": "Lima", "notes": ""}
     assert [set(run.input) for run in sandbox.runs(capitals)] == [{"Country"}] * 3
     assert codes(noxcli("results", "rows.csv.batch")) == {"fr": 0, "pe": 0, "ke": 0}
+
+
+def test_an_empty_expectation_fits_every_output(noxcli: Noxcli, capitals: str) -> None:
+    file = table("id,Country,expected\nfr,France,Paris\npe,Peru,\nke,Kenya,Nairobi\n")
+    line = ("batch", capitals, file, "--id", "id", "--keep", "expected")
+    result = noxcli(*line, "--assert", "contains(output.City, row.expected)")
+    assert (result.code, codes(result)) == (11, {"fr": 0, "pe": 0, "ke": 11}), result.err
 
 
 def test_reserved_columns_need_no_option(noxcli: Noxcli, capitals: str) -> None:
     file = table('$id,Country,$expect,$notes\nfr,France, Paris ,x\npe,Peru,"{""City"": ""Lima""}",\nke,Kenya,,\n')
     result = noxcli("batch", capitals, file, "--junit", "report.xml")
     assert (result.code, codes(result)) == (11, {"fr": 0, "pe": 11, "ke": 0}), "texts in an object count exactly"
-    assert by_id(result)["pe"]["columns"] == {"$expect": {"City": "Lima"}}
+    assert by_id(result)["pe"]["columns"] == {"$expect": {"City": "Lima"}, "$notes": ""}
     assert by_id(result)["fr"]["columns"] == {"$expect": " Paris ", "$notes": "x"}
     (verdict,) = by_id(result)["pe"]["result"]["assertions"]
     assert (verdict["name"], verdict["message"]) == ("$expect", '/City is "Lima\\n" and not "Lima"')
@@ -95,8 +102,14 @@ def test_a_reserved_name_may_be_an_input(noxcli: Noxcli, sandbox: Sandbox, plays
         (
             "nr,country,notes,tags",
             (),
-            "'nr' and 'country' and 'notes' and 'tags' are not inputs of the workflow; "
+            "'nr', 'country', 'notes' and 'tags' are not inputs of the workflow; "
             "did you mean 'Country' for 'country'? keep what is not sent with --keep nr --keep notes --keep tags",
+        ),
+        (
+            "Country,ID,expected,notes",
+            (),
+            "'ID', 'expected' and 'notes' are not inputs of the workflow; "
+            "name the rows with --id ID and keep what is not sent with --keep expected --keep notes",
         ),
         ("Country,notes", (), "'notes' is not an input of the workflow; keep what is not sent with --keep notes"),
         ("Country,notes", ("--keep", "note"), "--keep names 'note', but the file has no such column; did you mean"),
