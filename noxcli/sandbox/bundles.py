@@ -18,8 +18,20 @@ Parts = tuple[list[Node], list[tuple[str, str]]]
 _LONGEST_LINE = 1_000_000_000  # PyYAML folds longer ones
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads no aliases: ten lines of them can mean more than fits into memory."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError("an alias")
+        return super().compose_node(parent, index)
+
+
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, so that a diff shows the changed line."""
+    """Writes texts of several lines as blocks, so that a diff shows the changed line, and no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is theirs
+        return True
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -48,13 +60,14 @@ def write_bundle(form: str, head: Mapping[str, Any], scenario: Scenario, definit
 def read_bundle(text: str, form: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The head of a bundle and its workflows; ValueError for a text that is none."""
     try:
-        documents = list(yaml.safe_load_all(text))
+        documents = list(yaml.load_all(text, _Loader))
         if form != "v4" and len(documents) == 1 and isinstance(documents[0], str):
-            documents = list(yaml.safe_load_all(base64.b64decode(documents[0], validate=True).decode()))
-    except (yaml.YAMLError, ValueError, RecursionError):
+            inside = base64.b64decode(documents[0], validate=True).decode()
+            documents = list(yaml.load_all(inside, _Loader))
+        check_depth(documents)
+        documents = json.loads(json.dumps(documents, default=str))  # YAML has dates, JSON has none
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         raise ValueError("The bundle can't be read") from None
-    check_depth(documents)
-    documents = json.loads(json.dumps(documents, default=str))  # YAML has dates, JSON has none
     heads = [each for each in documents if isinstance(each, dict) and each.get("kind") == "bundle"]
     workflows = [each for each in documents if isinstance(each, dict) and each.get("kind") == "workflow"]
     if len(heads) != 1 or not workflows:

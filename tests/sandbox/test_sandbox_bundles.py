@@ -129,7 +129,18 @@ def test_a_workflow_from_elsewhere_runs_with_made_up_outputs(api: Api) -> None:
     assert answer.status_code == 404
 
 
-WRONG = ["", "a: [", "plain text", "kind: bundle", "kind: bundle\n---\nkind: workflow\ndefinition: 3", "&a [*a]"]
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
+WRONG = [
+    "",
+    "a: [",
+    "plain text",
+    "kind: bundle",
+    "kind: bundle\n---\nkind: workflow\ndefinition: 3",
+    "&a [*a]",
+    BOMB,
+    "2026-01-01: x",
+    "[" * 9999,
+]
 
 
 @pytest.mark.parametrize("text", WRONG)
