@@ -59,8 +59,14 @@ REVIEW = Scenario(
     "review",
     nodes=[input_node("Ticket"), Node("Fetch"), Node("Review"), output_node("Answer")],
     script=_review,
-    output=lambda inputs: {"Answer": inputs["Ticket"]},
+    output=lambda inputs: {"Answer": f"{inputs['Ticket']} is on its way, and arrives tomorrow."},
 )
+
+
+def _row(number: int) -> dict[str, Any]:
+    when = "tomorrow" if number % 29 else "on Monday"
+    ticket = f"Parcel {number}"
+    return {"$id": f"ticket-{number}", "Ticket": ticket, "$expect": f"{ticket} is on its way, and arrives {when}."}
 
 
 def call(*argv: str, env: Mapping[str, str]) -> None:
@@ -87,8 +93,7 @@ def files(_root: Path) -> Iterator[tuple[str, bytes]]:
         env |= {"NOXCLI_STATE_DIR": directory, "NOXCLI_CACHE_DIR": directory}
         run, batch, table = (Path(directory) / name for name in ("run.html", "batch.html", "tickets.jsonl"))
         call("run", "morning briefing", "Topic=the price of copper", "--report", str(run), env=env)
-        rows = [json.dumps({"$id": f"ticket-{number}", "Ticket": str(number)}) for number in range(1000, 1200)]
-        table.write_text("\n".join(rows))
+        table.write_text("\n".join(json.dumps(_row(number)) for number in range(1000, 1200)))
         call("batch", "review", str(table), "--max-parallel", "32", "--report", str(batch), env=env)
         yield from shoot(run, "report-run", 760)
         yield from shoot(batch, "report-batch", 1000)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from noxcli.errors import ExitCode
@@ -135,7 +136,7 @@ def _body(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]], coun
         "bad" if count.bad else "good",
         f"{count.workflow or 'Batch'}:",
         count.passed,
-        [*when, about.source],
+        [*when, Path(about.source).name],
         *(page.tag("p", page.bdi(note), class_="why") for note in about.notes),
         parts.shares(page, ((tone_of(code), status_of(code), rows) for code, rows in sorted(count.codes.items()))),
     )

@@ -62,9 +62,8 @@ def waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
     if bars:
         ground = _ground(page, total, breaks)
         axis = _axis(page, total) if total else None
-        longest = max(bar.took or 0.0 for bar in bars)
-        slowest = next((bar for bar in bars if bar.took == longest), None) if len(measured) > 1 else None
-        lines = (_line(page, bar, total, longest, ground, is_slowest=bar is slowest) for bar in bars)
+        slowest = max(bars, key=lambda bar: bar.took or 0.0) if len(measured) > 1 else None
+        lines = (_line(page, bar, total, ground, is_slowest=bar is slowest) for bar in bars)
         yield page.tag("div", axis, *lines, class_="fall", data_total=f"{total:.3f}")
         if more := sum(bar.has_line for bar in every) - len(bars):
             yield page.dim(f"and {more:,} more nodes")
@@ -104,9 +103,9 @@ def _ground(page: Page, total: float, breaks: Sequence[Mapping[str, Any]]) -> Ht
     )
 
 
-def _line(page: Page, bar: _Bar, total: float, longest: float, ground: Html, *, is_slowest: bool) -> Html:
+def _line(page: Page, bar: _Bar, total: float, ground: Html, *, is_slowest: bool) -> Html:
     (tone, sign), node = bar.look, bar.node
-    words = [None if bar.took is None else show_took(bar.took, longest)]
+    words = [None if bar.took is None else show_took(bar.took, total or None)]
     words += [bar.status] if tone != "done" else ["slowest"] if is_slowest else []
     told = " · ".join(filter(None, words))
     name = page.tag("span", sign and f"{sign} ", page.bdi(bar.name, LONGEST_NAME), class_="name", title=node.get("id"))
