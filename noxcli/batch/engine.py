@@ -13,10 +13,10 @@ from noxcli.batch.journal import JournalTrouble
 from noxcli.batch.output import Output
 from noxcli.batch.past import SENT, STARTED, Past
 from noxcli.batch.poll import Schedule, Workers
-from noxcli.batch.row import ActiveRow, FinishedRow
+from noxcli.batch.row import ActiveRow, FinishedRow, RowsLeft
 from noxcli.batch.rows import Prefetch, Row
 from noxcli.batch.work import REJECTED_KEY, RowWork
-from noxcli.errors import ExitCode, NoxError, Phase, UsageProblem
+from noxcli.errors import ExitCode, NoxError, Phase, TimedOut, UsageProblem
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
 
@@ -40,6 +40,7 @@ class Engine:
         *,
         max_parallel: int,
         max_failures: int | None,
+        row_timeout: float | None,
         poll_interval: float,
     ) -> None:
         """`doubtful` is what the run list shows about rows that an earlier call left in doubt."""
@@ -54,7 +55,7 @@ class Engine:
         self.out_of_time = False  # rows remain that would have been answered too late
         self._source = Prefetch(rows)
         self._doubtful = doubtful
-        self._max_parallel, self._max_failures = max_parallel, max_failures
+        self._max_parallel, self._max_failures, self._row_timeout = max_parallel, max_failures, row_timeout
         self._threads = min(MOST_THREADS, max_parallel)
         self._workers: Workers[ActiveRow | FinishedRow] = Workers(self._threads)
         limit = work.deadline.seconds
@@ -122,7 +123,7 @@ class Engine:
                 self.end_starting(state.error)
             state.attempt = None  # it knows the row: the two would keep each other
             self.active[number] = state
-            self.schedule.add(number, time.monotonic() - state.began)
+            self._look_again(state, state.run)
 
     def doubt(self, number: int) -> None:
         """Keep a row whose start may have been sent; one that was not sent was never started."""
@@ -145,7 +146,10 @@ class Engine:
         """Give free places to rows, but never so many that reads of running ones would wait for starts."""
         if self.output.trouble is not None:
             self.end_starting(self.output.trouble)
-        if self._max_failures is not None:
+        if self._max_failures != 0 and self.tally.stuck is not None:
+            what = f"the first {self.tally.told} rows all ended with: {self.tally.stuck}"
+            self.end_starting(RowsLeft(f"{what} (--max-failures 0 starts the others, too)", None, ExitCode.OK))
+        if self._max_failures:
             # A failed run counts at once, not when its reason is known.
             failing = sum(row.run is not None and row.run.status == "failed" for row in self.active.values())
             if self.tally.failed + failing >= self._max_failures:
@@ -160,6 +164,16 @@ class Engine:
                 return
             self.output.expect(row.number)
             self._begin(row)
+
+    def _look_again(self, row: ActiveRow, run: Run) -> None:
+        """Schedule the next read of a run, or report its row once it has had its time."""
+        taken = time.monotonic() - row.began
+        if self._row_timeout is None or taken < self._row_timeout:
+            self.schedule.add(row.row.number, taken, self._row_timeout)
+        else:
+            error = TimedOut(f"run {run.id} was still {run.status} at --row-timeout", "--resume waits for it again")
+            outcome = Outcome(run=run, confirmed=row.read, may_exist=True, phase=Phase.FOLLOW, error=error)
+            self.finish_with(row.row, outcome)
 
     def _has_place(self) -> bool:
         within_window = self.output.awaited < WINDOW * self._max_parallel

@@ -49,10 +49,14 @@ class Schedule:
         self._free_at = 0.0  # the next read may be then
         self._due: dict[int, float] = {}
 
-    def add(self, number: int, taken: float | None = None) -> None:
-        """Schedule the next read of a run that has taken this long; at once if that is not known."""
+    def add(self, number: int, taken: float | None = None, limit: float | None = None) -> None:
+        """Schedule the next read of a run that has taken this long; at once if that is not known.
+
+        It is read once it has taken `limit`.
+        """
         wait = 0.0 if taken is None else max(self._shortest, self.durations.until_next(taken))
-        self._due[number] = time.monotonic() + min(wait, self._longest)
+        left = self._longest if taken is None or limit is None else limit - taken
+        self._due[number] = time.monotonic() + min(wait, self._longest, left)
 
     def drop(self, number: int) -> None:
         """Do not read that run any more."""

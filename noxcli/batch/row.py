@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 # A row with one of these codes has had its run; with any other code it is processed again.
 FINAL = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
-LINES_TOLD = 8
+REASONS_TOLD, REASONS_KEPT, ROWS_NAMED = 8, 1000, 3
+# So many rows from the first one on that end with one of these, for one reason, show that no other would do better.
+STUCK_AFTER, STUCK = 20, frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED, ExitCode.TEMPORARY})
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -105,8 +107,24 @@ class RowsLeft(NoxError):
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class Reason:
+    """Why rows did not complete: what they share, the first one with its message, the names of the first ones."""
+
+    shared: str
+    first: str
+    hint: str | None  # the same for all
+    count: int = 0
+    rows: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        more = ", …" if self.count > len(self.rows) else ""
+        told = self.first if self.count == 1 else f"{self.count} rows ({', '.join(self.rows)}{more}): {self.shared}"
+        return f"{told}; {self.hint}" if self.hint else told
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Tally:
-    """Rows by exit code, and the messages of the first that did not complete; `total` is None until it is known.
+    """Rows by exit code, and why they did not complete; `total` is None until it is known.
 
     `min_pass` is the gate for their share.
     """
@@ -118,7 +136,13 @@ class Tally:
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
     before: Counter[int] = field(default_factory=Counter)  # of rows that an earlier call has finished
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
-    first: list[str] = field(default_factory=list)
+    reasons: dict[str, Reason] = field(default_factory=dict)
+    _only: str | None = None  # the reason for which all rows of this call have ended so far
+
+    @property
+    def stuck(self) -> str | None:
+        """The reason for which the first rows of this call all failed, None unless they did."""
+        return self._only if self.told >= STUCK_AFTER else None
 
     @property
     def all_codes(self) -> Counter[int]:
@@ -157,29 +181,53 @@ class Tally:
         return share, told, f"{pace}{left}"
 
     def add_line(self, line: Mapping[str, Any], paste: Callable[[str], str] = str, *, before: bool = False) -> None:
-        """Count the row of a line of results, and keep its message if it is one of the first that did not complete.
+        """Count the row of a line of results, and keep why it did not complete.
 
         `paste` completes the commands in its hint.
         """
-        code, error = line["result"]["exit_code"], line["result"]["error"] or {}
+        code = line["result"]["exit_code"]
         (self.before if before else self.codes)[code] += 1
-        if code != ExitCode.OK and len(self.first) < LINES_TOLD:
-            hint = f"; {paste(error['hint'])}" if error.get("hint") else ""
-            self.first.append(f"row {line['row']}: {error.get('message')}{hint}")
+        shared = None if code == ExitCode.OK else self._add_reason(line, paste)
+        if not before and (self.told == 1 or shared != self._only or code not in STUCK):
+            self._only = shared if self.told == 1 and code in STUCK else None
+
+    def _add_reason(self, line: Mapping[str, Any], paste: Callable[[str], str]) -> str:
+        from noxcli.reports.html.row import reason_of  # loaded where a row did not complete
+
+        error, (shared, _) = line["result"]["error"] or {}, reason_of(line)
+        if shared not in self.reasons and len(self.reasons) >= REASONS_KEPT:
+            shared = "other reasons"
+        number, own_id, hint = line["row"], line["id"], paste(error.get("hint") or "")
+        first = f"row {number}" + (f" ({own_id})" if own_id is not None else "")
+        reason = self.reasons.setdefault(shared, Reason(shared, f"{first}: {error.get('message')}", hint))
+        reason.count += 1
+        reason.hint = hint if hint == reason.hint else None
+        if len(reason.rows) < ROWS_NAMED:
+            reason.rows.append(str(number if own_id is None else own_id))
+        return shared
 
     def became(self) -> list[tuple[int, str]]:
         """Return the number of rows with each outcome."""
         counts = [(count, ExitCode.words_of(code)) for code, count in sorted(self.all_codes.items())]
         return [(count, words) for count, words in [*counts, (self.not_started, "not started")] if count]
 
-    def say(self, terminal: Terminal) -> None:
-        """Write the same to stderr, and the messages of the first rows that did not complete."""
+    def told_reasons(self) -> list[str]:
+        """Return a line for each reason, those of most rows first."""
+        ranked = sorted(self.reasons.values(), key=lambda reason: -reason.count)
+        lines = [reason.line() for reason in ranked[:REASONS_TOLD]]
+        if others := ranked[REASONS_TOLD:]:
+            lines.append(f"{sum(reason.count for reason in others)} rows: {len(others)} other reasons")
+        return lines
+
+    def say(self, terminal: Terminal, headline: str) -> None:
+        """Write to stderr why rows did not complete, and below it, where it stays on the screen, what became of all."""
+        for line in self.told_reasons():
+            terminal.complain(f"noxcli: {line}")
+        terminal.note(headline)
         for count, words in self.became():
             terminal.note(f"  {count:>7} {words}")
         if self.min_pass is not None:
             terminal.note(self.min_pass.words(self.all_codes[ExitCode.OK], self.done + self.not_started))
-        for line in self.first:
-            terminal.complain(f"noxcli: {line}")
 
     def raise_worst(self, hint: str | None, cause: NoxError | None = None) -> None:
         """Raise one error for all, with `cause` for the interruption; do nothing if all completed."""

@@ -109,6 +109,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             lambda: shown.tell(partial(tally.how_far, _news_of(gate))),
             max_parallel=options.max_parallel,
             max_failures=options.max_failures,
+            row_timeout=options.row_timeout,
             poll_interval=options.poll_interval,
         )
         error = run_to_end(engine, stops=context.stops_runs(options.on_interrupt))
@@ -283,12 +284,11 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, err
     """Report the outcome. Raises one error for all rows, unless they completed."""
     context, earlier = noxus.context, tally.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
-    context.terminal.note(f"{amount(tally.done, 'row')} in {show_seconds(seconds)}{before}")
-    tally.say(context.terminal)
+    tally.say(context.terminal, f"{amount(tally.done, 'row')} in {show_seconds(seconds)}{before}")
     context.terminal.note(f"all results: noxcli results {shlex.quote(str(directory))}")
     completed = tally.all_codes[ExitCode.OK]
     context.reports.batch = BatchEnded(
-        context.outcome.subject, completed, tally.done + tally.not_started, tally.became(), tally.first
+        context.outcome.subject, completed, tally.done + tally.not_started, tally.became(), tally.told_reasons()
     )
     had_runs = {*FINAL, ExitCode.NOT_AS_ASSERTED}
     unfinished = sum(count for code, count in tally.all_codes.items() if code not in had_runs)

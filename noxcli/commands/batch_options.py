@@ -21,6 +21,7 @@ from noxcli.cli.options import (
     Waiting,
     WorkflowArgument,
     declared,
+    some_time,
 )
 
 
@@ -101,7 +102,19 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
         bool, typer.Option("--allow-changed-input", help="Resume even though FILE or the inputs have changed.")
     ] = False
     max_failures: Annotated[
-        int | None, typer.Option("--max-failures", metavar="N", min=1, help="Start no more rows after N have failed.")
+        int | None,
+        typer.Option(
+            "--max-failures",
+            metavar="N",
+            min=0,
+            help="Start no more rows after N have failed; with 0, not even after the first 20 failed for one reason.",
+        ),
+    ] = None
+    row_timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--row-timeout", parser=some_time, metavar="DUR", help="Give up on a row this long after its start."
+        ),
     ] = None
     min_pass: MinPassOption = None
     limit: Annotated[

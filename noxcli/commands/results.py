@@ -114,8 +114,8 @@ def _say(context: Context, joined: "Joined", tally: "Tally") -> None:
     from noxcli.render.text import amount  # as in execute
 
     places = len(joined.directories)
-    context.terminal.note(f"{amount(joined.rows, 'row')} in {places} {'directory' if places == 1 else 'directories'}")
-    tally.say(context.terminal)
+    where = f"{places} {'directory' if places == 1 else 'directories'}"
+    tally.say(context.terminal, f"{amount(joined.rows, 'row')} in {where}")
     for path in joined.torn:
         context.terminal.complain(f"warning: {path} ends in an incomplete line, which was left out")
     if joined.absent:

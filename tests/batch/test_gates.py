@@ -1,6 +1,8 @@
 """Gates: how many rows must be good, and which rows run at all."""
 
 import json
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from noxcli.errors import worst
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
+from noxcli.timing import Clock
 from tests.conftest import Noxcli
 
 
@@ -96,3 +99,62 @@ def test_a_limit_takes_the_first_rows_of_the_file(noxcli: Noxcli, sandbox: Sandb
     assert (fewer.code, fewer.out, "1 row in" in fewer.err) == (0, b"", True), fewer.err
     assert len(sandbox.runs(workflow)) == 5
     assert noxcli(*batch, "--limit", "0").code == 2
+
+
+def test_reasons_are_told_once_each_above_the_totals(noxcli: Noxcli, plays: Any) -> None:
+    def output(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"A": inputs["Q"]}
+
+    def script(inputs: dict[str, Any]) -> list[Step]:
+        return [State("failed"), Sleep(60_000)] if inputs["Q"] == "bad" else []
+
+    workflow = str(plays(nodes=[input_node("Q")], script=script, output=output))
+    rows = [{"$id": f"r{n}", "Q": "bad" if n % 2 else f"{n}"} for n in range(1, 12)]
+    Path("rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    result = noxcli("batch", workflow, "rows.jsonl", "--ordered", "--assert", "output.A != '4'", "--ci", "github")
+    lines = [line for line in result.err.splitlines() if not line.startswith("::")]
+    groups = [line for line in lines if line.startswith("noxcli: ")]
+    assert groups[0].startswith("noxcli: 6 rows (r1, r3, r5, …): ")
+    assert groups[1].startswith("noxcli: row 4 (r4): run ")
+    assert len(groups) == 3, "and the ending"
+    assert lines.index("        6 failed") > lines.index(groups[1])
+    assert sum("6 rows (r1, r3, r5, …)" in line for line in lines) == 1
+
+
+def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+    file = write(*["bad"] * 60)
+    result = noxcli("batch", workflow, file, "--max-parallel", "4")
+    assert (result.code, 20 <= len(sandbox.runs(workflow)) < 30) == (1, True), result.err
+    told = r"noxcli: the first 2\d rows all ended with: failed \(--max-failures 0 starts the others, too\); 2\d of 2\d "
+    assert re.search(told, result.err), result.err
+    assert "not started" in result.err
+    assert noxcli("batch", workflow, file, "--resume", "--max-failures", "0").code == 1
+    assert len(sandbox.runs(workflow)) == 60
+    assert noxcli("batch", workflow, file, "--fresh", "--min-pass", "0%").code == 0
+
+
+@pytest.mark.parametrize("texts", [["a", *["bad"] * 30], [*["bad"] * 19, "a", *["bad"] * 10], ["ask"] * 25])
+def test_other_failures_start_all_rows(noxcli: Noxcli, sandbox: Sandbox, workflow: str, texts: list[str]) -> None:
+    noxcli("batch", workflow, write(*texts), "--max-parallel", "1")
+    assert len(sandbox.runs(workflow)) == len(texts)
+
+
+@pytest.mark.long(7)
+def test_a_row_that_takes_too_long_is_given_up(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    def script(inputs: dict[str, Any]) -> list[Step]:
+        return [Sleep(6000)] if inputs["Q"] == "long" else []
+
+    noxcli.clock = Clock()
+    workflow = str(plays(nodes=[input_node("Q")], script=script, output={"A": "a"}))
+    batch = ("batch", workflow, write("a", "long", "c"))
+    began = time.monotonic()
+    result = noxcli(*batch, "--row-timeout", "1s")
+    assert time.monotonic() - began < 5
+    assert (result.code, {line["row"]: line["result"]["exit_code"] for line in result.lines}) == (
+        124,
+        {1: 0, 2: 124, 3: 0},
+    )
+    assert "was still running at --row-timeout; --resume waits for it again" in result.err
+    again = noxcli(*batch, "--resume")
+    assert (again.code, [line["row"] for line in again.lines], len(sandbox.runs(workflow))) == (0, [2], 3)
+    assert noxcli("batch", workflow, "rows.jsonl", "--row-timeout", "0").code == 2
