@@ -155,17 +155,15 @@ class Comparison:
                 raise UsageProblem(f"{side.source} is one run, and {other.source} is a batch", "compare two of a kind")
             side.index(by_id=by_id, single=len(base) == len(new) == 1 and not by_id)
         ranks, paired = {change: rank for rank, change in enumerate(Change)}, 0
-        for key, _ in groupby(merge(base.keys(), new.keys())):
-            SIGNALS.check()
-            for pair in self._pairs_at(key):
-                change = pair.change
-                self.counts[change] += 1
-                self.slower += pair.is_slower
-                paired += bool(pair.base and pair.new)
-                base.count(pair.base, each)
-                new.count(pair.new, each)
-                if change is not Change.SAME:
-                    self._order.append((ranks[change] << NUMBER_BITS | pair.row) << DIGEST_BITS | key)
+        for key, pair in self._by_key():
+            change = pair.change
+            self.counts[change] += 1
+            self.slower += pair.is_slower
+            paired += bool(pair.base and pair.new)
+            base.count(pair.base, each)
+            new.count(pair.new, each)
+            if change is not Change.SAME:
+                self._order.append((ranks[change] << NUMBER_BITS | pair.row) << DIGEST_BITS | key)
         self._order.sort()
         if not paired and any(base.keys()) and any(new.keys()):
             what = "id" if by_id else "input"
@@ -211,6 +209,16 @@ class Comparison:
             key, row = entry & (1 << DIGEST_BITS) - 1, entry >> DIGEST_BITS & (1 << NUMBER_BITS) - 1
             change = list(Change)[entry >> DIGEST_BITS + NUMBER_BITS]
             yield from (pair for pair in self._pairs_at(key) if (pair.row, pair.change) == (row, change))
+
+    def all_pairs(self) -> Iterator[Pair]:
+        """Yield all pairs: those that `pairs` yields, then the others."""
+        yield from self.pairs()
+        yield from (pair for _, pair in self._by_key() if pair.change is Change.SAME)
+
+    def _by_key(self) -> Iterator[tuple[int, Pair]]:
+        for key, _ in groupby(merge(self.base.keys(), self.new.keys())):
+            SIGNALS.check()
+            yield from ((key, pair) for pair in self._pairs_at(key))
 
     def _pairs_at(self, key: int) -> Iterator[Pair]:
         base, new = self.base.rows_at(key), self.new.rows_at(key)

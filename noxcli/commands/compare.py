@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Asserts, Common, Documented, ExpectOption, Waiting, declared
+from noxcli.cli.options import Asserting, Common, Documented, ExpectOption, Junit, Waiting, declared
 from noxcli.errors import (
     ExitCode,
     LostContact,
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from noxcli.batch.compare import Comparison
     from noxcli.batch.judge import Judge
     from noxcli.cli.session import Session
-    from noxcli.reports.comparison import Line
+    from noxcli.reports.comparison import Line, Pair
 
 MOST_SHOWN, MOST_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown by words
 LONGEST_ID, LONGEST_WHAT = 30, 200  # characters of a cell there
+MOST_NAMED, MOST_TOLD = 3, 20  # rows that fail: in the error, and on the pages of a CI system
 
 
 class FailOn(StrEnum):
@@ -42,7 +43,7 @@ class FailOn(StrEnum):
 
 
 @declared
-class Options(Documented, Waiting, Common):
+class Options(Documented, Asserting, Waiting, Common):
     """Compare two batches or runs row by row, and exit with 11 if a row broke.
 
     A broken row was good in BASE, and is not in NEW.
@@ -68,7 +69,6 @@ class Options(Documented, Waiting, Common):
         ),
     ]
     new: Annotated[str, typer.Argument(metavar="NEW", help="The results after, in the same forms.", show_default=False)]
-    asserts: Asserts = None
     expect: ExpectOption = None
     pass_each: Annotated[
         int | None,
@@ -88,6 +88,7 @@ class Options(Documented, Waiting, Common):
         str | None,
         typer.Option("--report", metavar="FILE", help="Write an HTML page: each row that differs, side by side."),
     ] = None
+    junit: Junit = None
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
@@ -96,11 +97,12 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.batch.judge import Judge
     from noxcli.cli.session import begin
     from noxcli.commands.results import require_not_stored
-    from noxcli.files import expanded, save
+    from noxcli.files import expanded
 
-    noxus = begin(ctx, options)
+    noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
     context, mask = noxus.context, noxus.context.terminal.mask
-    require_not_stored({"--report": options.report}, list(map(expanded, (options.base, options.new))))
+    written = {"--report": options.report, "--junit": options.junit}
+    require_not_stored(written, list(map(expanded, (options.base, options.new))))
     judge = Judge.asked(options.asserts, options.expect, mask)
     with ExitStack() as stack:
         base = stack.enter_context(side_of("BASE", options.base, _lines(noxus, options.base, judge)))
@@ -113,11 +115,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         ending = _ending(comparison, options)
         code = ExitCode.OK if ending is None else ending.exit_code
         _print(context, comparison, code)
-        if options.report is not None:
-            from noxcli.reports.html.comparison import comparison_page  # loaded only for a page
-
-            target = Path(options.report)
-            save(target, comparison_page(context.new_page(target.parent), comparison.totals(code), comparison.pairs()))
+        _report(context, comparison, options, code)
     if ending is not None:
         raise ending
 
@@ -178,7 +176,7 @@ def _line_of_run(noxus: "Session", source: str) -> "Line":
 
 def _ending(comparison: "Comparison", options: Options) -> NoxError | None:
     """Return why the command does not end with 0."""
-    from noxcli.render.text import amount  # as in execute
+    from noxcli.render.text import amount, in_prose, shorten  # as in execute
     from noxcli.reports.comparison import Change
 
     counts, failed_on = comparison.counts, options.fail_on or ()
@@ -187,11 +185,52 @@ def _ending(comparison: "Comparison", options: Options) -> NoxError | None:
     found += [(comparison.slower, "slower")] if FailOn.SLOWER in failed_on else []
     rows = amount(counts.total(), "row")
     if told := [f"{count:,} {word}" for count, word in found if count]:
-        return NotAsAsserted(f"of {rows}, {' and '.join(told)}")
+        failing = (pair for pair in comparison.pairs() if _fails(pair, options))
+        names = [shorten(pair.name, LONGEST_ID) for pair in islice(failing, MOST_NAMED + 1)]
+        named = ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
+        return NotAsAsserted(f"of {rows}, {in_prose(told)}: {named}")
     if counts[Change.MISSING] and not options.allow_missing:
         what = f"of {rows}, {counts[Change.MISSING]:,} missing or unfinished in NEW"
         return NotFinished(what, "finish that batch with --resume, or add --allow-missing")
     return None
+
+
+def _fails(pair: "Pair", options: Options) -> bool:
+    """Return whether the command ends with 11 because of this row."""
+    from noxcli.reports.comparison import Change  # as in execute
+
+    failed_on = options.fail_on or ()
+    if pair.change is Change.BROKEN or (pair.is_slower and FailOn.SLOWER in failed_on):
+        return True
+    return pair.change is Change.CHANGED and FailOn.CHANGED in failed_on
+
+
+def _report(context: Context, comparison: "Comparison", options: Options, code: ExitCode) -> None:
+    """Write the page and the test cases, and collect what a CI system gets. Raises Undelivered."""
+    from noxcli.reports.comparison import Change  # as in execute
+
+    if options.report is not None:
+        from noxcli.files import save
+        from noxcli.reports.html.comparison import comparison_page  # loaded only for a page
+
+        target = Path(options.report)
+        save(target, comparison_page(context.new_page(target.parent), comparison.totals(code), comparison.pairs()))
+    if options.junit is not None:
+        from noxcli.reports.junit import CaseVerdict, JunitReport, case_of_pair  # as for a page
+
+        with JunitReport(Path(options.junit), context.outcome.name, context.terminal.mask) as report:
+            for pair in comparison.all_pairs():
+                lacks = pair.change is Change.MISSING and not options.allow_missing
+                good = CaseVerdict.ERROR if lacks else CaseVerdict.PASSED
+                report.add(case_of_pair(pair, CaseVerdict.FAILURE if _fails(pair, options) else good))
+    if context.reports.ci is not None:
+        from noxcli.reports.ci import BatchEnded  # as for a page
+
+        failing = (pair for pair in comparison.pairs() if _fails(pair, options))
+        trouble = [f"{pair.name}: {pair.what()}" for pair in islice(failing, MOST_TOLD)]
+        became = [(count, str(change)) for change in Change if (count := comparison.counts[change])]
+        name, new = context.outcome.name, comparison.new
+        context.reports.batch = BatchEnded(name, new.passed, new.rows, became, trouble, command="compare")
 
 
 def _print(context: Context, comparison: "Comparison", code: ExitCode) -> None:

@@ -8,12 +8,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 from xml.sax.saxutils import escape, quoteattr
 
 from noxcli.errors import ExitCode, NotAsAsserted, Undelivered
@@ -22,6 +22,9 @@ from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.reports.result import Outcome
 from noxcli.timing import seconds_between
+
+if TYPE_CHECKING:
+    from noxcli.reports.comparison import Pair
 
 # Characters that XML 1.0 does not allow, escaped or not (section 2.2, Char).
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -98,12 +101,32 @@ def cases_of_row(line: Mapping[str, Any], classname: str, asserted: Iterable[str
     result = line["result"]
     run, error, found = result["run"] or {}, result["error"] or {}, result.get("assertions", ())
     code = ExitCode.of(result["exit_code"])
-    name = f"row {line['row']}" + (f" ({line['id']})" if line["id"] is not None else "")
+    name = _name_of(line)
     message, text = error.get("message") or code.meaning, f"run {run['id']}" if run else ""
     yield Case(name, classname, run.get("duration_s"), verdict_on(code), code.name, message, text)
     yield from assertion_cases(name, classname, found)
     if not found and code is not ExitCode.OK:
         yield from unchecked_cases(name, classname, asserted)
+
+
+def case_of_pair(pair: "Pair", verdict: CaseVerdict) -> Case:
+    """Return a row of a comparison as a test case; one that did not pass has what differs, line by line."""
+    from noxcli.reports.words import line_diff  # loaded only for a comparison
+
+    shown = (pair.new or pair.base)[0]["result"]["run"] or {}
+    case = Case(_name_of(pair.first), shown.get("workflow_id") or "noxcli", pair.seconds[1], verdict)
+    if verdict is CaseVerdict.PASSED:
+        return case
+    diff = ""
+    if pair.base and pair.new:
+        base, new = (side[0]["result"]["output"] for side in (pair.base, pair.new))
+        diff = line_diff(base, new, ("base", "new"))
+    what = pair.what()
+    return replace(case, type=str(pair.change), message=what, text="\n".join(filter(None, [what, diff])))
+
+
+def _name_of(line: Mapping[str, Any]) -> str:
+    return f"row {line['row']}" + (f" ({line['id']})" if line["id"] is not None else "")
 
 
 def unchecked_cases(name: str, classname: str, asserted: Iterable[str]) -> Iterator[Case]:

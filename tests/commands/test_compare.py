@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from noxcli.sandbox.scenario import input_node
+from tests import runner
 from tests.conftest import Noxcli
 
 Line = dict[str, Any]
@@ -83,7 +85,7 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
         "BASE base.jsonl: 6 of 6 rows passed (100.0%), median 1.0s, 95% within 1.0s",
         "NEW new.jsonl: 4 of 6 rows passed (66.7%), median 1.0s, 95% within 5.0s",
         "2 broken, 1 changed, 1 slower, 1 new, 1 missing, 1 same",
-        "noxcli: of 7 rows, 2 broken",
+        "noxcli: of 7 rows, 2 broken: id1, id3",
     ]
     document = noxcli("compare", "base.jsonl", "new.jsonl", "--json").json
     assert (document["ok"], document["exit_code"], document["classes"]["same"]) == (False, 11, 1)
@@ -109,6 +111,33 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
 def test_the_options_decide_what_fails(noxcli: Noxcli, argv: list[str], code: int) -> None:
     base, new = [line(1), line(2), line(3)], [line(1, "b"), line(2, "c", seconds=9)]
     assert compared(noxcli, base, new, *argv)[0] == code
+
+
+def test_a_ci_system_gets_the_rows_that_fail(noxcli: Noxcli) -> None:
+    base, new = [line(row) for row in range(1, 8)], [line(1, "b"), line(2, seconds=9), line(7)]
+    new += [line(row, "x\ny", 11) for row in (3, 4, 5, 6)]
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "summary.md"}
+    files = (written("base.jsonl", base), written("new.jsonl", [*new[:1], *new[2:]]))
+    result = noxcli("compare", *files, "--junit", "report.xml", environ=environ)
+    assert result.code == 11
+    told = [command.data for command in runner.commands(result.err) if command.name == "error"]
+    assert told[:2] == ["of 7 rows, 4 broken: id3, id4, id5, …", "id3: ended with 11"]
+    assert len(told) == 5
+    assert "noxcli: 2 of 6 rows passed" in runner.page(Path("summary.md").read_text())[2]
+
+    suite = ElementTree.parse("report.xml").getroot()[0]
+    verdicts = {case.get("name"): [(each.tag, each.get("type")) for each in case] for case in suite}
+    assert verdicts == {
+        "row 1 (id1)": [],
+        "row 2 (id2)": [("error", "missing")],
+        **{f"row {row} (id{row})": [("failure", "broken")] for row in (3, 4, 5, 6)},
+        "row 7 (id7)": [],
+    }
+    assert suite[0][0].text == "ended with 11\n--- base\n+++ new\n@@ -1 +1,3 @@\n-Answer: a\n+Answer:\n+  x\n+  y"
+    slower = (written("new.jsonl", new), "--fail-on", "slower", "--allow-missing")
+    noxcli("compare", "base.jsonl", *slower, "--junit", "report.xml")
+    names = [case.get("name") for case in ElementTree.parse("report.xml").iter("testcase") if len(case)]
+    assert names == [f"row {row} (id{row})" for row in (3, 4, 5, 6, 2)]
 
 
 def test_a_comparison_of_different_workflows_is_told(noxcli: Noxcli) -> None:

@@ -66,8 +66,7 @@ class GitHub(CiSystem):
         self._set_outputs({name: str(value) for name, value in counted.items()})
         self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask), LARGEST_PAGE)
         if ended.exit_code:
-            notes = [("noxcli batch", ended.reason), *(("noxcli batch", line) for line in ended.trouble)]
-            self.annotate("error", notes)
+            self.annotate("error", [(f"noxcli {ended.command}", line) for line in (ended.reason, *ended.trouble)])
 
     def annotate(self, kind: str, notes: Sequence[tuple[str, str]]) -> None:
         """Write title and message of each to the run's page, within GitHub's limit."""
