@@ -41,7 +41,7 @@ def test_a_failed_run_tells_which_node_why_and_what_to_do(noxcli: Noxcli) -> Non
     assert noxcli("run", "fails", "--report", "out/run.html").code == 1
     page = read("out/run.html")
     assert re.search(
-        r"✗ fails failed after \d+ ms \d+ \w+ \d{4} \d\d:\d\d UTC · run [0-9a-f]{8} failed at 'Summ", page.text
+        r"✗ fails failed after \d+ ms \d+ \w+ \d{4} \d\d:\d\d UTC · run [0-9a-f]{8} run failed at 'Summ", page.text
     )
     assert "failed at 'Summarise': The model refused the text" in page.text
     assert page.text.count("noxcli inspect ") == 1

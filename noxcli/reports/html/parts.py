@@ -223,7 +223,7 @@ def show_time(value: Any) -> str | None:
 def message_of(document: Mapping[str, Any]) -> str:
     """Return the message of a result document's error without its run, which is named beside it."""
     run_id, message = mapping(document.get("run")).get("id"), mapping(document.get("error")).get("message")
-    return str(message or "").removeprefix(f"run {run_id} ").removeprefix("run ")
+    return str(message or "").replace(f"run {run_id} ", "run ", 1)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

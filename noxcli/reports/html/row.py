@@ -139,5 +139,5 @@ def reason_of(row: Row) -> tuple[str, str]:
         names = ", ".join(str(each.get("name")) for each in broken)
         whole = "; ".join(f"{each.get('name')}: {each.get('message') or 'it is false'}" for each in broken)
         return f"{names} {'does' if len(broken) == 1 else 'do'} not hold", whole
-    message = parts.message_of(result) or ExitCode.words_of(code_of(row))
+    message = parts.message_of(result).removeprefix("run ") or ExitCode.words_of(code_of(row))
     return PARTICULAR.sub("…", message[:LONGEST_REASON]), message
