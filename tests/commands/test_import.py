@@ -127,6 +127,12 @@ def test_an_import_is_sent_once(
         assert len(versions) == (code == 0 or isinstance(fault, LostAnswer))
 
 
+def test_an_import_that_was_only_put_off_may_be_repeated(noxcli: Noxcli, tmp_path: Path) -> None:
+    with serving(noxcli, PASSES, Answer(503, {"detail": "later"}, repeat=True)) as sandbox:
+        done = noxcli("import", edited(noxcli, tmp_path), "--mode", "version", "--apply", "--json")
+        assert (done.code, done.json["retry_safe"], len(imports(sandbox)) > 3) == (75, True, True)
+
+
 @pytest.mark.parametrize(
     ("switches", "code"),
     [
@@ -235,8 +241,8 @@ def test_a_terminal_is_asked_before_what_is_current_changes(
             os.write(seen.end, f"{typed}\n".encode())
         assert (seen.process.returncode, b"replace 'asked'" in seen.raw) == (code, True)
         assert answered(noxcli, "asked") == ("Be brief." if code else "Be kind.")
-        silent = noxcli("import", bundle, "--mode", "replace", "--apply", tty=True)
-        assert (silent.code, "no terminal to ask on" in silent.err) == (2, True)
+        silent = noxcli("import", bundle, "--mode", "replace", "--apply", "--json", tty=True)
+        assert (silent.code, "no terminal to ask on" in silent.err, silent.json["retry_safe"]) == (2, True, True)
 
 
 def test_a_version_is_not_asked_for_and_may_be_on_stdin(noxcli: Noxcli) -> None:

@@ -117,8 +117,14 @@ def changed(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str, st
 FIRST, SECOND, THIRD = (f"0000000{number}-aaaa-4aaa-8aaa-aaaaaaaaaaaa" for number in (1, 2, 3))
 DEFINITIONS: dict[str, tuple[dict[str, Any], dict[str, Any], list[tuple[str, str, str]]]] = {
     "another id alone, as in a clone": (
-        {"nodes": [node(FIRST, "A", text=f":var[{FIRST}.output]")], "edges": [{"source": FIRST, "target": FIRST}]},
-        {"nodes": [node(SECOND, "A", text=f":var[{SECOND}.output]")], "edges": [{"source": SECOND, "target": SECOND}]},
+        {
+            "nodes": [node(FIRST, "A", text=f":var[{FIRST}.output]")],
+            "edges": [{"id": "e1", "source": FIRST, "target": FIRST}],
+        },
+        {
+            "nodes": [node(SECOND, "A", text=f":var[{SECOND}.output]")],
+            "edges": [{"id": "e2", "source": SECOND, "target": SECOND}],
+        },
         [],
     ),
     "two of one name in place of another": (
