@@ -74,13 +74,11 @@ class Side:
 
     def index(self, *, by_id: bool, single: bool) -> None:
         """Find rows by their ids or else by their inputs, a single one by anything."""
-        self._by_id, keys = by_id, [ANY] if single else self._inputs
-        if by_id:
-            keys = [own or given for own, given in zip(self._ids, self._inputs, strict=True)]
-        pairs = list(zip(keys, self._places, strict=True))
+        self._by_id = by_id
         # Nothing is known about a row without a key, but that it has not run.
-        self._index = DigestIndex((key, place) for key, place in pairs if key)
-        self.rows = sum(not key for key, _ in pairs)
+        keys = (own * by_id or ANY * single or given for own, given in zip(self._ids, self._inputs, strict=True))
+        self._index = DigestIndex((key, place) for key, place in zip(keys, self._places, strict=True) if key)
+        self.rows = len(self) - len(self._index)
 
     def keys(self) -> Iterator[int]:
         """Yield the key of each line, in order."""
@@ -187,12 +185,8 @@ class Comparison:
             yield f"{side.name} {side.source}: {', '.join(filter(None, [passed, took]))}"
         yield ", ".join(f"{self.counts[change]:,} {change}" for change in Change if self.counts[change])
 
-    def document(self, code: ExitCode) -> dict[str, Any]:
-        """Return `noxcli.comparison/1`."""
-        return {**self.totals(code), "rows": [pair.document() for pair in self.pairs()]}
-
     def totals(self, code: ExitCode) -> dict[str, Any]:
-        """Return the same without the rows."""
+        """Return `noxcli.comparison/1` without its rows."""
         return {
             "schema": COMPARISON_SCHEMA,
             "ok": code == ExitCode.OK,

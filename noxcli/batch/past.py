@@ -268,6 +268,9 @@ class DigestIndex:
         self._digests = array("Q", (pair >> NUMBER_BITS for pair in ordered))
         self._numbers = array("Q", (pair & (1 << NUMBER_BITS) - 1 for pair in ordered))
 
+    def __len__(self) -> int:
+        return len(self._digests)
+
     def __iter__(self) -> Iterator[int]:
         """Yield the digest of each pair, in order."""
         return iter(self._digests)

@@ -1,6 +1,6 @@
 """What stdout carries: text, pieces of text, events, or exactly one document."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,19 @@ class Printing:
         """Print the document of a command that has its own kind. Raises as `result`."""
         self._print(document, indent)
         self._concluded = True
+
+    def long_document(self, head: dict[str, Any], name: str, items: Iterable[Any]) -> None:
+        """Print a document that ends in a long list: item by item, unless a query needs all. Raises as `result`."""
+        if self.query is not None:
+            self.document({**head, name: list(items)})
+            return
+        self._concluded = True  # no other document replaces the beginning of this one
+        from noxcli.encode import to_json
+
+        self.terminal.write(f'{to_json(head)[:-1]},"{name}":[')
+        for place, item in enumerate(items):
+            self.terminal.write(f"{',' if place else ''}{to_json(item)}")
+        self.terminal.write("]}\n")
 
     def _print(self, document: Any, indent: int | None = None) -> None:
         from noxcli.query import as_line

@@ -241,7 +241,8 @@ def _print(context: Context, comparison: "Comparison", code: ExitCode) -> None:
     terminal, listed = context.terminal, comparison.listed
     rows = ([str(pair.change), pair.name, pair.what()] for pair in comparison.pairs())
     if not context.printing.writes_text:
-        context.printing.document(comparison.document(code))
+        documents = (pair.document() for pair in comparison.pairs())
+        context.printing.long_document(comparison.totals(code), "rows", documents)
     elif terminal.read_by_eyes:
         layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",), wraps=True)
         short = ([change, shorten(name, LONGEST_ID), shorten(what, LONGEST_WHAT)] for change, name, what in rows)
