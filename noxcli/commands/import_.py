@@ -1,6 +1,5 @@
 """`noxcli import`: a bundle into the workspace: first what that would do, and with --apply, once."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -122,8 +121,8 @@ def _require_consent(noxus: "Session", options: Options, plan: dict[str, Any]) -
     question = f"{does} {named} at {plan['server']}?"
     terminal.draw(f"{visible(terminal.mask(question))} [y/N] ")
     try:
-        typed_at = Path(os.ttyname(terminal.err.fileno()))  # stdin may be the bundle
-        answer = noxus.context.sources.in_time(lambda: _line_from(typed_at), "the question was not answered")
+        device = terminal.device()  # stdin may be the bundle
+        answer = noxus.context.sources.in_time(lambda: _line_from(device), "the question was not answered")
     except OSError:
         raise UsageProblem("nothing was imported: there is no terminal to ask on", "redirect stderr") from None
     if answer.strip().lower() not in {"y", "yes"}:

@@ -165,6 +165,10 @@ class Terminal:
         """True unless the encoding, which Python takes from the locale, lacks the characters."""
         return (getattr(self.err, "encoding", None) or "ascii").lower().startswith("utf")
 
+    def device(self) -> Path:
+        """Return where a user at stderr types. Raises OSError if that is not a terminal."""
+        return Path(os.ttyname(self.err.fileno()))
+
     def size(self) -> os.terminal_size:
         """Return columns and lines of stderr, or else of COLUMNS and LINES, or else 80x24."""
         return _size_of(self.err)
