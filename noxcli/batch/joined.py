@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from noxcli.batch.gates import MinPass
 from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
 from noxcli.batch.results import RESULTS_NAME, KeptResults, is_torn
@@ -188,7 +189,9 @@ class Joined:
                 for case in cases_of_row(line, self.header.workflow_id, judge.names(line)):
                     report.add(case)
 
-    def page(self, page: Page, judge: Judge, argv: Sequence[str] | None = None) -> Iterator[bytes]:
+    def page(
+        self, page: Page, judge: Judge, argv: Sequence[str] | None = None, min_pass: MinPass | None = None
+    ) -> Iterator[bytes]:
         """Yield the HTML page. `argv` is the command line of the batch, None if unknown."""
         codes: list[Counter[int]] = [Counter() for _ in self.directories]
 
@@ -207,7 +210,8 @@ class Joined:
         header = self.header
         facts = [("Workflow", header.workflow_id), ("Version", header.version_id), ("Server", header.host)]
         facts += [("Shard", header.shard)] if self.shard.of > 1 else []
-        about = BatchAbout(header.source, commands, notes, [fact for fact in facts if fact[1] is not None])
+        gate = None if min_pass is None else min_pass.verdict
+        about = BatchAbout(header.source, commands, notes, [fact for fact in facts if fact[1] is not None], gate)
         return rows_page(page, about, rows)
 
     def _commands(self, codes: Sequence[Counter[int]], argv: Sequence[str] | None) -> list[str]:

@@ -89,7 +89,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         doubtful = _adopted(noxus, work, past, options)
         for option, file in (("--junit", options.junit), ("--report", options.report)):
             if file is not None:
-                stack.callback(_write_report, option, Path(file), directory, context, judge)
+                stack.callback(_write_report, option, Path(file), directory, context, judge, min_pass)
         rows.share(stored(noxus, common, patience))
         tally = _tally(directory, past, judge, seen)
         tally.min_pass = min_pass
@@ -301,7 +301,9 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, err
     tally.raise_worst(go_on, error)
 
 
-def _write_report(option: str, target: Path, directory: Path, context: Context, judge: Judge) -> None:
+def _write_report(
+    option: str, target: Path, directory: Path, context: Context, judge: Judge, min_pass: MinPass | None
+) -> None:
     """Write the report from the journal and the results, which include earlier calls."""
     from noxcli.batch.joined import Joined  # loaded where a report is written
 
@@ -309,4 +311,4 @@ def _write_report(option: str, target: Path, directory: Path, context: Context, 
     if option == "--junit":
         joined.write_junit(target, mask, judge, joined.shard)
     else:
-        save(target, joined.page(context.new_page(target.parent), judge, context.argv))
+        save(target, joined.page(context.new_page(target.parent), judge, context.argv, min_pass))

@@ -104,7 +104,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.junit is not None:
         joined.write_junit(Path(options.junit), mask, judge)
     if options.report is not None:
-        save(Path(options.report), joined.page(context.new_page(Path(options.report).parent), judge))
+        page = context.new_page(Path(options.report).parent)
+        save(Path(options.report), joined.page(page, judge, min_pass=tally.min_pass))
     _say(context, joined, tally)
     tally.raise_worst(None)
 

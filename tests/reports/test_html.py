@@ -33,7 +33,7 @@ def read(path: str | Path) -> PageReader:
     reader = PageReader(path)
     assert reader.tags <= TAGS
     assert reader.attributes <= ATTRIBUTES
-    assert all(re.match(r"\./|#r\d+$", link) for link in reader.links), reader.links
+    assert all(re.match(r"\./|#r\d+(\.\d+)?$", link) for link in reader.links), reader.links
     return reader
 
 
@@ -391,6 +391,25 @@ def test_a_row_unfolds_to_all_that_is_known_of_it() -> None:
     assert places == sorted(places)
     assert "<del>old</del><ins>new</ins>" in Path("batch.html").read_text()
     assert "2 case-2 q short a short completed Columns notes n short run run-2" in page.text, "nothing is told twice"
+
+
+def test_repetitions_of_a_row_have_their_own_place() -> None:
+    checks = [{"name": "--assert ok", "holds": False, "message": "it is false"}]
+    page = written([a_row(1, "", repetition=1), a_row(1, "", checks, repetition=2)])
+    assert "--assert ok does not hold row 1.2" in page.text
+    assert page.links == ["#r1.2"]
+    assert 'id="r1.2"' in Path("batch.html").read_text()
+
+
+def test_a_page_has_the_verdict_of_the_gate(noxcli: Noxcli, rows: str) -> None:
+    for share, code, sign in (("60%", 0, "✓"), ("90%", 11, "✗")):
+        argv = ("batch", rows, "rows.jsonl", "--min-pass", share, "--fresh", "--report", "batch.html")
+        assert noxcli(*argv).code == code
+        shown = read("batch.html").text
+        assert f"{sign} test_a_page_has_the_verdict_of_the_gate: 5 of 7 rows completed" in shown
+        assert f"5 of 7 rows are good (71.4 %; --min-pass {share})" in shown
+        noxcli("results", "rows.jsonl.batch", "--min-pass", share, "--report", "later.html")
+        assert f"{sign} test_a_page_has_the_verdict_of_the_gate: 5 of 7" in read("later.html").text
 
 
 def test_rows_that_did_not_pass_are_shown_first() -> None:

@@ -87,18 +87,13 @@ def commands(page: Page, lines: Sequence[str]) -> Html:
     return page.tag("ul", *(page.tag("li", page.tag("code", line)) for line in lines), class_="commands")
 
 
-def assertions(page: Page, checks: Sequence[Mapping[str, Any]]) -> Iterator[Html]:
-    """Yield what was asserted, each with its outcome, the broken ones first."""
-    if not checks:
-        return
-    holding = sum(bool(each.get("holds")) for each in checks)
-    yield page.heading("Assertions", f"{holding} of {len(checks)} hold")
+def assertions(page: Page, checks: Sequence[Mapping[str, Any]], most: int = LARGEST_TEXT) -> Html:
+    """Return what was asserted, the broken ones first; each text has at most so many characters."""
     ranked = sorted(checks, key=lambda each: bool(each.get("holds")))
-    yield page.tag("ul", *(assertion(page, each) for each in ranked), class_="checks")
+    return page.tag("ul", *(_assertion(page, each, most) for each in ranked), class_="checks")
 
 
-def assertion(page: Page, each: Mapping[str, Any], most: int = LARGEST_TEXT) -> Html:
-    """Return one of them, as an item of a list; each of its texts has at most so many characters."""
+def _assertion(page: Page, each: Mapping[str, Any], most: int) -> Html:
     tone, sign = ("good", "✓") if each.get("holds") else ("bad", "✗")
     message, diff = each.get("message"), each.get("diff")
     return page.tag(

@@ -54,7 +54,7 @@ def row_of(page: Page, columns: Columns, row: Row, most: int) -> Html:
     took, inputs, outputs = number(run.get("duration_s")), dict(mapping(row.get("input"))), outputs_of(result)
     summary = summary_of(
         page,
-        page.joined([str(int(row["row"])), " ", page.bdi(row.get("id") or "", LONGEST_ID)]),
+        page.joined([place_of(row), " ", page.bdi(row.get("id") or "", LONGEST_ID)]),
         [cell_of(page, inputs, columns.input, width), cell_of(page, outputs, columns.output, width)],
         status_of(code),
         "" if took is None else show_took(took, columns.longest),
@@ -63,15 +63,14 @@ def row_of(page: Page, columns: Columns, row: Row, most: int) -> Html:
     within = cut_at((len(text) + TEXT_FRAME for text in texts_of(row)), most) - TEXT_FRAME
     named = {"Inputs": inputs, "Columns": mapping(row.get("columns")), "Outputs": outputs}
     body = page.tag("div", *_unfolded(page, row, named, within)) if within >= LEAST_TEXT else None
-    return page.tag("details", summary, body, id=f"r{int(row['row'])}", class_=f"c{code} {tone_of(code)}")
+    return page.tag("details", summary, body, id=f"r{place_of(row)}", class_=f"c{code} {tone_of(code)}")
 
 
 def _unfolded(page: Page, row: Row, named: Mapping[str, Row], within: int) -> Iterator[Html]:
     """Yield what a row unfolds to, at most so many characters of each text."""
     result = mapping(row.get("result"))
-    checks = sorted(objects(result.get("assertions")), key=lambda each: bool(each.get("holds")))
-    if checks:
-        yield page.tag("ul", *(parts.assertion(page, each, within) for each in checks), class_="checks")
+    if checks := objects(result.get("assertions")):
+        yield parts.assertions(page, checks, within)
     elif message := parts.message_of(result):
         yield page.block(message, within)
     for title, values in named.items():
@@ -118,6 +117,12 @@ def outputs_of(result: Row) -> dict[str, Any]:
     """Return the outputs of a row by their keys."""
     output = result.get("output")
     return {} if output is None else dict(output) if isinstance(output, dict) else {"output": output}
+
+
+def place_of(row: Row) -> str:
+    """Return the number of a row, and of its repetition: `12` or `12.3`."""
+    repetition = row.get("repetition")
+    return f"{int(row['row'])}" + (f".{repetition}" if isinstance(repetition, int) else "")
 
 
 def code_of(row: Row) -> int:

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from noxcli.reports.html.row import (
     cut_at,
     head_of,
     outputs_of,
+    place_of,
     reason_of,
     row_of,
     status_of,
@@ -43,13 +44,15 @@ NOT_PASSED = "bad"  # the filter for all rows that did not pass
 class BatchAbout:
     """The content of a batch's page besides its rows; `facts` are for its details.
 
-    `commands` returns commands for the remaining work; it is called after the rows were read for the first time.
+    `commands` returns commands for the remaining work; it is called after the rows were read for the first time. `gate`
+    judges the rows' exit codes, how many are good, and of how many.
     """
 
     source: str
     commands: Callable[[], Sequence[str]] = tuple
     notes: Sequence[str] = ()
     facts: Sequence[tuple[str, Any]] = ()
+    gate: Callable[[Collection[int], int, int], tuple[bool, str]] | None = None
 
 
 @dataclass(slots=True)
@@ -58,7 +61,8 @@ class _Count:
 
     codes: Counter[int] = field(default_factory=Counter)
     took: "array[float]" = field(default_factory=lambda: array("f"))
-    reasons: dict[str, list[int]] = field(default_factory=dict)  # the number of rows, and the first of them
+    reasons: Counter[str] = field(default_factory=Counter)
+    named: dict[str, list[str]] = field(default_factory=dict)  # the first rows of each reason
     sizes: "dict[bool, array[int]]" = field(default_factory=lambda: {True: array("I"), False: array("I")})
     letters: int = 1  # of all texts
     bytes: int = 1
@@ -110,10 +114,10 @@ class _Count:
     def _add_reason(self, row: Row) -> None:
         reason, _ = reason_of(row)
         known = reason in self.reasons or len(self.reasons) < KEPT_REASONS
-        rows = self.reasons.setdefault(reason if known else "other reasons", [0])
-        rows[0] += 1
-        if len(rows) <= ROWS_NAMED:
-            rows.append(int(row["row"]))
+        reason = reason if known else "other reasons"
+        self.reasons[reason] += 1
+        if len(rows := self.named.setdefault(reason, [])) < ROWS_NAMED:
+            rows.append(place_of(row))
 
 
 def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) -> Iterator[bytes]:
@@ -131,13 +135,17 @@ def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) 
 def _body(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]], count: _Count) -> Iterator[Html]:
     when = [show_moment(count.began)] if count.began is not None else []
     when += [f"in {show_took(count.seconds)}"] if count.seconds is not None else []
+    passes, notes = not count.bad, list(about.notes)
+    if about.gate is not None:
+        passes, told = about.gate(count.codes, count.rows - count.bad, count.rows)
+        notes.append(told)
     yield parts.verdict(
         page,
-        "bad" if count.bad else "good",
+        "good" if passes else "bad",
         f"{count.workflow or 'Batch'}:",
         count.passed,
         [*when, Path(about.source).name],
-        *(page.tag("p", page.bdi(note), class_="why") for note in about.notes),
+        *(page.tag("p", page.bdi(note), class_="why") for note in notes),
         parts.shares(page, ((tone_of(code), status_of(code), rows) for code, rows in sorted(count.codes.items()))),
     )
     yield from _reasons(page, count)
@@ -193,17 +201,19 @@ def _durations(page: Page, took: Sequence[float]) -> Iterator[Html]:
 def _reasons(page: Page, count: _Count) -> Iterator[Html]:
     if not count.reasons:
         return
-    ranked = sorted(count.reasons.items(), key=lambda item: -item[1][0])
+    ranked = count.reasons.most_common()
     yield page.heading("Reasons", amount(count.bad, "row"))
     yield page.tag(
-        "ul", *(_reason_line(page, reason, *rows) for reason, rows in ranked[:MOST_REASONS]), class_="reasons"
+        "ul",
+        *(_reason_line(page, reason, rows, count.named[reason]) for reason, rows in ranked[:MOST_REASONS]),
+        class_="reasons",
     )
     if len(ranked) > MOST_REASONS:
-        left = sum(rows[0] for _, rows in ranked[MOST_REASONS:])
+        left = sum(rows for _, rows in ranked[MOST_REASONS:])
         yield page.dim(f"and {left:,} rows with {len(ranked) - MOST_REASONS:,} other reasons")
 
 
-def _reason_line(page: Page, reason: str, rows: int, *first: int) -> Html:
+def _reason_line(page: Page, reason: str, rows: int, first: Sequence[str]) -> Html:
     links = page.joined(page.joined([" ", page.tag("a", row, href=f"#r{row}")]) for row in first)
     where = page.tag("div", "row" if rows == 1 else "rows", links, " …" if rows > len(first) else None, class_="dim")
     return page.tag("li", page.tag("b", f"{rows:,}"), page.tag("div", page.bdi(reason, 600), where))

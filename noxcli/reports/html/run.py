@@ -79,7 +79,9 @@ def _parts(page: Page, one: ReportedRun) -> Iterator[Html]:
     yield parts.verdict(
         page, parts.tone_of(one.code), one.name, one.verdict, list(filter(None, when)), *_why(page, one, lines)
     )
-    yield from parts.assertions(page, objects(document.get("assertions")))
+    if checks := objects(document.get("assertions")):
+        yield page.heading("Assertions", f"{sum(bool(each.get('holds')) for each in checks)} of {len(checks)} hold")
+        yield parts.assertions(page, checks)
     outputs = output if output is None or isinstance(output, dict) else {"output": output}
     if outputs:
         yield page.heading("Outputs", "" if document.get("complete") else "not complete")
