@@ -95,6 +95,7 @@ def test_a_secret_input_is_compared_without_its_value(noxcli: Noxcli, sandbox: S
         gateway._meddle = loses_starts(1, ENVOY_503, forwarded=True)
         result = noxcli("run", workflow, "Question=now", *given[1:], "--json")
     assert_in_doubt(result, [sandbox.runs(workflow)[-1].id])
+    assert "hidden-one" not in result.err + result.text
     assert len(sandbox.runs(workflow)) == 2
 
 

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from noxcli.api import records
+from noxcli.runs.candidates import MOST
 from tests.conftest import Noxcli, Result
 from tests.process import HUNG, call, environment, running
 from tests.rawserver import (
@@ -33,6 +35,7 @@ from tests.rawserver import (
 )
 
 WORKFLOW, OTHER = "11111111-2222-4333-8444-555555555555", "11111111-2222-4333-8444-666666666666"
+INPUT = {"Question": "why"}
 RUN, OLD = "aaaaaaaa-2222-4333-8444-555555555555", "bbbbbbbb-2222-4333-8444-555555555555"
 STARTS = re.compile(rf"/v1/workflows/{WORKFLOW}/(runs|moved)$")
 NGINX_502 = answer(502, b"<html><center><h1>502 Bad Gateway</h1></center></html>", content_type="text/html")
@@ -113,7 +116,7 @@ def assert_in_doubt(result: Result, *candidates: str) -> None:
 def test_what_may_have_been_taken_is_never_sent_again(noxcli: Noxcli, lost: Turn, shown: dict[str, str] | None) -> None:
     with serving(json_answer(record(OLD)), before=record(OLD)) as first:
         run_at(noxcli, first.url)
-    listed = listing(record(OLD, input={"Question": "why"}), *([record(input=shown)] if shown else []))
+    listed = listing(record(OLD, input=INPUT), *([record(input=shown)] if shown else []))
     with serving(lost, json_answer(record()), listed=listed) as server:
         result = run_at(noxcli, server.url, "--json")
         assert posts(server) == 1
@@ -157,7 +160,7 @@ def test_doubt_stays_doubt_after_a_refusal_of_another_try(noxcli: Noxcli) -> Non
     "odd", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", 0, [], "x"]
 )
 def test_odd_times_in_the_list_change_nothing(noxcli: Noxcli, odd: Any) -> None:
-    with serving(NGINX_502, listed=listing(record(created_at=odd, input={"Question": "why"}))) as server:
+    with serving(NGINX_502, listed=listing(record(created_at=odd, input=INPUT))) as server:
         result = run_at(noxcli, server.url, "--json")
     assert (result.code, result.json["retry_safe"]) == (7, False), result.err
 
@@ -185,6 +188,11 @@ def test_an_id_alone_is_a_start(noxcli: Noxcli) -> None:
     assert (result.code, result.json["run"]["id"], result.json["output"]) == (0, RUN, {"A": "x"})
     with serving(json_answer({"id": RUN}, 201)) as server:
         assert run_at(noxcli, server.url, "--detach").text == f"{RUN}\n"
+
+
+def test_without_the_servers_date_no_run_is_too_old(noxcli: Noxcli) -> None:
+    with serving(json_answer(record(created_at=hours_ago(216)))) as server:
+        assert run_at(noxcli, server.url).code == 0
 
 
 @pytest.mark.parametrize("status", [307, 308])
@@ -296,8 +304,8 @@ def test_a_signal_before_the_first_byte_is_safe_to_repeat(
 
 
 def test_the_limit_after_the_last_byte_leaves_doubt(noxcli: Noxcli) -> None:
-    with serving(stay_silent) as server:
-        assert_in_doubt(run_at(noxcli, server.url, "--json", "--timeout", "300ms"))
+    with serving(stay_silent, listed=listing(record(input=INPUT))) as server:
+        assert_in_doubt(run_at(noxcli, server.url, "--json", "--timeout", "300ms"), RUN)
 
 
 def test_a_certificate_that_is_not_trusted_is_temporary_trouble(noxcli: Noxcli, certificate: Path) -> None:
@@ -307,3 +315,74 @@ def test_a_certificate_that_is_not_trusted_is_temporary_trouble(noxcli: Noxcli, 
         result = run_at(noxcli, server.url, "--json")
         assert server.requests == []
     assert (result.code, result.json["retry_safe"]) == (75, True)
+
+
+# Candidates.
+
+
+def test_candidates_have_the_same_input_and_are_no_older(noxcli: Noxcli) -> None:
+    seconds = {"now": 0, "later": 300, "slow clock": -45, "too old": -90, "another start": 0, "other": 0}
+    now = datetime.now(UTC)
+    times: dict[str, str | None] = {name: (now + timedelta(seconds=away)).isoformat() for name, away in seconds.items()}
+    times |= {"untimed": None, "oddly timed": "yesterday", "never": "0001-01-01T00:00:00Z"}
+    ids = {name: f"{number:08}-2222-4333-8444-555555555555" for number, name in enumerate(times)}
+    runs = [record(ids[name], created_at=time, input=INPUT, status="running") for name, time in times.items()]
+    runs[5]["input"] = {"Question": "what"}
+    first = json_answer(record(ids["another start"]))
+    with serving(first, NGINX_502, listed=listing(*runs), before=record(ids["another start"])) as server:
+        assert run_at(noxcli, server.url).code == 0
+        result = run_at(noxcli, server.url, "--json")
+    assert_in_doubt(result, *(ids[name] for name in ("now", "later", "slow clock", "untimed", "oddly timed")))
+    known = {"id": ids["now"], "status": "running", "created_at": times["now"]}
+    assert result.json["error"]["candidates"][0] == known
+    assert f"runs with the same input: {ids['now']} (running), {ids['later']} (running)" in result.err
+    assert f"; check before you start again: noxcli runs {WORKFLOW}" in result.err
+
+
+def test_only_so_many_candidates_are_listed_and_fewer_named(noxcli: Noxcli) -> None:
+    runs = [record(f"{number:08}-2222-4333-8444-555555555555", input=INPUT) for number in range(MOST + 50)]
+    with serving(NGINX_502, listed=listing(*runs)) as server:
+        result = run_at(noxcli, server.url, "--json")
+    assert (result.code, len(result.json["error"]["candidates"])) == (7, MOST)
+    assert f" (completed) and {MOST - 5} more; check before" in result.err
+
+
+@pytest.mark.parametrize(("newest_first", "pages"), [(True, 3), (False, 4)])
+def test_a_list_is_read_back_to_the_start_in_either_order(noxcli: Noxcli, newest_first: bool, pages: int) -> None:
+    old = [
+        record(f"{number:08}-2222-4333-8444-555555555555", created_at=hours_ago(1 + number)) for number in range(350)
+    ]
+    runs = [record(input=INPUT), *old] if newest_first else [*reversed(old), record(input=INPUT)]
+    asked: list[str] = []
+
+    def by_request(request: Request) -> Turn:
+        if request.method == "POST":
+            return NGINX_502
+        asked.append(request.target)
+        start = 100 * (int(request.target.rpartition("=")[2]) - 1)
+        return json_answer({**listing(*runs[start : start + 100]), "total": len(runs), "pages": 4})
+
+    with raw_server(by_request=by_request) as server:
+        assert_in_doubt(run_at(noxcli, server.url, "--json"), RUN)
+    assert len(asked) == pages
+
+
+def test_a_signal_while_candidates_are_read_leaves_doubt() -> None:
+    reading = threading.Event()
+
+    def by_request(request: Request) -> Turn:
+        if request.method == "POST":
+            return NGINX_502
+        first = not reading.is_set()
+        reading.set()
+        return stay_silent if first else json_answer(listing(record(input=INPUT)))
+
+    argv = ["run", WORKFLOW, "Question=why", "--no-check", "--json"]
+    with raw_server(by_request=by_request) as server, running(*argv, env=environment(server.url)) as process:
+        assert reading.wait(HUNG)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=HUNG)
+    document = json.loads(out)
+    assert (process.returncode, document["retry_safe"]) == (143, False), err
+    assert [one["id"] for one in document["error"]["candidates"]] == [RUN]
+    assert b"interrupted by SIGTERM during the start, whose outcome is unknown; " in err
