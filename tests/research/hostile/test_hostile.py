@@ -153,6 +153,7 @@ def test_no_file_is_named_like_an_option(theatre: Theatre, key: str) -> None:
 WRITERS = {
     "render/terminal.py": {"sys", "out", "err"},
     "render/table.py": {"Console"},  # into memory, and each cell has passed `visible`
+    "commands/import_.py": {"err"},  # the name of the terminal
     "reports/ci/github.py": {"err"},  # whether it is a file
     "cli/complete.py": {"os.write"},  # printable words, for a shell to quote
     "batch/journal.py": {"os.write"},  # to its own file
