@@ -6,7 +6,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -104,10 +103,9 @@ def _run(argv: Sequence[str], env: dict[str, str]) -> int:
 @contextmanager
 def _reacting(wanted: Mapping[signal.Signals, Reaction]) -> Iterator[None]:
     before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number, reaction in wanted.items():
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup requires
-                before[number] = signal.signal(number, reaction)
+    for number, reaction in wanted.items():
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup requires
+            before[number] = signal.signal(number, reaction)
     try:
         yield
     finally:

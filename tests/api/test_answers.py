@@ -272,7 +272,7 @@ def test_beyond_the_limits_one_line_says_so(text: str, told: str) -> None:
 
 
 @pytest.mark.parametrize("depth", [MOST_LEVELS, 3 * MOST_LEVELS, 20_000])
-@pytest.mark.parametrize("options", [("--json",), ("--raw", "A"), ()])
+@pytest.mark.parametrize("options", [("--json", "--junit", "r.xml"), ("--raw", "A"), ()])
 def test_an_output_that_is_nested_too_deeply_is_refused(noxcli: Noxcli, depth: int, options: tuple[str, ...]) -> None:
     deep = b"[" * depth + b"1" + b"]" * depth
     record = b'{"id": "x", "workflow_id": "w", "status": "completed", "output": {"A": %s}}' % deep

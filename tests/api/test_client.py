@@ -698,6 +698,7 @@ def test_a_redirect_without_a_target_is_refused() -> None:
         (answer(501), None, StreamUnsupported),
         (b"HTTP/1.1 204 None\r\n\r\n", None, StreamUnsupported),
         (json_answer({}), None, StreamUnsupported),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ndata: 1\n\n", None, StreamUnsupported),
         (answer(404), "1-0", CursorRefused),
         (answer(410), "1-0", CursorRefused),
         (answer(422), "1-0", CursorRefused),

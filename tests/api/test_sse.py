@@ -308,22 +308,6 @@ def test_a_torn_last_frame_is_never_an_event(answer: list[bytes]) -> None:
     assert type(ending) is Unavailable, "no clean end"
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nhi",
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ndata: 1\n\n",
-        b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
-        b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n",
-    ],
-)
-def test_what_is_no_event_stream_is_not_read_as_one(head: bytes) -> None:
-    with raw_server(sending([head])) as server:
-        events, ending = take_all(server.url)
-    assert events == []
-    assert type(ending) is StreamUnsupported
-
-
 def chunks_of(count: int, wait: Callable[[], object]) -> Iterator[bytes]:
     """Yield the answer's head and events, each as one chunk and after a wait, and no end of the body."""
     yield HEAD + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -10,41 +10,11 @@ import pytest
 
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
-from tests import forks
 from tests.conftest import Noxcli, piped
-from tests.process import HUNG, IN_SHELL, NOXCLI, environment, on_terminal
+from tests.process import IN_SHELL, NOXCLI, environment, on_terminal
 from tests.rawserver import json_answer, raw_server
 
 FOREVER = [Sleep(60_000)]
-UNWRITABLE = [(">/dev/full", {9}), (">&-", {9}), ("2>/dev/full", {0}), ("2>&-", {0}), ("<&-", {0})]
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["runs", "workflows", "inputs qa", "config", "doctor", "schema", "inspect RUN", "run qa Question=a"],
-)
-def test_every_verb_has_a_code_for_full_and_closed_streams(sandbox: Sandbox, noxcli: Noxcli, line: str) -> None:
-    run = noxcli("run", "qa", "Question=a", "--detach").text.strip()
-    noxcli("wait", run)
-    for stream, codes in UNWRITABLE:
-        command = f"{forks.directory()}/noxcli {line.replace('RUN', run)} {stream}"
-        done = subprocess.run(
-            ["bash", "-c", command],
-            env=environment(sandbox.url),
-            capture_output=True,
-            text=True,
-            timeout=HUNG,
-            check=False,
-        )
-        assert done.returncode in codes, (stream, done.stderr)
-        assert "Traceback" not in done.stderr
-        if codes == {9} and stream != "2>&-":
-            assert "noxcli: can't write to stdout: " in done.stderr
-
-
-def test_a_name_in_other_capitals_is_offered(noxcli: Noxcli) -> None:
-    result = noxcli("run", "DEMO", "User Input=x")
-    assert (result.code, "did you mean 'demo'?" in result.err) == (5, True)
 
 
 def test_a_base_url_with_the_version_is_told(noxcli: Noxcli, sandbox: Sandbox) -> None:
@@ -70,20 +40,6 @@ def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
         result = noxcli("sandbox", "--port", str(port))
     assert result.code == 2
     assert result.err == f"noxcli: port {port} is in use; give another --port, or 0 for any free one\n"
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        (("--port", "99999"), "99999 is not in the range 0<=x<=65535"),
-        (("--scenario", "nope.toml"), "the sandbox can't start: nope.toml: no such file or directory\n"),
-        (("--replay", "nope.ndjson"), "the sandbox can't start: nope.ndjson: no such file or directory\n"),
-        (("--switches", "."), "the sandbox can't start: .: is a directory\n"),
-    ],
-)
-def test_a_sandbox_that_cannot_start_says_why(noxcli: Noxcli, options: tuple[str, ...], told: str) -> None:
-    result = noxcli("sandbox", *options, "--", "true")
-    assert (result.code, result.err.count("\n"), told in result.err) == (2, 1, True), result.err
 
 
 @pytest.mark.parametrize("shown", [("--raw", "A"), ("--format", "content")])
@@ -198,19 +154,6 @@ def test_what_writes_nothing_makes_no_directory(noxcli: Noxcli, line: str) -> No
     assert left <= {"new/r.xml", "new/d.env"}, "the reports of a run that was not started"
 
 
-@pytest.mark.parametrize("option", ["--output-dir", "--junit", "--dotenv", "--state-file", "--report"])
-@pytest.mark.parametrize("place", ["file/below/r", "readonly/new/r", "n" * 300 + "/new/r", "broken/new/r"])
-def test_a_place_that_cannot_be_made_is_found_before_the_start(
-    noxcli: Noxcli, sandbox: Sandbox, option: str, place: str
-) -> None:
-    Path("file").write_text("")
-    Path("broken").symlink_to("nowhere")
-    if place.startswith("readonly"):
-        place = place.replace("readonly", "/proc/self")
-    result = noxcli("run", "qa", "Question=a", option, place)
-    assert (result.code, "can't write" in result.err, sandbox.runs("qa")) == (2, True, []), result.err
-
-
 def test_a_repository_does_not_say_where_files_are_written(noxcli: Noxcli, sandbox: Sandbox) -> None:
     Path(".noxcli.toml").write_text('[defaults]\noutput_dir = "/tmp/elsewhere"\n')
     result = noxcli("run", "qa", "Question=a")
@@ -248,30 +191,3 @@ def test_the_line_that_help_offers_works(sandbox: Sandbox, tmp_path: Path) -> No
         ["sh", "-c", quick], env={**env, "PATH": f"{tmp_path}:{env['PATH']}"}, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize(("more", "ids"), [((), 2), (("--json",), 2), (("--quiet",), 1)])
-def test_a_failed_run_is_told_with_the_line_that_looks_into_it(
-    noxcli: Noxcli, sandbox: Sandbox, more: tuple[str, ...], ids: int
-) -> None:
-    result = noxcli("run", "fails", *more)
-    run = sandbox.runs("fails")[-1].id
-    *_, last = result.err.splitlines()
-    assert last.endswith(f"128,000 are allowed; details: noxcli inspect {run}")
-    assert result.err.count(run) == ids, "once where it started, once in the line to paste"
-    assert "Summarise\tfailed" in noxcli(*last.rpartition("noxcli ")[2].split()).text
-
-
-def test_without_a_stream_nodes_have_no_times(noxcli: Noxcli) -> None:
-    nodes = noxcli("run", "demo", "User Input=x", "--no-stream", "--json").json["nodes"]
-    assert {node["duration_s"] for node in nodes} == {None}
-
-
-def test_a_state_directory_that_cannot_be_written_is_told(noxcli: Noxcli, plays: Any) -> None:
-    Path("file").write_text("")
-    there = {"NOXCLI_STATE_DIR": "file/state"}
-    result = noxcli("run", plays(output={"A": "x"}), environ=there)
-    assert (result.code, result.text) == (0, "x\n")
-    assert "warning: can't write to file/state: " in result.err
-    assert "@last and --resume won't find this run" in result.err
-    assert "@last and --resume won't find runs" in noxcli("doctor", environ=there).text

@@ -2,13 +2,13 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
 from typing import Any
 
+import pyte
 import pytest
 
 from noxcli.sandbox.faults import Answer, Hold, LostAnswer
@@ -69,8 +69,12 @@ def test_on_a_terminal_run_detaches_unless_told_otherwise(
         os.killpg(seen.process.pid, signal.SIGINT)
     assert seen.process.returncode == 130
     assert sandbox.runs(workflow)[0].status == status
-    plain = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", seen.raw)
-    assert b" running after " in plain, "what the events told last, not the status of the start"
+    screen = pyte.Screen(80, 24)
+    pyte.ByteStream(screen).feed(bytes(seen.raw))
+    shown = "".join(screen.display)
+    assert " running after " in shown, "what the events told last, not the status of the start"
+    assert not screen.cursor.hidden
+    assert ("noxcli stream " in shown) is (status == "running")
 
 
 @pytest.mark.parametrize("verb", ["stream", "wait"])

@@ -1,7 +1,6 @@
 """The real process: pipes, signals, terminals."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,13 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyte
 import pytest
 
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests import process
-from tests.process import HUNG, IN_SHELL, NOXCLI, environment, on_terminal
+from tests.process import HUNG, IN_SHELL, NOXCLI, environment
 
 # Nothing here is forked: this is how a shell starts it.
 call, running = partial(process.call, program=NOXCLI), partial(process.running, program=NOXCLI)
@@ -75,17 +73,6 @@ def test_a_signal_stops_the_run_with_its_code_and_document(
         document = last if form == "json" else last["data"]
         assert (document["exit_code"], document["retry_safe"]) == (code, False)
         assert (document["run"]["status"], document["run"]["confirmed"]) == ("stopped", True)
-
-
-def test_ctrl_c_on_a_terminal_leaves_the_cursor_visible(env: dict[str, str], plays: Any) -> None:
-    with on_terminal([*NOXCLI, "run", plays(script=FOREVER, output={"A": "x"})], env) as seen:
-        seen.wait_for(b"hello")
-        os.killpg(seen.process.pid, signal.SIGINT)
-    assert seen.process.returncode == 130
-    end = pyte.Screen(80, 24)
-    pyte.ByteStream(end).feed(bytes(seen.raw))
-    assert not end.cursor.hidden
-    assert "noxcli stream " in "".join(end.display)
 
 
 def test_force_color_does_not_make_a_file_a_terminal(env: dict[str, str], plays: Any) -> None:

@@ -45,12 +45,22 @@ def test_two_outputs_at_one_path_are_refused(noxcli: Noxcli, sandbox: Sandbox, l
     assert {path.name for path in Path().iterdir() if path.name != "state"} == {"sub", "linked", "rows.jsonl"}
 
 
-@pytest.mark.parametrize("option", ["--report", "--junit", "--dotenv", "--state-file"])
-@pytest.mark.parametrize("place", ["sub", "/dev/null"])
-def test_what_is_no_file_is_refused_before_the_start(noxcli: Noxcli, sandbox: Sandbox, option: str, place: str) -> None:
+@pytest.mark.parametrize("option", ["--report", "--junit", "--dotenv", "--state-file", "--output-dir"])
+@pytest.mark.parametrize(
+    "place", ["sub", "/dev/null", "file/below/r", "/proc/self/new/r", f"{'n' * 300}/new/r", "broken/new/r"]
+)
+def test_what_can_be_no_file_is_refused_before_the_start(
+    noxcli: Noxcli, sandbox: Sandbox, option: str, place: str
+) -> None:
     Path("sub").mkdir()
+    Path("file").touch()
+    Path("broken").symlink_to("nowhere")
+    if (option, place) == ("--output-dir", "sub"):
+        return
     result = noxcli(*RUN.split(), option, place)
-    assert (result.code, f"check {option}" in result.err, sandbox.requests) == (2, True, []), result.err
+    assert (result.code, result.err.count("\n"), sandbox.requests) == (2, 1, []), result.err
+    assert "can't write" in result.err
+    assert f"check {option}" in result.err
 
 
 def test_reports_next_to_each_other_are_written(noxcli: Noxcli) -> None:

@@ -1,6 +1,8 @@
 """Downloads over connections that break: resumed by range, restarted, checked, and never mistaken for a whole file."""
 
+import hashlib
 import io
+import json
 import re
 import socket
 import ssl
@@ -52,6 +54,8 @@ def test_a_download_that_is_cut_three_times_is_whole(
     result = noxcli("run", workflow, "--output-dir", "out")
     assert result.code == 0, result.err
     assert Path("out/A.bin").read_bytes() == BODY
+    (entry,) = json.loads(Path("out/manifest.json").read_text())["files"]
+    assert entry["sha256"] == hashlib.sha256(BODY).hexdigest()
     assert left(Path("out")) == ["A.bin", "manifest.json"]
     asked = ranges(sandbox)
     assert asked[0] is None

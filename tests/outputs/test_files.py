@@ -150,13 +150,6 @@ def breaking(error: BaseException) -> Iterator[bytes]:
     raise error
 
 
-def test_a_file_is_saved_whole(tmp_path: Path) -> None:
-    target = tmp_path / "a.txt"
-    save(target, [b"all ", b"", b"of it"])
-    assert target.read_bytes() == b"all of it"
-    assert left(tmp_path) == ["a.txt"]
-
-
 @pytest.mark.parametrize("error", [Unavailable("cut"), OSError(28, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("old", [None, b"old"])
 def test_a_failure_midway_leaves_the_old_file_or_none(error: BaseException, old: bytes | None, tmp_path: Path) -> None:
@@ -168,20 +161,6 @@ def test_a_failure_midway_leaves_the_old_file_or_none(error: BaseException, old:
         save(target, breaking(error))
     assert left(tmp_path) == ([] if old is None else ["a.txt"])
     assert old is None or target.read_bytes() == old
-
-
-@pytest.mark.parametrize("exists", [True, False])
-def test_a_link_is_replaced_and_not_followed(exists: bool, tmp_path: Path) -> None:
-    outside, directory = tmp_path / "outside.txt", tmp_path / "out"
-    directory.mkdir()
-    if exists:
-        outside.write_bytes(b"precious")
-    (directory / "a.txt").symlink_to(outside)
-    save(directory / "a.txt", [b"new"])
-    assert not (directory / "a.txt").is_symlink()
-    assert (directory / "a.txt").read_bytes() == b"new"
-    assert outside.exists() is exists
-    assert not exists or outside.read_bytes() == b"precious"
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])

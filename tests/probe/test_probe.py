@@ -57,10 +57,6 @@ def wait_for(event: threading.Event) -> None:
     event.wait(30)
 
 
-def methods(sandbox: Sandbox) -> set[str]:
-    return {request.method for request in sandbox.requests}
-
-
 def test_without_leave_to_start_it_only_reads(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
     assert noxcli("run", workflow).code == 0
     before = len(sandbox.requests)

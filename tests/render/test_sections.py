@@ -79,15 +79,6 @@ def test_a_pipe_and_a_single_text_get_what_they_always_got(env: dict[str, str], 
     assert read(env, "run", plays(output={"A": LONG}))[-3:] == LONG.splitlines()[-3:]
 
 
-def test_nothing_of_an_output_acts_on_the_terminal(env: dict[str, str], plays: Any) -> None:
-    hostile = {"A\x1b[31m": "red\x1b[2J\r\u202e", "B": "\x1b]0;title\x07" * 500}
-    with on_terminal([*forked(), "run", plays(output=hostile), "--quiet", "--color", "never"], env) as seen:
-        pass
-    assert b"\x1b" not in seen.raw
-    assert b"--output-dir DIR" not in seen.raw
-    assert "\u202e".encode() not in seen.raw
-
-
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40), (50, 20)])
 def test_long_values_share_the_window(env: dict[str, str], plays: Any, columns: int, rows: int) -> None:
     text = "four-" * 2000

@@ -1,6 +1,5 @@
 """Every event once with an honest label, from servers of raw bytes with odd positions or a short memory."""
 
-import json
 import socket
 import threading
 from collections.abc import Callable
@@ -137,17 +136,6 @@ def test_a_stream_without_an_end_is_left_after_a_few_tries(noxcli: Noxcli, kind:
     assert (result.code, numbers(result)) == (0, list(range(COUNT)))
     assert (label(result), result.own.count("gap")) == ("assumed", 2 if kind in USELESS else 1)
     assert side.count("events") <= 7
-
-
-@pytest.mark.parametrize("redis_ids", ["none", "all"])
-def test_a_server_with_a_short_memory_that_announces_nothing(noxcli: Noxcli, plays: Any, redis_ids: str) -> None:
-    switches = {"redis_ids": redis_ids, "end_announced_by": "none", "retained_events": 5}
-    workflow = plays(script=[Emit("Write", f"piece {n} ") for n in range(30)], output={"A": "x"}, switches=switches)
-    result = noxcli("run", workflow, "--format", "ndjson")
-    told = [(one["type"], json.dumps(one["data"])) for one in result.events]
-    assert result.code == 0
-    assert len(told) == len(set(told)), "nothing is told twice"
-    assert label(result) in {"assumed", "broken"}
 
 
 @pytest.mark.parametrize("closing", ["none", "error", "timeout"])

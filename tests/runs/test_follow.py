@@ -333,13 +333,6 @@ def test_reconnecting_goes_on_from_the_last_event() -> None:
     assert [update.reason for update in result.of(Reconnecting)] == [BROKEN.message] * 2
 
 
-def test_a_cursor_from_outside_is_where_it_starts() -> None:
-    server = FakeServer([[(0, [piece(3), end(4)])]], [COMPLETED])
-    result = followed(server, cursor="2-0")
-    assert server.openings == [(0, "2-0")]
-    assert result.events == [piece(3), end(4)]
-
-
 # Without a stream.
 
 
@@ -365,13 +358,6 @@ def test_a_stream_refused_after_the_verdict_is_a_gap(refusal: NoxError) -> None:
     assert result.run is COMPLETED
     assert len(result.of(Gap)) == 1
     assert result.label is Continuity.BROKEN
-
-
-def test_polling_goes_back_to_streaming_soon() -> None:
-    server = FakeServer([[(0, StreamUnsupported("no"))], [(0, [piece(0), end(1)])]], ends_at(3))
-    result = followed(server)
-    assert [at for at, _ in server.openings] == [0, follow.STREAM_AGAIN_AFTER]
-    assert result.events == [piece(0), end(1)]
 
 
 @pytest.mark.usefixtures("no_jitter")
@@ -839,16 +825,6 @@ def test_a_replay_short_of_the_position_is_given_up_soon(count: int) -> None:
     result = followed(server, cursor="2-0")
     assert result.events == [*pieces(count, 7), end(20)]
     assert next(at for at, update in result.said if isinstance(update, Gap)) < 4
-
-
-# Progress.
-
-
-def test_a_record_that_goes_on_beside_silence_is_progress() -> None:
-    going = lambda time: now("running", progress=int(time)) if time < 30 else COMPLETED  # noqa: E731
-    server = FakeServer([[(1, [piece(0)]), *every(1, KeepAlive())]], going)
-    for stall in (1.0, 3.0, 7.0):
-        assert followed(server, Policy(stall_timeout=stall)).run is COMPLETED
 
 
 def test_events_of_unknown_kinds_do_not_hide_an_ended_run() -> None:

@@ -40,13 +40,6 @@ def gaps(told: Iterable[Update]) -> int:
     return sum(isinstance(update, Gap) for update in told)
 
 
-def test_nothing_was_read_nothing_is_claimed() -> None:
-    ledger = Ledger()
-    ledger.opened()
-    assert (ledger.label, ledger.cursor, ledger.accepted) == (Continuity.NONE, None, 0)
-    assert ledger.accept([]) == []
-
-
 @pytest.mark.parametrize(
     ("connections", "label"),
     [
@@ -248,28 +241,6 @@ def replayed(ledger: Ledger, events: Sequence[RunEvent]) -> list[Update]:
     return ledger.accept(events)
 
 
-def test_a_replay_waits_until_it_comes_to_a_cursor_from_outside() -> None:
-    ledger = Ledger("2-0")
-    ledger.opened(replay=True)
-    assert ledger.seeking
-    assert ledger.accept(events(2)) == []
-    assert (ledger.held, ledger.accepted, ledger.seeking) == (2, 0, True)
-    assert ledger.accept(events(3, 2)) == events(2, 3)
-    assert (ledger.held, ledger.accepted, ledger.seeking) == (0, 2, False)
-    assert ledger.label is Continuity.PROVEN
-    assert ledger.settle() == []
-
-
-def test_a_replay_that_lacks_the_cursor_is_a_broken_record() -> None:
-    ledger = Ledger("nowhere")
-    assert replayed(ledger, events(3)) == []
-    told = ledger.settle()
-    assert (gaps(told[:1]), told[1:]) == (1, events(3))
-    assert (ledger.label, ledger.accepted, ledger.held, ledger.seeking) == (Continuity.BROKEN, 3, 0, False)
-    assert ledger.accept(events(2, 3)) == events(2, 3)
-    assert ledger.label is Continuity.BROKEN
-
-
 @pytest.mark.parametrize("limit", ["HELD_EVENTS", "HELD_BYTES"])
 def test_what_waits_is_bounded_and_its_overflow_is_a_gap(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, limit, 100)
@@ -289,14 +260,6 @@ def test_what_was_shown_before_is_not_shown_again_after_a_gap() -> None:
     assert ledger.cursor == "7-0"
     assert shown(ledger, [events(3, 7)]) == events(2, 8)
     assert ledger.label is Continuity.BROKEN
-
-
-def test_a_replay_that_breaks_early_holds_nothing_over() -> None:
-    ledger = Ledger()
-    shown(ledger, [events(5)])
-    assert replayed(ledger, events(3)) == []
-    assert replayed(ledger, events(7)) == events(2, 5)
-    assert ledger.label is Continuity.PROVEN
 
 
 def test_an_earlier_replay_is_not_shown_with_a_later_one() -> None:
@@ -334,16 +297,6 @@ def test_once_broken_is_broken_for_good() -> None:
     shown(ledger, [events(3, 2), events(3, 5)])
     ledger.ended_unannounced()
     assert ledger.label is Continuity.BROKEN
-
-
-def test_an_end_without_a_word_leaves_no_proof() -> None:
-    ledger = Ledger()
-    shown(ledger, [events(3)])
-    ledger.ended_unannounced()
-    assert ledger.label is Continuity.ASSUMED
-    untouched = Ledger()
-    untouched.ended_unannounced()
-    assert untouched.label is Continuity.NONE
 
 
 # Any pattern of cuts and replays.

@@ -89,17 +89,6 @@ def test_one_odd_refusal_of_a_read_ends_nothing(noxcli: Noxcli, argv: tuple[str,
     assert result.code == 0, result.err
 
 
-@pytest.mark.parametrize("status", [403, 404])
-@pytest.mark.parametrize(
-    "argv", [START, ("stream", RUN), ("wait", RUN), ("wait", RUN, RUN.upper(), "--poll-interval", "200ms")]
-)
-def test_a_slip_in_the_middle_ends_nothing(noxcli: Noxcli, argv: tuple[str, ...], status: int) -> None:
-    running = [record("running")] * 3
-    with other_side(reads=by_turns(*running, answer(status), *running, record("completed"))) as (_, environ):
-        result = noxcli(*argv, environ=environ)
-    assert result.code == 0, result.err
-
-
 @named
 @pytest.mark.long(6)
 def test_endless_refusals_are_lost_contact_not_a_usage_error(noxcli: Noxcli, argv: tuple[str, ...]) -> None:

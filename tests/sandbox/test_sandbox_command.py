@@ -1,12 +1,10 @@
 """The sandbox around a command and as a separate server: environment, exit codes, signals."""
 
-import gc
 import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +14,7 @@ import pytest
 import noxcli
 from noxcli.sandbox import INSTALL_HINT, missing_packages
 from noxcli.sandbox.builtin import BUILT_IN
-from noxcli.sandbox.command import environment, run_command, serve_forever
-from noxcli.sandbox.scenario import Scenario
+from noxcli.sandbox.command import environment
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
 from tests.process import HUNG
@@ -101,36 +98,6 @@ def test_exit_codes(
     assert len(capfd.readouterr().err.splitlines()) == (1 if code in (126, 127) else 0)
 
 
-def test_run_command_passes_a_signal_on_and_restores_what_was() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-
-    assert run_command(["sh", "-c", f"trap 'exit 4' TERM; kill -TERM {os.getpid()}; sleep 5 & wait"], Sandbox()) == 4
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_run_command_outside_the_main_thread() -> None:
-    codes: list[int] = []
-    thread = threading.Thread(target=lambda: codes.append(run_command(["true"], Sandbox())))
-    thread.start()
-    thread.join()
-
-    assert codes == [0]
-
-
-def test_serve_forever_ends_on_a_signal(capsys: pytest.CaptureFixture[str]) -> None:
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    # An exception that a signal raises inside of a callback of the garbage collector is lost.
-    gc.disable()
-    timer.start()
-    try:
-        code = serve_forever(Sandbox([Scenario("mine", "My own.")]))
-    finally:
-        gc.enable()
-    assert code == 0
-    assert "mine" in capsys.readouterr().out
-    timer.join()
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_are_passed_on(number: signal.Signals) -> None:
     script = "trap 'echo passed; exit 9' TERM HUP; echo ready; while :; do sleep 0.05; done"
@@ -184,21 +151,16 @@ def test_options(noxcli: Noxcli, tmp_path: Path, capfd: pytest.CaptureFixture[st
         (["--switch", "id_lines=x"], "cannot be 'x'"),
         (["--switch", "page_size=x"], "cannot be 'x'"),
         (["--speed", "0"], "--speed"),
-        (["--scenario", "/nowhere.toml"], "no such file"),
+        (["--port", "99999"], "99999 is not in the range 0<=x<=65535"),
+        (["--scenario", "no.toml"], "the sandbox can't start: no.toml: no such file or directory\n"),
+        (["--replay", "no.ndjson"], "the sandbox can't start: no.ndjson: no such file or directory\n"),
+        (["--switches", "."], "the sandbox can't start: .: is a directory\n"),
     ],
 )
 def test_wrong_options_are_one_line(arguments: list[str], complaint: str, noxcli: Noxcli) -> None:
     done = noxcli("sandbox", *arguments, "--", "true")
     assert (done.code, len(done.err.splitlines())) == (2, 1)
     assert complaint in done.err
-
-
-def test_a_port_in_use_is_one_line(noxcli: Noxcli) -> None:
-    with Sandbox() as sandbox:
-        port = sandbox.url.rpartition(":")[2]
-        done = noxcli("sandbox", "--port", port, "--", "true")
-
-    assert (done.code, "in use" in done.err) == (2, True)
 
 
 def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, noxcli: Noxcli) -> None:

@@ -1,6 +1,5 @@
 """Faults: one request of its kind uses each up, and each breaks the connection as it says."""
 
-import time
 from typing import Any
 
 import pytest
@@ -16,13 +15,11 @@ from noxcli.sandbox.faults import (
     Drop,
     Fault,
     Hold,
-    LostAnswer,
     WrongType,
 )
 from noxcli.sandbox.scenario import File, Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_runs
-from tests.process import HUNG
 
 from .api import Api, decoded
 
@@ -65,25 +62,6 @@ def test_a_drop_before_the_start_creates_no_run(api: Api) -> None:
 
     assert api.sandbox.runs(workflow) == []
     assert [request.status for request in api.sandbox.requests] == [None]
-
-
-def test_a_lost_answer_leaves_a_run_behind(api: Api) -> None:
-    workflow = api.plays(faults={"start": [LostAnswer()]})
-    with pytest.raises(requests.ConnectionError):
-        api.start(workflow)
-
-    assert len(api.sandbox.runs(workflow)) == 1
-
-
-def test_an_answer_can_be_held_for_ever(api: Api) -> None:
-    workflow = api.plays(faults={"start": [LostAnswer("hold")]})
-    with pytest.raises(requests.ReadTimeout):
-        api.session.post(f"{api.sandbox.url}/v1/workflows/{workflow}/runs", json={"input": {}}, timeout=0.2)
-
-    end = time.monotonic() + HUNG
-    while not api.sandbox.runs(workflow) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert len(api.sandbox.runs(workflow)) == 1
 
 
 def test_an_answer_can_be_late(api: Api) -> None:
