@@ -17,8 +17,8 @@ README = (ROOT / "README.md").read_text()
 RECIPES = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 SETUPS = re.findall(r"```sh\n(.*?)\n```", README)
 TABLE = README.partition("| in the SDK | in the shell |\n|---|---|\n")[2].partition("\n\n")[0].splitlines()
-# Pages whose blocks run one after another, as a reader would run them; those about engines have their own tests.
-PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if not page.name.startswith(("batch", "engines")))
+# Pages whose blocks run one after another, as a reader would run them; the others have their own tests.
+PAGES = sorted(page for page in (ROOT / "docs").glob("*.md") if page.stem not in {"batch", "engines", "test-a-change"})
 BLOCKS = {page.name: re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL) for page in PAGES}
 GUIDE = {name: "\n".join(blocks) for name, blocks in BLOCKS.items() if blocks}
 FILES = re.compile(r"```toml\n# (\S+)\n(.*?)```", re.DOTALL)

@@ -27,32 +27,52 @@ def commit(farm: Farm, where: Path) -> None:
         farm.run("git", "-C", str(where), *line)
 
 
-@pytest.mark.long(8)
-def test_github(farm: Farm, tmp_path: Path) -> None:
+def act(farm: Farm, tmp_path: Path, event: str, workflow: str) -> tuple[list[str], str]:
+    """Commit the workflow, and return the command line that runs it, and the PATH of its steps.
+
+    What the steps upload is in `artifacts`.
+    """
     needs_engine("act")
-    workflow, store = recipe("GitHub Actions"), tmp_path / "artifacts"
+    store = tmp_path / "artifacts"
     store.mkdir()
     (farm.where / ".github/workflows").mkdir(parents=True)
-    (farm.where / ".github/workflows/batch.yml").write_text(workflow)
-    # This noxcli is on PATH already; nothing may be installed from an index.
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/pip").write_text('#!/bin/sh\n[ "$*" = "install noxcli" ]\n')
-    (tmp_path / "bin/pip").chmod(0o755)
-    options = []
+    (farm.where / ".github/workflows/job.yml").write_text(workflow)
+    options = ["--env", f"NOXUS_BACKEND_URL={farm.sandbox.url}", "-s", "NOXUS_API_KEY"]
     for name, action in (("upload-artifact", UP), ("download-artifact", DOWN)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "action.yml").write_text(action.format(store=store))
         commit(farm, tmp_path / name)
-        (used,) = set(re.findall(rf"actions/{name}@\w+", workflow))
-        options += ["--local-repository", f"{used}={tmp_path / name}"]
+        for used in {*re.findall(rf"actions/{name}@\w+", workflow)}:
+            options += ["--local-repository", f"{used}={tmp_path / name}"]
     commit(farm, farm.where)
-    secret = ["-s", "NOXUS_API_KEY", "--env", f"NOXUS_BACKEND_URL={farm.sandbox.url}"]
-    path = f"{tmp_path / 'bin'}:{farm.env['PATH']}"
-    line = ["act", "workflow_dispatch", "-P", "ubuntu-latest=-self-hosted", "--action-offline-mode", *options, *secret]
-    with farm.started([*line, "--env", f"PATH={path}"], PATH=path, XDG_CACHE_HOME=str(tmp_path / "cache")) as engine:
+    path = f"{no_index(tmp_path)}:{farm.env['PATH']}"
+    return [
+        "act",
+        event,
+        "-P",
+        "ubuntu-latest=-self-hosted",
+        "--action-offline-mode",
+        *options,
+        "--env",
+        f"PATH={path}",
+    ], path
+
+
+def no_index(tmp_path: Path) -> Path:
+    """Return a directory with a pip that installs nothing from an index: this noxcli is on PATH already."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/pip").write_text('#!/bin/sh\n[ "$*" = "install noxcli" ]\n')
+    (tmp_path / "bin/pip").chmod(0o755)
+    return tmp_path / "bin"
+
+
+@pytest.mark.long(8)
+def test_github(farm: Farm, tmp_path: Path) -> None:
+    line, path = act(farm, tmp_path, "workflow_dispatch", recipe("GitHub Actions"))
+    with farm.started(line, PATH=path, XDG_CACHE_HOME=str(tmp_path / "cache")) as engine:
         farm.kill(2)
         assert engine.wait(HUNG) == 0, farm.log()
-    farm.run("sh", "-c", f"noxcli results {store}/shard-* > results.jsonl")
+    farm.run("sh", "-c", f"noxcli results {tmp_path / 'artifacts'}/shard-* > results.jsonl")
     farm.check(farm.where / "results.jsonl")
 
 
