@@ -142,6 +142,12 @@ MinPassOption = Annotated[
         "--min-pass", metavar="N%", help="Exit with 0 if this share of all rows is good, with 11 if it is not."
     ),
 ]
+PassEachOption = Annotated[
+    int | None,
+    typer.Option(
+        "--pass-each", metavar="K", min=1, help="Count a row as good if K of its repetitions are. [default: all]"
+    ),
+]
 Ci = Annotated[
     WhichCi | None,
     typer.Option("--ci", help="Format output for a CI system. [default: auto] [env: NOXCLI_CI]", show_default=False),

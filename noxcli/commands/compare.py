@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Asserting, Common, Documented, ExpectOption, Junit, Waiting, declared
+from noxcli.cli.options import Asserting, Common, Documented, ExpectOption, Junit, PassEachOption, Waiting, declared
 from noxcli.errors import (
     ExitCode,
     LostContact,
@@ -70,12 +70,7 @@ class Options(Documented, Asserting, Waiting, Common):
     ]
     new: Annotated[str, typer.Argument(metavar="NEW", help="The results after, in the same forms.", show_default=False)]
     expect: ExpectOption = None
-    pass_each: Annotated[
-        int | None,
-        typer.Option(
-            "--pass-each", metavar="K", min=1, help="Count a row as good if K of its repetitions are. [default: all]"
-        ),
-    ] = None
+    pass_each: PassEachOption = None
     fail_on: Annotated[
         list[FailOn] | None,
         typer.Option("--fail-on", help="Exit with 11 for rows like this, too; repeatable.", show_default=False),

@@ -406,4 +406,29 @@ def batches(theatre: Theatre) -> Iterator[View]:
     yield View("batch, mistakes", err, "n")
 
 
-SHOWS = (nodes, statuses, reconnects, errors, answers, starts, inputs, outputs, files, alone, downloads, batches)
+def comparisons(theatre: Theatre) -> Iterator[View]:
+    """Rows whose outputs have hostile keys and values in both results that are compared."""
+    sides: list[list[str]] = [[], []]
+    for row, (key, value) in enumerate(zip(theatre.marked("g"), theatre.marked("h"), strict=True), 1):
+        for side, output in zip(sides, ({key: "old"}, {key: value}), strict=True):
+            result = {"exit_code": 0, "run": None, "error": None, "output": output}
+            side.append(f"{json.dumps({'row': row, 'id': str(row), 'result': result})}\n")
+    paths = [theatre.directory / name for name in ("base.jsonl", "new.jsonl")]
+    for path, lines in zip(paths, sides, strict=True):
+        path.write_text("".join(lines))
+    shown = len(sides[0])
+    with (
+        patch("noxcli.commands.compare.MOST_SHOWN", shown),
+        patch("noxcli.commands.compare.MOST_DIFFS", shown),
+        patch("noxcli.commands.compare.LONGEST_WHAT", 10_000),
+        patch("noxcli.reports.comparison.LONGEST", 10_000),
+    ):
+        _, out, err = theatre.call("compare", *map(str, paths))
+    yield View("compare on a terminal", out, "gh")
+    yield View("compare, summary", err, "")
+
+
+SHOWS = (
+    *(nodes, statuses, reconnects, errors, answers, starts, inputs, outputs, files, alone, downloads, batches),
+    comparisons,
+)
