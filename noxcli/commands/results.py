@@ -1,8 +1,9 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,11 +21,14 @@ from noxcli.cli.options import (
     Verbose,
     declared,
 )
-from noxcli.errors import UsageProblem
+from noxcli.errors import ExitCode, UsageProblem
 
 if TYPE_CHECKING:
     from noxcli.batch.joined import Joined
+    from noxcli.batch.judge import Judge
     from noxcli.batch.row import Tally
+
+MOST_SHOWN, LONGEST_ID, LONGEST_CELL = 100, 30, 200  # on a terminal: rows, and characters of two cells
 
 
 @declared
@@ -32,7 +36,8 @@ class Options(Printed):
     """Print the stored result of every row of a batch, one JSON line each, in the order of the rows.
 
     With all directories of a sharded batch, their rows are joined. A row that is missing, in doubt or ran twice has a
-    line, too. Starts nothing. Stored results are judged by this call's --assert and --expect alone.
+    line, too. Starts nothing. Stored results are judged by this call's --assert and --expect alone. A terminal gets a
+    table.
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
@@ -94,8 +99,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if judge.expected is not None and joined.knows_all:
         judge.expected.require_rows(joined.names())
     sheet = Sheet(raw=options.csv_raw) if options.csv is not None else None
+    if context.terminal.read_by_eyes and query is None:
+        _show(context, joined, judge)
     for line in joined.lines(judge):
-        context.terminal.write(found_line(query, line))
+        if query is not None or not context.terminal.read_by_eyes:
+            context.terminal.write(found_line(query, line))
         tally.add_line(line)
         if sheet is not None:
             sheet.add(line)
@@ -108,6 +116,34 @@ def execute(ctx: typer.Context, options: Options) -> None:
         save(Path(options.report), joined.page(page, judge, min_pass=tally.min_pass))
     _say(context, joined, tally)
     tally.raise_worst(None)
+
+
+def _cells(line: Mapping[str, Any]) -> list[str]:
+    """Return a row for a table: with why it is not good, or else with the beginning of its first output."""
+    from noxcli.outputs.values import as_text  # as in execute
+    from noxcli.render.text import shorten
+    from noxcli.reports.result import reason_in
+
+    result, seconds = line["result"], (line["result"]["run"] or {}).get("duration_s")
+    output = result["output"]
+    first = next(iter(output.values()), None) if isinstance(output, dict) else output
+    told = (reason_in(result) or "").removeprefix("completed, but ") or ("" if first is None else as_text(first))
+    times = [] if line.get("repetition") is None else [f"#{line['repetition']}"]
+    name = " ".join([str(line["row"] if line["id"] is None else line["id"]), *times])
+    words = ExitCode.words_of(result["exit_code"])
+    return [shorten(name, LONGEST_ID), words, "" if seconds is None else str(seconds), shorten(told, LONGEST_CELL)]
+
+
+def _show(context: Context, joined: "Joined", judge: "Judge") -> None:
+    """Show the first rows as a table."""
+    from noxcli.render.table import Layout, duration, show_table  # as in execute
+    from noxcli.render.text import amount
+
+    header, what = ("ROW", "STATUS", "TIME", "OUTPUT"), ("OUTPUT",)
+    layout = Layout(header, cut=what, dropped=("TIME",), marked=("STATUS",), shown={"TIME": duration})
+    show_table(context.terminal, layout, [_cells(line) for line in islice(joined.lines(judge), MOST_SHOWN)])
+    if joined.rows > MOST_SHOWN:
+        context.terminal.note(f"and {amount(joined.rows - MOST_SHOWN, 'row')} more; a pipe and --csv have all of them")
 
 
 def _say(context: Context, joined: "Joined", tally: "Tally") -> None:

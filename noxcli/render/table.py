@@ -39,6 +39,7 @@ STATUS_LOOKS = {
     "ok": ("✓", "green"),
     "warning": ("!", "magenta"),
     "unchecked": ("-", "dim"),
+    "completed, assertion failed": ("✗", "red"),
     "broken": ("✗", "red"),
     "fixed": ("✓", "green"),
     "changed": ("•", "cyan"),

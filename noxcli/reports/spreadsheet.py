@@ -33,10 +33,12 @@ class Sheet:
     """The columns of results, which are known once all lines were added. `raw` writes texts that look like formulas."""
 
     raw: bool = False
+    _repeated: bool = False  # with --repeat
     _names: dict[tuple[str, str], None] = field(default_factory=dict)  # of the values: their kind and name
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Learn the columns of a line. Raises UsageProblem for more than a sheet has."""
+        self._repeated |= "repetition" in line
         self._names.update(dict.fromkeys(_values(line)))
         if len(self._names) + sum(map(len, AROUND)) > MOST_COLUMNS:
             raise UsageProblem(f"the results need more than {MOST_COLUMNS:,} columns", "drop --csv, or use jq")
@@ -50,11 +52,12 @@ class Sheet:
             values, result = _values(line), line["result"]
             run, words = result["run"] or {}, ExitCode.words_of(result["exit_code"])
             after = words, run.get("duration_s"), run.get("id"), reason_in(result)
-            yield self._written(writer, [line["row"], line["id"], *map(values.get, names), *after])
+            before = [line["row"], line["id"], *([line.get("repetition")] if self._repeated else [])]
+            yield self._written(writer, [*before, *map(values.get, names), *after])
 
     def _header(self, names: Iterable[tuple[str, str]]) -> list[str]:
         before, after = AROUND
-        header = [*before, *after]
+        header = [*before, *(["repetition"] if self._repeated else []), *after]
         for kind, name in names:
             while name in header:
                 name = f"{name} ({kind})"

@@ -1,18 +1,29 @@
 """`noxcli results`: stored results judged again, and as a table for spreadsheets."""
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from noxcli.app import run_argv
+from noxcli.cli.context import Context
+from noxcli.render.terminal import Terminal
 from noxcli.reports.spreadsheet import Sheet
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import Sleep, State, Step
 from tests.conftest import Noxcli
 
 Table = list[dict[str, str]]
+
+
+class Screen(io.BytesIO):
+    """A stdout that claims to be a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -84,6 +95,18 @@ def test_each_column_has_a_name_of_its_own() -> None:
     assert header == "row,id,a,b,run (input),a (input),output,a (output),a (output) (output),status,seconds,run,error"
 
 
+def test_repetitions_have_a_column() -> None:
+    sheet = Sheet()
+    lines = [line("a", repetition=1), line("b", repetition=2)]
+    for each in lines:
+        sheet.add(each)
+    assert b"".join(sheet.pieces(lines)).decode("utf-8-sig").splitlines() == [
+        "row,id,repetition,output,status,seconds,run,error",
+        "1,,1,a,completed,,,",
+        "1,,2,b,completed,,,",
+    ]
+
+
 def test_stored_results_are_judged_anew(noxcli: Noxcli, batch: str) -> None:
     asked = noxcli("results", batch, "--assert", "length(row.Question) > `3`", "--junit", "report.xml")
     assert [each["result"]["exit_code"] for each in asked.lines] == [0, 1, 0]
@@ -91,6 +114,15 @@ def test_stored_results_are_judged_anew(noxcli: Noxcli, batch: str) -> None:
     expected = noxcli("results", batch, "--expect", "expected.jsonl", "--csv", "table.csv")
     assert [each["result"]["exit_code"] for each in expected.lines] == [11, 1, 0]
     assert table("table.csv")[0]["error"] == ('completed, but --expect does not hold: /Answer is "=1+1!" and not "2!"')
+
+
+def test_a_terminal_gets_a_table(batch: str) -> None:
+    out = Screen()
+    code = run_argv(["results", batch, "--color", "never"], Context(Terminal(out, io.StringIO(), environ={})))
+    lines = [each.split() for each in out.getvalue().decode().splitlines()]
+    assert (code, lines[0]) == (1, ["ROW", "STATUS", "TIME", "OUTPUT"])
+    assert [[each[0], each[2]] for each in lines[1:]] == [["one", "completed"], ["two", "failed"], ["3", "completed"]]
+    assert (lines[1][4:], lines[2][3:]) == (["=1+1!"], ["run", "failed"])
 
 
 def test_a_share_of_good_rows_is_enough(noxcli: Noxcli, batch: str) -> None:

@@ -398,7 +398,10 @@ def batches(theatre: Theatre) -> Iterator[View]:
         _, out, err = theatre.call("batch", workflow, str(rows), "--max-parallel", "1")
     yield View("batch, stdout on a terminal", out, "bf")
     yield View("batch, summary", err, "bf")
-    _, out, err = theatre.call("results", f"{rows}.batch")
+    with patch("noxcli.commands.results.LONGEST_CELL", 10_000):
+        _, out, err = theatre.call("results", f"{rows}.batch", "--query", "@")
+        _, table, _ = theatre.call("results", f"{rows}.batch")
+    yield View("results, a table", table, "")
     yield View("results on a terminal", out, "bf")
     rows.write_text("".join(f"{json.dumps({label: 1})}\n" for label in theatre.marked("n")))
     with patch("noxcli.batch.resume.MISTAKES_KEPT", len(said)):
