@@ -1,4 +1,4 @@
-"""How many rows must be good: --min-pass."""
+"""How many rows must be good (--min-pass), and how many repetitions of one (--pass-each)."""
 
 import re
 from collections.abc import Collection
@@ -45,3 +45,10 @@ class MinPass:
         """Return `85 of 100 rows are good (85.0 %; --min-pass 90%)`; the share is rounded down."""
         share = 1000 * good // max(rows, 1) / 10
         return f"{good} of {rows} rows are good ({share} %; --min-pass {self.text})"
+
+
+def enough_of(repeat: int, pass_each: int | None) -> int:
+    """Return how many repetitions of a row must be good: all, or --pass-each. Raises UsageProblem for more than all."""
+    if pass_each is not None and pass_each > repeat:
+        raise UsageProblem(f"--pass-each {pass_each} is more than --repeat {repeat}", "write at most as many")
+    return repeat if pass_each is None else pass_each

@@ -14,7 +14,7 @@ from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
 from noxcli.batch.results import RESULTS_NAME, KeptResults, is_torn
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.row import FINAL
+from noxcli.batch.row import FINAL, as_told, number_of
 from noxcli.batch.shards import Shard
 from noxcli.batch.work import row_folder
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, UsageProblem
@@ -73,9 +73,9 @@ class Joined:
             joined._require_same(directory, past.header)
             joined._add(owner, past)
             joined.torn += filter(is_torn, [directory / RESULTS_NAME])
-        there = {Shard.parse(header.shard).index for header in joined.headers}
-        of = Shard.parse(joined.header.shard).of
-        joined.absent = [Shard(index, of) for index in range(1, of + 1) if index not in there]
+        there = {_shard_of(header).index for header in joined.headers}
+        of, repeat = _shard_of(joined.header).of, joined.header.repeat
+        joined.absent = [Shard(index, of, repeat) for index in range(1, of + 1) if index not in there]
         return joined
 
     @property
@@ -85,7 +85,7 @@ class Joined:
     @property
     def shard(self) -> Shard:
         """The shard of a directory alone; all rows for several directories."""
-        return Shard.parse(self.header.shard) if len(self.directories) == 1 else Shard()
+        return _shard_of(self.header) if len(self.directories) == 1 else Shard()
 
     @property
     def knows_all(self) -> bool:
@@ -100,15 +100,18 @@ class Joined:
             for number in filter((shard or Shard()).has, range(1, self.rows + 1)):
                 owner = self.owner(number)
                 if owner is None:
-                    yield self._missing(number)
+                    yield self._told(self._missing(number))
                     continue
                 entry = line_at(files[owner], self._offsets[number])
                 others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
                 stored = kept[owner].document(number, entry.get("id"), entry.get("run_id"))
                 if stored is None or others or entry["step"] != "finished":
-                    yield self._unstored(entry, others)
+                    yield self._told(self._unstored(entry, others))
                 else:
-                    yield judge.judged({**stored, "row": number})
+                    yield judge.judged(self._told({**stored, "row": number}))
+
+    def _told(self, line: Line) -> Line:
+        return as_told(line, self.header.repeat)
 
     def names(self) -> Iterator[tuple[int, str | None]]:
         """Yield the number and the id of each row that a journal names."""
@@ -116,7 +119,8 @@ class Joined:
             files = [stack.enter_context(opened(directory / JOURNAL_NAME)) for directory in self.directories]
             for number in range(1, self.rows + 1):
                 if (owner := self.owner(number)) is not None:
-                    yield number, line_at(files[owner], self._offsets[number]).get("id")
+                    told = self._told({"row": number, "id": line_at(files[owner], self._offsets[number]).get("id")})
+                    yield told["row"], told["id"]
 
     def owner(self, number: int) -> int | None:
         """Return the place of the directory that has the row, None for a row that no journal names."""
@@ -149,7 +153,7 @@ class Joined:
             if getattr(begun, what) != getattr(header, what):
                 name = NAMES.get(what, what)
                 raise ConfigProblem(f"{first} and {directory} are not from one batch: the {name} differs")
-        if Shard.parse(begun.shard).of != Shard.parse(header.shard).of:
+        if Shard.parse(begun.shard).of != Shard.parse(header.shard).of or begun.repeat != header.repeat:
             raise ConfigProblem(
                 f"{first} and {directory} are not from one batch: shards {begun.shard} and {header.shard}"
             )
@@ -199,7 +203,7 @@ class Joined:
             for counted in codes:
                 counted.clear()
             for line in self.lines(judge, self.shard):
-                owner = self.owner(line["row"])
+                owner = self.owner(number_of(line, self.header.repeat))
                 codes[owner or 0][line["result"]["exit_code"]] += 1
                 folder = None if owner is None else self.directories[owner] / row_folder(line["row"], line["id"])
                 yield {**line, "folder": str(folder)} if folder is not None and folder.is_dir() else line
@@ -231,8 +235,13 @@ def _line(number: int, own_id: str | None, outcome: Outcome) -> Line:
     return {"row": number, "id": own_id, "result": result, "input": None, "columns": None}
 
 
+def _shard_of(header: Header) -> Shard:
+    return Shard.parse(header.shard, header.repeat)
+
+
 def _line_of(header: Header, directory: str) -> list[str]:
     """Return the line as far as the journal knows it, without inputs that all rows share."""
     shard = [] if Shard.parse(header.shard).of == 1 else ["--shard", header.shard]
+    shard += [] if header.repeat == 1 else ["--repeat", str(header.repeat)]
     place = [] if directory == f"{header.source}.batch" else ["--output-dir", directory]
     return ["batch", header.workflow_id, header.source, *place, *shard]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.judge import Judge
 from noxcli.batch.results import Results
-from noxcli.batch.row import FinishedRow, Tally
+from noxcli.batch.row import FinishedRow, Tally, as_told
 from noxcli.encode import to_json
 from noxcli.errors import NoxError, ReaderGone, TimedOut, Unwritten
 from noxcli.fixed import fixed
@@ -30,7 +30,7 @@ class Printer:
 
     def count(self, row: FinishedRow) -> None:
         """Judge a row, and add it to the tally."""
-        row.judged = self.judge.judged(row.document)
+        row.judged = self.judge.judged(as_told(row.document, self.tally.repeat))
         self.tally.add_line(row.judged, self.paste)
 
     def print(self, rows: Sequence[FinishedRow]) -> None:

@@ -56,6 +56,7 @@ HEADER: Mapping[str, tuple[type, ...]] = {
     "columns": (list, type(None)),
     "rows": (int, type(None)),
     "kept": (list,),
+    "repeat": NUMBER,
 }
 
 
@@ -74,6 +75,7 @@ class Header:
     rows: int | None = None
     digest: str | None = None
     kept: list[str] = field(default_factory=list)  # other columns, as far as they are known
+    repeat: int = 1
 
 
 @fixed

@@ -221,8 +221,8 @@ def continued(journal: Journal, now: Header, rows: RowFile, shard: Shard, *, res
 
 def _differences(then: Header, now: Header) -> Iterator[tuple[str, str, str, bool]]:
     """Yield what differs, both values, and whether the user may allow that."""
-    for what in ("workflow_id", "host", "shard"):
-        was, is_ = getattr(then, what), getattr(now, what)
+    for what in ("workflow_id", "host", "shard", "repeat"):
+        was, is_ = str(getattr(then, what)), str(getattr(now, what))
         if was != is_:
             yield NAMES.get(what, what), was, is_, False
     if then.version_id != now.version_id:
@@ -252,11 +252,11 @@ def _short(text: str) -> str:
 def _require_own_ids(rows: RowFile, ids: DigestIndex | None = None) -> None:
     """Raise UsageProblem if two rows have the same id."""
     if ids is None:
-        ids = DigestIndex((digest_of_id(row.id), row.number) for row in rows.rows() if row.id is not None)
+        ids = DigestIndex((digest_of_id(row.id), row.number) for row in rows.repeated() if row.id is not None)
     repeated = sorted((later, first) for first, later in ids.repeated())
     if repeated:
         first, places = repeated[0], {}
-        for row in rows.rows():
+        for row in rows.repeated():
             if row.number in first:
                 places[row.number] = row.place
         more = f" (the first of {len(repeated)} such rows)" if len(repeated) > 1 else ""
@@ -275,7 +275,7 @@ def _accepted(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, i
     known = [number for number, offset in enumerate(past.offsets) if offset]
     numbers = DigestIndex((past.ids[number], number) for number in known if past.ids[number])
     moves = []
-    for row in rows.rows():
+    for row in rows.repeated():
         if row.id is not None:
             old = numbers.find(digest_of_id(row.id))
         else:
@@ -305,7 +305,7 @@ def renew_columns(rows: RowFile, names: Sequence[str], past: Past, results: Resu
         return
     changed: list[Mapping[str, Any]] = []
     with KeptResults(results.path.parent) as kept:
-        for row in rows.rows():
+        for row in rows.repeated():
             line = kept.line(row.number, row.id) if past.state(row.number) == FINISHED else None
             columns = mask.whole(row.columns)
             if line is not None and line["columns"] != columns:

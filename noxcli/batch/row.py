@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from noxcli.batch.gates import MinPass
+from noxcli.batch.gates import JUDGED, MinPass
 from noxcli.batch.past import Pending
 from noxcli.batch.rows import Row
 from noxcli.encode import to_json
@@ -96,6 +96,21 @@ class FinishedRow:
         return f"{to_json(self.document)}\n"
 
 
+def as_told(line: Mapping[str, Any], repeat: int) -> Mapping[str, Any]:
+    """Return the line of a repetition as it is printed: by the row of the file, with the number of the repetition."""
+    if repeat == 1:
+        return line
+    row, repetition = divmod(line["row"] - 1, repeat)
+    own_id = line["id"] and line["id"].rpartition("#")[0]
+    return {**line, "row": row + 1, "id": own_id, "repetition": repetition + 1}
+
+
+def number_of(line: Mapping[str, Any], repeat: int) -> int:
+    """Return the number of a printed line's row among all that are run."""
+    number: int = line["row"]
+    return number if repeat == 1 else (number - 1) * repeat + line["repetition"]
+
+
 class RowsLeft(NoxError):
     """Not every row completed; the code is that of the worst one."""
 
@@ -126,17 +141,21 @@ class Reason:
 class Tally:
     """Rows by exit code, and why they did not complete; `total` is None until it is known.
 
-    `min_pass` is the gate for their share.
+    `min_pass` is the gate for their share. With `repeat`, a row of the file is good if `pass_each` repetitions are.
     """
 
     total: int | None = None
     min_pass: MinPass | None = None
+    repeat: int = 1
+    pass_each: int = 1
     running: int = 0
     doubt: int = 0
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
     before: Counter[int] = field(default_factory=Counter)  # of rows that an earlier call has finished
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
     reasons: dict[str, Reason] = field(default_factory=dict)
+    _good: Counter[int] = field(default_factory=Counter)  # --repeat: good repetitions of each row of the file
+    _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
     _only: str | None = None  # the reason for which all rows of this call have ended so far
 
     @property
@@ -146,7 +165,18 @@ class Tally:
 
     @property
     def all_codes(self) -> Counter[int]:
-        return self.before + self.codes
+        """The number of rows of the file with each code."""
+        if self.repeat == 1:
+            return self.before + self.codes
+        codes: Counter[int] = Counter()
+        for row, code in self._worst.items():
+            codes[ExitCode.OK if self._good[row] >= self.pass_each and code in JUDGED else code] += 1
+        return codes
+
+    @property
+    def rows(self) -> int:
+        """The number of rows of the file."""
+        return (self.done + self.not_started) // self.repeat
 
     @property
     def told(self) -> int:
@@ -187,6 +217,10 @@ class Tally:
         """
         code = line["result"]["exit_code"]
         (self.before if before else self.codes)[code] += 1
+        if self.repeat > 1:
+            row = line["row"]
+            self._good[row] += code == ExitCode.OK
+            self._worst[row] = worst([code, self._worst.get(row, ExitCode.OK)])
         shared = None if code == ExitCode.OK else self._add_reason(line, paste)
         if not before and (self.told == 1 or shared != self._only or code not in STUCK):
             self._only = shared if self.told == 1 and code in STUCK else None
@@ -209,7 +243,7 @@ class Tally:
     def became(self) -> list[tuple[int, str]]:
         """Return the number of rows with each outcome."""
         counts = [(count, ExitCode.words_of(code)) for code, count in sorted(self.all_codes.items())]
-        return [(count, words) for count, words in [*counts, (self.not_started, "not started")] if count]
+        return [(count, words) for count, words in [*counts, (self.not_started // self.repeat, "not started")] if count]
 
     def told_reasons(self) -> list[str]:
         """Return a line for each reason, those of most rows first."""
@@ -227,11 +261,12 @@ class Tally:
         for count, words in self.became():
             terminal.note(f"  {count:>7} {words}")
         if self.min_pass is not None:
-            terminal.note(self.min_pass.words(self.all_codes[ExitCode.OK], self.done + self.not_started))
+            terminal.note(self.min_pass.words(self.all_codes[ExitCode.OK], self.rows))
 
     def raise_worst(self, hint: str | None, cause: NoxError | None = None) -> None:
         """Raise one error for all, with `cause` for the interruption; do nothing if all completed."""
-        codes, good, rows = [*self.all_codes], self.all_codes[ExitCode.OK], self.done + self.not_started
+        counted = self.all_codes
+        codes, good, rows = [*counted], counted[ExitCode.OK], self.rows
         if self.min_pass is not None:
             codes = self.min_pass.codes(codes, good, rows)
         if cause is not None:
@@ -242,7 +277,7 @@ class Tally:
         why = f"{cause.message}; " if cause is not None else ""
         judged = {*codes} <= {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}
         what = "completed, but an assertion failed" if judged else "did not complete"
-        told = f"{self.done - good} of {self.done} rows {what}"
+        told = f"{counted.total() - good} of {counted.total()} rows {what}"
         if judged and self.min_pass is not None:
             told = self.min_pass.words(good, rows)
         raise RowsLeft(f"{why}{told}", hint, code)

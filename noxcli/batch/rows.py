@@ -29,7 +29,10 @@ AHEAD = 64  # rows to read in advance
 
 @fixed
 class Row:
-    """One row: its values, or its problem. `number` counts from 1, without blank lines."""
+    """One row: its values, or its problem. `number` counts from 1, without blank lines.
+
+    With --repeat, each repetition is a row of its own, with its own number and id; `of` is the number in the file.
+    """
 
     number: int
     line: int  # 0 in a JSON array
@@ -38,11 +41,12 @@ class Row:
     inputs: Inputs = field(default_factory=Inputs)
     columns: Mapping[str, Any] = field(default_factory=dict)  # those that are kept
     problem: str | None = None
+    of: int = 0
 
     @property
     def place(self) -> str:
         """Its place, for people."""
-        return f"row {self.number}" + (f" (line {self.line})" if self.line else "")
+        return f"row {self.of or self.number}" + (f" (line {self.line})" if self.line else "")
 
 
 class RowFile:
@@ -54,6 +58,7 @@ class RowFile:
         """`limit` is the number of rows to run. Raises UsageProblem for an unknown format or an unreadable source."""
         self.source = source
         self.limit = limit
+        self.repeat = 1  # how often each row is run
         self._stdin = stdin
         self._columns = columns
         self.separated_oddly = False  # CSV, but not by commas; known once its header was read
@@ -102,7 +107,18 @@ class RowFile:
 
     def selected(self) -> Iterator[Row]:
         """Yield the rows to run. Raises as `rows`."""
-        return islice(self.rows(), self.limit)
+        return islice(self.repeated(), None if self.limit is None else self.limit * self.repeat)
+
+    def repeated(self) -> Iterator[Row]:
+        """Yield each row as often as it is run. Raises as `rows`."""
+        if self.repeat == 1:
+            yield from self.rows()
+            return
+        for row in self.rows():
+            for repetition in range(1, self.repeat + 1):
+                number = (row.number - 1) * self.repeat + repetition
+                own_id = None if row.id is None else f"{row.id}#{repetition}"
+                yield replace(row, number=number, id=own_id, of=row.number)
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows one by one.

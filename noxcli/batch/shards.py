@@ -14,24 +14,25 @@ FORMS = "write I/N from 1, as in 1/8 for the first of eight, or auto"
 
 @fixed
 class Shard:
-    """Every `of`-th row from `index` on, counted from 1: shards of equal size without coordination."""
+    """Every `of`-th row from `index` on, counted from 1, in which each takes `repeat` numbers: of equal size."""
 
     index: int = 1
     of: int = 1
+    repeat: int = 1
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, repeat: int = 1) -> Self:
         """Return the shard for `2/8`.
 
         Raises UsageProblem.
         """
         index, slash, of = text.partition("/")
         if slash and index.isdecimal() and of.isdecimal() and len(of) < 7 and 1 <= int(index or 0) <= int(of or 0):
-            return cls(int(index), int(of))
+            return cls(int(index), int(of), repeat)
         raise UsageProblem(f"--shard {text} is not a valid shard", FORMS)
 
     def has(self, number: int) -> bool:
-        return (number - self.index) % self.of == 0
+        return ((number - 1) // self.repeat + 1 - self.index) % self.of == 0
 
     def __str__(self) -> str:
         return f"{self.index}/{self.of}"

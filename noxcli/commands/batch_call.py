@@ -12,7 +12,7 @@ from noxcli.batch.columns import EXPECT, Columns
 from noxcli.batch.doubts import Finding, look_for
 from noxcli.batch.ending import run_to_end
 from noxcli.batch.engine import Engine
-from noxcli.batch.gates import MinPass
+from noxcli.batch.gates import MinPass, enough_of
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Expected, Judge
 from noxcli.batch.output import Output, Printer
@@ -28,7 +28,7 @@ from noxcli.batch.resume import (
     renew_columns,
     reopen_lost,
 )
-from noxcli.batch.row import FINAL, Tally
+from noxcli.batch.row import FINAL, Tally, number_of
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard, shard_asked
 from noxcli.batch.work import KnownRuns, RowWork
@@ -61,6 +61,7 @@ def run_rows(noxus: Session, options: Options) -> None:
     """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
     context = noxus.context
     shard, min_pass = shard_asked(options.shard, context.terminal.environ), MinPass.read(options.min_pass)
+    shard, enough = replace(shard, repeat=options.repeat), enough_of(options.repeat, options.pass_each)
     common, rows, directory = _given(context, options)
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     judge = Judge(context.reports.asserts, _expected(context, rows, options.expect), context.terminal.mask)
@@ -91,8 +92,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             if file is not None:
                 stack.callback(_write_report, option, Path(file), directory, context, judge, min_pass)
         rows.share(stored(noxus, common, patience))
-        tally = _tally(directory, past, judge, seen)
-        tally.min_pass = min_pass
+        tally = _tally(directory, past, judge, seen, Tally(None, min_pass, options.repeat, enough))
         printer = Printer(judge, context.printing.query, tally, context.terminal.write, partial(to_paste, context))
         output = Output(journal, results, printer, ordered=options.ordered)
         began = context.clock.monotonic()
@@ -138,6 +138,7 @@ def _given(context: Context, options: Options) -> tuple[Inputs, RowFile, Path]:
     columns = Columns.parse(options.column or [], common, options.id_column, options.keep or ())
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     rows = RowFile(options.file, options.input_format, columns, stdin, options.limit)
+    rows.repeat = options.repeat
     if options.output_dir is not None:
         return common, rows, Path(options.output_dir)
     if rows.is_stream:
@@ -168,6 +169,7 @@ def _header(context: Context, target: Target, rows: RowFile, common: Inputs, sha
         constants_of(common),
         sorted(common.secret),
         sent,
+        repeat=shard.repeat,
     )
 
 
@@ -182,7 +184,7 @@ def _past(journal: Journal, header: Header, rows: RowFile, shard: Shard, options
     past = continued(journal, header, rows, shard, resume=resume, changed=changed)
     codes = {Again.FAILED: ExitCode.RUN_FAILED, Again.STOPPED: ExitCode.RUN_STOPPED}
     past.forget_all({codes[each] for each in again if each in codes})
-    past.forget_after(options.limit)
+    past.forget_after(None if options.limit is None else options.limit * options.repeat)
     return past
 
 
@@ -260,16 +262,16 @@ def _adopted(noxus: Session, work: RowWork, past: Past, options: Options) -> Fin
     return finding
 
 
-def _tally(directory: Path, past: Past, judge: Judge, seen: Survey | None) -> Tally:
-    """Return the count of the rows that an earlier call has finished, judged again."""
-    tally = Tally(None if seen is None else seen.in_shard)
-    if not judge.has_questions and seen is not None and EXPECT not in seen.kept:
+def _tally(directory: Path, past: Past, judge: Judge, seen: Survey | None, tally: Tally) -> Tally:
+    """Return the tally with the rows that an earlier call has finished, judged again."""
+    tally.total = None if seen is None else seen.in_shard
+    if tally.repeat == 1 and not judge.has_questions and seen is not None and EXPECT not in seen.kept:
         tally.before.update(past.codes(FINAL))
         return tally
     from noxcli.batch.joined import Joined  # loaded where stored results are read
 
     for line in Joined.read([directory]).lines(judge):
-        if past.state(line["row"]) == FINISHED:
+        if past.state(number_of(line, tally.repeat)) == FINISHED:
             tally.add_line(line, before=True)
     return tally
 
@@ -288,7 +290,7 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, err
     context.terminal.note(f"all results: noxcli results {shlex.quote(str(directory))}")
     completed = tally.all_codes[ExitCode.OK]
     context.reports.batch = BatchEnded(
-        context.outcome.subject, completed, tally.done + tally.not_started, tally.became(), tally.told_reasons()
+        context.outcome.subject, completed, tally.rows, tally.became(), tally.told_reasons()
     )
     had_runs = {*FINAL, ExitCode.NOT_AS_ASSERTED}
     unfinished = sum(count for code, count in tally.all_codes.items() if code not in had_runs)

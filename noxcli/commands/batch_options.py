@@ -14,6 +14,7 @@ from noxcli.cli.options import (
     LineQueryOption,
     MinPassOption,
     OnInterrupt,
+    PassEachOption,
     PollInterval,
     PreflightOptions,
     Report,
@@ -120,6 +121,8 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=1, help="Run only the first N rows of FILE.")
     ] = None
+    repeat: Annotated[int, typer.Option("--repeat", metavar="N", min=1, max=1000, help="Run each row N times.")] = 1
+    pass_each: PassEachOption = None
     ordered: Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")] = False
     line_query: LineQueryOption = None
     shard: Annotated[

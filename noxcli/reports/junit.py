@@ -102,6 +102,7 @@ def cases_of_row(line: Mapping[str, Any], classname: str, asserted: Iterable[str
     run, error, found = result["run"] or {}, result["error"] or {}, result.get("assertions", ())
     code = ExitCode.of(result["exit_code"])
     name = _name_of(line)
+    name += f", repetition {line['repetition']}" if "repetition" in line else ""
     message, text = error.get("message") or code.meaning, f"run {run['id']}" if run else ""
     yield Case(name, classname, run.get("duration_s"), verdict_on(code), code.name, message, text)
     yield from assertion_cases(name, classname, found)

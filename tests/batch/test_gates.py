@@ -114,11 +114,11 @@ def test_reasons_are_told_once_each_above_the_totals(noxcli: Noxcli, plays: Any)
     result = noxcli("batch", workflow, "rows.jsonl", "--ordered", "--assert", "output.A != '4'", "--ci", "github")
     lines = [line for line in result.err.splitlines() if not line.startswith("::")]
     groups = [line for line in lines if line.startswith("noxcli: ")]
-    assert groups[0].startswith("noxcli: 6 rows (r1, r3, r5, …): ")
+    assert re.match(r"noxcli: 6 rows \((r\d+, ){3}…\): ", groups[0])
     assert groups[1].startswith("noxcli: row 4 (r4): run ")
     assert len(groups) == 3, "and the ending"
     assert lines.index("        6 failed") > lines.index(groups[1])
-    assert sum("6 rows (r1, r3, r5, …)" in line for line in lines) == 1
+    assert sum("6 rows (r" in line for line in lines) == 1
 
 
 def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:

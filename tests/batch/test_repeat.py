@@ -1,0 +1,99 @@
+"""Rows that run several times, since their answers vary."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli, Result
+
+
+@pytest.fixture
+def workflow(plays: Any) -> str:
+    """Every third answer to a question is another one, from the first on for `worse`."""
+    asked: Counter[str] = Counter()
+
+    def output(inputs: dict[str, Any]) -> dict[str, Any]:
+        question = inputs["Q"]
+        asked[question] += 1
+        return {"A": "bad" if asked[question] % 3 == 1 or question == "worse" else "good"}
+
+    return str(plays(nodes=[input_node("Q")], output=output))
+
+
+@pytest.fixture(autouse=True)
+def _rows() -> None:
+    rows = [{"$id": "a", "Q": "x", "$expect": "good"}, {"Q": "y", "$expect": "good"}, {"$id": "c#1", "Q": "worse"}]
+    Path("rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def repetitions(result: Result) -> list[tuple[int, str | None, int]]:
+    return sorted((line["row"], line["id"], line["repetition"]) for line in result.lines)
+
+
+ALL = [(row, own, n) for row, own in ((1, "a"), (2, None), (3, "c#1")) for n in (1, 2, 3)]
+
+
+def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+    batch = ("batch", workflow, "rows.jsonl", "--repeat", "3")
+    result = noxcli(*batch, "--junit", "report.xml")
+    assert (result.code, repetitions(result), len(sandbox.runs(workflow))) == (11, ALL, 9), result.err
+    assert "2 of 3 rows completed, but an assertion failed" in result.err
+    assert 'name="row 1 (a), repetition 2"' in Path("report.xml").read_text()
+    again = noxcli(*batch, "--resume", "--pass-each", "2")
+    assert (again.code, again.out, "        3 completed" in again.err) == (0, b"", True), again.err
+    stored = noxcli("results", "rows.jsonl.batch")
+    assert [(line["row"], line["id"], line["repetition"]) for line in stored.lines] == ALL
+    strict = noxcli(*batch, "--resume", "--pass-each", "2", "--assert", "row.Q != 'worse'", "--min-pass", "60%")
+    assert (strict.code, "2 of 3 rows are good (66.6 %; --min-pass 60%)" in strict.err) == (0, True), strict.err
+    assert len(sandbox.runs(workflow)) == 9
+
+
+def test_repetitions_are_resumed_each_on_its_own(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+    batch = ("batch", workflow, "rows.jsonl", "--repeat", "3")
+    options = ("--max-failures", "1", "--max-parallel", "1", "--assert", "output.A == 'good'")
+    first = noxcli(*batch, *options)
+    assert 0 < len(first.lines) < 9
+    second = noxcli(*batch, "--resume")
+    assert sorted([*repetitions(first), *repetitions(second)]) == ALL
+    assert len(sandbox.runs(workflow)) == 9
+    results = Path("rows.jsonl.batch/results.jsonl")
+    results.write_text("".join(results.read_text().splitlines(keepends=True)[:-2]))
+    assert len(noxcli(*batch, "--resume").lines) == 2
+    assert len(sandbox.runs(workflow)) == 9
+    other = noxcli("batch", workflow, "rows.jsonl", "--repeat", "2", "--resume", "--allow-changed-input")
+    assert (other.code, "is for repeat 3, and this is 2" in other.err) == (2, True)
+
+
+def test_a_row_is_in_one_shard_with_all_its_repetitions(noxcli: Noxcli, workflow: str) -> None:
+    for index, wanted in ((1, {1, 3}), (2, {2})):
+        options = ("--shard", f"{index}/2", "--output-dir", f"s{index}", "--repeat", "2")
+        result = noxcli("batch", workflow, "rows.jsonl", *options)
+        assert {line["row"] for line in result.lines} == wanted
+        assert len(result.lines) == 2 * len(wanted)
+    joined = noxcli("results", "s1", "s2")
+    assert [(line["row"], line["repetition"]) for line in joined.lines] == [(r, n) for r in (1, 2, 3) for n in (1, 2)]
+    missing = [line for line in noxcli("results", "s1").lines if line["result"]["exit_code"] == 8]
+    assert [(line["row"], line["repetition"]) for line in missing] == [(2, 1), (2, 2)]
+
+
+def test_a_limit_and_changed_rows_count_rows_of_the_file(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+    batch = ("batch", workflow, "rows.jsonl", "--repeat", "2")
+    assert {line["row"] for line in noxcli(*batch, "--limit", "1").lines} == {1}
+    lines = Path("rows.jsonl").read_text().splitlines(keepends=True)
+    Path("rows.jsonl").write_text("".join([lines[1], lines[0]]))
+    moved = noxcli(*batch, "--resume", "--allow-changed-input")
+    assert repetitions(moved) == [(1, None, 1), (1, None, 2)], moved.err
+    assert len(sandbox.runs(workflow)) == 4
+
+
+@pytest.mark.parametrize("options", [("--repeat", "0"), ("--pass-each", "2"), ("--repeat", "2", "--pass-each", "0")])
+def test_repetitions_that_mean_nothing_are_refused(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, options: tuple[str, ...]
+) -> None:
+    result = noxcli("batch", workflow, "rows.jsonl", *options)
+    assert (result.code, result.out, sandbox.runs(workflow)) == (2, b"", [])
