@@ -107,7 +107,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         if base.workflow_id != new.workflow_id and base.workflow_id and new.workflow_id:
             context.terminal.complain(f"warning: BASE is of workflow {base.workflow_id}, NEW of {new.workflow_id}")
         comparison = Comparison(base, new, options.pass_each)
-        ending = _ending(comparison, options)
+        ending = _ending(comparison, options, judge)
         code = ExitCode.OK if ending is None else ending.exit_code
         _print(context, comparison, code)
         _report(context, comparison, options, code)
@@ -169,7 +169,7 @@ def _line_of_run(noxus: "Session", source: str) -> "Line":
     return {"row": 1, "id": None, "result": document, "input": None, "columns": None}
 
 
-def _ending(comparison: "Comparison", options: Options) -> NoxError | None:
+def _ending(comparison: "Comparison", options: Options, judge: "Judge") -> NoxError | None:
     """Return why the command does not end with 0."""
     from noxcli.render.text import amount, in_prose, shorten  # as in execute
     from noxcli.reports.comparison import Change
@@ -184,6 +184,9 @@ def _ending(comparison: "Comparison", options: Options) -> NoxError | None:
         names = [shorten(pair.name, LONGEST_ID) for pair in islice(failing, MOST_NAMED + 1)]
         named = ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
         return NotAsAsserted(f"of {rows}, {in_prose(told)}: {named}")
+    if judge.has_questions and counts and not comparison.base.passed + comparison.new.passed:
+        what = f"of {rows}, none is good in BASE or in NEW, so none can break"
+        return UsageProblem(what, "correct the --assert or --expect, or drop it")
     if counts[Change.MISSING] and not options.allow_missing:
         what = f"of {rows}, {counts[Change.MISSING]:,} missing or unfinished in NEW"
         return NotFinished(what, "finish that batch with --resume, or add --allow-missing")

@@ -106,6 +106,7 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
         (["--fail-on", "slower"], 11),
         (["--assert", "output.Answer == 'a'"], 11),
         (["--assert", "output.Answer != 'a'", "--allow-missing"], 0),
+        (["--assert", "output.Anser == 'a'", "--allow-missing"], 2),
     ],
 )
 def test_the_options_decide_what_fails(noxcli: Noxcli, argv: list[str], code: int) -> None:
