@@ -16,6 +16,7 @@ from noxcli.masking import Mask
 from noxcli.reports.comparison import Change, Pair
 from noxcli.reports.html.comparison import comparison_page
 from noxcli.reports.html.markup import Page
+from noxcli.reports.html.parts import show_took
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.html.run import ReportedRun, run_page
 from noxcli.reports.words import line_diff
@@ -441,6 +442,23 @@ def test_the_largest_page_stays_below_five_megabytes(letter: str) -> None:
 def test_the_durations_of_rows_are_summed_up() -> None:
     shown = written(many(910, "")).text
     assert " 0.00 s 9.00 s Median 4.50 s 95 of 100 within 8.60 s Longest 9.00 s Details" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "longest", "shown"),
+    [
+        (0.0421, None, "42 ms"),
+        (0.0421, 1.5, "0.04 s"),
+        (59.9, None, "59.9 s"),
+        (59.96, None, "1:00 min"),
+        (5.0, 64.4, "0:05 min"),
+        (3599.4, None, "59:59 min"),
+        (3725.0, None, "1:02:05 h"),
+        (64.4, 7200.0, "0:01:04 h"),
+    ],
+)
+def test_durations_of_a_column_have_one_unit(seconds: float, longest: float | None, shown: str) -> None:
+    assert show_took(seconds, longest) == shown
 
 
 # Hostile text.
