@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Self
 
 from noxcli.encode import to_json
@@ -48,6 +48,10 @@ class Query:
             why = " ".join(str(error).split()) or type(error).__name__
             raise Unfitting(f"the expression {self.text!r} can't be applied: {_short(why)}") from None
 
+    def outputs(self) -> list[str]:
+        """Return the keys of `output` that the expression names."""
+        return list(dict.fromkeys(_outputs(self._tree.parsed)))
+
     def operands(self, document: Any) -> str:
         """Return its comparisons and calls, with values in place of what they compare and are called with."""
         return ", ".join(islice(_filled(self._tree.parsed, document), MOST_FOUND))
@@ -71,6 +75,16 @@ def as_line(value: Any, *, indent: int | None = None) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= LONGEST_FOUND else f"{text[: LONGEST_FOUND - 1]}…"
+
+
+def _outputs(tree: Mapping[str, Any]) -> Iterator[str]:
+    parts = [part for part in tree["children"] if isinstance(part, Mapping)]
+    for step, following in pairwise(parts if tree["type"] == "subexpression" else ()):
+        key = following["children"][0] if following["type"] == "index_expression" else following
+        if (step["type"], step.get("value"), key["type"]) == ("field", "output", "field"):
+            yield key["value"]
+    for part in parts:
+        yield from _outputs(part)
 
 
 def _calls(tree: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

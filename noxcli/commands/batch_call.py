@@ -42,7 +42,7 @@ from noxcli.commands.results import require_not_stored
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOut, TimedOutBeforeStart, UsageProblem
 from noxcli.files import expanded, save
-from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.definition import inputs_of, outputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.query import Query
@@ -72,7 +72,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         context.enter(Phase.PREFLIGHT)
         gate, patience = noxus.api.paced(), noxus.patience(out_of_time=TimedOutBeforeStart)
         target = target_of(noxus, options, noxus.workflow(options.workflow, patience), patience)
-        rows.know(inputs_of(target.known.definition) if target.known else None, checked=not options.no_check)
+        _know(context, target, rows, options)
         named = options.output_dir is not None
         journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask, named=named))
         header = _header(context, target, rows, common, shard)
@@ -154,6 +154,18 @@ def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected |
     if not rows.is_stream and (without := expected.require_rows((row.number, row.id) for row in rows.rows())):
         context.terminal.note(f"warning: no expected output for {amount(without, 'row')} in {expect}")
     return expected
+
+
+def _know(context: Context, target: Target, rows: RowFile, options: Options) -> None:
+    """Tell the rows which inputs the workflow has. Raises UsageProblem for an output in --query that it lacks."""
+    definition = target.known.definition if target.known is not None else {}
+    rows.know(inputs_of(definition), checked=not options.no_check)
+    query = context.printing.query
+    if query is not None and outputs_of(definition) and not options.no_check:
+        from noxcli.outputs.choose import check_keys  # loaded only with --query
+
+        for line in check_keys(query.outputs(), definition, "--query: the output"):
+            context.terminal.note(f"warning: {line}")
 
 
 def _header(context: Context, target: Target, rows: RowFile, common: Inputs, shard: Shard) -> Header:

@@ -10,7 +10,7 @@ import pytest
 
 from noxcli.batch.gates import MinPass
 from noxcli.errors import worst
-from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from noxcli.timing import Clock
@@ -158,3 +158,21 @@ def test_a_row_that_takes_too_long_is_given_up(noxcli: Noxcli, sandbox: Sandbox,
     again = noxcli(*batch, "--resume")
     assert (again.code, [line["row"] for line in again.lines], len(sandbox.runs(workflow))) == (0, [2], 3)
     assert noxcli("batch", workflow, "rows.jsonl", "--row-timeout", "0").code == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("[id, result.output.Anwser]", "the workflow has no output 'Anwser'; did you mean 'Answer'?"),
+        ("result.output.Nope[0].x", "the workflow has no output 'Nope'; its outputs: 'Answer'"),
+        ("length(result.output.answers) > `1`", "the workflow has no output 'answers'; did you mean 'Answer'?"),
+        ("[result.output.Answer, input.Nope, result.output]", ""),
+    ],
+)
+def test_a_query_names_outputs_that_there_are(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, query: str, said: str
+) -> None:
+    workflow = str(plays(nodes=[input_node("Q"), output_node("Answer")], output={"Answer": []}))
+    result = noxcli("batch", workflow, write("a"), "--query", query)
+    assert (result.code, len(sandbox.runs(workflow)), said in result.err) == (2 if said else 0, 0 if said else 1, True)
+    assert noxcli("batch", workflow, write("a"), "--fresh", "--query", "result.output.Answer").text == "[]\n"
