@@ -67,7 +67,7 @@ class Judge:
     def judged_anew(self, line: Mapping[str, Any]) -> Mapping[str, Any]:
         """Judge a printed line, without the verdict of the call that printed it if this one asks something."""
         result = line["result"]
-        if self.has_questions and "assertions" in result and result["exit_code"] == ExitCode.NOT_AS_ASSERTED:
+        if self.has_questions and result["exit_code"] == ExitCode.NOT_AS_ASSERTED:
             result = {**result, "ok": True, "exit_code": int(ExitCode.OK), "error": None, "assertions": []}
         return self.judged({**line, "result": result})
 

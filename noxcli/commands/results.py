@@ -15,6 +15,7 @@ from noxcli.cli.options import (
     Junit,
     LineQueryOption,
     MinPassOption,
+    PassEachOption,
     Printed,
     Quiet,
     Report,
@@ -57,6 +58,7 @@ class Options(Printed):
     asserts: Asserts = None
     expect: ExpectOption = None
     min_pass: MinPassOption = None
+    pass_each: PassEachOption = None
     csv: Annotated[
         str | None,
         typer.Option("--csv", metavar="FILE", help="Write a table for spreadsheets: inputs, outputs, status and time."),
@@ -74,7 +76,7 @@ class Options(Printed):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print each row, and write the reports. Raises the worst row's error."""
-    from noxcli.batch.gates import MinPass  # the help loads none of what stored results need
+    from noxcli.batch.gates import MinPass, enough_of  # the help loads none of what stored results need
     from noxcli.batch.joined import Joined
     from noxcli.batch.judge import Judge
     from noxcli.batch.row import Tally
@@ -94,8 +96,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     mask = context.terminal.mask
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
     judge = Judge.asked(options.asserts, options.expect, mask)
-    tally = Tally(min_pass=MinPass.read(options.min_pass))
-    joined = Joined.read(directories)
+    min_pass, joined = MinPass.read(options.min_pass), Joined.read(directories)
+    repeat = joined.header.repeat
+    tally = Tally(min_pass=min_pass, repeat=repeat, pass_each=enough_of(repeat, options.pass_each))
     if judge.expected is not None and joined.knows_all:
         judge.expected.require_rows(joined.names())
     sheet = Sheet(raw=options.csv_raw) if options.csv is not None else None
@@ -152,7 +155,7 @@ def _say(context: Context, joined: "Joined", tally: "Tally") -> None:
 
     places = len(joined.directories)
     where = f"{places} {'directory' if places == 1 else 'directories'}"
-    tally.say(context.terminal, f"{amount(joined.rows, 'row')} in {where}")
+    tally.say(context.terminal, f"{amount(tally.rows, 'row')} in {where}")
     for path in joined.torn:
         context.terminal.complain(f"warning: {path} ends in an incomplete line, which was left out")
     if joined.absent:

@@ -200,6 +200,33 @@ def test_two_versions_of_a_workflow_are_compared(noxcli: Noxcli) -> None:
     assert "new/results.jsonl ends in an incomplete line, which was left out" in noxcli("compare", "base", "new").err
 
 
+def test_a_batch_with_repetitions_is_judged_by_row(noxcli: Noxcli) -> None:
+    questions = ["Which tea do you recommend?", "Where is my invoice?"]
+    written("rows.jsonl", [{"$id": f"q{place}", "Question": each} for place, each in enumerate(questions)])
+    for directory, times in (("base", "4"), ("new", "2")):
+        noxcli("batch", "review", "rows.jsonl", "--repeat", times, "--output-dir", directory, "--max-parallel", "1")
+    result = noxcli("compare", "base", "new")
+    assert (result.code, result.text) == (0, "varies\tq0\t2 outputs in 4, now 2 outputs in 2\n")
+    tea = ("--assert", "output.Answer != 'Try the Sencha.'")
+    assert noxcli("results", "base", *tea).code == 11
+    assert noxcli("results", "base", *tea, "--pass-each", "2").code == 0
+    asked = ("--assert", "contains(output.Answer, 'Assam') || row.\"$id\" == 'q1'")
+    assert noxcli("compare", "base", "new", *asked, "--pass-each", "1").code == 0
+    assert noxcli("compare", "base", "new", *asked, "--pass-each", "2").text.startswith(
+        "broken\tq0\tpassed 2 of 4, now 1 of 2;"
+    )
+
+
+def test_a_page_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.reports.html.comparison.LARGEST_ROWS", 50_000)
+    base, new = ([line(row, f"{word} {'x' * 300}") for row in range(1, 201)] for word in ("old", "new"))
+    assert compared(noxcli, base, new, "--report", "page.html")[0] == 0
+    page = Path("page.html").read_text()
+    shown = page.count('<details class="changed')
+    assert 0 < shown < 200
+    assert f"{200 - shown} more rows are not on this page; noxcli compare lists them all." in page
+
+
 def test_a_run_is_compared_with_a_run(noxcli: Noxcli, plays: Any) -> None:
     def output(inputs: dict[str, Any]) -> dict[str, Any]:
         return {"Essay": f"{'word ' * 5000}{inputs['Q']}"}

@@ -88,7 +88,10 @@ def test_no_text_becomes_a_formula(value: Any, cell: str) -> None:
 
 def test_each_column_has_a_name_of_its_own() -> None:
     sheet = Sheet()
-    lines = [line("text", input={"run": 1, "a": 2}, columns={"a": 3, "b": 4}), line({"a": 5, "a (output)": 6})]
+    lines = [
+        line("text", input={"run": 1, "a": 2}, columns={"a": 3}),
+        line({"a": 5, "a (output)": 6}, columns={"b": 4}),
+    ]
     for each in lines:
         sheet.add(each)
     header = b"".join(sheet.pieces(lines)).decode("utf-8-sig").splitlines()[0]

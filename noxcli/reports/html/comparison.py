@@ -1,6 +1,7 @@
 """The page of a comparison: verdict, numbers, and each row that differs, its outputs side by side."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from noxcli.reports.comparison import Change, Pair
@@ -11,7 +12,7 @@ from noxcli.reports.html.row import LONGEST_ID, WIDEST_CELL, cell_of, head_of, s
 from noxcli.reports.words import Piece, excerpt
 
 ROWS_ON_A_PAGE = 10_000
-LARGEST_ROWS = 4_000_000  # characters of all of them
+LARGEST_ROWS = 4_500_000  # bytes of all of them
 LEAST_TEXT, LARGEST_TEXT = 60, 100_000  # characters of a text in a row
 AROUND = 20  # characters around a change in a row's line
 TONES = {Change.BROKEN: "bad", Change.FIXED: "good", Change.SAME: "good"}
@@ -72,12 +73,15 @@ def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[Pair], listed: 
     yield page.heading("Rows that differ", f"{listed:,}")
     named = [(str(change), f"{change} {counts[change]:,}") for change in Change if counts[change]]
     yield parts.choice(page, [("all", f"All {listed:,}"), *named[: len(named) - bool(counts[Change.SAME])]], "all")
-    shown = min(listed, ROWS_ON_A_PAGE)
-    most = max(LEAST_TEXT, min(LARGEST_TEXT, LARGEST_ROWS // (8 * shown)))
+    most = max(LEAST_TEXT, min(LARGEST_TEXT, LARGEST_ROWS // (8 * min(listed, ROWS_ON_A_PAGE))))
     yield Html(f'<div class="rows pairs">{head_of(page, ("Row", "Input", "Difference", "Change", "Time"))}')
-    for place, pair in enumerate(pairs):
-        if place < shown:
-            yield _pair(page, pair, most)
+    shown, left = 0, LARGEST_ROWS
+    for row in (_pair(page, pair, most) for pair in islice(pairs, ROWS_ON_A_PAGE)):
+        left -= len(row.encode())
+        if left < 0:
+            break
+        shown += 1
+        yield row
     yield Html("</div>")
     if shown < listed:
         yield page.dim(f"{listed - shown:,} more rows are not on this page; noxcli compare lists them all.")
