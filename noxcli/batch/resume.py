@@ -324,4 +324,10 @@ def command_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int
     again = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}
     flags = [word for name, code in again.items() if codes.get(code) for word in ("--again", name)]
     flags = ["--resume"] if left else flags
-    return shlex.join(["noxcli", *argv, *(flag for flag in flags if flag not in argv)]) if flags else None
+    return line_with(argv, flags) if flags else None
+
+
+def line_with(argv: Sequence[str], flags: Sequence[str]) -> str:
+    """Return a command line that continues with these flags, which one that started over does not."""
+    begun = [word for word in argv if word != "--fresh"]
+    return shlex.join(["noxcli", *begun, *(flag for flag in flags if flag not in begun)])

@@ -25,6 +25,7 @@ from noxcli.batch.resume import (
     command_to_continue,
     constants_of,
     continued,
+    line_with,
     renew_columns,
     reopen_lost,
 )
@@ -66,7 +67,7 @@ def run_rows(noxus: Session, options: Options) -> None:
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     judge = Judge(context.reports.asserts, _expected(context, rows, options.expect), context.terminal.mask)
     require_not_stored({"--junit": options.junit, "--report": options.report}, [directory])
-    context.way_back = shlex.join(["noxcli", *context.argv, *({"--resume"} - {*context.argv})])
+    context.way_back = line_with(context.argv, ["--resume"])
     with ExitStack() as stack:
         stack.enter_context(noxus.connect())
         context.enter(Phase.PREFLIGHT)

@@ -155,6 +155,7 @@ def test_a_fresh_batch_moves_the_earlier_one_aside(noxcli: Noxcli, sandbox: Sand
         moved = f"the earlier batch is in rows.jsonl.batch.{before} now\n"
         assert (moved in result.err) == (before is not None)
         assert "all results: noxcli results rows.jsonl.batch\n" in result.err
+        assert f"with: noxcli batch {workflow} rows.jsonl --again failed\n" in result.err
     assert len({Path(f"rows.jsonl.batch{end}/results.jsonl").read_bytes() for end in ("", ".1", ".2")}) == 3
     for more, what in (
         (("--resume",), "--fresh starts over, --resume and --again continue; remove one of them"),
