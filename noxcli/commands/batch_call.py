@@ -299,7 +299,8 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, err
     """Report the outcome. Raises one error for all rows, unless they completed."""
     context, earlier = noxus.context, tally.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
-    tally.say(context.terminal, f"{amount(tally.done, 'row')} in {show_seconds(seconds)}{before}")
+    ran = amount(tally.done, "row") if tally.repeat == 1 else f"{tally.done} runs of {amount(tally.rows, 'row')}"
+    tally.say(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
     context.terminal.note(f"all results: noxcli results {shlex.quote(str(directory))}")
     completed = tally.all_codes[ExitCode.OK]
     context.reports.batch = BatchEnded(

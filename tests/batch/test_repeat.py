@@ -42,6 +42,7 @@ def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow:
     batch = ("batch", workflow, "rows.jsonl", "--repeat", "3")
     result = noxcli(*batch, "--junit", "report.xml")
     assert (result.code, repetitions(result), len(sandbox.runs(workflow))) == (11, ALL, 9), result.err
+    assert "9 runs of 3 rows in " in result.err
     assert "2 of 3 rows completed, but an assertion failed" in result.err
     assert 'name="row 1 (a), repetition 2"' in Path("report.xml").read_text()
     again = noxcli(*batch, "--resume", "--pass-each", "2")
