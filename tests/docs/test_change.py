@@ -49,3 +49,9 @@ def test_the_whole_loop_is_on_the_page(tmp_path: Path) -> None:
         assert shell(f"{prompt} || true", sandbox, tmp_path) == "0\n", "an imported version is not in use yet"
         shell(merged, sandbox, tmp_path)
         assert shell(prompt, sandbox, tmp_path) == "1\n"
+
+        assert "`--repeat 3` to `set`, and `--pass-each 2` to the last two" in PAGE
+        often = "sed -i 's/^set -- /&--repeat 3 /; s/ --assert/ --pass-each 2&/' test-change.sh\nsh test-change.sh"
+        before = len(sandbox.runs("review"))
+        shell(often, sandbox, tmp_path)
+        assert len(sandbox.runs("review")) == before + 2 * 3 * len(rows)
