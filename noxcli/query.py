@@ -48,9 +48,9 @@ class Query:
             why = " ".join(str(error).split()) or type(error).__name__
             raise Unfitting(f"the expression {self.text!r} can't be applied: {_short(why)}") from None
 
-    def outputs(self) -> list[str]:
-        """Return the keys of `output` that the expression names."""
-        return list(dict.fromkeys(_outputs(self._tree.parsed)))
+    def keys_of(self, name: str) -> list[str]:
+        """Return the keys that the expression names in the document's `output`, `row` and so on."""
+        return list(dict.fromkeys(_keys_of(name, self._tree.parsed)))
 
     def operands(self, document: Any) -> str:
         """Return its comparisons and calls, with values in place of what they compare and are called with."""
@@ -77,14 +77,14 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_FOUND else f"{text[: LONGEST_FOUND - 1]}…"
 
 
-def _outputs(tree: Mapping[str, Any]) -> Iterator[str]:
+def _keys_of(name: str, tree: Mapping[str, Any]) -> Iterator[str]:
     parts = [part for part in tree["children"] if isinstance(part, Mapping)]
     for step, following in pairwise(parts if tree["type"] == "subexpression" else ()):
         key = following["children"][0] if following["type"] == "index_expression" else following
-        if (step["type"], step.get("value"), key["type"]) == ("field", "output", "field"):
+        if (step["type"], step.get("value"), key["type"]) == ("field", name, "field"):
             yield key["value"]
     for part in parts:
-        yield from _outputs(part)
+        yield from _keys_of(name, part)
 
 
 def _calls(tree: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

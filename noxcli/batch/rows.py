@@ -90,6 +90,11 @@ class RowFile:
         if self.names:  # a file without any has other mistakes
             self._columns.check_options(self.names)
 
+    def check_asserted(self, names: Iterable[str]) -> None:
+        """Raise UsageProblem for a column that --assert names and no row has, once all were read."""
+        if self.names and not self.is_stream:
+            self._columns.check_asserted(names, self.names)
+
     def share(self, values: Mapping[str, Any]) -> None:
         """Give all rows these values of the inputs that they share."""
         columns = self._columns

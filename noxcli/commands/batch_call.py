@@ -82,6 +82,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         checker = Checker(definition, options.workflow, context.terminal.note)
         remaining = RemainingRows(checker, shard, past, options.allow_changed_input)
         seen = _surveyed(context, remaining, rows, options)
+        rows.check_asserted(name for query in judge.queries for name in query.keys_of("row"))
         if options.dry_run:
             return
         if seen is not None:
@@ -158,14 +159,19 @@ def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected |
 
 
 def _know(context: Context, target: Target, rows: RowFile, options: Options) -> None:
-    """Tell the rows which inputs the workflow has. Raises UsageProblem for an output in --query that it lacks."""
+    """Tell the rows which inputs the workflow has.
+
+    Raises UsageProblem for an output in --query or --assert that it lacks.
+    """
     definition = target.known.definition if target.known is not None else {}
     rows.know(inputs_of(definition), checked=not options.no_check)
-    query = context.printing.query
-    if query is not None and outputs_of(definition) and not options.no_check:
-        from noxcli.outputs.choose import check_keys  # loaded only with --query
+    queries = [("--query", context.printing.query), *(("--assert", each) for each in context.reports.asserts)]
+    if not outputs_of(definition) or options.no_check:
+        return
+    from noxcli.outputs.choose import check_keys  # loaded where outputs are known
 
-        for line in check_keys(query.outputs(), definition, "--query: the output"):
+    for option, query in queries:
+        for line in check_keys(query.keys_of("output") if query else (), definition, f"{option}: the output"):
             context.terminal.note(f"warning: {line}")
 
 

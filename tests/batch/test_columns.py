@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
 from tests.process import call, environment
@@ -57,6 +57,31 @@ def test_an_empty_expectation_fits_every_output(noxcli: Noxcli, capitals: str) -
     line = ("batch", capitals, file, "--id", "id", "--keep", "expected")
     result = noxcli(*line, "--assert", "contains(output.City, row.expected)")
     assert (result.code, codes(result)) == (11, {"fr": 0, "pe": 0, "ke": 11}), result.err
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+@pytest.mark.parametrize(
+    ("assertion", "said"),
+    [
+        (
+            "row.expectd == output.City",
+            "--assert names row.expectd, but the file has no such column; did you mean 'exp",
+        ),
+        ("output.Citty == row.expected", "the workflow has no output 'Citty'; did you mean 'City'?"),
+        ('contains(output.City, row.expected) && row.Country != row."$id" && !(row.Note)', ""),
+    ],
+)
+def test_an_assertion_names_what_there_is(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, name: str, assertion: str, said: str
+) -> None:
+    nodes = [input_node("Country"), input_node("Note", default=""), output_node("City")]
+    workflow = str(plays(nodes=nodes, output={"City": "Paris"}))
+    text = '{"Country": "France", "expected": "Paris"}\n'
+    file = table(text if name == "rows.jsonl" else "Country,expected\nFrance,Paris\n", name)
+    result = noxcli("batch", workflow, file, "--keep", "expected", "--assert", assertion)
+    assert (result.code, said in result.err, len(sandbox.runs(workflow))) == (2 if said else 0, True, not said), (
+        result.err
+    )
 
 
 def test_reserved_columns_need_no_option(noxcli: Noxcli, capitals: str) -> None:
