@@ -41,7 +41,7 @@ AWAKE = Awake()
 
 def sleep(seconds: float) -> None:
     """Wait that long. Raises Interrupted."""
-    _wait(time.sleep, seconds)
+    _wait(time.sleep, seconds)  # noqa: TID251 - in slices
     SIGNALS.check()
 
 

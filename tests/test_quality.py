@@ -1,6 +1,5 @@
 """Formatting, lint, types, the lock file, and what no tool checks, as part of the one test command."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -10,9 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODULES = sorted((ROOT / "noxcli").rglob("*.py"))
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "man").glob("*.1")]
-LONGEST = 60  # lines of a function, including the docstring
 LONGEST_NAME = 60  # characters of a test's name
 WORSE = re.compile(
     r"(?<!there )\b(is|are) no (JSON|duration|input|run|number|URL|file|directory|option|workflow|list|text)\b"
@@ -61,17 +58,6 @@ def test_texts_have_no_words_that_readers_stumble_over() -> None:
     assert len(texts) > 50
     assert WORSE.search("5x is no duration")
     assert {str(path): found[0] for path, text in texts.items() if (found := WORSE.search(text))} == {}
-
-
-def test_functions_can_be_read_at_once() -> None:
-    lengths = {
-        f"{path.relative_to(ROOT)}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
-        for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    assert len(lengths) > 500
-    assert {name: lines for name, lines in lengths.items() if lines > LONGEST} == {}
 
 
 def test_names_of_tests_are_short() -> None:

@@ -1,80 +1,15 @@
-"""The main thread waits in `waiting.py` alone: then no wait outlasts a signal or a limit."""
+"""The main thread waits where a signal or a limit ends it: it opens and asks nothing by itself."""
 
 import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.process import HUNG, environment
-
-PACKAGE = Path(__file__).parent.parent / "noxcli"
-# What may open, read or wait besides `waiting.py`, and why it keeps no signal waiting.
-ALLOWED = {
-    "api/feed.py": {".wait"},  # in the thread that reads the stream
-    "api/gate.py": {".wait"},  # in the thread that sends the request
-    "batch/poll.py": {".get"},  # in a thread that reads runs
-    "batch/rows.py": {".open"},  # a regular file; a pipe is read by a thread
-    "batch/workers.py": {".get"},  # in a thread without work
-    "commands/import_.py": {".open"},  # the terminal, within `Sources.in_time`
-    "commands/report.py": {".open"},  # within `Sources.in_time`, like the next three
-    "cli/complete.py": {"open"},  # for Tab, which a signal ends at once
-    "config/credentials.py": {".open", ".wait"},  # a killed command ends at once
-    "inputs/sources.py": {".open"},
-    "inputs/uploads.py": {".open"},
-    "outputs/directory.py": {".open"},  # a directory, which opens at once
-    "place.py": {".open"},  # regular files, without waiting for a FIFO; a device is read apart
-    "render/region.py": {".wait"},  # in the thread that draws
-    "render/terminal.py": {".open", "open"},  # the standard streams
-    "reports/ci/github.py": {".open"},  # for reading and writing: also a FIFO opens at once
-    "state/known_names.py": {"open"},  # for Tab, without noxcli
-}
-
-
-def test_only_one_module_waits() -> None:
-    found = {}
-    for path in PACKAGE.rglob("*.py"):
-        name = path.relative_to(PACKAGE).as_posix()
-        if not name.startswith("sandbox/") and name != "waiting.py":
-            found[name] = set(waits_in(ast.parse(path.read_text())))
-    wrong = {name: waits - ALLOWED.get(name, set()) for name, waits in found.items()}
-    assert {name: waits for name, waits in wrong.items() if waits} == {}
-
-
-def waits_in(tree: ast.AST) -> Iterator[str]:
-    """Yield each construct that may block; `open` and `wait` of noxcli's own classes do not."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Attribute(value=ast.Name("time"), attr="sleep"):
-                yield "time.sleep"
-            case ast.Name("SimpleQueue"):  # its `get(timeout)` may hang after a signal's handler (Python 3.11, 3.12)
-                yield "SimpleQueue"
-            case ast.Call(func=ast.Name("open")):
-                yield "open"
-            case ast.Call(func=ast.Attribute(value=value, attr="open" | "wait" as name)) if not is_own(value):
-                yield f".{name}"
-            case ast.Call(func=ast.Attribute(value=value, attr="read_bytes" | "read_text" as name)):
-                if not is_packaged(value):
-                    yield f".{name}"
-            case ast.Call(func=ast.Attribute(attr="communicate" | "acquire" as name)):
-                yield f".{name}"
-            case ast.Call(func=ast.Attribute(attr="join" | "get" as name), args=[], keywords=[]):
-                yield f".{name}"
-
-
-def is_own(value: ast.expr) -> bool:
-    """True for the API, the results and a lane of the gate."""
-    return ast.unparse(value) in {"context", "kept", "lane"}
-
-
-def is_packaged(value: ast.expr) -> bool:
-    """True for a file of noxcli's own."""
-    return any(name in ast.unparse(value) for name in ("HERE", "SCHEMA_FILES", "package"))
-
 
 GIVEN = {"open key", "open text.txt", "open inputs.json", "open rows.jsonl"}
 WATCHED = """

@@ -1,6 +1,5 @@
 """Nothing remote acts on a terminal, a log or a CI system; its effect is visible as text."""
 
-import ast
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,6 @@ from tests.research.hostile.corpus import LONG, NAMES, OPENED, PAYLOADS, all_mar
 from tests.research.hostile.judge import ROWS, emulated, leaks, shown
 from tests.research.hostile.views import SHOWS, Still, Theatre, View, on_terminal, said_by, says, size
 
-PACKAGE = Path(__file__).parents[3] / "noxcli"
 SHARE = 13  # each show of the plain run has one in so many of the payloads, the next show the next ones
 Show = Callable[[Theatre], Iterator[View]]
 
@@ -147,47 +145,3 @@ def test_a_traceback_is_as_harmless_as_all_else(theatre: Theatre, monkeypatch: p
 def test_no_file_is_named_like_an_option(theatre: Theatre, key: str) -> None:
     theatre.call("run", theatre.add("dash", output=[(key, "x")]), "--output-dir", "out")
     assert not [path.name for path in Path("out").iterdir() if path.name.startswith("-")]
-
-
-# Which modules may use the streams, and what for.
-WRITERS = {
-    "render/terminal.py": {"sys", "out", "err"},
-    "render/table.py": {"Console"},  # into memory, and each cell has passed `visible`
-    "commands/import_.py": {"err"},  # the name of the terminal
-    "reports/ci/github.py": {"err"},  # whether it is a file
-    "cli/complete.py": {"os.write"},  # printable words, for a shell to quote
-    "batch/journal.py": {"os.write"},  # to its own file
-    "batch/results.py": {"os.write"},  # what the server gave
-    "waiting.py": {"os.write"},  # what the terminal writes
-    "signals.py": {"sys", "os.write"},  # one fixed sequence, when nothing else can run any more
-    "app.py": {"out"},  # whether anybody reads it
-    "__main__.py": {"os.write"},  # the version
-}
-
-
-def test_all_that_is_written_goes_through_the_terminal() -> None:
-    found = {}
-    for path in PACKAGE.rglob("*.py"):
-        name = path.relative_to(PACKAGE).as_posix()
-        if not name.startswith("sandbox/"):  # a separate server, which writes only text of ours
-            found[name] = set(ways_out(ast.parse(path.read_text()))) - WRITERS.get(name, set())
-    assert {name: ways for name, ways in found.items() if ways} == {}
-
-
-def ways_out(tree: ast.AST) -> Iterator[str]:
-    """Yield each way around `Terminal` that the code takes."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Attribute(value=ast.Name("sys"), attr="stdout" | "stderr" | "__stdout__" | "__stderr__"):
-                yield "sys"
-            case ast.Attribute(value=ast.Name("os"), attr="write"):
-                yield "os.write"
-            case ast.Attribute(attr="out" | "err" as stream):
-                yield stream
-            case (
-                ast.Call(func=ast.Name("print" | "Console" as called))
-                | ast.ClassDef(bases=[ast.Name("Console" as called)])
-            ):
-                yield called
-            case ast.Attribute(attr="echo" | "secho" | "print_exc" | "print_exception" as called):
-                yield "echo" if called.endswith("echo") else called
