@@ -1,6 +1,7 @@
 """Every verb and format, played against one combination of switches and judged by the oracle."""
 
 import json
+import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -192,7 +193,8 @@ def run_failed(stage: Stage, name: str) -> Judge:
 
 @cell
 def run_cut(stage: Stage, name: str) -> Judge:
-    cuts = (Cut(4, "clean"), Cut(3, "torn"), Cut(2, "abort"))
+    rng = random.Random(repr(stage.switches))
+    cuts = tuple(Cut(rng.randint(2, 6), rng.choice(["clean", "torn", "abort"])) for _ in range(rng.randint(1, 4)))
     judge = _run(stage, name, "--format", "ndjson", cuts=cuts)
     if not _refused(judge) and judge.ends(0):
         judge.events(oracle.live_events(stage.switches, cut=True), "completed")
