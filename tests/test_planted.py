@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from noxcli.errors import Undelivered
 from noxcli.files import replacing
 from noxcli.place import Place, is_device, open_regular
 from noxcli.sandbox.scenario import File, input_node
@@ -340,9 +339,3 @@ def test_to_read_a_file_with_two_names_is_fine(tmp_path: Path) -> None:
     os.close(open_regular(tmp_path / "x", os.O_RDONLY))
     with pytest.raises(OSError, match="hard link"):
         open_regular(tmp_path / "x", os.O_WRONLY)
-
-
-def test_a_report_directory_that_becomes_a_file_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(Undelivered, match="file exists"), replacing(tmp_path / "file" / "r.xml"):
-        pass

@@ -41,7 +41,6 @@ from tests.rawserver import (
     json_answer,
     raw_server,
     redirect,
-    reset,
 )
 
 KEY = "key with spaces & =signs"
@@ -185,20 +184,6 @@ def test_another_runs_record_is_no_answer(call: Call) -> None:
     for same in (RUN_ID.upper(), RUN_ID.replace("-", "")):
         with raw_server(json_answer({**RECORD, "id": same})) as server, connect(server) as api:
             call(api)
-
-
-ODD_STATUSES = (300, 304, 400, 402, 405, 409, 413, 418, 421, 422, 426, 451, 499)
-
-
-@pytest.mark.parametrize("status", ODD_STATUSES)
-def test_whoever_refuses_a_read_knows_nothing_of_the_run(status: int) -> None:
-    with raw_server(answer(status)) as server, connect(server) as api:
-        for _, read in READS[:2]:
-            with pytest.raises(Unavailable) as caught:
-                read(api)
-            assert caught.value.http_status == status
-        with pytest.raises(Refused):
-            api.find_run("123")  # which can't be the id of a run
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", "..."])
@@ -508,13 +493,6 @@ def test_a_record_without_id_or_status_is_no_run(body: Any) -> None:
         assert "the answer is not a run" in failure(json_answer(body), call=call).message
 
 
-def test_an_id_alone_is_a_start() -> None:
-    for body in ({"id": "x"}, {"id": "x", "status": None, "input": 7}):
-        with raw_server(json_answer(body, 201)) as server, connect(server) as api:
-            run = start(api)
-        assert (run.id, run.workflow_id, run.status) == ("x", "w", "queued")
-
-
 @pytest.mark.parametrize("body", [None, [], {"name": "n"}, {"id": 7}])
 def test_an_answer_without_id_is_no_workflow_and_no_upload(body: Any) -> None:
     assert isinstance(failure(json_answer(body), call=lambda api: api.get_workflow("w")), Unavailable)
@@ -593,15 +571,6 @@ def test_tls_to_a_server_without_it_sends_nothing() -> None:
     assert server.requests == []
     assert "ssl" in error.message.lower()
     assert "HTTPSConnectionPool" not in error.message
-
-
-def test_a_request_without_an_answer_may_have_been_taken() -> None:
-    cut = b'HTTP/1.1 200 OK\r\nContent-Length: 999\r\nConnection: close\r\n\r\n{"id": '
-    for turn in (hang_up, reset, cut, lambda peer: peer.sendall(b"HTTP/1.1 2")):
-        error = failure(turn, call=start)
-        assert isinstance(error, Unavailable)
-        assert error.sent is True
-        assert error.message.startswith("no answer from 127.0.0.1:")
 
 
 def test_a_start_is_sent_once_and_over_a_connection_of_its_own() -> None:

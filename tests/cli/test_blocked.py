@@ -149,8 +149,9 @@ def test_a_signal_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, form:
         require_end(process, 128 + number, after=0)
 
 
-@pytest.mark.parametrize("then", ["detach", "stop"])
-@pytest.mark.parametrize("form", ["ndjson", "content", "text", "json"])
+@pytest.mark.parametrize(
+    ("form", "then"), [("ndjson", "stop"), ("content", "detach"), ("text", "stop"), ("json", "detach")]
+)
 def test_the_timeout_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, form: str, then: str) -> None:
     more = [Sleep(60_000)] if form in {"ndjson", "content"} else []
     workflow = plays(script=[*LINES, *more], output={"A": "y" * 5_000_000})

@@ -2,10 +2,11 @@
 
 import signal
 import time
-from contextlib import ExitStack
 
 import pytest
 
+from noxcli.timing import Clock
+from tests.conftest import Noxcli
 from tests.otherside import RUN, WORKFLOW, record
 from tests.process import HUNG, NOXCLI, call, environment, running
 from tests.rawserver import RawServer, answer, raw_server, trickle
@@ -37,31 +38,28 @@ def test_a_pause_of_the_process_is_no_outage() -> None:
 
 def test_one_failed_poll_is_forgiven_however_long_the_interval() -> None:
     with raw_server(record("running"), BROKEN, record("completed")) as server:
-        options = ["--no-stream", "--poll-interval", "2s", "--retry-for", "1s"]
+        options = ["--no-stream", "--poll-interval", "1s", "--retry-for", "500ms"]
         done = call("wait", NAMED, *options, env=environment(server.url))
     assert done.returncode == 0, done.stderr
 
 
 def test_two_failed_polls_after_that_time_are_lost_contact() -> None:
     with raw_server(record("running"), BROKEN) as server:
-        options = ["--no-stream", "--poll-interval", "2s", "--retry-for", "1s"]
+        options = ["--no-stream", "--poll-interval", "1s", "--retry-for", "500ms"]
         done = call("wait", NAMED, *options, env=environment(server.url))
         assert len(server.requests) == 3
     assert done.returncode == 6
 
 
-@pytest.mark.long(14)
-def test_an_answer_that_trickles_in_is_a_failure() -> None:
-    codes = {("inputs", WORKFLOW): 75, ("wait", NAMED, "--no-stream"): 6, ("runs",): 75}
+@pytest.mark.parametrize(("verb", "code"), [("inputs", 75), ("wait", 6), ("runs", 75)])
+def test_an_answer_that_trickles_in_is_a_failure(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: str, code: int
+) -> None:
+    monkeypatch.setattr("noxcli.timing.LEAST_ATTEMPT", 0.3)
+    noxcli.clock = Clock()
+    argv = {"inputs": ["inputs", WORKFLOW], "wait": ["wait", NAMED, "--no-stream"], "runs": ["runs"]}[verb]
     began = time.monotonic()
-    with ExitStack() as stack:
-        servers = [stack.enter_context(raw_server(trickle(HEAD))) for _ in codes]
-        options = ("--retry-for", "1s")
-        processes = [
-            stack.enter_context(running(*argv, *options, env=environment(server.url)))
-            for argv, server in zip(codes, servers, strict=True)
-        ]
-        said = [process.communicate(timeout=HUNG)[1] for process in processes]
-        assert [process.returncode for process in processes] == list(codes.values()), said
-        assert [len(server.requests) for server in servers] == [2] * 3, "never one failure alone"
-    assert time.monotonic() - began < 20
+    with raw_server(trickle(HEAD)) as server:
+        assert noxcli(*argv, "--retry-for", "100ms", "--base-url", server.url).code == code
+        assert len(server.requests) == 2, "never one failure alone"
+    assert time.monotonic() - began < 10

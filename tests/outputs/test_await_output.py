@@ -157,24 +157,6 @@ def test_without_a_definition_an_output_is_waited_for(noxcli: Noxcli, unread: Tu
     assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
 
 
-@pytest.mark.parametrize(("late", "code"), [(WITH_ANSWER, 0), (record(None), 9)], ids=["late", "never"])
-@pytest.mark.parametrize("options", [(), ("--json",), ("--raw", "A"), ("--output-dir", "out")])
-def test_an_unchecked_run_waits_for_its_output(noxcli: Noxcli, options: tuple[str, ...], late: Turn, code: int) -> None:
-    def by_request(request: Request) -> Turn:
-        reads.append(request.target) if request.method == "GET" and RUN_ID in request.target else None
-        if request.target.endswith(WORKFLOW):
-            return answer(403)
-        return record(None, status="queued") if request.method == "POST" else late if len(reads) > 3 else record(None)
-
-    reads: list[str] = []
-    with raw_server(by_request=by_request) as server:
-        argv = ("run", WORKFLOW, "q=x", "--no-check", "--no-stream", *options)
-        result = noxcli(*argv, environ={"NOXUS_BACKEND_URL": server.url})
-    assert result.code == code
-    assert options != ("--json",) or result.json["complete"] is (code == 0)
-    assert code == 0 or options == ("--json",) or result.out == b""
-
-
 @pytest.mark.parametrize(("late", "code"), [(WITH_ANSWER, 0), (record({}), 9)], ids=["late", "never"])
 def test_a_new_run_waits_for_its_output(noxcli: Noxcli, late: Turn, code: int) -> None:
     turns: list[Turn] = [ANSWERS, record({}, status="queued"), record({}), record({}), late]

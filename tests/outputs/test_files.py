@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.errors import ExitCode, Phase, Unavailable, Undelivered
-from noxcli.files import prepare_directory, save
+from noxcli.files import save
 from noxcli.outputs.filenames import LONGEST_STEM, Names, safe_extension, safe_stem
 from tests.conftest import Noxcli
 from tests.texts import any_text
@@ -208,15 +208,6 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(small_disk: Path) -> None:
 
 
 # The directory.
-
-
-@pytest.mark.parametrize("place", ["file", "file/under", "/proc/noxcli", "x" * 300])
-def test_a_directory_that_cannot_be_used_is_told(place: str, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(Undelivered) as caught:
-        prepare_directory(tmp_path / place)
-    assert caught.value.message.startswith(f"can't write to the directory {tmp_path / place}: ")
-    assert "--output-dir" in (caught.value.hint or "")
 
 
 def test_no_output_name_leaves_the_directory(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:

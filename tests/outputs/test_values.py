@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxcli.encode import to_json
 from noxcli.outputs.values import (
     as_text,
     file_id_of,
@@ -144,17 +143,6 @@ def test_what_a_server_puts_behind_a_cut_is_not_of_the_text(text: str, beginning
     assert next(find_remote({**CUT, "text": text})).beginning == beginning
 
 
-@pytest.mark.parametrize("depth", [100, 400, 800])
-def test_no_depth_that_json_can_have_is_too_deep(depth: int) -> None:
-    output: Any = CUT
-    for _ in range(depth // 2):
-        output = {"k": [output]}
-    (found,) = find_remote(output)
-    assert found.pointer == "/k/0" * (depth // 2)
-    assert to_json(replaced(output, {found.keys: "whole"})).count("whole") == 1
-    assert to_json(output).count("has_preview") == 1
-
-
 # Pointers.
 
 texts = st.text('ab~/01 ü世"')
@@ -206,14 +194,3 @@ def test_a_text_has_two_forms(value: Any, text: str | None) -> None:
 def test_any_other_value_is_its_json(value: Any) -> None:
     assert json.loads(as_text(value)) == value
     assert "\\u" not in as_text(value)
-
-
-@pytest.mark.parametrize("value", [None, 7, {}, {"a": [1]}, ["x"], {"text": {"text": 1}}])
-def test_what_a_text_container_holds_is_the_value(value: Any) -> None:
-    assert text_of({"text": value}) is None
-    assert json.loads(as_text({"text": value})) == value
-
-
-def test_a_text_is_never_touched() -> None:
-    text = '\r\n\x1b[31m\u202e\ufeff {"a": 1} e\u0301\n\n'
-    assert as_text(text) == as_text({"text": text}) == text

@@ -309,18 +309,12 @@ NONSENSE = [
 @pytest.mark.parametrize("body", NONSENSE)
 def test_nonsense_is_not_seen_as_something(noxcli: Noxcli, body: bytes) -> None:
     """A server that has a workflow with an ended run, and answers everything else with the same nonsense."""
-    workflow = {"id": WORKFLOW, "name": "w", "definition": {"nodes": [{"id": "o", "type": "OutputNode"}]}}
-    runs = {"items": [{"id": RUN, "workflow_id": WORKFLOW, "status": "failed", "created_at": "2026-01-01T00:00:00Z"}]}
 
     def turn(request: Request) -> Turn:
-        if request.target == f"/v1/workflows/{WORKFLOW}":
-            return json_answer(workflow)
-        if request.target == f"/v1/workflows/{WORKFLOW}/runs":
-            return json_answer(runs)
-        return answer(200, body)
+        known = request.target in {f"/v1/workflows/{WORKFLOW}", f"/v1/workflows/{WORKFLOW}/runs"}
+        return ended_run(request) if known else answer(200, body)
 
-    with raw_server() as server:
-        server.by_request = turn
+    with raw_server(by_request=turn) as server:
         done = noxcli("probe", WORKFLOW, "--base-url", server.url, "--json", *IDLE)
     assert done.code == 0, done.err
     seen = {each["name"] for each in done.json["findings"] if each["value"] is not None}

@@ -17,7 +17,6 @@ from tests.otherside import (
     by_turns,
     end,
     event,
-    falls_silent,
     other_side,
     piece,
     record,
@@ -63,12 +62,6 @@ def test_the_end_of_something_else_closes_no_stream(noxcli: Noxcli, other: bytes
     if form == "ndjson":
         assert (len(result.events), "gap" in result.own) == (17, False)
         assert result.lines[-1]["data"]["stream"]["continuity"] == "proven"
-
-
-def test_a_stream_that_was_left_early_proves_nothing(noxcli: Noxcli) -> None:
-    with other_side(reads=by_turns(record("completed")), events=falls_silent(piece(0, "0-0"))) as (_, environ):
-        result = noxcli(*START, "--json", environ=environ)
-    assert (result.code, result.json["stream"]["continuity"]) == (0, "assumed")
 
 
 # Words that the docs do not have.

@@ -819,6 +819,13 @@ def test_a_replay_that_takes_its_time_to_begin_is_no_gap() -> None:
     assert (result.of(Gap), result.label) == ([], Continuity.PROVEN)
 
 
+def test_a_replay_that_breaks_is_begun_again() -> None:
+    server = FakeServer([REFUSED, [(0, pieces(2)), (0, BROKEN)], REFUSED, [(0, [*pieces(4), end(4)])]], [RUN])
+    server.record = [RUN, RUN, RUN, COMPLETED]
+    result = followed(server, cursor="2-0")
+    assert (result.events, result.of(Gap), result.label) == ([piece(3), end(4)], [], Continuity.PROVEN)
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_replay_short_of_the_position_is_given_up_soon(count: int) -> None:
     server = FakeServer([REFUSED, [(0, pieces(count, 7)), (8, [end(20)])]], ends_at(8))

@@ -135,11 +135,48 @@ def test_data_of_any_shape(noxcli: Noxcli, shape: str) -> None:
     assert "fetch_structured_data=true" in [request.target for request in server.requests][-1]
 
 
-def test_a_part_that_fails_is_told_of_its_node(noxcli: Noxcli) -> None:
-    events = [said_by("inner", "failed", 1, content=WHY), said_by(WRITE, "failed", 2, workflow_status="failed")]
-    with failed_run(events=events) as server:
-        result = call(noxcli, server, "wait", RUN)
-    assert SAID in result.err
+SO_FAR = ["Once upon a time", "Once upon a time there was", "Once upon a time there was a model"]
+TOLD: dict[str, tuple[dict[str, Any], str]] = {
+    "a part of a node": (
+        {"events": [said_by("inner", "failed", 1, content=WHY), said_by(WRITE, "failed", 2, workflow_status="failed")]},
+        SAID,
+    ),
+    "without a definition": (
+        {"workflow": b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", **SOURCES["events"]},
+        f"failed at '{WRITE}': {WHY}",
+    ),
+    "of the whole run": (
+        {"events": [{"type": "state", "data": {"status": "failed", "error": "out of credits"}, "redisId": "1-0"}]},
+        "run failed: out of credits",
+    ),
+    "place and reason from two sources": (
+        {"events": failing_events(None), "data": {READ: {"error": "no matter"}, WRITE: {"error": WHY}}},
+        SAID,
+    ),
+    "another node's trouble": (
+        {"events": failing_events(None), "data": {READ: {"error": "no matter"}}},
+        "run failed at 'Write'; details: noxcli inspect",
+    ),
+    "behind what was said before": (
+        {
+            "events": [
+                *(said_by(WRITE, "running", n, content=piece) for n, piece in enumerate(SO_FAR)),
+                said_by(WRITE, "failed", 9, content=f"{SO_FAR[-1]} {WHY}", workflow_status="failed"),
+            ]
+        },
+        SAID,
+    ),
+    "the data of another run": (
+        {"data": {"run_id": "another", "nodes": [{"id": WRITE, "error": WHY}]}},
+        "run failed; details: noxcli inspect",
+    ),
+}
+
+
+@pytest.mark.parametrize(("said", "told"), TOLD.values(), ids=TOLD)
+def test_a_reason_is_told_of_its_place(noxcli: Noxcli, said: dict[str, Any], told: str) -> None:
+    with failed_run(**said) as server:
+        assert told in call(noxcli, server, "wait", RUN).err
 
 
 @pytest.mark.parametrize("more", [{"content": {"message": WHY}}, {"error": WHY}])
@@ -148,31 +185,6 @@ def test_an_event_that_says_it_in_another_form(noxcli: Noxcli, more: dict[str, A
         result = call(noxcli, server, "run", WORKFLOW)
     assert SAID in result.err
     assert f"Write  failed            {WHY}" in result.err
-
-
-def test_without_a_definition_the_id_has_to_do(noxcli: Noxcli) -> None:
-    with failed_run(workflow=b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", **SOURCES["events"]) as server:
-        result = call(noxcli, server, "wait", RUN)
-    assert f"failed at '{WRITE}': {WHY}" in result.err
-
-
-def test_a_reason_of_the_whole_run_is_told_without_a_node(noxcli: Noxcli) -> None:
-    state = {"type": "state", "data": {"status": "failed", "error": "out of credits"}, "redisId": "1-0"}
-    with failed_run(events=[state]) as server:
-        result = call(noxcli, server, "wait", RUN)
-    assert "run failed: out of credits" in result.err
-
-
-def test_place_and_reason_may_come_from_two_sources(noxcli: Noxcli) -> None:
-    with failed_run(events=failing_events(None), data={READ: {"error": "no matter"}, WRITE: {"error": WHY}}) as server:
-        result = call(noxcli, server, "run", WORKFLOW)
-    assert SAID in result.err
-
-
-def test_another_nodes_trouble_is_not_the_reason(noxcli: Noxcli) -> None:
-    with failed_run(events=failing_events(None), data={READ: {"error": "no matter"}}) as server:
-        result = call(noxcli, server, "run", WORKFLOW)
-    assert "run failed at 'Write'; details: noxcli inspect" in result.err
 
 
 def test_events_that_were_seen_are_not_asked_for_again(noxcli: Noxcli) -> None:
@@ -266,23 +278,15 @@ def test_many_runs_are_explained_at_once(noxcli: Noxcli, plays: Any) -> None:
     assert [one["error"]["message"] for one in result.json["results"]] == [f"run {SAID}"] * len(runs)
 
 
-def test_a_node_that_only_a_list_names_is_called_executed(noxcli: Noxcli) -> None:
-    with failed_run(details=LISTED) as server:
+@pytest.mark.parametrize(
+    ("more", "last"), [({}, ("executed", None)), (SOURCES["run_logs"]["details"], ("failed", WHY))]
+)
+def test_nodes_that_only_a_list_names_are_called_executed(noxcli: Noxcli, more: dict[str, Any], last: Any) -> None:
+    with failed_run(details={**LISTED, **more}) as server:
         result = call(noxcli, server, "run", WORKFLOW, "--no-stream", "--json")
-    assert [(node["status"], node["duration_s"], node["error"]) for node in result.json["nodes"]] == [
-        ("executed", None, None),
-        ("executed", None, None),
-    ]
+    nodes = [(node["name"], node["status"], node["duration_s"], node["error"]) for node in result.json["nodes"]]
+    assert nodes == [("Read", "executed", None, None), ("Write", last[0], None, last[1])]
     assert "completed" not in result.err
-
-
-def test_a_failed_node_among_those_that_a_list_names(noxcli: Noxcli) -> None:
-    with failed_run(details={**LISTED, "run_logs": {WRITE: [{"level": "error", "message": WHY}]}}) as server:
-        result = call(noxcli, server, "run", WORKFLOW, "--no-stream", "--json")
-    assert [(node["name"], node["status"], node["error"]) for node in result.json["nodes"]] == [
-        ("Read", "executed", None),
-        ("Write", "failed", WHY),
-    ]
 
 
 def test_polling_measures_no_times(noxcli: Noxcli, plays: Any) -> None:
@@ -301,21 +305,6 @@ def test_events_that_come_after_a_break_measure_no_times() -> None:
     progress.take([RunEvent("content", {"id": WRITE, "status": "completed"})])
     assert progress.nodes[READ].duration(0) is None
     assert progress.nodes[WRITE].duration(0) is not None
-
-
-def test_a_cumulative_reason_lacks_what_was_said_before(noxcli: Noxcli) -> None:
-    text = ["Once upon a time", "Once upon a time there was", "Once upon a time there was a model"]
-    events = [said_by(WRITE, "running", n, content=piece) for n, piece in enumerate(text)]
-    events.append(said_by(WRITE, "failed", 9, content=f"{text[-1]} {WHY}", workflow_status="failed"))
-    with failed_run(events=events) as server:
-        result = call(noxcli, server, "wait", RUN)
-    assert SAID in result.err
-
-
-def test_the_data_of_another_run_say_nothing(noxcli: Noxcli) -> None:
-    with failed_run(data={"run_id": "another", "nodes": [{"id": WRITE, "error": WHY}]}) as server:
-        result = call(noxcli, server, "wait", RUN)
-    assert "run failed; details: noxcli inspect" in result.err
 
 
 def test_a_batch_cut_off_while_it_asks_why_has_its_verdicts(noxcli: Noxcli) -> None:
