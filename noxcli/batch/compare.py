@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from noxcli.batch.past import NUMBER_BITS, DigestIndex, digest_of_id, opened
+from noxcli.batch.past import MOST_ROWS, NUMBER_BITS, DigestIndex, digest_of_id, opened
 from noxcli.batch.results import LONGEST_RESULT
 from noxcli.batch.rows import digest_of
 from noxcli.decode import decode_json
@@ -45,7 +45,7 @@ class Side:
     def __init__(self, name: str, source: str, file: IO[bytes]) -> None:
         self.name, self.source = name, source
         self.workflow_id: str | None = None
-        self.rows = self.passed = 0
+        self.rows = self.passed = self.runs = 0  # runs: good results of which no row is known
         self.seconds = array("d")  # of each run
         self._ids, self._inputs, self._places = array("Q"), array("Q"), array("Q")
         self._index, self._by_id = DigestIndex(()), False
@@ -67,6 +67,7 @@ class Side:
         """Add a judged line. Raises OSError if the file can't be written."""
         given, run = line["input"], line["result"]["run"] or {}
         self.workflow_id = self.workflow_id or run.get("workflow_id")
+        self.runs += given is line["id"] is None and line["result"]["exit_code"] == ExitCode.OK
         self._ids.append(digest_of_id(line["id"]))
         self._inputs.append(0 if given is None else digest_of(json.dumps(given, sort_keys=True).encode()))
         self._places.append(self._file.tell())
@@ -148,10 +149,13 @@ class Comparison:
         self.slower = 0  # of any class
         self._order: list[int] = []  # class, row and key of each pair to list, in one number
         by_id = base.has_ids and new.has_ids
+        single = len(base) == len(new) == 1
         for side, other in ((base, new), (new, base)):
             if side.unnamed == len(side) == 1 != len(other):
                 raise UsageProblem(f"{side.source} is one run, and {other.source} is a batch", "compare two of a kind")
-            side.index(by_id=by_id, single=len(base) == len(new) == 1 and not by_id)
+            if side.runs and not single:
+                raise UsageProblem(f"{side.source} has a result with neither an id nor inputs", "give the rows an id")
+            side.index(by_id=by_id, single=single and not by_id)
         ranks, paired = {change: rank for rank, change in enumerate(Change)}, 0
         for key, pair in self._by_key():
             change = pair.change
@@ -183,7 +187,7 @@ class Comparison:
             )
             passed = f"{side.passed:,} of {amount(side.rows, 'row')} passed ({told['pass_rate'] or 0:.1%})"
             yield f"{side.name} {side.source}: {', '.join(filter(None, [passed, took]))}"
-        yield ", ".join(f"{self.counts[change]:,} {change}" for change in Change if self.counts[change])
+        yield ", ".join(f"{self.counts[change]:,} {change}" for change in Change if self.counts[change]) or "no rows"
 
     def totals(self, code: ExitCode) -> dict[str, Any]:
         """Return `noxcli.comparison/1` without its rows."""
@@ -251,7 +255,7 @@ def _line(raw: bytes) -> Line | None:
         line = {"row": 1, "id": None, "result": line}
     line = {"input": None, "columns": None, **line}
     sound = _has(line, LINE_KINDS) and _has(line["result"], RESULT_KINDS) and "output" in line["result"]
-    return line if sound else None
+    return line if sound and 0 < line["row"] <= MOST_ROWS else None
 
 
 def _has(value: Any, kinds: Mapping[str, tuple[type, ...]]) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from noxcli.decode import decode_json
 from noxcli.encode import to_json
 from noxcli.errors import UsageProblem
+from noxcli.inputs.definition import inputs_of
 
 if TYPE_CHECKING:
     from noxcli.inputs.sources import Sources
@@ -41,7 +42,7 @@ def definition_in(text: str) -> dict[str, Any] | None:
         definition = decode_json(text)
     except ValueError:
         return None
-    return definition if isinstance(definition, dict) and isinstance(definition.get("nodes"), list) else None
+    return definition if isinstance(definition, dict) and inputs_of(definition) is not None else None
 
 
 def definition_text(definition: Mapping[str, Any]) -> str:

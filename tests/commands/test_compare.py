@@ -247,6 +247,11 @@ def test_a_run_is_compared_with_a_run(noxcli: Noxcli, plays: Any) -> None:
     assert (result.code, result.text.startswith("broken\t1\trun failed at ")) == (11, True)
 
 
+def test_nothing_compared_with_nothing_is_told(noxcli: Noxcli) -> None:
+    result = noxcli("compare", written("base.jsonl", []), written("new.jsonl", []))
+    assert (result.code, result.text, result.err.splitlines()[-1]) == (0, "", "no rows")
+
+
 def test_a_file_cut_in_its_last_line_is_read_to_there(noxcli: Noxcli) -> None:
     base = written("base.jsonl", [line(1), line(2)])
     Path("new.jsonl").write_bytes(Path(base).read_bytes()[:-9])
@@ -264,6 +269,10 @@ def test_a_file_cut_in_its_last_line_is_read_to_there(noxcli: Noxcli) -> None:
         ("base.jsonl", "doubled.jsonl", "NEW doubled.jsonl has 2 rows with the id 'id1'"),
         ("twice.jsonl", "base.jsonl", "BASE twice.jsonl has several lines for row 1"),
         ("base.jsonl", "other.jsonl", "no row of other.jsonl has the id of a row of base.jsonl"),
+        ("base.jsonl", "far.jsonl", "line 1 of far.jsonl is not a result"),
+        ("below.jsonl", "base.jsonl", "line 1 of below.jsonl is not a result"),
+        ("runs.jsonl", "runs.jsonl", "runs.jsonl has a result with neither an id nor inputs"),
+        ("runs.jsonl", "base.jsonl", "runs.jsonl has a result with neither an id nor inputs"),
         ("run.json", "base.jsonl", "run.json is one run, and base.jsonl is a batch"),
         ("base.jsonl", "base.jsonl --expect expected.jsonl", "--expect has 1 output without a row: 'id9'"),
         ("base.jsonl", ".", "can't read the journal batch.jsonl: no such file"),
@@ -277,6 +286,9 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
     written("twice.jsonl", [line(1), line(1)])
     written("doubled.jsonl", [line(1), line(2, id="id1")])
     written("other.jsonl", [line(1, id="x")])
+    written("far.jsonl", [line(10**30)])
+    written("below.jsonl", [line(-1)])
+    written("runs.jsonl", [{"schema": "noxcli.result/1", **line(row)["result"]} for row in (1, 2)])
     written("run.json", [{"schema": "noxcli.result/1", **line(1)["result"]}])
     Path("text").write_text("some text\n")
     Path("expected.jsonl").write_text('{"$id": "id9", "Answer": "a"}\n')

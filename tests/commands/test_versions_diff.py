@@ -92,6 +92,7 @@ def test_a_terminal_shows_texts_by_words(noxcli: Noxcli, plays: Any) -> None:
     [
         (("--diff", "base", "nwe"), 5, "did you mean 'new'?"),
         (("--diff", "base", "./none.json"), 2, "can't read ./none.json"),
+        (("--diff", "base", "./odd.json"), 2, "./odd.json is not an exported definition"),
         (("--diff", "base"), 2, "write --diff A B"),
         (("base", "new"), 2, "write --diff A B"),
         (("--diff", "base", "new", "base"), 2, "write --diff A B"),
@@ -99,6 +100,7 @@ def test_a_terminal_shows_texts_by_words(noxcli: Noxcli, plays: Any) -> None:
     ],
 )
 def test_a_wrong_call_is_one_line(noxcli: Noxcli, plays: Any, argv: tuple[str, ...], code: int, said: str) -> None:
+    Path("odd.json").write_text('{"nodes": [3]}')
     done = noxcli("versions", saved(plays), *argv)
     assert (done.code, said in done.err, done.out) == (code, True, b"")
     assert len(done.err.splitlines()) == 1
