@@ -12,7 +12,7 @@ from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mapping, number, objects, show_took, tone_of
 
 LARGEST_ROW = 40_000  # characters of the texts of one row
-FRAME = 270  # bytes of a row that has no room for its texts
+FRAME = 222  # bytes of a row that has no room for its texts, besides its first input and output
 TEXT_FRAME = 80  # characters of markup around a text
 LEAST_TEXT = 40  # characters; where there is no room for as much, a row does not unfold to its texts
 LONGEST_ID = 60  # characters

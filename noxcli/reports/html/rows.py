@@ -17,6 +17,7 @@ from noxcli.reports.html.parts import mapping, number, show_took, tone_of
 from noxcli.reports.html.row import (
     FRAME,
     LARGEST_ROW,
+    NARROWEST_CELL,
     TEXT_FRAME,
     Columns,
     Row,
@@ -34,7 +35,7 @@ from noxcli.timing import parse_time
 
 ROWS_ON_A_PAGE = 10_000  # rows that did not pass come first
 LARGEST_ROWS = 4_500_000  # bytes of all rows of a page
-SPARED = 400_000  # more of them, for rows that did not pass and are larger than was expected
+SPARED = 400_000  # more of them if rows are larger than was expected; the last half for rows that did not pass
 MOST_REASONS, KEPT_REASONS, ROWS_NAMED = 30, 2000, 12
 BINS = 60  # of the picture of the durations
 NOT_PASSED = "bad"  # the filter for all rows that did not pass
@@ -241,12 +242,13 @@ def _listed(page: Page, rows: Callable[[], Iterable[Row]], count: _Count) -> Ite
     shown, left = Counter[bool](), LARGEST_ROWS
     bad = count.sizes[True]
     good = count.sizes[False][: ROWS_ON_A_PAGE - len(bad)]
-    spare = (LARGEST_ROWS - FRAME * (len(bad) + len(good))) * count.letters // count.bytes
+    frame = FRAME + 2 * NARROWEST_CELL * count.bytes // count.letters
+    spare = (LARGEST_ROWS - frame * (len(bad) + len(good))) * count.letters // count.bytes
     most = {True: cut_at(bad, spare)}
     most[False] = cut_at(good, spare - sum(min(size, most[True]) for size in bad))
     for row in rows():
         failed = code_of(row) != ExitCode.OK
-        if left > (-SPARED if failed else 0) and shown[failed] < len(bad if failed else good):
+        if left > -(SPARED if failed else SPARED // 2) and shown[failed] < len(bad if failed else good):
             yield (made := row_of(page, columns, row, most[failed]))
             shown[failed] += 1
             left -= len(made.encode())
