@@ -2,10 +2,10 @@
 # noxcli itself says what fits, already matched and quoted: `noxcli __complete`.
 
 _noxcli() {
-    local line action number IFS=$' \t\n'
+    local line action IFS=$' \t\n'
     COMPREPLY=()
     {
-        IFS=$'\t' read -r action number
+        IFS=$'\t' read -r action _
         while IFS= read -r line; do
             COMPREPLY+=("$line")
         done
