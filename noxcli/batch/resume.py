@@ -12,6 +12,7 @@ from noxcli.batch.results import KeptResults, Results, key_of
 from noxcli.batch.row import Tally
 from noxcli.batch.rows import Row, RowFile, digest_of
 from noxcli.batch.shards import Shard
+from noxcli.batch.work import KnownIds
 from noxcli.encode import to_json
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
 from noxcli.files import new_digest
@@ -164,13 +165,15 @@ class RemainingRows:
 
     def to_do(self, rows: RowFile, journal: Journal, tally: Tally) -> Iterator[Row]:
         """Yield the remaining rows, and note their total once all are read; runs in the reading thread."""
-        number = mine = 0
+        number, mine, ids = 0, 0, KnownIds(b"")
         for row in rows.selected():
             number = row.number
             if not self.shard.has(number):
                 continue
             mine += 1
             self._require_same(row)
+            if rows.is_stream and row.id is not None and not ids.claim(row.id):
+                row = replace(row, problem="it has the id of an earlier row")  # noqa: PLW2901
             if self.past.state(number) != FINISHED:
                 yield self.checker.checked(row)
         tally.total = mine

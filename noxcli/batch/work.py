@@ -49,26 +49,26 @@ REJECTED_KEY = 401
 LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
 
 
-class KnownRuns:
-    """The runs of a batch's rows, eight bytes for each; thread-safe."""
+class KnownIds:
+    """Ids of runs or of rows, eight bytes for each; thread-safe."""
 
     def __init__(self, digests: bytes) -> None:
         self._digests = bytearray(digests)
         self._lock = threading.Lock()
 
-    def __contains__(self, run_id: str) -> bool:
-        wanted = digest_of_id(run_id).to_bytes(8, sys.byteorder)
+    def __contains__(self, known: str) -> bool:
+        wanted = digest_of_id(known).to_bytes(8, sys.byteorder)
         place = self._digests.find(wanted)
         while place % 8 and place > 0:
             place = self._digests.find(wanted, place + 1)
         return place >= 0
 
-    def claim(self, run_id: str) -> bool:
-        """Add a run; return whether it is new."""
+    def claim(self, own_id: str) -> bool:
+        """Add an id; return whether it is new."""
         with self._lock:
-            new = run_id not in self
+            new = own_id not in self
             if new:
-                self._digests += digest_of_id(run_id).to_bytes(8, sys.byteorder)
+                self._digests += digest_of_id(own_id).to_bytes(8, sys.byteorder)
             return new
 
 
@@ -103,7 +103,7 @@ class RowWork:
     api: Any
     clock: Clock
     journal: Journal
-    known: KnownRuns
+    known: KnownIds
     workflow: Workflow
     definition: Workflow | None  # the same with its nodes, as far as it was read
     version_id: str | None

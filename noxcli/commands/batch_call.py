@@ -32,7 +32,7 @@ from noxcli.batch.resume import (
 from noxcli.batch.row import FINAL, Tally, number_of
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard, shard_asked
-from noxcli.batch.work import KnownRuns, RowWork
+from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
@@ -251,7 +251,7 @@ def _work(
         gate=gate,
         clock=context.clock,
         journal=journal,
-        known=KnownRuns(past.runs.tobytes()),
+        known=KnownIds(past.runs.tobytes()),
         workflow=target.found,
         definition=known,
         version_id=target.version_id,

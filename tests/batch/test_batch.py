@@ -401,6 +401,15 @@ def test_rows_of_a_stream_start_before_the_stream_ends(sandbox: Sandbox, echoes:
     assert b"row 1 (line 1) differs from the row that was started" in other.stderr
 
 
+def test_an_id_belongs_to_one_row_of_a_stream(sandbox: Sandbox, echoes: Any) -> None:
+    batch, rows = ("batch", echoes(), "-", "--output-dir", "out"), '{"$id": "a", "Q": "1"}\n{"$id": "a", "Q": "2"}\n'
+    for options in ((), ("--resume",)):
+        done = call(*batch, *options, env=environment(sandbox.url), stdin=rows)
+        assert (done.returncode, b"row 2 (line 2): it has the id of an earlier row" in done.stderr) == (2, True)
+        assert [json.loads(line)["row"] for line in Path("out/results.jsonl").read_text().splitlines()] == [1]
+    assert len(sandbox.runs(batch[1])) == 1
+
+
 def test_a_stream_needs_a_place_for_the_journal(noxcli: Noxcli, echoes: Any) -> None:
     result = noxcli("batch", echoes(), "-")
     assert (result.code, "add --output-dir DIR" in result.err) == (2, True)
