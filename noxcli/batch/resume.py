@@ -173,7 +173,7 @@ class RemainingRows:
             mine += 1
             self._require_same(row)
             if rows.is_stream and row.id is not None and not ids.claim(row.id):
-                row = replace(row, problem="it has the id of an earlier row")  # noqa: PLW2901
+                row = replace(row, problem="it has the id of an earlier row")
             if self.past.state(number) != FINISHED:
                 yield self.checker.checked(row)
         tally.total = mine

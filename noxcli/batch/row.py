@@ -156,27 +156,27 @@ class Tally:
     reasons: dict[str, Reason] = field(default_factory=dict)
     _good: Counter[int] = field(default_factory=Counter)  # --repeat: good repetitions of each row of the file
     _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
+    stuck: str | None = None  # the reason for which the first rows of this call all failed
     _only: str | None = None  # the reason for which all rows of this call have ended so far
 
     @property
-    def stuck(self) -> str | None:
-        """The reason for which the first rows of this call all failed, None unless they did."""
-        return self._only if self.told >= STUCK_AFTER else None
-
-    @property
     def all_codes(self) -> Counter[int]:
-        """The number of rows of the file with each code."""
+        """The number of rows of the file with each code, without rows that need more repetitions for a verdict."""
         if self.repeat == 1:
             return self.before + self.codes
         codes: Counter[int] = Counter()
         for row, code in self._worst.items():
-            codes[ExitCode.OK if self._good[row] >= self.pass_each and code in JUDGED else code] += 1
+            enough = self._good[row] >= self.pass_each
+            if enough or code != ExitCode.OK:
+                codes[ExitCode.OK if enough and code in JUDGED else code] += 1
         return codes
 
     @property
     def rows(self) -> int:
-        """The number of rows of the file."""
-        return (self.done + self.not_started) // self.repeat
+        """The number of rows of the file, as far as it is known."""
+        if self.total is not None:
+            return self.total // self.repeat
+        return self.done if self.repeat == 1 else len(self._worst)
 
     @property
     def told(self) -> int:
@@ -222,8 +222,10 @@ class Tally:
             self._good[row] += code == ExitCode.OK
             self._worst[row] = worst([code, self._worst.get(row, ExitCode.OK)])
         shared = None if code == ExitCode.OK else self._add_reason(line, paste)
-        if not before and (self.told == 1 or shared != self._only or code not in STUCK):
-            self._only = shared if self.told == 1 and code in STUCK else None
+        if not before:
+            same = code in STUCK and (self.told == 1 or shared == self._only)
+            self._only = shared if same else None
+            self.stuck = self._only if self.told == STUCK_AFTER else self.stuck
 
     def _add_reason(self, line: Mapping[str, Any], paste: Callable[[str], str]) -> str:
         from noxcli.reports.html.row import reason_of  # loaded where a row did not complete
@@ -242,8 +244,10 @@ class Tally:
 
     def became(self) -> list[tuple[int, str]]:
         """Return the number of rows with each outcome."""
-        counts = [(count, ExitCode.words_of(code)) for code, count in sorted(self.all_codes.items())]
-        return [(count, words) for count, words in [*counts, (self.not_started // self.repeat, "not started")] if count]
+        codes = self.all_codes
+        others = (self.rows - codes.total(), "not started" if self.repeat == 1 else "unfinished")
+        counts = [*((count, ExitCode.words_of(code)) for code, count in sorted(codes.items())), others]
+        return [(count, words) for count, words in counts if count]
 
     def told_reasons(self) -> list[str]:
         """Return a line for each reason, those of most rows first."""

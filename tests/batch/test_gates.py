@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from noxcli.batch.gates import MinPass
+from noxcli.batch.row import Tally
 from noxcli.errors import worst
 from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
@@ -125,12 +126,20 @@ def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sand
     file = write(*["bad"] * 60)
     result = noxcli("batch", workflow, file, "--max-parallel", "4")
     assert (result.code, 20 <= len(sandbox.runs(workflow)) < 30) == (1, True), result.err
-    told = r"noxcli: the first 2\d rows all ended with: failed \(--max-failures 0 starts the others, too\); 2\d of 2\d "
+    told = r"noxcli: the first 20 rows all ended with: failed \(--max-failures 0 starts the others, too\); 2\d of 2\d "
     assert re.search(told, result.err), result.err
     assert "not started" in result.err
     assert noxcli("batch", workflow, file, "--resume", "--max-failures", "0").code == 1
     assert len(sandbox.runs(workflow)) == 60
     assert noxcli("batch", workflow, file, "--fresh", "--min-pass", "0%").code == 0
+
+
+def test_what_ends_beside_the_twentieth_failure_starts_no_more() -> None:
+    tally = Tally(total=100)
+    for number in range(1, 65):
+        failed = {"exit_code": 1 if number <= 20 else 0, "run": {"id": "r"}, "error": {"message": "no"}}
+        tally.add_line({"row": number, "id": None, "result": failed})
+    assert tally.stuck is not None
 
 
 @pytest.mark.parametrize("texts", [["a", *["bad"] * 30], [*["bad"] * 19, "a", *["bad"] * 10], ["ask"] * 25])

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from noxcli.batch.gates import MinPass
+from noxcli.batch.row import Tally
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
@@ -98,3 +100,22 @@ def test_repetitions_that_mean_nothing_are_refused(
 ) -> None:
     result = noxcli("batch", workflow, "rows.jsonl", *options)
     assert (result.code, result.out, sandbox.runs(workflow)) == (2, b"", [])
+
+
+def test_a_row_is_good_once_enough_repetitions_have_run(noxcli: Noxcli, workflow: str) -> None:
+    batch = ("batch", workflow, "rows.jsonl", "--repeat", "3", "--max-parallel", "1", "--ordered")
+    options = ("--max-failures", "1", "--min-pass", "0%", "--pass-each")
+    # Fails in the second repetition of the second row, whose first one was good.
+    Path("rows.jsonl").write_text('{"Q": "x", "$expect": "good"}\n{"Q": "y"}\n{"Q": "x"}\n')
+    first = noxcli(*batch, *options, "2")
+    assert len(first.lines) == 1, first.err
+    assert "0 of 3 rows are good" in first.err
+    second = noxcli(*batch, "--resume", "--limit", "1", "--assert", "output.A == 'good'", "--pass-each", "2")
+    assert (second.code, "        1 completed" in second.err) == (0, True), second.err
+
+
+def test_a_row_with_repetitions_to_come_has_no_verdict() -> None:
+    tally = Tally(total=9, min_pass=MinPass.read("60%"), repeat=3, pass_each=2)
+    for row, code in ((1, 0), (2, 0), (2, 0), (3, 1)):
+        tally.add_line({"row": row, "id": None, "result": {"exit_code": code, "run": None, "error": None}})
+    assert (tally.rows, tally.became()) == (3, [(1, "completed"), (1, "failed"), (1, "unfinished")])
