@@ -315,7 +315,7 @@ def _field(line: Mapping[str, Any], name: str, kinds: tuple[type, ...]) -> Any:
     value = line.get(name)
     if type(value) not in kinds:  # True is not a number here
         raise ValueError(name)
-    if type(value) is int and not (name in {"row", "from"}) <= value <= MOST_ROWS:
+    if type(value) is int and not (name in {"row", "from", "repeat"}) <= value <= MOST_ROWS:
         raise ValueError(name)
     return value
 

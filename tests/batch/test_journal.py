@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from noxcli.batch.doubts import look_for
@@ -190,6 +190,7 @@ changed = st.tuples(
 )
 
 
+@example([(0, "repeat", 0)])
 @given(st.lists(changed, max_size=8))
 def test_a_journal_that_says_anything_breaks_no_reader(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, str, Any]]
