@@ -113,12 +113,6 @@ def test_what_is_not_worth_it_is_raised_at_once() -> None:
     assert call.calls == 1
 
 
-@pytest.mark.parametrize(("limit", "bounded", "here"), [(None, True, False), (9, False, True), (9, True, False)])
-def test_only_a_call_that_limits_itself_stays_in_its_thread(limit: float | None, bounded: bool, here: bool) -> None:
-    thread = patient(FakeClock(), limit=limit)[0].keep_trying(threading.current_thread, bounded=bounded)
-    assert (thread is threading.current_thread()) is here
-
-
 def test_a_call_ends_with_the_commands_limit_by_default() -> None:
     release = threading.Event()
     with pytest.raises(TimedOut):
@@ -144,12 +138,3 @@ def test_patience_begins_anew_where_something_moved(
     except Unavailable as error:
         ended = error.message
     assert (call.calls, ended) == (calls, "answer" if moved() else "busy")
-
-
-def test_the_same_patience_may_be_told_elsewhere() -> None:
-    there: list[str] = []
-    first, here = patient(FakeClock())
-    first.saying(there.append).keep_trying(Flaky(*busy()))
-    assert (len(here), len(there)) == (0, 1)
-    first.keep_trying(Flaky(*busy()))
-    assert (len(here), len(there)) == (1, 1)

@@ -179,14 +179,6 @@ def test_requests_to_this_machine_use_no_proxy(monkeypatch: pytest.MonkeyPatch) 
     assert (len(proxy.requests), len(server.requests)) == (0, 2)
 
 
-def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
-    with raw_server(OK) as proxy, raw_server(OK) as server:
-        monkeypatch.setenv("http_proxy", proxy.url)
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        find(server.url)
-    assert (len(proxy.requests), len(server.requests)) == (0, 1)
-
-
 def test_a_proxy_for_https_sees_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(answer(403, Connection="close")) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)

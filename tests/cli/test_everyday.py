@@ -54,14 +54,6 @@ def test_the_prompt_has_its_own_line_after_any_text(sandbox: Sandbox, plays: Any
     assert not bytes(seen.raw).endswith(b"\n\r\n")
 
 
-def test_one_file_is_one_file(noxcli: Noxcli, plays: Any) -> None:
-    assert "saved 1 file in out\n" in noxcli("run", plays(output={"A": "x"}), "--output-dir", "out").err
-
-
-def test_a_workflow_without_inputs_has_no_table(noxcli: Noxcli) -> None:
-    assert "the workflow takes no inputs\n" in noxcli("inputs", "structured").err
-
-
 # --on-timeout.
 
 

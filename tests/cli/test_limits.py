@@ -11,7 +11,6 @@ import pytest
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit
-from noxcli.waiting import has_no_reader
 from tests.process import HUNG, NOXCLI, call, environment, needs
 
 PATIENT = ["--retry-for", "1s"]
@@ -107,16 +106,6 @@ def test_no_file_handle_is_no_bug(sandbox: Sandbox, env: dict[str, str], run_id:
         assert done.returncode in {0, 6, 75, 9}, (argv, done.stderr)
         if argv[0] == "run" and done.returncode == 75:
             assert not sandbox.runs("demo")
-
-
-def test_only_a_pipe_without_its_reader_has_no_reader() -> None:
-    ours, theirs = os.pipe()
-    with os.fdopen(theirs, "wb") as pipe:
-        assert not has_no_reader(pipe)
-        os.close(ours)
-        assert has_no_reader(pipe)
-    with Path(os.devnull).open("wb") as nowhere:
-        assert not has_no_reader(nowhere)
 
 
 def test_a_user_without_a_home_keeps_no_history(sandbox: Sandbox, env: dict[str, str], run_id: str) -> None:

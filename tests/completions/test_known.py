@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.inputs.definition import InputNode, OutputNode
+from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import split_item
 from noxcli.models import Run, Workflow
 from noxcli.state.completion_cache import CompletionCache
@@ -151,31 +151,6 @@ def test_runs_in_the_order_in_which_noxcli_tells_them(desk: Desk) -> None:
         assert "daily report, 2026-01-01T00:00:00Z" in desk.shell.offers("noxcli wait r-9")["r-9"]
     assert desk.shell.becomes("noxcli wait @\t") == ["wait", "@last"]
     assert desk.shell.becomes("noxcli wait r-\t7") == ["wait", "r-7"]
-
-
-def test_profiles(desk: Desk) -> None:
-    names = ["staging", "my own", "$(touch pwned)"]
-    known(desk.home).profiles(names)
-    for profile in names:
-        known(desk.home, profile=profile).workflows([Workflow("w-1", f"{profile}'s")])
-
-    assert desk.offers("noxcli run --profile ") == set(names)
-    assert desk.shell.becomes("noxcli run --profile m\t") == ["run", "--profile", "my own"]
-    assert desk.shell.becomes("noxcli run --profile \\$\t") == ["run", "--profile", "$(touch pwned)"]
-    assert desk.offers("noxcli run --profile 'my own' ") == {"my own's"}
-    assert desk.offers("noxcli run --profile=staging ") == {"staging's"}
-    assert desk.untouched()
-
-
-def test_outputs(desk: Desk) -> None:
-    desk.knows("daily report")
-    known(desk.home).outputs("w-1", [OutputNode("n-8", "Full Answer"), OutputNode("n-7", "$(touch pwned)")])
-
-    for line in ["run w-1", "run 'daily report' --json"]:
-        assert desk.offers(f"noxcli {line} --raw ") == {"Full Answer", "$(touch pwned)"}
-    assert desk.offers("noxcli run --raw ") == set()
-    assert desk.shell.becomes("noxcli run w-1 --raw F\t") == ["run", "w-1", "--raw", "Full Answer"]
-    assert desk.untouched()
 
 
 MOODS = {

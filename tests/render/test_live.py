@@ -20,7 +20,6 @@ from noxcli.models import Finished, Run, RunEvent, Started, Update, Workflow
 from noxcli.render.line import Look
 from noxcli.render.live import Live
 from noxcli.render.picture import Picture, worth_keeping
-from noxcli.render.region import Region
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Node as ProgressNode
 from noxcli.runs.progress import Progress
@@ -152,25 +151,6 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
         kept = ["  ✓ Plan    2.5s", "┌ ✗ Draft  1m12s no ink left, and no p…", "└ • Check  1m12s", *last]
     wrapped = [line[at : at + columns].rstrip() for line in kept for at in range(0, len(line), columns)]
     assert lines_of(screen_of(raw.getvalue(), columns)) == wrapped
-
-
-@pytest.mark.parametrize(("columns", "half"), [(62, 21), (82, 31), (120, 36)])
-def test_at_the_end_the_bars_take_the_room_that_no_words_need(columns: int, half: int) -> None:
-    workflow = Workflow("wf-1", "W", {"Plan": "Plan", "Publish": "Publish"})
-    progress = Progress(RUNNING, clock := Turning(), workflow)
-    picture = Picture(progress, Look(color=False, unicode=True))
-    for seconds, name, status in [
-        (0, "Plan", "running"),
-        (10, "Plan", "completed"),
-        (0, "Publish", "running"),
-        (10, "Publish", "completed"),
-    ]:
-        clock.now_is += seconds
-        progress.fold(RunEvent("content", {"id": name, "status": status}))
-    progress.fold(Finished(replace(RUNNING, status="completed")))
-    first, second, *_ = (str(line).rstrip() for line in picture.summary(columns))
-    assert first == f"  ✓ Plan     10.0s {'━' * half}"
-    assert second == f"  ✓ Publish  10.0s {' ' * half}{'━' * half}"
 
 
 def test_a_summary_keeps_what_failed_or_took_longest_in_order() -> None:
@@ -314,18 +294,6 @@ def test_a_line_is_never_wider_than_it_may_be(texts: list[str], width: int, unic
     assert cell_len(str(line)) <= line.cells <= width
     assert not re.search("[\x00-\x1f\x7f-\x9f]", str(line))
     assert unicode or str(line).isascii()
-
-
-def test_a_region_takes_fewer_lines_back_and_none_as_well() -> None:
-    terminal = Terminal(io.BytesIO(), io.StringIO(), interactive=True, environ={"TERM": "xterm"})
-    look = Look(color=False, unicode=True)
-    assert isinstance(terminal.err, io.StringIO)
-    with Region(terminal) as region:
-        for texts in (["one", "two", "three"], ["one", "2"], [], ["four"], []):
-            region.draw([look.line(20).add(text) for text in texts])
-            terminal.note(f"{len(texts)} lines")
-            raw = terminal.err.getvalue().replace("\n", "\r\n").encode()
-            assert [line for line in lines_of(screen_of(raw)) if "lines" not in line] == texts
 
 
 @pytest.mark.parametrize(("count", "columns", "rows"), [(60, 80, 24), (60, 40, 10), (500, 80, 24), (500, 40, 10)])

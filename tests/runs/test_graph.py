@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.models import Run, Started, Workflow
+from noxcli.models import Run, Workflow
 from noxcli.runs.progress import Progress, layers_of
 from noxcli.timing import Clock
 
@@ -66,12 +66,3 @@ def test_empty_edges_leave_the_order_to_the_definition(edges: Any) -> None:
     workflow = Workflow("w", "W", {"c": "C", "a": "A", "b": "B"}, known)
     nodes = Progress(Run("r", "w", "queued"), Clock(), workflow).nodes
     assert [(node.name, node.layer) for node in nodes.values()] == [("C", None), ("A", None), ("B", None)]
-
-
-def test_progress_keeps_the_order_and_knows_parallel_nodes() -> None:
-    names = {name: name.upper() for name in "dcba"}
-    workflow = Workflow("w", "W", names, definition("dcba", [new(*ends) for ends in DIAMOND]))
-    progress = Progress(Run("r", "w", "queued", progress_details={"running_nodes": ["late"]}), Clock(), workflow)
-    progress.fold(Started(progress.run))
-    shown = [(node.name, node.layer) for node in progress.nodes.values()]
-    assert shown == [("A", 0), ("C", 1), ("B", 1), ("D", 2), ("late", None)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from noxcli.sandbox.steps import Emit, Raw, Sleep, alongside, node_runs, node_skipped
+from noxcli.sandbox.steps import Raw, Sleep, alongside, node_runs, node_skipped
 
 from .api import Api, cursors
 
@@ -66,12 +66,6 @@ def test_a_raw_end_is_not_announced_twice(api: Api) -> None:
 
     assert sum("workflow_status" in event["data"] for event in api.events(run)) == 1
     assert api.record(run)["output"] == {"A": "x"}
-
-
-def test_lone_surrogates_survive(api: Api) -> None:
-    events = api.events(api.start(api.plays(script=[Emit("A", "\ud83d!")])))
-
-    assert "\ud83d!" in [event["data"].get("content") for event in events]
 
 
 class TestCursor:

@@ -49,12 +49,6 @@ def test_short_text_may_come_in_a_container(api: Api) -> None:
     assert record["output"] == {"A": {"text": "x"}, "L": ["x"], "N": 1}
 
 
-def test_values_of_every_type(api: Api) -> None:
-    values = {"dict": {"a": [1]}, "list": [], "int": 2**70, "float": 0.5, "true": True, "null": None, "": "empty"}
-
-    assert api.completed(api.plays(output=values))["output"] == values
-
-
 @pytest.mark.parametrize("form", ["label", "node_id", "node_id::name"])
 def test_keys(api: Api, form: str) -> None:
     workflow = api.plays(output={"A": "x"}, switches={"output_keys": form})
