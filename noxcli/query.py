@@ -46,6 +46,8 @@ class Query:
             return self._tree.search(document)
         except FAULTS as error:
             why = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error, TypeError):  # Python's own words about a function's arguments
+                why = self.operands(document) or why
             raise Unfitting(f"the expression {self.text!r} can't be applied: {_short(why)}") from None
 
     def keys_of(self, name: str) -> list[str]:

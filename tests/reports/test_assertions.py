@@ -53,10 +53,17 @@ def test_what_does_not_hold_is_told_with_what_was_found(
     assert (result.json["error"]["phase"], result.json["output"]["Answer"]) == ("assert", "42")
 
 
-def test_an_expression_that_does_not_fit_does_not_hold(noxcli: Noxcli, plays: Any) -> None:
-    result = noxcli("run", plays(output=OUTPUT), "--assert", "length(output.Score) > `1`")
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ("length(output.Score) > `1`", "In function length(), invalid type for value"),
+        ("contains(output.Answer, output.Nope)", 'contains("42", null)\n'),
+    ],
+)
+def test_an_expression_that_does_not_fit_does_not_hold(noxcli: Noxcli, plays: Any, expression: str, why: str) -> None:
+    result = noxcli("run", plays(output=OUTPUT), "--assert", expression)
     assert result.code == 11
-    assert "can't be applied" in result.err
+    assert f"can't be applied: {why}" in result.err
 
 
 def test_the_output_is_printed_all_the_same(noxcli: Noxcli, plays: Any) -> None:
