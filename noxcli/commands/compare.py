@@ -18,9 +18,6 @@ from noxcli.errors import (
     NotFinished,
     NoxError,
     Phase,
-    RunFailed,
-    RunPaused,
-    RunStopped,
     UsageProblem,
 )
 
@@ -147,25 +144,20 @@ def _line_of_run(noxus: "Session", source: str) -> "Line":
     """Return the result of a run from what the server has now."""
     from noxcli.cli import deliver, follow  # as in execute
     from noxcli.outputs.await_output import with_output
-    from noxcli.reports.result import Outcome
+    from noxcli.reports.result import Outcome, verdict_of
 
-    context = noxus.context
-    context.outcomes = [outcome := Outcome(source, may_exist=True, confirmed=True, phase=Phase.FOLLOW)]
     with noxus.connect():
-        patience = noxus.patience(gave_up=LostContact)
-        run = outcome.run = noxus.recorded(source, patience)
-        try:
-            if not run.settled and not run.paused:
-                raise follow.not_finished(run)
-            follow.judge(noxus, run)
-        except (RunFailed, RunStopped, RunPaused, NotFinished) as verdict:
-            outcome.error = verdict
-        else:
-            run = outcome.run = with_output(noxus.api, run, patience)
-            outcome.delivered = deliver.completed(noxus, patience, run.output)
-    code = ExitCode.OK if outcome.error is None else outcome.error.exit_code
-    document = outcome.document(code, context.terminal.mask)
-    context.outcomes = [Outcome()]
+        noxus.context.enter(Phase.FOLLOW)
+        patience, why = noxus.patience(gave_up=LostContact), ""
+        run = noxus.recorded(source, patience)
+        if run.status == "failed":
+            why = follow.explainer(noxus.context, noxus.api).explain(run, noxus.deadline).why
+        error = verdict_of(run, why) if run.settled or run.paused else follow.not_finished(run)
+        outcome = Outcome(source, run, confirmed=True, error=error, phase=Phase.FOLLOW)
+        if error is None:
+            outcome.run = with_output(noxus.api, run, patience)
+            outcome.delivered = deliver.completed(noxus, patience, outcome.run.output)
+    document = outcome.document(error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask)
     return {"row": 1, "id": None, "result": document, "input": None, "columns": None}
 
 
@@ -174,14 +166,13 @@ def _ending(comparison: "Comparison", options: Options, judge: "Judge") -> NoxEr
     from noxcli.render.text import amount, in_prose, shorten  # as in execute
     from noxcli.reports.comparison import Change
 
-    counts, failed_on = comparison.counts, options.fail_on or ()
-    found = [(counts[Change.BROKEN], "broken")]
-    found += [(counts[Change.CHANGED], "changed")] if FailOn.CHANGED in failed_on else []
-    found += [(comparison.slower, "slower")] if FailOn.SLOWER in failed_on else []
-    rows = amount(counts.total(), "row")
-    if told := [f"{count:,} {word}" for count, word in found if count]:
-        failing = (pair for pair in comparison.pairs() if _fails(pair, options))
-        names = [shorten(pair.name, LONGEST_ID) for pair in islice(failing, MOST_NAMED + 1)]
+    counts = comparison.counts
+    rows, found = amount(counts.total(), "row"), {str(change): count for change, count in counts.items()}
+    found["slower"] = comparison.slower  # of any class
+    failing = ["broken", *(each for each in FailOn if each in (options.fail_on or ()))]
+    if told := [f"{found[word]:,} {word}" for word in failing if found.get(word)]:
+        pairs = (pair for pair in comparison.pairs() if _fails(pair, options))
+        names = [shorten(pair.name, LONGEST_ID) for pair in islice(pairs, MOST_NAMED + 1)]
         named = ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
         return NotAsAsserted(f"of {rows}, {in_prose(told)}: {named}")
     if judge.has_questions and counts and not comparison.base.passed + comparison.new.passed:
@@ -198,9 +189,7 @@ def _fails(pair: "Pair", options: Options) -> bool:
     from noxcli.reports.comparison import Change  # as in execute
 
     failed_on = options.fail_on or ()
-    if pair.change is Change.BROKEN or (pair.is_slower and FailOn.SLOWER in failed_on):
-        return True
-    return pair.change is Change.CHANGED and FailOn.CHANGED in failed_on
+    return str(pair.change) in (Change.BROKEN, *failed_on) or (pair.is_slower and FailOn.SLOWER in failed_on)
 
 
 def _report(context: Context, comparison: "Comparison", options: Options, code: ExitCode) -> None:

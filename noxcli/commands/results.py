@@ -130,7 +130,7 @@ def _cells(line: Mapping[str, Any]) -> list[str]:
     result, seconds = line["result"], (line["result"]["run"] or {}).get("duration_s")
     output = result["output"]
     first = next(iter(output.values()), None) if isinstance(output, dict) else output
-    told = (reason_in(result) or "").removeprefix("completed, but ") or ("" if first is None else as_text(first))
+    told = reason_in(result).removeprefix("completed, but ") or ("" if first is None else as_text(first))
     times = [] if line.get("repetition") is None else [f"#{line['repetition']}"]
     name = " ".join([str(line["row"] if line["id"] is None else line["id"]), *times])
     words = ExitCode.words_of(result["exit_code"])

@@ -64,13 +64,17 @@ def tidy(definition: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def ends_of(edge: Any) -> tuple[str, str]:
-    """Return the ids of the nodes that an edge connects, empty where they can't be read."""
+def ends_of(edge: Any) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return the node's id and the connector at both ends of an edge, empty where they can't be read."""
+    return _end(edge, "source", "from_id"), _end(edge, "target", "to_id")
+
+
+def _end(edge: Any, name: str, older: str) -> tuple[str, str]:
     edge = edge if isinstance(edge, dict) else {}
-    if "source" in edge or "target" in edge:
-        return str(edge.get("source", "")), str(edge.get("target", ""))
-    start, end = (each if isinstance(each, dict) else {} for each in (edge.get("from_id"), edge.get("to_id")))
-    return str(start.get("node_id", "")), str(end.get("node_id", ""))
+    end = edge[older] if isinstance(edge.get(older), dict) else {}
+    ends = edge.get(name) or end.get("node_id"), edge.get(f"{name}_handle") or end.get("connector_name")
+    id, connector = (str(each or "") for each in ends)
+    return id, connector
 
 
 def _kept(part: Any) -> Any:
@@ -81,7 +85,7 @@ def _kept(part: Any) -> Any:
 
 def _place(item: Any) -> tuple[str, ...]:
     text = to_json(_in_order(item))
-    ends = ends_of(item)
+    ends = [id for id, _ in ends_of(item)]
     return (*ends, text) if any(ends) else (str(item.get("id", "")) if isinstance(item, dict) else "", text)
 
 

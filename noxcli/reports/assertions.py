@@ -42,16 +42,6 @@ def check_assertion(query: Query, document: Mapping[str, Any]) -> Assertion:
     return Assertion(assertion_name(query), False, "; ".join(filter(None, [instead, seen])) or "it is false")
 
 
-def require_as_asserted(outcome: Outcome, found: Sequence[Assertion]) -> None:
-    """Record the results in a completed run's outcome.
-
-    Raises NotAsAsserted for the first one that fails.
-    """
-    outcome.assertions = [asdict(each) for each in found]
-    if broken := broken_assertions(found, outcome.run.id if outcome.run is not None else None):
-        raise NotAsAsserted(broken)
-
-
 def broken_assertions(found: Sequence[Assertion], run_id: str | None) -> str | None:
     """Return the message about assertions that do not hold, None if all do."""
     broken = [each for each in found if not each.holds]
@@ -63,7 +53,14 @@ def broken_assertions(found: Sequence[Assertion], run_id: str | None) -> str | N
 
 
 def require_queries(queries: Sequence[Query], outcome: Outcome, mask: Mask) -> None:
-    """Check a completed run's result against --assert. Raises NotAsAsserted."""
-    if queries:
-        document = outcome.document(ExitCode.OK, mask)
-        require_as_asserted(outcome, [check_assertion(query, document) for query in queries])
+    """Check a completed run's result against --assert, and record that in its outcome.
+
+    Raises NotAsAsserted for the first one that fails.
+    """
+    if not queries:
+        return
+    document = outcome.document(ExitCode.OK, mask)
+    found = [check_assertion(query, document) for query in queries]
+    outcome.assertions = [asdict(each) for each in found]
+    if broken := broken_assertions(found, outcome.run.id if outcome.run is not None else None):
+        raise NotAsAsserted(broken)

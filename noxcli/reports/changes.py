@@ -13,12 +13,12 @@ from noxcli.inputs.exported import ends_of, tidy
 from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
-from noxcli.reports.words import SIGNS, STYLES, Piece, excerpt, marked, word_diff
+from noxcli.reports.words import WIDEST, Piece, in_color, marked, word_diff
 
 ABSENT = object()  # a field that one side does not have
 USUAL_CONNECTORS = {"", "input", "output"}
 LOOKS = {"added": "green", "removed": "red", "changed": "cyan"}
-INDENT, WIDEST = " " * 9, 10_000
+INDENT = " " * 9
 AROUND, LONGEST = 200, 4000  # characters: of what is shown around a change, and of one field
 ID = re.compile(r"[\w-]{8,}")  # long enough to be replaced wherever it stands
 
@@ -47,7 +47,7 @@ class FieldChange:
 
 
 @fixed
-class Change:
+class PartChange:
     """A node or an edge that was added, removed or changed; a setting of the definition itself has no name."""
 
     change: str  # added, removed, changed
@@ -74,7 +74,7 @@ class Change:
         }
 
 
-def changes_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+def changes_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[PartChange]:
     """Return what changed, in the order of the nodes' names; positions and times do not count.
 
     Nodes are the same if they have the same id, or else, as in a clone, the same type and a name that no other has.
@@ -83,49 +83,43 @@ def changes_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Chan
     names = {**node_names(old), **node_names(new)}
     before, after = ({key: side[key] for key in side if key not in ("nodes", "edges")} for side in (old, new))
     settings = tuple(_fields(before, after, ""))
-    found = [Change("changed", "workflow", "", fields=settings)] if settings else []
+    found = [PartChange("changed", "workflow", "", fields=settings)] if settings else []
     return [*found, *sorted(_nodes(old, new), key=_place), *sorted(_edges(old, new, names), key=_place)]
 
 
-def summary(changes: list[Change]) -> str:
+def summary(changes: list[PartChange]) -> str:
     """Return how many parts changed: `1 node added, 2 nodes changed`."""
     counts = Counter((each.kind, each.change) for each in changes)
     named = {key: "settings" if key[0] == "workflow" else amount(count, key[0]) for key, count in counts.items()}
     return ", ".join(f"{parts} {change}" for (_, change), parts in named.items())
 
 
-def in_words(terminal: Terminal, changes: list[Change]) -> str:
+def in_words(terminal: Terminal, changes: list[PartChange]) -> str:
     """Return the changes with their fields below them, texts by words and in color, for `Terminal.show`."""
-    look, lines = Look.of(terminal, on_stdout=True), []
+    look, shown = Look.of(terminal, on_stdout=True), []
     for each in changes:
         kind = f" ({each.type})" if each.type else ""
-        lines.append(
-            look.line(WIDEST).add(f"{each.change:9}", LOOKS[each.change]).add(f"{each.kind:9}{each.name}{kind}")
-        )
-        for field in each.fields:
-            lines.append(look.line(WIDEST).add(f"{INDENT}{field.field}: ", "bold"))
-            for sign, text in excerpt(field.pieces(), AROUND, LONGEST):
-                first, *others = SIGNS[sign].format(text).split("\n")
-                lines[-1].add(first, STYLES[sign])
-                lines += [look.line(WIDEST).add(f"{INDENT}  ").add(other, STYLES[sign]) for other in others]
-    return "".join(f"{line}\n" for line in lines)
+        head = look.line(WIDEST).add(f"{each.change:9}", LOOKS[each.change]).add(f"{each.kind:9}{each.name}{kind}")
+        shown.append(f"{head}\n")
+        shown += [in_color(look, f"{INDENT}{field.field}: ", field.pieces(), AROUND, LONGEST) for field in each.fields]
+    return "".join(shown)
 
 
-def _nodes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _nodes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[PartChange]:
     before, after = _by_id(old), _by_id(new)
     for id in dict.fromkeys([*before, *after]):
         node = after.get(id) or before[id]
         change = "changed" if id in before and id in after else "added" if id in after else "removed"
         fields = tuple(_fields(before[id], after[id], "")) if change == "changed" else ()
         if fields or change != "changed":
-            yield Change(change, "node", node_names({"nodes": [node]})[id], str(node.get("type", "")), id, fields)
+            yield PartChange(change, "node", node_names({"nodes": [node]})[id], str(node.get("type", "")), id, fields)
 
 
-def _edges(old: Mapping[str, Any], new: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[Change]:
+def _edges(old: Mapping[str, Any], new: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[PartChange]:
     before, after = ({_edge_key(edge): edge for edge in _list(side, "edges")} for side in (old, new))
     for key, edge in {**before, **after}.items():
         if (key in before) != (key in after):
-            yield Change("added" if key in after else "removed", "edge", _edge_name(edge, names))
+            yield PartChange("added" if key in after else "removed", "edge", _edge_name(edge, names))
 
 
 def _edge_key(edge: Any) -> str:
@@ -133,17 +127,10 @@ def _edge_key(edge: Any) -> str:
 
 
 def _edge_name(edge: Any, names: Mapping[str, str]) -> str:
-    start, end = (names.get(id, id) or "?" for id in ends_of(edge))
-    out, into = ("" if name in USUAL_CONNECTORS else f".{name}" for name in _connectors(edge))
-    return f"{start}{out} -> {end}{into}"
-
-
-def _connectors(edge: Any) -> tuple[str, str]:
-    edge = edge if isinstance(edge, dict) else {}
-    ends = [edge.get(name) if isinstance(edge.get(name), dict) else {} for name in ("from_id", "to_id")]
-    named = (edge.get("source_handle"), edge.get("target_handle"))
-    out, into = (str(name or end.get("connector_name") or "") for name, end in zip(named, ends, strict=True))
-    return out, into
+    return " -> ".join(
+        (names.get(id, id) or "?") + ("" if connector in USUAL_CONNECTORS else f".{connector}")
+        for id, connector in ends_of(edge)
+    )
 
 
 def _fields(old: Any, new: Any, path: str) -> Iterator[FieldChange]:
@@ -175,9 +162,9 @@ def _with_ids_of(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_unique_name(nodes: Iterator[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    keys = [((node_names({"nodes": [node]})[node["id"]], str(node.get("type"))), node["id"]) for node in nodes]
-    found = dict(keys)
-    return {key: id for key, id in found.items() if [other for other, _ in keys].count(key) == 1}
+    keys = {node["id"]: (node_names({"nodes": [node]})[node["id"]], str(node.get("type"))) for node in nodes}
+    counts = Counter(keys.values())
+    return {key: id for id, key in keys.items() if counts[key] == 1}
 
 
 def _by_id(definition: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -190,5 +177,5 @@ def _list(definition: Mapping[str, Any], key: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _place(change: Change) -> tuple[str, str, str]:
+def _place(change: PartChange) -> tuple[str, str, str]:
     return change.name, change.change, change.id

@@ -14,7 +14,7 @@ from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 from noxcli.reports.result import reason_in
-from noxcli.reports.words import SIGNS, STYLES, Piece, excerpt, marked, word_diff
+from noxcli.reports.words import Piece, excerpt, in_color, marked, word_diff
 from noxcli.timing import show_seconds
 
 # A row with another code has not finished: its verdict is still open.
@@ -148,14 +148,13 @@ class Pair:
 
 def in_words(terminal: Terminal, pairs: Iterable[Pair]) -> str:
     """Return the outputs that differ, by words and in color, for `Terminal.show`."""
-    look, shown = Look.of(terminal, on_stdout=True), []
-    for pair in pairs:
-        for key, pieces in pair.differences() if pair.base and pair.new else ():
-            line = look.line(2 * MOST_IN_WORDS).add(f"{pair.name}, {key}: ", "bold")
-            for sign, text in excerpt(pieces, MOST_IN_WORDS // 5, MOST_IN_WORDS):
-                line.add(SIGNS[sign].format(text), STYLES[sign])
-            shown.append(f"\n{line}\n")
-    return "".join(shown)
+    look = Look.of(terminal, on_stdout=True)
+    return "".join(
+        f"\n{in_color(look, f'{pair.name}, {key}: ', pieces, MOST_IN_WORDS // 5, MOST_IN_WORDS)}"
+        for pair in pairs
+        if pair.base and pair.new
+        for key, pieces in pair.differences()
+    )
 
 
 def is_good(lines: Sequence[Line], each: int | None) -> bool | None:

@@ -158,7 +158,7 @@ class JunitReport:
 
     def __enter__(self) -> Self:
         self._file = self._stack.enter_context(replacing(self._path))
-        self._write(self._head(self._counts, self._seconds))
+        self._write(self._head())
         return self
 
     def add(self, case: Case) -> None:
@@ -171,7 +171,7 @@ class JunitReport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._write(b"</testsuite>\n</testsuites>\n")
-        self._write(self._head(self._counts, self._seconds), at=0)
+        self._write(self._head(), at=0)
         trouble = self._trouble
         try:
             # An incomplete report is not valid XML: then the previous file stays.
@@ -181,11 +181,12 @@ class JunitReport:
         if trouble is not None and error is None:
             raise trouble
 
-    def _head(self, counts: Counter[CaseVerdict], seconds: float) -> bytes:
+    def _head(self) -> bytes:
         """Return the head, as long for any totals: it comes first, but they are known last."""
+        counts = self._counts
         totals = (
             f'tests="{counts.total()}" failures="{counts[CaseVerdict.FAILURE]}" errors="{counts[CaseVerdict.ERROR]}"'
-            f' skipped="{counts[CaseVerdict.SKIPPED]}" time="{seconds:.3f}"'
+            f' skipped="{counts[CaseVerdict.SKIPPED]}" time="{self._seconds:.3f}"'
         )
         name, blanks = self._name, " " * 2 * (LONGEST_TOTALS - len(totals))
         return (

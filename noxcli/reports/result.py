@@ -211,11 +211,10 @@ def document_of(
     }
 
 
-def reason_in(result: Mapping[str, Any]) -> str | None:
-    """Return the message of a result document's error, without its run; None for no error."""
+def reason_in(result: Mapping[str, Any]) -> str:
+    """Return the message of a result document's error, without its run; empty for no error."""
     run, error = result["run"] or {}, result["error"] or {}
-    message = error.get("message")
-    return message and str(message).removeprefix(f"run {run.get('id')} ")
+    return str(error.get("message") or "").removeprefix(f"run {run.get('id')} ")
 
 
 def own_code(outcome: Outcome, outcomes: Sequence[Outcome], exit_code: ExitCode) -> ExitCode:

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher, unified_diff
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noxcli.encode import to_json
+
+if TYPE_CHECKING:
+    from noxcli.render.line import Look
 
 WORD = re.compile(r"\w+|\s+|[^\w\s]")
 # What lies between the first difference and the last one is compared in detail up to so many lines or words of both:
@@ -14,6 +17,7 @@ MOST_COMPARED = 3000
 MOST_LINES = 1000  # of each side of a diff
 SIGNS = {" ": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
 STYLES = {" ": "", "-": "red", "+": "green"}  # on a terminal
+WIDEST = 10_000  # cells of a line there, which wraps
 Piece = tuple[str, str]  # its sign, as in SIGNS, and its text
 
 
@@ -51,6 +55,16 @@ def excerpt(pieces: Sequence[Piece], context: int, most: int) -> list[Piece]:
         shown.append((sign, text))
         most -= len(text)
     return shown
+
+
+def in_color(look: "Look", name: str, pieces: Sequence[Piece], around: int, most: int) -> str:
+    """Return an excerpt of a word diff after its name, for `Terminal.show`; its further lines are indented."""
+    lines, indent = [look.line(WIDEST).add(name, "bold")], len(name) - len(name.lstrip()) + 2
+    for sign, text in excerpt(pieces, around, most):
+        first, *others = SIGNS[sign].format(text).split("\n")
+        lines[-1].add(first, STYLES[sign])
+        lines += [look.line(WIDEST).add(" " * indent).add(other, STYLES[sign]) for other in others]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def line_diff(old: Any, new: Any, names: tuple[str, str]) -> str:

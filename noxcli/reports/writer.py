@@ -112,9 +112,8 @@ class Reports:
                 case = case_of(name, outcome, own_code(outcome, outcomes, code), elapsed)
                 report.add(case)
                 unchecked = () if outcome.assertions else map(assertion_name, self.asserts)
-                for each in assertion_cases(name, case.classname, outcome.assertions):
-                    report.add(each)
-                for each in unchecked_cases(name, case.classname, unchecked):
+                asserted = assertion_cases(name, case.classname, outcome.assertions)
+                for each in (*asserted, *unchecked_cases(name, case.classname, unchecked)):
                     report.add(each)
 
     def _write_dotenv(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:

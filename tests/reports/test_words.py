@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from noxcli.reports.words import excerpt, line_diff, marked, word_diff
+from noxcli.render.line import Look
+from noxcli.reports.words import excerpt, in_color, line_diff, marked, word_diff
 
 RANDOM = random.Random(5)
 
@@ -69,3 +70,9 @@ def test_an_excerpt_has_the_changes_and_a_little_around() -> None:
 )
 def test_a_diff_by_lines_shows_texts_as_lines(old: Any, new: Any, lines: list[str]) -> None:
     assert [line for line in line_diff(old, new, ("old", "new")).splitlines()[3:] if line != "+  -"] == lines
+
+
+def test_a_terminal_gets_lines_below_the_name() -> None:
+    pieces = word_diff("one\ntwo\x1b[2J", "one\nthree\nfour")
+    shown = in_color(Look(color=False, unicode=True), " Answer: ", pieces, 20, 100)
+    assert shown == " Answer: one\n   [-two\\x1b[2J-]{+three\n   four+}\n"
