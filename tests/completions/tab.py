@@ -1,6 +1,7 @@
 """Real shells on a pseudo-terminal: what Tab would offer, and what becomes of a line typed with Tabs."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ REAL = Path(sys.executable).parent / "noxcli"
 # A pipe on our side, a terminal on the shell's; in its own child, since forking a process with threads is unsafe.
 AT_A_TERMINAL = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
 WITH_A_SIZE = ["sh", "-c", 'stty rows 50 cols 200; exec "$@"', "sh"]
+LONGEST_PROMPT = 5.0  # seconds until a shell prompts
+STYLE = re.compile(r"\x1b(\[[0-9;?]*[a-zA-Z]|[=>])")
 
 BASH = """
 PS1='> '
@@ -96,7 +99,9 @@ class Typed:
         """Type the line with its Tabs, and return the arguments that noxcli is then started with."""
         self.argv.unlink(missing_ok=True)
         self.type(f"{line}\r")
-        return self._read(self.argv, "END\n").splitlines()[:-1]
+        argv = self._read(self.argv, "END\n").splitlines()[:-1]
+        self._wait_for_prompt()
+        return argv
 
     def close(self) -> None:
         """Exit the shell."""
@@ -108,6 +113,14 @@ class Typed:
         assert self.process.stdin is not None
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()
+
+    def _wait_for_prompt(self) -> None:
+        """Let the shell come to its next prompt: keys that are typed before may be lost."""
+        until = time.monotonic() + LONGEST_PROMPT
+        while self.name != "fish" and time.monotonic() < until:
+            if STYLE.sub("", self.screen.read_text(errors="replace")).endswith("> "):
+                return
+            time.sleep(0.002)
 
     def _read(self, path: Path, end: str) -> str:
         until = time.monotonic() + HUNG

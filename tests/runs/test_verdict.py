@@ -103,7 +103,7 @@ def test_endless_refusals_are_lost_contact_not_a_usage_error(noxcli: Noxcli, arg
 def test_a_limit_tells_what_the_run_does_now(noxcli: Noxcli) -> None:
     noxcli.clock = Clock()
     with other_side(reads=by_turns(record("queued")), events=falls_silent(piece(0, "1-0"))) as (_, environ):
-        result = noxcli(*START, "--json", "--timeout", "500ms", environ=environ)
+        result = noxcli(*START, "--json", "--timeout", "2s", environ=environ)
     assert result.code == 124
     assert (result.json["run"]["status"], result.json["run"]["confirmed"]) == ("running", False)
     assert "was still running" in result.err
@@ -113,7 +113,7 @@ def test_states_say_how_far_the_run_is(noxcli: Noxcli) -> None:
     noxcli.clock = Clock()
     told = event({"status": "running", "progress": 40, "progress_details": {"running_nodes": ["A"]}}, "1-0", "state")
     with other_side(reads=by_turns(answer(503)), events=falls_silent(told)) as (_, environ):
-        result = noxcli(*START, "--json", "--timeout", "500ms", environ=environ)
+        result = noxcli(*START, "--json", "--timeout", "2s", environ=environ)
     assert (result.code, result.json["run"]["status"], result.json["run"]["progress"]) == (124, "running", 40)
 
 
