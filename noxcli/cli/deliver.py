@@ -15,6 +15,7 @@ from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import check_writable, prepare_directory
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import output_nodes, with_output
+from noxcli.outputs.choose import keys_in, require_one, under_its_key
 from noxcli.outputs.values import (
     Delivered,
     as_text,
@@ -58,7 +59,8 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
     """Deliver the output of a completed run in the requested form, on stdout or to a directory.
 
     `workflow` is what was already read of it. Raises Undelivered if a part could not be fetched or written, after
-    delivering the rest, and otherwise NotAsAsserted if an --assert fails.
+    delivering the rest, or if there is no output that --raw or --query names; and otherwise NotAsAsserted if an
+    --assert fails.
     """
     context, patience = noxus.context, noxus.patience()
     context.enter(Phase.DELIVER)
@@ -72,6 +74,9 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
         delivered = _to_stdout(noxus, patience, run, keys)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
+    if context.printing.query is not None and context.printing.format is Format.JSON and isinstance(run.output, dict):
+        for key in context.printing.query.keys_of("output"):
+            require_one(run, key, [key] if key in run.output else [])
     if (
         context.printing.format is Format.CONTENT
         and context.outcome.ledger is not None
@@ -176,8 +181,6 @@ def _chosen(
     api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, workflow: Workflow | None
 ) -> tuple[Run, list[str]]:
     """Return the output's own keys for the requested ones; the definition is read only if they differ."""
-    from noxcli.outputs.choose import keys_in, require_one, under_its_key  # loaded only with --raw
-
     fitting = keys_in(run.output, raw)
     if not all(fitting):
         nodes = output_nodes(api, run, patience, workflow) or ()

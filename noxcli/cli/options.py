@@ -156,9 +156,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress; error
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Also show requests, retries and timings; never keys or values.")
 ]
-Color = Annotated[
-    Literal["auto", "always", "never"], typer.Option("--color", metavar="auto|always|never", help="Color stderr.")
-]
+Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Color stderr.")]
 BaseUrl = Annotated[
     str | None,
     typer.Option(
@@ -188,7 +186,7 @@ class Printed:
 
     quiet: bool = fixed_at(False)
     verbose: bool = fixed_at(False)
-    color: Literal["auto", "always", "never"] = fixed_at("auto")
+    color: str = fixed_at("auto")
     form: Format = fixed_at(Format.TEXT)
     as_json: bool = fixed_at(False)
     query: str | None = fixed_at(None)

@@ -1,6 +1,6 @@
 """The steps of `run` before the start: find the workflow, check the inputs against it, store the files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from noxcli.cli.context import Context
@@ -73,17 +73,26 @@ def target_of(noxus: Session, options: PreflightOptions, found: Workflow, patien
 def fitting(noxus: Session, options: Running, target: Target, inputs: Inputs, *, named: str) -> Inputs:
     """Return the inputs as the workflow takes them, unless they are not to be checked.
 
-    Raises WrongInputs with all mistakes, and UsageProblem for a --raw that is not an output.
+    Raises WrongInputs with all mistakes, and UsageProblem for an output that there is not.
     """
     if target.known is None or options.no_check:
         return inputs
     inputs = checked(noxus, target.known, inputs, named=named)
-    if options.raw:
-        from noxcli.outputs.choose import check_keys  # loaded only with --raw
-
-        for line in check_keys(options.raw, target.known.definition):
-            noxus.context.terminal.note(f"warning: {line}")
+    check_outputs(noxus, options.raw or (), target.known)
     return inputs
+
+
+def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> None:
+    """Warn of keys in --raw, --query and --assert that may not be outputs. Raises UsageProblem for one that is none."""
+    context = noxus.context
+    queries = [("--query", context.printing.query), *(("--assert", each) for each in context.reports.asserts)]
+    asked = [(option, query.keys_of("output")) for option, query in queries if query is not None]
+    for option, keys in [("--raw", raw), *(asked if outputs_of(workflow.definition) else ())]:
+        if keys:
+            from noxcli.outputs.choose import check_keys  # loaded only with one of them
+
+            for line in check_keys(keys, workflow.definition, option):
+                context.terminal.note(f"warning: {line}")
 
 
 def checked(noxus: Session, workflow: Workflow, inputs: Inputs, *, named: str) -> Inputs:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STDOUT = "-"
+COLORS = ("auto", "always", "never")
 # The files that verbs read, and those that they write, by the fields of their options.
 READ = {
     "file": "FILE",
@@ -173,6 +174,8 @@ def present(context: Context, options: Printed) -> None:
     queried = options.query is not None and form is Format.TEXT and not options.raw
     context.printing.format = Format.JSON if options.as_json or queried else form
     terminal.quiet, terminal.verbose = options.quiet, options.verbose
+    if options.color not in COLORS:  # not by Typer, whose error would come before it is known where to report it
+        raise UsageProblem(f"--color {options.color} is not known", f"write one of {', '.join(COLORS)}")
     terminal.color = options.color
     if options.as_json and form not in {Format.TEXT, Format.JSON}:
         raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")

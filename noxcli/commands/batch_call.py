@@ -36,14 +36,14 @@ from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
-from noxcli.cli.prepare import Target, only_to_check, stored, target_of
+from noxcli.cli.prepare import Target, check_outputs, only_to_check, stored, target_of
 from noxcli.cli.session import Session
 from noxcli.commands.batch_options import Again, Options
 from noxcli.commands.results import require_not_stored
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOut, TimedOutBeforeStart, UsageProblem
 from noxcli.files import expanded, save
-from noxcli.inputs.definition import inputs_of, outputs_of
+from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.query import Query
@@ -73,7 +73,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         context.enter(Phase.PREFLIGHT)
         gate, patience = noxus.api.paced(), noxus.patience(out_of_time=TimedOutBeforeStart)
         target = target_of(noxus, options, noxus.workflow(options.workflow, patience), patience)
-        _know(context, target, rows, options)
+        _know(noxus, target, rows, options)
         named = options.output_dir is not None
         journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask, named=named))
         header = _header(context, target, rows, common, shard)
@@ -158,21 +158,11 @@ def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected |
     return expected
 
 
-def _know(context: Context, target: Target, rows: RowFile, options: Options) -> None:
-    """Tell the rows which inputs the workflow has.
-
-    Raises UsageProblem for an output in --query or --assert that it lacks.
-    """
-    definition = target.known.definition if target.known is not None else {}
-    rows.know(inputs_of(definition), checked=not options.no_check)
-    queries = [("--query", context.printing.query), *(("--assert", each) for each in context.reports.asserts)]
-    if not outputs_of(definition) or options.no_check:
-        return
-    from noxcli.outputs.choose import check_keys  # loaded where outputs are known
-
-    for option, query in queries:
-        for line in check_keys(query.keys_of("output") if query else (), definition, f"{option}: the output"):
-            context.terminal.note(f"warning: {line}")
+def _know(noxus: Session, target: Target, rows: RowFile, options: Options) -> None:
+    """Tell the rows which inputs the workflow has. Raises UsageProblem for an output that there is not."""
+    rows.know(inputs_of(target.known.definition if target.known else {}), checked=not options.no_check)
+    if target.known is not None and not options.no_check:
+        check_outputs(noxus, (), target.known)
 
 
 def _header(context: Context, target: Target, rows: RowFile, common: Inputs, shard: Shard) -> Header:

@@ -23,7 +23,6 @@ def test_a_text_is_printed_raw_and_anything_else_as_json(noxcli: Noxcli, plays: 
     assert (
         noxcli("run", workflow, "--query", "[run.status, to_string(exit_code)] | join(' ', @)").out == b"completed 0\n"
     )
-    assert noxcli("run", workflow, "--query", "output.Nope").out == b"null\n"
 
 
 def test_a_failed_run_keeps_its_code(noxcli: Noxcli, plays: Any) -> None:
@@ -125,3 +124,21 @@ def test_any_expression_is_taken_or_refused(text: str) -> None:
     except UsageProblem as error:
         problem = error.line()
     assert "\n" not in problem
+
+
+def test_a_key_that_is_no_output_is_refused_or_told(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(output={"Answer": None, "List": []})
+    for option in ("--query", "--assert"):
+        refused = noxcli("run", workflow, option, "output.Anwser")
+        assert (refused.code, "did you mean 'Answer'?" in refused.err, len(sandbox.runs(workflow))) == (2, True, 0)
+    told = noxcli("run", workflow, "--no-check", "--query", "output.Anwser")
+    assert (told.code, told.out) == (9, b"null\n")
+    assert f"noxcli fetch-output {sandbox.runs(workflow)[0].id} --raw Answer" in told.err
+    assert noxcli("fetch-output", "@last", "--query", "length(output.Anwser || output.List)").code == 9
+
+
+@pytest.mark.parametrize(("expression", "found"), [("output.Answer", b"null\n"), ("output.List", b"[]\n")])
+def test_nothing_in_an_output_is_a_result(noxcli: Noxcli, plays: Any, expression: str, found: bytes) -> None:
+    workflow = plays(output={"Answer": None, "List": []})
+    result = noxcli("run", workflow, "--query", expression)
+    assert (result.code, result.out) == (0, found), result.err
