@@ -195,8 +195,10 @@ def require_apart(options: Printed, directory: str | None = None) -> None:
     taken = {expanded(file).resolve(): option for option, file in read if file}
     for name, option in WRITTEN.items():
         file = getattr(options, name, None)
-        if file is None or file == STDOUT:
+        if file is None or (file == STDOUT and name == "output"):
             continue
+        if file == STDOUT:
+            raise UsageProblem(f"{option} needs a file, and - is stdout", f"write {option} ./-, or another name")
         check_target(Path(file), option)
         path = Path(file).resolve()
         if path in taken:

@@ -148,6 +148,7 @@ def test_a_results_file_that_was_cut_is_read_to_there(noxcli: Noxcli, batch: str
     [
         (["--csv-raw"], "--csv-raw needs a table to write; add --csv FILE"),
         (["--csv", "rows.jsonl.batch/results.jsonl"], "belongs to the batch itself"),
+        (["--csv", "-"], "--csv needs a file, and - is stdout; write --csv ./-, or another name"),
         (["--csv", "x", "--junit", "x"], "--junit and --csv name the same file: x"),
         (["--assert", "a b"], "--assert 'a b' is not a valid JMESPath expression"),
         (["--expect", "nowhere.csv"], "no such file"),
