@@ -171,8 +171,7 @@ def _ending(comparison: "Comparison", options: Options, judge: "Judge") -> NoxEr
     found["slower"] = comparison.slower  # of any class
     failing = ["broken", *(each for each in FailOn if each in (options.fail_on or ()))]
     if told := [f"{found[word]:,} {word}" for word in failing if found.get(word)]:
-        pairs = (pair for pair in comparison.pairs() if _fails(pair, options))
-        names = [shorten(pair.name, LONGEST_ID) for pair in islice(pairs, MOST_NAMED + 1)]
+        names = [shorten(pair.name, LONGEST_ID) for pair in _failing(comparison, options, MOST_NAMED + 1)]
         named = ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
         return NotAsAsserted(f"of {rows}, {in_prose(told)}: {named}")
     if judge.has_questions and counts and not comparison.base.passed + comparison.new.passed:
@@ -186,10 +185,12 @@ def _ending(comparison: "Comparison", options: Options, judge: "Judge") -> NoxEr
 
 def _fails(pair: "Pair", options: Options) -> bool:
     """Return whether the command ends with 11 because of this row."""
-    from noxcli.reports.comparison import Change  # as in execute
-
     failed_on = options.fail_on or ()
-    return str(pair.change) in (Change.BROKEN, *failed_on) or (pair.is_slower and FailOn.SLOWER in failed_on)
+    return str(pair.change) in ("broken", *failed_on) or (pair.is_slower and FailOn.SLOWER in failed_on)
+
+
+def _failing(comparison: "Comparison", options: Options, most: int) -> "Iterator[Pair]":
+    return islice((pair for pair in comparison.pairs() if _fails(pair, options)), most)
 
 
 def _report(context: Context, comparison: "Comparison", options: Options, code: ExitCode) -> None:
@@ -213,8 +214,7 @@ def _report(context: Context, comparison: "Comparison", options: Options, code: 
     if context.reports.ci is not None:
         from noxcli.reports.ci import BatchEnded  # as for a page
 
-        failing = (pair for pair in comparison.pairs() if _fails(pair, options))
-        trouble = [f"{pair.name}: {pair.what()}" for pair in islice(failing, MOST_TOLD)]
+        trouble = [f"{pair.name}: {pair.what()}" for pair in _failing(comparison, options, MOST_TOLD)]
         became = [(count, str(change)) for change in Change if (count := comparison.counts[change])]
         name, new = context.outcome.name, comparison.new
         context.reports.batch = BatchEnded(name, new.passed, new.rows, became, trouble, command="compare")

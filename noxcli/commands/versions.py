@@ -95,23 +95,22 @@ def _sides(noxus: "Session", workflow: str, names: Sequence[str]) -> list[Versio
     from noxcli.inputs.exported import SUFFIX, read_definition
     from noxcli.runs.resolve import resolve_version
 
-    files = {
+    sides = {
         name: Version("", name, Workflow("", name, definition=read_definition(name, noxus.context.sources)))
         for name in names
         if "/" in name or name.endswith(SUFFIX)
     }
-    saved: list[Version] = []
-    if len(files) < len({*names}):
+    if others := [name for name in names if name not in sides]:
         with noxus.connect() as api:
             noxus.context.enter(Phase.DELIVER)
             patience = noxus.patience()
             found = noxus.workflow(workflow, patience)
             saved = patience.keep_trying(lambda: list(api.list_versions(found.id)))
-    sides = [files[name] if name in files else resolve_version(saved, name) for name in names]
-    for name, side in zip(names, sides, strict=True):
+        sides |= {name: resolve_version(saved, name) for name in others}
+    for name, side in sides.items():
         if inputs_of(side.workflow.definition) is None:
             raise Unavailable(f"the definition of version {name!r} can't be read: it has no list of nodes")
-    return sides
+    return [sides[name] for name in names]
 
 
 def _row(version: Version) -> Sequence[str]:

@@ -158,6 +158,11 @@ def unwrapped(value: Any) -> Any:
     return value["text"] if isinstance(value, dict) and set(value) == {"text"} else value
 
 
+def by_name(output: Any) -> Mapping[str, Any]:
+    """Return the outputs by their names; an output that is not an object is named `output`."""
+    return output if isinstance(output, dict) else {} if output is None else {"output": output}
+
+
 def text_of(value: Any) -> str | None:
     """Return the text of a text value in any of its forms, None for other values."""
     inner = unwrapped(value)

@@ -9,10 +9,10 @@ from typing import Any
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
-from noxcli.outputs.values import as_text, unwrapped
+from noxcli.outputs.values import as_text, by_name, unwrapped
 from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import amount
+from noxcli.render.text import amount, shorten
 from noxcli.reports.result import reason_in
 from noxcli.reports.words import Piece, excerpt, in_color, marked, word_diff
 from noxcli.timing import show_seconds
@@ -21,7 +21,7 @@ from noxcli.timing import show_seconds
 DECIDED = frozenset({0, 1, 2, 3, 9, 11})
 SLOWER_BY, SLOWER_SECONDS = 1.25, 1.0  # a slower row takes this many times as long, and this much longer
 AROUND, LONGEST = 24, 160  # characters: around a change in one line, and of all changes there
-MOST_IN_WORDS = 600  # characters of a text's changes on a terminal
+LONGEST_NAME, MOST_IN_WORDS = 60, 600  # characters on a terminal: of a row's name, and of a text's changes
 Line = Mapping[str, Any]  # of results
 
 
@@ -150,7 +150,7 @@ def in_words(terminal: Terminal, pairs: Iterable[Pair]) -> str:
     """Return the outputs that differ, by words and in color, for `Terminal.show`."""
     look = Look.of(terminal, on_stdout=True)
     return "".join(
-        f"\n{in_color(look, f'{pair.name}, {key}: ', pieces, MOST_IN_WORDS // 5, MOST_IN_WORDS)}"
+        f"\n{in_color(look, f'{shorten(pair.name, LONGEST_NAME)}, {key}: ', pieces, MOST_IN_WORDS // 5, MOST_IN_WORDS)}"
         for pair in pairs
         if pair.base and pair.new
         for key, pieces in pair.differences()
@@ -186,9 +186,7 @@ def _took(lines: Sequence[Line]) -> float | None:
 
 def _values(line: Line) -> Mapping[str, Any]:
     """Return the outputs, each in one form of those that the API has for it."""
-    output = line["result"]["output"]
-    values = output if isinstance(output, dict) else {} if output is None else {"output": output}
-    return {key: unwrapped(value) for key, value in values.items()}
+    return {key: unwrapped(value) for key, value in by_name(line["result"]["output"]).items()}
 
 
 def _outputs(lines: Sequence[Line]) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, UsageProblem
-from noxcli.outputs.values import unwrapped
+from noxcli.outputs.values import by_name, unwrapped
 from noxcli.reports.result import reason_in
 
 # Excel and LibreOffice Calc take a text that begins like this for a formula, wherever it came from.
@@ -77,7 +77,6 @@ class Sheet:
 
 def _values(line: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     """Return the values of a line by kind and name."""
-    output = line["result"]["output"]
-    outputs = output if isinstance(output, dict) else {} if output is None else {"output": output}
-    kinds = zip(KINDS, (line.get("columns") or {}, line["input"] or {}, outputs), strict=True)
+    values = line.get("columns") or {}, line["input"] or {}, by_name(line["result"]["output"])
+    kinds = zip(KINDS, values, strict=True)
     return {(kind, name): value for kind, values in kinds for name, value in values.items()}

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from noxcli.masking import Mask
-from noxcli.outputs.values import as_text
+from noxcli.outputs.values import as_text, by_name
 from noxcli.render.text import shorten, visible
 from noxcli.reports.ci import BatchEnded, Ended
 from noxcli.timing import show_seconds
@@ -59,7 +59,7 @@ def _run(one: Ended, mask: Mask) -> Iterator[str]:
         yield f"<p>Continue with {_code(back, mask)}</p>"
     if nodes:
         yield _table(nodes, mask)
-    values = output if isinstance(output, dict) else {} if output is None else {"output": output}
+    values = by_name(output)
     for key, value in list(values.items())[:MOST_OUTPUTS]:
         yield f"<p>{_code(key, mask)}</p>"
         yield _block(value, mask)
