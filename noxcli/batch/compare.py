@@ -3,7 +3,7 @@
 import json
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from heapq import merge
 from itertools import groupby, zip_longest
@@ -11,8 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from noxcli.batch.past import MOST_ROWS, NUMBER_BITS, DigestIndex, digest_of_id, opened
-from noxcli.batch.results import LONGEST_RESULT
+from noxcli.batch.past import NUMBER_BITS, DigestIndex, digest_of_id, opened
+from noxcli.batch.results import LONGEST_RESULT, as_line
 from noxcli.batch.rows import digest_of
 from noxcli.decode import decode_json
 from noxcli.encode import to_json
@@ -28,14 +28,6 @@ COMPARISON_SCHEMA = "noxcli.comparison/1"
 DIGEST_BITS = 64
 ANY = 1  # the key of a result that is compared with the only other one, whatever both are about
 SHARES, TERMS = {"median_s": 0.5, "p95_s": 0.95}, {"median_s": "median", "p95_s": "95% within"}
-NONE = type(None)
-LINE_KINDS: Mapping[str, tuple[type, ...]] = {
-    "row": (int,),
-    "id": (str, NONE),
-    "input": (dict, NONE),
-    "result": (dict,),
-}
-RESULT_KINDS: Mapping[str, tuple[type, ...]] = {"exit_code": (int,), "run": (dict, NONE), "error": (dict, NONE)}
 WHAT_FITS = "give the directory of a batch, lines of batch or results, a run's --json, or a run id"
 
 
@@ -249,14 +241,5 @@ def _line(raw: bytes) -> Line | None:
         line = decode_json(raw)
     except ValueError:
         return None
-    if not isinstance(line, dict):
-        return None
-    if line.get("schema") == RESULT_SCHEMA:
-        line = {"row": 1, "id": None, "result": line}
-    line = {"input": None, "columns": None, **line}
-    sound = _has(line, LINE_KINDS) and _has(line["result"], RESULT_KINDS) and "output" in line["result"]
-    return line if sound and 0 < line["row"] <= MOST_ROWS else None
-
-
-def _has(value: Any, kinds: Mapping[str, tuple[type, ...]]) -> bool:
-    return isinstance(value, dict) and all(type(value.get(name)) in fitting for name, fitting in kinds.items())
+    is_document = isinstance(line, dict) and line.get("schema") == RESULT_SCHEMA
+    return as_line({"row": 1, "id": None, "result": line} if is_document else line)

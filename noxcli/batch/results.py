@@ -15,7 +15,6 @@ from noxcli.decode import decode_json
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import reason_of
-from noxcli.fixed import fixed
 from noxcli.place import Place
 from noxcli.signals import SIGNALS
 
@@ -24,25 +23,19 @@ LONGEST_RESULT = 1 << 30  # the longest line to read back, in bytes
 # The beginning of a line as noxcli writes it; the rest may be large, and need not be parsed.
 HEAD = re.compile(
     rb'\{"row":(\d{1,9}),"id":(null|"(?:[^"\\]|\\.)*"),"result":\{"schema":"noxcli\.result/1",'
-    rb'"ok":\w+,"exit_code":\d+,"retry_safe":\w+,"run":(?:null|\{"id":("(?:[^"\\]|\\.)*"))'
+    rb'"ok":\w+,"exit_code":\d+,"retry_safe":\w+,"run":(?:null|\{"id":")'
 )
 
-READ: Mapping[str, type | tuple[type, ...]] = {"exit_code": int, "run": dict, "error": (dict, type(None))}
-
-
-@fixed
-class ResultLine:
-    """A line of results: whose it is, where, and its run."""
-
-    row: int
-    id: str | None
-    run_id: str | None
-    offset: int
-
-    @property
-    def key(self) -> int:
-        """What identifies its row: a digest of its own id, or its number."""
-        return key_of(self.row, digest_of_id(self.id))
+NONE = type(None)
+LINE_KINDS: Mapping[str, tuple[type, ...]] = {
+    "row": (int,),
+    "id": (str, NONE),
+    "repetition": (int, NONE),
+    "result": (dict,),
+    **dict.fromkeys(("input", "columns"), (dict, NONE)),
+}
+RESULT_KINDS: Mapping[str, tuple[type, ...]] = {"exit_code": (int,), "run": (dict, NONE), "error": (dict, NONE)}
+Line = dict[str, Any]
 
 
 def key_of(number: int, own_id: int) -> int:
@@ -119,7 +112,7 @@ class Results:
 
     def _tidied(self) -> DigestIndex:
         """Remove lines that were replaced, and return where the others are."""
-        index = _index(result_lines(self.path))
+        index = DigestIndex(_keys(self.path))
         replaced = {offset for offset, _ in index.repeated()}
         if not replaced:
             return index
@@ -131,7 +124,7 @@ class Results:
                 offset += len(raw)
         os.close(self._file)
         self._file = self._open()
-        return _index(result_lines(self.path))
+        return DigestIndex(_keys(self.path))
 
     def _trouble(self, error: OSError) -> JournalTrouble:
         return JournalTrouble(
@@ -148,7 +141,7 @@ class KeptResults:
         path = directory / RESULTS_NAME
         with suppress(FileNotFoundError):
             self._file = opened(path)
-        self._index = _index(result_lines(path) if self._file is not None else ())
+        self._index = DigestIndex(() if self._file is None else _keys(path))
 
     def __enter__(self) -> Self:
         return self
@@ -157,33 +150,43 @@ class KeptResults:
         if self._file is not None:
             self._file.close()
 
-    def document(self, row: int, own_id: str | None, run_id: str | None) -> dict[str, Any] | None:
+    def document(self, row: int, own_id: str | None, run_id: str | None) -> Line | None:
         """Return the content of the row's line, None if it has none of this run that can be read."""
-        document = self.line(row, own_id)
-        return document if document is not None and document["result"]["run"]["id"] == run_id else None
+        line = self.line(row, own_id)
+        return line if line is not None and (line["result"]["run"] or {}).get("id") == run_id else None
 
-    def line(self, row: int, own_id: str | None) -> dict[str, Any] | None:
+    def line(self, row: int, own_id: str | None) -> Line | None:
         """Return the content of the row's line, None if it has none that can be read."""
         offset = self._index.find(key_of(row, digest_of_id(own_id)))
         if self._file is None or offset is None:
             return None
         self._file.seek(offset)
-        with suppress(ValueError, KeyError, TypeError):
-            document: dict[str, Any] = decode_json(self._file.readline(LONGEST_RESULT))
-            result = document["result"]
-            whole = all(isinstance(result[name], kinds) for name, kinds in READ.items()) and "output" in result
-            whole &= all(isinstance(document[name], dict) for name in ("input", "columns"))
-            if whole and "id" in result["run"] and result["exit_code"] in list(ExitCode):
-                return document
+        return read_line(self._file.readline(LONGEST_RESULT))
+
+
+def read_line(raw: bytes) -> Line | None:
+    """Return a line of results, None for anything else."""
+    try:
+        return as_line(decode_json(raw))
+    except ValueError:
         return None
 
 
-def _index(lines: Iterable[ResultLine]) -> DigestIndex:
-    return DigestIndex((line.key, line.offset) for line in lines)
+def as_line(value: Any) -> Line | None:
+    """Return a JSON value as a line of results if it is one; printed lines may lack the row's input and columns."""
+    if not isinstance(value, dict):
+        return None
+    line = {"input": None, "columns": None, **value}
+    sound = _has(line, LINE_KINDS) and _has(line["result"], RESULT_KINDS) and "output" in line["result"]
+    return line if sound and 0 < line["row"] <= MOST_ROWS and line["result"]["exit_code"] in list(ExitCode) else None
 
 
-def result_lines(path: Path) -> Iterator[ResultLine]:
-    """Yield each line that is a result, without incomplete and other lines.
+def _has(value: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> bool:
+    return all(type(value.get(name)) in fitting for name, fitting in kinds.items())
+
+
+def _keys(path: Path) -> Iterator[tuple[int, int]]:
+    """Yield the key of each line's row, and where the line begins; without incomplete lines and others.
 
     Raises UsageProblem if the file can't be read.
     """
@@ -192,12 +195,22 @@ def result_lines(path: Path) -> Iterator[ResultLine]:
             offset = 0
             while raw := file.readline(LONGEST_RESULT):
                 SIGNALS.check()
-                found = read_line(raw, offset) if raw.endswith(b"\n") else None
-                if found is not None:
-                    yield found
+                key = _key_in(raw) if raw.endswith(b"\n") else None
+                if key is not None:
+                    yield key, offset
                 offset += len(raw)
     except OSError as error:
         raise UsageProblem(f"can't read the results {path}: {reason_of(error)}") from None
+
+
+def _key_in(raw: bytes) -> int | None:
+    """Return the key of the row whose result a line is, None for another line."""
+    head = HEAD.match(raw)
+    if head is not None and raw.endswith(b"}\n"):
+        with suppress(ValueError):
+            return key_of(int(head[1]), digest_of_id(json.loads(head[2])))
+    line = read_line(raw)
+    return None if line is None else key_of(line["row"], digest_of_id(line["id"]))
 
 
 def is_torn(path: Path) -> bool:
@@ -210,18 +223,3 @@ def is_torn(path: Path) -> bool:
         return False
     except OSError as error:
         raise UsageProblem(f"can't read the results {path}: {reason_of(error)}") from None
-
-
-def read_line(raw: bytes, offset: int) -> ResultLine | None:
-    """Return whose result a line is, in any form that JSON allows; None for another line."""
-    try:
-        head = HEAD.match(raw)
-        if head is not None and raw.endswith(b"}\n"):
-            row, own, run_id = int(head[1]), json.loads(head[2]), json.loads(head[3]) if head[3] else None
-        else:
-            document = decode_json(raw)
-            row, own, run_id = document["row"], document["id"], (document["result"]["run"] or {}).get("id")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    sound = type(row) is int and 0 < row <= MOST_ROWS and isinstance(own, str | None) and isinstance(run_id, str | None)
-    return ResultLine(row, own, run_id, offset) if sound else None

@@ -271,6 +271,8 @@ def test_a_file_cut_in_its_last_line_is_read_to_there(noxcli: Noxcli) -> None:
         ("base.jsonl", "other.jsonl", "no row of other.jsonl has the id of a row of base.jsonl"),
         ("base.jsonl", "far.jsonl", "line 1 of far.jsonl is not a result"),
         ("below.jsonl", "base.jsonl", "line 1 of below.jsonl is not a result"),
+        ("listed.jsonl", "base.jsonl --assert row.x", "line 1 of listed.jsonl is not a result"),
+        ("repeated.jsonl", "base.jsonl", "line 1 of repeated.jsonl is not a result"),
         ("runs.jsonl", "runs.jsonl", "runs.jsonl has a result with neither an id nor inputs"),
         ("runs.jsonl", "base.jsonl", "runs.jsonl has a result with neither an id nor inputs"),
         ("run.json", "base.jsonl", "run.json is one run, and base.jsonl is a batch"),
@@ -288,6 +290,8 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
     written("other.jsonl", [line(1, id="x")])
     written("far.jsonl", [line(10**30)])
     written("below.jsonl", [line(-1)])
+    written("listed.jsonl", [{**line(1), "columns": ["x"]}])
+    written("repeated.jsonl", [{**line(1), "repetition": [1]}])
     written("runs.jsonl", [{"schema": "noxcli.result/1", **line(row)["result"]} for row in (1, 2)])
     written("run.json", [{"schema": "noxcli.result/1", **line(1)["result"]}])
     Path("text").write_text("some text\n")
