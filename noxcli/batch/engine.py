@@ -206,7 +206,7 @@ class Engine:
             if row.ends_all.http_status == REJECTED_KEY:
                 self.rejected = row.ends_all
         if row.took is not None:
-            self.schedule.durations.note(row.took)
+            self.schedule.note(row.took)
         # True if noxcli itself stopped its run, in this call or an earlier one.
         row.interrupted = row.code == ExitCode.RUN_STOPPED and row.row.number in self.past.stopping
         if row.interrupted and not self._starts_no_more:

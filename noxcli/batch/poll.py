@@ -17,44 +17,37 @@ REMEMBERED = 32
 T = TypeVar("T")
 
 
-class Durations:
-    """How long the last runs took, in seconds."""
-
-    def __init__(self) -> None:
-        self._last: deque[float] = deque(maxlen=REMEMBERED)
-
-    def note(self, seconds: float) -> None:
-        """Add a run that has ended."""
-        self._last.append(seconds)
-
-    def until_next(self, taken: float) -> float:
-        """Return the seconds until the next read of a run that has taken this long."""
-        if not self._last:
-            return max(FIRST_APART, SHARE * taken) if taken else FIRST_LOOK
-        ordered = sorted(self._last)
-        if taken < ordered[0]:
-            return ordered[0] - taken
-        # A run that takes much longer than others is read less and less often.
-        return max(SHORTEST, SHARE * max(ordered[len(ordered) // 2], taken / 2))
-
-
 class Schedule:
-    """Runs, by numbers, and when each is read next; seconds throughout."""
+    """Runs, by numbers, when each is read next, and how long the last ones took; seconds throughout."""
 
     def __init__(self, longest: float, *, shortest: float = 0.0, most_a_second: float = 0.0) -> None:
         """`longest` and `shortest` bound the time between two reads of one run; `most_a_second` is for all runs."""
-        self.durations = Durations()
+        self._durations: deque[float] = deque(maxlen=REMEMBERED)
         self._longest, self._shortest = longest, shortest
         self._apart = 1 / most_a_second if most_a_second else 0.0
         self._free_at = 0.0  # the next read may be then
         self._due: dict[int, float] = {}
+
+    def note(self, seconds: float) -> None:
+        """Add the duration of a run that has ended."""
+        self._durations.append(seconds)
+
+    def until_next(self, taken: float) -> float:
+        """Return the seconds until the next read of a run that has taken this long."""
+        if not self._durations:
+            return max(FIRST_APART, SHARE * taken) if taken else FIRST_LOOK
+        ordered = sorted(self._durations)
+        if taken < ordered[0]:
+            return ordered[0] - taken
+        # A run that takes much longer than others is read less and less often.
+        return max(SHORTEST, SHARE * max(ordered[len(ordered) // 2], taken / 2))
 
     def add(self, number: int, taken: float | None = None, limit: float | None = None) -> None:
         """Schedule the next read of a run that has taken this long; at once if that is not known.
 
         It is read once it has taken `limit`.
         """
-        wait = 0.0 if taken is None else max(self._shortest, self.durations.until_next(taken))
+        wait = 0.0 if taken is None else max(self._shortest, self.until_next(taken))
         left = self._longest if taken is None or limit is None else limit - taken
         self._due[number] = time.monotonic() + min(wait, self._longest, left)
 

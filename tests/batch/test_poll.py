@@ -5,42 +5,42 @@ from itertools import pairwise
 
 import pytest
 
-from noxcli.batch.poll import FIRST_APART, FIRST_LOOK, SHORTEST, Durations, Schedule
+from noxcli.batch.poll import FIRST_APART, FIRST_LOOK, SHORTEST, Schedule
 
 
-def looks(durations: Durations, most: float) -> list[float]:
+def looks(schedule: Schedule, most: float) -> list[float]:
     """When a run is read, in seconds after its start."""
-    moments = [durations.until_next(0.0)]
+    moments = [schedule.until_next(0.0)]
     while moments[-1] < most:
-        moments.append(moments[-1] + durations.until_next(moments[-1]))
+        moments.append(moments[-1] + schedule.until_next(moments[-1]))
     return moments
 
 
 def test_while_nothing_is_known_reads_are_rarer_and_rarer() -> None:
-    moments = looks(Durations(), 100.0)
+    moments = looks(Schedule(100.0), 100.0)
     assert moments[0] == FIRST_LOOK
     apart = [max(FIRST_APART, 0.05 * earlier) for earlier in moments[:-1]]
     assert [later - earlier for earlier, later in pairwise(moments)] == pytest.approx(apart)
 
 
 def test_runs_are_read_from_the_shortest_time_on() -> None:
-    durations = Durations()
+    schedule = Schedule(100.0)
     for seconds in (4.0, 10.0, 12.0):
-        durations.note(seconds)
-    assert looks(durations, 6.0)[:4] == pytest.approx([4.0, 4.5, 5.0, 5.5])
+        schedule.note(seconds)
+    assert looks(schedule, 6.0)[:4] == pytest.approx([4.0, 4.5, 5.0, 5.5])
 
 
 def test_a_run_that_takes_far_longer_is_read_less_and_less() -> None:
-    durations = Durations()
-    durations.note(0.2)
-    assert durations.until_next(0.0) == 0.2
-    assert durations.until_next(0.3) == SHORTEST
-    assert durations.until_next(60.0) == pytest.approx(1.5)
+    schedule = Schedule(100.0)
+    schedule.note(0.2)
+    assert schedule.until_next(0.0) == 0.2
+    assert schedule.until_next(0.3) == SHORTEST
+    assert schedule.until_next(60.0) == pytest.approx(1.5)
 
 
 def test_a_run_is_read_at_least_every_poll_interval() -> None:
     schedule = Schedule(0.05)
-    schedule.durations.note(60.0)
+    schedule.note(60.0)
     schedule.add(1, 0.0)
     assert schedule.until_due(9.0) <= 0.05
     assert schedule.take_due() == []
