@@ -99,12 +99,8 @@ class Columns:
 
     def divided(self, fields: Mapping[str, Any], *, typed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the fields of a row to send, and those to keep. Raises UsageProblem for an expectation."""
-        sent, kept = {}, {}
-        for name, value in fields.items():
-            if self.is_kept(name):
-                kept[name] = value
-            elif name != self.id or name in self.known:
-                sent[name] = value
+        sent = {name: value for name, value in fields.items() if self.is_input(name)}
+        kept = {name: value for name, value in fields.items() if self.is_kept(name)}
         if not typed and EXPECT in kept and kept[EXPECT].lstrip().startswith("{"):
             kept[EXPECT] = parse_json(kept[EXPECT], f"its {EXPECT}")
         return sent, kept
