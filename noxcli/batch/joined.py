@@ -14,7 +14,7 @@ from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
 from noxcli.batch.results import RESULTS_NAME, KeptResults, is_torn
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.row import FINAL, as_told, number_of
+from noxcli.batch.row import FINAL, as_run, as_told
 from noxcli.batch.shards import Shard
 from noxcli.batch.work import row_folder
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, UsageProblem
@@ -203,9 +203,10 @@ class Joined:
             for counted in codes:
                 counted.clear()
             for line in self.lines(judge, self.shard):
-                owner = self.owner(number_of(line, self.header.repeat))
+                number, own_id = as_run(line, self.header.repeat)
+                owner = self.owner(number)
                 codes[owner or 0][line["result"]["exit_code"]] += 1
-                folder = None if owner is None else self.directories[owner] / row_folder(line["row"], line["id"])
+                folder = None if owner is None else self.directories[owner] / row_folder(number, own_id)
                 yield {**line, "folder": str(folder)} if folder is not None and folder.is_dir() else line
 
         shards = ", ".join(map(str, self.absent))

@@ -105,10 +105,13 @@ def as_told(line: Mapping[str, Any], repeat: int) -> Mapping[str, Any]:
     return {**line, "row": row + 1, "id": own_id, "repetition": repetition + 1}
 
 
-def number_of(line: Mapping[str, Any], repeat: int) -> int:
-    """Return the number of a printed line's row among all that are run."""
-    number: int = line["row"]
-    return number if repeat == 1 else (number - 1) * repeat + line["repetition"]
+def as_run(line: Mapping[str, Any], repeat: int) -> tuple[int, str | None]:
+    """Return the number and the id that a printed line's row has among all that are run."""
+    number, own_id = line["row"], line["id"]
+    if repeat > 1:
+        number = (number - 1) * repeat + line["repetition"]
+        own_id = own_id and f"{own_id}#{line['repetition']}"
+    return number, own_id
 
 
 class RowsLeft(NoxError):

@@ -29,7 +29,7 @@ from noxcli.batch.resume import (
     renew_columns,
     reopen_lost,
 )
-from noxcli.batch.row import FINAL, Tally, number_of
+from noxcli.batch.row import FINAL, Tally, as_run
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard, shard_asked
 from noxcli.batch.work import KnownIds, RowWork
@@ -280,7 +280,7 @@ def _tally(directory: Path, past: Past, judge: Judge, seen: Survey | None, tally
     from noxcli.batch.joined import Joined  # loaded where stored results are read
 
     for line in Joined.read([directory]).lines(judge):
-        if past.state(number_of(line, tally.repeat)) == FINISHED:
+        if past.state(as_run(line, tally.repeat)[0]) == FINISHED:
             tally.add_line(line, before=True)
     return tally
 

@@ -1,9 +1,11 @@
 """Rows that run several times, since their answers vary."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -54,6 +56,16 @@ def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow:
     strict = noxcli(*batch, "--resume", "--pass-each", "2", "--assert", "row.Q != 'worse'", "--min-pass", "60%")
     assert (strict.code, "2 of 3 rows are good (66.6 %; --min-pass 60%)" in strict.err) == (0, True), strict.err
     assert len(sandbox.runs(workflow)) == 9
+
+
+def test_each_repetition_has_files_of_its_own(noxcli: Noxcli, workflow: str) -> None:
+    options = ("--repeat", "2", "--output-dir", "out", "--report", "report.html")
+    lines = noxcli("batch", workflow, "rows.jsonl", *options).lines
+    folders = {Path(line["result"]["files"][0]["path"]).parent for line in lines}
+    links = re.findall(r'href="([^"]*)"[^>]*>(?:<[^>]*>)*files<', Path("report.html").read_text())
+    assert len(folders) == 6
+    assert {Path(unquote(link)) for link in links} == folders
+    assert all("#" not in link for link in links)
 
 
 def test_repetitions_are_resumed_each_on_its_own(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
