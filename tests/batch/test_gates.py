@@ -134,6 +134,13 @@ def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sand
     assert noxcli("batch", workflow, file, "--fresh", "--min-pass", "0%").code == 0
 
 
+def test_twenty_failures_of_twenty_rows_hold_none_back(noxcli: Noxcli, workflow: str) -> None:
+    result = noxcli("batch", workflow, write(*["bad"] * 20), "--max-parallel", "4")
+    last = result.err.splitlines()[-1]
+    assert (result.code, last.partition("; ")[0]) == (1, "noxcli: 20 of 20 rows did not complete"), result.err
+    assert last.endswith(" --again failed")
+
+
 def test_what_ends_beside_the_twentieth_failure_starts_no_more() -> None:
     tally = Tally(total=100)
     for number in range(1, 65):
