@@ -231,7 +231,7 @@ def _print(context: Context, comparison: "Comparison", code: ExitCode) -> None:
         documents = (pair.document() for pair in comparison.pairs())
         context.printing.long_document(comparison.totals(code), "rows", documents)
     elif terminal.read_by_eyes:
-        layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",), wraps=True)
+        layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
         short = ([change, shorten(name, LONGEST_ID), shorten(what, LONGEST_WHAT)] for change, name, what in rows)
         show_table(terminal, layout, list(islice(short, MOST_SHOWN)))
         terminal.show(in_words(terminal, islice(comparison.pairs(), MOST_DIFFS)))

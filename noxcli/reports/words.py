@@ -58,12 +58,14 @@ def excerpt(pieces: Sequence[Piece], context: int, most: int) -> list[Piece]:
 
 
 def in_color(look: "Look", name: str, pieces: Sequence[Piece], around: int, most: int) -> str:
-    """Return an excerpt of a word diff after its name, for `Terminal.show`; its further lines are indented."""
-    lines, indent = [look.line(WIDEST).add(name, "bold")], len(name) - len(name.lstrip()) + 2
+    """Return an excerpt of a word diff after its name, for `Terminal.show`; its further lines have a bar before them,
+    since CI systems read a command at the beginning of a line, blanks or not.
+    """
+    lines, indent = [look.line(WIDEST).add(name, "bold")], len(name) - len(name.lstrip())
     for sign, text in excerpt(pieces, around, most):
         first, *others = SIGNS[sign].format(text).split("\n")
         lines[-1].add(first, STYLES[sign])
-        lines += [look.line(WIDEST).add(" " * indent).add(other, STYLES[sign]) for other in others]
+        lines += [look.line(WIDEST).add(f"{' ' * indent}│ ", "dim").add(other, STYLES[sign]) for other in others]
     return "".join(f"{line}\n" for line in lines)
 
 

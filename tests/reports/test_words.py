@@ -75,4 +75,4 @@ def test_a_diff_by_lines_shows_texts_as_lines(old: Any, new: Any, lines: list[st
 def test_a_terminal_gets_lines_below_the_name() -> None:
     pieces = word_diff("one\ntwo\x1b[2J", "one\nthree\nfour")
     shown = in_color(Look(color=False, unicode=True), " Answer: ", pieces, 20, 100)
-    assert shown == " Answer: one\n   [-two\\x1b[2J-]{+three\n   four+}\n"
+    assert shown == " Answer: one\n │ [-two\\x1b[2J-]{+three\n │ four+}\n"
