@@ -1,18 +1,16 @@
 """`noxcli inspect`: the nodes of a run: what each did, how long, with which inputs, and why it failed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noxcli.cli.context import Context
 from noxcli.cli.options import Common, Documented, RunArgument, Waiting, declared
 from noxcli.encode import to_json
 from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
+from noxcli.fixed import fixed
 from noxcli.render.table import Layout, duration, show_table, time_of_day
-from noxcli.render.terminal import Terminal
 from noxcli.reports.result import Outcome
 
 if TYPE_CHECKING:
@@ -58,17 +56,25 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli.session import begin  # the help loads none of what reading a run needs
 
     noxus = begin(ctx, options, subject=options.run)
-    context = noxus.context
-    if options.logs and options.node is not None and context.printing.writes_text:
+    printing, terminal = noxus.context.printing, noxus.context.terminal
+    if options.logs and options.node is not None and printing.writes_text:
         raise UsageProblem("--node and --logs contradict each other", "remove one of them, or add --json")
     with noxus.connect():
         inside = inside_of(noxus, options.run)
-        if options.node is not None:
-            inside.io = _node_io(noxus, inside, options.node)
-    inside.write(context, logs=options.logs)
+        io = _node_io(noxus, inside, options.node) if options.node is not None else None
+    if not printing.writes_text:
+        printing.document(inside.document(io, logs=options.logs))
+    elif io is not None:
+        terminal.write(f"{to_json(io['data'], indent=2)}\n")
+    elif options.logs:
+        terminal.write("".join(f"{line}\n" for line in inside.log_lines()))
+    else:
+        show_table(terminal, NODE_COLUMNS, [terminal.mask.whole(_row(record)) for record in inside.records()])
+        run, progress = inside.run, inside.progress
+        terminal.note(f"run {run.id} of workflow {progress.title or run.workflow_id}: {run.status}{progress.why}")
 
 
-@dataclass(slots=True)
+@fixed
 class Inside:
     """What is known about the nodes of a run. `data` and logs are the server's, unchanged."""
 
@@ -76,13 +82,12 @@ class Inside:
     progress: "Progress"
     data: Any
     by_node: "dict[str, NodeData]"
-    io: dict[str, Any] | None = field(default=None)
 
     @property
     def logs(self) -> Any:
         return self.progress.details.get("run_logs")
 
-    def document(self, *, logs: bool) -> dict[str, Any]:
+    def document(self, io: dict[str, Any] | None, *, logs: bool) -> dict[str, Any]:
         """Return the document of --json."""
         return {
             "schema": INSPECT_SCHEMA,
@@ -90,47 +95,17 @@ class Inside:
             "exit_code": 0,
             "run": Outcome(run=self.run, confirmed=True).document_of_run(),
             "error": self.progress.why.removeprefix(": ").strip() or None,
-            "nodes": [self._record(node) for node in self.progress.nodes.values()],
-            "io": self.io,
+            "nodes": self.records(),
+            "io": io,
             "logs": self.logs if logs else None,
             "data": self.data,
         }
 
-    def _record(self, node: "Node") -> dict[str, Any]:
+    def records(self) -> list[dict[str, Any]]:
+        """Return what is known about each node."""
         from noxcli.runs.node_data import NodeData  # as above
 
-        told = self.by_node.get(node.id, NodeData())
-        return {
-            "id": node.id,
-            "name": node.name,
-            "type": told.text("type"),
-            "status": node.status,
-            "started_at": told.started_at,
-            "duration_s": told.duration_s,
-            "error": node.error,
-            "input_bytes": told.bytes_of("inputs"),
-            "output_bytes": told.bytes_of("outputs"),
-        }
-
-    def write(self, context: Context, *, logs: bool) -> None:
-        """Write what the options ask for to stdout."""
-        if not context.printing.writes_text:
-            context.printing.document(self.document(logs=logs))
-        elif self.io is not None:
-            context.terminal.write(f"{to_json(self.io['data'], indent=2)}\n")
-        elif logs:
-            context.terminal.write("".join(f"{line}\n" for line in self.log_lines()))
-        else:
-            self._write_table(context.terminal)
-
-    def _write_table(self, terminal: Terminal) -> None:
-        """Write the table to stdout, and the run's status to stderr."""
-        run = self.run
-        rows = [terminal.mask.whole(_row(self._record(node))) for node in self.progress.nodes.values()]
-        show_table(terminal, NODE_COLUMNS, rows)
-        terminal.note(
-            f"run {run.id} of workflow {self.progress.title or run.workflow_id}: {run.status}{self.progress.why}"
-        )
+        return [_record(node, self.by_node.get(node.id, NodeData())) for node in self.progress.nodes.values()]
 
     def log_lines(self) -> Sequence[str]:
         """Return the logs, one line of JSON each, after the node's name if they are stored by node."""
@@ -139,6 +114,20 @@ class Inside:
             return [to_json(line) for line in (logs if isinstance(logs, list) else [logs] if logs else [])]
         by_node = [(names.get(key, key), part if isinstance(part, list) else [part]) for key, part in logs.items()]
         return [f"{to_json(name)}\t{to_json(line)}" for name, part in by_node for line in part]
+
+
+def _record(node: "Node", told: "NodeData") -> dict[str, Any]:
+    return {
+        "id": node.id,
+        "name": node.name,
+        "type": told.text("type"),
+        "status": node.status,
+        "started_at": told.started_at,
+        "duration_s": told.duration_s,
+        "error": node.error,
+        "input_bytes": told.bytes_of("inputs"),
+        "output_bytes": told.bytes_of("outputs"),
+    }
 
 
 def _row(record: dict[str, Any]) -> Sequence[str]:
@@ -195,7 +184,7 @@ def _node_io(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
     except NotFound as error:
         error.hint = "the node may not have run"
         raise
-    told = {"node_id": node_id, "name": names.get(node_id, node_id)}
     delivered = complete_inline(noxus.api, answer, patience)
     require_whole(delivered, inside.run)
-    return {**told, "data": delivered.output, "complete": delivered.complete}
+    name = names.get(node_id, node_id)
+    return {"node_id": node_id, "name": name, "data": delivered.output, "complete": delivered.complete}
