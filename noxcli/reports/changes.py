@@ -14,6 +14,7 @@ from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 from noxcli.reports.words import WIDEST, Piece, in_color, marked, word_diff
+from noxcli.signals import SIGNALS
 
 ABSENT = object()  # a field that one side does not have
 USUAL_CONNECTORS = {"", "input", "output"}
@@ -32,7 +33,8 @@ class FieldChange:
     new: Any
 
     def pieces(self) -> list[Piece]:
-        """Return how it changed: a text by words, anything else as a whole."""
+        """Return how it changed: a text by words, anything else as a whole. Raises Interrupted for a signal."""
+        SIGNALS.check()  # thousands of long texts take a while
         if isinstance(self.old, str) and isinstance(self.new, str):
             return word_diff(self.old, self.new)
         sides = (("-", self.old), ("+", self.new))
@@ -108,6 +110,7 @@ def in_words(terminal: Terminal, changes: list[PartChange]) -> str:
 def _nodes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[PartChange]:
     before, after = _by_id(old), _by_id(new)
     for id in dict.fromkeys([*before, *after]):
+        SIGNALS.check()
         node = after.get(id) or before[id]
         change = "changed" if id in before and id in after else "added" if id in after else "removed"
         fields = tuple(_fields(before[id], after[id], "")) if change == "changed" else ()

@@ -1,7 +1,11 @@
 """`noxcli versions --diff`: what changed between two definitions, for reviewers, pipes and programs."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,7 @@ import pytest
 from noxcli.reports.changes import changes_between, summary
 from noxcli.sandbox.scenario import Node, Version, fixed_input, input_node, output_node
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment, on_terminal
+from tests.process import HUNG, NOXCLI, environment, on_terminal
 
 BASE, NEW = "Answer in one sentence.\nBe kind.", "Answer in two sentences.\nBe kind."
 PROMPT = "changed\tnode\tPrompt\tnode_config.value\tAnswer in [-one sentence-]{+two sentences+}. Be kind."
@@ -161,3 +165,18 @@ def test_edges_are_named_with_special_connectors() -> None:
     edge = {"from_id": {"node_id": "a", "connector_name": "yes"}, "to_id": {"node_id": "b", "connector_name": "input"}}
     both = {"nodes": [node("a", "Decide"), node("b", "Write")]}
     assert changed(both, {**both, "edges": [edge]}) == [("added", "Decide.yes -> Write", "")]
+
+
+def test_a_signal_ends_a_long_diff(tmp_path: Path) -> None:
+    nodes = [node(f"node-{number:08}", f"N{number}", text="some words here " * 200) for number in range(1000)]
+    old, new, text = tmp_path / "old.json", tmp_path / "new.json", json.dumps({"nodes": nodes})
+    old.write_text(text)
+    os.mkfifo(new)
+    argv = [*NOXCLI, "versions", "any", "--diff", str(old), str(new)]
+    process = subprocess.Popen(argv, env=environment("http://127.0.0.1:9"), stdout=subprocess.PIPE)
+    new.write_text(text.replace("words", "texts"))
+    with suppress(OSError):  # nobody reads it any more
+        while True:
+            os.close(os.open(new, os.O_WRONLY | os.O_NONBLOCK))
+    process.send_signal(signal.SIGINT)
+    assert (process.communicate(timeout=HUNG)[0], process.returncode) == (b"", 130)
