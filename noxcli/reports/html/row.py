@@ -6,7 +6,7 @@ from typing import Any
 
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
-from noxcli.outputs.values import as_text
+from noxcli.outputs.values import as_text, by_name
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mapping, number, objects, show_took, tone_of
@@ -115,8 +115,7 @@ def cell_of(page: Page, values: dict[str, Any], key: str | None, width: int) -> 
 
 def outputs_of(result: Row) -> dict[str, Any]:
     """Return the outputs of a row by their keys."""
-    output = result.get("output")
-    return {} if output is None else dict(output) if isinstance(output, dict) else {"output": output}
+    return dict(by_name(result.get("output")))
 
 
 def place_of(row: Row) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
 from noxcli.models import FINAL_STATUSES
+from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
@@ -70,7 +71,7 @@ def run_page(page: Page, runs: Sequence[ReportedRun]) -> Iterator[bytes]:
 
 
 def _parts(page: Page, one: ReportedRun) -> Iterator[Html]:
-    document, output, run_id = one.document, one.document.get("output"), one.run.get("id")
+    document, run_id = one.document, one.run.get("id")
     lines = _commands(one)
     when = [
         parts.show_time(one.run.get("created_at")),
@@ -82,8 +83,7 @@ def _parts(page: Page, one: ReportedRun) -> Iterator[Html]:
     if checks := objects(document.get("assertions")):
         yield page.heading("Assertions", f"{sum(bool(each.get('holds')) for each in checks)} of {len(checks)} hold")
         yield parts.assertions(page, checks)
-    outputs = output if output is None or isinstance(output, dict) else {"output": output}
-    if outputs:
+    if outputs := by_name(document.get("output")):
         yield page.heading("Outputs", "" if document.get("complete") else "not complete")
         yield from parts.values(page, outputs)
     yield from waterfall(page, document)
