@@ -39,6 +39,7 @@ class Survey:
     """
 
     rows: int = 0
+    repeat: int = 1  # each row is counted as often
     states: list[int] = field(default_factory=lambda: [0] * 4)  # the rows of this shard in each state
     uploads: int = 0
     upload_bytes: int = 0
@@ -82,14 +83,16 @@ class Survey:
 
     def require_right(self, workflow: str, complain: Callable[[str], None]) -> None:
         """List the mistakes, and raise WrongInputs if there are any."""
-        for mistake, (first, count) in self.mistakes.items():
+        wrong, listed = self.wrong // self.repeat, 0
+        for mistake, (first, runs) in self.mistakes.items():
+            count = runs // self.repeat
+            listed += count
             others = f" and {amount(count - 1, 'more row')}" if count > 1 else ""
             complain(f"noxcli: {first}{others}: {mistake}")
-        if self.wrong:
-            listed = sum(count for _, count in self.mistakes.values())
-            more = f" (the first {listed} are listed)" if self.wrong > listed else ""
+        if wrong:
+            more = f" (the first {listed} are listed)" if wrong > listed else ""
             raise WrongInputs(
-                f"{self.wrong} of {self.in_shard} rows are wrong{more}; nothing was started",
+                f"{wrong} of {self.in_shard // self.repeat} rows are wrong{more}; nothing was started",
                 f"see: noxcli inputs {shlex.quote(workflow)}",
             )
 
@@ -139,7 +142,7 @@ class RemainingRows:
         Raises UsageProblem for a file that can't be read, for an option that names a column which it lacks, for a row
         that was started and has changed, and for one that has an earlier row's id.
         """
-        found, digest = Survey(), new_digest()
+        found, digest = Survey(repeat=rows.repeat), new_digest()
         ids = DigestIndex(self._counted(rows, found, digest))
         rows.check_options()
         _require_own_ids(rows, ids)
@@ -252,10 +255,8 @@ def _short(text: str) -> str:
     return f"{text[:LONGEST_CONSTANT]}… ({digest_of(text.encode('utf-8', 'surrogatepass')):016x})"
 
 
-def _require_own_ids(rows: RowFile, ids: DigestIndex | None = None) -> None:
+def _require_own_ids(rows: RowFile, ids: DigestIndex) -> None:
     """Raise UsageProblem if two rows have the same id."""
-    if ids is None:
-        ids = DigestIndex((digest_of_id(row.id), row.number) for row in rows.repeated() if row.id is not None)
     repeated = sorted((later, first) for first, later in ids.repeated())
     if repeated:
         first, places = repeated[0], {}
@@ -274,7 +275,6 @@ def _accepted(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, i
 
     Each is its number now, its number before, and its digest. Raises UsageProblem if rows would move to other shards.
     """
-    _require_own_ids(rows)
     known = [number for number, offset in enumerate(past.offsets) if offset]
     numbers = DigestIndex((past.ids[number], number) for number in known if past.ids[number])
     moves = []

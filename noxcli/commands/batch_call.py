@@ -61,9 +61,8 @@ if TYPE_CHECKING:
 def run_rows(noxus: Session, options: Options) -> None:
     """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
     context = noxus.context
-    shard, min_pass = shard_asked(options.shard, context.terminal.environ), MinPass.read(options.min_pass)
-    shard, enough = replace(shard, repeat=options.repeat), enough_of(options.repeat, options.pass_each)
-    common, rows, directory = _given(context, options)
+    min_pass, enough = MinPass.read(options.min_pass), enough_of(options.repeat, options.pass_each)
+    shard, common, rows, directory = _given(context, options)
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     judge = Judge(context.reports.asserts, _expected(context, rows, options.expect), context.terminal.mask)
     require_not_stored({"--junit": options.junit, "--report": options.report}, [directory])
@@ -123,15 +122,15 @@ def run_rows(noxus: Session, options: Options) -> None:
 def check_rows(noxus: Session, options: Options) -> None:
     """Check the rows against an exported definition, and print their totals. Raises WrongInputs, UsageProblem."""
     workflow = only_to_check(noxus, options, options.workflow).found
-    shard = shard_asked(options.shard, noxus.context.terminal.environ)
-    _, rows, _ = _given(noxus.context, options)
+    shard, _, rows, _ = _given(noxus.context, options)
     rows.know(inputs_of(workflow.definition), checked=not options.no_check)
     checker = Checker(workflow.definition, options.workflow, noxus.context.terminal.note)
     _surveyed(noxus.context, RemainingRows(checker, shard, Past(), changed=False), rows, options)
 
 
-def _given(context: Context, options: Options) -> tuple[Inputs, RowFile, Path]:
-    """Return the inputs that all rows share, the rows, and the directory of the batch. Raises UsageProblem."""
+def _given(context: Context, options: Options) -> tuple[Shard, Inputs, RowFile, Path]:
+    """Return the shard, the inputs that all rows share, the rows, and the batch's directory. Raises UsageProblem."""
+    shard = replace(shard_asked(options.shard, context.terminal.environ), repeat=options.repeat)
     if options.file in STDIN_NAMES:
         context.sources.claim(options.file, f"FILE {options.file}")
     environ, secrets = context.terminal.environ, options.secrets or []
@@ -142,10 +141,10 @@ def _given(context: Context, options: Options) -> tuple[Inputs, RowFile, Path]:
     rows = RowFile(options.file, options.input_format, columns, stdin, options.limit)
     rows.repeat = options.repeat
     if options.output_dir is not None:
-        return common, rows, Path(options.output_dir)
+        return shard, common, rows, Path(options.output_dir)
     if rows.is_stream:
         raise UsageProblem("rows from a stream need a directory for the journal", "add --output-dir DIR")
-    return common, rows, expanded(f"{options.file}.batch")
+    return shard, common, rows, expanded(f"{options.file}.batch")
 
 
 def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected | None:

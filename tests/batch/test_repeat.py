@@ -84,6 +84,17 @@ def test_repetitions_are_resumed_each_on_its_own(noxcli: Noxcli, sandbox: Sandbo
     assert (other.code, "is for repeat 3, and this is 2" in other.err) == (2, True)
 
 
+def test_a_check_counts_a_row_once(noxcli: Noxcli, workflow: str) -> None:
+    Path("flow.json").write_text(noxcli("export", workflow, "--definition").text)
+    options = ("rows.jsonl", "--repeat", "3", "--shard", "2/2", "--dry-run")
+    counts = [noxcli("batch", source, *options).json["in_shard"] for source in (workflow, "flow.json")]
+    assert counts == [3, 3]
+    Path("rows.jsonl").write_text('{"Q": "x"}\n' + '{"Qu": "y"}\n' * 2)
+    wrong = noxcli("batch", workflow, "rows.jsonl", "--repeat", "3")
+    assert wrong.err.startswith("noxcli: row 2 (line 2) and 1 more row: ")
+    assert "noxcli: 2 of 3 rows are wrong; nothing was started" in wrong.err
+
+
 def test_a_row_is_in_one_shard_with_all_its_repetitions(noxcli: Noxcli, workflow: str) -> None:
     for index, wanted in ((1, {1, 3}), (2, {2})):
         options = ("--shard", f"{index}/2", "--output-dir", f"s{index}", "--repeat", "2")
