@@ -139,12 +139,9 @@ class Journal:
         """Nothing was started after all."""
         self._add(self._step(row, "withdrawn", exit_code=int(error.exit_code), message=error.message))
 
-    def started(self, row: Row, run: Run) -> None:
+    def started(self, row: Row | Pending, run: Run) -> None:
+        """The row has this run: the server's answer to its start, or one that it takes from the list."""
         self._add(self._step(row, "started", run_id=run.id, created_at=run.created_at))
-
-    def adopted(self, doubt: Pending, run: Run) -> None:
-        """The row in doubt takes a run that the list shows."""
-        self.started(Row(doubt.number, 0, 0, doubt.id), run)
 
     def stopping(self, rows: Iterable[tuple[Row, Run]]) -> None:
         """Call this before noxcli stops these rows' runs, so that --resume can distinguish its own stops from others'.
@@ -169,7 +166,7 @@ class Journal:
         facts = {"run_id": run.get("id"), "status": run.get("status"), "duration_s": run.get("duration_s")}
         return self._step(finished.row, step, exit_code=int(code), message=message, **facts)
 
-    def _step(self, row: Row, step: str, **facts: Any) -> dict[str, Any]:
+    def _step(self, row: Row | Pending, step: str, **facts: Any) -> dict[str, Any]:
         return {"row": row.number, "step": step, "id": row.id, **facts}
 
     def _add(self, *lines: Mapping[str, Any], durable: bool = False) -> None:

@@ -262,7 +262,7 @@ def _adopted(noxus: Session, work: RowWork, past: Past, options: Options) -> Fin
         within = noxus.deadline.left(LONGEST_LOOK)
         finding = look_for(noxus.api, work.workflow.id, work.comparison, doubts, work.known.__contains__, within)
         for doubt, run in finding.own(doubts):
-            work.journal.adopted(doubt, run)
+            work.journal.started(doubt, run)
             past.adopt(doubt.number, run)
     if Again.DOUBTFUL in (options.again or ()):
         for doubt in past.doubtful:
