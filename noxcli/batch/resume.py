@@ -263,7 +263,8 @@ def _require_own_ids(rows: RowFile, ids: DigestIndex) -> None:
         for row in rows.repeated():
             if row.number in first:
                 places[row.number] = row.place
-        more = f" (the first of {len(repeated)} such rows)" if len(repeated) > 1 else ""
+        count = len(repeated) // rows.repeat
+        more = f" (the first of {count} such rows)" if count > 1 else ""
         raise UsageProblem(
             f"{places[first[0]]} has the id of {places[first[1]]}{more}; nothing was started",
             "give each row its own id",
