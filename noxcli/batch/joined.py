@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from noxcli.batch.gates import MinPass
 from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
 from noxcli.batch.results import RESULTS_NAME, KeptResults, is_torn
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.row import FINAL, as_run, as_told
+from noxcli.batch.row import FINAL, Tally, as_run, as_told
 from noxcli.batch.shards import Shard
 from noxcli.batch.work import row_folder
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, UsageProblem
@@ -194,9 +193,9 @@ class Joined:
                     report.add(case)
 
     def page(
-        self, page: Page, judge: Judge, argv: Sequence[str] | None = None, min_pass: MinPass | None = None
+        self, page: Page, judge: Judge, argv: Sequence[str] | None = None, tally: Tally | None = None
     ) -> Iterator[bytes]:
-        """Yield the HTML page. `argv` is the command line of the batch, None if unknown."""
+        """Yield the HTML page. `argv` is the command line of the batch, None if unknown; `tally` judges it."""
         codes: list[Counter[int]] = [Counter() for _ in self.directories]
 
         def rows() -> Iterator[Line]:
@@ -215,7 +214,8 @@ class Joined:
         header = self.header
         facts = [("Workflow", header.workflow_id), ("Version", header.version_id), ("Server", header.host)]
         facts += [("Shard", header.shard)] if self.shard.of > 1 else []
-        gate = None if min_pass is None else min_pass.verdict
+        # Without a gate and repetitions, each line is a row, and all must be good.
+        gate = None if tally is None or (tally.min_pass is None and tally.repeat == 1) else tally.verdict
         about = BatchAbout(header.source, commands, notes, [fact for fact in facts if fact[1] is not None], gate)
         return rows_page(page, about, rows)
 

@@ -1,7 +1,7 @@
 """A row of a batch: at work, then with its result; and the count of all."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -269,6 +269,13 @@ class Tally:
             terminal.note(f"  {count:>7} {words}")
         if self.min_pass is not None:
             terminal.note(self.min_pass.words(self.all_codes[ExitCode.OK], self.rows))
+
+    def verdict(self, codes: Collection[int], *_: int) -> tuple[bool, str]:
+        """Return whether the batch passes, and why; `codes` are those of all lines, of rows without a run, too."""
+        good = self.all_codes[ExitCode.OK]
+        if self.min_pass is not None:
+            return self.min_pass.verdict(codes, good, self.rows)
+        return good == self.rows, f"{good} of {self.rows} rows are good (--pass-each {self.pass_each} of {self.repeat})"
 
     def raise_worst(self, hint: str | None, cause: NoxError | None = None) -> None:
         """Raise one error for all, with `cause` for the interruption; do nothing if all completed."""

@@ -89,11 +89,11 @@ def run_rows(noxus: Session, options: Options) -> None:
         results = _begun(stack, journal, header, past, rows, options, context)
         work = _work(noxus, gate, target, journal, past, common, named=named)
         doubtful = _adopted(noxus, work, past, options)
+        tally = _tally(directory, past, judge, seen, Tally(None, min_pass, options.repeat, enough))
         for option, file in (("--junit", options.junit), ("--report", options.report)):
             if file is not None:
-                stack.callback(_write_report, option, Path(file), directory, context, judge, min_pass)
+                stack.callback(_write_report, option, Path(file), directory, context, judge, tally)
         rows.share(stored(noxus, common, patience))
-        tally = _tally(directory, past, judge, seen, Tally(None, min_pass, options.repeat, enough))
         printer = Printer(judge, context.printing.query, tally, context.terminal.write, partial(to_paste, context))
         output = Output(journal, results, printer, ordered=options.ordered)
         began = context.clock.monotonic()
@@ -312,9 +312,7 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, err
     tally.raise_worst(go_on, error)
 
 
-def _write_report(
-    option: str, target: Path, directory: Path, context: Context, judge: Judge, min_pass: MinPass | None
-) -> None:
+def _write_report(option: str, target: Path, directory: Path, context: Context, judge: Judge, tally: Tally) -> None:
     """Write the report from the journal and the results, which include earlier calls."""
     from noxcli.batch.joined import Joined  # loaded where a report is written
 
@@ -322,4 +320,4 @@ def _write_report(
     if option == "--junit":
         joined.write_junit(target, mask, judge, joined.shard)
     else:
-        save(target, joined.page(context.new_page(target.parent), judge, context.argv, min_pass))
+        save(target, joined.page(context.new_page(target.parent), judge, context.argv, tally))

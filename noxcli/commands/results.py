@@ -116,7 +116,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         joined.write_junit(Path(options.junit), mask, judge)
     if options.report is not None:
         page = context.new_page(Path(options.report).parent)
-        save(Path(options.report), joined.page(page, judge, min_pass=tally.min_pass))
+        save(Path(options.report), joined.page(page, judge, tally=tally))
     _say(context, joined, tally)
     tally.raise_worst(None)
 

@@ -58,6 +58,25 @@ def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow:
     assert len(sandbox.runs(workflow)) == 9
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        (("--min-pass", "60%"), 0, "2 of 3 rows are good (66.6 %; --min-pass 60%)"),
+        (("--min-pass", "70%"), 11, "2 of 3 rows are good (66.6 %; --min-pass 70%)"),
+        ((), 11, "2 of 3 rows are good (--pass-each 2 of 3)"),
+    ],
+)
+def test_a_page_judges_rows_as_the_exit_code(
+    noxcli: Noxcli, workflow: str, options: tuple[str, ...], code: int, told: str
+) -> None:
+    asked = ("--assert", "row.Q != 'worse'", "--pass-each", "2", *options, "--report", "report.html")
+    for command in (("batch", workflow, "rows.jsonl", "--repeat", "3"), ("results", "rows.jsonl.batch")):
+        assert noxcli(*command, *asked).code == code
+        page = Path("report.html").read_text()
+        assert told in page
+        assert f'class="verdict {"bad" if code else "good"}"' in page
+
+
 def test_each_repetition_has_files_of_its_own(noxcli: Noxcli, workflow: str) -> None:
     options = ("--repeat", "2", "--output-dir", "out", "--report", "report.html")
     lines = noxcli("batch", workflow, "rows.jsonl", *options).lines
