@@ -28,7 +28,13 @@ NOBODY = 0xFFFF
 MOST_DIRECTORIES = 1000
 MOST_COMMANDS = 20
 Line = Mapping[str, Any]  # of the results
-NAMES = {"workflow_id": "workflow", "digest": "rows' content", "rows": "number of rows", "version_id": "version"}
+NAMES = {
+    "workflow_id": "workflow",
+    "digest": "rows' content",
+    "rows": "number of rows",
+    "version_id": "version",
+    "repeat": "number of repetitions",
+}
 
 
 class Unstored(NoxError):
@@ -148,11 +154,11 @@ class Joined:
     def _require_same(self, directory: Path, header: Header) -> None:
         self.headers.append(header)
         first, begun = self.directories[0], self.header
-        for what in ("workflow_id", "version_id", "host", "rows", "digest"):
+        for what in ("workflow_id", "version_id", "host", "repeat", "rows", "digest"):
             if getattr(begun, what) != getattr(header, what):
                 name = NAMES.get(what, what)
                 raise ConfigProblem(f"{first} and {directory} are not from one batch: the {name} differs")
-        if Shard.parse(begun.shard).of != Shard.parse(header.shard).of or begun.repeat != header.repeat:
+        if _shard_of(begun).of != _shard_of(header).of:
             raise ConfigProblem(
                 f"{first} and {directory} are not from one batch: shards {begun.shard} and {header.shard}"
             )
@@ -242,7 +248,7 @@ def _shard_of(header: Header) -> Shard:
 
 def _line_of(header: Header, directory: str) -> list[str]:
     """Return the line as far as the journal knows it, without inputs that all rows share."""
-    shard = [] if Shard.parse(header.shard).of == 1 else ["--shard", header.shard]
+    shard = [] if _shard_of(header).of == 1 else ["--shard", header.shard]
     shard += [] if header.repeat == 1 else ["--repeat", str(header.repeat)]
     place = [] if directory == f"{header.source}.batch" else ["--output-dir", directory]
     return ["batch", header.workflow_id, header.source, *place, *shard]

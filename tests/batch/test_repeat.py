@@ -122,6 +122,8 @@ def test_a_row_is_in_one_shard_with_all_its_repetitions(noxcli: Noxcli, workflow
         assert len(result.lines) == 2 * len(wanted)
     joined = noxcli("results", "s1", "s2")
     assert [(line["row"], line["repetition"]) for line in joined.lines] == [(r, n) for r in (1, 2, 3) for n in (1, 2)]
+    noxcli("batch", workflow, "rows.jsonl", "--shard", "2/2", "--output-dir", "other", "--repeat", "3")
+    assert "not from one batch: the number of repetitions differs" in noxcli("results", "s1", "other").err
     missing = [line for line in noxcli("results", "s1").lines if line["result"]["exit_code"] == 8]
     assert [(line["row"], line["repetition"]) for line in missing] == [(2, 1), (2, 2)]
 
