@@ -163,8 +163,8 @@ class Journal:
         step, code, message = "finished" if finished.final else "left", finished.code, error.get("message")
         if finished.interrupted:  # noxcli itself stopped its run: it must be started again
             step, code, message = "interrupted", ExitCode.NOT_FINISHED, INTERRUPTED
-        facts = {"run_id": run.get("id"), "status": run.get("status"), "duration_s": run.get("duration_s")}
-        return self._step(finished.row, step, exit_code=int(code), message=message, **facts)
+        facts = {"run_id": run.get("id"), "status": run.get("status"), "message": message}
+        return self._step(finished.row, step, exit_code=int(code), **facts)
 
     def _step(self, row: Row | Pending, step: str, **facts: Any) -> dict[str, Any]:
         return {"row": row.number, "step": step, "id": row.id, **facts}
@@ -189,13 +189,11 @@ class Journal:
             raise JournalTrouble(f"can't write the journal {self.path}: {reason_of(error)}", hint) from error
 
     def _encoded(self, line: Mapping[str, Any]) -> bytes:
-        content = f"{to_json(self._mask.whole({**line, 'at': self._now()}))}\n".encode()
+        at = self._clock.now().isoformat(timespec="milliseconds")
+        content = f"{to_json(self._mask.whole({**line, 'at': at}))}\n".encode()
         if len(content) > LONGEST_LINE:
             raise JournalTrouble(f"a line of the journal would have {len(content)} bytes")
         return content
-
-    def _now(self) -> str:
-        return self._clock.now().isoformat(timespec="milliseconds")
 
 
 def move_torn_aside(place: Place, name: str, file: int) -> None:

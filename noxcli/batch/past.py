@@ -36,7 +36,6 @@ ENDED = {
     "status": MAYBE_TEXT,
     "exit_code": NUMBER,
     "message": MAYBE_TEXT,
-    "duration_s": (int, float, type(None)),
 }
 STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "sent": {**ROW, "row_digest": TEXT, "input_digest": TEXT, "server_at": MAYBE_TEXT, "at": TEXT},
