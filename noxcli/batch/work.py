@@ -121,7 +121,8 @@ class RowWork:
         """Store the row's files, and start it. Without a run, its start is in doubt, or was not sent."""
         row, phase = active.row, Phase.UPLOAD
         try:
-            payload = row.inputs.stored(self._uploader().store)
+            uploader = Uploader(self.api, self.patience(), lambda _: None, OnlyFiles())
+            payload = row.inputs.stored(uploader.store)
             request = StartRequest(self.workflow.id, payload, self.comparison, self.version_id)
             active.attempt, phase = RowStart(self, active, request), Phase.START
             self._send(active, active.attempt)
@@ -162,9 +163,6 @@ class RowWork:
             with suppress(JournalTrouble):
                 self.journal.withdraw(active.row, error)
             active.sent = None
-
-    def _uploader(self) -> Uploader:
-        return Uploader(self.api, self.patience(), lambda _: None, OnlyFiles())
 
     # The run.
 
