@@ -207,8 +207,9 @@ def continued(journal: Journal, now: Header, rows: RowFile, shard: Shard, *, res
         return past
     if not resume:
         of = "" if past.header.rows is None else f" of {past.header.rows}"
+        what = "rows" if past.header.repeat == 1 else "runs"
         raise UsageProblem(
-            f"{directory} already has a batch, of which {past.finished}{of} rows have finished",
+            f"{directory} already has a batch, of which {past.finished}{of} {what} have finished",
             "continue it with --resume, start over with --fresh, or choose another --output-dir",
         )
     for what, was, is_, allowed in _differences(past.header, now):
