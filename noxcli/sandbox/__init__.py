@@ -9,7 +9,12 @@ This module imports neither Starlette nor uvicorn: a caller can first ask `missi
 
 from importlib.util import find_spec
 
-_NEEDED = {"starlette": "starlette", "uvicorn": "uvicorn", "python_multipart": "python-multipart", "yaml": "pyyaml"}
+_NEEDED = {
+    "starlette": "starlette",
+    "uvicorn": "uvicorn",
+    "python_multipart": "python-multipart",
+    "ruamel": "ruamel.yaml",
+}
 
 INSTALL_HINT = f"pip install {' '.join(_NEEDED.values())}"
 

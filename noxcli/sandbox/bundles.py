@@ -7,38 +7,47 @@ them is a guess: no source shows one.
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.representer import SafeRepresenter
 
 from noxcli.sandbox.documents import check_depth
 from noxcli.sandbox.scenario import Node, Scenario
 
 Parts = tuple[list[Node], list[tuple[str, str]]]
-_LONGEST_LINE = 1_000_000_000  # PyYAML folds longer ones
+_LONGEST_LINE = 1_000_000_000  # longer ones are folded
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads no aliases: ten lines of them can mean more than fits into memory."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise ValueError("an alias")
-        return super().compose_node(parent, index)
-
-
-class _Dumper(yaml.SafeDumper):
+class _Representer(SafeRepresenter):
     """Writes texts of several lines as blocks, so that a diff shows the changed line, and no aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is theirs
         return True
 
+    def represent_str(self, data: str) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+_Representer.add_representer(str, _Representer.represent_str)
 
 
-_Dumper.add_representer(str, _text)
+def _yaml() -> YAML:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
+    yaml.default_flow_style, yaml.explicit_start, yaml.width = False, True, _LONGEST_LINE
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment] # its type is that of its default
+    return yaml
+
+
+def _documents(text: str) -> list[Any]:
+    """The documents of a text without aliases: ten lines of them can mean more than fits into memory."""
+    if any(isinstance(event, AliasEvent) for event in _yaml().parse(text)):
+        raise ValueError("an alias")
+    return list(_yaml().load_all(text))
 
 
 def write_bundle(form: str, head: Mapping[str, Any], scenario: Scenario, definition: Mapping[str, Any]) -> bytes:
@@ -51,22 +60,21 @@ def write_bundle(form: str, head: Mapping[str, Any], scenario: Scenario, definit
         "definition": definition,
     }
     documents = [{"kind": "bundle", **head}, workflow]
-    text = yaml.dump_all(
-        documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, explicit_start=True, width=_LONGEST_LINE
-    )
-    return text.encode() if form == "v4" else base64.b64encode(text.encode())
+    written = BytesIO()
+    _yaml().dump_all(documents, written)
+    return written.getvalue() if form == "v4" else base64.b64encode(written.getvalue())
 
 
 def read_bundle(text: str, form: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The head of a bundle and its workflows; ValueError for a text that is none."""
     try:
-        documents = list(yaml.load_all(text, _Loader))
+        documents = _documents(text)
         if form != "v4" and len(documents) == 1 and isinstance(documents[0], str):
             inside = base64.b64decode(documents[0], validate=True).decode()
-            documents = list(yaml.load_all(inside, _Loader))
+            documents = _documents(inside)
         check_depth(documents)
         documents = json.loads(json.dumps(documents, default=str))  # YAML has dates, JSON has none
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+    except (YAMLError, ValueError, TypeError, RecursionError):
         raise ValueError("The bundle can't be read") from None
     heads = [each for each in documents if isinstance(each, dict) and each.get("kind") == "bundle"]
     workflows = [each for each in documents if isinstance(each, dict) and each.get("kind") == "workflow"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,8 +76,9 @@ def packages_in(file: Path) -> set[str]:
     return {normal("-".join(name.split("-")[:2])) for name in wheels}
 
 
-def normal(name: str) -> str:
-    return name.lower().replace("_", "-")
+def normal(named: str) -> str:
+    name, _, version = named.lower().rpartition("-")
+    return f"{re.sub('[-_.]+', '-', name)}-{version}"
 
 
 @pytest.mark.parametrize(("line", "failed"), [("sbom noxcli", "pex.tools"), ("pex no.whl", "pex")])
