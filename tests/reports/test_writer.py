@@ -79,6 +79,7 @@ ENDINGS: list[tuple[str, dict[str, Any], tuple[str, ...], int, str, str]] = [
     ("wrong input", {}, ("x",), 2, "error", "UsageProblem"),
     ("wrong key", {}, ("--api-key-file", "none"), 4, "error", "Unauthorized"),
     ("no time", {}, ("--timeout", "0"), 75, "error", "TimedOutBeforeStart"),
+    ("unknown color", {}, ("--color", "blue"), 2, "error", "UsageProblem"),
     ("no file of inputs", {}, ("--inputs", "nowhere.json"), 2, "error", "UsageProblem"),
 ]
 
