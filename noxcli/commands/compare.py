@@ -232,7 +232,7 @@ def _print(context: Context, comparison: "Comparison", code: ExitCode) -> None:
         context.printing.long_document(comparison.totals(code), "rows", documents)
     elif terminal.read_by_eyes:
         layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
-        short = ([change, shorten(name, LONGEST_ID), shorten(what, LONGEST_WHAT)] for change, name, what in rows)
+        short = ([change, shorten(name, LONGEST_ID), _in_brief(what)] for change, name, what in rows)
         show_table(terminal, layout, list(islice(short, MOST_SHOWN)))
         terminal.show(in_words(terminal, islice(comparison.pairs(), MOST_DIFFS)))
         if listed > MOST_SHOWN:
@@ -244,3 +244,12 @@ def _print(context: Context, comparison: "Comparison", code: ExitCode) -> None:
             terminal.write(with_tabs([row]))
     for line in comparison.summary():
         terminal.note(line)
+
+
+def _in_brief(what: str) -> str:
+    """Return what differs as far as it fits into a table: of an assertion, the values and not its text."""
+    from noxcli.render.text import shorten  # as in execute
+
+    _, asserted, values = what.partition(" does not hold: ")
+    was = "was: " if asserted and what.startswith("was: ") else ""
+    return shorten(f"{was}{values or what}", LONGEST_WHAT)

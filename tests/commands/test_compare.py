@@ -1,5 +1,6 @@
 """`noxcli compare`: rows in pairs, what became of each, and the exit code of the gate."""
 
+import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,11 +9,21 @@ from xml.etree import ElementTree
 
 import pytest
 
+from noxcli.app import run_argv
+from noxcli.cli.context import Context
+from noxcli.render.terminal import Terminal
 from noxcli.sandbox.scenario import input_node
 from tests import runner
 from tests.conftest import Noxcli
 
 Line = dict[str, Any]
+
+
+class Screen(io.BytesIO):
+    """A stdout that claims to be a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def line(row: int, answer: Any = "a", code: int = 0, *, seconds: float | None = 1.0, **more: Any) -> Line:
@@ -174,6 +185,19 @@ def test_a_verdict_that_was_printed_is_given_anew(noxcli: Noxcli) -> None:
     judged["result"]["assertions"] = [{"name": "--assert x", "holds": False, "message": "no", "diff": None}]
     assert compared(noxcli, [line(1, "b")], [judged])[0] == 11
     assert compared(noxcli, [line(1, "b")], [judged], "--assert", "output.Answer == 'b'")[0] == 0
+
+
+def test_a_terminal_shows_what_an_assertion_compared() -> None:
+    written("base.jsonl", [line(1, "Yes, to all of it.")])
+    written("new.jsonl", [line(1, "No, to a part of it.")])
+    screen, argv = Screen(), ["compare", "base.jsonl", "new.jsonl", "--assert", "contains(output.Answer, 'all')"]
+    assert run_argv([*argv, "--color", "never"], Context(Terminal(screen, io.StringIO(), environ={}))) == 11
+    head, row, _, words = screen.getvalue().decode().splitlines()
+    assert (head.split(), row.split(maxsplit=3)[2:]) == (
+        ["CHANGE", "ROW", "WHAT"],
+        ["id1", 'contains("No, to a part of it.", "all")'],
+    )
+    assert words == "id1, Answer: [-Yes-]{+No+}, to [-all-]{+a part+} of it."
 
 
 def test_two_versions_of_a_workflow_are_compared(noxcli: Noxcli) -> None:
