@@ -42,9 +42,9 @@ class MinPass:
         return set(self.codes(codes, good, rows)) <= {ExitCode.OK}, self.words(good, rows)
 
     def words(self, good: int, rows: int) -> str:
-        """Return `85 of 100 rows are good (85.0 %; --min-pass 90%)`; the share is rounded down."""
+        """Return `85 of 100 rows are good (85.0%; --min-pass 90%)`; the share is rounded down."""
         share = 1000 * good // max(rows, 1) / 10
-        return f"{good} of {rows} rows are good ({share} %; --min-pass {self.text})"
+        return f"{good} of {rows} rows are good ({share}%; --min-pass {self.text})"
 
 
 def enough_of(repeat: int, pass_each: int | None) -> int:

@@ -68,10 +68,10 @@ def test_what_is_not_a_share_is_refused(noxcli: Noxcli, sandbox: Sandbox, workfl
 def test_a_batch_passes_by_its_share(noxcli: Noxcli, workflow: str) -> None:
     batch = ("batch", workflow, write("a", "bad", "c", "d"))
     result = noxcli(*batch, "--min-pass", "75%")
-    assert (result.code, "3 of 4 rows are good (75.0 %; --min-pass 75%)" in result.err) == (0, True)
+    assert (result.code, "3 of 4 rows are good (75.0%; --min-pass 75%)" in result.err) == (0, True)
     again = noxcli(*batch, "--min-pass", "75.1%", "--resume")
     assert (again.code, again.out) == (11, b"")
-    assert "noxcli: 3 of 4 rows are good (75.0 %; --min-pass 75.1%); run the failed rows again with" in again.err
+    assert "noxcli: 3 of 4 rows are good (75.0%; --min-pass 75.1%); run the failed rows again with" in again.err
     judged = noxcli(*batch, "--min-pass", "75%", "--assert", "output.A != 'd'", "--resume")
     assert judged.code == 11
     assert noxcli(*batch, "--min-pass", "50%", "--assert", "output.A != 'd'", "--resume").code == 0
@@ -80,7 +80,7 @@ def test_a_batch_passes_by_its_share(noxcli: Noxcli, workflow: str) -> None:
 def test_rows_that_were_not_started_are_not_good(noxcli: Noxcli, workflow: str) -> None:
     file = write("bad", *("a" for _ in range(9)))
     result = noxcli("batch", workflow, file, "--max-failures", "1", "--max-parallel", "1", "--min-pass", "20%")
-    assert (result.code, "0 of 10 rows are good (0.0 %; --min-pass 20%)" in result.err) == (11, True)
+    assert (result.code, "0 of 10 rows are good (0.0%; --min-pass 20%)" in result.err) == (11, True)
 
 
 def test_what_is_in_the_way_of_a_verdict_stays(noxcli: Noxcli, workflow: str) -> None:

@@ -55,15 +55,15 @@ def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow:
     stored = noxcli("results", "rows.jsonl.batch")
     assert [(line["row"], line["id"], line["repetition"]) for line in stored.lines] == ALL
     strict = noxcli(*batch, "--resume", "--pass-each", "2", "--assert", "row.Q != 'worse'", "--min-pass", "60%")
-    assert (strict.code, "2 of 3 rows are good (66.6 %; --min-pass 60%)" in strict.err) == (0, True), strict.err
+    assert (strict.code, "2 of 3 rows are good (66.6%; --min-pass 60%)" in strict.err) == (0, True), strict.err
     assert len(sandbox.runs(workflow)) == 9
 
 
 @pytest.mark.parametrize(
     ("options", "code", "told"),
     [
-        (("--min-pass", "60%"), 0, "2 of 3 rows are good (66.6 %; --min-pass 60%)"),
-        (("--min-pass", "70%"), 11, "2 of 3 rows are good (66.6 %; --min-pass 70%)"),
+        (("--min-pass", "60%"), 0, "2 of 3 rows are good (66.6%; --min-pass 60%)"),
+        (("--min-pass", "70%"), 11, "2 of 3 rows are good (66.6%; --min-pass 70%)"),
         ((), 11, "2 of 3 rows are good (--pass-each 2 of 3)"),
     ],
 )

@@ -424,7 +424,7 @@ def test_a_page_has_the_verdict_of_the_gate(noxcli: Noxcli, rows: str) -> None:
         assert noxcli(*argv).code == code
         shown = read("batch.html").text
         assert f"{sign} test_a_page_has_the_verdict_of_the_gate: 5 of 7 rows completed" in shown
-        assert f"5 of 7 rows are good (71.4 %; --min-pass {share})" in shown
+        assert f"5 of 7 rows are good (71.4%; --min-pass {share})" in shown
         noxcli("results", "rows.jsonl.batch", "--min-pass", share, "--report", "later.html")
         assert f"{sign} test_a_page_has_the_verdict_of_the_gate: 5 of 7" in read("later.html").text
 
