@@ -12,10 +12,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.representer import SafeRepresenter
 
-from noxcli.sandbox.documents import check_depth
+from noxcli.sandbox.documents import MOST_DEPTH
 from noxcli.sandbox.scenario import Node, Scenario
 
 Parts = tuple[list[Node], list[tuple[str, str]]]
@@ -45,8 +45,11 @@ def _yaml() -> YAML:
 
 def _documents(text: str) -> list[Any]:
     """The documents of a text without aliases: ten lines of them can mean more than fits into memory."""
-    if any(isinstance(event, AliasEvent) for event in _yaml().parse(text)):
-        raise ValueError("an alias")
+    depth = 0
+    for event in _yaml().parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if isinstance(event, AliasEvent) or depth > MOST_DEPTH:
+            raise ValueError("an alias, or more levels than JSON may have here")
     return list(_yaml().load_all(text))
 
 
@@ -72,7 +75,6 @@ def read_bundle(text: str, form: str) -> tuple[dict[str, Any], list[dict[str, An
         if form != "v4" and len(documents) == 1 and isinstance(documents[0], str):
             inside = base64.b64decode(documents[0], validate=True).decode()
             documents = _documents(inside)
-        check_depth(documents)
         documents = json.loads(json.dumps(documents, default=str))  # YAML has dates, JSON has none
     except (YAMLError, ValueError, TypeError, RecursionError):
         raise ValueError("The bundle can't be read") from None

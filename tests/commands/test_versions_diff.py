@@ -86,7 +86,7 @@ def test_a_terminal_shows_texts_by_words(noxcli: Noxcli, plays: Any) -> None:
             pass
         shown.append(seen.raw.decode().replace("\r", ""))
     assert "\x1b[31m[-one sentence-]\x1b[0m\x1b[32m{+two sentences+}\x1b[0m" in shown[0]
-    assert "         node_config.value: Answer in [-one sentence-]{+two sentences+}.\n           Be kind.\n" in shown[1]
+    assert "         node_config.value: Answer in [-one sentence-]{+two sentences+}.\n         │ Be kind.\n" in shown[1]
     assert "added    node     Check (TextGenerationNode)\n" in shown[1]
     assert re.sub(r"\x1b\[\d*m", "", shown[0]) == shown[1]
 
