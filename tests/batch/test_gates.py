@@ -13,7 +13,7 @@ from noxcli.batch.row import Tally
 from noxcli.errors import worst
 from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Sleep, State, Step
+from noxcli.sandbox.steps import Sleep, State, Step, node_fails
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
 
@@ -23,8 +23,11 @@ def workflow(plays: Any) -> str:
     """It answers with its input; the texts `bad` and `ask` fail and wait for a human."""
 
     def script(inputs: dict[str, Any]) -> list[Step]:
-        ends = {"bad": "failed", "ask": "awaiting_human_feedback"}
-        return [State(ends[inputs["Q"]]), Sleep(60_000)] if inputs["Q"] in ends else []
+        ends: dict[str, list[Step]] = {
+            "bad": [*node_fails("W", "no ink"), State("failed"), Sleep(60_000)],
+            "ask": [State("awaiting_human_feedback"), Sleep(60_000)],
+        }
+        return ends.get(inputs["Q"], [])
 
     return str(plays(nodes=[input_node("Q")], script=script, output=lambda inputs: {"A": inputs["Q"]}))
 
@@ -126,8 +129,8 @@ def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sand
     file = write(*["bad"] * 60)
     result = noxcli("batch", workflow, file, "--max-parallel", "4")
     assert (result.code, 20 <= len(sandbox.runs(workflow)) < 30) == (1, True), result.err
-    told = r"noxcli: the first 20 rows all ended with: failed \(--max-failures 0 starts the others, too\); 2\d of 2\d "
-    assert re.search(told, result.err), result.err
+    why, more = "failed at 'W': no ink", re.escape("(--max-failures 0 starts the others, too)")
+    assert re.search(rf"noxcli: the first 20 rows all ended with: {why} {more}; 2\d of 2\d ", result.err), result.err
     assert "not started" in result.err
     assert noxcli("batch", workflow, file, "--resume", "--max-failures", "0").code == 1
     assert len(sandbox.runs(workflow)) == 60
@@ -151,7 +154,7 @@ def test_what_ends_beside_the_twentieth_failure_starts_no_more() -> None:
 
 @pytest.mark.parametrize("texts", [["a", *["bad"] * 30], [*["bad"] * 19, "a", *["bad"] * 10], ["ask"] * 25])
 def test_other_failures_start_all_rows(noxcli: Noxcli, sandbox: Sandbox, workflow: str, texts: list[str]) -> None:
-    noxcli("batch", workflow, write(*texts), "--max-parallel", "1")
+    noxcli("batch", workflow, write(*texts), "--max-parallel", "4")
     assert len(sandbox.runs(workflow)) == len(texts)
 
 
