@@ -16,7 +16,7 @@ from noxcli.sandbox.scenario import Scenario, fixed_input, input_node, output_no
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment, on_terminal, running
+from tests.process import IN_SHELL, NOXCLI, environment, on_terminal, running
 
 FLOW = Scenario(
     "asked",
@@ -248,7 +248,7 @@ def test_a_terminal_is_asked_before_what_is_current_changes(
 def test_a_version_is_not_asked_for_and_may_be_on_stdin(noxcli: Noxcli) -> None:
     with serving(noxcli) as sandbox:
         env = environment(sandbox.url, sandbox.key)
-        line = f"{' '.join(NOXCLI)} export asked | {' '.join(NOXCLI)} import - --mode version --apply"
+        line = f"{IN_SHELL} export asked | {IN_SHELL} import - --mode version --apply"
         with on_terminal(["bash", "-c", line], env) as seen:
             pass
         assert (seen.process.returncode, b"[y/N]" in seen.raw) == (0, False)
