@@ -109,7 +109,7 @@ class Follower:
         self._feed: EventFeed | None = None
         self._ended: NoxError | None = None  # why the server's side of it has ended
         self._connects = self._before = 0  # connections before it, and events that were accepted before it
-        self._replays = False  # the next one starts over
+        self._refused: str | None = None  # the cursor that the server does not know: instead of it, start over
         self._last: RunEvent | None = None
         self._last_state: object = None
         # When to read the record although the stream is open.
@@ -240,12 +240,13 @@ class Follower:
     def _open(self) -> None:
         self._close()
         self._before = self.ledger.accepted
-        self.ledger.opened(replay=self._replays, ended=self._over())
-        cursor, self._replays = None if self._replays else self.ledger.cursor, False
+        cursor = self.ledger.cursor
+        replays = cursor is not None and cursor == self._refused
+        self.ledger.opened(replay=replays, ended=self._over())
         self._ended = None
         self._look_after = min(self._look_after, self._first_look)
         self._look.restart(self._look_after)
-        self._feed = self._source.open_events(self._record.run.id, cursor)
+        self._feed = self._source.open_events(self._record.run.id, None if replays else cursor)
 
     def _close(self) -> None:
         if self._feed is not None:
@@ -324,7 +325,8 @@ class Follower:
             events = self._feed.take(seconds)
         except (*NO_STREAM, Unavailable) as ended:
             self._ended = ended
-            self._replays = isinstance(ended, CursorRefused)
+            if isinstance(ended, CursorRefused):
+                self._refused = self.ledger.cursor
             # A replay that was closed is taken for a whole one; another end of it only means to try again.
             return self._heard(self.ledger.settle()) if isinstance(ended, StreamClosed) else []
         if any(event.type in OF_A_RUN for event in events):

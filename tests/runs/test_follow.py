@@ -774,9 +774,9 @@ def test_a_paused_run_goes_on_over_its_stream() -> None:
         ([[(0, [*pieces(5), end(5)])]], 0, [None]),  # after the verdict
         ([[(3, [*pieces(5), end(5)])]], 2, [None]),
         ([[(0, pieces(5)), (0, BROKEN)], [(0, [end(5)])]], 3, [None, "4-0"]),
-        ([[(0, pieces(2)), (0, BROKEN)], REFUSED, [(0, [*pieces(5), end(5)])]], 4, [None, "2-0", None]),
+        ([[(0, pieces(2)), (0, BROKEN)], [(0, [*pieces(5), end(5)])]], 3, [None, None]),
     ],
-    ids=["found", "after the verdict", "late", "resumed again", "reset"],
+    ids=["found", "after the verdict", "late", "resumed again", "begun again"],
 )
 def test_a_refused_position_is_looked_for_in_a_replay(
     replays: list[Connection], reads: int, cursors: list[str | None]
@@ -810,6 +810,16 @@ def test_a_silent_replay_after_the_verdict_is_given_up() -> None:
         result = followed(server, EVERY_EVENT, run=now("stopped"), cursor="2-0")
         assert result.events == pieces(2, 7)
         assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
+
+
+def test_what_replays_show_is_given_out_though_each_breaks() -> None:
+    replay: Connection = [(0, pieces(2, 7)), (0, BROKEN)]
+    for before in ([RUN], []):  # the position is refused while the run goes on, or after its verdict
+        server = FakeServer([REFUSED, *[replay] * 9], [*before, COMPLETED])
+        result = followed(server, EVERY_EVENT, run=RUN if before else COMPLETED, cursor="2-0")
+        assert result.events == pieces(2, 7)
+        assert {cursor for _, cursor in server.openings[1:]} == {None}
+        assert (len(result.of(Gap)), result.label) == (2, Continuity.BROKEN)
 
 
 def test_a_replay_that_takes_its_time_to_begin_is_no_gap() -> None:
