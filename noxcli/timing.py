@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from noxcli.errors import UsageProblem
@@ -142,6 +143,11 @@ def seconds_between(start: str | None, end: str | None) -> float | None:
     """Return the seconds between two server times, or None if one is missing or odd."""
     began, ended = parse_time(start), parse_time(end)
     return round((ended - began).total_seconds(), 3) if began and ended else None
+
+
+def within(ordered: Sequence[float], share: float) -> float:
+    """Return the duration within which this share of them was over; they are in order, the shortest first."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def show_seconds(seconds: float) -> str:

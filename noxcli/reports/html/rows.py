@@ -31,7 +31,7 @@ from noxcli.reports.html.row import (
     status_of,
     texts_of,
 )
-from noxcli.timing import parse_time
+from noxcli.timing import parse_time, within
 
 ROWS_ON_A_PAGE = 10_000  # rows that did not pass come first
 LARGEST_ROWS = 4_500_000  # bytes of all rows of a page
@@ -195,8 +195,7 @@ def _durations(page: Page, took: Sequence[float]) -> Iterator[Html]:
         ends = (page.tag("span", show_took(end, most)) for end in (least, most))
         yield page.tag("div", page.tag("svg", *bars, aria_hidden="true"), page.tag("p", *ends), class_="times")
     at = (("Median", 0.5), ("95 of 100 within", 0.95), ("Longest", 1.0))
-    named = ((term, took[min(len(took) - 1, int(len(took) * share))]) for term, share in at)
-    yield parts.facts(page, ((term, show_took(seconds, most)) for term, seconds in named))
+    yield parts.facts(page, ((term, show_took(within(took, share), most)) for term, share in at))
 
 
 def _reasons(page: Page, count: _Count) -> Iterator[Html]:
