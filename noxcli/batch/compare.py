@@ -22,11 +22,11 @@ from noxcli.render.text import amount
 from noxcli.reports.comparison import Change, Line, Pair, is_good
 from noxcli.reports.result import RESULT_SCHEMA
 from noxcli.signals import SIGNALS
-from noxcli.timing import show_seconds
+from noxcli.timing import show_seconds, within
 
 COMPARISON_SCHEMA = "noxcli.comparison/1"
 DIGEST_BITS = 64
-ANY = 1  # the key of a result that is compared with the only other one, whatever both are about
+ANY = 1  # the key of a result that is compared with the only other one, even if they are about different things
 SHARES, TERMS = {"median_s": 0.5, "p95_s": 0.95}, {"median_s": "median", "p95_s": "95% within"}
 WHAT_FITS = "give the directory of a batch, lines of batch or results, a run's --json, or a run id"
 
@@ -59,7 +59,8 @@ class Side:
         """Add a judged line. Raises OSError if the file can't be written."""
         given, run = line["input"], line["result"]["run"] or {}
         self.workflow_id = self.workflow_id or run.get("workflow_id")
-        self.runs += given is line["id"] is None and line["result"]["exit_code"] == ExitCode.OK
+        is_nameless = given is None and line["id"] is None
+        self.runs += is_nameless and line["result"]["exit_code"] == ExitCode.OK
         self._ids.append(digest_of_id(line["id"]))
         self._inputs.append(0 if given is None else digest_of(json.dumps(given, sort_keys=True).encode()))
         self._places.append(self._file.tell())
@@ -68,9 +69,10 @@ class Side:
     def index(self, *, by_id: bool, single: bool) -> None:
         """Find rows by their ids or else by their inputs, a single one by anything."""
         self._by_id = by_id
+        named = zip(self._ids, self._inputs, self._places, strict=True)
+        keys = ((own if by_id and own else ANY if single else given, place) for own, given, place in named)
         # Nothing is known about a row without a key, but that it has not run.
-        keys = (own * by_id or ANY * single or given for own, given in zip(self._ids, self._inputs, strict=True))
-        self._index = DigestIndex((key, place) for key, place in zip(keys, self._places, strict=True) if key)
+        self._index = DigestIndex((key, place) for key, place in keys if key)
         self.rows = len(self) - len(self._index)
 
     def keys(self) -> Iterator[int]:
@@ -106,9 +108,7 @@ class Side:
     def document(self) -> dict[str, Any]:
         """Return its totals."""
         took = sorted(self.seconds)
-        at = {
-            name: took[min(len(took) - 1, int(len(took) * share))] if took else None for name, share in SHARES.items()
-        }
+        at = {name: within(took, share) if took else None for name, share in SHARES.items()}
         rate = round(self.passed / self.rows, 4) if self.rows else None
         about = {"source": self.source, "workflow_id": self.workflow_id}
         return {**about, "rows": self.rows, "passed": self.passed, "pass_rate": rate, **at}
