@@ -125,11 +125,11 @@ def _cells(line: Mapping[str, Any]) -> list[str]:
     """Return a row for a table: with why it is not good, or else with the beginning of its first output."""
     from noxcli.outputs.values import as_text, by_name  # as in execute
     from noxcli.render.text import shorten
-    from noxcli.reports.result import reason_in
+    from noxcli.reports.result import brief_reason_in
 
     result, seconds = line["result"], (line["result"]["run"] or {}).get("duration_s")
     first = next(iter(by_name(result["output"]).values()), None)
-    told = reason_in(result).removeprefix("completed, but ") or ("" if first is None else as_text(first))
+    told = brief_reason_in(result) or ("" if first is None else as_text(first))
     times = [] if line.get("repetition") is None else [f"#{line['repetition']}"]
     name = " ".join([str(line["row"] if line["id"] is None else line["id"]), *times])
     words = ExitCode.words_of(result["exit_code"])

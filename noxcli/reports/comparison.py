@@ -13,7 +13,7 @@ from noxcli.outputs.values import as_text, by_name, unwrapped
 from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten
-from noxcli.reports.result import reason_in
+from noxcli.reports.result import brief_reason_in
 from noxcli.reports.words import Piece, excerpt, in_color, marked, word_diff
 from noxcli.timing import show_seconds
 
@@ -175,7 +175,7 @@ def _reason(lines: Sequence[Line]) -> str:
     """Return why the first result is not good that is not."""
     results = [line["result"] for line in lines]
     result = next((each for each in results if each["exit_code"] != ExitCode.OK), results[0])
-    return (reason_in(result) or ExitCode.words_of(result["exit_code"])).removeprefix("completed, but ")
+    return brief_reason_in(result) or ExitCode.words_of(result["exit_code"])
 
 
 def _took(lines: Sequence[Line]) -> float | None:

@@ -217,6 +217,11 @@ def reason_in(result: Mapping[str, Any]) -> str:
     return str(error.get("message") or "").removeprefix(f"run {run.get('id')} ")
 
 
+def brief_reason_in(result: Mapping[str, Any]) -> str:
+    """Return the same for a place that shows beside it that the run completed."""
+    return reason_in(result).removeprefix("completed, but ")
+
+
 def own_code(outcome: Outcome, outcomes: Sequence[Outcome], exit_code: ExitCode) -> ExitCode:
     """Return the code of one of the outcomes; `exit_code` is the whole command's."""
     if len(outcomes) == 1:
