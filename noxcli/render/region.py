@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -104,7 +105,7 @@ class Region:
             self._drawn = []
 
 
-class BottomRenderer(BaseRenderer):
+class BottomRenderer(BaseRenderer, ABC):
     """A renderer at the bottom, drawn by a thread of its own ten times a second, at any rate of events."""
 
     def __init__(self, terminal: Terminal, first: float = 0.0) -> None:
@@ -127,9 +128,9 @@ class BottomRenderer(BaseRenderer):
             self._painter.join(LONGEST_PAINTING)
         self._region.__exit__()
 
+    @abstractmethod
     def lines(self) -> Sequence[Line]:
         """Return the current lines. The thread calls it, while the main thread may change what they show."""
-        raise NotImplementedError
 
     def refresh(self) -> None:
         """Draw now."""
