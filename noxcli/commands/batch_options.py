@@ -108,7 +108,7 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
             "--max-failures",
             metavar="N",
             min=0,
-            help="Start no more rows after N have failed; with 0, not even after the first 20 failed for one reason.",
+            help="Start no more rows after N have failed; 0 starts all, even if the first 20 fail for one reason.",
         ),
     ] = None
     row_timeout: Annotated[
