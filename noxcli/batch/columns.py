@@ -50,7 +50,7 @@ class Columns:
         """Return the columns for a workflow with these inputs; `checked` refuses columns that are not among them."""
         labels = {node.label for node in nodes or () if node.label is not None}
         known = labels.union(*(node.addresses for node in nodes or ()))
-        named = nodes is not None and all(node.label is not None for node in nodes)  # others have names nobody knows
+        named = nodes is not None and all(node.label is not None for node in nodes)  # others have unknown names
         return replace(self, known=frozenset(known), all_known=checked and named)
 
     def check_header(self, names: Collection[str]) -> None:
