@@ -76,6 +76,13 @@ class Result:
         return [line["type"].removeprefix("noxcli.") for line in self.lines if line["type"].startswith("noxcli.")]
 
 
+class Screen(io.BytesIO):
+    """A stdout that claims to be a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 class QuickClock(Clock):
     """Sleeps are recorded, not slept: time jumps instead."""
 

@@ -14,16 +14,9 @@ from noxcli.cli.context import Context
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.scenario import input_node
 from tests import runner
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, Screen
 
 Line = dict[str, Any]
-
-
-class Screen(io.BytesIO):
-    """A stdout that claims to be a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def line(row: int, answer: Any = "a", code: int = 0, *, seconds: float | None = 1.0, **more: Any) -> Line:

@@ -24,16 +24,11 @@ from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import show_age
-from tests.conftest import Noxcli, piped
+from tests.conftest import Noxcli, Screen, piped
 from tests.rawserver import json_answer, raw_server
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FOREVER = [Sleep(60_000)]
-
-
-class Screen(io.BytesIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def on_screen(noxcli: Noxcli, *argv: str, **environ: str) -> list[str]:

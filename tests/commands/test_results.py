@@ -14,16 +14,9 @@ from noxcli.render.terminal import Terminal
 from noxcli.reports.spreadsheet import Sheet
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import Sleep, State, Step
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, Screen
 
 Table = list[dict[str, str]]
-
-
-class Screen(io.BytesIO):
-    """A stdout that claims to be a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture
