@@ -4,7 +4,7 @@ import shlex
 import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,12 +61,12 @@ def played(combination: Combination, cells: Iterable[str]) -> list[Failure]:
     return failures
 
 
-def all_played(plan: Iterable[tuple[Combination, Sequence[str]]], at_once: int = 8) -> Iterator[list[Failure]]:
-    """Yield what fails of each combination, which is played with its cells.
+def all_played(plan: Iterable[tuple[Combination, Sequence[str]]], pool: Executor) -> Iterator[list[Failure]]:
+    """Yield what fails of each combination, which is played with its cells in one of the pool's threads or forks.
 
     It counts if it fails again alone: a second may be too short for a replay while a busy machine plays seven others.
     """
-    with quick(), ThreadPoolExecutor(at_once) as pool:
+    with quick(), pool:
         for failures in pool.map(played, *zip(*plan, strict=True)):
             yield [again for each in failures for again in played(each.combination, [each.cell])]
 
