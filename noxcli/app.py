@@ -12,9 +12,8 @@ from typer.core import TyperGroup
 from noxcli import __version__
 from noxcli.cli.context import Context
 from noxcli.cli.ending import complain, conclude, own_error, unexpected
-from noxcli.cli.usage import HelpOnStdout, Verb, end_with, name_meant, write_definitions
+from noxcli.cli.usage import HelpOnStdout, Verb, end_with, write_definitions
 from noxcli.errors import ExitCode, Interruption, NoxError, UsageProblem
-from noxcli.nearest import suggestion
 from noxcli.render import Format
 from noxcli.signals import Interrupted
 from noxcli.waiting import has_no_reader
@@ -23,7 +22,7 @@ UNLISTED = ""  # the heading of verbs that only `noxcli VERB --help` describes
 # Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py, `import` in import_.py.
 VERBS = {
     "run": ("Run", "Start a workflow, follow it live, and print its output."),
-    "rerun": ("Run", "Start a run again with the same inputs, or some others, and follow it like run."),
+    "rerun": ("Run", "Start a run again with the same inputs, or others, and follow it like run."),
     "stream": ("Run", "Follow a run that was started elsewhere, and print its output."),
     "wait": ("Run", "Wait for runs to end, and print RUN_ID<TAB>STATUS for each."),
     "fetch-output": ("Run", "Print or save the output of a finished run."),
@@ -36,7 +35,7 @@ VERBS = {
     "runs": ("Look", "List runs, newest first."),
     "export": ("Look", "Print a workflow as a bundle for `noxcli import`, or its definition for git."),
     "import": ("Look", "Show what importing a bundle would do, and with --apply, import it."),
-    "batch": ("Many rows", "Run a workflow once for each row of a file, and print one JSON line for each result."),
+    "batch": ("Many rows", "Run a workflow once for each row of a file, and print a JSON line for each."),
     "results": (
         "Many rows",
         "Print the stored result of every row of a batch, one JSON line each, in the order of the rows.",
@@ -84,8 +83,9 @@ class Verbs(HelpOnStdout, TyperGroup):
         """
         word = args[0]
         if word not in VERBS and not word.startswith("-"):
-            hint = suggestion(name_meant(word, VERBS), "see noxcli --help")
-            raise UsageProblem(f"no such command {word!r}", hint)
+            from noxcli.cli.meant import verb_for  # loaded only after a mistake
+
+            raise UsageProblem(f"no such command {word!r}", verb_for(word, VERBS, args[1:]) or "see noxcli --help")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
@@ -159,13 +159,15 @@ def tell_stray(context: Context, error: BaseException | None) -> None:
 
 def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:
     """Return Typer's usage error as ours; for an unknown option, with the one that the user probably meant."""
-    offered = getattr(error, "possibilities", None)
-    # Typer also compares the dashes, which make --foo look like --color.
-    word = getattr(error, "option_name", "").lstrip("-")
-    meant = name_meant(word, [name.lstrip("-") for name in offered]) if offered else None
-    message = error.message if offered else error.format_message()
-    hint = f"{suggestion(f'--{meant}')} {page} has them all" if meant else f"see {page}"
-    return UsageProblem(f"{message[:1].lower()}{message[1:]}".rstrip("."), hint)
+    ctx: Any = getattr(error, "ctx", None)
+    if ctx is None or not hasattr(error, "possibilities"):
+        message = error.format_message()
+        return UsageProblem(f"{message[:1].lower()}{message[1:]}".rstrip("."), f"see {page}")
+    from noxcli.cli.meant import option_for  # loaded only after a mistake
+
+    option: str = error.option_name  # type: ignore[attr-defined]
+    meant = option_for(option, [name for param in ctx.command.params for name in param.opts])
+    return UsageProblem(f"no such option: {option}", f"{meant} {page} has them all" if meant else f"see {page}")
 
 
 def format_in(argv: Sequence[str]) -> Format:

@@ -127,7 +127,7 @@ Asserts = Annotated[
     typer.Option(
         "--assert",
         metavar="EXPR",
-        help="Exit with 11 unless this JMESPath expression is true of the result; repeatable.",
+        help="Exit with 11 unless this JMESPath is true; repeatable.",
     ),
 ]
 ExpectOption = Annotated[

@@ -1,7 +1,7 @@
-"""The layout of help: options under headings, runnable examples; and suggestions for unknown names."""
+"""The layout of help: options under headings, runnable examples, and one screen of what people use."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from shutil import get_terminal_size
 from textwrap import wrap
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 from typer.core import TyperCommand
 
 from noxcli.errors import ExitCode, ReaderGone
-from noxcli.nearest import nearest
 
 # The layout of every verb's help. Options without a heading here are the verb's own, and come first.
 OWN = "Options"
@@ -51,6 +50,23 @@ HEADINGS = {
     "Connection": ("--base-url", "--api-key-file", "--profile"),
     "General": ("--quiet", "--verbose", "--color", "--help"),
 }
+# The options that people use most, for the one screen of `-h`; a verb's own options come after these.
+USED = (
+    *("--json", "--raw", "--output-dir", "--quiet", "--detach", "--timeout", "--assert", "--report", "--resume"),
+    *(
+        "--junit",
+        "--max-parallel",
+        "--id",
+        "--keep",
+        "--expect",
+        "--min-pass",
+        "--limit",
+        "--csv",
+        "--inputs",
+        "--node",
+    ),
+)
+MOST_USED = 10
 PLACED = [name for names in HEADINGS.values() for name in names]
 WIDEST = 28  # the longest option, in characters, that has its help on the same line
 NARROWEST_TEXT, NARROWEST_PAGE = 24, 30  # columns
@@ -69,17 +85,24 @@ class HelpOnStdout:
         return option
 
     def get_help(self, ctx: Any) -> str:
-        """Return the page of help, as wide as the terminal; the formatter alone would take 50 columns at least."""
-        formatter = ctx.make_formatter()
-        formatter.width = min(formatter.width, max(NARROWEST_PAGE, get_terminal_size().columns - 2))
+        """Return the page of help."""
+        formatter = new_page(ctx)
         self.format_help(ctx, formatter)  # type: ignore[attr-defined]
         return str(formatter.getvalue().rstrip("\n"))
 
 
+def new_page(ctx: Any) -> Any:
+    """Return a page as wide as the terminal; Typer's formatter alone would take 50 columns at least."""
+    formatter = ctx.make_formatter()
+    formatter.width = min(formatter.width, max(NARROWEST_PAGE, get_terminal_size().columns - 2))
+    return formatter
+
+
 def show_help(ctx: Any, _param: Any, asked: bool) -> None:
-    """Write the help of a command to stdout, and end."""
+    """Write the help of a command to stdout, and end: all of it, or one screen for `-h`."""
     if asked and not ctx.resilient_parsing:
-        end_with(ctx, ctx.get_help())
+        brief = isinstance(ctx.command, Verb) and "-h" in ctx.obj.argv
+        end_with(ctx, ctx.command.brief(ctx) if brief else ctx.get_help())
 
 
 def end_with(ctx: Any, page: str) -> None:
@@ -121,6 +144,34 @@ class Verb(HelpOnStdout, TyperCommand):
             with formatter.section(heading):
                 write_definitions(formatter, records, max(fitting, default=0))
 
+    def brief(self, ctx: Any) -> str:
+        """Return one screen: usage, the options that people use in a line each, and two examples."""
+        page = new_page(ctx)
+        self.format_usage(ctx, page)
+        page.write("\n")
+        page.write_text((self.help or "").partition("\n\n")[0])
+        for params in filter(None, (self.arguments(), self.most_used())):
+            records = [record for param in params if (record := param.get_help_record(ctx))]
+            width = max(len(names) for names, _ in records)
+            page.write("\n")
+            with page.indentation():
+                room = max(NARROWEST_TEXT, page.width - page.current_indent - width - 2)
+                write_definitions(page, [(names, shortened(text, room)) for names, text in records], width)
+        page.write("\n")
+        for line in [line for line in self.examples if f"{ctx.command_path} " in f"{line} "][:2]:
+            page.write(f"  {line}\n")
+        page.write(f"\nAll options: {ctx.command_path} --help")
+        return str(page.getvalue())
+
+    def arguments(self) -> list[Any]:
+        """Return the parameters without a dash."""
+        return [param for param in self.params if param.param_type_name == "argument"]
+
+    def most_used(self) -> list[Any]:
+        """Return the options that people use most, at most ten; all of a verb's own are among them if there is room."""
+        known = [param for param in self.params if any(name in USED for name in param.opts) or _heading(param) == OWN]
+        return sorted(sorted(known, key=_use)[:MOST_USED], key=_place)
+
     def sections(self, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]:
         """Return each heading with its entries, as names and help."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], OWN: [], **{name: [] for name in HEADINGS}}
@@ -157,6 +208,19 @@ def write_definitions(formatter: Any, records: Sequence[tuple[str, str]], names_
         formatter.write("".join(f"{line.rstrip()}\n" for line in (head, *(f"{'':{beside}}{line}" for line in lines))))
 
 
+def shortened(text: str, width: int) -> str:
+    """Return the help of an option in one line: without brackets, and without what follows the first clause."""
+    text = BRACKET.sub("", text).strip()
+    if len(text) > width:
+        text = f"{re.split('[;:(,]', text)[0].rstrip()}."
+    return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+def _use(param: Any) -> tuple[int, int]:
+    used = next((place for place, name in enumerate(USED) if name in param.opts), len(USED))
+    return used, _place(param)
+
+
 def _place(param: Any) -> int:
     """Return where a shared option stands: the verbs' classes have them in another order."""
     return next((place for place, name in enumerate(PLACED) if name in param.opts), -1)
@@ -166,9 +230,3 @@ def _heading(param: Any) -> str:
     if param.param_type_name == "argument":
         return "Arguments"
     return next((heading for heading, names in HEADINGS.items() if not {*names}.isdisjoint(param.opts)), OWN)
-
-
-def name_meant(word: str, known: Iterable[str]) -> str | None:
-    """Return the verb or option that the user probably meant: one with this beginning, or else a similar one."""
-    known = list(known)
-    return next((name for name in known if word and name.startswith(word)), None) or nearest(word, known)

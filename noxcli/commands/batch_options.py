@@ -36,7 +36,7 @@ class Again(StrEnum):
 
 @declared
 class Options(PreflightOptions, Asserting, Waiting, Common):
-    """Run a workflow once for each row of a file, and print one JSON line for each result.
+    """Run a workflow once for each row of a file, and print a JSON line for each.
 
     If it is interrupted, the same command with --resume continues it, and starts nothing twice. More: docs/batch.md.
 

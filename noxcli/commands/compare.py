@@ -74,7 +74,7 @@ class Options(Documented, Asserting, Waiting, Common):
     ] = None
     allow_missing: Annotated[
         bool,
-        typer.Option("--allow-missing", help="Do not exit with 8 if rows of BASE are missing or unfinished in NEW."),
+        typer.Option("--allow-missing", help="Do not exit with 8 if NEW lacks rows of BASE."),
     ] = False
     report: Annotated[
         str | None,

@@ -7,7 +7,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import declared
-from noxcli.cli.usage import end_with, name_meant
+from noxcli.cli.usage import end_with
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem
 from noxcli.nearest import suggestion
 
@@ -37,6 +37,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     verbs = group.list_commands(ctx)
     topics = [*verbs, EXIT_CODES, SWITCHES]
     if topic is not None and topic not in topics:
+        from noxcli.cli.meant import name_meant  # loaded only after a mistake
+
         hint = suggestion(name_meant(topic, topics), "see noxcli --help")
         raise UsageProblem(f"there is no help on {topic!r}", hint)
     if topic == EXIT_CODES:

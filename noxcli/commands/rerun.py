@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @declared
 class Options(Running):
-    """Start a run again with the same inputs, or some others, and follow it like run.
+    """Start a run again with the same inputs, or others, and follow it like run.
 
     Workflow, version, inputs and uploaded files come from the record of RUN, which may have been started elsewhere.
     Secret inputs are not reused: give them again with --secret.

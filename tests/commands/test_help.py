@@ -13,8 +13,9 @@ import pytest
 from noxcli import __version__
 from noxcli.app import UNLISTED, VERBS, run_argv, verb_named
 from noxcli.cli.context import Context
+from noxcli.cli.meant import ANSWERS, OPTIONS, WITHOUT, WORDS, name_meant, option_for, verb_for
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
-from noxcli.cli.usage import HEADINGS, OWN, name_meant
+from noxcli.cli.usage import HEADINGS, MOST_USED, OWN
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
@@ -148,8 +149,11 @@ def test_the_examples_run_as_they_stand(verb: str, pages: dict[str, str], lively
 @pytest.mark.parametrize(
     ("argv", "line"),
     [
-        (["fetch"], "no such command 'fetch'; did you mean fetch-output?"),
-        (["rnu", "demo"], "no such command 'rnu'; did you mean run?"),
+        (["fetch"], "no such command 'fetch'; did you mean: noxcli fetch-output"),
+        (["rnu", "demo", "A=b c"], "no such command 'rnu'; did you mean: noxcli run demo 'A=b c'"),
+        (["cancel", "x", "-q"], "no such command 'cancel'; did you mean: noxcli stop x -q"),
+        (["login"], "no such command 'login'; set NOXUS_API_KEY to your key; noxcli doctor checks it"),
+        (["watch", "x", "--api-key", "abc"], "no such command 'watch'; did you mean: noxcli stream"),
         (["xyzzy"], "no such command 'xyzzy'; see noxcli --help"),
         ([""], "no such command ''; see noxcli --help"),
         (
@@ -171,7 +175,35 @@ def test_a_slip_names_what_was_probably_meant(noxcli: Noxcli, argv: list[str], l
 
 def test_a_slip_is_told_in_the_document(noxcli: Noxcli) -> None:
     error = noxcli("fetch", "x", "--json").json["error"]
-    assert (error["phase"], error["hint"]) == ("usage", "did you mean fetch-output?")
+    assert (error["phase"], error["hint"]) == ("usage", "did you mean: noxcli fetch-output x --json")
+
+
+def test_what_people_type_first_leads_to_what_there_is() -> None:
+    verbs = {verb: {name for param in verb_named(verb).params for name in param.opts} for verb in VERBS}
+    words = [word for listed in WORDS.values() for word in listed] + [word for listed in ANSWERS for word in listed]
+    assert len(words) == len({*words})
+    assert not {*words} & {*VERBS}
+    assert {*WORDS} < {*VERBS}
+    for verb, listed in WORDS.items():
+        assert all(verb_for(word, VERBS, ["a b"]) == f"did you mean: noxcli {verb} 'a b'" for word in listed)
+    for usage, listed in OPTIONS.items():
+        having = [options for options in verbs.values() if usage.split()[0] in options]
+        assert having
+        assert all(any(option_for(name, options) == f"did you mean {usage}?" for options in having) for name in listed)
+        assert all(name not in options for options in having for name in listed), usage
+    assert all(option_for(name, ["--json"]) for listed in WITHOUT for name in listed)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_short_help_is_one_screen(verb: str) -> None:
+    page = Noxcli()(verb, "-h").text
+    lines = page.splitlines()
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+    assert "...\n" not in page.partition("\n")[2]
+    assert lines[-1] == f"All options: noxcli {verb} --help"
+    assert len([line for line in lines if line.startswith("  -")]) <= MOST_USED
+    assert [line for line in lines if line.startswith("  ") and f"noxcli {verb}" in line]
 
 
 @pytest.mark.parametrize(
