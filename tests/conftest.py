@@ -32,7 +32,7 @@ from tests.process import needs
 
 # How many examples a random test plays: `--hypothesis-profile=wide` for many.
 settings.register_profile("plain", settings.default, max_examples=30, deadline=None, database=None)
-settings.register_profile("wide", settings.get_profile("plain"), max_examples=500)
+settings.register_profile("wide", settings.get_profile("plain"), max_examples=250)
 settings.load_profile("plain")
 
 NUMBERS = count()  # of temporary directories

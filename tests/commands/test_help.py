@@ -1,7 +1,6 @@
 """`--help`: it fits, is in order, is complete, and its examples run."""
 
 import io
-import os
 import re
 import subprocess
 import sys
@@ -21,7 +20,6 @@ from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests import forks
 from tests.conftest import Noxcli
-from tests.loaded import loaded
 from tests.process import HUNG, NOXCLI, call, environment, on_terminal
 
 PAGES = ["", *VERBS]
@@ -92,18 +90,6 @@ def test_the_verbs_stand_under_headings(pages: dict[str, str]) -> None:
             assert does in " ".join(pages[verb].split())
             continue
         assert f"{verb} {does}" in " ".join(" ".join(listed[heading]).split())
-
-
-def test_help_for_all_loads_no_verb(tmp_path: Path) -> None:
-    modules = loaded(["--help"], os.environ, tmp_path)
-    assert "noxcli.app" in modules
-    assert not {f"noxcli.commands.{verb.replace('-', '_')}" for verb in VERBS} & modules
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_the_help_of_a_verb_loads_little(verb: str, tmp_path: Path) -> None:
-    modules = [name for name in loaded([verb, "--help"], os.environ, tmp_path) if name.startswith("noxcli")]
-    assert len(modules) <= 30, sorted(modules)
 
 
 def test_a_default_duration_is_shown_as_typed(pages: dict[str, str]) -> None:

@@ -31,9 +31,9 @@ def text(size: int, edge: str) -> str:
 @pytest.mark.parametrize(
     ("size", "edge"),
     [
-        *one_in(2, SIZES, EDGES),
+        *one_in(3, SIZES, EDGES),
         (LARGE, EDGES[-1]),
-        *(pytest.param(LARGE, edge, marks=pytest.mark.wide) for edge in EDGES[:-1]),
+        pytest.param(LARGE, "🌱", marks=pytest.mark.wide),
     ],
     ids=ascii,
 )

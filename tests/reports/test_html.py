@@ -441,18 +441,15 @@ def test_rows_that_did_not_pass_are_shown_first() -> None:
         assert re.findall(r'id="f(\w+)" checked', Path("batch.html").read_text()) == [choice]
 
 
-@pytest.mark.parametrize(
-    "letter", ["x", "&", *(pytest.param(each, marks=pytest.mark.wide) for each in "想\x1b\U000e0041")]
-)
+@pytest.mark.parametrize("letter", ["x", *(pytest.param(each, marks=pytest.mark.wide) for each in "&\U000e0041")])
 def test_the_largest_page_stays_below_five_megabytes(letter: str) -> None:
     checks = [{"name": "--assert ok", "holds": False, "message": letter * 300, "diff": f"-{letter * 900}\n+b"}]
     rows = [a_row(number, letter * 4000, checks if number % 300 == 0 else ()) for number in range(1, 30_001)]
     page = b"".join(rows_page(Page(Mask()), BatchAbout("rows.jsonl"), lambda: rows))
     assert 3_000_000 < len(page) < 5_000_000
-    if letter in "x想":
+    if letter == "x":
         assert page.count(b'<details id="r') == 10_000
         assert page.count(b'class="c11 bad"') == 100, "what did not pass is never left out"
-    if letter == "x":
         assert page.count(b"x" * 4000) == 300, "and is whole: its input, column and output"
         assert b"<small>4,002 characters</small>" in page
         assert b"20,000 more rows" in page

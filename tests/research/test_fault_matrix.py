@@ -157,13 +157,13 @@ CELLS = [
 ]
 # Formats depend on how a command ends, not on what caused it: one cell of each ending is also played in the other
 # formats.
-ENDINGS = {(cell.phase, cell.always, cell.verb, expected(cell)): cell for cell in reversed(CELLS)}
+ENDINGS = {(cell.phase, cell.verb, expected(cell)): cell for cell in reversed(CELLS)}
 FORMATS = [replace(cell, format=form) for cell in ENDINGS.values() for form in VERBS[cell.verb][:-1]]
 
 
 def sampled() -> set[Cell]:
-    """Return the cells of the plain run: each trouble with a verb in turn, and each ending of a verb in each format."""
-    troubles = [list(cells) for _, cells in groupby(CELLS, lambda cell: (cell.phase, cell.fault, cell.always))]
+    """Return the cells of the plain run: each trouble, once or always, and each ending of a verb in each format."""
+    troubles = [list(cells) for _, cells in groupby(CELLS, lambda cell: (cell.phase, cell.fault))]
     in_turn = [cells[turn % len(cells)] for turn, cells in enumerate(troubles)]
     endings = {(cell.verb, expected(cell)): cell for cell in CELLS}
     codes = {(cell.verb, cell.format, expected(cell).code): cell for cell in FORMATS}

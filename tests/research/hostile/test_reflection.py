@@ -67,7 +67,7 @@ Case = tuple[tuple[str, ...], str]
 CASES = [(argv, kind) for argv, kinds in COMMANDS.items() for kind in kinds]
 OF_STREAMS = [case for case in CASES if case[1] == "events"]
 FEW = 18  # the plain run tries each answer on one case in so many,
-SHARE = 6  # the wide one on all requests of START, and on one in so many of the others
+SHARE = 12  # the wide one on all requests of START, and on one in so many of the others
 NOWHERE = "http://127.0.0.1:9"  # stands for the network: a host's name is asked of nobody
 Caller = Callable[..., Result]
 DATA = re.compile(r"^output<<(.*)$.*?^\1$", re.MULTILINE | re.DOTALL)  # of the step's outputs, the run's output

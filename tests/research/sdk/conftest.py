@@ -32,9 +32,10 @@ def sdk_python() -> Path:
 
 
 def _install(python: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     commands = [
-        [sys.executable, "-m", "venv", str(VENV)],
-        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", SDK],
+        [sys.executable, "-m", "venv", "--without-pip", str(VENV)],
+        [*pip, "--python", str(python), "install", "--quiet", "--no-compile", SDK],
     ]
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
