@@ -4,10 +4,12 @@ A row is on disk as `sent` before the first byte of its start leaves. So even af
 started, and one that is will not be started again unless the user asks for it.
 """
 
+import errno
 import fcntl
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from itertools import count
@@ -18,7 +20,7 @@ from noxcli.batch.past import BATCH_SCHEMA, JOURNAL_NAME, LONGEST_LINE, MOST_ROW
 from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
 from noxcli.encode import to_json
-from noxcli.errors import ExitCode, NoxError, UsageProblem
+from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
 from noxcli.files import reason_of
 from noxcli.masking import Mask
 from noxcli.models import Run
@@ -27,6 +29,9 @@ from noxcli.timing import Clock
 
 INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"
 BLOCK = 1 << 16
+HOLDER_NAME = "batch.holder"  # says which process has the journal, while it has it
+LONGEST_HOLDER = 500  # bytes
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class JournalTrouble(NoxError):
@@ -41,8 +46,8 @@ class Journal:
     def __init__(self, directory: Path, clock: Clock, mask: Mask | None = None, *, named: bool = True) -> None:
         """Open the journal if there is one; `begin` creates it. If the user `named` the directory, it may be a link.
 
-        An incomplete last line is moved to another file. Raises UsageProblem if the journal can't be opened, or another
-        process has it.
+        An incomplete last line is moved to another file. Raises UsageProblem if the journal can't be opened or locked,
+        Unavailable if another process has it.
         """
         self.path = directory / JOURNAL_NAME
         self._clock = clock
@@ -50,6 +55,7 @@ class Journal:
         self._named = named
         self._write_lock = threading.Lock()
         self._file = -1
+        self._holds = False
         if os.path.lexists(self.path):
             self._open()
 
@@ -58,22 +64,43 @@ class Journal:
         try:
             self.place = (Place.named if self._named else Place.derived)(directory, make=True)
             self._file = self.place.opened(JOURNAL_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock(directory)
             move_torn_aside(self.place, JOURNAL_NAME, self._file)
-        except BlockingIOError:
+        except NoxError:
             self.close()
-            raise UsageProblem(
-                f"another batch is running in {directory}", "wait for it, or choose another --output-dir"
-            ) from None
+            raise
         except OSError as error:
             self.close()
             raise UsageProblem(
                 f"can't write the journal {self.path}: {reason_of(error)}", "check --output-dir"
             ) from None
 
+    def _lock(self, directory: Path) -> None:
+        """Keep other processes out, also those of other machines, and say who we are."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = ""
+            with suppress(OSError):
+                holder = f": {self.place.read(HOLDER_NAME, LONGEST_HOLDER).decode(errors='replace')}"
+            hint = "retry once it has ended, or choose another --output-dir"
+            raise Unavailable(f"another batch is running in {directory}{holder}", hint, sent=False) from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            hint = "choose an --output-dir on a local disk, or mount this one with locks"
+            raise UsageProblem(f"the file system of {directory} can't lock files", hint) from None
+        self._holds = True
+        with self.place.replacing(HOLDER_NAME, durable=False) as file:
+            file.write(f"process {os.getpid()} on {os.uname().nodename}".encode())
+
     def close(self) -> None:
         """Close the journal and its directory; nothing is written any more."""
         with self._write_lock:
+            if self._holds:
+                with suppress(OSError):
+                    self.place.remove(HOLDER_NAME)
+            self._holds = False
             if self._file >= 0:
                 os.close(self._file)
                 self.place.close()

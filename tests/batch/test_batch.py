@@ -1,7 +1,11 @@
 """`noxcli batch`: one run for each row, reported line by line."""
 
+import errno
+import fcntl
 import io
 import json
+import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterable
@@ -422,8 +426,22 @@ def test_two_batches_do_not_share_a_directory(noxcli: Noxcli, sandbox: Sandbox, 
         while not sandbox.runs(workflow) and Clock().monotonic() < end:
             pass
         result = noxcli("batch", workflow, rows, "--resume")
-    assert (result.code, "another batch is running" in result.err) == (2, True)
+    holder = rf"another batch is running in rows.jsonl.batch: process \d+ on {os.uname().nodename}; retry once"
+    assert (result.code, bool(re.search(holder, result.err))) == (75, True), result.err
     assert len(sandbox.runs(workflow)) == 1
+
+
+def test_a_file_system_without_locks_is_refused(
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    workflow = echoes()
+    result = noxcli("batch", workflow, write("a"))
+    assert (result.code, "rows.jsonl.batch can't lock files; choose an --output-dir on a local" in result.err) == (2, True)
+    assert not sandbox.runs(workflow)
 
 
 def test_the_time_limit_leaves_runs_going(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
