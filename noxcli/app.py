@@ -1,6 +1,7 @@
 """A command line: the table of verbs, each loaded when it is called, and the way from argv to the exit code."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from keyword import iskeyword
@@ -18,6 +19,7 @@ from noxcli.render import Format
 from noxcli.signals import Interrupted
 from noxcli.waiting import has_no_reader
 
+REPORTING = ("--junit", "--report", "--dotenv", "--ci")  # the options that say where an error is reported, too
 UNLISTED = ""  # the heading of verbs that only `noxcli VERB --help` describes
 # Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py, `import` in import_.py.
 VERBS = {
@@ -132,6 +134,8 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
         return conclude(context, own_error(context, error))
     except typer.TyperException as error:
         verb = argv[0] if argv and argv[0] in VERBS else ""
+        if verb and ("CI" in context.terminal.environ or any(word.startswith(REPORTING) for word in argv)):
+            _settle_what_is_readable(context, verb, argv[1:])
         return conclude(context, usage_problem(error, f"{f'noxcli {verb}'.strip()} --help"))
     except typer.Abort:
         return conclude(context, Interruption("aborted", number=2))
@@ -155,6 +159,17 @@ def tell_stray(context: Context, error: BaseException | None) -> None:
     """Report a bug that ended a thread, or the reporting itself, instead of Python's own traceback."""
     if error is not None:
         complain(context, unexpected(context, error))
+
+
+def _settle_what_is_readable(context: Context, verb: str, words: Sequence[str]) -> None:
+    """Decide which reports to write about a command line that is not valid: its error belongs into them, too."""
+    from noxcli.cli.session import settle_reports  # loaded only where somebody reads reports
+
+    options = verb_named(verb).readable(words, context)
+    workflow = getattr(options, "workflow", None) or "-"  # an unknown option may be in its place
+    context.outcome.subject = f"noxcli {verb}" if workflow.startswith("-") else workflow
+    with suppress(NoxError):  # one that a valid command line would have been refused with
+        settle_reports(context, options, None)
 
 
 def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:

@@ -149,9 +149,7 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     directory, source = options.output_dir, ctx.get_parameter_source("output_dir")
     if options.raw and source is not None and source.name == "DEFAULT_MAP":
         directory = None  # --raw overrides one that is only the user's default
-    require_apart(options, directory if isinstance(options, Delivering) else None)
-    if isinstance(options, Asserting):
-        _settle_reports(context, options, directory)
+    settle_reports(context, options, directory)
     present(context, options)
     source = ctx.get_parameter_source("form")
     context.printing.for_reading = context.printing.writes_text and (source is None or source.name == "DEFAULT")
@@ -208,21 +206,23 @@ def require_apart(options: Printed, directory: str | None = None) -> None:
         taken[path] = option
 
 
-def _settle_reports(context: Context, options: Asserting, output_dir: str | None) -> None:
-    """Decide what to write for other programs, before an error must be in it.
+def settle_reports(context: Context, options: Printed, output_dir: str | None) -> None:
+    """Decide what to write for other programs, each before an error must be in it.
 
-    Raises UsageProblem if an assertion is not valid, ConfigProblem for an unknown NOXCLI_CI.
+    Raises ConfigProblem for an unknown NOXCLI_CI, UsageProblem as `require_apart` and for an invalid assertion.
     """
     reports = context.reports = Reports(output_dir=output_dir)
-    if options.asserts:
-        from noxcli.query import Query  # loaded only with --assert
-
-        reports.asserts = [Query.read(text, "--assert") for text in options.asserts]
-    reports.ci = ci_system(options.ci, context.terminal, context.clock)
+    if isinstance(options, Asserting):
+        reports.ci = ci_system(options.ci, context.terminal, context.clock)
+    require_apart(options, output_dir if isinstance(options, Delivering) else None)
     if isinstance(options, Reporting):
         reports.page = Path(options.report) if options.report else None
         reports.junit = Path(options.junit) if options.junit else None
         reports.dotenv = Path(options.dotenv) if options.dotenv else None
+    if isinstance(options, Asserting) and options.asserts:
+        from noxcli.query import Query  # loaded only with --assert
+
+        reports.asserts = [Query.read(text, "--assert") for text in options.asserts]
 
 
 def _connected(context: Context, options: Common) -> "NoxusApi":

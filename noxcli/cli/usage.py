@@ -132,6 +132,12 @@ class Verb(HelpOnStdout, TyperCommand):
         """Read the options, and do what they ask for."""
         return self.execute(ctx, super().invoke(ctx))
 
+    def readable(self, words: Sequence[str], context: Any) -> Any:
+        """Return the options of a command line that is not valid; those that can't be read are None."""
+        lenient: Any = {"resilient_parsing": True, "ignore_unknown_options": True, "allow_extra_args": True}
+        with self.make_context(self.name, [*words], obj=context, **lenient) as ctx:
+            return super().invoke(ctx)
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the arguments after the name; Typer would put braces around required ones."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]

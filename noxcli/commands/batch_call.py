@@ -66,6 +66,7 @@ def run_rows(noxus: Session, options: Options) -> None:
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     judge = Judge(context.reports.asserts, _expected(context, rows, options.expect), context.terminal.mask)
     require_not_stored({"--junit": options.junit, "--report": options.report}, [directory])
+    context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     context.way_back = line_with(context.argv, ["--resume"])
     with ExitStack() as stack:
         stack.enter_context(noxus.connect())
@@ -90,6 +91,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         work = _work(noxus, gate, target, journal, past, common, named=named)
         doubtful = _adopted(noxus, work, past, options)
         tally = _tally(directory, past, judge, seen, Tally(None, min_pass, options.repeat, enough))
+        context.reports.junit = None
         for option, file in (("--junit", options.junit), ("--report", options.report)):
             if file is not None:
                 stack.callback(_write_report, option, Path(file), directory, context, judge, tally)

@@ -95,6 +95,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context, mask = noxus.context, noxus.context.terminal.mask
     written = {"--report": options.report, "--junit": options.junit}
     require_not_stored(written, list(map(expanded, (options.base, options.new))))
+    context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     judge = Judge.asked(options.asserts, options.expect, mask)
     with ExitStack() as stack:
         base = stack.enter_context(side_of("BASE", options.base, _lines(noxus, options.base, judge)))
@@ -203,6 +204,7 @@ def _report(context: Context, comparison: "Comparison", options: Options, code: 
 
         target = Path(options.report)
         save(target, comparison_page(context.new_page(target.parent), comparison.totals(code), comparison.pairs()))
+    context.reports.junit = None
     if options.junit is not None:
         from noxcli.reports.junit import CaseVerdict, JunitReport, case_of_pair  # as for a page
 

@@ -440,7 +440,8 @@ def test_a_file_system_without_locks_is_refused(
     monkeypatch.setattr(fcntl, "flock", no_locks)
     workflow = echoes()
     result = noxcli("batch", workflow, write("a"))
-    assert (result.code, "rows.jsonl.batch can't lock files; choose an --output-dir on a local" in result.err) == (2, True)
+    told = "rows.jsonl.batch can't lock files; choose an --output-dir on a local disk"
+    assert (result.code, told in result.err) == (2, True)
     assert not sandbox.runs(workflow)
 
 

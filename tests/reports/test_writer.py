@@ -99,6 +99,40 @@ def test_every_other_ending_is_told(
     assert ("NOXCLI_RUN_ID" in told) is (result.json["run"] is not None)
 
 
+@pytest.mark.parametrize(
+    ("line", "name", "message"),
+    [
+        ("run demo --timeout abc", "demo", "invalid value for '--timeout'"),
+        ("run --nope", "noxcli run", "no such option: --nope"),
+        ("run demo --assert ((", "demo", "--assert '((' is not a valid JMESPath expression"),
+        ("wait --nope", "noxcli wait", "no such option: --nope"),
+        ("stream x --format nope", "noxcli stream", "invalid value for '--format'"),
+    ],
+)
+def test_a_mistaken_command_line_is_told(noxcli: Noxcli, line: str, name: str, message: str) -> None:
+    noxcli.environ |= {"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs"}
+    result = noxcli(*line.split(), "--junit", "report/r.xml", "--dotenv", "report/run.env")
+    case = only_case()
+    assert (result.code, case.get("name"), case[0].tag) == (2, name, "error")
+    assert message in str(case[0].get("message"))
+    assert variables("report/run.env") == {"NOXCLI_EXIT_CODE": "2"}
+    assert f"::error title={name}%3A rejected" in result.err
+    assert "\n2\n" in Path("outputs").read_text()
+
+
+def test_a_mistaken_command_line_overwrites_no_input(noxcli: Noxcli) -> None:
+    Path("key").write_text("the key")
+    assert noxcli("run", "demo", "--timeout", "abc", "--api-key-file", "key", "--junit", "key").code == 2
+    assert Path("key").read_text() == "the key"
+
+
+@pytest.mark.parametrize("line", ["batch demo rows.jsonl", "compare rows.jsonl.batch new"])
+def test_a_batch_that_does_not_begin_is_a_case(noxcli: Noxcli, line: str) -> None:
+    Path("rows.jsonl").write_text('{"nope": 1}\n')
+    assert noxcli(*line.split(), "--junit", "report/r.xml").code == 2
+    assert [child.tag for child in only_case()] == ["error"]
+
+
 def test_an_unknown_workflow_is_told_by_its_name(noxcli: Noxcli) -> None:
     result, case, told = run(noxcli, "nope")
     assert (result.code, case.attrib["name"], case.attrib["classname"]) == (5, "nope", "noxcli")
