@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from noxcli.errors import Undelivered, UsageProblem
 from noxcli.fixed import fixed
@@ -47,6 +47,14 @@ def check_writable(directory: Path) -> None:
     try:
         with tempfile.TemporaryFile(dir=_existing(directory)):
             pass
+    except OSError as error:
+        raise _unwritable(directory, error) from None
+
+
+def scratch(directory: Path) -> BinaryIO:
+    """Return a file without a name, on the disk of this directory. Raises Undelivered with the reason."""
+    try:
+        return cast(BinaryIO, tempfile.TemporaryFile(dir=_existing(directory)))
     except OSError as error:
         raise _unwritable(directory, error) from None
 

@@ -147,7 +147,8 @@ def _write_result(context: Context, code: ExitCode) -> NoxError | None:
     mask, listed = context.terminal.mask, context.listed
     try:
         context.printing.result(lambda: document_of(context.outcomes, code, mask, listed=listed))
-    except (ReaderGone, Unfitting, Unwritten, TimedOut, Interrupted) as late:
+        context.printing.settle(code)
+    except (ReaderGone, Undelivered, Unfitting, Unwritten, TimedOut, Interrupted) as late:
         return own_error(context, late)
     return None
 

@@ -18,6 +18,7 @@ T = TypeVar("T")
 DetachOrStop = Literal["detach", "stop"]  # what becomes of the run when its command is interrupted or times out
 ExitOrWait = Literal["exit", "wait"]  # what to do while a run waits for human input
 MOST_LISTED = 1_000_000
+LAST = "@last"  # the run that this user started last
 # Seconds of retries without --retry-for: while a person waits for a first answer, and while a run is followed.
 RETRY_AT_FIRST, RETRY_FOLLOWING = 60.0, 300.0
 # A default for how long to follow a run does not apply to how long to wait for a stop, nor to many runs.
@@ -67,6 +68,7 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
 
 WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id, alias or exact name.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
+RunOrLast = Annotated[str, typer.Argument(metavar="[RUN]", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 InputArguments = Annotated[
     list[str] | None,
     typer.Argument(
@@ -114,6 +116,10 @@ OnInterrupt = Annotated[
 ]
 StateFile = Annotated[
     str | None, typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`.")
+]
+OutputOption = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write stdout to FILE, only if the exit code is 0."),
 ]
 Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")]
 Report = Annotated[
@@ -191,6 +197,7 @@ class Printed:
     as_json: bool = fixed_at(False)
     query: str | None = fixed_at(None)
     raw: list[str] | None = fixed_at(None)
+    output: str | None = fixed_at(None)
     output_dir: str | None = fixed_at(None)
 
 
@@ -283,6 +290,7 @@ class Delivering:
         list[str] | None,
         typer.Option("--raw", metavar="KEY", help="Print one output exactly, by label or node id; repeatable."),
     ] = None
+    output: OutputOption = None
     output_dir: Annotated[
         str | None,
         typer.Option(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import Unfitting
@@ -26,6 +27,7 @@ class Printing:
     format: Format = Format.TEXT
     query: "Query | None" = None  # the part of a document to print
     for_reading: bool = False  # no format was chosen: on a terminal, stdout may be formatted for reading
+    target: Path | None = None  # the file that gets stdout's bytes if the command ends well
     _ndjson: "Ndjson | None" = None
     _concluded: bool = False
 
@@ -66,6 +68,31 @@ class Printing:
         elif self.format is Format.NDJSON:
             self._lines().finish(document())
         self._concluded = True
+
+    def write_to(self, target: Path) -> None:
+        """Keep what stdout gets from now on for the target file. Raises Undelivered if its disk takes no file."""
+        from noxcli.files import scratch  # loads what only this needs
+
+        self.target = target
+        self.terminal.redirect(scratch(target.parent))
+
+    def settle(self, code: int) -> Path | None:
+        """Put the target file in place, once, if the code is 0 or it holds the one document; return its path.
+
+        Otherwise the old file stays. Raises Undelivered if it can't be written.
+        """
+        target, self.target = self.target, None
+        if target is None:
+            return None
+        from noxcli.files import save  # as above
+
+        with self.terminal.out as kept:
+            if code and self.format is not Format.JSON:
+                return None
+            kept.seek(0)
+            save(target, kept)
+        self.terminal.note(f"wrote {target}")
+        return target
 
     def document(self, document: Any, *, indent: int | None = None) -> None:
         """Print the document of a command that has its own kind. Raises as `result`."""

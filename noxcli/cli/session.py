@@ -175,6 +175,8 @@ def present(context: Context, options: Printed) -> None:
     if options.color not in COLORS:  # not by Typer, whose error would come before it is known where to report it
         raise UsageProblem(f"--color {options.color} is not known", f"write one of {', '.join(COLORS)}")
     terminal.color = options.color
+    if options.output is not None and options.output != STDOUT:
+        context.printing.write_to(Path(options.output))
     if options.as_json and form not in {Format.TEXT, Format.JSON}:
         raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
     if options.raw and context.printing.format is not Format.TEXT:

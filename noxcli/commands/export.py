@@ -1,11 +1,10 @@
 """`noxcli export`: a workflow as a file: the platform's bundle, or its definition for git."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import Common, VersionId, Waiting, WorkflowArgument, declared
+from noxcli.cli.options import Common, OutputOption, VersionId, Waiting, WorkflowArgument, declared
 from noxcli.errors import Phase, UsageProblem
 
 
@@ -29,15 +28,12 @@ class Options(Waiting, Common):
     no_dependencies: Annotated[
         bool, typer.Option("--no-dependencies", help="Leave out sub-workflows, knowledge bases and files.")
     ] = False
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to FILE; - is stdout.")
-    ] = None
+    output: OutputOption = None
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print the workflow. Raises the NoxError that the command ends with."""
     from noxcli.cli import prepare, session  # the help loads none of these
-    from noxcli.files import save
     from noxcli.inputs.exported import definition_text
 
     if options.definition and options.no_dependencies:
@@ -57,8 +53,4 @@ def execute(ctx: typer.Context, options: Options) -> None:
             content = patience.keep_trying(
                 lambda: api.export_workflow(found.id, version_id, dependencies=not options.no_dependencies)
             )
-    if options.output in {None, session.STDOUT}:
-        noxus.context.terminal.write(content)
-    else:
-        save(Path(options.output or ""), [content])
-        noxus.context.terminal.note(f"wrote {options.output}")
+    noxus.context.terminal.write(content)

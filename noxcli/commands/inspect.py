@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noxcli.cli.options import Common, Documented, RunArgument, Waiting, declared
+from noxcli.cli.options import LAST, Common, Documented, RunOrLast, Waiting, declared
 from noxcli.encode import to_json
 from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.fixed import fixed
@@ -43,7 +43,7 @@ class Options(Documented, Waiting, Common):
         noxcli inspect @last --json | jq '.nodes[] | select(.error)'
     """
 
-    run: RunArgument
+    run: RunOrLast = LAST
     node: Annotated[
         str | None,
         typer.Option("--node", metavar="NODE", help="Print the inputs and outputs of this node, by name or id."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Common, Waiting, declared
+from noxcli.cli.options import LAST, Common, OutputOption, Waiting, declared
 from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.timing import seconds_between
@@ -32,7 +32,7 @@ class Options(Waiting, Common):
     Examples:
         noxcli run demo 'User Input=hello' --format ndjson > events.ndjson
         noxcli report events.ndjson -o run.html
-        # A run that was started elsewhere.
+        # The run that you started last, or any other by its id.
         noxcli report @last -o run.html
         # A batch, from its journal.
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
@@ -43,35 +43,37 @@ class Options(Waiting, Common):
     source: Annotated[
         str,
         typer.Argument(
-            metavar="RUN|FILE|DIR",
+            metavar="[RUN|FILE|DIR]",
             help="A run; a file of --format ndjson, --json or batch results, - for stdin; or a batch's directory.",
-            show_default=False,
         ),
-    ]
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="Write the page to FILE; - is stdout.")
-    ] = DASH
+    ] = LAST
+    output: OutputOption = None
+    opens: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
-    """Write the page. Raises the NoxError that the command ends with."""
+    """Write the page: to a file of its own if stdout is a terminal. Raises the NoxError that the command ends with."""
     from noxcli.cli.session import begin  # the help loads none of what a page needs
     from noxcli.commands.results import require_not_stored
-    from noxcli.files import expanded, save
+    from noxcli.files import expanded
 
     noxus = begin(ctx, options, subject=options.source)
     require_not_stored({"--output": options.output}, [expanded(options.source)])
-    target = None if options.output == DASH else Path(options.output)
-    pieces = _pieces(noxus, options.source, Path() if target is None else target.parent)
-    if target is not None:
-        save(target, pieces)
-    else:
-        for piece in pieces:
-            noxus.context.terminal.write(piece)
+    printing, terminal = noxus.context.printing, noxus.context.terminal
+    name, pieces = _page(noxus, options.source, Path() if printing.target is None else printing.target.parent)
+    if printing.target is None and (options.opens or terminal.read_by_eyes):
+        printing.write_to(Path(f"noxcli-{name}.html"))
+    for piece in pieces:
+        terminal.write(piece)
+    target = printing.settle(ExitCode.OK)
+    if target is not None and options.opens:
+        import webbrowser  # loaded only to show the page
+
+        webbrowser.open(target.resolve().as_uri())
 
 
-def _pieces(noxus: "Session", source: str, base: Path) -> Iterator[bytes]:
-    """Return the page, with links that start from the directory `base`."""
+def _page(noxus: "Session", source: str, base: Path) -> tuple[str, Iterator[bytes]]:
+    """Return a name for the page, and the page, with links that start from the directory `base`."""
     from noxcli.files import expanded  # as in execute
 
     path, context = expanded(source), noxus.context
@@ -79,13 +81,15 @@ def _pieces(noxus: "Session", source: str, base: Path) -> Iterator[bytes]:
         from noxcli.batch.joined import Joined
         from noxcli.batch.judge import Judge
 
-        return Joined.read([path]).page(context.new_page(base), Judge((), None, context.terminal.mask))
+        return path.resolve().name, Joined.read([path]).page(
+            context.new_page(base), Judge((), None, context.terminal.mask)
+        )
     if source == DASH or path.is_file():
-        return _of_file(context, source, path, base)
+        return "stdin" if source == DASH else path.stem, _of_file(context, source, path, base)
     from noxcli.reports.html.run import ReportedRun, run_page
 
     document = _document(noxus, source)
-    return run_page(context.new_page(base), [ReportedRun(document)])
+    return document["run"]["id"], run_page(context.new_page(base), [ReportedRun(document)])
 
 
 def _of_file(context: Context, source: str, path: Path, base: Path) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from noxcli.cli.options import (
     Junit,
     LineQueryOption,
     MinPassOption,
+    OutputOption,
     PassEachOption,
     Printed,
     Quiet,
@@ -67,6 +68,7 @@ class Options(Printed):
         bool,
         typer.Option("--csv-raw", help="In --csv, leave texts as they are that a spreadsheet would take for formulas."),
     ] = False
+    output: OutputOption = None
     report: Report = None
     junit: Junit = None
     quiet: Quiet = False
@@ -90,7 +92,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.csv_raw and options.csv is None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
     directories = list(map(Path, options.directories))
-    written = {"--junit": options.junit, "--report": options.report, "--csv": options.csv}
+    written = {"--junit": options.junit, "--report": options.report, "--csv": options.csv, "--output": options.output}
     require_not_stored(written, directories)
     present(context, options)
     mask = context.terminal.mask

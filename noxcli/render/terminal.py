@@ -110,6 +110,10 @@ class Terminal:
         self._screen = Screen() if self.read_by_eyes else None
         self.claim = Claim(self.err)
 
+    def redirect(self, file: BinaryIO) -> None:
+        """Let stdout's bytes go to the file from now on."""
+        self.out, self.read_by_eyes, self._screen = file, False, None
+
     @classmethod
     def of_process(cls) -> "Terminal":
         """Return the streams of the process. Call it before anything else is opened."""
