@@ -141,13 +141,6 @@ class Reconnecting:
 
 
 @fixed
-class Silent:
-    """No event has arrived for that many seconds; the record is read in the meantime."""
-
-    seconds: float
-
-
-@fixed
 class Gap:
     """Events may be missing here."""
 
@@ -168,7 +161,7 @@ class Finished:
     run: Run
 
 
-Update = Started | RunEvent | Polled | Reconnecting | Silent | Gap | Paused | Finished
+Update = Started | RunEvent | Polled | Reconnecting | Gap | Paused | Finished
 
 
 def is_uuid(text: str) -> bool:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeGuard, assert_never
 
 from noxcli.encode import to_json
-from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Silent, Started, Update
+from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
 from noxcli.query import Query, found_line
 from noxcli.render import BaseRenderer
 from noxcli.render.terminal import Terminal
@@ -69,7 +69,7 @@ class EventDocuments:
                 return self.own("gap", {"reason": self._mask(reason)})
             case Paused(run):
                 return self.own("paused", _brief(run))
-            case Polled() | Silent() | Finished():
+            case Polled() | Finished():
                 return None
             case _:
                 assert_never(update)

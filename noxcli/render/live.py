@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from noxcli.models import PAUSED_STATUS, Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Silent, Started, Update
+from noxcli.models import PAUSED_STATUS, Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Started, Update
 from noxcli.render.line import Line, Look
 from noxcli.render.log import stream_line
 from noxcli.render.picture import Picture
@@ -20,8 +20,6 @@ class Live(BottomRenderer):
         self._progress = progress
         self._picture = Picture(progress, Look.of(terminal), line_to_fetch)
         self._note = ""
-        self._heard = 0.0  # when the last event arrived, in seconds into the run
-        self._polls = False  # the status while no events arrive
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
@@ -35,24 +33,16 @@ class Live(BottomRenderer):
         for update, _ in burst:
             if type(update) is not RunEvent:
                 self._take_note(update)
-            elif self._note or self._polls:
-                self._note, self._polls = "", False
-        if burst and type(burst[-1][0]) is RunEvent:
-            self._heard = self._progress.elapsed()
+            else:
+                self._note = ""
 
     def _worth_noting(self) -> str:
-        if self._progress.status == PAUSED_STATUS:
-            return "paused for human input"
-        if not self._polls:
-            return self._note
-        return f"no event for {self._progress.elapsed() - self._heard:.0f}s; polling the run's status"
+        return "paused for human input" if self._progress.status == PAUSED_STATUS else self._note
 
     def _take_note(self, update: Update) -> None:
         match update:
             case Reconnecting():
-                self._note, self._polls = stream_line(update), False
-            case Silent():
-                self._note, self._polls = "", True
+                self._note = stream_line(update)
             case Gap():
                 self._terminal.note(stream_line(update))
             case Started() | RunEvent() | Polled() | Paused() | Finished():

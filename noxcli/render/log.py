@@ -14,7 +14,6 @@ from noxcli.models import (
     Polled,
     Reconnecting,
     RunEvent,
-    Silent,
     Started,
     Update,
 )
@@ -86,7 +85,7 @@ class RunLog(BaseRenderer):
                 pass
             case Reconnecting(reason=reason):
                 self._write_once(stream_line(update), reason)
-            case Silent() | Gap():
+            case Gap():
                 self._write_once(line := stream_line(update), line)
             case Paused():
                 self._write("run paused for human input")
@@ -103,13 +102,11 @@ class RunLog(BaseRenderer):
             self._write(f"run {status}{odd}")
 
 
-def stream_line(update: Reconnecting | Silent | Gap) -> str:
+def stream_line(update: Reconnecting | Gap) -> str:
     """Return the line about the event stream."""
     match update:
         case Reconnecting(delay=delay, reason=reason):
             return f"{reason}; retrying in {show_seconds(delay)}" if delay else reason
-        case Silent(seconds):
-            return f"no event for {show_seconds(seconds)}; polling the run's status"
         case Gap(reason):
             return f"gap: {reason}"
 

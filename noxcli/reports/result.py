@@ -89,7 +89,7 @@ class Outcome:
             "nodes": [
                 {**node, "error": mask.whole(node["error"])} if "error" in node else node for node in self._nodes()
             ],
-            "stream": self._stream(mask),
+            "stream": self._stream(),
             "error": mask.whole(self._error()),
             **({} if self.request is None else {"request": self.request}),
             **({"assertions": mask.whole(self.assertions)} if self.assertions else {}),
@@ -130,32 +130,25 @@ class Outcome:
         nodes = []
         for node in self.progress.nodes.values():
             took = node.duration(now) if self.progress.from_start else None
+            began = None if took is None or node.began is None else max(0.0, node.began - self.progress.began)
             nodes.append(
                 {
                     "id": node.id,
                     "name": node.name,
                     "status": node.status,
-                    "started_s": None if took is None or node.began is None else self._since_start(node.began),
+                    "started_s": None if began is None else round(began, 3),
                     "duration_s": None if took is None else round(took, 3),
                     "error": node.error,
                 }
             )
         return nodes
 
-    def _since_start(self, moment: float) -> float:
-        assert self.progress is not None
-        return round(max(0.0, moment - self.progress.began), 3)
-
-    def _stream(self, mask: Mask) -> dict[str, Any]:
+    def _stream(self) -> dict[str, Any]:
         return {
             "connects": self.connects,
             "reconnects": max(0, self.connects - 1),
             "cursor": self.ledger.cursor if self.ledger else None,
             "continuity": str(self.ledger.label) if self.ledger else "none",
-            "breaks": [
-                {"at_s": self._since_start(at), "kind": kind, "reason": mask(reason)}
-                for at, kind, reason in (self.progress.breaks if self.progress else ())
-            ],
         }
 
     def _error(self) -> dict[str, Any] | None:

@@ -28,7 +28,6 @@ from noxcli.models import (
     Reconnecting,
     Run,
     RunEvent,
-    Silent,
     Update,
 )
 from noxcli.runs.ledger import OF_A_RUN, Ledger
@@ -280,8 +279,6 @@ class Follower:
     def _look_up(self) -> Burst:
         """Read the record while the stream is open."""
         told = self._read()
-        if self._look_after == self._first_look and not self._over():
-            told.append(Silent(self._look_after))
         self._look_after = min(2 * self._look_after, self._longest_look)
         self._look.restart(self._look_after)
         return told

@@ -18,7 +18,6 @@ ENDED = DONE | FAILED | SKIPPED
 WAITING = "waiting"
 EXECUTED = "executed"  # listed as executed, which includes failed nodes
 MOST_NAMED = 10  # nodes in one message
-MOST_BREAKS = 200  # breaks of the stream to keep; a stream may break every second for a day
 LONGEST_NAME, LONGEST_WHY = 100, 300  # characters in a message
 
 
@@ -104,8 +103,6 @@ class Progress:
         self.nodes: dict[str, Node] = {}
         self.percent: float | None = None
         self.reconnects = 0
-        # When the stream broke ("reconnect"), or events may be missing ("gap"), and the reason.
-        self.breaks: list[tuple[float, str, str]] = []
         self.details: Mapping[str, Any] = {}  # the latest from an event or a record
         self.heard_all = False  # every event from the first to the one that ends the run
         self.why = ""  # where and why the run failed, for the end of a sentence
@@ -189,13 +186,11 @@ class Progress:
                 return self._content(data) if kind == "content" else self._state(data) if kind == "state" else []
             case Started(run) | Polled(run) | Paused(run) | Finished(run):
                 return self._record(run)
-            case Reconnecting(reason=reason, lost=lost):
+            case Reconnecting(lost=lost):
                 self.reconnects += int(lost)
                 self._late = True
-                self._note_break("reconnect", reason)
-            case Gap(reason):
+            case Gap():
                 self._missed = True
-                self._note_break("gap", reason)
         return []
 
     def _state(self, data: Mapping[str, Any]) -> list[Change]:
@@ -210,10 +205,6 @@ class Progress:
         if run.progress is not None:
             self.percent = max(float(run.progress), self.percent or 0.0)
         return self._details(run.progress_details, told=False)
-
-    def _note_break(self, kind: str, reason: str) -> None:
-        if len(self.breaks) < MOST_BREAKS:
-            self.breaks.append((self._clock.monotonic(), kind, reason))
 
     def _content(self, data: Mapping[str, Any]) -> list[Change]:
         node_id = data.get("id")

@@ -78,7 +78,6 @@ def test_the_json_document_tells_everything(noxcli: Noxcli, plays: Any, sandbox:
         "reconnects": 0,
         "cursor": run.events[-1]["redisId"],
         "continuity": "proven",
-        "breaks": [],
     }
     assert {node["name"]: node["status"] for node in document["nodes"]}["Write"] == "completed"
     assert document["error"] is None

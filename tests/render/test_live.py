@@ -390,16 +390,6 @@ def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays
     assert re.search(r" paused after \d\.\ds; 1 completed, 1 running", "\n".join(shown(seen, 120)))
 
 
-def test_a_silent_stream_is_told_and_is_no_progress(env: dict[str, str], plays: Any) -> None:
-    workflow = plays(nodes=[Node("Write")], script=[FOREVER])
-    with on_terminal([*NOXCLI, "run", workflow], env) as seen:
-        seen.wait_for(b"s; polling the run's status", limit=20)
-        lines = shown(seen)
-        leave(seen)
-    assert re.fullmatch(r"! no event for \d+s; polling the run's status", lines[-1])
-    assert "%" not in lines[1]
-
-
 def test_streamed_text_begins_at_a_word() -> None:
     line = Look(color=False, unicode=True).line(16)
     assert str(line.add_end("The quick brown fox jumps over the lazy dog")) == "the lazy dog"

@@ -84,7 +84,6 @@ def test_saved_events_give_the_page_of_the_live_run(noxcli: Noxcli, plays: Any) 
     assert content_of("saved.html") == content_of("live.html")
     page = read("saved.html")
     assert "<b>hi</b>" in page.text
-    assert "reconnected" in page.text
     assert "./out/A.txt" in page.links
     assert "1 of 1 hold" in page.text
 
@@ -157,25 +156,13 @@ def test_secrets_are_in_no_page_even_where_the_run_repeats_them(noxcli: Noxcli, 
     assert result.lines[0]["data"]["inputs"] == {"Q": "is it ***?", "Token": "***"}
 
 
-def test_breaks_and_starts_of_nodes_are_in_the_result(noxcli: Noxcli, plays: Any) -> None:
+def test_starts_of_nodes_are_in_the_result(noxcli: Noxcli, plays: Any) -> None:
     script = [*node_runs("Plan", seconds=150), *node_runs("Write", ["a"], seconds=150)]
     workflow = plays(nodes=[Node("Plan"), Node("Write")], script=script, faults={"events": [Cut(2, "abort")]})
     document = noxcli("run", workflow, "--format", "ndjson").lines[-1]["data"]
-    assert [one["kind"] for one in document["stream"]["breaks"]] == ["reconnect"]
-    assert document["stream"]["breaks"][0]["at_s"] >= 0
-    assert document["stream"]["breaks"][0]["reason"]
     measured = [node for node in document["nodes"] if node["started_s"] is not None]
     assert all(node["duration_s"] is not None for node in measured)
     assert document["run"]["workflow_name"]
-
-
-def test_a_gap_is_marked_as_one(noxcli: Noxcli, plays: Any) -> None:
-    document = noxcli("run", plays(script=node_runs("W", ["a"], seconds=0.1)), "--json").json
-    gap = {"at_s": 0.1, "kind": "gap", "reason": "the server no longer knows the position"}
-    document["stream"]["breaks"] = [gap]
-    Path("gap.json").write_text(json.dumps(document))
-    noxcli("report", "gap.json", "-o", "gap.html")
-    assert "events may be missing the server no longer knows the position" in read("gap.html").text
 
 
 def test_a_node_that_may_have_failed_is_not_called_good() -> None:

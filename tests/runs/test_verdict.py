@@ -180,14 +180,13 @@ def test_a_stream_that_closes_during_a_pause_is_no_reconnect(noxcli: Noxcli) -> 
 # Silence.
 
 
-def test_a_silent_stream_says_so_and_shows_what_the_record_says(noxcli: Noxcli, monkeypatch: Any) -> None:
+def test_during_a_silent_stream_the_record_is_shown(noxcli: Noxcli, monkeypatch: Any) -> None:
     monkeypatch.setattr("noxcli.runs.follow.FIRST_LOOK", 0.05)
     noxcli.clock = Clock()
     busy = record("running", progress_details={"running_nodes": ["Write"], "executed_nodes": ["Read"]})
     with other_side(reads=by_turns(busy, busy, record("completed")), events=falls_silent()) as (side, environ):
         result = noxcli(*START, environ=environ)
     assert result.code == 0
-    assert "no event for" in result.err
     assert "Write" in result.err
     assert side.count("events") == 1
 

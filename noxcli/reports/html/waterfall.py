@@ -1,4 +1,4 @@
-"""The nodes of a run on a time axis, with the breaks of the stream in it."""
+"""The nodes of a run on a time axis."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from noxcli.fixed import fixed
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
-from noxcli.reports.html.parts import LONGEST_NAME, mapping, number, objects, show_took
+from noxcli.reports.html.parts import LONGEST_NAME, number, objects, show_took
 from noxcli.runs.node_data import FAILED
 from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING
 
@@ -52,15 +52,15 @@ class _Bar:
 
 def waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
     """Yield the nodes of a result document, one unfolding line for each that has times or an error."""
-    nodes, breaks = objects(document.get("nodes")), objects(mapping(document.get("stream")).get("breaks"))
+    nodes = objects(document.get("nodes"))
     every = [_Bar(node, number(node.get("started_s")), number(node.get("duration_s"))) for node in nodes]
     bars = [bar for bar in every if bar.has_line][:MOST_BARS]
     measured = [bar.end for bar in bars if bar.end is not None]
-    total = max([*measured, *map(_at, breaks)], default=0.0) if measured else 0.0
+    total = max(measured, default=0.0)
     if every:
         yield page.heading("Nodes", f"{len(nodes):,}")
     if bars:
-        ground = _ground(page, total, breaks)
+        ground = _ground(page, total)
         axis = _axis(page, total) if total else None
         slowest = max(bars, key=lambda bar: bar.took or 0.0) if len(measured) > 1 else None
         lines = (_line(page, bar, total, ground, is_slowest=bar is slowest) for bar in bars)
@@ -68,9 +68,6 @@ def waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
         if more := sum(bar.has_line for bar in every) - len(bars):
             yield page.dim(f"and {more:,} more nodes")
     yield from _untimed(page, [bar for bar in every if not bar.has_line])
-    if breaks:
-        yield page.heading("Breaks of the event stream", len(breaks))
-        yield page.tag("ul", *(_break(page, one) for one in breaks), class_="breaks")
 
 
 def _untimed(page: Page, bars: Sequence[_Bar]) -> Iterator[Html]:
@@ -93,14 +90,10 @@ def _axis(page: Page, total: float) -> Html:
     return page.tag("div", page.tag("span"), drawn, class_="axis")
 
 
-def _ground(page: Page, total: float, breaks: Sequence[Mapping[str, Any]]) -> Html:
-    """Return what is drawn under each bar: quarters of the time, and the breaks of the stream."""
-    places = [(at * total, "grid") for at in QUARTERS]
-    places += [(_at(one), "lost" if _is_gap(one) else "cut") for one in breaks]
-    return page.joined(
-        page.tag("line", class_=kind, x1=_share(at, total), x2=_share(at, total), y1="0", y2="100%")
-        for at, kind in (places if total else ())
-    )
+def _ground(page: Page, total: float) -> Html:
+    """Return what is drawn under each bar: quarters of the time."""
+    places = [f"{at:.0%}" for at in QUARTERS] if total else []
+    return page.joined(page.tag("line", class_="grid", x1=at, x2=at, y1="0", y2="100%") for at in places)
 
 
 def _line(page: Page, bar: _Bar, total: float, ground: Html, *, is_slowest: bool) -> Html:
@@ -145,20 +138,6 @@ def _drawn(page: Page, bar: _Bar, total: float, told: str, ground: Html) -> Html
         span = page.tag("rect", class_="span", **place)
     label = page.tag("text", page.text(told, 60), x=end, y="50%", dx="8", dy="0.35em")
     return page.tag("svg", ground, span, label, class_="bar")
-
-
-def _break(page: Page, one: Mapping[str, Any]) -> Html:
-    words = "events may be missing" if _is_gap(one) else "reconnected"
-    when = page.tag("b", f"{show_took(_at(one))}, {words}")
-    return page.tag("li", when, " ", page.bdi(one.get("reason")), class_="gap" if _is_gap(one) else None)
-
-
-def _at(one: Mapping[str, Any]) -> float:
-    return number(one.get("at_s")) or 0.0
-
-
-def _is_gap(one: Mapping[str, Any]) -> bool:
-    return bool(one.get("kind") == "gap")
 
 
 def _share(seconds: float, total: float) -> str:
