@@ -43,7 +43,6 @@ VERBS = {
         "Print the stored result of every row of a batch, one JSON line each, in the order of the rows.",
     ),
     "compare": ("Many rows", "Compare two batches or runs row by row, and exit with 11 if a row broke."),
-    "config": ("Set up", "Show the current settings, and where each comes from."),
     "doctor": ("Set up", "Check host, TLS, clock, key and event stream; starts nothing."),
     "probe": (UNLISTED, "Learn how a server behaves where the API's documentation is silent."),
     "schema": ("Set up", "Print the JSON Schemas of the documents that noxcli prints."),

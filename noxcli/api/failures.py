@@ -1,7 +1,6 @@
 """Which answer, and which exception of requests and urllib3, is which of our errors, and the reason in its body."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -31,10 +30,6 @@ LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPExcept
 BROKEN = (*LIBRARIES, OSError, ValueError, OverflowError)
 ERROR_BODY_LIMIT, ERROR_BODY_SECONDS = 64 * 1024, 10.0
 LONGEST_DETAIL = 300
-PAGE_START = 4096  # the reason is at the top, and the patterns below must not see a megabyte of `<`
-TITLE = r"(?is)<title[^>]*>(.*?)</title>"
-SCRIPT_OR_STYLE = r"(?is)<(script|style)\b.*?</\1\s*>"
-TAG = r"<[^>]*>"
 REASONS = ("detail", "msg", "message", "error")  # where an error, or a part of it, has its reason
 # noxus-sdk 0.6.0, errors.py: where it reads the request id.
 REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
@@ -172,15 +167,15 @@ def describe(body: bytes, mask: Mask | None = None) -> str:
     """Return the reason in an error body, or an empty string if it has none.
 
     FastAPI puts it in `detail` (text, a list with `loc`, or an object); noxus-sdk 0.6.0 (errors.py) also reads
-    `message` and `error`. Gateways answer HTML. `mask` is applied before we truncate; the server may have truncated,
-    too.
+    `message` and `error`. Gateways answer web pages. `mask` is applied before we truncate; the server may have
+    truncated, too.
     """
     mask = mask or Mask()
     text = body.decode("utf-8", "replace").strip()
     try:
         reason = _from_json(decode_json(text))
     except ValueError:
-        reason = _from_html(text, mask) if text.startswith("<") else text
+        reason = "a web page" if text.startswith("<") else text
     line = " ".join(mask.torn(reason).split())
     return line if len(line) <= LONGEST_DETAIL else f"{line[:LONGEST_DETAIL]}…"
 
@@ -215,11 +210,3 @@ def _from_json(answer: Any) -> str:
     where = answer.get("loc")
     at = f"{'.'.join(map(str, where))}: " if isinstance(where, list) and where else ""
     return at + _from_json(reason)
-
-
-def _from_html(page: str, mask: Mask) -> str:
-    from html import unescape  # loads the table of all entities
-
-    page = mask.torn(page[:PAGE_START])
-    title = re.search(TITLE, page)
-    return unescape(title[1] if title else re.sub(TAG, " ", re.sub(SCRIPT_OR_STYLE, " ", page)))

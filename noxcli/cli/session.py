@@ -239,7 +239,6 @@ def _connected(context: Context, options: Common) -> "NoxusApi":
         api_key_file,
         environ,
         profile,
-        lambda line: context.terminal.complain(f"warning: {line}"),
         lambda read: context.sources.in_time(read, "the API key was not read"),
     )
     if variables := overruling(base_url, api_key_file, environ, profile):

@@ -8,7 +8,7 @@ import typer
 
 from noxcli.cli.options import LAST, Common, Documented, RunOrLast, Waiting, declared
 from noxcli.encode import to_json
-from noxcli.errors import NotFound, NoxError, Phase, Unavailable, UsageProblem
+from noxcli.errors import NotFound, NoxError, Phase, Unavailable
 from noxcli.fixed import fixed
 from noxcli.render.table import Layout, duration, show_table, time_of_day
 from noxcli.reports.result import Outcome
@@ -48,7 +48,6 @@ class Options(Documented, Waiting, Common):
         str | None,
         typer.Option("--node", metavar="NODE", help="Print the inputs and outputs of this node, by name or id."),
     ] = None
-    logs: Annotated[bool, typer.Option("--logs", help="Print the run's logs.")] = False
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
@@ -57,17 +56,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options, subject=options.run)
     printing, terminal = noxus.context.printing, noxus.context.terminal
-    if options.logs and options.node is not None and printing.writes_text:
-        raise UsageProblem("--node and --logs contradict each other", "remove one of them, or add --json")
     with noxus.connect():
         inside = inside_of(noxus, options.run)
         io = _node_io(noxus, inside, options.node) if options.node is not None else None
     if not printing.writes_text:
-        printing.document(inside.document(io, logs=options.logs))
+        printing.document(inside.document(io))
     elif io is not None:
         terminal.write(f"{to_json(io['data'], indent=2)}\n")
-    elif options.logs:
-        terminal.write("".join(f"{line}\n" for line in inside.log_lines()))
     else:
         show_table(terminal, NODE_COLUMNS, [terminal.mask.whole(_row(record)) for record in inside.records()])
         run, progress = inside.run, inside.progress
@@ -76,18 +71,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 @fixed
 class Inside:
-    """What is known about the nodes of a run. `data` and logs are the server's, unchanged."""
+    """What is known about the nodes of a run. `data` is the server's, unchanged."""
 
     run: "Run"
     progress: "Progress"
     data: Any
     by_node: "dict[str, NodeData]"
 
-    @property
-    def logs(self) -> Any:
-        return self.progress.details.get("run_logs")
-
-    def document(self, io: dict[str, Any] | None, *, logs: bool) -> dict[str, Any]:
+    def document(self, io: dict[str, Any] | None) -> dict[str, Any]:
         """Return the document of --json."""
         return {
             "schema": INSPECT_SCHEMA,
@@ -97,7 +88,6 @@ class Inside:
             "error": self.progress.why.removeprefix(": ").strip() or None,
             "nodes": self.records(),
             "io": io,
-            "logs": self.logs if logs else None,
             "data": self.data,
         }
 
@@ -106,14 +96,6 @@ class Inside:
         from noxcli.runs.node_data import NodeData  # as above
 
         return [_record(node, self.by_node.get(node.id, NodeData())) for node in self.progress.nodes.values()]
-
-    def log_lines(self) -> Sequence[str]:
-        """Return the logs, one line of JSON each, after the node's name if they are stored by node."""
-        logs, names = self.logs, self.progress.names
-        if not isinstance(logs, dict):
-            return [to_json(line) for line in (logs if isinstance(logs, list) else [logs] if logs else [])]
-        by_node = [(names.get(key, key), part if isinstance(part, list) else [part]) for key, part in logs.items()]
-        return [f"{to_json(name)}\t{to_json(line)}" for name, part in by_node for line in part]
 
 
 def _record(node: "Node", told: "NodeData") -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """`noxcli runs`: past and current runs, newest first."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +12,7 @@ from noxcli.errors import Phase, UsageProblem
 from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD, Run, Workflow
 from noxcli.nearest import nearest, suggestion
 from noxcli.render.table import Layout, Listing, age, duration
-from noxcli.timing import parse_duration, seconds_between
+from noxcli.timing import seconds_between
 
 RUN_COLUMNS = Layout(
     ("ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"),
@@ -31,7 +30,6 @@ class Options(Listed, Waiting, Common):
     Examples:
         noxcli run demo 'User Input=hello' --detach
         noxcli runs --limit 5
-        noxcli runs --since 2h --status failed
         noxcli runs demo --status failed --json | jq -r '.runs[].id'
         # The output of the newest run.
         noxcli runs demo --limit 1 | noxcli fetch-output - --wait --raw Answer
@@ -46,23 +44,16 @@ class Options(Listed, Waiting, Common):
     status: Annotated[
         list[str] | None, typer.Option("--status", metavar="STATUS", help="List only runs in this status; repeatable.")
     ] = None
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since", metavar="DUR|TIME", help="List only runs created since then: 2h, 3d, 2026-05-01T12:00."
-        ),
-    ] = None
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """List the runs. Raises the NoxError that the command ends with."""
     from noxcli.cli.session import begin  # the help loads none of what a list needs
-    from noxcli.runs.resolve import LONG_AGO, moment_of, newest_first
+    from noxcli.runs.resolve import newest_first
 
     noxus = begin(ctx, options)
     context = noxus.context
     wanted = _statuses(context, options.status or [])
-    start = _moment(options.since, context.clock.now()) if options.since is not None else LONG_AGO
     with noxus.connect() as api:
         context.enter(Phase.DELIVER)
         patience = noxus.patience()
@@ -70,28 +61,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
         def read() -> list[Run]:
             listed = newest_first(api.list_runs(of.id if of else None))
-            listed = takewhile(lambda run: moment_of(run) >= start, listed)
             return list(islice((run for run in listed if not wanted or run.status in wanted), options.limit))
 
         found = patience.keep_trying(read)
     noxus.print_list(_listing(of), found, options.limit)
-
-
-def _moment(text: str, now: datetime) -> datetime:
-    """Return the time for --since: a duration ago, or a time, which is local without a time zone.
-
-    Raises UsageProblem.
-    """
-    try:
-        return now - timedelta(seconds=parse_duration(text))
-    except UsageProblem:
-        pass
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError):
-        raise UsageProblem(
-            f"--since {text} is not a valid duration or time", "write 90, 30m, 2h, 3d, or 2026-05-01T12:00"
-        ) from None
 
 
 def _statuses(context: Context, asked: Sequence[str]) -> set[str]:

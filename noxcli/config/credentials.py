@@ -1,7 +1,5 @@
 """The ways to an API key: a variable, a file, or the first line that a command prints."""
 
-import os
-import stat
 from collections.abc import Callable
 from dataclasses import field
 from pathlib import Path
@@ -13,7 +11,6 @@ from noxcli.waiting import run_apart
 
 COMMAND_LIMIT = 60.0  # seconds: a person may have to unlock the key
 MOST_OUTPUT = 64 * 1024
-Warn = Callable[[str], None]
 InTime = Callable[[Callable[[], bytes]], bytes]  # makes a read that may block
 
 
@@ -21,7 +18,7 @@ InTime = Callable[[Callable[[], bytes]], bytes]  # makes a read that may block
 class KeyVariable:
     """An environment variable that holds the key.
 
-    Of this and the other sources, `source` is the setting, as `noxcli config` shows it, and `server` is the only server
+    Of this and the other sources, `source` is the setting, and `server` is the only server
     that the key is for, or None if the user decides. Nothing is read before `read`, which raises Unauthorized, and what
     `in_time` raises.
     """
@@ -34,7 +31,7 @@ class KeyVariable:
     def source(self) -> str:
         return f"env {self.name}"
 
-    def read(self, warn: Warn, in_time: InTime = run_apart) -> str:  # noqa: ARG002 - there is nothing to read
+    def read(self, in_time: InTime = run_apart) -> str:  # noqa: ARG002 - there is nothing to read
         return usable(self.value, self.name)
 
 
@@ -47,9 +44,9 @@ class KeyFile:
     hint: str
     server: str | None = None
 
-    def read(self, warn: Warn, in_time: InTime = run_apart) -> str:
+    def read(self, in_time: InTime = run_apart) -> str:
         try:
-            content = in_time(lambda: self._content(warn))
+            content = in_time(self._content)
             if len(content) > MOST_OUTPUT:
                 raise Unauthorized(f"the key file {self.path} contains more than a key", f"check {self.hint}")
             text = content.decode("utf-8-sig")
@@ -58,13 +55,10 @@ class KeyFile:
             raise Unauthorized(f"can't read the key file {self.path}: {reason}", f"check {self.hint}") from None
         return usable(text, f"the key file {self.path}")
 
-    def _content(self, warn: Warn) -> bytes:
+    def _content(self) -> bytes:
         # Wait for a pipe: a shell's <(...) and some password managers use one.
         with Path(self.path).expanduser().open("rb") as file:
-            content = file.read(MOST_OUTPUT + 1)
-            if open_to_others(file.fileno()):
-                warn(f"others on this machine can read the key file {self.path}; chmod 600 {self.path}")
-        return content
+            return file.read(MOST_OUTPUT + 1)
 
 
 @fixed
@@ -76,7 +70,7 @@ class KeyCommand:
     source: str
     server: str | None = None
 
-    def read(self, warn: Warn, in_time: InTime = run_apart) -> str:  # noqa: ARG002 - there is nothing to warn about
+    def read(self, in_time: InTime = run_apart) -> str:
         what = f"the command {self.argv[0]} ({self.source})"
         lines = self._output(what, in_time).decode("utf-8", "replace").splitlines()
         return usable(lines[0] if lines else "", what)
@@ -136,14 +130,3 @@ def usable(text: str, what: str) -> str:
     if not key.isascii() or not key.isprintable():
         raise Unauthorized(f"{what} contains a line break or another invalid character", "check what was pasted")
     return key
-
-
-def open_to_others(file: int) -> bool:
-    """True if others may read an open file, and `chmod` would fix that.
-
-    It would not for a file of another owner, or on a read-only file system such as mounted secrets, which are
-    world-readable inside their container.
-    """
-    status = os.fstat(file)
-    ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
-    return ours and bool(status.st_mode & 0o077) and not os.fstatvfs(file).f_flag & os.ST_RDONLY

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 
-from noxcli.config.credentials import InTime, KeyCommand, KeyFile, KeySource, KeyVariable, Warn
+from noxcli.config.credentials import InTime, KeyCommand, KeyFile, KeySource, KeyVariable
 from noxcli.config.preferences import Preferences, Sourced, read_variables
 from noxcli.config.profiles import Profile, choose_profile, config_path, read_users_file
 from noxcli.config.project import find_project_file, read_project_file
@@ -36,10 +36,9 @@ def load_settings(
     api_key_file: str | None = None,
     environ: Mapping[str, str] = os.environ,
     profile: Profile | None = None,
-    warn: Warn = lambda _: None,
     in_time: InTime = run_apart,
 ) -> Settings:
-    """Return the current settings; warn about a key file that others can read. `in_time` reads it.
+    """Return the current settings; `in_time` reads the key.
 
     Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized without a usable key.
     """
@@ -47,7 +46,7 @@ def load_settings(
     address = check_url(url.value, allow_http=allows_http(environ))
     source = find_key(api_key_file, environ, profile)
     check_server(source, address)
-    return Settings(address, source.read(warn, in_time), source.source.removeprefix("env "))
+    return Settings(address, source.read(in_time), source.source.removeprefix("env "))
 
 
 def find_url(base_url: str | None, environ: Mapping[str, str], profile: Profile | None) -> Sourced:

@@ -341,7 +341,7 @@ def test_an_error_that_breaks_off_is_told_by_its_status() -> None:
 
 
 def test_a_gateways_page_is_told_by_its_title() -> None:
-    assert failure(answer(502, HTML)).message.endswith("answered 502: 502 Bad Gateway")
+    assert failure(answer(502, HTML)).message.endswith("answered 502: a web page")
 
 
 def test_a_compressed_error_is_read() -> None:
@@ -384,9 +384,7 @@ for _ in range(400):
         (b" \r\n ", ""),
         (b"upstream\r\nfailed", "upstream failed"),
         (b'{"detail": "cut of', '{"detail": "cut of'),
-        (b"<html><title>\n 502 Bad  Gateway</title><body>x</body>", "502 Bad Gateway"),
-        (b"<p>a &amp; b</p><script>evil()</script><style>p{}</style><p>c</p>", "a & b c"),
-        (b"<TITLE lang=en>Caf&eacute; &lt;3</TITLE>", "Caf\xe9 <3"),
+        (b"<html><title>502 Bad Gateway</title><body>x</body>", "a web page"),
         (b"bad \xff\xfe bytes", "bad \ufffd\ufffd bytes"),
         (b'{"detail": "\xff"}', "\ufffd"),
     ],
@@ -411,14 +409,6 @@ def test_a_huge_or_deep_error_body_is_cut_to_one_line(body: bytes) -> None:
     assert "answered 500: " in line
     assert "\n" not in line
     assert len(line) <= LONGEST_DETAIL + 60
-
-
-@pytest.mark.parametrize("piece", [b"<", b"<script ", b"<style>", b"<title "])
-def test_a_hostile_page_costs_no_time(piece: bytes) -> None:
-    page = (piece * 65536)[:65536]
-    began = time.process_time()
-    describe(page)
-    assert time.process_time() - began < 0.2
 
 
 # Retry-After.

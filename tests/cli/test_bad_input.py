@@ -60,7 +60,7 @@ CASES = [
     Case("503", RUN, 75, "start", ("503: busy",), hint=False, start=Answer(503, {"detail": "busy"}, repeat=True)),
     Case("503 of a gateway", RUN, 7, "start", ("503: no", "before you start again"), retry_safe=False, start=LOST_503),
     Case("500", RUN, 7, "start", ("500", "before you start again"), retry_safe=False, start=Answer(500, "x")),
-    Case("HTML 502", RUN, 7, "start", ("502: 502 Bad Gateway",), retry_safe=False, start=Answer(502, HTML)),
+    Case("HTML 502", RUN, 7, "start", ("502: a web page",), retry_safe=False, start=Answer(502, HTML)),
     Case("200 of HTML", RUN, 7, "start", ("not JSON",), retry_safe=False, start=Answer(200, HTML)),
     # Ids.
     Case("unknown workflow", ("run", UNKNOWN), 5, "preflight", ("404", "check the id")),

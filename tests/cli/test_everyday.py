@@ -12,7 +12,6 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests.conftest import Noxcli, piped
 from tests.process import IN_SHELL, NOXCLI, environment, on_terminal
-from tests.rawserver import json_answer, raw_server
 
 FOREVER = [Sleep(60_000)]
 
@@ -89,31 +88,6 @@ def test_a_run_that_will_not_stop_at_its_limit_is_told(noxcli: Noxcli, plays: An
     workflow = plays(script=FOREVER, switches={"stop_seconds": 60_000.0})
     result = noxcli("run", workflow, "--timeout", "3s", "--on-timeout", "stop")
     assert (result.code, "was asked to stop, but is still running" in result.err) == (124, True), result.err
-
-
-# runs --since.
-
-
-def test_runs_since_a_while_ago_or_a_time(noxcli: Noxcli) -> None:
-    times = ["2026-01-01T10:00:00Z", "2026-01-01T09:00:00Z", "2026-01-01T08:00:00Z"]
-    listed = [
-        {"id": f"r{place}", "workflow_id": "w", "status": "completed", "created_at": time}
-        for place, time in enumerate(times)
-    ]
-    with raw_server(json_answer({"items": listed, "total": 3})) as server:
-        environ = {"NOXUS_BACKEND_URL": server.url}
-
-        def since(text: str) -> list[str]:
-            return [run["id"] for run in noxcli("runs", "--since", text, "--json", environ=environ).json["runs"]]
-
-        assert since("2026-01-01T08:30:00+00:00") == ["r0", "r1"]
-        assert since("2026-01-01T11:00:00+02:00") == ["r0", "r1"]
-        assert since("2026-01-01T10:00:01Z") == []
-        assert since("365000d") == ["r0", "r1", "r2"]
-        assert since("1s") == []
-    for odd in ("yesterday", "2h ago", "-1h", ""):
-        result = noxcli("runs", f"--since={odd}")
-        assert (result.code, "is not a valid duration or time; write 90, 30m" in result.err) == (2, True)
 
 
 # A directory of the user's own for outputs.

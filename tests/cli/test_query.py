@@ -54,7 +54,6 @@ def test_a_query_asks_each_line_and_stores_whole_results(
         (["workflows"], "workflows[?name=='demo'].name | [0]", "demo\n"),
         (["versions", "demo"], "versions[0].name", "current\n"),
         (["inputs", "demo"], "title", "demo\n"),
-        (["config"], "settings[?name=='api_key'].value | [0]", "(hidden)\n"),
         (["doctor"], "ok", "true\n"),
         (["schema"], "length(schemas) > `5`", "true\n"),
         (["runs"], "schema", "noxcli.runs/1\n"),

@@ -51,7 +51,7 @@ def shell(sandbox: Sandbox) -> Shell:
     "command",
     [
         *("--version", "--help", "run --help", "help", "completion bash", "--version --version"),
-        *("workflows", "inputs qa", "config", "schema"),
+        *("workflows", "inputs qa", "schema"),
     ],
 )
 @pytest.mark.parametrize(("rest", "code", "told"), UNWRITABLE)

@@ -84,14 +84,6 @@ def test_a_finding_has_its_code_and_ends_what_depends_on_it(
     assert b"S3CRET" not in result.out
 
 
-def test_a_key_file_open_to_others_is_a_warning(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "k").write_text(sandbox.key)
-    (tmp_path / "k").chmod(0o644)
-    result = noxcli("doctor", "--json", "--api-key-file", "k")
-    assert (result.code, verdicts(result)["key"]) == (0, "ok")
-    assert "chmod 600 k" in result.err
-
-
 def test_a_profiles_key_is_not_tried_elsewhere(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("default_profile = 'p'\n[profile.p]\napi_key_command = ['touch', 'ran']\n")
     result = Noxcli({"NOXCLI_CONFIG": "c.toml"})("doctor", "--json", "--base-url", sandbox.url)

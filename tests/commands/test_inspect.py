@@ -78,7 +78,7 @@ def test_the_document_has_the_servers_data_as_they_came(noxcli: Noxcli, plays: A
     assert told["input Topic"]["inputs"] == {"input": "ink"}
     assert by_name["Topic"]["input_bytes"] == len('{"input":"ink"}')
     assert by_name["Topic"]["type"] == "InputNode"
-    assert (document["io"], document["logs"]) == (None, None)
+    assert document["io"] is None
 
 
 def test_a_node_shows_its_inputs_and_outputs_whole(noxcli: Noxcli, plays: Any) -> None:
@@ -88,13 +88,6 @@ def test_a_node_shows_its_inputs_and_outputs_whole(noxcli: Noxcli, plays: Any) -
     found = noxcli("inspect", run, "--node", "Answer", "--json").json["io"]
     assert (found["complete"], found["name"]) == (True, "Answer")
     assert json.loads(noxcli("inspect", run, "--node", found["node_id"]).text) == json.loads(whole.text)
-
-
-def test_logs_come_as_they_are(noxcli: Noxcli, plays: Any) -> None:
-    run = started(noxcli, plays(**BROKEN))
-    name, line = noxcli("inspect", run, "--logs").text.rstrip().split("\t")
-    assert (json.loads(name), json.loads(line)["message"]) == ("Write", "no ink")
-    assert noxcli("inspect", run, "--logs", "--query", "logs.*[][].message | [0]").text == "no ink\n"
 
 
 @pytest.mark.parametrize("switches", [{"run_data": "by_id"}, {"run_data": "nodes", "timestamps": "naive"}])
@@ -128,10 +121,6 @@ def test_without_the_workflow_nodes_go_by_their_ids(noxcli: Noxcli, plays: Any) 
     ("argv", "said"),
     [
         (["--node", "Wriite"], "the run has no node 'Wriite'; did you mean 'Write'?"),
-        (
-            ["--node", "Write", "--logs"],
-            "--node and --logs contradict each other; remove one of them, or add --json",
-        ),
     ],
 )
 def test_a_slip_is_told(noxcli: Noxcli, plays: Any, argv: list[str], said: str) -> None:

@@ -140,7 +140,7 @@ def test_a_key_is_nowhere_to_be_seen(only_here: Sandbox, tmp_path: Path) -> None
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
-    others = [call(*argv, env=env) for argv in (["config"], ["config", "--json"], ["wait", "no-such-run"])]
+    others = [call(*argv, env=env) for argv in (["doctor"], ["doctor", "--json"], ["wait", "no-such-run"])]
     said = [out, err, *(stream for done in others for stream in (done.stdout, done.stderr))]
     written = [path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()]
     assert process.returncode == 130, err
@@ -151,27 +151,6 @@ def test_a_key_is_nowhere_to_be_seen(only_here: Sandbox, tmp_path: Path) -> None
 
 
 # Files.
-
-
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o666])
-def test_a_key_file_that_others_can_read_is_warned_of(noxcli: Noxcli, sandbox: Sandbox, mode: int) -> None:
-    path = Path.home() / "key"
-    path.write_text(sandbox.key)
-    path.chmod(mode)
-    result = noxcli("inputs", "demo", "--api-key-file", "key")
-    assert result.code == 0
-    assert "warning: others on this machine can read the key file key; chmod 600 key\n" in result.err
-    path.chmod(0o600)
-    assert "warning" not in noxcli("inputs", "demo", "--api-key-file", "key").err
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
-def test_a_key_file_that_is_not_ours_to_change_is_not_warned_of(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    path = Path.home() / "key"
-    path.write_text(sandbox.key)
-    path.chmod(0o444)
-    os.chown(path, 12345, 12345)
-    assert "warning" not in noxcli("inputs", "demo", "--api-key-file", "key").err
 
 
 def test_a_key_from_a_pipe_is_taken_without_a_word(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_only_1_allows_plain_http(value: str) -> None:
 
 def load_key(flag: str | None, environ: dict[str, str]) -> str:
     """The key, without a profile."""
-    return find_key(flag, environ, None).read(print)
+    return find_key(flag, environ, None).read()
 
 
 @pytest.fixture

@@ -69,15 +69,15 @@ def test_no_handle_for_a_config_file_is_temporary(noxcli: Noxcli, monkeypatch: p
 
 def test_a_config_file_may_come_from_a_shells_pipe(sandbox: Sandbox) -> None:
     text = f'[profile.p]\\nbase_url = "{sandbox.url}"\\n'
-    command = f"{IN_SHELL} config --json --profile p"
+    command = f"{IN_SHELL} workflows --profile p"
     done = subprocess.run(
         ["bash", "-c", f"f() {{ NOXCLI_CONFIG=$1 {command}; }}; f <(printf '{text}')"],
-        env=environment(sandbox.url),
+        env={**environment(sandbox.url), "NOXUS_API_KEY": sandbox.key},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, '"p"' in done.stdout) == (0, True), done.stderr
+    assert (done.returncode, "demo" in done.stdout) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize("size", [70_000, 1 << 34])

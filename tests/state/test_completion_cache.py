@@ -128,7 +128,7 @@ def test_profiles_and_aliases_are_noted_when_they_are_read(noxcli: Noxcli, tmp_p
     config.write_text('[profile.a]\n[profile.a.aliases]\nday = "daily report"\n[profile.b]\n')
     environ = {"NOXCLI_CONFIG": str(config)}
 
-    noxcli("config", environ=environ)
+    noxcli("workflows", environ=environ)
     assert noted(noxcli, "profile") == ["a", "b"]
     noxcli("workflows", "--profile", "a", environ=environ)
     assert noted(noxcli, "alias") == ["day\tdaily report"]

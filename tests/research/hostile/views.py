@@ -125,8 +125,6 @@ def nodes(theatre: Theatre) -> Iterator[View]:
         _, out, err = theatre.call("inspect", "@last")
     yield View("inspect on a terminal", out, "b", 2000)
     yield View("inspect, what is said beside it", err, "")
-    _, out, _ = theatre.call("inspect", "@last", "--logs")
-    yield View("inspect --logs on a terminal", out, "")
     one_by_one = [says("n", "running", letter) for text in theatre.marked("f") for letter in text]
     _, out, _ = theatre.call("run", theatre.add("letters", script=one_by_one), "--format", "content")
     yield View("content, letter by letter", out, "f", form="\n\t")
