@@ -30,7 +30,7 @@ VERBS = {
     "fetch-output": ("Run", "Print or save the output of a finished run."),
     "stop": ("Run", "Stop runs, and print RUN_ID<TAB>STATUS for each."),
     "inspect": ("Look", "Show a run's nodes in workflow order: status, times, sizes and errors."),
-    "report": ("Look", "Write an HTML page about a run, saved events, or a batch."),
+    "report": ("Look", "Write an HTML page about a run."),
     "workflows": ("Look", "List workflows, most recently changed first."),
     "versions": ("Look", "List the saved versions of a workflow, newest first."),
     "inputs": ("Look", "Show a workflow's inputs, and a command line to start from."),

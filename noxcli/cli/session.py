@@ -37,7 +37,6 @@ READ = {
     "file": "FILE",
     "base": "BASE",
     "new": "NEW",
-    "source": "FILE",
     "expect": "--expect",
     "api_key_file": "--api-key-file",
 }

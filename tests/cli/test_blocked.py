@@ -88,7 +88,6 @@ LOCAL = {
     "a key command": ["run", "{workflow}", "Q=x"],
     "rows": ["batch", "{workflow}", "pipe", "--output-dir", "out"],
     "run ids": ["wait", "-"],
-    "a report": ["report", "-"],
 }
 
 

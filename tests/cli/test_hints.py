@@ -125,9 +125,8 @@ CASES = {
     "a topic is unknown": Case("help zzz", "--help"),
     "a schema is unknown": Case("schema zzz", "schema"),
 }
-# Pages that others read, and saved events: the server is the reader's.
+# Pages that others read: the server is the reader's.
 PAGES = {
-    "saved events without an end": Case("report e.ndjson", "report"),
     "a run that failed": Case("run fails --report p.html", "inspect", page="p.html"),
     "a run that goes on": Case("run W --timeout 3s --report p.html", "wait", FOREVER, page="p.html"),
     "an output that is not whole": Case("run W --report p.html", "fetch-output", LATE, page="p.html"),
@@ -153,9 +152,6 @@ def told(case: Case, noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch
     """Return what noxcli tells its user at the end of this case; the options name the server."""
     for name in ("rows.jsonl", "my rows.jsonl"):
         Path(name).write_text(f'{{"{"Qestion" if "qa" in case.line else "Q"}": "a"}}\n')
-    if "e.ndjson" in case.line:
-        events = noxcli("run", "qa", "Question=x", "--format", "ndjson", *options).out.splitlines(keepends=True)
-        Path("e.ndjson").write_bytes(b"".join(events[:-1]))
     workflow = plays(**case.plays) if case.plays else ""
     argv = [workflow if word == "W" else word for word in shlex.split(case.line)]
     argv = [noxcli("run", workflow, "--detach", *options).text.strip() if word == "R" else word for word in argv]

@@ -30,8 +30,6 @@ RUN = "run demo User=x --no-check"
         ("batch demo rows.jsonl --junit ./rows.jsonl", "FILE and --junit name the same file: ./rows.jsonl"),
         ("batch demo rows.jsonl --expect e.csv --report e.csv", "--expect and --report name the same file: e.csv"),
         ("results b --junit b/results.jsonl", "--junit b/results.jsonl belongs to the batch"),
-        ("report rows.jsonl -o rows.jsonl", "FILE and --output name the same file: rows.jsonl"),
-        ("report b -o b/batch.jsonl", "--output b/batch.jsonl belongs to the batch"),
         ("results b --report r --junit r", "--report and --junit name the same file: r"),
     ],
 )

@@ -1,6 +1,5 @@
 """An HTML report, as read by an independent parser."""
 
-import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -34,11 +33,6 @@ ATTRIBUTES = {
     *("role", "type", "checked", "for", "data-total", "data-told", "data-at", "aria-label", "aria-hidden"),
     *("x", "y", "dx", "dy", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height", "text-anchor"),
 }
-
-
-def content_of(page: str | Path) -> str:
-    """Return a page without what only its writer knows: its command line, and the server that it asked."""
-    return re.sub(r"<dt>Server</dt><dd>.*?</dd>|<footer>.*?</footer>", "", Path(page).read_text())
 
 
 class PageReader(HTMLParser):

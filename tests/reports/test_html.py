@@ -1,4 +1,4 @@
-"""`--report` and `noxcli report`: one page from a run, its saved events or a batch, in which remote text is text."""
+"""`--report` and `noxcli report`: one page from a run or a batch, in which remote text is text."""
 
 import base64
 import copy
@@ -23,10 +23,9 @@ from noxcli.reports.words import line_diff
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
 from noxcli.sandbox.scenario import File, Node, input_node
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_fails, node_runs
-from tests.conftest import Noxcli, Result, piped
-from tests.reports.pages import ATTRIBUTES, TAGS, PageReader, content_of
+from tests.conftest import Noxcli, Result
+from tests.reports.pages import ATTRIBUTES, TAGS, PageReader
 from tests.research.hostile.corpus import NAMES, PAYLOADS, all_marked
-from tests.sample import one_in
 
 
 def read(path: str | Path) -> PageReader:
@@ -70,35 +69,21 @@ def test_the_policy_names_the_hashes_of_style_and_script(noxcli: Noxcli) -> None
     assert "unsafe" not in policy
 
 
-def test_saved_events_give_the_page_of_the_live_run(noxcli: Noxcli, plays: Any) -> None:
-    script = [*node_runs("Plan", seconds=100), *node_runs("Write", ["a", "b"], seconds=200)]
-    flaws = {"events": [Cut(3, "abort")]}
-    workflow = plays(
-        nodes=[input_node("Q"), Node("Plan"), Node("Write")], script=script, output={"A": "x"}, faults=flaws
-    )
-    more = ("--format", "ndjson", "--output-dir", "out", "--assert", "ok", "--report", "live.html")
-    told = noxcli("run", workflow, "Q=<b>hi</b>", *more)
-    assert told.code == 0
-    Path("saved.ndjson").write_bytes(told.out)
-    assert noxcli("report", "saved.ndjson", "-o", "saved.html").code == 0
-    assert content_of("saved.html") == content_of("live.html")
-    page = read("saved.html")
+def test_files_and_assertions_are_on_the_page(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q"), Node("Plan")], script=node_runs("Plan"), output={"A": "x"})
+    more = ("--output-dir", "out", "--assert", "ok", "--report", "a.html")
+    assert noxcli("run", workflow, "Q=<b>hi</b>", *more).code == 0
+    page = read("a.html")
     assert "<b>hi</b>" in page.text
     assert "./out/A.txt" in page.links
     assert "1 of 1 hold" in page.text
 
 
-def test_a_document_and_several_of_them_have_a_page(noxcli: Noxcli, plays: Any) -> None:
+def test_each_of_several_runs_has_its_part_of_the_page(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(output={"A": "x"})
     ids = [noxcli("run", workflow, "--detach").text.strip() for _ in range(2)]
-    Path("one.json").write_bytes(noxcli("fetch-output", ids[0], "--json").out)
-    Path("pretty.json").write_text(json.dumps(json.loads(Path("one.json").read_bytes()), indent=2))
-    Path("two.json").write_bytes(noxcli("wait", *ids, "--json", "--report", "live.html").out)
-    for name, count in (("one", 1), ("pretty", 1), ("two", 2)):
-        assert noxcli("report", f"{name}.json", "-o", f"{name}.html").code == 0
-        assert Path(f"{name}.html").read_text().count("<article>") == count
-    assert content_of("two.html") == content_of("live.html")
-    assert content_of("one.html") == content_of("pretty.html")
+    noxcli("wait", *ids, "--report", "two.html")
+    assert Path("two.html").read_text().count("<article>") == 2
 
 
 @pytest.mark.parametrize("verb", ["stream", "wait", "fetch-output"])
@@ -106,18 +91,6 @@ def test_every_verb_that_waits_writes_a_page(noxcli: Noxcli, plays: Any, verb: s
     run_id = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()
     assert noxcli(verb, run_id, "--report", "run.html").code == 0
     assert re.search(r"✓ \S+ completed in [\d.]+ m?s ", read("run.html").text)
-
-
-def test_events_of_a_killed_writer_are_refused_and_the_run_named(noxcli: Noxcli, plays: Any) -> None:
-    told = noxcli("run", plays(script=node_runs("Plan", seconds=0.1)), "--format", "ndjson")
-    lines = told.out.splitlines(keepends=True)
-    Path("torn.ndjson").write_bytes(b"".join(lines[:-1]) + lines[-1][:20])
-    result = noxcli("report", "torn.ndjson", "-o", "torn.html")
-    assert (result.code, Path("torn.html").exists()) == (2, False)
-    assert result.err == (
-        "noxcli: torn.ndjson ends before the run's result: its writer was killed; "
-        f"write the page from the server: noxcli report {told.lines[0]['run_id']}\n"
-    )
 
 
 def test_a_run_of_the_server_has_a_page_without_inputs(noxcli: Noxcli, plays: Any) -> None:
@@ -185,24 +158,6 @@ def test_nothing_is_said_of_a_stream_before_its_run_has_ended() -> None:
 # What can't be known.
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("", "contains no run"),
-        ("junk\n", "is not JSON lines"),
-        ("[1]\n", "is not JSON lines"),
-        ('{"a": 1}\n', "contains no result, events or rows of noxcli"),
-        ("[" * 100_000 + "\n", "is not JSON lines"),
-    ],
-)
-def test_a_file_of_something_else_is_refused(noxcli: Noxcli, content: str, said: str) -> None:
-    Path("x").write_text(content)
-    result = noxcli("report", "x", "-o", "x.html")
-    assert (result.code, result.out) == (2, b"")
-    assert said in result.err
-    assert not Path("x.html").exists()
-
-
 def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The place of everything in a document, itself left out."""
     if above:
@@ -212,28 +167,18 @@ def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
         yield from places(each, (*above, key))
 
 
-@pytest.mark.parametrize(("form", "odd"), one_in(3, ["json", "ndjson", "batch"], [[], {}, 1e999, "\ud800"]))
-def test_anything_at_any_place_of_a_file_ends_no_page(noxcli: Noxcli, form: str, odd: Any) -> None:
-    options = ("--format", form) if form != "batch" else ("--json",)
-    *before, last = noxcli("run", "fails", *options).lines
-    last = {"row": 1, "id": "a", "result": last} if form == "batch" else last
-    for place in places(last):
-        changed = copy.deepcopy(last)
-        holder = changed
+@pytest.mark.parametrize("odd", [[], {}, 1e999, "\ud800"], ids=repr)
+def test_anything_at_any_place_of_a_result_ends_no_page(noxcli: Noxcli, odd: Any) -> None:
+    row = {"row": 1, "id": "a", "result": noxcli("run", "fails", "--json").json}
+    for place in places(row):
+        changed = copy.deepcopy(row)
+        holder: Any = changed
         for key in place[:-1]:
             holder = holder[key]
         holder[place[-1]] = odd
-        Path("odd.json").write_text("".join(f"{json.dumps(line)}\n" for line in [*before, changed]))
-        done = noxcli("report", "odd.json", "-o", "odd.html")
-        assert done.code in (0, 2), (place, done.err)
-        assert done.code == 0 or len(done.err.splitlines()) == 1, (place, done.err)
-
-
-def test_events_can_come_from_a_pipe(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = noxcli("run", plays(output={"A": "x"}), "--format", "ndjson", "--report", "live.html")
-    monkeypatch.setattr("sys.stdin", piped(told.text))
-    Path("saved.html").write_bytes(noxcli("report", "-").out)
-    assert content_of("saved.html") == content_of("live.html")
+        if isinstance(changed["result"], dict) and place[0] == "result":
+            assert b"".join(run_page(Page(Mask()), [ReportedRun(changed["result"])]))
+            assert b"".join(rows_page(Page(Mask()), BatchAbout("rows.jsonl"), lambda rows=[changed]: rows))  # type: ignore[misc]
 
 
 def test_a_deeply_nested_output_costs_no_page() -> None:
@@ -287,7 +232,7 @@ def test_completed_rows_with_a_failed_assertion_fail(noxcli: Noxcli, plays: Any,
     argv = ("batch", workflow, "rows.jsonl", "--assert", "row.Q != 'b'", "--report", "batch.html", "--ci", "github")
     assert noxcli(*argv, environ={"GITHUB_STEP_SUMMARY": str(summary)}).code == 11
     page = read("batch.html")
-    assert noxcli("report", "rows.jsonl.batch", "-o", "later.html").code == 0
+    noxcli("results", "rows.jsonl.batch", "--report", "later.html")
     assert "3 of 3 rows completed" in read("later.html").text, "what is stored has no assertions"
     assert "2 of 3 rows passed" in page.text
     assert "Reasons 1 row 1 --assert row.Q != 'b' does not hold row 2" in page.text
@@ -295,22 +240,16 @@ def test_completed_rows_with_a_failed_assertion_fail(noxcli: Noxcli, plays: Any,
     assert "2 of 3 rows passed" in summary.read_text()
 
 
-def test_a_batchs_directory_and_lines_give_the_same_rows(noxcli: Noxcli, rows: str) -> None:
-    told = noxcli("batch", rows, "rows.jsonl", "--report", "live.html")
-    Path("lines.ndjson").write_bytes(told.out)
-    Path("merged.ndjson").write_bytes(noxcli("results", "rows.jsonl.batch", "--report", "merged.html").out)
-    for source in ("rows.jsonl.batch", "lines.ndjson", "merged.ndjson"):
-        assert noxcli("report", source, "-o", f"{source}.html").code == 0
-    pages = [
-        "live.html",
-        "merged.html",
-        *(f"{name}.html" for name in ("rows.jsonl.batch", "lines.ndjson", "merged.ndjson")),
-    ]
-    for page in pages:
+def test_a_batch_and_its_stored_results_give_the_same_rows(noxcli: Noxcli, rows: str) -> None:
+    noxcli("batch", rows, "rows.jsonl", "--report", "live.html")
+    noxcli("results", "rows.jsonl.batch", "--report", "merged.html")
+    for page in ("live.html", "merged.html"):
         read(page)
-    tables = [sorted(re.findall(r'<details id="r.*', Path(page).read_text())) for page in pages]
-    assert len(tables[0]) == 7
-    assert all(table == tables[0] for table in tables)
+    live, merged = (
+        sorted(re.findall(r'<details id="r.*', Path(page).read_text())) for page in ("live.html", "merged.html")
+    )
+    assert len(live) == 7
+    assert live == merged
     assert "noxcli batch " in read("merged.html").text
 
 
@@ -574,12 +513,11 @@ def test_a_file_of_any_name_is_linked_below_the_page(noxcli: Noxcli, plays: Any)
     assert all(re.fullmatch(r"\./out/[\w.%~-]+", link) for link in page.links), page.links
 
 
-def test_a_saved_path_of_any_form_is_no_link_to_elsewhere(noxcli: Noxcli) -> None:
+def test_a_saved_path_of_any_form_is_no_link_to_elsewhere() -> None:
     paths = ["https://evil.example/x", "javascript:alert(1)", "/etc/passwd", "\0", "a\nb", "\\\\evil\\x", "//evil/x"]
     files = [{"pointer": "/a", "file_id": None, "path": path, "bytes": 1, "sha256": "0" * 64} for path in paths]
     document = {"schema": "noxcli.result/1", "files": files, "output": {"a": {"$file": "javascript:alert(2)"}}}
-    Path("x.json").write_text(json.dumps(document))
-    assert noxcli("report", "x.json", "-o", "x.html").code == 0
+    Path("x.html").write_bytes(b"".join(run_page(Page(Mask()), [ReportedRun(document)])))
     assert all(not re.match(r"[a-z]+:|/", link) for link in read("x.html").links)
 
 

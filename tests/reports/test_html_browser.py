@@ -12,6 +12,7 @@ import pytest
 from noxcli.masking import Mask
 from noxcli.reports.html.markup import Page
 from noxcli.reports.html.rows import BatchAbout, rows_page
+from noxcli.reports.html.run import ReportedRun, run_page
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node, input_node
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
@@ -76,9 +77,10 @@ def failed(noxcli: Noxcli, plays: Any) -> Path:
     # On a busy machine the stream is open again too late to measure them.
     for node in told[-1]["data"]["nodes"]:
         node |= TIMES.get(node["name"], {})
-    Path("told.ndjson").write_text("".join(f"{json.dumps(line)}\n" for line in told))
-    assert noxcli("report", "told.ndjson", "-o", "run.html").code == 0
-    return Path("run.html").absolute()
+    path = Path("run.html").absolute()
+    runs = [ReportedRun(told[-1]["data"], told[0]["data"]["inputs"])]
+    path.write_bytes(b"".join(run_page(Page(Mask(), path.parent), runs)))
+    return path
 
 
 @pytest.fixture
