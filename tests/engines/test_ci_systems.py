@@ -1,6 +1,7 @@
 """GitHub's jobs run in `act`, GitLab's in `gitlab-ci-local`: both without a container, and with a killed task."""
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -66,14 +67,34 @@ def no_index(tmp_path: Path) -> Path:
     return tmp_path / "bin"
 
 
-@pytest.mark.long(8)
+@pytest.mark.long(14)
 def test_github(farm: Farm, tmp_path: Path) -> None:
+    """A killed task fails its job; running the jobs again continues it, and the report is uploaded both times."""
     line, path = act(farm, tmp_path, "workflow_dispatch", recipe("GitHub Actions"))
-    with farm.started(line, PATH=path, XDG_CACHE_HOME=str(tmp_path / "cache")) as engine:
+    env = {"PATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    report = tmp_path / "artifacts/report"
+    with farm.started(line, **env) as engine:
         farm.kill(2)
+        assert engine.wait(HUNG) == 1, farm.log()
+    assert "errors=" in (report / "report.xml").read_text()
+    with farm.started([*line, "--env", "GITHUB_RUN_ATTEMPT=2"], **env) as engine:
         assert engine.wait(HUNG) == 0, farm.log()
-    farm.run("sh", "-c", f"noxcli results {tmp_path / 'artifacts'}/shard-* > results.jsonl")
-    farm.check(farm.where / "results.jsonl")
+    assert 'errors="0"' in (report / "report.xml").read_text()
+    farm.check(report / "results.jsonl")
+
+
+@pytest.mark.long(10)
+def test_github_cancels_a_task(farm: Farm, tmp_path: Path) -> None:
+    """The runner signals the step's own process; what it had started is continued by the next attempt."""
+    line, path = act(farm, tmp_path, "workflow_dispatch", recipe("GitHub Actions"))
+    env = {"PATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with farm.started(line, **env) as engine:
+        task = farm.task(2)
+        parent = (Path("/proc") / str(task) / "stat").read_text().rpartition(") ")[2].split()[1]
+        assert b"bash" not in (Path("/proc") / parent / "cmdline").read_bytes(), "a shell in between gets the signal"
+        farm.kill(2, signal.SIGINT)
+        assert engine.wait(HUNG) == 1, farm.log()
+    assert "exit status 130" in farm.log()
 
 
 @pytest.mark.long(19)
