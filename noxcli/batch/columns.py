@@ -1,7 +1,7 @@
 """What the columns of a batch's rows are: the row's id, an input and how it is read, or kept beside the result."""
 
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -76,14 +76,6 @@ class Columns:
         for name in self.keep:
             if name in self.known:
                 raise UsageProblem(f"--keep names {name!r}, which is an input of the workflow", "remove it")
-
-    def check_asserted(self, asserted: Iterable[str], names: Collection[str]) -> None:
-        """Raise UsageProblem for one of the `asserted` names that is neither a column of the file nor an input."""
-        known = {ID, *names, *self.common.values, *self.known}
-        for name in asserted:
-            if name not in known:
-                what = f"--assert names row.{name}, but the file has no such column"
-                raise UsageProblem(what, suggestion(nearest_in_any_case(name, known), quoted=True))
 
     def is_kept(self, name: str) -> bool:
         """True for a column that stays beside the result, and is not sent."""

@@ -62,8 +62,8 @@ class Joined:
     _ran: bytearray = field(default_factory=lambda: bytearray(1))
 
     @classmethod
-    def read(cls, directories: Sequence[Path]) -> "Joined":
-        """Read all journals once.
+    def read(cls, directories: Sequence[Path], most: int | None = None) -> "Joined":
+        """Read all journals once; rows with a number above `most` do not count.
 
         Raises UsageProblem for one that can't be read, ConfigProblem for journals of different batches.
         """
@@ -81,6 +81,7 @@ class Joined:
         there = {_shard_of(header).index for header in joined.headers}
         of, repeat = _shard_of(joined.header).of, joined.header.repeat
         joined.absent = [Shard(index, of, repeat) for index in range(1, of + 1) if index not in there]
+        joined.rows = min(joined.rows, joined.rows if most is None else most)
         return joined
 
     @property
@@ -198,10 +199,8 @@ class Joined:
                 for case in cases_of_row(line, self.header.workflow_id, judge.names(line)):
                     report.add(case)
 
-    def page(
-        self, page: Page, judge: Judge, argv: Sequence[str] | None = None, tally: Tally | None = None
-    ) -> Iterator[bytes]:
-        """Yield the HTML page. `argv` is the command line of the batch, None if unknown; `tally` judges it."""
+    def page(self, page: Page, judge: Judge, tally: Tally | None = None) -> Iterator[bytes]:
+        """Yield the HTML page, which `tally` judges."""
         codes: list[Counter[int]] = [Counter() for _ in self.directories]
 
         def rows() -> Iterator[Line]:
@@ -216,7 +215,7 @@ class Joined:
 
         shards = ", ".join(map(str, self.absent))
         notes = [f"missing the journals of shards {shards}"] if self.absent and len(self.directories) > 1 else []
-        commands = partial(self._commands, codes, argv)
+        commands = partial(self._commands, codes)
         header = self.header
         facts = [("Workflow", header.workflow_id), ("Version", header.version_id), ("Server", header.host)]
         facts += [("Shard", header.shard)] if self.shard.of > 1 else []
@@ -225,13 +224,12 @@ class Joined:
         about = BatchAbout(header.source, commands, notes, [fact for fact in facts if fact[1] is not None], gate)
         return rows_page(page, about, rows)
 
-    def _commands(self, codes: Sequence[Counter[int]], argv: Sequence[str] | None) -> list[str]:
+    def _commands(self, codes: Sequence[Counter[int]]) -> list[str]:
         """Return the commands that run incomplete rows again: one for each directory that has such rows."""
         lines = []
-        for directory, counted, header in zip(self.directories, codes, self.headers, strict=True):
-            begun = _line_of(header, str(directory)) if argv is None else argv
+        for counted, header in zip(codes, self.headers, strict=True):
             unfinished = sum(counted[code] for code in counted if code not in {*FINAL, ExitCode.NOT_AS_ASSERTED})
-            if line := command_to_continue(begun, counted, unfinished):
+            if line := command_to_continue(header.command, counted, unfinished):
                 lines.append(line)
         return lines[:MOST_COMMANDS]
 
@@ -244,11 +242,3 @@ def _line(number: int, own_id: str | None, outcome: Outcome) -> Line:
 
 def _shard_of(header: Header) -> Shard:
     return Shard.parse(header.shard, header.repeat)
-
-
-def _line_of(header: Header, directory: str) -> list[str]:
-    """Return the line as far as the journal knows it, without inputs that all rows share."""
-    shard = [] if _shard_of(header).of == 1 else ["--shard", header.shard]
-    shard += [] if header.repeat == 1 else ["--repeat", str(header.repeat)]
-    place = [] if directory == f"{header.source}.batch" else ["--output-dir", directory]
-    return ["batch", header.workflow_id, header.source, *place, *shard]

@@ -54,7 +54,7 @@ HEADER: Mapping[str, tuple[type, ...]] = {
     "secrets": (list,),
     "columns": (list, type(None)),
     "rows": (int, type(None)),
-    "kept": (list,),
+    **dict.fromkeys(("kept", "command"), (list,)),
     "repeat": NUMBER,
 }
 
@@ -75,6 +75,7 @@ class Header:
     digest: str | None = None
     kept: list[str] = field(default_factory=list)  # other columns, as far as they are known
     repeat: int = 1
+    command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
 
 
 @fixed

@@ -53,10 +53,11 @@ class Survey:
         return sum(self.states)
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers that `--dry-run` prints."""
+        """Return the numbers that `--dry-run` prints: of rows, then of their runs."""
         return {
-            "rows": self.rows,
-            "in_shard": self.in_shard,
+            "rows": self.rows // self.repeat,
+            "in_shard": self.in_shard // self.repeat,
+            "runs": self.in_shard,
             "to_start": self.states[NEW],
             "finished": self.states[FINISHED],
             "started": self.states[STARTED],

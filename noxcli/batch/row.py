@@ -16,6 +16,7 @@ from noxcli.models import Run
 from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
+from noxcli.reports.ci import BatchEnded
 from noxcli.reports.result import Outcome
 from noxcli.timing import Outage, show_seconds
 
@@ -267,29 +268,33 @@ class Tally:
         terminal.note(headline)
         for count, words in self.became():
             terminal.note(f"  {count:>7} {words}")
-        if self.min_pass is not None:
-            terminal.note(self.min_pass.words(self.all_codes[ExitCode.OK], self.rows))
 
-    def verdict(self, codes: Collection[int], *_: int) -> tuple[bool, str]:
+    def for_ci(self, name: str, command: str) -> BatchEnded:
+        """Return what a CI system gets to know."""
+        good = self.all_codes[ExitCode.OK]
+        return BatchEnded(name, good, self.rows, self.became(), self.told_reasons(), command=command)
+
+    def verdict(self, codes: Collection[int]) -> tuple[bool, str]:
         """Return whether the batch passes, and why; `codes` are those of all lines, of rows without a run, too."""
         good = self.all_codes[ExitCode.OK]
         if self.min_pass is not None:
             return self.min_pass.verdict(codes, good, self.rows)
         return good == self.rows, f"{good} of {self.rows} rows are good (--pass-each {self.pass_each} of {self.repeat})"
 
-    def raise_worst(self, hint: str | None, cause: NoxError | None = None) -> None:
-        """Raise one error for all, with `cause` for the interruption; do nothing if all completed."""
+    def conclude(self, terminal: Terminal, hint: str | None, cause: NoxError | None = None) -> None:
+        """Raise one error for all, with `cause` for the interruption, unless all completed or enough of them."""
         counted = self.all_codes
         codes, good, rows = [*counted], counted[ExitCode.OK], self.rows
         if self.min_pass is not None:
             codes = self.min_pass.codes(codes, good, rows)
         if cause is not None:
             codes.append(cause.exit_code)
-        code = worst(codes)
+        code, judged = worst(codes), {*codes} <= {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}
+        if self.min_pass is not None and (code == ExitCode.OK or not judged):
+            terminal.note(self.min_pass.words(good, rows))
         if code == ExitCode.OK:
             return
         why = f"{cause.message}; " if cause is not None else ""
-        judged = {*codes} <= {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}
         what = "completed, but an assertion failed" if judged else "did not complete"
         told = f"{counted.total() - good} of {counted.total()} rows {what}"
         if judged and self.min_pass is not None:

@@ -53,12 +53,20 @@ class RowFile:
     """The source of rows; a file can be read any number of times, a stream once."""
 
     def __init__(
-        self, source: str, form: str | None, columns: Columns, stdin: BinaryIO | None, limit: int | None = None
+        self,
+        source: str,
+        form: str | None,
+        columns: Columns,
+        stdin: BinaryIO | None,
+        limit: int | None = None,
+        repeat: int = 1,
     ) -> None:
-        """`limit` is the number of rows to run. Raises UsageProblem for an unknown format or an unreadable source."""
+        """`limit` is the number of rows to run, `repeat` how often each. Raises UsageProblem for an unreadable source,
+        and for an unknown format.
+        """
         self.source = source
-        self.limit = limit
-        self.repeat = 1  # how often each row is run
+        self.repeat = repeat
+        self.most = None if limit is None else limit * repeat  # the number of the last one to run
         self._stdin = stdin
         self._columns = columns
         self.separated_oddly = False  # CSV, but not by commas; known once its header was read
@@ -90,10 +98,11 @@ class RowFile:
         if self.names:  # a file without any has other mistakes
             self._columns.check_options(self.names)
 
-    def check_asserted(self, names: Iterable[str]) -> None:
-        """Raise UsageProblem for a column that --assert names and no row has, once all were read."""
-        if self.names and not self.is_stream:
-            self._columns.check_asserted(names, self.names)
+    @property
+    def known(self) -> set[str]:
+        """The names of columns and inputs that a row may have, once all were read; empty if that is not known."""
+        columns = self._columns
+        return {*self.names, *columns.common.values, *columns.known} if self.names and not self.is_stream else set()
 
     def share(self, values: Mapping[str, Any]) -> None:
         """Give all rows these values of the inputs that they share."""
@@ -112,7 +121,7 @@ class RowFile:
 
     def selected(self) -> Iterator[Row]:
         """Yield the rows to run. Raises as `rows`."""
-        return islice(self.repeated(), None if self.limit is None else self.limit * self.repeat)
+        return islice(self.repeated(), self.most)
 
     def repeated(self) -> Iterator[Row]:
         """Yield each row as often as it is run. Raises as `rows`."""

@@ -49,7 +49,6 @@ from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.query import Query
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
-from noxcli.reports.ci import BatchEnded
 from noxcli.retry import Patience
 from noxcli.runs.candidates import LONGEST_LOOK, Comparison
 from noxcli.timing import show_seconds
@@ -82,7 +81,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         checker = Checker(definition, options.workflow, context.terminal.note)
         remaining = RemainingRows(checker, shard, past, options.allow_changed_input)
         seen = _surveyed(context, remaining, rows, options)
-        rows.check_asserted(name for query in judge.queries for name in query.keys_of("row"))
+        judge.require_columns(rows.known)
         if options.dry_run:
             return
         if seen is not None:
@@ -90,11 +89,11 @@ def run_rows(noxus: Session, options: Options) -> None:
         results = _begun(stack, journal, header, past, rows, options, context)
         work = _work(noxus, gate, target, journal, past, common, named=named)
         doubtful = _adopted(noxus, work, past, options)
-        tally = _tally(directory, past, judge, seen, Tally(None, min_pass, options.repeat, enough))
+        tally = _tally(directory, rows, past, judge, seen, Tally(None, min_pass, options.repeat, enough))
         context.reports.junit = None
         for option, file in (("--junit", options.junit), ("--report", options.report)):
             if file is not None:
-                stack.callback(_write_report, option, Path(file), directory, context, judge, tally)
+                stack.callback(_write_report, option, Path(file), directory, rows.most, context, judge, tally)
         rows.share(stored(noxus, common, patience))
         printer = Printer(judge, context.printing.query, tally, context.terminal.write, partial(to_paste, context))
         output = Output(journal, results, printer, ordered=options.ordered)
@@ -140,8 +139,7 @@ def _given(context: Context, options: Options) -> tuple[Shard, Inputs, RowFile, 
     context.hide(common)
     columns = Columns.parse(options.column or [], common, options.id_column, options.keep or ())
     stdin = sys.stdin.buffer if sys.stdin is not None else None
-    rows = RowFile(options.file, options.input_format, columns, stdin, options.limit)
-    rows.repeat = options.repeat
+    rows = RowFile(options.file, options.input_format, columns, stdin, options.limit, options.repeat)
     if options.output_dir is not None:
         return shard, common, rows, Path(options.output_dir)
     if rows.is_stream:
@@ -180,6 +178,7 @@ def _header(context: Context, target: Target, rows: RowFile, common: Inputs, sha
         sorted(common.secret),
         sent,
         repeat=shard.repeat,
+        command=list(context.argv),
     )
 
 
@@ -194,7 +193,7 @@ def _past(journal: Journal, header: Header, rows: RowFile, shard: Shard, options
     past = continued(journal, header, rows, shard, resume=resume, changed=changed)
     codes = {Again.FAILED: ExitCode.RUN_FAILED, Again.STOPPED: ExitCode.RUN_STOPPED}
     past.forget_all({codes[each] for each in again if each in codes})
-    past.forget_after(None if options.limit is None else options.limit * options.repeat)
+    past.forget_after(rows.most)
     return past
 
 
@@ -272,7 +271,7 @@ def _adopted(noxus: Session, work: RowWork, past: Past, options: Options) -> Fin
     return finding
 
 
-def _tally(directory: Path, past: Past, judge: Judge, seen: Survey | None, tally: Tally) -> Tally:
+def _tally(directory: Path, rows: RowFile, past: Past, judge: Judge, seen: Survey | None, tally: Tally) -> Tally:
     """Return the tally with the rows that an earlier call has finished, judged again."""
     tally.total = None if seen is None else seen.in_shard
     if tally.repeat == 1 and not judge.has_questions and seen is not None and EXPECT not in seen.kept:
@@ -280,7 +279,7 @@ def _tally(directory: Path, past: Past, judge: Judge, seen: Survey | None, tally
         return tally
     from noxcli.batch.joined import Joined  # loaded where stored results are read
 
-    for line in Joined.read([directory]).lines(judge):
+    for line in Joined.read([directory], rows.most).lines(judge):
         if past.state(as_run(line, tally.repeat)[0]) == FINISHED:
             tally.add_line(line, before=True)
     return tally
@@ -299,10 +298,7 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, err
     ran = amount(tally.done, "row") if tally.repeat == 1 else f"{tally.done} runs of {amount(tally.rows, 'row')}"
     tally.say(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
     context.terminal.note(f"all results: noxcli results {shlex.quote(str(directory))}")
-    completed = tally.all_codes[ExitCode.OK]
-    context.reports.batch = BatchEnded(
-        context.outcome.subject, completed, tally.rows, tally.became(), tally.told_reasons()
-    )
+    context.reports.batch = tally.for_ci(context.outcome.subject, "batch")
     had_runs = {*FINAL, ExitCode.NOT_AS_ASSERTED}
     unfinished = sum(count for code, count in tally.all_codes.items() if code not in had_runs)
     left = tally.not_started + unfinished + tally.interrupted + (error is not None)
@@ -311,15 +307,17 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, err
         go_on = f"{'continue' if left else 'run the failed rows again'} with: {go_on}"
     if isinstance(error, Interruption):
         raise Interruption(error.message, go_on, number=error.number)
-    tally.raise_worst(go_on, error)
+    tally.conclude(context.terminal, go_on, error)
 
 
-def _write_report(option: str, target: Path, directory: Path, context: Context, judge: Judge, tally: Tally) -> None:
+def _write_report(
+    option: str, target: Path, directory: Path, most: int | None, context: Context, judge: Judge, tally: Tally
+) -> None:
     """Write the report from the journal and the results, which include earlier calls."""
     from noxcli.batch.joined import Joined  # loaded where a report is written
 
-    joined, mask = Joined.read([directory]), context.terminal.mask
+    joined, mask = Joined.read([directory], most), context.terminal.mask
     if option == "--junit":
         joined.write_junit(target, mask, judge, joined.shard)
     else:
-        save(target, joined.page(context.new_page(target.parent), judge, context.argv, tally))
+        save(target, joined.page(context.new_page(target.parent), judge, tally))

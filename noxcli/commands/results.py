@@ -9,7 +9,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import (
-    Asserts,
+    Asserting,
     Color,
     ExpectOption,
     Junit,
@@ -34,7 +34,7 @@ MOST_SHOWN, LONGEST_ID, LONGEST_CELL = 100, 30, 200  # on a terminal: rows, and 
 
 
 @declared
-class Options(Printed):
+class Options(Asserting, Printed):
     """Print the stored result of every row of a batch, one JSON line each, in the order of the rows.
 
     With all directories of a sharded batch, their rows are joined. A row that is missing, in doubt or ran twice has a
@@ -56,7 +56,6 @@ class Options(Printed):
         list[str], typer.Argument(metavar="DIR...", help="The directory of a batch, or of each shard.")
     ]
     line_query: LineQueryOption = None
-    asserts: Asserts = None
     expect: ExpectOption = None
     min_pass: MinPassOption = None
     pass_each: PassEachOption = None
@@ -82,13 +81,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.batch.joined import Joined
     from noxcli.batch.judge import Judge
     from noxcli.batch.row import Tally
-    from noxcli.cli.session import present, require_apart
+    from noxcli.cli.session import present, settle_reports
     from noxcli.files import save
     from noxcli.query import Query, found_line
     from noxcli.reports.spreadsheet import Sheet
 
     context: Context = ctx.obj
-    require_apart(options)
+    context.outcome.subject = " ".join(options.directories)
+    settle_reports(context, options, None)
     if options.csv_raw and options.csv is None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
     directories = list(map(Path, options.directories))
@@ -99,6 +99,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
     judge = Judge.asked(options.asserts, options.expect, mask)
     min_pass, joined = MinPass.read(options.min_pass), Joined.read(directories)
+    if judge.columns:
+        stored = joined.lines(Judge((), None, mask))
+        names = {name for line in stored for values in ("input", "columns") for name in line[values] or ()}
+        judge.require_columns(names and {*names, *joined.header.kept, *(joined.header.columns or ())})
     repeat = joined.header.repeat
     tally = Tally(min_pass=min_pass, repeat=repeat, pass_each=enough_of(repeat, options.pass_each))
     if judge.expected is not None and joined.knows_all:
@@ -118,9 +122,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
         joined.write_junit(Path(options.junit), mask, judge)
     if options.report is not None:
         page = context.new_page(Path(options.report).parent)
-        save(Path(options.report), joined.page(page, judge, tally=tally))
+        save(Path(options.report), joined.page(page, judge, tally))
     _say(context, joined, tally)
-    tally.raise_worst(None)
+    context.reports.batch = tally.for_ci(context.outcome.subject, "results")
+    tally.conclude(context.terminal, None)
 
 
 def _cells(line: Mapping[str, Any]) -> list[str]:

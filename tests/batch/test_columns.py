@@ -65,7 +65,7 @@ def test_an_empty_expectation_fits_every_output(noxcli: Noxcli, capitals: str) -
     [
         (
             "row.expectd == output.City",
-            "--assert names row.expectd, but the file has no such column; did you mean 'exp",
+            "--assert names row.expectd, but no row has such a column; did you mean 'exp",
         ),
         ("output.Citty == row.expected", "the workflow has no output 'Citty'; did you mean 'City'?"),
         ('contains(output.City, row.expected) && row.Country != row."$id" && !(row.Note)', ""),

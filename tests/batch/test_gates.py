@@ -75,6 +75,7 @@ def test_a_batch_passes_by_its_share(noxcli: Noxcli, workflow: str) -> None:
     again = noxcli(*batch, "--min-pass", "75.1%", "--resume")
     assert (again.code, again.out) == (11, b"")
     assert "noxcli: 3 of 4 rows are good (75.0%; --min-pass 75.1%); run the failed rows again with" in again.err
+    assert [run.err.count("--min-pass 75%)") + run.err.count("--min-pass 75.1%)") for run in (result, again)] == [1, 1]
     judged = noxcli(*batch, "--min-pass", "75%", "--assert", "output.A != 'd'", "--resume")
     assert judged.code == 11
     assert noxcli(*batch, "--min-pass", "50%", "--assert", "output.A != 'd'", "--resume").code == 0
@@ -87,7 +88,8 @@ def test_rows_that_were_not_started_are_not_good(noxcli: Noxcli, workflow: str) 
 
 
 def test_what_is_in_the_way_of_a_verdict_stays(noxcli: Noxcli, workflow: str) -> None:
-    assert noxcli("batch", workflow, write("a", "ask"), "--min-pass", "0%").code == 10
+    paused = noxcli("batch", workflow, write("a", "ask"), "--min-pass", "0%")
+    assert (paused.code, paused.err.count("1 of 2 rows are good")) == (10, 1)
 
 
 def test_a_limit_takes_the_first_rows_of_the_file(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
@@ -99,8 +101,10 @@ def test_a_limit_takes_the_first_rows_of_the_file(noxcli: Noxcli, sandbox: Sandb
     assert ([line["row"] for line in few.lines], few.code) == ([1], 0), few.err
     more = noxcli(*options, "--limit", "3")
     assert ({line["row"] for line in more.lines}, more.code) == ({2, 3}, 11)
-    fewer = noxcli(*options, "--limit", "1")
+    fewer = noxcli(*options, "--limit", "1", "--junit", "junit.xml", "--report", "page.html")
     assert (fewer.code, fewer.out, "1 row in" in fewer.err) == (0, b"", True), fewer.err
+    assert 'tests="2" failures="0"' in Path("junit.xml").read_text(), "a row and what it expects"
+    assert "1 of 1 rows" in Path("page.html").read_text()
     assert len(sandbox.runs(workflow)) == 5
     assert noxcli(*batch, "--limit", "0").code == 2
 

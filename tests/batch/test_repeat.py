@@ -74,7 +74,7 @@ def test_a_page_judges_rows_as_the_exit_code(
     for command in (("batch", workflow, "rows.jsonl", "--repeat", "3"), ("results", "rows.jsonl.batch")):
         assert noxcli(*command, *asked).code == code
         page = Path("report.html").read_text()
-        assert told in page
+        assert page.count(f">{told}<") == 1, "the verdict counts rows"
         assert f'class="verdict {"bad" if code else "good"}"' in page
 
 
@@ -107,8 +107,9 @@ def test_repetitions_are_resumed_each_on_its_own(noxcli: Noxcli, sandbox: Sandbo
 def test_a_check_counts_a_row_once(noxcli: Noxcli, workflow: str) -> None:
     Path("flow.json").write_text(noxcli("export", workflow, "--definition").text)
     options = ("rows.jsonl", "--repeat", "3", "--shard", "2/2", "--dry-run")
-    counts = [noxcli("batch", source, *options).json["in_shard"] for source in (workflow, "flow.json")]
-    assert counts == [3, 3]
+    for source in (workflow, "flow.json"):
+        counts = noxcli("batch", source, *options).json
+        assert [counts[name] for name in ("rows", "in_shard", "runs", "to_start")] == [3, 1, 3, 3]
     Path("rows.jsonl").write_text('{"Q": "x"}\n' + '{"Qu": "y"}\n' * 2)
     wrong = noxcli("batch", workflow, "rows.jsonl", "--repeat", "3")
     assert wrong.err.startswith("noxcli: row 2 (line 2) and 1 more row: ")

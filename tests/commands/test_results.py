@@ -14,6 +14,7 @@ from noxcli.render.terminal import Terminal
 from noxcli.reports.spreadsheet import Sheet
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import Sleep, State, Step
+from tests import runner
 from tests.conftest import Noxcli, Screen
 
 Table = list[dict[str, str]]
@@ -136,9 +137,20 @@ def test_a_results_file_that_was_cut_is_read_to_there(noxcli: Noxcli, batch: str
     assert sum(each["input"] is None for each in result.lines) == 1
 
 
+def test_a_ci_system_gets_what_was_judged(noxcli: Noxcli, batch: str) -> None:
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs", "GITHUB_STEP_SUMMARY": "summary.md"}
+    result = noxcli("results", batch, "--assert", "row.Question != '=1+1'", environ=environ)
+    assert result.code == 1
+    assert runner.outputs(Path("outputs")) == {"rows": "3", "completed": "1", "exit_code": "1"}
+    assert "1 of 3 rows passed" in Path("summary.md").read_text()
+    assert [command.name for command in runner.commands(result.err)] == ["error"] * 3, "the verdict, and two reasons"
+    assert "::" not in noxcli("results", batch, "--ci", "off", environ=environ).err
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
+        (["--assert", "row.question == 'x'"], "row.question, but no row has such a column; did you mean 'Question'?"),
         (["--csv-raw"], "--csv-raw needs a table to write; add --csv FILE"),
         (["--csv", "rows.jsonl.batch/results.jsonl"], "belongs to the batch itself"),
         (["--csv", "-"], "--csv needs a file, and - is stdout; write --csv ./-, or another name"),

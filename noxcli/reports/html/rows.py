@@ -46,14 +46,14 @@ class BatchAbout:
     """The content of a batch's page besides its rows; `facts` are for its details.
 
     `commands` returns commands for the remaining work; it is called after the rows were read for the first time. `gate`
-    judges the rows' exit codes, how many are good, and of how many.
+    judges the rows' exit codes.
     """
 
     source: str
     commands: Callable[[], Sequence[str]] = tuple
     notes: Sequence[str] = ()
     facts: Sequence[tuple[str, Any]] = ()
-    gate: Callable[[Collection[int], int, int], tuple[bool, str]] | None = None
+    gate: Callable[[Collection[int]], tuple[bool, str]] | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +68,7 @@ class _Count:
     letters: int = 1  # of all texts
     bytes: int = 1
     workflow: Any = None  # its name
+    word: str = "rows"  # for what the lines are about; repetitions are runs
     input: str | None = None  # the first one that a row has
     output: str | None = None
     began: datetime | None = None
@@ -85,7 +86,7 @@ class _Count:
     def passed(self) -> str:
         """The verdict: a row that completed has not passed if an assertion failed."""
         word = "passed" if self.codes[ExitCode.NOT_AS_ASSERTED] else "completed"
-        return f"{self.codes[ExitCode.OK]:,} of {self.rows:,} rows {word}"
+        return f"{self.codes[ExitCode.OK]:,} of {self.rows:,} {self.word} {word}"
 
     @property
     def seconds(self) -> float | None:
@@ -96,6 +97,7 @@ class _Count:
         result, code = mapping(row.get("result")), code_of(row)
         run = mapping(result.get("run"))
         self.codes[code] += 1
+        self.word = "runs" if "repetition" in row else self.word
         self.workflow = self.workflow or run.get("workflow_name")
         self.input = self.input or next(iter(mapping(row.get("input"))), None)
         self.output = self.output or next(iter(outputs_of(result)), None)
@@ -130,23 +132,23 @@ def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) 
     for row in rows():
         count.add(row)
     rules = parts.rules_of_choice({**{f"{code}": f":not(.c{code})" for code in count.codes}, NOT_PASSED: ".c0"})
-    return page.whole(f"{count.workflow or about.source} — {count.passed}", _body(page, about, rows, count), rules)
+    passes, told = (not count.bad, count.passed) if about.gate is None else about.gate(count.codes)
+    body = _body(page, about, rows, count, "good" if passes else "bad", told)
+    return page.whole(f"{count.workflow or about.source} — {told}", body, rules)
 
 
-def _body(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]], count: _Count) -> Iterator[Html]:
+def _body(
+    page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]], count: _Count, tone: str, verdict: str
+) -> Iterator[Html]:
     when = [show_moment(count.began)] if count.began is not None else []
     when += [f"in {show_took(count.seconds)}"] if count.seconds is not None else []
-    passes, notes = not count.bad, list(about.notes)
-    if about.gate is not None:
-        passes, told = about.gate(count.codes, count.rows - count.bad, count.rows)
-        notes.append(told)
     yield parts.verdict(
         page,
-        "good" if passes else "bad",
+        tone,
         f"{count.workflow or 'Batch'}:",
-        count.passed,
+        verdict,
         [*when, Path(about.source).name],
-        *(page.tag("p", page.bdi(note), class_="why") for note in notes),
+        *(page.tag("p", page.bdi(note), class_="why") for note in about.notes),
         parts.shares(page, ((tone_of(code), status_of(code), rows) for code, rows in sorted(count.codes.items()))),
     )
     yield from _reasons(page, count)
@@ -221,7 +223,7 @@ def _reason_line(page: Page, reason: str, rows: int, first: Sequence[str]) -> Ht
 
 def _filter(page: Page, count: _Count) -> Iterator[Html]:
     """Yield the choice of rows to show; at first, it shows those that did not pass."""
-    yield page.heading("Rows", f"{count.rows:,}")
+    yield page.heading(count.word.capitalize(), f"{count.rows:,}")
     codes = sorted(count.codes)
     bad = [code for code in codes if code != ExitCode.OK]
     choices = [("all", f"All {count.rows:,}")]
