@@ -55,16 +55,6 @@ def test_anything_else_is_no_duration(text: str) -> None:
 # Limits.
 
 
-def test_a_deadline_counts_down_and_stays_at_zero() -> None:
-    clock = FakeClock()
-    deadline = Deadline(clock, 10)
-    assert (deadline.left(), deadline.left(3), deadline.passed) == (10, 3, False)
-    clock.sleep(9)
-    assert (deadline.left(), deadline.left(3), deadline.passed) == (1, 1, False)
-    clock.sleep(5)
-    assert (deadline.left(), deadline.left(3), deadline.passed) == (0, 0, True)
-
-
 def test_no_limit_never_passes_and_one_of_nothing_at_once() -> None:
     clock = FakeClock()
     deadline = Deadline(clock, None)

@@ -272,12 +272,6 @@ def test_a_list_is_read_to_its_end(pages: list[bytes], asked: int, found: int) -
     ]
 
 
-def test_a_server_that_ignores_the_page_is_asked_twice() -> None:
-    with raw_server(page(100, pages=10**400)) as server, connect(server) as api:
-        assert len(list(api.list_runs())) == 100
-    assert len(server.requests) == 2
-
-
 def test_a_list_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "MOST_PAGES", 3)
     with raw_server(*(page(100, 100 * number) for number in range(9))) as server, connect(server) as api:
@@ -328,11 +322,6 @@ def test_a_status_has_its_error_code_and_hint(
     assert hint in (error.hint or "") if hint else error.hint is None
     assert error.line().endswith("(request id req-7)")
     assert error.phase is (Phase.AUTH if code == ExitCode.AUTH else None)
-
-
-def test_every_2xx_is_a_success() -> None:
-    with raw_server(*(json_answer(RECORD, status) for status in (200, 201, 202))) as server, connect(server) as api:
-        assert [start(api).id for _ in range(3)] == ["r"] * 3
 
 
 def test_an_error_that_breaks_off_is_told_by_its_status() -> None:
@@ -442,13 +431,6 @@ def test_retry_after_may_be_a_date(usegmt: bool) -> None:
     seconds = retry_after_of({"Retry-After": date})
     assert seconds is not None
     assert 98 <= seconds <= 100
-
-
-@pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_reaches_whoever_retries(status: int) -> None:
-    error = failure(answer(status, Retry_After="3"))
-    assert isinstance(error, Unavailable)
-    assert error.retry_after == 3.0
 
 
 # A success without a usable answer.

@@ -19,6 +19,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests.process import HUNG, call, environment, forked
+from tests.sample import one_in
 
 AT_MOST = 1.0  # seconds
 LIMIT = 2.0  # of --timeout
@@ -112,8 +113,7 @@ def blocked(what: str, sandbox: Sandbox, workflow: str, *options: str) -> Iterat
 
 
 @pytest.mark.usefixtures("_pipe")
-@pytest.mark.parametrize("what", LOCAL)
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize(("what", "number"), one_in(2, LOCAL, SIGNALS))
 def test_a_signal_ends_a_read(sandbox: Sandbox, workflow: str, what: str, number: int) -> None:
     with blocked(what, sandbox, workflow) as process:
         process.send_signal(number)
@@ -137,8 +137,7 @@ def test_a_pipe_that_nobody_opens_is_no_obstacle(sandbox: Sandbox, workflow: str
         require_end(process, 143, after=0)
 
 
-@pytest.mark.parametrize("form", ["ndjson", "content", "text", "json"])
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize(("form", "number"), one_in(2, ["ndjson", "content", "text", "json"], SIGNALS))
 def test_a_signal_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, form: str, number: int) -> None:
     workflow = plays(script=LINES, output={"A": "y" * 5_000_000})
     with started("run", workflow, "--format", form, env=environment(sandbox.url)) as process:

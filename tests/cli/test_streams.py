@@ -18,6 +18,7 @@ from tests import forks
 from tests.process import HUNG, NOXCLI, environment
 from tests.reports.test_junit import valid
 from tests.runner import outputs
+from tests.sample import one_in
 
 WORKFLOW, RUN = "0b6e2d0e-6f36-4b2f-9a39-000000000001", "0b6e2d0e-6f36-4b2f-9a39-000000000002"
 GONE = "noxcli: the reader of stdout closed the pipe"
@@ -47,15 +48,15 @@ def shell(sandbox: Sandbox) -> Shell:
     return run
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *("--version", "--help", "run --help", "help", "completion bash", "--version --version"),
-        *("workflows", "inputs qa", "schema"),
-    ],
-)
-@pytest.mark.parametrize(("rest", "code", "told"), UNWRITABLE)
-def test_a_line_says_that_stdout_takes_nothing(shell: Shell, command: str, rest: str, code: int, told: str) -> None:
+COMMANDS = [
+    *("--version", "--help", "run --help", "help", "completion bash", "--version --version"),
+    *("workflows", "inputs qa", "schema"),
+]
+
+
+@pytest.mark.parametrize(("command", "unwritable"), one_in(3, COMMANDS, UNWRITABLE))
+def test_a_line_says_that_stdout_takes_nothing(shell: Shell, command: str, unwritable: tuple[str, int, str]) -> None:
+    rest, code, told = unwritable
     done = shell(command, rest)
     silent = code == 141 and ("--" in command or command == "help")  # a reader that has seen enough of a help page
     assert (done.returncode, done.stderr) == (code, "" if silent else f"{told}\n")

@@ -65,7 +65,9 @@ def test_without_apply_nothing_is_written(noxcli: Noxcli, tmp_path: Path, mode: 
         assert answered(noxcli, "asked") == "Be brief."
 
 
-@pytest.mark.parametrize("answer", ["record", "ids", "nested", "empty"])
+@pytest.mark.parametrize(
+    "answer", ["record", "empty", *(pytest.param(form, marks=pytest.mark.wide) for form in ("ids", "nested"))]
+)
 def test_apply_names_what_is_new_whatever_the_answer(noxcli: Noxcli, tmp_path: Path, answer: str) -> None:
     with serving(noxcli, import_answer=answer):
         bundle = edited(noxcli, tmp_path)

@@ -116,7 +116,7 @@ def test_what_it_writes_makes_a_sandbox_that_is_probed_alike(noxcli: Noxcli, tmp
     assert first.keys() ^ second.keys() <= {"stale_reads", "late_output_reads", "early_output"}
 
 
-@pytest.mark.parametrize("most", [1, 2, 6, 9])
+@pytest.mark.parametrize("most", [1, 9])
 def test_it_sends_no_more_requests_than_allowed(noxcli: Noxcli, sandbox: Sandbox, workflow: str, most: int) -> None:
     noxcli("run", workflow)
     before = len(sandbox.requests)
@@ -133,7 +133,7 @@ def test_a_run_that_goes_on_is_stopped_when_the_probe_leaves(noxcli: Noxcli, pla
     assert (done.code, done.json["runs_started"], run.status) == (0, 1, "stopped")
 
 
-@pytest.mark.parametrize("most", range(3, 12))
+@pytest.mark.parametrize("most", [3, 7, 11])
 def test_with_a_start_it_keeps_a_request_for_the_stop(noxcli: Noxcli, plays: Any, sandbox: Sandbox, most: int) -> None:
     workflow = plays(script=[Sleep(100_000)])
     before = len(sandbox.requests)

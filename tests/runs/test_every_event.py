@@ -25,6 +25,7 @@ from tests.otherside import (
 )
 from tests.process import HUNG
 from tests.rawserver import answer
+from tests.sample import one_in
 
 START = ("run", WORKFLOW, "--no-check", "Q=x", "--format", "ndjson")
 COUNT = 51
@@ -64,8 +65,7 @@ def followed(streams: Streams, noxcli: Noxcli, *argv: str, reads: int = 3) -> Re
 # Useless positions.
 
 
-@kinds
-@pytest.mark.parametrize("cut", [0, 1, 2, 7, 30])
+@pytest.mark.parametrize(("kind", "cut"), one_in(2, POSITIONS, [0, 1, 2, 7, 30]))
 def test_no_position_loses_or_repeats_an_event(noxcli: Noxcli, kind: str, cut: int) -> None:
     log = log_of(kind)
     result = followed(sends(log[:cut], log[:cut], log[: cut + 5], log), noxcli)

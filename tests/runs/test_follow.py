@@ -142,13 +142,6 @@ def test_events_come_as_they_are_and_the_record_judges() -> None:
     assert (result.label, result.follower.connects, result.follower.confirmed) == (Continuity.PROVEN, 1, True)
 
 
-def test_what_comes_together_is_shown_together() -> None:
-    server = FakeServer([[(1, pieces(3)), (1, [end(3)])]], [COMPLETED])
-    follower = Follower(as_api(server), RUN, deadline=Deadline(server.clock, None))
-    assert follower.confirmed
-    assert pieces(3) in [list(burst) for burst in follower.updates()]
-
-
 @pytest.mark.parametrize("policy", [Policy(), EVERY_EVENT])
 def test_what_the_server_had_already_sent_is_shown(policy: Policy) -> None:
     for rest in ([(0.0, [piece(2), end(3)])], [(0.1, [piece(2), end(3)])], [(0.1, [piece(2)]), (0.1, [end(3)])]):
@@ -321,18 +314,6 @@ def test_a_break_is_followed_by_a_read_which_may_be_the_verdict() -> None:
     assert result.label is Continuity.ASSUMED
 
 
-def test_reconnecting_goes_on_from_the_last_event() -> None:
-    server = FakeServer(
-        [[(0, pieces(2)), (0, BROKEN)], [(0, [piece(1), piece(2)]), (0, BROKEN)], [(0, [piece(3), end(4)])]],
-        [RUN, RUN, COMPLETED],
-    )
-    result = followed(server)
-    assert result.events == [*pieces(4), end(4)]
-    assert [cursor for _, cursor in server.openings] == [None, "1-0", "2-0"]
-    assert result.label is Continuity.ASSUMED
-    assert [update.reason for update in result.of(Reconnecting)] == [BROKEN.message] * 2
-
-
 # Without a stream.
 
 
@@ -370,14 +351,6 @@ def test_after_many_breaks_the_stream_is_tried_less_often() -> None:
     assert len(result.delays) == 6, "what is tried in vain while the run is polled is not told each time"
 
 
-def test_an_event_after_many_breaks_starts_the_intervals_anew() -> None:
-    broken: Connection = [(0.0, BROKEN)]
-    server = FakeServer([*[broken] * 9, [(0, [piece(0)]), (0, BROKEN)], broken], ends_at(100))
-    opened = [at for at, _ in followed(server).server.openings]
-    assert opened[10] == opened[9], "a stream that brings something is opened again at once"
-    assert [round(later - earlier) for earlier, later in pairwise(opened[15:18])] == [2, 4]
-
-
 def test_a_stream_that_is_closed_after_each_event_costs_no_time() -> None:
     connections: list[Connection] = [[(0, [piece(n)]), (0, CLOSED)] for n in range(300)]
     server = FakeServer([*connections, [(0, [end(300)])]], [*[RUN] * 300, COMPLETED])
@@ -391,18 +364,6 @@ def test_no_stream_means_no_stream() -> None:
     result = followed(server, Policy(stream=False, every_event=True, poll_interval=50))
     assert (server.openings, server.reads) == ([], [50, 100, 150, 200])
     assert (result.events, result.label, result.follower.connects) == ([], Continuity.NONE, 0)
-
-
-def test_polls_may_be_as_close_as_was_asked_for() -> None:
-    server = FakeServer(record=ends_at(2))
-    followed(server, Policy(stream=False, poll_interval=0.5))
-    assert server.reads == [0.5, 1, 1.5, 2]
-
-
-def test_single_polls_may_fail() -> None:
-    reads: list[Read] = [BROKEN, RUN, BROKEN, BROKEN, COMPLETED]
-    result = followed(FakeServer(record=reads), Policy(stream=False))
-    assert result.run is COMPLETED
 
 
 def test_polling_obeys_the_server_about_when_to_come_back() -> None:
@@ -456,12 +417,6 @@ def test_during_a_silence_what_the_record_says_is_told() -> None:
     server = FakeServer([[(0, pieces(1))]], lambda time: RUN if time < 5 else half if time < 20 else COMPLETED)
     result = followed(server)
     assert [at for at, update in result.said if isinstance(update, Polled)] == [9, 21]
-
-
-def test_events_in_quick_succession_are_no_silence() -> None:
-    server = FakeServer([[*((2.9, [piece(n)]) for n in range(20)), (1, [end(20)])]], ends_at(50))
-    followed(server)
-    assert len(server.reads) <= 2
 
 
 # Limits.
@@ -817,20 +772,6 @@ def test_what_replays_show_is_given_out_though_each_breaks() -> None:
         assert result.events == pieces(2, 7)
         assert {cursor for _, cursor in server.openings[1:]} == {None}
         assert (len(result.of(Gap)), result.label) == (2, Continuity.BROKEN)
-
-
-def test_a_replay_that_takes_its_time_to_begin_is_no_gap() -> None:
-    server = FakeServer([REFUSED, [(3, [*pieces(4), end(4)])]], [RUN, COMPLETED])
-    result = followed(server, cursor="2-0")
-    assert result.events == [piece(3), end(4)]
-    assert (result.of(Gap), result.label) == ([], Continuity.PROVEN)
-
-
-def test_a_replay_that_breaks_is_begun_again() -> None:
-    server = FakeServer([REFUSED, [(0, pieces(2)), (0, BROKEN)], REFUSED, [(0, [*pieces(4), end(4)])]], [RUN])
-    server.record = [RUN, RUN, RUN, COMPLETED]
-    result = followed(server, cursor="2-0")
-    assert (result.events, result.of(Gap), result.label) == ([piece(3), end(4)], [], Continuity.PROVEN)
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 
-from noxcli.sandbox.builtin_review import REVIEW
 from noxcli.sandbox.scenario import fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
@@ -38,12 +37,6 @@ def imported(api: Api, bundle: str, mode: str, **query: Any) -> Any:
 def answered(api: Api, workflow_id: str, version_id: str | None = None) -> str:
     run = api.finished(api.start(workflow_id, {"Topic": "x"}, workflow_version_id=version_id))
     return str(run["output"]["Answer"])
-
-
-def state(api: Api) -> Any:
-    """All workflows and all their versions."""
-    workflows = api.get("/v1/workflows").json()["items"]
-    return [(each, api.get(f"/v1/workflows/{each['id']}/versions").json()) for each in workflows]
 
 
 def test_a_bundle_is_yaml_as_it_is_or_in_base64(api: Api) -> None:
@@ -103,19 +96,6 @@ def test_a_version_is_saved_with_its_own_definition(api: Api) -> None:
         assert api.post(f"/v1/workflows/{asked}/versions", wrong).status_code == 422
 
 
-@pytest.mark.parametrize("mode", ["clone", "version", "replace"])
-def test_a_dry_run_writes_nothing(mode: str) -> None:
-    for kept in (True, False):
-        with Sandbox(switches=Switches(dry_run="honoured" if kept else "ignored")) as sandbox:
-            api = Api(sandbox)
-            edited = exported(api, workflow(api)).replace("Be brief.", "Be long.")
-            before = state(api)
-            (told,) = imported(api, edited, mode, dry_run=True)
-            assert (state(api) == before) is kept
-            assert told["action"] == {"clone": "created", "version": "version_added", "replace": "replaced"}[mode]
-            api.session.close()
-
-
 def test_a_workflow_from_elsewhere_runs_with_made_up_outputs(api: Api) -> None:
     asked = workflow(api)
     (clone,) = imported(api, exported(api, asked).replace(asked, UNKNOWN), "clone")
@@ -143,46 +123,10 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("text", WRONG)
-@pytest.mark.parametrize("status", ["422", "400", "500"])
+@pytest.mark.parametrize(("status", "text"), [*(("422", text) for text in WRONG), ("400", WRONG[1]), ("500", WRONG[1])])
 def test_a_text_that_is_not_a_bundle_is_rejected(text: str, status: Any) -> None:
     with Sandbox(switches=Switches(unreadable_bundle=status)) as sandbox:
         api = Api(sandbox)
         answer = api.post("/v1/workflows/import", {"definition": text})
         assert (answer.status_code, isinstance(answer.json()["detail"], str)) == (int(status), True)
         api.session.close()
-
-
-@pytest.mark.parametrize(
-    ("switch", "told"),
-    [
-        ("record", {"id", "name", "type", "action", "version_id"}),
-        ("ids", {"workflow_id"}),
-        ("nested", {"status", "workflow"}),
-        ("empty", set()),
-    ],
-)
-def test_an_import_may_say_more_or_less(switch: Any, told: set[str]) -> None:
-    with Sandbox(switches=Switches(import_answer=switch)) as sandbox:
-        api = Api(sandbox)
-        (answer,) = imported(api, exported(api, workflow(api)), "clone")
-        assert answer.keys() == told
-        api.session.close()
-
-
-def test_a_readable_bundle_may_be_rejected() -> None:
-    with Sandbox(switches=Switches(import_refusal="409")) as sandbox:
-        api = Api(sandbox)
-        body = {"definition": exported(api, workflow(api))}
-        assert api.post("/v1/workflows/import", body).status_code == 409
-        assert api.post("/v1/workflows/import", body, params={"mode": "merge"}).status_code == 422
-        api.session.close()
-
-
-def test_an_edited_prompt_of_review_changes_its_answers(api: Api) -> None:
-    review = api.sandbox.add(REVIEW)
-    edited = exported(api, review).replace("Answer the customer", "Go step by step. Answer the customer")
-    (version,) = imported(api, edited, "version")
-    run = api.start(review, {"Question": "Do you ship to Norway?"}, workflow_version_id=version["version_id"])
-
-    assert api.finished(run)["output"] == {"Answer": "No, we ship to the EU only."}

@@ -48,18 +48,6 @@ def test_progress_details_follow_the_nodes(api: Api) -> None:
     assert states[0]["remaining_nodes"] == [a, b, c]
 
 
-def test_raw_events_go_out_as_they_are(api: Api) -> None:
-    odd: list[Raw] = [
-        Raw("log", {"level": "info"}),
-        Raw("content", None),
-        Raw("state", {"status": "reticulating"}, "7-7"),
-    ]
-    events = api.events(api.start(api.plays(script=odd)))
-
-    assert {"type": "state", "data": {"status": "reticulating"}, "redisId": "7-7"} in events
-    assert [event["data"] for event in events if event["type"] == "log"] == [{"level": "info"}]
-
-
 def test_a_raw_end_is_not_announced_twice(api: Api) -> None:
     script = [Raw("content", {"id": "x", "status": "completed", "workflow_status": "completed"})]
     run = api.start(api.plays(script=script, output={"A": "x"}))
@@ -147,11 +135,6 @@ class TestFraming:
         with api.stream(run) as answer:
             lines = (line for line in answer.iter_lines() if line == expected)
             assert [next(lines), next(lines)] == [expected] * 2
-
-    def test_state_data_may_be_null(self, api: Api) -> None:
-        events = api.events(api.start(api.plays(switches={"null_data": True})))
-
-        assert {event["data"] is None for event in events if event["type"] == "state"} == {True}
 
     @pytest.mark.parametrize(("switches", "count"), [({}, 10), ({"chunk_per_event": False}, 1)])
     def test_each_event_is_a_chunk_unless_they_are_joined(

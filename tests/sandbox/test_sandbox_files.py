@@ -43,21 +43,6 @@ def test_a_download_tells_length_type_and_name(api: Api) -> None:
     assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a%2F%C3%A9.csv"
 
 
-def test_a_download_may_have_no_length(api: Api) -> None:
-    answer = api.get(_stored(api, File("a", TEN), download="chunked"))
-
-    assert "content-length" not in answer.headers
-    assert answer.content == TEN
-
-
-def test_a_big_file_is_made_while_it_is_sent(api: Api) -> None:
-    path = _stored(api, File("a", b"abc", size=3_000_001))
-    content = api.get(path).content
-
-    assert len(content) == 3_000_001
-    assert content == (b"abc" * 1_000_001)[:3_000_001]
-
-
 @pytest.mark.parametrize(
     ("wanted", "expected", "content_range"),
     [
@@ -82,13 +67,6 @@ def test_ranges_outside_the_file(api: Api) -> None:
         assert (answer.status_code, answer.headers["content-range"]) == (416, "bytes */10")
     stale = {"Range": "bytes=2-4", "If-Range": '"another"'}
     assert api.get(path, headers=stale).content == TEN
-
-
-@pytest.mark.parametrize(("ranges", "status"), [("ignored", 200), ("refused", 403)])
-def test_ranges_may_be_ignored_or_refused(api: Api, ranges: str, status: int) -> None:
-    path = _stored(api, File("a", TEN), ranges=ranges)
-
-    assert api.get(path, headers={"Range": "bytes=2-4"}).status_code == status
 
 
 def test_a_redirect_leads_to_another_origin_that_needs_no_key(api: Api) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from noxcli.sandbox.scenario import Node, Scenario, fixed_input, input_node
+from noxcli.sandbox.scenario import Node, Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
 from tests.process import HUNG
@@ -122,30 +122,6 @@ class TestRateLimit:
         assert (starts, reads) == ([200, 429], {200})
 
 
-class TestInputs:
-    nodes = (input_node("Topic"), input_node("Length", type="int", default=3), fixed_input("Tone", "dry"))
-
-    def _ran_with(self, api: Api, inputs: dict[str, Any], **switches: Any) -> dict[str, Any]:
-        workflow = api.plays(nodes=self.nodes, output=lambda values: {"seen": values}, switches=switches)
-        seen: dict[str, Any] = api.completed(workflow, inputs)["output"]["seen"]
-        assert seen.pop("$turn") == 1
-        return seen
-
-    def test_defaults_and_fixed_values_are_filled_in(self, api: Api) -> None:
-        assert self._ran_with(api, {"Topic": "x"}) == {"Topic": "x", "Length": 3, "Tone": "dry"}
-
-    def test_both_can_be_overridden(self, api: Api) -> None:
-        given = {"Topic": "x", "Length": 1, "Tone": "warm"}
-        assert self._ran_with(api, given) == given
-
-    def test_three_forms_of_key(self, api: Api) -> None:
-        workflow = api.plays(nodes=self.nodes)
-        node = api.get(f"/v1/workflows/{workflow}").json()["definition"]["nodes"][0]
-
-        for key in ("Topic", node["id"], f"{node['id']}::input"):
-            assert self._ran_with(api, {key: "x"})["Topic"] == "x"
-
-
 class TestWorkflows:
     def test_the_node_catalogue_knows_every_type_in_use(self, api: Api) -> None:
         api.plays(nodes=[Node("A", "QuantumNode")])
@@ -167,25 +143,6 @@ class TestWorkflows:
 
         assert "listed" in [item["name"] for item in items]
         assert api.get("/v1/workflows", params={"type": "agent_flow"}).json()["items"] == []
-
-    def test_the_first_definition_version(self, api: Api) -> None:
-        workflow = api.plays(nodes=[input_node("Topic"), fixed_input("Tone", "dry")], output={"A": "x"})
-        definition = api.get(f"/v1/workflows/{workflow}").json()["definition"]
-        topic, tone, answer = definition["nodes"]
-
-        assert definition["flow_version"] == "v1"
-        assert (topic["type"], topic["node_config"]["label"]) == ("InputNode", "Topic")
-        assert (tone["node_config"]["fixed_value"], tone["node_config"]["value"]) == (True, "dry")
-        assert answer["type"] == "OutputNode"
-        assert definition["edges"][0]["from_id"]["node_id"] == topic["id"]
-
-    def test_the_second_definition_version(self, api: Api) -> None:
-        workflow = api.plays(nodes=[input_node("Topic")], output={"A": "x"}, flow_version="v2")
-        definition = api.get(f"/v1/workflows/{workflow}").json()["definition"]
-        topic, answer = definition["nodes"]
-
-        assert (topic["type"], answer["type"]) == ("InputNodeV2", "OutputNodeV2")
-        assert (definition["edges"][0]["source"], definition["edges"][0]["target"]) == (topic["id"], answer["id"])
 
 
 def test_requests_are_recorded_in_order_of_arrival(api: Api) -> None:

@@ -1,16 +1,12 @@
 """Starting, reading, listing, stopping and deleting runs."""
 
-import time
-
 import pytest
 
-from noxcli.sandbox.scenario import Node, Version, output_node
 from noxcli.sandbox.steps import Emit, node_fails, node_runs
 
 from .api import Api
 
 SLOW = node_runs("Think", seconds=1000)
-MISSING = "00000000-0000-4000-8000-000000000000"
 
 
 def test_a_run_is_queued_and_in_the_end_completed(api: Api) -> None:
@@ -43,18 +39,6 @@ def test_a_script_that_raises_fails_the_run(api: Api) -> None:
         raise KeyError("oops")
 
     assert api.completed(api.plays(script=broken))["status"] == "failed"
-
-
-def test_progress_moves_with_the_nodes(api: Api) -> None:
-    workflow = api.plays(nodes=[Node("A"), Node("B")], script=[*node_runs("A"), *SLOW])
-    run = api.start(workflow)
-    while (record := api.record(run))["progress"] == 0:
-        time.sleep(0.005)
-
-    assert record["status"] == "running"
-    assert record["progress"] == 33
-    assert len(record["progress_details"]["executed_nodes"]) == 1
-    api.post(f"/v1/runs/{run['id']}/stop")
 
 
 def test_a_run_is_found_by_id_and_under_its_workflow_only(api: Api) -> None:
@@ -103,22 +87,3 @@ def test_sync_limit(api: Api, status: int) -> None:
 
     assert api.post(f"/v1/workflows/{workflow}/runs/sync", {"input": {}}).status_code == status
     assert len(api.sandbox.runs(workflow)) == 1
-
-
-def test_versions_can_be_listed_and_run(api: Api) -> None:
-    workflow = api.plays(versions=[Version("first")], output={"A": "x"})
-    (version,) = api.get(f"/v1/workflows/{workflow}/versions").json()
-
-    assert api.start(workflow, workflow_version_id=version["id"])["workflow_version_id"] == version["id"]
-    body = {"input": {}, "workflow_version_id": MISSING}
-    assert api.post(f"/v1/workflows/{workflow}/runs", body).status_code == 404
-
-
-def test_node_io(api: Api) -> None:
-    workflow = api.plays(nodes=[output_node("A")], output={"A": "x"})
-    run = api.start(workflow)
-    api.finished(run)
-    (node,) = api.sandbox.runs(workflow)[0].workflow.graph.outputs
-
-    assert api.get(f"/v1/runs/{run['id']}/io/{node.id}?it=1").json()["outputs"] == {"output": "x"}
-    assert api.get(f"/v1/runs/{run['id']}/io/unknown").status_code == 404

@@ -4,13 +4,11 @@ import time
 from typing import Any
 
 import pytest
-import requests
 
-from noxcli.sandbox.scenario import File, input_node
+from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import node_fails, node_runs
+from noxcli.sandbox.steps import node_runs
 from noxcli.sandbox.switches import Switches
-from tests.process import HUNG
 
 from .api import Api
 
@@ -26,13 +24,6 @@ def looked_up(api: Api, **switches: Any) -> Any:
 def test_the_look_up_may_carry_an_output(api: Api, switch: str, output: Any) -> None:
     assert looked_up(api, look_up_output=switch).json()["output"] == output
     assert "output" not in looked_up(api).json()
-
-
-@pytest.mark.parametrize(("switch", "there"), [("executed", True), ("left_out", False)])
-def test_a_failed_node_may_be_left_out_of_the_executed_ones(api: Api, switch: str, *, there: bool) -> None:
-    run = api.completed(api.plays(script=node_fails("Work", "no"), status="failed", switches={"failed_nodes": switch}))
-
-    assert bool(run["progress_details"]["executed_nodes"]) is there
 
 
 @pytest.mark.parametrize("status", [502, 503])
@@ -100,13 +91,6 @@ def test_the_answer_to_a_start_may_contradict_itself(api: Api) -> None:
     assert found["old_time"]["created_at"] < found["record"]["created_at"][:10]
 
 
-def test_an_output_may_be_a_value_itself(api: Api) -> None:
-    one = api.plays("one", output={"A": ["x", 1]}, switches={"bare_output": True})
-    two = api.plays("two", output={"A": "x", "B": "y"}, switches={"bare_output": True})
-
-    assert [api.completed(each)["output"] for each in (one, two)] == [["x", 1], {"A": "x", "B": "y"}]
-
-
 @pytest.mark.parametrize(("switch", "data"), [("empty", b""), ("ping", b"ping"), ("done", b"[DONE]")])
 def test_messages_may_be_none_of_json(api: Api, switch: str, data: bytes) -> None:
     body = api.raw(api.start(api.plays(script=node_runs("Work"), switches={"odd_messages": switch})))
@@ -124,14 +108,6 @@ def test_the_end_of_something_else_may_be_announced(api: Api) -> None:
     assert (len(ends), ends[-1]) == (3, len(events))
 
 
-def test_a_file_may_be_answered_with_its_address(api: Api) -> None:
-    run = api.completed(api.plays(output={"Table": File("a.csv", b"1,2")}, switches={"download": "address"}))
-    answer = api.get(f"/v1/file/{run['output']['Table']['id']}")
-
-    assert answer.headers["content-type"] == "application/json"
-    assert requests.get(answer.json()["url"], timeout=HUNG).content == b"1,2"
-
-
 @pytest.mark.parametrize("status", [200, 404])
 def test_the_api_may_be_below_a_web_app(status: int) -> None:
     with Sandbox(switches=Switches(web_app=str(status))) as sandbox:  # type: ignore[arg-type]
@@ -140,13 +116,3 @@ def test_the_api_may_be_below_a_web_app(status: int) -> None:
 
     assert (page.status_code, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
     assert (answer.status_code, answer.json()["name"]) == (200, "sandbox")
-
-
-def test_a_path_without_a_slash_may_be_redirected() -> None:
-    with Sandbox(speed=100, switches=Switches(trailing_slash=True)) as sandbox:
-        api = Api(sandbox)
-        path = f"/v1/workflows/{api.plays()}/runs"
-        answer = api.post(path, {"input": {}}, allow_redirects=False)
-
-        assert (answer.status_code, answer.headers["location"]) == (307, f"{path}/")
-        assert api.post(path, {"input": {}}).json()["status"] == "queued"

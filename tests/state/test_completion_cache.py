@@ -162,13 +162,6 @@ def test_what_is_noted_of_a_run(tmp_path: Path, run: Run, name: str, line: str |
     assert [path.read_text() for path in tmp_path.iterdir()] == ([line] if line else [])
 
 
-def test_a_link_is_not_written_through(tmp_path: Path) -> None:
-    (tmp_path / "names").symlink_to(tmp_path / "mine")
-    (tmp_path / "mine").write_text("keep\n")
-    at(tmp_path).run(Run("r-1", "w-1", "running"), "demo")
-    assert (tmp_path / "mine").read_text() == "keep\n"
-
-
 def at(directory: Path) -> CompletionCache:
     return CompletionCache({"NOXCLI_CACHE_DIR": str(directory)}, "x")
 

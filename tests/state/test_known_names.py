@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 
 from noxcli.inputs.definition import InputNode, OutputNode
-from noxcli.models import Run, Workflow
+from noxcli.models import Workflow
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.state.completion_cache import CompletionCache
 from noxcli.state.known_names import Names, cache_directory, server_key
 from tests.conftest import Noxcli
-from tests.process import call, environment
 
 OTHER_URL = "https://noxus.example:8443/api"
 LAST = "@last"
@@ -20,11 +19,6 @@ LAST = "@last"
 
 def known(cache: Path, url: str = "", profile: str = "") -> CompletionCache:
     return CompletionCache({"NOXCLI_CACHE_DIR": str(cache)}, server_key(url, profile, {}))
-
-
-def started(cache: Path, *run_ids: str, workflow_id: str = "w-1", url: str = "") -> None:
-    for run_id in run_ids:
-        known(cache, url).run(Run(run_id, workflow_id, "running", created_at="2026-01-01T00:00:00Z"), "daily report")
 
 
 def offered(cache: Path, kind: str, *words: str, **environ: str) -> list[str]:
@@ -40,39 +34,6 @@ def cache(tmp_path: Path) -> Path:
     known(tmp_path).inputs("w-1", [InputNode("n-1", "Question", "str"), InputNode("n-2", "Limit", "int")])
     known(tmp_path).outputs("w-1", [OutputNode("n-8", "Answer"), OutputNode("n-9", None)])
     return tmp_path
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["run", "daily report"],
-        ["run", "w-1", "Limit:=1"],
-        ["run", "--raw", "x", "day", "--json"],
-        ["fetch-output", "direct"],
-        ["stream", "r-1"],
-        ["stream", "@last"],
-    ],
-)
-def test_keys_are_those_of_the_workflow_on_the_line(cache: Path, words: list[str]) -> None:
-    started(cache, "r-0", workflow_id="w-2")
-    started(cache, "r-1")
-    assert offered(cache, "input", *words, "") == ["Question=", "Limit:="]
-    assert offered(cache, "output", *words, "--raw", "") == ["Answer", "n-9"]
-
-
-@pytest.mark.parametrize("words", [["run"], ["run", "demo"], ["stream", "r-0"], ["run", "other"], ["run", "../w-1"]])
-def test_no_keys_are_offered_of_what_has_none(cache: Path, words: list[str]) -> None:
-    started(cache, "r-0", workflow_id="w-2")
-    assert offered(cache, "input", *words, "") == offered(cache, "output", *words, "") == []
-
-
-def test_runs_are_newest_first_and_older_ones_when_typed(tmp_path: Path) -> None:
-    started(tmp_path, *(f"r-{number:02}" for number in range(30)))
-    started(tmp_path, "r-elsewhere", url=OTHER_URL)
-
-    assert offered(tmp_path, "run", "wait", "") == [LAST, *(f"r-{number:02}" for number in range(29, 9, -1))]
-    assert offered(tmp_path, "run", "wait", "r-0") == [LAST, *(f"r-{number:02}" for number in range(9, -1, -1))]
-    assert offered(tmp_path, "run", "wait", "--base-url", f"{OTHER_URL}/", "") == [LAST, "r-elsewhere"]
 
 
 @pytest.mark.parametrize(
@@ -142,14 +103,3 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> 
     assert cache_directory({}) is None
     assert [word for word, _, _ in Names([""], {}).offered("run")] == [LAST]
     CompletionCache({}, "").workflows([Workflow("w-1", "demo")])
-
-
-def test_the_process_prints_words_with_what_they_are(cache: Path) -> None:
-    env = {**environment("http://127.0.0.1:9"), "NOXUS_BACKEND_URL": "", "NOXCLI_CACHE_DIR": str(cache)}
-    result = call("__complete", "fish", "noxcli", "run", "d", env=env)
-
-    assert (result.returncode, result.stderr) == (0, b"")
-    assert result.stdout.decode().splitlines()[:3] == ["words\t0", "daily report\tw-1", "demo\tw-2"]
-    keys = call("__complete", "zsh", "noxcli run w-1 ", "", env=env).stdout
-    assert keys == b"keys\t0\nQuestion=\t\nLimit:=\t\n"
-    assert (call("__complete", env=env).returncode, call("__complete", "fish", env=env).stdout) == (0, b"")
