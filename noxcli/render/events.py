@@ -9,37 +9,18 @@ from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunE
 from noxcli.query import Query, found_line
 from noxcli.render import BaseRenderer
 from noxcli.render.terminal import Terminal
-from noxcli.runs.pieces import Pieces
-from noxcli.runs.progress import ENDED, Step, plain_status
+from noxcli.runs.progress import Step
 
 
 class Content(BaseRenderer):
-    """The pieces of streamed text as they arrive, unchanged; of pieces that repeat, only the new part."""
+    """The pieces of streamed text as they arrive, unchanged."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._nodes: dict[object, Pieces] = {}
-        self._repeating = False
-
-    def __exit__(self, *_: object) -> None:
-        if not self._terminal.reader_gone and self._terminal.unread is None:
-            self._write([said.end() for said in self._nodes.values()])
 
     def show(self, burst: Sequence[Step]) -> None:
-        self._write([self._new(update.data) for update, _ in burst if _is_content(update)])
-
-    def _new(self, data: Mapping[str, Any]) -> str:
-        node_id, text, status = data.get("id"), data.get("content"), data.get("status")
-        said = self._nodes.setdefault(node_id if isinstance(node_id, str) else None, Pieces())
-        new = said.take(text, expected=self._repeating) if isinstance(text, str) else ""
-        if isinstance(status, str) and plain_status(status) in ENDED:
-            new += said.end()
-        if said.repeating and not self._repeating:
-            self._repeating = True
-            self._terminal.note("each piece of text repeats the earlier ones; printing only what is new")
-        return new
-
-    def _write(self, pieces: Sequence[str]) -> None:
+        datas = [update.data for update, _ in burst if _is_content(update)]
+        pieces = [text for data in datas if isinstance(text := data.get("content"), str)]
         if any(pieces):
             self._terminal.write("".join(pieces).encode("utf-8", "replace"))
 

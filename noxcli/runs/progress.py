@@ -1,14 +1,13 @@
 """What is known about a run's nodes: updates applied to a table that every renderer reads."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from noxcli.fixed import fixed
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.runs.node_data import FAILED, error_of, one_line
-from noxcli.runs.pieces import Pieces
 from noxcli.timing import Clock, seconds_between, show_seconds
 
 # Node statuses are not documented: these groups have one meaning each, every other status is shown unchanged.
@@ -18,6 +17,7 @@ ENDED = DONE | FAILED | SKIPPED
 WAITING = "waiting"
 EXECUTED = "executed"  # listed as executed, which includes failed nodes
 MOST_NAMED = 10  # nodes in one message
+LONGEST_TAIL = 400  # characters, which a picture may show
 LONGEST_NAME, LONGEST_WHY = 100, 300  # characters in a message
 
 
@@ -37,7 +37,7 @@ class Node:
     ended: float | None = None
     unmeasured: bool = False
     error: str | None = None
-    said: Pieces = field(default_factory=Pieces)
+    tail: str = ""  # the end of its streamed text
 
     @property
     def done(self) -> bool:
@@ -50,11 +50,6 @@ class Node:
     @property
     def running(self) -> bool:
         return self.status != WAITING and self.status not in ENDED
-
-    @property
-    def tail(self) -> str:
-        """The end of its streamed text."""
-        return self.said.tail
 
     def duration(self, now: float) -> float | None:
         """Return the seconds from the first sign of activity to the end, or to now; None if they were not measured."""
@@ -216,14 +211,14 @@ class Progress:
         text, status = data.get("content"), data.get("status")
         status = plain_status(status) if isinstance(status, str) else ""
         if status in FAILED:
-            said = one_line(node.said.beyond(text)) if isinstance(text, str) else error_of({"error": text})
+            said = one_line(text) if isinstance(text, str) else error_of({"error": text})
             self.failures[node_id] = said or error_of(data) or self.failures.get(node_id, "")
             node.error = self._shown(self.failures[node_id]) or None
         elif status:
             node.error = None
             self.failures.pop(node_id, None)
         if isinstance(text, str):
-            node.said.take(text)
+            node.tail = (node.tail + text)[-LONGEST_TAIL:]
         return self._set([node], status, told=True) if status and status != node.status else []
 
     def _details(self, details: Any, *, told: bool) -> list[Change]:

@@ -135,7 +135,6 @@ def test_data_of_any_shape(noxcli: Noxcli, shape: str) -> None:
     assert "fetch_structured_data=true" in [request.target for request in server.requests][-1]
 
 
-SO_FAR = ["Once upon a time", "Once upon a time there was", "Once upon a time there was a model"]
 TOLD: dict[str, tuple[dict[str, Any], str]] = {
     "a part of a node": (
         {"events": [said_by("inner", "failed", 1, content=WHY), said_by(WRITE, "failed", 2, workflow_status="failed")]},
@@ -156,15 +155,6 @@ TOLD: dict[str, tuple[dict[str, Any], str]] = {
     "another node's trouble": (
         {"events": failing_events(None), "data": {READ: {"error": "no matter"}}},
         "run failed at 'Write'; details: noxcli inspect",
-    ),
-    "behind what was said before": (
-        {
-            "events": [
-                *(said_by(WRITE, "running", n, content=piece) for n, piece in enumerate(SO_FAR)),
-                said_by(WRITE, "failed", 9, content=f"{SO_FAR[-1]} {WHY}", workflow_status="failed"),
-            ]
-        },
-        SAID,
     ),
     "the data of another run": (
         {"data": {"run_id": "another", "nodes": [{"id": WRITE, "error": WHY}]}},

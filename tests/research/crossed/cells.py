@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +152,10 @@ def run_content(stage: Stage, name: str) -> Judge:
     unknown = judge.seen.result.code == 9 and not oracle.is_announced(stage.switches, "completed")
     if not _refused(judge) and judge.ends(9 if unknown else 0):
         text = judge.seen.result.text
-        twice = oracle.is_blind(stage.switches) and stage.switches.stale_reads and text == 2 * oracle.TEXT
-        judge.expect(text == oracle.TEXT or twice, text)
+        pieces = re.findall(r"\S+ ?", oracle.TEXT)
+        sent = "".join(accumulate(pieces) if stage.switches.content == "cumulative" else pieces)
+        twice = oracle.is_blind(stage.switches) and stage.switches.stale_reads and text == 2 * sent
+        judge.expect(text == sent or twice, text)
     return judge
 
 
