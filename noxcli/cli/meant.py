@@ -31,7 +31,13 @@ WORDS = {
 # Words for which there is nothing to call.
 ANSWERS: dict[tuple[str, ...], str] = {
     ("login", "logout", "auth", "signin", "token"): "set NOXUS_API_KEY to your key; noxcli doctor checks it",
-    ("init", "configure", "setup", "set"): "there is nothing to set up but NOXUS_API_KEY; noxcli doctor checks it",
+    (
+        "init",
+        "config",
+        "configure",
+        "setup",
+        "set",
+    ): "there is nothing to set up but NOXUS_API_KEY; noxcli doctor checks it",
 }
 # What people type first, by what to type. Of several answers, the first whose option the verb has.
 OPTIONS = {

@@ -12,7 +12,6 @@ import typer
 from generated.cells import code, escaped, table
 from generated.schema_fields import documents_page
 from noxcli.app import UNLISTED, VERBS, app
-from noxcli.commands.help import engines_view
 from noxcli.config.preferences import DEFAULTS, LIMITS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
 from noxcli.probe.facts import fact_about
@@ -40,14 +39,17 @@ def verbs() -> Iterator[tuple[str, Any, typer.Context]]:
 
 
 def verbs_table() -> str:
-    """Return the verbs and what each does, for README."""
-    rows = []
+    """Return the verbs and what each does, for README; those that are needed once are named below them."""
+    rows, others = [], []
     for name, verb, context in verbs():
         if VERBS[name][0] == UNLISTED:
             continue
+        if VERBS[name][0] == "Set up":
+            others.append(code(name))
+            continue
         words = [piece for piece in verb.collect_usage_pieces(context) if piece != "[OPTIONS]"]
         rows.append([code(" ".join(["noxcli", name, *words])), escaped(VERBS[name][1])])
-    return table(["command", "what it does"], rows)
+    return f"{table(['command', 'what it does'], rows)}\nAnd once in a while: {', '.join(others)}.\n"
 
 
 def commands_page() -> str:
@@ -65,8 +67,11 @@ def commands_page() -> str:
 
 
 def codes_table() -> str:
-    """Return the exit codes, and how an engine should treat them."""
-    return f"{table(['code', 'meaning', 'retry?'], code_rows())}\n{engines_view()}\n"
+    """Return the exit codes, and what to do at each."""
+    by_signal = [row for row in code_rows() if row[1].startswith("SIG")]
+    rows = [row for row in code_rows() if row not in by_signal]
+    names = ", ".join(f"{number} {name}" for number, name, _ in by_signal)
+    return table(["code", "meaning", "retry?"], [*rows, ["128+N", f"ended by signal N: {names}", "-"]])
 
 
 def code_rows() -> list[list[str]]:
