@@ -1,6 +1,6 @@
 """Values that never change: to a program they look exactly like frozen dataclasses."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -50,19 +50,3 @@ def test_it_compares_hashes_and_reads_as_a_frozen_dataclass(parts: dict[str, Any
 def test_values_of_two_classes_are_never_the_same() -> None:
     assert Marked(1) != Point(1)
     assert Point(1) != object()
-
-
-def test_its_parts_can_be_replaced_matched_and_told() -> None:
-    changed = replace(Marked(1, mark="?"), y=5)
-    assert asdict(changed) == {"x": 1, "y": 5, "key": "secret", "note": "", "mark": "?"}
-    match changed:
-        case Marked(x, y):
-            assert (x, y) == (1, 5)
-    assert not hasattr(changed, "__dict__")
-
-
-def test_a_part_too_few_or_too_many_is_refused() -> None:
-    with pytest.raises(TypeError, match="'x'"):
-        Point()  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="'z'"):
-        Point(1, z=2)  # type: ignore[call-arg]

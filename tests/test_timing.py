@@ -12,7 +12,6 @@ from noxcli.timing import (
     Outage,
     parse_duration,
     parse_time,
-    seconds_between,
     show_seconds,
 )
 from tests.faults.fake import FakeClock
@@ -55,15 +54,6 @@ def test_anything_else_is_no_duration(text: str) -> None:
 # Limits.
 
 
-def test_no_limit_never_passes_and_one_of_nothing_at_once() -> None:
-    clock = FakeClock()
-    deadline = Deadline(clock, None)
-    clock.sleep(1e9)
-    deadline.restart()
-    assert (deadline.left(), deadline.left(3), deadline.passed) == (float("inf"), 3, False)
-    assert Deadline(clock, 0).passed
-
-
 def test_a_deadline_restarts_in_full_or_once_as_told() -> None:
     clock = FakeClock()
     deadline = Deadline(clock, 10)
@@ -97,20 +87,6 @@ def test_a_deadline_restarts_in_full_or_once_as_told() -> None:
 )
 def test_a_server_time_is_aware_or_unknown(text: str | None, moment: datetime | None) -> None:
     assert parse_time(text) == moment
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "seconds"),
-    [
-        ("2024-01-01T00:00:00Z", "2024-01-01T00:01:00.5Z", 60.5),
-        ("2024-01-01T00:00:00", "2024-01-01T02:00:01+02:00", 1.0),
-        ("2024-01-01T00:00:00Z", None, None),
-        (None, "2024-01-01T00:00:00Z", None),
-        ("odd", "2024-01-01T00:00:00Z", None),
-    ],
-)
-def test_seconds_between_two_server_times(start: str | None, end: str | None, seconds: float | None) -> None:
-    assert seconds_between(start, end) == seconds
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from noxcli import waiting
 from noxcli.errors import Unavailable
-from noxcli.waiting import run_all_within, run_apart, share_out, take
+from noxcli.waiting import run_all_within, run_apart, take
 
 
 def test_nothing_is_lost_or_overtaken() -> None:
@@ -28,16 +28,6 @@ def test_nothing_is_lost_or_overtaken() -> None:
         take(queue, -1)
 
 
-def test_an_item_ends_the_wait_at_once() -> None:
-    queue: Queue[str] = Queue()
-    queue.put("first")
-    assert take(queue, 0) == "first"
-    threading.Timer(0.3, queue.put, ["second"]).start()
-    began = time.monotonic()
-    assert take(queue, 60) == "second"
-    assert time.monotonic() - began < 10
-
-
 def test_a_wait_longer_than_its_slices_takes_its_whole_time() -> None:
     began = time.monotonic()
     with pytest.raises(Empty):
@@ -45,14 +35,6 @@ def test_a_wait_longer_than_its_slices_takes_its_whole_time() -> None:
     assert not waiting.wait_for(threading.Event(), 0.25)
     waiting.sleep(0.25)
     assert 0.75 <= time.monotonic() - began < 5
-
-
-def test_a_call_of_the_main_thread_is_made_by_another_one() -> None:
-    main = threading.current_thread()
-    assert run_apart(threading.current_thread) is not main
-    assert run_apart(threading.current_thread, 5) is not main
-    with pytest.raises(ValueError, match="bad"):
-        run_apart(lambda: int("bad"))
 
 
 def test_a_call_that_takes_too_long_is_unavailable() -> None:
@@ -71,13 +53,6 @@ def no_threads(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-
-
-def test_a_system_without_threads_is_temporary_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
-    no_threads(monkeypatch, after=0)
-    for call in (lambda: run_apart(int), lambda: share_out(1, 1, print)):
-        with pytest.raises(Unavailable, match="can't start a thread"):
-            call()
 
 
 def test_one_thread_does_the_work_of_those_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:

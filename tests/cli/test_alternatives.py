@@ -5,23 +5,13 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.scenario import Node, Scenario, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
 from noxcli.sandbox.switches import Switches
-from noxcli.timing import Clock
 from tests.conftest import Noxcli
 
 LONG = "Grüße, 世界. " * 40
-
-
-def test_events_without_data_are_passed_on(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(script=node_runs("Think", ["a", "b"]), output={"A": "x"}, switches={"null_data": True})
-    done = noxcli("run", workflow, "--format", "ndjson")
-    (run,) = sandbox.runs(workflow)
-    assert (done.code, done.events) == (0, run.events)
-    assert None in [event["data"] for event in done.events]
 
 
 @pytest.mark.parametrize("status", ["401", "403"])
@@ -151,14 +141,3 @@ def test_a_server_that_wants_a_slash_gets_it(tmp_path: Path) -> None:
         environ = {"NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key, "NOXCLI_STATE_DIR": str(tmp_path)}
         done = Noxcli(environ)("run", workflow, "--raw", "A")
         assert (done.code, done.text, len(sandbox.runs(workflow))) == (0, "x", 1)
-
-
-@pytest.mark.parametrize(("counts", "window"), [("all", "fixed"), ("starts", "sliding"), ("starts", "bucket")])
-def test_a_limit_of_any_kind_costs_no_row(tmp_path: Path, counts: Any, window: Any) -> None:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text("".join(f'{{"Question": "{number}"}}\n' for number in range(12)))
-    switches = Switches(rate_limit=8, rate_limit_counts=counts, rate_limit_window=window)
-    with Sandbox(BUILT_IN, speed=1000, switches=switches) as sandbox:
-        environ = {"NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key, "NOXCLI_STATE_DIR": str(tmp_path)}
-        done = Noxcli(environ, Clock())("batch", "qa", str(rows), "--max-parallel", "12", "--retry-for", "60s")
-        assert (done.code, len(done.lines), len(sandbox.runs("qa"))) == (0, 12, 12)

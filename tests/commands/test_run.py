@@ -1,13 +1,12 @@
 """`noxcli run`, from the command line to stdout, stderr and exit code."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noxcli.sandbox.faults import NO_EVENTS, Cut
-from noxcli.sandbox.scenario import File, fixed_input
+from noxcli.sandbox.scenario import fixed_input
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, node_fails, node_runs
 from tests.conftest import Noxcli
@@ -31,14 +30,6 @@ def test_a_text_container_is_a_text(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(output={"Answer": "42"}, switches={"inline_text": "container"})
     assert noxcli("run", workflow).out == b"42\n"
     assert noxcli("run", workflow, "--json").json["output"] == {"Answer": {"text": "42"}}
-
-
-@pytest.mark.parametrize("characters", [15_999, 16_000, 16_001, 400_000])
-def test_a_long_text_is_whole(noxcli: Noxcli, plays: Any, characters: int) -> None:
-    text = (ESSAY * 20)[:characters]
-    result = noxcli("run", plays(output={"Essay": text}), "--raw", "Essay")
-    assert result.code == 0
-    assert result.text == text
 
 
 def test_previews_are_completed_wherever_they_sit(noxcli: Noxcli, plays: Any) -> None:
@@ -162,22 +153,3 @@ def test_every_event_once_over_a_stream_that_is_cut(noxcli: Noxcli, plays: Any, 
     assert result.events == sandbox.runs(workflow)[0].events
     assert result.own.count("reconnecting") + result.own.count("started") <= 6
     assert result.lines[-1]["data"]["stream"]["connects"] >= 4
-
-
-def test_a_file_output_is_saved_under_its_own_extension(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
-    output = {"Report": File("q3.pdf", b"%PDF 123", "application/pdf"), "Essay": ESSAY, "N": 3, "T": "short"}
-    result = noxcli("run", plays(output=output), "--output-dir", "out")
-    assert result.code == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "Essay.txt",
-        "N.json",
-        "Report.pdf",
-        "T.txt",
-        "manifest.json",
-    ]
-    assert (tmp_path / "out" / "Report.pdf").read_bytes() == b"%PDF 123"
-    assert (tmp_path / "out" / "Essay.txt").read_text() == ESSAY
-    assert (tmp_path / "out" / "T.txt").read_bytes() == b"short"
-    assert sorted(result.text.split()) == ["out/Essay.txt", "out/N.json", "out/Report.pdf", "out/T.txt"]
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert (manifest["complete"], len(manifest["files"])) == (True, 4)

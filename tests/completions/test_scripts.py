@@ -9,7 +9,7 @@ from typing import Annotated
 
 import pytest
 import typer
-from generated.completions import table, values_of
+from generated.completions import table
 
 from tests import forks
 from tests.completions.tab import SCRIPTS, start
@@ -90,22 +90,6 @@ def test_fixed_words_and_files_side_by_side(name: str, tmp_path: Path, nasty_tab
         assert set(shell.offers("noxcli plain ")) == {"bash", "zsh"}
         assert set(shell.offers("noxcli plain bash n")) == {"needed.txt", "none"}
         assert {word.rpartition("=")[2] for word in shell.offers("noxcli plain --log=n")} == {"needed.txt", "none"}
-
-
-@pytest.mark.parametrize(
-    ("metavar", "values"),
-    [
-        ("DIR...", ["<directory>"]),
-        ("[INPUT]...", ["<input>"]),
-        ("[-- COMMAND...]", ["<file>"]),
-        ("JSON|@FILE|-", ["<@file>"]),
-        ("auto|always|never", ["auto", "always", "never"]),
-        ("FILE|none", ["none", "<file>"]),
-        ("NAME=VALUE", ["<other>"]),
-    ],
-)
-def test_metavars(metavar: str, values: list[str]) -> None:
-    assert values_of(metavar) == values
 
 
 @pytest.mark.parametrize(

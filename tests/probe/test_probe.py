@@ -219,23 +219,6 @@ def test_a_stream_that_breaks_is_opened_again(noxcli: Noxcli, plays: Any, sandbo
     assert (seen["on_ended"], seen["end_announced_by"], seen["after_end"]) == ("replay", "content", "close")
 
 
-def test_a_replay_that_is_cut_once_says_nothing_about_ends(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(faults={"events": [Cut(2, "clean"), Cut(2, "clean")]})
-    noxcli("run", workflow, "--no-stream")
-    done = noxcli("probe", workflow, "--json", *IDLE)
-    seen = {each["name"]: each["value"] for each in done.json["findings"]}
-    assert (seen["end_announced_by"], seen["after_end"], seen["odd_messages"]) == (None, None, None)
-
-
-def test_a_stopped_run_shows_nothing_about_others(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(script=[Sleep(100_000)])
-    noxcli("run", workflow, "--detach")
-    noxcli("stop", "@last")
-    done = noxcli("probe", workflow, "--json", *IDLE)
-    needs = {each["name"]: each["how"] for each in done.json["findings"]}
-    assert needs["on_ended"] == "needs a run that completed or failed"
-
-
 def test_a_line_of_megabytes_costs_no_time(noxcli: Noxcli) -> None:
     def endless(peer: socket.socket) -> None:
         peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: ")

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyte
 import pytest
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
@@ -132,42 +131,6 @@ def test_an_unknown_status_is_named_once() -> None:
     play(odd, progress, [RunLog(shown, progress)])
     lines = [line[9:] for line in said(shown).splitlines()]
     assert lines == ["run warming_up (unknown to noxcli, which keeps waiting)", "run running"]
-
-
-def screen_of(text: str, columns: int = 80, rows: int = 24) -> list[str]:
-    screen = pyte.Screen(columns, rows)
-    pyte.Stream(screen).feed(text.replace("\n", "\r\n"))
-    return [line.rstrip() for line in screen.display]
-
-
-def live_until(
-    count: int, monkeypatch: pytest.MonkeyPatch, workflow: Workflow = WORKFLOW, columns: int = 80, rows: int = 24
-) -> tuple[list[str], list[str]]:
-    """Return the screen after that many bursts, and after the end."""
-    monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setenv("LINES", str(rows))
-    shown = terminal()
-    progress = Progress(QUEUED, Still(), workflow)
-    live = Live(shown, progress)
-    with live:
-        for burst in RECORDING[:count]:
-            live.show([(update, progress.fold(update)) for update in burst])
-        live.refresh()
-        midway = screen_of(said(shown), columns, rows)
-    return midway, screen_of(said(shown), columns, rows)
-
-
-def test_the_live_view_notes_a_reconnect_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
-    midway, _ = live_until(5, monkeypatch)
-    assert "the stream closed before the end of the run" in midway[4]
-
-
-def test_the_live_view_leaves_a_summary_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, end = live_until(9, monkeypatch)
-    assert [line for line in end if line] == [
-        "gap: the server no longer knows the position",
-        "Report completed in 2.0s; 2 completed, 1 skipped; 1 reconnect",
-    ]
 
 
 def test_the_live_view_draws_ten_times_a_second_at_most() -> None:

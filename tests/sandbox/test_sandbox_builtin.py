@@ -15,7 +15,7 @@ from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.builtin_review import REVIEW
 from noxcli.sandbox.scenario import Version
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Emit, Sleep, alongside, node_fails, node_runs, words
+from noxcli.sandbox.steps import Sleep
 from noxcli.sandbox.switches import Switches, meanings, parsed, with_overrides
 
 from .api import Api
@@ -87,13 +87,6 @@ def test_big_file_is_big(built_in: Api) -> None:
     assert len(built_in.get(f"/v1/file/{output['Transcript']['file']['id']}").content.decode()) == 5_000_000
 
 
-def test_structured_has_a_preview_inside_a_list(built_in: Api) -> None:
-    output = _ran(built_in, "structured")["output"]
-
-    assert output["Chapters"][1]["body"]["has_preview"] is True
-    assert output["Count"] == 9_007_199_254_740_993
-
-
 def test_the_versions_of_review_differ_in_some_rows(built_in: Api) -> None:
     versions = {each["name"]: each["id"] for each in built_in.get("/v1/workflows/review/versions").json()}
 
@@ -123,23 +116,6 @@ def test_one_row_of_review_is_slower_with_the_new_version() -> None:
     base, new = REVIEW.versions
     slower = [question for question in QUESTIONS if seconds(question, new) > 2 + seconds(question, base)]
     assert slower == ["What does express delivery cost?"]
-
-
-def test_scripts_keep_time() -> None:
-    steps = node_runs("A", ["x", "y"], seconds=3)
-    assert steps == [Emit("A"), Sleep(1.5), Emit("A", "x"), Sleep(1.5), Emit("A", "y"), Emit("A", status="completed")]
-    assert node_fails("A", "why", 1)[-1] == Emit("A", "why", "failed")
-
-    together = alongside(node_runs("A", seconds=2), node_runs("B", seconds=3), node_runs("C", seconds=1))
-    assert sum(step.seconds for step in together if isinstance(step, Sleep)) == 3
-    done = [step.node for step in together if isinstance(step, Emit) and step.status == "completed"]
-    assert done == ["C", "A", "B"]
-
-
-def test_words_lose_nothing() -> None:
-    text = "one  two three\nfour "
-
-    assert "".join(words(text)) == "".join(words(text, 3)) == text
 
 
 def test_switches_are_checked_by_name_and_value() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from noxcli.errors import UsageProblem
 from noxcli.models import Run, RunEvent
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.server import Sandbox
@@ -139,29 +138,6 @@ def test_no_handle_for_the_history_is_not_no_run(tmp_path: Path, free: int) -> N
                 history.last("http://h")
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limit)
-
-
-def test_a_history_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
-    history.begin(Run("one", "w", "queued"), "http://h", {})
-    os.utime(tmp_path / "one.json", (1, 1))
-    (tmp_path / "two.json").mkdir()
-    last = history.last("http://h")
-    assert last is not None
-    assert last.run_id == "one", "a directory is no entry"
-    elsewhere = History({"NOXCLI_STATE_DIR": str(tmp_path / "one.json")})
-    with pytest.raises(UsageProblem, match="can't read the history of runs"):
-        elsewhere.last("http://h")
-
-
-def test_a_damaged_entry_hides_no_other(tmp_path: Path) -> None:
-    history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
-    history.begin(Run("one", "w", "queued"), "http://h", {})
-    for name, text in (("a", "{"), ("b", "[]"), ("c", '{"host": "http://h"}'), ("d", "")):
-        (tmp_path / f"{name}.json").write_text(text)
-    last = history.last("http://h")
-    assert last is not None
-    assert last.run_id == "one"
 
 
 def test_old_entries_go(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from tests.research.crossed.play import all_played, cut_down, played
 
 SEED = 20
 ROWS = 48  # as many as it takes for every setting
-FEW = 2  # cells for each combination
 DEFAULTS = {name: getattr(Switches(), name) for name in plan.settings()}
 
 
@@ -21,8 +20,8 @@ DEFAULTS = {name: getattr(Switches(), name) for name in plan.settings()}
 def test_every_setting_in_random_combinations() -> None:
     # `python -m tests.research.crossed`, a step of .ci/run, plays every pair of settings with all cells.
     rows, cells = list(plan.at_random(ROWS, SEED)), list(CELLS)
-    played_with = [[cells[number % len(cells)] for number in (FEW * turn, FEW * turn + 1)] for turn in range(ROWS)]
-    assert {cell for some in played_with for cell in some} == {*CELLS}
+    played_with = [[cells[turn % len(cells)]] for turn in range(ROWS)]
+    assert len(cells) <= ROWS
     every = {(name, value) for name, values in plan.settings().items() for value in values}
     assert {setting for row in rows for setting in {**DEFAULTS, **row}.items()} == every
     found = all_played(zip(rows, played_with, strict=True), ThreadPoolExecutor(8))
