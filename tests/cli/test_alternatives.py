@@ -34,7 +34,7 @@ def test_an_error_is_one_line_with_its_code_in_any_form(noxcli: Noxcli, plays: A
         done = noxcli(*argv)
         assert (done.code, len(done.err.splitlines())) == (code, 1), done.err
         assert ("<" in done.err) is False
-    told = {"html": "Unprocessable", "empty": "answered 422"}.get(form, "Nope")
+    told = {"html": "answered 422: a web page", "empty": "answered 422"}.get(form, "Nope")
     assert told in noxcli("run", workflow, "Nope=1", "--no-check").err
 
 
