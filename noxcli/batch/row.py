@@ -17,6 +17,7 @@ from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 from noxcli.reports.ci import BatchEnded
+from noxcli.reports.reasons import Reasons
 from noxcli.reports.result import Outcome
 from noxcli.timing import Outage, show_seconds
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 # A row with one of these codes has had its run; with any other code it is processed again.
 FINAL = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
-REASONS_TOLD, REASONS_KEPT, ROWS_NAMED = 8, 1000, 3
 # So many rows from the first one on that end with one of these, for one reason, show that no other would do better.
 STUCK_AFTER, STUCK = 20, frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED, ExitCode.TEMPORARY})
 
@@ -126,22 +126,6 @@ class RowsLeft(NoxError):
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Reason:
-    """Why rows did not complete: what they share, the first one with its message, the names of the first ones."""
-
-    shared: str
-    first: str
-    hint: str | None  # the same for all
-    count: int = 0
-    rows: list[str] = field(default_factory=list)
-
-    def line(self) -> str:
-        more = ", …" if self.count > len(self.rows) else ""
-        told = self.first if self.count == 1 else f"{self.count} rows ({', '.join(self.rows)}{more}): {self.shared}"
-        return f"{told}; {self.hint}" if self.hint else told
-
-
-@dataclass(slots=True, eq=False, repr=False)
 class Tally:
     """Rows by exit code, and why they did not complete; `total` is None until it is known.
 
@@ -157,7 +141,7 @@ class Tally:
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
     before: Counter[int] = field(default_factory=Counter)  # of rows that an earlier call has finished
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
-    reasons: dict[str, Reason] = field(default_factory=dict)
+    reasons: Reasons = field(default_factory=Reasons)
     _good: Counter[int] = field(default_factory=Counter)  # --repeat: good repetitions of each row of the file
     _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
     stuck: str | None = None  # the reason for which the first rows of this call all failed
@@ -225,26 +209,11 @@ class Tally:
             row = line["row"]
             self._good[row] += code == ExitCode.OK
             self._worst[row] = worst([code, self._worst.get(row, ExitCode.OK)])
-        shared = None if code == ExitCode.OK else self._add_reason(line, paste)
+        shared = None if code == ExitCode.OK else self.reasons.add(line, paste)
         if not before:
             same = code in STUCK and (self.told == 1 or shared == self._only)
             self._only = shared if same else None
             self.stuck = self._only if self.told == STUCK_AFTER else self.stuck
-
-    def _add_reason(self, line: Mapping[str, Any], paste: Callable[[str], str]) -> str:
-        from noxcli.reports.html.row import reason_of  # loaded where a row did not complete
-
-        error, (shared, _) = line["result"]["error"] or {}, reason_of(line)
-        if shared not in self.reasons and len(self.reasons) >= REASONS_KEPT:
-            shared = "other reasons"
-        number, own_id, hint = line["row"], line["id"], paste(error.get("hint") or "")
-        first = f"row {number}" + (f" ({own_id})" if own_id is not None else "")
-        reason = self.reasons.setdefault(shared, Reason(shared, f"{first}: {error.get('message')}", hint))
-        reason.count += 1
-        reason.hint = hint if hint == reason.hint else None
-        if len(reason.rows) < ROWS_NAMED:
-            reason.rows.append(str(number if own_id is None else own_id))
-        return shared
 
     def became(self) -> list[tuple[int, str]]:
         """Return the number of rows with each outcome."""
@@ -253,17 +222,9 @@ class Tally:
         counts = [*((count, ExitCode.words_of(code)) for code, count in sorted(codes.items())), others]
         return [(count, words) for count, words in counts if count]
 
-    def told_reasons(self) -> list[str]:
-        """Return a line for each reason, those of most rows first."""
-        ranked = sorted(self.reasons.values(), key=lambda reason: -reason.count)
-        lines = [reason.line() for reason in ranked[:REASONS_TOLD]]
-        if others := ranked[REASONS_TOLD:]:
-            lines.append(f"{sum(reason.count for reason in others)} rows: {len(others)} other reasons")
-        return lines
-
     def say(self, terminal: Terminal, headline: str) -> None:
         """Write to stderr why rows did not complete, and below it, where it stays on the screen, what became of all."""
-        for line in self.told_reasons():
+        for line in self.reasons.lines():
             terminal.complain(f"noxcli: {line}")
         terminal.note(headline)
         for count, words in self.became():
@@ -272,7 +233,7 @@ class Tally:
     def for_ci(self, name: str, command: str) -> BatchEnded:
         """Return what a CI system gets to know."""
         good = self.all_codes[ExitCode.OK]
-        return BatchEnded(name, good, self.rows, self.became(), self.told_reasons(), command=command)
+        return BatchEnded(name, good, self.rows, self.became(), self.reasons.lines(), command=command)
 
     def verdict(self, codes: Collection[int]) -> tuple[bool, str]:
         """Return whether the batch passes, and why; `codes` are those of all lines, of rows without a run, too."""

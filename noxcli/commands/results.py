@@ -132,7 +132,7 @@ def _cells(line: Mapping[str, Any]) -> list[str]:
     """Return a row for a table: with why it is not good, or else with the beginning of its first output."""
     from noxcli.outputs.values import as_text, by_name  # as in execute
     from noxcli.render.text import shorten
-    from noxcli.reports.result import brief_reason_in
+    from noxcli.reports.reasons import brief_reason_in
 
     result, seconds = line["result"], (line["result"]["run"] or {}).get("duration_s")
     first = next(iter(by_name(result["output"]).values()), None)

@@ -13,7 +13,7 @@ from noxcli.outputs.values import as_text, by_name, unwrapped
 from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten
-from noxcli.reports.result import brief_reason_in
+from noxcli.reports.reasons import brief_reason_in
 from noxcli.reports.words import Piece, excerpt, in_color, marked, word_diff
 from noxcli.timing import show_seconds
 

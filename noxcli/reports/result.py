@@ -1,6 +1,6 @@
 """The result document, `noxcli.result/1`: the result of a command, for programs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -202,17 +202,6 @@ def document_of(
         "exit_code": int(exit_code),
         "results": [outcome.document(own_code(outcome, outcomes, exit_code), mask) for outcome in outcomes],
     }
-
-
-def reason_in(result: Mapping[str, Any]) -> str:
-    """Return the message of a result document's error, without its run; empty for no error."""
-    run, error = result["run"] or {}, result["error"] or {}
-    return str(error.get("message") or "").removeprefix(f"run {run.get('id')} ")
-
-
-def brief_reason_in(result: Mapping[str, Any]) -> str:
-    """Return the same for a place that shows beside it that the run completed."""
-    return reason_in(result).removeprefix("completed, but ")
 
 
 def own_code(outcome: Outcome, outcomes: Sequence[Outcome], exit_code: ExitCode) -> ExitCode:

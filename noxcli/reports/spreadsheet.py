@@ -10,7 +10,7 @@ from typing import Any
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.outputs.values import by_name, unwrapped
-from noxcli.reports.result import reason_in
+from noxcli.reports.reasons import reason_in
 
 # Excel and LibreOffice Calc take a text that begins like this for a formula, wherever it came from.
 FORMULA = re.compile(r"[=+\-@\t\r]")

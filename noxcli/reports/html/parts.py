@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from noxcli.decode import number
 from noxcli.errors import ExitCode
 from noxcli.outputs.values import find_remote
 from noxcli.render.text import amount
@@ -213,25 +213,3 @@ def show_time(value: Any) -> str | None:
     """Return a server's time for people, None for anything else."""
     moment = parse_time(value)
     return None if moment is None else show_moment(moment)
-
-
-def message_of(document: Mapping[str, Any]) -> str:
-    """Return the message of a result document's error without its run, which is named beside it."""
-    run_id, message = mapping(document.get("run")).get("id"), mapping(document.get("error")).get("message")
-    return str(message or "").replace(f"run {run_id} ", "run ", 1)
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """Return an object of an untrusted document, empty if it is anything else."""
-    return value if isinstance(value, dict) else {}
-
-
-def objects(value: Any) -> list[Mapping[str, Any]]:
-    """Return the objects in a list of such a document."""
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def number(value: Any) -> float | None:
-    """Return a number of such a document."""
-    right = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12 and isfinite(value)
-    return float(value) if right else None

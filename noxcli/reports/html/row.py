@@ -1,15 +1,16 @@
 """One row of a batch's page: a line with its first input and output, which unfolds to all that is known of it."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from noxcli.decode import mapping, number, objects
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
 from noxcli.outputs.values import as_text, by_name
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
-from noxcli.reports.html.parts import mapping, number, objects, show_took, tone_of
+from noxcli.reports.html.parts import show_took, tone_of
+from noxcli.reports.reasons import place_of, reason_in, reasons_of
 
 LARGEST_ROW = 40_000  # characters of the texts of one row
 FRAME = 222  # bytes of a row that has no room for its texts, besides its first input and output
@@ -17,13 +18,6 @@ TEXT_FRAME = 80  # characters of markup around a text
 LEAST_TEXT = 40  # characters; where there is no room for as much, a row does not unfold to its texts
 LONGEST_ID = 60  # characters
 WIDEST_CELL, NARROWEST_CELL = 120, 24  # characters of the first input and output
-LONGEST_REASON = 2000  # characters of a message that are compared
-# Parts of a message that differ from run to run, although the reason is the same.
-PARTICULAR = re.compile(
-    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{12,}\b|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?"
-    r"|\b\d+(?:\.\d+)?(?=\s?(?:ms|s|m|h|seconds?|minutes?)\b)",
-    re.IGNORECASE,
-)
 Row = Mapping[str, Any]
 
 
@@ -58,7 +52,7 @@ def row_of(page: Page, columns: Columns, row: Row, most: int) -> Html:
         [cell_of(page, inputs, columns.input, width), cell_of(page, outputs, columns.output, width)],
         status_of(code),
         "" if took is None else show_took(took, columns.longest),
-        None if code == ExitCode.OK else page.bdi(reason_of(row)[1], max(width, 2 * LONGEST_ID)),
+        None if code == ExitCode.OK else page.bdi(reasons_of(row)[1], max(width, 2 * LONGEST_ID)),
     )
     within = cut_at((len(text) + TEXT_FRAME for text in texts_of(row)), most) - TEXT_FRAME
     named = {"Inputs": inputs, "Columns": mapping(row.get("columns")), "Outputs": outputs}
@@ -71,7 +65,7 @@ def _unfolded(page: Page, row: Row, named: Mapping[str, Row], within: int) -> It
     result = mapping(row.get("result"))
     if checks := objects(result.get("assertions")):
         yield parts.assertions(page, checks, within)
-    elif message := parts.message_of(result):
+    elif message := reason_in(result):
         yield page.block(message, within)
     for title, values in named.items():
         if values:
@@ -89,7 +83,7 @@ def texts_of(row: Row) -> list[str]:
     texts = [value for values in named for value in values.values()]
     for each in objects(result.get("assertions")):
         texts += [text for key in ("name", "message", "diff") if (text := each.get(key)) is not None]
-    return list(map(as_text, [*texts, parts.message_of(result)]))
+    return list(map(as_text, [*texts, reason_in(result)]))
 
 
 def head_of(page: Page, words: Iterable[str]) -> Html:
@@ -118,12 +112,6 @@ def outputs_of(result: Row) -> dict[str, Any]:
     return dict(by_name(result.get("output")))
 
 
-def place_of(row: Row) -> str:
-    """Return the number of a row, and of its repetition: `12` or `12.3`."""
-    repetition = row.get("repetition")
-    return f"{int(row['row'])}" + (f".{repetition}" if isinstance(repetition, int) else "")
-
-
 def code_of(row: Row) -> int:
     """Return the exit code of a row."""
     code = number(mapping(row.get("result")).get("exit_code"))
@@ -133,15 +121,3 @@ def code_of(row: Row) -> int:
 def status_of(code: int) -> str:
     """Return the status of a row in as few words as its column needs."""
     return ExitCode.words_of(code).removeprefix("completed, ")
-
-
-def reason_of(row: Row) -> tuple[str, str]:
-    """Return why a row did not pass: what it may share with other rows, and in full."""
-    result = mapping(row.get("result"))
-    broken = [each for each in objects(result.get("assertions")) if not each.get("holds")]
-    if broken:
-        names = ", ".join(str(each.get("name")) for each in broken)
-        whole = "; ".join(f"{each.get('name')}: {each.get('message') or 'it is false'}" for each in broken)
-        return f"{names} {'does' if len(broken) == 1 else 'do'} not hold", whole
-    message = parts.message_of(result).removeprefix("run ") or ExitCode.words_of(code_of(row))
-    return PARTICULAR.sub("…", message[:LONGEST_REASON]), message

@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from noxcli.decode import mapping, number
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page, show_moment
-from noxcli.reports.html.parts import mapping, number, show_took, tone_of
+from noxcli.reports.html.parts import show_took, tone_of
 from noxcli.reports.html.row import (
     FRAME,
     LARGEST_ROW,
@@ -25,18 +26,17 @@ from noxcli.reports.html.row import (
     cut_at,
     head_of,
     outputs_of,
-    place_of,
-    reason_of,
     row_of,
     status_of,
     texts_of,
 )
+from noxcli.reports.reasons import Reason, Reasons
 from noxcli.timing import parse_time, within
 
 ROWS_ON_A_PAGE = 10_000  # rows that did not pass come first
 LARGEST_ROWS = 4_500_000  # bytes of all rows of a page
 SPARED = 400_000  # more of them if rows are larger than was expected; the last half for rows that did not pass
-MOST_REASONS, KEPT_REASONS, ROWS_NAMED = 30, 2000, 12
+MOST_REASONS = 30
 BINS = 60  # of the picture of the durations
 NOT_PASSED = "bad"  # the filter for all rows that did not pass
 
@@ -62,8 +62,7 @@ class _Count:
 
     codes: Counter[int] = field(default_factory=Counter)
     took: "array[float]" = field(default_factory=lambda: array("f"))
-    reasons: Counter[str] = field(default_factory=Counter)
-    named: dict[str, list[str]] = field(default_factory=dict)  # the first rows of each reason
+    reasons: Reasons = field(default_factory=Reasons)
     sizes: "dict[bool, array[int]]" = field(default_factory=lambda: {True: array("I"), False: array("I")})
     letters: int = 1  # of all texts
     bytes: int = 1
@@ -112,15 +111,7 @@ class _Count:
             self.letters += sum(map(len, texts))
             self.bytes += sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
         if code != ExitCode.OK:
-            self._add_reason(row)
-
-    def _add_reason(self, row: Row) -> None:
-        reason, _ = reason_of(row)
-        known = reason in self.reasons or len(self.reasons) < KEPT_REASONS
-        reason = reason if known else "other reasons"
-        self.reasons[reason] += 1
-        if len(rows := self.named.setdefault(reason, [])) < ROWS_NAMED:
-            rows.append(place_of(row))
+            self.reasons.add(row)
 
 
 def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) -> Iterator[bytes]:
@@ -201,24 +192,25 @@ def _durations(page: Page, took: Sequence[float]) -> Iterator[Html]:
 
 
 def _reasons(page: Page, count: _Count) -> Iterator[Html]:
-    if not count.reasons:
+    ranked = count.reasons.ranked()
+    if not ranked:
         return
-    ranked = count.reasons.most_common()
     yield page.heading("Reasons", amount(count.bad, "row"))
     yield page.tag(
         "ul",
-        *(_reason_line(page, reason, rows, count.named[reason]) for reason, rows in ranked[:MOST_REASONS]),
+        *(_reason_line(page, reason) for reason in ranked[:MOST_REASONS]),
         class_="reasons",
     )
     if len(ranked) > MOST_REASONS:
-        left = sum(rows for _, rows in ranked[MOST_REASONS:])
+        left = sum(reason.count for reason in ranked[MOST_REASONS:])
         yield page.dim(f"and {left:,} rows with {len(ranked) - MOST_REASONS:,} other reasons")
 
 
-def _reason_line(page: Page, reason: str, rows: int, first: Sequence[str]) -> Html:
-    links = page.joined(page.joined([" ", page.tag("a", row, href=f"#r{row}")]) for row in first)
-    where = page.tag("div", "row" if rows == 1 else "rows", links, " …" if rows > len(first) else None, class_="dim")
-    return page.tag("li", page.tag("b", f"{rows:,}"), page.tag("div", page.bdi(reason, 600), where))
+def _reason_line(page: Page, reason: Reason) -> Html:
+    links = page.joined(page.joined([" ", page.tag("a", row, href=f"#r{row}")]) for _, row in reason.rows)
+    more = " …" if reason.count > len(reason.rows) else None
+    where = page.tag("div", "row" if reason.count == 1 else "rows", links, more, class_="dim")
+    return page.tag("li", page.tag("b", f"{reason.count:,}"), page.tag("div", page.bdi(reason.shared, 600), where))
 
 
 def _filter(page: Page, count: _Count) -> Iterator[Html]:

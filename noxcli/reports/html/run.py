@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from noxcli.decode import mapping, number, objects
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
 from noxcli.models import FINAL_STATUSES
@@ -11,8 +12,8 @@ from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
-from noxcli.reports.html.parts import mapping, number, objects
 from noxcli.reports.html.waterfall import waterfall
+from noxcli.reports.reasons import reason_in
 
 CONTINUITY = {
     "proven": "every event received",
@@ -103,7 +104,7 @@ def _parts(page: Page, one: ReportedRun) -> Iterator[Html]:
 def _why(page: Page, one: ReportedRun, lines: list[str]) -> Iterator[Html]:
     """Yield the error and its hint; a command that is in the hint leaves `lines`."""
     error = mapping(one.document.get("error"))
-    if (message := parts.message_of(one.document)) and not objects(one.document.get("assertions")):
+    if (message := reason_in(one.document)) and not objects(one.document.get("assertions")):
         yield page.tag("p", page.bdi(message), class_="why")
     if hint := error.get("hint"):
         told = next((line for line in lines if str(hint).endswith(line)), None)

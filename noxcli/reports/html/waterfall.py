@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from noxcli.decode import number, objects
 from noxcli.fixed import fixed
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
-from noxcli.reports.html.parts import LONGEST_NAME, number, objects, show_took
+from noxcli.reports.html.parts import LONGEST_NAME, show_took
 from noxcli.runs.node_data import FAILED
 from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING
 

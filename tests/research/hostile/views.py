@@ -391,7 +391,7 @@ def batches(theatre: Theatre) -> Iterator[View]:
     workflow = theatre.add("batch", nodes=[asks, *boxes], script=script, status="failed")
     rows = theatre.directory / "rows.jsonl"
     rows.write_text("".join(f'{{"Q": "{n}"}}\n' for n in range(len(said))))
-    with patch("noxcli.batch.row.REASONS_TOLD", len(said)):
+    with patch("noxcli.reports.reasons.REASONS_TOLD", len(said)):
         # One at a time: a sleep of one row would make time jump for the search for another one's reason.
         _, out, err = theatre.call("batch", workflow, str(rows), "--max-parallel", "1")
     yield View("batch, stdout on a terminal", out, "bf")

@@ -1,0 +1,97 @@
+"""Why rows did not pass: the reason of each, and the reasons that many share, with their counts."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from noxcli.decode import mapping, objects
+from noxcli.errors import ExitCode
+
+REASONS_TOLD, REASONS_KEPT, ROWS_TOLD, ROWS_KEPT = 8, 2000, 3, 12
+LONGEST_REASON = 2000  # characters of a message that are compared
+# Parts of a message that differ from run to run, although the reason is the same.
+PARTICULAR = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{12,}\b|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?"
+    r"|\b\d+(?:\.\d+)?(?=\s?(?:ms|s|m|h|seconds?|minutes?)\b)",
+    re.IGNORECASE,
+)
+Line = Mapping[str, Any]  # of results, perhaps of a file that somebody else wrote
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Reason:
+    """Why rows did not pass: what they share, the first one with its message, names and places of some."""
+
+    shared: str
+    first: str
+    hint: str | None  # the same for all
+    count: int = 0
+    rows: list[tuple[str, str]] = field(default_factory=list)
+
+    def line(self) -> str:
+        names = ", ".join(name for name, _ in self.rows[:ROWS_TOLD]) + (", …" if self.count > ROWS_TOLD else "")
+        told = self.first if self.count == 1 else f"{self.count} rows ({names}): {self.shared}"
+        return f"{told}; {self.hint}" if self.hint else told
+
+
+class Reasons:
+    """The reasons of rows, and how many rows each has."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Reason] = {}
+
+    def add(self, line: Line, paste: Callable[[str], str] = str) -> str:
+        """Count the row of a line, and return what it may share with others. `paste` completes commands in its hint."""
+        error, shared = mapping(mapping(line.get("result")).get("error")), reasons_of(line)[0]
+        if shared not in self._found and len(self._found) >= REASONS_KEPT:
+            shared = "other reasons"
+        own_id, hint = line.get("id"), paste(str(error.get("hint") or ""))
+        first = f"row {line['row']}" + (f" ({own_id})" if own_id is not None else "")
+        reason = self._found.setdefault(shared, Reason(shared, f"{first}: {error.get('message')}", hint))
+        reason.count += 1
+        reason.hint = hint if hint == reason.hint else None
+        if len(reason.rows) < ROWS_KEPT:
+            reason.rows.append((str(line["row"] if own_id is None else own_id), place_of(line)))
+        return shared
+
+    def ranked(self) -> list[Reason]:
+        """Return the reasons, those of most rows first."""
+        return sorted(self._found.values(), key=lambda reason: -reason.count)
+
+    def lines(self) -> list[str]:
+        """Return a line for each reason."""
+        ranked = self.ranked()
+        lines = [reason.line() for reason in ranked[:REASONS_TOLD]]
+        if others := ranked[REASONS_TOLD:]:
+            lines.append(f"{sum(reason.count for reason in others)} rows: {len(others)} other reasons")
+        return lines
+
+
+def place_of(line: Line) -> str:
+    """Return the number of a row, and of its repetition: `12` or `12.3`."""
+    repetition = line.get("repetition")
+    return f"{int(line['row'])}" + (f".{repetition}" if isinstance(repetition, int) else "")
+
+
+def reason_in(result: Mapping[str, Any]) -> str:
+    """Return the message of a result document's error, without its run; empty for no error."""
+    run_id, message = mapping(result.get("run")).get("id"), mapping(result.get("error")).get("message")
+    return str(message or "").removeprefix(f"run {run_id} ")
+
+
+def brief_reason_in(result: Mapping[str, Any]) -> str:
+    """Return the same for a place that shows beside it that the run completed."""
+    return reason_in(result).removeprefix("completed, but ")
+
+
+def reasons_of(line: Line) -> tuple[str, str]:
+    """Return why a row did not pass: what it may share with other rows, and in full."""
+    result = mapping(line.get("result"))
+    broken = [each for each in objects(result.get("assertions")) if not each.get("holds")]
+    if broken:
+        names = ", ".join(str(each.get("name")) for each in broken)
+        whole = "; ".join(f"{each.get('name')}: {each.get('message') or 'it is false'}" for each in broken)
+        return f"{names} {'does' if len(broken) == 1 else 'do'} not hold", whole
+    message = reason_in(result).removeprefix("run ") or ExitCode.words_of(result.get("exit_code", ExitCode.BUG))
+    return PARTICULAR.sub("…", message[:LONGEST_REASON]), message
