@@ -59,21 +59,18 @@ class Results:
         try:
             self._file = self._open()
             move_torn_aside(place, RESULTS_NAME, self._file)
-            self._index = self._tidied()
+            self.kept = self._tidied()
         except OSError as error:
             raise UsageProblem(
                 f"can't write the results {self.path}: {reason_of(error)}", "check --output-dir"
             ) from None
 
-    def has(self, key: int) -> bool:
-        """True if the row had a line when the file was opened."""
-        return self._index.find(key) is not None
-
     def close(self) -> None:
         """Remove lines that a later line of the same row replaces. Raises JournalTrouble if writing fails."""
+        self.kept.close()
         try:
             if self._doubled:
-                self._tidied()
+                self._tidied().close()
         except OSError as error:
             raise self._trouble(error) from None
         finally:
@@ -86,7 +83,7 @@ class Results:
         """
         if rows:
             self._add("".join(one.line for one in rows))
-            self._doubled |= any(self.has(key_of(one.row.number, digest_of_id(one.row.id))) for one in rows)
+            self._doubled |= any(self.kept.has(key_of(one.row.number, digest_of_id(one.row.id))) for one in rows)
 
     def replace(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Add lines of rows that have one, in their place. Raises as `add`."""
@@ -110,12 +107,13 @@ class Results:
     def _open(self) -> int:
         return self._place.opened(RESULTS_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
-    def _tidied(self) -> DigestIndex:
-        """Remove lines that were replaced, and return where the others are."""
-        index = DigestIndex(_keys(self.path))
-        replaced = {offset for offset, _ in index.repeated()}
+    def _tidied(self) -> "KeptResults":
+        """Remove lines that were replaced, and return the others."""
+        kept = KeptResults(self._place.path)
+        replaced = kept.replaced()
         if not replaced:
-            return index
+            return kept
+        kept.close()
         with self._place.replacing(RESULTS_NAME) as new, opened(self.path) as old:
             offset = 0
             while raw := old.readline(LONGEST_RESULT):
@@ -124,7 +122,7 @@ class Results:
                 offset += len(raw)
         os.close(self._file)
         self._file = self._open()
-        return DigestIndex(_keys(self.path))
+        return KeptResults(self._place.path)
 
     def _trouble(self, error: OSError) -> JournalTrouble:
         return JournalTrouble(
@@ -133,7 +131,7 @@ class Results:
 
 
 class KeptResults:
-    """The results of one directory, for reading by row; without a file there are none."""
+    """The results of one directory when it was opened, for reading by row; without a file there are none."""
 
     def __init__(self, directory: Path) -> None:
         """Raises UsageProblem for a file that can't be read."""
@@ -147,21 +145,31 @@ class KeptResults:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         if self._file is not None:
             self._file.close()
 
+    def has(self, key: int) -> bool:
+        return self._index.find(key) is not None
+
+    def replaced(self) -> set[int]:
+        """Return where lines begin that a later line of the same row replaces."""
+        return {offset for offset, _ in self._index.repeated()}
+
     def document(self, row: int, own_id: str | None, run_id: str | None) -> Line | None:
         """Return the content of the row's line, None if it has none of this run that can be read."""
-        line = self.line(row, own_id)
+        line = read_line(self.raw(row, own_id))
         return line if line is not None and (line["result"]["run"] or {}).get("id") == run_id else None
 
-    def line(self, row: int, own_id: str | None) -> Line | None:
-        """Return the content of the row's line, None if it has none that can be read."""
+    def raw(self, row: int, own_id: str | None) -> bytes:
+        """Return the row's line, empty if it has none."""
         offset = self._index.find(key_of(row, digest_of_id(own_id)))
         if self._file is None or offset is None:
-            return None
+            return b""
         self._file.seek(offset)
-        return read_line(self._file.readline(LONGEST_RESULT))
+        return self._file.readline(LONGEST_RESULT)
 
 
 def read_line(raw: bytes) -> Line | None:

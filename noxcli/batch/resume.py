@@ -8,7 +8,7 @@ from typing import Any
 
 from noxcli.batch.journal import Journal
 from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, DigestIndex, Header, Past, digest_of_id
-from noxcli.batch.results import KeptResults, Results, key_of
+from noxcli.batch.results import Results, key_of, read_line
 from noxcli.batch.row import Tally
 from noxcli.batch.rows import Row, RowFile, digest_of
 from noxcli.batch.shards import Shard
@@ -169,7 +169,7 @@ class RemainingRows:
 
     def to_do(self, rows: RowFile, journal: Journal, tally: Tally) -> Iterator[Row]:
         """Yield the remaining rows, and note their total once all are read; runs in the reading thread."""
-        number, mine, ids = 0, 0, KnownIds(b"")
+        number, mine, ids = 0, 0, KnownIds()
         for row in rows.selected():
             number = row.number
             if not self.shard.has(number):
@@ -298,7 +298,7 @@ def _accepted(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, i
 def reopen_lost(past: Past, results: Results, journal: Path) -> None:
     """Read the runs of finished rows again whose results are not in the file."""
     for number, state in enumerate(past.states):
-        if state >= FINISHED and not results.has(key_of(number, past.ids[number])):
+        if state >= FINISHED and not results.kept.has(key_of(number, past.ids[number])):
             past.reopen(number, journal)
 
 
@@ -310,16 +310,17 @@ def renew_columns(rows: RowFile, names: Sequence[str], past: Past, results: Resu
     if rows.is_stream or not past.finished or not (names or (past.header and past.header.kept)):
         return
     changed: list[Mapping[str, Any]] = []
-    with KeptResults(results.path.parent) as kept:
-        for row in rows.repeated():
-            line = kept.line(row.number, row.id) if past.state(row.number) == FINISHED else None
-            columns = mask.whole(row.columns)
-            if line is not None and line["columns"] != columns:
-                changed.append({**line, "columns": columns})
-            if len(changed) == MOST_CHANGED:
-                results.replace(changed)
-                changed.clear()
-        results.replace(changed)
+    for row in rows.repeated():
+        columns, raw = mask.whole(row.columns), results.kept.raw(row.number, row.id)
+        if past.state(row.number) != FINISHED or raw.endswith(f',"columns":{to_json(columns)}}}\n'.encode()):
+            continue
+        line = read_line(raw)
+        if line is not None and line["columns"] != columns:
+            changed.append({**line, "columns": columns})
+        if len(changed) == MOST_CHANGED:
+            results.replace(changed)
+            changed.clear()
+    results.replace(changed)
 
 
 def command_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> str | None:

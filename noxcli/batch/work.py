@@ -1,9 +1,8 @@
 """The work of a batch's threads for one row: start it, read its run, deliver its output."""
 
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -50,26 +49,22 @@ LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
 
 
 class KnownIds:
-    """Ids of runs or of rows, eight bytes for each; thread-safe."""
+    """Ids of runs or of rows, by their digests; thread-safe."""
 
-    def __init__(self, digests: bytes) -> None:
-        self._digests = bytearray(digests)
+    def __init__(self, digests: Iterable[int] = ()) -> None:
+        self._digests = set(digests)
         self._lock = threading.Lock()
 
     def __contains__(self, known: str) -> bool:
-        wanted = digest_of_id(known).to_bytes(8, sys.byteorder)
-        place = self._digests.find(wanted)
-        while place % 8 and place > 0:
-            place = self._digests.find(wanted, place + 1)
-        return place >= 0
+        return digest_of_id(known) in self._digests
 
     def claim(self, own_id: str) -> bool:
         """Add an id; return whether it is new."""
+        digest = digest_of_id(own_id)
         with self._lock:
-            new = own_id not in self
-            if new:
-                self._digests += digest_of_id(own_id).to_bytes(8, sys.byteorder)
-            return new
+            new = digest not in self._digests
+            self._digests.add(digest)
+        return new
 
 
 class RowStart(StartAttempt):

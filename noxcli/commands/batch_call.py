@@ -241,7 +241,7 @@ def _work(
         gate=gate,
         clock=context.clock,
         journal=journal,
-        known=KnownIds(past.runs.tobytes()),
+        known=KnownIds(past.runs),
         workflow=target.found,
         definition=known,
         version_id=target.version_id,

@@ -80,7 +80,7 @@ def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path)
         results = Results(place)
         assert path.read_text() == "junk\n" + line(1) + line(2, "new")
         assert (tmp_path / "results.jsonl.torn").read_text() == line(3)[:40] + "\n"
-        assert [results.has(number) for number in (1, 2, 3)] == [True, True, False]
+        assert [results.kept.has(number) for number in (1, 2, 3)] == [True, True, False]
         results.add([row(3)])
         results.add([row(1, "again")])
         results.close()
@@ -132,7 +132,7 @@ def test_what_a_server_nests_deep_is_kept(tmp_path: Path) -> None:
         (tmp_path / "results.jsonl").write_text(deep)
         results.close()
         again = Results(place)
-        assert again.has(1)
+        assert again.kept.has(1)
         again.close()
     assert (tmp_path / "results.jsonl").read_text() == deep
 
