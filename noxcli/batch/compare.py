@@ -1,6 +1,7 @@
 """Two sets of results, paired row by row: a few numbers for each line in memory, the lines in temporary files."""
 
 import json
+import pickle
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +16,6 @@ from noxcli.batch.past import NUMBER_BITS, DigestIndex, digest_of_id, opened
 from noxcli.batch.results import LONGEST_RESULT, as_line
 from noxcli.batch.rows import digest_of
 from noxcli.decode import decode_json
-from noxcli.encode import to_json
 from noxcli.errors import ExitCode, Undelivered, UsageProblem
 from noxcli.files import reason_of
 from noxcli.render.text import amount
@@ -64,7 +64,7 @@ class Side:
         self._ids.append(digest_of_id(line["id"]))
         self._inputs.append(0 if given is None else digest_of(json.dumps(given, sort_keys=True).encode()))
         self._places.append(self._file.tell())
-        self._file.write(f"{to_json(line)}\n".encode())
+        pickle.dump(line, self._file)
 
     def index(self, *, by_id: bool, single: bool) -> None:
         """Find rows by their ids or else by their inputs, a single one by anything."""
@@ -84,7 +84,7 @@ class Side:
         rows: dict[int, list[Line]] = {}
         for place in self._index.all(key):
             self._file.seek(place)
-            line = decode_json(self._file.readline())
+            line = pickle.load(self._file)  # noqa: S301 - from `add`
             rows.setdefault(line["row"], []).append(line)
         for number, lines in rows.items():
             if len({line.get("repetition") for line in lines}) < len(lines):
