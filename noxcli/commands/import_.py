@@ -151,6 +151,14 @@ def _created(
     return created
 
 
+def _in_words(answer: Any) -> str:
+    """Return what an answer says, for people; its fields are not documented."""
+    if not isinstance(answer, dict):
+        return to_json(answer)
+    said = {key: value for key, value in answer.items() if value not in (None, "", [], {})}
+    return ", ".join(f"{key}: {value if isinstance(value, str) else to_json(value)}" for key, value in said.items())
+
+
 def _show(noxus: "Session", document: dict[str, Any]) -> None:
     """Print the document, or what people and scripts read in it."""
     from noxcli.render.table import with_tabs
@@ -163,7 +171,8 @@ def _show(noxus: "Session", document: dict[str, Any]) -> None:
     targets: list[tuple[str, ...]] = [("target", each["id"], each["name"]) for each in document["targets"]]
     rows: list[tuple[str, ...]] = [(each["kind"], each["id"], each["name"] or "") for each in document["created"]]
     if not document["applied"]:
-        answers: list[tuple[str, ...]] = [("answer", to_json(each)) for each in document["answer"]]
+        show = _in_words if terminal.read_by_eyes else to_json
+        answers: list[tuple[str, ...]] = [("answer", show(each)) for each in document["answer"]]
         mode = document["mode"] + " and activate" * document["activate"]
         rows = [("server", document["server"]), ("mode", mode), *targets, *answers]
     elif document["mode"] == Mode.REPLACE:

@@ -255,6 +255,10 @@ def test_a_version_is_not_asked_for_and_may_be_on_stdin(noxcli: Noxcli) -> None:
             pass
         assert (seen.process.returncode, b"[y/N]" in seen.raw) == (0, False)
         assert len(noxcli("versions", "asked").text.splitlines()) == 1
+        with on_terminal(["bash", "-c", f"{line.removesuffix(' --apply')}"], env) as seen:
+            pass
+        assert b"answer    id: " in seen.raw, "in words"
+        assert b", name: asked, type: workflow, action: version_added\r\n" in seen.raw
 
 
 @pytest.mark.parametrize("fault", [Hold(60_000), LostAnswer("hold")])
