@@ -1,4 +1,4 @@
-"""The pictures of docs/report.md: HTML reports of a run and of a batch, in Chromium, light and dark."""
+"""The pictures of HTML reports in docs: of a run, a batch and a comparison, in Chromium, light and dark."""
 
 import json
 import os
@@ -7,9 +7,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
+from noxcli.sandbox import builtin_review
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node, Scenario, input_node, output_node
 from noxcli.sandbox.server import Sandbox
@@ -23,6 +25,14 @@ FLAGS = (
 SCHEMES = {"light": 1, "dark": 0}  # Chromium's preferredColorScheme
 REFUSED = "The model refused the text: 140,000 tokens, 128,000 are allowed"
 SPEED = 4
+QUESTIONS = """\
+id,Question,expected
+hours,When do you open?,
+returns,How long can I return a parcel?,30 days
+norway,Do you ship to Norway?,all of Europe
+express,What does express delivery cost?,12 euros
+invoice,Where is my invoice?,in your account
+"""
 
 BRIEFING = Scenario(
     "morning briefing",
@@ -86,14 +96,41 @@ def shoot(page: Path, name: str, height: int) -> Iterator[tuple[str, bytes]]:
             yield f"docs/{name}-{scheme}.png", target.read_bytes()
 
 
+def environment(sandbox: Sandbox, directory: str) -> dict[str, str]:
+    env = {**os.environ, "NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key}
+    return {**env, "NOXCLI_STATE_DIR": directory, "NOXCLI_CACHE_DIR": directory}
+
+
+def compared(directory: Path) -> Path:
+    """Return the page that docs/test-a-change.md makes, of questions that two versions answer."""
+    table, page = directory / "questions.csv", directory / "comparison.html"
+    table.write_text(QUESTIONS)
+    with Sandbox([builtin_review.REVIEW]) as sandbox, chdir(directory):
+        env = environment(sandbox, str(directory))
+        for version in ("base", "new"):
+            how = ("--id", "id", "--keep", "expected", "--version-id", version, "--output-dir", version)
+            call("batch", "review", "questions.csv", *how, env=env)
+        call(
+            "compare",
+            "base",
+            "new",
+            "--assert",
+            "contains(output.Answer, row.expected)",
+            "--report",
+            str(page),
+            env=env,
+        )
+    return page
+
+
 def files(_root: Path) -> Iterator[tuple[str, bytes]]:
     """Yield each picture."""
     with tempfile.TemporaryDirectory() as directory, Sandbox([BRIEFING, REVIEW], speed=SPEED) as sandbox:
-        env = {**os.environ, "NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key}
-        env |= {"NOXCLI_STATE_DIR": directory, "NOXCLI_CACHE_DIR": directory}
+        env = environment(sandbox, directory)
         run, batch, table = (Path(directory) / name for name in ("run.html", "batch.html", "tickets.jsonl"))
         call("run", "morning briefing", "Topic=the price of copper", "--report", str(run), env=env)
         table.write_text("\n".join(json.dumps(_row(number)) for number in range(1000, 1200)))
         call("batch", "review", str(table), "--max-parallel", "32", "--report", str(batch), env=env)
         yield from shoot(run, "report-run", 760)
         yield from shoot(batch, "report-batch", 1000)
+        yield from shoot(compared(Path(directory)), "report-comparison", 740)
