@@ -102,7 +102,7 @@ class Side:
         self.passed += bool(is_good(lines, each))
         for line in lines:
             took = (line["result"]["run"] or {}).get("duration_s")
-            if isinstance(took, int | float):
+            if took is not None:
                 self.seconds.append(took)
 
     def document(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ HEAD = re.compile(
     rb'"ok":\w+,"exit_code":\d+,"retry_safe":\w+,"run":(?:null|\{"id":")'
 )
 
+CODES = frozenset(ExitCode)
 NONE = type(None)
 LINE_KINDS: Mapping[str, tuple[type, ...]] = {
     "row": (int,),
@@ -35,6 +36,12 @@ LINE_KINDS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("input", "columns"), (dict, NONE)),
 }
 RESULT_KINDS: Mapping[str, tuple[type, ...]] = {"exit_code": (int,), "run": (dict, NONE), "error": (dict, NONE)}
+RUN_KINDS: Mapping[str, tuple[type, ...]] = {
+    "duration_s": (int, float, NONE),
+    **dict.fromkeys(("id", "workflow_id", "workflow_name", "created_at", "finished_at"), (str, NONE)),
+}
+ERROR_KINDS: Mapping[str, tuple[type, ...]] = dict.fromkeys(("message", "hint"), (str, NONE))
+LONGEST_RUN = 1e12  # seconds
 Line = dict[str, Any]
 
 
@@ -184,9 +191,17 @@ def as_line(value: Any) -> Line | None:
     """Return a JSON value as a line of results if it is one; printed lines may lack the row's input and columns."""
     if not isinstance(value, dict):
         return None
-    line = {"input": None, "columns": None, **value}
-    sound = _has(line, LINE_KINDS) and _has(line["result"], RESULT_KINDS) and "output" in line["result"]
-    return line if sound and 0 < line["row"] <= MOST_ROWS and line["result"]["exit_code"] in list(ExitCode) else None
+    line = {"input": None, "columns": None, "id": None, **value}
+    if not _has(line, LINE_KINDS) or not _has(result := line["result"], RESULT_KINDS) or "output" not in result:
+        return None
+    run, checks = result["run"] or {}, result.get("assertions", [])
+    sound = (
+        _has(run, RUN_KINDS)
+        and _has(result["error"] or {}, ERROR_KINDS)
+        and abs(run.get("duration_s") or 0) < LONGEST_RUN
+    )
+    sound = sound and isinstance(checks, list) and all(isinstance(each, dict) for each in checks)
+    return line if sound and 0 < line["row"] <= MOST_ROWS and result["exit_code"] in CODES else None
 
 
 def _has(value: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> bool:

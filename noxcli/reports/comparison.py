@@ -179,8 +179,8 @@ def _reason(lines: Sequence[Line]) -> str:
 
 
 def _took(lines: Sequence[Line]) -> float | None:
-    told = [(line["result"]["run"] or {}).get("duration_s") for line in lines]
-    took = [seconds for seconds in told if isinstance(seconds, int | float)]
+    told = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
+    took = [seconds for seconds in told if seconds is not None]
     return median(took) if took else None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.decode import mapping, objects
+from noxcli.decode import mapping
 from noxcli.errors import ExitCode
 
 REASONS_TOLD, REASONS_KEPT, ROWS_TOLD, ROWS_KEPT = 8, 2000, 3, 12
@@ -16,7 +16,7 @@ PARTICULAR = re.compile(
     r"|\b\d+(?:\.\d+)?(?=\s?(?:ms|s|m|h|seconds?|minutes?)\b)",
     re.IGNORECASE,
 )
-Line = Mapping[str, Any]  # of results, perhaps of a file that somebody else wrote
+Line = Mapping[str, Any]  # of results
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -43,10 +43,10 @@ class Reasons:
 
     def add(self, line: Line, paste: Callable[[str], str] = str) -> str:
         """Count the row of a line, and return what it may share with others. `paste` completes commands in its hint."""
-        error, shared = mapping(mapping(line.get("result")).get("error")), reasons_of(line)[0]
+        error, shared = line["result"]["error"] or {}, reasons_of(line)[0]
         if shared not in self._found and len(self._found) >= REASONS_KEPT:
             shared = "other reasons"
-        own_id, hint = line.get("id"), paste(str(error.get("hint") or ""))
+        own_id, hint = line["id"], paste(error.get("hint") or "")
         first = f"row {line['row']}" + (f" ({own_id})" if own_id is not None else "")
         reason = self._found.setdefault(shared, Reason(shared, f"{first}: {error.get('message')}", hint))
         reason.count += 1
@@ -70,8 +70,7 @@ class Reasons:
 
 def place_of(line: Line) -> str:
     """Return the number of a row, and of its repetition: `12` or `12.3`."""
-    repetition = line.get("repetition")
-    return f"{int(line['row'])}" + (f".{repetition}" if isinstance(repetition, int) else "")
+    return f"{line['row']}" + (f".{line['repetition']}" if "repetition" in line else "")
 
 
 def reason_in(result: Mapping[str, Any]) -> str:
@@ -87,11 +86,11 @@ def brief_reason_in(result: Mapping[str, Any]) -> str:
 
 def reasons_of(line: Line) -> tuple[str, str]:
     """Return why a row did not pass: what it may share with other rows, and in full."""
-    result = mapping(line.get("result"))
-    broken = [each for each in objects(result.get("assertions")) if not each.get("holds")]
+    result = line["result"]
+    broken = [each for each in result.get("assertions", ()) if not each.get("holds")]
     if broken:
         names = ", ".join(str(each.get("name")) for each in broken)
         whole = "; ".join(f"{each.get('name')}: {each.get('message') or 'it is false'}" for each in broken)
         return f"{names} {'does' if len(broken) == 1 else 'do'} not hold", whole
-    message = reason_in(result).removeprefix("run ") or ExitCode.words_of(result.get("exit_code", ExitCode.BUG))
+    message = reason_in(result).removeprefix("run ") or ExitCode.of(result["exit_code"]).words
     return PARTICULAR.sub("…", message[:LONGEST_REASON]), message

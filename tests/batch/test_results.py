@@ -197,12 +197,22 @@ def test_a_finished_row_whose_result_is_lost_is_told(noxcli: Noxcli, workflow: s
 
 
 @pytest.mark.parametrize(
-    "odd", [{}, {"exit_code": "0"}, {"exit_code": 200}, {"exit_code": None}, {"error": "x"}, {"run": ["r"]}], ids=str
+    "odd",
+    [
+        {},
+        *({"exit_code": code} for code in ("0", 200, None, True)),
+        *[{"error": "x"}, {"error": {"message": 1}}, {"error": {"hint": []}}],
+        *({"run": run} for run in (["r"], {"id": 1}, {"duration_s": "1"}, {"duration_s": 1e13}, {"created_at": 1})),
+        *[{"assertions": None}, {"assertions": {}}, {"assertions": ["x"]}],
+    ],
+    ids=str,
 )
 def test_a_line_that_lacks_something_is_no_result(noxcli: Noxcli, workflow: str, odd: dict[str, Any]) -> None:
     noxcli("batch", workflow, write_rows("a"))
     (line,) = kept()
-    line["result"] = {**line["result"], **odd} if odd else {"run": line["result"]["run"]}
+    result = line["result"]
+    odd = {**odd, "run": {**result["run"], **odd["run"]}} if isinstance(odd.get("run"), dict) else odd
+    line["result"] = {**result, **odd} if odd else {"run": result["run"]}
     (BATCH / "results.jsonl").write_text(f"{json.dumps(line)}\n")
     result = noxcli("results", str(BATCH), "--junit", "report.xml", "--report", "page.html")
     assert (result.code, result.lines[0]["result"]["exit_code"]) == (9, 9)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from noxcli import __version__
+from noxcli.batch.results import as_line
 from noxcli.masking import Mask
 from noxcli.reports.comparison import Change, Pair
 from noxcli.reports.html.comparison import comparison_page
@@ -19,6 +20,7 @@ from noxcli.reports.html.markup import Page
 from noxcli.reports.html.parts import show_took
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.html.run import ReportedRun, run_page
+from noxcli.reports.junit import cases_of_row
 from noxcli.reports.words import line_diff
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
 from noxcli.sandbox.scenario import File, Node, input_node
@@ -178,7 +180,9 @@ def test_anything_at_any_place_of_a_result_ends_no_page(noxcli: Noxcli, odd: Any
         holder[place[-1]] = odd
         if isinstance(changed["result"], dict) and place[0] == "result":
             assert b"".join(run_page(Page(Mask()), [ReportedRun(changed["result"])]))
-            assert b"".join(rows_page(Page(Mask()), BatchAbout("rows.jsonl"), lambda rows=[changed]: rows))  # type: ignore[misc]
+        if (line := as_line(changed)) is not None:
+            written([line])
+            assert list(cases_of_row(line, "w", []))
 
 
 def test_a_deeply_nested_output_costs_no_page() -> None:
@@ -294,7 +298,11 @@ def a_row(number: int, text: str, checks: Sequence[Mapping[str, Any]] = (), **mo
 
 
 def written(rows: Sequence[Mapping[str, Any]], mask: Mask | None = None) -> PageReader:
-    Path("batch.html").write_bytes(b"".join(rows_page(Page(mask or Mask()), BatchAbout("rows.jsonl"), lambda: rows)))
+    """The page of lines; what they lack is empty."""
+    nothing = {"run": None, "output": None, "error": None}
+    about = {"id": None, "input": None, "columns": None}
+    lines = [{**about, **row, "result": {**nothing, **row["result"]}} for row in rows]
+    Path("batch.html").write_bytes(b"".join(rows_page(Page(mask or Mask()), BatchAbout("rows.jsonl"), lambda: lines)))
     return read("batch.html")
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from noxcli.decode import mapping, number, objects
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
 from noxcli.outputs.values import as_text, by_name
@@ -43,27 +42,27 @@ def cut_at(sizes: Iterable[int], room: int) -> int:
 
 def row_of(page: Page, columns: Columns, row: Row, most: int) -> Html:
     """Return the row; its texts have `most` characters at most."""
-    result, code = mapping(row.get("result")), code_of(row)
-    run, width = mapping(result.get("run")), max(NARROWEST_CELL, min(WIDEST_CELL, most // 8))
-    took, inputs, outputs = number(run.get("duration_s")), dict(mapping(row.get("input"))), outputs_of(result)
+    result, width = row["result"], max(NARROWEST_CELL, min(WIDEST_CELL, most // 8))
+    code, took = result["exit_code"], (result["run"] or {}).get("duration_s")
+    inputs, outputs = dict(row["input"] or {}), dict(by_name(result["output"]))
     summary = summary_of(
         page,
-        page.joined([place_of(row), " ", page.bdi(row.get("id") or "", LONGEST_ID)]),
+        page.joined([place_of(row), " ", page.bdi(row["id"] or "", LONGEST_ID)]),
         [cell_of(page, inputs, columns.input, width), cell_of(page, outputs, columns.output, width)],
         status_of(code),
         "" if took is None else show_took(took, columns.longest),
         None if code == ExitCode.OK else page.bdi(reasons_of(row)[1], max(width, 2 * LONGEST_ID)),
     )
     within = cut_at((len(text) + TEXT_FRAME for text in texts_of(row)), most) - TEXT_FRAME
-    named = {"Inputs": inputs, "Columns": mapping(row.get("columns")), "Outputs": outputs}
+    named = {"Inputs": inputs, "Columns": row["columns"] or {}, "Outputs": outputs}
     body = page.tag("div", *_unfolded(page, row, named, within)) if within >= LEAST_TEXT else None
     return page.tag("details", summary, body, id=f"r{place_of(row)}", class_=f"c{code} {tone_of(code)}")
 
 
 def _unfolded(page: Page, row: Row, named: Mapping[str, Row], within: int) -> Iterator[Html]:
     """Yield what a row unfolds to, at most so many characters of each text."""
-    result = mapping(row.get("result"))
-    if checks := objects(result.get("assertions")):
+    result = row["result"]
+    if checks := result.get("assertions"):
         yield parts.assertions(page, checks, within)
     elif message := reason_in(result):
         yield page.block(message, within)
@@ -71,17 +70,17 @@ def _unfolded(page: Page, row: Row, named: Mapping[str, Row], within: int) -> It
         if values:
             yield page.tag("h3", title)
             yield from parts.values(page, values, within)
-    folder = page.link(row["folder"], "files") if isinstance(row.get("folder"), str) else None
-    run_id = mapping(result.get("run")).get("id") or "unknown"
+    folder = page.link(row["folder"], "files") if "folder" in row else None
+    run_id = (result["run"] or {}).get("id") or "unknown"
     yield page.tag("p", "run ", page.bdi(run_id, LONGEST_ID), folder and " ", folder, class_="dim")
 
 
 def texts_of(row: Row) -> list[str]:
     """Return the texts of the row, each of which may have to be cut."""
-    result = mapping(row.get("result"))
-    named = (mapping(row.get("input")), mapping(row.get("columns")), outputs_of(result))
+    result = row["result"]
+    named = (row["input"] or {}, row["columns"] or {}, by_name(result["output"]))
     texts = [value for values in named for value in values.values()]
-    for each in objects(result.get("assertions")):
+    for each in result.get("assertions", ()):
         texts += [text for key in ("name", "message", "diff") if (text := each.get(key)) is not None]
     return list(map(as_text, [*texts, reason_in(result)]))
 
@@ -105,17 +104,6 @@ def cell_of(page: Page, values: dict[str, Any], key: str | None, width: int) -> 
     if len(text) <= width and "\n" not in text:
         return page.bdi(as_text(values.pop(key)))
     return page.tag("span", page.peek(text, width), page.tag("small", f"{len(text):,} characters"))
-
-
-def outputs_of(result: Row) -> dict[str, Any]:
-    """Return the outputs of a row by their keys."""
-    return dict(by_name(result.get("output")))
-
-
-def code_of(row: Row) -> int:
-    """Return the exit code of a row."""
-    code = number(mapping(row.get("result")).get("exit_code"))
-    return int(ExitCode.BUG if code is None or not 0 <= code <= 255 else code)
 
 
 def status_of(code: int) -> str:

@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from noxcli.decode import mapping, number
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
+from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page, show_moment
@@ -22,10 +22,8 @@ from noxcli.reports.html.row import (
     TEXT_FRAME,
     Columns,
     Row,
-    code_of,
     cut_at,
     head_of,
-    outputs_of,
     row_of,
     status_of,
     texts_of,
@@ -93,14 +91,14 @@ class _Count:
         return None if self.began is None or self.ended is None else (self.ended - self.began).total_seconds()
 
     def add(self, row: Row) -> None:
-        result, code = mapping(row.get("result")), code_of(row)
-        run = mapping(result.get("run"))
+        result = row["result"]
+        code, run = result["exit_code"], result["run"] or {}
         self.codes[code] += 1
         self.word = "runs" if "repetition" in row else self.word
         self.workflow = self.workflow or run.get("workflow_name")
-        self.input = self.input or next(iter(mapping(row.get("input"))), None)
-        self.output = self.output or next(iter(outputs_of(result)), None)
-        if (took := number(run.get("duration_s"))) is not None:
+        self.input = self.input or next(iter(row["input"] or ()), None)
+        self.output = self.output or next(iter(by_name(result["output"])), None)
+        if (took := run.get("duration_s")) is not None:
             self.took.append(took)
         began, ended = parse_time(run.get("created_at")), parse_time(run.get("finished_at"))
         self.began = min(filter(None, (self.began, began)), default=None)
@@ -240,7 +238,7 @@ def _listed(page: Page, rows: Callable[[], Iterable[Row]], count: _Count) -> Ite
     most = {True: cut_at(bad, spare)}
     most[False] = cut_at(good, spare - sum(min(size, most[True]) for size in bad))
     for row in rows():
-        failed = code_of(row) != ExitCode.OK
+        failed = row["result"]["exit_code"] != ExitCode.OK
         if left > -(SPARED if failed else SPARED // 2) and shown[failed] < len(bad if failed else good):
             yield (made := row_of(page, columns, row, most[failed]))
             shown[failed] += 1
