@@ -34,7 +34,6 @@ from noxcli.timing import READ_TIMEOUT
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
-    from noxcli.api.connection import ConnectionLook, StreamLook
     from noxcli.api.gate import Gate
 
 MOST_PAGES = 1000
@@ -207,19 +206,6 @@ class NoxusApi:
         if not isinstance(answer, dict):
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
-
-    def look_at_connection(self) -> "ConnectionLook":
-        """Send the request of `me` to examine the connection; any answer will do. Raises Unavailable without one."""
-        from noxcli.api.connection import look_at_connection  # loaded by `doctor`
-
-        limit = AnswerLimit.of_json()
-        return limit.kept_by(lambda: look_at_connection(self.http, "/v1/admin/me", limit))
-
-    def look_at_events(self, run_id: str, seconds: float) -> "StreamLook":
-        """Watch how a run's event stream arrives, for at most that long."""
-        from noxcli.api.connection import look_at
-
-        return look_at(self.open_events(run_id), seconds)
 
     def download(
         self, file_id: str, start: int = 0, etag: str | None = None, *, read_timeout: float = READ_TIMEOUT

@@ -48,13 +48,15 @@ class StreamLook:
     torn: bool
 
 
-def look_at_connection(http: Http, path: str, limit: AnswerLimit) -> ConnectionLook:
-    """Request `path` once; any answer will do.
+def look_at_connection(http: Http) -> ConnectionLook:
+    """Send the request of `NoxusApi.me`; any answer will do. Raises Unavailable if there is none."""
+    limit = AnswerLimit.of_json()
+    return limit.kept_by(lambda: _look(http, limit))
 
-    Raises Unavailable if there is none.
-    """
+
+def _look(http: Http, limit: AnswerLimit) -> ConnectionLook:
     asked, began = datetime.now(UTC), time.monotonic()
-    response = http.ask(path, limit=limit)
+    response = http.ask("/v1/admin/me", limit=limit)
     took = time.monotonic() - began
     date = parse_date(response.headers.get("Date"))
     # The header has whole seconds, rounded down.

@@ -1,21 +1,60 @@
 """`noxcli doctor`: checks of everything between here and the server; one line each, with its fix."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from noxcli.cli.options import Common, Documented, declared
-from noxcli.errors import ExitCode, worst
+from noxcli.errors import ExitCode, NoxError, Refused, StreamUnsupported, worst
+from noxcli.fixed import fixed
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
+from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
-    from noxcli.commands.checkup import Check
+    from noxcli.api import NoxusApi
+    from noxcli.api.connection import ConnectionLook, StreamLook
+    from noxcli.cli.session import Session
     from noxcli.masking import Mask
+    from noxcli.models import Run
+    from noxcli.urls import Url
 
 DOCTOR_SCHEMA = "noxcli.doctor/1"
 CHECK_COLUMNS = Layout(("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True)
+LOOK = 5.0  # seconds to watch a stream
+LATEST_RUNS = 100  # runs to search for a running one
+MOST_SKEW = 30.0  # seconds
+SOON = 14  # days until a certificate ends
+LEAST_SPREAD = 0.3  # seconds between first bytes and end: less is indistinguishable from none
+HELD = 1.0  # seconds of silence that a replay would not have unless something buffers it
+LIVE_RUN = "try noxcli doctor --run RUN on a live run"
+MEND_BUFFERING = (
+    "turn off response buffering and compression for /v1/runs/*/events (nginx: proxy_buffering off), or use --no-stream"
+)
+
+
+class CheckVerdict(StrEnum):
+    """The outcome of a check."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    UNCHECKED = "unchecked"
+
+
+@fixed
+class Check:
+    """One line of the report; `error` is the cause of a failed check, and gives the exit code."""
+
+    name: str
+    verdict: CheckVerdict
+    message: str
+    hint: str | None = None
+    error: NoxError | None = None
 
 
 @declared
@@ -38,7 +77,6 @@ class Options(Documented, Common):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print the checks. Raises typer.Exit with the code of the worst one."""
     from noxcli.cli.session import begin  # the help loads none of what checks need
-    from noxcli.commands.checkup import checks_of
 
     noxus = begin(ctx, options)
     printing, terminal = noxus.context.printing, noxus.context.terminal
@@ -51,15 +89,145 @@ def execute(ctx: typer.Context, options: Options) -> None:
     raise typer.Exit(code)
 
 
-def _row(check: "Check", mask: "Mask") -> Sequence[str]:
+def _row(check: Check, mask: "Mask") -> Sequence[str]:
     message = f"{check.message}; {check.hint}" if check.hint else check.message
     return check.verdict, check.name, visible(mask(message), None)
 
 
-def _document(checks: "Sequence[Check]", code: ExitCode, mask: "Mask") -> dict[str, object]:
+def _document(checks: Sequence[Check], code: ExitCode, mask: "Mask") -> dict[str, object]:
     listed = [
         {"name": check.name, "verdict": str(check.verdict), "message": check.message, "hint": check.hint}
         for check in checks
     ]
     told = mask.whole(listed)
     return {"schema": DOCTOR_SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code), "checks": told}
+
+
+def checks_of(noxus: "Session", run: str | None) -> Iterator[Check]:
+    """Yield the checks of all that is between here and the server, in order; a failed one is the last."""
+    from noxcli.api.connection import look_at_connection  # the help loads nothing of this
+    from noxcli.urls import read_url
+
+    name = "settings"
+    try:
+        with noxus.connect() as api:
+            name, url = "host", read_url(noxus.context.base_url)
+            look = look_at_connection(api.http)
+            yield _host(look, url)
+            yield _tls(look, url)
+            yield _clock(look)
+            name = "key"
+            yield _key(api, url)
+            name = "events"
+            yield _events(noxus, api, run)
+    except NoxError as error:
+        if "certificate" in error.message.lower():
+            error.hint = "for a private CA, name its file in REQUESTS_CA_BUNDLE"
+        yield Check(name, CheckVerdict.FAILED, error.message, error.hint, error)
+
+
+def _host(look: "ConnectionLook", url: "Url") -> Check:
+    """Tell how fast the server answers, and through which proxy. Raises Refused if it redirects."""
+    from noxcli.api.transport import proxy_for  # as above
+    from noxcli.urls import shown_url
+
+    if look.redirect is not None:
+        raise Refused(f"it redirects to {look.redirect}", "set the base URL to where the API really is")
+    proxy = proxy_for(url)
+    through = f" through the proxy {shown_url(proxy)}" if proxy else ""
+    return Check("host", CheckVerdict.OK, f"{url.netloc} answers in {_milliseconds(look.took)}{through}")
+
+
+def _tls(look: "ConnectionLook", url: "Url") -> Check:
+    """Judge the encryption and how long the certificate is valid."""
+    from noxcli.urls import is_loopback  # as above
+
+    if url.scheme == "http":
+        if is_loopback(url.host):
+            return Check("tls", CheckVerdict.OK, "not needed: it is this machine")
+        return Check(
+            "tls", CheckVerdict.WARNING, "the key travels in plain text", "use https, except in a closed network"
+        )
+    told = look.tls or "encrypted by the proxy"
+    if look.certificate_ends is None:
+        return Check("tls", CheckVerdict.OK, told)
+    days = (look.certificate_ends - datetime.now(UTC)).days
+    told = f"{told}, certificate until {look.certificate_ends:%Y-%m-%d}"
+    if days < SOON:
+        return Check("tls", CheckVerdict.WARNING, f"{told}: {days} days", "ask the server's operator to renew it")
+    return Check("tls", CheckVerdict.OK, told)
+
+
+def _clock(look: "ConnectionLook") -> Check:
+    """Compare this machine's clock with the server's."""
+    if look.clock_ahead is None:
+        return Check("clock", CheckVerdict.UNCHECKED, "the server does not report its time")
+    skew = abs(look.clock_ahead)
+    if skew <= MOST_SKEW:
+        return Check("clock", CheckVerdict.OK, "agrees with the server's")
+    side = "behind" if look.clock_ahead > 0 else "ahead of"
+    return Check(
+        "clock", CheckVerdict.WARNING, f"{show_seconds(skew)} {side} the server's", "set this machine's clock (NTP)"
+    )
+
+
+def _key(api: "NoxusApi", url: "Url") -> Check:
+    """Judge what the server says about the key, if anything. Raises the error with which it rejects the key."""
+    me: dict[str, Any] = {}
+    try:
+        me = dict(api.me())
+    except NoxError as error:
+        # Not every key may read its own record, and not every server has that call.
+        if error.http_status not in {403, 404, 405}:
+            raise
+        next(iter(api.list_workflows()), None)
+    told = f"{url.netloc} accepts the key"
+    if isinstance(me.get("name"), str):
+        told = f"{told} ({me['name']})"
+    permissions = me.get("permissions")
+    if isinstance(permissions, list) and permissions and "flows_run" not in permissions:
+        hint = "give the key the permission flows_run"
+        return Check("key", CheckVerdict.WARNING, f"{told}, but may not run workflows", hint)
+    return Check("key", CheckVerdict.OK, told)
+
+
+def _events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
+    """Watch the stream of the named run, or else of the newest running one. Raises what reading them raises."""
+    from noxcli.api.connection import look_at  # as above
+    from noxcli.runs.resolve import resolve_run
+
+    context = noxus.context
+    if named is not None:
+        run = resolve_run(api, named, context.patience(noxus.deadline, 0.0), context.noted_run)
+    else:
+        recent = list(islice(api.list_runs(), LATEST_RUNS))
+        if not recent:
+            return Check("events", CheckVerdict.UNCHECKED, "no run to test with", LIVE_RUN)
+        run = next((run for run in recent if run.status == "running"), recent[0])
+    try:
+        return judge_stream(look_at(api.open_events(run.id), LOOK), run)
+    except StreamUnsupported as error:
+        return Check("events", CheckVerdict.WARNING, f"no event stream: {error.message}", "noxcli polls instead")
+
+
+def judge_stream(look: "StreamLook", run: "Run") -> Check:
+    """Judge whether events arrive without delay. `run` is the record from before the stream was opened."""
+    going = run.status == "running"
+    if look.collected:
+        told = "something in between buffers or compresses the stream"
+    elif look.torn:
+        told = f"run {run.id} went silent in the middle of an event: something in between is holding the rest back"
+    elif look.first is not None and (look.ended is None or look.ended - look.first >= LEAST_SPREAD):
+        return Check("events", CheckVerdict.OK, f"come as they are sent: the first after {_milliseconds(look.first)}")
+    elif going and look.first is None and look.ended is None:
+        told = f"nothing came from run {run.id}, which is running: something in between is holding events back"
+    elif going and look.first is not None and look.first >= HELD:
+        told = f"all events of run {run.id} arrived together at its end: something in between is holding them back"
+    else:
+        told = f"cannot test buffering on run {run.id}, which is {run.status}"
+        return Check("events", CheckVerdict.UNCHECKED, told, LIVE_RUN)
+    return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"

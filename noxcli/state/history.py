@@ -9,15 +9,14 @@ warning. Only @last rejects the file of a newer noxcli.
 import errno
 import json
 import os
-import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from noxcli.decode import decode_json
-from noxcli.errors import NO_ROOM, Undelivered, UsageProblem
-from noxcli.files import prepare_directory, put_privately, reason_of, require_readable, users_directory
+from noxcli.errors import NO_ROOM, UsageProblem
+from noxcli.files import put_privately, reason_of, require_readable, users_directory
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, Run, RunEvent
@@ -29,7 +28,6 @@ ENTRY_SCHEMA = "noxcli.entry/1"
 CURSOR_SIZE = 512
 LARGEST_ENTRY = 64 * 1024  # largest file to read, in bytes
 KEPT_RUNS = 500
-NO_HOME = "this user has no home directory; @last and --resume won't find runs"
 
 
 @fixed
@@ -73,7 +71,7 @@ class History:
             return
         directory = self.directory
         if directory is None:
-            self._warn(f"{NO_HOME}; set NOXCLI_STATE_DIR")
+            self._warn(f"this user has no home directory; @last and --resume won't find runs; set {STATE_VARIABLE}")
             return
         try:
             put_privately(directory / f"{run.id}.json", json.dumps(self._mask.whole(entry)).encode())
@@ -82,18 +80,6 @@ class History:
         else:
             with suppress(OSError):
                 self._prune()
-
-    def trouble(self) -> str | None:
-        """Return why runs can't be saved, or not safely; None if they can."""
-        directory = self.directory
-        if directory is None:
-            return NO_HOME
-        try:
-            with prepare_directory(directory, 0o700):
-                open_to_all = directory.stat().st_mode & stat.S_IWOTH
-        except Undelivered as error:
-            return f"{error.message}; @last and --resume won't find runs"
-        return f"every user on this machine can write to {directory}" if open_to_all else None
 
     def last(self, host: str) -> Entry | None:
         """Return the last run started at this host.

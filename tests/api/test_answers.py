@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from noxcli.api import NoxusApi, body
+from noxcli.api.connection import look_at_connection
 from noxcli.config.settings import Settings
 from noxcli.decode import LONGEST_INT, MOST_LEVELS
 from noxcli.errors import NoxError, Refused, Unavailable, Undelivered
@@ -350,7 +351,7 @@ def test_a_limit_bounds_the_whole_exchange(turn: Turn) -> None:
         lambda api: list(api.list_workflows()),
         lambda api: api.stop_run("x"),
         lambda api: api.me(),
-        lambda api: api.look_at_connection(),
+        lambda api: look_at_connection(api.http),
     ],
     ids=["start", "record", "runs", "workflows", "stop", "me", "connection"],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.commands import checkup
+from noxcli.commands import doctor
 from noxcli.sandbox.faults import NO_EVENTS
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
@@ -207,7 +207,7 @@ def test_a_proxy_that_holds_a_running_runs_events_is_found(
     message: str,
 ) -> None:
     # Only where events are held, the whole time passes.
-    monkeypatch.setattr(checkup, "LOOK", 0.6 if way == "holds" else 30)
+    monkeypatch.setattr(doctor, "LOOK", 0.6 if way == "holds" else 30)
     talk = [Emit("Talker", content="word " * 20) for _ in range(60)]
     run = noxcli("run", plays(script=[*(talk if way == "fills" else []), *FOR_EVER]), "--detach").text.strip()
     with proxy(sandbox.url, way) as url:
@@ -222,7 +222,7 @@ def test_a_proxy_that_holds_a_running_runs_events_is_found(
 def test_events_that_all_come_at_the_runs_end_were_held_back(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkup, "HELD", 0.3)
+    monkeypatch.setattr(doctor, "HELD", 0.3)
     with proxy(sandbox.url, "holds") as url:
         noxcli("run", plays(script=[Sleep(1500)]), "--detach")
         result = noxcli("doctor", "--json", "--base-url", url)
