@@ -6,9 +6,15 @@ from dataclasses import field
 from pathlib import Path
 
 from noxcli.config.credentials import InTime, KeyCommand, KeyFile, KeySource, KeyVariable
+from noxcli.config.files import (
+    Profile,
+    choose_profile,
+    config_path,
+    find_project_file,
+    read_project_file,
+    read_users_file,
+)
 from noxcli.config.preferences import Preferences, Sourced, read_variables
-from noxcli.config.profiles import Profile, choose_profile, config_path, read_users_file
-from noxcli.config.project import find_project_file, read_project_file
 from noxcli.config.table import Table
 from noxcli.errors import ConfigProblem, Unauthorized
 from noxcli.fixed import fixed

@@ -11,7 +11,7 @@ import typer
 from noxcli import __version__
 from noxcli.app import app
 from noxcli.cli.options import Common
-from noxcli.config.project import PROJECT_FILE
+from noxcli.config.files import PROJECT_FILE
 from noxcli.errors import ExitCode
 
 ROOT = Path(__file__).parents[2]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from noxcli.config.files import Profile
 from noxcli.config.preferences import Sourced
-from noxcli.config.profiles import Profile
 from noxcli.config.settings import DEFAULT_URL, find_key, find_url, load_settings
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, Unauthorized
 from noxcli.state.known_names import server_key

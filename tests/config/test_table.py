@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxcli.config.project import PROJECT_FILE, read_project_file
+from noxcli.config.files import PROJECT_FILE, read_project_file
 from noxcli.config.table import read_table
 from noxcli.errors import ConfigProblem
 from noxcli.sandbox.server import Sandbox

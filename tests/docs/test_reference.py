@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 from generated import cells, reference
 
+from noxcli.config.files import SETTINGS
 from noxcli.config.preferences import DEFAULTS
-from noxcli.config.profiles import SETTINGS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
 from noxcli.sandbox import faults, files, switches
 

@@ -1,10 +1,11 @@
-"""The user's own config file: its profiles, and the choice of one."""
+"""The config files: the user's own with its profiles, and a project's `.noxcli.toml`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 
-from noxcli.config.preferences import TABLES, Preferences, Sourced, read_preferences
+from noxcli.config.preferences import TABLES, USERS_DEFAULTS, Preferences, Sourced, read_preferences
 from noxcli.config.table import Table, read_table
 from noxcli.errors import ConfigProblem
 from noxcli.files import users_directory
@@ -12,6 +13,11 @@ from noxcli.fixed import fixed
 
 FILE_VARIABLE = "NOXCLI_CONFIG"
 NAME_VARIABLE = "NOXCLI_PROFILE"
+PROJECT_FILE = ".noxcli.toml"
+LARGEST_PROJECT_FILE = 64 * 1024  # bytes
+# Keys that only the user's own file may have, by our names and by common others.
+USERS_OWN = frozenset({"profile", "default_profile", "base_url", "url", "host", "allow_http", "proxy"})
+SECRET_WORDS = ("key", "token", "secret", "password")
 SETTINGS = ("base_url", "api_key_command", "api_key_file", *TABLES)
 
 
@@ -118,3 +124,48 @@ def _at_home(table: Table, key: str, path: str) -> str:
         return str(Path(path).expanduser()) if path.startswith("~") else path  # `./x` must stay `./x`
     except RuntimeError:
         raise ConfigProblem(f"{table.place(key)}: there is no such user", "write the full path") from None
+
+
+def find_project_file(start: Path, home: Path) -> Path | None:
+    """Return the file nearest to `start`: upwards to the root of its repository or else to the home directory.
+
+    Outside of both, only `start` itself counts: anybody may write to a directory above it, such as /tmp.
+    """
+    return next((place / PROJECT_FILE for place in _upwards(start, home) if (place / PROJECT_FILE).is_file()), None)
+
+
+def read_project_file(path: Path, users_file: str) -> Preferences:
+    """Return the project's aliases and defaults.
+
+    Anybody who can change a repository can change this file. Raises ConfigProblem for anything else in it; what only a
+    user may set, such as keys and servers, belongs in `users_file`.
+    """
+    table = read_table(path, LARGEST_PROJECT_FILE) or Table(path, "", {})  # it may be gone by now
+    _refuse_users_own(table, users_file)
+    table.allow(TABLES, "a project takes [aliases] and [defaults]")
+    preferences = read_preferences(table)
+    for name, default in preferences.defaults.items():
+        if name in USERS_DEFAULTS:
+            raise ConfigProblem(
+                f"{default.source}: a project file cannot say where files are written",
+                f"put it into a profile in {users_file}, or set NOXCLI_{name.upper()}",
+            )
+    return preferences
+
+
+def _upwards(start: Path, home: Path) -> Iterator[Path]:
+    above = [start, *start.parents]
+    for top in above:
+        with suppress(OSError):
+            if (top / ".git").exists() or top == home:
+                return iter(above[: above.index(top) + 1])
+    return iter(above[:1])
+
+
+def _refuse_users_own(table: Table, users_file: str) -> None:
+    for key in table.values:
+        if key.lower() in USERS_OWN or any(word in key.lower() for word in SECRET_WORDS):
+            raise ConfigProblem(
+                f"{table.place(key)}: a project file cannot set keys or servers",
+                f"put it into a profile in {users_file}",
+            )
