@@ -12,7 +12,8 @@ from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
-from noxcli.runs.candidates import MOST, MOST_TOLD, SLACK, Candidates, Comparison, find_candidates
+from noxcli.runs.candidates import MOST, MOST_TOLD, SLACK, Candidates, find_candidates
+from noxcli.runs.start import Comparison
 from noxcli.timing import parse_time
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from noxcli.batch.row import ActiveRow, FinishedRow, RowsLeft
 from noxcli.errors import Interruption, LostContact, NoxError, Phase, TimedOut, Unauthorized, Unavailable
 from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.runs.candidates import LAST_LOOK, LONGEST_LOOK
+from noxcli.runs.candidates import LAST_LOOK
 from noxcli.runs.record import LAST_READ, still_running
+from noxcli.runs.start import LONGEST_LOOK
 from noxcli.runs.stop import LONGEST_STOP, stop_run
 from noxcli.signals import Interrupted
 from noxcli.timing import Deadline, show_seconds

@@ -36,9 +36,8 @@ from noxcli.outputs.values import Delivered, require_whole
 from noxcli.place import Place
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import Patience
-from noxcli.runs.candidates import Comparison
 from noxcli.runs.record import JUST_STARTED, judged
-from noxcli.runs.start import StartAttempt, StartRequest
+from noxcli.runs.start import Comparison, StartAttempt, StartRequest
 from noxcli.timing import Clock, Deadline, Outage, seconds_between
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """The steps of `run` before the start: find the workflow, check the inputs against it, store the files."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -143,6 +144,11 @@ def with_definition(noxus: Session, found: Workflow, version_id: str | None, pat
     if inputs_of(known.definition) is None:
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
     return known
+
+
+def is_definition_file(text: str) -> bool:
+    """True if what stands for a workflow on a command line is an exported definition."""
+    return text.endswith(".json") and os.path.isfile(text)  # noqa: PTH113 - a path may be too long for pathlib
 
 
 def only_to_check(noxus: Session, options: PreflightOptions, file: str) -> Target:

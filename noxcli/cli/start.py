@@ -11,8 +11,7 @@ from noxcli.errors import NoxError, Phase, TimedOutBeforeStart
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.models import Run
-from noxcli.runs.candidates import Comparison
-from noxcli.runs.start import StartAttempt, StartRequest, start_run
+from noxcli.runs.start import Comparison, StartAttempt, StartRequest, start_run
 
 
 def start_once(noxus: Session, target: Target, inputs: Inputs, options: Running) -> Run:

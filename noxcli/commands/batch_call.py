@@ -50,7 +50,7 @@ from noxcli.query import Query
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
 from noxcli.retry import Patience
-from noxcli.runs.candidates import LONGEST_LOOK, Comparison
+from noxcli.runs.start import LONGEST_LOOK, Comparison
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:

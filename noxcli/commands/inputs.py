@@ -43,9 +43,9 @@ class Options(Documented, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Show the inputs. Raises the NoxError that the command ends with."""
+    from noxcli.cli.prepare import is_definition_file
     from noxcli.cli.session import begin  # the help loads none of these
     from noxcli.inputs.definition import inputs_of
-    from noxcli.inputs.exported import is_definition_file
     from noxcli.inputs.schema import schema_of
 
     noxus = begin(ctx, options)

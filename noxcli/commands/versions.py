@@ -92,13 +92,13 @@ def show_changes(noxus: "Session", options: Options, names: Sequence[str]) -> No
 def _sides(noxus: "Session", workflow: str, names: Sequence[str]) -> list[Version]:
     """Return both definitions; those in files have no id. Raises as `resolve_version` and `read_definition`."""
     from noxcli.inputs.definition import inputs_of
-    from noxcli.inputs.exported import SUFFIX, read_definition
+    from noxcli.inputs.exported import read_definition
     from noxcli.runs.resolve import resolve_version
 
     sides = {
         name: Version("", name, Workflow("", name, definition=read_definition(name, noxus.context.sources)))
         for name in names
-        if "/" in name or name.endswith(SUFFIX)
+        if "/" in name or name.endswith(".json")
     }
     if others := [name for name in names if name not in sides]:
         with noxus.connect() as api:

@@ -1,6 +1,5 @@
 """A workflow's definition in a file: written for git, and read again where a server is not needed."""
 
-import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,8 @@ from noxcli.inputs.definition import inputs_of
 if TYPE_CHECKING:
     from noxcli.inputs.sources import Sources
 
-SUFFIX = ".json"
 # What moving a node or saving it changes, and what no run depends on.
 LAYOUT = re.compile(r"display|position|viewport|\w+_at")
-
-
-def is_definition_file(text: str) -> bool:
-    """True if what stands for a workflow on a command line is an exported definition."""
-    return text.endswith(SUFFIX) and os.path.isfile(text)  # noqa: PTH113 - a path may be too long for pathlib
 
 
 def read_definition(file: str, sources: "Sources") -> dict[str, Any]:

@@ -1,13 +1,10 @@
 """The runs in the list that may be the one of a start without a usable answer: a help for people, never a proof."""
 
-import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import NoxError
-from noxcli.files import new_digest
 from noxcli.fixed import fixed
-from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Run
 from noxcli.runs.resolve import moment_of
 from noxcli.timing import parse_time
@@ -16,42 +13,10 @@ from noxcli.waiting import run_apart
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
-LONGEST_LOOK, LAST_LOOK = 10.0, 0.5  # seconds for the list, and if the command's own time is up
+LAST_LOOK = 0.5  # seconds for the list if the command's own time is up
 SLACK = 60.0  # seconds: servers write whole seconds, and those that share one address have different clocks
 OLD_ENOUGH = 200  # consecutive runs from before the start, in a list that is newest first
 MOST, MOST_TOLD = 200, 5
-
-
-class Comparison:
-    """The comparison of the inputs of one workflow, without secrets."""
-
-    def __init__(self, nodes: Sequence[InputNode] | None = None, secret: Collection[str] = ()) -> None:
-        """`nodes` is None if the workflow's definition is unknown: then keys equal only themselves."""
-        self.knows_keys = nodes is not None
-        self._names = {address: key for key, node in keys_of(nodes or ()).items() for address in (key, *node.addresses)}
-        self._secret = {self._names.get(key, key) for key in secret}
-
-    def digest_of(self, input: Any) -> str:
-        """Return what equal inputs have in common."""
-        if isinstance(input, dict):
-            named = {self._names.get(key, key): value for key, value in input.items()}
-            input = {key: value for key, value in named.items() if key not in self._secret}
-        digest = new_digest()
-        digest.update(json.dumps(_plain(input), sort_keys=True).encode())
-        return digest.hexdigest()[:32]
-
-
-def _plain(value: Any) -> Any:
-    """Whole numbers are equal in any form that a server writes."""
-    match value:
-        case float() if value.is_integer():
-            return int(value)
-        case dict():
-            return {key: _plain(one) for key, one in value.items()}
-        case list():
-            return [_plain(one) for one in value]
-        case _:
-            return value
 
 
 @fixed
@@ -65,15 +30,15 @@ class Candidates:
         """Return the runs in the form of `error.candidates`."""
         return [{"id": run.id, "status": run.status, "created_at": run.created_at} for run in self.runs]
 
-    def told(self, comparison: Comparison) -> str:
-        """Return what was found, for a message."""
+    def told(self, *, knows_keys: bool) -> str:
+        """Return what was found, for a message; `knows_keys` if inputs are compared by the keys of the definition."""
         named = [f"{run.id} ({run.status})" for run in self.runs[:MOST_TOLD]]
         more = len(self.runs) - len(named)
         if named:
             return f"runs with the same input: {', '.join(named)}" + (f" and {more} more" if more else "")
         if not self.listed:
             return "the run list can't be read at the moment"
-        if not comparison.knows_keys:
+        if not knows_keys:
             return "found no run with these input keys, but the server may list other keys for the same inputs"
         return "found no run with this input"
 

@@ -1,15 +1,17 @@
 """Starting a run: the request is sent once, and whether a byte of it left decides everything else."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
+from noxcli.files import new_digest
 from noxcli.fixed import fixed
+from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Attempt, Run, same_id
 from noxcli.retry import Patience
-from noxcli.runs.candidates import LAST_LOOK, LONGEST_LOOK, Candidates, Comparison, find_candidates
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline, parse_time
 from noxcli.waiting import run_despite_signal
@@ -18,9 +20,42 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 T = TypeVar("T")
+LONGEST_LOOK = 10.0  # seconds for the list of runs
 LONGEST_ANSWER = 60.0  # seconds; the server's own limit is not documented
 A_DAY = timedelta(days=1)
 PLAUSIBLE = datetime(2020, 1, 1, tzinfo=UTC)  # servers also write 1970 or the year 1 for a time that they do not know
+
+
+class Comparison:
+    """The comparison of the inputs of one workflow, without secrets."""
+
+    def __init__(self, nodes: Sequence[InputNode] | None = None, secret: Collection[str] = ()) -> None:
+        """`nodes` is None if the workflow's definition is unknown: then keys equal only themselves."""
+        self.knows_keys = nodes is not None
+        self._names = {address: key for key, node in keys_of(nodes or ()).items() for address in (key, *node.addresses)}
+        self._secret = {self._names.get(key, key) for key in secret}
+
+    def digest_of(self, input: Any) -> str:
+        """Return what equal inputs have in common."""
+        if isinstance(input, dict):
+            named = {self._names.get(key, key): value for key, value in input.items()}
+            input = {key: value for key, value in named.items() if key not in self._secret}
+        digest = new_digest()
+        digest.update(json.dumps(_plain(input), sort_keys=True).encode())
+        return digest.hexdigest()[:32]
+
+
+def _plain(value: Any) -> Any:
+    """Whole numbers are equal in any form that a server writes."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {key: _plain(one) for key, one in value.items()}
+        case list():
+            return [_plain(one) for one in value]
+        case _:
+            return value
 
 
 @fixed
@@ -145,11 +180,14 @@ def start_run(attempt: StartAttempt, *, patience: Patience, deadline: Deadline, 
         SIGNALS.check()
         return run
 
-    def candidates(within: float) -> Candidates:
+    def candidates(within: float) -> tuple[str, list[dict[str, Any]]]:
+        from noxcli.runs.candidates import LAST_LOOK, find_candidates  # loaded only for a start without an answer
+
         def since() -> float:
             return (api.server_now() or clock.now()).timestamp() - (clock.monotonic() - began)
 
-        return find_candidates(api, request.workflow_id, attempt.may_be, since, within)
+        found = find_candidates(api, request.workflow_id, attempt.may_be, since, max(LAST_LOOK, within))
+        return found.told(knows_keys=request.comparison.knows_keys), found.brief()
 
     def send_until_answered() -> Run:
         try:
@@ -157,15 +195,15 @@ def start_run(attempt: StartAttempt, *, patience: Patience, deadline: Deadline, 
         except Unavailable as error:
             if not attempt.left:
                 raise
-            found = candidates(max(LAST_LOOK, deadline.left(LONGEST_LOOK)))
-            what = f"the start was sent, but its outcome is unknown: {error.message}; {found.told(request.comparison)}"
-            raise StartUnknown(what, look_first, **error.facts(), candidates=found.brief()) from error
+            told, runs = candidates(deadline.left(LONGEST_LOOK))
+            what = f"the start was sent, but its outcome is unknown: {error.message}; {told}"
+            raise StartUnknown(what, look_first, **error.facts(), candidates=runs) from error
 
     try:
         return send_until_answered()
     except Interrupted as signal:
         if attempt.run is not None or not attempt.left:
             raise
-        found = candidates(LAST_LOOK)
-        what = f"interrupted by {signal} during the start, whose outcome is unknown; {found.told(request.comparison)}"
-        raise Interruption(what, look_first, number=signal.number, candidates=found.brief()) from None
+        told, runs = candidates(0.0)
+        what = f"interrupted by {signal} during the start, whose outcome is unknown; {told}"
+        raise Interruption(what, look_first, number=signal.number, candidates=runs) from None

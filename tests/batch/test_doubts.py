@@ -11,7 +11,7 @@ from noxcli.batch.past import Pending
 from noxcli.errors import Unavailable
 from noxcli.inputs.definition import InputNode
 from noxcli.models import Run
-from noxcli.runs.candidates import Comparison
+from noxcli.runs.start import Comparison
 from tests.faults.fake import as_api
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)

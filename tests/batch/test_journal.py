@@ -26,7 +26,7 @@ from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.junit import cases_of_row
-from noxcli.runs.candidates import Comparison
+from noxcli.runs.start import Comparison
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep

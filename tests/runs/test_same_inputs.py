@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from noxcli.inputs.definition import InputNode
-from noxcli.runs.candidates import Comparison
+from noxcli.runs.start import Comparison
 
 NODES = [InputNode("a", "Text", "str"), InputNode("b", "Twice", "str"), InputNode("c", "Twice", "str")]
 BY_MEANING = Comparison(NODES)
