@@ -231,7 +231,7 @@ def read_lines(path: Path, warn: Callable[[str], None]) -> Iterator[Line]:
                 elif raw.strip() and raw.endswith(b"\n"):
                     raise UsageProblem(f"line {number} of {path} is not a result", WHAT_FITS)
                 elif raw.strip():
-                    warn(f"warning: {path} ends in an incomplete line, which was left out")
+                    warn(f"{path} ends in an incomplete line, which was left out")
     except OSError as error:
         raise UsageProblem(f"can't read {path}: {reason_of(error)}", WHAT_FITS) from None
 

@@ -22,6 +22,7 @@ from noxcli.inputs.parse import Inputs
 from noxcli.inputs.preflight import check
 from noxcli.inputs.uploads import Upload
 from noxcli.masking import Mask
+from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 
 MISTAKES_KEPT = 20
@@ -101,12 +102,12 @@ class Survey:
 class Checker:
     """Checks rows against the workflow's definition; a message that applies to all rows is written once."""
 
-    def __init__(self, definition: Mapping[str, Any] | None, named: str, say: Callable[[str], None]) -> None:
+    def __init__(self, definition: Mapping[str, Any] | None, named: str, terminal: Terminal) -> None:
         """`definition` is None if rows are not checked."""
         self._checks = definition is not None
         self._nodes = None if definition is None else inputs_of(definition)
         self._named = named
-        self._say = say
+        self._terminal = terminal
         self._said: set[str] = set()
 
     def checked(self, row: Row) -> Row:
@@ -117,15 +118,16 @@ class Checker:
             result = check(row.inputs, self._nodes, self._named)
         except WrongInputs as wrong:
             return replace(row, problem=wrong.message)
-        for line in [*result.notes, *(f"warning: {line}" for line in result.warnings)]:
-            self._tell(line, row)
+        for say, lines in ((self._terminal.note, result.notes), (self._terminal.warn, result.warnings)):
+            for line in lines:
+                self._tell(say, line, row)
         return row if result.inputs is row.inputs else replace(row, inputs=result.inputs)
 
-    def _tell(self, line: str, row: Row) -> None:
+    def _tell(self, say: Callable[[str], None], line: str, row: Row) -> None:
         kind = line.partition(":")[0] if line.startswith("'") else line
         if kind not in self._said and len(self._said) < MISTAKES_KEPT:
             self._said.add(kind)
-            self._say(f"{row.place}: {line}")
+            say(f"{row.place}: {line}")
 
 
 @fixed

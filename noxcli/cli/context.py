@@ -71,7 +71,7 @@ class Context:
             self._warn_of_short("the API key")
 
     def _warn_of_short(self, what: str) -> None:
-        self.terminal.complain(f"warning: {what} has fewer than {LEAST} characters, too short to hide in messages")
+        self.terminal.warn(f"{what} has fewer than {LEAST} characters, too short to hide in messages")
 
     def configure(self, profile: str | None) -> "Configured":
         """Read the config files, for the named profile or the one that they and the environment choose.
@@ -93,9 +93,7 @@ class Context:
         """The runs that this user started, from the directory in the environment."""
         from noxcli.state.history import History
 
-        return History(
-            self.terminal.environ, self.terminal.mask, lambda line: self.terminal.complain(f"warning: {line}")
-        )
+        return History(self.terminal.environ, self.terminal.mask, self.terminal.warn)
 
     @property
     def cache(self) -> "CompletionCache":

@@ -43,7 +43,8 @@ ANSWERS: dict[tuple[str, ...], str] = {
 OPTIONS = {
     "--json | jq EXPR": ("--jq",),
     "--detach": ("--async", "--no-wait", "--nowait", "--background", "-d"),
-    "--color never": ("--no-color", "--no-colour", "--plain"),
+    "--color never": ("--no-color", "--no-colour"),
+    "--progress plain": ("--plain", "--no-live", "--no-tty"),
     "--limit N": ("-n", "--max", "--first", "--head"),
     "--max-parallel N": ("-j", "-P", "--jobs", "--parallel", "--workers", "--concurrency", "--threads"),
     "--json": ("-j", "--to-json", "--output-json"),

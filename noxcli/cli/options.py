@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DetachOrStop = Literal["detach", "stop"]  # what becomes of the run when its command is interrupted or times out
+ProgressShown = Literal["auto", "plain", "none"]
 ExitOrWait = Literal["exit", "wait"]  # what to do while a run waits for human input
 MOST_LISTED = 1_000_000
 LAST = "@last"  # the run that this user started last
@@ -158,7 +159,15 @@ Ci = Annotated[
     WhichCi | None,
     typer.Option("--ci", help="Format output for a CI system. [default: auto] [env: NOXCLI_CI]", show_default=False),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress; errors still show.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Same as --progress none.")]
+ProgressOption = Annotated[
+    ProgressShown,
+    typer.Option(
+        "--progress",
+        help="Show progress live on a terminal, as plain lines, or not at all; warnings always show. "
+        "[env: NOXCLI_PROGRESS]",
+    ),
+]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Also show requests, retries and timings; never keys or values.")
 ]
@@ -191,6 +200,7 @@ class Printed:
     """What is printed; a verb with options for it declares these fields again."""
 
     quiet: bool = fixed_at(False)
+    progress: ProgressShown = fixed_at("auto")
     verbose: bool = fixed_at(False)
     color: str = fixed_at("auto")
     form: Format = fixed_at(Format.TEXT)
@@ -206,6 +216,7 @@ class Common(Printed):
     """Where to connect, and what to show: options of every verb that calls the server."""
 
     quiet: Quiet = False
+    progress: ProgressOption = "auto"
     verbose: Verbose = False
     color: Color = "auto"
     base_url: BaseUrl = None

@@ -93,7 +93,7 @@ def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> Non
             from noxcli.outputs.choose import check_keys  # loaded only with one of them
 
             for line in check_keys(keys, workflow.definition, option):
-                context.terminal.note(f"warning: {line}")
+                context.terminal.warn(line)
 
 
 def checked(noxus: Session, workflow: Workflow, inputs: Inputs, *, named: str) -> Inputs:
@@ -104,7 +104,7 @@ def checked(noxus: Session, workflow: Workflow, inputs: Inputs, *, named: str) -
     for line in result.notes:
         noxus.context.terminal.note(line)
     for line in result.warnings:
-        noxus.context.terminal.note(f"warning: {line}")
+        noxus.context.terminal.warn(line)
     return result.inputs
 
 
@@ -126,9 +126,7 @@ def read_workflow(
         return found
     if isinstance(found, NotFound):
         raise found
-    noxus.context.terminal.note(
-        f"warning: the inputs are not checked, since the workflow can't be read: {found.message}"
-    )
+    noxus.context.terminal.warn(f"the inputs are not checked, since the workflow can't be read: {found.message}")
     return None
 
 
@@ -197,7 +195,7 @@ def chosen_version(noxus: Session, workflow: Workflow, asked: str, patience: Pat
             f"version {asked!r} can't be looked up, since the workflow's versions can't be read: {found.message}",
             "give --version-id the version's id",
         )
-    noxus.context.terminal.note(f"warning: the workflow's versions can't be read: {found.message}")
+    noxus.context.terminal.warn(f"the workflow's versions can't be read: {found.message}")
     return unread
 
 

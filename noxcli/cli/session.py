@@ -170,7 +170,8 @@ def present(context: Context, options: Printed) -> None:
     # A --query that nothing contradicts wants a document, too.
     queried = options.query is not None and form is Format.TEXT and not options.raw
     context.printing.format = Format.JSON if options.as_json or queried else form
-    terminal.quiet, terminal.verbose = options.quiet, options.verbose
+    terminal.quiet, terminal.verbose = options.quiet or options.progress == "none", options.verbose
+    terminal.redraws = terminal.redraws and options.progress != "plain"
     if options.color not in COLORS:  # not by Typer, whose error would come before it is known where to report it
         raise UsageProblem(f"--color {options.color} is not known", f"write one of {', '.join(COLORS)}")
     terminal.color = options.color
@@ -241,7 +242,7 @@ def _connected(context: Context, options: Common) -> "NoxusApi":
         lambda read: context.sources.in_time(read, "the API key was not read"),
     )
     if variables := overruling(base_url, api_key_file, environ, profile):
-        context.terminal.note(f"{' and '.join(variables)} in the environment override --profile")
+        context.terminal.warn(f"{' and '.join(variables)} in the environment override --profile")
     context.hide_key(settings.key)
     context.base_url = settings.url
     context.server = server_key(base_url or "", named or "", environ)
@@ -252,7 +253,7 @@ def _connected(context: Context, options: Common) -> "NoxusApi":
         settings,
         connect_timeout=context.configured.preferences.limit("connect_timeout"),
         observe=partial(_show_request, context),
-        warn=lambda line: context.terminal.complain(f"warning: {line}"),
+        warn=context.terminal.warn,
         mask=context.terminal.mask,
     )
 

@@ -48,7 +48,7 @@ HEADINGS = {
     "Following": ("--etag", "--resume", "--on-pause", "--poll-interval", "--no-stream"),
     "Time": ("--timeout", "--stall-timeout", "--retry-for", "--on-timeout"),
     "Connection": ("--base-url", "--api-key-file", "--profile"),
-    "General": ("--quiet", "--verbose", "--color", "--help"),
+    "General": ("--quiet", "--progress", "--verbose", "--color", "--help"),
 }
 # The options that people use most, for the one screen of `-h`; a verb's own options come after these.
 USED = (

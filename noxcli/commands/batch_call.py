@@ -78,7 +78,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         header = _header(context, target, rows, common, shard)
         past = _past(journal, header, rows, shard, options)
         definition = target.known.definition if target.known and not options.no_check else None
-        checker = Checker(definition, options.workflow, context.terminal.note)
+        checker = Checker(definition, options.workflow, context.terminal)
         remaining = RemainingRows(checker, shard, past, options.allow_changed_input)
         seen = _surveyed(context, remaining, rows, options)
         judge.require_columns(rows.known)
@@ -125,7 +125,7 @@ def check_rows(noxus: Session, options: Options) -> None:
     workflow = only_to_check(noxus, options, options.workflow).found
     shard, _, rows, _ = _given(noxus.context, options)
     rows.know(inputs_of(workflow.definition), checked=not options.no_check)
-    checker = Checker(workflow.definition, options.workflow, noxus.context.terminal.note)
+    checker = Checker(workflow.definition, options.workflow, noxus.context.terminal)
     _surveyed(noxus.context, RemainingRows(checker, shard, Past(), changed=False), rows, options)
 
 
@@ -153,7 +153,7 @@ def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected |
         return None
     expected = Expected.read(expect)
     if not rows.is_stream and (without := expected.require_rows((row.number, row.id) for row in rows.rows())):
-        context.terminal.note(f"warning: no expected output for {amount(without, 'row')} in {expect}")
+        context.terminal.warn(f"no expected output for {amount(without, 'row')} in {expect}")
     return expected
 
 
@@ -167,7 +167,7 @@ def _know(noxus: Session, target: Target, rows: RowFile, options: Options) -> No
 def _header(context: Context, target: Target, rows: RowFile, common: Inputs, shard: Shard) -> Header:
     sent = rows.sent()
     if rows.separated_oddly:
-        context.terminal.note(f"{rows.name}: its columns are not separated by commas, but by semicolons or tabs")
+        context.terminal.warn(f"{rows.name}: its columns are not separated by commas, but by semicolons or tabs")
     return Header(
         target.found.id,
         target.version_id,

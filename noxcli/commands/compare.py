@@ -103,7 +103,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         if judge.expected is not None and not base.unnamed + new.unnamed:
             judge.expected.require_met()
         if base.workflow_id != new.workflow_id and base.workflow_id and new.workflow_id:
-            context.terminal.complain(f"warning: BASE is of workflow {base.workflow_id}, NEW of {new.workflow_id}")
+            context.terminal.warn(f"BASE is of workflow {base.workflow_id}, NEW of {new.workflow_id}")
         comparison = Comparison(base, new, options.pass_each)
         ending = _ending(comparison, options, judge)
         code = ExitCode.OK if ending is None else ending.exit_code
@@ -126,16 +126,16 @@ def _read(noxus: "Session", source: str, judge: "Judge") -> "Iterable[Line]":
     from noxcli.files import expanded
     from noxcli.models import is_uuid
 
-    complain, path = noxus.context.terminal.complain, expanded(source)
+    warn, path = noxus.context.terminal.warn, expanded(source)
     if path.is_dir():
         from noxcli.batch.joined import Joined
 
         joined = Joined.read([path])
         for torn in joined.torn:
-            complain(f"warning: {torn} ends in an incomplete line, which was left out")
+            warn(f"{torn} ends in an incomplete line, which was left out")
         return joined.lines(judge, joined.shard)
     if path.exists():
-        return map(judge.judged_anew, read_lines(path, complain))
+        return map(judge.judged_anew, read_lines(path, warn))
     if source == "@last" or is_uuid(source.rpartition("/")[2]):
         return [judge.judged(_line_of_run(noxus, source))]
     raise UsageProblem(f"{source} is neither a file nor a run id", WHAT_FITS)

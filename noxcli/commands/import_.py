@@ -147,7 +147,7 @@ def _created(
     except NoxError as error:
         why = f"what is new can't be read: {error.message}"
     if not created and request.mode != Mode.REPLACE:
-        noxus.context.terminal.complain(to_paste(noxus.context, f"warning: {why}; look with: {before.look}"))
+        noxus.context.terminal.warn(to_paste(noxus.context, f"{why}; look with: {before.look}"))
     return created
 
 

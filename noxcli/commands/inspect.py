@@ -141,15 +141,13 @@ def inside_of(noxus: "Session", text: str) -> Inside:
             workflow = known or patience.keep_trying(lambda: api.get_workflow(run.workflow_id), worth)
             progress.meet(workflow)
         except NoxError as error:
-            context.terminal.note(
-                f"warning: nodes are shown by their ids, since the workflow can't be read: {error.message}"
-            )
+            context.terminal.warn(f"nodes are shown by their ids, since the workflow can't be read: {error.message}")
         progress.fold(Finished(run))
     data: Any = None
     try:
         data = patience.keep_trying(lambda: api.run_data(run.id), worth)
     except NoxError as error:
-        context.terminal.note(f"warning: the run's data can't be read: {error.message}")
+        context.terminal.warn(f"the run's data can't be read: {error.message}")
     return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))
 
 

@@ -83,7 +83,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 raise UsageProblem(f"--max-requests {options.max_requests} allows no run", "raise it, or drop --start")
             context.outcome.attempt = attempt = Attempt()
             payload = stored(noxus, usable, patience)
-            trier = Trier(evidence.asker, found.id, options.watch, context.terminal.note, attempt)
+            trier = Trier(
+                evidence.asker, found.id, options.watch, context.terminal.note, context.terminal.warn, attempt
+            )
             evidence.trials = trier.trials
             try_runs(trier, payload, options.start)
         learned = list(interview(evidence, context.terminal.note))

@@ -163,7 +163,7 @@ def _say(context: Context, joined: "Joined", tally: "Tally") -> None:
     where = f"{places} {'directory' if places == 1 else 'directories'}"
     tally.say(context.terminal, f"{amount(tally.rows, 'row')} in {where}")
     for path in joined.torn:
-        context.terminal.complain(f"warning: {path} ends in an incomplete line, which was left out")
+        context.terminal.warn(f"{path} ends in an incomplete line, which was left out")
     if joined.absent:
         names = ", ".join(map(str, joined.absent))
         context.terminal.complain(f"noxcli: missing the journals of shards {names}")

@@ -76,7 +76,7 @@ def _statuses(context: Context, asked: Sequence[str]) -> set[str]:
         near = nearest(status.lower(), known)
         if near:
             raise UsageProblem(f"--status {status} is not known", suggestion(near))
-        context.terminal.note(f"--status {status} is not known here; known are {', '.join(known)}")
+        context.terminal.warn(f"--status {status} is not known here; known are {', '.join(known)}")
     return {PAUSED_STATUS if status == PAUSED_WORD else status for status in asked}
 
 

@@ -119,7 +119,7 @@ def _checked_conditions(noxus: Session, conditions: Sequence[Condition], workflo
         warnings += check_keys(keys, workflow.definition, "--for output:")
         conditions = [resolved_condition(one, workflow.nodes) for one in conditions]
     for line in warnings:
-        noxus.context.terminal.note(f"warning: {line}")
+        noxus.context.terminal.warn(line)
     return list(conditions)
 
 

@@ -21,6 +21,7 @@ DEFAULTS = (
     "on_interrupt",
     "on_timeout",
     "output_dir",
+    "progress",
 )
 # Limits that are no options of any verb, in seconds.
 LIMITS = {"idle_timeout": 30.0, "connect_timeout": 10.0}

@@ -27,7 +27,7 @@ def try_runs(trier: Trier, inputs: Mapping[str, Any], starts: int) -> None:
             if trier.trials[-1].run_id is None:
                 break
     except Spent as spent:
-        trier.note(f"warning: not all was tried: it {spent}")
+        trier.warn(f"not all was tried: it {spent}")
 
 
 def interview(evidence: Evidence, note: Callable[[str], None]) -> Iterator[Learned]:

@@ -58,6 +58,7 @@ class Trier:
     workflow_id: str
     watch: float
     note: Callable[[str], None]
+    warn: Callable[[str], None]
     attempt: Attempt  # it knows whether a start may have been taken
     trials: list[Trial] = field(default_factory=list)
 
@@ -98,15 +99,15 @@ class Trier:
             trial.run_id = record["id"]
             self.note(f"started run {trial.run_id}")
         elif answer.status >= 500 or answer.ok:
-            self.note(f"warning: the start was answered with {answer.status}, without a run; {MAY_EXIST}")
+            self.warn(f"the start was answered with {answer.status}, without a run; {MAY_EXIST}")
         else:
             self.attempt.left = taken_before
-            self.note(f"warning: the server rejected the start with {answer.status}")
+            self.warn(f"the server rejected the start with {answer.status}")
 
     def _let_go(self, trial: Trial, run_id: str) -> None:
         trial.left_running = not self.asker.stop(self.workflow_id, run_id)
         if trial.left_running:
-            self.note(f"warning: run {run_id} could not be stopped; try again with: noxcli stop {run_id}")
+            self.warn(f"run {run_id} could not be stopped; try again with: noxcli stop {run_id}")
 
     def _watch(self, trial: Trial, run_id: str) -> None:
         watched = self._opened(trial, run_id)

@@ -112,7 +112,7 @@ def stream_line(update: Reconnecting | Gap) -> str:
 
 
 class WarningsOnly(BaseRenderer):
-    """Progress with `--quiet`: only missing events; with `--verbose`, retries, too."""
+    """No progress: only missing events; with `--verbose`, retries, too."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal

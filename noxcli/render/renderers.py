@@ -26,7 +26,7 @@ class Renderer(Protocol):
 def run_progress(
     terminal: Terminal, progress: Progress, *, writes_events: bool = False, line_to_fetch: str = ""
 ) -> Renderer:
-    """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings with `--quiet`.
+    """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings if it is quiet.
 
     `line_to_fetch` is the command that prints the output again. Events on the same screen replace a picture.
     """

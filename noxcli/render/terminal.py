@@ -90,7 +90,7 @@ class Terminal:
     interactive: bool = False
     environ: Mapping[str, str] = field(default_factory=dict)
     redraws: bool = True  # False: lines only, even on a terminal
-    quiet: bool = False
+    quiet: bool = False  # nothing of progress
     verbose: bool = False
     color: str = "auto"
     reader_gone: bool = False
@@ -249,9 +249,13 @@ class Terminal:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
     def note(self, line: str) -> None:
-        """Write a line of progress; `--quiet` silences it."""
+        """Write a line of progress; `--progress none` silences it."""
         if not self.quiet:
             self.complain(line)
+
+    def warn(self, line: str) -> None:
+        """Write a warning; nothing silences it."""
+        self.complain(f"warning: {line}")
 
     def complain(self, line: str) -> None:
         """Write an important message: one line on stderr, with remote text escaped."""

@@ -352,12 +352,26 @@ def test_a_plain_locale_says_nothing_against_unicode(env: dict[str, str], plays:
         leave(seen)
 
 
-@pytest.mark.parametrize("term", ["dumb", ""])
-def test_a_dumb_terminal_gets_the_log(env: dict[str, str], plays: Any, term: str) -> None:
-    with on_terminal([*forked(), "run", plays(script=SCRIPT, output={"A": "x"})], env | {"TERM": term}) as seen:
+@pytest.mark.parametrize(
+    ("more", "argv", "logged"),
+    [
+        ({"TERM": "dumb"}, [], True),
+        ({"TERM": ""}, [], True),
+        ({}, ["--progress", "plain"], True),
+        ({"NOXCLI_PROGRESS": "plain"}, [], True),
+        ({"NOXCLI_PROGRESS": "plain"}, ["--progress", "none"], False),
+        ({"NOXCLI_PROGRESS": "none"}, [], False),
+        ({"NOXCLI_PROGRESS": "plain"}, ["-q"], False),
+    ],
+)
+def test_a_terminal_gets_the_log_or_nothing(
+    env: dict[str, str], plays: Any, more: dict[str, str], argv: list[str], logged: bool
+) -> None:
+    with on_terminal([*forked(), "run", plays(script=SCRIPT, output={"A": "x"}), *argv], env | more) as seen:
         pass
     assert b"\x1b" not in seen.raw
-    assert re.search(rb"\d\d:\d\d:\d\d   Plan +completed", seen.raw)
+    assert bool(re.search(rb"\d\d:\d\d:\d\d   Plan +completed", seen.raw)) is logged
+    assert logged or bytes(seen.raw) == b"x\r\n"
 
 
 @pytest.mark.parametrize(

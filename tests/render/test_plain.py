@@ -2,7 +2,10 @@
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from noxcli.models import Finished, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.render.log import RunLog
@@ -43,6 +46,23 @@ def log(timed: Sequence[tuple[float, list[Update]]], workflow: Workflow = WORKFL
     lines = err.getvalue().splitlines()
     assert all(line[2] == line[5] == ":" and line[8] == " " for line in lines)
     return [line[9:] for line in lines]
+
+
+@pytest.mark.parametrize("shown", [[], ["-q"], ["--progress", "none"], ["--progress", "plain"]])
+@pytest.mark.parametrize(
+    ("argv", "warning"),
+    [
+        (["run", "fixed-inputs", "User Question=a", "System Prompt=b"], "'System Prompt' is fixed"),
+        (["batch", "fixed-inputs", "rows.csv", "--fresh"], "'System Prompt' is fixed"),
+        (["batch", "fixed-inputs", "rows.csv", "--fresh"], "columns are not separated by commas"),
+        (["runs", "--status", "odd"], "odd is not known"),
+    ],
+)
+def test_a_warning_is_never_hidden(noxcli: Noxcli, shown: list[str], argv: list[str], warning: str) -> None:
+    Path("rows.csv").write_text("User Question;System Prompt\na;b\n")
+    result = noxcli(*argv, *shown)
+    told = [warning in line for line in result.err.splitlines() if line.startswith("warning: ")]
+    assert (result.code, told.count(True)) == (0, 1), result.err
 
 
 def node(name: str, status: str, text: str | None = None) -> RunEvent:
