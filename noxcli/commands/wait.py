@@ -36,8 +36,8 @@ class Options(Reporting, Following, Common):
         typer.Option(
             "--for",
             metavar="CONDITION",
-            help="Exit when the run meets this: node:NAME=STATUS, node:NAME, run=STATUS, output:KEY or event:EXPR "
-            "(JMESPath); repeatable, the first one counts; exit with 12 if the run ends without meeting one.",
+            help="Exit when the run meets this: node:NAME=STATUS, node:NAME or run=STATUS; repeatable, the first one "
+            "counts; exit with 12 if the run ends without meeting one.",
             show_default=False,
         ),
     ] = None
@@ -81,14 +81,8 @@ def _conditions(options: Options) -> "list[Condition]":
     """Return the conditions of --for. Raises UsageProblem if one is not valid, or contradicts another option."""
     if not options.conditions:
         return []
-    from noxcli.runs.conditions import Kind, read_condition  # loaded only with --for
+    from noxcli.runs.conditions import read_condition  # loaded only with --for
 
     if options.asserts:
         raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
-    conditions = [read_condition(text) for text in options.conditions]
-    blind = next((one for one in conditions if one.kind is Kind.EVENT), None)
-    if blind is not None and (options.no_stream or options.timeout == 0):
-        raise UsageProblem(
-            f"--for {blind.text!r} needs the event stream", "drop --no-stream or --timeout 0, or wait for a node"
-        )
-    return conditions
+    return [read_condition(text) for text in options.conditions]

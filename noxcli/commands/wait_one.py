@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
-from typing import Any
 
 from noxcli.cli.follow import (
     explainer,
@@ -16,17 +15,13 @@ from noxcli.cli.follow import (
 )
 from noxcli.cli.session import Session
 from noxcli.errors import LostContact, NoxError, Phase, TimedOut, Unmet
-from noxcli.inputs.definition import outputs_of
 from noxcli.models import Finished, Run, Started, Workflow
 from noxcli.outputs.await_output import own_record
-from noxcli.outputs.choose import check_keys, keys_in
-from noxcli.outputs.values import pointer_to
-from noxcli.render.events import EventDocuments
 from noxcli.render.renderers import bar_fits, play, wait_progress
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import verdict_of
 from noxcli.retry import Patience
-from noxcli.runs.conditions import Condition, ConditionWatch, Kind, doubtful_words, resolved_condition
+from noxcli.runs.conditions import Condition, ConditionWatch, doubtful_words, resolved_condition
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 from noxcli.timing import Deadline
@@ -38,7 +33,7 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
     """Follow the run to its end, or to the first condition that it meets, and print it.
 
     Raises Unmet if it ends without meeting one; RunPaused, NotFinished and TimedOut if it has not ended; UsageProblem
-    for a node or an output that the workflow lacks.
+    for a node that the workflow lacks.
     """
     outcome = noxus.context.outcome
     outcome.conditional = bool(conditions)
@@ -50,10 +45,10 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
     workflow = workflow_of(noxus, run) if names_matter else run.workflow
     if conditions:
         conditions = _checked_conditions(noxus, conditions, workflow)
-        policy = replace(policy, every_event=any(one.kind in {Kind.NODE, Kind.EVENT} for one in conditions))
+        policy = replace(policy, every_event=any(one.node is not None for one in conditions))
     progress, follower = follower_of(noxus, run, policy, workflow)
     outcome.progress = progress if conditions else None
-    watch = _watch(noxus, conditions, progress, workflow, policy)
+    watch = _watch(noxus, conditions, progress, policy)
     bursts = chain([[Started(run)]], () if noxus.deadline.seconds == 0 else follower.updates())
     ended = _followed(noxus, follower, progress, watch.until(bursts) if conditions else bursts, policy)
     if conditions and ended is not follower.run:
@@ -110,40 +105,23 @@ def _conclude(noxus: Session, run: Run, watch: ConditionWatch) -> None:
 
 
 def _checked_conditions(noxus: Session, conditions: Sequence[Condition], workflow: Workflow | None) -> list[Condition]:
-    """Return the conditions with the ids of their nodes. Raises UsageProblem for an unknown node or output."""
+    """Return the conditions with the ids of their nodes. Raises UsageProblem for an unknown node."""
     warnings = list(doubtful_words(conditions))
     if workflow is None:
         warnings.append("the names in --for are not checked, since the workflow can't be read")
     else:
-        keys = [one.name for one in conditions if one.kind is Kind.OUTPUT]
-        warnings += check_keys(keys, workflow.definition, "--for output:")
         conditions = [resolved_condition(one, workflow.nodes) for one in conditions]
     for line in warnings:
         noxus.context.terminal.warn(line)
     return list(conditions)
 
 
-def _watch(
-    noxus: Session,
-    conditions: Sequence[Condition],
-    progress: Progress,
-    workflow: Workflow | None,
-    policy: Policy,
-) -> ConditionWatch:
-
-    nodes = (outputs_of(workflow.definition) if workflow is not None else None) or ()
+def _watch(noxus: Session, conditions: Sequence[Condition], progress: Progress, policy: Policy) -> ConditionWatch:
     run = progress.run
-
-    def find(output: Any, name: str) -> str | None:
-        keys = keys_in(output, [name], nodes)[0]
-        return pointer_to((keys[0],)) if keys else None
-
     return ConditionWatch(
         conditions,
         progress,
-        EventDocuments(noxus.context.terminal.mask).of,
         lambda: noxus.api.get_run(run.workflow_id, run.id, within=noxus.deadline.left(READ_BESIDE)),
-        find,
         Deadline(noxus.context.clock, policy.poll_interval),
     )
 

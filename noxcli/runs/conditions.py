@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
-from noxcli.errors import NoxError, Unfitting, UsageProblem
+from noxcli.errors import NoxError, UsageProblem
 from noxcli.fixed import fixed
-from noxcli.models import PAUSED_STATUS, PAUSED_WORD, Finished, Paused, Polled, Run, RunEvent, Started, Update
+from noxcli.models import PAUSED_STATUS, PAUSED_WORD, Finished, Paused, Polled, Run, Started
 from noxcli.nearest import nearest, suggestion
-from noxcli.query import Query
 from noxcli.runs.follow import Burst
 from noxcli.runs.node_data import FAILED
 from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING, Node, Progress, listed_status
@@ -19,63 +17,44 @@ from noxcli.timing import Deadline
 RUN_WORDS = ("completed", "failed", "stopped", PAUSED_WORD, "queued", "running")
 NODE_WORDS = DONE | FAILED | SKIPPED | {"running"}
 SETTLED = 2.0  # seconds after which a node's failure has either failed the run, or was handled
-CONDITION_FORMS = "node:NAME=completed, node:NAME, run=completed, run=paused, output:KEY or event:EXPR"
-
-
-class Kind(StrEnum):
-    """What a condition checks."""
-
-    NODE = "node"
-    RUN = "run"
-    OUTPUT = "output"
-    EVENT = "event"
+CONDITION_FORMS = "node:NAME=completed, node:NAME, run=completed or run=paused"
 
 
 @fixed
 class Condition:
-    """One --for. `name` is the node's or the output's; `status` is None if any status of the node will do."""
+    """One --for. `node` is a node's name or id, None for the run; `status` is None if any of the node will do."""
 
     text: str
-    kind: Kind
-    name: str = ""
+    node: str | None = None
     status: str | None = None
-    query: Query | None = None
 
 
 @fixed
 class Match:
-    """The condition that was met first, and what met it: a node, a place in the output, or an event."""
+    """The condition that was met first, and the node that met it."""
 
     condition: Condition
     node: Node | None = None
-    pointer: str | None = None
-    event: Mapping[str, Any] | None = None
 
     def document(self) -> dict[str, Any]:
         """Return its form in the result document."""
         node = self.node and {"id": self.node.id, "name": self.node.name, "status": self.node.status}
-        return {"condition": self.condition.text, "node": node, "pointer": self.pointer, "event": self.event}
+        return {"condition": self.condition.text, "node": node}
 
 
 def read_condition(text: str) -> Condition:
     """Return the condition of one --for. Raises UsageProblem with the correct form."""
     kind, colon, rest = text.partition(":")
     if text.startswith("run="):
-        return Condition(text, Kind.RUN, status=_run_status(text))
-    if not colon or kind not in {Kind.NODE, Kind.OUTPUT, Kind.EVENT}:
+        return Condition(text, status=_run_status(text))
+    if not colon or kind != "node" or not rest.strip():
         raise UsageProblem(f"--for {text!r} is not a condition", f"write {CONDITION_FORMS}")
-    if not rest.strip():
-        raise UsageProblem(f"--for {text!r} names no {kind}", f"write {CONDITION_FORMS}")
-    if kind == Kind.EVENT:
-        return Condition(text, Kind.EVENT, query=Query.read(rest, "--for event:"))
-    if kind == Kind.OUTPUT:
-        return Condition(text, Kind.OUTPUT, name=rest)
     name, equals, status = rest.rpartition("=")
     if not equals:
-        return Condition(text, Kind.NODE, name=rest)
+        return Condition(text, rest)
     if not name or not status:
         raise UsageProblem(f"--for {text!r} lacks a {'status' if name else 'node'}", "write node:NAME=STATUS")
-    return Condition(text, Kind.NODE, name=name, status=status)
+    return Condition(text, name, status)
 
 
 def _run_status(text: str) -> str:
@@ -94,15 +73,13 @@ def resolved_condition(condition: Condition, names: Mapping[str, str]) -> Condit
 
     Raises UsageProblem for an unknown node.
     """
-    if condition.kind is not Kind.NODE:
-        return condition
-    return replace(condition, name=resolve_node(condition.name, names))
+    return condition if condition.node is None else replace(condition, node=resolve_node(condition.node, names))
 
 
 def doubtful_words(conditions: Iterable[Condition]) -> Iterator[str]:
     """Yield a warning for each node status that may be misspelled; the API's statuses are not documented."""
     for condition in conditions:
-        if condition.kind is Kind.NODE and condition.status is not None and condition.status not in NODE_WORDS:
+        if condition.node is not None and condition.status is not None and condition.status not in NODE_WORDS:
             near = nearest(condition.status, sorted(NODE_WORDS))
             meant = f"; {suggestion(near)}" if near else ""
             yield f"--for {condition.text!r}: {condition.status!r} is not a known status of a node{meant}"
@@ -112,15 +89,12 @@ def doubtful_words(conditions: Iterable[Condition]) -> Iterator[str]:
 class ConditionWatch:
     """Checks conditions while updates are applied to `progress`, and keeps the first one that is met.
 
-    `described` returns the event document of an update, `read` the run's record with its output, and `find` the place
-    in an output for a name (RFC 6901). `again` limits how often the record is read in addition to the events.
+    `read` returns the run's record, and `again` limits how often it is read in addition to the events.
     """
 
     conditions: Sequence[Condition]
     progress: Progress
-    described: Callable[[Update], Mapping[str, Any] | None]
     read: Callable[[], Run]
-    find: Callable[[Any, str], str | None]
     again: Deadline
     met: Match | None = None
     _listed: dict[str, Deadline] = field(default_factory=dict)  # nodes that are only listed as executed
@@ -131,8 +105,7 @@ class ConditionWatch:
         for burst in bursts:
             for update in burst:
                 yield [update]
-                run = update.run if isinstance(update, Started | Polled | Paused | Finished) else None
-                if self._choose(update, run):
+                if self._choose(update.run if isinstance(update, Started | Polled | Paused | Finished) else None):
                     return
             if not burst:
                 yield burst
@@ -141,13 +114,12 @@ class ConditionWatch:
 
     def look(self) -> bool:
         """Check the nodes again, now that more is known about them."""
-        return self._choose(None, None)
+        return self._choose(None)
 
     def _read_meets(self) -> bool:
-        """Read the record from time to time for what no event has: an output, or the end of a listed node."""
+        """Read the record from time to time for what no event has: the end of a listed node."""
         self._note_listed()
-        outputs = any(condition.kind is Kind.OUTPUT for condition in self.conditions)
-        if not (outputs or self._listed) or not self.again.passed:
+        if not self._listed or not self.again.passed:
             return False
         self.again.restart()
         try:
@@ -156,7 +128,7 @@ class ConditionWatch:
             return False  # the follower also reads it, and reports errors
         self.progress.fold(Polled(run))
         self._go_on = frozenset(node for node, settles in self._listed.items() if settles.passed and not run.settled)
-        return self._choose(None, run)
+        return self._choose(run)
 
     def _note_listed(self) -> None:
         """Start the time limit of each node that is now only listed as executed, and forget the others."""
@@ -165,36 +137,20 @@ class ConditionWatch:
         ]
         self._listed = {each: self._listed.get(each) or Deadline(self.again.clock, SETTLED) for each in listed}
 
-    def _choose(self, update: Update | None, run: Run | None) -> bool:
+    def _choose(self, run: Run | None) -> bool:
         """Keep the first condition, in the order of the command line, that is met by what is known now."""
-        event = self.described(update) if update is not None else None
-        told = event if isinstance(update, RunEvent) else None
-        matches = (self._match(condition, run, event, told) for condition in self.conditions)
+        matches = (self._match(condition, run) for condition in self.conditions)
         self.met = next((match for match in matches if match is not None), None)
         return self.met is not None
 
-    def _match(
-        self,
-        condition: Condition,
-        run: Run | None,
-        event: Mapping[str, Any] | None,
-        told: Mapping[str, Any] | None,
-    ) -> Match | None:
-        match condition.kind:
-            case Kind.RUN:
-                return Match(condition) if run is not None and run.status == condition.status else None
-            case Kind.NODE:
-                nodes = (node for node in self._nodes(condition) if self._is(node, condition.status))
-                return next((Match(condition, node, event=told) for node in nodes), None)
-            case Kind.OUTPUT:
-                pointer = self.find(run.output, condition.name) if run is not None else None
-                return Match(condition, pointer=pointer) if pointer is not None else None
-            case Kind.EVENT:
-                return Match(condition, event=event) if event is not None and _holds(condition, event) else None
+    def _match(self, condition: Condition, run: Run | None) -> Match | None:
+        if condition.node is None:
+            return Match(condition) if run is not None and run.status == condition.status else None
+        nodes = (node for node in self._nodes(condition) if self._is(node, condition.status))
+        return next((Match(condition, node) for node in nodes), None)
 
     def _nodes(self, condition: Condition) -> Iterator[Node]:
-        nodes = self.progress.nodes.values() if condition.kind is Kind.NODE else ()
-        return (node for node in nodes if condition.name in {node.id, node.name})
+        return (node for node in self.progress.nodes.values() if condition.node in {node.id, node.name})
 
     def _is(self, node: Node, status: str | None) -> bool:
         if status is None:
@@ -208,11 +164,3 @@ class ConditionWatch:
         if status in SKIPPED:
             return node.status in SKIPPED
         return node.running if status == "running" else node.status == status
-
-
-def _holds(condition: Condition, event: Mapping[str, Any]) -> bool:
-    assert condition.query is not None
-    try:
-        return condition.query.of(event) is True
-    except Unfitting:
-        return False  # events differ: an expression that fits one need not fit the next
