@@ -40,7 +40,7 @@ class Printing:
         """Return what writes events to stdout as they arrive; text and json write nothing before the end."""
         if self.format is Format.NDJSON:
             lines = self._lines()
-            lines.documents.inputs = outcome.shown_inputs(self.terminal.mask)
+            lines.inputs = outcome.shown_inputs(self.terminal.mask)
             return lines
         if self.format is not Format.CONTENT:
             return None

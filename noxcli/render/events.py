@@ -1,6 +1,6 @@
 """stdout while a run is running: NDJSON events, or the bare pieces of streamed text."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeGuard, assert_never
 
@@ -25,61 +25,16 @@ class Content(BaseRenderer):
             self._terminal.write("".join(pieces).encode("utf-8", "replace"))
 
 
-class EventDocuments:
-    """Updates as NDJSON documents, numbered from 1."""
-
-    def __init__(self, mask: Callable[[str], str], inputs: Mapping[str, Any] | None = None) -> None:
-        """`mask` hides secrets in our own text; `inputs` are the inputs of this command, masked."""
-        self.run_id: str | None = None
-        self.inputs = inputs
-        self.seq = 0
-        self._mask = mask
-
-    def of(self, update: Update) -> dict[str, Any] | None:
-        """Return the update's document, None if only the result reports it."""
-        match update:
-            case RunEvent(type=kind, data=data, redis_id=redis_id):
-                return self._numbered(kind, data, redis_id, update.is_terminal)
-            case Started(run):
-                self.run_id = run.id
-                return self.own("started", {**_brief(run), "inputs": self.inputs})
-            case Reconnecting(attempt, delay, reason):
-                told = self._mask(reason)
-                return self.own("reconnecting", {"attempt": attempt, "delay_s": round(delay, 3), "reason": told})
-            case Gap(reason):
-                return self.own("gap", {"reason": self._mask(reason)})
-            case Paused(run):
-                return self.own("paused", _brief(run))
-            case Polled() | Finished():
-                return None
-            case _:
-                assert_never(update)
-
-    def own(self, name: str, data: Any) -> dict[str, Any]:
-        """Return one of noxcli's own events."""
-        return self._numbered(f"noxcli.{name}", data, None, False)
-
-    def _numbered(self, kind: str, data: Any, redis_id: str | None, is_terminal: bool) -> dict[str, Any]:
-        self.seq += 1
-        return {
-            "seq": self.seq,
-            "ts": _now(),
-            "run_id": self.run_id,
-            "type": kind,
-            "data": data,
-            "redis_id": redis_id,
-            "is_terminal": is_terminal,
-        }
-
-
 class Ndjson(BaseRenderer):
-    """One event per line. Events that arrived together are written together, before the next wait."""
+    """One event per line, numbered from 1. What arrived together is written together, before the next wait."""
 
     def __init__(self, terminal: Terminal, query: Query | None = None) -> None:
         """With a `query`, print its result for each event, and nothing if that is null or the query does not fit."""
+        self.inputs: Mapping[str, Any] | None = None  # of this command, masked
         self._terminal = terminal
-        self.documents = EventDocuments(terminal.mask)
         self._query = query
+        self._run_id: str | None = None
+        self._seq = 0
 
     def show(self, burst: Sequence[Step]) -> None:
         lines = self._as_sent(burst) if self._query is None else [self._line(update) for update, _ in burst]
@@ -88,32 +43,61 @@ class Ndjson(BaseRenderer):
 
     def finish(self, document: Mapping[str, Any]) -> None:
         """Write the last line; if it is missing, the writer was killed."""
-        event = self.documents.own("result", document)
-        self._terminal.write(self._shown(event))
+        self._terminal.write(self._own("result", document))
 
     def _as_sent(self, burst: Sequence[Step]) -> list[str]:
         """Return a line for each update, with `data` as the server wrote it."""
-        documents = self.documents
-        now, run_id = _now(), to_json(documents.run_id)
+        now, run_id = _now(), to_json(self._run_id)
         lines = []
         for update, _ in burst:
             if type(update) is not RunEvent or update.raw is None:
                 lines.append(self._line(update))
-                run_id = to_json(documents.run_id)
+                run_id = to_json(self._run_id)
                 continue
-            documents.seq += 1
+            self._seq += 1
             position = "null" if update.redis_id is None else f'"{update.redis_id}"'
             lines.append(
-                f'{{"seq":{documents.seq},"ts":"{now}","run_id":{run_id},"type":"{update.type}","data":{update.raw},'
+                f'{{"seq":{self._seq},"ts":"{now}","run_id":{run_id},"type":"{update.type}","data":{update.raw},'
                 f'"redis_id":{position},"is_terminal":{"true" if update.is_terminal else "false"}}}\n'
             )
         return lines
 
     def _line(self, update: Update) -> str:
-        document = self.documents.of(update)
-        return "" if document is None else self._shown(document)
+        """Return the update's line, empty if only the result reports it."""
+        mask = self._terminal.mask
+        match update:
+            case RunEvent(type=kind, data=data, redis_id=redis_id):
+                return self._numbered(kind, data, redis_id, is_terminal=update.is_terminal)
+            case Started(run):
+                self._run_id = run.id
+                return self._own("started", {**_brief(run), "inputs": self.inputs})
+            case Reconnecting(attempt, delay, reason):
+                told = {"attempt": attempt, "delay_s": round(delay, 3), "reason": mask(reason)}
+                return self._own("reconnecting", told)
+            case Gap(reason):
+                return self._own("gap", {"reason": mask(reason)})
+            case Paused(run):
+                return self._own("paused", _brief(run))
+            case Polled() | Finished():
+                return ""
+            case _:
+                assert_never(update)
 
-    def _shown(self, event: Mapping[str, Any]) -> str:
+    def _own(self, name: str, data: Any) -> str:
+        """Return the line of one of noxcli's own events."""
+        return self._numbered(f"noxcli.{name}", data, None, is_terminal=False)
+
+    def _numbered(self, kind: str, data: Any, redis_id: str | None, *, is_terminal: bool) -> str:
+        self._seq += 1
+        event = {
+            "seq": self._seq,
+            "ts": _now(),
+            "run_id": self._run_id,
+            "type": kind,
+            "data": data,
+            "redis_id": redis_id,
+            "is_terminal": is_terminal,
+        }
         return found_line(self._query, event)
 
 
