@@ -139,12 +139,3 @@ def test_no_patience_ends_with_the_first_failure() -> None:
     outage.failed()
     assert outage.is_too_long
     assert outage.for_an_attempt == float("inf")
-
-
-def test_an_attempt_gets_a_few_seconds_of_any_patience() -> None:
-    clock = FakeClock()
-    outage = Outage(clock, 20)
-    assert outage.for_an_attempt == 20
-    outage.failed()
-    clock.time = 19
-    assert outage.for_an_attempt == 5

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from noxcli.errors import Undelivered, UsageProblem
+from noxcli.errors import Undelivered
 from noxcli.inputs.definition import OutputNode
 from noxcli.models import Run
-from noxcli.outputs.choose import check_keys, keys_in, require_one
+from noxcli.outputs.choose import keys_in, require_one
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
@@ -59,20 +59,6 @@ def test_a_run_that_exists_ends_in_undelivered(noxcli: Noxcli, plays: Any, verb:
     result = noxcli(verb, run, "--raw", "answer")
     assert (result.code, result.out) == (9, b"")
     assert f"; fetch it with: noxcli fetch-output {run} --raw Answer\n" in result.err
-
-
-def test_what_a_definition_says_of_keys() -> None:
-    for key in ("A", "n0", "n0::output", "n1"):
-        assert check_keys([key], definition("A", "B")) == []
-        assert check_keys([key], definition("A", "B", type="OutputNode")) == []
-    with pytest.raises(UsageProblem, match="no output 'n2'"):
-        check_keys(["A", "n2"], definition("A", "B"))
-    assert "without labels" in check_keys(["A", "Output 1"], definition("A", None))[0]
-    assert check_keys(["x"], {}) == check_keys(["x"], {"nodes": 7}) == check_keys([], definition("A")) == []
-    inner = {"id": "n9", "type": "OutputNode", "node_config": {"label": "x"}, "parent_id": "loop"}
-    with pytest.raises(UsageProblem) as caught:
-        check_keys(["x"], {"nodes": [inner, {"id": 7, "type": "OutputNode"}]})
-    assert caught.value.hint == "its outputs: none"
 
 
 # Keys, and how a server names outputs.

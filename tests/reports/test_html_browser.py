@@ -235,13 +235,18 @@ def test_a_phone_has_to_scroll_in_one_direction_alone(browser: Chromium, failed:
         assert tab.evaluate("document.scrollingElement.scrollWidth") <= 360
 
 
-def test_nothing_of_the_corpus_acts_in_a_page(browser: Chromium, noxcli: Noxcli, plays: Any) -> None:
-    hostile_page(noxcli, plays, "hostile.html")
-    about = BatchAbout("rows.jsonl")
-    Path("rows.html").write_bytes(b"".join(rows_page(Page(Mask()), about, hostile_rows)))
-    hostile_comparison("comparison.html")
-    for path in ("hostile.html", "rows.html", "comparison.html"):
-        nothing_acts(browser.open(Path(path).absolute()))
+@pytest.mark.parametrize(
+    "kind", ["run", *(pytest.param(kind, marks=pytest.mark.wide) for kind in ("batch", "comparison"))]
+)
+def test_nothing_of_the_corpus_acts_in_a_page(browser: Chromium, noxcli: Noxcli, plays: Any, kind: str) -> None:
+    path = Path("hostile.html")
+    if kind == "run":
+        hostile_page(noxcli, plays, str(path))
+    elif kind == "batch":
+        path.write_bytes(b"".join(rows_page(Page(Mask()), BatchAbout("rows.jsonl"), hostile_rows)))
+    else:
+        hostile_comparison(str(path))
+    nothing_acts(browser.open(path.absolute()))
 
 
 def nothing_acts(tab: Tab) -> None:
