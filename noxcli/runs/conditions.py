@@ -15,6 +15,7 @@ from noxcli.runs.resolve import resolve_node
 from noxcli.timing import Deadline
 
 RUN_WORDS = ("completed", "failed", "stopped", PAUSED_WORD, "queued", "running")
+GOING_ON = frozenset({"queued", "running"})
 NODE_WORDS = DONE | FAILED | SKIPPED | {"running"}
 SETTLED = 2.0  # seconds after which a node's failure has either failed the run, or was handled
 CONDITION_FORMS = "node:NAME=completed, node:NAME, run=completed or run=paused"
@@ -145,7 +146,9 @@ class ConditionWatch:
 
     def _match(self, condition: Condition, run: Run | None) -> Match | None:
         if condition.node is None:
-            return Match(condition) if run is not None and run.status == condition.status else None
+            # Events tell of a run that goes on; of one that has ended or pauses, the record alone.
+            said = self.progress.status if run is None and condition.status in GOING_ON else run and run.status
+            return Match(condition) if said == condition.status else None
         nodes = (node for node in self._nodes(condition) if self._is(node, condition.status))
         return next((Match(condition, node) for node in nodes), None)
 

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
+from noxcli.models import Run, RunEvent, Started
+from noxcli.runs.conditions import ConditionWatch, read_condition
+from noxcli.runs.progress import Progress
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_fails, node_runs
-from noxcli.timing import Clock
+from noxcli.timing import Clock, Deadline
 from tests.conftest import Noxcli
 
 FOREVER = Sleep(600_000)
@@ -103,6 +106,16 @@ def test_of_several_the_first_of_the_command_line_is_told(noxcli: Noxcli, plays:
     assert noxcli("wait", run).code == 0
     for first, second in (("node:Work", "run=completed"), ("run=completed", "node:Work")):
         assert noxcli("wait", run, "--for", first, "--for", second).text == f"{run}\tcompleted\t{first}\n"
+
+
+def test_a_run_is_running_when_an_event_says_so() -> None:
+    clock, run = Clock(), Run("r", "w", "queued")
+    progress = Progress(run, clock)
+    for word, ends in (("running", True), ("completed", False)):
+        watch = ConditionWatch([read_condition(f"run={word}")], progress, lambda: run, Deadline(clock, 60))
+        for burst in watch.until([[Started(run)], [RunEvent("state", {"status": word})]]):
+            progress.take(burst)
+        assert (watch.met is not None) == ends
 
 
 def test_the_condition_that_is_met_first_wins(noxcli: Noxcli, plays: Any) -> None:
