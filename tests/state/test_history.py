@@ -140,6 +140,16 @@ def test_no_handle_for_the_history_is_not_no_run(tmp_path: Path, free: int) -> N
             resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
 
+def test_a_damaged_entry_hides_no_other(tmp_path: Path) -> None:
+    history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
+    history.begin(Run("one", "w", "queued"), "http://h", {})
+    for name, text in (("a", "{"), ("b", "[]"), ("c", '{"host": "http://h"}'), ("d", "")):
+        (tmp_path / f"{name}.json").write_text(text)
+    last = history.last("http://h")
+    assert last is not None
+    assert last.run_id == "one"
+
+
 def test_old_entries_go(tmp_path: Path) -> None:
     history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
     history.begin(Run("run-0", "w", "queued"), "http://h", {})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from noxcli.inputs.definition import InputNode, OutputNode
-from noxcli.models import Workflow
+from noxcli.models import Run, Workflow
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.state.completion_cache import CompletionCache
@@ -19,6 +19,11 @@ LAST = "@last"
 
 def known(cache: Path, url: str = "", profile: str = "") -> CompletionCache:
     return CompletionCache({"NOXCLI_CACHE_DIR": str(cache)}, server_key(url, profile, {}))
+
+
+def started(cache: Path, *run_ids: str, workflow_id: str = "w-1", url: str = "") -> None:
+    for run_id in run_ids:
+        known(cache, url).run(Run(run_id, workflow_id, "running", created_at="2026-01-01T00:00:00Z"), "daily report")
 
 
 def offered(cache: Path, kind: str, *words: str, **environ: str) -> list[str]:
@@ -34,6 +39,30 @@ def cache(tmp_path: Path) -> Path:
     known(tmp_path).inputs("w-1", [InputNode("n-1", "Question", "str"), InputNode("n-2", "Limit", "int")])
     known(tmp_path).outputs("w-1", [OutputNode("n-8", "Answer"), OutputNode("n-9", None)])
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "daily report"],
+        ["run", "w-1", "Limit:=1"],
+        ["run", "--raw", "x", "day", "--json"],
+        ["fetch-output", "direct"],
+        ["stream", "r-1"],
+        ["stream", "@last"],
+    ],
+)
+def test_keys_are_those_of_the_workflow_on_the_line(cache: Path, words: list[str]) -> None:
+    started(cache, "r-0", workflow_id="w-2")
+    started(cache, "r-1")
+    assert offered(cache, "input", *words, "") == ["Question=", "Limit:="]
+    assert offered(cache, "output", *words, "--raw", "") == ["Answer", "n-9"]
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "demo"], ["stream", "r-0"], ["run", "other"], ["run", "../w-1"]])
+def test_no_keys_are_offered_of_what_has_none(cache: Path, words: list[str]) -> None:
+    started(cache, "r-0", workflow_id="w-2")
+    assert offered(cache, "input", *words, "") == offered(cache, "output", *words, "") == []
 
 
 @pytest.mark.parametrize(
