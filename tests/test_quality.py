@@ -43,6 +43,21 @@ def test_the_lock_file_covers_every_requirement() -> None:
     assert {normal(re.split(r"[<>=\[ ;]", name)[0]) for name in wanted} <= set(map(normal, locked))
 
 
+def test_what_is_installed_from_a_lock_is_bound_by_hashes() -> None:
+    pins = {name: (ROOT / name).read_text().split("\n") for name in ("requirements.lock", "requirements-run.lock")}
+    for name, lines in pins.items():
+        pinned = [number for number, line in enumerate(lines) if "==" in line]
+        assert len(pinned) > 20
+        assert all("--hash=sha256:" in lines[number + 1] for number in pinned), name
+    everything, needed = ({line.rstrip("\\ ") for line in lines if "==" in line} for lines in pins.values())
+    assert needed <= everything, "both locks must name the same versions"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    assert {normal(re.split(r"[<>=]", name)[0]) for name in wanted} <= {
+        normal(line.partition("==")[0]) for line in needed
+    }
+
+
 def test_the_project_speaks_of_itself_alone() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     host = re.compile(rb"(p[y]pi\.org|p[y]thonhosted|n[p]mjs|deb\.d[e]bian|/r[o]ot/|/h[o]me/)")

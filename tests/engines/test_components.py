@@ -76,10 +76,10 @@ def act(farm: Farm, tmp_path: Path) -> list[str]:
     return ["act", "push", "-P", "ubuntu-latest=-self-hosted", "--action-offline-mode", *options, *secret]
 
 
-def write_workflow(farm: Farm, workflow: str, inputs: Mapping[str, object]) -> None:
+def write_workflow(farm: Farm, workflow: str, inputs: str, more: str = "") -> None:
     text = snippet("As an action")
     text = text.replace("workflow: demo", f"workflow: {workflow}")
-    text = text.replace('{"User Input": "hello"}', json.dumps(inputs))
+    text = text.replace('{"User Input": "hello"}\n', f"{inputs}\n          more-inputs: {json.dumps(more)}\n")
     text = text.replace("jq -r .Answer", f"jq -r .A > {farm.where}/answer.txt").replace(
         "noxcli-output/Answer.txt", "noxcli-output/A.txt"
     )
@@ -89,8 +89,15 @@ def write_workflow(farm: Farm, workflow: str, inputs: Mapping[str, object]) -> N
 
 
 @pytest.mark.long(20)
-def test_the_action_runs_a_workflow(farm: Farm, act: list[str], workflow: str, tmp_path: Path) -> None:
-    write_workflow(farm, workflow, {"Q": HOSTILE, "ms": "100"})
+@pytest.mark.parametrize("given", ["as text", "in files"])
+def test_the_action_runs_a_workflow(farm: Farm, act: list[str], workflow: str, tmp_path: Path, given: str) -> None:
+    (farm.where / "inputs.json").write_text(f'{{"ms": "100"{" " * 200_000}}}')
+    (farm.where / "a file.txt").write_text(HOSTILE)
+    given_as = {
+        "as text": (json.dumps({"Q": HOSTILE}), "ms=100"),
+        "in files": (f"@{farm.where}/inputs.json", f"Q=@{farm.where}/a file.txt"),
+    }
+    write_workflow(farm, workflow, *given_as[given])
     with farm.started(act, XDG_CACHE_HOME=str(tmp_path / "cache")) as engine:
         assert engine.wait(HUNG_INSTALLING) == 0, farm.log()
     [run] = farm.sandbox.runs(workflow)
@@ -121,7 +128,7 @@ def test_a_canceled_action_stops_its_run(
     farm: Farm, act: list[str], workflow: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     """GitHub's runner sends SIGINT, then SIGTERM, then kills; `act` does not, so the test does."""
-    write_workflow(farm, workflow, {"Q": "?", "ms": "600000000"})
+    write_workflow(farm, workflow, json.dumps({"Q": "?", "ms": "600000000"}))
     with farm.started(act, XDG_CACHE_HOME=str(tmp_path / "cache")) as engine:
         until(lambda: "run running" in farm.log(), farm)
         os.kill(step_of(farm), number)

@@ -34,8 +34,10 @@ def ready(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
-    change("noxcli/__init__.py", '"0.1.0"', '"1.2.3"')(tmp_path)
-    change("templates/run/template.yml", "default: 0.1.0", "default: 1.2.3")(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/ci.md").write_text("uses: a/noxcli@v1\n")
+    change("noxcli/__init__.py", '"0.2.0"', '"1.2.3"')(tmp_path)
+    change("templates/run/template.yml", "default: 0.2.0", "default: 1.2.3")(tmp_path)
     change("pyproject.toml", "noxcli@noxcli.invalid", "noxcli@example.com")(tmp_path)
     return tmp_path
 
@@ -60,6 +62,16 @@ def test_a_checkout_that_agrees_is_released_with_its_notes(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.nightly
+@pytest.mark.timeout(1000)  # it downloads packages, and installs them twice
+def test_a_rehearsal_builds_all_and_lists_what_is_left(capfd: pytest.CaptureFixture[str]) -> None:
+    assert release.main(["--dry-run"]) == 0
+    told = capfd.readouterr().out
+    assert "You asked: hello" in told
+    assert "\n- pyproject.toml: the authors' address does not work; write one that does\n" in told
+    assert "\n- at the package index: a trusted publisher" in told
+
+
 @pytest.mark.parametrize(
     ("tag", "spoil", "told"),
     [
@@ -70,6 +82,7 @@ def test_a_checkout_that_agrees_is_released_with_its_notes(
         ("v1.2.3", change("CHANGELOG.md", UNRELEASED, "## 1.3.0 - 2030-02-01\n\n- New.\n"), "1.3.0 as the newest"),
         ("v1.2.3", change("templates/run/template.yml", "1.2.3", "1.2.2"), "template.yml installs another version"),
         ("v1.2.3", change("pyproject.toml", "@example.com", "@noxcli.invalid"), "does not work; write one that does"),
+        ("v1.2.3", change("docs/ci.md", "a/noxcli", "OWNER/noxcli"), "docs/ci.md has OWNER/noxcli; write the"),
         ("v1.x", change("noxcli/__init__.py", "1.2.3", "1.x"), "'1.x' is not a version; write 1.2.3 or 1.2.3rc1"),
     ],
 )  # fmt: skip

@@ -67,6 +67,7 @@ def test_actionlint_finds_no_mistake(shown: list[Path]) -> None:
 def test_they_fit_githubs_schemas(shown: list[Path]) -> None:
     needs_engine("check-jsonschema")
     clean("check-jsonschema", "--builtin-schema", "vendor.github-actions", ACTION)
+    clean("check-jsonschema", "--builtin-schema", "vendor.dependabot", ROOT / ".github/dependabot.yml")
     clean("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS, *shown)
 
 
@@ -139,4 +140,16 @@ def test_a_tag_releases_what_was_checked_built_and_attested() -> None:
     for script in re.findall(r"scripts/\w+\.py", "\n".join(lines)):
         assert (ROOT / script).is_file()
     assert 'release.py check "$GITHUB_REF_NAME"' in "".join(lines)
+    assert "git merge-base --is-ancestor HEAD origin/main" in "".join(lines)
     assert "password" not in str(jobs["publish"])
+
+
+@pytest.mark.parametrize(("tag", "kind"), [("v1.2.3", ""), ("v1.2.3rc1", "--prerelease ")])
+def test_a_candidate_is_no_release(tmp_path: Path, tag: str, kind: str) -> None:
+    release = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
+    [script] = [step["run"] for step in release["jobs"]["announce"]["steps"] if "run" in step]
+    (tmp_path / "gh").write_text('#!/bin/sh\necho "$*"\n')
+    (tmp_path / "gh").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{SEARCHED}", "GITHUB_REF_NAME": tag}
+    done = subprocess.run(["bash", "-euc", script], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"release create {tag} {kind}--verify-tag")
