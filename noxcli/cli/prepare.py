@@ -1,8 +1,12 @@
 """The steps of `run` before the start: find the workflow, check the inputs against it, store the files."""
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
+
+import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import InputOptions, PreflightOptions, Running
@@ -20,12 +24,23 @@ from noxcli.errors import (
 )
 from noxcli.fixed import fixed
 from noxcli.inputs.definition import inputs_of, outputs_of
-from noxcli.inputs.parse import Inputs, read_inputs
+from noxcli.inputs.parse import Inputs, NoKey, read_inputs
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.retry import Patience
 from noxcli.runs.resolve import resolve_version
 
+# Options about the run, by name, which `--detach` does not see through.
+AFTER_THE_START = (
+    "raw",
+    "output_dir",
+    "timeout",
+    "stall_timeout",
+    "on_timeout",
+    "on_pause",
+    "poll_interval",
+    "no_stream",
+)
 LONGEST_LOOK_UP = 10.0  # seconds for one read of the definition
 T = TypeVar("T")
 
@@ -39,13 +54,21 @@ class Target:
     version_id: str | None
 
 
-def require_startable(options: Running) -> None:
+def require_startable(ctx: typer.Context, options: Running) -> None:
     """Find errors that prevent a start before the first request.
 
     Raises UsageProblem, and TimedOutBeforeStart for a limit of 0.
     """
+    if options.detach:
+        sources = {name: ctx.get_parameter_source(name) for name in AFTER_THE_START}
+        given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+        if given:
+            option = f"--{given[0].replace('_', '-')}"
+            raise UsageProblem(
+                f"--detach ends before {option} has an effect", f"give {option} to noxcli wait or stream"
+            )
     if options.timeout == 0:
-        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "increase --timeout, or use --detach")
+        raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "increase --timeout")
     if options.asserts and (options.detach or options.dry_run):
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
 
@@ -56,6 +79,16 @@ def given_inputs(context: Context, given: InputOptions) -> Inputs:
     inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
     context.hide(inputs)
     return inputs
+
+
+def name_the_input(noxus: Session, workflow: str, problem: NoKey) -> None:
+    """Name the only input that the workflow asks for, where that can be read, in the hint about a value without key."""
+    with suppress(NoxError), noxus.connect():
+        patience = noxus.patience()
+        known = read_workflow(noxus, noxus.workflow(workflow, patience), patience)
+        asked = [each for each in inputs_of(known.definition if known else {}) or [] if not each.fixed]
+        if len(asked) == 1:
+            problem.hint = f"write {shlex.quote(f'{asked[0].label or asked[0].id}={problem.item}')}"
 
 
 def target_of(noxus: Session, options: PreflightOptions, found: Workflow, patience: Patience) -> Target:

@@ -84,7 +84,7 @@ class Inside:
             "schema": INSPECT_SCHEMA,
             "ok": True,
             "exit_code": 0,
-            "run": Outcome(run=self.run, confirmed=True).document_of_run(),
+            "run": Outcome(run=self.run, confirmed=True, progress=self.progress).document_of_run(),
             "error": self.progress.why.removeprefix(": ").strip() or None,
             "nodes": self.records(),
             "io": io,

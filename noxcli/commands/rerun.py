@@ -48,7 +48,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.models import Workflow
 
     noxus = session.begin(ctx, options, subject=options.run)
-    prepare.require_startable(options)
+    prepare.require_startable(ctx, options)
     deliver.check_directory(noxus, options)
     given = prepare.given_inputs(noxus.context, options)
     with noxus.connect():

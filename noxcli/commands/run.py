@@ -34,11 +34,16 @@ class Options(Running):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
     from noxcli.cli import deliver, prepare, session  # the help loads none of what a run needs
+    from noxcli.inputs.parse import NoKey
 
     noxus = session.begin(ctx, options, subject=options.workflow)
-    prepare.require_startable(options)
+    prepare.require_startable(ctx, options)
     deliver.check_directory(noxus, options)
-    inputs = prepare.given_inputs(noxus.context, options)
+    try:
+        inputs = prepare.given_inputs(noxus.context, options)
+    except NoKey as problem:
+        prepare.name_the_input(noxus, options.workflow, problem)
+        raise
     if prepare.is_definition_file(options.workflow):
         target = prepare.only_to_check(noxus, options, options.workflow)
         carry_out(noxus, target, prepare.fitting(noxus, options, target, inputs, named=options.workflow), options)

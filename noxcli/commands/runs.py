@@ -95,7 +95,7 @@ def _listing(of: Workflow | None) -> Listing[Run]:
         return {
             "id": run.id,
             "workflow_id": run.workflow_id,
-            "workflow": {"id": run.workflow_id, "name": name(run)},
+            "workflow_name": name(run),
             "status": run.status,
             "progress": run.progress,
             "created_at": run.created_at,

@@ -84,6 +84,14 @@ def read_inputs(
     return Inputs({**values, **given}, frozenset(texts), frozenset(secret))
 
 
+class NoKey(UsageProblem):
+    """An item of the command line is a value without a key."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(f"{item!r} is not an input", "write KEY=VALUE, or KEY:=JSON for numbers, lists and objects")
+        self.item = item
+
+
 def split_item(item: str) -> tuple[str, str, str]:
     """Return key, operator and the text after it: the first unescaped operator wins, longest first.
 
@@ -103,7 +111,7 @@ def split_item(item: str) -> tuple[str, str, str]:
             return "".join(key), operator, item[place + len(operator) :]
         key.append(item[place])
         place += 1
-    raise UsageProblem(f"{item!r} is not an input", "write KEY=VALUE, or KEY:=JSON for numbers, lists and objects")
+    raise NoKey(item)
 
 
 def item_start(key: str, kind: str | None) -> str:

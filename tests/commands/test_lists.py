@@ -104,11 +104,12 @@ def test_the_document_has_the_apis_names(noxcli: Noxcli, plays: Any) -> None:
     (listed,) = document.pop("runs")
     assert document == {"schema": "noxcli.runs/1", "ok": True, "exit_code": 0, "limit": 30}
     assert list(listed) == [
-        *("id", "workflow_id", "workflow", "status", "progress", "created_at", "finished_at", "duration_s"),
+        *("id", "workflow_id", "workflow_name", "status", "progress", "created_at", "finished_at", "duration_s"),
     ]
     assert (listed["id"], listed["status"], listed["progress"]) == (only, "completed", 100)
-    assert listed["workflow"] == {"id": workflow, "name": "test_the_document_has_the_apis_names"}
-    assert noxcli("runs", workflow, "--json").json["runs"][0]["workflow"] == {"id": workflow, "name": None}
+    assert (listed["workflow_id"], listed["workflow_name"]) == (workflow, "test_the_document_has_the_apis_names")
+    assert noxcli("runs", workflow, "--json").json["runs"][0]["workflow_name"] is None
+    assert noxcli("inspect", "--json").json["run"]["workflow_name"] == "test_the_document_has_the_apis_names"
 
 
 def test_no_runs_are_an_empty_list_and_no_mistake(noxcli: Noxcli) -> None:
