@@ -142,6 +142,8 @@ def _given(context: Context, options: Options) -> tuple[Shard, Inputs, RowFile, 
     rows = RowFile(options.file, options.input_format, columns, stdin, options.limit, options.repeat)
     if options.output_dir is not None:
         return shard, common, rows, Path(options.output_dir)
+    if Path(options.file).is_dir():
+        raise UsageProblem(f"{options.file} is a directory", "name a file of rows; docs/batch.md makes one of a folder")
     if rows.is_stream:
         raise UsageProblem("rows from a stream need a directory for the journal", "add --output-dir DIR")
     return shard, common, rows, expanded(f"{options.file}.batch")

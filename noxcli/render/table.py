@@ -60,8 +60,9 @@ def age(cell: str) -> str:
 
 
 def time_of_day(cell: str) -> str:
+    """Return the local time of a moment, as in the log of a run."""
     moment = parse_time(cell)
-    return f"{moment:%H:%M:%S}" if moment else cell
+    return f"{moment.astimezone():%H:%M:%S}" if moment else cell
 
 
 def duration(cell: str) -> str:

@@ -134,7 +134,7 @@ def settings_table() -> str:
     helps: dict[str, str] = {}
     for _, verb, context in verbs():
         for _, records in verb.sections(context):
-            helps |= {re.split(r"[ ,]", names)[0]: text for names, text in records}
+            helps = {re.split(r"[ ,]", names)[0]: text for names, text in records} | helps  # as `run` says it
     rows = []
     for key in DEFAULTS:
         flag = f"--{key.replace('_', '-')}"

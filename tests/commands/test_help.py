@@ -15,6 +15,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.meant import ANSWERS, OPTIONS, WITHOUT, WORDS, name_meant, option_for, verb_for
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
 from noxcli.cli.usage import HEADINGS, MOST_USED, OWN
+from noxcli.errors import ExitCode
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
@@ -178,6 +179,32 @@ def test_what_people_type_first_leads_to_what_there_is() -> None:
         assert all(any(option_for(name, options) == f"did you mean {usage}?" for options in having) for name in listed)
         assert all(name not in options for options in having for name in listed), usage
     assert all(option_for(name, ["--json"]) for listed in WITHOUT for name in listed)
+
+
+def test_the_page_for_assistants_is_true(noxcli: Noxcli) -> None:
+    page = noxcli("help", "agents").text
+    assert len(page.splitlines()) < 120
+    assert all(re.search(rf"^ *{int(code)}  ", page, re.M) for code in ExitCode)
+    assert all(f"\n  {verb} " in page for verb in VERBS if VERBS[verb][0] != UNLISTED)
+    lines = re.findall(r"^  noxcli (\S+) .*?  +(\..*)$", page, re.M)
+    for question in "yx":
+        Path("rows.jsonl").write_text(f'{{"$id": "a", "Question": "{question}"}}\n')
+        assert noxcli("batch", "qa", "rows.jsonl", "--output-dir", question).code == 0
+    calls = {
+        "workflows": noxcli("workflows", "--json").json["workflows"][0],
+        "inputs": noxcli("inputs", "qa", "--json").json,
+        "run": noxcli("run", "qa", "Question=x", "--json").json | {"error": {"message": "", "hint": ""}},
+        "inspect": noxcli("inspect", "--json").json["nodes"][0],
+        "batch": noxcli("batch", "qa", "rows.jsonl").lines[0],
+        "compare": noxcli("compare", "x", "y", "--json").json["rows"][0],
+    }
+    assert {verb for verb, _ in lines} == calls.keys()
+    for verb, told in lines:
+        for path in re.findall(r"(?<!\w)\.([a-z_.]+)", told.rpartition("| ")[2]):
+            value = calls[verb]
+            for key in path.split("."):
+                assert key in value, (verb, path)
+                value = value[key]
 
 
 @pytest.mark.parametrize("verb", VERBS)
