@@ -2,8 +2,6 @@
 
 import json
 import sys
-from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
 MOST_LEVELS = 500  # of a value
@@ -54,22 +52,6 @@ def is_deeper(value: Any, levels: int) -> bool:
         inside = (inner for each in containers for inner in (each.values() if isinstance(each, dict) else each))
         containers = [inner for inner in inside if isinstance(inner, list | dict)]
     return bool(containers)
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """Return an object of an untrusted document, empty if it is anything else."""
-    return value if isinstance(value, dict) else {}
-
-
-def objects(value: Any) -> list[Mapping[str, Any]]:
-    """Return the objects in a list of such a document."""
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def number(value: Any) -> float | None:
-    """Return a number of such a document."""
-    right = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12 and isfinite(value)
-    return float(value) if right else None
 
 
 DECODER = json.JSONDecoder(parse_constant=lambda _: None)

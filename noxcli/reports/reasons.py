@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.decode import mapping
 from noxcli.errors import ExitCode
 
 REASONS_TOLD, REASONS_KEPT, ROWS_TOLD, ROWS_KEPT = 8, 2000, 3, 12
@@ -75,8 +74,8 @@ def place_of(line: Line) -> str:
 
 def reason_in(result: Mapping[str, Any]) -> str:
     """Return the message of a result document's error, without its run; empty for no error."""
-    run_id, message = mapping(result.get("run")).get("id"), mapping(result.get("error")).get("message")
-    return str(message or "").removeprefix(f"run {run_id} ")
+    run, error = result["run"] or {}, result["error"] or {}
+    return (error.get("message") or "").removeprefix(f"run {run.get('id')} ")
 
 
 def brief_reason_in(result: Mapping[str, Any]) -> str:

@@ -394,6 +394,7 @@ def test_rows_of_a_stream_start_before_the_stream_ends(sandbox: Sandbox, echoes:
         rest = [json.loads(line) for line in process.stdout]
     assert {line["row"]: line["result"]["exit_code"] for line in rest} == {2: 0, 3: 2}
     assert process.returncode == 2
+    assert len(call("results", "out", env=environment(sandbox.url)).stdout.splitlines()) == 3, "the wrong one, too"
     same = call(
         "batch", workflow, "-", "--output-dir", "out", "--resume", env=environment(sandbox.url), stdin='{"Q": "a"}\n'
     )

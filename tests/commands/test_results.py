@@ -107,6 +107,10 @@ def test_repetitions_have_a_column() -> None:
 def test_stored_results_are_judged_anew(noxcli: Noxcli, batch: str) -> None:
     asked = noxcli("results", batch, "--assert", "length(row.Question) > `3`", "--junit", "report.xml")
     assert [each["result"]["exit_code"] for each in asked.lines] == [0, 1, 0]
+    report, (done, failed, _) = Path("report.xml").read_text(), [each["result"]["run"] for each in asked.lines]
+    assert 'tests="6" failures="1" errors="0" skipped="1"' in report, "each row, and its assertion"
+    assert f'time="{done["duration_s"]:.3f}"' in report
+    assert f">run {failed['id']}</failure>" in report
     Path("expected.jsonl").write_text('{"$id": "one", "Answer": "2!"}\n')
     expected = noxcli("results", batch, "--expect", "expected.jsonl", "--csv", "table.csv")
     assert [each["result"]["exit_code"] for each in expected.lines] == [11, 1, 0]

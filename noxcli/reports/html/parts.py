@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from noxcli.decode import number
 from noxcli.errors import ExitCode
 from noxcli.outputs.values import find_remote
 from noxcli.render.text import amount
@@ -31,9 +30,9 @@ def verdict(page: Page, tone: str, name: str, words: str, when: Sequence[str], *
     return page.tag("header", page.tag("div", told, small, class_="line"), *lines, class_=f"verdict {tone}")
 
 
-def tone_of(code: int | None) -> str:
+def tone_of(code: int) -> str:
     """Return the class of the style for an exit code."""
-    return "warn" if code is None or code in UNDECIDED else "good" if code == ExitCode.OK else "bad"
+    return "warn" if code in UNDECIDED else "good" if code == ExitCode.OK else "bad"
 
 
 def shares(page: Page, parts: Iterable[tuple[str, str, int]]) -> Html:
@@ -174,7 +173,7 @@ def _size(value: Any) -> str | None:
 
 def files(page: Page, listed: Sequence[Mapping[str, Any]]) -> Iterator[Html]:
     """Yield the written files of a result document, with links."""
-    written = [each for each in listed if isinstance(each.get("path"), str)]
+    written = [each for each in listed if each["path"] is not None]
     if not written:
         return
     yield page.heading("Files", len(written))
@@ -188,13 +187,12 @@ def files(page: Page, listed: Sequence[Mapping[str, Any]]) -> Iterator[Html]:
 
 
 def _file(page: Page, each: Mapping[str, Any]) -> Html:
-    size = number(each.get("bytes"))
     return page.tag(
         "tr",
         page.tag("td", page.link(each["path"], each["path"])),
-        page.tag("td", page.bdi(each.get("pointer"), 100)),
-        page.tag("td", None if size is None else f"{size:,.0f}"),
-        page.tag("td", page.text(each.get("sha256"), 64), class_="mono dim"),
+        page.tag("td", page.bdi(each["pointer"], 100)),
+        page.tag("td", f"{each['bytes']:,}"),
+        page.tag("td", page.text(each["sha256"], 64), class_="mono dim"),
     )
 
 

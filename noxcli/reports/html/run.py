@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from noxcli.decode import mapping, number, objects
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
 from noxcli.models import FINAL_STATUSES
@@ -31,23 +30,21 @@ class ReportedRun:
 
     @property
     def run(self) -> Mapping[str, Any]:
-        return mapping(self.document.get("run"))
+        return self.document["run"] or {}
 
     @property
-    def code(self) -> int | None:
-        """The exit code, None in a document that noxcli did not write."""
-        code = number(self.document.get("exit_code"))
-        return None if code is None else int(code)
+    def code(self) -> int:
+        code: int = self.document["exit_code"]
+        return code
 
     @property
     def name(self) -> str:
-        name = self.run.get("workflow_name")
-        return name if isinstance(name, str) and name else "Run"
+        return self.run.get("workflow_name") or "Run"
 
     @property
     def verdict(self) -> str:
         """The verdict, and how long it took if the run has ended: `completed in 6.0 s, assertion failed`."""
-        took, (ended, comma, more) = number(self.run.get("duration_s")), self.words.partition(",")
+        took, (ended, comma, more) = self.run.get("duration_s"), self.words.partition(",")
         if took is None:
             return self.words
         return f"{ended} {'in' if ended == 'completed' else 'after'} {parts.show_took(took)}{comma}{more}"
@@ -56,8 +53,6 @@ class ReportedRun:
     def words(self) -> str:
         """The verdict in a few words."""
         status = self.run.get("status")
-        if self.code is None:
-            return "no verdict"
         if self.code == ExitCode.OK and status != "completed":
             return "started" if status else "checked, not started"
         return ExitCode.words_of(self.code)
@@ -76,23 +71,23 @@ def _parts(page: Page, one: ReportedRun) -> Iterator[Html]:
     lines = _commands(one)
     when = [
         parts.show_time(one.run.get("created_at")),
-        f"run {page.mask(run_id)[:8]}" if isinstance(run_id, str) else None,
+        f"run {page.mask(run_id)[:8]}" if run_id else None,
     ]
     yield parts.verdict(
         page, parts.tone_of(one.code), one.name, one.verdict, list(filter(None, when)), *_why(page, one, lines)
     )
-    if checks := objects(document.get("assertions")):
+    if checks := document.get("assertions"):
         yield page.heading("Assertions", f"{sum(bool(each.get('holds')) for each in checks)} of {len(checks)} hold")
         yield parts.assertions(page, checks)
-    if outputs := by_name(document.get("output")):
-        yield page.heading("Outputs", "" if document.get("complete") else "not complete")
+    if outputs := by_name(document["output"]):
+        yield page.heading("Outputs", "" if document["complete"] else "not complete")
         yield from parts.values(page, outputs)
     yield from waterfall(page, document)
-    yield from parts.files(page, objects(document.get("files")))
+    yield from parts.files(page, document["files"])
     if one.inputs:
         yield page.heading("Inputs", "as noxcli sent them; secrets are masked")
         yield from parts.values(page, one.inputs)
-    if request := mapping(document.get("request")):
+    if request := document.get("request"):
         yield page.heading("Request", "not sent: --dry-run")
         yield page.block(request)
     yield page.heading("Details")
@@ -103,26 +98,25 @@ def _parts(page: Page, one: ReportedRun) -> Iterator[Html]:
 
 def _why(page: Page, one: ReportedRun, lines: list[str]) -> Iterator[Html]:
     """Yield the error and its hint; a command that is in the hint leaves `lines`."""
-    error = mapping(one.document.get("error"))
-    if (message := reason_in(one.document)) and not objects(one.document.get("assertions")):
+    error = one.document["error"] or {}
+    if (message := reason_in(one.document)) and not one.document.get("assertions"):
         yield page.tag("p", page.bdi(message), class_="why")
     if hint := error.get("hint"):
-        told = next((line for line in lines if str(hint).endswith(line)), None)
+        told = next((line for line in lines if hint.endswith(line)), None)
         if told is None:
             yield page.tag("p", page.bdi(hint), class_="hint")
         else:
             lines.remove(told)
-            yield page.tag("p", page.bdi(str(hint).removesuffix(told)), page.tag("code", told), class_="hint commands")
+            yield page.tag("p", page.bdi(hint.removesuffix(told)), page.tag("code", told), class_="hint commands")
 
 
 def _facts(page: Page, one: ReportedRun) -> Iterator[tuple[str, Any]]:
-    run, error = one.run, mapping(one.document.get("error"))
-    if one.code is not None:
-        meaning = next((f": {code.meaning.replace('`', '')}" for code in ExitCode if code == one.code != 0), "")
-        yield "Exit code", f"{one.code}{meaning}"
+    run, error = one.run, one.document["error"] or {}
+    meaning = f": {ExitCode.of(one.code).meaning.replace('`', '')}" if one.code else ""
+    yield "Exit code", f"{one.code}{meaning}"
     if run:
-        unconfirmed = "" if run.get("confirmed") else " (not confirmed by the record)"
-        yield "Status", f"{run.get('status')}{unconfirmed}"
+        unconfirmed = "" if run["confirmed"] else " (not confirmed by the record)"
+        yield "Status", f"{run['status']}{unconfirmed}"
     for term, value in (
         ("Run", run.get("id")),
         ("Workflow", run.get("workflow_id")),
@@ -139,21 +133,20 @@ def _facts(page: Page, one: ReportedRun) -> Iterator[tuple[str, Any]]:
 
 def _stream(one: ReportedRun) -> str | None:
     """Return how much of the event stream arrived; of a run that goes on, nobody knows yet."""
-    stream = mapping(one.document.get("stream"))
-    label = stream.get("continuity")
-    if not isinstance(label, str) or label == "none":
+    stream = one.document["stream"]
+    label = stream["continuity"]
+    if label == "none":
         return None
-    ended = str(one.run.get("status")) in FINAL_STATUSES
-    words = CONTINUITY.get(label, label) if ended else "the run goes on"
-    return f"{amount(int(number(stream.get('connects')) or 0), 'connection')}, {words}"
+    words = CONTINUITY[label] if one.run.get("status") in FINAL_STATUSES else "the run goes on"
+    return f"{amount(stream['connects'], 'connection')}, {words}"
 
 
 def _commands(one: ReportedRun) -> list[str]:
-    if not isinstance(one.run.get("id"), str):
+    if not one.run:
         return []
-    run_id, status = shlex.quote(one.run["id"]), one.run.get("status")
+    run_id, status = shlex.quote(one.run["id"]), one.run["status"]
     if status == "completed":
-        return [] if one.document.get("complete") else [f"noxcli fetch-output {run_id}"]
-    if isinstance(status, str) and status in FINAL_STATUSES:
+        return [] if one.document["complete"] else [f"noxcli fetch-output {run_id}"]
+    if status in FINAL_STATUSES:
         return [f"noxcli inspect {run_id}"]
     return [f"noxcli wait {run_id}", f"noxcli inspect {run_id}"]

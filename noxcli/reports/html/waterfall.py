@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from noxcli.decode import number, objects
 from noxcli.fixed import fixed
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
@@ -29,8 +28,7 @@ class _Bar:
 
     @property
     def status(self) -> str:
-        told = self.node.get("status")
-        return told if isinstance(told, str) else ""
+        return str(self.node["status"])
 
     @property
     def name(self) -> Any:
@@ -53,8 +51,8 @@ class _Bar:
 
 def waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
     """Yield the nodes of a result document, one unfolding line for each that has times or an error."""
-    nodes = objects(document.get("nodes"))
-    every = [_Bar(node, number(node.get("started_s")), number(node.get("duration_s"))) for node in nodes]
+    nodes = document["nodes"]
+    every = [_Bar(node, node["started_s"], node["duration_s"]) for node in nodes]
     bars = [bar for bar in every if bar.has_line][:MOST_BARS]
     measured = [bar.end for bar in bars if bar.end is not None]
     total = max(measured, default=0.0)
