@@ -156,8 +156,14 @@ class NoxError(Exception):
 
     def line(self) -> str:
         """Return what happened, how to fix it and the request id, in one line."""
-        text = f"{self.message}; {self.hint}" if self.hint else self.message
-        return f"{text} (request id {self.request_id})" if self.request_id else text
+        return f"{self.message}; {self.hint}{self._known_as()}" if self.hint else self.what()
+
+    def what(self) -> str:
+        """Return what happened, with the request id."""
+        return f"{self.message}{self._known_as()}"
+
+    def _known_as(self) -> str:
+        return f" (request id {self.request_id})" if self.request_id else ""
 
 
 class UsageProblem(NoxError):

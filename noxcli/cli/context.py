@@ -9,7 +9,7 @@ from noxcli.cli.printing import Printing
 from noxcli.errors import NoxError, Phase
 from noxcli.inputs.sources import Sources
 from noxcli.masking import LEAST, can_hide
-from noxcli.render import Format
+from noxcli.render import BaseRenderer, Format
 from noxcli.render.terminal import Terminal
 from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports
@@ -43,6 +43,7 @@ class Context:
     reports: Reports = field(default_factory=Reports)
     sources: Sources = field(default_factory=Sources)
     began: float = field(init=False)  # by the clock
+    picture: BaseRenderer | None = None  # of the run, which still has to write how that has ended
     _configured: "Configured | None" = None
 
     def __post_init__(self) -> None:

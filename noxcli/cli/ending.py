@@ -22,6 +22,7 @@ from noxcli.errors import (
     Unfitting,
     Unwritten,
 )
+from noxcli.render.text import hint_lines
 from noxcli.reports.result import document_of
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import show_seconds
@@ -37,6 +38,7 @@ def conclude(context: Context, error: NoxError | None) -> int:
     """Report the ending on stderr, in the reports and in the result, and return the exit code."""
     SIGNALS.disregard()  # a first signal is now too late
     if error is not None:
+        _conclude_picture(context)
         _say(context, error)
     code = error.exit_code if error else ExitCode.OK
     try:
@@ -44,6 +46,7 @@ def conclude(context: Context, error: NoxError | None) -> int:
     except Exception as trouble:
         # The last resort again: an error after the verdict must not replace it.
         code = _tell_briefly(context, code, trouble)
+    _conclude_picture(context)
     if context.terminal.verbose:
         took = show_seconds(context.clock.monotonic() - context.began)
         context.terminal.complain(f"exit code {int(code)} after {took}, requests: {context.requests}")
@@ -51,13 +54,18 @@ def conclude(context: Context, error: NoxError | None) -> int:
 
 
 def complain(context: Context, error: NoxError) -> None:
-    """Write the error to stderr, once."""
+    """Write the error to stderr, once: in one line, or with the hint in lines of its own if a person reads it."""
     if error.said:
         return
     error.said = True
     error.hint = error.hint and to_paste(context, error.hint)
     error.hide(context.terminal.mask)
-    context.terminal.complain(f"noxcli: {error.line()}")
+    terminal = context.terminal
+    if not terminal.interactive:
+        terminal.complain(f"noxcli: {error.line()}")
+        return
+    for line in (f"noxcli: {error.what()}", *hint_lines(error.hint or "", terminal.size().columns)):
+        terminal.complain(line)
 
 
 def unexpected(context: Context, error: BaseException) -> NoxError:
@@ -102,14 +110,20 @@ def come_back(context: Context) -> str | None:
 
 
 def line_to_fetch(context: Context, run: "Run") -> str:
-    """Return the command that prints the run's output again; the last run's is short, to fit a line on the screen."""
-    last = context.noted_run("@last")
-    return f"noxcli fetch-output{context.route} {'@last' if last and last[1] == run.id else run.id}"
+    """Return the command that prints the run's output again."""
+    return f"noxcli fetch-output{context.route} {run.id}"
 
 
 def to_paste(context: Context, hint: str) -> str:
     """Return the hint with this command's server in each command."""
     return re.sub(PASTED, lambda line: line[0] + context.route, hint)
+
+
+def _conclude_picture(context: Context) -> None:
+    """Let the live view say how the run has ended: above an error, or below the output."""
+    picture, context.picture = context.picture, None
+    if picture is not None and context.outcome.run is not None:
+        picture.conclude(line_to_fetch(context, context.outcome.run))
 
 
 def _say(context: Context, error: NoxError) -> None:

@@ -6,7 +6,6 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from noxcli.cli.context import Context
-from noxcli.cli.ending import line_to_fetch
 from noxcli.cli.options import RETRY_FOLLOWING, Followed
 from noxcli.cli.session import Session
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
@@ -75,8 +74,7 @@ def _renderers(context: Context, run: Run, progress: Progress) -> list[Renderer]
     terminal, ci = context.terminal, context.reports.ci
     writer = context.printing.event_writer(context.outcome)
     fold = None if ci is None else ci.fold(f"{context.outcome.name}: run {run.id}")
-    fetch = line_to_fetch(context, run) if terminal.interactive else ""  # only the live view names it
-    picture = run_progress(terminal, progress, writes_events=writer is not None, line_to_fetch=fetch)
+    picture = context.picture = run_progress(terminal, progress, writes_events=writer is not None)
     # The cursor comes last: it may only name events that are on stdout.
     keeper = None if writer is None else context.history.keep_cursor(run.id)
     shown = (writer, fold, picture, keeper)

@@ -13,17 +13,24 @@ from noxcli.runs.progress import Progress, Step
 
 
 class Live(BottomRenderer):
-    """The picture of a run, and at its end a summary that stays."""
+    """The picture of a run. What stays of it are the nodes' times and, below the output, how the run has ended."""
 
-    def __init__(self, terminal: Terminal, progress: Progress, line_to_fetch: str = "") -> None:
+    def __init__(self, terminal: Terminal, progress: Progress) -> None:
         super().__init__(terminal)
         self._progress = progress
-        self._picture = Picture(progress, Look.of(terminal), line_to_fetch)
+        self._picture = Picture(progress, Look.of(terminal))
         self._note = ""
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
-        lines = self._picture.summary(self._terminal.size().columns)
+        self._draw(self._picture.times(self._terminal.size().columns))
+
+    def conclude(self, line_to_fetch: str) -> None:
+        lines = self._picture.verdict(line_to_fetch, self._terminal.size().columns)
+        completed = self._progress.run.status == "completed"
+        self._draw([Look.of(self._terminal).line(0), *lines] if completed and self._terminal.read_by_eyes else lines)
+
+    def _draw(self, lines: Sequence[Line]) -> None:
         self._terminal.draw("".join(f"{line}\n" for line in lines))
 
     def lines(self) -> Sequence[Line]:

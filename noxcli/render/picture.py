@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, PAUSED_WORD
 from noxcli.render.line import Line, Look
-from noxcli.render.text import amount, visible
+from noxcli.render.text import amount, hint_lines, visible
 from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress
 from noxcli.timing import show_seconds
 
@@ -36,12 +36,11 @@ BARS_FROM = 60  # columns from which there is room for the nodes' bars
 
 
 class Picture:
-    """A headline, a line for each node that fits, a note; at the end, a summary."""
+    """A headline, a line for each node that fits, a note; at the end, what stays of it."""
 
-    def __init__(self, progress: Progress, look: Look, line_to_fetch: str = "") -> None:
+    def __init__(self, progress: Progress, look: Look) -> None:
         self._progress = progress
         self._look = look
-        self._line_to_fetch = line_to_fetch
         self._over = False
 
     def lines(self, size: os.terminal_size, note: str = "") -> list[Line]:
@@ -59,13 +58,17 @@ class Picture:
             lines.append(self._look.line(width).add("! ", "bold magenta").add(note))
         return lines
 
-    def summary(self, columns: int) -> list[Line]:
-        """Return what stays on the screen: the times of the slowest nodes, and how the run ended."""
+    def times(self, columns: int) -> list[Line]:
+        """Return the nodes that stay on the screen: failed ones and the slowest, with their times."""
         self._over = True
+        now = self._progress.began + self._progress.elapsed()
+        kept = worth_keeping(list(self._progress.nodes.values()), now, self._progress.from_start)
+        return self._node_lines(kept, now, max(LEAST_COLUMNS, columns - 1))
+
+    def verdict(self, line_to_fetch: str, columns: int) -> list[Line]:
+        """Return how the run ended, and the command that prints its output again."""
         progress, run = self._progress, self._progress.run
         nodes = list(progress.nodes.values())
-        now = progress.began + progress.elapsed()
-        lines = self._node_lines(worth_keeping(nodes, now, progress.from_start), now, max(LEAST_COLUMNS, columns - 1))
         last = self._look.line(ENDLESS).add(self._title(), "bold").add(" ")
         # The record of a run that was left is older than its events, but it alone says how a run has ended.
         status = run.status if progress.status in FINAL_STATUSES else progress.status
@@ -75,10 +78,9 @@ class Picture:
         facts = [counts(nodes, run_failed=run.status == "failed", cut_off=cut_off)] if nodes else []
         if progress.reconnects:
             facts.append(amount(progress.reconnects, "reconnect"))
-        lines.append(last.add("".join(f"; {fact}" for fact in facts), "dim"))
-        if run.status == "completed" and self._line_to_fetch:
-            lines.append(self._look.line(ENDLESS).add(f"output: {self._line_to_fetch}", "dim"))
-        return lines
+        last.add("".join(f"; {fact}" for fact in facts), "dim")
+        again = hint_lines(f"output: {line_to_fetch}", columns) if run.status == "completed" else []
+        return [last, *(self._look.line(ENDLESS).add(line, "dim") for line in again)]
 
     def _title(self) -> str:
         return visible(self._progress.title or f"run {self._progress.run.id}")

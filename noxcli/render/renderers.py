@@ -13,6 +13,7 @@ from noxcli.timing import show_seconds
 if TYPE_CHECKING:
     # The drawing code is loaded only for drawing.
     from noxcli.render.bars import Bar
+    from noxcli.render.live import Live
 
 
 class Renderer(Protocol):
@@ -24,18 +25,18 @@ class Renderer(Protocol):
 
 
 def run_progress(
-    terminal: Terminal, progress: Progress, *, writes_events: bool = False, line_to_fetch: str = ""
-) -> Renderer:
+    terminal: Terminal, progress: Progress, *, writes_events: bool = False
+) -> "Live | RunLog | WarningsOnly":
     """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings if it is quiet.
 
-    `line_to_fetch` is the command that prints the output again. Events on the same screen replace a picture.
+    Events on the same screen replace a picture.
     """
     if terminal.quiet or (writes_events and terminal.shares_screen()):
         return WarningsOnly(terminal)
     if terminal.can_redraw():
         from noxcli.render.live import Live
 
-        return Live(terminal, progress, line_to_fetch)
+        return Live(terminal, progress)
     return RunLog(terminal, progress)
 
 

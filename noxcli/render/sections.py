@@ -8,34 +8,57 @@ from rich.cells import cell_len, set_cell_size
 
 from noxcli.render.line import Line, Look
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import Screen, visible
+from noxcli.render.text import Screen, hint_lines, visible
 
-AROUND = 3  # lines of a section besides its value: an empty one, the heading, and how to get the rest
+AROUND = 4  # lines of a section besides its value: an empty one, the heading, and two on how to get the rest
+BELOW = 4  # lines for how the run has ended, and for the shell's prompt
 LEAST_ROWS = 3  # of a value, for any number of values
 MOST_COLUMNS = 100  # of a heading's rule
 WORD = re.compile(r"\S+\s*|\s+")
 
 
 def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: str) -> str:
-    """Return the values, each in its share of the window. `line_to_fetch` prints the whole output."""
+    """Return the values: short ones in a line each, others in their share of the window.
+
+    `line_to_fetch` prints the whole output.
+    """
     size = terminal.size_of_stdout()
     look = Look.of(terminal, on_stdout=True)
-    rows = max(LEAST_ROWS, size.lines // len(values) - AROUND)
+    in_line = {key for key, value in values.items() if _fits_line(key, value, size.columns)}
+    room = (size.lines - BELOW - len(in_line)) // max(1, len(values) - len(in_line))
+    rows = max(LEAST_ROWS, room - AROUND)
     parts: list[str] = []
+    apart = False  # the last value needs an empty line below it
     for key, value in values.items():
+        parts += [""] * (apart or (key not in in_line and bool(parts)))
+        heading = _heading(look, key, size.columns)
+        apart = key not in in_line
+        if not apart:
+            parts.append(f"{heading.add('── ', 'dim')}{_escaped(value)}")
+            continue
         shown, left = _beginning(value, size.columns, rows)
-        parts += ["", str(_heading(look, key, size.columns)), *shown]
+        parts += [str(heading.add("─" * heading.left, "dim")), *shown]
         if left:
             named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
-            cut = f"… {left:,} more characters: {line_to_fetch} {named}"
-            parts.append(str(look.line(cell_len(visible(cut))).add(cut, "dim")))
-    return "\n".join(parts[1:]) + "\n"
+            cut = hint_lines(f"… {left:,} more characters: {line_to_fetch} {named}", size.columns)
+            parts += [str(look.line(cell_len(visible(line))).add(line, "dim")) for line in cut]
+    return "\n".join(parts) + "\n"
 
 
 def _heading(look: Look, key: str, columns: int) -> Line:
     line = look.line(min(columns, MOST_COLUMNS) - 1)
-    line.add("── ", "dim").add(key, "bold").add(" ")
-    return line.add("─" * line.left, "dim")
+    return line.add("── ", "dim").add(key, "bold").add(" ")
+
+
+def _fits_line(key: str, value: str, columns: int) -> bool:
+    """Return whether a value has a single line, and that has room in its heading."""
+    if "\n" in value or len(value) > columns:
+        return False
+    return cell_len(f"── {visible(key)} ── {_escaped(value)}") < min(columns, MOST_COLUMNS)
+
+
+def _escaped(value: str) -> str:
+    return Screen().take(value.expandtabs().encode("utf-8", "replace"))
 
 
 def _beginning(value: str, columns: int, rows: int) -> tuple[list[str], int]:
@@ -59,7 +82,7 @@ def _wrapped(value: str, columns: int, most: int) -> Iterator[str]:
     for line in value.split("\n"):
         # A line may have millions of characters: only the visible part is escaped.
         row = ""
-        for word in WORD.findall(Screen().take(line[:most].expandtabs().encode("utf-8", "replace"))):
+        for word in WORD.findall(_escaped(line[:most])):
             if row and cell_len(row + word.rstrip()) > columns:
                 yield row
                 row = ""

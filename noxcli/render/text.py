@@ -52,6 +52,14 @@ def shorten(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
 
 
+def hint_lines(hint: str, columns: int) -> list[str]:
+    """Return a hint in lines in which a terminal of that many columns breaks no command."""
+    lines = [line for line in re.split(r"; (?=[\w ]+: noxcli )", hint) if line]
+    return [
+        part for line in lines for part in (re.split(r"(?<=:) (?=noxcli )", line) if len(line) > columns else [line])
+    ]
+
+
 class Screen:
     """Values for a terminal: lines stay lines, and each piece is safe for any split of the text.
 

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pyte
 import pytest
 from rich.cells import cell_len
 
@@ -17,7 +18,14 @@ from tests.process import environment, forked, on_terminal
 from tests.render.test_sharing import scrolled
 
 LONG = "\n".join(f"line {number}" for number in range(500))
-OUTPUT = {"Answer": "one\ntwo\n", "Report 2": LONG, "Wide": "世界" * 4000, "Data": [1], "Empty": ""}
+OUTPUT = {
+    "Answer": "one\ntwo\n",
+    "Report 2": LONG,
+    "Wide": "世界" * 4000,
+    "Data": [1],
+    "Count": 9007199254740993,
+    "Empty": "",
+}
 
 
 @pytest.fixture
@@ -35,8 +43,8 @@ def read(env: dict[str, str], *argv: str, columns: int = 80, rows: int = 24) -> 
 def sections(lines: list[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for line in lines:
-        if heading := re.fullmatch(r"── (.+?) ─+", line):
-            found[heading[1]] = []
+        if heading := re.fullmatch(r"── (.+?) ─+( .*|$)", line):
+            found[heading[1]] = [heading[2].strip()] if heading[2] else []
         else:
             found[next(reversed(found))].append(line)
     return found
@@ -50,12 +58,14 @@ def test_several_outputs_are_sections_that_fit_the_window(
     assert list(shown) == list(OUTPUT)
     assert shown["Answer"] == ["one", "two"]
     assert "".join(shown["Data"]).replace(" ", "") == "[1]"
+    assert shown["Count"] == ["9007199254740993"], "in its heading's line"
     assert shown["Empty"] == []
     assert shown["Report 2"][:3] == ["line 0", "line 1", "line 2"], "so many values leave each the least"
-    told = "".join(shown["Report 2"][3:])
-    assert told == f"… {len(LONG) - 21:,} more characters: noxcli fetch-output @last --raw 'Report 2'"
+    cut, *line = shown["Report 2"][3:]
+    assert cut == f"… {len(LONG) - 21:,} more characters:"
+    assert len(line) == (2 if columns == 40 else 1)
     whole = subprocess.run(
-        ["sh", "-c", told.partition(": ")[2].replace("noxcli", shlex.join(forked()), 1)],
+        ["sh", "-c", "".join(line).replace("noxcli", shlex.join(forked()), 1)],
         env=env,
         capture_output=True,
         text=True,
@@ -84,12 +94,12 @@ def test_long_values_share_the_window(env: dict[str, str], plays: Any, columns: 
     text = "four-" * 2000
     lines = read(env, "run", plays(output={"Report": LONG, "Wall": text}), columns=columns, rows=rows)
     shown = sections(lines)
-    each = rows // 2 - 3
+    each = (rows - 4) // 2 - 4
     assert shown["Report"][:each] == [f"line {number}" for number in range(each)]
     *wall, told = shown["Wall"][: each + 1]
     assert "".join(wall) == text[: each * columns]
     assert told.startswith(f"… {len(text) - each * columns:,} more characters")
-    assert len(lines) <= rows - 1 or columns == 50, "all of it is on the screen"
+    assert len(lines) <= rows - 4, "all of it is on the screen, and how the run has ended"
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
@@ -106,6 +116,30 @@ def test_rows_end_at_a_word_and_a_long_word_is_whole(env: dict[str, str], plays:
     assert [word for row in shown[:place] for word in row.split(" ")] == words
     assert place == -(-len(" ".join(words)) // columns) or columns == 40
     assert address.encode() in seen.raw, "it can be copied"
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40), (60, 20), (0, 0)])
+@pytest.mark.parametrize("verb", ["run", "stream", "fails"])
+def test_how_a_run_has_ended_is_last_on_the_screen(
+    env: dict[str, str], plays: Any, columns: int, rows: int, verb: str
+) -> None:
+    workflow = "fails" if verb == "fails" else plays(output={"Report": LONG, "Wide": "世界" * 4000, "Count": 1})
+    with on_terminal([*forked(), "run", workflow, "--color", "never"], env, columns=columns, rows=rows) as seen:
+        pass
+    if verb == "stream":
+        with on_terminal([*forked(), "stream", "@last", "--color", "never"], env, columns=columns, rows=rows) as seen:
+            pass
+    run_id = re.findall(rb"noxcli \S+ ([0-9a-f-]{36})", seen.raw)[-1].decode()
+    screen = pyte.Screen(columns or 80, rows or 24)
+    pyte.ByteStream(screen).feed(bytes(seen.raw))
+    *_, third, second, last = [line.rstrip() for line in screen.display if line.strip()]
+    above = (third + second).replace(" ", "")  # a blank at the end of a row is not seen
+    if verb == "fails":
+        assert "128,000areallowed" in above
+        assert last == f"details: noxcli inspect {run_id}"
+    else:
+        assert re.search(r"mpletedin\d\.\ds;3completed(output:)?$", above)
+        assert last.removeprefix("output: ") == f"noxcli fetch-output {run_id}"
 
 
 def test_a_terminal_without_a_size_is_taken_for_eighty_columns(env: dict[str, str], plays: Any) -> None:
