@@ -1,8 +1,10 @@
-"""JSON as noxcli reads it: integers keep their digits, and nesting has a limit that every walk over it can rely on."""
+"""JSON as noxcli reads it: numbers keep their digits, and nesting has a limit that every walk over it can rely on."""
 
 import json
 import sys
 from typing import Any
+
+from noxcli.encode import Number
 
 MOST_LEVELS = 500  # of a value
 AROUND = 20  # more, for the documents that hold such a value: a run's record, a result, a line of a batch
@@ -54,4 +56,14 @@ def is_deeper(value: Any, levels: int) -> bool:
     return bool(containers)
 
 
-DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+def read_number(text: str) -> float:
+    """Return a number with a fraction or an exponent."""
+    value = float(text)
+    if repr(value) == text:
+        return value
+    kept = Number(value)
+    kept.text = text
+    return kept
+
+
+DECODER = json.JSONDecoder(parse_float=read_number, parse_constant=lambda _: None)

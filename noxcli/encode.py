@@ -2,18 +2,29 @@
 
 import json
 import math
+import os
 import re
 from typing import Any
 
 NOT_ASCII = "[^\x00-\x7f]"
 
 
+class Number(float):
+    """A number whose digits a float can't hold: it counts as that float, and is written as it was read."""
+
+    text: str
+
+
+Number.__name__ = "float"  # by which JMESPath knows types
+
+
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped; NaN and infinities become null."""
-    try:
-        text = _dumped(value, indent)
-    except ValueError:
-        text = _dumped(_finite(value), indent)
+    separators = (",", ":") if indent is None else None
+    mark = os.urandom(16).hex()  # which occurs in no value
+    text = json.dumps(_marked(value, mark), ensure_ascii=False, indent=indent, separators=separators)
+    if mark in text:  # a pattern with a new mark has to be compiled each time
+        text = re.sub(f'"{mark}([^"]*)"', r"\1", text)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -21,18 +32,16 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     return text
 
 
-def _dumped(value: Any, indent: int | None) -> str:
-    separators = (",", ":") if indent is None else None
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
-
-
-def _finite(value: Any) -> Any:
+def _marked(value: Any, mark: str) -> Any:
+    """Return the value with its odd numbers as texts that begin with the mark."""
     match value:
+        case Number():
+            return f"{mark}{value.text}"
         case float() if not math.isfinite(value):
             return None
         case dict():
-            return {key: _finite(inner) for key, inner in value.items()}
+            return {key: _marked(inner, mark) for key, inner in value.items()}
         case list() | tuple():
-            return [_finite(inner) for inner in value]
+            return [_marked(inner, mark) for inner in value]
         case _:
             return value

@@ -8,7 +8,7 @@ from typing import NoReturn
 from sseclient import SSEClient
 
 from noxcli.api.failures import describe
-from noxcli.decode import decode_json, is_deep
+from noxcli.decode import decode_json, is_deep, read_number
 from noxcli.errors import StreamUnsupported, Unavailable
 from noxcli.masking import Mask
 from noxcli.models import RunEvent
@@ -130,7 +130,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 # For valid JSON; anything else takes the slow path.
-DECODER = json.JSONDecoder(parse_constant=_refuse)
+DECODER = json.JSONDecoder(parse_float=read_number, parse_constant=_refuse)
 
 
 def _event(name: str, said: str) -> RunEvent:

@@ -7,7 +7,7 @@ from dataclasses import field
 from math import isfinite
 from typing import Any
 
-from noxcli.decode import MOST_LEVELS, is_deep, is_deeper
+from noxcli.decode import MOST_LEVELS, is_deep, is_deeper, read_number
 from noxcli.errors import UsageProblem
 from noxcli.fixed import fixed
 from noxcli.inputs.sources import OnlyFiles, Sources
@@ -155,7 +155,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(text: str) -> float:
-    number = float(text)
+    number = read_number(text)
     if not isfinite(number):
         raise ValueError(f"the number {text} is too large")
     return number
