@@ -1,15 +1,44 @@
 """Retries of what may work later, with growing, jittered delays, for a limited time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from copy import copy
 from typing import Self, TypeVar
 
 from noxcli.errors import NoxError, TimedOut, Unavailable
-from noxcli.timing import Backoff, Clock, Deadline, Outage, show_seconds
+from noxcli.timing import Backoff, Clock, Deadline, Outage
 from noxcli.waiting import run_apart
 
 ONE_LOOK = 30.0  # seconds
+DOUBT_AFTER = 10.0  # seconds without an answer, after which the user may have made a mistake
 T = TypeVar("T")
+# Says why a call failed; how long nothing has answered, and how much longer that is borne, in seconds.
+Tell = Callable[[Unavailable, float, float], None]
+Telling = Callable[[], AbstractContextManager[Tell]]  # from the first failure to the end of the call
+
+
+def hint_after(seconds: float, error: Unavailable) -> str:
+    """Return what to do about it after so long: a command to start the server at once, a doubt only then."""
+    hint = error.hint or ""
+    return hint if seconds >= DOUBT_AFTER or "noxcli " in hint else ""
+
+
+def in_lines(say: Callable[[str], None]) -> Telling:
+    """Return what says each new reason in a line."""
+
+    @contextmanager
+    def telling() -> Iterator[Tell]:
+        said = set()
+
+        def tell(error: Unavailable, seconds: float, left: float) -> None:
+            line = "; ".join(filter(None, (error.message, hint_after(seconds, error))))
+            if line not in said:
+                said.add(line)
+                say(f"{line}; retrying for {left:.0f}s")
+
+        yield tell
+
+    return telling
 
 
 class Patience:
@@ -20,7 +49,7 @@ class Patience:
         clock: Clock,
         deadline: Deadline,
         retry_for: float,
-        say: Callable[[str], None],
+        telling: Telling,
         *,
         out_of_time: type[NoxError] = TimedOut,
         gave_up: type[NoxError] | None = None,
@@ -28,7 +57,7 @@ class Patience:
         self.clock = clock
         self._deadline = deadline
         self._retry_for = retry_for
-        self._say = say
+        self._telling = telling
         self._out_of_time = out_of_time
         self._gave_up = gave_up
 
@@ -41,9 +70,9 @@ class Patience:
         return self._out_of_time(f"out of time: {what}")
 
     def saying(self, say: Callable[[str], None]) -> Self:
-        """Return the same patience with another callback for its retries."""
+        """Return the same patience, which says in lines why it retries."""
         other = copy(self)
-        other._say = say
+        other._telling = in_lines(say)
         return other
 
     def keep_trying(
@@ -65,29 +94,37 @@ class Patience:
         """
         backoff = Backoff()
         outage = Outage(self.clock, self._retry_for)
-        while True:
-            try:
-                if not bounded:
-                    return call()
-                within = self.limit().left(float("inf") if long else outage.for_an_attempt)
-                return run_apart(call, within)
-            except Unavailable as error:
-                if not worth(error):
-                    raise
-                if moved():
-                    backoff.reset()
-                    outage.answered()
-                outage.failed()
-                if self._deadline.passed:
-                    raise self.out_of_time(error.message) from error
-                delay = backoff.next_delay(error.retry_after)
-                if outage.is_too_long:
-                    if self._gave_up is not None:
-                        raise self._gave_up(error.message, error.hint, **error.facts()) from error
-                    raise
-                delay = min(delay, outage.left)  # the last attempt is at the end of patience
-                if delay >= self._deadline.left():
-                    self.clock.sleep(self._deadline.left())
-                    raise self.out_of_time(error.message) from error
-                self._say(f"{error.message}; retrying in {show_seconds(delay)}")
-                self.clock.sleep(delay)
+        with ExitStack() as shown:
+            tell: Tell | None = None
+            while True:
+                try:
+                    if not bounded:
+                        return call()
+                    within = self.limit().left(float("inf") if long else outage.for_an_attempt)
+                    return run_apart(call, within)
+                except Unavailable as error:
+                    if not worth(error):
+                        raise
+                    if moved():
+                        backoff.reset()
+                        outage.answered()
+                    outage.failed()
+                    delay = self._delay(error, outage, backoff)
+                    tell = tell or shown.enter_context(self._telling())
+                    tell(error, outage.seconds, outage.left)
+                    self.clock.sleep(delay)
+
+    def _delay(self, error: Unavailable, outage: Outage, backoff: Backoff) -> float:
+        """Return how long to wait before the next attempt. Raises as `keep_trying` if there is to be none."""
+        if self._deadline.passed:
+            raise self.out_of_time(error.message) from error
+        delay = backoff.next_delay(error.retry_after)
+        if outage.is_too_long:
+            if self._gave_up is not None:
+                raise self._gave_up(error.message, error.hint, **error.facts()) from error
+            raise error
+        delay = min(delay, outage.left)  # the last attempt is at the end of patience
+        if delay >= self._deadline.left():
+            self.clock.sleep(self._deadline.left())
+            raise self.out_of_time(error.message) from error
+        return delay

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from noxcli.errors import LostContact, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, UsageProblem
-from noxcli.retry import ONE_LOOK, Patience
+from noxcli.retry import ONE_LOOK, Patience, in_lines
 from noxcli.timing import Clock, Deadline
 from tests.faults.fake import FakeClock
 
@@ -35,7 +35,7 @@ def patient(
     clock: Clock, retry_for: float = 60.0, limit: float | None = None, **kinds: type[NoxError]
 ) -> tuple[Patience, list[str]]:
     said: list[str] = []
-    return Patience(clock, Deadline(clock, limit), retry_for, said.append, **kinds), said
+    return Patience(clock, Deadline(clock, limit), retry_for, in_lines(said.append), **kinds), said
 
 
 def test_trouble_is_told_and_tried_again() -> None:
@@ -44,7 +44,14 @@ def test_trouble_is_told_and_tried_again() -> None:
     assert patience.keep_trying(call) == "answer"
     assert call.calls == 3
     assert 7.0 <= clock.time <= 7.5
-    assert said[1] == "busy; retrying in 7.0s"
+    assert said == ["busy; retrying for 60s"], "once for one reason"
+
+
+def test_a_doubt_is_told_after_a_while_a_command_at_once() -> None:
+    for hint, lines in (("is it up?", ["busy", "busy; is it up?"]), ("try: noxcli x", ["busy; try: noxcli x"])):
+        patience, said = patient(FakeClock())
+        patience.keep_trying(Flaky(*[Unavailable("busy", hint, retry_after=6.0)] * 4))
+        assert [line.rpartition("; retrying for ")[0] for line in said] == lines
 
 
 @pytest.mark.parametrize(

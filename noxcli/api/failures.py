@@ -16,6 +16,7 @@ from noxcli.api.body import AnswerLimit, pieces_of
 from noxcli.decode import decode_json
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.masking import Mask
+from noxcli.urls import is_loopback
 
 # No connection, so nothing was sent. An unknown name is also a NewConnectionError.
 NO_CONNECTION = (
@@ -100,7 +101,9 @@ def _body_of(response: requests.Response) -> bytes:
 def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True) -> Unavailable:
     """Return the error for a connection that failed or broke."""
     what = f"no answer from {urlsplit(url).netloc}: {cause_of(error, mask)}"
-    return Unavailable(what, "is the base URL right, and the network up?", sent=sent)
+    nobody = is_loopback(urlsplit(url).hostname or "") and _any_is(_inwards(error), ConnectionRefusedError)
+    hint = "start a server there with: noxcli sandbox" if nobody else "is the base URL right, and the network up?"
+    return Unavailable(what, hint, sent=sent)
 
 
 def never_connected(error: BaseException) -> bool:

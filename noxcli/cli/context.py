@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,10 +134,12 @@ class Context:
 
     def patience(self, deadline: Deadline, retry_for: float, **kwargs: type[NoxError]) -> "Patience":
         """Return how long this command keeps retrying."""
-        from noxcli.retry import Patience
+        from noxcli.render.renderers import retry_progress
+        from noxcli.retry import Patience, in_lines
 
-        say = self.terminal.complain if self.terminal.verbose else self.terminal.note
-        return Patience(self.clock, deadline, retry_for, say, **kwargs)
+        terminal = self.terminal
+        telling = in_lines(terminal.complain) if terminal.verbose else partial(retry_progress, terminal)
+        return Patience(self.clock, deadline, retry_for, telling, **kwargs)
 
     def enter(self, phase: Phase) -> None:
         """Record the phase of the command."""

@@ -49,7 +49,7 @@ from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.query import Query
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
-from noxcli.retry import Patience
+from noxcli.retry import Patience, in_lines
 from noxcli.runs.start import LONGEST_LOOK, Comparison
 from noxcli.timing import show_seconds
 
@@ -250,7 +250,7 @@ def _work(
         comparison=Comparison(inputs_of(known.definition) if known else None, common.secret),
         mask=context.terminal.mask,
         patience=lambda: Patience(
-            context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, lambda _: None
+            context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, in_lines(lambda _: None)
         ),
         deadline=noxus.deadline,
         retry_for=RETRY_FOLLOWING if retry_for is None else retry_for,

@@ -5,17 +5,19 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from noxcli.render import HowFar
+from noxcli.errors import Unavailable
+from noxcli.render import Facts, HowFar
 from noxcli.render.line import Line, Look
 from noxcli.render.region import BottomRenderer
 from noxcli.render.terminal import Terminal
+from noxcli.retry import hint_after
 
 FIRST_BAR = 0.5  # seconds: shorter tasks need no bar
 BAR_WIDTH, LEAST_BAR = 20, 4  # cells
 
 
 class Bar(BottomRenderer):
-    """One line about a task, with a bar if the share that is done is known and the words leave room for it."""
+    """A line about a task, with a bar if the share that is done is known and the words leave room for it."""
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal, FIRST_BAR)
@@ -26,6 +28,17 @@ class Bar(BottomRenderer):
     def tell(self, how_far: HowFar) -> None:
         self._how_far = how_far
 
+    def tell_retry(self, error: Unavailable, seconds: float, left: float) -> None:
+        """Show why nothing has answered for so long, when that is given up and, in time, what to do about it."""
+        began = time.monotonic()
+
+        def how_far(_: float) -> Facts:
+            now = time.monotonic() - began
+            ends = f"giving up in {max(0.0, left - now):.0f}s"
+            return None, error.message, "\n".join(filter(None, (ends, hint_after(seconds + now, error))))
+
+        self.tell(how_far)
+
     def say(self, line: str) -> None:
         self._terminal.note(line)
 
@@ -33,8 +46,10 @@ class Bar(BottomRenderer):
         if self._how_far is None:
             return []
         share, done, pace = self._how_far(time.monotonic() - self._began)
-        line, words = self._look.line(self._terminal.size().columns - 1), f"{done}, {pace}"
+        width = self._terminal.size().columns - 1
+        pace, *below = pace.split("\n")
+        line, words = self._look.line(width), f"{done}, {pace}"
         cells = min(BAR_WIDTH, line.left - cell_len(words) - 1)
         if share is not None and cells >= LEAST_BAR:
             line.add_bar(share, cells).add(" ")
-        return [line.add(words, "dim")]
+        return [line.add(words, "dim"), *(self._look.line(width).add(text, "dim") for text in below)]

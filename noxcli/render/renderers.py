@@ -1,12 +1,13 @@
 """The choice of renderers, and the loop that feeds those of a run."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol, Self
 
 from noxcli.models import Update
 from noxcli.render.log import BATCH_LINE_EVERY, DOWNLOAD_LINE_EVERY, RunLog, TaskLog, WarningsOnly
 from noxcli.render.terminal import Terminal
+from noxcli.retry import Tell, in_lines
 from noxcli.runs.progress import Progress, Step
 from noxcli.timing import show_seconds
 
@@ -72,6 +73,19 @@ def download_progress(terminal: Terminal) -> "Bar | TaskLog":
     from noxcli.render.bars import Bar
 
     return Bar(terminal)
+
+
+@contextmanager
+def retry_progress(terminal: Terminal) -> Iterator[Tell]:
+    """Yield what says why a call is retried: counting down in place on a terminal, in lines elsewhere."""
+    if terminal.quiet or terminal.drawn is not None or not terminal.can_redraw():
+        with in_lines(terminal.note)() as tell:
+            yield tell
+        return
+    from noxcli.render.bars import Bar
+
+    with Bar(terminal) as bar:
+        yield bar.tell_retry
 
 
 def bar_fits(terminal: Terminal) -> bool:

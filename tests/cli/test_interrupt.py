@@ -171,7 +171,7 @@ def test_a_retry_of_the_start_is_not_waited_for(env: dict[str, str], plays: Any)
     workflow = plays(output={"A": "x"}, faults={"start": [busy]})
     with running("run", workflow, "--json", env=env) as process:
         assert process.stderr is not None
-        while b"retrying in" not in process.stderr.readline():
+        while b"retrying for" not in process.stderr.readline():
             pass
         began = time.monotonic()
         process.send_signal(signal.SIGINT)

@@ -14,7 +14,7 @@ def test_it_tells_requests_retries_and_times_with_quiet(noxcli: Noxcli, plays: A
     faults = {"start": [Answer(503, {"detail": ""})], "events": [Answer(502, "")]}
     workflow = plays(script=[Sleep(300)], faults=faults)
     lines = noxcli("run", workflow, "--quiet", "--verbose").err.splitlines()
-    assert [line for line in lines if "answered 503; retrying in" in line]
+    assert [line for line in lines if "answered 503; retrying for" in line]
     assert [line for line in lines if "answered 502; retrying in" in line]
     asked = [line for line in lines if line.startswith(("GET /", "POST /"))]
     assert [line for line in asked if line.startswith(f"POST /v1/workflows/{workflow}/runs 503 ")]

@@ -284,7 +284,7 @@ def test_a_refused_key_and_an_unknown_workflow_end_it(
 def test_a_rate_limit_is_waited_for(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(output={"A": "x"}, faults={"workflow": [RATE_LIMITED]})
     result = noxcli("run", workflow, "zzz=1")
-    assert (result.code, "retrying in" in result.err) == (2, True)
+    assert (result.code, "retrying for" in result.err) == (2, True)
 
 
 def test_the_definition_is_read_once_and_names_the_nodes(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:

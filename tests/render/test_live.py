@@ -404,6 +404,16 @@ def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays
     assert re.search(r" paused after \d\.\ds; 1 completed, 1 running", "\n".join(shown(seen, 120)))
 
 
+def test_a_missing_server_is_waited_for_in_one_line(env: dict[str, str]) -> None:
+    nobody = {"NOXUS_BACKEND_URL": "http://127.0.0.1:9"}
+    with on_terminal([*forked(), "runs", "--retry-for", "3s"], env | nobody) as seen:
+        seen.wait_for(b"giving up in 1s")
+        lines = shown(seen)
+    what, hint = "no answer from 127.0.0.1:9: connection refused", "start a server there with: noxcli sandbox"
+    assert lines == [f"{what}, giving up in 1s", hint]
+    assert (seen.process.returncode, shown(seen)) == (75, [f"noxcli: {what}", hint])
+
+
 def test_streamed_text_begins_at_a_word() -> None:
     line = Look(color=False, unicode=True).line(16)
     assert str(line.add_end("The quick brown fox jumps over the lazy dog")) == "the lazy dog"
