@@ -229,7 +229,7 @@ def move_torn_aside(place: Place, name: str, file: int) -> None:
     while end:
         begin = max(0, end - BLOCK)
         found = os.pread(file, end - begin, begin).rfind(b"\n")
-        end = begin + found + 1 if found >= 0 else begin
+        end = begin + found + 1  # or `begin`, if none was found
         if found >= 0:
             break
     if end == size:

@@ -195,8 +195,7 @@ class JunitReport:
         ).encode()
 
     def _write(self, piece: bytes, at: int | None = None) -> None:
-        if self._file is None or self._trouble is not None:
-            return
+        assert self._file is not None
         try:
             if at is not None:
                 self._file.seek(at)

@@ -54,6 +54,7 @@ def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow:
     assert (again.code, again.out, "        3 completed" in again.err) == (0, b"", True), again.err
     stored = noxcli("results", "rows.jsonl.batch")
     assert [(line["row"], line["id"], line["repetition"]) for line in stored.lines] == ALL
+    assert noxcli(*batch, "--resume", "--pass-each", "3").code == 11, "as without it"
     strict = noxcli(*batch, "--resume", "--pass-each", "2", "--assert", "row.Q != 'worse'", "--min-pass", "60%")
     assert (strict.code, "2 of 3 rows are good (66.6%; --min-pass 60%)" in strict.err) == (0, True), strict.err
     assert len(sandbox.runs(workflow)) == 9
