@@ -205,7 +205,8 @@ def as_line(value: Any) -> Line | None:
 
 
 def _has(value: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> bool:
-    return all(type(value.get(name)) in fitting for name, fitting in kinds.items())
+    there = ((value.get(name), fitting) for name, fitting in kinds.items())
+    return all(isinstance(each, fitting) and not isinstance(each, bool) for each, fitting in there)
 
 
 def _keys(path: Path) -> Iterator[tuple[int, int]]:
