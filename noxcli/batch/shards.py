@@ -111,9 +111,8 @@ def _share(engine: Numbering, environ: Mapping[str, str], of: int | None) -> Sha
     if total == 1:
         raise UsageProblem(f"--shard auto: this {engine.engine} job has one task", engine.parallel)
     if not engine.first <= index <= last:
-        raise UsageProblem(
-            f"--shard auto: {engine.index} is {index}, but must be {engine.first} to {last}", engine.parallel
-        )
+        hint = engine.parallel.replace("8", str(total))
+        raise UsageProblem(f"--shard auto: {engine.index} is {index}, but must be {engine.first} to {last}", hint)
     return Shard(index + 1 - engine.first, total)
 
 

@@ -82,14 +82,18 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
             {"JOB_COMPLETION_INDEX": "0"},
             "Kubernetes does not say how many tasks there are; write --shard auto/8",
         ),
-        ("auto/2", {"JOB_COMPLETION_INDEX": "2"}, "JOB_COMPLETION_INDEX is 2, but must be 0 to 1"),
+        (
+            "auto/2",
+            {"JOB_COMPLETION_INDEX": "2"},
+            "JOB_COMPLETION_INDEX is 2, but must be 0 to 1; set completions: 2 and",
+        ),
         ("auto/8", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "this GitLab job has 4 tasks (CI_NODE_TOTAL)"),
         ("auto", {"CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"}, "CI_NODE_INDEX=x is not a number"),
         ("auto", {"CI_NODE_INDEX": "1"}, "CI_NODE_TOTAL is not set"),
         (
             "auto/4",
             {"SLURM_ARRAY_TASK_ID": "0"},
-            "SLURM_ARRAY_TASK_ID is 0, but must be 1 to 4; submit it with --array=1-8",
+            "SLURM_ARRAY_TASK_ID is 0, but must be 1 to 4; submit it with --array=1-4",
         ),
         (
             "auto",
