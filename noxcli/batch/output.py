@@ -35,7 +35,7 @@ class Printer:
 
     def print(self, rows: Sequence[FinishedRow]) -> None:
         """Raises as Terminal.write."""
-        self.write("".join(map(self._line, rows)))
+        self.write("".join(self._line(row) for row in rows if not row.cut_short))
 
     def _line(self, row: FinishedRow) -> str:
         if self.query is not None:

@@ -85,6 +85,11 @@ class FinishedRow:
         run = self.result["run"] or {}
         return not self.interrupted and self.code in FINAL and bool(run.get("confirmed"))
 
+    @property
+    def cut_short(self) -> bool:
+        """True if a signal ended this call before the row's run: --resume prints its line."""
+        return self.interrupted or self.code in {ExitCode.HANGUP, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
+
     @cached_property
     def document(self) -> dict[str, Any]:
         """What its line contains."""

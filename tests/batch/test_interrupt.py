@@ -58,13 +58,13 @@ def test_detached_rows_are_followed_again(sandbox: Sandbox, plays: Any) -> None:
         out, err = process.communicate(timeout=HUNG)
     assert process.returncode == 130
     assert b"4 runs left running" in err
-    left = {json.loads(line)["row"]: json.loads(line)["result"] for line in out.splitlines()}
-    assert {result["exit_code"] for result in left.values()} == {130}
+    assert out == b""
+    begun = {run.id for run in sandbox.runs(workflow)}
     resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
     assert resumed.returncode == 0
     told = {json.loads(line)["row"]: json.loads(line)["result"] for line in resumed.stdout.splitlines()}
     assert sorted(told) == [1, 2, 3, 4, 5, 6]
-    assert all(told[row]["run"]["id"] == left[row]["run"]["id"] for row in left)
+    assert {result["run"]["id"] for result in told.values()} > begun
     assert len(sandbox.runs(workflow)) == 6
 
 
@@ -119,7 +119,7 @@ def test_on_a_terminal_there_is_a_bar_and_ctrl_c_detaches(sandbox: Sandbox, work
     assert seen.process.returncode == 130
     assert b"3 runs left running" in seen.raw
     assert [run.status for run in sandbox.runs(workflow)].count("running") == 3
-    assert len(Path("out").read_text().splitlines()) == 5
+    assert len(Path("out").read_text().splitlines()) == 2
 
 
 def answered(out: bytes) -> dict[int, Any]:
@@ -137,7 +137,7 @@ def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any
         out, err = process.communicate(timeout=HUNG)
     assert (process.returncode, b"4 stopped, 0 runs left running" in err) == (128 + number, True)
     assert f"noxcli batch {workflow} rows.jsonl --max-parallel 4 --resume" in err.decode()
-    assert {result["error"]["hint"] for result in answered(out).values()} == {"--resume starts the row again"}
+    assert out == b""
     merged = call("results", "rows.jsonl.batch", env=environment(sandbox.url))
     told = [json.loads(line)["result"] for line in merged.stdout.splitlines()]
     assert (merged.returncode, [result["exit_code"] for result in told]) == (8, [8] * 6)
