@@ -196,7 +196,7 @@ class Joined:
         """Write the rows of the shard, or all, and their assertions as test cases. Raises Undelivered."""
         with JunitReport(target, self.header.source, mask) as report:
             for line in self.lines(judge, shard):
-                for case in cases_of_row(line, self.header.workflow_id, judge.names(line)):
+                for case in cases_of_row(line, self.header.source, judge.names(line)):
                     report.add(case)
 
     def page(self, page: Page, judge: Judge, tally: Tally | None = None) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -98,8 +98,6 @@ def run_rows(noxus: Session, options: Options) -> None:
         printer = Printer(judge, context.printing.query, tally, context.terminal.write, partial(to_paste, context))
         output = Output(journal, results, printer, ordered=options.ordered)
         began = context.clock.monotonic()
-        ci = context.reports.ci
-        stack.enter_context((ci and ci.fold(f"{options.workflow}: {rows.name}")) or nullcontext())
         shown = batch_progress(context.terminal)
         stack.enter_context(shown)
         engine = Engine(

@@ -75,7 +75,7 @@ def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) ->
     seconds = seconds_between(run.created_at, run.finished_at) if run else None
     return Case(
         name=name,
-        classname=run.workflow_id if run else "noxcli",
+        classname="noxcli",
         seconds=max(0.0, elapsed if seconds is None else seconds),
         verdict=verdict_on(exit_code),
         type=type(error).__name__ if error else "",

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from noxcli.masking import Mask
+from noxcli.models import KNOWN_STATUSES
 from noxcli.outputs.values import as_text, by_name
 from noxcli.render.text import shorten, visible
 from noxcli.reports.ci import BatchEnded, Ended
@@ -13,7 +14,7 @@ from noxcli.timing import show_seconds
 
 # Bytes: of a page, which leaves room for others in the same step, and of one output in it.
 LARGEST_SUMMARY = 64 * 1024
-LARGEST_BLOCK = 4 * 1024
+LARGEST_BLOCK = 1024
 MASKED = 4  # times the shown length is searched for secrets, since their replacements are shorter
 MOST_NODES = 100
 MOST_OUTPUTS = 8
@@ -50,7 +51,7 @@ def batch_page(ended: BatchEnded, mask: Mask) -> str:
 def _run(one: Ended, mask: Mask) -> Iterator[str]:
     run, nodes, output = one.run, one.document["nodes"], one.document["output"]
     took = f", {show_seconds(run['duration_s'])}" if run and run["duration_s"] is not None else ""
-    known_as = f", run {_code(run['id'], mask)} {_code(run['status'], mask)}" if run else ""
+    known_as = f", run {_code(run['id'], mask)} {_status(run['status'], mask)}" if run else ""
     yield f"<h3>noxcli: {one.words}</h3>"
     yield f"<p>{_code(one.name, mask)}{known_as}{took}, exit code {one.document['exit_code']}</p>"
     if one.reason:
@@ -71,7 +72,7 @@ def _table(nodes: Sequence[Mapping[str, Any]], mask: Mask) -> str:
     rows = ["<table><tr><th>node</th><th>status</th><th>seconds</th></tr>"]
     for node in nodes[:MOST_NODES]:
         took = "" if node["duration_s"] is None else f"{node['duration_s']:.1f}"
-        cells = [_code(node["name"], mask), _code(node["status"], mask), took]
+        cells = [_code(node["name"], mask), _status(node["status"], mask), took]
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     if len(nodes) > MOST_NODES:
         rows.append(f"<tr><td>and {len(nodes) - MOST_NODES} more</td><td></td><td></td></tr>")
@@ -79,9 +80,14 @@ def _table(nodes: Sequence[Mapping[str, Any]], mask: Mask) -> str:
 
 
 def _way_back(run: Mapping[str, Any]) -> str:
-    if not run or run["status"] in {"failed", "stopped"}:
+    if not run or run["status"] in {"completed", "failed", "stopped"}:
         return ""
-    return f"noxcli {'fetch-output' if run['status'] == 'completed' else 'wait'} {run['id']}"
+    return f"noxcli wait {run['id']}"
+
+
+def _status(word: str, mask: Mask) -> str:
+    """Return a status; one of the server's own may be any text."""
+    return word if word in KNOWN_STATUSES or word == "skipped" else _code(word, mask)
 
 
 def _code(text: str, mask: Mask, width: int = CODE_WIDTH) -> str:
