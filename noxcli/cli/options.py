@@ -101,7 +101,7 @@ Timeout = Annotated[
         "--timeout",
         parser=_duration,
         metavar="DUR",
-        help="Give up after this long (90, 30s, 10m, 2h); the run continues.",
+        help="Give up after this long (90, 30s, 10m, 2h); what has started continues.",
     ),
 ]
 PollInterval = Annotated[
@@ -128,6 +128,10 @@ Report = Annotated[
     typer.Option(
         "--report", metavar="FILE", help="Write an HTML page: verdict, nodes on a time axis, errors, outputs."
     ),
+]
+RowsReport = Annotated[
+    str | None,
+    typer.Option("--report", metavar="FILE", help="Write an HTML page: verdict, why rows failed, and each row."),
 ]
 Asserts = Annotated[
     list[str] | None,

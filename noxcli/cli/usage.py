@@ -45,7 +45,7 @@ HEADINGS = {
         "--dotenv",
         "--ci",
     ),
-    "Following": ("--etag", "--resume", "--on-pause", "--poll-interval", "--no-stream"),
+    "Following": ("--resume", "--on-pause", "--poll-interval", "--no-stream"),
     "Time": ("--timeout", "--stall-timeout", "--retry-for", "--on-timeout"),
     "Connection": ("--base-url", "--api-key-file", "--profile"),
     "General": ("--quiet", "--progress", "--verbose", "--color", "--help"),

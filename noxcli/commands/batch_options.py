@@ -17,7 +17,7 @@ from noxcli.cli.options import (
     PassEachOption,
     PollInterval,
     PreflightOptions,
-    Report,
+    RowsReport,
     Secrets,
     Waiting,
     WorkflowArgument,
@@ -135,7 +135,7 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
         ),
     ] = None
     expect: ExpectOption = None
-    report: Report = None
+    report: RowsReport = None
     junit: Junit = None
     on_interrupt: OnInterrupt = None
     poll_interval: PollInterval = 5.0

@@ -19,7 +19,7 @@ from noxcli.cli.options import (
     PassEachOption,
     Printed,
     Quiet,
-    Report,
+    RowsReport,
     Verbose,
     declared,
 )
@@ -68,7 +68,7 @@ class Options(Asserting, Printed):
         typer.Option("--csv-raw", help="In --csv, leave texts as they are that a spreadsheet would take for formulas."),
     ] = False
     output: OutputOption = None
-    report: Report = None
+    report: RowsReport = None
     junit: Junit = None
     quiet: Quiet = False
     verbose: Verbose = False
