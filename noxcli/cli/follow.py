@@ -60,6 +60,8 @@ def to_end(
     workflow = workflow or (workflow_of(noxus, run) if shows_names else run.workflow)
     progress, follower = follower_of(noxus, run, policy, workflow, cursor=cursor, just_started=just_started)
     outcome.progress = progress
+    if run.settled and (context.reports.page is not None or (shows_names and context.terminal.interactive)):
+        progress.spans = spans_of(noxus, run, progress)
     renderers = _renderers(context, run, progress)
     try:
         with noted(outcome, follower):
@@ -149,6 +151,18 @@ def workflow_of(noxus: Session, run: Run) -> Workflow | None:
         return noxus.api.get_workflow(run.workflow_id, within=within)
     except NoxError:
         return None
+
+
+def spans_of(noxus: Session, run: Run, progress: Progress) -> dict[str, tuple[float, float]]:
+    """Return when the nodes of a run that has ended worked, as far as its data say so."""
+    from noxcli.runs.node_data import data_by_node  # loaded only for a run that had ended
+
+    try:
+        data = noxus.api.run_data(run.id, within=noxus.deadline.left(NAMES_WITHIN))
+    except NoxError:
+        return {}
+    spans = {node_id: told.span(run.created_at) for node_id, told in data_by_node(data, progress.nodes.keys()).items()}
+    return {node_id: span for node_id, span in spans.items() if span is not None}
 
 
 def judge(noxus: Session, run: Run, seen: Progress | None = None) -> None:

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from noxcli.runs.progress import Node, Progress
 
 INSPECT_SCHEMA = "noxcli.inspect/1"
+# The bar is for a terminal alone.
 NODE_COLUMNS = Layout(
-    ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR"),
+    ("NODE", "STATUS", "START", "DURATION", "TIME", "INPUT", "OUTPUT", "ERROR"),
     cut=("ERROR", "NODE"),
-    dropped=("START", "INPUT", "OUTPUT", "DURATION"),
+    dropped=("START", "INPUT", "OUTPUT", "TIME", "DURATION"),
     marked=("STATUS",),
     shown={"START": time_of_day, "DURATION": duration},
 )
+BAR_CELLS = 16
 UNKNOWN = "-"
 
 
@@ -64,7 +66,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     elif io is not None:
         terminal.write(f"{to_json(io['data'], indent=2)}\n")
     else:
-        show_table(terminal, NODE_COLUMNS, [terminal.mask.whole(_row(record)) for record in inside.records()])
+        rows = [terminal.mask.whole(_row(record)) for record in inside.records()]
+        show_table(terminal, NODE_COLUMNS, list(map(_with_bar, rows, inside.bars())), rows)
         run, progress = inside.run, inside.progress
         terminal.note(f"run {run.id} of workflow {progress.title or run.workflow_id}: {run.status}{progress.why}")
 
@@ -97,6 +100,20 @@ class Inside:
 
         return [_record(node, self.by_node.get(node.id, NodeData())) for node in self.progress.nodes.values()]
 
+    def bars(self) -> list[str]:
+        """Return each node's bar on the run's time axis, empty where its times are not known."""
+        from noxcli.render.line import Look
+
+        told = {node_id: data.span(self.run.created_at) for node_id, data in self.by_node.items()}
+        total = max((span[1] for span in told.values() if span), default=0.0)
+        bars = []
+        for span in map(told.get, self.progress.nodes):
+            line = Look(color=False, unicode=True).line(BAR_CELLS)
+            if span and total:
+                line.add_span(span[0] / total, span[1] / total, BAR_CELLS, "")
+            bars.append(str(line))
+        return bars
+
 
 def _record(node: "Node", told: "NodeData") -> dict[str, Any]:
     return {
@@ -117,6 +134,11 @@ def _row(record: dict[str, Any]) -> Sequence[str]:
     lasted = UNKNOWN if took is None else f"{took:.3f}"
     sizes = [UNKNOWN if size is None else str(size) for size in (record["input_bytes"], record["output_bytes"])]
     return record["name"], record["status"], record["started_at"] or UNKNOWN, lasted, *sizes, record["error"] or ""
+
+
+def _with_bar(row: Sequence[str], bar: str) -> Sequence[str]:
+    place = NODE_COLUMNS.header.index("TIME")
+    return [*row[:place], bar, *row[place:]]
 
 
 def inside_of(noxus: "Session", text: str) -> Inside:

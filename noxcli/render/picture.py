@@ -47,7 +47,7 @@ class Picture:
         """Return the current picture; `note` is about the connection."""
         width = max(LEAST_COLUMNS, size.columns - 1)
         nodes = list(self._progress.nodes.values())  # copied at once: updates come from another thread
-        now = self._progress.began + self._progress.elapsed()
+        now = self._progress.began + self._progress.took()
         chosen = choose(nodes, max(1, size.lines - 3))
         lines = [self._headline(width), *self._node_lines(chosen, now, width)]
         if len(chosen) < len(nodes):
@@ -61,8 +61,8 @@ class Picture:
     def times(self, columns: int) -> list[Line]:
         """Return the nodes that stay on the screen: failed ones and the slowest, with their times."""
         self._over = True
-        now = self._progress.began + self._progress.elapsed()
-        kept = worth_keeping(list(self._progress.nodes.values()), now, self._progress.from_start)
+        now = self._progress.began + self._progress.took()
+        kept = worth_keeping(list(self._progress.nodes.values()), now, self._progress.has_times)
         return self._node_lines(kept, now, max(LEAST_COLUMNS, columns - 1))
 
     def verdict(self, line_to_fetch: str, columns: int) -> list[Line]:
@@ -119,7 +119,7 @@ class Picture:
 
     def _bar_cells(self, nodes: Sequence[Node], width: int) -> int:
         """Return the most cells of a bar: 0 if there are none, and all that are left if no words follow any bar."""
-        if width < BARS_FROM - 1 or not self._progress.from_start:
+        if width < BARS_FROM - 1 or not self._progress.has_times:
             return 0
         if not self._over:
             return min(MOST_BAR, width // 4)

@@ -99,6 +99,8 @@ class Progress:
         self.percent: float | None = None
         self.reconnects = 0
         self.details: Mapping[str, Any] = {}  # the latest from an event or a record
+        # When nodes worked according to the run's data, in seconds after its creation; of a run that had ended.
+        self.spans: Mapping[str, tuple[float, float]] = {}
         self.heard_all = False  # every event from the first to the one that ends the run
         self.why = ""  # where and why the run failed, for the end of a sentence
         # What events said about failed nodes, first failed first; about the run as a whole under None.
@@ -122,6 +124,11 @@ class Progress:
             if node_id in self.nodes:
                 node.name, node.layer = self.nodes[node_id].name, self.nodes[node_id].layer
             self.nodes[node_id] = node
+
+    @property
+    def has_times(self) -> bool:
+        """True if the nodes' times are meaningful."""
+        return self.from_start or bool(self.spans)
 
     def elapsed(self) -> float:
         return self._clock.monotonic() - self.began
@@ -199,7 +206,11 @@ class Progress:
         self.run, self.status = run, run.status
         if run.progress is not None:
             self.percent = max(float(run.progress), self.percent or 0.0)
-        return self._details(run.progress_details, told=False)
+        changed = self._details(run.progress_details, told=False)
+        for node_id, (began, ended) in self.spans.items():
+            node = self._node(node_id)
+            node.began, node.ended, node.unmeasured = self.began + began, self.began + ended, False
+        return changed
 
     def _content(self, data: Mapping[str, Any]) -> list[Change]:
         node_id = data.get("id")
@@ -278,8 +289,10 @@ def listed_status(details: Mapping[str, Any], node_id: str) -> str:
 
 
 def plain_status(told: str) -> str:
-    """Return a node's status as it is read here: a known word in small letters, any other as it is."""
+    """Return a node's status as it is read here: one word for completed, known ones in small letters, others as is."""
     word = told.lower()
+    if word in DONE and word != EXECUTED:
+        return "completed"
     return word if word in ENDED or word == "running" else told
 
 

@@ -3,9 +3,11 @@
 import os
 import secrets
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,8 +31,7 @@ def run_command(argv: Sequence[str], sandbox: Sandbox) -> int:
 
 
 def serve_forever(sandbox: Sandbox) -> int:
-    """Serve until Ctrl-C or SIGTERM; prints what to export and what can be run."""
-    width = max((len(scenario.name) for scenario in sandbox.scenarios), default=0)
+    """Serve until Ctrl-C or SIGTERM; prints what can be run and, where it stays on a screen, what to export."""
     endings: list[int] = []
 
     # Recorded, not raised: an exception could hit the server at its start or end.
@@ -38,15 +39,22 @@ def serve_forever(sandbox: Sandbox) -> int:
         endings.append(number)
 
     with _reacting({signal.SIGINT: note, signal.SIGTERM: note, signal.SIGHUP: note}), sandbox:
+        print(*_listed(sandbox), "", sep="\n")
+        print("# Paste these two lines elsewhere; Ctrl-C stops the sandbox.")
         print(f"export NOXUS_BACKEND_URL={sandbox.url}")
-        print(f"export NOXUS_API_KEY={shlex.quote(sandbox.key)}")
-        print()
-        for scenario in sandbox.scenarios:
-            print(f"# {scenario.name:{width}}  {scenario.description}")
-        sys.stdout.flush()
+        print(f"export NOXUS_API_KEY={shlex.quote(sandbox.key)}", flush=True)
         while not endings:
             time.sleep(_GLANCE)
     return 0
+
+
+def _listed(sandbox: Sandbox) -> Iterator[str]:
+    """Yield the workflows and what they do, wrapped at words on a terminal."""
+    width = max((len(scenario.name) for scenario in sandbox.scenarios), default=0)
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    for scenario in sandbox.scenarios:
+        line = f"# {scenario.name:{width}}  {scenario.description}"
+        yield textwrap.fill(line, max(columns, 2 * width), subsequent_indent=f"# {'':{width}}  ")
 
 
 def fresh_key() -> str:

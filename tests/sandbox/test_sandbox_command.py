@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyte
 import pytest
 
 import noxcli
@@ -17,7 +18,8 @@ from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.command import environment
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
-from tests.process import HUNG
+from tests.process import HUNG, NOXCLI, on_terminal
+from tests.process import environment as own_environment
 
 ROOT = Path(noxcli.__file__).parents[1]
 MAIN = [sys.executable, "-m", "noxcli", "sandbox"]
@@ -125,13 +127,30 @@ def test_an_interrupt_is_for_the_command() -> None:
 def test_serving_tells_what_to_export_and_ends_cleanly(number: signal.Signals) -> None:
     with _started("--port", "0") as server:
         assert server.stdout is not None
-        lines = [server.stdout.readline() for _ in range(3 + len(BUILT_IN))]
+        lines = [server.stdout.readline() for _ in range(4 + len(BUILT_IN))]
         server.send_signal(number)
         assert server.wait(HUNG) == 0
 
-    assert lines[0].startswith("export NOXUS_BACKEND_URL=http://127.0.0.1:")
-    assert re.fullmatch(f"export NOXUS_API_KEY={FRESH_KEY}\n", lines[1])
-    assert [line.split()[1] for line in lines[3:]] == [scenario.name for scenario in BUILT_IN]
+    *listed, _, what, url, key = lines
+    assert [line.split()[1] for line in listed] == [scenario.name for scenario in BUILT_IN]
+    assert what == "# Paste these two lines elsewhere; Ctrl-C stops the sandbox.\n"
+    assert url.startswith("export NOXUS_BACKEND_URL=http://127.0.0.1:")
+    assert re.fullmatch(f"export NOXUS_API_KEY={FRESH_KEY}\n", key)
+
+
+@pytest.mark.parametrize("columns", [80, 64])
+def test_on_a_terminal_what_to_paste_is_on_the_screen(columns: int) -> None:
+    with on_terminal([*NOXCLI, "sandbox", "--port", "0"], own_environment(""), columns=columns) as seen:
+        seen.wait_for(b"API_KEY=sandbox-")
+        seen.wait_for(b"\r\n", after=seen.raw.index(b"API_KEY"))
+        screen = pyte.Screen(columns, 24)
+        pyte.ByteStream(screen).feed(bytes(seen.raw))
+        os.kill(seen.process.pid, signal.SIGINT)
+    lines = [line.rstrip() for line in screen.display if line.strip()]
+    assert [line.split()[0] for line in lines[-3:]] == ["#", "export", "export"]
+    told = " ".join(" ".join(line.removeprefix("#").split()) for line in bytes(seen.raw).decode().splitlines()[:-4])
+    assert all(f"{scenario.name} {scenario.description}" in told for scenario in BUILT_IN), "wrapped at words alone"
+    assert all(line.startswith("#") for line in lines[:-2])
 
 
 def test_options(noxcli: Noxcli, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
