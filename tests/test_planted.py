@@ -195,13 +195,6 @@ def test_a_run_that_cannot_be_noted_is_a_warning(noxcli: Noxcli, plays: Any, tmp
     assert (result.code, result.text) == (0, "x\n")
     assert result.err.count("\n") == 1
     assert f"warning: can't write to {tmp_path / 'file'}: file exists; @last and --resume won't find this" in result.err
-    assert "can't write to the directory" in noxcli("doctor", environ=environ).text
-
-
-def test_doctor_tells_of_an_open_state_directory(noxcli: Noxcli, state: Path) -> None:
-    assert "state" not in noxcli("doctor").text
-    state.chmod(0o777)
-    assert f"warning\tstate\tevery user on this machine can write to {state}" in noxcli("doctor").text
 
 
 def test_links_in_the_cache_are_replaced_and_not_followed(noxcli: Noxcli, workflow: str, precious: Path) -> None:

@@ -131,7 +131,11 @@ PAGES = {
     "a run that goes on": Case("run W --timeout 3s --report p.html", "wait", FOREVER, page="p.html"),
     "an output that is not whole": Case("run W --report p.html", "fetch-output", LATE, page="p.html"),
     "a summary on GitHub": Case(
-        "run qa Question=x --ci github", environ={"GITHUB_STEP_SUMMARY": "summary.md"}, page="summary.md"
+        "run W --timeout 3s --ci github",
+        "wait",
+        FOREVER,
+        environ={"GITHUB_STEP_SUMMARY": "summary.md"},
+        page="summary.md",
     ),
 }
 

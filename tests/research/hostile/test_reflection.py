@@ -201,7 +201,7 @@ def test_a_record_that_repeats_them_stays_on_stdout(caller: Caller, shared_mirro
     record = {"id": KEY, "workflow_id": WORKFLOW, "status": "completed", "output": {"A": REFLECTED}}
     shared_mirror.kind = "start"
     shared_mirror.bend = lambda _: body_of({**record, "status": "failed"})
-    result = caller(*START, "--json", "--detach")
+    result = caller(*START[:6], "--json", "--detach")
     assert result.json["run"]["id"] == KEY
     assert_clean(result)
     shared_mirror.kind = "record"
