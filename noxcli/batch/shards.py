@@ -9,6 +9,7 @@ from noxcli.fixed import fixed
 
 SHARD_VARIABLE = "NOXCLI_SHARD"
 AUTO = re.compile(r"auto(?:/([1-9][0-9]{0,5}))?")
+ALL_TASKS = "write --shard auto/8 for eight"
 FORMS = "write I/N from 1, as in 1/8 for the first of eight, or auto"
 
 
@@ -40,32 +41,21 @@ class Shard:
 
 @fixed
 class Numbering:
-    """How an engine numbers the tasks of one job, in its variables."""
+    """The variables in which an engine numbers the tasks of one job."""
 
     engine: str
     index: str
     total: str | None  # None: the engine does not say
-    first: int
-    parallel: str  # how a job gets several tasks
-    bounds: tuple[str, str] | None = None  # lowest and highest task, if `total` counts only submitted ones
+    first: int = 0
 
 
 ENGINES = (
-    Numbering(
-        "Slurm",
-        "SLURM_ARRAY_TASK_ID",
-        "SLURM_ARRAY_TASK_COUNT",
-        1,
-        "submit it with --array=1-8",
-        bounds=("SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX"),
-    ),
-    Numbering("GitLab", "CI_NODE_INDEX", "CI_NODE_TOTAL", 1, "add parallel: 8 to the job"),
-    Numbering("Kubernetes", "JOB_COMPLETION_INDEX", None, 0, "set completions: 8 and completionMode: Indexed"),
-    Numbering("AWS Batch", "AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE", 0, "submit it as an array job"),
-    Numbering(
-        "Buildkite", "BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", 0, "add parallelism: 8 to the step"
-    ),
-    Numbering("CircleCI", "CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", 0, "add parallelism: 8 to the job"),
+    Numbering("Slurm", "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", 1),
+    Numbering("GitLab", "CI_NODE_INDEX", "CI_NODE_TOTAL", 1),
+    Numbering("Kubernetes", "JOB_COMPLETION_INDEX", None),
+    Numbering("AWS Batch", "AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"),
+    Numbering("Buildkite", "BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT"),
+    Numbering("CircleCI", "CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL"),
 )
 
 
@@ -89,59 +79,35 @@ def shard_asked(option: str | None, environ: Mapping[str, str]) -> Shard:
 
 
 def _of_engine(environ: Mapping[str, str], of: int | None) -> Shard:
-    found = [(engine, _share(engine, environ, of)) for engine in ENGINES if environ.get(engine.index)]
-    if not found:
-        alone = next((engine for engine in ENGINES if engine.total and environ.get(engine.total)), None)
-        if alone is not None:
-            raise UsageProblem(f"--shard auto: this {alone.engine} job has one task", alone.parallel)
-        raise UsageProblem(
-            f"--shard auto finds no task number of {', '.join(engine.engine for engine in ENGINES)}",
-            "write --shard 1/8, or set NOXCLI_SHARD=1/8",
-        )
-    if len({share for _, share in found}) > 1:
-        told = " and ".join(f"{share} by {engine.engine}" for engine, share in found)
-        raise UsageProblem(f"--shard auto finds {told}", "choose one with --shard I/N")
-    return found[0][1]
+    found = {engine.engine: _share(engine, environ, of) for engine in ENGINES if environ.get(engine.index)}
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    told = " and ".join(f"{share} by {engine}" for engine, share in found.items())
+    told = told or f"no task number of {', '.join(engine.engine for engine in ENGINES)}"
+    raise UsageProblem(f"--shard auto finds {told}", "write --shard 1/8, or set NOXCLI_SHARD=1/8")
 
 
 def _share(engine: Numbering, environ: Mapping[str, str], of: int | None) -> Shard:
-    """Return the shard from this engine's variables; `of` is their number if the engine does not say."""
-    index, total = _number(environ, engine.index), _total(engine, environ, of)
-    last = engine.first + total - 1
-    if total == 1:
-        raise UsageProblem(f"--shard auto: this {engine.engine} job has one task", engine.parallel)
+    """Return the shard from this engine's variables; `of` is the number of shards in `auto/8`."""
+    slurm = engine.index == "SLURM_ARRAY_TASK_ID"  # counts only the tasks that were submitted, which may be some of all
+    if of is not None and (slurm or engine.total is None):
+        total = of
+    elif engine.total is None:
+        raise UsageProblem(f"--shard auto: {engine.engine} does not say how many tasks there are", ALL_TASKS)
+    else:
+        total = _number(environ, engine.total)
+        if slurm and total != _number(environ, "SLURM_ARRAY_TASK_MAX"):
+            raise UsageProblem(f"--shard auto: the tasks of the array are not those from 1 to {total}", ALL_TASKS)
+        if of not in {None, total}:
+            raise UsageProblem(f"--shard auto/{of}: this {engine.engine} job has {total} tasks ({engine.total})")
+    index, last = _number(environ, engine.index), engine.first + total - 1
     if not engine.first <= index <= last:
-        hint = engine.parallel.replace("8", str(total))
-        raise UsageProblem(f"--shard auto: {engine.index} is {index}, but must be {engine.first} to {last}", hint)
+        raise UsageProblem(f"--shard auto: {engine.index} is {index}, but must be {engine.first} to {last}")
     return Shard(index + 1 - engine.first, total)
 
 
-def _total(engine: Numbering, environ: Mapping[str, str], of: int | None) -> int:
-    if engine.total is None or (engine.bounds and of is not None):
-        if of is None:
-            raise UsageProblem(
-                f"--shard auto: {engine.engine} does not say how many tasks there are", "write --shard auto/8 for eight"
-            )
-        return of
-    total = _number(environ, engine.total)
-    if of not in {None, total}:
-        raise UsageProblem(
-            f"--shard auto/{of}: this {engine.engine} job has {total} tasks ({engine.total})", "write --shard auto"
-        )
-    if engine.bounds:
-        lowest, highest = (_number(environ, variable) for variable in engine.bounds)
-        if (lowest, highest) != (1, total):
-            raise UsageProblem(
-                f"--shard auto: tasks {lowest} to {highest} of an array were sent, and not 1 to {total}",
-                "number arrays from 1; to resubmit some of 8 tasks, write --shard auto/8",
-            )
-    return total
-
-
 def _number(environ: Mapping[str, str], variable: str) -> int:
-    text = environ.get(variable)
-    if text is None:
-        raise UsageProblem(f"--shard auto: {variable} is not set", "write --shard I/N")
+    text = environ.get(variable, "")
     if text.isascii() and text.isdecimal() and len(text) < 7:
         return int(text)
-    raise UsageProblem(f"--shard auto: {variable}={text} is not a number", "write --shard I/N")
+    raise UsageProblem(f"--shard auto: {variable} is {text or 'not set'}, but must be a number", "write --shard I/N")

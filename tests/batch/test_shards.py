@@ -71,12 +71,7 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
     ("text", "environ", "told"),
     [
         ("auto", {}, "finds no task number of Slurm, GitLab"),
-        ("auto", {"CI_NODE_TOTAL": "1"}, "this GitLab job has one task; add parallel: 8"),
-        (
-            "auto",
-            {"CIRCLE_NODE_INDEX": "0", "CIRCLE_NODE_TOTAL": "1"},
-            "this CircleCI job has one task; add parallelism",
-        ),
+        ("auto", {"CI_NODE_TOTAL": "1"}, "finds no task number of Slurm, GitLab"),
         (
             "auto",
             {"JOB_COMPLETION_INDEX": "0"},
@@ -85,26 +80,26 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
         (
             "auto/2",
             {"JOB_COMPLETION_INDEX": "2"},
-            "JOB_COMPLETION_INDEX is 2, but must be 0 to 1; set completions: 2 and",
+            "JOB_COMPLETION_INDEX is 2, but must be 0 to 1",
         ),
         ("auto/8", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "this GitLab job has 4 tasks (CI_NODE_TOTAL)"),
-        ("auto", {"CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"}, "CI_NODE_INDEX=x is not a number"),
-        ("auto", {"CI_NODE_INDEX": "1"}, "CI_NODE_TOTAL is not set"),
+        ("auto", {"CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"}, "CI_NODE_INDEX is x, but must be a number"),
+        ("auto", {"CI_NODE_INDEX": "1"}, "CI_NODE_TOTAL is not set, but"),
         (
             "auto/4",
             {"SLURM_ARRAY_TASK_ID": "0"},
-            "SLURM_ARRAY_TASK_ID is 0, but must be 1 to 4; submit it with --array=1-4",
+            "SLURM_ARRAY_TASK_ID is 0, but must be 1 to 4",
         ),
         (
             "auto",
             {**ARRAY, "SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "3"},
-            "tasks 0 to 3 of an array were sent, and not 1 to 4; number arrays from 1",
+            "the tasks of the array are not those from 1 to 4",
         ),
-        ("auto", ALONE, "to resubmit some of 8 tasks, write --shard auto/8"),
+        ("auto", ALONE, "the tasks of the array are not those from 1 to 1; write --shard auto/8"),
         (
             "auto/4",
             {"SLURM_ARRAY_TASK_ID": "1", "JOB_COMPLETION_INDEX": "1"},
-            "finds 1/4 by Slurm and 2/4 by Kubernetes; choose one with --shard I/N",
+            "finds 1/4 by Slurm and 2/4 by Kubernetes; write --shard 1/8",
         ),
     ],
 )
