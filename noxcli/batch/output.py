@@ -8,6 +8,7 @@ from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.judge import Judge
 from noxcli.batch.results import Results
 from noxcli.batch.row import FinishedRow, Tally, as_told
+from noxcli.batch.table import RowTable
 from noxcli.encode import to_json
 from noxcli.errors import NoxError, ReaderGone, TimedOut, Unwritten
 from noxcli.fixed import fixed
@@ -20,13 +21,17 @@ FLUSHES_APART = 0.05
 
 @fixed
 class Printer:
-    """Judges rows, counts them, and prints their lines. `paste` completes the commands in a hint."""
+    """Judges rows, counts them, and prints their lines, or adds them to a `table` that is shown at the end.
+
+    `paste` completes the commands in a hint.
+    """
 
     judge: Judge
     query: Query | None
     tally: Tally
     write: Callable[[str], None]
     paste: Callable[[str], str]
+    table: RowTable | None = None
 
     def count(self, row: FinishedRow) -> None:
         """Judge a row, and add it to the tally."""
@@ -35,6 +40,10 @@ class Printer:
 
     def print(self, rows: Sequence[FinishedRow]) -> None:
         """Raises as Terminal.write."""
+        if self.table is not None:
+            for row in rows:
+                self.table.add(row.judged)
+            return
         self.write("".join(self._line(row) for row in rows if not row.cut_short))
 
     def _line(self, row: FinishedRow) -> str:

@@ -32,6 +32,7 @@ from noxcli.batch.resume import (
 from noxcli.batch.row import FINAL, Tally, as_run
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard, shard_asked
+from noxcli.batch.table import RowTable
 from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
@@ -95,7 +96,9 @@ def run_rows(noxus: Session, options: Options) -> None:
             if file is not None:
                 stack.callback(_write_report, option, Path(file), directory, rows.most, context, judge, tally)
         rows.share(stored(noxus, common, patience))
-        printer = Printer(judge, context.printing.query, tally, context.terminal.write, partial(to_paste, context))
+        query, terminal = context.printing.query, context.terminal
+        table = RowTable() if terminal.read_by_eyes and query is None else None
+        printer = Printer(judge, query, tally, terminal.write, partial(to_paste, context), table)
         output = Output(journal, results, printer, ordered=options.ordered)
         began = context.clock.monotonic()
         shown = batch_progress(context.terminal)
@@ -115,6 +118,8 @@ def run_rows(noxus: Session, options: Options) -> None:
         error = run_to_end(engine, stops=context.stops_runs(options.on_interrupt))
     if output.unprinted is not None and not isinstance(error, Interruption | TimedOut):
         raise output.unprinted
+    if table is not None:
+        table.show(context.terminal)
     _conclude(noxus, tally, context.clock.monotonic() - began, directory, error)
 
 

@@ -38,7 +38,8 @@ class Again(StrEnum):
 class Options(PreflightOptions, Asserting, Waiting, Common):
     """Run a workflow once for each row of a file, and print a JSON line for each.
 
-    If it is interrupted, the same command with --resume continues it, and starts nothing twice. More: docs/batch.md.
+    If it is interrupted, the same command with --resume continues it, and starts nothing twice. A terminal gets a
+    table. More: docs/batch.md.
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl

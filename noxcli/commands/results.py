@@ -1,9 +1,8 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,14 +22,11 @@ from noxcli.cli.options import (
     Verbose,
     declared,
 )
-from noxcli.errors import ExitCode, UsageProblem
+from noxcli.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from noxcli.batch.joined import Joined
-    from noxcli.batch.judge import Judge
+    from noxcli.batch.joined import Joined, Line
     from noxcli.batch.row import Tally
-
-MOST_SHOWN, LONGEST_ID, LONGEST_CELL = 100, 30, 200  # on a terminal: rows, and characters of two cells
 
 
 @declared
@@ -81,6 +77,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.batch.joined import Joined
     from noxcli.batch.judge import Judge
     from noxcli.batch.row import Tally
+    from noxcli.batch.table import RowTable
     from noxcli.cli.session import present, settle_reports
     from noxcli.files import save
     from noxcli.query import Query, found_line
@@ -91,7 +88,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     settle_reports(context, options, None)
     if options.csv_raw and options.csv is None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
-    directories = list(map(Path, options.directories))
+    directories = [*map(Path, options.directories)]
     written = {"--junit": options.junit, "--report": options.report, "--csv": options.csv, "--output": options.output}
     require_not_stored(written, directories)
     present(context, options)
@@ -100,22 +97,22 @@ def execute(ctx: typer.Context, options: Options) -> None:
     judge = Judge.asked(options.asserts, options.expect, mask)
     min_pass, joined = MinPass.read(options.min_pass), Joined.read(directories)
     if judge.columns:
-        stored = joined.lines(Judge((), None, mask))
-        names = {name for line in stored for values in ("input", "columns") for name in line[values] or ()}
-        judge.require_columns(names and {*names, *joined.header.kept, *(joined.header.columns or ())})
-    repeat = joined.header.repeat
-    tally = Tally(min_pass=min_pass, repeat=repeat, pass_each=enough_of(repeat, options.pass_each))
+        judge.require_columns(_columns(joined, joined.lines(Judge((), None, mask))))
+    enough = enough_of(joined.header.repeat, options.pass_each)
+    tally = Tally(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
     if judge.expected is not None and joined.knows_all:
         judge.expected.require_rows(joined.names())
-    sheet = Sheet(raw=options.csv_raw) if options.csv is not None else None
-    if context.terminal.read_by_eyes and query is None:
-        _show(context, joined, judge)
+    sheet = None if options.csv is None else Sheet(raw=options.csv_raw)
+    table, by_eyes = RowTable(), context.terminal.read_by_eyes and query is None
     for line in joined.lines(judge):
-        if query is not None or not context.terminal.read_by_eyes:
+        if by_eyes:
+            table.add(line)
+        else:
             context.terminal.write(found_line(query, line))
         tally.add_line(line)
         if sheet is not None:
             sheet.add(line)
+    table.show(context.terminal)
     if sheet is not None and options.csv is not None:
         save(Path(options.csv), sheet.pieces(joined.lines(judge)))
     if options.junit is not None:
@@ -128,31 +125,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     tally.conclude(context.terminal, None)
 
 
-def _cells(line: Mapping[str, Any]) -> list[str]:
-    """Return a row for a table: with why it is not good, or else with the beginning of its first output."""
-    from noxcli.outputs.values import as_text, by_name  # as in execute
-    from noxcli.render.text import shorten
-    from noxcli.reports.reasons import brief_reason_in
-
-    result, seconds = line["result"], (line["result"]["run"] or {}).get("duration_s")
-    first = next(iter(by_name(result["output"]).values()), None)
-    told = brief_reason_in(result) or ("" if first is None else as_text(first))
-    times = [] if line.get("repetition") is None else [f"#{line['repetition']}"]
-    name = " ".join([str(line["row"] if line["id"] is None else line["id"]), *times])
-    words = ExitCode.words_of(result["exit_code"])
-    return [shorten(name, LONGEST_ID), words, "" if seconds is None else str(seconds), shorten(told, LONGEST_CELL)]
-
-
-def _show(context: Context, joined: "Joined", judge: "Judge") -> None:
-    """Show the first rows as a table."""
-    from noxcli.render.table import Layout, duration, show_table  # as in execute
-    from noxcli.render.text import amount
-
-    header, what = ("ROW", "STATUS", "TIME", "OUTPUT"), ("OUTPUT",)
-    layout = Layout(header, cut=what, dropped=("TIME",), marked=("STATUS",), shown={"TIME": duration})
-    show_table(context.terminal, layout, [_cells(line) for line in islice(joined.lines(judge), MOST_SHOWN)])
-    if joined.rows > MOST_SHOWN:
-        context.terminal.note(f"and {amount(joined.rows - MOST_SHOWN, 'row')} more; a pipe and --csv have all of them")
+def _columns(joined: "Joined", lines: "Iterable[Line]") -> set[str]:
+    """Return the names of inputs and columns, empty if no row has any."""
+    names = {name for line in lines for values in ("input", "columns") for name in line[values] or ()}
+    return names and {*names, *joined.header.kept, *(joined.header.columns or ())}
 
 
 def _say(context: Context, joined: "Joined", tally: "Tally") -> None:

@@ -13,9 +13,12 @@ from noxcli.cli.context import Context
 from noxcli.render.terminal import Terminal
 from noxcli.reports.spreadsheet import Sheet
 from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from tests import runner
 from tests.conftest import Noxcli, Screen
+from tests.process import environment, forked, on_terminal
+from tests.render.test_sharing import scrolled
 
 Table = list[dict[str, str]]
 
@@ -124,6 +127,27 @@ def test_a_terminal_gets_a_table(batch: str) -> None:
     assert (code, lines[0]) == (1, ["ROW", "STATUS", "TIME", "OUTPUT"])
     assert [[each[0], each[2]] for each in lines[1:]] == [["one", "completed"], ["two", "failed"], ["3", "completed"]]
     assert (lines[1][4:], lines[2][3:]) == (["=1+1!"], ["run", "failed"])
+
+
+def test_a_batch_on_a_terminal_ends_with_that_table(sandbox: Sandbox) -> None:
+    Path("two.jsonl").write_text('{"$id": "b", "Question": "one"}\n{"$id": "a", "Question": "two"}\n')
+    argv = [*forked(), "batch", "qa", "two.jsonl", "--color", "never"]
+    for columns, rows in ((80, 24), (60, 20), (0, 0)):
+        with on_terminal([*argv, "--fresh"], environment(sandbox.url), columns=columns, rows=rows) as seen:
+            pass
+        lines = [line.split() for line in scrolled(seen, columns or 80, rows or 24)]
+        first = next(place for place, line in enumerate(lines) if line[0] == "ROW")
+        found = [[*line[:3], *line[4:]] for line in lines[first + 1 : first + 3]]
+        assert found == [
+            ["b", "✓", "completed", "Answer", "to:", "one"],
+            ["a", "✓", "completed", "Answer", "to:", "two"],
+        ]
+        assert (lines[-2], lines[-1][:2]) == (["2", "completed"], ["all", "results:"])
+        assert b'{"row"' not in seen.raw
+    asked = [*argv, "--fresh", "--query", "id"]
+    with on_terminal(asked, environment(sandbox.url)) as seen:
+        pass
+    assert {"a", "b"} <= {*scrolled(seen)}, "an asked form is printed as it is"
 
 
 def test_a_share_of_good_rows_is_enough(noxcli: Noxcli, batch: str) -> None:

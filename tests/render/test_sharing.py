@@ -116,7 +116,7 @@ def test_jq_on_the_same_terminal_gets_all_of_it(env: dict[str, str], plays: Any)
     assert (lines[0][:12], lines[1], lines[-1]) == ("started run ", '"noxcli.started"', '"noxcli.result"')
 
 
-@pytest.mark.parametrize("pipeline", ["", "| cat", "| jq -c"])
+@pytest.mark.parametrize("pipeline", ["--query @", "| cat", "| jq -c"])
 def test_results_of_a_batch_are_whole_lines_beside_its_bar(
     env: dict[str, str], plays: Any, tmp_path: Path, pipeline: str
 ) -> None:
@@ -131,4 +131,4 @@ def test_results_of_a_batch_are_whole_lines_beside_its_bar(
     rows = [json.loads(line)["row"] for line in lines if line.startswith("{")]
     assert sorted(rows) == [1, 2, 3, 4, 5, 6]
     assert next(line for line in lines if line[0] != "{").startswith("6 rows in "), lines
-    assert (PICTURE in seen.raw) is (pipeline == "")
+    assert (PICTURE in seen.raw) is (pipeline == "--query @")
