@@ -10,7 +10,7 @@ from noxcli.cli.printing import Printing
 from noxcli.errors import NoxError, Phase
 from noxcli.inputs.sources import Sources
 from noxcli.masking import LEAST, can_hide
-from noxcli.render import BaseRenderer, Format
+from noxcli.render import Format
 from noxcli.render.terminal import Terminal
 from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from noxcli.inputs.parse import Inputs
     from noxcli.reports.html.markup import Page
     from noxcli.retry import Patience
+    from noxcli.runs.progress import Progress
     from noxcli.state.completion_cache import CompletionCache
     from noxcli.state.history import History
 
@@ -44,7 +45,7 @@ class Context:
     reports: Reports = field(default_factory=Reports)
     sources: Sources = field(default_factory=Sources)
     began: float = field(init=False)  # by the clock
-    picture: BaseRenderer | None = None  # of the run, which still has to write how that has ended
+    followed: "Progress | None" = None  # the run whose ending is still to be shown to a person
     _configured: "Configured | None" = None
 
     def __post_init__(self) -> None:

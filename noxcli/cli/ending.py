@@ -22,6 +22,7 @@ from noxcli.errors import (
     Unfitting,
     Unwritten,
 )
+from noxcli.render import Format
 from noxcli.render.text import hint_lines
 from noxcli.reports.result import document_of
 from noxcli.signals import SIGNALS, Interrupted
@@ -38,7 +39,7 @@ def conclude(context: Context, error: NoxError | None) -> int:
     """Report the ending on stderr, in the reports and in the result, and return the exit code."""
     SIGNALS.disregard()  # a first signal is now too late
     if error is not None:
-        _conclude_picture(context)
+        _show_verdict(context)
         _say(context, error)
     code = error.exit_code if error else ExitCode.OK
     try:
@@ -46,7 +47,7 @@ def conclude(context: Context, error: NoxError | None) -> int:
     except Exception as trouble:
         # The last resort again: an error after the verdict must not replace it.
         code = _tell_briefly(context, code, trouble)
-    _conclude_picture(context)
+    _show_verdict(context)
     if context.terminal.verbose:
         took = show_seconds(context.clock.monotonic() - context.began)
         context.terminal.complain(f"exit code {int(code)} after {took}, requests: {context.requests}")
@@ -119,11 +120,18 @@ def to_paste(context: Context, hint: str) -> str:
     return re.sub(PASTED, lambda line: line[0] + context.route, hint)
 
 
-def _conclude_picture(context: Context) -> None:
-    """Let the live view say how the run has ended: above an error, or below the output."""
-    picture, context.picture = context.picture, None
-    if picture is not None and context.outcome.run is not None:
-        picture.conclude(line_to_fetch(context, context.outcome.run))
+def _show_verdict(context: Context) -> None:
+    """Show a person how the run has ended, once: above an error, or below the output."""
+    terminal, form = context.terminal, context.printing.format
+    progress, context.followed = context.followed, None
+    if progress is None or terminal.quiet or not terminal.interactive:
+        return
+    among_events = form is Format.NDJSON or (form is Format.CONTENT and not terminal.read_by_eyes)
+    if among_events and terminal.shares_screen():
+        return
+    from noxcli.render.picture import draw_verdict  # loaded only for drawing
+
+    draw_verdict(terminal, progress, line_to_fetch(context, progress.run))
 
 
 def _say(context: Context, error: NoxError) -> None:

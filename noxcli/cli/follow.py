@@ -59,7 +59,7 @@ def to_end(
     shows_names = not (context.terminal.quiet and context.printing.writes_text)
     workflow = workflow or (workflow_of(noxus, run) if shows_names else run.workflow)
     progress, follower = follower_of(noxus, run, policy, workflow, cursor=cursor, just_started=just_started)
-    outcome.progress = progress
+    outcome.progress = context.followed = progress
     if run.settled and (context.reports.page is not None or (shows_names and context.terminal.interactive)):
         progress.spans = spans_of(noxus, run, progress)
     renderers = _renderers(context, run, progress)
@@ -76,7 +76,7 @@ def _renderers(context: Context, run: Run, progress: Progress) -> list[Renderer]
     terminal, ci = context.terminal, context.reports.ci
     writer = context.printing.event_writer(context.outcome)
     fold = None if ci is None else ci.fold(f"{context.outcome.name}: run {run.id}")
-    picture = context.picture = run_progress(terminal, progress, writes_events=writer is not None)
+    picture = run_progress(terminal, progress, writes_events=writer is not None)
     # The cursor comes last: it may only name events that are on stdout.
     keeper = None if writer is None else context.history.keep_cursor(run.id)
     shown = (writer, fold, picture, keeper)

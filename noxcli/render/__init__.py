@@ -26,6 +26,3 @@ class BaseRenderer:
 
     def __exit__(self, *_: object) -> None:
         pass
-
-    def conclude(self, line_to_fetch: str) -> None:
-        """Write how the run has ended, below its output, which this command prints again; others than `Live` did it."""

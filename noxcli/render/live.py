@@ -13,7 +13,7 @@ from noxcli.runs.progress import Progress, Step
 
 
 class Live(BottomRenderer):
-    """The picture of a run. What stays of it are the nodes' times and, below the output, how the run has ended."""
+    """The picture of a run, of which the nodes' times stay."""
 
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
         super().__init__(terminal)
@@ -23,14 +23,7 @@ class Live(BottomRenderer):
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
-        self._draw(self._picture.times(self._terminal.size().columns))
-
-    def conclude(self, line_to_fetch: str) -> None:
-        lines = self._picture.verdict(line_to_fetch, self._terminal.size().columns)
-        completed = self._progress.run.status == "completed"
-        self._draw([Look.of(self._terminal).line(0), *lines] if completed and self._terminal.read_by_eyes else lines)
-
-    def _draw(self, lines: Sequence[Line]) -> None:
+        lines = self._picture.times(self._terminal.size().columns)
         self._terminal.draw("".join(f"{line}\n" for line in lines))
 
     def lines(self) -> Sequence[Line]:

@@ -7,6 +7,7 @@ from rich.cells import cell_len
 
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, PAUSED_WORD
 from noxcli.render.line import Line, Look
+from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, hint_lines, visible
 from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress
 from noxcli.timing import show_seconds
@@ -65,29 +66,9 @@ class Picture:
         kept = worth_keeping(list(self._progress.nodes.values()), now, self._progress.has_times)
         return self._node_lines(kept, now, max(LEAST_COLUMNS, columns - 1))
 
-    def verdict(self, line_to_fetch: str, columns: int) -> list[Line]:
-        """Return how the run ended, and the command that prints its output again."""
-        progress, run = self._progress, self._progress.run
-        nodes = list(progress.nodes.values())
-        last = self._look.line(ENDLESS).add(self._title(), "bold").add(" ")
-        # The record of a run that was left is older than its events, but it alone says how a run has ended.
-        status = run.status if progress.status in FINAL_STATUSES else progress.status
-        when = "in" if run.settled else "after"
-        last.add(word_for(status), RUN_STYLES.get(status, "cyan")).add(f" {when} {show_seconds(progress.took())}")
-        cut_off = run.settled and run.status != "completed"
-        facts = [counts(nodes, run_failed=run.status == "failed", cut_off=cut_off)] if nodes else []
-        if progress.reconnects:
-            facts.append(amount(progress.reconnects, "reconnect"))
-        last.add("".join(f"; {fact}" for fact in facts), "dim")
-        again = hint_lines(f"output: {line_to_fetch}", columns) if run.status == "completed" else []
-        return [last, *(self._look.line(ENDLESS).add(line, "dim") for line in again)]
-
-    def _title(self) -> str:
-        return visible(self._progress.title or f"run {self._progress.run.id}")
-
     def _headline(self, width: int) -> Line:
         progress = self._progress
-        title = self._title()
+        title = title_of(progress)
         line = self._look.line(width).add(title, "bold", cells=min(cell_len(title), width // 3))
         line.add("  ").add(word_for(progress.status), RUN_STYLES.get(progress.status, "cyan"))
         line.add(f" {show_seconds(progress.elapsed()):>6}", "dim")
@@ -174,6 +155,31 @@ class Picture:
         if self._at_work(node):
             return SPINNER[int(now * FRAMES_PER_SECOND) % len(SPINNER)]
         return MARKS[group]
+
+
+def title_of(progress: Progress) -> str:
+    """Return the name of the workflow, the run's id if it is not known."""
+    return visible(progress.title or f"run {progress.run.id}")
+
+
+def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> None:
+    """Write how a run has ended, below its output, and the command that prints that again."""
+    run, nodes, look = progress.run, list(progress.nodes.values()), Look.of(terminal)
+    last = look.line(ENDLESS).add(title_of(progress), "bold").add(" ")
+    # The record of a run that was left is older than its events, but it alone says how a run has ended.
+    status = run.status if progress.status in FINAL_STATUSES else progress.status
+    when = "in" if run.settled else "after"
+    last.add(word_for(status), RUN_STYLES.get(status, "cyan")).add(f" {when} {show_seconds(progress.took())}")
+    cut_off = run.settled and run.status != "completed"
+    facts = [counts(nodes, run_failed=run.status == "failed", cut_off=cut_off)] if nodes else []
+    if progress.reconnects:
+        facts.append(amount(progress.reconnects, "reconnect"))
+    last.add("".join(f"; {fact}" for fact in facts), "dim")
+    completed = run.status == "completed"
+    again = hint_lines(f"output: {line_to_fetch}", terminal.size().columns) if completed else []
+    lines = [last, *(look.line(ENDLESS).add(line, "dim") for line in again)]
+    above = "\n" if completed and terminal.read_by_eyes else ""
+    terminal.draw(above + "".join(f"{line}\n" for line in lines))
 
 
 def word_for(status: str) -> str:

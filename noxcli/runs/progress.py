@@ -106,6 +106,7 @@ class Progress:
         # What events said about failed nodes, first failed first; about the run as a whole under None.
         self.failures: dict[str | None, str] = {}
         self._missed = not from_start
+        self._ended: float | None = None  # when its record first had an end, in seconds into the run
         self._late = False  # the next events follow a break: the time when they happened is unknown
         self._clock = clock
         self._shown = shown
@@ -136,7 +137,9 @@ class Progress:
     def took(self) -> float:
         """Return the run's duration in seconds: by its record if its start was not seen."""
         recorded = None if self.from_start else seconds_between(self.run.created_at, self.run.finished_at)
-        return self.elapsed() if recorded is None else recorded
+        if recorded is not None:
+            return recorded
+        return self.elapsed() if self._ended is None else self._ended
 
     def stuck(self) -> str:
         """Return which nodes are running and which wait for them, to explain why nothing changes."""
@@ -204,6 +207,8 @@ class Progress:
 
     def _record(self, run: Run) -> list[Change]:
         self.run, self.status = run, run.status
+        if run.settled and self._ended is None:
+            self._ended = self.elapsed()
         if run.progress is not None:
             self.percent = max(float(run.progress), self.percent or 0.0)
         changed = self._details(run.progress_details, told=False)

@@ -119,12 +119,16 @@ def test_rows_end_at_a_word_and_a_long_word_is_whole(env: dict[str, str], plays:
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40), (60, 20), (0, 0)])
-@pytest.mark.parametrize("verb", ["run", "stream", "fails"])
+@pytest.mark.parametrize(
+    "verb", ["run", "stream", "fails", "run --format content", "run --json", "run --progress plain"]
+)
 def test_how_a_run_has_ended_is_last_on_the_screen(
     env: dict[str, str], plays: Any, columns: int, rows: int, verb: str
 ) -> None:
     workflow = "fails" if verb == "fails" else plays(output={"Report": LONG, "Wide": "世界" * 4000, "Count": 1})
-    with on_terminal([*forked(), "run", workflow, "--color", "never"], env, columns=columns, rows=rows) as seen:
+    with on_terminal(
+        [*forked(), "run", workflow, *verb.split()[1:], "--color", "never"], env, columns=columns, rows=rows
+    ) as seen:
         pass
     if verb == "stream":
         with on_terminal([*forked(), "stream", "@last", "--color", "never"], env, columns=columns, rows=rows) as seen:
