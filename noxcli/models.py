@@ -23,6 +23,11 @@ ENDED_AS = {
 PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
+def word_for(status: str) -> str:
+    """Return what people read for a run's status."""
+    return PAUSED_WORD if status == PAUSED_STATUS else status
+
+
 @fixed
 class Run:
     """A read of a run's record (Noxus docs: SimplifiedRun, RunNoIO). Times are ISO 8601, as the server wrote them."""
@@ -53,6 +58,11 @@ class Run:
     def paused(self) -> bool:
         """True if the run waits for human input."""
         return self.status == PAUSED_STATUS
+
+    @property
+    def word(self) -> str:
+        """What people read for the status."""
+        return word_for(self.status)
 
 
 @fixed

@@ -49,7 +49,7 @@ class Finding:
         """Return the result of a row that stays in doubt."""
         found = Candidates(self.candidates(doubt), self.listed)
         told = f": {why.message}" if why is not None else ", since the batch was interrupted"
-        same = ", ".join(f"{run.id} ({run.status})" for run in found.runs[:MOST_TOLD]) or "none was found"
+        same = ", ".join(f"{run.id} ({run.word})" for run in found.runs[:MOST_TOLD]) or "none was found"
         if not self.listed:
             same = "the list can't be read at the moment"
         error = StartUnknown(

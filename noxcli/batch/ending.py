@@ -67,7 +67,7 @@ def _interrupted(engine: Engine, signal: Interrupted, *, stops: bool) -> Interru
     stopping = _stop_runs(engine) if stops else 0
     left = len(engine.active)
     done = f", {stopping - left} stopped" if stopping else ""
-    _leave(engine, lambda run: Interruption(f"run {run.id} was left {run.status}", number=signal.number), LAST_LOOK)
+    _leave(engine, lambda run: Interruption(f"run {run.id} was left {run.word}", number=signal.number), LAST_LOOK)
     return Interruption(f"interrupted by {signal}{done}, {left} runs left running", number=signal.number)
 
 
@@ -178,4 +178,4 @@ def _lost(run: Run) -> LostContact:
 
 
 def _unreadable(run: Run) -> Unauthorized:
-    return Unauthorized(f"run {run.id} was left {run.status}: the key was rejected")
+    return Unauthorized(f"run {run.id} was left {run.word}: the key was rejected")

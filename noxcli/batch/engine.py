@@ -171,7 +171,7 @@ class Engine:
         if self._row_timeout is None or taken < self._row_timeout:
             self.schedule.add(row.row.number, taken, self._row_timeout)
         else:
-            error = TimedOut(f"run {run.id} was still {run.status} at --row-timeout", "--resume waits for it again")
+            error = TimedOut(f"run {run.id} was still {run.word} at --row-timeout", "--resume waits for it again")
             outcome = Outcome(run=run, confirmed=row.read, may_exist=True, phase=Phase.FOLLOW, error=error)
             self.finish_with(row.row, outcome)
 

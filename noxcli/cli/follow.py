@@ -133,7 +133,7 @@ def noted(outcome: Outcome, follower: Follower) -> Iterator[None]:
 
 def not_finished(run: Run, hint: str | None = None) -> NotFinished:
     """Return the error for a run that is still running if the user did not wait."""
-    return NotFinished(f"run {run.id} is still {run.status}", hint or wait_for(run))
+    return NotFinished(f"run {run.id} is still {run.word}", hint or wait_for(run))
 
 
 def wait_for(run: Run) -> str:

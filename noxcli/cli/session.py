@@ -90,7 +90,7 @@ class Session:
             return f"run {run.id} could not be stopped: {error.message}", f"stop it with: noxcli stop {run.id}"
         outcome.confirmed = True
         still = not_stopped(run)
-        return (f"run {run.id} is {run.status}", None) if run.settled else (still.message, still.hint)
+        return (f"run {run.id} is {run.word}", None) if run.settled else (still.message, still.hint)
 
     def patience(self, **kwargs: type[NoxError]) -> Patience:
         """Return how long to keep retrying while a person waits for a first answer."""

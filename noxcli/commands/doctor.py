@@ -224,7 +224,7 @@ def judge_stream(look: "StreamLook", run: "Run") -> Check:
     elif going and look.first is not None and look.first >= HELD:
         told = f"all events of run {run.id} arrived together at its end: something in between is holding them back"
     else:
-        told = f"cannot test buffering on run {run.id}, which is {run.status}"
+        told = f"cannot test buffering on run {run.id}, which is {run.word}"
         return Check("events", CheckVerdict.UNCHECKED, told, LIVE_RUN)
     return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
 

@@ -69,7 +69,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         rows = [terminal.mask.whole(_row(record)) for record in inside.records()]
         show_table(terminal, NODE_COLUMNS, list(map(_with_bar, rows, inside.bars())), rows)
         run, progress = inside.run, inside.progress
-        terminal.note(f"run {run.id} of workflow {progress.title or run.workflow_id}: {run.status}{progress.why}")
+        terminal.note(f"run {run.id} of workflow {progress.title or run.workflow_id}: {run.word}{progress.why}")
 
 
 @fixed

@@ -107,10 +107,10 @@ def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
     run = noxus.run(text, patience)
     outcome.run, outcome.confirmed = run, True
     if run.settled:
-        context.terminal.note(f"run {run.id} had already ended: {run.status}")
+        context.terminal.note(f"run {run.id} had already ended: {run.word}")
     else:
         run = outcome.run = stop_run(noxus.api, run, deadline)
         if not run.settled:
             raise not_stopped(run)
-        context.terminal.note(f"run {run.id} is {run.status}")
+        context.terminal.note(f"run {run.id} is {run.word}")
     context.printing.run_line(run)

@@ -70,7 +70,7 @@ class ManyRuns:
 
     def _how_far(self) -> tuple[float | None, str]:
         over = sum(one.over for one in self._all)
-        statuses = Counter(one.outcome.run.status for one in self._all if one.outcome.run and not one.over)
+        statuses = Counter(one.outcome.run.word for one in self._all if one.outcome.run and not one.over)
         going = "".join(f", {count} {status}" for status, count in sorted(statuses.items()))
         return over / len(self._all), f"{over} of {len(self._all)} runs ended{going}"
 

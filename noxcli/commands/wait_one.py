@@ -15,7 +15,7 @@ from noxcli.cli.follow import (
 )
 from noxcli.cli.session import Session
 from noxcli.errors import LostContact, NoxError, Phase, TimedOut, Unmet
-from noxcli.models import Finished, Run, Started, Workflow
+from noxcli.models import Finished, Run, Started, Workflow, word_for
 from noxcli.outputs.await_output import own_record
 from noxcli.render.renderers import bar_fits, play, wait_progress
 from noxcli.reports.assertions import require_queries
@@ -66,7 +66,7 @@ def _followed(noxus: Session, follower: Follower, progress: Progress, bursts: It
     def how_far() -> tuple[float | None, str]:
         at_work = [node.name for node in list(progress.nodes.values()) if node.running]
         share = progress.percent / 100 if progress.percent else None
-        return share, f"{progress.status}{f' at {at_work[0]!r}' if at_work else ''}"
+        return share, f"{word_for(progress.status)}{f' at {at_work[0]!r}' if at_work else ''}"
 
     try:
         with noted(outcome, follower), wait_progress(context.terminal, how_far):

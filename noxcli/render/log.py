@@ -16,6 +16,7 @@ from noxcli.models import (
     RunEvent,
     Started,
     Update,
+    word_for,
 )
 from noxcli.render import BaseRenderer, HowFar
 from noxcli.render.terminal import Terminal
@@ -51,7 +52,7 @@ class RunLog(BaseRenderer):
         now = self._progress.elapsed()
         if now - self._spoke >= HEARTBEAT:
             stuck = self._progress.stuck()
-            self._write(f"run {self._progress.status} for {show_seconds(now)}{f': {stuck}' if stuck else ''}")
+            self._write(f"run {word_for(self._progress.status)} for {show_seconds(now)}{f': {stuck}' if stuck else ''}")
 
     def _write(self, line: str) -> None:
         self._terminal.note(f"{datetime.now():%H:%M:%S} {line.rstrip()}")
@@ -77,7 +78,7 @@ class RunLog(BaseRenderer):
             case Started(run):
                 self._status = run.status
                 named = "run" if self._progress.from_start else f"run {run.id}"  # started here: its id was written
-                self._write(f"{named} {run.status}")
+                self._write(f"{named} {run.word}")
             case Polled(run):
                 if not run.settled:
                     self._tell_status(run.status)
@@ -93,8 +94,7 @@ class RunLog(BaseRenderer):
             case Paused():
                 self._write("run paused for human input")
             case Finished(run):
-                status = "paused" if run.paused else run.status
-                self._write(f"run {status} after {show_seconds(self._progress.took())}")
+                self._write(f"run {run.word} after {show_seconds(self._progress.took())}")
             case _:
                 assert_never(update)
 
@@ -102,7 +102,7 @@ class RunLog(BaseRenderer):
         if status != self._status:
             self._status = status
             odd = "" if status in KNOWN_STATUSES else " (unknown to noxcli, which keeps waiting)"
-            self._write(f"run {status}{odd}")
+            self._write(f"run {word_for(status)}{odd}")
 
 
 def stream_line(update: Reconnecting | Gap) -> str:

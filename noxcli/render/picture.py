@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, PAUSED_WORD
+from noxcli.models import FINAL_STATUSES, word_for
 from noxcli.render.line import Line, Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, hint_lines, visible
@@ -180,11 +180,6 @@ def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> 
     lines = [last, *(look.line(ENDLESS).add(line, "dim") for line in again)]
     above = "\n" if completed and terminal.read_by_eyes else ""
     terminal.draw(above + "".join(f"{line}\n" for line in lines))
-
-
-def word_for(status: str) -> str:
-    """Return what people read for a run's status."""
-    return PAUSED_WORD if status == PAUSED_STATUS else status
 
 
 def group_of(node: Node, *, run_failed: bool = False) -> str:

@@ -8,9 +8,10 @@ from rich.cells import cell_len, set_cell_size
 
 from noxcli.render.line import Line, Look
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import Screen, hint_lines, visible
+from noxcli.render.text import Screen, amount, hint_lines, visible
 
-AROUND = 4  # lines of a section besides its value: an empty one, the heading, and two on how to get the rest
+CUT = 2  # lines on how to get the rest of a value
+AROUND = 2 + CUT  # lines of a section besides its value: also an empty one and the heading
 BELOW = 4  # lines for how the run has ended, and for the shell's prompt
 LEAST_ROWS = 3  # of a value, for any number of values
 MOST_COLUMNS = 100  # of a heading's rule
@@ -36,11 +37,13 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
         if not apart:
             parts.append(f"{heading.add('── ', 'dim')}{_escaped(value)}")
             continue
-        shown, left = _beginning(value, size.columns, rows)
+        shown, left = _beginning(value, size.columns, rows + CUT)  # whole if only the lines about a cut are missing
+        if left:
+            shown, left = _beginning(value, size.columns, rows)
         parts += [str(heading.add("─" * heading.left, "dim")), *shown]
         if left:
             named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
-            cut = hint_lines(f"… {left:,} more characters: {line_to_fetch} {named}", size.columns)
+            cut = hint_lines(f"… {amount(left, 'more character')}: {line_to_fetch} {named}", size.columns)
             parts += [str(look.line(cell_len(visible(line))).add(line, "dim")) for line in cut]
     return "\n".join(parts) + "\n"
 

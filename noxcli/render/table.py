@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from noxcli.fixed import fixed
-from noxcli.models import PAUSED_STATUS, PAUSED_WORD
+from noxcli.models import PAUSED_WORD, word_for
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import IN_ASCII, visible
 from noxcli.timing import parse_time, show_age, show_seconds
@@ -207,6 +207,6 @@ def _mark(word: str) -> "Text":
 
     if word == NO_STATUS:
         return Text(word, "dim")
-    word = PAUSED_WORD if word == PAUSED_STATUS else word
+    word = word_for(word)
     mark, style = STATUS_LOOKS.get(word.strip(), OTHER_LOOK)
     return Text(f"{mark} {visible(word)}", style)

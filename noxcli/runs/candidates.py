@@ -32,7 +32,7 @@ class Candidates:
 
     def told(self, *, knows_keys: bool) -> str:
         """Return what was found, for a message; `knows_keys` if inputs are compared by the keys of the definition."""
-        named = [f"{run.id} ({run.status})" for run in self.runs[:MOST_TOLD]]
+        named = [f"{run.id} ({run.word})" for run in self.runs[:MOST_TOLD]]
         more = len(self.runs) - len(named)
         if named:
             return f"runs with the same input: {', '.join(named)}" + (f" and {more} more" if more else "")

@@ -166,7 +166,7 @@ class Follower:
         run, hint = self._record.now, f"continue with: noxcli wait {self._record.run.id}"
         if self._deadline.passed:
             limit = show_seconds(self._deadline.seconds or 0)
-            raise TimedOut(f"run {run.id} was still {run.status} after {limit}", hint)
+            raise TimedOut(f"run {run.id} was still {run.word} after {limit}", hint)
         if self._stall.passed:
             still = f"run {run.id} has made no progress for {show_seconds(self._stall.seconds or 0)}"
             where = self._stuck()
@@ -422,7 +422,7 @@ class Follower:
         # A server may keep no events and announce no end: behind one that ended well, none is known to be missing.
         if self._is_broken or not self.ledger.accepted:
             self.ledger.lost()
-        what = f"the run is {self.run.status}, but its event stream never reported that; events may be missing"
+        what = f"the run is {self.run.word}, but its event stream never reported that; events may be missing"
         yield [*told, Gap(what)]
 
     def _has_all(self, fetches: int) -> bool:

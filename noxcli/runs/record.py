@@ -101,7 +101,7 @@ class Record:
 
 def still_running(run: Run, hint: str | None = None) -> TimedOut:
     """Return the error for a run that has not ended when one limit for several runs is reached."""
-    return TimedOut(f"run {run.id} was still {run.status} at the timeout", hint)
+    return TimedOut(f"run {run.id} was still {run.word} at the timeout", hint)
 
 
 def _place(run: Run) -> tuple[object, ...]:

@@ -16,7 +16,7 @@ LONGEST_STOP = 5.0  # seconds for the stop on Ctrl-C
 def not_stopped(run: Run) -> NotFinished:
     """Return the error for a run that continues in spite of a stop request."""
     return NotFinished(
-        f"run {run.id} was asked to stop, but is still {run.status}", f"try again with: noxcli stop {run.id}"
+        f"run {run.id} was asked to stop, but is still {run.word}", f"try again with: noxcli stop {run.id}"
     )
 
 

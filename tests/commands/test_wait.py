@@ -147,6 +147,16 @@ def test_fail_fast_leaves_at_the_first_failure(noxcli: Noxcli, plays: Any) -> No
     assert [one["exit_code"] for one in result.json["results"]] == [8, 1]
 
 
+def test_a_paused_run_is_called_so_wherever_people_read_it(noxcli: Noxcli) -> None:
+    run = noxcli("run", "pauses", "--detach").text.strip()
+    noxcli("wait", run)
+    waited = ["wait", run, "--on-pause", "wait", "--timeout", "1s"]
+    for line in (waited, ["stream", *waited[1:]], ["wait", run, "--timeout", "0"], ["inspect", run]):
+        told = noxcli(*line).err
+        assert ("paused" in told, "awaiting" in told) == (True, False), told
+    assert noxcli(*waited).text == f"{run}\tawaiting_human_feedback\n", "the API's word is for scripts"
+
+
 def test_a_pause_is_waited_out_where_that_is_asked_for(noxcli: Noxcli, plays: Any) -> None:
     run = start(noxcli, plays(status="awaiting_human_feedback"))
     assert noxcli("wait", run).code == 10
