@@ -43,11 +43,7 @@ def run_progress(
 
 def batch_progress(terminal: Terminal) -> "Bar | TaskLog":
     """Return the renderer of a batch."""
-    if not bar_fits(terminal):
-        return TaskLog(terminal, BATCH_LINE_EVERY)
-    from noxcli.render.bars import Bar
-
-    return Bar(terminal)
+    return _bar(terminal) if bar_fits(terminal) else TaskLog(terminal, BATCH_LINE_EVERY)
 
 
 def wait_progress(
@@ -59,39 +55,40 @@ def wait_progress(
     """
     if not bar_fits(terminal):
         return nullcontext()
-    from noxcli.render.bars import Bar
-
-    bar = Bar(terminal)
+    bar = _bar(terminal)
     bar.tell(lambda seconds: (*how_far(), show_seconds(seconds)))
     return bar
 
 
 def download_progress(terminal: Terminal) -> "Bar | TaskLog":
     """Return the renderer of downloads, during which nothing else is printed."""
-    if terminal.quiet or not terminal.can_redraw():
-        return TaskLog(terminal, DOWNLOAD_LINE_EVERY)
-    from noxcli.render.bars import Bar
-
-    return Bar(terminal)
+    return _bar(terminal) if _may_draw(terminal) else TaskLog(terminal, DOWNLOAD_LINE_EVERY)
 
 
 @contextmanager
 def retry_progress(terminal: Terminal) -> Iterator[Tell]:
     """Yield what says why a call is retried: counting down in place on a terminal, in lines elsewhere."""
-    if terminal.quiet or terminal.drawn is not None or not terminal.can_redraw():
+    if terminal.drawn is None and _may_draw(terminal):
+        with _bar(terminal) as bar:
+            yield bar.tell_retry
+    else:
         with in_lines(terminal.note)() as tell:
             yield tell
-        return
-    from noxcli.render.bars import Bar
-
-    with Bar(terminal) as bar:
-        yield bar.tell_retry
 
 
 def bar_fits(terminal: Terminal) -> bool:
     """Return whether a bar may be drawn: not if results may reach the terminal through a pipe."""
-    returning = terminal.shares_screen() and not terminal.read_by_eyes
-    return not (terminal.quiet or returning) and terminal.can_redraw()
+    return (terminal.read_by_eyes or not terminal.shares_screen()) and _may_draw(terminal)
+
+
+def _may_draw(terminal: Terminal) -> bool:
+    return not terminal.quiet and terminal.can_redraw()
+
+
+def _bar(terminal: Terminal) -> "Bar":
+    from noxcli.render.bars import Bar  # as Live
+
+    return Bar(terminal)
 
 
 def play(bursts: Iterable[Sequence[Update]], progress: Progress, renderers: Sequence[Renderer]) -> None:

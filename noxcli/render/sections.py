@@ -23,7 +23,7 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
 
     `line_to_fetch` prints the whole output.
     """
-    size = terminal.size_of_stdout()
+    size = terminal.size(of_stdout=True)
     look = Look.of(terminal, on_stdout=True)
     in_line = {key for key, value in values.items() if _fits_line(key, value, size.columns)}
     room = (size.lines - BELOW - len(in_line)) // max(1, len(values) - len(in_line))

@@ -130,7 +130,7 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
     from rich.console import Console  # loaded only for a table on a terminal
 
     color = terminal.wants_color(on_stdout=True)
-    width = terminal.size_of_stdout().columns
+    width = terminal.size(of_stdout=True).columns
     console = Console(
         file=io.StringIO(),
         width=width,
@@ -140,7 +140,8 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
         _environ={},
     )
     texts = _texts(terminal, layout, rows)
-    widths = {name: _widest(layout, texts, place) for place, name in enumerate(layout.header)}
+    columns = zip(layout.header, *texts, strict=True)
+    widths = {name: max((len(name), *(cell.cell_len for cell in cells))) for name, *cells in columns}
     shown, least = _shown(layout, widths, width)
     table = _table(layout, shown)
     for row in texts:
@@ -156,9 +157,19 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
 
 def _texts(terminal: Terminal, layout: Layout, rows: Rows) -> list[list["Text"]]:
     """Return the cells as they appear: without secrets, and statuses with their marks."""
-    ways = [_mark if name in layout.marked else _plain for name in layout.header]
-    shown = [layout.shown.get(name, str) for name in layout.header]
-    return [[way(terminal.mask(show(cell))) for way, show, cell in zip(ways, shown, row, strict=True)] for row in rows]
+    from rich.text import Text
+
+    def text(name: str, cell: str) -> Text:
+        told = terminal.mask(layout.shown.get(name, str)(cell))
+        if name not in layout.marked:
+            return Text(visible(told))
+        if told == NO_STATUS:
+            return Text(told, "dim")
+        word = word_for(told)
+        mark, style = STATUS_LOOKS.get(word.strip(), OTHER_LOOK)
+        return Text(f"{mark} {visible(word)}", style)
+
+    return [[text(name, cell) for name, cell in zip(layout.header, row, strict=True)] for row in rows]
 
 
 def _shown(layout: Layout, widths: Mapping[str, int], width: int) -> tuple[Sequence[str], int]:
@@ -187,26 +198,3 @@ def _table(layout: Layout, shown: Sequence[str]) -> "Table":
             min_width=NARROWEST if flexible else None,
         )
     return table
-
-
-def _widest(layout: Layout, texts: Sequence[Sequence["Text"]], place: int) -> int:
-    from rich.cells import cell_len
-
-    header = cell_len(layout.header[place])
-    return max(header, *(row[place].cell_len for row in texts)) if texts else header
-
-
-def _plain(cell: str) -> "Text":
-    from rich.text import Text
-
-    return Text(visible(cell))
-
-
-def _mark(word: str) -> "Text":
-    from rich.text import Text
-
-    if word == NO_STATUS:
-        return Text(word, "dim")
-    word = word_for(word)
-    mark, style = STATUS_LOOKS.get(word.strip(), OTHER_LOOK)
-    return Text(f"{mark} {visible(word)}", style)

@@ -173,13 +173,14 @@ class Terminal:
         """Return where a user at stderr types. Raises OSError if that is not a terminal."""
         return Path(os.ttyname(self.err.fileno()))
 
-    def size(self) -> os.terminal_size:
-        """Return columns and lines of stderr, or else of COLUMNS and LINES, or else 80x24."""
-        return _size_of(self.err)
-
-    def size_of_stdout(self) -> os.terminal_size:
-        """Return columns and lines of stdout, or else of COLUMNS and LINES, or else 80x24."""
-        return _size_of(self.out)
+    def size(self, *, of_stdout: bool = False) -> os.terminal_size:
+        """Return columns and lines of stderr or stdout; of one without a size, COLUMNS and LINES, or else 80x24."""
+        # A terminal may have no size: of `script` in a cron job, of `docker exec -t`.
+        with suppress(OSError, ValueError):
+            size = os.get_terminal_size((self.out if of_stdout else self.err).fileno())
+            if size.columns and size.lines:
+                return size
+        return shutil.get_terminal_size()
 
     def write(self, data: bytes | str) -> None:
         """Write to stdout and flush: byte for byte, or escaped if it is a terminal.
@@ -292,15 +293,6 @@ class Terminal:
 def is_unattended(environ: Mapping[str, str]) -> bool:
     """True if a CI system or a job engine started this: it is unattended, even with a pseudo-terminal."""
     return environ.get("CI", "").lower() not in {"", "0", "false"} or any(environ.get(name) for name in OF_ENGINES)
-
-
-def _size_of(stream: BinaryIO | TextIO) -> os.terminal_size:
-    # A terminal may have no size: of `script` in a cron job, of `docker exec -t`.
-    with suppress(OSError, ValueError):
-        size = os.get_terminal_size(stream.fileno())
-        if size.columns and size.lines:
-            return size
-    return shutil.get_terminal_size()
 
 
 def _fill_closed_streams() -> None:
