@@ -13,7 +13,7 @@ import typer
 from noxcli.cli.context import Context
 from noxcli.cli.options import RETRY_AT_FIRST, Asserting, Common, Delivering, Printed, Reporting, Running
 from noxcli.config.settings import load_settings, overruling
-from noxcli.errors import Interruption, LostContact, NoxError, Phase, UsageProblem
+from noxcli.errors import Interruption, LostContact, NoxError, Phase, TimedOutBeforeStart, UsageProblem
 from noxcli.files import check_target, expanded
 from noxcli.models import Run, Workflow
 from noxcli.render import Format
@@ -93,8 +93,13 @@ class Session:
         return (f"run {run.id} is {run.word}", None) if run.settled else (still.message, still.hint)
 
     def patience(self, **kwargs: type[NoxError]) -> Patience:
-        """Return how long to keep retrying while a person waits for a first answer."""
+        """Return how long to keep retrying while a person waits for a first answer.
+
+        The limit of a command that has started nothing, and is about no run, is temporary trouble.
+        """
         asked = self.common.retry_for
+        if self.context.outcome.retry_safe:
+            kwargs = {"out_of_time": TimedOutBeforeStart, **kwargs}
         return self.context.patience(self.deadline, RETRY_AT_FIRST if asked is None else asked, **kwargs)
 
     def workflow(self, text: str, patience: Patience) -> Workflow:

@@ -19,7 +19,7 @@ def start_once(noxus: Session, target: Target, inputs: Inputs, options: Running)
 
     Raises TimedOutBeforeStart; what storing and `start_run` raise.
     """
-    context, patience = noxus.context, noxus.patience(out_of_time=TimedOutBeforeStart)
+    context, patience = noxus.context, noxus.patience()
     payload, workflow = stored(noxus, inputs, patience), target.known or target.found
     if noxus.deadline.passed:
         raise TimedOutBeforeStart("out of time before the start", "increase --timeout")

@@ -42,7 +42,7 @@ from noxcli.cli.session import Session
 from noxcli.commands.batch_options import Again, Options
 from noxcli.commands.results import require_not_stored
 from noxcli.encode import to_json
-from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOut, TimedOutBeforeStart, UsageProblem
+from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOut, UsageProblem
 from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
@@ -71,7 +71,7 @@ def run_rows(noxus: Session, options: Options) -> None:
     with ExitStack() as stack:
         stack.enter_context(noxus.connect())
         context.enter(Phase.PREFLIGHT)
-        gate, patience = noxus.api.paced(), noxus.patience(out_of_time=TimedOutBeforeStart)
+        gate, patience = noxus.api.paced(), noxus.patience()
         target = target_of(noxus, options, noxus.workflow(options.workflow, patience), patience)
         _know(noxus, target, rows, options)
         named = options.output_dir is not None

@@ -8,7 +8,7 @@ import typer
 
 from noxcli.cli.options import Common, Documented, Waiting, declared
 from noxcli.encode import to_json
-from noxcli.errors import NoxError, Phase, StartUnknown, TimedOutBeforeStart, UsageProblem
+from noxcli.errors import NoxError, Phase, StartUnknown, UsageProblem
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
@@ -56,7 +56,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     request = ImportRequest(_bundle(noxus, options.file), options.mode, options.activate)
     with noxus.connect() as api:
         context.enter(Phase.PREFLIGHT)
-        patience = noxus.patience(out_of_time=TimedOutBeforeStart)
+        patience = noxus.patience()
         before = ServerState.read(api, request, patience)
         context.enter(Phase.START)
         context.outcome.attempt = attempt = ImportAttempt(api, request, dry_run=True)

@@ -148,10 +148,11 @@ def inside_of(noxus: "Session", text: str) -> Inside:
     from noxcli.runs.node_data import data_by_node
     from noxcli.runs.progress import Progress
 
-    context, api, patience = noxus.context, noxus.api, noxus.patience()
+    context, api = noxus.context, noxus.api
+    context.outcome.may_exist = True
+    patience = noxus.patience()
     # The table needs neither workflow nor data: wait for them only if the server asks to retry later.
     worth: Callable[[Unavailable], bool] = attrgetter("overloaded")
-    context.outcome.may_exist = True
     context.enter(Phase.FOLLOW)
     run = noxus.recorded(text, patience)
     if run.status == "failed":

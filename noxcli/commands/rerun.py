@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noxcli.cli.options import RunArgument, Running, declared
-from noxcli.errors import Phase, TimedOutBeforeStart, UsageProblem
+from noxcli.errors import Phase, UsageProblem
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
@@ -53,7 +53,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     given = prepare.given_inputs(noxus.context, options)
     with noxus.connect():
         noxus.context.enter(Phase.PREFLIGHT)
-        patience = noxus.patience(out_of_time=TimedOutBeforeStart)
+        patience = noxus.patience()
         earlier = noxus.recorded(options.run, patience)
         if earlier.of_part:
             raise UsageProblem(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from noxcli.cli.options import Running, WorkflowArgument, declared
-from noxcli.errors import Phase, TimedOutBeforeStart
+from noxcli.errors import Phase
 
 if TYPE_CHECKING:
     from noxcli.cli.prepare import Target
@@ -50,7 +50,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         return
     with noxus.connect():
         noxus.context.enter(Phase.PREFLIGHT)
-        patience = noxus.patience(out_of_time=TimedOutBeforeStart)
+        patience = noxus.patience()
         target = prepare.target_of(noxus, options, noxus.workflow(options.workflow, patience), patience)
         carry_out(noxus, target, prepare.fitting(noxus, options, target, inputs, named=options.workflow), options)
 
