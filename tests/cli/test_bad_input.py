@@ -239,7 +239,6 @@ def test_an_odd_id_is_no_bug(noxcli: Noxcli, command: str, text: str) -> None:
         (("runs",), 75),
         (("workflows",), 75),
         (("versions", UNKNOWN), 75),
-        (("export", UNKNOWN), 75),
         (("inspect", UNKNOWN), 124),
         (("stop", "w/r"), 6),
     ],
