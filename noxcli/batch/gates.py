@@ -37,10 +37,6 @@ class MinPass:
         others = [code for code in codes if code not in JUDGED]
         return [*others, ExitCode.OK if reached else ExitCode.NOT_AS_ASSERTED]
 
-    def verdict(self, codes: Collection[int], good: int, rows: int) -> tuple[bool, str]:
-        """Return whether a batch with rows of these codes passes, and why."""
-        return set(self.codes(codes, good, rows)) <= {ExitCode.OK}, self.words(good, rows)
-
     def words(self, good: int, rows: int) -> str:
         """Return `85 of 100 rows are good (85.0%; --min-pass 90%)`; the share is rounded down."""
         share = 1000 * good // max(rows, 1) / 10

@@ -199,8 +199,8 @@ class Joined:
                 for case in cases_of_row(line, self.header.source, judge.names(line)):
                     report.add(case)
 
-    def page(self, page: Page, judge: Judge, tally: Tally | None = None) -> Iterator[bytes]:
-        """Yield the HTML page, which `tally` judges."""
+    def page(self, page: Page, judge: Judge, tally: Tally) -> Iterator[bytes]:
+        """Yield the HTML page, with the verdict of the tally."""
         codes: list[Counter[int]] = [Counter() for _ in self.directories]
 
         def rows() -> Iterator[Line]:
@@ -219,9 +219,8 @@ class Joined:
         header = self.header
         facts = [("Workflow", header.workflow_id), ("Version", header.version_id), ("Server", header.host)]
         facts += [("Shard", header.shard)] if self.shard.of > 1 else []
-        # Without a gate and repetitions, each line is a row, and all must be good.
-        gate = None if tally is None or (tally.min_pass is None and tally.repeat == 1) else tally.verdict
-        about = BatchAbout(header.source, commands, notes, [fact for fact in facts if fact[1] is not None], gate)
+        facts = [fact for fact in facts if fact[1] is not None]
+        about = BatchAbout(header.source, commands, notes, facts, tally.verdict)
         return rows_page(page, about, rows)
 
     def _commands(self, codes: Sequence[Counter[int]]) -> list[str]:

@@ -1,7 +1,7 @@
 """A row of a batch: at work, then with its result; and the count of all."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -143,6 +143,7 @@ class Tally:
     pass_each: int = 1
     running: int = 0
     doubt: int = 0
+    cause: NoxError | None = None  # why this call ended before the last row
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
     before: Counter[int] = field(default_factory=Counter)  # of rows that an earlier call has finished
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
@@ -240,21 +241,27 @@ class Tally:
         good = self.all_codes[ExitCode.OK]
         return BatchEnded(name, good, self.rows, self.became(), self.reasons.lines(), command=command)
 
-    def verdict(self, codes: Collection[int]) -> tuple[bool, str]:
-        """Return whether the batch passes, and why; `codes` are those of all lines, of rows without a run, too."""
-        good = self.all_codes[ExitCode.OK]
-        if self.min_pass is not None:
-            return self.min_pass.verdict(codes, good, self.rows)
-        return good == self.rows, f"{good} of {self.rows} rows are good (--pass-each {self.pass_each} of {self.repeat})"
+    @property
+    def deciding(self) -> list[int]:
+        """The codes of which the worst is the batch's: of all rows, or of the gate and of trouble; and of the cause."""
+        codes, cause = self.all_codes, [self.cause.exit_code] if self.cause is not None else []
+        if self.min_pass is None:
+            return [*codes, *cause]
+        return [*self.min_pass.codes(codes, codes[ExitCode.OK], self.rows), *cause]
 
-    def conclude(self, terminal: Terminal, hint: str | None, cause: NoxError | None = None) -> None:
-        """Raise one error for all, with `cause` for the interruption, unless all completed or enough of them."""
-        counted = self.all_codes
-        codes, good, rows = [*counted], counted[ExitCode.OK], self.rows
+    @property
+    def verdict(self) -> tuple[bool, str] | None:
+        """Whether the batch passes, and why; None without a gate and repetitions: then all rows must be good."""
+        good, rows = self.all_codes[ExitCode.OK], self.rows
         if self.min_pass is not None:
-            codes = self.min_pass.codes(codes, good, rows)
-        if cause is not None:
-            codes.append(cause.exit_code)
+            return {*self.deciding} <= {ExitCode.OK}, self.min_pass.words(good, rows)
+        told = f"{good} of {rows} rows are good (--pass-each {self.pass_each} of {self.repeat})"
+        return None if self.repeat == 1 else (good == rows, told)
+
+    def conclude(self, terminal: Terminal, hint: str | None) -> None:
+        """Raise one error for all, unless all completed or enough of them."""
+        counted = self.all_codes
+        codes, good, rows, cause = self.deciding, counted[ExitCode.OK], self.rows, self.cause
         code, judged = worst(codes), {*codes} <= {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}
         if self.min_pass is not None and (code == ExitCode.OK or not judged):
             terminal.note(self.min_pass.words(good, rows))

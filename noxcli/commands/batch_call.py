@@ -42,7 +42,7 @@ from noxcli.cli.session import Session
 from noxcli.commands.batch_options import Again, Options
 from noxcli.commands.results import require_not_stored
 from noxcli.encode import to_json
-from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOut, UsageProblem
+from noxcli.errors import ExitCode, Interruption, Phase, TimedOut, UsageProblem
 from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
@@ -115,12 +115,12 @@ def run_rows(noxus: Session, options: Options) -> None:
             row_timeout=options.row_timeout,
             poll_interval=options.poll_interval,
         )
-        error = run_to_end(engine, stops=context.stops_runs(options.on_interrupt))
+        error = tally.cause = run_to_end(engine, stops=context.stops_runs(options.on_interrupt))
     if output.unprinted is not None and not isinstance(error, Interruption | TimedOut):
         raise output.unprinted
     if table is not None:
         table.show(context.terminal)
-    _conclude(noxus, tally, context.clock.monotonic() - began, directory, error)
+    _conclude(noxus, tally, context.clock.monotonic() - began, directory)
 
 
 def check_rows(noxus: Session, options: Options) -> None:
@@ -296,9 +296,9 @@ def _news_of(gate: "Gate") -> str:
     return f"limited to {gate.rate:.1f} requests/s by the server" if gate.rate is not None else ""
 
 
-def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, error: NoxError | None) -> None:
+def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
-    context, earlier = noxus.context, tally.before.total()
+    context, error, earlier = noxus.context, tally.cause, tally.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
     ran = amount(tally.done, "row") if tally.repeat == 1 else f"{tally.done} runs of {amount(tally.rows, 'row')}"
     tally.say(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
@@ -312,7 +312,7 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, err
         go_on = f"{'continue' if left else 'run the failed rows again'} with: {go_on}"
     if isinstance(error, Interruption):
         raise Interruption(error.message, go_on, number=error.number)
-    tally.conclude(context.terminal, go_on, error)
+    tally.conclude(context.terminal, go_on)
 
 
 def _write_report(

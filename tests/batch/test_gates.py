@@ -87,6 +87,13 @@ def test_rows_that_were_not_started_are_not_good(noxcli: Noxcli, workflow: str) 
     assert (result.code, "0 of 10 rows are good (0.0%; --min-pass 20%)" in result.err) == (11, True)
 
 
+def test_a_page_says_of_unstarted_rows_what_the_code_says(noxcli: Noxcli, workflow: str) -> None:
+    batch = ("batch", workflow, write("a", "a", "bad", "a"), "--max-failures", "1", "--max-parallel", "1")
+    for share, code, tone in (("50%", 0, "good"), ("51%", 11, "bad")):
+        result = noxcli(*batch, "--min-pass", share, "--fresh", "--report", "page.html")
+        assert (result.code, f'class="verdict {tone}"' in Path("page.html").read_text()) == (code, True), result.err
+
+
 def test_what_is_in_the_way_of_a_verdict_stays(noxcli: Noxcli, workflow: str) -> None:
     paused = noxcli("batch", workflow, write("a", "ask"), "--min-pass", "0%")
     assert (paused.code, paused.err.count("1 of 2 rows are good")) == (10, 1)

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -43,15 +43,15 @@ NOT_PASSED = "bad"  # the filter for all rows that did not pass
 class BatchAbout:
     """The content of a batch's page besides its rows; `facts` are for its details.
 
-    `commands` returns commands for the remaining work; it is called after the rows were read for the first time. `gate`
-    judges the rows' exit codes.
+    `commands` returns commands for the remaining work; it is called after the rows were read for the first time.
+    `verdict` says whether the batch passes, and why; None: if all rows are good.
     """
 
     source: str
     commands: Callable[[], Sequence[str]] = tuple
     notes: Sequence[str] = ()
     facts: Sequence[tuple[str, Any]] = ()
-    gate: Callable[[Collection[int]], tuple[bool, str]] | None = None
+    verdict: tuple[bool, str] | None = None
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) 
     for row in rows():
         count.add(row)
     rules = parts.rules_of_choice({**{f"{code}": f":not(.c{code})" for code in count.codes}, NOT_PASSED: ".c0"})
-    passes, told = (not count.bad, count.passed) if about.gate is None else about.gate(count.codes)
+    passes, told = about.verdict or (not count.bad, count.passed)
     body = _body(page, about, rows, count, "good" if passes else "bad", told)
     return page.whole(f"{count.workflow or about.source} — {told}", body, rules)
 
