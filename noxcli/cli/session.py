@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -132,13 +132,10 @@ class Session:
         listing.tell(terminal, items, limit)
 
     def recorded(self, text: str, patience: Patience) -> Run:
-        """Return the run in its own record, by its name on the command line or on stdin. Raises as `run`."""
-        found = self.run(one_run(text, self.context.sources), patience)
-        if found.with_output:
-            return found
-        own = patience.keep_trying(lambda: self.api.get_run(found.workflow_id, found.id))
-        known = found.input if own.input is None else own.input
-        return replace(own, workflow=own.workflow or found.workflow, input=known)
+        """Return the run in its own record, by its name on the command line or on stdin. Raises as `own_record`."""
+        from noxcli.outputs.await_output import own_record
+
+        return own_record(self.api, self.run(one_run(text, self.context.sources), patience), patience, running=True)
 
 
 def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) -> Session:

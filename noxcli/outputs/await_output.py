@@ -17,19 +17,20 @@ LAG_STEPS = (0.2, 0.4, 0.8, 1.6, 3.2)  # seconds between reads of a record that 
 READ_WITHIN = 10.0  # seconds
 
 
-def own_record(api: "NoxusApi", run: Run, patience: Patience) -> Run:
-    """Return an ended run from its own record: a record found by id alone may lack the output, or be older.
+def own_record(api: "NoxusApi", run: Run, patience: Patience, *, running: bool = False) -> Run:
+    """Return an ended run from its own record, or also one that is `running`: one found by id alone may lack parts of
+    it, or be older.
 
     Raises LostContact if the server does not show it for as long as `patience` has, and what `patience` raises.
     """
-    if run.with_output or not run.settled:
+    if run.with_output or not (run.settled or running):
         return run
     try:
         own = patience.keep_trying(lambda: api.get_run(run.workflow_id, run.id))
     except LostContact as error:
         what = f"the record of run {run.id} can't be read: {error.message}"
         raise LostContact(what, f"try again: noxcli wait {run.id}", **error.facts()) from error
-    return replace(own, workflow=own.workflow or run.workflow)
+    return replace(own, workflow=own.workflow or run.workflow, input=run.input if own.input is None else own.input)
 
 
 def with_output(api: "NoxusApi", run: Run, patience: Patience, workflow: Workflow | None = None) -> Run:
