@@ -69,6 +69,13 @@ def complain(context: Context, error: NoxError) -> None:
         terminal.complain(line)
 
 
+def say_hint(context: Context, hint: str) -> None:
+    """Write a hint as progress; on a terminal, in lines in which no command is broken."""
+    terminal = context.terminal
+    for line in hint_lines(hint, terminal.size().columns) if terminal.interactive else [hint]:
+        terminal.note(line)
+
+
 def unexpected(context: Context, error: BaseException) -> NoxError:
     """Return the error for an unexpected one: a bug, or a machine without room for another file or process.
 

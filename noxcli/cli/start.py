@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from noxcli.cli.context import Context
-from noxcli.cli.ending import complain
+from noxcli.cli.ending import complain, say_hint
 from noxcli.cli.options import Running
 from noxcli.cli.prepare import Target, stored
 from noxcli.cli.session import Session
@@ -62,6 +62,6 @@ def _announce(context: Context, state_file: str | None, run: Run) -> None:
 def say_detached(noxus: Session, run: Run) -> None:
     """Print the id of a run that was started and is not followed, and how to follow it."""
     context = noxus.context
-    context.terminal.note(f"follow it with: noxcli stream{context.route} {run.id}")
+    say_hint(context, f"follow it with: noxcli stream{context.route} {run.id}")
     if context.printing.writes_text:
         context.terminal.write(f"{run.id}\n")

@@ -35,7 +35,7 @@ from noxcli.batch.shards import Shard, shard_asked
 from noxcli.batch.table import RowTable
 from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
-from noxcli.cli.ending import to_paste
+from noxcli.cli.ending import say_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
 from noxcli.cli.prepare import Target, check_outputs, only_to_check, stored, target_of
 from noxcli.cli.session import Session
@@ -302,7 +302,7 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path) -> 
     before = f", {earlier} of them in earlier calls" if earlier else ""
     ran = amount(tally.done, "row") if tally.repeat == 1 else f"{tally.done} runs of {amount(tally.rows, 'row')}"
     tally.say(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
-    context.terminal.note(f"all results: noxcli results {shlex.quote(str(directory))}")
+    say_hint(context, f"all results: noxcli results {shlex.quote(str(directory))}")
     context.reports.batch = tally.for_ci(context.outcome.subject, "batch")
     had_runs = {*FINAL, ExitCode.NOT_AS_ASSERTED}
     unfinished = sum(count for code, count in tally.all_codes.items() if code not in had_runs)

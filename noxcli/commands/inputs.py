@@ -43,6 +43,7 @@ class Options(Documented, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Show the inputs. Raises the NoxError that the command ends with."""
+    from noxcli.cli.ending import say_hint
     from noxcli.cli.prepare import is_definition_file
     from noxcli.cli.session import begin  # the help loads none of these
     from noxcli.inputs.definition import inputs_of
@@ -60,7 +61,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     show_table(context.terminal, INPUT_COLUMNS, rows, tabbed=[INPUT_COLUMNS.header, *rows])
     if not nodes:
         context.terminal.note("the workflow takes no inputs")
-    context.terminal.note(f"try: {sample_line(options.workflow, nodes)}{' --dry-run' * offline}")
+    say_hint(context, f"try: {sample_line(options.workflow, nodes)}{' --dry-run' * offline}")
 
 
 def _in_file(noxus: "Session", options: Options) -> "Workflow":

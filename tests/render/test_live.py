@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -16,7 +17,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from noxcli.errors import Unavailable
 from noxcli.models import Finished, Run, RunEvent, Started, Update, Workflow
+from noxcli.render.bars import Bar
 from noxcli.render.line import Look
 from noxcli.render.live import Live
 from noxcli.render.picture import draw_verdict, worth_keeping
@@ -91,8 +94,9 @@ def test_nodes_stand_in_the_order_of_their_work(env: dict[str, str], plays: Any)
     assert draft.end() >= check.end(), "it is still at work"
     assert nodes[2].endswith(" first words of the draft")
     assert nodes[3] == "└ - Ask" + " " * 32 + "skipped"
-    ways_on = [text.count(f"noxcli {verb} {run_id}") for verb in ("stream", "stop")]
-    assert (text.count(run_id), ways_on) == (3, [1, 1]), "it is told once, and how to go on"
+    assert text.count(run_id) == 3, "it is told once, and how to go on"
+    ways_on = [f"continue with: noxcli stream {run_id}", f"stop it with: noxcli stop {run_id}"]
+    assert shown(seen)[-3:] == ["the run keeps running", *ways_on], "each in a line"
 
 
 def test_what_a_terminal_shows_of_ctrl_c_moves_nothing(env: dict[str, str], plays: Any) -> None:
@@ -403,6 +407,21 @@ def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays
     assert headline.split()[1] == "paused", "as in the lists and at the end"
     assert last == "! paused for human input"
     assert re.search(r" paused after \d\.\ds; 1 completed, 1 running", "\n".join(shown(seen, 120)))
+
+
+def test_a_retry_counts_down_between_attempts() -> None:
+    bar = Bar(Terminal(io.BytesIO(), io.StringIO(), color="never"))
+    bar.tell_retry(Unavailable("busy", "is it up?"), 9.5, 20.0)
+    assert list(map(str, bar.lines())) == ["busy, giving up in 20s"]
+    time.sleep(1.1)
+    assert list(map(str, bar.lines())) == ["busy, giving up in 19s", "is it up?"]
+
+
+def test_a_narrow_terminal_breaks_no_command(env: dict[str, str], plays: Any) -> None:
+    with on_terminal([*forked(), "run", plays(output={"A": "x"}), "--detach"], env, columns=60, rows=20) as seen:
+        pass
+    started, hint, line, run_id = shown(seen, 60, 20)
+    assert (started, hint, line) == (f"started run {run_id}", "follow it with:", f"noxcli stream {run_id}")
 
 
 def test_a_missing_server_is_waited_for_in_one_line(env: dict[str, str]) -> None:
