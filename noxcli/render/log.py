@@ -8,6 +8,7 @@ from typing import assert_never
 from noxcli.models import (
     FINAL_STATUSES,
     KNOWN_STATUSES,
+    PAUSED_STATUS,
     Finished,
     Gap,
     Paused,
@@ -99,10 +100,10 @@ class RunLog(BaseRenderer):
                 assert_never(update)
 
     def _tell_status(self, status: str) -> None:
-        if status != self._status:
+        if status not in (self._status, PAUSED_STATUS):  # of a pause, there is an update of its own
             self._status = status
             odd = "" if status in KNOWN_STATUSES else " (unknown to noxcli, which keeps waiting)"
-            self._write(f"run {word_for(status)}{odd}")
+            self._write(f"run {status}{odd}")
 
 
 def stream_line(update: Reconnecting | Gap) -> str:
