@@ -393,7 +393,7 @@ def batches(theatre: Theatre) -> Iterator[View]:
     with patch("noxcli.reports.reasons.REASONS_TOLD", len(said)):
         # One at a time: a sleep of one row would make time jump for the search for another one's reason.
         _, out, err = theatre.call("batch", workflow, str(rows), "--max-parallel", "1")
-    yield View("batch, stdout on a terminal", out, "bf")
+    yield View("batch, a table", out, "")
     yield View("batch, summary", err, "bf")
     with patch("noxcli.commands.results.LONGEST_CELL", 10_000):
         _, out, err = theatre.call("results", f"{rows}.batch", "--query", "@")
