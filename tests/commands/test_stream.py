@@ -52,3 +52,8 @@ def test_a_cursor_that_the_server_no_longer_knows_is_a_gap(
     if reaction != "replay":  # a server that replays without saying so looks like one that accepted the cursor
         assert "gap" in result.own
         assert result.lines[-1]["data"]["stream"]["continuity"] == "broken"
+
+
+def test_a_document_of_an_ended_run_is_the_same_on_a_terminal(noxcli: Noxcli, plays: Any) -> None:
+    run = noxcli("run", plays(script=node_runs("Think", ["a"]), output={"A": "x"}), "--json").json["run"]["id"]
+    assert noxcli("stream", run, "--json", tty=True).json["nodes"] == noxcli("stream", run, "--json").json["nodes"]
