@@ -60,9 +60,8 @@ def to_end(
     workflow = workflow or (workflow_of(noxus, run) if shows_names else run.workflow)
     progress, follower = follower_of(noxus, run, policy, workflow, cursor=cursor, just_started=just_started)
     outcome.progress = context.followed = progress
-    # A document has the same nodes wherever it is printed: a terminal alone adds no times to it.
-    drawn = shows_names and context.terminal.interactive and context.printing.writes_text
-    if run.settled and (drawn or context.reports.page is not None):
+    # Only a picture shows when the nodes of a run that has ended worked.
+    if run.settled and shows_names and context.terminal.interactive and context.printing.writes_text:
         progress.spans = spans_of(noxus, run, progress)
     renderers = _renderers(context, run, progress)
     try:
