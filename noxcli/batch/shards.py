@@ -47,10 +47,11 @@ class Numbering:
     index: str
     total: str | None  # None: the engine does not say
     first: int = 0
+    last: str | None = None  # the highest number, where the total counts only the tasks that were submitted
 
 
 ENGINES = (
-    Numbering("Slurm", "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", 1),
+    Numbering("Slurm", "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", 1, "SLURM_ARRAY_TASK_MAX"),
     Numbering("GitLab", "CI_NODE_INDEX", "CI_NODE_TOTAL", 1),
     Numbering("Kubernetes", "JOB_COMPLETION_INDEX", None),
     Numbering("AWS Batch", "AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"),
@@ -89,14 +90,13 @@ def _of_engine(environ: Mapping[str, str], of: int | None) -> Shard:
 
 def _share(engine: Numbering, environ: Mapping[str, str], of: int | None) -> Shard:
     """Return the shard from this engine's variables; `of` is the number of shards in `auto/8`."""
-    slurm = engine.index == "SLURM_ARRAY_TASK_ID"  # counts only the tasks that were submitted, which may be some of all
-    if of is not None and (slurm or engine.total is None):
+    if of is not None and (engine.last or engine.total is None):
         total = of
     elif engine.total is None:
         raise UsageProblem(f"--shard auto: {engine.engine} does not say how many tasks there are", ALL_TASKS)
     else:
         total = _number(environ, engine.total)
-        if slurm and total != _number(environ, "SLURM_ARRAY_TASK_MAX"):
+        if engine.last and total != _number(environ, engine.last):
             raise UsageProblem(f"--shard auto: the tasks of the array are not those from 1 to {total}", ALL_TASKS)
         if of not in {None, total}:
             raise UsageProblem(f"--shard auto/{of}: this {engine.engine} job has {total} tasks ({engine.total})")
