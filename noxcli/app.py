@@ -48,10 +48,7 @@ VERBS = {
     "schema": ("Set up", "Print the JSON Schemas of the documents that noxcli prints."),
     "completion": ("Set up", "Print the completion script of a shell."),
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
-    "help": (
-        "Set up",
-        "Print the help of a command, exit codes, switches, or a page for assistants.",
-    ),
+    "help": ("Set up", "Print the help of a command, exit codes, switches, or a page for assistants."),
 }
 EPILOG = (
     "More: man noxcli, noxcli help exit-codes. Try it without an account:\n\n"

@@ -92,7 +92,7 @@ class Version:
 
 
 class Attempt:
-    """One sending of a start. Whoever sends it keeps it, and knows how far it got whatever exception ends the call."""
+    """One sending of a start. Its sender keeps it, and so knows how far it got, even if an exception ends the call."""
 
     left = False  # a byte of the request may have left this machine
 

@@ -101,8 +101,8 @@ def _body_of(response: requests.Response) -> bytes:
 def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True) -> Unavailable:
     """Return the error for a connection that failed or broke."""
     what = f"no answer from {urlsplit(url).netloc}: {cause_of(error, mask)}"
-    nobody = is_loopback(urlsplit(url).hostname or "") and _any_is(_inwards(error), ConnectionRefusedError)
-    hint = "start a server there with: noxcli sandbox" if nobody else "is the base URL right, and the network up?"
+    no_server = is_loopback(urlsplit(url).hostname or "") and _any_is(_inwards(error), ConnectionRefusedError)
+    hint = "start a server there with: noxcli sandbox" if no_server else "is the base URL right, and the network up?"
     return Unavailable(what, hint, sent=sent)
 
 

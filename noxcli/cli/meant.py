@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from noxcli.nearest import nearest
 
@@ -28,16 +28,16 @@ WORDS = {
     "sandbox": ("serve", "server", "mock"),
     "help": ("man", "docs"),
 }
-# Words for which there is nothing to call.
-ANSWERS: dict[tuple[str, ...], str] = {
-    ("login", "logout", "auth", "signin", "token"): "set NOXUS_API_KEY to your key; noxcli doctor checks it",
-    (
+# Words for which there is nothing to call, by the answer.
+ANSWERS = {
+    "set NOXUS_API_KEY to your key; noxcli doctor checks it": ("login", "logout", "auth", "signin", "token"),
+    "there is nothing to set up but NOXUS_API_KEY; noxcli doctor checks it": (
         "init",
         "config",
         "configure",
         "setup",
         "set",
-    ): "there is nothing to set up but NOXUS_API_KEY; noxcli doctor checks it",
+    ),
 }
 # What people type first, by what to type. Of several answers, the first whose option the verb has.
 OPTIONS = {
@@ -63,7 +63,7 @@ OPTIONS = {
     "--format ndjson": ("--ndjson", "--jsonl", "--events"),
     "--resume": ("--continue", "--restart"),
 }
-WITHOUT: dict[tuple[str, ...], str] = {("--wait", "--watch", "--follow", "-w"): "noxcli waits without it;"}
+WITHOUT = {"noxcli waits without it;": ("--wait", "--watch", "--follow", "-w")}
 PRIVATE = re.compile("key|token|secret|password", re.IGNORECASE)
 
 
@@ -71,7 +71,7 @@ def verb_for(word: str, verbs: Iterable[str], rest: Sequence[str]) -> str | None
     """Return what to type instead of an unknown verb: the command line with its arguments `rest`, or an answer."""
     if answer := _listed(word, ANSWERS):
         return answer
-    verb = name_meant(word, verbs, next((verb for verb, words in WORDS.items() if word.lower() in words), None))
+    verb = _listed(word.lower(), WORDS) or name_meant(word, verbs)
     if verb is None:
         return None
     # An option with a key on the command line is a mistake of its own: none is repeated.
@@ -84,19 +84,19 @@ def option_for(option: str, offered: Iterable[str]) -> str | None:
     known = [*offered]
     if answer := _listed(option, WITHOUT):
         return answer
-    listed = [usage for usage, names in OPTIONS.items() if option in names and usage.split()[0] in known]
-    if listed:
-        return f"did you mean {listed[0]}?"
+    there = {usage: names for usage, names in OPTIONS.items() if usage.split()[0] in known}
+    if usage := _listed(option, there):
+        return f"did you mean {usage}?"
     # The dashes would make --foo look like --color.
     meant = name_meant(option.lstrip("-"), [name.lstrip("-") for name in known if name.startswith("--")])
     return meant and f"did you mean --{meant}?"
 
 
-def name_meant(word: str, known: Iterable[str], listed: str | None = None) -> str | None:
-    """Return the listed name, or the known one with this beginning, or else a similar one."""
+def name_meant(word: str, known: Iterable[str]) -> str | None:
+    """Return the known name with this beginning, or else a similar one."""
     known = list(known)
-    return listed or next((name for name in known if word and name.startswith(word)), None) or nearest(word, known)
+    return next((name for name in known if word and name.startswith(word)), None) or nearest(word, known)
 
 
-def _listed(word: str, answers: dict[tuple[str, ...], str]) -> str | None:
-    return next((answer for words, answer in answers.items() if word in words), None)
+def _listed(word: str, table: Mapping[str, Sequence[str]]) -> str | None:
+    return next((target for target, words in table.items() if word in words), None)

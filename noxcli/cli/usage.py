@@ -52,19 +52,25 @@ HEADINGS = {
 }
 # The options that people use most, for the one screen of `-h`; a verb's own options come after these.
 USED = (
-    *("--json", "--raw", "--output-dir", "--quiet", "--detach", "--timeout", "--assert", "--report", "--resume"),
-    *(
-        "--junit",
-        "--max-parallel",
-        "--id",
-        "--keep",
-        "--expect",
-        "--min-pass",
-        "--limit",
-        "--csv",
-        "--inputs",
-        "--node",
-    ),
+    "--json",
+    "--raw",
+    "--output-dir",
+    "--quiet",
+    "--detach",
+    "--timeout",
+    "--assert",
+    "--report",
+    "--resume",
+    "--junit",
+    "--max-parallel",
+    "--id",
+    "--keep",
+    "--expect",
+    "--min-pass",
+    "--limit",
+    "--csv",
+    "--inputs",
+    "--node",
 )
 MOST_USED = 10
 PLACED = [name for names in HEADINGS.values() for name in names]

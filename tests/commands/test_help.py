@@ -167,7 +167,9 @@ def test_a_slip_is_told_in_the_document(noxcli: Noxcli) -> None:
 
 def test_what_people_type_first_leads_to_what_there_is() -> None:
     verbs = {verb: {name for param in verb_named(verb).params for name in param.opts} for verb in VERBS}
-    words = [word for listed in WORDS.values() for word in listed] + [word for listed in ANSWERS for word in listed]
+    words = [word for listed in WORDS.values() for word in listed] + [
+        word for listed in ANSWERS.values() for word in listed
+    ]
     assert len(words) == len({*words})
     assert not {*words} & {*VERBS}
     assert {*WORDS} < {*VERBS}
@@ -178,7 +180,7 @@ def test_what_people_type_first_leads_to_what_there_is() -> None:
         assert having
         assert all(any(option_for(name, options) == f"did you mean {usage}?" for options in having) for name in listed)
         assert all(name not in options for options in having for name in listed), usage
-    assert all(option_for(name, ["--json"]) for listed in WITHOUT for name in listed)
+    assert all(option_for(name, ["--json"]) for listed in WITHOUT.values() for name in listed)
 
 
 def test_the_page_for_assistants_is_true(noxcli: Noxcli) -> None:

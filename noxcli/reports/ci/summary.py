@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from noxcli.masking import Mask
-from noxcli.models import KNOWN_STATUSES
+from noxcli.models import FINAL_STATUSES, KNOWN_STATUSES
 from noxcli.outputs.values import as_text, by_name
 from noxcli.render.text import shorten, visible
 from noxcli.reports.ci import BatchEnded, Ended
@@ -80,7 +80,7 @@ def _table(nodes: Sequence[Mapping[str, Any]], mask: Mask) -> str:
 
 
 def _way_back(run: Mapping[str, Any]) -> str:
-    if not run or run["status"] in {"completed", "failed", "stopped"}:
+    if not run or run["status"] in FINAL_STATUSES:
         return ""
     return f"noxcli wait {run['id']}"
 
