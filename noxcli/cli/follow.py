@@ -1,7 +1,6 @@
 """Following and judging a run, for `run` and `stream`, and in part for `wait` and `fetch-output`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from noxcli.models import Run, Started, Workflow
 from noxcli.render import Format
 from noxcli.render.renderers import Renderer, play, run_progress
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.runs.follow import Follower, Policy
+from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 
 if TYPE_CHECKING:
@@ -39,34 +38,63 @@ def policy_of(context: Context, options: Followed) -> Policy:
 
 
 def to_end(
-    noxus: Session,
-    run: Run,
-    options: Followed,
-    *,
-    cursor: str | None = None,
-    just_started: bool = False,
-    workflow: Workflow | None = None,
+    noxus: Session, run: Run, options: Followed, *, cursor: str | None = None, workflow: Workflow | None = None
 ) -> Run:
     """Follow the run, shown as the format and the terminal require, until its record has the verdict.
 
     `workflow` is what was already read of it; None reads it here.
     """
-    context, deadline = noxus.context, noxus.deadline
-    outcome, policy = context.outcome, policy_of(context, options)
+    context, outcome = noxus.context, noxus.context.outcome
     context.enter(Phase.FOLLOW)
-    if deadline.seconds == 0 and not (run.settled or run.paused):
+    if noxus.deadline.seconds == 0 and not (run.settled or run.paused):
         raise not_finished(run)
     shows_names = not (context.terminal.quiet and context.printing.writes_text)
     workflow = workflow or (workflow_of(noxus, run) if shows_names else run.workflow)
-    progress, follower = follower_of(noxus, run, policy, workflow, cursor=cursor, just_started=just_started)
+    progress = progress_of(noxus, run, workflow)
     outcome.progress = context.followed = progress
     # Only a picture shows when the nodes of a run that has ended worked.
     if run.settled and shows_names and context.terminal.interactive and context.printing.writes_text:
         progress.spans = spans_of(noxus, run, progress)
     renderers = _renderers(context, run, progress)
+    return follow_updates(noxus, progress, policy_of(context, options), renderers, cursor=cursor)
+
+
+def progress_of(noxus: Session, run: Run, workflow: Workflow | None) -> Progress:
+    """Return what is shown of a run; only one that this command has started is watched from its start."""
+    started_here = noxus.context.outcome.attempt is not None
+    shown = noxus.context.terminal.mask.torn
+    return Progress(run, noxus.context.clock, workflow, from_start=started_here, shown=shown)
+
+
+def follow_updates(
+    noxus: Session,
+    progress: Progress,
+    policy: Policy,
+    renderers: Sequence[Renderer],
+    *,
+    cursor: str | None = None,
+    wanted: Callable[[Iterator[Burst]], Iterator[Burst]] = iter,
+) -> Run:
+    """Follow a run to its end, or as long as its updates are `wanted`, and note in the outcome how far that came.
+
+    Raises TimedOut, which says whether the run was stopped or still runs, and what the follower raises.
+    """
+    outcome = noxus.context.outcome
+    follower = Follower(
+        noxus.api,
+        progress.run,
+        policy=policy,
+        deadline=noxus.deadline,
+        cursor=cursor,
+        just_started=progress.from_start,
+        stuck=progress.stuck,
+    )
+    outcome.ledger = follower.ledger
     try:
-        with noted(outcome, follower):
-            play(chain([[Started(run)]], follower.updates()), progress, renderers)
+        try:
+            play(wanted(chain([[Started(progress.run)]], follower.updates())), progress, renderers)
+        finally:
+            outcome.run, outcome.confirmed, outcome.connects = follower.run, follower.confirmed, follower.connects
     except TimedOut as late:
         return stop_or_raise(noxus, outcome, policy, late)
     return follower.run
@@ -96,40 +124,6 @@ def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedO
     if outcome.run is not None and outcome.run.settled and outcome.run.status != "stopped":
         return outcome.run
     raise TimedOut(f"{late.message}; {told}", hint)
-
-
-def follower_of(
-    noxus: Session,
-    run: Run,
-    policy: Policy,
-    workflow: Workflow | None,
-    *,
-    cursor: str | None = None,
-    just_started: bool = False,
-) -> tuple[Progress, Follower]:
-    """Return the run's follower, and the progress to which its updates are applied."""
-    shown = noxus.context.terminal.mask.torn
-    progress = Progress(run, noxus.context.clock, workflow, from_start=just_started, shown=shown)
-    follower = Follower(
-        noxus.api,
-        run,
-        policy=policy,
-        deadline=noxus.deadline,
-        cursor=cursor,
-        just_started=just_started,
-        stuck=progress.stuck,
-    )
-    return progress, follower
-
-
-@contextmanager
-def noted(outcome: Outcome, follower: Follower) -> Iterator[None]:
-    """Record the state of the following in the outcome, for every ending."""
-    outcome.ledger = follower.ledger
-    try:
-        yield
-    finally:
-        outcome.run, outcome.confirmed, outcome.connects = follower.run, follower.confirmed, follower.connects
 
 
 def not_finished(run: Run, hint: str | None = None) -> NotFinished:

@@ -67,6 +67,6 @@ def carry_out(noxus: "Session", target: "Target", inputs: "Inputs", options: Run
         start.say_detached(noxus, run)
         return
     workflow = target.known or target.found
-    ended = follow.to_end(noxus, run, options, workflow=workflow, just_started=True)
+    ended = follow.to_end(noxus, run, options, workflow=workflow)
     follow.judge(noxus, ended)
     deliver.deliver(noxus, ended, options, workflow=workflow)

@@ -47,6 +47,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Wait for each run, or for a condition. Raises the worst error, after all of them."""
     from noxcli.cli.follow import policy_of  # the help loads none of what waiting needs
     from noxcli.cli.session import begin
+    from noxcli.commands.wait_runs import ManyRuns, wait_for_one
     from noxcli.runs.resolve import read_runs
 
     noxus = begin(ctx, options)
@@ -68,12 +69,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     policy = policy_of(context, options)
     with noxus.connect():
         if len(runs) == 1:
-            from noxcli.commands.wait_one import wait_for_one
-
             wait_for_one(noxus, runs[0], conditions, policy)
         else:
-            from noxcli.commands.wait_many import ManyRuns
-
             ManyRuns(noxus, policy, any_one=options.any_one, fail_fast=options.fail_fast).to_end()
 
 

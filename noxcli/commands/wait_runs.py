@@ -1,28 +1,132 @@
-"""The wait for many runs: each is read from time to time, and printed when it has ended."""
+"""How `wait` waits: one run is followed, to its end or to a condition of --for; many are read from time to time."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 
 from noxcli.batch.poll import Schedule, Workers
 from noxcli.cli.ending import complain
-from noxcli.cli.follow import explainer, not_finished, stop_or_raise, wait_for
+from noxcli.cli.follow import (
+    explainer,
+    follow_updates,
+    not_finished,
+    progress_of,
+    stop_or_raise,
+    wait_for,
+    workflow_of,
+)
 from noxcli.cli.session import Session
-from noxcli.commands.wait_one import resolved
-from noxcli.errors import LostContact, NotFinished, NoxError, TimedOut, Unavailable
-from noxcli.models import Run
-from noxcli.render.renderers import wait_progress
+from noxcli.errors import LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable, Unmet
+from noxcli.models import Finished, Run, Workflow, word_for
+from noxcli.outputs.await_output import own_record
+from noxcli.render.renderers import bar_fits, play, wait_progress
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
-from noxcli.runs.follow import Policy
+from noxcli.retry import Patience
+from noxcli.runs.conditions import Condition, ConditionWatch, doubtful_words, resolved_condition
+from noxcli.runs.follow import Burst, Policy
 from noxcli.runs.record import LAST_READ, judged, still_running
 from noxcli.timing import Deadline, Outage
 from noxcli.waiting import Result, result_of, run_all_within, value_of
 
+READ_BESIDE = 10.0  # seconds for one read of the record or the workflow during the stream
 LONGEST_READ = 30.0  # seconds to check all runs once
 LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit
 # Reads of all runs together, and by how many threads.
 READS_A_SECOND, LOOKERS = 20.0, 16
+
+
+def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], policy: Policy) -> None:
+    """Follow the run to its end, or to the first condition that it meets, and print it.
+
+    Raises Unmet if it ends without meeting one; RunPaused, NotFinished and TimedOut if it has not ended; UsageProblem
+    for a node that the workflow lacks.
+    """
+    context, outcome = noxus.context, noxus.context.outcome
+    outcome.conditional = bool(conditions)
+    patience = noxus.patience(gave_up=LostContact)
+    # Conditions may be about its output and its nodes, which a read by its id alone does not return.
+    run = outcome.run = noxus.recorded(text, patience) if conditions else resolved(noxus, text, patience)
+    outcome.confirmed = True
+    workflow = workflow_of(noxus, run) if conditions or bar_fits(context.terminal) else run.workflow
+    if conditions:
+        conditions = _checked_conditions(noxus, conditions, workflow)
+        policy = replace(policy, every_event=any(one.node is not None for one in conditions))
+    progress = progress_of(noxus, run, workflow)
+    outcome.progress = progress if conditions else None
+    watch = ConditionWatch(
+        conditions,
+        progress,
+        lambda: noxus.api.get_run(run.workflow_id, run.id, within=noxus.deadline.left(READ_BESIDE)),
+        Deadline(context.clock, policy.poll_interval),
+    )
+
+    def how_far() -> tuple[float | None, str]:
+        at_work = [node.name for node in list(progress.nodes.values()) if node.running]
+        share = progress.percent / 100 if progress.percent else None
+        return share, f"{word_for(progress.status)}{f' at {at_work[0]!r}' if at_work else ''}"
+
+    def wanted(bursts: Iterator[Burst]) -> Iterator[Burst]:
+        return watch.until(islice(bursts, 1) if noxus.deadline.seconds == 0 else bursts)
+
+    try:
+        with wait_progress(context.terminal, how_far):
+            ended = follow_updates(noxus, progress, policy, [], wanted=wanted)
+    except TimedOut:
+        context.printing.run_line(outcome.run or run)
+        raise
+    if ended.settled and watch.met is None:  # a run that was to be stopped may have ended otherwise
+        play(watch.until([[Finished(ended)]]), progress, [])
+    _conclude(noxus, ended, watch)
+
+
+def _conclude(noxus: Session, run: Run, watch: ConditionWatch) -> None:
+    """Print the run's line. Raises as `wait_for_one`."""
+    context, outcome = noxus.context, noxus.context.outcome
+    context.enter(Phase.RUN)
+    if run.status == "failed" and watch.met is None:
+        outcome.progress = explainer(context, noxus.api).explain(run, noxus.deadline, seen=watch.progress)
+        watch.look()
+    if watch.met is not None:
+        outcome.matched = watch.met.document()
+        context.printing.run_line(run, watch.met.condition.text)
+        return
+    context.printing.run_line(run)
+    if not (run.settled or run.paused):
+        raise not_finished(run)
+    verdict = verdict_of(run, watch.progress.why if run.status == "failed" else "")
+    if watch.conditions and not run.paused:
+        asked = " or ".join(f"--for {one.text!r}" for one in watch.conditions)
+        ended, hint = (f"run {run.id} completed", None) if verdict is None else (verdict.message, verdict.hint)
+        raise Unmet(f"{ended}; it never met {asked}", hint)
+    if verdict is not None:
+        raise verdict
+    require_queries(context.reports.asserts, outcome, context.terminal.mask)
+
+
+def _checked_conditions(noxus: Session, conditions: Sequence[Condition], workflow: Workflow | None) -> list[Condition]:
+    """Return the conditions with the ids of their nodes. Raises UsageProblem for an unknown node."""
+    warnings = list(doubtful_words(conditions))
+    if workflow is None:
+        warnings.append("the names in --for are not checked, since the workflow can't be read")
+    else:
+        conditions = [resolved_condition(one, workflow.nodes) for one in conditions]
+    for line in warnings:
+        noxus.context.terminal.warn(line)
+    return list(conditions)
+
+
+def resolved(noxus: Session, text: str, patience: Patience) -> Run:
+    """Return the run; an ended one with its output if the server sends it."""
+    run = noxus.run(text, patience)
+    if noxus.context.printing.writes_text and not noxus.context.reports.asserts:
+        return run
+    with suppress(NoxError):  # its status is known without it
+        return own_record(noxus.api, run, patience)
+    return run
 
 
 @dataclass(slots=True, eq=False)
