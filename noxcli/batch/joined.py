@@ -21,7 +21,7 @@ from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.html.markup import Page
 from noxcli.reports.html.rows import BatchAbout, rows_page
-from noxcli.reports.junit import JunitReport, cases_of_row
+from noxcli.reports.junit import cases_of_row, write_junit
 from noxcli.reports.result import Outcome
 
 NOBODY = 0xFFFF
@@ -194,10 +194,9 @@ class Joined:
 
     def write_junit(self, target: Path, mask: Mask, judge: Judge, shard: Shard | None = None) -> None:
         """Write the rows of the shard, or all, and their assertions as test cases. Raises Undelivered."""
-        with JunitReport(target, self.header.source, mask) as report:
-            for line in self.lines(judge, shard):
-                for case in cases_of_row(line, self.header.source, judge.names(line)):
-                    report.add(case)
+        source, lines = self.header.source, self.lines(judge, shard)
+        cases = (case for line in lines for case in cases_of_row(line, source, judge.names(line)))
+        write_junit(target, source, cases, mask)
 
     def page(self, page: Page, judge: Judge, tally: Tally) -> Iterator[bytes]:
         """Yield the HTML page, with the verdict of the tally."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from noxcli.batch.judge import Judge
     from noxcli.cli.session import Session
     from noxcli.reports.comparison import Line, Pair
+    from noxcli.reports.junit import CaseVerdict
 
 MOST_SHOWN, MOST_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown by words
 LONGEST_ID, LONGEST_WHAT = 30, 200  # characters of a cell there
@@ -190,6 +191,14 @@ def _fails(pair: "Pair", options: Options) -> bool:
     return str(pair.change) in ("broken", *failed_on) or (pair.is_slower and FailOn.SLOWER in failed_on)
 
 
+def _case_verdict(pair: "Pair", options: Options) -> "CaseVerdict":
+    from noxcli.reports.comparison import Change  # as in execute
+    from noxcli.reports.junit import CaseVerdict
+
+    lacks = pair.change is Change.MISSING and not options.allow_missing
+    return CaseVerdict.FAILURE if _fails(pair, options) else CaseVerdict.ERROR if lacks else CaseVerdict.PASSED
+
+
 def _failing(comparison: "Comparison", options: Options, most: int) -> "Iterator[Pair]":
     return islice((pair for pair in comparison.pairs() if _fails(pair, options)), most)
 
@@ -206,13 +215,10 @@ def _report(context: Context, comparison: "Comparison", options: Options, code: 
         save(target, comparison_page(context.new_page(target.parent), comparison.totals(code), comparison.pairs()))
     context.reports.junit = None
     if options.junit is not None:
-        from noxcli.reports.junit import CaseVerdict, JunitReport, case_of_pair  # as for a page
+        from noxcli.reports.junit import case_of_pair, write_junit  # as for a page
 
-        with JunitReport(Path(options.junit), context.outcome.name, context.terminal.mask) as report:
-            for pair in comparison.all_pairs():
-                lacks = pair.change is Change.MISSING and not options.allow_missing
-                good = CaseVerdict.ERROR if lacks else CaseVerdict.PASSED
-                report.add(case_of_pair(pair, CaseVerdict.FAILURE if _fails(pair, options) else good))
+        cases = (case_of_pair(pair, _case_verdict(pair, options)) for pair in comparison.all_pairs())
+        write_junit(Path(options.junit), context.outcome.name, cases, context.terminal.mask)
     if context.reports.ci is not None:
         from noxcli.reports.ci import BatchEnded  # as for a page
 

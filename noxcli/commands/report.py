@@ -36,7 +36,8 @@ class Options(Waiting, Common):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Write the page: to a file of its own if stdout is a terminal. Raises the NoxError that the command ends with."""
     from noxcli.cli.session import begin  # the help loads none of what a page needs
-    from noxcli.reports.html.run import ReportedRun, run_page
+    from noxcli.reports.html.run import run_page
+    from noxcli.reports.result import Ended
 
     noxus = begin(ctx, options, subject=options.run)
     printing, terminal = noxus.context.printing, noxus.context.terminal
@@ -44,7 +45,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if printing.target is None and (options.opens or terminal.read_by_eyes):
         printing.write_to(Path(f"noxcli-{document['run']['id']}.html"))
     page = noxus.context.new_page(Path() if printing.target is None else printing.target.parent)
-    for piece in run_page(page, [ReportedRun(document)]):
+    for piece in run_page(page, [Ended(options.run, document)]):
         terminal.write(piece)
     target = printing.settle(ExitCode.OK)
     if target is not None and options.opens:

@@ -6,22 +6,18 @@ GitLab, GitHub's report actions, Azure and Buildkite read as well.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
-from noxcli.errors import ExitCode, NotAsAsserted, Undelivered
-from noxcli.files import reason_of, replacing
+from noxcli.errors import ExitCode
+from noxcli.files import replacing
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
-from noxcli.reports.result import Outcome
-from noxcli.timing import seconds_between
 
 if TYPE_CHECKING:
     from noxcli.reports.comparison import Pair
@@ -66,48 +62,41 @@ def verdict_on(exit_code: ExitCode) -> CaseVerdict:
     return CaseVerdict.FAILURE if exit_code in FAILURES else CaseVerdict.ERROR
 
 
-def case_of(name: str, outcome: Outcome, exit_code: ExitCode, elapsed: float) -> Case:
-    """Return the case; `elapsed` is the local time in seconds, used if the record has none.
+def cases_of(
+    name: str, classname: str, result: Mapping[str, Any], asserted: Iterable[str], elapsed: float | None = None
+) -> Iterator[Case]:
+    """Yield a result document as a test case, then each of its assertions; `asserted` names them if none was checked.
 
-    The name should be the same in each pipeline: CI systems use it to distinguish new failures from old ones.
+    The name should be the same in each pipeline: CI systems use it to distinguish new failures from old ones. `elapsed`
+    is the local time in seconds, used if the record has none.
     """
-    run, error = outcome.run, outcome.error
-    seconds = seconds_between(run.created_at, run.finished_at) if run else None
-    return Case(
+    run, error, found = result["run"] or {}, result["error"] or {}, result.get("assertions", ())
+    code, seconds = ExitCode.of(result["exit_code"]), run.get("duration_s")
+    message, hint = error.get("message") or code.meaning, error.get("hint")
+    yield Case(
         name=name,
-        classname="noxcli",
-        seconds=max(0.0, elapsed if seconds is None else seconds),
-        verdict=verdict_on(exit_code),
-        type=type(error).__name__ if error else "",
-        message=error.message if error else exit_code.meaning,
-        text=f"exit code {exit_code}: {exit_code.meaning}\n{error.line() if error else ''}",
-        system_out=f"run {run.id} of workflow {run.workflow_id}: {run.status}\n" if run else "",
+        classname=classname,
+        seconds=elapsed if seconds is None else max(0.0, seconds),
+        verdict=verdict_on(code),
+        type=code.name,
+        message=message,
+        text=f"exit code {code}: {code.meaning}\n{'; '.join(filter(None, [message, hint]))}",
+        system_out=f"run {run.get('id')} of workflow {run.get('workflow_id')}: {run.get('status')}\n" if run else "",
     )
-
-
-def assertion_cases(name: str, classname: str, found: Sequence[Mapping[str, Any]]) -> Iterator[Case]:
-    """Yield each assertion as a separate test case, in addition to the one of its run or row."""
     for each in found:
-        about = f"{name}: {each['name']}"
-        if each["holds"]:
-            yield Case(about, classname, None)
-        else:
-            text = "\n".join(filter(None, [each["message"], each["diff"]]))
-            yield Case(about, classname, None, CaseVerdict.FAILURE, NotAsAsserted.__name__, each["message"] or "", text)
+        verdict = CaseVerdict.PASSED if each["holds"] else CaseVerdict.FAILURE
+        broken, text = each["message"] or "", "\n".join(filter(None, [each["message"], each["diff"]]))
+        yield Case(f"{name}: {each['name']}", classname, None, verdict, ExitCode.NOT_AS_ASSERTED.name, broken, text)
+    for unchecked in () if found else asserted:
+        why = "the run has no output to check"
+        yield Case(f"{name}: {unchecked}", classname, None, CaseVerdict.SKIPPED, "NOT_CHECKED", why, why)
 
 
 def cases_of_row(line: Mapping[str, Any], classname: str, asserted: Iterable[str]) -> Iterator[Case]:
     """Yield a batch's row as a test case, then each of its assertions; `asserted` names those of the other rows."""
-    result = line["result"]
-    run, error, found = result["run"] or {}, result["error"] or {}, result.get("assertions", ())
-    code = ExitCode.of(result["exit_code"])
-    name = _name_of(line)
-    name += f", repetition {line['repetition']}" if "repetition" in line else ""
-    message, text = error.get("message") or code.meaning, f"run {run['id']}" if run else ""
-    yield Case(name, classname, run.get("duration_s"), verdict_on(code), code.name, message, text)
-    yield from assertion_cases(name, classname, found)
-    if not found and code is not ExitCode.OK:
-        yield from unchecked_cases(name, classname, asserted)
+    name = _name_of(line) + (f", repetition {line['repetition']}" if "repetition" in line else "")
+    # Of a row that completed, an assertion that was not checked is not its own.
+    return cases_of(name, classname, line["result"], asserted if line["result"]["exit_code"] else ())
 
 
 def case_of_pair(pair: "Pair", verdict: CaseVerdict) -> Case:
@@ -130,78 +119,34 @@ def _name_of(line: Mapping[str, Any]) -> str:
     return f"row {line['row']}" + (f" ({line['id']})" if line["id"] is not None else "")
 
 
-def unchecked_cases(name: str, classname: str, asserted: Iterable[str]) -> Iterator[Case]:
-    """Yield the names of assertions that could not be checked."""
-    for each in asserted:
-        why = "the run has no output to check"
-        yield Case(f"{name}: {each}", classname, None, CaseVerdict.SKIPPED, "NotChecked", why, why)
+def write_junit(target: Path, name: str, cases: Iterable[Case], mask: Mask) -> None:
+    """Write a report with one suite, completely or not at all.
 
-
-class JunitReport:
-    """A report with one suite. It is put in place complete when the block ends, for every outcome.
-
-    Entering raises Undelivered if the file can't be created; `files.check_target` reports that as a UsageProblem
-    before anything is started. A disk that becomes full later does not end the block, but raises Undelivered at its
-    end.
+    Raises Undelivered if writing fails, and what `cases` raises.
     """
+    began, counts, seconds = datetime.now(UTC), Counter[CaseVerdict](), 0.0
+    with replacing(target) as file:
+        file.write(_head(name, began, counts, seconds))
+        for case in cases:
+            counts[case.verdict] += 1
+            seconds += case.seconds or 0.0
+            file.write(_testcase(Case(**mask.whole(asdict(case)))).encode())
+        file.write(b"</testsuite>\n</testsuites>\n")
+        file.seek(0)
+        file.write(_head(name, began, counts, seconds))
 
-    def __init__(self, path: Path, name: str, mask: Mask | None = None) -> None:
-        self._path = path
-        self._mask = mask or Mask()
-        self._name = _attribute(name)
-        self._began = datetime.now(UTC)
-        self._counts: Counter[CaseVerdict] = Counter()
-        self._seconds = 0.0
-        self._stack = ExitStack()
-        self._file: IO[bytes] | None = None
-        self._trouble: Undelivered | None = None
 
-    def __enter__(self) -> Self:
-        self._file = self._stack.enter_context(replacing(self._path))
-        self._write(self._head())
-        return self
-
-    def add(self, case: Case) -> None:
-        """Write one case."""
-        self._counts[case.verdict] += 1
-        self._seconds += case.seconds or 0.0
-        self._write(_testcase(Case(**self._mask.whole(asdict(case)))).encode())
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._write(b"</testsuite>\n</testsuites>\n")
-        self._write(self._head(), at=0)
-        trouble = self._trouble
-        try:
-            # An incomplete report is not valid XML: then the previous file stays.
-            self._stack.__exit__(type(trouble) if trouble else None, trouble, None)
-        except Undelivered as late:
-            trouble = late
-        if trouble is not None and error is None:
-            raise trouble
-
-    def _head(self) -> bytes:
-        """Return the head, as long for any totals: it comes first, but they are known last."""
-        counts = self._counts
-        totals = (
-            f'tests="{counts.total()}" failures="{counts[CaseVerdict.FAILURE]}" errors="{counts[CaseVerdict.ERROR]}"'
-            f' skipped="{counts[CaseVerdict.SKIPPED]}" time="{self._seconds:.3f}"'
-        )
-        name, blanks = self._name, " " * 2 * (LONGEST_TOTALS - len(totals))
-        return (
-            f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name={name} {totals}>\n'
-            f'<testsuite name={name} {totals} timestamp="{self._began:%Y-%m-%dT%H:%M:%S}">{blanks}\n'
-        ).encode()
-
-    def _write(self, piece: bytes, at: int | None = None) -> None:
-        assert self._file is not None
-        try:
-            if at is not None:
-                self._file.seek(at)
-            self._file.write(piece)
-        except OSError as error:
-            self._trouble = Undelivered(f"can't write {self._path}: {reason_of(error)}")
+def _head(name: str, began: datetime, counts: Counter[CaseVerdict], seconds: float) -> bytes:
+    """Return the head, as long for any totals: it comes first, but they are known last."""
+    totals = (
+        f'tests="{counts.total()}" failures="{counts[CaseVerdict.FAILURE]}" errors="{counts[CaseVerdict.ERROR]}"'
+        f' skipped="{counts[CaseVerdict.SKIPPED]}" time="{seconds:.3f}"'
+    )
+    about, blanks = f"name={_attribute(name)} {totals}", " " * 2 * (LONGEST_TOTALS - len(totals))
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites {about}>\n'
+        f'<testsuite {about} timestamp="{began:%Y-%m-%dT%H:%M:%S}">{blanks}\n'
+    ).encode()
 
 
 def _testcase(case: Case) -> str:

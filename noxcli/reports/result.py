@@ -1,10 +1,11 @@
 """The result document, `noxcli.result/1`: the result of a command, for programs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
+from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.timing import seconds_between
 
@@ -162,6 +163,38 @@ class Outcome:
             "request_id": self.error.request_id,
             "candidates": list(self.error.candidates),
         }
+
+
+@fixed
+class Ended:
+    """One run at the end: its name for people, its result document, and its inputs with secrets masked."""
+
+    name: str
+    document: Mapping[str, Any]
+    inputs: Mapping[str, Any] | None = None
+
+    @property
+    def run(self) -> Mapping[str, Any]:
+        """The run in the document; empty if there is none."""
+        return self.document["run"] or {}
+
+    @property
+    def code(self) -> ExitCode:
+        return ExitCode.of(self.document["exit_code"])
+
+    @property
+    def words(self) -> str:
+        """The verdict in a few words."""
+        status = self.run.get("status")
+        if self.code == ExitCode.OK and status != "completed":
+            return "started" if status else "checked, not started"
+        return self.code.words
+
+    @property
+    def reason(self) -> str:
+        """The error, and how to fix it; empty for none."""
+        error = self.document["error"] or {}
+        return "; ".join(filter(None, (error.get("message"), error.get("hint"))))
 
 
 def verdict_of(run: "Run", why: str = "") -> NoxError | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from noxcli.errors import ConfigProblem, ExitCode
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
-from noxcli.reports.result import Outcome, own_code
+from noxcli.reports.result import Ended, Outcome, own_code
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,42 +79,29 @@ class Reports:
             error = outcomes[0].error
             self.ci.batch_ended(replace(self.batch, exit_code=code, reason=error.line() if error else ""))
         else:
-            from noxcli.reports.ci import Ended
-
-            ended = [Ended(name, one.document(own_code(one, outcomes, code), mask)) for name, one in _named(outcomes)]
-            self.ci.ended(ended, code, self.output_dir)
+            self.ci.ended(_ended(outcomes, code, mask), code, self.output_dir)
 
     def _write_page(
         self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask, new_page: Callable[["Path"], "Page"]
     ) -> None:
         assert self.page is not None
         from noxcli.files import save
-        from noxcli.reports.html.run import ReportedRun, run_page  # loaded only for a page
+        from noxcli.reports.html.run import run_page  # loaded only for a page
 
-        runs = [
-            ReportedRun(outcome.document(own_code(outcome, outcomes, code), mask), outcome.shown_inputs(mask))
-            for outcome in outcomes
-        ]
-        save(self.page, run_page(new_page(self.page.parent), runs))
+        save(self.page, run_page(new_page(self.page.parent), _ended(outcomes, code, mask)))
 
     def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:
         assert self.junit is not None
         from noxcli.reports.assertions import assertion_name
-        from noxcli.reports.junit import (  # xml.sax loads half of urllib
-            JunitReport,
-            assertion_cases,
-            case_of,
-            unchecked_cases,
-        )
+        from noxcli.reports.junit import cases_of, write_junit  # xml.sax loads half of urllib
 
-        with JunitReport(self.junit, "noxcli", mask) as report:
-            for name, outcome in _named(outcomes):
-                case = case_of(name, outcome, own_code(outcome, outcomes, code), elapsed)
-                report.add(case)
-                unchecked = () if outcome.assertions else map(assertion_name, self.asserts)
-                asserted = assertion_cases(name, case.classname, outcome.assertions)
-                for each in (*asserted, *unchecked_cases(name, case.classname, unchecked)):
-                    report.add(each)
+        asserted = list(map(assertion_name, self.asserts))
+        cases = (
+            case
+            for one in _ended(outcomes, code, mask)
+            for case in cases_of(one.name, "noxcli", one.document, asserted, elapsed)
+        )
+        write_junit(self.junit, "noxcli", cases, mask)
 
     def _write_dotenv(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         assert self.dotenv is not None
@@ -130,11 +117,14 @@ def _variables(run: "Run | None") -> dict[str, object]:
     return {"NOXCLI_RUN_ID": run.id, "NOXCLI_WORKFLOW_ID": run.workflow_id, "NOXCLI_STATUS": run.status}
 
 
-def _named(outcomes: Sequence[Outcome]) -> list[tuple[str, Outcome]]:
-    """Return each outcome with a unique name, since several runs may be of one workflow."""
-    if len(outcomes) == 1:
-        return [(outcomes[0].name, outcomes[0])]
-    return [(f"{one.name} {one.run.id}" if one.run and one.run.id != one.name else one.name, one) for one in outcomes]
+def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> list[Ended]:
+    """Return how each run ended, with a name of its own, since several may be of one workflow."""
+    ended = []
+    for one in outcomes:
+        name = f"{one.name} {one.run.id}" if len(outcomes) > 1 and one.run and one.run.id != one.name else one.name
+        document = one.document(own_code(one, outcomes, code), mask)
+        ended.append(Ended(name, document, one.shown_inputs(mask)))
+    return ended
 
 
 def ci_system(asked: WhichCi | None, terminal: Terminal, clock: "Clock") -> "CiSystem | None":

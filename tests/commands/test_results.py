@@ -113,7 +113,7 @@ def test_stored_results_are_judged_anew(noxcli: Noxcli, batch: str) -> None:
     report, (done, failed, _) = Path("report.xml").read_text(), [each["result"]["run"] for each in asked.lines]
     assert 'tests="6" failures="1" errors="0" skipped="1"' in report, "each row, and its assertion"
     assert f'time="{done["duration_s"]:.3f}"' in report
-    assert f">run {failed['id']}</failure>" in report
+    assert f">run {failed['id']} of workflow " in report
     Path("expected.jsonl").write_text('{"$id": "one", "Answer": "2!"}\n')
     expected = noxcli("results", batch, "--expect", "expected.jsonl", "--csv", "table.csv")
     assert [each["result"]["exit_code"] for each in expected.lines] == [11, 1, 0]

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from noxcli.errors import ExitCode, RunFailed
 from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.reports.ci import Ended
 from noxcli.reports.ci.summary import LARGEST_SUMMARY, summary_page
-from noxcli.reports.result import Outcome
+from noxcli.reports.result import Ended, Outcome
 from noxcli.sandbox.faults import Answer, Cut
 from noxcli.sandbox.scenario import Node, Scenario, input_node
 from noxcli.sandbox.server import Sandbox
@@ -312,7 +311,7 @@ def test_in_ci_a_terminal_gets_lines_too(noxcli: Noxcli, plays: Any) -> None:
     assert re.search(r"^\d\d:\d\d:\d\d run completed", result.err, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("option", "words"), [("--dry-run", "checked"), ("--detach", "started")])
+@pytest.mark.parametrize(("option", "words"), [("--dry-run", "checked, not started"), ("--detach", "started")])
 def test_what_did_not_run_to_its_end_is_not_called_completed(
     noxcli: Noxcli, plays: Any, option: str, words: str
 ) -> None:

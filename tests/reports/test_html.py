@@ -20,9 +20,9 @@ from noxcli.reports.html.comparison import comparison_page
 from noxcli.reports.html.markup import Page
 from noxcli.reports.html.parts import show_took
 from noxcli.reports.html.rows import BatchAbout, rows_page
-from noxcli.reports.html.run import ReportedRun, run_page
+from noxcli.reports.html.run import run_page
 from noxcli.reports.junit import cases_of_row
-from noxcli.reports.result import Outcome
+from noxcli.reports.result import Ended, Outcome
 from noxcli.reports.words import line_diff
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
 from noxcli.sandbox.scenario import File, Node, input_node
@@ -145,7 +145,7 @@ def test_starts_of_nodes_are_in_the_result(noxcli: Noxcli, plays: Any) -> None:
 def show_run(**parts: Any) -> None:
     """Write the page of a result document with these parts."""
     document = {**Outcome().document(ExitCode.OK), **parts}
-    Path("run.html").write_bytes(b"".join(run_page(Page(Mask()), [ReportedRun(document)])))
+    Path("run.html").write_bytes(b"".join(run_page(Page(Mask()), [Ended("", document)])))
 
 
 def test_a_node_that_may_have_failed_is_not_called_good() -> None:

@@ -12,7 +12,8 @@ import pytest
 from noxcli.masking import Mask
 from noxcli.reports.html.markup import Page
 from noxcli.reports.html.rows import BatchAbout, rows_page
-from noxcli.reports.html.run import ReportedRun, run_page
+from noxcli.reports.html.run import run_page
+from noxcli.reports.result import Ended
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node, input_node
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
@@ -78,7 +79,7 @@ def failed(noxcli: Noxcli, plays: Any) -> Path:
     for node in told[-1]["data"]["nodes"]:
         node |= TIMES.get(node["name"], {})
     path = Path("run.html").absolute()
-    runs = [ReportedRun(told[-1]["data"], told[0]["data"]["inputs"])]
+    runs = [Ended("", told[-1]["data"], told[0]["data"]["inputs"])]
     path.write_bytes(b"".join(run_page(Page(Mask(), path.parent), runs)))
     return path
 

@@ -4,13 +4,15 @@ import resource
 import tracemalloc
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import repeat
 from pathlib import Path
 
 import pytest
 
 from noxcli.errors import Undelivered
-from noxcli.reports.junit import Case, CaseVerdict, JunitReport
+from noxcli.masking import Mask
+from noxcli.reports.junit import Case, CaseVerdict, write_junit
 
 # After junit-10.xsd of Jenkins' xUnit plug-in: the allowed attributes, and the order of elements.
 ATTRIBUTES = {
@@ -52,9 +54,7 @@ def valid(path: Path) -> ET.Element:
 
 def test_a_time_that_was_not_measured_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "report.xml"
-    with JunitReport(path, "nightly") as report:
-        report.add(Case("a", "wf", None))
-        report.add(Case("b", "wf", 1.5))
+    write_junit(path, "nightly", [Case("a", "wf", None), Case("b", "wf", 1.5)], Mask())
     suite = ET.fromstring(path.read_bytes())[0]
     assert [case.get("time") for case in suite] == [None, "1.500"]
     assert suite.attrib["time"] == "1.500"
@@ -62,23 +62,25 @@ def test_a_time_that_was_not_measured_is_left_out(tmp_path: Path) -> None:
 
 def test_each_verdict_counts_in_the_head(tmp_path: Path) -> None:
     path = tmp_path / "report.xml"
-    with JunitReport(path, "nightly") as report:
-        report.add(Case("a", "wf", 1.5))
-        report.add(Case("b", "wf", 2.25, CaseVerdict.FAILURE, "RunFailed", "it failed", "at length", "said"))
-        report.add(Case("c", "wf", 0.0, CaseVerdict.ERROR, "TimedOut", "too slow"))
-        report.add(Case("d", "wf", verdict=CaseVerdict.SKIPPED, message="not now"))
+    cases = [
+        Case("a", "wf", 1.5),
+        Case("b", "wf", 2.25, CaseVerdict.FAILURE, "RUN_FAILED", "it failed", "at length", "said"),
+        Case("c", "wf", 0.0, CaseVerdict.ERROR, "TIMED_OUT", "too slow"),
+        Case("d", "wf", verdict=CaseVerdict.SKIPPED, message="not now"),
+    ]
+    write_junit(path, "nightly", cases, Mask())
     suite = valid(path)
     totals = [suite.attrib[name] for name in ("name", "tests", "failures", "errors", "skipped", "time")]
     assert totals == ["nightly", "4", "1", "1", "1", "3.750"]
     assert [case.attrib["name"] for case in suite] == ["a", "b", "c", "d"]
-    assert (suite[1][0].attrib, suite[1][0].text) == ({"type": "RunFailed", "message": "it failed"}, "at length")
+    assert (suite[1][0].attrib, suite[1][0].text) == ({"type": "RUN_FAILED", "message": "it failed"}, "at length")
     assert suite.findtext("testcase/system-out") == "said"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
-    with JunitReport(tmp_path / "r.xml", HOSTILE) as report:
-        report.add(Case(HOSTILE, HOSTILE, 1, CaseVerdict.ERROR, HOSTILE, HOSTILE, HOSTILE, HOSTILE))
+    case = Case(HOSTILE, HOSTILE, 1, CaseVerdict.ERROR, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    write_junit(tmp_path / "r.xml", HOSTILE, [case], Mask())
     suite = valid(tmp_path / "r.xml")
     assert suite.attrib["name"] == LEGAL
     assert suite[0].attrib == {"name": LEGAL, "classname": LEGAL, "time": "1.000"}
@@ -86,24 +88,21 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     assert [child.text for child in suite[0]] == [LEGAL, LEGAL]
 
 
-def test_an_exception_leaves_what_is_known(tmp_path: Path) -> None:
-    def interrupted() -> None:
-        with JunitReport(tmp_path / "r.xml", "x") as report:
-            report.add(Case("a", "wf"))
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert len(valid(tmp_path / "r.xml")) == 1
-
-
-def test_the_old_report_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_the_old_report_stands_until_the_new_one_is_whole(tmp_path: Path, error: type[BaseException] | None) -> None:
     path = tmp_path / "r.xml"
     path.write_text("old")
-    with JunitReport(path, "x") as report:
-        report.add(Case("a", "wf"))
+
+    def cases() -> Iterator[Case]:
+        yield Case("a", "wf")
         assert path.read_text() == "old"
-    assert len(valid(path)) == 1
+        if error is not None:
+            raise error
+
+    with nullcontext() if error is None else pytest.raises(error):
+        write_junit(path, "x", cases(), Mask())
+    assert list(tmp_path.iterdir()) == [path]
+    assert len(valid(path)) == 1 if error is None else path.read_text() == "old"
 
 
 @contextmanager
@@ -121,38 +120,28 @@ def little_disk(size: int) -> Iterator[None]:
 def test_a_full_disk_leaves_the_old_report(tmp_path: Path, count: int) -> None:
     path = tmp_path / "r.xml"
     path.write_text("old")
-    added = 0
-
-    def fill() -> None:
-        nonlocal added
-        with little_disk(100), JunitReport(path, "x") as report:
-            for number in range(count):
-                report.add(Case(f"row {number}", "wf"))
-                added += 1
-
-    with pytest.raises(Undelivered, match=r"can't write .*r\.xml: file too large"):
-        fill()
-    assert (added, path.read_text(), list(tmp_path.iterdir())) == (count, "old", [path])
+    cases = [Case(f"row {number}", "wf") for number in range(count)]
+    with little_disk(100), pytest.raises(Undelivered, match=r"can't write .*r\.xml: file too large"):
+        write_junit(path, "x", cases, Mask())
+    assert (path.read_text(), list(tmp_path.iterdir())) == ("old", [path])
 
 
 def test_memory_does_not_grow_with_the_cases(tmp_path: Path) -> None:
-    case = Case("row", "wf", 0.1, CaseVerdict.FAILURE, "RunFailed", "x" * 100, "y" * 500, "z" * 500)
+    case = Case("row", "wf", 0.1, CaseVerdict.FAILURE, "RUN_FAILED", "x" * 100, "y" * 500, "z" * 500)
     peak, tries = MOST_MEMORY, 0
-    with JunitReport(tmp_path / "r.xml", "x") as report:
-        while peak >= MOST_MEMORY and tries < 3:  # other threads of the test process may take memory meanwhile
-            tries += 1
-            tracemalloc.start()
-            for _ in range(3000):
-                report.add(case)
-            peak = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
+    while peak >= MOST_MEMORY and tries < 3:  # other threads of the test process may take memory meanwhile
+        tries += 1
+        tracemalloc.start()
+        write_junit(tmp_path / "r.xml", "x", repeat(case, 3000), Mask())
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
     assert peak < MOST_MEMORY
-    assert (tmp_path / "r.xml").stat().st_size > tries * 3_000_000
+    assert (tmp_path / "r.xml").stat().st_size > 3_000_000
 
 
 def test_a_missing_directory_is_made_where_possible(tmp_path: Path) -> None:
-    with JunitReport(tmp_path / "gone" / "r.xml", "x") as report:
-        report.add(Case("row", "wf", 0.1, CaseVerdict.PASSED))
+    cases = [Case("row", "wf", 0.1, CaseVerdict.PASSED)]
+    write_junit(tmp_path / "gone" / "r.xml", "x", cases, Mask())
     assert (tmp_path / "gone" / "r.xml").exists()
     with pytest.raises(Undelivered, match="file exists"):
-        JunitReport(tmp_path / "gone" / "r.xml" / "r.xml", "x").__enter__()
+        write_junit(tmp_path / "gone" / "r.xml" / "r.xml", "x", cases, Mask())

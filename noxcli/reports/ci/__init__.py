@@ -1,7 +1,7 @@
-"""CI systems: what all have in common, and how a run or a batch ended, for their pages."""
+"""CI systems: what all have in common, and how a batch ended, for their pages."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
@@ -9,33 +9,7 @@ from noxcli.fixed import fixed
 if TYPE_CHECKING:
     from noxcli.models import Run
     from noxcli.render.renderers import Renderer
-
-
-@fixed
-class Ended:
-    """One run at the end: its name, and its result document."""
-
-    name: str
-    document: Mapping[str, Any]
-
-    @property
-    def run(self) -> Mapping[str, Any]:
-        """The run in the document; empty if there is none."""
-        return self.document["run"] or {}
-
-    @property
-    def words(self) -> str:
-        """Its ending as a short text."""
-        code, status = ExitCode.of(self.document["exit_code"]), self.run.get("status")
-        if code == ExitCode.OK and status != "completed":
-            return "started" if status else "checked"
-        return code.words
-
-    @property
-    def reason(self) -> str:
-        """The error, and how to fix it."""
-        error = self.document["error"] or {}
-        return "; ".join(part for part in (error.get("message"), error.get("hint")) if part)
+    from noxcli.reports.result import Ended
 
 
 @fixed
@@ -73,5 +47,5 @@ class CiSystem:
     def batch_ended(self, ended: BatchEnded) -> None:
         """Report how a batch ended, instead of its single runs."""
 
-    def ended(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> None:
+    def ended(self, ended: Sequence["Ended"], exit_code: ExitCode, output_dir: str | None) -> None:
         """Report every ending."""

@@ -19,8 +19,9 @@ from noxcli.outputs.values import find_remote
 from noxcli.render import BaseRenderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
-from noxcli.reports.ci import BatchEnded, CiSystem, Ended
+from noxcli.reports.ci import BatchEnded, CiSystem
 from noxcli.reports.ci.summary import batch_page, summary_page
+from noxcli.reports.result import Ended
 from noxcli.runs.progress import Step
 
 MOST_ANNOTATIONS = 10  # of a kind per step; GitHub silently drops the rest

@@ -9,7 +9,8 @@ from noxcli.masking import Mask
 from noxcli.models import FINAL_STATUSES, KNOWN_STATUSES
 from noxcli.outputs.values import as_text, by_name
 from noxcli.render.text import shorten, visible
-from noxcli.reports.ci import BatchEnded, Ended
+from noxcli.reports.ci import BatchEnded
+from noxcli.reports.result import Ended
 from noxcli.timing import show_seconds
 
 # Bytes: of a page, which leaves room for others in the same step, and of one output in it.

@@ -1,11 +1,9 @@
 """The page of one run or several: verdict, assertions, outputs, waterfall of nodes, files, and then the details."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from noxcli.errors import ExitCode
-from noxcli.fixed import fixed
 from noxcli.models import FINAL_STATUSES
 from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
@@ -13,6 +11,7 @@ from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.waterfall import waterfall
 from noxcli.reports.reasons import reason_in
+from noxcli.reports.result import Ended
 
 CONTINUITY = {
     "proven": "every event received",
@@ -21,52 +20,15 @@ CONTINUITY = {
 }
 
 
-@fixed
-class ReportedRun:
-    """One run for a page: its result document, and its inputs with secrets masked."""
-
-    document: Mapping[str, Any]
-    inputs: Mapping[str, Any] | None = None
-
-    @property
-    def run(self) -> Mapping[str, Any]:
-        return self.document["run"] or {}
-
-    @property
-    def code(self) -> int:
-        code: int = self.document["exit_code"]
-        return code
-
-    @property
-    def name(self) -> str:
-        return self.run.get("workflow_name") or "Run"
-
-    @property
-    def verdict(self) -> str:
-        """The verdict, and how long it took if the run has ended: `completed in 6.0 s, assertion failed`."""
-        took, (ended, comma, more) = self.run.get("duration_s"), self.words.partition(",")
-        if took is None:
-            return self.words
-        return f"{ended} {'in' if ended == 'completed' else 'after'} {parts.show_took(took)}{comma}{more}"
-
-    @property
-    def words(self) -> str:
-        """The verdict in a few words."""
-        status = self.run.get("status")
-        if self.code == ExitCode.OK and status != "completed":
-            return "started" if status else "checked, not started"
-        return ExitCode.words_of(self.code)
-
-
-def run_page(page: Page, runs: Sequence[ReportedRun]) -> Iterator[bytes]:
+def run_page(page: Page, runs: Sequence[Ended]) -> Iterator[bytes]:
     """Yield the page."""
     first = runs[0]
-    named = [str(part) for part in (first.name, first.words, first.run.get("id")) if part]
+    named = [str(part) for part in (_name(first), first.words, first.run.get("id")) if part]
     title = " — ".join(named) if len(runs) == 1 else f"{len(runs)} runs"
     return page.whole(title, (page.tag("article", *_parts(page, one)) for one in runs))
 
 
-def _parts(page: Page, one: ReportedRun) -> Iterator[Html]:
+def _parts(page: Page, one: Ended) -> Iterator[Html]:
     document, run_id = one.document, one.run.get("id")
     lines = _commands(one)
     when = [
@@ -74,7 +36,7 @@ def _parts(page: Page, one: ReportedRun) -> Iterator[Html]:
         f"run {page.mask(run_id)[:8]}" if run_id else None,
     ]
     yield parts.verdict(
-        page, parts.tone_of(one.code), one.name, one.verdict, list(filter(None, when)), *_why(page, one, lines)
+        page, parts.tone_of(one.code), _name(one), _verdict(one), list(filter(None, when)), *_why(page, one, lines)
     )
     if checks := document.get("assertions"):
         yield page.heading("Assertions", f"{sum(bool(each.get('holds')) for each in checks)} of {len(checks)} hold")
@@ -96,7 +58,19 @@ def _parts(page: Page, one: ReportedRun) -> Iterator[Html]:
         yield parts.commands(page, lines)
 
 
-def _why(page: Page, one: ReportedRun, lines: list[str]) -> Iterator[Html]:
+def _name(one: Ended) -> str:
+    return one.run.get("workflow_name") or "Run"
+
+
+def _verdict(one: Ended) -> str:
+    """Return the verdict, and how long it took if the run has ended: `completed in 6.0 s, assertion failed`."""
+    took, (ended, comma, more) = one.run.get("duration_s"), one.words.partition(",")
+    if took is None:
+        return one.words
+    return f"{ended} {'in' if ended == 'completed' else 'after'} {parts.show_took(took)}{comma}{more}"
+
+
+def _why(page: Page, one: Ended, lines: list[str]) -> Iterator[Html]:
     """Yield the error and its hint; a command that is in the hint leaves `lines`."""
     error = one.document["error"] or {}
     if (message := reason_in(one.document)) and not one.document.get("assertions"):
@@ -110,10 +84,10 @@ def _why(page: Page, one: ReportedRun, lines: list[str]) -> Iterator[Html]:
             yield page.tag("p", page.bdi(hint.removesuffix(told)), page.tag("code", told), class_="hint commands")
 
 
-def _facts(page: Page, one: ReportedRun) -> Iterator[tuple[str, Any]]:
+def _facts(page: Page, one: Ended) -> Iterator[tuple[str, Any]]:
     run, error = one.run, one.document["error"] or {}
-    meaning = f": {ExitCode.of(one.code).meaning.replace('`', '')}" if one.code else ""
-    yield "Exit code", f"{one.code}{meaning}"
+    meaning = f": {one.code.meaning.replace('`', '')}" if one.code else ""
+    yield "Exit code", f"{int(one.code)}{meaning}"
     if run:
         unconfirmed = "" if run["confirmed"] else " (not confirmed by the record)"
         yield "Status", f"{run['status']}{unconfirmed}"
@@ -131,7 +105,7 @@ def _facts(page: Page, one: ReportedRun) -> Iterator[tuple[str, Any]]:
             yield term, value
 
 
-def _stream(one: ReportedRun) -> str | None:
+def _stream(one: Ended) -> str | None:
     """Return how much of the event stream arrived; of a run that goes on, nobody knows yet."""
     stream = one.document["stream"]
     label = stream["continuity"]
@@ -141,7 +115,7 @@ def _stream(one: ReportedRun) -> str | None:
     return f"{amount(stream['connects'], 'connection')}, {words}"
 
 
-def _commands(one: ReportedRun) -> list[str]:
+def _commands(one: Ended) -> list[str]:
     if not one.run:
         return []
     run_id, status = shlex.quote(one.run["id"]), one.run["status"]
