@@ -1,17 +1,14 @@
 """Answers that ordinary responses cannot give: dropped, silent, or streamed until the connection breaks."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from noxcli.sandbox.documents import encoded
-
-Close = Callable[[], None]
 
 
 class Json(Response):
@@ -30,12 +27,10 @@ class Break(Exception):
 class Dropped(Response):
     """No answer: the connection just closes."""
 
-    def __init__(self, close: Close) -> None:
-        super().__init__()
-        self._close = close
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        self._close()
+        for connection in scope["app"].state.connections:
+            if connection.client == scope["client"]:
+                connection.transport.close()
         await _departure(receive)
 
 
@@ -52,7 +47,6 @@ class Stream(Response):
     def __init__(
         self,
         body: AsyncGenerator[bytes, None],
-        close: Close,
         *,
         status: int = 200,
         content_type: str,
@@ -63,7 +57,6 @@ class Stream(Response):
         if headers is None or "content-length" not in headers:
             del self.headers["content-length"]
         self._body = body
-        self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -75,16 +68,14 @@ class Stream(Response):
         await asyncio.gather(sender, watcher, return_exceptions=True)
 
     async def _send_body(self, send: Send, *, silent: bool) -> None:
-        try:
+        # uvicorn closes the connection where a body does not come to its end.
+        with suppress(Break):
             if not silent:
                 async with aclosing(self._body) as body:
                     async for piece in body:
                         await send({"type": "http.response.body", "body": piece, "more_body": True})
                         # Once the client is gone, sending never waits, so the other task could not report it.
                         await asyncio.sleep(0)
-        except Break:
-            self._close()
-        else:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -92,44 +83,3 @@ async def _departure(receive: Receive) -> None:
     """Wait until the client is gone, and discard what it still sends."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-Address = tuple[str, int]
-
-
-class Connections:
-    """Transports by the client's address."""
-
-    def __init__(self) -> None:
-        self._open: dict[Address, asyncio.Transport] = {}
-
-    def protocol(self) -> type[asyncio.Protocol]:
-        """uvicorn's HTTP protocol, which registers each connection here."""
-        opened = self._open
-
-        class NotedConnection(H11Protocol):
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-                super().connection_made(transport)
-                opened[_address(transport)] = transport
-
-            def connection_lost(self, exc: Exception | None) -> None:
-                super().connection_lost(exc)
-                opened.pop(_address(self.transport), None)
-
-        return NotedConnection
-
-    def close(self, client: Address | None) -> None:
-        """Send what is buffered, then close: a reader of a chunked body sees that its end is missing."""
-        transport = self._open.get(client) if client else None
-        if transport is not None:
-            transport.close()
-
-    def close_all(self) -> None:
-        """Close everything at once, including open streams."""
-        for transport in list(self._open.values()):
-            transport.abort()
-
-
-def _address(transport: asyncio.Transport) -> Address:
-    host, port = (transport.get_extra_info("peername") or ("", 0))[:2]
-    return str(host), int(port)

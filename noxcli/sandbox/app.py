@@ -1,6 +1,6 @@
 """The API as one ASGI application: its paths, and what all answers have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from noxcli.sandbox import bundle_routes, event_routes, file_routes, run_routes, workflow_routes
-from noxcli.sandbox.answers import Connections, Json
+from noxcli.sandbox.answers import Json
 from noxcli.sandbox.door import Door, Paths, RequestLog
 from noxcli.sandbox.errors import ApiError, error_body
 from noxcli.sandbox.guard import RateLimit, guarded, switches_for
@@ -43,8 +43,8 @@ ROUTES = [
 ]
 
 
-def build(workspace: Workspace, connections: Connections) -> ASGIApp:
-    """The application over one workspace."""
+def build(workspace: Workspace, connections: Collection[Any]) -> ASGIApp:
+    """The application over one workspace; `connections` are those that uvicorn has open."""
     app = Starlette(routes=ROUTES, exception_handlers={ApiError: _refused, HTTPException: _not_served})
     app.router.redirect_slashes = False
     app.state.workspace = workspace

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from noxcli.sandbox.answers import Break, Stream
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import Cut, WrongType
-from noxcli.sandbox.guard import closer, workspace_of
+from noxcli.sandbox.guard import workspace_of
 from noxcli.sandbox.run import EventLog, Run
 from noxcli.sandbox.switches import Switches
 
@@ -33,7 +33,6 @@ async def events(request: Request) -> Response:
     pace = math.inf if run.switches.keepalive == "none" else run.switches.keepalive_seconds
     return Stream(
         _frames(run, start, fault if isinstance(fault, Cut) else None, pace / workspace_of(request).speed),
-        closer(request),
         content_type="text/event-stream; charset=utf-8",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )

@@ -17,7 +17,7 @@ from noxcli.sandbox.definition import GROUP_ID
 from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.faults import CutBody
 from noxcli.sandbox.filestore import StoredFile
-from noxcli.sandbox.guard import closer, workspace_of
+from noxcli.sandbox.guard import workspace_of
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.switches import Switches
@@ -89,7 +89,6 @@ def _body(request: Request, file: StoredFile, switches: Switches) -> Response:
     cut = fault.after_bytes if isinstance(fault, CutBody) else None
     return Stream(
         _pieces(file, start, stop, cut),
-        closer(request),
         status=status,
         content_type=file.content.content_type,
         headers=headers,

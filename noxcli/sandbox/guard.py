@@ -11,7 +11,7 @@ from time import monotonic
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from noxcli.sandbox.answers import Close, Connections, Dropped, Json, Silence
+from noxcli.sandbox.answers import Dropped, Json, Silence
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import Answer, Drop, Fault, Hold, LostAnswer
 from noxcli.sandbox.switches import Switches
@@ -41,13 +41,6 @@ def workspace_of(request: Request) -> Workspace:
     """The state behind the API."""
     workspace: Workspace = request.app.state.workspace
     return workspace
-
-
-def closer(request: Request) -> Close:
-    """Closes the connection of this request."""
-    connections: Connections = request.app.state.connections
-    client = request.client
-    return lambda: connections.close((client.host, client.port) if client else None)
 
 
 def authenticate(request: Request, workspace: Workspace, *, running: bool) -> None:
@@ -124,12 +117,12 @@ async def _through(fault: Fault | None, endpoint: Endpoint, request: Request) ->
         case Answer():
             return answered(fault)
         case Drop():
-            return Dropped(closer(request))
+            return Dropped()
         case Hold():
             await workspace_of(request).pause(fault.seconds)
         case LostAnswer():
             await endpoint(request)
-            return Dropped(closer(request)) if fault.how == "drop" else Silence()
+            return Dropped() if fault.how == "drop" else Silence()
         case _:
             request.state.fault = fault
     return await endpoint(request)

@@ -5,11 +5,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterable
-from typing import Self
+from typing import Any, Self
 
 import uvicorn
 
-from noxcli.sandbox.answers import Connections
 from noxcli.sandbox.app import build
 from noxcli.sandbox.door import Received
 from noxcli.sandbox.faults import FaultPlan
@@ -49,7 +48,7 @@ class Sandbox:
         self.scenarios = list(scenarios)
         for scenario in self.scenarios:
             self._workspace.add(scenario)
-        self._connections = Connections()
+        self._connections: set[Any] = set()
         self._port = port
         self._thread = threading.Thread(target=self._serve, name="noxcli-sandbox", daemon=True)
 
@@ -58,6 +57,7 @@ class Sandbox:
         self._listener = listening(self._port)
         self._port = self._listener.getsockname()[1]
         self._server = uvicorn.Server(self._config())
+        self._server.server_state.connections = self._connections
         self._thread.start()
         patience = time.monotonic() + _START_SECONDS
         while not self._server.started:
@@ -99,12 +99,12 @@ class Sandbox:
 
     def break_connections(self) -> None:
         """Cut every open connection at once."""
-        self._loop.call_soon_threadsafe(self._connections.close_all)
+        self._loop.call_soon_threadsafe(self._break_all)
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
             build(self._workspace, self._connections),
-            http=self._connections.protocol(),
+            http="h11",
             lifespan="off",
             log_config=None,
             log_level="critical",
@@ -113,6 +113,10 @@ class Sandbox:
             timeout_keep_alive=60,
             timeout_graceful_shutdown=1,
         )
+
+    def _break_all(self) -> None:
+        for connection in list(self._connections):
+            connection.transport.abort()
 
     def _serve(self) -> None:
         asyncio.run(self._live())
@@ -125,10 +129,10 @@ class Sandbox:
         # Open streams would keep uvicorn waiting for its whole grace period.
         await self._workspace.close()
         self._server.should_exit = True
-        self._connections.close_all()
+        self._break_all()
         await serving
         # Some may have come in just before uvicorn stopped listening.
-        self._connections.close_all()
+        self._break_all()
         await asyncio.sleep(0)
 
 
