@@ -104,11 +104,10 @@ def _scenarios(files: Sequence[Path], replays: Sequence[Path]) -> "list[Scenario
 def _switches(files: Sequence[Path], given: Sequence[str]) -> "ServerSwitches":
     """Return the switches; those on the command line override those in files."""
     from noxcli.sandbox.switches import Switches as Defaults
-    from noxcli.sandbox.switches import load_switches, parsed, with_overrides
+    from noxcli.sandbox.switches import load_switches, with_overrides
 
     settings = {name: value for path in files for name, value in load_switches(path).items()}
-    pairs = [text.partition("=") for text in given]
-    return with_overrides(Defaults(), settings | {name: parsed(name, value) for name, _, value in pairs})
+    return with_overrides(Defaults(), settings | dict(text.partition("=")[::2] for text in given))
 
 
 def _not_started(error: OSError, port: int) -> UsageProblem:

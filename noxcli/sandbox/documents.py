@@ -1,10 +1,10 @@
-"""JSON and TOML as the sandbox reads and writes them: nested to a limit, in any text."""
+"""JSON and TOML as the sandbox reads and writes them: nested to a limit, in any text, with values of known types."""
 
 import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 MOST_DEPTH = 500  # levels
 MOST_TOML = 4 * 1024 * 1024  # bytes
@@ -55,6 +55,30 @@ def read_toml(path: Path) -> dict[str, Any]:
     except (RecursionError, ValueError):
         raise ValueError(f"{path}: {_TOO_DEEP}; make it flatter") from None
     return document
+
+
+def typed(what: str, value: Any, hint: Any) -> Any:
+    """The value of a field in its type, from TOML or from a command line; ValueError says what the field takes."""
+    try:
+        if get_origin(hint) is Literal:
+            return {str(choice): choice for choice in get_args(hint)}[str(value)]
+        if hint is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        if hint in (int, float):
+            return hint(str(value))  # as text, neither true nor 2.5 is an int
+        if hint is Any or isinstance(value, get_origin(hint) or hint):
+            return value
+    except (KeyError, ValueError, TypeError):
+        pass
+    raise ValueError(f"{what} cannot be {value!r}; it takes {', '.join(accepted(hint))}")
+
+
+def accepted(hint: Any) -> list[str]:
+    """The values of a type as they are typed; of a number, what kind of number it is."""
+    if get_origin(hint) is Literal:
+        return [str(choice) for choice in get_args(hint)]
+    names = {bool: ["true", "false"], int: ["N"], float: ["SECONDS"], str: ["TEXT"], list: ["[VALUE, ...]"]}
+    return names.get(hint, ["{ KEY = VALUE }"])
 
 
 _TOO_DEEP = f"it is nested deeper than {MOST_DEPTH} levels"

@@ -5,22 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal[
-    "start",
-    "sync",
-    "events",
-    "record",
-    "lookup",
-    "stop",
-    "data",
-    "list",
-    "workflow",
-    "file",
-    "storage",
-    "upload",
-    "me",
-    "import",
-]
 KINDS: dict[str, str] = {
     "start": "start a run",
     "sync": "start a run and wait for it in the same request",
@@ -41,40 +25,42 @@ KINDS: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Fault:
+    """What goes wrong with one request, or with all from there on if it repeats."""
+
+    repeat: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Fault):
     """Another answer instead of the real one. A text is served as HTML, anything else as JSON."""
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class LostAnswer:
+class LostAnswer(Fault):
     """The request takes effect, but its answer is lost: the connection drops (`drop`) or stays open (`hold`)."""
 
     how: Literal["drop", "hold"] = "drop"
-    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Fault):
     """The real answer, this many seconds late."""
 
     seconds: float
-    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(Fault):
     """The connection is dropped without an answer, and the request takes no effect."""
 
-    repeat: bool = False
-
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Fault):
     """An event stream breaks after some events of its own connection.
 
     `clean` ends it as if it were complete, `torn` in the middle of a frame, `abort` without the last chunk. `silent`
@@ -84,28 +70,24 @@ class Cut:
     after: int = 0
     how: Literal["clean", "torn", "abort", "silent"] = "clean"
     parting: str = ""
-    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class WrongType:
+class WrongType(Fault):
     """The answer to a request for an event stream is a 200 with another content type."""
 
     content_type: str = "text/html; charset=utf-8"
     body: str = "<html><body>Please sign in</body></html>"
-    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class CutBody:
+class CutBody(Fault):
     """A download breaks after this many bytes of its own connection, although its announced length is larger."""
 
     after_bytes: int
-    repeat: bool = False
 
 
-Fault = Answer | LostAnswer | Hold | Drop | Cut | WrongType | CutBody
-FaultPlan = Mapping[Kind, Sequence[Fault]]
+FaultPlan = Mapping[str, Sequence[Fault]]
 
 RATE_LIMITED = Answer(429, {"detail": "Rate limit exceeded"}, {"Retry-After": "1"})
 BAD_GATEWAY = Answer(502, "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>")

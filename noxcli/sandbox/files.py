@@ -1,12 +1,12 @@
 """Scenarios from TOML files; docs/reference/scenarios.md has the format."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from noxcli.sandbox import faults
-from noxcli.sandbox.documents import read_toml
+from noxcli.sandbox.documents import read_toml, typed
 from noxcli.sandbox.replay import load_replay
 from noxcli.sandbox.scenario import File, Node, Scenario, fixed_input, input_node, output_node
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_runs
@@ -14,7 +14,7 @@ from noxcli.sandbox.switches import Switches, with_overrides
 
 __all__ = ["load_replay", "load_scenarios"]
 
-FAULTS: dict[str, type[Any]] = {
+FAULTS: dict[str, type[faults.Fault]] = {
     "answer": faults.Answer,
     "lost-answer": faults.LostAnswer,
     "hold": faults.Hold,
@@ -23,11 +23,17 @@ FAULTS: dict[str, type[Any]] = {
     "wrong-type": faults.WrongType,
     "cut-body": faults.CutBody,
 }
-KEYS = {
-    "name", "description", "status", "inputs", "nodes", "script", "output", "faults", "switches", "flow_version",
+# The keys of each table, with the types of their values.
+SCENARIO = {
+    "name": str, "description": str, "status": str, "inputs": list, "nodes": list, "script": list, "output": dict,
+    "faults": dict, "switches": dict, "flow_version": Literal["v1", "v2"],
 }  # fmt: skip
-INPUT_KEYS = {"label", "type", "default", "fixed"}
-STEP_KEYS = {"node", "content", "status", "pieces", "seconds", "sleep", "state", "type", "data"}
+INPUT = {"label": str, "type": str, "default": Any, "fixed": Any}
+STEP = {
+    "node": str, "content": Any, "status": str, "pieces": list, "seconds": float, "sleep": float, "state": str,
+    "type": str, "data": Any,
+}  # fmt: skip
+FILE = {"$file": str, "text": str, "content_type": str, "size": int}
 
 
 def load_scenarios(path: Path | str) -> list[Scenario]:
@@ -37,160 +43,125 @@ def load_scenarios(path: Path | str) -> list[Scenario]:
     tables = document.get("scenario")
     if not isinstance(tables, list) or set(document) != {"scenario"}:
         raise ValueError(f"{path}: at the top: only [[scenario]] tables are known; begin each with [[scenario]]")
-    scenarios = []
-    for number, table in enumerate(tables, 1):
-        place = _Place(f"{path}: scenario {number}")
-        try:
-            scenarios.append(_scenario(place, table))
-        except (TypeError, AttributeError) as error:
-            raise place.wrong(f"a value of another kind: {error}", "compare it with the reference") from None
-    return scenarios
+    return [_scenario(f"{path}: scenario {number}", table) for number, table in enumerate(tables, 1)]
 
 
-class _Place(str):
-    """The current position in a file, for messages."""
-
-    __slots__ = ()
-
-    def wrong(self, what: str, mend: str) -> ValueError:
-        return ValueError(f"{self}: {what}; {mend}")
-
-    def at(self, name: str) -> "_Place":
-        return _Place(f"{self}, {name}")
-
-
-def _scenario(place: _Place, table: Any) -> Scenario:
-    _known(place, table, KEYS)
-    name = _field(place, table, "name", str)
-    place = _Place(f"{place} ({name})")
-    script = enumerate(table.get("script", []), 1)
-    steps = [step for at, each in script for step in _steps(place.at(f"step {at}"), each)]
-    output = {label: _value(place.at(f"output {label}"), value) for label, value in table.get("output", {}).items()}
-    mentioned = dict.fromkeys(step.node for step in steps if isinstance(step, Emit))
-    nodes = [_input(place.at(f"input {at}"), each) for at, each in enumerate(table.get("inputs", []), 1)]
+def _scenario(place: str, table: Any) -> Scenario:
+    given = _checked(place, table, SCENARIO, "name")
+    place = f"{place} ({given['name']})"
+    script = enumerate(given.get("script", []), 1)
+    steps = [step for at, each in script for step in _steps(f"{place}, step {at}", each)]
+    output = {label: _value(f"{place}, output {label}", value) for label, value in given.get("output", {}).items()}
+    mentioned = [step.node for step in steps if isinstance(step, Emit)]
+    nodes = [_input(f"{place}, input {at}", each) for at, each in enumerate(given.get("inputs", []), 1)]
+    switches = given.get("switches", {})
     try:
-        with_overrides(Switches(), table.get("switches", {}))
+        with_overrides(Switches(), switches)
     except ValueError as error:
-        raise place.wrong(f"switches: {error}", "correct or remove that line") from None
+        raise ValueError(f"{place}: switches: {error}; correct or remove that line") from None
     return Scenario(
-        name,
-        table.get("description", ""),
+        given["name"],
+        given.get("description", ""),
         nodes=[
             *nodes,
-            *(Node(each) for each in dict.fromkeys([*table.get("nodes", []), *mentioned]) if each not in output),
+            *(
+                Node(name)
+                for name in dict.fromkeys(map(str, [*given.get("nodes", []), *mentioned]))
+                if name not in output
+            ),
             *(output_node(label) for label in output),
         ],
-        script=(lambda inputs: [_filled_step(step, inputs) for step in steps]) if steps else None,
-        status=table.get("status", "completed"),
+        script=(lambda inputs: [_filled(step, inputs) for step in steps]) if steps else None,
+        status=given.get("status", "completed"),
         output=lambda inputs: {label: _filled(value, inputs) for label, value in output.items()},
-        faults=_fault_lists(place, table.get("faults", {})),
-        switches=table.get("switches", {}),
-        flow_version=table.get("flow_version", "v1"),
+        faults=_fault_lists(place, given.get("faults", {})),
+        switches=switches,
+        flow_version=given.get("flow_version", "v1"),
     )
 
 
-def _input(place: _Place, table: Any) -> Node:
-    _known(place, table, INPUT_KEYS)
-    label = _field(place, table, "label", str)
-    if "fixed" in table:
-        return fixed_input(label, table["fixed"], type=table.get("type", "str"))
-    return input_node(label, type=table.get("type", "str"), default=table.get("default"))
+def _input(place: str, table: Any) -> Node:
+    given = _checked(place, table, INPUT, "label")
+    label, type = given["label"], given.get("type", "str")
+    if "fixed" in given:
+        return fixed_input(label, given["fixed"], type=type)
+    return input_node(label, type=type, default=given.get("default"))
 
 
-def _steps(place: _Place, table: Any) -> list[Step]:
-    _known(place, table, STEP_KEYS)
-    if "sleep" in table:
-        return [Sleep(_field(place, table, "sleep", int, float))]
-    if "state" in table:
-        return [State(_field(place, table, "state", str))]
-    if "type" in table:
-        return [Raw(_field(place, table, "type", str), table.get("data"))]
-    node = _field(place, table, "node", str)
-    if "content" in table or "status" in table:
-        return [Emit(node, table.get("content"), table.get("status", "running"))]
-    return node_runs(node, table.get("pieces", []), table.get("seconds", 0.0))
+def _steps(place: str, table: Any) -> list[Step]:
+    match _checked(place, table, STEP):
+        case {"sleep": seconds}:
+            return [Sleep(seconds)]
+        case {"state": status}:
+            return [State(status)]
+        case {"type": type, **others}:
+            return [Raw(type, others.get("data"))]
+        case {"node": node, **others} if "content" in others or "status" in others:
+            return [Emit(node, others.get("content"), others.get("status", "running"))]
+        case {"node": node, **others}:
+            return node_runs(node, others.get("pieces", []), others.get("seconds", 0.0))
+    raise ValueError(f"{place}: 'node' is missing; add it")
 
 
-def _value(place: _Place, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_value(place, each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    if "$repeat" in value:
-        return _field(place, value, "$repeat", str) * _field(place, value, "times", int)
-    if "$file" in value:
-        _known(place, value, {"$file", "text", "content_type", "size"})
-        content_type = value.get("content_type", "application/octet-stream")
-        return File(value["$file"], value.get("text", "").encode(), content_type, value.get("size"))
-    return {key: _value(place, each) for key, each in value.items()}
+def _value(place: str, value: Any) -> Any:
+    match value:
+        case list():
+            return [_value(place, each) for each in value]
+        case {"$repeat": _}:
+            given = _checked(place, value, {"$repeat": str, "times": int}, "times")
+            return given["$repeat"] * given["times"]
+        case {"$file": _}:
+            given = _checked(place, value, FILE)
+            content_type = given.get("content_type", "application/octet-stream")
+            return File(given["$file"], given.get("text", "").encode(), content_type, given.get("size"))
+        case dict():
+            return {key: _value(place, each) for key, each in value.items()}
+    return value
 
 
-def _fault_lists(place: _Place, table: Mapping[str, Any]) -> dict[Any, list[faults.Fault]]:
-    for kind in table:
-        if kind not in faults.KINDS:
-            raise place.wrong(f"faults: no request is of kind {kind!r}", f"use one of {', '.join(faults.KINDS)}")
+def _fault_lists(place: str, table: Any) -> dict[str, list[faults.Fault]]:
     return {
-        kind: [_fault(place.at(f"{kind} fault {at}"), each) for at, each in enumerate(some, 1)]
-        for kind, some in table.items()
+        kind: [_fault(f"{place}, {kind} fault {at}", each) for at, each in enumerate(some, 1)]
+        for kind, some in _checked(f"{place}, faults", table, dict.fromkeys(faults.KINDS, list)).items()
     }
 
 
-def _fault(place: _Place, table: Any) -> faults.Fault:
-    kind = FAULTS.get(table.get("fault", "") if isinstance(table, dict) else "")
+def _fault(place: str, table: Any) -> faults.Fault:
+    kind = FAULTS.get(str(table.get("fault")) if isinstance(table, dict) else "")
     if kind is None:
-        raise place.wrong("the kind of fault is missing or unknown", f"set fault to one of {', '.join(FAULTS)}")
-    _known(place, table, {"fault", *(each.name for each in fields(kind))})
-    _require_fields(place, table, kind)
-    _require_choices(place, table, kind)
-    fault: faults.Fault = kind(**{key: value for key, value in table.items() if key != "fault"})
-    return fault
+        raise ValueError(f"{place}: the kind of fault is missing or unknown; set fault to one of {', '.join(FAULTS)}")
+    required = [each.name for each in fields(kind) if each.default is MISSING and each.default_factory is MISSING]
+    given = _checked(place, table, {"fault": str, **get_type_hints(kind)}, *required)
+    return kind(**{key: value for key, value in given.items() if key != "fault"})
 
 
-def _require_fields(place: _Place, table: dict[str, Any], kind: type[Any]) -> None:
-    for each in fields(kind):
-        if each.default is MISSING and each.default_factory is MISSING and each.name not in table:
-            raise place.wrong(f"{each.name!r} is missing", "add it")
-
-
-def _require_choices(place: _Place, table: dict[str, Any], kind: type[Any]) -> None:
-    """Raise ValueError for a value that is not one of those that a `Literal` lists."""
-    for name, hint in get_type_hints(kind).items():
-        if get_origin(hint) is Literal and name in table and table[name] not in get_args(hint):
-            choices = ", ".join(map(repr, get_args(hint)))
-            raise place.wrong(f"{name!r} cannot be {table[name]!r}", f"use one of {choices}")
-
-
-def _known(place: _Place, table: Any, names: set[str]) -> None:
+def _checked(place: str, table: Any, types: Mapping[str, Any], *required: str) -> dict[str, Any]:
+    """The table with its values in these types; ValueError for another type, and for unknown or missing keys."""
     if not isinstance(table, dict):
-        raise place.wrong(f"a table is expected, not {table!r}", "write it as { key = value }")
-    unknown = sorted(set(table) - names)
-    if unknown:
-        raise place.wrong(f"{unknown[0]!r} is not known here", f"use {', '.join(sorted(names))}")
-
-
-def _field(place: _Place, table: dict[str, Any], name: str, *types: type) -> Any:
-    value = table.get(name)
-    if not isinstance(value, types) or isinstance(value, bool):
-        expected = " or ".join(each.__name__ for each in types)
-        raise place.wrong(f"{name!r} is missing or not of type {expected}", f"set {name}")
-    return value
+        raise ValueError(f"{place}: a table is expected, not {table!r}; write it as {{ key = value }}")  # noqa: TRY004
+    for key in table:
+        if key not in types:
+            raise ValueError(f"{place}: {key!r} is not known here; use {', '.join(sorted(types))}")
+    for key in required:
+        if key not in table:
+            raise ValueError(f"{place}: {key!r} is missing; add it")
+    try:
+        return {key: typed(repr(key), value, types[key]) for key, value in table.items()}
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
 
 
 def _filled(value: Any, inputs: Mapping[str, Any]) -> Any:
-    """The value with `{{Label}}` replaced everywhere by the run's input of that label."""
-    if isinstance(value, str):
-        for label, given in inputs.items():
-            value = value.replace("{{" + label + "}}", str(given))
-        return value
-    if isinstance(value, list):
-        return [_filled(each, inputs) for each in value]
-    if isinstance(value, dict):
-        return {key: _filled(each, inputs) for key, each in value.items()}
+    """The value or step with `{{Label}}` replaced everywhere by the run's input of that label."""
+    match value:
+        case str():
+            for label, given in inputs.items():
+                value = value.replace("{{" + label + "}}", str(given))
+            return value
+        case list():
+            return [_filled(each, inputs) for each in value]
+        case dict():
+            return {key: _filled(each, inputs) for key, each in value.items()}
+        case Emit():
+            return replace(value, content=_filled(value.content, inputs))
     return value
-
-
-def _filled_step(step: Step, inputs: Mapping[str, Any]) -> Step:
-    """The step with its content filled in."""
-    if isinstance(step, Emit):
-        return Emit(step.node, _filled(step.content, inputs), step.status)
-    return step

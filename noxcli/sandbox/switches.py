@@ -7,12 +7,11 @@ import ast
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
-from noxcli.sandbox.documents import read_toml
+from noxcli.sandbox.documents import accepted, read_toml, typed
 
 SWITCHES_FORMAT = "noxcli.switches/1"
 
@@ -214,34 +213,18 @@ class Switches:
 
 def with_overrides(switches: Switches, overrides: Mapping[str, Any]) -> Switches:
     """The same switches with some changed; a name or value that does not exist is a ValueError."""
-    hints = _types()
-    for name, value in overrides.items():
+    hints = get_type_hints(Switches)
+    for name in overrides:
         if name not in hints:
             raise ValueError(f"no switch is called {name!r}; there are: {', '.join(sorted(hints))}")
-        if not _fits(value, hints[name]):
-            raise ValueError(f"switch {name!r} cannot be {value!r}; it takes {_described(hints[name])}")
-    return replace(switches, **overrides)
-
-
-def parsed(name: str, text: str) -> Any:
-    """The value of a switch from a command line, where everything is text."""
-    hint = _types().get(name)
-    if get_origin(hint) is Literal:
-        return next((choice for choice in get_args(hint) if str(choice) == text), text)
-    if hint is bool:
-        return {"true": True, "false": False}.get(text.lower(), text)
-    try:
-        return float(text) if hint is float else int(text) if hint is int else text
-    except ValueError:
-        return text
+    return replace(
+        switches, **{name: typed(f"switch {name!r}", value, hints[name]) for name, value in overrides.items()}
+    )
 
 
 def choices(name: str) -> list[str]:
     """The values of a switch as they are typed; of a number, what kind of number it is."""
-    hint = _types()[name]
-    if get_origin(hint) is Literal:
-        return [str(choice) for choice in get_args(hint)]
-    return ["true", "false"] if hint is bool else [{int: "N", float: "SECONDS"}[hint]]
+    return accepted(get_type_hints(Switches)[name])
 
 
 def meanings() -> dict[str, str]:
@@ -251,36 +234,15 @@ def meanings() -> dict[str, str]:
     return {ast.unparse(each.target): ast.literal_eval(text.value) for each, text in declared}
 
 
-@cache
-def _types() -> dict[str, Any]:
-    return get_type_hints(Switches)
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    if get_origin(hint) is Literal:
-        return any(value == choice and type(value) is type(choice) for choice in get_args(hint))
-    if hint is float:
-        return type(value) in (int, float)
-    return type(value) is hint
-
-
-def _described(hint: Any) -> str:
-    if get_origin(hint) is Literal:
-        return ", ".join(repr(choice) for choice in get_args(hint))
-    return f"a value of type {getattr(hint, '__name__', hint)}"
-
-
 def load_switches(path: Path | str) -> dict[str, Any]:
     """The switches that a TOML file sets, by name; ValueError says where the file is wrong and how to fix it."""
     path = Path(path)
     document = read_toml(path)
     if document.get("format") != SWITCHES_FORMAT:
         raise ValueError(f'{path}: not a switches file of this version; begin it with format = "{SWITCHES_FORMAT}"')
-    if unknown := sorted(document.keys() - {"format", "switches"}):
-        raise ValueError(f"{path}: {unknown[0]!r} is not known here; put switches under [switches]")
-    table = document.get("switches", {})
-    if not isinstance(table, dict):
-        raise ValueError(f"{path}: switches is not a table; begin it with [switches]")  # noqa: TRY004 - a wrong file
+    table = document.pop("switches", {})
+    if len(document) > 1 or not isinstance(table, dict):
+        raise ValueError(f"{path}: only the format and one table are known; put switches under [switches]")
     try:
         with_overrides(Switches(), table)
     except ValueError as error:

@@ -178,7 +178,10 @@ def faults_tables() -> str:
     for name, kind in FAULTS.items():
         parts.append(f"### {name}\n\n{inspect.getdoc(kind)}\n\n")
         hints = get_type_hints(kind)
-        rows = [[code(each.name), values_of(hints[each.name]), written(default_of(each))] for each in fields(kind)]
+        rows = [
+            [code(each.name), values_of(hints[each.name]), written(default_of(each))]
+            for each in sorted(fields(kind), key=lambda each: each.kw_only is True)
+        ]
         parts.append(table(["key", "values", "default"], rows) + "\n")
     return "".join(parts).rstrip("\n") + "\n"
 

@@ -36,7 +36,9 @@ listen api
 }
 
 
-@pytest.mark.parametrize(("lost", "status"), [(LostAnswer("drop", True), 502), (LostAnswer("hold", True), 504)])
+@pytest.mark.parametrize(
+    ("lost", "status"), [(LostAnswer("drop", repeat=True), 502), (LostAnswer("hold", repeat=True), 504)]
+)
 @pytest.mark.parametrize(("name", "repeats"), [("nginx", False), ("nginx", True), ("haproxy", False)])
 def test_a_start_that_a_gateway_has_passed_on_is_in_doubt(
     noxcli: Noxcli,

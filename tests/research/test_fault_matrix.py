@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from noxcli.sandbox.faults import Answer, Cut, CutBody, Fault, FaultPlan, Hold, Kind, LostAnswer, WrongType
+from noxcli.sandbox.faults import Answer, Cut, CutBody, Fault, FaultPlan, Hold, LostAnswer, WrongType
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step
@@ -196,7 +196,7 @@ def staged(cell: Cell, events: int) -> Stage:
         return refusing(cell, events)
     if cell.phase in STREAM_PHASES:
         return streaming(cell, events)
-    kind: Kind = {"start": "start", "record": "record", "download": "file"}[cell.phase]  # type: ignore[assignment]
+    kind = {"start": "start", "record": "record", "download": "file"}[cell.phase]
     if cell.fault == "reset" or (cell.fault == "torn" and kind != "file"):
         return Stage({}, {kind: "reset" if cell.fault == "reset" else "torn"})
     fault: Fault

@@ -35,10 +35,10 @@ def test_the_sandbox_behaves_as_the_file_says(tmp_path: Path) -> None:
     [
         ("", "begin it with format"),
         ('format = "noxcli.switches/2"', "begin it with format"),
-        (HEAD + "cursor_inclusive = true", "'cursor_inclusive' is not known here; put switches under [switches]"),
-        (HEAD + "switches = 3", "begin it with [switches]"),
+        (HEAD + "cursor_inclusive = true", "put switches under [switches]"),
+        (HEAD + "switches = 3", "put switches under [switches]"),
         (HEAD + "[switches]\nnope = 1", "no switch is called 'nope'"),
-        (HEAD + "[switches]\nlook_up = 404", "switch 'look_up' cannot be 404"),
+        (HEAD + "[switches]\nlook_up = 402", "switch 'look_up' cannot be 402; it takes served, 403, 404, 405"),
         (HEAD + "[switches]\npage_size = true", "switch 'page_size' cannot be True"),
         (HEAD + "[switches]\nlook_up = {a = 1}", "switch 'look_up' cannot be {'a': 1}"),
         ("a = " + "[" * 5000, "nested deeper than 500 levels"),

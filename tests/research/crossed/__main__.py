@@ -9,7 +9,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from noxcli.sandbox.switches import parsed
+from noxcli.sandbox.switches import Switches, with_overrides
 from tests.research.crossed import plan
 from tests.research.crossed.cells import CELLS
 from tests.research.crossed.play import all_played, cut_down
@@ -26,8 +26,9 @@ def main() -> int:
     parser.add_argument("--switch", action="append", metavar="NAME=VALUE")
     asked = parser.parse_args()
     if asked.switch is not None:
-        given = [setting.partition("=")[::2] for setting in asked.switch]
-        combinations: list[plan.Combination] = [{name: parsed(name, text) for name, text in given}]
+        given = dict(setting.partition("=")[::2] for setting in asked.switch)
+        chosen = with_overrides(Switches(), given)
+        combinations: list[plan.Combination] = [{name: getattr(chosen, name) for name in given}]
     else:
         combinations = list(plan.at_random(asked.random, asked.seed)) if asked.random else plan.pairs(asked.seed)
     cells = asked.cell or list(CELLS)
