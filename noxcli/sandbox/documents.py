@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 MOST_DEPTH = 500  # levels
-MOST_TOML = 4 * 1024 * 1024  # bytes
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
@@ -43,12 +42,8 @@ def check_depth(value: Any) -> None:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a file; ValueError says why it is none that can be used."""
-    with path.open("rb") as file:
-        content = file.read(MOST_TOML + 1)
-    if len(content) > MOST_TOML:
-        raise ValueError(f"{path}: larger than {MOST_TOML} bytes; give a smaller file")
     try:
-        document = tomllib.loads(content.decode())
+        document = tomllib.loads(path.read_text("utf-8"))
         check_depth(document)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a TOML file: {error}; correct that line") from None

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,11 +15,9 @@ from noxcli.sandbox.switches import Switches
 
 BELOW = "/api/backend"
 _WEB_APP = "<!doctype html><html><head><title>Noxus</title></head><body><div id='app'></div></body></html>"
-MOST_BODY = 256 * 1024 * 1024  # bytes
 # Any port: a relay or a forwarded port on this machine has its own. A page whose own name points here by DNS still
 # sends that name.
 _THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
-_TOO_LARGE = f"The body is larger than {MOST_BODY} bytes"
 
 
 class Door:
@@ -30,12 +27,7 @@ class Door:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = _refusal(scope)
-        if refusal is None:
-            await self._app(scope, _counted(receive), send)
-        else:
-            status, detail = refusal
-            await Json({"detail": detail}, status)(scope, receive, send)
+        await (_refusal(scope) or self._app)(scope, receive, send)
 
 
 class Paths:
@@ -59,32 +51,15 @@ class Paths:
         await self._app({**scope, "path": path}, receive, send)
 
 
-def _refusal(scope: Scope) -> tuple[int, str] | None:
+def _refusal(scope: Scope) -> Json | None:
     headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
     hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
     if len(hosts) != 1 or not _THIS_MACHINE.fullmatch(hosts[0]):
-        return 421, "The sandbox answers to localhost, 127.0.0.1 and [::1] only"
+        return Json({"detail": "The sandbox answers to localhost, 127.0.0.1 and [::1] only"}, 421)
     origins = {value.decode("latin-1").lower() for name, value in headers if name == b"origin"}
     if origins - {f"http://{hosts[0].lower()}"}:
-        return 403, "The sandbox answers no page of another site"
-    if any(name == b"content-length" and int(value) > MOST_BODY for name, value in headers):
-        return 413, _TOO_LARGE
+        return Json({"detail": "The sandbox answers no page of another site"}, 403)
     return None
-
-
-def _counted(receive: Receive) -> Receive:
-    """Also count a body without a length."""
-    size = 0
-
-    async def counted() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > MOST_BODY:
-            raise HTTPException(413, _TOO_LARGE)
-        return message
-
-    return counted
 
 
 MOST_REQUESTS = 50_000

@@ -7,10 +7,8 @@ from typing import Any
 from starlette.requests import Request
 
 from noxcli.sandbox.documents import decoded
-from noxcli.sandbox.errors import ApiError, Invalid
+from noxcli.sandbox.errors import Invalid
 from noxcli.sandbox.switches import Switches
-
-MOST_JSON = 16 * 1024 * 1024  # bytes; as objects it takes many times as much
 
 _TRUE, _FALSE = ("true", "1", "on", "yes"), ("false", "0", "off", "no")
 
@@ -59,8 +57,6 @@ def page(request: Request, items: Sequence[Any], switches: Switches) -> tuple[Se
 async def body(request: Request) -> dict[str, Any]:
     """The JSON object in a request."""
     raw = await request.body()
-    if len(raw) > MOST_JSON:
-        raise ApiError(413, f"The JSON is larger than {MOST_JSON} bytes")
     try:
         value = decoded(raw or b"null")
     except ValueError:
