@@ -168,7 +168,7 @@ def _settle_what_is_readable(context: Context, verb: str, words: Sequence[str]) 
     workflow = getattr(options, "workflow", None) or "-"  # an unknown option may be in its place
     context.outcome.subject = f"noxcli {verb}" if workflow.startswith("-") else workflow
     with suppress(NoxError):  # one that a valid command line would have been refused with
-        settle_reports(context, options, None)
+        settle_reports(context, options)
 
 
 def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:

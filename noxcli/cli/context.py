@@ -2,26 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noxcli.cli.printing import Printing
-from noxcli.errors import NoxError, Phase
 from noxcli.inputs.sources import Sources
 from noxcli.masking import LEAST, can_hide
 from noxcli.render import Format
 from noxcli.render.terminal import Terminal
 from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports
-from noxcli.timing import Clock, Deadline
+from noxcli.timing import Clock
 
 if TYPE_CHECKING:
     # Help needs none of these: each is loaded on first use.
     from noxcli.config.settings import Configured
     from noxcli.inputs.parse import Inputs
     from noxcli.reports.html.markup import Page
-    from noxcli.retry import Patience
     from noxcli.runs.progress import Progress
     from noxcli.state.completion_cache import CompletionCache
     from noxcli.state.history import History
@@ -35,6 +32,7 @@ class Context:
     clock: Clock = field(default_factory=Clock)
     argv: Sequence[str] = ()
     printing: Printing = field(init=False)
+    configured: "Configured" = field(init=False)  # by the config files: read before all other options
     listed: bool = False  # True: report the runs as a list, even if there is only one or none
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
     way_back: str | None = None  # the command that continues
@@ -46,7 +44,6 @@ class Context:
     sources: Sources = field(default_factory=Sources)
     began: float = field(init=False)  # by the clock
     followed: "Progress | None" = None  # the run whose ending is still to be shown to a person
-    _configured: "Configured | None" = None
 
     def __post_init__(self) -> None:
         self.printing = Printing(self.terminal)
@@ -76,21 +73,6 @@ class Context:
     def _warn_of_short(self, what: str) -> None:
         self.terminal.warn(f"{what} has fewer than {LEAST} characters, too short to hide in messages")
 
-    def configure(self, profile: str | None) -> "Configured":
-        """Read the config files, for the named profile or the one that they and the environment choose.
-
-        Raises ConfigProblem for mistakes in them.
-        """
-        from noxcli.config.settings import read_configured
-
-        self._configured = read_configured(self.terminal.environ, profile)
-        return self._configured
-
-    @property
-    def configured(self) -> "Configured":
-        """The content of the config files."""
-        return self._configured or self.configure(None)
-
     @property
     def history(self) -> "History":
         """The runs that this user started, from the directory in the environment."""
@@ -111,12 +93,6 @@ class Context:
 
         return Page(self.terminal.mask, directory, self.argv, self.clock.now(), self.base_url)
 
-    def note_config(self) -> None:
-        """Save the names in the config files for completion."""
-        self.cache.profiles(self.configured.file.table("profile").values)
-        if self.base_url:
-            self.cache.aliases(self.configured.aliases)
-
     def stops_runs(self, on_interrupt: str | None) -> bool:
         """True if a signal should stop runs; by default, only without an interactive user."""
         return not self.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
@@ -132,16 +108,3 @@ class Context:
         form = self.printing.format
         shown = f" --resume --format {form}" if form in {Format.NDJSON, Format.CONTENT} else ""
         return f"noxcli stream {run}{shown}"
-
-    def patience(self, deadline: Deadline, retry_for: float, **kwargs: type[NoxError]) -> "Patience":
-        """Return how long this command keeps retrying."""
-        from noxcli.render.renderers import retry_progress
-        from noxcli.retry import Patience, in_lines
-
-        terminal = self.terminal
-        telling = in_lines(terminal.complain) if terminal.verbose else partial(retry_progress, terminal)
-        return Patience(self.clock, deadline, retry_for, telling, **kwargs)
-
-    def enter(self, phase: Phase) -> None:
-        """Record the phase of the command."""
-        self.outcome.phase = phase

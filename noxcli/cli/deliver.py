@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from noxcli.cli.context import Context
 from noxcli.cli.ending import line_to_fetch
@@ -29,30 +29,27 @@ from noxcli.outputs.values import (
 from noxcli.render import Format
 from noxcli.render.renderers import download_progress
 from noxcli.render.text import amount
-from noxcli.retry import Patience
-
-if TYPE_CHECKING:
-    from noxcli.api import NoxusApi
-
 
 COPIED_AT_ONCE = 256 * 1024  # bytes
 
 
-def check_directory(noxus: Session, options: Delivering) -> None:
+def check_directory(options: Delivering) -> None:
     """Check, before anything is started and paid for, that the outputs can be written.
 
     Raises UsageProblem.
     """
-    if noxus.output_dir is not None:
-        from noxcli.outputs.manifest import read_manifest  # loaded only to write files
+    if options.output_dir is None:
+        return
+    from noxcli.outputs.manifest import read_manifest  # loaded only to write files
 
-        try:
-            check_writable(noxus.output_dir)
-            if noxus.output_dir.exists():
-                with prepare_directory(noxus.output_dir) as place:
-                    read_manifest(place, overwrite=options.overwrite)
-        except Undelivered as error:
-            raise UsageProblem(error.message, error.hint) from None
+    directory = Path(options.output_dir)
+    try:
+        check_writable(directory)
+        if directory.exists():
+            with prepare_directory(directory) as place:
+                read_manifest(place, overwrite=options.overwrite)
+    except Undelivered as error:
+        raise UsageProblem(error.message, error.hint) from None
 
 
 def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | None = None) -> None:
@@ -62,16 +59,16 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
     delivering the rest, or if there is no output that --raw or --query names; and otherwise NotAsAsserted if an
     --assert fails.
     """
-    context, patience = noxus.context, noxus.patience()
-    context.enter(Phase.DELIVER)
-    run = context.outcome.run = with_output(noxus.api, run, patience, workflow)
+    context = noxus.context
+    context.outcome.phase = Phase.DELIVER
+    run = context.outcome.run = with_output(noxus.api, run, noxus.patience(), workflow)
     keys: list[str] = []
     if options.raw:
-        run, keys = _chosen(noxus.api, run, options.raw, patience, workflow)
-    if noxus.output_dir is not None:
-        delivered = _to_files(noxus, patience, run, noxus.output_dir, overwrite=options.overwrite)
+        run, keys = _chosen(noxus, run, options.raw, workflow)
+    if options.output_dir is not None:
+        delivered = _to_files(noxus, run, Path(options.output_dir), overwrite=options.overwrite)
     else:
-        delivered = _to_stdout(noxus, patience, run, keys)
+        delivered = _to_stdout(noxus, run, keys)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
     if context.printing.query is not None and context.printing.format is Format.JSON and isinstance(run.output, dict):
@@ -89,22 +86,22 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
         require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
 
 
-def completed(noxus: Session, patience: Patience, output: Any) -> Delivered:
+def completed(noxus: Session, output: Any) -> Delivered:
     """Return the output with the full text of every truncated text."""
     if is_complete(output):
         return Delivered(output)
     from noxcli.outputs.expand import complete_inline  # loaded only for downloads
 
-    return complete_inline(noxus.api, output, patience, partial(download_progress, noxus.context.terminal))
+    return complete_inline(noxus.api, output, noxus.patience(), partial(download_progress, noxus.context.terminal))
 
 
-def _to_files(noxus: Session, patience: Patience, run: Run, directory: Path, *, overwrite: bool) -> Delivered:
+def _to_files(noxus: Session, run: Run, directory: Path, *, overwrite: bool) -> Delivered:
     from noxcli.outputs.save import save_output  # as in check_directory
 
     context = noxus.context
     with prepare_directory(directory) as place:
         watching = partial(download_progress, context.terminal)
-        delivered = save_output(noxus.api, run, place, patience, overwrite=overwrite, watching=watching)
+        delivered = save_output(noxus.api, run, place, noxus.patience(), overwrite=overwrite, watching=watching)
         context.outcome.delivered = delivered
     count, before = len(delivered.files), delivered.already_there
     there = f", {before} of them already there" if before else ""
@@ -115,15 +112,15 @@ def _to_files(noxus: Session, patience: Patience, run: Run, directory: Path, *, 
     return delivered
 
 
-def _to_stdout(noxus: Session, patience: Patience, run: Run, keys: Sequence[str]) -> Delivered:
+def _to_stdout(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
     """Return the output, or its values under `keys`, and print it in --format text."""
     context = noxus.context
     if context.printing.format is Format.CONTENT:  # stdout was already written
         return Delivered(run.output, complete=is_complete(run.output))
     output = {key: run.output[key] for key in keys} if keys else run.output
     if keys or (context.printing.format is Format.TEXT and is_preview(_only(output))):
-        return _print_exactly(noxus, patience, output, keys)
-    delivered = completed(noxus, patience, output)
+        return _print_exactly(noxus, output, keys)
+    delivered = completed(noxus, output)
     if context.printing.format is Format.TEXT:
         _print(context, run, delivered.output)
     return delivered
@@ -136,7 +133,7 @@ def _only(output: Any) -> Any:
     return next(iter(output.values())) if len(output) == 1 else None
 
 
-def _print_exactly(noxus: Session, patience: Patience, output: Any, keys: Sequence[str]) -> Delivered:
+def _print_exactly(noxus: Session, output: Any, keys: Sequence[str]) -> Delivered:
     """Copy values to stdout once all are complete: an error must not end up in answer.txt."""
     from noxcli.outputs.expand import DELIVERABLE, problem, spooled  # as in _completed
 
@@ -149,14 +146,14 @@ def _print_exactly(noxus: Session, patience: Patience, output: Any, keys: Sequen
             if is_preview(_only(part)) or is_file(_only(part)):
                 remote = next(find_remote(part))
                 try:
-                    content, entry = stack.enter_context(spooled(noxus.api, remote, patience, watch))
+                    content, entry = stack.enter_context(spooled(noxus.api, remote, noxus.patience(), watch))
                 except DELIVERABLE as error:
                     problems.append(problem(remote.pointer, error))
                     continue
                 files.append(entry)
                 pieces = iter(partial(content.read, COPIED_AT_ONCE), b"")
             else:
-                whole = completed(noxus, patience, part)
+                whole = completed(noxus, part)
                 pieces = _exact(_only(whole.output))
                 files += whole.files
                 problems += whole.problems
@@ -177,13 +174,11 @@ def _copy(context: Context, pieces: Iterator[bytes], *, end_line: bool) -> None:
     context.terminal.write(last + b"\n" if end_line and not last.endswith(b"\n") else last)
 
 
-def _chosen(
-    api: "NoxusApi", run: Run, raw: Sequence[str], patience: Patience, workflow: Workflow | None
-) -> tuple[Run, list[str]]:
+def _chosen(noxus: Session, run: Run, raw: Sequence[str], workflow: Workflow | None) -> tuple[Run, list[str]]:
     """Return the output's own keys for the requested ones; the definition is read only if they differ."""
     fitting = keys_in(run.output, raw)
     if not all(fitting):
-        nodes = output_nodes(api, run, patience, workflow) or ()
+        nodes = output_nodes(noxus.api, run, noxus.patience(), workflow) or ()
         run = replace(run, output=under_its_key(run.output, raw, nodes))
         fitting = keys_in(run.output, raw, nodes)
     return run, [require_one(run, key, own) for key, own in zip(raw, fitting, strict=True)]

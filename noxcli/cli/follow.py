@@ -45,7 +45,7 @@ def to_end(
     `workflow` is what was already read of it; None reads it here.
     """
     context, outcome = noxus.context, noxus.context.outcome
-    context.enter(Phase.FOLLOW)
+    outcome.phase = Phase.FOLLOW
     if noxus.deadline.seconds == 0 and not (run.settled or run.paused):
         raise not_finished(run)
     shows_names = not (context.terminal.quiet and context.printing.writes_text)
@@ -165,8 +165,8 @@ def judge(noxus: Session, run: Run, seen: Progress | None = None) -> None:
 
     Raises RunFailed with the reason if it can be found, RunStopped or RunPaused for the others.
     """
-    noxus.context.enter(Phase.RUN)
     outcome, why = noxus.context.outcome, ""
+    outcome.phase = Phase.RUN
     if run.status == "failed":
         explains = explainer(noxus.context, noxus.api)
         outcome.progress = explains.explain(run, noxus.deadline, seen=seen or outcome.progress)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 DetachOrStop = Literal["detach", "stop"]  # what becomes of the run when its command is interrupted or times out
 ProgressShown = Literal["auto", "plain", "none"]
+WhenColored = Literal["auto", "always", "never"]
 ExitOrWait = Literal["exit", "wait"]  # what to do while a run waits for human input
 MOST_LISTED = 1_000_000
 LAST = "@last"  # the run that this user started last
@@ -41,6 +42,11 @@ def declared(cls: type[T]) -> type[T]:
     return dataclass(kw_only=True, eq=False, repr=False)(cls)  # without unused methods: each costs start-up time
 
 
+def option_of(field_name: str) -> str:
+    """Return an option by the name of its field."""
+    return f"--{field_name.replace('_', '-')}"
+
+
 def _duration(text: str | float) -> float:
     if isinstance(text, float):
         return text  # a default
@@ -62,8 +68,11 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
 
     Raises ConfigProblem for mistakes in them.
     """
+    from noxcli.config.settings import read_configured  # the help does not load it
+
     context: Context = ctx.obj
-    ctx.default_map = defaults_for(ctx, context.configure(named).preferences)
+    context.configured = read_configured(context.terminal.environ, named)
+    ctx.default_map = defaults_for(ctx, context.configured.preferences)
     return named
 
 
@@ -175,7 +184,7 @@ ProgressOption = Annotated[
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Also show requests, retries and timings; never keys or values.")
 ]
-Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Color stderr.")]
+Color = Annotated[WhenColored, typer.Option("--color", metavar="auto|always|never", help="Color stderr.")]
 BaseUrl = Annotated[
     str | None,
     typer.Option(
@@ -206,7 +215,7 @@ class Printed:
     quiet: bool = fixed_at(False)
     progress: ProgressShown = fixed_at("auto")
     verbose: bool = fixed_at(False)
-    color: str = fixed_at("auto")
+    color: WhenColored = fixed_at("auto")
     form: Format = fixed_at(Format.TEXT)
     as_json: bool = fixed_at(False)
     query: str | None = fixed_at(None)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import InputOptions, PreflightOptions, Running
+from noxcli.cli.options import InputOptions, PreflightOptions, Running, option_of
 from noxcli.cli.session import Session
 from noxcli.encode import to_json
 from noxcli.errors import (
@@ -27,7 +27,6 @@ from noxcli.inputs.definition import inputs_of, outputs_of
 from noxcli.inputs.parse import Inputs, NoKey, read_inputs
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
-from noxcli.retry import Patience
 from noxcli.runs.resolve import resolve_version
 
 # Options about the run, by name, which `--detach` does not see through.
@@ -63,7 +62,7 @@ def require_startable(ctx: typer.Context, options: Running) -> None:
         sources = {name: ctx.get_parameter_source(name) for name in AFTER_THE_START}
         given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
         if given:
-            option = f"--{given[0].replace('_', '-')}"
+            option = option_of(given[0])
             raise UsageProblem(
                 f"--detach ends before {option} has an effect", f"give {option} to noxcli wait or stream"
             )
@@ -84,21 +83,20 @@ def given_inputs(context: Context, given: InputOptions) -> Inputs:
 def name_the_input(noxus: Session, workflow: str, problem: NoKey) -> None:
     """Name the only input that the workflow asks for, where that can be read, in the hint about a value without key."""
     with suppress(NoxError), noxus.connect():
-        patience = noxus.patience()
-        known = read_workflow(noxus, noxus.workflow(workflow, patience), patience)
+        known = read_workflow(noxus, noxus.workflow(workflow))
         asked = [each for each in inputs_of(known.definition if known else {}) or [] if not each.fixed]
         if len(asked) == 1:
             problem.hint = f"write {shlex.quote(f'{asked[0].label or asked[0].id}={problem.item}')}"
 
 
-def target_of(noxus: Session, options: PreflightOptions, found: Workflow, patience: Patience) -> Target:
+def target_of(noxus: Session, options: PreflightOptions, found: Workflow) -> Target:
     """Return what to run, with its definition unless that is not to be checked. Raises as `chosen_version`."""
     asked = options.version_id
-    version = None if asked is None else chosen_version(noxus, found, asked, patience, look=not options.no_check)
+    version = None if asked is None else chosen_version(noxus, found, asked, look=not options.no_check)
     version_id = version.id if version else None
     if options.no_check:
         return Target(found, found if found.nodes else None, version_id)  # the list of workflows had everything
-    known = read_workflow(noxus, found, patience, version)
+    known = read_workflow(noxus, found, version)
     if known is not None and version is None:
         note_keys(noxus.context, known)
     return Target(found, known, version_id)
@@ -148,13 +146,11 @@ def note_keys(context: Context, workflow: Workflow) -> None:
         context.cache.outputs(workflow.id, outputs_of(workflow.definition) or [])
 
 
-def read_workflow(
-    noxus: Session, workflow: Workflow, patience: Patience, version: Version | None = None
-) -> Workflow | None:
+def read_workflow(noxus: Session, workflow: Workflow, version: Version | None = None) -> Workflow | None:
     """Return the workflow with its definition, None after a warning if that can't be read but a run may start."""
     if known := told(workflow, version):
         return known
-    found = _look(lambda: noxus.api.get_workflow(workflow.id, within=noxus.deadline.left(LONGEST_LOOK_UP)), patience)
+    found = _look(noxus, lambda within: noxus.api.get_workflow(workflow.id, within=within))
     if isinstance(found, Workflow):
         return found
     if isinstance(found, NotFound):
@@ -163,15 +159,15 @@ def read_workflow(
     return None
 
 
-def with_definition(noxus: Session, found: Workflow, version_id: str | None, patience: Patience) -> Workflow:
+def with_definition(noxus: Session, found: Workflow, version_id: str | None) -> Workflow:
     """Return the workflow with its definition, in the saved version of this id or name if one is given.
 
     Raises Unavailable if its nodes can't be read, NotFound and UsageProblem as `resolve_version`.
     """
     version = None
     if version_id is not None:
-        version = resolve_version(patience.keep_trying(lambda: list(noxus.api.list_versions(found.id))), version_id)
-    known = told(found, version) or patience.keep_trying(lambda: noxus.api.get_workflow(found.id))
+        version = resolve_version(noxus.keep_trying(lambda: list(noxus.api.list_versions(found.id))), version_id)
+    known = told(found, version) or noxus.keep_trying(lambda: noxus.api.get_workflow(found.id))
     if inputs_of(known.definition) is None:
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
     return known
@@ -209,7 +205,7 @@ def told(workflow: Workflow, version: Version | None) -> Workflow | None:
     return workflow if "nodes" in workflow.definition else None
 
 
-def chosen_version(noxus: Session, workflow: Workflow, asked: str, patience: Patience, *, look: bool) -> Version:
+def chosen_version(noxus: Session, workflow: Workflow, asked: str, *, look: bool) -> Version:
     """Return the saved version with this id or name.
 
     If the versions can't be read, or with `look` false, an id is used unchanged, and the start decides.
@@ -219,8 +215,7 @@ def chosen_version(noxus: Session, workflow: Workflow, asked: str, patience: Pat
     unread = Version(asked, None, Workflow(workflow.id, workflow.name))
     if is_uuid(asked) and not look:
         return unread
-    within = noxus.deadline.left(LONGEST_LOOK_UP)
-    found = _look(lambda: list(noxus.api.list_versions(workflow.id, within=within)), patience)
+    found = _look(noxus, lambda within: list(noxus.api.list_versions(workflow.id, within=within)))
     if isinstance(found, list):
         return resolve_version(found, asked)
     if not is_uuid(asked):
@@ -232,10 +227,10 @@ def chosen_version(noxus: Session, workflow: Workflow, asked: str, patience: Pat
     return unread
 
 
-def _look(look: Callable[[], T], patience: Patience) -> T | NoxError:
-    """Return the result of `look`, or why it could not be read if a run may start anyway."""
+def _look(noxus: Session, look: Callable[[float], T]) -> T | NoxError:
+    """Return the result of `look` within some seconds, or why it could not be read if a run may start anyway."""
     try:
-        return patience.keep_trying(look, worth=lambda error: error.overloaded)
+        return noxus.keep_trying(lambda: look(noxus.deadline.left(LONGEST_LOOK_UP)), lambda error: error.overloaded)
     except Unauthorized as error:
         if error.http_status != 403:
             raise
@@ -260,11 +255,11 @@ def show_request(noxus: Session, target: Target, inputs: Inputs, options: Runnin
         context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{target.found.id}/runs", "body": body}
 
 
-def stored(noxus: Session, inputs: Inputs, patience: Patience) -> dict[str, Any]:
+def stored(noxus: Session, inputs: Inputs) -> dict[str, Any]:
     """Return the input object with every file stored.
 
     Raises what the API raises; nothing is started then.
     """
-    noxus.context.enter(Phase.UPLOAD)
-    uploader = Uploader(noxus.api, patience, noxus.context.terminal.note, noxus.context.sources)
+    noxus.context.outcome.phase = Phase.UPLOAD
+    uploader = Uploader(noxus.api, noxus.patience(), noxus.context.terminal.note, noxus.context.sources)
     return inputs.stored(uploader.store)

@@ -1,7 +1,7 @@
 """One call of a verb that talks to the server: its limits, its API, and how it names workflows and runs."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import RETRY_AT_FIRST, Asserting, Common, Delivering, Printed, Reporting, Running
+from noxcli.cli.options import RETRY_AT_FIRST, Asserting, Common, Delivering, Printed, Reporting, Running, option_of
 from noxcli.config.settings import load_settings, overruling
-from noxcli.errors import Interruption, LostContact, NoxError, Phase, TimedOutBeforeStart, UsageProblem
+from noxcli.errors import Interruption, LostContact, NoxError, Phase, TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.files import check_target, expanded
 from noxcli.models import Run, Workflow
 from noxcli.render import Format
+from noxcli.render.renderers import retry_progress
 from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports, ci_system
-from noxcli.retry import Patience
+from noxcli.retry import Patience, in_lines
 from noxcli.runs.resolve import one_run, resolve_run, resolve_workflow
 from noxcli.signals import Interrupted
 from noxcli.state.known_names import server_key
@@ -31,24 +32,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STDOUT = "-"
-COLORS = ("auto", "always", "never")
-# The files that verbs read, and those that they write, by the fields of their options.
-READ = {
-    "file": "FILE",
-    "base": "BASE",
-    "new": "NEW",
-    "expect": "--expect",
-    "api_key_file": "--api-key-file",
-}
-WRITTEN = {
-    "report": "--report",
-    "junit": "--junit",
-    "csv": "--csv",
-    "dotenv": "--dotenv",
-    "state_file": "--state-file",
-    "output": "--output",
-    "write": "--write",
-}
+# The files that verbs read, and those that they write: the fields of their options.
+READ_ARGUMENTS, READ_OPTIONS = ("file", "base", "new"), ("expect", "api_key_file")
+WRITTEN = ("report", "junit", "csv", "dotenv", "state_file", "output", "write")
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -58,16 +44,18 @@ class Session:
     context: Context
     common: Common
     deadline: Deadline
-    output_dir: Path | None = None
     api: "NoxusApi" = field(init=False)
 
     @contextmanager
-    def connect(self) -> Iterator["NoxusApi"]:
-        """Connect to the API for the current settings. A signal stops the run that was started, if the options want it.
+    def connect(self, phase: Phase | None = None) -> Iterator["NoxusApi"]:
+        """Connect to the API for the current settings, and enter the phase, if it is known before the first request.
+
+        A signal stops the run that was started, if the options want it.
 
         Raises ConfigProblem, Unauthorized; Interruption with the outcome of the stop.
         """
         with _connected(self.context, self.common) as self.api:
+            self.context.outcome.phase = phase or self.context.outcome.phase
             try:
                 yield self.api
             except Interrupted as signal:
@@ -92,19 +80,28 @@ class Session:
         still = not_stopped(run)
         return (f"run {run.id} is {run.word}", None) if run.settled else (still.message, still.hint)
 
-    def patience(self, **kwargs: type[NoxError]) -> Patience:
+    def patience(
+        self, retry_for: float | None = None, deadline: Deadline | None = None, **kwargs: type[NoxError]
+    ) -> Patience:
         """Return how long to keep retrying while a person waits for a first answer.
 
         The limit of a command that has started nothing, and is about no run, is temporary trouble.
         """
-        asked = self.common.retry_for
+        asked = self.common.retry_for if retry_for is None else retry_for
         if self.context.outcome.retry_safe:
             kwargs = {"out_of_time": TimedOutBeforeStart, **kwargs}
-        return self.context.patience(self.deadline, RETRY_AT_FIRST if asked is None else asked, **kwargs)
+        terminal, retry_for = self.context.terminal, RETRY_AT_FIRST if asked is None else asked
+        telling = in_lines(terminal.complain) if terminal.verbose else partial(retry_progress, terminal)
+        return Patience(self.context.clock, deadline or self.deadline, retry_for, telling, **kwargs)
 
-    def workflow(self, text: str, patience: Patience) -> Workflow:
+    def keep_trying(self, call: Callable[[], T], worth: Callable[[Unavailable], bool] = lambda _: True) -> T:
+        """Return the result of a call. Raises as `Patience.keep_trying`."""
+        return self.patience().keep_trying(call, worth)
+
+    def workflow(self, text: str) -> Workflow:
         """Return the workflow by id, alias or exact name. Raises as `resolve_workflow`."""
-        return resolve_workflow(self.api, text, patience, self.context.configured.aliases, self.context.cache.workflows)
+        context = self.context
+        return resolve_workflow(self.api, text, self.patience(), context.configured.aliases, context.cache.workflows)
 
     def run(self, text: str, patience: Patience) -> Run:
         """Return the run by its name on the command line. Raises as `resolve_run`."""
@@ -114,10 +111,10 @@ class Session:
         """Return the run that the command is about, an ended one in its own record. Raises as `own_record`."""
         from noxcli.outputs.await_output import own_record
 
-        self.context.outcome.may_exist = True
-        self.context.enter(Phase.FOLLOW)
+        outcome = self.context.outcome
+        outcome.may_exist, outcome.phase = True, Phase.FOLLOW
         patience = self.patience(gave_up=LostContact)
-        self.context.outcome.run = run = own_record(self.api, self.run(text, patience), patience)
+        outcome.run = run = own_record(self.api, self.run(text, patience), patience)
         return run
 
     def print_list(self, listing: "Listing[T]", items: Sequence[T], limit: int) -> None:
@@ -147,20 +144,21 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     context.sources.deadline = context.terminal.deadline = deadline = Deadline(context.clock, options.timeout)
     if subject is not None:
         context.outcome.subject = subject
-    directory, source = options.output_dir, ctx.get_parameter_source("output_dir")
+    source = ctx.get_parameter_source("output_dir")
     if options.raw and source is not None and source.name == "DEFAULT_MAP":
-        directory = None  # --raw overrides one that is only the user's default
-    settle_reports(context, options, directory)
+        options.output_dir = None  # --raw overrides one that is only the user's default
+    settle_reports(context, options)
     present(context, options)
     source = ctx.get_parameter_source("form")
     context.printing.for_reading = context.printing.writes_text and (source is None or source.name == "DEFAULT")
-    if isinstance(options, Delivering) and options.overwrite and directory is None:
-        raise UsageProblem("--overwrite needs a directory to write to", "add --output-dir DIR")
-    if isinstance(options, Delivering) and directory is not None:
-        from noxcli.outputs.directory import held  # loaded only to write files
+    if isinstance(options, Delivering):
+        if options.output_dir is not None:
+            from noxcli.outputs.directory import held  # loaded only to write files
 
-        ctx.with_resource(held(Path(directory)))
-    return Session(context, options, deadline, Path(directory) if directory is not None else None)
+            ctx.with_resource(held(Path(options.output_dir)))
+        elif options.overwrite:
+            raise UsageProblem("--overwrite needs a directory to write to", "add --output-dir DIR")
+    return Session(context, options, deadline)
 
 
 def present(context: Context, options: Printed) -> None:
@@ -174,8 +172,6 @@ def present(context: Context, options: Printed) -> None:
     context.printing.format = Format.JSON if options.as_json or queried else form
     terminal.quiet, terminal.verbose = options.quiet or options.progress == "none", options.verbose
     terminal.redraws = terminal.redraws and options.progress != "plain"
-    if options.color not in COLORS:  # not by Typer, whose error would come before it is known where to report it
-        raise UsageProblem(f"--color {options.color} is not known", f"write one of {', '.join(COLORS)}")
     terminal.color = options.color
     if options.output is not None and options.output != STDOUT:
         context.printing.write_to(Path(options.output))
@@ -193,10 +189,11 @@ def present(context: Context, options: Printed) -> None:
 
 def require_apart(options: Printed, directory: str | None = None) -> None:
     """Raise UsageProblem if a file can't be written, is another option's file, too, or among those in `directory`."""
-    read = [(option, getattr(options, name, None)) for name, option in READ.items()]
-    taken = {expanded(file).resolve(): option for option, file in read if file}
-    for name, option in WRITTEN.items():
-        file = getattr(options, name, None)
+    read = {name: name.upper() for name in READ_ARGUMENTS} | {name: option_of(name) for name in READ_OPTIONS}
+    files = [(getattr(options, name, None), shown) for name, shown in read.items()]
+    taken = {expanded(file).resolve(): shown for file, shown in files if file}
+    for name in WRITTEN:
+        file, option = getattr(options, name, None), option_of(name)
         if file is None or (file == STDOUT and name == "output"):
             continue
         if file == STDOUT:
@@ -210,15 +207,15 @@ def require_apart(options: Printed, directory: str | None = None) -> None:
         taken[path] = option
 
 
-def settle_reports(context: Context, options: Printed, output_dir: str | None) -> None:
+def settle_reports(context: Context, options: Printed) -> None:
     """Decide what to write for other programs, each before an error must be in it.
 
     Raises ConfigProblem for an unknown NOXCLI_CI, UsageProblem as `require_apart` and for an invalid assertion.
     """
-    reports = context.reports = Reports(output_dir=output_dir)
+    reports = context.reports = Reports(output_dir=options.output_dir)
     if isinstance(options, Asserting):
         reports.ci = ci_system(options.ci, context.terminal, context.clock)
-    require_apart(options, output_dir if isinstance(options, Delivering) else None)
+    require_apart(options, options.output_dir if isinstance(options, Delivering) else None)
     if isinstance(options, Reporting):
         reports.page = Path(options.report) if options.report else None
         reports.junit = Path(options.junit) if options.junit else None
@@ -248,7 +245,8 @@ def _connected(context: Context, options: Common) -> "NoxusApi":
     context.hide_key(settings.key)
     context.base_url = settings.url
     context.server = server_key(base_url or "", named or "", environ)
-    context.note_config()
+    context.cache.profiles(context.configured.file.table("profile").values)
+    context.cache.aliases(context.configured.aliases)
     from noxcli.api import NoxusApi  # loads the HTTP libraries, which `--help` does not need
 
     return NoxusApi(

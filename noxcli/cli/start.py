@@ -19,11 +19,11 @@ def start_once(noxus: Session, target: Target, inputs: Inputs, options: Running)
 
     Raises TimedOutBeforeStart; what storing and `start_run` raise.
     """
-    context, patience = noxus.context, noxus.patience()
-    payload, workflow = stored(noxus, inputs, patience), target.known or target.found
+    context = noxus.context
+    payload, workflow = stored(noxus, inputs), target.known or target.found
     if noxus.deadline.passed:
         raise TimedOutBeforeStart("out of time before the start", "increase --timeout")
-    context.enter(Phase.START)
+    context.outcome.phase = Phase.START
     nodes = None if options.no_check else inputs_of(workflow.definition)
     comparison = Comparison(nodes, inputs.secret)
     request = StartRequest(target.found.id, payload, comparison, target.version_id, options.callback_url)
@@ -38,7 +38,7 @@ def start_once(noxus: Session, target: Target, inputs: Inputs, options: Running)
         _announce(context, options.state_file, run)
         context.terminal.note(f"started run {run.id}")
 
-    return start_run(attempt, patience=patience, deadline=noxus.deadline, note=note)
+    return start_run(attempt, patience=noxus.patience(), deadline=noxus.deadline, note=note)
 
 
 def _announce(context: Context, state_file: str | None, run: Run) -> None:

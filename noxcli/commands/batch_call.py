@@ -69,10 +69,9 @@ def run_rows(noxus: Session, options: Options) -> None:
     context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     context.way_back = line_with(context.argv, ["--resume"])
     with ExitStack() as stack:
-        stack.enter_context(noxus.connect())
-        context.enter(Phase.PREFLIGHT)
-        gate, patience = noxus.api.paced(), noxus.patience()
-        target = target_of(noxus, options, noxus.workflow(options.workflow, patience), patience)
+        stack.enter_context(noxus.connect(Phase.PREFLIGHT))
+        gate = noxus.api.paced()
+        target = target_of(noxus, options, noxus.workflow(options.workflow))
         _know(noxus, target, rows, options)
         named = options.output_dir is not None
         journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask, named=named))
@@ -95,7 +94,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         for option, file in (("--junit", options.junit), ("--report", options.report)):
             if file is not None:
                 stack.callback(_write_report, option, Path(file), directory, rows.most, context, judge, tally)
-        rows.share(stored(noxus, common, patience))
+        rows.share(stored(noxus, common))
         query, terminal = context.printing.query, context.terminal
         table = RowTable() if terminal.read_by_eyes and query is None else None
         printer = Printer(judge, query, tally, terminal.write, partial(to_paste, context), table)

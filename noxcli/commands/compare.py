@@ -148,8 +148,7 @@ def _line_of_run(noxus: "Session", source: str) -> "Line":
     from noxcli.outputs.await_output import with_output
     from noxcli.reports.result import Outcome, verdict_of
 
-    with noxus.connect():
-        noxus.context.enter(Phase.FOLLOW)
+    with noxus.connect(Phase.FOLLOW):
         patience, why = noxus.patience(gave_up=LostContact), ""
         run = noxus.recorded(source, patience)
         if run.status == "failed":
@@ -158,7 +157,7 @@ def _line_of_run(noxus: "Session", source: str) -> "Line":
         outcome = Outcome(source, run, confirmed=True, error=error, phase=Phase.FOLLOW)
         if error is None:
             outcome.run = with_output(noxus.api, run, patience)
-            outcome.delivered = deliver.completed(noxus, patience, outcome.run.output)
+            outcome.delivered = deliver.completed(noxus, outcome.run.output)
     document = outcome.document(error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask)
     return {"row": 1, "id": None, "result": document, "input": None, "columns": None}
 

@@ -198,7 +198,7 @@ def _events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
 
     context = noxus.context
     if named is not None:
-        run = resolve_run(api, named, context.patience(noxus.deadline, 0.0), context.noted_run)
+        run = resolve_run(api, named, noxus.patience(0.0), context.noted_run)
     else:
         recent = list(islice(api.list_runs(), LATEST_RUNS))
         if not recent:

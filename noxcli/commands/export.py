@@ -39,18 +39,16 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.definition and options.no_dependencies:
         raise UsageProblem("a definition alone has no dependencies", "drop --no-dependencies or --definition")
     noxus = session.begin(ctx, options)
-    with noxus.connect() as api:
-        noxus.context.enter(Phase.DELIVER)
-        patience = noxus.patience()
-        found = noxus.workflow(options.workflow, patience)
+    with noxus.connect(Phase.DELIVER) as api:
+        found = noxus.workflow(options.workflow)
         if options.definition:
-            known = prepare.with_definition(noxus, found, options.version_id, patience)
+            known = prepare.with_definition(noxus, found, options.version_id)
             content = definition_text(known.definition).encode()
         else:
             asked = options.version_id
-            chosen = prepare.chosen_version(noxus, found, asked, patience, look=True) if asked is not None else None
+            chosen = prepare.chosen_version(noxus, found, asked, look=True) if asked is not None else None
             version_id = chosen.id if chosen else None
-            content = patience.keep_trying(
+            content = noxus.keep_trying(
                 lambda: api.export_workflow(found.id, version_id, dependencies=not options.no_dependencies)
             )
     noxus.context.terminal.write(content)

@@ -54,11 +54,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = begin(ctx, options)
     context = noxus.context
     request = ImportRequest(_bundle(noxus, options.file), options.mode, options.activate)
-    with noxus.connect() as api:
-        context.enter(Phase.PREFLIGHT)
+    with noxus.connect(Phase.PREFLIGHT) as api:
         patience = noxus.patience()
         before = ServerState.read(api, request, patience)
-        context.enter(Phase.START)
+        context.outcome.phase = Phase.START
         context.outcome.attempt = attempt = ImportAttempt(api, request, dry_run=True)
         told = import_once(attempt, patience, noxus.deadline, before.look)
         doubt = noxus.patience(gave_up=StartUnknown, out_of_time=StartUnknown)  # until the server can be read again

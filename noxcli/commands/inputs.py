@@ -75,11 +75,8 @@ def _in_file(noxus: "Session", options: Options) -> "Workflow":
 def _on_server(noxus: "Session", options: Options) -> "Workflow":
     from noxcli.cli.prepare import note_keys, with_definition  # as above
 
-    with noxus.connect():
-        noxus.context.enter(Phase.PREFLIGHT)
-        patience = noxus.patience()
-        found = noxus.workflow(options.workflow, patience)
-        known = with_definition(noxus, found, options.version_id, patience)
+    with noxus.connect(Phase.PREFLIGHT):
+        known = with_definition(noxus, noxus.workflow(options.workflow), options.version_id)
     if options.version_id is None:
         note_keys(noxus.context, known)
     return known

@@ -149,26 +149,24 @@ def inside_of(noxus: "Session", text: str) -> Inside:
     from noxcli.runs.progress import Progress
 
     context, api = noxus.context, noxus.api
-    context.outcome.may_exist = True
-    patience = noxus.patience()
+    context.outcome.may_exist, context.outcome.phase = True, Phase.FOLLOW
     # The table needs neither workflow nor data: wait for them only if the server asks to retry later.
     worth: Callable[[Unavailable], bool] = attrgetter("overloaded")
-    context.enter(Phase.FOLLOW)
-    run = noxus.recorded(text, patience)
+    run = noxus.recorded(text, noxus.patience())
     if run.status == "failed":
         progress = explainer(context, api).explain(run, noxus.deadline)
     else:
         progress = Progress(run, context.clock, from_start=False, shown=context.terminal.mask.torn)
         try:
             known = run.workflow if run.workflow and run.workflow.nodes else None
-            workflow = known or patience.keep_trying(lambda: api.get_workflow(run.workflow_id), worth)
+            workflow = known or noxus.keep_trying(lambda: api.get_workflow(run.workflow_id), worth)
             progress.meet(workflow)
         except NoxError as error:
             context.terminal.warn(f"nodes are shown by their ids, since the workflow can't be read: {error.message}")
         progress.fold(Finished(run))
     data: Any = None
     try:
-        data = patience.keep_trying(lambda: api.run_data(run.id), worth)
+        data = noxus.keep_trying(lambda: api.run_data(run.id), worth)
     except NoxError as error:
         context.terminal.warn(f"the run's data can't be read: {error.message}")
     return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))
@@ -181,13 +179,12 @@ def _node_io(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
     from noxcli.runs.resolve import resolve_node
 
     node_id, names = resolve_node(node, inside.progress.names), inside.progress.names
-    patience = noxus.patience()
     try:
-        answer = patience.keep_trying(lambda: noxus.api.node_io(inside.run.id, node_id))
+        answer = noxus.keep_trying(lambda: noxus.api.node_io(inside.run.id, node_id))
     except NotFound as error:
         error.hint = "the node may not have run"
         raise
-    delivered = complete_inline(noxus.api, answer, patience)
+    delivered = complete_inline(noxus.api, answer, noxus.patience())
     require_whole(delivered, inside.run)
     name = names.get(node_id, node_id)
     return {"node_id": node_id, "name": name, "data": delivered.output, "complete": delivered.complete}

@@ -71,9 +71,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise UsageProblem("inputs were given, but no run is to be started", "add --start 1, or remove the inputs")
     inputs = given_inputs(context, options)
     with noxus.connect() as api:
-        patience = noxus.patience()
-        found = noxus.workflow(options.workflow, patience)
-        known = found if found.nodes else patience.keep_trying(lambda: api.get_workflow(found.id))
+        found = noxus.workflow(options.workflow)
+        known = found if found.nodes else noxus.keep_trying(lambda: api.get_workflow(found.id))
         evidence = _evidence(noxus, known, options)
         if options.start:
             note_keys(context, known)
@@ -82,7 +81,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             if context.requests + uploads + LEAST_FOR_A_RUN > options.max_requests:
                 raise UsageProblem(f"--max-requests {options.max_requests} allows no run", "raise it, or drop --start")
             context.outcome.attempt = attempt = Attempt()
-            payload = stored(noxus, usable, patience)
+            payload = stored(noxus, usable)
             trier = Trier(
                 evidence.asker, found.id, options.watch, context.terminal.note, context.terminal.warn, attempt
             )
@@ -107,7 +106,7 @@ def _evidence(noxus: "Session", workflow: "Workflow", options: Options) -> Any:
         if run.workflow_id != workflow.id:
             raise UsageProblem("the run in --run does not belong to this workflow", "name a run of the workflow")
         run_id = run.id
-    noxus.context.enter(Phase.FOLLOW)
+    noxus.context.outcome.phase = Phase.FOLLOW
     asker = Asker(noxus.api.http, noxus.deadline, options.max_requests, lambda: noxus.context.requests)
     return Evidence(asker, workflow.id, workflow.definition, options.watch, run_id)
 

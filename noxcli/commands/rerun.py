@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from noxcli.cli.session import Session
     from noxcli.inputs.parse import Inputs
     from noxcli.models import Run, Workflow
-    from noxcli.retry import Patience
 
 
 @declared
@@ -49,12 +48,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = session.begin(ctx, options, subject=options.run)
     prepare.require_startable(ctx, options)
-    deliver.check_directory(noxus, options)
+    deliver.check_directory(options)
     given = prepare.given_inputs(noxus.context, options)
-    with noxus.connect():
-        noxus.context.enter(Phase.PREFLIGHT)
-        patience = noxus.patience()
-        earlier = noxus.recorded(options.run, patience)
+    with noxus.connect(Phase.PREFLIGHT):
+        earlier = noxus.recorded(options.run, noxus.patience())
         if earlier.of_part:
             raise UsageProblem(
                 f"run {earlier.id} ran a part of its workflow, and noxcli starts whole workflows",
@@ -63,8 +60,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
         options = replace(options, version_id=_version(noxus, options.version_id, earlier))
         # The workflow is read again: the run's record may have an older version of it.
         workflow = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
-        target = prepare.target_of(noxus, options, workflow, patience)
-        inputs = _whole(noxus, _inputs(noxus, earlier, given, target.known), given, patience)
+        target = prepare.target_of(noxus, options, workflow)
+        inputs = _whole(noxus, _inputs(noxus, earlier, given, target.known), given)
         named = workflow.name or workflow.id
         carry_out(noxus, target, prepare.fitting(noxus, options, target, inputs, named=named), options)
 
@@ -105,12 +102,12 @@ def _inputs(noxus: "Session", earlier: "Run", given: "Inputs", known: "Workflow 
     return inputs
 
 
-def _whole(noxus: "Session", inputs: "Inputs", given: "Inputs", patience: "Patience") -> "Inputs":
+def _whole(noxus: "Session", inputs: "Inputs", given: "Inputs") -> "Inputs":
     """Return the inputs with the full text of what the record truncated. Raises UsageProblem without one of them."""
     from noxcli.outputs.expand import complete_inline
 
     recorded = {key: value for key, value in inputs.values.items() if key not in given.values}
-    completed = complete_inline(noxus.api, recorded, patience)
+    completed = complete_inline(noxus.api, recorded, noxus.patience())
     if completed.problems:
         raise UsageProblem(
             f"the record has only the beginning of an input: {'; '.join(completed.problems)}", "give it again"

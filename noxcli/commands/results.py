@@ -85,7 +85,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     context: Context = ctx.obj
     context.outcome.subject = " ".join(options.directories)
-    settle_reports(context, options, None)
+    settle_reports(context, options)
     if options.csv_raw and options.csv is None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
     directories = [*map(Path, options.directories)]

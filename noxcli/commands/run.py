@@ -38,7 +38,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = session.begin(ctx, options, subject=options.workflow)
     prepare.require_startable(ctx, options)
-    deliver.check_directory(noxus, options)
+    deliver.check_directory(options)
     try:
         inputs = prepare.given_inputs(noxus.context, options)
     except NoKey as problem:
@@ -48,10 +48,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
         target = prepare.only_to_check(noxus, options, options.workflow)
         carry_out(noxus, target, prepare.fitting(noxus, options, target, inputs, named=options.workflow), options)
         return
-    with noxus.connect():
-        noxus.context.enter(Phase.PREFLIGHT)
-        patience = noxus.patience()
-        target = prepare.target_of(noxus, options, noxus.workflow(options.workflow, patience), patience)
+    with noxus.connect(Phase.PREFLIGHT):
+        target = prepare.target_of(noxus, options, noxus.workflow(options.workflow))
         carry_out(noxus, target, prepare.fitting(noxus, options, target, inputs, named=options.workflow), options)
 
 

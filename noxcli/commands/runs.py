@@ -54,16 +54,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = begin(ctx, options)
     context = noxus.context
     wanted = _statuses(context, options.status or [])
-    with noxus.connect() as api:
-        context.enter(Phase.DELIVER)
-        patience = noxus.patience()
-        of = noxus.workflow(options.workflow, patience) if options.workflow is not None else None
+    with noxus.connect(Phase.DELIVER) as api:
+        of = noxus.workflow(options.workflow) if options.workflow is not None else None
 
         def read() -> list[Run]:
             listed = newest_first(api.list_runs(of.id if of else None))
             return list(islice((run for run in listed if not wanted or run.status in wanted), options.limit))
 
-        found = patience.keep_trying(read)
+        found = noxus.keep_trying(read)
     noxus.print_list(_listing(of), found, options.limit)
 
 

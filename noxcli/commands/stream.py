@@ -45,7 +45,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     text = one_run(options.run, context.sources)
     context.way_back = context.line_to_stream(text)
     with noxus.connect():
-        deliver.check_directory(noxus, options)
+        deliver.check_directory(options)
         found = noxus.found(text)
         cursor = context.history.cursor(found.id) if options.resume else options.etag
         ended = follow.to_end(noxus, found, options, cursor=cursor)

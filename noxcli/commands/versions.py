@@ -58,11 +58,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.diff:
         show_changes(noxus, options, names)
         return
-    with noxus.connect() as api:
-        noxus.context.enter(Phase.DELIVER)
-        patience = noxus.patience()
-        found = noxus.workflow(options.workflow, patience)
-        shown = patience.keep_trying(lambda: list(islice(newest_first(api.list_versions(found.id)), options.limit)))
+    with noxus.connect(Phase.DELIVER) as api:
+        found = noxus.workflow(options.workflow)
+        shown = noxus.keep_trying(lambda: list(islice(newest_first(api.list_versions(found.id)), options.limit)))
     noxus.print_list(VERSION_LISTING, shown, options.limit)
 
 
@@ -101,11 +99,9 @@ def _sides(noxus: "Session", workflow: str, names: Sequence[str]) -> list[Versio
         if "/" in name or name.endswith(".json")
     }
     if others := [name for name in names if name not in sides]:
-        with noxus.connect() as api:
-            noxus.context.enter(Phase.DELIVER)
-            patience = noxus.patience()
-            found = noxus.workflow(workflow, patience)
-            saved = patience.keep_trying(lambda: list(api.list_versions(found.id)))
+        with noxus.connect(Phase.DELIVER) as api:
+            found = noxus.workflow(workflow)
+            saved = noxus.keep_trying(lambda: list(api.list_versions(found.id)))
         sides |= {name: resolve_version(saved, name) for name in others}
     for name, side in sides.items():
         if inputs_of(side.workflow.definition) is None:

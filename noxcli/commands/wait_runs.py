@@ -86,7 +86,7 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
 def _conclude(noxus: Session, run: Run, watch: ConditionWatch) -> None:
     """Print the run's line. Raises as `wait_for_one`."""
     context, outcome = noxus.context, noxus.context.outcome
-    context.enter(Phase.RUN)
+    outcome.phase = Phase.RUN
     if run.status == "failed" and watch.met is None:
         outcome.progress = explainer(context, noxus.api).explain(run, noxus.deadline, seen=watch.progress)
         watch.look()
@@ -212,7 +212,7 @@ class ManyRuns:
         """Read the run, and why it failed; keep its large parts only for a document or an assertion."""
         context, api, known = self._context, self._noxus.api, one.outcome.run
         if known is None:
-            run = resolved(self._noxus, one.outcome.subject, context.patience(Deadline(context.clock, None), 0.0))
+            run = resolved(self._noxus, one.outcome.subject, self._noxus.patience(0.0, Deadline(context.clock, None)))
         else:
             run = judged(api.get_run(known.workflow_id, known.id), known, context.clock.monotonic())
         if run.status == "failed":

@@ -28,10 +28,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.runs.resolve import newest_first
 
     noxus = begin(ctx, options)
-    with noxus.connect() as api:
-        noxus.context.enter(Phase.DELIVER)
-        patience = noxus.patience()
-        found = patience.keep_trying(lambda: list(islice(newest_first(api.list_workflows()), options.limit)))
+    with noxus.connect(Phase.DELIVER) as api:
+        found = noxus.keep_trying(lambda: list(islice(newest_first(api.list_workflows()), options.limit)))
         if len(found) < options.limit:
             noxus.context.cache.workflows(found)
     noxus.print_list(WORKFLOW_LISTING, found, options.limit)
