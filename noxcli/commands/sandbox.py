@@ -96,7 +96,8 @@ def execute(_: typer.Context, options: Options) -> None:
 
 
 def _scenarios(files: Sequence[Path], replays: Sequence[Path]) -> "list[Scenario]":
-    from noxcli.sandbox.files import load_replay, load_scenarios
+    from noxcli.sandbox.files import load_scenarios
+    from noxcli.sandbox.replay import load_replay
 
     return [made for path in files for made in load_scenarios(path)] + [load_replay(path) for path in replays]
 

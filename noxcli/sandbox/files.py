@@ -7,12 +7,9 @@ from typing import Any, Literal, get_type_hints
 
 from noxcli.sandbox import faults
 from noxcli.sandbox.documents import read_toml, typed
-from noxcli.sandbox.replay import load_replay
 from noxcli.sandbox.scenario import File, Node, Scenario, fixed_input, input_node, output_node
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_runs
 from noxcli.sandbox.switches import Switches, with_overrides
-
-__all__ = ["load_replay", "load_scenarios"]
 
 FAULTS: dict[str, type[faults.Fault]] = {
     "answer": faults.Answer,

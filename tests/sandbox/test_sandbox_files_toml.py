@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.sandbox.files import load_replay, load_scenarios
+from noxcli.sandbox.files import load_scenarios
+from noxcli.sandbox.replay import load_replay
 from noxcli.sandbox.scenario import Scenario
 
 from .api import Api
@@ -159,15 +160,15 @@ def test_a_recorded_stop_has_no_announcement(api: Api, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"{}", "line 1: no recorded event"),
-        (b"{", "line 1: not JSON"),
+        (b"{}", "line 1: not a recorded event"),
+        (b"{", "line 1: not a recorded event"),
         (b"\xff", "not UTF-8"),
         (b'{"type": "state", "data": ' + b"[" * 600 + b"]" * 600 + b"}", "nested deeper than 500 levels"),
         (b'{"type": "state", "data": ' + b"[" * 20_000, "nested deeper than 500 levels"),
         (b'{"type": "state", "data": {}}', "the recording is not complete"),
         (
             b'{"type": "state", "data": {}, "ts": "noon"}\n' + json.dumps(RESULT).encode(),
-            "'noon' is not an ISO 8601 time",
+            "line 1: not a recorded event .*'noon'",
         ),
     ],
 )
