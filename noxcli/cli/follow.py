@@ -30,7 +30,7 @@ def policy_of(context: Context, options: Followed) -> Policy:
         every_event=context.printing.format in {Format.CONTENT, Format.NDJSON},
         leave_when_paused=not context.terminal.interactive if when is None else when == "exit",
         poll_interval=options.poll_interval,
-        idle_timeout=context.configured.preferences.limit("idle_timeout"),
+        idle_timeout=context.configured.limit("idle_timeout"),
         stall_timeout=options.stall_timeout,
         retry_for=RETRY_FOLLOWING if options.retry_for is None else options.retry_for,
         stop_when_late=options.on_timeout == "stop",

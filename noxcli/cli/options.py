@@ -12,7 +12,7 @@ from noxcli.reports.writer import WhichCi
 from noxcli.timing import parse_duration
 
 if TYPE_CHECKING:
-    from noxcli.config.preferences import Preferences
+    from noxcli.config.settings import Configured
 
 T = TypeVar("T")
 DetachOrStop = Literal["detach", "stop"]  # what becomes of the run when its command is interrupted or times out
@@ -72,7 +72,7 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
 
     context: Context = ctx.obj
     context.configured = read_configured(context.terminal.environ, named)
-    ctx.default_map = defaults_for(ctx, context.configured.preferences)
+    ctx.default_map = defaults_for(ctx, context.configured)
     return named
 
 
@@ -392,16 +392,20 @@ class Running(Starting, Delivering, Reporting, Following, Common):
     on_interrupt: OnInterrupt = None
 
 
-def defaults_for(ctx: typer.Context, preferences: "Preferences") -> dict[str, Any]:
+def defaults_for(ctx: typer.Context, configured: "Configured") -> dict[str, Any]:
     """Return the values by the names of the verb's options.
 
     Raises ConfigProblem if an option would reject one, or a limit is not valid.
     """
-    preferences.check_limits()
+    from noxcli.config.files import DEFAULTS  # loaded with what is configured
+    from noxcli.config.settings import LIMITS
+
+    for limit in LIMITS:
+        configured.limit(limit)
     values: dict[str, Any] = {}
     for param in ctx.command.params:
         name = param.name or ""
-        default = preferences.defaults.get(name)
+        default = configured.find(name) if name in DEFAULTS else None
         if default is None or (ctx.info_name, name) in NOT_FOR:
             continue
         try:

@@ -12,7 +12,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import RETRY_AT_FIRST, Asserting, Common, Delivering, Printed, Reporting, Running, option_of
-from noxcli.config.settings import load_settings, overruling
+from noxcli.config.settings import load_settings
 from noxcli.errors import Interruption, LostContact, NoxError, Phase, TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.files import check_target, expanded
 from noxcli.models import Run, Workflow
@@ -228,30 +228,24 @@ def settle_reports(context: Context, options: Printed) -> None:
 
 def _connected(context: Context, options: Common) -> "NoxusApi":
     """Return the API for the current settings."""
-    environ, profile = context.terminal.environ, context.configured.profile
-    base_url, api_key_file = options.base_url, options.api_key_file
-    named = profile.name.value if profile and profile.name.source.startswith("flag") else None
-    flags = (("--profile", named), ("--base-url", base_url), ("--api-key-file", api_key_file))
+    configured, base_url, api_key_file = context.configured, options.base_url, options.api_key_file
+    flags = (("--profile", configured.named), ("--base-url", base_url), ("--api-key-file", api_key_file))
     context.route = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value)
     settings = load_settings(
-        base_url,
-        api_key_file,
-        environ,
-        profile,
-        lambda read: context.sources.in_time(read, "the API key was not read"),
+        configured, base_url, api_key_file, lambda read: context.sources.in_time(read, "the API key was not read")
     )
-    if variables := overruling(base_url, api_key_file, environ, profile):
-        context.terminal.warn(f"{' and '.join(variables)} in the environment override --profile")
+    if settings.overriding:
+        context.terminal.warn(f"{' and '.join(settings.overriding)} in the environment override --profile")
     context.hide_key(settings.key)
     context.base_url = settings.url
-    context.server = server_key(base_url or "", named or "", environ)
-    context.cache.profiles(context.configured.file.table("profile").values)
-    context.cache.aliases(context.configured.aliases)
+    context.server = server_key(base_url or "", configured.named or "", context.terminal.environ)
+    context.cache.profiles(configured.profiles)
+    context.cache.aliases(configured.aliases)
     from noxcli.api import NoxusApi  # loads the HTTP libraries, which `--help` does not need
 
     return NoxusApi(
         settings,
-        connect_timeout=context.configured.preferences.limit("connect_timeout"),
+        connect_timeout=configured.limit("connect_timeout"),
         observe=partial(_show_request, context),
         warn=context.terminal.warn,
         mask=context.terminal.mask,

@@ -1,122 +1,16 @@
 """The ways to an API key: a variable, a file, or the first line that a command prints."""
 
+import shlex
 from collections.abc import Callable
-from dataclasses import field
 from pathlib import Path
 
 from noxcli.errors import NO_ROOM, Unauthorized, Unavailable
 from noxcli.files import reason_of
-from noxcli.fixed import fixed
 from noxcli.waiting import run_apart
 
 COMMAND_LIMIT = 60.0  # seconds: a person may have to unlock the key
 MOST_OUTPUT = 64 * 1024
 InTime = Callable[[Callable[[], bytes]], bytes]  # makes a read that may block
-
-
-@fixed
-class KeyVariable:
-    """An environment variable that holds the key.
-
-    Of this and the other sources, `source` is the setting, and `server` is the only server
-    that the key is for, or None if the user decides. Nothing is read before `read`, which raises Unauthorized, and what
-    `in_time` raises.
-    """
-
-    name: str
-    value: str = field(repr=False)
-    server: str | None = None
-
-    @property
-    def source(self) -> str:
-        return f"env {self.name}"
-
-    def read(self, in_time: InTime = run_apart) -> str:  # noqa: ARG002 - there is nothing to read
-        return usable(self.value, self.name)
-
-
-@fixed
-class KeyFile:
-    """A file that holds the key; `hint` says where its name can be fixed."""
-
-    path: str
-    source: str
-    hint: str
-    server: str | None = None
-
-    def read(self, in_time: InTime = run_apart) -> str:
-        try:
-            content = in_time(self._content)
-            if len(content) > MOST_OUTPUT:
-                raise Unauthorized(f"the key file {self.path} contains more than a key", f"check {self.hint}")
-            text = content.decode("utf-8-sig")
-        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
-            reason = reason_of(error) if isinstance(error, OSError) else "it is not text"
-            raise Unauthorized(f"can't read the key file {self.path}: {reason}", f"check {self.hint}") from None
-        return usable(text, f"the key file {self.path}")
-
-    def _content(self) -> bytes:
-        # Wait for a pipe: a shell's <(...) and some password managers use one.
-        with Path(self.path).expanduser().open("rb") as file:
-            return file.read(MOST_OUTPUT + 1)
-
-
-@fixed
-class KeyCommand:
-    """A command that prints the key. Only its first word is ever shown: a token may be among the others."""
-
-    argv: tuple[str, ...] = field(repr=False)
-    directory: Path
-    source: str
-    server: str | None = None
-
-    def read(self, in_time: InTime = run_apart) -> str:
-        what = f"the command {self.argv[0]} ({self.source})"
-        lines = self._output(what, in_time).decode("utf-8", "replace").splitlines()
-        return usable(lines[0] if lines else "", what)
-
-    def _output(self, what: str, in_time: InTime) -> bytes:
-        """Return its output. It shares our stderr, since it may prompt the user; its stdin is empty."""
-        import subprocess  # only where there is a command
-
-        try:
-            process = subprocess.Popen(  # noqa: S603 - the user's own command, from the user's own config file
-                self.argv, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-            )
-        except (OSError, ValueError) as error:
-            reason = reason_of(error) if isinstance(error, OSError) else "it is not a command"
-            if isinstance(error, OSError) and error.errno in NO_ROOM:
-                raise Unavailable(f"can't run {what}: {reason}", sent=False) from None
-            raise Unauthorized(f"can't run {what}: {reason}", "check api_key_command") from None
-
-        def read() -> bytes:
-            assert process.stdout is not None
-            with process.stdout as printed:  # closed here: elsewhere, closing would wait for the read
-                output = printed.read(MOST_OUTPUT + 1)
-            if len(output) <= MOST_OUTPUT:
-                process.wait()
-            return output
-
-        def read_in_time() -> bytes:
-            try:
-                return run_apart(read, COMMAND_LIMIT)
-            except Unavailable:
-                raise Unauthorized(f"{what} took longer than {COMMAND_LIMIT:g} s", "run it by hand") from None
-
-        try:
-            output = in_time(read_in_time)
-        finally:
-            process.kill()
-            process.wait()
-        if len(output) > MOST_OUTPUT:
-            raise Unauthorized(f"{what} prints more than a key", "make it print only the key")
-        if code := process.returncode:
-            told = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
-            raise Unauthorized(f"{what} {told}", "run it by hand to see why")
-        return output
-
-
-KeySource = KeyVariable | KeyFile | KeyCommand
 
 
 def usable(text: str, what: str) -> str:
@@ -130,3 +24,74 @@ def usable(text: str, what: str) -> str:
     if not key.isascii() or not key.isprintable():
         raise Unauthorized(f"{what} contains a line break or another invalid character", "check what was pasted")
     return key
+
+
+def key_in_file(path: str, setting: str, in_time: InTime) -> str:
+    """Return the key in a file, which `setting` names. Raises Unauthorized, and what `in_time` raises."""
+    try:
+        content = in_time(lambda: _content(path))
+        if len(content) > MOST_OUTPUT:
+            raise Unauthorized(f"the key file {path} contains more than a key", f"check {setting}")
+        text = content.decode("utf-8-sig")
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
+        reason = reason_of(error) if isinstance(error, OSError) else "it is not text"
+        raise Unauthorized(f"can't read the key file {path}: {reason}", f"check {setting}") from None
+    return usable(text, f"the key file {path}")
+
+
+def _content(path: str) -> bytes:
+    # Wait for a pipe: a shell's <(...) and some password managers use one.
+    with Path(path).expanduser().open("rb") as file:
+        return file.read(MOST_OUTPUT + 1)
+
+
+def key_from_command(command: str, setting: str, directory: Path, in_time: InTime) -> str:
+    """Return the key that a command prints, which runs in `directory`.
+
+    Only its first word is ever shown: a token may be among the others. Raises as `key_in_file`.
+    """
+    argv = shlex.split(command)
+    what = f"the command {argv[0]} ({setting})"
+    lines = _output(argv, what, directory, in_time).decode("utf-8", "replace").splitlines()
+    return usable(lines[0] if lines else "", what)
+
+
+def _output(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
+    """Return its output. It shares our stderr, since it may prompt the user; its stdin is empty."""
+    import subprocess  # only where there is a command
+
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the user's own command, from the user's own config file
+            argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        )
+    except (OSError, ValueError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else "it is not a command"
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise Unavailable(f"can't run {what}: {reason}", sent=False) from None
+        raise Unauthorized(f"can't run {what}: {reason}", "check api_key_command") from None
+
+    def read() -> bytes:
+        assert process.stdout is not None
+        with process.stdout as printed:  # closed here: elsewhere, closing would wait for the read
+            output = printed.read(MOST_OUTPUT + 1)
+        if len(output) <= MOST_OUTPUT:
+            process.wait()
+        return output
+
+    def read_in_time() -> bytes:
+        try:
+            return run_apart(read, COMMAND_LIMIT)
+        except Unavailable:
+            raise Unauthorized(f"{what} took longer than {COMMAND_LIMIT:g} s", "run it by hand") from None
+
+    try:
+        output = in_time(read_in_time)
+    finally:
+        process.kill()
+        process.wait()
+    if len(output) > MOST_OUTPUT:
+        raise Unauthorized(f"{what} prints more than a key", "make it print only the key")
+    if code := process.returncode:
+        told = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
+        raise Unauthorized(f"{what} {told}", "run it by hand to see why")
+    return output

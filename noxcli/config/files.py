@@ -1,15 +1,16 @@
-"""The config files: the user's own with its profiles, and a project's `.noxcli.toml`."""
+"""The config files: the user's own with its profiles, and a project's `.noxcli.toml`, as layers of settings."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 
-from noxcli.config.preferences import TABLES, USERS_DEFAULTS, Preferences, Sourced, read_preferences
 from noxcli.config.table import Table, read_table
 from noxcli.errors import ConfigProblem
 from noxcli.files import users_directory
 from noxcli.fixed import fixed
+from noxcli.models import is_uuid
 
 FILE_VARIABLE = "NOXCLI_CONFIG"
 NAME_VARIABLE = "NOXCLI_PROFILE"
@@ -18,96 +19,100 @@ LARGEST_PROJECT_FILE = 64 * 1024  # bytes
 # Keys that only the user's own file may have, by our names and by common others.
 USERS_OWN = frozenset({"profile", "default_profile", "base_url", "url", "host", "allow_http", "proxy"})
 SECRET_WORDS = ("key", "token", "secret", "password")
+TABLES = ("aliases", "defaults")
 SETTINGS = ("base_url", "api_key_command", "api_key_file", *TABLES)
+# Options and limits that users may give a default. Scripts rely on stdout: only output_dir changes how that looks.
+DEFAULTS = (
+    "timeout",
+    "stall_timeout",
+    "idle_timeout",
+    "retry_for",
+    "connect_timeout",
+    "poll_interval",
+    "on_pause",
+    "on_interrupt",
+    "on_timeout",
+    "output_dir",
+    "progress",
+)
 
 
 @fixed
-class Profile:
-    """A profile in the file; `place` is its position, as `PATH:profile.NAME`."""
+class Setting:
+    """The value of a setting as written, and its source. It may be a command with a token among its words."""
 
-    name: Sourced
-    place: str
-    directory: Path
-    base_url: str | None = None
-    key_command: tuple[str, ...] = field(default=(), repr=False)  # a token may be among its words
-    key_file: Path | None = None
-    preferences: Preferences = field(default_factory=Preferences)
+    name: str
+    value: str = field(repr=False)
+    source: str
 
 
-def config_path(environ: Mapping[str, str]) -> Sourced:
-    """Return the path of the user's config file, which need not exist; an empty one for a user without a home."""
-    if environ.get(FILE_VARIABLE):
-        return Sourced(str(Path(environ[FILE_VARIABLE]).absolute()), f"env {FILE_VARIABLE}")
-    directory = users_directory("config")
-    return Sourced("", "no home directory") if directory is None else Sourced(str(directory / "config.toml"), "default")
+@fixed
+class Layer:
+    """What one place sets: values by the names of settings, and workflows by alias."""
+
+    values: Mapping[str, Setting] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_users_file(path: Sourced) -> Table:
-    """Return the content of the user's config file, empty if there is none.
+def read_users_file(environ: Mapping[str, str]) -> Table:
+    """Return the content of the user's config file, empty if there is none, or no home directory for one.
 
     Raises ConfigProblem for a file with a mistake, and for a missing file that NOXCLI_CONFIG names.
     """
-    table = read_table(Path(path.value)) if path.value else None
-    if table is None and path.source.startswith("env"):
-        raise ConfigProblem(f"there is no config file {path.value}", f"check {FILE_VARIABLE}")
-    table = table or Table(Path(path.value), "", {})
+    named, directory = environ.get(FILE_VARIABLE), users_directory("config")
+    path = Path(named).absolute() if named else directory / "config.toml" if directory else Path()
+    table = read_table(path) if named or directory else None
+    if table is None and named:
+        raise ConfigProblem(f"there is no config file {path}", f"check {FILE_VARIABLE}")
+    table = table or Table(path, "", {})
     table.allow(("default_profile", "profile"), "use default_profile and [profile.NAME]")
     return table
 
 
-def choose_profile(file: Table, named: str | None, environ: Mapping[str, str]) -> Profile | None:
-    """Return the selected profile: the one that is `named`, or NOXCLI_PROFILE, or `default_profile` in the file.
+def choose_profile(file: Table, named: str | None, environ: Mapping[str, str]) -> Setting | None:
+    """Return the name of the selected profile: the one that is `named`, or NOXCLI_PROFILE, or the file's default.
 
-    Only its content is checked. Raises ConfigProblem if it is missing or wrong.
+    Raises ConfigProblem if there is no such profile.
     """
-    profiles = file.table("profile")
-    name = _chosen(file, named, environ)
-    if name is None:
-        return None
-    if name.value not in profiles.values:
-        there = ", ".join(sorted(profiles.values)) or "none"
-        raise ConfigProblem(f"{file.path} has no profile {name.value!r} ({name.source})", f"there are: {there}")
-    return _profile(profiles.table(name.value), name)
-
-
-def _chosen(table: Table, named: str | None, environ: Mapping[str, str]) -> Sourced | None:
+    default = file.text("default_profile")
     if named is not None:
-        return Sourced(named, "flag --profile")
-    if environ.get(NAME_VARIABLE):
-        return Sourced(environ[NAME_VARIABLE], f"env {NAME_VARIABLE}")
-    default = table.text("default_profile")
-    return None if default is None else Sourced(default, table.place("default_profile"))
+        name = Setting("profile", named, "flag --profile")
+    elif environ.get(NAME_VARIABLE):
+        name = Setting("profile", environ[NAME_VARIABLE], f"env {NAME_VARIABLE}")
+    elif default is not None:
+        name = Setting("profile", default, file.place("default_profile"))
+    else:
+        return None
+    profiles = file.table("profile").values
+    if name.value not in profiles:
+        there = ", ".join(sorted(profiles)) or "none"
+        raise ConfigProblem(f"{file.path} has no profile {name.value!r} ({name.source})", f"there are: {there}")
+    return name
 
 
-def _profile(table: Table, name: Sourced) -> Profile:
+def read_profile(table: Table) -> Layer:
+    """Return the content of one profile. Raises ConfigProblem for a mistake in it."""
     for key in table.values:
         if key in {"api_key", "key", "token"}:
             raise ConfigProblem(
                 f"{table.place(key)}: API keys do not belong in config files", "use api_key_command or api_key_file"
             )
     table.allow(SETTINGS, f"a profile takes {', '.join(SETTINGS)}")
-    directory = table.path.parent
-    key_file = table.text("api_key_file")
-    command = _command(table)
-    if command and key_file is not None:
-        raise ConfigProblem(f"{table.place('api_key_command')} and api_key_file are both given", "remove one of them")
-    return Profile(
-        name,
-        f"{table.path}:{table.name}",
-        directory,
-        table.text("base_url"),
-        command,
-        None if key_file is None else directory / _at_home(table, "api_key_file", key_file),
-        read_preferences(table),
-    )
+    given = {"base_url": table.text("base_url"), "api_key_command": _command(table)}
+    if (key_file := table.text("api_key_file")) is not None:
+        given["api_key_file"] = str(table.path.parent / _at_home(table, "api_key_file", key_file))
+        if given["api_key_command"]:
+            place = table.place("api_key_command")
+            raise ConfigProblem(f"{place} and api_key_file are both given", "remove one of them")
+    shared = _shared(table)
+    own = {name: Setting(name, value, table.place(name)) for name, value in given.items() if value is not None}
+    return Layer({**shared.values, **own}, shared.aliases)
 
 
-def _command(table: Table) -> tuple[str, ...]:
+def _command(table: Table) -> str | None:
     value = table.values.get("api_key_command")
     if value is None:
-        return ()
-    import shlex  # only where there is a command
-
+        return None
     try:
         words = shlex.split(value) if isinstance(value, str) else value
     except ValueError:
@@ -116,7 +121,7 @@ def _command(table: Table) -> tuple[str, ...]:
         raise ConfigProblem(
             f"{table.place('api_key_command')} is not a valid command", 'write it like ["pass", "show", "noxus"]'
         )
-    return _at_home(table, "api_key_command", words[0]), *words[1:]
+    return shlex.join([_at_home(table, "api_key_command", words[0]), *words[1:]])
 
 
 def _at_home(table: Table, key: str, path: str) -> str:
@@ -126,31 +131,38 @@ def _at_home(table: Table, key: str, path: str) -> str:
         raise ConfigProblem(f"{table.place(key)}: there is no such user", "write the full path") from None
 
 
+def _shared(table: Table) -> Layer:
+    """Return what a profile and a project may both set: aliases and defaults."""
+    aliases, defaults = (table.table(name) for name in TABLES)
+    defaults.allow(DEFAULTS, f"these may have defaults: {', '.join(DEFAULTS)}")
+    return Layer(
+        {name: Setting(name, _value(defaults, name), defaults.place(name)) for name in defaults.values},
+        {name: _workflow(aliases, name) for name in aliases.values},
+    )
+
+
+def _workflow(aliases: Table, name: str) -> str:
+    if not name.strip() or is_uuid(name):
+        raise ConfigProblem(f"{aliases.place(name)}: an alias must not look like an id", "give the alias another name")
+    return aliases.text(name) or ""
+
+
+def _value(defaults: Table, name: str) -> str:
+    value = defaults.values[name]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ConfigProblem(f"{defaults.place(name)} must be a string or a number", f'write it like {name} = "10m"')
+    try:
+        return str(value)
+    except ValueError:  # a hexadecimal number of thousands of digits
+        raise ConfigProblem(f"{defaults.place(name)} is too large a number", f'write it like {name} = "10m"') from None
+
+
 def find_project_file(start: Path, home: Path) -> Path | None:
     """Return the file nearest to `start`: upwards to the root of its repository or else to the home directory.
 
     Outside of both, only `start` itself counts: anybody may write to a directory above it, such as /tmp.
     """
     return next((place / PROJECT_FILE for place in _upwards(start, home) if (place / PROJECT_FILE).is_file()), None)
-
-
-def read_project_file(path: Path, users_file: str) -> Preferences:
-    """Return the project's aliases and defaults.
-
-    Anybody who can change a repository can change this file. Raises ConfigProblem for anything else in it; what only a
-    user may set, such as keys and servers, belongs in `users_file`.
-    """
-    table = read_table(path, LARGEST_PROJECT_FILE) or Table(path, "", {})  # it may be gone by now
-    _refuse_users_own(table, users_file)
-    table.allow(TABLES, "a project takes [aliases] and [defaults]")
-    preferences = read_preferences(table)
-    for name, default in preferences.defaults.items():
-        if name in USERS_DEFAULTS:
-            raise ConfigProblem(
-                f"{default.source}: a project file cannot say where files are written",
-                f"put it into a profile in {users_file}, or set NOXCLI_{name.upper()}",
-            )
-    return preferences
 
 
 def _upwards(start: Path, home: Path) -> Iterator[Path]:
@@ -162,10 +174,20 @@ def _upwards(start: Path, home: Path) -> Iterator[Path]:
     return iter(above[:1])
 
 
-def _refuse_users_own(table: Table, users_file: str) -> None:
+def read_project_file(path: Path, users_file: Path) -> Layer:
+    """Return the project's aliases and defaults.
+
+    Anybody who can change a repository can change this file. Raises ConfigProblem for anything else in it; what only a
+    user may set, such as keys, servers and where files are written, belongs in `users_file`.
+    """
+    table = read_table(path, LARGEST_PROJECT_FILE) or Table(path, "", {})  # it may be gone by now
+    mend = f"put it into a profile in {users_file}"
     for key in table.values:
         if key.lower() in USERS_OWN or any(word in key.lower() for word in SECRET_WORDS):
-            raise ConfigProblem(
-                f"{table.place(key)}: a project file cannot set keys or servers",
-                f"put it into a profile in {users_file}",
-            )
+            raise ConfigProblem(f"{table.place(key)}: a project file cannot set keys or servers", mend)
+    table.allow(TABLES, "a project takes [aliases] and [defaults]")
+    layer = _shared(table)
+    if directory := layer.values.get("output_dir"):
+        what = f"{directory.source}: a project file cannot say where files are written"
+        raise ConfigProblem(what, f"{mend}, or set NOXCLI_OUTPUT_DIR")
+    return layer

@@ -1,137 +1,92 @@
 """All settings below the options, and the server and key that they choose: environment, project, profile, default."""
 
-import os
-from collections.abc import Mapping
-from dataclasses import field
+from collections.abc import Collection, Mapping
+from dataclasses import field, replace
 from pathlib import Path
 
-from noxcli.config.credentials import InTime, KeyCommand, KeyFile, KeySource, KeyVariable
+from noxcli.config.credentials import InTime, key_from_command, key_in_file, usable
 from noxcli.config.files import (
-    Profile,
+    DEFAULTS,
+    Layer,
+    Setting,
     choose_profile,
-    config_path,
     find_project_file,
+    read_profile,
     read_project_file,
     read_users_file,
 )
-from noxcli.config.preferences import Preferences, Sourced, read_variables
-from noxcli.config.table import Table
-from noxcli.errors import ConfigProblem, Unauthorized
+from noxcli.errors import ConfigProblem, Unauthorized, UsageProblem
 from noxcli.fixed import fixed
+from noxcli.timing import parse_duration
 from noxcli.urls import check_url, read_url, same_origin
 from noxcli.waiting import run_apart
 
-# noxus-sdk 0.6.0, client.py: the default host and both names.
-DEFAULT_URL = "https://backend.noxus.ai"
-URL_VARIABLES = ("NOXCLI_BASE_URL", "NOXUS_BACKEND_URL")
-KEY_VARIABLES = ("NOXCLI_API_KEY", "NOXUS_API_KEY")
-KEY_FILE_VARIABLE = "NOXCLI_API_KEY_FILE"
+# noxus-sdk 0.6.0, client.py: the default host, and the second names of its variable and of the key's.
+DEFAULT_SERVER = Setting("base_url", "https://backend.noxus.ai", "default")
+VARIABLES = {
+    "base_url": ("NOXCLI_BASE_URL", "NOXUS_BACKEND_URL"),
+    "allow_http": ("NOXCLI_ALLOW_HTTP",),
+    "api_key_file": ("NOXCLI_API_KEY_FILE",),
+    "api_key": ("NOXCLI_API_KEY", "NOXUS_API_KEY"),
+    **{name: (f"NOXCLI_{name.upper()}",) for name in DEFAULTS},
+}
+KEYS = ("api_key_file", "api_key", "api_key_command")
+# Limits that are no options of any verb, in seconds.
+LIMITS = {"idle_timeout": 30.0, "connect_timeout": 10.0}
 
 
 @fixed
 class Settings:
-    """A server and the key for it. The key is kept out of `repr`, so that no log shows it by accident."""
+    """A server and the key for it. The key is kept out of `repr`, so that no log shows it by accident.
+
+    `overriding` are the variables that count although an option names a profile.
+    """
 
     url: str
     key: str = field(repr=False)
-    key_from: str = KEY_VARIABLES[-1]  # the setting to change
-
-
-def load_settings(
-    base_url: str | None = None,
-    api_key_file: str | None = None,
-    environ: Mapping[str, str] = os.environ,
-    profile: Profile | None = None,
-    in_time: InTime = run_apart,
-) -> Settings:
-    """Return the current settings; `in_time` reads the key.
-
-    Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized without a usable key.
-    """
-    url = find_url(base_url, environ, profile)
-    address = check_url(url.value, allow_http=allows_http(environ))
-    source = find_key(api_key_file, environ, profile)
-    check_server(source, address)
-    return Settings(address, source.read(in_time), source.source.removeprefix("env "))
-
-
-def find_url(base_url: str | None, environ: Mapping[str, str], profile: Profile | None) -> Sourced:
-    """Return the current base URL as it was written."""
-    if base_url:
-        return Sourced(base_url, "flag --base-url")
-    for name in URL_VARIABLES:
-        if environ.get(name):
-            return Sourced(environ[name], f"env {name}")
-    if profile is not None and profile.base_url is not None:
-        return Sourced(profile.base_url, f"{profile.place}.base_url")
-    return Sourced(DEFAULT_URL, "default")
-
-
-def find_key(api_key_file: str | None, environ: Mapping[str, str], profile: Profile | None) -> KeySource:
-    """Return where the current key is, without reading it.
-
-    Raises Unauthorized if no setting names a key.
-    """
-    if api_key_file:
-        return KeyFile(api_key_file, "flag --api-key-file", "--api-key-file")
-    if environ.get(KEY_FILE_VARIABLE):
-        return KeyFile(environ[KEY_FILE_VARIABLE], f"env {KEY_FILE_VARIABLE}", KEY_FILE_VARIABLE)
-    for name in KEY_VARIABLES:
-        if name in environ:
-            return KeyVariable(name, environ[name])
-    server = (profile.base_url if profile else None) or DEFAULT_URL
-    if profile is not None and profile.key_command:
-        return KeyCommand(profile.key_command, profile.directory, f"{profile.place}.api_key_command", server)
-    if profile is not None and profile.key_file is not None:
-        place = f"{profile.place}.api_key_file"
-        return KeyFile(str(profile.key_file), place, place, server)
-    raise Unauthorized("no API key", "set NOXUS_API_KEY or give --api-key-file FILE")
-
-
-def overruling(
-    base_url: str | None, api_key_file: str | None, environ: Mapping[str, str], profile: Profile | None
-) -> list[str]:
-    """Return the variables that override a profile named by an option."""
-    if profile is None or not profile.name.source.startswith("flag"):
-        return []
-    sources = (find_url(base_url, environ, profile).source, find_key(api_key_file, environ, profile).source)
-    return [source.removeprefix("env ") for source in sources if source.startswith("env ")]
-
-
-def check_server(source: KeySource, url: str) -> None:
-    """Keep a profile's key from every other server.
-
-    Raises ConfigProblem.
-    """
-    if source.server is None:
-        return
-    server = check_url(source.server, allow_http=True)
-    if not same_origin(server, url):
-        raise ConfigProblem(
-            f"the key of {source.source} is for {read_url(server).netloc}, and is not sent to {read_url(url).netloc}",
-            "give the other host's key in NOXUS_API_KEY or --api-key-file, or choose another --profile",
-        )
-
-
-def allows_http(environ: Mapping[str, str]) -> bool:
-    """True if the user accepts plain http to another machine."""
-    return environ.get("NOXCLI_ALLOW_HTTP") == "1"
+    key_from: str = "NOXUS_API_KEY"  # the setting to change
+    overriding: tuple[str, ...] = ()
 
 
 @fixed
 class Configured:
-    """What was read, and from where; `preferences` has variables over the project's file over the profile."""
+    """What was read. Each of the layers overrides the next: variables, the project's file, the profile.
 
-    path: Sourced
-    file: Table  # the user's own config file
-    profile: Profile | None
-    project: Path | None
-    preferences: Preferences
+    `profile` is the selected one of `profiles`, and `directory` that of the user's config file.
+    """
+
+    layers: tuple[Layer, ...]
+    profile: Setting | None
+    profiles: Collection[str]
+    directory: Path
 
     @property
     def aliases(self) -> Mapping[str, str]:
         """Workflows by alias."""
-        return {name: alias.value for name, alias in self.preferences.aliases.items()}
+        return {name: workflow for layer in reversed(self.layers) for name, workflow in layer.aliases.items()}
+
+    @property
+    def named(self) -> str | None:
+        """The profile that an option names."""
+        return self.profile.value if self.profile and self.profile.source.startswith("flag") else None
+
+    def find(self, *names: str) -> Setting | None:
+        """Return the strongest of these settings; of one layer's, the first."""
+        found = (layer.values[name] for layer in self.layers for name in names if name in layer.values)
+        return next(found, None)
+
+    def limit(self, name: str) -> float:
+        """Return one of LIMITS in seconds. Raises ConfigProblem if it is not a duration, or none at all."""
+        chosen = self.find(name)
+        if chosen is None:
+            return LIMITS[name]
+        try:
+            seconds = parse_duration(chosen.value)
+        except UsageProblem as problem:
+            raise ConfigProblem(f"{chosen.source}, for {name}: {problem.message}", problem.hint) from None
+        if seconds <= 0:
+            raise ConfigProblem(f"{chosen.source}, for {name}: must be more than zero", "write 10s")
+        return seconds
 
 
 def read_configured(environ: Mapping[str, str], profile: str | None = None) -> Configured:
@@ -139,14 +94,25 @@ def read_configured(environ: Mapping[str, str], profile: str | None = None) -> C
 
     Raises ConfigProblem for a file with a mistake, or a missing profile.
     """
-    path = config_path(environ)
-    file = read_users_file(path)
-    chosen = choose_profile(file, profile, environ)
+    file = read_users_file(environ)
+    chosen, profiles = choose_profile(file, profile, environ), file.table("profile")
     project = _project_file()
-    preferences = read_variables(environ)
-    if project is not None:
-        preferences = preferences.over(read_project_file(project, path.value))
-    return Configured(path, file, chosen, project, preferences.over(chosen.preferences) if chosen else preferences)
+    layers = (
+        _variables(environ),
+        Layer() if project is None else read_project_file(project, file.path),
+        Layer() if chosen is None else read_profile(profiles.table(chosen.value)),
+    )
+    return Configured(layers, chosen, profiles.values, file.path.parent)
+
+
+def _variables(environ: Mapping[str, str]) -> Layer:
+    """Return what variables set. An empty one counts as unset, but not a key's: in CI it is a secret not passed on."""
+    found: dict[str, Setting] = {}
+    for name, variables in VARIABLES.items():
+        for variable in variables:
+            if environ.get(variable) or (name == "api_key" and variable in environ):
+                found.setdefault(name, Setting(name, environ[variable], f"env {variable}"))
+    return Layer(found)
 
 
 def _project_file() -> Path | None:
@@ -154,3 +120,55 @@ def _project_file() -> Path | None:
         return find_project_file(Path.cwd(), Path.home())
     except (OSError, RuntimeError):
         return None  # the working directory is gone, or there is no home
+
+
+def load_settings(
+    configured: Configured,
+    base_url: str | None = None,
+    api_key_file: str | None = None,
+    in_time: InTime = run_apart,
+) -> Settings:
+    """Return the current server and key; `in_time` reads the key.
+
+    Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized without a usable key.
+    """
+    given = {"base_url": base_url, "api_key_file": api_key_file}
+    flags = {name: Setting(name, value, f"flag --{name.replace('_', '-')}") for name, value in given.items() if value}
+    every = replace(configured, layers=(Layer(flags), *configured.layers))
+    url, allowed, key = every.find("base_url") or DEFAULT_SERVER, every.find("allow_http"), every.find(*KEYS)
+    address = check_url(url.value, allow_http=allowed is not None and allowed.value == "1")
+    if key is None:
+        raise Unauthorized("no API key", "set NOXUS_API_KEY or give --api-key-file FILE")
+    profile = configured.layers[-1].values
+    if profile.get(key.name) is key:
+        _check_server(key, profile.get("base_url", DEFAULT_SERVER), address)
+    overriding = (url.source, key.source) if configured.named else ()
+    return Settings(
+        address,
+        _read_key(key, configured.directory, in_time),
+        key.source.removeprefix("env "),
+        tuple(source.removeprefix("env ") for source in overriding if source.startswith("env ")),
+    )
+
+
+def _read_key(key: Setting, directory: Path, in_time: InTime) -> str:
+    setting = key.source.removeprefix("env ").removeprefix("flag ")
+    match key.name:
+        case "api_key_file":
+            return key_in_file(key.value, setting, in_time)
+        case "api_key_command":
+            return key_from_command(key.value, setting, directory, in_time)
+    return usable(key.value, setting)
+
+
+def _check_server(key: Setting, server: Setting, url: str) -> None:
+    """Keep a profile's key from every other server.
+
+    Raises ConfigProblem.
+    """
+    home = check_url(server.value, allow_http=True)
+    if not same_origin(home, url):
+        raise ConfigProblem(
+            f"the key of {key.source} is for {read_url(home).netloc}, and is not sent to {read_url(url).netloc}",
+            "give the other host's key in NOXUS_API_KEY or --api-key-file, or choose another --profile",
+        )

@@ -12,7 +12,8 @@ import typer
 from generated.cells import code, escaped, table
 from generated.schema_fields import documents_page
 from noxcli.app import UNLISTED, VERBS, app
-from noxcli.config.preferences import DEFAULTS, LIMITS
+from noxcli.config.files import DEFAULTS
+from noxcli.config.settings import LIMITS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
 from noxcli.probe.facts import fact_about
 from noxcli.sandbox import faults, switches

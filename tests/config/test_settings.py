@@ -1,16 +1,22 @@
 """Which server and which key: every source, their order, and the errors about bad ones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from noxcli.config.files import Profile
-from noxcli.config.preferences import Sourced
-from noxcli.config.settings import DEFAULT_URL, find_key, find_url, load_settings
+from noxcli.config.files import Layer, Setting
+from noxcli.config.settings import DEFAULT_SERVER, Settings, load_settings, read_configured
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, Unauthorized
 from noxcli.state.known_names import server_key
 
 KEY = {"NOXUS_API_KEY": "sdk-key"}
+DEFAULT_URL = DEFAULT_SERVER.value
+
+
+def settings(url: str | None, key_file: str | None, environ: dict[str, str]) -> Settings:
+    """What these options and variables choose, without a config file."""
+    return load_settings(read_configured(environ), url, key_file)
 
 
 # The server.
@@ -35,7 +41,7 @@ KEY = {"NOXUS_API_KEY": "sdk-key"}
     ],
 )
 def test_the_server_is_named_by_flag_variables_or_default(flag: str | None, environ: dict[str, str], url: str) -> None:
-    assert load_settings(flag, environ={**KEY, **environ}).url == url
+    assert settings(flag, None, {**KEY, **environ}).url == url
 
 
 def test_the_strongest_of_what_names_a_server_counts() -> None:
@@ -46,9 +52,11 @@ def test_the_strongest_of_what_names_a_server_counts() -> None:
         for_tab = server_key(flag or "", given.get("--profile", ""), variables)
         assert for_tab == server_key(given[name], "", {})
         source = next((source for source in ("--profile", "NOXCLI_PROFILE") if source in given), None)
-        profile = Profile(Sourced("p", source), "place", Path(), given[source]) if source else None
-        assert find_url(flag, variables, profile).value == given.pop(name)
-    assert find_url(None, {}, None).value == DEFAULT_URL
+        profile = Layer({"base_url": Setting("base_url", given[source], "place")} if source else {})
+        without = read_configured({**KEY, **{name: url for name, url in variables.items() if name != "NOXCLI_PROFILE"}})
+        configured = replace(without, layers=(*without.layers[:-1], profile))
+        assert load_settings(configured, flag).url == given.pop(name)
+    assert settings(None, None, KEY).url == DEFAULT_URL
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,7 @@ def test_the_strongest_of_what_names_a_server_counts() -> None:
 )
 def test_an_address_that_cannot_be_used_is_refused(url: str) -> None:
     with pytest.raises(ConfigProblem) as caught:
-        load_settings(url, environ=KEY)
+        settings(url, None, KEY)
     assert (caught.value.exit_code, caught.value.phase) == (ExitCode.USAGE, Phase.CONFIG)
     assert "base URL" in caught.value.message
 
@@ -77,10 +85,10 @@ def test_an_address_that_cannot_be_used_is_refused(url: str) -> None:
 def test_plain_http_is_for_loopback_unless_allowed(url: str, allowed: bool) -> None:
     environ = {**KEY, "NOXCLI_ALLOW_HTTP": "1"} if allowed else KEY
     if allowed:
-        assert load_settings(url, environ=environ).url == url
+        assert settings(url, None, environ).url == url
         return
     with pytest.raises(ConfigProblem, match="plain http") as caught:
-        load_settings(url, environ=environ)
+        settings(url, None, environ)
     assert "NOXCLI_ALLOW_HTTP=1" in (caught.value.hint or "")
 
 
@@ -88,8 +96,7 @@ def test_plain_http_is_for_loopback_unless_allowed(url: str, allowed: bool) -> N
 
 
 def load_key(flag: str | None, environ: dict[str, str]) -> str:
-    """The key, without a profile."""
-    return find_key(flag, environ, None).read()
+    return settings(None, flag, environ).key
 
 
 @pytest.fixture
@@ -114,7 +121,7 @@ EVERYWHERE = {"NOXCLI_API_KEY_FILE": "env.key", "NOXCLI_API_KEY": "own-key", **K
 @pytest.mark.usefixtures("files")
 def test_the_key_is_named_by_flag_files_or_variables(flag: str | None, without: tuple[str, ...], key: str) -> None:
     environ = {name: value for name, value in EVERYWHERE.items() if name not in without}
-    assert load_settings(None, flag, environ).key == key
+    assert settings(None, flag, environ).key == key
 
 
 @pytest.mark.parametrize("text", ["k", "k\n", "k\r\n", " \t k \n\n"])

@@ -95,6 +95,6 @@ def test_whatever_is_in_it_a_file_is_a_table_or_a_problem(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
-    for read in (read_table, lambda path: read_project_file(path, "config.toml")):
+    for read in (read_table, lambda path: read_project_file(path, Path("config.toml"))):
         with suppress(ConfigProblem):
             read(path)

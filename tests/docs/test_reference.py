@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from generated import cells, reference
 
-from noxcli.config.files import SETTINGS
-from noxcli.config.preferences import DEFAULTS
+from noxcli.config.files import DEFAULTS, SETTINGS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
 from noxcli.sandbox import faults, files, switches
 
