@@ -11,13 +11,13 @@ from noxcli.errors import NoxError, Phase, TimedOutBeforeStart
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.models import Run
-from noxcli.runs.start import Comparison, StartAttempt, StartRequest, start_run
+from noxcli.runs.start import Comparison, StartAttempt, StartRequest, send_once
 
 
 def start_once(noxus: Session, target: Target, inputs: Inputs, options: Running) -> Run:
     """Store the files, start the run, and note its id at once: in the history, the state file and on stderr.
 
-    Raises TimedOutBeforeStart; what storing and `start_run` raise.
+    Raises TimedOutBeforeStart; what storing and `send_once` raise.
     """
     context = noxus.context
     payload, workflow = stored(noxus, inputs), target.known or target.found
@@ -38,7 +38,7 @@ def start_once(noxus: Session, target: Target, inputs: Inputs, options: Running)
         _announce(context, options.state_file, run)
         context.terminal.note(f"started run {run.id}")
 
-    return start_run(attempt, patience=noxus.patience(), deadline=noxus.deadline, note=note)
+    return send_once(attempt, patience=noxus.patience(), deadline=noxus.deadline, note=note)
 
 
 def _announce(context: Context, state_file: str | None, run: Run) -> None:

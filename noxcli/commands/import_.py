@@ -49,7 +49,8 @@ class Options(Documented, Waiting, Common):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Try the import, and do it if the options say so. Raises the NoxError that the command ends with."""
     from noxcli.cli.session import begin  # the help loads none of these
-    from noxcli.runs.imports import ImportAttempt, ImportRequest, ServerState, import_once
+    from noxcli.runs.imports import ImportAttempt, ImportRequest, ServerState
+    from noxcli.runs.start import send_once
 
     noxus = begin(ctx, options)
     context = noxus.context
@@ -58,8 +59,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
         patience = noxus.patience()
         before = ServerState.read(api, request, patience)
         context.outcome.phase = Phase.START
-        context.outcome.attempt = attempt = ImportAttempt(api, request, dry_run=True)
-        told = import_once(attempt, patience, noxus.deadline, before.look)
+        context.outcome.attempt = attempt = ImportAttempt(api, request, before.look, dry_run=True)
+        told = send_once(attempt, patience=patience, deadline=noxus.deadline)
         doubt = noxus.patience(gave_up=StartUnknown, out_of_time=StartUnknown)  # until the server can be read again
         ServerState.read(api, request, doubt).require_unchanged_since(before)
         context.outcome.attempt = None  # nothing has happened
@@ -68,9 +69,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
             _show(noxus, plan)
             return
         _require_consent(noxus, options, plan)
-        context.outcome.attempt = attempt = ImportAttempt(api, request, dry_run=False)
-        answer = import_once(attempt, patience, noxus.deadline, before.look)
-        context.terminal.note("imported")  # before anything else can fail
+        context.outcome.attempt = attempt = ImportAttempt(api, request, before.look, dry_run=False)
+        # Said at once, before anything else can fail.
+        answer = send_once(
+            attempt, patience=patience, deadline=noxus.deadline, note=lambda _: context.terminal.note("imported")
+        )
         created = _created(noxus, request, before, patience)
     _show(noxus, {**plan, "applied": True, "retry_safe": False, "answer": answer, "created": created})
 

@@ -1,16 +1,13 @@
-"""An import: sent once, and what it changed on the server, whatever its answer says."""
+"""An import, and what it changed on the server, whatever its answer says."""
 
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import ChangedMeanwhile, Interruption, StartUnknown, Unavailable
+from noxcli.errors import ChangedMeanwhile
 from noxcli.fixed import fixed
 from noxcli.retry import Patience
-from noxcli.runs.start import LONGEST_ANSWER, SentOnce
-from noxcli.signals import Interrupted
-from noxcli.timing import Deadline
-from noxcli.waiting import run_despite_signal
+from noxcli.runs.start import SentOnce
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -87,46 +84,16 @@ class ServerState:
             )
 
 
-class ImportAttempt(SentOnce):
-    """One import, or a dry run of one."""
+class ImportAttempt(SentOnce[list[Any]]):
+    """One import, or a dry run of one; `look` is the command that shows what it has changed."""
 
-    def __init__(self, api: "NoxusApi", request: ImportRequest, *, dry_run: bool) -> None:
-        super().__init__()
+    def __init__(self, api: "NoxusApi", request: ImportRequest, look: str, *, dry_run: bool) -> None:
+        super().__init__("the dry run" if dry_run else "the import", f"check before you import it again: {look}")
         self._api, self._request, self._dry_run = api, request, dry_run
 
-    def __str__(self) -> str:
-        return "the dry run" if self._dry_run else "the import"
-
-    def send(self) -> list[Any]:
-        """Send the request once, and return the server's answer. Raises what the API raises."""
+    def post(self) -> list[Any]:
+        """Import the bundle, and return the server's answer. Raises what the API raises."""
         request = self._request
-        return self.sending(
-            lambda: self._api.import_workflow(
-                request.bundle, request.mode, activate=request.activate, dry_run=self._dry_run, attempt=self
-            )
+        return self._api.import_workflow(
+            request.bundle, request.mode, activate=request.activate, dry_run=self._dry_run, attempt=self
         )
-
-
-def import_once(attempt: ImportAttempt, patience: Patience, deadline: Deadline, look: str) -> list[Any]:
-    """Return the server's answer to an import, which is sent again only while nothing can have been done.
-
-    Raises StartUnknown, or Interruption for a signal, if the import may have been done: `look` is the command that
-    shows it. Raises what the API raises otherwise.
-    """
-
-    def answered() -> list[Any]:
-        return run_despite_signal(deadline.left(LONGEST_ANSWER), attempt.send, attempt.call_off)
-
-    look_first = f"check before you import it again: {look}"
-    try:
-        return patience.keep_trying(answered, worth=lambda _: attempt.may_be_repeated, bounded=False)
-    except Unavailable as error:
-        if not attempt.left:
-            raise
-        what = f"{attempt} was sent, but its outcome is unknown: {error.message}"
-        raise StartUnknown(what, look_first, **error.facts()) from error
-    except Interrupted as signal:
-        if not attempt.left:
-            raise
-        what = f"interrupted by {signal} during {attempt}, whose outcome is unknown"
-        raise Interruption(what, look_first, number=signal.number) from None

@@ -1,10 +1,11 @@
 """Starting a run: the request is sent once, and whether a byte of it left decides everything else."""
 
 import json
+import time
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
 from noxcli.files import new_digest
@@ -69,15 +70,34 @@ class StartRequest:
     callback_url: str | None = None
 
 
-class SentOnce(Attempt):
+class SentOnce(Attempt, Generic[T]):
     """A request with an effect, from before its first byte until its answer is judged.
 
     `left` is true once a byte of it may have left, until an answer says that it had no effect: `retry_safe` is its
     opposite, however the command ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, look_first: str) -> None:
+        """`name` is what messages call it, `look_first` what to do before it is repeated by hand."""
+        self.name, self.look_first = name, look_first
         self._called_off = False
+
+    @abstractmethod
+    def post(self) -> T:
+        """Send the request, and return its answer. Raises what the API raises."""
+
+    def send(self) -> T:
+        """Send the request once; from any thread, also again after an error without `left`. Raises as `post`."""
+        try:
+            return self.post()
+        except NoxError as error:
+            if not isinstance(error, Unavailable) or error.declined:
+                self.left = False
+            raise
+
+    def search(self, within: float) -> tuple[str, list[dict[str, Any]]]:  # noqa: ARG002 - there is nothing to find
+        """Return what may be its effect, in words and as candidates."""
+        return "", []
 
     def leave(self) -> None:
         """Note that the first byte is about to leave. Raises Unavailable if the request was called off."""
@@ -91,60 +111,93 @@ class SentOnce(Attempt):
         self._called_off = True
         return not self.left
 
-    def sending(self, send: Callable[[], T]) -> T:
-        """Return the answer that `send` gets; from any thread, also again after an error without `left`."""
-        try:
-            return send()
-        except NoxError as error:
-            if not isinstance(error, Unavailable) or error.declined:
-                self.left = False
-            raise
-
     @property
     def may_be_repeated(self) -> bool:
         """True if the server can't have seen the request, or answered that it did nothing."""
         return not self.left and not self._called_off
 
 
-class StartAttempt(SentOnce):
-    """One start; `run` is the run once the answer names it."""
+def send_once(
+    attempt: SentOnce[T], *, patience: Patience, deadline: Deadline, note: Callable[[T], None] = lambda _: None
+) -> T:
+    """Return the answer, for a command that waits for it in the main thread; `note` gets it at once.
+
+    The request is sent again only while it can have had no effect: no connection, 429, or the API's own 503. A batch
+    calls `attempt.send` from its threads instead, at its own pace, and looks at `attempt.left`.
+
+    Raises StartUnknown, or Interruption for a signal, with the candidates if it may have had one; Unavailable or
+    TimedOutBeforeStart if the server was unreachable or declined for too long; Refused, Unauthorized and NotFound as
+    answered.
+    """
+    answers = list[T]()
+
+    def send_and_note() -> T:
+        answers.append(run_despite_signal(deadline.left(LONGEST_ANSWER), attempt.send, attempt.call_off))
+        note(answers[0])  # without a wait in between, at which a signal could lose it
+        SIGNALS.check()
+        return answers[0]
+
+    def send_until_answered() -> T:
+        try:
+            return patience.keep_trying(send_and_note, worth=lambda _: attempt.may_be_repeated, bounded=False)
+        except Unavailable as error:
+            if not attempt.left:
+                raise
+            told, found = attempt.search(deadline.left(LONGEST_LOOK))
+            what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{told}"
+            raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
+
+    try:
+        return send_until_answered()
+    except Interrupted as signal:
+        if answers or not attempt.left:
+            raise
+        told, found = attempt.search(0.0)
+        what = f"interrupted by {signal} during {attempt.name}, whose outcome is unknown{told}"
+        raise Interruption(what, attempt.look_first, number=signal.number, candidates=found) from None
+
+
+class StartAttempt(SentOnce[Run]):
+    """One start."""
 
     def __init__(
         self, api: "NoxusApi", request: StartRequest, is_known: Callable[[str], bool] = lambda _: False
     ) -> None:
         """`is_known` tells whether a run id belongs to another start."""
-        super().__init__()
+        super().__init__("the start", f"check before you start again: noxcli runs {request.workflow_id}")
+        self.api = api
         self.request = request
         self._is_known = is_known
-        self.run: Run | None = None
-        self.api = api
+        self._began = time.monotonic()
 
-    def send(self) -> Run:
-        """Send the request once, and judge its answer; from any thread, also again after an error without `left`.
-
-        Raises what the API raises, and Unavailable for an answer that is about another start.
-        """
+    def post(self) -> Run:
+        """Start the run. Raises what the API raises, and Unavailable for an answer that is about another start."""
         request = self.request
-        run = self.sending(
-            lambda: self.api.create_run(
-                request.workflow_id,
-                request.input,
-                version_id=request.version_id,
-                callback_url=request.callback_url,
-                attempt=self,
-            )
+        run = self.api.create_run(
+            request.workflow_id,
+            request.input,
+            version_id=request.version_id,
+            callback_url=request.callback_url,
+            attempt=self,
         )
         self._require_own(run)
-        self.run = run
         return run
 
-    def may_be(self, run: Run) -> bool:
-        """True if a run in the list has this start's input, and belongs to no other start."""
-        return self.request.comparison.digest_of(run.input) == self._digest and not self._is_known(run.id)
+    def search(self, within: float) -> tuple[str, list[dict[str, Any]]]:
+        """Return the runs in the list that may be this start's."""
+        from noxcli.runs.candidates import LAST_LOOK, find_candidates  # loaded only for a start without an answer
 
-    @cached_property
-    def _digest(self) -> str:
-        return self.request.comparison.digest_of(self.request.input)
+        def since() -> float:
+            return (self.api.server_now() or datetime.now(UTC)).timestamp() - (time.monotonic() - self._began)
+
+        digest_of = self.request.comparison.digest_of
+        own = digest_of(self.request.input)
+
+        def fits(run: Run) -> bool:
+            return digest_of(run.input) == own and not self._is_known(run.id)
+
+        found = find_candidates(self.api, self.request.workflow_id, fits, since, max(LAST_LOOK, within))
+        return f"; {found.told(knows_keys=self.request.comparison.knows_keys)}", found.brief()
 
     def _require_own(self, run: Run) -> None:
         """Raise Unavailable if the answer contradicts itself; servers rewrite inputs, so those prove nothing."""
@@ -158,52 +211,3 @@ class StartAttempt(SentOnce):
         else:
             return
         raise Unavailable(f"the server answered with {what}")
-
-
-def start_run(attempt: StartAttempt, *, patience: Patience, deadline: Deadline, note: Callable[[Run], None]) -> Run:
-    """Start one run, for a command that waits for it in the main thread; `note` saves its id at once.
-
-    The request is sent again only while nothing can have been started: no connection, 429, or the API's own 503. A
-    batch calls `attempt.send` from its threads instead, at its own pace, and looks at `attempt.left`.
-
-    Raises StartUnknown, or Interruption for a signal, with the candidates if a run may exist; Unavailable or
-    TimedOutBeforeStart if the server was unreachable or declined for too long; Refused, Unauthorized and NotFound as
-    answered.
-    """
-    api, clock, request = attempt.api, deadline.clock, attempt.request
-    began = clock.monotonic()
-    look_first = f"check before you start again: noxcli runs {request.workflow_id}"
-
-    def send_and_note() -> Run:
-        run = run_despite_signal(deadline.left(LONGEST_ANSWER), attempt.send, attempt.call_off)
-        note(run)  # without a wait in between, at which a signal could lose the id
-        SIGNALS.check()
-        return run
-
-    def candidates(within: float) -> tuple[str, list[dict[str, Any]]]:
-        from noxcli.runs.candidates import LAST_LOOK, find_candidates  # loaded only for a start without an answer
-
-        def since() -> float:
-            return (api.server_now() or clock.now()).timestamp() - (clock.monotonic() - began)
-
-        found = find_candidates(api, request.workflow_id, attempt.may_be, since, max(LAST_LOOK, within))
-        return found.told(knows_keys=request.comparison.knows_keys), found.brief()
-
-    def send_until_answered() -> Run:
-        try:
-            return patience.keep_trying(send_and_note, worth=lambda _: attempt.may_be_repeated, bounded=False)
-        except Unavailable as error:
-            if not attempt.left:
-                raise
-            told, runs = candidates(deadline.left(LONGEST_LOOK))
-            what = f"the start was sent, but its outcome is unknown: {error.message}; {told}"
-            raise StartUnknown(what, look_first, **error.facts(), candidates=runs) from error
-
-    try:
-        return send_until_answered()
-    except Interrupted as signal:
-        if attempt.run is not None or not attempt.left:
-            raise
-        told, runs = candidates(0.0)
-        what = f"interrupted by {signal} during the start, whose outcome is unknown; {told}"
-        raise Interruption(what, look_first, number=signal.number, candidates=runs) from None

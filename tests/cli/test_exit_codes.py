@@ -57,7 +57,7 @@ def test_the_code_of_a_bug(sandbox: Sandbox, plays: Any, verbose: bool) -> None:
         "import sys\n"
         "def broken(*a, **k): raise ZeroDivisionError('boom')\n"
         "import noxcli.cli.start as start\n"
-        "start.start_run = broken\n"
+        "start.send_once = broken\n"
         f"sys.argv = {argv!r}\n"
         "from noxcli.__main__ import main; main()\n"
     )
