@@ -15,7 +15,6 @@ from noxcli.waiting import in_background, take, value_of
 
 T = TypeVar("T")
 JSON_SECONDS, JSON_PACE = 60.0, 256 * 1024
-FILE_PACE = 1024
 # Long enough for a slow proxy's keep-alive; the follower has its own, shorter idea of silence.
 STREAM_READ_TIMEOUT = 300.0
 AT_ONCE = 64 * 1024  # bytes of one read
@@ -42,11 +41,6 @@ class AnswerLimit:
         By default it is a minute, and longer only for a large one that keeps arriving fast enough.
         """
         return cls(JSON_SECONDS, per_byte=1 / JSON_PACE) if within is None else cls(within)
-
-    @classmethod
-    def of_file(cls, stall: float) -> Self:
-        """Return the limit of a file, in either direction: it may take any time unless it nearly stops."""
-        return cls(stall, per_byte=1 / FILE_PACE)
 
     @classmethod
     def of_stream(cls) -> Self:

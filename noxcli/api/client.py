@@ -42,6 +42,7 @@ NO_STREAM = frozenset({204, 404, 405, 406, 501})
 MAY_HAVE_STARTED = frozenset(range(300, 400)) - {307, 308}
 CURSOR_REFUSALS = frozenset({400, 404, 409, 410, 416, 422})
 LARGEST_DATA = 16 * 1024 * 1024  # bytes
+FILE_PACE = 1024  # bytes a second of a download, which may otherwise take any time
 
 
 class NoxusApi:
@@ -221,7 +222,7 @@ class NoxusApi:
             if etag is not None:
                 headers["If-Range"] = etag
         path = f"/v1/file/{_part(file_id)}"
-        limit = AnswerLimit.of_file(read_timeout)
+        limit = AnswerLimit(read_timeout, per_byte=1 / FILE_PACE)
         answer = self.http.send("GET", path, headers=headers, limit=limit, elsewhere=True)
         return Download(answer, limit, self.http.mask)
 

@@ -11,11 +11,13 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
-from noxcli.errors import GateClosed
+import requests
+
+from noxcli.api.failures import retry_after_of
+from noxcli.errors import GateClosed, Unavailable
 from noxcli.timing import Clock, Outage
 
 LESS = 0.95  # the share of what was granted, or of the last rate, that remains after a refusal
@@ -126,17 +128,6 @@ class Lane:
         self._test, self._went_on_at = None, turn
 
 
-class Turn:
-    """One request that passes the gate, and what became of it."""
-
-    def __init__(self, sent_at: float) -> None:
-        self.sent_at = sent_at
-        self.status: int | None = None  # None: no answer
-        self.unreachable = False  # no byte of the request has left
-        self.retry_after = 0.0  # seconds
-        self.none_left = False  # the answer says that the next one would be refused
-
-
 class Gate:
     """The gate; thread-safe."""
 
@@ -169,19 +160,23 @@ class Gate:
             self._hurries = True
             self._change.notify_all()
 
-    @contextmanager
-    def turn(self, kind: Kind) -> Iterator[Turn]:
-        """Wait for the turn of a request, which the block sends; it notes the answer in the turn.
+    def sent(self, method: str, path: str, send: Callable[[], requests.Response]) -> requests.Response:
+        """Return the answer to a request, sent when it is its turn.
 
-        Raises GateClosed before that for a start that is no longer wanted.
+        Raises what `send` raises; GateClosed instead for a start that is no longer wanted.
         """
-        turn = Turn(self._pass(kind))
+        kind = Kind.of(method, path)
+        at, answer, unreachable = self._pass(kind), None, False
         try:
-            yield turn
+            answer = send()
+        except Unavailable as error:
+            unreachable = not error.sent
+            raise
         finally:
             with self._change:
-                self._note(turn, self._lanes[kind], time.monotonic())
+                self._note(kind, at, answer, unreachable)
                 self._change.notify_all()
+        return answer
 
     def _pass(self, kind: Kind) -> float:
         with self._change:
@@ -195,17 +190,20 @@ class Gate:
                     return now
                 self._change.wait(min(wait, LOOK_EVERY))
 
-    def _note(self, turn: Turn, lane: Lane, now: float) -> None:
+    def _note(self, kind: Kind, at: float, answer: requests.Response | None, unreachable: bool) -> None:
+        """Learn from the answer to the request that was sent then."""
+        now, lane = time.monotonic(), self._lanes[kind]
         lane.in_flight -= 1
-        refused = turn.status in REFUSALS
-        if turn.status is not None and turn.status < 500 and not refused:
+        status, headers = (None, {}) if answer is None else (answer.status_code, answer.headers)
+        refused = status in REFUSALS
+        if status is not None and status < 500 and not refused:
             self._outage.answered()
-            lane.served(turn.sent_at, now)
+            lane.served(at, now)
         else:
             self._outage.failed()
-            if refused or turn.unreachable or lane.stopped or self._outage.failures >= FAILURES_IN_A_ROW:
-                lane.stop(turn.sent_at, now, turn.retry_after, learns=refused)
-        if turn.none_left and not lane.stopped and lane.rate is None:
+            if refused or unreachable or lane.stopped or self._outage.failures >= FAILURES_IN_A_ROW:
+                lane.stop(at, now, retry_after_of(headers) or 0.0, learns=refused)
+        if headers.get("X-RateLimit-Remaining") == "0" and not lane.stopped and lane.rate is None:
             lane.stop(now, now, NONE_LEFT_FOR, learns=True)
         others = {*self._lanes.values()} - {lane}
         if lane.stopped and lane.has_met_limit and any(other.has_met_limit for other in others):

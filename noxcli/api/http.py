@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,7 +20,6 @@ from noxcli.api.failures import (
     never_connected,
     parse_date,
     request_id_of,
-    retry_after_of,
     unavailable,
 )
 from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for
@@ -111,7 +110,7 @@ class Http:
 
         Raises a NoxError by status; Unavailable for a broken connection or an answer that is not JSON.
         """
-        return self._read("GET", path, AnswerLimit.of_json(within), largest, params=params)
+        return self._json("GET", path, AnswerLimit.of_json(within), largest, params=params)
 
     def post_json(
         self,
@@ -129,12 +128,11 @@ class Http:
         like a lost answer. Raises as `get_json`; `sent` of an Unavailable says whether a byte may have left.
         """
         limit = AnswerLimit.of_json(within)
-        return self._read("POST", path, limit, params=params, body=body, headers=headers, fresh=fresh)
+        return self._json("POST", path, limit, params=params, body=body, headers=headers, fresh=fresh)
 
     def post_for_bytes(self, path: str, params: Mapping[str, Any]) -> bytes:
         """Return the body of the answer to a POST that changes nothing. Raises as `get_json`."""
-        limit = AnswerLimit.of_json()
-        return limit.kept_by(lambda: self._body(self.send("POST", path, params=params, limit=limit), limit, JSON_LIMIT))
+        return self._read("POST", path, AnswerLimit.of_json(), JSON_LIMIT, params=params)[1]
 
     def upload(self, path: str, name: str, content: "SupportsRead[bytes]", content_type: str) -> Any:
         """Return the JSON answer to a multipart POST of one part named `file`; the file is streamed."""
@@ -144,11 +142,34 @@ class Http:
         limit = AnswerLimit.of_json()
         encoder = MultipartEncoder({"file": (name, content, content_type)})
         body = MultipartEncoderMonitor(encoder, lambda _: limit.restart())  # with each piece that leaves
-        return self._read("POST", path, limit, body=body, headers={"Content-Type": body.content_type})
+        return self._json("POST", path, limit, body=body, headers={"Content-Type": body.content_type})
 
-    def _read(self, method: str, path: str, limit: AnswerLimit, largest: int = JSON_LIMIT, **parts: Any) -> Any:
-        def read() -> Any:
-            return self._json(self.send(method, path, limit=limit, **parts), limit, largest)
+    def _json(self, method: str, path: str, limit: AnswerLimit, largest: int = JSON_LIMIT, **parts: Any) -> Any:
+        response, body = self._read(method, path, limit, largest, **parts)
+        try:
+            return decode_json(body)
+        except ValueError as error:
+            said, facts = f"{urlsplit(response.url).netloc} answered {response.status_code} with", facts_of(response)
+            if isinstance(error, TooMuch):
+                raise Unreadable(f"{said} {error}", **facts) from None
+            raise Unavailable(f"{said} something that is not JSON", "is it the base URL of the API?", **facts) from None
+
+    def _read(
+        self, method: str, path: str, limit: AnswerLimit, largest: int, **parts: Any
+    ) -> tuple[requests.Response, bytes]:
+        """Return a successful answer and its body."""
+
+        def read() -> tuple[requests.Response, bytes]:
+            response = self.send(method, path, limit=limit, **parts)
+            try:
+                with response:
+                    body = read_at_most(response, largest, limit)
+                # Parsing can't be interrupted, and blocks all threads in the meantime.
+                if len(body) / PARSED_PER_SECOND > limit.left():
+                    raise Unavailable("the answer came too late")
+            except BROKEN as error:
+                raise unavailable(error, response.url, self.mask) from error
+            return response, body
 
         # A read of the body may outlast the limit, which the main thread must not; other threads need not see it.
         return limit.kept_by(read) if threading.current_thread() is threading.main_thread() else read()
@@ -226,46 +247,39 @@ class Http:
         self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool = False, **parts: Any
     ) -> requests.Response:
         """Return the answer to one request, once it is its turn; requests gets its `parts` unchanged."""
+
+        def send() -> requests.Response:
+            limit.restart()
+            return self._sent(method, url, limit, fresh=fresh, **parts)
+
         if self.gate is None or url.origin != self._home.origin:
             return self._sent(method, url, limit, fresh=fresh, **parts)
-        from noxcli.api.gate import Kind  # loaded with the gate
-
-        with self.gate.turn(Kind.of(method, urlsplit(str(url)).path)) as turn:
-            limit.restart()
-            try:
-                response = self._sent(method, url, limit, fresh=fresh, **parts)
-            except Unavailable as error:
-                turn.unreachable = not error.sent
-                raise
-            turn.status, turn.none_left = response.status_code, response.headers.get("X-RateLimit-Remaining") == "0"
-            turn.retry_after = retry_after_of(response.headers) or 0.0
-            return response
+        return self.gate.sent(method, urlsplit(str(url)).path, send)
 
     def _sent(self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool, **parts: Any) -> requests.Response:
         """Send a request with its `parts` (params, data, headers), and return the answer."""
         began = time.monotonic()
         outcome, request_id, cause = "no answer", None, None
-        with ExitStack() as unless_returned:
-            try:
-                response = unless_returned.enter_context(self._answer(method, url, limit, fresh=fresh, **parts))
-                date = parse_date(response.headers.get("Date")) if url.origin == self._home.origin else None
-                if date is not None:
-                    self._server_time = date, time.monotonic()
-                outcome, request_id = str(response.status_code), request_id_of(response)
-            except ODD_PROXY:  # the address itself has been read
-                proxy = proxy_for(url)
-                if proxy is None:
-                    raise
-                raise ConfigProblem(f"the proxy {shown_url(proxy)!r} can't be used", CORRECT_PROXY) from None
-            except BROKEN as error:
-                cause = cause_of(error, self.mask)
-                raise unavailable(error, str(url), self.mask, sent=_may_have_left(parts.get("data"), error)) from error
-            finally:
-                if self._observe is not None:
-                    took = time.monotonic() - began
-                    self._observe(Exchange(method, urlsplit(str(url)).path, outcome, took, request_id, cause))
-            unless_returned.pop_all()
+        try:
+            response = self._answer(method, url, limit, fresh=fresh, **parts)
+        except ODD_PROXY:  # the address itself has been read
+            proxy = proxy_for(url)
+            if proxy is None:
+                raise
+            raise ConfigProblem(f"the proxy {shown_url(proxy)!r} can't be used", CORRECT_PROXY) from None
+        except BROKEN as error:
+            cause = cause_of(error, self.mask)
+            raise unavailable(error, str(url), self.mask, sent=_may_have_left(parts.get("data"), error)) from error
+        else:
+            date = parse_date(response.headers.get("Date")) if url.origin == self._home.origin else None
+            if date is not None:
+                self._server_time = date, time.monotonic()
+            outcome, request_id = str(response.status_code), request_id_of(response)
             return response
+        finally:
+            if self._observe is not None:
+                took = time.monotonic() - began
+                self._observe(Exchange(method, urlsplit(str(url)).path, outcome, took, request_id, cause))
 
     def _answer(self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool, **parts: Any) -> requests.Response:
         def answer() -> requests.Response:
@@ -310,29 +324,6 @@ class Http:
             there = f"{target.scheme}://{self.mask.torn(target.netloc)}"  # a secret may contain a slash
             raise Refused(f"{method} was redirected to {there}", "set the base URL to where the API really is", **facts)
         return target
-
-    def _body(self, response: requests.Response, limit: AnswerLimit, largest: int) -> bytes:
-        try:
-            with response:
-                return read_at_most(response, largest, limit)
-        except BROKEN as error:
-            raise unavailable(error, response.url, self.mask) from error
-
-    def _json(self, response: requests.Response, limit: AnswerLimit, largest: int = JSON_LIMIT) -> Any:
-        body = self._body(response, limit, largest)
-        try:
-            # Parsing can't be interrupted, and blocks all threads in the meantime.
-            if len(body) / PARSED_PER_SECOND > limit.left():
-                raise Unavailable("the answer came too late")
-        except BROKEN as error:
-            raise unavailable(error, response.url, self.mask) from error
-        try:
-            return decode_json(body)
-        except ValueError as error:
-            said, facts = f"{urlsplit(response.url).netloc} answered {response.status_code} with", facts_of(response)
-            if isinstance(error, TooMuch):
-                raise Unreadable(f"{said} {error}", **facts) from None
-            raise Unavailable(f"{said} something that is not JSON", "is it the base URL of the API?", **facts) from None
 
 
 def _may_have_left(body: Any, error: BaseException) -> bool:

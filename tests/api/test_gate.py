@@ -5,12 +5,14 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 import pytest
+import requests
 
 from noxcli.api.gate import FAILURES_IN_A_ROW, Gate, Kind, Lane
-from noxcli.errors import GateClosed
+from noxcli.errors import GateClosed, Unavailable
 
 LATENCY, LATE = 0.01, 0.001  # seconds: until an answer, and until a waiting thread wakes up
 PARALLEL = 32
@@ -76,14 +78,31 @@ def test_most_of_a_limit_is_used_and_few_requests_refused(form: str, retry_after
     assert refused <= 0.05 * served
 
 
-def ask(gate: Gate, kind: Kind, status: int | None, retry_after: float = 0.0) -> None:
-    with gate.turn(kind) as turn:
-        turn.status, turn.retry_after = status, retry_after
+REQUESTS = {
+    Kind.START: ("POST", "/v1/workflows/w/runs"),
+    Kind.READ: ("GET", "/v1/runs/r"),
+    Kind.FILE: ("GET", "/v1/file/f"),
+}
+
+
+def ask(gate: Gate, kind: Kind, status: int, headers: Mapping[str, str] | None = None) -> None:
+    response = requests.Response()
+    response.status_code = status
+    response.headers.update(headers or {})
+    gate.sent(*REQUESTS[kind], lambda: response)
+
+
+def miss(gate: Gate, kind: Kind) -> None:
+    def send() -> requests.Response:
+        raise Unavailable("no connection", sent=False)
+
+    with pytest.raises(Unavailable):
+        gate.sent(*REQUESTS[kind], send)
 
 
 def test_a_limit_on_starts_does_not_slow_down_reads() -> None:
     gate = Gate(seed=1)
-    ask(gate, Kind.START, 429, retry_after=60.0)
+    ask(gate, Kind.START, 429, {"Retry-After": "60"})
     began = time.monotonic()
     for _ in range(100):
         ask(gate, Kind.READ, 200)
@@ -93,7 +112,7 @@ def test_a_limit_on_starts_does_not_slow_down_reads() -> None:
 
 def test_a_limit_on_everything_is_found_as_one() -> None:
     gate = Gate(seed=1)
-    ask(gate, Kind.START, 429, retry_after=0.8)
+    ask(gate, Kind.START, 429, {"Retry-After": "1"})
     ask(gate, Kind.READ, 429)
     began = time.monotonic()
     ask(gate, Kind.FILE, 200)
@@ -102,8 +121,7 @@ def test_a_limit_on_everything_is_found_as_one() -> None:
 
 def test_the_last_request_of_a_limit_is_not_followed_at_once() -> None:
     gate = Gate(seed=1)
-    with gate.turn(Kind.START) as turn:
-        turn.status, turn.none_left = 200, True
+    ask(gate, Kind.START, 200, {"X-RateLimit-Remaining": "0"})
     began = time.monotonic()
     ask(gate, Kind.START, 200)
     assert (time.monotonic() - began > 0.2, gate.rate is not None) == (True, True)
@@ -112,8 +130,7 @@ def test_the_last_request_of_a_limit_is_not_followed_at_once() -> None:
 def test_an_outage_is_no_limit() -> None:
     gate = Gate(seed=1)
     for _ in range(3):
-        with gate.turn(Kind.READ) as turn:
-            turn.unreachable = True
+        miss(gate, Kind.READ)
     ask(gate, Kind.READ, 200)
     assert (gate.rate, gate.silent_for) == (None, 0.0)
 
@@ -146,20 +163,19 @@ def threads(count: int, work: Callable[[], None]) -> Iterator[None]:
 
 
 def test_after_an_outage_one_goes_ahead() -> None:
-    gate, lock, sent = Gate(seed=1), threading.Lock(), Counter[str]()
-    with gate.turn(Kind.START) as turn:
-        turn.unreachable = True
+    gate, sent = Gate(seed=1), Counter[str]()
+    miss(gate, Kind.START)
+
+    def send() -> requests.Response:
+        sent["now"] += 1
+        assert sent["now"] == 1
+        sent["all"] += 1
+        sent["now"] -= 1
+        raise Unavailable("no connection", sent=False)
 
     def work() -> None:
-        try:
-            with gate.turn(Kind.START) as turn, lock:
-                sent["now"] += 1
-                assert sent["now"] == 1
-                turn.unreachable = True
-                sent["all"] += 1
-                sent["now"] -= 1
-        except GateClosed:
-            pass
+        with suppress(GateClosed, Unavailable):
+            gate.sent(*REQUESTS[Kind.START], send)
 
     for _ in threads(8, work):
         time.sleep(0.2)
@@ -170,7 +186,7 @@ def test_after_an_outage_one_goes_ahead() -> None:
 def test_what_is_closed_is_not_sent_and_the_rest_passes_at_once() -> None:
     gate, ended = Gate(seed=1), list[str]()
     for kind in (Kind.START, Kind.READ):
-        ask(gate, kind, 429, retry_after=60.0)
+        ask(gate, kind, 429, {"Retry-After": "60"})
 
     def work() -> None:
         try:
