@@ -107,7 +107,7 @@ class NoxusApi:
         body.attempt = attempt or Attempt()
         headers = {"Content-Type": "application/json"}
         try:
-            return self.http.post_json(path, body, params=params, headers=headers, fresh=True)
+            return self.http.json("POST", path, body=body, params=params, headers=headers)
         except Refused as error:
             if error.http_status in MAY_HAVE_STARTED:
                 raise Unavailable(error.message, error.hint, **error.facts()) from error
@@ -144,18 +144,18 @@ class NoxusApi:
         """
         path = f"/v1/runs/{_part(run_id)}/data"
         params = {"fetch_structured_data": "true"}
-        return self.http.get_json(path, params, within=within, largest=LARGEST_DATA)
+        return self.http.json("GET", path, params=params, within=within, largest=LARGEST_DATA)
 
     def node_io(self, run_id: str, node_id: str) -> Any:
         """Read one node's inputs and outputs: `GET /v1/runs/{id}/io/{node}` (noxus-sdk 0.6.0, resources/runs.py).
 
         The schema is not documented; an answer larger than `LARGEST_DATA` is Unavailable.
         """
-        return self.http.get_json(f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=LARGEST_DATA)
+        return self.http.json("GET", f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=LARGEST_DATA)
 
     def stop_run(self, run_id: str, *, within: float | None = None) -> Run:
         """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py); `within` is in seconds."""
-        return _this_run(run_from(self.http.post_json(f"/v1/runs/{_part(run_id)}/stop", within=within)), run_id)
+        return _this_run(run_from(self.http.json("POST", f"/v1/runs/{_part(run_id)}/stop", within=within)), run_id)
 
     def list_runs(self, workflow_id: str | None = None) -> Iterator[Run]:
         """Yield the runs of one workflow or of the workspace, page by page in the server's order."""
@@ -164,7 +164,7 @@ class NoxusApi:
 
     def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow:
         """Read a workflow with its definition: `GET /v1/workflows/{id}`; `within` is in seconds."""
-        return workflow_from(self.http.get_json(f"/v1/workflows/{_part(workflow_id)}", within=within))
+        return workflow_from(self.http.json("GET", f"/v1/workflows/{_part(workflow_id)}", within=within))
 
     def list_versions(self, workflow_id: str, *, within: float | None = None) -> Iterator[Version]:
         """Yield a workflow's saved versions: `GET /v1/workflows/{id}/versions`; `within` is in seconds, for each page.
@@ -203,7 +203,7 @@ class NoxusApi:
 
     def me(self) -> Mapping[str, Any]:
         """Read the key's own record: `GET /v1/admin/me`. The field `value` may be the key itself and is omitted."""
-        answer = self.http.get_json("/v1/admin/me")
+        answer = self.http.json("GET", "/v1/admin/me")
         if not isinstance(answer, dict):
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
@@ -262,7 +262,7 @@ class NoxusApi:
 
     def _read_run(self, path: str, run_id: str, workflow_id: str, within: float | None) -> Run:
         try:
-            return _this_run(run_from(self.http.get_json(path, within=within), workflow_id), run_id)
+            return _this_run(run_from(self.http.json("GET", path, within=within), workflow_id), run_id)
         except Unreadable as error:
             raise Undelivered(error.message, **error.facts()) from error
         except Refused as refusal:
@@ -279,7 +279,7 @@ class NoxusApi:
         seen: set[str] = set()
         for page in range(1, MOST_PAGES + 1):
             # Without `size`: no page of the docs gives its limit for every list.
-            envelope = self.http.get_json(path, {**params, "page": page}, within=within)
+            envelope = self.http.json("GET", path, params={**params, "page": page}, within=within)
             fresh = [item for item in items_of(envelope) if id_of(item) not in seen]
             seen.update(filter(None, map(id_of, fresh)))
             yield from fresh

@@ -98,40 +98,32 @@ class Http:
         moment, at = self._server_time
         return moment + timedelta(seconds=time.monotonic() - at)
 
-    def get_json(
+    def json(
         self,
+        method: str,
         path: str,
-        params: Mapping[str, Any] | None = None,
         *,
+        limit: AnswerLimit | None = None,
         within: float | None = None,
         largest: int = JSON_LIMIT,
+        **parts: Any,
     ) -> Any:
-        """Return the JSON of a GET; `within` limits the whole exchange in seconds, `largest` the answer in bytes.
+        """Return the JSON of the answer to a request with the `parts` that `send` takes.
 
-        Raises a NoxError by status; Unavailable for a broken connection or an answer that is not JSON.
+        `within` limits the whole exchange in seconds, `largest` the answer in bytes. Raises a NoxError by status;
+        Unavailable for a broken connection or an answer that is not JSON.
         """
-        return self._json("GET", path, AnswerLimit.of_json(within), largest, params=params)
-
-    def post_json(
-        self,
-        path: str,
-        body: Body | None = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        within: float | None = None,
-        fresh: bool = False,
-    ) -> Any:
-        """Return the JSON answer to a POST, which is sent once.
-
-        With `fresh` it uses a new connection: on a kept one that the server has just closed, the error would look
-        like a lost answer. Raises as `get_json`; `sent` of an Unavailable says whether a byte may have left.
-        """
-        limit = AnswerLimit.of_json(within)
-        return self._json("POST", path, limit, params=params, body=body, headers=headers, fresh=fresh)
+        response, content = self._read(method, path, limit or AnswerLimit.of_json(within), largest, **parts)
+        try:
+            return decode_json(content)
+        except ValueError as error:
+            said, facts = f"{urlsplit(response.url).netloc} answered {response.status_code} with", facts_of(response)
+            if isinstance(error, TooMuch):
+                raise Unreadable(f"{said} {error}", **facts) from None
+            raise Unavailable(f"{said} something that is not JSON", "is it the base URL of the API?", **facts) from None
 
     def post_for_bytes(self, path: str, params: Mapping[str, Any]) -> bytes:
-        """Return the body of the answer to a POST that changes nothing. Raises as `get_json`."""
+        """Return the body of the answer to a POST that changes nothing. Raises as `json`."""
         return self._read("POST", path, AnswerLimit.of_json(), JSON_LIMIT, params=params)[1]
 
     def upload(self, path: str, name: str, content: "SupportsRead[bytes]", content_type: str) -> Any:
@@ -142,17 +134,7 @@ class Http:
         limit = AnswerLimit.of_json()
         encoder = MultipartEncoder({"file": (name, content, content_type)})
         body = MultipartEncoderMonitor(encoder, lambda _: limit.restart())  # with each piece that leaves
-        return self._json("POST", path, limit, body=body, headers={"Content-Type": body.content_type})
-
-    def _json(self, method: str, path: str, limit: AnswerLimit, largest: int = JSON_LIMIT, **parts: Any) -> Any:
-        response, body = self._read(method, path, limit, largest, **parts)
-        try:
-            return decode_json(body)
-        except ValueError as error:
-            said, facts = f"{urlsplit(response.url).netloc} answered {response.status_code} with", facts_of(response)
-            if isinstance(error, TooMuch):
-                raise Unreadable(f"{said} {error}", **facts) from None
-            raise Unavailable(f"{said} something that is not JSON", "is it the base URL of the API?", **facts) from None
+        return self.json("POST", path, limit=limit, body=body, headers={"Content-Type": body.content_type})
 
     def _read(
         self, method: str, path: str, limit: AnswerLimit, largest: int, **parts: Any
@@ -183,18 +165,18 @@ class Http:
         body: Body | Any = None,
         headers: Mapping[str, str] | None = None,
         limit: AnswerLimit,
-        fresh: bool = False,
         elsewhere: bool = False,
     ) -> requests.Response:
         """Return a successful answer with its body unread; any other outcome is a NoxError.
 
-        With `elsewhere`, a redirect may lead to another origin, which never gets the key.
+        With `elsewhere`, a redirect may lead to another origin, which never gets the key. `sent` of an Unavailable
+        says whether a byte may have left.
         """
         if self._not_api is not None:
             raise self._not_api
         url = read_url(self.settings.url + path)
         for _ in range(MOST_REDIRECTS + 1):
-            response = self._exchange(method, url, limit, fresh=fresh, params=params, data=body, headers=headers)
+            response = self._exchange(method, url, limit, params=params, data=body, headers=headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
@@ -205,7 +187,7 @@ class Http:
         else:
             raise Refused(f"{url.netloc} redirects in circles", "check the base URL", **facts_of(response))
         if url.origin == self._home.origin and not elsewhere:  # a file may be a web page
-            self._require_api(response, starts=fresh)
+            self._require_api(response, starts=isinstance(body, Body))
         if not 200 <= response.status_code < 300:
             ours = url.origin == self._home.origin
             raise failure_of(response, self.mask, key_from=self.settings.key_from if ours else None)
@@ -243,25 +225,23 @@ class Http:
         url = read_url(self.settings.url + path)
         return self._exchange(method, url, limit, params=params, data=body, headers=headers)
 
-    def _exchange(
-        self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool = False, **parts: Any
-    ) -> requests.Response:
+    def _exchange(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
         """Return the answer to one request, once it is its turn; requests gets its `parts` unchanged."""
 
         def send() -> requests.Response:
             limit.restart()
-            return self._sent(method, url, limit, fresh=fresh, **parts)
+            return self._sent(method, url, limit, **parts)
 
         if self.gate is None or url.origin != self._home.origin:
-            return self._sent(method, url, limit, fresh=fresh, **parts)
+            return self._sent(method, url, limit, **parts)
         return self.gate.sent(method, urlsplit(str(url)).path, send)
 
-    def _sent(self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool, **parts: Any) -> requests.Response:
+    def _sent(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
         """Send a request with its `parts` (params, data, headers), and return the answer."""
         began = time.monotonic()
         outcome, request_id, cause = "no answer", None, None
         try:
-            response = self._answer(method, url, limit, fresh=fresh, **parts)
+            response = self._answer(method, url, limit, **parts)
         except ODD_PROXY:  # the address itself has been read
             proxy = proxy_for(url)
             if proxy is None:
@@ -281,7 +261,10 @@ class Http:
                 took = time.monotonic() - began
                 self._observe(Exchange(method, urlsplit(str(url)).path, outcome, took, request_id, cause))
 
-    def _answer(self, method: str, url: Url, limit: AnswerLimit, *, fresh: bool, **parts: Any) -> requests.Response:
+    def _answer(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
+        # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
+        fresh = isinstance(parts.get("data"), Body)
+
         def answer() -> requests.Response:
             with new_session() if fresh else nullcontext(self._session) as session:
                 response = session.request(

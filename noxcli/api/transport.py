@@ -19,7 +19,7 @@ SWITCHING_PROTOCOLS = 101
 
 
 class Body(bytes):
-    """A request body with the attempt that sends it; the connection notes there when the first byte may leave."""
+    """The body of a request with an effect, and its attempt, in which the connection notes that a byte may leave."""
 
     attempt: Attempt
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -220,24 +219,6 @@ def test_the_log_sees_method_path_outcome_and_request_id_only() -> None:
     ]
     assert all(one.seconds >= 0 for one in seen)
     assert KEY not in repr(seen)
-
-
-def test_an_answer_is_closed_where_telling_of_it_fails() -> None:
-    # As in a thread that outlives its command, whose log is closed.
-    def broken(_: Exchange) -> None:
-        raise ValueError("I/O operation on closed file")
-
-    seen: SimpleQueue[bytes] = SimpleQueue()
-
-    def turn(peer: socket.socket) -> None:
-        peer.sendall(b"HTTP/1.1 422 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
-        seen.put(peer.recv(1))
-
-    with raw_server(turn) as server, connect(server, observe=broken) as api:
-        with pytest.raises(ValueError, match="closed file") as caught:
-            api.find_run("r")
-        assert seen.get(timeout=2) == b"", "the connection has ended"
-        assert caught.tb is not None, "and no garbage collection did it"
 
 
 # Lists.
