@@ -89,15 +89,15 @@ def follow_updates(
         just_started=progress.from_start,
         stuck=progress.stuck,
     )
-    outcome.ledger = follower.ledger
+    outcome.ledger, record = follower.ledger, follower.record
     try:
         try:
             play(wanted(chain([[Started(progress.run)]], follower.updates())), progress, renderers)
         finally:
-            outcome.run, outcome.confirmed, outcome.connects = follower.run, follower.confirmed, follower.connects
+            outcome.run, outcome.confirmed, outcome.connects = record.now, record.confirmed, follower.connects
     except TimedOut as late:
         return stop_or_raise(noxus, outcome, policy, late)
-    return follower.run
+    return record.now
 
 
 def _renderers(context: Context, run: Run, progress: Progress) -> list[Renderer]:

@@ -98,17 +98,16 @@ class Follower:
     ) -> None:
         """`stuck` describes what is running when nothing changes."""
         self.ledger = Ledger(cursor)
+        self.record = Record(source, run, deadline.clock, policy.over, just_started=just_started)
         self._source, self._policy, self._stuck = source, policy, stuck
         self._clock, self._deadline = deadline.clock, deadline
         self._stall = Deadline(self._clock, policy.stall_timeout)
         self._outage = Outage(self._clock, policy.retry_for)
-        self._record = Record(source, run, self._clock, policy.over, just_started=just_started)
-        self._over = self._record.over
+        self._over = self.record.over
         # The connection: None before the first one, and once it was closed.
         self._feed: EventFeed | None = None
         self._ended: NoxError | None = None  # why the server's side of it has ended
-        self._connects = self._before = 0  # connections before it, and events that were accepted before it
-        self._refused: str | None = None  # the cursor that the server does not know: instead of it, start over
+        self._connects = 0  # connections before it
         self._last: RunEvent | None = None
         self._last_state: object = None
         # When to read the record although the stream is open.
@@ -124,16 +123,6 @@ class Follower:
         self._rest_waited = 0.0
 
     @property
-    def run(self) -> Run:
-        """The run as last read, with what events have said since."""
-        return self._record.now
-
-    @property
-    def confirmed(self) -> bool:
-        """True when its status comes from a read of the record."""
-        return self._record.confirmed
-
-    @property
     def connects(self) -> int:
         """How many connections became a stream of events."""
         return self._connects + int(self._feed is not None and self._feed.opened)
@@ -145,7 +134,7 @@ class Follower:
         server answers a read of the record so.
         """
         try:
-            yield self._record.pause_begins() if self._record.was_read else []
+            yield self.record.pause_begins() if self.record.was_read else []
             while not self._over():
                 try:
                     yield from self._listen() if self._poll_until is None else self._poll(self._poll_until)
@@ -157,13 +146,13 @@ class Follower:
             yield from self._fetch_rest()
         finally:
             self._close()
-        yield [Finished(self._record.run)]
+        yield [Finished(self.record.run)]
 
     # Limits.
 
     def _check_limits(self) -> None:
         """Raise TimedOut if the time is up; the run goes on."""
-        run, hint = self._record.now, f"continue with: noxcli wait {self._record.run.id}"
+        run, hint = self.record.now, f"continue with: noxcli wait {self.record.run.id}"
         if self._deadline.passed:
             limit = show_seconds(self._deadline.seconds or 0)
             raise TimedOut(f"run {run.id} was still {run.word} after {limit}", hint)
@@ -176,10 +165,10 @@ class Follower:
         """Show what has arrived by the limit, and read the run although its time is up; an error changes nothing."""
         told = self._take(0) if self._is_open() else []
         try:
-            told += self._record.read(LAST_READ)
+            told += self.record.read(LAST_READ)
         except NoxError:
             return told
-        if self._record.moved:
+        if self.record.moved:
             self._stall.restart()
         return told
 
@@ -203,22 +192,22 @@ class Follower:
         self._check_limits()
         try:
             most = min(READ_LIMIT, self._outage.for_an_attempt)
-            told = self._record.read(min(self._deadline.left(most), self._stall.left(most)))
+            told = self.record.read(min(self._deadline.left(most), self._stall.left(most)))
         except (Unavailable, Refused) as error:
             self._retry_after = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
             self._outage.failed()
             self._check_limits()
             if self._outage.is_too_long:
-                what = f"lost contact with run {self._record.run.id}: {error.message}"
-                raise LostContact(what, f"continue with: noxcli wait {self._record.run.id}", **error.facts()) from error
+                what = f"lost contact with run {self.record.run.id}: {error.message}"
+                raise LostContact(what, f"continue with: noxcli wait {self.record.run.id}", **error.facts()) from error
             return []
         except (NotFound, Unauthorized) as error:
-            if self._record.denies(error):
+            if self.record.denies(error):
                 raise
             return []
         self._retry_after = 0.0
         self._outage.answered()
-        if self._record.moved:
+        if self.record.moved:
             self._stall.restart()
         return told
 
@@ -238,14 +227,11 @@ class Follower:
 
     def _open(self) -> None:
         self._close()
-        self._before = self.ledger.accepted
-        cursor = self.ledger.cursor
-        replays = cursor is not None and cursor == self._refused
-        self.ledger.opened(replay=replays, ended=self._over())
+        cursor = self.ledger.opened(ended=self._over())
         self._ended = None
         self._look_after = min(self._look_after, self._first_look)
         self._look.restart(self._look_after)
-        self._feed = self._source.open_events(self._record.run.id, None if replays else cursor)
+        self._feed = self._source.open_events(self.record.run.id, cursor)
 
     def _close(self) -> None:
         if self._feed is not None:
@@ -270,24 +256,19 @@ class Follower:
             if not self._is_open():
                 break
             if self._look.passed or feed.silent_for() >= idle:
-                yield self._look_up()
+                yield self._read()
+                self._look_after = min(2 * self._look_after, self._longest_look)
+                self._look.restart(self._look_after)
             if feed.silent_for() >= idle and not self._over():
                 self._ended = Unavailable(f"the stream was silent for {show_seconds(feed.silent_for())}")
         if not self._over():
             yield from self._reconnect()
 
-    def _look_up(self) -> Burst:
-        """Read the record while the stream is open."""
-        told = self._read()
-        self._look_after = min(2 * self._look_after, self._longest_look)
-        self._look.restart(self._look_after)
-        return told
-
     def _reconnect(self) -> Iterator[Burst]:
         """Read the record, say why the stream ended, and wait; not long if it had an event: then reconnecting works."""
         assert self._feed is not None
         assert self._ended is not None
-        ended, lost, came = self._ended, self._feed.opened, self.ledger.accepted > self._before
+        ended, lost, came = self._ended, self._feed.opened, self.ledger.fresh > 0
         self._close()
         yield self._read()
         while self._is_at_an_end and not self._over() and self._look_after < LONGEST_STALE:
@@ -296,7 +277,7 @@ class Follower:
             yield self._read()
         if self._over():
             return
-        paused = self._record.run.paused
+        paused = self.record.run.paused
         if came:
             self._backoff.reset()
             self._stream_again = STREAM_AGAIN_AFTER
@@ -323,7 +304,7 @@ class Follower:
         except (*NO_STREAM, Unavailable) as ended:
             self._ended = ended
             if isinstance(ended, CursorRefused):
-                self._refused = self.ledger.cursor
+                self.ledger.refused()
             # A replay that was closed is taken for a whole one; another end of it only means to try again.
             return self._heard(self.ledger.settle()) if isinstance(ended, StreamClosed) else []
         if any(event.type in OF_A_RUN for event in events):
@@ -350,7 +331,7 @@ class Follower:
             self._stall.restart()
         if counting and not self._over():
             for event in (counting[0], *states[-1:]):
-                self._record.hear(event)
+                self.record.hear(event)
         return told
 
     # The run is over.
@@ -358,7 +339,7 @@ class Follower:
     @property
     def _is_announced(self) -> bool:
         """True if the last event announced an end or the current pause: nothing more needs to follow."""
-        paused = self._record.run.paused and self._last is not None and _named_ending(self._last) == PAUSED_STATUS
+        paused = self.record.run.paused and self._last is not None and _named_ending(self._last) == PAUSED_STATUS
         return paused or self._is_at_an_end
 
     @property
@@ -399,7 +380,7 @@ class Follower:
             if not (self._policy.every_event and self._policy.stream):
                 self.ledger.ended_unannounced()
                 return
-            if not fetches or self.ledger.accepted > self._before:
+            if not fetches or self.ledger.fresh:
                 backoff.reset()
             else:
                 delay, is_quiet = backoff.next_delay(), self._ended is None
@@ -422,19 +403,19 @@ class Follower:
         # A server may keep no events and announce no end: behind one that ended well, none is known to be missing.
         if self._is_broken or not self.ledger.accepted:
             self.ledger.lost()
-        what = f"the run is {self.run.word}, but its event stream never reported that; events may be missing"
+        what = f"the run is {self.record.now.word}, but its event stream never reported that; events may be missing"
         yield [*told, Gap(what)]
 
     def _has_all(self, fetches: int) -> bool:
         """True if nothing shows that events are missing, after so many connections for the rest."""
         if self._is_announced:
             return fetches > 0 or not (self._is_broken and self._may_wait)
-        if not fetches or self._is_broken or self.ledger.accepted > self._before:
+        if not fetches or self._is_broken or self.ledger.fresh:
             return False
         # A stream that closes may have no event after a position from outside: it was the last. Silence tells nothing.
         closed = isinstance(self._ended, StreamClosed)
         from_outside = closed and self.ledger.origin is not None and not self.ledger.accepted
-        return self._record.run.status not in ANNOUNCED_ENDINGS or from_outside
+        return self.record.run.status not in ANNOUNCED_ENDINGS or from_outside
 
     @property
     def _may_wait(self) -> bool:

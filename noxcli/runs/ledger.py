@@ -47,13 +47,18 @@ class Ledger:
         self._recent: dict[int, int] = {}  # the places of the last positions
         self._cursor_place = -1  # -1: the origin
         self._trusting = True
+        self._unknown: str | None = None  # the cursor that the server has refused
         self.opened()
 
-    def opened(self, *, replay: bool = False, ended: bool = False) -> None:
-        """A connection is opened from the cursor, with `replay` from the start in spite of it; `ended` the run has."""
-        self.came = 0  # events on it
+    def refused(self) -> None:
+        """The server does not know the cursor: the next connection starts over."""
+        self._unknown = self.cursor
+
+    def opened(self, *, ended: bool = False) -> str | None:
+        """Begin a connection; return the cursor to send, None to start over. `ended` the run has."""
+        self.came = self.fresh = 0  # events on it, and those of them that were new
         self._resuming = len(self._contents) > 0 or self.cursor is not None
-        self._refused = replay and self.cursor is not None
+        self._refused = self.cursor is not None and self.cursor == self._unknown
         self._waiting: list[RunEvent] = []
         self._waiting_bytes = 0
         # The places where the next event may stand, None if it can only be new.
@@ -64,14 +69,13 @@ class Ledger:
         self._ended = ended
         # Events before the first one that was shown may come, and wait until that is known.
         self.seeking = False
-        if not self._resuming:
-            return
-        if self.cursor is None or self._refused:
+        if self._resuming and (self.cursor is None or self._refused):
             self._places, self._anywhere = [0], True
             self.seeking = self.origin is not None or (ended and self.cursor is None)
-        else:
+        elif self._resuming:
             self._places = [self._cursor_place + 1]
             self._at_end = self._cursor_place + 1 == len(self._contents)
+        return None if self._refused else self.cursor
 
     def accept(self, events: Sequence[RunEvent]) -> list[Update]:
         """Return the new ones, in order, and a Gap before the first one that may not be the next."""
@@ -141,10 +145,8 @@ class Ledger:
         elif self.seeking:
             self._wait(event, told)
         else:
-            waiting = self._waiting if self._at_end else []
-            self._begin_news(told)
-            for one in [*waiting, event]:
-                self._pass(one, self._position_of(one), content_mark(one), told)
+            self._waiting = [*(self._waiting if self._at_end else []), event]
+            told += self._give_out()
 
     def _next_places(self, position: int, mark: int) -> list[int]:
         end, begins = len(self._contents), self._places or []
@@ -229,6 +231,7 @@ class Ledger:
             self.cursor, self._cursor_place = event.redis_id, place
             self._recent[position] = place
         self.accepted += 1
+        self.fresh += 1
         self._contents.append(mark)
         self._positions.append(position)
         if place >= RECENT and self._recent.get(old := self._positions[place - RECENT]) == place - RECENT:

@@ -139,7 +139,7 @@ def test_events_come_as_they_are_and_the_record_judges() -> None:
     assert result.events == [*pieces(4), end(4)]
     assert result.run is COMPLETED
     assert (server.openings, server.reads) == ([(0, None)], [2])
-    assert (result.label, result.follower.connects, result.follower.confirmed) == (Continuity.PROVEN, 1, True)
+    assert (result.label, result.follower.connects, result.follower.record.confirmed) == (Continuity.PROVEN, 1, True)
 
 
 @pytest.mark.parametrize("policy", [Policy(), EVERY_EVENT])
@@ -242,7 +242,7 @@ def test_an_end_that_only_events_say_is_not_the_runs_status(status: str) -> None
     server = FakeServer([[(1, [state(0, status), end(1, status)])], []], [Unavailable("busy")])
     result = followed(server, timeout=5)
     assert isinstance(result.error, TimedOut)
-    assert (result.follower.run.status, result.follower.confirmed) == ("running", True)
+    assert (result.follower.record.now.status, result.follower.record.confirmed) == ("running", True)
 
 
 def test_an_unknown_status_is_still_going() -> None:
@@ -581,7 +581,7 @@ def test_a_new_run_may_not_be_found_at_once() -> None:
     server = FakeServer([[(0, StreamUnsupported("404"))]], lambda time: COMPLETED if time > 7 else NotFound("no run"))
     result = followed(server, just_started=True)
     assert result.run is COMPLETED
-    assert result.follower.confirmed
+    assert result.follower.record.confirmed
 
 
 def test_a_new_run_that_stays_unknown_is_not_found() -> None:
@@ -589,7 +589,7 @@ def test_a_new_run_that_stays_unknown_is_not_found() -> None:
     result = followed(server, Policy(poll_interval=0.1), just_started=True)
     assert isinstance(result.error, NotFound)
     assert 10 <= server.clock.time <= 10.2
-    assert not result.follower.confirmed
+    assert not result.follower.record.confirmed
 
 
 def test_somebody_elses_run_that_is_unknown_is_not_found_at_once() -> None:

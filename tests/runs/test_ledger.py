@@ -237,7 +237,8 @@ def test_events_of_other_kinds_are_passed_on_and_leave_no_mark(position: bool) -
 
 
 def replayed(ledger: Ledger, events: Sequence[RunEvent]) -> list[Update]:
-    ledger.opened(replay=True)
+    ledger.refused()
+    ledger.opened()
     return ledger.accept(events)
 
 
@@ -245,7 +246,8 @@ def replayed(ledger: Ledger, events: Sequence[RunEvent]) -> list[Update]:
 def test_what_waits_is_bounded_and_its_overflow_is_a_gap(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, limit, 100)
     ledger = Ledger("50000-0")
-    ledger.opened(replay=True)
+    ledger.refused()
+    ledger.opened()
     told = [update for n in range(0, 300, 10) for update in ledger.accept(events(10, n))]
     assert gaps(told) == 1
     assert only_events(told) == events(300)
@@ -321,10 +323,10 @@ def test_any_cuts_yield_each_event_once_and_in_order(log: list[RunEvent], inclus
     lengths = data.draw(st.lists(st.integers(0, len(log)), max_size=12))
     for length in [*lengths, len(log) + 1]:
         # The last connection, and one without anything to resume from, get everything.
-        refused = data.draw(st.booleans()) and ledger.cursor is not None
-        at = None if refused else place(log, ledger.cursor)
+        if data.draw(st.booleans()):
+            ledger.refused()
+        at = place(log, ledger.opened())
         start = 0 if at is None else at if inclusive else at + 1
-        ledger.opened(replay=refused)
         stop = start + length if length <= len(log) else len(log)
         cuts = sorted({*data.draw(st.lists(st.integers(start, max(start, stop)), max_size=3)), start, stop})
         for here, there in pairwise(cuts):
