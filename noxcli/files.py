@@ -1,20 +1,16 @@
 """Files that appear complete or not at all, the places for them, and the versions of noxcli's own."""
 
-import os
 import re
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from noxcli.errors import Undelivered, UsageProblem
 from noxcli.fixed import fixed
 from noxcli.place import Place, is_device
-
-if TYPE_CHECKING:
-    import hashlib
 
 
 @fixed
@@ -91,21 +87,10 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
     remains.
     """
     try:
-        place = Place.named(target.parent, make=True)
-    except OSError as error:
-        raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
-    with replacing_in(place, target.name) as file:
-        yield file
-
-
-@contextmanager
-def replacing_in(place: Place, name: str) -> Iterator[IO[bytes]]:
-    """Do the same in a directory that is already open."""
-    try:
-        with place.replacing(name) as file:
+        with Place.named(target.parent, make=True) as place, place.replacing(target.name) as file:
             yield file
     except OSError as error:
-        raise Undelivered(f"can't write {place.path / name}: {reason_of(error)}") from None
+        raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
 
 
 def save(target: Path, pieces: Iterable[bytes]) -> None:
@@ -163,20 +148,6 @@ def _may_be_file(target: Path) -> bool:
 
 def _unwritable(directory: Path, error: OSError) -> Undelivered:
     return Undelivered(f"can't write to the directory {directory}: {reason_of(error)}", "check --output-dir")
-
-
-def new_digest() -> "hashlib._Hash":
-    """Return a SHA-256 object to update."""
-    import hashlib  # loads OpenSSL, which commands that write nothing do not need
-
-    return hashlib.sha256()
-
-
-def umask() -> int:
-    """Return the process's umask."""
-    current = os.umask(0o077)
-    os.umask(current)
-    return current
 
 
 def reason_of(error: Exception) -> str:

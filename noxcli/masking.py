@@ -28,17 +28,13 @@ class Mask:
     def __init__(self, secrets: Iterable[str] = (), *, key: str = "") -> None:
         self._shown: dict[str, str] = {}  # the replacement of each spelling of a secret
         self.learn(secrets)
-        self.learn_key(key)
+        self.learn([key], HIDDEN_KEY)
 
     def learn(self, secrets: Iterable[str], shown: str = HIDDEN) -> None:
         """Replace these with `shown` from now on, and each of their lines, since servers quote line by line."""
         for secret in secrets:
             for part in filter(can_hide, (secret, *secret.splitlines())):
                 self._shown |= dict.fromkeys(_spellings(part), shown)
-
-    def learn_key(self, key: str) -> None:
-        """Hide the API key from now on."""
-        self.learn([key], HIDDEN_KEY)
 
     def __call__(self, text: str) -> str:
         return _without(text, self._whole)

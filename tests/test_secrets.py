@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import assume, given
 
-from noxcli.masking import Mask, can_hide
+from noxcli.masking import HIDDEN_KEY, Mask, can_hide
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
@@ -147,7 +147,7 @@ def test_a_mask_learns_and_the_key_goes_by_its_own_name() -> None:
     mask = Mask()
     assert mask("abcdefgh 12345678") == "abcdefgh 12345678"
     mask.learn(["abcdefgh"])
-    mask.learn_key("12345678")
+    mask.learn(["12345678"], HIDDEN_KEY)
     assert mask("abcdefgh 12345678") == "*** [key]"
     assert mask.whole({"a": ["abcdefgh", 1, None, {"b": "x"}]}) == {"a": ["***", 1, None, {"b": "x"}]}
 

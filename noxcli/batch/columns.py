@@ -9,7 +9,7 @@ from noxcli.errors import UsageProblem
 from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs, parse_json, read_value, split_item
-from noxcli.nearest import nearest_in_any_case, suggestion
+from noxcli.nearest import nearest, suggestion
 from noxcli.render.text import in_prose
 
 ID, EXPECT = "$id", "$expect"
@@ -67,7 +67,7 @@ class Columns:
         for option, given in (("--column", self.operators), ("--keep", self.keep), ("--id", own_id)):
             for name in given:
                 if name not in names:
-                    near = nearest_in_any_case(name, names)
+                    near = nearest(name, names)
                     there = f"it has {', '.join(map(repr, names)) or 'none'}"
                     raise UsageProblem(
                         f"{option} names {name!r}, but the file has no such column",
@@ -125,7 +125,7 @@ class Columns:
         if not self.all_known or self.known.issuperset(names):
             return
         others = [name for name in names if name not in self.known]
-        near = {name: nearest_in_any_case(name, self.known.difference(names)) for name in others}
+        near = {name: nearest(name, self.known.difference(names)) for name in others}
         meant = [f"did you mean {each!r} for {name!r}?" for name, each in near.items() if each is not None]
         unmeant = [name for name in others if near[name] is None or len(others) == 1]
         ids = [name for name in unmeant if self.id == ID and name.casefold() == "id"][:1]

@@ -11,7 +11,7 @@ from noxcli.errors import ExitCode, Phase, UsageProblem
 from noxcli.fixed import fixed
 from noxcli.inputs.parse import Inputs
 from noxcli.masking import Mask
-from noxcli.nearest import nearest_in_any_case, suggestion
+from noxcli.nearest import nearest, suggestion
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
 from noxcli.query import Query
 from noxcli.render.text import amount
@@ -50,7 +50,7 @@ class Judge:
         """Raise UsageProblem if --assert names a column that is not among these, unless none is known."""
         for name in self.columns if known else ():
             if name not in {ID, *known}:
-                hint = suggestion(nearest_in_any_case(name, known), quoted=True)
+                hint = suggestion(nearest(name, known), quoted=True)
                 raise UsageProblem(f"--assert names row.{name}, but no row has such a column", hint)
 
     def names(self, line: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """Whether a call may continue the batch of an earlier one, and which rows remain."""
 
+import hashlib
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,6 @@ from noxcli.batch.shards import Shard
 from noxcli.batch.work import KnownIds
 from noxcli.encode import to_json
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
-from noxcli.files import new_digest
 from noxcli.fixed import fixed
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
@@ -145,7 +145,7 @@ class RemainingRows:
         Raises UsageProblem for a file that can't be read, for an option that names a column which it lacks, for a row
         that was started and has changed, and for one that has an earlier row's id.
         """
-        found, digest = Survey(repeat=rows.repeat), new_digest()
+        found, digest = Survey(repeat=rows.repeat), hashlib.sha256()
         ids = DigestIndex(self._counted(rows, found, digest))
         rows.check_options()
         _require_own_ids(rows, ids)

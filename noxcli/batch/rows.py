@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import hashlib
 import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any, BinaryIO
 
 from noxcli.batch.columns import Columns
 from noxcli.errors import UsageProblem
-from noxcli.files import expanded, new_digest, reason_of
+from noxcli.files import expanded, reason_of
 from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import MARK, Inputs, parse_json
@@ -286,7 +287,7 @@ class Prefetch:
 
 def digest_of(content: bytes) -> int:
     """Return a 64-bit hash of the content."""
-    digest = new_digest()
+    digest = hashlib.sha256()
     digest.update(content)
     return int.from_bytes(digest.digest()[:8], "big")
 

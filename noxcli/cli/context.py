@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from noxcli.cli.printing import Printing
 from noxcli.inputs.sources import Sources
-from noxcli.masking import LEAST, can_hide
+from noxcli.masking import HIDDEN_KEY, LEAST, can_hide
 from noxcli.render import Format
 from noxcli.render.terminal import Terminal
 from noxcli.reports.result import Outcome
@@ -66,7 +66,7 @@ class Context:
 
     def hide_key(self, key: str) -> None:
         """Hide the API key in everything written from now on."""
-        self.terminal.mask.learn_key(key)
+        self.terminal.mask.learn([key], HIDDEN_KEY)
         if not can_hide(key):
             self._warn_of_short("the API key")
 

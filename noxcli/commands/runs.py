@@ -71,7 +71,7 @@ def _statuses(context: Context, asked: Sequence[str]) -> set[str]:
     for status in asked:
         if status in known:
             continue
-        near = nearest(status.lower(), known)
+        near = nearest(status, known)
         if near:
             raise UsageProblem(f"--status {status} is not known", suggestion(near))
         context.terminal.warn(f"--status {status} is not known here; known are {', '.join(known)}")

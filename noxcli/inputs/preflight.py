@@ -12,7 +12,7 @@ from noxcli.inputs.definition import KINDS, InputNode, keys_of, meant_by
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.uploads import Upload
 from noxcli.masking import HIDDEN
-from noxcli.nearest import nearest_in_any_case, suggestion
+from noxcli.nearest import nearest, suggestion
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -75,7 +75,7 @@ def _meant(
 
 
 def _near(key: str, nodes: Sequence[InputNode]) -> str | None:
-    return nearest_in_any_case(key, [*keys_of(nodes), *(address for node in nodes for address in node.addresses)])
+    return nearest(key, [*keys_of(nodes), *(address for node in nodes for address in node.addresses)])
 
 
 def _unknown(key: str, nodes: Sequence[InputNode]) -> str:

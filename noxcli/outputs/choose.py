@@ -7,7 +7,7 @@ from typing import Any
 from noxcli.errors import Undelivered, UsageProblem
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run
-from noxcli.nearest import nearest_in_any_case, suggestion
+from noxcli.nearest import nearest, suggestion
 from noxcli.outputs.values import is_file, is_preview, unwrapped
 
 
@@ -52,7 +52,7 @@ def require_one(run: Run, key: str, fitting: Sequence[str]) -> str:
         what, there = f"{key!r} matches several outputs", fitting
     else:
         what, there = f"the output has no key {key!r}, its keys", _keys_of(run.output)
-    name = nearest_in_any_case(key, there) or next(iter(there), None)
+    name = nearest(key, there) or next(iter(there), None)
     line = f"noxcli fetch-output {run.id}" + (f" --raw {shlex.quote(name)}" if name else "")
     raise Undelivered(f"{what}: {', '.join(map(repr, there)) or 'none'}", f"fetch it with: {line}")
 
@@ -60,7 +60,7 @@ def require_one(run: Run, key: str, fitting: Sequence[str]) -> str:
 def _no_such_output(key: str, nodes: Sequence[OutputNode]) -> UsageProblem:
     names = [name for node in nodes for name in (node.label, node.id) if name]
     outputs = ", ".join(repr(node.label) for node in nodes)
-    hint = suggestion(nearest_in_any_case(key, names), f"its outputs: {outputs or 'none'}", quoted=True)
+    hint = suggestion(nearest(key, names), f"its outputs: {outputs or 'none'}", quoted=True)
     return UsageProblem(f"the workflow has no output {key!r}", hint)
 
 

@@ -1,5 +1,6 @@
 """Files in progress, and the output directory: nothing outside it is written, and no link below it is followed."""
 
+import hashlib
 import os
 import stat
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from noxcli.errors import Unavailable, Undelivered
-from noxcli.files import Saved, new_digest, reason_of, umask
+from noxcli.files import Saved, reason_of
 from noxcli.place import Place
 
 PREFIX, SUFFIX = ".noxcli-out-", ".part"
@@ -53,7 +54,7 @@ class Part:
         self.size = 0
         self._most = most
         self._file = file
-        self._digest = new_digest()
+        self._digest = hashlib.sha256()
 
     @classmethod
     def nameless(cls) -> "Part":
@@ -89,7 +90,7 @@ class Part:
         with self._explained():
             self._file.seek(0)
             self._file.truncate()
-        self._digest = new_digest()
+        self._digest = hashlib.sha256()
         self.size = 0
 
     def read_back(self) -> IO[bytes]:
@@ -114,13 +115,12 @@ class Part:
 class FolderPart(Part):
     """A partial file next to its target."""
 
-    def __init__(self, place: Place, target: Path, mode: int, most: int | None) -> None:
+    def __init__(self, place: Place, target: Path, most: int | None) -> None:
         self.target = target
         self._place = place
         self._name: str | None = f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
-        self._mode = mode
         try:
-            handle = place.opened(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            handle = place.opened(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         except OSError as error:
             raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
         super().__init__(os.fdopen(handle, "w+b"), str(target), most)
@@ -134,7 +134,6 @@ class FolderPart(Part):
         assert self._name is not None
         with self._explained():
             self._file.flush()
-            os.fchmod(self._file.fileno(), self._mode)
             os.fsync(self._file.fileno())
             self._place.move(self._name, self.target.name)
         self._name = None
@@ -162,8 +161,6 @@ class Folder:
         self._written = {entry["name"]: entry for entry in reversed(entries)}
         self._overwrite = overwrite
         self._parts: list[FolderPart] = []
-        # Read once, in the main thread: reading the umask sets it, for all threads.
-        self._mode = 0o666 & ~umask()
         _sweep(place)
 
     def right(self, name: str, file_id: str) -> Saved | None:
@@ -191,7 +188,7 @@ class Folder:
             most = self._size(name)
             if most is None:
                 raise in_the_way(target)
-        part = FolderPart(self._place, target, self._mode, most)
+        part = FolderPart(self._place, target, most)
         self._parts.append(part)
         return part
 
@@ -236,8 +233,6 @@ class Folder:
         """True if the file has exactly these bytes."""
         if self._size(name) != size:
             return False
-        import hashlib  # loaded only to compare files
-
         try:
             with os.fdopen(self._place.opened(name, os.O_RDONLY), "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == sha256

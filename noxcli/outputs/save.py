@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import NoxError, Undelivered
-from noxcli.files import Saved, replacing_in
+from noxcli.files import Saved, reason_of
 from noxcli.models import Run
 from noxcli.outputs.directory import Folder
 from noxcli.outputs.download import Transfer, fetch, required_id
@@ -130,10 +130,10 @@ def _write_manifest(
         earlier=[entry for entry in before if entry["name"] not in now and folder.exists(entry["name"])],
     )
     try:
-        with replacing_in(place, MANIFEST) as file:
+        with place.replacing(MANIFEST) as file:
             file.write(content)
-    except Undelivered as error:
-        return [problem(MANIFEST, error)]
+    except OSError as error:
+        return [f"{MANIFEST}: can't write {place.path / MANIFEST}: {reason_of(error)}"]
     return []
 
 

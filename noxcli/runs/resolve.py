@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from noxcli.errors import NotFound, NoxError, UsageProblem
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
-from noxcli.nearest import nearest, nearest_in_any_case, suggestion
+from noxcli.nearest import nearest, suggestion
 from noxcli.retry import Patience
 from noxcli.timing import parse_time
 
@@ -47,7 +47,7 @@ def resolve_workflow(
         ids = ", ".join(workflow.id for workflow in matches)
         raise UsageProblem(f"{len(matches)} workflows are named {text!r}", f"give one of their ids: {ids}")
     if not matches:
-        near = nearest_in_any_case(text, [*aliases, *(workflow.name for workflow in workflows)])
+        near = nearest(text, [*aliases, *(workflow.name for workflow in workflows)])
         hint = suggestion(near, "list them with: noxcli workflows", quoted=True)
         raise NotFound(f"no workflow has the id or name {text!r}", hint)
     return matches[0]
@@ -64,7 +64,7 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
         ids = ", ".join(version.id for version in matches)
         raise UsageProblem(f"{len(matches)} versions are named {text!r}", f"give one of their ids: {ids}")
     if not matches:
-        near = nearest_in_any_case(text, [version.name or version.id for version in versions])
+        near = nearest(text, [version.name or version.id for version in versions])
         hint = suggestion(near, quoted=True) or None
         raise NotFound(f"the workflow has no version with the id or name {text!r}", hint)
     return matches[0]

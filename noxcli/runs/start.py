@@ -1,5 +1,6 @@
 """Starting a run: the request is sent once, and whether a byte of it left decides everything else."""
 
+import hashlib
 import json
 import time
 from abc import abstractmethod
@@ -8,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
-from noxcli.files import new_digest
 from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Attempt, Run, same_id
@@ -41,9 +41,7 @@ class Comparison:
         if isinstance(input, dict):
             named = {self._names.get(key, key): value for key, value in input.items()}
             input = {key: value for key, value in named.items() if key not in self._secret}
-        digest = new_digest()
-        digest.update(json.dumps(_plain(input), sort_keys=True).encode())
-        return digest.hexdigest()[:32]
+        return hashlib.sha256(json.dumps(_plain(input), sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _plain(value: Any) -> Any:

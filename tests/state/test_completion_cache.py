@@ -155,7 +155,7 @@ def test_the_newest_runs_are_kept(tmp_path: Path) -> None:
 )
 def test_what_is_noted_of_a_run(tmp_path: Path, run: Run, name: str, line: str | None) -> None:
     mask = Mask()
-    mask.learn_key("secret-key")
+    mask.learn(["secret-key"])
 
     CompletionCache({"NOXCLI_CACHE_DIR": str(tmp_path)}, "x", mask).run(run, name)
 
