@@ -212,11 +212,11 @@ class RowWork:
         return self._finished(active.row, outcome)
 
     def _explain(self, run: Run, outcome: Outcome) -> None:
-        from noxcli.runs.reasons import Explainer  # loaded for a failed run
+        from noxcli.runs.reasons import explain  # loaded for a failed run
 
-        explainer, workflow = Explainer(self.api, self.clock, self.mask.torn), self.definition or self.workflow
+        workflow = self.definition or self.workflow
         with suppress(Exception):  # the verdict stands without a reason
-            outcome.progress = explainer.explain(run, self.deadline, workflow=workflow)
+            outcome.progress = explain(self.api, run, self.deadline, self.mask.torn, workflow=workflow)
             outcome.error = verdict_of(run, outcome.progress.why)
 
     def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:

@@ -16,8 +16,7 @@ from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 
 if TYPE_CHECKING:
-    from noxcli.api import NoxusApi
-    from noxcli.runs.reasons import Explainer
+    pass
 
 NAMES_WITHIN = 5.0
 
@@ -168,16 +167,15 @@ def judge(noxus: Session, run: Run, seen: Progress | None = None) -> None:
     outcome, why = noxus.context.outcome, ""
     outcome.phase = Phase.RUN
     if run.status == "failed":
-        explains = explainer(noxus.context, noxus.api)
-        outcome.progress = explains.explain(run, noxus.deadline, seen=seen or outcome.progress)
+        outcome.progress = explained(noxus, run, seen or outcome.progress)
         why = outcome.progress.why
     verdict = verdict_of(run, why)
     if verdict is not None:
         raise verdict
 
 
-def explainer(context: Context, api: "NoxusApi") -> "Explainer":
-    """Return what finds out why runs failed."""
-    from noxcli.runs.reasons import Explainer  # loaded only for a failed run
+def explained(noxus: Session, run: Run, seen: Progress | None = None) -> Progress:
+    """Return what is known about a failed run's nodes, and why it failed; `seen` is what its events showed."""
+    from noxcli.runs.reasons import explain  # loaded only for a failed run
 
-    return Explainer(api, context.clock, context.terminal.mask.torn)
+    return explain(noxus.api, run, noxus.deadline, noxus.context.terminal.mask.torn, seen=seen)

@@ -152,7 +152,7 @@ def _line_of_run(noxus: "Session", source: str) -> "Line":
         patience, why = noxus.patience(gave_up=LostContact), ""
         run = noxus.recorded(source, patience)
         if run.status == "failed":
-            why = follow.explainer(noxus.context, noxus.api).explain(run, noxus.deadline).why
+            why = follow.explained(noxus, run).why
         error = verdict_of(run, why) if run.settled or run.paused else follow.not_finished(run)
         outcome = Outcome(source, run, confirmed=True, error=error, phase=Phase.FOLLOW)
         if error is None:

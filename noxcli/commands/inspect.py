@@ -143,7 +143,7 @@ def _with_bar(row: Sequence[str], bar: str) -> Sequence[str]:
 
 def inside_of(noxus: "Session", text: str) -> Inside:
     """Return what the record, the events of a failed run, and the run's data show; `text` is its name."""
-    from noxcli.cli.follow import explainer  # as above
+    from noxcli.cli.follow import explained  # as above
     from noxcli.models import Finished
     from noxcli.runs.node_data import data_by_node
     from noxcli.runs.progress import Progress
@@ -154,7 +154,7 @@ def inside_of(noxus: "Session", text: str) -> Inside:
     worth: Callable[[Unavailable], bool] = attrgetter("overloaded")
     run = noxus.recorded(text, noxus.patience())
     if run.status == "failed":
-        progress = explainer(context, api).explain(run, noxus.deadline)
+        progress = explained(noxus, run)
     else:
         progress = Progress(run, context.clock, from_start=False, shown=context.terminal.mask.torn)
         try:

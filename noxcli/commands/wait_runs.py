@@ -10,7 +10,7 @@ from itertools import islice
 from noxcli.batch.poll import Schedule, Workers
 from noxcli.cli.ending import complain
 from noxcli.cli.follow import (
-    explainer,
+    explained,
     follow_updates,
     not_finished,
     progress_of,
@@ -88,7 +88,7 @@ def _conclude(noxus: Session, run: Run, watch: ConditionWatch) -> None:
     context, outcome = noxus.context, noxus.context.outcome
     outcome.phase = Phase.RUN
     if run.status == "failed" and watch.met is None:
-        outcome.progress = explainer(context, noxus.api).explain(run, noxus.deadline, seen=watch.progress)
+        outcome.progress = explained(noxus, run, watch.progress)
         watch.look()
     if watch.met is not None:
         outcome.matched = watch.met.document()
@@ -147,7 +147,6 @@ class ManyRuns:
         self._noxus, self._context, self._policy = noxus, noxus.context, policy
         self._any_one, self._fail_fast = any_one, fail_fast
         self._once = noxus.deadline.seconds == 0
-        self._explains = explainer(noxus.context, noxus.api)
         clock = noxus.context.clock
         self._all = [Waited(outcome, Outage(clock, policy.retry_for)) for outcome in noxus.context.outcomes]
 
@@ -216,7 +215,7 @@ class ManyRuns:
         else:
             run = judged(api.get_run(known.workflow_id, known.id), known, context.clock.monotonic())
         if run.status == "failed":
-            one.outcome.progress = self._explains.explain(run, self._noxus.deadline)
+            one.outcome.progress = explained(self._noxus, run)
         if not context.printing.writes_text or context.reports.asserts:
             return run
         workflow = run.workflow and replace(run.workflow, nodes={}, definition={})
