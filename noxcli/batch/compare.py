@@ -1,18 +1,18 @@
-"""Two sets of results, paired row by row: a few numbers for each line in memory, the lines in temporary files."""
+"""Two sets of results, paired row by row in a temporary database: memory hardly grows with their number."""
 
 import json
 import pickle
+import sqlite3
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from heapq import merge
+from contextlib import closing, contextmanager
 from itertools import groupby, zip_longest
+from operator import itemgetter
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any, Self
 
-from noxcli.batch.past import NUMBER_BITS, DigestIndex, digest_of_id, opened
+from noxcli.batch.past import opened
 from noxcli.batch.results import LONGEST_RESULT, as_line
 from noxcli.batch.rows import digest_of
 from noxcli.decode import decode_json
@@ -25,150 +25,161 @@ from noxcli.signals import SIGNALS
 from noxcli.timing import show_seconds, within
 
 COMPARISON_SCHEMA = "noxcli.comparison/1"
-DIGEST_BITS = 64
-ANY = 1  # the key of a result that is compared with the only other one, even if they are about different things
 SHARES, TERMS = {"median_s": 0.5, "p95_s": 0.95}, {"median_s": "median", "p95_s": "95% within"}
 WHAT_FITS = "give the directory of a batch, lines of batch or results, a run's --json, or a run id"
+# `base` and `new` are the row's numbers there. Nobody else reads this file, so nothing in it need survive a crash.
+TABLES = """
+PRAGMA journal_mode = OFF;
+CREATE TABLE line (side, own, given, row, content);
+CREATE TABLE pair (rank, row, key, base, new);
+"""
+KEYED = """
+CREATE INDEX keys ON line ({key}, side, row);
+CREATE VIEW keyed AS SELECT {key} AS key, side, row, content, rowid AS place FROM line WHERE {key} IS NOT NULL;
+"""
+RANKS = {change: rank for rank, change in enumerate(Change)}
 
 
 class Side:
-    """The judged results of one side: some 40 bytes in memory for each."""
+    """The totals of one side."""
 
-    def __init__(self, name: str, source: str, file: IO[bytes]) -> None:
+    def __init__(self, name: str, source: str) -> None:
         self.name, self.source = name, source
         self.workflow_id: str | None = None
-        self.rows = self.passed = self.runs = 0  # runs: good results of which no row is known
-        self.seconds = array("d")  # of each run
-        self._ids, self._inputs, self._places = array("Q"), array("Q"), array("Q")
-        self._index, self._by_id = DigestIndex(()), False
-        self._file = file
+        self.lines = self.ids = 0  # results, and those of rows with an id
+        self.unnamed = self.runs = 0  # results with neither an id nor inputs; good ones of them: of runs
+        self.rows = self.passed = self.keyed = 0  # keyed: lines that can be paired
+        self._seconds = array("d")  # of each run
 
-    def __len__(self) -> int:
-        return len(self._places)
-
-    @property
-    def has_ids(self) -> bool:
-        return any(self._ids)
-
-    @property
-    def unnamed(self) -> int:
-        """The number of results with neither an id nor inputs: runs, and rows that never started."""
-        return sum(not own and not given for own, given in zip(self._ids, self._inputs, strict=True))
-
-    def add(self, line: Line) -> None:
-        """Add a judged line. Raises OSError if the file can't be written."""
-        given, run = line["input"], line["result"]["run"] or {}
+    def stored(self, line: Line) -> tuple[Any, ...]:
+        """Count a judged line, and return it for the table."""
+        SIGNALS.check()
+        own, given, run = line["id"], line["input"], line["result"]["run"] or {}
         self.workflow_id = self.workflow_id or run.get("workflow_id")
-        is_nameless = given is None and line["id"] is None
-        self.runs += is_nameless and line["result"]["exit_code"] == ExitCode.OK
-        self._ids.append(digest_of_id(line["id"]))
-        self._inputs.append(0 if given is None else digest_of(json.dumps(given, sort_keys=True).encode()))
-        self._places.append(self._file.tell())
-        pickle.dump(line, self._file)
-
-    def index(self, *, by_id: bool, single: bool) -> None:
-        """Find rows by their ids or else by their inputs, a single one by anything."""
-        self._by_id = by_id
-        named = zip(self._ids, self._inputs, self._places, strict=True)
-        keys = ((own if by_id and own else ANY if single else given, place) for own, given, place in named)
-        # Nothing is known about a row without a key, but that it has not run.
-        self._index = DigestIndex((key, place) for key, place in keys if key)
-        self.rows = len(self) - len(self._index)
-
-    def keys(self) -> Iterator[int]:
-        """Yield the key of each line, in order."""
-        return iter(self._index)
-
-    def rows_at(self, key: int) -> list[list[Line]]:
-        """Return the lines of each row with this key. Raises UsageProblem if several lines claim to be the same."""
-        rows: dict[int, list[Line]] = {}
-        for place in self._index.all(key):
-            self._file.seek(place)
-            line = pickle.load(self._file)  # noqa: S301 - from `add`
-            rows.setdefault(line["row"], []).append(line)
-        for number, lines in rows.items():
-            if len({line.get("repetition") for line in lines}) < len(lines):
-                raise UsageProblem(
-                    f"{self.name} {self.source} has several lines for row {number}", "remove all but one"
-                )
-        first = next(iter(rows.values()), [{"id": None}])[0]["id"]
-        if self._by_id and len(rows) > 1 and first is not None:
-            raise UsageProblem(f"{self.name} {self.source} has {len(rows)} rows with the id {first!r}", "keep one")
-        return [rows[number] for number in sorted(rows)]
+        is_unnamed = own is None and given is None
+        self.lines += 1
+        self.ids += own is not None
+        self.unnamed += is_unnamed
+        self.runs += is_unnamed and line["result"]["exit_code"] == ExitCode.OK
+        key = None if given is None else digest_of(json.dumps(given, sort_keys=True).encode()).to_bytes(8, "big")
+        return self.name, None if own is None else json.dumps(own), key, line["row"], pickle.dumps(line)
 
     def count(self, lines: Sequence[Line], each: int | None) -> None:
-        """Add a row to the totals."""
+        """Add a row to the totals. Raises UsageProblem if several lines claim to be the same."""
+        if len({line.get("repetition") for line in lines}) < len(lines):
+            raise UsageProblem(
+                f"{self.name} {self.source} has several lines for row {lines[0]['row']}", "remove all but one"
+            )
+        self.keyed += len(lines)
         self.rows += bool(lines)
         self.passed += bool(is_good(lines, each))
-        for line in lines:
-            took = (line["result"]["run"] or {}).get("duration_s")
-            if took is not None:
-                self.seconds.append(took)
+        took = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
+        self._seconds.extend(seconds for seconds in took if seconds is not None)
 
     def document(self) -> dict[str, Any]:
         """Return its totals."""
-        took = sorted(self.seconds)
+        took = sorted(self._seconds)
         at = {name: within(took, share) if took else None for name, share in SHARES.items()}
         rate = round(self.passed / self.rows, 4) if self.rows else None
         about = {"source": self.source, "workflow_id": self.workflow_id}
         return {**about, "rows": self.rows, "passed": self.passed, "pass_rate": rate, **at}
 
 
-@contextmanager
-def side_of(name: str, source: str, lines: Iterable[Line]) -> Iterator[Side]:
-    """Read all lines, and keep them until the block ends.
-
-    Raises Undelivered if there is no room for them, and what `lines` raises.
-    """
-    with TemporaryFile() as file:
-        side = Side(name, source, file)
-        try:
-            for line in lines:
-                SIGNALS.check()
-                side.add(line)
-        except OSError as error:
-            raise Undelivered(f"can't write a temporary file: {reason_of(error)}", "set TMPDIR to another") from None
-        yield side
-
-
 class Comparison:
-    """The rows of both sides in pairs: the number of each class, and in which order those that differ are listed."""
+    """The rows of both sides in pairs: the number of each class, and those that differ in order."""
 
-    def __init__(self, base: Side, new: Side, each: int | None) -> None:
-        """Pair and count all rows. Raises UsageProblem if nothing fits together, or it is not clear what does."""
-        self.base, self.new, self.each = base, new, each
+    def __init__(self, base: str, new: str, database: sqlite3.Connection) -> None:
+        self.base, self.new = Side("BASE", base), Side("NEW", new)
         self.counts: Counter[Change] = Counter()
         self.slower = 0  # of any class
-        self._order: list[int] = []  # class, row and key of each pair to list, in one number
-        by_id = base.has_ids and new.has_ids
-        single = len(base) == len(new) == 1
+        self._database = database
+        self._each: int | None = None
+
+    @classmethod
+    @contextmanager
+    def opened(cls, base: str, new: str) -> Iterator[Self]:
+        """Yield one of these sources without rows, which has them until the block ends.
+
+        Raises Undelivered if there is no room for them.
+        """
+        try:
+            with closing(sqlite3.connect("")) as database:  # a temporary one, on the disk where it is large
+                database.executescript(TABLES)
+                yield cls(base, new, database)
+        except sqlite3.Error as error:
+            raise Undelivered(f"can't write a temporary file: {error}", "set TMPDIR to another") from None
+
+    def read(self, side: Side, lines: Iterable[Line]) -> None:
+        """Store the lines of a side. Raises what `lines` raises."""
+        self._database.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?)", map(side.stored, lines))
+
+    def pair(self, each: int | None) -> None:
+        """Pair and count all rows. Raises UsageProblem if nothing fits together, or it is not clear what does."""
+        base, new = self.base, self.new
+        by_id, single = base.ids > 0 < new.ids, base.lines == new.lines == 1
         for side, other in ((base, new), (new, base)):
-            if side.unnamed == len(side) == 1 != len(other):
+            if side.unnamed == side.lines == 1 != other.lines:
                 raise UsageProblem(f"{side.source} is one run, and {other.source} is a batch", "compare two of a kind")
             if side.runs and not single:
                 raise UsageProblem(f"{side.source} has a result with neither an id nor inputs", "give the rows an id")
-            side.index(by_id=by_id, single=single and not by_id)
-        ranks, paired = {change: rank for rank, change in enumerate(Change)}, 0
-        for key, pair in self._by_key():
+        if single and not by_id:  # they are compared, even if they are about different things
+            self._database.execute("UPDATE line SET given = 1")
+        self._each = each
+        self._database.executescript(KEYED.format(key="ifnull(own, given)" if by_id else "given"))
+        paired = 0
+        for key, base_row, new_row in self._keys(by_id=by_id):
+            pair = self._pair(key, base_row, new_row)
             change = pair.change
             self.counts[change] += 1
             self.slower += pair.is_slower
             paired += bool(pair.base and pair.new)
             base.count(pair.base, each)
             new.count(pair.new, each)
-            if change is not Change.SAME:
-                self._order.append((ranks[change] << NUMBER_BITS | pair.row) << DIGEST_BITS | key)
-        self._order.sort()
-        if not paired and any(base.keys()) and any(new.keys()):
+            listed = RANKS[change], pair.row, key, base_row, new_row
+            self._database.execute("INSERT INTO pair VALUES (?, ?, ?, ?, ?)", listed)
+        if base.rows and new.rows and not paired:
             what = "id" if by_id else "input"
             raise UsageProblem(
                 f"no row of {new.source} has the {what} of a row of {base.source}", "give the rows an id"
             )
+        for side in (base, new):  # nothing is known about a row without a key, but that it has not run
+            side.rows += side.lines - side.keyed
+
+    def pairs(self, *, same: bool = False) -> Iterator[Pair]:
+        """Yield the pairs that differ, the worst first; and then those that are the `same`, if asked for."""
+        most = RANKS[Change.SAME] - (not same)
+        found = self._database.execute("SELECT key, base, new FROM pair WHERE rank <= ? ORDER BY rank, row", (most,))
+        return (self._pair(*each) for each in found)
+
+    def _keys(self, *, by_id: bool) -> Iterator[tuple[Any, int | None, int | None]]:
+        """Yield the key of each pair with its rows. Raises UsageProblem for an id of several rows of a side."""
+        sides = self.base, self.new
+        found = self._database.execute("SELECT DISTINCT key, side, row FROM keyed ORDER BY key, side, row")
+        for key, group in groupby(found, itemgetter(0)):
+            SIGNALS.check()
+            rows: dict[str, list[int]] = {side.name: [] for side in sides}
+            for _, name, row in group:
+                rows[name].append(row)
+            for side in sides:
+                if by_id and isinstance(key, str) and (count := len(rows[side.name])) > 1:
+                    own = json.loads(key)
+                    raise UsageProblem(f"{side.name} {side.source} has {count} rows with the id {own!r}", "keep one")
+            yield from ((key, base, new) for base, new in zip_longest(*rows.values()))
+
+    def _pair(self, key: Any, base: int | None, new: int | None) -> Pair:
+        return Pair(self._lines(key, self.base, base), self._lines(key, self.new, new), self._each)
+
+    def _lines(self, key: Any, side: Side, row: int | None) -> list[Line]:
+        """Return the lines of a row, one for each repetition."""
+        found = self._database.execute(
+            "SELECT content FROM keyed WHERE key = ? AND side = ? AND row = ? ORDER BY place", (key, side.name, row)
+        )
+        return [pickle.loads(content) for (content,) in found]  # noqa: S301 - from `Side.stored`
 
     @property
     def listed(self) -> int:
         """The number of pairs that are not the same."""
-        return len(self._order)
+        return self.counts.total() - self.counts[Change.SAME]
 
     def summary(self) -> Iterator[str]:
         """Yield the totals, for people."""
@@ -192,27 +203,6 @@ class Comparison:
             "classes": {str(change): self.counts[change] for change in Change},
             "slower": self.slower,
         }
-
-    def pairs(self) -> Iterator[Pair]:
-        """Yield the pairs that are not the same, the worst first."""
-        for entry in self._order:
-            key, row = entry & (1 << DIGEST_BITS) - 1, entry >> DIGEST_BITS & (1 << NUMBER_BITS) - 1
-            change = list(Change)[entry >> DIGEST_BITS + NUMBER_BITS]
-            yield from (pair for pair in self._pairs_at(key) if (pair.row, pair.change) == (row, change))
-
-    def all_pairs(self) -> Iterator[Pair]:
-        """Yield all pairs: those that `pairs` yields, then the others."""
-        yield from self.pairs()
-        yield from (pair for _, pair in self._by_key() if pair.change is Change.SAME)
-
-    def _by_key(self) -> Iterator[tuple[int, Pair]]:
-        for key, _ in groupby(merge(self.base.keys(), self.new.keys())):
-            SIGNALS.check()
-            yield from ((key, pair) for pair in self._pairs_at(key))
-
-    def _pairs_at(self, key: int) -> Iterator[Pair]:
-        base, new = self.base.rows_at(key), self.new.rows_at(key)
-        return (Pair(old or (), now or (), self.each) for old, now in zip_longest(base, new))
 
 
 def read_lines(path: Path, warn: Callable[[str], None]) -> Iterator[Line]:

@@ -3,7 +3,7 @@
 import json
 import os
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -269,17 +269,6 @@ class DigestIndex:
         ordered = sorted(digest << NUMBER_BITS | number for digest, number in pairs)
         self._digests = array("Q", (pair >> NUMBER_BITS for pair in ordered))
         self._numbers = array("Q", (pair & (1 << NUMBER_BITS) - 1 for pair in ordered))
-
-    def __len__(self) -> int:
-        return len(self._digests)
-
-    def __iter__(self) -> Iterator[int]:
-        """Yield the digest of each pair, in order."""
-        return iter(self._digests)
-
-    def all(self, digest: int) -> "array[int]":
-        """Return all numbers of the digest, in order."""
-        return self._numbers[bisect_left(self._digests, digest) : bisect_right(self._digests, digest)]
 
     def find(self, digest: int) -> int | None:
         """Return the digest's last number, None if it has none."""

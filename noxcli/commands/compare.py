@@ -1,7 +1,6 @@
 """`noxcli compare`: what changed between two batches or runs, row by row, as a gate for CI."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -86,7 +85,7 @@ class Options(Documented, Asserting, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print what differs, and write the page. Raises the NoxError that the command ends with."""
-    from noxcli.batch.compare import Comparison, side_of  # the help loads none of what results need
+    from noxcli.batch.compare import Comparison  # the help loads none of what results need
     from noxcli.batch.judge import Judge
     from noxcli.cli.session import begin
     from noxcli.commands.results import require_not_stored
@@ -98,14 +97,15 @@ def execute(ctx: typer.Context, options: Options) -> None:
     require_not_stored(written, list(map(expanded, (options.base, options.new))))
     context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     judge = Judge.asked(options.asserts, options.expect, mask)
-    with ExitStack() as stack:
-        base = stack.enter_context(side_of("BASE", options.base, _lines(noxus, options.base, judge)))
-        new = stack.enter_context(side_of("NEW", options.new, _lines(noxus, options.new, judge)))
+    with Comparison.opened(options.base, options.new) as comparison:
+        base, new = comparison.base, comparison.new
+        for side in (base, new):
+            comparison.read(side, _lines(noxus, side.source, judge))
         if judge.expected is not None and not base.unnamed + new.unnamed:
             judge.expected.require_met()
         if base.workflow_id != new.workflow_id and base.workflow_id and new.workflow_id:
             context.terminal.warn(f"BASE is of workflow {base.workflow_id}, NEW of {new.workflow_id}")
-        comparison = Comparison(base, new, options.pass_each)
+        comparison.pair(options.pass_each)
         ending = _ending(comparison, options, judge)
         code = ExitCode.OK if ending is None else ending.exit_code
         _print(context, comparison, code)
@@ -216,7 +216,7 @@ def _report(context: Context, comparison: "Comparison", options: Options, code: 
     if options.junit is not None:
         from noxcli.reports.junit import case_of_pair, write_junit  # as for a page
 
-        cases = (case_of_pair(pair, _case_verdict(pair, options)) for pair in comparison.all_pairs())
+        cases = (case_of_pair(pair, _case_verdict(pair, options)) for pair in comparison.pairs(same=True))
         write_junit(Path(options.junit), context.outcome.name, cases, context.terminal.mask)
     if context.reports.ci is not None:
         from noxcli.reports.ci import BatchEnded  # as for a page
