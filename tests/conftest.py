@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -112,6 +112,16 @@ class Noxcli:
         code = run_argv(argv, Context(terminal, clock=self.clock))
         documents.check_stdout(out.getvalue())
         return Result(int(code), out.getvalue(), err.getvalue())
+
+    def start(self, workflow: str, *argv: str) -> str:
+        """Start a run and leave it alone; return its id."""
+        return self("run", workflow, *argv, "--detach").text.strip()
+
+    def ended(self, workflow: str, *argv: str) -> str:
+        """Start a run, wait for its end, whatever that is, and return its id."""
+        run = self.start(workflow, *argv)
+        self("wait", run)
+        return run
 
 
 @pytest.fixture(scope="session")
@@ -274,9 +284,11 @@ def piped(text: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(text.encode()))
 
 
-def statuses(lines: Sequence[dict[str, Any]]) -> list[str]:
-    """The run statuses in events, in order."""
-    return [line["data"]["status"] for line in lines if line["type"] == "state"]
+def write_rows(*rows: str | Mapping[str, Any], name: str = "rows.jsonl") -> str:
+    """Write a file of rows, in which a text is the only input, `Q`, and return its name."""
+    lines = [{"Q": row} if isinstance(row, str) else row for row in rows]
+    Path(name).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return name
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,6 +1,5 @@
 """What a repository, an archive or another user planted where noxcli writes: no link is followed, nothing hangs."""
 
-import json
 import os
 import socket
 import threading
@@ -16,7 +15,7 @@ from noxcli.files import replacing
 from noxcli.place import Place, is_device, open_regular
 from noxcli.sandbox.scenario import File, input_node
 from noxcli.sandbox.server import Sandbox
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 
 PRECIOUS = "precious\n"
 ROWS = [{"$id": "$(touch pwned).jsonl", "Q": "a"}, {"$id": "second", "Q": "b"}]
@@ -44,8 +43,7 @@ def workflow(plays: Any) -> str:
 
 @pytest.fixture
 def rows() -> str:
-    Path("rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in ROWS))
-    return "rows.jsonl"
+    return write_rows(*ROWS)
 
 
 def nothing_started(sandbox: Sandbox) -> bool:
@@ -169,7 +167,7 @@ def state(noxcli: Noxcli) -> Path:
 
 def test_links_in_the_state_directory_are_not_followed(noxcli: Noxcli, plays: Any, state: Path, precious: Path) -> None:
     workflow = plays(output={"A": "x"})
-    run = noxcli("run", workflow, "--format", "ndjson").events and noxcli("run", workflow, "--detach").text.strip()
+    run = noxcli("run", workflow, "--format", "ndjson").events and noxcli.start(workflow)
     for path in state.iterdir():
         path.unlink()
     for name in (f"{run}.json", f"{run}.cursor"):
@@ -252,7 +250,7 @@ def swapped(*pairs: tuple[Path, Path]) -> Iterator[None]:
 def test_a_batch_writes_nothing_outside_while_links_are_swapped(
     noxcli: Noxcli, workflow: str, outside: Path, precious: Path
 ) -> None:
-    Path("rows.jsonl").write_text("".join('{"Q": "x"}\n' for _ in range(40)))
+    write_rows(*["x"] * 40)
     Path("out").mkdir()
     targets = [(Path(f"out/{number:06}"), outside) for number in range(1, 41, 3)]
     with swapped(*targets, (Path("out/batch.jsonl"), precious)):
@@ -319,12 +317,6 @@ def test_a_name_in_a_place_is_one_step(name: str, tmp_path: Path) -> None:
 )
 def test_a_device_is_named_as_one(path: str, device: bool) -> None:
     assert is_device(Path(path)) is device
-
-
-def test_a_report_is_not_put_in_the_place_of_a_device(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    result = noxcli("run", "qa", "Question=x", "--junit", "/dev/stdout")
-    assert (result.code, sandbox.requests) == (2, [])
-    assert "can't write /dev/stdout: it is not a regular file; check --junit" in result.err
 
 
 def test_to_read_a_file_with_two_names_is_fine(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from noxcli.api import NoxusApi, body
-from noxcli.api.connection import look_at_connection
 from noxcli.config.settings import Settings
 from noxcli.decode import LONGEST_INT, MOST_LEVELS
 from noxcli.errors import NoxError, Refused, Unavailable, Undelivered
@@ -105,10 +104,6 @@ def test_a_head_without_end_ends_by_the_time(turn: Turn, monkeypatch: pytest.Mon
     assert (error.sent, "no answer within" in error.message) == (True, True)
 
 
-def test_a_switch_of_protocols_is_no_answer_that_can_be_used() -> None:
-    assert isinstance(outcome(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", find), NoxError)
-
-
 # Redirects as the answer to a start.
 
 
@@ -178,6 +173,7 @@ ODD_ANSWERS = {
     "status 99": b"HTTP/1.1 99 Odd\r\n\r\n" + BODY,
     "status of 5,000 digits": b"HTTP/1.1 " + HUGE + b" Odd\r\n\r\n" + BODY,
     "status -200": b"HTTP/1.1 -200 Odd\r\n\r\n" + BODY,
+    "status 101": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
     "status 999": b"HTTP/1.1 999 Odd\r\n\r\n" + BODY,
     "version 9": b"HTTP/9.9 200 OK\r\n\r\n" + BODY,
     "no version": b"200 OK\r\n\r\n" + BODY,
@@ -340,24 +336,6 @@ def test_a_limit_bounds_the_whole_exchange(turn: Turn) -> None:
         with pytest.raises(Unavailable, match=r"no answer within 0\.2 s|timed out while reading|answered 503"):
             api.get_run("w", "r", within=0.2)
         assert time.monotonic() - began < 1
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        start,
-        lambda api: api.get_run("w", "x"),
-        lambda api: list(api.list_runs()),
-        lambda api: list(api.list_workflows()),
-        lambda api: api.stop_run("x"),
-        lambda api: api.me(),
-        lambda api: look_at_connection(api.http),
-    ],
-    ids=["start", "record", "runs", "workflows", "stop", "me", "connection"],
-)
-def test_every_call_has_a_limit(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "JSON_SECONDS", 0.15)
-    assert isinstance(outcome(SLOW_BODY, call), Unavailable)
 
 
 def test_a_file_that_trickles_ends() -> None:

@@ -144,22 +144,6 @@ def test_a_netrc_is_never_used(tmp_path: Path) -> None:
 # Certificates and proxies.
 
 
-def test_a_ca_bundle_from_the_environment_is_trusted(tls: ssl.SSLContext) -> None:
-    with raw_server(OK, tls=tls) as server:
-        assert find(server.url).id == "r"
-    assert keys(server) == [KEY]
-
-
-def test_an_unknown_certificate_gets_no_key(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    with raw_server(OK, tls=tls) as server:
-        error = failure(server.url)
-    assert "certificate verify failed" in error.message
-    assert isinstance(error, Unavailable)
-    assert error.sent is False
-    assert server.requests == []
-
-
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy"])
 def test_a_proxy_from_the_environment_is_used(variable: str, noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(OK) as proxy:

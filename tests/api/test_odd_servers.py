@@ -1,21 +1,16 @@
 """Whole commands against servers that answer oddly: one line, a code from the table, and never a bug."""
 
-import json
+import re
 import socket
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from noxcli.api import body
 from noxcli.errors import ExitCode
-from noxcli.sandbox.scenario import input_node
-from noxcli.sandbox.server import Sandbox
 from noxcli.timing import Clock
 from tests.api.test_answers import ODD_ANSWERS, SLOW_BODY
 from tests.conftest import Noxcli
-from tests.faults.gate import Gate, kind_of
-from tests.rawserver import Request, raw_server
+from tests.rawserver import raw_server
 from tests.sample import one_in
 
 ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -57,38 +52,7 @@ def test_no_odd_answer_is_a_bug_in_a_command(name: str, verb: str, noxcli: Noxcl
         assert [request.method for request in server.requests].count("POST") == 1
 
 
-class BendingGate(Gate):
-    """A gate before the sandbox that gives its own odd answer to the second request of one kind."""
-
-    def __init__(self, url: str, kind: str, odd: bytes) -> None:
-        super().__init__(url)
-        self._kind, self._odd, self._count = kind, odd, 0
-
-    def _relay(self, peer: socket.socket, request: Request) -> None:
-        self._count += kind_of(request) == self._kind
-        if kind_of(request) == self._kind and self._count == 2:
-            peer.sendall(self._odd)
-        else:
-            super()._relay(peer, request)
-
-
-@pytest.mark.parametrize("kind", ["start", "record", "events"])
-@pytest.mark.parametrize("name", ["chunk size -5", "lengths that conflict"])
-def test_an_odd_answer_costs_a_batch_its_own_row_alone(
-    name: str, kind: str, noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps({'Q': row})}\n" for row in "abcd"))
-    line = "batch", plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]}), "rows.jsonl"
-    with BendingGate(sandbox.url, kind, ODD_ANSWERS[name]) as gate:
-        noxcli.environ["NOXUS_BACKEND_URL"] = gate.url
-        first = noxcli(*line, "--max-parallel", "1")
-        resumed = noxcli(*line, "--resume")
-    assert {first.code, resumed.code} <= {0, 7}, first.err + resumed.err
-    done = [row["row"] for row in first.lines + resumed.lines if row["result"]["exit_code"] == 0]
-    assert len(set(done)) == len(done) >= (3 if kind == "start" else 4)
-
-
-TRICKLED = {name: words for name, words in COMMANDS.items() if name not in {"doctor", "stream", "stop"}}
+TRICKLED = {name: words for name, words in COMMANDS.items() if name not in {"stream", "stop"}}
 
 
 @pytest.mark.parametrize("command", TRICKLED.values(), ids=TRICKLED)
@@ -98,6 +62,7 @@ def test_a_body_that_trickles_holds_no_command(
     monkeypatch.setattr(body, "JSON_SECONDS", 0.4)
     noxcli.clock = Clock()
     with raw_server(SLOW_BODY) as server:
-        result = noxcli(*command, "--base-url", server.url, "--retry-for", "0")
+        patience = () if command[0] == "doctor" else ("--retry-for", "0")
+        result = noxcli(*command, "--base-url", server.url, *patience)
     assert result.code in {6, 7, 75}, result.err
-    assert "timed out while reading" in result.err or "lost contact" in result.err
+    assert re.search("timed out while reading|lost contact|no answer within 0.4 s", result.text + result.err)

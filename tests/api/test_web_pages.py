@@ -13,7 +13,7 @@ from noxcli.errors import ConfigProblem
 from noxcli.sandbox.scenario import File, Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches, with_overrides
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 from tests.proxies import proxying
 from tests.rawserver import answer, json_answer, raw_server
 
@@ -46,7 +46,7 @@ def page(status: int, kind: str = "text/html; charset=utf-8") -> bytes:
 @pytest.mark.parametrize("status", [200, 404, 405])
 @pytest.mark.parametrize("command", FIRST.values(), ids=FIRST)
 def test_a_web_page_as_the_first_answer_ends_the_command(noxcli: Noxcli, command: tuple[str, ...], status: int) -> None:
-    Path("rows.jsonl").write_text('{"Q": "a"}\n{"Q": "b"}\n')
+    write_rows("a", "b")
     with raw_server(page(status)) as server:
         result = noxcli(*command, "--base-url", server.url)
     if "--no-check" in command and status == 200:
@@ -135,7 +135,7 @@ def below_a_path(tmp_path: Path) -> Iterator[tuple[str, Sandbox]]:
 def test_an_api_below_a_path_works_in_every_verb(noxcli: Noxcli, below_a_path: tuple[str, Sandbox]) -> None:
     url, sandbox = below_a_path
     Path("f.txt").write_text("a file")
-    Path("rows.jsonl").write_text('{"Q": "a"}\n{"Q": "b"}\n')
+    write_rows("a", "b")
     environ = {"NOXUS_BACKEND_URL": url, "NOXUS_API_KEY": sandbox.key}
 
     def works(*argv: str) -> None:

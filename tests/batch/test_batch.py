@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,41 +19,10 @@ from noxcli.render.terminal import Terminal
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Drop, LostAnswer
 from noxcli.sandbox.scenario import File, Scenario, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Emit, Sleep, State, Step
+from noxcli.sandbox.steps import Sleep, State, Step
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, Result
+from tests.conftest import Noxcli, Result, write_rows
 from tests.process import HUNG, call, environment, forked, running
-
-Write = Callable[..., str]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Writes a file of rows: texts for the only input, or whole rows."""
-
-    def rows(*given: str | dict[str, Any], name: str = "rows.jsonl") -> str:
-        lines = [{"Q": row} if isinstance(row, str) else row for row in given]
-        (tmp_path / name).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-        return name
-
-    return rows
-
-
-@pytest.fixture
-def echoes(plays: Any) -> Callable[..., str]:
-    """A workflow that answers with its input `Q`; the texts `bad` and `ask` fail and wait for a human."""
-
-    def script(inputs: dict[str, Any]) -> Iterable[Step]:
-        ends = {"bad": "failed", "ask": "awaiting_human_feedback", "halt": "stopped"}
-        if inputs["Q"] in ends:
-            return [State(ends[inputs["Q"]]), Sleep(60_000)]
-        return [Sleep(60_000)] if inputs["Q"] == "long" else []
-
-    def add(**more: Any) -> str:
-        given = {"nodes": [input_node("Q")], "script": script, "output": lambda inputs: {"A": inputs["Q"]}, **more}
-        return str(plays(**given))
-
-    return add
 
 
 def numbers(result: Result) -> list[int]:
@@ -70,9 +38,9 @@ def steps(directory: str = "rows.jsonl.batch") -> list[tuple[int | None, str]]:
     return [(line.get("row"), line["step"]) for line in lines if "step" in line]
 
 
-def test_each_row_has_one_run_and_one_line(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+def test_each_row_has_one_run_and_one_line(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes()
-    result = noxcli("batch", workflow, write({"$id": "first", "Q": "a"}, "b", "c"))
+    result = noxcli("batch", workflow, write_rows({"$id": "first", "Q": "a"}, "b", "c"))
     assert result.code == 0, result.err
     told = {line["row"]: line for line in result.lines}
     assert {row: (line["id"], line["result"]["output"]) for row, line in told.items()} == {
@@ -86,35 +54,24 @@ def test_each_row_has_one_run_and_one_line(noxcli: Noxcli, sandbox: Sandbox, ech
     assert sorted(step for row, step in steps() if row == 2) == ["finished", "sent", "started"]
 
 
-def test_the_exit_code_is_the_worst_rows(noxcli: Noxcli, echoes: Any, write: Write) -> None:
-    result = noxcli("batch", echoes(), write("a", "bad", "ask", "halt"))
+def test_the_exit_code_is_the_worst_rows(noxcli: Noxcli, echoes: Any) -> None:
+    result = noxcli("batch", echoes(), write_rows("a", "bad", "ask", "halt"))
     assert (result.code, codes(result)) == (10, {1: 0, 2: 1, 3: 10, 4: 3})
     assert "3 of 4 rows did not complete" in result.err
     assert "row 2: run" in result.err
-    resumed = noxcli("batch", echoes(), write("a", "bad", "ask", "halt"), "--resume")
+    resumed = noxcli("batch", echoes(), write_rows("a", "bad", "ask", "halt"), "--resume")
     assert (resumed.code, codes(resumed)) == (10, {3: 10}), "only what was not final is looked at again"
 
 
-def test_a_failed_row_says_why(noxcli: Noxcli, plays: Any, write: Write) -> None:
-    script = [Emit("Write"), Emit("Write", "the model refused", "failed")]
-    workflow = plays(nodes=[input_node("Q")], script=script, status="failed")
-    result = noxcli("batch", workflow, write("a"))
-    assert result.code == 1
-    assert "failed at 'Write': the model refused" in result.err
-    assert result.lines[0]["result"]["error"]["message"].endswith("failed at 'Write': the model refused")
-
-
 @pytest.mark.parametrize("ended", ["silent", "404", "close"])
-def test_a_failed_row_without_a_stream_has_failed(noxcli: Noxcli, plays: Any, write: Write, ended: str) -> None:
+def test_a_failed_row_without_a_stream_has_failed(noxcli: Noxcli, plays: Any, ended: str) -> None:
     workflow = plays(nodes=[input_node("Q")], status="failed", switches={"on_ended": ended})
-    result = noxcli("batch", workflow, write("a"))
+    result = noxcli("batch", workflow, write_rows("a"))
     assert (result.code, codes(result)) == (1, {1: 1})
 
 
-def test_resume_prints_nothing_twice_and_keeps_the_code(
-    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write
-) -> None:
-    workflow, rows = echoes(), write("a", "bad")
+def test_resume_prints_nothing_twice_and_keeps_the_code(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+    workflow, rows = echoes(), write_rows("a", "bad")
     assert noxcli("batch", workflow, rows).code == 1
     again = noxcli("batch", workflow, rows, "--resume")
     assert (again.code, again.text) == (1, "")
@@ -126,18 +83,18 @@ def test_resume_prints_nothing_twice_and_keeps_the_code(
     assert len(sandbox.runs(workflow)) == 3
 
 
-def test_the_hint_at_the_end_names_the_line_that_helps(noxcli: Noxcli, echoes: Any, write: Write) -> None:
+def test_the_hint_at_the_end_names_the_line_that_helps(noxcli: Noxcli, echoes: Any) -> None:
     line = f"noxcli batch {echoes()} rows.jsonl"
     workflow = line.split()[2]
-    assert f"run the failed rows again with: {line} --again failed" in noxcli("batch", workflow, write("bad")).err
+    assert f"run the failed rows again with: {line} --again failed" in noxcli("batch", workflow, write_rows("bad")).err
     lost = echoes(faults={"start": [LostAnswer()]})
-    doubtful = noxcli("batch", lost, write("a"), "--output-dir", "lost")
+    doubtful = noxcli("batch", lost, write_rows("a"), "--output-dir", "lost")
     assert f"continue with: noxcli batch {lost} rows.jsonl --output-dir lost --resume" in doubtful.err
-    assert "with: noxcli" not in noxcli("batch", echoes(), write("a"), "--output-dir", "well").err
+    assert "with: noxcli" not in noxcli("batch", echoes(), write_rows("a"), "--output-dir", "well").err
 
 
-def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
-    workflow, rows = echoes(), write("a")
+def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+    workflow, rows = echoes(), write_rows("a")
     noxcli("batch", workflow, rows)
     for more, what in (
         ((), "a batch, of which 1 of 1 rows have finished; continue it with --resume, start over with --fresh, or"),
@@ -151,8 +108,8 @@ def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sand
     assert len(sandbox.runs(workflow)) == 1
 
 
-def test_a_fresh_batch_moves_the_earlier_one_aside(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
-    workflow, rows = echoes(), write("a", "bad")
+def test_a_fresh_batch_moves_the_earlier_one_aside(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+    workflow, rows = echoes(), write_rows("a", "bad")
     for number, before in enumerate((None, 1, 2)):
         result = noxcli("batch", workflow, rows, "--fresh")
         assert (result.code, len(result.lines), len(sandbox.runs(workflow))) == (1, 2, 2 * number + 2)
@@ -171,26 +128,16 @@ def test_a_fresh_batch_moves_the_earlier_one_aside(noxcli: Noxcli, sandbox: Sand
     assert not Path("rows.jsonl.batch.3").exists()
 
 
-def test_a_directory_that_can_not_be_moved_is_told(noxcli: Noxcli, echoes: Any, write: Write) -> None:
-    line = ("batch", echoes(), write("a"), "--output-dir", ".")
+def test_a_directory_that_can_not_be_moved_is_told(noxcli: Noxcli, echoes: Any) -> None:
+    line = ("batch", echoes(), write_rows("a"), "--output-dir", ".")
     assert noxcli(*line).code == 0
     result = noxcli(*line, "--fresh")
     assert (result.code, result.out, "can't move . aside: " in result.err) == (2, b"", True), result.err
 
 
-def test_a_spreadsheet_from_germany_is_read(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
-    Path("rows.csv").write_bytes('\ufeff$id;Q\r\n1;"Käse, bitte"\r\n'.encode())
-    workflow = echoes()
-    result = noxcli("batch", workflow, "rows.csv")
-    assert (result.code, sandbox.runs(workflow)[0].input) == (0, {"Q": "Käse, bitte"})
-    assert "rows.csv: its columns are not separated by commas, but by semicolons or tabs" in result.err
-
-
-def test_all_mistakes_are_told_before_anything_starts(
-    noxcli: Noxcli, sandbox: Sandbox, plays: Any, write: Write
-) -> None:
+def test_all_mistakes_are_told_before_anything_starts(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q"), input_node("n", type="int", default=1)])
-    rows = write({"Q": "a"}, {"Qu": "a"}, {"Q": "x", "n": "many"}, {"Q": "x", "n": 2})
+    rows = write_rows({"Q": "a"}, {"Qu": "a"}, {"Q": "x", "n": "many"}, {"Q": "x", "n": 2})
     Path(rows).write_text(Path(rows).read_text() + "oops\n")
     result = noxcli("batch", workflow, rows)
     assert (result.code, result.text) == (2, "")
@@ -232,23 +179,16 @@ def test_an_id_belongs_to_one_row(
     assert not Path(f"{name}.batch").exists()
 
 
-def test_all_rows_that_repeat_an_id_are_counted(noxcli: Noxcli, echoes: Any, write: Write) -> None:
-    rows = write({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"}, {"$id": "a", "Q": "3"}, {"$id": "a", "Q": "4"})
-    assert (
-        "row 3 (line 3) has the id of row 1 (line 1) (the first of 2 such rows)" in noxcli("batch", echoes(), rows).err
-    )
-
-
-def test_only_so_many_mistakes_are_told(noxcli: Noxcli, echoes: Any, write: Write) -> None:
-    result = noxcli("batch", echoes(), write(*[{f"q{number % 25}": "x"} for number in range(50)]))
+def test_only_so_many_mistakes_are_told(noxcli: Noxcli, echoes: Any) -> None:
+    result = noxcli("batch", echoes(), write_rows(*[{f"q{number % 25}": "x"} for number in range(50)]))
     first, *_, last = result.err.splitlines()
     assert first.startswith("noxcli: row 1 (line 1) and 1 more row: 'q0' is not an input of the workflow; ")
     assert "50 of 50 rows are wrong (the first 40 are listed)" in last
     assert len(result.err.splitlines()) == 21
 
 
-def test_a_dry_run_counts(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
-    workflow, rows = echoes(), write("a", "bad", "c", "d", "e")
+def test_a_dry_run_counts(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+    workflow, rows = echoes(), write_rows("a", "bad", "c", "d", "e")
     fresh = noxcli("batch", workflow, rows, "--dry-run", "--shard", "2/2")
     assert (fresh.code, fresh.json["rows"], fresh.json["in_shard"], fresh.json["to_start"]) == (0, 5, 2, 2)
     assert not sandbox.runs(workflow)
@@ -267,35 +207,23 @@ def test_csv_texts_become_the_declared_types(noxcli: Noxcli, sandbox: Sandbox, p
     assert result.err.count("'n' takes an int") == 1, "what goes for every row is said once"
 
 
-def test_files_of_rows_are_uploaded_and_common_ones_once(
-    noxcli: Noxcli, sandbox: Sandbox, plays: Any, write: Write
-) -> None:
+def test_files_of_rows_are_uploaded_and_common_ones_once(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("doc", type="file"), input_node("style", type="file")])
     for name in ("a.txt", "b.txt", "s.txt"):
         Path(name).write_text(name)
-    rows = write({"doc": "a.txt"}, {"doc": "b.txt"})
+    rows = write_rows({"doc": "a.txt"}, {"doc": "b.txt"})
     result = noxcli("batch", workflow, rows, "style@s.txt", "--column", "doc@")
     assert result.code == 0, result.err
     assert sum(request.path == "/v1/file" for request in sandbox.requests) == 3
     assert {run.input["doc"]["name"] for run in sandbox.runs(workflow)} == {"a.txt", "b.txt"}
     assert {run.input["style"]["name"] for run in sandbox.runs(workflow)} == {"s.txt"}
-    missing = noxcli("batch", workflow, write({"doc": "none.txt"}), "--column", "doc@", "--output-dir", "other")
+    missing = noxcli("batch", workflow, write_rows({"doc": "none.txt"}), "--column", "doc@", "--output-dir", "other")
     assert "row 1 (line 1): can't read the file none.txt for 'doc'" in missing.err
 
 
-def test_secrets_are_sent_and_shown_nowhere(noxcli: Noxcli, sandbox: Sandbox, plays: Any, write: Write) -> None:
-    workflow = plays(nodes=[input_node("Q"), input_node("token")], status="failed")
-    result = noxcli(
-        "batch", workflow, write("a"), "--secret", "token=TOK", "--verbose", environ={"TOK": "s3cret-value"}
-    )
-    assert result.code == 1
-    assert sandbox.runs(workflow)[0].input["token"] == "s3cret-value"
-    assert "s3cret-value" not in result.err + result.text + Path("rows.jsonl.batch/batch.jsonl").read_text()
-
-
-def test_outputs_are_files_by_row(noxcli: Noxcli, plays: Any, write: Write) -> None:
+def test_outputs_are_files_by_row(noxcli: Noxcli, plays: Any) -> None:
     output = {"Text": "t" * 20_000, "Doc": File("d.pdf", b"%PDF", "application/pdf")}
-    rows = write({"$id": "../weird/id", "Q": "a"}, "b")
+    rows = write_rows({"$id": "../weird/id", "Q": "a"}, "b")
     result = noxcli("batch", plays(nodes=[input_node("Q")], output=output), rows, "--output-dir", "out")
     assert result.code == 0, result.err
     written = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*") if path.is_file())
@@ -312,12 +240,10 @@ def test_outputs_are_files_by_row(noxcli: Noxcli, plays: Any, write: Write) -> N
     assert result.lines[0]["result"]["output"]["Text"].keys() == {"$file"}
 
 
-def test_an_output_that_could_not_be_had_is_fetched_by_resume(
-    noxcli: Noxcli, sandbox: Sandbox, plays: Any, write: Write
-) -> None:
+def test_an_output_that_could_not_be_had_is_fetched_by_resume(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     gone = Answer(404, {"detail": "gone"})
     workflow = plays(nodes=[input_node("Q")], output={"Text": "t" * 20_000}, faults={"file": [gone]})
-    first = noxcli("batch", workflow, write("a"))
+    first = noxcli("batch", workflow, write_rows("a"))
     assert (first.code, codes(first)) == (9, {1: 9})
     second = noxcli("batch", workflow, "rows.jsonl", "--resume")
     assert (second.code, codes(second)) == (0, {1: 0})
@@ -325,19 +251,19 @@ def test_an_output_that_could_not_be_had_is_fetched_by_resume(
     assert len(sandbox.runs(workflow)) == 1
 
 
-def test_ordered_results_come_in_the_order_of_the_rows(noxcli: Noxcli, plays: Any, write: Write) -> None:
+def test_ordered_results_come_in_the_order_of_the_rows(noxcli: Noxcli, plays: Any) -> None:
     def script(inputs: dict[str, Any]) -> list[Step]:
         return [Sleep(400 if inputs["Q"] in {"1", "5"} else 10)]  # at the sandbox's thousandfold speed
 
     workflow = plays(nodes=[input_node("Q")], script=script)
-    rows = write(*[str(number) for number in range(1, 41)])
+    rows = write_rows(*[str(number) for number in range(1, 41)])
     result = noxcli("batch", workflow, rows, "--ordered", "--max-parallel", "4")
     assert numbers(result) == list(range(1, 41))
 
 
-def test_failures_end_the_starting(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+def test_failures_end_the_starting(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes()
-    rows = write("bad", *["a"] * 30)
+    rows = write_rows("bad", *["a"] * 30)
     result = noxcli("batch", workflow, rows, "--max-failures", "1", "--max-parallel", "2")
     assert result.code == 1
     assert len(sandbox.runs(workflow)) < 10
@@ -347,12 +273,10 @@ def test_failures_end_the_starting(noxcli: Noxcli, sandbox: Sandbox, echoes: Any
     assert len(sandbox.runs(workflow)) == 31
 
 
-def test_a_refused_row_leaves_the_others_and_is_resumed(
-    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write
-) -> None:
+def test_a_refused_row_leaves_the_others_and_is_resumed(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     refusal = Answer(422, {"detail": "not today"})
     workflow = echoes(faults={"start": [refusal]})
-    first = noxcli("batch", workflow, write("a", "b"), "--max-parallel", "1")
+    first = noxcli("batch", workflow, write_rows("a", "b"), "--max-parallel", "1")
     assert (first.code, codes(first)) == (2, {1: 2, 2: 0})
     assert first.lines[0]["result"]["retry_safe"] is True
     assert (1, "withdrawn") in steps()
@@ -362,7 +286,7 @@ def test_a_refused_row_leaves_the_others_and_is_resumed(
 
 
 def test_a_refused_start_is_withdrawn_though_stdout_is_gone(
-    noxcli: Noxcli, echoes: Any, write: Write, monkeypatch: pytest.MonkeyPatch
+    noxcli: Noxcli, echoes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     withdraw = Journal.withdraw
 
@@ -376,7 +300,7 @@ def test_a_refused_start_is_withdrawn_though_stdout_is_gone(
     monkeypatch.setattr(Journal, "withdraw", slowly)
     monkeypatch.setattr(Terminal, "write", gone)
     workflow = echoes(faults={"start": [Answer(422, {"detail": "no"})]})
-    assert noxcli("batch", workflow, write("a", "b")).code == 141
+    assert noxcli("batch", workflow, write_rows("a", "b")).code == 141
     assert [step for _, step in steps()].count("withdrawn") == 1
 
 
@@ -420,8 +344,8 @@ def test_a_stream_needs_a_place_for_the_journal(noxcli: Noxcli, echoes: Any) -> 
     assert (result.code, "add --output-dir DIR" in result.err) == (2, True)
 
 
-def test_two_batches_do_not_share_a_directory(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
-    workflow, rows = echoes(), write("long")
+def test_two_batches_do_not_share_a_directory(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+    workflow, rows = echoes(), write_rows("long")
     with running("batch", workflow, rows, env=environment(sandbox.url)):
         end = Clock().monotonic() + HUNG
         while not sandbox.runs(workflow) and Clock().monotonic() < end:
@@ -433,21 +357,21 @@ def test_two_batches_do_not_share_a_directory(noxcli: Noxcli, sandbox: Sandbox, 
 
 
 def test_a_file_system_without_locks_is_refused(
-    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write, monkeypatch: pytest.MonkeyPatch
+    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     workflow = echoes()
-    result = noxcli("batch", workflow, write("a"))
+    result = noxcli("batch", workflow, write_rows("a"))
     told = "rows.jsonl.batch can't lock files; choose an --output-dir on a local disk"
     assert (result.code, told in result.err) == (2, True)
     assert not sandbox.runs(workflow)
 
 
-def test_the_time_limit_leaves_runs_going(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
-    workflow, rows = echoes(), write("a", "long", "long")
+def test_the_time_limit_leaves_runs_going(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+    workflow, rows = echoes(), write_rows("a", "long", "long")
     noxcli.clock = Clock()
     result = noxcli("batch", workflow, rows, "--timeout", "2s", "--max-parallel", "2")
     assert (result.code, codes(result)) == (124, {1: 0, 2: 124, 3: 124})
@@ -456,23 +380,21 @@ def test_the_time_limit_leaves_runs_going(noxcli: Noxcli, sandbox: Sandbox, echo
 
 
 @pytest.mark.parametrize(("end", "code"), [("completed", 0), ("failed", 1), ("stopped", 3), ("running", 124)])
-def test_a_run_that_ended_unseen_has_its_verdict_at_the_limit(
-    noxcli: Noxcli, plays: Any, write: Write, end: str, code: int
-) -> None:
+def test_a_run_that_ended_unseen_has_its_verdict_at_the_limit(noxcli: Noxcli, plays: Any, end: str, code: int) -> None:
     """The server allows no read before the limit is over, and has no stream that would report the end."""
     told_off = Answer(429, {"detail": "Rate limit exceeded"}, {"Retry-After": "60"})
     script = [Sleep(300), State(end)] if end not in {"completed", "running"} else [Sleep(60_000 * (end == "running"))]
     workflow = plays(nodes=[input_node("Q")], script=script, faults={"events": [NO_EVENTS], "record": [told_off]})
     noxcli.clock, began = Clock(), time.monotonic()
-    result = noxcli("batch", workflow, write("a"), "--timeout", "2s")
+    result = noxcli("batch", workflow, write_rows("a"), "--timeout", "2s")
     assert (result.code, codes(result)) == (code, {1: code})
     assert result.lines[0]["result"]["run"]["status"] == end
     assert time.monotonic() - began < 2 + 1 + 2  # a second, and some time for a busy machine
 
 
-def test_only_again_doubtful_may_run_a_row_twice(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+def test_only_again_doubtful_may_run_a_row_twice(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes(faults={"start": [LostAnswer(), LostAnswer(), LostAnswer()]})
-    assert noxcli("batch", workflow, write("a")).code == 7
+    assert noxcli("batch", workflow, write_rows("a")).code == 7
     noxcli("run", workflow, "Q=a", "--detach")
     result = noxcli("batch", workflow, "rows.jsonl", "--resume")
     assert (result.code, codes(result)) == (7, {1: 7}), "two runs may be the row's"
@@ -486,9 +408,9 @@ def test_only_again_doubtful_may_run_a_row_twice(noxcli: Noxcli, sandbox: Sandbo
     assert (last.code, codes(last)) == (0, {1: 0})
 
 
-def test_rows_with_equal_inputs_take_a_run_each(noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write) -> None:
+def test_rows_with_equal_inputs_take_a_run_each(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes(faults={"start": [LostAnswer(), Answer(504), LostAnswer()]})
-    rows = write("same", "same", "same", "same", "b")
+    rows = write_rows("same", "same", "same", "same", "b")
     left = noxcli("batch", workflow, rows, "--max-parallel", "1")
     assert (left.code, codes(left)) == (7, {1: 7, 2: 7, 3: 7, 4: 0, 5: 0})
     result = noxcli("batch", workflow, rows, "--resume")
@@ -499,31 +421,29 @@ def test_rows_with_equal_inputs_take_a_run_each(noxcli: Noxcli, sandbox: Sandbox
 
 
 @pytest.mark.long(10)
-def test_a_dropped_connection_before_the_request_is_tried_again(
-    noxcli: Noxcli, sandbox: Sandbox, echoes: Any, write: Write
-) -> None:
+def test_a_dropped_connection_before_the_request_is_tried_again(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes(faults={"start": [Answer(503), Answer(429, {}, {"Retry-After": "0"})], "record": [Drop()] * 3})
-    result = noxcli("batch", workflow, write("a", "b"))
+    result = noxcli("batch", workflow, write_rows("a", "b"))
     assert (result.code, codes(result)) == (0, {1: 0, 2: 0})
     assert len(sandbox.runs(workflow)) == 2
 
 
-def test_fixed_inputs_are_warned_of_once(noxcli: Noxcli, plays: Any, write: Write) -> None:
+def test_fixed_inputs_are_warned_of_once(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q"), fixed_input("tone", "kind")])
-    result = noxcli("batch", workflow, write(*[{"Q": "a", "tone": "rude"}] * 3))
+    result = noxcli("batch", workflow, write_rows(*[{"Q": "a", "tone": "rude"}] * 3))
     assert result.err.count("'tone' is fixed by the workflow") == 1
 
 
-def test_quiet_leaves_only_what_went_wrong(noxcli: Noxcli, echoes: Any, write: Write) -> None:
-    assert noxcli("batch", echoes(), write("a"), "--quiet").err == ""
+def test_quiet_leaves_only_what_went_wrong(noxcli: Noxcli, echoes: Any) -> None:
+    assert noxcli("batch", echoes(), write_rows("a"), "--quiet").err == ""
 
 
-def test_nothing_to_do_is_done(noxcli: Noxcli, echoes: Any, write: Write) -> None:
-    result = noxcli("batch", echoes(), write())
+def test_nothing_to_do_is_done(noxcli: Noxcli, echoes: Any) -> None:
+    result = noxcli("batch", echoes(), write_rows())
     assert (result.code, result.text) == (0, "")
 
 
-def test_stdout_is_only_lines_of_json(noxcli: Noxcli, echoes: Any, write: Write) -> None:
-    result = noxcli("batch", echoes(), write("a\nb\u2028c"))
+def test_stdout_is_only_lines_of_json(noxcli: Noxcli, echoes: Any) -> None:
+    result = noxcli("batch", echoes(), write_rows("a\nb\u2028c"))
     assert result.out.count(b"\n") == 1
     assert io.BytesIO(result.out).readline() == result.out

@@ -3,29 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from noxcli.sandbox.scenario import input_node
-from noxcli.sandbox.steps import Sleep, State, Step
 from tests import runner
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 
 ON_GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs", "GITHUB_STEP_SUMMARY": "summary.md"}
-
-
-@pytest.fixture
-def workflow(plays: Any) -> str:
-    """The text `bad` fails."""
-
-    def script(inputs: dict[str, Any]) -> list[Step]:
-        return [State("failed"), Sleep(60_000)] if inputs["Q"] == "bad" else []
-
-    return str(plays(nodes=[input_node("Q")], script=script))
-
-
-def write_rows(*texts: str) -> str:
-    Path("rows.jsonl").write_text("".join(f'{{"Q": "{text}"}}\n' for text in texts))
-    return "rows.jsonl"
 
 
 def test_github_gets_outputs_a_summary_and_annotations(noxcli: Noxcli, workflow: str) -> None:

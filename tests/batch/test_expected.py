@@ -82,13 +82,6 @@ def test_a_failed_rows_assertions_are_skipped_cases(noxcli: Noxcli, plays: Any, 
     ]
 
 
-def test_skipped_assertions_are_named_if_every_run_failed(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
-    rows = written(tmp_path / "rows.jsonl", [{}])
-    noxcli("batch", plays(status="failed"), rows, "--assert", "ok", "--junit", str(tmp_path / "batch.xml"))
-    (suite,) = JUnitXml.fromfile(str(tmp_path / "batch.xml"))
-    assert [type(each) for case in suite for each in case.result] == [Failure, Skipped]
-
-
 def test_stored_results_are_judged_by_every_call(
     noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox
 ) -> None:

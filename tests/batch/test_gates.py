@@ -1,6 +1,5 @@
 """Gates: how many rows must be good, and which rows run at all."""
 
-import json
 import re
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step, node_fails
 from noxcli.timing import Clock
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 
 
 @pytest.fixture
@@ -30,11 +29,6 @@ def workflow(plays: Any) -> str:
         return ends.get(inputs["Q"], [])
 
     return str(plays(nodes=[input_node("Q")], script=script, output=lambda inputs: {"A": inputs["Q"]}))
-
-
-def write(*texts: str) -> str:
-    Path("rows.jsonl").write_text("".join(f"{json.dumps({'Q': text})}\n" for text in texts))
-    return "rows.jsonl"
 
 
 @pytest.mark.parametrize(
@@ -63,13 +57,13 @@ def test_a_share_replaces_verdicts_but_no_trouble(asked: str, codes: list[int], 
 
 @pytest.mark.parametrize("text", ["900%", "100.1%", "-1%", "0.9", "90", "90 %", "", "%", "1e1%", "٩٠%"])
 def test_what_is_not_a_share_is_refused(noxcli: Noxcli, sandbox: Sandbox, workflow: str, text: str) -> None:
-    result = noxcli("batch", workflow, write("a"), f"--min-pass={text}")
+    result = noxcli("batch", workflow, write_rows("a"), f"--min-pass={text}")
     assert (result.code, result.out, sandbox.runs(workflow)) == (2, b"", [])
     assert result.err == f"noxcli: --min-pass {text} is not a valid share; write 90%, from 0% to 100%\n"
 
 
 def test_a_batch_passes_by_its_share(noxcli: Noxcli, workflow: str) -> None:
-    batch = ("batch", workflow, write("a", "bad", "c", "d"))
+    batch = ("batch", workflow, write_rows("a", "bad", "c", "d"))
     result = noxcli(*batch, "--min-pass", "75%")
     assert (result.code, "3 of 4 rows are good (75.0%; --min-pass 75%)" in result.err) == (0, True)
     again = noxcli(*batch, "--min-pass", "75.1%", "--resume")
@@ -82,25 +76,25 @@ def test_a_batch_passes_by_its_share(noxcli: Noxcli, workflow: str) -> None:
 
 
 def test_rows_that_were_not_started_are_not_good(noxcli: Noxcli, workflow: str) -> None:
-    file = write("bad", *("a" for _ in range(9)))
+    file = write_rows("bad", *("a" for _ in range(9)))
     result = noxcli("batch", workflow, file, "--max-failures", "1", "--max-parallel", "1", "--min-pass", "20%")
     assert (result.code, "0 of 10 rows are good (0.0%; --min-pass 20%)" in result.err) == (11, True)
 
 
 def test_a_page_says_of_unstarted_rows_what_the_code_says(noxcli: Noxcli, workflow: str) -> None:
-    batch = ("batch", workflow, write("a", "a", "bad", "a"), "--max-failures", "1", "--max-parallel", "1")
+    batch = ("batch", workflow, write_rows("a", "a", "bad", "a"), "--max-failures", "1", "--max-parallel", "1")
     for share, code, tone in (("50%", 0, "good"), ("51%", 11, "bad")):
         result = noxcli(*batch, "--min-pass", share, "--fresh", "--report", "page.html")
         assert (result.code, f'class="verdict {tone}"' in Path("page.html").read_text()) == (code, True), result.err
 
 
 def test_what_is_in_the_way_of_a_verdict_stays(noxcli: Noxcli, workflow: str) -> None:
-    paused = noxcli("batch", workflow, write("a", "ask"), "--min-pass", "0%")
+    paused = noxcli("batch", workflow, write_rows("a", "ask"), "--min-pass", "0%")
     assert (paused.code, paused.err.count("1 of 2 rows are good")) == (10, 1)
 
 
 def test_a_limit_takes_the_first_rows_of_the_file(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
-    batch = ("batch", workflow, write("a", "b", "c", "d", "e"))
+    batch = ("batch", workflow, write_rows("a", "b", "c", "d", "e"))
     assert {line["row"] for line in noxcli(*batch, "--limit", "3", "--shard", "1/2").lines} == {1, 3}
     Path("expected.jsonl").write_text('{"A": "a"}\n' + '{"A": "x"}\n' * 4)
     options = (*batch, "--output-dir", "all", "--expect", "expected.jsonl", "--resume")
@@ -116,17 +110,9 @@ def test_a_limit_takes_the_first_rows_of_the_file(noxcli: Noxcli, sandbox: Sandb
     assert noxcli(*batch, "--limit", "0").code == 2
 
 
-def test_reasons_are_told_once_each_above_the_totals(noxcli: Noxcli, plays: Any) -> None:
-    def output(inputs: dict[str, Any]) -> dict[str, Any]:
-        return {"A": inputs["Q"]}
-
-    def script(inputs: dict[str, Any]) -> list[Step]:
-        return [State("failed"), Sleep(60_000)] if inputs["Q"] == "bad" else []
-
-    workflow = str(plays(nodes=[input_node("Q")], script=script, output=output))
-    rows = [{"$id": f"r{n}", "Q": "bad" if n % 2 else f"{n}"} for n in range(1, 12)]
-    Path("rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    result = noxcli("batch", workflow, "rows.jsonl", "--ordered", "--assert", "output.A != '4'", "--ci", "github")
+def test_reasons_are_told_once_each_above_the_totals(noxcli: Noxcli, echoes: Any) -> None:
+    rows = write_rows(*({"$id": f"r{n}", "Q": "bad" if n % 2 else f"{n}"} for n in range(1, 12)))
+    result = noxcli("batch", echoes(), rows, "--ordered", "--assert", "output.A != '4'", "--ci", "github")
     lines = [line for line in result.err.splitlines() if not line.startswith("::")]
     groups = [line for line in lines if line.startswith("noxcli: ")]
     assert re.match(r"noxcli: 6 rows \((r\d+, ){3}…\): ", groups[0])
@@ -137,7 +123,7 @@ def test_reasons_are_told_once_each_above_the_totals(noxcli: Noxcli, plays: Any)
 
 
 def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
-    file = write(*["bad"] * 60)
+    file = write_rows(*["bad"] * 60)
     result = noxcli("batch", workflow, file, "--max-parallel", "4")
     assert (result.code, 20 <= len(sandbox.runs(workflow)) < 30) == (1, True), result.err
     why, more = "failed at 'W': no ink", re.escape("(--max-failures 0 starts the others, too)")
@@ -149,7 +135,7 @@ def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sand
 
 
 def test_twenty_failures_of_twenty_rows_hold_none_back(noxcli: Noxcli, workflow: str) -> None:
-    result = noxcli("batch", workflow, write(*["bad"] * 20), "--max-parallel", "4")
+    result = noxcli("batch", workflow, write_rows(*["bad"] * 20), "--max-parallel", "4")
     last = result.err.splitlines()[-1]
     assert (result.code, last.partition("; ")[0]) == (1, "noxcli: 20 of 20 rows did not complete"), result.err
     assert last.endswith(" --again failed")
@@ -165,7 +151,7 @@ def test_what_ends_beside_the_twentieth_failure_starts_no_more() -> None:
 
 @pytest.mark.parametrize("texts", [["a", *["bad"] * 30], [*["bad"] * 19, "a", *["bad"] * 10], ["ask"] * 25])
 def test_other_failures_start_all_rows(noxcli: Noxcli, sandbox: Sandbox, workflow: str, texts: list[str]) -> None:
-    noxcli("batch", workflow, write(*texts), "--max-parallel", "4")
+    noxcli("batch", workflow, write_rows(*texts), "--max-parallel", "4")
     assert len(sandbox.runs(workflow)) == len(texts)
 
 
@@ -176,7 +162,7 @@ def test_a_row_that_takes_too_long_is_given_up(noxcli: Noxcli, sandbox: Sandbox,
 
     noxcli.clock = Clock()
     workflow = str(plays(nodes=[input_node("Q")], script=script, output={"A": "a"}))
-    batch = ("batch", workflow, write("a", "long", "c"))
+    batch = ("batch", workflow, write_rows("a", "long", "c"))
     began = time.monotonic()
     result = noxcli(*batch, "--row-timeout", "1s")
     assert time.monotonic() - began < 5
@@ -203,6 +189,6 @@ def test_a_query_names_outputs_that_there_are(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, query: str, said: str
 ) -> None:
     workflow = str(plays(nodes=[input_node("Q"), output_node("Answer")], output={"Answer": []}))
-    result = noxcli("batch", workflow, write("a"), "--query", query)
+    result = noxcli("batch", workflow, write_rows("a"), "--query", query)
     assert (result.code, len(sandbox.runs(workflow)), said in result.err) == (2 if said else 0, 0 if said else 1, True)
-    assert noxcli("batch", workflow, write("a"), "--fresh", "--query", "result.output.Answer").text == "[]\n"
+    assert noxcli("batch", workflow, write_rows("a"), "--fresh", "--query", "result.output.Answer").text == "[]\n"

@@ -16,7 +16,7 @@ from noxcli.models import Run
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
-from tests.conftest import Noxcli, QuickClock, Result
+from tests.conftest import Noxcli, QuickClock, Result, write_rows
 from tests.faults.gateway import (
     ENVOY_503,
     NGINX_502,
@@ -49,8 +49,7 @@ def echo(plays: Any) -> str:
 
 @pytest.fixture
 def rows() -> str:
-    Path("rows.jsonl").write_text("".join(f'{{"Q": "row {number}"}}\n' for number in range(1, ROWS + 1)))
-    return "rows.jsonl"
+    return write_rows(*(f"row {number}" for number in range(1, ROWS + 1)))
 
 
 @pytest.fixture
@@ -184,11 +183,6 @@ def always(with_answer: bytes) -> Meddle:
     return lambda _request, _forward: with_answer
 
 
-def once(with_answer: bytes) -> Meddle:
-    left = [with_answer]
-    return lambda _request, _forward: left.pop() if left else None
-
-
 ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n{}"
 DEEP = answer(200, b"[" * 200_000, content_type="application/json")
 HUGE_NUMBER = answer(
@@ -226,15 +220,6 @@ def test_a_row_that_can_not_be_read_is_read_again_by_resume(
         last = noxcli(*argv, "--resume")
         assert (last.code, codes(last)) == (0, {2: 0})
     assert runs_by_input(sandbox, echo) == ONCE
-
-
-REFUSALS = (300, 304, 400, 402, 405, 409, 413, 418, 421, 422, 426, 451, 499)
-
-
-@pytest.mark.parametrize("status", REFUSALS)
-def test_one_odd_refusal_of_a_read_is_forgiven(sandbox: Sandbox, echo: str, through: Any, status: int) -> None:
-    result = through(only_for(sandbox, echo, "row 2", once(json_answer({"detail": "no"}, status))))
-    assert (result.code, codes(result)) == (0, dict.fromkeys(range(1, ROWS + 1), 0))
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyError("x"), 70), (ValueError("x"), 9)])

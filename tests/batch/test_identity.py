@@ -1,7 +1,5 @@
 """What makes a batch the same one: with --resume, a difference is named, unless --allow-changed-input accepts it."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +8,7 @@ import pytest
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
-from tests.conftest import Noxcli, Result
-
-Write = Callable[..., str]
+from tests.conftest import Noxcli, Result, write_rows
 
 
 @pytest.fixture
@@ -24,11 +20,6 @@ def workflow(plays: Any) -> str:
 
     nodes = [input_node("Q"), input_node("R", default="x"), input_node("Prompt", default="y")]
     return str(plays(nodes=nodes, script=script, output=lambda inputs: {"A": inputs}))
-
-
-def rows(*given: dict[str, Any], name: str = "rows.jsonl") -> str:
-    Path(name).write_text("".join(f"{json.dumps(row)}\n" for row in given))
-    return name
 
 
 def numbers(result: Result) -> list[int]:
@@ -50,7 +41,7 @@ def test_a_difference_is_named_with_both_values(
     noxcli: Noxcli, sandbox: Sandbox, workflow: str, then: tuple[str, ...], now: tuple[str, ...], said: str
 ) -> None:
     noxcli.environ["S"] = "a-very-secret-word"
-    file = rows({"Q": "a", "R": '"x"'}, {"Q": "b"})
+    file = write_rows({"Q": "a", "R": '"x"'}, {"Q": "b"})
     noxcli("batch", workflow, file, *then, "--max-failures", "1")
     result = noxcli("batch", workflow, file, *now, "--resume")
     assert (result.code, result.out, len(sandbox.runs(workflow))) == (2, b"", 2)
@@ -63,14 +54,14 @@ def test_a_difference_is_named_with_both_values(
 
 
 def test_long_values_differ_though_their_beginnings_are_equal(noxcli: Noxcli, workflow: str) -> None:
-    file = rows({"Q": "a"})
+    file = write_rows({"Q": "a"})
     noxcli("batch", workflow, file, f"Prompt={'x' * 500}1")
     result = noxcli("batch", workflow, file, f"Prompt={'x' * 500}2", "--resume")
     assert (result.code, len(result.err) < 500) == (2, True)
 
 
 def test_another_version_is_a_difference(noxcli: Noxcli, workflow: str) -> None:
-    file = rows({"Q": "a"})
+    file = write_rows({"Q": "a"})
     noxcli("batch", workflow, file)
     version = "11111111-2222-4333-8444-555555555555"
     result = noxcli("batch", workflow, file, "--version-id", version, "--no-check", "--resume")
@@ -90,24 +81,24 @@ def test_columns_that_are_renamed_or_swapped_are_a_difference(
 
 
 def test_rows_may_be_appended_and_changed_before_they_start(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
-    file = rows({"Q": "a"}, {"Q": "b"})
+    file = write_rows({"Q": "a"}, {"Q": "b"})
     noxcli("batch", workflow, file)
-    rows({"Q": "a"}, {"Q": "b"}, {"Q": "c"})
+    write_rows({"Q": "a"}, {"Q": "b"}, {"Q": "c"})
     result = noxcli("batch", workflow, file, "--resume")
     assert (result.code, numbers(result)) == (0, [3])
-    rows({"Q": "a"}, {"Q": "B"}, {"Q": "c"})
+    write_rows({"Q": "a"}, {"Q": "B"}, {"Q": "c"})
     changed = noxcli("batch", workflow, file, "--resume")
     assert (changed.code, "row 2 (line 2) differs from the row that was started" in changed.err) == (2, True)
-    rows({"Q": "a"})
+    write_rows({"Q": "a"})
     fewer = noxcli("batch", workflow, file, "--resume")
     assert (fewer.code, "without some of the 3 that have finished" in fewer.err) == (2, True)
     assert len(sandbox.runs(workflow)) == 3
 
 
 def test_changed_rows_are_matched_by_their_ids(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
-    file = rows({"$id": "a b/c", "Q": "1"}, {"$id": "d", "Q": "bad"}, {"$id": "e", "Q": "3"})
+    file = write_rows({"$id": "a b/c", "Q": "1"}, {"$id": "d", "Q": "bad"}, {"$id": "e", "Q": "3"})
     noxcli("batch", workflow, file)
-    rows({"$id": "new", "Q": "0"}, {"$id": "e", "Q": "3"}, {"$id": "a b/c", "Q": "one"}, {"$id": "d", "Q": "bad"})
+    write_rows({"$id": "new", "Q": "0"}, {"$id": "e", "Q": "3"}, {"$id": "a b/c", "Q": "one"}, {"$id": "d", "Q": "bad"})
     assert noxcli("batch", workflow, file, "--resume").code == 2
     result = noxcli("batch", workflow, file, "--resume", "--allow-changed-input")
     assert (result.code, [(line["row"], line["id"]) for line in result.lines]) == (1, [(1, "new")])
@@ -122,26 +113,26 @@ def test_changed_rows_are_matched_by_their_ids(noxcli: Noxcli, sandbox: Sandbox,
 
 
 def test_rows_that_are_all_new_start_anew(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
-    file = rows({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"})
+    file = write_rows({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"})
     noxcli("batch", workflow, file)
-    rows({"$id": "c", "Q": "3"})
+    write_rows({"$id": "c", "Q": "3"})
     result = noxcli("batch", workflow, file, "--resume", "--allow-changed-input")
     assert (result.code, [line["id"] for line in result.lines]) == (0, ["c"])
     assert len(sandbox.runs(workflow)) == 3
 
 
 def test_changed_rows_without_ids_are_matched_by_their_numbers(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
-    file = rows({"Q": "a"}, {"Q": "b"}, {"Q": "c"})
+    file = write_rows({"Q": "a"}, {"Q": "b"}, {"Q": "c"})
     noxcli("batch", workflow, file)
-    rows({"Q": "A"}, {"Q": "b"})
+    write_rows({"Q": "A"}, {"Q": "b"})
     assert noxcli("batch", workflow, file, "--resume", "--allow-changed-input").code == 0
     assert len(sandbox.runs(workflow)) == 3
     assert [line["row"] for line in noxcli("results", "rows.jsonl.batch").lines] == [1, 2]
 
 
 def test_rows_do_not_move_to_other_shards(noxcli: Noxcli, workflow: str) -> None:
-    file = rows({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"})
+    file = write_rows({"$id": "a", "Q": "1"}, {"$id": "b", "Q": "2"})
     noxcli("batch", workflow, file, "--shard", "1/2")
-    rows({"$id": "b", "Q": "2"}, {"$id": "a", "Q": "1"})
+    write_rows({"$id": "b", "Q": "2"}, {"$id": "a", "Q": "1"})
     result = noxcli("batch", workflow, file, "--shard", "1/2", "--resume", "--allow-changed-input")
     assert (result.code, "may now belong to other shards" in result.err) == (2, True)

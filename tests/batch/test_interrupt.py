@@ -15,12 +15,8 @@ from noxcli.sandbox.faults import Hold
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
+from tests.conftest import write_rows
 from tests.process import HUNG, call, environment, forked, on_terminal, running
-
-
-def write_rows(count: int) -> str:
-    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, count + 1)))
-    return "rows.jsonl"
 
 
 @pytest.fixture
@@ -50,7 +46,7 @@ def wait_for_a_start(sandbox: Sandbox) -> None:
 
 def test_detached_rows_are_followed_again(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(2_000)])
-    rows = write_rows(6)
+    rows = write_rows(*"123456")
     options = ["--max-parallel", "4", "--on-interrupt", "detach"]
     with running("batch", workflow, rows, *options, env=environment(sandbox.url)) as process:
         wait_for_runs(sandbox, workflow, 4)
@@ -70,7 +66,7 @@ def test_detached_rows_are_followed_again(sandbox: Sandbox, plays: Any) -> None:
 
 def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(60_000)], faults={"start": [Hold(1_000)] * 4})
-    with running("batch", workflow, write_rows(4), env=environment(sandbox.url)) as process:
+    with running("batch", workflow, write_rows(*"1234"), env=environment(sandbox.url)) as process:
         wait_for_a_start(sandbox)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=HUNG)
@@ -84,7 +80,9 @@ def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any) 
 @pytest.mark.long(7)
 def test_a_start_that_is_not_answered_in_time_is_in_doubt(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(60_000)], faults={"start": [Hold(60_000)]})
-    with running("batch", workflow, write_rows(4), "--max-parallel", "2", env=environment(sandbox.url)) as process:
+    with running(
+        "batch", workflow, write_rows(*"1234"), "--max-parallel", "2", env=environment(sandbox.url)
+    ) as process:
         wait_for_a_start(sandbox)
         time.sleep(0.2)  # in the meantime, the request has left
         process.send_signal(signal.SIGTERM)
@@ -97,7 +95,7 @@ def test_a_start_that_is_not_answered_in_time_is_in_doubt(sandbox: Sandbox, play
 
 def test_a_reader_that_leaves_detaches(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], script=lambda inputs: [Sleep(400 * int(inputs["Q"]))])
-    argv = [*forked(), "batch", workflow, write_rows(6)]
+    argv = [*forked(), "batch", workflow, write_rows(*"123456")]
     shell = f"{' '.join(argv)} | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", shell], env=environment(sandbox.url), capture_output=True, text=True, timeout=HUNG, check=False
@@ -110,7 +108,7 @@ def test_a_reader_that_leaves_detaches(sandbox: Sandbox, plays: Any) -> None:
 
 @pytest.mark.parametrize("ci", [{}, {"CI": "false"}])
 def test_on_a_terminal_there_is_a_bar_and_ctrl_c_detaches(sandbox: Sandbox, workflow: str, ci: dict[str, str]) -> None:
-    argv = [*forked(), "batch", workflow, write_rows(9), "--max-parallel", "3"]
+    argv = [*forked(), "batch", workflow, write_rows(*"123456789"), "--max-parallel", "3"]
     out = os.open("out", os.O_WRONLY | os.O_CREAT)
     with on_terminal(argv, environment(sandbox.url) | ci, stdout=out) as seen:
         seen.wait_for(b"2 of 9 rows, 3 running")
@@ -130,7 +128,7 @@ def answered(out: bytes) -> dict[int, Any]:
 def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any, number: int) -> None:
     waits = [60_000] * 4
     workflow = plays(nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else [])
-    rows = write_rows(6)
+    rows = write_rows(*"123456")
     with running("batch", workflow, rows, "--max-parallel", "4", env=environment(sandbox.url)) as process:
         wait_for_runs(sandbox, workflow, 4)
         process.send_signal(number)
@@ -148,7 +146,7 @@ def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any
 
 
 def test_a_row_that_somebody_else_stopped_stays_stopped(sandbox: Sandbox, workflow: str) -> None:
-    rows = write_rows(3)
+    rows = write_rows(*"123")
     with running("batch", workflow, rows, env=environment(sandbox.url)) as process:
         wait_for_runs(sandbox, workflow, 3)
         (run,) = [run for run in sandbox.runs(workflow) if run.input["Q"] == "3"]
@@ -164,7 +162,7 @@ def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(sandbox: Sandbox, plays:
     """Slurm kills some seconds after its SIGTERM: the runs are stopped, and the journal does not know their end."""
     waits = [60_000] * 2
     workflow = plays(nodes=[input_node("Q")], script=lambda _: [Sleep(waits.pop())] if waits else [])
-    rows = write_rows(2)
+    rows = write_rows(*"12")
     with running("batch", workflow, rows, "--on-interrupt", "stop", env=environment(sandbox.url)) as process:
         wait_for_runs(sandbox, workflow, 2)
         process.send_signal(signal.SIGTERM)
@@ -181,7 +179,7 @@ def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(sandbox: Sandbox, plays:
 
 @pytest.mark.parametrize("variable", ["CI", "SLURM_JOB_ID"])
 def test_a_ci_system_or_an_engine_is_no_terminal(sandbox: Sandbox, workflow: str, variable: str) -> None:
-    argv = [*forked(), "batch", workflow, write_rows(6), "--max-parallel", "3"]
+    argv = [*forked(), "batch", workflow, write_rows(*"123456"), "--max-parallel", "3"]
     out = os.open("out", os.O_WRONLY | os.O_CREAT)
     with on_terminal(argv, {**environment(sandbox.url), variable: "1"}, stdout=out) as seen:
         wait_for_runs(sandbox, workflow, 5)

@@ -31,7 +31,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 from tests.faults.fake import as_api
 from tests.process import NOXCLI, environment, forked
 from tests.texts import any_text
@@ -43,8 +43,7 @@ ROWS = 6
 def whole(noxcli: Noxcli, plays: Any) -> tuple[str, bytes]:
     """A workflow, and the journal of a completed batch."""
     workflow = plays(nodes=[input_node("Q")])
-    rows = [json.dumps({"Q": str(number)}) for number in range(1, ROWS + 1)]
-    Path("rows.jsonl").write_text("\n".join(rows))
+    write_rows(*map(str, range(1, ROWS + 1)))
     assert noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "3").code == 0
     return workflow, Path("rows.jsonl.batch/batch.jsonl").read_bytes()
 
@@ -137,7 +136,7 @@ def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
 
 def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(100)])
-    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, 101)))
+    write_rows(*map(str, range(1, 101)))
     command = shlex.join([*NOXCLI, "batch", workflow, "rows.jsonl"])
     # A limit on the size of files is what a shell has that comes closest to a full disk.
     full = subprocess.run(

@@ -1,8 +1,6 @@
 """Batches that end before their rows do: at a time limit, or with a rejected key; none of their runs is lost."""
 
 import json
-import shlex
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.sandbox.switches import Switches
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, Result
-from tests.process import HUNG, NOXCLI, environment
+from tests.conftest import Noxcli, Result, write_rows
 
 A_SECOND = 1000.0  # of the sandbox's time
 FOREVER = [Sleep(600 * A_SECOND)]
@@ -24,7 +21,7 @@ FOREVER = [Sleep(600 * A_SECOND)]
 
 @pytest.fixture(autouse=True)
 def _rows(noxcli: Noxcli) -> None:
-    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, 8)))
+    write_rows(*"1234567")
     noxcli.clock = Clock()
 
 
@@ -93,22 +90,6 @@ def test_the_run_of_another_row_is_not_taken(
     assert json.loads(Path("rows.jsonl.batch/results.jsonl").read_text().splitlines()[0])["row"] >= 4
 
 
-def test_few_file_handles_lose_no_row(sandbox: Sandbox, plays: Any) -> None:
-    workflow = plays(nodes=[input_node("Q")], script=[Sleep(0.2 * A_SECOND)])
-    command = shlex.join([*NOXCLI, "batch", workflow, "rows.jsonl", "--max-parallel", "8", "--quiet"])
-    done = subprocess.run(
-        ["bash", "-c", f"ulimit -n 16; exec {command}"],
-        env=environment(sandbox.url),
-        capture_output=True,
-        text=True,
-        timeout=HUNG,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert sorted(json.loads(line)["row"] for line in done.stdout.splitlines()) == [1, 2, 3, 4, 5, 6, 7]
-    assert len(sandbox.runs(workflow)) == 7
-
-
 @pytest.mark.long(4)
 @pytest.mark.parametrize("rate_limit_counts", ["all", "starts"])
 @pytest.mark.parametrize("rate_limit_window", ["sliding", "fixed", "bucket"])
@@ -116,7 +97,7 @@ def test_limits_of_each_kind_let_every_row_run_once(
     noxcli: Noxcli, rate_limit_counts: Any, rate_limit_window: Any
 ) -> None:
     switches = Switches(rate_limit=20, rate_limit_counts=rate_limit_counts, rate_limit_window=rate_limit_window)
-    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(30)))
+    write_rows(*map(str, range(30)))
     with Sandbox([], speed=1000, switches=switches) as server:
         workflow = server.add(Scenario("limited", nodes=[input_node("Q")]))
         result = noxcli("batch", workflow, "rows.jsonl", environ={"NOXUS_BACKEND_URL": server.url})

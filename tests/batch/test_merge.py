@@ -10,23 +10,12 @@ import pytest
 
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import input_node
-from noxcli.sandbox.steps import Sleep, State, Step
-from tests.conftest import Noxcli
-
-
-@pytest.fixture
-def workflow(plays: Any) -> str:
-    def script(inputs: dict[str, Any]) -> list[Step]:
-        return [State("failed"), Sleep(60_000)] if inputs["Q"] == "bad" else []
-
-    return str(plays(nodes=[input_node("Q")], script=script, output=lambda inputs: {"A": inputs["Q"]}))
+from tests.conftest import Noxcli, write_rows
 
 
 @pytest.fixture(autouse=True)
 def _rows() -> None:
-    texts = ["a", "b", "bad", "d", "e", "f", "g"]
-    rows = [json.dumps({"$id": f"id {text}", "Q": text}) for text in texts]
-    Path("rows.jsonl").write_text("\n".join(rows))
+    write_rows(*({"$id": f"id {text}", "Q": text} for text in ["a", "b", "bad", "d", "e", "f", "g"]))
 
 
 def run_shards(noxcli: Noxcli, workflow: str, *indexes: int) -> list[str]:
@@ -106,7 +95,7 @@ def test_what_was_cut_off_is_told_as_such(noxcli: Noxcli, workflow: str) -> None
 
 def test_journals_of_different_batches_do_not_join(noxcli: Noxcli, workflow: str) -> None:
     run_shards(noxcli, workflow, 1)
-    Path("rows.jsonl").write_text('{"Q": "other"}\n')
+    write_rows("other")
     noxcli("batch", workflow, "rows.jsonl", "--shard", "2/3", "--output-dir", "s2")
     result = noxcli("results", "s1", "s2")
     assert (result.code, result.text) == (2, "")

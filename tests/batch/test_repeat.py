@@ -1,6 +1,5 @@
 """Rows that run several times, since their answers vary."""
 
-import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -13,7 +12,7 @@ from noxcli.batch.gates import MinPass
 from noxcli.batch.row import Tally
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
-from tests.conftest import Noxcli, Result
+from tests.conftest import Noxcli, Result, write_rows
 
 
 @pytest.fixture
@@ -31,8 +30,8 @@ def workflow(plays: Any) -> str:
 
 @pytest.fixture(autouse=True)
 def _rows() -> None:
-    rows = [{"$id": "a", "Q": "x", "$expect": "good"}, {"Q": "y", "$expect": "good"}, {"$id": "c#1", "Q": "worse"}]
-    Path("rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    x, y = {"$id": "a", "Q": "x", "$expect": "good"}, {"Q": "y", "$expect": "good"}
+    write_rows(x, y, {"$id": "c#1", "Q": "worse"})
 
 
 def repetitions(result: Result) -> list[tuple[int, str | None, int]]:
@@ -111,7 +110,7 @@ def test_a_check_counts_a_row_once(noxcli: Noxcli, workflow: str) -> None:
     for source in (workflow, "flow.json"):
         counts = noxcli("batch", source, *options).json
         assert [counts[name] for name in ("rows", "in_shard", "runs", "to_start")] == [3, 1, 3, 3]
-    Path("rows.jsonl").write_text('{"Q": "x"}\n' + '{"Qu": "y"}\n' * 2)
+    write_rows("x", {"Qu": "y"}, {"Qu": "y"})
     wrong = noxcli("batch", workflow, "rows.jsonl", "--repeat", "3")
     assert wrong.err.startswith("noxcli: row 2 (line 2) and 1 more row: ")
     assert "noxcli: 2 of 3 rows are wrong; nothing was started" in wrong.err
@@ -153,7 +152,7 @@ def test_a_row_is_good_once_enough_repetitions_have_run(noxcli: Noxcli, workflow
     batch = ("batch", workflow, "rows.jsonl", "--repeat", "3", "--max-parallel", "1", "--ordered")
     options = ("--max-failures", "1", "--min-pass", "0%", "--pass-each")
     # Fails in the second repetition of the second row, whose first one was good.
-    Path("rows.jsonl").write_text('{"Q": "x", "$expect": "good"}\n{"Q": "y"}\n{"Q": "x"}\n')
+    write_rows({"Q": "x", "$expect": "good"}, "y", "x")
     first = noxcli(*batch, *options, "2")
     assert len(first.lines) == 1, first.err
     assert "0 of 3 rows are good" in first.err

@@ -17,28 +17,11 @@ from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.place import Place
-from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Sleep, State, Step
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 from tests.process import HUNG, environment, forked
 
 BATCH = Path("rows.jsonl.batch")
-
-
-@pytest.fixture
-def workflow(plays: Any) -> str:
-    """It answers with its input; the text `bad` fails."""
-
-    def script(inputs: dict[str, Any]) -> list[Step]:
-        return [State("failed"), Sleep(60_000)] if inputs["Q"] == "bad" else [Sleep(20)]
-
-    return str(plays(nodes=[input_node("Q")], script=script, output=lambda inputs: {"A": inputs["Q"]}))
-
-
-def write_rows(*texts: str) -> str:
-    Path("rows.jsonl").write_text("".join(f"{json.dumps({'Q': text})}\n" for text in texts))
-    return "rows.jsonl"
 
 
 def kept(directory: Path = BATCH) -> list[dict[str, Any]]:
@@ -175,15 +158,6 @@ def test_stdout_may_not_be_the_same_file(sandbox: Sandbox, workflow: str) -> Non
         )
     assert (done.returncode, "redirect stdout to another file" in done.stderr) == (2, True)
     assert not sandbox.runs(workflow)
-
-
-def test_results_has_every_stored_result_of_all_shards(noxcli: Noxcli, workflow: str) -> None:
-    rows = write_rows("a", "b", "bad", "d", "e")
-    printed = [
-        noxcli("batch", workflow, rows, "--shard", f"{index}/2", "--output-dir", f"s{index}").lines for index in (1, 2)
-    ]
-    joined = noxcli("results", "s1", "s2")
-    assert (joined.code, joined.lines) == (1, sorted(printed[0] + printed[1], key=lambda each: each["row"]))
 
 
 def test_a_finished_row_whose_result_is_lost_is_told(noxcli: Noxcli, workflow: str) -> None:

@@ -1,6 +1,5 @@
 """Shards of a batch's rows: as users write them, and as engines number their tasks."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from noxcli.batch.shards import Shard, shard_asked
 from noxcli.errors import UsageProblem
 from noxcli.sandbox.scenario import input_node
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 
 ARRAY = {"SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": "4"}
 # One task that runs again alone: Slurm counts only that one.
@@ -111,7 +110,7 @@ def test_what_an_engine_does_not_tell_is_said(text: str, environ: dict[str, str]
 
 def test_a_batch_takes_its_share_from_the_engine(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")])
-    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, 8)))
+    write_rows(*"1234567")
     task = {"CI_NODE_INDEX": "2", "CI_NODE_TOTAL": "3"}
     first = noxcli("batch", workflow, "rows.jsonl", "--shard", "auto", environ=task)
     assert sorted(line["row"] for line in first.lines) == [2, 5]

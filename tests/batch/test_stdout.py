@@ -13,6 +13,7 @@ from noxcli.sandbox.faults import Hold
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
+from tests.conftest import write_rows
 from tests.process import HUNG, NOXCLI, environment, forked
 
 ROWS = 12
@@ -22,7 +23,7 @@ JOURNAL = Path("rows.jsonl.batch/batch.jsonl")
 @pytest.fixture
 def workflow(plays: Any) -> str:
     """Each row takes time, starts are answered late, and a result is a few kilobytes."""
-    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(1, ROWS + 1)))
+    write_rows(*map(str, range(1, ROWS + 1)))
     return str(
         plays(
             nodes=[input_node("Q")],

@@ -11,8 +11,6 @@ from noxcli.sandbox.steps import Sleep, node_fails, node_runs
 from noxcli.sandbox.switches import Switches
 from tests.conftest import Noxcli
 
-LONG = "Grüße, 世界. " * 40
-
 
 @pytest.mark.parametrize("status", ["401", "403"])
 def test_a_wrong_key_is_told_as_one_whatever_the_status(noxcli: Noxcli, plays: Any, status: str) -> None:
@@ -109,15 +107,6 @@ def test_outputs_of_one_label_keep_the_servers_keys(noxcli: Noxcli, plays: Any, 
     done = noxcli("run", plays(nodes=nodes, output=output, switches={"duplicate_labels": switch}), "--json")
     assert (done.code, sorted(done.json["output"])) == (0, keys)
     assert switch == "number" or done.json["output"] == {"A": f"{switch} A"}
-
-
-@pytest.mark.parametrize("nested", [True, False])
-@pytest.mark.parametrize("left", [0, 1, 49])
-def test_a_text_is_whole_wherever_and_however_it_is_cut(noxcli: Noxcli, plays: Any, left: int, *, nested: bool) -> None:
-    switches = {"preview_limit": 50, "preview_characters": left, "nested_previews": nested}
-    output = {"A": LONG, "B": {"inner": [LONG, 1]}}
-    done = noxcli("run", plays(output=output, switches=switches), "--json")
-    assert (done.code, done.json["output"], done.json["complete"]) == (0, output, True)
 
 
 def test_a_callback_leaves_the_verdict_to_the_record(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:

@@ -18,6 +18,7 @@ import pytest
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
+from tests.conftest import write_rows
 from tests.process import HUNG, call, environment, forked
 from tests.sample import one_in
 
@@ -180,7 +181,7 @@ def test_a_slow_reader_gets_everything(sandbox: Sandbox, plays: Any, form: str) 
 
 def test_a_signal_ends_a_batch_whose_lines_nobody_reads(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], output={"A": "y" * 15_000})
-    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(100)))
+    write_rows(*map(str, range(100)))
     env = environment(sandbox.url)
     with started("batch", workflow, "rows.jsonl", env=env) as process:
         assert process.stdout is not None
@@ -194,7 +195,7 @@ def test_a_signal_ends_a_batch_whose_lines_nobody_reads(sandbox: Sandbox, plays:
 
 def test_the_timeout_ends_a_batch_whose_lines_nobody_reads(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], output={"A": "y" * 15_000})
-    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(100)))
+    write_rows(*map(str, range(100)))
     began = time.monotonic()
     with started("batch", workflow, "rows.jsonl", "--timeout", "4s", env=environment(sandbox.url)) as process:
         process.wait(HUNG)

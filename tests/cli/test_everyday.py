@@ -61,7 +61,7 @@ def test_at_its_limit_a_run_is_stopped_where_that_is_asked_for(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, verb: str
 ) -> None:
     workflow = plays(script=FOREVER)
-    named = workflow if verb == "run" else noxcli("run", workflow, "--detach").text.strip()
+    named = workflow if verb == "run" else noxcli.start(workflow)
     result = noxcli(verb, named, "--timeout", "3s", "--on-timeout", "stop", "--json")
     assert result.code == 124, result.err
     assert (result.json["run"]["status"], result.json["run"]["confirmed"]) == ("stopped", True)
@@ -71,7 +71,7 @@ def test_at_its_limit_a_run_is_stopped_where_that_is_asked_for(
 
 def test_several_are_stopped_at_their_limit(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=FOREVER)
-    runs = [noxcli("run", workflow, "--detach").text.strip() for _ in range(2)]
+    runs = [noxcli.start(workflow) for _ in range(2)]
     result = noxcli("wait", *runs, "--timeout", "1s", "--on-timeout", "stop")
     assert (result.code, result.text) == (124, "".join(f"{run}\tstopped\n" for run in runs))
     assert [run.status for run in sandbox.runs(workflow)] == ["stopped"] * 2
@@ -134,7 +134,7 @@ def test_a_batch_keeps_to_its_own_directory(noxcli: Noxcli) -> None:
 
 
 def test_a_failed_run_among_several_on_stdin_is_told_once(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = noxcli("run", "fails", "--detach").text.strip()
+    run = noxcli.start("fails")
     monkeypatch.setattr("sys.stdin", piped(f"{run}\n"))
     result = noxcli("wait", "-", "--json")
     assert (result.code, result.err.count("failed")) == (1, 1)

@@ -158,7 +158,7 @@ def told(case: Case, noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch
         Path(name).write_text(f'{{"{"Qestion" if "qa" in case.line else "Q"}": "a"}}\n')
     workflow = plays(**case.plays) if case.plays else ""
     argv = [workflow if word == "W" else word for word in shlex.split(case.line)]
-    argv = [noxcli("run", workflow, "--detach", *options).text.strip() if word == "R" else word for word in argv]
+    argv = [noxcli.start(workflow, *options) if word == "R" else word for word in argv]
     argv += [] if argv[0] in {"help", "schema"} else options
     noxcli.clock = Clock() if "faults" in case.plays and argv[0] == "stop" else noxcli.clock
     if case.when or case.stdout:

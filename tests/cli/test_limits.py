@@ -11,6 +11,7 @@ import pytest
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit
+from tests.conftest import write_rows
 from tests.process import HUNG, NOXCLI, call, environment, needs
 
 PATIENT = ["--retry-for", "1s"]
@@ -73,7 +74,7 @@ def test_two_threads_more_are_enough_for_a_run(env: dict[str, str]) -> None:
 
 @pytest.fixture
 def workflow(plays: Any) -> str:
-    Path("rows.jsonl").write_text("".join(f'{{"Q": "{number}"}}\n' for number in range(16)))
+    write_rows(*map(str, range(16)))
     Path.cwd().chmod(0o777)
     return str(plays(nodes=[input_node("Q")], script=[Emit("Write", "x")], output={"A": "y" * 20_000}))
 

@@ -69,7 +69,7 @@ def test_each_document_can_be_asked(noxcli: Noxcli, argv: list[str], expression:
 
 def test_runs_that_are_waited_for_or_stopped_can_be_asked(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(output={"A": "x"})
-    runs = [noxcli("run", workflow, "--detach").text.strip() for _ in range(2)]
+    runs = [noxcli.start(workflow) for _ in range(2)]
     assert noxcli("wait", *runs, "--query", "results[].run.id").json == runs
     assert noxcli("wait", runs[0], "--query", "output.A").text == "x\n"
     assert noxcli("stop", runs[0], "--query", "run.status").text == "completed\n"

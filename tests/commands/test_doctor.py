@@ -209,7 +209,7 @@ def test_a_proxy_that_holds_a_running_runs_events_is_found(
     # Only where events are held, the whole time passes.
     monkeypatch.setattr(doctor, "LOOK", 0.6 if way == "holds" else 30)
     talk = [Emit("Talker", content="word " * 20) for _ in range(60)]
-    run = noxcli("run", plays(script=[*(talk if way == "fills" else []), *FOR_EVER]), "--detach").text.strip()
+    run = noxcli.start(plays(script=[*(talk if way == "fills" else []), *FOR_EVER]))
     with proxy(sandbox.url, way) as url:
         result = noxcli("doctor", "--json", "--base-url", url)
     assert result.code == 0
@@ -246,7 +246,7 @@ def test_a_run_that_has_ended_tells_nothing(noxcli: Noxcli, plays: Any, named: b
 
 
 def test_a_server_without_streams_is_a_warning(noxcli: Noxcli, plays: Any) -> None:
-    run = noxcli("run", plays(script=FOR_EVER, faults={"events": [NO_EVENTS]}), "--detach").text.strip()
+    run = noxcli.start(plays(script=FOR_EVER, faults={"events": [NO_EVENTS]}))
     result = noxcli("doctor", "--json", "--run", run)
     assert (result.code, verdicts(result)["events"]) == (0, "warning")
     assert checks(result)["events"]["hint"] == "noxcli polls instead"

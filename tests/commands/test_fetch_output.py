@@ -13,39 +13,34 @@ UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 ESSAY = "Grüße, 世界 🌱. " * 1500
 
 
-def start(noxcli: Noxcli, workflow: str) -> str:
-    return noxcli("run", workflow, "--detach").text.strip()
-
-
 def test_a_run_that_goes_on_is_not_finished(noxcli: Noxcli, plays: Any) -> None:
-    run = start(noxcli, plays(script=[Sleep(60_000)], output={"A": "x"}))
+    run = noxcli.start(plays(script=[Sleep(60_000)], output={"A": "x"}))
     result = noxcli("fetch-output", run)
     assert (result.code, result.out) == (8, b"")
     assert "--wait" in result.err
 
 
 def test_wait_waits_first(noxcli: Noxcli, plays: Any) -> None:
-    run = start(noxcli, plays(script=[Sleep(200)], output={"A": "x"}))
+    run = noxcli.start(plays(script=[Sleep(200)], output={"A": "x"}))
     assert noxcli("fetch-output", run, "--wait").out == b"x\n"
 
 
 def test_a_named_workflow_saves_a_call(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(output={"A": "x"})
-    run = start(noxcli, workflow)
-    noxcli("wait", run)
+    run = noxcli.ended(workflow)
     before = len(sandbox.requests)
     assert noxcli("fetch-output", f"{workflow}/{run}").out == b"x\n"
     assert len(sandbox.requests) - before == 1
 
 
 def test_a_failed_run_leaves_stdout_empty(noxcli: Noxcli, plays: Any) -> None:
-    run = start(noxcli, plays(status="failed"))
+    run = noxcli.start(plays(status="failed"))
     result = noxcli("fetch-output", run, "--wait")
     assert (result.code, result.out) == (1, b"")
 
 
 def test_the_same_file_is_fetched_once(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    run = start(noxcli, plays(output={"A": [ESSAY, ESSAY]}))
+    run = noxcli.start(plays(output={"A": [ESSAY, ESSAY]}))
     document = noxcli("fetch-output", run, "--wait", "--json").json
     assert document["output"] == {"A": [ESSAY, ESSAY]}
     ids = {file["file_id"] for file in document["files"]}
@@ -55,8 +50,7 @@ def test_the_same_file_is_fetched_once(noxcli: Noxcli, plays: Any, sandbox: Sand
 
 def test_a_run_that_was_started_from_here_needs_no_look_up(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(output={"A": "x"})
-    run = start(noxcli, workflow)
-    noxcli("wait", run)
+    run = noxcli.ended(workflow)
     before = len(sandbox.requests)
     assert noxcli("fetch-output", run).out == b"x\n"
     assert [request.path for request in sandbox.requests[before:]] == [f"/v1/workflows/{workflow}/runs/{run}"]
@@ -68,8 +62,7 @@ def test_a_server_without_look_ups_is_told_the_workflow(
     noxcli: Noxcli, plays: Any, tmp_path: Path, verb: str, status: str, code: int
 ) -> None:
     workflow = plays(output={"A": "x"}, switches={"look_up": status})
-    run = start(noxcli, workflow)
-    noxcli("wait", run)
+    run = noxcli.ended(workflow)
     elsewhere = {"NOXCLI_STATE_DIR": str(tmp_path / "elsewhere"), "NOXCLI_RETRY_FOR": "0"}
 
     failed = noxcli(verb, run, environ=elsewhere)

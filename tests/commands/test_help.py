@@ -12,7 +12,7 @@ import pytest
 from noxcli import __version__
 from noxcli.app import UNLISTED, VERBS, run_argv, verb_named
 from noxcli.cli.context import Context
-from noxcli.cli.meant import ANSWERS, OPTIONS, WITHOUT, WORDS, name_meant, option_for, verb_for
+from noxcli.cli.meant import ANSWERS, OPTIONS, WITHOUT, WORDS, option_for, verb_for
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
 from noxcli.cli.usage import HEADINGS, MOST_USED, OWN
 from noxcli.errors import ExitCode
@@ -20,7 +20,7 @@ from noxcli.render.terminal import Terminal
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests import forks
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 from tests.process import HUNG, NOXCLI, call, environment, on_terminal
 
 PAGES = ["", *VERBS]
@@ -190,7 +190,7 @@ def test_the_page_for_assistants_is_true(noxcli: Noxcli) -> None:
     assert all(f"\n  {verb} " in page for verb in VERBS if VERBS[verb][0] != UNLISTED)
     lines = re.findall(r"^  noxcli (\S+) .*?  +(\..*)$", page, re.M)
     for question in "yx":
-        Path("rows.jsonl").write_text(f'{{"$id": "a", "Question": "{question}"}}\n')
+        write_rows({"$id": "a", "Question": question})
         assert noxcli("batch", "qa", "rows.jsonl", "--output-dir", question).code == 0
     calls = {
         "workflows": noxcli("workflows", "--json").json["workflows"][0],
@@ -219,13 +219,6 @@ def test_a_short_help_is_one_screen(verb: str) -> None:
     assert lines[-1] == f"All options: noxcli {verb} --help"
     assert len([line for line in lines if line.startswith("  -")]) <= MOST_USED
     assert [line for line in lines if line.startswith("  ") and f"noxcli {verb}" in line]
-
-
-@pytest.mark.parametrize(
-    ("word", "meant"), [("wor", "workflows"), ("run", "run"), ("strem", "stream"), ("", None), ("q", None)]
-)
-def test_the_nearest_is_what_begins_so_or_looks_alike(word: str, meant: str | None) -> None:
-    assert name_meant(word, VERBS) == meant
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80])

@@ -25,18 +25,12 @@ BROKEN: dict[str, Any] = {
 }
 
 
-def started(noxcli: Noxcli, workflow: str, *inputs: str) -> str:
-    run = noxcli("run", workflow, *inputs, "--detach").text.strip()
-    noxcli("wait", run)
-    return run
-
-
 def rows(text: str) -> list[list[str]]:
     return [line.split("\t") for line in text.splitlines()]
 
 
 def test_a_failed_run_is_told_node_by_node(noxcli: Noxcli, plays: Any) -> None:
-    result = noxcli("inspect", started(noxcli, plays(**BROKEN)))
+    result = noxcli("inspect", noxcli.ended(plays(**BROKEN)))
     assert result.code == 0
     fetch, write, answer = rows(result.text)
     assert (fetch[:2], write[:2], answer[:4]) == (
@@ -80,7 +74,7 @@ def test_an_ended_run_has_bars_on_a_terminal(sandbox: Sandbox, plays: Any) -> No
 def test_a_run_that_has_not_completed_can_be_seen(
     noxcli: Noxcli, plays: Any, scenario: dict[str, Any], status: str
 ) -> None:
-    run = noxcli("run", plays(**scenario), "--detach").text.strip()
+    run = noxcli.start(plays(**scenario))
     if status == "running" and "status" not in scenario:
         noxcli("wait", run, "--timeout", "300ms", "--poll-interval", "100ms")
     else:
@@ -90,7 +84,7 @@ def test_a_run_that_has_not_completed_can_be_seen(
 
 
 def test_the_document_has_the_servers_data_as_they_came(noxcli: Noxcli, plays: Any) -> None:
-    run = started(noxcli, plays(nodes=[input_node("Topic")], output={"Answer": "x"}), "Topic=ink")
+    run = noxcli.ended(plays(nodes=[input_node("Topic")], output={"Answer": "x"}), "Topic=ink")
     document = noxcli("inspect", run, "--json").json
     assert document["schema"] == "noxcli.inspect/1"
     assert (document["run"]["id"], document["run"]["status"], document["error"]) == (run, "completed", None)
@@ -104,7 +98,7 @@ def test_the_document_has_the_servers_data_as_they_came(noxcli: Noxcli, plays: A
 
 
 def test_a_node_shows_its_inputs_and_outputs_whole(noxcli: Noxcli, plays: Any) -> None:
-    run = started(noxcli, plays(output={"Answer": LONG}))
+    run = noxcli.ended(plays(output={"Answer": LONG}))
     whole = noxcli("inspect", run, "--node", "Answer")
     assert json.loads(whole.text)["outputs"] == {"output": LONG}
     found = noxcli("inspect", run, "--node", "Answer", "--json").json["io"]
@@ -114,19 +108,19 @@ def test_a_node_shows_its_inputs_and_outputs_whole(noxcli: Noxcli, plays: Any) -
 
 @pytest.mark.parametrize("switches", [{"run_data": "by_id"}, {"run_data": "nodes", "timestamps": "naive"}])
 def test_the_data_may_have_other_shapes(noxcli: Noxcli, plays: Any, switches: dict[str, Any]) -> None:
-    run = started(noxcli, plays(**BROKEN, switches=switches))
+    run = noxcli.ended(plays(**BROKEN, switches=switches))
     nodes = noxcli("inspect", run, "--json").json["nodes"]
     assert [node["duration_s"] is not None for node in nodes] == [True, True, False]
 
 
 def test_what_nothing_tells_is_left_open(noxcli: Noxcli, plays: Any) -> None:
-    run = started(noxcli, plays(**BROKEN, switches={"run_data": "404", "node_io": "404"}))
+    run = noxcli.ended(plays(**BROKEN, switches={"run_data": "404", "node_io": "404"}))
     result = noxcli("inspect", run)
     assert [row[2:6] for row in rows(result.text)] == [["-"] * 4] * 3
     assert "warning: the run's data can't be read" in result.err
     assert noxcli("inspect", run, "--json").json["data"] is None
     assert noxcli("inspect", run, "--node", "Write").code == 5
-    timeless = started(noxcli, plays(**BROKEN, switches={"node_times": False}))
+    timeless = noxcli.ended(plays(**BROKEN, switches={"node_times": False}))
     assert {node["started_at"] for node in noxcli("inspect", timeless, "--json").json["nodes"]} == {None}
 
 
@@ -134,8 +128,7 @@ def test_without_the_workflow_nodes_go_by_their_ids(noxcli: Noxcli, plays: Any) 
     workflow = plays(
         **TWO, script=node_runs("Fetch"), faults={"workflow": [Answer(403, {"detail": "no"}, repeat=True)]}
     )
-    run = noxcli("run", workflow, "--detach", "--no-check").text.strip()
-    noxcli("wait", run)
+    run = noxcli.ended(workflow, "--no-check")
     assert noxcli("inspect", f"{workflow}/{run}").code == 0
 
 
@@ -146,7 +139,7 @@ def test_without_the_workflow_nodes_go_by_their_ids(noxcli: Noxcli, plays: Any) 
     ],
 )
 def test_a_slip_is_told(noxcli: Noxcli, plays: Any, argv: list[str], said: str) -> None:
-    result = noxcli("inspect", started(noxcli, plays(**BROKEN)), *argv)
+    result = noxcli("inspect", noxcli.ended(plays(**BROKEN)), *argv)
     assert (result.code, result.out) == (2, b"")
     assert said in result.err
 
@@ -157,7 +150,7 @@ def test_a_run_that_there_is_not_is_told(noxcli: Noxcli) -> None:
 
 
 def test_names_with_escapes_do_nothing_to_a_terminal(noxcli: Noxcli) -> None:
-    run = started(noxcli, "odd-names")
+    run = noxcli.ended("odd-names")
     result = noxcli("inspect", run)
     assert all(len(row) == 7 for row in rows(result.text))
     assert "\x1b" not in result.err
@@ -198,10 +191,10 @@ def test_an_answer_that_is_a_bare_list_is_passed_on(noxcli: Noxcli) -> None:
 
 def test_a_rate_limit_hides_nothing(noxcli: Noxcli, plays: Any) -> None:
     busy = Answer(429, {"detail": "Slow down"}, {"Retry-After": "1"})
-    run = started(noxcli, plays(**TWO, script=node_runs("Fetch")))
+    run = noxcli.ended(plays(**TWO, script=node_runs("Fetch")))
     calm = noxcli("inspect", run, "--json").json
     workflow = plays(**TWO, script=node_runs("Fetch"), faults={"workflow": [busy], "data": [busy]})
-    told = noxcli("inspect", started(noxcli, workflow, "--no-check"), "--json")
+    told = noxcli("inspect", noxcli.ended(workflow, "--no-check"), "--json")
     assert told.json["data"]["nodes"]
     assert [node["name"] for node in told.json["nodes"]] == [node["name"] for node in calm["nodes"]]
     assert "warning" not in told.err

@@ -40,7 +40,7 @@ def on_screen(noxcli: Noxcli, *argv: str, **environ: str) -> list[str]:
 
 
 def start(noxcli: Noxcli, workflow: str, count: int = 1) -> list[str]:
-    return [noxcli("run", workflow, "--detach", "--no-check").text.strip() for _ in range(count)]
+    return [noxcli.start(workflow, "--no-check") for _ in range(count)]
 
 
 # Runs.
@@ -244,8 +244,7 @@ def test_what_has_no_time_comes_last() -> None:
 
 
 def test_statuses_have_marks_and_colors_and_fit_eighty_columns(noxcli: Noxcli, plays: Any) -> None:
-    paused = noxcli("run", plays(status="awaiting_human_feedback"), "--detach", "--no-check").text.strip()
-    noxcli("wait", paused)
+    paused = noxcli.ended(plays(status="awaiting_human_feedback"), "--no-check")
     row = on_screen(noxcli, "runs", COLUMNS="80", NO_COLOR="")[1]
     assert "\x1b[35m‖ paused\x1b[0m" in row
     assert len(re.sub(r"\x1b\[[0-9;]*m", "", row)) <= 80

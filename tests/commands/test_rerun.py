@@ -52,7 +52,7 @@ def stranger(noxcli: Noxcli, tmp_path: Path) -> Noxcli:
 
 def test_the_inputs_of_the_record_are_sent_again(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(**FLOW)
-    first = noxcli("run", workflow, "Topic=cats", "Count:=3", "--detach").text.strip()
+    first = noxcli.start(workflow, "Topic=cats", "Count:=3")
     result = noxcli("rerun", "@last", "--json")
     one, two = sandbox.runs(workflow)
     assert (result.code, result.json["run"]["id"]) == (0, two.id)

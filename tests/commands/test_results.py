@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from tests import runner
-from tests.conftest import Noxcli, Screen
+from tests.conftest import Noxcli, Screen, write_rows
 from tests.process import environment, forked, on_terminal
 from tests.render.test_sharing import scrolled
 
@@ -34,8 +33,8 @@ def batch(noxcli: Noxcli, plays: Any) -> str:
         return {"Answer": {"text": f"{inputs['Question']}!"}, "Size": -1.50, "Parts": [1, {"a": None}]}
 
     workflow = plays(nodes=[input_node("Question")], script=script, output=output)
-    rows = [{"$id": "one", "Question": "=1+1"}, {"$id": "two", "Question": "bad"}, {"Question": 'two\r\nlines, "ü"'}]
-    Path("rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    two = {"$id": "two", "Question": "bad"}
+    write_rows({"$id": "one", "Question": "=1+1"}, two, {"Question": 'two\r\nlines, "ü"'})
     noxcli("batch", workflow, "rows.jsonl")
     return "rows.jsonl.batch"
 

@@ -16,13 +16,9 @@ FOREVER = [Sleep(60_000)]
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 
 
-def start(noxcli: Noxcli, workflow: str, *options: str) -> str:
-    return noxcli("run", workflow, "--detach", *options).text.strip()
-
-
 def test_a_run_is_stopped_and_stopping_again_is_no_mistake(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=FOREVER)
-    run = start(noxcli, workflow)
+    run = noxcli.start(workflow)
     for said in ("is stopped", "had already ended: stopped"):
         result = noxcli("stop", run)
         assert (result.code, result.text) == (0, f"{run}\tstopped\n")
@@ -33,20 +29,19 @@ def test_a_run_is_stopped_and_stopping_again_is_no_mistake(noxcli: Noxcli, plays
 
 @pytest.mark.parametrize("switches", [{}, {"on_stop_finished": "409"}])
 def test_a_finished_run_is_left_as_it_is(noxcli: Noxcli, plays: Any, switches: dict[str, Any]) -> None:
-    run = start(noxcli, plays(output={"A": "x"}, switches=switches))
-    noxcli("wait", run)
+    run = noxcli.ended(plays(output={"A": "x"}, switches=switches))
     result = noxcli("stop", run)
     assert (result.code, result.text) == (0, f"{run}\tcompleted\n")
 
 
 def test_a_stop_that_takes_its_time_is_waited_for(noxcli: Noxcli, plays: Any) -> None:
     noxcli.clock = Clock()
-    run = start(noxcli, plays(script=FOREVER, switches={"stop_seconds": 500.0}))
+    run = noxcli.start(plays(script=FOREVER, switches={"stop_seconds": 500.0}))
     assert noxcli("stop", run).text == f"{run}\tstopped\n"
 
 
 def test_a_stop_that_does_not_take_says_so(noxcli: Noxcli, plays: Any) -> None:
-    run = start(noxcli, plays(script=FOREVER, switches={"stop_seconds": 60_000.0}))
+    run = noxcli.start(plays(script=FOREVER, switches={"stop_seconds": 60_000.0}))
     result = noxcli("stop", run, "--timeout", "1s", "--json")
     assert (result.code, result.json["run"]["status"]) == (8, "running")
     assert "was asked to stop" in result.err
@@ -54,13 +49,13 @@ def test_a_stop_that_does_not_take_says_so(noxcli: Noxcli, plays: Any) -> None:
 
 def test_trouble_on_the_way_is_tried_again(noxcli: Noxcli, plays: Any) -> None:
     trouble = [Answer(502, "<html>x</html>"), Answer(429, {}), Answer(503, {})]
-    run = start(noxcli, plays(script=FOREVER, faults={"stop": trouble, "record": [Answer(500, {})]}))
+    run = noxcli.start(plays(script=FOREVER, faults={"stop": trouble, "record": [Answer(500, {})]}))
     assert noxcli("stop", run).text == f"{run}\tstopped\n"
 
 
 def test_a_stop_without_an_answer_says_that_it_had_none(noxcli: Noxcli, plays: Any) -> None:
     noxcli.clock = Clock()
-    run = start(noxcli, plays(script=FOREVER, faults={"stop": [LostAnswer("hold")]}))
+    run = noxcli.start(plays(script=FOREVER, faults={"stop": [LostAnswer("hold")]}))
     result = noxcli("stop", run, "--timeout", "0.3s")
     assert result.code == 6
     assert result.err.startswith("noxcli: no answer ")
@@ -69,7 +64,7 @@ def test_a_stop_without_an_answer_says_that_it_had_none(noxcli: Noxcli, plays: A
 
 def test_several_and_the_worst_code(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(script=FOREVER)
-    one, two = start(noxcli, workflow), start(noxcli, workflow)
+    one, two = noxcli.start(workflow), noxcli.start(workflow)
     result = noxcli("stop", one, UNKNOWN, two)
     assert (result.code, result.text) == (5, f"{one}\tstopped\n{two}\tstopped\n")
     assert result.err.count("404") >= 1
@@ -77,7 +72,7 @@ def test_several_and_the_worst_code(noxcli: Noxcli, plays: Any) -> None:
 
 def test_the_state_file_is_enough_to_clean_up(noxcli: Noxcli, plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
     workflow = plays(script=FOREVER)
-    run = start(noxcli, workflow, "--state-file", "run.state")
+    run = noxcli.start(workflow, "--state-file", "run.state")
     state = json.loads((tmp_path / "run.state").read_text())
     assert (state["run_id"], state["workflow_id"], state["base_url"]) == (run, workflow, sandbox.url)
     for _ in range(2):
@@ -103,7 +98,7 @@ def test_a_file_that_is_no_state_file_is_refused(noxcli: Noxcli, tmp_path: Path,
 
 
 def test_the_state_of_another_address_is_not_used_here(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    start(noxcli, plays(script=FOREVER), "--state-file", "run.state")
+    noxcli.start(plays(script=FOREVER), "--state-file", "run.state")
     result = noxcli("stop", "--state-file", "run.state", "--base-url", sandbox.other_url)
     assert result.code == 2
     assert sandbox.url in result.err

@@ -11,19 +11,14 @@ from tests.conftest import Noxcli
 SCRIPT = [Emit("Write", f"piece {n} ") for n in range(6)]
 
 
-def start(noxcli: Noxcli, workflow: str) -> str:
-    return noxcli("run", workflow, "--detach").text.strip()
-
-
 def test_a_running_run_is_followed_to_its_output(noxcli: Noxcli, plays: Any) -> None:
-    run = start(noxcli, plays(script=[*SCRIPT, Sleep(100), *node_runs("Write", ["end"])], output={"A": "x"}))
+    run = noxcli.start(plays(script=[*SCRIPT, Sleep(100), *node_runs("Write", ["end"])], output={"A": "x"}))
     assert noxcli("stream", run).out == b"x\n"
 
 
 def test_a_finished_run_is_replayed_from_the_start(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=SCRIPT, output={"A": "x"})
-    run = start(noxcli, workflow)
-    assert noxcli("wait", run).code == 0
+    run = noxcli.ended(workflow)
     result = noxcli("stream", f"{workflow}/{run}", "--format", "ndjson")
     assert result.events == sandbox.runs(workflow)[0].events
     assert result.lines[-1]["data"]["stream"]["continuity"] == "proven"
@@ -32,8 +27,7 @@ def test_a_finished_run_is_replayed_from_the_start(noxcli: Noxcli, plays: Any, s
 
 def test_etag_resumes_behind_the_cursor(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=SCRIPT, output={"A": "x"})
-    run = start(noxcli, workflow)
-    noxcli("wait", run)
+    run = noxcli.ended(workflow)
     events = sandbox.runs(workflow)[0].events
     result = noxcli("stream", run, "--etag", events[3]["redisId"], "--format", "ndjson")
     assert result.events == events[4:]
@@ -45,8 +39,7 @@ def test_a_cursor_that_the_server_no_longer_knows_is_a_gap(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, reaction: str
 ) -> None:
     workflow = plays(script=SCRIPT, output={"A": "x"}, switches={"on_unknown_cursor": reaction})
-    run = start(noxcli, workflow)
-    noxcli("wait", run)
+    run = noxcli.ended(workflow)
     result = noxcli("stream", run, "--etag", "9-9", "--format", "ndjson")
     assert result.events == sandbox.runs(workflow)[0].events
     if reaction != "replay":  # a server that replays without saying so looks like one that accepted the cursor

@@ -1,6 +1,5 @@
 """`noxcli versions`, and `--version-id` by id and by name, on servers that list versions in different ways."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Version, input_node
 from noxcli.sandbox.server import Sandbox
 from tests.commands.test_lists import on_screen
-from tests.conftest import Noxcli, Result
+from tests.conftest import Noxcli, Result, write_rows
 from tests.rawserver import Turn, answer, json_answer, raw_server
 
 WORKFLOW = "0b6e2d0e-6f36-4b2f-9a39-00000000000f"
@@ -122,7 +121,7 @@ def test_without_checks_a_version_id_is_sent_unseen(noxcli: Noxcli) -> None:
 
 def test_a_batch_takes_a_version_by_its_name(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(nodes=[input_node("Q")], output={"A": "x"}, versions=[Version("first")])
-    Path("rows.jsonl").write_text('{"Q": "1"}\n')
+    write_rows("1")
     assert noxcli("batch", workflow, "rows.jsonl", "--version-id", "first").code == 0
     listed = noxcli("versions", workflow, "--json").json["versions"]
     assert sandbox.runs(workflow)[0].body["workflow_version_id"] == listed[0]["id"]

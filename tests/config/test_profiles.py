@@ -338,7 +338,7 @@ def test_flag_then_variable_then_project_then_profile(noxcli: Noxcli, tmp_path: 
 
 
 def test_how_long_to_follow_is_not_how_long_to_wait_for_a_stop(noxcli: Noxcli) -> None:
-    started = noxcli("run", "slow", "--detach").text.strip()
+    started = noxcli.start("slow")
     result = noxcli("stop", started, environ={"NOXCLI_TIMEOUT": "1ms"})
     assert result.code == 0
 

@@ -144,13 +144,6 @@ def refused(flag: str | None, environ: dict[str, str]) -> NoxError:
     return caught.value
 
 
-def test_no_key_says_where_one_would_be_found() -> None:
-    error = refused(None, {})
-    assert error.message == "no API key"
-    assert "NOXUS_API_KEY" in error.line()
-    assert "--api-key-file" in error.line()
-
-
 @pytest.mark.parametrize(
     ("flag", "environ", "told"),
     [

@@ -36,19 +36,12 @@ def test_a_pause_of_the_process_is_no_outage() -> None:
     assert (process.returncode, out) == (0, f"{RUN}\tcompleted\n".encode()), err
 
 
-def test_one_failed_poll_is_forgiven_however_long_the_interval() -> None:
-    with raw_server(record("running"), BROKEN, record("completed")) as server:
+@pytest.mark.parametrize(("failures", "code"), [(1, 0), (2, 6)])
+def test_one_failed_poll_is_forgiven_and_a_second_is_not(failures: int, code: int) -> None:
+    with raw_server(record("running"), *[BROKEN] * failures, record("completed")) as server:
         options = ["--no-stream", "--poll-interval", "1s", "--retry-for", "500ms"]
         done = call("wait", NAMED, *options, env=environment(server.url))
-    assert done.returncode == 0, done.stderr
-
-
-def test_two_failed_polls_after_that_time_are_lost_contact() -> None:
-    with raw_server(record("running"), BROKEN) as server:
-        options = ["--no-stream", "--poll-interval", "1s", "--retry-for", "500ms"]
-        done = call("wait", NAMED, *options, env=environment(server.url))
-        assert len(server.requests) == 3
-    assert done.returncode == 6
+        assert (done.returncode, len(server.requests)) == (code, 3), done.stderr
 
 
 @pytest.mark.parametrize(("verb", "code"), [("inputs", 75), ("wait", 6), ("runs", 75)])

@@ -54,8 +54,7 @@ def test_without_checks_a_wrong_key_meets_the_output(noxcli: Noxcli, plays: Any,
 
 @pytest.mark.parametrize("verb", ["stream", "fetch-output"])
 def test_a_run_that_exists_ends_in_undelivered(noxcli: Noxcli, plays: Any, verb: str) -> None:
-    run = noxcli("run", plays(output={"Answer": "x", "B": "y"}), "--detach").text.strip()
-    noxcli("wait", run)
+    run = noxcli.ended(plays(output={"Answer": "x", "B": "y"}))
     result = noxcli(verb, run, "--raw", "answer")
     assert (result.code, result.out) == (9, b"")
     assert f"; fetch it with: noxcli fetch-output {run} --raw Answer\n" in result.err

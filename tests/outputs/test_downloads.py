@@ -5,7 +5,6 @@ import io
 import json
 import re
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from functools import partial
@@ -177,10 +176,6 @@ def test_a_long_file_is_resumed_wherever_it_broke(came: int, end: Callable[[sock
     assert received == came % len(LONG) or end is reset  # which drops what has not arrived
 
 
-def test_a_long_file_over_tls_is_whole(tls: ssl.SSLContext) -> None:
-    assert fetched(answer(200, LONG), tls=tls)[0] == LONG
-
-
 def test_a_range_is_asked_for_with_the_etag() -> None:
     body, requests = fetched(FIRST, REST)
     assert body == b"all of it"
@@ -338,6 +333,16 @@ def test_html_instead_of_a_text_is_known_by_its_beginning(pieces: list[bytes]) -
             peer.sendall(piece)
 
     assert fetched(slowly, remote=remote)[0] == b"<p>my own page</p>"
+
+
+def test_a_full_disk_is_told_although_closing_meets_it_again() -> None:
+    def last_bytes() -> None:
+        with Part(Path("/dev/full").open("wb"), "it") as part:
+            part.write(b"x")  # stays in Python's buffer
+            part.read_back()
+
+    with pytest.raises(Undelivered, match="can't write it: no space left"):
+        last_bytes()
 
 
 # Progress.

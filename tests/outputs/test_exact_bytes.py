@@ -40,8 +40,7 @@ def text(size: int, edge: str) -> str:
 def test_each_form_has_the_originals_bytes(noxcli: Noxcli, plays: Any, size: int, edge: str) -> None:
     original = text(size, edge)
     assert len(original) == size
-    run = noxcli("run", plays(output={"A": original}), "--detach").text.strip()
-    assert noxcli("wait", run).code == 0
+    run = noxcli.ended(plays(output={"A": original}))
     Path("original").write_bytes(original.encode())
     newline = "" if original.endswith("\n") else "\n"
     assert noxcli("fetch-output", run, "--raw", "A").out == original.encode()
@@ -76,21 +75,6 @@ def test_a_text_that_is_no_text_is_told(noxcli: Noxcli, plays: Any, options: tup
     assert options == ("--json",) or result.out == b""
 
 
-def test_stdout_on_a_full_disk_is_told(plays: Any, sandbox: Sandbox) -> None:
-    for options in ([], ["--raw", "A"], ["--json"]):
-        with Path("/dev/full").open("wb") as full:
-            done = subprocess.run(
-                [*NOXCLI, "run", plays(output={"A": "x" * 20_000}), *options, "--quiet"],
-                env=environment(sandbox.url),
-                stdout=full,
-                stderr=subprocess.PIPE,
-                check=False,
-            )
-        assert done.returncode == 9, done.stderr
-        assert done.stderr.startswith(b"noxcli: can't write to stdout: no space left on device")
-        assert b"Exception" not in done.stderr
-
-
 def test_no_place_for_a_temporary_file_is_told(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
     result = noxcli("run", plays(output={"A": "x" * 20_000}), "--raw", "A")
@@ -121,8 +105,7 @@ def measured(*argv: str, env: dict[str, str]) -> tuple[int, int, str]:
 def test_memory_does_not_grow_with_the_size(plays: Any, sandbox: Sandbox, noxcli: Noxcli) -> None:
     big = "Wörter 🌱 " * 1_000_000
     env = environment(sandbox.url)
-    run = noxcli("run", plays(output={"A": big, "B": File("b.bin", b"abc", size=100_000_000)}), "--detach").text.strip()
-    assert noxcli("wait", run).code == 0
+    run = noxcli.ended(plays(output={"A": big, "B": File("b.bin", b"abc", size=100_000_000)}))
     other = noxcli("run", plays(output={"A": "x"}), "--json").json["run"]["id"]
     small = measured("fetch-output", other, "--json", "--quiet", env=env)[0]
     memory, code, digest = measured("fetch-output", run, "--raw", "A", "--quiet", env=env)

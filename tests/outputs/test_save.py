@@ -27,12 +27,6 @@ LONG = "Grüße, 世界 🌱. " * 1500
 PDF = File("q3.pdf", b"%PDF 123", "application/pdf")
 
 
-def finished(noxcli: Noxcli, workflow: str) -> str:
-    run = noxcli("run", workflow, "--detach").text.strip()
-    assert noxcli("wait", run).code == 0
-    return run
-
-
 def fetched(sandbox: Sandbox) -> int:
     return sum("/v1/file/" in request.path for request in sandbox.requests)
 
@@ -46,7 +40,7 @@ def manifest(directory: str = "out") -> dict[str, Any]:
 
 
 def test_a_second_call_fetches_nothing_that_is_right(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    run = finished(noxcli, plays(output={"A": LONG, "B": PDF, "C": "short", "D": {"deep": [LONG, 3]}}))
+    run = noxcli.ended(plays(output={"A": LONG, "B": PDF, "C": "short", "D": {"deep": [LONG, 3]}}))
     first = noxcli("fetch-output", run, "--output-dir", "out", "--json").json
     before = fetched(sandbox)
     times = {path.name: path.stat().st_mtime_ns for path in Path("out").iterdir() if path.name != "manifest.json"}
@@ -62,7 +56,7 @@ def test_a_second_call_fetches_nothing_that_is_right(noxcli: Noxcli, plays: Any,
 def test_a_second_call_repairs_what_is_not_right(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, name: str, damage: str
 ) -> None:
-    run = finished(noxcli, plays(output={"A": LONG, "B": PDF, "C": "short"}))
+    run = noxcli.ended(plays(output={"A": LONG, "B": PDF, "C": "short"}))
     noxcli("fetch-output", run, "--output-dir", "out")
     path, before = Path("out") / name, fetched(sandbox)
     good = path.read_bytes()
@@ -82,14 +76,14 @@ def test_the_next_run_replaces_what_the_last_one_wrote(noxcli: Noxcli, plays: An
 
 
 def test_a_call_without_a_manifest_takes_over_the_same_bytes(noxcli: Noxcli, plays: Any) -> None:
-    run = finished(noxcli, plays(output={"A": LONG, "B": "short"}))
+    run = noxcli.ended(plays(output={"A": LONG, "B": "short"}))
     noxcli("fetch-output", run, "--output-dir", "out")
     Path("out/manifest.json").unlink()  # as after kill -9
     assert noxcli("fetch-output", run, "--output-dir", "out").code == 0
 
 
 def test_files_of_other_runs_stay_known(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    runs = [finished(noxcli, plays(output={key: LONG})) for key in "AB"]
+    runs = [noxcli.ended(plays(output={key: LONG})) for key in "AB"]
     argv = ("--output-dir", "out")
     assert [noxcli("fetch-output", run, *argv).code for run in runs] == [0, 0]
     before = fetched(sandbox)
@@ -140,7 +134,7 @@ def test_a_foreign_manifest_is_told_before_the_start(noxcli: Noxcli, sandbox: Sa
 @pytest.mark.parametrize("options", [(), ("--overwrite",)])
 def test_no_handle_for_the_manifest_is_told_as_such(noxcli: Noxcli, plays: Any, options: tuple[str, ...]) -> None:
     """As under `ulimit -n 12`: it must not seem that another program wrote the file."""
-    run = finished(noxcli, plays(output={"A": LONG}))
+    run = noxcli.ended(plays(output={"A": LONG}))
     assert noxcli("fetch-output", run, "--output-dir", "out").code == 0
     before = Path("out/manifest.json").read_bytes()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -157,7 +151,7 @@ def test_no_handle_for_the_manifest_is_told_as_such(noxcli: Noxcli, plays: Any, 
 
 @pytest.mark.parametrize("name", ["../precious", "/precious", "a/../../precious", "a\0b", 7, None])
 def test_a_manifest_is_not_trusted(noxcli: Noxcli, plays: Any, name: Any) -> None:
-    run = finished(noxcli, plays(output={"A": LONG}))
+    run = noxcli.ended(plays(output={"A": LONG}))
     noxcli("fetch-output", run, "--output-dir", "out")
     document = manifest()
     document["files"].append({"name": name, "bytes": 1, "sha256": "x", "file_id": 3})

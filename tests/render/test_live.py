@@ -169,8 +169,7 @@ def test_a_summary_keeps_what_failed_or_took_longest_in_order() -> None:
 
 
 def test_a_run_that_was_begun_before_took_what_its_record_says(noxcli: Noxcli, plays: Any) -> None:
-    run = noxcli("run", plays(script=node_runs("Write", seconds=1200), output={"A": "x"}), "--detach").text.strip()
-    noxcli("wait", run)
+    run = noxcli.ended(plays(script=node_runs("Write", seconds=1200), output={"A": "x"}))
     err = noxcli("stream", run, tty=True).err
     took = re.search(r"completed\S* in (\d\.\d)s", err)
     assert took is not None
@@ -349,9 +348,8 @@ def test_an_encoding_without_them_gets_plain_characters(env: dict[str, str], pla
     assert "=" in lines[3]
 
 
-@pytest.mark.parametrize("locale", [{"LC_ALL": "C", "LANG": "en_US.UTF-8"}])
-def test_a_plain_locale_says_nothing_against_unicode(env: dict[str, str], plays: Any, locale: dict[str, str]) -> None:
-    env = {name: value for name, value in env.items() if name != "LANG"} | locale
+def test_a_plain_locale_says_nothing_against_unicode(env: dict[str, str], plays: Any) -> None:
+    env |= {"LC_ALL": "C", "LANG": "en_US.UTF-8"}
     with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write"), FOREVER])], env) as seen:
         seen.wait_for("━".encode())
         leave(seen)

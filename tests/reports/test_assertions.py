@@ -73,8 +73,7 @@ def test_the_output_is_printed_all_the_same(noxcli: Noxcli, plays: Any) -> None:
 
 @pytest.mark.parametrize("verb", [["stream"], ["fetch-output"], ["wait"], ["wait", "--timeout", "0"]])
 def test_runs_of_others_are_judged_too(noxcli: Noxcli, plays: Any, verb: list[str]) -> None:
-    run = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()
-    noxcli("wait", run)
+    run = noxcli.ended(plays(output={"A": "x"}))
     assert noxcli(*verb, run, "--assert", "output.A == 'x'").code == 0
     result = noxcli(*verb, run, "--assert", "output.A == 'x'", "--assert", "output.A == 'y'")
     assert result.code == 11
@@ -83,7 +82,7 @@ def test_runs_of_others_are_judged_too(noxcli: Noxcli, plays: Any, verb: list[st
 
 def test_of_several_runs_each_is_judged(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     workflow = plays(output={"A": "x"})
-    runs = [noxcli("run", workflow, "--detach").text.strip() for _ in range(2)]
+    runs = [noxcli.start(workflow) for _ in range(2)]
     found = noxcli("wait", *runs, "--json", "--assert", f"run.id == '{runs[0]}'", "--junit", str(tmp_path / "j.xml"))
     assert (found.code, [each["exit_code"] for each in found.json["results"]]) == (11, [0, 11])
     (suite,) = JUnitXml.fromfile(str(tmp_path / "j.xml"))

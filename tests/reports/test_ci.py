@@ -225,7 +225,7 @@ def test_tokens_and_delimiters_are_new_each_time(noxcli: Noxcli, plays: Any) -> 
 @pytest.mark.parametrize("count", [3, 10, 13])
 def test_annotations_stay_within_the_limit(noxcli: Noxcli, plays: Any, count: int) -> None:
     workflow = plays(status="failed")
-    runs = [noxcli("run", workflow, "--detach").text.strip() for _ in range(count)]
+    runs = [noxcli.start(workflow) for _ in range(count)]
     result = noxcli("wait", *runs, environ=GITHUB)
     errors = [command for command in commands(result.err) if command.name == "error"]
     assert len(errors) == min(count, 10)
@@ -318,14 +318,6 @@ def test_what_did_not_run_to_its_end_is_not_called_completed(
     assert noxcli("run", plays(), option, environ=GITHUB).code == 0
     assert SUMMARY.read_text().startswith(f"<h3>noxcli: {words}</h3>")
     assert outputs(OUT)["exit_code"] == "0"
-
-
-@pytest.mark.parametrize("verb", ["stream", "fetch-output", "wait"])
-def test_other_verbs_tell_it_too(noxcli: Noxcli, plays: Any, verb: str) -> None:
-    run = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()
-    assert noxcli(verb, run, environ=GITHUB).code == 0
-    assert (outputs(OUT)["run_id"], outputs(OUT)["status"]) == (run, "completed")
-    assert "<h3>noxcli: completed</h3>" in SUMMARY.read_text()
 
 
 ANYTHING = st.recursive(

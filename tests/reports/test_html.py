@@ -27,7 +27,7 @@ from noxcli.reports.words import line_diff
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
 from noxcli.sandbox.scenario import File, Node, input_node
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_fails, node_runs
-from tests.conftest import Noxcli, Result
+from tests.conftest import Noxcli, Result, write_rows
 from tests.reports.pages import ATTRIBUTES, TAGS, PageReader
 from tests.research.hostile.corpus import NAMES, PAYLOADS, all_marked
 
@@ -83,20 +83,6 @@ def test_files_and_assertions_are_on_the_page(noxcli: Noxcli, plays: Any) -> Non
     assert "1 of 1 hold" in page.text
 
 
-def test_each_of_several_runs_has_its_part_of_the_page(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(output={"A": "x"})
-    ids = [noxcli("run", workflow, "--detach").text.strip() for _ in range(2)]
-    noxcli("wait", *ids, "--report", "two.html")
-    assert Path("two.html").read_text().count("<article>") == 2
-
-
-@pytest.mark.parametrize("verb", ["stream", "wait", "fetch-output"])
-def test_every_verb_that_waits_writes_a_page(noxcli: Noxcli, plays: Any, verb: str) -> None:
-    run_id = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()
-    assert noxcli(verb, run_id, "--report", "run.html").code == 0
-    assert re.search(r"✓ \S+ completed in [\d.]+ m?s ", read("run.html").text)
-
-
 def test_a_run_of_the_server_has_a_page_without_inputs(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Token"), Node("W")], script=node_fails("W", "no"), status="failed")
     noxcli("run", workflow, "--secret", "Token=TOKEN", environ={"TOKEN": "hunter2-hunter2"})
@@ -109,7 +95,7 @@ def test_a_run_of_the_server_has_a_page_without_inputs(noxcli: Noxcli, plays: An
 
 
 def test_a_run_that_is_going_on_has_a_page(noxcli: Noxcli, plays: Any) -> None:
-    run_id = noxcli("run", plays(script=[Emit("W"), Sleep(10**6)]), "--detach").text.strip()
+    run_id = noxcli.start(plays(script=[Emit("W"), Sleep(10**6)]))
     assert noxcli("report", run_id, "-o", "run.html").code == 0
     page = read("run.html").text
     assert "! test_a_run_that_is_going_on_has_a_page not finished" in page
@@ -208,8 +194,7 @@ def rows(plays: Any) -> str:
         return [*node_fails("W", "too long"), State("failed")] if "bad" in inputs["Q"] else []
 
     texts = ["a", "b", "bad 1", "d", "bad 2", "f", "<i>g</i>"]
-    lines = [json.dumps({"$id": f"id {text}", "Q": text}) for text in texts]
-    Path("rows.jsonl").write_text("\n".join(lines))
+    write_rows(*({"$id": f"id {text}", "Q": text} for text in texts))
     nodes = [input_node("Q"), Node("W")]
     return str(plays(nodes=nodes, script=script, output=lambda inputs: {"A": inputs["Q"]}))
 
@@ -234,7 +219,7 @@ def test_a_batch_has_a_page_with_reasons_and_the_line_to_retry(noxcli: Noxcli, r
 def test_completed_rows_with_a_failed_assertion_fail(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     summary.touch()
-    Path("rows.jsonl").write_text("".join(f'{{"Q": "{text}"}}\n' for text in "abc"))
+    write_rows(*"abc")
     workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]})
     argv = ("batch", workflow, "rows.jsonl", "--assert", "row.Q != 'b'", "--report", "batch.html", "--ci", "github")
     assert noxcli(*argv, environ={"GITHUB_STEP_SUMMARY": str(summary)}).code == 11
@@ -454,15 +439,6 @@ def hostile_page(noxcli: Noxcli, plays: Any, path: str) -> Result:
     return noxcli("run", workflow, "--format", "ndjson", "--report", path)
 
 
-def test_the_whole_corpus_is_text_in_a_page(noxcli: Noxcli, plays: Any) -> None:
-    hostile_page(noxcli, plays, "run.html")
-    shown = read("run.html").text
-    for field in "bf":
-        assert set(re.findall(rf"Q{field}(\d\d\d)Q", shown)) == {f"{n:03}" for n in range(len(NAMES))}
-    raw = Path("run.html").read_text()
-    assert not [letter for letter in raw if not letter.isprintable() and letter not in "\n\u200d"]
-
-
 def hostile_rows() -> list[dict[str, Any]]:
     """Return rows with the whole corpus in each place that a server or a table fills."""
     rows = []
@@ -475,14 +451,6 @@ def hostile_rows() -> list[dict[str, Any]]:
         failed["result"] |= {"exit_code": 1, "output": None, "error": {"message": error}}
         rows += [row, failed]
     return rows
-
-
-def test_the_whole_corpus_is_text_in_a_batchs_page() -> None:
-    shown = written(hostile_rows()).text
-    for field in "bcdefghijkl":
-        assert set(re.findall(rf"Q{field}(\d\d\d)Q", shown)) == {f"{n:03}" for n in range(len(NAMES))}, field
-    raw = Path("batch.html").read_text()
-    assert not [letter for letter in raw if not letter.isprintable() and letter not in "\n\u200d"]
 
 
 def hostile_comparison(path: str) -> None:
@@ -499,12 +467,18 @@ def hostile_comparison(path: str) -> None:
     Path(path).write_bytes(b"".join(comparison_page(Page(Mask()), totals, pairs)))
 
 
-def test_the_whole_corpus_is_text_in_a_comparison() -> None:
-    hostile_comparison("comparison.html")
-    shown = read("comparison.html").text
-    for field in "bcdgh":
+@pytest.mark.parametrize(("kind", "fields"), [("run", "bf"), ("batch", "bcdefghijkl"), ("comparison", "bcdgh")])
+def test_the_whole_corpus_is_text_in_a_page(noxcli: Noxcli, plays: Any, kind: str, fields: str) -> None:
+    if kind == "run":
+        hostile_page(noxcli, plays, "run.html")
+    elif kind == "batch":
+        written(hostile_rows())
+    else:
+        hostile_comparison("comparison.html")
+    shown = read(f"{kind}.html").text
+    for field in fields:
         assert set(re.findall(rf"Q{field}(\d\d\d)Q", shown)) == {f"{n:03}" for n in range(len(NAMES))}, field
-    raw = Path("comparison.html").read_text()
+    raw = Path(f"{kind}.html").read_text()
     assert not [letter for letter in raw if not letter.isprintable() and letter not in "\n\u200d"]
 
 

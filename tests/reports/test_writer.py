@@ -19,7 +19,9 @@ from noxcli.sandbox.steps import Emit, Sleep, Step, node_fails, node_runs
 from tests.cli.test_interrupt import until_asked
 from tests.conftest import Noxcli, Result
 from tests.process import HUNG, environment, running
+from tests.reports.test_html import read
 from tests.reports.test_junit import valid
+from tests.runner import outputs
 
 REFUSED = Answer(422, {"detail": "no"})
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -141,17 +143,24 @@ def test_an_unknown_workflow_is_told_by_its_name(noxcli: Noxcli) -> None:
 @pytest.mark.parametrize("verb", ["run", "stream", "wait", "fetch-output"])
 def test_every_verb_that_waits_reports(noxcli: Noxcli, plays: Any, verb: str) -> None:
     workflow = plays(output={"A": "x"})
-    subject = workflow if verb == "run" else noxcli("run", workflow, "--detach").text.strip()
-    assert noxcli(verb, subject, "--junit", "report/r.xml", "--dotenv", "d.env").code == 0
+    subject = workflow if verb == "run" else noxcli.start(workflow)
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs", "GITHUB_STEP_SUMMARY": "summary"}
+    files = ("--junit", "report/r.xml", "--dotenv", "d.env", "--report", "run.html")
+    assert noxcli(verb, subject, *files, environ=github).code == 0
     assert only_case().attrib["classname"] == "noxcli"
-    assert variables("d.env")["NOXCLI_STATUS"] == "completed"
+    assert variables("d.env")["NOXCLI_STATUS"] == outputs(Path("outputs"))["status"] == "completed"
+    assert re.search(r"✓ \S+ completed in [\d.]+ m?s ", read("run.html").text)
+    assert "<h3>noxcli: completed</h3>" in Path("summary").read_text()
 
 
 def test_each_of_several_runs_is_a_case_of_its_own(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(script=[Emit("W"), Sleep(1)], output={"A": "x"})
-    good = [noxcli("run", workflow, "--detach").text.strip() for _ in range(2)]
-    bad = noxcli("run", "fails", "--detach").text.strip()
-    assert noxcli("wait", *good, UNKNOWN, bad, "--junit", "r.xml", "--dotenv", "d.env").code == 5
+    good = [noxcli.start(workflow) for _ in range(2)]
+    bad = noxcli.start("fails")
+    assert (
+        noxcli("wait", *good, UNKNOWN, bad, "--junit", "r.xml", "--dotenv", "d.env", "--report", "four.html").code == 5
+    )
+    assert Path("four.html").read_text().count("<article>") == 4
     suite = valid(Path("r.xml"))
     assert len({case.attrib["name"] for case in suite}) == 4, "two runs of one workflow are two cases"
     assert [[child.tag for child in case] for case in suite] == [

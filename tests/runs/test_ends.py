@@ -3,13 +3,12 @@
 import socket
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noxcli.timing import Clock
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 from tests.otherside import (
     RUN,
     STREAM,
@@ -97,15 +96,11 @@ def test_any_other_word_with_an_end_is_a_failure_once_it_stays(noxcli: Noxcli) -
 
 
 @pytest.mark.parametrize("verb", ["wait", "batch"])
-def test_many_runs_end_with_such_words_too(
-    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str
-) -> None:
+def test_many_runs_end_with_such_words_too(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
     monkeypatch.setattr("noxcli.runs.record.UNKNOWN_END", 0.3)
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"Q": "x"}\n')
     argv = {
         "wait": ("wait", f"{WORKFLOW}/{RUN}", f"{WORKFLOW}/{RUN.upper()}", "--poll-interval", "50ms"),
-        "batch": ("batch", WORKFLOW, str(rows), "--no-check", "--poll-interval", "50ms"),
+        "batch": ("batch", WORKFLOW, write_rows("x"), "--no-check", "--poll-interval", "50ms"),
     }[verb]
 
     def reads(_number: int) -> bytes:
@@ -176,18 +171,6 @@ def test_text_without_an_end_fails_only_after_a_known_gap(noxcli: Noxcli, later:
     assert (result.code, result.text) == (code, "piece 0 piece 1 piece 2 ")
     assert ("noxcli fetch-output" in result.err) == (code == 9)
     assert "events may be missing" in result.err
-
-
-def test_a_torn_frame_is_read_again_from_the_cursor(noxcli: Noxcli) -> None:
-    log = [*(piece(n, f"{n}-0") for n in range(6)), end("6-0")]
-
-    def stream(number: int, peer: socket.socket) -> None:
-        peer.sendall(STREAM + (b"".join(log[:3]) + log[3][:-20] if number == 1 else b"".join(log[3:])))
-
-    with other_side(reads=by_turns(record("running"), record("completed")), events=stream) as (side, environ):
-        result = noxcli(*START, "--format", "content", environ=environ)
-    assert (result.code, result.text) == (0, "".join(f"piece {n} " for n in range(6)))
-    assert [target.partition("?")[2] for kind, target in side.asked if kind == "events"] == ["", "etag=2-0"]
 
 
 def test_messages_that_are_not_json_are_passed_on(noxcli: Noxcli) -> None:

@@ -152,8 +152,7 @@ def test_a_pause_that_the_last_event_tells_leaves_no_gap(
 def test_a_replay_that_breaks_off_shows_what_it_had(noxcli: Noxcli, plays: Any) -> None:
     switches = {"on_unknown_cursor": "404", "end_announced_by": "none", "closing_event": "error", "stale_reads": 1}
     workflow = plays(script=[Emit("Write", f"piece {n} ") for n in range(9)], switches=switches)
-    run = noxcli("run", workflow, "--detach").text.strip()
-    noxcli("wait", run)
+    run = noxcli.ended(workflow)
     result = noxcli("stream", run, "--etag", "99999999-0", "--format", "ndjson")
     assert (result.code, numbers(result), label(result)) == (0, list(range(9)), "broken")
 
@@ -200,15 +199,3 @@ def test_what_arrives_during_a_read_after_a_silence_is_shown(noxcli: Noxcli) -> 
     with other_side(reads=reads, events=stream) as (_, environ):
         result = noxcli(*START, environ=environ | {"NOXCLI_IDLE_TIMEOUT": "1s"})
     assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "proven")
-
-
-# What a cursor is worth.
-
-
-def test_a_worthless_position_is_never_sent_as_a_cursor(noxcli: Noxcli) -> None:
-    log = log_of("constant")
-    reads = by_turns(record("running"), record("completed"))
-    with other_side(reads=reads, events=sends(log[:9], log)) as (side, environ):
-        result = noxcli(*START, environ=environ)
-    assert [target for kind, target in side.asked if kind == "events"] == [f"/v1/runs/{RUN}/events"] * 2
-    assert result.lines[-1]["data"]["stream"]["cursor"] is None

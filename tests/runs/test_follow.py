@@ -306,14 +306,6 @@ def test_a_long_retry_after_does_not_hide_an_ended_run() -> None:
     assert server.clock.time <= 60
 
 
-def test_a_break_is_followed_by_a_read_which_may_be_the_verdict() -> None:
-    server = FakeServer([[(1, pieces(2)), (1, CLOSED)]], [COMPLETED])
-    result = followed(server)
-    assert result.run is COMPLETED
-    assert (len(server.openings), server.reads, result.of(Reconnecting)) == (1, [2], [])
-    assert result.label is Continuity.ASSUMED
-
-
 # Without a stream.
 
 
@@ -592,13 +584,6 @@ def test_a_new_run_that_stays_unknown_is_not_found() -> None:
     assert not result.follower.record.confirmed
 
 
-def test_somebody_elses_run_that_is_unknown_is_not_found_at_once() -> None:
-    server = FakeServer([[(0, StreamUnsupported("404"))]], [NotFound("no run")])
-    assert isinstance(followed(server).error, NotFound)
-    assert len(server.reads) == 2
-    assert server.clock.time <= 2
-
-
 # Ends that are announced late, wrongly or never.
 
 
@@ -675,14 +660,6 @@ def test_the_rest_is_waited_for_two_seconds_after_the_last_event() -> None:
 
 
 # Pauses.
-
-
-def test_a_pause_is_left_where_asked() -> None:
-    paused = now("awaiting_human_feedback")
-    server = FakeServer([[(1, [state(0, "awaiting_human_feedback")])]], [paused])
-    result = followed(server)
-    assert result.run is paused
-    assert [update.run for update in result.of(Paused)] == [paused]
 
 
 def test_a_run_found_paused_is_told_and_left_at_once() -> None:

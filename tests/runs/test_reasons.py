@@ -11,7 +11,7 @@ from noxcli.runs.progress import Progress
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import node_fails, node_runs
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, Result
+from tests.conftest import Noxcli, Result, write_rows
 from tests.rawserver import json_answer, stay_silent
 from tests.runner import commands
 from tests.runs.failedrun import READ, RUN, WORKFLOW, WRITE, FailedRun, failed_run, failing_events, said_by
@@ -44,7 +44,7 @@ SOURCES: dict[str, dict[str, Any]] = {
 
 
 def call(noxcli: Noxcli, server: FailedRun, *argv: str) -> Result:
-    Path("rows.jsonl").write_text("{}\n")
+    write_rows({})
     return noxcli(*argv, "--base-url", server.url)
 
 
@@ -73,7 +73,7 @@ def test_wherever_the_sandbox_keeps_it(noxcli: Noxcli, plays: Any, detail: str) 
         nodes=[input_node("Q", default="")], script=script, status="failed", switches={"failure_detail": detail}
     )
     expected = "failed at 'Write'" if detail == "none" else SAID
-    Path("rows.jsonl").write_text('{"Q": "a"}\n')
+    write_rows("a")
     lines = [noxcli("run", workflow, "--json"), noxcli("run", workflow, "--no-stream", "--json")]
     ended = lines[0].json["run"]["id"]
     for argv in (("stream",), ("stream", "--no-stream"), ("wait",), ("wait", "--no-stream"), ("fetch-output",)):
@@ -184,8 +184,7 @@ def test_events_that_were_seen_are_not_asked_for_again(noxcli: Noxcli) -> None:
 
 
 def test_a_run_that_completes_costs_no_request_more(noxcli: Noxcli, plays: Any, sandbox: Any) -> None:
-    run = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()
-    noxcli("wait", run)
+    run = noxcli.ended(plays(output={"A": "x"}))
     before = len(sandbox.requests)
     assert noxcli("wait", run).code == noxcli("fetch-output", run).code == 0
     asked = [request.path for request in sandbox.requests[before:]]
@@ -259,13 +258,6 @@ def test_reports_name_node_and_reason(noxcli: Noxcli) -> None:
         f"run {SAID}; details: noxcli inspect --base-url {server.url} {RUN}"
     ]
     assert SAID in Path("page.md").read_text()
-
-
-def test_many_runs_are_explained_at_once(noxcli: Noxcli, plays: Any) -> None:
-    bad = plays(script=node_fails("Write", WHY), status="failed", switches={"failure_detail": "data"})
-    runs = [noxcli("run", bad, "--detach").text.strip() for _ in range(5)]
-    result = noxcli("wait", *runs, "--json")
-    assert [one["error"]["message"] for one in result.json["results"]] == [f"run {SAID}"] * len(runs)
 
 
 @pytest.mark.parametrize(

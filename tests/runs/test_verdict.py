@@ -1,12 +1,11 @@
 """The verdict is a fresh read of this run's record, whatever else answers; each server here is raw bytes."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, Result
+from tests.conftest import Noxcli, Result, write_rows
 from tests.otherside import (
     OTHER,
     RUN,
@@ -70,7 +69,10 @@ def test_another_runs_record_is_never_a_verdict(noxcli: Noxcli, argv: tuple[str,
 @pytest.mark.long(4)
 def test_another_runs_record_now_and_then_is_forgiven(noxcli: Noxcli, argv: tuple[str, ...]) -> None:
     mixed = by_turns(
-        record("failed", OTHER), record("running", RUN.upper()), record("failed", OTHER), record("completed")
+        record("failed", OTHER),
+        record("running", RUN.upper()),
+        record("failed", OTHER),
+        record("completed", RUN.replace("-", "")),
     )
     with other_side(reads=mixed) as (_, environ):
         result = noxcli(*argv, environ=environ)
@@ -194,23 +196,21 @@ def test_during_a_silent_stream_the_record_is_shown(noxcli: Noxcli, monkeypatch:
 # Batches.
 
 
-def batch(noxcli: Noxcli, tmp_path: Path, environ: dict[str, str], *argv: str) -> Result:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"Q": "x"}\n')
-    place = ("--output-dir", str(tmp_path / "out"), "--no-check", "--poll-interval", "50ms")
-    return noxcli("batch", WORKFLOW, str(rows), *place, *argv, environ=environ)
+def batch(noxcli: Noxcli, environ: dict[str, str], *argv: str) -> Result:
+    options = ("--no-check", "--poll-interval", "50ms")
+    return noxcli("batch", WORKFLOW, write_rows("x"), *options, *argv, environ=environ)
 
 
-@pytest.mark.parametrize("odd", [record("failed", OTHER), answer(418), answer(304)])
-def test_odd_answers_end_no_row(noxcli: Noxcli, tmp_path: Path, odd: bytes) -> None:
+@pytest.mark.parametrize("odd", [record("failed", OTHER), *map(answer, (300, 304, 400, 405, 418, 422))])
+def test_odd_answers_end_no_row(noxcli: Noxcli, odd: bytes) -> None:
     with other_side(reads=by_turns(odd, record("running"), odd, record("completed"))) as (_, environ):
-        result = batch(noxcli, tmp_path, environ)
+        result = batch(noxcli, environ)
     assert (result.code, result.lines[0]["result"]["run"]["status"]) == (0, "completed"), result.err
 
 
-def test_a_row_whose_record_is_never_its_own_is_left(noxcli: Noxcli, tmp_path: Path) -> None:
+def test_a_row_whose_record_is_never_its_own_is_left(noxcli: Noxcli) -> None:
     with other_side(started=record("completed"), reads=by_turns(record("completed", OTHER))) as (_, environ):
-        result = batch(noxcli, tmp_path, environ, "--retry-for", "300ms")
+        result = batch(noxcli, environ, "--retry-for", "300ms")
     assert (result.code, result.lines[0]["result"]["exit_code"]) == (6, 6), result.err
     assert result.lines[0]["result"]["run"]["confirmed"] is False
 

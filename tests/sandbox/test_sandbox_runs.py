@@ -72,6 +72,16 @@ def test_stop_is_immediate_and_safe_to_repeat(api: Api) -> None:
             assert (record["status"], bool(record["finished_at"])) == ("stopped", True)
 
 
+def test_outputs_are_keyed_by_ids_on_demand(api: Api) -> None:
+    workflow = api.plays(output={"A": "x"})
+    run = api.start(workflow)
+    api.finished(run)
+    (node,) = api.sandbox.runs(workflow)[0].workflow.graph.outputs
+
+    assert api.record(run, use_output_ids="true")["output"] == {node.id: "x"}
+    assert api.record(run, use_output_ids="maybe")["detail"][0]["loc"] == ["query", "use_output_ids"]
+
+
 def test_sync_blocks_until_the_end(api: Api) -> None:
     workflow = api.plays(script=node_runs("A", seconds=2), output={"A": "x"})
     path = f"/v1/workflows/{workflow}/runs/sync"

@@ -8,7 +8,7 @@ import pytest
 
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 
 PLACES = {
     "noxcli.batch": "batch/batch.jsonl",
@@ -22,7 +22,7 @@ PLACES = {
 def workflow(noxcli: Noxcli, plays: Any) -> str:
     """A workflow whose runs have left each kind of file in the working directory."""
     made = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]})
-    Path("rows.jsonl").write_text('{"Q": "one"}\n{"Q": "two"}\n')
+    write_rows("one", "two")
     noxcli.environ["NOXCLI_STATE_DIR"] = str(Path("state").absolute())
     assert noxcli("batch", made, "rows.jsonl", "--output-dir", "batch").code == 0
     assert noxcli("run", made, "Q=x", "--output-dir", "out", "--state-file", "run.state").code == 0

@@ -36,7 +36,7 @@ def test_last_is_the_run_that_was_started_last_at_this_address(noxcli: Noxcli, p
 
 
 def test_a_refused_start_is_not_the_last_run(noxcli: Noxcli, plays: Any) -> None:
-    last = noxcli("run", plays(output={"A": "x"}), "--detach").text.strip()
+    last = noxcli.start(plays(output={"A": "x"}))
     refuses = plays(faults={"start": [Answer(422, {"detail": "no"}), Answer(401, {})]})
     before = {path: path.read_bytes() for path in state_of(noxcli).iterdir()}
     assert [noxcli("run", refuses).code for _ in range(2)] == [2, 4]
