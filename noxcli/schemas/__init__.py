@@ -1,7 +1,6 @@
 """JSON Schemas (draft 2020-12) of what noxcli prints and writes; a file may refer to another one by its name."""
 
 import json
-from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -20,41 +19,30 @@ def schema_named(name: str) -> dict[str, Any]:
     """Return a schema with those that it refers to among its own definitions. Raises KeyError for no schema's name."""
     if name not in schema_names():
         raise KeyError(name)
-    schema = _read(name)
-    definitions = dict(schema.pop("$defs", {}))
-    waiting = list(_others(schema)) + list(_others(definitions))
-    while waiting:
-        other = waiting.pop()
-        if other not in definitions:
-            found = _read(other)
-            del found["$schema"]  # of the whole, not of a part
-            definitions = {other: found, **found.pop("$defs", {}), **definitions}
-            waiting += _others(found)
-    whole = {**schema, **({"$defs": definitions} if definitions else {})}
-    return {name: _rewritten(part) for name, part in whole.items()}
+    definitions: dict[str, Any] = {}
+    schema = _read(name, definitions)
+    return {**schema, **({"$defs": definitions} if definitions else {})}
 
 
-def _read(name: str) -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads((SCHEMA_FILES / f"{name}{SCHEMA_SUFFIX}").read_text("utf-8"))
-    return schema
+def _read(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema in a file, and add its definitions, and the schemas that it refers to."""
+    schema = json.loads((SCHEMA_FILES / f"{name}{SCHEMA_SUFFIX}").read_text("utf-8"))
 
+    def rewritten(part: Any) -> Any:
+        if isinstance(part, list):
+            return [rewritten(inner) for inner in part]
+        if not isinstance(part, dict):
+            return part
+        other = str(part.get("$ref", ""))
+        if other.endswith(SCHEMA_SUFFIX):
+            other = other.removesuffix(SCHEMA_SUFFIX)
+            part = {**part, "$ref": f"#/$defs/{other}"}
+            if other not in definitions:
+                definitions[other] = {}  # so that it may refer to itself
+                definitions[other] = _read(other, definitions)
+                del definitions[other]["$schema"]  # of the whole, not of a part
+        return {key: rewritten(inner) for key, inner in part.items()}
 
-def _others(part: Any) -> Iterator[str]:
-    """Yield the names of the files that a part of a schema refers to."""
-    if isinstance(part, Mapping):
-        reference = part.get("$ref", "")
-        if isinstance(reference, str) and reference.endswith(SCHEMA_SUFFIX):
-            yield reference.removesuffix(SCHEMA_SUFFIX)
-    for inner in part.values() if isinstance(part, Mapping) else part if isinstance(part, list) else ():
-        yield from _others(inner)
-
-
-def _rewritten(part: Any) -> Any:
-    if isinstance(part, list):
-        return [_rewritten(inner) for inner in part]
-    if not isinstance(part, dict):
-        return part
-    reference = part.get("$ref", "")
-    if isinstance(reference, str) and reference.endswith(SCHEMA_SUFFIX):
-        part = {**part, "$ref": f"#/$defs/{reference.removesuffix(SCHEMA_SUFFIX)}"}
-    return {key: _rewritten(inner) for key, inner in part.items()}
+    definitions.update(rewritten(schema.pop("$defs", {})))
+    whole: dict[str, Any] = rewritten(schema)
+    return whole
