@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from noxcli.sandbox import bundle_routes, event_routes, file_routes, run_routes, workflow_routes
+from noxcli.sandbox import bundles, event_routes, file_routes, run_routes, workflow_routes
 from noxcli.sandbox.answers import Json
 from noxcli.sandbox.door import Door, Paths, RequestLog
 from noxcli.sandbox.errors import ApiError, error_body
@@ -19,12 +19,12 @@ from noxcli.sandbox.workspace import Workspace
 
 ROUTES = [
     Route("/v1/workflows", guarded("list", workflow_routes.list_all), methods=["GET"]),
-    Route("/v1/workflows/import", guarded("import", bundle_routes.import_), methods=["POST"]),
+    Route("/v1/workflows/import", guarded("import", bundles.import_), methods=["POST"]),
     Route("/v1/workflows/{workflow_id}", guarded("workflow", workflow_routes.read), methods=["GET"]),
     Route("/v1/workflows/{workflow_id}/versions", guarded("workflow", workflow_routes.versions), methods=["GET"]),
-    Route("/v1/workflows/{workflow_id}/versions", guarded("workflow", bundle_routes.save_version), methods=["POST"]),
-    Route("/v1/workflows/{workflow_id}/export", guarded("workflow", bundle_routes.export), methods=["POST"]),
-    Route("/v1/workflows/{workflow_id}/export/preview", guarded("workflow", bundle_routes.preview), methods=["GET"]),
+    Route("/v1/workflows/{workflow_id}/versions", guarded("workflow", bundles.save_version), methods=["POST"]),
+    Route("/v1/workflows/{workflow_id}/export", guarded("workflow", bundles.export), methods=["POST"]),
+    Route("/v1/workflows/{workflow_id}/export/preview", guarded("workflow", bundles.preview), methods=["GET"]),
     Route("/v1/workflows/{workflow_id}/runs", guarded("list", run_routes.list_of_workflow), methods=["GET"]),
     Route("/v1/workflows/{workflow_id}/runs", guarded("start", run_routes.start, running=True), methods=["POST"]),
     Route("/v1/workflows/{workflow_id}/runs/sync", guarded("sync", run_routes.sync, running=True), methods=["POST"]),
