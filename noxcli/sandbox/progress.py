@@ -1,7 +1,6 @@
 """The progress of a run, node by node: `progress_details`, the percentage, and the words for a status."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,14 +18,6 @@ _RUN_WORDS = {
 }
 
 
-@dataclass(slots=True)
-class Turn:
-    """One execution of a node."""
-
-    began: datetime
-    ended: datetime | None = None
-
-
 class Progress:
     """The status of every node of one run."""
 
@@ -34,7 +25,8 @@ class Progress:
         self._order = [node.id for node in nodes]
         self._names = {node.id: node.name for node in nodes}
         self.statuses: dict[str, str] = {}
-        self.turns: dict[str, list[Turn]] = {}
+        self.began: dict[str, datetime] = {}
+        self.ended: dict[str, datetime] = {}
         self.logs: dict[str, list[dict[str, Any]]] = {}
 
     def note(self, node_id: str, status: str) -> bool:
@@ -45,11 +37,10 @@ class Progress:
             self._order.append(node_id)
             self._names[node_id] = node_id
         self.statuses[node_id] = status
-        now, turns = datetime.now(UTC), self.turns.setdefault(node_id, [])
-        if status != "skipped" and (not turns or turns[-1].ended):
-            turns.append(Turn(now))
-        if status in DONE and turns:
-            turns[-1].ended = now
+        if status != "skipped":
+            self.began.setdefault(node_id, datetime.now(UTC))
+            if status in DONE:
+                self.ended[node_id] = datetime.now(UTC)
         return True
 
     def log(self, node_id: str, message: str) -> None:

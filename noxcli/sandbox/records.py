@@ -116,8 +116,8 @@ def data(run: Run) -> dict[str, Any]:
     return {"run_id": run.id, "status": run_word(run.status, run.switches), "nodes": nodes}
 
 
-def node_io(run: Run, node_id: str, iteration: int = 1) -> dict[str, Any]:
-    """The inputs and outputs of one execution of a node. The shape is a guess."""
+def node_io(run: Run, node_id: str) -> dict[str, Any]:
+    """The inputs and outputs of a node. The shape is a guess."""
     node = next(node for node in run.graph.nodes if node.id == node_id)
     values = {other.id: value for other, value in run.output}
     error = run.failure[1] if run.failure and run.failure[0] == node_id and run.says("data") else None
@@ -129,14 +129,13 @@ def node_io(run: Run, node_id: str, iteration: int = 1) -> dict[str, Any]:
         "inputs": {"input": run.values.get(node.label)} if node.is_input else {},
         "outputs": {"output": values[node.id]} if node.id in values else {},
         "error": error,
-        **_times(run, node_id, iteration),
+        **_times(run, node_id),
     }
 
 
-def _times(run: Run, node_id: str, iteration: int) -> dict[str, Any]:
-    turns = run.progress.turns.get(node_id, [])[iteration - 1 :][:1]
-    if not (turns and run.switches.node_times):
+def _times(run: Run, node_id: str) -> dict[str, Any]:
+    began, ended = (times.get(node_id) for times in (run.progress.began, run.progress.ended))
+    if began is None or not run.switches.node_times:
         return {}
     form = run.switches.timestamps
-    began, ended = stamp(turns[0].began, form), stamp(turns[0].ended, form)
-    return {"iteration": iteration, "started_at": began, "finished_at": ended}
+    return {"iteration": 1, "started_at": stamp(began, form), "finished_at": stamp(ended, form)}

@@ -100,16 +100,14 @@ async def data(request: Request) -> Response:
 
 
 async def node_io(request: Request) -> Response:
-    """GET /v1/runs/{run_id}/io/{node_id}: `it` counts from 1, and 0 counts as the first"""
+    """GET /v1/runs/{run_id}/io/{node_id}: `it` counts from 1, and 0 counts as the first; here, there is no second"""
     run = workspace_of(request).run(request.path_params["run_id"])
     node_id = request.path_params["node_id"]
-    turns = run.progress.turns.get(node_id, [])
-    iteration = 1 if request.query_params.get("it") == "0" else params.number(request, "it", 1)
     if run.switches.node_io == "404" or node_id not in [node.id for node in run.graph.nodes]:
         raise ApiError(404, "Node not found")
-    if iteration > max(1, len(turns)):
+    if request.query_params.get("it", "1") not in ("0", "1"):
         raise ApiError(404, "Iteration not found")
-    entry = records.node_io(run, node_id, iteration)
+    entry = records.node_io(run, node_id)
     bare = {key: entry[key] for key in ("inputs", "outputs")}
     return Json(bare if run.switches.node_io == "bare" else entry)
 
