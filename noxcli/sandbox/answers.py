@@ -58,24 +58,23 @@ class Stream(Response):
             del self.headers["content-length"]
         self._body = body
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        sender = asyncio.create_task(self._send_body(send, silent=scope["method"] == "HEAD"))
+        sender = asyncio.create_task(self._send_body(send))
         watcher = asyncio.create_task(_departure(receive))
         await asyncio.wait({sender, watcher}, return_when=asyncio.FIRST_COMPLETED)
         for task in (sender, watcher):
             task.cancel()
         await asyncio.gather(sender, watcher, return_exceptions=True)
 
-    async def _send_body(self, send: Send, *, silent: bool) -> None:
+    async def _send_body(self, send: Send) -> None:
         # uvicorn closes the connection where a body does not come to its end.
         with suppress(Break):
-            if not silent:
-                async with aclosing(self._body) as body:
-                    async for piece in body:
-                        await send({"type": "http.response.body", "body": piece, "more_body": True})
-                        # Once the client is gone, sending never waits, so the other task could not report it.
-                        await asyncio.sleep(0)
+            async with aclosing(self._body) as body:
+                async for piece in body:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    # Once the client is gone, sending never waits, so the other task could not report it.
+                    await asyncio.sleep(0)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

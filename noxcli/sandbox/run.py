@@ -151,27 +151,25 @@ class Run:
             self.finished_at = self.now()
         if self.told_status != status:
             self.emit_state()
-        if self._announces(status):
+        announced, _ = self._at_end()
+        if announced:
             self._announce(status)
         self.close_stream()
 
     def close_stream(self) -> None:
         """Decide whether streams close or fall silent, since no more events will follow."""
-        reaction = {
-            "completed": self.switches.after_end,
-            "failed": self.switches.after_end,
-            "stopped": self.switches.on_stopped,
-            PAUSED: self.switches.on_paused,
-        }.get(self.status, "silent")
+        _, reaction = self._at_end()
         self.stream = "silent" if reaction == "silent" else "closed"
         self.over.set()
         self.log.wake()
 
-    def _announces(self, status: str) -> bool:
-        if status in ("completed", "failed"):
-            return self.switches.end_announced_by != "none"
-        reaction = {"stopped": self.switches.on_stopped, PAUSED: self.switches.on_paused}
-        return reaction.get(status) == "end"
+    def _at_end(self) -> tuple[bool, str]:
+        """Whether its status is announced as the end of the stream, and what the stream does then."""
+        switches = self.switches
+        if self.status in ("completed", "failed"):
+            return switches.end_announced_by != "none", switches.after_end
+        reaction = {"stopped": switches.on_stopped, PAUSED: switches.on_paused}.get(self.status, "silent")
+        return reaction == "end", reaction
 
     def _announce(self, status: str) -> None:
         """Noxus docs: Stream run events: a content event with `workflow_status` ends the stream."""
