@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from noxcli.sandbox.answers import Break, Stream
 from noxcli.sandbox.errors import ApiError
-from noxcli.sandbox.faults import Cut, WrongType
+from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.guard import workspace_of
 from noxcli.sandbox.run import EventLog, Run
 from noxcli.sandbox.switches import Switches
@@ -22,8 +22,6 @@ async def events(request: Request) -> Response:
     """All events of a run from the cursor on, then new ones."""
     run = workspace_of(request).run(request.path_params["run_id"])
     fault = getattr(request.state, "fault", None)
-    if isinstance(fault, WrongType):
-        return Response(fault.body, 200, {"content-type": fault.content_type})
     late = run.over.is_set()
     if late and run.switches.on_ended == "404":
         raise ApiError(404, "No event stream for this run")

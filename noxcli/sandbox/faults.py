@@ -33,7 +33,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Answer(Fault):
-    """Another answer instead of the real one. A text is served as HTML, anything else as JSON."""
+    """Another answer instead of the real one: HTML from a text, JSON from anything else, unless its headers differ."""
 
     status: int
     body: Any = None
@@ -70,14 +70,6 @@ class Cut(Fault):
     after: int = 0
     how: Literal["clean", "torn", "abort", "silent"] = "clean"
     parting: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WrongType(Fault):
-    """The answer to a request for an event stream is a 200 with another content type."""
-
-    content_type: str = "text/html; charset=utf-8"
-    body: str = "<html><body>Please sign in</body></html>"
 
 
 @dataclass(frozen=True, slots=True)

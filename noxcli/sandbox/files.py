@@ -17,7 +17,6 @@ FAULTS: dict[str, type[faults.Fault]] = {
     "hold": faults.Hold,
     "drop": faults.Drop,
     "cut": faults.Cut,
-    "wrong-type": faults.WrongType,
     "cut-body": faults.CutBody,
 }
 # The keys of each table, with the types of their values.

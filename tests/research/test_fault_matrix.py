@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from noxcli.sandbox.faults import Answer, Cut, CutBody, Fault, FaultPlan, Hold, LostAnswer, WrongType
+from noxcli.sandbox.faults import Answer, Cut, CutBody, Fault, FaultPlan, Hold, LostAnswer
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step
@@ -249,7 +249,7 @@ def streaming(cell: Cell, events: int) -> Stage:
     then: Fault
     match cell.fault:
         case "wrong type":
-            then = WrongType(repeat=cell.always)
+            then = Answer(200, "<html><body>Please sign in</body></html>", repeat=cell.always)
         case "slow":
             then = Hold(150)
         case _:
