@@ -155,3 +155,22 @@ def needs(name: str) -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{name} is not installed")
         pytest.skip(f"{name} is not installed")
+
+
+STARVE = """
+import os, resource
+def starve(free=0):
+    limit = os.open(os.devnull, os.O_RDONLY) + 1 + free
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+"""
+
+
+def printed_by(script: str, **environ: str) -> str:
+    """Return what a script prints in a process of its own; `starve(N)` leaves it only N free handles.
+
+    In the process of the tests, handles that other threads close meanwhile would count.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", STARVE + script], env=environ, capture_output=True, text=True, check=True
+    )
+    return done.stdout

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import stat
 import time
@@ -17,7 +16,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.state.history import KEPT_RUNS, History
 from tests.conftest import Noxcli
-from tests.process import HUNG, environment, running
+from tests.process import HUNG, environment, printed_by, running
 
 
 def state_of(noxcli: Noxcli) -> Path:
@@ -126,18 +125,21 @@ def test_a_journal_that_is_no_use_fails_nothing(noxcli: Noxcli, plays: Any, dama
     assert ("can't read the history of runs in" in last.err) is (damage == "file")
 
 
+WITHOUT_HANDLES = """
+from noxcli.state.history import History
+starve({free})
+try:
+    print(History(os.environ).last("http://h"))
+except OSError as error:
+    print(error.strerror)
+"""
+
+
 @pytest.mark.parametrize("free", [0, 1], ids=["no handle", "one for the directory"])
 def test_no_handle_for_the_history_is_not_no_run(tmp_path: Path, free: int) -> None:
-    history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
-    history.begin(Run("one", "w", "queued"), "http://h", {})
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with Path(os.devnull).open() as last:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (last.fileno() + 1 + free, limit[1]))
-        try:
-            with pytest.raises(OSError, match="Too many open files"):
-                history.last("http://h")
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    environ = {"NOXCLI_STATE_DIR": str(tmp_path)}
+    History(environ).begin(Run("one", "w", "queued"), "http://h", {})
+    assert printed_by(WITHOUT_HANDLES.format(free=free), **environ) == "Too many open files\n"
 
 
 def test_a_damaged_entry_hides_no_other(tmp_path: Path) -> None:
