@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -65,7 +64,7 @@ class NoxusApi:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.http.close()
+        self.http.session.close()
 
     def paced(self) -> "Gate":
         """Let all requests pass one gate from now on, for a command with many of them; return the gate."""
@@ -73,10 +72,6 @@ class NoxusApi:
 
         self.http.gate = Gate()
         return self.http.gate
-
-    def server_now(self) -> datetime | None:
-        """Return the time by the server's clock, None before its first answer."""
-        return self.http.server_now()
 
     def create_run(
         self,

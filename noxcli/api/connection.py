@@ -56,7 +56,7 @@ def look_at_connection(http: Http) -> ConnectionLook:
 
 def _look(http: Http, limit: AnswerLimit) -> ConnectionLook:
     asked, began = datetime.now(UTC), time.monotonic()
-    response = http.ask("/v1/admin/me", limit=limit)
+    response = http.exchange("GET", http.url_of("/v1/admin/me"), limit)
     took = time.monotonic() - began
     date = parse_date(response.headers.get("Date"))
     # The header has whole seconds, rounded down.
@@ -81,8 +81,8 @@ def look_at(feed: EventFeed, seconds: float) -> StreamLook:
     try:
         while time.monotonic() < until:
             feed.take(LOOK_EVERY)
-            in_transit = feed.is_within_an_event and feed.silent_for() < STREAM_QUIET
-            torn = feed.is_within_an_event and not in_transit
+            in_transit = feed.framer.is_within_a_frame and feed.silent_for() < STREAM_QUIET
+            torn = feed.framer.is_within_a_frame and not in_transit
             until = began + seconds if feed.first_heard is None or in_transit else feed.first_heard + STAYS_OPEN
     except NoxError:
         if not feed.opened:

@@ -28,7 +28,7 @@ class EventFeed:
         self.first_heard: float | None = None  # when the first byte of the body came, by the monotonic clock
         self.last_heard = time.monotonic()
         self.opened = False  # the server has accepted the stream
-        self._framer = Framer()
+        self.framer = Framer()
         self._pieces: deque[bytes] = deque()
         self._ended: Exception | None = None  # why the thread reads no more
         self._stopped: Exception | None = None  # why the events end, though more bytes may have arrived
@@ -53,7 +53,7 @@ class EventFeed:
             ended = self._ended  # looked at before the bytes, so that none came between them and the end
             if events := self._events():
                 return events
-            if isinstance(ended, StreamClosed) and self.is_within_an_event:
+            if isinstance(ended, StreamClosed) and self.framer.is_within_a_frame:
                 ended = Unavailable("the stream closed within an event")
             if self._stopped is not None or ended is not None:
                 raise self._stopped or ended  # type: ignore[misc]  # not both are None
@@ -63,11 +63,6 @@ class EventFeed:
     def silent_for(self) -> float:
         """Return the seconds since the last byte, including keep-alives."""
         return time.monotonic() - self.last_heard
-
-    @property
-    def is_within_an_event(self) -> bool:
-        """True if what was taken so far ends in a part of an event."""
-        return self._framer.is_within_a_frame
 
     def close(self) -> None:
         """Close the connection without waiting for the server."""
@@ -84,7 +79,7 @@ class EventFeed:
         arrived = b"".join(pieces)
         self._taken += len(arrived)
         self._room.set()
-        events, self._stopped = parse_events(self._framer.feed(arrived), self._mask)
+        events, self._stopped = parse_events(self.framer.feed(arrived), self._mask)
         return events
 
     def _pump(self, connect: Callable[[], requests.Response]) -> None:

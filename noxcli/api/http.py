@@ -83,10 +83,11 @@ class Http:
         self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
         self._connect_timeout = connect_timeout
         self._observe = observe
-        self._session = new_session()
+        self.session = new_session()
 
-    def close(self) -> None:
-        self._session.close()
+    def url_of(self, path: str) -> Url:
+        """Return the address of a path of the API."""
+        return read_url(self.settings.url + path)
 
     def server_now(self) -> datetime | None:
         """Return the server's time by its last Date header: late by up to a second plus the answer's travel time.
@@ -174,9 +175,9 @@ class Http:
         """
         if self._not_api is not None:
             raise self._not_api
-        url = read_url(self.settings.url + path)
+        url = self.url_of(path)
         for _ in range(MOST_REDIRECTS + 1):
-            response = self._exchange(method, url, limit, params=params, data=body, headers=headers)
+            response = self.exchange(method, url, limit, params=params, data=body, headers=headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break
             response.close()
@@ -211,22 +212,11 @@ class Http:
             )
             raise self._not_api
 
-    def ask(
-        self,
-        path: str,
-        *,
-        method: str = "GET",
-        params: Mapping[str, Any] | None = None,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        limit: AnswerLimit,
-    ) -> requests.Response:
-        """Return the answer to a request with any status, without following redirects, its body unread."""
-        url = read_url(self.settings.url + path)
-        return self._exchange(method, url, limit, params=params, data=body, headers=headers)
+    def exchange(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
+        """Return the answer to one request, once it is its turn, whatever its status; its body is unread.
 
-    def _exchange(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
-        """Return the answer to one request, once it is its turn; requests gets its `parts` unchanged."""
+        requests gets the `parts` (params, data, headers) unchanged.
+        """
 
         def send() -> requests.Response:
             limit.restart()
@@ -266,7 +256,7 @@ class Http:
         fresh = isinstance(parts.get("data"), Body)
 
         def answer() -> requests.Response:
-            with new_session() if fresh else nullcontext(self._session) as session:
+            with new_session() if fresh else nullcontext(self.session) as session:
                 response = session.request(
                     method,
                     str(url),

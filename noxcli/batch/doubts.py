@@ -12,7 +12,7 @@ from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
-from noxcli.runs.candidates import MOST, MOST_TOLD, SLACK, Candidates, find_candidates
+from noxcli.runs.candidates import MOST, SLACK, Candidates, find_candidates
 from noxcli.runs.start import Comparison
 from noxcli.timing import parse_time
 
@@ -49,12 +49,9 @@ class Finding:
         """Return the result of a row that stays in doubt."""
         found = Candidates(self.candidates(doubt), self.listed)
         told = f": {why.message}" if why is not None else ", since the batch was interrupted"
-        same = ", ".join(f"{run.id} ({run.word})" for run in found.runs[:MOST_TOLD]) or "none was found"
-        if not self.listed:
-            same = "the list can't be read at the moment"
         error = StartUnknown(
             f"row {row.number}: its start was sent, but the outcome is unknown{told}",
-            f"runs with the same input: {same}; --resume takes the run if there is just one",
+            f"{found.told()}; --resume takes the run if there is just one",
             candidates=found.brief(),
         )
         return FinishedRow.of(row, Outcome(may_exist=True, phase=Phase.START, error=error), mask)

@@ -89,7 +89,7 @@ class RowStart(StartAttempt):
             raise GateClosed(error.message) from None  # called off: as a row that still waits at the gate
         digest = self.request.comparison.digest_of(self.request.input)
         try:
-            self._active.sent = self._work.journal.sent(self._active.row, digest, self._work.api.server_now())
+            self._active.sent = self._work.journal.sent(self._active.row, digest, self._work.api.http.server_now())
         except JournalTrouble:
             self.left = False
             raise

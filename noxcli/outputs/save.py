@@ -66,7 +66,9 @@ def save_output(
     items = list(plan(output))
     try:
         _fetch_all(source, folder, items, patience, watching)
-        shown = with_paths(output, items)
+        shown = replaced(
+            output, {item.keys: {"$file": str(item.saved.path)} for item in items if item.remote and item.saved}
+        )
         for item in items:
             if item.remote is None:
                 _write(folder, item, as_text(shown[item.keys[0]]))
@@ -146,13 +148,6 @@ def plan(output: Mapping[str, Any]) -> Iterator[Item]:
         for remote in outermost(find_remote({key: value})):
             extension = ".txt" if remote.is_text else safe_extension(remote.name, remote.content_type)
             yield Item(remote.keys, names.claim("-".join(map(str, remote.keys)), extension), remote)
-
-
-def with_paths(output: Mapping[str, Any], items: Iterable[Item]) -> Any:
-    """Return the output with the path of each downloaded file instead of its remote value."""
-    return replaced(
-        output, {item.keys: {"$file": str(item.saved.path)} for item in items if item.remote and item.saved}
-    )
 
 
 def entry_of(item: Item, saved: Saved) -> dict[str, Any]:

@@ -69,6 +69,8 @@ def outermost(remotes: Iterable[Remote]) -> Iterator[Remote]:
 
 
 def _remote(value: dict[str, Any], keys: tuple[str | int, ...]) -> Remote:
+    import mimetypes  # loaded for an output that is not all there
+
     cut = is_preview(value)
     file = value.get("file") if cut else value
     name = "" if cut else _word(file, "name")
@@ -80,15 +82,9 @@ def _remote(value: dict[str, Any], keys: tuple[str | int, ...]) -> Remote:
         name,
         is_text=cut,
         text=_word(value, "text") if cut else "",
-        content_type=_word(file, "content_type") or _type_of(name),
+        content_type=_word(file, "content_type") or mimetypes.guess_type(name)[0] or "",
         size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
     )
-
-
-def _type_of(name: str) -> str:
-    import mimetypes  # loaded for an output that is a file
-
-    return mimetypes.guess_type(name)[0] or ""
 
 
 def media_type(content_type: str) -> str:

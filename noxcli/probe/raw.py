@@ -34,7 +34,8 @@ class RawRequest:
     def sent(self, http: Http, limit: AnswerLimit) -> Any:
         """Return the answer of requests, whatever its status, without following a redirect."""
         path = "".join(f"/{quote(part, safe='')}" for part in self.parts)
-        return http.ask(path, method=self.method, params=self.params, headers=self.headers, body=self.body, limit=limit)
+        parts = {"params": self.params, "data": self.body, "headers": self.headers}
+        return http.exchange(self.method, http.url_of(path), limit, **parts)
 
 
 @fixed

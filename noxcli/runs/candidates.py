@@ -30,17 +30,15 @@ class Candidates:
         """Return the runs in the form of `error.candidates`."""
         return [{"id": run.id, "status": run.status, "created_at": run.created_at} for run in self.runs]
 
-    def told(self, *, knows_keys: bool) -> str:
-        """Return what was found, for a message; `knows_keys` if inputs are compared by the keys of the definition."""
+    def told(self) -> str:
+        """Return what was found, for a message."""
         named = [f"{run.id} ({run.word})" for run in self.runs[:MOST_TOLD]]
         more = len(self.runs) - len(named)
         if named:
             return f"runs with the same input: {', '.join(named)}" + (f" and {more} more" if more else "")
         if not self.listed:
             return "the run list can't be read at the moment"
-        if not knows_keys:
-            return "found no run with these input keys, but the server may list other keys for the same inputs"
-        return "found no run with this input"
+        return "found no run with this input, but the server may list other keys for it"
 
 
 def find_candidates(

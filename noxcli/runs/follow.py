@@ -309,7 +309,13 @@ class Follower:
             return self._heard(self.ledger.settle()) if isinstance(ended, StreamClosed) else []
         if any(event.type in OF_A_RUN for event in events):
             self._look.restart(self._look_after)
-        if any(map(_may_be_the_end, filter(_is_news, events))) and not self._over():
+        # Nearly all events are a piece of streamed text, which says nothing about the run.
+        news = (
+            one
+            for one in events
+            if one.type != "content" or (isinstance(one.data, dict) and "workflow_status" in one.data)
+        )
+        if any(map(_may_be_the_end, news)) and not self._over():
             self._look_after = LOOK_AT_END / 2
             self._look.restart(0.0)
         return self._heard(self.ledger.accept(events)) if events else []
@@ -440,8 +446,3 @@ def _named_ending(event: RunEvent) -> object:
     if not isinstance(event.data, dict):
         return None
     return event.workflow_status or (event.data.get("status") if event.type == "state" else None)
-
-
-def _is_news(event: RunEvent) -> bool:
-    """False for a piece of streamed text, which says nothing about the run: nearly all events are one."""
-    return event.type != "content" or type(event.data) is not dict or "workflow_status" in event.data

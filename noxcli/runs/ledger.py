@@ -113,7 +113,7 @@ class Ledger:
             return
         self.came += 1
         mark = content_mark(event)
-        position = self._position_of(event)
+        position = (hash(event.redis_id) or 1) if event.redis_id and self._trusting else 0  # 0: it has none
         place = self._place_of(position, event.redis_id) if position else None
         if place is not None and (place < 0 or self._contents[place] == mark):
             self._came_again(place)
@@ -194,10 +194,6 @@ class Ledger:
         self._refused = self.seeking = self._at_end = False
         if place == self._cursor_place:
             self._overlap()
-
-    def _position_of(self, event: RunEvent) -> int:
-        """Return what stands for its position, 0 if it has none."""
-        return (hash(event.redis_id) or 1) if event.redis_id and self._trusting else 0
 
     def _place_of(self, position: int, text: str | None) -> int | None:
         """Return which event that was shown has this position; -1 for the origin."""

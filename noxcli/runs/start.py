@@ -32,7 +32,6 @@ class Comparison:
 
     def __init__(self, nodes: Sequence[InputNode] | None = None, secret: Collection[str] = ()) -> None:
         """`nodes` is None if the workflow's definition is unknown: then keys equal only themselves."""
-        self.knows_keys = nodes is not None
         self._names = {address: key for key, node in keys_of(nodes or ()).items() for address in (key, *node.addresses)}
         self._secret = {self._names.get(key, key) for key in secret}
 
@@ -186,7 +185,7 @@ class StartAttempt(SentOnce[Run]):
         from noxcli.runs.candidates import LAST_LOOK, find_candidates  # loaded only for a start without an answer
 
         def since() -> float:
-            return (self.api.server_now() or datetime.now(UTC)).timestamp() - (time.monotonic() - self._began)
+            return (self.api.http.server_now() or datetime.now(UTC)).timestamp() - (time.monotonic() - self._began)
 
         digest_of = self.request.comparison.digest_of
         own = digest_of(self.request.input)
@@ -195,11 +194,11 @@ class StartAttempt(SentOnce[Run]):
             return digest_of(run.input) == own and not self._is_known(run.id)
 
         found = find_candidates(self.api, self.request.workflow_id, fits, since, max(LAST_LOOK, within))
-        return f"; {found.told(knows_keys=self.request.comparison.knows_keys)}", found.brief()
+        return f"; {found.told()}", found.brief()
 
     def _require_own(self, run: Run) -> None:
         """Raise Unavailable if the answer contradicts itself; servers rewrite inputs, so those prove nothing."""
-        created, now = parse_time(run.created_at), self.api.server_now()
+        created, now = parse_time(run.created_at), self.api.http.server_now()
         if not same_id(run.workflow_id, self.request.workflow_id):
             what = f"a run of workflow {run.workflow_id}"
         elif self._is_known(run.id):

@@ -41,9 +41,6 @@ class Listed:
         assert workflow_id == "w"
         yield from self._runs
 
-    def server_now(self) -> None:
-        return None
-
 
 def found(runs: Iterable[Run], *doubts: Pending, taken: Sequence[str] = ()) -> Finding:
     return look_for(as_api(Listed(runs)), "w", COMPARISON, doubts or [doubt()], taken.__contains__, 5.0)

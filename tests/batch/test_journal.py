@@ -215,9 +215,6 @@ class NoRuns:
         assert workflow_id is not None
         return []
 
-    def server_now(self) -> None:
-        return None
-
 
 @pytest.mark.parametrize(
     "line",
