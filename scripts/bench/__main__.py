@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import batch
@@ -42,6 +43,8 @@ def main() -> None:
     wanted = parser.parse_args()
     if unknown := set(wanted.kinds) - set(KINDS):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
+    if wanted.json and find_spec("chardet"):
+        parser.error("requests loads chardet here, which users don't have: install noxcli alone (docs/performance.md)")
     figures = json.loads(wanted.json.read_text()) if wanted.json and wanted.json.exists() else {}
     print(*(f"{name} {value}" for name, value in machine().items()), sep=", ", flush=True)
     for kind in wanted.kinds or KINDS:
