@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from queue import Empty
 
 from noxcli.batch.doubts import Finding, look_for
 from noxcli.batch.engine import LONGEST_ANSWER, MOST_THREADS, SHORT_TICK, TICK, Engine
@@ -20,7 +19,7 @@ from noxcli.runs.start import LONGEST_LOOK
 from noxcli.runs.stop import LONGEST_STOP, stop_run
 from noxcli.signals import Interrupted
 from noxcli.timing import Deadline, show_seconds
-from noxcli.waiting import in_background, run_all_within, take
+from noxcli.waiting import run_all_within
 
 
 def run_to_end(engine: Engine, *, stops: bool) -> NoxError | None:
@@ -148,15 +147,11 @@ def _doubt_what_was_sent(engine: Engine) -> None:
 
 
 def _settle_doubts(engine: Engine, within: float) -> None:
-    if not engine.doubts:
-        return
-    finding, end = in_background(partial(_find, engine, within)), time.monotonic() + within
-    outcome = None
-    while outcome is None and time.monotonic() < end and not engine.work.deadline.passed:
-        engine.tick()
-        with suppress(Empty):
-            outcome = take(finding, min(TICK, end - time.monotonic()))
-    _tell_doubts(engine, outcome[0] if outcome is not None and outcome[0] is not None else Finding())
+    """Search the list of runs for rows in doubt, for at most that many seconds, and report them."""
+    if engine.doubts:
+        within = engine.work.deadline.left(within)
+        found = (state for state, _ in run_all_within(within, [partial(_find, engine, within)], 1))
+        _tell_doubts(engine, next(filter(None, found), Finding()))
 
 
 def _find(engine: Engine, within: float) -> Finding:

@@ -1,8 +1,6 @@
 """Every finished row's result with its output, in the batch's own file, even if stdout is lost."""
 
-import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,12 +18,6 @@ from noxcli.signals import SIGNALS
 
 RESULTS_NAME = "results.jsonl"
 LONGEST_RESULT = 1 << 30  # the longest line to read back, in bytes
-# The beginning of a line as noxcli writes it; the rest may be large, and need not be parsed.
-HEAD = re.compile(
-    rb'\{"row":(\d{1,9}),"id":(null|"(?:[^"\\]|\\.)*"),"result":\{"schema":"noxcli\.result/1",'
-    rb'"ok":\w+,"exit_code":\d+,"retry_safe":\w+,"run":(?:null|\{"id":")'
-)
-
 CODES = frozenset(ExitCode)
 NONE = type(None)
 LINE_KINDS: Mapping[str, tuple[type, ...]] = {
@@ -54,34 +46,33 @@ class Results:
     """The results of one directory, written by one thread; the journal's lock keeps other processes out.
 
     A line is added before the journal records its row as finished, so a kill in between may add it twice. Of several
-    lines of a row, the last one counts, and the others are removed when the file is opened or closed. Lines that
-    noxcli does not understand stay where they are.
+    lines of a row, the last one counts, and the others are removed when the file is closed. Lines that noxcli does not
+    understand stay where they are.
     """
 
     def __init__(self, place: Place) -> None:
         """Move an incomplete last line to another file. Raises UsageProblem if the file can't be written."""
         self.path = place.path / RESULTS_NAME
         self._place = place
-        self._doubled = False
         try:
-            self._file = self._open()
+            self._file = place.opened(RESULTS_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             move_torn_aside(place, RESULTS_NAME, self._file)
-            self.kept = self._tidied()
+            self.kept = KeptResults(place.path)
         except OSError as error:
             raise UsageProblem(
                 f"can't write the results {self.path}: {reason_of(error)}", "check --output-dir"
             ) from None
+        self._doubled = bool(self.kept.replaced())
 
     def close(self) -> None:
         """Remove lines that a later line of the same row replaces. Raises JournalTrouble if writing fails."""
         self.kept.close()
+        os.close(self._file)
         try:
             if self._doubled:
-                self._tidied().close()
+                self._tidy()
         except OSError as error:
             raise self._trouble(error) from None
-        finally:
-            os.close(self._file)
 
     def add(self, rows: Sequence[FinishedRow]) -> None:
         """Add rows' lines; they are on disk when this returns.
@@ -111,25 +102,15 @@ class Results:
                 os.ftruncate(self._file, begins)
             raise self._trouble(error) from None
 
-    def _open(self) -> int:
-        return self._place.opened(RESULTS_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-
-    def _tidied(self) -> "KeptResults":
-        """Remove lines that were replaced, and return the others."""
-        kept = KeptResults(self._place.path)
-        replaced = kept.replaced()
-        if not replaced:
-            return kept
-        kept.close()
+    def _tidy(self) -> None:
+        with KeptResults(self._place.path) as kept:
+            replaced = kept.replaced()
         with self._place.replacing(RESULTS_NAME) as new, opened(self.path) as old:
             offset = 0
             while raw := old.readline(LONGEST_RESULT):
                 if offset not in replaced:
                     new.write(raw)
                 offset += len(raw)
-        os.close(self._file)
-        self._file = self._open()
-        return KeptResults(self._place.path)
 
     def _trouble(self, error: OSError) -> JournalTrouble:
         return JournalTrouble(
@@ -219,22 +200,11 @@ def _keys(path: Path) -> Iterator[tuple[int, int]]:
             offset = 0
             while raw := file.readline(LONGEST_RESULT):
                 SIGNALS.check()
-                key = _key_in(raw) if raw.endswith(b"\n") else None
-                if key is not None:
-                    yield key, offset
+                if raw.endswith(b"\n") and (line := read_line(raw)) is not None:
+                    yield key_of(line["row"], digest_of_id(line["id"])), offset
                 offset += len(raw)
     except OSError as error:
         raise UsageProblem(f"can't read the results {path}: {reason_of(error)}") from None
-
-
-def _key_in(raw: bytes) -> int | None:
-    """Return the key of the row whose result a line is, None for another line."""
-    head = HEAD.match(raw)
-    if head is not None and raw.endswith(b"}\n"):
-        with suppress(ValueError):
-            return key_of(int(head[1]), digest_of_id(json.loads(head[2])))
-    line = read_line(raw)
-    return None if line is None else key_of(line["row"], digest_of_id(line["id"]))
 
 
 def is_torn(path: Path) -> bool:
