@@ -14,7 +14,8 @@ from noxcli.sandbox import bundles, event_routes, file_routes, run_routes, workf
 from noxcli.sandbox.answers import Json
 from noxcli.sandbox.door import Door, Paths, RequestLog
 from noxcli.sandbox.errors import ApiError, error_body
-from noxcli.sandbox.guard import RateLimit, guarded, switches_for
+from noxcli.sandbox.guard import RateLimit, guarded
+from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.workspace import Workspace
 
 ROUTES = [
@@ -65,7 +66,7 @@ async def _not_served(request: Request, error: Exception) -> Response:
 
 
 def _error(request: Request, status: int, detail: Any, headers: Mapping[str, str]) -> Response:
-    body = error_body(status, detail, switches_for(request))
+    body = error_body(status, detail, ApiRequest(request.scope).switches)
     if body is None:
         return Response(status_code=status, headers=dict(headers))
     return (HTMLResponse if isinstance(body, str) else Json)(body, status, dict(headers))

@@ -17,16 +17,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.representer import SafeRepresenter
-from starlette.requests import Request
 from starlette.responses import Response
 
-from noxcli.sandbox import params
 from noxcli.sandbox.answers import Json
 from noxcli.sandbox.definition import definition, version_records
 from noxcli.sandbox.documents import MOST_DEPTH
 from noxcli.sandbox.errors import ApiError, Invalid
-from noxcli.sandbox.guard import workspace_of
 from noxcli.sandbox.records import stamp
+from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.scenario import Node, Scenario, Version
 from noxcli.sandbox.workflow import Workflow
 from noxcli.sandbox.workspace import Workspace
@@ -37,51 +35,47 @@ _FORMS = ("auto", "v3", "v4")
 _MODES = {"clone": "created", "version": "version_added", "replace": "replaced"}
 
 
-async def export(request: Request) -> Response:
+async def export(request: ApiRequest) -> Response:
     """POST /v1/workflows/{workflow_id}/export: the bundle itself"""
-    workflow = workspace_of(request).workflow(request.path_params["workflow_id"])
-    form = params.choice(request, "version", _FORMS)
+    workflow = request.workflow
+    form = request.choice("version", _FORMS)
     head = {
         "version": "v4",
-        "set_active_on_import": params.flag(request, "set_active_on_import"),
-        **({"dependencies": []} if params.flag(request, "include_dependencies", "true") else {}),
+        "set_active_on_import": request.flag("set_active_on_import"),
+        **({"dependencies": []} if request.flag("include_dependencies", "true") else {}),
     }
     body = definition(workflow.scenario, workflow.graph_of(request.query_params.get("version_id")))
     return Response(write_bundle(form, head, workflow.scenario, body), media_type="application/octet-stream")
 
 
-async def preview(request: Request) -> Response:
+async def preview(request: ApiRequest) -> Response:
     """GET /v1/workflows/{workflow_id}/export/preview: the shape is a guess"""
-    workflow = workspace_of(request).workflow(request.path_params["workflow_id"])
+    workflow = request.workflow
     version_id = request.query_params.get("version_id")
     nodes = len(workflow.graph_of(version_id).nodes)
     named = {"id": workflow.scenario.id, "name": workflow.scenario.name, "version_id": version_id, "nodes": nodes}
     return Json({"workflows": [named], "dependencies": []})
 
 
-async def save_version(request: Request) -> Response:
+async def save_version(request: ApiRequest) -> Response:
     """POST /v1/workflows/{workflow_id}/versions"""
-    workflow = workspace_of(request).workflow(request.path_params["workflow_id"])
-    body = await params.body(request)
-    if not isinstance(body.get("name"), str):
-        raise Invalid(["body", "name"], "Field required", "missing")
+    workflow = request.workflow
+    body = await request.content("name")
     try:
-        version = _version(body["name"], body.get("description"), parts_of(body.get("definition")))
+        version = _version(str(body["name"]), body.get("description"), parts_of(body.get("definition")))
     except ValueError as error:
         raise Invalid(["body", "definition"], str(error), "value_error") from None
     workflow.save(version)
     return Json(next(record for record in version_records(workflow) if record["id"] == version.id))
 
 
-async def import_(request: Request) -> Response:
+async def import_(request: ApiRequest) -> Response:
     """POST /v1/workflows/import"""
-    workspace, body = workspace_of(request), await params.body(request)
-    mode = params.choice(request, "mode", tuple(_MODES))
-    activate, dry = params.flag(request, "activate"), params.flag(request, "dry_run")
-    if not isinstance(body.get("definition"), str):
-        raise Invalid(["body", "definition"], "Field required", "missing")
+    workspace, body = request.workspace, await request.content("definition")
+    mode = request.choice("mode", tuple(_MODES))
+    activate, dry = request.flag("activate"), request.flag("dry_run")
     try:
-        head, records = read_bundle(body["definition"], body.get("version", "auto"))
+        head, records = read_bundle(str(body["definition"]), body.get("version", "auto"))
         parts = [parts_of(record.get("definition")) for record in records]
     except ValueError as error:
         raise ApiError(int(workspace.switches.unreadable_bundle), str(error)) from None

@@ -3,13 +3,12 @@
 import math
 from collections.abc import AsyncGenerator, Callable
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from noxcli.sandbox.answers import Break, Stream
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import Cut
-from noxcli.sandbox.guard import workspace_of
+from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.run import EventLog, Run
 from noxcli.sandbox.switches import Switches
 
@@ -18,10 +17,9 @@ _CHUNK = 512  # events that are sent as one piece, so that a long log neither fi
 Frame = Callable[[EventLog, int], bytes]
 
 
-async def events(request: Request) -> Response:
+async def events(request: ApiRequest) -> Response:
     """All events of a run from the cursor on, then new ones."""
-    run = workspace_of(request).run(request.path_params["run_id"])
-    fault = getattr(request.state, "fault", None)
+    run, fault = request.run, request.fault
     late = run.over.is_set()
     if late and run.switches.on_ended == "404":
         raise ApiError(404, "No event stream for this run")
@@ -30,7 +28,7 @@ async def events(request: Request) -> Response:
     start = _start(run, request.query_params.get("etag"))
     pace = math.inf if run.switches.keepalive == "none" else run.switches.keepalive_seconds
     return Stream(
-        _frames(run, start, fault if isinstance(fault, Cut) else None, pace / workspace_of(request).speed),
+        _frames(run, start, fault if isinstance(fault, Cut) else None, pace / request.workspace.speed),
         content_type="text/event-stream; charset=utf-8",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )

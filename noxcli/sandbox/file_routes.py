@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator
 from urllib.parse import quote
 
 from starlette.datastructures import UploadFile
-from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from noxcli.sandbox import records
@@ -17,18 +16,17 @@ from noxcli.sandbox.definition import GROUP_ID
 from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.faults import CutBody
 from noxcli.sandbox.filestore import StoredFile
-from noxcli.sandbox.guard import workspace_of
+from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.scenario import File
-from noxcli.sandbox.switches import Switches
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _SIGNATURE = "sandbox"
 
 
-async def upload(request: Request) -> Response:
+async def upload(request: ApiRequest) -> Response:
     """POST /v1/file: one multipart part named `file`"""
-    workspace = workspace_of(request)
+    workspace = request.workspace
     async with request.form() as form:
         part = form.get("file")
         if not isinstance(part, UploadFile):
@@ -39,11 +37,9 @@ async def upload(request: Request) -> Response:
     return Json(stored.record(GROUP_ID, str(created), workspace.switches.file_uri))
 
 
-async def download(request: Request) -> Response:
+async def download(request: ApiRequest) -> Response:
     """GET /v1/file/{file_id}"""
-    workspace = workspace_of(request)
-    file = workspace.file(request.path_params["file_id"])
-    switches = _switches(request, file)
+    file, switches = request.file, request.switches
     if switches.download == "redirect":
         # For clients, the same server under its other name is another origin.
         other = "localhost" if request.url.hostname == "127.0.0.1" else "127.0.0.1"
@@ -51,25 +47,18 @@ async def download(request: Request) -> Response:
         return RedirectResponse(address, 307)
     if switches.download == "address":
         return Json({"url": f"{request.base_url}storage/{file.id}?signature={_SIGNATURE}"})
-    return _body(request, file, switches)
+    return _body(request)
 
 
-async def storage(request: Request) -> Response:
+async def storage(request: ApiRequest) -> Response:
     """The object store that a redirect leads to: no key, the address itself is signed."""
     if request.query_params.get("signature") != _SIGNATURE:
         raise ApiError(403, "Signature does not match")
-    file = workspace_of(request).file(request.path_params["file_id"])
-    return _body(request, file, _switches(request, file))
+    return _body(request)
 
 
-def _switches(request: Request, file: StoredFile) -> Switches:
-    workspace = workspace_of(request)
-    owner = workspace.workflows.get(file.owner)
-    return owner.switches if owner else workspace.switches
-
-
-def _body(request: Request, file: StoredFile, switches: Switches) -> Response:
-    wanted = request.headers.get("range")
+def _body(request: ApiRequest) -> Response:
+    file, switches, wanted = request.file, request.switches, request.headers.get("range")
     if wanted and switches.ranges == "refused":
         raise ApiError(403, "Range requests are not allowed")
     headers = {
@@ -85,8 +74,7 @@ def _body(request: Request, file: StoredFile, switches: Switches) -> Response:
             headers["content-range"] = f"bytes {start}-{stop - 1}/{file.size}"
     if switches.download != "chunked":
         headers["content-length"] = str(stop - start)
-    fault = getattr(request.state, "fault", None)
-    cut = fault.after_bytes if isinstance(fault, CutBody) else None
+    cut = request.fault.after_bytes if isinstance(request.fault, CutBody) else None
     return Stream(
         _pieces(file, start, stop, cut),
         status=status,

@@ -14,41 +14,37 @@ from starlette.responses import HTMLResponse, Response
 from noxcli.sandbox.answers import Dropped, Json, Silence
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import Answer, Drop, Fault, Hold, LostAnswer
+from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.switches import Switches
-from noxcli.sandbox.workflow import Workflow
-from noxcli.sandbox.workspace import Workspace
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[ApiRequest], Awaitable[Response]]
 
 
-def guarded(kind: str, endpoint: Endpoint, *, running: bool = False, open_to_all: bool = False) -> Endpoint:
+def guarded(
+    kind: str, endpoint: Endpoint, *, running: bool = False, open_to_all: bool = False
+) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint behind the checks. `running` asks for the permission `flows_run`."""
 
-    async def guard(request: Request) -> Response:
-        workspace = workspace_of(request)
+    async def guard(given: Request) -> Response:
+        request = ApiRequest(given.scope, given.receive)
+        workspace, limit = request.workspace, request.app.state.limit
         if not open_to_all:
-            authenticate(request, workspace, running=running)
-        limit: RateLimit = request.app.state.limit
+            authenticate(request, running=running)
         limit.check(workspace.switches, kind)
-        workflow = _owner(request, workspace)
-        fault = workspace.faults.take(kind) or (workflow and workflow.faults.take(kind))
-        return await _through(fault or None, endpoint, request)
+        owner = request.owner
+        fault = workspace.faults.take(kind) or (owner.faults.take(kind) if owner else None)
+        return await _through(fault, endpoint, request)
 
     return guard
 
 
-def workspace_of(request: Request) -> Workspace:
-    """The state behind the API."""
-    workspace: Workspace = request.app.state.workspace
-    return workspace
-
-
-def authenticate(request: Request, workspace: Workspace, *, running: bool) -> None:
+def authenticate(request: ApiRequest, *, running: bool) -> None:
     """401 without the right key; 403 where the key may not run flows."""
+    workspace = request.workspace
     key = request.headers.get("x-api-key", "").encode()
     limited = compare_digest(key, workspace.limited_key.encode())
     if not limited and not compare_digest(key, workspace.key.encode()):
-        raise ApiError(int(switches_for(request).key_refusal), "Invalid or missing API key")
+        raise ApiError(int(request.switches.key_refusal), "Invalid or missing API key")
     if limited and running:
         raise ApiError(403, "API key lacks permission: flows_run")
 
@@ -90,41 +86,19 @@ def _retry_after(switches: Switches) -> dict[str, str]:
     return {"Retry-After": format_datetime(when, usegmt=True)}
 
 
-def switches_for(request: Request) -> Switches:
-    """The switches for this request: those of its workflow, or of the whole server."""
-    workspace = workspace_of(request)
-    owner = _owner(request, workspace)
-    return owner.switches if owner else workspace.switches
-
-
-def _owner(request: Request, workspace: Workspace) -> Workflow | None:
-    """The workflow whose faults apply; a missing one is for the endpoint to report."""
-    params = request.path_params
-    try:
-        if "workflow_id" in params:
-            return workspace.workflow(params["workflow_id"])
-        if "run_id" in params:
-            return workspace.run(params["run_id"]).workflow
-        if "file_id" in params:
-            return workspace.workflows.get(workspace.file(params["file_id"]).owner)
-    except ApiError:
-        pass
-    return None
-
-
-async def _through(fault: Fault | None, endpoint: Endpoint, request: Request) -> Response:
+async def _through(fault: Fault | None, endpoint: Endpoint, request: ApiRequest) -> Response:
     match fault:
         case Answer():
             return answered(fault)
         case Drop():
             return Dropped()
         case Hold():
-            await workspace_of(request).pause(fault.seconds)
+            await request.workspace.pause(fault.seconds)
         case LostAnswer():
             await endpoint(request)
             return Dropped() if fault.how == "drop" else Silence()
         case _:
-            request.state.fault = fault
+            request.fault = fault
     return await endpoint(request)
 
 
