@@ -15,7 +15,7 @@ _V2_TYPES = {"InputNode": "InputNodeV2", "OutputNode": "OutputNodeV2"}
 _COMMON = {"InputNode", "InputNodeV2", "OutputNode", "OutputNodeV2", "TextGenerationNode"}
 
 
-def workflow_record(workflow: Workflow, runs: int, last_run_at: str | None) -> dict[str, Any]:
+def workflow_record(workflow: Workflow, last_run_at: str | None) -> dict[str, Any]:
     """One workflow as `GET /v1/workflows/{id}` gives it."""
     scenario = workflow.scenario
     body = definition(scenario, workflow.graph)
@@ -33,7 +33,7 @@ def workflow_record(workflow: Workflow, runs: int, last_run_at: str | None) -> d
         "last_run_at": last_run_at,
         "created_at": CREATED_AT,
         "deleted_at": None,
-        "runs_count": runs,
+        "runs_count": len(workflow.runs),
         "author_name": "sandbox",
         "description": scenario.description,
         "saved": True,

@@ -1,7 +1,6 @@
 """The forms of a run in the API: with and without input and output, and in parts."""
 
 import unicodedata
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,7 +52,7 @@ def full(run: Run, *, use_ids: bool = False) -> dict[str, Any]:
     }
 
 
-def started(run: Run, siblings: Sequence[Run]) -> dict[str, Any]:
+def started(run: Run) -> dict[str, Any]:
     """The answer to the start of a run; it may contradict itself if the switch says so."""
     match run.switches.start_answer:
         case "id":
@@ -61,7 +60,7 @@ def started(run: Run, siblings: Sequence[Run]) -> dict[str, Any]:
         case "other_workflow":
             return {**full(run), "workflow_id": GROUP_ID}
         case "old_run":
-            return full(siblings[0])
+            return full(run.workflow.runs[0])
         case "old_time":
             return {**full(run), "created_at": stamp(run.created_at - timedelta(days=3), run.switches.timestamps)}
     return full(run)
@@ -97,8 +96,8 @@ def read(run: Run, *, output_only: bool, use_ids: bool) -> Any:
     return {key: record[key] for key in ("id", "output", "status")} if output_only else record
 
 
-def without_io(run: Run, siblings: int) -> dict[str, Any]:
-    """A run without its output, with its workflow and the number of its runs. Noxus docs: Get run by id."""
+def without_io(run: Run) -> dict[str, Any]:
+    """A run without its output, with its workflow. Noxus docs: Get run by id."""
     record = full(run)
     for key in ("progress_details", "single_node_id"):
         del record[key]
@@ -106,7 +105,7 @@ def without_io(run: Run, siblings: int) -> dict[str, Any]:
         del record["output"]
     if run.switches.look_up_output in ("null", "empty"):
         record["output"] = None if run.switches.look_up_output == "null" else {}
-    return {**record, "definitions": None, "source": "api", "workflow": workflow_record(run.workflow, siblings, None)}
+    return {**record, "definitions": None, "source": "api", "workflow": workflow_record(run.workflow, None)}
 
 
 def data(run: Run) -> dict[str, Any]:

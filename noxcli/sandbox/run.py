@@ -85,6 +85,7 @@ class Run:
         self.failure: tuple[str, str] | None = None
         self.stream: Literal["open", "closed", "silent"] = "open"
         self.over = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None  # plays it
         self.stale_reads = self.switches.stale_reads
         self.late_output_reads = self.switches.late_output_reads
         self.told_status = ""  # from the latest state event

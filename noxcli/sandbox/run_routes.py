@@ -20,7 +20,7 @@ async def start(request: ApiRequest) -> Response:
         workflow.refusals_left -= 1
         text = "upstream connect error or disconnect/reset before headers"
         return PlainTextResponse(text, workflow.switches.gateway_status)
-    return Json(records.started(run, request.workspace.runs_of(workflow)), workflow.switches.create_status)
+    return Json(records.started(run), workflow.switches.create_status)
 
 
 async def sync(request: ApiRequest) -> Response:
@@ -49,20 +49,19 @@ async def look_up(request: ApiRequest) -> Response:
     if run.switches.look_up != "served":
         status = int(run.switches.look_up)
         raise ApiError(status, HTTPStatus(status).phrase)
-    return Json(records.without_io(run, len(request.workspace.runs_of(run.workflow))))
+    return Json(records.without_io(run))
 
 
 async def list_of_workflow(request: ApiRequest) -> Response:
     """GET /v1/workflows/{workflow_id}/runs"""
-    runs, envelope = request.page(_listed(request, request.workspace.runs_of(request.workflow)))
+    runs, envelope = request.page(_listed(request, request.workflow.runs))
     return Json({"items": [records.listed(run) for run in runs], **envelope})
 
 
 async def list_all(request: ApiRequest) -> Response:
     """GET /v1/runs"""
-    workspace = request.workspace
-    runs, envelope = request.page(_listed(request, list(workspace.runs.values())))
-    return Json({"items": [records.without_io(run, len(workspace.runs_of(run.workflow))) for run in runs], **envelope})
+    runs, envelope = request.page(_listed(request, list(request.workspace.runs.values())))
+    return Json({"items": [records.without_io(run) for run in runs], **envelope})
 
 
 async def stop(request: ApiRequest) -> Response:

@@ -91,10 +91,10 @@ class Sandbox:
 
     def runs(self, workflow_id: str) -> list[Run]:
         """The runs of a workflow, oldest first."""
-        return list(self._workspace.runs_of(self._workspace.workflow(workflow_id)))
+        return list(self._workspace.workflow(workflow_id).runs)
 
-    def reset(self, scenarios: Iterable[Scenario] | None = None) -> None:
-        """Forget runs, requests and files, and reset all faults. Workflows stay, or become those of `scenarios`."""
+    def reset(self, scenarios: Iterable[Scenario]) -> None:
+        """Forget everything, reset all faults, and serve these scenarios."""
         asyncio.run_coroutine_threadsafe(self._workspace.reset(scenarios), self._loop).result()
 
     def break_connections(self) -> None:

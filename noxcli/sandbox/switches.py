@@ -211,20 +211,22 @@ class Switches:
     """The time in that header."""
 
 
+_TYPES = get_type_hints(Switches)
+
+
 def with_overrides(switches: Switches, overrides: Mapping[str, Any]) -> Switches:
     """The same switches with some changed; a name or value that does not exist is a ValueError."""
-    hints = get_type_hints(Switches)
     for name in overrides:
-        if name not in hints:
-            raise ValueError(f"no switch is called {name!r}; there are: {', '.join(sorted(hints))}")
+        if name not in _TYPES:
+            raise ValueError(f"no switch is called {name!r}; there are: {', '.join(sorted(_TYPES))}")
     return replace(
-        switches, **{name: typed(f"switch {name!r}", value, hints[name]) for name, value in overrides.items()}
+        switches, **{name: typed(f"switch {name!r}", value, _TYPES[name]) for name, value in overrides.items()}
     )
 
 
 def choices(name: str) -> list[str]:
     """The values of a switch as they are typed; of a number, what kind of number it is."""
-    return accepted(get_type_hints(Switches)[name])
+    return accepted(_TYPES[name])
 
 
 def meanings() -> dict[str, str]:

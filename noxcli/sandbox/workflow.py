@@ -20,8 +20,13 @@ class Graph:
     """A workflow's nodes in workflow order, including those that only its script or output mentions."""
 
     def __init__(self, scenario: Scenario) -> None:
-        nodes = [*scenario.nodes, *_implied(scenario)]
-        self.nodes = [node if node.id else replace(node, id=_id(scenario, node, nodes)) for node in nodes]
+        self.nodes: list[Node] = []
+        names: Counter[str] = Counter()  # a step and an output may share one
+        workflow_id = scenario.id
+        for node in [*scenario.nodes, *_implied(scenario)]:
+            name = f"{workflow_id}/{node.name}/{names[node.name]}/{node.type}"
+            self.nodes.append(node if node.id else replace(node, id=id_of(name)))
+            names[node.name] += 1
         self.inputs = [node for node in self.nodes if node.is_input]
         self.outputs = [node for node in self.nodes if node.is_output]
         self.work = [node for node in self.nodes if not node.is_input and not node.is_output]
@@ -65,12 +70,6 @@ def _emitting(scenario: Scenario) -> list[str]:
     return [step.node for step in scenario.script or () if isinstance(step, Emit)]
 
 
-def _id(scenario: Scenario, node: Node, nodes: list[Node]) -> str:
-    """An id that follows from the names, also where a step and an output share one."""
-    place = sum(other.name == node.name for other in nodes[: nodes.index(node)])
-    return id_of(f"{scenario.id}/{node.name}/{place}/{node.type}")
-
-
 class Workflow:
     """A scenario in service."""
 
@@ -79,7 +78,13 @@ class Workflow:
         self.graph = Graph(scenario)
         self.updated_at = CREATED_AT
         self.switches = with_overrides(switches, scenario.switches)
-        self.arm()
+        self.runs: list[Any] = []  # of class Run, oldest first
+        self.faults = FaultQueue(scenario.faults)
+        self.refusals_left = self.switches.gateway_refusals
+        self._turns: Counter[bytes] = Counter()
+        self.versions: dict[str, tuple[Version, Graph]] = {}
+        for version in scenario.versions:
+            self.save(version)
 
     def save(self, version: Version) -> str:
         """Keep a version; returns its id."""
@@ -107,12 +112,3 @@ class Workflow:
         key = hashlib.sha256(encoded([version_id, given])).digest()
         self._turns[key] += 1
         return self._turns[key]
-
-    def arm(self) -> None:
-        """Reset all faults, turns and versions."""
-        self.faults = FaultQueue(self.scenario.faults)
-        self.versions: dict[str, tuple[Version, Graph]] = {}
-        for version in self.scenario.versions:
-            self.save(version)
-        self._turns: Counter[bytes] = Counter()
-        self.refusals_left = self.switches.gateway_refusals

@@ -8,14 +8,13 @@ from noxcli.sandbox.definition import GROUP_ID, catalog, version_records, workfl
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.workflow import Workflow
-from noxcli.sandbox.workspace import Workspace
 
 _PERMISSIONS = ["flows_run", "flows_edit", "flows_advanced", "resource:delete_history"]
 
 
 async def read(request: ApiRequest) -> Response:
     """GET /v1/workflows/{workflow_id}"""
-    return Json(_record(request.workspace, request.workflow))
+    return Json(_record(request.workflow))
 
 
 async def list_all(request: ApiRequest) -> Response:
@@ -23,7 +22,7 @@ async def list_all(request: ApiRequest) -> Response:
     wanted = request.query_params.get("type", "flow")
     workflows = list(request.workspace.workflows.values()) if wanted == "flow" else []
     some, envelope = request.page(workflows)
-    return Json({"items": [_record(request.workspace, workflow) for workflow in some], **envelope})
+    return Json({"items": [_record(workflow) for workflow in some], **envelope})
 
 
 async def versions(request: ApiRequest) -> Response:
@@ -59,7 +58,6 @@ async def me(request: ApiRequest) -> Response:
     )
 
 
-def _record(workspace: Workspace, workflow: Workflow) -> dict[str, object]:
-    runs = workspace.runs_of(workflow)
-    last = runs[-1].created_at if runs else None
-    return workflow_record(workflow, len(runs), records.stamp(last, workflow.switches.timestamps))
+def _record(workflow: Workflow) -> dict[str, object]:
+    last = workflow.runs[-1].created_at if workflow.runs else None
+    return workflow_record(workflow, records.stamp(last, workflow.switches.timestamps))

@@ -2,11 +2,11 @@
 
 import asyncio
 import math
+import re
 import uuid
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from noxcli.sandbox.door import MOST_REQUESTS, Received
 from noxcli.sandbox.errors import ApiError, Invalid
@@ -51,11 +51,9 @@ class Workspace:
         self.faults = FaultQueue(self._fault_source)
         self.workflows: dict[str, Workflow] = {}
         self.runs: dict[str, Run] = {}
-        self._runs_of: dict[Workflow, list[Run]] = {}
         self.files: dict[str, StoredFile] = {}
         self.requests: deque[Received] = deque(maxlen=MOST_REQUESTS)
         self._content = 0  # bytes of all files that are in memory
-        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
     async def pause(self, seconds: float) -> None:
@@ -85,10 +83,6 @@ class Workspace:
             raise ApiError(404, "Run not found")
         return run
 
-    def runs_of(self, workflow: Workflow) -> list[Run]:
-        """A workflow's runs, oldest first."""
-        return self._runs_of.get(workflow, [])
-
     def file(self, file_id: str) -> StoredFile:
         """A stored file by id."""
         check_uuid(file_id, ["path", "file_id"])
@@ -116,8 +110,8 @@ class Workspace:
         self._make_room()
         run = Run(workflow, graph, body, values)
         self.runs[run.id] = run
-        self._runs_of.setdefault(workflow, []).append(run)
-        self._tasks[run.id] = asyncio.create_task(self._live(run))
+        workflow.runs.append(run)
+        run.task = asyncio.create_task(self._live(run))
         return run
 
     async def stop(self, run: Run) -> None:
@@ -138,35 +132,24 @@ class Workspace:
             if oldest is None:
                 break
             del self.runs[oldest.id]
-            self._runs_of[oldest.workflow].remove(oldest)
-            self._tasks.pop(oldest.id, None)
+            oldest.workflow.runs.remove(oldest)
 
-    async def reset(self, scenarios: Iterable[Scenario] | None = None) -> None:
-        """Forget runs, files and requests, and reset all faults; workflows stay, or become those of `scenarios`."""
+    async def reset(self, scenarios: Iterable[Scenario]) -> None:
+        """Forget everything, reset all faults, and serve these scenarios."""
         await self.close()
-        self.runs.clear()
-        self._runs_of.clear()
-        self.files.clear()
+        for kept in (self.workflows, self.runs, self.files, self.requests):
+            kept.clear()
         self._content = 0
-        self.requests.clear()
         self.faults = FaultQueue(self._fault_source)
-        if scenarios is not None:
-            before, self.workflows = self.workflows, {}
-            for scenario in scenarios:
-                known = before.get(scenario.id)
-                self.workflows[scenario.id] = (
-                    known if known and known.scenario is scenario else Workflow(scenario, self.switches)
-                )
-        for workflow in self.workflows.values():
-            workflow.arm()
+        for scenario in scenarios:
+            self.add(scenario)
 
     async def close(self) -> None:
         """End all players."""
-        tasks = [*self._tasks.values(), *self._background]
+        tasks = [*(run.task for run in self.runs.values() if run.task), *self._background]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._tasks.clear()
         for run in self.runs.values():
             run.stream = "closed"
             run.log.wake()
@@ -186,9 +169,9 @@ class Workspace:
         await self._end_player(run)
 
     async def _end_player(self, run: Run) -> None:
-        task = self._tasks[run.id]
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        assert run.task is not None
+        run.task.cancel()
+        await asyncio.gather(run.task, return_exceptions=True)
         if not run.ended:
             run.settle("stopped")
 
@@ -203,11 +186,5 @@ def check_uuid(text: Any, loc: Iterable[str]) -> None:
 
 def check_callback(url: Any) -> None:
     """422 for anything but an http(s) URL. Nothing is posted to it, since no source says what."""
-    if url is None:
-        return
-    try:
-        valid = urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
-    except (ValueError, AttributeError, TypeError):
-        valid = False
-    if not valid:
+    if url is not None and not re.match(r"https?://[^/\s]", str(url)):
         raise Invalid(["body", "callback_url"], "Input should be a valid URL", "url_parsing")
