@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -29,6 +29,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.timing import Clock
 from tests import documents, forks
 from tests.process import needs
+from tests.rawserver import RawServer, Turn, raw_server
 
 # How many examples a random test plays: `--hypothesis-profile=wide` for many.
 settings.register_profile("plain", settings.default, max_examples=30, deadline=None, database=None)
@@ -112,6 +113,13 @@ class Noxcli:
         code = run_argv(argv, Context(terminal, clock=self.clock))
         documents.check_stdout(out.getvalue())
         return Result(int(code), out.getvalue(), err.getvalue())
+
+    def against(
+        self, turns: Sequence[Turn], *argv: str, environ: dict[str, str] | None = None
+    ) -> tuple[Result, RawServer]:
+        """Call it against a server that gives these answers, the last one forever; return the server, too."""
+        with raw_server(*turns) as server:
+            return self(*argv, environ={**(environ or {}), "NOXUS_BACKEND_URL": server.url}), server
 
     def start(self, workflow: str, *argv: str) -> str:
         """Start a run and leave it alone; return its id."""

@@ -12,7 +12,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -25,6 +25,14 @@ NOXCLI = [sys.executable, "-m", "noxcli"]
 IN_SHELL = shlex.join(NOXCLI)  # the project may be in a directory with a blank
 HUNG = 100.0  # seconds after which a process hangs, however much else a machine has to do
 HUNG_INSTALLING = 400.0  # the same where it downloads packages and installs them
+
+
+def until(holds: Callable[[], object], told: Callable[[], object] = str, limit: float = HUNG) -> None:
+    """Wait until something holds; `told` says what there is instead, if it never does."""
+    end = time.monotonic() + limit
+    while not holds():
+        assert time.monotonic() < end, told()
+        time.sleep(0.01)
 
 
 def forked() -> list[str]:
@@ -87,6 +95,12 @@ def running(
                 stream.close()
 
 
+def ended_by(process: subprocess.Popen[bytes], number: int) -> tuple[bytes, bytes]:
+    """Send a process a signal, and return what it has written once it has ended."""
+    process.send_signal(number)
+    return process.communicate(timeout=HUNG)
+
+
 @dataclass
 class Seen:
     """What arrived at the terminal's other end."""
@@ -97,10 +111,7 @@ class Seen:
     raw: bytearray = field(default_factory=bytearray)
 
     def wait_for(self, text: bytes, limit: float = HUNG, after: int = 0) -> None:
-        end = time.monotonic() + limit
-        while text not in self.raw[after:]:
-            assert time.monotonic() < end, f"{text!r} did not come: {bytes(self.raw)!r}"
-            time.sleep(0.01)
+        until(lambda: text in self.raw[after:], lambda: f"{text!r} did not come: {bytes(self.raw)!r}", limit)
 
     def resize(self, columns: int, rows: int) -> None:
         """Do what a user does at the corner of a window."""

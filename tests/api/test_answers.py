@@ -275,8 +275,7 @@ def test_beyond_the_limits_one_line_says_so(text: str, told: str) -> None:
 def test_an_output_that_is_nested_too_deeply_is_refused(noxcli: Noxcli, depth: int, options: tuple[str, ...]) -> None:
     deep = b"[" * depth + b"1" + b"]" * depth
     record = b'{"id": "x", "workflow_id": "w", "status": "completed", "output": {"A": %s}}' % deep
-    with raw_server(answer(200, record)) as server:
-        result = noxcli("fetch-output", "w/x", "--base-url", server.url, *options)
+    result, server = noxcli.against([answer(200, record)], "fetch-output", "w/x", *options)
     if depth <= MOST_LEVELS:
         assert result.code == 0
         assert b"[" * depth + b"1" in b"".join(result.out.split())

@@ -15,7 +15,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches, with_overrides
 from tests.conftest import Noxcli, write_rows
 from tests.proxies import proxying
-from tests.rawserver import answer, json_answer, raw_server
+from tests.rawserver import answer, json_answer
 
 PAGE = b"<!DOCTYPE html><html><head><title>Noxus</title></head></html>"
 RUN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -47,8 +47,7 @@ def page(status: int, kind: str = "text/html; charset=utf-8") -> bytes:
 @pytest.mark.parametrize("command", FIRST.values(), ids=FIRST)
 def test_a_web_page_as_the_first_answer_ends_the_command(noxcli: Noxcli, command: tuple[str, ...], status: int) -> None:
     write_rows("a", "b")
-    with raw_server(page(status)) as server:
-        result = noxcli(*command, "--base-url", server.url)
+    result, server = noxcli.against([page(status)], *command)
     if "--no-check" in command and status == 200:
         assert (result.code, len([one for one in server.requests if one.method == "POST"])) == (7, 1)
         return
@@ -87,22 +86,19 @@ def made(status: int, url: str, kind: str) -> requests.Response:
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_a_page_of_a_gateway_is_temporary_trouble(noxcli: Noxcli, status: int) -> None:
     record = json_answer({"id": RUN, "workflow_id": RUN, "status": "completed", "output": {"A": "x"}})
-    with raw_server(page(status), page(status), record) as server:
-        result = noxcli("fetch-output", f"{RUN}/{RUN}", "--base-url", server.url)
+    result, _ = noxcli.against([page(status), page(status), record], "fetch-output", f"{RUN}/{RUN}")
     assert (result.code, result.out) == (0, b"x\n"), result.err
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, 5), (200, 6)])
 def test_a_page_after_the_api_has_answered_is_no_address(noxcli: Noxcli, status: int, code: int) -> None:
     record = json_answer({"id": RUN, "workflow_id": RUN, "status": "running"})
-    with raw_server(record, page(status)) as server:
-        result = noxcli("wait", f"{RUN}/{RUN}", "--no-stream", "--retry-for", "0", "--base-url", server.url)
+    result, _ = noxcli.against([record, page(status)], "wait", f"{RUN}/{RUN}", "--no-stream", "--retry-for", "0")
     assert (result.code, "not the API" in result.err) == (code, False), result.err
 
 
 def test_a_page_that_forbids_is_no_missing_permission(noxcli: Noxcli) -> None:
-    with raw_server(page(403)) as server:
-        result = noxcli("fetch-output", f"{RUN}/{RUN}", "--base-url", server.url)
+    result, _ = noxcli.against([page(403)], "fetch-output", f"{RUN}/{RUN}")
     assert (result.code, "flows_run" in result.err) == (4, False)
     assert "a web page said so, not the API" in result.err
 

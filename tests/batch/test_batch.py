@@ -22,7 +22,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, write_rows
-from tests.process import HUNG, call, environment, forked, running
+from tests.process import call, environment, forked, running, until
 
 
 def numbers(result: Result) -> list[int]:
@@ -347,9 +347,7 @@ def test_a_stream_needs_a_place_for_the_journal(noxcli: Noxcli, echoes: Any) -> 
 def test_two_batches_do_not_share_a_directory(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     workflow, rows = echoes(), write_rows("long")
     with running("batch", workflow, rows, env=environment(sandbox.url)):
-        end = Clock().monotonic() + HUNG
-        while not sandbox.runs(workflow) and Clock().monotonic() < end:
-            pass
+        until(lambda: sandbox.runs(workflow))
         result = noxcli("batch", workflow, rows, "--resume")
     holder = rf"another batch is running in rows.jsonl.batch: process \d+ on {os.uname().nodename}; retry once"
     assert (result.code, bool(re.search(holder, result.err))) == (75, True), result.err

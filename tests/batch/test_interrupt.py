@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import write_rows
-from tests.process import HUNG, call, environment, forked, on_terminal, running
+from tests.process import HUNG, call, ended_by, environment, forked, on_terminal, running, until
 
 
 @pytest.fixture
@@ -29,19 +28,12 @@ def workflow(plays: Any) -> str:
     return str(plays(nodes=[input_node("Q")], script=script))
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + HUNG
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def wait_for_runs(sandbox: Sandbox, workflow: str, count: int) -> None:
-    wait_until(lambda: len(sandbox.runs(workflow)) >= count)
+    until(lambda: len(sandbox.runs(workflow)) >= count)
 
 
 def wait_for_a_start(sandbox: Sandbox) -> None:
-    wait_until(lambda: any(request.method == "POST" for request in sandbox.requests))
+    until(lambda: any(request.method == "POST" for request in sandbox.requests))
 
 
 def test_detached_rows_are_followed_again(sandbox: Sandbox, plays: Any) -> None:
@@ -50,8 +42,7 @@ def test_detached_rows_are_followed_again(sandbox: Sandbox, plays: Any) -> None:
     options = ["--max-parallel", "4", "--on-interrupt", "detach"]
     with running("batch", workflow, rows, *options, env=environment(sandbox.url)) as process:
         wait_for_runs(sandbox, workflow, 4)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=HUNG)
+        out, err = ended_by(process, signal.SIGINT)
     assert process.returncode == 130
     assert b"4 runs left running" in err
     assert out == b""
@@ -68,8 +59,7 @@ def test_a_signal_waits_for_the_answers_to_starts(sandbox: Sandbox, plays: Any) 
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(60_000)], faults={"start": [Hold(1_000)] * 4})
     with running("batch", workflow, write_rows(*"1234"), env=environment(sandbox.url)) as process:
         wait_for_a_start(sandbox)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=HUNG)
+        ended_by(process, signal.SIGINT)
     runs = sandbox.runs(workflow)
     journal = Path("rows.jsonl.batch/batch.jsonl").read_text()
     assert runs
@@ -85,8 +75,7 @@ def test_a_start_that_is_not_answered_in_time_is_in_doubt(sandbox: Sandbox, play
     ) as process:
         wait_for_a_start(sandbox)
         time.sleep(0.2)  # in the meantime, the request has left
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=HUNG)
+        out, err = ended_by(process, signal.SIGTERM)
     assert process.returncode == 143
     doubt = answered(out)[1]
     assert (doubt["exit_code"], doubt["retry_safe"]) == (7, False)
@@ -131,8 +120,7 @@ def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any
     rows = write_rows(*"123456")
     with running("batch", workflow, rows, "--max-parallel", "4", env=environment(sandbox.url)) as process:
         wait_for_runs(sandbox, workflow, 4)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=HUNG)
+        out, err = ended_by(process, number)
     assert (process.returncode, b"4 stopped, 0 runs left running" in err) == (128 + number, True)
     assert f"noxcli batch {workflow} rows.jsonl --max-parallel 4 --resume" in err.decode()
     assert out == b""
@@ -167,7 +155,7 @@ def test_a_stop_that_was_cut_off_is_noxclis_own_as_well(sandbox: Sandbox, plays:
         wait_for_runs(sandbox, workflow, 2)
         process.send_signal(signal.SIGTERM)
         journal = Path("rows.jsonl.batch/batch.jsonl")
-        wait_until(lambda: b'"step":"stopping"' in journal.read_bytes())
+        until(lambda: b'"step":"stopping"' in journal.read_bytes())
         process.kill()
         process.communicate(timeout=HUNG)
     for run in sandbox.runs(workflow):

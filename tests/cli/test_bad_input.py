@@ -253,8 +253,7 @@ FINISHED = {"id": "r", "workflow_id": "w", "status": "completed", "output": {"A"
 @pytest.mark.parametrize("command", ["wait", "stream", "fetch-output"])
 @pytest.mark.parametrize("limit", ["0", "400000d"])
 def test_a_limit_of_nothing_checks_once_and_one_of_ages_is_none(noxcli: Noxcli, command: str, limit: str) -> None:
-    with raw_server(json_answer(FINISHED)) as server:
-        result = noxcli(command, "w/r", "--quiet", "--timeout", limit, "--base-url", server.url)
+    result, server = noxcli.against([json_answer(FINISHED)], command, "w/r", "--quiet", "--timeout", limit)
     assert (result.code, result.err) == (0, "")
     assert server.requests[0].target == "/v1/workflows/w/runs/r"
 
@@ -263,8 +262,14 @@ def test_what_is_no_json_does_not_reach_stdout(noxcli: Noxcli) -> None:
     def refuse(constant: str) -> None:
         pytest.fail(f"{constant} is not part of JSON")
 
-    with raw_server(json_answer({**FINISHED, "output": {"A": float("nan"), "B": [float("-inf")]}})) as server:
-        result = noxcli("fetch-output", "w/r", "--json", "--retry-for", "0", "--base-url", server.url)
+    result, _ = noxcli.against(
+        [json_answer({**FINISHED, "output": {"A": float("nan"), "B": [float("-inf")]}})],
+        "fetch-output",
+        "w/r",
+        "--json",
+        "--retry-for",
+        "0",
+    )
     assert json.loads(result.out, parse_constant=refuse)["exit_code"] == result.code
 
 

@@ -14,7 +14,7 @@ import pytest
 from noxcli.sandbox.faults import Answer, Hold, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
-from tests.process import HUNG, NOXCLI, environment, forked, on_terminal, running
+from tests.process import HUNG, NOXCLI, ended_by, environment, forked, on_terminal, running, until
 
 FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
 FORMS = (("text", "ndjson"), ("json", "content"))
@@ -25,19 +25,11 @@ def env(sandbox: Sandbox) -> dict[str, str]:
     return environment(sandbox.url)
 
 
-def started(sandbox: Sandbox, workflow: str, limit: float = HUNG) -> Any:
-    end = time.monotonic() + limit
-    while not sandbox.runs(workflow):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return sandbox.runs(workflow)[0]
+def until_asked(sandbox: Sandbox, part: str) -> None:
+    def paths() -> list[str]:
+        return [request.path for request in sandbox.requests]
 
-
-def until_asked(sandbox: Sandbox, part: str, limit: float = HUNG) -> None:
-    end = time.monotonic() + limit
-    while not any(part in request.path for request in sandbox.requests):
-        assert time.monotonic() < end, [request.path for request in sandbox.requests]
-        time.sleep(0.01)
+    until(lambda: any(part in path for path in paths()), paths)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +42,7 @@ def test_off_a_terminal_run_stops_unless_told_otherwise(
     workflow = plays(script=FOREVER, output={"A": "x"})
     with running("run", workflow, "--json", *options, env=env) as process:
         until_asked(sandbox, "/events")
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=HUNG)
+        out, err = ended_by(process, signal.SIGTERM)
     run = sandbox.runs(workflow)[0]
     assert process.returncode == 143
     assert (run.status == "stopped") is (status == "stopped")
@@ -87,8 +78,7 @@ def test_stream_and_wait_leave_the_run_alone(
         run = process.communicate(timeout=HUNG)[0].decode().strip()
     with running(verb, run, "--json", env=env) as process:
         until_asked(sandbox, "/events")
-        process.send_signal(number)
-        out, err = process.communicate(timeout=HUNG)
+        out, err = ended_by(process, number)
     assert process.returncode == json.loads(out)["exit_code"] == 128 + number
     assert sandbox.runs(workflow)[0].status == "running"
     assert f"continue with: noxcli {verb} {run}" in err.decode()
@@ -102,8 +92,7 @@ def test_a_stop_that_does_not_take_is_said_within_five_seconds(
     with running("run", workflow, "--json", env=env) as process:
         until_asked(sandbox, "/events")
         began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=HUNG)
+        _, err = ended_by(process, signal.SIGINT)
     assert process.returncode == 130
     assert 4 < time.monotonic() - began < 7
     assert b"was asked to stop, but is still running" in err
@@ -115,8 +104,7 @@ def test_a_stop_that_is_refused_is_said(env: dict[str, str], plays: Any, sandbox
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"stop": [forbidden]})
     with running("run", workflow, env=env) as process:
         until_asked(sandbox, "/events")
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=HUNG)
+        out, err = ended_by(process, signal.SIGINT)
     assert (process.returncode, out) == (130, b"")
     assert b"could not be stopped" in err
     assert b"flows_run is missing" in err
@@ -129,8 +117,7 @@ def test_a_second_signal_leaves_at_once(env: dict[str, str], plays: Any, sandbox
         process.send_signal(signal.SIGINT)
         until_asked(sandbox, "/stop")
         began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=HUNG)
+        ended_by(process, signal.SIGINT)
     assert process.returncode == 130
     assert time.monotonic() - began < 2
 
@@ -142,8 +129,7 @@ def test_a_signal_waits_for_the_answer_to_the_start(
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [Hold(1000)]})
     with running("run", workflow, "--json", "--on-interrupt", then, env=env) as process:
         until_asked(sandbox, "/runs")
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=HUNG)
+        out, _ = ended_by(process, signal.SIGINT)
     document = json.loads(out)
     (run,) = sandbox.runs(workflow)
     assert (document["run"]["id"], run.status in statuses) == (run.id, True)
@@ -154,11 +140,10 @@ def test_a_signal_waits_for_the_answer_to_the_start(
 def test_a_start_without_an_answer_ends_with_candidates(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [LostAnswer("hold")]})
     with running("run", workflow, "k=v", "--no-check", "--json", env=env) as process:
-        run = started(sandbox, workflow)
+        until(lambda: sandbox.runs(workflow))
         began = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=HUNG)
-    document = json.loads(out)
+        out, err = ended_by(process, signal.SIGTERM)
+    document, (run,) = json.loads(out), sandbox.runs(workflow)
     assert process.returncode == document["exit_code"] == 143
     assert 4 < time.monotonic() - began < 8
     assert document["retry_safe"] is False
@@ -174,8 +159,7 @@ def test_a_retry_of_the_start_is_not_waited_for(env: dict[str, str], plays: Any)
         while b"retrying for" not in process.stderr.readline():
             pass
         began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=HUNG)
+        out, _ = ended_by(process, signal.SIGINT)
     assert time.monotonic() - began < 2
     assert (process.returncode, json.loads(out)["retry_safe"]) == (130, True)
 
@@ -193,8 +177,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(
         [sys.executable, "-c", ignoring], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         until_asked(sandbox, "/events")
-        process.send_signal(getattr(signal, name))
-        out, _ = process.communicate(timeout=HUNG)
+        out, _ = ended_by(process, getattr(signal, name))
     assert (process.returncode, out) == (0, b"x\n")
 
 
@@ -231,8 +214,7 @@ def test_a_signal_at_any_moment_tears_nothing(env: dict[str, str], plays: Any, s
     workflow = plays(script=steps, output={"A": "x"})
     with running("run", workflow, "--format", "ndjson", env=env, program=NOXCLI) as process:
         time.sleep(0.1 + seed * 0.07)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=HUNG)
+        out, err = ended_by(process, signal.SIGINT)
     early = b"init_import_site" in err or err.rstrip().endswith(b"KeyboardInterrupt")
     if not out and (early or (process.returncode in {130, -signal.SIGINT} and not err)):
         return  # it arrived before Python or noxcli was loaded

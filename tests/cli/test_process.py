@@ -13,7 +13,7 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests import process
-from tests.process import HUNG, IN_SHELL, NOXCLI, environment
+from tests.process import HUNG, IN_SHELL, NOXCLI, ended_by, environment
 
 # Nothing here is forked: this is how a shell starts it.
 call, running = partial(process.call, program=NOXCLI), partial(process.running, program=NOXCLI)
@@ -60,8 +60,7 @@ def test_a_signal_stops_the_run_with_its_code_and_document(
         assert process.stderr is not None
         while b"Write" not in process.stderr.readline():
             pass
-        process.send_signal(number)
-        out, err = process.communicate(timeout=HUNG)
+        out, err = ended_by(process, number)
     assert process.returncode == code
     assert b"Traceback" not in err
     assert b"is stopped" in err

@@ -264,6 +264,5 @@ def test_a_mistake_on_the_command_line_stays_one(noxcli: Noxcli) -> None:
 
 
 def test_a_list_that_fails_is_a_finding(noxcli: Noxcli) -> None:
-    with raw_server(*[json_answer(ME)] * 2, json_answer({}, 500)) as server:
-        result = noxcli("doctor", "--json", "--base-url", server.url)
+    result, _ = noxcli.against([*[json_answer(ME)] * 2, json_answer({}, 500)], "doctor", "--json")
     assert (result.code, verdicts(result)["events"]) == (75, "failed")

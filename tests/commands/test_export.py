@@ -28,8 +28,7 @@ OFFLINE = ("--base-url", "http://127.0.0.1:9")
 )
 def test_a_bundle_is_printed_as_it_is(noxcli: Noxcli, options: list[str], query: str) -> None:
     versions = [json_answer([{"id": ID, "name": "one", "definition": {}}])] if "--version-id" in options else []
-    with raw_server(*versions, answer(200, BUNDLE)) as server:
-        done = noxcli("export", ID, *options, "--base-url", server.url)
+    done, server = noxcli.against([*versions, answer(200, BUNDLE)], "export", ID, *options)
     assert (done.code, done.out, done.err) == (0, BUNDLE, "")
     assert server.requests[-1].target == f"/v1/workflows/{ID}/export?{query}"
     assert (server.requests[-1].method, server.requests[-1].body) == ("POST", b"")

@@ -3,8 +3,7 @@
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from noxcli.sandbox.scenario import Scenario, fixed_input, input_node, output_no
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
 from tests.conftest import Noxcli
-from tests.process import IN_SHELL, NOXCLI, environment, on_terminal, running
+from tests.process import IN_SHELL, NOXCLI, ended_by, environment, on_terminal, running, until
 
 FLOW = Scenario(
     "asked",
@@ -266,16 +265,8 @@ def test_a_signal_during_an_import_leaves_it_in_doubt(noxcli: Noxcli, tmp_path: 
     with serving(noxcli, PASSES, fault) as sandbox:
         argv = ["import", edited(noxcli, tmp_path), "--mode", "version", "--apply", "--json"]
         with running(*argv, env=environment(sandbox.url, sandbox.key)) as process:
-            wait_until(lambda: len(imports(sandbox)) == 2)
-            os.kill(process.pid, signal.SIGTERM)
-            out, err = process.communicate(timeout=20)
+            until(lambda: len(imports(sandbox)) == 2)
+            out, err = ended_by(process, signal.SIGTERM)
     document = json.loads(out)
     assert (process.returncode, document["retry_safe"]) == (143, False)
     assert b"during the import, whose outcome is unknown" in err
-
-
-def wait_until(there: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not there():
-        assert time.monotonic() < end
-        time.sleep(0.01)

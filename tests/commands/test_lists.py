@@ -150,8 +150,7 @@ def test_a_limit_without_end_is_refused(noxcli: Noxcli, sandbox: Sandbox, verb: 
 def test_no_page_is_read_that_the_limit_does_not_ask_for(noxcli: Noxcli, limit: int, requests: int) -> None:
     # Two runs that started between the pages pushed two others onto the next.
     pages = a_page(0, 100, 3), a_page(98, 102, 3), a_page(200, 50, 3)
-    with raw_server(*pages) as server:
-        result = noxcli("runs", "--limit", str(limit), environ={"NOXUS_BACKEND_URL": server.url})
+    result, server = noxcli.against([*pages], "runs", "--limit", str(limit))
     assert len(server.requests) == requests
     listed = [line.split("\t")[0] for line in result.text.splitlines()]
     assert listed == [f"r{number}" for number in range(min(limit, 250))]

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests import forks
-from tests.process import HUNG, environment, needs
+from tests.process import HUNG, environment, needs, until
 
 PAGE = (Path(__file__).parents[2] / "docs/scripting.md").read_text()
 SCRIPT = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[0]
@@ -63,10 +62,7 @@ def test_a_script_that_is_cut_off_leaves_no_run_behind(
     assert process.stdin is not None
     process.stdin.write(b"one\n")
     process.stdin.close()
-    end = time.monotonic() + HUNG
-    while not sandbox.runs(endless):
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until(lambda: sandbox.runs(endless))
     os.killpg(process.pid, signal.SIGTERM)  # a shell alone would wait for its pipeline first
     assert process.wait(HUNG) == 143
     for stream in (process.stdout, process.stderr):

@@ -5,8 +5,7 @@ import os
 import re
 import shutil
 import signal
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.steps import Sleep
 from tests.engines.farm import ROOT, Farm, needs_engine
 from tests.engines.test_ci_systems import UP, commit
-from tests.process import HUNG_INSTALLING
+from tests.process import HUNG_INSTALLING, until
 from tests.release.conftest import build
 from tests.release.conftest import built as built
 
@@ -33,13 +32,6 @@ def snippet(heading: str) -> str:
     """Return the YAML block under that heading of the page."""
     section = PAGE.partition(f"\n### {heading}\n")[2].partition("\n#")[0]
     return str(re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)[0])
-
-
-def until(holds: Callable[[], bool], farm: Farm, within: float = HUNG_INSTALLING) -> None:
-    end = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < end, farm.log()
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -130,7 +122,7 @@ def test_a_canceled_action_stops_its_run(
     """GitHub's runner sends SIGINT, then SIGTERM, then kills; `act` does not, so the test does."""
     write_workflow(farm, workflow, json.dumps({"Q": "?", "ms": "600000000"}))
     with farm.started(act, XDG_CACHE_HOME=str(tmp_path / "cache")) as engine:
-        until(lambda: "run running" in farm.log(), farm)
+        until(lambda: "run running" in farm.log(), farm.log, HUNG_INSTALLING)
         os.kill(step_of(farm), number)
         assert engine.wait(HUNG_INSTALLING) == 1, farm.log()
     [run] = farm.sandbox.runs(workflow)

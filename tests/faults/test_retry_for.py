@@ -8,19 +8,12 @@ import pytest
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
 from tests.otherside import RUN, WORKFLOW, record
-from tests.process import HUNG, NOXCLI, call, environment, running
-from tests.rawserver import RawServer, answer, raw_server, trickle
+from tests.process import NOXCLI, call, ended_by, environment, running, until
+from tests.rawserver import answer, raw_server, trickle
 
 BROKEN = answer(500, b"oops")
 NAMED = f"{WORKFLOW}/{RUN}"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
-
-
-def until_asked(server: RawServer, times: int) -> None:
-    end = time.monotonic() + HUNG
-    while len(server.requests) < times:
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.long(8)
@@ -28,11 +21,10 @@ def test_a_pause_of_the_process_is_no_outage() -> None:
     with raw_server(record("running"), BROKEN, BROKEN, record("completed")) as server:
         options = ["--no-stream", "--poll-interval", "1s", "--retry-for", "3s"]
         with running("wait", NAMED, *options, env=environment(server.url), program=NOXCLI) as process:
-            until_asked(server, 2)
+            until(lambda: len(server.requests) == 2)
             process.send_signal(signal.SIGSTOP)
             time.sleep(5)
-            process.send_signal(signal.SIGCONT)
-            out, err = process.communicate(timeout=HUNG)
+            out, err = ended_by(process, signal.SIGCONT)
     assert (process.returncode, out) == (0, f"{RUN}\tcompleted\n".encode()), err
 
 

@@ -20,7 +20,7 @@ import pytest
 from noxcli.api import records
 from noxcli.runs.candidates import MOST
 from tests.conftest import Noxcli, Result
-from tests.process import HUNG, call, environment, running
+from tests.process import HUNG, call, ended_by, environment, running
 from tests.rawserver import (
     RawServer,
     Request,
@@ -275,8 +275,7 @@ def test_a_signal_before_the_first_byte_is_safe_to_repeat(
         key.write_text("sandbox-key")  # waits until noxcli reads it, which it does right before it connects
         time.sleep(0.5)
         began = time.monotonic()
-        process.send_signal(number)
-        out, err = process.communicate(timeout=HUNG)
+        out, err = ended_by(process, number)
     document = json.loads(out)
     assert (process.returncode, document["retry_safe"]) == (128 + number, True), err
     assert "candidates" not in err.decode()
@@ -366,8 +365,7 @@ def test_a_signal_while_candidates_are_read_leaves_doubt() -> None:
     argv = ["run", WORKFLOW, "Question=why", "--no-check", "--json"]
     with raw_server(by_request=by_request) as server, running(*argv, env=environment(server.url)) as process:
         assert reading.wait(HUNG)
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=HUNG)
+        out, err = ended_by(process, signal.SIGTERM)
     document = json.loads(out)
     assert (process.returncode, document["retry_safe"]) == (143, False), err
     assert [one["id"] for one in document["error"]["candidates"]] == [RUN]

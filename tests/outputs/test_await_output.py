@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Noxcli, QuickClock, Result
+from tests.conftest import Noxcli, QuickClock
 from tests.rawserver import RawServer, Request, Turn, answer, json_answer, raw_server
 from tests.runner import outputs
 
@@ -30,11 +30,6 @@ SILENT = json_answer(workflow("InputNode"))
 WITH_ANSWER = record({"A": "the answer"})
 
 
-def called(noxcli: Noxcli, *argv: str, turns: list[Turn]) -> tuple[Result, RawServer]:
-    with raw_server(*turns) as server:
-        return noxcli(*argv, environ={"NOXUS_BACKEND_URL": server.url}), server
-
-
 def paths(server: RawServer) -> list[str]:
     """The requests, in order, in short form."""
     return [
@@ -53,7 +48,7 @@ def slept(noxcli: Noxcli) -> float:
 def test_a_look_up_by_the_id_alone_is_never_delivered(noxcli: Noxcli, verb: str, empty: Any) -> None:
     for output in (empty, {"A": "older"}):
         embedded = record(output, workflow=workflow("OutputNode"))
-        result, server = called(noxcli, verb, RUN_ID, turns=[embedded, WITH_ANSWER])
+        result, server = noxcli.against([embedded, WITH_ANSWER], verb, RUN_ID)
         assert (result.code, result.text) == (0, "the answer\n")
         assert paths(server) == ["GET runs/R", "GET workflows/W/runs/R"]
 
@@ -62,18 +57,18 @@ def test_a_look_up_by_the_id_alone_is_never_delivered(noxcli: Noxcli, verb: str,
 @pytest.mark.parametrize(("status", "code"), [("failed", 1), ("stopped", 3)])
 def test_the_verdict_is_that_of_the_record(noxcli: Noxcli, verb: str, status: str, code: int) -> None:
     found = record({}, workflow=workflow("OutputNode"))
-    result, _ = called(noxcli, verb, RUN_ID, "--json", turns=[found, record({"A": "half"}, status=status)])
+    result, _ = noxcli.against([found, record({"A": "half"}, status=status)], verb, RUN_ID, "--json")
     assert (result.code, result.json["run"]["status"], result.json["complete"]) == (code, status, False)
 
 
 def test_a_look_up_that_is_ahead_of_the_record_ends_nothing(noxcli: Noxcli) -> None:
-    result, _ = called(noxcli, "fetch-output", RUN_ID, turns=[record({}), record({}, status="running")])
+    result, _ = noxcli.against([record({}), record({}, status="running")], "fetch-output", RUN_ID)
     assert (result.code, result.out) == (8, b"")
 
 
 @pytest.mark.parametrize("status", [400, 405, 422])
 def test_a_record_that_is_refused_is_lost_contact(noxcli: Noxcli, status: int) -> None:
-    result, _ = called(noxcli, "fetch-output", RUN_ID, turns=[record({"A": "older"}), answer(status)])
+    result, _ = noxcli.against([record({"A": "older"}), answer(status)], "fetch-output", RUN_ID)
     assert (result.code, result.out) == (6, b"")
     assert f"the record of run {RUN_ID} can't be read" in result.err
 
@@ -91,7 +86,7 @@ def test_an_output_that_comes_late_is_waited_for(noxcli: Noxcli, empty: Any) -> 
         record({"A": "x"}, status="running"),
         WITH_ANSWER,
     ]
-    result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json", turns=turns)
+    result, server = noxcli.against(turns, "fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
     assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
     assert len(server.requests) == 6
 
@@ -100,7 +95,7 @@ def test_an_output_that_comes_late_is_waited_for(noxcli: Noxcli, empty: Any) -> 
 @pytest.mark.parametrize("options", [("--json",), (), ("--raw", "A"), ("--output-dir", "out")])
 def test_an_output_that_never_comes_is_undelivered(noxcli: Noxcli, options: tuple[str, ...], empty: Any) -> None:
     turns: list[Turn] = [record(empty), ANSWERS, record(empty)]
-    result, _ = called(noxcli, "fetch-output", f"{WORKFLOW}/{RUN_ID}", *options, turns=turns)
+    result, _ = noxcli.against(turns, "fetch-output", f"{WORKFLOW}/{RUN_ID}", *options)
     assert result.code == 9
     assert (
         f"run {RUN_ID} completed, but its record has no output yet; try again: noxcli fetch-output {RUN_ID}"
@@ -126,21 +121,21 @@ def test_a_later_step_gets_no_output_that_was_never_there(noxcli: Noxcli) -> Non
 
 def test_the_limit_ends_the_wait_for_an_output(noxcli: Noxcli) -> None:
     argv = ("fetch-output", f"{WORKFLOW}/{RUN_ID}", "--timeout", "1s")
-    result, _ = called(noxcli, *argv, turns=[record({}), ANSWERS, record({})])
+    result, _ = noxcli.against([record({}), ANSWERS, record({})], *argv)
     assert result.code == 9
     assert slept(noxcli) < 1
 
 
 def test_a_workflow_without_outputs_has_none(noxcli: Noxcli) -> None:
     argv = ("fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
-    result, server = called(noxcli, *argv, turns=[record({}), SILENT])
+    result, server = noxcli.against([record({}), SILENT], *argv)
     assert (result.code, result.json["complete"], result.json["output"]) == (0, True, {})
     assert paths(server) == ["GET workflows/W/runs/R", "GET workflows/W"]
 
 
 def test_output_nodes_that_were_skipped_have_no_output(noxcli: Noxcli) -> None:
     skipped = record({}, progress_details={"skipped_nodes": ["n1"]})
-    result, server = called(noxcli, "fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json", turns=[skipped, ANSWERS])
+    result, server = noxcli.against([skipped, ANSWERS], "fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
     assert (result.code, result.json["complete"], len(server.requests)) == (0, True, 2)
 
 
@@ -151,16 +146,16 @@ UNREAD = [answer(403), answer(404), answer(500), json_answer({"id": WORKFLOW})]
 @pytest.mark.parametrize("empty", EMPTY, ids=repr)
 def test_without_a_definition_an_output_is_waited_for(noxcli: Noxcli, unread: Turn, empty: Any) -> None:
     argv = ("fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
-    result, _ = called(noxcli, *argv, turns=[record(empty), unread, record(empty)])
+    result, _ = noxcli.against([record(empty), unread, record(empty)], *argv)
     assert (result.code, result.json["complete"]) == (9, False)
-    result, _ = called(noxcli, *argv, turns=[record(empty), unread, record(empty), WITH_ANSWER])
+    result, _ = noxcli.against([record(empty), unread, record(empty), WITH_ANSWER], *argv)
     assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
 
 
 @pytest.mark.parametrize(("late", "code"), [(WITH_ANSWER, 0), (record({}), 9)], ids=["late", "never"])
 def test_a_new_run_waits_for_its_output(noxcli: Noxcli, late: Turn, code: int) -> None:
     turns: list[Turn] = [ANSWERS, record({}, status="queued"), record({}), record({}), late]
-    result, server = called(noxcli, "run", WORKFLOW, "L0=x", "--no-stream", turns=turns)
+    result, server = noxcli.against(turns, "run", WORKFLOW, "L0=x", "--no-stream")
     assert (result.code, result.text) == (code, "the answer\n" if code == 0 else "")
     assert paths(server)[:3] == ["GET workflows/W", "POST workflows/W/runs", "GET workflows/W/runs/R"]
     assert set(paths(server)[3:]) == {"GET workflows/W/runs/R"}
@@ -170,7 +165,7 @@ def test_a_new_run_waits_for_its_output(noxcli: Noxcli, late: Turn, code: int) -
 def test_a_batch_waits_for_the_output_as_well(noxcli: Noxcli, late: Turn, code: int) -> None:
     Path("rows.jsonl").write_text('{"L0": "x"}\n')
     turns: list[Turn] = [ANSWERS, record({}, status="queued"), record({}), record({}), late]
-    result, _ = called(noxcli, "batch", WORKFLOW, "rows.jsonl", turns=turns)
+    result, _ = noxcli.against(turns, "batch", WORKFLOW, "rows.jsonl")
     document = json.loads(result.out)["result"]
     assert (result.code, document["exit_code"], document["complete"]) == (code, code, code == 0)
     assert document["output"] == ({"A": "the answer"} if code == 0 else {})
@@ -180,17 +175,17 @@ def test_a_batch_waits_for_the_output_as_well(noxcli: Noxcli, late: Turn, code: 
 
 
 def test_wait_reads_the_output_of_a_run_that_ended_long_ago(noxcli: Noxcli) -> None:
-    result, server = called(noxcli, "wait", RUN_ID, "--json", turns=[record(), WITH_ANSWER])
+    result, server = noxcli.against([record(), WITH_ANSWER], "wait", RUN_ID, "--json")
     assert (result.code, result.json["output"], result.json["complete"]) == (0, {"A": "the answer"}, True)
     assert len(server.requests) == 2
-    result, server = called(noxcli, "wait", RUN_ID, turns=[record(), WITH_ANSWER])
+    result, server = noxcli.against([record(), WITH_ANSWER], "wait", RUN_ID)
     assert (result.text, len(server.requests)) == (f"{RUN_ID}\tcompleted\n", 1)
 
 
 @pytest.mark.parametrize("refusal", [answer(403), answer(404), answer(405), answer(500)])
 def test_wait_knows_the_verdict_without_the_output(noxcli: Noxcli, refusal: Turn) -> None:
     for timeout in ((), ("--timeout", "1s")):
-        result, _ = called(noxcli, "wait", RUN_ID, "--json", *timeout, turns=[record({"A": "older"}), refusal])
+        result, _ = noxcli.against([record({"A": "older"}), refusal], "wait", RUN_ID, "--json", *timeout)
         assert (result.code, result.json["run"]["status"], result.json["complete"]) == (0, "completed", False)
 
 
@@ -210,12 +205,12 @@ def test_wait_for_several_reads_each_output(noxcli: Noxcli) -> None:
 
 @pytest.mark.parametrize("empty", EMPTY, ids=repr)
 def test_wait_calls_no_empty_output_complete(noxcli: Noxcli, empty: Any) -> None:
-    result, _ = called(noxcli, "wait", RUN_ID, "--json", turns=[record(), record(empty)])
+    result, _ = noxcli.against([record(), record(empty)], "wait", RUN_ID, "--json")
     assert (result.code, result.json["complete"]) == (0, False)
 
 
 @pytest.mark.parametrize("status", ["failed", "stopped", "running"])
 def test_only_a_completed_run_has_a_complete_output(noxcli: Noxcli, status: str) -> None:
     argv = ("wait", f"{WORKFLOW}/{RUN_ID}", "--json", "--timeout", "0")
-    result, _ = called(noxcli, *argv, turns=[record({"A": "half"}, status=status)])
+    result, _ = noxcli.against([record({"A": "half"}, status=status)], *argv)
     assert (result.json["output"], result.json["complete"]) == ({"A": "half"}, False)

@@ -13,7 +13,7 @@ from noxcli.models import Run
 from noxcli.outputs.choose import keys_in, require_one
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
-from tests.conftest import Noxcli, Result
+from tests.conftest import Noxcli
 from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
 WORKFLOW = "11111111-1111-4111-8111-111111111111"
@@ -118,12 +118,6 @@ def test_a_label_of_two_outputs_is_not_guessed() -> None:
         require_one(run, "B", keys_in(run.output, ["B"], NODES)[0])
 
 
-def fetch_output(noxcli: Noxcli, *argv: str, turns: list[Turn]) -> tuple[Result, int]:
-    with raw_server(*turns) as server:
-        result = noxcli("fetch-output", f"{WORKFLOW}/run-1", *argv, environ={"NOXUS_BACKEND_URL": server.url})
-        return result, len(server.requests)
-
-
 # Several.
 
 
@@ -142,7 +136,8 @@ def test_one_is_printed_exactly_and_several_each_end_their_line(noxcli: Noxcli, 
 def test_none_of_several_is_printed_where_one_is_not_whole(noxcli: Noxcli) -> None:
     preview = {"has_preview": True, "text": ESSAY[:99], "file": {"id": "f-1"}}
     turns: list[Turn] = [json_answer({**RECORD, "output": {"A": "x", "B": preview}}), answer(500)]
-    result, _ = fetch_output(noxcli, "--raw", "A", "--raw", "B", "--retry-for", "0", turns=turns)
+    argv = ("fetch-output", f"{WORKFLOW}/run-1", "--raw", "A", "--raw", "B", "--retry-for", "0")
+    result, _ = noxcli.against(turns, *argv)
     assert (result.code, result.out) == (9, b"")
     assert "is incomplete: /B: " in result.err
 

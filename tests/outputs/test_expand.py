@@ -109,8 +109,7 @@ NOT_THE_TEXT: dict[str, Turn] = {
 
 
 def fetch_output(noxcli: Noxcli, *argv: str, turns: list[Turn]) -> Result:
-    with raw_server(*turns) as server:
-        return noxcli("fetch-output", "wf-1/run-1", *argv, environ={"NOXUS_BACKEND_URL": server.url})
+    return noxcli.against(turns, "fetch-output", "wf-1/run-1", *argv)[0]
 
 
 @pytest.mark.parametrize("wrong", NOT_THE_TEXT.values(), ids=NOT_THE_TEXT)
@@ -121,8 +120,7 @@ def test_what_is_not_the_whole_text_is_tried_again(noxcli: Noxcli, wrong: Turn) 
 
 @pytest.mark.parametrize("wrong", ["error JSON", "another text"])
 def test_another_text_is_asked_for_twice(noxcli: Noxcli, wrong: str) -> None:
-    with raw_server(record(), NOT_THE_TEXT[wrong]) as server:
-        result = noxcli("fetch-output", "wf-1/run-1", environ={"NOXUS_BACKEND_URL": server.url})
+    result, server = noxcli.against([record(), NOT_THE_TEXT[wrong]], "fetch-output", "wf-1/run-1")
     assert (result.code, result.out, len(server.requests)) == (9, b"", 3)
     assert "it begins differently" in result.err
 

@@ -20,7 +20,7 @@ from noxcli.sandbox.steps import Emit, Sleep, node_runs
 from noxcli.sandbox.switches import Switches, with_overrides
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
-from tests.process import HUNG, running
+from tests.process import ended_by, running, until
 from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
 from .servers import WORKS
@@ -157,11 +157,8 @@ def test_files_of_inputs_are_among_the_requests(noxcli: Noxcli, plays: Any, sand
 def test_a_signal_leaves_no_run_running(sandbox: Sandbox, plays: Any, noxcli: Noxcli, number: signal.Signals) -> None:
     workflow = plays(script=[Emit("Think"), Sleep(100_000_000)])
     with running("probe", workflow, "--start", "1", "--json", env={**os.environ, **noxcli.environ}) as process:
-        end = time.monotonic() + HUNG
-        while not any("/events" in request.path for request in sandbox.requests) and time.monotonic() < end:
-            time.sleep(0.05)
-        process.send_signal(number)
-        out, _ = process.communicate(timeout=HUNG)
+        until(lambda: any("/events" in request.path for request in sandbox.requests))
+        out, _ = ended_by(process, number)
     assert (process.returncode, json.loads(out)["retry_safe"]) == (128 + number, False)
     assert [run.status for run in sandbox.runs(workflow)] == ["stopped"]
 

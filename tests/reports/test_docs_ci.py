@@ -1,12 +1,10 @@
 """docs/ci.md: its jobs run, as far as a shell can act as a runner, and clean up after a canceled run."""
 
-import os
 import re
 import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
-from tests.process import HUNG
+from tests.process import HUNG, ended_by, until
 from tests.reports.test_junit import valid
 from tests.reports.test_writer import variables
 from tests.runner import outputs
@@ -116,13 +114,9 @@ def test_a_cancelled_github_job_leaves_nothing_running(unhurried: Sandbox, hard:
     first.script = first.script.replace("'User Input=hello'", "")
     before = len(unhurried.runs("slow"))
     with first.start(unhurried, {}) as process:
-        end = time.monotonic() + HUNG
-        while "run_id" not in outputs(Path("step_outputs")):
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        until(lambda: "run_id" in outputs(Path("step_outputs")))
         assert Path("run.state").exists(), "it is written before the id is told, so that a job can always clean up"
-        os.kill(process.pid, signal.SIGKILL if hard else signal.SIGINT)
-        said, _ = process.communicate(timeout=HUNG)
+        said, _ = ended_by(process, signal.SIGKILL if hard else signal.SIGINT)
     run = unhurried.runs("slow")[before]
     assert outputs(Path("step_outputs"))["run_id"] == run.id
     assert (run.status == "stopped") is not hard, said.decode()

@@ -18,7 +18,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step, node_fails, node_runs
 from tests.cli.test_interrupt import until_asked
 from tests.conftest import Noxcli, Result
-from tests.process import HUNG, environment, running
+from tests.process import HUNG, ended_by, environment, running
 from tests.reports.test_html import read
 from tests.reports.test_junit import valid
 from tests.runner import outputs
@@ -184,8 +184,7 @@ def test_a_signal_is_told_and_the_ids_were_there_before(sandbox: Sandbox, plays:
     with running("run", workflow, *reports, env=environment(sandbox.url)) as process:
         until_asked(sandbox, "/events")
         early = variables("d.env")
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=HUNG)
+        ended_by(process, signal.SIGTERM)
     assert process.returncode == 143
     assert early == {
         "NOXCLI_RUN_ID": sandbox.runs(workflow)[0].id,

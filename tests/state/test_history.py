@@ -16,7 +16,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.state.history import KEPT_RUNS, History
 from tests.conftest import Noxcli
-from tests.process import HUNG, environment, printed_by, running
+from tests.process import HUNG, ended_by, environment, printed_by, running
 
 
 def state_of(noxcli: Noxcli) -> Path:
@@ -80,8 +80,7 @@ def test_after_kill_9_another_process_goes_on(plays: Any, sandbox: Sandbox, tmp_
         while not list(tmp_path.rglob("*.cursor")):
             assert process.poll() is None
         time.sleep(seed * 0.05)
-        process.send_signal(signal.SIGKILL)
-        out, _ = process.communicate(timeout=HUNG)
+        out, _ = ended_by(process, signal.SIGKILL)
     with running("stream", "@last", "--resume", "--format", "ndjson", "--quiet", env=env) as process:
         rest, err = process.communicate(timeout=HUNG)
     assert process.returncode == 0, err
