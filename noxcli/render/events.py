@@ -34,71 +34,57 @@ class Ndjson(BaseRenderer):
         self._terminal = terminal
         self._query = query
         self._run_id: str | None = None
+        self._run_in_json = "null"
         self._seq = 0
 
     def show(self, burst: Sequence[Step]) -> None:
-        lines = self._as_sent(burst) if self._query is None else [self._line(update) for update, _ in burst]
+        now = _now()
+        lines = [self._line(update, now) for update, _ in burst]
         if any(lines):
             self._terminal.write("".join(lines))
 
     def finish(self, document: Mapping[str, Any]) -> None:
         """Write the last line; if it is missing, the writer was killed."""
-        self._terminal.write(self._own("result", document))
+        self._terminal.write(self._own(_now(), "result", document))
 
-    def _as_sent(self, burst: Sequence[Step]) -> list[str]:
-        """Return a line for each update, with `data` as the server wrote it."""
-        now, run_id = _now(), to_json(self._run_id)
-        lines = []
-        for update, _ in burst:
-            if type(update) is not RunEvent or update.raw is None:
-                lines.append(self._line(update))
-                run_id = to_json(self._run_id)
-                continue
-            self._seq += 1
-            position = "null" if update.redis_id is None else f'"{update.redis_id}"'
-            lines.append(
-                f'{{"seq":{self._seq},"ts":"{now}","run_id":{run_id},"type":"{update.type}","data":{update.raw},'
-                f'"redis_id":{position},"is_terminal":{"true" if update.is_terminal else "false"}}}\n'
-            )
-        return lines
-
-    def _line(self, update: Update) -> str:
+    def _line(self, update: Update, now: str) -> str:
         """Return the update's line, empty if only the result reports it."""
         mask = self._terminal.mask
         match update:
-            case RunEvent(type=kind, data=data, redis_id=redis_id):
-                return self._numbered(kind, data, redis_id, is_terminal=update.is_terminal)
+            case RunEvent():
+                return self._numbered(now, update)
             case Started(run):
-                self._run_id = run.id
-                return self._own("started", {**_brief(run), "inputs": self.inputs})
+                self._run_id, self._run_in_json = run.id, to_json(run.id)
+                return self._own(now, "started", {**_brief(run), "inputs": self.inputs})
             case Reconnecting(attempt, delay, reason):
                 told = {"attempt": attempt, "delay_s": round(delay, 3), "reason": mask(reason)}
-                return self._own("reconnecting", told)
+                return self._own(now, "reconnecting", told)
             case Gap(reason):
-                return self._own("gap", {"reason": mask(reason)})
+                return self._own(now, "gap", {"reason": mask(reason)})
             case Paused(run):
-                return self._own("paused", _brief(run))
+                return self._own(now, "paused", _brief(run))
             case Polled() | Finished():
                 return ""
             case _:
                 assert_never(update)
 
-    def _own(self, name: str, data: Any) -> str:
+    def _own(self, now: str, name: str, data: Any) -> str:
         """Return the line of one of noxcli's own events."""
-        return self._numbered(f"noxcli.{name}", data, None, is_terminal=False)
+        return self._numbered(now, RunEvent(f"noxcli.{name}", data))
 
-    def _numbered(self, kind: str, data: Any, redis_id: str | None, *, is_terminal: bool) -> str:
+    def _numbered(self, now: str, event: RunEvent) -> str:
+        """Return the line of an event, with `data` as the server wrote it if that is known."""
         self._seq += 1
-        event = {
-            "seq": self._seq,
-            "ts": _now(),
-            "run_id": self._run_id,
-            "type": kind,
-            "data": data,
-            "redis_id": redis_id,
-            "is_terminal": is_terminal,
-        }
-        return found_line(self._query, event)
+        ends = event.is_terminal
+        if event.raw is not None and self._query is None:
+            position = "null" if event.redis_id is None else f'"{event.redis_id}"'
+            return (
+                f'{{"seq":{self._seq},"ts":"{now}","run_id":{self._run_in_json},"type":"{event.type}",'
+                f'"data":{event.raw},"redis_id":{position},"is_terminal":{"true" if ends else "false"}}}\n'
+            )
+        head = {"seq": self._seq, "ts": now, "run_id": self._run_id, "type": event.type}
+        rest = {"data": event.data, "redis_id": event.redis_id, "is_terminal": ends}
+        return found_line(self._query, head | rest)
 
 
 def _now() -> str:

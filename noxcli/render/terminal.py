@@ -233,10 +233,6 @@ class Terminal:
         """Return what separates a line from another process's picture: the cursor is where that begins."""
         return CLEAR_BELOW if self._moves_cursor() and self.claim.is_elsewhere() else ""
 
-    def say(self, line: str) -> None:
-        """Write a line of text to stdout, with remote text escaped. Raises as `write`."""
-        self.write(f"{visible(self.mask(line))}\n")
-
     def let_go(self) -> None:
         """Start a new line for the shell's prompt, and keep the interpreter from exiting with its own code.
 
