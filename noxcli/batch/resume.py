@@ -17,7 +17,7 @@ from noxcli.batch.work import KnownIds
 from noxcli.encode import to_json
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
 from noxcli.fixed import fixed
-from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.preflight import check
 from noxcli.inputs.uploads import Upload
@@ -102,17 +102,16 @@ class Survey:
 class Checker:
     """Checks rows against the workflow's definition; a message that applies to all rows is written once."""
 
-    def __init__(self, definition: Mapping[str, Any] | None, named: str, terminal: Terminal) -> None:
-        """`definition` is None if rows are not checked."""
-        self._checks = definition is not None
-        self._nodes = None if definition is None else inputs_of(definition)
+    def __init__(self, nodes: Sequence[InputNode] | None, named: str, terminal: Terminal) -> None:
+        """`nodes` is None if rows are not checked."""
+        self._nodes = nodes
         self._named = named
         self._terminal = terminal
         self._said: set[str] = set()
 
     def checked(self, row: Row) -> Row:
         """Return the row with its texts converted to the declared types, or with its problem."""
-        if row.problem is not None or not self._checks:
+        if row.problem is not None or self._nodes is None:
             return row
         try:
             result = check(row.inputs, self._nodes, self._named)

@@ -106,8 +106,7 @@ class RowWork:
     clock: Clock
     journal: Journal
     known: KnownIds
-    workflow: Workflow
-    definition: Workflow | None  # the same with its nodes, as far as it was read
+    workflow: Workflow  # with its nodes, as far as they were read
     version_id: str | None
     comparison: Comparison
     mask: Mask
@@ -214,9 +213,8 @@ class RowWork:
     def _explain(self, run: Run, outcome: Outcome) -> None:
         from noxcli.runs.reasons import explain  # loaded for a failed run
 
-        workflow = self.definition or self.workflow
         with suppress(Exception):  # the verdict stands without a reason
-            outcome.progress = explain(self.api, run, self.deadline, self.mask.torn, workflow=workflow)
+            outcome.progress = explain(self.api, run, self.deadline, self.mask.torn, workflow=self.workflow)
             outcome.error = verdict_of(run, outcome.progress.why)
 
     def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:
@@ -233,7 +231,7 @@ class RowWork:
 
     def delivered(self, row: Row, run: Run) -> Delivered:
         """Deliver the output of the row's completed run. Raises Undelivered, and what the API raises."""
-        run = with_output(self.api, run, self.patience(), self.definition)
+        run = with_output(self.api, run, self.patience(), self.workflow)
         if self.place is None:
             return complete_inline(self.api, run.output, self.patience())
         from noxcli.outputs.save import save_output  # loaded before, only to write files
@@ -249,7 +247,7 @@ class RowWork:
     def result_of(self, row: Row, outcome: Outcome) -> FinishedRow:
         """Return the row with the result in the outcome, which names the workflow."""
         if outcome.run is not None:
-            outcome.run = replace(outcome.run, workflow=self.definition or self.workflow)
+            outcome.run = replace(outcome.run, workflow=self.workflow)
         return FinishedRow.of(row, outcome, self.mask)
 
     def _finished(

@@ -159,15 +159,15 @@ def spans_of(noxus: Session, run: Run, progress: Progress) -> dict[str, tuple[fl
     return {node_id: span for node_id, span in spans.items() if span is not None}
 
 
-def judge(noxus: Session, run: Run, seen: Progress | None = None) -> None:
-    """Do nothing for a completed run; `seen` is what events showed that were not displayed.
+def judge(noxus: Session, run: Run) -> None:
+    """Do nothing for a completed run.
 
     Raises RunFailed with the reason if it can be found, RunStopped or RunPaused for the others.
     """
     outcome, why = noxus.context.outcome, ""
     outcome.phase = Phase.RUN
     if run.status == "failed":
-        outcome.progress = explained(noxus, run, seen or outcome.progress)
+        outcome.progress = explained(noxus, run, outcome.progress)
         why = outcome.progress.why
     verdict = verdict_of(run, why)
     if verdict is not None:

@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import typer
@@ -22,7 +23,6 @@ from noxcli.errors import (
     Unavailable,
     UsageProblem,
 )
-from noxcli.fixed import fixed
 from noxcli.inputs.definition import inputs_of, outputs_of
 from noxcli.inputs.parse import Inputs, NoKey, read_inputs
 from noxcli.inputs.uploads import Uploader
@@ -42,15 +42,6 @@ AFTER_THE_START = (
 )
 LONGEST_LOOK_UP = 10.0  # seconds for one read of the definition
 T = TypeVar("T")
-
-
-@fixed
-class Target:
-    """What to run: a workflow, its definition as far as that was read, and the version that was asked for."""
-
-    found: Workflow
-    known: Workflow | None
-    version_id: str | None
 
 
 def require_startable(ctx: typer.Context, options: Running) -> None:
@@ -84,33 +75,37 @@ def name_the_input(noxus: Session, workflow: str, problem: NoKey) -> None:
     """Name the only input that the workflow asks for, where that can be read, in the hint about a value without key."""
     with suppress(NoxError), noxus.connect():
         known = read_workflow(noxus, noxus.workflow(workflow))
-        asked = [each for each in inputs_of(known.definition if known else {}) or [] if not each.fixed]
+        asked = [each for each in inputs_of(known.definition) or [] if not each.fixed]
         if len(asked) == 1:
             problem.hint = f"write {shlex.quote(f'{asked[0].label or asked[0].id}={problem.item}')}"
 
 
-def target_of(noxus: Session, options: PreflightOptions, found: Workflow) -> Target:
-    """Return what to run, with its definition unless that is not to be checked. Raises as `chosen_version`."""
-    asked = options.version_id
-    version = None if asked is None else chosen_version(noxus, found, asked, look=not options.no_check)
-    version_id = version.id if version else None
+def what_to_run(noxus: Session, options: PreflightOptions, found: Workflow) -> Workflow:
+    """Return the workflow, with its definition as far as that can be read; in `options`, its version gets its id.
+
+    Raises as `chosen_version`.
+    """
+    version = None
+    if options.version_id is not None:
+        version = chosen_version(noxus, found, options.version_id, look=not options.no_check)
+        options.version_id = version.id
     if options.no_check:
-        return Target(found, found if found.nodes else None, version_id)  # the list of workflows had everything
-    known = read_workflow(noxus, found, version)
-    if known is not None and version is None:
-        note_keys(noxus.context, known)
-    return Target(found, known, version_id)
+        return found
+    workflow = read_workflow(noxus, found, version)
+    if version is None:
+        note_keys(noxus.context, workflow)
+    return workflow
 
 
-def fitting(noxus: Session, options: Running, target: Target, inputs: Inputs, *, named: str) -> Inputs:
+def fitting(noxus: Session, options: Running, workflow: Workflow, inputs: Inputs, *, named: str) -> Inputs:
     """Return the inputs as the workflow takes them, unless they are not to be checked.
 
     Raises WrongInputs with all mistakes, and UsageProblem for an output that there is not.
     """
-    if target.known is None or options.no_check:
+    if options.no_check:
         return inputs
-    inputs = checked(noxus, target.known, inputs, named=named)
-    check_outputs(noxus, options.raw or (), target.known)
+    inputs = checked(noxus, workflow, inputs, named=named)
+    check_outputs(noxus, options.raw or (), workflow)
     return inputs
 
 
@@ -128,10 +123,13 @@ def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> Non
 
 
 def checked(noxus: Session, workflow: Workflow, inputs: Inputs, *, named: str) -> Inputs:
-    """Return the inputs as the workflow takes them. Raises WrongInputs with all mistakes."""
+    """Return the inputs as the workflow takes them, if it says so. Raises WrongInputs with all mistakes."""
     from noxcli.inputs.preflight import check  # not with --no-check
 
-    result = check(inputs, inputs_of(workflow.definition), named)
+    nodes = inputs_of(workflow.definition)
+    if nodes is None:
+        return inputs
+    result = check(inputs, nodes, named)
     for line in result.notes:
         noxus.context.terminal.note(line)
     for line in result.warnings:
@@ -146,17 +144,19 @@ def note_keys(context: Context, workflow: Workflow) -> None:
         context.cache.outputs(workflow.id, outputs_of(workflow.definition) or [])
 
 
-def read_workflow(noxus: Session, workflow: Workflow, version: Version | None = None) -> Workflow | None:
-    """Return the workflow with its definition, None after a warning if that can't be read but a run may start."""
-    if known := told(workflow, version):
-        return known
-    found = _look(noxus, lambda within: noxus.api.get_workflow(workflow.id, within=within))
-    if isinstance(found, Workflow):
-        return found
+def read_workflow(noxus: Session, workflow: Workflow, version: Version | None = None) -> Workflow:
+    """Return the workflow with its definition, without one after a warning if it can't be read but a run may start."""
+    found: Workflow | NoxError | None = told(workflow, version)
+    if found is None:
+        found = _look(noxus, lambda within: noxus.api.get_workflow(workflow.id, within=within))
     if isinstance(found, NotFound):
         raise found
-    noxus.context.terminal.warn(f"the inputs are not checked, since the workflow can't be read: {found.message}")
-    return None
+    if isinstance(found, NoxError):
+        noxus.context.terminal.warn(f"the inputs are not checked, since the workflow can't be read: {found.message}")
+        return workflow
+    if inputs_of(found.definition) is None:
+        noxus.context.terminal.warn("the workflow's definition can't be read: the inputs are not checked")
+    return replace(found, id=workflow.id)  # an odd answer may have another one
 
 
 def with_definition(noxus: Session, found: Workflow, version_id: str | None) -> Workflow:
@@ -178,15 +178,14 @@ def is_definition_file(text: str) -> bool:
     return text.endswith(".json") and os.path.isfile(text)  # noqa: PTH113 - a path may be too long for pathlib
 
 
-def only_to_check(noxus: Session, options: PreflightOptions, file: str) -> Target:
-    """Return what an exported definition says of a run, which only --dry-run may want. Raises UsageProblem."""
+def only_to_check(noxus: Session, options: PreflightOptions, file: str) -> Workflow:
+    """Return the workflow of an exported definition, which only --dry-run may want. Raises UsageProblem."""
     if not options.dry_run or options.version_id is not None:
         raise UsageProblem(
             f"{file} is a definition, against which inputs can be checked: it is not on a server",
             "add --dry-run and drop --version-id, or name the workflow",
         )
-    workflow = in_file(noxus.context, file)
-    return Target(workflow, workflow, None)
+    return in_file(noxus.context, file)
 
 
 def in_file(context: Context, file: str) -> Workflow:
@@ -243,16 +242,16 @@ def _look(noxus: Session, look: Callable[[float], T]) -> T | NoxError:
         return error
 
 
-def show_request(noxus: Session, target: Target, inputs: Inputs, options: Running) -> None:
+def show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: Running) -> None:
     """Print the request (`--dry-run`)."""
     context = noxus.context
     from noxcli.api import NoxusApi  # a definition in a file needs no connection
 
-    body = NoxusApi.run_request(inputs.shown(), target.version_id, options.callback_url)
+    body = NoxusApi.run_request(inputs.shown(), options.version_id, options.callback_url)
     if context.printing.writes_text:
         context.terminal.write(f"{to_json(body, indent=2)}\n")
     else:
-        context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{target.found.id}/runs", "body": body}
+        context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{workflow.id}/runs", "body": body}
 
 
 def stored(noxus: Session, inputs: Inputs) -> dict[str, Any]:

@@ -5,28 +5,28 @@ from pathlib import Path
 from noxcli.cli.context import Context
 from noxcli.cli.ending import complain, say_hint
 from noxcli.cli.options import Running
-from noxcli.cli.prepare import Target, stored
+from noxcli.cli.prepare import stored
 from noxcli.cli.session import Session
 from noxcli.errors import NoxError, Phase, TimedOutBeforeStart
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
-from noxcli.models import Run
+from noxcli.models import Run, Workflow
 from noxcli.runs.start import Comparison, StartAttempt, StartRequest, send_once
 
 
-def start_once(noxus: Session, target: Target, inputs: Inputs, options: Running) -> Run:
+def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: Running) -> Run:
     """Store the files, start the run, and note its id at once: in the history, the state file and on stderr.
 
     Raises TimedOutBeforeStart; what storing and `send_once` raise.
     """
     context = noxus.context
-    payload, workflow = stored(noxus, inputs), target.known or target.found
+    payload = stored(noxus, inputs)
     if noxus.deadline.passed:
         raise TimedOutBeforeStart("out of time before the start", "increase --timeout")
     context.outcome.phase = Phase.START
     nodes = None if options.no_check else inputs_of(workflow.definition)
     comparison = Comparison(nodes, inputs.secret)
-    request = StartRequest(target.found.id, payload, comparison, target.version_id, options.callback_url)
+    request = StartRequest(workflow.id, payload, comparison, options.version_id, options.callback_url)
     history, host = context.history, context.base_url
     attempt = StartAttempt(noxus.api, request, lambda run_id: history.entry(run_id, host) is not None)
     context.outcome.attempt = attempt
@@ -34,7 +34,7 @@ def start_once(noxus: Session, target: Target, inputs: Inputs, options: Running)
     def note(run: Run) -> None:
         context.outcome.run, context.outcome.inputs = run, inputs.shown()
         history.begin(run, host, None if inputs.veiled else inputs.secret)
-        context.cache.run(run, workflow.name or target.found.name)
+        context.cache.run(run, workflow.name)
         _announce(context, options.state_file, run)
         context.terminal.note(f"started run {run.id}")
 

@@ -37,7 +37,7 @@ from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import say_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
-from noxcli.cli.prepare import Target, check_outputs, only_to_check, stored, target_of
+from noxcli.cli.prepare import check_outputs, only_to_check, stored, what_to_run
 from noxcli.cli.session import Session
 from noxcli.commands.batch_options import Again, Options
 from noxcli.commands.results import require_not_stored
@@ -47,6 +47,7 @@ from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
+from noxcli.models import Workflow
 from noxcli.query import Query
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
@@ -71,14 +72,14 @@ def run_rows(noxus: Session, options: Options) -> None:
     with ExitStack() as stack:
         stack.enter_context(noxus.connect(Phase.PREFLIGHT))
         gate = noxus.api.paced()
-        target = target_of(noxus, options, noxus.workflow(options.workflow))
-        _know(noxus, target, rows, options)
+        workflow = what_to_run(noxus, options, noxus.workflow(options.workflow))
+        _know(noxus, workflow, rows, options)
         named = options.output_dir is not None
         journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask, named=named))
-        header = _header(context, target, rows, common, shard)
+        header = _header(context, workflow, rows, common, shard, options)
         past = _past(journal, header, rows, shard, options)
-        definition = target.known.definition if target.known and not options.no_check else None
-        checker = Checker(definition, options.workflow, context.terminal)
+        nodes = None if options.no_check else inputs_of(workflow.definition)
+        checker = Checker(nodes, options.workflow, context.terminal)
         remaining = RemainingRows(checker, shard, past, options.allow_changed_input)
         seen = _surveyed(context, remaining, rows, options)
         judge.require_columns(rows.known)
@@ -87,7 +88,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         if seen is not None:
             header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept))
         results = _begun(stack, journal, header, past, rows, options, context)
-        work = _work(noxus, gate, target, journal, past, common, named=named)
+        work = _work(noxus, gate, workflow, journal, past, common, options)
         doubtful = _adopted(noxus, work, past, options)
         tally = _tally(directory, rows, past, judge, seen, Tally(None, min_pass, options.repeat, enough))
         context.reports.junit = None
@@ -124,10 +125,10 @@ def run_rows(noxus: Session, options: Options) -> None:
 
 def check_rows(noxus: Session, options: Options) -> None:
     """Check the rows against an exported definition, and print their totals. Raises WrongInputs, UsageProblem."""
-    workflow = only_to_check(noxus, options, options.workflow).found
+    workflow = only_to_check(noxus, options, options.workflow)
     shard, _, rows, _ = _given(noxus.context, options)
     rows.know(inputs_of(workflow.definition), checked=not options.no_check)
-    checker = Checker(workflow.definition, options.workflow, noxus.context.terminal)
+    checker = Checker(inputs_of(workflow.definition), options.workflow, noxus.context.terminal)
     _surveyed(noxus.context, RemainingRows(checker, shard, Past(), changed=False), rows, options)
 
 
@@ -161,20 +162,22 @@ def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected |
     return expected
 
 
-def _know(noxus: Session, target: Target, rows: RowFile, options: Options) -> None:
+def _know(noxus: Session, workflow: Workflow, rows: RowFile, options: Options) -> None:
     """Tell the rows which inputs the workflow has. Raises UsageProblem for an output that there is not."""
-    rows.know(inputs_of(target.known.definition if target.known else {}), checked=not options.no_check)
-    if target.known is not None and not options.no_check:
-        check_outputs(noxus, (), target.known)
+    rows.know(inputs_of(workflow.definition), checked=not options.no_check)
+    if not options.no_check:
+        check_outputs(noxus, (), workflow)
 
 
-def _header(context: Context, target: Target, rows: RowFile, common: Inputs, shard: Shard) -> Header:
+def _header(
+    context: Context, workflow: Workflow, rows: RowFile, common: Inputs, shard: Shard, options: Options
+) -> Header:
     sent = rows.sent()
     if rows.separated_oddly:
         context.terminal.warn(f"{rows.name}: its columns are not separated by commas, but by semicolons or tabs")
     return Header(
-        target.found.id,
-        target.version_id,
+        workflow.id,
+        options.version_id,
         context.base_url,
         rows.name,
         str(shard),
@@ -235,10 +238,10 @@ def _begun(
 
 
 def _work(
-    noxus: Session, gate: "Gate", target: Target, journal: Journal, past: Past, common: Inputs, *, named: bool
+    noxus: Session, gate: "Gate", workflow: Workflow, journal: Journal, past: Past, common: Inputs, options: Options
 ) -> RowWork:
-    context, known, retry_for = noxus.context, target.known, noxus.common.retry_for
-    if named:
+    context, retry_for = noxus.context, options.retry_for
+    if options.output_dir is not None:
         import noxcli.outputs.save  # noqa: F401 - here and not in several threads, of which one may fail
     return RowWork(
         api=noxus.api,
@@ -246,17 +249,16 @@ def _work(
         clock=context.clock,
         journal=journal,
         known=KnownIds(past.runs),
-        workflow=target.found,
-        definition=known,
-        version_id=target.version_id,
-        comparison=Comparison(inputs_of(known.definition) if known else None, common.secret),
+        workflow=workflow,
+        version_id=options.version_id,
+        comparison=Comparison(inputs_of(workflow.definition), common.secret),
         mask=context.terminal.mask,
         patience=lambda: Patience(
             context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, in_lines(lambda _: None)
         ),
         deadline=noxus.deadline,
         retry_for=RETRY_FOLLOWING if retry_for is None else retry_for,
-        place=journal.place if named else None,
+        place=journal.place if options.output_dir is not None else None,
     )
 
 

@@ -57,13 +57,12 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 f"run {earlier.id} ran a part of its workflow, and noxcli starts whole workflows",
                 f"start it with: noxcli run {quote(earlier.workflow_id)} INPUT...",
             )
-        options = replace(options, version_id=_version(noxus, options.version_id, earlier))
+        options.version_id = _version(noxus, options.version_id, earlier)
         # The workflow is read again: the run's record may have an older version of it.
-        workflow = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
-        target = prepare.target_of(noxus, options, workflow)
-        inputs = _whole(noxus, _inputs(noxus, earlier, given, target.known), given)
-        named = workflow.name or workflow.id
-        carry_out(noxus, target, prepare.fitting(noxus, options, target, inputs, named=named), options)
+        found = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
+        workflow = prepare.what_to_run(noxus, options, found)
+        inputs = _whole(noxus, _inputs(noxus, earlier, given, workflow), given)
+        carry_out(noxus, workflow, inputs, options, found.name or found.id)
 
 
 def _version(noxus: "Session", asked: str | None, earlier: "Run") -> str | None:
@@ -78,7 +77,7 @@ def _version(noxus: "Session", asked: str | None, earlier: "Run") -> str | None:
     return earlier.version_id
 
 
-def _inputs(noxus: "Session", earlier: "Run", given: "Inputs", known: "Workflow | None") -> "Inputs":
+def _inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "Workflow") -> "Inputs":
     """Return the run's inputs, changed by those on the command line. Raises UsageProblem if more are needed."""
     from noxcli.inputs.definition import inputs_of
     from noxcli.inputs.recorded import secrets_among, with_recorded
@@ -91,7 +90,7 @@ def _inputs(noxus: "Session", earlier: "Run", given: "Inputs", known: "Workflow 
         )
     entry = context.history.entry(run_id, context.base_url)
     secret = entry.secret_inputs if entry is not None else None  # None: which were secret is not known
-    nodes = inputs_of(known.definition) if known is not None else None
+    nodes = inputs_of(workflow.definition)
     context.terminal.mask.learn(secrets_among(earlier.input, secret or (), nodes))
     inputs = with_recorded(earlier.input, given, secret, nodes, run_id)
     context.hide(replace(inputs, secret=inputs.secret - given.secret))

@@ -8,9 +8,9 @@ from noxcli.cli.options import Running, WorkflowArgument, declared
 from noxcli.errors import Phase
 
 if TYPE_CHECKING:
-    from noxcli.cli.prepare import Target
     from noxcli.cli.session import Session
     from noxcli.inputs.parse import Inputs
+    from noxcli.models import Workflow
 
 
 @declared
@@ -45,26 +45,28 @@ def execute(ctx: typer.Context, options: Options) -> None:
         prepare.name_the_input(noxus, options.workflow, problem)
         raise
     if prepare.is_definition_file(options.workflow):
-        target = prepare.only_to_check(noxus, options, options.workflow)
-        carry_out(noxus, target, prepare.fitting(noxus, options, target, inputs, named=options.workflow), options)
+        carry_out(noxus, prepare.only_to_check(noxus, options, options.workflow), inputs, options, options.workflow)
         return
     with noxus.connect(Phase.PREFLIGHT):
-        target = prepare.target_of(noxus, options, noxus.workflow(options.workflow))
-        carry_out(noxus, target, prepare.fitting(noxus, options, target, inputs, named=options.workflow), options)
+        workflow = prepare.what_to_run(noxus, options, noxus.workflow(options.workflow))
+        carry_out(noxus, workflow, inputs, options, options.workflow)
 
 
-def carry_out(noxus: "Session", target: "Target", inputs: "Inputs", options: Running) -> None:
-    """Start the run and see it through to its output, as far as the options require."""
+def carry_out(noxus: "Session", workflow: "Workflow", inputs: "Inputs", options: Running, named: str) -> None:
+    """Check the inputs, start the run and see it through to its output, as far as the options require.
+
+    `named` is the workflow in messages.
+    """
     from noxcli.cli import deliver, follow, prepare, start  # as above
 
+    inputs = prepare.fitting(noxus, options, workflow, inputs, named=named)
     if options.dry_run:
-        prepare.show_request(noxus, target, inputs, options)
+        prepare.show_request(noxus, workflow, inputs, options)
         return
-    run = start.start_once(noxus, target, inputs, options)
+    run = start.start_once(noxus, workflow, inputs, options)
     if options.detach:
         start.say_detached(noxus, run)
         return
-    workflow = target.known or target.found
     ended = follow.to_end(noxus, run, options, workflow=workflow)
     follow.judge(noxus, ended)
     deliver.deliver(noxus, ended, options, workflow=workflow)

@@ -24,13 +24,8 @@ class Checked:
     warnings: list[str] = field(default_factory=list)
 
 
-def check(inputs: Inputs, nodes: Sequence[InputNode] | None, workflow: str) -> Checked:
-    """Return the inputs with texts converted to the declared types.
-
-    `nodes` is what `inputs_of` the definition returned. Raises WrongInputs, naming every mistake.
-    """
-    if nodes is None:
-        return Checked(inputs, warnings=["the workflow's definition can't be read: the inputs are not checked"])
+def check(inputs: Inputs, nodes: Sequence[InputNode], workflow: str) -> Checked:
+    """Return the inputs with texts converted to the declared types. Raises WrongInputs, naming every mistake."""
     checked = Checked(inputs)
     given, problems = _meant(inputs.values, nodes, checked)
     values = dict(inputs.values)
