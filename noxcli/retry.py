@@ -6,7 +6,7 @@ from copy import copy
 from typing import Self, TypeVar
 
 from noxcli.errors import NoxError, TimedOut, Unavailable
-from noxcli.timing import Backoff, Clock, Deadline, Outage
+from noxcli.timing import Clock, Deadline, Outage
 from noxcli.waiting import run_apart
 
 ONE_LOOK = 30.0  # seconds
@@ -92,7 +92,6 @@ class Patience:
         Raises the last Unavailable when patience ends (as `gave_up`, if given) or it is not `worth` a retry;
         `out_of_time` at the command's own limit.
         """
-        backoff = Backoff()
         outage = Outage(self.clock, self._retry_for)
         with ExitStack() as shown:
             tell: Tell | None = None
@@ -106,19 +105,18 @@ class Patience:
                     if not worth(error):
                         raise
                     if moved():
-                        backoff.reset()
                         outage.answered()
                     outage.failed()
-                    delay = self._delay(error, outage, backoff)
+                    delay = self._delay(error, outage)
                     tell = tell or shown.enter_context(self._telling())
                     tell(error, outage.seconds, outage.left)
                     self.clock.sleep(delay)
 
-    def _delay(self, error: Unavailable, outage: Outage, backoff: Backoff) -> float:
+    def _delay(self, error: Unavailable, outage: Outage) -> float:
         """Return how long to wait before the next attempt. Raises as `keep_trying` if there is to be none."""
         if self._deadline.passed:
             raise self.out_of_time(error.message) from error
-        delay = backoff.next_delay(error.retry_after)
+        delay = outage.delay(error.retry_after)
         if outage.is_too_long:
             if self._gave_up is not None:
                 raise self._gave_up(error.message, error.hint, **error.facts()) from error

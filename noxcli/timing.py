@@ -1,4 +1,4 @@
-"""Time: a clock that tests can replace, limits, back-off, and the form of durations."""
+"""Time: a clock that tests can replace, limits, outages and the delays in them, and the form of durations."""
 
 import re
 import time
@@ -63,7 +63,7 @@ class Outage:
     One failure alone is no outage, unless `longest` is 0: a poll interval, or a pause of this process, may be longer.
     """
 
-    def __init__(self, clock: Clock, longest: float) -> None:
+    def __init__(self, clock: Clock, longest: float = float("inf")) -> None:
         self.longest = longest
         self.failures = 0  # in a row
         self._clock = clock
@@ -93,28 +93,20 @@ class Outage:
         """True if there is no more reason to wait for an answer."""
         return self.left <= 0 and self.failures > (1 if self.longest else 0)
 
+    def delay(self, at_least: float | None = None) -> float:
+        """Return how long to wait before the next attempt; `at_least` is the server's Retry-After.
+
+        Full jitter: a random share of a ceiling that doubles with each failure.
+        """
+        import random  # needed only after a failure
+
+        ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(self.failures - 1, 30))
+        return max(random.uniform(0, ceiling), at_least or 0.0)  # noqa: S311 - it spreads retries, and keeps no secret
+
     @property
     def for_an_attempt(self) -> float:
         """How long one attempt may take: an answer that trickles in must not outlast this either."""
         return max(self.left, LEAST_ATTEMPT) if self.longest else float("inf")
-
-
-class Backoff:
-    """Full jitter: a random share of a ceiling that doubles with each consecutive failure."""
-
-    def __init__(self) -> None:
-        self.failures = 0
-
-    def reset(self) -> None:
-        self.failures = 0
-
-    def next_delay(self, at_least: float | None = None) -> float:
-        """Count one more failure and return the seconds to wait; `at_least` is the server's Retry-After."""
-        import random  # needed only after a failure
-
-        ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(self.failures, 30))
-        self.failures += 1
-        return max(random.uniform(0, ceiling), at_least or 0.0)  # noqa: S311 - it spreads retries, and keeps no secret
 
 
 def parse_duration(text: str) -> float:

@@ -6,7 +6,6 @@ import pytest
 
 from noxcli.errors import UsageProblem
 from noxcli.timing import (
-    Backoff,
     Clock,
     Deadline,
     Outage,
@@ -111,9 +110,10 @@ def test_seconds_are_shown_short(seconds: float, text: str) -> None:
 
 
 def test_the_server_may_ask_for_more_and_never_for_less() -> None:
-    backoff = Backoff()
-    assert backoff.next_delay(30.0) == 30.0
-    assert all(backoff.next_delay(at_least=14.9) >= 14.9 for _ in range(20))
+    outage = Outage(Clock())
+    for asked in (30.0, *[14.9] * 20):
+        outage.failed()
+        assert asked <= outage.delay(asked) <= max(asked, 15.0)
 
 
 # Outages.

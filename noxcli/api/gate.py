@@ -136,7 +136,7 @@ class Gate:
         chance = random.Random(seed)  # noqa: S311 - it spreads retries, and keeps no secret
         self._lanes = {kind: Lane(chance) for kind in Kind}
         self._starts_no_more = self._hurries = False
-        self._outage = Outage(Clock(), float("inf"))
+        self._outage = Outage(Clock())
 
     @property
     def rate(self) -> float | None:

@@ -32,7 +32,7 @@ from noxcli.models import (
 )
 from noxcli.runs.ledger import OF_A_RUN, Ledger
 from noxcli.runs.record import LAST_READ, Record
-from noxcli.timing import Backoff, Deadline, Outage, show_seconds
+from noxcli.timing import Deadline, Outage, show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -116,7 +116,7 @@ class Follower:
         self._first_look = self._look_after = min(FIRST_LOOK, self._longest_look)
         self._look = Deadline(self._clock, self._first_look)
         # Without a stream.
-        self._backoff = Backoff()
+        self._breaks = Outage(self._clock)  # of the stream, without an event between them
         self._poll_until: Deadline | None = None if policy.stream else Deadline(self._clock, None)
         self._stream_again = STREAM_AGAIN_AFTER
         self._retry_after = 0.0  # what the last failed read asked for
@@ -279,19 +279,21 @@ class Follower:
             return
         paused = self.record.run.paused
         if came:
-            self._backoff.reset()
+            self._breaks.answered()
             self._stream_again = STREAM_AGAIN_AFTER
         refused = isinstance(ended, NO_STREAM) and not isinstance(ended, CursorRefused)
-        if refused or (not came and (paused or self._backoff.failures >= BREAKS_BEFORE_POLLING)):
+        if refused or (not came and (paused or self._breaks.failures >= BREAKS_BEFORE_POLLING)):
             if self._stream_again == STREAM_AGAIN_AFTER and not paused:
-                yield [Reconnecting(max(1, self._backoff.failures), 0.0, f"{_why(ended)}; polling", lost)]
+                yield [Reconnecting(max(1, self._breaks.failures), 0.0, f"{_why(ended)}; polling", lost)]
             self._poll_until = Deadline(self._clock, self._stream_again)
             self._stream_again = min(2 * self._stream_again, STREAM_AGAIN_AT_LAST)
             return
         asked_for = (ended.retry_after if isinstance(ended, Unavailable) else None) or 0.0
-        delay = min(asked_for if came else self._backoff.next_delay(asked_for), LONGEST_DELAY)
+        if not came:
+            self._breaks.failed()
+        delay = min(asked_for if came else self._breaks.delay(asked_for), LONGEST_DELAY)
         if not self._is_announced:  # otherwise it was closed for a pause, or behind an end: nothing broke
-            yield [Reconnecting(max(1, self._backoff.failures), delay, _why(ended), lost)]
+            yield [Reconnecting(max(1, self._breaks.failures), delay, _why(ended), lost)]
         yield from self._pause(delay)
 
     # Events.
@@ -381,19 +383,20 @@ class Follower:
 
     def _fetch_rest(self) -> Iterator[Burst]:
         """If the events are the product, read those that are missing, on connections of their own; else a gap."""
-        backoff, fetches = Backoff(), 0
+        outage, fetches = Outage(self._clock), 0
         while not self._has_all(fetches):
             if not (self._policy.every_event and self._policy.stream):
                 self.ledger.ended_unannounced()
                 return
             if not fetches or self.ledger.fresh:
-                backoff.reset()
+                outage.answered()
             else:
-                delay, is_quiet = backoff.next_delay(), self._ended is None
+                outage.failed()
+                delay, is_quiet = outage.delay(), self._ended is None
                 # The verdict is known: a limit ends only the search for events, not the command.
-                if is_quiet or backoff.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():
+                if is_quiet or outage.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():
                     break
-                yield [Reconnecting(backoff.failures, delay, "the remaining events are missing")]
+                yield [Reconnecting(outage.failures, delay, "the remaining events are missing")]
                 yield from self._pause(delay)
             if not self._may_wait:
                 break

@@ -9,7 +9,7 @@ from noxcli.errors import OVERLOADED, NoxError, Unavailable
 from noxcli.models import Finished, Polled, Run, Workflow
 from noxcli.runs.node_data import FAILED, data_by_node, error_of, last_words
 from noxcli.runs.progress import Progress, listed_status
-from noxcli.timing import Backoff, Deadline
+from noxcli.timing import Deadline, Outage
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -138,12 +138,14 @@ class _Search:
 
         Raises what `ask` raises.
         """
-        limit, backoff = Deadline(self._limit.clock, self._limit.left(EACH_WITHIN)), Backoff()
+        limit = Deadline(self._limit.clock, self._limit.left(EACH_WITHIN))
+        outage = Outage(limit.clock)
         while True:
             try:
                 return ask(*ids, within=limit.left())
             except Unavailable as busy:
-                delay = backoff.next_delay(busy.retry_after)
+                outage.failed()
+                delay = outage.delay(busy.retry_after)
                 if busy.http_status not in OVERLOADED or delay >= limit.left():
                     raise
                 limit.clock.sleep(delay)
