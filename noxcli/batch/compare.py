@@ -5,7 +5,7 @@ import pickle
 import sqlite3
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import groupby, zip_longest
 from operator import itemgetter
@@ -41,37 +41,37 @@ RANKS = {change: rank for rank, change in enumerate(Change)}
 
 
 class Side:
-    """The totals of one side."""
+    """The totals of one side: of a row without a key, nothing is known but that it has not run."""
 
     def __init__(self, name: str, source: str) -> None:
         self.name, self.source = name, source
         self.workflow_id: str | None = None
-        self.lines = self.ids = 0  # results, and those of rows with an id
-        self.unnamed = self.runs = 0  # results with neither an id nor inputs; good ones of them: of runs
-        self.rows = self.passed = self.keyed = 0  # keyed: lines that can be paired
+        self.has_ids = False
+        self.unnamed = 0  # lines with neither an id nor inputs: rows that never started
+        self.rows = self.passed = 0
         self._seconds = array("d")  # of each run
 
     def stored(self, line: Line) -> tuple[Any, ...]:
-        """Count a judged line, and return it for the table."""
+        """Return a judged line for the table. Raises UsageProblem for a good one of an unknown row."""
         SIGNALS.check()
         own, given, run = line["id"], line["input"], line["result"]["run"] or {}
         self.workflow_id = self.workflow_id or run.get("workflow_id")
-        is_unnamed = own is None and given is None
-        self.lines += 1
-        self.ids += own is not None
-        self.unnamed += is_unnamed
-        self.runs += is_unnamed and line["result"]["exit_code"] == ExitCode.OK
+        self.rows += 1
+        self.has_ids |= own is not None
+        if own is None and given is None:
+            self.unnamed += 1
+            if line["result"]["exit_code"] == ExitCode.OK:
+                raise UsageProblem(f"{self.source} has a result with neither an id nor inputs", "give the rows an id")
         key = None if given is None else digest_of(json.dumps(given, sort_keys=True).encode()).to_bytes(8, "big")
         return self.name, None if own is None else json.dumps(own), key, line["row"], pickle.dumps(line)
 
     def count(self, lines: Sequence[Line], each: int | None) -> None:
-        """Add a row to the totals. Raises UsageProblem if several lines claim to be the same."""
+        """Judge a row, whose lines count as one. Raises UsageProblem if several of them claim to be the same."""
         if len({line.get("repetition") for line in lines}) < len(lines):
             raise UsageProblem(
                 f"{self.name} {self.source} has several lines for row {lines[0]['row']}", "remove all but one"
             )
-        self.keyed += len(lines)
-        self.rows += bool(lines)
+        self.rows -= max(0, len(lines) - 1)
         self.passed += bool(is_good(lines, each))
         took = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
         self._seconds.extend(seconds for seconds in took if seconds is not None)
@@ -116,34 +116,25 @@ class Comparison:
     def pair(self, each: int | None) -> None:
         """Pair and count all rows. Raises UsageProblem if nothing fits together, or it is not clear what does."""
         base, new = self.base, self.new
-        by_id, single = base.ids > 0 < new.ids, base.lines == new.lines == 1
-        for side, other in ((base, new), (new, base)):
-            if side.unnamed == side.lines == 1 != other.lines:
-                raise UsageProblem(f"{side.source} is one run, and {other.source} is a batch", "compare two of a kind")
-            if side.runs and not single:
-                raise UsageProblem(f"{side.source} has a result with neither an id nor inputs", "give the rows an id")
-        if single and not by_id:  # they are compared, even if they are about different things
-            self._database.execute("UPDATE line SET given = 1")
+        by_id = base.has_ids and new.has_ids
         self._each = each
         self._database.executescript(KEYED.format(key="ifnull(own, given)" if by_id else "given"))
-        paired = 0
-        for key, base_row, new_row in self._keys(by_id=by_id):
+        found = set()
+        for key, base_row, new_row in self._keys():
             pair = self._pair(key, base_row, new_row)
             change = pair.change
             self.counts[change] += 1
             self.slower += pair.is_slower
-            paired += bool(pair.base and pair.new)
+            found.add((bool(pair.base), bool(pair.new)))
             base.count(pair.base, each)
             new.count(pair.new, each)
             listed = RANKS[change], pair.row, key, base_row, new_row
             self._database.execute("INSERT INTO pair VALUES (?, ?, ?, ?, ?)", listed)
-        if base.rows and new.rows and not paired:
+        if found == {(True, False), (False, True)}:
             what = "id" if by_id else "input"
             raise UsageProblem(
                 f"no row of {new.source} has the {what} of a row of {base.source}", "give the rows an id"
             )
-        for side in (base, new):  # nothing is known about a row without a key, but that it has not run
-            side.rows += side.lines - side.keyed
 
     def pairs(self, *, same: bool = False) -> Iterator[Pair]:
         """Yield the pairs that differ, the worst first; and then those that are the `same`, if asked for."""
@@ -151,7 +142,7 @@ class Comparison:
         found = self._database.execute("SELECT key, base, new FROM pair WHERE rank <= ? ORDER BY rank, row", (most,))
         return (self._pair(*each) for each in found)
 
-    def _keys(self, *, by_id: bool) -> Iterator[tuple[Any, int | None, int | None]]:
+    def _keys(self) -> Iterator[tuple[Any, int | None, int | None]]:
         """Yield the key of each pair with its rows. Raises UsageProblem for an id of several rows of a side."""
         sides = self.base, self.new
         found = self._database.execute("SELECT DISTINCT key, side, row FROM keyed ORDER BY key, side, row")
@@ -161,7 +152,7 @@ class Comparison:
             for _, name, row in group:
                 rows[name].append(row)
             for side in sides:
-                if by_id and isinstance(key, str) and (count := len(rows[side.name])) > 1:
+                if isinstance(key, str) and (count := len(rows[side.name])) > 1:
                     own = json.loads(key)
                     raise UsageProblem(f"{side.name} {side.source} has {count} rows with the id {own!r}", "keep one")
             yield from ((key, base, new) for base, new in zip_longest(*rows.values()))
@@ -232,4 +223,9 @@ def _line(raw: bytes) -> Line | None:
     except ValueError:
         return None
     is_document = isinstance(line, dict) and line.get("schema") == RESULT_SCHEMA
-    return as_line({"row": 1, "id": None, "result": line} if is_document else line)
+    return as_line(line_of_run(line) if is_document else line)
+
+
+def line_of_run(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the line of a run that is no row: its inputs do not matter, so it is compared with any other run."""
+    return {"row": 1, "id": None, "input": {}, "columns": None, "result": document}

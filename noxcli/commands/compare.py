@@ -144,7 +144,8 @@ def _read(noxus: "Session", source: str, judge: "Judge") -> "Iterable[Line]":
 
 def _line_of_run(noxus: "Session", source: str) -> "Line":
     """Return the result of a run from what the server has now."""
-    from noxcli.cli import deliver, follow  # as in execute
+    from noxcli.batch.compare import line_of_run  # as in execute
+    from noxcli.cli import deliver, follow
     from noxcli.outputs.await_output import with_output
     from noxcli.reports.result import Outcome, verdict_of
 
@@ -159,7 +160,7 @@ def _line_of_run(noxus: "Session", source: str) -> "Line":
             outcome.run = with_output(noxus.api, run, patience)
             outcome.delivered = deliver.completed(noxus, outcome.run.output)
     document = outcome.document(error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask)
-    return {"row": 1, "id": None, "result": document, "input": None, "columns": None}
+    return line_of_run(document)
 
 
 def _ending(comparison: "Comparison", options: Options, judge: "Judge") -> NoxError | None:

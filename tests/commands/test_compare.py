@@ -281,9 +281,10 @@ def test_nothing_compared_with_nothing_is_told(noxcli: Noxcli) -> None:
         ("below.jsonl", "base.jsonl", "line 1 of below.jsonl is not a result"),
         ("listed.jsonl", "base.jsonl --assert row.x", "line 1 of listed.jsonl is not a result"),
         ("repeated.jsonl", "base.jsonl", "line 1 of repeated.jsonl is not a result"),
-        ("runs.jsonl", "runs.jsonl", "runs.jsonl has a result with neither an id nor inputs"),
-        ("runs.jsonl", "base.jsonl", "runs.jsonl has a result with neither an id nor inputs"),
-        ("run.json", "base.jsonl", "run.json is one run, and base.jsonl is a batch"),
+        ("unnamed.jsonl", "base.jsonl", "unnamed.jsonl has a result with neither an id nor inputs"),
+        ("runs.jsonl", "runs.jsonl", "BASE runs.jsonl has several lines for row 1"),
+        ("runs.jsonl", "base.jsonl", "BASE runs.jsonl has several lines for row 1"),
+        ("run.json", "base.jsonl", "no row of base.jsonl has the input of a row of run.json"),
         ("base.jsonl", "base.jsonl --expect expected.jsonl", "--expect has 1 output without a row: 'id9'"),
         ("base.jsonl", ".", "can't read the journal batch.jsonl: no such file"),
         ("base.jsonl", "base.jsonl --pass-each 0", "pass-each"),
@@ -300,6 +301,7 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
     written("below.jsonl", [line(-1)])
     written("listed.jsonl", [{**line(1), "columns": ["x"]}])
     written("repeated.jsonl", [{**line(1), "repetition": [1]}])
+    written("unnamed.jsonl", [line(1, id=None, input=None)])
     written("runs.jsonl", [{"schema": "noxcli.result/1", **line(row)["result"]} for row in (1, 2)])
     written("run.json", [{"schema": "noxcli.result/1", **line(1)["result"]}])
     Path("text").write_text("some text\n")
