@@ -22,12 +22,8 @@ KEYS = {
     "Tab": 9,
     "Enter": 13,
     " ": 32,
-    "ArrowDown": 40,
-    "ArrowUp": 38,
     "ArrowRight": 39,
     "ArrowLeft": 37,
-    "Home": 36,
-    "End": 35,
     "/": 191,
 }
 

@@ -30,7 +30,7 @@ TAGS = VOID | {
 }
 ATTRIBUTES = {
     *("lang", "charset", "http-equiv", "content", "name", "rel", "href", "class", "id", "tabindex", "open", "title"),
-    *("role", "type", "checked", "for", "data-total", "data-told", "data-at", "aria-label", "aria-hidden"),
+    *("role", "type", "checked", "for", "aria-label", "aria-hidden"),
     *("x", "y", "dx", "dy", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height", "text-anchor"),
 }
 

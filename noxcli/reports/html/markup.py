@@ -45,7 +45,7 @@ class Page:
     server: str = ""
 
     def tag(self, name: str, /, *content: Any, **attributes: Any) -> Html:
-        """Return an element. `class_` is the attribute `class`, `data_at` is `data-at`; None and False are left out."""
+        """Return an element. `class_` is `class`, `aria_label` is `aria-label`; None and False are left out."""
         shown = "".join(
             f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{self.text(value)}"')
             for key, value in attributes.items()

@@ -16,43 +16,6 @@
     code.after(button);
   }
 
-  // The waterfall: a line under the pointer, the times of the node that has the focus, arrows from node to node.
-  for (const fall of all(".fall")) {
-    const total = Number(fall.dataset.total), rows = all("summary", fall), line = made("div", "cursor");
-    const out = made("p", "readout");
-    out.setAttribute("role", "status");
-    fall.after(out);
-    if (total) fall.append(line);
-    line.hidden = true;
-    const place = (share) => {
-      const bar = fall.querySelector("svg.bar").getBoundingClientRect(), box = fall.getBoundingClientRect();
-      line.hidden = false;
-      line.style.left = `${bar.left - box.left + share * bar.width}px`;
-      return bar;
-    };
-    const tell = (row) => {
-      out.textContent = row.dataset.told;
-      if (total && row.dataset.at) place(Number(row.dataset.at) / total);
-    };
-    fall.onpointermove = (event) => {
-      const bar = fall.querySelector("svg.bar")?.getBoundingClientRect();
-      const share = bar ? (event.clientX - bar.left) / bar.width : -1;
-      const row = event.target.closest("summary");
-      if (total && share >= 0 && share <= 1) place(share);
-      const at = total && share >= 0 && share <= 1 ? `${(share * total).toFixed(2)} s` : "";
-      out.textContent = [at, row ? row.dataset.told : ""].filter(Boolean).join(" | ");
-    };
-    fall.onpointerleave = () => { line.hidden = true; };
-    fall.addEventListener("focusin", (event) => { if (event.target.dataset.told) tell(event.target); });
-    fall.addEventListener("keydown", (event) => {
-      const here = rows.indexOf(event.target);
-      const to = {ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: rows.length - 1}[event.key];
-      if (here < 0 || to === undefined) return;
-      event.preventDefault();
-      rows[Math.max(0, Math.min(rows.length - 1, to))].focus();
-    });
-  }
-
   // The rows of a batch: search beside the filter by status, which needs no script.
   const table = document.querySelector(".rows");
   if (table) {

@@ -63,7 +63,7 @@ def waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
         axis = _axis(page, total) if total else None
         slowest = max(bars, key=lambda bar: bar.took or 0.0) if len(measured) > 1 else None
         lines = (_line(page, bar, total, ground, is_slowest=bar is slowest) for bar in bars)
-        yield page.tag("div", axis, *lines, class_="fall", data_total=f"{total:.3f}")
+        yield page.tag("div", axis, *lines, class_="fall")
         if more := sum(bar.has_line for bar in every) - len(bars):
             yield page.dim(f"and {more:,} more nodes")
     yield from _untimed(page, [bar for bar in every if not bar.has_line])
@@ -105,10 +105,10 @@ def _line(page: Page, bar: _Bar, total: float, ground: Html, *, is_slowest: bool
         "summary",
         name,
         _drawn(page, bar, total, told, ground) if total else page.tag("span", page.bdi(told, 60), class_="state"),
-        data_told=page.joined([page.text(bar.name, LONGEST_NAME), ": ", page.text(bar.status, 40), _times(bar)]),
-        data_at=None if bar.began is None else f"{bar.began:.3f}",
     )
-    terms = (("Node id", node.get("id")), ("Status", bar.status), ("Time", _times(bar).strip(", ") or "not measured"))
+    times = (("Start", bar.began), ("Duration", bar.took))
+    terms = [("Node id", node.get("id")), ("Status", bar.status)]
+    terms += [(term, "not measured" if seconds is None else show_took(seconds)) for term, seconds in times]
     error = page.block(node["error"]) if node.get("error") else None
     return page.tag(
         "details",
@@ -117,15 +117,6 @@ def _line(page: Page, bar: _Bar, total: float, ground: Html, *, is_slowest: bool
         class_=f"node {'slow' if is_slowest and tone == 'done' else tone}",
         open=tone == "bad",
     )
-
-
-def _times(bar: _Bar) -> str:
-    """Return its times in words, after a comma."""
-    if bar.took is None:
-        return ""
-    if bar.began is None or bar.end is None:
-        return f", {show_took(bar.took)}"
-    return f", from {show_took(bar.began)} to {show_took(bar.end)}, {show_took(bar.took)}"
 
 
 def _drawn(page: Page, bar: _Bar, total: float, told: str, ground: Html) -> Html:
