@@ -3,7 +3,6 @@
 from itertools import pairwise
 from typing import Any
 
-from noxcli.sandbox.builtin_review import REVIEW
 from noxcli.sandbox.builtin_trouble import TROUBLE
 from noxcli.sandbox.scenario import File, Node, Scenario, Version, fixed_input, input_node, output_node
 from noxcli.sandbox.steps import Step, alongside, node_runs, node_skipped, words
@@ -88,6 +87,54 @@ QUESTIONS = Scenario(
     nodes=[input_node("Question"), Node("Answer it"), output_node("Answer")],
     script=lambda inputs: node_runs("Answer it", [f"Answer to: {inputs['Question']}"], seconds=0.4),
     output=lambda inputs: {"Answer": f"Answer to: {inputs['Question']}"},
+)
+
+# `review`: two saved versions that answer some questions differently, for comparing them.
+_HABIT = "step by step"  # a prompt that says so gets the answers of `new`
+_PLAIN_PROMPT = "Answer the customer in one sentence."
+_HABIT_PROMPT = f"Think {_HABIT}. {_PLAIN_PROMPT}"
+# The answers to each question, in turn: without the habit, and with it.
+_REPLIES = {
+    "When do you open?": (["We open at 9."], ["We open at 9 on weekdays, and at 10 on Saturdays."]),
+    "How long can I return a parcel?": (["You have 14 days."], ["You have 30 days."]),
+    "Do you ship to Norway?": (["Yes, we ship to all of Europe."], ["No, we ship to the EU only."]),
+    "What does express delivery cost?": (["It costs 12 euros."], ["It costs 12 euros."]),
+    "Which tea do you recommend?": (["Try the Assam.", "Try the Sencha."], ["Try the Assam.", "Try the Sencha."]),
+    "Where is my invoice?": (["It is in your account."], ["It is in your account."]),
+}
+_SLOW_QUESTION = "What does express delivery cost?"  # with the habit
+
+
+def _is_new(inputs: dict[str, Any]) -> bool:
+    return _HABIT in str(inputs["Prompt"])
+
+
+def _reply(inputs: dict[str, Any]) -> str:
+    question = str(inputs["Question"])
+    answers = _REPLIES.get(question, ([f"We will look into it: {question}"],) * 2)[_is_new(inputs)]
+    turn: int = inputs["$turn"]
+    return answers[(turn - 1) % len(answers)]
+
+
+def _review_script(inputs: dict[str, Any]) -> list[Step]:
+    slow = inputs["Question"] == _SLOW_QUESTION and _is_new(inputs)
+    return node_runs("Write", words(_reply(inputs), 2), seconds=3.0 if slow else 0.4)
+
+
+def _review_nodes(prompt: str) -> list[Node]:
+    return [input_node("Question"), fixed_input("Prompt", prompt), Node("Write"), output_node("Answer")]
+
+
+REVIEW = Scenario(
+    "review",
+    "Answers customers; its saved versions `base` and `new` differ in their prompt, and in some answers.",
+    nodes=_review_nodes(_PLAIN_PROMPT),
+    script=_review_script,
+    output=lambda inputs: {"Answer": _reply(inputs)},
+    versions=[
+        Version("base", "What customers get today.", _review_nodes(_PLAIN_PROMPT)),
+        Version("new", f"Thinks {_HABIT}.", _review_nodes(_HABIT_PROMPT), created_at="2026-01-02T09:00:00Z"),
+    ],
 )
 
 FIXED_INPUTS = Scenario(

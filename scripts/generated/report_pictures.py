@@ -11,7 +11,7 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-from noxcli.sandbox import builtin_review
+from noxcli.sandbox import builtin
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node, Scenario, input_node, output_node
 from noxcli.sandbox.server import Sandbox
@@ -105,7 +105,7 @@ def compared(directory: Path) -> Path:
     """Return the page that docs/test-a-change.md makes, of questions that two versions answer."""
     table, page = directory / "questions.csv", directory / "comparison.html"
     table.write_text(QUESTIONS)
-    with Sandbox([builtin_review.REVIEW]) as sandbox, chdir(directory):
+    with Sandbox([builtin.REVIEW]) as sandbox, chdir(directory):
         env = environment(sandbox, str(directory))
         for version in ("base", "new"):
             how = ("--id", "id", "--keep", "expected", "--version-id", version, "--output-dir", version)

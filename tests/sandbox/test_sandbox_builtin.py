@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.builtin import BUILT_IN
-from noxcli.sandbox.builtin_review import REVIEW
+from noxcli.sandbox.builtin import BUILT_IN, REVIEW
 from noxcli.sandbox.scenario import Version
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
