@@ -63,7 +63,6 @@ def _refusal(scope: Scope) -> Json | None:
 
 
 MOST_REQUESTS = 50_000
-_BODY_KEPT = 4 * 1024  # bytes of each
 
 
 @dataclass(slots=True)
@@ -75,8 +74,6 @@ class Received:
     headers: dict[str, str]
     at: float = field(default_factory=time.monotonic)
     status: int | None = None
-    body: bytes = b""
-    body_bytes: int = 0
 
 
 class RequestLog:
@@ -90,20 +87,13 @@ class RequestLog:
         received = Received(scope["method"], _path(scope), _headers(scope))
         self._requests.append(received)
 
-        async def receive_noted() -> Message:
-            message = await receive()
-            body: bytes = message.get("body", b"")
-            received.body_bytes += len(body)
-            received.body += body[: _BODY_KEPT - len(received.body)]
-            return message
-
         async def send_noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 received.status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", uuid.uuid4().hex.encode())]
             await send(message)
 
-        await self._app(scope, receive_noted, send_noted)
+        await self._app(scope, receive, send_noted)
 
 
 def _path(scope: Scope) -> str:
