@@ -44,16 +44,11 @@ def workflow_record(workflow: Workflow, last_run_at: str | None) -> dict[str, An
 
 def definition(scenario: Scenario, graph: Graph) -> dict[str, Any]:
     """Nodes and edges in the version that the scenario asks for."""
-    if scenario.flow_version == "v2":
-        return {
-            "flow_version": "v2",
-            "nodes": [_node_v2(node, place) for place, node in enumerate(graph.nodes)],
-            "edges": [_edge_v2(source, target) for source, target in graph.edges],
-        }
+    node, edge = (_node_v2, _edge_v2) if scenario.flow_version == "v2" else (_node_v1, _edge_v1)
     return {
-        "flow_version": "v1",
-        "nodes": [_node_v1(node, place) for place, node in enumerate(graph.nodes)],
-        "edges": [_edge_v1(source, target) for source, target in graph.edges],
+        "flow_version": scenario.flow_version,
+        "nodes": [node(each, place) for place, each in enumerate(graph.nodes)],
+        "edges": [edge(source, target) for source, target in graph.edges],
     }
 
 

@@ -86,10 +86,8 @@ def _body(request: ApiRequest) -> Response:
 def _range(text: str, size: int) -> tuple[int, int]:
     """One byte range as start and stop; 416 for a range outside the file."""
     match = _RANGE.fullmatch(text)
-    if match is None or match.groups() == ("", ""):
-        raise ApiError(416, "Range not satisfiable", {"Content-Range": f"bytes */{size}"})
-    first, last = match.groups()
-    start = int(first) if first else max(0, size - int(last))
+    first, last = match.groups() if match else ("", "")
+    start = int(first) if first else size - min(size, int(last or 0))
     stop = min(size, int(last) + 1) if first and last else size
     if start >= stop:
         raise ApiError(416, "Range not satisfiable", {"Content-Range": f"bytes */{size}"})

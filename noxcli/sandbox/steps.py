@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from heapq import merge
 from typing import Any
 
 
@@ -72,26 +71,22 @@ def node_skipped(node: str) -> list[Step]:
 
 def alongside(*timelines: Sequence[Step]) -> list[Step]:
     """Several timelines as one, each keeping its own pace: nodes that run in parallel."""
+    timed: list[tuple[float, Step]] = []
+    for timeline in timelines:
+        at = 0.0
+        for step in timeline:
+            if isinstance(step, Sleep):
+                at += step.seconds
+            else:
+                timed.append((at, step))
     steps: list[Step] = []
     now = 0.0
-    for at, _, _, step in merge(*(_timed(number, line) for number, line in enumerate(timelines))):
+    for at, step in sorted(timed, key=lambda each: each[0]):
         if at > now:
             steps.append(Sleep(at - now))
             now = at
         steps.append(step)
     return steps
-
-
-def _timed(number: int, timeline: Sequence[Step]) -> list[tuple[float, int, int, Step]]:
-    """Each step with its time; number and place break ties, so that steps themselves are never compared."""
-    at = 0.0
-    timed: list[tuple[float, int, int, Step]] = []
-    for place, step in enumerate(timeline):
-        if isinstance(step, Sleep):
-            at += step.seconds
-        else:
-            timed.append((at, number, place, step))
-    return timed
 
 
 def words(text: str, count: int = 1) -> list[str]:
