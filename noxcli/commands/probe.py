@@ -112,6 +112,7 @@ def _evidence(noxus: "Session", workflow: "Workflow", options: Options) -> Any:
 
 
 def _show(context: Context, learned: "Sequence[Learned]", started: int, code: ExitCode) -> None:
+    from noxcli.probe.facts import fact_about
     from noxcli.probe.learned import Sureness
     from noxcli.render.table import Layout, show_table
 
@@ -126,22 +127,22 @@ def _show(context: Context, learned: "Sequence[Learned]", started: int, code: Ex
                 "runs_started": started,
                 "findings": [
                     {
-                        "name": each.name,
-                        "what": each.what,
-                        "seen": None if each.seen.sure is Sureness.NOT_SEEN else each.seen.text,
-                        "sure": str(each.seen.sure),
-                        "how": each.seen.how,
-                        "switch": each.name,
-                        "value": each.value,
-                        "fact": each.fact,
+                        "name": question.name,
+                        "what": question.what,
+                        "seen": None if seen.sure is Sureness.NOT_SEEN else seen.text,
+                        "sure": str(seen.sure),
+                        "how": seen.how,
+                        "switch": question.name,
+                        "value": seen.value,
+                        "fact": fact.name if (fact := fact_about(question.name)) else None,
                     }
-                    for each in learned
+                    for question, seen in learned
                 ],
             }
         )
     else:
-        rows = [(each.what, each.seen.text, each.seen.sure.replace("_", " "), each.seen.how) for each in learned]
+        rows = [(question.what, seen.text, seen.sure.replace("_", " "), seen.how) for question, seen in learned]
         columns = Layout(("WHAT", "SEEN", "CERTAINTY", "METHOD"), cut=("WHAT", "SEEN", "METHOD"), wraps=True)
         show_table(terminal, columns, rows)
-    seen = sum(each.seen.sure is not Sureness.NOT_SEEN for each in learned)
-    terminal.note(f"{seen} of {len(learned)} seen; requests: {context.requests}, runs started: {started}")
+    count = sum(seen.sure is not Sureness.NOT_SEEN for _, seen in learned)
+    terminal.note(f"{count} of {len(learned)} seen; requests: {context.requests}, runs started: {started}")

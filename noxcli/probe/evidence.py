@@ -163,7 +163,8 @@ class Evidence:
             yield self.ended.replay
 
     def _newest(self, status: str) -> str | None:
-        return next((item["id"] for item in self.listed if item.get("status") == status and _has_id(item)), None)
+        ids = (item.get("id") for item in self.listed if item.get("status") == status)
+        return next((id for id in ids if isinstance(id, str)), None)
 
     def _ended(self, run_id: str, how: str) -> EndedRun:
         return EndedRun(self.asker, self.workflow_id, run_id, self.watch, how)
@@ -174,10 +175,6 @@ class Evidence:
             return None
         headers = {"Accept-Encoding": "identity", "Accept": "*/*", **headers}
         return self.asker.send(RawRequest("GET", ("v1", "file", str(value["id"])), headers=headers, reads=False))
-
-
-def _has_id(item: Mapping[str, Any]) -> bool:
-    return isinstance(item.get("id"), str)
 
 
 def _created(item: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """A watched event stream: its frames, and how it ended."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from noxcli.api.sse import Framer
@@ -21,17 +21,13 @@ class RawFrame:
 
     at: float
     fields: tuple[tuple[str, str], ...]
+    data: str | None  # the text of its `data:` lines, None if it has none
     envelope: dict[str, Any] | None
 
     @property
     def name(self) -> str | None:
         """The name in its `event:` line."""
         return next((value for key, value in self.fields if key == "event"), None)
-
-    @property
-    def data(self) -> str | None:
-        """The text of its `data:` lines, None if it has none."""
-        return _data(self.fields)
 
     @property
     def is_message(self) -> bool:
@@ -138,8 +134,10 @@ class Watched:
         for text in self._framer.feed(piece.content).decode("utf-8", "replace").split("\n\n"):
             pairs = [line.partition(":") for line in text.split("\n") if line]
             fields = tuple((key, value.removeprefix(" ")) for key, _, value in pairs)
+            lines = [value for key, value in fields if key == "data"]
+            data = "\n".join(lines) if lines else None
             if fields:
-                self._add(RawFrame(piece.at, fields, _envelope(_data(fields))))
+                self._add(RawFrame(piece.at, fields, data, _envelope(data)))
 
     def _add(self, frame: RawFrame) -> None:
         self.frames.append(frame)
@@ -151,11 +149,6 @@ class Watched:
             self._told.setdefault((status, False), frame.at)
             if isinstance(data, dict) and data.get("workflow_status") == status:
                 self._told.setdefault((status, True), frame.at)
-
-
-def _data(fields: Sequence[tuple[str, str]]) -> str | None:
-    lines = [value for key, value in fields if key == "data"]
-    return "\n".join(lines) if lines else None
 
 
 def _envelope(text: str | None) -> dict[str, Any] | None:

@@ -40,4 +40,4 @@ def interview(evidence: Evidence, note: Callable[[str], None]) -> Iterator[Learn
         except NoxError as error:
             note(f"{question.what}: {error.message}")
             seen = not_seen("there was no usable answer")
-        yield Learned(question.name, question.what, seen)
+        yield question, seen

@@ -1,11 +1,10 @@
-"""The form of a question, and of what was learned from it."""
+"""The form of a question, and of what was seen."""
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 
 from noxcli.fixed import fixed
 from noxcli.probe.evidence import Evidence
-from noxcli.probe.facts import fact_about
 from noxcli.probe.raw import RawAnswer
 
 SWITCHES_FORMAT = "noxcli.switches/1"
@@ -40,24 +39,7 @@ class Question:
     needs: str
 
 
-@fixed
-class Learned:
-    """The answer to a question."""
-
-    name: str
-    what: str
-    seen: Seen
-
-    @property
-    def value(self) -> SwitchValue | None:
-        """The switch's value, if there is one."""
-        return None if self.seen.sure is Sureness.NOT_SEEN else self.seen.value
-
-    @property
-    def fact(self) -> str | None:
-        """The name of the fact that the answer is about."""
-        found = fact_about(self.name)
-        return found.name if found else None
+Learned = tuple[Question, Seen]
 
 
 def refusal(answer: RawAnswer | None, how: str, **values: SwitchValue) -> Seen | None:
@@ -74,13 +56,13 @@ def switches_text(learned: Iterable[Learned]) -> Iterator[str]:
     """Yield the lines of a switches file: what was learned, and as comments what was not seen."""
     learned = list(learned)
     yield f'format = "{SWITCHES_FORMAT}"\n\n[switches]\n'
-    for each in learned:
-        if each.value is not None:
-            yield f"{each.name} = {_toml(each.value)}  # {each.seen.sure}\n"
+    for question, seen in learned:
+        if seen.value is not None:
+            yield f"{question.name} = {_toml(seen.value)}  # {seen.sure}\n"
     yield "\n# Not seen:\n"
-    for each in learned:
-        if each.value is None:
-            yield f"# {each.name}\n"
+    for question, seen in learned:
+        if seen.value is None:
+            yield f"# {question.name}\n"
 
 
 def _toml(value: SwitchValue) -> str:
