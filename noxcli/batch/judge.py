@@ -1,7 +1,9 @@
-"""The verdict of --assert and --expect on rows' results, whether they are new or stored."""
+"""The verdict on rows, whether new or stored: of --assert and --expect on each, of --min-pass on their number."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from fractions import Fraction
 from typing import Any, Self
 
 from noxcli.batch.columns import EXPECT, ID, Columns
@@ -21,6 +23,10 @@ OPTION = "--expect"
 MOST_TOLD = 5  # ids in a message
 LONGEST_SIDE = 100  # characters of a value in a message
 Steps = tuple[str | int, ...]
+# What a gate judges instead of each row: verdicts on answers. Trouble on the way to them stays what it is.
+JUDGED = frozenset(
+    {ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED, ExitCode.UNMET}
+)
 
 
 @fixed
@@ -214,3 +220,39 @@ def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:
 def _short(value: Any) -> str:
     text = to_json(value)
     return text if len(text) <= LONGEST_SIDE else f"{text[: LONGEST_SIDE - 1]}…"
+
+
+@fixed
+class MinPass:
+    """The least share of good rows."""
+
+    text: str
+    share: Fraction
+
+    @classmethod
+    def read(cls, text: str | None) -> Self | None:
+        """Return the share for `90%`, None for none. Raises UsageProblem."""
+        if text is None:
+            return None
+        number = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)%", text, re.ASCII)
+        if number is None or (share := Fraction(number[1]) / 100) > 1:
+            raise UsageProblem(f"--min-pass {text} is not a valid share", "write 90%, from 0% to 100%")
+        return cls(text, share)
+
+    def codes(self, codes: Collection[int], good: int, rows: int) -> list[int]:
+        """Return the codes that count for `rows` rows, of which `good` ones are good; no rows are not enough."""
+        reached = good >= self.share * max(rows, 1)
+        others = [code for code in codes if code not in JUDGED]
+        return [*others, ExitCode.OK if reached else ExitCode.NOT_AS_ASSERTED]
+
+    def words(self, good: int, rows: int) -> str:
+        """Return `85 of 100 rows are good (85.0%; --min-pass 90%)`; the share is rounded down."""
+        share = 1000 * good // max(rows, 1) / 10
+        return f"{good} of {rows} rows are good ({share}%; --min-pass {self.text})"
+
+
+def enough_of(repeat: int, pass_each: int | None) -> int:
+    """Return how many repetitions of a row must be good: all, or --pass-each. Raises UsageProblem for more than all."""
+    if pass_each is not None and pass_each > repeat:
+        raise UsageProblem(f"--pass-each {pass_each} is more than --repeat {repeat}", "write at most as many")
+    return repeat if pass_each is None else pass_each

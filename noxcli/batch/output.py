@@ -1,22 +1,59 @@
-"""The way of results out: in the order of the rows if asked for, kept, printed, and recorded as finished."""
+"""The way of results out: in the order of the rows if asked for, kept, printed or in a table, recorded as finished."""
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.judge import Judge
 from noxcli.batch.results import Results
 from noxcli.batch.row import FinishedRow, Tally, as_told
-from noxcli.batch.table import RowTable
 from noxcli.encode import to_json
-from noxcli.errors import NoxError, ReaderGone, TimedOut, Unwritten
+from noxcli.errors import ExitCode, NoxError, ReaderGone, TimedOut, Unwritten
 from noxcli.fixed import fixed
+from noxcli.outputs.values import as_text, by_name
 from noxcli.query import Query, found_line
+from noxcli.render.table import Layout, duration, show_table
+from noxcli.render.terminal import Terminal
+from noxcli.render.text import amount, shorten
+from noxcli.reports.reasons import brief_reason_in
 from noxcli.signals import Interrupted
 
 # Seconds between two flushes of results: many take as long as one, and new rows wait for the disk.
 FLUSHES_APART = 0.05
+MOST_SHOWN = 100  # rows
+LONGEST_ID, LONGEST_CELL = 30, 200  # characters
+LAYOUT = Layout(
+    ("ROW", "STATUS", "TIME", "OUTPUT"),
+    cut=("OUTPUT",),
+    dropped=("TIME",),
+    marked=("STATUS",),
+    shown={"TIME": duration},
+)
+
+
+class RowTable:
+    """The first rows that are added, and how many others there are."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._shown: list[tuple[int, list[str]]] = []
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        self._count += 1
+        if len(self._shown) < MOST_SHOWN:
+            self._shown.append((line["row"], _cells(line)))
+
+    def show(self, terminal: Terminal) -> None:
+        """Print the table in the order of the rows, nothing if there are none. Raises as Terminal.write."""
+        if not self._shown:
+            return
+        ordered = sorted(self._shown, key=lambda row: row[0])
+        show_table(terminal, LAYOUT, [cells for _, cells in ordered])
+        if self._count > MOST_SHOWN:
+            others = amount(self._count - MOST_SHOWN, "row")
+            terminal.note(f"and {others} more; noxcli results with a pipe or --csv has all of them")
 
 
 @fixed
@@ -132,3 +169,13 @@ class Output:
     def _take_in_turn(self) -> None:
         while self._turns and self._turns[0] in self._early:
             self._ready.append(self._early.pop(self._turns.popleft()))
+
+
+def _cells(line: Mapping[str, Any]) -> list[str]:
+    result, seconds = line["result"], (line["result"]["run"] or {}).get("duration_s")
+    first = next(iter(by_name(result["output"]).values()), None)
+    told = brief_reason_in(result) or ("" if first is None else as_text(first))
+    times = [] if line.get("repetition") is None else [f"#{line['repetition']}"]
+    name = " ".join([str(line["row"] if line["id"] is None else line["id"]), *times])
+    words = ExitCode.words_of(result["exit_code"])
+    return [shorten(name, LONGEST_ID), words, "" if seconds is None else str(seconds), shorten(told, LONGEST_CELL)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from noxcli.batch.gates import JUDGED, MinPass
+from noxcli.batch.judge import JUDGED, MinPass
 from noxcli.batch.past import Pending
 from noxcli.batch.rows import Row
 from noxcli.encode import to_json

@@ -12,10 +12,9 @@ from noxcli.batch.columns import EXPECT, Columns
 from noxcli.batch.doubts import Finding, look_for
 from noxcli.batch.ending import run_to_end
 from noxcli.batch.engine import Engine
-from noxcli.batch.gates import MinPass, enough_of
 from noxcli.batch.journal import Journal
-from noxcli.batch.judge import Expected, Judge
-from noxcli.batch.output import Output, Printer
+from noxcli.batch.judge import Expected, Judge, MinPass, enough_of
+from noxcli.batch.output import Output, Printer, RowTable
 from noxcli.batch.past import FINISHED, Header, Past
 from noxcli.batch.results import Results
 from noxcli.batch.resume import (
@@ -32,7 +31,6 @@ from noxcli.batch.resume import (
 from noxcli.batch.row import FINAL, Tally, as_run
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard, shard_asked
-from noxcli.batch.table import RowTable
 from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import say_hint, to_paste

@@ -73,11 +73,10 @@ class Options(Asserting, Printed):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print each row, and write the reports. Raises the worst row's error."""
-    from noxcli.batch.gates import MinPass, enough_of  # the help loads none of what stored results need
-    from noxcli.batch.joined import Joined
-    from noxcli.batch.judge import Judge
+    from noxcli.batch.joined import Joined  # the help loads none of what stored results need
+    from noxcli.batch.judge import Judge, MinPass, enough_of
+    from noxcli.batch.output import RowTable
     from noxcli.batch.row import Tally
-    from noxcli.batch.table import RowTable
     from noxcli.cli.session import present, settle_reports
     from noxcli.files import save
     from noxcli.query import Query, found_line

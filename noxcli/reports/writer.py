@@ -1,6 +1,7 @@
 """The reports besides stdout: `--report`, `--junit`, `--dotenv`, and the files of the CI system."""
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from noxcli.timing import Clock
 
 CI_VARIABLE = "NOXCLI_CI"
+LONGEST_VARIABLE = 200  # characters of a value in the file for --dotenv
 
 
 class WhichCi(StrEnum):
@@ -51,8 +53,6 @@ class Reports:
         if self.ci is not None:
             self.ci.started(run)
         if self.dotenv is not None:
-            from noxcli.reports.dotenv import write_dotenv
-
             write_dotenv(self.dotenv, _variables(run), mask)
 
     def files(
@@ -105,10 +105,22 @@ class Reports:
 
     def _write_dotenv(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         assert self.dotenv is not None
-        from noxcli.reports.dotenv import write_dotenv
-
         run = outcomes[0].run if len(outcomes) == 1 else None
         write_dotenv(self.dotenv, {**_variables(run), "NOXCLI_EXIT_CODE": int(code)}, mask)
+
+
+def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> None:
+    """Write a file of variables for later jobs and steps; one with None is omitted. Raises Undelivered.
+
+    GitLab docs, ci/yaml/artifacts_reports and ci/variables/dotenv_variables: one KEY=VALUE per line, no quotes, empty
+    lines or comments, at most 5 KB and 20 variables. GitLab expands `$NAME` in a value, and a shell expands more, so
+    values have plain characters only.
+    """
+    from noxcli.files import save  # as for a page
+
+    told = {name: mask(str(value))[:LONGEST_VARIABLE] for name, value in variables.items() if value is not None}
+    lines = (f"{name}={re.sub(r'[^A-Za-z0-9_.:/@+-]', '_', value)}\n" for name, value in told.items())
+    save(path, map(str.encode, lines))
 
 
 def _variables(run: "Run | None") -> dict[str, object]:
@@ -147,6 +159,6 @@ def ci_system(asked: WhichCi | None, terminal: Terminal, clock: "Clock") -> "CiS
         from noxcli.reports.ci.github import GitHub  # loaded only there
 
         return GitHub(terminal)
-    from noxcli.reports.ci.gitlab import GitLab
+    from noxcli.reports.ci import GitLab
 
     return GitLab(terminal, clock)

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from noxcli.batch.gates import MinPass
+from noxcli.batch.judge import MinPass
 from noxcli.batch.row import Tally
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox

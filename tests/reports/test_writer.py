@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from noxcli.errors import ExitCode
-from noxcli.reports.dotenv import write_dotenv
+from noxcli.masking import Mask
+from noxcli.reports.writer import write_dotenv
 from noxcli.sandbox.faults import Answer, Drop, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, Step, node_fails, node_runs
@@ -234,7 +235,7 @@ def test_reports_agree_if_a_later_one_fails(noxcli: Noxcli, plays: Any) -> None:
 
 def test_a_value_that_would_be_expanded_is_made_plain(tmp_path: Path) -> None:
     hostile = {"A": "$PATH", "B": "a\nEVIL=1", "C": "`id` $(id) 'x' \"y\" #z", "D": "x" * 9000, "E": None}
-    write_dotenv(tmp_path / "d.env", hostile)
+    write_dotenv(tmp_path / "d.env", hostile, Mask())
     told = variables(tmp_path / "d.env")
     assert told == {"A": "_PATH", "B": "a_EVIL_1", "C": "_id____id___x___y___z", "D": "x" * 200}
 

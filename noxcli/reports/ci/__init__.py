@@ -1,15 +1,23 @@
-"""CI systems: what all have in common, and how a batch ended, for their pages."""
+"""CI systems: what all have in common, how a batch ended, for their pages; and the log of GitLab."""
 
+import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
+from noxcli.render import BaseRenderer
+from noxcli.render.terminal import Terminal
+from noxcli.render.text import visible
 
 if TYPE_CHECKING:
     from noxcli.models import Run
     from noxcli.render.renderers import Renderer
     from noxcli.reports.result import Ended
+    from noxcli.runs.progress import Step
+    from noxcli.timing import Clock
+
+ERASE = "\x1b[0K"
 
 
 @fixed
@@ -49,3 +57,37 @@ class CiSystem:
 
     def ended(self, ended: Sequence["Ended"], exit_code: ExitCode, output_dir: str | None) -> None:
         """Report every ending."""
+
+
+class GitLab(CiSystem):
+    """Progress as a folded section of the job log, which shows stderr together with stdout (docs, ci/jobs/job_logs)."""
+
+    def __init__(self, terminal: Terminal, clock: "Clock") -> None:
+        self._terminal = terminal
+        self._clock = clock
+
+    def fold(self, title: str) -> "_Section | None":
+        return None if self._terminal.quiet else _Section(self._terminal, self._clock, title)
+
+
+class _Section(BaseRenderer):
+    def __init__(self, terminal: Terminal, clock: "Clock", title: str) -> None:
+        self._terminal = terminal
+        self._clock = clock
+        self._title = title
+        self._name = f"noxcli_{os.urandom(4).hex()}"  # a job may have several
+
+    def __enter__(self) -> Self:
+        title = visible(self._terminal.mask(self._title))
+        self._mark("start", f"{self._name}[collapsed=true]", title)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._mark("end", self._name, "")
+
+    def show(self, burst: Sequence["Step"]) -> None:
+        pass
+
+    def _mark(self, what: str, name: str, header: str) -> None:
+        moment = int(self._clock.now().timestamp())
+        self._terminal.command(f"{ERASE}section_{what}:{moment}:{name}\r{ERASE}{header}")
