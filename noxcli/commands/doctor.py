@@ -1,10 +1,9 @@
 """`noxcli doctor`: checks of everything between here and the server; one line each, with its fix."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from enum import StrEnum
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
     from noxcli.api.connection import ConnectionLook, StreamLook
     from noxcli.cli.session import Session
-    from noxcli.masking import Mask
     from noxcli.models import Run
     from noxcli.urls import Url
 
@@ -37,21 +35,11 @@ MEND_BUFFERING = (
 )
 
 
-class CheckVerdict(StrEnum):
-    """The outcome of a check."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-    UNCHECKED = "unchecked"
-
-
 @fixed
 class Check:
-    """One line of the report; `error` is the cause of a failed check, and gives the exit code."""
+    """What one check found; `error` is the cause of a failed one, and gives the exit code."""
 
-    name: str
-    verdict: CheckVerdict
+    verdict: Literal["ok", "warning", "failed", "unchecked"]
     message: str
     hint: str | None = None
     error: NoxError | None = None
@@ -81,30 +69,25 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = begin(ctx, options)
     printing, terminal = noxus.context.printing, noxus.context.terminal
     checks = list(checks_of(noxus, options.run))
-    code = worst(check.error.exit_code for check in checks if check.error)
+    code = worst(check.error.exit_code for _, check in checks if check.error)
+    told = terminal.mask.whole(
+        [
+            {"name": name, "verdict": check.verdict, "message": check.message, "hint": check.hint}
+            for name, check in checks
+        ]
+    )
     if printing.writes_text:
-        show_table(terminal, CHECK_COLUMNS, [_row(check, terminal.mask) for check in checks])
+        messages = ["; ".join(filter(None, (each["message"], each["hint"]))) for each in told]
+        rows = [(each["verdict"], each["name"], visible(line, None)) for each, line in zip(told, messages, strict=True)]
+        show_table(terminal, CHECK_COLUMNS, rows)
     else:
-        printing.document(_document(checks, code, terminal.mask))
+        head = {"schema": DOCTOR_SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code)}
+        printing.document({**head, "checks": told})
     raise typer.Exit(code)
 
 
-def _row(check: Check, mask: "Mask") -> Sequence[str]:
-    message = f"{check.message}; {check.hint}" if check.hint else check.message
-    return check.verdict, check.name, visible(mask(message), None)
-
-
-def _document(checks: Sequence[Check], code: ExitCode, mask: "Mask") -> dict[str, object]:
-    listed = [
-        {"name": check.name, "verdict": str(check.verdict), "message": check.message, "hint": check.hint}
-        for check in checks
-    ]
-    told = mask.whole(listed)
-    return {"schema": DOCTOR_SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code), "checks": told}
-
-
-def checks_of(noxus: "Session", run: str | None) -> Iterator[Check]:
-    """Yield the checks of all that is between here and the server, in order; a failed one is the last."""
+def checks_of(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]:
+    """Yield the checks of all that is between here and the server, by their names; a failed one is the last."""
     from noxcli.api.connection import look_at_connection  # the help loads nothing of this
     from noxcli.urls import read_url
 
@@ -113,17 +96,17 @@ def checks_of(noxus: "Session", run: str | None) -> Iterator[Check]:
         with noxus.connect() as api:
             name, url = "host", read_url(noxus.context.base_url)
             look = look_at_connection(api.http)
-            yield _host(look, url)
-            yield _tls(look, url)
-            yield _clock(look)
+            yield name, _host(look, url)
+            yield "tls", _tls(look, url)
+            yield "clock", _clock(look)
             name = "key"
-            yield _key(api, url)
+            yield name, _key(api, url)
             name = "events"
-            yield _events(noxus, api, run)
+            yield name, _events(noxus, api, run)
     except NoxError as error:
         if "certificate" in error.message.lower():
             error.hint = "for a private CA, name its file in REQUESTS_CA_BUNDLE"
-        yield Check(name, CheckVerdict.FAILED, error.message, error.hint, error)
+        yield name, Check("failed", error.message, error.hint, error)
 
 
 def _host(look: "ConnectionLook", url: "Url") -> Check:
@@ -135,7 +118,7 @@ def _host(look: "ConnectionLook", url: "Url") -> Check:
         raise Refused(f"it redirects to {look.redirect}", "set the base URL to where the API really is")
     proxy = proxy_for(url)
     through = f" through the proxy {shown_url(proxy)}" if proxy else ""
-    return Check("host", CheckVerdict.OK, f"{url.netloc} answers in {_milliseconds(look.took)}{through}")
+    return Check("ok", f"{url.netloc} answers in {_milliseconds(look.took)}{through}")
 
 
 def _tls(look: "ConnectionLook", url: "Url") -> Check:
@@ -144,31 +127,27 @@ def _tls(look: "ConnectionLook", url: "Url") -> Check:
 
     if url.scheme == "http":
         if is_loopback(url.host):
-            return Check("tls", CheckVerdict.OK, "not needed: it is this machine")
-        return Check(
-            "tls", CheckVerdict.WARNING, "the key travels in plain text", "use https, except in a closed network"
-        )
+            return Check("ok", "not needed: it is this machine")
+        return Check("warning", "the key travels in plain text", "use https, except in a closed network")
     told = look.tls or "encrypted by the proxy"
     if look.certificate_ends is None:
-        return Check("tls", CheckVerdict.OK, told)
+        return Check("ok", told)
     days = (look.certificate_ends - datetime.now(UTC)).days
     told = f"{told}, certificate until {look.certificate_ends:%Y-%m-%d}"
     if days < SOON:
-        return Check("tls", CheckVerdict.WARNING, f"{told}: {days} days", "ask the server's operator to renew it")
-    return Check("tls", CheckVerdict.OK, told)
+        return Check("warning", f"{told}: {days} days", "ask the server's operator to renew it")
+    return Check("ok", told)
 
 
 def _clock(look: "ConnectionLook") -> Check:
     """Compare this machine's clock with the server's."""
     if look.clock_ahead is None:
-        return Check("clock", CheckVerdict.UNCHECKED, "the server does not report its time")
+        return Check("unchecked", "the server does not report its time")
     skew = abs(look.clock_ahead)
     if skew <= MOST_SKEW:
-        return Check("clock", CheckVerdict.OK, "agrees with the server's")
+        return Check("ok", "agrees with the server's")
     side = "behind" if look.clock_ahead > 0 else "ahead of"
-    return Check(
-        "clock", CheckVerdict.WARNING, f"{show_seconds(skew)} {side} the server's", "set this machine's clock (NTP)"
-    )
+    return Check("warning", f"{show_seconds(skew)} {side} the server's", "set this machine's clock (NTP)")
 
 
 def _key(api: "NoxusApi", url: "Url") -> Check:
@@ -187,27 +166,25 @@ def _key(api: "NoxusApi", url: "Url") -> Check:
     permissions = me.get("permissions")
     if isinstance(permissions, list) and permissions and "flows_run" not in permissions:
         hint = "give the key the permission flows_run"
-        return Check("key", CheckVerdict.WARNING, f"{told}, but may not run workflows", hint)
-    return Check("key", CheckVerdict.OK, told)
+        return Check("warning", f"{told}, but may not run workflows", hint)
+    return Check("ok", told)
 
 
 def _events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
     """Watch the stream of the named run, or else of the newest running one. Raises what reading them raises."""
     from noxcli.api.connection import look_at  # as above
-    from noxcli.runs.resolve import resolve_run
 
-    context = noxus.context
     if named is not None:
-        run = resolve_run(api, named, noxus.patience(0.0), context.noted_run)
+        run = noxus.run(named, noxus.patience(0.0))
     else:
         recent = list(islice(api.list_runs(), LATEST_RUNS))
         if not recent:
-            return Check("events", CheckVerdict.UNCHECKED, "no run to test with", LIVE_RUN)
+            return Check("unchecked", "no run to test with", LIVE_RUN)
         run = next((run for run in recent if run.status == "running"), recent[0])
     try:
         return judge_stream(look_at(api.open_events(run.id), LOOK), run)
     except StreamUnsupported as error:
-        return Check("events", CheckVerdict.WARNING, f"no event stream: {error.message}", "noxcli polls instead")
+        return Check("warning", f"no event stream: {error.message}", "noxcli polls instead")
 
 
 def judge_stream(look: "StreamLook", run: "Run") -> Check:
@@ -218,15 +195,15 @@ def judge_stream(look: "StreamLook", run: "Run") -> Check:
     elif look.torn:
         told = f"run {run.id} went silent in the middle of an event: something in between is holding the rest back"
     elif look.first is not None and (look.ended is None or look.ended - look.first >= LEAST_SPREAD):
-        return Check("events", CheckVerdict.OK, f"come as they are sent: the first after {_milliseconds(look.first)}")
+        return Check("ok", f"come as they are sent: the first after {_milliseconds(look.first)}")
     elif going and look.first is None and look.ended is None:
         told = f"nothing came from run {run.id}, which is running: something in between is holding events back"
     elif going and look.first is not None and look.first >= HELD:
         told = f"all events of run {run.id} arrived together at its end: something in between is holding them back"
     else:
         told = f"cannot test buffering on run {run.id}, which is {run.word}"
-        return Check("events", CheckVerdict.UNCHECKED, told, LIVE_RUN)
-    return Check("events", CheckVerdict.WARNING, told, MEND_BUFFERING)
+        return Check("unchecked", told, LIVE_RUN)
+    return Check("warning", told, MEND_BUFFERING)
 
 
 def _milliseconds(seconds: float) -> str:
