@@ -142,13 +142,8 @@ def _show_verdict(context: Context) -> None:
 
 
 def _say(context: Context, error: NoxError) -> None:
-    """Write the error to stderr, and note it for reports and result."""
+    """Write the error to stderr, and note it in each outcome that has no other error and did not end well."""
     complain(context, error)
-    _blame(context, error)
-
-
-def _blame(context: Context, error: NoxError) -> None:
-    """Set the error that ended the command on each outcome that has no other error and did not end well."""
     for outcome in context.outcomes:
         if outcome.error is None and (len(context.outcomes) == 1 or not outcome.completed):
             outcome.error = error
@@ -207,7 +202,6 @@ def _write_reports(context: Context, code: ExitCode) -> ExitCode:
         write = left.pop(0)
         late = _trouble_with(context, partial(write, code))
         if late is not None:
-            _blame(context, late)
             code = code or late.exit_code
             writers.remove(write)
             left = writers.copy()
@@ -215,15 +209,11 @@ def _write_reports(context: Context, code: ExitCode) -> ExitCode:
 
 
 def _trouble_with(context: Context, write: Callable[[], None]) -> NoxError | None:
-    """Write a report; print and return an error: even a bug must not prevent other reports or the result."""
+    """Write a report; say and return an error: even a bug must not prevent other reports or the result."""
     try:
         write()
-    except NoxError as error:
-        late = error
     except Exception as error:
-        # A bug in one report: the verdict must still be reported.
-        late = unexpected(context, error)
-    else:
-        return None
-    complain(context, late)
-    return late
+        late = error if isinstance(error, NoxError) else unexpected(context, error)
+        _say(context, late)
+        return late
+    return None
