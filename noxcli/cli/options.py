@@ -42,6 +42,12 @@ def declared(cls: type[T]) -> type[T]:
     return dataclass(kw_only=True, eq=False, repr=False)(cls)  # without unused methods: each costs start-up time
 
 
+def source_of(ctx: typer.Context, field_name: str) -> str:
+    """Return where an option's value is from: COMMANDLINE, DEFAULT_MAP for the user's settings, or DEFAULT."""
+    source = ctx.get_parameter_source(field_name)
+    return "DEFAULT" if source is None else source.name
+
+
 def option_of(field_name: str) -> str:
     """Return an option by the name of its field."""
     return f"--{field_name.replace('_', '-')}"

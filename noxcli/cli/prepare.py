@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import InputOptions, PreflightOptions, Running, option_of
+from noxcli.cli.options import InputOptions, PreflightOptions, Running, option_of, source_of
 from noxcli.cli.session import Session
 from noxcli.encode import to_json
 from noxcli.errors import (
@@ -50,8 +50,7 @@ def require_startable(ctx: typer.Context, options: Running) -> None:
     Raises UsageProblem, and TimedOutBeforeStart for a limit of 0.
     """
     if options.detach:
-        sources = {name: ctx.get_parameter_source(name) for name in AFTER_THE_START}
-        given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+        given = [name for name in AFTER_THE_START if source_of(ctx, name) == "COMMANDLINE"]
         if given:
             option = option_of(given[0])
             raise UsageProblem(

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import RETRY_AT_FIRST, Asserting, Common, Delivering, Printed, Reporting, Running, option_of
+from noxcli.cli.options import (
+    RETRY_AT_FIRST,
+    Asserting,
+    Common,
+    Delivering,
+    Printed,
+    Reporting,
+    Running,
+    option_of,
+    source_of,
+)
 from noxcli.config.settings import load_settings
 from noxcli.errors import Interruption, LostContact, NoxError, Phase, TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.files import check_target, expanded
@@ -144,13 +154,11 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     context.sources.deadline = context.terminal.deadline = deadline = Deadline(context.clock, options.timeout)
     if subject is not None:
         context.outcome.subject = subject
-    source = ctx.get_parameter_source("output_dir")
-    if options.raw and source is not None and source.name == "DEFAULT_MAP":
+    if options.raw and source_of(ctx, "output_dir") == "DEFAULT_MAP":
         options.output_dir = None  # --raw overrides one that is only the user's default
     settle_reports(context, options)
     present(context, options)
-    source = ctx.get_parameter_source("form")
-    context.printing.for_reading = context.printing.writes_text and (source is None or source.name == "DEFAULT")
+    context.printing.for_reading = context.printing.writes_text and source_of(ctx, "form") == "DEFAULT"
     if isinstance(options, Delivering):
         if options.output_dir is not None:
             from noxcli.outputs.directory import held  # loaded only to write files

@@ -1,15 +1,12 @@
 """`noxcli wait`: wait for runs without a live view; print one line each as they end, and exit with the worst code."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import Common, Following, JsonOption, QueryOption, Reporting, declared
+from noxcli.cli.options import Common, Following, JsonOption, QueryOption, Reporting, declared, source_of
 from noxcli.errors import Phase, UsageProblem
 from noxcli.reports.result import Outcome
-
-if TYPE_CHECKING:
-    from noxcli.runs.conditions import Condition
 
 
 @declared
@@ -48,11 +45,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli.follow import policy_of  # the help loads none of what waiting needs
     from noxcli.cli.session import begin
     from noxcli.commands.wait_runs import ManyRuns, wait_for_one
+    from noxcli.runs.conditions import read_condition
     from noxcli.runs.resolve import read_runs
 
     noxus = begin(ctx, options)
     context = noxus.context
-    conditions = _conditions(options)
+    if options.conditions and options.asserts:
+        raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
+    conditions = [read_condition(text) for text in options.conditions or ()]
     context.listed = "-" in options.runs
     runs = read_runs(options.runs, context.sources)
     if not runs:
@@ -61,8 +61,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
         return
     context.way_back = f"noxcli wait {' '.join(runs)}"
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
-    source = ctx.get_parameter_source("stall_timeout")
-    watches = source is not None and source.name == "COMMANDLINE"  # a default is for the verbs that follow one run
+    # A default is for the verbs that follow one run.
+    watches = source_of(ctx, "stall_timeout") == "COMMANDLINE"
     if len(runs) > 1 and (conditions or watches):
         option = "--for" if conditions else "--stall-timeout"
         raise UsageProblem(f"{option} waits for one run", f"it got {len(runs)}: wait for each one separately")
@@ -72,14 +72,3 @@ def execute(ctx: typer.Context, options: Options) -> None:
             wait_for_one(noxus, runs[0], conditions, policy)
         else:
             ManyRuns(noxus, policy, any_one=options.any_one, fail_fast=options.fail_fast).to_end()
-
-
-def _conditions(options: Options) -> "list[Condition]":
-    """Return the conditions of --for. Raises UsageProblem if one is not valid, or contradicts another option."""
-    if not options.conditions:
-        return []
-    from noxcli.runs.conditions import read_condition  # loaded only with --for
-
-    if options.asserts:
-        raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
-    return [read_condition(text) for text in options.conditions]
