@@ -13,9 +13,7 @@ from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
 
 if TYPE_CHECKING:
-    from noxcli.cli.session import Session
     from noxcli.inputs.definition import InputNode
-    from noxcli.models import Workflow
 
 INPUT_COLUMNS = Layout(
     ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT"),
@@ -43,16 +41,24 @@ class Options(Documented, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Show the inputs. Raises the NoxError that the command ends with."""
+    from noxcli.cli import prepare
     from noxcli.cli.ending import say_hint
-    from noxcli.cli.prepare import is_definition_file
     from noxcli.cli.session import begin  # the help loads none of these
     from noxcli.inputs.definition import inputs_of
     from noxcli.inputs.schema import schema_of
 
     noxus = begin(ctx, options)
     context = noxus.context
-    offline = is_definition_file(options.workflow)
-    known = _in_file(noxus, options) if offline else _on_server(noxus, options)
+    offline = prepare.is_definition_file(options.workflow)
+    if offline:
+        if options.version_id is not None:
+            raise UsageProblem(f"{options.workflow} is one definition, without saved versions", "drop --version-id")
+        known = prepare.in_file(context, options.workflow)
+    else:
+        with noxus.connect(Phase.PREFLIGHT):
+            known = prepare.with_definition(noxus, noxus.workflow(options.workflow), options.version_id)
+        if options.version_id is None:
+            prepare.note_keys(context, known)
     nodes = inputs_of(known.definition) or []
     if not context.printing.writes_text:
         context.printing.document(schema_of(nodes, known.name), indent=2)
@@ -62,24 +68,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if not nodes:
         context.terminal.note("the workflow takes no inputs")
     say_hint(context, f"try: {sample_line(options.workflow, nodes)}{' --dry-run' * offline}")
-
-
-def _in_file(noxus: "Session", options: Options) -> "Workflow":
-    from noxcli.cli.prepare import in_file  # as above
-
-    if options.version_id is not None:
-        raise UsageProblem(f"{options.workflow} is one definition, without saved versions", "drop --version-id")
-    return in_file(noxus.context, options.workflow)
-
-
-def _on_server(noxus: "Session", options: Options) -> "Workflow":
-    from noxcli.cli.prepare import note_keys, with_definition  # as above
-
-    with noxus.connect(Phase.PREFLIGHT):
-        known = with_definition(noxus, noxus.workflow(options.workflow), options.version_id)
-    if options.version_id is None:
-        note_keys(noxus.context, known)
-    return known
 
 
 def _row(node: "InputNode") -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """`noxcli stop`: request a stop and confirm it; safe to repeat, without runs, and for ended runs."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +45,8 @@ class Options(Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Stop each run. Raises the worst error, after all of them."""
-    from noxcli.cli.session import begin  # the help loads none of these
+    from noxcli.cli.ending import complain  # the help loads none of these
+    from noxcli.cli.session import begin
     from noxcli.runs.resolve import read_runs
     from noxcli.state.statefile import read_state
 
@@ -66,7 +66,16 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect():
         if state is not None:
             named.append(_run_in(state, state_file, context.base_url))
-        _stop_all(noxus, named)
+        context.outcomes = [Outcome(may_exist=True, phase=Phase.RUN) for _ in named]
+        for text, outcome in zip(named, context.outcomes, strict=True):
+            try:
+                _stop_one(noxus, text, outcome)
+            except NoxError as error:
+                outcome.error = error
+                if isinstance(error, Unavailable):
+                    outcome.error = LostContact(error.message, f"try again with: noxcli stop {text}", **error.facts())
+                if len(named) > 1:
+                    complain(context, outcome.error)
     raise_worst(context.outcomes)
 
 
@@ -78,23 +87,6 @@ def _run_in(state: "State", state_file: str | None, base_url: str) -> str:
             "set NOXUS_BACKEND_URL",
         )
     return f"{state.workflow_id}/{state.run_id}"
-
-
-def _stop_all(noxus: "Session", named: Sequence[str]) -> None:
-    """Stop each run, also after one that could not be stopped; the errors are in the outcomes."""
-    from noxcli.cli.ending import complain  # as above
-
-    context = noxus.context
-    context.outcomes = [Outcome(may_exist=True, phase=Phase.RUN) for _ in named]
-    for text, outcome in zip(named, context.outcomes, strict=True):
-        try:
-            _stop_one(noxus, text, outcome)
-        except Unavailable as error:
-            outcome.error = LostContact(error.message, f"try again with: noxcli stop {text}", **error.facts())
-        except NoxError as error:
-            outcome.error = error
-        if outcome.error is not None and len(named) > 1:
-            complain(context, outcome.error)
 
 
 def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
