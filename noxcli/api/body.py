@@ -18,14 +18,15 @@ JSON_SECONDS, JSON_PACE = 60.0, 256 * 1024
 # Long enough for a slow proxy's keep-alive; the follower has its own, shorter idea of silence.
 STREAM_READ_TIMEOUT = 300.0
 AT_ONCE = 64 * 1024  # bytes of one read
+LOOK_EVERY = 1.0  # seconds until a limit is looked at again, which may have been restarted
 LENGTH = re.compile(r"([0-9]{1,18})(, *\1)*")  # given once, or several times alike
 
 
 class AnswerLimit:
     """A number of seconds from now; each byte that arrives adds `per_byte`, but never beyond the initial number.
 
-    No single read takes longer than `each` seconds. Who reads the body checks between two reads; who waits for an
-    answer gives up on one that does not get that far.
+    No single read takes longer than `each` seconds. Who reads the body checks between two reads; who waits for it gives
+    up on a head that trickles in, or a read that takes too long.
     """
 
     def __init__(self, seconds: float, *, per_byte: float = 0.0, each: float = READ_TIMEOUT) -> None:
@@ -46,6 +47,10 @@ class AnswerLimit:
     def of_stream(cls) -> Self:
         """Return the limit of an event stream, which may be silent for minutes between two events."""
         return cls(STREAM_READ_TIMEOUT, per_byte=STREAM_READ_TIMEOUT, each=STREAM_READ_TIMEOUT)
+
+    def hold(self) -> None:
+        """Do not count until `restart`, while a request waits for its turn."""
+        self._end = float("inf")
 
     def restart(self) -> None:
         """Count from now."""
@@ -76,7 +81,7 @@ class AnswerLimit:
             outcomes = in_background(call)
             while True:
                 with suppress(Empty):
-                    return value_of(take(outcomes, self.left()))
+                    return value_of(take(outcomes, min(self.left(), LOOK_EVERY)))
         raise Unavailable(f"no answer within {self._seconds:.1f} s")
 
 

@@ -1,6 +1,5 @@
 """Requests to one server: the key, redirects, time limits and connection settings."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -154,8 +153,7 @@ class Http:
                 raise unavailable(error, response.url, self.mask) from error
             return response, body
 
-        # A read of the body may outlast the limit, which the main thread must not; other threads need not see it.
-        return limit.kept_by(read) if threading.current_thread() is threading.main_thread() else read()
+        return limit.kept_by(read)
 
     def send(  # noqa: PLR0913 - the parts of a request, and how it may go: each by name, with a default
         self,
@@ -171,7 +169,8 @@ class Http:
         """Return a successful answer with its body unread; any other outcome is a NoxError.
 
         With `elsewhere`, a redirect may lead to another origin, which never gets the key. `sent` of an Unavailable
-        says whether a byte may have left.
+        says whether a byte may have left. Call it through `limit.kept_by`: a head may trickle in, each read of it in
+        time.
         """
         if self._not_api is not None:
             raise self._not_api
@@ -224,14 +223,27 @@ class Http:
 
         if self.gate is None or url.origin != self._home.origin:
             return self._sent(method, url, limit, **parts)
+        limit.hold()
         return self.gate.sent(method, urlsplit(str(url)).path, send)
 
     def _sent(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
         """Send a request with its `parts` (params, data, headers), and return the answer."""
         began = time.monotonic()
         outcome, request_id, cause = "no answer", None, None
+        # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
+        fresh = isinstance(parts.get("data"), Body)
         try:
-            response = self._answer(method, url, limit, **parts)
+            with new_session() if fresh else nullcontext(self.session) as session:
+                response = session.request(
+                    method,
+                    str(url),
+                    **parts,
+                    auth=self._key,
+                    proxies=NO_PROXY if is_loopback(url.host) else None,
+                    timeout=(min(self._connect_timeout, limit.left()), limit.each),
+                    stream=True,
+                    allow_redirects=False,
+                )
         except ODD_PROXY:  # the address itself has been read
             proxy = proxy_for(url)
             if proxy is None:
@@ -250,31 +262,6 @@ class Http:
             if self._observe is not None:
                 took = time.monotonic() - began
                 self._observe(Exchange(method, urlsplit(str(url)).path, outcome, took, request_id, cause))
-
-    def _answer(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
-        # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
-        fresh = isinstance(parts.get("data"), Body)
-
-        def answer() -> requests.Response:
-            with new_session() if fresh else nullcontext(self.session) as session:
-                response = session.request(
-                    method,
-                    str(url),
-                    **parts,
-                    auth=self._key,
-                    proxies=NO_PROXY if is_loopback(url.host) else None,
-                    timeout=(min(self._connect_timeout, limit.left()), limit.each),
-                    stream=True,
-                    allow_redirects=False,
-                )
-            try:
-                limit.left()
-            except TimeoutError:
-                response.close()  # it came too late
-                raise
-            return response
-
-        return limit.kept_by(answer)  # a head may trickle in, each read of it in time
 
     def _redirect_target(
         self, method: str, url: Url, response: requests.Response, *, again: bool, elsewhere: bool
