@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from noxcli.masking import Mask
-from noxcli.models import FINAL_STATUSES, KNOWN_STATUSES
+from noxcli.models import FINAL_STATUSES, KNOWN_STATUSES, word_for
 from noxcli.outputs.values import as_text, by_name
 from noxcli.render.text import shorten, visible
 from noxcli.reports.ci import BatchEnded
@@ -88,7 +88,7 @@ def _way_back(run: Mapping[str, Any]) -> str:
 
 def _status(word: str, mask: Mask) -> str:
     """Return a status; one of the server's own may be any text."""
-    return word if word in KNOWN_STATUSES or word == "skipped" else _code(word, mask)
+    return word_for(word) if word in KNOWN_STATUSES or word == "skipped" else _code(word, mask)
 
 
 def _code(text: str, mask: Mask, width: int = CODE_WIDTH) -> str:
