@@ -1,11 +1,12 @@
 """The event stream of a run. Noxus docs: Stream run events."""
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
-from noxcli.sandbox.answers import Break, Stream
+from noxcli.sandbox.answers import Break
 from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.request import ApiRequest
@@ -27,9 +28,9 @@ async def events(request: ApiRequest) -> Response:
         fault = Cut(0, "clean" if run.switches.on_ended == "close" else "silent")
     start = _start(run, request.query_params.get("etag"))
     pace = math.inf if run.switches.keepalive == "none" else run.switches.keepalive_seconds
-    return Stream(
+    return StreamingResponse(
         _frames(run, start, fault if isinstance(fault, Cut) else None, pace / request.workspace.speed),
-        content_type="text/event-stream; charset=utf-8",
+        media_type="text/event-stream",
         headers={"cache-control": "no-cache", "x-accel-buffering": "no"},
     )
 
@@ -59,6 +60,7 @@ async def _frames(run: Run, position: int, cut: Cut | None, pace: float) -> Asyn
         stop = int(min(len(run.log), position + step, last))
         if position < stop:
             yield b"".join([frame(run.log, at) for at in range(position, stop)])
+            await asyncio.sleep(0)  # where the client is gone, sending never waits
             position = stop
         elif run.closed:
             if switches.closing_event != "none":

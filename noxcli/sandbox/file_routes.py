@@ -3,15 +3,16 @@
 The Files API has no documentation page; the shapes follow noxus-sdk 0.6.0 resources/files.py.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator
 from urllib.parse import quote
 
 from starlette.datastructures import UploadFile
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from noxcli.sandbox import records
-from noxcli.sandbox.answers import Break, Json, Stream
+from noxcli.sandbox.answers import Break, Json
 from noxcli.sandbox.definition import GROUP_ID
 from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.faults import CutBody
@@ -62,6 +63,7 @@ def _body(request: ApiRequest) -> Response:
     if wanted and switches.ranges == "refused":
         raise ApiError(403, "Range requests are not allowed")
     headers = {
+        "content-type": file.content.content_type,
         "content-disposition": f"attachment; filename*=UTF-8''{quote(file.content.name, safe='')}",
         "etag": f'"{file.id}"',
     }
@@ -75,12 +77,7 @@ def _body(request: ApiRequest) -> Response:
     if switches.download != "chunked":
         headers["content-length"] = str(stop - start)
     cut = request.fault.after_bytes if isinstance(request.fault, CutBody) else None
-    return Stream(
-        _pieces(file, start, stop, cut),
-        status=status,
-        content_type=file.content.content_type,
-        headers=headers,
-    )
+    return StreamingResponse(_pieces(file, start, stop, cut), status, headers)
 
 
 def _range(text: str, size: int) -> tuple[int, int]:
@@ -98,5 +95,6 @@ async def _pieces(file: StoredFile, start: int, stop: int, cut: int | None) -> A
     end = stop if cut is None else min(stop, start + cut)
     for piece in file.pieces(start, end):
         yield piece
+        await asyncio.sleep(0)  # where the client is gone, sending never waits
     if cut is not None and end < stop:
         raise Break
