@@ -94,24 +94,19 @@ def _follow(run: Run, data: Any, store: Store) -> None:
         run.status = run.status if data["status"] in TERMINAL else data["status"]
     ending = data.get("workflow_status")
     if isinstance(ending, str) and not run.ended:
-        _conclude(run, store, ending)
+        if ending == "completed":
+            _publish(run, store)
+        run.status, run.finished_at = ending, run.now()
 
 
 def _finish(run: Run, store: Store) -> None:
     status = run.workflow.scenario.status
-    outputs = run.graph.outputs if status == "completed" else []
-    for node in outputs[:-1]:
-        if run.progress.note(node.id, "completed"):
-            run.emit_content(node.id, "completed")
-    _publish(run, store, status)
+    if status == "completed":
+        for node in run.graph.outputs[:-1]:
+            if run.progress.note(node.id, "completed"):
+                run.emit_content(node.id, "completed")
+        _publish(run, store)
     run.settle(status)
-
-
-def _conclude(run: Run, store: Store, status: str) -> None:
-    """The record's update for an end that a raw event announces."""
-    _publish(run, store, status)
-    run.status = status
-    run.finished_at = run.now()
 
 
 def _publish_early(run: Run, store: Store) -> None:
@@ -129,12 +124,9 @@ def _output(run: Run) -> Mapping[str, Any]:
     return output(run.known) if callable(output) else output
 
 
-def _publish(run: Run, store: Store, status: str) -> None:
+def _publish(run: Run, store: Store) -> None:
     """Compute the output of a completed run; nodes that never ran count as skipped."""
-    if status != "completed":
-        return
-    graph = run.graph
-    outputs = {node.id for node in graph.outputs}
-    run.output = published(_output(run), graph, store, run.switches)
+    outputs = {node.id for node in run.graph.outputs}
+    run.output = published(_output(run), run.graph, store, run.switches)
     for node_id in run.progress.unfinished():
         run.progress.note(node_id, "completed" if node_id in outputs else "skipped")

@@ -20,7 +20,6 @@ class EventLog:
     def __init__(self, redis_ids: str) -> None:
         self.payloads: list[bytes] = []
         self.cursors: list[str] = []
-        self._places: dict[str, int] = {}
         self._redis_ids = redis_ids
         self._last = (0, 0)
         self._grown = asyncio.Event()
@@ -34,14 +33,13 @@ class EventLog:
         envelope = {"type": type, "data": data}
         if self._redis_ids == "all" or (self._redis_ids == "some" and len(self) % 2 == 0):
             envelope["redisId"] = cursor
-        self._places.setdefault(cursor, len(self))
         self.cursors.append(cursor)
         self.payloads.append(encoded(envelope))
         self._grown.set()
 
     def place(self, cursor: str) -> int | None:
         """The position of the event with that cursor, if known."""
-        return self._places.get(cursor)
+        return self.cursors.index(cursor) if cursor in self.cursors else None
 
     def wake(self) -> None:
         """Wake waiting streams: something other than the events changed."""

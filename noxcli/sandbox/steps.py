@@ -58,10 +58,7 @@ def node_runs(node: str, pieces: Sequence[Any] = (), seconds: float = 0.0) -> li
 
 def node_fails(node: str, reason: str, seconds: float = 0.0) -> list[Step]:
     """A node starts and, after a while, fails with a readable reason."""
-    steps: list[Step] = [Emit(node)]
-    if seconds:
-        steps.append(Sleep(seconds))
-    return [*steps, Emit(node, reason, status="failed")]
+    return [*node_runs(node, seconds=seconds)[:-1], Emit(node, reason, status="failed")]
 
 
 def node_skipped(node: str) -> list[Step]:
