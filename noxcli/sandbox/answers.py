@@ -1,11 +1,15 @@
-"""Answers that ordinary responses cannot give: any JSON, none at all, or a body that breaks."""
+"""Answers in the style of FastAPI, and those that no ordinary response gives: none at all, or a body that breaks."""
 
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from noxcli.sandbox.documents import encoded
+from noxcli.sandbox.switches import Switches
 
 
 class Json(Response):
@@ -15,6 +19,33 @@ class Json(Response):
 
     def render(self, content: Any) -> bytes:
         return encoded(content)
+
+
+class Invalid(HTTPException):
+    """422 with the place, a message and a type."""
+
+    def __init__(self, loc: Sequence[str | int], msg: str, type: str) -> None:
+        super().__init__(422)
+        self.detail: Any = [{"loc": list(loc), "msg": msg, "type": type}]
+
+
+def error_body(status: int, detail: Any, switches: Switches) -> Any:
+    """What an error says: an object for JSON, a text for HTML, None for nothing at all."""
+    told = detail if isinstance(detail, str) else ", ".join(f"{_place(each)}: {each['msg']}" for each in detail)
+    match switches.error_body:
+        case "list":
+            return {"detail": [{"loc": [], "msg": detail, "type": "error"}] if isinstance(detail, str) else detail}
+        case "message" | "error":
+            return {switches.error_body: told}
+        case "html":
+            return f"<html><head><title>{status} {HTTPStatus(status).phrase}</title></head><body>{told}</body></html>"
+        case "empty":
+            return None
+    return {"detail": detail}
+
+
+def _place(problem: Mapping[str, Any]) -> str:
+    return ".".join(map(str, problem["loc"]))
 
 
 class Break(Exception):

@@ -1,6 +1,6 @@
 """The API as one ASGI application: its paths, and what all answers have in common."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from starlette.applications import Starlette
@@ -11,9 +11,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from noxcli.sandbox import bundles, event_routes, file_routes, run_routes, workflow_routes
-from noxcli.sandbox.answers import Json
+from noxcli.sandbox.answers import Json, error_body
 from noxcli.sandbox.door import Door, Paths, RequestLog
-from noxcli.sandbox.errors import ApiError, error_body
 from noxcli.sandbox.guard import RateLimit, guarded
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.workspace import Workspace
@@ -46,7 +45,7 @@ ROUTES = [
 
 def build(workspace: Workspace, connections: Collection[Any]) -> ASGIApp:
     """The application over one workspace; `connections` are those that uvicorn has open."""
-    app = Starlette(routes=ROUTES, exception_handlers={ApiError: _refused, HTTPException: _not_served})
+    app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _error})
     app.router.redirect_slashes = False
     app.state.workspace = workspace
     app.state.connections = connections
@@ -54,19 +53,11 @@ def build(workspace: Workspace, connections: Collection[Any]) -> ASGIApp:
     return RequestLog(Door(Paths(app, workspace.switches)), workspace.requests)
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return _error(request, error.status, error.detail, error.headers)
-
-
-async def _not_served(request: Request, error: Exception) -> Response:
-    """Paths and methods that do not exist, and bodies that the form parser gives up on."""
+async def _error(request: Request, error: Exception) -> Response:
+    """The answer to what the API refuses, does not have, or can't read."""
     assert isinstance(error, HTTPException)
-    return _error(request, error.status_code, error.detail, error.headers or {})
-
-
-def _error(request: Request, status: int, detail: Any, headers: Mapping[str, str]) -> Response:
-    body = error_body(status, detail, ApiRequest(request.scope).switches)
+    status, headers = error.status_code, error.headers
+    body = error_body(status, error.detail, ApiRequest(request.scope).switches)
     if body is None:
-        return Response(status_code=status, headers=dict(headers))
-    return (HTMLResponse if isinstance(body, str) else Json)(body, status, dict(headers))
+        return Response(status_code=status, headers=headers)
+    return (HTMLResponse if isinstance(body, str) else Json)(body, status, headers)

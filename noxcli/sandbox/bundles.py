@@ -17,12 +17,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.representer import SafeRepresenter
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from noxcli.sandbox.answers import Json
+from noxcli.sandbox.answers import Invalid, Json
 from noxcli.sandbox.definition import definition, version_records
 from noxcli.sandbox.documents import MOST_DEPTH
-from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.records import stamp
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.scenario import Node, Scenario, Version
@@ -78,9 +78,9 @@ async def import_(request: ApiRequest) -> Response:
         head, records = read_bundle(str(body["definition"]), body.get("version", "auto"))
         parts = [parts_of(record.get("definition")) for record in records]
     except ValueError as error:
-        raise ApiError(int(workspace.switches.unreadable_bundle), str(error)) from None
+        raise HTTPException(int(workspace.switches.unreadable_bundle), str(error)) from None
     if workspace.switches.import_refusal != "none":
-        raise ApiError(int(workspace.switches.import_refusal), "The bundle is not accepted")
+        raise HTTPException(int(workspace.switches.import_refusal), "The bundle is not accepted")
     writes = not dry or workspace.switches.dry_run == "ignored"
     activate = activate or head.get("set_active_on_import") is True
     done = [
@@ -99,7 +99,7 @@ def _imported(
     if mode == "clone":
         target = _cloned(workspace, record, original, parts) if writes else None
     elif original is None:
-        raise ApiError(404, f"Workflow not found: {record.get('id')}")
+        raise HTTPException(404, f"Workflow not found: {record.get('id')}")
     elif writes:
         if mode == "version":
             version_id = original.save(_version(f"import {len(original.versions) + 1}", None, parts))

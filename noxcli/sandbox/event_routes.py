@@ -4,10 +4,10 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
 from noxcli.sandbox.answers import Break
-from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.run import EventLog, Run
@@ -23,7 +23,7 @@ async def events(request: ApiRequest) -> Response:
     run, fault = request.run, request.fault
     late = run.over.is_set()
     if late and run.switches.on_ended == "404":
-        raise ApiError(404, "No event stream for this run")
+        raise HTTPException(404, "No event stream for this run")
     if late and run.switches.on_ended in ("close", "silent"):
         fault = Cut(0, "clean" if run.switches.on_ended == "close" else "silent")
     start = _start(run, request.query_params.get("etag"))
@@ -42,7 +42,7 @@ def _start(run: Run, cursor: str | None) -> int:
     place = run.log.place(cursor) if cursor else None
     if cursor and (place is None or place < oldest):
         if run.switches.on_unknown_cursor != "replay":
-            raise ApiError(int(run.switches.on_unknown_cursor), "Unknown or expired cursor")
+            raise HTTPException(int(run.switches.on_unknown_cursor), "Unknown or expired cursor")
         return oldest
     if place is None:
         from_now = run.switches.stream_start == "new" and not run.over.is_set()

@@ -9,12 +9,12 @@ from collections.abc import AsyncGenerator
 from urllib.parse import quote
 
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from noxcli.sandbox import records
-from noxcli.sandbox.answers import Break, Json
+from noxcli.sandbox.answers import Break, Invalid, Json
 from noxcli.sandbox.definition import GROUP_ID
-from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.faults import CutBody
 from noxcli.sandbox.filestore import StoredFile
 from noxcli.sandbox.request import ApiRequest
@@ -54,14 +54,14 @@ async def download(request: ApiRequest) -> Response:
 async def storage(request: ApiRequest) -> Response:
     """The object store that a redirect leads to: no key, the address itself is signed."""
     if request.query_params.get("signature") != _SIGNATURE:
-        raise ApiError(403, "Signature does not match")
+        raise HTTPException(403, "Signature does not match")
     return _body(request)
 
 
 def _body(request: ApiRequest) -> Response:
     file, switches, wanted = request.file, request.switches, request.headers.get("range")
     if wanted and switches.ranges == "refused":
-        raise ApiError(403, "Range requests are not allowed")
+        raise HTTPException(403, "Range requests are not allowed")
     headers = {
         "content-type": file.content.content_type,
         "content-disposition": f"attachment; filename*=UTF-8''{quote(file.content.name, safe='')}",
@@ -87,7 +87,7 @@ def _range(text: str, size: int) -> tuple[int, int]:
     start = int(first) if first else size - min(size, int(last or 0))
     stop = min(size, int(last) + 1) if first and last else size
     if start >= stop:
-        raise ApiError(416, "Range not satisfiable", {"Content-Range": f"bytes */{size}"})
+        raise HTTPException(416, "Range not satisfiable", {"Content-Range": f"bytes */{size}"})
     return start, stop
 
 

@@ -8,11 +8,11 @@ from http import HTTPStatus
 from secrets import compare_digest
 from time import monotonic
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from noxcli.sandbox.answers import Dropped, Json, Silence
-from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import Answer, Drop, Fault, Hold, LostAnswer
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.switches import Switches
@@ -44,9 +44,9 @@ def authenticate(request: ApiRequest, *, running: bool) -> None:
     key = request.headers.get("x-api-key", "").encode()
     limited = compare_digest(key, workspace.limited_key.encode())
     if not limited and not compare_digest(key, workspace.key.encode()):
-        raise ApiError(int(request.switches.key_refusal), "Invalid or missing API key")
+        raise HTTPException(int(request.switches.key_refusal), "Invalid or missing API key")
     if limited and running:
-        raise ApiError(403, "API key lacks permission: flows_run")
+        raise HTTPException(403, "API key lacks permission: flows_run")
 
 
 class RateLimit:
@@ -70,7 +70,7 @@ class RateLimit:
             self._left, self._since = rate, now
         sliding = switches.rate_limit_window == "sliding"
         if len(self._served) >= rate if sliding else self._left < 1:
-            raise ApiError(429, "Rate limit exceeded", _retry_after(switches))
+            raise HTTPException(429, "Rate limit exceeded", _retry_after(switches))
         self._served.append(now)
         self._left -= 1
 

@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from noxcli.sandbox.answers import Invalid
 from noxcli.sandbox.documents import decoded
-from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.faults import Fault
 from noxcli.sandbox.filestore import StoredFile
 from noxcli.sandbox.run import Run
@@ -55,7 +56,7 @@ class ApiRequest(Request):
                 return self.run.workflow
             if "file_id" in self.path_params:
                 return self.workspace.workflows.get(self.file.owner)
-        except ApiError:
+        except HTTPException:
             pass  # the endpoint reports what is missing
         return None
 

@@ -2,13 +2,12 @@
 
 import asyncio
 from datetime import timedelta
-from http import HTTPStatus
 
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from noxcli.sandbox import records
 from noxcli.sandbox.answers import Json
-from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.run import Run
 
@@ -33,7 +32,7 @@ async def sync(request: ApiRequest) -> Response:
     over.cancel()
     limit.cancel()
     if not run.over.is_set() and run.switches.sync_limit_status != 200:
-        raise ApiError(run.switches.sync_limit_status, "The run did not finish in time")
+        raise HTTPException(run.switches.sync_limit_status, "The run did not finish in time")
     return Json(records.read(run, output_only=output_only, use_ids=use_ids))
 
 
@@ -47,8 +46,7 @@ async def look_up(request: ApiRequest) -> Response:
     """GET /v1/runs/{run_id}: leads from a bare run id to its workflow."""
     run = request.run
     if run.switches.look_up != "served":
-        status = int(run.switches.look_up)
-        raise ApiError(status, HTTPStatus(status).phrase)
+        raise HTTPException(int(run.switches.look_up))
     return Json(records.without_io(run))
 
 
@@ -68,7 +66,7 @@ async def stop(request: ApiRequest) -> Response:
     """POST /v1/runs/{run_id}/stop: the run in its state after the stop"""
     run = request.run
     if run.ended and run.switches.on_stop_finished == "409":
-        raise ApiError(409, "The run has already ended")
+        raise HTTPException(409, "The run has already ended")
     await request.workspace.stop(run)
     return Json(records.full(run))
 
@@ -78,7 +76,7 @@ async def data(request: ApiRequest) -> Response:
     request.flag("fetch_structured_data")
     run = request.run
     if run.switches.run_data == "404":
-        raise ApiError(404, "Not Found")
+        raise HTTPException(404)
     return Json(records.data(run))
 
 
@@ -86,9 +84,9 @@ async def node_io(request: ApiRequest) -> Response:
     """GET /v1/runs/{run_id}/io/{node_id}: `it` counts from 1, and 0 counts as the first; here, there is no second"""
     run, node_id = request.run, request.path_params["node_id"]
     if run.switches.node_io == "404" or node_id not in [node.id for node in run.graph.nodes]:
-        raise ApiError(404, "Node not found")
+        raise HTTPException(404, "Node not found")
     if request.query_params.get("it", "1") not in ("0", "1"):
-        raise ApiError(404, "Iteration not found")
+        raise HTTPException(404, "Iteration not found")
     entry = records.node_io(run, node_id)
     bare = {key: entry[key] for key in ("inputs", "outputs")}
     return Json(bare if run.switches.node_io == "bare" else entry)

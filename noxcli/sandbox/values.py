@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from noxcli.sandbox.errors import Invalid
+from noxcli.sandbox.answers import Invalid
 from noxcli.sandbox.scenario import File, Node
 from noxcli.sandbox.switches import Switches
 from noxcli.sandbox.workflow import Graph

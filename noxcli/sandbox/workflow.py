@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from noxcli.sandbox.documents import encoded
-from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.faults import FaultQueue
 from noxcli.sandbox.scenario import CREATED_AT, Node, Scenario, Version, id_of, output_node
 from noxcli.sandbox.steps import Emit
@@ -104,7 +105,7 @@ class Workflow:
         if version_id is None:
             return self.graph
         if version_id not in self.versions:
-            raise ApiError(404, "Workflow version not found")
+            raise HTTPException(404, "Workflow version not found")
         return self.versions[version_id][1]
 
     def turn(self, version_id: str | None, given: Any) -> int:

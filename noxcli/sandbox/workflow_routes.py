@@ -1,11 +1,11 @@
 """The endpoints of workflows, their versions, the node catalog, and the owner of the key."""
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from noxcli.sandbox import records
 from noxcli.sandbox.answers import Json
 from noxcli.sandbox.definition import GROUP_ID, catalog, version_records, workflow_record
-from noxcli.sandbox.errors import ApiError
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.workflow import Workflow
 
@@ -29,7 +29,7 @@ async def versions(request: ApiRequest) -> Response:
     """GET /v1/workflows/{workflow_id}/versions"""
     workflow = request.workflow
     if workflow.switches.versions == "404":
-        raise ApiError(404, "Not Found")
+        raise HTTPException(404)
     saved = version_records(workflow)
     if workflow.switches.versions == "list":
         return Json(saved)

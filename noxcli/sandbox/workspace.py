@@ -8,8 +8,10 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
+from noxcli.sandbox.answers import Invalid
 from noxcli.sandbox.door import MOST_REQUESTS, Received
-from noxcli.sandbox.errors import ApiError, Invalid
 from noxcli.sandbox.faults import FaultPlan, FaultQueue
 from noxcli.sandbox.filestore import StoredFile
 from noxcli.sandbox.player import play
@@ -72,7 +74,7 @@ class Workspace:
             found = next((each for each in list(self.workflows.values()) if each.scenario.name == key), None)
         if found is None:
             check_uuid(key, ["path", "workflow_id"])
-            raise ApiError(404, "Workflow not found")
+            raise HTTPException(404, "Workflow not found")
         return found
 
     def run(self, run_id: str, workflow: Workflow | None = None) -> Run:
@@ -80,14 +82,14 @@ class Workspace:
         check_uuid(run_id, ["path", "run_id"])
         run = self.runs.get(run_id.lower())
         if run is None or (workflow is not None and run.workflow.scenario.id != workflow.scenario.id):
-            raise ApiError(404, "Run not found")
+            raise HTTPException(404, "Run not found")
         return run
 
     def file(self, file_id: str) -> StoredFile:
         """A stored file by id."""
         check_uuid(file_id, ["path", "file_id"])
         if file_id.lower() not in self.files:
-            raise ApiError(404, "File not found")
+            raise HTTPException(404, "File not found")
         return self.files[file_id.lower()]
 
     def keep(self, file: File, owner: str = "") -> StoredFile:
