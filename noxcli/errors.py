@@ -1,4 +1,4 @@
-"""Every failure that noxcli expects, each with its exit code: the contract with scripts."""
+"""Every failure that noxcli expects, each with its exit code, and the name that the user meant by an unknown one."""
 
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -371,3 +371,17 @@ class Bug(NoxError):
 
     exit_code = ExitCode.BUG
     phase = Phase.INTERNAL
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most similar to the word, in any case, or None."""
+    import difflib  # needed only after a mistake
+
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.casefold(), list(folded), n=1)
+    return folded[near[0]] if near else None
+
+
+def suggestion(near: str | None, otherwise: str = "", *, quoted: bool = False) -> str:
+    """Return the hint whether the user meant this name, or else the hint `otherwise`."""
+    return f"did you mean {repr(near) if quoted else near}?" if near else otherwise

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 # A room may import those above it in this list, but none on its own line.
 ORDER = [
     {"fixed", "signals"},
-    {"errors", "models", "encode", "nearest", "schemas"},
+    {"errors", "models", "encode", "schemas"},
     {"waiting", "decode"},
     {"query", "masking", "timing", "place", "urls"},
     {"files"},

@@ -5,11 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from noxcli.errors import UsageProblem
+from noxcli.errors import UsageProblem, nearest, suggestion
 from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs, parse_json, read_value, split_item
-from noxcli.nearest import nearest, suggestion
 from noxcli.render.text import in_prose
 
 ID, EXPECT = "$id", "$expect"

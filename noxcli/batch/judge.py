@@ -9,11 +9,10 @@ from typing import Any, Self
 from noxcli.batch.columns import EXPECT, ID, Columns
 from noxcli.batch.rows import Row, RowFile
 from noxcli.encode import to_json
-from noxcli.errors import ExitCode, Phase, UsageProblem
+from noxcli.errors import ExitCode, Phase, UsageProblem, nearest, suggestion
 from noxcli.fixed import fixed
 from noxcli.inputs.parse import Inputs
 from noxcli.masking import Mask
-from noxcli.nearest import nearest, suggestion
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
 from noxcli.query import Query
 from noxcli.render.text import amount

@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
-from noxcli.nearest import nearest
+from noxcli.errors import nearest
 
 # What people type first, by the verb that does it.
 WORDS = {

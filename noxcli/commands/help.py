@@ -8,8 +8,7 @@ import typer
 from noxcli.cli.context import Context
 from noxcli.cli.options import declared
 from noxcli.cli.usage import end_with
-from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem
-from noxcli.nearest import suggestion
+from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem, suggestion
 
 EXIT_CODES, SWITCHES, AGENTS = "exit-codes", "switches", "agents"
 FOR_AGENTS = """\

@@ -8,9 +8,8 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import Common, Listed, Waiting, declared
-from noxcli.errors import Phase, UsageProblem
+from noxcli.errors import Phase, UsageProblem, nearest, suggestion
 from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD, Run, Workflow
-from noxcli.nearest import nearest, suggestion
 from noxcli.render.table import Layout, Listing, age, duration
 from noxcli.timing import seconds_between
 

@@ -6,8 +6,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import Documented, Printed, declared
-from noxcli.errors import UsageProblem
-from noxcli.nearest import nearest, suggestion
+from noxcli.errors import UsageProblem, nearest, suggestion
 from noxcli.render.table import Layout, show_table
 from noxcli.schemas import schema_named, schema_names
 

@@ -4,10 +4,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from noxcli.errors import NO_ROOM, ConfigProblem
+from noxcli.errors import NO_ROOM, ConfigProblem, nearest, suggestion
 from noxcli.files import reason_of
 from noxcli.fixed import fixed
-from noxcli.nearest import nearest, suggestion
 from noxcli.place import read_named
 
 LARGEST_TABLE = 256 * 1024  # bytes

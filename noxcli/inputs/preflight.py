@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
 from noxcli.encode import to_json
-from noxcli.errors import UsageProblem, WrongInputs
+from noxcli.errors import UsageProblem, WrongInputs, nearest, suggestion
 from noxcli.inputs.definition import KINDS, InputNode, keys_of, meant_by
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.uploads import Upload
 from noxcli.masking import HIDDEN
-from noxcli.nearest import nearest, suggestion
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -4,10 +4,9 @@ import shlex
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from noxcli.errors import Undelivered, UsageProblem
+from noxcli.errors import Undelivered, UsageProblem, nearest, suggestion
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run
-from noxcli.nearest import nearest, suggestion
 from noxcli.outputs.values import is_file, is_preview, unwrapped
 
 

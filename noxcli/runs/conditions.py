@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from noxcli.errors import NoxError, UsageProblem
+from noxcli.errors import NoxError, UsageProblem, nearest, suggestion
 from noxcli.fixed import fixed
 from noxcli.models import PAUSED_STATUS, PAUSED_WORD, Finished, Paused, Polled, Run, Started
-from noxcli.nearest import nearest, suggestion
 from noxcli.runs.follow import Burst
 from noxcli.runs.node_data import FAILED
 from noxcli.runs.progress import DONE, EXECUTED, SKIPPED, WAITING, Node, Progress, listed_status

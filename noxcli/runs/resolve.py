@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from noxcli.errors import NotFound, NoxError, UsageProblem
+from noxcli.errors import NotFound, NoxError, UsageProblem, nearest, suggestion
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
-from noxcli.nearest import nearest, suggestion
 from noxcli.retry import Patience
 from noxcli.timing import parse_time
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from noxcli.nearest import nearest
+from noxcli.errors import nearest
 
 
 @pytest.mark.parametrize(
