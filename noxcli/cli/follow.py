@@ -54,7 +54,15 @@ def to_end(
     # Only a picture shows when the nodes of a run that has ended worked.
     if run.settled and shows_names and context.terminal.interactive and context.printing.writes_text:
         progress.spans = spans_of(noxus, run, progress)
-    renderers = _renderers(context, run, progress)
+    writer, ci = context.printing.event_writer(outcome), context.reports.ci
+    shown = (
+        writer,
+        None if ci is None else ci.fold(f"{outcome.name}: run {run.id}"),
+        run_progress(context.terminal, progress, writes_events=writer is not None),
+        # It comes last: the cursor may only name events that are on stdout.
+        None if writer is None else context.history.keep_cursor(run.id),
+    )
+    renderers = [renderer for renderer in shown if renderer is not None]
     return follow_updates(noxus, progress, policy_of(context, options), renderers, cursor=cursor)
 
 
@@ -97,18 +105,6 @@ def follow_updates(
     except TimedOut as late:
         return stop_or_raise(noxus, outcome, policy, late)
     return record.now
-
-
-def _renderers(context: Context, run: Run, progress: Progress) -> list[Renderer]:
-    """Return everything that shows or saves the updates, in the order in which each gets them."""
-    terminal, ci = context.terminal, context.reports.ci
-    writer = context.printing.event_writer(context.outcome)
-    fold = None if ci is None else ci.fold(f"{context.outcome.name}: run {run.id}")
-    picture = run_progress(terminal, progress, writes_events=writer is not None)
-    # The cursor comes last: it may only name events that are on stdout.
-    keeper = None if writer is None else context.history.keep_cursor(run.id)
-    shown = (writer, fold, picture, keeper)
-    return [renderer for renderer in shown if renderer is not None]
 
 
 def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:

@@ -30,7 +30,7 @@ from noxcli.render import Format
 from noxcli.render.renderers import retry_progress
 from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports, ci_system
-from noxcli.retry import Patience, in_lines
+from noxcli.retry import Patience
 from noxcli.runs.resolve import one_run, resolve_run, resolve_workflow
 from noxcli.signals import Interrupted
 from noxcli.state.known_names import server_key
@@ -100,9 +100,9 @@ class Session:
         asked = self.common.retry_for if retry_for is None else retry_for
         if self.context.outcome.retry_safe:
             kwargs = {"out_of_time": TimedOutBeforeStart, **kwargs}
-        terminal, retry_for = self.context.terminal, RETRY_AT_FIRST if asked is None else asked
-        telling = in_lines(terminal.complain) if terminal.verbose else partial(retry_progress, terminal)
-        return Patience(self.context.clock, deadline or self.deadline, retry_for, telling, **kwargs)
+        context, telling = self.context, partial(retry_progress, self.context.terminal)
+        retry_for = RETRY_AT_FIRST if asked is None else asked
+        return Patience(context.clock, deadline or self.deadline, retry_for, telling, **kwargs)
 
     def keep_trying(self, call: Callable[[], T], worth: Callable[[Unavailable], bool] = lambda _: True) -> T:
         """Return the result of a call. Raises as `Patience.keep_trying`."""

@@ -68,11 +68,11 @@ def download_progress(terminal: Terminal) -> "Bar | TaskLog":
 @contextmanager
 def retry_progress(terminal: Terminal) -> Iterator[Tell]:
     """Yield what says why a call is retried: counting down in place on a terminal, in lines elsewhere."""
-    if terminal.drawn is None and _may_draw(terminal):
+    if terminal.drawn is None and not terminal.verbose and _may_draw(terminal):
         with _bar(terminal) as bar:
             yield bar.tell_retry
     else:
-        with in_lines(terminal.note)() as tell:
+        with in_lines(terminal.complain if terminal.verbose else terminal.note)() as tell:
             yield tell
 
 
