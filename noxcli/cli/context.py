@@ -97,12 +97,6 @@ class Context:
         """True if a signal should stop runs; by default, only without an interactive user."""
         return not self.terminal.interactive if on_interrupt is None else on_interrupt == "stop"
 
-    def noted_run(self, text: str) -> tuple[str, str] | None:
-        """Return workflow and run id of a run started here at this server: the last one, or by its id."""
-        history = self.history
-        entry = history.last(self.base_url) if text == "@last" else history.entry(text, self.base_url)
-        return (entry.workflow_id, entry.run_id) if entry else None
-
     def line_to_stream(self, run: str) -> str:
         """Return the command that follows the run from the last event on stdout."""
         form = self.printing.format

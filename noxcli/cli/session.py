@@ -12,6 +12,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import (
+    LAST,
     RETRY_AT_FIRST,
     Asserting,
     Common,
@@ -115,7 +116,9 @@ class Session:
 
     def run(self, text: str, patience: Patience) -> Run:
         """Return the run by its name on the command line. Raises as `resolve_run`."""
-        return resolve_run(self.api, text, patience, self.context.noted_run)
+        history, host = self.context.history, self.context.base_url
+        noted = history.last(host) if text == LAST else history.entry(text, host)
+        return resolve_run(self.api, f"{noted.workflow_id}/{noted.run_id}" if noted else text, patience)
 
     def found(self, text: str) -> Run:
         """Return the run that the command is about, an ended one in its own record. Raises as `own_record`."""

@@ -110,17 +110,12 @@ def one_run(text: str, sources: Sources) -> str:
     return named[0]
 
 
-def resolve_run(
-    api: "NoxusApi", text: str, patience: Patience, noted: Callable[[str], tuple[str, str] | None] = lambda _: None
-) -> Run:
-    """Return the run's current record. If its workflow is known, it includes the output.
+def resolve_run(api: "NoxusApi", text: str, patience: Patience) -> Run:
+    """Return the current record of a run, by RUN_ID or WORKFLOW_ID/RUN_ID; the latter includes its output.
 
-    `noted` returns workflow and run id of a run that was started here, by `@last` or by the run's id. Raises
-    UsageProblem for any other form, NotFound if nothing was started yet.
+    Raises UsageProblem for any other form, NotFound for `@last`, which stays if nothing was started yet.
     """
-    if known := noted(text):
-        text = "/".join(known)
-    elif text == "@last":
+    if text == "@last":
         raise NotFound("no run has been started on this machine at this address", "give the run's id")
     workflow_id, _, run_id = text.rpartition("/")
     if not run_id.strip(".") or "/" in workflow_id:
