@@ -71,14 +71,11 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
         delivered = _to_stdout(noxus, run, keys)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
-    if context.printing.query is not None and context.printing.format is Format.JSON and isinstance(run.output, dict):
-        for key in context.printing.query.keys_of("output"):
+    printing, ledger = context.printing, context.outcome.ledger
+    if printing.query is not None and printing.format is Format.JSON and isinstance(run.output, dict):
+        for key in printing.query.keys_of("output"):
             require_one(run, key, [key] if key in run.output else [])
-    if (
-        context.printing.format is Format.CONTENT
-        and context.outcome.ledger is not None
-        and context.outcome.ledger.has_gap
-    ):
+    if printing.format is Format.CONTENT and ledger is not None and ledger.has_gap:
         raise Undelivered("the streamed text may lack a part", f"the whole: {line_to_fetch(context, run)}")
     if context.reports.asserts:
         from noxcli.reports.assertions import require_queries  # loaded only with --assert
