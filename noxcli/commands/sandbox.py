@@ -1,9 +1,8 @@
 """`noxcli sandbox`: the Noxus API on this machine, until Ctrl-C or around one command."""
 
 import errno
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,10 +10,6 @@ from noxcli.cli.options import declared
 from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.files import reason_of
 from noxcli.signals import SIGNALS
-
-if TYPE_CHECKING:
-    from noxcli.sandbox.scenario import Scenario
-    from noxcli.sandbox.switches import Switches as ServerSwitches
 
 
 @declared
@@ -77,14 +72,20 @@ def execute(_: typer.Context, options: Options) -> None:
         raise ConfigProblem(f"the sandbox needs {', '.join(missing)}", INSTALL_HINT)
     from noxcli.sandbox.builtin import BUILT_IN
     from noxcli.sandbox.command import DEFAULT_PORT, fresh_key, run_command, serve_forever
+    from noxcli.sandbox.files import load_scenarios
+    from noxcli.sandbox.replay import load_replay
     from noxcli.sandbox.server import Sandbox
+    from noxcli.sandbox.switches import Switches, load_switches, with_overrides
 
     SIGNALS.release()
     command = options.command
     at = options.port if options.port is not None else 0 if command else DEFAULT_PORT
     try:
-        scenarios = [*BUILT_IN, *_scenarios(options.scenario or [], options.replay or [])]
-        decided = _switches(options.switches or [], options.switch or [])
+        added = [made for path in options.scenario or () for made in load_scenarios(path)]
+        scenarios = [*BUILT_IN, *added, *map(load_replay, options.replay or ())]
+        settings = {name: value for path in options.switches or () for name, value in load_switches(path).items()}
+        # Those on the command line override those in files.
+        decided = with_overrides(Switches(), settings | dict(text.partition("=")[::2] for text in options.switch or ()))
         key = fresh_key() if options.key is None else options.key
         server = Sandbox(scenarios, key=key, port=at, speed=options.speed, switches=decided)
         code = run_command(command, server) if command else serve_forever(server)
@@ -93,22 +94,6 @@ def execute(_: typer.Context, options: Options) -> None:
     except ValueError as error:
         raise UsageProblem(f"the sandbox can't start: {error}") from None
     raise typer.Exit(code)
-
-
-def _scenarios(files: Sequence[Path], replays: Sequence[Path]) -> "list[Scenario]":
-    from noxcli.sandbox.files import load_scenarios
-    from noxcli.sandbox.replay import load_replay
-
-    return [made for path in files for made in load_scenarios(path)] + [load_replay(path) for path in replays]
-
-
-def _switches(files: Sequence[Path], given: Sequence[str]) -> "ServerSwitches":
-    """Return the switches; those on the command line override those in files."""
-    from noxcli.sandbox.switches import Switches as Defaults
-    from noxcli.sandbox.switches import load_switches, with_overrides
-
-    settings = {name: value for path in files for name, value in load_switches(path).items()}
-    return with_overrides(Defaults(), settings | dict(text.partition("=")[::2] for text in given))
 
 
 def _not_started(error: OSError, port: int) -> UsageProblem:
