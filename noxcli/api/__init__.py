@@ -2,6 +2,5 @@
 
 from noxcli.api.client import NoxusApi
 from noxcli.api.download import Download
-from noxcli.api.http import Exchange
 
-__all__ = ["Download", "Exchange", "NoxusApi"]
+__all__ = ["Download", "NoxusApi"]

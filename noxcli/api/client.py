@@ -11,7 +11,7 @@ from noxcli.api.body import AnswerLimit
 from noxcli.api.download import Download
 from noxcli.api.failures import media_type
 from noxcli.api.feed import EventFeed
-from noxcli.api.http import CONNECT_TIMEOUT, Exchange, Http
+from noxcli.api.http import CONNECT_TIMEOUT, Http
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.transport import Body
 from noxcli.config.settings import Settings
@@ -52,12 +52,14 @@ class NoxusApi:
         settings: Settings,
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
-        observe: Callable[[Exchange], None] | None = None,
+        log: Callable[[str], None] = lambda _: None,
         warn: Callable[[str], None] = lambda _: None,
         mask: Mask | None = None,
     ) -> None:
-        """`observe` is told of each request, `warn` of a list that can't be read to its end."""
-        self.http = Http(settings, connect_timeout=connect_timeout, observe=observe, mask=mask)
+        """`log` gets a line about each request, without headers, bodies and query values; `warn` one about a list that
+        can't be read to its end.
+        """
+        self.http = Http(settings, connect_timeout=connect_timeout, log=log, mask=mask)
         self._warn = warn
 
     def __enter__(self) -> Self:

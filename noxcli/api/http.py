@@ -25,7 +25,6 @@ from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for
 from noxcli.config.settings import Settings
 from noxcli.decode import TooMuch, decode_json
 from noxcli.errors import ConfigProblem, Refused, Unavailable, Unreadable
-from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, read_url, shown_url
 
@@ -49,18 +48,6 @@ JSON_LIMIT = 64 * 1024 * 1024  # bytes, unpacked; as values they take several ti
 PARSED_PER_SECOND = 20_000_000  # bytes of JSON, many small values
 
 
-@fixed
-class Exchange:
-    """One request as the log may show it: no headers, no bodies, no query values."""
-
-    method: str
-    path: str
-    outcome: str
-    seconds: float
-    request_id: str | None = None
-    cause: str | None = None  # the reason why there was no answer
-
-
 class Http:
     """A connection to one server; thread-safe, one request per thread."""
 
@@ -69,7 +56,7 @@ class Http:
         settings: Settings,
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
-        observe: Callable[[Exchange], None] | None = None,
+        log: Callable[[str], None] = lambda _: None,
         mask: Mask | None = None,
     ) -> None:
         self.settings = settings
@@ -81,7 +68,7 @@ class Http:
         self._met_api = False  # something has answered that is not a web page
         self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
         self._connect_timeout = connect_timeout
-        self._observe = observe
+        self._log = log
         self.session = new_session()
 
     def url_of(self, path: str) -> Url:
@@ -229,7 +216,7 @@ class Http:
     def _sent(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
         """Send a request with its `parts` (params, data, headers), and return the answer."""
         began = time.monotonic()
-        outcome, request_id, cause = "no answer", None, None
+        outcome, known_as = "no answer", ""
         # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
         fresh = isinstance(parts.get("data"), Body)
         try:
@@ -250,18 +237,18 @@ class Http:
                 raise
             raise ConfigProblem(f"the proxy {shown_url(proxy)!r} can't be used", CORRECT_PROXY) from None
         except BROKEN as error:
-            cause = cause_of(error, self.mask)
+            outcome = f"no answer: {cause_of(error, self.mask)}"
             raise unavailable(error, str(url), self.mask, sent=_may_have_left(parts.get("data"), error)) from error
         else:
             date = parse_date(response.headers.get("Date")) if url.origin == self._home.origin else None
             if date is not None:
                 self._server_time = date, time.monotonic()
-            outcome, request_id = str(response.status_code), request_id_of(response)
+            request_id = request_id_of(response)
+            outcome, known_as = str(response.status_code), f" (request id {request_id})" if request_id else ""
             return response
         finally:
-            if self._observe is not None:
-                took = time.monotonic() - began
-                self._observe(Exchange(method, urlsplit(str(url)).path, outcome, took, request_id, cause))
+            took = (time.monotonic() - began) * 1000
+            self._log(f"{method} {urlsplit(str(url)).path} {outcome} {took:.0f} ms{known_as}")
 
     def _redirect_target(
         self, method: str, url: Url, response: requests.Response, *, again: bool, elsewhere: bool

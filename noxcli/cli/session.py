@@ -38,7 +38,7 @@ from noxcli.state.known_names import server_key
 from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
-    from noxcli.api import Exchange, NoxusApi
+    from noxcli.api import NoxusApi
     from noxcli.render.table import Listing
 
 T = TypeVar("T")
@@ -257,16 +257,13 @@ def _connected(context: Context, options: Common) -> "NoxusApi":
     return NoxusApi(
         settings,
         connect_timeout=configured.limit("connect_timeout"),
-        observe=partial(_show_request, context),
+        log=partial(_show_request, context),
         warn=context.terminal.warn,
         mask=context.terminal.mask,
     )
 
 
-def _show_request(context: Context, exchange: "Exchange") -> None:
+def _show_request(context: Context, line: str) -> None:
     context.requests += 1
     if context.terminal.verbose:
-        known_as = f" (request id {exchange.request_id})" if exchange.request_id else ""
-        why = f": {exchange.cause}" if exchange.cause else ""
-        took = f"{exchange.seconds * 1000:.0f} ms"
-        context.terminal.complain(f"{exchange.method} {exchange.path} {exchange.outcome}{why} {took}{known_as}")
+        context.terminal.complain(line)
