@@ -16,7 +16,7 @@ from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
-    from noxcli.api.connection import ConnectionLook, StreamLook
+    from noxcli.api.connection import StreamLook
     from noxcli.cli.session import Session
     from noxcli.models import Run
     from noxcli.urls import Url
@@ -88,17 +88,17 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def checks_of(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]:
     """Yield the checks of all that is between here and the server, by their names; a failed one is the last."""
-    from noxcli.api.connection import look_at_connection  # the help loads nothing of this
+    from noxcli.api.connection import first_answer  # the help loads nothing of this
     from noxcli.urls import read_url
 
     name = "settings"
     try:
         with noxus.connect() as api:
             name, url = "host", read_url(noxus.context.base_url)
-            look = look_at_connection(api.http)
-            yield name, _host(look, url)
-            yield "tls", _tls(look, url)
-            yield "clock", _clock(look)
+            with first_answer(api.http) as answer:
+                yield name, _host(answer, url)
+                yield "tls", _tls(answer, url)
+            yield "clock", _clock(api)
             name = "key"
             yield name, _key(api, url)
             name = "events"
@@ -109,45 +109,49 @@ def checks_of(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]:
         yield name, Check("failed", error.message, error.hint, error)
 
 
-def _host(look: "ConnectionLook", url: "Url") -> Check:
+def _host(answer: Any, url: "Url") -> Check:
     """Tell how fast the server answers, and through which proxy. Raises Refused if it redirects."""
     from noxcli.api.transport import proxy_for  # as above
     from noxcli.urls import shown_url
 
-    if look.redirect is not None:
-        raise Refused(f"it redirects to {look.redirect}", "set the base URL to where the API really is")
+    if answer.is_redirect:
+        there = shown_url(answer.headers["Location"])
+        raise Refused(f"it redirects to {there}", "set the base URL to where the API really is")
     proxy = proxy_for(url)
     through = f" through the proxy {shown_url(proxy)}" if proxy else ""
-    return Check("ok", f"{url.netloc} answers in {_milliseconds(look.took)}{through}")
+    return Check("ok", f"{url.netloc} answers in {_milliseconds(answer.elapsed.total_seconds())}{through}")
 
 
-def _tls(look: "ConnectionLook", url: "Url") -> Check:
+def _tls(answer: Any, url: "Url") -> Check:
     """Judge the encryption and how long the certificate is valid."""
-    from noxcli.urls import is_loopback  # as above
+    from noxcli.api.connection import tls_of  # as above
+    from noxcli.urls import is_loopback
 
     if url.scheme == "http":
         if is_loopback(url.host):
             return Check("ok", "not needed: it is this machine")
         return Check("warning", "the key travels in plain text", "use https, except in a closed network")
-    told = look.tls or "encrypted by the proxy"
-    if look.certificate_ends is None:
+    version, ends = tls_of(answer)
+    told = version or "encrypted by the proxy"
+    if ends is None:
         return Check("ok", told)
-    days = (look.certificate_ends - datetime.now(UTC)).days
-    told = f"{told}, certificate until {look.certificate_ends:%Y-%m-%d}"
+    days = (ends - datetime.now(UTC)).days
+    told = f"{told}, certificate until {ends:%Y-%m-%d}"
     if days < SOON:
         return Check("warning", f"{told}: {days} days", "ask the server's operator to renew it")
     return Check("ok", told)
 
 
-def _clock(look: "ConnectionLook") -> Check:
+def _clock(api: "NoxusApi") -> Check:
     """Compare this machine's clock with the server's."""
-    if look.clock_ahead is None:
+    servers = api.http.server_now()
+    if servers is None:
         return Check("unchecked", "the server does not report its time")
-    skew = abs(look.clock_ahead)
-    if skew <= MOST_SKEW:
+    ahead = (servers - datetime.now(UTC)).total_seconds()
+    if abs(ahead) <= MOST_SKEW:
         return Check("ok", "agrees with the server's")
-    side = "behind" if look.clock_ahead > 0 else "ahead of"
-    return Check("warning", f"{show_seconds(skew)} {side} the server's", "set this machine's clock (NTP)")
+    side = "behind" if ahead > 0 else "ahead of"
+    return Check("warning", f"{show_seconds(abs(ahead))} {side} the server's", "set this machine's clock (NTP)")
 
 
 def _key(api: "NoxusApi", url: "Url") -> Check:
