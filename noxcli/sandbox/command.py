@@ -9,10 +9,9 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 from noxcli.sandbox.server import Sandbox
 
@@ -20,8 +19,6 @@ NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 126, 127, 128
 DEFAULT_PORT = 8765
 
 _GLANCE = 0.1  # seconds between two checks for a signal
-
-Reaction = Callable[[int, FrameType | None], None]
 
 
 def run_command(argv: Sequence[str], sandbox: Sandbox) -> int:
@@ -32,18 +29,12 @@ def run_command(argv: Sequence[str], sandbox: Sandbox) -> int:
 
 def serve_forever(sandbox: Sandbox) -> int:
     """Serve until Ctrl-C or SIGTERM; prints what can be run and, where it stays on a screen, what to export."""
-    endings: list[int] = []
-
-    # Recorded, not raised: an exception could hit the server at its start or end.
-    def note(number: int, _frame: FrameType | None) -> None:
-        endings.append(number)
-
-    with _reacting({signal.SIGINT: note, signal.SIGTERM: note, signal.SIGHUP: note}), sandbox:
+    with _noted() as arrived, sandbox:
         print(*_listed(sandbox), "", sep="\n")
         print("# Paste these two lines elsewhere; Ctrl-C stops the sandbox.")
         print(f"export NOXUS_BACKEND_URL={sandbox.url}")
         print(f"export NOXUS_API_KEY={shlex.quote(sandbox.key)}", flush=True)
-        while not endings:
+        while not arrived:
             time.sleep(_GLANCE)
     return 0
 
@@ -83,17 +74,7 @@ def _points_elsewhere(name: str) -> bool:
 
 
 def _run(argv: Sequence[str], env: dict[str, str]) -> int:
-    child: subprocess.Popen[bytes] | None = None
-    early: list[int] = []  # signals that arrive before there is a child to pass them on to
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        if child is None:
-            early.append(number)
-        else:
-            child.send_signal(number)
-
-    # A terminal's Ctrl-C reaches the child without us. Handled, because an ignored signal would be inherited.
-    with _reacting({signal.SIGINT: lambda *_: None, signal.SIGTERM: forward, signal.SIGHUP: forward}):
+    with _noted() as arrived:
         try:
             child = subprocess.Popen(argv, env=env)  # noqa: S603 - the command line that the user asks to run
         except FileNotFoundError:
@@ -102,20 +83,29 @@ def _run(argv: Sequence[str], env: dict[str, str]) -> int:
         except OSError as error:
             print(f"noxcli sandbox: cannot run {argv[0]}: {error.strerror}", file=sys.stderr)
             return NOT_EXECUTABLE
-        for number in early:
-            child.send_signal(number)
-        code = child.wait()
-    return BY_SIGNAL - code if code < 0 else code
+        while child.returncode is None:
+            while arrived:
+                number = arrived.pop(0)
+                if number != signal.SIGINT:  # a terminal's Ctrl-C reaches the child without us
+                    child.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_GLANCE)
+    return BY_SIGNAL - child.returncode if child.returncode < 0 else child.returncode
 
 
 @contextmanager
-def _reacting(wanted: Mapping[signal.Signals, Reaction]) -> Iterator[None]:
-    before = {}
-    for number, reaction in wanted.items():
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup requires
-            before[number] = signal.signal(number, reaction)
+def _noted() -> Iterator[list[int]]:
+    """Yield a list of the signals that arrive: an exception instead could hit the server at its start or end.
+
+    They are handled, since a child inherits what is ignored; and what nohup has ignored stays so.
+    """
+    arrived: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: arrived.append(number))
     try:
-        yield
+        yield arrived
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -49,25 +49,18 @@ class StoredFile:
 
     def value(self, uri_form: str) -> dict[str, Any]:
         """The file as a value among a run's outputs: it has a `name` there."""
-        return {
-            "id": self.id,
-            "uri": self.uri(uri_form),
-            "name": self.content.name,
-            "content_type": self.content.content_type,
-            "source_type": "Document",
-            "source_metadata": None,
-        }
+        return {**self._shared(uri_form), "name": self.content.name}
 
     def record(self, group_id: str, created_at: str, uri_form: str) -> dict[str, Any]:
         """The file as the Files API describes it: it has a `filename` there."""
+        own = {"size": self.size, "group_id": group_id, "filename": self.content.name, "created_at": created_at}
+        return {**self._shared(uri_form), **own}
+
+    def _shared(self, uri_form: str) -> dict[str, Any]:
         return {
             "id": self.id,
             "uri": self.uri(uri_form),
-            "size": self.size,
-            "group_id": group_id,
-            "filename": self.content.name,
             "content_type": self.content.content_type,
             "source_type": "Document",
             "source_metadata": None,
-            "created_at": created_at,
         }
