@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from noxcli.sandbox.documents import encoded
@@ -19,6 +19,13 @@ class Json(Response):
 
     def render(self, content: Any) -> bytes:
         return encoded(content)
+
+
+def answer(status: int, body: Any, headers: Mapping[str, str] | None) -> Response:
+    """JSON, or HTML for a text; for None, no body at all."""
+    if body is None:
+        return Response(status_code=status, headers=headers)
+    return (HTMLResponse if isinstance(body, str) else Json)(body, status, headers)
 
 
 class Invalid(HTTPException):

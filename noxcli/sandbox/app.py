@@ -6,12 +6,12 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from noxcli.sandbox import bundles, event_routes, file_routes, run_routes, workflow_routes
-from noxcli.sandbox.answers import Json, error_body
+from noxcli.sandbox.answers import answer, error_body
 from noxcli.sandbox.door import Door, Paths, RequestLog
 from noxcli.sandbox.guard import RateLimit, guarded
 from noxcli.sandbox.request import ApiRequest
@@ -56,8 +56,5 @@ def build(workspace: Workspace, connections: Collection[Any]) -> ASGIApp:
 async def _error(request: Request, error: Exception) -> Response:
     """The answer to what the API refuses, does not have, or can't read."""
     assert isinstance(error, HTTPException)
-    status, headers = error.status_code, error.headers
-    body = error_body(status, error.detail, ApiRequest(request.scope).switches)
-    if body is None:
-        return Response(status_code=status, headers=headers)
-    return (HTMLResponse if isinstance(body, str) else Json)(body, status, headers)
+    body = error_body(error.status_code, error.detail, ApiRequest(request.scope).switches)
+    return answer(error.status_code, body, error.headers)

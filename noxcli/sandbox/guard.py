@@ -10,9 +10,9 @@ from time import monotonic
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
-from noxcli.sandbox.answers import Dropped, Json, Silence
+from noxcli.sandbox.answers import Dropped, Silence, answer
 from noxcli.sandbox.faults import Answer, Drop, Fault, Hold, LostAnswer
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.switches import Switches
@@ -89,7 +89,8 @@ def _retry_after(switches: Switches) -> dict[str, str]:
 async def _through(fault: Fault | None, endpoint: Endpoint, request: ApiRequest) -> Response:
     match fault:
         case Answer():
-            return answered(fault)
+            body = {"detail": HTTPStatus(fault.status).phrase} if fault.body is None else fault.body
+            return answer(fault.status, body, fault.headers)
         case Drop():
             return Dropped()
         case Hold():
@@ -100,11 +101,3 @@ async def _through(fault: Fault | None, endpoint: Endpoint, request: ApiRequest)
         case _:
             request.fault = fault
     return await endpoint(request)
-
-
-def answered(fault: Answer) -> Response:
-    """The answer of a fault instead of the real one."""
-    if isinstance(fault.body, str):
-        return HTMLResponse(fault.body, fault.status, dict(fault.headers))
-    body = {"detail": HTTPStatus(fault.status).phrase} if fault.body is None else fault.body
-    return Json(body, fault.status, dict(fault.headers))

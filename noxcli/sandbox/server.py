@@ -15,7 +15,7 @@ from noxcli.sandbox.faults import FaultPlan
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.switches import Switches
-from noxcli.sandbox.workspace import KEY, LIMITED_KEY, Workspace
+from noxcli.sandbox.workspace import KEY, Workspace
 
 HOST = "127.0.0.1"
 _BACKLOG = 1024
@@ -29,9 +29,6 @@ class Sandbox:
         workflow_id = sandbox.add(Scenario("one", output={"Answer": "42"}))
         ...requests to sandbox.url with the header X-API-Key: sandbox.key
     """
-
-    key = KEY
-    limited_key = LIMITED_KEY
 
     def __init__(
         self,

@@ -41,8 +41,6 @@ class Workspace:
         switches: Switches | None = None,
         faults: FaultPlan | None = None,
     ) -> None:
-        if not speed > 0:
-            raise ValueError(f"speed must be above 0, not {speed}")
         if not key.isascii() or not key.isprintable() or " " in key or not key:
             raise ValueError("a key consists of printable ASCII characters without blanks")
         self.key = key

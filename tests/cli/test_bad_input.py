@@ -11,6 +11,7 @@ import pytest
 
 from noxcli.sandbox.faults import Answer, Fault
 from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.workspace import LIMITED_KEY
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, QuickClock, Result
 from tests.rawserver import Turn, json_answer, raw_server, stay_silent, trickle
@@ -47,7 +48,7 @@ CASES = [
     Case("no key file", (*RUN, "--api-key-file", "no.key"), 4, "auth", ("no.key", "--api-key-file")),
     Case("key file of nobody", (*RUN, "--api-key-file", "~no-such-user/k"), 4, "auth", ("~no-such-user",)),
     Case("wrong key", RUN, 4, "auth", ("127.0.0.1:", "401", "NOXUS_API_KEY"), environ={"NOXUS_API_KEY": "wrong-key"}),
-    Case("weak key", RUN, 4, "auth", ("403", "flows_run"), environ={"NOXUS_API_KEY": Sandbox.limited_key}),
+    Case("weak key", RUN, 4, "auth", ("403", "flows_run"), environ={"NOXUS_API_KEY": LIMITED_KEY}),
     # The server.
     Case("no URL", (*RUN, "--base-url", "backend"), 2, "config", ("'backend'", "https://")),
     Case("broken URL", (*RUN, "--base-url", "https://[x"), 2, "config", ("base URL",), hint=False),
