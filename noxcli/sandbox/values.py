@@ -130,11 +130,7 @@ def _text(text: str, name: str, store: Store, switches: Switches, depth: int) ->
     if len(text) > switches.preview_limit and (depth == 0 or switches.nested_previews):
         left = min(switches.preview_characters, switches.preview_limit)
         file = File(f"{name}.txt", text.encode("utf-8", "surrogatepass"), "text/plain; charset=utf-8")
-        return {
-            "has_preview": True,
-            "text": text[:left],
-            "file": dict(store(file)),
-        }
+        return {"has_preview": True, "text": text[:left], "file": dict(store(file))}
     if switches.inline_text == "container" and depth == 0:
         return {"text": text}
     return text

@@ -47,15 +47,8 @@ async def me(request: ApiRequest) -> Response:
     limited = request.headers.get("x-api-key") == request.workspace.limited_key
     permissions = [each for each in _PERMISSIONS if not (limited and each == "flows_run")]
     name = "sandbox, not allowed to run flows" if limited else "sandbox"
-    return Json(
-        {
-            "id": GROUP_ID,
-            "name": name,
-            "tenant_admin": False,
-            "value": "****",
-            "permissions": permissions,
-        }
-    )
+    key = {"id": GROUP_ID, "name": name, "tenant_admin": False, "value": "****", "permissions": permissions}
+    return Json(key)
 
 
 def _record(workflow: Workflow) -> dict[str, object]:
