@@ -11,7 +11,7 @@ from typing import Any
 
 from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
-from noxcli.batch.results import RESULTS_NAME, KeptResults, is_torn
+from noxcli.batch.results import RESULTS_NAME, KeptResults
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.row import FINAL, Tally, as_run, as_told
 from noxcli.batch.shards import Shard
@@ -55,8 +55,8 @@ class Joined:
     headers: list[Header]
     rows: int = 0
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are missing
-    torn: list[Path] = field(default_factory=list)  # files of results that end within a line
     doubled: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # rows that ran again: directory, offset
+    _kept: list[KeptResults] = field(default_factory=list)  # of each directory
     _owners: "array[int]" = field(default_factory=lambda: array("H", [NOBODY]))
     _offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     _ran: bytearray = field(default_factory=lambda: bytearray(1))
@@ -77,7 +77,7 @@ class Joined:
                 raise UsageProblem(f"{directory} contains no batch", "give the --output-dir of each shard")
             joined._require_same(directory, past.header)
             joined._add(owner, past)
-            joined.torn += filter(is_torn, [directory / RESULTS_NAME])
+            joined._kept.append(KeptResults(directory))
         there = {_shard_of(header).index for header in joined.headers}
         of, repeat = _shard_of(joined.header).of, joined.header.repeat
         joined.absent = [Shard(index, of, repeat) for index in range(1, of + 1) if index not in there]
@@ -94,6 +94,11 @@ class Joined:
         return _shard_of(self.header) if len(self.directories) == 1 else Shard()
 
     @property
+    def torn(self) -> list[Path]:
+        """The files of results that end within a line."""
+        return [kept.path for kept in self._kept if kept.torn]
+
+    @property
     def knows_all(self) -> bool:
         """True if a journal names each row; the ids of others are not known."""
         return NOBODY not in self._owners[1 : self.rows + 1] and len(self._owners) > self.rows
@@ -102,7 +107,8 @@ class Joined:
         """Yield a line for each row of the shard, or all: its stored result, judged, or why it has none."""
         with ExitStack() as stack:
             files = [stack.enter_context(opened(directory / JOURNAL_NAME)) for directory in self.directories]
-            kept = [stack.enter_context(KeptResults(directory)) for directory in self.directories]
+            for kept in self._kept:
+                stack.callback(kept.close)
             for number in filter((shard or Shard()).has, range(1, self.rows + 1)):
                 owner = self.owner(number)
                 if owner is None:
@@ -110,7 +116,7 @@ class Joined:
                     continue
                 entry = line_at(files[owner], self._offsets[number])
                 others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
-                stored = kept[owner].document(number, entry.get("id"), entry.get("run_id"))
+                stored = self._kept[owner].document(number, entry.get("id"), entry.get("run_id"))
                 if stored is None or others or entry["step"] != "finished":
                     yield self._told(self._unstored(entry, others))
                 else:

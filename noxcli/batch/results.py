@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 from noxcli.batch.journal import JournalTrouble, move_torn_aside
 from noxcli.batch.past import MOST_ROWS, DigestIndex, digest_of_id, opened
@@ -103,8 +103,7 @@ class Results:
             raise self._trouble(error) from None
 
     def _tidy(self) -> None:
-        with KeptResults(self._place.path) as kept:
-            replaced = kept.replaced()
+        replaced = KeptResults(self._place.path).replaced()
         with self._place.replacing(RESULTS_NAME) as new, opened(self.path) as old:
             offset = 0
             while raw := old.readline(LONGEST_RESULT):
@@ -119,25 +118,23 @@ class Results:
 
 
 class KeptResults:
-    """The results of one directory when it was opened, for reading by row; without a file there are none."""
+    """The results of one directory as they were when this was made, for reading by row; without a file, none.
+
+    `torn` if the file ends within a line, since its writer was killed.
+    """
 
     def __init__(self, directory: Path) -> None:
         """Raises UsageProblem for a file that can't be read."""
+        self.path = directory / RESULTS_NAME
+        self.torn = False
         self._file: IO[bytes] | None = None
-        path = directory / RESULTS_NAME
-        with suppress(FileNotFoundError):
-            self._file = opened(path)
-        self._index = DigestIndex(() if self._file is None else _keys(path))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self._index = DigestIndex(self._keys())
 
     def close(self) -> None:
+        """Close the file; reading opens it again."""
         if self._file is not None:
             self._file.close()
+        self._file = None
 
     def has(self, key: int) -> bool:
         return self._index.find(key) is not None
@@ -154,10 +151,27 @@ class KeptResults:
     def raw(self, row: int, own_id: str | None) -> bytes:
         """Return the row's line, empty if it has none."""
         offset = self._index.find(key_of(row, digest_of_id(own_id)))
-        if self._file is None or offset is None:
+        if offset is None:
             return b""
+        self._file = self._file or opened(self.path)
         self._file.seek(offset)
         return self._file.readline(LONGEST_RESULT)
+
+    def _keys(self) -> Iterator[tuple[int, int]]:
+        """Yield the key of each line's row, and where the line begins; without incomplete lines and others."""
+        try:
+            with opened(self.path) as file:
+                offset = 0
+                while raw := file.readline(LONGEST_RESULT):
+                    SIGNALS.check()
+                    self.torn = not raw.endswith(b"\n")
+                    if not self.torn and (line := read_line(raw)) is not None:
+                        yield key_of(line["row"], digest_of_id(line["id"])), offset
+                    offset += len(raw)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise UsageProblem(f"can't read the results {self.path}: {reason_of(error)}") from None
 
 
 def read_line(raw: bytes) -> Line | None:
@@ -188,32 +202,3 @@ def as_line(value: Any) -> Line | None:
 def _has(value: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> bool:
     there = ((value.get(name), fitting) for name, fitting in kinds.items())
     return all(isinstance(each, fitting) and not isinstance(each, bool) for each, fitting in there)
-
-
-def _keys(path: Path) -> Iterator[tuple[int, int]]:
-    """Yield the key of each line's row, and where the line begins; without incomplete lines and others.
-
-    Raises UsageProblem if the file can't be read.
-    """
-    try:
-        with opened(path) as file:
-            offset = 0
-            while raw := file.readline(LONGEST_RESULT):
-                SIGNALS.check()
-                if raw.endswith(b"\n") and (line := read_line(raw)) is not None:
-                    yield key_of(line["row"], digest_of_id(line["id"])), offset
-                offset += len(raw)
-    except OSError as error:
-        raise UsageProblem(f"can't read the results {path}: {reason_of(error)}") from None
-
-
-def is_torn(path: Path) -> bool:
-    """True if the file ends within a line, since its writer was killed. Raises UsageProblem if it can't be read."""
-    try:
-        with opened(path) as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-            return file.read(1) not in {b"", b"\n"}
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise UsageProblem(f"can't read the results {path}: {reason_of(error)}") from None

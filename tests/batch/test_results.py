@@ -6,6 +6,7 @@ import resource
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path)
         "junk",
         [(2, "new"), (3, "r"), (1, "again")],
     )
-    with KeptResults(tmp_path) as read:
+    with closing(KeptResults(tmp_path)) as read:
         assert (read.document(1, None, "again") or {})["row"] == 1
         assert (read.document(1, None, "other"), read.document(4, None, "r")) == (None, None)
 
