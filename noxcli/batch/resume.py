@@ -20,7 +20,6 @@ from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.preflight import check
-from noxcli.inputs.uploads import Upload
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
@@ -34,7 +33,7 @@ NAMES = {"workflow_id": "workflow", "host": "server"}
 
 @dataclass(slots=True, eq=False, repr=False)
 class Survey:
-    """The totals of a file's rows; bytes are those to upload.
+    """The totals of a file's rows.
 
     `mistakes` are the first of the `wrong` rows: what is wrong, with the place of the first such row and their number.
     """
@@ -42,8 +41,6 @@ class Survey:
     rows: int = 0
     repeat: int = 1  # each row is counted as often
     states: list[int] = field(default_factory=lambda: [0] * 4)  # the rows of this shard in each state
-    uploads: int = 0
-    upload_bytes: int = 0
     wrong: int = 0
     mistakes: dict[str, tuple[str, int]] = field(default_factory=dict)
     kept: dict[str, None] = field(default_factory=dict)  # the names of columns
@@ -63,25 +60,17 @@ class Survey:
             "finished": self.states[FINISHED],
             "started": self.states[STARTED],
             "in_doubt": self.states[SENT],
-            "uploads": self.uploads,
-            "upload_bytes": self.upload_bytes,
         }
 
     def add(self, row: Row, state: int) -> None:
         """Count a row of this shard."""
         self.states[state] += 1
         self.kept |= dict.fromkeys(row.columns)
-        if state == FINISHED:
-            return
-        if row.problem is not None:
+        if state != FINISHED and row.problem is not None:
             self.wrong += 1
             if row.problem in self.mistakes or len(self.mistakes) < MISTAKES_KEPT:
                 first, count = self.mistakes.get(row.problem, (row.place, 0))
                 self.mistakes[row.problem] = first, count + 1
-        for value in row.inputs.values.values():
-            if isinstance(value, Upload):
-                self.uploads += 1
-                self.upload_bytes += value.size or 0
 
     def require_right(self, workflow: str, complain: Callable[[str], None]) -> None:
         """List the mistakes, and raise WrongInputs if there are any."""
