@@ -9,7 +9,7 @@ from noxcli.batch.doubts import Finding, look_for
 from noxcli.batch.engine import LONGEST_ANSWER, MOST_THREADS, SHORT_TICK, TICK, Engine
 from noxcli.batch.journal import JournalTrouble
 from noxcli.batch.past import Pending
-from noxcli.batch.row import ActiveRow, FinishedRow, RowsLeft
+from noxcli.batch.row import ActiveRow, FinishedRow, Incomplete
 from noxcli.errors import Interruption, LostContact, NoxError, Phase, TimedOut, Unauthorized, Unavailable
 from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
@@ -58,7 +58,7 @@ def _ended(engine: Engine) -> NoxError | None:
         return Unavailable(f"the server did not answer for {show_seconds(gate.silent_for)}")
     if engine.out_of_time and not engine.has_no_more():
         return TimedOut("no row is started just before the timeout")
-    return None if isinstance(engine.trouble, RowsLeft) and engine.has_no_more() else engine.trouble
+    return None if isinstance(engine.trouble, Incomplete) and engine.has_no_more() else engine.trouble
 
 
 def _interrupted(engine: Engine, signal: Interrupted, *, stops: bool) -> Interruption:

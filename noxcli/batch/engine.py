@@ -13,7 +13,7 @@ from noxcli.batch.journal import JournalTrouble
 from noxcli.batch.output import Output
 from noxcli.batch.past import SENT, STARTED, Past
 from noxcli.batch.poll import Schedule, Workers
-from noxcli.batch.row import STUCK_AFTER, ActiveRow, FinishedRow, RowsLeft
+from noxcli.batch.row import STUCK_AFTER, ActiveRow, FinishedRow, Incomplete
 from noxcli.batch.rows import Prefetch, Row
 from noxcli.batch.work import REJECTED_KEY, RowWork
 from noxcli.errors import ExitCode, NoxError, Phase, TimedOut, UsageProblem
@@ -148,7 +148,7 @@ class Engine:
             self.end_starting(self.output.trouble)
         if self._max_failures != 0 and self.tally.stuck is not None:
             what = f"the first {STUCK_AFTER} rows all ended with: {self.tally.stuck}"
-            self.end_starting(RowsLeft(f"{what} (--max-failures 0 starts the others, too)", None, ExitCode.OK))
+            self.end_starting(Incomplete(f"{what} (--max-failures 0 starts the others, too)", None, ExitCode.OK))
         if self._max_failures:
             # A failed run counts at once, not when its reason is known.
             failing = sum(row.run is not None and row.run.status == "failed" for row in self.active.values())

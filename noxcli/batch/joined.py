@@ -13,10 +13,10 @@ from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
 from noxcli.batch.results import RESULTS_NAME, KeptResults
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.row import FINAL, Tally, as_run, as_told
+from noxcli.batch.row import FINAL, Incomplete, Tally, as_run, as_told
 from noxcli.batch.shards import Shard
 from noxcli.batch.work import row_folder
-from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, UsageProblem
+from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.html.markup import Page
@@ -35,16 +35,6 @@ NAMES = {
     "version_id": "version",
     "repeat": "number of repetitions",
 }
-
-
-class Unstored(NoxError):
-    """Why a row has no stored result; its code and message are those that the journal has, or say what is missing."""
-
-    phase = Phase.FOLLOW
-
-    def __init__(self, code: int, message: str | None, hint: str | None = None) -> None:
-        self.exit_code = next((each for each in ExitCode if each == code), ExitCode.BUG)
-        super().__init__(message or self.exit_code.meaning, hint)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -173,27 +163,28 @@ class Joined:
     def _missing(self, number: int) -> Line:
         absent = next((shard for shard in self.absent if shard.has(number)), None)
         why = f"the journal of shard {absent} is not here" if absent else "it was never started"
-        outcome = Outcome(may_exist=absent is not None, error=Unstored(ExitCode.NOT_FINISHED, why))
+        outcome = Outcome(may_exist=absent is not None, error=Incomplete(why, None, ExitCode.NOT_FINISHED))
         return _line(number, None, outcome)
 
     def _unstored(self, entry: Line, others: Sequence[Line]) -> Line:
         """Return the line of a row by the journal's last one about it, and by those of `others` that also ran it."""
-        error = Unstored(entry.get("exit_code", 0), entry.get("message"))
+        code = next((each for each in ExitCode if each == entry.get("exit_code", 0)), ExitCode.BUG)
+        message, hint = entry.get("message") or code.meaning, None
         match entry["step"]:
             case "sent":
-                error = Unstored(ExitCode.START_UNKNOWN, "the batch was interrupted while starting it")
+                code, message = ExitCode.START_UNKNOWN, "the batch was interrupted while starting it"
             case "started" | "stopping":
-                error = Unstored(ExitCode.NOT_FINISHED, "the batch was interrupted while it was running")
-            case "finished" if error.exit_code == ExitCode.OK:
+                code, message = ExitCode.NOT_FINISHED, "the batch was interrupted while it was running"
+            case "finished" if code == ExitCode.OK:
+                code, message = ExitCode.UNDELIVERED, f"it completed, but {RESULTS_NAME} has no result of it"
                 hint = f"noxcli fetch-output {entry['run_id']} has the output"
-                error = Unstored(ExitCode.UNDELIVERED, f"it completed, but {RESULTS_NAME} has no result of it", hint)
         if others:
             runs = ", ".join(str(each.get("run_id")) for each in (entry, *others))
-            error = Unstored(ExitCode.USAGE, f"it has several runs: {runs}", "was a shard given twice?")
+            code, message, hint = ExitCode.USAGE, f"it has several runs: {runs}", "was a shard given twice?"
         run_id, run = entry.get("run_id"), None
         if run_id is not None:
             run = Run(run_id, self.header.workflow_id, entry.get("status") or "queued")
-        may_exist = error.exit_code == ExitCode.START_UNKNOWN
+        error, may_exist = Incomplete(message, hint, code), code == ExitCode.START_UNKNOWN
         return _line(entry["row"], entry.get("id"), Outcome(run=run, may_exist=may_exist, error=error))
 
     # Reports.

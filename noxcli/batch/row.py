@@ -120,8 +120,8 @@ def as_run(line: Mapping[str, Any], repeat: int) -> tuple[int, str | None]:
     return number, own_id
 
 
-class RowsLeft(NoxError):
-    """Not every row completed; the code is that of the worst one."""
+class Incomplete(NoxError):
+    """A row that did not complete, or several; the code is that of the worst one."""
 
     phase = Phase.RUN
 
@@ -272,4 +272,4 @@ class Tally:
         told = f"{counted.total() - good} of {counted.total()} rows {what}"
         if judged and self.min_pass is not None:
             told = self.min_pass.words(good, rows)
-        raise RowsLeft(f"{why}{told}", hint, code)
+        raise Incomplete(f"{why}{told}", hint, code)
