@@ -25,44 +25,55 @@ CLEAR_LINE = "\x1b[K"
 CLEAR_LINES = f"\r{CLEAR_BELOW}"  # also what the terminal shows of a Ctrl-C
 
 
-class Region:
-    """Lines at the bottom, for the duration of `with`. Any thread may draw or print: each makes one whole write.
+class BottomRenderer(BaseRenderer, ABC):
+    """A renderer at the bottom, for the duration of `with`; its own thread draws it ten times a second.
 
-    Between two writes, the cursor is where the lines begin. So a line of another process pushes them down and is not
-    overwritten, and a resize moves the cursor along with them, regardless of how the terminal wraps lines. Nothing is
-    drawn in the background: after Ctrl-Z, or with `&`.
+    Any thread may draw or print: each makes one whole write. Between two writes, the cursor is where the lines begin.
+    So a line of another process pushes them down and is not overwritten, and a resize moves the cursor along with them,
+    regardless of how the terminal wraps lines. Nothing is drawn in the background: after Ctrl-Z, or with `&`.
     """
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, first: float = 0.0) -> None:
+        """`first` is the time until the first drawing, in seconds."""
         self._terminal = terminal
+        self._first = first
+        self._over = threading.Event()
+        self._painter: threading.Thread | None = None
         self._lock = threading.RLock()  # Ctrl-Z may arrive while its thread is drawing
         self._drawn: list[str] = []
         self._seen = terminal.size()
-        self._open = False
         self._suspends = False
 
+    @abstractmethod
+    def lines(self) -> Sequence[Line]:
+        """Return the current lines. The thread calls it, while the main thread may change what they show."""
+
     def __enter__(self) -> Self:
-        self._open = True
         self._terminal.drawn = self
         ours = threading.current_thread() is threading.main_thread()
         self._suspends = ours and signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL
         if self._suspends:
             signal.signal(signal.SIGTSTP, self._suspend)
+        with suppress(Unavailable):  # without a thread there is no picture
+            self._painter = start_thread(self._paint)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._painter is not None:
+            self._painter.join(LONGEST_PAINTING)
         self._terminal.drawn = None
         with self._lock:
-            self._open = False
             self._take_away()
         if self._suspends:
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
-    def draw(self, lines: Sequence[Line]) -> None:
-        """Replace the lines by these; while the terminal is being resized, change nothing."""
+    def refresh(self) -> None:
+        """Draw the current lines in place of the last ones; while the terminal is being resized, change nothing."""
+        lines = self.lines()
         with self._lock:
             before, self._seen = self._seen, self._terminal.size()
-            if self._seen != before or not self._open or not self._may_draw():
+            if self._seen != before or self._over.is_set() or not self._may_draw():
                 return
             texts = list(map(str, lines[-max(1, self._seen.lines - 1) :]))
             if not texts:
@@ -71,8 +82,8 @@ class Region:
                 self._terminal.draw(f"{'' if self._drawn else HIDE_CURSOR}{_whole(texts)}")
             self._drawn = texts
 
-    def say(self, text: str) -> None:
-        """Print lines above."""
+    def print_above(self, text: str) -> None:
+        """Print lines above these."""
         with self._lock:
             if self._drawn:
                 self._terminal.draw(f"{CLEAR_LINES}{text}\n{_whole(self._drawn)}")
@@ -85,6 +96,12 @@ class Region:
         with self._lock:
             self._take_away()
             yield
+
+    def _paint(self) -> None:
+        pause = self._first
+        while not self._over.wait(pause):
+            pause = REDRAW_EVERY
+            self.refresh()
 
     def _may_draw(self) -> bool:
         if self._terminal.in_background():
@@ -103,44 +120,6 @@ class Region:
         if self._drawn:
             self._terminal.draw(f"{CLEAR_LINES}{SHOW_CURSOR}")
             self._drawn = []
-
-
-class BottomRenderer(BaseRenderer, ABC):
-    """A renderer at the bottom, drawn by a thread of its own ten times a second, at any rate of events."""
-
-    def __init__(self, terminal: Terminal, first: float = 0.0) -> None:
-        """`first` is the time until the first drawing, in seconds."""
-        self._terminal = terminal
-        self._region = Region(terminal)
-        self._first = first
-        self._over = threading.Event()
-        self._painter: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        self._region.__enter__()
-        with suppress(Unavailable):  # without a thread there is no picture
-            self._painter = start_thread(self._paint)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        if self._painter is not None:
-            self._painter.join(LONGEST_PAINTING)
-        self._region.__exit__()
-
-    @abstractmethod
-    def lines(self) -> Sequence[Line]:
-        """Return the current lines. The thread calls it, while the main thread may change what they show."""
-
-    def refresh(self) -> None:
-        """Draw now."""
-        self._region.draw(self.lines())
-
-    def _paint(self) -> None:
-        pause = self._first
-        while not self._over.wait(pause):
-            pause = REDRAW_EVERY
-            self.refresh()
 
 
 def _whole(lines: Sequence[str]) -> str:

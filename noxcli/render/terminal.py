@@ -31,7 +31,7 @@ PATIENCE_AT_THE_END = 0.5  # seconds for a reader that takes nothing, after a si
 class Drawn(Protocol):
     """The lines that are redrawn at the bottom of the terminal."""
 
-    def say(self, text: str) -> None:
+    def print_above(self, text: str) -> None:
         """Print lines above it."""
 
     def aside(self) -> AbstractContextManager[None]:
@@ -260,7 +260,7 @@ class Terminal:
         if self.drawn is None:
             self.command(f"{self._room()}{line}")
         else:
-            self.drawn.say(line)
+            self.drawn.print_above(line)
 
     def command(self, line: str) -> None:
         """Write a line for the reader of the log; nothing in it is escaped here."""
