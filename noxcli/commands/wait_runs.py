@@ -91,8 +91,8 @@ def _conclude(noxus: Session, run: Run, watch: ConditionWatch) -> None:
         outcome.progress = explained(noxus, run, watch.progress)
         watch.look()
     if watch.met is not None:
-        outcome.matched = watch.met.document()
-        context.printing.run_line(run, watch.met.condition.text)
+        outcome.matched = watch.document(watch.met)
+        context.printing.run_line(run, watch.met.text)
         return
     context.printing.run_line(run)
     if not (run.settled or run.paused):

@@ -29,19 +29,6 @@ class Condition:
     status: str | None = None
 
 
-@fixed
-class Match:
-    """The condition that was met first, and the node that met it."""
-
-    condition: Condition
-    node: Node | None = None
-
-    def document(self) -> dict[str, Any]:
-        """Return its form in the result document."""
-        node = self.node and {"id": self.node.id, "name": self.node.name, "status": self.node.status}
-        return {"condition": self.condition.text, "node": node}
-
-
 def read_condition(text: str) -> Condition:
     """Return the condition of one --for. Raises UsageProblem with the correct form."""
     kind, colon, rest = text.partition(":")
@@ -96,7 +83,8 @@ class ConditionWatch:
     progress: Progress
     read: Callable[[], Run]
     again: Deadline
-    met: Match | None = None
+    met: Condition | None = None
+    _node: Node | None = None  # the one that met it
     _listed: dict[str, Deadline] = field(default_factory=dict)  # nodes that are only listed as executed
     _go_on: frozenset[str] = frozenset()  # those of them after which the run continued
 
@@ -111,6 +99,11 @@ class ConditionWatch:
                 yield burst
             if self._read_meets():
                 return
+
+    def document(self, met: Condition) -> dict[str, Any]:
+        """Return the condition that was met, and the node that met it, for the result document."""
+        node = self._node and {"id": self._node.id, "name": self._node.name, "status": self._node.status}
+        return {"condition": met.text, "node": node}
 
     def look(self) -> bool:
         """Check the nodes again, now that more is known about them."""
@@ -139,17 +132,14 @@ class ConditionWatch:
 
     def _choose(self, run: Run | None) -> bool:
         """Keep the first condition, in the order of the command line, that is met by what is known now."""
-        matches = (self._match(condition, run) for condition in self.conditions)
-        self.met = next((match for match in matches if match is not None), None)
-        return self.met is not None
-
-    def _match(self, condition: Condition, run: Run | None) -> Match | None:
-        if condition.node is None:
+        for condition in self.conditions:
+            nodes = [node for node in self._nodes(condition) if self._is(node, condition.status)]
             # Events tell of a run that goes on; of one that has ended or pauses, the record alone.
             said = self.progress.status if run is None and condition.status in GOING_ON else run and run.status
-            return Match(condition) if said == condition.status else None
-        nodes = (node for node in self._nodes(condition) if self._is(node, condition.status))
-        return next((Match(condition, node) for node in nodes), None)
+            if nodes or (condition.node is None and said == condition.status):
+                self.met, self._node = condition, next(iter(nodes), None)
+                return True
+        return False
 
     def _nodes(self, condition: Condition) -> Iterator[Node]:
         return (node for node in self.progress.nodes.values() if condition.node in {node.id, node.name})
