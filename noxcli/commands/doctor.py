@@ -1,5 +1,6 @@
 """`noxcli doctor`: checks of everything between here and the server; one line each, with its fix."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -16,14 +17,16 @@ from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
-    from noxcli.api.connection import StreamLook
+    from noxcli.api.feed import EventFeed
     from noxcli.cli.session import Session
     from noxcli.models import Run
     from noxcli.urls import Url
 
 DOCTOR_SCHEMA = "noxcli.doctor/1"
 CHECK_COLUMNS = Layout(("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True)
-LOOK = 5.0  # seconds to watch a stream
+# Seconds to watch a stream, until it is looked at again, and that it must stay open after its first bytes.
+LOOK, LOOK_EVERY, STAYS_OPEN = 5.0, 0.05, 0.5
+STREAM_QUIET = 0.2  # seconds after which the missing part of an event is no longer just in transit
 LATEST_RUNS = 100  # runs to search for a running one
 MOST_SKEW = 30.0  # seconds
 SOON = 14  # days until a certificate ends
@@ -88,14 +91,15 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def checks_of(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]:
     """Yield the checks of all that is between here and the server, by their names; a failed one is the last."""
-    from noxcli.api.connection import first_answer  # the help loads nothing of this
+    from noxcli.api.body import AnswerLimit  # the help loads nothing of this
     from noxcli.urls import read_url
 
     name = "settings"
     try:
         with noxus.connect() as api:
             name, url = "host", read_url(noxus.context.base_url)
-            with first_answer(api.http) as answer:
+            http, limit = api.http, AnswerLimit.of_json()
+            with limit.kept_by(lambda: http.exchange("GET", http.url_of("/v1/admin/me"), limit)) as answer:
                 yield name, _host(answer, url)
                 yield "tls", _tls(answer, url)
             yield "clock", _clock(api)
@@ -123,20 +127,24 @@ def _host(answer: Any, url: "Url") -> Check:
 
 
 def _tls(answer: Any, url: "Url") -> Check:
-    """Judge the encryption and how long the certificate is valid."""
-    from noxcli.api.connection import tls_of  # as above
+    """Judge the encryption of the connection, and how long the certificate is valid."""
+    import ssl  # as above
+
     from noxcli.urls import is_loopback
 
     if url.scheme == "http":
         if is_loopback(url.host):
             return Check("ok", "not needed: it is this machine")
         return Check("warning", "the key travels in plain text", "use https, except in a closed network")
-    version, ends = tls_of(answer)
-    told = version or "encrypted by the proxy"
-    if ends is None:
-        return Check("ok", told)
+    sock = getattr(answer.raw.connection, "sock", None)
+    if not isinstance(sock, ssl.SSLSocket):
+        return Check("ok", "encrypted by the proxy")
+    certificate = sock.getpeercert() or {}
+    if "notAfter" not in certificate:
+        return Check("ok", str(sock.version()))
+    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
     days = (ends - datetime.now(UTC)).days
-    told = f"{told}, certificate until {ends:%Y-%m-%d}"
+    told = f"{sock.version()}, certificate until {ends:%Y-%m-%d}"
     if days < SOON:
         return Check("warning", f"{told}: {days} days", "ask the server's operator to renew it")
     return Check("ok", told)
@@ -176,8 +184,6 @@ def _key(api: "NoxusApi", url: "Url") -> Check:
 
 def _events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
     """Watch the stream of the named run, or else of the newest running one. Raises what reading them raises."""
-    from noxcli.api.connection import look_at  # as above
-
     if named is not None:
         run = noxus.run(named, noxus.patience(0.0))
     else:
@@ -186,28 +192,53 @@ def _events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
             return Check("unchecked", "no run to test with", LIVE_RUN)
         run = next((run for run in recent if run.status == "running"), recent[0])
     try:
-        return judge_stream(look_at(api.open_events(run.id), LOOK), run)
+        return _buffering(api.open_events(run.id), run)
     except StreamUnsupported as error:
         return Check("warning", f"no event stream: {error.message}", "noxcli polls instead")
 
 
-def judge_stream(look: "StreamLook", run: "Run") -> Check:
+def _buffering(feed: "EventFeed", run: "Run") -> Check:
     """Judge whether events arrive without delay. `run` is the record from before the stream was opened."""
     going = run.status == "running"
-    if look.collected:
+    first, ended, is_torn = _watched(feed)
+    headers = {} if feed.response is None else feed.response.headers
+    if "Content-Length" in headers or headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         told = "something in between buffers or compresses the stream"
-    elif look.torn:
+    elif is_torn:  # as after a buffer of fixed size
         told = f"run {run.id} went silent in the middle of an event: something in between is holding the rest back"
-    elif look.first is not None and (look.ended is None or look.ended - look.first >= LEAST_SPREAD):
-        return Check("ok", f"come as they are sent: the first after {_milliseconds(look.first)}")
-    elif going and look.first is None and look.ended is None:
+    elif first is not None and (ended is None or ended - first >= LEAST_SPREAD):
+        return Check("ok", f"come as they are sent: the first after {_milliseconds(first)}")
+    elif going and first is None and ended is None:
         told = f"nothing came from run {run.id}, which is running: something in between is holding events back"
-    elif going and look.first is not None and look.first >= HELD:
+    elif going and first is not None and first >= HELD:
         told = f"all events of run {run.id} arrived together at its end: something in between is holding them back"
     else:
         told = f"cannot test buffering on run {run.id}, which is {run.word}"
         return Check("unchecked", told, LIVE_RUN)
     return Check("warning", told, MEND_BUFFERING)
+
+
+def _watched(feed: "EventFeed") -> tuple[float | None, float | None, bool]:
+    """Watch a stream until it ends, or stays open after its first bytes, or time is up.
+
+    Return when the first bytes came and when it ended, in seconds from its opening, and whether it fell silent in the
+    middle of an event. Raises what opening it raises.
+    """
+    began = time.monotonic()
+    until, ended, is_torn = began + LOOK, None, False
+    try:
+        while time.monotonic() < until:
+            feed.take(LOOK_EVERY)
+            in_transit = feed.framer.is_within_a_frame and feed.silent_for() < STREAM_QUIET
+            is_torn = feed.framer.is_within_a_frame and not in_transit
+            until = began + LOOK if feed.first_heard is None or in_transit else feed.first_heard + STAYS_OPEN
+    except NoxError:
+        if not feed.opened:
+            raise
+        ended, is_torn = time.monotonic() - began, False
+    finally:
+        feed.close()
+    return None if feed.first_heard is None else feed.first_heard - began, ended, is_torn
 
 
 def _milliseconds(seconds: float) -> str:
