@@ -3,11 +3,12 @@
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.conftest import Noxcli, Result
 from tests.faults.gate import kind_of
 from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
@@ -16,7 +17,8 @@ RUN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 OTHER = "3c90c3cc-0d44-4b50-8888-8dd25736052b"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
-Says = Callable[[int], bytes]  # the whole answer to the n-th request of its kind, counted from 1
+# The whole answers to the requests of a kind, the last one forever; or to the n-th one, counted from 1.
+Says = Sequence[bytes] | Callable[[int], bytes]
 Streams = Callable[[int, socket.socket], None]  # what happens on the n-th event stream
 
 
@@ -29,11 +31,6 @@ def record(status: str, id: str = RUN, **more: Any) -> bytes:
         "output": {"A": "x"} if status == "completed" else {},
     }
     return json_answer({**fields, **more})
-
-
-def by_turns(*turns: bytes) -> Says:
-    """Return a function that gives one answer after the other, the last one forever."""
-    return lambda number: turns[min(number, len(turns)) - 1]
 
 
 def event(data: Any, position: Any = None, kind: str = "content") -> bytes:
@@ -79,10 +76,12 @@ def no_stream(_number: int, peer: socket.socket) -> None:
 class OtherSide:
     """One run; each request on its own connection."""
 
-    reads: Says = field(default_factory=lambda: by_turns(record("completed")))
+    reads: Says = field(default_factory=lambda: [record("completed")])
     events: Streams = no_stream
     started: bytes = field(default_factory=lambda: record("queued"))
     lookup: Says | None = None  # by the run's id alone; otherwise as `reads`
+    data: Turn = field(default_factory=lambda: answer(404))
+    workflow: Turn = field(default_factory=lambda: answer(404))
     asked: list[tuple[str, str]] = field(default_factory=list)  # kind and target
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -97,20 +96,26 @@ class OtherSide:
             number = self.count(kind)
         if kind == "events":
             return lambda peer: self.events(number, peer)
-        return self._said(kind, number).replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+        said = self._said(kind, number)
+        return said.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) if isinstance(said, bytes) else said
 
     def _kind(self, request: Request) -> str:
-        kind = "stop" if request.target.endswith("/stop") else kind_of(request)
+        last = request.target.partition("?")[0].rpartition("/")[2]
+        kind = {"stop": "stop", "data": "data", WORKFLOW: "workflow"}.get(last) or kind_of(request)
         return "record" if kind == "lookup" and self.lookup is None else kind
 
-    def _said(self, kind: str, number: int) -> bytes:
+    def _said(self, kind: str, number: int) -> Turn:
         if kind in {"start", "stop"}:
             return self.started
         if kind == "record":
-            return self.reads(number)
+            return _turn_of(self.reads, number)
         if kind == "lookup" and self.lookup is not None:
-            return self.lookup(number)
-        return answer(404)
+            return _turn_of(self.lookup, number)
+        return {"data": self.data, "workflow": self.workflow}.get(kind, answer(404))
+
+
+def _turn_of(says: Says, number: int) -> bytes:
+    return says(number) if callable(says) else says[min(number, len(says)) - 1]
 
 
 @contextmanager
@@ -119,3 +124,9 @@ def other_side(**parts: Any) -> Iterator[tuple[OtherSide, dict[str, str]]]:
     side = OtherSide(**parts)
     with raw_server(by_request=side.turn) as server:
         yield side, {"NOXUS_BACKEND_URL": server.url, "NOXUS_API_KEY": "key-of-the-other-side"}
+
+
+def called(noxcli: Noxcli, *argv: str, env: Mapping[str, str] | None = None, **parts: Any) -> tuple[Result, OtherSide]:
+    """Call noxcli against such a server; return the server, too."""
+    with other_side(**parts) as (side, environ):
+        return noxcli(*argv, environ={**environ, **(env or {})}), side

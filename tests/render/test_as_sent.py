@@ -5,16 +5,25 @@ import json
 import pytest
 
 from tests.conftest import Noxcli
-from tests.otherside import WORKFLOW, by_turns, end, other_side, record, sends
+from tests.otherside import WORKFLOW, called, end, record, sends
 
 LINE_UP_TO_DATA = '"type":"content","data":'
 
 
 def shown(noxcli: Noxcli, frame: bytes, start: str = LINE_UP_TO_DATA) -> str:
     """Return the line of an event, from its type on."""
-    reads = by_turns(record("running"), record("completed"))
-    with other_side(reads=reads, events=sends([frame, end("2-0")])) as (_, environ):
-        result = noxcli("run", WORKFLOW, "--no-check", "Q=x", "--format", "ndjson", environ=environ)
+    reads = [record("running"), record("completed")]
+    result, _ = called(
+        noxcli,
+        "run",
+        WORKFLOW,
+        "--no-check",
+        "Q=x",
+        "--format",
+        "ndjson",
+        reads=reads,
+        events=sends([frame, end("2-0")]),
+    )
     assert result.code == 0, result.err
     line = next(one for one in result.out.decode().splitlines() if start in one)
     return line[line.index(start) :]

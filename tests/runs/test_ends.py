@@ -13,7 +13,7 @@ from tests.otherside import (
     RUN,
     STREAM,
     WORKFLOW,
-    by_turns,
+    called,
     end,
     event,
     other_side,
@@ -53,8 +53,7 @@ def test_the_end_of_something_else_closes_no_stream(noxcli: Noxcli, other: bytes
         return record("completed" if over else "running")
 
     noxcli.clock, until = Clock(), time.monotonic() + 0.6
-    with other_side(reads=reads, events=stream) as (side, environ):
-        result = noxcli(*START, "--format", form, environ=environ)
+    result, side = called(noxcli, *START, "--format", form, reads=reads, events=stream)
     assert (result.code, side.count("events")) == (0, 1), result.err
     if form == "content":
         assert result.text == "".join(f"piece {n} " for n in range(16) if n != 5)
@@ -80,16 +79,15 @@ def test_the_end_of_something_else_closes_no_stream(noxcli: Noxcli, other: bytes
 @pytest.mark.parametrize("verb", [START, ("wait", RUN), ("fetch-output", RUN)], ids=["run", "wait", "fetch"])
 def test_a_word_with_an_end_is_an_end(noxcli: Noxcli, verb: tuple[str, ...], word: str, code: int, status: str) -> None:
     done = record(word, output={"A": "x"}, **TIMES)
-    with other_side(reads=by_turns(done), events=sends([piece(0, "0-0")])) as (_, environ):
-        result = noxcli(*verb, "--json", environ=environ)
+    result, _ = called(noxcli, *verb, "--json", reads=[done], events=sends([piece(0, "0-0")]))
     assert (result.code, result.json["run"]["status"]) == (code, status), result.err
 
 
 @pytest.mark.long(3)
 def test_any_other_word_with_an_end_is_a_failure_once_it_stays(noxcli: Noxcli) -> None:
-    with other_side(reads=by_turns(record("running"), record("evicted", **TIMES))) as (_, environ):
-        began = noxcli.clock.monotonic()
-        result = noxcli("wait", RUN, "--json", environ=environ)
+    began = noxcli.clock.monotonic()
+    reads = [record("running"), record("evicted", **TIMES)]
+    result, _ = called(noxcli, "wait", RUN, "--json", reads=reads)
     assert (result.code, result.json["run"]["status"]) == (1, "evicted")
     assert "run ended as 'evicted'" in result.err
     assert 30 <= noxcli.clock.monotonic() - began <= 40
@@ -102,12 +100,7 @@ def test_many_runs_end_with_such_words_too(noxcli: Noxcli, monkeypatch: pytest.M
         "wait": ("wait", f"{WORKFLOW}/{RUN}", f"{WORKFLOW}/{RUN.upper()}", "--poll-interval", "50ms"),
         "batch": ("batch", WORKFLOW, write_rows("x"), "--no-check", "--poll-interval", "50ms"),
     }[verb]
-
-    def reads(_number: int) -> bytes:
-        return record("evicted", **TIMES)
-
-    with other_side(reads=reads) as (_, environ):
-        result = noxcli(*argv, environ=environ)
+    result, _ = called(noxcli, *argv, reads=[record("evicted", **TIMES)])
     assert result.code == 1, result.err
     assert "evicted" in result.text
 
@@ -126,8 +119,7 @@ def test_many_runs_end_with_such_words_too(noxcli: Noxcli, monkeypatch: pytest.M
 @pytest.mark.parametrize("word", ["cancelled", "evicted"])
 def test_a_word_without_an_end_is_still_going(noxcli: Noxcli, word: str, times: dict[str, Any]) -> None:
     odd = record(word, **times)
-    with other_side(reads=by_turns(*[odd] * 30, record("completed"))) as (_, environ):
-        result = noxcli("wait", RUN, environ=environ)
+    result, _ = called(noxcli, "wait", RUN, reads=[*[odd] * 30, record("completed")])
     assert (result.code, result.text) == (0, f"{RUN}\tcompleted\n")
 
 
@@ -143,11 +135,8 @@ def test_text_with_a_known_gap_is_no_success(noxcli: Noxcli) -> None:
         else:
             peer.sendall(STREAM + piece(7, "7-0") + end("8-0"))
 
-    with other_side(reads=by_turns(record("running"), record("running"), record("completed")), events=stream) as (
-        _,
-        environ,
-    ):
-        result = noxcli(*START, "--format", "content", environ=environ)
+    reads = [record("running"), record("running"), record("completed")]
+    result, _ = called(noxcli, *START, "--format", "content", reads=reads, events=stream)
     assert (result.code, result.text) == (9, "piece 0 piece 1 piece 2 piece 7 ")
     assert "noxcli fetch-output" in result.err
 
@@ -165,9 +154,8 @@ def test_text_without_an_end_fails_only_after_a_known_gap(noxcli: Noxcli, later:
     def stream(number: int, peer: socket.socket) -> None:
         peer.sendall(STREAM + log if number == 1 else later)
 
-    reads = by_turns(record("running"), record("completed"))
-    with other_side(reads=reads, events=stream) as (_, environ):
-        result = noxcli(*START, "--format", "content", environ=environ)
+    reads = [record("running"), record("completed")]
+    result, _ = called(noxcli, *START, "--format", "content", reads=reads, events=stream)
     assert (result.code, result.text) == (code, "piece 0 piece 1 piece 2 ")
     assert ("noxcli fetch-output" in result.err) == (code == 9)
     assert "events may be missing" in result.err
@@ -176,7 +164,7 @@ def test_text_without_an_end_fails_only_after_a_known_gap(noxcli: Noxcli, later:
 def test_messages_that_are_not_json_are_passed_on(noxcli: Noxcli) -> None:
     odd = [b"data:\n\n", b"data: ping\n\n", b"data: [DONE]\n\n", b'data: {"type": "content", "da\n\n']
     log = [piece(0, "0-0"), *odd, piece(1, "1-0"), end("2-0")]
-    with other_side(reads=by_turns(record("completed")), events=sends(log)) as (side, environ):
+    with other_side(reads=[record("completed")], events=sends(log)) as (side, environ):
         result = noxcli(*START, "--format", "ndjson", environ=environ)
         text = noxcli("stream", RUN, "--format", "content", environ=environ)
     assert (result.code, result.own, side.count("events")) == (0, ["started", "result"], 2)
@@ -190,7 +178,7 @@ def test_messages_that_are_not_json_are_passed_on(noxcli: Noxcli) -> None:
 
 
 def test_a_bare_output_is_whole_and_does_not_meet_two_keys(noxcli: Noxcli) -> None:
-    with other_side(reads=by_turns(record("completed", output="x")), events=sends([end("1-0")])) as (_, environ):
+    with other_side(reads=[record("completed", output="x")], events=sends([end("1-0")])) as (_, environ):
         result = noxcli(*START, "--raw", "Answer", "--raw", "Report", environ=environ)
         document = noxcli("fetch-output", RUN, "--json", environ=environ).json
     assert (result.code, result.text) == (9, "")

@@ -15,10 +15,9 @@ from tests.otherside import (
     STREAM,
     WORKFLOW,
     Streams,
-    by_turns,
+    called,
     end,
     falls_silent,
-    other_side,
     piece,
     record,
     sends,
@@ -58,8 +57,8 @@ def label(result: Result) -> str:
 
 
 def followed(streams: Streams, noxcli: Noxcli, *argv: str, reads: int = 3) -> Result:
-    with other_side(reads=by_turns(*[record("running")] * reads, record("completed")), events=streams) as (_, environ):
-        return noxcli(*(argv or START), environ=environ)
+    record_reads = [*[record("running")] * reads, record("completed")]
+    return called(noxcli, *(argv or START), reads=record_reads, events=streams)[0]
 
 
 # Useless positions.
@@ -131,8 +130,7 @@ def test_silence_after_a_position_from_outside_is_a_gap(noxcli: Noxcli) -> None:
 def test_a_stream_without_an_end_is_left_after_a_few_tries(noxcli: Noxcli, kind: str, kept: int) -> None:
     log = log_of(kind)[:-1]
     streams = sends(log[:30], log[30 - kept if kept < 30 else 0 :], log[-kept:])
-    with other_side(reads=by_turns(record("running"), record("completed")), events=streams) as (side, environ):
-        result = noxcli(*START, environ=environ)
+    result, side = called(noxcli, *START, reads=[record("running"), record("completed")], events=streams)
     assert (result.code, numbers(result)) == (0, list(range(COUNT)))
     assert (label(result), result.own.count("gap")) == ("assumed", 2 if kind in USELESS else 1)
     assert side.count("events") <= 7
@@ -196,6 +194,5 @@ def test_what_arrives_during_a_read_after_a_silence_is_shown(noxcli: Noxcli) -> 
         sent.wait(HUNG)
         return record("completed")
 
-    with other_side(reads=reads, events=stream) as (_, environ):
-        result = noxcli(*START, environ=environ | {"NOXCLI_IDLE_TIMEOUT": "1s"})
+    result, _ = called(noxcli, *START, env={"NOXCLI_IDLE_TIMEOUT": "1s"}, reads=reads, events=stream)
     assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "proven")

@@ -1,6 +1,8 @@
 """Why a run failed: the node and the reason from every verb, wherever the server keeps them."""
 
+import socket
 import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,15 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import node_fails, node_runs
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, write_rows
-from tests.rawserver import json_answer, stay_silent
+from tests.otherside import RUN, STREAM, WORKFLOW, OtherSide, called, event, record
+from tests.rawserver import Turn, answer, json_answer, stay_silent
 from tests.runner import commands
-from tests.runs.failedrun import READ, RUN, WORKFLOW, WRITE, FailedRun, failed_run, failing_events, said_by
 from tests.sample import one_in
 
+READ, WRITE = "5a3cfb7d-0000-4000-8000-00000000000a", "5a3cfb7d-0000-4000-8000-00000000000b"
+NODES = [{"id": READ, "type": "TextNode", "name": "Read"}, {"id": WRITE, "type": "TextNode", "name": "Write"}]
+DEFINITION = {"nodes": NODES, "edges": [{"source": READ, "target": WRITE}]}
+DEFINED = json_answer({"id": WORKFLOW, "name": "W", "definition": DEFINITION})
 WHY = "the model refused: no paper left"
 SAID = f"failed at 'Write': {WHY}"
 LISTED = {"executed_nodes": [READ, WRITE], "running_nodes": [], "remaining_nodes": []}
@@ -36,6 +42,25 @@ VERBS = {
     "fetch-output --wait": ("fetch-output", RUN, "--wait"),
     "batch": ("batch", WORKFLOW, "rows.jsonl"),
 }
+
+
+def said_by(node: str, status: str, number: int, **more: Any) -> bytes:
+    """Return a content event."""
+    return event({"id": node, "status": status, **more}, f"{number}-0")
+
+
+def failing_events(reason: str | None) -> list[bytes]:
+    """Return the events of a run whose second node fails."""
+    why = {} if reason is None else {"content": reason}
+    return [
+        said_by(READ, "running", 1),
+        said_by(READ, "completed", 2),
+        said_by(WRITE, "running", 3, content="Once upon "),
+        said_by(WRITE, "failed", 4, **why),
+        said_by(WRITE, "failed", 5, workflow_status="failed"),
+    ]
+
+
 SOURCES: dict[str, dict[str, Any]] = {
     "events": {"events": failing_events(WHY)},
     "run_logs": {"details": {**LISTED, "run_logs": {WRITE: [{"level": "error", "message": WHY}]}}},
@@ -43,24 +68,47 @@ SOURCES: dict[str, dict[str, Any]] = {
 }
 
 
-def call(noxcli: Noxcli, server: FailedRun, *argv: str) -> Result:
+def failing(
+    noxcli: Noxcli,
+    *argv: str,
+    events: Sequence[bytes] | Callable[[socket.socket], None] = (),
+    details: Mapping[str, Any] | None = None,
+    data: Any = None,
+    workflow: Turn = DEFINED,
+    env: Mapping[str, str] | None = None,
+) -> tuple[Result, OtherSide]:
+    """Call noxcli against a server with one failed run, which gives the reason in as many places as a test wants."""
     write_rows({})
-    return noxcli(*argv, "--base-url", server.url)
+
+    def stream(_number: int, peer: socket.socket) -> None:
+        if callable(events):
+            events(peer)
+        else:
+            peer.sendall(STREAM + b"".join(events) if events else answer(404))
+
+    return called(
+        noxcli,
+        *argv,
+        env=env,
+        reads=[record("failed", progress_details=details or {})],
+        lookup=[record("failed")],
+        events=stream,
+        data=data if callable(data) or isinstance(data, bytes) else json_answer(data, 404 if data is None else 200),
+        workflow=workflow,
+    )
 
 
 @pytest.mark.parametrize(("verb", "source"), one_in(2, VERBS, SOURCES))
 def test_every_verb_tells_node_and_reason(noxcli: Noxcli, verb: str, source: str) -> None:
-    with failed_run(**SOURCES[source]) as server:
-        result = call(noxcli, server, *VERBS[verb])
+    result, _ = failing(noxcli, *VERBS[verb], **SOURCES[source])
     assert result.code == 1
-    assert f"run {SAID}; details: noxcli inspect --base-url {server.url} {RUN}\n" in result.err
+    assert f"run {SAID}; details: noxcli inspect {RUN}\n" in result.err
     assert "Once upon" not in result.err
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_nobody_tells_is_left_out(noxcli: Noxcli, verb: str) -> None:
-    with failed_run() as server:
-        result = call(noxcli, server, *VERBS[verb])
+    result, _ = failing(noxcli, *VERBS[verb])
     assert result.code == 1
     assert "run failed" in result.err
     assert "failed at" not in result.err
@@ -105,12 +153,11 @@ LOGS = {
 @pytest.mark.parametrize("shape", LOGS)
 def test_run_logs_of_any_shape(noxcli: Noxcli, shape: str) -> None:
     details = {**LISTED, "per_node_progress": {WRITE: {"status": "failed"}}, "run_logs": LOGS[shape]}
-    with failed_run(details=details) as server:
-        result = call(noxcli, server, "fetch-output", RUN, "--json")
+    result, server = failing(noxcli, "fetch-output", RUN, "--json", details=details)
     message = result.json["error"]["message"]
     assert message.startswith("run failed at 'Write': ")
     assert message.endswith(WHY)
-    assert server.asked("/data") == 0, "nothing was left open"
+    assert server.count("data") == 0, "nothing was left open"
 
 
 DATA = {
@@ -128,11 +175,10 @@ DATA = {
 
 @pytest.mark.parametrize("shape", DATA)
 def test_data_of_any_shape(noxcli: Noxcli, shape: str) -> None:
-    with failed_run(data=DATA[shape]) as server:
-        result = call(noxcli, server, "wait", RUN, "--json")
+    result, server = failing(noxcli, "wait", RUN, "--json", data=DATA[shape])
     assert result.json["error"]["message"].endswith(WHY)
     assert "run failed at 'Write': " in result.json["error"]["message"]
-    assert "fetch_structured_data=true" in [request.target for request in server.requests][-1]
+    assert "fetch_structured_data=true" in server.asked[-1][1]
 
 
 TOLD: dict[str, tuple[dict[str, Any], str]] = {
@@ -141,11 +187,11 @@ TOLD: dict[str, tuple[dict[str, Any], str]] = {
         SAID,
     ),
     "without a definition": (
-        {"workflow": b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", **SOURCES["events"]},
+        {"workflow": answer(403), **SOURCES["events"]},
         f"failed at '{WRITE}': {WHY}",
     ),
     "of the whole run": (
-        {"events": [{"type": "state", "data": {"status": "failed", "error": "out of credits"}, "redisId": "1-0"}]},
+        {"events": [event({"status": "failed", "error": "out of credits"}, "1-0", "state")]},
         "run failed: out of credits",
     ),
     "place and reason from two sources": (
@@ -165,22 +211,19 @@ TOLD: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("said", "told"), TOLD.values(), ids=TOLD)
 def test_a_reason_is_told_of_its_place(noxcli: Noxcli, said: dict[str, Any], told: str) -> None:
-    with failed_run(**said) as server:
-        assert told in call(noxcli, server, "wait", RUN).err
+    assert told in failing(noxcli, "wait", RUN, **said)[0].err
 
 
 @pytest.mark.parametrize("more", [{"content": {"message": WHY}}, {"error": WHY}])
 def test_an_event_that_says_it_in_another_form(noxcli: Noxcli, more: dict[str, Any]) -> None:
-    with failed_run(events=[said_by(WRITE, "failed", 1, workflow_status="failed", **more)]) as server:
-        result = call(noxcli, server, "run", WORKFLOW)
+    result, _ = failing(noxcli, "run", WORKFLOW, events=[said_by(WRITE, "failed", 1, workflow_status="failed", **more)])
     assert SAID in result.err
     assert f"Write  failed            {WHY}" in result.err
 
 
 def test_events_that_were_seen_are_not_asked_for_again(noxcli: Noxcli) -> None:
-    with failed_run(**SOURCES["events"], data=DATA["a list of nodes"]) as server:
-        assert call(noxcli, server, "run", WORKFLOW).code == 1
-    assert (server.asked("/events"), server.asked("/data")) == (1, 0)
+    result, server = failing(noxcli, "run", WORKFLOW, **SOURCES["events"], data=DATA["a list of nodes"])
+    assert (result.code, server.count("events"), server.count("data")) == (1, 1, 0)
 
 
 def test_a_run_that_completes_costs_no_request_more(noxcli: Noxcli, plays: Any, sandbox: Any) -> None:
@@ -193,8 +236,9 @@ def test_a_run_that_completes_costs_no_request_more(noxcli: Noxcli, plays: Any, 
 
 def test_sources_that_say_nothing_do_not_hold_up_the_verdict(noxcli: Noxcli) -> None:
     noxcli.clock = Clock()
-    with failed_run(events=stay_silent, data=stay_silent) as server:
-        result = call(noxcli, server, "fetch-output", RUN, "--timeout", "500ms", "--json")
+    result, _ = failing(
+        noxcli, "fetch-output", RUN, "--timeout", "500ms", "--json", events=stay_silent, data=stay_silent
+    )
     assert result.code == 1
     assert result.json["error"]["message"] == "run failed"
 
@@ -202,8 +246,7 @@ def test_sources_that_say_nothing_do_not_hold_up_the_verdict(noxcli: Noxcli) -> 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_source_that_is_busy_is_asked_again(noxcli: Noxcli, status: int) -> None:
     answers = iter([json_answer({"detail": "Slow down"}, status), json_answer(SOURCES["data"]["data"])])
-    with failed_run(data=lambda peer: peer.sendall(next(answers))) as server:
-        result = call(noxcli, server, "fetch-output", RUN)
+    result, _ = failing(noxcli, "fetch-output", RUN, data=lambda peer: peer.sendall(next(answers)))
     assert result.code == 1
     assert f"run {SAID}" in result.err
 
@@ -216,14 +259,12 @@ def test_odd_answers_are_passed_over(noxcli: Noxcli) -> None:
     no_json = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\noops"
     answers: list[Any] = [[], {"error": True}, {"error": {}}, [None] * 1000, no_json]
     for data in answers:
-        with failed_run(details=odd, data=data) as server:
-            result = call(noxcli, server, "fetch-output", RUN)
+        result, _ = failing(noxcli, "fetch-output", RUN, details=odd, data=data)
         assert (result.code, "run failed" in result.err) == (1, True), data
 
 
 def test_a_reason_is_one_line_of_limited_length(noxcli: Noxcli) -> None:
-    with failed_run(data={WRITE: {"error": "no\npaper\x1b[31m " + "x" * 100_000}}) as server:
-        result = call(noxcli, server, "wait", RUN, "--json")
+    result, _ = failing(noxcli, "wait", RUN, "--json", data={WRITE: {"error": "no\npaper\x1b[31m " + "x" * 100_000}})
     document = result.json
     assert document["error"]["message"].startswith("run failed at 'Write': no paper")
     assert len(document["error"]["message"]) < 400
@@ -238,9 +279,8 @@ def test_a_secret_in_a_reason_is_hidden(noxcli: Noxcli, source: str) -> None:
     told: dict[str, Any] = (
         {"events": failing_events(said)} if source == "events" else {"data": {WRITE: {"error": said}}}
     )
-    with failed_run(**told) as server:
-        argv = ("run", WORKFLOW, "--no-check", "--secret", "password=PASSWORD", "--junit", "r.xml", "--json")
-        result = noxcli(*argv, "--base-url", server.url, environ={"PASSWORD": secret})
+    argv = ("run", WORKFLOW, "--no-check", "--secret", "password=PASSWORD", "--junit", "r.xml", "--json")
+    result, _ = failing(noxcli, *argv, env={"PASSWORD": secret}, **told)
     assert result.code == 1
     assert result.json["nodes"][1]["error"].endswith("wrong password ***")
     for text in (result.text, result.err, Path("r.xml").read_text()):
@@ -249,13 +289,12 @@ def test_a_secret_in_a_reason_is_hidden(noxcli: Noxcli, source: str) -> None:
 
 def test_reports_name_node_and_reason(noxcli: Noxcli) -> None:
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "page.md"}
-    with failed_run(**SOURCES["data"]) as server:
-        result = noxcli("wait", RUN, "--junit", "r.xml", "--base-url", server.url, environ=environ)
+    result, _ = failing(noxcli, "wait", RUN, "--junit", "r.xml", env=environ, **SOURCES["data"])
     failure = ET.parse("r.xml").find("testsuite/testcase/failure")
     assert failure is not None
     assert failure.attrib["message"].endswith(SAID)
     assert [command.data for command in commands(result.err) if command.name == "error"] == [
-        f"run {SAID}; details: noxcli inspect --base-url {server.url} {RUN}"
+        f"run {SAID}; details: noxcli inspect {RUN}"
     ]
     assert SAID in Path("page.md").read_text()
 
@@ -264,8 +303,7 @@ def test_reports_name_node_and_reason(noxcli: Noxcli) -> None:
     ("more", "last"), [({}, ("executed", None)), (SOURCES["run_logs"]["details"], ("failed", WHY))]
 )
 def test_nodes_that_only_a_list_names_are_called_executed(noxcli: Noxcli, more: dict[str, Any], last: Any) -> None:
-    with failed_run(details={**LISTED, **more}) as server:
-        result = call(noxcli, server, "run", WORKFLOW, "--no-stream", "--json")
+    result, _ = failing(noxcli, "run", WORKFLOW, "--no-stream", "--json", details={**LISTED, **more})
     nodes = [(node["name"], node["status"], node["duration_s"], node["error"]) for node in result.json["nodes"]]
     assert nodes == [("Read", "executed", None, None), ("Write", last[0], None, last[1])]
     assert "completed" not in result.err
@@ -290,6 +328,7 @@ def test_events_that_come_after_a_break_measure_no_times() -> None:
 
 
 def test_a_batch_cut_off_while_it_asks_why_has_its_verdicts(noxcli: Noxcli) -> None:
-    with failed_run(events=stay_silent, data=stay_silent) as server:
-        result = call(noxcli, server, "batch", WORKFLOW, "rows.jsonl", "--timeout", "700ms")
+    result, _ = failing(
+        noxcli, "batch", WORKFLOW, "rows.jsonl", "--timeout", "700ms", events=stay_silent, data=stay_silent
+    )
     assert [line["result"]["exit_code"] for line in result.lines] == [1]
