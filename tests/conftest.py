@@ -28,7 +28,7 @@ from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.timing import Clock
 from tests import documents, forks
-from tests.process import needs
+from tests.process import environment, needs
 from tests.rawserver import RawServer, Turn, raw_server
 
 # How many examples a random test plays: `--hypothesis-profile=wide` for many.
@@ -72,6 +72,11 @@ class Result:
         ]
 
     @property
+    def codes(self) -> dict[int, int]:
+        """The exit code of each row of a batch among the lines."""
+        return {line["row"]: line["result"]["exit_code"] for line in self.lines}
+
+    @property
     def own(self) -> list[str]:
         """The client's own lines among the NDJSON lines, by name."""
         return [line["type"].removeprefix("noxcli.") for line in self.lines if line["type"].startswith("noxcli.")]
@@ -100,12 +105,27 @@ class QuickClock(Clock):
         super().sleep(0.001)
 
 
+class Turning(Clock):
+    """Stands still until a test advances it."""
+
+    def __init__(self) -> None:
+        self.now_is = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_is
+
+
 @dataclass
 class Noxcli:
     """Calls noxcli in this process, with real HTTP."""
 
     environ: dict[str, str] = field(default_factory=dict)
     clock: Clock = field(default_factory=QuickClock)
+
+    @property
+    def state(self) -> Path:
+        """Where it keeps its history."""
+        return Path(self.environ["NOXCLI_STATE_DIR"])
 
     def __call__(self, *argv: str, tty: bool = False, environ: dict[str, str] | None = None) -> Result:
         out, err = io.BytesIO(), io.StringIO()
@@ -180,6 +200,19 @@ def noxcli(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Noxcli
             "TERM": "xterm-256color",
         }
     )
+
+
+@pytest.fixture
+def env(sandbox: Sandbox) -> dict[str, str]:
+    """What a process needs to find the sandbox."""
+    return environment(sandbox.url)
+
+
+@pytest.fixture(scope="module")
+def lively() -> Iterator[Sandbox]:
+    """A sandbox in which a slow run is still running when another command reads it."""
+    with Sandbox(BUILT_IN, speed=30) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="session")

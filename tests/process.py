@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,15 @@ def call(
             raise
     check_stdout(out)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def captured(argv: Sequence[str], env: Mapping[str, str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run any program until it exits, and return its code and the texts that it wrote."""
+    return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=HUNG, check=False, **options)
+
+
+def in_bash(line: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return captured(["bash", "-c", line], env)
 
 
 @contextmanager

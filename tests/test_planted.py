@@ -139,7 +139,7 @@ def test_a_link_for_a_rows_directory_costs_that_row_its_files(
     name = "000001-$(touch pwned).jsonl"
     Path("out", name).symlink_to(outside)
     result = noxcli("batch", workflow, rows, "--output-dir", "out")
-    told = {line["row"]: line["result"]["exit_code"] for line in result.lines}
+    told = result.codes
     assert (result.code, told) == (9, {1: 9, 2: 0})
     assert f"{name} is a symbolic link, which noxcli does not follow" in result.err
     assert list(outside.iterdir()) == []
@@ -160,29 +160,24 @@ def test_a_manifest_that_is_no_file_is_not_waited_for(
 # State, cache and log.
 
 
-@pytest.fixture
-def state(noxcli: Noxcli) -> Path:
-    return Path(noxcli.environ["NOXCLI_STATE_DIR"])
-
-
-def test_links_in_the_state_directory_are_not_followed(noxcli: Noxcli, plays: Any, state: Path, precious: Path) -> None:
+def test_links_in_the_state_directory_are_not_followed(noxcli: Noxcli, plays: Any, precious: Path) -> None:
     workflow = plays(output={"A": "x"})
     run = noxcli("run", workflow, "--format", "ndjson").events and noxcli.start(workflow)
-    for path in state.iterdir():
+    for path in noxcli.state.iterdir():
         path.unlink()
     for name in (f"{run}.json", f"{run}.cursor"):
-        (state / name).symlink_to(precious)
+        (noxcli.state / name).symlink_to(precious)
     assert noxcli("stream", str(run), "--format", "ndjson").code == 0
     assert noxcli("wait", "@last").code == 5
     assert precious.read_text() == PRECIOUS
 
 
-def test_an_entry_that_is_no_file_is_passed_over(noxcli: Noxcli, plays: Any, state: Path) -> None:
+def test_an_entry_that_is_no_file_is_passed_over(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(output={"A": "x"})
     noxcli("run", workflow)
-    fifo(state / "later.json")
-    (state / "huge.json").touch()
-    os.truncate(state / "huge.json", 1 << 34)
+    fifo(noxcli.state / "later.json")
+    (noxcli.state / "huge.json").touch()
+    os.truncate(noxcli.state / "huge.json", 1 << 34)
     assert noxcli("fetch-output", "@last").text == "x\n"
 
 

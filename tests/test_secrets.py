@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -29,7 +28,7 @@ def everywhere(noxcli: Noxcli, *argv: str) -> list[str]:
         result = noxcli(*argv, "--verbose", "--format", form, environ=ENVIRON)
         left += [result.err, result.text]
     left.append(noxcli(*argv, tty=True, environ=ENVIRON).err)
-    return left + [path.read_text() for path in Path(noxcli.environ["NOXCLI_STATE_DIR"]).glob("*")]
+    return left + [path.read_text() for path in noxcli.state.glob("*")]
 
 
 def hidden(texts: list[str]) -> None:
@@ -148,16 +147,21 @@ def test_a_mask_learns_and_the_key_goes_by_its_own_name() -> None:
     assert mask.whole({"a": ["abcdefgh", 1, None, {"b": "x"}]}) == {"a": ["***", 1, None, {"b": "x"}]}
 
 
-def test_secrets_in_each_other_and_side_by_side_are_all_hidden() -> None:
-    mask = Mask(["abcdefgh", "defghijk", "abcdefghi"])
-    assert mask("abcdefghijk") == "***"
-    assert mask("abcdefghiabcdefgh abcdefgh") == "****** ***"
-    assert mask("******") == "******"
+IN_EACH_OTHER = ["abcdefgh", "defghijk", "abcdefghi"]
 
 
-def test_each_line_of_a_secret_is_hidden_by_itself() -> None:
-    mask = Mask(["-----BEGIN-----\nMIIEvQIBADANBg\n}\n"])
-    assert mask("line 2, MIIEvQIBADANBg, is bad }") == "line 2, ***, is bad }"
+@pytest.mark.parametrize(
+    ("secrets", "text", "shown"),
+    [
+        (IN_EACH_OTHER, "abcdefghijk", "***"),
+        (IN_EACH_OTHER, "abcdefghiabcdefgh abcdefgh", "****** ***"),
+        (IN_EACH_OTHER, "******", "******"),
+        (["-----BEGIN-----\nMIIEvQIBADANBg\n}\n"], "line 2, MIIEvQIBADANBg, is bad }", "line 2, ***, is bad }"),
+    ],
+    ids=["in each other", "side by side", "stars", "a line of several"],
+)
+def test_each_secret_and_each_of_its_lines_is_hidden(secrets: list[str], text: str, shown: str) -> None:
+    assert Mask(secrets)(text) == shown
 
 
 @pytest.mark.parametrize("shown", [str.upper, str.lower, str.title, str.casefold])
@@ -175,15 +179,16 @@ def test_any_secret_is_hidden_in_upper_and_lower_case(secret: str) -> None:
     assert ("***" in mask(secret.upper()), "***" in mask(secret.lower())) == (True, True)
 
 
-def test_a_server_that_cuts_a_key_tells_no_part_of_it() -> None:
-    mask = Mask(key="abcdefgh-ijkl")
-    assert mask.torn('bad key "abcdefg..."') == 'bad key "[key]..."'
-    assert mask.torn("bad key abcdefgh%2Dij%6") == "bad key [key]%6"
-    assert mask.torn("...fgh-ijkl is bad") == "...[key] is bad"
-
-
-def test_parts_at_the_edges_of_a_cut_text_are_hidden() -> None:
-    mask = Mask(["abcdefgh"])
-    assert mask.torn("defgh and abcdefgh and abcd") == "*** and *** and ***"
-    assert mask.torn("fgh and abc") == "fgh and abc"
-    assert Mask().torn("abc") == "abc"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('bad key "abcdefg..."', 'bad key "[key]..."'),
+        ("bad key abcdefgh%2Dij%6", "bad key [key]%6"),
+        ("...fgh-ijkl is bad", "...[key] is bad"),
+        ("opqrst and mnopqrst and mnop", "*** and *** and ***"),
+        ("rst and mno", "rst and mno"),
+    ],
+)
+def test_no_part_of_them_is_left_where_a_text_was_cut(text: str, shown: str) -> None:
+    assert Mask(["mnopqrst"], key="abcdefgh-ijkl").torn(text) == shown
+    assert Mask().torn(text) == text

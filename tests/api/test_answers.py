@@ -4,7 +4,6 @@ import json
 import re
 import socket
 import ssl
-import subprocess
 import time
 import zlib
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from noxcli.decode import LONGEST_INT, MOST_LEVELS
 from noxcli.errors import NoxError, Refused, Unavailable, Undelivered
 from noxcli.models import Attempt, Run
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment
+from tests.process import NOXCLI, captured, environment
 from tests.rawserver import RawServer, Turn, answer, hang_up, json_answer, raw_server, reset, stay_silent, trickle
 from tests.sample import one_in
 
@@ -292,7 +291,7 @@ def test_a_few_packed_bytes_do_not_fill_the_memory() -> None:
     assert len(packed) < 2**21
     with raw_server(answer(200, packed, Content_Encoding="gzip")) as server:
         line = ["sh", "-c", 'ulimit -v 500000; exec "$@"', "sh", *NOXCLI, "fetch-output", "w/x"]
-        done = subprocess.run(line, env=environment(server.url), capture_output=True, text=True, check=False)
+        done = captured(line, environment(server.url))
     assert (done.returncode, "larger than 64 MiB" in done.stderr) == (9, True), done.stderr
 
 

@@ -31,16 +31,7 @@ from noxcli.errors import (
     Unavailable,
     Undelivered,
 )
-from tests.rawserver import (
-    RawServer,
-    Turn,
-    answer,
-    full_queue,
-    hang_up,
-    json_answer,
-    raw_server,
-    redirect,
-)
+from tests.rawserver import RawServer, Turn, answer, full_queue, hang_up, json_answer, raw_server, redirect
 
 KEY = "key with spaces & =signs"
 Call = Callable[[NoxusApi], Any]

@@ -29,10 +29,6 @@ def numbers(result: Result) -> list[int]:
     return [line["row"] for line in result.lines]
 
 
-def codes(result: Result) -> dict[int, int]:
-    return {line["row"]: line["result"]["exit_code"] for line in result.lines}
-
-
 def steps(directory: str = "rows.jsonl.batch") -> list[tuple[int | None, str]]:
     lines = map(json.loads, (Path(directory) / "batch.jsonl").read_text().splitlines())
     return [(line.get("row"), line["step"]) for line in lines if "step" in line]
@@ -56,18 +52,18 @@ def test_each_row_has_one_run_and_one_line(noxcli: Noxcli, sandbox: Sandbox, ech
 
 def test_the_exit_code_is_the_worst_rows(noxcli: Noxcli, echoes: Any) -> None:
     result = noxcli("batch", echoes(), write_rows("a", "bad", "ask", "halt"))
-    assert (result.code, codes(result)) == (10, {1: 0, 2: 1, 3: 10, 4: 3})
+    assert (result.code, result.codes) == (10, {1: 0, 2: 1, 3: 10, 4: 3})
     assert "3 of 4 rows did not complete" in result.err
     assert "row 2: run" in result.err
     resumed = noxcli("batch", echoes(), write_rows("a", "bad", "ask", "halt"), "--resume")
-    assert (resumed.code, codes(resumed)) == (10, {3: 10}), "only what was not final is looked at again"
+    assert (resumed.code, resumed.codes) == (10, {3: 10}), "only what was not final is looked at again"
 
 
 @pytest.mark.parametrize("ended", ["silent", "404", "close"])
 def test_a_failed_row_without_a_stream_has_failed(noxcli: Noxcli, plays: Any, ended: str) -> None:
     workflow = plays(nodes=[input_node("Q")], status="failed", switches={"on_ended": ended})
     result = noxcli("batch", workflow, write_rows("a"))
-    assert (result.code, codes(result)) == (1, {1: 1})
+    assert (result.code, result.codes) == (1, {1: 1})
 
 
 def test_resume_prints_nothing_twice_and_keeps_the_code(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
@@ -78,7 +74,7 @@ def test_resume_prints_nothing_twice_and_keeps_the_code(noxcli: Noxcli, sandbox:
     assert len(sandbox.runs(workflow)) == 2
     assert f"run the failed rows again with: noxcli batch {workflow} rows.jsonl --resume --again failed" in again.err
     failed = noxcli("batch", workflow, rows, "--again", "failed")
-    assert (failed.code, codes(failed)) == (1, {2: 1})
+    assert (failed.code, failed.codes) == (1, {2: 1})
     assert "2 rows in" in noxcli("batch", workflow, rows, "--resume").err, "a row that ran twice is one row"
     assert len(sandbox.runs(workflow)) == 3
 
@@ -151,7 +147,7 @@ def test_all_mistakes_are_told_before_anything_starts(noxcli: Noxcli, sandbox: S
     assert not sandbox.runs(workflow)
     assert not Path("rows.jsonl.batch").exists()
     unchecked = noxcli("batch", workflow, rows, "--no-check")
-    assert codes(unchecked)[5] == 2, "only what can't be sent at all is refused"
+    assert unchecked.codes[5] == 2, "only what can't be sent at all is refused"
 
 
 @pytest.mark.parametrize(
@@ -244,9 +240,9 @@ def test_an_output_that_could_not_be_had_is_fetched_by_resume(noxcli: Noxcli, sa
     gone = Answer(404, {"detail": "gone"})
     workflow = plays(nodes=[input_node("Q")], output={"Text": "t" * 20_000}, faults={"file": [gone]})
     first = noxcli("batch", workflow, write_rows("a"))
-    assert (first.code, codes(first)) == (9, {1: 9})
+    assert (first.code, first.codes) == (9, {1: 9})
     second = noxcli("batch", workflow, "rows.jsonl", "--resume")
-    assert (second.code, codes(second)) == (0, {1: 0})
+    assert (second.code, second.codes) == (0, {1: 0})
     assert second.lines[0]["result"]["output"] == {"Text": "t" * 20_000}
     assert len(sandbox.runs(workflow)) == 1
 
@@ -277,11 +273,11 @@ def test_a_refused_row_leaves_the_others_and_is_resumed(noxcli: Noxcli, sandbox:
     refusal = Answer(422, {"detail": "not today"})
     workflow = echoes(faults={"start": [refusal]})
     first = noxcli("batch", workflow, write_rows("a", "b"), "--max-parallel", "1")
-    assert (first.code, codes(first)) == (2, {1: 2, 2: 0})
+    assert (first.code, first.codes) == (2, {1: 2, 2: 0})
     assert first.lines[0]["result"]["retry_safe"] is True
     assert (1, "withdrawn") in steps()
     second = noxcli("batch", workflow, "rows.jsonl", "--resume")
-    assert (second.code, codes(second)) == (0, {1: 0})
+    assert (second.code, second.codes) == (0, {1: 0})
     assert len(sandbox.runs(workflow)) == 2
 
 
@@ -372,7 +368,7 @@ def test_the_time_limit_leaves_runs_going(noxcli: Noxcli, sandbox: Sandbox, echo
     workflow, rows = echoes(), write_rows("a", "long", "long")
     noxcli.clock = Clock()
     result = noxcli("batch", workflow, rows, "--timeout", "2s", "--max-parallel", "2")
-    assert (result.code, codes(result)) == (124, {1: 0, 2: 124, 3: 124})
+    assert (result.code, result.codes) == (124, {1: 0, 2: 124, 3: 124})
     assert [run.status for run in sandbox.runs(workflow)] == ["completed", "running", "running"]
     assert "--resume" in result.err
 
@@ -385,7 +381,7 @@ def test_a_run_that_ended_unseen_has_its_verdict_at_the_limit(noxcli: Noxcli, pl
     workflow = plays(nodes=[input_node("Q")], script=script, faults={"events": [NO_EVENTS], "record": [told_off]})
     noxcli.clock, began = Clock(), time.monotonic()
     result = noxcli("batch", workflow, write_rows("a"), "--timeout", "2s")
-    assert (result.code, codes(result)) == (code, {1: code})
+    assert (result.code, result.codes) == (code, {1: code})
     assert result.lines[0]["result"]["run"]["status"] == end
     assert time.monotonic() - began < 2 + 1 + 2  # a second, and some time for a busy machine
 
@@ -395,24 +391,24 @@ def test_only_again_doubtful_may_run_a_row_twice(noxcli: Noxcli, sandbox: Sandbo
     assert noxcli("batch", workflow, write_rows("a")).code == 7
     noxcli("run", workflow, "Q=a", "--detach")
     result = noxcli("batch", workflow, "rows.jsonl", "--resume")
-    assert (result.code, codes(result)) == (7, {1: 7}), "two runs may be the row's"
+    assert (result.code, result.codes) == (7, {1: 7}), "two runs may be the row's"
     assert len(result.lines[0]["result"]["error"]["candidates"]) == 2
     other = noxcli("batch", workflow, "rows.jsonl", "--again", "failed", "--again", "stopped")
     assert (other.code, len(sandbox.runs(workflow))) == (7, 2)
     again = noxcli("batch", workflow, "rows.jsonl", "--again", "doubtful")
-    assert (again.code, codes(again)) == (7, {1: 7}), "its answer was lost, too"
+    assert (again.code, again.codes) == (7, {1: 7}), "its answer was lost, too"
     assert len(sandbox.runs(workflow)) == 3
     last = noxcli("batch", workflow, "rows.jsonl", "--again", "doubtful")
-    assert (last.code, codes(last)) == (0, {1: 0})
+    assert (last.code, last.codes) == (0, {1: 0})
 
 
 def test_rows_with_equal_inputs_take_a_run_each(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes(faults={"start": [LostAnswer(), Answer(504), LostAnswer()]})
     rows = write_rows("same", "same", "same", "same", "b")
     left = noxcli("batch", workflow, rows, "--max-parallel", "1")
-    assert (left.code, codes(left)) == (7, {1: 7, 2: 7, 3: 7, 4: 0, 5: 0})
+    assert (left.code, left.codes) == (7, {1: 7, 2: 7, 3: 7, 4: 0, 5: 0})
     result = noxcli("batch", workflow, rows, "--resume")
-    assert (result.code, sorted(codes(result).values())) == (7, [0, 0, 7]), "one of the three was not started"
+    assert (result.code, sorted(result.codes.values())) == (7, [0, 0, 7]), "one of the three was not started"
     assert sorted(run.input["Q"] for run in sandbox.runs(workflow)) == ["b", *["same"] * 3]
     ids = {line["result"]["run"]["id"] for line in [*left.lines, *result.lines] if line["result"]["run"]}
     assert len(ids) == 4
@@ -422,7 +418,7 @@ def test_rows_with_equal_inputs_take_a_run_each(noxcli: Noxcli, sandbox: Sandbox
 def test_a_dropped_connection_before_the_request_is_tried_again(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes(faults={"start": [Answer(503), Answer(429, {}, {"Retry-After": "0"})], "record": [Drop()] * 3})
     result = noxcli("batch", workflow, write_rows("a", "b"))
-    assert (result.code, codes(result)) == (0, {1: 0, 2: 0})
+    assert (result.code, result.codes) == (0, {1: 0, 2: 0})
     assert len(sandbox.runs(workflow)) == 2
 
 

@@ -213,7 +213,7 @@ def test_what_was_printed_can_be_expected(noxcli: Noxcli, capitals: str, plays: 
     assert (same.code, [len(line["result"]["assertions"]) for line in same.lines]) == (0, [1, 1, 1])
     other = str(plays(nodes=[input_node("Country")], output={"City": "Paris"}))
     result = noxcli("batch", other, file, "--output-dir", "other", "--expect", "base.jsonl")
-    assert (result.code, {line["row"]: line["result"]["exit_code"] for line in result.lines}) == (
+    assert (result.code, result.codes) == (
         11,
         {1: 0, 2: 11, 3: 11},
     )

@@ -1,22 +1,12 @@
 """docs/batch.md: its lines run."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests.docs.test_readme import shell
 
 PAGE = (Path(__file__).parent.parent.parent / "docs/batch.md").read_text()
-
-
-@pytest.fixture(scope="module")
-def lively() -> Iterator[Sandbox]:
-    with Sandbox(BUILT_IN, speed=100) as sandbox:
-        yield sandbox
 
 
 def test_the_lines_of_the_page_run_one_after_the_other(lively: Sandbox, tmp_path: Path) -> None:

@@ -43,28 +43,19 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def echo(plays: Any) -> str:
-    return str(plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]}))
-
-
-@pytest.fixture
 def rows() -> str:
     return write_rows(*(f"row {number}" for number in range(1, ROWS + 1)))
 
 
 @pytest.fixture
-def through(noxcli: Noxcli, sandbox: Sandbox, echo: str, rows: str) -> Callable[..., Result]:
+def through(noxcli: Noxcli, sandbox: Sandbox, workflow: str, rows: str) -> Callable[..., Result]:
     """Runs the batch behind such a gateway."""
 
     def run(meddle: Meddle, *options: str) -> Result:
         with Gateway(sandbox.url, meddle) as gateway:
-            return noxcli("batch", echo, rows, *FAST, *options, environ={"NOXUS_BACKEND_URL": gateway.url})
+            return noxcli("batch", workflow, rows, *FAST, *options, environ={"NOXUS_BACKEND_URL": gateway.url})
 
     return run
-
-
-def codes(result: Result) -> dict[int, int]:
-    return {line["row"]: line["result"]["exit_code"] for line in result.lines}
 
 
 def runs_by_input(sandbox: Sandbox, workflow: str) -> Counter[str]:
@@ -83,32 +74,32 @@ CHUNKED = (
     ids=["envoy", "envoy to all", "502", "504", "odd"],
 )
 def test_resume_takes_the_run_of_a_row_that_was_passed_on(
-    noxcli: Noxcli, sandbox: Sandbox, echo: str, rows: str, answered: bytes, times: int
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, rows: str, answered: bytes, times: int
 ) -> None:
     with Gateway(sandbox.url, loses_starts(times, answered, forwarded=True)) as gateway:
         noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
-        result = noxcli("batch", echo, rows, *FAST)
-        resumed = noxcli("batch", echo, rows, *FAST, "--resume")
-    assert (result.code, Counter(codes(result).values())) == (7, Counter({7: times, 0: ROWS - times}))
-    assert runs_by_input(sandbox, echo) == ONCE
+        result = noxcli("batch", workflow, rows, *FAST)
+        resumed = noxcli("batch", workflow, rows, *FAST, "--resume")
+    assert (result.code, Counter(result.codes.values())) == (7, Counter({7: times, 0: ROWS - times}))
+    assert runs_by_input(sandbox, workflow) == ONCE
     doubts = [line["result"] for line in result.lines if line["result"]["exit_code"] == 7]
     assert all(len(doubt["error"]["candidates"]) == 1 and not doubt["retry_safe"] for doubt in doubts)
-    assert (resumed.code, Counter(codes(resumed).values())) == (0, Counter({0: times}))
+    assert (resumed.code, Counter(resumed.codes.values())) == (0, Counter({0: times}))
 
 
 @pytest.mark.parametrize("answered", [ENVOY_503, NGINX_502, NGINX_504], ids=["envoy", "502", "504"])
 def test_no_list_proves_that_nothing_was_started(
-    noxcli: Noxcli, sandbox: Sandbox, echo: str, rows: str, answered: bytes
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, rows: str, answered: bytes
 ) -> None:
     with Gateway(sandbox.url, loses_starts(3, answered, forwarded=False)) as gateway:
         noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
-        result = noxcli("batch", echo, rows, *FAST)
-        assert (result.code, Counter(codes(result).values())) == (7, Counter({7: 3, 0: ROWS - 3}))
-        again = noxcli("batch", echo, rows, *FAST, "--resume")
-        assert (again.code, Counter(codes(again).values())) == (7, Counter({7: 3})), "nothing is started unasked"
-        last = noxcli("batch", echo, rows, *FAST, "--again", "doubtful")
-        assert (last.code, Counter(codes(last).values())) == (0, Counter({0: 3}))
-    assert runs_by_input(sandbox, echo) == ONCE
+        result = noxcli("batch", workflow, rows, *FAST)
+        assert (result.code, Counter(result.codes.values())) == (7, Counter({7: 3, 0: ROWS - 3}))
+        again = noxcli("batch", workflow, rows, *FAST, "--resume")
+        assert (again.code, Counter(again.codes.values())) == (7, Counter({7: 3})), "nothing is started unasked"
+        last = noxcli("batch", workflow, rows, *FAST, "--again", "doubtful")
+        assert (last.code, Counter(last.codes.values())) == (0, Counter({0: 3}))
+    assert runs_by_input(sandbox, workflow) == ONCE
 
 
 # Clocks.
@@ -134,15 +125,15 @@ def test_a_wrong_clock_starts_nothing_twice_and_delays_nothing(
     noxcli.clock = clock = JumpingClock()
     clock.off = then
     left = noxcli("batch", workflow, rows, *FAST)
-    assert Counter(codes(left).values()) == Counter({7: 2, 0: ROWS - 2})
+    assert Counter(left.codes.values()) == Counter({7: 2, 0: ROWS - 2})
     assert len(sandbox.runs(workflow)) == ROWS - 1
     clock.off = timedelta()
     began = time.monotonic()
     resumed = noxcli("batch", workflow, rows, *FAST, "--resume")
-    assert (resumed.code, sorted(codes(resumed).values())) == (7, [0, 7]), "one of the two was not started"
+    assert (resumed.code, sorted(resumed.codes.values())) == (7, [0, 7]), "one of the two was not started"
     assert time.monotonic() - began < 20, "it would be minutes"
     again = noxcli("batch", workflow, rows, *FAST, "--again", "doubtful")
-    assert (again.code, list(codes(again).values())) == (0, [0])
+    assert (again.code, list(again.codes.values())) == (0, [0])
     assert runs_by_input(sandbox, workflow) == ONCE
 
 
@@ -159,7 +150,7 @@ def test_without_server_times_our_own_count(noxcli: Noxcli, sandbox: Sandbox, pl
     noxcli("batch", workflow, rows, *FAST)
     without_server_times()
     resumed = noxcli("batch", workflow, rows, *FAST, "--resume")
-    assert sorted(codes(resumed).values()) == [0, 7]
+    assert sorted(resumed.codes.values()) == [0, 7]
     assert len(sandbox.runs(workflow)) == ROWS - 1
 
 
@@ -192,39 +183,39 @@ ODD = {"chunk": CHUNKED, "length": ENDLESS, "deep": DEEP, "number": HUGE_NUMBER,
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-def test_an_odd_answer_costs_its_own_row_alone(sandbox: Sandbox, echo: str, through: Any, odd: bytes) -> None:
-    result = through(only_for(sandbox, echo, "row 2", always(odd)), "--retry-for", "300ms")
-    assert codes(result).keys() == set(range(1, ROWS + 1))
-    assert {row for row, code in codes(result).items() if code != 0} <= {2}
-    assert runs_by_input(sandbox, echo) == ONCE
+def test_an_odd_answer_costs_its_own_row_alone(sandbox: Sandbox, workflow: str, through: Any, odd: bytes) -> None:
+    result = through(only_for(sandbox, workflow, "row 2", always(odd)), "--retry-for", "300ms")
+    assert result.codes.keys() == set(range(1, ROWS + 1))
+    assert {row for row, code in result.codes.items() if code != 0} <= {2}
+    assert runs_by_input(sandbox, workflow) == ONCE
 
 
 @pytest.mark.parametrize(
     ("odd", "code"), [(CHUNKED, 6), (DEEP, 9), (json_answer({"detail": "no"}, 405), 6)], ids=["chunk", "deep", "405"]
 )
 def test_a_row_that_can_not_be_read_is_read_again_by_resume(
-    noxcli: Noxcli, sandbox: Sandbox, echo: str, rows: str, odd: bytes, code: int
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, rows: str, odd: bytes, code: int
 ) -> None:
     trouble = [True]
-    meddle = only_for(sandbox, echo, "row 2", lambda _r, _f: odd if trouble else None)
+    meddle = only_for(sandbox, workflow, "row 2", lambda _r, _f: odd if trouble else None)
     with Gateway(sandbox.url, meddle) as gateway:
         noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
-        argv = ("batch", echo, rows, *FAST, "--retry-for", "300ms")
+        argv = ("batch", workflow, rows, *FAST, "--retry-for", "300ms")
         result = noxcli(*argv)
-        assert (result.code, codes(result)[2], Counter(codes(result).values())[0]) == (code, code, ROWS - 1)
+        assert (result.code, result.codes[2], Counter(result.codes.values())[0]) == (code, code, ROWS - 1)
         lost = next(line["result"] for line in result.lines if line["row"] == 2)
         assert code == 9 or "continue with: noxcli wait" in lost["error"]["hint"]
         again = noxcli(*argv, "--resume")
-        assert (again.code, codes(again)) == (code, {2: code})
+        assert (again.code, again.codes) == (code, {2: code})
         trouble.clear()
         last = noxcli(*argv, "--resume")
-        assert (last.code, codes(last)) == (0, {2: 0})
-    assert runs_by_input(sandbox, echo) == ONCE
+        assert (last.code, last.codes) == (0, {2: 0})
+    assert runs_by_input(sandbox, workflow) == ONCE
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyError("x"), 70), (ValueError("x"), 9)])
 def test_an_unforeseen_error_in_one_row_is_that_rows_alone(
-    noxcli: Noxcli, echo: str, rows: str, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+    noxcli: Noxcli, workflow: str, rows: str, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
     delivered = RowWork.delivered
 
@@ -234,5 +225,5 @@ def test_an_unforeseen_error_in_one_row_is_that_rows_alone(
         return delivered(work, row, run)
 
     monkeypatch.setattr(RowWork, "delivered", deliver)
-    result = noxcli("batch", echo, rows, *FAST)
-    assert (result.code, codes(result)) == (code, {**dict.fromkeys(range(1, ROWS + 1), 0), 2: code})
+    result = noxcli("batch", workflow, rows, *FAST)
+    assert (result.code, result.codes) == (code, {**dict.fromkeys(range(1, ROWS + 1), 0), 2: code})

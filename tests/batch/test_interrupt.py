@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import write_rows
-from tests.process import HUNG, call, ended_by, environment, forked, on_terminal, running, until
+from tests.process import HUNG, call, ended_by, environment, forked, in_bash, on_terminal, running, until
 
 
 @pytest.fixture
@@ -86,9 +85,7 @@ def test_a_reader_that_leaves_detaches(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], script=lambda inputs: [Sleep(400 * int(inputs["Q"]))])
     argv = [*forked(), "batch", workflow, write_rows(*"123456")]
     shell = f"{' '.join(argv)} | head -1; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(
-        ["bash", "-c", shell], env=environment(sandbox.url), capture_output=True, text=True, timeout=HUNG, check=False
-    )
+    done = in_bash(shell, environment(sandbox.url))
     assert done.returncode == 141
     assert "--resume" in done.stderr
     assert "Traceback" not in done.stderr

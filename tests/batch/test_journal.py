@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import shlex
-import subprocess
 from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
@@ -33,7 +32,7 @@ from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, write_rows
 from tests.faults.fake import as_api
-from tests.process import NOXCLI, environment, forked
+from tests.process import NOXCLI, captured, environment, forked, in_bash
 from tests.texts import any_text
 
 ROWS = 6
@@ -139,24 +138,13 @@ def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, pla
     write_rows(*map(str, range(1, 101)))
     command = shlex.join([*NOXCLI, "batch", workflow, "rows.jsonl"])
     # A limit on the size of files is what a shell has that comes closest to a full disk.
-    full = subprocess.run(
-        ["bash", "-c", f"ulimit -f 8; exec {command} | cat"],
-        env={**environment(sandbox.url), "PYTHONDONTWRITEBYTECODE": "1"},  # its cache would be truncated as well
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env = {**environment(sandbox.url), "PYTHONDONTWRITEBYTECODE": "1"}  # its cache would be truncated as well
+    full = in_bash(f"ulimit -f 8; exec {command} | cat", env)
     assert "can't write the journal rows.jsonl.batch/batch.jsonl" in full.stderr
     assert "Traceback" not in full.stderr
     before = Counter(run.input["Q"] for run in sandbox.runs(workflow))
     assert 5 < before.total() < 100
-    rest = subprocess.run(
-        [*forked(), "batch", workflow, "rows.jsonl", "--resume"],
-        env=environment(sandbox.url),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    rest = captured([*forked(), "batch", workflow, "rows.jsonl", "--resume"], environment(sandbox.url))
     assert rest.returncode == 0, rest.stderr
     runs = Counter(run.input["Q"] for run in sandbox.runs(workflow))
     assert runs == Counter(str(number) for number in range(1, 101))

@@ -13,7 +13,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.sandbox.switches import Switches
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, Result, write_rows
+from tests.conftest import Noxcli, write_rows
 
 A_SECOND = 1000.0  # of the sandbox's time
 FOREVER = [Sleep(600 * A_SECOND)]
@@ -25,10 +25,6 @@ def _rows(noxcli: Noxcli) -> None:
     noxcli.clock = Clock()
 
 
-def codes(result: Result) -> dict[int, int]:
-    return {line["row"]: line["result"]["exit_code"] for line in result.lines}
-
-
 @pytest.mark.long(4)
 @pytest.mark.parametrize("limit", [3.0, pytest.param(12.0, marks=pytest.mark.wide)])
 def test_starts_in_flight_at_the_limit_are_in_doubt(noxcli: Noxcli, plays: Any, limit: float) -> None:
@@ -36,7 +32,7 @@ def test_starts_in_flight_at_the_limit_are_in_doubt(noxcli: Noxcli, plays: Any, 
     began = time.monotonic()
     result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "3", "--timeout", f"{limit}s")
     took = time.monotonic() - began
-    assert (result.code, codes(result)) == (7, {1: 7})
+    assert (result.code, result.codes) == (7, {1: 7})
     assert "1 in doubt" in result.err
     assert "6 not started" in result.err
     assert limit <= took < limit + 1 + 3  # a second, and some time for a busy machine
@@ -48,7 +44,7 @@ def test_no_start_is_left_without_an_answer_that_takes_long(noxcli: Noxcli, sand
     holds = [Hold(1.5 * A_SECOND, repeat=True)]
     workflow = plays(nodes=[input_node("Q")], script=FOREVER, faults={"start": holds})
     result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "4", "--timeout", "4s")
-    assert set(codes(result).values()) == {124}
+    assert set(result.codes.values()) == {124}
     assert len(sandbox.runs(workflow)) == len(result.lines) > 0
     assert "in doubt" not in result.err
 
@@ -67,7 +63,7 @@ def test_a_rejected_key_ends_a_batch_at_once(noxcli: Noxcli, sandbox: Sandbox, p
     workflow = plays(nodes=[input_node("Q")], script=FOREVER, faults={"record": [rejected]})
     began = time.monotonic()
     result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "2", "--timeout", "30s")
-    assert (result.code, set(codes(result).values())) == (4, {4})
+    assert (result.code, set(result.codes.values())) == (4, {4})
     assert time.monotonic() - began < 8
     assert len(result.lines) == len(sandbox.runs(workflow)) <= 3
     assert "not started" in result.err
@@ -84,7 +80,7 @@ def test_the_run_of_another_row_is_not_taken(
     created = {} if answers == "one id" else {"created_at": "2025-01-01T00:00:00Z"}
     other = plays(nodes=[input_node("Q")], faults={"start": [Answer(200, {**known, **created})] * 3})
     result = noxcli("batch", other, "rows.jsonl", "--max-parallel", "1", "--retry-for", "1s")
-    found = codes(result)
+    found = result.codes
     assert [found[number] for number in (4, 5, 6, 7)] == [0] * 4
     assert [found[number] for number in (1, 2, 3)] == ([5, 7, 7] if answers == "one id" else [7, 7, 7])
     assert json.loads(Path("rows.jsonl.batch/results.jsonl").read_text().splitlines()[0])["row"] >= 4
@@ -101,5 +97,5 @@ def test_limits_of_each_kind_let_every_row_run_once(
     with Sandbox([], speed=1000, switches=switches) as server:
         workflow = server.add(Scenario("limited", nodes=[input_node("Q")]))
         result = noxcli("batch", workflow, "rows.jsonl", environ={"NOXUS_BACKEND_URL": server.url})
-        assert (result.code, sorted(codes(result))) == (0, list(range(1, 31))), result.err
+        assert (result.code, sorted(result.codes)) == (0, list(range(1, 31))), result.err
         assert len(server.runs(workflow)) == 30

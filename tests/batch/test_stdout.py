@@ -14,7 +14,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import write_rows
-from tests.process import HUNG, NOXCLI, environment, forked
+from tests.process import NOXCLI, environment, forked, in_bash
 
 ROWS = 12
 JOURNAL = Path("rows.jsonl.batch/batch.jsonl")
@@ -37,14 +37,7 @@ def workflow(plays: Any) -> str:
 def batch(sandbox: Sandbox, line: str, rest: str) -> subprocess.CompletedProcess[str]:
     program = NOXCLI if "ulimit" in rest else forked()  # a limit is for the process itself
     command = rest.replace("NOXCLI", f"{shlex.join(program)} batch {line} --quiet")
-    return subprocess.run(
-        ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"],
-        capture_output=True,
-        text=True,
-        env=environment(sandbox.url),
-        timeout=HUNG,
-        check=False,
-    )
+    return in_bash(f"{command}; exit ${{PIPESTATUS[0]}}", environment(sandbox.url))
 
 
 def whole_lines(text: str) -> list[int]:

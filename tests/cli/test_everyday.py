@@ -2,7 +2,6 @@
 
 import json
 import socket
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests.conftest import Noxcli, piped
-from tests.process import IN_SHELL, NOXCLI, environment, on_terminal
+from tests.process import IN_SHELL, NOXCLI, captured, environment, in_bash, on_terminal
 
 FOREVER = [Sleep(60_000)]
 
@@ -146,14 +145,12 @@ def test_a_failed_run_among_several_on_stdin_is_told_once(noxcli: Noxcli, monkey
 
 def test_the_line_that_help_offers_works(sandbox: Sandbox, tmp_path: Path) -> None:
     env = environment(sandbox.url)
-    page = subprocess.run([*NOXCLI, "--help"], env=env, capture_output=True, text=True, check=True).stdout
+    page = captured([*NOXCLI, "--help"], env).stdout
     line = page.splitlines()[-1].strip()
     assert line.startswith("noxcli sandbox -- noxcli run ")
     program = tmp_path / "noxcli"
     program.write_text(f'#!/bin/sh\nexec {IN_SHELL} "$@"\n')
     program.chmod(0o755)
     quick = line.replace("sandbox --", "sandbox --speed 100 --")
-    done = subprocess.run(
-        ["sh", "-c", quick], env={**env, "PATH": f"{tmp_path}:{env['PATH']}"}, capture_output=True, check=False
-    )
+    done = in_bash(quick, {**env, "PATH": f"{tmp_path}:{env['PATH']}"})
     assert done.returncode == 0, done.stderr

@@ -14,15 +14,10 @@ import pytest
 from noxcli.sandbox.faults import Answer, Hold, LostAnswer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
-from tests.process import HUNG, NOXCLI, ended_by, environment, forked, on_terminal, running, until
+from tests.process import HUNG, NOXCLI, ended_by, forked, on_terminal, running, until
 
 FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
 FORMS = (("text", "ndjson"), ("json", "content"))
-
-
-@pytest.fixture
-def env(sandbox: Sandbox) -> dict[str, str]:
-    return environment(sandbox.url)
 
 
 def until_asked(sandbox: Sandbox, part: str) -> None:

@@ -94,8 +94,3 @@ def test_on_a_terminal_the_page_of_the_last_run_is_a_file(noxcli: Noxcli, sandbo
     assert seen.process.returncode == 0
     assert bytes(seen.raw) == f"wrote noxcli-{run}.html\r\n".encode()
     assert Path(f"noxcli-{run}.html").read_bytes().startswith(b"<!doctype html>")
-
-
-def test_inspect_without_a_run_is_about_the_last_one(noxcli: Noxcli) -> None:
-    run = noxcli("run", "qa", "Question=x", "--json").json["run"]["id"]
-    assert f"run {run} of workflow qa: completed" in noxcli("inspect").err

@@ -13,16 +13,11 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests import process
-from tests.process import HUNG, IN_SHELL, NOXCLI, ended_by, environment
+from tests.process import HUNG, IN_SHELL, NOXCLI, ended_by
 
 # Nothing here is forked: this is how a shell starts it.
 call, running = partial(process.call, program=NOXCLI), partial(process.running, program=NOXCLI)
 FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
-
-
-@pytest.fixture
-def env(sandbox: Sandbox) -> dict[str, str]:
-    return environment(sandbox.url)
 
 
 def test_module_and_script_are_the_same(env: dict[str, str]) -> None:

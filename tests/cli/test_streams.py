@@ -16,7 +16,7 @@ from noxcli.errors import ExitCode
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit
 from tests import forks
-from tests.process import HUNG, NOXCLI, environment
+from tests.process import NOXCLI, captured, environment, in_bash
 from tests.reports.test_junit import valid
 from tests.runner import outputs
 from tests.sample import one_in
@@ -37,14 +37,7 @@ def shell(sandbox: Sandbox) -> Shell:
         program = forks.directory() / "noxcli"
         # The sleep gives the reader of a pipe time to exit.
         held = f"{{ sleep 0.2; {program} {line}; }}" if rest.startswith("|") else f"{program} {line}"
-        return subprocess.run(
-            ["bash", "-c", f"{held} {rest}; exit ${{PIPESTATUS[0]}}"],
-            capture_output=True,
-            text=True,
-            env={**environment(sandbox.url), **environ},
-            timeout=HUNG,
-            check=False,
-        )
+        return in_bash(f"{held} {rest}; exit ${{PIPESTATUS[0]}}", {**environment(sandbox.url), **environ})
 
     return run
 
@@ -170,9 +163,7 @@ def test_an_error_while_the_ending_is_told_is_one_line(
 ) -> None:
     argv = ["noxcli", "run", plays(output={"A": "x"}), "--format", form, "--junit", "r.xml", "--dotenv", "d.env"]
     line = f"{broken}\nimport sys; sys.argv = {[*argv, '--quiet']!r}\nfrom noxcli.__main__ import main; main()\n"
-    done = subprocess.run(
-        [NOXCLI[0], "-c", line], env=environment(sandbox.url), capture_output=True, text=True, check=False
-    )
+    done = captured([NOXCLI[0], "-c", line], environment(sandbox.url))
     assert done.returncode == code
     assert done.stderr.startswith(told)
     assert len(done.stderr.splitlines()) == 1
@@ -186,9 +177,7 @@ def test_an_ending_that_cannot_be_told_is_a_bug(sandbox: Sandbox) -> None:
     broken = "def broken(*a): raise ZeroDivisionError('boom')\nending._tell = ending._tell_briefly = broken"
     line = f"import noxcli.cli.ending as ending, sys\n{broken}\nsys.argv = ['noxcli', 'runs', 'no such workflow']\n"
     line += "from noxcli.__main__ import main; main()\n"
-    done = subprocess.run(
-        [NOXCLI[0], "-c", line], env=environment(sandbox.url), capture_output=True, text=True, check=False
-    )
+    done = captured([NOXCLI[0], "-c", line], environment(sandbox.url))
     assert done.returncode == 70
     assert done.stderr.endswith("noxcli: ZeroDivisionError: boom; please report it, with --verbose\n")
     assert "Traceback" not in done.stderr

@@ -48,10 +48,6 @@ def test_there_is_a_line_for_each_check(noxcli: Noxcli, sandbox: Sandbox) -> Non
     assert "unchecked\tevents\tno run to test with; try noxcli doctor --run RUN" in result.text
     assert sandbox.key not in result.text + result.err
     assert result.err == ""
-
-
-def test_nothing_is_started_or_changed(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    noxcli("doctor")
     assert {request.method for request in sandbox.requests} == {"GET"}
 
 
@@ -120,15 +116,18 @@ def test_a_key_that_may_not_ask_about_itself_is_tried_otherwise(status: int) -> 
 # The connection.
 
 
-def test_a_server_in_trouble_is_temporary_trouble() -> None:
-    result = against(json_answer({"detail": "down"}, 503))
-    assert (result.code, verdicts(result)["key"]) == (75, "failed")
-
-
-def test_a_server_that_has_moved_is_named() -> None:
-    result = against(redirect("https://u:S3CRET@moved.example/"))
-    assert (result.code, verdicts(result)["host"]) == (2, "failed")
-    assert checks(result)["host"]["message"] == "it redirects to https://moved.example/"
+@pytest.mark.parametrize(
+    ("turn", "code", "check", "told"),
+    [
+        (json_answer({"detail": "down"}, 503), 75, "key", "answered 503: down"),
+        (redirect("https://u:S3CRET@moved.example/"), 2, "host", "it redirects to https://moved.example/"),
+    ],
+    ids=["in trouble", "moved"],
+)
+def test_a_server_that_does_not_serve_is_told(turn: Turn, code: int, check: str, told: str) -> None:
+    result = against(turn)
+    assert (result.code, verdicts(result)[check]) == (code, "failed")
+    assert checks(result)[check]["message"].endswith(told)
 
 
 def test_tls_and_the_end_of_the_certificate_are_told(tls: ssl.SSLContext) -> None:
@@ -253,8 +252,8 @@ def test_a_server_without_streams_is_a_warning(noxcli: Noxcli, plays: Any) -> No
 
 
 def test_remote_words_act_on_no_terminal() -> None:
-    with raw_server(*[json_answer({**ME, "name": "\x1b[2J::error::"})] * 2, NO_RUNS) as server:
-        result = Noxcli({"NOXUS_API_KEY": "k", "NOXUS_BACKEND_URL": server.url})("doctor")
+    turns = [*[json_answer({**ME, "name": "\x1b[2J::error::"})] * 2, NO_RUNS]
+    result, _ = Noxcli({"NOXUS_API_KEY": "k"}).against(turns, "doctor")
     assert "\x1b" not in result.text
     assert "\\x1b[2J" in result.text
 

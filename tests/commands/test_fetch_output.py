@@ -25,14 +25,6 @@ def test_wait_waits_first(noxcli: Noxcli, plays: Any) -> None:
     assert noxcli("fetch-output", run, "--wait").out == b"x\n"
 
 
-def test_a_named_workflow_saves_a_call(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(output={"A": "x"})
-    run = noxcli.ended(workflow)
-    before = len(sandbox.requests)
-    assert noxcli("fetch-output", f"{workflow}/{run}").out == b"x\n"
-    assert len(sandbox.requests) - before == 1
-
-
 def test_a_failed_run_leaves_stdout_empty(noxcli: Noxcli, plays: Any) -> None:
     run = noxcli.start(plays(status="failed"))
     result = noxcli("fetch-output", run, "--wait")
@@ -48,11 +40,14 @@ def test_the_same_file_is_fetched_once(noxcli: Noxcli, plays: Any, sandbox: Sand
     assert len(fetched) == len(ids)
 
 
-def test_a_run_that_was_started_from_here_needs_no_look_up(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("named", ["{run}", "{workflow}/{run}"], ids=["started from here", "with its workflow"])
+def test_a_run_whose_workflow_is_known_needs_no_look_up(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, named: str
+) -> None:
     workflow = plays(output={"A": "x"})
     run = noxcli.ended(workflow)
     before = len(sandbox.requests)
-    assert noxcli("fetch-output", run).out == b"x\n"
+    assert noxcli("fetch-output", named.format(workflow=workflow, run=run)).out == b"x\n"
     assert [request.path for request in sandbox.requests[before:]] == [f"/v1/workflows/{workflow}/runs/{run}"]
 
 

@@ -4,7 +4,6 @@ import io
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,10 @@ from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
 from noxcli.cli.usage import HEADINGS, MOST_USED, OWN
 from noxcli.errors import ExitCode
 from noxcli.render.terminal import Terminal
-from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests import forks
 from tests.conftest import Noxcli, write_rows
-from tests.process import HUNG, NOXCLI, call, environment, on_terminal
+from tests.process import NOXCLI, call, captured, environment, on_terminal
 
 PAGES = ["", *VERBS]
 
@@ -101,13 +99,6 @@ def test_a_default_duration_is_shown_as_typed(pages: dict[str, str]) -> None:
 # Examples.
 
 
-@pytest.fixture(scope="module")
-def lively() -> Iterator[Sandbox]:
-    """A sandbox in which a slow run is still running when an example reads it."""
-    with Sandbox(BUILT_IN, speed=30) as sandbox:
-        yield sandbox
-
-
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.long(4)
 def test_the_examples_run_as_they_stand(verb: str, pages: dict[str, str], lively: Sandbox, tmp_path: Path) -> None:
@@ -116,16 +107,8 @@ def test_the_examples_run_as_they_stand(verb: str, pages: dict[str, str], lively
     env = {**environment(lively.url), "PATH": f"{forks.directory()}:/usr/local/bin:/usr/bin:/bin"}
     for number in range(len(lines)):
         assert lines[number].startswith(("noxcli", "#")), "a line for each command"
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(lines)],
-        cwd=tmp_path,
-        env={**env, "HOME": str(tmp_path)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=HUNG,
-        check=False,
-    )
+    script = ["bash", "-euo", "pipefail", "-c", "\n".join(lines)]
+    done = captured(script, {**env, "HOME": str(tmp_path)}, cwd=tmp_path, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-500:]
     assert done.stdout.strip()
 

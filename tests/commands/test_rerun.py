@@ -42,7 +42,7 @@ def node_ids(sandbox: Sandbox, workflow: str) -> dict[str, str]:
 
 
 def state_of(noxcli: Noxcli) -> list[Path]:
-    return sorted(Path(noxcli.environ["NOXCLI_STATE_DIR"]).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    return sorted(noxcli.state.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
 
 
 def stranger(noxcli: Noxcli, tmp_path: Path) -> Noxcli:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pyte
 import pytest
 
 from noxcli.errors import WORST_FIRST, ExitCode, worst
@@ -10,6 +9,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_runs
 from tests.conftest import Noxcli, piped
 from tests.process import NOXCLI, environment, on_terminal
+from tests.render.test_sharing import scrolled
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 
@@ -158,7 +158,5 @@ def test_a_terminal_gets_a_line_of_progress_for_a_while(
     runs = [noxcli.start(workflow) for _ in range(count)]
     with on_terminal([*NOXCLI, "wait", *runs, "--poll-interval", "0.3"], environment(sandbox.url)) as seen:
         seen.wait_for(f"0 of {count} runs ended, {count} running".encode() if count > 1 else b"running at 'Write', ")
-    screen = pyte.Screen(80, 24)
-    pyte.ByteStream(screen).feed(bytes(seen.raw))
-    lines = [line.split() for line in screen.display if line.strip()]
+    lines = [line.split() for line in scrolled(seen)]
     assert sorted(lines) == sorted([run, "completed"] for run in runs)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.process import HUNG, needs
+from tests.process import HUNG, captured, needs
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "completions"
@@ -143,15 +143,8 @@ class Fish(Typed):
 
     def offers_each(self, lines: Sequence[str]) -> list[dict[str, str]]:
         script = "source $SCRIPTS/noxcli.fish; for line in $argv; complete -C $line; echo END; end"
-        done = subprocess.run(
-            ["fish", "-c", script, *lines],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=self.home / "work",
-            env=self.environ,
-        )
-        assert done.stderr == ""
+        done = captured(["fish", "-c", script, *lines], self.environ, cwd=self.home / "work")
+        assert (done.returncode, done.stderr) == (0, "")
         answers = done.stdout.split("END\n")[:-1]
         assert len(answers) == len(lines)
         return [

@@ -14,7 +14,7 @@ from generated.completions import table
 from tests import forks
 from tests.completions.tab import SCRIPTS, start
 from tests.conftest import Noxcli
-from tests.process import environment, needs
+from tests.process import captured, environment, needs
 
 QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"
 NASTY = rf"""It's "so" $HOME $(touch pwned) `touch pwned` [a] {{b}} c:d \e %F ~ *? {QUOTE}q{QUOTE}; #h & (i) <j> | !k"""
@@ -108,5 +108,5 @@ def test_a_shell_finds_it_where_the_docs_write_it(tmp_path: Path, shell: str, as
     path = f"{forks.directory()}:{os.environ['PATH']}"  # fish completes only commands that exist
     env = {**environment("http://127.0.0.1:9"), "HOME": str(tmp_path), "PATH": path, "TERM": "dumb"}
     subprocess.run(["bash", "-euc", block], env=env, check=True)
-    done = subprocess.run([shell, *asks], env=env, capture_output=True, text=True, check=False)
+    done = captured([shell, *asks], env)
     assert told in done.stdout, done.stderr

@@ -36,11 +36,6 @@ def asks(noxcli: Noxcli, *more: str, environ: dict[str, str] | None = None) -> R
 # Which profile.
 
 
-def test_a_profile_has_all_it_takes(bare: Noxcli, sandbox: Sandbox) -> None:
-    user_file(f'default_profile = "work"\n{profile(sandbox)}')
-    assert asks(bare).code == 0
-
-
 @pytest.mark.parametrize(
     ("flag", "variable", "default", "chosen"),
     [
@@ -194,12 +189,9 @@ def test_a_mistake_is_told_with_its_place(bare: Noxcli, text: str, told: str) ->
     assert "S3CRET" not in result.err
 
 
-def test_a_file_that_is_no_text_is_told(bare: Noxcli) -> None:
+def test_a_file_that_is_no_text_or_a_directory_is_told(bare: Noxcli, tmp_path: Path) -> None:
     user_file("").write_bytes(b"\xff\xfe")
     assert "it is not UTF-8 text" in asks(bare).err
-
-
-def test_a_file_that_is_a_directory_is_told(bare: Noxcli, tmp_path: Path) -> None:
     assert "is a directory" in asks(bare, environ={"NOXCLI_CONFIG": str(tmp_path)}).err
 
 
@@ -231,29 +223,24 @@ def test_the_nearest_file_up_to_the_repositorys_root_counts(
     assert noxcli("inputs", "d").code == 5
 
 
-def test_without_a_repository_the_search_ends_at_home(
-    noxcli: Noxcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("here", "file", "counts"),
+    [
+        ("home/a", ".", False),
+        ("home/a", "home", True),
+        ("shared/a", "shared", False),
+        ("shared", "shared", True),
+    ],
+)
+def test_without_a_repository_the_search_ends_at_home_or_here(
+    noxcli: Noxcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str, file: str, counts: bool
 ) -> None:
-    (tmp_path / "home" / "a").mkdir(parents=True)
+    for directory in ("home/a", "shared/a"):
+        (tmp_path / directory).mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    project('[aliases]\nd = "demo"', tmp_path)
-    monkeypatch.chdir(tmp_path / "home" / "a")
-    assert noxcli("inputs", "d").code == 5
-    project('[aliases]\nd = "demo"', tmp_path / "home")
-    assert noxcli("inputs", "d").code == 0
-
-
-def test_outside_of_repository_and_home_only_here_is_looked_at(
-    noxcli: Noxcli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "home").mkdir()
-    (tmp_path / "shared" / "a").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    project('[aliases]\nd = "demo"', tmp_path / "shared")
-    monkeypatch.chdir(tmp_path / "shared" / "a")
-    assert noxcli("inputs", "d").code == 5
-    monkeypatch.chdir(tmp_path / "shared")
-    assert noxcli("inputs", "d").code == 0
+    project('[aliases]\nd = "demo"', tmp_path / file)
+    monkeypatch.chdir(tmp_path / here)
+    assert noxcli("inputs", "d").code == (0 if counts else 5)
 
 
 def test_a_directory_that_is_gone_has_no_project(

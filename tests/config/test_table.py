@@ -3,7 +3,6 @@
 import errno
 import os
 import socket
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from noxcli.config.table import read_table
 from noxcli.errors import ConfigProblem
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
-from tests.process import IN_SHELL, environment
+from tests.process import IN_SHELL, environment, in_bash
 from tests.texts import any_text
 
 
@@ -70,13 +69,8 @@ def test_no_handle_for_a_config_file_is_temporary(noxcli: Noxcli, monkeypatch: p
 def test_a_config_file_may_come_from_a_shells_pipe(sandbox: Sandbox) -> None:
     text = f'[profile.p]\\nbase_url = "{sandbox.url}"\\n'
     command = f"{IN_SHELL} workflows --profile p"
-    done = subprocess.run(
-        ["bash", "-c", f"f() {{ NOXCLI_CONFIG=$1 {command}; }}; f <(printf '{text}')"],
-        env={**environment(sandbox.url), "NOXUS_API_KEY": sandbox.key},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    line = f"f() {{ NOXCLI_CONFIG=$1 {command}; }}; f <(printf '{text}')"
+    done = in_bash(line, environment(sandbox.url, sandbox.key))
     assert (done.returncode, "demo" in done.stdout) == (0, True), done.stderr
 
 

@@ -2,15 +2,13 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests import forks
-from tests.process import HUNG, needs
+from tests.process import captured, needs
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -28,31 +26,17 @@ LINES = [row.rpartition(" | `")[2].removesuffix("` |").replace("\\|", "|") for r
 def shell(script: str, sandbox: Sandbox, where: Path, name: str = "bash", **more: str) -> str:
     """Run a script as a careful user would, with this environment's noxcli first on PATH."""
     careful = [] if name == "fish" else ["-eu", "-o", "pipefail"]
-    done = subprocess.run(
-        [name, *careful, "-c", script],
-        cwd=where,
-        env={
-            "PATH": f"{forks.directory()}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(where),
-            "LANG": "C.UTF-8",
-            "NOXUS_BACKEND_URL": sandbox.url,
-            "NOXUS_API_KEY": sandbox.key,
-            **more,
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=HUNG,
-        check=False,
-    )
-    assert done.returncode == 0, f"{script}\n{done.stdout.decode()[-500:]}\n{done.stderr.decode()[-500:]}"
-    return done.stdout.decode()
-
-
-@pytest.fixture(scope="module")
-def lively() -> Iterator[Sandbox]:
-    """A sandbox in which a slow run is still running when a recipe reads it."""
-    with Sandbox(BUILT_IN, speed=30) as sandbox:
-        yield sandbox
+    env = {
+        "PATH": f"{forks.directory()}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(where),
+        "LANG": "C.UTF-8",
+        "NOXUS_BACKEND_URL": sandbox.url,
+        "NOXUS_API_KEY": sandbox.key,
+        **more,
+    }
+    done = captured([name, *careful, "-c", script], env, cwd=where, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, f"{script}\n{done.stdout[-500:]}\n{done.stderr[-500:]}"
+    return done.stdout
 
 
 def test_there_is_something_to_test() -> None:

@@ -12,7 +12,7 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests import forks
-from tests.process import HUNG, environment, needs, until
+from tests.process import HUNG, captured, environment, needs, until
 
 PAGE = (Path(__file__).parents[2] / "docs/scripting.md").read_text()
 SCRIPT = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[0]
@@ -32,9 +32,7 @@ def test_the_script_runs(sandbox: Sandbox, env: dict[str, str], tmp_path: Path, 
     needs(shell)
     needs("jq")
     (tmp_path / "script.sh").write_text(SCRIPT.replace("set -eu\n", STRICT[shell], 1))
-    done = subprocess.run(
-        [shell, "script.sh"], input="one\ntwo\n", env=env, capture_output=True, text=True, timeout=HUNG, check=False
-    )
+    done = captured([shell, "script.sh"], env, input="one\ntwo\n")
     assert done.returncode == 0, done.stderr
     answer, statuses, code = done.stdout.rsplit("\n", 3)[:3]
     assert answer == "Answer to: Answer to: one\nAnswer to: two"

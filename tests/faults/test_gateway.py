@@ -12,15 +12,7 @@ from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, QuickClock, Result
-from tests.faults.gateway import (
-    ENVOY_503,
-    LIST,
-    NGINX_504,
-    Gateway,
-    Meddle,
-    loses_starts,
-    rewrites,
-)
+from tests.faults.gateway import ENVOY_503, LIST, NGINX_504, Gateway, Meddle, loses_starts, rewrites
 
 
 @pytest.fixture

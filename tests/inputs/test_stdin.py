@@ -14,7 +14,7 @@ import pytest
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
 from tests import forks
-from tests.process import HUNG, IN_SHELL, NOXCLI, environment
+from tests.process import HUNG, IN_SHELL, NOXCLI, environment, in_bash
 
 TEXT = Node("t", "InputNode", {"label": "T", "type": "str"})
 DOC = Node("d", "FileInputNode", {"label": "Doc"})
@@ -28,14 +28,7 @@ def shell(sandbox: Sandbox) -> Shell:
     def run(line: str, **environ: str) -> subprocess.CompletedProcess[str]:
         env = environment(sandbox.url)
         path = f"{forks.directory()}:{env['PATH']}"
-        return subprocess.run(
-            ["bash", "-c", line],
-            capture_output=True,
-            text=True,
-            env={**env, "PATH": path, **environ},
-            timeout=HUNG,
-            check=False,
-        )
+        return in_bash(line, {**env, "PATH": path, **environ})
 
     return run
 

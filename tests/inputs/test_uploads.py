@@ -107,14 +107,9 @@ def test_a_file_for_two_inputs_is_stored_once(noxcli: Noxcli, plays: Any, sandbo
     assert given["Doc"] == given["More"]
 
 
-@pytest.fixture
-def storage() -> Any:
+def storage(*faults: Any) -> Sandbox:
     """A sandbox whose uploads fail as requested."""
-
-    def serve(*faults: Any) -> Sandbox:
-        return Sandbox(BUILT_IN, speed=1000, faults={"upload": faults})
-
-    return serve
+    return Sandbox(BUILT_IN, speed=1000, faults={"upload": faults})
 
 
 def with_file(noxcli: Noxcli, sandbox: Sandbox, *argv: str) -> Any:
@@ -122,7 +117,7 @@ def with_file(noxcli: Noxcli, sandbox: Sandbox, *argv: str) -> Any:
     return noxcli("run", "qa", "Question@a.txt", "--no-check", "--json", "--base-url", sandbox.url, *argv)
 
 
-def test_an_upload_is_tried_again(noxcli: Noxcli, storage: Any) -> None:
+def test_an_upload_is_tried_again(noxcli: Noxcli) -> None:
     with storage(RATE_LIMITED, Answer(500), Drop(), Answer(200, {"odd": 1})) as sandbox:
         assert with_file(noxcli, sandbox).code == 0
         assert (uploads(sandbox), starts(sandbox)) == (5, 1)
@@ -137,7 +132,7 @@ def test_an_upload_is_tried_again(noxcli: Noxcli, storage: Any) -> None:
         (Answer(403, repeat=True), 4),
     ],
 )
-def test_a_failed_upload_starts_nothing(noxcli: Noxcli, storage: Any, fault: Answer, code: int) -> None:
+def test_a_failed_upload_starts_nothing(noxcli: Noxcli, fault: Answer, code: int) -> None:
     with storage(fault) as sandbox:
         result = with_file(noxcli, sandbox)
         assert (result.code, starts(sandbox)) == (code, 0)

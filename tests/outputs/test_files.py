@@ -2,7 +2,6 @@
 
 import os
 import stat
-import subprocess
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,27 +183,6 @@ def test_a_place_that_cannot_be_written_is_told_and_nothing_left(target: str, tm
     assert caught.value.message.startswith(f"can't write {tmp_path / target}: ")
     assert (caught.value.exit_code, caught.value.phase) == (ExitCode.UNDELIVERED, Phase.DELIVER)
     assert left(tmp_path) == ["a directory", "file"]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB, if this user may mount one."""
-    directory = tmp_path / "small"
-    directory.mkdir()
-    try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("may not mount")
-    yield directory
-    subprocess.run(["umount", "--lazy", directory], check=True)  # an error may still hold a file open
-
-
-def test_a_full_disk_is_told_and_leaves_the_old_file(small_disk: Path) -> None:
-    (small_disk / "a").write_bytes(b"old")
-    with pytest.raises(Undelivered, match="no space left on device"):
-        save(small_disk / "a", (b"x" * 8192 for _ in range(20)))
-    assert left(small_disk) == ["a"]
-    assert (small_disk / "a").read_bytes() == b"old"
 
 
 # The directory.

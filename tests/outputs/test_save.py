@@ -14,10 +14,8 @@ from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
-from tests.outputs.test_files import left, small_disk
+from tests.outputs.test_files import left
 from tests.process import HUNG, environment, printed_by, running
-
-__all__ = ["small_disk"]
 
 LONG = "Grüße, 世界 🌱. " * 1500
 PDF = File("q3.pdf", b"%PDF 123", "application/pdf")

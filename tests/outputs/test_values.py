@@ -7,16 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxcli.outputs.values import (
-    as_text,
-    file_id_of,
-    find_remote,
-    is_file,
-    is_preview,
-    outermost,
-    replaced,
-    text_of,
-)
+from noxcli.outputs.values import as_text, file_id_of, find_remote, is_file, is_preview, outermost, replaced, text_of
 
 CUT = {"has_preview": True, "text": "the beginn", "file": {"id": "f-1", "name": "x.txt"}}
 FILE = {"id": "f-2", "uri": "spot://f-2", "name": "cities.csv", "content_type": "text/csv"}

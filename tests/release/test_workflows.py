@@ -12,6 +12,7 @@ import yaml
 
 from noxcli import __version__
 from tests.engines.farm import ENGINES, SEARCHED, needs_engine
+from tests.process import captured
 from tests.release.conftest import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -151,5 +152,6 @@ def test_a_candidate_is_no_release(tmp_path: Path, tag: str, kind: str) -> None:
     (tmp_path / "gh").write_text('#!/bin/sh\necho "$*"\n')
     (tmp_path / "gh").chmod(0o755)
     env = {"PATH": f"{tmp_path}:{SEARCHED}", "GITHUB_REF_NAME": tag}
-    done = subprocess.run(["bash", "-euc", script], env=env, capture_output=True, text=True, check=True)
+    done = captured(["bash", "-euc", script], env)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"release create {tag} {kind}--verify-tag")

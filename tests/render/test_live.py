@@ -28,11 +28,10 @@ from noxcli.runs.progress import Node as ProgressNode
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node
-from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, alongside, node_runs, node_skipped, words
 from noxcli.timing import Clock
-from tests.conftest import Noxcli
-from tests.process import NOXCLI, Seen, environment, forked, on_terminal
+from tests.conftest import Noxcli, Turning
+from tests.process import NOXCLI, Seen, forked, on_terminal
 from tests.texts import any_text
 
 RUNNING = Run("run-1", "wf-1", "running")
@@ -46,11 +45,6 @@ SCRIPT = [
     *alongside([*node_runs("Check", seconds=60)], [Emit("Draft"), Emit("Draft", "first words of the draft")]),
 ]
 CUTTING = {"XTERM_VERSION": "XTerm(390)"}  # a terminal that cuts lines off when it gets narrower, as pyte does
-
-
-@pytest.fixture
-def env(sandbox: Sandbox) -> dict[str, str]:
-    return environment(sandbox.url)
 
 
 def lines_of(screen: pyte.Screen) -> list[str]:
@@ -108,16 +102,6 @@ def test_what_a_terminal_shows_of_ctrl_c_moves_nothing(env: dict[str, str], play
     lines = shown(seen)
     assert lines[1][:6] in {"  • Wr", "test_w"}, "the node, if it ran long enough to be kept"
     assert "^C" not in "".join(lines)
-
-
-class Turning(Clock):
-    """Stands still until a test advances it."""
-
-    def __init__(self) -> None:
-        self.now_is = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now_is
 
 
 @pytest.mark.parametrize("columns", [40, 80])

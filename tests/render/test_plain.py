@@ -13,21 +13,10 @@ from noxcli.render.renderers import play
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.steps import Emit, Sleep
-from noxcli.timing import Clock
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, Turning
 
 RUNNING = Run("run-1", "wf-1", "running")
 WORKFLOW = Workflow("wf-1", "Report", {"n1": "Read", "n2": "Write it down"})
-
-
-class Turning(Clock):
-    """Advances by that many seconds with each burst."""
-
-    def __init__(self) -> None:
-        self.now_is = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now_is
 
 
 def log(timed: Sequence[tuple[float, list[Update]]], workflow: Workflow = WORKFLOW) -> list[str]:

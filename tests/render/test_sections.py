@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from rich.cells import cell_len
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import node_runs
-from tests.process import environment, forked, on_terminal
+from tests.process import captured, environment, forked, in_bash, on_terminal
 from tests.render.test_sharing import scrolled
 
 LONG = "\n".join(f"line {number}" for number in range(500))
@@ -64,14 +63,8 @@ def test_several_outputs_are_sections_that_fit_the_window(
     cut, *line = shown["Report 2"][3:]
     assert cut == f"… {len(LONG) - 21:,} more characters:"
     assert len(line) == (2 if columns == 40 else 1)
-    whole = subprocess.run(
-        ["sh", "-c", "".join(line).replace("noxcli", shlex.join(forked()), 1)],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert whole.stdout == LONG
+    whole = in_bash("".join(line).replace("noxcli", shlex.join(forked()), 1), env)
+    assert (whole.returncode, whole.stdout) == (0, LONG)
 
 
 @pytest.mark.parametrize("asked", [["--format", "text"], ["--json"]])
@@ -83,7 +76,7 @@ def test_an_asked_format_is_json_on_a_terminal_too(env: dict[str, str], plays: A
 
 def test_a_pipe_and_a_single_text_get_what_they_always_got(env: dict[str, str], plays: Any) -> None:
     several = plays(output={"A": "one", "B": "two"})
-    piped = subprocess.run([*forked(), "run", several], env=env, capture_output=True, text=True, check=True)
+    piped = captured([*forked(), "run", several], env)
     assert json.loads(piped.stdout) == {"A": "one", "B": "two"}
     assert read(env, "fetch-output", "@last")[0].startswith("── A ─")
     assert read(env, "run", plays(output={"A": LONG}))[-3:] == LONG.splitlines()[-3:]

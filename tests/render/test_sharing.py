@@ -13,17 +13,11 @@ import pyte
 import pytest
 
 from noxcli.sandbox.scenario import Node
-from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_runs
-from tests.process import IN_SHELL, NOXCLI, Seen, environment, forked, needs, on_terminal
+from tests.process import IN_SHELL, NOXCLI, Seen, forked, needs, on_terminal
 
 PICTURE = b"\x1b[?7l"  # what each drawing begins with
 CHILD, FORKED = IN_SHELL, *forked()
-
-
-@pytest.fixture
-def env(sandbox: Sandbox) -> dict[str, str]:
-    return environment(sandbox.url)
 
 
 def scrolled(seen: Seen, columns: int = 80, rows: int = 24) -> list[str]:

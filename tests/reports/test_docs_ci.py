@@ -12,7 +12,7 @@ import pytest
 
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
-from tests.process import HUNG, ended_by, until
+from tests.process import HUNG, captured, ended_by, until
 from tests.reports.test_junit import valid
 from tests.reports.test_writer import variables
 from tests.runner import outputs
@@ -21,13 +21,6 @@ PAGE = (Path(__file__).parents[2] / "docs" / "ci.md").read_text()
 _, GITHUB, _, GITLAB = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 GITLAB_SHELL = ["bash", "-c"]
 RUNNER_SHELL = ["bash", "-e"]
-
-
-@pytest.fixture(scope="module")
-def lively() -> Iterator[Sandbox]:
-    """A sandbox in which a run takes its time."""
-    with Sandbox(BUILT_IN, speed=30) as sandbox:
-        yield sandbox
 
 
 @pytest.fixture
@@ -135,7 +128,7 @@ def test_the_gitlab_jobs_run(lively: Sandbox) -> None:
     def play(job: str, part: str, **more: str) -> str:
         env = machine(lively, GITLAB_CI="true", **more)
         script = [*GITLAB_SHELL, gitlab(job, part)]
-        done = subprocess.run(script, env=env, capture_output=True, text=True, timeout=HUNG, check=False)
+        done = captured(script, env)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 

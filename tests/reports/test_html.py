@@ -203,7 +203,6 @@ def test_a_batch_has_a_page_with_reasons_and_the_line_to_retry(noxcli: Noxcli, r
     result = noxcli(*argv)
     assert result.code == 1
     page = read("page/batch.html")
-    assert "5 of 7 rows completed" in page.text
     assert "test_a_batch_has_a_page_with_reasons_and_the_line_to_retry: 5 of 7 rows completed" in page.text
     assert re.search(r"rows completed \d+ \w+ \d{4} \d\d:\d\d UTC · in [\d.]+ m?s · rows.jsonl ", page.text)
     assert re.search(r"Wall time [\d.]+ m?s, [\d.]+ rows a second Written by noxcli", page.text)
@@ -247,17 +246,8 @@ def test_a_batch_and_its_stored_results_give_the_same_rows(noxcli: Noxcli, rows:
 
 def test_shards_are_joined_and_each_gets_its_line(noxcli: Noxcli, rows: str) -> None:
     for index in (1, 3):
-        noxcli(
-            "batch",
-            rows,
-            "rows.jsonl",
-            "--shard",
-            f"{index}/3",
-            "--output-dir",
-            f"s{index}",
-            "--report",
-            f"{index}.html",
-        )
+        files = ("--output-dir", f"s{index}", "--report", f"{index}.html")
+        noxcli("batch", rows, "rows.jsonl", "--shard", f"{index}/3", *files)
     assert "of 3 rows completed" in read("1.html").text, "a shard's own page has its own rows"
     noxcli("results", "s1", "s3", "--report", "all.html")
     page = read("all.html")

@@ -9,18 +9,7 @@ import pytest
 
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, write_rows
-from tests.otherside import (
-    RUN,
-    STREAM,
-    WORKFLOW,
-    called,
-    end,
-    event,
-    other_side,
-    piece,
-    record,
-    sends,
-)
+from tests.otherside import RUN, STREAM, WORKFLOW, called, end, event, other_side, piece, record, sends
 from tests.process import HUNG
 from tests.rawserver import answer
 

@@ -10,18 +10,7 @@ import pytest
 from noxcli.sandbox.steps import Emit
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
-from tests.otherside import (
-    RUN,
-    STREAM,
-    WORKFLOW,
-    Streams,
-    called,
-    end,
-    falls_silent,
-    piece,
-    record,
-    sends,
-)
+from tests.otherside import RUN, STREAM, WORKFLOW, Streams, called, end, falls_silent, piece, record, sends
 from tests.process import HUNG
 from tests.rawserver import answer
 from tests.sample import one_in

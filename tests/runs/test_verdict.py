@@ -6,19 +6,7 @@ import pytest
 
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, write_rows
-from tests.otherside import (
-    OTHER,
-    RUN,
-    WORKFLOW,
-    called,
-    end,
-    event,
-    falls_silent,
-    other_side,
-    piece,
-    record,
-    sends,
-)
+from tests.otherside import OTHER, RUN, WORKFLOW, called, end, event, falls_silent, other_side, piece, record, sends
 from tests.rawserver import answer
 from tests.sample import one_in
 

@@ -18,7 +18,7 @@ from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.command import environment
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
-from tests.process import HUNG, NOXCLI, on_terminal
+from tests.process import HUNG, NOXCLI, captured, on_terminal
 from tests.process import environment as own_environment
 
 ROOT = Path(noxcli.__file__).parents[1]
@@ -34,9 +34,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def _sandbox(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*MAIN, *arguments], capture_output=True, text=True, timeout=HUNG, check=False, env=ENVIRONMENT
-    )
+    return captured([*MAIN, *arguments], ENVIRONMENT)
 
 
 @contextmanager
@@ -184,9 +182,9 @@ def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, noxcli: No
 
 def test_the_package_imports_without_the_extra() -> None:
     code = "import sys, noxcli.sandbox, noxcli.sandbox.switches; print({'starlette', 'uvicorn'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    done = captured([sys.executable, "-c", code], ENVIRONMENT)
 
-    assert done.stdout == "set()\n"
+    assert (done.returncode, done.stdout) == (0, "set()\n")
 
 
 def test_the_clients_settings_lead_no_command_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:

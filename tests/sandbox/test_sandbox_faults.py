@@ -5,16 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from noxcli.sandbox.faults import (
-    BAD_GATEWAY,
-    NO_EVENTS,
-    RATE_LIMITED,
-    Answer,
-    Cut,
-    CutBody,
-    Drop,
-    Fault,
-)
+from noxcli.sandbox.faults import BAD_GATEWAY, NO_EVENTS, RATE_LIMITED, Answer, Cut, CutBody, Drop, Fault
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.steps import node_runs
 

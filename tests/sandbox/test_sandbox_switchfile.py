@@ -1,27 +1,22 @@
 """Switches from a file: a whole server's behavior, written down."""
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Noxcli
-from tests.process import HUNG
+from tests.process import NOXCLI, captured
 
 HEAD = 'format = "noxcli.switches/1"\n'
-
-
-def _sandbox(*argv: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "noxcli", "sandbox", "--speed", "100", *argv]
-    return subprocess.run(command, capture_output=True, text=True, timeout=HUNG, check=False)
 
 
 def test_the_sandbox_behaves_as_the_file_says(tmp_path: Path) -> None:
     path = tmp_path / "switches.toml"
     path.write_text(HEAD + '[switches]\noutput_keys = "node_id"\ntimestamps = "offset"\nkeepalive_seconds = 2\n')
     shell = "noxcli run qa Question=x --json --quiet"
-    done = _sandbox("--switches", str(path), "--switch", "timestamps=naive", "--", "sh", "-c", shell)
+    command = [*NOXCLI, "sandbox", "--speed", "100", "--switches", str(path), "--switch", "timestamps=naive"]
+    done = captured([*command, "--", "sh", "-c", shell], os.environ)
 
     assert done.returncode == 0, done.stderr
     assert '"output":{"Answer":' not in done.stdout

@@ -19,10 +19,6 @@ from tests.conftest import Noxcli
 from tests.process import HUNG, ended_by, environment, printed_by, running
 
 
-def state_of(noxcli: Noxcli) -> Path:
-    return Path(noxcli.environ["NOXCLI_STATE_DIR"])
-
-
 def test_last_is_the_run_that_was_started_last_at_this_address(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(output=lambda values: {"A": values.get("n", "-")})
     assert noxcli("fetch-output", "@last").code == 5
@@ -37,15 +33,15 @@ def test_last_is_the_run_that_was_started_last_at_this_address(noxcli: Noxcli, p
 def test_a_refused_start_is_not_the_last_run(noxcli: Noxcli, plays: Any) -> None:
     last = noxcli.start(plays(output={"A": "x"}))
     refuses = plays(faults={"start": [Answer(422, {"detail": "no"}), Answer(401, {})]})
-    before = {path: path.read_bytes() for path in state_of(noxcli).iterdir()}
+    before = {path: path.read_bytes() for path in noxcli.state.iterdir()}
     assert [noxcli("run", refuses).code for _ in range(2)] == [2, 4]
-    assert {path: path.read_bytes() for path in state_of(noxcli).iterdir()} == before
+    assert {path: path.read_bytes() for path in noxcli.state.iterdir()} == before
     assert noxcli("wait", "@last").text == f"{last}\tcompleted\n"
 
 
 def test_no_value_and_no_key_is_written_and_nobody_else_can_read(noxcli: Noxcli, plays: Any) -> None:
     noxcli("run", plays(output={"A": "hush-output"}), "k=hush-input", "--no-check", "--format", "ndjson")
-    files = list(state_of(noxcli).iterdir())
+    files = list(noxcli.state.iterdir())
     assert sorted(path.suffix for path in files) == [".cursor", ".json"]
     for path in files:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

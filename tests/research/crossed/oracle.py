@@ -6,7 +6,7 @@ from typing import Any
 
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.switches import Switches
-from tests.research.crossed.stage import ESSAY, OUTPUT, PIECES
+from tests.research.crossed.stage import OUTPUT, PIECES
 
 TEXT = "".join(PIECES)
 # Reads of the record that an ended run may take, in addition to those that lag.
@@ -54,33 +54,21 @@ def output(run: Run, switches: Switches) -> dict[str, Any]:
     return found
 
 
-def essay_is_cut(switches: Switches) -> bool:
-    """Whether the long text must be downloaded."""
-    return len(ESSAY) > switches.preview_limit
+def reason_is_kept(switches: Switches) -> bool:
+    """Whether the record's own logs, or the run's data, say where and why a run failed."""
+    detail = switches.failure_detail
+    return detail in {"everywhere", "run_logs"} or (detail == "data" and switches.run_data != "404")
 
 
 def reason_is_known(switches: Switches, *, live: bool) -> bool:
     """Whether any answer of the server says why a run failed; unknown words do not mark a failure."""
     replayed = (live or switches.on_ended == "replay") and switches.node_words != "foreign"
-    return {
-        "everywhere": True,  # the record's own logs have it
-        "run_logs": True,
-        "content": replayed,
-        "data": switches.run_data != "404",
-        "none": False,
-    }[switches.failure_detail]
+    return reason_is_kept(switches) or (switches.failure_detail == "content" and replayed)
 
 
 def failed_node_is_known(switches: Switches) -> bool:
     """Whether anything says at which node a run failed that was followed live."""
-    told = {
-        "everywhere": True,
-        "run_logs": True,
-        "content": False,
-        "data": switches.run_data != "404",
-        "none": False,
-    }
-    return switches.node_words != "foreign" or told[switches.failure_detail]
+    return switches.node_words != "foreign" or reason_is_kept(switches)
 
 
 def is_blind(switches: Switches) -> bool:

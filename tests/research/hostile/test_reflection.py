@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
@@ -13,7 +12,7 @@ import pytest
 
 from noxcli.masking import Mask
 from tests.conftest import Noxcli, Result
-from tests.process import HUNG, environment
+from tests.process import captured, environment
 from tests.research.hostile.mirror import (
     ANSWERS,
     KEY,
@@ -25,6 +24,7 @@ from tests.research.hostile.mirror import (
     WORKFLOW,
     Bend,
     Mirror,
+    body,
     detail,
     found_in,
     mirror,
@@ -197,27 +197,26 @@ def test_no_cut_leaves_a_part_of_them(caller: Caller, shared_mirror: Mirror, arg
         assert_clean(caller(*argv))
 
 
+def as_is(value: Any) -> Bend:
+    return body(200, json.dumps(value))
+
+
 def test_a_record_that_repeats_them_stays_on_stdout(caller: Caller, shared_mirror: Mirror) -> None:
     record = {"id": KEY, "workflow_id": WORKFLOW, "status": "completed", "output": {"A": REFLECTED}}
     shared_mirror.kind = "start"
-    shared_mirror.bend = lambda _: body_of({**record, "status": "failed"})
+    shared_mirror.bend = as_is({**record, "status": "failed"})
     result = caller(*START[:6], "--json", "--detach")
     assert result.json["run"]["id"] == KEY
     assert_clean(result)
     shared_mirror.kind = "record"
-    shared_mirror.bend = lambda _: body_of({**record, "id": RUN})
+    shared_mirror.bend = as_is({**record, "id": RUN})
     assert caller(*START).text == REFLECTED
     flow = {"id": WORKFLOW, "name": KEY, "definition": {"nodes": [{"id": KEY, "type": SECRET}]}}
-    shared_mirror.kind, shared_mirror.bend = "definition", lambda _: body_of(flow)
+    shared_mirror.kind, shared_mirror.bend = "definition", as_is(flow)
     assert_clean(caller(*START))
-    shared_mirror.kind, shared_mirror.bend = "workflows", lambda _: body_of([flow])
+    shared_mirror.kind, shared_mirror.bend = "workflows", as_is([flow])
     argv = ("run", KEY, "--dry-run", "--verbose")
     assert_clean(caller(*argv), argv)
-
-
-def body_of(value: Any) -> bytes:
-    content = json.dumps(value).encode()
-    return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(content), content)
 
 
 def test_a_traceback_has_none_of_them(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,8 +247,7 @@ main()
 
 
 def test_a_thread_that_dies_tells_none_of_them(shared_mirror: Mirror) -> None:
-    env = environment(shared_mirror.url, KEY)
-    done = subprocess.run([sys.executable, "-c", STRAY], env=env, capture_output=True, text=True, timeout=HUNG)
+    done = captured([sys.executable, "-c", STRAY], environment(shared_mirror.url, KEY))
     assert "noxcli: ValueError: invalid literal for int()" in done.stderr
     assert "Traceback" in done.stderr
     assert not found_in(done.stderr)

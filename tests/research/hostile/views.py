@@ -27,7 +27,7 @@ from noxcli.sandbox.scenario import File, Node, Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Raw, Sleep, State, Step
 from noxcli.timing import Clock
-from tests.conftest import QuickClock
+from tests.conftest import QuickClock, Screen
 from tests.rawserver import Turn, answer, raw_server
 from tests.research.hostile.corpus import NAMES, marked
 
@@ -37,13 +37,6 @@ from tests.research.hostile.corpus import NAMES, marked
 # (o) input type, (p) input default, (q) a candidate's status, (r) cursor, (s) reason of a reconnect, (t) of a retry,
 # (u) place of a redirect, (w) content type, (x) id of a file, (y) an input that is sent.
 SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-class OnScreen(io.BytesIO):
-    """A stdout that claims to be a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @dataclass(frozen=True)
@@ -77,7 +70,7 @@ class Theatre:
         self, *argv: str, url: str | None = None, err_tty: bool = False, out_tty: bool = True
     ) -> tuple[int, bytes, bytes]:
         """Return the exit code, stdout and stderr."""
-        out, err = OnScreen() if out_tty else io.BytesIO(), io.StringIO()
+        out, err = Screen() if out_tty else io.BytesIO(), io.StringIO()
         environ = {
             "NOXUS_BACKEND_URL": url or self.sandbox.url,
             "NOXUS_API_KEY": self.sandbox.key,
