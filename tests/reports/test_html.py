@@ -145,7 +145,7 @@ def test_nothing_is_said_of_a_stream_before_its_run_has_ended() -> None:
     ):
         stream = {"continuity": "proven", "connects": 1}
         show_run(exit_code=8, run={"id": "r", "status": status, "confirmed": True}, stream=stream)
-        assert f"Event stream {said} noxcli " in read("run.html").text
+        assert f"Event stream {said} " in read("run.html").text
 
 
 # What can't be known.

@@ -1,6 +1,5 @@
 """The page of one run or several: verdict, assertions, outputs, waterfall of nodes, files, and then the details."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -30,13 +29,12 @@ def run_page(page: Page, runs: Sequence[Ended]) -> Iterator[bytes]:
 
 def _parts(page: Page, one: Ended) -> Iterator[Html]:
     document, run_id = one.document, one.run.get("id")
-    lines = _commands(one)
     when = [
         parts.show_time(one.run.get("created_at")),
         f"run {page.mask(run_id)[:8]}" if run_id else None,
     ]
     yield parts.verdict(
-        page, parts.tone_of(one.code), _name(one), _verdict(one), list(filter(None, when)), *_why(page, one, lines)
+        page, parts.tone_of(one.code), _name(one), _verdict(one), list(filter(None, when)), *_why(page, one)
     )
     if checks := document.get("assertions"):
         yield page.heading("Assertions", f"{sum(bool(each.get('holds')) for each in checks)} of {len(checks)} hold")
@@ -54,8 +52,6 @@ def _parts(page: Page, one: Ended) -> Iterator[Html]:
         yield page.block(request)
     yield page.heading("Details")
     yield parts.facts(page, _facts(page, one))
-    if lines:
-        yield parts.commands(page, lines)
 
 
 def _name(one: Ended) -> str:
@@ -70,18 +66,14 @@ def _verdict(one: Ended) -> str:
     return f"{ended} {'in' if ended == 'completed' else 'after'} {parts.show_took(took)}{comma}{more}"
 
 
-def _why(page: Page, one: Ended, lines: list[str]) -> Iterator[Html]:
-    """Yield the error and its hint; a command that is in the hint leaves `lines`."""
-    error = one.document["error"] or {}
+def _why(page: Page, one: Ended) -> Iterator[Html]:
+    """Yield the error and its hint, in which a command at the end can be copied."""
     if (message := reason_in(one.document)) and not one.document.get("assertions"):
         yield page.tag("p", page.bdi(message), class_="why")
-    if hint := error.get("hint"):
-        told = next((line for line in lines if hint.endswith(line)), None)
-        if told is None:
-            yield page.tag("p", page.bdi(hint), class_="hint")
-        else:
-            lines.remove(told)
-            yield page.tag("p", page.bdi(hint.removesuffix(told)), page.tag("code", told), class_="hint commands")
+    if hint := (one.document["error"] or {}).get("hint"):
+        words, colon, command = hint.partition(": noxcli ")
+        code = page.tag("code", f"noxcli {command}") if colon else None
+        yield page.tag("p", page.bdi(f"{words}{colon[:2]}"), code, class_="hint commands")
 
 
 def _facts(page: Page, one: Ended) -> Iterator[tuple[str, Any]]:
@@ -113,14 +105,3 @@ def _stream(one: Ended) -> str | None:
         return None
     words = CONTINUITY[label] if one.run.get("status") in FINAL_STATUSES else "the run goes on"
     return f"{amount(stream['connects'], 'connection')}, {words}"
-
-
-def _commands(one: Ended) -> list[str]:
-    if not one.run:
-        return []
-    run_id, status = shlex.quote(one.run["id"]), one.run["status"]
-    if status == "completed":
-        return [] if one.document["complete"] else [f"noxcli fetch-output {run_id}"]
-    if status in FINAL_STATUSES:
-        return [f"noxcli inspect {run_id}"]
-    return [f"noxcli wait {run_id}", f"noxcli inspect {run_id}"]
