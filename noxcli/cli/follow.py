@@ -1,11 +1,11 @@
 """Following and judging a run, for `run` and `stream`, and in part for `wait` and `fetch-output`."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import RETRY_FOLLOWING, Followed
+from noxcli.cli.options import RETRY_FOLLOWING, Following, Waiting
 from noxcli.cli.session import Session
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
@@ -15,29 +15,31 @@ from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress
 
-if TYPE_CHECKING:
-    pass
-
 NAMES_WITHIN = 5.0
 
 
-def policy_of(context: Context, options: Followed) -> Policy:
-    """Return how to follow, from the options and, if they are not set, the surroundings."""
-    when = options.on_pause
-    return Policy(
-        stream=not options.no_stream,
+def policy_of(context: Context, options: Waiting) -> Policy:
+    """Return how to follow, from the options and, if the verb lacks them or they are not set, the surroundings."""
+    policy = Policy(
         every_event=context.printing.format in {Format.CONTENT, Format.NDJSON},
-        leave_when_paused=not context.terminal.interactive if when is None else when == "exit",
-        poll_interval=options.poll_interval,
+        leave_when_paused=not context.terminal.interactive,
         idle_timeout=context.configured.limit("idle_timeout"),
-        stall_timeout=options.stall_timeout,
         retry_for=RETRY_FOLLOWING if options.retry_for is None else options.retry_for,
+    )
+    if not isinstance(options, Following):
+        return policy
+    return replace(
+        policy,
+        stream=not options.no_stream,
+        leave_when_paused=policy.leave_when_paused if options.on_pause is None else options.on_pause == "exit",
+        poll_interval=options.poll_interval,
+        stall_timeout=options.stall_timeout,
         stop_when_late=options.on_timeout == "stop",
     )
 
 
 def to_end(
-    noxus: Session, run: Run, options: Followed, *, cursor: str | None = None, workflow: Workflow | None = None
+    noxus: Session, run: Run, options: Waiting, *, cursor: str | None = None, workflow: Workflow | None = None
 ) -> Run:
     """Follow the run, shown as the format and the terminal require, until its record has the verdict.
 

@@ -356,19 +356,8 @@ class Reporting(Asserting):
 
 
 @declared
-class Followed(Waiting):
-    """How a run is followed, by a verb that leaves no choice; times in seconds."""
-
-    stall_timeout: float | None = fixed_at(None)
-    on_pause: ExitOrWait | None = fixed_at(None)
-    on_timeout: DetachOrStop = fixed_at("detach")
-    poll_interval: float = fixed_at(2.0)
-    no_stream: bool = fixed_at(False)
-
-
-@declared
-class Following(Followed):
-    """How to follow a run."""
+class Following(Waiting):
+    """How to follow a run; times in seconds."""
 
     stall_timeout: Annotated[
         float | None,

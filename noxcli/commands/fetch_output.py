@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import Common, Delivering, Followed, Reporting, RunArgument, declared
+from noxcli.cli.options import Common, Delivering, Reporting, RunArgument, Waiting, declared
 
 
 @declared
-class Options(Delivering, Reporting, Followed, Common):
+class Options(Delivering, Reporting, Waiting, Common):
     """Print or save the output of a finished run.
 
     Examples:
