@@ -69,27 +69,23 @@ class Screen:
     def __init__(self) -> None:
         utf_8 = codecs.getincrementaldecoder("utf-8")("replace")
         self._decoder = io.IncrementalNewlineDecoder(utf_8, translate=True)  # CR alone would go back and overwrite
-        self._line = _Line()
+        self._begin_line()
 
-    def take(self, data: bytes) -> str:
-        """Return what may be shown of the next piece."""
-        first, *others = self._decoder.decode(data).split("\n")
-        shown = [self._line.add(first)]
-        for other in others:
-            self._line = _Line()
-            shown.append(self._line.add(other))
-        return "\n".join(shown)
-
-
-class _Line:
-    """One line of a screen so far."""
-
-    def __init__(self) -> None:
+    def _begin_line(self) -> None:
         self._spelling = _Spelling(_as_json, keep="\t")
         self._blank = True  # so far, a command could still follow
         self._half = ""  # the shown part of a possible command
 
-    def add(self, text: str) -> str:
+    def take(self, data: bytes) -> str:
+        """Return what may be shown of the next piece."""
+        first, *others = self._decoder.decode(data).split("\n")
+        shown = [self._shown(first)]
+        for other in others:
+            self._begin_line()
+            shown.append(self._shown(other))
+        return "\n".join(shown)
+
+    def _shown(self, text: str) -> str:
         """Return what may be shown of the line's next piece."""
         line = _disarmed(self._half + self._spelling.take(text), at_start=self._blank)
         shown = line[len(self._half) :]
