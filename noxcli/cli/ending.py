@@ -136,7 +136,7 @@ def _show_verdict(context: Context) -> None:
     among_events = form is Format.NDJSON or (form is Format.CONTENT and not terminal.read_by_eyes)
     if among_events and terminal.shares_screen():
         return
-    from noxcli.render.picture import draw_verdict  # loaded only for drawing
+    from noxcli.render.live import draw_verdict  # loaded only for drawing
 
     draw_verdict(terminal, progress, line_to_fetch(context, progress.run))
 

@@ -1,51 +1,252 @@
-"""The live view: the picture of a run, redrawn at the bottom of a terminal while the run is running."""
+"""The picture of a run at the bottom of a terminal, while the run is running and at its end."""
 
 from collections.abc import Sequence
 from typing import assert_never
 
-from noxcli.models import PAUSED_STATUS, Finished, Gap, Paused, Polled, Reconnecting, RunEvent, Started, Update
+from rich.cells import cell_len
+
+from noxcli.models import (
+    FINAL_STATUSES,
+    PAUSED_STATUS,
+    Finished,
+    Gap,
+    Paused,
+    Polled,
+    Reconnecting,
+    RunEvent,
+    Started,
+    word_for,
+)
 from noxcli.render.line import Line, Look
 from noxcli.render.log import stream_line
-from noxcli.render.picture import Picture
 from noxcli.render.region import BottomRenderer
 from noxcli.render.terminal import Terminal
-from noxcli.runs.progress import Progress, Step
+from noxcli.render.text import amount, hint_lines, visible
+from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress, Step
+from noxcli.timing import show_seconds
+
+MARKS = {"completed": "✓", "failed": "✗", "skipped": "-", "waiting": "·", "other": "•", "executed": "•"}
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+BRACKETS = "┌│└"  # first, inner and last line of nodes that can run at the same time
+STYLES = {
+    "completed": "green",
+    "failed": "bold red",
+    "skipped": "dim",
+    "waiting": "dim",
+    "other": "cyan",
+    "executed": "dim",  # completed or failed, it is unknown which
+}
+RUN_STYLES = {"completed": "bold green", "failed": "bold red", "stopped": "bold magenta"}
+# Which nodes get a line if there are more nodes than lines; in workflow order within each group.
+IMPORTANCE = {"failed": 0, "other": 1, "completed": 2, "skipped": 3, "waiting": 4}
+NOTICEABLE = 0.05  # seconds
+SUMMED_UP = 12  # nodes that keep a line at the end
+ENDLESS = 10_000  # cells: the final lines may wrap, so that they can be copied in full
+FRAMES_PER_SECOND = 10
+LEAST_COLUMNS = 20
+LEAST_BAR, MOST_BAR = 4, 40  # cells
+MOST_BAR_ALONE = 72  # cells of a bar at the end that no words follow
+BARS_FROM = 60  # columns from which there is room for the nodes' bars
 
 
 class Live(BottomRenderer):
-    """The picture of a run, of which the nodes' times stay."""
+    """The picture of a run: a headline, a line for each node that fits, a note; at the end, the nodes' times stay."""
 
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
         super().__init__(terminal)
         self._progress = progress
-        self._picture = Picture(progress, Look.of(terminal))
-        self._note = ""
+        self._look = Look.of(terminal)
+        self._note = ""  # about the connection
+        self._ended = False
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
-        lines = self._picture.times(self._terminal.size().columns)
+        self._ended = True
+        progress = self._progress
+        now, width = progress.began + progress.took(), self._terminal.size().columns - 1
+        kept = worth_keeping(list(progress.nodes.values()), now, progress.has_times)
+        lines = self._node_lines(kept, now, max(LEAST_COLUMNS, width))
         self._terminal.draw("".join(f"{line}\n" for line in lines))
-
-    def lines(self) -> Sequence[Line]:
-        return self._picture.lines(self._terminal.size(), self._worth_noting())
 
     def show(self, burst: Sequence[Step]) -> None:
         for update, _ in burst:
-            if type(update) is not RunEvent:
-                self._take_note(update)
-            else:
-                self._note = ""
+            match update:
+                case RunEvent():
+                    self._note = ""
+                case Reconnecting():
+                    self._note = stream_line(update)
+                case Gap():
+                    self._terminal.note(stream_line(update))
+                case Started() | Polled() | Paused() | Finished():
+                    pass
+                case _:
+                    assert_never(update)
 
-    def _worth_noting(self) -> str:
-        return "paused for human input" if self._progress.status == PAUSED_STATUS else self._note
+    def lines(self) -> Sequence[Line]:
+        size = self._terminal.size()
+        width = max(LEAST_COLUMNS, size.columns - 1)
+        nodes = list(self._progress.nodes.values())  # copied at once: updates come from another thread
+        now = self._progress.began + self._progress.took()
+        chosen = choose(nodes, max(1, size.lines - 3))
+        lines = [self._headline(width), *self._node_lines(chosen, now, width)]
+        if len(chosen) < len(nodes):
+            shown = {node.id for node in chosen}
+            hidden = [node for node in nodes if node.id not in shown]
+            lines.append(self._look.line(width).add(f"  not shown: {counts(hidden)}", "dim"))
+        if note := "paused for human input" if self._progress.status == PAUSED_STATUS else self._note:
+            lines.append(self._look.line(width).add("! ", "bold magenta").add(note))
+        return lines
 
-    def _take_note(self, update: Update) -> None:
-        match update:
-            case Reconnecting():
-                self._note = stream_line(update)
-            case Gap():
-                self._terminal.note(stream_line(update))
-            case Started() | RunEvent() | Polled() | Paused() | Finished():
-                pass
-            case _:
-                assert_never(update)
+    def _headline(self, width: int) -> Line:
+        progress = self._progress
+        title = title_of(progress)
+        line = self._look.line(width).add(title, "bold", cells=min(cell_len(title), width // 3))
+        line.add("  ").add(word_for(progress.status), RUN_STYLES.get(progress.status, "cyan"))
+        line.add(f" {show_seconds(progress.elapsed()):>6}", "dim")
+        if progress.percent:
+            told = f" {min(100.0, progress.percent):3.0f}%"
+            bar = min(MOST_BAR, line.left - cell_len(told) - 2)
+            if bar >= LEAST_BAR:
+                line.add("  ").add_bar(progress.percent / 100, bar)
+            line.add(told, "dim")
+        return line
+
+    def _node_lines(self, nodes: Sequence[Node], now: float, width: int) -> list[Line]:
+        bar_cells = self._bar_cells(nodes, width)
+        longest = max((cell_len(visible(node.name)) for node in nodes), default=0)
+        name_cells = min(longest, max(10, width // (4 if bar_cells else 3)))
+        layers = [None, *(node.layer for node in nodes), None]
+        lines = []
+        for place, node in enumerate(nodes):
+            group = self._group(node)
+            line = self._look.line(width).add(f"{self._bracket(*layers[place : place + 3])} ", "dim")
+            line.add(self._mark(node, group, now), STYLES[group]).add(" ")
+            line.add(node.name, "" if group in {"failed", "other"} else "dim", cells=name_cells)
+            took = node.seen_for(now) if self._at_work(node) else node.duration(now)
+            line.add(f" {show_seconds(took) if took and took >= NOTICEABLE else '':>6}", "dim")
+            if bar_cells:
+                self._add_bar(line.add(" "), node, now, min(bar_cells, line.left), STYLES[group])
+            lines.append(self._add_words(line, node, group))
+        return lines
+
+    def _bar_cells(self, nodes: Sequence[Node], width: int) -> int:
+        """Return the most cells of a bar: 0 if there are none, and all that are left if no words follow any bar."""
+        if width < BARS_FROM - 1 or not self._progress.has_times:
+            return 0
+        if not self._ended:
+            return min(MOST_BAR, width // 4)
+        return min(MOST_BAR, width // 3) if any(any(self._words(node)) for node in nodes) else MOST_BAR_ALONE
+
+    def _bracket(self, before: int | None, layer: int | None, after: int | None) -> str:
+        if layer is None or layer not in {before, after}:
+            return " "
+        place = 0 if before != layer else 2 if after != layer else 1
+        return BRACKETS[place]
+
+    def _add_bar(self, line: Line, node: Node, now: float, cells: int, style: str) -> None:
+        """Add the node's bar on the time axis of the run, if it was measured."""
+        began, total = self._progress.began, now - self._progress.began
+        if node.unmeasured or node.began is None or node.status in SKIPPED or total <= 0:
+            line.add("", cells=cells)
+        else:
+            ended = now if node.ended is None else node.ended
+            line.add_span((node.began - began) / total, (ended - began) / total, cells, style)
+
+    def _add_words(self, line: Line, node: Node, group: str) -> Line:
+        status, said = self._words(node)
+        if status:
+            line.add(f" {status}", STYLES[group])
+        if said and node.failed:
+            line.add(" ").add(said.strip(), "red")
+        elif said and line.left > 8:
+            line.add(" ").add_end(said[-2 * line.left :].strip(), "dim")
+        return line
+
+    def _words(self, node: Node) -> tuple[str, str]:
+        """Return the status if the mark alone does not show it, and why the node failed or its text."""
+        if self._is_told(node):
+            return "", ""
+        said = (node.error or "") if node.failed else self._look.mask.torn(node.tail) if self._at_work(node) else ""
+        marked = self._group(node) not in {"failed", "other", "skipped"} or node.status == "running"
+        return "" if marked or (node.failed and said) else node.status, said
+
+    def _at_work(self, node: Node) -> bool:
+        return node.running and not self._ended
+
+    def _group(self, node: Node) -> str:
+        return group_of(node, run_failed=self._progress.status == "failed")
+
+    def _is_told(self, node: Node) -> bool:
+        """Return whether the command ends with a line about this node: the only failed node of a failed run."""
+        if not self._ended or self._progress.run.status != "failed":
+            return False
+        return [other for other in self._progress.nodes.values() if other.failed] == [node]
+
+    def _mark(self, node: Node, group: str, now: float) -> str:
+        if self._at_work(node):
+            return SPINNER[int(now * FRAMES_PER_SECOND) % len(SPINNER)]
+        return MARKS[group]
+
+
+def title_of(progress: Progress) -> str:
+    """Return the name of the workflow, the run's id if it is not known."""
+    return visible(progress.title or f"run {progress.run.id}")
+
+
+def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> None:
+    """Write how a run has ended, below its output, and the command that prints that again."""
+    run, nodes, look = progress.run, list(progress.nodes.values()), Look.of(terminal)
+    last = look.line(ENDLESS).add(title_of(progress), "bold").add(" ")
+    # The record of a run that was left is older than its events, but it alone says how a run has ended.
+    status = run.status if progress.status in FINAL_STATUSES else progress.status
+    when = "in" if run.settled else "after"
+    last.add(word_for(status), RUN_STYLES.get(status, "cyan")).add(f" {when} {show_seconds(progress.took())}")
+    cut_off = run.settled and run.status != "completed"
+    facts = [counts(nodes, run_failed=run.status == "failed", cut_off=cut_off)] if nodes else []
+    if progress.reconnects:
+        facts.append(amount(progress.reconnects, "reconnect"))
+    last.add("".join(f"; {fact}" for fact in facts), "dim")
+    completed = run.status == "completed"
+    again = hint_lines(f"output: {line_to_fetch}", terminal.size().columns) if completed else []
+    lines = [last, *(look.line(ENDLESS).add(line, "dim") for line in again)]
+    above = "\n" if completed and terminal.read_by_eyes else ""
+    terminal.draw(above + "".join(f"{line}\n" for line in lines))
+
+
+def group_of(node: Node, *, run_failed: bool = False) -> str:
+    """Return a node's kind of line; in a failed run, an executed node may have failed."""
+    if node.failed:
+        return "failed"
+    if node.status == EXECUTED and run_failed:
+        return EXECUTED
+    if node.done:
+        return "completed"
+    if node.status == WAITING:
+        return "waiting"
+    return "skipped" if node.status in SKIPPED else "other"
+
+
+def choose(nodes: Sequence[Node], rows: int) -> list[Node]:
+    """Return the nodes that get a line, in order: all if they fit, otherwise failed and running ones first."""
+    if len(nodes) <= rows:
+        return list(nodes)
+    latest = sorted(nodes, key=lambda node: (IMPORTANCE[group_of(node)], -(node.ended or 0.0)))
+    kept = {node.id for node in latest[: rows - 1]}
+    return [node for node in nodes if node.id in kept]
+
+
+def counts(nodes: Sequence[Node], *, run_failed: bool = False, cut_off: bool = False) -> str:
+    """Return the number of nodes in each state; running ones count as interrupted if the run was `cut_off`."""
+    words = {group: group for group in ("completed", "executed", "failed", "other", "skipped", "waiting")}
+    words["other"] = "interrupted" if cut_off else "running"
+    groups = [group_of(node, run_failed=run_failed) for node in nodes]
+    return ", ".join(f"{groups.count(group)} {word}" for group, word in words.items() if group in groups)
+
+
+def worth_keeping(nodes: Sequence[Node], now: float, measured: bool) -> list[Node]:
+    """Return the failed nodes and, if durations are meaningful, the slowest ones; in order."""
+    took = {node.id: (node.duration(now) or 0.0) if measured else 0.0 for node in nodes}
+    told = [node for node in nodes if node.failed or took[node.id] >= NOTICEABLE]
+    ranked = sorted(told, key=lambda node: (not node.failed, -took[node.id]))
+    kept = {node.id for node in ranked[:SUMMED_UP]}
+    return [node for node in nodes if node.id in kept]
