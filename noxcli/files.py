@@ -22,13 +22,13 @@ class Saved:
     sha256: str
 
 
-def prepare_directory(directory: Path, mode: int = 0o777) -> Place:
+def prepare_directory(directory: Path) -> Place:
     """Create the directory that the user named, check that it is writable, and return it open.
 
     Raises Undelivered with the reason.
     """
     try:
-        place = Place.named(directory, make=True, mode=mode)
+        place = Place.named(directory, make=True)
     except OSError as error:
         raise _unwritable(directory, error) from None
     check_writable(directory)

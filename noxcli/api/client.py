@@ -130,9 +130,9 @@ class NoxusApi:
         path = f"/v1/workflows/{_part(workflow_id)}/runs/{_part(run_id)}"
         return replace(self._read_run(path, run_id, workflow_id, within), with_output=True)
 
-    def find_run(self, run_id: str, *, within: float | None = None) -> Run:
+    def find_run(self, run_id: str) -> Run:
         """Read a run by its id alone, without output: `GET /v1/runs/{id}` (Noxus docs: public-get-run-by-id)."""
-        return self._read_run(f"/v1/runs/{_part(run_id)}", run_id, "", within)
+        return self._read_run(f"/v1/runs/{_part(run_id)}", run_id, "")
 
     def run_data(self, run_id: str, *, within: float | None = None) -> Any:
         """Read the nodes' inputs and outputs: `GET /v1/runs/{id}/data`; its schema is not documented.
@@ -257,7 +257,7 @@ class NoxusApi:
             raise StreamUnsupported(f"the server answered the event stream with {kind or 'nothing'}")
         return response
 
-    def _read_run(self, path: str, run_id: str, workflow_id: str, within: float | None) -> Run:
+    def _read_run(self, path: str, run_id: str, workflow_id: str, within: float | None = None) -> Run:
         try:
             return _this_run(run_from(self.http.json("GET", path, within=within), workflow_id), run_id)
         except Unreadable as error:
