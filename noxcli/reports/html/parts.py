@@ -172,28 +172,13 @@ def _size(value: Any) -> str | None:
 
 
 def files(page: Page, listed: Sequence[Mapping[str, Any]]) -> Iterator[Html]:
-    """Yield the written files of a result document, with links."""
-    written = [each for each in listed if each["path"] is not None]
-    if not written:
-        return
-    yield page.heading("Files", len(written))
-    head = page.tag("tr", *(page.tag("th", words) for words in ("File", "Output", "Bytes", "SHA-256")))
-    rows = [_file(page, each) for each in written[:VALUES_ON_A_PAGE]]
-    yield page.tag(
-        "div", page.tag("table", page.tag("thead", head), page.tag("tbody", *rows), class_="files"), class_="wide"
-    )
+    """Yield the written files of a result document, with links, by the place of each in the output."""
+    written = [(each["pointer"], page.link(each["path"], each["path"])) for each in listed if each["path"] is not None]
+    if written:
+        yield page.heading("Files", len(written))
+        yield facts(page, written[:VALUES_ON_A_PAGE])
     if len(written) > VALUES_ON_A_PAGE:
         yield page.dim(f"and {len(written) - VALUES_ON_A_PAGE} more")
-
-
-def _file(page: Page, each: Mapping[str, Any]) -> Html:
-    return page.tag(
-        "tr",
-        page.tag("td", page.link(each["path"], each["path"])),
-        page.tag("td", page.bdi(each["pointer"], 100)),
-        page.tag("td", f"{each['bytes']:,}"),
-        page.tag("td", page.text(each["sha256"], 64), class_="mono dim"),
-    )
 
 
 def show_took(seconds: float, longest: float | None = None) -> str:
