@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 
-from noxcli.batch.past import opened
+from noxcli.batch.past import lines_in
 from noxcli.batch.results import LONGEST_RESULT, as_line
 from noxcli.batch.rows import digest_of
 from noxcli.decode import decode_json
@@ -202,17 +202,14 @@ def read_lines(path: Path, warn: Callable[[str], None]) -> Iterator[Line]:
     Raises UsageProblem if it can't be read, or has another line.
     """
     try:
-        with opened(path) as file:
-            number = 0
-            while raw := file.readline(LONGEST_RESULT):
-                number += 1
-                line = _line(raw)
-                if line is not None:
-                    yield line
-                elif raw.strip() and raw.endswith(b"\n"):
-                    raise UsageProblem(f"line {number} of {path} is not a result", WHAT_FITS)
-                elif raw.strip():
-                    warn(f"{path} ends in an incomplete line, which was left out")
+        for number, (_, raw) in enumerate(lines_in(path, LONGEST_RESULT), 1):
+            line = _line(raw)
+            if line is not None:
+                yield line
+            elif raw.strip() and raw.endswith(b"\n"):
+                raise UsageProblem(f"line {number} of {path} is not a result", WHAT_FITS)
+            elif raw.strip():
+                warn(f"{path} ends in an incomplete line, which was left out")
     except OSError as error:
         raise UsageProblem(f"can't read {path}: {reason_of(error)}", WHAT_FITS) from None
 

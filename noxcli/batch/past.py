@@ -115,22 +115,16 @@ class Past:
 
         Raises UsageProblem if it can't be read, a newer noxcli wrote it, or a line is not one of a journal.
         """
-        past, offset, number = cls(), 0, 0
+        past = cls()
         try:
-            with opened(path) as file:
-                while raw := file.readline(LONGEST_LINE):
-                    SIGNALS.check()
-                    number += 1
-                    if not raw.endswith(b"\n") and len(raw) < LONGEST_LINE:
-                        break
-                    if not past.takes(raw, offset, path):
-                        raise UsageProblem(
-                            f"line {number} of the journal {path} is not one that this noxcli wrote; "
-                            "nothing was changed",
-                            "upgrade noxcli if a newer one wrote it; "
-                            "else restore the journal, or choose another directory",
-                        )
-                    offset += len(raw)
+            for number, (offset, raw) in enumerate(lines_in(path, LONGEST_LINE), 1):
+                if not raw.endswith(b"\n") and len(raw) < LONGEST_LINE:
+                    break
+                if not past.takes(raw, offset, path):
+                    raise UsageProblem(
+                        f"line {number} of the journal {path} is not one that this noxcli wrote; nothing was changed",
+                        "upgrade noxcli if a newer one wrote it; else restore the journal, or choose another directory",
+                    )
         except OSError as error:
             raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}") from None
         return past
@@ -290,6 +284,16 @@ def digest_of_id(text: str | None) -> int:
 def opened(path: Path) -> IO[bytes]:
     """Open a file of a batch for reading, and nothing else in its place. Raises OSError."""
     return os.fdopen(open_regular(path, os.O_RDONLY), "rb")
+
+
+def lines_in(path: Path, longest: int) -> Iterator[tuple[int, bytes]]:
+    """Yield each line of a file of a batch after the place where it begins. Raises OSError."""
+    with opened(path) as file:
+        offset = 0
+        while raw := file.readline(longest):
+            SIGNALS.check()
+            yield offset, raw
+            offset += len(raw)
 
 
 def line_at(file: IO[bytes], offset: int) -> Mapping[str, Any]:

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from noxcli.batch.journal import JournalTrouble, move_torn_aside
-from noxcli.batch.past import MOST_ROWS, DigestIndex, digest_of_id, opened
+from noxcli.batch.past import MOST_ROWS, DigestIndex, digest_of_id, lines_in, opened
 from noxcli.batch.row import FinishedRow
 from noxcli.decode import decode_json
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import reason_of
 from noxcli.place import Place
-from noxcli.signals import SIGNALS
 
 RESULTS_NAME = "results.jsonl"
 LONGEST_RESULT = 1 << 30  # the longest line to read back, in bytes
@@ -104,12 +103,8 @@ class Results:
 
     def _tidy(self) -> None:
         replaced = KeptResults(self._place.path).replaced()
-        with self._place.replacing(RESULTS_NAME) as new, opened(self.path) as old:
-            offset = 0
-            while raw := old.readline(LONGEST_RESULT):
-                if offset not in replaced:
-                    new.write(raw)
-                offset += len(raw)
+        with self._place.replacing(RESULTS_NAME) as new:
+            new.writelines(raw for offset, raw in lines_in(self.path, LONGEST_RESULT) if offset not in replaced)
 
     def _trouble(self, error: OSError) -> JournalTrouble:
         return JournalTrouble(
@@ -160,14 +155,10 @@ class KeptResults:
     def _keys(self) -> Iterator[tuple[int, int]]:
         """Yield the key of each line's row, and where the line begins; without incomplete lines and others."""
         try:
-            with opened(self.path) as file:
-                offset = 0
-                while raw := file.readline(LONGEST_RESULT):
-                    SIGNALS.check()
-                    self.torn = not raw.endswith(b"\n")
-                    if not self.torn and (line := read_line(raw)) is not None:
-                        yield key_of(line["row"], digest_of_id(line["id"])), offset
-                    offset += len(raw)
+            for offset, raw in lines_in(self.path, LONGEST_RESULT):
+                self.torn = not raw.endswith(b"\n")
+                if not self.torn and (line := read_line(raw)) is not None:
+                    yield key_of(line["row"], digest_of_id(line["id"])), offset
         except FileNotFoundError:
             return
         except OSError as error:
