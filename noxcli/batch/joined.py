@@ -115,15 +115,6 @@ class Joined:
     def _told(self, line: Line) -> Line:
         return as_told(line, self.header.repeat)
 
-    def names(self) -> Iterator[tuple[int, str | None]]:
-        """Yield the number and the id of each row that a journal names."""
-        with ExitStack() as stack:
-            files = [stack.enter_context(opened(directory / JOURNAL_NAME)) for directory in self.directories]
-            for number in range(1, self.rows + 1):
-                if (owner := self.owner(number)) is not None:
-                    told = self._told({"row": number, "id": line_at(files[owner], self._offsets[number]).get("id")})
-                    yield told["row"], told["id"]
-
     def owner(self, number: int) -> int | None:
         """Return the place of the directory that has the row, None for a row that no journal names."""
         owner = self._owners[number] if number < len(self._owners) else NOBODY

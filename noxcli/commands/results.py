@@ -95,12 +95,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
     judge = Judge.asked(options.asserts, options.expect, mask)
     min_pass, joined = MinPass.read(options.min_pass), Joined.read(directories)
+    unjudged = Judge((), None, mask)
     if judge.columns:
-        judge.require_columns(_columns(joined, joined.lines(Judge((), None, mask))))
+        judge.require_columns(_columns(joined, joined.lines(unjudged)))
     enough = enough_of(joined.header.repeat, options.pass_each)
     tally = Tally(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
     if judge.expected is not None and joined.knows_all:
-        judge.expected.require_rows(joined.names())
+        judge.expected.require_rows((line["row"], line["id"]) for line in joined.lines(unjudged))
     sheet = None if options.csv is None else Sheet(raw=options.csv_raw)
     table, by_eyes = RowTable(), context.terminal.read_by_eyes and query is None
     for line in joined.lines(judge):
