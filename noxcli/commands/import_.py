@@ -83,12 +83,10 @@ def _bundle(noxus: "Session", file: str) -> str:
     from noxcli.inputs.exported import definition_in
 
     shown = "stdin" if file == "-" else file
-    try:
-        text = noxus.context.sources.text(file, shown, shown)
-    except UnicodeDecodeError:
-        raise UsageProblem(f"{shown} is not a bundle: it is not UTF-8", "write one with: noxcli export") from None
+    hint = "write a bundle with: noxcli export"
+    text = noxus.context.sources.text(file, shown, shown, hint)
     if not text.strip():
-        raise UsageProblem(f"{shown} is empty", "write a bundle with: noxcli export")
+        raise UsageProblem(f"{shown} is empty", hint)
     if definition_in(text) is not None:
         raise UsageProblem(f"{shown} is a definition alone, not a bundle", "export the workflow without --definition")
     return text

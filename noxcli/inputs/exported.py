@@ -18,14 +18,10 @@ LAYOUT = re.compile(r"display|position|viewport|\w+_at")
 
 def read_definition(file: str, sources: "Sources") -> dict[str, Any]:
     """Return the definition in a file. Raises UsageProblem for any other file."""
-    try:
-        definition = definition_in(sources.text(file, file, file))
-    except UnicodeDecodeError:
-        definition = None
+    hint = f"write a definition with: noxcli export WORKFLOW --definition -o {file}"
+    definition = definition_in(sources.text(file, file, file, hint))
     if definition is None:
-        raise UsageProblem(
-            f"{file} is not an exported definition", f"write one with: noxcli export WORKFLOW --definition -o {file}"
-        )
+        raise UsageProblem(f"{file} is not an exported definition", hint)
     return definition
 
 

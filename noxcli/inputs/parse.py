@@ -229,19 +229,13 @@ def require_text(text: str, what: str) -> str:
 
 def _file_text(name: str, key: str, operator: str, sources: Sources) -> str:
     what = f"{'stdin' if name == '-' else f'the file {name}'} for {key!r}"
-    try:
-        return sources.text(name, f"{key}{operator}{name}", what)
-    except UnicodeDecodeError:
-        raise UsageProblem(f"{what} is not UTF-8 text", f"upload it with {key}@{name}") from None
+    return sources.text(name, f"{key}{operator}{name}", what, f"upload it with {key}@{name}")
 
 
 def _whole(source: str, sources: Sources) -> dict[str, Any]:
     what = "--inputs from stdin" if source == "-" else f"--inputs {source}" if source.startswith("@") else "--inputs"
     if source == "-" or source.startswith("@"):
-        try:
-            text = sources.text("-" if source == "-" else source[1:], f"--inputs {source}", what).removeprefix(MARK)
-        except UnicodeDecodeError:
-            raise UsageProblem(f"{what} is not UTF-8 text") from None
+        text = sources.text("-" if source == "-" else source[1:], f"--inputs {source}", what).removeprefix(MARK)
     else:
         text = require_text(source, what)
     inputs = parse_json(text, what)

@@ -69,15 +69,15 @@ class Sources:
         self.claim(name, reader)
         return self.in_time(lambda: self._content(name, reader))
 
-    def text(self, name: str, reader: str, what: str) -> str:
+    def text(self, name: str, reader: str, what: str, hint: str | None = None) -> str:
         """Return the text; `what` is the file in words.
 
-        Raises UsageProblem for what can't be read, UnicodeDecodeError for what is not UTF-8.
+        Raises UsageProblem for what can't be read, and with the hint for what is not UTF-8.
         """
         try:
             return self.read(name, reader).decode("utf-8")
         except UnicodeDecodeError:
-            raise
+            raise UsageProblem(f"{what} is not UTF-8 text", hint) from None
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
             from noxcli.files import reason_of
 

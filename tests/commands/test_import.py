@@ -208,7 +208,7 @@ def test_a_dry_run_that_cannot_be_checked_is_in_doubt(noxcli: Noxcli, tmp_path: 
 
 FILES: dict[str, tuple[bytes, str]] = {
     "empty": (b" \n", "is empty"),
-    "binary": (b"\xff\xfe\x00", "it is not UTF-8"),
+    "binary": (b"\xff\xfe\x00", "is not UTF-8 text"),
     "definition": (b'{"nodes": []}', "is a definition alone, not a bundle"),
 }
 
