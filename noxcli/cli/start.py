@@ -12,6 +12,7 @@ from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.models import Run, Workflow
 from noxcli.runs.start import Comparison, StartAttempt, StartRequest, send_once
+from noxcli.state.history import Entry, write_state
 
 
 def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: Running) -> Run:
@@ -33,7 +34,7 @@ def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: Runn
 
     def note(run: Run) -> None:
         context.outcome.run, context.outcome.inputs = run, inputs.shown()
-        history.begin(run, host, None if inputs.veiled else inputs.secret)
+        history.begin(Entry(run.id, run.workflow_id, host, None if inputs.veiled else inputs.secret))
         context.cache.run(run, workflow.name)
         _announce(context, options.state_file, run)
         context.terminal.note(f"started run {run.id}")
@@ -47,9 +48,7 @@ def _announce(context: Context, state_file: str | None, run: Run) -> None:
 
     def write_ids() -> None:
         if state_file is not None:
-            from noxcli.state.statefile import State, write_state  # loaded only with --state-file
-
-            write_state(Path(state_file), State(mask(run.id), mask(run.workflow_id), context.base_url))
+            write_state(Path(state_file), Entry(mask(run.id), mask(run.workflow_id), context.base_url))
 
     for tell in (write_ids, lambda: context.reports.started(run, mask)):
         try:

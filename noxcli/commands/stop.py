@@ -12,7 +12,7 @@ from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
-    from noxcli.state.statefile import State
+    from noxcli.state.history import Entry
 
 STOP_TIMEOUT = 30.0
 
@@ -48,7 +48,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli.ending import complain  # the help loads none of these
     from noxcli.cli.session import begin
     from noxcli.runs.resolve import read_runs
-    from noxcli.state.statefile import read_state
+    from noxcli.state.history import read_state
 
     noxus = begin(ctx, options)
     context = noxus.context
@@ -79,7 +79,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     raise_worst(context.outcomes)
 
 
-def _run_in(state: "State", state_file: str | None, base_url: str) -> str:
+def _run_in(state: "Entry", state_file: str | None, base_url: str) -> str:
     """Return the run in a state file. Raises ConfigProblem if it was started at another server."""
     if state.base_url != base_url:
         raise ConfigProblem(

@@ -60,7 +60,7 @@ def read_users_file(environ: Mapping[str, str]) -> Table:
     Raises ConfigProblem for a file with a mistake, and for a missing file that NOXCLI_CONFIG names.
     """
     named, directory = environ.get(FILE_VARIABLE), users_directory("config")
-    path = Path(named).absolute() if named else directory / "config.toml" if directory else Path()
+    path = Path(named).absolute() if named else Path(directory or "", "config.toml")
     table = read_table(path) if named or directory else None
     if table is None and named:
         raise ConfigProblem(f"there is no config file {path}", f"check {FILE_VARIABLE}")

@@ -1,32 +1,34 @@
 """The history of this user's runs, and how far each was read: ids, host, times, position, keys of secrets; no value.
 
-A run has two small files in the state directory. The first has what is known at its start, and is written once. The
-second has its cursor, and is overwritten in place by one write per burst, so that a killed process leaves a complete
-one. Nothing here makes a command fail: an unreadable file counts as missing, and a run that can't be saved is a
-warning. Only @last rejects the file of a newer noxcli.
+A run has two small files in the state directory. The first has what is known at its start, and is written once, as
+--state-file writes it for a later step of a canceled pipeline, which cleans up. The second has its cursor, and is
+overwritten in place by one write per burst, so that a killed process leaves a complete one. Nothing here makes a
+command fail: an unreadable file counts as missing, and a run that can't be saved is a warning. Only @last rejects the
+file of a newer noxcli.
 """
 
 import errno
 import json
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from noxcli.decode import decode_json
 from noxcli.errors import NO_ROOM, UsageProblem
-from noxcli.files import put_privately, reason_of, require_readable, users_directory
+from noxcli.files import put_privately, reason_of, require_readable, save, users_directory
 from noxcli.fixed import fixed
 from noxcli.masking import Mask
-from noxcli.models import PLAIN_ID, Run, RunEvent
-from noxcli.place import Place
+from noxcli.models import PLAIN_ID, RunEvent
+from noxcli.place import Place, read_named
 
 STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"
-ENTRY_SCHEMA = "noxcli.entry/1"
 CURSOR_SIZE = 512
 LARGEST_ENTRY = 64 * 1024  # largest file to read, in bytes
+STATE_SCHEMA = "noxcli.state/1"
+FROM_RUN = "give the FILE of `noxcli run --state-file FILE`"
 KEPT_RUNS = 500
 
 
@@ -36,8 +38,27 @@ class Entry:
 
     run_id: str
     workflow_id: str
-    host: str
+    base_url: str
     secret_inputs: frozenset[str] | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the content of its file."""
+        ids = {"run_id": self.run_id, "workflow_id": self.workflow_id, "base_url": self.base_url}
+        secret = {} if self.secret_inputs is None else {"secret_inputs": sorted(self.secret_inputs)}
+        return {"schema": STATE_SCHEMA, **ids, **secret}
+
+
+def entry_of(document: Any, path: Path) -> Entry:
+    """Return the run in a file's JSON.
+
+    Raises UsageProblem for a file of a newer noxcli, ValueError, KeyError or TypeError for what is no file of a run.
+    """
+    require_readable(path, document["schema"], STATE_SCHEMA)
+    if document["schema"] != STATE_SCHEMA:
+        raise ValueError(f"its schema is not {STATE_SCHEMA}")
+    secret = document.get("secret_inputs")
+    known = None if secret is None else frozenset(map(str, secret))
+    return Entry(str(document["run_id"]), str(document["workflow_id"]), str(document["base_url"]), known)
 
 
 class History:
@@ -58,37 +79,31 @@ class History:
             return Path(self._environ[STATE_VARIABLE])
         return users_directory("state")
 
-    def begin(self, run: Run, host: str, secret_inputs: Collection[str] | None = None) -> None:
-        """Save a run that was just started; `secret_inputs` are keys."""
-        entry = {
-            "schema": ENTRY_SCHEMA,
-            "run_id": run.id,
-            "workflow_id": run.workflow_id,
-            "host": host,
-            "secret_inputs": sorted(secret_inputs) if secret_inputs is not None else None,
-        }
-        if not PLAIN_ID.fullmatch(self._mask(run.id)):
+    def begin(self, entry: Entry) -> None:
+        """Save a run that was just started."""
+        if not PLAIN_ID.fullmatch(self._mask(entry.run_id)):
             return
         directory = self.directory
         if directory is None:
             self._warn(f"this user has no home directory; @last and --resume won't find runs; set {STATE_VARIABLE}")
             return
         try:
-            put_privately(directory / f"{run.id}.json", json.dumps(self._mask.whole(entry)).encode())
+            content = json.dumps(self._mask.whole(entry.document())).encode()
+            put_privately(directory / f"{entry.run_id}{ENTRY}", content)
         except OSError as error:
             self._warn(f"can't write to {directory}: {reason_of(error)}; @last and --resume won't find this run")
         else:
             with suppress(OSError):
                 self._prune()
 
-    def last(self, host: str) -> Entry | None:
-        """Return the last run started at this host.
+    def last(self, base_url: str) -> Entry | None:
+        """Return the last run started at this server.
 
         Raises UsageProblem if it can't be read, or a newer noxcli saved it; OSError if no more files can be opened.
         """
         try:
             with self._opened() as place:
-                entries = (_entry_in(place, name, host) for name in _newest_first(place))
+                entries = (_entry_in(place, name, base_url) for name in _newest_first(place))
                 return next((entry for entry in entries if entry is not None), None)
         except FileNotFoundError:
             return None
@@ -98,11 +113,11 @@ class History:
             reason = f"can't read the history of runs in {self.directory}: {reason_of(error)}"
             raise UsageProblem(reason, "give the run's id") from None
 
-    def entry(self, run_id: str, host: str) -> Entry | None:
-        """Return the run with that id, if it was started from this machine at this host."""
+    def entry(self, run_id: str, base_url: str) -> Entry | None:
+        """Return the run with that id, if it was started from this machine at this server."""
         if PLAIN_ID.fullmatch(run_id):
             with suppress(OSError, UsageProblem), self._opened() as place:
-                return _entry_in(place, f"{run_id}{ENTRY}", host)
+                return _entry_in(place, f"{run_id}{ENTRY}", base_url)
         return None
 
     def cursor(self, run_id: str) -> str | None:
@@ -163,8 +178,8 @@ class CursorKeeper:
                 return
 
 
-def _entry_in(place: Place, name: str, host: str) -> Entry | None:
-    """Return a file's run if it was started at this host; a damaged file, or what is no file of ours, counts as none.
+def _entry_in(place: Place, name: str, base_url: str) -> Entry | None:
+    """Return a file's run if it was started at this server; a damaged file, or what is no file of ours, counts as none.
 
     Raises OSError, and UsageProblem for a file that a newer noxcli has written.
     """
@@ -176,11 +191,8 @@ def _entry_in(place: Place, name: str, host: str) -> Entry | None:
         raise
     with suppress(ValueError, KeyError, TypeError):
         noted = decode_json(content)
-        if noted["host"] == host:
-            require_readable(place.path / name, noted["schema"], ENTRY_SCHEMA)
-            secret = noted["secret_inputs"]
-            known = None if secret is None else frozenset(map(str, secret))
-            return Entry(str(noted["run_id"]), str(noted["workflow_id"]), host, known)
+        if noted["base_url"] == base_url:
+            return entry_of(noted, place.path / name)
     return None
 
 
@@ -192,3 +204,25 @@ def _newest_first(place: Place) -> list[str]:
             return 0, name
 
     return sorted((name for name in place.names() if name.endswith(ENTRY)), key=age)
+
+
+def write_state(path: Path, entry: Entry) -> None:
+    """Write the complete file.
+
+    Raises Undelivered with the reason.
+    """
+    save(path, [f"{json.dumps(entry.document(), indent=2)}\n".encode()])
+
+
+def read_state(path: Path) -> Entry | None:
+    """Return the run in the file, or None without a file: then nothing was started.
+
+    Raises UsageProblem for any other file, also that of a newer noxcli.
+    """
+    try:
+        return entry_of(decode_json(read_named(path, LARGEST_ENTRY)), path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else "it is not a state file"
+        raise UsageProblem(f"can't use {path}: {reason}", FROM_RUN) from None

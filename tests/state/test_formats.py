@@ -10,13 +10,6 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, write_rows
 
-PLACES = {
-    "noxcli.batch": "batch/batch.jsonl",
-    "noxcli.state": "run.state",
-    "noxcli.manifest": "out/manifest.json",
-    "noxcli.entry": "state/{run}.json",
-}
-
 
 @pytest.fixture
 def workflow(noxcli: Noxcli, plays: Any) -> str:
@@ -30,21 +23,21 @@ def workflow(noxcli: Noxcli, plays: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "line"),
+    ("name", "place", "line"),
     [
-        ("noxcli.batch", "batch {workflow} rows.jsonl --output-dir batch --resume"),
-        ("noxcli.batch", "batch {workflow} rows.jsonl --output-dir batch"),
-        ("noxcli.batch", "results batch"),
-        ("noxcli.state", "stop --state-file run.state"),
-        ("noxcli.entry", "wait @last"),
-        ("noxcli.manifest", "run {workflow} Q=x --output-dir out"),
+        ("noxcli.batch", "batch/batch.jsonl", "batch {workflow} rows.jsonl --output-dir batch --resume"),
+        ("noxcli.batch", "batch/batch.jsonl", "batch {workflow} rows.jsonl --output-dir batch"),
+        ("noxcli.batch", "batch/batch.jsonl", "results batch"),
+        ("noxcli.state", "run.state", "stop --state-file run.state"),
+        ("noxcli.state", "state/{run}.json", "wait @last"),
+        ("noxcli.manifest", "out/manifest.json", "run {workflow} Q=x --output-dir out"),
     ],
 )
 def test_what_a_later_noxcli_wrote_is_refused_and_left_alone(
-    noxcli: Noxcli, sandbox: Sandbox, workflow: str, name: str, line: str
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, name: str, place: str, line: str
 ) -> None:
     started = sandbox.runs(workflow)
-    path = Path(PLACES[name].format(run=started[-1].id))
+    path = Path(place.format(run=started[-1].id))
     later = path.read_text().replace(f"{name}/1", f"{name}/2").replace('"workflow_id"', '"workflow"')
     path.write_text(later)  # with other fields, as a later version may have
     done = noxcli(*line.format(workflow=workflow).split())
@@ -60,7 +53,7 @@ def test_what_a_later_noxcli_wrote_is_refused_and_left_alone(
 def test_a_run_of_a_later_noxcli_is_found_by_its_id(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
     """Only @last needs the file: an id can be looked up on the server."""
     run = sandbox.runs(workflow)[-1].id
-    Path(f"state/{run}.json").write_text(json.dumps({"schema": "noxcli.entry/2", "host": sandbox.url}))
+    Path(f"state/{run}.json").write_text(json.dumps({"schema": "noxcli.state/2", "base_url": sandbox.url}))
     assert noxcli("wait", run).text == f"{run}\tcompleted\n"
 
 
@@ -69,6 +62,6 @@ def test_a_run_whose_file_is_damaged_is_not_the_last(noxcli: Noxcli, sandbox: Sa
     earlier = noxcli("wait", "@last").text
     assert earlier.startswith(last)
     path = Path(f"state/{last}.json")
-    for damaged in ('{"host": "x"', json.dumps({**json.loads(path.read_text()), "secret_inputs": 7})):
+    for damaged in ('{"base_url": "x"', json.dumps({**json.loads(path.read_text()), "secret_inputs": 7})):
         path.write_text(damaged)
         assert noxcli("wait", "@last").code == 5

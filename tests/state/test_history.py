@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from noxcli.models import Run, RunEvent
+from noxcli.models import RunEvent
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
-from noxcli.state.history import KEPT_RUNS, History
+from noxcli.state.history import KEPT_RUNS, Entry, History
 from tests.conftest import Noxcli
 from tests.process import HUNG, ended_by, environment, printed_by, running
 
@@ -133,14 +133,14 @@ except OSError as error:
 @pytest.mark.parametrize("free", [0, 1], ids=["no handle", "one for the directory"])
 def test_no_handle_for_the_history_is_not_no_run(tmp_path: Path, free: int) -> None:
     environ = {"NOXCLI_STATE_DIR": str(tmp_path)}
-    History(environ).begin(Run("one", "w", "queued"), "http://h", {})
+    History(environ).begin(Entry("one", "w", "http://h", frozenset()))
     assert printed_by(WITHOUT_HANDLES.format(free=free), **environ) == "Too many open files\n"
 
 
 def test_a_damaged_entry_hides_no_other(tmp_path: Path) -> None:
     history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
-    history.begin(Run("one", "w", "queued"), "http://h", {})
-    for name, text in (("a", "{"), ("b", "[]"), ("c", '{"host": "http://h"}'), ("d", "")):
+    history.begin(Entry("one", "w", "http://h", frozenset()))
+    for name, text in (("a", "{"), ("b", "[]"), ("c", '{"base_url": "http://h"}'), ("d", "")):
         (tmp_path / f"{name}.json").write_text(text)
     last = history.last("http://h")
     assert last is not None
@@ -149,13 +149,13 @@ def test_a_damaged_entry_hides_no_other(tmp_path: Path) -> None:
 
 def test_old_entries_go(tmp_path: Path) -> None:
     history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
-    history.begin(Run("run-0", "w", "queued"), "http://h", {})
+    history.begin(Entry("run-0", "w", "http://h", frozenset()))
     entry = (tmp_path / "run-0.json").read_text()
     for number in range(KEPT_RUNS):
         path = tmp_path / f"run-{number}.json"
         path.write_text(entry.replace("run-0", f"run-{number}"))
         os.utime(path, (number + 1, number + 1))
-    history.begin(Run("newest", "w", "queued"), "http://h", {})
+    history.begin(Entry("newest", "w", "http://h", frozenset()))
     assert len(list(tmp_path.glob("*.json"))) == KEPT_RUNS
     assert not (tmp_path / "run-0.json").exists()
     last = history.last("http://h")
@@ -167,7 +167,7 @@ def test_old_entries_go(tmp_path: Path) -> None:
 def test_an_id_that_is_no_file_name_is_not_journalled(tmp_path: Path, run_id: str) -> None:
     state = tmp_path / "state"
     history = History({"NOXCLI_STATE_DIR": str(state)})
-    history.begin(Run(run_id, "w", "queued"), "http://h", {})
+    history.begin(Entry(run_id, "w", "http://h", frozenset()))
     with history.keep_cursor(run_id) as keeper:
         keeper.show([(RunEvent("state", {}, "1-0"), ())])
     assert history.cursor(run_id) is None
