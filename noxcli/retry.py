@@ -1,7 +1,7 @@
 """Retries of what may work later, with growing, jittered delays, for a limited time."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from copy import copy
 from typing import Self, TypeVar
 
@@ -25,20 +25,15 @@ def hint_after(seconds: float, error: Unavailable) -> str:
 
 def in_lines(say: Callable[[str], None]) -> Telling:
     """Return what says each new reason in a line."""
+    said = set[str]()
 
-    @contextmanager
-    def telling() -> Iterator[Tell]:
-        said = set()
+    def tell(error: Unavailable, seconds: float, left: float) -> None:
+        line = "; ".join(filter(None, (error.message, hint_after(seconds, error))))
+        if line not in said:
+            said.add(line)
+            say(f"{line}; retrying for {left:.0f}s")
 
-        def tell(error: Unavailable, seconds: float, left: float) -> None:
-            line = "; ".join(filter(None, (error.message, hint_after(seconds, error))))
-            if line not in said:
-                said.add(line)
-                say(f"{line}; retrying for {left:.0f}s")
-
-        yield tell
-
-    return telling
+    return lambda: nullcontext(tell)
 
 
 class Patience:
