@@ -1,6 +1,5 @@
 """The summary page of a step, as HTML: in an escaped `<code>`, Markdown, mentions, links and emoji have no effect."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -13,9 +12,8 @@ from noxcli.reports.ci import BatchEnded
 from noxcli.reports.result import Ended
 from noxcli.timing import show_seconds
 
-# Bytes: of a page, which leaves room for others in the same step, and of one output in it.
-LARGEST_SUMMARY = 64 * 1024
-LARGEST_BLOCK = 1024
+LARGEST_SUMMARY = 64 * 1024  # bytes of a page, which leaves room for others in the same step
+LONGEST_BLOCK = 1000  # characters of an output
 MASKED = 4  # times the shown length is searched for secrets, since their replacements are shorter
 MOST_NODES = 100
 MOST_OUTPUTS = 8
@@ -98,9 +96,8 @@ def _code(text: str, mask: Mask, width: int = CODE_WIDTH) -> str:
 def _block(value: Any, mask: Mask) -> str:
     """Return the beginning of a value as text, with its line breaks, and its full length."""
     text = as_text(value)
-    lines = mask.torn(text[: MASKED * LARGEST_BLOCK])[: LARGEST_BLOCK + 1].splitlines()
-    shown = escape("\n".join(map(visible, lines)), quote=False).encode("utf-8", "replace")
-    if len(text) <= LARGEST_BLOCK and len(shown) <= LARGEST_BLOCK:
-        return f"<pre><code>{shown.decode()}</code></pre>"
-    begun = re.sub(r"&[a-z]*$", "", shown[:LARGEST_BLOCK].decode("utf-8", "ignore"))
-    return f"<pre><code>{begun}…</code></pre>\n<p>{len(text):,} characters in all</p>"
+    begun = mask.torn(text[: MASKED * LONGEST_BLOCK])[:LONGEST_BLOCK]
+    shown = escape("\n".join(map(visible, begun.splitlines())), quote=False)
+    if len(text) <= LONGEST_BLOCK:
+        return f"<pre><code>{shown}</code></pre>"
+    return f"<pre><code>{shown}…</code></pre>\n<p>{len(text):,} characters in all</p>"
