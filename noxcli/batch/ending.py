@@ -130,8 +130,7 @@ def _leave(engine: Engine, error_for: Callable[[Run], NoxError], within: float) 
         assert row.run is not None
         # The reason of a failure may still be open, but the verdict is known.
         error = (verdict_of(row.run) if row.run.status == "failed" else None) or error_for(row.run)
-        outcome = Outcome(run=row.run, confirmed=row.read, may_exist=True, phase=Phase.FOLLOW, error=error)
-        engine.finish_with(row.row, outcome)
+        engine.finish(engine.work.left(row, error))
     _settle_doubts(engine, within)
     engine.output.flush_rest()
 

@@ -138,10 +138,6 @@ class Engine:
         self.tally.interrupted += row.interrupted
         self.output.take(row)
 
-    def finish_with(self, row: Row, outcome: Outcome) -> None:
-        """Report a row whose result is this outcome."""
-        self.finish(self.work.result_of(row, outcome))
-
     def _start_rows(self) -> None:
         """Give free places to rows, but never so many that reads of running ones would wait for starts."""
         if self.output.trouble is not None:
@@ -172,8 +168,7 @@ class Engine:
             self.schedule.add(row.row.number, taken, self._row_timeout)
         else:
             error = TimedOut(f"run {run.id} was still {run.word} at --row-timeout", "--resume waits for it again")
-            outcome = Outcome(run=run, confirmed=row.read, may_exist=True, phase=Phase.FOLLOW, error=error)
-            self.finish_with(row.row, outcome)
+            self.finish(self.work.left(row, error))
 
     def _has_place(self) -> bool:
         within_window = self.output.awaited < WINDOW * self._max_parallel
@@ -183,7 +178,7 @@ class Engine:
         number, state = row.number, self.past.state(row.number)
         if row.problem is not None:
             problem = UsageProblem(f"{row.place}: {row.problem}")
-            self.finish_with(row, Outcome(phase=Phase.USAGE, error=problem))
+            self.finish(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))
         elif state == SENT:
             self.finish(self._doubtful.unresolved(row, self.past.pending[number], None, self.work.mask))
         elif state == STARTED:

@@ -207,7 +207,11 @@ class RowWork:
                 f"continue with: noxcli wait {run.workflow_id}/{run.id}",
                 **trouble.facts(),
             )
-        outcome = Outcome(run=run, confirmed=active.read, may_exist=True, phase=Phase.FOLLOW, error=trouble)
+        return self.left(active, trouble)
+
+    def left(self, active: ActiveRow, error: NoxError) -> FinishedRow:
+        """Return a row whose run is left as it is, and why."""
+        outcome = Outcome(run=active.run, confirmed=active.read, may_exist=True, phase=Phase.FOLLOW, error=error)
         return self._finished(active.row, outcome)
 
     def _explain(self, run: Run, outcome: Outcome) -> None:
