@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -133,6 +134,14 @@ class Noxcli:
         code = run_argv(argv, Context(terminal, clock=self.clock))
         documents.check_stdout(out.getvalue())
         return Result(int(code), out.getvalue(), err.getvalue())
+
+    def on_screen(self, *argv: str, code: int = 0, **environ: str) -> list[str]:
+        """Return the lines that a terminal of 80 columns shows, without colors, if `environ` does not say otherwise."""
+        screen, err = Screen(), io.TextIOWrapper(io.BytesIO(), "utf-8")
+        environ = {**self.environ, "NO_COLOR": "1", "COLUMNS": "80", **environ}
+        with patch.dict(os.environ, environ):
+            assert run_argv(argv, Context(Terminal(screen, err, environ=environ))) == code
+        return screen.getvalue().decode().splitlines()
 
     def against(
         self, turns: Sequence[Turn], *argv: str, environ: dict[str, str] | None = None

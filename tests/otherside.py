@@ -47,13 +47,14 @@ def end(position: Any = None, status: str = "completed") -> bytes:
     return event({"id": "A", "workflow_status": status}, position)
 
 
+def streams(*answers: bytes) -> Streams:
+    """Return streams that each send one whole answer and close; the last one forever."""
+    return lambda number, peer: peer.sendall(answers[min(number, len(answers)) - 1])
+
+
 def sends(*connections: Sequence[bytes]) -> Streams:
     """Return streams that each send their events and close; the last one forever."""
-
-    def stream(number: int, peer: socket.socket) -> None:
-        peer.sendall(STREAM + b"".join(connections[min(number, len(connections)) - 1]))
-
-    return stream
+    return streams(*(STREAM + b"".join(events) for events in connections))
 
 
 def falls_silent(*events: bytes) -> Streams:
@@ -68,16 +69,12 @@ def falls_silent(*events: bytes) -> Streams:
     return stream
 
 
-def no_stream(_number: int, peer: socket.socket) -> None:
-    peer.sendall(answer(405))
-
-
 @dataclass
 class OtherSide:
     """One run; each request on its own connection."""
 
     reads: Says = field(default_factory=lambda: [record("completed")])
-    events: Streams = no_stream
+    events: Streams = field(default_factory=lambda: streams(answer(405)))
     started: bytes = field(default_factory=lambda: record("queued"))
     lookup: Says | None = None  # by the run's id alone; otherwise as `reads`
     data: Turn = field(default_factory=lambda: answer(404))

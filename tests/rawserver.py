@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import parse_headers
@@ -177,6 +177,17 @@ def stay_silent(peer: socket.socket) -> None:
     peer.settimeout(2)
     with suppress(OSError):
         peer.recv(1)
+
+
+def sending(pieces: Iterable[bytes], end: Callable[[socket.socket], None] = hang_up) -> Turn:
+    """Return an answer piece by piece, to a client that may not wait for the rest, and then the end."""
+
+    def turn(peer: socket.socket) -> None:
+        for piece in pieces:
+            peer.sendall(piece)
+        end(peer)
+
+    return turn
 
 
 def trickle(head: bytes, piece: bytes = b" ", seconds: float = 0.01) -> Turn:

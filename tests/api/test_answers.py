@@ -19,7 +19,18 @@ from noxcli.errors import NoxError, Refused, Unavailable, Undelivered
 from noxcli.models import Attempt, Run
 from tests.conftest import Noxcli
 from tests.process import NOXCLI, captured, environment
-from tests.rawserver import RawServer, Turn, answer, hang_up, json_answer, raw_server, reset, stay_silent, trickle
+from tests.rawserver import (
+    RawServer,
+    Turn,
+    answer,
+    hang_up,
+    json_answer,
+    raw_server,
+    reset,
+    sending,
+    stay_silent,
+    trickle,
+)
 from tests.sample import one_in
 
 RECORD = {"id": "x", "workflow_id": "w", "status": "running"}
@@ -199,10 +210,7 @@ CALLS: dict[str, Call] = {"read": find, "start": start, "file": read_file, "stre
 
 @pytest.mark.parametrize(("odd", "call"), one_in(2, ODD_ANSWERS, CALLS))
 def test_an_odd_answer_is_never_a_bug(odd: str, call: str) -> None:
-    def turn(peer: socket.socket) -> None:
-        peer.sendall(ODD_ANSWERS[odd])
-
-    result = outcome(turn, CALLS[call])
+    result = outcome(sending([ODD_ANSWERS[odd]]), CALLS[call])
     if isinstance(result, NoxError):
         assert "\n" not in result.line()
         assert "int()" not in result.line()
@@ -300,10 +308,7 @@ def test_deep_details_and_events_end_no_command(noxcli: Noxcli) -> None:
     record = b'{"id": "x", "workflow_id": "w", "status": "%s", "progress_details": {"a": %s}}'
     event = b'data: {"type": "state", "data": {"id": "n", "status": "running", "x": %s}, "redisId": "%d-0"}\n\n'
     running, done = answer(200, record % (b"running", deep)), answer(200, record % (b"completed", deep))
-
-    def stream(peer: socket.socket) -> None:
-        peer.sendall(STREAM + b"".join(event % (deep, number) for number in range(3)))
-
+    stream = sending([STREAM, *(event % (deep, number) for number in range(3))])
     for turns, options in (([running] * 3, ["--no-stream"]), ([running, stream, running], [])):
         with raw_server(*turns, done) as server:
             assert noxcli("wait", "w/x", "--base-url", server.url, *options).out == b"x\tcompleted\n"

@@ -31,7 +31,7 @@ from noxcli.errors import (
     Unavailable,
     Undelivered,
 )
-from tests.rawserver import RawServer, Turn, answer, full_queue, hang_up, json_answer, raw_server, redirect
+from tests.rawserver import RawServer, Turn, answer, full_queue, hang_up, json_answer, raw_server, redirect, sending
 
 KEY = "key with spaces & =signs"
 Call = Callable[[NoxusApi], Any]
@@ -441,10 +441,7 @@ def test_a_start_is_sent_once_over_a_connection_of_its_own() -> None:
 
 
 def test_a_connection_that_the_server_closed_is_not_reused() -> None:
-    def answer_and_close(peer: socket.socket) -> None:
-        peer.sendall(json_answer(RECORD))
-
-    with raw_server(answer_and_close, json_answer(RECORD)) as server, connect(server) as api:
+    with raw_server(sending([json_answer(RECORD)]), json_answer(RECORD)) as server, connect(server) as api:
         find(api)
         time.sleep(0.05)
         assert find(api).id == "r"

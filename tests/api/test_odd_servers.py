@@ -1,7 +1,6 @@
 """Whole commands against servers that answer oddly: one line, a code from the table, and never a bug."""
 
 import re
-import socket
 
 import pytest
 
@@ -10,7 +9,7 @@ from noxcli.errors import ExitCode
 from noxcli.timing import Clock
 from tests.api.test_answers import ODD_ANSWERS, SLOW_BODY
 from tests.conftest import Noxcli
-from tests.rawserver import raw_server
+from tests.rawserver import raw_server, sending
 from tests.sample import one_in
 
 ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -38,11 +37,7 @@ ODDEST = [
 @pytest.mark.parametrize(("name", "verb"), one_in(3, ODDEST, COMMANDS))
 def test_no_odd_answer_is_a_bug_in_a_command(name: str, verb: str, noxcli: Noxcli) -> None:
     command = COMMANDS[verb]
-
-    def turn(peer: socket.socket) -> None:
-        peer.sendall(ODD_ANSWERS[name])
-
-    with raw_server(turn) as server:
+    with raw_server(sending([ODD_ANSWERS[name]])) as server:
         limit = () if command[0] == "doctor" else ("--timeout", "3")
         result = noxcli(*command, "--base-url", server.url, *limit, environ={"NOXCLI_IDLE_TIMEOUT": "1"})
     assert result.code in {int(code) for code in ExitCode} - {ExitCode.BUG}, result.err

@@ -4,11 +4,10 @@ import base64
 import gzip
 import json
 import random
-import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from noxcli.decode import decode_json
 from noxcli.encode import to_json
 from noxcli.errors import StreamClosed, StreamUnsupported, Unavailable
 from noxcli.models import RunEvent
-from tests.rawserver import Turn, raw_server
+from tests.rawserver import raw_server, sending
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "sse_cases.json").read_text())
 BY_NAME = [pytest.param(case, id=case["name"]) for case in CASES]
@@ -249,16 +248,6 @@ def gzipped(raw: bytes) -> list[bytes]:
     flushed = [packer.compress(raw[:10]) + packer.flush(zlib.Z_SYNC_FLUSH), packer.compress(raw[10:]) + packer.flush()]
     assert gzip.decompress(b"".join(flushed)) == raw
     return [HEAD + b"Content-Encoding: gzip\r\nConnection: close\r\n\r\n", *flushed]
-
-
-def sending(pieces: Iterable[bytes]) -> Turn:
-    """An answer piece by piece, to a client that may not wait for the rest."""
-
-    def turn(peer: socket.socket) -> None:
-        for piece in pieces:
-            peer.sendall(piece)
-
-    return turn
 
 
 def take_all(url: str) -> tuple[list[RunEvent], Exception]:

@@ -9,7 +9,7 @@ import pytest
 
 from noxcli.errors import Unavailable
 from tests.api.test_answers import connect
-from tests.rawserver import hang_up, json_answer, raw_server, reset
+from tests.rawserver import hang_up, json_answer, raw_server, reset, sending
 
 RECORD = 16 * 1024  # bytes; TLS decrypts one record of at most this size at a time (RFC 8446, 5.1)
 BODY = bytes(range(256)) * (RECORD // 256) * 6
@@ -37,13 +37,8 @@ def send_damaged_record(peer: socket.socket) -> None:
 
 def received(tls: ssl.SSLContext, answer: bytes, end: Ending) -> tuple[bytes, str | None]:
     """Return the bytes of a file, and the message of the error."""
-
-    def turn(peer: socket.socket) -> None:
-        peer.sendall(answer)
-        end(peer)
-
     pieces: list[bytes] = []
-    with raw_server(turn, tls=tls) as server, connect(server) as api, api.download("f") as opened:
+    with raw_server(sending([answer], end), tls=tls) as server, connect(server) as api, api.download("f") as opened:
         try:
             for piece in opened.pieces():
                 pieces.append(piece)
@@ -80,9 +75,5 @@ def test_a_break_after_whole_records_is_noticed(tls: ssl.SSLContext, answer: byt
 
 def test_a_record_that_tls_cut_is_no_answer(tls: ssl.SSLContext) -> None:
     said = json_answer({"id": "x", "status": "completed"}).replace(b"Content-Length", b"X-Length")
-
-    def turn(peer: socket.socket) -> None:
-        peer.sendall(said)
-
-    with raw_server(turn, tls=tls) as server, connect(server) as api, pytest.raises(Unavailable):
+    with raw_server(sending([said]), tls=tls) as server, connect(server) as api, pytest.raises(Unavailable):
         api.find_run("x")

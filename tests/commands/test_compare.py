@@ -1,6 +1,5 @@
 """`noxcli compare`: rows in pairs, what became of each, and the exit code of the gate."""
 
-import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,12 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from noxcli.app import run_argv
-from noxcli.cli.context import Context
-from noxcli.render.terminal import Terminal
 from noxcli.sandbox.scenario import input_node
 from tests import runner
-from tests.conftest import Noxcli, Screen
+from tests.conftest import Noxcli
 
 Line = dict[str, Any]
 
@@ -183,9 +179,8 @@ def test_a_verdict_that_was_printed_is_given_anew(noxcli: Noxcli) -> None:
 def test_a_terminal_shows_what_an_assertion_compared() -> None:
     written("base.jsonl", [line(1, "Yes, to all of it.")])
     written("new.jsonl", [line(1, "No, to a part of it.")])
-    screen, argv = Screen(), ["compare", "base.jsonl", "new.jsonl", "--assert", "contains(output.Answer, 'all')"]
-    assert run_argv([*argv, "--color", "never"], Context(Terminal(screen, io.StringIO(), environ={}))) == 11
-    head, row, _, words = screen.getvalue().decode().splitlines()
+    argv = ["compare", "base.jsonl", "new.jsonl", "--assert", "contains(output.Answer, 'all')"]
+    head, row, _, words = Noxcli().on_screen(*argv, code=11)
     assert (head.split(), row.split(maxsplit=3)[2:]) == (
         ["CHANGE", "ROW", "WHAT"],
         ["id1", 'contains("No, to a part of it.", "all")'],

@@ -1,6 +1,5 @@
 """`--help`: it fits, is in order, is complete, and its examples run."""
 
-import io
 import re
 import subprocess
 import sys
@@ -9,13 +8,11 @@ from pathlib import Path
 import pytest
 
 from noxcli import __version__
-from noxcli.app import UNLISTED, VERBS, run_argv, verb_named
-from noxcli.cli.context import Context
+from noxcli.app import UNLISTED, VERBS, verb_named
 from noxcli.cli.meant import ANSWERS, OPTIONS, WITHOUT, WORDS, option_for, verb_for
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
 from noxcli.cli.usage import HEADINGS, MOST_USED, OWN
 from noxcli.errors import ExitCode
-from noxcli.render.terminal import Terminal
 from noxcli.sandbox.server import Sandbox
 from tests import forks
 from tests.conftest import Noxcli, write_rows
@@ -24,16 +21,9 @@ from tests.process import NOXCLI, call, captured, environment, on_terminal
 PAGES = ["", *VERBS]
 
 
-def page_of(*argv: str) -> str:
-    """What `--help` prints, for noxcli or for a verb."""
-    out = io.BytesIO()
-    assert run_argv([*argv, "--help"], Context(Terminal(out, io.StringIO()))) == 0
-    return out.getvalue().decode()
-
-
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
-    return {page: page_of(*page.split()) for page in PAGES}
+    return {page: Noxcli()(*page.split(), "--help").text for page in PAGES}
 
 
 def sections(page: str) -> dict[str, list[str]]:

@@ -12,7 +12,6 @@ import pytest
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Node, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
-from tests.commands.test_lists import on_screen
 from tests.conftest import Noxcli
 from tests.process import environment
 
@@ -61,7 +60,7 @@ def test_a_line_for_each_input_with_tabs_between(noxcli: Noxcli, plays: Any, san
 def test_on_a_terminal_the_columns_are_aligned_and_harmless(noxcli: Noxcli, plays: Any) -> None:
     hostile = fixed_input("\x1b[31mred\u202e", "x" * 100)
     workflow = plays(nodes=[input_node("A"), hostile])
-    lines = on_screen(noxcli, "inputs", workflow)
+    lines = noxcli.on_screen("inputs", workflow)
     assert len({line.find(" str ") for line in lines[1:]}) == 1
     assert not {"\x1b", "\u202e"} & {*"".join(lines)}
     assert max(map(len, lines)) <= 80

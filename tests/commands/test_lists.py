@@ -2,18 +2,14 @@
 
 import io
 import json
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxcli.app import run_argv
-from noxcli.cli.context import Context
 from noxcli.models import Run
 from noxcli.render.table import Layout, for_eyes
 from noxcli.render.terminal import Terminal
@@ -23,20 +19,11 @@ from noxcli.sandbox.scenario import Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import show_age
-from tests.conftest import Noxcli, Screen, piped
+from tests.conftest import Noxcli, piped
 from tests.rawserver import json_answer, raw_server
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FOREVER = [Sleep(60_000)]
-
-
-def on_screen(noxcli: Noxcli, *argv: str, **environ: str) -> list[str]:
-    """Return the lines that a terminal of 80 columns shows, without colors, if `environ` does not say otherwise."""
-    screen, err = Screen(), io.TextIOWrapper(io.BytesIO(), "utf-8")
-    environ = {**noxcli.environ, "NO_COLOR": "1", "COLUMNS": "80", **environ}
-    with patch.dict(os.environ, environ):
-        assert run_argv(argv, Context(Terminal(screen, err, environ=environ))) == 0
-    return screen.getvalue().decode().splitlines()
 
 
 def start(noxcli: Noxcli, workflow: str, count: int = 1) -> list[str]:
@@ -116,7 +103,7 @@ def test_no_runs_are_an_empty_list_and_no_mistake(noxcli: Noxcli) -> None:
     result = noxcli("runs", "demo")
     assert (result.code, result.out, result.err) == (0, b"", "no runs\n")
     assert noxcli("runs", "--json", "--quiet").json["runs"] == []
-    assert on_screen(noxcli, "runs") == []
+    assert noxcli.on_screen("runs") == []
 
 
 def test_trouble_that_remains_is_in_the_document(noxcli: Noxcli, plays: Any) -> None:
@@ -187,7 +174,7 @@ def test_a_hostile_name_breaks_neither_a_line_nor_a_terminal(noxcli: Noxcli) -> 
         here = {**noxcli.environ, "NOXUS_BACKEND_URL": sandbox.url}
         (line,) = noxcli("workflows", environ=here).text.splitlines()
         assert line.split("\t")[1] == "a b c \x1b[2J\u202e"
-        shown = on_screen(Noxcli(here), "workflows")
+        shown = Noxcli(here).on_screen("workflows")
         assert "a b c \\x1b[2J\\u202e" in shown[1]
 
 
@@ -197,7 +184,7 @@ def test_a_hostile_name_breaks_neither_a_line_nor_a_terminal(noxcli: Noxcli) -> 
 def test_a_terminal_gets_columns_a_header_and_ages(noxcli: Noxcli, plays: Any) -> None:
     (only,) = start(noxcli, plays(output={"A": "x"}))
     noxcli("wait", only)
-    header, row = on_screen(noxcli, "runs")
+    header, row = noxcli.on_screen("runs")
     assert header.split() == ["ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"]
     assert row.startswith(f"{only}  ✓ completed  ")
     assert "s ago" in row
@@ -244,7 +231,7 @@ def test_what_has_no_time_comes_last() -> None:
 
 def test_statuses_have_marks_and_colors_and_fit_eighty_columns(noxcli: Noxcli, plays: Any) -> None:
     paused = noxcli.ended(plays(status="awaiting_human_feedback"), "--no-check")
-    row = on_screen(noxcli, "runs", COLUMNS="80", NO_COLOR="")[1]
+    row = noxcli.on_screen("runs", COLUMNS="80", NO_COLOR="")[1]
     assert "\x1b[35m‖ paused\x1b[0m" in row
     assert len(re.sub(r"\x1b\[[0-9;]*m", "", row)) <= 80
     assert row.startswith(paused), "an id can be copied whole"
@@ -268,7 +255,7 @@ def test_columns_give_way_in_their_order_and_a_status_never(
     noxcli: Noxcli, plays: Any, columns: int, shown: list[str]
 ) -> None:
     noxcli("run", plays(status="completed", output={"A": "x"}))
-    header, row = on_screen(noxcli, "runs", COLUMNS=str(columns))
+    header, row = noxcli.on_screen("runs", COLUMNS=str(columns))
     assert header.split() == shown
     assert "✓ completed" in row
     assert all(len(line) <= max(columns, 50) for line in (header, row))

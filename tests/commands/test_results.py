@@ -1,21 +1,17 @@
 """`noxcli results`: stored results judged again, and as a table for spreadsheets."""
 
 import csv
-import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from noxcli.app import run_argv
-from noxcli.cli.context import Context
-from noxcli.render.terminal import Terminal
 from noxcli.reports.spreadsheet import Sheet
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from tests import runner
-from tests.conftest import Noxcli, Screen, write_rows
+from tests.conftest import Noxcli, write_rows
 from tests.process import environment, forked, on_terminal
 from tests.render.test_sharing import scrolled
 
@@ -119,11 +115,9 @@ def test_stored_results_are_judged_anew(noxcli: Noxcli, batch: str) -> None:
     assert table("table.csv")[0]["error"] == ('completed, but --expect does not hold: /Answer is "=1+1!" and not "2!"')
 
 
-def test_a_terminal_gets_a_table(batch: str) -> None:
-    out = Screen()
-    code = run_argv(["results", batch, "--color", "never"], Context(Terminal(out, io.StringIO(), environ={})))
-    lines = [each.split() for each in out.getvalue().decode().splitlines()]
-    assert (code, lines[0]) == (1, ["ROW", "STATUS", "TIME", "OUTPUT"])
+def test_a_terminal_gets_a_table(noxcli: Noxcli, batch: str) -> None:
+    lines = [each.split() for each in noxcli.on_screen("results", batch, code=1)]
+    assert lines[0] == ["ROW", "STATUS", "TIME", "OUTPUT"]
     assert [[each[0], each[2]] for each in lines[1:]] == [["one", "completed"], ["two", "failed"], ["3", "completed"]]
     assert (lines[1][4:], lines[2][3:]) == (["=1+1!"], ["run", "failed"])
 

@@ -7,7 +7,6 @@ import pytest
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Version, input_node
 from noxcli.sandbox.server import Sandbox
-from tests.commands.test_lists import on_screen
 from tests.conftest import Noxcli, Result, write_rows
 from tests.rawserver import Turn, answer, json_answer, raw_server
 
@@ -44,7 +43,7 @@ def test_a_line_a_version_newest_first(noxcli: Noxcli) -> None:
 
 
 def test_a_table_on_a_terminal(noxcli: Noxcli, plays: Any) -> None:
-    table = on_screen(noxcli, "versions", plays(versions=[Version("first"), Version("second")]))
+    table = noxcli.on_screen("versions", plays(versions=[Version("first"), Version("second")]))
     assert table[0].split() == ["ID", "NAME", "CREATED"]
     assert {line.split()[1] for line in table[1:]} == {"first", "second"}
 

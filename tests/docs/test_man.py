@@ -9,7 +9,7 @@ from generated import man
 
 from noxcli.app import VERBS
 from noxcli.errors import ExitCode
-from tests.commands.test_help import page_of
+from tests.conftest import Noxcli
 from tests.process import needs
 
 DIRECTORY = man.ROOT / "man"
@@ -49,7 +49,7 @@ def test_the_overview_is_short_and_has_the_usual_parts() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_help_says_stands_there(verb: str) -> None:
     shown = typeset(page(verb))
-    help_page = page_of(verb)
+    help_page = Noxcli()(verb, "--help").text
     usage, _, rest = help_page.partition("\n\n")
     assert usage.removeprefix("Usage: ") in shown
     assert f"noxcli-{verb} - " in shown

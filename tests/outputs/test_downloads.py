@@ -30,7 +30,7 @@ from tests.api.test_client import connect
 from tests.conftest import Noxcli, QuickClock
 from tests.outputs.test_files import left
 from tests.process import NOXCLI, environment, on_terminal
-from tests.rawserver import Request, Turn, answer, hang_up, raw_server, reset
+from tests.rawserver import Request, Turn, answer, hang_up, raw_server, reset, sending
 
 BODY = bytes(range(256)) * 4000
 FILE = File("a.bin", BODY)
@@ -165,11 +165,7 @@ def rest_of_long(request: Request) -> bytes:
 @pytest.mark.parametrize("end", [hang_up, reset])
 @pytest.mark.parametrize("came", [0, 1, BODY_PIECE - 1, BODY_PIECE, 3 * BODY_PIECE + 7, len(LONG) - BODY_PIECE, -1])
 def test_a_long_file_is_resumed_wherever_it_broke(came: int, end: Callable[[socket.socket], None]) -> None:
-    def break_off(peer: socket.socket) -> None:
-        peer.sendall(cut(LONG[:came], len(LONG), 'ETag: "v1"'))
-        end(peer)
-
-    breaks = iter([break_off])
+    breaks = iter([sending([cut(LONG[:came], len(LONG), 'ETag: "v1"')], end)])
     body, requests = fetched(by_request=lambda request: next(breaks, None) or rest_of_long(request))
     assert body == LONG
     received = int(requests[1].headers.get("range", "bytes=0-")[6:-1])

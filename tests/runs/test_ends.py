@@ -9,7 +9,7 @@ import pytest
 
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, write_rows
-from tests.otherside import RUN, STREAM, WORKFLOW, called, end, event, other_side, piece, record, sends
+from tests.otherside import RUN, STREAM, WORKFLOW, called, end, event, other_side, piece, record, sends, streams
 from tests.process import HUNG
 from tests.rawserver import answer
 
@@ -116,16 +116,10 @@ def test_a_word_without_an_end_is_still_going(noxcli: Noxcli, word: str, times: 
 
 
 def test_text_with_a_known_gap_is_no_success(noxcli: Noxcli) -> None:
-    def stream(number: int, peer: socket.socket) -> None:
-        if number == 1:
-            peer.sendall(STREAM + b"".join(piece(n, f"{n}-0") for n in range(3)))
-        elif number == 2:
-            peer.sendall(answer(410))
-        else:
-            peer.sendall(STREAM + piece(7, "7-0") + end("8-0"))
-
+    beginning = STREAM + b"".join(piece(n, f"{n}-0") for n in range(3))
+    gap = streams(beginning, answer(410), STREAM + piece(7, "7-0") + end("8-0"))
     reads = [record("running"), record("running"), record("completed")]
-    result, _ = called(noxcli, *START, "--format", "content", reads=reads, events=stream)
+    result, _ = called(noxcli, *START, "--format", "content", reads=reads, events=gap)
     assert (result.code, result.text) == (9, "piece 0 piece 1 piece 2 piece 7 ")
     assert "noxcli fetch-output" in result.err
 
@@ -140,11 +134,8 @@ def test_text_without_an_end_fails_only_after_a_known_gap(noxcli: Noxcli, later:
     """A server that announces no end closes well, or keeps breaking behind the last event that it let through."""
     log = b"".join(piece(n, f"{n}-0") for n in range(3))
 
-    def stream(number: int, peer: socket.socket) -> None:
-        peer.sendall(STREAM + log if number == 1 else later)
-
     reads = [record("running"), record("completed")]
-    result, _ = called(noxcli, *START, "--format", "content", reads=reads, events=stream)
+    result, _ = called(noxcli, *START, "--format", "content", reads=reads, events=streams(STREAM + log, later))
     assert (result.code, result.text) == (code, "piece 0 piece 1 piece 2 ")
     assert ("noxcli fetch-output" in result.err) == (code == 9)
     assert "events may be missing" in result.err

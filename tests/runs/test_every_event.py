@@ -10,7 +10,7 @@ import pytest
 from noxcli.sandbox.steps import Emit
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result
-from tests.otherside import RUN, STREAM, WORKFLOW, Streams, called, end, falls_silent, piece, record, sends
+from tests.otherside import RUN, STREAM, WORKFLOW, Streams, called, end, falls_silent, piece, record, sends, streams
 from tests.process import HUNG
 from tests.rawserver import answer
 from tests.sample import one_in
@@ -81,13 +81,8 @@ def long(start: int, stop: int) -> bytes:
 
 def test_a_long_replay_after_a_refused_position_is_no_gap(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxcli.runs.ledger.HELD_EVENTS", 500)
-
-    def stream(number: int, peer: socket.socket) -> None:
-        peer.sendall(answer(410) if number == 2 else STREAM + long(0, 3_000 if number == 1 else 4_000))
-        if number > 2:
-            peer.sendall(end("end"))
-
-    result = followed(stream, noxcli, reads=2)
+    again = streams(STREAM + long(0, 3_000), answer(410), STREAM + long(0, 4_000) + end("end"))
+    result = followed(again, noxcli, reads=2)
     assert numbers(result) == list(range(4_000))
     assert (label(result), "gap" in result.own) == ("proven", False)
 
@@ -97,11 +92,8 @@ def test_a_refused_etag_is_looked_for_in_a_long_replay(
     noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, cursor: str, first: int, known: bool
 ) -> None:
     monkeypatch.setattr("noxcli.runs.ledger.HELD_EVENTS", 500)
-
-    def stream(number: int, peer: socket.socket) -> None:
-        peer.sendall(answer(410) if number == 1 else STREAM + long(0, 4_000) + end("end"))
-
-    result = followed(stream, noxcli, "stream", RUN, "--etag", cursor, "--format", "ndjson", reads=0)
+    again = streams(answer(410), STREAM + long(0, 4_000) + end("end"))
+    result = followed(again, noxcli, "stream", RUN, "--etag", cursor, "--format", "ndjson", reads=0)
     assert numbers(result) == [number for number in range(first, 4_000) if f"{number}-0" != cursor]
     assert (label(result), "gap" in result.own) == (("proven", False) if known else ("broken", True))
 

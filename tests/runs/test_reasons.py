@@ -1,8 +1,7 @@
 """Why a run failed: the node and the reason from every verb, wherever the server keeps them."""
 
-import socket
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import node_fails, node_runs
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, write_rows
-from tests.otherside import RUN, STREAM, WORKFLOW, OtherSide, called, event, record
-from tests.rawserver import Turn, answer, json_answer, stay_silent
+from tests.otherside import RUN, WORKFLOW, OtherSide, Streams, called, event, record, sends
+from tests.rawserver import answer, json_answer, stay_silent
 from tests.runner import commands
 from tests.sample import one_in
 
@@ -49,16 +48,20 @@ def said_by(node: str, status: str, number: int, **more: Any) -> bytes:
     return event({"id": node, "status": status, **more}, f"{number}-0")
 
 
-def failing_events(reason: str | None) -> list[bytes]:
-    """Return the events of a run whose second node fails."""
+END = said_by(WRITE, "failed", 5, workflow_status="failed")
+
+
+def failing_events(reason: str | None) -> Streams:
+    """Return the streams of a run whose second node fails."""
     why = {} if reason is None else {"content": reason}
-    return [
+    events = [
         said_by(READ, "running", 1),
         said_by(READ, "completed", 2),
         said_by(WRITE, "running", 3, content="Once upon "),
         said_by(WRITE, "failed", 4, **why),
-        said_by(WRITE, "failed", 5, workflow_status="failed"),
+        END,
     ]
+    return sends(events)
 
 
 SOURCES: dict[str, dict[str, Any]] = {
@@ -68,34 +71,17 @@ SOURCES: dict[str, dict[str, Any]] = {
 }
 
 
+SILENT: dict[str, Any] = {"events": lambda _, peer: stay_silent(peer), "data": stay_silent}
+
+
 def failing(
-    noxcli: Noxcli,
-    *argv: str,
-    events: Sequence[bytes] | Callable[[socket.socket], None] = (),
-    details: Mapping[str, Any] | None = None,
-    data: Any = None,
-    workflow: Turn = DEFINED,
-    env: Mapping[str, str] | None = None,
+    noxcli: Noxcli, *argv: str, details: Mapping[str, Any] | None = None, data: Any = None, **parts: Any
 ) -> tuple[Result, OtherSide]:
     """Call noxcli against a server with one failed run, which gives the reason in as many places as a test wants."""
     write_rows({})
-
-    def stream(_number: int, peer: socket.socket) -> None:
-        if callable(events):
-            events(peer)
-        else:
-            peer.sendall(STREAM + b"".join(events) if events else answer(404))
-
-    return called(
-        noxcli,
-        *argv,
-        env=env,
-        reads=[record("failed", progress_details=details or {})],
-        lookup=[record("failed")],
-        events=stream,
-        data=data if callable(data) or isinstance(data, bytes) else json_answer(data, 404 if data is None else 200),
-        workflow=workflow,
-    )
+    told = data if callable(data) or isinstance(data, bytes) else json_answer(data, 404 if data is None else 200)
+    reads, lookup = [record("failed", progress_details=details or {})], [record("failed")]
+    return called(noxcli, *argv, reads=reads, lookup=lookup, data=told, **{"workflow": DEFINED, **parts})
 
 
 @pytest.mark.parametrize(("verb", "source"), one_in(2, VERBS, SOURCES))
@@ -183,7 +169,7 @@ def test_data_of_any_shape(noxcli: Noxcli, shape: str) -> None:
 
 TOLD: dict[str, tuple[dict[str, Any], str]] = {
     "a part of a node": (
-        {"events": [said_by("inner", "failed", 1, content=WHY), said_by(WRITE, "failed", 2, workflow_status="failed")]},
+        {"events": sends([said_by("inner", "failed", 1, content=WHY), END])},
         SAID,
     ),
     "without a definition": (
@@ -191,7 +177,7 @@ TOLD: dict[str, tuple[dict[str, Any], str]] = {
         f"failed at '{WRITE}': {WHY}",
     ),
     "of the whole run": (
-        {"events": [event({"status": "failed", "error": "out of credits"}, "1-0", "state")]},
+        {"events": sends([event({"status": "failed", "error": "out of credits"}, "1-0", "state")])},
         "run failed: out of credits",
     ),
     "place and reason from two sources": (
@@ -216,7 +202,8 @@ def test_a_reason_is_told_of_its_place(noxcli: Noxcli, said: dict[str, Any], tol
 
 @pytest.mark.parametrize("more", [{"content": {"message": WHY}}, {"error": WHY}])
 def test_an_event_that_says_it_in_another_form(noxcli: Noxcli, more: dict[str, Any]) -> None:
-    result, _ = failing(noxcli, "run", WORKFLOW, events=[said_by(WRITE, "failed", 1, workflow_status="failed", **more)])
+    ended = said_by(WRITE, "failed", 1, workflow_status="failed", **more)
+    result, _ = failing(noxcli, "run", WORKFLOW, events=sends([ended]))
     assert SAID in result.err
     assert f"Write  failed            {WHY}" in result.err
 
@@ -237,7 +224,14 @@ def test_a_run_that_completes_costs_no_request_more(noxcli: Noxcli, plays: Any, 
 def test_sources_that_say_nothing_do_not_hold_up_the_verdict(noxcli: Noxcli) -> None:
     noxcli.clock = Clock()
     result, _ = failing(
-        noxcli, "fetch-output", RUN, "--timeout", "500ms", "--json", events=stay_silent, data=stay_silent
+        noxcli,
+        "fetch-output",
+        RUN,
+        "--timeout",
+        "500ms",
+        "--json",
+        events=lambda _, peer: stay_silent(peer),
+        data=stay_silent,
     )
     assert result.code == 1
     assert result.json["error"]["message"] == "run failed"
@@ -329,6 +323,13 @@ def test_events_that_come_after_a_break_measure_no_times() -> None:
 
 def test_a_batch_cut_off_while_it_asks_why_has_its_verdicts(noxcli: Noxcli) -> None:
     result, _ = failing(
-        noxcli, "batch", WORKFLOW, "rows.jsonl", "--timeout", "700ms", events=stay_silent, data=stay_silent
+        noxcli,
+        "batch",
+        WORKFLOW,
+        "rows.jsonl",
+        "--timeout",
+        "700ms",
+        events=lambda _, peer: stay_silent(peer),
+        data=stay_silent,
     )
     assert [line["result"]["exit_code"] for line in result.lines] == [1]
