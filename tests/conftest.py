@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,17 @@ class QuickClock(Clock):
         self.slept.append(seconds)
         self._ahead += seconds
         super().sleep(0.001)
+
+
+class WrongClock(QuickClock):
+    """Its time of day is off."""
+
+    def __init__(self, off: timedelta = timedelta()) -> None:
+        super().__init__()
+        self.off = off
+
+    def now(self) -> datetime:
+        return super().now() + self.off
 
 
 class Turning(Clock):

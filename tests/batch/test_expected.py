@@ -11,14 +11,9 @@ from noxcli.batch.judge import compared
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 
 Lines = list[dict[str, Any]]
-
-
-def written(path: Path, lines: Lines) -> str:
-    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    return str(path)
 
 
 @pytest.fixture
@@ -34,8 +29,8 @@ def squares(plays: Any) -> str:
 
 
 def test_sixty_rows_with_outputs_and_three_assertions_each(noxcli: Noxcli, squares: str, tmp_path: Path) -> None:
-    rows = written(tmp_path / "rows.jsonl", [{"$id": f"case-{n}", "N": n} for n in range(1, 61)])
-    expected = written(tmp_path / "expected.jsonl", [{"$id": f"case-{n}", "Square": n * n} for n in range(1, 61)])
+    rows = write_rows(*[{"$id": f"case-{n}", "N": n} for n in range(1, 61)])
+    expected = write_rows(*[{"$id": f"case-{n}", "Square": n * n} for n in range(1, 61)], name="expected.jsonl")
     asserts = [
         "output.Square >= row.N",
         "contains(output.Words, to_string(row.N)) || row.N > `3`",
@@ -70,7 +65,7 @@ def test_a_failed_rows_assertions_are_skipped_cases(noxcli: Noxcli, plays: Any, 
         return [State("failed"), Sleep(60_000)] if inputs["N"] == "2" else []
 
     workflow = plays(nodes=[input_node("N")], script=script, output={"A": "a"})
-    rows = written(tmp_path / "rows.jsonl", [{"N": "1"}, {"N": "2"}])
+    rows = write_rows({"N": "1"}, {"N": "2"})
     told = noxcli("batch", workflow, rows, "--assert", "ok", "--junit", str(tmp_path / "batch.xml"))
     assert told.code == 1
     (suite,) = JUnitXml.fromfile(str(tmp_path / "batch.xml"))
@@ -85,7 +80,7 @@ def test_a_failed_rows_assertions_are_skipped_cases(noxcli: Noxcli, plays: Any, 
 def test_stored_results_are_judged_by_every_call(
     noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox
 ) -> None:
-    rows = written(tmp_path / "rows.jsonl", [{"N": 13}, {"N": 2}])
+    rows = write_rows({"N": 13}, {"N": 2})
     batch = ("batch", squares, rows)
     assert noxcli(*batch, "--assert", "output.Square == `4`").code == 11
     kept = (tmp_path / "rows.jsonl.batch/results.jsonl").read_text().splitlines()
@@ -98,13 +93,13 @@ def test_stored_results_are_judged_by_every_call(
     assert (wrong.code, wrong.out, "row 1: run " in wrong.err) == (11, b"", True), "a new assertion is checked"
     (suite,) = JUnitXml.fromfile(str(tmp_path / "report.xml"))
     assert [type(each) for case in suite for each in case.result] == [Failure]
-    expected = written(tmp_path / "e.jsonl", [{"Square": 169}])
+    expected = write_rows({"Square": 169}, name="e.jsonl")
     assert noxcli(*batch, "--expect", expected, "--resume").code == 11
     assert len(sandbox.runs(squares)) == 2
 
 
 def test_a_lost_result_is_read_again(noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox) -> None:
-    rows = written(tmp_path / "rows.jsonl", [{"N": 13}, {"N": 2}])
+    rows = write_rows({"N": 13}, {"N": 2})
     noxcli("batch", squares, rows)
     results = tmp_path / "rows.jsonl.batch/results.jsonl"
     results.write_text(results.read_text().splitlines()[0] + "\n")
@@ -114,7 +109,7 @@ def test_a_lost_result_is_read_again(noxcli: Noxcli, squares: str, tmp_path: Pat
 
 
 def test_rows_without_an_id_match_by_number_also_in_csv(noxcli: Noxcli, squares: str, tmp_path: Path) -> None:
-    rows = written(tmp_path / "rows.jsonl", [{"N": 1}, {"N": 2}, {"N": 3}])
+    rows = write_rows({"N": 1}, {"N": 2}, {"N": 3})
     expected = tmp_path / "expected.csv"
     expected.write_text('Words,Square\n"It  is\n1. ", 1\n,4\n')
     result = noxcli("batch", squares, rows, "--expect", str(expected), "--ordered")
@@ -133,17 +128,17 @@ def test_rows_without_an_id_match_by_number_also_in_csv(noxcli: Noxcli, squares:
     ids=["no such row", "twice", "no object"],
 )
 def test_expected_outputs_of_no_row_are_refused_first(
-    noxcli: Noxcli, squares: str, tmp_path: Path, sandbox: Sandbox, lines: Lines, said: str
+    noxcli: Noxcli, squares: str, sandbox: Sandbox, lines: Lines, said: str
 ) -> None:
-    rows = written(tmp_path / "rows.jsonl", [{"N": 1}, {"N": 2}])
-    result = noxcli("batch", squares, rows, "--expect", written(tmp_path / "e.jsonl", lines))
+    rows = write_rows({"N": 1}, {"N": 2})
+    result = noxcli("batch", squares, rows, "--expect", write_rows(*lines, name="e.jsonl"))
     assert (result.code, sandbox.runs(squares)) == (2, [])
     assert said in result.err
 
 
 def test_a_secret_is_not_told_by_what_is_demanded_of_a_row(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     workflow = plays(nodes=[input_node("Token"), input_node("N")], output={"A": "x"})
-    rows = written(tmp_path / "rows.jsonl", [{"N": "1"}])
+    rows = write_rows({"N": "1"})
     result = noxcli(
         *("batch", workflow, rows, "--secret", "Token=MINE", "--assert", "row.Token == `1`"),
         *("--junit", str(tmp_path / "report.xml")),
@@ -156,9 +151,9 @@ def test_a_secret_is_not_told_by_what_is_demanded_of_a_row(noxcli: Noxcli, plays
     assert all("tr0ub4dor" not in text for text in [*left, *kept])
 
 
-def test_slips_with_the_options_are_told(noxcli: Noxcli, squares: str, tmp_path: Path) -> None:
-    rows = written(tmp_path / "rows.jsonl", [{"N": 1}])
-    assert "nowhere.jsonl: no such file" in noxcli("batch", squares, rows, "--expect", "nowhere.jsonl").err
+def test_slips_with_the_options_are_told(noxcli: Noxcli, squares: str) -> None:
+    told = noxcli("batch", squares, write_rows({"N": 1}), "--expect", "nowhere.jsonl").err
+    assert "nowhere.jsonl: no such file" in told
 
 
 @pytest.mark.parametrize(

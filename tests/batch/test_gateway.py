@@ -4,7 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from noxcli.models import Run
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
-from tests.conftest import Noxcli, QuickClock, Result, write_rows
+from tests.conftest import Noxcli, Result, WrongClock, write_rows
 from tests.faults.gateway import (
     ENVOY_503,
     NGINX_502,
@@ -105,15 +105,6 @@ def test_no_list_proves_that_nothing_was_started(
 # Clocks.
 
 
-class JumpingClock(QuickClock):
-    """A time of day that can be set."""
-
-    off = timedelta()
-
-    def now(self) -> datetime:
-        return super().now() + self.off
-
-
 JUMPS = [timedelta(hours=2), timedelta(seconds=30), timedelta(seconds=-30), timedelta(hours=-2), timedelta(days=-3000)]
 
 
@@ -122,7 +113,7 @@ def test_a_wrong_clock_starts_nothing_twice_and_delays_nothing(
     noxcli: Noxcli, sandbox: Sandbox, plays: Any, rows: str, then: timedelta
 ) -> None:
     workflow = plays(nodes=[input_node("Q")], faults={"start": [LostAnswer(), Answer(504)]})
-    noxcli.clock = clock = JumpingClock()
+    noxcli.clock = clock = WrongClock()
     clock.off = then
     left = noxcli("batch", workflow, rows, *FAST)
     assert Counter(left.codes.values()) == Counter({7: 2, 0: ROWS - 2})

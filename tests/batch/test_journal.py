@@ -30,6 +30,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
+from tests.batch.test_doubts import Listed
 from tests.conftest import Noxcli, write_rows
 from tests.faults.fake import as_api
 from tests.process import NOXCLI, captured, environment, forked, in_bash
@@ -189,19 +190,11 @@ def test_a_journal_that_says_anything_breaks_no_reader(
     with suppress(UsageProblem), Journal(directory, Clock()) as journal:
         past = journal.past()
         assert len(past.states) <= 1 << 26
-        look_for(as_api(NoRuns()), "w", Comparison(), past.doubtful, lambda _: False, 5.0)
+        look_for(as_api(Listed([])), "w", Comparison(), past.doubtful, lambda _: False, 5.0)
     with suppress(UsageProblem, ConfigProblem):
         joined = Joined.read([directory])
         for line in itertools.islice(joined.lines(Judge((), None, Mask())), 100):
             list(cases_of_row(line, "w", ()))
-
-
-class NoRuns:
-    """A server without runs."""
-
-    def list_runs(self, workflow_id: str | None = None) -> list[Run]:
-        assert workflow_id is not None
-        return []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
-from tests.conftest import Noxcli, QuickClock, Result
+from tests.conftest import Noxcli, Result, WrongClock
 from tests.faults.gateway import ENVOY_503, LIST, NGINX_504, Gateway, Meddle, loses_starts, rewrites
 
 
@@ -92,17 +92,6 @@ def test_a_secret_input_is_compared_without_its_value(noxcli: Noxcli, sandbox: S
 
 
 # Clocks.
-
-
-class WrongClock(QuickClock):
-    """How far off the time of day is."""
-
-    def __init__(self, off: timedelta) -> None:
-        super().__init__()
-        self.off = off
-
-    def now(self) -> datetime:
-        return super().now() + self.off
 
 
 @pytest.mark.parametrize("off", [timedelta(seconds=3), timedelta(hours=1), timedelta(days=-400)], ids=str)

@@ -11,12 +11,13 @@ from noxcli.models import Run, RunEvent, Started, Workflow
 from noxcli.render.live import Live
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.server import Sandbox
+from tests.conftest import Turning
 from tests.process import NOXCLI, environment
 from tests.process import on_terminal as on_real_terminal
 from tests.rawserver import json_answer, raw_server
 from tests.research.hostile.corpus import LONG, NAMES, OPENED, PAYLOADS, all_marked, marked
 from tests.research.hostile.judge import ROWS, emulated, leaks, shown
-from tests.research.hostile.views import SHOWS, Still, Theatre, View, on_terminal, said_by, says, size
+from tests.research.hostile.views import SHOWS, Theatre, View, on_terminal, said_by, says, size
 
 # Each show has one in so many of the payloads, the next show the next ones: in the plain run, and in the wide one.
 SHARE, WIDE_SHARE = 13, 3
@@ -85,7 +86,7 @@ def test_no_name_tears_the_picture(columns: int) -> None:
     names = {f"n{number}": text for number, text in enumerate(all_marked("b"))}
     run = Run("run-1", "w", "running", 50)
     terminal = on_terminal()
-    progress = Progress(run, Still(), Workflow("w", marked("a", "emoji-joined"), names))
+    progress = Progress(run, Turning(), Workflow("w", marked("a", "emoji-joined"), names))
     with size(columns, ROWS), Live(terminal, progress) as live:
         live.show([(Started(run), progress.fold(Started(run)))])
         live.refresh()

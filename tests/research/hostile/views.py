@@ -26,8 +26,7 @@ from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut, Fault, LostAnswer
 from noxcli.sandbox.scenario import File, Node, Scenario
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Raw, Sleep, State, Step
-from noxcli.timing import Clock
-from tests.conftest import QuickClock, Screen
+from tests.conftest import QuickClock, Screen, Turning
 from tests.rawserver import Turn, answer, raw_server
 from tests.research.hostile.corpus import NAMES, marked
 
@@ -310,13 +309,6 @@ def files(theatre: Theatre) -> Iterator[View]:
     yield View("error line", b"".join(said), "g")
 
 
-class Still(Clock):
-    """The same moment, forever."""
-
-    def monotonic(self) -> float:
-        return 0.0
-
-
 def alone(theatre: Theatre) -> Iterator[View]:
     """What a run has one of, through the renderer alone: the title, the run's status, a note, a warning."""
     drawn: dict[int, bytes] = {40: b"", 160: b""}
@@ -326,14 +318,14 @@ def alone(theatre: Theatre) -> Iterator[View]:
         waits, gap = Reconnecting(1, 0.5, marked("s", name)), Gap(marked("s", name))
         for columns in drawn:
             terminal = on_terminal()
-            progress = Progress(here, Still(), Workflow("w", marked("a", name)))
+            progress = Progress(here, Turning(), Workflow("w", marked("a", name)))
             with size(columns, 24), Live(terminal, progress) as live:
                 for update in (Started(here), waits, gap):
                     live.show([(update, progress.fold(update))])
                     live.refresh()
             drawn[columns] += said_by(terminal)
         terminal = on_terminal()
-        play([[Started(here), waits, gap, Finished(here)]], Progress(here, Still()), [WarningsOnly(terminal)])
+        play([[Started(here), waits, gap, Finished(here)]], Progress(here, Turning()), [WarningsOnly(terminal)])
         quiet += said_by(terminal)
     for columns, data in drawn.items():
         yield View(f"live, {columns} columns", data, "aes", columns)
