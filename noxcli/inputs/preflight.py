@@ -36,7 +36,7 @@ def check(inputs: Inputs, nodes: Sequence[InputNode], workflow: str) -> Checked:
             values[key] = _fitting(key, values[key], node, inputs, checked, problems)
         if node.fixed:
             checked.warnings.append(f"{keys[0]!r} is fixed by the workflow; your value is sent, and may have no effect")
-    checked.inputs = _converted(inputs, values)
+    checked.inputs = replace(inputs, values=values)
     problems += _missing(nodes, given, values)
     if problems:
         many = f"{len(problems)} mistakes in the inputs: " if len(problems) > 1 else ""
@@ -75,12 +75,6 @@ def _near(key: str, nodes: Sequence[InputNode]) -> str | None:
 def _unknown(key: str, nodes: Sequence[InputNode]) -> str:
     takes = ", ".join(map(repr, keys_of(nodes))) or "none"
     return f"unknown input {key!r}, {suggestion(_near(key, nodes), f'the workflow takes {takes}', quoted=True)}"
-
-
-def _converted(inputs: Inputs, values: dict[str, Any]) -> Inputs:
-    """Return the inputs with these values; itself if none of them differs, as in most rows of a batch."""
-    same = all(values[key] is value for key, value in inputs.values.items())
-    return inputs if same else replace(inputs, values=values)
 
 
 def _missing(nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], values: Mapping[str, Any]) -> list[str]:
