@@ -44,8 +44,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli import prepare
     from noxcli.cli.ending import say_hint
     from noxcli.cli.session import begin  # the help loads none of these
-    from noxcli.inputs.definition import inputs_of
-    from noxcli.inputs.schema import schema_of
+    from noxcli.inputs.definition import inputs_of, schema_of
 
     noxus = begin(ctx, options)
     context = noxus.context

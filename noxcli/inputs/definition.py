@@ -1,4 +1,4 @@
-"""The inputs and outputs in a workflow's definition, in both versions; parts with an odd shape are skipped."""
+"""The inputs and outputs in a workflow's definition, in both versions, and their JSON Schema; odd parts are skipped."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +9,7 @@ from noxcli.fixed import fixed
 # noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may follow the pattern.
 INPUT_TYPE = r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?"
 OUTPUT_TYPE = r"(?:[A-Z][A-Za-z]*)?OutputNode(?:V\d+)?"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE_SCHEMA = {
     "type": "object",
     "properties": {"uri": {"type": "string"}, "name": {"type": "string"}},
@@ -117,6 +118,25 @@ def meant_by(key: str, nodes: Sequence[InputNode]) -> list[InputNode]:
     return [node for node in nodes if node.label == key] or [node for node in nodes if key in node.addresses]
 
 
+def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
+    """Return the schema of the input object for `--inputs`, with each input under its shortest unique key.
+
+    The other forms (node ids, `id::input`) are omitted: an editor would suggest each input three times.
+    """
+    keys = keys_of(nodes)
+    required = [key for key, node in keys.items() if node.required]
+    return {
+        "$schema": DIALECT,
+        "title": title,
+        "type": "object",
+        "properties": {key: _property(node) for key, node in keys.items()},
+        "required": required,
+        # An input without a label may have a key that the definition does not show.
+        "additionalProperties": any(node.label is None for node in nodes),
+        "examples": [{key: KINDS[keys[key].kind or "text"].sample for key in required}],
+    }
+
+
 def _top_level(definition: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """Return the nodes without those inside a loop or another scope, which sets and reads them."""
     nodes = definition.get("nodes")
@@ -149,3 +169,12 @@ def _input(node: Mapping[str, Any]) -> InputNode | None:
         connectors=tuple(dict.fromkeys(["input", *(name for name in names if isinstance(name, str))])),
         is_list=config.get("is_list") is True,
     )
+
+
+def _property(node: InputNode) -> dict[str, Any]:
+    says = f"{node.type or 'input'}, node {node.id}"
+    schema = {
+        **(KINDS[node.kind].schema if node.kind else {}),
+        "description": f"{says}; fixed by the workflow" if node.fixed else says,
+    }
+    return schema if node.value is None else {**schema, "default": node.value}
