@@ -96,18 +96,6 @@ def what_to_run(noxus: Session, options: PreflightOptions, found: Workflow) -> W
     return workflow
 
 
-def fitting(noxus: Session, options: Running, workflow: Workflow, inputs: Inputs, *, named: str) -> Inputs:
-    """Return the inputs as the workflow takes them, unless they are not to be checked.
-
-    Raises WrongInputs with all mistakes, and UsageProblem for an output that there is not.
-    """
-    if options.no_check:
-        return inputs
-    inputs = checked(noxus, workflow, inputs, named=named)
-    check_outputs(noxus, options.raw or (), workflow)
-    return inputs
-
-
 def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> None:
     """Warn of keys in --raw, --query and --assert that may not be outputs. Raises UsageProblem for one that is none."""
     context = noxus.context

@@ -59,7 +59,9 @@ def carry_out(noxus: "Session", workflow: "Workflow", inputs: "Inputs", options:
     """
     from noxcli.cli import deliver, follow, prepare, start  # as above
 
-    inputs = prepare.fitting(noxus, options, workflow, inputs, named=named)
+    if not options.no_check:
+        inputs = prepare.checked(noxus, workflow, inputs, named=named)
+        prepare.check_outputs(noxus, options.raw or (), workflow)
     if options.dry_run:
         prepare.show_request(noxus, workflow, inputs, options)
         return
