@@ -13,7 +13,7 @@ from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
 from noxcli.batch.results import RESULTS_NAME, KeptResults
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.row import FINAL, Incomplete, Tally, as_run, as_told
+from noxcli.batch.row import FINAL, Incomplete, Tally, as_told
 from noxcli.batch.shards import Shard
 from noxcli.batch.work import row_folder
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
@@ -94,26 +94,30 @@ class Joined:
         return NOBODY not in self._owners[1 : self.rows + 1] and len(self._owners) > self.rows
 
     def lines(self, judge: Judge, shard: Shard | None = None) -> Iterator[Line]:
-        """Yield a line for each row of the shard, or all: its stored result, judged, or why it has none."""
+        """Yield a line for each row of the shard, or all, as it is printed: judged, and with its repetition."""
+        return (judge.judged(as_told(line, self.header.repeat)) for _, line in self.runs(shard or Shard()))
+
+    def runs(self, shard: Shard) -> Iterator[tuple[int | None, Line]]:
+        """Yield the owner of each row of the shard, and its line: its stored result, or why it has none.
+
+        Each repetition is a row of its own.
+        """
         with ExitStack() as stack:
             files = [stack.enter_context(opened(directory / JOURNAL_NAME)) for directory in self.directories]
             for kept in self._kept:
                 stack.callback(kept.close)
-            for number in filter((shard or Shard()).has, range(1, self.rows + 1)):
+            for number in filter(shard.has, range(1, self.rows + 1)):
                 owner = self.owner(number)
                 if owner is None:
-                    yield self._told(self._missing(number))
+                    yield None, self._missing(number)
                     continue
                 entry = line_at(files[owner], self._offsets[number])
                 others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
                 stored = self._kept[owner].document(number, entry.get("id"), entry.get("run_id"))
                 if stored is None or others or entry["step"] != "finished":
-                    yield self._told(self._unstored(entry, others))
+                    yield owner, self._unstored(entry, others)
                 else:
-                    yield judge.judged(self._told({**stored, "row": number}))
-
-    def _told(self, line: Line) -> Line:
-        return as_told(line, self.header.repeat)
+                    yield owner, {**stored, "row": number}
 
     def owner(self, number: int) -> int | None:
         """Return the place of the directory that has the row, None for a row that no journal names."""
@@ -193,11 +197,10 @@ class Joined:
         def rows() -> Iterator[Line]:
             for counted in codes:
                 counted.clear()
-            for line in self.lines(judge, self.shard):
-                number, own_id = as_run(line, self.header.repeat)
-                owner = self.owner(number)
+            for owner, run in self.runs(self.shard):
+                line = judge.judged(as_told(run, self.header.repeat))
                 codes[owner or 0][line["result"]["exit_code"]] += 1
-                folder = None if owner is None else self.directories[owner] / row_folder(number, own_id)
+                folder = None if owner is None else self.directories[owner] / row_folder(run["row"], run["id"])
                 yield {**line, "folder": str(folder)} if folder is not None and folder.is_dir() else line
 
         shards = ", ".join(map(str, self.absent))

@@ -111,15 +111,6 @@ def as_told(line: Mapping[str, Any], repeat: int) -> Mapping[str, Any]:
     return {**line, "row": row + 1, "id": own_id, "repetition": repetition + 1}
 
 
-def as_run(line: Mapping[str, Any], repeat: int) -> tuple[int, str | None]:
-    """Return the number and the id that a printed line's row has among all that are run."""
-    number, own_id = line["row"], line["id"]
-    if repeat > 1:
-        number = (number - 1) * repeat + line["repetition"]
-        own_id = own_id and f"{own_id}#{line['repetition']}"
-    return number, own_id
-
-
 class Incomplete(NoxError):
     """A row that did not complete, or several; the code is that of the worst one."""
 

@@ -28,7 +28,7 @@ from noxcli.batch.resume import (
     renew_columns,
     reopen_lost,
 )
-from noxcli.batch.row import FINAL, Tally, as_run
+from noxcli.batch.row import FINAL, Tally, as_told
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard, shard_asked
 from noxcli.batch.work import KnownIds, RowWork
@@ -283,9 +283,9 @@ def _tally(directory: Path, rows: RowFile, past: Past, judge: Judge, seen: Surve
         return tally
     from noxcli.batch.joined import Joined  # loaded where stored results are read
 
-    for line in Joined.read([directory], rows.most).lines(judge):
-        if past.state(as_run(line, tally.repeat)[0]) == FINISHED:
-            tally.add_line(line, before=True)
+    for _, run in Joined.read([directory], rows.most).runs(Shard()):
+        if past.state(run["row"]) == FINISHED:
+            tally.add_line(judge.judged(as_told(run, tally.repeat)), before=True)
     return tally
 
 
