@@ -346,6 +346,11 @@ def piped(text: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(text.encode()))
 
 
+def posts(sandbox: Sandbox) -> list[str]:
+    """Return the paths that were posted to: starts, uploads and stops."""
+    return [request.path for request in sandbox.requests if request.method == "POST"]
+
+
 def write_rows(*rows: str | Mapping[str, Any], name: str = "rows.jsonl") -> str:
     """Write a file of rows, in which a text is the only input, `Q`, and return its name."""
     lines = [{"Q": row} if isinstance(row, str) else row for row in rows]

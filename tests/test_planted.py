@@ -15,7 +15,7 @@ from noxcli.files import replacing
 from noxcli.place import Place, is_device, open_regular
 from noxcli.sandbox.scenario import File, input_node
 from noxcli.sandbox.server import Sandbox
-from tests.conftest import Noxcli, write_rows
+from tests.conftest import Noxcli, posts, write_rows
 
 PRECIOUS = "precious\n"
 ROWS = [{"$id": "$(touch pwned).jsonl", "Q": "a"}, {"$id": "second", "Q": "b"}]
@@ -46,10 +46,6 @@ def rows() -> str:
     return write_rows(*ROWS)
 
 
-def nothing_started(sandbox: Sandbox) -> bool:
-    return not [request for request in sandbox.requests if request.method == "POST"]
-
-
 # A batch's own directory and journal.
 
 
@@ -65,7 +61,7 @@ def test_a_link_for_a_journal_is_not_followed(
         result = noxcli("batch", workflow, rows, *options)
         assert (result.code, result.err.count("\n")) == (2, 1)
         assert "batch.jsonl is a symbolic link, which noxcli does not follow" in result.err
-    assert nothing_started(sandbox)
+    assert not posts(sandbox)
     assert precious.read_text() == PRECIOUS if existing else not precious.exists()
 
 
@@ -74,7 +70,7 @@ def test_a_link_for_noxclis_own_directory_is_not_followed(
 ) -> None:
     Path("rows.jsonl.batch").symlink_to(outside)
     result = noxcli("batch", workflow, rows)
-    assert (result.code, result.err.count("\n"), nothing_started(sandbox)) == (2, 1, True)
+    assert (result.code, result.err.count("\n"), posts(sandbox)) == (2, 1, [])
     assert "rows.jsonl.batch is a symbolic link, which noxcli does not follow" in result.err
     assert list(outside.iterdir()) == []
 
@@ -116,7 +112,7 @@ def test_what_is_no_file_is_not_taken_for_a_journal(
     Path("rows.jsonl.batch").mkdir()
     plant(Path("rows.jsonl.batch/batch.jsonl"))
     result = noxcli("batch", workflow, rows)
-    assert (result.code, result.err.count("\n"), nothing_started(sandbox)) == (2, 1, True)
+    assert (result.code, result.err.count("\n"), posts(sandbox)) == (2, 1, [])
     assert told in result.err
 
 
@@ -153,7 +149,7 @@ def test_a_manifest_that_is_no_file_is_not_waited_for(
     Path("out").mkdir()
     plant(Path("out/manifest.json"))
     result = noxcli("run", workflow, "Q=x", "--output-dir", "out")
-    assert (result.code, nothing_started(sandbox)) == (2, True)
+    assert (result.code, posts(sandbox)) == (2, [])
     assert "out/manifest.json exists and noxcli did not write it" in result.err
 
 

@@ -13,7 +13,7 @@ from noxcli.sandbox.faults import Answer, Fault
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.workspace import LIMITED_KEY
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, QuickClock, Result
+from tests.conftest import Noxcli, QuickClock, Result, posts
 from tests.rawserver import Turn, json_answer, raw_server, stay_silent, trickle
 from tests.sample import one_in
 
@@ -139,7 +139,7 @@ def test_a_mistake_is_one_line_and_one_document(call: Any, sandbox: Sandbox, cas
     result = call(case, *options.split())
     check_line(case, result)
     if case.code == 2 and case.phase != "start":
-        assert not [request for request in sandbox.requests if request.method == "POST"], "it starts nothing"
+        assert not posts(sandbox), "it starts nothing"
     if options:
         assert result.out.count(b"\n") == 1
         check_document(case, result.json if options == "--json" else result.lines[0]["data"], result.err)

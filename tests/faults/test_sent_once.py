@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -91,6 +91,12 @@ def posts(server: RawServer) -> int:
     return sum(request.method == "POST" for request in server.requests)
 
 
+def tried(noxcli: Noxcli, *starts: Turn, options: Sequence[str] = ("--json",), **known: Any) -> tuple[Result, int]:
+    """Run once against such a server; return the result, and how many starts were sent."""
+    with serving(*starts, **known) as server:
+        return run_at(noxcli, server.url, *options), posts(server)
+
+
 def assert_in_doubt(result: Result, *candidates: str) -> None:
     assert (result.code, result.json["retry_safe"], result.json["run"]) == (7, False, None), result.err
     assert [one["id"] for one in result.json["error"]["candidates"]] == list(candidates)
@@ -107,29 +113,25 @@ SHOWN = [None, {"Question": "wh"}, {"Question": "why\n"}, {"question": "why"}, {
 
 @pytest.mark.parametrize(("lost", "shown"), one_in(2, LOST, SHOWN))
 def test_what_may_have_been_taken_is_never_sent_again(noxcli: Noxcli, lost: Turn, shown: dict[str, str] | None) -> None:
-    with serving(json_answer(record(OLD)), before=record(OLD)) as first:
-        run_at(noxcli, first.url)
+    tried(noxcli, json_answer(record(OLD)), before=record(OLD))
     listed = listing(record(OLD, input=INPUT), *([record(input=shown)] if shown else []))
-    with serving(lost, json_answer(record()), listed=listed) as server:
-        result = run_at(noxcli, server.url, "--json")
-        assert posts(server) == 1
+    result, sent = tried(noxcli, lost, json_answer(record()), listed=listed)
+    assert sent == 1
     assert_in_doubt(result, OLD)
 
 
 @pytest.mark.parametrize("declined", [OWN_503, answer(429), json_answer({"detail": "slow"}, 429, Retry_After="1")])
 def test_what_was_declined_is_sent_again(noxcli: Noxcli, declined: bytes) -> None:
-    with serving(declined, declined, json_answer(record())) as server:
-        assert run_at(noxcli, server.url).code == 0
-        assert posts(server) == 3
+    result, sent = tried(noxcli, declined, declined, json_answer(record()))
+    assert (result.code, sent) == (0, 3)
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_a_wait_of_more_than_a_minute_is_temporary_trouble(noxcli: Noxcli, form: str) -> None:
     wait = "61" if form == "seconds" else http_date(timedelta(hours=1))
-    with serving(json_answer({"detail": "slow"}, 429, Retry_After=wait)) as server:
-        result = run_at(noxcli, server.url, "--json", "--retry-for", "1s")
-        assert posts(server) == 2
-    assert (result.code, result.json["retry_safe"]) == (75, True)
+    slow = json_answer({"detail": "slow"}, 429, Retry_After=wait)
+    result, sent = tried(noxcli, slow, options=("--json", "--retry-for", "1s"))
+    assert (result.code, result.json["retry_safe"], sent) == (75, True, 2)
 
 
 REFUSALS = [(400, 2), (401, 4), (403, 4), (404, 5), (409, 2), (422, 2), (425, 2)]
@@ -141,17 +143,15 @@ REFUSALS = [(400, 2), (401, 4), (403, 4), (404, 5), (409, 2), (422, 2), (425, 2)
     ids=[*(status for status, _ in REFUSALS), "redirect to another server"],
 )
 def test_a_refused_start_is_safe_to_repeat(noxcli: Noxcli, refusal: bytes, code: int) -> None:
-    with serving(refusal) as server:
-        result = run_at(noxcli, server.url, "--json")
-        assert posts(server) == 1
-    assert (result.code, result.json["retry_safe"]) == (code, True)
+    result, sent = tried(noxcli, refusal)
+    assert (result.code, result.json["retry_safe"], sent) == (code, True, 1)
 
 
 @pytest.mark.parametrize("first", [OWN_503, redirect(MOVED, 307)], ids=["refusal", "redirect"])
 def test_doubt_stays_doubt_after_another_answer(noxcli: Noxcli, first: bytes) -> None:
-    with serving(first, NGINX_502, json_answer(record())) as server:
-        assert_in_doubt(run_at(noxcli, server.url, "--json"))
-        assert posts(server) == 2
+    result, sent = tried(noxcli, first, NGINX_502, json_answer(record()))
+    assert_in_doubt(result)
+    assert sent == 2
 
 
 # Unexpected errors after the first byte.
@@ -165,26 +165,21 @@ def test_a_bug_while_the_answer_is_read_is_not_safe_to_repeat(
         raise error
 
     monkeypatch.setattr(records, "_text", fail)
-    with serving(json_answer(record())) as server:
-        result = run_at(noxcli, server.url, "--json")
-        assert posts(server) == 1
-    assert (result.code, result.json["retry_safe"]) == (70, False)
+    result, sent = tried(noxcli, json_answer(record()))
+    assert (result.code, result.json["retry_safe"], sent) == (70, False, 1)
 
 
 # Answers to the start.
 
 
 def test_an_id_alone_is_a_start(noxcli: Noxcli) -> None:
-    with serving(json_answer({"id": RUN})) as server:
-        result = run_at(noxcli, server.url, "--json")
+    result, _ = tried(noxcli, json_answer({"id": RUN}))
     assert (result.code, result.json["run"]["id"], result.json["output"]) == (0, RUN, {"A": "x"})
-    with serving(json_answer({"id": RUN}, 201)) as server:
-        assert run_at(noxcli, server.url, "--detach").text == f"{RUN}\n"
+    assert tried(noxcli, json_answer({"id": RUN}, 201), options=["--detach"])[0].text == f"{RUN}\n"
 
 
 def test_without_the_servers_date_no_run_is_too_old(noxcli: Noxcli) -> None:
-    with serving(json_answer(record(created_at=hours_ago(216)))) as server:
-        assert run_at(noxcli, server.url).code == 0
+    assert tried(noxcli, json_answer(record(created_at=hours_ago(216))))[0].code == 0
 
 
 @pytest.mark.parametrize("status", [307, 308])
@@ -233,9 +228,7 @@ def test_an_answer_about_another_start_is_not_taken(noxcli: Noxcli, fields: dict
     ids=lambda fields: next(iter(fields)),
 )
 def test_no_other_sign_counts(noxcli: Noxcli, fields: dict[str, Any]) -> None:
-    date = http_date()
-    with serving(json_answer(record() | fields, Date=date)) as server:
-        assert run_at(noxcli, server.url).code == 0
+    assert tried(noxcli, json_answer(record() | fields, Date=http_date()))[0].code == 0
 
 
 # The connection is still being made: not a byte has left.
@@ -283,8 +276,8 @@ def test_a_signal_before_the_first_byte_is_safe_to_repeat(
 
 
 def test_the_limit_after_the_last_byte_leaves_doubt(noxcli: Noxcli) -> None:
-    with serving(stay_silent, listed=listing(record(input=INPUT))) as server:
-        assert_in_doubt(run_at(noxcli, server.url, "--json", "--timeout", "300ms"), RUN)
+    options = ("--json", "--timeout", "300ms")
+    assert_in_doubt(tried(noxcli, stay_silent, options=options, listed=listing(record(input=INPUT)))[0], RUN)
 
 
 def test_a_certificate_that_is_not_trusted_is_temporary_trouble(noxcli: Noxcli, certificate: Path) -> None:
@@ -326,8 +319,7 @@ def test_candidates_have_the_same_input_and_are_no_older(noxcli: Noxcli) -> None
 
 def test_only_so_many_candidates_are_listed_and_fewer_named(noxcli: Noxcli) -> None:
     runs = [record(f"{number:08}-2222-4333-8444-555555555555", input=INPUT) for number in range(MOST + 50)]
-    with serving(NGINX_502, listed=listing(*runs)) as server:
-        result = run_at(noxcli, server.url, "--json")
+    result, _ = tried(noxcli, NGINX_502, listed=listing(*runs))
     assert (result.code, len(result.json["error"]["candidates"])) == (7, MOST)
     assert f" (completed) and {MOST - 5} more; check before" in result.err
 

@@ -9,7 +9,7 @@ import pytest
 from noxcli.sandbox.faults import RATE_LIMITED, Answer, Drop, Hold
 from noxcli.sandbox.scenario import Node, Version, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, posts
 
 QUESTION = input_node("User Question")
 
@@ -18,10 +18,6 @@ def node(label: str | None, type: str | None = "str", *, name: str = "", **confi
     named = {} if label is None else {"label": label}
     typed = {} if type is None else {"type": type}
     return Node(name or f"input {label}", "InputNode", {**named, **typed, **config})
-
-
-def posts(sandbox: Sandbox) -> list[str]:
-    return [request.path for request in sandbox.requests if request.method == "POST"]
 
 
 def reads(sandbox: Sandbox) -> list[str]:
