@@ -8,7 +8,7 @@ import pytest
 
 from noxcli.sandbox.server import Sandbox
 from tests import forks
-from tests.process import captured, needs
+from tests.process import captured, environment, needs
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -26,14 +26,8 @@ LINES = [row.rpartition(" | `")[2].removesuffix("` |").replace("\\|", "|") for r
 def shell(script: str, sandbox: Sandbox, where: Path, name: str = "bash", **more: str) -> str:
     """Run a script as a careful user would, with this environment's noxcli first on PATH."""
     careful = [] if name == "fish" else ["-eu", "-o", "pipefail"]
-    env = {
-        "PATH": f"{forks.directory()}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(where),
-        "LANG": "C.UTF-8",
-        "NOXUS_BACKEND_URL": sandbox.url,
-        "NOXUS_API_KEY": sandbox.key,
-        **more,
-    }
+    path = f"{forks.directory()}:/usr/local/bin:/usr/bin:/bin"
+    env = {**environment(sandbox.url, sandbox.key), "PATH": path, "HOME": str(where), **more}
     done = captured([name, *careful, "-c", script], env, cwd=where, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"{script}\n{done.stdout[-500:]}\n{done.stderr[-500:]}"
     return done.stdout

@@ -12,7 +12,7 @@ import pytest
 
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
-from tests.process import HUNG, captured, ended_by, until
+from tests.process import HUNG, captured, ended_by, environment, until
 from tests.reports.test_junit import valid
 from tests.reports.test_writer import variables
 from tests.runner import outputs
@@ -31,14 +31,8 @@ def unhurried() -> Iterator[Sandbox]:
 
 
 def machine(sandbox: Sandbox, **more: str) -> dict[str, str]:
-    return {
-        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(Path.cwd()),
-        "LANG": "C.UTF-8",
-        "NOXUS_BACKEND_URL": sandbox.url,
-        "NOXUS_API_KEY": sandbox.key,
-        **more,
-    }
+    path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    return {**environment(sandbox.url, sandbox.key), "PATH": path, "HOME": str(Path.cwd()), **more}
 
 
 class Step:
