@@ -109,7 +109,7 @@ class Checker:
         for say, lines in ((self._terminal.note, result.notes), (self._terminal.warn, result.warnings)):
             for line in lines:
                 self._tell(say, line, row)
-        return replace(row, inputs=result.inputs)
+        return row if result.inputs is row.inputs else replace(row, inputs=result.inputs)
 
     def _tell(self, say: Callable[[str], None], line: str, row: Row) -> None:
         kind = line.partition(":")[0] if line.startswith("'") else line

@@ -36,7 +36,8 @@ def check(inputs: Inputs, nodes: Sequence[InputNode], workflow: str) -> Checked:
             values[key] = _fitting(key, values[key], node, inputs, checked, problems)
         if node.fixed:
             checked.warnings.append(f"{keys[0]!r} is fixed by the workflow; your value is sent, and may have no effect")
-    checked.inputs = replace(inputs, values=values)
+    if checked.notes:  # something was converted, as in few rows of a batch
+        checked.inputs = replace(inputs, values=values)
     problems += _missing(nodes, given, values)
     if problems:
         many = f"{len(problems)} mistakes in the inputs: " if len(problems) > 1 else ""
