@@ -178,6 +178,14 @@ def needs(name: str) -> None:
         pytest.skip(f"{name} is not installed")
 
 
+def watched(
+    argv: Sequence[str], env: Mapping[str, str], columns: int = 80, rows: int = 24, *, stdout: int | None = None
+) -> Seen:
+    """Run on such a terminal until it exits."""
+    with on_terminal(argv, env, columns, rows, stdout=stdout) as seen:
+        return seen
+
+
 STARVE = """
 import os, resource
 def starve(free=0):

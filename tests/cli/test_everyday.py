@@ -10,7 +10,7 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests.conftest import Noxcli, piped
-from tests.process import IN_SHELL, NOXCLI, captured, environment, in_bash, on_terminal
+from tests.process import IN_SHELL, NOXCLI, captured, environment, in_bash, on_terminal, watched
 
 FOREVER = [Sleep(60_000)]
 
@@ -43,8 +43,7 @@ def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
 @pytest.mark.parametrize("shown", [("--raw", "A"), ("--format", "content")])
 def test_the_prompt_has_its_own_line_after_any_text(sandbox: Sandbox, plays: Any, shown: tuple[str, str]) -> None:
     argv = [*NOXCLI, "run", plays(script=[Emit("Work", "no newline")], output={"A": "no newline"}), *shown]
-    with on_terminal(argv, environment(sandbox.url)) as seen:
-        pass
+    seen = watched(argv, environment(sandbox.url))
     assert b"no newline\r\n" in seen.raw
     with Path("out").open("wb") as file, on_terminal(argv, environment(sandbox.url), stdout=file.fileno()) as seen:
         pass

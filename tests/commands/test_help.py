@@ -16,7 +16,7 @@ from noxcli.errors import ExitCode
 from noxcli.sandbox.server import Sandbox
 from tests import forks
 from tests.conftest import Noxcli, write_rows
-from tests.process import NOXCLI, call, captured, environment, on_terminal
+from tests.process import NOXCLI, call, captured, environment, watched
 
 PAGES = ["", *VERBS]
 
@@ -207,8 +207,7 @@ def test_no_line_of_help_ends_inside_a_word(verb: str, columns: int, monkeypatch
 
 
 def test_help_on_a_terminal_is_the_same(sandbox: Sandbox) -> None:
-    with on_terminal([*NOXCLI, "wait", "--help"], environment(sandbox.url)) as seen:
-        pass
+    seen = watched([*NOXCLI, "wait", "--help"], environment(sandbox.url))
     shown = bytes(seen.raw).decode().replace("\r\n", "\n")
     assert shown == call("wait", "--help", env=environment(sandbox.url)).stdout.decode()
 

@@ -15,7 +15,7 @@ from noxcli.sandbox.scenario import Scenario, fixed_input, input_node, output_no
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
 from tests.conftest import Noxcli
-from tests.process import IN_SHELL, NOXCLI, ended_by, environment, on_terminal, running, until
+from tests.process import IN_SHELL, NOXCLI, ended_by, environment, on_terminal, running, until, watched
 
 FLOW = Scenario(
     "asked",
@@ -250,12 +250,10 @@ def test_a_version_is_not_asked_for_and_may_be_on_stdin(noxcli: Noxcli) -> None:
     with serving(noxcli) as sandbox:
         env = environment(sandbox.url, sandbox.key)
         line = f"{IN_SHELL} export asked | {IN_SHELL} import - --mode version --apply"
-        with on_terminal(["bash", "-c", line], env) as seen:
-            pass
+        seen = watched(["bash", "-c", line], env)
         assert (seen.process.returncode, b"[y/N]" in seen.raw) == (0, False)
         assert len(noxcli("versions", "asked").text.splitlines()) == 1
-        with on_terminal(["bash", "-c", f"{line.removesuffix(' --apply')}"], env) as seen:
-            pass
+        seen = watched(["bash", "-c", f"{line.removesuffix(' --apply')}"], env)
         assert b"answer    id: " in seen.raw, "in words"
         assert b", name: asked, type: workflow, action: version_added\r\n" in seen.raw
 

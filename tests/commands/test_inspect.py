@@ -12,7 +12,7 @@ from noxcli.sandbox.scenario import Node, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_fails, node_runs
 from tests.conftest import Noxcli
-from tests.process import call, environment, forked, on_terminal
+from tests.process import call, environment, forked, watched
 from tests.rawserver import Request, Turn, json_answer, raw_server
 from tests.render.test_sharing import scrolled
 
@@ -50,8 +50,7 @@ def test_an_ended_run_has_bars_on_a_terminal(sandbox: Sandbox, plays: Any) -> No
     workflow = plays(nodes=[Node("Fetch"), Node("Write")], script=script, output={"A": "x"})
     run = call("run", workflow, env=env).stderr.decode().split()[2]
     for verb in ("stream", "inspect"):
-        with on_terminal([*forked(), verb, run, "--color", "never"], env) as seen:
-            pass
+        seen = watched([*forked(), verb, run, "--color", "never"], env)
         lines = scrolled(seen)
         bars = [line for name in ("Fetch", "Write") for line in lines if name in line and "━" in line]
         spans = [re.search("[╺━╸]+", line) for line in bars]

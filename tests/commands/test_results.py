@@ -12,7 +12,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from tests import runner
 from tests.conftest import Noxcli, write_rows
-from tests.process import environment, forked, on_terminal
+from tests.process import environment, forked, watched
 from tests.render.test_sharing import scrolled
 
 Table = list[dict[str, str]]
@@ -126,8 +126,7 @@ def test_a_batch_on_a_terminal_ends_with_that_table(sandbox: Sandbox) -> None:
     Path("two.jsonl").write_text('{"$id": "b", "Question": "one"}\n{"$id": "a", "Question": "two"}\n')
     argv = [*forked(), "batch", "qa", "two.jsonl", "--color", "never"]
     for columns, rows in ((80, 24), (60, 20), (0, 0)):
-        with on_terminal([*argv, "--fresh"], environment(sandbox.url), columns=columns, rows=rows) as seen:
-            pass
+        seen = watched([*argv, "--fresh"], environment(sandbox.url), columns=columns, rows=rows)
         lines = [line.split() for line in scrolled(seen, columns or 80, rows or 24)]
         first = next(place for place, line in enumerate(lines) if line[0] == "ROW")
         found = [[*line[:3], *line[4:]] for line in lines[first + 1 : first + 3]]
@@ -138,8 +137,7 @@ def test_a_batch_on_a_terminal_ends_with_that_table(sandbox: Sandbox) -> None:
         assert (lines[-2], lines[-1][:2]) == (["2", "completed"], ["all", "results:"])
         assert b'{"row"' not in seen.raw
     asked = [*argv, "--fresh", "--query", "id"]
-    with on_terminal(asked, environment(sandbox.url)) as seen:
-        pass
+    seen = watched(asked, environment(sandbox.url))
     assert {"a", "b"} <= {*scrolled(seen)}, "an asked form is printed as it is"
 
 

@@ -14,7 +14,7 @@ import pytest
 from noxcli.reports.changes import changes_between, summary
 from noxcli.sandbox.scenario import Node, Version, fixed_input, input_node, output_node
 from tests.conftest import Noxcli
-from tests.process import HUNG, NOXCLI, environment, on_terminal
+from tests.process import HUNG, NOXCLI, environment, watched
 
 BASE, NEW = "Answer in one sentence.\nBe kind.", "Answer in two sentences.\nBe kind."
 PROMPT = "changed\tnode\tPrompt\tnode_config.value\tAnswer in [-one sentence-]{+two sentences+}. Be kind."
@@ -82,8 +82,7 @@ def test_a_terminal_shows_texts_by_words(noxcli: Noxcli, plays: Any) -> None:
     argv = [*NOXCLI, "versions", workflow, "--diff", "base", "new"]
     shown = []
     for color in ("always", "never"):
-        with on_terminal([*argv, "--color", color], environment(env["NOXUS_BACKEND_URL"])) as seen:
-            pass
+        seen = watched([*argv, "--color", color], environment(env["NOXUS_BACKEND_URL"]))
         shown.append(seen.raw.decode().replace("\r", ""))
     assert "\x1b[31m[-one sentence-]\x1b[0m\x1b[32m{+two sentences+}\x1b[0m" in shown[0]
     assert "         node_config.value: Answer in [-one sentence-]{+two sentences+}.\n         │ Be kind.\n" in shown[1]

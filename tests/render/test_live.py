@@ -30,7 +30,7 @@ from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.steps import Emit, Sleep, alongside, node_runs, node_skipped, words
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Turning
-from tests.process import NOXCLI, Seen, forked, on_terminal
+from tests.process import NOXCLI, Seen, forked, on_terminal, watched
 from tests.texts import any_text
 
 RUNNING = Run("run-1", "wf-1", "running")
@@ -219,8 +219,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 def test_a_job_behind_an_ampersand_draws_nothing_over_the_prompt(env: dict[str, str], plays: Any) -> None:
     workflow = plays(script=node_runs("Write", ["hello"], seconds=500), output={"A": "the output"})
-    with on_terminal([sys.executable, "-c", BEHIND, *NOXCLI, "run", workflow], env) as seen:
-        pass
+    seen = watched([sys.executable, "-c", BEHIND, *NOXCLI, "run", workflow], env)
     assert seen.process.returncode == 0
     lines = shown(seen)
     assert (lines[0][:11], "the output" in lines) == ("started run", True)
@@ -234,8 +233,7 @@ def test_lines_above_are_whole_and_the_picture_is_below_them(env: dict[str, str]
         output={"A": "the end"},
         faults={"events": [Cut(3), Cut(3, "torn"), Cut(2, "abort")]},
     )
-    with on_terminal([*forked(), "run", workflow, "--verbose"], env, columns=300, rows=60) as seen:
-        pass
+    seen = watched([*forked(), "run", workflow, "--verbose"], env, columns=300, rows=60)
     lines = shown(seen, 300, 60)
     requests = [line for line in lines if "GET " in line or "POST " in line]
     assert sum("/events" in line for line in requests) >= 2
@@ -353,8 +351,7 @@ def test_a_plain_locale_says_nothing_against_unicode(env: dict[str, str], plays:
 def test_a_terminal_gets_the_log_or_nothing(
     env: dict[str, str], plays: Any, more: dict[str, str], argv: list[str], logged: bool
 ) -> None:
-    with on_terminal([*forked(), "run", plays(script=SCRIPT, output={"A": "x"}), *argv], env | more) as seen:
-        pass
+    seen = watched([*forked(), "run", plays(script=SCRIPT, output={"A": "x"}), *argv], env | more)
     assert b"\x1b[?" not in seen.raw
     assert bool(re.search(rb"\d\d:\d\d:\d\d   Plan +completed", seen.raw)) is logged
     assert logged or bytes(seen.raw) == b"x\r\n"
@@ -373,8 +370,7 @@ def test_a_terminal_gets_the_log_or_nothing(
 def test_colours_are_the_users(
     env: dict[str, str], plays: Any, more: dict[str, str], argv: list[str], colored: bool
 ) -> None:
-    with on_terminal([*forked(), "run", plays(script=SCRIPT, output={"A": "x"}), *argv], env | more) as seen:
-        pass
+    seen = watched([*forked(), "run", plays(script=SCRIPT, output={"A": "x"}), *argv], env | more)
     assert bool(re.search(rb"\x1b\[[0-9;]*m", seen.raw)) is colored
     assert b"\x1b[?7l" in seen.raw, "it is drawn all the same"
 
@@ -399,8 +395,7 @@ def test_a_retry_counts_down_between_attempts() -> None:
 
 
 def test_a_narrow_terminal_breaks_no_command(env: dict[str, str], plays: Any) -> None:
-    with on_terminal([*forked(), "run", plays(output={"A": "x"}), "--detach"], env, columns=60, rows=20) as seen:
-        pass
+    seen = watched([*forked(), "run", plays(output={"A": "x"}), "--detach"], env, columns=60, rows=20)
     started, hint, line, run_id = shown(seen, 60, 20)
     assert (started, hint, line) == (f"started run {run_id}", "follow it with:", f"noxcli stream {run_id}")
 

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import node_runs
-from tests.process import captured, environment, forked, in_bash, on_terminal
+from tests.process import captured, environment, forked, in_bash, on_terminal, watched
 from tests.render.test_sharing import scrolled
 
 LONG = "\n".join(f"line {number}" for number in range(500))
@@ -33,8 +33,7 @@ def env(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
 
 
 def read(env: dict[str, str], *argv: str, columns: int = 80, rows: int = 24) -> list[str]:
-    with on_terminal([*forked(), *argv, "--quiet"], env, columns=columns, rows=rows) as seen:
-        pass
+    seen = watched([*forked(), *argv, "--quiet"], env, columns=columns, rows=rows)
     assert seen.process.returncode == 0
     return scrolled(seen, columns, rows)
 
@@ -124,8 +123,7 @@ def test_how_a_run_has_ended_is_last_on_the_screen(
     ) as seen:
         pass
     if verb == "stream":
-        with on_terminal([*forked(), "stream", "@last", "--color", "never"], env, columns=columns, rows=rows) as seen:
-            pass
+        seen = watched([*forked(), "stream", "@last", "--color", "never"], env, columns=columns, rows=rows)
     run_id = re.findall(rb"noxcli \S+ ([0-9a-f-]{36})", seen.raw)[-1].decode()
     screen = pyte.Screen(columns or 80, rows or 24)
     pyte.ByteStream(screen).feed(bytes(seen.raw))
@@ -141,8 +139,7 @@ def test_how_a_run_has_ended_is_last_on_the_screen(
 
 def test_a_terminal_without_a_size_is_taken_for_eighty_columns(env: dict[str, str], plays: Any) -> None:
     workflow = plays(nodes=[Node("Write")], script=node_runs("Write", seconds=300), output={"A": "x " * 60, "B": "y"})
-    with on_terminal([*forked(), "run", workflow, "--color", "never"], env, columns=0, rows=0) as seen:
-        pass
+    seen = watched([*forked(), "run", workflow, "--color", "never"], env, columns=0, rows=0)
     lines = bytes(seen.raw).decode().splitlines()
     assert max(cell_len(line) for line in lines if line.startswith("── ")) == 79
     assert f"{'x ' * 40}".strip() in [line.strip() for line in lines]

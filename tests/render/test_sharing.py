@@ -14,7 +14,7 @@ import pytest
 
 from noxcli.sandbox.scenario import Node
 from noxcli.sandbox.steps import Emit, Sleep, node_runs
-from tests.process import IN_SHELL, NOXCLI, Seen, forked, needs, on_terminal
+from tests.process import IN_SHELL, NOXCLI, Seen, forked, needs, on_terminal, watched
 
 PICTURE = b"\x1b[?7l"  # what each drawing begins with
 CHILD, FORKED = IN_SHELL, *forked()
@@ -35,8 +35,7 @@ def test_of_several_on_one_terminal_one_draws(env: dict[str, str], plays: Any) -
     )
     each = shlex.quote(f"{FORKED} run {workflow}; echo {{}} ended with $?")
     line = f"printf '%s\\n' 1 2 3 4 | xargs -P 4 -I {{}} sh -c {each}"
-    with on_terminal(["sh", "-c", line], env) as seen:
-        pass
+    seen = watched(["sh", "-c", line], env)
     lines = scrolled(seen)
     assert lines.count("the answer") == 4, lines
     assert sorted(line for line in lines if "ended with" in line) == [f"{n} ended with 0" for n in range(1, 5)]
@@ -50,8 +49,7 @@ def test_a_death_leaves_the_terminal_to_the_next(env: dict[str, str], plays: Any
     workflow = plays(script=[Emit("Write", "hello"), Sleep(600_000)])
     quick = plays(script=node_runs("Write", ["bye"], seconds=100), output={"A": "x"})
     line = f"{CHILD} run {workflow} & sleep 3; kill -9 $!; wait; {CHILD} run {quick}"
-    with on_terminal(["sh", "-c", line], env) as seen:
-        pass
+    seen = watched(["sh", "-c", line], env)
     assert seen.raw.count(b"\x1b[?25l") == 2, "each began to draw"
 
 
@@ -93,8 +91,7 @@ def test_a_picture_and_events_never_meet_on_a_terminal(
     env: dict[str, str], plays: Any, pipeline: str, drawn: bool
 ) -> None:
     workflow = plays(script=node_runs("Write", ["one ", "two"], seconds=300), output={"A": "x"})
-    with on_terminal(["sh", "-c", f"{FORKED} run {workflow} {pipeline}"], env) as seen:
-        pass
+    seen = watched(["sh", "-c", f"{FORKED} run {workflow} {pipeline}"], env)
     assert (PICTURE in seen.raw) is drawn
     if pipeline.endswith(("| cat", "tee out")) and not drawn:
         lines = scrolled(seen, 5000)[1:]
@@ -104,8 +101,7 @@ def test_a_picture_and_events_never_meet_on_a_terminal(
 def test_jq_on_the_same_terminal_gets_all_of_it(env: dict[str, str], plays: Any) -> None:
     needs("jq")
     workflow = plays(script=node_runs("Write", ["one ", "two"], seconds=300), output={"A": "x"})
-    with on_terminal(["sh", "-c", f"{FORKED} run {workflow} --format ndjson | jq -c .type"], env) as seen:
-        pass
+    seen = watched(["sh", "-c", f"{FORKED} run {workflow} --format ndjson | jq -c .type"], env)
     lines = scrolled(seen)
     assert (lines[0][:12], lines[1], lines[-1]) == ("started run ", '"noxcli.started"', '"noxcli.result"')
 
@@ -119,8 +115,7 @@ def test_results_of_a_batch_are_whole_lines_beside_its_bar(
     workflow = plays(script=node_runs("Write", ["one"], seconds=400), output={"A": "x"})
     (tmp_path / "rows.jsonl").write_text("{}\n" * 6)
     line = f"{FORKED} batch {workflow} rows.jsonl --max-parallel 2 --poll-interval 0.2 {pipeline}"
-    with on_terminal(["sh", "-c", line], env, columns=3000) as seen:
-        pass
+    seen = watched(["sh", "-c", line], env, columns=3000)
     lines = scrolled(seen, 3000)
     rows = [json.loads(line)["row"] for line in lines if line.startswith("{")]
     assert sorted(rows) == [1, 2, 3, 4, 5, 6]
