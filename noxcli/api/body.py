@@ -66,7 +66,7 @@ class AnswerLimit:
             raise TimeoutError("timed out while reading")
         return left
 
-    def took_in(self, count: int) -> None:
+    def received(self, count: int) -> None:
         """Allow more time for the bytes that have arrived. Raises TimeoutError if they arrived too late."""
         self.left()
         self._end = min(time.monotonic() + self._seconds, self._end + count * self._per_byte)
@@ -119,7 +119,7 @@ def read_at_most(response: requests.Response, most: int, limit: AnswerLimit) -> 
     pieces: list[bytes] = []
     size = 0
     for piece in pieces_of(response):
-        limit.took_in(len(piece))
+        limit.received(len(piece))
         pieces.append(piece)
         size += len(piece)
         if size > most:

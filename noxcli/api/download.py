@@ -57,7 +57,7 @@ class Download:
         self.start = 0
         self.total = None if self._packed else self.length
         if response.status_code == 206:
-            self._take_range(headers.get("Content-Range", ""))
+            self._read_range(headers.get("Content-Range", ""))
 
     def __enter__(self) -> Self:
         return self
@@ -85,10 +85,10 @@ class Download:
     def read(self, size: int) -> bytes:
         """Return the next bytes as they arrive: a whole `size` would lose those before a break."""
         piece: bytes = self._response.raw.read1(size, decode_content=False)
-        self._limit.took_in(len(piece))
+        self._limit.received(len(piece))
         return piece
 
-    def _take_range(self, text: str) -> None:
+    def _read_range(self, text: str) -> None:
         """Take a part: an unknown one begins nowhere, and what it has must be what it announces."""
         match = re.fullmatch(RANGE, text.strip())
         size = int(match[2]) + 1 - int(match[1]) if match else None

@@ -92,7 +92,7 @@ def _body_of(response: requests.Response) -> bytes:
     with suppress(*BROKEN), response:
         for piece in pieces_of(response):
             body += piece
-            limit.took_in(len(piece))
+            limit.received(len(piece))
             if len(body) >= ERROR_BODY_LIMIT:
                 break
     return body
@@ -119,9 +119,9 @@ def cause_of(error: BaseException, mask: Mask) -> str:
     chain = list(_inwards(error))
     if _any_is(chain, urllib3.exceptions.NameResolutionError):
         return "the host name is unknown"
-    told = next((str(link.strerror) for link in reversed(chain) if isinstance(link, OSError) and link.strerror), None)
-    if told:
-        return told.lower()
+    reason = next((str(link.strerror) for link in reversed(chain) if isinstance(link, OSError) and link.strerror), None)
+    if reason:
+        return reason.lower()
     if _any_is(chain, urllib3.exceptions.ConnectTimeoutError):
         return "timed out while connecting"
     if _any_is(chain, TimeoutError, urllib3.exceptions.TimeoutError):

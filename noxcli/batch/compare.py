@@ -175,11 +175,11 @@ class Comparison:
     def summary(self) -> Iterator[str]:
         """Yield the totals, for people."""
         for side in (self.base, self.new):
-            told = side.document()
+            totals = side.document()
             took = ", ".join(
-                f"{name} {show_seconds(told[key])}" for key, name in TERMS.items() if told[key] is not None
+                f"{name} {show_seconds(totals[key])}" for key, name in TERMS.items() if totals[key] is not None
             )
-            passed = f"{side.passed:,} of {amount(side.rows, 'row')} passed ({told['pass_rate'] or 0:.1%})"
+            passed = f"{side.passed:,} of {amount(side.rows, 'row')} passed ({totals['pass_rate'] or 0:.1%})"
             yield f"{side.name} {side.source}: {', '.join(filter(None, [passed, took]))}"
         yield ", ".join(f"{self.counts[change]:,} {change}" for change in Change if self.counts[change]) or "no rows"
 

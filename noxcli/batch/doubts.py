@@ -48,10 +48,10 @@ class Finding:
     def unresolved(self, row: Row, doubt: Pending, why: NoxError | None, mask: Mask) -> FinishedRow:
         """Return the result of a row that stays in doubt."""
         found = Candidates(self.candidates(doubt), self.listed)
-        told = f": {why.message}" if why is not None else ", since the batch was interrupted"
+        reason = f": {why.message}" if why is not None else ", since the batch was interrupted"
         error = StartUnknown(
-            f"row {row.number}: its start was sent, but the outcome is unknown{told}",
-            f"{found.told()}; --resume takes the run if there is just one",
+            f"row {row.number}: its start was sent, but the outcome is unknown{reason}",
+            f"{found.words()}; --resume takes the run if there is just one",
             candidates=found.brief(),
         )
         return FinishedRow.of(row, Outcome(may_exist=True, phase=Phase.START, error=error), mask)

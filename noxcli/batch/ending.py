@@ -162,7 +162,7 @@ def _find(engine: Engine, within: float) -> Finding:
 def _tell_doubts(engine: Engine, finding: Finding) -> None:
     for row in sorted(engine.doubts, key=lambda row: row.row.number):
         sent = row.sent or Pending(row.row.number, row.row.id)  # None while the journal is being written
-        engine.output.take(finding.unresolved(row.row, sent, row.error, engine.work.mask))
+        engine.output.add(finding.unresolved(row.row, sent, row.error, engine.work.mask))
     engine.doubts.clear()
     engine.tally.doubt = 0
 

@@ -136,7 +136,7 @@ class Engine:
         """Report a row's result."""
         self._drop(row.row.number)
         self.tally.interrupted += row.interrupted
-        self.output.take(row)
+        self.output.add(row)
 
     def _start_rows(self) -> None:
         """Give free places to rows, but never so many that reads of running ones would wait for starts."""
@@ -213,7 +213,7 @@ class Engine:
         """Start a row again whose run an interrupted batch stopped."""
         self._drop(row.row.number)
         try:
-            self.work.journal.told([row])
+            self.work.journal.ended([row])
         except JournalTrouble as error:
             self.output.pass_over(row.row.number)
             self.end_starting(error)

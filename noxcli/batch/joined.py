@@ -13,7 +13,7 @@ from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
 from noxcli.batch.results import RESULTS_NAME, KeptResults
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.row import FINAL, Incomplete, Tally, as_told
+from noxcli.batch.row import FINAL, Incomplete, Tally, as_printed
 from noxcli.batch.shards import Shard
 from noxcli.batch.work import row_folder
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
@@ -95,7 +95,7 @@ class Joined:
 
     def lines(self, judge: Judge, shard: Shard | None = None) -> Iterator[Line]:
         """Yield a line for each row of the shard, or all, as it is printed: judged, and with its repetition."""
-        return (judge.judged(as_told(line, self.header.repeat)) for _, line in self.runs(shard or Shard()))
+        return (judge.judged(as_printed(line, self.header.repeat)) for _, line in self.runs(shard or Shard()))
 
     def runs(self, shard: Shard) -> Iterator[tuple[int | None, Line]]:
         """Yield the owner of each row of the shard, and its line: its stored result, or why it has none.
@@ -198,7 +198,7 @@ class Joined:
             for counted in codes:
                 counted.clear()
             for owner, run in self.runs(self.shard):
-                line = judge.judged(as_told(run, self.header.repeat))
+                line = judge.judged(as_printed(run, self.header.repeat))
                 codes[owner or 0][line["result"]["exit_code"]] += 1
                 folder = None if owner is None else self.directories[owner] / row_folder(run["row"], run["id"])
                 yield {**line, "folder": str(folder)} if folder is not None and folder.is_dir() else line

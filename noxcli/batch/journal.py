@@ -177,7 +177,7 @@ class Journal:
         """
         self._add(*(self._step(row, "stopping", run_id=run.id) for row, run in rows), durable=True)
 
-    def told(self, rows: Iterable[FinishedRow]) -> None:
+    def ended(self, rows: Iterable[FinishedRow]) -> None:
         """These rows' results are known, permanently if they are `final`; all lines are one write."""
         self._add(*map(self._line_of, rows))
 

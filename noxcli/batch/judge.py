@@ -19,7 +19,7 @@ from noxcli.render.text import amount
 from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion
 
 OPTION = "--expect"
-MOST_TOLD = 5  # ids in a message
+MOST_NAMED = 5  # ids in a message
 LONGEST_SIDE = 100  # characters of a value in a message
 Steps = tuple[str | int, ...]
 # What a gate judges instead of each row: verdicts on answers. Trouble on the way to them stays what it is.
@@ -144,9 +144,9 @@ class Expected:
     def require_met(self) -> None:
         """Raise UsageProblem for expected outputs whose rows were not met."""
         if self._unmet:
-            told = ", ".join(map(repr, [key for key in self._by_id if key in self._unmet][:MOST_TOLD]))
+            named = ", ".join(map(repr, [key for key in self._by_id if key in self._unmet][:MOST_NAMED]))
             raise UsageProblem(
-                f"{OPTION} has {amount(len(self._unmet), 'output')} without a row: {told}",
+                f"{OPTION} has {amount(len(self._unmet), 'output')} without a row: {named}",
                 f"name the rows' ids in {ID}, or number the lines as the rows",
             )
 

@@ -8,7 +8,7 @@ from typing import Any
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.judge import Judge
 from noxcli.batch.results import Results
-from noxcli.batch.row import FinishedRow, Tally, as_told
+from noxcli.batch.row import FinishedRow, Tally, as_printed
 from noxcli.encode import to_json
 from noxcli.errors import ExitCode, NoxError, ReaderGone, TimedOut, Unwritten
 from noxcli.fixed import fixed
@@ -72,7 +72,7 @@ class Printer:
 
     def count(self, row: FinishedRow) -> None:
         """Judge a row, and add it to the tally."""
-        row.judged = self.judge.judged(as_told(row.document, self.tally.repeat))
+        row.judged = self.judge.judged(as_printed(row.document, self.tally.repeat))
         self.tally.add_line(row.judged, self.paste)
 
     def print(self, rows: Sequence[FinishedRow]) -> None:
@@ -115,12 +115,12 @@ class Output:
         if self._ordered:
             self._turns.append(number)
 
-    def take(self, row: FinishedRow) -> None:
+    def add(self, row: FinishedRow) -> None:
         """Count a row's result, which is printed soon."""
         self._printer.count(row)
         if row.row.number in self._turns:
             self._early[row.row.number] = row
-            self._take_in_turn()
+            self._release_in_turn()
         else:
             self._ready.append(row)
 
@@ -128,7 +128,7 @@ class Output:
         """Do not wait for this row, which has no result now."""
         if number in self._turns:
             self._turns.remove(number)
-            self._take_in_turn()
+            self._release_in_turn()
 
     def until_due(self, most: float) -> float:
         """Return the seconds until results must be printed, at most `most`."""
@@ -156,7 +156,7 @@ class Output:
             if rows and self.unprinted is None:
                 self._results.add([one for one in rows if one.final])
                 self._printer.print(rows)
-                self._journal.told(one for one in rows if not one.result["retry_safe"])
+                self._journal.ended(one for one in rows if not one.result["retry_safe"])
         except (ReaderGone, Unwritten) as error:
             self.unprinted = error
         except JournalTrouble as error:
@@ -166,7 +166,7 @@ class Output:
             raise
         self._flushed_at = time.monotonic()
 
-    def _take_in_turn(self) -> None:
+    def _release_in_turn(self) -> None:
         while self._turns and self._turns[0] in self._early:
             self._ready.append(self._early.pop(self._turns.popleft()))
 
@@ -174,8 +174,8 @@ class Output:
 def _cells(line: Mapping[str, Any]) -> list[str]:
     result, seconds = line["result"], (line["result"]["run"] or {}).get("duration_s")
     first = next(iter(by_name(result["output"]).values()), None)
-    told = brief_reason_in(result) or ("" if first is None else as_text(first))
+    text = brief_reason_in(result) or ("" if first is None else as_text(first))
     times = [] if line.get("repetition") is None else [f"#{line['repetition']}"]
     name = " ".join([str(line["row"] if line["id"] is None else line["id"]), *times])
     words = ExitCode.words_of(result["exit_code"])
-    return [shorten(name, LONGEST_ID), words, "" if seconds is None else str(seconds), shorten(told, LONGEST_CELL)]
+    return [shorten(name, LONGEST_ID), words, "" if seconds is None else str(seconds), shorten(text, LONGEST_CELL)]

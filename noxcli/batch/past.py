@@ -120,7 +120,7 @@ class Past:
             for number, (offset, raw) in enumerate(lines_in(path, LONGEST_LINE), 1):
                 if not raw.endswith(b"\n") and len(raw) < LONGEST_LINE:
                     break
-                if not past.takes(raw, offset, path):
+                if not past.applies(raw, offset, path):
                     raise UsageProblem(
                         f"line {number} of the journal {path} is not one that this noxcli wrote; nothing was changed",
                         "upgrade noxcli if a newer one wrote it; else restore the journal, or choose another directory",
@@ -175,7 +175,7 @@ class Past:
         """Count a row in doubt as started."""
         self._start(number, self.pending[number], run.id, run.created_at)
 
-    def takes(self, raw: bytes, offset: int, path: Path) -> bool:
+    def applies(self, raw: bytes, offset: int, path: Path) -> bool:
         """Apply one line; return False for one that this version does not write."""
         try:
             line = decode_json(raw)
@@ -185,12 +185,12 @@ class Past:
                 self.header = Header(**{name: _field(line, name, kinds) for name, kinds in HEADER.items()})
                 return True
             step = line["step"]
-            self._take(step, {name: _field(line, name, kinds) for name, kinds in STEPS[step].items()}, offset)
+            self._apply(step, {name: _field(line, name, kinds) for name, kinds in STEPS[step].items()}, offset)
         except (ValueError, TypeError, KeyError, OverflowError):
             return False
         return True
 
-    def _take(self, step: str, line: Mapping[str, Any], offset: int) -> None:
+    def _apply(self, step: str, line: Mapping[str, Any], offset: int) -> None:
         match step:
             case "end":
                 self.rows = line["rows"]
@@ -201,10 +201,10 @@ class Past:
                 self.renumber(moves)
             case _:
                 self._moves.clear()  # whoever wrote them was killed before the last one
-                self._take_step(step, line["row"], line)
+                self._apply_to_row(step, line["row"], line)
                 self.offsets[line["row"]] = offset
 
-    def _take_step(self, step: str, number: int, line: Mapping[str, Any]) -> None:
+    def _apply_to_row(self, step: str, number: int, line: Mapping[str, Any]) -> None:
         self._make_room(number)
         self.ids[number] = digest_of_id(line["id"])
         match step:

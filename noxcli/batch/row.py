@@ -102,7 +102,7 @@ class FinishedRow:
         return f"{to_json(self.document)}\n"
 
 
-def as_told(line: Mapping[str, Any], repeat: int) -> Mapping[str, Any]:
+def as_printed(line: Mapping[str, Any], repeat: int) -> Mapping[str, Any]:
     """Return the line of a repetition as it is printed: by the row of the file, with the number of the repetition."""
     if repeat == 1:
         return line
@@ -164,18 +164,18 @@ class Tally:
         return self.done if self.repeat == 1 else len(self._worst)
 
     @property
-    def told(self) -> int:
+    def reported(self) -> int:
         """The number of rows in this call."""
         return self.codes.total()
 
     @property
     def done(self) -> int:
-        return self.before.total() + self.told
+        return self.before.total() + self.reported
 
     @property
     def failed(self) -> int:
         """The number of rows in this call that did not complete."""
-        return self.told - self.codes[ExitCode.OK]
+        return self.reported - self.codes[ExitCode.OK]
 
     @property
     def not_started(self) -> int:
@@ -186,14 +186,14 @@ class Tally:
         parts = [f"{self.done} of {self.total} rows" if self.total is not None else amount(self.done, "row")]
         counts = ((self.running, "running"), (self.failed, "not completed"), (self.doubt, "in doubt"))
         parts += [f"{count} {what}" for count, what in counts if count]
-        told = ", ".join([*parts, note] if note else parts)
+        text = ", ".join([*parts, note] if note else parts)
         share = self.done / self.total if self.total else None
-        rate = self.told / seconds if seconds > 0 else 0.0
+        rate = self.reported / seconds if seconds > 0 else 0.0
         if not rate:
-            return share, told, f"{show_seconds(seconds)} so far"
+            return share, text, f"{show_seconds(seconds)} so far"
         pace = f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min"
         left = "" if self.total is None else f", {show_seconds(self.not_started / rate)} left"
-        return share, told, f"{pace}{left}"
+        return share, text, f"{pace}{left}"
 
     def add_line(self, line: Mapping[str, Any], paste: Callable[[str], str] = str, *, before: bool = False) -> None:
         """Count the row of a line of results, and keep why it did not complete.
@@ -208,9 +208,9 @@ class Tally:
             self._worst[row] = worst([code, self._worst.get(row, ExitCode.OK)])
         shared = None if code == ExitCode.OK else self.reasons.add(line, paste)
         if not before:
-            same = code in STUCK and (self.told == 1 or shared == self._only)
+            same = code in STUCK and (self.reported == 1 or shared == self._only)
             self._only = shared if same else None
-            self.stuck = self._only if self.told == STUCK_AFTER else self.stuck
+            self.stuck = self._only if self.reported == STUCK_AFTER else self.stuck
 
     def became(self) -> list[tuple[int, str]]:
         """Return the number of rows with each outcome."""
@@ -246,8 +246,8 @@ class Tally:
         good, rows = self.all_codes[ExitCode.OK], self.rows
         if self.min_pass is not None:
             return {*self.deciding} <= {ExitCode.OK}, self.min_pass.words(good, rows)
-        told = f"{good} of {rows} rows are good (--pass-each {self.pass_each} of {self.repeat})"
-        return None if self.repeat == 1 else (good == rows, told)
+        text = f"{good} of {rows} rows are good (--pass-each {self.pass_each} of {self.repeat})"
+        return None if self.repeat == 1 else (good == rows, text)
 
     def conclude(self, terminal: Terminal, hint: str | None) -> None:
         """Raise one error for all, unless all completed or enough of them."""
@@ -260,7 +260,7 @@ class Tally:
             return
         why = f"{cause.message}; " if cause is not None else ""
         what = "completed, but an assertion failed" if judged else "did not complete"
-        told = f"{counted.total() - good} of {counted.total()} rows {what}"
+        text = f"{counted.total() - good} of {counted.total()} rows {what}"
         if judged and self.min_pass is not None:
-            told = self.min_pass.words(good, rows)
-        raise Incomplete(f"{why}{told}", hint, code)
+            text = self.min_pass.words(good, rows)
+        raise Incomplete(f"{why}{text}", hint, code)

@@ -83,9 +83,9 @@ def _of_engine(environ: Mapping[str, str], of: int | None) -> Shard:
     found = {engine.engine: _share(engine, environ, of) for engine in ENGINES if environ.get(engine.index)}
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
-    told = " and ".join(f"{share} by {engine}" for engine, share in found.items())
-    told = told or f"no task number of {', '.join(engine.engine for engine in ENGINES)}"
-    raise UsageProblem(f"--shard auto finds {told}", "write --shard 1/8, or set NOXCLI_SHARD=1/8")
+    shares = " and ".join(f"{share} by {engine}" for engine, share in found.items())
+    shares = shares or f"no task number of {', '.join(engine.engine for engine in ENGINES)}"
+    raise UsageProblem(f"--shard auto finds {shares}", "write --shard 1/8, or set NOXCLI_SHARD=1/8")
 
 
 def _share(engine: Numbering, environ: Mapping[str, str], of: int | None) -> Shard:

@@ -267,8 +267,8 @@ class RowWork:
 def _duration(run: Run, measured: float) -> float:
     """Return how long the run took: by its record if that is exact, since it may have ended before it was read."""
     exact = "." in (run.created_at or "") and "." in (run.finished_at or "")
-    told = seconds_between(run.created_at, run.finished_at) if exact else None
-    return told if told is not None and measured / 2 < told < measured else measured
+    recorded = seconds_between(run.created_at, run.finished_at) if exact else None
+    return recorded if recorded is not None and measured / 2 < recorded < measured else measured
 
 
 def row_folder(number: int, row_id: str | None) -> str:

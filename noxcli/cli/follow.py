@@ -117,10 +117,10 @@ def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedO
     run = outcome.run
     if run is None or not policy.stop_when_late:
         raise late
-    told, hint = noxus.stop(outcome, run)
+    what, hint = noxus.stop(outcome, run)
     if outcome.run is not None and outcome.run.settled and outcome.run.status != "stopped":
         return outcome.run
-    raise TimedOut(f"{late.message}; {told}", hint)
+    raise TimedOut(f"{late.message}; {what}", hint)
 
 
 def not_finished(run: Run, hint: str | None = None) -> NotFinished:
@@ -153,7 +153,7 @@ def spans_of(noxus: Session, run: Run, progress: Progress) -> dict[str, tuple[fl
         data = noxus.api.run_data(run.id, within=noxus.deadline.left(NAMES_WITHIN))
     except NoxError:
         return {}
-    spans = {node_id: told.span(run.created_at) for node_id, told in data_by_node(data, progress.nodes.keys()).items()}
+    spans = {node_id: each.span(run.created_at) for node_id, each in data_by_node(data, progress.nodes.keys()).items()}
     return {node_id: span for node_id, span in spans.items() if span is not None}
 
 

@@ -75,8 +75,8 @@ class Session:
                     raise
                 if not self.context.stops_runs(options.on_interrupt):
                     raise
-                told, hint = self.stop(self.context.outcome, run)
-                raise Interruption(f"interrupted by {signal}; {told}", hint, number=signal.number) from None
+                what, hint = self.stop(self.context.outcome, run)
+                raise Interruption(f"interrupted by {signal}; {what}", hint, number=signal.number) from None
 
     def stop(self, outcome: Outcome, run: Run) -> tuple[str, str | None]:
         """Stop the run whose outcome this is; return what became of it, and what is left to do."""

@@ -28,7 +28,7 @@ from noxcli.batch.resume import (
     renew_columns,
     reopen_lost,
 )
-from noxcli.batch.row import FINAL, Tally, as_told
+from noxcli.batch.row import FINAL, Tally, as_printed
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard, shard_asked
 from noxcli.batch.work import KnownIds, RowWork
@@ -285,7 +285,7 @@ def _tally(directory: Path, rows: RowFile, past: Past, judge: Judge, seen: Surve
 
     for _, run in Joined.read([directory], rows.most).runs(Shard()):
         if past.state(run["row"]) == FINISHED:
-            tally.add_line(judge.judged(as_told(run, tally.repeat)), before=True)
+            tally.add_line(judge.judged(as_printed(run, tally.repeat)), before=True)
     return tally
 
 

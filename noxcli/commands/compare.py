@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MOST_SHOWN, MOST_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown by words
 LONGEST_ID, LONGEST_WHAT = 30, 200  # characters of a cell there
-MOST_NAMED, MOST_TOLD = 3, 20  # rows that fail: in the error, and on the pages of a CI system
+MOST_NAMED, MOST_LISTED = 3, 20  # rows that fail: in the error, and on the pages of a CI system
 
 
 class FailOn(StrEnum):
@@ -172,10 +172,10 @@ def _ending(comparison: "Comparison", options: Options, judge: "Judge") -> NoxEr
     rows, found = amount(counts.total(), "row"), {str(change): count for change, count in counts.items()}
     found["slower"] = comparison.slower  # of any class
     failing = ["broken", *(each for each in FailOn if each in (options.fail_on or ()))]
-    if told := [f"{found[word]:,} {word}" for word in failing if found.get(word)]:
+    if counted := [f"{found[word]:,} {word}" for word in failing if found.get(word)]:
         names = [shorten(pair.name, LONGEST_ID) for pair in _failing(comparison, options, MOST_NAMED + 1)]
         named = ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
-        return NotAsAsserted(f"of {rows}, {in_prose(told)}: {named}")
+        return NotAsAsserted(f"of {rows}, {in_prose(counted)}: {named}")
     if judge.has_questions and counts and not comparison.base.passed + comparison.new.passed:
         what = f"of {rows}, none is good in BASE or in NEW, so none can break"
         return UsageProblem(what, "correct the --assert or --expect, or drop it")
@@ -222,7 +222,7 @@ def _report(context: Context, comparison: "Comparison", options: Options, code: 
     if context.reports.ci is not None:
         from noxcli.reports.ci import BatchEnded  # as for a page
 
-        trouble = [f"{pair.name}: {pair.what()}" for pair in _failing(comparison, options, MOST_TOLD)]
+        trouble = [f"{pair.name}: {pair.what()}" for pair in _failing(comparison, options, MOST_LISTED)]
         became = [(count, str(change)) for change in Change if (count := comparison.counts[change])]
         name, new = context.outcome.name, comparison.new
         context.reports.batch = BatchEnded(name, new.passed, new.rows, became, trouble, command="compare")

@@ -73,19 +73,21 @@ def execute(ctx: typer.Context, options: Options) -> None:
     printing, terminal = noxus.context.printing, noxus.context.terminal
     checks = list(checks_of(noxus, options.run))
     code = worst(check.error.exit_code for _, check in checks if check.error)
-    told = terminal.mask.whole(
+    findings = terminal.mask.whole(
         [
             {"name": name, "verdict": check.verdict, "message": check.message, "hint": check.hint}
             for name, check in checks
         ]
     )
     if printing.writes_text:
-        messages = ["; ".join(filter(None, (each["message"], each["hint"]))) for each in told]
-        rows = [(each["verdict"], each["name"], visible(line, None)) for each, line in zip(told, messages, strict=True)]
+        messages = ["; ".join(filter(None, (each["message"], each["hint"]))) for each in findings]
+        rows = [
+            (each["verdict"], each["name"], visible(line, None)) for each, line in zip(findings, messages, strict=True)
+        ]
         show_table(terminal, CHECK_COLUMNS, rows)
     else:
         head = {"schema": DOCTOR_SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code)}
-        printing.document({**head, "checks": told})
+        printing.document({**head, "checks": findings})
     raise typer.Exit(code)
 
 
@@ -144,10 +146,10 @@ def _tls(answer: Any, url: "Url") -> Check:
         return Check("ok", str(sock.version()))
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
     days = (ends - datetime.now(UTC)).days
-    told = f"{sock.version()}, certificate until {ends:%Y-%m-%d}"
+    text = f"{sock.version()}, certificate until {ends:%Y-%m-%d}"
     if days < SOON:
-        return Check("warning", f"{told}: {days} days", "ask the server's operator to renew it")
-    return Check("ok", told)
+        return Check("warning", f"{text}: {days} days", "ask the server's operator to renew it")
+    return Check("ok", text)
 
 
 def _clock(api: "NoxusApi") -> Check:
@@ -172,14 +174,14 @@ def _key(api: "NoxusApi", url: "Url") -> Check:
         if error.http_status not in {403, 404, 405}:
             raise
         next(iter(api.list_workflows()), None)
-    told = f"{url.netloc} accepts the key"
+    text = f"{url.netloc} accepts the key"
     if isinstance(me.get("name"), str):
-        told = f"{told} ({me['name']})"
+        text = f"{text} ({me['name']})"
     permissions = me.get("permissions")
     if isinstance(permissions, list) and permissions and "flows_run" not in permissions:
         hint = "give the key the permission flows_run"
-        return Check("warning", f"{told}, but may not run workflows", hint)
-    return Check("ok", told)
+        return Check("warning", f"{text}, but may not run workflows", hint)
+    return Check("ok", text)
 
 
 def _events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
@@ -203,19 +205,19 @@ def _buffering(feed: "EventFeed", run: "Run") -> Check:
     first, ended, is_torn = _watched(feed)
     headers = {} if feed.response is None else feed.response.headers
     if "Content-Length" in headers or headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        told = "something in between buffers or compresses the stream"
+        text = "something in between buffers or compresses the stream"
     elif is_torn:  # as after a buffer of fixed size
-        told = f"run {run.id} went silent in the middle of an event: something in between is holding the rest back"
+        text = f"run {run.id} went silent in the middle of an event: something in between is holding the rest back"
     elif first is not None and (ended is None or ended - first >= LEAST_SPREAD):
         return Check("ok", f"come as they are sent: the first after {_milliseconds(first)}")
     elif going and first is None and ended is None:
-        told = f"nothing came from run {run.id}, which is running: something in between is holding events back"
+        text = f"nothing came from run {run.id}, which is running: something in between is holding events back"
     elif going and first is not None and first >= HELD:
-        told = f"all events of run {run.id} arrived together at its end: something in between is holding them back"
+        text = f"all events of run {run.id} arrived together at its end: something in between is holding them back"
     else:
-        told = f"cannot test buffering on run {run.id}, which is {run.word}"
-        return Check("unchecked", told, LIVE_RUN)
-    return Check("warning", told, MEND_BUFFERING)
+        text = f"cannot test buffering on run {run.id}, which is {run.word}"
+        return Check("unchecked", text, LIVE_RUN)
+    return Check("warning", text, MEND_BUFFERING)
 
 
 def _watched(feed: "EventFeed") -> tuple[float | None, float | None, bool]:

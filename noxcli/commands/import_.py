@@ -60,11 +60,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
         before = ServerState.read(api, request, patience)
         context.outcome.phase = Phase.START
         context.outcome.attempt = attempt = ImportAttempt(api, request, before.look, dry_run=True)
-        told = send_once(attempt, patience=patience, deadline=noxus.deadline)
+        answer = send_once(attempt, patience=patience, deadline=noxus.deadline)
         doubt = noxus.patience(gave_up=StartUnknown, out_of_time=StartUnknown)  # until the server can be read again
         ServerState.read(api, request, doubt).require_unchanged_since(before)
         context.outcome.attempt = None  # nothing has happened
-        plan = _plan(noxus, options, before, told)
+        plan = _plan(noxus, options, before, answer)
         if not options.apply:
             _show(noxus, plan)
             return
@@ -92,7 +92,7 @@ def _bundle(noxus: "Session", file: str) -> str:
     return text
 
 
-def _plan(noxus: "Session", options: Options, before: "ServerState", told: list[Any]) -> dict[str, Any]:
+def _plan(noxus: "Session", options: Options, before: "ServerState", answer: list[Any]) -> dict[str, Any]:
     """Return the document about what an import would do."""
     return {
         "schema": IMPORT_SCHEMA,
@@ -104,7 +104,7 @@ def _plan(noxus: "Session", options: Options, before: "ServerState", told: list[
         "activate": options.activate,
         "targets": [{"id": each.id, "name": each.name} for each in before.targets.values()],
         "applied": False,
-        "answer": told,
+        "answer": answer,
         "created": [],
     }
 

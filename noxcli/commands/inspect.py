@@ -104,10 +104,10 @@ class Inside:
         """Return each node's bar on the run's time axis, empty where its times are not known."""
         from noxcli.render.line import Look
 
-        told = {node_id: data.span(self.run.created_at) for node_id, data in self.by_node.items()}
-        total = max((span[1] for span in told.values() if span), default=0.0)
+        spans = {node_id: data.span(self.run.created_at) for node_id, data in self.by_node.items()}
+        total = max((span[1] for span in spans.values() if span), default=0.0)
         bars = []
-        for span in map(told.get, self.progress.nodes):
+        for span in map(spans.get, self.progress.nodes):
             line = Look(color=False, unicode=True).line(BAR_CELLS)
             if span and total:
                 line.add_span(span[0] / total, span[1] / total, BAR_CELLS, "")
@@ -115,17 +115,17 @@ class Inside:
         return bars
 
 
-def _record(node: "Node", told: "NodeData") -> dict[str, Any]:
+def _record(node: "Node", data: "NodeData") -> dict[str, Any]:
     return {
         "id": node.id,
         "name": node.name,
-        "type": told.text("type"),
+        "type": data.text("type"),
         "status": node.status,
-        "started_at": told.started_at,
-        "duration_s": told.duration_s,
+        "started_at": data.started_at,
+        "duration_s": data.duration_s,
         "error": node.error,
-        "input_bytes": told.bytes_of("inputs"),
-        "output_bytes": told.bytes_of("outputs"),
+        "input_bytes": data.bytes_of("inputs"),
+        "output_bytes": data.bytes_of("outputs"),
     }
 
 
@@ -163,7 +163,7 @@ def inside_of(noxus: "Session", text: str) -> Inside:
             progress.meet(workflow)
         except NoxError as error:
             context.terminal.warn(f"nodes are shown by their ids, since the workflow can't be read: {error.message}")
-        progress.fold(Finished(run))
+        progress.apply_one(Finished(run))
     data: Any = None
     try:
         data = noxus.keep_trying(lambda: api.run_data(run.id), worth)

@@ -71,11 +71,11 @@ def _document(noxus: "Session", text: str) -> dict[str, Any]:
 
 def _timed(node: dict[str, Any], inside: "Inside") -> dict[str, Any]:
     """Return the node with the times from the run's data."""
-    told = inside.by_node.get(node["id"])
-    if told is None:
+    data = inside.by_node.get(node["id"])
+    if data is None:
         return node
     return {
         **node,
-        "started_s": seconds_between(inside.run.created_at, told.started_at),
-        "duration_s": told.duration_s,
+        "started_s": seconds_between(inside.run.created_at, data.started_at),
+        "duration_s": data.duration_s,
     }

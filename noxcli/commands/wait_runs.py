@@ -165,7 +165,7 @@ class ManyRuns:
                 LONGEST_READ if self._once else LAST_READ, [partial(self._look, one) for one in going]
             )
             for one, read in zip(going, reads, strict=True):
-                self._take_in(one, read, last=True)
+                self._receive(one, read, last=True)
         for one in self._all:
             if not one.over:
                 one.outcome.error = NotFinished(f"noxcli stopped waiting for {one.outcome.subject}")
@@ -197,7 +197,7 @@ class ManyRuns:
             while news is not None:
                 number, read = value_of(news)
                 one = self._all[number]
-                self._take_in(one, read, last=False)
+                self._receive(one, read, last=False)
                 unread.discard(number)
                 if one.over:
                     going -= 1
@@ -221,7 +221,7 @@ class ManyRuns:
         workflow = run.workflow and replace(run.workflow, nodes={}, definition={})
         return replace(run, input=None, output=None, progress_details={}, workflow=workflow)
 
-    def _take_in(self, one: Waited, read: Result[Run], *, last: bool) -> None:
+    def _receive(self, one: Waited, read: Result[Run], *, last: bool) -> None:
         """Record the result of a read, and report a run that is over. Raises unexpected errors."""
         context, outcome = self._context, one.outcome
         try:

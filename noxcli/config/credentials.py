@@ -92,6 +92,6 @@ def _output(argv: list[str], what: str, directory: Path, in_time: InTime) -> byt
     if len(output) > MOST_OUTPUT:
         raise Unauthorized(f"{what} prints more than a key", "make it print only the key")
     if code := process.returncode:
-        told = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
-        raise Unauthorized(f"{what} {told}", "run it by hand to see why")
+        ended = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"
+        raise Unauthorized(f"{what} {ended}", "run it by hand to see why")
     return output

@@ -86,5 +86,5 @@ def read_table(path: Path, most: int = LARGEST_TABLE) -> Table | None:
     except RecursionError:
         raise ConfigProblem(f"{path} is nested too deeply", "check its brackets") from None
     except ValueError as error:  # not only TOMLDecodeError: a number may have more digits than Python takes
-        told = str(error)[:LONGEST_MISTAKE]
-        raise ConfigProblem(f"{path} is not valid TOML: {told}", "strings need quotes, tables a [name]") from None
+        mistake = str(error)[:LONGEST_MISTAKE]
+        raise ConfigProblem(f"{path} is not valid TOML: {mistake}", "strings need quotes, tables a [name]") from None

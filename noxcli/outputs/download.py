@@ -87,7 +87,7 @@ class _Fetching:
             if not self._fits(opened):
                 self._etag = None
                 raise Unavailable("the server sent a different part of the file than requested")
-            self._take(opened)
+            self._receive(opened)
             self._require_whole(opened.content_type)
 
     def _open(self, start: int) -> "Download":
@@ -102,7 +102,7 @@ class _Fetching:
         same_size = known is None or opened.total is None or known == opened.total
         return opened.start == self._part.size and same_size and opened.etag == self._etag
 
-    def _take(self, opened: "Download") -> None:
+    def _receive(self, opened: "Download") -> None:
         own = self._transfer.remote.content_type  # if it is known, a page is one of a proxy, or to sign in
         if own and not is_html(own) and is_html(opened.content_type) and not self._transfer.remote.is_text:
             raise Undelivered(f"the server answered with a page ({opened.content_type}) instead of the file")
@@ -187,13 +187,13 @@ def download_facts(transfers: Sequence[Transfer], seconds: float) -> tuple[float
     """Return how far all of them are together: the share that is done, if known; the same in words; how fast."""
     totals = [transfer.total for transfer in transfers if transfer.total is not None]
     done, going = sum(transfer.done for transfer in transfers), sum(not transfer.finished for transfer in transfers)
-    told = f"downloading {going} file{'' if going == 1 else 's'}: {show_bytes(done)}"
+    text = f"downloading {going} file{'' if going == 1 else 's'}: {show_bytes(done)}"
     rate, total = done / seconds if seconds > 0 else 0.0, sum(totals)
     pace = f"{show_bytes(rate)}/s"
     if not total or len(totals) < len(transfers):
-        return None, told, pace
+        return None, text, pace
     left = f", {(total - done) / rate:.0f}s left" if rate else ""
-    return done / total, f"{told} of {show_bytes(total)}", f"{pace}{left}"
+    return done / total, f"{text} of {show_bytes(total)}", f"{pace}{left}"
 
 
 def show_bytes(count: float) -> str:

@@ -111,13 +111,13 @@ def run_transfers(
     Raises what the command's limit raises; then, and after a signal, the downloads are canceled. Raises Undelivered if
     the system allows no more threads.
     """
-    told: Queue[Message] = Queue()
-    quiet = patience.saying(told.put)  # written by the main thread, between two pictures
+    messages: Queue[Message] = Queue()
+    quiet = patience.saying(messages.put)  # written by the main thread, between two pictures
 
     def work(place: int) -> None:
         transfer = transfers[place]
         if not transfer.cancelled.is_set():
-            told.put((place, *result_of(lambda: call(transfer, quiet))))
+            messages.put((place, *result_of(lambda: call(transfer, quiet))))
             transfer.finished = True
 
     try:
@@ -126,7 +126,7 @@ def run_transfers(
         raise Undelivered(error.message, error.hint) from None
     try:
         with watching() as watch:
-            return _collect(told, patience, transfers, watch)
+            return _collect(messages, patience, transfers, watch)
     finally:
         for transfer in transfers:
             transfer.cancelled.set()
@@ -136,14 +136,14 @@ def run_transfers(
 
 
 def _collect(
-    told: "Queue[Message]", patience: Patience, transfers: Sequence[Transfer], watch: Watch | None
+    messages: "Queue[Message]", patience: Patience, transfers: Sequence[Transfer], watch: Watch | None
 ) -> list[Result[T]]:
     results: dict[int, Result[T]] = {}
     limit, shown = patience.limit(), time.monotonic()
     while len(results) < len(transfers):
         news: Message | None = None
         with suppress(Empty):
-            news = take(told, SHOW_EVERY)
+            news = take(messages, SHOW_EVERY)
         if isinstance(news, tuple):
             place, value, error = news
             results[place] = (value, error)  # type: ignore[assignment]

@@ -118,7 +118,7 @@ class Watched:
             case RawAnswer() as head:
                 self.head = head
             case RawPiece() as piece:
-                self._take(piece)
+                self._receive(piece)
             case NoxError() as error:
                 self.error = error
             case bool(broken):
@@ -128,7 +128,7 @@ class Watched:
         """Stop watching."""
         self._stream.close()
 
-    def _take(self, piece: RawPiece) -> None:
+    def _receive(self, piece: RawPiece) -> None:
         self._last = piece.at
         self._size += len(piece.content)
         for text in self._framer.feed(piece.content).decode("utf-8", "replace").split("\n\n"):

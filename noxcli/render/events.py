@@ -57,8 +57,8 @@ class Ndjson(BaseRenderer):
                 self._run_id, self._run_in_json = run.id, to_json(run.id)
                 return self._own(now, "started", {**_brief(run), "inputs": self.inputs})
             case Reconnecting(attempt, delay, reason):
-                told = {"attempt": attempt, "delay_s": round(delay, 3), "reason": mask(reason)}
-                return self._own(now, "reconnecting", told)
+                facts = {"attempt": attempt, "delay_s": round(delay, 3), "reason": mask(reason)}
+                return self._own(now, "reconnecting", facts)
             case Gap(reason):
                 return self._own(now, "gap", {"reason": mask(reason)})
             case Paused(run):

@@ -104,11 +104,11 @@ class Live(BottomRenderer):
         line.add("  ").add(word_for(progress.status), RUN_STYLES.get(progress.status, "cyan"))
         line.add(f" {show_seconds(progress.elapsed()):>6}", "dim")
         if progress.percent:
-            told = f" {min(100.0, progress.percent):3.0f}%"
-            bar = min(MOST_BAR, line.left - cell_len(told) - 2)
+            text = f" {min(100.0, progress.percent):3.0f}%"
+            bar = min(MOST_BAR, line.left - cell_len(text) - 2)
             if bar >= LEAST_BAR:
                 line.add("  ").add_bar(progress.percent / 100, bar)
-            line.add(told, "dim")
+            line.add(text, "dim")
         return line
 
     def _node_lines(self, nodes: Sequence[Node], now: float, width: int) -> list[Line]:
@@ -246,7 +246,7 @@ def counts(nodes: Sequence[Node], *, run_failed: bool = False, cut_off: bool = F
 def worth_keeping(nodes: Sequence[Node], now: float, measured: bool) -> list[Node]:
     """Return the failed nodes and, if durations are meaningful, the slowest ones; in order."""
     took = {node.id: (node.duration(now) or 0.0) if measured else 0.0 for node in nodes}
-    told = [node for node in nodes if node.failed or took[node.id] >= NOTICEABLE]
-    ranked = sorted(told, key=lambda node: (not node.failed, -took[node.id]))
+    noticeable = [node for node in nodes if node.failed or took[node.id] >= NOTICEABLE]
+    ranked = sorted(noticeable, key=lambda node: (not node.failed, -took[node.id]))
     kept = {node.id for node in ranked[:SUMMED_UP]}
     return [node for node in nodes if node.id in kept]

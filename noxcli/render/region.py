@@ -64,7 +64,7 @@ class BottomRenderer(BaseRenderer, ABC):
             self._painter.join(LONGEST_PAINTING)
         self._terminal.drawn = None
         with self._lock:
-            self._take_away()
+            self._erase()
         if self._suspends:
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
@@ -77,7 +77,7 @@ class BottomRenderer(BaseRenderer, ABC):
                 return
             texts = list(map(str, lines[-max(1, self._seen.lines - 1) :]))
             if not texts:
-                self._take_away()
+                self._erase()
             elif texts != self._drawn:
                 self._terminal.draw(f"{'' if self._drawn else HIDE_CURSOR}{_whole(texts)}")
             self._drawn = texts
@@ -94,7 +94,7 @@ class BottomRenderer(BaseRenderer, ABC):
     def aside(self) -> Iterator[None]:
         """Remove the lines until the next drawing; nothing is drawn in the meantime."""
         with self._lock:
-            self._take_away()
+            self._erase()
             yield
 
     def _paint(self) -> None:
@@ -107,16 +107,16 @@ class BottomRenderer(BaseRenderer, ABC):
         if self._terminal.in_background():
             self._terminal.claim.release()
             return False
-        return self._terminal.claim.take()
+        return self._terminal.claim.acquire()
 
     def _suspend(self, _number: int, _frame: FrameType | None) -> None:
         """Give the terminal to the shell until `fg`."""
         with self._lock:
-            self._take_away()
+            self._erase()
             self._terminal.claim.release()
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    def _take_away(self) -> None:
+    def _erase(self) -> None:
         if self._drawn:
             self._terminal.draw(f"{CLEAR_LINES}{SHOW_CURSOR}")
             self._drawn = []

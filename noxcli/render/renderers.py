@@ -97,6 +97,6 @@ def play(bursts: Iterable[Sequence[Update]], progress: Progress, renderers: Sequ
         for renderer in renderers:
             stack.enter_context(renderer)
         for burst in bursts:
-            steps = progress.take(burst)
+            steps = progress.apply(burst)
             for renderer in renderers:
                 renderer.show(steps)

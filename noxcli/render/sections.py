@@ -61,7 +61,7 @@ def _fits_line(key: str, value: str, columns: int) -> bool:
 
 
 def _escaped(value: str) -> str:
-    return Screen().take(value.expandtabs().encode("utf-8", "replace"))
+    return Screen().feed(value.expandtabs().encode("utf-8", "replace"))
 
 
 def _beginning(value: str, columns: int, rows: int) -> tuple[list[str], int]:

@@ -48,7 +48,7 @@ class Claim:
         self._stream = stream
         self._handle: int | None = None
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Return whether this process may draw now."""
         if self._handle is not None:
             return True
@@ -74,7 +74,7 @@ class Claim:
         """Return whether another process draws on this terminal."""
         if self._handle is not None:
             return False
-        free = self.take()
+        free = self.acquire()
         self.release()
         return not free
 
@@ -153,7 +153,7 @@ class Terminal:
 
     def can_redraw(self) -> bool:
         """True if a live view works, and no other process has one on this terminal."""
-        return self.redraws and self._moves_cursor() and (self.in_background() or self.claim.take())
+        return self.redraws and self._moves_cursor() and (self.in_background() or self.claim.acquire())
 
     def _moves_cursor(self) -> bool:
         return self.interactive and self.environ.get("TERM", "") not in {"", "dumb"}
@@ -190,7 +190,7 @@ class Terminal:
         """
         data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
         if self._screen is not None:
-            self.show(self._screen.take(data))
+            self.show(self._screen.feed(data))
         else:
             self._put(data)
 

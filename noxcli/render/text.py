@@ -34,7 +34,7 @@ def visible(text: str, longest: int | None = LONGEST_SHOWN) -> str:
     if longest is not None and len(text) > longest:
         kept = longest * 3 // 4, longest // 4
         text = f"{text[: kept[0]]}… ({len(text) - sum(kept):,} characters left out) …{text[-kept[1] :]}"
-    return _disarmed(_Spelling(_as_python).take(text))
+    return _disarmed(_Spelling(_as_python).feed(text))
 
 
 def amount(count: int, noun: str) -> str:
@@ -76,7 +76,7 @@ class Screen:
         self._blank = True  # so far, a command could still follow
         self._half = ""  # the shown part of a possible command
 
-    def take(self, data: bytes) -> str:
+    def feed(self, data: bytes) -> str:
         """Return what may be shown of the next piece."""
         first, *others = self._decoder.decode(data).split("\n")
         shown = [self._shown(first)]
@@ -87,7 +87,7 @@ class Screen:
 
     def _shown(self, text: str) -> str:
         """Return what may be shown of the line's next piece."""
-        line = _disarmed(self._half + self._spelling.take(text), at_start=self._blank)
+        line = _disarmed(self._half + self._spelling.feed(text), at_start=self._blank)
         shown = line[len(self._half) :]
         half = re.search(_HALF_COMMAND, line)
         self._half = half[0] if half else ""
@@ -104,7 +104,7 @@ class _Spelling:
         self._marks = 0
         self._before = ""
 
-    def take(self, text: str) -> str:
+    def feed(self, text: str) -> str:
         if text.isascii() and text.isprintable():
             self._marks, self._before = 0, text[-1:] or self._before
             return text

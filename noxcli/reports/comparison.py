@@ -94,28 +94,28 @@ class Pair:
 
     def what(self) -> str:
         """Return what differs, in one line."""
-        change, told = self.change, []
+        change, parts = self.change, []
         if change in {Change.BROKEN, Change.FIXED}:
-            told += (
+            parts += (
                 []
                 if len(self.base) == len(self.new) == 1
                 else [f"passed {_passed(self.base)}, now {_passed(self.new)}"]
             )
-            told += [_reason(self.new) if change is Change.BROKEN else f"was: {_reason(self.base)}"]
+            parts += [_reason(self.new) if change is Change.BROKEN else f"was: {_reason(self.base)}"]
         elif change is Change.VARIES:
             counts = (f"{amount(len(_outputs(lines)), 'output')} in {len(lines)}" for lines in (self.base, self.new))
-            told.append(", now ".join(counts))
+            parts.append(", now ".join(counts))
         elif change is Change.NEW:
-            told.append(f"{'unfinished' if self.base else 'not'} in BASE, now {_reason(self.new)}")
+            parts.append(f"{'unfinished' if self.base else 'not'} in BASE, now {_reason(self.new)}")
         elif change is Change.MISSING:
-            told.append(f"unfinished in NEW: {_reason(self.new)}" if self.new else "not in NEW")
+            parts.append(f"unfinished in NEW: {_reason(self.new)}" if self.new else "not in NEW")
         elif change is Change.CHANGED:
             (key, pieces), *others = self.differences()
             more = f" (and {len(others)} more)" if others else ""
-            told.append(f"{key}: {marked(excerpt(pieces, AROUND, LONGEST))}{more}")
+            parts.append(f"{key}: {marked(excerpt(pieces, AROUND, LONGEST))}{more}")
         if self.is_slower:
-            told.append(" -> ".join(show_seconds(seconds or 0) for seconds in self.seconds))
-        return "; ".join(told)
+            parts.append(" -> ".join(show_seconds(seconds or 0) for seconds in self.seconds))
+        return "; ".join(parts)
 
     def differences(self) -> list[tuple[str, list[Piece]]]:
         """Return the outputs that differ between the first results of both sides, by words."""
@@ -179,8 +179,8 @@ def _reason(lines: Sequence[Line]) -> str:
 
 
 def _took(lines: Sequence[Line]) -> float | None:
-    told = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
-    took = [seconds for seconds in told if seconds is not None]
+    times = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
+    took = [seconds for seconds in times if seconds is not None]
     return median(took) if took else None
 
 

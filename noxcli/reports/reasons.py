@@ -30,8 +30,8 @@ class Reason:
 
     def line(self) -> str:
         names = ", ".join(name for name, _ in self.rows[:ROWS_TOLD]) + (", …" if self.count > ROWS_TOLD else "")
-        told = self.first if self.count == 1 else f"{self.count} rows ({names}): {self.shared}"
-        return f"{told}; {self.hint}" if self.hint else told
+        text = self.first if self.count == 1 else f"{self.count} rows ({names}): {self.shared}"
+        return f"{text}; {self.hint}" if self.hint else text
 
 
 class Reasons:

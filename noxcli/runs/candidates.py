@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LAST_LOOK = 0.5  # seconds for the list if the command's own time is up
 SLACK = 60.0  # seconds: servers write whole seconds, and those that share one address have different clocks
 OLD_ENOUGH = 200  # consecutive runs from before the start, in a list that is newest first
-MOST, MOST_TOLD = 200, 5
+MOST, MOST_NAMED = 200, 5
 
 
 @fixed
@@ -30,9 +30,9 @@ class Candidates:
         """Return the runs in the form of `error.candidates`."""
         return [{"id": run.id, "status": run.status, "created_at": run.created_at} for run in self.runs]
 
-    def told(self) -> str:
+    def words(self) -> str:
         """Return what was found, for a message."""
-        named = [f"{run.id} ({run.word})" for run in self.runs[:MOST_TOLD]]
+        named = [f"{run.id} ({run.word})" for run in self.runs[:MOST_NAMED]]
         more = len(self.runs) - len(named)
         if named:
             return f"runs with the same input: {', '.join(named)}" + (f" and {more} more" if more else "")

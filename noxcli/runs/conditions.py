@@ -119,7 +119,7 @@ class ConditionWatch:
             run = self.read()
         except NoxError:
             return False  # the follower also reads it, and reports errors
-        self.progress.fold(Polled(run))
+        self.progress.apply_one(Polled(run))
         self._go_on = frozenset(node for node, settles in self._listed.items() if settles.passed and not run.settled)
         return self._choose(run)
 

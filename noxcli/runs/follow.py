@@ -163,14 +163,14 @@ class Follower:
 
     def _look_once_more(self) -> Burst:
         """Show what has arrived by the limit, and read the run although its time is up; an error changes nothing."""
-        told = self._take(0) if self._is_open() else []
+        updates = self._receive(0) if self._is_open() else []
         try:
-            told += self.record.read(LAST_READ)
+            updates += self.record.read(LAST_READ)
         except NoxError:
-            return told
+            return updates
         if self.record.moved:
             self._stall.restart()
-        return told
+        return updates
 
     def _at_most(self, other: Deadline) -> float:
         """Return how long to wait at once."""
@@ -192,7 +192,7 @@ class Follower:
         self._check_limits()
         try:
             most = min(READ_LIMIT, self._outage.for_an_attempt)
-            told = self.record.read(min(self._deadline.left(most), self._stall.left(most)))
+            updates = self.record.read(min(self._deadline.left(most), self._stall.left(most)))
         except (Unavailable, Refused) as error:
             self._retry_after = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
             self._outage.failed()
@@ -209,7 +209,7 @@ class Follower:
         self._outage.answered()
         if self.record.moved:
             self._stall.restart()
-        return told
+        return updates
 
     def _poll(self, until: Deadline) -> Iterator[Burst]:
         """Wait, and read the record; then the stream is tried again if it is time to."""
@@ -248,11 +248,11 @@ class Follower:
         idle = self._policy.idle_timeout
         while self._is_open() and not self._over():
             self._check_limits()
-            told = self._take(self._at_most(self._look))
+            updates = self._receive(self._at_most(self._look))
             # Silence after events that wait: the replay is over. Without such events, it has not begun.
             if self.ledger.held and feed.silent_for() > min(LONGEST_WAIT, idle):
-                told += self._heard(self.ledger.settle())
-            yield told
+                updates += self._heard(self.ledger.settle())
+            yield updates
             if not self._is_open():
                 break
             if self._look.passed or feed.silent_for() >= idle:
@@ -298,7 +298,7 @@ class Follower:
 
     # Events.
 
-    def _take(self, seconds: float) -> list[Update]:
+    def _receive(self, seconds: float) -> list[Update]:
         """Wait for events, and return the new ones; `_ended` says if the connection has ended."""
         assert self._feed is not None
         try:
@@ -322,9 +322,9 @@ class Follower:
             self._look.restart(0.0)
         return self._heard(self.ledger.accept(events)) if events else []
 
-    def _heard(self, told: list[Update]) -> list[Update]:
+    def _heard(self, updates: list[Update]) -> list[Update]:
         """Note what new events say, and return them."""
-        fresh = [update for update in told if isinstance(update, RunEvent)]
+        fresh = [update for update in updates if isinstance(update, RunEvent)]
         counting = [event for event in fresh if event.type in OF_A_RUN]
         if fresh:
             self._outage.answered()
@@ -340,7 +340,7 @@ class Follower:
         if counting and not self._over():
             for event in (counting[0], *states[-1:]):
                 self.record.hear(event)
-        return told
+        return updates
 
     # The run is over.
 
@@ -370,16 +370,16 @@ class Follower:
         silence.restart(SHORT_GRACE if self._is_announced else longest)
         while self._is_open():
             came, began = self.ledger.came, self._clock.monotonic()
-            told = self._take(min(silence.left(LONGEST_WAIT), self._deadline.left()))
+            updates = self._receive(min(silence.left(LONGEST_WAIT), self._deadline.left()))
             self._rest_waited += self._clock.monotonic() - began
             if self.ledger.came > came:
                 silence.restart(SHORT_GRACE if self._is_announced else longest)
             if self._is_open() and silence.passed:
-                told += self._heard(self.ledger.settle())
+                updates += self._heard(self.ledger.settle())
                 self._close()
             elif not self._may_wait:
                 self._ended = self._ended or Unavailable("there was no time for the remaining events")
-            yield told
+            yield updates
 
     def _fetch_rest(self) -> Iterator[Burst]:
         """If the events are the product, read those that are missing, on connections of their own; else a gap."""
@@ -407,13 +407,13 @@ class Follower:
             if not self._is_announced:
                 self.ledger.ended_unannounced()
             return
-        told = self._heard(self.ledger.settle())
+        updates = self._heard(self.ledger.settle())
         self.ledger.ended_unannounced()
         # A server may keep no events and announce no end: behind one that ended well, none is known to be missing.
         if self._is_broken or not self.ledger.accepted:
             self.ledger.lost()
         what = f"the run is {self.record.now.word}, but its event stream never reported that; events may be missing"
-        yield [*told, Gap(what)]
+        yield [*updates, Gap(what)]
 
     def _has_all(self, fetches: int) -> bool:
         """True if nothing shows that events are missing, after so many connections for the rest."""

@@ -41,7 +41,7 @@ class Ledger:
         self.cursor = self.origin = cursor
         self.label = Continuity.NONE
         self.accepted = 0
-        self.has_gap = False  # a part may be missing, and was told to be
+        self.has_gap = False  # a part may be missing, and was reported
         self._positions = array("q")  # hashes, 0 for none
         self._contents = array("q")
         self._recent: dict[int, int] = {}  # the places of the last positions
@@ -81,10 +81,10 @@ class Ledger:
         """Return the new ones, in order, and a Gap before the first one that may not be the next."""
         if self.label is Continuity.NONE and not self._resuming:
             self.label = Continuity.PROVEN
-        told: list[Update] = []
+        updates: list[Update] = []
         for event in events:
-            self._take(event, told)
-        return told
+            self._accept_one(event, updates)
+        return updates
 
     def settle(self) -> list[Update]:
         """Return what was waiting to be placed, since nothing more will come on this connection."""
@@ -105,11 +105,11 @@ class Ledger:
         """Events are known to be lost."""
         self.label, self.has_gap = Continuity.BROKEN, True
 
-    def _take(self, event: RunEvent, told: list[Update]) -> None:
+    def _accept_one(self, event: RunEvent, updates: list[Update]) -> None:
         if not event.redis_id and event.type not in OF_A_RUN:
             # Such as a keep-alive, which no replay repeats; one within a replay is as old as what is around it.
             if self._places is None or self._at_end:
-                told.append(event)
+                updates.append(event)
             return
         self.came += 1
         mark = content_mark(event)
@@ -119,13 +119,13 @@ class Ledger:
             self._came_again(place)
             return
         if place is not None:
-            position = self._distrust(told)
+            position = self._distrust(updates)
         if self._places is None:
-            self._pass(event, position, mark, told)
+            self._pass(event, position, mark, updates)
         else:
-            self._find(event, position, mark, told)
+            self._find(event, position, mark, updates)
 
-    def _find(self, event: RunEvent, position: int, mark: int, told: list[Update]) -> None:
+    def _find(self, event: RunEvent, position: int, mark: int, updates: list[Update]) -> None:
         """Place an event that a resumed connection brings, by its content unless it has a known position."""
         places = self._next_places(position, mark)
         if not places and self.seeking and not self._anywhere:
@@ -141,12 +141,12 @@ class Ledger:
                 if whole:
                     self._overlap()
             elif self._at_end or self.seeking:
-                self._wait(event, told)
+                self._wait(event, updates)
         elif self.seeking:
-            self._wait(event, told)
+            self._wait(event, updates)
         else:
             self._waiting = [*(self._waiting if self._at_end else []), event]
-            told += self._give_out()
+            updates += self._give_out()
 
     def _next_places(self, position: int, mark: int) -> list[int]:
         end, begins = len(self._contents), self._places or []
@@ -159,32 +159,32 @@ class Ledger:
         """True if the event at that place has this content, and not another position."""
         return self._contents[place] == mark and not (position and self._positions[place])
 
-    def _begin_news(self, told: list[Update]) -> None:
+    def _begin_news(self, updates: list[Update]) -> None:
         """From here on, everything on this connection is new unless its position is known."""
         self._places = None
         if self._refused:
             self.lost()
-            told.append(Gap(UNKNOWN_POSITION))
+            updates.append(Gap(UNKNOWN_POSITION))
         elif self._resuming and self.label is not Continuity.BROKEN:
             self.label = Continuity.ASSUMED
         self._resuming = self._refused = self.seeking = False
         self._waiting = []
 
-    def _wait(self, event: RunEvent, told: list[Update]) -> None:
+    def _wait(self, event: RunEvent, updates: list[Update]) -> None:
         """Keep an event that may be old or new; too many of them are a gap."""
         self._waiting.append(event)
         self._waiting_bytes += len(event.raw) if event.raw is not None else len(to_json(event.data))
         if len(self._waiting) > HELD_EVENTS or self._waiting_bytes > HELD_BYTES:
-            told += self._give_out()
+            updates += self._give_out()
 
     def _give_out(self) -> list[Update]:
         """Return the waiting events as new ones."""
-        told: list[Update] = []
+        updates: list[Update] = []
         waiting = self._waiting
-        self._begin_news(told)
+        self._begin_news(updates)
         for one in waiting:
-            self._take(one, told)
-        return told
+            self._accept_one(one, updates)
+        return updates
 
     def _came_again(self, place: int) -> None:
         """An event that was shown comes again: the connection stands behind it."""
@@ -209,7 +209,7 @@ class Ledger:
                 return self._positions.index(position)
         return place
 
-    def _distrust(self, told: list[Update]) -> int:
+    def _distrust(self, updates: list[Update]) -> int:
         """Go by contents from now on, and return the position that no event has."""
         self._trusting = False
         self.cursor, self._cursor_place = None, -1
@@ -217,10 +217,10 @@ class Ledger:
         self._places, self._resuming, self._refused, self.seeking = None, False, False, False
         self.ended_unannounced()
         self.has_gap = True
-        told.append(Gap(WORTHLESS))
+        updates.append(Gap(WORTHLESS))
         return 0
 
-    def _pass(self, event: RunEvent, position: int, mark: int, told: list[Update]) -> None:
+    def _pass(self, event: RunEvent, position: int, mark: int, updates: list[Update]) -> None:
         """Pass on a new event."""
         place = len(self._contents)
         if position:
@@ -232,7 +232,7 @@ class Ledger:
         self._positions.append(position)
         if place >= RECENT and self._recent.get(old := self._positions[place - RECENT]) == place - RECENT:
             del self._recent[old]  # a search finds it
-        told.append(event)
+        updates.append(event)
 
     def _overlap(self) -> None:
         self._resuming = False

@@ -61,14 +61,14 @@ class NodeData:
 
 def error_of(entry: Mapping[str, Any]) -> str:
     """Return the text under `error` or `error_message`, or in the object there, as one line; empty without one."""
-    return _told_in(entry.get("error")) or _told_in(entry.get("error_message"))
+    return _text_in(entry.get("error")) or _text_in(entry.get("error_message"))
 
 
 def last_words(log: Any) -> str:
     """Return the reason in a node's log, a text or a list of lines or entries: the last error, else the last line."""
     words, bad = "", False
     for entry in log if isinstance(log, list) else [log]:
-        text, level = _told_in(entry), entry.get("level") if isinstance(entry, dict) else None
+        text, level = _text_in(entry), entry.get("level") if isinstance(entry, dict) else None
         says_error = "error" in text.lower() or str(level).lower() in BAD_LEVELS
         if text and (says_error or not bad):
             words, bad = text, says_error
@@ -83,7 +83,7 @@ def one_line(text: str, longest: int = LONGEST_REASON) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
-def _told_in(value: Any) -> str:
+def _text_in(value: Any) -> str:
     if isinstance(value, dict):
         value = next((value[key] for key in ("message", "detail") if isinstance(value.get(key), str)), None)
     line = one_line(value) if isinstance(value, str) else ""

@@ -164,9 +164,9 @@ class Progress:
         where = f" at {one_line(self._shown(name), LONGEST_NAME)!r}" if name else ""
         self.why = where + (f": {one_line(text, LONGEST_WHY)}" if text else "")
 
-    def learn(self, told: "Progress") -> None:
+    def learn(self, other: "Progress") -> None:
         """Copy how nodes ended from another reading of the same run's events."""
-        for heard in told.nodes.values():
+        for heard in other.nodes.values():
             if heard.status == EXECUTED or heard.status not in ENDED:
                 continue
             node = self._node(heard.id)
@@ -174,13 +174,13 @@ class Progress:
                 node.status = heard.status
             node.error = node.error or (self._shown(heard.error) if heard.error and node.failed else None)
 
-    def take(self, burst: Sequence[Update]) -> list[Step]:
+    def apply(self, burst: Sequence[Update]) -> list[Step]:
         """Apply updates that arrived together."""
-        steps: list[Step] = [(update, self.fold(update)) for update in burst]
+        steps: list[Step] = [(update, self.apply_one(update)) for update in burst]
         self._late = self._late and not any(isinstance(update, RunEvent) for update in burst)
         return steps
 
-    def fold(self, update: Update) -> list[Change]:
+    def apply_one(self, update: Update) -> list[Change]:
         """Apply one update and return the resulting changes of status."""
         match update:
             case RunEvent(kind, data):
@@ -203,7 +203,7 @@ class Progress:
         self.status = status if isinstance(status, str) else self.status
         if reason := error_of(data):
             self.failures[None] = reason
-        return self._details(data.get("progress_details"), told=True)
+        return self._details(data.get("progress_details"), by_event=True)
 
     def _record(self, run: Run) -> list[Change]:
         self.run, self.status = run, run.status
@@ -211,7 +211,7 @@ class Progress:
             self._ended = self.elapsed()
         if run.progress is not None:
             self.percent = max(float(run.progress), self.percent or 0.0)
-        changed = self._details(run.progress_details, told=False)
+        changed = self._details(run.progress_details, by_event=False)
         for node_id, (began, ended) in self.spans.items():
             node = self._node(node_id)
             node.began, node.ended, node.unmeasured = self.began + began, self.began + ended, False
@@ -235,10 +235,10 @@ class Progress:
             self.failures.pop(node_id, None)
         if isinstance(text, str):
             node.tail = (node.tail + text)[-LONGEST_TAIL:]
-        return self._set([node], status, told=True) if status and status != node.status else []
+        return self._set([node], status, by_event=True) if status and status != node.status else []
 
-    def _details(self, details: Any, *, told: bool) -> list[Change]:
-        """Apply the nodes' statuses, which an event (`told`) or a record has."""
+    def _details(self, details: Any, *, by_event: bool) -> list[Change]:
+        """Apply the nodes' statuses, which an event (`by_event`) or a record has."""
         if not isinstance(details, dict):
             return []
         self.details = details or self.details
@@ -246,10 +246,14 @@ class Progress:
         skipped, remaining = _ids(details, "skipped_nodes"), _ids(details, "remaining_nodes")
         failed = [node_id for node_id in executed if listed_status(details, node_id) in FAILED]
         word = "completed" if self.status == "completed" else EXECUTED
-        changed = self._set((node for node in map(self._node, running) if not node.running), "running", told=told)
-        changed += self._set(filter(_is_open, map(self._node, failed)), "failed", told=told)
-        changed += self._set(filter(_is_open, map(self._node, executed)), word, told=told)
-        changed += self._set((n for n in map(self._node, skipped) if n.status not in SKIPPED), "skipped", told=told)
+        changed = self._set(
+            (node for node in map(self._node, running) if not node.running), "running", by_event=by_event
+        )
+        changed += self._set(filter(_is_open, map(self._node, failed)), "failed", by_event=by_event)
+        changed += self._set(filter(_is_open, map(self._node, executed)), word, by_event=by_event)
+        changed += self._set(
+            (n for n in map(self._node, skipped) if n.status not in SKIPPED), "skipped", by_event=by_event
+        )
         for node_id in remaining:
             self._node(node_id)
         if self.status == "completed":
@@ -266,9 +270,9 @@ class Progress:
             node = self.nodes[node_id] = Node(node_id, node_id)
         return node
 
-    def _set(self, nodes: Iterable[Node], status: str, *, told: bool) -> list[Change]:
+    def _set(self, nodes: Iterable[Node], status: str, *, by_event: bool) -> list[Change]:
         """Give nodes a status that they do not have yet."""
-        now, measured = self._clock.monotonic(), told and not self._late
+        now, measured = self._clock.monotonic(), by_event and not self._late
         changed = []
         for node in nodes:
             before, node.status = node.status, status
@@ -293,12 +297,12 @@ def listed_status(details: Mapping[str, Any], node_id: str) -> str:
     return plain_status(status) if isinstance(status, str) else ""
 
 
-def plain_status(told: str) -> str:
+def plain_status(status: str) -> str:
     """Return a node's status as it is read here: one word for completed, known ones in small letters, others as is."""
-    word = told.lower()
+    word = status.lower()
     if word in DONE and word != EXECUTED:
         return "completed"
-    return word if word in ENDED or word == "running" else told
+    return word if word in ENDED or word == "running" else status
 
 
 def _nodes(workflow: Workflow) -> dict[str, Node]:

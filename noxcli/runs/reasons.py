@@ -39,7 +39,7 @@ def explain(
     clock = deadline.clock
     limit = Deadline(clock, EXPLAIN_WITHIN if deadline.seconds == 0 else deadline.left(EXPLAIN_WITHIN))
     progress = seen or Progress(run, clock, from_start=False, shown=shown)
-    progress.fold(Finished(run))
+    progress.apply_one(Finished(run))
     search = _Search(source, progress, limit)
     if not progress.title:
         search.meet_nodes((workflow, run.workflow))
@@ -70,11 +70,11 @@ class _Search:
         # A node known only by its id is not in the definition, but may be a part of one that is.
         known: dict[str | None, str] = {}
         for read in (lambda: self._progress.failures, self._replayed, self._recorded, self._in_data):
-            told = read()
+            reasons = read()
             names = {node_id for node_id, name in self._progress.names.items() if name != node_id}
             names = names or set(self._progress.names)
             found = any(node in names for node in known)  # then what another node says is not the reason
-            for node, reason in told.items():
+            for node, reason in reasons.items():
                 if not found or node in known or node not in names:
                     known[node] = known.get(node) or reason
             best = _best(known, names)
@@ -87,7 +87,7 @@ class _Search:
         if self._progress.heard_all or self._limit.passed:
             return {}
         clock = self._limit.clock
-        told = Progress(self._run, clock, from_start=False)
+        replayed = Progress(self._run, clock, from_start=False)
         limit, quiet = Deadline(clock, self._limit.left(EACH_WITHIN)), Deadline(clock, FIRST_EVENT)
         feed = self._source.open_events(self._run.id)
         try:
@@ -96,13 +96,13 @@ class _Search:
                     events = feed.take(min(quiet.left(), limit.left()))
                     if events:
                         quiet.restart(QUIET)
-                    told.take(events)
+                    replayed.apply(events)
                     if any(event.is_terminal for event in events):
                         break
         finally:
             feed.close()
-        self._progress.learn(told)
-        return told.failures
+        self._progress.learn(replayed)
+        return replayed.failures
 
     def _recorded(self) -> Reasons:
         """Read the nodes' progress and logs in the record."""
@@ -112,7 +112,7 @@ class _Search:
                 # A run that was read by its id alone has no progress.
                 record = self._asked(self._source.get_run, run.workflow_id, run.id)
                 if record.id == run.id:
-                    self._progress.fold(Polled(replace(run, progress_details=record.progress_details)))
+                    self._progress.apply_one(Polled(replace(run, progress_details=record.progress_details)))
         details, reasons = self._progress.details, dict[str | None, str]()
         listed, logs = details.get("per_node_progress"), details.get("run_logs")
         for node, entry in listed.items() if isinstance(listed, dict) else ():

@@ -47,7 +47,7 @@ class Record:
         self._denied = False  # the last answer was 403 or 404
         self._at_work = False  # an event of a node has arrived
         self._heard = False  # an event has arrived since the last read, which the next one may only repeat
-        self._pause_told = False
+        self._pause_shown = False
 
     @property
     def confirmed(self) -> bool:
@@ -94,9 +94,9 @@ class Record:
 
     def pause_begins(self) -> list[Update]:
         """Return a pause when it begins."""
-        told: list[Update] = [Paused(self.run)] if self.run.paused and not self._pause_told else []
-        self._pause_told = self.run.paused
-        return told
+        updates: list[Update] = [Paused(self.run)] if self.run.paused and not self._pause_shown else []
+        self._pause_shown = self.run.paused
+        return updates
 
 
 def still_running(run: Run, hint: str | None = None) -> TimedOut:

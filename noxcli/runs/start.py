@@ -140,8 +140,8 @@ def send_once(
         except Unavailable as error:
             if not attempt.left:
                 raise
-            told, found = attempt.search(deadline.left(LONGEST_LOOK))
-            what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{told}"
+            searched, found = attempt.search(deadline.left(LONGEST_LOOK))
+            what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{searched}"
             raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
 
     try:
@@ -149,8 +149,8 @@ def send_once(
     except Interrupted as signal:
         if answers or not attempt.left:
             raise
-        told, found = attempt.search(0.0)
-        what = f"interrupted by {signal} during {attempt.name}, whose outcome is unknown{told}"
+        searched, found = attempt.search(0.0)
+        what = f"interrupted by {signal} during {attempt.name}, whose outcome is unknown{searched}"
         raise Interruption(what, attempt.look_first, number=signal.number, candidates=found) from None
 
 
@@ -194,7 +194,7 @@ class StartAttempt(SentOnce[Run]):
             return digest_of(run.input) == own and not self._is_known(run.id)
 
         found = find_candidates(self.api, self.request.workflow_id, fits, since, max(LAST_LOOK, within))
-        return f"; {found.told()}", found.brief()
+        return f"; {found.words()}", found.brief()
 
     def _require_own(self, run: Run) -> None:
         """Raise Unavailable if the answer contradicts itself; servers rewrite inputs, so those prove nothing."""

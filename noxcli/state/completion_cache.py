@@ -74,12 +74,12 @@ class CompletionCache:
         """
         if self._directory is None:
             return
-        told = [f"{kind}\t{word}" for word in words]
-        told = [line for line in told if self._mask(line) == line][:MOST_WORDS]
+        lines = [f"{kind}\t{word}" for word in words]
+        lines = [line for line in lines if self._mask(line) == line][:MOST_WORDS]
         with suppress(OSError), Place.named(Path(self._directory), make=True, mode=0o700) as place:
             saved = _lines(place)
             before = [line for line in saved if line.startswith(f"{kind}\t")]
-            now = [*(before[-kept:] if kept else ()), *told]
+            now = [*(before[-kept:] if kept else ()), *lines]
             if now != before:
                 others = [line for line in saved if not line.startswith(f"{kind}\t")]
                 with place.replacing(NAMES_FILE, 0o600, durable=False) as written:

@@ -128,7 +128,7 @@ def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
             journal.sent(row(number), "d", None)
             journal.started(row(number), run)
             result = {"run": {"id": "r", "confirmed": confirmed}, "error": None}
-            journal.told([FinishedRow(row(number), result, ExitCode.OK, {}, {})])
+            journal.ended([FinishedRow(row(number), result, ExitCode.OK, {}, {})])
         past = journal.past()
     assert past.finished == 1
     assert list(past.pending) == [2]

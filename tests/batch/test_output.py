@@ -73,30 +73,30 @@ def batch(tmp_path: Path) -> Iterator[Callable[..., Batch]]:
 
 def test_the_first_line_is_printed_at_once_later_ones_together(batch: Callable[..., Batch]) -> None:
     this = batch()
-    this.output.take(result(1))
+    this.output.add(result(1))
     this.output.flush_due()
     assert this.printed == [1]
     for number in (2, 3):
-        this.output.take(result(number))
+        this.output.add(result(number))
         this.output.flush_due()
     assert this.printed == [1]
     assert 0 < this.output.until_due(1.0) <= FLUSHES_APART
     time.sleep(FLUSHES_APART)
     this.output.flush_due()
     assert this.printed == [1, 2, 3]
-    assert (this.journal.past().finished, this.tally.told) == (3, 3)
+    assert (this.journal.past().finished, this.tally.reported) == (3, 3)
     assert this.output.until_due(1.0) == 1.0
 
 
 def test_in_order_a_result_waits_for_the_rows_before_it(batch: Callable[..., Batch]) -> None:
     this = batch(ordered=True)
-    this.output.take(result(2))
+    this.output.add(result(2))
     this.output.flush()
-    assert (this.printed, this.output.awaited, this.tally.told) == ([], 4, 1)
+    assert (this.printed, this.output.awaited, this.tally.reported) == ([], 4, 1)
     this.output.pass_over(1)
     this.output.flush()
     assert this.printed == [2]
-    this.output.take(result(4))
+    this.output.add(result(4))
     this.output.flush_rest()
     assert this.printed == [2, 4]
 
@@ -109,7 +109,7 @@ def test_what_the_disk_does_not_keep_is_not_printed(
 
     this = batch()
     monkeypatch.setattr(Results, "add", full)
-    this.output.take(result(1))
+    this.output.add(result(1))
     this.output.flush()
     assert (this.printed, this.journal.past().finished) == ([], 0)
     assert isinstance(this.output.trouble, JournalTrouble)

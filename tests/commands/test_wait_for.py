@@ -102,13 +102,13 @@ def test_a_run_is_running_when_an_event_says_so() -> None:
     for word, ends in (("running", True), ("completed", False)):
         watch = ConditionWatch([read_condition(f"run={word}")], progress, lambda: run, Deadline(clock, 60))
         for burst in watch.until([[Started(run)], [RunEvent("state", {"status": word})]]):
-            progress.take(burst)
+            progress.apply(burst)
         assert (watch.met is not None) == ends
 
 
 def test_the_condition_that_is_met_first_wins(noxcli: Noxcli, plays: Any) -> None:
-    script, switches = [*node_runs("Early"), *node_runs("Late"), FOREVER], {"node_progress": "none"}  # events alone tell
-    run = noxcli.start(plays(script=script, switches=switches))
+    script = [*node_runs("Early"), *node_runs("Late"), FOREVER]
+    run = noxcli.start(plays(script=script, switches={"node_progress": "none"}))  # events alone show its nodes
     result = noxcli("wait", run, "--for", "node:Late=completed", "--for", "node:Early=completed")
     assert result.text.endswith("\tnode:Early=completed\n")
 

@@ -140,7 +140,7 @@ def test_the_live_view_draws_ten_times_a_second_at_most() -> None:
     with Live(shown, progress) as live:
         while time.monotonic() - began < 0.5:
             event = content("n2", "running", "word ")
-            live.show([(event, progress.fold(event))])
+            live.show([(event, progress.apply_one(event))])
         took = time.monotonic() - began
     drawn = said(shown).count("\x1b[?7h")
     assert 1 <= drawn <= 10 * took + 3

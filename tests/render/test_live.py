@@ -123,8 +123,8 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
         ]:
             clock.now_is += seconds
             event = RunEvent("content", {"id": name, "status": status, "content": text})
-            live.show([(event, progress.fold(event))])
-        progress.fold(Finished(replace(RUNNING, status="completed")))
+            live.show([(event, progress.apply_one(event))])
+        progress.apply_one(Finished(replace(RUNNING, status="completed")))
     clock.now_is += 100  # its output takes long to arrive
     draw_verdict(terminal, progress, "noxcli fetch-output run-1")
     last = ["W completed in 1m16s; 1 completed, 1 failed, 1 running, 1 skipped", "output: noxcli fetch-output run-1"]
@@ -257,7 +257,7 @@ def test_threads_that_speak_at_once_tear_nothing(monkeypatch: pytest.MonkeyPatch
             speaker.start()
         for number in range(200):
             event = RunEvent("content", {"id": "n2", "status": "running", "content": f"word {number} "})
-            live.show([(event, progress.fold(event))])
+            live.show([(event, progress.apply_one(event))])
             live.refresh()
         for speaker in speakers:
             speaker.join()
@@ -303,7 +303,7 @@ def test_many_nodes_leave_header_and_footer_and_keep_their_order(
     ]
     live = Live(terminal, progress)
     with live:
-        live.show([(update, progress.fold(update)) for update in updates])
+        live.show([(update, progress.apply_one(update)) for update in updates])
         live.refresh()
         assert isinstance(terminal.err, io.StringIO)
         lines = lines_of(screen_of(terminal.err.getvalue().replace("\n", "\r\n").encode(), columns, rows))

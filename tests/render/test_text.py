@@ -36,15 +36,15 @@ def test_any_text_becomes_one_printable_line(text: str) -> None:
 def test_any_text_is_harmless_on_a_screen_however_it_is_cut(text: str, cuts: list[int]) -> None:
     data = text.encode("utf-8", "surrogatepass")
     screen, edges = Screen(), [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    shown = "".join(screen.take(data[start:end]) for start, end in pairwise(edges))
+    shown = "".join(screen.feed(data[start:end]) for start, end in pairwise(edges))
     check(shown, "\n\t")
-    assert shown == Screen().take(data)
+    assert shown == Screen().feed(data)
 
 
 @given(st.recursive(st.none() | TEXTS, lambda inner: st.dictionaries(TEXTS, inner, max_size=3), max_leaves=5))
 def test_a_document_on_a_screen_is_the_same_document(document: object) -> None:
     text = json.dumps(document)
-    assert json.loads(Screen().take(text.replace("##", "#").encode())) == json.loads(text.replace("##", "#"))
+    assert json.loads(Screen().feed(text.replace("##", "#").encode())) == json.loads(text.replace("##", "#"))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_remote_text_is_made_harmless(text: str, shown: str) -> None:
 )
 def test_what_people_write_is_left_alone(text: str) -> None:
     assert visible(text) == text
-    assert Screen().take(text.encode()) == text
+    assert Screen().feed(text.encode()) == text
 
 
 def test_of_a_long_line_the_middle_is_left_out() -> None:

@@ -311,12 +311,12 @@ def test_polling_measures_no_times(noxcli: Noxcli, plays: Any) -> None:
 
 def test_events_that_come_after_a_break_measure_no_times() -> None:
     progress = Progress(Run(RUN, WORKFLOW, "running"), Clock(), Workflow(WORKFLOW, "W", {READ: "Read", WRITE: "Write"}))
-    progress.take([RunEvent("content", {"id": READ, "status": "running"})])
-    progress.take([Reconnecting(1, 0.5, "reset")])
-    progress.take([])
-    progress.take([RunEvent("content", {"id": READ, "status": "completed"})])
-    progress.take([RunEvent("content", {"id": WRITE, "status": "running"})])
-    progress.take([RunEvent("content", {"id": WRITE, "status": "completed"})])
+    progress.apply([RunEvent("content", {"id": READ, "status": "running"})])
+    progress.apply([Reconnecting(1, 0.5, "reset")])
+    progress.apply([])
+    progress.apply([RunEvent("content", {"id": READ, "status": "completed"})])
+    progress.apply([RunEvent("content", {"id": WRITE, "status": "running"})])
+    progress.apply([RunEvent("content", {"id": WRITE, "status": "completed"})])
     assert progress.nodes[READ].duration(0) is None
     assert progress.nodes[WRITE].duration(0) is not None
 

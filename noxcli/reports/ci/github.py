@@ -98,8 +98,8 @@ class GitHub(CiSystem):
     def _set_outputs(self, values: Mapping[str, str]) -> None:
         """Set the step's outputs; no value can end one, since the delimiter can't be guessed."""
         delimiter = f"noxcli_{os.urandom(16).hex()}"
-        told = {name: value if name == "output" else self._terminal.mask(value) for name, value in values.items()}
-        text = "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in told.items())
+        masked = {name: value if name == "output" else self._terminal.mask(value) for name, value in values.items()}
+        text = "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in masked.items())
         self._append("GITHUB_OUTPUT", text)
 
     def _append(self, variable: str, text: str, limit: int | None = None) -> None:

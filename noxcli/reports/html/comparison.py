@@ -91,11 +91,11 @@ def _pair(page: Page, pair: Pair, most: int) -> Html:
     inputs, differences = dict(pair.first.get("input") or {}), pair.differences()
     first, (base, new) = next(iter(inputs), None), pair.seconds
     longest, width = max(base or 0.0, new or 0.0), min(most, WIDEST_CELL)
-    told = differences[0][1] if differences and pair.base and pair.new else []
+    pieces = differences[0][1] if differences and pair.base and pair.new else []
     summary = summary_of(
         page,
         page.bdi(pair.name, LONGEST_ID),
-        [cell_of(page, inputs, first, width), page.tag("bdi", _marked(page, excerpt(told, AROUND, width)))],
+        [cell_of(page, inputs, first, width), page.tag("bdi", _marked(page, excerpt(pieces, AROUND, width)))],
         str(pair.change),
         " → ".join("" if side is None else show_took(side, longest) for side in (base, new)),
         None if pair.change is Change.CHANGED else page.peek(pair.what(), width),

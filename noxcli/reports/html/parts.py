@@ -25,9 +25,9 @@ SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 def verdict(page: Page, tone: str, name: str, words: str, when: Sequence[str], *lines: Html | None) -> Html:
     """Return the head of a page: the verdict on what is named, in one line with `when`; below it, why."""
     sign = page.tag("span", SIGNS[tone], class_="sign")
-    told = page.tag("h1", sign, " ", page.bdi(name, LONGEST_NAME), " ", page.tag("span", words, class_="words"))
+    heading = page.tag("h1", sign, " ", page.bdi(name, LONGEST_NAME), " ", page.tag("span", words, class_="words"))
     small = page.tag("p", page.bdi(" · ".join(when), 4 * LONGEST_NAME), class_="when") if when else None
-    return page.tag("header", page.tag("div", told, small, class_="line"), *lines, class_=f"verdict {tone}")
+    return page.tag("header", page.tag("div", heading, small, class_="line"), *lines, class_=f"verdict {tone}")
 
 
 def tone_of(code: int) -> str:

@@ -121,9 +121,9 @@ def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) 
     for row in rows():
         count.add(row)
     rules = parts.rules_of_choice({**{f"{code}": f":not(.c{code})" for code in count.codes}, NOT_PASSED: ".c0"})
-    passes, told = about.verdict or (not count.bad, count.passed)
-    body = _body(page, about, rows, count, "good" if passes else "bad", told)
-    return page.whole(f"{count.workflow or about.source} — {told}", body, rules)
+    passes, words = about.verdict or (not count.bad, count.passed)
+    body = _body(page, about, rows, count, "good" if passes else "bad", words)
+    return page.whole(f"{count.workflow or about.source} — {words}", body, rules)
 
 
 def _body(

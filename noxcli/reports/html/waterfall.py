@@ -67,8 +67,8 @@ def _untimed(page: Page, nodes: Sequence[Node]) -> Iterator[Html]:
     for node in nodes[:MOST_BARS]:
         named.setdefault(str(node["status"]), []).append(_name(page, node))
     if named:
-        told = (f"{', '.join(names)} ({page.text(status, 40)})" for status, names in named.items())
-        yield page.dim(Html(f"Not timed: {'; '.join(told)}"))
+        groups = (f"{', '.join(names)} ({page.text(status, 40)})" for status, names in named.items())
+        yield page.dim(Html(f"Not timed: {'; '.join(groups)}"))
 
 
 def _axis(page: Page, total: float) -> Html:
@@ -91,12 +91,12 @@ def _line(page: Page, node: Node, total: float, ground: Html, *, is_slowest: boo
     (tone, sign), status, took = _look(node), str(node["status"]), node["duration_s"]
     words = [None if took is None else show_took(took, total or None)]
     words += [status] if tone != "done" else ["slowest"] if is_slowest else []
-    told = " · ".join(filter(None, words))
+    label = " · ".join(filter(None, words))
     name = page.tag("span", sign and f"{sign} ", _name(page, node), class_="name", title=node.get("id"))
     summary = page.tag(
         "summary",
         name,
-        _drawn(page, node, total, told, ground) if total else page.tag("span", page.bdi(told, 60), class_="state"),
+        _drawn(page, node, total, label, ground) if total else page.tag("span", page.bdi(label, 60), class_="state"),
     )
     terms = [("Node id", node.get("id")), ("Status", status)]
     for term, seconds in (("Start", node["started_s"]), ("Duration", took)):
@@ -111,14 +111,14 @@ def _line(page: Page, node: Node, total: float, ground: Html, *, is_slowest: boo
     )
 
 
-def _drawn(page: Page, node: Node, total: float, told: str, ground: Html) -> Html:
-    """Return the bar of a node, with `told` at its end."""
+def _drawn(page: Page, node: Node, total: float, label: str, ground: Html) -> Html:
+    """Return the bar of a node, with `label` at its end."""
     bar, end = None, "0"
     if (span := _span(node)) is not None:
         end = _share(sum(span), total)
         place = {"x": _share(span[0], total), "width": _share(span[1], total), "y": "30%", "height": "40%"}
         bar = page.tag("rect", class_="span", **place)
-    label = page.tag("text", page.text(told, 60), x=end, y="50%", dx="8", dy="0.35em")
+    label = page.tag("text", page.text(label, 60), x=end, y="50%", dx="8", dy="0.35em")
     return page.tag("svg", ground, bar, label, class_="bar")
 
 

@@ -88,11 +88,11 @@ def test_no_name_tears_the_picture(columns: int) -> None:
     terminal = on_terminal()
     progress = Progress(run, Turning(), Workflow("w", marked("a", "emoji-joined"), names))
     with size(columns, ROWS), Live(terminal, progress) as live:
-        live.show([(Started(run), progress.fold(Started(run)))])
+        live.show([(Started(run), progress.apply_one(Started(run)))])
         live.refresh()
         for number, text in enumerate(all_marked("f")):
             event = RunEvent("content", {"id": f"n{number}", "status": "running", "content": text})
-            live.show([(event, progress.fold(event))])
+            live.show([(event, progress.apply_one(event))])
         live.refresh()
         picture = [line.rstrip() for line in emulated(said_by(terminal), columns, ROWS).display]
     drawn = [line for line in picture if line]

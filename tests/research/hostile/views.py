@@ -321,7 +321,7 @@ def alone(theatre: Theatre) -> Iterator[View]:
             progress = Progress(here, Turning(), Workflow("w", marked("a", name)))
             with size(columns, 24), Live(terminal, progress) as live:
                 for update in (Started(here), waits, gap):
-                    live.show([(update, progress.fold(update))])
+                    live.show([(update, progress.apply_one(update))])
                     live.refresh()
             drawn[columns] += said_by(terminal)
         terminal = on_terminal()
