@@ -177,7 +177,7 @@ def as_line(value: Any) -> Line | None:
     """Return a JSON value as a line of results if it is one; printed lines may lack the row's input and columns."""
     if not isinstance(value, dict):
         return None
-    line = {"input": None, "columns": None, "id": None, **value}
+    line = {**dict.fromkeys(("row", "id", "result", "input", "columns")), **value}
     if not _has(line, LINE_KINDS) or not _has(result := line["result"], RESULT_KINDS) or "output" not in result:
         return None
     run, checks = result["run"] or {}, result.get("assertions", [])

@@ -18,15 +18,21 @@ def _rows() -> None:
     write_rows(*({"$id": f"id {text}", "Q": text} for text in ["a", "b", "bad", "d", "e", "f", "g"]))
 
 
+def run_shard(noxcli: Noxcli, workflow: str, index: int) -> bytes:
+    return noxcli("batch", workflow, "rows.jsonl", "--shard", f"{index}/3", "--output-dir", f"s{index}").out
+
+
 def run_shards(noxcli: Noxcli, workflow: str, *indexes: int) -> list[str]:
     for index in indexes:
-        noxcli("batch", workflow, "rows.jsonl", "--shard", f"{index}/3", "--output-dir", f"s{index}")
+        run_shard(noxcli, workflow, index)
     return [f"s{index}" for index in indexes]
 
 
 def test_shards_join_to_one_report_in_order(noxcli: Noxcli, workflow: str) -> None:
-    result = noxcli("results", *run_shards(noxcli, workflow, 3, 1, 2), "--junit", "report.xml")
+    printed = [run_shard(noxcli, workflow, index) for index in (3, 1, 2)]
+    result = noxcli("results", "s3", "s1", "s2", "--junit", "report.xml")
     assert result.code == 1
+    assert sorted(result.out.splitlines()) == sorted(b"".join(printed).splitlines())
     assert [(line["row"], line["id"], line["result"]["exit_code"]) for line in result.lines][:3] == [
         (1, "id a", 0),
         (2, "id b", 0),
