@@ -106,14 +106,17 @@ class EventFeed:
             self.first_heard = self.first_heard or self.last_heard
             self._pieces.append(piece)
             self._received += len(piece)
-            self._news.set()
-            while True:
+            if not self._news.is_set():  # asking costs less than setting it once more
+                self._news.set()
+            while self._is_full():
                 self._room.clear()
-                if self._closing:
-                    return
-                if self._received - self._taken <= AHEAD:
-                    break
-                self._room.wait()
+                if self._is_full():
+                    self._room.wait()
+            if self._closing:
+                return
+
+    def _is_full(self) -> bool:
+        return self._received - self._taken > AHEAD and not self._closing
 
 
 def hang_up(response: requests.Response) -> None:
