@@ -11,6 +11,7 @@ import typer
 from noxcli.cli.context import Context
 from noxcli.cli.options import Asserting, Common, Documented, ExpectOption, Junit, PassEachOption, Waiting, declared
 from noxcli.errors import (
+    ConfigProblem,
     ExitCode,
     LostContact,
     NotAsAsserted,
@@ -85,13 +86,16 @@ class Options(Documented, Asserting, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print what differs, and write the page. Raises the NoxError that the command ends with."""
-    from noxcli.batch.compare import Comparison  # the help loads none of what results need
-    from noxcli.batch.judge import Judge
+    from noxcli.batch.judge import Judge  # the help loads none of what results need
     from noxcli.cli.session import begin
     from noxcli.commands.results import require_not_stored
     from noxcli.files import expanded
 
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
+    try:
+        from noxcli.batch.compare import Comparison
+    except ModuleNotFoundError as error:
+        raise ConfigProblem(f"compare needs sqlite3, which this Python lacks ({error})", "use another Python") from None
     context, mask = noxus.context, noxus.context.terminal.mask
     written = {"--report": options.report, "--junit": options.junit}
     require_not_stored(written, list(map(expanded, (options.base, options.new))))

@@ -1,6 +1,7 @@
 """`noxcli compare`: rows in pairs, what became of each, and the exit code of the gate."""
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -305,3 +306,11 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
     assert (result.code, result.out) == (2, b"")
     assert said in result.err
     assert len(result.err.splitlines()) == 1
+
+
+def test_a_python_without_sqlite3_is_named(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "noxcli.batch.compare", raising=False)
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    result = noxcli("compare", written("base.jsonl", [line(1)]), "base.jsonl")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "compare needs sqlite3, which this Python lacks" in result.err
