@@ -1,9 +1,12 @@
 """Imports point one way; tests/test_loaded.py checks what is loaded when."""
 
 import ast
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 PACKAGE = Path(__file__).parent.parent / "noxcli"
 
@@ -133,3 +136,10 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     while free := {name for name, needs in left.items() if not needs & left.keys()}:
         left = {name: needs for name, needs in left.items() if name not in free}
     assert not left, f"a circle: {sorted(left)}"
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_pages_about_the_code_name_what_there_is(page: str) -> None:
+    root = PACKAGE.parent
+    named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)", (root / page).read_text()))
+    assert {path for path in named if not ((root / path).exists() or (PACKAGE / path).exists())} == set()
