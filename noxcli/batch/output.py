@@ -38,19 +38,18 @@ class RowTable:
 
     def __init__(self) -> None:
         self._count = 0
-        self._shown: list[tuple[int, list[str]]] = []
+        self._shown: list[tuple[int, int, list[str]]] = []  # row, repetition, cells
 
     def add(self, line: Mapping[str, Any]) -> None:
         self._count += 1
         if len(self._shown) < MOST_SHOWN:
-            self._shown.append((line["row"], _cells(line)))
+            self._shown.append((line["row"], line.get("repetition") or 0, _cells(line)))
 
     def show(self, terminal: Terminal) -> None:
         """Print the table in the order of the rows, nothing if there are none. Raises as Terminal.write."""
         if not self._shown:
             return
-        ordered = sorted(self._shown, key=lambda row: row[0])
-        show_table(terminal, LAYOUT, [cells for _, cells in ordered])
+        show_table(terminal, LAYOUT, [cells for _, _, cells in sorted(self._shown)])
         if self._count > MOST_SHOWN:
             others = amount(self._count - MOST_SHOWN, "row")
             terminal.note(f"and {others} more; noxcli results with a pipe or --csv has all of them")

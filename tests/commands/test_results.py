@@ -139,6 +139,9 @@ def test_a_batch_on_a_terminal_ends_with_that_table(sandbox: Sandbox) -> None:
     asked = [*argv, "--fresh", "--query", "id"]
     seen = watched(asked, environment(sandbox.url))
     assert {"a", "b"} <= {*scrolled(seen)}, "an asked form is printed as it is"
+    seen = watched([*argv, "--fresh", "--repeat", "9"], environment(sandbox.url))
+    names = [line.split()[:2] for line in scrolled(seen) if "✓" in line]
+    assert names == [[row, f"#{repetition}"] for row in "ba" for repetition in range(1, 10)]
 
 
 def test_a_share_of_good_rows_is_enough(noxcli: Noxcli, batch: str) -> None:
