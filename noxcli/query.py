@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice, pairwise
 from typing import Any, Self
 
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import Unfitting, UsageProblem
 
 LONGEST_FOUND = 300  # characters of one value in a message

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 # A room may import those above it in this list, but none on its own line.
 ORDER = [
     {"fixed", "signals"},
-    {"errors", "models", "encode", "schemas"},
-    {"waiting", "decode"},
+    {"errors", "models", "codec", "schemas"},
+    {"waiting"},
     {"query", "masking", "timing", "place", "urls"},
     {"files"},
     {"config"},

@@ -14,8 +14,8 @@ from noxcli.api.feed import EventFeed
 from noxcli.api.http import CONNECT_TIMEOUT, Http
 from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
 from noxcli.api.transport import Body
+from noxcli.codec import to_json
 from noxcli.config.settings import Settings
-from noxcli.encode import to_json
 from noxcli.errors import (
     CursorRefused,
     NotFound,

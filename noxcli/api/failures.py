@@ -13,7 +13,7 @@ import requests
 import urllib3
 
 from noxcli.api.body import AnswerLimit, pieces_of
-from noxcli.decode import decode_json
+from noxcli.codec import decode_json
 from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.masking import Mask
 from noxcli.urls import is_loopback

@@ -22,8 +22,8 @@ from noxcli.api.failures import (
     unavailable,
 )
 from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for
+from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
-from noxcli.decode import TooMuch, decode_json
 from noxcli.errors import ConfigProblem, Refused, Unavailable, Unreadable
 from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, read_url, shown_url

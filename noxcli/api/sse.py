@@ -8,7 +8,7 @@ from typing import NoReturn
 from sseclient import SSEClient
 
 from noxcli.api.failures import describe
-from noxcli.decode import decode_json, is_deep, read_number
+from noxcli.codec import decode_json, is_deep, read_number
 from noxcli.errors import StreamUnsupported, Unavailable
 from noxcli.masking import Mask
 from noxcli.models import RunEvent

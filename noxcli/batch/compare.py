@@ -15,7 +15,7 @@ from typing import Any, Self
 from noxcli.batch.past import lines_in
 from noxcli.batch.results import LONGEST_RESULT, as_line
 from noxcli.batch.rows import digest_of
-from noxcli.decode import decode_json
+from noxcli.codec import decode_json
 from noxcli.errors import ExitCode, Undelivered, UsageProblem
 from noxcli.files import reason_of
 from noxcli.render.text import amount

@@ -19,7 +19,7 @@ from typing import Any, Self
 from noxcli.batch.past import BATCH_SCHEMA, JOURNAL_NAME, LONGEST_LINE, MOST_ROWS, Header, Past, Pending
 from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
 from noxcli.files import reason_of
 from noxcli.masking import Mask

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from noxcli.batch.columns import EXPECT, ID, Columns
 from noxcli.batch.rows import Row, RowFile
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import ExitCode, Phase, UsageProblem, nearest, suggestion
 from noxcli.fixed import fixed
 from noxcli.inputs.parse import Inputs

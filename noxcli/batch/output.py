@@ -9,7 +9,7 @@ from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.judge import Judge
 from noxcli.batch.results import Results
 from noxcli.batch.row import FinishedRow, Tally, as_printed
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, ReaderGone, TimedOut, Unwritten
 from noxcli.fixed import fixed
 from noxcli.outputs.values import as_text, by_name

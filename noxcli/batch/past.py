@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from noxcli.batch.rows import digest_of
-from noxcli.decode import decode_json
+from noxcli.codec import decode_json
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of, require_readable
 from noxcli.fixed import fixed

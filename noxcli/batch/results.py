@@ -9,8 +9,7 @@ from typing import IO, Any
 from noxcli.batch.journal import JournalTrouble, move_torn_aside
 from noxcli.batch.past import MOST_ROWS, DigestIndex, digest_of_id, lines_in, opened
 from noxcli.batch.row import FinishedRow
-from noxcli.decode import decode_json
-from noxcli.encode import to_json
+from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import reason_of
 from noxcli.place import Place

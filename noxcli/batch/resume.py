@@ -14,7 +14,7 @@ from noxcli.batch.row import Tally
 from noxcli.batch.rows import Row, RowFile, digest_of
 from noxcli.batch.shards import Shard
 from noxcli.batch.work import KnownIds
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
 from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode

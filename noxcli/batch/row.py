@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from noxcli.batch.judge import JUDGED, MinPass
 from noxcli.batch.past import Pending
 from noxcli.batch.rows import Row
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Phase, worst
 from noxcli.masking import Mask
 from noxcli.models import Run

@@ -15,7 +15,6 @@ from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import check_writable, prepare_directory
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import output_nodes, with_output
-from noxcli.outputs.choose import keys_in, require_one, under_its_key
 from noxcli.outputs.values import (
     Delivered,
     as_text,
@@ -73,6 +72,8 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
     require_whole(delivered, run)
     printing, ledger = context.printing, context.outcome.ledger
     if printing.query is not None and printing.format is Format.JSON and isinstance(run.output, dict):
+        from noxcli.outputs.choose import require_one  # loaded only with --query
+
         for key in printing.query.keys_of("output"):
             require_one(run, key, [key] if key in run.output else [])
     if printing.format is Format.CONTENT and ledger is not None and ledger.has_gap:
@@ -173,6 +174,8 @@ def _copy(context: Context, pieces: Iterator[bytes], *, end_line: bool) -> None:
 
 def _chosen(noxus: Session, run: Run, raw: Sequence[str], workflow: Workflow | None) -> tuple[Run, list[str]]:
     """Return the output's own keys for the requested ones; the definition is read only if they differ."""
+    from noxcli.outputs.choose import keys_in, require_one, under_its_key  # loaded only with --raw
+
     fitting = keys_in(run.output, raw)
     if not all(fitting):
         nodes = output_nodes(noxus.api, run, noxus.patience(), workflow) or ()

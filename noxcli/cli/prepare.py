@@ -12,7 +12,7 @@ import typer
 from noxcli.cli.context import Context
 from noxcli.cli.options import InputOptions, PreflightOptions, Running, option_of, source_of
 from noxcli.cli.session import Session
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import (
     NotFound,
     NoxError,

@@ -105,7 +105,7 @@ class Printing:
             self.document({**head, name: list(items)})
             return
         self._concluded = True  # no other document replaces the beginning of this one
-        from noxcli.encode import to_json
+        from noxcli.codec import to_json
 
         self.terminal.write(f'{to_json(head)[:-1]},"{name}":[')
         for place, item in enumerate(items):

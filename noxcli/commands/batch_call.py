@@ -37,9 +37,9 @@ from noxcli.cli.ending import say_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
 from noxcli.cli.prepare import check_outputs, only_to_check, stored, what_to_run
 from noxcli.cli.session import Session
+from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
 from noxcli.commands.results import require_not_stored
-from noxcli.encode import to_json
 from noxcli.errors import ExitCode, Interruption, Phase, TimedOut, UsageProblem
 from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noxcli.cli.options import Common, Documented, Waiting, declared
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import NoxError, Phase, StartUnknown, UsageProblem
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noxcli.cli.options import Common, Documented, VersionId, Waiting, WorkflowArgument, declared
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import Phase, UsageProblem
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible

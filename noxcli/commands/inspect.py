@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from noxcli.cli.options import LAST, Common, Documented, RunOrLast, Waiting, declared
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import NotFound, NoxError, Phase, Unavailable
 from noxcli.fixed import fixed
 from noxcli.render.table import Layout, duration, show_table, time_of_day

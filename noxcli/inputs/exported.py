@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from noxcli.decode import decode_json
-from noxcli.encode import to_json
+from noxcli.codec import decode_json, to_json
 from noxcli.errors import UsageProblem
 from noxcli.inputs.definition import inputs_of
 

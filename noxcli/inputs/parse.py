@@ -7,7 +7,7 @@ from dataclasses import field
 from math import isfinite
 from typing import Any
 
-from noxcli.decode import MOST_LEVELS, is_deep, is_deeper, read_number
+from noxcli.codec import MOST_LEVELS, is_deep, is_deeper, read_number
 from noxcli.errors import UsageProblem
 from noxcli.fixed import fixed
 from noxcli.inputs.sources import OnlyFiles, Sources

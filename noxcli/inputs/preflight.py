@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import UsageProblem, WrongInputs, nearest, suggestion
 from noxcli.inputs.definition import KINDS, InputNode, keys_of, meant_by
 from noxcli.inputs.parse import Inputs, parse_json

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import UsageProblem
 from noxcli.inputs.definition import InputNode, meant_by
 from noxcli.inputs.parse import Inputs

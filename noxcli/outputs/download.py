@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING
 
-from noxcli.decode import decode_json
-from noxcli.encode import to_json
+from noxcli.codec import decode_json, to_json
 from noxcli.errors import Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.outputs.directory import Part
 from noxcli.outputs.values import Remote, media_type

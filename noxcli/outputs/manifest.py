@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from noxcli.decode import decode_json
-from noxcli.encode import to_json
+from noxcli.codec import decode_json, to_json
 from noxcli.errors import NO_ROOM, Undelivered, UsageProblem
 from noxcli.files import reason_of, require_readable
 from noxcli.models import Run

@@ -6,7 +6,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import Undelivered
 from noxcli.fixed import fixed
 from noxcli.models import Run

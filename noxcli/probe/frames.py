@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from noxcli.api.sse import Framer
-from noxcli.decode import decode_json
+from noxcli.codec import decode_json
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
 from noxcli.probe.raw import RawAnswer, RawPiece, RawStream

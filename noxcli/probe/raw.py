@@ -11,7 +11,7 @@ from noxcli.api.body import AnswerLimit
 from noxcli.api.failures import BROKEN, unavailable
 from noxcli.api.feed import READ_SIZE, hang_up
 from noxcli.api.http import REDIRECTS, Http
-from noxcli.decode import decode_json
+from noxcli.codec import decode_json
 from noxcli.errors import NoxError
 from noxcli.fixed import fixed
 from noxcli.urls import follow, read_url

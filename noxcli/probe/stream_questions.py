@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from noxcli.decode import decode_json
+from noxcli.codec import decode_json
 from noxcli.models import PAUSED_STATUS
 from noxcli.probe.evidence import ENDED_BY_ITSELF, NEEDS_ENDED, Evidence
 from noxcli.probe.frames import Watched

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeGuard, assert_never
 
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
 from noxcli.query import Query, found_line
 from noxcli.render import BaseRenderer

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NotAsAsserted, Unfitting
 from noxcli.fixed import fixed
 from noxcli.masking import Mask

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from noxcli.api.records import node_names
-from noxcli.decode import decode_json
-from noxcli.encode import to_json
+from noxcli.codec import decode_json, to_json
 from noxcli.fixed import fixed
 from noxcli.inputs.exported import ends_of, tidy
 from noxcli.render.line import Look

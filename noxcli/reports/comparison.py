@@ -6,7 +6,7 @@ from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import ExitCode
 from noxcli.fixed import fixed
 from noxcli.outputs.values import as_text, by_name, unwrapped

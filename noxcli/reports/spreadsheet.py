@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.outputs.values import by_name, unwrapped
 from noxcli.reports.reasons import reason_in

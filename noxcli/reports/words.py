@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher, unified_diff
 from typing import TYPE_CHECKING, Any
 
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 
 if TYPE_CHECKING:
     from noxcli.render.line import Look

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from enum import StrEnum
 
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.models import Gap, RunEvent, Update
 
 # What may wait until a replay shows whether it is new.

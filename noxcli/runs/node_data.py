@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.timing import parse_time, seconds_between
 
 # Words for a failed node or log line; the sets are not documented.

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from noxcli.decode import decode_json
+from noxcli.codec import decode_json
 from noxcli.errors import NO_ROOM, UsageProblem
 from noxcli.files import put_privately, reason_of, require_readable, save, users_directory
 from noxcli.fixed import fixed

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from noxcli.api import NoxusApi, body
+from noxcli.codec import LONGEST_INT, MOST_LEVELS
 from noxcli.config.settings import Settings
-from noxcli.decode import LONGEST_INT, MOST_LEVELS
 from noxcli.errors import NoxError, Refused, Unavailable, Undelivered
 from noxcli.models import Attempt, Run
 from tests.conftest import Noxcli

@@ -16,9 +16,8 @@ import pytest
 
 from noxcli.api import NoxusApi
 from noxcli.api.sse import ENDINGS, KEEP_ALIVES, Framer, parse_events, read_frames
+from noxcli.codec import decode_json, to_json
 from noxcli.config.settings import Settings
-from noxcli.decode import decode_json
-from noxcli.encode import to_json
 from noxcli.errors import StreamClosed, StreamUnsupported, Unavailable
 from noxcli.models import RunEvent
 from tests.rawserver import raw_server, sending

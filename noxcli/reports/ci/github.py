@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from noxcli.encode import to_json
+from noxcli.codec import to_json
 from noxcli.errors import ExitCode
 from noxcli.files import reason_of
 from noxcli.models import Gap, Run

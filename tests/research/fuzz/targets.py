@@ -12,9 +12,8 @@ from urllib3.util import parse_url
 from noxcli.api.records import run_from
 from noxcli.api.sse import Framer, parse_events, read_frames
 from noxcli.batch.past import Past
+from noxcli.codec import decode_json, to_json
 from noxcli.config.table import read_table
-from noxcli.decode import decode_json
-from noxcli.encode import to_json
 from noxcli.errors import NoxError
 from noxcli.inputs.parse import parse_json as parse_input
 from noxcli.inputs.parse import split_item

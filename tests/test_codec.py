@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.decode import decode_json
-from noxcli.encode import to_json
+from noxcli.codec import decode_json, to_json
 
 TRICKY: list[Any] = [
     {},
