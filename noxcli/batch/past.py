@@ -120,7 +120,7 @@ class Past:
             for number, (offset, raw) in enumerate(lines_in(path, LONGEST_LINE), 1):
                 if not raw.endswith(b"\n") and len(raw) < LONGEST_LINE:
                     break
-                if not past.applies(raw, offset, path):
+                if not past.apply_line(raw, offset, path):
                     raise UsageProblem(
                         f"line {number} of the journal {path} is not one that this noxcli wrote; nothing was changed",
                         "upgrade noxcli if a newer one wrote it; else restore the journal, or choose another directory",
@@ -175,7 +175,7 @@ class Past:
         """Count a row in doubt as started."""
         self._start(number, self.pending[number], run.id, run.created_at)
 
-    def applies(self, raw: bytes, offset: int, path: Path) -> bool:
+    def apply_line(self, raw: bytes, offset: int, path: Path) -> bool:
         """Apply one line; return False for one that this version does not write."""
         try:
             line = decode_json(raw)

@@ -133,7 +133,7 @@ def note_keys(context: Context, workflow: Workflow) -> None:
 
 def read_workflow(noxus: Session, workflow: Workflow, version: Version | None = None) -> Workflow:
     """Return the workflow with its definition, without one after a warning if it can't be read but a run may start."""
-    found: Workflow | NoxError | None = known_nodes(workflow, version)
+    found: Workflow | NoxError | None = already_read(workflow, version)
     if found is None:
         found = _look(noxus, lambda within: noxus.api.get_workflow(workflow.id, within=within))
     if isinstance(found, NotFound):
@@ -154,7 +154,7 @@ def with_definition(noxus: Session, found: Workflow, version_id: str | None) -> 
     version = None
     if version_id is not None:
         version = resolve_version(noxus.keep_trying(lambda: list(noxus.api.list_versions(found.id))), version_id)
-    known = known_nodes(found, version) or noxus.keep_trying(lambda: noxus.api.get_workflow(found.id))
+    known = already_read(found, version) or noxus.keep_trying(lambda: noxus.api.get_workflow(found.id))
     if inputs_of(known.definition) is None:
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
     return known
@@ -184,7 +184,7 @@ def in_file(context: Context, file: str) -> Workflow:
     return workflow
 
 
-def known_nodes(workflow: Workflow, version: Version | None) -> Workflow | None:
+def already_read(workflow: Workflow, version: Version | None) -> Workflow | None:
     """Return the workflow with the definition to use, if a list of workflows or of versions included it."""
     if version is not None:
         return version.workflow

@@ -236,7 +236,7 @@ class ManyRuns:
             outcome.error = why
         one.over = True
         if outcome.run is not None:
-            self._context.printing.run_line(outcome.run)
+            context.printing.run_line(outcome.run)
         if outcome.error is not None:
             complain(context, outcome.error)
 

@@ -14,7 +14,6 @@ from noxcli.probe.trial import Trial
 MOST_LAGGING = 8  # reads of a record that lags
 # A stopped run may have been stopped by anybody, also by probe: how it ended shows nothing about other runs.
 ENDED_BY_ITSELF = ("completed", "failed")
-UNKNOWN_CURSOR = "1-1"  # in the form that the docs show, and older than any event
 ABOVE_LIMIT = 101
 ENDED_RUN, FAILED_RUN = "an ended run", "a failed run"
 THE_RECORD, OUR_RECORD = "the record of an ended run", "the record of a run that probe started"

@@ -160,12 +160,12 @@ def _texts(terminal: Terminal, layout: Layout, rows: Rows) -> list[list["Text"]]
     from rich.text import Text
 
     def text(name: str, cell: str) -> Text:
-        text = terminal.mask(layout.shown.get(name, str)(cell))
+        value = terminal.mask(layout.shown.get(name, str)(cell))
         if name not in layout.marked:
-            return Text(visible(text))
-        if text == NO_STATUS:
-            return Text(text, "dim")
-        word = word_for(text)
+            return Text(visible(value))
+        if value == NO_STATUS:
+            return Text(value, "dim")
+        word = word_for(value)
         mark, style = STATUS_LOOKS.get(word.strip(), OTHER_LOOK)
         return Text(f"{mark} {visible(word)}", style)
 

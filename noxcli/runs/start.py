@@ -140,8 +140,8 @@ def send_once(
         except Unavailable as error:
             if not attempt.left:
                 raise
-            searched, found = attempt.search(deadline.left(LONGEST_LOOK))
-            what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{searched}"
+            words, found = attempt.search(deadline.left(LONGEST_LOOK))
+            what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
             raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
 
     try:
@@ -149,8 +149,8 @@ def send_once(
     except Interrupted as signal:
         if answers or not attempt.left:
             raise
-        searched, found = attempt.search(0.0)
-        what = f"interrupted by {signal} during {attempt.name}, whose outcome is unknown{searched}"
+        words, found = attempt.search(0.0)
+        what = f"interrupted by {signal} during {attempt.name}, whose outcome is unknown{words}"
         raise Interruption(what, attempt.look_first, number=signal.number, candidates=found) from None
 
 
