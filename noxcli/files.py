@@ -5,15 +5,15 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from noxcli.errors import Undelivered, UsageProblem
-from noxcli.fixed import fixed
 from noxcli.place import Place, is_device
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Saved:
     """A file in place."""
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from noxcli.fixed import fixed
-
 # Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status, which counts as running.
 FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
 PAUSED_STATUS = "awaiting_human_feedback"
@@ -28,7 +26,7 @@ def word_for(status: str) -> str:
     return PAUSED_WORD if status == PAUSED_STATUS else status
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Run:
     """A read of a run's record (Noxus docs: SimplifiedRun, RunNoIO). Times are ISO 8601, as the server wrote them."""
 
@@ -65,7 +63,7 @@ class Run:
         return word_for(self.status)
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Workflow:
     """A workflow's record; `nodes` maps node ids to names in the order of the definition."""
 
@@ -80,7 +78,7 @@ class Workflow:
     runs_count: int | None = None
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Version:
     """A saved version of a workflow."""
 
@@ -126,21 +124,21 @@ class RunEvent:
         return self.workflow_status in FINAL_STATUSES
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Started:
     """The id of the run to follow is known."""
 
     run: Run
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Polled:
     """A read of the record while the run is running."""
 
     run: Run
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Reconnecting:
     """The stream broke; noxcli reconnects after `delay` seconds. `lost` is false if there was none yet."""
 
@@ -150,21 +148,21 @@ class Reconnecting:
     lost: bool = True
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Gap:
     """Events may be missing here."""
 
     reason: str
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Paused:
     """The run waits for human input."""
 
     run: Run
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last read of the record: final, or paused if the follower should end at a pause."""
 

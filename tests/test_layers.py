@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 
 # A room may import those above it in this list, but none on its own line.
 ORDER = [
-    {"fixed", "signals"},
+    {"signals"},
     {"errors", "models", "codec", "schemas"},
     {"waiting"},
     {"query", "masking", "timing", "place", "urls"},

@@ -2,11 +2,10 @@
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from noxcli.errors import UsageProblem, nearest, suggestion
-from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs, parse_json, read_value, split_item
 from noxcli.render.text import in_prose
@@ -15,7 +14,7 @@ ID, EXPECT = "$id", "$expect"
 RESERVED = "$"  # a column that begins with it is kept, unless it is an input
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Columns:
     """The options about columns, and the inputs that all rows share.
 

@@ -1,14 +1,13 @@
 """The runs in the server's list that may be those of rows whose start has no usable answer: a help, never a proof."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from noxcli.batch.past import Pending
 from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
 from noxcli.errors import NoxError, Phase, StartUnknown
-from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What the list shows: the runs with an input of rows in doubt, by its digest, which no row has."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any, Self
 
@@ -10,7 +10,6 @@ from noxcli.batch.columns import EXPECT, ID, Columns
 from noxcli.batch.rows import Row, RowFile
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, Phase, UsageProblem, nearest, suggestion
-from noxcli.fixed import fixed
 from noxcli.inputs.parse import Inputs
 from noxcli.masking import Mask
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
@@ -28,7 +27,7 @@ JUDGED = frozenset(
 )
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Judge:
     """Judges lines of results. A stored line has no verdict of its own, so every call judges all of them."""
 
@@ -221,7 +220,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST_SIDE else f"{text[: LONGEST_SIDE - 1]}…"
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class MinPass:
     """The least share of good rows."""
 

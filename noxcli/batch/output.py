@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from noxcli.batch.journal import Journal, JournalTrouble
@@ -11,7 +12,6 @@ from noxcli.batch.results import Results
 from noxcli.batch.row import FinishedRow, Tally, as_printed
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, ReaderGone, TimedOut, Unwritten
-from noxcli.fixed import fixed
 from noxcli.outputs.values import as_text, by_name
 from noxcli.query import Query, found_line
 from noxcli.render.table import Layout, duration, show_table
@@ -55,7 +55,7 @@ class RowTable:
             terminal.note(f"and {others} more; noxcli results with a pipe or --csv has all of them")
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Printer:
     """Judges rows, counts them, and prints their lines, or adds them to a `table` that is shown at the end.
 

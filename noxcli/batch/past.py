@@ -14,7 +14,6 @@ from noxcli.batch.rows import digest_of
 from noxcli.codec import decode_json
 from noxcli.errors import UsageProblem
 from noxcli.files import reason_of, require_readable
-from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.place import open_regular
 from noxcli.signals import SIGNALS
@@ -78,7 +77,7 @@ class Header:
     command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Pending:
     """A row whose start may have been sent. `sent_at` is in seconds since 1970, by the server's clock if known."""
 

@@ -16,7 +16,6 @@ from noxcli.batch.shards import Shard
 from noxcli.batch.work import KnownIds
 from noxcli.codec import to_json
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
-from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.preflight import check
@@ -118,7 +117,7 @@ class Checker:
             say(f"{row.place}: {line}")
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class RemainingRows:
     """The rows of one call; `changed` accepts rows that are not those of the earlier call."""
 

@@ -7,7 +7,7 @@ import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -17,7 +17,6 @@ from typing import Any, BinaryIO
 from noxcli.batch.columns import Columns
 from noxcli.errors import UsageProblem
 from noxcli.files import expanded, reason_of
-from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import MARK, Inputs, parse_json
 from noxcli.signals import SIGNALS
@@ -28,7 +27,7 @@ FORMATS = ("jsonl", *DELIMITERS)
 AHEAD = 64  # rows to read in advance
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Row:
     """One row: its values, or its problem. `number` counts from 1, without blank lines.
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Self
 
 from noxcli.errors import UsageProblem
-from noxcli.fixed import fixed
 
 SHARD_VARIABLE = "NOXCLI_SHARD"
 AUTO = re.compile(r"auto(?:/([1-9][0-9]{0,5}))?")
@@ -13,7 +13,7 @@ ALL_TASKS = "write --shard auto/8 for eight"
 FORMS = "write I/N from 1, as in 1/8 for the first of eight, or auto"
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Shard:
     """Every `of`-th row from `index` on, counted from 1, in which each takes `repeat` numbers: of equal size."""
 
@@ -39,7 +39,7 @@ class Shard:
         return f"{self.index}/{self.of}"
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Numbering:
     """The variables in which an engine numbers the tasks of one job."""
 

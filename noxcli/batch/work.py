@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.journal import Journal, JournalTrouble
@@ -26,7 +26,6 @@ from noxcli.errors import (
     Undelivered,
 )
 from noxcli.files import reason_of
-from noxcli.fixed import fixed
 from noxcli.inputs.sources import OnlyFiles
 from noxcli.inputs.uploads import Uploader
 from noxcli.masking import Mask
@@ -95,7 +94,7 @@ class RowStart(StartAttempt):
             raise
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class RowWork:
     """What a row needs from the server and the disk, for several threads; each call returns the row's next state.
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,7 +11,6 @@ import typer
 
 from noxcli.cli.options import Common, Documented, declared
 from noxcli.errors import ExitCode, NoxError, Refused, StreamUnsupported, worst
-from noxcli.fixed import fixed
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
 from noxcli.timing import show_seconds
@@ -38,7 +38,7 @@ MEND_BUFFERING = (
 )
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Check:
     """What one check found; `error` is the cause of a failed one, and gives the exit code."""
 

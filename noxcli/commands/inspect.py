@@ -1,6 +1,7 @@
 """`noxcli inspect`: the nodes of a run: what each did, how long, with which inputs, and why it failed."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,6 @@ import typer
 from noxcli.cli.options import LAST, Common, Documented, RunOrLast, Waiting, declared
 from noxcli.codec import to_json
 from noxcli.errors import NotFound, NoxError, Phase, Unavailable
-from noxcli.fixed import fixed
 from noxcli.render.table import Layout, duration, show_table, time_of_day
 from noxcli.reports.result import Outcome
 
@@ -72,7 +72,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         terminal.note(f"run {run.id} of workflow {progress.title or run.workflow_id}: {run.word}{progress.why}")
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Inside:
     """What is known about the nodes of a run. `data` is the server's, unchanged."""
 

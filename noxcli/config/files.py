@@ -3,13 +3,12 @@
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from noxcli.config.table import Table, read_table
 from noxcli.errors import ConfigProblem
 from noxcli.files import users_directory
-from noxcli.fixed import fixed
 from noxcli.models import is_uuid
 
 FILE_VARIABLE = "NOXCLI_CONFIG"
@@ -37,7 +36,7 @@ DEFAULTS = (
 )
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Setting:
     """The value of a setting as written, and its source. It may be a command with a token among its words."""
 
@@ -46,7 +45,7 @@ class Setting:
     source: str
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Layer:
     """What one place sets: values by the names of settings, and workflows by alias."""
 

@@ -1,7 +1,7 @@
 """All settings below the options, and the server and key that they choose: environment, project, profile, default."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from noxcli.config.credentials import InTime, key_from_command, key_in_file, usable
@@ -16,7 +16,6 @@ from noxcli.config.files import (
     read_users_file,
 )
 from noxcli.errors import ConfigProblem, Unauthorized, UsageProblem
-from noxcli.fixed import fixed
 from noxcli.timing import parse_duration
 from noxcli.urls import check_url, read_url, same_origin
 from noxcli.waiting import run_apart
@@ -35,7 +34,7 @@ KEYS = ("api_key_file", "api_key", "api_key_command")
 LIMITS = {"idle_timeout": 30.0, "connect_timeout": 10.0}
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A server and the key for it. The key is kept out of `repr`, so that no log shows it by accident.
 
@@ -48,7 +47,7 @@ class Settings:
     overriding: tuple[str, ...] = ()
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Configured:
     """What was read. Each of the layers overrides the next: variables, the project's file, the profile.
 

@@ -1,12 +1,12 @@
 """A TOML file with known keys only; errors name the path, the key and the nearest known one."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from noxcli.errors import NO_ROOM, ConfigProblem, nearest, suggestion
 from noxcli.files import reason_of
-from noxcli.fixed import fixed
 from noxcli.place import read_named
 
 LARGEST_TABLE = 256 * 1024  # bytes
@@ -15,7 +15,7 @@ LONGEST_MISTAKE = 200  # characters
 LONGEST_KEY = 80  # characters, where one is shown
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table and its place. No message quotes a value, which may be a secret in the wrong place."""
 

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
-
-from noxcli.fixed import fixed
 
 # noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may follow the pattern.
 INPUT_TYPE = r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?"
@@ -17,7 +16,7 @@ FILE_SCHEMA = {
 }
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class InputKind:
     """A kind of values: the types that mean it, its name, and a value on a command line, in a schema and in JSON."""
 
@@ -46,7 +45,7 @@ KINDS = {
 KIND_OF_TYPE = {type_: name for name, kind in KINDS.items() for type_ in kind.types}
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class InputNode:
     """One input of a workflow. `type` is the server's name for it, `value` is fixed or a default."""
 
@@ -75,7 +74,7 @@ class InputNode:
         return self.id, *(f"{self.id}::{name}" for name in self.connectors)
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class OutputNode:
     """One output of a workflow."""
 

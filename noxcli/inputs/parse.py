@@ -3,13 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
 from noxcli.codec import MOST_LEVELS, is_deep, is_deeper, read_number
 from noxcli.errors import UsageProblem
-from noxcli.fixed import fixed
 from noxcli.inputs.sources import OnlyFiles, Sources
 from noxcli.inputs.uploads import Upload, read_upload
 from noxcli.masking import HIDDEN
@@ -22,7 +21,7 @@ ESCAPED = r"\\([=:@\\])"
 MARK = "\ufeff"  # editors on Windows write it before JSON
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """The input object, with an Upload for each file that must still be stored.
 

@@ -5,12 +5,12 @@ import shutil
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from noxcli.errors import NoxError, Phase, UsageProblem
 from noxcli.files import reason_of
-from noxcli.fixed import fixed
 from noxcli.inputs.sources import STDIN_NAMES, Sources
 from noxcli.retry import Patience
 
@@ -24,7 +24,7 @@ MEBIBYTE = 1 << 20
 LARGE = 5 * MEBIBYTE  # a smaller file needs no line of progress
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Upload:
     """A file that was readable when the command line was parsed; a pipe has no size until it is read."""
 

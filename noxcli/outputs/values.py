@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from noxcli.codec import to_json
 from noxcli.errors import Undelivered
-from noxcli.fixed import fixed
 from noxcli.models import Run
 
 # What a server may append to a truncated text, and half of a character that was split.
@@ -18,7 +17,7 @@ ADDRESS = r"(?s)[A-Za-z][A-Za-z0-9+.-]*://.+"
 ANY_MEDIA_TYPE = r"(?s)[\w.+-]+/[\w.+*-]+(?:\s*;.*)?"
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Remote:
     """A value whose bytes are in the Files API. `pointer` is its RFC 6901 place inside the output."""
 
@@ -171,7 +170,7 @@ def as_text(value: Any) -> str:
     return inner if isinstance(inner, str) else to_json(inner, indent=2)
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """The output as delivered; `complete` is true only if nothing in it is a preview."""
 

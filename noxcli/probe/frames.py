@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from noxcli.api.sse import Framer
 from noxcli.codec import decode_json
 from noxcli.errors import NoxError
-from noxcli.fixed import fixed
 from noxcli.probe.raw import RawAnswer, RawPiece, RawStream
 
 LARGEST_STREAM = 8 * 1024 * 1024  # bytes of one stream that are read
@@ -15,7 +15,7 @@ LOOK_APART = 0.1  # seconds between two checks of whether there is time left
 ENDED_STATUSES = ("completed", "failed", "stopped")
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class RawFrame:
     """One frame: when it ended, its lines, and the event of the run in it, None for a keep-alive and anything else."""
 

@@ -1,9 +1,9 @@
 """The form of a question, and of what was seen."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 
-from noxcli.fixed import fixed
 from noxcli.probe.evidence import Evidence
 from noxcli.probe.raw import RawAnswer
 
@@ -19,7 +19,7 @@ class Sureness(StrEnum):
     NOT_SEEN = "not_seen"
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Seen:
     """An observation in noxcli's own words, without any text of the server. `value` is for the switch, if known."""
 
@@ -29,7 +29,7 @@ class Seen:
     sure: Sureness = Sureness.CERTAIN
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Question:
     """One thing to learn. `name` is that of the sandbox's switch; `needs` says what an answer requires."""
 

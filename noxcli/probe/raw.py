@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from queue import Empty, Queue
 from typing import Any
 from urllib.parse import quote
@@ -13,14 +13,13 @@ from noxcli.api.feed import READ_SIZE, hang_up
 from noxcli.api.http import REDIRECTS, Http
 from noxcli.codec import decode_json
 from noxcli.errors import NoxError
-from noxcli.fixed import fixed
 from noxcli.urls import follow, read_url
 from noxcli.waiting import run_apart, start_thread, take
 
 LARGEST_RAW = 16 * 1024 * 1024  # bytes of one answer
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class RawRequest:
     """One request: the unquoted parts of its path, and whether to read the body of its answer."""
 
@@ -38,7 +37,7 @@ class RawRequest:
         return http.exchange(self.method, http.url_of(path), limit, **parts)
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class RawAnswer:
     """Status, headers in lower case, and body; `elsewhere` is true if a redirect leads to another origin."""
 
@@ -82,7 +81,7 @@ def raw_answer(http: Http, request: RawRequest, within: float) -> RawAnswer:
     return run_apart(exchange, within)
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class RawPiece:
     """Bytes that arrived together, and when by the monotonic clock."""
 

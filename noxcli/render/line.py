@@ -1,13 +1,12 @@
 """A line of a picture: pieces of escaped text in rich's styles, within the width."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Self
 
 from rich.cells import cell_len, set_cell_size
 from rich.color import ColorSystem
 from rich.style import Style
 
-from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import IN_ASCII, visible
@@ -16,7 +15,7 @@ from noxcli.render.text import IN_ASCII, visible
 SPAN = {(True, True): "━", (True, False): "╸", (False, True): "╺", (False, False): " "}
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Look:
     """What a terminal can show, and what it must not show."""
 

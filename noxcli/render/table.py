@@ -3,11 +3,10 @@
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from noxcli.fixed import fixed
 from noxcli.models import PAUSED_WORD, word_for
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import IN_ASCII, visible
@@ -78,7 +77,7 @@ def with_tabs(rows: Rows) -> str:
     return "".join("\t".join(BREAKS.sub(" ", cell) for cell in row) + "\n" for row in rows)
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Layout:
     """The columns of a table, and how they appear on a terminal.
 
@@ -95,7 +94,7 @@ class Layout:
     wraps: bool = False
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
     """How to list one kind of entry."""
 

@@ -1,12 +1,11 @@
 """The assertions about a completed run (--assert, --expect), and their results."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NotAsAsserted, Unfitting
-from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.query import Query
 from noxcli.reports.result import Outcome
@@ -14,7 +13,7 @@ from noxcli.reports.result import Outcome
 LONGEST_SEEN = 300  # characters of a value that was found instead of true
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Assertion:
     """One assertion and its outcome; `name` is its option."""
 

@@ -3,11 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from noxcli.api.records import node_names
 from noxcli.codec import decode_json, to_json
-from noxcli.fixed import fixed
 from noxcli.inputs.exported import ends_of, tidy
 from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
@@ -23,7 +23,7 @@ AROUND, LONGEST = 200, 4000  # characters: of what is shown around a change, and
 ID = re.compile(r"[\w-]{8,}")  # long enough to be replaced wherever it stands
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class FieldChange:
     """One field inside a node, or of the definition itself."""
 
@@ -47,7 +47,7 @@ class FieldChange:
         return {"field": self.field, **{name: value for name, value in sides.items() if value is not ABSENT}}
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class PartChange:
     """A node or an edge that was added, removed or changed; a setting of the definition itself has no name."""
 

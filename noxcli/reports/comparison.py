@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 from typing import Any
 
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode
-from noxcli.fixed import fixed
 from noxcli.outputs.values import as_text, by_name, unwrapped
 from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
@@ -38,7 +38,7 @@ class Change(StrEnum):
     SAME = "same"
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Pair:
     """The results of one row in BASE and in NEW, one for each repetition; one side may have none.
 

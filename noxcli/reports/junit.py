@@ -7,7 +7,7 @@ GitLab, GitHub's report actions, Azure and Buildkite read as well.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,6 @@ from xml.sax.saxutils import escape, quoteattr
 
 from noxcli.errors import ExitCode
 from noxcli.files import replacing
-from noxcli.fixed import fixed
 from noxcli.masking import Mask
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class CaseVerdict(StrEnum):
     SKIPPED = "skipped"
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Case:
     """One test case. `seconds` is None if no time was measured.
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
-from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.timing import seconds_between
 
@@ -165,7 +164,7 @@ class Outcome:
         }
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Ended:
     """One run at the end: its name for people, its result document, and its inputs with secrets masked."""
 

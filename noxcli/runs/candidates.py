@@ -1,10 +1,10 @@
 """The runs in the list that may be the one of a start without a usable answer: a help for people, never a proof."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import NoxError
-from noxcli.fixed import fixed
 from noxcli.models import Run
 from noxcli.runs.resolve import moment_of
 from noxcli.timing import parse_time
@@ -19,7 +19,7 @@ OLD_ENOUGH = 200  # consecutive runs from before the start, in a list that is ne
 MOST, MOST_NAMED = 200, 5
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Candidates:
     """Runs with the input of the start, created since. `listed` is false if the list could not be read to its end."""
 

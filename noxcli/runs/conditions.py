@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from noxcli.errors import NoxError, UsageProblem, nearest, suggestion
-from noxcli.fixed import fixed
 from noxcli.models import PAUSED_STATUS, PAUSED_WORD, Finished, Paused, Polled, Run, Started
 from noxcli.runs.follow import Burst
 from noxcli.runs.node_data import FAILED
@@ -20,7 +19,7 @@ SETTLED = 2.0  # seconds after which a node's failure has either failed the run,
 CONDITION_FORMS = "node:NAME=completed, node:NAME, run=completed or run=paused"
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Condition:
     """One --for. `node` is a node's name or id, None for the run; `status` is None if any of the node will do."""
 

@@ -4,6 +4,7 @@ The event stream is for showing; the record is for judging. Knows no HTTP, no te
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noxcli.errors import (
@@ -18,7 +19,6 @@ from noxcli.errors import (
     Unauthorized,
     Unavailable,
 )
-from noxcli.fixed import fixed
 from noxcli.models import (
     ENDED_AS,
     FINAL_STATUSES,
@@ -60,7 +60,7 @@ ANNOUNCED_ENDINGS = frozenset({"completed", "failed"})
 NO_STREAM = (StreamUnsupported, Unauthorized, NotFound, Refused)
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Policy:
     """How to follow. Seconds throughout."""
 
@@ -90,7 +90,7 @@ class Follower:
         source: "NoxusApi",
         run: Run,
         *,
-        policy: Policy = Policy(),  # noqa: B008 - it never changes
+        policy: Policy = Policy(),
         deadline: Deadline,
         cursor: str | None = None,
         just_started: bool = False,

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import ChangedMeanwhile
-from noxcli.fixed import fixed
 from noxcli.retry import Patience
 from noxcli.runs.start import SentOnce
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class ImportRequest:
     """One bundle to import. Which workflows it changes is not documented: those that are there and that it names."""
 
@@ -30,7 +30,7 @@ class ImportRequest:
         return {id: name for id, name in workflows.items() if id.lower() in named}
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class ServerState:
     """What an import may change on a server: the names of all workflows, and of its targets, what runs."""
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from noxcli.fixed import fixed
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.runs.node_data import FAILED, error_of, one_line
 from noxcli.timing import Clock, seconds_between, show_seconds
@@ -60,7 +59,7 @@ class Node:
         return None if self.began is None else (now if self.ended is None else self.ended) - self.began
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Change:
     """A change of a node's status; `seconds` since its first sign of activity, if measured."""
 

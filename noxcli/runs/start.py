@@ -5,11 +5,11 @@ import json
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
-from noxcli.fixed import fixed
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Attempt, Run, same_id
 from noxcli.retry import Patience
@@ -56,7 +56,7 @@ def _plain(value: Any) -> Any:
             return value
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class StartRequest:
     """One run to start; `comparison` tells which other inputs are the same."""
 

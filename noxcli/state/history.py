@@ -12,13 +12,13 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from noxcli.codec import decode_json
 from noxcli.errors import NO_ROOM, UsageProblem
 from noxcli.files import put_privately, reason_of, require_readable, save, users_directory
-from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, RunEvent
 from noxcli.place import Place, read_named
@@ -32,7 +32,7 @@ FROM_RUN = "give the FILE of `noxcli run --state-file FILE`"
 KEPT_RUNS = 500
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A run at its start. `secret_inputs` are the keys of its secrets, None if that is not known."""
 

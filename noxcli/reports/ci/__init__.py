@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from noxcli.errors import ExitCode
-from noxcli.fixed import fixed
 from noxcli.render import BaseRenderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ERASE = "\x1b[0K"
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class BatchEnded:
     """A batch or a comparison at the end: the counts of its rows, and the messages of the first that fail."""
 

@@ -3,6 +3,7 @@
 import base64
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from html import escape
@@ -13,7 +14,6 @@ from typing import Any
 from urllib.parse import quote
 
 from noxcli import __version__
-from noxcli.fixed import fixed
 from noxcli.masking import Mask
 from noxcli.outputs.values import as_text
 from noxcli.render.text import shorten, visible
@@ -31,7 +31,7 @@ class Html(str):
     __slots__ = ()
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Page:
     """Makes the elements of one page. Links are relative to the directory `base`.
 

@@ -1,10 +1,10 @@
 """One row of a batch's page: a line with its first input and output, which unfolds to all that is known of it."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from noxcli.errors import ExitCode
-from noxcli.fixed import fixed
 from noxcli.outputs.values import as_text, by_name
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
@@ -20,7 +20,7 @@ WIDEST_CELL, NARROWEST_CELL = 120, 24  # characters of the first input and outpu
 Row = Mapping[str, Any]
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class Columns:
     """What the lines of all rows show: one input, one output, and durations in the unit of the longest one."""
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.errors import ExitCode
-from noxcli.fixed import fixed
 from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
@@ -39,7 +38,7 @@ BINS = 60  # of the picture of the durations
 NOT_PASSED = "bad"  # the filter for all rows that did not pass
 
 
-@fixed
+@dataclass(frozen=True, slots=True)
 class BatchAbout:
     """The content of a batch's page besides its rows; `facts` are for its details.
 
