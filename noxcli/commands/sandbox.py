@@ -51,6 +51,10 @@ class Options:
     replay: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Serve a run saved with --format ndjson.")
     ] = None
+    tape: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR|FILE", help="Serve the stored answers of a batch, by their input."),
+    ] = None
     switches: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="Set the switches in this file (probe --write makes one)."),
@@ -76,13 +80,17 @@ def execute(_: typer.Context, options: Options) -> None:
     from noxcli.sandbox.replay import load_replay
     from noxcli.sandbox.server import Sandbox
     from noxcli.sandbox.switches import Switches, load_switches, with_overrides
+    from noxcli.sandbox.tape import load_tapes
 
     SIGNALS.release()
     command = options.command
     at = options.port if options.port is not None else 0 if command else DEFAULT_PORT
     try:
         added = [made for path in options.scenario or () for made in load_scenarios(path)]
-        scenarios = [*BUILT_IN, *added, *map(load_replay, options.replay or ())]
+        taped = load_tapes(options.tape or ())
+        # A built-in workflow of the same name would make the name ambiguous.
+        built_in = [scenario for scenario in BUILT_IN if scenario.name not in {each.name for each in taped}]
+        scenarios = [*built_in, *added, *map(load_replay, options.replay or ()), *taped]
         settings = {name: value for path in options.switches or () for name, value in load_switches(path).items()}
         # Those on the command line override those in files.
         decided = with_overrides(Switches(), settings | dict(text.partition("=")[::2] for text in options.switch or ()))

@@ -45,7 +45,7 @@ async def play(run: Run, pause: Pause, store: Store) -> None:
 
 
 def _script(run: Run) -> Iterable[Step]:
-    scenario, graph = run.workflow.scenario, run.graph
+    scenario, graph = run.course, run.graph
     if callable(scenario.script):
         return scenario.script(run.known)
     if scenario.script is None:
@@ -100,7 +100,7 @@ def _follow(run: Run, data: Any, store: Store) -> None:
 
 
 def _finish(run: Run, store: Store) -> None:
-    status = run.workflow.scenario.status
+    status = run.course.status
     if status == "completed":
         for node in run.graph.outputs[:-1]:
             if run.progress.note(node.id, "completed"):
@@ -120,7 +120,7 @@ def _publish_early(run: Run, store: Store) -> None:
 
 
 def _output(run: Run) -> Mapping[str, Any]:
-    output = run.workflow.scenario.output
+    output = run.course.output
     return output(run.known) if callable(output) else output
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from noxcli.sandbox.documents import encoded
 from noxcli.sandbox.progress import Progress, node_word, run_word
-from noxcli.sandbox.scenario import Node
+from noxcli.sandbox.scenario import Node, Scenario
 from noxcli.sandbox.workflow import Graph, Workflow
 
 
@@ -65,9 +65,12 @@ PAUSED = "awaiting_human_feedback"
 class Run:
     """A run of a workflow. Tests read `id`, `status`, `input` and `events`."""
 
-    def __init__(self, workflow: Workflow, graph: Graph, body: dict[str, Any], values: dict[str, Any]) -> None:
+    def __init__(
+        self, workflow: Workflow, graph: Graph, body: dict[str, Any], values: dict[str, Any], course: Scenario
+    ) -> None:
         self.id = str(uuid.uuid4())
         self.workflow = workflow
+        self.course = course  # the workflow's scenario, or what a tape says of this input
         self.graph = graph  # of the version that it runs
         self.switches = workflow.switches
         self.input: dict[str, Any] = body["input"]

@@ -84,6 +84,7 @@ class Version:
     id: str = ""  # empty: one derived from the names
 
 
+Course = Callable[[str | None, dict[str, Any]], "Scenario"]
 Output = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
 
 
@@ -96,7 +97,7 @@ class Scenario:
     be listed in `nodes`. Without a script, every node simply runs.
     `status` is the last status of a run, which may be any word; a failed run has no output.
     `faults` are used up in order, one per request of that kind, unless they repeat. `switches` override the
-    server's for this workflow.
+    server's for this workflow. `course` gives each run its own scenario, by its version and input.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Scenario:
     flow_version: Literal["v1", "v2"] = "v1"
     versions: Sequence[Version] = ()
     workflow_id: str = ""
+    course: "Course | None" = None
 
     @property
     def id(self) -> str:

@@ -107,8 +107,11 @@ class Workspace:
             check_uuid(version_id, ["body", "workflow_version_id"])
         graph = workflow.graph_of(version_id)
         values = resolved(body["input"], graph, workflow.switches)
+        scenario = workflow.scenario
+        if scenario.course is not None:
+            scenario = scenario.course(version_id, body["input"])
         self._make_room()
-        run = Run(workflow, graph, body, values)
+        run = Run(workflow, graph, body, values, scenario)
         self.runs[run.id] = run
         workflow.runs.append(run)
         run.task = asyncio.create_task(self._live(run))
