@@ -20,7 +20,6 @@ from noxcli.signals import Interrupted
 from noxcli.waiting import has_no_reader
 
 REPORTING = ("--junit", "--report", "--dotenv", "--ci")  # the options that say where an error is reported, too
-UNLISTED = ""  # the heading of verbs that only `noxcli VERB --help` describes
 # Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py, `import` in import_.py.
 VERBS = {
     "run": ("Run", "Start a workflow, follow it live, and print its output."),
@@ -44,7 +43,6 @@ VERBS = {
     ),
     "compare": ("Many rows", "Compare two batches or runs row by row, and exit with 11 if a row broke."),
     "doctor": ("Set up", "Check host, TLS, clock, key and event stream; starts nothing."),
-    "probe": (UNLISTED, "Learn how a server behaves where the API's documentation is silent."),
     "schema": ("Set up", "Print the JSON Schemas of the documents that noxcli prints."),
     "completion": ("Set up", "Print the completion script of a shell."),
     "sandbox": ("Set up", "Serve the Noxus API on this machine, or run one command against it."),
@@ -91,7 +89,7 @@ class Verbs(HelpOnStdout, TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Write the verbs under their headings, from the table, without loading any."""
-        for heading in dict.fromkeys(heading for heading, _ in VERBS.values() if heading != UNLISTED):
+        for heading in dict.fromkeys(heading for heading, _ in VERBS.values()):
             rows = [(name, does) for name, (under, does) in VERBS.items() if under == heading]
             with formatter.section(heading):
                 write_definitions(formatter, rows, max(map(len, VERBS)))

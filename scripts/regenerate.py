@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from generated import architecture, completions, fidelity, man, performance, pictures, reference, report_pictures
+from generated import architecture, completions, man, performance, pictures, reference, report_pictures
 
 ROOT = Path(__file__).parents[1]
 Files = Callable[[Path], Iterator[tuple[str, str | bytes | None]]]
@@ -14,7 +14,6 @@ KINDS: dict[str, Files] = {
     "completions": completions.files,
     "reference": reference.files,
     "man": man.files,
-    "fidelity": fidelity.files,
     "architecture": architecture.files,
     "performance": performance.files,
 }

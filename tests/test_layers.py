@@ -23,7 +23,7 @@ ORDER = [
     {"inputs"},
     {"runs"},
     {"outputs"},
-    {"probe", "state"},
+    {"state"},
     {"render"},
     {"reports"},
     {"batch"},
@@ -97,8 +97,6 @@ def may_import(part: str, name: str) -> bool:
 def may_see(part: str, seen: str) -> bool:
     if part == "sandbox" or (seen == "sandbox" and part != "commands"):
         return part == seen == "sandbox"  # the sandbox shares no code with the client
-    if seen == "probe":
-        return part in {"probe", "commands"}
     return seen in {part, "sandbox"} or RANKS[seen] < RANKS[part]
 
 
@@ -108,15 +106,6 @@ def test_an_import_that_points_up_or_is_of_another_room_is_found() -> None:
     assert forbidden("runs", ["noxcli.sandbox.run", "requests"]) == ["noxcli.sandbox.run", "requests"]
     assert forbidden("sandbox", ["noxcli.errors"]) == ["noxcli.errors"]
     assert forbidden("__init__", ["json"]) == ["json"]
-
-
-def test_only_its_verb_loads_probe() -> None:
-    callers = {
-        str(path.relative_to(PACKAGE))
-        for path in MODULES
-        if part_of(path) != "probe" and any(name.startswith("noxcli.probe") for name in imports_of(path))
-    }
-    assert callers == {"commands/probe.py"}
 
 
 def test_every_room_has_its_place() -> None:

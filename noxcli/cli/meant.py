@@ -48,7 +48,7 @@ OPTIONS = {
     "--limit N": ("-n", "--max", "--first", "--head"),
     "--max-parallel N": ("-j", "-P", "--jobs", "--parallel", "--workers", "--concurrency", "--threads"),
     "--json": ("-j", "--to-json", "--output-json"),
-    "--inputs @FILE": ("-f", "-i", "-d", "-F", "--file", "--input", "--data", "--body", "--params", "--args"),
+    "--inputs @FILE": ("-f", "-i", "-F", "--file", "--input", "--data", "--body", "--params", "--args"),
     "--again failed": ("--failed", "--retry-failed", "--rerun-failed"),
     "--version-id VERSION": ("--version", "--tag", "--revision"),
     "--api-key-file FILE": ("--api-key", "--key", "--token", "-k"),

@@ -57,7 +57,7 @@ class Options:
     ] = None
     switches: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Set the switches in this file (probe --write makes one)."),
+        typer.Option(metavar="FILE", help="Set the switches in this file."),
     ] = None
     switch: Annotated[
         list[str] | None,

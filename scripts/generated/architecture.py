@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[2] / "noxcli"
 PAGE = "docs/architecture.md"
 BEGIN = "<!-- Written by scripts/regenerate.py; changes are lost. -->\n"
 END = "<!-- The picture ends here. -->\n"
-APART = {"__init__", "probe", "sandbox"}  # just the version, and what stands beside the client
+APART = {"__init__", "sandbox"}  # just the version, and what stands beside the client
 
 Arrows = Mapping[str, frozenset[str]]
 

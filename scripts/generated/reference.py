@@ -11,11 +11,10 @@ import typer
 
 from generated.cells import code, escaped, table
 from generated.schema_fields import documents_page
-from noxcli.app import UNLISTED, VERBS, app
+from noxcli.app import VERBS, app
 from noxcli.config.files import DEFAULTS
 from noxcli.config.settings import LIMITS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
-from noxcli.probe.facts import fact_about
 from noxcli.sandbox import faults, switches
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.files import FAULTS
@@ -43,8 +42,6 @@ def verbs_table() -> str:
     """Return the verbs and what each does, for README; those that are needed once are named below them."""
     rows, others = [], []
     for name, verb, context in verbs():
-        if VERBS[name][0] == UNLISTED:
-            continue
         if VERBS[name][0] == "Set up":
             others.append(code(name))
             continue
@@ -201,13 +198,6 @@ def switch_groups() -> Iterator[tuple[str, list[tuple[str, str]]]]:
         yield heading, [(name, meant[name]) for name in names]
 
 
-def fact_link(switch: str) -> str:
-    """Return the fact for a switch, with a link to what its sources say."""
-    fact = fact_about(switch)
-    assert fact is not None, f"no fact is about {switch}"
-    return f"[{fact.name}](../fidelity.md)"
-
-
 def switches_page() -> str:
     """Return the page of switches."""
     hints, defaults = get_type_hints(switches.Switches), switches.Switches()
@@ -218,15 +208,14 @@ def switches_page() -> str:
         "`noxcli sandbox --switches FILE` sets those of a file, and `--switch` is stronger. The file is TOML:\n\n",
         f'```toml\nformat = "{switches.SWITCHES_FORMAT}"\n\n',
         '[switches]\ncursor_inclusive = true\nkeepalive = "comment"\nkeepalive_seconds = 5.0\n```\n\n',
-        "[`noxcli probe --write FILE`](../probe.md) writes such a file: the behavior of a real server.\n\n",
-        "The last column names the [fact](../fidelity.md) that a switch varies: what the API's sources say there.\n",
+        "[What noxcli relies on](../fidelity.md) says for each switch what the API's sources say there.\n",
     ]
     for heading, group in switch_groups():
         rows = [
-            [code(name), escaped(text), values_of(hints[name]), written(getattr(defaults, name)), fact_link(name)]
+            [code(name), escaped(text), values_of(hints[name]), written(getattr(defaults, name))]
             for name, text in group
         ]
-        parts.append(f"\n## {heading}\n\n{table(['switch', 'meaning', 'values', 'default', 'fact'], rows)}")
+        parts.append(f"\n## {heading}\n\n{table(['switch', 'meaning', 'values', 'default'], rows)}")
     return "".join(parts)
 
 

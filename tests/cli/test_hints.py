@@ -103,9 +103,6 @@ CASES = {
     "an input is missing": Case("run qa", "inputs"),
     "a workflow is not there": Case("run 'no such workflow'", "workflows"),
     "an answer to the start is lost": Case("run W", "runs", LOST_START),
-    "an answer to the start of a probe is lost": Case("probe W --start 1", "runs", LOST_START),
-    "a probe cannot stop its run": Case("probe W --start 1 --max-requests 5 --watch 1s", "stop", UNSTOPPABLE),
-    "a probe is written": Case("probe qa Question=x --start 1 --write 'my switches.toml'", "sandbox"),
     "a batch fails": Case(
         "batch W 'my rows.jsonl'",
         "inspect",
