@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.batch.judge import Judge
-from noxcli.batch.past import JOURNAL_NAME, Header, Past, line_at, opened
-from noxcli.batch.results import RESULTS_NAME, KeptResults
+from noxcli.batch.past import JOURNAL_NAME, RESULTS_NAME, Header, Past, line_at, opened
+from noxcli.batch.results import KeptResults
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.row import FINAL, Incomplete, Tally, as_printed
 from noxcli.batch.shards import Shard

@@ -16,7 +16,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
-from noxcli.batch.past import BATCH_SCHEMA, JOURNAL_NAME, LONGEST_LINE, MOST_ROWS, Header, Past, Pending
+from noxcli.batch.past import (
+    BATCH_SCHEMA,
+    JOURNAL_NAME,
+    LONGEST_LINE,
+    MOST_ROWS,
+    RESULTS_NAME,
+    Header,
+    Past,
+    Pending,
+)
 from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
 from noxcli.codec import to_json
@@ -56,8 +65,35 @@ class Journal:
         self._write_lock = threading.Lock()
         self._file = -1
         self._holds = False
+        self._is_new = self._made_directory = False
+        self._starts = 0  # that were sent in this call, but for those that the server was too busy to take
         if os.path.lexists(self.path):
             self._open()
+
+    @property
+    def is_open(self) -> bool:
+        """True if there is a journal, which no other process has."""
+        return self._file >= 0
+
+    def create(self) -> None:
+        """Create a journal without content. Raises as the constructor, and Unavailable if there is one by now."""
+        made = not os.path.lexists(self.path.parent)
+        self._open()
+        self._is_new, self._made_directory = os.fstat(self._file).st_size == 0, made
+        if not self._is_new:  # it was not there before this had the lock
+            self.close()
+            hint = "continue that one with --resume, or choose another --output-dir"
+            raise Unavailable(f"another batch has begun in {self.path.parent} meanwhile", hint, sent=False)
+
+    def discard(self) -> None:
+        """Remove a journal that this call has created, with its directory, unless a start was sent."""
+        if not self._is_new or self._starts:
+            return
+        with suppress(OSError):
+            for name in (RESULTS_NAME, HOLDER_NAME, JOURNAL_NAME):
+                self.place.remove(name)
+            if self._made_directory:
+                self.path.parent.rmdir()
 
     def _open(self) -> None:
         directory = self.path.parent
@@ -90,6 +126,9 @@ class Journal:
                 raise
             hint = "choose an --output-dir on a local disk, or mount this one with locks"
             raise UsageProblem(f"the file system of {directory} can't lock files", hint) from None
+        there = self.path.stat() if self.path.exists() else None
+        if there is None or not os.path.samestat(os.fstat(self._file), there):  # its holder has moved or removed it
+            raise Unavailable(f"another batch is ending in {directory}", "retry in a moment", sent=False)
         self._holds = True
         with self.place.replacing(HOLDER_NAME, durable=False) as file:
             file.write(f"process {os.getpid()} on {os.uname().nodename}".encode())
@@ -117,7 +156,7 @@ class Journal:
 
         Raises UsageProblem.
         """
-        if self._file < 0:
+        if not self.is_open:
             return None
         directory = self.path.parent
         others = (directory.with_name(f"{directory.name}.{number}") for number in count(1))
@@ -133,12 +172,12 @@ class Journal:
 
     def past(self) -> Past:
         """Return the past of the batch. Raises UsageProblem for a journal that this noxcli does not understand."""
-        return Past.read(self.path) if self._file >= 0 else Past()
+        return Past.read(self.path) if self.is_open else Past()
 
     def begin(self, header: Header, past: Past) -> None:
         """Say which batch this is, unless its `past` does. Raises UsageProblem as the constructor."""
-        if self._file < 0:
-            self._open()
+        if not self.is_open:
+            self.create()
         if past.accepted is not None:
             self.renumber(past.accepted)
         if past.header != header:
@@ -159,11 +198,15 @@ class Journal:
             raise JournalTrouble(f"a batch has at most {MOST_ROWS} rows")
         at = server_now.isoformat(timespec="milliseconds") if server_now is not None else None
         facts = {"row_digest": f"{row.digest:016x}", "input_digest": input_digest, "server_at": at}
+        with self._write_lock:
+            self._starts += 1
         self._add(self._step(row, "sent", **facts), durable=True)
         return Pending(row.number, row.id, input_digest, (server_now or self._clock.now()).timestamp())
 
     def withdraw(self, row: Row, error: NoxError) -> None:
         """Nothing was started after all."""
+        with self._write_lock:
+            self._starts -= isinstance(error, Unavailable)
         self._add(self._step(row, "withdrawn", exit_code=int(error.exit_code), message=error.message))
 
     def started(self, row: Row | Pending, run: Run) -> None:

@@ -19,7 +19,7 @@ from noxcli.place import open_regular
 from noxcli.signals import SIGNALS
 from noxcli.timing import parse_time
 
-JOURNAL_NAME = "batch.jsonl"
+JOURNAL_NAME, RESULTS_NAME = "batch.jsonl", "results.jsonl"
 BATCH_SCHEMA = "noxcli.batch/1"
 LONGEST_LINE = 16 * 1024 * 1024  # bytes
 MOST_ROWS = 20_000_000

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from noxcli.batch.journal import JournalTrouble, move_torn_aside
-from noxcli.batch.past import MOST_ROWS, DigestIndex, digest_of_id, lines_in, opened
+from noxcli.batch.past import MOST_ROWS, RESULTS_NAME, DigestIndex, digest_of_id, lines_in, opened
 from noxcli.batch.row import FinishedRow
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import reason_of
 from noxcli.place import Place
 
-RESULTS_NAME = "results.jsonl"
 LONGEST_RESULT = 1 << 30  # the longest line to read back, in bytes
 CODES = frozenset(ExitCode)
 NONE = type(None)

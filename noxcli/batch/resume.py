@@ -28,6 +28,7 @@ MOST_CHANGED = 1000  # results that are written at once
 LONGEST_CONSTANT = 60  # characters of a value in the journal and in a message
 ALLOW = "--allow-changed-input"
 NAMES = {"workflow_id": "workflow", "host": "server"}
+ATTEMPT_VARIABLE, FIRST_VARIABLE = "GITHUB_RUN_ATTEMPT", "NOXCLI_FIRST"
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -184,6 +185,37 @@ class RemainingRows:
         if past.ids[number] != digest_of_id(row.id):
             # A file was renumbered before; the rows of a stream are known too late for that.
             raise UsageProblem(f"{row.place} has another id than the row that was started", "give the rows as a file")
+
+
+def require_first(journal: Journal, terminal: Terminal, *, resume: bool, fresh: bool) -> None:
+    """Raise UsageProblem for --resume without a journal in a repeated job on GitHub, unless the user knows better.
+
+    Without --resume, a warning says that every row starts.
+    """
+    directory, attempt = journal.path.parent, terminal.environ.get(ATTEMPT_VARIABLE, "")
+    if journal.is_open or fresh or not attempt.isdecimal() or int(attempt) < 2:
+        return
+    if not resume:
+        terminal.warn(f"this is attempt {attempt} of the job, and it starts every row; --resume continues a batch")
+    elif not terminal.environ.get(FIRST_VARIABLE):
+        raise UsageProblem(
+            f"there is no batch in {directory}, and this is attempt {attempt} of the job: rows that an earlier attempt "
+            "started would start again",
+            f"fetch that attempt's artifact into {directory}, or start a new run of the GitHub workflow, or set "
+            f"{FIRST_VARIABLE}=1 if this job has started nothing before",
+        )
+
+
+def leave_directory(journal: Journal, terminal: Terminal, code: int, *, resume: bool) -> None:
+    """Remove the directory that this call made, if no start was sent.
+
+    On GitHub, one remains for --resume, so that the next attempt knows that nothing was started.
+    """
+    if resume and ATTEMPT_VARIABLE in terminal.environ and code == ExitCode.TEMPORARY:
+        if not journal.is_open:
+            journal.create()
+    elif journal.is_open:
+        journal.discard()
 
 
 def continued(journal: Journal, now: Header, rows: RowFile, shard: Shard, *, resume: bool, changed: bool) -> Past:

@@ -15,7 +15,7 @@ from noxcli.batch.engine import Engine
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Expected, Judge, MinPass, enough_of
 from noxcli.batch.output import Output, Printer, RowTable
-from noxcli.batch.past import FINISHED, Header, Past
+from noxcli.batch.past import FINISHED, RESULTS_NAME, Header, Past
 from noxcli.batch.results import Results
 from noxcli.batch.resume import (
     Checker,
@@ -24,9 +24,11 @@ from noxcli.batch.resume import (
     command_to_continue,
     constants_of,
     continued,
+    leave_directory,
     line_with,
     renew_columns,
     reopen_lost,
+    require_first,
 )
 from noxcli.batch.row import FINAL, Tally, as_printed
 from noxcli.batch.rows import RowFile
@@ -40,7 +42,7 @@ from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
 from noxcli.commands.results import require_not_stored
-from noxcli.errors import ExitCode, Interruption, Phase, TimedOut, UsageProblem
+from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOut, UsageProblem, worst
 from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
@@ -67,13 +69,17 @@ def run_rows(noxus: Session, options: Options) -> None:
     require_not_stored({"--junit": options.junit, "--report": options.report}, [directory])
     context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     context.way_back = line_with(context.argv, ["--resume"])
+    tally = Tally(None, min_pass, options.repeat, enough)
     with ExitStack() as stack:
+        named = options.output_dir is not None
+        journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask, named=named))
+        resume = bool(options.resume or options.again)
+        require_first(journal, context.terminal, resume=resume, fresh=options.fresh)
+        stack.push(partial(_leave_directory, journal, context, tally, resume))
         stack.enter_context(noxus.connect(Phase.PREFLIGHT))
         gate = noxus.api.paced()
         workflow = what_to_run(noxus, options, noxus.workflow(options.workflow))
         _know(noxus, workflow, rows, options)
-        named = options.output_dir is not None
-        journal = stack.enter_context(Journal(directory, context.clock, context.terminal.mask, named=named))
         header = _header(context, workflow, rows, common, shard, options)
         past = _past(journal, header, rows, shard, options)
         nodes = None if options.no_check else inputs_of(workflow.definition)
@@ -88,15 +94,13 @@ def run_rows(noxus: Session, options: Options) -> None:
         results = _begun(stack, journal, header, past, rows, options, context)
         work = _work(noxus, gate, workflow, journal, past, common, options)
         doubtful = _adopted(noxus, work, past, options)
-        tally = _tally(directory, rows, past, judge, seen, Tally(None, min_pass, options.repeat, enough))
+        _count_past(directory, rows, past, judge, seen, tally)
         context.reports.junit = None
         for option, file in (("--junit", options.junit), ("--report", options.report)):
             if file is not None:
                 stack.callback(_write_report, option, Path(file), directory, rows.most, context, judge, tally)
         rows.share(stored(noxus, common))
-        query, terminal = context.printing.query, context.terminal
-        table = RowTable() if terminal.read_by_eyes and query is None else None
-        printer = Printer(judge, query, tally, terminal.write, partial(to_paste, context), table)
+        printer = _printer(context, judge, tally)
         output = Output(journal, results, printer, ordered=options.ordered)
         began = context.clock.monotonic()
         shown = batch_progress(context.terminal)
@@ -116,8 +120,8 @@ def run_rows(noxus: Session, options: Options) -> None:
         error = tally.cause = run_to_end(engine, stops=context.stops_runs(options.on_interrupt))
     if output.unprinted is not None and not isinstance(error, Interruption | TimedOut):
         raise output.unprinted
-    if table is not None:
-        table.show(context.terminal)
+    if printer.table is not None:
+        printer.table.show(context.terminal)
     _conclude(noxus, tally, context.clock.monotonic() - began, directory)
 
 
@@ -222,14 +226,14 @@ def _begun(
     """Begin the journal, and return the results, which then have what is known of the past. Raises UsageProblem."""
     if options.fresh and (aside := journal.move_aside()) is not None:
         context.terminal.note(f"the earlier batch is in {aside} now")
+    if context.terminal.writes_to(stored := journal.path.with_name(RESULTS_NAME)):
+        raise UsageProblem(
+            f"stdout is {stored}, a file that noxcli writes itself",
+            "redirect stdout to another file or to /dev/null",
+        )
     journal.begin(header, past)
     results = Results(journal.place)
     stack.callback(results.close)
-    if context.terminal.writes_to(results.path):
-        raise UsageProblem(
-            f"stdout is {results.path}, a file that noxcli writes itself",
-            "redirect stdout to another file or to /dev/null",
-        )
     reopen_lost(past, results, journal.path)
     renew_columns(rows, header.kept, past, results, context.terminal.mask)
     return results
@@ -275,18 +279,32 @@ def _adopted(noxus: Session, work: RowWork, past: Past, options: Options) -> Fin
     return finding
 
 
-def _tally(directory: Path, rows: RowFile, past: Past, judge: Judge, seen: Survey | None, tally: Tally) -> Tally:
-    """Return the tally with the rows that an earlier call has finished, judged again."""
+def _leave_directory(
+    journal: Journal, context: Context, tally: Tally, resume: bool, kind: object, error: BaseException | None, _: object
+) -> None:
+    """Leave no directory behind if nothing was started, and rows remain."""
+    code = error.exit_code if isinstance(error, NoxError) else worst(tally.deciding)
+    if kind is not None or tally.reported or tally.not_started:
+        leave_directory(journal, context.terminal, code, resume=resume)
+
+
+def _count_past(directory: Path, rows: RowFile, past: Past, judge: Judge, seen: Survey | None, tally: Tally) -> None:
+    """Add the rows to the tally that an earlier call has finished, judged again."""
     tally.total = None if seen is None else seen.in_shard
     if tally.repeat == 1 and not judge.has_questions and seen is not None and EXPECT not in seen.kept:
         tally.before.update(past.codes(FINAL))
-        return tally
+        return
     from noxcli.batch.joined import Joined  # loaded where stored results are read
 
     for _, run in Joined.read([directory], rows.most).runs(Shard()):
         if past.state(run["row"]) == FINISHED:
             tally.add_line(judge.judged(as_printed(run, tally.repeat)), before=True)
-    return tally
+
+
+def _printer(context: Context, judge: Judge, tally: Tally) -> Printer:
+    query, terminal = context.printing.query, context.terminal
+    table = RowTable() if terminal.read_by_eyes and query is None else None
+    return Printer(judge, query, tally, terminal.write, partial(to_paste, context), table)
 
 
 def _news_of(gate: "Gate") -> str:

@@ -147,8 +147,7 @@ def _say(context: Context, joined: "Joined", tally: "Tally") -> None:
 
 def require_not_stored(written: Mapping[str, str | None], directories: Sequence[Path]) -> None:
     """Raise UsageProblem if a file to write, by its option, would replace a batch's own in one of these directories."""
-    from noxcli.batch.past import JOURNAL_NAME  # as in execute
-    from noxcli.batch.results import RESULTS_NAME
+    from noxcli.batch.past import JOURNAL_NAME, RESULTS_NAME  # as in execute
 
     own = {(directory / name).resolve() for directory in directories for name in (JOURNAL_NAME, RESULTS_NAME)}
     for option, file in written.items():

@@ -1,0 +1,100 @@
+"""The lock and the first call of a batch: one process at a time, no directory without a start, repeated jobs."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.batch.journal import Journal
+from noxcli.batch.past import Header, Past
+from noxcli.errors import Unavailable
+from noxcli.sandbox.faults import Answer
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.timing import Clock
+from tests.conftest import Noxcli, write_rows
+from tests.process import HUNG, call, environment, running, until
+
+HEADER = Header("w", None, "h", "rows.jsonl", "1/1", {}, [], None)
+LIMIT = Answer(429, {}, headers={"Retry-After": "300"}, repeat=True)
+SECOND = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ATTEMPT": "2"}
+
+
+def test_a_batch_that_began_before_the_lock_is_not_begun_again(tmp_path: Path) -> None:
+    late = Journal(tmp_path / "out", Clock())
+    with Journal(tmp_path / "out", Clock()) as early:
+        early.begin(HEADER, Past())
+    with pytest.raises(Unavailable, match="another batch has begun in "):
+        late.begin(HEADER, Past())
+
+
+def test_the_slower_of_two_processes_starts_nothing(sandbox: Sandbox, workflow: str) -> None:
+    many, few = write_rows(*map(str, range(40_000)), name="many.jsonl"), write_rows(*"123")
+    env = environment(sandbox.url)
+    with running("batch", workflow, many, "--output-dir", "out", env=env) as slow:
+        until(lambda: any(request.path.endswith(workflow) for request in sandbox.requests))
+        slow.send_signal(signal.SIGSTOP)  # while it reads its rows, before it has the lock
+        assert call("batch", workflow, few, "--output-dir", "out", env=env).returncode == 0
+        slow.send_signal(signal.SIGCONT)
+        _, err = slow.communicate(timeout=HUNG)
+    assert slow.returncode == 75, err
+    assert b"another batch has begun in out meanwhile; continue that one with --resume" in err
+    assert len(sandbox.runs(workflow)) == 3
+
+
+def test_without_a_start_there_is_no_directory(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], faults={"start": [LIMIT]})
+    result = noxcli("batch", workflow, write_rows(*"123"), "--timeout", "1s", "--max-parallel", "1")
+    assert result.code != 0
+    assert not Path("rows.jsonl.batch").exists()
+
+
+def test_a_refused_batch_makes_no_directory(noxcli: Noxcli, workflow: str) -> None:
+    rows = write_rows({"Q": "a"}, {"P": "b"})
+    assert noxcli("batch", workflow, rows).code == 2
+    assert not Path("rows.jsonl.batch").exists()
+
+
+def test_a_table_without_rows_leaves_its_directory(noxcli: Noxcli, workflow: str) -> None:
+    assert noxcli("batch", workflow, write_rows()).code == 0
+    assert Path("rows.jsonl.batch/batch.jsonl").exists()
+
+
+def test_a_repeated_job_does_not_resume_an_empty_directory(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+    rows = write_rows(*"12")
+    result = noxcli("batch", workflow, rows, "--resume", environ=SECOND)
+    assert (result.code, result.out, sandbox.requests) == (2, b"", [])
+    assert "there is no batch in rows.jsonl.batch, and this is attempt 2 of the job" in result.err
+    assert "artifact" in result.err
+    assert "set NOXCLI_FIRST=1" in result.err
+    assert not Path("rows.jsonl.batch").exists()
+    assert noxcli("batch", workflow, rows, "--again", "failed", environ=SECOND).code == 2
+    assert noxcli("batch", workflow, rows, "--resume", environ={**SECOND, "NOXCLI_FIRST": "1"}).code == 0
+    assert noxcli("batch", workflow, rows, "--resume", environ=SECOND).code == 0, "now there is a journal"
+    assert len(sandbox.runs(workflow)) == 2
+
+
+def test_the_first_attempt_resumes_an_empty_directory(noxcli: Noxcli, workflow: str) -> None:
+    first = {**SECOND, "GITHUB_RUN_ATTEMPT": "1"}
+    assert noxcli("batch", workflow, write_rows(*"12"), "--resume", environ=first).code == 0
+
+
+def test_a_repeated_job_without_resume_is_warned(noxcli: Noxcli, workflow: str) -> None:
+    rows, said = write_rows(*"12"), "this is attempt 2 of the job, and it starts every row"
+    result = noxcli("batch", workflow, rows, environ=SECOND)
+    assert (result.code, said in result.err) == (0, True)
+    assert said not in noxcli("batch", workflow, rows, "--fresh", environ=SECOND).err
+
+
+@pytest.mark.parametrize("unreachable", [True, False], ids=["unreachable", "429"])
+def test_an_attempt_that_started_nothing_tells_the_next_one(noxcli: Noxcli, plays: Any, unreachable: bool) -> None:
+    workflow = plays(nodes=[input_node("Q")], faults={} if unreachable else {"start": [LIMIT]})
+    address = {"NOXUS_BACKEND_URL": "http://127.0.0.1:9"} if unreachable else {}
+    argv = ("batch", workflow, write_rows(*"12"), "--resume", "--timeout", "1s", "--retry-for", "0")
+    first = noxcli(*argv, environ={**SECOND, "GITHUB_RUN_ATTEMPT": "1"} | address)
+    assert first.code == 75
+    journal = Path("rows.jsonl.batch/batch.jsonl").read_text()
+    assert (workflow in journal) is not unreachable, "where the server told it"
+    again = noxcli(*argv, environ=SECOND)
+    assert (again.code, "this is attempt" in again.err) == (0 if unreachable else 75, False)
