@@ -190,16 +190,27 @@ def run_apart(call: Callable[[], T], within: float = float("inf")) -> T:
 
 
 def run_all_within(seconds: float, calls: Sequence[Callable[[], T]], at_once: int = 16) -> list[Result[T]]:
-    """Return each call's value or error, in the order of the calls; an Unavailable for those not done in time."""
+    """Return each call's value or error, in the order of the calls.
+
+    It is an Unavailable for those not done in time, and not `sent` for those that had not even begun.
+    """
     answers: Queue[tuple[int, Result[T]]] = Queue()
-    share_out(len(calls), at_once, lambda place: answers.put((place, result_of(calls[place]))))
+    begun: set[int] = set()
+
+    def call(place: int) -> None:
+        begun.add(place)
+        answers.put((place, result_of(calls[place])))
+
+    share_out(len(calls), at_once, call)
     end = time.monotonic() + seconds
-    results: list[Result[T]] = [(None, Unavailable(f"no answer within {seconds:.1f} s"))] * len(calls)
+    results: dict[int, Result[T]] = {}
     with suppress(Empty):
         for _ in calls:
             place, outcome = take(answers, end - time.monotonic())
             results[place] = outcome
-    return results
+    late = Unavailable(f"no answer within {seconds:.1f} s")
+    never = Unavailable("out of time before the request", sent=False)
+    return [results.get(place) or (None, late if place in begun else never) for place in range(len(calls))]
 
 
 def share_out(count: int, at_once: int, work: Callable[[int], None]) -> list[threading.Thread]:

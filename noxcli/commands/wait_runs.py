@@ -1,6 +1,6 @@
 """How `wait` waits: one run is followed, to its end or to a condition of --for; many are read from time to time."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -186,11 +186,13 @@ class ManyRuns:
         def look(number: int) -> tuple[int, Result[Run]]:
             return number, result_of(partial(self._look, self._all[number]))
 
-        unread, going, is_enough = set(range(len(self._all))), len(self._all), False
-        for number in unread:
-            schedule.add(number)
+        # The first read of each run is not paced: many may have ended long ago.
+        first = deque(range(len(self._all)))
+        unread, going, is_enough = set(first), len(self._all), False
         # Runs that had ended before the wait are all reported, even if one is enough.
         while going and not deadline.passed and (unread or not is_enough):
+            while first and workers.busy < LOOKERS:  # what waits for a thread would be read after the limit, too
+                workers.call(partial(look, first.popleft()))
             for number in schedule.take_due():
                 workers.call(partial(look, number))
             news = workers.next_outcome(schedule.until_due(deadline.left(LIMIT_SEEN_EVERY)))
@@ -253,7 +255,7 @@ class ManyRuns:
             one.outage.failed()
             if known is None if last else one.outage.is_too_long:
                 kind = TimedOut if last and not self._once else LostContact
-                raise kind(error.message, error.hint, **error.facts())
+                raise kind(f"run {one.outcome.subject}: {error.message}", error.hint, **error.facts())
         elif isinstance(error, NoxError) and error.http_status != 401 and known and not (last or one.denied):
             one.denied = True  # it was read before, so one rejection may be a slip; only a rejected key is final
         elif error is not None:

@@ -13,6 +13,7 @@ import batch
 import events
 import files
 import startup
+import waits
 from measure import Goal, Point
 
 KINDS: Mapping[str, Callable[[bool], Iterator[Goal | Point]]] = {
@@ -21,6 +22,7 @@ KINDS: Mapping[str, Callable[[bool], Iterator[Goal | Point]]] = {
     "files": files.goals,
     "batch": batch.goals,
     "limits": batch.limited,
+    "waits": waits.goals,
 }
 
 

@@ -1,5 +1,7 @@
 """`noxcli wait`: verdicts without a live view."""
 
+import socket
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_runs
 from tests.conftest import Noxcli, piped
 from tests.process import NOXCLI, environment, on_terminal
+from tests.rawserver import Request, Turn, json_answer, raw_server
 from tests.render.test_sharing import scrolled
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -160,3 +163,41 @@ def test_a_terminal_gets_a_line_of_progress_for_a_while(
         seen.wait_for(f"0 of {count} runs ended, {count} running".encode() if count > 1 else b"running at 'Write', ")
     lines = [line.split() for line in scrolled(seen)]
     assert sorted(lines) == sorted([run, "completed"] for run in runs)
+
+
+def ended_record(request: Request) -> bytes:
+    run = request.target.rpartition("/")[2]
+    times = {"created_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:02Z"}
+    return json_answer({"id": run, "workflow_id": UNKNOWN, "status": "completed", **times})
+
+
+def ids(count: int) -> list[str]:
+    return [f"{UNKNOWN[:24]}{number:012}" for number in range(count)]
+
+
+def test_many_ended_runs_are_read_without_a_pause(noxcli: Noxcli) -> None:
+    with raw_server(by_request=ended_record) as server:
+        began = time.monotonic()
+        result = noxcli("wait", *ids(200), environ={"NOXUS_BACKEND_URL": server.url})
+    assert (result.code, len(result.text.splitlines()), len(server.requests)) == (0, 200, 200)
+    assert time.monotonic() - began < 5  # 10 at the pace of later reads
+
+
+def test_no_answer_is_said_only_of_a_run_that_was_asked(noxcli: Noxcli) -> None:
+    def late(request: Request) -> Turn:
+        def turn(peer: socket.socket) -> None:
+            time.sleep(0.4)
+            peer.sendall(ended_record(request))
+
+        return turn
+
+    with raw_server(by_request=late) as server:
+        result = noxcli("wait", *ids(200), "--timeout", "600ms", environ={"NOXUS_BACKEND_URL": server.url})
+        asked = {request.target.rpartition("/")[2] for request in list(server.requests)}
+    silent = {line.split()[2].rstrip(":") for line in result.err.splitlines() if "no answer" in line}
+    unasked = {line.split()[2].rstrip(":") for line in result.err.splitlines() if "out of time before" in line}
+    assert result.code == 124
+    assert silent
+    assert len(unasked) > 100
+    assert not unasked & asked
+    assert len(silent | unasked) + len(result.text.splitlines()) == 200
