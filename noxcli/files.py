@@ -28,7 +28,7 @@ def prepare_directory(directory: Path) -> Place:
     Raises Undelivered with the reason.
     """
     try:
-        place = Place.named(directory, make=True)
+        place = Place.open_named(directory, make=True)
     except OSError as error:
         raise _unwritable(directory, error) from None
     check_writable(directory)
@@ -87,7 +87,7 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
     remains.
     """
     try:
-        with Place.named(target.parent, make=True) as place, place.replacing(target.name) as file:
+        with Place.open_named(target.parent, make=True) as place, place.replacing(target.name) as file:
             yield file
     except OSError as error:
         raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
@@ -105,7 +105,7 @@ def save(target: Path, pieces: Iterable[bytes]) -> None:
 def put_privately(target: Path, content: bytes) -> None:
     """Write a small file of noxcli's own, readable by its user only, and create its directory. Raises OSError."""
     with (
-        Place.named(target.parent, make=True, mode=0o700) as place,
+        Place.open_named(target.parent, make=True, mode=0o700) as place,
         place.replacing(target.name, 0o600, durable=False) as file,
     ):
         file.write(content)

@@ -51,7 +51,7 @@ class Place:
                 self._handle = CLOSED
 
     @classmethod
-    def named(cls, path: Path, *, make: bool = False, mode: int = 0o777) -> Self:
+    def open_named(cls, path: Path, *, make: bool = False, mode: int = 0o777) -> Self:
         """Open a directory that the user named, also through links; with `make`, create it with its parents.
 
         Raises OSError.
@@ -61,9 +61,9 @@ class Place:
         return cls(path, os.open(path, _DIRECTORY))
 
     @classmethod
-    def derived(cls, path: Path, *, make: bool = False) -> "Place":
+    def open_derived(cls, path: Path, *, make: bool = False) -> "Place":
         """Open a directory whose last name noxcli chose: that name must not be a link. Raises OSError."""
-        with cls.named(path.parent, make=make) as above:
+        with cls.open_named(path.parent, make=make) as above:
             return above.below(path.name, make=make)
 
     def below(self, name: str, *, make: bool = False) -> "Place":
@@ -79,7 +79,7 @@ class Place:
                 raise _explained(error, name, self._handle) from None
         return Place(self.path / name, handle)
 
-    def opened(self, name: str, flags: int, mode: int = 0o666) -> int:
+    def open_file(self, name: str, flags: int, mode: int = 0o666) -> int:
         """Open the regular file of that name, and return its descriptor. Raises OSError for anything else."""
         with self._lock:
             return open_regular(_step(name), flags, mode, dir_fd=self._handle)
@@ -116,7 +116,7 @@ class Place:
 
     def read(self, name: str, most: int) -> bytes:
         """Return a small file's content. Raises OSError, also for more than `most` bytes."""
-        return _read(self.opened(name, os.O_RDONLY), most)
+        return _read(self.open_file(name, os.O_RDONLY), most)
 
     @contextmanager
     def replacing(self, name: str, mode: int = 0o666, *, durable: bool = True) -> Iterator[IO[bytes]]:
@@ -125,7 +125,7 @@ class Place:
         Raises OSError, and what the block raises; either way no partial file remains.
         """
         partial = f".noxcli-{os.urandom(8).hex()}.part"
-        with os.fdopen(self.opened(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), "w+b") as file:
+        with os.fdopen(self.open_file(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), "w+b") as file:
             try:
                 yield file
                 file.flush()

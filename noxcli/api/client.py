@@ -68,7 +68,7 @@ class NoxusApi:
     def __exit__(self, *_: object) -> None:
         self.http.session.close()
 
-    def paced(self) -> "Gate":
+    def pace_requests(self) -> "Gate":
         """Let all requests pass one gate from now on, for a command with many of them; return the gate."""
         from noxcli.api.gate import Gate
 

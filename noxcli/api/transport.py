@@ -105,7 +105,7 @@ class TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = TlsConnection
 
 
-class Session(requests.Session):
+class OneOriginSession(requests.Session):
     """A session that does not follow redirects: requests would read their bodies, and resend the key to any server."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - the name is theirs
@@ -127,9 +127,9 @@ class Adapter(HTTPAdapter):
         return manager
 
 
-def new_session() -> Session:
+def new_session() -> OneOriginSession:
     """Return a session, which keeps connections for later requests."""
-    session = Session()
+    session = OneOriginSession()
     session.headers["User-Agent"] = f"noxcli/{__version__}"
     session.headers["Accept"] = "application/json"
     for scheme in ("https://", "http://"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from noxcli.batch.past import lines_in
-from noxcli.batch.results import LONGEST_RESULT, as_line
+from noxcli.batch.results import LONGEST_RESULT, read_result_line
 from noxcli.batch.rows import digest_of
 from noxcli.codec import decode_json
 from noxcli.errors import ExitCode, Undelivered, UsageProblem
@@ -220,7 +220,7 @@ def _line(raw: bytes) -> Line | None:
     except ValueError:
         return None
     is_document = isinstance(line, dict) and line.get("schema") == RESULT_SCHEMA
-    return as_line(line_of_run(line) if is_document else line)
+    return read_result_line(line_of_run(line) if is_document else line)
 
 
 def line_of_run(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,8 +98,8 @@ class Journal:
     def _open(self) -> None:
         directory = self.path.parent
         try:
-            self.place = (Place.named if self._named else Place.derived)(directory, make=True)
-            self._file = self.place.opened(JOURNAL_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            self.place = (Place.open_named if self._named else Place.open_derived)(directory, make=True)
+            self._file = self.place.open_file(JOURNAL_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             self._lock(directory)
             move_torn_aside(self.place, JOURNAL_NAME, self._file)
         except NoxError:
@@ -277,7 +277,7 @@ def move_torn_aside(place: Place, name: str, file: int) -> None:
             break
     if end == size:
         return
-    torn = place.opened(f"{name}.torn", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    torn = place.open_file(f"{name}.torn", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         for begin in range(end, size, BLOCK):
             os.write(torn, os.pread(file, min(BLOCK, size - begin), begin))

@@ -52,7 +52,7 @@ class Results:
         self.path = place.path / RESULTS_NAME
         self._place = place
         try:
-            self._file = place.opened(RESULTS_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            self._file = place.open_file(RESULTS_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             move_torn_aside(place, RESULTS_NAME, self._file)
             self.kept = KeptResults(place.path)
         except OSError as error:
@@ -166,12 +166,12 @@ class KeptResults:
 def read_line(raw: bytes) -> Line | None:
     """Return a line of results, None for anything else."""
     try:
-        return as_line(decode_json(raw))
+        return read_result_line(decode_json(raw))
     except ValueError:
         return None
 
 
-def as_line(value: Any) -> Line | None:
+def read_result_line(value: Any) -> Line | None:
     """Return a JSON value as a line of results if it is one; printed lines may lack the row's input and columns."""
     if not isinstance(value, dict):
         return None

@@ -122,7 +122,7 @@ class RowWork:
         row, phase = active.row, Phase.UPLOAD
         try:
             uploader = Uploader(self.api, self.patience(), lambda _: None, OnlyFiles())
-            payload = row.inputs.stored(uploader.store)
+            payload = row.inputs.with_files(uploader.store)
             request = StartRequest(self.workflow.id, payload, self.comparison, self.version_id)
             active.attempt, phase = RowStart(self, active, request), Phase.START
             self._send(active, active.attempt)

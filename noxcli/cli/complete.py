@@ -12,7 +12,7 @@ ACTION<TAB>NUMBER, then one line WORD<TAB>DESCRIPTION for each candidate:
 
 import os
 
-from noxcli.state.known_names import Names
+from noxcli.state.known_names import KnownNames
 
 TABLE = f"{os.path.dirname(__file__)}/complete.tsv"
 UNQUOTED = "_-./,:=@+%"  # characters that bash takes as they are, besides letters and digits
@@ -103,7 +103,7 @@ class Offer:
             self.action = "keys"
 
     def _offer_names(self, kind: str) -> None:
-        names = Names([*self._words[1:], self._begun[len(self.prefix) :]], os.environ)
+        names = KnownNames([*self._words[1:], self._begun[len(self.prefix) :]], os.environ)
         self.lines += [(word, said) for word, _, said in names.offered(kind)]
 
 

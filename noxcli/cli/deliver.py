@@ -63,7 +63,7 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
     run = context.outcome.run = with_output(noxus.api, run, noxus.patience(), workflow)
     keys: list[str] = []
     if options.raw:
-        run, keys = _chosen(noxus, run, options.raw, workflow)
+        run, keys = _choose_outputs(noxus, run, options.raw, workflow)
     if options.output_dir is not None:
         delivered = _to_files(noxus, run, Path(options.output_dir), overwrite=options.overwrite)
     else:
@@ -84,7 +84,7 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
         require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
 
 
-def completed(noxus: Session, output: Any) -> Delivered:
+def complete_texts(noxus: Session, output: Any) -> Delivered:
     """Return the output with the full text of every truncated text."""
     if is_complete(output):
         return Delivered(output)
@@ -118,7 +118,7 @@ def _to_stdout(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
     output = {key: run.output[key] for key in keys} if keys else run.output
     if keys or (context.printing.format is Format.TEXT and is_preview(_only(output))):
         return _print_exactly(noxus, output, keys)
-    delivered = completed(noxus, output)
+    delivered = complete_texts(noxus, output)
     if context.printing.format is Format.TEXT:
         _print(context, run, delivered.output)
     return delivered
@@ -133,7 +133,7 @@ def _only(output: Any) -> Any:
 
 def _print_exactly(noxus: Session, output: Any, keys: Sequence[str]) -> Delivered:
     """Copy values to stdout once all are complete: an error must not end up in answer.txt."""
-    from noxcli.outputs.expand import DELIVERABLE, problem, spooled  # as in _completed
+    from noxcli.outputs.expand import DELIVERABLE, problem, spool  # as in _completed
 
     watch = partial(download_progress, noxus.context.terminal)
     contents: list[Iterator[bytes]] = []
@@ -144,14 +144,14 @@ def _print_exactly(noxus: Session, output: Any, keys: Sequence[str]) -> Delivere
             if is_preview(_only(part)) or is_file(_only(part)):
                 remote = next(find_remote(part))
                 try:
-                    content, entry = stack.enter_context(spooled(noxus.api, remote, noxus.patience(), watch))
+                    content, entry = stack.enter_context(spool(noxus.api, remote, noxus.patience(), watch))
                 except DELIVERABLE as error:
                     problems.append(problem(remote.pointer, error))
                     continue
                 files.append(entry)
                 pieces = iter(partial(content.read, COPIED_AT_ONCE), b"")
             else:
-                whole = completed(noxus, part)
+                whole = complete_texts(noxus, part)
                 pieces = _exact(_only(whole.output))
                 files += whole.files
                 problems += whole.problems
@@ -172,7 +172,7 @@ def _copy(context: Context, pieces: Iterator[bytes], *, end_line: bool) -> None:
     context.terminal.write(last + b"\n" if end_line and not last.endswith(b"\n") else last)
 
 
-def _chosen(noxus: Session, run: Run, raw: Sequence[str], workflow: Workflow | None) -> tuple[Run, list[str]]:
+def _choose_outputs(noxus: Session, run: Run, raw: Sequence[str], workflow: Workflow | None) -> tuple[Run, list[str]]:
     """Return the output's own keys for the requested ones; the definition is read only if they differ."""
     from noxcli.outputs.choose import keys_in, require_one, under_its_key  # loaded only with --raw
 

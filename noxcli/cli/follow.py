@@ -125,10 +125,10 @@ def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedO
 
 def not_finished(run: Run, hint: str | None = None) -> NotFinished:
     """Return the error for a run that is still running if the user did not wait."""
-    return NotFinished(f"run {run.id} is still {run.word}", hint or wait_for(run))
+    return NotFinished(f"run {run.id} is still {run.word}", hint or hint_to_wait(run))
 
 
-def wait_for(run: Run) -> str:
+def hint_to_wait(run: Run) -> str:
     """Return the hint to wait for a run."""
     return f"wait for it: noxcli wait {run.id}"
 
@@ -165,14 +165,14 @@ def judge(noxus: Session, run: Run) -> None:
     outcome, why = noxus.context.outcome, ""
     outcome.phase = Phase.RUN
     if run.status == "failed":
-        outcome.progress = explained(noxus, run, outcome.progress)
+        outcome.progress = explain_failure(noxus, run, outcome.progress)
         why = outcome.progress.why
     verdict = verdict_of(run, why)
     if verdict is not None:
         raise verdict
 
 
-def explained(noxus: Session, run: Run, seen: Progress | None = None) -> Progress:
+def explain_failure(noxus: Session, run: Run, seen: Progress | None = None) -> Progress:
     """Return what is known about a failed run's nodes, and why it failed; `seen` is what its events showed."""
     from noxcli.runs.reasons import explain  # loaded only for a failed run
 

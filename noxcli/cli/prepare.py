@@ -62,7 +62,7 @@ def require_startable(ctx: typer.Context, options: Running) -> None:
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
 
 
-def given_inputs(context: Context, given: InputOptions) -> Inputs:
+def read_given_inputs(context: Context, given: InputOptions) -> Inputs:
     """Return the inputs of the command line, and hide secret values from now on. Raises UsageProblem."""
     environ, secrets = context.terminal.environ, given.secrets or []
     inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
@@ -73,7 +73,7 @@ def given_inputs(context: Context, given: InputOptions) -> Inputs:
 def name_the_input(noxus: Session, workflow: str, problem: NoKey) -> None:
     """Name the only input that the workflow asks for, where that can be read, in the hint about a value without key."""
     with suppress(NoxError), noxus.connect():
-        known = read_workflow(noxus, noxus.workflow(workflow))
+        known = read_workflow(noxus, noxus.resolve_workflow(workflow))
         asked = [each for each in inputs_of(known.definition) or [] if not each.fixed]
         if len(asked) == 1:
             problem.hint = f"write {shlex.quote(f'{asked[0].label or asked[0].id}={problem.item}')}"
@@ -82,11 +82,11 @@ def name_the_input(noxus: Session, workflow: str, problem: NoKey) -> None:
 def what_to_run(noxus: Session, options: PreflightOptions, found: Workflow) -> Workflow:
     """Return the workflow, with its definition as far as that can be read; in `options`, its version gets its id.
 
-    Raises as `chosen_version`.
+    Raises as `find_version`.
     """
     version = None
     if options.version_id is not None:
-        version = chosen_version(noxus, found, options.version_id, look=not options.no_check)
+        version = find_version(noxus, found, options.version_id, look=not options.no_check)
         options.version_id = version.id
     if options.no_check:
         return found
@@ -109,7 +109,7 @@ def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> Non
                 context.terminal.warn(line)
 
 
-def checked(noxus: Session, workflow: Workflow, inputs: Inputs, *, named: str) -> Inputs:
+def check_inputs(noxus: Session, workflow: Workflow, inputs: Inputs, *, named: str) -> Inputs:
     """Return the inputs as the workflow takes them, if it says so. Raises WrongInputs with all mistakes."""
     from noxcli.inputs.preflight import check  # not with --no-check
 
@@ -191,7 +191,7 @@ def already_read(workflow: Workflow, version: Version | None) -> Workflow | None
     return workflow if "nodes" in workflow.definition else None
 
 
-def chosen_version(noxus: Session, workflow: Workflow, asked: str, *, look: bool) -> Version:
+def find_version(noxus: Session, workflow: Workflow, asked: str, *, look: bool) -> Version:
     """Return the saved version with this id or name.
 
     If the versions can't be read, or with `look` false, an id is used unchanged, and the start decides.
@@ -241,11 +241,11 @@ def show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: Ru
         context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{workflow.id}/runs", "body": body}
 
 
-def stored(noxus: Session, inputs: Inputs) -> dict[str, Any]:
+def upload_files(noxus: Session, inputs: Inputs) -> dict[str, Any]:
     """Return the input object with every file stored.
 
     Raises what the API raises; nothing is started then.
     """
     noxus.context.outcome.phase = Phase.UPLOAD
     uploader = Uploader(noxus.api, noxus.patience(), noxus.context.terminal.note, noxus.context.sources)
-    return inputs.stored(uploader.store)
+    return inputs.with_files(uploader.store)

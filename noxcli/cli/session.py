@@ -65,7 +65,7 @@ class Session:
 
         Raises ConfigProblem, Unauthorized; Interruption with the outcome of the stop.
         """
-        with _connected(self.context, self.common) as self.api:
+        with _connect(self.context, self.common) as self.api:
             self.context.outcome.phase = phase or self.context.outcome.phase
             try:
                 yield self.api
@@ -109,25 +109,25 @@ class Session:
         """Return the result of a call. Raises as `Patience.keep_trying`."""
         return self.patience().keep_trying(call, worth)
 
-    def workflow(self, text: str) -> Workflow:
+    def resolve_workflow(self, text: str) -> Workflow:
         """Return the workflow by id, alias or exact name. Raises as `resolve_workflow`."""
         context = self.context
         return resolve_workflow(self.api, text, self.patience(), context.configured.aliases, context.cache.workflows)
 
-    def run(self, text: str, patience: Patience) -> Run:
+    def resolve_run(self, text: str, patience: Patience) -> Run:
         """Return the run by its name on the command line. Raises as `resolve_run`."""
         history, host = self.context.history, self.context.base_url
         noted = history.last(host) if text == LAST else history.entry(text, host)
         return resolve_run(self.api, f"{noted.workflow_id}/{noted.run_id}" if noted else text, patience)
 
-    def found(self, text: str) -> Run:
+    def find_run(self, text: str) -> Run:
         """Return the run that the command is about, an ended one in its own record. Raises as `own_record`."""
         from noxcli.outputs.await_output import own_record
 
         outcome = self.context.outcome
         outcome.may_exist, outcome.phase = True, Phase.FOLLOW
         patience = self.patience(gave_up=LostContact)
-        outcome.run = run = own_record(self.api, self.run(text, patience), patience)
+        outcome.run = run = own_record(self.api, self.resolve_run(text, patience), patience)
         return run
 
     def print_list(self, listing: "Listing[T]", items: Sequence[T], limit: int) -> None:
@@ -141,11 +141,13 @@ class Session:
             self.context.printing.document(listing.document(items, limit))
         listing.tell(terminal, items, limit)
 
-    def recorded(self, text: str, patience: Patience) -> Run:
+    def read_run(self, text: str, patience: Patience) -> Run:
         """Return the run in its own record, by its name on the command line or on stdin. Raises as `own_record`."""
         from noxcli.outputs.await_output import own_record
 
-        return own_record(self.api, self.run(one_run(text, self.context.sources), patience), patience, running=True)
+        return own_record(
+            self.api, self.resolve_run(one_run(text, self.context.sources), patience), patience, running=True
+        )
 
 
 def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) -> Session:
@@ -164,9 +166,9 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     context.printing.for_reading = context.printing.writes_text and source_of(ctx, "form") == "DEFAULT"
     if isinstance(options, Delivering):
         if options.output_dir is not None:
-            from noxcli.outputs.directory import held  # loaded only to write files
+            from noxcli.outputs.directory import lock_directory  # loaded only to write files
 
-            ctx.with_resource(held(Path(options.output_dir)))
+            ctx.with_resource(lock_directory(Path(options.output_dir)))
         elif options.overwrite:
             raise UsageProblem("--overwrite needs a directory to write to", "add --output-dir DIR")
     return Session(context, options, deadline)
@@ -237,7 +239,7 @@ def settle_reports(context: Context, options: Printed) -> None:
         reports.asserts = [Query.read(text, "--assert") for text in options.asserts]
 
 
-def _connected(context: Context, options: Common) -> "NoxusApi":
+def _connect(context: Context, options: Common) -> "NoxusApi":
     """Return the API for the current settings."""
     configured, base_url, api_key_file = context.configured, options.base_url, options.api_key_file
     flags = (("--profile", configured.named), ("--base-url", base_url), ("--api-key-file", api_key_file))

@@ -5,7 +5,7 @@ from pathlib import Path
 from noxcli.cli.context import Context
 from noxcli.cli.ending import complain, say_hint
 from noxcli.cli.options import Running
-from noxcli.cli.prepare import stored
+from noxcli.cli.prepare import upload_files
 from noxcli.cli.session import Session
 from noxcli.errors import NoxError, Phase, TimedOutBeforeStart
 from noxcli.inputs.definition import inputs_of
@@ -21,7 +21,7 @@ def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: Runn
     Raises TimedOutBeforeStart; what storing and `send_once` raise.
     """
     context = noxus.context
-    payload = stored(noxus, inputs)
+    payload = upload_files(noxus, inputs)
     if noxus.deadline.passed:
         raise TimedOutBeforeStart("out of time before the start", "increase --timeout")
     context.outcome.phase = Phase.START
@@ -50,7 +50,7 @@ def _announce(context: Context, state_file: str | None, run: Run) -> None:
         if state_file is not None:
             write_state(Path(state_file), Entry(mask(run.id), mask(run.workflow_id), context.base_url))
 
-    for tell in (write_ids, lambda: context.reports.started(run, mask)):
+    for tell in (write_ids, lambda: context.reports.report_start(run, mask)):
         try:
             tell()
         except NoxError as error:

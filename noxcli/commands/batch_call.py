@@ -37,7 +37,7 @@ from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import say_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
-from noxcli.cli.prepare import check_outputs, only_to_check, stored, what_to_run
+from noxcli.cli.prepare import check_outputs, only_to_check, upload_files, what_to_run
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
@@ -77,8 +77,8 @@ def run_rows(noxus: Session, options: Options) -> None:
         require_first(journal, context.terminal, resume=resume, fresh=options.fresh)
         stack.push(partial(_leave_directory, journal, context, tally, resume))
         stack.enter_context(noxus.connect(Phase.PREFLIGHT))
-        gate = noxus.api.paced()
-        workflow = what_to_run(noxus, options, noxus.workflow(options.workflow))
+        gate = noxus.api.pace_requests()
+        workflow = what_to_run(noxus, options, noxus.resolve_workflow(options.workflow))
         _know(noxus, workflow, rows, options)
         header = _header(context, workflow, rows, common, shard, options)
         past = _past(journal, header, rows, shard, options)
@@ -99,7 +99,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         for option, file in (("--junit", options.junit), ("--report", options.report)):
             if file is not None:
                 stack.callback(_write_report, option, Path(file), directory, rows.most, context, judge, tally)
-        rows.share(stored(noxus, common))
+        rows.share(upload_files(noxus, common))
         printer = _printer(context, judge, tally)
         output = Output(journal, results, printer, ordered=options.ordered)
         began = context.clock.monotonic()

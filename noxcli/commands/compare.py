@@ -155,14 +155,14 @@ def _line_of_run(noxus: "Session", source: str) -> "Line":
 
     with noxus.connect(Phase.FOLLOW):
         patience, why = noxus.patience(gave_up=LostContact), ""
-        run = noxus.recorded(source, patience)
+        run = noxus.read_run(source, patience)
         if run.status == "failed":
-            why = follow.explained(noxus, run).why
+            why = follow.explain_failure(noxus, run).why
         error = verdict_of(run, why) if run.settled or run.paused else follow.not_finished(run)
         outcome = Outcome(source, run, confirmed=True, error=error, phase=Phase.FOLLOW)
         if error is None:
             outcome.run = with_output(noxus.api, run, patience)
-            outcome.delivered = deliver.completed(noxus, outcome.run.output)
+            outcome.delivered = deliver.complete_texts(noxus, outcome.run.output)
     document = outcome.document(error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask)
     return line_of_run(document)
 
@@ -235,7 +235,7 @@ def _report(context: Context, comparison: "Comparison", options: Options, code: 
 def _print(context: Context, comparison: "Comparison", code: ExitCode) -> None:
     from noxcli.render.table import Layout, show_table, with_tabs  # as in execute
     from noxcli.render.text import amount, shorten
-    from noxcli.reports.comparison import in_words
+    from noxcli.reports.comparison import pairs_in_words
 
     terminal, listed = context.terminal, comparison.listed
     rows = ([str(pair.change), pair.name, pair.what()] for pair in comparison.pairs())
@@ -246,7 +246,7 @@ def _print(context: Context, comparison: "Comparison", code: ExitCode) -> None:
         layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
         short = ([change, shorten(name, LONGEST_ID), _in_brief(what)] for change, name, what in rows)
         show_table(terminal, layout, list(islice(short, MOST_SHOWN)))
-        terminal.show(in_words(terminal, islice(comparison.pairs(), MOST_DIFFS)))
+        terminal.show(pairs_in_words(terminal, islice(comparison.pairs(), MOST_DIFFS)))
         if listed > MOST_SHOWN:
             terminal.note(
                 f"and {amount(listed - MOST_SHOWN, 'row')} more; a pipe, --json and --report have all of them"

@@ -187,7 +187,7 @@ def _key(api: "NoxusApi", url: "Url") -> Check:
 def _events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
     """Watch the stream of the named run, or else of the newest running one. Raises what reading them raises."""
     if named is not None:
-        run = noxus.run(named, noxus.patience(0.0))
+        run = noxus.resolve_run(named, noxus.patience(0.0))
     else:
         recent = list(islice(api.list_runs(), LATEST_RUNS))
         if not recent:
@@ -202,7 +202,7 @@ def _events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
 def _buffering(feed: "EventFeed", run: "Run") -> Check:
     """Judge whether events arrive without delay. `run` is the record from before the stream was opened."""
     going = run.status == "running"
-    first, ended, is_torn = _watched(feed)
+    first, ended, is_torn = _watch_feed(feed)
     headers = {} if feed.response is None else feed.response.headers
     if "Content-Length" in headers or headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         text = "something in between buffers or compresses the stream"
@@ -220,7 +220,7 @@ def _buffering(feed: "EventFeed", run: "Run") -> Check:
     return Check("warning", text, MEND_BUFFERING)
 
 
-def _watched(feed: "EventFeed") -> tuple[float | None, float | None, bool]:
+def _watch_feed(feed: "EventFeed") -> tuple[float | None, float | None, bool]:
     """Watch a stream until it ends, or stays open after its first bytes, or time is up.
 
     Return when the first bytes came and when it ended, in seconds from its opening, and whether it fell silent in the

@@ -40,13 +40,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise UsageProblem("a definition alone has no dependencies", "drop --no-dependencies or --definition")
     noxus = session.begin(ctx, options)
     with noxus.connect(Phase.DELIVER) as api:
-        found = noxus.workflow(options.workflow)
+        found = noxus.resolve_workflow(options.workflow)
         if options.definition:
             known = prepare.with_definition(noxus, found, options.version_id)
             content = definition_text(known.definition).encode()
         else:
             asked = options.version_id
-            chosen = prepare.chosen_version(noxus, found, asked, look=True) if asked is not None else None
+            chosen = prepare.find_version(noxus, found, asked, look=True) if asked is not None else None
             version_id = chosen.id if chosen else None
             content = noxus.keep_trying(
                 lambda: api.export_workflow(found.id, version_id, dependencies=not options.no_dependencies)

@@ -29,7 +29,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = session.begin(ctx, options, subject=options.run)
     text = one_run(options.run, noxus.context.sources)
     with noxus.connect():
-        found = noxus.found(text)
+        found = noxus.find_run(text)
         noxus.context.outcome.confirmed = True
         if not found.settled:
             if options.wait:

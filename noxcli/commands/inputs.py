@@ -55,7 +55,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         known = prepare.in_file(context, options.workflow)
     else:
         with noxus.connect(Phase.PREFLIGHT):
-            known = prepare.with_definition(noxus, noxus.workflow(options.workflow), options.version_id)
+            known = prepare.with_definition(noxus, noxus.resolve_workflow(options.workflow), options.version_id)
         if options.version_id is None:
             prepare.note_keys(context, known)
     nodes = inputs_of(known.definition) or []

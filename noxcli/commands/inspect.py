@@ -143,7 +143,7 @@ def _with_bar(row: Sequence[str], bar: str) -> Sequence[str]:
 
 def inside_of(noxus: "Session", text: str) -> Inside:
     """Return what the record, the events of a failed run, and the run's data show; `text` is its name."""
-    from noxcli.cli.follow import explained  # as above
+    from noxcli.cli.follow import explain_failure  # as above
     from noxcli.models import Finished
     from noxcli.runs.node_data import data_by_node
     from noxcli.runs.progress import Progress
@@ -152,9 +152,9 @@ def inside_of(noxus: "Session", text: str) -> Inside:
     context.outcome.may_exist, context.outcome.phase = True, Phase.FOLLOW
     # The table needs neither workflow nor data: wait for them only if the server asks to retry later.
     worth: Callable[[Unavailable], bool] = attrgetter("overloaded")
-    run = noxus.recorded(text, noxus.patience())
+    run = noxus.read_run(text, noxus.patience())
     if run.status == "failed":
-        progress = explained(noxus, run)
+        progress = explain_failure(noxus, run)
     else:
         progress = Progress(run, context.clock, from_start=False, shown=context.terminal.mask.torn)
         try:

@@ -49,9 +49,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = session.begin(ctx, options, subject=options.run)
     prepare.require_startable(ctx, options)
     deliver.check_directory(options)
-    given = prepare.given_inputs(noxus.context, options)
+    given = prepare.read_given_inputs(noxus.context, options)
     with noxus.connect(Phase.PREFLIGHT):
-        earlier = noxus.recorded(options.run, noxus.patience())
+        earlier = noxus.read_run(options.run, noxus.patience())
         if earlier.of_part:
             raise UsageProblem(
                 f"run {earlier.id} ran a part of its workflow, and noxcli starts whole workflows",

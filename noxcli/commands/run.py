@@ -40,7 +40,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     prepare.require_startable(ctx, options)
     deliver.check_directory(options)
     try:
-        inputs = prepare.given_inputs(noxus.context, options)
+        inputs = prepare.read_given_inputs(noxus.context, options)
     except NoKey as problem:
         prepare.name_the_input(noxus, options.workflow, problem)
         raise
@@ -48,7 +48,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         carry_out(noxus, prepare.only_to_check(noxus, options, options.workflow), inputs, options, options.workflow)
         return
     with noxus.connect(Phase.PREFLIGHT):
-        workflow = prepare.what_to_run(noxus, options, noxus.workflow(options.workflow))
+        workflow = prepare.what_to_run(noxus, options, noxus.resolve_workflow(options.workflow))
         carry_out(noxus, workflow, inputs, options, options.workflow)
 
 
@@ -60,7 +60,7 @@ def carry_out(noxus: "Session", workflow: "Workflow", inputs: "Inputs", options:
     from noxcli.cli import deliver, follow, prepare, start  # as above
 
     if not options.no_check:
-        inputs = prepare.checked(noxus, workflow, inputs, named=named)
+        inputs = prepare.check_inputs(noxus, workflow, inputs, named=named)
         prepare.check_outputs(noxus, options.raw or (), workflow)
     if options.dry_run:
         prepare.show_request(noxus, workflow, inputs, options)

@@ -54,7 +54,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context = noxus.context
     wanted = _statuses(context, options.status or [])
     with noxus.connect(Phase.DELIVER) as api:
-        of = noxus.workflow(options.workflow) if options.workflow is not None else None
+        of = noxus.resolve_workflow(options.workflow) if options.workflow is not None else None
 
         def read() -> list[Run]:
             listed = newest_first(api.list_runs(of.id if of else None))

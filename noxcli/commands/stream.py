@@ -46,7 +46,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context.way_back = context.line_to_stream(text)
     with noxus.connect():
         deliver.check_directory(options)
-        found = noxus.found(text)
+        found = noxus.find_run(text)
         cursor = context.history.cursor(found.id) if options.resume else options.etag
         ended = follow.to_end(noxus, found, options, cursor=cursor)
         follow.judge(noxus, ended)

@@ -59,7 +59,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         show_changes(noxus, options, names)
         return
     with noxus.connect(Phase.DELIVER) as api:
-        found = noxus.workflow(options.workflow)
+        found = noxus.resolve_workflow(options.workflow)
         shown = noxus.keep_trying(lambda: list(islice(newest_first(api.list_versions(found.id)), options.limit)))
     noxus.print_list(VERSION_LISTING, shown, options.limit)
 
@@ -67,7 +67,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 def show_changes(noxus: "Session", options: Options, names: Sequence[str]) -> None:
     """Print what changed between two definitions. Raises NotAsAsserted if that should be an error."""
     from noxcli.render.table import with_tabs  # as above
-    from noxcli.reports.changes import changes_between, in_words, summary
+    from noxcli.reports.changes import changes_between, changes_in_words, summary
 
     sides = _sides(noxus, options.workflow, names)
     changes = changes_between(*(each.workflow.definition for each in sides))
@@ -79,7 +79,7 @@ def show_changes(noxus: "Session", options: Options, names: Sequence[str]) -> No
         body = {"old": named[0], "new": named[1], "changes": [each.document() for each in changes]}
         printing.document(terminal.mask.whole({**head, **body}))
     elif terminal.read_by_eyes:
-        terminal.show(in_words(terminal, changes))
+        terminal.show(changes_in_words(terminal, changes))
     else:
         terminal.write(with_tabs([list(map(terminal.mask, row)) for each in changes for row in each.rows()]))
     if failed:
@@ -100,7 +100,7 @@ def _sides(noxus: "Session", workflow: str, names: Sequence[str]) -> list[Versio
     }
     if others := [name for name in names if name not in sides]:
         with noxus.connect(Phase.DELIVER) as api:
-            found = noxus.workflow(workflow)
+            found = noxus.resolve_workflow(workflow)
             saved = noxus.keep_trying(lambda: list(api.list_versions(found.id)))
         sides |= {name: resolve_version(saved, name) for name in others}
     for name, side in sides.items():

@@ -10,12 +10,12 @@ from itertools import islice
 from noxcli.batch.poll import Schedule, Workers
 from noxcli.cli.ending import complain
 from noxcli.cli.follow import (
-    explained,
+    explain_failure,
     follow_updates,
+    hint_to_wait,
     not_finished,
     progress_of,
     stop_or_raise,
-    wait_for,
     workflow_of,
 )
 from noxcli.cli.session import Session
@@ -49,11 +49,11 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
     outcome.conditional = bool(conditions)
     patience = noxus.patience(gave_up=LostContact)
     # Conditions may be about its output and its nodes, which a read by its id alone does not return.
-    run = outcome.run = noxus.recorded(text, patience) if conditions else resolved(noxus, text, patience)
+    run = outcome.run = noxus.read_run(text, patience) if conditions else resolved(noxus, text, patience)
     outcome.confirmed = True
     workflow = workflow_of(noxus, run) if conditions or bar_fits(context.terminal) else run.workflow
     if conditions:
-        conditions = _checked_conditions(noxus, conditions, workflow)
+        conditions = _check_conditions(noxus, conditions, workflow)
         policy = replace(policy, every_event=any(one.node is not None for one in conditions))
     progress = progress_of(noxus, run, workflow)
     outcome.progress = progress if conditions else None
@@ -88,7 +88,7 @@ def _conclude(noxus: Session, run: Run, watch: ConditionWatch) -> None:
     context, outcome = noxus.context, noxus.context.outcome
     outcome.phase = Phase.RUN
     if run.status == "failed" and watch.met is None:
-        outcome.progress = explained(noxus, run, watch.progress)
+        outcome.progress = explain_failure(noxus, run, watch.progress)
         watch.look()
     if watch.met is not None:
         outcome.matched = watch.document(watch.met)
@@ -107,7 +107,7 @@ def _conclude(noxus: Session, run: Run, watch: ConditionWatch) -> None:
     require_queries(context.reports.asserts, outcome, context.terminal.mask)
 
 
-def _checked_conditions(noxus: Session, conditions: Sequence[Condition], workflow: Workflow | None) -> list[Condition]:
+def _check_conditions(noxus: Session, conditions: Sequence[Condition], workflow: Workflow | None) -> list[Condition]:
     """Return the conditions with the ids of their nodes. Raises UsageProblem for an unknown node."""
     warnings = list(doubtful_words(conditions))
     if workflow is None:
@@ -121,7 +121,7 @@ def _checked_conditions(noxus: Session, conditions: Sequence[Condition], workflo
 
 def resolved(noxus: Session, text: str, patience: Patience) -> Run:
     """Return the run; an ended one with its output if the server sends it."""
-    run = noxus.run(text, patience)
+    run = noxus.resolve_run(text, patience)
     if noxus.context.printing.writes_text and not noxus.context.reports.asserts:
         return run
     with suppress(NoxError):  # its status is known without it
@@ -155,7 +155,7 @@ class ManyRuns:
 
         Raises the worst error of those that are over.
         """
-        gate = self._noxus.api.paced()
+        gate = self._noxus.api.pace_requests()
         with wait_progress(self._context.terminal, self._how_far):
             # "Check once" needs one read, which a limit of 0 would not allow.
             is_enough = not self._once and self._poll()
@@ -217,7 +217,7 @@ class ManyRuns:
         else:
             run = judged(api.get_run(known.workflow_id, known.id), known, context.clock.monotonic())
         if run.status == "failed":
-            one.outcome.progress = explained(self._noxus, run)
+            one.outcome.progress = explain_failure(self._noxus, run)
         if not context.printing.writes_text or context.reports.asserts:
             return run
         workflow = run.workflow and replace(run.workflow, nodes={}, definition={})
@@ -265,4 +265,4 @@ class ManyRuns:
             return None
         if self._once:
             raise not_finished(latest)
-        return stop_or_raise(self._noxus, one.outcome, self._policy, still_running(latest, wait_for(latest)))
+        return stop_or_raise(self._noxus, one.outcome, self._policy, still_running(latest, hint_to_wait(latest)))

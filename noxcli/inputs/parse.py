@@ -44,7 +44,7 @@ class Inputs:
         shown = {key: HIDDEN if key in hidden else value for key, value in self.values.items()}
         return {key: value.described() if isinstance(value, Upload) else value for key, value in shown.items()}
 
-    def stored(self, store: Callable[[Upload, str], Any]) -> dict[str, Any]:
+    def with_files(self, store: Callable[[Upload, str], Any]) -> dict[str, Any]:
         """Return the object to send; `store` gives the value for a file."""
         return {key: store(value, key) if isinstance(value, Upload) else value for key, value in self.values.items()}
 

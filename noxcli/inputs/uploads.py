@@ -114,7 +114,7 @@ class Uploader:
         if upload not in self._stored:
             try:
                 # A thread opens and copies a pipe: closing it waits for a read that another thread has begun.
-                with self._sources.in_time(lambda: _opened(upload, self._sources)) as file:
+                with self._sources.in_time(lambda: _open_upload(upload, self._sources)) as file:
                     size = file.tell() if upload.size is None else upload.size
                     if size >= LARGE:
                         self._say(f"uploading {upload.shown} ({size / MEBIBYTE:,.1f} MiB)")
@@ -133,7 +133,7 @@ class Uploader:
         return self._api.upload(upload.name, Reading(file, size), upload.content_type)
 
 
-def _opened(upload: Upload, sources: Sources) -> BinaryIO:
+def _open_upload(upload: Upload, sources: Sources) -> BinaryIO:
     """Return the open file; of a pipe, an unnamed copy on disk, at its end.
 
     Its length must be announced, and a pipe can't be read again for a retry. Raises UsageProblem.
@@ -142,10 +142,10 @@ def _opened(upload: Upload, sources: Sources) -> BinaryIO:
         file = sources.open(upload.path)
     except OSError as error:
         raise UsageProblem(f"it can't be read any more: {reason_of(error)}") from None
-    return _copied(file) if upload.size is None else file
+    return _copy_pipe(file) if upload.size is None else file
 
 
-def _copied(pipe: BinaryIO) -> BinaryIO:
+def _copy_pipe(pipe: BinaryIO) -> BinaryIO:
     import tempfile  # only a pipe needs it
 
     with pipe:

@@ -19,7 +19,7 @@ STALE = 60.0  # seconds
 
 
 @contextmanager
-def held(directory: Path) -> Iterator[None]:
+def lock_directory(directory: Path) -> Iterator[None]:
     """Keep other noxcli out of the directory: files of two runs would replace each other under the same names.
 
     It is made if necessary, and removed if it is still empty. Does nothing where it can't be opened or locked: it may
@@ -27,7 +27,7 @@ def held(directory: Path) -> Iterator[None]:
     """
     try:
         made = [each for each in (directory, *directory.parents) if not each.exists()]
-        place = Place.named(directory, make=True)
+        place = Place.open_named(directory, make=True)
     except OSError:
         yield
         return
@@ -120,7 +120,7 @@ class FolderPart(Part):
         self._place = place
         self._name: str | None = f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
         try:
-            handle = place.opened(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            handle = place.open_file(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         except OSError as error:
             raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
         super().__init__(os.fdopen(handle, "w+b"), str(target), most)
@@ -234,7 +234,7 @@ class Folder:
         if self._size(name) != size:
             return False
         try:
-            with os.fdopen(self._place.opened(name, os.O_RDONLY), "rb") as file:
+            with os.fdopen(self._place.open_file(name, os.O_RDONLY), "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == sha256
         except OSError:
             return False

@@ -64,7 +64,7 @@ def complete_inline(source: "NoxusApi", output: Any, patience: Patience, watchin
 
 
 @contextmanager
-def spooled(
+def spool(
     source: "NoxusApi", remote: Remote, patience: Patience, watching: Watching = nullcontext
 ) -> Iterator[tuple[IO[bytes], dict[str, Any]]]:
     """Download and check one file, in constant memory: yield its bytes from the beginning, and its entry."""

@@ -75,7 +75,7 @@ def save_output(
     finally:
         # Also after a signal: the next call then recognizes the existing files as noxcli's own.
         folder.abandon()
-        files = [entry_of(item, item.saved) for item in items if item.saved]
+        files = [entry_for(item, item.saved) for item in items if item.saved]
         problems = [problem(item.pointer, item.error) for item in items if isinstance(item.error, NoxError)]
         late = _write_manifest(run, place, folder, before, items, problems)
     problems += late
@@ -122,7 +122,7 @@ def _write_manifest(
     problems: Sequence[str],
 ) -> list[str]:
     """Write the manifest, and return what went wrong in that."""
-    files = [{"name": item.name, **entry_of(item, item.saved)} for item in items if item.saved]
+    files = [{"name": item.name, **entry_for(item, item.saved)} for item in items if item.saved]
     now = {entry["name"] for entry in files}
     content = manifest_of(
         run,
@@ -150,7 +150,7 @@ def plan(output: Mapping[str, Any]) -> Iterator[Item]:
             yield Item(remote.keys, names.claim("-".join(map(str, remote.keys)), extension), remote)
 
 
-def entry_of(item: Item, saved: Saved) -> dict[str, Any]:
+def entry_for(item: Item, saved: Saved) -> dict[str, Any]:
     """Return a file's entry in the result document."""
     file_id = item.remote.file_id if item.remote else None
     return file_entry(item.pointer, file_id, saved.bytes, saved.sha256, saved.path)

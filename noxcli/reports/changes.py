@@ -95,7 +95,7 @@ def summary(changes: list[PartChange]) -> str:
     return ", ".join(f"{parts} {change}" for (_, change), parts in named.items())
 
 
-def in_words(terminal: Terminal, changes: list[PartChange]) -> str:
+def changes_in_words(terminal: Terminal, changes: list[PartChange]) -> str:
     """Return the changes with their fields below them, texts by words and in color, for `Terminal.show`."""
     look, shown = Look.of(terminal, on_stdout=True), []
     for each in changes:

@@ -146,7 +146,7 @@ class Pair:
         }
 
 
-def in_words(terminal: Terminal, pairs: Iterable[Pair]) -> str:
+def pairs_in_words(terminal: Terminal, pairs: Iterable[Pair]) -> str:
     """Return the outputs that differ, by words and in color, for `Terminal.show`."""
     look = Look.of(terminal, on_stdout=True)
     return "".join(

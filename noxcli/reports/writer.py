@@ -45,13 +45,13 @@ class Reports:
     asserts: Sequence["Query"] = ()
     batch: "BatchEnded | None" = None  # reported to the CI system instead of the runs
 
-    def started(self, run: "Run", mask: Mask) -> None:
+    def report_start(self, run: "Run", mask: Mask) -> None:
         """Write the ids as soon as the server answers the start.
 
         Raises Undelivered.
         """
         if self.ci is not None:
-            self.ci.started(run)
+            self.ci.report_start(run)
         if self.dotenv is not None:
             write_dotenv(self.dotenv, _variables(run), mask)
 
@@ -77,9 +77,9 @@ class Reports:
             return
         if self.batch is not None:
             error = outcomes[0].error
-            self.ci.batch_ended(replace(self.batch, exit_code=code, reason=error.line() if error else ""))
+            self.ci.report_batch(replace(self.batch, exit_code=code, reason=error.line() if error else ""))
         else:
-            self.ci.ended(_ended(outcomes, code, mask), code, self.output_dir)
+            self.ci.report_end(_ended(outcomes, code, mask), code, self.output_dir)
 
     def _write_page(
         self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask, new_page: Callable[["Path"], "Page"]

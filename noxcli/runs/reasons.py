@@ -63,13 +63,13 @@ class _Search:
         """Learn the names of the nodes from a known workflow, or else from the server."""
         workflow = next((each for each in known if each is not None and each.nodes), None)
         with suppress(NoxError):
-            self._progress.meet(workflow or self._asked(self._source.get_workflow, self._run.workflow_id))
+            self._progress.meet(workflow or self._ask(self._source.get_workflow, self._run.workflow_id))
 
     def result(self) -> tuple[str | None, str]:
         """Read one source after the other until node and reason are known."""
         # A node known only by its id is not in the definition, but may be a part of one that is.
         known: dict[str | None, str] = {}
-        for read in (lambda: self._progress.failures, self._replayed, self._recorded, self._in_data):
+        for read in (lambda: self._progress.failures, self._replay_events, self._read_logs, self._in_data):
             reasons = read()
             names = {node_id for node_id, name in self._progress.names.items() if name != node_id}
             names = names or set(self._progress.names)
@@ -82,7 +82,7 @@ class _Search:
                 break
         return best
 
-    def _replayed(self) -> Reasons:
+    def _replay_events(self) -> Reasons:
         """Read the run's events from the start, and record their status of each node."""
         if self._progress.heard_all or self._limit.passed:
             return {}
@@ -104,13 +104,13 @@ class _Search:
         self._progress.learn(replayed)
         return replayed.failures
 
-    def _recorded(self) -> Reasons:
+    def _read_logs(self) -> Reasons:
         """Read the nodes' progress and logs in the record."""
         run = self._run
         if not self._progress.details:
             with suppress(NoxError):
                 # A run that was read by its id alone has no progress.
-                record = self._asked(self._source.get_run, run.workflow_id, run.id)
+                record = self._ask(self._source.get_run, run.workflow_id, run.id)
                 if record.id == run.id:
                     self._progress.apply_one(Polled(replace(run, progress_details=record.progress_details)))
         details, reasons = self._progress.details, dict[str | None, str]()
@@ -126,14 +126,14 @@ class _Search:
     def _in_data(self) -> Reasons:
         """Search the run's data for nodes with an error; skip data of another run, for example from a cache."""
         with suppress(NoxError):
-            data = self._asked(self._source.run_data, self._run.id)
+            data = self._ask(self._source.run_data, self._run.id)
             if not isinstance(data, dict) or data.get("run_id", self._run.id) == self._run.id:
                 nodes = data_by_node(data, self._progress.names)
                 failed = {node: entry for node, entry in nodes.items() if entry.failed} or nodes
                 return {node: entry.error for node, entry in failed.items() if entry.failed or entry.error}
         return {}
 
-    def _asked(self, ask: Callable[..., T], *ids: str) -> T:
+    def _ask(self, ask: Callable[..., T], *ids: str) -> T:
         """Return the answer; retry within the time if the server only asks us to slow down.
 
         Raises what `ask` raises.

@@ -76,7 +76,7 @@ class CompletionCache:
             return
         lines = [f"{kind}\t{word}" for word in words]
         lines = [line for line in lines if self._mask(line) == line][:MOST_WORDS]
-        with suppress(OSError), Place.named(Path(self._directory), make=True, mode=0o700) as place:
+        with suppress(OSError), Place.open_named(Path(self._directory), make=True, mode=0o700) as place:
             saved = _lines(place)
             before = [line for line in saved if line.startswith(f"{kind}\t")]
             now = [*(before[-kept:] if kept else ()), *lines]

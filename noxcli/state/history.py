@@ -48,7 +48,7 @@ class Entry:
         return {"schema": STATE_SCHEMA, **ids, **secret}
 
 
-def entry_of(document: Any, path: Path) -> Entry:
+def read_entry(document: Any, path: Path) -> Entry:
     """Return the run in a file's JSON.
 
     Raises UsageProblem for a file of a newer noxcli, ValueError, KeyError or TypeError for what is no file of a run.
@@ -102,7 +102,7 @@ class History:
         Raises UsageProblem if it can't be read, or a newer noxcli saved it; OSError if no more files can be opened.
         """
         try:
-            with self._opened() as place:
+            with self._open_directory() as place:
                 entries = (_entry_in(place, name, base_url) for name in _newest_first(place))
                 return next((entry for entry in entries if entry is not None), None)
         except FileNotFoundError:
@@ -116,7 +116,7 @@ class History:
     def entry(self, run_id: str, base_url: str) -> Entry | None:
         """Return the run with that id, if it was started from this machine at this server."""
         if PLAIN_ID.fullmatch(run_id):
-            with suppress(OSError, UsageProblem), self._opened() as place:
+            with suppress(OSError, UsageProblem), self._open_directory() as place:
                 return _entry_in(place, f"{run_id}{ENTRY}", base_url)
         return None
 
@@ -124,7 +124,7 @@ class History:
         """Return the position up to which the run's events were delivered, if known."""
         if not PLAIN_ID.fullmatch(run_id):
             return None
-        with suppress(OSError, ValueError), self._opened() as place:
+        with suppress(OSError, ValueError), self._open_directory() as place:
             noted = decode_json(place.read(f"{run_id}.cursor", LARGEST_ENTRY)[:CURSOR_SIZE])
             return noted if isinstance(noted, str) and noted else None
         return None
@@ -134,14 +134,14 @@ class History:
         directory = self.directory if PLAIN_ID.fullmatch(self._mask(run_id)) else None
         return CursorKeeper(None if directory is None else directory / f"{run_id}.cursor", self._mask)
 
-    def _opened(self) -> Place:
+    def _open_directory(self) -> Place:
         directory = self.directory
         if directory is None:
             raise FileNotFoundError
-        return Place.named(directory)
+        return Place.open_named(directory)
 
     def _prune(self) -> None:
-        with self._opened() as place:
+        with self._open_directory() as place:
             for name in _newest_first(place)[KEPT_RUNS:]:
                 place.remove(name)
                 place.remove(f"{name.removesuffix(ENTRY)}.cursor")
@@ -157,8 +157,8 @@ class CursorKeeper:
 
     def __enter__(self) -> Self:
         if self._path is not None:
-            with suppress(OSError), Place.named(self._path.parent, make=True, mode=0o700) as place:
-                self._file = place.opened(self._path.name, os.O_WRONLY | os.O_CREAT, 0o600)
+            with suppress(OSError), Place.open_named(self._path.parent, make=True, mode=0o700) as place:
+                self._file = place.open_file(self._path.name, os.O_WRONLY | os.O_CREAT, 0o600)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -192,7 +192,7 @@ def _entry_in(place: Place, name: str, base_url: str) -> Entry | None:
     with suppress(ValueError, KeyError, TypeError):
         noted = decode_json(content)
         if noted["base_url"] == base_url:
-            return entry_of(noted, place.path / name)
+            return read_entry(noted, place.path / name)
     return None
 
 
@@ -220,7 +220,7 @@ def read_state(path: Path) -> Entry | None:
     Raises UsageProblem for any other file, also that of a newer noxcli.
     """
     try:
-        return entry_of(decode_json(read_named(path, LARGEST_ENTRY)), path)
+        return read_entry(decode_json(read_named(path, LARGEST_ENTRY)), path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -50,7 +50,7 @@ def server_key(base_url: str, profile: str, environ: "Mapping[str, str]") -> str
     return "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "_" for c in named.rstrip("/"))
 
 
-class Names:
+class KnownNames:
     """The names that are saved for the server of one command line."""
 
     def __init__(self, words: list[str], environ: "Mapping[str, str]") -> None:

@@ -60,7 +60,7 @@ def row(number: int, run: str = "r", text: str = "") -> FinishedRow:
 def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     path.write_text(line(2, "old") + "junk\n" + line(1) + line(2, "new") + line(3)[:40])
-    with Place.named(tmp_path) as place:
+    with Place.open_named(tmp_path) as place:
         results = Results(place)
         assert (tmp_path / "results.jsonl.torn").read_text() == line(3)[:40] + "\n"
         assert [results.kept.has(number) for number in (1, 2, 3)] == [True, True, False]
@@ -115,7 +115,7 @@ def test_cut_at_every_byte_each_row_is_written_again(noxcli: Noxcli, workflow: s
 
 def test_what_a_server_nests_deep_is_kept(tmp_path: Path) -> None:
     deep = line(1).replace('{"A":""}', "[" * 5000 + "]" * 5000)
-    with Place.named(tmp_path) as place:
+    with Place.open_named(tmp_path) as place:
         results = Results(place)
         (tmp_path / "results.jsonl").write_text(deep)
         results.close()
@@ -128,7 +128,7 @@ def test_what_a_server_nests_deep_is_kept(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     path, (soft, hard) = tmp_path / "results.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Place.named(tmp_path) as place:
+    with Place.open_named(tmp_path) as place:
         results = Results(place)
         results.add([row(1)])
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(row(1).line) + 40, hard))
@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "results.jsonl").symlink_to("/dev/null")
-    with Place.named(tmp_path) as place, pytest.raises(UsageProblem, match="which noxcli does not follow"):
+    with Place.open_named(tmp_path) as place, pytest.raises(UsageProblem, match="which noxcli does not follow"):
         Results(place)
 
 

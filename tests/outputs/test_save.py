@@ -130,7 +130,7 @@ from pathlib import Path
 from noxcli.errors import Undelivered
 from noxcli.outputs.manifest import read_manifest
 from noxcli.place import Place
-with Place.named(Path("out")) as place:
+with Place.open_named(Path("out")) as place:
     starve()
     try:
         read_manifest(place, overwrite={overwrite})

@@ -10,7 +10,7 @@ from noxcli.models import Run, Workflow
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.state.completion_cache import CompletionCache
-from noxcli.state.known_names import Names, cache_directory, server_key
+from noxcli.state.known_names import KnownNames, cache_directory, server_key
 from tests.conftest import Noxcli
 
 OTHER_URL = "https://noxus.example:8443/api"
@@ -27,7 +27,7 @@ def started(cache: Path, *run_ids: str, workflow_id: str = "w-1", url: str = "")
 
 
 def offered(cache: Path, kind: str, *words: str, **environ: str) -> list[str]:
-    names = Names(list(words), {"NOXCLI_CACHE_DIR": str(cache), **environ})
+    names = KnownNames(list(words), {"NOXCLI_CACHE_DIR": str(cache), **environ})
     return [word for word, _, _ in names.offered(kind)]
 
 
@@ -130,5 +130,5 @@ def test_the_users_own_directory(
 def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for a uid that nobody has
     assert cache_directory({}) is None
-    assert [word for word, _, _ in Names([""], {}).offered("run")] == [LAST]
+    assert [word for word, _, _ in KnownNames([""], {}).offered("run")] == [LAST]
     CompletionCache({}, "").workflows([Workflow("w-1", "demo")])

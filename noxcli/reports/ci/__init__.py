@@ -49,13 +49,13 @@ class CiSystem:
     def fold(self, title: str) -> "Renderer | None":
         """Return the renderer that makes the progress a foldable part of the log, None with `--quiet`."""
 
-    def started(self, run: "Run") -> None:
+    def report_start(self, run: "Run") -> None:
         """Report the run's id as soon as it is known."""
 
-    def batch_ended(self, ended: BatchEnded) -> None:
+    def report_batch(self, ended: BatchEnded) -> None:
         """Report how a batch ended, instead of its single runs."""
 
-    def ended(self, ended: Sequence["Ended"], exit_code: ExitCode, output_dir: str | None) -> None:
+    def report_end(self, ended: Sequence["Ended"], exit_code: ExitCode, output_dir: str | None) -> None:
         """Report every ending."""
 
 

@@ -53,16 +53,16 @@ class GitHub(CiSystem):
     def fold(self, title: str) -> "_Group":
         return _Group(self, self._terminal, title)
 
-    def started(self, run: Run) -> None:
+    def report_start(self, run: Run) -> None:
         self._told_run = True
         self._set_outputs({"run_id": run.id, "workflow_id": run.workflow_id})
 
-    def ended(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> None:
+    def report_end(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> None:
         self._set_outputs(self._results(ended, exit_code, output_dir))
         self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask), LARGEST_PAGE)
         self.annotate("error", [(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
 
-    def batch_ended(self, ended: BatchEnded) -> None:
+    def report_batch(self, ended: BatchEnded) -> None:
         counted = {"rows": ended.rows, "completed": ended.completed, "exit_code": int(ended.exit_code)}
         self._set_outputs({name: str(value) for name, value in counted.items()})
         self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask), LARGEST_PAGE)

@@ -119,4 +119,4 @@ def _sides(page: Page, key: str, pieces: Sequence[Piece]) -> Html:
 
 
 def _marked(page: Page, pieces: Iterable[Piece]) -> Html:
-    return parts.marked(page, ((sign, page.mask.torn(text)) for sign, text in pieces))
+    return parts.mark_pieces(page, ((sign, page.mask.torn(text)) for sign, text in pieces))

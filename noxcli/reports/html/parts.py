@@ -106,14 +106,14 @@ def _assertion(page: Page, each: Mapping[str, Any], most: int) -> Html:
     )
 
 
-def marked(page: Page, pieces: Iterable[tuple[str, str]]) -> Html:
+def mark_pieces(page: Page, pieces: Iterable[tuple[str, str]]) -> Html:
     """Return a word diff, in which the mask has seen all texts."""
     lines = ((CHANGES.get(sign), page.lines(text)) for sign, text in pieces)
     return page.joined(text if name is None else page.tag(name, text) for name, text in lines)
 
 
 def _by_words(page: Page, diff: str) -> Html:
-    """Return a unified diff as the text that was found, with what was removed and added marked by words."""
+    """Return a unified diff as the text that was found, with what was removed and added mark_pieces by words."""
     from noxcli.reports.words import word_diff  # loaded where something differs
 
     lines = diff.split("\n")
@@ -124,7 +124,7 @@ def _by_words(page: Page, diff: str) -> Html:
             changed[line[:1]].append(line[1:])
             continue
         if pieces := word_diff(*("\n".join(side) for side in changed.values())):
-            shown.append(marked(page, pieces))
+            shown.append(mark_pieces(page, pieces))
         if line:
             shown.append(page.lines("…" if line.startswith("@@ ") else line[1:]))
         changed = {"-": [], "+": []}

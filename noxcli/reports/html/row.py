@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class RowColumns:
     """What the lines of all rows show: one input, one output, and durations in the unit of the longest one."""
 
     input: str | None
@@ -40,7 +40,7 @@ def cut_at(sizes: Iterable[int], room: int) -> int:
     return LARGEST_ROW
 
 
-def row_of(page: Page, columns: Columns, row: Row, most: int) -> Html:
+def row_of(page: Page, columns: RowColumns, row: Row, most: int) -> Html:
     """Return the row; its texts have `most` characters at most."""
     result, width = row["result"], max(NARROWEST_CELL, min(WIDEST_CELL, most // 8))
     code, took = result["exit_code"], (result["run"] or {}).get("duration_s")

@@ -19,8 +19,8 @@ from noxcli.reports.html.row import (
     LARGEST_ROW,
     NARROWEST_CELL,
     TEXT_FRAME,
-    Columns,
     Row,
+    RowColumns,
     cut_at,
     head_of,
     row_of,
@@ -226,7 +226,7 @@ def _filter(page: Page, count: _Count) -> Iterator[Html]:
 
 def _listed(page: Page, rows: Callable[[], Iterable[Row]], count: _Count) -> Iterator[Html]:
     """Yield the rows one by one, since they may be many."""
-    columns = Columns(count.input, count.output, max(count.took, default=0.0))
+    columns = RowColumns(count.input, count.output, max(count.took, default=0.0))
     heads = ("Row", columns.input or "Input", columns.output or "Output", "Status", "Time")
     yield Html(f'<div class="rows">{head_of(page, heads)}')
     shown, left = Counter[bool](), LARGEST_ROWS
