@@ -120,7 +120,7 @@ class EventFeed:
 
 
 def hang_up(response: requests.Response) -> None:
-    """Let whoever reads the body come to its end at once: close() would wait until the server sends something."""
+    """End the reading of the body at once: close() would wait until the server sends something."""
     try:
         response.raw.shutdown()
     except (ValueError, RuntimeError, *BROKEN):

@@ -119,7 +119,7 @@ class Columns:
         return Inputs(values, frozenset(texts), self.common.secret)
 
     def _require_known(self, names: Collection[str]) -> None:
-        """Raise UsageProblem for columns that are neither inputs nor kept, naming all of them and the mend."""
+        """Raise UsageProblem for columns that are neither inputs nor kept, naming all of them and what to do."""
         if not self.all_known or self.known.issuperset(names):
             return
         others = [name for name in names if name not in self.known]
@@ -128,8 +128,8 @@ class Columns:
         unmeant = [name for name in others if near[name] is None or len(others) == 1]
         ids = [name for name in unmeant if self.id == ID and name.casefold() == "id"][:1]
         keep = [f"--keep {shlex.quote(name)}" for name in unmeant if name not in ids]
-        mends = [f"name the rows with --id {name}" for name in ids]
-        mends += [f"keep what is not sent with {' '.join(keep)}"] if keep else []
+        hints = [f"name the rows with --id {name}" for name in ids]
+        hints += [f"keep what is not sent with {' '.join(keep)}"] if keep else []
         are = "is not an input" if len(others) == 1 else "are not inputs"
-        hint = " ".join([*meant, *([in_prose(mends)] if mends else [])])
+        hint = " ".join([*meant, *([in_prose(hints)] if hints else [])])
         raise UsageProblem(f"{in_prose(list(map(repr, others)))} {are} of the workflow", hint)

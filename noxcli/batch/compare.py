@@ -27,7 +27,7 @@ from noxcli.timing import show_seconds, within
 COMPARISON_SCHEMA = "noxcli.comparison/1"
 SHARES, TERMS = {"median_s": 0.5, "p95_s": 0.95}, {"median_s": "median", "p95_s": "95% within"}
 WHAT_FITS = "give the directory of a batch, lines of batch or results, a run's --json, or a run id"
-# `base` and `new` are the row's numbers there. Nobody else reads this file, so nothing in it need survive a crash.
+# `base` and `new` are the row's numbers there. Only this call reads the file, so nothing in it need survive a crash.
 TABLES = """
 PRAGMA journal_mode = OFF;
 CREATE TABLE line (side, own, given, row, content);

@@ -24,7 +24,7 @@ from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.junit import cases_of_row, write_junit
 from noxcli.reports.result import Outcome
 
-NOBODY = 0xFFFF
+UNOWNED = 0xFFFF
 MOST_DIRECTORIES = 1000
 MOST_COMMANDS = 20
 Line = Mapping[str, Any]  # of the results
@@ -47,7 +47,7 @@ class Joined:
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are missing
     doubled: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # rows that ran again: directory, offset
     _kept: list[KeptResults] = field(default_factory=list)  # of each directory
-    _owners: "array[int]" = field(default_factory=lambda: array("H", [NOBODY]))
+    _owners: "array[int]" = field(default_factory=lambda: array("H", [UNOWNED]))
     _offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     _ran: bytearray = field(default_factory=lambda: bytearray(1))
 
@@ -91,7 +91,7 @@ class Joined:
     @property
     def knows_all(self) -> bool:
         """True if a journal names each row; the ids of others are not known."""
-        return NOBODY not in self._owners[1 : self.rows + 1] and len(self._owners) > self.rows
+        return UNOWNED not in self._owners[1 : self.rows + 1] and len(self._owners) > self.rows
 
     def lines(self, judge: Judge, shard: Shard | None = None) -> Iterator[Line]:
         """Yield a line for each row of the shard, or all, as it is printed: judged, and with its repetition."""
@@ -121,14 +121,14 @@ class Joined:
 
     def owner(self, number: int) -> int | None:
         """Return the place of the directory that has the row, None for a row that no journal names."""
-        owner = self._owners[number] if number < len(self._owners) else NOBODY
-        return None if owner == NOBODY else owner
+        owner = self._owners[number] if number < len(self._owners) else UNOWNED
+        return None if owner == UNOWNED else owner
 
     def _add(self, owner: int, past: Past) -> None:
         header, rows = self.headers[-1], len(past.offsets) - 1
         more = rows + 1 - len(self._owners)
         if more > 0:
-            self._owners.extend([NOBODY] * more)
+            self._owners.extend([UNOWNED] * more)
             self._offsets.extend([0] * more)
             self._ran.extend(bytes(more))
         for number, offset in enumerate(past.offsets):
@@ -136,7 +136,7 @@ class Joined:
                 continue
             self.rows = max(self.rows, number)
             ran = past.runs[number] != 0
-            if self._owners[number] == NOBODY or (ran and not self._ran[number]):
+            if self._owners[number] == UNOWNED or (ran and not self._ran[number]):
                 self._owners[number], self._offsets[number] = owner, offset
             elif ran:
                 self.doubled.setdefault(number, []).append((owner, offset))

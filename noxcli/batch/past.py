@@ -159,7 +159,7 @@ class Past:
                 self.forget(number)
 
     def forget_after(self, limit: int | None) -> None:
-        """Count rows behind that number as new."""
+        """Count rows after that number as new."""
         for number in range(len(self.states) if limit is None else limit + 1, len(self.states)):
             self.forget(number)
 
@@ -199,7 +199,7 @@ class Past:
                 moves, self._moves = self._moves, []
                 self.renumber(moves)
             case _:
-                self._moves.clear()  # whoever wrote them was killed before the last one
+                self._moves.clear()  # their writer was killed before the last one
                 self._apply_to_row(step, line["row"], line)
                 self.offsets[line["row"]] = offset
 

@@ -180,13 +180,13 @@ def read_project_file(path: Path, users_file: Path) -> Layer:
     user may set, such as keys, servers and where files are written, belongs in `users_file`.
     """
     table = read_table(path, LARGEST_PROJECT_FILE) or Table(path, "", {})  # it may be gone by now
-    mend = f"put it into a profile in {users_file}"
+    hint = f"put it into a profile in {users_file}"
     for key in table.values:
         if key.lower() in USERS_OWN or any(word in key.lower() for word in SECRET_WORDS):
-            raise ConfigProblem(f"{table.place(key)}: a project file cannot set keys or servers", mend)
+            raise ConfigProblem(f"{table.place(key)}: a project file cannot set keys or servers", hint)
     table.allow(TABLES, "a project takes [aliases] and [defaults]")
     layer = _shared(table)
     if directory := layer.values.get("output_dir"):
         what = f"{directory.source}: a project file cannot say where files are written"
-        raise ConfigProblem(what, f"{mend}, or set NOXCLI_OUTPUT_DIR")
+        raise ConfigProblem(what, f"{hint}, or set NOXCLI_OUTPUT_DIR")
     return layer

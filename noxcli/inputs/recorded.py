@@ -24,11 +24,11 @@ def with_recorded(
     the workflow's inputs, by which a label and an id may mean the same; None if they are not known.
     Raises UsageProblem for a secret that must be given again.
     """
-    anew = {_meaning(key, nodes) for key in given.values}
-    kept = {key: value for key, value in recorded.items() if _meaning(key, nodes) not in anew}
+    overridden = {_meaning(key, nodes) for key in given.values}
+    kept = {key: value for key, value in recorded.items() if _meaning(key, nodes) not in overridden}
     secrets = sorted(secret or ())
     for key in secrets:
-        if _meaning(key, nodes) not in anew:
+        if _meaning(key, nodes) not in overridden:
             raise UsageProblem(
                 f"the input {key!r} of run {run} was secret, and is not passed on", f"give it again: {_secret(key)}"
             )

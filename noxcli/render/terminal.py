@@ -102,7 +102,7 @@ class Terminal:
     read_by_eyes: bool = field(init=False)  # stdout is a terminal
     claim: Claim = field(init=False)
     _screen: Screen | None = field(init=False)
-    _ignored: bool = False  # the command is over, and nobody reads stderr
+    _ignored: bool = False  # the command is over, and stderr has no reader
     _within_line: bool = False  # what is on the screen ends without a newline
 
     def __post_init__(self) -> None:

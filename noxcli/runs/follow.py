@@ -292,7 +292,7 @@ class Follower:
         if not came:
             self._breaks.failed()
         delay = min(asked_for if came else self._breaks.delay(asked_for), LONGEST_DELAY)
-        if not self._is_announced:  # otherwise it was closed for a pause, or behind an end: nothing broke
+        if not self._is_announced:  # otherwise it was closed for a pause, or after an end: nothing broke
             yield [Reconnecting(max(1, self._breaks.failures), delay, _why(ended), lost)]
         yield from self._pause(delay)
 
@@ -328,7 +328,7 @@ class Follower:
         counting = [event for event in fresh if event.type in OF_A_RUN]
         if fresh:
             self._outage.answered()
-        # An event without data, or of a kind of the server's own, may also come behind the end.
+        # An event without data, or of a kind of the server's own, may also come after the end.
         self._last = next((event for event in reversed(counting) if isinstance(event.data, dict)), self._last)
         states = [event for event in counting if event.type == "state"]
         moved = len(states) < len(counting)

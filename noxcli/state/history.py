@@ -51,7 +51,7 @@ class Entry:
 def read_entry(document: Any, path: Path) -> Entry:
     """Return the run in a file's JSON.
 
-    Raises UsageProblem for a file of a newer noxcli, ValueError, KeyError or TypeError for what is no file of a run.
+    Raises UsageProblem for a file of a newer noxcli, ValueError, KeyError or TypeError for what is not a run's file.
     """
     require_readable(path, document["schema"], STATE_SCHEMA)
     if document["schema"] != STATE_SCHEMA:
@@ -179,7 +179,7 @@ class CursorKeeper:
 
 
 def _entry_in(place: Place, name: str, base_url: str) -> Entry | None:
-    """Return a file's run if it was started at this server; a damaged file, or what is no file of ours, counts as none.
+    """Return a file's run if it was started at this server; a damaged or foreign file counts as none.
 
     Raises OSError, and UsageProblem for a file that a newer noxcli has written.
     """

@@ -98,7 +98,7 @@ def _facts(page: Page, one: Ended) -> Iterator[tuple[str, Any]]:
 
 
 def _stream(one: Ended) -> str | None:
-    """Return how much of the event stream arrived; of a run that goes on, nobody knows yet."""
+    """Return how much of the event stream arrived; of a run that goes on, it is not known yet."""
     stream = one.document["stream"]
     label = stream["continuity"]
     if label == "none":
