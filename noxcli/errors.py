@@ -102,7 +102,10 @@ class Phase(StrEnum):
 # The errors of a machine that has no room for one more process or open file.
 NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 # Statuses by which a server or gateway asks its clients to slow down.
-OVERLOADED = frozenset({429, 503})
+SLOW_DOWN = 429
+OVERLOADED = frozenset({SLOW_DOWN, 503})
+# Answers that say that a request had no effect. A 408 may be from a gateway that stopped waiting for the server.
+NO_EFFECT = frozenset({307, 308, *range(400, 500)}) - {408}
 # What an engine that repeats a batch with --resume should do: retry, or give up. 137 is a kill -9.
 ENGINES_RETRY = (6, 75, 124, 137, 143)
 ENGINES_FAIL = (2, 4, 5)
@@ -208,8 +211,7 @@ class NotFound(NoxError):
 class Unavailable(NoxError):
     """Unreachable, overloaded or disconnected: the same request may work later.
 
-    `sent` is false only if no byte of the request can have left this machine, `declined` true only if the answer says
-    that the server did not accept the request; `retry_after` is in seconds.
+    `sent` is false only if no byte of the request can have left this machine; `retry_after` is in seconds.
     """
 
     exit_code = ExitCode.TEMPORARY
@@ -220,13 +222,11 @@ class Unavailable(NoxError):
         hint: str | None = None,
         *,
         sent: bool = True,
-        declined: bool = False,
         retry_after: float | None = None,
         **facts: Any,
     ) -> None:
         super().__init__(message, hint, **facts)
         self.sent = sent
-        self.declined = declined
         self.retry_after = retry_after
 
     @property
@@ -239,6 +239,10 @@ class GateClosed(NoxError):
     """The command no longer sends this request; it was not sent."""
 
     exit_code = ExitCode.TEMPORARY
+
+
+class NotSecured(Unavailable):
+    """No connection by TLS, since the certificate was refused, or the server does not speak it: this will not pass."""
 
 
 class Unreadable(Unavailable):

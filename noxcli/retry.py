@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from copy import copy
 from typing import Self, TypeVar
 
-from noxcli.errors import NoxError, TimedOut, Unavailable
+from noxcli.errors import NotSecured, NoxError, TimedOut, Unavailable
 from noxcli.timing import Clock, Deadline, Outage
 from noxcli.waiting import run_apart
 
@@ -73,7 +73,7 @@ class Patience:
     def keep_trying(
         self,
         call: Callable[[], T],
-        worth: Callable[[Unavailable], bool] = lambda _: True,
+        worth: Callable[[Unavailable, float], bool] = lambda *_: True,
         *,
         bounded: bool = True,
         long: bool = False,
@@ -84,8 +84,8 @@ class Patience:
         With `bounded`, a call ends at the command's own limit; otherwise the call must do that itself. A `long` one,
         such as an upload, may take longer than an outage. If a failed call `moved` forward, patience starts again.
 
-        Raises the last Unavailable when patience ends (as `gave_up`, if given) or it is not `worth` a retry;
-        `out_of_time` at the command's own limit.
+        Raises the last Unavailable when patience ends, or can't help (as `gave_up`, if given), or it is not `worth` a
+        retry in the seconds that are left; `out_of_time` at the command's own limit.
         """
         outage = Outage(self.clock, self._retry_for)
         with ExitStack() as shown:
@@ -97,7 +97,7 @@ class Patience:
                     within = self.limit().left(float("inf") if long else outage.for_an_attempt)
                     return run_apart(call, within)
                 except Unavailable as error:
-                    if not worth(error):
+                    if not worth(error, min(outage.left, self._deadline.left())):
                         raise
                     if moved():
                         outage.answered()
@@ -112,7 +112,7 @@ class Patience:
         if self._deadline.passed:
             raise self.out_of_time(error.message) from error
         delay = outage.delay(error.retry_after)
-        if outage.is_too_long:
+        if outage.is_too_long or isinstance(error, NotSecured):
             if self._gave_up is not None:
                 raise self._gave_up(error.message, error.hint, **error.facts()) from error
             raise error

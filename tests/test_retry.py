@@ -116,7 +116,7 @@ def test_the_commands_limit_comes_before_the_end_of_patience() -> None:
 def test_what_is_not_worth_it_is_raised_at_once() -> None:
     call = Flaky(Unavailable("sent", sent=True))
     with pytest.raises(Unavailable):
-        patient(FakeClock())[0].keep_trying(call, worth=lambda error: not error.sent)
+        patient(FakeClock())[0].keep_trying(call, worth=lambda error, _: not error.sent)
     assert call.calls == 1
 
 

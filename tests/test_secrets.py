@@ -96,7 +96,7 @@ def test_a_secret_overrides_the_whole_and_stands_alone(noxcli: Noxcli, plays: An
 
 
 def test_a_short_secret_is_sent_and_said_to_be_too_short(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(nodes=[TOKEN], output={"A": "x"}, faults={"start": [Answer(503, {"detail": "come back later"})]})
+    workflow = plays(nodes=[TOKEN], output={"A": "x"}, faults={"start": [Answer(429, {"detail": "come back later"})]})
     result = noxcli("run", workflow, "--secret", "Token=PIN", environ={"PIN": "e"})
     assert (result.code, sandbox.runs(workflow)[0].input) == (0, {"Token": "e"})
     warnings = [line for line in result.err.splitlines() if line.startswith("warning:")]

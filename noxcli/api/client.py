@@ -17,6 +17,7 @@ from noxcli.api.transport import Body
 from noxcli.codec import to_json
 from noxcli.config.settings import Settings
 from noxcli.errors import (
+    NO_EFFECT,
     CursorRefused,
     NotFound,
     NoxError,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 MOST_PAGES = 1000
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
-# The 3xx except for 307 and 308: only these say that the server did not act on the request.
-MAY_HAVE_STARTED = frozenset(range(300, 400)) - {307, 308}
 CURSOR_REFUSALS = frozenset({400, 404, 409, 410, 416, 422})
 LARGEST_DATA = 16 * 1024 * 1024  # bytes
 FILE_PACE = 1024  # bytes a second of a download, which may otherwise take any time
@@ -87,7 +86,7 @@ class NoxusApi:
         """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
 
         `attempt.left` says from the first byte on that the request may have left, also if an error is raised. Raises
-        Unavailable for a redirect that may mean that a run was started, such as 303.
+        Unavailable for any answer that may mean that a run was started, such as 303 or 101.
         """
         path, body = f"/v1/workflows/{_part(workflow_id)}/runs", self.run_request(input, version_id, callback_url)
         answer = self._post_once(path, body, attempt)
@@ -99,16 +98,16 @@ class NoxusApi:
     def _post_once(
         self, path: str, content: Mapping[str, Any], attempt: Attempt | None, params: Mapping[str, Any] | None = None
     ) -> Any:
-        """Return the answer to a POST with an effect. Raises Unavailable for a redirect that may mean it had that."""
+        """Return the answer to a POST with an effect. Raises Unavailable for any answer that may mean it had that."""
         body = Body(to_json(content).encode())
         body.attempt = attempt or Attempt()
         headers = {"Content-Type": "application/json"}
         try:
             return self.http.json("POST", path, body=body, params=params, headers=headers)
         except Refused as error:
-            if error.http_status in MAY_HAVE_STARTED:
-                raise Unavailable(error.message, error.hint, **error.facts()) from error
-            raise
+            if error.http_status in NO_EFFECT:
+                raise
+            raise Unavailable(error.message, error.hint, **error.facts()) from error
 
     @staticmethod
     def run_request(

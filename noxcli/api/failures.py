@@ -1,6 +1,7 @@
 """Which answer, and which exception of requests and urllib3, is which of our errors, and the reason in its body."""
 
 import json
+import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,9 +15,9 @@ import urllib3
 
 from noxcli.api.body import AnswerLimit, pieces_of
 from noxcli.codec import decode_json
-from noxcli.errors import NotFound, NoxError, Refused, Unauthorized, Unavailable
+from noxcli.errors import NotFound, NotSecured, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.masking import Mask
-from noxcli.urls import is_loopback
+from noxcli.urls import PORTS, is_loopback
 
 # No connection, so nothing was sent. An unknown name is also a NewConnectionError.
 NO_CONNECTION = (
@@ -25,6 +26,8 @@ NO_CONNECTION = (
     urllib3.exceptions.SSLError,
     urllib3.exceptions.ProxyError,
 )
+# What OpenSSL says of a first answer that is not TLS, in its versions (urllib3 looks for the same, in connection.py).
+NOT_TLS = ("wrong version number", "wrong_version_number", "unknown protocol", "record layer failure")
 # Errors of a broken connection: requests wraps them while connecting, read1() raises urllib3's own. An odd number in
 # a head or a chunk size surfaces as the error of int(), or of its result.
 LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException)
@@ -64,8 +67,7 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None)
     secrets in what the answer quotes.
     """
     status, facts = response.status_code, facts_of(response)
-    body = _body_of(response)
-    reason = describe(body, mask)
+    reason = describe(_body_of(response), mask)
     host = urlsplit(response.url).netloc
     what = f"{host} answered {status}" + (f": {reason}" if reason else "")
     if status == 401 and key_from is not None:
@@ -80,9 +82,7 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None)
         hint = "drop /v1 from the base URL, noxcli adds it" if doubled else "check the id and the key's workspace"
         return NotFound(what, hint, **facts)
     if status in {408, 429} or status >= 500:
-        # Any other 503 may be from a gateway that had forwarded the request before it lost the server.
-        declined = status == 429 or (status == 503 and _is_own_form(response, body))
-        return Unavailable(what, declined=declined, retry_after=retry_after_of(response.headers), **facts)
+        return Unavailable(what, retry_after=retry_after_of(response.headers), **facts)
     return Refused(what, **facts)
 
 
@@ -100,9 +100,16 @@ def _body_of(response: requests.Response) -> bytes:
 
 def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True) -> Unavailable:
     """Return the error for a connection that failed or broke."""
-    what = f"no answer from {urlsplit(url).netloc}: {cause_of(error, mask)}"
-    no_server = is_loopback(urlsplit(url).hostname or "") and _any_is(_inwards(error), ConnectionRefusedError)
-    hint = "start a server there with: noxcli sandbox" if no_server else "is the base URL right, and the network up?"
+    parts, chain = urlsplit(url), list(_inwards(error))
+    what = f"no answer from {parts.netloc}: {cause_of(error, mask)}"
+    if not sent and _any_is(chain, ssl.SSLCertVerificationError):
+        return NotSecured(what, "is the base URL right? A private CA belongs in REQUESTS_CA_BUNDLE", sent=False)
+    if not sent and any(word in str(link).lower() for link in chain for word in NOT_TLS):
+        what = f"{parts.netloc} does not speak TLS, or a proxy before it does not"
+        return NotSecured(what, f"is it http://{parts.netloc}, or another port?", sent=False)
+    hint = "is the base URL right, and the network up?"
+    if is_loopback(parts.hostname or "") and _any_is(chain, ConnectionRefusedError):
+        hint = f"start a server there, or the sandbox with: noxcli sandbox --port {parts.port or PORTS[parts.scheme]}"
     return Unavailable(what, hint, sent=sent)
 
 
@@ -181,21 +188,6 @@ def describe(body: bytes, mask: Mask | None = None) -> str:
         reason = "a web page" if text.startswith("<") else text
     line = " ".join(mask.torn(reason).split())
     return line if len(line) <= LONGEST_DETAIL else f"{line[:LONGEST_DETAIL]}…"
-
-
-def _is_own_form(response: requests.Response, body: bytes) -> bool:
-    """True for an error of the API itself: FastAPI's JSON object with `detail`.
-
-    `message` and `error` do not count: gateways write those as well, even about requests that they had forwarded.
-    """
-    kind = media_type(response)
-    if kind != "application/json" and not kind.endswith("+json"):
-        return False
-    try:
-        answer = decode_json(body)
-    except ValueError:
-        return False
-    return isinstance(answer, dict) and "detail" in answer
 
 
 def _from_json(answer: Any) -> str:

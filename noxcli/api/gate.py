@@ -2,9 +2,9 @@
 
 Each kind of request learns its own limit: a limit on starts does not slow down reads. As soon as two kinds meet one, it
 is taken for one limit on everything. Until the first refusal, only a few requests are in flight, and one more after
-every few answers. A refusal (429, 503) stops requests of its kind for as
-long as the server asks, or for a jittered delay; then one tests the server, and the others follow. From then on they
-are evenly spaced: a little slower than what was granted, slower after each refusal, and after a while slowly faster.
+every few answers. A refusal (429, 503) stops requests of its kind for as long as the server asks, or for a jittered
+delay; then one tests the server, and the others follow. From then on they are evenly spaced: a little slower than what
+was granted, slower after each refusal, and after a while slowly faster.
 """
 
 import random
@@ -17,7 +17,7 @@ from enum import StrEnum
 import requests
 
 from noxcli.api.failures import retry_after_of
-from noxcli.errors import GateClosed, Unavailable
+from noxcli.errors import OVERLOADED, GateClosed, Unavailable
 from noxcli.timing import Clock, Outage
 
 LESS = 0.95  # the share of what was granted, or of the last rate, that remains after a refusal
@@ -29,7 +29,6 @@ SHORT_DELAY, LONG_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling o
 FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; this many are an outage
 NONE_LEFT_FOR = 0.3  # seconds without requests, if an answer says that none are left
 LOOK_EVERY = 0.5  # seconds until a waiting request checks again what only an answer can change
-REFUSALS = frozenset({429, 503})
 
 
 class Kind(StrEnum):
@@ -195,14 +194,15 @@ class Gate:
         now, lane = time.monotonic(), self._lanes[kind]
         lane.in_flight -= 1
         status, headers = (None, {}) if answer is None else (answer.status_code, answer.headers)
-        refused = status in REFUSALS
-        if status is not None and status < 500 and not refused:
-            self._outage.answered()
-            lane.served(at, now)
+        refused, answered = status in OVERLOADED, status is not None and status < 500
+        if answered:
+            self._outage.answered()  # 429 included: the server is there
         else:
             self._outage.failed()
-            if refused or unreachable or lane.stopped or self._outage.failures >= FAILURES_IN_A_ROW:
-                lane.stop(at, now, retry_after_of(headers) or 0.0, learns=refused)
+        if answered and not refused:
+            lane.served(at, now)
+        elif refused or unreachable or lane.stopped or self._outage.failures >= FAILURES_IN_A_ROW:
+            lane.stop(at, now, retry_after_of(headers) or 0.0, learns=refused)
         if headers.get("X-RateLimit-Remaining") == "0" and not lane.stopped and lane.rate is None:
             lane.stop(now, now, NONE_LEFT_FOR, learns=True)
         others = {*self._lanes.values()} - {lane}

@@ -195,6 +195,7 @@ class Http:
             self._not_api = self._not_api or ConfigProblem(
                 f"{self._home.netloc} answered {response.status_code} with a web page, not the API",
                 f"set the base URL to https://{WEB_APP}{WEB_APP_API}" if there else "is it the base URL of the API?",
+                **facts_of(response),
             )
             raise self._not_api
 

@@ -55,7 +55,7 @@ def _ended(engine: Engine) -> NoxError | None:
     elif gate.silent_for > engine.work.retry_for:
         _await_starts(engine)
         _leave(engine, _lost, LAST_LOOK)
-        return Unavailable(f"the server did not answer for {show_seconds(gate.silent_for)}")
+        return Unavailable(f"the server gave no usable answer for {show_seconds(gate.silent_for)}")
     if engine.out_of_time and not engine.has_no_more():
         return TimedOut("no row is started just before the timeout")
     return None if isinstance(engine.trouble, Incomplete) and engine.has_no_more() else engine.trouble

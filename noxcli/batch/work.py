@@ -14,10 +14,12 @@ from noxcli.batch.past import digest_of_id
 from noxcli.batch.row import ActiveRow, FinishedRow
 from noxcli.batch.rows import Row
 from noxcli.errors import (
+    SLOW_DOWN,
     Bug,
     GateClosed,
     LostContact,
     NotFound,
+    NotSecured,
     NoxError,
     Phase,
     Refused,
@@ -149,8 +151,11 @@ class RowWork:
                 active.run = attempt.send()
                 active.began = time.monotonic()  # at once: its duration is counted from here
             except Unavailable as error:
-                outage.failed()
-                if not attempt.may_be_repeated or outage.is_too_long:
+                if error.http_status == SLOW_DOWN:
+                    outage.answered()  # for how long, the gate and the limits of the batch decide
+                else:
+                    outage.failed()
+                if outage.is_too_long or isinstance(error, NotSecured) or not attempt.may_be_repeated(error):
                     raise
                 self._withdraw(active, error)  # the gate slows down what follows
         try:

@@ -216,7 +216,7 @@ def find_version(noxus: Session, workflow: Workflow, asked: str, *, look: bool) 
 def _look(noxus: Session, look: Callable[[float], T]) -> T | NoxError:
     """Return the result of `look` within some seconds, or why it could not be read if a run may start anyway."""
     try:
-        return noxus.keep_trying(lambda: look(noxus.deadline.left(LONGEST_LOOK_UP)), lambda error: error.overloaded)
+        return noxus.keep_trying(lambda: look(noxus.deadline.left(LONGEST_LOOK_UP)), lambda error, _: error.overloaded)
     except Unauthorized as error:
         if error.http_status != 403:
             raise

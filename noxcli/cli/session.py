@@ -105,7 +105,7 @@ class Session:
         retry_for = RETRY_AT_FIRST if asked is None else asked
         return Patience(context.clock, deadline or self.deadline, retry_for, telling, **kwargs)
 
-    def keep_trying(self, call: Callable[[], T], worth: Callable[[Unavailable], bool] = lambda _: True) -> T:
+    def keep_trying(self, call: Callable[[], T], worth: Callable[[Unavailable, float], bool] = lambda *_: True) -> T:
         """Return the result of a call. Raises as `Patience.keep_trying`."""
         return self.patience().keep_trying(call, worth)
 

@@ -1,8 +1,7 @@
 """`noxcli inspect`: the nodes of a run: what each did, how long, with which inputs, and why it failed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -150,8 +149,10 @@ def inside_of(noxus: "Session", text: str) -> Inside:
 
     context, api = noxus.context, noxus.api
     context.outcome.may_exist, context.outcome.phase = True, Phase.FOLLOW
-    # The table needs neither workflow nor data: wait for them only if the server asks to retry later.
-    worth: Callable[[Unavailable], bool] = attrgetter("overloaded")
+
+    def worth(error: Unavailable, _left: float) -> bool:
+        return error.overloaded  # the table needs neither workflow nor data
+
     run = noxus.read_run(text, noxus.patience())
     if run.status == "failed":
         progress = explain_failure(noxus, run)

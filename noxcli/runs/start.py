@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from noxcli.errors import Interruption, NoxError, StartUnknown, Unavailable
+from noxcli.errors import NO_EFFECT, SLOW_DOWN, Interruption, NoxError, StartUnknown, Unavailable
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Attempt, Run, same_id
 from noxcli.retry import Patience
 from noxcli.signals import SIGNALS, Interrupted
-from noxcli.timing import Deadline, parse_time
+from noxcli.timing import Deadline, parse_time, show_seconds
 from noxcli.waiting import run_despite_signal
 
 if TYPE_CHECKING:
@@ -84,11 +84,11 @@ class SentOnce(Attempt, Generic[T]):
         """Send the request, and return its answer. Raises what the API raises."""
 
     def send(self) -> T:
-        """Send the request once; from any thread, also again after an error without `left`. Raises as `post`."""
+        """Send the request once; from any thread, again only if `may_be_repeated` says so. Raises as `post`."""
         try:
             return self.post()
         except NoxError as error:
-            if not isinstance(error, Unavailable) or error.declined:
+            if error.http_status in NO_EFFECT:
                 self.left = False
             raise
 
@@ -108,10 +108,9 @@ class SentOnce(Attempt, Generic[T]):
         self._called_off = True
         return not self.left
 
-    @property
-    def may_be_repeated(self) -> bool:
-        """True if the server can't have seen the request, or answered that it did nothing."""
-        return not self.left and not self._called_off
+    def may_be_repeated(self, error: Unavailable) -> bool:
+        """True if that error says that nothing was sent, or that the server takes no more requests now (429)."""
+        return not (self.left or self._called_off) and (not error.sent or error.http_status == SLOW_DOWN)
 
 
 def send_once(
@@ -119,12 +118,12 @@ def send_once(
 ) -> T:
     """Return the answer, for a command that waits for it in the main thread; `note` gets it at once.
 
-    The request is sent again only while it can have had no effect: no connection, 429, or the API's own 503. A batch
-    calls `attempt.send` from its threads instead, at its own pace, and looks at `attempt.left`.
+    The request is sent again only if it never left, or was answered 429, and not if that asks for a longer wait than
+    there is time for. A batch calls `attempt.send` from its threads instead, at its own pace.
 
-    Raises StartUnknown, or Interruption for a signal, with the candidates if it may have had one; Unavailable or
-    TimedOutBeforeStart if the server was unreachable or declined for too long; Refused, Unauthorized and NotFound as
-    answered.
+    Raises StartUnknown, or Interruption for a signal, with the candidates if it may have had an effect; Unavailable or
+    TimedOutBeforeStart if the server was unreachable or answered 429 for too long; Refused, Unauthorized and NotFound
+    as answered.
     """
     answers = list[T]()
 
@@ -134,11 +133,17 @@ def send_once(
         SIGNALS.check()
         return answers[0]
 
+    def is_worth_it(error: Unavailable, left: float) -> bool:
+        in_time = (error.retry_after or 0.0) <= left
+        return in_time and attempt.may_be_repeated(error)
+
     def send_until_answered() -> T:
         try:
-            return patience.keep_trying(send_and_note, worth=lambda _: attempt.may_be_repeated, bounded=False)
+            return patience.keep_trying(send_and_note, is_worth_it, bounded=False)
         except Unavailable as error:
             if not attempt.left:
+                if error.retry_after:
+                    error.hint = f"the server asks to wait {show_seconds(error.retry_after)}"
                 raise
             words, found = attempt.search(deadline.left(LONGEST_LOOK))
             what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"

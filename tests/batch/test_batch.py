@@ -416,10 +416,18 @@ def test_rows_with_equal_inputs_take_a_run_each(noxcli: Noxcli, sandbox: Sandbox
 
 @pytest.mark.long(10)
 def test_a_dropped_connection_before_the_request_is_tried_again(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
-    workflow = echoes(faults={"start": [Answer(503), Answer(429, {}, {"Retry-After": "0"})], "record": [Drop()] * 3})
+    workflow = echoes(faults={"start": [Answer(429, {}, {"Retry-After": "0"})] * 2, "record": [Drop()] * 3})
     result = noxcli("batch", workflow, write_rows("a", "b"))
     assert (result.code, result.codes) == (0, {1: 0, 2: 0})
     assert len(sandbox.runs(workflow)) == 2
+
+
+def test_a_row_whose_start_was_answered_503_is_in_doubt(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
+    workflow = echoes(faults={"start": [Answer(503, {"detail": "the queue is full"})]})
+    result = noxcli("batch", workflow, write_rows("a", "b"))
+    assert (result.code, result.codes, len(sandbox.runs(workflow))) == (7, {1: 7, 2: 0}, 1)
+    again = noxcli("batch", workflow, write_rows("a", "b"), "--again", "doubtful")
+    assert (again.code, again.codes, len(sandbox.runs(workflow))) == (0, {1: 0}, 2)
 
 
 def test_fixed_inputs_are_warned_of_once(noxcli: Noxcli, plays: Any) -> None:

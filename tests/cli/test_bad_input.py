@@ -58,8 +58,8 @@ CASES = [
     Case("400", RUN, 2, "start", ("400: no version",), hint=False, start=Answer(400, {"detail": "no version"})),
     Case("409", RUN, 2, "start", ("409: Conflict",), hint=False, start=Answer(409)),
     Case("422", RUN, 2, "start", ("422: body.callback_url: not a URL",), hint=False, start=Answer(422, ERROR_422)),
-    Case("429", RUN, 75, "start", ("429",), hint=False, start=Answer(429, None, {"Retry-After": "1"}, repeat=True)),
-    Case("503", RUN, 75, "start", ("503: busy",), hint=False, start=Answer(503, {"detail": "busy"}, repeat=True)),
+    Case("429", RUN, 75, "start", ("429", "wait 1.0s"), start=Answer(429, None, {"Retry-After": "1"}, repeat=True)),
+    Case("503", RUN, 7, "start", ("503: busy",), retry_safe=False, start=Answer(503, {"detail": "busy"})),
     Case("503 of a gateway", RUN, 7, "start", ("503: no", "before you start again"), retry_safe=False, start=LOST_503),
     Case("500", RUN, 7, "start", ("500", "before you start again"), retry_safe=False, start=Answer(500, "x")),
     Case("HTML 502", RUN, 7, "start", ("502: a web page",), retry_safe=False, start=Answer(502, HTML)),
@@ -156,7 +156,7 @@ def test_no_key_at_all(noxcli: Noxcli) -> None:
 
 
 def test_patience_of_nothing_waits_for_nothing(noxcli: Noxcli, plays: Any) -> None:
-    workflow = plays(faults={"start": [Answer(503, repeat=True)], "lookup": [Answer(503, repeat=True)]})
+    workflow = plays(faults={"start": [Answer(429, repeat=True)], "lookup": [Answer(503, repeat=True)]})
     for argv in (
         ("run", workflow),
         ("run", UNKNOWN, "--base-url", UNREACHABLE),

@@ -11,13 +11,13 @@ from tests.conftest import Noxcli
 
 
 def test_it_tells_requests_retries_and_times_with_quiet(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    faults = {"start": [Answer(503, {"detail": ""})], "events": [Answer(502, "")]}
+    faults = {"start": [Answer(429, {"detail": ""})], "events": [Answer(502, "")]}
     workflow = plays(script=[Sleep(300)], faults=faults)
     lines = noxcli("run", workflow, "--quiet", "--verbose").err.splitlines()
-    assert [line for line in lines if "answered 503; retrying for" in line]
+    assert [line for line in lines if "answered 429; retrying for" in line]
     assert [line for line in lines if "answered 502; retrying in" in line]
     asked = [line for line in lines if line.startswith(("GET /", "POST /"))]
-    assert [line for line in asked if line.startswith(f"POST /v1/workflows/{workflow}/runs 503 ")]
+    assert [line for line in asked if line.startswith(f"POST /v1/workflows/{workflow}/runs 429 ")]
     assert [line for line in asked if "(request id " in line]
     assert len(asked) == len(sandbox.requests)
     assert lines[-1].startswith("exit code 0 after ")

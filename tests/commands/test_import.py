@@ -107,7 +107,8 @@ def test_a_dry_run_that_writes_ends_it(noxcli: Noxcli, tmp_path: Path, mode: str
         (Answer(502, "<html>"), 7, 2, False),
         (Answer(200, "not JSON"), 7, 2, False),
         (Answer(303, None, {"Location": "/v1/workflows"}), 7, 2, False),
-        (Answer(503, {"detail": "later"}), 0, 3, False),
+        (Answer(503, {"detail": "later"}), 7, 2, False),
+        (Answer(101), 7, 2, False),
         (Answer(429), 0, 3, False),
         (Answer(422), 2, 2, True),
         (Answer(403), 4, 2, True),
@@ -129,7 +130,7 @@ def test_an_import_is_sent_once(
 
 
 def test_an_import_that_was_only_put_off_may_be_repeated(noxcli: Noxcli, tmp_path: Path) -> None:
-    with serving(noxcli, PASSES, Answer(503, {"detail": "later"}, repeat=True)) as sandbox:
+    with serving(noxcli, PASSES, Answer(429, {"detail": "later"}, repeat=True)) as sandbox:
         done = noxcli("import", edited(noxcli, tmp_path), "--mode", "version", "--apply", "--json")
         assert (done.code, done.json["retry_safe"], len(imports(sandbox)) > 3) == (75, True, True)
 

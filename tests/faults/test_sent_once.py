@@ -19,7 +19,7 @@ import pytest
 
 from noxcli.api import records
 from noxcli.runs.candidates import MOST
-from tests.conftest import Noxcli, Result
+from tests.conftest import Noxcli, QuickClock, Result
 from tests.process import HUNG, call, ended_by, environment, running
 from tests.rawserver import (
     RawServer,
@@ -31,6 +31,7 @@ from tests.rawserver import (
     json_answer,
     raw_server,
     redirect,
+    sending,
     stay_silent,
 )
 from tests.sample import one_in
@@ -43,6 +44,7 @@ NGINX_502 = answer(502, b"<html><center><h1>502 Bad Gateway</h1></center></html>
 NGINX_503 = NGINX_502.replace(b"502", b"503")
 PROXY_503 = json_answer({"message": "Service Unavailable"}, 503)  # as AWS's API Gateway and Kong say it
 OWN_503 = json_answer({"detail": "shutting down"}, 503)
+SLOW = answer(429)
 MOVED, ELSEWHERE = f"/v1/workflows/{WORKFLOW}/moved", "https://api.example/"
 
 
@@ -106,7 +108,13 @@ def assert_in_doubt(result: Result, *candidates: str) -> None:
 # A gateway answers, and the run was created: the list never shows that it was not.
 
 
-LOST: list[Turn] = [NGINX_502, NGINX_503, PROXY_503, hang_up, answer(504), answer(500), answer(408), answer(200, b"<")]
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+LOST: list[Turn] = [
+    *(NGINX_502, NGINX_503, PROXY_503, OWN_503, json_answer({"detail": "later"}, 503, Retry_After="1")),
+    *(hang_up, SWITCH, sending([INTERIM]), INTERIM + OWN_503, answer(504), answer(500), answer(408)),
+    *(answer(200, b"<"), answer(204), answer(302), redirect(MOVED, 303), answer(304)),
+]
 # The input of the run that was started, as the list has it: later, cut, with other blanks, with other keys, filled.
 SHOWN = [None, {"Question": "wh"}, {"Question": "why\n"}, {"question": "why"}, {"Question": "why", "Tone": "kind"}]
 
@@ -120,18 +128,28 @@ def test_what_may_have_been_taken_is_never_sent_again(noxcli: Noxcli, lost: Turn
     assert_in_doubt(result, OLD)
 
 
-@pytest.mark.parametrize("declined", [OWN_503, answer(429), json_answer({"detail": "slow"}, 429, Retry_After="1")])
-def test_what_was_declined_is_sent_again(noxcli: Noxcli, declined: bytes) -> None:
-    result, sent = tried(noxcli, declined, declined, json_answer(record()))
+@pytest.mark.parametrize("slow", [SLOW, json_answer({"detail": "slow"}, 429, Retry_After="1"), INTERIM + SLOW])
+def test_only_what_asks_to_slow_down_is_sent_again(noxcli: Noxcli, slow: bytes) -> None:
+    result, sent = tried(noxcli, slow, slow, json_answer(record()))
     assert (result.code, sent) == (0, 3)
 
 
-@pytest.mark.parametrize("form", ["seconds", "date"])
-def test_a_wait_of_more_than_a_minute_is_temporary_trouble(noxcli: Noxcli, form: str) -> None:
-    wait = "61" if form == "seconds" else http_date(timedelta(hours=1))
+@pytest.mark.parametrize(
+    ("wait", "options", "told"),
+    [
+        ("61", (), "asks to wait 1m01s"),
+        (http_date(timedelta(hours=1)), (), "asks to wait "),
+        ("7", ("--retry-for", "5s"), "asks to wait 7.0s"),
+        ("7", ("--timeout", "5s"), "asks to wait 7.0s"),
+    ],
+    ids=["seconds", "date", "patience", "timeout"],
+)
+def test_a_wait_that_is_too_long_ends_at_once(noxcli: Noxcli, wait: str, options: Sequence[str], told: str) -> None:
+    clock = noxcli.clock = QuickClock()
     slow = json_answer({"detail": "slow"}, 429, Retry_After=wait)
-    result, sent = tried(noxcli, slow, options=("--json", "--retry-for", "1s"))
-    assert (result.code, result.json["retry_safe"], sent) == (75, True, 2)
+    result, sent = tried(noxcli, slow, options=("--json", *options))
+    assert (result.code, result.json["retry_safe"], sent, clock.slept) == (75, True, 1, [])
+    assert told in result.err
 
 
 REFUSALS = [(400, 2), (401, 4), (403, 4), (404, 5), (409, 2), (422, 2), (425, 2)]
@@ -147,7 +165,7 @@ def test_a_refused_start_is_safe_to_repeat(noxcli: Noxcli, refusal: bytes, code:
     assert (result.code, result.json["retry_safe"], sent) == (code, True, 1)
 
 
-@pytest.mark.parametrize("first", [OWN_503, redirect(MOVED, 307)], ids=["refusal", "redirect"])
+@pytest.mark.parametrize("first", [SLOW, redirect(MOVED, 307)], ids=["refusal", "redirect"])
 def test_doubt_stays_doubt_after_another_answer(noxcli: Noxcli, first: bytes) -> None:
     result, sent = tried(noxcli, first, NGINX_502, json_answer(record()))
     assert_in_doubt(result)
@@ -280,14 +298,45 @@ def test_the_limit_after_the_last_byte_leaves_doubt(noxcli: Noxcli) -> None:
     assert_in_doubt(tried(noxcli, stay_silent, options=options, listed=listing(record(input=INPUT)))[0], RUN)
 
 
-def test_a_certificate_that_is_not_trusted_is_temporary_trouble(noxcli: Noxcli, certificate: Path) -> None:
+@contextmanager
+def untrusted(certificate: Path) -> Iterator[RawServer]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     with raw_server(json_answer(record()), tls=context) as server:
-        result = run_at(noxcli, server.url, "--json")
-        assert server.requests == []
-    assert (result.code, result.json["retry_safe"]) == (75, True)
-    assert "certificate verify failed" in result.err
+        yield server
+
+
+@contextmanager
+def without_tls(_: Path) -> Iterator[RawServer]:
+    # Unrequested, since a TLS hello need not contain a line end.
+    with raw_server(hang_up, greeting=answer(400)) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"), [(untrusted, "certificate verify failed"), (without_tls, "does not speak TLS")]
+)
+@pytest.mark.parametrize("options", [["--no-check"], []], ids=["start", "read"])
+def test_a_server_without_trusted_tls_is_told_at_once(
+    noxcli: Noxcli, certificate: Path, wrong: Any, told: str, options: list[str]
+) -> None:
+    clock = noxcli.clock = QuickClock()
+    with wrong(certificate) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        result = noxcli("run", WORKFLOW, "Question=why", "--json", *options, environ={"NOXUS_BACKEND_URL": url})
+        assert (server.requests, server.connections) == ([], 1)
+    assert (result.code, result.json["retry_safe"], clock.slept) == (75, True, [])
+    assert told in result.err
+
+
+def test_a_start_sent_on_to_no_server_is_safe_to_repeat(noxcli: Noxcli) -> None:
+    def by_request(_: Request) -> Turn:
+        server.listener.close()
+        return redirect(MOVED, 307).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+    with raw_server(by_request=by_request) as server:
+        result = run_at(noxcli, server.url, "--json", "--retry-for", "0")
+    assert (result.code, result.json["retry_safe"]) == (75, True), result.err
 
 
 # Candidates.

@@ -111,7 +111,7 @@ def expected_start(cell: Cell) -> Expected:
     match cell.fault:
         case "slow":
             return Expected(0)
-        case "refused" | "429" | "429 Retry-After" | "503":
+        case "refused" | "429" | "429 Retry-After":
             # Nothing can have been started: the only faults after which the POST is sent again.
             return Expected(75, runs=0, known=False) if cell.always else Expected(0)
         case "401":
