@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any, Self
 
 from noxcli.codec import to_json
@@ -11,29 +11,29 @@ from noxcli.errors import Unfitting, UsageProblem
 LONGEST_FOUND = 300  # characters of one value in a message
 MOST_FOUND = 5  # comparisons in a message
 FAULTS = (ValueError, TypeError, RecursionError, OverflowError)  # JMESPath's own are ValueErrors
-LOGIC = frozenset({"and_expression", "or_expression", "not_expression"})
-SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
 class Query:
     """One expression. The first one loads `jmespath`."""
 
-    def __init__(self, text: str, tree: Any) -> None:
+    def __init__(self, text: str, tree: Mapping[str, Any]) -> None:
         self.text = text
-        self._tree = tree
+        self.tree = tree
 
     @classmethod
     def read(cls, text: str, option: str) -> Self:
         """Return the expression of an option. Raises UsageProblem for one that is not valid JMESPath."""
         import jmespath
 
+        from noxcli.expressions import as_meant, calls_in, check_call
+
         try:
             with warnings.catch_warnings():
                 # `word`, without quotes inside the backticks, is how older versions of JMESPath wrote a string.
                 warnings.simplefilter("ignore", PendingDeprecationWarning)
-                tree = jmespath.compile(text)
-            for name, count in _calls(tree.parsed):
-                _check_call(name, count)
+                tree = as_meant(jmespath.compile(text).parsed)
+            for call in calls_in(tree):
+                check_call(call)
         except (ValueError, RecursionError, IndexError) as error:
             why = " ".join(str(error).split("\n")[0].split()) or "it is nested too deeply"
             hint = 'for example output.Answer or output."Long name"; see jmespath.org'
@@ -42,21 +42,50 @@ class Query:
 
     def of(self, document: Any) -> Any:
         """Return what the expression finds. Raises Unfitting if it can't be applied to this document."""
+        from noxcli.expressions import Interpreter
+
+        return self._found(Interpreter(document), document)
+
+    def of_result(self, document: Mapping[str, Any]) -> Any:
+        """Return what an assertion finds in a result document. Raises Unfitting if it can't be applied to it.
+
+        An output `{"text": X}` is X, and its `.text`, too. What reads an output that the document lacks, or compares
+        anything but two numbers or two texts, can't be applied.
+        """
+        return self._found(*_for_assertion(document))
+
+    def _found(self, interpreter: Any, document: Any) -> Any:
         try:
-            return self._tree.search(document)
+            return interpreter.visit(self.tree, document)
         except FAULTS as error:
             why = " ".join(str(error).split()) or type(error).__name__
+            found = ", ".join(islice(_filled(self.tree, interpreter, document), MOST_FOUND))
             if isinstance(error, TypeError):  # Python's own words about a function's arguments
-                why = self.operands(document) or why
+                why = found or why
             raise Unfitting(f"the expression {self.text!r} can't be applied: {_short(why)}") from None
 
     def keys_of(self, name: str) -> list[str]:
         """Return the keys that the expression names in the document's `output`, `row` and so on."""
-        return list(dict.fromkeys(_keys_of(name, self._tree.parsed)))
+        from noxcli.expressions import keys_in
 
-    def operands(self, document: Any) -> str:
+        return list(dict.fromkeys(keys_in(name, self.tree)))
+
+    def operands(self, document: Mapping[str, Any]) -> str:
         """Return its comparisons and calls, with values in place of what they compare and are called with."""
-        return ", ".join(islice(_filled(self._tree.parsed, document), MOST_FOUND))
+        return ", ".join(islice(_filled(self.tree, *_for_assertion(document)), MOST_FOUND))
+
+
+def _for_assertion(document: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return what evaluates an assertion, and the document as it sees it."""
+    from noxcli.expressions import Interpreter, is_wrapped
+
+    output = document.get("output")
+    outputs = output if isinstance(output, dict) else {}
+    shown = (
+        {name: value["text"] if is_wrapped(value) else value for name, value in outputs.items()} if outputs else output
+    )
+    seen = {**document, "output": shown}
+    return Interpreter(seen, outputs), seen
 
 
 def found_line(query: Query | None, document: Mapping[str, Any]) -> str:
@@ -79,47 +108,16 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_FOUND else f"{text[: LONGEST_FOUND - 1]}…"
 
 
-def _keys_of(name: str, tree: Mapping[str, Any]) -> Iterator[str]:
-    parts = [part for part in tree["children"] if isinstance(part, Mapping)]
-    for step, following in pairwise(parts if tree["type"] == "subexpression" else ()):
-        key = following["children"][0] if following["type"] == "index_expression" else following
-        if (step["type"], step.get("value"), key["type"]) == ("field", name, "field"):
-            yield key["value"]
-    for part in parts:
-        yield from _keys_of(name, part)
-
-
-def _calls(tree: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Yield each called function, and its number of arguments."""
-    if tree["type"] == "function_expression":
-        yield tree["value"], len(tree["children"])
-    for child in tree["children"]:
-        if isinstance(child, Mapping):
-            yield from _calls(child)
-
-
-def _check_call(name: str, count: int) -> None:
-    from jmespath.functions import Functions
-
-    known = Functions.FUNCTION_TABLE.get(name)
-    if known is None:
-        raise ValueError(f"there is no function {name}()")
-    wanted = known["signature"]
-    variadic = bool(wanted) and wanted[-1].get("variadic", False)
-    if count < len(wanted) or (count > len(wanted) and not variadic):
-        raise ValueError(f"{name}() takes {len(wanted)} arguments, not {count}")
-
-
-def _filled(tree: Any, document: Any) -> Iterator[str]:
-    from jmespath.visitor import TreeInterpreter
+def _filled(tree: Mapping[str, Any], interpreter: Any, document: Any) -> Iterator[str]:
+    from noxcli.expressions import LOGIC, SIGNS, shortened
 
     kind, children = tree["type"], tree["children"]
     if kind in LOGIC:
         for child in children:
-            yield from _filled(child, document)
+            yield from _filled(child, interpreter, document)
     elif kind in {"comparator", "function_expression"} and all(child["type"] != "expref" for child in children):
         try:
-            values = [_short(to_json(TreeInterpreter().visit(child, document))) for child in children]
+            values = [shortened(interpreter.visit(child, document)) for child in children]
         except FAULTS:
             return  # what comes before it has decided
         sign = SIGNS.get(tree["value"])

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 ORDER = [
     {"signals"},
     {"errors", "models", "codec", "schemas"},
-    {"waiting"},
+    {"waiting", "expressions"},
     {"query", "masking", "timing", "place", "urls"},
     {"files"},
     {"config"},
@@ -39,7 +39,7 @@ FOREIGN = {
     "requests_toolbelt": {"api"},
     "sseclient": {"api"},
     "rich": {"render"},
-    "jmespath": {"query"},
+    "jmespath": {"query", "expressions"},
     "typer": {"app", "cli", "commands"},
     "click": set(),
     "starlette": {"sandbox"},

@@ -15,7 +15,7 @@ from noxcli.masking import Mask
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
 from noxcli.query import Query
 from noxcli.render.text import amount
-from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion
+from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, read_assertion
 
 OPTION = "--expect"
 MOST_NAMED = 5  # ids in a message
@@ -38,7 +38,7 @@ class Judge:
     @classmethod
     def asked(cls, asserts: Sequence[str] | None, expect: str | None, mask: Mask) -> Self:
         """Return the judge for --assert and --expect. Raises UsageProblem."""
-        queries = [Query.read(text, "--assert") for text in asserts or ()]
+        queries = list(map(read_assertion, asserts or ()))
         return cls(queries, None if expect is None else Expected.read(expect), mask)
 
     @property

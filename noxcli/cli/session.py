@@ -234,9 +234,9 @@ def settle_reports(context: Context, options: Printed) -> None:
         reports.junit = Path(options.junit) if options.junit else None
         reports.dotenv = Path(options.dotenv) if options.dotenv else None
     if isinstance(options, Asserting) and options.asserts:
-        from noxcli.query import Query  # loaded only with --assert
+        from noxcli.reports.assertions import read_assertion  # loaded only with --assert
 
-        reports.asserts = [Query.read(text, "--assert") for text in options.asserts]
+        reports.asserts = list(map(read_assertion, options.asserts))
 
 
 def _connect(context: Context, options: Common) -> "NoxusApi":

@@ -5,11 +5,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from noxcli.codec import to_json
-from noxcli.errors import ExitCode, NotAsAsserted, Unfitting
+from noxcli.errors import ExitCode, NotAsAsserted, Unfitting, UsageProblem, nearest, suggestion
 from noxcli.masking import Mask
 from noxcli.query import Query
 from noxcli.reports.result import Outcome
 
+# What a result document has, whose schema a test holds this to; `*` is the whole document.
+OF_A_RESULT = frozenset(
+    ("schema", "ok", "exit_code", "retry_safe", "run", "output", "complete", "files", "nodes", "stream", "error", "*")
+)
 LONGEST_SEEN = 300  # characters of a value that was found instead of true
 
 
@@ -23,6 +27,23 @@ class Assertion:
     diff: str | None = None
 
 
+def read_assertion(text: str) -> Query:
+    """Return the expression of --assert. Raises UsageProblem for one that is not valid, or that could never fail."""
+    from noxcli.expressions import SEARCHES, calls_in, fields_of
+
+    query = Query.read(text, "--assert")
+    named = list(dict.fromkeys(fields_of(query.tree)))
+    if OF_A_RESULT.isdisjoint(named):
+        near = [close for name in named if (close := nearest(name, OF_A_RESULT))]
+        meant = suggestion(near[0] if near else None, "name an output, as in output.Answer")
+        raise UsageProblem(f"--assert {text!r} names nothing of the result, so it checks nothing", meant)
+    for call in calls_in(query.tree):
+        if call["value"] in SEARCHES and call["children"][1].get("value") == "":
+            what = f"{call['value']}() finds the empty text in every text"
+            raise UsageProblem(f"--assert {text!r} checks nothing: {what}", "write what it should find")
+    return query
+
+
 def assertion_name(query: Query) -> str:
     """Return the name of an assertion in reports."""
     return f"--assert {query.text}"
@@ -31,7 +52,7 @@ def assertion_name(query: Query) -> str:
 def check_assertion(query: Query, document: Mapping[str, Any]) -> Assertion:
     """Return whether the expression is true of the document, and nothing but true."""
     try:
-        found = query.of(document)
+        found = query.of_result(document)
     except Unfitting as error:
         return Assertion(assertion_name(query), False, error.message)
     if found is True:

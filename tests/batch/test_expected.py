@@ -89,7 +89,7 @@ def test_stored_results_are_judged_by_every_call(
     assert noxcli(*batch, "--resume").code == 0
     again = noxcli(*batch, "--assert", "output.Square > row.N", "--resume")
     assert (again.code, again.out) == (0, b""), "the corrected assertion holds"
-    wrong = noxcli(*batch, "--assert", "row.N == `2`", "--resume", "--junit", str(tmp_path / "report.xml"))
+    wrong = noxcli(*batch, "--assert", "ok && row.N == `2`", "--resume", "--junit", str(tmp_path / "report.xml"))
     assert (wrong.code, wrong.out, "row 1: run " in wrong.err) == (11, b"", True), "a new assertion is checked"
     (suite,) = JUnitXml.fromfile(str(tmp_path / "report.xml"))
     assert [type(each) for case in suite for each in case.result] == [Failure]
@@ -140,7 +140,7 @@ def test_a_secret_is_not_told_by_what_is_demanded_of_a_row(noxcli: Noxcli, plays
     workflow = plays(nodes=[input_node("Token"), input_node("N")], output={"A": "x"})
     rows = write_rows({"N": "1"})
     result = noxcli(
-        *("batch", workflow, rows, "--secret", "Token=MINE", "--assert", "row.Token == `1`"),
+        *("batch", workflow, rows, "--secret", "Token=MINE", "--assert", "ok && row.Token == `1`"),
         *("--junit", str(tmp_path / "report.xml")),
         environ={"MINE": "tr0ub4dor-and-3"},
     )

@@ -54,7 +54,7 @@ def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow:
     stored = noxcli("results", "rows.jsonl.batch")
     assert [(line["row"], line["id"], line["repetition"]) for line in stored.lines] == ALL
     assert noxcli(*batch, "--resume", "--pass-each", "3").code == 11, "as without it"
-    strict = noxcli(*batch, "--resume", "--pass-each", "2", "--assert", "row.Q != 'worse'", "--min-pass", "60%")
+    strict = noxcli(*batch, "--resume", "--pass-each", "2", "--assert", "ok && row.Q != 'worse'", "--min-pass", "60%")
     assert (strict.code, "2 of 3 rows are good (66.6%; --min-pass 60%)" in strict.err) == (0, True), strict.err
     assert len(sandbox.runs(workflow)) == 9
 
@@ -70,7 +70,7 @@ def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow:
 def test_a_page_judges_rows_as_the_exit_code(
     noxcli: Noxcli, workflow: str, options: tuple[str, ...], code: int, told: str
 ) -> None:
-    asked = ("--assert", "row.Q != 'worse'", "--pass-each", "2", *options, "--report", "report.html")
+    asked = ("--assert", "ok && row.Q != 'worse'", "--pass-each", "2", *options, "--report", "report.html")
     for command in (("batch", workflow, "rows.jsonl", "--repeat", "3"), ("results", "rows.jsonl.batch")):
         assert noxcli(*command, *asked).code == code
         page = Path("report.html").read_text()

@@ -56,7 +56,7 @@ def test_an_ending_without_success_leaves_the_old_file(noxcli: Noxcli) -> None:
     for line, code in (
         ("run fails", 1),
         ("run pauses --format ndjson", 10),
-        ("run qa Question=x --assert `false`", 11),
+        ("run qa Question=x --assert !ok", 11),
         ("run qa", 2),
         ("run qa Question=x --raw Answr", 2),
     ):

@@ -275,7 +275,7 @@ def test_nothing_compared_with_nothing_is_told(noxcli: Noxcli) -> None:
         ("base.jsonl", "other.jsonl", "no row of other.jsonl has the id of a row of base.jsonl"),
         ("base.jsonl", "far.jsonl", "line 1 of far.jsonl is not a result"),
         ("below.jsonl", "base.jsonl", "line 1 of below.jsonl is not a result"),
-        ("listed.jsonl", "base.jsonl --assert row.x", "line 1 of listed.jsonl is not a result"),
+        ("listed.jsonl", "base.jsonl --assert ok&&row.x", "line 1 of listed.jsonl is not a result"),
         ("repeated.jsonl", "base.jsonl", "line 1 of repeated.jsonl is not a result"),
         ("unnamed.jsonl", "base.jsonl", "unnamed.jsonl has a result with neither an id nor inputs"),
         ("runs.jsonl", "runs.jsonl", "BASE runs.jsonl has several lines for row 1"),

@@ -103,7 +103,7 @@ def test_repetitions_have_a_column() -> None:
 
 
 def test_stored_results_are_judged_anew(noxcli: Noxcli, batch: str) -> None:
-    asked = noxcli("results", batch, "--assert", "length(row.Question) > `3`", "--junit", "report.xml")
+    asked = noxcli("results", batch, "--assert", "ok && length(row.Question) > `3`", "--junit", "report.xml")
     assert [each["result"]["exit_code"] for each in asked.lines] == [0, 1, 0]
     report, (done, failed, _) = Path("report.xml").read_text(), [each["result"]["run"] for each in asked.lines]
     assert 'tests="6" failures="1" errors="0" skipped="1"' in report, "each row, and its assertion"
@@ -147,7 +147,7 @@ def test_a_batch_on_a_terminal_ends_with_that_table(sandbox: Sandbox) -> None:
 def test_a_share_of_good_rows_is_enough(noxcli: Noxcli, batch: str) -> None:
     assert noxcli("results", batch, "--min-pass", "66%").code == 0
     assert noxcli("results", batch, "--min-pass", "67%").code == 11
-    assert noxcli("results", batch, "--min-pass", "66%", "--assert", "row.Question == 'x'").code == 11
+    assert noxcli("results", batch, "--min-pass", "66%", "--assert", "ok && row.Question == 'x'").code == 11
 
 
 def test_a_results_file_that_was_cut_is_read_to_there(noxcli: Noxcli, batch: str) -> None:
@@ -161,7 +161,7 @@ def test_a_results_file_that_was_cut_is_read_to_there(noxcli: Noxcli, batch: str
 
 def test_a_ci_system_gets_what_was_judged(noxcli: Noxcli, batch: str) -> None:
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs", "GITHUB_STEP_SUMMARY": "summary.md"}
-    result = noxcli("results", batch, "--assert", "row.Question != '=1+1'", environ=environ)
+    result = noxcli("results", batch, "--assert", "ok && row.Question != '=1+1'", environ=environ)
     assert result.code == 1
     assert runner.outputs(Path("outputs")) == {"rows": "3", "completed": "1", "exit_code": "1"}
     assert "1 of 3 rows passed" in Path("summary.md").read_text()
@@ -172,7 +172,10 @@ def test_a_ci_system_gets_what_was_judged(noxcli: Noxcli, batch: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--assert", "row.question == 'x'"], "row.question, but no row has such a column; did you mean 'Question'?"),
+        (
+            ["--assert", "ok && row.question == 'x'"],
+            "row.question, but no row has such a column; did you mean 'Question'?",
+        ),
         (["--csv-raw"], "--csv-raw needs a table to write; add --csv FILE"),
         (["--csv", "rows.jsonl.batch/results.jsonl"], "belongs to the batch itself"),
         (["--csv", "-"], "--csv needs a file, and - is stdout; write --csv ./-, or another name"),

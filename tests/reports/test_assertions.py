@@ -1,27 +1,47 @@
 """`--assert`: what a run's result must be, exit 11 if it is not, and each assertion as a test case."""
 
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from junitparser import Failure, JUnitXml, Skipped
 
+from noxcli.reports.assertions import OF_A_RESULT, check_assertion, read_assertion
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
+from noxcli.schemas import schema_named
 from tests.conftest import Noxcli
 
-OUTPUT = {"Answer": "42", "Score": 0.5, "Items": [{"a": 1}, {"a": 2}]}
+OUTPUT = {
+    "Answer": "42",
+    "Score": 0.5,
+    "Items": [{"a": 1}, {"a": 2}, {"b": "x"}],
+    "Fenced": "```json\n{}\n```",
+    "Record": '{"name": "Ann"}',
+    "Wrapped": {"text": " Yes"},
+}
 
 
 def test_what_holds_changes_nothing(noxcli: Noxcli, plays: Any) -> None:
     asserts = [
         "output.Answer == '42'",
-        "length(output.Items) == `2`",
+        "length(output.Items) == `3`",
+        "length(output.Items[?a > `0`]) == `2`",
+        "output.Items[?!(a > `9`)] == output.Items[:2]",
+        "output.Answer > '3'",
+        "!output.Nope && output.Nope == null && type(output.Nope) == 'null'",
+        "output.Nope.x[0] == null || output.Nope > `5`",
+        "output.Wrapped == ' Yes' && output.Wrapped.text == ' Yes'",
+        "lower(trim(output.Wrapped)) == 'yes' && upper(output.Wrapped) == ' YES'",
+        "matches(output.Answer, '^4[0-9]$') && !matches(output.Answer, '^2')",
+        "parse_json(output.Record).name == 'Ann'",
         "complete && ok",
         "nodes[?status=='failed'] == `[]`",
     ]
     argv = [word for text in asserts for word in ("--assert", text)]
-    result = noxcli("run", plays(output=OUTPUT), "--json", *argv)
+    result = noxcli("run", plays(output=OUTPUT), "--json", "--no-check", *argv)
     assert (result.code, result.json["ok"]) == (0, True)
     told = [(each["name"], each["holds"]) for each in result.json["assertions"]]
     assert told == [(f"--assert {text}", True) for text in asserts]
@@ -32,13 +52,13 @@ def test_what_holds_changes_nothing(noxcli: Noxcli, plays: Any) -> None:
     [
         ("output.Score >= `0.8`", "0.5 >= 0.8"),
         ("output.Items[1].a == `1`", "2 == 1"),
-        ("length(output.Items) > `5`", "2 > 5"),
+        ("length(output.Items) > `5`", "3 > 5"),
         ("output.Answer", 'it is "42" but not true'),
         ("contains(output.Answer, 'x') || !(output.Score == `0.5`)", 'contains("42", "x"), 0.5 == 0.5'),
-        ("output.\"No such\" == 'x'", 'null == "x"'),
         ("output.Items[?a > `9`] != `[]`", "[] != []"),
         ("output.No && length(output.No) > `1`", "it is null but not true"),
-        ("`false`", "it is false"),
+        ("!ok", "it is false"),
+        ("!output.Answer", "it is false"),
     ],
 )
 def test_what_does_not_hold_is_told_with_what_was_found(
@@ -57,13 +77,69 @@ def test_what_does_not_hold_is_told_with_what_was_found(
     ("expression", "why"),
     [
         ("length(output.Score) > `1`", "In function length(), invalid type for value"),
-        ("contains(output.Answer, output.Nope)", 'contains("42", null)\n'),
+        ("contains(output.Answer, output.Nope)", "there is no output 'Nope'\n"),
+        ("output.Nope != 'bad'", "there is no output 'Nope'\n"),
+        ("!(output.Nope[0].x == 'bad')", "there is no output 'Nope'\n"),
+        ("output.Answer > `5`", '"42" > 5 compares neither two numbers nor two texts\n'),
+        ("!(output.Items[0].b < `5`)", "null < 5 compares neither two numbers nor two texts\n"),
+        (
+            "ok && parse_json(output.Fenced)",
+            "parse_json() needs a text that is JSON as a whole; this one has a fence (```): ",
+        ),
+        ("matches(output.Answer, '(')", "'(' is not a valid regular expression: "),
     ],
 )
 def test_an_expression_that_does_not_fit_does_not_hold(noxcli: Noxcli, plays: Any, expression: str, why: str) -> None:
     result = noxcli("run", plays(output=OUTPUT), "--no-check", "--assert", expression)
     assert result.code == 11
     assert f"can't be applied: {why}" in result.err
+
+
+EVIL = ["(a+)+$", "(a|a)*$", "(a|aa)+$", "(.*a){20}$", "(a*)*b", "^(([a-z])+.)+[A-Z]$", "(x+x+)+y|(a?){25}a{25}b"]
+
+
+@pytest.mark.parametrize("expression", EVIL)
+def test_a_match_that_takes_too_long_is_ended(expression: str) -> None:
+    document = {"output": {"A": "a" * 40 + "!"}}
+    began = time.monotonic()
+    found = check_assertion(read_assertion(f"!matches(output.A, '{expression}')"), document)
+    assert (found.holds, "matches() took longer than 0.2s" in (found.message or "")) == (False, True)
+    assert time.monotonic() - began < 5, "of a machine that does other things, too"
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+
+
+@pytest.mark.parametrize(("text", "expression"), [("a", "a" * 1001), ("a" * 1_000_001, "a")])
+def test_a_match_has_limits(text: str, expression: str) -> None:
+    asked = {"output": {"A": text, "E": expression}}
+    found = check_assertion(read_assertion("matches(output.A, output.E)"), asked)
+    assert (found.holds, "characters, and this one has 1,00" in (found.message or "")) == (False, True)
+
+
+def test_what_an_assertion_may_name_is_what_a_result_has() -> None:
+    assert {*schema_named("result")["required"], "*"} == OF_A_RESULT
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("`true`", "names nothing of the result, so it checks nothing; name an output"),
+        ("row.Question == 'x'", "names nothing of the result"),
+        ("outptu.Answer == 'x'", "names nothing of the result, so it checks nothing; did you mean output?"),
+        ("contains(output.Answer, '')", "contains() finds the empty text in every text"),
+        ("ok || matches(output.Answer, '')", "matches() finds the empty text in every text"),
+        ("toLower(output.Answer) == 'x'", "there is no function toLower(); did you mean lower()?"),
+        ("regex_match(output.Answer, 'x')", "did you mean matches()?"),
+        ("len(output.Answer) > `1`", "did you mean length()?"),
+        ("startsWith(output.Answer, 'x')", "did you mean starts_with()?"),
+    ],
+)
+def test_what_checks_nothing_is_refused(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, expression: str, said: str
+) -> None:
+    workflow = plays(output=OUTPUT)
+    result = noxcli("run", workflow, "--no-check", "--assert", expression)
+    assert (result.code, sandbox.runs(workflow), result.err.count("\n")) == (2, [], 1)
+    assert said in result.err
 
 
 def test_the_output_is_printed_all_the_same(noxcli: Noxcli, plays: Any) -> None:

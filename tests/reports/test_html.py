@@ -219,13 +219,23 @@ def test_completed_rows_with_a_failed_assertion_fail(noxcli: Noxcli, plays: Any,
     summary.touch()
     write_rows(*"abc")
     workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]})
-    argv = ("batch", workflow, "rows.jsonl", "--assert", "row.Q != 'b'", "--report", "batch.html", "--ci", "github")
+    argv = (
+        "batch",
+        workflow,
+        "rows.jsonl",
+        "--assert",
+        "ok && row.Q != 'b'",
+        "--report",
+        "batch.html",
+        "--ci",
+        "github",
+    )
     assert noxcli(*argv, environ={"GITHUB_STEP_SUMMARY": str(summary)}).code == 11
     page = read("batch.html")
     noxcli("results", "rows.jsonl.batch", "--report", "later.html")
     assert "3 of 3 rows completed" in read("later.html").text, "what is stored has no assertions"
     assert "2 of 3 rows passed" in page.text
-    assert "Reasons 1 row 1 --assert row.Q != 'b' does not hold row 2" in page.text
+    assert "Reasons 1 row 1 --assert ok && row.Q != 'b' does not hold row 2" in page.text
     assert "rows completed" not in page.text
     assert "2 of 3 rows passed" in summary.read_text()
 

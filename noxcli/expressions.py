@@ -1,0 +1,287 @@
+"""JMESPath as noxcli evaluates it: functions for texts, comparisons, and outputs that are not there."""
+
+import re
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+from jmespath.functions import Functions, signature
+from jmespath.visitor import Options, TreeInterpreter
+
+from noxcli.codec import decode_json, to_json
+
+LONGEST_EXPRESSION, LONGEST_TEXT = 1000, 1_000_000  # characters, of `matches`
+LONGEST_MATCH = 0.2  # seconds of CPU: on a busy machine, a match that is waiting has not taken them
+FENCE = "```"
+LONGEST_FOUND = 300  # characters of one value in a message
+LOGIC = frozenset({"and_expression", "or_expression", "not_expression"})
+CHAINS = frozenset(
+    {"subexpression", "index_expression", "projection", "filter_projection", "value_projection", "flatten"}
+)
+SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+SEARCHES = frozenset({"contains", "starts_with", "ends_with", "matches"})
+# What other languages call a function, without capitals and underscores.
+ELSEWHERE = {
+    **dict.fromkeys(("lowercase", "tolower", "tolowercase", "downcase", "asciidowncase", "casefold"), "lower"),
+    **dict.fromkeys(("uppercase", "toupper", "touppercase", "upcase", "asciiupcase"), "upper"),
+    **dict.fromkeys(("strip", "trimspace", "normalizespace"), "trim"),
+    **dict.fromkeys(("match", "test", "regex", "regexp", "regexmatch", "search", "like", "rlike"), "matches"),
+    **dict.fromkeys(("fromjson", "json", "jsonparse", "parse", "loads"), "parse_json"),
+    **dict.fromkeys(("includes", "has", "in", "icontains", "indexof", "isin"), "contains"),
+    **dict.fromkeys(("startswith", "hasprefix", "beginswith"), "starts_with"),
+    **dict.fromkeys(("endswith", "hassuffix"), "ends_with"),
+    **dict.fromkeys(("len", "size", "count", "strlen"), "length"),
+    **dict.fromkeys(("str", "string", "tojson"), "to_string"),
+    **dict.fromkeys(("int", "float", "number", "parseint", "parsefloat"), "to_number"),
+    **dict.fromkeys(("typeof", "isnull"), "type"),
+    **dict.fromkeys(("coalesce", "ifnull", "default"), "not_null"),
+}
+TEXT: Any = {"types": ["string"]}
+Tree = Any  # a node of the parsed expression: its type, its children, perhaps a value
+
+
+class Unapplied(ValueError):
+    """A part of the expression can't be applied to this document."""
+
+
+class Incomparable(Unapplied):
+    """A comparison of anything but two numbers or two texts."""
+
+
+class Absent(Unapplied):
+    """The document lacks an output that the expression reads."""
+
+
+class TextFunctions(Functions):
+    """The functions of JMESPath, and those that people write about answers."""
+
+    @signature(TEXT)
+    def _func_lower(self, text: str) -> str:
+        return text.lower()
+
+    @signature(TEXT)
+    def _func_upper(self, text: str) -> str:
+        return text.upper()
+
+    @signature(TEXT)
+    def _func_trim(self, text: str) -> str:
+        return text.strip()
+
+    @signature(TEXT, TEXT)
+    def _func_matches(self, text: str, expression: str) -> bool:
+        return found_in(text, expression)
+
+    @signature(TEXT)
+    def _func_parse_json(self, text: str) -> Any:
+        try:
+            return decode_json(text)
+        except ValueError as error:
+            why = f"this one has a fence ({FENCE}): ask the workflow for JSON alone" if FENCE in text else str(error)
+            raise Unapplied(f"parse_json() needs a text that is JSON as a whole; {why}") from None
+
+
+FUNCTIONS = TextFunctions()
+KNOWN: Mapping[str, Any] = TextFunctions.FUNCTION_TABLE
+
+
+def found_in(text: str, expression: str) -> bool:
+    """Return whether the regular expression is found anywhere in the text. Raises Unapplied beyond the limits.
+
+    Python looks at signals while it searches, so an expression that takes forever is ended by a timer.
+    """
+    assert threading.current_thread() is threading.main_thread(), "only there a signal is handled"
+    for what, value, most in (("expression", expression, LONGEST_EXPRESSION), ("text", text, LONGEST_TEXT)):
+        if len(value) > most:
+            raise Unapplied(f"matches() takes {what}s of at most {most:,} characters, and this one has {len(value):,}")
+    before = signal.signal(signal.SIGVTALRM, _end_match)
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST_MATCH)
+        try:
+            return re.search(expression, text) is not None
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Unapplied(f"{expression!r} is not a valid regular expression: {error}") from None
+    finally:
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def _end_match(_: int, __: FrameType | None) -> None:
+    raise Unapplied(f"matches() took longer than {LONGEST_MATCH}s; write a simpler expression")
+
+
+class Interpreter(TreeInterpreter):
+    """Evaluates an expression. For an assertion, `outputs` are those of the document, by name.
+
+    Then a comparison of anything but two numbers or two texts can't be applied, nor can what reads an output that the
+    document lacks, unless it asks just that. An output `{"text": X}` is X, and so is its `.text`.
+    """
+
+    def __init__(self, document: Any, outputs: Mapping[str, Any] | None = None) -> None:
+        super().__init__(Options(custom_functions=FUNCTIONS))
+        self._document, self._outputs = document, outputs
+
+    def visit_subexpression(self, node: Tree, value: Any) -> Any:
+        children = node["children"]
+        if (name := self._output_in(node, value)) is not None and self._outputs is not None:
+            if name not in self._outputs:
+                raise Absent(f"there is no output {name!r}")
+            if is_wrapped(self._outputs[name]) and children[1]["type"] == "field" and is_field(children[2:3], "text"):
+                children = [*children[:2], *children[3:]]
+        for child in children:
+            value = self.visit(child, value)
+        return value
+
+    def visit_comparator(self, node: Tree, value: Any) -> Any:
+        left, right = node["children"]
+        if node["value"] in ("eq", "ne"):
+            sides = [
+                self._maybe(side, value) if is_null(other) else self.visit(side, value)
+                for side, other in ((left, right), (right, left))
+            ]
+            return self.COMPARATOR_FUNC[node["value"]](*sides)
+        before, after = self.visit(left, value), self.visit(right, value)
+        if not (_are_numbers(before, after) or (isinstance(before, str) and isinstance(after, str))):
+            if self._outputs is None:
+                return None  # as the specification has it
+            shown = f"{shortened(before)} {SIGNS[node['value']]} {shortened(after)}"
+            raise Incomparable(f"{shown} compares neither two numbers nor two texts")
+        return self.COMPARATOR_FUNC[node["value"]](before, after)
+
+    def visit_or_expression(self, node: Tree, value: Any) -> Any:
+        left = self._maybe(node["children"][0], value)
+        return self.visit(node["children"][1], value) if is_false(left) else left
+
+    def visit_and_expression(self, node: Tree, value: Any) -> Any:
+        left = self._maybe(node["children"][0], value)
+        return left if is_false(left) else self.visit(node["children"][1], value)
+
+    def visit_not_expression(self, node: Tree, value: Any) -> Any:
+        asked = self._maybe(node["children"][0], value)
+        return not asked and not _are_numbers(asked)
+
+    def visit_function_expression(self, node: Tree, value: Any) -> Any:
+        read = self._maybe if node["value"] == "type" else self.visit
+        return FUNCTIONS.call_function(node["value"], [read(child, value) for child in node["children"]])
+
+    def visit_filter_projection(self, node: Tree, value: Any) -> Any:
+        listed, then, condition = node["children"]
+        elements = self.visit(listed, value)
+        if not isinstance(elements, list):
+            return None
+        found = (self.visit(then, element) for element in elements if self._selects(condition, element))
+        return [each for each in found if each is not None]
+
+    def _selects(self, condition: Tree, element: Any) -> bool:
+        try:
+            return not is_false(self.visit(condition, element))
+        except Incomparable:
+            return False
+
+    def _maybe(self, node: Tree, value: Any) -> Any:
+        """Return what a part asks for, None for an output that is not there."""
+        try:
+            return self.visit(node, value)
+        except Absent:
+            if self._output_in(node, value) is None:
+                raise
+            return None
+
+    def _output_in(self, node: Tree, value: Any) -> str | None:
+        """Return which output of the document a part begins with, None if it is none."""
+        if node["type"] not in CHAINS or value is not self._document:
+            return None
+        if node["type"] != "subexpression":
+            return self._output_in(node["children"][0], value)
+        return next(keys_in("output", node, deep=False), None)
+
+
+def keys_in(name: str, tree: Tree, *, deep: bool = True) -> Iterator[str]:
+    """Yield the keys that an expression names in the document's `output`, `row` and so on."""
+    parts = [part for part in tree["children"] if isinstance(part, Mapping)]
+    if tree["type"] == "subexpression" and len(parts) > 1 and is_field(parts[:1], name):
+        key = parts[1]["children"][0] if parts[1]["type"] == "index_expression" else parts[1]
+        if key["type"] == "field":
+            yield key["value"]
+    for part in parts if deep else ():
+        yield from keys_in(name, part)
+
+
+def fields_of(tree: Tree) -> Iterator[str]:
+    """Yield the fields of the document itself that an expression names; `*` for the whole document."""
+    parts = [part for part in tree["children"] if isinstance(part, Mapping)]
+    if tree["type"] == "field":
+        yield tree["value"]
+    elif tree["type"] in ("current", "identity"):
+        yield "*"
+    elif tree["type"] in CHAINS or tree["type"] == "pipe":
+        yield from fields_of(parts[0])  # what follows is inside of it
+    elif tree["type"] != "expref":
+        for part in parts:
+            yield from fields_of(part)
+
+
+def calls_in(tree: Tree) -> Iterator[Tree]:
+    """Yield each call of a function."""
+    if tree["type"] == "function_expression":
+        yield tree
+    for child in tree["children"]:
+        if isinstance(child, Mapping):
+            yield from calls_in(child)
+
+
+def as_meant(tree: Any) -> Any:
+    """Return the tree with `!a.b` as `!(a.b)`: the grammar of JMESPath reads `(!a).b`, which is always null."""
+    if not isinstance(tree, Mapping):
+        return tree
+    children = [as_meant(child) for child in tree["children"]]
+    if tree["type"] in CHAINS and children[0]["type"] == "not_expression":
+        (negated,) = children[0]["children"]
+        return {**children[0], "children": [{**tree, "children": [negated, *children[1:]]}]}
+    return {**tree, "children": children}
+
+
+def check_call(call: Tree) -> None:
+    """Raise ValueError for a function that there is not, or with another number of arguments."""
+    from noxcli.errors import nearest, suggestion  # after a mistake
+
+    name, count = call["value"], len(call["children"])
+    if (known := KNOWN.get(name)) is None:
+        near = ELSEWHERE.get(name.replace("_", "").casefold()) or nearest(name, KNOWN)
+        meant = suggestion(near and f"{near}()")
+        raise ValueError(f"there is no function {name}()" + (f"; {meant}" if meant else ""))
+    wanted = known["signature"]
+    variadic = bool(wanted) and wanted[-1].get("variadic", False)
+    if count < len(wanted) or (count > len(wanted) and not variadic):
+        raise ValueError(f"{name}() takes {len(wanted)} arguments, not {count}")
+
+
+def is_field(parts: Sequence[Tree], name: str) -> bool:
+    return [(part["type"], part.get("value")) for part in parts] == [("field", name)]
+
+
+def shortened(value: Any) -> str:
+    """Return a value as JSON, for a message."""
+    text = to_json(value)
+    return text if len(text) <= LONGEST_FOUND else f"{text[: LONGEST_FOUND - 1]}…"
+
+
+def is_false(value: Any) -> bool:
+    """True for what JMESPath takes for false: nothing, and what is empty; 0 is not."""
+    return value is None or value is False or value in ("", [], {})
+
+
+def is_null(tree: Tree) -> bool:
+    """True for `null`, with or without the backticks that JMESPath wants."""
+    return is_field([tree], "null") or (tree["type"] == "literal" and tree["value"] is None)
+
+
+def is_wrapped(value: Any) -> bool:
+    """True for the API's other form of a text, `{"text": …}`."""
+    return isinstance(value, dict) and set(value) == {"text"}
+
+
+def _are_numbers(*values: Any) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
