@@ -106,17 +106,67 @@ SLOW_DOWN = 429
 OVERLOADED = frozenset({SLOW_DOWN, 503})
 # Answers that say that a request had no effect. A 408 may be from a gateway that stopped waiting for the server.
 NO_EFFECT = frozenset({307, 308, *range(400, 500)}) - {408}
-# What an engine that repeats a batch with --resume should do: retry, or give up. 137 is a kill -9.
-ENGINES_RETRY = (6, 75, 124, 137, 143)
-ENGINES_FAIL = (2, 4, 5)
+# The sets of codes, each for one question: what has had its run, so that --resume skips it;
+HAD_RUN = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
+# what ended in an answer to judge, or in none that another call would find;
+ANSWERED = HAD_RUN | {ExitCode.NOT_AS_ASSERTED}
+# what the server completed, whatever the user's assertions say;
+COMPLETED = frozenset({ExitCode.OK, ExitCode.NOT_AS_ASSERTED})
+# what the server did not complete;
+ENDED_BADLY = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
+# what --min-pass and --pass-each judge by its share, while trouble on the way to a verdict stays what it is;
+BY_SHARE = frozenset({*ENDED_BADLY, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED, ExitCode.UNMET})
+# how the first rows of a batch may all end, which shows that no other would do better;
+HOPELESS = frozenset({*ENDED_BADLY, ExitCode.TEMPORARY})
+# what another repetition can't change;
+DECIDED = frozenset({*HAD_RUN, ExitCode.USAGE, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED})
+# what a signal ended;
+SIGNALLED = frozenset({ExitCode.HANGUP, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
+# what is neither good nor bad.
+UNDECIDED = frozenset(
+    {
+        *SIGNALLED,
+        ExitCode.READER_GONE,
+        ExitCode.RUN_STOPPED,
+        ExitCode.NOT_FINISHED,
+        ExitCode.PAUSED,
+        ExitCode.UNMET,
+        ExitCode.TIMED_OUT,
+    }
+)
+# What an engine that repeats a batch with --resume should do: retry, also after a kill -9, or give up.
+KILLED = 137
+ENGINES_RETRY = (ExitCode.LOST_CONTACT, ExitCode.TEMPORARY, ExitCode.TIMED_OUT, KILLED, ExitCode.TERMINATED)
+ENGINES_FAIL = (ExitCode.USAGE, ExitCode.AUTH, ExitCode.NOT_FOUND)
 # The order in which several runs' codes count, worst first.
-WORST_FIRST = (70, 2, 4, 7, 6, 75, 5, 124, 10, 1, 3, 11, 12, 9, 8, 0)
+WORST_FIRST = (
+    ExitCode.HANGUP,
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+    ExitCode.READER_GONE,
+    ExitCode.BUG,
+    ExitCode.USAGE,
+    ExitCode.AUTH,
+    ExitCode.START_UNKNOWN,
+    ExitCode.LOST_CONTACT,
+    ExitCode.TEMPORARY,
+    ExitCode.NOT_FOUND,
+    ExitCode.TIMED_OUT,
+    ExitCode.PAUSED,
+    ExitCode.RUN_FAILED,
+    ExitCode.RUN_STOPPED,
+    ExitCode.NOT_AS_ASSERTED,
+    ExitCode.UNMET,
+    ExitCode.UNDELIVERED,
+    ExitCode.NOT_FINISHED,
+    ExitCode.OK,
+)
 
 
 def worst(codes: Iterable[int]) -> ExitCode:
-    """Return the one code for several runs."""
+    """Return the one code for several runs. Raises KeyError for a code without a rank."""
     rank = {code: place for place, code in enumerate(WORST_FIRST)}
-    return ExitCode.of(min(codes, key=lambda code: rank.get(code, -1), default=0))
+    return ExitCode.of(min(codes, key=lambda code: rank[ExitCode.of(code)], default=ExitCode.OK))
 
 
 class NoxError(Exception):

@@ -13,10 +13,10 @@ from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, RESULTS_NAME, Header, Past, line_at, opened
 from noxcli.batch.results import KeptResults
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.row import FINAL, Incomplete, Tally, as_printed
+from noxcli.batch.row import Incomplete, Tally, as_printed
 from noxcli.batch.shards import Shard
 from noxcli.batch.work import row_folder
-from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
+from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.html.markup import Page
@@ -217,7 +217,7 @@ class Joined:
         """Return the commands that run incomplete rows again: one for each directory that has such rows."""
         lines = []
         for counted, header in zip(codes, self.headers, strict=True):
-            unfinished = sum(counted[code] for code in counted if code not in {*FINAL, ExitCode.NOT_AS_ASSERTED})
+            unfinished = sum(counted[code] for code in counted if code not in ANSWERED)
             if line := command_to_continue(header.command, counted, unfinished):
                 lines.append(line)
         return lines[:MOST_COMMANDS]

@@ -9,7 +9,7 @@ from typing import Any, Self
 from noxcli.batch.columns import EXPECT, ID, Columns
 from noxcli.batch.rows import Row, RowFile
 from noxcli.codec import to_json
-from noxcli.errors import ExitCode, Phase, UsageProblem, nearest, suggestion
+from noxcli.errors import BY_SHARE, COMPLETED, ExitCode, Phase, UsageProblem, nearest, suggestion
 from noxcli.inputs.parse import Inputs
 from noxcli.masking import Mask
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
@@ -21,10 +21,6 @@ OPTION = "--expect"
 MOST_NAMED = 5  # ids in a message
 LONGEST_SIDE = 100  # characters of a value in a message
 Steps = tuple[str | int, ...]
-# What a gate judges instead of each row: verdicts on answers. Trouble on the way to them stays what it is.
-JUDGED = frozenset(
-    {ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED, ExitCode.UNMET}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +180,7 @@ def _expected(row: Row) -> tuple[str, Inputs | None]:
     if not values.keys() >= {"row", "result"} or not isinstance(values["result"], dict):
         return _key(row.number, row.id), row.inputs
     own_id, output = values.get("id"), values["result"].get("output")
-    completed = values["result"].get("exit_code") in {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}
+    completed = values["result"].get("exit_code") in COMPLETED
     key = own_id if isinstance(own_id, str) else str(values["row"])
     return key, Inputs(output) if completed and isinstance(output, dict) else None
 
@@ -240,7 +236,7 @@ class MinPass:
     def codes(self, codes: Collection[int], good: int, rows: int) -> list[int]:
         """Return the codes that count for `rows` rows, of which `good` ones are good; no rows are not enough."""
         reached = good >= self.share * max(rows, 1)
-        others = [code for code in codes if code not in JUDGED]
+        others = [code for code in codes if code not in BY_SHARE]
         return [*others, ExitCode.OK if reached else ExitCode.NOT_AS_ASSERTED]
 
     def words(self, good: int, rows: int) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from noxcli.batch.judge import JUDGED, MinPass
+from noxcli.batch.judge import MinPass
 from noxcli.batch.past import Pending
 from noxcli.batch.rows import Row
 from noxcli.codec import to_json
-from noxcli.errors import ExitCode, NoxError, Phase, worst
+from noxcli.errors import BY_SHARE, COMPLETED, HAD_RUN, HOPELESS, SIGNALLED, ExitCode, NoxError, Phase, worst
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.render import Facts
@@ -24,10 +24,8 @@ from noxcli.timing import Outage, show_seconds
 if TYPE_CHECKING:
     from noxcli.runs.start import StartAttempt
 
-# A row with one of these codes has had its run; with any other code it is processed again.
-FINAL = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
-# So many rows from the first one on that end with one of these, for one reason, show that no other would do better.
-STUCK_AFTER, STUCK = 20, frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED, ExitCode.TEMPORARY})
+# So many rows from the first one on that end for one reason show that no other would do better.
+STUCK_AFTER = 20
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -83,12 +81,12 @@ class FinishedRow:
     def final(self) -> bool:
         """True if the row has had its run, so that --resume skips it."""
         run = self.result["run"] or {}
-        return not self.interrupted and self.code in FINAL and bool(run.get("confirmed"))
+        return not self.interrupted and self.code in HAD_RUN and bool(run.get("confirmed"))
 
     @property
     def cut_short(self) -> bool:
         """True if a signal ended this call before the row's run: --resume prints its line."""
-        return self.interrupted or self.code in {ExitCode.HANGUP, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
+        return self.interrupted or self.code in SIGNALLED
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -153,7 +151,7 @@ class Tally:
         for row, code in self._worst.items():
             enough = self._good[row] >= self.pass_each
             if enough or code != ExitCode.OK:
-                codes[ExitCode.OK if enough and code in JUDGED else code] += 1
+                codes[ExitCode.OK if enough and code in BY_SHARE else code] += 1
         return codes
 
     @property
@@ -208,7 +206,7 @@ class Tally:
             self._worst[row] = worst([code, self._worst.get(row, ExitCode.OK)])
         shared = None if code == ExitCode.OK else self.reasons.add(line, paste)
         if not before:
-            same = code in STUCK and (self.reported == 1 or shared == self._only)
+            same = code in HOPELESS and (self.reported == 1 or shared == self._only)
             self._only = shared if same else None
             self.stuck = self._only if self.reported == STUCK_AFTER else self.stuck
 
@@ -253,7 +251,7 @@ class Tally:
         """Raise one error for all, unless all completed or enough of them."""
         counted = self.all_codes
         codes, good, rows, cause = self.deciding, counted[ExitCode.OK], self.rows, self.cause
-        code, judged = worst(codes), {*codes} <= {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}
+        code, judged = worst(codes), {*codes} <= COMPLETED
         if self.min_pass is not None and (code == ExitCode.OK or not judged):
             terminal.note(self.min_pass.words(good, rows))
         if code == ExitCode.OK:

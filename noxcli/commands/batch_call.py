@@ -30,7 +30,7 @@ from noxcli.batch.resume import (
     reopen_lost,
     require_first,
 )
-from noxcli.batch.row import FINAL, Tally, as_printed
+from noxcli.batch.row import Tally, as_printed
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard, shard_asked
 from noxcli.batch.work import KnownIds, RowWork
@@ -42,7 +42,7 @@ from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
 from noxcli.commands.results import require_not_stored
-from noxcli.errors import ExitCode, Interruption, NoxError, Phase, TimedOut, UsageProblem, worst
+from noxcli.errors import ANSWERED, HAD_RUN, ExitCode, Interruption, NoxError, Phase, TimedOut, UsageProblem, worst
 from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
@@ -292,7 +292,7 @@ def _count_past(directory: Path, rows: RowFile, past: Past, judge: Judge, seen: 
     """Add the rows to the tally that an earlier call has finished, judged again."""
     tally.total = None if seen is None else seen.in_shard
     if tally.repeat == 1 and not judge.has_questions and seen is not None and EXPECT not in seen.kept:
-        tally.before.update(past.codes(FINAL))
+        tally.before.update(past.codes(HAD_RUN))
         return
     from noxcli.batch.joined import Joined  # loaded where stored results are read
 
@@ -321,8 +321,7 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path) -> 
     tally.say(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
     say_hint(context, f"all results: noxcli results {shlex.quote(str(directory))}")
     context.reports.batch = tally.for_ci(context.outcome.subject, "batch")
-    had_runs = {*FINAL, ExitCode.NOT_AS_ASSERTED}
-    unfinished = sum(count for code, count in tally.all_codes.items() if code not in had_runs)
+    unfinished = sum(count for code, count in tally.all_codes.items() if code not in ANSWERED)
     left = tally.not_started + unfinished + tally.interrupted + (error is not None)
     go_on = command_to_continue(context.argv, tally.all_codes, left)
     if go_on is not None:

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from noxcli.codec import to_json
-from noxcli.errors import ExitCode
+from noxcli.errors import DECIDED, ExitCode
 from noxcli.outputs.values import as_text, by_name, unwrapped
 from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
@@ -18,7 +18,6 @@ from noxcli.reports.words import Piece, excerpt, in_color, marked, word_diff
 from noxcli.timing import show_seconds
 
 # A row with another code has not finished: its verdict is still open.
-DECIDED = frozenset({0, 1, 2, 3, 9, 11})
 SLOWER_BY, SLOWER_SECONDS = 1.25, 1.0  # a slower row takes this many times as long, and this much longer
 AROUND, LONGEST = 24, 160  # characters: around a change in one line, and of all changes there
 LONGEST_NAME, MOST_IN_WORDS = 60, 600  # characters on a terminal: of a row's name, and of a text's changes

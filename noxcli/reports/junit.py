@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
-from noxcli.errors import ExitCode
+from noxcli.errors import COMPLETED, ENDED_BADLY, ExitCode
 from noxcli.files import replacing
 from noxcli.masking import Mask
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 # Characters that XML 1.0 does not allow, escaped or not (section 2.2, Char).
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# The run itself failed; every other code is a problem with the verdict or the output.
-FAILURES = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 LONGEST_TOTALS = 110  # characters of the totals in the head: a billion cases of each kind, and seconds
 
 
@@ -56,9 +54,9 @@ class Case:
 
 def verdict_on(exit_code: ExitCode) -> CaseVerdict:
     """Return the verdict for an exit code."""
-    if exit_code in {ExitCode.OK, ExitCode.NOT_AS_ASSERTED}:  # each assertion is a separate case
+    if exit_code in COMPLETED:  # each assertion is a separate case
         return CaseVerdict.PASSED
-    return CaseVerdict.FAILURE if exit_code in FAILURES else CaseVerdict.ERROR
+    return CaseVerdict.FAILURE if exit_code in ENDED_BADLY else CaseVerdict.ERROR
 
 
 def cases_of(

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from noxcli.errors import ExitCode
+from noxcli.errors import UNDECIDED, ExitCode
 from noxcli.outputs.values import find_remote
 from noxcli.render.text import amount
 from noxcli.reports.html.markup import LARGEST_TEXT, Html, Page, show_moment
@@ -17,7 +17,6 @@ LONGEST_PEEK = 120  # characters of a folded value, and of one that is a line
 LONGEST_OPEN = 2000  # characters of a value that is not folded
 LONGEST_NAME = 200
 A_SECOND, A_MINUTE, AN_HOUR = 0.9995, 59.95, 3599.5  # above which a duration has another unit
-UNDECIDED = {3, 8, 10, 12, 124, 129, 130, 141, 143}  # exit codes that are neither good nor bad
 CHANGES = {"-": "del", "+": "ins"}  # the elements of a word diff
 SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 
