@@ -76,6 +76,7 @@ class Workflow:
     last_updated_at: str | None = None
     last_run_at: str | None = None
     runs_count: int | None = None
+    version_id: str | None = None  # the saved version that is to run; None for the current one
 
 
 @dataclass(frozen=True, slots=True)

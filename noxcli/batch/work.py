@@ -108,7 +108,6 @@ class RowWork:
     journal: Journal
     known: KnownIds
     workflow: Workflow  # with its nodes, as far as they were read
-    version_id: str | None
     comparison: Comparison
     mask: Mask
     patience: Callable[[], Patience]
@@ -125,7 +124,7 @@ class RowWork:
         try:
             uploader = Uploader(self.api, self.patience(), lambda _: None, OnlyFiles())
             payload = row.inputs.with_files(uploader.store)
-            request = StartRequest(self.workflow.id, payload, self.comparison, self.version_id)
+            request = StartRequest(self.workflow.id, payload, self.comparison, self.workflow.version_id)
             active.attempt, phase = RowStart(self, active, request), Phase.START
             self._send(active, active.attempt)
         except GateClosed:

@@ -79,16 +79,16 @@ def name_the_input(noxus: Session, workflow: str, problem: NoKey) -> None:
             problem.hint = f"write {shlex.quote(f'{asked[0].label or asked[0].id}={problem.item}')}"
 
 
-def what_to_run(noxus: Session, options: PreflightOptions, found: Workflow) -> Workflow:
-    """Return the workflow, with its definition as far as that can be read; in `options`, its version gets its id.
+def what_to_run(noxus: Session, found: Workflow, asked: str | None, *, look: bool) -> Workflow:
+    """Return the workflow in the version that is asked for, with its definition if `look`, as far as it can be read.
 
     Raises as `find_version`.
     """
     version = None
-    if options.version_id is not None:
-        version = find_version(noxus, found, options.version_id, look=not options.no_check)
-        options.version_id = version.id
-    if options.no_check:
+    if asked is not None:
+        version = find_version(noxus, found, asked, look=look)
+        found = replace(found, version_id=version.id)
+    if not look:
         return found
     workflow = read_workflow(noxus, found, version)
     if version is None:
@@ -143,7 +143,7 @@ def read_workflow(noxus: Session, workflow: Workflow, version: Version | None = 
         return workflow
     if inputs_of(found.definition) is None:
         noxus.context.terminal.warn("the workflow's definition can't be read: the inputs are not checked")
-    return replace(found, id=workflow.id)  # an odd answer may have another one
+    return replace(found, id=workflow.id, version_id=workflow.version_id)  # an odd answer may have another id
 
 
 def with_definition(noxus: Session, found: Workflow, version_id: str | None) -> Workflow:
@@ -234,7 +234,7 @@ def show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: Ru
     context = noxus.context
     from noxcli.api import NoxusApi  # a definition in a file needs no connection
 
-    body = NoxusApi.run_request(inputs.shown(), options.version_id, options.callback_url)
+    body = NoxusApi.run_request(inputs.shown(), workflow.version_id, options.callback_url)
     if context.printing.writes_text:
         context.terminal.write(f"{to_json(body, indent=2)}\n")
     else:

@@ -27,7 +27,7 @@ def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: Runn
     context.outcome.phase = Phase.START
     nodes = None if options.no_check else inputs_of(workflow.definition)
     comparison = Comparison(nodes, inputs.secret)
-    request = StartRequest(workflow.id, payload, comparison, options.version_id, options.callback_url)
+    request = StartRequest(workflow.id, payload, comparison, workflow.version_id, options.callback_url)
     history, host = context.history, context.base_url
     attempt = StartAttempt(noxus.api, request, lambda run_id: history.entry(run_id, host) is not None)
     context.outcome.attempt = attempt

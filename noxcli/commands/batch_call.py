@@ -78,9 +78,8 @@ def run_rows(noxus: Session, options: Options) -> None:
         stack.push(partial(_leave_directory, journal, context, tally, resume))
         stack.enter_context(noxus.connect(Phase.PREFLIGHT))
         gate = noxus.api.pace_requests()
-        workflow = what_to_run(noxus, options, noxus.resolve_workflow(options.workflow))
-        _know(noxus, workflow, rows, options)
-        header = _header(context, workflow, rows, common, shard, options)
+        workflow = _read_definition(noxus, rows, options)
+        header = _header(context, workflow, rows, common, shard)
         past = _past(journal, header, rows, shard, options)
         nodes = None if options.no_check else inputs_of(workflow.definition)
         checker = Checker(nodes, options.workflow, context.terminal)
@@ -164,22 +163,23 @@ def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected |
     return expected
 
 
-def _know(noxus: Session, workflow: Workflow, rows: RowFile, options: Options) -> None:
-    """Tell the rows which inputs the workflow has. Raises UsageProblem for an output that there is not."""
+def _read_definition(noxus: Session, rows: RowFile, options: Options) -> Workflow:
+    """Return the workflow, and tell the rows which inputs it has. Raises UsageProblem for an output that it lacks."""
+    found = noxus.resolve_workflow(options.workflow)
+    workflow = what_to_run(noxus, found, options.version_id, look=not options.no_check)
     rows.know(inputs_of(workflow.definition), checked=not options.no_check)
     if not options.no_check:
         check_outputs(noxus, (), workflow)
+    return workflow
 
 
-def _header(
-    context: Context, workflow: Workflow, rows: RowFile, common: Inputs, shard: Shard, options: Options
-) -> Header:
+def _header(context: Context, workflow: Workflow, rows: RowFile, common: Inputs, shard: Shard) -> Header:
     sent = rows.sent()
     if rows.separated_oddly:
         context.terminal.warn(f"{rows.name}: its columns are not separated by commas, but by semicolons or tabs")
     return Header(
         workflow.id,
-        options.version_id,
+        workflow.version_id,
         context.base_url,
         rows.name,
         str(shard),
@@ -252,7 +252,6 @@ def _work(
         journal=journal,
         known=KnownIds(past.runs),
         workflow=workflow,
-        version_id=options.version_id,
         comparison=Comparison(inputs_of(workflow.definition), common.secret),
         mask=context.terminal.mask,
         patience=lambda: Patience(

@@ -57,10 +57,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 f"run {earlier.id} ran a part of its workflow, and noxcli starts whole workflows",
                 f"start it with: noxcli run {quote(earlier.workflow_id)} INPUT...",
             )
-        options.version_id = _version(noxus, options.version_id, earlier)
+        version_id = _version(noxus, options.version_id, earlier)
         # The workflow is read again: the run's record may have an older version of it.
         found = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
-        workflow = prepare.what_to_run(noxus, options, found)
+        workflow = prepare.what_to_run(noxus, found, version_id, look=not options.no_check)
         inputs = _whole(noxus, _inputs(noxus, earlier, given, workflow), given)
         carry_out(noxus, workflow, inputs, options, found.name or found.id)
 

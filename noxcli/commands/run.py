@@ -48,7 +48,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
         carry_out(noxus, prepare.only_to_check(noxus, options, options.workflow), inputs, options, options.workflow)
         return
     with noxus.connect(Phase.PREFLIGHT):
-        workflow = prepare.what_to_run(noxus, options, noxus.resolve_workflow(options.workflow))
+        workflow = prepare.what_to_run(
+            noxus, noxus.resolve_workflow(options.workflow), options.version_id, look=not options.no_check
+        )
         carry_out(noxus, workflow, inputs, options, options.workflow)
 
 
