@@ -105,24 +105,24 @@ def run_despite_signal(seconds: float, call: Callable[[], T], call_off: Callable
             raise Unavailable(f"no {'answer' if sent else 'connection'} within {seconds:.1f} s", sent=sent)
 
 
-def write(file: BinaryIO, data: bytes, stalled: Callable[[float], None]) -> None:
-    """Write and flush; `stalled` is called while a reader takes nothing, and may raise. Raises OSError."""
+def write(file: BinaryIO, data: bytes, waited: Callable[[float], None]) -> None:
+    """Write and flush; `waited` gets the seconds that each piece has taken, and may raise. Raises OSError."""
     if not may_block(file):
         file.write(data)
         file.flush()
         return
     rest = memoryview(data)
     while rest:
-        await_reader(file, stalled)
-        with suppress(BlockingIOError):  # another process was faster
-            rest = rest[os.write(file.fileno(), rest[:PIECE]) :]
+        began = time.monotonic()
+        if is_read(file):
+            with suppress(BlockingIOError):  # another process was faster
+                rest = rest[os.write(file.fileno(), rest[:PIECE]) :]
+        waited(time.monotonic() - began)
 
 
-def await_reader(file: IO[Any], stalled: Callable[[float], None]) -> None:
-    """Wait until a write of a PIECE does not block; `stalled` gets the seconds so far, and may raise."""
-    began = time.monotonic()
-    while not select.select([], [file], [], SLICE)[1]:
-        stalled(time.monotonic() - began)
+def is_read(file: IO[Any]) -> bool:
+    """Wait for a slice at most, and return whether a write of a PIECE does not block."""
+    return bool(select.select([], [file], [], SLICE)[1])
 
 
 def may_block(file: IO[Any]) -> bool:

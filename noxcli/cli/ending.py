@@ -97,10 +97,11 @@ def unexpected(context: Context, error: BaseException) -> NoxError:
 
 
 def own_error(context: Context, error: NoxError | Interrupted) -> NoxError:
-    """Return a signal as a NoxError, and one that ends the output with how to continue."""
+    """Return a signal as a NoxError, and what ends the output with how to continue."""
     if isinstance(error, Interrupted):
         return Interruption(f"interrupted by {error}", come_back(context), number=error.number)
-    if isinstance(error, ReaderGone | Unwritten):
+    gave_up = isinstance(error, TimedOut) and error is context.terminal.unread
+    if gave_up or isinstance(error, ReaderGone | Unwritten):
         return type(error)(error.message, come_back(context))
     return error
 
@@ -109,12 +110,17 @@ def come_back(context: Context) -> str | None:
     """Return how to continue with the run."""
     run = context.outcome.run
     if run is not None and run.settled and len(context.outcomes) == 1:
-        return f"fetch its output with: noxcli fetch-output {run.id}" if run.status == "completed" else None
+        return way_to_output(run)
     if context.way_back is None:
         return None
     if run is None or len(context.outcomes) > 1:
         return f"continue with: {context.way_back}"
     return f"the run keeps running; continue with: {context.way_back}; stop it with: noxcli stop {run.id}"
+
+
+def way_to_output(run: "Run") -> str | None:
+    """Return how to get the output of a run that has completed."""
+    return f"fetch its output with: noxcli fetch-output {run.id}" if run.status == "completed" else None
 
 
 def line_to_fetch(context: Context, run: "Run") -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from noxcli.cli.context import Context
+from noxcli.cli.ending import way_to_output
 from noxcli.cli.options import (
     LAST,
     RETRY_AT_FIRST,
@@ -89,7 +90,7 @@ class Session:
             return f"run {run.id} could not be stopped: {error.message}", f"stop it with: noxcli stop {run.id}"
         outcome.confirmed = True
         still = not_stopped(run)
-        return (f"run {run.id} is {run.word}", None) if run.settled else (still.message, still.hint)
+        return (f"run {run.id} is {run.word}", way_to_output(run)) if run.settled else (still.message, still.hint)
 
     def patience(
         self, retry_for: float | None = None, deadline: Deadline | None = None, **kwargs: type[NoxError]

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from noxcli.masking import Mask
 from noxcli.render.text import Screen, visible
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline
-from noxcli.waiting import await_reader, may_block, write
+from noxcli.waiting import is_read, may_block, write
 
 # Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
 OF_ENGINES = (
@@ -25,7 +26,7 @@ OF_ENGINES = (
     *("AIRFLOW_CTX_DAG_ID", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION"),
 )
 CLEAR_BELOW = "\x1b[J"
-PATIENCE_AT_THE_END = 0.5  # seconds for a reader that takes nothing, after a signal or the command's limit
+PATIENCE_AT_THE_END = 0.5  # seconds for all that is written after a signal or the command's limit
 
 
 class Drawn(Protocol):
@@ -102,6 +103,7 @@ class Terminal:
     read_by_eyes: bool = field(init=False)  # stdout is a terminal
     claim: Claim = field(init=False)
     _screen: Screen | None = field(init=False)
+    _late: float = 0.0  # seconds of writing to stdout after a signal or the command's limit
     _ignored: bool = False  # the command is over, and stderr has no reader
     _within_line: bool = False  # what is on the screen ends without a newline
 
@@ -185,8 +187,8 @@ class Terminal:
     def write(self, data: bytes | str) -> None:
         """Write to stdout and flush: byte for byte, or escaped if it is a terminal.
 
-        Raises ReaderGone if the reader has closed it, Unwritten if writing fails. If the reader takes nothing, raises
-        Interrupted after a signal, and TimedOut at the command's limit.
+        Raises ReaderGone if the reader has closed it, Unwritten if writing fails. If the reader is slow, raises
+        Interrupted after a signal, and TimedOut after the command's limit.
         """
         data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
         if self._screen is not None:
@@ -204,7 +206,7 @@ class Terminal:
         if self.unread is not None:
             raise self.unread
         try:
-            write(self.out, data, self._stalled)
+            write(self.out, data, self._spend)
         except BrokenPipeError:
             self.reader_gone = True
             raise ReaderGone("the reader of stdout closed the pipe") from None
@@ -214,9 +216,10 @@ class Terminal:
             reason = "it is closed" if error.errno == errno.EBADF else reason_of(error)
             raise Unwritten(f"can't write to stdout: {reason}") from None
 
-    def _stalled(self, seconds: float) -> None:
-        """Give up on a reader of stdout when the command is over."""
-        if not self._is_over_after(seconds):
+    def _spend(self, seconds: float) -> None:
+        """Count the seconds that a write has taken, and give up on a slow reader when the command is over."""
+        self._late += seconds if self._is_over() else 0.0
+        if self._late < PATIENCE_AT_THE_END:
             return
         if SIGNALS.first is not None:
             SIGNALS.disregard()
@@ -225,9 +228,9 @@ class Terminal:
             self.unread = TimedOut("out of time: stdout was not read to its end")
         raise self.unread
 
-    def _is_over_after(self, seconds: float) -> bool:
+    def _is_over(self) -> bool:
         late = self.deadline is not None and bool(self.deadline.seconds) and self.deadline.passed
-        return seconds >= PATIENCE_AT_THE_END and (late or SIGNALS.first is not None)
+        return late or SIGNALS.first is not None
 
     def _room(self) -> str:
         """Return what separates a line from another process's picture: the cursor is where that begins."""
@@ -274,16 +277,18 @@ class Terminal:
         self._within_line = False
         try:
             if may_block(self.err):
-                await_reader(self.err, self._stalled_on_stderr)
+                self._await_reader_of_stderr()
             self.err.write(newline + text)
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # the reader is gone, and there is no other place for the message
 
-    def _stalled_on_stderr(self, seconds: float) -> None:
-        if self._is_over_after(seconds):
-            self._ignored = True
-            raise BlockingIOError  # as the write would, if it did not wait
+    def _await_reader_of_stderr(self) -> None:
+        began = time.monotonic()
+        while not is_read(self.err):
+            if self._is_over() and time.monotonic() - began >= PATIENCE_AT_THE_END:
+                self._ignored = True
+                raise BlockingIOError  # as the write would, if it did not wait
 
 
 def is_unattended(environ: Mapping[str, str]) -> bool:

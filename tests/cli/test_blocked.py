@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -177,6 +178,56 @@ def test_a_slow_reader_gets_everything(sandbox: Sandbox, plays: Any, form: str) 
     last = json.loads(out.splitlines()[-1])
     document = last if form == "json" else last["data"]
     assert (process.returncode, document["output"]["A"]) == (0, "y" * 500_000)
+
+
+@contextmanager
+def read_slowly(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Read about 100 KB a second, as somebody does over a bad line, to the end of the process."""
+    assert process.stdout is not None
+    end = os.dup(process.stdout.fileno())
+
+    def read() -> None:
+        while os.read(end, 4096):
+            time.sleep(0.04)
+        os.close(end)
+
+    thread = Thread(target=read)
+    thread.start()
+    try:
+        yield
+    finally:
+        process.kill()
+        thread.join()
+
+
+@pytest.mark.parametrize(("form", "number"), one_in(2, ["ndjson", "content", "text", "json"], SIGNALS))
+def test_a_signal_ends_the_writing_to_a_slow_reader(sandbox: Sandbox, plays: Any, form: str, number: int) -> None:
+    workflow = plays(script=LINES, output={"A": "y" * 5_000_000})
+    with started("run", workflow, "--format", form, env=environment(sandbox.url)) as process:
+        assert process.stdout is not None
+        until_full(process.stdout.fileno())
+        with read_slowly(process):
+            time.sleep(0.5)
+            process.send_signal(number)
+            require_end(process, 128 + number, after=0)
+        assert process.stderr is not None
+        (run,) = sandbox.runs(workflow)
+        assert f"noxcli fetch-output {run.id}" in process.stderr.read().decode()
+
+
+@pytest.mark.parametrize("form", ["content", "text", "json"])
+def test_the_timeout_ends_the_writing_to_a_slow_reader(sandbox: Sandbox, plays: Any, form: str) -> None:
+    workflow = plays(script=LINES, output={"A": "y" * 5_000_000})
+    began = time.monotonic()
+    with started("run", workflow, "--format", form, "--timeout", "4s", env=environment(sandbox.url)) as process:
+        with read_slowly(process):
+            process.wait(HUNG)
+        assert 4 < time.monotonic() - began < 4 + AT_MOST + 1  # the start of Python
+        assert process.returncode in ({9, 124} if form == "content" else {124})  # between two pieces, or in one
+        assert process.stderr is not None
+        (run,) = sandbox.runs(workflow)
+        told = process.stderr.read().decode()
+        assert f"noxcli fetch-output {run.id}" in told or f"noxcli stream {run.id} --resume" in told
 
 
 def test_a_signal_ends_a_batch_whose_lines_nobody_reads(sandbox: Sandbox, plays: Any) -> None:
