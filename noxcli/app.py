@@ -1,6 +1,6 @@
 """A command line: the table of verbs, each loaded when it is called, and the way from argv to the exit code."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -14,11 +14,12 @@ from noxcli import __version__
 from noxcli.cli.context import Context
 from noxcli.cli.ending import complain, conclude, own_error, unexpected
 from noxcli.cli.usage import HelpOnStdout, Verb, end_with, write_definitions
-from noxcli.errors import ExitCode, Interruption, NoxError, UsageProblem
+from noxcli.errors import ExitCode, Interruption, NoSuchWorkflow, NoxError, UsageProblem
 from noxcli.render import Format
 from noxcli.signals import Interrupted
 from noxcli.waiting import has_no_reader
 
+HELP_OPTIONS = ("-h", "--help")
 REPORTING = ("--junit", "--report", "--dotenv", "--ci")  # the options that say where an error is reported, too
 # Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py, `import` in import_.py.
 VERBS = {
@@ -84,7 +85,9 @@ class Verbs(HelpOnStdout, TyperGroup):
         if word not in VERBS and not word.startswith("-"):
             from noxcli.cli.meant import verb_for  # loaded only after a mistake
 
-            raise UsageProblem(f"no such command {word!r}", verb_for(word, VERBS, args[1:]) or "see noxcli --help")
+            raise UsageProblem(
+                f"no such command {word!r}", verb_for(args, VERBS, _fits(ctx.obj)) or "see noxcli --help"
+            )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
@@ -105,7 +108,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": [*HELP_OPTIONS]},
 )
 
 
@@ -128,12 +131,16 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
     try:
         returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
     except (NoxError, Interrupted) as error:
-        return conclude(context, own_error(context, error))
+        if isinstance(error, NoSuchWorkflow):
+            from noxcli.cli.meant import command_for  # loaded only after a mistake
+
+            error.hint = command_for(argv, _fits(context)) or error.hint
+        return conclude(context, without_keys(own_error(context, error), argv))
     except typer.TyperException as error:
         verb = argv[0] if argv and argv[0] in VERBS else ""
         if verb and ("CI" in context.terminal.environ or any(word.startswith(REPORTING) for word in argv)):
             _settle_what_is_readable(context, verb, argv[1:])
-        return conclude(context, usage_problem(error, f"{f'noxcli {verb}'.strip()} --help"))
+        return conclude(context, without_keys(usage_problem(error, verb, context), argv))
     except typer.Abort:
         return conclude(context, Interruption("aborted", number=2))
     except SystemExit as ending:
@@ -169,17 +176,52 @@ def _settle_what_is_readable(context: Context, verb: str, words: Sequence[str]) 
         settle_reports(context, options)
 
 
-def usage_problem(error: typer.TyperException, page: str) -> UsageProblem:
-    """Return Typer's usage error as ours; for an unknown option, with the one that the user probably meant."""
+def usage_problem(error: typer.TyperException, verb: str, context: Context) -> UsageProblem:
+    """Return Typer's usage error about a verb as ours, with what the user probably meant."""
+    from noxcli.cli.meant import command_for, option_for, options_last  # loaded only after a mistake
+
+    argv, page = context.argv, f"{f'noxcli {verb}'.strip()} --help"
     ctx: Any = getattr(error, "ctx", None)
     if ctx is None or not hasattr(error, "possibilities"):
         message = error.format_message()
-        return UsageProblem(f"{message[:1].lower()}{message[1:]}".rstrip("."), f"see {page}")
-    from noxcli.cli.meant import option_for  # loaded only after a mistake
-
+        meant = command_for(argv, _fits(context)) if "unexpected extra argument" in message else None
+        return UsageProblem(f"{message[:1].lower()}{message[1:]}".rstrip("."), meant or f"see {page}")
     option: str = error.option_name  # type: ignore[attr-defined]
-    meant = option_for(option, [name for param in ctx.command.params for name in param.opts])
+    if not verb and (line := options_last(argv, VERBS, _fits(context))):
+        return UsageProblem(f"{option} stands before the command", f"write: {line}")
+    meant = option_for(option, [name for param in ctx.command.params for name in param.opts], _value_of(option, argv))
     return UsageProblem(f"no such option: {option}", f"{meant} {page} has them all" if meant else f"see {page}")
+
+
+def _value_of(option: str, argv: Sequence[str]) -> str:
+    """Return the word that follows an option, which may be its value; empty if none does."""
+    joined = next((word.partition("=")[2] for word in argv if word.startswith(f"{option}=")), "")
+    place = argv.index(option) + 1 if option in argv else len(argv)
+    return joined or next(iter(argv[place:]), "")
+
+
+def _fits(context: Context) -> Callable[[str, Sequence[str]], bool]:
+    """Return whether a verb takes these arguments, as far as that is known before anything is read."""
+
+    def fits(verb: str, rest: Sequence[str]) -> bool:
+        try:
+            verb_named(verb).make_context(verb, [word for word in rest if word not in HELP_OPTIONS], obj=context)
+        except (typer.TyperException, NoxError):
+            return False
+        return True
+
+    return fits
+
+
+def without_keys(error: NoxError, argv: Sequence[str]) -> NoxError:
+    """Return the error without any word of the command line that looks like a key."""
+    from noxcli.masking import HIDDEN_KEY, looks_like_key
+
+    for word in argv:
+        key = word.rpartition("=")[2] or word
+        if looks_like_key(key):
+            error.hide(lambda text, key=key: text.replace(key, HIDDEN_KEY))  # type: ignore[misc]
+    return error
 
 
 def format_in(argv: Sequence[str]) -> Format:

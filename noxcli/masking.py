@@ -15,6 +15,10 @@ AFTER = r"""(?:[.…"'`)\]}>]|\\(?:u[0-9a-f]{0,3})?|%[0-9a-f]?)*$"""
 ESCAPES = {"": "(?!)", "\\": r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[^ux])", "%": "%[0-9A-Fa-f]{2}"}
 CONTROLS = {"\\n": "\n", "\\r": "\r", "\\t": "\t", "\\b": "\b", "\\f": "\f"}
 
+# What looks like a key where none belongs: by the beginnings that keys have, or as long and mixed as they are.
+KEY_BEGINS = r"\b(?:sk|pk|rk|ghp|xox[a-z])[-_][\w-]{6,}"
+KEY_WHOLE = r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=[^0-9]*[0-9])[\w-]{20,}"
+
 Found = tuple[int, int, str]  # from, to, and what to write instead
 
 
@@ -69,6 +73,11 @@ class Mask:
                 yield start, start + size, shown
             if size := _begun(one, core):
                 yield end - size, end, shown
+
+
+def looks_like_key(word: str) -> bool:
+    """True if a word of a command line may be an API key: a message about a mistake does not repeat it."""
+    return bool(re.search(KEY_BEGINS, word) or re.fullmatch(KEY_WHOLE, word.rpartition("=")[2]))
 
 
 def can_hide(secret: str) -> bool:

@@ -31,7 +31,7 @@ def in_lines(say: Callable[[str], None]) -> Telling:
         line = "; ".join(filter(None, (error.message, hint_after(seconds, error))))
         if line not in said:
             said.add(line)
-            say(f"{line}; retrying for {left:.0f}s")
+            say(f"{line}; retrying for up to {left:.0f}s")
 
     return lambda: nullcontext(tell)
 
@@ -62,7 +62,7 @@ class Patience:
 
     def out_of_time(self, what: str) -> NoxError:
         """Return the error for a call that reached this limit."""
-        return self._out_of_time(f"out of time: {what}")
+        return self._out_of_time(f"out of time: {what}", "increase --timeout")
 
     def saying(self, say: Callable[[str], None]) -> Self:
         """Return the same patience, which says in lines why it retries."""

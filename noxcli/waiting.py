@@ -90,7 +90,7 @@ def run_despite_signal(seconds: float, call: Callable[[], T], call_off: Callable
     takes longer than `seconds`.
     """
     if seconds <= 0:
-        raise Unavailable("out of time before the request", sent=False)
+        raise Unavailable("no time was left for the request", sent=False)
     outcomes, end, held_until = in_background(call), time.monotonic() + seconds, None
     while True:
         with suppress(Empty):
@@ -181,7 +181,7 @@ def run_apart(call: Callable[[], T], within: float = float("inf")) -> T:
     Raises Unavailable if it takes longer than `within` seconds; the call then continues in the background.
     """
     if within <= 0:
-        raise Unavailable("out of time before the request")
+        raise Unavailable("no time was left for the request")
     try:
         outcome = take(in_background(call), within)
     except Empty:

@@ -44,7 +44,7 @@ def test_trouble_is_told_and_tried_again() -> None:
     assert patience.keep_trying(call) == "answer"
     assert call.calls == 3
     assert 7.0 <= clock.time <= 7.5
-    assert said == ["busy; retrying for 60s"], "once for one reason"
+    assert said == ["busy; retrying for up to 60s"], "once for one reason"
 
 
 def test_a_doubt_is_told_after_a_while_a_command_at_once() -> None:

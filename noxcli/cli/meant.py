@@ -1,32 +1,36 @@
-"""What a user probably meant by an unknown word or option: words of other tools, and typing errors."""
+"""What people type first, by what to type instead: words and options of other tools, and typing errors."""
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
-from noxcli.errors import nearest
+from noxcli.errors import from_a_chat, nearest
+from noxcli.masking import looks_like_key
+from noxcli.models import is_uuid
 
-# What people type first, by the verb that does it.
+Fits = Callable[[str, Sequence[str]], bool]  # whether a verb takes these arguments
+# What people type first, by the command that does it. Only words that mean so name one that starts, stops or writes.
 WORDS = {
-    "run": ("start", "exec", "execute", "trigger", "invoke", "launch", "submit", "create"),
-    "rerun": ("retry", "restart", "again"),
-    "stream": ("watch", "attach", "follow", "tail", "events"),
-    "wait": ("await", "join", "poll"),
-    "fetch-output": ("output", "outputs", "result", "download", "fetch", "cat"),
-    "stop": ("cancel", "kill", "abort", "terminate"),
-    "inspect": ("show", "status", "get", "view", "describe", "info", "logs", "log"),
-    "report": ("open", "page", "html"),
-    "workflows": ("list", "ls", "workflow"),
-    "runs": ("history", "ps", "jobs"),
-    "versions": ("revisions", "tags"),
-    "batch": ("test", "eval", "evaluate", "map"),
-    "results": ("merge", "summary"),
-    "compare": ("diff",),
-    "import": ("upload", "push", "deploy"),
-    "export": ("pull", "dump"),
-    "doctor": ("check", "ping", "health", "whoami"),
-    "sandbox": ("serve", "server", "mock"),
-    "help": ("man", "docs"),
+    "run WORKFLOW": ("run", "start", "exec", "execute", "trigger", "invoke", "launch", "submit"),
+    "rerun RUN": ("rerun", "retry", "restart", "again"),
+    "stream RUN": ("stream", "watch", "attach", "follow", "tail", "events"),
+    "wait RUN": ("wait", "await", "join", "poll"),
+    "fetch-output RUN": ("fetch-output", "output", "outputs", "result", "download", "fetch", "cat"),
+    "stop RUN": ("stop", "cancel", "kill", "abort", "terminate"),
+    "inspect RUN": ("inspect", "show", "status", "get", "view", "describe", "info", "logs", "log"),
+    "report RUN": ("report", "page", "html"),
+    "workflows": ("workflows", "list", "ls", "workflow"),
+    "runs": ("runs", "history", "ps", "jobs"),
+    "versions WORKFLOW": ("versions", "revisions", "tags"),
+    "results DIR": ("results", "merge", "summary"),
+    "compare BASE NEW": ("compare", "diff"),
+    "import FILE --mode clone": ("import", "upload", "push", "deploy"),
+    "export WORKFLOW": ("export", "pull", "dump"),
+    "doctor": ("doctor", "check", "ping", "health", "whoami"),
+    "sandbox": ("sandbox", "serve", "server", "mock"),
+    "help": ("help", "man", "docs"),
+    "inputs WORKFLOW": ("inputs", "params", "arguments"),
 }
 # Words for which there is nothing to call, by the answer.
 ANSWERS = {
@@ -38,20 +42,26 @@ ANSWERS = {
         "setup",
         "set",
     ),
+    "did you mean: noxcli --version": ("version",),
+    "for a workflow over a table of questions, see: noxcli help batch": ("test", "eval", "evaluate", "map"),
+    "noxcli has no MCP server; how programs call it: noxcli help agents": ("mcp",),
 }
+# The lists of what people name first, as other tools want them to: `workflow list`, `get runs`, `run view ID`.
+LISTS = {"workflow": "workflows", "run": "runs", "version": "versions WORKFLOW"}
+LISTING = frozenset({"list", "ls", "all"})
+SHOWING = frozenset({"get", "show", "view", "describe", "info"})
 # What people type first, by what to type. Of several answers, the first whose option the verb has.
 OPTIONS = {
     "--json | jq EXPR": ("--jq",),
-    "--detach": ("--async", "--no-wait", "--nowait", "--background", "-d"),
+    "--detach": ("--async", "--no-wait", "--nowait", "--background"),
     "--color never": ("--no-color", "--no-colour"),
     "--progress plain": ("--plain", "--no-live", "--no-tty"),
     "--limit N": ("-n", "--max", "--first", "--head"),
     "--max-parallel N": ("-j", "-P", "--jobs", "--parallel", "--workers", "--concurrency", "--threads"),
     "--json": ("-j", "--to-json", "--output-json"),
-    "--inputs @FILE": ("-f", "-i", "-F", "--file", "--input", "--data", "--body", "--params", "--args"),
+    "--inputs @FILE": ("-f", "-i", "-d", "-F", "--file", "--input", "--data", "--body", "--params", "--args"),
     "--again failed": ("--failed", "--retry-failed", "--rerun-failed"),
     "--version-id VERSION": ("--version", "--tag", "--revision"),
-    "--api-key-file FILE": ("--api-key", "--key", "--token", "-k"),
     "--base-url URL": ("--url", "--host", "--server", "--endpoint", "--api-url"),
     "--output-dir DIR": ("--outdir", "--out-dir", "--dir", "--save"),
     "--output FILE": ("--out", "--outfile", "--output-file"),
@@ -62,40 +72,131 @@ OPTIONS = {
     "--raw KEY": ("-r", "--raw-output", "--only"),
     "--format ndjson": ("--ndjson", "--jsonl", "--events"),
     "--resume": ("--continue", "--restart"),
+    "--secret KEY=ENVNAME": ("--env", "-e"),
+    "--callback-url URL": ("--webhook", "--callback", "--hook"),
+    "--retry-for DUR": ("--retries", "--retry"),
 }
-WITHOUT = {"noxcli waits without it;": ("--wait", "--watch", "--follow", "-w")}
+# Options for which there is nothing to type, by the answer and by an option of the verbs that it is about.
+OPTION_ANSWERS = {
+    ("noxcli waits without it;", "--on-timeout"): ("--wait", "--watch", "--follow"),
+    ("batch prints one JSON document a line without it;", "--max-parallel"): ("--json", "--jsonl", "--ndjson"),
+    ("put the key into NOXUS_API_KEY, or into a file for --api-key-file FILE;", "--api-key-file"): (
+        *("--api-key", "--key", "--token", "-k"),
+    ),
+    ("the newest come first: --limit N, or --json and jq by .created_at;", "--limit"): (
+        *("--since", "--until", "--after", "--before"),
+    ),
+}
+# Verbs and options that a spelling alone never suggests, and the shortest word that a spelling is compared for.
+ACTING = frozenset({"run", "rerun", "stop", "batch", "report", "import"})
+ACTING_OPTIONS = frozenset({"--apply", "--activate", "--overwrite", "--fresh", "--again", "--allow-changed-input"})
+SHORTEST = 4
 PRIVATE = re.compile("key|token|secret|password", re.IGNORECASE)
+RUN_NAMED = re.compile(r"@last|-|[^/]*/[^/]+")
 
 
-def verb_for(word: str, verbs: Iterable[str], rest: Sequence[str]) -> str | None:
-    """Return what to type instead of an unknown verb: the command line with its arguments `rest`, or an answer."""
-    if answer := _listed(word, ANSWERS):
+def verb_for(words: Sequence[str], verbs: Iterable[str], fits: Fits) -> str | None:
+    """Return what to type instead of a command line with an unknown verb, or an answer."""
+    word, *rest = words
+    if line := command_for(words, fits):
+        return line
+    if answer := _listed(word.lower(), ANSWERS) or from_a_chat(word):
         return answer
-    verb = _listed(word.lower(), WORDS) or name_meant(word, verbs)
-    if verb is None:
+    verb = name_meant(word, [verb for verb in verbs if verb not in ACTING])
+    if verb is not None:
+        usage = next((usage for usage, names in WORDS.items() if names[0] == verb), verb)
+        return _to_type(usage, rest, fits)
+    if rest and "=" in rest[0] and not rest[0].startswith("-") and not _holds_key(words):
+        return f"to start a workflow: noxcli run {shlex.join(words)}"
+    return None
+
+
+def command_for(words: Sequence[str], fits: Fits) -> str | None:
+    """Return the command that a line in the words of other tools means, such as `workflow list` or `cancel ID`."""
+    (first, *rest), second = [word.lower() for word in words[:1]] + [*words[1:]], (words[1] if words[1:] else "")
+    noun, other = first.removesuffix("s"), second.removesuffix("s")
+    if noun in LISTS and second in LISTING:
+        return _to_type(LISTS[noun], rest[1:], fits)
+    if first in LISTING | SHOWING and other in LISTS and (first in LISTING or second != other):
+        return _to_type(LISTS[other], rest[1:], fits)
+    if first in SHOWING and other == "workflow":
+        return _to_type("inputs WORKFLOW", rest[1:], fits)
+    if noun in LISTS and (usage := "inputs WORKFLOW" if noun == "workflow" and second in SHOWING else _usage(second)):
+        return _to_type(usage, rest[1:], fits)
+    if noun == "log" and rest and rest[0] in {"-f", "--follow"}:
+        return _to_type("stream RUN", rest[1:], fits)
+    usage = _usage(first)
+    if usage is None or usage.split()[0] == first:
         return None
-    # An option with a key on the command line is a mistake of its own: none is repeated.
-    rest = [] if any(PRIVATE.search(each) for each in rest) else rest
-    return f"did you mean: noxcli {shlex.join([verb, *rest])}"
+    return _to_type(usage, rest[1:] if other in LISTS else rest, fits)
 
 
-def option_for(option: str, offered: Iterable[str]) -> str | None:
-    """Return what to type instead of an unknown option, of those that the verb offers."""
+def option_for(option: str, offered: Iterable[str], value: str = "") -> str | None:
+    """Return what to type instead of an unknown option, of those that the verb offers; `value` is the word after it."""
     known = [*offered]
-    if answer := _listed(option, WITHOUT):
-        return answer
+    for (answer, about), names in OPTION_ANSWERS.items():
+        if option in names and about in known:
+            return answer
     there = {usage: names for usage, names in OPTIONS.items() if usage.split()[0] in known}
-    if usage := _listed(option, there):
+    usage = _listed(option, there)
+    if usage == "--inputs @FILE" and (better := _inputs_in(value)):
+        return better
+    if usage:
         return f"did you mean {usage}?"
     # The dashes would make --foo look like --color.
-    meant = name_meant(option.lstrip("-"), [name.lstrip("-") for name in known if name.startswith("--")])
+    likely = [name.lstrip("-") for name in known if name.startswith("--") and name not in ACTING_OPTIONS]
+    meant = name_meant(option.lstrip("-"), likely)
     return meant and f"did you mean --{meant}?"
 
 
+def options_last(words: Sequence[str], verbs: Iterable[str], fits: Fits) -> str | None:
+    """Return the command line with the options that stand before its verb behind it, if it is then one."""
+    verb = next((word for word in words if word in verbs), None)
+    if verb is None or "--" in words or _holds_key(words):
+        return None
+    place = words.index(verb)
+    plain = {usage: names for usage, names in OPTIONS.items() if usage == usage.lower()}
+    moved = [part for word in words[:place] for part in (_listed(word, plain) or word).split()]
+    rest = [*words[place + 1 :], *moved]
+    return f"noxcli {shlex.join([verb, *rest])}" if fits(verb, rest) else None
+
+
 def name_meant(word: str, known: Iterable[str]) -> str | None:
-    """Return the known name with this beginning, or else a similar one."""
+    """Return the known name with this beginning, or else a similar one; none for a word of three letters or fewer."""
     known = list(known)
-    return next((name for name in known if word and name.startswith(word)), None) or nearest(word, known)
+    if len(word) < SHORTEST:
+        return None
+    return next((name for name in known if name.startswith(word)), None) or nearest(word, known)
+
+
+def _to_type(usage: str, rest: Sequence[str], fits: Fits) -> str:
+    """Return the command line with its arguments `rest` if the verb takes them, or else with what they stand for."""
+    verb, *takes = usage.split()
+    named = next((word for word in rest if not word.startswith("-") or word == "-"), "")
+    enough = bool(named) and ("RUN" not in takes or bool(RUN_NAMED.fullmatch(named)) or is_uuid(named))
+    if rest and not _holds_key(rest) and (enough or not takes) and fits(verb, rest):
+        return f"did you mean: noxcli {shlex.join([verb, *rest])}"
+    return f"did you mean: noxcli {usage}"
+
+
+def _inputs_in(value: str) -> str | None:
+    """Return how to write inputs that another tool takes as the value of an option."""
+    if looks_like_key(value):
+        return None
+    if value.lstrip().startswith("{"):
+        return f"did you mean --inputs {shlex.quote(value)}?"
+    if "=" in value:
+        return f"an input needs no option: {shlex.quote(value)};"
+    return f"did you mean --inputs {shlex.quote(f'@{value}')}?" if value and Path(value).is_file() else None
+
+
+def _usage(word: str) -> str | None:
+    return _listed(word, WORDS)
+
+
+def _holds_key(words: Sequence[str]) -> bool:
+    """True if a key may be among the words: that is a mistake of its own, and none is repeated."""
+    return any(word.startswith("-") and PRIVATE.search(word) for word in words) or any(map(looks_like_key, words))
 
 
 def _listed(word: str, table: Mapping[str, Sequence[str]]) -> str | None:

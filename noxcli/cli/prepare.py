@@ -1,9 +1,7 @@
 """The steps of `run` before the start: find the workflow, check the inputs against it, store the files."""
 
 import os
-import shlex
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -24,15 +22,16 @@ from noxcli.errors import (
     UsageProblem,
 )
 from noxcli.inputs.definition import inputs_of, outputs_of
-from noxcli.inputs.parse import Inputs, NoKey, read_inputs
+from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.runs.resolve import resolve_version
 
 # Options about the run, by name, which `--detach` does not see through.
+OF_THE_OUTPUT = ("raw", "output_dir", "overwrite")
 AFTER_THE_START = (
-    "raw",
-    "output_dir",
+    *OF_THE_OUTPUT,
+    "on_interrupt",
     "timeout",
     "stall_timeout",
     "on_timeout",
@@ -53,9 +52,8 @@ def require_startable(ctx: typer.Context, options: Running) -> None:
         given = [name for name in AFTER_THE_START if source_of(ctx, name) == "COMMANDLINE"]
         if given:
             option = option_of(given[0])
-            raise UsageProblem(
-                f"--detach ends before {option} has an effect", f"give {option} to noxcli wait or stream"
-            )
+            verb = "fetch-output RUN --wait" if given[0] in OF_THE_OUTPUT else "wait RUN"
+            raise UsageProblem(f"--detach ends before {option} has an effect", f"give {option} to noxcli {verb}")
     if options.timeout == 0:
         raise TimedOutBeforeStart("--timeout 0 leaves no time to start anything", "increase --timeout")
     if options.asserts and (options.detach or options.dry_run):
@@ -68,15 +66,6 @@ def read_given_inputs(context: Context, given: InputOptions) -> Inputs:
     inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
     context.hide(inputs)
     return inputs
-
-
-def name_the_input(noxus: Session, workflow: str, problem: NoKey) -> None:
-    """Name the only input that the workflow asks for, where that can be read, in the hint about a value without key."""
-    with suppress(NoxError), noxus.connect():
-        known = read_workflow(noxus, noxus.resolve_workflow(workflow))
-        asked = [each for each in inputs_of(known.definition) or [] if not each.fixed]
-        if len(asked) == 1:
-            problem.hint = f"write {shlex.quote(f'{asked[0].label or asked[0].id}={problem.item}')}"
 
 
 def what_to_run(noxus: Session, found: Workflow, asked: str | None, *, look: bool) -> Workflow:

@@ -46,6 +46,7 @@ T = TypeVar("T")
 STDOUT = "-"
 # The files that verbs read, and those that they write: the fields of their options.
 READ_ARGUMENTS, READ_OPTIONS = ("file", "base", "new"), ("expect", "api_key_file")
+FORMATS = frozenset({"json", "yaml", "jsonl", "csv", "table", "text", "wide"})  # as other tools take after -o
 WRITTEN = ("report", "junit", "csv", "dotenv", "state_file", "output", "write")
 
 
@@ -212,6 +213,11 @@ def require_apart(options: Printed, directory: str | None = None) -> None:
             continue
         if file == STDOUT:
             raise UsageProblem(f"{option} needs a file, and - is stdout", f"write {option} ./-, or another name")
+        if name == "output" and file in FORMATS:
+            raise UsageProblem(
+                f"{option} writes to a file, and {file} is a format",
+                f"for JSON on stdout: --json; for a file of this name: {option} ./{file}",
+            )
         check_target(Path(file), option)
         path = Path(file).resolve()
         if path in taken:

@@ -42,7 +42,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     try:
         inputs = prepare.read_given_inputs(noxus.context, options)
     except NoKey as problem:
-        prepare.name_the_input(noxus, options.workflow, problem)
+        from noxcli.cli.almost import name_the_input  # loaded only after a mistake
+
+        name_the_input(noxus, options.workflow, problem, options.inputs or [])
         raise
     if prepare.is_definition_file(options.workflow):
         carry_out(noxus, prepare.only_to_check(noxus, options, options.workflow), inputs, options, options.workflow)

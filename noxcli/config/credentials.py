@@ -34,6 +34,9 @@ def key_in_file(path: str, setting: str, in_time: InTime) -> str:
             raise Unauthorized(f"the key file {path} contains more than a key", f"check {setting}")
         text = content.decode("utf-8-sig")
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
+        if isinstance(error, FileNotFoundError) and not {"/", "."} & {*path}:  # perhaps the key itself
+            hint = f"{setting} takes a file: check its name, or put the key itself into NOXUS_API_KEY"
+            raise Unauthorized("there is no such key file", hint) from None
         reason = reason_of(error) if isinstance(error, OSError) else "it is not text"
         raise Unauthorized(f"can't read the key file {path}: {reason}", f"check {setting}") from None
     return usable(text, f"the key file {path}")

@@ -1,14 +1,16 @@
 """The input language: `key=value`, `key:=json`, uploads, secrets and whole objects, parsed into the input object."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from shlex import quote
 from typing import Any
 
 from noxcli.codec import MOST_LEVELS, is_deep, is_deeper, read_number
-from noxcli.errors import UsageProblem
+from noxcli.errors import UsageProblem, from_a_chat
 from noxcli.inputs.sources import OnlyFiles, Sources
 from noxcli.inputs.uploads import Upload, read_upload
 from noxcli.masking import HIDDEN
@@ -87,7 +89,8 @@ class NoKey(UsageProblem):
     """An item of the command line is a value without a key."""
 
     def __init__(self, item: str) -> None:
-        super().__init__(f"{item!r} is not an input", "write KEY=VALUE, or KEY:=JSON for numbers, lists and objects")
+        hint = from_a_chat(item) or "write KEY=VALUE, or KEY:=JSON for numbers, lists and objects"
+        super().__init__(f"{item!r} is not an input", hint)
         self.item = item
 
 
@@ -106,7 +109,7 @@ def split_item(item: str) -> tuple[str, str, str]:
         operator = next((operator for operator in OPERATORS if item.startswith(operator, place)), None)
         if operator is not None:
             if not key:
-                raise UsageProblem(f"the input {item!r} has no key", "write KEY=VALUE")
+                raise UsageProblem(f"the input {item!r} has no key", "write KEY=VALUE, without blanks around =")
             return "".join(key), operator, item[place + len(operator) :]
         key.append(item[place])
         place += 1
@@ -184,6 +187,7 @@ def read_value(key: str, operator: str, text: str, sources: Sources | None = Non
             name = "stdin" if text == "-" else f"the file {text}"
             return parse_json(_file_text(text, key, operator, sources).removeprefix(MARK), f"{name} for {key!r}")
         case _:
+            _require_named(text, key, operator)
             return read_upload(text, key, sources)
 
 
@@ -226,7 +230,17 @@ def require_text(text: str, what: str) -> str:
     return text
 
 
+def _require_named(name: str, key: str, operator: str) -> None:
+    """Raise UsageProblem for `KEY@` without a file."""
+    if not name:
+        item = f"{key}{operator}"
+        raise UsageProblem(
+            f"{item!r} names no file", f"write {item}FILE, {item}- for stdin, or '{key}=\\@' to send an @"
+        )
+
+
 def _file_text(name: str, key: str, operator: str, sources: Sources) -> str:
+    _require_named(name, key, operator)
     what = f"{'stdin' if name == '-' else f'the file {name}'} for {key!r}"
     return sources.text(name, f"{key}{operator}{name}", what, f"upload it with {key}@{name}")
 
@@ -237,7 +251,18 @@ def _whole(source: str, sources: Sources) -> dict[str, Any]:
         text = sources.text("-" if source == "-" else source[1:], f"--inputs {source}", what).removeprefix(MARK)
     else:
         text = require_text(source, what)
+        if meant := _meant_by_whole(text):
+            raise UsageProblem(f"{what} takes a JSON object", meant)
     inputs = parse_json(text, what)
     if not isinstance(inputs, dict):
         raise UsageProblem(f"{what} is not a JSON object", 'write {"KEY": VALUE, …}')
     return inputs
+
+
+def _meant_by_whole(text: str) -> str | None:
+    """Return what to type instead of `--inputs TEXT` for a file or for one input."""
+    if os.path.isfile(text):  # noqa: PTH113 - a text may be too long for pathlib
+        return f"for the file, write --inputs {quote(f'@{text}')}"
+    if "=" in text and re.match(r"\s*[\w]", text):
+        return f"write an input without --inputs: {quote(text)}"
+    return None

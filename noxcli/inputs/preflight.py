@@ -1,13 +1,13 @@
 """The check of inputs against a workflow's definition: all mistakes at once, before anything starts."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
 from noxcli.codec import to_json
-from noxcli.errors import UsageProblem, WrongInputs, nearest, suggestion
+from noxcli.errors import UsageProblem, WrongInputs, from_a_chat, nearest, suggestion
 from noxcli.inputs.definition import KINDS, InputNode, keys_of, meant_by
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.uploads import Upload
@@ -38,7 +38,7 @@ def check(inputs: Inputs, nodes: Sequence[InputNode], workflow: str) -> Checked:
             checked.warnings.append(f"{keys[0]!r} is fixed by the workflow; your value is sent, and may have no effect")
     if checked.notes:  # something was converted, as in few rows of a batch
         checked.inputs = replace(inputs, values=values)
-    problems += _missing(nodes, given, values)
+    problems += _missing(nodes, given, values, {_near(key, nodes) for key in values if not meant_by(key, nodes)})
     if problems:
         many = f"{len(problems)} mistakes in the inputs: " if len(problems) > 1 else ""
         raise WrongInputs(f"{many}{'; '.join(problems)}", f"see: noxcli inputs {shlex.quote(workflow)}")
@@ -75,11 +75,18 @@ def _near(key: str, nodes: Sequence[InputNode]) -> str | None:
 
 def _unknown(key: str, nodes: Sequence[InputNode]) -> str:
     takes = ", ".join(map(repr, keys_of(nodes))) or "none"
+    if slip := from_a_chat(key):
+        return f"unknown input {key!r}, {slip}"
     return f"unknown input {key!r}, {suggestion(_near(key, nodes), f'the workflow takes {takes}', quoted=True)}"
 
 
-def _missing(nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], values: Mapping[str, Any]) -> list[str]:
-    """Return the problems of required inputs: missing, or an empty text, which the docs' own check rejects."""
+def _missing(
+    nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], values: Mapping[str, Any], slips: Set[str | None]
+) -> list[str]:
+    """Return the problems of required inputs: missing, or an empty text, which the docs' own check rejects.
+
+    Those among `slips` were given under a mistyped key, which is a problem already.
+    """
     meant: set[str] = set().union(*given.values())
     ambiguous = {key for key in values if sum(node.label == key for node in nodes) > 1}
     guessed = not values.keys() <= meant | ambiguous  # a key that may mean any input without a label
@@ -90,7 +97,7 @@ def _missing(nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], val
         if node.id in given:
             if _has_empty_text(node, [values[each] for each in given[node.id]]):
                 problems.append(f"the required input {key!r} is missing: its text is empty")
-        elif not (guessed and node.label is None):
+        elif not (guessed and node.label is None) and key not in slips:
             problems.append(f"the required input {key!r} is missing")
     return problems
 
@@ -106,7 +113,8 @@ def _fitting(key: str, value: Any, node: InputNode, inputs: Inputs, checked: Che
     if key in inputs.texts and kind != "file":
         with suppress(UsageProblem):
             parsed = parse_json(value.lower() if kind == "bool" else value, "")
-            if parsed is not None and fits(parsed, kind):
+            # A point in a whole number may part thousands: 1.000 is not 1.
+            if parsed is not None and fits(parsed, kind) and not (kind == "int" and isinstance(parsed, float)):
                 shown = HIDDEN if key in inputs.secret else to_json(parsed)
                 checked.notes.append(f"{key!r} takes {KINDS[kind].words}: its text is sent as {key}:={shown}")
                 return parsed

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from noxcli.errors import NotFound, NoxError, UsageProblem, nearest, suggestion
+from noxcli.errors import NoSuchWorkflow, NotFound, NoxError, UsageProblem, nearest, suggestion
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.retry import Patience
@@ -48,7 +48,7 @@ def resolve_workflow(
     if not matches:
         near = nearest(text, [*aliases, *(workflow.name for workflow in workflows)])
         hint = suggestion(near, "list them with: noxcli workflows", quoted=True)
-        raise NotFound(f"no workflow has the id or name {text!r}", hint)
+        raise NoSuchWorkflow(f"no workflow has the id or name {text!r}", hint)
     return matches[0]
 
 

@@ -201,7 +201,7 @@ def test_a_number_too_long_to_read_is_told() -> None:
     assert "set_int_max_str_digits" not in problem("k:=" + "9" * 20_001).line()
 
 
-@pytest.mark.parametrize("item", ["k=@no/such.txt", "k:=@no/such.txt", "k=@.", "k=@", "k=@~nobody-by-this-name/x"])
+@pytest.mark.parametrize("item", ["k=@no/such.txt", "k:=@no/such.txt", "k=@.", "k=@~nobody-by-this-name/x"])
 def test_a_file_that_cannot_be_read_is_named_with_its_input(item: str) -> None:
     error = problem(item)
     assert error.message.startswith("can't read the file ")

@@ -26,17 +26,33 @@ def reads(sandbox: Sandbox) -> list[str]:
 
 
 def test_four_mistakes_are_told_at_once(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(nodes=[QUESTION, input_node("Count", type="int"), input_node("Tags", type="list", default=[])])
-    result = noxcli("run", workflow, "User Qestion=hi", "Count=many", "Tags:={}", "--json")
+    inputs = [
+        QUESTION,
+        input_node("Count", type="int"),
+        input_node("Tags", type="list", default=[]),
+        input_node("Mood"),
+    ]
+    result = noxcli("run", workflow := plays(nodes=inputs), "User Qestion=hi", "Count=many", "Tags:={}", "--json")
     error = result.json["error"]
     assert (result.code, error["phase"], result.json["retry_safe"]) == (2, "preflight", True)
     assert error["message"] == (
         "4 mistakes in the inputs: unknown input 'User Qestion', did you mean 'User Question'?; "
         "'Count' takes an int, not this text (Count:=3); 'Tags' takes a list, not an object (Tags:=JSON); "
-        "the required input 'User Question' is missing"
+        "the required input 'Mood' is missing"
     )
     assert error["hint"] == f"see: noxcli inputs {workflow}"
     assert len(result.err.splitlines()) == 1
+    assert posts(sandbox) == []
+
+
+def test_one_slip_is_told_as_one(noxcli: Noxcli, plays: Any) -> None:
+    told = noxcli("run", plays(nodes=[QUESTION]), "User Qestion=hi").err
+    assert told.startswith("noxcli: unknown input 'User Qestion', did you mean 'User Question'?; see:")
+
+
+def test_a_point_that_may_part_thousands_is_no_int(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    told = noxcli("run", plays(nodes=[input_node("Count", type="int")]), "Count=1.000")
+    assert (told.code, "'Count' takes an int, not this text (Count:=3)" in told.err) == (2, True), told.err
     assert posts(sandbox) == []
 
 

@@ -55,7 +55,7 @@ def test_type_and_name_can_be_given(tmp_path: Path, options: str, name: str, con
     [
         ("no.txt", "can't read the file no.txt for 'k': no such file or directory"),
         (".", "it is a directory; pack it: tar c DIR"),
-        ("", "it is a directory"),
+        ("", "'k@' names no file; write k@FILE, k@- for stdin"),
         ("~nobody-by-this-name/x", "can't read"),
         ("a.txt;type=pdf", "is not a valid media type"),
         ("a.txt;type=", "is not a valid media type"),
