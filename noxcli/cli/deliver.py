@@ -76,7 +76,7 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
 
         for key in printing.query.keys_of("output"):
             require_one(run, key, [key] if key in run.output else [])
-    if printing.format is Format.CONTENT and ledger is not None and ledger.has_gap:
+    if printing.format is Format.CONTENT and ledger is not None and ledger.gaps:
         raise Undelivered("the streamed text may lack a part", f"the whole: {line_to_fetch(context, run)}")
     if context.reports.asserts:
         from noxcli.reports.assertions import require_queries  # loaded only with --assert

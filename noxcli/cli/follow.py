@@ -39,7 +39,7 @@ def policy_of(context: Context, options: Waiting) -> Policy:
 
 
 def to_end(
-    noxus: Session, run: Run, options: Waiting, *, cursor: str | None = None, workflow: Workflow | None = None
+    noxus: Session, run: Run, options: Waiting, *, positions: Sequence[str] = (), workflow: Workflow | None = None
 ) -> Run:
     """Follow the run, shown as the format and the terminal require, until its record has the verdict.
 
@@ -62,10 +62,10 @@ def to_end(
         None if ci is None else ci.fold(f"{outcome.name}: run {run.id}"),
         run_progress(context.terminal, progress, writes_events=writer is not None),
         # It comes last: the cursor may only name events that are on stdout.
-        None if writer is None else context.history.keep_cursor(run.id),
+        None if writer is None else context.history.keep_cursor(run.id, positions),
     )
     renderers = [renderer for renderer in shown if renderer is not None]
-    return follow_updates(noxus, progress, policy_of(context, options), renderers, cursor=cursor)
+    return follow_updates(noxus, progress, policy_of(context, options), renderers, positions=positions)
 
 
 def progress_of(noxus: Session, run: Run, workflow: Workflow | None) -> Progress:
@@ -81,7 +81,7 @@ def follow_updates(
     policy: Policy,
     renderers: Sequence[Renderer],
     *,
-    cursor: str | None = None,
+    positions: Sequence[str] = (),
     wanted: Callable[[Iterator[Burst]], Iterator[Burst]] = iter,
 ) -> Run:
     """Follow a run to its end, or as long as its updates are `wanted`, and note in the outcome how far that came.
@@ -94,7 +94,7 @@ def follow_updates(
         progress.run,
         policy=policy,
         deadline=noxus.deadline,
-        cursor=cursor,
+        positions=positions,
         just_started=progress.from_start,
         stuck=progress.stuck,
     )

@@ -47,7 +47,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect():
         deliver.check_directory(options)
         found = noxus.find_run(text)
-        cursor = context.history.cursor(found.id) if options.resume else options.etag
-        ended = follow.to_end(noxus, found, options, cursor=cursor)
+        asked_for = () if options.etag is None else (options.etag,)
+        positions = context.history.positions(found.id) if options.resume else asked_for
+        ended = follow.to_end(noxus, found, options, positions=positions)
         follow.judge(noxus, ended)
         deliver.deliver(noxus, ended, options)

@@ -24,7 +24,6 @@ from noxcli.models import (
     FINAL_STATUSES,
     PAUSED_STATUS,
     Finished,
-    Gap,
     Reconnecting,
     Run,
     RunEvent,
@@ -92,12 +91,15 @@ class Follower:
         *,
         policy: Policy = Policy(),
         deadline: Deadline,
-        cursor: str | None = None,
+        positions: Sequence[str] = (),
         just_started: bool = False,
         stuck: Callable[[], str] = str,
     ) -> None:
-        """`stuck` describes what is running when nothing changes."""
-        self.ledger = Ledger(cursor)
+        """`positions` are the last that another reader has shown, one or two.
+
+        `stuck` describes what is running when nothing changes.
+        """
+        self.ledger = Ledger(positions, from_start=just_started)
         self.record = Record(source, run, deadline.clock, policy.over, just_started=just_started)
         self._source, self._policy, self._stuck = source, policy, stuck
         self._clock, self._deadline = deadline.clock, deadline
@@ -227,7 +229,7 @@ class Follower:
 
     def _open(self) -> None:
         self._close()
-        cursor = self.ledger.opened(ended=self._over())
+        cursor = self.ledger.opened()
         self._ended = None
         self._look_after = min(self._look_after, self._first_look)
         self._look.restart(self._look_after)
@@ -409,11 +411,8 @@ class Follower:
             return
         updates = self._heard(self.ledger.settle())
         self.ledger.ended_unannounced()
-        # A server may keep no events and announce no end: behind one that ended well, none is known to be missing.
-        if self._is_broken or not self.ledger.accepted:
-            self.ledger.lost()
         what = f"the run is {self.record.now.word}, but its event stream never reported that; events may be missing"
-        yield [*updates, Gap(what)]
+        yield [*updates, self.ledger.gap(what)]
 
     def _has_all(self, fetches: int) -> bool:
         """True if nothing shows that events are missing, after so many connections for the rest."""

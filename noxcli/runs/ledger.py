@@ -7,22 +7,22 @@ from enum import StrEnum
 
 from noxcli.codec import to_json
 from noxcli.models import Gap, RunEvent, Update
+from noxcli.runs.resuming import UNREAD, Position, Resuming
 
-# What may wait until a replay shows whether it is new.
-HELD_EVENTS, HELD_BYTES = 20_000, 16 * 1024 * 1024
 RECENT = 10_000  # positions with direct access; older ones need a search
-MOST_PLACES = 100  # a replay begins at the start, or near the end
 OF_A_RUN = frozenset({"content", "state"})  # the documented types
 WORTHLESS = "the server's positions don't tell its events apart; events may be missing or repeated"
 UNKNOWN_POSITION = "the server no longer knows the position, and its replay does not contain it"
+
+START = Position(-1, None)
 
 
 class Continuity(StrEnum):
     """How complete the events are."""
 
-    PROVEN = "proven"  # a replay or an overlap showed that nothing is missing
-    ASSUMED = "assumed"  # the server accepted the cursor without overlap
-    BROKEN = "broken"  # the server rejected the cursor, and a full replay lacks it
+    PROVEN = "proven"  # read from the start of a run that was started here, and each resumption overlapped
+    ASSUMED = "assumed"  # no gap is known
+    BROKEN = "broken"  # a gap is known
     NONE = "none"  # no stream was used
 
 
@@ -32,55 +32,80 @@ class Ledger:
     A position (`redisId`) is opaque: compared for equality, never ordered; an empty one is none. If one comes with
     different contents, positions are not used any more.
 
-    A connection that resumes may stand at several places among the events that were shown. Each event leaves the places
-    where it comes next, and a known position leaves one. What comes after the end of the last place is new.
+    A resumption asks from the last position but one, so that the last event has to come again: a server that has
+    forgotten a position goes on with the oldest event that it has, and says nothing.
     """
 
-    def __init__(self, cursor: str | None = None) -> None:
-        """`cursor` is where another reader stopped; what is before it was shown, and is not known here."""
-        self.cursor = self.origin = cursor
-        self.label = Continuity.NONE
-        self.accepted = 0
-        self.has_gap = False  # a part may be missing, and was reported
-        self._positions = array("q")  # hashes, 0 for none
+    def __init__(self, positions: Sequence[str] = (), *, from_start: bool = False) -> None:
+        """`positions` are the last one or two that another reader has shown; what is before them is not known here.
+
+        `from_start` is true if this command has started the run.
+        """
+        self.gaps = 0
+        self.came = self.fresh = 0  # events on this connection, and those of them that were new
         self._contents = array("q")
+        self._positions = array("q")  # hashes, 0 for none
         self._recent: dict[int, int] = {}  # the places of the last positions
-        self._cursor_place = -1  # -1: the origin
-        self._trusting = True
-        self._unknown: str | None = None  # the cursor that the server has refused
-        self.opened()
+        self._older = self._newer = START
+        self.origin: str | None = None
+        if positions:
+            self.origin = positions[0]
+            self._older = self._newer = Position(-1, self.origin)
+            for position in positions[1:]:
+                self._add(UNREAD, _hash(position), position)
+        self._known_before = len(self._contents)
+        self._trusting, self._relied = True, False  # on positions; and something was decided by one
+        self._refused: str | None = None  # the position that the server does not know
+        self._resuming: Resuming | None = None  # None: everything is new
+        self._from_start, self._was_used = from_start, False
+        self._is_whole = self._all_placed = True  # the stream was read to its end; each event had a position
+
+    @property
+    def cursor(self) -> str | None:
+        """The last position."""
+        return self._newer.id
+
+    @property
+    def accepted(self) -> int:
+        """How many events were new."""
+        return len(self._contents) - self._known_before
+
+    @property
+    def label(self) -> Continuity:
+        """What is known about the completeness of the events."""
+        if self.gaps:
+            return Continuity.BROKEN
+        if not self._was_used:
+            return Continuity.NONE
+        proven = self._from_start and self._is_whole and self._all_placed
+        return Continuity.PROVEN if proven else Continuity.ASSUMED
+
+    @property
+    def last_positions(self) -> tuple[str, ...]:
+        """The positions from which another reader may resume, the last but one first."""
+        return tuple(dict.fromkeys(each.id for each in (self._older, self._newer) if each.id is not None))
 
     def refused(self) -> None:
-        """The server does not know the cursor: the next connection starts over."""
-        self._unknown = self.cursor
+        """The server does not know the position: the next connection starts over."""
+        self._refused = self._older.id
 
-    def opened(self, *, ended: bool = False) -> str | None:
-        """Begin a connection; return the cursor to send, None to start over. `ended` the run has."""
-        self.came = self.fresh = 0  # events on it, and those of them that were new
-        self._resuming = len(self._contents) > 0 or self.cursor is not None
-        self._refused = self.cursor is not None and self.cursor == self._unknown
-        self._waiting: list[RunEvent] = []
-        self._waiting_bytes = 0
-        # The places where the next event may stand, None if it can only be new.
-        self._places: list[int] | None = None
-        self._at_end = False  # one of them was the end of what was shown
-        self._anywhere = False  # no event has narrowed them down yet
-        self._known: set[int] = set()  # the contents that were shown, once they are searched
-        self._ended = ended
-        # Events before the first one that was shown may come, and wait until that is known.
-        self.seeking = False
-        if self._resuming and (self.cursor is None or self._refused):
-            self._places, self._anywhere = [0], True
-            self.seeking = self.origin is not None or (ended and self.cursor is None)
-        elif self._resuming:
-            self._places = [self._cursor_place + 1]
-            self._at_end = self._cursor_place + 1 == len(self._contents)
-        return None if self._refused else self.cursor
+    def opened(self) -> str | None:
+        """Begin a connection; return the position to send, None to start over."""
+        self.came = self.fresh = 0
+        self._resuming = None
+        sent = self._older.id
+        starts_over = sent is None or sent == self._refused
+        if len(self._contents) or sent is not None:
+            # What another reader has shown comes before what is known here.
+            seeking = starts_over and self.origin is not None
+            self._resuming = Resuming(self._contents, self._positions, self._older, self._newer, seeking=seeking)
+            if starts_over and sent is not None:
+                self._resuming.reason, self._resuming.at_end = UNKNOWN_POSITION, False
+        return None if starts_over else sent
 
     def accept(self, events: Sequence[RunEvent]) -> list[Update]:
         """Return the new ones, in order, and a Gap before the first one that may not be the next."""
-        if self.label is Continuity.NONE and not self._resuming:
-            self.label = Continuity.PROVEN
+        self._was_used = True
         updates: list[Update] = []
         for event in events:
             self._accept_one(event, updates)
@@ -88,156 +113,105 @@ class Ledger:
 
     def settle(self) -> list[Update]:
         """Return what was waiting to be placed, since nothing more will come on this connection."""
-        placed = self._at_end or self._anywhere or self._refused  # otherwise they are from before the end
-        return self._give_out() if self.seeking and placed and (self._refused or self._waiting) else []
+        updates: list[Update] = []
+        if self.held:
+            self._begin_news([], updates)
+        return updates
 
     @property
     def held(self) -> int:
-        """How many events wait to be placed."""
-        return len(self._waiting) if self.seeking else 0
+        """How many events wait until the position from outside is found."""
+        return len(self._resuming.waiting) if self._resuming is not None and self._resuming.seeking else 0
 
     def ended_unannounced(self) -> None:
         """The stream is over, but nothing showed that it was read to its end."""
-        if self.label is Continuity.PROVEN:
-            self.label = Continuity.ASSUMED
+        self._is_whole = False
 
-    def lost(self) -> None:
-        """Events are known to be lost."""
-        self.label, self.has_gap = Continuity.BROKEN, True
+    def gap(self, reason: str) -> Gap:
+        """Return a gap: from now on, events are known to be missing."""
+        self.gaps += 1
+        return Gap(reason)
 
     def _accept_one(self, event: RunEvent, updates: list[Update]) -> None:
+        resuming = self._resuming
         if not event.redis_id and event.type not in OF_A_RUN:
             # Such as a keep-alive, which no replay repeats; one within a replay is as old as what is around it.
-            if self._places is None or self._at_end:
+            if resuming is None or resuming.at_end:
                 updates.append(event)
             return
         self.came += 1
         mark = content_mark(event)
-        position = (hash(event.redis_id) or 1) if event.redis_id and self._trusting else 0  # 0: it has none
+        position = _hash(event.redis_id) if event.redis_id and self._trusting else 0
         place = self._place_of(position, event.redis_id) if position else None
-        if place is not None and (place < 0 or self._contents[place] == mark):
-            self._came_again(place)
+        if place is not None and self._is_at(place, event, mark):
+            self._relied = True
+            if resuming is not None:
+                resuming.meets(place)
             return
         if place is not None:
-            position = self._distrust(updates)
-        if self._places is None:
-            self._pass(event, position, mark, updates)
-        else:
-            self._find(event, position, mark, updates)
+            self._distrust(updates)
+            resuming, position = self._resuming, 0
+        if resuming is None:
+            self.fresh += 1
+            self._all_placed = self._all_placed and position != 0
+            self._add(mark, position, event.redis_id)
+            updates.append(event)
+        elif not resuming.keeps(event, position, mark):
+            self._begin_news([event], updates)
 
-    def _find(self, event: RunEvent, position: int, mark: int, updates: list[Update]) -> None:
-        """Place an event that a resumed connection brings, by its content unless it has a known position."""
-        places = self._next_places(position, mark)
-        if not places and self.seeking and not self._anywhere:
-            self._anywhere = True  # what came until here was from before what was shown
-            places = self._next_places(position, mark)
-        if places:
-            self._anywhere = False
-            self._places = places if len(places) <= MOST_PLACES else [places[0], *places[1 - MOST_PLACES :]]
-            if places[-1] == len(self._contents):
-                self._at_end, self._waiting = True, []
-                whole = self.came == places[-1]  # a replay from the start
-                self.seeking = self.seeking and self._ended and not whole
-                if whole:
-                    self._overlap()
-            elif self._at_end or self.seeking:
-                self._wait(event, updates)
-        elif self.seeking:
-            self._wait(event, updates)
-        else:
-            self._waiting = [*(self._waiting if self._at_end else []), event]
-            updates += self._give_out()
+    def _is_at(self, place: int, event: RunEvent, mark: int) -> bool:
+        """True if an event with the position of that place is the one that was shown there."""
+        if place < 0 or self._contents[place] in {mark, UNREAD}:
+            return True
+        # A replay may have the state at the time of sending.
+        return self._resuming is not None and event.type == "state"
 
-    def _next_places(self, position: int, mark: int) -> list[int]:
-        end, begins = len(self._contents), self._places or []
-        if self._anywhere:
-            self._known = self._known or set(self._contents)
-            begins = list(range(end)) if mark in self._known else []
-        return [one + 1 for one in begins if one < end and self._fits(one, position, mark)]
-
-    def _fits(self, place: int, position: int, mark: int) -> bool:
-        """True if the event at that place has this content, and not another position."""
-        return self._contents[place] == mark and not (position and self._positions[place])
-
-    def _begin_news(self, updates: list[Update]) -> None:
-        """From here on, everything on this connection is new unless its position is known."""
-        self._places = None
-        if self._refused:
-            self.lost()
-            updates.append(Gap(UNKNOWN_POSITION))
-        elif self._resuming and self.label is not Continuity.BROKEN:
-            self.label = Continuity.ASSUMED
-        self._resuming = self._refused = self.seeking = False
-        self._waiting = []
-
-    def _wait(self, event: RunEvent, updates: list[Update]) -> None:
-        """Keep an event that may be old or new; too many of them are a gap."""
-        self._waiting.append(event)
-        self._waiting_bytes += len(event.raw) if event.raw is not None else len(to_json(event.data))
-        if len(self._waiting) > HELD_EVENTS or self._waiting_bytes > HELD_BYTES:
-            updates += self._give_out()
-
-    def _give_out(self) -> list[Update]:
-        """Return the waiting events as new ones."""
-        updates: list[Update] = []
-        waiting = self._waiting
-        self._begin_news(updates)
-        for one in waiting:
-            self._accept_one(one, updates)
-        return updates
-
-    def _came_again(self, place: int) -> None:
-        """An event that was shown comes again: the connection stands behind it."""
-        if self._places is None:
-            return
-        self._places, self._anywhere, self._waiting = [place + 1], False, []
-        self._refused = self.seeking = self._at_end = False
-        if place == self._cursor_place:
-            self._overlap()
+    def _begin_news(self, events: Sequence[RunEvent], updates: list[Update]) -> None:
+        """Pass on what waits, and these: from here on, everything on this connection is new or has a known position."""
+        resuming, self._resuming = self._resuming, None
+        assert resuming is not None
+        if not resuming.at_end:
+            updates.append(self.gap(resuming.reason))
+        for event in (*resuming.waiting, *events):
+            self.came -= 1  # it was counted when it came
+            self._accept_one(event, updates)
 
     def _place_of(self, position: int, text: str | None) -> int | None:
-        """Return which event that was shown has this position; -1 for the origin."""
-        if self._places is not None and len(self._places) == 1:
-            (next_one,) = self._places
-            if next_one < len(self._positions) and self._positions[next_one] == position:
-                return next_one
+        """Return which event that was shown has this position; -1 for the one before them."""
+        resuming = self._resuming
+        if resuming is not None and resuming.next_has(position):
+            return resuming.places[0]
         place = self._recent.get(position)
         if place is None and text == self.origin:
             return -1
-        if place is None and self._places is not None and len(self._positions) > RECENT and not self.seeking:
+        if place is None and resuming is not None and len(self._positions) > RECENT and not resuming.seeking:
             with suppress(ValueError):
                 return self._positions.index(position)
         return place
 
-    def _distrust(self, updates: list[Update]) -> int:
-        """Go by contents from now on, and return the position that no event has."""
+    def _distrust(self, updates: list[Update]) -> None:
+        """Go by contents from now on; a gap if anything was decided by a position before."""
         self._trusting = False
-        self.cursor, self._cursor_place = None, -1
-        self.origin = None
-        self._places, self._resuming, self._refused, self.seeking = None, False, False, False
-        self.ended_unannounced()
-        self.has_gap = True
-        updates.append(Gap(WORTHLESS))
-        return 0
+        self._positions = array("q", bytes(8 * len(self._positions)))
+        self._recent.clear()
+        self._older, self._newer, self.origin, self._resuming = START, START, None, None
+        if self._relied:
+            updates.append(self.gap(WORTHLESS))
 
-    def _pass(self, event: RunEvent, position: int, mark: int, updates: list[Update]) -> None:
-        """Pass on a new event."""
+    def _add(self, mark: int, position: int, text: str | None) -> None:
+        """Note an event as the last one that was shown."""
         place = len(self._contents)
-        if position:
-            self.cursor, self._cursor_place = event.redis_id, place
-            self._recent[position] = place
-        self.accepted += 1
-        self.fresh += 1
         self._contents.append(mark)
         self._positions.append(position)
+        if position:
+            self._older, self._newer = self._newer, Position(place, text)
+            self._recent[position] = place
         if place >= RECENT and self._recent.get(old := self._positions[place - RECENT]) == place - RECENT:
             del self._recent[old]  # a search finds it
-        updates.append(event)
 
-    def _overlap(self) -> None:
-        self._resuming = False
-        if self.label is Continuity.NONE:
-            self.label = Continuity.PROVEN
+
+def _hash(position: str) -> int:
+    return hash(position) or 1
 
 
 def content_mark(event: RunEvent) -> int:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -120,19 +121,20 @@ class History:
                 return _entry_in(place, f"{run_id}{ENTRY}", base_url)
         return None
 
-    def cursor(self, run_id: str) -> str | None:
-        """Return the position up to which the run's events were delivered, if known."""
+    def positions(self, run_id: str) -> Sequence[str]:
+        """Return the last two positions up to which the run's events were delivered, or as many as are known."""
         if not PLAIN_ID.fullmatch(run_id):
-            return None
+            return ()
         with suppress(OSError, ValueError), self._open_directory() as place:
             noted = decode_json(place.read(f"{run_id}.cursor", LARGEST_ENTRY)[:CURSOR_SIZE])
-            return noted if isinstance(noted, str) and noted else None
-        return None
+            listed = noted if isinstance(noted, list) else [noted]  # noxcli 0.1 noted only the last one
+            return [each for each in listed if isinstance(each, str) and each][-2:]
+        return ()
 
-    def keep_cursor(self, run_id: str) -> "CursorKeeper":
-        """Return the writer of the run's cursor, for use while its events are shown."""
+    def keep_cursor(self, run_id: str, positions: Sequence[str] = ()) -> "CursorKeeper":
+        """Return the writer of the run's cursor, for use while its events are shown from these positions on."""
         directory = self.directory if PLAIN_ID.fullmatch(self._mask(run_id)) else None
-        return CursorKeeper(None if directory is None else directory / f"{run_id}.cursor", self._mask)
+        return CursorKeeper(None if directory is None else directory / f"{run_id}.cursor", self._mask, positions)
 
     def _open_directory(self) -> Place:
         directory = self.directory
@@ -148,11 +150,15 @@ class History:
 
 
 class CursorKeeper:
-    """Saves the last event's position after each burst; it gets each burst last, when stdout already has it."""
+    """Saves the last two positions after each burst; it gets each burst last, when stdout already has it.
 
-    def __init__(self, path: Path | None, mask: Mask) -> None:
+    The last one has to come again when a later command asks from the one before it.
+    """
+
+    def __init__(self, path: Path | None, mask: Mask, positions: Sequence[str] = ()) -> None:
         self._path = path
         self._mask = mask
+        self._positions = list(positions)
         self._file: int | None = None
 
     def __enter__(self) -> Self:
@@ -169,13 +175,15 @@ class CursorKeeper:
     def show(self, burst: Sequence[tuple[Any, Any]]) -> None:
         if self._file is None:
             return
-        for update, _ in reversed(burst):
-            if isinstance(update, RunEvent) and update.redis_id is not None:
-                record = json.dumps(update.redis_id).encode().ljust(CURSOR_SIZE)
-                if len(record) == CURSOR_SIZE and self._mask(update.redis_id) == update.redis_id:
-                    with suppress(OSError):
-                        os.pwrite(self._file, record, 0)
-                return
+        given = (update.redis_id for update, _ in reversed(burst) if isinstance(update, RunEvent))
+        last = list(islice(filter(None, given), 2))
+        if not last:
+            return
+        self._positions = [*self._positions, *reversed(last)][-2:]
+        record = json.dumps(self._positions).encode().ljust(CURSOR_SIZE)
+        if len(record) == CURSOR_SIZE and all(self._mask(each) == each for each in self._positions):
+            with suppress(OSError):
+                os.pwrite(self._file, record, 0)
 
 
 def _entry_in(place: Place, name: str, base_url: str) -> Entry | None:

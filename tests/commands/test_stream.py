@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from noxcli.models import RunEvent
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_runs
+from noxcli.state.history import History
 from tests.conftest import Noxcli
 
 SCRIPT = [Emit("Write", f"piece {n} ") for n in range(6)]
@@ -21,7 +23,7 @@ def test_a_finished_run_is_replayed_from_the_start(noxcli: Noxcli, plays: Any, s
     run = noxcli.ended(workflow)
     result = noxcli("stream", f"{workflow}/{run}", "--format", "ndjson")
     assert result.events == sandbox.runs(workflow)[0].events
-    assert result.lines[-1]["data"]["stream"]["continuity"] == "proven"
+    assert result.lines[-1]["data"]["stream"]["continuity"] == "assumed", "it was opened later"
     assert noxcli("stream", run, "--format", "content").text == "".join(f"piece {n} " for n in range(6))
 
 
@@ -50,3 +52,18 @@ def test_a_cursor_that_the_server_no_longer_knows_is_a_gap(
 def test_a_document_of_an_ended_run_is_the_same_on_a_terminal(noxcli: Noxcli, plays: Any) -> None:
     run = noxcli("run", plays(script=node_runs("Think", ["a"]), output={"A": "x"}), "--json").json["run"]["id"]
     assert noxcli("stream", run, "--json", tty=True).json["nodes"] == noxcli("stream", run, "--json").json["nodes"]
+
+
+@pytest.mark.parametrize("kept", [0, 5])
+def test_resuming_on_this_machine_shows_what_was_trimmed(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, kept: int
+) -> None:
+    """The last event that was read has to come again; a server that has dropped it goes on without a word."""
+    workflow = plays(script=SCRIPT, output={"A": "x"}, switches={"retained_events": kept})
+    run = noxcli.ended(workflow)
+    events = sandbox.runs(workflow)[0].events
+    with History(noxcli.environ).keep_cursor(run) as keeper:
+        keeper.show([(RunEvent("content", {}, one["redisId"]), ()) for one in events[:3]])
+    result = noxcli("stream", run, "--resume", "--format", "ndjson")
+    assert (result.events, result.own.count("gap")) == ((events[-kept:], 1) if kept else (events[3:], 0))
+    assert result.lines[-1]["data"]["stream"]["continuity"] == ("broken" if kept else "assumed")

@@ -44,10 +44,12 @@ class FakeClock(Clock):
 
 
 class FakeFeed:
-    """One connection; it counts silence from its opening, as the real one does."""
+    """One connection; it counts silence from its opening, as the real one does. `log` gets what it sends."""
 
-    def __init__(self, clock: FakeClock, connection: Connection) -> None:
-        self._clock = clock
+    def __init__(
+        self, clock: FakeClock, connection: Connection, log: list[RunEvent], again: Sequence[RunEvent]
+    ) -> None:
+        self._clock, self._log = clock, log
         self._heard = at = clock.time
         self._turns: deque[tuple[float, Said]] = deque()
         for pause, said in connection:
@@ -56,6 +58,8 @@ class FakeFeed:
         self.closed = False
         refused = isinstance(connection[0][1], NoxError) if connection else False
         self.opened = not refused or isinstance(connection[0][1], StreamClosed)
+        if self.opened and again:
+            self._turns.appendleft((clock.time, again))
 
     def take(self, seconds: float) -> Sequence[RunEvent]:
         assert not self.closed, "a feed was read after it was closed"
@@ -68,6 +72,7 @@ class FakeFeed:
                 raise said
             self._heard = self._clock.time
             if not isinstance(said, KeepAlive):
+                self._log += [event for event in said if event.redis_id and event not in self._log]
                 return said
         self._clock.pass_to(end)
         return []
@@ -83,24 +88,33 @@ class FakeFeed:
 class FakeServer:
     """Gives one connection to each opening and one answer to each read; the last ones forever.
 
-    `record` may be a function of the time instead. `hang` is how long a read takes that fails.
+    A connection begins with what earlier ones sent after its position, unless the server forgets that. `record` may be
+    a function of the time instead. `hang` is how long a read takes that fails.
     """
 
     connections: Sequence[Connection] = ((),)
     record: Sequence[Read] | Callable[[float], Read] = (RUN,)
     hang: float = 0.0
+    forgets: bool = False
     clock: FakeClock = field(default_factory=FakeClock)
     openings: list[tuple[float, str | None]] = field(default_factory=list)
     reads: list[float] = field(default_factory=list)
     feeds: list[FakeFeed] = field(default_factory=list)
+    sent: list[RunEvent] = field(default_factory=list)
 
     def open_events(self, run_id: str, cursor: str | None = None) -> FakeFeed:
         assert run_id == RUN.id
         assert all(feed.closed for feed in self.feeds), "two connections at once"
         connection = self.connections[min(len(self.openings), len(self.connections) - 1)]
         self.openings.append((self.clock.time, cursor))
-        self.feeds.append(FakeFeed(self.clock, connection))
+        self.feeds.append(FakeFeed(self.clock, connection, self.sent, self._again(cursor)))
         return self.feeds[-1]
+
+    def _again(self, cursor: str | None) -> list[RunEvent]:
+        """Return what is sent after a position once more."""
+        known = [event.redis_id for event in self.sent]
+        begin = known.index(cursor) + 1 if cursor in known else 0
+        return [] if self.forgets else self.sent[begin:]
 
     def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:
         assert (workflow_id, run_id) == (RUN.workflow_id, RUN.id)

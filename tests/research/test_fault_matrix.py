@@ -457,7 +457,4 @@ def check_lines(cell: Cell, promise: Expected, result: Result, runs: list[Any], 
         assert (len(events), "gap" in own) == (len(truth), False)
     elif promise.events == "gap":
         assert (len(events) < len(truth), "gap" in own) == (True, True)
-        # Where the stream only went silent before its end, or ended well, all may be there.
-        quiet = cell.fault == "silence" and cell.phase == "end"
-        unknown = events and (quiet or cell.fault in {"clean close", "wrong JSON"})
-        assert lines[-1]["data"]["stream"]["continuity"] == ("assumed" if unknown else "broken")
+        assert lines[-1]["data"]["stream"]["continuity"] == "broken"

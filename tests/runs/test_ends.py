@@ -127,17 +127,15 @@ def test_text_with_a_known_gap_is_no_success(noxcli: Noxcli) -> None:
 CUT = STREAM.replace(b"close", b"close\r\nContent-Length: 9999")
 
 
-@pytest.mark.parametrize(
-    ("later", "code"), [(STREAM, 0), (CUT, 9), (answer(503), 9), (STREAM + piece(3, "3-0")[:-9], 9)]
-)
-def test_text_without_an_end_fails_only_after_a_known_gap(noxcli: Noxcli, later: bytes, code: int) -> None:
+@pytest.mark.parametrize("later", [STREAM, CUT, answer(503), STREAM + piece(3, "3-0")[:-9]])
+def test_text_whose_end_was_never_announced_is_no_success(noxcli: Noxcli, later: bytes) -> None:
     """A server that announces no end closes well, or keeps breaking behind the last event that it let through."""
     log = b"".join(piece(n, f"{n}-0") for n in range(3))
 
     reads = [record("running"), record("completed")]
     result, _ = called(noxcli, *START, "--format", "content", reads=reads, events=streams(STREAM + log, later))
-    assert (result.code, result.text) == (code, "piece 0 piece 1 piece 2 ")
-    assert ("noxcli fetch-output" in result.err) == (code == 9)
+    assert (result.code, result.text) == (9, "piece 0 piece 1 piece 2 ")
+    assert "noxcli fetch-output" in result.err
     assert "events may be missing" in result.err
 
 

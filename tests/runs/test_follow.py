@@ -1,7 +1,7 @@
 """The engine against a scripted server on a scripted clock: what it shows, when it reads, and when it gives up."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -97,7 +97,7 @@ def followed(
     *,
     run: Run = RUN,
     timeout: float | None = None,
-    cursor: str | None = None,
+    positions: Sequence[str] = (),
     just_started: bool = False,
     stuck: str = "",
 ) -> Followed:
@@ -107,7 +107,7 @@ def followed(
         run,
         policy=policy or Policy(),
         deadline=Deadline(server.clock, timeout),
-        cursor=cursor,
+        positions=positions,
         just_started=just_started,
         stuck=lambda: stuck,
     )
@@ -135,7 +135,7 @@ def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_events_come_as_they_are_and_the_record_judges() -> None:
     server = FakeServer([[(1, pieces(3)), (1, [piece(3), end(4)])]], [COMPLETED])
-    result = followed(server)
+    result = followed(server, just_started=True)
     assert result.events == [*pieces(4), end(4)]
     assert result.run is COMPLETED
     assert (server.openings, server.reads) == ([(0, None)], [2])
@@ -146,7 +146,7 @@ def test_events_come_as_they_are_and_the_record_judges() -> None:
 def test_what_the_server_had_already_sent_is_shown(policy: Policy) -> None:
     for rest in ([(0.0, [piece(2), end(3)])], [(0.1, [piece(2), end(3)])], [(0.1, [piece(2)]), (0.1, [end(3)])]):
         server = FakeServer([[(1, [piece(0), end(1)]), *rest]], [COMPLETED])
-        result = followed(server, policy)
+        result = followed(server, policy, just_started=True)
         assert result.events == [piece(0), end(1), piece(2), end(3)]
         assert (result.label, len(server.openings)) == (Continuity.PROVEN, 1)
 
@@ -154,7 +154,7 @@ def test_what_the_server_had_already_sent_is_shown(policy: Policy) -> None:
 @pytest.mark.parametrize("event", [RunEvent("done", {}), RunEvent("unknown", "ping"), RunEvent("state", None, "9-0")])
 def test_an_event_of_another_kind_behind_the_end_is_no_gap(event: RunEvent) -> None:
     server = FakeServer([[(1, [*pieces(3), end(3)]), (0.1, [event]), (0, CLOSED)]], [COMPLETED])
-    result = followed(server, EVERY_EVENT)
+    result = followed(server, EVERY_EVENT, just_started=True)
     assert (result.events[-1], result.of(Gap), result.label) == (event, [], Continuity.PROVEN)
 
 
@@ -163,13 +163,13 @@ HINT = state(0, "completed")
 BROKEN_EACH: list[Connection] = [[(0, [piece(n)]), (0, BROKEN)] for n in range(30)]
 WHOLE: dict[str, tuple[list[Connection], Any, list[RunEvent], Continuity, list[str | None]]] = {
     "cut behind another end": (
-        [[(1, LOG[:4]), (0, CLOSED)], [(9, LOG[4:])]], ends_at(15), LOG, Continuity.ASSUMED, [None, "3-0"]
+        [[(1, LOG[:4]), (0, CLOSED)], [(9, LOG[4:])]], ends_at(15), LOG, Continuity.PROVEN, [None, "2-0"]
     ),
     "broken behind another end": (
-        [[(1, LOG[:4]), (0.1, BROKEN)], [(0, LOG[4:])]], [COMPLETED], LOG, Continuity.ASSUMED, [None, "3-0"]
+        [[(1, LOG[:4]), (0.1, BROKEN)], [(0, LOG[4:])]], [COMPLETED], LOG, Continuity.PROVEN, [None, "2-0"]
     ),
     "broken behind each event": (
-        [[(1, LOG[:4]), (0, BROKEN)], [(0, BROKEN)]], [COMPLETED], LOG[:4], Continuity.PROVEN, [None, "3-0"]
+        [[(1, LOG[:4]), (0, BROKEN)], [(0, BROKEN)]], [COMPLETED], LOG[:4], Continuity.PROVEN, [None, "2-0"]
     ),
     "on their way at the verdict": (
         [[(1, [HINT]), (1.5, [piece(1)]), (1.5, [end(2)])]],
@@ -177,15 +177,15 @@ WHOLE: dict[str, tuple[list[Connection], Any, list[RunEvent], Continuity, list[s
     ),
     "silent at the verdict": (
         [[(1, [HINT, piece(1)])], [(0, [end(2)])]],
-        [COMPLETED], [HINT, piece(1), end(2)], Continuity.ASSUMED, [None, "1-0"],
+        [COMPLETED], [HINT, piece(1), end(2)], Continuity.PROVEN, [None, "0-0"],
     ),
     "a stop without a word": (
         [[(1, [piece(0)]), (1, CLOSED)], [(0, CLOSED)]],
-        [now("stopped")], [piece(0)], Continuity.ASSUMED, [None, "0-0"],
+        [now("stopped")], [piece(0)], Continuity.ASSUMED, [None, None],
     ),
     "broken after each event": (
         [*BROKEN_EACH, [(0, [end(30)])]],
-        [COMPLETED], [*pieces(30), end(30)], Continuity.ASSUMED, [None, *(f"{n}-0" for n in range(30))],
+        [COMPLETED], [*pieces(30), end(30)], Continuity.PROVEN, [None, None, *(f"{n}-0" for n in range(29))],
     ),
 }  # fmt: skip
 
@@ -195,7 +195,7 @@ def test_where_events_are_the_product_none_is_missing(
     connections: list[Connection], record: Any, events: list[RunEvent], label: Continuity, cursors: list[str | None]
 ) -> None:
     server = FakeServer(connections, record)
-    result = followed(server, EVERY_EVENT)
+    result = followed(server, EVERY_EVENT, just_started=True)
     assert (result.events, result.of(Gap), result.label) == (events, [], label)
     assert [cursor for _, cursor in server.openings] == cursors
 
@@ -378,7 +378,7 @@ def test_silence_is_answered_with_a_read_and_a_new_connection() -> None:
     server = FakeServer([[(0, pieces(1))], [(0, [end(1)])]], ends_at(11))
     result = followed(server, Policy(idle_timeout=10))
     assert server.reads[:3] == [3, 9, 10]
-    assert [cursor for _, cursor in server.openings] == [None, "0-0"]
+    assert [cursor for _, cursor in server.openings] == [None, None]
     assert 10 <= server.openings[1][0] <= 10.5
     assert "silent for 10.0s" in result.of(Reconnecting)[0].reason
 
@@ -428,7 +428,7 @@ def test_the_deadline_is_met(connection: Any, timeout: float) -> None:
 def test_what_came_with_the_limit_is_shown_and_judged() -> None:
     result = followed(FakeServer([[(5, [piece(0)])]]), timeout=5)
     assert (result.events, type(result.error)) == ([piece(0)], TimedOut)
-    result = followed(FakeServer([[(5, [piece(0), end(1)])]], ends_at(5)), timeout=5)
+    result = followed(FakeServer([[(5, [piece(0), end(1)])]], ends_at(5)), timeout=5, just_started=True)
     assert (result.run.status, result.label) == ("completed", Continuity.PROVEN)
 
 
@@ -605,18 +605,15 @@ def test_a_state_that_names_an_end_is_looked_into(hint: RunEvent) -> None:
     assert server.clock.time <= 1 + SHORT_GRACE
 
 
-@pytest.mark.parametrize(
-    ("first", "later", "known"), [(pieces(1), CLOSED, False), (pieces(1), BROKEN, True), ([], CLOSED, True)]
-)
-def test_an_end_that_is_never_announced_is_a_gap(first: Any, later: Any, known: bool) -> None:
+@pytest.mark.parametrize(("first", "later"), [(pieces(1), CLOSED), (pieces(1), BROKEN), ([], CLOSED)])
+def test_an_end_that_is_never_announced_is_a_gap(first: Any, later: Any) -> None:
     server = FakeServer([[(1, first), (1, CLOSED)], [(0, later)]], [COMPLETED])
     result = followed(server, EVERY_EVENT)
     assert result.run is COMPLETED
     assert [gap.reason for gap in result.of(Gap)] == [
         "the run is completed, but its event stream never reported that; events may be missing"
     ]
-    assert result.follower.ledger.has_gap is known
-    assert result.label is (Continuity.BROKEN if known else Continuity.ASSUMED)
+    assert result.label is Continuity.BROKEN
     assert len(server.openings) == 1 + 1 + 3
 
 
@@ -644,7 +641,7 @@ def test_tries_for_the_rest_are_told_and_spaced() -> None:
 
 def test_a_position_that_was_the_last_one_leaves_nothing_to_miss() -> None:
     server = FakeServer([[(0, CLOSED)]])
-    result = followed(server, EVERY_EVENT, run=COMPLETED, cursor="9-0")
+    result = followed(server, EVERY_EVENT, run=COMPLETED, positions=["9-0"])
     assert (result.events, result.of(Gap), len(server.openings)) == ([], [], 1)
     result = followed(FakeServer([[(0, CLOSED)]]), EVERY_EVENT, run=COMPLETED)
     assert len(result.of(Gap)) == 1
@@ -702,7 +699,7 @@ def test_a_paused_run_goes_on_over_its_stream() -> None:
         ([[(0, [*pieces(5), end(5)])]], 2, [None]),
         ([[(0, [*pieces(5), end(5)])]], 0, [None]),  # after the verdict
         ([[(3, [*pieces(5), end(5)])]], 2, [None]),
-        ([[(0, pieces(5)), (0, BROKEN)], [(0, [end(5)])]], 3, [None, "4-0"]),
+        ([[(0, pieces(5)), (0, BROKEN)], [(0, [end(5)])]], 3, [None, "3-0"]),
         ([[(0, pieces(2)), (0, BROKEN)], [(0, [*pieces(5), end(5)])]], 3, [None, None]),
     ],
     ids=["found", "after the verdict", "late", "resumed again", "begun again"],
@@ -711,10 +708,10 @@ def test_a_refused_position_is_looked_for_in_a_replay(
     replays: list[Connection], reads: int, cursors: list[str | None]
 ) -> None:
     server = FakeServer([[(0, pieces(3)), (0, BROKEN)], REFUSED, *replays], [*[RUN] * reads, COMPLETED])
-    result = followed(server, EVERY_EVENT)
+    result = followed(server, EVERY_EVENT, just_started=True)
     assert result.events == [*pieces(5), end(5)]
-    assert [cursor for _, cursor in server.openings] == [None, "2-0", *cursors]
-    assert (result.of(Gap), result.label) == ([], Continuity.ASSUMED if "4-0" in cursors else Continuity.PROVEN)
+    assert [cursor for _, cursor in server.openings] == [None, "1-0", *cursors]
+    assert (result.of(Gap), result.label) == ([], Continuity.PROVEN)
     told = [update.reason for update in result.of(Reconnecting)]
     assert ("the server rejected the position: expired" in told) is (reads > 0)
 
@@ -726,7 +723,7 @@ def test_a_refused_position_is_looked_for_in_a_replay(
 )
 def test_a_replay_without_the_position_begins_with_a_gap(replay: Connection) -> None:
     server = FakeServer([REFUSED, replay, [(0, [end(9)])]], ends_at(35))
-    result = followed(server, cursor="2-0")
+    result = followed(server, positions=["2-0"])
     gap = next(at for at, (_, update) in enumerate(result.said) if isinstance(update, Gap))
     assert [update for _, update in result.said[gap + 1 : gap + 3]] == replay[0][1]
     assert len(result.of(Gap)) == 1
@@ -736,7 +733,7 @@ def test_a_replay_without_the_position_begins_with_a_gap(replay: Connection) -> 
 def test_a_silent_replay_after_the_verdict_is_given_up() -> None:
     for ending in ([], [(0.0, CLOSED)]):
         server = FakeServer([REFUSED, [(0, pieces(2, 7)), *ending]], [now("stopped")])
-        result = followed(server, EVERY_EVENT, run=now("stopped"), cursor="2-0")
+        result = followed(server, EVERY_EVENT, run=now("stopped"), positions=["2-0"])
         assert result.events == pieces(2, 7)
         assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
 
@@ -745,7 +742,7 @@ def test_what_replays_show_is_given_out_though_each_breaks() -> None:
     replay: Connection = [(0, pieces(2, 7)), (0, BROKEN)]
     for before in ([RUN], []):  # the position is refused while the run goes on, or after its verdict
         server = FakeServer([REFUSED, *[replay] * 9], [*before, COMPLETED])
-        result = followed(server, EVERY_EVENT, run=RUN if before else COMPLETED, cursor="2-0")
+        result = followed(server, EVERY_EVENT, run=RUN if before else COMPLETED, positions=["2-0"])
         assert result.events == pieces(2, 7)
         assert {cursor for _, cursor in server.openings[1:]} == {None}
         assert (len(result.of(Gap)), result.label) == (2, Continuity.BROKEN)
@@ -754,7 +751,7 @@ def test_what_replays_show_is_given_out_though_each_breaks() -> None:
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_replay_short_of_the_position_is_given_up_soon(count: int) -> None:
     server = FakeServer([REFUSED, [(0, pieces(count, 7)), (8, [end(20)])]], ends_at(8))
-    result = followed(server, cursor="2-0")
+    result = followed(server, positions=["2-0"])
     assert result.events == [*pieces(count, 7), end(20)]
     assert next(at for at, update in result.said if isinstance(update, Gap)) < 4
 

@@ -170,13 +170,25 @@ def test_an_id_that_is_no_file_name_is_not_journalled(tmp_path: Path, run_id: st
     history.begin(Entry(run_id, "w", "http://h", frozenset()))
     with history.keep_cursor(run_id) as keeper:
         keeper.show([(RunEvent("state", {}, "1-0"), ())])
-    assert history.cursor(run_id) is None
+    assert not history.positions(run_id)
     assert [path for path in tmp_path.rglob("*") if path != state] == []
 
 
-def test_a_shorter_cursor_leaves_nothing_of_the_longer(tmp_path: Path) -> None:
-    history = History({"NOXCLI_STATE_DIR": str(tmp_path)})
-    with history.keep_cursor("run") as keeper:
-        for cursor in ("1234567890123-15", "x", 'with "quotes" and ünïcode'):
-            keeper.show([(RunEvent("state", {}, cursor), ()), (RunEvent("state", {}, None), ())])
-            assert history.cursor("run") == cursor
+def test_the_last_two_positions_are_kept_whatever_their_length(tmp_path: Path) -> None:
+    history, before = History({"NOXCLI_STATE_DIR": str(tmp_path)}), "0-0"
+    with history.keep_cursor("run", [before]) as keeper:
+        for position in ("1234567890123-15", "x", 'with "quotes" and ünïcode'):
+            keeper.show([(RunEvent("state", {}, position), ()), (RunEvent("state", {}, None), ())])
+            assert history.positions("run") == [before, position]
+            before = position
+        keeper.show([(RunEvent("state", {}, f"{n}-0"), ()) for n in range(5)])
+    assert history.positions("run") == ["3-0", "4-0"]
+
+
+@pytest.mark.parametrize(
+    ("content", "positions"),
+    [('"7-0"', ["7-0"]), ('["7-0"]', ["7-0"]), ('["", 7, "7-0"]', ["7-0"]), ("7", []), ("{", []), ("", [])],
+)
+def test_cursors_of_earlier_builds_are_read(tmp_path: Path, content: str, positions: list[str]) -> None:
+    (tmp_path / "run.cursor").write_text(content.ljust(512))
+    assert list(History({"NOXCLI_STATE_DIR": str(tmp_path)}).positions("run")) == positions

@@ -69,7 +69,7 @@ def state_files(data: bytes) -> None:
     history = History({"NOXCLI_STATE_DIR": SCRATCH.name})
     history.entry("r", "h")
     history.last("h")
-    history.cursor("r")
+    history.positions("r")
 
 
 def config_file(data: bytes) -> None:
