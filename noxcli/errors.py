@@ -411,6 +411,16 @@ class Unfitting(Undelivered):
     """An expression (--query, --assert) does not fit its document, such as the length of a number."""
 
 
+class Incomplete(NoxError):
+    """A row that did not complete, or several; the code is that of the worst one."""
+
+    phase = Phase.RUN
+
+    def __init__(self, message: str, hint: str | None, code: ExitCode) -> None:
+        super().__init__(message, hint)
+        self.exit_code = code
+
+
 class ReaderGone(NoxError):
     """The reader of stdout has closed it."""
 

@@ -9,8 +9,8 @@ from noxcli.batch.doubts import Finding, look_for
 from noxcli.batch.engine import LONGEST_ANSWER, MOST_THREADS, SHORT_TICK, TICK, Engine
 from noxcli.batch.journal import JournalTrouble
 from noxcli.batch.past import Pending
-from noxcli.batch.row import ActiveRow, FinishedRow, Incomplete
-from noxcli.errors import Interruption, LostContact, NoxError, Phase, TimedOut, Unauthorized, Unavailable
+from noxcli.batch.row import ActiveRow, FinishedRow
+from noxcli.errors import Incomplete, Interruption, LostContact, NoxError, Phase, TimedOut, Unauthorized, Unavailable
 from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.candidates import LAST_LOOK

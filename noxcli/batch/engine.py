@@ -13,10 +13,11 @@ from noxcli.batch.journal import JournalTrouble
 from noxcli.batch.output import Output
 from noxcli.batch.past import SENT, STARTED, Past
 from noxcli.batch.poll import Schedule, Workers
-from noxcli.batch.row import STUCK_AFTER, ActiveRow, FinishedRow, Incomplete
+from noxcli.batch.row import ActiveRow, FinishedRow
 from noxcli.batch.rows import Prefetch, Row
+from noxcli.batch.tally import STUCK_AFTER
 from noxcli.batch.work import REJECTED_KEY, RowWork
-from noxcli.errors import ExitCode, NoxError, Phase, TimedOut, UsageProblem
+from noxcli.errors import ExitCode, Incomplete, NoxError, Phase, TimedOut, UsageProblem
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
 

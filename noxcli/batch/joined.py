@@ -13,10 +13,11 @@ from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, RESULTS_NAME, Header, Past, line_at, opened
 from noxcli.batch.results import KeptResults
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.row import Incomplete, Tally, as_printed
+from noxcli.batch.row import as_printed
 from noxcli.batch.shards import Shard
+from noxcli.batch.tally import Tally
 from noxcli.batch.work import row_folder
-from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, UsageProblem
+from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Incomplete, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.html.markup import Page

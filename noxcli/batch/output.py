@@ -9,7 +9,8 @@ from typing import Any
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.judge import Judge
 from noxcli.batch.results import Results
-from noxcli.batch.row import FinishedRow, Tally, as_printed
+from noxcli.batch.row import FinishedRow, as_printed
+from noxcli.batch.tally import Tally
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, ReaderGone, TimedOut, Unwritten
 from noxcli.outputs.values import as_text, by_name

@@ -10,9 +10,9 @@ from typing import Any
 from noxcli.batch.journal import Journal
 from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, DigestIndex, Header, Past, digest_of_id
 from noxcli.batch.results import Results, key_of, read_line
-from noxcli.batch.row import Tally
 from noxcli.batch.rows import Row, RowFile, digest_of
 from noxcli.batch.shards import Shard
+from noxcli.batch.tally import Tally
 from noxcli.batch.work import KnownIds
 from noxcli.codec import to_json
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs

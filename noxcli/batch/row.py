@@ -1,31 +1,21 @@
-"""A row of a batch: at work, then with its result; and the count of all."""
+"""A row of a batch: at work, then with its result."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from noxcli.batch.judge import MinPass
 from noxcli.batch.past import Pending
 from noxcli.batch.rows import Row
 from noxcli.codec import to_json
-from noxcli.errors import BY_SHARE, COMPLETED, HAD_RUN, HOPELESS, SIGNALLED, ExitCode, NoxError, Phase, worst
+from noxcli.errors import HAD_RUN, SIGNALLED, ExitCode, NoxError
 from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.render import Facts
-from noxcli.render.terminal import Terminal
-from noxcli.render.text import amount
-from noxcli.reports.ci import BatchEnded
-from noxcli.reports.reasons import Reasons
 from noxcli.reports.result import Outcome
-from noxcli.timing import Outage, show_seconds
+from noxcli.timing import Outage
 
 if TYPE_CHECKING:
     from noxcli.runs.start import StartAttempt
-
-# So many rows from the first one on that end for one reason show that no other would do better.
-STUCK_AFTER = 20
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -107,158 +97,3 @@ def as_printed(line: Mapping[str, Any], repeat: int) -> Mapping[str, Any]:
     row, repetition = divmod(line["row"] - 1, repeat)
     own_id = line["id"] and line["id"].rpartition("#")[0]
     return {**line, "row": row + 1, "id": own_id, "repetition": repetition + 1}
-
-
-class Incomplete(NoxError):
-    """A row that did not complete, or several; the code is that of the worst one."""
-
-    phase = Phase.RUN
-
-    def __init__(self, message: str, hint: str | None, code: ExitCode) -> None:
-        super().__init__(message, hint)
-        self.exit_code = code
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Tally:
-    """Rows by exit code, and why they did not complete; `total` is None until it is known.
-
-    `min_pass` is the gate for their share. With `repeat`, a row of the file is good if `pass_each` repetitions are.
-    """
-
-    total: int | None = None
-    min_pass: MinPass | None = None
-    repeat: int = 1
-    pass_each: int = 1
-    running: int = 0
-    doubt: int = 0
-    cause: NoxError | None = None  # why this call ended before the last row
-    interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
-    before: Counter[int] = field(default_factory=Counter)  # of rows that an earlier call has finished
-    codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
-    reasons: Reasons = field(default_factory=Reasons)
-    _good: Counter[int] = field(default_factory=Counter)  # --repeat: good repetitions of each row of the file
-    _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
-    stuck: str | None = None  # the reason for which the first rows of this call all failed
-    _only: str | None = None  # the reason for which all rows of this call have ended so far
-
-    @property
-    def all_codes(self) -> Counter[int]:
-        """The number of rows of the file with each code, without rows that need more repetitions for a verdict."""
-        if self.repeat == 1:
-            return self.before + self.codes
-        codes: Counter[int] = Counter()
-        for row, code in self._worst.items():
-            enough = self._good[row] >= self.pass_each
-            if enough or code != ExitCode.OK:
-                codes[ExitCode.OK if enough and code in BY_SHARE else code] += 1
-        return codes
-
-    @property
-    def rows(self) -> int:
-        """The number of rows of the file, as far as it is known."""
-        if self.total is not None:
-            return self.total // self.repeat
-        return self.done if self.repeat == 1 else len(self._worst)
-
-    @property
-    def reported(self) -> int:
-        """The number of rows in this call."""
-        return self.codes.total()
-
-    @property
-    def done(self) -> int:
-        return self.before.total() + self.reported
-
-    @property
-    def failed(self) -> int:
-        """The number of rows in this call that did not complete."""
-        return self.reported - self.codes[ExitCode.OK]
-
-    @property
-    def not_started(self) -> int:
-        return 0 if self.total is None else self.total - self.done
-
-    def how_far(self, note: str, seconds: float) -> Facts:
-        """Return `12 of 120 rows, 8 running, 1 not completed`, and the rate of this call; `note` is on the server."""
-        parts = [f"{self.done} of {self.total} rows" if self.total is not None else amount(self.done, "row")]
-        counts = ((self.running, "running"), (self.failed, "not completed"), (self.doubt, "in doubt"))
-        parts += [f"{count} {what}" for count, what in counts if count]
-        text = ", ".join([*parts, note] if note else parts)
-        share = self.done / self.total if self.total else None
-        rate = self.reported / seconds if seconds > 0 else 0.0
-        if not rate:
-            return share, text, f"{show_seconds(seconds)} so far"
-        pace = f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min"
-        left = "" if self.total is None else f", {show_seconds(self.not_started / rate)} left"
-        return share, text, f"{pace}{left}"
-
-    def add_line(self, line: Mapping[str, Any], paste: Callable[[str], str] = str, *, before: bool = False) -> None:
-        """Count the row of a line of results, and keep why it did not complete.
-
-        `paste` completes the commands in its hint.
-        """
-        code = line["result"]["exit_code"]
-        (self.before if before else self.codes)[code] += 1
-        if self.repeat > 1:
-            row = line["row"]
-            self._good[row] += code == ExitCode.OK
-            self._worst[row] = worst([code, self._worst.get(row, ExitCode.OK)])
-        shared = None if code == ExitCode.OK else self.reasons.add(line, paste)
-        if not before:
-            same = code in HOPELESS and (self.reported == 1 or shared == self._only)
-            self._only = shared if same else None
-            self.stuck = self._only if self.reported == STUCK_AFTER else self.stuck
-
-    def became(self) -> list[tuple[int, str]]:
-        """Return the number of rows with each outcome."""
-        codes = self.all_codes
-        others = (self.rows - codes.total(), "not started" if self.repeat == 1 else "unfinished")
-        counts = [*((count, ExitCode.words_of(code)) for code, count in sorted(codes.items())), others]
-        return [(count, words) for count, words in counts if count]
-
-    def say(self, terminal: Terminal, headline: str) -> None:
-        """Write to stderr why rows did not complete, and below it, where it stays on the screen, what became of all."""
-        for line in self.reasons.lines():
-            terminal.complain(f"noxcli: {line}")
-        terminal.note(headline)
-        for count, words in self.became():
-            terminal.note(f"  {count:>7} {words}")
-
-    def for_ci(self, name: str, command: str) -> BatchEnded:
-        """Return what a CI system gets to know."""
-        good = self.all_codes[ExitCode.OK]
-        return BatchEnded(name, good, self.rows, self.became(), self.reasons.lines(), command=command)
-
-    @property
-    def deciding(self) -> list[int]:
-        """The codes of which the worst is the batch's: of all rows, or of the gate and of trouble; and of the cause."""
-        codes, cause = self.all_codes, [self.cause.exit_code] if self.cause is not None else []
-        if self.min_pass is None:
-            return [*codes, *cause]
-        return [*self.min_pass.codes(codes, codes[ExitCode.OK], self.rows), *cause]
-
-    @property
-    def verdict(self) -> tuple[bool, str] | None:
-        """Whether the batch passes, and why; None without a gate and repetitions: then all rows must be good."""
-        good, rows = self.all_codes[ExitCode.OK], self.rows
-        if self.min_pass is not None:
-            return {*self.deciding} <= {ExitCode.OK}, self.min_pass.words(good, rows)
-        text = f"{good} of {rows} rows are good (--pass-each {self.pass_each} of {self.repeat})"
-        return None if self.repeat == 1 else (good == rows, text)
-
-    def conclude(self, terminal: Terminal, hint: str | None) -> None:
-        """Raise one error for all, unless all completed or enough of them."""
-        counted = self.all_codes
-        codes, good, rows, cause = self.deciding, counted[ExitCode.OK], self.rows, self.cause
-        code, judged = worst(codes), {*codes} <= COMPLETED
-        if self.min_pass is not None and (code == ExitCode.OK or not judged):
-            terminal.note(self.min_pass.words(good, rows))
-        if code == ExitCode.OK:
-            return
-        why = f"{cause.message}; " if cause is not None else ""
-        what = "completed, but an assertion failed" if judged else "did not complete"
-        text = f"{counted.total() - good} of {counted.total()} rows {what}"
-        if judged and self.min_pass is not None:
-            text = self.min_pass.words(good, rows)
-        raise Incomplete(f"{why}{text}", hint, code)

@@ -30,9 +30,10 @@ from noxcli.batch.resume import (
     reopen_lost,
     require_first,
 )
-from noxcli.batch.row import Tally, as_printed
+from noxcli.batch.row import as_printed
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard, shard_asked
+from noxcli.batch.tally import Tally
 from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import say_hint, to_paste

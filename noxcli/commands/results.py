@@ -26,7 +26,7 @@ from noxcli.errors import UsageProblem
 
 if TYPE_CHECKING:
     from noxcli.batch.joined import Joined, Line
-    from noxcli.batch.row import Tally
+    from noxcli.batch.tally import Tally
 
 
 @declared
@@ -76,7 +76,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.batch.joined import Joined  # the help loads none of what stored results need
     from noxcli.batch.judge import Judge, MinPass, enough_of
     from noxcli.batch.output import RowTable
-    from noxcli.batch.row import Tally
+    from noxcli.batch.tally import Tally
     from noxcli.cli.session import present, settle_reports
     from noxcli.files import save
     from noxcli.query import Query, found_line

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from noxcli.batch.judge import MinPass
-from noxcli.batch.row import Tally
+from noxcli.batch.tally import Tally
 from noxcli.errors import worst
 from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox

@@ -14,8 +14,9 @@ from noxcli.batch.judge import Judge
 from noxcli.batch.output import FLUSHES_APART, Output, Printer
 from noxcli.batch.past import Header, Past
 from noxcli.batch.results import Results
-from noxcli.batch.row import FinishedRow, Tally
+from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
+from noxcli.batch.tally import Tally
 from noxcli.errors import ExitCode
 from noxcli.masking import Mask
 from noxcli.timing import Clock

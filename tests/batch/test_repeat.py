@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from noxcli.batch.judge import MinPass
-from noxcli.batch.row import Tally
+from noxcli.batch.tally import Tally
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result, write_rows
