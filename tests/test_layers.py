@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 # A room may import those above it in this list, but none on its own line.
 ORDER = [
     {"signals"},
-    {"errors", "models", "codec", "schemas"},
+    {"errors", "models", "codec", "schemas", "utf8"},
     {"waiting", "expressions"},
     {"query", "masking", "timing", "place", "urls"},
     {"files"},

@@ -13,6 +13,7 @@ from noxcli.render.terminal import Terminal
 from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports
 from noxcli.timing import Clock
+from noxcli.utf8 import REPLACED
 
 if TYPE_CHECKING:
     # Help needs none of these: each is loaded on first use.
@@ -43,6 +44,7 @@ class Context:
     reports: Reports = field(default_factory=Reports)
     sources: Sources = field(default_factory=Sources)
     began: float = field(init=False)  # by the clock
+    replaced_before: int = field(default_factory=lambda: REPLACED.texts)  # by another command in this process
     followed: "Progress | None" = None  # the run whose ending is still to be shown to a person
 
     def __post_init__(self) -> None:

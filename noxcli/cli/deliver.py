@@ -28,6 +28,7 @@ from noxcli.outputs.values import (
 from noxcli.render import Format
 from noxcli.render.renderers import download_progress
 from noxcli.render.text import amount
+from noxcli.utf8 import to_utf8
 
 COPIED_AT_ONCE = 256 * 1024  # bytes
 
@@ -199,4 +200,4 @@ def _print(context: Context, run: Run, output: Any) -> None:
 
 def _exact(value: Any) -> Iterator[bytes]:
     """Yield the bytes of a value."""
-    yield as_text(value).encode("utf-8", "surrogatepass")
+    yield to_utf8(as_text(value))

@@ -27,6 +27,7 @@ from noxcli.render.text import hint_lines
 from noxcli.reports.result import document_of
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import show_seconds
+from noxcli.utf8 import REPLACED
 
 if TYPE_CHECKING:
     from noxcli.models import Run
@@ -48,6 +49,8 @@ def conclude(context: Context, error: NoxError | None) -> int:
         # The last resort again: an error after the verdict must not replace it.
         code = _tell_briefly(context, code, trouble)
     _show_verdict(context)
+    if REPLACED.texts > context.replaced_before:
+        context.terminal.warn("lone surrogates, which UTF-8 can't carry, became U+FFFD; --json keeps them")
     if context.terminal.verbose:
         took = show_seconds(context.clock.monotonic() - context.began)
         context.terminal.complain(f"exit code {int(code)} after {took}, requests: {context.requests}")

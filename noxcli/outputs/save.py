@@ -29,6 +29,7 @@ from noxcli.outputs.values import (
 )
 from noxcli.place import Place
 from noxcli.retry import Patience
+from noxcli.utf8 import to_utf8
 from noxcli.waiting import value_of
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _fetch_all(
 def _write(folder: Folder, item: Item, text: str) -> None:
     try:
         with folder.part(item.name) as part:
-            part.write(text.encode("utf-8", "surrogatepass"))
+            part.write(to_utf8(text))
             item.saved = folder.settle(part)
     except Undelivered as error:
         item.error = error

@@ -22,7 +22,7 @@ class Content(BaseRenderer):
         datas = [update.data for update, _ in burst if _is_content(update)]
         pieces = [text for data in datas if isinstance(text := data.get("content"), str)]
         if any(pieces):
-            self._terminal.write("".join(pieces).encode("utf-8", "replace"))
+            self._terminal.write("".join(pieces))
 
 
 class Ndjson(BaseRenderer):

@@ -9,6 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from noxcli.render.line import Line, Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import Screen, amount, hint_lines, visible
+from noxcli.utf8 import to_utf8
 
 CUT = 2  # lines on how to get the rest of a value
 AROUND = 2 + CUT  # lines of a section besides its value: also an empty one and the heading
@@ -61,7 +62,7 @@ def _fits_line(key: str, value: str, columns: int) -> bool:
 
 
 def _escaped(value: str) -> str:
-    return Screen().feed(value.expandtabs().encode("utf-8", "replace"))
+    return Screen().feed(to_utf8(value.expandtabs()))
 
 
 def _beginning(value: str, columns: int, rows: int) -> tuple[list[str], int]:

@@ -18,6 +18,7 @@ from noxcli.masking import Mask
 from noxcli.render.text import Screen, visible
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline
+from noxcli.utf8 import to_utf8
 from noxcli.waiting import is_read, may_block, write
 
 # Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
@@ -190,7 +191,7 @@ class Terminal:
         Raises ReaderGone if the reader has closed it, Unwritten if writing fails. If the reader is slow, raises
         Interrupted after a signal, and TimedOut after the command's limit.
         """
-        data = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+        data = to_utf8(data) if isinstance(data, str) else data
         if self._screen is not None:
             self.show(self._screen.feed(data))
         else:
@@ -199,7 +200,7 @@ class Terminal:
     def show(self, text: str) -> None:
         """Write escaped text with our own styles to stdout, a terminal. Raises as `write`."""
         with self.drawn.aside() if self.drawn else nullcontext():
-            self._put(f"{self._room()}{text}".encode())
+            self._put(to_utf8(f"{self._room()}{text}"))
         self._within_line = not text.endswith("\n") if text else self._within_line
 
     def _put(self, data: bytes) -> None:

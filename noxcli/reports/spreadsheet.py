@@ -11,6 +11,7 @@ from noxcli.codec import to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.outputs.values import by_name, unwrapped
 from noxcli.reports.reasons import reason_in
+from noxcli.utf8 import to_utf8
 
 # Excel and LibreOffice Calc take a text that begins like this for a formula, wherever it came from.
 FORMULA = re.compile(r"[=+\-@\t\r]")
@@ -24,8 +25,8 @@ class _Encoder:
     """A file for `csv`, whose writer returns what `write` does."""
 
     def write(self, text: str) -> bytes:
-        """Return the bytes; what UTF-8 can't carry is escaped."""
-        return text.encode("utf-8", "backslashreplace")
+        """Return the bytes."""
+        return to_utf8(text)
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -18,7 +18,7 @@ INPUT, OUTPUT, WORK = "InputNode", "OutputNode", "TextGenerationNode"
 @lru_cache(maxsize=4096)
 def id_of(name: str) -> str:
     """Return the id for a name: the same at each start."""
-    return str(uuid.uuid5(NAMESPACE, name))
+    return str(uuid.uuid5(NAMESPACE, name.encode("utf-8", "backslashreplace").decode()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from noxcli.models import Run, RunEvent, Started, Workflow
 from noxcli.render.live import Live
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.server import Sandbox
+from noxcli.utf8 import to_utf8
 from tests.conftest import Turning
 from tests.process import NOXCLI, environment
 from tests.process import on_terminal as on_real_terminal
@@ -65,7 +66,7 @@ def test_on_a_pipe_values_are_the_very_bytes(theatre: Theatre) -> None:
     whole = "\n".join(all_marked("h"))
     workflow = theatre.add("piped", output=[("A", whole)])
     _, out, _ = theatre.call("run", workflow, out_tty=False)
-    assert out == f"{whole}\n".encode("utf-8", "surrogatepass")
+    assert out == to_utf8(f"{whole}\n")
     keys = theatre.add("piped keys", output=zip(all_marked("g"), all_marked("h"), strict=True))
     for argv in ((), ("--json",)):
         _, out, _ = theatre.call("run", keys, *argv, out_tty=False)
