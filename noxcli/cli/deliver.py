@@ -118,7 +118,7 @@ def _to_stdout(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
         return Delivered(run.output, complete=is_complete(run.output))
     output = {key: run.output[key] for key in keys} if keys else run.output
     if keys or (context.printing.format is Format.TEXT and is_preview(_only(output))):
-        return _print_exactly(noxus, output, keys)
+        return _print_exactly(noxus, run, output, keys)
     delivered = complete_texts(noxus, output)
     if context.printing.format is Format.TEXT:
         _print(context, run, delivered.output)
@@ -132,8 +132,9 @@ def _only(output: Any) -> Any:
     return next(iter(output.values())) if len(output) == 1 else None
 
 
-def _print_exactly(noxus: Session, output: Any, keys: Sequence[str]) -> Delivered:
+def _print_exactly(noxus: Session, run: Run, output: Any, keys: Sequence[str]) -> Delivered:
     """Copy values to stdout once all are complete: an error must not end up in answer.txt."""
+    from noxcli.cli.shown_files import require_shown
     from noxcli.outputs.expand import DELIVERABLE, problem, spool  # as in _completed
 
     watch = partial(download_progress, noxus.context.terminal)
@@ -144,11 +145,14 @@ def _print_exactly(noxus: Session, output: Any, keys: Sequence[str]) -> Delivere
         for part in [{key: output[key]} for key in keys] or [output]:
             if is_preview(_only(part)) or is_file(_only(part)):
                 remote = next(find_remote(part))
+                key = next(iter(part)) if isinstance(part, dict) and len(part) == 1 else "output"
+                require_shown(noxus.context, run, key, _only(part))
                 try:
                     content, entry = stack.enter_context(spool(noxus.api, remote, noxus.patience(), watch))
                 except DELIVERABLE as error:
                     problems.append(problem(remote.pointer, error))
                     continue
+                require_shown(noxus.context, run, key, _only(part), content)
                 files.append(entry)
                 pieces = iter(partial(content.read, COPIED_AT_ONCE), b"")
             else:
@@ -186,13 +190,17 @@ def _choose_outputs(noxus: Session, run: Run, raw: Sequence[str], workflow: Work
 
 
 def _print(context: Context, run: Run, output: Any) -> None:
-    """Print an output: several values in sections if a person reads them and chose no format."""
+    """Print an output: on a terminal, files in words, and several values in sections if no format was chosen."""
     terminal = context.terminal
-    if context.printing.for_reading and terminal.read_by_eyes and isinstance(output, dict) and len(output) > 1:
-        from noxcli.render.sections import in_sections  # loaded only for drawing
+    holder = output if isinstance(output, dict) and not is_file(output) else {"output": output}
+    files = terminal.read_by_eyes and any(is_file(value) for value in holder.values())
+    if files or (context.printing.for_reading and terminal.read_by_eyes and len(holder) > 1):
+        from noxcli.cli.shown_files import describe_file, lines_to_save  # loaded only for drawing
+        from noxcli.render.sections import in_sections
 
-        values = {key: as_text(value) for key, value in output.items()}
-        terminal.show(in_sections(terminal, values, line_to_fetch(context, run)))
+        values = {key: describe_file(value) if is_file(value) else as_text(value) for key, value in holder.items()}
+        ways = lines_to_save(context, run, holder)
+        terminal.show(in_sections(terminal, values, line_to_fetch(context, run), ways))
     else:
         text = text_of(_only(output))
         _copy(context, _exact(output if text is None else text), end_line=True)

@@ -23,7 +23,7 @@ from noxcli.errors import (
     Unwritten,
 )
 from noxcli.render import Format
-from noxcli.render.text import hint_lines
+from noxcli.render.text import hint_lines, word_lines
 from noxcli.reports.result import document_of
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import show_seconds
@@ -68,7 +68,8 @@ def complain(context: Context, error: NoxError) -> None:
     if not terminal.interactive:
         terminal.complain(f"noxcli: {error.line()}")
         return
-    for line in (f"noxcli: {error.what()}", *hint_lines(error.hint or "", terminal.size().columns)):
+    columns = terminal.size().columns
+    for line in (*word_lines(f"noxcli: {error.what()}", columns), *hint_lines(error.hint or "", columns)):
         terminal.complain(line)
 
 

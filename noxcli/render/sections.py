@@ -19,14 +19,16 @@ MOST_COLUMNS = 100  # of a heading's rule
 WORD = re.compile(r"\S+\s*|\s+")
 
 
-def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: str) -> str:
+def in_sections(
+    terminal: Terminal, values: Mapping[str, str], line_to_fetch: str, lines_to_save: Mapping[str, str]
+) -> str:
     """Return the values: short ones in a line each, others in their share of the window.
 
-    `line_to_fetch` prints the whole output.
+    `line_to_fetch` prints the whole output. Values with one of `lines_to_save` are files, described in a line.
     """
     size = terminal.size(of_stdout=True)
     look = Look.of(terminal, on_stdout=True)
-    in_line = {key for key, value in values.items() if _fits_line(key, value, size.columns)}
+    in_line = {key for key, value in values.items() if key in lines_to_save or _fits_line(key, value, size.columns)}
     room = (size.lines - BELOW - len(in_line)) // max(1, len(values) - len(in_line))
     rows = max(LEAST_ROWS, room - AROUND)
     parts: list[str] = []
@@ -37,6 +39,8 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
         apart = key not in in_line
         if not apart:
             parts.append(f"{heading.add('── ', 'dim')}{_escaped(value)}")
+            if key in lines_to_save:
+                parts += _aside(look, f"save it with: {lines_to_save[key]}", size.columns)
             continue
         shown, left = _beginning(value, size.columns, rows + CUT)  # whole if only the lines about a cut are missing
         if left:
@@ -44,9 +48,13 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
         parts += [str(heading.add("─" * heading.left, "dim")), *shown]
         if left:
             named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
-            cut = hint_lines(f"… {amount(left, 'more character')}: {line_to_fetch} {named}", size.columns)
-            parts += [str(look.line(cell_len(visible(line))).add(line, "dim")) for line in cut]
+            parts += _aside(look, f"… {amount(left, 'more character')}: {line_to_fetch} {named}", size.columns)
     return "\n".join(parts) + "\n"
+
+
+def _aside(look: Look, text: str, columns: int) -> list[str]:
+    """Return the lines of a command about a value, in which it is not broken."""
+    return [str(look.line(cell_len(visible(line))).add(line, "dim")) for line in hint_lines(text, columns)]
 
 
 def _heading(look: Look, key: str, columns: int) -> Line:

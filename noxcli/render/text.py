@@ -53,11 +53,21 @@ def shorten(text: str, width: int) -> str:
 
 
 def hint_lines(hint: str, columns: int) -> list[str]:
-    """Return a hint in lines in which a terminal of that many columns breaks no command."""
+    """Return a hint in lines in which a terminal of that many columns breaks no command, and no other word."""
     lines = [line for line in re.split(r"; (?=[\w ]+: noxcli )", hint) if line]
-    return [
+    parts = [
         part for line in lines for part in (re.split(r"(?<=:) (?=noxcli )", line) if len(line) > columns else [line])
     ]
+    return [row for part in parts for row in ([part] if part.startswith("noxcli ") else word_lines(part, columns))]
+
+
+def word_lines(text: str, columns: int) -> list[str]:
+    """Return a line of prose in lines that a terminal of that many columns does not break inside a word."""
+    if len(text) <= columns:
+        return [text]
+    from textwrap import wrap  # loaded only for a long line
+
+    return wrap(text, columns, break_long_words=False, break_on_hyphens=False)
 
 
 class Screen:

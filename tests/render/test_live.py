@@ -405,7 +405,10 @@ def test_a_missing_server_is_waited_for_in_one_line(env: dict[str, str]) -> None
     with on_terminal([*forked(), "runs", "--retry-for", "3s"], env | nobody) as seen:
         seen.wait_for(b"giving up in 1s")
         lines = shown(seen)
-    what, hint = "no answer from 127.0.0.1:9: connection refused", "start a server there with: noxcli sandbox"
+    what, hint = (
+        "no answer from 127.0.0.1:9: connection refused",
+        "start a server there, or the sandbox with: noxcli sandbox --port 9",
+    )
     assert lines == [f"{what}, giving up in 1s", hint]
     assert (seen.process.returncode, shown(seen)) == (75, [f"noxcli: {what}", hint])
 

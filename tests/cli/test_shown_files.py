@@ -1,0 +1,90 @@
+"""File outputs on a terminal: told in words with the command that saves them, and never as binary data."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.scenario import File
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli
+from tests.process import NOXCLI, environment, watched
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 100
+PICTURE = File("chart 1.png", PNG, "image/png")
+TABLE = File("cities.csv", b"city\nOslo\n", "text/csv")
+ODD = File("blob", PNG, "application/octet-stream")
+WESTERN = File("menu.txt", "Crème brûlée\n".encode("cp1252"), "text/plain")
+SAVES = re.compile(r"save it with:\s+(noxcli .*)")
+
+
+def screen(sandbox: Sandbox, *argv: str, columns: int = 80) -> tuple[int, str]:
+    """Return the code, and all that a terminal gets."""
+    seen = watched([*NOXCLI, *argv], {**environment(sandbox.url), "NO_COLOR": "1"}, columns)
+    return seen.process.wait(), bytes(seen.raw).decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def saved(noxcli: Noxcli, shown: str) -> bytes:
+    """Save the file as the screen says, and return its content."""
+    words = shlex.split(next(iter(SAVES.findall(shown))))[1:]
+    assert noxcli(*words).code == 0
+    return Path(words[-1]).read_bytes()
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("file", [PICTURE, TABLE, ODD], ids=lambda file: file.name)
+def test_a_file_is_told_with_the_line_that_saves_it(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, file: File, columns: int
+) -> None:
+    run = noxcli.ended(plays(output={"Report": file}))
+    code, shown = screen(sandbox, "fetch-output", run, columns=columns)
+    assert (code, "uri" in shown) == (0, False)
+    assert f"── Report ── {file.name} ({file.content_type}" in shown
+    assert saved(noxcli, shown) == file.content
+    assert not [request for request in sandbox.requests if "/file" in request.path][1:], "only saving it reads it"
+
+
+def test_a_file_among_outputs_is_told_too(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    run = noxcli.ended(plays(output={"Answer": "yes", "Picture": PICTURE}))
+    for form in ([], ["--format", "text"]):
+        code, shown = screen(sandbox, "fetch-output", run, *form)
+        assert code == 0
+        assert "── Answer ── yes\n" in shown
+        assert saved(noxcli, shown) == PNG
+    piped = noxcli("fetch-output", run)
+    assert '"uri"' in piped.text, "a pipe gets what it always got"
+
+
+@pytest.mark.parametrize("file", [PICTURE, ODD, WESTERN], ids=lambda file: file.name)
+def test_no_binary_data_reaches_a_terminal(noxcli: Noxcli, plays: Any, sandbox: Sandbox, file: File) -> None:
+    workflow = plays(output={"Report": file})
+    code, shown = screen(sandbox, "run", workflow, "--raw", "Report", "--quiet")
+    assert (code, "a terminal can't show it" in " ".join(shown.split())) == (9, True), shown
+    assert "\\u0000" not in shown
+    assert len(shown) < 1000
+    assert ("iconv" in shown) == (file is WESTERN)
+    assert saved(noxcli, shown) == file.content
+    assert noxcli("run", workflow, "--raw", "Report").out == file.content, "a pipe gets the bytes"
+
+
+def test_a_picture_is_not_downloaded_for_a_terminal(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    run = noxcli.ended(plays(output={"Report": PICTURE}))
+    assert screen(sandbox, "fetch-output", run, "--raw", "Report")[0] == 9
+    assert not [request for request in sandbox.requests if "/file" in request.path]
+
+
+def test_a_text_file_is_shown(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    run = noxcli.ended(plays(output={"Report": TABLE}))
+    code, shown = screen(sandbox, "fetch-output", run, "--raw", "Report")
+    assert (code, shown.startswith("city\nOslo\n")) == (0, True), shown
+
+
+def test_a_key_that_cannot_be_typed_is_saved_with_all(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    run = noxcli.ended(plays(output={"a\tb\x1b[2J": File("json", b"x", "text/plain")}))
+    _, shown = screen(sandbox, "fetch-output", run)
+    assert noxcli(*shlex.split(SAVES.findall(shown)[0])[1:]).code == 0
+    run = noxcli.ended(plays(output={"A": File("json", b"x", "")}))
+    _, shown = screen(sandbox, "fetch-output", run)
+    assert saved(noxcli, shown) == b"x"
