@@ -277,6 +277,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.args = files[first:] + files[:first]
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Require that processes of their own run this tree, not another one that is installed here."""
+    if hasattr(session.config, "workerinput"):
+        return
+    command = [sys.executable, "-c", "import noxcli; print(noxcli.__file__)"]
+    done = subprocess.run(command, cwd="/", env={}, capture_output=True, text=True, check=False)
+    if done.stdout.strip() != str(forks.ROOT / "noxcli" / "__init__.py"):
+        raise pytest.UsageError(
+            f"install this tree with pip install -e . (processes would run {done.stdout or 'none'})"
+        )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Do not search for garbage what is collected: it stays until the end."""
