@@ -1,0 +1,142 @@
+"""What noxcli says when a real service breaks: counted at the service, held to what the contract promises."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.process import HUNG, running
+from tests.research.stack import WORKFLOW
+from tests.research.stack.stack import Stack, stacked
+
+pytestmark = [pytest.mark.wide, pytest.mark.engine("redis-server", "redis-cli", "nginx"), pytest.mark.timeout(120)]
+# Pieces, seconds between two, and events that are kept (0: all).
+SHORT, LONG, TRIMMED = "Script=3 0.02 0", "Script=80 0.05 0", "Script=80 0.05 5"
+WHOLE = "".join(f"piece{number} " for number in range(80))
+
+
+@pytest.fixture(scope="module")
+def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    pytest.importorskip("fastapi")
+    with stacked(tmp_path_factory.mktemp("stack")) as running_stack:
+        yield running_stack
+
+
+@pytest.fixture
+def stack(whole_stack: Stack) -> Stack:
+    """The stack, with all its parts and without runs."""
+    whole_stack.reset()
+    return whole_stack
+
+
+def until_heard(process: subprocess.Popen[bytes], text: bytes) -> bytes:
+    """Return stdout up to this text, or a little more."""
+    assert process.stdout is not None
+    heard = b""
+    while text not in heard:
+        piece = os.read(process.stdout.fileno(), 4096)
+        assert piece, heard
+        heard += piece
+    return heard
+
+
+def followed(stack: Stack, form: str, script: str, breaks: Any) -> tuple[int, bytes, str]:
+    """Run a script, break something once the fourth piece was printed, and return code, stdout and stderr."""
+    argv = ["run", WORKFLOW, script, "--format", form]
+    with running(*argv, env=stack.env(stack.home / "state")) as process:
+        out = until_heard(process, b"piece3 ")
+        breaks()
+        rest, err = process.communicate(timeout=HUNG)
+    return process.returncode, out + rest, err.decode()
+
+
+def pieces_of(lines: list[dict[str, Any]]) -> list[str]:
+    return [line["data"]["content"] for line in lines if line["type"] == "content" and "content" in line["data"]]
+
+
+def test_a_run_is_followed_to_its_end(stack: Stack) -> None:
+    done = stack.noxcli("run", WORKFLOW, SHORT, "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["output"]) == (0, {"Answer": "piece0 piece1 piece2 "})
+    assert document["stream"]["continuity"] == "proven"
+    assert [row["status"] for row in stack.runs()] == ["completed"]
+
+
+def test_a_cut_of_a_whole_stream_loses_nothing(stack: Stack) -> None:
+    code, out, _ = followed(stack, "ndjson", LONG, lambda: stack.restart_after("nginx", 2, signal.SIGTERM))
+    lines = [json.loads(line) for line in out.splitlines()]
+    document = lines[-1]["data"]
+    assert (code, "".join(pieces_of(lines))) == (0, WHOLE)
+    assert (document["stream"]["continuity"], document["stream"]["reconnects"] > 0) == ("proven", True)
+    assert "noxcli.gap" not in {line["type"] for line in lines}
+    assert len(stack.runs()) == 1
+
+
+def test_a_trimmed_stream_is_a_gap(stack: Stack) -> None:
+    code, out, _ = followed(stack, "ndjson", TRIMMED, lambda: stack.restart_after("nginx", 2, signal.SIGTERM))
+    lines = [json.loads(line) for line in out.splitlines()]
+    gap = [line["type"] for line in lines].index("noxcli.gap")
+    before, after = "".join(pieces_of(lines[:gap])), "".join(pieces_of(lines[gap:]))
+    assert len(before + after) < len(WHOLE)
+    assert WHOLE.startswith(before)
+    assert WHOLE.endswith(after)
+    document = lines[-1]["data"]
+    assert (code, document["stream"]["continuity"], document["output"]) == (0, "broken", {"Answer": WHOLE})
+
+
+def test_content_of_a_trimmed_stream_is_not_whole(stack: Stack) -> None:
+    code, out, err = followed(stack, "content", TRIMMED, lambda: stack.restart_after("nginx", 2, signal.SIGTERM))
+    assert (code, out.decode() == WHOLE) == (9, False)
+    assert re.search(r"noxcli fetch-output \S+", err)
+
+
+def test_a_stream_that_is_opened_late_proves_nothing(stack: Stack) -> None:
+    run_id = stack.noxcli("run", WORKFLOW, TRIMMED, "--detach").stdout.decode().strip()
+    time.sleep(1)
+    done = stack.noxcli("stream", run_id, "--json", state="elsewhere")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["output"]) == (0, {"Answer": WHOLE})
+    assert document["stream"]["continuity"] == "assumed"
+
+
+def test_a_killed_pod_and_its_502_pages_change_nothing(stack: Stack) -> None:
+    code, out, err = followed(stack, "content", LONG, lambda: stack.restart_after("pod", 2))
+    assert (code, out.decode()) == (0, WHOLE), err
+    assert [row["status"] for row in stack.runs()] == ["completed"]
+
+
+def test_a_redeploy_does_not_end_a_run(stack: Stack) -> None:
+    def redeploy() -> None:
+        stack.kill("pod")
+        with stack.page("404"):
+            time.sleep(3)
+        stack.start("pod")
+
+    code, out, err = followed(stack, "content", LONG, redeploy)
+    assert (code, out.decode()) == (0, WHOLE), err
+    assert len(stack.runs()) == 1
+
+
+def test_a_queue_that_fails_after_the_row_is_asked_once(stack: Stack) -> None:
+    stack.kill("queue")
+    done = stack.noxcli("run", WORKFLOW, SHORT, "--json")
+    document = json.loads(done.stdout)
+    rows = stack.runs()
+    assert (done.returncode, document["retry_safe"], len(rows)) == (7, False, 1)
+    assert [found["id"] for found in document["error"]["candidates"]] == [rows[0]["id"]]
+
+
+def test_rows_of_a_queue_that_fails_are_asked_once(stack: Stack, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"Script": f"{number} 0 0"}) + "\n" for number in (1, 2, 3)))
+    argv = ["batch", WORKFLOW, str(rows), "--output-dir", str(tmp_path / "out")]
+    stack.kill("queue")
+    done = stack.noxcli(*argv)
+    assert (done.returncode, len(stack.runs())) == (7, 3), done.stderr.decode()
