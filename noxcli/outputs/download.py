@@ -87,7 +87,7 @@ class _Fetching:
                 self._etag = None
                 raise Unavailable("the server sent a different part of the file than requested")
             self._receive(opened)
-            self._require_whole(opened.content_type)
+            self._require_whole(opened)
 
     def _open(self, start: int) -> "Download":
         patient = max(0.01, self._limit.left(READ_TIMEOUT))
@@ -95,11 +95,13 @@ class _Fetching:
 
     def _fits(self, opened: "Download") -> bool:
         """True for the file from its beginning, and for the part of it that is missing."""
-        if opened.start == 0:
-            return True
-        known = self._transfer.total
-        same_size = known is None or opened.total is None or known == opened.total
-        return opened.start == self._part.size and same_size and opened.etag == self._etag
+        if self._is_same(opened) and len({self._transfer.total, opened.total} - {None}) > 1:
+            return False
+        return opened.start == 0 or (self._is_same(opened) and opened.start == self._part.size)
+
+    def _is_same(self, opened: "Download") -> bool:
+        """True for an answer that claims to be of the same bytes as the one before."""
+        return self._etag is not None and opened.etag == self._etag
 
     def _receive(self, opened: "Download") -> None:
         own = self._transfer.remote.content_type  # if it is known, a page is one of a proxy, or to sign in
@@ -107,16 +109,20 @@ class _Fetching:
             raise Undelivered(f"the server answered with a page ({opened.content_type}) instead of the file")
         if opened.start == 0:
             self._part.restart()
-            self._etag, self._transfer.total = opened.etag, opened.total
+            if opened.total is not None or not self._is_same(opened):
+                self._transfer.total = opened.total
+            self._etag = opened.etag
         for piece in opened.pieces():
             self._check()
             self._part.write(piece)
             self._transfer.done = self._part.size
 
-    def _require_whole(self, content_type: str) -> None:
+    def _require_whole(self, opened: "Download") -> None:
         """Raise Unavailable if bytes are missing, which a retry may get, and Undelivered for what is another file."""
-        remote, size = self._transfer.remote, self._part.size
+        remote, size, content_type = self._transfer.remote, self._part.size, opened.content_type
         if self._transfer.total not in {None, size}:
+            if opened.start == 0:
+                self._etag = None  # what ended whole with another length is no beginning to go on from
             raise Unavailable(f"the download has {size:,} bytes instead of {self._transfer.total:,}")
         if remote.is_text:
             self._require_text(content_type)

@@ -237,14 +237,17 @@ def test_an_address_in_json_is_not_the_file(own: str, kind: str, body: bytes, is
             fetched(answer(200, body, Content_Type=kind), remote=remote)
 
 
+CHUNKED = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nETag: "v1"\r\nConnection: close\r\n\r\n'
 NO_REST: dict[str, Turn] = {
     "other place": answer(206, b"xx of it", Content_Range="bytes 1-8/9", ETag='"v1"'),
     "other size": answer(206, b"of itx", Content_Range="bytes 4-9/10", ETag='"v1"'),
-    "other etag": answer(206, b"of it", Content_Range="bytes 4-8/9", ETag='"v2"'),
-    "weak etag": answer(206, b"of it", Content_Range="bytes 4-8/9", ETag='W/"v1"'),
-    "no etag": answer(206, b"of it", Content_Range="bytes 4-8/9"),
-    "no place": answer(206, b"of it"),
-    "odd place": answer(206, b"of it", Content_Range="nonsense"),
+    "other etag": answer(206, b"OF IT", Content_Range="bytes 4-8/9", ETag='"v2"'),
+    "weak etag": answer(206, b"OF IT", Content_Range="bytes 4-8/9", ETag='W/"v1"'),
+    "no etag": answer(206, b"OF IT", Content_Range="bytes 4-8/9"),
+    "no place": answer(206, b"OF IT"),
+    "odd place": answer(206, b"OF IT", Content_Range="nonsense"),
+    "the rest as a whole": answer(200, b"of it", ETag='"v1"'),
+    "the rest as a whole, in chunks": CHUNKED + b"5\r\nof it\r\n0\r\n\r\n",
     "416": answer(416, b"", Content_Range="bytes */9"),
     "403": answer(403),
     "400": answer(400),
