@@ -236,6 +236,19 @@ def lively() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB, if this user may mount one."""
+    directory = tmp_path / "small"
+    directory.mkdir()
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("may not mount")
+    yield directory
+    subprocess.run(["umount", "--lazy", directory], check=True)  # an error may still hold a file open
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate for 127.0.0.1, with its private key in the same file."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noxcli.cli.printing import Printing
+from noxcli.errors import NoxError
 from noxcli.inputs.sources import Sources
 from noxcli.masking import HIDDEN_KEY, LEAST, can_hide
 from noxcli.render import Format
@@ -43,6 +44,7 @@ class Context:
     route: str = ""  # the options that select the server, for commands to paste
     reports: Reports = field(default_factory=Reports)
     sources: Sources = field(default_factory=Sources)
+    unkept: NoxError | None = None  # why there is no state file of the run
     began: float = field(init=False)  # by the clock
     replaced_before: int = field(default_factory=lambda: REPLACED.texts)  # by another command in this process
     followed: "Progress | None" = None  # the run whose ending is still to be shown to a person

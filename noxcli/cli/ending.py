@@ -39,6 +39,7 @@ PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs|workflows
 def conclude(context: Context, error: NoxError | None) -> int:
     """Report the ending on stderr, in the reports and in the result, and return the exit code."""
     SIGNALS.disregard()  # a first signal is now too late
+    error = error or context.unkept
     if error is not None:
         _show_verdict(context)
         _say(context, error)

@@ -45,16 +45,16 @@ def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: Runn
 def _announce(context: Context, state_file: str | None, run: Run) -> None:
     """Tell other programs about the run; if that fails, it is running all the same, and its id is on stderr."""
     mask = context.terminal.mask
-
-    def write_ids() -> None:
+    try:
         if state_file is not None:
             write_state(Path(state_file), Entry(mask(run.id), mask(run.workflow_id), context.base_url))
-
-    for tell in (write_ids, lambda: context.reports.report_start(run, mask)):
-        try:
-            tell()
-        except NoxError as error:
-            complain(context, error)
+    except NoxError as error:
+        complain(context, error)
+        context.unkept = error
+    try:
+        context.reports.report_start(run, mask)
+    except NoxError as error:
+        complain(context, error)
     context.way_back = context.line_to_stream(run.id)
 
 

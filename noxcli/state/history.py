@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from noxcli.codec import decode_json
-from noxcli.errors import NO_ROOM, UsageProblem
+from noxcli.errors import NO_ROOM, Undelivered, UsageProblem
 from noxcli.files import put_privately, reason_of, require_readable, save, users_directory
 from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, RunEvent
@@ -217,9 +217,14 @@ def _newest_first(place: Place) -> list[str]:
 def write_state(path: Path, entry: Entry) -> None:
     """Write the complete file.
 
-    Raises Undelivered with the reason.
+    Raises Undelivered with the reason; the file of an earlier run is then removed.
     """
-    save(path, [f"{json.dumps(entry.document(), indent=2)}\n".encode()])
+    try:
+        save(path, [f"{json.dumps(entry.document(), indent=2)}\n".encode()])
+    except Undelivered:
+        with suppress(OSError):
+            path.unlink()
+        raise
 
 
 def read_state(path: Path) -> Entry | None:

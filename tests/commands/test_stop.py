@@ -87,6 +87,22 @@ def test_a_missing_state_file_means_that_nothing_was_started(noxcli: Noxcli) -> 
     assert noxcli("stop", "--state-file", "none.state", "--json").json["ok"] is True
 
 
+def test_a_state_file_that_cant_be_written_names_no_other_run(
+    noxcli: Noxcli, plays: Any, sandbox: Sandbox, small_disk: Path
+) -> None:
+    workflow, state = plays(output={"A": "x"}), small_disk / "run.state"
+    assert noxcli("run", workflow, "--state-file", str(state)).code == 0
+    (small_disk / "full").write_bytes(b"x" * 60 * 1024)
+    result = noxcli("run", workflow, "--state-file", str(state))
+    assert (result.code, result.text) == (9, "x\n")
+    assert f"can't write {state}: no space left on device" in result.err
+    assert not state.exists()
+    (small_disk / "fuller").write_bytes(b"x" * 4 * 1024)
+    detached = noxcli("run", workflow, "--state-file", str(state), "--detach", "--json")
+    assert (detached.code, detached.json["exit_code"]) == (9, 9)
+    assert detached.json["run"]["id"] == sandbox.runs(workflow)[-1].id
+
+
 @pytest.mark.parametrize(
     "text", ["", "{}", "[]", "no json", '{"schema": "x", "run_id": 1, "workflow_id": 2, "base_url": 3}']
 )
