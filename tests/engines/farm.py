@@ -105,8 +105,8 @@ class Farm:
         """Return the process of a shard's batch once some rows have finished and others are running."""
         end = time.monotonic() + within
         while time.monotonic() < end:
-            for pid, directory in self._batches():
-                if directory.name == f"shard-{shard}" and is_in_the_middle(directory):
+            for pid, directory in self.batches():
+                if directory.name == f"shard-{shard}-of-4" and is_in_the_middle(directory):
                     return pid
             time.sleep(0.02)
         raise AssertionError(f"shard {shard} did not get to its middle: {self.log()}")
@@ -116,7 +116,7 @@ class Farm:
         os.kill(self.task(shard), number)
         self.kills += 1
 
-    def _batches(self) -> Iterator[tuple[int, Path]]:
+    def batches(self) -> Iterator[tuple[int, Path]]:
         """Yield the processes of this server: no other process can have its address."""
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
