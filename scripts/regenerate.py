@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from generated import architecture, completions, man, performance, pictures, reference, report_pictures
+from generated import architecture, completions, component, man, performance, pictures, reference, report_pictures
 
 ROOT = Path(__file__).parents[1]
 Files = Callable[[Path], Iterator[tuple[str, str | bytes | None]]]
@@ -16,6 +16,7 @@ KINDS: dict[str, Files] = {
     "man": man.files,
     "architecture": architecture.files,
     "performance": performance.files,
+    "component": component.files,
 }
 # These take minutes and programs, and are never the same twice.
 ON_REQUEST: dict[str, Files] = {"pictures": pictures.files, "report-pictures": report_pictures.files}

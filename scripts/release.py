@@ -1,31 +1,34 @@
-"""Make a release: `release.py --dry-run` rehearses it all; `check`, `lock`, `pex` and `sbom` are its parts."""
+"""Make a release: `release.py prepare` writes its version, `--dry-run` rehearses all that the release job does."""
 
 import argparse
 import hashlib
 import json
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 import venv
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+from release_text import mistakes, name_project, notes, version_of, write_version
+
 ROOT = Path(__file__).parents[1]
-VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
-# What each lock has: all that a checkout needs, and what the action and the image install.
+# What each lock has: all that a checkout needs; then, of that, what a user needs, a build, and the jobs that publish.
 LOCKS = {
-    "requirements.lock": ["--all-extras", "--group", "dev"],
-    "requirements-run.lock": ["--group", "build", "--constraints", "requirements.lock"],
+    "requirements.lock": ["pyproject.toml", "--all-extras", "--group", "dev", "--upgrade"],
+    "requirements-run.lock": ["pyproject.toml", "--constraints", "requirements.lock"],
+    "requirements-build.lock": ["--group", "build", "--constraints", "requirements.lock"],
+    "requirements-release.lock": ["--group", "release", "--group", "docs", "--constraints", "requirements.lock"],
 }
 # What no file of the project can have.
 BY_A_PERSON = (
     "at the package index: a trusted publisher for .github/workflows/release.yml with the environment 'release'",
     "at the repository: the environment 'release', and who may approve it; private vulnerability reports",
 )
-RELEASED = re.compile(r"^## (\S+) - (.+)$", re.MULTILINE)
+# Its metadata names its license in other words than the list of SPDX.
+LICENSES = {"sseclient-py": "Apache-2.0"}
 # Packages without compiled code: with it, the single file would run on one Python version and one system only.
 ANY_MACHINE = {
     "compatible_tags": ["py3-none-any", "py2.py3-none-any"],
@@ -45,52 +48,31 @@ ANY_MACHINE = {
 }
 
 
-def notes_on(version: str, changelog: str) -> str:
-    """Return the changelog's section about a version, without its heading; empty if it has no dated section."""
-    for heading in RELEASED.finditer(changelog):
-        if heading[1] == version and re.fullmatch(r"\d{4}-\d\d-\d\d", heading[2]):
-            return changelog[heading.end() :].partition("\n## ")[0].strip()
-    return ""
-
-
-def version_of(root: Path) -> str:
-    source = (root / "noxcli/__init__.py").read_text(encoding="utf-8")
-    return str(re.findall(r'^__version__ = "(.*)"$', source, re.MULTILINE)[0])
-
-
-def mistakes(tag: str, root: Path) -> Iterator[str]:
-    """Yield a line for each thing that blocks the release: what is wrong, and how to fix it."""
-    version = version_of(root)
-    if not VERSION.fullmatch(version):
-        yield f"noxcli/__init__.py: {version!r} is not a version; write 1.2.3 or 1.2.3rc1"
-    if tag != f"v{version}":
-        yield f"the tag {tag!r} is not for version {version}; tag v{version}, or change noxcli/__init__.py"
-    changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    if not notes_on(version, changelog):
-        yield f"CHANGELOG.md says nothing of {version}; add '## {version} - YYYY-MM-DD' with what changed"
-    newest = RELEASED.search(changelog)
-    if newest and newest[1] != version:
-        yield f"CHANGELOG.md has {newest[1]} as the newest version; put {version} first"
-    if changelog.partition("\n## Unreleased\n")[2].partition("\n## ")[0].strip():
-        yield f"CHANGELOG.md has changes under 'Unreleased'; move them to {version}"
-    component = (root / "templates/run/template.yml").read_text(encoding="utf-8")
-    if f"default: {version}\n" not in component:
-        yield f"templates/run/template.yml installs another version; set its default to {version}"
-    authors = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["authors"]
-    if any(author["email"].endswith(".invalid") for author in authors):
-        yield "pyproject.toml: the authors' address does not work; write one that does"
-    for page in sorted((root / "docs").glob("*.md")):
-        if "OWNER/noxcli" in page.read_text(encoding="utf-8"):
-            yield f"docs/{page.name} has OWNER/noxcli; write the repository's name, and the commit of the release"
-
-
 def check(wanted: argparse.Namespace) -> Iterator[str]:
     """Yield what blocks the release of a tag; if nothing does, write what changed."""
     found = list(mistakes(wanted.tag, wanted.root))
     if not found and wanted.notes is not None:
-        changelog = (wanted.root / "CHANGELOG.md").read_text(encoding="utf-8")
-        wanted.notes.write_text(f"{notes_on(wanted.tag.removeprefix('v'), changelog)}\n", encoding="utf-8")
+        wanted.notes.write_text(notes(wanted.root, wanted.commit), encoding="utf-8")
     yield from found
+
+
+def prepare(wanted: argparse.Namespace) -> Iterator[str]:
+    """Write a version and today's date, the first time also the project's address; regenerate what has the version."""
+    if wanted.email or wanted.repository:
+        name_project(wanted.root, wanted.repository, wanted.email)
+    found = list(write_version(wanted.root, wanted.version, datetime.now(UTC).date()))
+    yield from found or works([sys.executable], "scripts/regenerate.py", cwd=wanted.root)
+    if not found:
+        yield from mistakes(f"v{wanted.version}", wanted.root)
+
+
+def pin(wanted: argparse.Namespace) -> Iterator[str]:
+    """Write the requirements that install a wheel and all it needs, each by its hash: `noxcli.lock`."""
+    digest = hashlib.sha256(wanted.wheel.read_bytes()).hexdigest()
+    needed = (ROOT / "requirements-run.lock").read_text(encoding="utf-8")
+    own = f"noxcli=={version_of(ROOT)} \\\n    --hash=sha256:{digest}\n"
+    wanted.output.write_text(f"{own}{needed}", encoding="utf-8")
+    yield from ()
 
 
 def lock(_: argparse.Namespace) -> Iterator[str]:
@@ -98,7 +80,7 @@ def lock(_: argparse.Namespace) -> Iterator[str]:
     if shutil.which("uv") is None:
         yield "uv is not installed"
         return
-    line = ["pip", "compile", "-q", "pyproject.toml", "--universal", "--python-version", "3.11", "--upgrade"]
+    line = ["pip", "compile", "-q", "--universal", "--python-version", "3.11"]
     for name, chosen in LOCKS.items():
         yield from works(["uv"], *line, "--generate-hashes", "--no-annotate", "--no-header", *chosen, "-o", name)
 
@@ -110,14 +92,16 @@ def pex(wanted: argparse.Namespace) -> Iterator[str]:
         if wheel is None:
             yield from run(["hatchling", "build", "-t", "wheel", "-d", scratch], cwd=ROOT)
             [wheel] = Path(scratch).glob("*.whl")
-        # The lock has hashes, so that the wheel needs one, too.
+        # The lock has hashes, so that the wheel needs one, too. By its path, the bytes would depend on that.
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest() if wheel.is_file() else ""
         needed = Path(scratch, "requirements.txt")
-        needed.write_text(f"noxcli[sandbox] @ {wheel.resolve().as_uri()} --hash=sha256:{digest}\n", encoding="utf-8")
+        version = wheel.name.split("-")[1] if digest else "0"
+        needed.write_text(f"noxcli[sandbox]=={version} --hash=sha256:{digest}\n", encoding="utf-8")
         # --venv and --sh-boot: from the second start on, a shell script runs an unpacked installation.
         yield from run(
             [
-                "pex", "--requirement", str(needed), "--constraints", str(ROOT / "requirements.lock"),
+                "pex", "--requirement", str(needed), "--find-links", str(wheel.parent),
+                "--constraints", str(ROOT / "requirements.lock"),
                 "--complete-platform", json.dumps(ANY_MACHINE), "--console-script", "noxcli", "--venv", "--sh-boot",
                 "--output-file", str(wanted.output),
             ]
@@ -128,12 +112,27 @@ def sbom(wanted: argparse.Namespace) -> Iterator[str]:
     """Write the bill of materials (CycloneDX) of the single file: every package in it, with version and license."""
     with tempfile.TemporaryDirectory() as scratch:
         found = [*run(["pex.tools", str(wanted.pex), "venv", f"{scratch}/venv"])]
-        yield from found or run(
+        found += found or run(
             [
-                "cyclonedx_py", "environment", f"{scratch}/venv/bin/python", "--output-reproducible",
-                "--output-file", str(wanted.output),
+                "cyclonedx_py", "environment", f"{scratch}/venv/bin/python",
+                "--pyproject", str(ROOT / "pyproject.toml"),
+                "--mc-type", "application", "--output-reproducible", "--output-file", str(wanted.output),
             ]
         )  # fmt: skip
+    yield from found or complete_bill(wanted.output)
+
+
+def complete_bill(file: Path) -> Iterator[str]:
+    """Add what the tool cannot see: the version of noxcli, and licenses; yield the packages that still have none."""
+    bill = json.loads(file.read_text(encoding="utf-8"))
+    root = bill["metadata"]["component"]
+    root |= {"version": version_of(ROOT), "purl": f"pkg:pypi/noxcli@{version_of(ROOT)}"}
+    for each in bill["components"]:
+        if not each.get("licenses") and each["name"] in LICENSES:
+            each["licenses"] = [{"license": {"acknowledgement": "concluded", "id": LICENSES[each["name"]]}}]
+        if not each.get("licenses"):
+            yield f"{each['name']} names no license; add the one it has to LICENSES"
+    file.write_text(json.dumps(bill, indent=2) + "\n", encoding="utf-8")
 
 
 def rehearse() -> Iterator[str]:
@@ -150,14 +149,14 @@ def rehearse() -> Iterator[str]:
         yield from run(["twine", "check", "--strict", *packages])
         [wheel] = made[0].glob("*.whl")
         yield from run(["check_wheel_contents", str(wheel)])
-        file, bill = at / "noxcli", at / "noxcli.cdx.json"
+        file, bill, lock_file = at / "noxcli", at / "noxcli.cdx.json", at / "noxcli.lock"
         yield from pex(argparse.Namespace(wheel=wheel, output=file))
         yield from sbom(argparse.Namespace(pex=file, output=bill))
         yield from works([str(file)], "sandbox", "--", "noxcli", "run", "demo", "User Input=hello", "--raw", "Answer")
         venv.create(at / "venv", with_pip=True)
+        yield from pin(argparse.Namespace(wheel=wheel, output=lock_file))
         pip = [str(at / "venv/bin/pip"), "install", "-q", "--disable-pip-version-check"]
-        yield from works(pip, "-r", str(ROOT / "requirements-run.lock"))
-        yield from works(pip, "--no-deps", str(wheel))
+        yield from works(pip, "--find-links", str(wheel.parent), "--require-hashes", "-r", str(lock_file))
         yield from works([str(at / "venv/bin/noxcli")], "--version")
     version = version_of(ROOT)
     print(f"\nTo release {version}, a person fills in:")
@@ -165,9 +164,9 @@ def rehearse() -> Iterator[str]:
         print(f"- {line}")
 
 
-def works(program: Sequence[str], *words: str) -> Iterator[str]:
+def works(program: Sequence[str], *words: str, cwd: Path = ROOT) -> Iterator[str]:
     """Run a program; yield that it failed, if it did."""
-    done = subprocess.run([*program, *words], cwd=ROOT, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run([*program, *words], cwd=cwd, check=False, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         yield f"{Path(program[0]).name} {words[0]} failed with exit code {done.returncode}; its message is above"
 
@@ -189,6 +188,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb.set_defaults(call=check)
     verb.add_argument("tag", metavar="TAG", help="v1.2.3, for example")
     verb.add_argument("--notes", type=Path, metavar="FILE", help="write what changed to FILE")
+    verb.add_argument("--commit", default="HEAD", help="the commit of the release, which the notes name")
+    verb.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="the checkout")
+    verb = verbs.add_parser("prepare", help=prepare.__doc__)
+    verb.set_defaults(call=prepare)
+    verb.add_argument("version", metavar="VERSION", help="1.2.3, for example")
+    verb.add_argument("--repository", metavar="OWNER/NAME", help="where the project is; before the first release")
+    verb.add_argument("--email", metavar="ADDRESS", help="the address of the authors; before the first release")
     verb.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="the checkout")
     verb = verbs.add_parser("lock", help=lock.__doc__)
     verb.set_defaults(call=lock)
@@ -196,13 +202,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb.set_defaults(call=pex)
     verb.add_argument("wheel", nargs="?", type=Path, metavar="WHEEL", help="a wheel of noxcli [default: build one]")
     verb.add_argument("-o", "--output", type=Path, default=ROOT / "dist/noxcli", metavar="FILE")
+    verb = verbs.add_parser("pin", help=pin.__doc__)
+    verb.set_defaults(call=pin)
+    verb.add_argument("wheel", type=Path, metavar="WHEEL", help="the wheel of noxcli that is released")
+    verb.add_argument("-o", "--output", type=Path, default=ROOT / "dist/noxcli.lock", metavar="FILE")
     verb = verbs.add_parser("sbom", help=sbom.__doc__)
     verb.set_defaults(call=sbom)
     verb.add_argument("pex", type=Path, metavar="PEX", help="what `release.py pex` has built")
     verb.add_argument("-o", "--output", type=Path, default=ROOT / "dist/noxcli.cdx.json", metavar="FILE")
     wanted = parser.parse_args(argv)
     if wanted.dry_run == (wanted.call is not None):
-        parser.error("give --dry-run, or one of check, lock, pex and sbom")
+        parser.error("give --dry-run, or one of prepare, check, lock, pex, pin and sbom")
     found = list(rehearse() if wanted.dry_run else wanted.call(wanted))
     for line in found:
         print(f"release: {line}", file=sys.stderr)

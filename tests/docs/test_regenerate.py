@@ -16,9 +16,10 @@ SCRIPT = ROOT / "scripts" / "regenerate.py"
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
     """The files that are generated, and those with generated parts."""
-    for name in ("noxcli/cli", "docs", "man"):
+    for name in ("noxcli/cli", "docs", "man", "templates"):
         copytree(ROOT / name, tmp_path / name)
-    (tmp_path / "README.md").write_bytes((ROOT / "README.md").read_bytes())
+    for name in ("README.md", "noxcli/__init__.py", "requirements-run.lock"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     return tmp_path
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from release_text import repository
 
 from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.steps import Sleep
@@ -23,7 +24,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.wide, pytest.mark.timeout(1000)]
 
 PAGE = (ROOT / "docs/ci.md").read_text()
 # Shell and YAML syntax in an input must reach the workflow unchanged.
-HOSTILE = """$(touch pwned) `touch pwned` "; touch pwned; ' # ${HOME} %0A::error::x"""
+HOSTILE = (
+    """What's new? Say "hi" C:\\temp $(touch pwned) `touch pwned` "; touch pwned; ' # ${HOME} $HOME %0A::error::x"""
+)
 # What pip needs to install packages on this machine.
 PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "REQUESTS_"))}
 
@@ -58,7 +61,7 @@ def act(farm: Farm, tmp_path: Path) -> list[str]:
     (upload / "action.yml").write_text(UP.format(store=tmp_path / "artifacts"))
     options = []
     text = snippet("As an action") + (ROOT / "action.yml").read_text()
-    for name, place in (("OWNER/noxcli", checkout), ("actions/upload-artifact", upload)):
+    for name, place in ((repository(ROOT), checkout), ("actions/upload-artifact", upload)):
         commit(farm, place)
         (used,) = set(re.findall(rf"{name}@\w+", text))
         options += ["--local-repository", f"{used}={place}"]
@@ -132,13 +135,18 @@ def test_a_canceled_action_stops_its_run(
 
 
 @pytest.mark.long(10)
-def test_the_component_runs_a_workflow(farm: Farm, built: dict[str, Path], workflow: str) -> None:
+@pytest.mark.parametrize("given", ["in a variable", "in a file"])
+def test_the_component_runs_a_workflow(farm: Farm, built: dict[str, Path], workflow: str, given: str) -> None:
     """Only its address differs from the page: this runner includes files, not catalogs."""
     needs_engine("gitlab-ci-local", "node", "rsync")
-    page = snippet("As a component")
-    text = re.sub(r"component: \S+", "local: templates/run/template.yml", page)
+    text = re.sub(r"component: \S+", "local: templates/run/template.yml", snippet("As a component"))
     text = text.replace("workflow: demo", f"workflow: {workflow}").replace("Answer.txt", "A.txt")
-    text = text.replace("""'{"User Input": "hello"}'""", json.dumps(json.dumps({"Q": HOSTILE, "ms": "100"})))
+    inputs = {"Q": HOSTILE, "ms": "100"}
+    if given == "in a variable":
+        text = text.replace("""'{"User Input": "What''s new?"}'""", json.dumps(json.dumps(inputs)))
+    else:
+        text = text.replace(f"workflow: {workflow}\n", f"workflow: {workflow}\n      inputs-file: some inputs.json\n")
+        (farm.where / "some inputs.json").write_text(json.dumps(inputs))
     (farm.where / ".gitlab-ci.yml").write_text(text)
     (farm.where / "templates/run").mkdir(parents=True)
     shutil.copy(ROOT / "templates/run/template.yml", farm.where / "templates/run")

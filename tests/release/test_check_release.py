@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
 import release
+import release_text
 
 from tests.release.conftest import ROOT
 
@@ -30,15 +32,13 @@ UNRELEASED = "## Unreleased\n"
 @pytest.fixture
 def ready(tmp_path: Path) -> Path:
     """A checkout that may be released as v1.2.3."""
-    for name in ("noxcli/__init__.py", "templates/run/template.yml", "pyproject.toml"):
+    for name in ("noxcli/__init__.py", "templates/run/template.yml", "pyproject.toml", "docs/ci.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n### Added\n\n- A thing.\n")
+    release_text.name_project(tmp_path, "acme/noxcli", "noxcli@example.com")
+    assert not list(release_text.write_version(tmp_path, "1.2.3", date(2030, 1, 31)))
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/ci.md").write_text("uses: a/noxcli@v1\n")
-    change("noxcli/__init__.py", '"0.2.0"', '"1.2.3"')(tmp_path)
-    change("templates/run/template.yml", "default: 0.2.0", "default: 1.2.3")(tmp_path)
-    change("pyproject.toml", "noxcli@noxcli.invalid", "noxcli@example.com")(tmp_path)
     return tmp_path
 
 
@@ -57,8 +57,10 @@ def test_a_checkout_that_agrees_is_released_with_its_notes(
     ready: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notes = tmp_path / "notes.md"
-    assert release.main(["check", "v1.2.3", "--root", str(ready), "--notes", str(notes)]) == 0
-    assert notes.read_text() == "### Added\n\n- A thing.\n"
+    commit = "89abcdef" * 5
+    assert release.main(["check", "v1.2.3", "--root", str(ready), "--notes", str(notes), "--commit", commit]) == 0
+    assert notes.read_text().startswith("### Added\n\n- A thing.\n\n## As an action\n")
+    assert f"\nuses: acme/noxcli@{commit} # v1.2.3\n" in notes.read_text()
     assert capsys.readouterr().err == ""
 
 
@@ -68,7 +70,6 @@ def test_a_rehearsal_builds_all_and_lists_what_is_left(capfd: pytest.CaptureFixt
     assert release.main(["--dry-run"]) == 0
     told = capfd.readouterr().out
     assert "You asked: hello" in told
-    assert "\n- pyproject.toml: the authors' address does not work; write one that does\n" in told
     assert "\n- at the package index: a trusted publisher" in told
 
 
@@ -81,8 +82,9 @@ def test_a_rehearsal_builds_all_and_lists_what_is_left(capfd: pytest.CaptureFixt
         ("v1.2.3", change("CHANGELOG.md", UNRELEASED, f"{UNRELEASED}\n- More.\n"), "changes under 'Unreleased'"),
         ("v1.2.3", change("CHANGELOG.md", UNRELEASED, "## 1.3.0 - 2030-02-01\n\n- New.\n"), "1.3.0 as the newest"),
         ("v1.2.3", change("templates/run/template.yml", "1.2.3", "1.2.2"), "template.yml installs another version"),
-        ("v1.2.3", change("pyproject.toml", "@example.com", "@noxcli.invalid"), "does not work; write one that does"),
-        ("v1.2.3", change("docs/ci.md", "a/noxcli", "OWNER/noxcli"), "docs/ci.md has OWNER/noxcli; write the"),
+        ("v1.2.3", change("pyproject.toml", "@example.com", "@noxcli.invalid"), "does not work; give `release.py prep"),
+        ("v1.2.3", change("docs/ci.md", "acme/noxcli", "OWNER/noxcli"), "docs/ci.md has OWNER/noxcli; give `release"),
+        ("v1.2.3", change("docs/ci.md", "run@v1.2.3", "run@v1.2.2"), "docs/ci.md shows 1.2.2; write 1.2.3"),
         ("v1.x", change("noxcli/__init__.py", "1.2.3", "1.x"), "'1.x' is not a version; write 1.2.3 or 1.2.3rc1"),
     ],
 )  # fmt: skip

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -59,15 +61,45 @@ def test_the_single_file_does_what_an_installation_does(built: dict[str, Path], 
     assert call("schema", "result") == (0, (ROOT / "noxcli/schemas/result.json").read_text())
 
 
+@pytest.mark.wide
+@pytest.mark.timeout(1000)
+def test_the_single_file_is_the_same_from_any_path(built: dict[str, Path], tmp_path: Path) -> None:
+    made = []
+    for place in ("here", "there/in another"):
+        checkout = tmp_path / place
+        (checkout / "scripts").mkdir(parents=True)
+        for name in ("requirements.lock", "scripts/release.py", "scripts/release_text.py"):
+            shutil.copy(ROOT / name, checkout / name)
+        wheel = shutil.copy(built["wheel"], checkout)
+        subprocess.run(
+            [sys.executable, "scripts/release.py", "pex", wheel, "--output", "noxcli"], cwd=checkout, check=True
+        )
+        made.append((checkout / "noxcli").read_bytes())
+    assert made[0] == made[1]
+
+
+def test_the_lock_of_a_release_names_its_wheel(tmp_path: Path) -> None:
+    wheel = tmp_path / f"noxcli-{__version__}-py3-none-any.whl"
+    wheel.write_bytes(b"a wheel")
+    assert release.main(["pin", str(wheel), "--output", str(tmp_path / "noxcli.lock")]) == 0
+    first, digest, rest = (tmp_path / "noxcli.lock").read_text().split("\n", 2)
+    assert first == f"noxcli=={__version__} \\"
+    assert digest.strip() == f"--hash=sha256:{sha256(b'a wheel').hexdigest()}"
+    assert rest == (ROOT / "requirements-run.lock").read_text()
+
+
 def bill_of_materials(file: Path) -> set[str]:
     """Return the packages in the bill of materials, each as NAME-VERSION."""
     bill = file.with_name("bill.json")
     assert release.main(["sbom", str(file), "--output", str(bill)]) == 0
     document = json.loads(bill.read_text())
     assert document["bomFormat"] == "CycloneDX"
-    named = {normal(f"{each['name']}-{each['version']}"): each for each in document["components"]}
-    assert {"MIT"} == {one["license"]["id"] for one in named[f"noxcli-{__version__}"]["licenses"]}
-    return {*named}
+    root = document["metadata"]["component"]
+    assert (root["name"], root["version"], root["licenses"][0]["license"]["id"]) == ("noxcli", __version__, "MIT")
+    assert [each["name"] for each in document["components"] if not each["licenses"]] == []
+    [depends] = [each["dependsOn"] for each in document["dependencies"] if each["ref"] == root["bom-ref"]]
+    assert len(depends) > 10
+    return {normal(f"{each['name']}-{each['version']}") for each in [root, *document["components"]]}
 
 
 def packages_in(file: Path) -> set[str]:

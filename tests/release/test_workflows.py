@@ -101,9 +101,34 @@ def test_no_text_is_pasted_into_a_script() -> None:
     assert all(value["expand"] is False for value in job["variables"].values())
 
 
-def test_the_component_installs_this_version() -> None:
+def test_the_component_installs_fixed_versions() -> None:
+    """Of noxcli this one, of its dependencies those that are locked."""
+    _, component = yaml.safe_load_all((ROOT / "templates/run/template.yml").read_text())
+    [job] = component.values()
+    [listed] = re.findall(r"<<'END'\n(.*)\nEND\n", "".join(job["script"]), re.DOTALL)
+    locked = re.findall(r"^(\S+==\S+) \\$", (ROOT / "requirements-run.lock").read_text(), re.MULTILINE)
+    assert listed.splitlines() == [f"noxcli=={__version__}", *locked]
+
+
+def test_the_component_takes_plain_words_only() -> None:
+    """GitLab pastes inputs into the text of the YAML before it parses it."""
     spec, _ = yaml.safe_load_all((ROOT / "templates/run/template.yml").read_text())
-    assert spec["spec"]["inputs"]["version"]["default"] == __version__
+    inputs = spec["spec"]["inputs"]
+    assert {"workflow", "inputs-file", "timeout"} <= {*inputs}
+    for name, given in inputs.items():
+        for text in ("What's new?", 'Say "hi"', r"C:\temp", "a\nb: c", "$[[ x ]]", "#", "{a}", "&a", "*a", "!a", "| a"):
+            assert not re.search(given["regex"], text), f"{name}: {text}"
+        assert re.search(given["regex"], given.get("default", "qa"))
+
+
+def test_nothing_is_installed_unpinned() -> None:
+    """Not in jobs that publish, nor in the guide, beside a key. Nightly jobs have neither, and try other versions."""
+    pages = [ROOT / "docs" / name for name in ("ci.md", "engines.md", "test-a-change.md")]
+    for path in [*pages, *(path for path in WORKFLOWS if path.name != "nightly.yml")]:
+        lines = re.findall(r"pip install .*", path.read_text())
+        assert [
+            line for line in lines if not re.fullmatch(r"pip install (--require-hashes )?-r [\w-]+\.lock", line)
+        ] == []
 
 
 @pytest.mark.wide

@@ -1,0 +1,20 @@
+"""What the component for GitLab installs: this version, and of each dependency the version that is locked."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from release_text import version_of
+
+COMPONENT, LOCK = "templates/run/template.yml", "requirements-run.lock"
+BLOCK = re.compile(r"(?<=<<'END'\n).*?(?=^ +END$)", re.DOTALL | re.MULTILINE)
+INDENT = " " * 6
+
+
+def files(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the component."""
+    pins = re.findall(r"^(\S+==\S+) \\$", (root / LOCK).read_text(encoding="utf-8"), re.MULTILINE)
+    lines = "".join(f"{INDENT}{pin}\n" for pin in [f"noxcli=={version_of(root)}", *pins])
+    text = (root / COMPONENT).read_text(encoding="utf-8")
+    assert BLOCK.search(text), f"{COMPONENT} has lost its list of packages"
+    yield COMPONENT, BLOCK.sub(lines, text, count=1)

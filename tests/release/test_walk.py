@@ -1,0 +1,94 @@
+"""CONTRIBUTING's section about a release, followed to the letter in a clone: all stays green, also the next time."""
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from noxcli import __version__
+from tests.release.conftest import ROOT
+
+PAGE = (ROOT / "CONTRIBUTING.md").read_text().partition("\n## Release\n")[2]
+BLOCKS = re.findall(r"```release\n(.*?)```", PAGE, re.DOTALL)
+ADDRESS = "--repository acme/noxcli --email noxcli@example.com"
+NEXT = "99.1.0"
+# What reads a version, a date or an address.
+TOUCHED = ["tests/release", "tests/docs", "tests/test_quality.py", "tests/commands/test_help.py"]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone of the checkout as it stands, on `main`, with this environment, and a bare repository to push to."""
+    git(tmp_path, "init", "-q", "--bare", "-b", "main", "origin")
+    git(tmp_path, "clone", "-q", "origin", "clone")
+    clone = tmp_path / "clone"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+    )
+    with tarfile.open(tmp_path / "files.tar", "w") as archive:
+        for name in filter(None, listed.stdout.decode().split("\0")):
+            if (ROOT / name).exists():
+                archive.add(ROOT / name, name)
+    with tarfile.open(tmp_path / "files.tar") as archive:
+        archive.extractall(clone, filter="tar")
+    (clone / ".venv").symlink_to(Path(sys.executable).parents[1])
+    (clone / ".git/info/exclude").write_text("/.venv\n")
+    git(clone, "config", "user.email", "noxcli@example.com")
+    git(clone, "config", "user.name", "noxcli")
+    git(clone, "add", "-A")
+    git(clone, "commit", "-qm", "Begin")
+    git(clone, "push", "-q", "origin", "HEAD:main")
+    return clone
+
+
+def git(where: Path, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=where, check=True, capture_output=True, text=True).stdout
+
+
+def follow(block: str, version: str, clone: Path) -> None:
+    """Run a block of the page in the clone, as its reader does, with this version, and the tests that it may touch."""
+    tested = f".venv/bin/pytest -q -n 2 {' '.join(TOUCHED)} --ignore tests/release/test_walk.py\n"
+    lines = block.replace("1.2.3", version).replace(".venv/bin/pytest\n", tested)
+    if version == __version__ and "OWNER/" in (clone / "pyproject.toml").read_text():
+        lines = lines.replace(f"prepare {version}", f"prepare {version} {ADDRESS}")
+    # The environment has this checkout installed: the clone comes first.
+    env = {**os.environ, "PYTHONPATH": str(clone)}
+    done = subprocess.run(["bash", "-euc", lines], cwd=clone, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
+
+
+@pytest.mark.wide
+@pytest.mark.long(60)
+@pytest.mark.timeout(1000)
+def test_the_page_leads_to_a_tag_that_is_released(clone: Path) -> None:
+    today = datetime.now(UTC).date()
+    for version in (__version__, NEXT):
+        for block in BLOCKS:
+            follow(block, version, clone)
+        assert git(clone, "status", "--porcelain") == ""
+        assert f"\n## {version} - {today}\n" in (clone / "CHANGELOG.md").read_text()
+        check = [sys.executable, "scripts/release.py", "check", f"v{version}"]
+        subprocess.run(check, cwd=clone, check=True)
+        tagged = git(clone, "ls-remote", "origin", f"v{version}").split()[0]
+        assert git(clone, "rev-parse", "origin/main").strip() == tagged
+        changed = (clone / "CHANGELOG.md").read_text().replace("## Unreleased\n", "## Unreleased\n\n- More.\n", 1)
+        (clone / "CHANGELOG.md").write_text(changed)
+        git(clone, "commit", "-qam", "Change more")
+
+
+def test_nothing_is_written_without_news(clone: Path) -> None:
+    changelog = (clone / "CHANGELOG.md").read_text()
+    begin, _, rest = changelog.partition("## Unreleased\n")
+    (clone / "CHANGELOG.md").write_text(f"{begin}## Unreleased\n\n## 0.0.1 - 2030-01-01\n{rest}")
+    git(clone, "commit", "-qam", "Say nothing")
+    line = [sys.executable, "scripts/release.py", "prepare", NEXT]
+    done = subprocess.run(line, cwd=clone, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1, "release: CHANGELOG.md has nothing under 'Unreleased'; there is nothing to release\n",
+    )  # fmt: skip
+    assert git(clone, "status", "--porcelain") == ""
