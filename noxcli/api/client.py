@@ -12,7 +12,7 @@ from noxcli.api.download import Download
 from noxcli.api.failures import media_type
 from noxcli.api.feed import EventFeed
 from noxcli.api.http import CONNECT_TIMEOUT, Http
-from noxcli.api.records import id_of, items_of, run_from, version_from, workflow_from
+from noxcli.api.records import id_of, items_of, names_next, run_from, version_from, workflow_from
 from noxcli.api.transport import Body
 from noxcli.codec import to_json
 from noxcli.config.settings import Settings
@@ -270,22 +270,27 @@ class NoxusApi:
     def _pages(self, path: str, params: Mapping[str, Any], within: float | None = None) -> Iterator[Any]:
         """Yield each item once, page by page, until the server marks the end or a page has nothing new.
 
-        Warns if the list goes on after that. Raises Refused if it has no end.
+        Warns if the list goes on after that, or may do so. Raises Refused if it has no end.
         """
         seen: set[str] = set()
+        has_next = False  # by the last page with items
         for page in range(1, MOST_PAGES + 1):
             # Without `size`: no page of the docs gives its limit for every list.
             envelope = self.http.json("GET", path, params={**params, "page": page}, within=within)
-            fresh = [item for item in items_of(envelope) if id_of(item) not in seen]
+            items = items_of(envelope)
+            fresh = [item for item in items if id_of(item) not in seen]
             seen.update(filter(None, map(id_of, fresh)))
             yield from fresh
             if not isinstance(envelope, dict):
                 return
             pages, total = envelope.get("pages"), envelope.get("total")
             is_last = page >= pages if isinstance(pages, int) else isinstance(total, int) and len(seen) >= total
+            has_next = names_next(envelope) if items else has_next
             if is_last or not fresh:
                 if isinstance(total, int) and total > len(seen):
                     self._warn(f"the server's list goes on after {len(seen)} items, in a way that noxcli can't follow")
+                elif not is_last and (items or has_next or isinstance(pages, int)):
+                    self._warn(f"the server's list may be longer than {len(seen)} items: its end is not marked")
                 return
         raise Refused(f"the list has more than {MOST_PAGES:,} pages", "name the run or workflow by its id")
 

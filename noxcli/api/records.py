@@ -105,6 +105,11 @@ def items_of(envelope: Any) -> list[Any]:
     return items if isinstance(items, list) else []
 
 
+def names_next(envelope: Mapping[str, Any]) -> bool:
+    """Return whether a page names another one, as those of a list that is read by cursors do."""
+    return any(value for key, value in envelope.items() if "next" in key.lower() or "more" in key.lower())
+
+
 def id_of(item: Any) -> str | None:
     """Return the id of a list's item, or None if it has none."""
     return _text(item.get("id")) if isinstance(item, dict) else None

@@ -179,6 +179,29 @@ def test_a_list_is_read_to_its_end(pages: list[bytes], asked: int, found: int) -
     ]
 
 
+MAY_BE_LONGER = "the server's list may be longer than 2 items: its end is not marked"
+
+
+@pytest.mark.parametrize(
+    ("pages", "said"),
+    [
+        pytest.param([page(2, next_page="c2"), page(2, next_page="c2")], [MAY_BE_LONGER], id="by cursor"),
+        pytest.param([page(2, has_more=True), page(0, has_more=False)], [MAY_BE_LONGER], id="more, then none"),
+        pytest.param([page(2), page(2)], [MAY_BE_LONGER], id="page is ignored"),
+        pytest.param([page(2, pages=9), page(0, pages=9)], [MAY_BE_LONGER], id="fewer pages than announced"),
+        pytest.param([page(2, next="/2"), page(0)], [MAY_BE_LONGER], id="a link to nothing"),
+        pytest.param([page(1, next="/2"), page(1, 1, next=None), page(0)], [], id="links to the end"),
+        pytest.param([page(2, total=2, next_page="c2")], [], id="a total"),
+        pytest.param([page(2), page(0)], [], id="an empty page"),
+    ],
+)
+def test_a_list_that_may_be_longer_says_so(pages: list[bytes], said: list[str]) -> None:
+    warned: list[str] = []
+    with raw_server(*pages, answer(404)) as server, connect(server, warn=warned.append) as api:
+        assert len(list(api.list_runs())) == 2
+    assert warned == said
+
+
 def test_a_list_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "MOST_PAGES", 3)
     with raw_server(*(page(100, 100 * number) for number in range(9))) as server, connect(server) as api:
