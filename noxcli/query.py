@@ -23,21 +23,19 @@ class Query:
     @classmethod
     def read(cls, text: str, option: str) -> Self:
         """Return the expression of an option. Raises UsageProblem for one that is not valid JMESPath."""
-        import jmespath
-
-        from noxcli.expressions import as_meant, calls_in, check_call
-
         try:
-            with warnings.catch_warnings():
-                # `word`, without quotes inside the backticks, is how older versions of JMESPath wrote a string.
-                warnings.simplefilter("ignore", PendingDeprecationWarning)
-                tree = as_meant(jmespath.compile(text).parsed)
-            for call in calls_in(tree):
-                check_call(call)
+            tree = _parse(text)
         except (ValueError, RecursionError, IndexError) as error:
-            why = " ".join(str(error).split("\n")[0].split()) or "it is nested too deeply"
-            hint = 'for example output.Answer or output."Long name"; see jmespath.org'
+            from noxcli.slips import explain  # loaded only after a mistake
+
+            why, hint = explain(text, error, _parse)
             raise UsageProblem(f"{option} {text!r} is not a valid JMESPath expression: {why}", hint) from None
+        if '"' in text:
+            from noxcli.slips import text_as_name  # such a name is rare
+
+            if named := text_as_name(text, tree):
+                what = f'{option} {text!r} compares with "{named[0]}", which is a name'
+                raise UsageProblem(what, f"a text stands in single quotes: {named[1]}")
         return cls(text, tree)
 
     def of(self, document: Any) -> Any:
@@ -86,6 +84,21 @@ def _for_assertion(document: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     )
     seen = {**document, "output": shown}
     return Interpreter(seen, outputs), seen
+
+
+def _parse(text: str) -> Mapping[str, Any]:
+    """Return the tree of an expression. Raises ValueError, RecursionError or IndexError for one that is not valid."""
+    import jmespath
+
+    from noxcli.expressions import as_meant, calls_in, check_call
+
+    with warnings.catch_warnings():
+        # `word`, without quotes inside the backticks, is how older versions of JMESPath wrote a string.
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        tree: Mapping[str, Any] = as_meant(jmespath.compile(text).parsed)
+    for call in calls_in(tree):
+        check_call(call)
+    return tree
 
 
 def found_line(query: Query | None, document: Mapping[str, Any]) -> str:

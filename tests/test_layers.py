@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 ORDER = [
     {"signals"},
     {"errors", "models", "codec", "schemas", "utf8"},
-    {"waiting", "expressions"},
+    {"waiting", "expressions", "slips"},
     {"query", "masking", "timing", "place", "urls"},
     {"files"},
     {"config"},

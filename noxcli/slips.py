@@ -1,0 +1,94 @@
+"""What people write as JMESPath and is not, as they know it from jq or another language: why, and how to write it."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from shlex import quote
+from typing import Any
+
+QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|`[^`]*`|"(?:[^"\\]|\\.)*")""")
+# What is wrong, where it is outside of quotes, and what to write in its place.
+REPAIRS = (
+    ("a path begins with a name, not with a dot", r"(^|[|(,&!\[?]\s*|[=<>]\s*)\$?\.(?=\w|$)", r"\1"),
+    ("a number stands in backticks", r"([=<>]\s*)(-?\d+(?:\.\d+)?)(?![\w.])", r"\1`\2`"),
+    ("equality is ==", r"(?<![=!<>])=(?!=)|===", "=="),
+    ("and, or and not are &&, || and !", r"\band\b", "&&"),
+    ("and, or and not are &&, || and !", r"\bor\b", "||"),
+    ("and, or and not are &&, || and !", r"\bnot\s+", "!"),
+    ("a name with blanks or hyphens stands in double quotes", r"(?<=\.)(\w+(?:[ -]\w+)+)", r'"\1"'),
+)
+IN_BRACKETS = re.compile(r"""(?<=[\w"\]])\[(['"])([^'"\]]*)\1\]""")
+BRACKETS = "a name follows a dot, without brackets"
+SEARCHING = frozenset({"contains", "starts_with", "ends_with", "matches"})
+# JMESPath's own words, and ours.
+WORDS = (
+    (r".*Parse error at column (\d+), token \"(.*?)\" .*", "it can't be read on from {1!r}"),
+    (r".*Unknown token '?(.*?)'?:?$", "it can't be read on from {0!r}"),
+    (r".*Unclosed (.) delimiter.*", "a {0} has no partner"),
+    (r".*Incomplete expression.*", "it ends too early"),
+    (r".*cannot be empty.*", "it is empty"),
+)
+
+
+def explain(text: str, error: Exception, compile_it: Callable[[str], Any]) -> tuple[str, str]:
+    """Return why an expression is not valid, and what to write instead."""
+    why = " ".join(str(error).split("\n")[0].split()) or "it is nested too deeply"
+    if (repaired := _repaired(text, compile_it)) is not None:
+        return repaired[0], f"write {in_shell(repaired[1])}"
+    for pattern, words in WORDS:
+        if match := re.fullmatch(pattern, why):
+            why = words.format(*match.groups())
+            break
+    return why, 'for example output.Answer or output."Long name"; see jmespath.org'
+
+
+def text_as_name(text: str, tree: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return a name in double quotes that is compared as if it were a text, and what to write instead."""
+    for name in _names_as_texts(tree):
+        quoted = json.dumps(name, ensure_ascii=False)
+        if quoted in text:
+            meant = name.replace("\\", "\\\\").replace("'", "\\'")
+            return name, in_shell(text.replace(quoted, f"'{meant}'"))
+    return None
+
+
+def in_shell(text: str) -> str:
+    """Return an expression as a shell takes it, in double quotes if it has texts in single ones."""
+    return f'"{text}"' if "'" in text and not {*'"$`\\!'} & {*text} else quote(text)
+
+
+def _repaired(text: str, compile_it: Callable[[str], Any]) -> tuple[str, str] | None:
+    """Return what was wrong and the expression without it, if that is then valid."""
+    reasons: dict[str, None] = {}
+    bare = IN_BRACKETS.sub(lambda match: f".{match[2] if match[2].isidentifier() else json.dumps(match[2])}", text)
+    steps: list[tuple[str, str]] = [(BRACKETS, bare)]
+    for reason, pattern, new in REPAIRS:
+        parts = QUOTED.split(steps[-1][1])
+        fixed = [part if place % 2 else re.sub(pattern, new, part) for place, part in enumerate(parts)]
+        steps.append((reason, "".join(fixed)))
+    for reason, repaired in steps:
+        if repaired == text:
+            continue
+        reasons[reason] = None
+        text = repaired
+        try:
+            compile_it(repaired)
+        except (ValueError, RecursionError, IndexError):
+            continue
+        return ", ".join(reasons), repaired
+    return None
+
+
+def _names_as_texts(tree: Mapping[str, Any]) -> Iterator[str]:
+    children = [child for child in tree["children"] if isinstance(child, Mapping)]
+    if tree["type"] == "comparator":
+        left, right = children
+        for one, other in ((left, right), (right, left)):
+            if one["type"] == "field" and other["type"] not in {"field", "literal"}:
+                yield one["value"]
+        if left["type"] == right["type"] == "field":
+            yield right["value"]
+    elif tree["type"] == "function_expression" and tree["value"] in SEARCHING:
+        yield from (child["value"] for child in children[1:] if child["type"] == "field")
+    for child in children:
+        yield from _names_as_texts(child)

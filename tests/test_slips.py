@@ -1,0 +1,66 @@
+"""Expressions as people know them from jq and other languages: each hint about one is an expression that works."""
+
+import shlex
+
+import pytest
+
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli, posts
+
+SLIPS = {
+    ".output.Answer": ("not with a dot", "output.Answer"),
+    "$.output.Answer": ("not with a dot", "output.Answer"),
+    ".output | .Answer": ("not with a dot", "output | Answer"),
+    "output.User Input": ("double quotes", 'output."User Input"'),
+    "output.Long-name": ("double quotes", 'output."Long-name"'),
+    "output['Answer']": ("a name follows a dot", "output.Answer"),
+    'output["Long answer"]': ("a name follows a dot", 'output."Long answer"'),
+    "output.Answer = 'x'": ("equality is ==", "output.Answer == 'x'"),
+    "output.Answer === 'x'": ("equality is ==", "output.Answer == 'x'"),
+    "length(output.Answer) > 3": ("in backticks", "length(output.Answer) > `3`"),
+    "length(output.Answer) >=-3.5": ("in backticks", "length(output.Answer) >=`-3.5`"),
+    "output.Answer = 'a = 1 and 2' and !output.Essay": (
+        "equality is ==",
+        "output.Answer == 'a = 1 and 2' && !output.Essay",
+    ),
+    "not contains(output.Answer, 'y')": ("&&, || and !", "!contains(output.Answer, 'y')"),
+    'output.Answer == "x"': ("which is a name", "output.Answer == 'x'"),
+    '"x" != output.Answer': ("which is a name", "'x' != output.Answer"),
+    'contains(output.Answer, "it\'s")': ("which is a name", "contains(output.Answer, 'it\\'s')"),
+    'nodes[?name == "Answer it"]': ("which is a name", "nodes[?name == 'Answer it']"),
+}
+
+
+@pytest.mark.parametrize("option", ["--query", "--assert"])
+@pytest.mark.parametrize("text", SLIPS)
+def test_a_slip_is_told_with_what_to_write(noxcli: Noxcli, sandbox: Sandbox, text: str, option: str) -> None:
+    why, meant = SLIPS[text]
+    done = noxcli("run", "qa", "Question=x", option, text)
+    assert (done.code, why in done.err, posts(sandbox)) == (2, True, []), done.err
+    written = shlex.split(
+        done.err.rpartition("; ")[2].removeprefix("write ").removeprefix("a text stands in single quotes: ")
+    )
+    assert written == [meant], done.err
+    assert "JMESPath" not in noxcli("run", "qa", "Question=x", option, meant, "--dry-run").err
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("output.Answer == x'", "a ' has no partner"),
+        ("(output.Answer == 'x'", "it ends too early"),
+        ("", "it is empty"),
+        ("output.Answer ? 1", "it can't be read on from '?'"),
+        ("lenght(output.Answer) > `3`", "there is no function lenght()"),
+    ],
+)
+def test_what_cannot_be_repaired_is_told_in_plain_words(noxcli: Noxcli, text: str, why: str) -> None:
+    done = noxcli("run", "qa", "Question=x", "--assert", text)
+    assert (done.code, why in done.err, "Parse error" in done.err) == (2, True, False), done.err
+
+
+@pytest.mark.parametrize(
+    "text", ['output."Answer"', "nodes[?\"name\" == 'x']", 'output."Answer" == \'"x"\'', "keys(@)"]
+)
+def test_a_name_in_double_quotes_is_a_name(noxcli: Noxcli, text: str) -> None:
+    assert noxcli("run", "qa", "Question=x", "--query", text, "--quiet").code == 0
