@@ -18,12 +18,14 @@ from noxcli.batch.columns import Columns
 from noxcli.errors import UsageProblem
 from noxcli.files import expanded, reason_of
 from noxcli.inputs.definition import InputNode
-from noxcli.inputs.parse import MARK, Inputs, parse_json
+from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.signals import SIGNALS
 from noxcli.waiting import start_thread
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 FORMATS = ("jsonl", *DELIMITERS)
+UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
+WORKBOOKS = {b"PK\x03\x04": "a zip archive, as .xlsx and .ods files are", b"\xd0\xcf\x11\xe0": "an old Excel file"}
 AHEAD = 64  # rows to read in advance
 
 
@@ -160,7 +162,10 @@ class RowFile:
     def _json_rows(self, file: BinaryIO) -> Iterator[Row]:
         number = 0
         for line, raw in enumerate(file, 1):
-            content = raw.removeprefix(codecs.BOM_UTF8) if line == 1 else raw
+            content = raw
+            if line == 1:
+                _require_text(raw[:4], self.name)  # a NUL further on is told as JSON that is not valid
+                content = raw.removeprefix(codecs.BOM_UTF8)
             if not content.strip():
                 continue
             if number == 0 and content.lstrip().startswith(b"["):
@@ -193,9 +198,9 @@ class RowFile:
     def _csv_reader(self, file: BinaryIO) -> Iterator[Any]:
         csv.field_size_limit(sys.maxsize)
         # Bytes that are not UTF-8 are reported by row, below.
-        text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
         try:
-            lines = _without_nul(text)
+            lines = _text_lines(text, self.name)
             first = next(lines, "")
             delimiter = _delimiter(first, self._form)
             self.separated_oddly = delimiter != DELIMITERS[self._form]
@@ -233,7 +238,6 @@ class RowFile:
             raise UsageProblem(f"the first line of {self.name} is not valid {self._form}: {error}") from None
         if not header:
             raise UsageProblem(f"{self.name} has no header", "name the columns in its first line")
-        header[0] = header[0].removeprefix(MARK)
         twice = next((name for name in header if header.count(name) > 1), None)
         if twice is not None:
             raise UsageProblem(f"{self.name} has two columns named {twice!r}", "rename one of them")
@@ -325,9 +329,18 @@ def _cells_problem(cells: Sequence[str], header: Sequence[str]) -> str | None:
     return None
 
 
-def _without_nul(lines: Iterable[str]) -> Iterator[str]:
-    """UTF-16, which spreadsheets call Unicode text: half of its bytes are NUL."""
-    for line in lines:
-        if "\0" in line:
-            raise ValueError("it contains NUL bytes: is it UTF-16? save it as UTF-8")
+def _require_text(line: bytes, name: str) -> None:
+    """Raise UsageProblem for a line of a workbook, and of UTF-16, which spreadsheets call Unicode text."""
+    book = next((kind for magic, kind in WORKBOOKS.items() if line.startswith(magic)), None)
+    if book is not None:
+        raise UsageProblem(f"{name} is {book}, not a table in text", "save its sheet as CSV UTF-8")
+    if line.startswith(UTF_16) or b"\0" in line:
+        what = "is UTF-16 text" if line.startswith(UTF_16) else "has NUL bytes, as UTF-16 text does"
+        raise UsageProblem(f"{name} {what}", "save it as UTF-8, or convert it with: iconv -f UTF-16 -t UTF-8")
+
+
+def _text_lines(lines: Iterable[str], name: str) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        if number == 0 or "\0" in line:
+            _require_text(line.encode("utf-8", "surrogateescape"), name)
         yield line

@@ -1,5 +1,6 @@
 """Rows: what becomes of a line or a record of a file, and the errors for those that can't be read."""
 
+import codecs
 import io
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from noxcli.batch.rows import Row, RowFile
 from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import read_inputs
 from noxcli.inputs.uploads import Upload
+from tests.conftest import Noxcli
 
 
 def rows_of(
@@ -77,12 +79,38 @@ def test_a_quote_that_never_ends_ends_the_rows() -> None:
 
 @pytest.mark.parametrize(
     ("content", "what"),
-    [("", "has no header"), ("a,a\n1,2\n", "two columns named 'a'"), ("a,b\0\n", "is it UTF-16?")],
+    [("", "has no header"), ("a,a\n1,2\n", "two columns named 'a'"), ("a,b\0\n", "has NUL bytes, as UTF-16 text does")],
 )
 def test_a_csv_header_that_can_not_be_used_is_refused(content: str, what: str) -> None:
     with pytest.raises(UsageProblem, match="stdin") as error:
         rows_of(content, "csv")
     assert what in error.value.message
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl", "t.xlsx"])
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("Q,R\na,b\n".encode("utf-16"), "is UTF-16 text"),
+        (codecs.BOM_UTF16_BE + '{"Q": "a"}\n{"Q": "b"}\n'.encode("utf-16-be"), "is UTF-16 text"),
+        ('{"Q": "a"}\n'.encode("utf-16-le"), "has NUL bytes, as UTF-16 text does"),
+        (b"PK\x03\x04\x14\0\x06\0\n\0\xff", "is a zip archive, as .xlsx and .ods files are, not a table in text"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99), "is an old Excel file, not a table in text"),
+    ],
+)
+def test_what_a_spreadsheet_saves_but_no_text_is_named(
+    noxcli: Noxcli, tmp_path: Path, name: str, content: bytes, what: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    result = noxcli("batch", "qa", name)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert f"noxcli: {name} {what}; save " in result.err
+
+
+@pytest.mark.parametrize("header", ["Q,R", '"Q",R', '"Q","R"'])
+def test_a_byte_order_mark_is_no_part_of_a_name(header: str) -> None:
+    (row,) = rows_of(codecs.BOM_UTF8 + f"{header}\nx,y\n".encode(), "csv")
+    assert values_of(row) == {"Q": "x", "R": "y"}
 
 
 def test_columns_say_how_a_field_is_read(tmp_path: Path) -> None:
