@@ -9,7 +9,7 @@ import requests
 
 from noxcli.api.body import AnswerLimit
 from noxcli.api.download import Download
-from noxcli.api.failures import media_type
+from noxcli.api.failures import answer_type
 from noxcli.api.feed import EventFeed
 from noxcli.api.http import CONNECT_TIMEOUT, Http
 from noxcli.api.records import id_of, items_of, names_next, run_from, version_from, workflow_from
@@ -250,7 +250,7 @@ class NoxusApi:
             response = limit.kept_by(lambda: self.http.send("GET", path, params=params, headers=headers, limit=limit))
         except (NotFound, Refused, Unavailable) as error:
             raise _stream_failure(error, cursor) from error
-        kind = media_type(response)
+        kind = answer_type(response)
         if response.status_code == 204 or kind != "text/event-stream":
             response.close()
             raise StreamUnsupported(f"the server answered the event stream with {kind or 'nothing'}")

@@ -49,7 +49,7 @@ def facts_of(response: requests.Response) -> dict[str, Any]:
     return {"http_status": response.status_code, "request_id": request_id_of(response)}
 
 
-def media_type(response: requests.Response) -> str:
+def answer_type(response: requests.Response) -> str:
     """Return the type in Content-Type, in lower case."""
     kind: str = response.headers.get("Content-Type", "")
     return kind.partition(";")[0].strip().lower()
@@ -57,7 +57,7 @@ def media_type(response: requests.Response) -> str:
 
 def is_page(response: requests.Response) -> bool:
     """True for a web page, which the API never sends."""
-    return media_type(response) in {"text/html", "application/xhtml+xml"}
+    return answer_type(response) in {"text/html", "application/xhtml+xml"}
 
 
 def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None) -> NoxError:

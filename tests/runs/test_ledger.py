@@ -52,7 +52,7 @@ def gaps(told: Iterable[Update]) -> int:
         ([(0, 3), (2, 2), (2, 2), (2, 4)], 0),  # connections that bring nothing
         ([(0, 3), (3, 5)], 1),
         ([(0, 1), (1, 4)], 1),
-        ([(0, 3), (3, 5), (4, 7)], 1),  # a later overlap mends no earlier leap
+        ([(0, 3), (3, 5), (4, 7)], 1),  # a later overlap makes up for no earlier leap
     ],
 )
 def test_the_last_event_has_to_come_again(connections: list[tuple[int, int]], leaps: int) -> None:
