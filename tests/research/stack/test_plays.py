@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +13,12 @@ import pytest
 
 from tests.process import HUNG, running
 from tests.research.stack import WORKFLOW
-from tests.research.stack.stack import Stack, stacked
+from tests.research.stack.stack import Stack
 
 pytestmark = [pytest.mark.wide, pytest.mark.engine("redis-server", "redis-cli", "nginx"), pytest.mark.timeout(120)]
 # Pieces, seconds between two, and events that are kept (0: all).
 SHORT, LONG, TRIMMED = "Script=3 0.02 0", "Script=80 0.05 0", "Script=80 0.05 5"
 WHOLE = "".join(f"piece{number} " for number in range(80))
-
-
-@pytest.fixture(scope="module")
-def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    pytest.importorskip("fastapi")
-    with stacked(tmp_path_factory.mktemp("stack")) as running_stack:
-        yield running_stack
-
-
-@pytest.fixture
-def stack(whole_stack: Stack) -> Stack:
-    """The stack, with all its parts and without runs."""
-    whole_stack.reset()
-    return whole_stack
 
 
 def until_heard(process: subprocess.Popen[bytes], text: bytes) -> bytes:
