@@ -104,6 +104,9 @@ NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 # Statuses by which a server or gateway asks its clients to slow down.
 SLOW_DOWN = 429
 OVERLOADED = frozenset({SLOW_DOWN, 503})
+# Answers that say that something is not there, or not for this key.
+REFUSALS = frozenset({401, 403, 404, 410})
+TOO_LARGE = frozenset({413, 414, 431})
 # Answers that say that a request had no effect. A 408 may be from a gateway that stopped waiting for the server.
 NO_EFFECT = frozenset({307, 308, *range(400, 500)}) - {408}
 # The sets of codes, each for one question: what has had its run, so that --resume skips it;
@@ -177,6 +180,7 @@ class NoxError(Exception):
     exit_code: ExitCode
     phase: Phase | None = None
     said = False  # already written to stderr
+    in_json = True  # false for an answer in another form, which may be from something before the API
 
     def __init__(
         self,
@@ -247,14 +251,18 @@ class Refused(NoxError):
     exit_code = ExitCode.USAGE
 
 
-class Unauthorized(NoxError):
+class Denied(NoxError):
+    """What was asked for is not there, or not for this key: an answer of the server, or with no status, our own."""
+
+
+class Unauthorized(Denied):
     """No usable key, the server rejected the key (401), or it lacks a permission (403)."""
 
     exit_code = ExitCode.AUTH
     phase = Phase.AUTH
 
 
-class NotFound(NoxError):
+class NotFound(Denied):
     """The server has no such workflow, run or file (404)."""
 
     exit_code = ExitCode.NOT_FOUND

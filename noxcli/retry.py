@@ -3,21 +3,24 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from copy import copy
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
-from noxcli.errors import NotSecured, NoxError, TimedOut, Unavailable
+from noxcli.errors import Denied, NotFinished, NotSecured, NoxError, TimedOut, Unavailable
 from noxcli.timing import Clock, Deadline, Outage
 from noxcli.waiting import run_apart
 
 ONE_LOOK = 30.0  # seconds
+BELIEVED_AFTER, LEAST_ASKS = 10.0, 3  # seconds and answers of nothing but one refusal
+ASK_AGAIN = 1.0  # seconds between two of these asks
+ASK_LATER = "this may pass: ask again in a few seconds"
 DOUBT_AFTER = 10.0  # seconds without an answer, after which the user may have made a mistake
 T = TypeVar("T")
 # Says why a call failed; how long nothing has answered, and how much longer that is borne, in seconds.
-Tell = Callable[[Unavailable, float, float], None]
+Tell = Callable[[NoxError, float, float], None]
 Telling = Callable[[], AbstractContextManager[Tell]]  # from the first failure to the end of the call
 
 
-def hint_after(seconds: float, error: Unavailable) -> str:
+def hint_after(seconds: float, error: NoxError) -> str:
     """Return what to do about it after so long: a command to start the server at once, a doubt only then."""
     hint = error.hint or ""
     return hint if seconds >= DOUBT_AFTER or "noxcli " in hint else ""
@@ -27,13 +30,43 @@ def in_lines(say: Callable[[str], None]) -> Telling:
     """Return what says each new reason in a line."""
     said = set[str]()
 
-    def tell(error: Unavailable, seconds: float, left: float) -> None:
+    def tell(error: NoxError, seconds: float, left: float) -> None:
         line = "; ".join(filter(None, (error.message, hint_after(seconds, error))))
         if line not in said:
             said.add(line)
             say(f"{line}; retrying for up to {left:.0f}s")
 
     return lambda: nullcontext(tell)
+
+
+class Refusal:
+    """What the server refuses to one request: a gateway, or a replica that lags, may do so although it is there."""
+
+    def __init__(self, clock: Clock, *, known: bool = False) -> None:
+        """`known`: this command has started or read what it asks for, or another one started it just now."""
+        self._known = known
+        self._status: int | None = None
+        self._lasts = Outage(clock, BELIEVED_AFTER, least=LEAST_ASKS)
+
+    def met_answer(self) -> None:
+        """It was there."""
+        self._known = True
+        self._lasts.answered()
+
+    def is_believed(self, error: Denied) -> bool:
+        """Count a refusal, and return whether there is no reason to ask again."""
+        if error.http_status is None or (error.in_json and not self._known):
+            return True
+        if error.http_status != self._status:
+            self._lasts.answered()
+        self._status = error.http_status
+        self._lasts.failed()
+        return self._lasts.is_too_long
+
+    @property
+    def left(self) -> float:
+        """For how many seconds it is not believed yet."""
+        return max(0.0, self._lasts.left)
 
 
 class Patience:
@@ -77,17 +110,19 @@ class Patience:
         *,
         bounded: bool = True,
         long: bool = False,
+        known: bool = False,
         moved: Callable[[], bool] = lambda: False,
     ) -> T:
         """Return the result of `call`, once it does not raise Unavailable.
 
-        With `bounded`, a call ends at the command's own limit; otherwise the call must do that itself. A `long` one,
-        such as an upload, may take longer than an outage. If a failed call `moved` forward, patience starts again.
+        With `bounded`, a call ends at the command's own limit, and is repeated until a refusal of what is `known` is
+        believed (see Refusal); otherwise the call must do that itself. A `long` one, such as an upload, may take longer
+        than an outage. If a failed call `moved` forward, patience starts again.
 
         Raises the last Unavailable when patience ends, or can't help (as `gave_up`, if given), or it is not `worth` a
         retry in the seconds that are left; `out_of_time` at the command's own limit.
         """
-        outage = Outage(self.clock, self._retry_for)
+        outage, refusal = Outage(self.clock, self._retry_for), Refusal(self.clock, known=known)
         with ExitStack() as shown:
             tell: Tell | None = None
             while True:
@@ -106,6 +141,22 @@ class Patience:
                     tell = tell or shown.enter_context(self._telling())
                     tell(error, outage.seconds, outage.left)
                     self.clock.sleep(delay)
+                except Denied as error:
+                    if not bounded or refusal.is_believed(error):
+                        raise
+                    tell = tell or shown.enter_context(self._telling())
+                    tell(error, 0.0, refusal.left)
+                    self._await_belief(error)
+
+    def _await_belief(self, error: Denied) -> None:
+        """Wait until the next ask. Raises NotFinished for a wait that checks once, `out_of_time` at another limit."""
+        if self._deadline.left() > ASK_AGAIN:
+            self.clock.sleep(ASK_AGAIN)
+        elif self._deadline.seconds == 0 and self._out_of_time is TimedOut:
+            raise NotFinished(error.message, ASK_LATER, **error.facts()) from error
+        else:
+            self.clock.sleep(self._deadline.left())
+            raise self.out_of_time(error.message) from error
 
     def _delay(self, error: Unavailable, outage: Outage) -> float:
         """Return how long to wait before the next attempt. Raises as `keep_trying` if there is to be none."""
@@ -121,3 +172,11 @@ class Patience:
             self.clock.sleep(self._deadline.left())
             raise self.out_of_time(error.message) from error
         return delay
+
+
+class OneTry(Patience):
+    """None: for a caller that asks again itself."""
+
+    def keep_trying(self, call: Callable[[], T], *_: Any, **__: Any) -> T:
+        """Return the result of the only call."""
+        return call()

@@ -60,11 +60,13 @@ class Deadline:
 class Outage:
     """How long nothing has answered: from the first failure on, while this process was awake. Seconds throughout.
 
-    One failure alone is no outage, unless `longest` is 0: a poll interval, or a pause of this process, may be longer.
+    Fewer than `least` failures are no outage, unless `longest` is 0: a poll interval, or a pause of this process, may
+    be longer.
     """
 
-    def __init__(self, clock: Clock, longest: float = float("inf")) -> None:
+    def __init__(self, clock: Clock, longest: float = float("inf"), *, least: int = 2) -> None:
         self.longest = longest
+        self._least = least
         self.failures = 0  # in a row
         self._clock = clock
         self._since = 0.0
@@ -91,7 +93,7 @@ class Outage:
     @property
     def is_too_long(self) -> bool:
         """True if there is no more reason to wait for an answer."""
-        return self.left <= 0 and self.failures > (1 if self.longest else 0)
+        return self.left <= 0 and self.failures >= (self._least if self.longest else 1)
 
     def delay(self, at_least: float | None = None) -> float:
         """Return how long to wait before the next attempt; `at_least` is the server's Retry-After.

@@ -9,7 +9,7 @@ import requests
 
 from noxcli.api.body import AnswerLimit
 from noxcli.api.download import Download
-from noxcli.api.failures import answer_type
+from noxcli.api.failures import answer_type, not_the_api
 from noxcli.api.feed import EventFeed
 from noxcli.api.http import CONNECT_TIMEOUT, Http
 from noxcli.api.records import id_of, items_of, names_next, run_from, version_from, workflow_from
@@ -18,6 +18,7 @@ from noxcli.codec import to_json
 from noxcli.config.settings import Settings
 from noxcli.errors import (
     NO_EFFECT,
+    TOO_LARGE,
     CursorRefused,
     NotFound,
     NoxError,
@@ -105,6 +106,8 @@ class NoxusApi:
         try:
             return self.http.json("POST", path, body=body, params=params, headers=headers)
         except Refused as error:
+            if error.http_status in NO_EFFECT - TOO_LARGE and self.http.met_json and not error.in_json:
+                raise not_the_api(error) from error
             if error.http_status in NO_EFFECT:
                 raise
             raise Unavailable(error.message, error.hint, **error.facts()) from error

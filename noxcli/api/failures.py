@@ -15,7 +15,7 @@ import urllib3
 
 from noxcli.api.body import AnswerLimit, pieces_of
 from noxcli.codec import decode_json
-from noxcli.errors import NotFound, NotSecured, NoxError, Refused, Unauthorized, Unavailable
+from noxcli.errors import REFUSALS, NotFound, NotSecured, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.masking import Mask
 from noxcli.urls import PORTS, is_loopback
 
@@ -39,6 +39,10 @@ REASONS = ("detail", "msg", "message", "error")  # where an error, or a part of 
 REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
 
 
+# Where Noxus has been seen to answer: noxus-sdk 0.6.0 and the docs; noxus-lab 0.14.0; a public client, 2025-11.
+ADDRESSES = ("https://backend.noxus.ai", "https://api.app.noxus.ai", "https://app.noxus.ai/api/backend")
+
+
 def request_id_of(response: requests.Response) -> str | None:
     """Return the id of the request in the server's logs."""
     return next((response.headers[name] for name in REQUEST_ID_HEADERS if response.headers.get(name)), None)
@@ -55,23 +59,52 @@ def answer_type(response: requests.Response) -> str:
     return kind.partition(";")[0].strip().lower()
 
 
+def _is_json(response: requests.Response, body: bytes) -> bool:
+    """True for an answer in the API's form, whatever its fields."""
+    kind = answer_type(response)
+    if kind != "application/json" and not kind.endswith("+json"):
+        return False
+    try:
+        decode_json(body)
+    except ValueError:
+        return False
+    return True
+
+
 def is_page(response: requests.Response) -> bool:
     """True for a web page, which the API never sends."""
     return answer_type(response) in {"text/html", "application/xhtml+xml"}
 
 
-def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None) -> NoxError:
+def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None, met_json: bool) -> NoxError:
     """Return the error for an unsuccessful answer; read and close its body.
 
     `key_from` says where our key is from, None if it was not sent: then the answer says nothing about it. `mask` hides
-    secrets in what the answer quotes.
+    secrets in what the answer quotes. `met_json`: the API has answered in JSON, so that a refusal in another form is
+    one of something before it, which may pass.
     """
+    body = _body_of(response)
+    error = _failure(response, describe(body, mask), key_from, at_first=not met_json)
+    error.in_json = _is_json(response, body)
+    if met_json and not error.in_json and response.status_code in REFUSALS:
+        return not_the_api(error)
+    return error
+
+
+def not_the_api(error: NoxError) -> Unavailable:
+    """Return the error for a refusal by something before the API."""
+    hint = "this was not the API, which answers in JSON: is a gateway being restarted, or a firewall in between?"
+    return Unavailable(error.message, hint, **error.facts())
+
+
+def _failure(response: requests.Response, reason: str, key_from: str | None, *, at_first: bool) -> NoxError:
     status, facts = response.status_code, facts_of(response)
-    reason = describe(_body_of(response), mask)
     host = urlsplit(response.url).netloc
     what = f"{host} answered {status}" + (f": {reason}" if reason else "")
     if status == 401 and key_from is not None:
-        return Unauthorized(what, f"is the key from {key_from} for this host?", **facts)
+        others = [address for address in ADDRESSES if urlsplit(address).netloc != host]
+        elsewhere = f" Noxus also answers at {' and '.join(others)} (NOXUS_BACKEND_URL)" if at_first else ""
+        return Unauthorized(what, f"is the key from {key_from} for this host?{elsewhere}", **facts)
     if status == 403 and key_from is not None:
         hint = f"does the key from {key_from} lack a permission (running needs flows_run), or is it not for this host?"
         if is_page(response):

@@ -65,7 +65,7 @@ class Http:
         self.mask = mask or Mask(key=settings.key)
         self._server_time: tuple[datetime, float] | None = None  # and when we learned it; our own clock may jump
         self.gate: Gate | None = None  # for a command with many requests
-        self._met_api = False  # something has answered that is not a web page
+        self.met_json = False  # the API has answered: what comes in another form is from something before it
         self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
         self._connect_timeout = connect_timeout
         self._log = log
@@ -102,12 +102,14 @@ class Http:
         """
         response, content = self._read(method, path, limit or AnswerLimit.of_json(within), largest, **parts)
         try:
-            return decode_json(content)
+            answer = decode_json(content)
         except ValueError as error:
             said, facts = f"{urlsplit(response.url).netloc} answered {response.status_code} with", facts_of(response)
             if isinstance(error, TooMuch):
                 raise Unreadable(f"{said} {error}", **facts) from None
             raise Unavailable(f"{said} something that is not JSON", "is it the base URL of the API?", **facts) from None
+        self.met_json = True
+        return answer
 
     def post_for_bytes(self, path: str, params: Mapping[str, Any]) -> bytes:
         """Return the body of the answer to a POST that changes nothing. Raises as `json`."""
@@ -173,11 +175,14 @@ class Http:
                 body.attempt.left = False
         else:
             raise Refused(f"{url.netloc} redirects in circles", "check the base URL", **facts_of(response))
-        if url.origin == self._home.origin and not elsewhere:  # a file may be a web page
+        ours = url.origin == self._home.origin
+        if ours and not elsewhere:  # a file may be a web page
             self._require_api(response, starts=isinstance(body, Body))
         if not 200 <= response.status_code < 300:
-            ours = url.origin == self._home.origin
-            raise failure_of(response, self.mask, key_from=self.settings.key_from if ours else None)
+            key_from = self.settings.key_from if ours else None
+            error = failure_of(response, self.mask, key_from=key_from, met_json=self.met_json and not elsewhere)
+            self.met_json |= ours and error.in_json
+            raise error
         require_framing(response, part="Range" in (headers or {}))
         return response
 
@@ -187,9 +192,8 @@ class Http:
         Later, and with other statuses, it is the page of a gateway. A page that says that it is a success may come
         from something that `starts` a run.
         """
-        if not is_page(response):
-            self._met_api = True
-        elif not self._met_api and response.status_code in ({404, 405} if starts else {*range(200, 300), 404, 405}):
+        wrong = {404, 405} if starts else {*range(200, 300), 404, 405}
+        if is_page(response) and not self.met_json and response.status_code in wrong:
             response.close()
             there = self._home.host == WEB_APP and not self._home.target.startswith(WEB_APP_API)
             self._not_api = self._not_api or ConfigProblem(

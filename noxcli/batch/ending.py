@@ -1,4 +1,4 @@
-"""The end of a batch: at the last row, a limit, an outage, a rejected key or a signal; no row is left unreported."""
+"""The end of a batch: at the last row, a limit, an outage or a signal; no row is left unreported."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,16 @@ from noxcli.batch.engine import LONGEST_ANSWER, MOST_THREADS, SHORT_TICK, TICK, 
 from noxcli.batch.journal import JournalTrouble
 from noxcli.batch.past import Pending
 from noxcli.batch.row import ActiveRow, FinishedRow
-from noxcli.errors import Incomplete, Interruption, LostContact, NoxError, Phase, TimedOut, Unauthorized, Unavailable
+from noxcli.errors import (
+    Incomplete,
+    Interruption,
+    LostContact,
+    NoxError,
+    Phase,
+    TimedOut,
+    TimedOutBeforeStart,
+    Unavailable,
+)
 from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.candidates import LAST_LOOK
@@ -49,15 +58,13 @@ def _ended(engine: Engine) -> NoxError | None:
     if engine.output.unprinted is not None:
         _await_starts(engine)
         return engine.output.unprinted
-    if engine.rejected is not None:
-        _await_starts(engine)
-        _leave(engine, _unreadable, LAST_LOOK)
-    elif gate.silent_for > engine.work.retry_for:
+    if gate.silent_for > engine.work.retry_for:
         _await_starts(engine)
         _leave(engine, _lost, LAST_LOOK)
         return Unavailable(f"the server gave no usable answer for {show_seconds(gate.silent_for)}")
     if engine.out_of_time and not engine.has_no_more():
-        return TimedOut("no row is started just before the timeout")
+        kind = TimedOut if engine.has_started or engine.tally.codes else TimedOutBeforeStart
+        return kind("no row is started just before the timeout", "increase --timeout")
     return None if isinstance(engine.trouble, Incomplete) and engine.has_no_more() else engine.trouble
 
 
@@ -169,7 +176,3 @@ def _tell_doubts(engine: Engine, finding: Finding) -> None:
 
 def _lost(run: Run) -> LostContact:
     return LostContact(f"lost contact with run {run.id}", f"continue with: noxcli wait {run.workflow_id}/{run.id}")
-
-
-def _unreadable(run: Run) -> Unauthorized:
-    return Unauthorized(f"run {run.id} was left {run.word}: the key was rejected")

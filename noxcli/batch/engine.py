@@ -16,7 +16,7 @@ from noxcli.batch.poll import Schedule, Workers
 from noxcli.batch.row import ActiveRow, FinishedRow
 from noxcli.batch.rows import Prefetch, Row
 from noxcli.batch.tally import STUCK_AFTER
-from noxcli.batch.work import REJECTED_KEY, RowWork
+from noxcli.batch.work import RowWork
 from noxcli.errors import ExitCode, Incomplete, NoxError, Phase, TimedOut, UsageProblem
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
@@ -52,8 +52,8 @@ class Engine:
         self.doubts: list[ActiveRow] = []
         self.schedule = Schedule(poll_interval)
         self.trouble: NoxError | None = None  # why no more rows are started, apart from the user's request
-        self.rejected: NoxError | None = None  # the answer 401: nothing works any more
         self.out_of_time = False  # rows remain that would have been answered too late
+        self.has_started = self.has_left = False  # a row has a run; one that was taken was never sent
         self._source = Prefetch(rows)
         self._doubtful = doubtful
         self._max_parallel, self._max_failures, self._row_timeout = max_parallel, max_failures, row_timeout
@@ -80,12 +80,12 @@ class Engine:
             self.tick()
             if self.work.deadline.passed or self.work.gate.silent_for > self.work.retry_for:
                 return False
-            if self.rejected is not None or self.output.unprinted is not None:
+            if self.output.unprinted is not None:
                 return False
 
     def has_no_more(self) -> bool:
         """True if no row remains; call it only once nothing more is started, since it may consume a row."""
-        if self.active or self.starting or self.doubts:
+        if self.active or self.starting or self.doubts or self.has_left:
             return False
         return self._source.next() is None and self._source.exhausted
 
@@ -122,6 +122,7 @@ class Engine:
         else:
             if self.starting.pop(number, None) is not None and state.error is not None:
                 self.end_starting(state.error)
+            self.has_started = True
             state.attempt = None  # it knows the row: the two would keep each other
             self.active[number] = state
             self._look_again(state, state.run)
@@ -132,6 +133,8 @@ class Engine:
         self.output.pass_over(number)
         if row.in_doubt:
             self.doubts.append(row)
+        else:
+            self.has_left = True
 
     def finish(self, row: FinishedRow) -> None:
         """Report a row's result."""
@@ -199,8 +202,6 @@ class Engine:
     def _file_result(self, row: FinishedRow) -> None:
         if row.ends_all is not None:
             self.end_starting(row.ends_all)
-            if row.ends_all.http_status == REJECTED_KEY:
-                self.rejected = row.ends_all
         if row.took is not None:
             self.schedule.note(row.took)
         # True if noxcli itself stopped its run, in this call or an earlier one.

@@ -12,6 +12,7 @@ from noxcli.errors import HAD_RUN, SIGNALLED, ExitCode, NoxError
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
+from noxcli.retry import Refusal
 from noxcli.timing import Outage
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class ActiveRow:
     found: bool = False  # the journal named its run: how long that took can't be measured
     read: bool = False  # its record was read
     outage: Outage | None = None  # of the reads of it
+    refusal: Refusal | None = None  # of the reads of it
     error: NoxError | None = None  # why its start is in doubt, or not in the journal
 
     @property

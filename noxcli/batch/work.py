@@ -16,14 +16,13 @@ from noxcli.batch.rows import Row
 from noxcli.errors import (
     SLOW_DOWN,
     Bug,
+    Denied,
     GateClosed,
     LostContact,
-    NotFound,
     NotSecured,
     NoxError,
     Phase,
     Refused,
-    Unauthorized,
     Unavailable,
     Undelivered,
 )
@@ -38,8 +37,8 @@ from noxcli.outputs.filenames import safe_stem
 from noxcli.outputs.values import Delivered, require_whole
 from noxcli.place import Place
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.retry import Patience
-from noxcli.runs.record import JUST_STARTED, judged
+from noxcli.retry import Patience, Refusal
+from noxcli.runs.record import judged, may_go_on
 from noxcli.runs.start import Comparison, StartAttempt, StartRequest
 from noxcli.timing import Clock, Deadline, Outage, seconds_between
 
@@ -138,7 +137,7 @@ class RowWork:
             unwritable = isinstance(trouble, JournalTrouble)
             outcome = Outcome(phase=Phase.START if unwritable else phase, error=trouble)
             # The key, the workflow, the disk: no other row would succeed either.
-            ends = trouble if unwritable or isinstance(trouble, Unauthorized | NotFound) else None
+            ends = trouble if unwritable or isinstance(trouble, Denied) else None
             return self._finished(row, outcome, ends)
         return active
 
@@ -182,7 +181,7 @@ class RowWork:
             run = judged(read, active.run, time.monotonic())
         except BaseException as error:  # of this row; the others go on
             return self._unread(active, error)
-        active.run, active.read, active.outage = run, True, None
+        active.run, active.read, active.outage, active.refusal = run, True, None, None
         if not (run.settled or run.paused):
             return active
         outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run))
@@ -197,9 +196,13 @@ class RowWork:
         run = active.run
         assert run is not None
         trouble = error if isinstance(error, GateClosed) else as_nox_error(error)
-        young = not (active.found or active.read) and time.monotonic() - active.began < JUST_STARTED
-        if isinstance(trouble, GateClosed) or (young and isinstance(trouble, NotFound)):
+        if isinstance(trouble, GateClosed):
             return active
+        if isinstance(trouble, Denied):
+            active.refusal = active.refusal or Refusal(self.clock, known=True)
+            if not active.refusal.is_believed(trouble):
+                return active
+            trouble = may_go_on(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")
         if isinstance(trouble, Unavailable | Refused):
             active.outage = active.outage or Outage(self.clock, self.retry_for)
             active.outage.failed()

@@ -25,7 +25,16 @@ from noxcli.cli.options import (
     source_of,
 )
 from noxcli.config.settings import load_settings
-from noxcli.errors import Interruption, LostContact, NoxError, Phase, TimedOutBeforeStart, Unavailable, UsageProblem
+from noxcli.errors import (
+    Denied,
+    Interruption,
+    LostContact,
+    NoxError,
+    Phase,
+    TimedOutBeforeStart,
+    Unavailable,
+    UsageProblem,
+)
 from noxcli.files import check_target, expanded
 from noxcli.models import Run, Workflow
 from noxcli.render import Format
@@ -33,8 +42,10 @@ from noxcli.render.renderers import retry_progress
 from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports, ci_system
 from noxcli.retry import Patience
+from noxcli.runs.record import may_go_on
 from noxcli.runs.resolve import one_run, resolve_run, resolve_workflow
 from noxcli.signals import Interrupted
+from noxcli.state.history import Entry
 from noxcli.state.known_names import server_key
 from noxcli.timing import Deadline
 
@@ -118,9 +129,23 @@ class Session:
 
     def resolve_run(self, text: str, patience: Patience) -> Run:
         """Return the run by its name on the command line. Raises as `resolve_run`."""
+        noted = self._noted(text)
+        if noted is None:
+            return resolve_run(self.api, text, patience, young=self.is_young(text))
+        try:
+            known = f"{noted.workflow_id}/{noted.run_id}"
+            return resolve_run(self.api, known, patience, young=self.is_young(noted.run_id))
+        except Denied as error:
+            raise may_go_on(error, noted.run_id) from error
+
+    def is_young(self, text: str) -> bool:
+        """True if a run of this name was started here just now."""
+        noted = self._noted(text)
+        return self.context.history.is_young(noted.run_id if noted else text.rpartition("/")[2])
+
+    def _noted(self, text: str) -> Entry | None:
         history, host = self.context.history, self.context.base_url
-        noted = history.last(host) if text == LAST else history.entry(text, host)
-        return resolve_run(self.api, f"{noted.workflow_id}/{noted.run_id}" if noted else text, patience)
+        return history.last(host) if text == LAST else history.entry(text, host)
 
     def find_run(self, text: str) -> Run:
         """Return the run that the command is about, an ended one in its own record. Raises as `own_record`."""
@@ -129,7 +154,8 @@ class Session:
         outcome = self.context.outcome
         outcome.may_exist, outcome.phase = True, Phase.FOLLOW
         patience = self.patience(gave_up=LostContact)
-        outcome.run = run = own_record(self.api, self.resolve_run(text, patience), patience)
+        outcome.run = run = self.resolve_run(text, patience)
+        outcome.run = run = own_record(self.api, run, patience)
         return run
 
     def print_list(self, listing: "Listing[T]", items: Sequence[T], limit: int) -> None:

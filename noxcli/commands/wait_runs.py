@@ -19,16 +19,16 @@ from noxcli.cli.follow import (
     workflow_of,
 )
 from noxcli.cli.session import Session
-from noxcli.errors import LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable, Unmet
+from noxcli.errors import Denied, LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable, Unmet
 from noxcli.models import Finished, Run, Workflow, word_for
 from noxcli.outputs.await_output import own_record
 from noxcli.render.renderers import bar_fits, play, wait_progress
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
-from noxcli.retry import Patience
+from noxcli.retry import ASK_LATER, OneTry, Patience, Refusal, in_lines
 from noxcli.runs.conditions import Condition, ConditionWatch, doubtful_words, resolved_condition
 from noxcli.runs.follow import Burst, Policy
-from noxcli.runs.record import LAST_READ, judged, still_running
+from noxcli.runs.record import LAST_READ, judged, may_go_on, still_running
 from noxcli.timing import Deadline, Outage
 from noxcli.waiting import Result, result_of, run_all_within, value_of
 
@@ -131,11 +131,11 @@ def resolved(noxus: Session, text: str, patience: Patience) -> Run:
 
 @dataclass(slots=True, eq=False)
 class Waited:
-    """One of the runs: what is known, and since when it can't be read."""
+    """One of the runs: what is known, and since when it can't be read, or is refused."""
 
     outcome: Outcome
     outage: Outage
-    denied: bool = False  # the last answer was 403 or 404
+    refusal: Refusal
     over: bool = False
 
 
@@ -148,7 +148,13 @@ class ManyRuns:
         self._any_one, self._fail_fast = any_one, fail_fast
         self._once = noxus.deadline.seconds == 0
         clock = noxus.context.clock
-        self._all = [Waited(outcome, Outage(clock, policy.retry_for)) for outcome in noxus.context.outcomes]
+        self._all = [
+            Waited(
+                outcome, Outage(clock, policy.retry_for), Refusal(clock, known=noxus.is_young(outcome.subject or ""))
+            )
+            for outcome in noxus.context.outcomes
+        ]
+        self._one_try = OneTry(clock, noxus.deadline, 0.0, in_lines(lambda _: None))
 
     def to_end(self) -> None:
         """Print each run as it ends, until all or enough have ended; at the time limit, read the others once more.
@@ -213,7 +219,7 @@ class ManyRuns:
         """Read the run, and why it failed; keep its large parts only for a document or an assertion."""
         context, api, known = self._context, self._noxus.api, one.outcome.run
         if known is None:
-            run = resolved(self._noxus, one.outcome.subject, self._noxus.patience(0.0, Deadline(context.clock, None)))
+            run = resolved(self._noxus, one.outcome.subject, self._one_try)
         else:
             run = judged(api.get_run(known.workflow_id, known.id), known, context.clock.monotonic())
         if run.status == "failed":
@@ -247,8 +253,9 @@ class ManyRuns:
         run, error = read
         known = one.outcome.run
         if run is not None:
-            one.outcome.run, one.outcome.confirmed, one.denied = run, True, False
+            one.outcome.run, one.outcome.confirmed = run, True
             one.outage.answered()
+            one.refusal.met_answer()
             if self._policy.over(run):
                 return run
         elif isinstance(error, Unavailable):
@@ -256,8 +263,13 @@ class ManyRuns:
             if known is None if last else one.outage.is_too_long:
                 kind = TimedOut if last and not self._once else LostContact
                 raise kind(f"run {one.outcome.subject}: {error.message}", error.hint, **error.facts())
-        elif isinstance(error, NoxError) and error.http_status != 401 and known and not (last or one.denied):
-            one.denied = True  # it was read before, so one rejection may be a slip; only a rejected key is final
+        elif isinstance(error, Denied):
+            if one.refusal.is_believed(error):
+                raise may_go_on(error, known.id) if known else error
+            if last and known is None:
+                raise (NotFinished if self._once else TimedOut)(
+                    f"run {one.outcome.subject}: {error.message}", ASK_LATER, **error.facts()
+                )
         elif error is not None:
             raise error
         latest = run or known

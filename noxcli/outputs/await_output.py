@@ -26,7 +26,7 @@ def own_record(api: "NoxusApi", run: Run, patience: Patience, *, running: bool =
     if run.with_output or not (run.settled or running):
         return run
     try:
-        own = patience.keep_trying(lambda: api.get_run(run.workflow_id, run.id))
+        own = patience.keep_trying(lambda: api.get_run(run.workflow_id, run.id), known=True)
     except LostContact as error:
         what = f"the record of run {run.id} can't be read: {error.message}"
         raise LostContact(what, f"try again: noxcli wait {run.id}", **error.facts()) from error

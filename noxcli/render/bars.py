@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from noxcli.errors import Unavailable
+from noxcli.errors import NoxError
 from noxcli.render import Facts, HowFar
 from noxcli.render.line import Line, Look
 from noxcli.render.region import BottomRenderer
@@ -28,7 +28,7 @@ class Bar(BottomRenderer):
     def tell(self, how_far: HowFar) -> None:
         self._how_far = how_far
 
-    def tell_retry(self, error: Unavailable, seconds: float, left: float) -> None:
+    def tell_retry(self, error: NoxError, seconds: float, left: float) -> None:
         """Show why nothing has answered for so long, when that is given up and, in time, what to do about it."""
         began = time.monotonic()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from noxcli.errors import (
     CursorRefused,
+    Denied,
     LostContact,
     NotFound,
     NoxError,
@@ -203,8 +204,8 @@ class Follower:
                 what = f"lost contact with run {self.record.run.id}: {error.message}"
                 raise LostContact(what, f"continue with: noxcli wait {self.record.run.id}", **error.facts()) from error
             return []
-        except (NotFound, Unauthorized) as error:
-            if self.record.denies(error):
+        except Denied as error:
+            if self.record.is_denied_by(error):
                 raise
             return []
         self._retry_after = 0.0

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from noxcli.errors import NotFound, TimedOut, Unauthorized
+from noxcli.errors import Denied, NoxError, TimedOut, Unauthorized
 from noxcli.models import FINAL_STATUSES, Paused, Polled, Run, RunEvent, Update
-from noxcli.timing import Clock, Deadline
+from noxcli.retry import Refusal
+from noxcli.timing import Clock
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
-JUST_STARTED = 10.0  # seconds during which a new run may not be readable yet
 LAST_READ = 0.7  # seconds past a time limit; the whole command may take 1 s more
 UNKNOWN_END = 30.0  # seconds until an unknown status of a run with an end is taken for its last one
 
@@ -43,8 +43,7 @@ class Record:
         self._source = source
         self._ends = ends
         self._clock = clock
-        self._young = Deadline(clock, JUST_STARTED if just_started else 0.0)
-        self._denied = False  # the last answer was 403 or 404
+        self._refusal = Refusal(clock, known=True)
         self._at_work = False  # an event of a node has arrived
         self._heard = False  # an event has arrived since the last read, which the next one may only repeat
         self._pause_shown = False
@@ -65,17 +64,15 @@ class Record:
         self.run = latest
         changed = _place(latest) != _place(before)
         self.moved, self._heard = changed and not self._heard, False
-        self.was_read, self._denied = True, False
+        self.was_read = True
+        self._refusal.met_answer()
         # A record may be out of date: running nodes are not queued.
         self.now = replace(latest, status="running") if latest.status == "queued" and self._at_work else latest
         return [*([Polled(self.now)] if changed else []), *self.pause_begins()]
 
-    def denies(self, error: NotFound | Unauthorized) -> bool:
-        """Return whether this answer to a read is final: 401 at once, others twice in a row, unless the run is new."""
-        young = isinstance(error, NotFound) and not self._young.passed
-        final = error.http_status == 401 or (self._denied and not young)
-        self._denied = True
-        return final
+    def is_denied_by(self, error: Denied) -> bool:
+        """Return whether this refusal of a read is final."""
+        return self._refusal.is_believed(error)
 
     def hear(self, event: RunEvent) -> None:
         """Take the run's current status from an event; only the record says that it has ended."""
@@ -97,6 +94,15 @@ class Record:
         updates: list[Update] = [Paused(self.run)] if self.run.paused and not self._pause_shown else []
         self._pause_shown = self.run.paused
         return updates
+
+
+def may_go_on(error: Denied, run_id: str, continuing: str | None = None) -> NoxError:
+    """Return the refusal to read a run that was there, with the command that continues."""
+    hint = f"{error.hint}; " if error.hint and isinstance(error, Unauthorized) else ""  # the id was right
+    hint += f"run {run_id} may still be running; continue with: {continuing or f'noxcli wait {run_id}'}"
+    denied = type(error)(error.message, hint, **error.facts())
+    denied.in_json = error.in_json
+    return denied
 
 
 def still_running(run: Run, hint: str | None = None) -> TimedOut:

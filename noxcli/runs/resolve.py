@@ -110,8 +110,10 @@ def one_run(text: str, sources: Sources) -> str:
     return named[0]
 
 
-def resolve_run(api: "NoxusApi", text: str, patience: Patience) -> Run:
+def resolve_run(api: "NoxusApi", text: str, patience: Patience, *, young: bool = False) -> Run:
     """Return the current record of a run, by RUN_ID or WORKFLOW_ID/RUN_ID; the latter includes its output.
+
+    A `young` run was started just now, and may not be known everywhere yet.
 
     Raises UsageProblem for any other form, NotFound for `@last`, which stays if nothing was started yet.
     """
@@ -121,7 +123,7 @@ def resolve_run(api: "NoxusApi", text: str, patience: Patience) -> Run:
     if not run_id.strip(".") or "/" in workflow_id:
         raise UsageProblem(f"{text!r} is not a run id", "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
     if workflow_id:
-        return patience.keep_trying(lambda: api.get_run(workflow_id, run_id))
+        return patience.keep_trying(lambda: api.get_run(workflow_id, run_id), known=young)
     return _look_up(api, run_id, patience)
 
 

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from noxcli.errors import NotFinished, NotFound, NoxError, Refused, Unavailable
+from noxcli.errors import Denied, NotFinished, NotFound, Refused, Unavailable
 from noxcli.models import Run
+from noxcli.retry import Refusal
+from noxcli.runs.record import may_go_on
 from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
@@ -24,32 +26,30 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
     """Request the stop, and return the record once the run has ended, or when the time is up.
 
     Safe to repeat, also for a run that has already ended. Raises the error of a rejection; temporary failures are
-    retried as long as there is time, and raise Unavailable if nothing ever answered.
+    retried as long as there is time, and the last one is raised if the server never took the request.
     """
-    asked = answered = denied = False
-    trouble: NoxError | None = None
+    asked, trouble, refusal = False, None, Refusal(deadline.clock, known=True)
     while True:
         try:
             if not asked:
                 api.stop_run(run.id, within=deadline.left(5.0))
-                asked = answered = True
-        except (Refused, NotFound):
-            asked = answered = True  # an ended run may reject the request; the record decides
-        except Unavailable as error:
-            trouble = error
+                asked = True
+        except Refused:
+            asked = True  # an ended run may reject the request; the record decides
+        except (NotFound, Unavailable) as error:
+            trouble = error  # a replica may not know the run yet
         try:
             run = api.get_run(run.workflow_id, run.id, within=deadline.left(5.0))
-            answered, denied = True, False
+            refusal.met_answer()
         except Unavailable:
-            pass  # if nothing ever answered, the error of the stop tells more
-        except NotFound:
-            if denied:
-                raise
-            denied = True  # one such answer may be a mistake
+            pass  # the error of the stop tells more
+        except Denied as error:
+            if refusal.is_believed(error):
+                raise may_go_on(error, run.id, f"noxcli stop {run.id}") from error
         if run.settled:
             return run
         if deadline.left() <= LOOKS_APART:
-            if not answered and trouble is not None:
+            if not asked and trouble is not None:
                 raise trouble
             return run
         deadline.clock.sleep(LOOKS_APART)

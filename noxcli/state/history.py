@@ -10,6 +10,7 @@ file of a newer noxcli.
 import errno
 import json
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ LARGEST_ENTRY = 64 * 1024  # largest file to read, in bytes
 STATE_SCHEMA = "noxcli.state/1"
 FROM_RUN = "give the FILE of `noxcli run --state-file FILE`"
 KEPT_RUNS = 500
+YOUNG = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,13 @@ class History:
             with suppress(OSError, UsageProblem), self._open_directory() as place:
                 return _entry_in(place, f"{run_id}{ENTRY}", base_url)
         return None
+
+    def is_young(self, run_id: str) -> bool:
+        """True if a run was saved here just now, when a server that lags may not know it yet."""
+        if PLAIN_ID.fullmatch(run_id):
+            with suppress(OSError), self._open_directory() as place:
+                return abs(time.time() - place.look(f"{run_id}{ENTRY}").st_mtime) < YOUNG
+        return False
 
     def positions(self, run_id: str) -> Sequence[str]:
         """Return the last two positions up to which the run's events were delivered, or as many as are known."""

@@ -90,7 +90,7 @@ def test_a_page_of_a_gateway_is_temporary_trouble(noxcli: Noxcli, status: int) -
     assert (result.code, result.out) == (0, b"x\n"), result.err
 
 
-@pytest.mark.parametrize(("status", "code"), [(404, 5), (200, 6)])
+@pytest.mark.parametrize(("status", "code"), [(404, 6), (403, 6), (200, 6)])
 def test_a_page_after_the_api_has_answered_is_no_address(noxcli: Noxcli, status: int, code: int) -> None:
     record = json_answer({"id": RUN, "workflow_id": RUN, "status": "running"})
     result, _ = noxcli.against([record, page(status)], "wait", f"{RUN}/{RUN}", "--no-stream", "--retry-for", "0")

@@ -127,7 +127,7 @@ def test_a_signal_ends_a_read(sandbox: Sandbox, workflow: str, what: str, number
 @pytest.mark.parametrize("what", LOCAL)
 def test_the_timeout_ends_a_read(sandbox: Sandbox, workflow: str, what: str) -> None:
     with blocked(what, sandbox, workflow, "--timeout", f"{LIMIT}s") as process:
-        require_end(process, 124 if what == "rows" else 75, after=LIMIT)
+        require_end(process, 75, after=LIMIT)
     assert not sandbox.runs(workflow)
 
 

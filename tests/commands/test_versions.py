@@ -93,7 +93,13 @@ def test_an_ambiguous_version_name_asks_for_an_id(noxcli: Noxcli) -> None:
         assert (near.code, "did you mean" in near.err) == (5, True)
 
 
-UNREADABLE: list[Turn] = [answer(404), answer(403), answer(500), answer(405), json_answer([{"name": "odd"}])]
+UNREADABLE: list[Turn] = [
+    json_answer({}, 404),
+    json_answer({}, 403),
+    answer(500),
+    answer(405),
+    json_answer([{"name": "odd"}]),
+]
 
 
 @pytest.mark.parametrize("turn", UNREADABLE, ids=lambda turn: str(turn[9:12]))

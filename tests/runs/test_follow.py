@@ -538,28 +538,55 @@ def test_any_answer_is_contact() -> None:
 # The record says no.
 
 
-@pytest.mark.parametrize(
-    ("refusal", "reads"),
-    [
-        (Unauthorized("key?", http_status=401), 1),
-        (Unauthorized("no permission", http_status=403), 2),
-        (NotFound("gone"), 2),
-    ],
-)
-def test_what_the_record_refuses_is_final_when_it_is_said_twice(refusal: NoxError, reads: int) -> None:
+REFUSALS = [
+    Unauthorized("key?", http_status=401),
+    Unauthorized("no permission", http_status=403),
+    NotFound("gone", http_status=404),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_of_the_record_is_believed_after_ten_seconds(refusal: NoxError) -> None:
     server = FakeServer([[(1, pieces(2)), (1, BROKEN)]], [refusal])
     result = followed(server)
     assert result.error is refusal
-    assert (result.events, len(server.reads)) == (pieces(2), reads)
+    assert result.events == pieces(2)
+    assert 10 <= server.reads[-1] - server.reads[0] < 40
+    assert len(server.reads) >= 3
+
+
+@pytest.mark.parametrize("interval", [1.0, 15.0])
+def test_a_refusal_is_believed_after_three_asks_at_least(interval: float) -> None:
+    server = FakeServer([[(0, StreamUnsupported("404"))]], [now("running"), REFUSALS[2]])
+    result = followed(server, Policy(poll_interval=interval, stream=False))
+    assert result.error is REFUSALS[2]
+    refused = server.reads[1:]
+    assert (len(refused), refused[-1] - refused[0]) == ((11, 10) if interval == 1 else (3, 30))
+
+
+OUTAGE = Unavailable("down")
+BROKEN_OFF = [
+    [REFUSALS[0], now("running")],
+    [REFUSALS[0], REFUSALS[2]],
+    [*[REFUSALS[0]] * 2, *[OUTAGE] * 20, COMPLETED],
+    [*[REFUSALS[0]] * 9, COMPLETED],
+]
+
+
+@pytest.mark.parametrize("answers", BROKEN_OFF, ids=["read between", "another", "outage", "nine seconds"])
+def test_only_one_refusal_alone_is_believed(answers: list[Any]) -> None:
+    rounds = answers * 8 if answers[-1] is not COMPLETED else answers
+    server = FakeServer([], [*rounds, COMPLETED])
+    assert followed(server, Policy(poll_interval=1.0, stream=False)).run is COMPLETED
 
 
 @pytest.mark.parametrize("connection", [[(1, pieces(2))], [(1, [state(0, "completed")])]], ids=["silence", "hint"])
 def test_a_refused_key_ends_the_command_beside_an_open_stream(connection: Connection) -> None:
-    refusal = Unauthorized("key?", http_status=401)
-    server = FakeServer([connection], [refusal, COMPLETED])
-    result = followed(server)
-    assert result.error is refusal
-    assert len(server.reads) == 1
+    refusal = REFUSALS[0]
+    server = FakeServer([connection], [refusal])
+    assert followed(server).error is refusal
+    assert server.reads[-1] - server.reads[0] >= 10
+    assert followed(FakeServer([connection], [refusal, COMPLETED])).run is COMPLETED
 
 
 def test_a_record_that_is_refused_for_good_is_lost_contact() -> None:
@@ -570,14 +597,14 @@ def test_a_record_that_is_refused_for_good_is_lost_contact() -> None:
 
 
 def test_a_new_run_may_not_be_found_at_once() -> None:
-    server = FakeServer([[(0, StreamUnsupported("404"))]], lambda time: COMPLETED if time > 7 else NotFound("no run"))
+    server = FakeServer([[(0, StreamUnsupported("404"))]], lambda time: COMPLETED if time > 7 else REFUSALS[2])
     result = followed(server, just_started=True)
     assert result.run is COMPLETED
     assert result.follower.record.confirmed
 
 
 def test_a_new_run_that_stays_unknown_is_not_found() -> None:
-    server = FakeServer([[(0, StreamUnsupported("404"))]], [NotFound("no run")])
+    server = FakeServer([[(0, StreamUnsupported("404"))]], [REFUSALS[2]])
     result = followed(server, Policy(poll_interval=0.1), just_started=True)
     assert isinstance(result.error, NotFound)
     assert 10 <= server.clock.time <= 10.2

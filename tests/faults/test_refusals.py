@@ -1,0 +1,236 @@
+"""Refusals of reads over raw sockets: a gateway's page passes, and the API's own word is believed when it lasts."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from noxcli.timing import Clock
+from tests.conftest import Noxcli, write_rows
+from tests.otherside import OTHER, RUN, WORKFLOW, record
+from tests.rawserver import RawServer, Request, Turn, answer, json_answer, raw_server
+
+GONE = json_answer({"detail": "Run not found"}, 404)
+PAGES = {
+    "traefik": answer(404, b"404 page not found\n", Content_Type="text/plain; charset=utf-8"),
+    "ingress": answer(404, b"default backend - 404", Content_Type="text/plain"),
+    "firewall": answer(403, b"<html>Request blocked</html>", Content_Type="text/html"),
+    "sign in": answer(401, b"<html>Sign in</html>", Content_Type="text/html"),
+    "empty": answer(404),
+    "bad JSON": answer(404, b"404 page", Content_Type="application/json"),
+}
+REFUSED = {
+    "401": (json_answer({"detail": "Invalid key"}, 401), 4),
+    "403": (json_answer({"message": "Forbidden"}, 403), 4),
+    "404": (GONE, 5),
+    "410": (json_answer({"error": "gone"}, 410), 5),
+}
+RUNNING, DONE = record("running"), record("completed")
+NAMED = f"{WORKFLOW}/{RUN}"
+FOLLOWS = {
+    "wait": ("wait", NAMED, "--no-stream"),
+    "stream": ("stream", NAMED, "--no-stream"),
+    "fetch-output": ("fetch-output", NAMED, "--wait"),
+}
+READ = re.compile(r"/runs/([0-9a-f-]{36})$")
+
+
+@contextmanager
+def reading(*reads: Turn, start: Turn = RUNNING, other: Turn = DONE) -> Iterator[RawServer]:
+    """Answers the reads of RUN in turn, the last one forever, and each read of another run with `other`."""
+    left = list(reads)
+
+    def by_request(request: Request) -> Turn:
+        path = request.target.partition("?")[0]
+        if request.method == "POST":
+            return start if path.endswith("/runs") else record("stopped")
+        found = READ.search(path)
+        if found is None:
+            return answer(405)
+        if found[1] != RUN:
+            return other
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    with raw_server(by_request=by_request) as server:
+        yield server
+
+
+def reads(server: RawServer) -> int:
+    return sum(request.method == "GET" and request.target.endswith(RUN) for request in server.requests)
+
+
+def at(server: RawServer) -> dict[str, str]:
+    return {"NOXUS_BACKEND_URL": server.url}
+
+
+@pytest.mark.parametrize("command", [*FOLLOWS.values(), ("run", WORKFLOW, "--no-check", "--no-stream")], ids=str)
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_a_gateways_page_is_temporary_trouble(noxcli: Noxcli, command: Sequence[str], page: bytes) -> None:
+    with reading(RUNNING, *[page] * 9, DONE) as server:
+        result = noxcli(*command, environ=at(server))
+    assert result.code == 0, result.err
+
+
+@pytest.mark.parametrize("page", [PAGES["traefik"], PAGES["firewall"]])
+def test_a_gateways_page_for_good_is_lost_contact(noxcli: Noxcli, page: bytes) -> None:
+    with reading(RUNNING, page) as server:
+        result = noxcli(*FOLLOWS["wait"], "--retry-for", "20s", environ=at(server))
+    assert (result.code, "this was not the API" in result.err or "lost contact" in result.err) == (6, True), result.err
+    assert f"continue with: noxcli wait {RUN}" in result.err
+
+
+@pytest.mark.parametrize("command", FOLLOWS.values(), ids=FOLLOWS)
+@pytest.mark.parametrize(("refusal", "code"), REFUSED.values(), ids=REFUSED)
+def test_one_refusal_of_the_api_in_the_middle_is_forgiven(
+    noxcli: Noxcli, command: Sequence[str], refusal: bytes, code: int
+) -> None:
+    with reading(RUNNING, refusal, RUNNING, refusal, refusal, DONE) as server:
+        assert noxcli(*command, environ=at(server)).code == 0
+    with reading(RUNNING, refusal) as server:
+        result = noxcli(*command, environ=at(server))
+        assert 3 < reads(server) < 20
+    assert result.code == code
+    assert f"run {RUN} may still be running; continue with: noxcli {command[0]}" in result.err
+
+
+@pytest.mark.parametrize(("refusal", "code"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("verb", ["wait", "stream", "fetch-output", "stop"])
+def test_a_first_refusal_in_json_is_believed_at_once(noxcli: Noxcli, verb: str, refusal: bytes, code: int) -> None:
+    with reading(refusal) as server:
+        assert noxcli(verb, RUN, environ=at(server)).code == code
+        assert reads(server) == 1
+
+
+@pytest.mark.parametrize("verb", ["wait", "stream", "fetch-output", "stop"])
+def test_a_first_refusal_in_another_form_is_read_again(noxcli: Noxcli, verb: str) -> None:
+    with reading(*[PAGES["traefik"]] * 5, DONE) as server:
+        assert noxcli(verb, RUN, environ=at(server)).code == 0
+    with reading(PAGES["traefik"]) as server:
+        result = noxcli(verb, RUN, environ=at(server))
+        assert (result.code, reads(server)) == (5, 11), result.err
+    assert "retrying for up to 10s" in result.err
+
+
+# A new run, in another process than the one that started it.
+
+
+def started(noxcli: Noxcli, server: RawServer, age: float = 0.0) -> None:
+    """Start the run with --detach, so many seconds ago."""
+    assert noxcli("run", WORKFLOW, "--no-check", "--detach", environ=at(server)).text == f"{RUN}\n"
+    entry = Path(noxcli.environ["NOXCLI_STATE_DIR"]) / f"{RUN}.json"
+    os.utime(entry, (entry.stat().st_atime, entry.stat().st_mtime - age))
+
+
+YOUNG = [("wait", RUN), ("stream", RUN), ("stop", RUN), ("fetch-output", "@last", "--wait"), ("wait", NAMED)]
+
+
+@pytest.mark.parametrize("command", YOUNG, ids=str)
+def test_a_young_run_may_be_unknown_to_a_replica(noxcli: Noxcli, command: Sequence[str]) -> None:
+    with reading(*[GONE] * 4, DONE) as server:
+        started(noxcli, server)
+        assert noxcli(*command, environ=at(server)).code == 0
+    with reading(GONE) as server:
+        started(noxcli, server)
+        result = noxcli(*command, environ=at(server))
+        assert (result.code, reads(server)) == (5, 11)
+    if "/" not in command[1]:
+        assert f"run {RUN} may still be running; continue with: noxcli wait {RUN}" in result.err
+
+
+def test_an_older_run_is_not_asked_for_again(noxcli: Noxcli) -> None:
+    with reading(GONE) as server:
+        started(noxcli, server, age=20.0)
+        assert noxcli("wait", RUN, environ=at(server)).code == 5
+        assert reads(server) == 1
+
+
+def test_the_commands_own_limit_comes_first(noxcli: Noxcli) -> None:
+    with reading(GONE, other=record("completed", OTHER)) as server:
+        started(noxcli, server)
+        once = noxcli("wait", RUN, "--timeout", "0", environ=at(server))
+        assert (once.code, reads(server)) == (8, 1), once.err
+        assert noxcli("wait", RUN, "--timeout", "4s", environ=at(server)).code == 124
+        assert noxcli("wait", RUN, OTHER, "--timeout", "0", environ=at(server)).code == 8
+
+
+# Many runs.
+
+
+@pytest.mark.parametrize("order", [[OTHER, RUN], [RUN, OTHER]], ids=["last", "first"])
+def test_a_deleted_run_is_not_found_in_either_order(noxcli: Noxcli, order: list[str]) -> None:
+    with reading(GONE, other=record("running", OTHER)) as server:
+        result = noxcli("wait", *order, "--timeout", "0", environ=at(server))
+    assert result.code == 5, result.err
+
+
+@pytest.mark.parametrize("refusal", [*PAGES.values(), *(turn for turn, _ in REFUSED.values())])
+def test_one_of_many_runs_is_read_again(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, refusal: bytes) -> None:
+    monkeypatch.setattr("noxcli.retry.BELIEVED_AFTER", 0.3)
+    noxcli.clock = Clock()
+    argv = ("wait", RUN, OTHER, "--poll-interval", "50ms")
+    other = record("completed", OTHER)
+    with reading(RUNNING, refusal, refusal, DONE, other=other) as server:
+        result = noxcli(*argv, environ=at(server))
+        assert (result.code, sorted(result.text.split())) == (0, sorted([RUN, OTHER, *["completed"] * 2]))
+    with reading(RUNNING, refusal, other=other) as server:
+        result = noxcli(*argv, "--retry-for", "500ms", environ=at(server))
+        assert reads(server) > 3
+    assert result.code in {4, 5, 6}
+    assert f"noxcli wait {RUN}" in result.err or result.code == 6, result.err
+
+
+@pytest.mark.parametrize("refusal", [PAGES["traefik"], PAGES["firewall"], GONE, REFUSED["401"][0]])
+def test_a_row_is_read_again(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, refusal: bytes) -> None:
+    monkeypatch.setattr("noxcli.retry.BELIEVED_AFTER", 0.5)
+    noxcli.clock = Clock()
+    with reading(RUNNING, *[refusal] * 3, DONE) as server:
+        assert noxcli("batch", WORKFLOW, write_rows("a"), "--no-check", environ=at(server)).code == 0
+    with reading(RUNNING, refusal) as server:
+        result = noxcli(
+            "batch", WORKFLOW, write_rows("a"), "--no-check", "--fresh", "--retry-for", "1s", environ=at(server)
+        )
+    assert result.code in {4, 5, 6}
+    assert f"continue with: noxcli wait {NAMED}" in result.lines[0]["result"]["error"]["hint"]
+
+
+# Starts and keys.
+
+
+@pytest.mark.parametrize("page", [*PAGES.values(), answer(405, b"<html>"), answer(400, b"<html>")])
+def test_a_gateways_page_to_a_start_started_nothing(noxcli: Noxcli, page: bytes) -> None:
+    turns = [json_answer({"id": WORKFLOW, "definition": {"nodes": []}}), page]
+    result, server = noxcli.against(turns, "run", WORKFLOW, "--json")
+    assert (result.code, result.json["retry_safe"], result.json["error"]["phase"]) == (75, True, "start"), result.err
+    assert [request.method for request in server.requests] == ["GET", "POST"]
+
+
+def test_a_start_that_is_too_large_for_a_gateway_stays_so(noxcli: Noxcli) -> None:
+    turns = [json_answer({"id": WORKFLOW, "definition": {"nodes": []}}), answer(413, b"<html>")]
+    assert noxcli.against(turns, "run", WORKFLOW, "--json")[0].code == 2
+
+
+def test_a_first_rejected_key_names_the_other_addresses(noxcli: Noxcli) -> None:
+    refusal = REFUSED["401"][0]
+    result, _ = noxcli.against([refusal], "runs")
+    for address in ("https://backend.noxus.ai", "https://api.app.noxus.ai", "https://app.noxus.ai/api/backend"):
+        assert address in result.err
+    with reading(RUNNING, refusal) as server:
+        later = noxcli(*FOLLOWS["wait"], environ=at(server))
+    assert (later.code, "for this host?" in later.err, "noxus.ai" in later.err) == (4, True, False)
+
+
+def test_a_stop_that_a_replica_refused_is_asked_for_again(noxcli: Noxcli) -> None:
+    posts: list[str] = []
+
+    def by_request(request: Request) -> Turn:
+        if request.method == "POST":
+            posts.append(request.target)
+            return GONE if len(posts) < 3 else RUNNING
+        return record("stopped") if len(posts) > 2 else RUNNING
+
+    with raw_server(by_request=by_request) as server:
+        result = noxcli("stop", NAMED, environ=at(server))
+    assert (result.code, len(posts), result.text) == (0, 3, f"{RUN}\tstopped\n"), result.err
