@@ -85,18 +85,20 @@ def version_from(record: Any, workflow_id: str) -> Version:
 
 
 def node_names(definition: Mapping[str, Any]) -> dict[str, str]:
-    """Return node ids and names in the order of the definition.
-
-    A label is better than a name; a node without either is named by its type.
-    """
+    """Return node ids and names in the order of the definition."""
     nodes = definition.get("nodes")
-    names: dict[str, str] = {}
-    for node in nodes if isinstance(nodes, list) else ():
-        if isinstance(node, dict) and isinstance(node.get("id"), str):
-            config = node.get("node_config")
-            label = config.get("label") if isinstance(config, dict) else None
-            names[node["id"]] = _text(label) or _text(node.get("name")) or _text(node.get("type")) or node["id"]
-    return names
+    return {
+        node["id"]: name_of(node) or node["id"]
+        for node in (nodes if isinstance(nodes, list) else ())
+        if isinstance(node, dict) and isinstance(node.get("id"), str)
+    }
+
+
+def name_of(node: Mapping[str, Any]) -> str | None:
+    """Return a node's label, or else its name, or its type; None without any."""
+    config = node.get("node_config")
+    label = config.get("label") if isinstance(config, dict) else None
+    return _text(label) or _text(node.get("name")) or _text(node.get("type"))
 
 
 def items_of(envelope: Any) -> list[Any]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from noxcli.inputs.sources import Sources
 
 # What moving a node or saving it changes, and what no run depends on.
-LAYOUT = re.compile(r"display|position|viewport|\w+_at")
+LAYOUT = re.compile(r"display|position|viewport|(created|updated|saved|modified|edited|last_\w+)_at")
 
 
 def read_definition(file: str, sources: "Sources") -> dict[str, Any]:
@@ -41,13 +41,13 @@ def definition_text(definition: Mapping[str, Any]) -> str:
 def tidy(definition: Mapping[str, Any]) -> dict[str, Any]:
     """Return a definition without positions and times, in an order that neither the editor nor the server chooses.
 
-    Nodes are sorted by their ids and edges by their ends. The settings inside a node are unchanged, apart from the
-    order of their keys.
+    Nodes are sorted by their ids, and edges by their ends; nodes without ids stay in their order. The settings inside
+    a node are unchanged, apart from the order of their keys.
     """
     kept = _kept(definition)
     for name in ("nodes", "edges"):
         if isinstance(items := kept.get(name), list):
-            kept[name] = sorted(map(_kept, items), key=_place)
+            kept[name] = sorted(map(_kept, items), key=_node_place if name == "nodes" else _edge_place)
     found: dict[str, Any] = _in_order(kept)
     return found
 
@@ -71,10 +71,12 @@ def _kept(part: Any) -> Any:
     return {key: value for key, value in part.items() if not LAYOUT.fullmatch(key)}
 
 
-def _place(item: Any) -> tuple[str, ...]:
-    text = to_json(_in_order(item))
-    ends = [id for id, _ in ends_of(item)]
-    return (*ends, text) if any(ends) else (str(item.get("id", "")) if isinstance(item, dict) else "", text)
+def _node_place(node: Any) -> str:
+    return str(node.get("id", "")) if isinstance(node, dict) else ""
+
+
+def _edge_place(edge: Any) -> tuple[str, ...]:
+    return (*(id for id, _ in ends_of(edge)), to_json(_in_order(edge)))
 
 
 def _in_order(value: Any) -> Any:

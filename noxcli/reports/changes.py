@@ -2,11 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from noxcli.api.records import node_names
+from noxcli.api.records import name_of, node_names
 from noxcli.codec import decode_json, to_json
 from noxcli.inputs.exported import ends_of, tidy
 from noxcli.render.line import Look
@@ -79,6 +79,7 @@ def changes_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Part
     """Return what changed, in the order of the nodes' names; positions and times do not count.
 
     Nodes are the same if they have the same id, or else, as in a clone, the same type and a name that no other has.
+    Nodes without ids are the same if they have the same name, and nodes with one id or name by their order.
     """
     old, new = tidy(old), _with_ids_of(tidy(old), tidy(new))
     names = {**node_names(old), **node_names(new)}
@@ -107,21 +108,40 @@ def changes_in_words(terminal: Terminal, changes: list[PartChange]) -> str:
 
 
 def _nodes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[PartChange]:
-    before, after = _by_id(old), _by_id(new)
-    for id in dict.fromkeys([*before, *after]):
+    before, after = (_numbered(_list(side, "nodes"), _node_key) for side in (old, new))
+    for key in dict.fromkeys([*before, *after]):
         SIGNALS.check()
-        node = after.get(id) or before[id]
-        change = "changed" if id in before and id in after else "added" if id in after else "removed"
-        fields = tuple(_fields(before[id], after[id], "")) if change == "changed" else ()
+        node = after[key] if key in after else before[key]
+        change = "changed" if key in before and key in after else "added" if key in after else "removed"
+        fields = tuple(_fields(before[key], after[key], "")) if change == "changed" else ()
         if fields or change != "changed":
-            yield PartChange(change, "node", node_names({"nodes": [node]})[id], str(node.get("type", "")), id, fields)
+            known = node if isinstance(node, dict) else {}
+            id, type = (str(known.get(name) or "") for name in ("id", "type"))
+            yield PartChange(change, "node", name_of(known) or id or to_json(node), type, id, fields)
 
 
 def _edges(old: Mapping[str, Any], new: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[PartChange]:
-    before, after = ({_edge_key(edge): edge for edge in _list(side, "edges")} for side in (old, new))
+    before, after = (_numbered(_list(side, "edges"), _edge_key) for side in (old, new))
     for key, edge in {**before, **after}.items():
         if (key in before) != (key in after):
             yield PartChange("added" if key in after else "removed", "edge", _edge_name(edge, names))
+
+
+def _numbered(items: Sequence[Any], key: Callable[[Any], str]) -> dict[tuple[str, int], Any]:
+    """Return the items by their keys, and by which one with that key each is."""
+    seen = Counter[str]()
+    found = {}
+    for item in items:
+        name = key(item)
+        seen[name] += 1
+        found[name, seen[name]] = item
+    return found
+
+
+def _node_key(node: Any) -> str:
+    """Return what makes a node the same one: its id, or else its name."""
+    known = node if isinstance(node, dict) else {}
+    return f"id {to_json(known['id'])}" if known.get("id") is not None else f"name {name_of(known) or to_json(node)}"
 
 
 def _edge_key(edge: Any) -> str:

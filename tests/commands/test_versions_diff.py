@@ -113,6 +113,10 @@ def node(id: str, name: str, **config: Any) -> dict[str, Any]:
     return {"id": id, "name": name, "type": "Work", "node_config": config, "inputs": [{"node_id": id}]}
 
 
+def without_id(name: str, **config: Any) -> dict[str, Any]:
+    return {"name": name, "type": "Work", "node_config": config}
+
+
 def changed(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [
         (each.change, each.name, " ".join(field.field for field in each.fields)) for each in changes_between(old, new)
@@ -148,7 +152,41 @@ DEFINITIONS: dict[str, tuple[dict[str, Any], dict[str, Any], list[tuple[str, str
         [("changed", "A", "node_config.gone node_config.here node_config.list[1].x node_config.one")],
     ),
     "settings of the workflow": ({"nodes": [], "flow_version": "v1"}, {"nodes": []}, [("changed", "", "flow_version")]),
-    "odd shapes": ({"nodes": [3, None], "edges": {}}, {"nodes": [], "edges": [None]}, [("added", "? -> ?", "")]),
+    "odd shapes": (
+        {"nodes": [3, None], "edges": {}},
+        {"nodes": [], "edges": [None]},
+        [("removed", "3", ""), ("removed", "null", ""), ("added", "? -> ?", "")],
+    ),
+    "nodes without ids, by name and place": (
+        {"nodes": [without_id("A", a=1), without_id("A", a=2), without_id("B")]},
+        {"nodes": [without_id("A", a=1), without_id("A", a=3), without_id("C")]},
+        [("changed", "A", "node_config.a"), ("removed", "B", ""), ("added", "C", "")],
+    ),
+    "a node without an id that is gone": (
+        {"nodes": [without_id("A"), without_id("A", a=1)]},
+        {"nodes": [without_id("A")]},
+        [("removed", "A", "")],
+    ),
+    "ids that are numbers": (
+        {"nodes": [{**without_id("A"), "id": 7}]},
+        {"nodes": [{**without_id("B"), "id": 7}, {**without_id("B"), "id": "7"}]},
+        [("added", "B", ""), ("changed", "B", "name")],
+    ),
+    "two nodes with one id": (
+        {"nodes": [node(FIRST, "A", a=1), node(FIRST, "A", a=2)]},
+        {"nodes": [node(FIRST, "A", a=0), node(FIRST, "A", a=2), node(FIRST, "A", a=3)]},
+        [("added", "A", ""), ("changed", "A", "node_config.a")],
+    ),
+    "times that a run depends on": (
+        {"nodes": [{**node(FIRST, "A"), "run_at": "09:00", "created_at": "then", "last_run_at": "then"}]},
+        {"nodes": [{**node(FIRST, "A"), "run_at": "10:00", "created_at": "now", "last_run_at": "now"}]},
+        [("changed", "A", "run_at")],
+    ),
+    "one edge twice": (
+        {"nodes": [node("a", "A")], "edges": [{"id": "1", "source": "a", "target": "a"}]},
+        {"nodes": [node("a", "A")], "edges": [{"id": n, "source": "a", "target": "a"} for n in "12"]},
+        [("added", "A -> A", "")],
+    ),
 }
 
 
