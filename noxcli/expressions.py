@@ -146,7 +146,7 @@ class Interpreter(TreeInterpreter):
         if not (_are_numbers(before, after) or (isinstance(before, str) and isinstance(after, str))):
             if self._outputs is None:
                 return None  # as the specification has it
-            shown = f"{shortened(before)} {SIGNS[node['value']]} {shortened(after)}"
+            shown = f"{shown_json(before)} {SIGNS[node['value']]} {shown_json(after)}"
             raise Incomparable(f"{shown} compares neither two numbers nor two texts")
         return self.COMPARATOR_FUNC[node["value"]](before, after)
 
@@ -195,18 +195,19 @@ class Interpreter(TreeInterpreter):
             return None
         if node["type"] != "subexpression":
             return self._output_in(node["children"][0], value)
-        return next(keys_in("output", node, deep=False), None)
+        return next(named_keys("output", node, deep=False), None)
 
 
-def keys_in(name: str, tree: Tree, *, deep: bool = True) -> Iterator[str]:
+def named_keys(name: str, tree: Tree, *, deep: bool = True) -> Iterator[str]:
     """Yield the keys that an expression names in the document's `output`, `row` and so on."""
     parts = [part for part in tree["children"] if isinstance(part, Mapping)]
-    if tree["type"] == "subexpression" and len(parts) > 1 and is_field(parts[:1], name):
-        key = parts[1]["children"][0] if parts[1]["type"] == "index_expression" else parts[1]
-        if key["type"] == "field":
+    steps = parts if tree["type"] == "subexpression" else []
+    for at, following in enumerate(steps[1 : None if deep else 2]):
+        key = following["children"][0] if following["type"] == "index_expression" else following
+        if is_field(steps[at : at + 1], name) and key["type"] == "field":
             yield key["value"]
     for part in parts if deep else ():
-        yield from keys_in(name, part)
+        yield from named_keys(name, part)
 
 
 def fields_of(tree: Tree) -> Iterator[str]:
@@ -262,7 +263,7 @@ def is_field(parts: Sequence[Tree], name: str) -> bool:
     return [(part["type"], part.get("value")) for part in parts] == [("field", name)]
 
 
-def shortened(value: Any) -> str:
+def shown_json(value: Any) -> str:
     """Return a value as JSON, for a message."""
     text = to_json(value)
     return text if len(text) <= LONGEST_FOUND else f"{text[: LONGEST_FOUND - 1]}…"

@@ -64,9 +64,9 @@ class Query:
 
     def keys_of(self, name: str) -> list[str]:
         """Return the keys that the expression names in the document's `output`, `row` and so on."""
-        from noxcli.expressions import keys_in
+        from noxcli.expressions import named_keys
 
-        return list(dict.fromkeys(keys_in(name, self.tree)))
+        return list(dict.fromkeys(named_keys(name, self.tree)))
 
     def operands(self, document: Mapping[str, Any]) -> str:
         """Return its comparisons and calls, with values in place of what they compare and are called with."""
@@ -122,7 +122,7 @@ def _short(text: str) -> str:
 
 
 def _filled(tree: Mapping[str, Any], interpreter: Any, document: Any) -> Iterator[str]:
-    from noxcli.expressions import LOGIC, SIGNS, shortened
+    from noxcli.expressions import LOGIC, SIGNS, shown_json
 
     kind, children = tree["type"], tree["children"]
     if kind in LOGIC:
@@ -130,7 +130,7 @@ def _filled(tree: Mapping[str, Any], interpreter: Any, document: Any) -> Iterato
             yield from _filled(child, interpreter, document)
     elif kind in {"comparator", "function_expression"} and all(child["type"] != "expref" for child in children):
         try:
-            values = [shortened(interpreter.visit(child, document)) for child in children]
+            values = [shown_json(interpreter.visit(child, document)) for child in children]
         except FAULTS:
             return  # what comes before it has decided
         sign = SIGNS.get(tree["value"])
