@@ -1,14 +1,18 @@
-"""The loop of a batch: it starts rows as places become free, reads their records until a verdict, and reports them.
+"""The loop of a batch, from its first row to its end: it starts rows, waits for their runs, leaves those that go on.
 
 The main thread decides everything, in one loop over three queues: rows to start, runs to look at, results to print. A
-limited number of threads wait on the network; each returns a row's next state.
+limited number of threads wait on the network; each returns a row's next state. What ends a stage early is a cut.
 """
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
 from functools import partial
 
 from noxcli.batch.doubts import Finding
+from noxcli.batch.flight import Flight
 from noxcli.batch.journal import JournalTrouble
 from noxcli.batch.output import Output
 from noxcli.batch.past import SENT, STARTED, Past
@@ -17,9 +21,29 @@ from noxcli.batch.row import ActiveRow, FinishedRow
 from noxcli.batch.rows import Prefetch, Row
 from noxcli.batch.tally import STUCK_AFTER
 from noxcli.batch.work import RowWork
-from noxcli.errors import ExitCode, Incomplete, NoxError, Phase, TimedOut, UsageProblem
+from noxcli.errors import (
+    ExitCode,
+    Incomplete,
+    Interruption,
+    LostContact,
+    NotFinished,
+    NoxError,
+    Phase,
+    TimedOut,
+    TimedOutBeforeStart,
+    Unavailable,
+    UsageProblem,
+    worst,
+)
 from noxcli.models import Run
-from noxcli.reports.result import Outcome
+from noxcli.reports.result import Outcome, verdict_of
+from noxcli.runs.candidates import LAST_LOOK
+from noxcli.runs.record import LAST_READ, still_running
+from noxcli.runs.start import LONGEST_LOOK
+from noxcli.runs.stop import LONGEST_STOP, stop_run
+from noxcli.signals import Interrupted
+from noxcli.timing import Deadline, show_seconds
+from noxcli.waiting import run_all_within
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
@@ -27,8 +51,22 @@ WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--
 LONGEST_ANSWER = 5.0  # seconds for the answer to a start: in the last ones of --timeout, or its last half, none is sent
 
 
+class Stage(IntEnum):
+    """What a batch does: it starts rows; then it only waits for their runs; then it leaves those that go on."""
+
+    STARTING, FINISHING, LEAVING = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Why a later stage began early. A `moot` one says nothing once every row has its result."""
+
+    error: NoxError | None
+    moot: bool
+
+
 class Engine:
-    """One batch; call `work_through` once. `tick` is called ten times a second."""
+    """One batch; call `run` once. `tick` is called ten times a second."""
 
     def __init__(  # noqa: PLR0913 - made in one place, of parts that each have a life of their own
         self,
@@ -38,6 +76,7 @@ class Engine:
         doubtful: Finding,
         output: Output,
         tick: Callable[[], None],
+        unexpected: Callable[[Exception], NoxError],
         *,
         max_parallel: int,
         max_failures: int | None,
@@ -47,59 +86,140 @@ class Engine:
         """`doubtful` is what the run list shows about rows that an earlier call left in doubt."""
         self.work, self.past, self.output, self.tick = work, past, output, tick
         self.tally = output.tally
-        self.starting: dict[int, ActiveRow] = {}
-        self.active: dict[int, ActiveRow] = {}  # rows that have a run
-        self.doubts: list[ActiveRow] = []
         self.schedule = Schedule(poll_interval)
-        self.trouble: NoxError | None = None  # why no more rows are started, apart from the user's request
-        self.out_of_time = False  # rows remain that would have been answered too late
-        self.has_started = self.has_left = False  # a row has a run; one that was taken was never sent
+        self.flight = Flight(work, output, self.schedule)
         self._source = Prefetch(rows)
-        self._doubtful = doubtful
+        self._doubtful, self._unexpected = doubtful, unexpected
         self._max_parallel, self._max_failures, self._row_timeout = max_parallel, max_failures, row_timeout
         self._threads = min(MOST_THREADS, max_parallel)
         self._workers: Workers[ActiveRow | FinishedRow] = Workers(self._threads)
         limit = work.deadline.seconds
         self._quiet = -1.0 if limit is None else min(LONGEST_ANSWER, limit / 2)  # seconds before the deadline
-        self._starts_no_more = False
+        self._stage = Stage.STARTING
+        self._cuts: list[Cut] = []
+        self._start_answered = time.monotonic()  # when the last start was, or this began
 
-    def work_through(self) -> bool:
-        """Work as long as there is something to do; return False if something else has ended it.
+    def run(self, *, stops: bool) -> NoxError | None:
+        """Work through the rows, and report all that were taken; return why not every row has a result.
 
-        Raises Interrupted, and TimedOut for a reader of stdout that does not read.
+        `stops` says whether a signal stops the running runs.
         """
+        try:
+            try:
+                with suppress(TimedOut):  # of a reader of stdout that does not read
+                    self._work_through()
+            except Exception as error:  # a bug, of which no run may get lost
+                self._cut(Stage.LEAVING, self._unexpected(error))
+            self._check_limits()
+            return self._end()
+        except Interrupted as signal:
+            return self._interrupt(signal, stops=stops)
+
+    # The loop.
+
+    def _work_through(self) -> None:
+        """Work as long as there is something to do. Raises Interrupted, and TimedOut as Output.flush."""
         while True:
+            self._check_limits()
+            if self._stage is Stage.LEAVING:
+                return
             self._start_rows()
             for number in self.schedule.take_due():
-                self._workers.call(partial(self.work.look, self.active[number]))
+                self._call(partial(self.work.look, self.flight.active[number]))
             self.output.flush_due()  # while the disk writes them, the next rows are in flight
-            self.tally.running, self.tally.doubt = len(self.active), len(self.doubts)
-            if not (self.active or self.starting) and (self._starts_no_more or self._source.exhausted):
-                return True
-            self.take_news(self._longest_wait())
+            self.tally.running, self.tally.doubt = len(self.flight.active), len(self.flight.doubts)
+            starts = self._stage is Stage.STARTING and not self._source.exhausted
+            if not (self.flight.active or self.flight.awaits_starts or starts):
+                return
+            self._take_news(self._longest_wait())
             self.tick()
-            if self.work.deadline.passed or self.work.gate.silent_for > self.work.retry_for:
-                return False
-            if self.output.unprinted is not None:
-                return False
 
-    def has_no_more(self) -> bool:
-        """True if no row remains; call it only once nothing more is started, since it may consume a row."""
-        if self.active or self.starting or self.doubts or self.has_left:
-            return False
-        return self._source.next() is None and self._source.exhausted
+    def _check_limits(self) -> None:
+        """Begin a later stage where a limit, an outage or the disk demands it."""
+        if (trouble := self.output.take_trouble()) is not None:
+            self._cut(Stage.FINISHING, trouble)
+        if self._stage is Stage.STARTING:
+            self._check_starting()
+        self._give_up_late_rows()
+        silent_for = self.work.gate.silent_for
+        if self._stage is Stage.LEAVING:
+            return
+        if self.output.unprinted is not None:
+            self._cut(Stage.LEAVING, self.output.unprinted)
+        elif self.work.deadline.passed:
+            self._cut(Stage.LEAVING, TimedOut("the timeout was reached"), moot=True)
+        elif silent_for > self.work.retry_for:
+            self._cut(Stage.LEAVING, Unavailable(f"the server gave no usable answer for {show_seconds(silent_for)}"))
 
-    def end_starting(self, trouble: NoxError | None = None) -> None:
-        """Start nothing more; what was sent is still answered, and what waits to be sent is called off."""
-        self.trouble = self.trouble or trouble
-        if not self._starts_no_more:
-            self._starts_no_more = True
+    def _check_starting(self) -> None:
+        """Start no more rows after too many failures, near the timeout, or where the server takes none any more."""
+        # A failed run counts at once, not when its reason is known.
+        failing = sum(row.run is not None and row.run.status == "failed" for row in self.flight.active.values())
+        if self._max_failures and self.tally.failed + failing >= self._max_failures:
+            self._cut(Stage.FINISHING, None)
+        elif self._max_failures != 0 and self.tally.stuck is not None:
+            what = (
+                f"the first {STUCK_AFTER} rows failed for the same reason, so no more were started: {self.tally.stuck}"
+            )
+            stuck = Incomplete(f"{what} (--max-failures 0 starts them anyway)", None, ExitCode.OK)
+            self._cut(Stage.FINISHING, stuck, moot=True)
+        elif self.work.deadline.left() <= self._quiet:
+            self._cut(Stage.FINISHING, TimedOut("no row is started just before the timeout"), moot=True)
+        elif self._row_timeout is not None and self._waits_at_the_pace > self._row_timeout:
+            error = TimedOut(f"the server took no start for {show_seconds(self._row_timeout)} (--row-timeout)")
+            self._cut(Stage.FINISHING, error, moot=True)
+
+    @property
+    def _waits_at_the_pace(self) -> float:
+        """How many seconds a start has waited to be sent while no other was answered."""
+        waiting = [row.began for row in self.flight.starting.values() if row.attempt is not None and not row.was_sent]
+        return time.monotonic() - max(min(waiting), self._start_answered) if waiting else 0.0
+
+    def _cut(self, stage: Stage, error: NoxError | None, *, moot: bool = False) -> None:
+        """Begin a stage, unless it has begun: what was sent is still answered, other starts are not sent."""
+        self._cuts.append(Cut(error, moot))
+        if stage > self._stage:
+            self._stage = stage
             self.work.gate.end_starts()
-            for row in self.starting.values():
-                if row.attempt is not None:
-                    row.attempt.call_off()
+            self.flight.call_off_starts()
 
-    def take_news(self, within: float) -> None:
+    def _start_rows(self) -> None:
+        """Give free places to rows, but never so many that reads of running ones would wait for starts."""
+        most_starts = max(1, self._threads // 2)
+        while self._stage is Stage.STARTING and len(self.flight.starting) < most_starts and self._has_place():
+            try:
+                row = self._source.next()
+            except Exception as error:  # the rows before it are run
+                self._cut(Stage.STARTING, error if isinstance(error, NoxError) else self._unexpected(error))
+                return
+            if row is None:
+                return
+            self.output.expect(row.number)
+            self._begin(row)
+
+    def _begin(self, row: Row) -> None:
+        number, state = row.number, self.past.state(row.number)
+        if row.problem is not None:
+            problem = UsageProblem(f"{row.place}: {row.problem}")
+            self.flight.report(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))
+        elif state == SENT:
+            doubt = self.past.take_pending(number)
+            self.flight.report(self._doubtful.unresolved(row, doubt, None, self.work.mask))
+        elif state == STARTED:
+            known = self.past.take_pending(number)
+            run = Run(known.run_id or "", self.work.workflow.id, "queued", created_at=known.created_at)
+            self.flight.follow(ActiveRow(row, run, began=time.monotonic(), found=True))
+            self.schedule.add(number)
+        else:
+            self._call(partial(self.work.start, self.flight.take(row)))
+
+    def _call(self, work: Callable[[], ActiveRow | FinishedRow]) -> None:
+        try:
+            self._workers.call(work)
+        except Unavailable as error:  # no thread can be started
+            self._cut(Stage.LEAVING, error)
+
+    def _take_news(self, within: float) -> None:
         """File the states that have arrived, after waiting for the first."""
         outcome = self._workers.next_outcome(within)
         while outcome is not None:
@@ -107,63 +227,51 @@ class Engine:
             if error is not None:
                 raise error
             assert state is not None
-            self.file(state)
+            self._file(state)
             outcome = self._workers.next_outcome(0)
 
-    def file(self, state: ActiveRow | FinishedRow) -> None:
+    def _file(self, state: ActiveRow | FinishedRow) -> None:
         """Put a row where its state belongs, unless it was left in the meantime."""
         number = state.row.number
-        if number not in self.active and number not in self.starting:
+        if not self.flight.has(number):
             return
         if isinstance(state, FinishedRow):
             self._file_result(state)
         elif state.run is None:
-            self.doubt(number)
+            if state.error is not None and not state.in_doubt:
+                self._cut(Stage.FINISHING, state.error)  # the disk does not take what must be there before a start
+            self.flight.end_start(number)
         else:
-            if self.starting.pop(number, None) is not None and state.error is not None:
-                self.end_starting(state.error)
-            self.has_started = True
-            state.attempt = None  # it knows the row: the two would keep each other
-            self.active[number] = state
+            if number in self.flight.starting:
+                self._start_answered = time.monotonic()
+                if state.error is not None:
+                    self._cut(Stage.FINISHING, state.error)
+            self.flight.follow(state)
             self._look_again(state, state.run)
 
-    def doubt(self, number: int) -> None:
-        """Keep a row whose start may have been sent; one that was not sent was never started."""
-        row = self.starting.pop(number)
-        self.output.pass_over(number)
-        if row.in_doubt:
-            self.doubts.append(row)
+    def _file_result(self, row: FinishedRow) -> None:
+        if row.ends_all is not None:
+            self._cut(Stage.FINISHING, row.ends_all)
+        if row.took is not None:
+            self.schedule.note(row.took)
+        # True if noxcli itself stopped its run, in this call or an earlier one.
+        row.interrupted = row.code == ExitCode.RUN_STOPPED and row.row.number in self.past.stopping
+        if row.interrupted and self._stage is Stage.STARTING:
+            self._start_over(row)
         else:
-            self.has_left = True
+            self.flight.report(row)
 
-    def finish(self, row: FinishedRow) -> None:
-        """Report a row's result."""
-        self._drop(row.row.number)
-        self.tally.interrupted += row.interrupted
-        self.output.add(row)
-
-    def _start_rows(self) -> None:
-        """Give free places to rows, but never so many that reads of running ones would wait for starts."""
-        if self.output.trouble is not None:
-            self.end_starting(self.output.trouble)
-        if self._max_failures != 0 and self.tally.stuck is not None:
-            what = f"the first {STUCK_AFTER} rows all ended with: {self.tally.stuck}"
-            self.end_starting(Incomplete(f"{what} (--max-failures 0 starts the others, too)", None, ExitCode.OK))
-        if self._max_failures:
-            # A failed run counts at once, not when its reason is known.
-            failing = sum(row.run is not None and row.run.status == "failed" for row in self.active.values())
-            if self.tally.failed + failing >= self._max_failures:
-                self.end_starting()
-        if not self._starts_no_more and self.work.deadline.left() <= self._quiet:
-            self.out_of_time = True
-            self.end_starting()
-        most_starts = max(1, self._threads // 2)
-        while not self._starts_no_more and len(self.starting) < most_starts and self._has_place():
-            row = self._source.next()
-            if row is None:
-                return
-            self.output.expect(row.number)
-            self._begin(row)
+    def _start_over(self, row: FinishedRow) -> None:
+        """Start a row again whose run an interrupted batch stopped."""
+        try:
+            self.work.journal.ended([row])
+        except JournalTrouble as error:
+            self._cut(Stage.FINISHING, error)
+            self.flight.report(row)
+        else:
+            self.flight.drop(row.row.number)
+            self.past.forget(row.row.number)
+            self._begin(row.row)
 
     def _look_again(self, row: ActiveRow, run: Run) -> None:
         """Schedule the next read of a run, or report its row once it has had its time."""
@@ -171,60 +279,125 @@ class Engine:
         if self._row_timeout is None or taken < self._row_timeout:
             self.schedule.add(row.row.number, taken, self._row_timeout)
         else:
-            error = TimedOut(f"run {run.id} was still {run.word} at --row-timeout", "--resume waits for it again")
-            self.finish(self.work.left(row, error))
+            self._give_up(row, run)
+
+    def _give_up_late_rows(self) -> None:
+        """Report the rows that have had their time, and whose last read is not answered."""
+        if self._row_timeout is not None:
+            last = time.monotonic() - self._row_timeout - LAST_READ
+            for row in [row for row in self.flight.active.values() if row.began < last]:
+                assert row.run is not None
+                self._give_up(row, row.run)
+
+    def _give_up(self, row: ActiveRow, run: Run) -> None:
+        what = (
+            f"the output of run {run.id} was not fetched by" if run.settled else f"run {run.id} was still {run.word} at"
+        )
+        self.flight.leave(row, TimedOut(f"{what} --row-timeout", "--resume waits for it again"))
 
     def _has_place(self) -> bool:
         within_window = self.output.awaited < WINDOW * self._max_parallel
-        return within_window and len(self.active) + len(self.starting) < self._max_parallel
-
-    def _begin(self, row: Row) -> None:
-        number, state = row.number, self.past.state(row.number)
-        if row.problem is not None:
-            problem = UsageProblem(f"{row.place}: {row.problem}")
-            self.finish(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))
-        elif state == SENT:
-            self.finish(self._doubtful.unresolved(row, self.past.pending[number], None, self.work.mask))
-        elif state == STARTED:
-            known = self.past.pending[number]
-            run = Run(known.run_id or "", self.work.workflow.id, "queued", created_at=known.created_at)
-            self.active[number] = ActiveRow(row, run, began=time.monotonic(), found=True)
-            self.schedule.add(number)
-        else:
-            self.starting[number] = ActiveRow(row)
-            self._workers.call(partial(self.work.start, self.starting[number]))
+        return within_window and len(self.flight.active) + len(self.flight.starting) < self._max_parallel
 
     def _longest_wait(self) -> float:
-        if not self._starts_no_more and not self._source.exhausted and self._has_place():
+        if self._stage is Stage.STARTING and not self._source.exhausted and self._has_place():
             return self.output.until_due(SHORT_TICK)  # the next row may be read at any moment
         return self.output.until_due(self.schedule.until_due(TICK))
 
-    def _file_result(self, row: FinishedRow) -> None:
-        if row.ends_all is not None:
-            self.end_starting(row.ends_all)
-        if row.took is not None:
-            self.schedule.note(row.took)
-        # True if noxcli itself stopped its run, in this call or an earlier one.
-        row.interrupted = row.code == ExitCode.RUN_STOPPED and row.row.number in self.past.stopping
-        if row.interrupted and not self._starts_no_more:
-            self._start_over(row)
-        else:
-            self.finish(row)
+    # The end.
 
-    def _start_over(self, row: FinishedRow) -> None:
-        """Start a row again whose run an interrupted batch stopped."""
-        self._drop(row.row.number)
+    def _end(self) -> NoxError | None:
+        """Report what was taken, and return why not every row has a result."""
+        self.work.gate.hurry()
+        open_ones, within = False, LONGEST_LOOK
+        if self._stage is Stage.LEAVING:
+            if self.work.deadline.passed:
+                self._look_once_more(LAST_READ)
+                within = 0.0
+            else:
+                self._await_starts()
+                within = LAST_LOOK
+            open_ones = bool(self.flight)
+        self.flight.leave_all(self._error_of_left, within)
+        return self._verdict(open_ones)
+
+    def _verdict(self, open_ones: bool) -> NoxError | None:
+        """Return the worst error of all cuts; without any, no row may be without a result."""
+        rest = open_ones or self.flight.unstarted or self.tally.total is None or self.tally.not_started
+        errors = [cut.error for cut in self._cuts if cut.error is not None and (rest or not cut.moot)]
+        if not errors:
+            lacks = rest and self.tally.min_pass is None and not self.tally.failed
+            return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED) if lacks else None
+        error = next(error for error in errors if error.exit_code == worst(each.exit_code for each in errors))
+        if isinstance(error, TimedOut) and not self.flight.had_runs:
+            return TimedOutBeforeStart(f"{error.message}, and nothing was started", "increase --timeout")
+        return error
+
+    def _error_of_left(self, run: Run) -> NoxError:
+        """Return the error of a row whose run goes on."""
+        if self.work.deadline.passed:
+            return still_running(run)
+        if self.output.unprinted is None and self.work.gate.silent_for > self.work.retry_for:
+            hint = f"continue with: noxcli wait {run.workflow_id}/{run.id}"
+            return LostContact(f"lost contact with run {run.id}", hint)
+        return NotFinished(f"run {run.id} was left {run.word}")
+
+    def _interrupt(self, signal: Interrupted, *, stops: bool) -> Interruption:
+        self.work.gate.hurry()
+        self._await_starts()
+        stopping = self._stop_runs() if stops else 0
+        left = len(self.flight.active)
+        done = f", {stopping - left} stopped" if stopping else ""
+        number = signal.number
+        self.flight.leave_all(lambda run: Interruption(f"run {run.id} was left {run.word}", number=number), LAST_LOOK)
+        return Interruption(f"interrupted by {signal}{done}, {left} runs left running", number=number)
+
+    def _await_starts(self) -> None:
+        """Wait for the answers to starts in flight, and until the journal has them, so that none is left in doubt."""
+        self._cut(Stage.LEAVING, None)
+        end = time.monotonic() + LONGEST_ANSWER
+        while any(row.was_sent or row.sent for row in self.flight.starting.values()) and time.monotonic() < end:
+            self._take_news(min(TICK, end - time.monotonic()))
+
+    def _stop_runs(self) -> int:
+        """Stop the running runs, and report those that were; return how many were to stop.
+
+        The journal says before that that noxcli itself stops them; if it can't, none is stopped.
+        """
+        running = [(row.row, row.run) for row in self.flight.active.values() if row.run is not None]
         try:
-            self.work.journal.ended([row])
+            self.work.journal.stopping(running)
         except JournalTrouble as error:
-            self.output.pass_over(row.row.number)
-            self.end_starting(error)
-        else:
-            self.past.forget(row.row.number)
-            self._begin(row.row)
+            self._cut(Stage.LEAVING, error)
+            return 0
+        self.past.stopping.update(self.flight.active)
+        deadline = Deadline(self.work.clock, LONGEST_STOP)
+        stops = [partial(stop_run, self.work.api, run, deadline) for _, run in running]
+        for (row, _), (run, _) in zip(running, run_all_within(LONGEST_STOP, stops), strict=True):
+            # One that completed in the meantime is undelivered, and left.
+            if run is not None and run.settled and run.status != "completed":
+                verdict = verdict_of(run)
+                if verdict is not None and run.status == "stopped":
+                    verdict.hint = "--resume starts the row again"
+                outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict)
+                self._file(self.work.result_of(row, outcome))
+        return len(running)
 
-    def _drop(self, number: int) -> None:
-        self.active.pop(number, None)
-        if (row := self.starting.pop(number, None)) is not None:
-            row.attempt = None
-        self.schedule.drop(number)
+    def _look_once_more(self, within: float) -> None:
+        """Read the records of all running rows, and the list for rows in doubt, for at most that many seconds."""
+        end, flight = time.monotonic() + within, self.flight
+        flight.end_starts()
+        while not all(map(self.schedule.has, flight.active)) and time.monotonic() < end - within / 2:
+            self._take_news(SHORT_TICK)
+        left = max(0.0, end - time.monotonic())
+        waiting = [row for number, row in flight.active.items() if self.schedule.has(number)]
+        looks: list[Callable[[], ActiveRow | FinishedRow | Finding]] = [
+            partial(self.work.look, row, left) for row in waiting
+        ]
+        if flight.doubts:
+            looks.append(partial(flight.find_doubts, left))
+        for state, _ in run_all_within(left, looks, MOST_THREADS):
+            if isinstance(state, FinishedRow):
+                self._file(state)
+            elif isinstance(state, Finding):
+                flight.report_doubts(state)

@@ -90,11 +90,12 @@ class Printer:
 
 
 class Output:
-    """The results of one batch on their way out. `trouble` says why the disk takes no more of them."""
+    """The results of one batch on their way out."""
 
     def __init__(self, journal: Journal, results: Results, printer: Printer, *, ordered: bool) -> None:
         self.unprinted: ReaderGone | Unwritten | None = None  # why stdout failed; --resume prints those lines
-        self.trouble: NoxError | None = None
+        self.lineless: list[str] = []  # the runs of rows whose line was not stored, or not printed
+        self._trouble: NoxError | None = None
         self._journal = journal
         self._results = results
         self._printer = printer
@@ -110,6 +111,11 @@ class Output:
         """The number of rows from the first one without a result on, which must be printed in order."""
         return len(self._turns)
 
+    def take_trouble(self) -> NoxError | None:
+        """Return why the disk takes no more results, once."""
+        trouble, self._trouble = self._trouble, None
+        return trouble
+
     def expect(self, number: int) -> None:
         """Record that a row has begun."""
         if self._ordered:
@@ -117,7 +123,11 @@ class Output:
 
     def add(self, row: FinishedRow) -> None:
         """Count a row's result, which is printed soon."""
-        self._printer.count(row)
+        try:
+            self._printer.count(row)
+        except Exception:
+            self._note_lineless([row])
+            raise
         if row.row.number in self._turns:
             self._early[row.row.number] = row
             self._release_in_turn()
@@ -149,22 +159,35 @@ class Output:
         """Save the results, print their lines, then record them as finished.
 
         Each of these is one write for all of them, since other threads may take their turn at each. A kill in between
-        may print a line twice, but loses none. If writing to stdout fails, none of them is recorded as finished.
+        may print a line twice, but loses none. Rows that are not saved are not printed, and then not recorded as
+        finished, so that --resume prints them; their runs are noted.
         """
         rows, self._ready = self._ready, []
+        if rows:
+            self._flush(rows)
+        self._flushed_at = time.monotonic()
+
+    def _flush(self, rows: Sequence[FinishedRow]) -> None:
+        lacking = True
         try:
-            if rows and self.unprinted is None:
+            if self.unprinted is None:
                 self._results.add([one for one in rows if one.final])
                 self._printer.print(rows)
+                lacking = False
                 self._journal.ended(one for one in rows if not one.result["retry_safe"])
         except (ReaderGone, Unwritten) as error:
             self.unprinted = error
         except JournalTrouble as error:
-            self.trouble = error
+            self._trouble = error
         except (TimedOut, Interrupted):
             self.unprinted = Unwritten("stdout was not read to its end")
             raise
-        self._flushed_at = time.monotonic()
+        finally:
+            if lacking:
+                self._note_lineless(rows)
+
+    def _note_lineless(self, rows: Sequence[FinishedRow]) -> None:
+        self.lineless += [one.result["run"]["id"] for one in rows if one.result["run"] is not None]
 
     def _release_in_turn(self) -> None:
         while self._turns and self._turns[0] in self._early:

@@ -138,6 +138,15 @@ class Past:
         """The rows whose start may have been sent, and whose run is not known."""
         return [one for one in self.pending.values() if one.run_id is None]
 
+    def take_pending(self, number: int) -> Pending:
+        """Return what is known of a row's start, and leave the row to the caller."""
+        return self.pending.pop(number)
+
+    @property
+    def going_on(self) -> list[str]:
+        """The runs that may go on, of rows that were not taken."""
+        return [one.run_id for one in self.pending.values() if one.run_id is not None]
+
     def codes(self, codes: Collection[int]) -> Counter[int]:
         """Return the number of finished rows with each of the codes."""
         return Counter({code: self.states.count(FINISHED + code) for code in codes})

@@ -2,8 +2,9 @@
 
 import hashlib
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 
-MISTAKES_KEPT = 20
+MISTAKES_KEPT, MOST_NAMED = 20, 20
 MOST_CHANGED = 1000  # results that are written at once
 LONGEST_CONSTANT = 60  # characters of a value in the journal and in a message
 ALLOW = "--allow-changed-input"
@@ -342,6 +343,17 @@ def renew_columns(rows: RowFile, names: Sequence[str], past: Past, results: Resu
             results.replace(changed)
             changed.clear()
     results.replace(changed)
+
+
+def name_runs(going_on: Sequence[str], lineless: Sequence[str]) -> str:
+    """Return the end of a message that names the runs to look at, empty without any."""
+    parts = (("runs that may go on", going_on), ("runs without a stored and printed line", lineless))
+    return "".join(f"; {what}: {_some(dict.fromkeys(runs))}" for what, runs in parts if runs)
+
+
+def _some(runs: Collection[str]) -> str:
+    more = len(runs) - MOST_NAMED
+    return ", ".join(islice(runs, MOST_NAMED)) + (f" and {more} more (noxcli results has all)" if more > 0 else "")
 
 
 def command_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> str | None:

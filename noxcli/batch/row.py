@@ -27,7 +27,8 @@ class ActiveRow:
     run: Run | None = None  # once it is known
     attempt: "StartAttempt | None" = None
     sent: Pending | None = None  # what the journal has of its start
-    began: float = 0.0  # when its run began
+    began: float = 0.0  # when its run began, before that when its start was ready to be sent
+    called_off: bool = False  # its start was not sent, and will not be
     found: bool = False  # the journal named its run: how long that took can't be measured
     read: bool = False  # its record was read
     outage: Outage | None = None  # of the reads of it

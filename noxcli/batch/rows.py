@@ -273,9 +273,9 @@ class Prefetch:
             row = self._queue.get_nowait()
         except Empty:
             return None
+        self.exhausted = row is None or isinstance(row, BaseException)
         if isinstance(row, BaseException):
             raise row
-        self.exhausted = row is None
         return row
 
     def _read(self, rows: Iterator[Row]) -> None:

@@ -40,6 +40,7 @@ class Tally:
     _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
     stuck: str | None = None  # the reason for which the first rows of this call all failed
     _only: str | None = None  # the reason for which all rows of this call have ended so far
+    _first: set[int] = field(default_factory=set)  # the first rows of the file that this call has had
 
     @property
     def all_codes(self) -> Counter[int]:
@@ -76,7 +77,7 @@ class Tally:
 
     @property
     def not_started(self) -> int:
-        return 0 if self.total is None else self.total - self.done
+        return 0 if self.total is None else max(0, self.total - self.done)
 
     def how_far(self, note: str, seconds: float) -> Facts:
         """Return `12 of 120 rows, 8 running, 1 not completed`, and the rate of this call; `note` is on the server."""
@@ -107,12 +108,14 @@ class Tally:
         if not before:
             same = code in HOPELESS and (self.reported == 1 or shared == self._only)
             self._only = shared if same else None
-            self.stuck = self._only if self.reported == STUCK_AFTER else self.stuck
+            if self._only is not None and self.stuck is None:
+                self._first.add(line["row"])
+                self.stuck = self._only if len(self._first) == STUCK_AFTER else None
 
     def became(self) -> list[tuple[int, str]]:
         """Return the number of rows with each outcome."""
         codes = self.all_codes
-        others = (self.rows - codes.total(), "not started" if self.repeat == 1 else "unfinished")
+        others = (max(0, self.rows - codes.total()), "not started" if self.repeat == 1 else "unfinished")
         counts = [*((count, ExitCode.words_of(code)) for code, count in sorted(codes.items())), others]
         return [(count, words) for count, words in counts if count]
 
@@ -146,8 +149,8 @@ class Tally:
         text = f"{good} of {rows} rows are good (--pass-each {self.pass_each} of {self.repeat})"
         return None if self.repeat == 1 else (good == rows, text)
 
-    def conclude(self, terminal: Terminal, hint: str | None) -> None:
-        """Raise one error for all, unless all completed or enough of them."""
+    def conclude(self, terminal: Terminal, hint: str | None, named: str = "") -> None:
+        """Raise one error for all, which also says what is `named`, unless all completed or enough of them."""
         counted = self.all_codes
         codes, good, rows, cause = self.deciding, counted[ExitCode.OK], self.rows, self.cause
         code, judged = worst(codes), {*codes} <= COMPLETED
@@ -158,6 +161,8 @@ class Tally:
         why = f"{cause.message}; " if cause is not None else ""
         what = "completed, but an assertion failed" if judged else "did not complete"
         text = f"{counted.total() - good} of {counted.total()} rows {what}"
+        if good == counted.total():
+            text = "not every row was started" if good else "no row was started"
         if judged and self.min_pass is not None:
             text = self.min_pass.words(good, rows)
-        raise Incomplete(f"{why}{text}", hint, code)
+        raise Incomplete(f"{why}{text}{named}", hint, code)

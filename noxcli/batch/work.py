@@ -40,7 +40,7 @@ from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import Patience, Refusal
 from noxcli.runs.record import judged, may_go_on
 from noxcli.runs.start import Comparison, StartAttempt, StartRequest
-from noxcli.timing import Clock, Deadline, Outage, seconds_between
+from noxcli.timing import READ_TIMEOUT, Clock, Deadline, Outage, seconds_between
 
 if TYPE_CHECKING:
     from noxcli.api.gate import Gate
@@ -124,7 +124,7 @@ class RowWork:
             uploader = Uploader(self.api, self.patience(), lambda _: None, OnlyFiles())
             payload = row.inputs.with_files(uploader.store)
             request = StartRequest(self.workflow.id, payload, self.comparison, self.workflow.version_id)
-            active.attempt, phase = RowStart(self, active, request), Phase.START
+            active.attempt, active.began, phase = RowStart(self, active, request), time.monotonic(), Phase.START
             self._send(active, active.attempt)
         except GateClosed:
             return active
@@ -134,11 +134,14 @@ class RowWork:
                 active.error = trouble
                 return active
             self._withdraw(active, trouble)
-            unwritable = isinstance(trouble, JournalTrouble)
-            outcome = Outcome(phase=Phase.START if unwritable else phase, error=trouble)
-            # The key, the workflow, the disk: no other row would succeed either.
-            ends = trouble if unwritable or isinstance(trouble, Denied) else None
-            return self._finished(row, outcome, ends)
+            if isinstance(trouble, JournalTrouble):  # what must be on the disk first is not
+                active.error = trouble
+                return active
+            if active.called_off:  # it waited at the pace
+                return active
+            # The key, the workflow: no other row would succeed either.
+            ends = trouble if isinstance(trouble, Denied) else None
+            return self._finished(row, Outcome(phase=phase, error=trouble), ends)
         return active
 
     def _send(self, active: ActiveRow, attempt: StartAttempt) -> None:
@@ -175,9 +178,10 @@ class RowWork:
         A read that fails may succeed the next time, for as long as noxcli may retry. `within` is in seconds.
         """
         assert active.run is not None
-        asked = time.monotonic()
+        asked, outage = time.monotonic(), active.outage or Outage(self.clock, self.retry_for)
+        limit = outage.for_an_attempt if within is None and self.retry_for < READ_TIMEOUT else within
         try:
-            read = self.api.get_run(self.workflow.id, active.run.id, within=within)
+            read = self.api.get_run(self.workflow.id, active.run.id, within=limit)
             run = judged(read, active.run, time.monotonic())
         except BaseException as error:  # of this row; the others go on
             return self._unread(active, error)

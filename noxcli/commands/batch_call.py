@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from noxcli.batch.columns import EXPECT, Columns
 from noxcli.batch.doubts import Finding, look_for
-from noxcli.batch.ending import run_to_end
 from noxcli.batch.engine import Engine
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Expected, Judge, MinPass, enough_of
@@ -26,6 +25,7 @@ from noxcli.batch.resume import (
     continued,
     leave_directory,
     line_with,
+    name_runs,
     renew_columns,
     reopen_lost,
     require_first,
@@ -36,7 +36,7 @@ from noxcli.batch.shards import Shard, shard_asked
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
-from noxcli.cli.ending import say_hint, to_paste
+from noxcli.cli.ending import say_hint, to_paste, unexpected
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
 from noxcli.cli.prepare import check_outputs, only_to_check, upload_files, what_to_run
 from noxcli.cli.session import Session
@@ -112,17 +112,19 @@ def run_rows(noxus: Session, options: Options) -> None:
             doubtful,
             output,
             lambda: shown.tell(partial(tally.how_far, _news_of(gate))),
+            partial(unexpected, context),
             max_parallel=options.max_parallel,
             max_failures=options.max_failures,
             row_timeout=options.row_timeout,
             poll_interval=options.poll_interval,
         )
-        error = tally.cause = run_to_end(engine, stops=context.stops_runs(options.on_interrupt))
+        error = tally.cause = engine.run(stops=context.stops_runs(options.on_interrupt))
+    runs = name_runs([*engine.flight.left, *past.going_on], output.lineless)
     if output.unprinted is not None and not isinstance(error, Interruption | TimedOut):
-        raise output.unprinted
+        raise type(output.unprinted)(f"{output.unprinted.message}{runs}", output.unprinted.hint)
     if printer.table is not None:
         printer.table.show(context.terminal)
-    _conclude(noxus, tally, context.clock.monotonic() - began, directory)
+    _conclude(noxus, tally, context.clock.monotonic() - began, directory, runs)
 
 
 def check_rows(noxus: Session, options: Options) -> None:
@@ -313,7 +315,7 @@ def _news_of(gate: "Gate") -> str:
     return f"limited to {gate.rate:.1f} requests/s by the server" if gate.rate is not None else ""
 
 
-def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path) -> None:
+def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, named: str) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
     context, error, earlier = noxus.context, tally.cause, tally.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
@@ -327,8 +329,8 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path) -> 
     if go_on is not None:
         go_on = f"{'continue' if left else 'run the failed rows again'} with: {go_on}"
     if isinstance(error, Interruption):
-        raise Interruption(error.message, go_on, number=error.number)
-    tally.conclude(context.terminal, go_on)
+        raise Interruption(f"{error.message}{named}", go_on, number=error.number)
+    tally.conclude(context.terminal, go_on, named)
 
 
 def _write_report(

@@ -424,7 +424,7 @@ def test_a_dropped_connection_before_the_request_is_tried_again(noxcli: Noxcli, 
 
 def test_a_row_whose_start_was_answered_503_is_in_doubt(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes(faults={"start": [Answer(503, {"detail": "the queue is full"})]})
-    result = noxcli("batch", workflow, write_rows("a", "b"))
+    result = noxcli("batch", workflow, write_rows("a", "b"), "--max-parallel", "1")
     assert (result.code, result.codes, len(sandbox.runs(workflow))) == (7, {1: 7, 2: 0}, 1)
     again = noxcli("batch", workflow, write_rows("a", "b"), "--again", "doubtful")
     assert (again.code, again.codes, len(sandbox.runs(workflow))) == (0, {1: 0}, 2)

@@ -123,12 +123,23 @@ def test_reasons_are_told_once_each_above_the_totals(noxcli: Noxcli, echoes: Any
     assert sum("6 rows (r" in line for line in lines) == 1
 
 
+@pytest.mark.parametrize(("good", "runs"), [(1, 40), (0, 30)], ids=["one bad row", "all bad"])
+def test_repetitions_of_a_row_are_one_of_the_first_twenty(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, good: int, runs: int
+) -> None:
+    file = write_rows("bad", *["ok"] * good) if good else write_rows(*["bad"] * 30)
+    noxcli("batch", workflow, file, "--repeat", "20" if good else "2", "--max-parallel", "1")
+    started = len(sandbox.runs(workflow))
+    assert started == runs if good else runs < started < 60
+
+
 def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
     file = write_rows(*["bad"] * 60)
     result = noxcli("batch", workflow, file, "--max-parallel", "4")
     assert (result.code, 20 <= len(sandbox.runs(workflow)) < 30) == (1, True), result.err
-    why, more = "failed at 'W': no ink", re.escape("(--max-failures 0 starts the others, too)")
-    assert re.search(rf"noxcli: the first 20 rows all ended with: {why} {more}; 2\d of 2\d ", result.err), result.err
+    why, more = "failed at 'W': no ink", re.escape("(--max-failures 0 starts them anyway)")
+    said = "noxcli: the first 20 rows failed for the same reason, so no more were started"
+    assert re.search(rf"{said}: {why} {more}; 2\d of 2\d ", result.err), result.err
     assert "not started" in result.err
     assert noxcli("batch", workflow, file, "--resume", "--max-failures", "0").code == 1
     assert len(sandbox.runs(workflow)) == 60

@@ -113,7 +113,9 @@ def test_what_the_disk_does_not_keep_is_not_printed(
     this.output.add(result(1))
     this.output.flush()
     assert (this.printed, this.journal.past().finished) == ([], 0)
-    assert isinstance(this.output.trouble, JournalTrouble)
+    assert this.output.lineless == ["r"]
+    assert isinstance(this.output.take_trouble(), JournalTrouble)
+    assert this.output.take_trouble() is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""The rows between the file and their results: each is reported, or counted as not started."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from noxcli.batch.doubts import Finding, look_for
+from noxcli.batch.output import Output
+from noxcli.batch.past import Pending
+from noxcli.batch.poll import Schedule
+from noxcli.batch.row import ActiveRow, FinishedRow
+from noxcli.batch.rows import Row
+from noxcli.batch.work import RowWork
+from noxcli.errors import ANSWERED, NoxError, TimedOut
+from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
+from noxcli.reports.result import verdict_of
+from noxcli.waiting import run_all_within
+
+
+class Flight:
+    """Every row that was taken from the file, until `report`, the only way to a result."""
+
+    def __init__(self, work: RowWork, output: Output, schedule: Schedule) -> None:
+        self.starting: dict[int, ActiveRow] = {}
+        self.active: dict[int, ActiveRow] = {}  # rows that have a run
+        self.doubts: list[ActiveRow] = []  # rows whose start may have been sent
+        self.unstarted = 0  # rows that were taken, and whose start was called off
+        self.had_runs = False  # a run may exist that this call started or found
+        self.left: list[str] = []  # the runs that go on although their rows were reported
+        self.work, self.output, self.schedule = work, output, schedule
+
+    def __len__(self) -> int:
+        return len(self.starting) + len(self.active) + len(self.doubts)
+
+    def has(self, number: int) -> bool:
+        """True for a row that is being started, or has a run."""
+        return number in self.active or number in self.starting
+
+    @property
+    def awaits_starts(self) -> bool:
+        """True if a start may still get an answer, or be sent."""
+        return any(not row.called_off for row in self.starting.values())
+
+    def take(self, row: Row) -> ActiveRow:
+        """Take a row that is to be started."""
+        self.starting[row.number] = taken = ActiveRow(row)
+        return taken
+
+    def follow(self, row: ActiveRow) -> None:
+        """Keep a row whose run is known."""
+        self.starting.pop(row.row.number, None)
+        row.attempt = None  # it knows the row: the two would keep each other
+        self.active[row.row.number], self.had_runs = row, True
+
+    def end_start(self, number: int) -> None:
+        """Keep a row without a run: in doubt if its start may have been sent, else it is not started."""
+        row = self.starting.pop(number)
+        self.output.pass_over(number)
+        if row.in_doubt:
+            self.doubts.append(row)
+            self.had_runs = True
+        else:
+            self.unstarted += 1
+
+    def call_off_starts(self) -> None:
+        """Keep back the starts that were not sent; their threads may take long to notice it."""
+        for row in self.starting.values():
+            row.called_off = row.attempt is None or row.attempt.call_off()
+
+    def report(self, row: FinishedRow) -> None:
+        """Let a row go with its result."""
+        self.drop(row.row.number)
+        run = row.result["run"]
+        if run is not None and row.code not in ANSWERED and run["status"] not in {*FINAL_STATUSES, PAUSED_STATUS}:
+            self.left.append(run["id"])
+        self.output.tally.interrupted += row.interrupted
+        self.output.add(row)
+
+    def leave(self, row: ActiveRow, error: NoxError) -> None:
+        """Report a row whose run is left as it is, and why."""
+        self.report(self.work.left(row, error))
+
+    def drop(self, number: int) -> None:
+        """Forget a row, which has a result, or starts over."""
+        self.active.pop(number, None)
+        if (row := self.starting.pop(number, None)) is not None:
+            row.attempt = None
+        self.schedule.drop(number)
+
+    # What is left at the end.
+
+    def end_starts(self) -> None:
+        """Take starts without an answer for doubtful, and those that were not sent for not started."""
+        for number, row in list(self.starting.items()):
+            if row.run is not None:  # it was answered just now
+                self.follow(row)
+            else:
+                self.end_start(number)
+
+    def leave_all(self, error_for: Callable[[Run], NoxError], within: float) -> None:
+        """Report all rows that are still running, with the matching error, and those in doubt.
+
+        The list of runs is searched for these, for at most `within` seconds.
+        """
+        self.end_starts()
+        for row in list(self.active.values()):
+            assert row.run is not None
+            # The reason of a failure may still be open, but the verdict is known.
+            error = (verdict_of(row.run) if row.run.status == "failed" else None) or error_for(row.run)
+            self.leave(row, error)
+        if self.doubts:
+            within = self.work.deadline.left(within)
+            found = (state for state, _ in run_all_within(within, [partial(self.find_doubts, within)], 1))
+            self.report_doubts(next(filter(None, found), Finding()))
+        with suppress(TimedOut):  # of a reader of stdout that does not read
+            self.output.flush_rest()
+
+    def find_doubts(self, within: float) -> Finding:
+        """Search the list of runs once for all rows in doubt."""
+        work, sent = self.work, [row.sent for row in self.doubts if row.sent is not None]
+        return look_for(work.api, work.workflow.id, work.comparison, sent, work.known.__contains__, within)
+
+    def report_doubts(self, finding: Finding) -> None:
+        """Report the rows in doubt, with what the list of runs shows."""
+        for row in sorted(self.doubts, key=lambda row: row.row.number):
+            sent = row.sent or Pending(row.row.number, row.row.id)  # None while the journal is being written
+            self.output.add(finding.unresolved(row.row, sent, row.error, self.work.mask))
+        self.doubts.clear()
+        self.output.tally.doubt = 0

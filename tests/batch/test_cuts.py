@@ -1,0 +1,188 @@
+"""What ends a batch before each row has its result: no row is forgotten, each run is named, and the code says it."""
+
+import json
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.faults import Answer, Hold
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep
+from noxcli.timing import Clock
+from tests.conftest import Noxcli, write_rows
+from tests.faults.gateway import RECORD, Forward, Gateway, line_of
+from tests.process import call, environment, until
+from tests.rawserver import Request
+
+A_SECOND = 1000.0  # of the sandbox's time
+LIMIT = Answer(429, {}, headers={"Retry-After": "300"}, repeat=True)
+
+
+@pytest.fixture(autouse=True)
+def _real_time(noxcli: Noxcli) -> None:
+    noxcli.clock = Clock()
+
+
+def started_once(sandbox: Sandbox, workflow: str) -> Counter[str]:
+    return Counter(run.input["Q"] for run in sandbox.runs(workflow))
+
+
+# Rows that wait when starting ends.
+
+
+@pytest.mark.long(3)
+def test_rows_that_wait_at_the_pace_are_not_started(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], faults={"start": [LIMIT]})
+    result = noxcli("batch", workflow, write_rows(*"123"), "--timeout", "4s", "--max-parallel", "8")
+    assert (result.code, result.out) == (75, b"")
+    assert "3 not started" in result.err
+    assert "nothing was started" in result.err
+    assert not Path("rows.jsonl.batch").exists()
+
+
+@pytest.mark.long(3)
+def test_rows_that_wait_beside_finished_ones_are_not_started(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], faults={"start": [Hold(0), Hold(0), Hold(0), LIMIT]})
+    result = noxcli("batch", workflow, write_rows(*"123456"), "--timeout", "4s", "--max-parallel", "1")
+    assert (result.code, sorted(result.codes.values())) == (124, [0, 0, 0])
+    assert "3 not started" in result.err
+
+
+@pytest.mark.long(4)
+def test_rows_behind_a_slow_upload_are_not_started(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+    Path("doc.txt").write_text("text")
+    rows = write_rows({"Q": "doc.txt"}, {"Q": "doc.txt"})
+    began = time.monotonic()
+
+    def hold(request: Request, _: Forward) -> bytes | None:
+        if request.target == "/v1/file":
+            time.sleep(6)
+        return None
+
+    with Gateway(sandbox.url, hold) as gateway:
+        argv = ("batch", workflow, rows, "--column", "Q@", "--timeout", "4s", "--no-check")
+        result = noxcli(*argv, environ={"NOXUS_BACKEND_URL": gateway.url})
+    assert (result.code, result.out, sandbox.runs(workflow)) == (75, b"", [])
+    assert "2 not started" in result.err
+    assert time.monotonic() - began < 10, "the gateway itself takes 6 s"
+
+
+# Rows that can't be read on.
+
+
+def stream(sandbox: Sandbox, workflow: str, rows: str, *options: str) -> subprocess.CompletedProcess[bytes]:
+    argv = ("batch", workflow, "-", "--input-format", "csv", "--output-dir", "out", *options)
+    return call(*argv, env=environment(sandbox.url), stdin=rows)
+
+
+def test_rows_before_unreadable_ones_run_to_their_end(sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], script=[Sleep(300)])
+    result = stream(sandbox, workflow, "Q\n1\n2\n3\n4\0\n5\n")
+    assert result.returncode == 2
+    assert b"has NUL bytes" in result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {line["result"]["run"]["id"] for line in lines} == {run.id for run in sandbox.runs(workflow)}
+    assert [line["result"]["exit_code"] for line in lines] == [0, 0, 0]
+
+
+def test_a_stream_that_differs_names_the_runs_that_go_on(sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)])
+    first = stream(sandbox, workflow, "Q\n1\n2\n3\n", "--timeout", "2s")
+    assert first.returncode == 124
+    runs = {run.input["Q"]: run.id for run in sandbox.runs(workflow)}
+    assert all(run in first.stderr.decode() for run in runs.values())
+    again = stream(sandbox, workflow, "Q\n1\nother\n3\n", "--resume", "--timeout", "2s")
+    assert again.returncode == 2
+    assert b"row 2 (line 3) differs from the row that was started" in again.stderr
+    assert all(run in again.stderr.decode() for run in runs.values())
+    assert len(sandbox.runs(workflow)) == 3
+
+
+# A full disk.
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mounts a disk of so many KiB, which can be filled up."""
+    there = tmp_path / "disk"
+
+    def mount(size: int) -> Path:
+        there.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", there], check=False)
+        if done.returncode:
+            pytest.skip("only root may mount a disk")
+        return there
+
+    yield mount
+    subprocess.run(["umount", "-l", there], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("kept", range(1, 7))
+def test_on_a_full_disk_each_run_is_named_and_found_again(
+    sandbox: Sandbox, plays: Any, small_disk: Callable[[int], Path], kept: int
+) -> None:
+    outputs = lambda inputs: {"A": inputs["Q"] * 900}  # noqa: E731
+    workflow = plays(nodes=[input_node("Q")], script=[Sleep(300)], output=outputs)
+    disk, rows = small_disk(256), write_rows(*"123456")
+    (disk / "ballast").write_bytes(bytes(1024 * (256 - 4 * kept)))
+    argv = ("batch", workflow, rows, "--output-dir", f"{disk}/out", "--max-parallel", "3")
+    first = call(*argv, env=environment(sandbox.url))
+    told = first.stdout.decode() + first.stderr.decode()
+    assert first.returncode in {2, 9}, told
+    assert all(run.id in told for run in sandbox.runs(workflow))
+    assert b"Traceback" not in first.stderr
+    until(lambda: all(run.status == "completed" for run in sandbox.runs(workflow)))
+    (disk / "ballast").unlink()
+    again = call(*argv, "--resume", env=environment(sandbox.url))
+    assert again.returncode == 0, again.stderr
+    assert started_once(sandbox, workflow) == Counter("123456")
+
+
+# One row's time.
+
+
+@pytest.mark.long(5)
+@pytest.mark.parametrize("trouble", ["slow", "429"])
+def test_a_row_that_has_had_its_time_waits_for_no_read(noxcli: Noxcli, plays: Any, trouble: str) -> None:
+    late = LIMIT if trouble == "429" else Hold(60 * A_SECOND, repeat=True)
+    workflow = plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)], faults={"record": [late]})
+    began = time.monotonic()
+    result = noxcli("batch", workflow, write_rows(*"123"), "--row-timeout", "2s", "--max-parallel", "3")
+    assert (result.code, set(result.codes.values())) == (124, {124})
+    assert 2 <= time.monotonic() - began < 5
+    assert all("at --row-timeout" in line["result"]["error"]["message"] for line in result.lines)
+
+
+@pytest.mark.long(4)
+def test_rows_wait_at_a_standing_pace_as_long_as_a_row_may(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], faults={"start": [Hold(0), LIMIT]})
+    began = time.monotonic()
+    result = noxcli("batch", workflow, write_rows(*"123"), "--row-timeout", "2s", "--max-parallel", "1")
+    assert (result.code, result.codes) == (124, {1: 0})
+    assert "the server took no start for 2.0s (--row-timeout)" in result.err
+    assert "2 not started" in result.err
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.long(12)
+def test_retry_for_ends_a_batch_of_a_silent_server(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+    """It takes each connection, and answers no read of a record."""
+
+    def hold(request: Request, _: Forward) -> bytes | None:
+        if RECORD.match(line_of(request)):
+            time.sleep(20)
+        return None
+
+    with Gateway(sandbox.url, hold) as gateway:
+        began = time.monotonic()
+        argv = ("batch", workflow, write_rows(*"123"), "--retry-for", "3s")
+        result = noxcli(*argv, environ={"NOXUS_BACKEND_URL": gateway.url})
+        took = time.monotonic() - began
+    assert (result.code, set(result.codes.values())) == (6, {6})
+    assert took < 3 + 5 + 4, "one attempt may take 5 s"
