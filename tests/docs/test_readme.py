@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ def test_there_is_something_to_test() -> None:
     assert len(README.splitlines()) < 170
     assert len(LINES) >= 15
     assert len(SETUPS) == 2
+
+
+def test_the_first_command_names_the_python_it_needs(tmp_path: Path) -> None:
+    """With an older Python of this machine; there alone pip would search for minutes."""
+    older = [*Path(sys.base_prefix).parent.glob("3.*/bin/python3"), *Path("/usr/bin").glob("python3.*[0-9]")]
+    asked = [(path, captured([str(path), "-c", "import sys; print(*sys.version_info[:2])"], {})) for path in older]
+    found = [path for path, said in asked if said.returncode == 0 and said.stdout < "3 11" and said.stdout > "3 10"]
+    if not found:
+        pytest.skip("there is no Python 3.10")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3").symlink_to(found[0])
+    done = captured(["bash", "-c", SETUPS[0]], {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"noxcli needs Python 3\.11 or newer; python3 is 3\.10\.\d+\n", done.stderr)
+    assert [path.name for path in tmp_path.iterdir()] == ["bin"]
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])

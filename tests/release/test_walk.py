@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from noxcli import __version__
+from tests.docs.test_readme import SETUPS
 from tests.release.conftest import ROOT
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text().partition("\n## Release\n")[2]
@@ -23,7 +24,7 @@ TOUCHED = ["tests/release", "tests/docs", "tests/test_quality.py", "tests/comman
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone of the checkout as it stands, on `main`, with this environment, and a bare repository to push to."""
+    """A clone of the checkout as it stands, on `main`, with a bare repository to push to."""
     git(tmp_path, "init", "-q", "--bare", "-b", "main", "origin")
     git(tmp_path, "clone", "-q", "origin", "clone")
     clone = tmp_path / "clone"
@@ -36,8 +37,6 @@ def clone(tmp_path: Path) -> Path:
                 archive.add(ROOT / name, name)
     with tarfile.open(tmp_path / "files.tar") as archive:
         archive.extractall(clone, filter="tar")
-    (clone / ".venv").symlink_to(Path(sys.executable).parents[1])
-    (clone / ".git/info/exclude").write_text("/.venv\n")
     git(clone, "config", "user.email", "noxcli@example.com")
     git(clone, "config", "user.name", "noxcli")
     git(clone, "add", "-A")
@@ -50,35 +49,45 @@ def git(where: Path, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=where, check=True, capture_output=True, text=True).stdout
 
 
-def follow(block: str, version: str, clone: Path) -> None:
-    """Run a block of the page in the clone, as its reader does, with this version, and the tests that it may touch."""
-    tested = f".venv/bin/pytest -q -n 2 {' '.join(TOUCHED)} --ignore tests/release/test_walk.py\n"
-    lines = block.replace("1.2.3", version).replace(".venv/bin/pytest\n", tested)
-    if version == __version__ and "OWNER/" in (clone / "pyproject.toml").read_text():
-        lines = lines.replace(f"prepare {version}", f"prepare {version} {ADDRESS}")
-    # The environment has this checkout installed: the clone comes first.
-    env = {**os.environ, "PYTHONPATH": str(clone)}
-    done = subprocess.run(["bash", "-euc", lines], cwd=clone, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
-
-
-@pytest.mark.wide
-@pytest.mark.long(60)
-@pytest.mark.timeout(1000)
-def test_the_page_leads_to_a_tag_that_is_released(clone: Path) -> None:
-    today = datetime.now(UTC).date()
+def walk(clone: Path, tested: str) -> None:
+    """Follow the page to a tag, with this version and then with the next one; `tested` stands for its tests."""
     for version in (__version__, NEXT):
+        first = ADDRESS if "OWNER/" in (clone / "pyproject.toml").read_text() else ""
         for block in BLOCKS:
-            follow(block, version, clone)
+            lines = block.replace(".venv/bin/pytest\n", f"{tested}\n").replace(
+                "prepare 1.2.3", f"prepare 1.2.3 {first}"
+            )
+            run(lines.replace("1.2.3", version), clone)
         assert git(clone, "status", "--porcelain") == ""
-        assert f"\n## {version} - {today}\n" in (clone / "CHANGELOG.md").read_text()
-        check = [sys.executable, "scripts/release.py", "check", f"v{version}"]
-        subprocess.run(check, cwd=clone, check=True)
+        assert f"\n## {version} - {datetime.now(UTC).date()}\n" in (clone / "CHANGELOG.md").read_text()
+        run(f".venv/bin/python scripts/release.py check v{version}", clone)
         tagged = git(clone, "ls-remote", "origin", f"v{version}").split()[0]
         assert git(clone, "rev-parse", "origin/main").strip() == tagged
         changed = (clone / "CHANGELOG.md").read_text().replace("## Unreleased\n", "## Unreleased\n\n- More.\n", 1)
         (clone / "CHANGELOG.md").write_text(changed)
         git(clone, "commit", "-qam", "Change more")
+
+
+def run(lines: str, clone: Path) -> None:
+    """Run lines of a page in the clone."""
+    env = {**os.environ, "PYTHONPATH": str(clone)}
+    done = subprocess.run(["bash", "-euc", lines], cwd=clone, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
+
+
+@pytest.mark.long(10)
+def test_the_page_leads_to_a_tag(clone: Path) -> None:
+    """In this environment, without the tests."""
+    (clone / ".venv").symlink_to(Path(sys.executable).parents[1])
+    (clone / ".git/info/exclude").write_text("/.venv\n")
+    walk(clone, "true")
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(2000)  # it installs the clone, and tests it twice
+def test_all_stays_green_on_the_way_to_a_tag(clone: Path) -> None:
+    run(SETUPS[1].removesuffix(" && .venv/bin/pytest"), clone)
+    walk(clone, f".venv/bin/pytest -q -n 2 {' '.join(TOUCHED)} --ignore tests/release/test_walk.py")
 
 
 def test_nothing_is_written_without_news(clone: Path) -> None:
