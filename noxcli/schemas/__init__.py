@@ -9,10 +9,9 @@ SCHEMA_FILES = files(__name__)
 
 
 def schema_names() -> list[str]:
-    """Return the names of all schemas, in order."""
-    return sorted(
-        entry.name.removesuffix(SCHEMA_SUFFIX) for entry in SCHEMA_FILES.iterdir() if entry.name.endswith(SCHEMA_SUFFIX)
-    )
+    """Return the names of all schemas, in order; a file that begins with `_` is a part of others."""
+    names = (entry.name for entry in SCHEMA_FILES.iterdir() if entry.name.endswith(SCHEMA_SUFFIX))
+    return sorted(name.removesuffix(SCHEMA_SUFFIX) for name in names if not name.startswith("_"))
 
 
 def schema_named(name: str) -> dict[str, Any]:
@@ -36,11 +35,12 @@ def _read(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
         other = str(part.get("$ref", ""))
         if other.endswith(SCHEMA_SUFFIX):
             other = other.removesuffix(SCHEMA_SUFFIX)
-            part = {**part, "$ref": f"#/$defs/{other}"}
-            if other not in definitions:
-                definitions[other] = {}  # so that it may refer to itself
-                definitions[other] = _read(other, definitions)
-                del definitions[other]["$schema"]  # of the whole, not of a part
+            own = other.removeprefix("_")
+            part = {**part, "$ref": f"#/$defs/{own}"}
+            if own not in definitions:
+                definitions[own] = {}  # so that it may refer to itself
+                definitions[own] = _read(other, definitions)
+                del definitions[own]["$schema"]  # of the whole, not of a part
         return {key: rewritten(inner) for key, inner in part.items()}
 
     definitions.update(rewritten(schema.pop("$defs", {})))

@@ -17,7 +17,7 @@ def documents_page() -> str:
         "# Document fields\n\n",
         "What noxcli prints and writes as JSON. `noxcli schema NAME` prints each schema.\n",
     ]
-    for path in sorted(SCHEMAS.glob("*.json")):
+    for path in sorted(SCHEMAS.glob("[!_]*.json")):
         schema = json.loads(path.read_text(encoding="utf-8"))
         parts.append(f"\n## {schema['title']}\n\n{escaped(schema['description'])}\n")
         for name, form in forms(schema):
@@ -63,8 +63,10 @@ def choices(part: Schema) -> list[Schema]:
 
 
 def resolved(part: Schema, schema: Schema) -> Schema:
-    """Return the target of a reference within the file; a reference to another document is returned as it is."""
+    """Return the target of a reference within the file or to a part; one to another document is returned as it is."""
     reference = part.get("$ref", "")
+    if reference.startswith("_"):
+        return dict(json.loads((SCHEMAS / reference).read_text(encoding="utf-8")))
     if not reference.startswith("#/$defs/"):
         return part
     found: Schema = schema["$defs"][reference.removeprefix("#/$defs/")]
