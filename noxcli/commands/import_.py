@@ -1,5 +1,6 @@
 """`noxcli import`: a bundle into the workspace: first what that would do, and with --apply, once."""
 
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,7 +75,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         answer = send_once(
             attempt, patience=patience, deadline=noxus.deadline, note=lambda _: context.terminal.note("imported")
         )
-        created = _created(noxus, request, before, patience)
+        created = _created(noxus, request, before, answer, patience)
     _show(noxus, {**plan, "applied": True, "retry_safe": False, "answer": answer, "created": created})
 
 
@@ -135,20 +136,34 @@ def _line_from(terminal: Path) -> str:
 
 
 def _created(
-    noxus: "Session", request: "ImportRequest", before: "ServerState", patience: "Patience"
+    noxus: "Session", request: "ImportRequest", before: "ServerState", answer: list[Any], patience: "Patience"
 ) -> list[dict[str, Any]]:
-    """Return what is new on the server; if that can't be read, or is nothing, say how to find it."""
+    """Return what this import has created on the server; if that is not known, or nothing, say how to find it."""
     from noxcli.cli.ending import to_paste  # as above
     from noxcli.runs.imports import ServerState
 
-    created, why = list[dict[str, Any]](), "nothing new is there"
+    created, why = list[dict[str, Any]](), None if request.mode == Mode.REPLACE else "nothing new is there"
     try:
-        created = ServerState.read(noxus.api, request, patience).created_since(before)
+        now = ServerState.read(noxus.api, request, patience)
+        new = now.new_since(before)
+        owner = _owner(noxus, patience) if len(new) > 1 else set[object]()
+        created = now.own_among(new, request, answer, owner)
+        if new and not created:
+            named = ", ".join(f"the {each['kind']} {each['name']!r} ({each['id']})" for each in new)
+            why = f"this import created one of these, and somebody else the others: {named}"
     except NoxError as error:
         why = f"what is new can't be read: {error.message}"
-    if not created and request.mode != Mode.REPLACE:
+    if why is not None and not created:
         noxus.context.terminal.warn(to_paste(noxus.context, f"{why}; look with: {before.look}"))
     return created
+
+
+def _owner(noxus: "Session", patience: "Patience") -> set[object]:
+    """Return what may stand for the key's owner where something says who created it; nothing if that can't be read."""
+    with suppress(NoxError):
+        me = patience.keep_trying(noxus.api.me)
+        return {me[name] for name in ("id", "name") if isinstance(me.get(name), str)}
+    return set()
 
 
 def _in_words(answer: Any) -> str:

@@ -1,10 +1,12 @@
 """An import, and what it changed on the server, whatever its answer says."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from noxcli.codec import to_json
 from noxcli.errors import ChangedMeanwhile
 from noxcli.retry import Patience
 from noxcli.runs.start import SentOnce
@@ -55,7 +57,7 @@ class ServerState:
         """The command that shows what an import has changed."""
         return ", ".join(f"noxcli versions {id}" for id in self.targets) or "noxcli workflows"
 
-    def created_since(self, before: "ServerState") -> list[dict[str, Any]]:
+    def new_since(self, before: "ServerState") -> list[dict[str, Any]]:
         """Return the workflows and versions that were not there before."""
         workflows = [
             {"kind": "workflow", "id": id, "workflow_id": id, "name": name}
@@ -69,9 +71,26 @@ class ServerState:
         ]
         return [*workflows, *versions]
 
+    def own_among(
+        self, new: Sequence[dict[str, Any]], request: ImportRequest, answer: Any, owner: Collection[object]
+    ) -> list[dict[str, Any]]:
+        """Return what of the new an import has certainly created: somebody else may be at work.
+
+        The answer names it; or else it alone is new of its kind in its place, or new and of the key's `owner`.
+        """
+        said = to_json(answer)
+        if named := [each for each in new if to_json(each["id"]) in said]:
+            return named
+        kind = "workflow" if request.mode == "clone" else "version"
+        likely = [each for each in new if each["kind"] == kind] or new
+        owned = {id for id, each in self.versions.items() if each.created_by in owner}
+        likely = [each for each in likely if each["id"] in owned] or likely
+        places = Counter(map(_place, likely))
+        return [each for each in likely if places[_place(each)] == 1]
+
     def require_unchanged_since(self, before: "ServerState") -> None:
         """Raise ChangedMeanwhile if something changed during a dry run."""
-        changed = [f"the {each['kind']} {each['name']!r} ({each['id']}) is new" for each in self.created_since(before)]
+        changed = [f"the {each['kind']} {each['name']!r} ({each['id']}) is new" for each in self.new_since(before)]
         changed += [
             f"the workflow {each.name!r} is another one"
             for each in self.targets.values()
@@ -82,6 +101,11 @@ class ServerState:
                 f"the server changed during the dry run: {'; '.join(changed)}",
                 "check whether the dry run did that, before you import anything",
             )
+
+
+def _place(new: Mapping[str, Any]) -> tuple[str, str]:
+    """Return where one import creates one thing: a version in each workflow, or a workflow."""
+    return new["kind"], new["workflow_id"] if new["kind"] == "version" else ""
 
 
 class ImportAttempt(SentOnce[list[Any]]):

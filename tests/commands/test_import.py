@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
 from tests.conftest import Noxcli
 from tests.process import IN_SHELL, NOXCLI, ended_by, environment, on_terminal, running, until, watched
+from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
 FLOW = Scenario(
     "asked",
@@ -81,6 +82,55 @@ def test_apply_names_what_is_new_whatever_the_answer(noxcli: Noxcli, tmp_path: P
         replaced = noxcli("import", bundle, "--mode", "replace", "--apply")
         assert replaced.text == f"replaced\t{version['workflow_id']}\tasked\n"
         assert answered(noxcli, "asked") == "Be kind."
+
+
+TARGET, OURS, THEIRS, THIRD = (f"0000000{number}-aaaa-4aaa-8aaa-aaaaaaaaaaaa" for number in (1, 2, 3, 4))
+WORKFLOW = {"id": TARGET, "name": "asked", "definition": {"nodes": [], "edges": []}}
+ME = {"id": "key-1", "name": "ci", "value": "****"}
+
+
+def busy(said: Any, versions: dict[str, str | None], me: Turn) -> Callable[[Request], Turn]:
+    """A server on which these versions, each with its creator, appear while the bundle is imported."""
+    applied = []
+
+    def turn(request: Request) -> Turn:
+        path = request.target.partition("?")[0]
+        if path == "/v1/workflows/import":
+            applied.extend([1] * ("dry_run=false" in request.target))
+            return json_answer(said)
+        if path.endswith("/versions"):
+            saved = [{"id": id, "name": id[:8], "created_by": by} for id, by in versions.items()] if applied else []
+            return json_answer(saved)
+        if path == "/v1/admin/me":
+            return me
+        return json_answer(WORKFLOW if path.endswith(TARGET) else {"items": [WORKFLOW], "total": 1})
+
+    return turn
+
+
+@pytest.mark.parametrize(
+    ("said", "versions", "me", "created"),
+    [
+        pytest.param([{"id": OURS}], {THEIRS: None, OURS: None}, answer(403), [OURS], id="the answer"),
+        pytest.param([{"a": {"b": [OURS]}}], {THEIRS: None, OURS: None}, answer(403), [OURS], id="deep in the answer"),
+        pytest.param([{"id": TARGET}], {OURS: None}, answer(403), [OURS], id="the only one"),
+        pytest.param([], {THEIRS: "u-7", OURS: "key-1"}, json_answer(ME), [OURS], id="its creator's id"),
+        pytest.param([], {THEIRS: "bob", OURS: "ci"}, json_answer(ME), [OURS], id="its creator's name"),
+        pytest.param([], {THEIRS: "ci", OURS: "ci", THIRD: "bob"}, json_answer(ME), [], id="one key, two imports"),
+        pytest.param([], {THEIRS: "bob", OURS: None}, json_answer(ME), [], id="a creator that is not told"),
+        pytest.param([{"ok": True}], {THEIRS: "a", OURS: "b"}, answer(403), [], id="an owner that is not told"),
+    ],
+)
+def test_only_what_this_import_created_is_named(
+    noxcli: Noxcli, said: Any, versions: dict[str, str | None], me: Turn, created: list[str]
+) -> None:
+    Path("asked.nx").write_text(f"id: {TARGET}\n")
+    with raw_server(by_request=busy(said, versions, me)) as server:
+        noxcli.environ = {**noxcli.environ, "NOXUS_BACKEND_URL": server.url}
+        done = noxcli("import", "asked.nx", "--mode", "version", "--apply", "--json")
+    assert (done.code, [each["id"] for each in done.json["created"]]) == (0, created)
+    assert ("this import created one of these" in done.err) is (created == [])
+    assert created or all(version in done.err for version in versions)
 
 
 def test_activate_makes_the_version_current(noxcli: Noxcli, tmp_path: Path) -> None:
