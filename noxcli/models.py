@@ -21,6 +21,12 @@ ENDED_AS = {
 PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
+def documented(status: str) -> str:
+    """Return the documented word for a run's status in any case; an unknown one as it is."""
+    word = status.lower()
+    return word if word in KNOWN_STATUSES else status
+
+
 def word_for(status: str) -> str:
     """Return what people read for a run's status."""
     return PAUSED_WORD if status == PAUSED_STATUS else status
@@ -118,7 +124,13 @@ class RunEvent:
     def workflow_status(self) -> str | None:
         """The status that ends the run, on the event that announces it."""
         status = self.data.get("workflow_status") if isinstance(self.data, dict) else None
-        return status if isinstance(status, str) else None
+        return documented(status) if isinstance(status, str) else None
+
+    @property
+    def state(self) -> str | None:
+        """The run's status in an event about its state."""
+        status = self.data.get("status") if self.type == "state" and isinstance(self.data, dict) else None
+        return documented(status) if isinstance(status, str) else None
 
     @property
     def is_terminal(self) -> bool:

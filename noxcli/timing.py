@@ -12,6 +12,7 @@ DURATION = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?"
 LONGEST_DURATION = 1e9  # seconds, about thirty years: some system calls take no more
 LEAST_ATTEMPT = 5.0  # seconds for an answer, however short the user's patience
 FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of a back-off
+WESTERNMOST = 12 * 3600.0  # seconds by which the clocks of the last zone are behind UTC
 READ_TIMEOUT = 30.0  # seconds without a byte of an answer
 UNITS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -131,6 +132,17 @@ def parse_time(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def latest_moment(text: str | None) -> float | None:
+    """Return the latest moment that a server's time can mean, in seconds since 1970; without a zone, it may be any.
+
+    None for anything odd.
+    """
+    moment = parse_time(text)
+    if moment is None or text is None:
+        return None
+    return moment.timestamp() + (0.0 if datetime.fromisoformat(text).tzinfo else WESTERNMOST)
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:

@@ -21,7 +21,7 @@ from noxcli.api.failures import (
     request_id_of,
     unavailable,
 )
-from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for
+from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for, proxy_passwords
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, Refused, Unavailable, Unreadable
@@ -63,6 +63,7 @@ class Http:
         self._home = read_url(settings.url)
         self._key = KeyHeader(settings.key, self._home)
         self.mask = mask or Mask(key=settings.key)
+        self.mask.learn(proxy_passwords())  # a proxy's page may quote them
         self._server_time: tuple[datetime, float] | None = None  # and when we learned it; our own clock may jump
         self.gate: Gate | None = None  # for a command with many requests
         self.met_json = False  # the API has answered: what comes in another form is from something before it

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from noxcli.errors import Unavailable
-from noxcli.models import ENDED_AS, KNOWN_STATUSES, PLAIN_ID, Run, Version, Workflow
+from noxcli.models import ENDED_AS, KNOWN_STATUSES, PLAIN_ID, Run, Version, Workflow, documented
 from noxcli.timing import parse_time
 
 MOST_COUNTED = 10**9  # far beyond every count and every percentage
@@ -21,6 +21,7 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
     status = record.get("status")
     if not isinstance(status, str):
         raise Unavailable("the answer is not a run: it has no status")
+    status = documented(status)
     has_end = status not in KNOWN_STATUSES and _has_end(record)
     status = ENDED_AS.get(status.lower(), status) if has_end else status
     details = record.get("progress_details")

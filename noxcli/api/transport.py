@@ -1,7 +1,10 @@
 """How connections are made, and what urllib3 and http.client must be told for the promises about answers and starts."""
 
+from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
 from typing import Any, ClassVar, cast
+from urllib.parse import unquote
+from urllib.request import getproxies
 
 import requests
 import urllib3
@@ -16,6 +19,7 @@ from noxcli.urls import Url, is_loopback, same_origin
 
 MOST_KEPT = 32  # idle connections to one server
 SWITCHING_PROTOCOLS = 101
+FRAMING = ("Transfer-Encoding", "Content-Length")  # the libraries read one that is folded in different ways
 
 
 class Body(bytes):
@@ -50,6 +54,8 @@ class FinalResponse(HTTPResponse):
                 break
             self.headers = self.msg = cast(Any, None)  # so that http.client reads the next head
         del self.headers["Set-Cookie"]  # nothing here wants cookies, and http.cookiejar warns of odd ones on stderr
+        if any("\n" in value for name in FRAMING for value in self.headers.get_all(name, [])):
+            raise HTTPException("a header that is folded over two lines hides where the answer ends")
         lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
         if len({length.strip() for length in lengths}) > 1:  # urllib3 notices it too late to close the connection
             raise HTTPException("the headers give several lengths")
@@ -135,6 +141,14 @@ def new_session() -> OneOriginSession:
     for scheme in ("https://", "http://"):
         session.mount(scheme, Adapter(pool_maxsize=MOST_KEPT))
     return session
+
+
+def proxy_passwords() -> Iterator[str]:
+    """Yield the passwords in the settings of proxies, as they are set and as they are sent."""
+    for proxy in getproxies().values():
+        user, found, password = proxy.rpartition("@")[0].rpartition("//")[2].partition(":")
+        if found:
+            yield from (password, unquote(password), f"{user}:{password}", unquote(f"{user}:{password}"))
 
 
 def proxy_for(url: Url) -> str | None:

@@ -13,7 +13,7 @@ from noxcli.models import Run
 from noxcli.reports.result import Outcome
 from noxcli.runs.candidates import MOST, SLACK, Candidates, find_candidates
 from noxcli.runs.start import Comparison
-from noxcli.timing import parse_time
+from noxcli.timing import latest_moment, parse_time
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -28,7 +28,8 @@ class Finding:
 
     def candidates(self, doubt: Pending) -> list[Run]:
         """Return the runs with the row's input that were created since its start."""
-        return [run for run in self.runs.get(doubt.input_digest, ()) if _may_be_since(run, doubt.sent_at - SLACK)]
+        moments = ((run, latest_moment(run.created_at)) for run in self.runs.get(doubt.input_digest, ()))
+        return [run for run, created in moments if created is None or created >= doubt.sent_at - SLACK]
 
     def own(self, doubts: Sequence[Pending]) -> Iterator[tuple[Pending, Run]]:
         """Yield the rows that can take a run, with that run: those with the same input have no more runs than rows."""
@@ -39,7 +40,7 @@ class Finding:
                 continue  # some are somebody else's, and it is not known which
             # The latest first: a run created since its start may also belong to an earlier one, but not the reverse.
             for doubt in sorted(group, key=lambda doubt: doubt.sent_at, reverse=True):
-                mine = next((run for run in self.candidates(doubt) if run.id in runs), None)
+                mine = next((run for run in self.candidates(doubt) if run.id in runs and _is_since(run, doubt)), None)
                 if mine is not None:
                     del runs[mine.id]
                     yield doubt, mine
@@ -77,6 +78,7 @@ def look_for(
     return Finding(runs, found.listed and len(found.runs) < most)
 
 
-def _may_be_since(run: Run, moment: float) -> bool:
+def _is_since(run: Run, doubt: Pending) -> bool:
+    """True if the run is no older than the start: a time without a zone is read as the earliest that is plausible."""
     created = parse_time(run.created_at)
-    return created is None or created.timestamp() >= moment
+    return created is None or created.timestamp() >= doubt.sent_at - SLACK

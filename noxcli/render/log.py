@@ -83,7 +83,7 @@ class RunLog(BaseRenderer):
             case Polled(run):
                 if not run.settled:
                     self._tell_status(run.status)
-            case RunEvent(type="state", data={"status": str(status)}):
+            case RunEvent(state=str(status)):
                 if status not in FINAL_STATUSES:
                     self._tell_status(status)
             case RunEvent():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from noxcli.errors import NoxError
 from noxcli.models import Run
 from noxcli.runs.resolve import moment_of
-from noxcli.timing import parse_time
+from noxcli.timing import latest_moment
 from noxcli.waiting import run_apart
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def find_candidates(
             if first is None:  # its answer has the server's time
                 first, begin = run, since() - SLACK
             # As seconds since 1970: servers also write the year 1, from which nothing can be subtracted.
-            created = parse_time(run.created_at)
-            older = 0 if created is None or created.timestamp() >= begin else older + 1
+            created = latest_moment(run.created_at)
+            older = 0 if created is None or created >= begin else older + 1
             if not older and fits(run):
                 found.append(run)
             if len(found) == most or (older >= OLD_ENOUGH and moment_of(run) <= moment_of(first)):

@@ -441,11 +441,9 @@ def _why(ended: NoxError) -> str:
 def _may_be_the_end(event: RunEvent) -> bool:
     """True if an event has a status in which nothing more happens; only the record can tell whose it is."""
     said = _named_ending(event)
-    return isinstance(said, str) and (said in FINAL_STATUSES or said == PAUSED_STATUS or said.lower() in ENDED_AS)
+    return said is not None and (said in FINAL_STATUSES or said == PAUSED_STATUS or said.lower() in ENDED_AS)
 
 
-def _named_ending(event: RunEvent) -> object:
+def _named_ending(event: RunEvent) -> str | None:
     """Return the run's status in an event if it may be the last one."""
-    if not isinstance(event.data, dict):
-        return None
-    return event.workflow_status or (event.data.get("status") if event.type == "state" else None)
+    return event.workflow_status or event.state

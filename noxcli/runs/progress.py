@@ -187,7 +187,7 @@ class Progress:
                     return []
                 if "workflow_status" in data and update.is_terminal and not self._missed:
                     self.heard_all = True
-                return self._content(data) if kind == "content" else self._state(data) if kind == "state" else []
+                return self._content(data) if kind == "content" else self._state(update) if kind == "state" else []
             case Started(run) | Polled(run) | Paused(run) | Finished(run):
                 return self._record(run)
             case Reconnecting(lost=lost):
@@ -197,12 +197,11 @@ class Progress:
                 self._missed = True
         return []
 
-    def _state(self, data: Mapping[str, Any]) -> list[Change]:
-        status = data.get("status")
-        self.status = status if isinstance(status, str) else self.status
-        if reason := error_of(data):
+    def _state(self, event: RunEvent) -> list[Change]:
+        self.status = event.state or self.status
+        if reason := error_of(event.data):
             self.failures[None] = reason
-        return self._details(data.get("progress_details"), by_event=True)
+        return self._details(event.data.get("progress_details"), by_event=True)
 
     def _record(self, run: Run) -> list[Change]:
         self.run, self.status = run, run.status

@@ -78,10 +78,10 @@ class Record:
         """Take the run's current status from an event; only the record says that it has ended."""
         self._heard = True
         data = event.data if isinstance(event.data, dict) else {}
-        status, progress, details = data.get("status"), data.get("progress"), data.get("progress_details")
+        status, progress, details = event.state, data.get("progress"), data.get("progress_details")
         if event.type != "state":
             status, progress, details = ("running" if self.now.status == "queued" else None), None, None
-        if isinstance(status, str) and status not in FINAL_STATUSES | {"queued"}:
+        if status is not None and status not in FINAL_STATUSES | {"queued"}:
             self._at_work = True
             self.now = replace(self.now, status=status)
         if isinstance(progress, int | float) and not isinstance(progress, bool):

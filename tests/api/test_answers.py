@@ -227,6 +227,21 @@ UNCERTAIN = {
 }
 
 
+FOLDED = [
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n chunked\r\n\r\n" + CHUNKED,
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n \r\nConnection: close\r\n\r\n" + CHUNKED,
+    b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\t%d\r\n\r\n" % len(BODY) + BODY,
+    b"HTTP/1.1 404 No\r\nTransfer-Encoding:\r\n chunked\r\nConnection: close\r\n\r\n" + CHUNKED,
+]
+
+
+@pytest.mark.parametrize("folded", FOLDED, ids=range(4))
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_folded_header_about_the_end_is_refused(folded: bytes, call: Call) -> None:
+    error = outcome(folded, call)
+    assert (type(error), "folded over two lines" in error.message) == (Unavailable, True), error
+
+
 @pytest.mark.parametrize("odd", UNCERTAIN.values(), ids=UNCERTAIN)
 @pytest.mark.parametrize("call", [find, start], ids=["read", "start"])
 def test_an_answer_whose_end_is_uncertain_is_none(odd: bytes, call: Call) -> None:

@@ -179,6 +179,26 @@ def test_a_proxys_password_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "proxy-secret" not in failure(UNUSED).line()
 
 
+@pytest.mark.parametrize("met", [False, True], ids=["first", "later"])
+def test_a_proxy_that_quotes_its_password_is_not_repeated(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, met: bool
+) -> None:
+    page = b"<html>user 'bot' gave 'p@ss word-1' (bot:p@ss word-1, Ym90OnBAc3Mgd29yZC0x, p%40ss%20word-1)</html>"
+    for kind, body in (
+        ("text/html", page),
+        ("text/plain", page[6:-7]),
+        ("application/json", b'{"error": "p@ss word-1"}'),
+    ):
+        refusal = answer(407, body, Content_Type=kind)
+        with raw_server(*([json_answer({"items": []})] if met else []), refusal) as proxy:
+            monkeypatch.setenv("http_proxy", f"http://bot:p%40ss%20word-1@127.0.0.1:{proxy.port}")
+            argv = ("run", "w" if met else "3c90c3cc-0d44-4b50-8888-8dd25736052a", "--verbose", "--json")
+            result = noxcli(*argv, "--base-url", UNUSED, environ={"NOXCLI_ALLOW_HTTP": "1"})
+        assert result.code != 0
+        for told in ("ss word", "ss%20word", "Ym90OnBAc3"):
+            assert told not in result.err + result.text
+
+
 # Plain http.
 
 

@@ -82,6 +82,21 @@ def test_rows_with_equal_inputs_share_their_runs_out() -> None:
     assert own([run("c", 201), run("a", 1)], *doubts) == {3: "c", 1: "a"}
 
 
+def local(name: str, seconds: float, hours: float) -> Run:
+    """The same, where the server writes its own zone's time without the zone."""
+    created = NOW + seconds * SECOND + timedelta(hours=hours)
+    return Run(name, "w", "running", created_at=created.replace(tzinfo=None).isoformat(), input=MINE)
+
+
+@pytest.mark.parametrize("hours", [-12, -5, 0, 5.5, 14])
+def test_a_time_without_a_zone_may_be_of_any(hours: float) -> None:
+    mine = local("mine", 1, hours)
+    assert names(found([mine, local("before", -27 * 3600, hours)])) == ["mine"]
+    # Taken only where it can't be an older run of a zone that is further west.
+    assert own([mine]) == ({1: "mine"} if hours >= 0 else {})
+    assert own([mine, local("this morning", -3600 * 3, min(hours, 0))]) in ({}, {1: "mine"} if hours < -9 else {})
+
+
 def test_more_runs_than_rows_leave_the_doubt() -> None:
     assert own([run("b", 2), run("a", 1)]) == {}
     assert own([run("b", 2), run("yesterday", -80_000)]) == {1: "b"}

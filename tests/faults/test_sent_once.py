@@ -366,6 +366,14 @@ def test_candidates_have_the_same_input_and_are_no_older(noxcli: Noxcli) -> None
     assert f"; check before you start again: noxcli runs {WORKFLOW}" in result.err
 
 
+@pytest.mark.parametrize("hours", [-12, -5, 0, 5.5, 14])
+def test_candidates_are_found_in_times_of_any_zone(noxcli: Noxcli, hours: float) -> None:
+    created = (datetime.now(UTC) + timedelta(hours=hours)).replace(tzinfo=None)
+    old = (created - timedelta(hours=27)).isoformat()
+    runs = [record(RUN, created_at=created.isoformat(), input=INPUT), record(OLD, created_at=old, input=INPUT)]
+    assert_in_doubt(tried(noxcli, NGINX_502, listed=listing(*runs))[0], RUN)
+
+
 def test_only_so_many_candidates_are_listed_and_fewer_named(noxcli: Noxcli) -> None:
     runs = [record(f"{number:08}-2222-4333-8444-555555555555", input=INPUT) for number in range(MOST + 50)]
     result, _ = tried(noxcli, NGINX_502, listed=listing(*runs))

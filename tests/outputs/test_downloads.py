@@ -189,6 +189,7 @@ UNCERTAIN = {
     "gzip, chunked": "Transfer-Encoding: gzip, chunked",
     "chunked twice": "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
     "folded": "Transfer-Encoding: gzip,\r\n chunked",
+    "folded at once": "Transfer-Encoding:\r\n chunked",
     "identity": "Transfer-Encoding: identity",
     "-1": "Content-Length: -1",
     "0x10": "Content-Length: 0x10",

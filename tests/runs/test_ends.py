@@ -72,6 +72,30 @@ def test_a_word_with_an_end_is_an_end(noxcli: Noxcli, verb: tuple[str, ...], wor
     assert (result.code, result.json["run"]["status"]) == (code, status), result.err
 
 
+@pytest.mark.parametrize("times", [TIMES, {}], ids=["with an end", "without"])
+@pytest.mark.parametrize(
+    ("word", "code"), [("COMPLETED", 0), ("Failed", 1), ("STOPPED", 3), ("Awaiting_Human_Feedback", 10)]
+)
+@pytest.mark.parametrize(
+    "verb",
+    [START, (*START, "--format", "ndjson"), ("wait", RUN), ("wait", RUN, RUN.upper()), ("stop", RUN)],
+    ids=["run", "ndjson", "wait", "wait for two", "stop"],
+)
+def test_the_documented_words_count_in_any_case(
+    noxcli: Noxcli, verb: tuple[str, ...], word: str, code: int, times: dict[str, str]
+) -> None:
+    began = noxcli.clock.monotonic()
+    told = sends([event({"status": "RUNNING"}, "0-0", "state"), piece(0, "1-0"), end("2-0", word)])
+    reads = [record(word, output={"A": "x"}, **times)]
+    result, _ = called(noxcli, *verb, reads=reads, started=record("QUEUED"), events=told)
+    if verb[0] == "stop":
+        assert result.code == (8 if code == 10 else 0), result.err
+    else:
+        assert result.code == code, result.err
+        assert noxcli.clock.monotonic() - began < 10
+    assert "unknown to noxcli" not in result.err
+
+
 @pytest.mark.long(3)
 def test_any_other_word_with_an_end_is_a_failure_once_it_stays(noxcli: Noxcli) -> None:
     began = noxcli.clock.monotonic()
