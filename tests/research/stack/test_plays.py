@@ -109,6 +109,62 @@ def test_a_redeploy_does_not_end_a_run(stack: Stack) -> None:
     assert len(stack.runs()) == 1
 
 
+@pytest.mark.parametrize("page", ["404", "403"])
+def test_pages_of_the_gateway_are_no_verdict(stack: Stack, page: str) -> None:
+    run_id = stack.noxcli("run", WORKFLOW, LONG, "--detach").stdout.decode().strip()
+
+    def redeploy() -> None:
+        stack.kill("pod")
+        with stack.page(page):
+            time.sleep(3)
+        stack.start("pod")
+
+    with running("wait", run_id, "--poll-interval", "200ms", env=stack.env(stack.home / "state")) as process:
+        time.sleep(1)
+        redeploy()
+        out, err = process.communicate(timeout=HUNG)
+    assert (process.returncode, out.decode()) == (0, f"{run_id}\tcompleted\n"), err
+
+
+def test_a_redeploy_does_not_end_a_batch(stack: Stack, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"Script": "80 0.05 0"}) + "\n" for _ in range(6)))
+    argv = ["batch", WORKFLOW, str(rows), "--output-dir", str(tmp_path / "out"), "--max-parallel", "6"]
+    with running(*argv, env=stack.env(stack.home / "state")) as process:
+        until = time.monotonic() + HUNG
+        while len(stack.runs()) < 6:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        with stack.page("404"):
+            time.sleep(3)
+        out, err = process.communicate(timeout=HUNG)
+    codes = [json.loads(line)["result"]["exit_code"] for line in out.splitlines()]
+    assert (process.returncode, codes) == (0, [0] * 6), err
+    assert len(stack.runs()) == 6
+
+
+@pytest.mark.parametrize(
+    ("argv", "script", "code"),
+    [
+        (("wait",), SHORT, 0),
+        (("stream", "--format", "content"), SHORT, 0),
+        (("fetch-output", "--wait"), SHORT, 0),
+        (("stop",), LONG, 0),
+    ],
+    ids=["wait", "stream", "fetch-output", "stop"],
+)
+def test_a_lagging_replica_does_not_deny_a_run(stack: Stack, argv: tuple[str, ...], script: str, code: int) -> None:
+    stack.lag()
+    run_id = stack.noxcli("run", WORKFLOW, script, "--detach").stdout.decode().strip()
+    with running(argv[0], run_id, *argv[1:], env=stack.env(stack.home / "state")) as process:
+        time.sleep(3)
+        stack.follow()
+        out, err = process.communicate(timeout=HUNG)
+    said = {"wait": f"{run_id}\tcompleted", "stop": f"{run_id}\tstopped"}.get(argv[0], "piece0 piece1 piece2 ")
+    assert (process.returncode, out.decode().rstrip("\n")) == (code, said), err
+    assert len(stack.runs()) == 1
+
+
 def test_a_queue_that_fails_after_the_row_is_asked_once(stack: Stack) -> None:
     stack.kill("queue")
     done = stack.noxcli("run", WORKFLOW, SHORT, "--json")
