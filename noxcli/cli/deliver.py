@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noxcli.cli.context import Context
 from noxcli.cli.ending import line_to_fetch
@@ -22,6 +22,8 @@ from noxcli.outputs.values import (
     is_complete,
     is_file,
     is_preview,
+    only_text,
+    only_value,
     require_whole,
     text_of,
 )
@@ -29,6 +31,9 @@ from noxcli.render import Format
 from noxcli.render.renderers import download_progress
 from noxcli.render.text import amount
 from noxcli.utf8 import to_utf8
+
+if TYPE_CHECKING:
+    from noxcli.render.events import Content
 
 COPIED_AT_ONCE = 256 * 1024  # bytes
 
@@ -71,18 +76,40 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
         delivered = _to_stdout(noxus, run, keys)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
-    printing, ledger = context.printing, context.outcome.ledger
+    printing = context.printing
     if printing.query is not None and printing.format is Format.JSON and isinstance(run.output, dict):
         from noxcli.outputs.choose import require_one  # loaded only with --query
 
         for key in printing.query.keys_of("output"):
             require_one(run, key, [key] if key in run.output else [])
-    if printing.format is Format.CONTENT and ledger is not None and ledger.gaps:
-        raise Undelivered("the streamed text may lack a part", f"the whole: {line_to_fetch(context, run)}")
+    if printing.content is not None:
+        _require_whole_text(noxus, run, printing.content)
     if context.reports.asserts:
         from noxcli.reports.assertions import require_queries  # loaded only with --assert
 
         require_queries(context.reports.asserts, context.outcome, context.terminal.mask)
+
+
+def _require_whole_text(noxus: Session, run: Run, content: "Content") -> None:
+    """Warn if nothing shows that the streamed text is whole: neither its stream, nor a text output that equals it.
+
+    Raises Undelivered if it is known that it is not.
+    """
+    from noxcli.runs.ledger import Continuity  # loaded only where a stream was used
+
+    context, ledger = noxus.context, noxus.context.outcome.ledger
+    label = Continuity.NONE if ledger is None else ledger.label
+    if content.is_as_sent and label is Continuity.PROVEN:
+        return
+    output = only_text(complete_texts(noxus, run.output).output)
+    if output is not None and content.written.equals(output):
+        return
+    the_whole = f"the whole: {line_to_fetch(context, run)}"
+    if not content.is_readable:
+        raise Undelivered("not all pieces of the streamed text could be read as text", the_whole)
+    if label not in {Continuity.PROVEN, Continuity.ASSUMED}:
+        raise Undelivered("the streamed text may lack a part", the_whole)
+    context.terminal.warn(f"nothing proves that the streamed text is whole; {the_whole}")
 
 
 def complete_texts(noxus: Session, output: Any) -> Delivered:
@@ -117,19 +144,12 @@ def _to_stdout(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
     if context.printing.format is Format.CONTENT:  # stdout was already written
         return Delivered(run.output, complete=is_complete(run.output))
     output = {key: run.output[key] for key in keys} if keys else run.output
-    if keys or (context.printing.format is Format.TEXT and is_preview(_only(output))):
+    if keys or (context.printing.format is Format.TEXT and is_preview(only_value(output))):
         return _print_exactly(noxus, run, output, keys)
     delivered = complete_texts(noxus, output)
     if context.printing.format is Format.TEXT:
         _print(context, run, delivered.output)
     return delivered
-
-
-def _only(output: Any) -> Any:
-    """Return the output's only value, None if it has several; an output that is not an object is returned itself."""
-    if not isinstance(output, dict) or is_preview(output):
-        return output
-    return next(iter(output.values())) if len(output) == 1 else None
 
 
 def _print_exactly(noxus: Session, run: Run, output: Any, keys: Sequence[str]) -> Delivered:
@@ -143,21 +163,21 @@ def _print_exactly(noxus: Session, run: Run, output: Any, keys: Sequence[str]) -
     problems: list[str] = []
     with ExitStack() as stack:
         for part in [{key: output[key]} for key in keys] or [output]:
-            if is_preview(_only(part)) or is_file(_only(part)):
+            if is_preview(only_value(part)) or is_file(only_value(part)):
                 remote = next(find_remote(part))
                 key = next(iter(part)) if isinstance(part, dict) and len(part) == 1 else "output"
-                require_shown(noxus.context, run, key, _only(part))
+                require_shown(noxus.context, run, key, only_value(part))
                 try:
                     content, entry = stack.enter_context(spool(noxus.api, remote, noxus.patience(), watch))
                 except DELIVERABLE as error:
                     problems.append(problem(remote.pointer, error))
                     continue
-                require_shown(noxus.context, run, key, _only(part), content)
+                require_shown(noxus.context, run, key, only_value(part), content)
                 files.append(entry)
                 pieces = iter(partial(content.read, COPIED_AT_ONCE), b"")
             else:
                 whole = complete_texts(noxus, part)
-                pieces = _exact(_only(whole.output))
+                pieces = _exact(only_value(whole.output))
                 files += whole.files
                 problems += whole.problems
             contents.append(pieces)
@@ -202,7 +222,7 @@ def _print(context: Context, run: Run, output: Any) -> None:
         ways = lines_to_save(context, run, holder)
         terminal.show(in_sections(terminal, values, line_to_fetch(context, run), ways))
     else:
-        text = text_of(_only(output))
+        text = text_of(only_value(output))
         _copy(context, _exact(output if text is None else text), end_line=True)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     # Help needs none of these: each is loaded on first use.
     from noxcli.models import Run
     from noxcli.query import Query
-    from noxcli.render.events import Ndjson
+    from noxcli.render.events import Content, Ndjson
     from noxcli.render.renderers import Renderer
     from noxcli.reports.result import Outcome
 
@@ -28,6 +28,7 @@ class Printing:
     query: "Query | None" = None  # the part of a document to print
     for_reading: bool = False  # no format was chosen: on a terminal, stdout may be formatted for reading
     target: Path | None = None  # the file that gets stdout's bytes if the command ends well
+    content: "Content | None" = None  # what has written the streamed text
     _ndjson: "Ndjson | None" = None
     _concluded: bool = False
 
@@ -44,9 +45,11 @@ class Printing:
             return lines
         if self.format is not Format.CONTENT:
             return None
+        from noxcli.outputs.values import only_text
         from noxcli.render.events import Content
 
-        return Content(self.terminal)
+        self.content = Content(self.terminal, only_text)
+        return self.content
 
     def run_line(self, run: "Run", *more: str) -> None:
         """Print a run's line, RUN_ID<TAB>STATUS, unless stdout is a document; no status can split it into two lines.

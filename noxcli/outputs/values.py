@@ -164,6 +164,18 @@ def text_of(value: Any) -> str | None:
     return inner if isinstance(inner, str) else None
 
 
+def only_value(output: Any) -> Any:
+    """Return the output's only value, None if it has several; an output that is not an object is returned itself."""
+    if not isinstance(output, dict) or is_preview(output):
+        return output
+    return next(iter(output.values())) if len(output) == 1 else None
+
+
+def only_text(output: Any) -> str | None:
+    """Return the text of an output that is one text, None for any other."""
+    return text_of(only_value(output))
+
+
 def as_text(value: Any) -> str:
     """Return the exact text of a text value, JSON of any other."""
     inner = unwrapped(value)

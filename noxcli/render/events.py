@@ -1,28 +1,60 @@
 """stdout while a run is running: NDJSON events, or the bare pieces of streamed text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeGuard, assert_never
 
 from noxcli.codec import to_json
+from noxcli.errors import ReaderGone, Unwritten
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
 from noxcli.query import Query, found_line
 from noxcli.render import BaseRenderer
+from noxcli.render.pieces import Pieces, Text
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Step
 
 
 class Content(BaseRenderer):
-    """The pieces of streamed text as they arrive, unchanged."""
+    """The streamed text as it arrives, each part of it once."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, only_text: Callable[[Any], str | None]) -> None:
+        """`only_text` returns the text of an output that is one text."""
+        self.written = Text()
+        self._only_text = only_text
+        self._pieces = Pieces()
+        self._has_others = False  # pieces that are not text
         self._terminal = terminal
 
+    @property
+    def is_as_sent(self) -> bool:
+        """True if each piece was surely written as it was meant."""
+        return self.is_readable and not self._pieces.interpreted
+
+    @property
+    def is_readable(self) -> bool:
+        """True if each piece was a text, and had its place."""
+        return not (self._has_others or self._pieces.contradictory)
+
     def show(self, burst: Sequence[Step]) -> None:
-        datas = [update.data for update, _ in burst if _is_content(update)]
-        pieces = [text for data in datas if isinstance(text := data.get("content"), str)]
-        if any(pieces):
-            self._terminal.write("".join(pieces))
+        parts = []
+        for update, _ in burst:
+            if isinstance(update, Finished):
+                parts.append(self._pieces.end(self._only_text(update.run.output)))
+            elif _is_content(update) and (piece := update.data.get("content")) is not None:
+                if isinstance(piece, str):
+                    parts.append(self._pieces.add(str(update.data.get("id")), piece, update.data.get("status")))
+                else:
+                    self._has_others = True
+        self._write("".join(parts))
+
+    def __exit__(self, kind: object = None, *_: object) -> None:
+        if kind not in {ReaderGone, Unwritten}:
+            self._write(self._pieces.end(None))
+
+    def _write(self, text: str) -> None:
+        if text:
+            self.written.add(text)
+            self._terminal.write(text)
 
 
 class Ndjson(BaseRenderer):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
+from noxcli.outputs.values import only_text
 from noxcli.render.events import Content, Ndjson
 from noxcli.render.live import Live
 from noxcli.render.log import RunLog
@@ -85,7 +86,7 @@ def render(kind: str, recording: Sequence[Sequence[Update]] = RECORDING) -> str:
     progress = Progress(QUEUED, Still(), WORKFLOW)
     renderers: dict[str, Renderer] = {
         "ndjson": Ndjson(shown),
-        "content": Content(shown),
+        "content": Content(shown, only_text),
         "plain": RunLog(shown, progress),
     }
     play(recording, progress, [renderers[kind]])

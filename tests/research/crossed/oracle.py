@@ -76,8 +76,12 @@ def is_blind(switches: Switches) -> bool:
 
     If the record lags as well, a replay of all of them counts as new, and its text comes twice.
     """
-    forgets = bool(switches.retained_events) or switches.stream_start == "new"
-    return forgets and switches.redis_ids != "all" and switches.null_data
+    return forgets(switches) and switches.redis_ids != "all" and switches.null_data
+
+
+def forgets(switches: Switches) -> bool:
+    """Whether a stream may begin later than it was asked to."""
+    return bool(switches.retained_events) or switches.stream_start == "new"
 
 
 def live_events(switches: Switches, *, cut: bool = False) -> Events:

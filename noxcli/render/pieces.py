@@ -1,0 +1,130 @@
+"""The text of a run, from pieces that are new text or all of the text so far: the documentation does not say which."""
+
+import hashlib
+from enum import Enum
+
+SURE = 8  # characters that no piece of new text repeats and extends by chance
+MOST_HELD, LARGEST_HELD = 100, 64 * 1024  # pieces, characters; then the documented form counts
+FOLDED_AFTER = 500  # pieces
+
+
+class Form(Enum):
+    """What a server's pieces are."""
+
+    NEW = "new text"
+    WHOLE = "all of a node's text so far"
+
+
+class Text:
+    """A text of any length, known by its length and digest."""
+
+    def __init__(self) -> None:
+        self.length = 0  # in characters
+        self._digest = hashlib.sha256()
+        self._parts: list[str] = []  # not digested yet
+
+    def add(self, part: str) -> None:
+        """Append a part."""
+        self.length += len(part)
+        self._parts.append(part)
+        if len(self._parts) >= FOLDED_AFTER:
+            self._fold()
+
+    def begins(self, other: str) -> bool:
+        """True if the other text begins with this one."""
+        if len(other) < self.length:
+            return False
+        self._fold()
+        return hashlib.sha256(_encode(other[: self.length])).digest() == self._digest.digest()
+
+    def equals(self, other: str) -> bool:
+        """True if it is the other text."""
+        return len(other) == self.length and self.begins(other)
+
+    def _fold(self) -> None:
+        self._digest.update(_encode("".join(self._parts)))
+        self._parts.clear()
+
+
+class Pieces:
+    """Finds the new text in each piece.
+
+    A server has one form. The first piece that does not begin with its node's last one proves new text: `ha `, `ha `,
+    `ha` must stay three pieces. A piece that begins with one of several characters, and is longer, proves the other
+    form. While both are possible, all but the first piece of a node are held.
+    """
+
+    def __init__(self) -> None:
+        self.form: Form | None = None
+        self.contradictory = False  # a piece did not have the form that an earlier one had proven
+        self.interpreted = False  # not each piece was surely passed on as it was meant
+        self._said: dict[str, Text] = {}
+        self._statuses: dict[str, object] = {}  # of each node's last piece
+        # Until the form is known: all pieces, and how many characters of them were passed on.
+        self._seen: list[tuple[str, str, object]] = []
+        self._last: dict[str, str] = {}
+        self._passed = self._length = 0
+
+    def add(self, node: str, piece: str, status: object) -> str:
+        """Return what is new in a piece of a node's text, and in pieces that were held until now."""
+        if not piece:
+            return ""
+        if self.form is None:
+            return self._weigh(node, piece, status)
+        said = self._said.get(node)
+        if said is None:
+            said = self._said[node] = Text()
+        if self.form is Form.NEW:
+            # Some servers send all of it once more, with the event that ends the node.
+            is_repeated = len(piece) == said.length and status != self._statuses.get(node) and said.equals(piece)
+            new = "" if is_repeated else piece
+        elif said.begins(piece):
+            new = piece[said.length :]
+        else:
+            self.contradictory, new = True, piece
+            said = self._said[node] = Text()
+        self.interpreted = self.interpreted or new is not piece
+        self._statuses[node] = status
+        said.add(new)
+        return new
+
+    def end(self, output: str | None) -> str:
+        """Return what is still held; the run's text output, if it is known, decides what it is."""
+        if self.form is not None or self._passed == self._length:
+            return ""
+        whole, lengths = [], dict[str, int]()
+        for node, piece, _ in self._seen:
+            whole.append(piece[lengths.get(node, 0) :])
+            lengths[node] = len(piece)
+        return self._decide_unsure(Form.WHOLE if "".join(whole) == output else Form.NEW)
+
+    def _weigh(self, node: str, piece: str, status: object) -> str:
+        last, self._last[node] = self._last.get(node), piece
+        self._seen.append((node, piece, status))
+        held = self._passed < self._length
+        self._length += len(piece)
+        if last is not None and not piece.startswith(last):
+            return self._decide(Form.NEW)
+        if last is not None and len(piece) > len(last) >= SURE:
+            return self._decide(Form.WHOLE)
+        if len(self._seen) > MOST_HELD or self._length > LARGEST_HELD:
+            return self._decide_unsure(Form.NEW)
+        if held or last is not None:
+            return ""
+        self._passed = self._length
+        return piece
+
+    def _decide_unsure(self, form: Form) -> str:
+        self.interpreted = self._passed < self._length
+        return self._decide(form)
+
+    def _decide(self, form: Form) -> str:
+        self.form = form
+        seen, self._seen = self._seen, []
+        self._last.clear()
+        # What was passed on is the beginning in both forms.
+        return "".join([self.add(*one) for one in seen])[self._passed :]
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,106 @@
+"""`--format content`: the text once, whatever form its pieces have, and no success without it."""
+
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.steps import Emit, Raw, node_runs
+from tests.conftest import Noxcli
+from tests.otherside import RUN, STREAM, WORKFLOW, called, end, event, record, sends, streams
+from tests.rawserver import answer
+
+START = ("run", WORKFLOW, "--no-check", "Q=x", "--format", "content", "--quiet")
+WORDS = ["alpha ", "beta ", "gamma"]
+
+
+def said(content: Any, number: int, status: str = "running") -> bytes:
+    return event({"id": "A", "status": status, "content": content}, f"{number}-0")
+
+
+def log(*contents: Any) -> list[bytes]:
+    return [*(said(one, number) for number, one in enumerate(contents)), end("99-0")]
+
+
+def completed(output: Any) -> list[bytes]:
+    return [record("completed", output={"A": output})]
+
+
+@pytest.mark.parametrize("pieces", [WORDS, ["ha ", "ha ", "ha"], ["ha "] * 4, ["a"], ["\n", "\n\n", "x"]])
+@pytest.mark.parametrize("form", ["delta", "cumulative"])
+@pytest.mark.parametrize("container", ["string", "container"])
+def test_the_text_is_written_once(noxcli: Noxcli, plays: Any, pieces: list[str], form: str, container: str) -> None:
+    output, switches = {"A": "".join(pieces)}, {"content": form, "inline_text": container}
+    workflow = plays(script=node_runs("Write", pieces), output=output, switches=switches)
+    done = noxcli("run", workflow, "--format", "content", "--quiet")
+    assert (done.code, done.text, done.err) == (0, "".join(pieces), "")
+
+
+def test_all_of_it_once_more_with_the_end_is_written_once(noxcli: Noxcli) -> None:
+    again = [*log(*WORDS)[:-1], said("".join(WORDS), 3, "completed"), end("4-0")]
+    done, _ = called(noxcli, *START, reads=completed("".join(WORDS)), events=sends(again))
+    assert (done.code, done.text, done.err) == (0, "alpha beta gamma", "")
+
+
+@pytest.mark.parametrize("odd", [{"text": "beta "}, ["beta "], 7, True])
+def test_pieces_that_are_no_text_are_no_success(noxcli: Noxcli, odd: Any) -> None:
+    done, _ = called(noxcli, *START, reads=completed("".join(WORDS)), events=sends(log("alpha ", odd, "gamma")))
+    assert (done.code, done.text) == (9, "alpha gamma")
+    assert f"noxcli fetch-output {RUN}" in done.err
+
+
+def test_pieces_that_contradict_each_other_are_no_success(noxcli: Noxcli) -> None:
+    contents = ["one text, ", "one text, and more", "another text"]
+    done, _ = called(noxcli, *START, reads=completed("x"), events=sends(log(*contents)))
+    assert (done.code, done.text) == (9, "one text, and moreanother text")
+
+
+@pytest.mark.parametrize(("output", "code"), [("alpha beta gamma", 0), ("alpha beta, gamma", 9)])
+@pytest.mark.parametrize(
+    "then",
+    [
+        (STREAM + b"".join(log(*WORDS)[2:]),),  # on with what is new, and no overlap
+        (answer(410), STREAM + b"".join(log(*WORDS)[2:])),
+        (STREAM + said(WORDS[2], 2),),  # no end is announced
+    ],
+)
+def test_a_text_that_equals_the_output_is_whole(
+    noxcli: Noxcli, then: tuple[bytes, ...], output: str, code: int
+) -> None:
+    reads = [record("running"), record("running"), *completed(output)]
+    broken = streams(STREAM + b"".join(log(*WORDS)[:2]), *then)
+    done, _ = called(noxcli, *START, reads=reads, events=broken)
+    assert (done.code, done.text) == (code, "alpha beta gamma")
+    assert ("fetch-output" in done.err) == (code == 9)
+
+
+@pytest.mark.parametrize("output", [{"A": "".join(WORDS)}, {"A": "x", "B": "y"}, {"A": "other"}])
+def test_a_stream_that_was_opened_later_proves_nothing(noxcli: Noxcli, plays: Any, output: dict[str, str]) -> None:
+    run = noxcli.ended(plays(script=node_runs("Write", WORDS), output=output))
+    done = noxcli("stream", run, "--format", "content", "--quiet")
+    assert (done.code, done.text) == (0, "alpha beta gamma")
+    equals = len(output) == 1 and "other" not in output.values()
+    assert (
+        f"warning: nothing proves that the streamed text is whole; the whole: noxcli fetch-output {run}" in done.err
+    ) != equals
+
+
+def test_a_truncated_output_is_compared_whole(noxcli: Noxcli, plays: Any) -> None:
+    pieces = [f"piece {number} " * 50 for number in range(50)]
+    switches = {"redis_ids": "none", "preview_limit": 100, "preview_characters": 100}
+    workflow = plays(script=node_runs("Write", pieces), output={"A": "".join(pieces)}, switches=switches)
+    done = noxcli("run", workflow, "--format", "content", "--quiet")
+    assert (done.code, done.text, done.err) == (0, "".join(pieces), "")
+
+
+def test_what_is_held_is_written_at_the_limit(noxcli: Noxcli, plays: Any) -> None:
+    script = [Emit("Write", "ha"), Emit("Write", "ha"), Raw("state", {"status": "running"}, "z")]
+    workflow = plays(script=script, status="running")
+    done = noxcli("run", workflow, "--format", "content", "--quiet", "--timeout", "3s")
+    assert (done.code, done.text) == (124, "haha")
+
+
+def test_without_a_stream_there_is_no_text_and_no_success(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(script=node_runs("Write", WORDS), output={"A": "".join(WORDS)})
+    done = noxcli("run", workflow, "--format", "content", "--no-stream", "--quiet")
+    assert (done.code, done.text) == (9, "")
+    assert "noxcli fetch-output" in done.err

@@ -1,0 +1,80 @@
+"""The new text in each piece, whether a server sends new text or all of it so far."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from noxcli.render.pieces import MOST_HELD, Form, Pieces
+
+WORDS = ["alpha ", "beta ", "gamma "]
+REPEATED = ["ha ", "ha ", "ha", "!"]
+
+
+def written(sent: Sequence[tuple[str, str, str]], output: str | None = None) -> tuple[str, Pieces]:
+    pieces = Pieces()
+    return "".join([*(pieces.add(*one) for one in sent), pieces.end(output)]), pieces
+
+
+def running(texts: Sequence[str], node: str = "A") -> list[tuple[str, str, str]]:
+    return [(node, text, "running") for text in texts]
+
+
+@pytest.mark.parametrize("texts", [WORDS, REPEATED, ["ha "] * 3, ["#", "##"], ["\n", "\n\n", "x"], ["-" * 9] * 4])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_new_text_is_passed_on_as_it_came(texts: list[str], is_known: bool) -> None:
+    text, pieces = written(running(texts), "".join(texts) if is_known else None)
+    assert (text, pieces.contradictory) == ("".join(texts), False)
+    # Only one that does not begin with the one before it is certain.
+    assert pieces.interpreted == (texts not in (WORDS, REPEATED, ["\n", "\n\n", "x"]))
+
+
+@pytest.mark.parametrize("texts", [WORDS, REPEATED, ["a"], list("abcdefghij"), ["one piece of text", ""]])
+def test_all_so_far_is_written_once(texts: list[str]) -> None:
+    text, pieces = written(running(list(accumulate(texts))), "".join(texts))
+    assert text == "".join(texts)
+    assert not pieces.contradictory
+
+
+def test_what_is_certain_is_passed_on_at_once() -> None:
+    new, whole = Pieces(), Pieces()
+    assert [new.add("A", text, "running") for text in WORDS] == WORDS
+    so_far = list(accumulate([*WORDS, "delta"]))
+    assert [whole.add("A", text, "running") for text in so_far] == ["alpha ", "", "beta gamma ", "delta"]
+
+
+@pytest.mark.parametrize("forms", [accumulate, list])
+def test_one_node_tells_the_form_for_all_in_their_order(forms: type) -> None:
+    sent = [*running(["ha "], "B"), *running(forms(["ha ", "ha "]), "A"), *running(forms(["new text, ", "more"]), "C")]
+    assert written(sent)[0] == "ha ha ha new text, more"
+
+
+@pytest.mark.parametrize("texts", [WORDS, ["one"]])
+def test_all_of_it_once_more_at_the_end_is_dropped(texts: list[str]) -> None:
+    text, pieces = written([*running(texts), ("A", "".join(texts), "completed"), *running(WORDS, "B")])
+    assert text == "".join([*texts, *WORDS])
+    assert pieces.interpreted
+
+
+def test_a_contradictory_piece_is_written_and_noted() -> None:
+    text, pieces = written(running(["some text", "some text, more", "another", "another one"]))
+    assert (text, pieces.contradictory) == ("some text, moreanother one", True)
+
+
+def test_what_is_held_is_bounded() -> None:
+    pieces = Pieces()
+    count = sum(len(pieces.add("A", ".", "running")) for _ in range(MOST_HELD + 1))
+    assert (count, pieces.form) == (MOST_HELD + 1, Form.NEW)
+
+
+@given(texts=st.lists(st.text("ha #\n-", max_size=12), max_size=12), whole=st.booleans(), known=st.booleans())
+@example(texts=["h" * 8, "h" * 9], whole=False, known=True)
+def test_what_is_not_as_it_came_is_never_called_so(texts: list[str], whole: bool, known: bool) -> None:
+    """A text that is taken for the other form differs from the output, and is only believed if it equals it."""
+    truth = "".join(texts)
+    text, pieces = written(running(list(accumulate(texts)) if whole else texts), truth if known else None)
+    assert text == truth or pieces.interpreted or pieces.contradictory
+    if known and whole:
+        assert text == truth
