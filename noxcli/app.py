@@ -1,5 +1,6 @@
 """A command line: the table of verbs, each loaded when it is called, and the way from argv to the exit code."""
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -183,14 +184,28 @@ def usage_problem(error: typer.TyperException, verb: str, context: Context) -> U
     argv, page = context.argv, f"{f'noxcli {verb}'.strip()} --help"
     ctx: Any = getattr(error, "ctx", None)
     if ctx is None or not hasattr(error, "possibilities"):
-        message = error.format_message()
-        meant = command_for(argv, _fits(context)) if "unexpected extra argument" in message else None
-        return UsageProblem(f"{message[:1].lower()}{message[1:]}".rstrip("."), meant or f"see {page}")
+        message = in_our_words(error)
+        meant = command_for(argv, _fits(context)) if message.startswith("unexpected") else None
+        return UsageProblem(message, meant or f"see {page}")
     option: str = error.option_name  # type: ignore[attr-defined]
     if not verb and (line := options_last(argv, VERBS, _fits(context))):
         return UsageProblem(f"{option} stands before the command", f"write: {line}")
     meant = option_for(option, [name for param in ctx.command.params for name in param.opts], _value_of(option, argv))
     return UsageProblem(f"no such option: {option}", f"{meant} {page} has them all" if meant else f"see {page}")
+
+
+def in_our_words(error: typer.TyperException) -> str:
+    """Return Typer's message about an argument or a number in plain words."""
+    message = error.format_message()
+    kind = getattr(getattr(error, "param", None), "type", None)
+    if "int range" in message or "is not in the range" in message:
+        least, most = getattr(kind, "min", None), getattr(kind, "max", None)
+        value = re.sub(r"(?s).*?: '?(.*?)'? is not .*", r"\1", message)
+        span = f"from {least} to {most}" if most is not None else f"of {least} or more"
+        message = f"{message.partition(': ')[0]}: {value!r} is not a number {span}"
+    if match := re.fullmatch(r"(?s)Got unexpected extra argument\S* \((.*)\)\.?", message):
+        message = f"unexpected argument: {match[1]}"
+    return f"{message[:1].lower()}{message[1:]}".rstrip(".")
 
 
 def _value_of(option: str, argv: Sequence[str]) -> str:

@@ -112,7 +112,9 @@ def _failure(response: requests.Response, reason: str, key_from: str | None, *, 
         return Unauthorized(what, hint, **facts)
     if status in {404, 410}:
         doubled = "/v1/v1/" in urlsplit(response.url).path
-        hint = "drop /v1 from the base URL, noxcli adds it" if doubled else "check the id and the key's workspace"
+        before = urlsplit(response.url).path.partition("/v1/")[0]
+        hint = f"check the id{f', {before} in the base URL,' if before else ''} and the key's workspace"
+        hint = "drop /v1 from the base URL, noxcli adds it" if doubled else hint
         return NotFound(what, hint, **facts)
     if status in {408, 429} or status >= 500:
         return Unavailable(what, retry_after=retry_after_of(response.headers), **facts)

@@ -123,6 +123,8 @@ class Columns:
         if not self.all_known or self.known.issuperset(names):
             return
         others = [name for name in names if name not in self.known]
+        if not all(name.strip() for name in others):
+            raise UsageProblem("a column has no name", "name it in the first line, or remove the column")
         near = {name: nearest(name, self.known.difference(names)) for name in others}
         meant = [f"did you mean {each!r} for {name!r}?" for name, each in near.items() if each is not None]
         unmeant = [name for name in others if near[name] is None or len(others) == 1]

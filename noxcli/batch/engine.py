@@ -200,7 +200,7 @@ class Engine:
     def _begin(self, row: Row) -> None:
         number, state = row.number, self.past.state(row.number)
         if row.problem is not None:
-            problem = UsageProblem(f"{row.place}: {row.problem}")
+            problem = UsageProblem(f"line {row.line}: {row.problem}" if row.line else row.problem)
             self.flight.report(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))
         elif state == SENT:
             doubt = self.past.take_pending(number)

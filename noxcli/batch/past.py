@@ -12,7 +12,7 @@ from typing import IO, Any, Self
 
 from noxcli.batch.rows import digest_of
 from noxcli.codec import decode_json
-from noxcli.errors import UsageProblem
+from noxcli.errors import UsageProblem, suggestion
 from noxcli.files import reason_of, require_readable
 from noxcli.models import Run
 from noxcli.place import open_regular
@@ -124,6 +124,10 @@ class Past:
                         f"line {number} of the journal {path} is not one that this noxcli wrote; nothing was changed",
                         "upgrade noxcli if a newer one wrote it; else restore the journal, or choose another directory",
                     )
+        except NotADirectoryError:
+            near = path.parent.with_name(f"{path.parent.name}.batch")
+            hint = suggestion(str(near) if near.is_dir() else None, "give the --output-dir of a batch")
+            raise UsageProblem(f"{path.parent} is not a batch's directory", hint) from None
         except OSError as error:
             raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}") from None
         return past

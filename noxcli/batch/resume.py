@@ -83,8 +83,9 @@ class Survey:
             complain(f"noxcli: {first}{others}: {mistake}")
         if wrong:
             more = f" (the first {listed} are listed)" if wrong > listed else ""
+            of = f"{wrong} of {amount(self.in_shard // self.repeat, 'row')} {'is' if wrong == 1 else 'are'} wrong{more}"
             raise WrongInputs(
-                f"{wrong} of {self.in_shard // self.repeat} rows are wrong{more}; nothing was started",
+                f"{of}; nothing was started",
                 f"see: noxcli inputs {shlex.quote(workflow)}",
             )
 

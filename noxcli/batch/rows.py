@@ -23,6 +23,7 @@ from noxcli.signals import SIGNALS
 from noxcli.waiting import start_thread
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 FORMATS = ("jsonl", *DELIMITERS)
 UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 WORKBOOKS = {b"PK\x03\x04": "a zip archive, as .xlsx and .ods files are", b"\xd0\xcf\x11\xe0": "an old Excel file"}
@@ -71,7 +72,7 @@ class RowFile:
         self.most = None if limit is None else limit * repeat  # the number of the last one to run
         self._stdin = stdin
         self._columns = columns
-        self.separated_oddly = False  # CSV, but not by commas; known once its header was read
+        self.separated_oddly = ""  # by what in words, if not as its form says; known once its header was read
         self.names: dict[str, None] = {}  # of the columns, as far as rows were read
         self.is_stream = source == "-" or not self._there().is_file()
         suffix = Path(source).suffix.lower().removeprefix(".")
@@ -203,7 +204,7 @@ class RowFile:
             lines = _text_lines(text, self.name)
             first = next(lines, "")
             delimiter = _delimiter(first, self._form)
-            self.separated_oddly = delimiter != DELIMITERS[self._form]
+            self.separated_oddly = SEPARATORS[delimiter] if delimiter != DELIMITERS[self._form] else ""
             yield csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
         finally:
             text.detach()

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from noxcli.cli import prepare
+from noxcli.cli.meant import is_known_word
 from noxcli.cli.session import Session
 from noxcli.errors import NoSuchWorkflow, NoxError, UsageProblem, from_a_chat
 from noxcli.inputs.definition import InputNode, inputs_of
@@ -15,16 +16,16 @@ from noxcli.inputs.preflight import check
 def name_the_input(noxus: Session, workflow: str, problem: NoKey, items: Sequence[str]) -> None:
     """Name in the hint about a value without a key how to write it, where the workflow's inputs can be read.
 
-    Raises NoSuchWorkflow: then the words of another tool may stand there.
+    Raises NoSuchWorkflow if a word of another tool stands in its place.
     """
     if from_a_chat(problem.item):
         return
     try:
         with noxus.connect():
             known = prepare.read_workflow(noxus, noxus.resolve_workflow(workflow))
-    except NoSuchWorkflow:
-        raise
-    except NoxError:
+    except NoxError as error:
+        if isinstance(error, NoSuchWorkflow) and is_known_word(workflow):
+            raise
         return
     nodes = inputs_of(known.definition) or []
     fitting = (item for item in _written_as_inputs(items, problem.item, nodes) if _is_taken(item, nodes, workflow))

@@ -131,6 +131,11 @@ def command_for(words: Sequence[str], fits: Fits) -> str | None:
     return _to_type(usage, rest[1:] if other in LISTS else rest, fits)
 
 
+def is_known_word(word: str) -> bool:
+    """True for a word that other tools have for what noxcli does."""
+    return word.lower() in LISTING | SHOWING or _usage(word.lower()) is not None
+
+
 def option_for(option: str, offered: Iterable[str], value: str = "") -> str | None:
     """Return what to type instead of an unknown option, of those that the verb offers; `value` is the word after it."""
     known = [*offered]

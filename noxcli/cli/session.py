@@ -102,7 +102,8 @@ class Session:
             return f"run {run.id} could not be stopped: {error.message}", f"stop it with: noxcli stop {run.id}"
         outcome.confirmed = True
         still = not_stopped(run)
-        return (f"run {run.id} is {run.word}", way_to_output(run)) if run.settled else (still.message, still.hint)
+        ended = f"stopped run {run.id}" if run.status == "stopped" else f"run {run.id} is {run.word}"
+        return (ended, way_to_output(run)) if run.settled else (still.message, still.hint)
 
     def patience(
         self, retry_for: float | None = None, deadline: Deadline | None = None, **kwargs: type[NoxError]

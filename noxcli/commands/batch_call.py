@@ -150,7 +150,10 @@ def _given(context: Context, options: Options) -> tuple[Shard, Inputs, RowFile, 
     if options.output_dir is not None:
         return shard, common, rows, Path(options.output_dir)
     if Path(options.file).is_dir():
-        raise UsageProblem(f"{options.file} is a directory", "name a file of rows; docs/batch.md makes one of a folder")
+        raise UsageProblem(
+            f"{options.file} is a directory",
+            "name a file with a row for each file in it, such as FILE.csv with a column of paths",
+        )
     if rows.is_stream:
         raise UsageProblem("rows from a stream need a directory for the journal", "add --output-dir DIR")
     return shard, common, rows, expanded(f"{options.file}.batch")
@@ -179,7 +182,7 @@ def _read_definition(noxus: Session, rows: RowFile, options: Options) -> Workflo
 def _header(context: Context, workflow: Workflow, rows: RowFile, common: Inputs, shard: Shard) -> Header:
     sent = rows.sent()
     if rows.separated_oddly:
-        context.terminal.warn(f"{rows.name}: its columns are not separated by commas, but by semicolons or tabs")
+        context.terminal.warn(f"{rows.name} uses {rows.separated_oddly}")
     return Header(
         workflow.id,
         workflow.version_id,

@@ -39,7 +39,7 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
     """Run a workflow once for each row of a file, and print a JSON line for each.
 
     If it is interrupted, the same command with --resume continues it, and starts nothing twice. A terminal gets a
-    table. More: docs/batch.md.
+    table.
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl

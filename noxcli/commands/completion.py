@@ -16,7 +16,7 @@ SCRIPTS = {"bash": "noxcli.bash", "zsh": "_noxcli", "fish": "noxcli.fish"}
 class Options:
     """Print the completion script of a shell.
 
-    Where each shell looks for it: docs/install.md.
+    The page Install of the documentation says where each shell looks for it.
 
     Examples:
         noxcli completion fish

@@ -215,7 +215,7 @@ def _buffering(feed: "EventFeed", run: "Run") -> Check:
     elif going and first is not None and first >= HELD:
         text = f"all events of run {run.id} arrived together at its end: something in between is holding them back"
     else:
-        text = f"cannot test buffering on run {run.id}, which is {run.word}"
+        text = f"cannot test buffering on run {run.id}, because it has ended"
         return Check("unchecked", text, LIVE_RUN)
     return Check("warning", text, MEND_BUFFERING)
 

@@ -103,5 +103,5 @@ def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
         run = outcome.run = stop_run(noxus.api, run, deadline)
         if not run.settled:
             raise not_stopped(run)
-        context.terminal.note(f"run {run.id} is {run.word}")
+        context.terminal.note(f"stopped run {run.id}" if run.status == "stopped" else f"run {run.id} is {run.word}")
     context.printing.run_line(run)

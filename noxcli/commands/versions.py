@@ -53,7 +53,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     names = options.sides or []
     if len(names) != 2 * options.diff or (options.exit_code and not options.diff):
-        raise UsageProblem("A, B and --exit-code belong to --diff, which compares two", "write --diff A B")
+        raise UsageProblem("--diff needs two versions or files", "write --diff A B")
     noxus = begin(ctx, options)
     if options.diff:
         show_changes(noxus, options, names)

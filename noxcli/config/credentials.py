@@ -1,5 +1,6 @@
 """The ways to an API key: a variable, a file, or the first line that a command prints."""
 
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from noxcli.errors import NO_ROOM, Unauthorized, Unavailable
 from noxcli.files import reason_of
 from noxcli.waiting import run_apart
 
+SHORTEST_KEY = 16  # characters of a name that is not repeated: it may be the key itself
 COMMAND_LIMIT = 60.0  # seconds: a person may have to unlock the key
 MOST_OUTPUT = 64 * 1024
 InTime = Callable[[Callable[[], bytes]], bytes]  # makes a read that may block
@@ -21,9 +23,20 @@ def usable(text: str, what: str) -> str:
     key = text.strip()
     if not key:
         raise Unauthorized(f"{what} is empty", "set NOXUS_API_KEY or give --api-key-file FILE")
+    if slip := _slip_in(key):
+        raise Unauthorized(f"{what} {slip}", "give the key alone")
     if not key.isascii() or not key.isprintable():
         raise Unauthorized(f"{what} contains a line break or another invalid character", "check what was pasted")
     return key
+
+
+def _slip_in(key: str) -> str | None:
+    """Return what surrounds a key that was pasted with more than itself, or stands in its place."""
+    if key[0] in "'\"" and key[-1] == key[0]:
+        return "has quotes around the key"
+    if key.lower().startswith("bearer "):
+        return "begins with Bearer, which is not part of the key"
+    return "is the name of a variable, not its value" if re.fullmatch(r"\$\{?\w+\}?", key) else None
 
 
 def key_in_file(path: str, setting: str, in_time: InTime) -> str:
@@ -34,7 +47,7 @@ def key_in_file(path: str, setting: str, in_time: InTime) -> str:
             raise Unauthorized(f"the key file {path} contains more than a key", f"check {setting}")
         text = content.decode("utf-8-sig")
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
-        if isinstance(error, FileNotFoundError) and not {"/", "."} & {*path}:  # perhaps the key itself
+        if isinstance(error, FileNotFoundError) and len(path) >= SHORTEST_KEY and not {"/", "."} & {*path}:
             hint = f"{setting} takes a file: check its name, or put the key itself into NOXUS_API_KEY"
             raise Unauthorized("there is no such key file", hint) from None
         reason = reason_of(error) if isinstance(error, OSError) else "it is not text"

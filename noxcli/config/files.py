@@ -84,6 +84,9 @@ def choose_profile(file: Table, named: str | None, environ: Mapping[str, str]) -
         return None
     profiles = file.table("profile").values
     if name.value not in profiles:
+        if not file.path.exists():
+            what = f"there is no config file {file.path}, so there is no profile {name.value!r} ({name.source})"
+            raise ConfigProblem(what, f"write it, with a base_url under [profile.{name.value}]")
         there = ", ".join(sorted(profiles)) or "none"
         raise ConfigProblem(f"{file.path} has no profile {name.value!r} ({name.source})", f"there are: {there}")
     return name

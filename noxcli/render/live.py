@@ -92,7 +92,11 @@ class Live(BottomRenderer):
         if len(chosen) < len(nodes):
             shown = {node.id for node in chosen}
             hidden = [node for node in nodes if node.id not in shown]
-            lines.append(self._look.line(width).add(f"  not shown: {counts(hidden)}", "dim"))
+            lines.append(
+                self._look.line(width).add(
+                    f"  not shown: {', '.join(f'{count} {word}' for count, word in counts(hidden))}", "dim"
+                )
+            )
         if note := "paused for human input" if self._progress.status == PAUSED_STATUS else self._note:
             lines.append(self._look.line(width).add("! ", "bold magenta").add(note))
         return lines
@@ -202,7 +206,9 @@ def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> 
     when = "in" if run.settled else "after"
     last.add(word_for(status), RUN_STYLES.get(status, "cyan")).add(f" {when} {show_seconds(progress.took())}")
     cut_off = run.settled and run.status != "completed"
-    facts = [counts(nodes, run_failed=run.status == "failed", cut_off=cut_off)] if nodes else []
+    numbers = counts(nodes, run_failed=run.status == "failed", cut_off=cut_off)
+    told = [f"{amount(count, 'node')} {word}" for count, word in numbers[:1]]
+    facts = [", ".join([*told, *(f"{count} {word}" for count, word in numbers[1:])])] if numbers else []
     if progress.reconnects:
         facts.append(amount(progress.reconnects, "reconnect"))
     last.add("".join(f"; {fact}" for fact in facts), "dim")
@@ -235,12 +241,14 @@ def choose(nodes: Sequence[Node], rows: int) -> list[Node]:
     return [node for node in nodes if node.id in kept]
 
 
-def counts(nodes: Sequence[Node], *, run_failed: bool = False, cut_off: bool = False) -> str:
-    """Return the number of nodes in each state; running ones count as interrupted if the run was `cut_off`."""
+def counts(nodes: Sequence[Node], *, run_failed: bool = False, cut_off: bool = False) -> list[tuple[int, str]]:
+    """Return the number of nodes in each state, and its word; running ones of a run `cut_off` are interrupted."""
     words = {group: group for group in ("completed", "executed", "failed", "other", "skipped", "waiting")}
     words["other"] = "interrupted" if cut_off else "running"
-    groups = [group_of(node, run_failed=run_failed) for node in nodes]
-    return ", ".join(f"{groups.count(group)} {word}" for group, word in words.items() if group in groups)
+    # Where one is known to have failed, the others that are listed as executed are those that did not.
+    known = run_failed and not any(node.failed for node in nodes)
+    groups = [group_of(node, run_failed=known) for node in nodes]
+    return [(groups.count(group), word) for group, word in words.items() if group in groups]
 
 
 def worth_keeping(nodes: Sequence[Node], now: float, measured: bool) -> list[Node]:

@@ -28,6 +28,7 @@ from noxcli.timing import show_seconds
 
 NAME_WIDTH, STATUS_WIDTH, WHY_WIDTH = 36, 9, 200  # an id has 36 characters
 BATCH_LINE_EVERY, DOWNLOAD_LINE_EVERY = 10.0, 5.0  # seconds
+QUEUED = "queued"
 HEARTBEAT = 60.0  # seconds without a line, after which a CI system may consider a job dead
 
 
@@ -47,9 +48,12 @@ class RunLog(BaseRenderer):
         for update, changes in burst:
             if not changes and type(update) is RunEvent and update.type != "state":
                 continue
+            if isinstance(update, Started):
+                self._tell(update)
             for change in changes:
                 self._tell_node(change)
-            self._tell(update)
+            if not isinstance(update, Started):
+                self._tell(update)
         now = self._progress.elapsed()
         if now - self._spoke >= HEARTBEAT:
             stuck = self._progress.stuck()
@@ -100,7 +104,8 @@ class RunLog(BaseRenderer):
                 assert_never(update)
 
     def _tell_status(self, status: str) -> None:
-        if status not in (self._status, PAUSED_STATUS):  # of a pause, there is an update of its own
+        replayed = status == QUEUED and self._status is not None  # the record had said more when reading began
+        if not replayed and status not in (self._status, PAUSED_STATUS):  # of a pause, there is an update of its own
             self._status = status
             odd = "" if status in KNOWN_STATUSES else " (unknown to noxcli, which keeps waiting)"
             self._write(f"run {status}{odd}")

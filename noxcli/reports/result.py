@@ -211,7 +211,7 @@ def verdict_of(run: "Run", why: str = "") -> NoxError | None:
             )
         case _:
             return RunPaused(
-                f"run {run.id} is paused for human input", f"after that, continue with: noxcli wait {run.id}"
+                f"run {run.id} is paused for human input", f"give it in Noxus, then continue with: noxcli wait {run.id}"
             )
 
 

@@ -63,7 +63,7 @@ def test_at_its_limit_a_run_is_stopped_where_that_is_asked_for(
     result = noxcli(verb, named, "--timeout", "3s", "--on-timeout", "stop", "--json")
     assert result.code == 124, result.err
     assert (result.json["run"]["status"], result.json["run"]["confirmed"]) == ("stopped", True)
-    assert result.err.endswith("is stopped\n")
+    assert "; stopped run " in result.err
     assert [run.status for run in sandbox.runs(workflow)] == ["stopped"]
 
 
@@ -153,3 +153,52 @@ def test_the_line_that_help_offers_works(sandbox: Sandbox, tmp_path: Path) -> No
     quick = line.replace("sandbox --", "sandbox --speed 100 --")
     done = in_bash(quick, {**env, "PATH": f"{tmp_path}:{env['PATH']}"})
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "told"),
+    [
+        ("runs --limit x", 2, "'x' is not a number from 1 to 1000000"),
+        ("runs --profile prod", 2, "there is no config file"),
+        ("results rows.jsonl", 2, "rows.jsonl is not a batch's directory; did you mean rows.jsonl.batch?"),
+        ("results nothing.txt", 2, "nothing.txt is not a batch's directory; give the --output-dir of a batch"),
+        ("versions review base new", 2, "--diff needs two versions or files; write --diff A B"),
+        ("batch qa nameless.csv", 2, "a column has no name"),
+        ("run pauses", 10, "is paused for human input; give it in Noxus, then continue with: noxcli wait"),
+        ("fetch-output @last --timeout 1ms", 124, "; increase --timeout"),
+        ("run qa Question=x --detach --raw Answer", 2, "give --raw to noxcli fetch-output RUN --wait"),
+    ],
+)
+def test_a_mistake_is_told_in_plain_words(noxcli: Noxcli, line: str, code: int, told: str) -> None:
+    Path("rows.jsonl").write_text('{"Question": "a"}\n')
+    Path("nothing.txt").touch()
+    Path("nameless.csv").write_text("Question,\na,b\n")
+    assert noxcli("batch", "qa", "rows.jsonl").code == 0
+    noxcli.start("qa", "Question=x")
+    done = noxcli(*line.split())
+    assert (done.code, told in done.err) == (code, True), done.err
+
+
+def test_a_base_url_with_a_path_is_named(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    told = noxcli("runs", "--base-url", f"{sandbox.url}/api").err
+    assert "check the id, /api in the base URL, and the key's workspace" in told
+
+
+def test_a_row_that_cannot_be_read_is_named_once(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", piped('{"Question": 1\n{"Question": "x"}\n'))
+    told = noxcli("batch", "qa", "-", "--output-dir", "out").err
+    assert "noxcli: row 1: line 1: the line is not valid JSON" in told, told
+
+
+def test_a_log_begins_with_the_run_and_repeats_no_state(noxcli: Noxcli, plays: Any) -> None:
+    run = noxcli.start(plays(script=[Sleep(300), Emit("Work", "x")], output={"A": "x"}))
+    lines = [line[9:] for line in noxcli("stream", run).err.splitlines()]
+    assert lines[0].startswith(f"run {run} ")
+    assert len(lines) == len({*lines}), lines
+
+
+def test_a_message_breaks_between_words(sandbox: Sandbox) -> None:
+    seen = watched([*NOXCLI, "run", "no such workflow at all", "Question=x"], environment(sandbox.url), 40)
+    lines = bytes(seen.raw).decode().split("\r\n")
+    assert max(map(len, lines)) <= 40
+    assert " ".join(lines[:-2]) == "noxcli: no workflow has the id or name 'no such workflow at all'"

@@ -58,7 +58,7 @@ def test_a_signal_stops_the_run_with_its_code_and_document(
         out, err = ended_by(process, number)
     assert process.returncode == code
     assert b"Traceback" not in err
-    assert b"is stopped" in err
+    assert b"; stopped run " in err
     assert sandbox.runs(workflow)[0].status == "stopped"
     if form == "text":
         assert out == b""

@@ -267,7 +267,7 @@ def test_nothing_compared_with_nothing_is_told(noxcli: Noxcli) -> None:
 @pytest.mark.parametrize(
     ("base", "new", "said"),
     [
-        ("base.jsonl new.jsonl", "new.jsonl", "unexpected extra argument"),
+        ("base.jsonl new.jsonl", "new.jsonl", "unexpected argument: "),
         ("base.jsonl", "nowhere.jsonl", "nowhere.jsonl is neither a file nor a run id; give the directory of a batch"),
         ("base.jsonl", "text", "line 1 of text is not a result"),
         ("base.jsonl", "doubled.jsonl", "NEW doubled.jsonl has 2 rows with the id 'id1'"),

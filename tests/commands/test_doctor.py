@@ -241,7 +241,7 @@ def test_a_run_that_has_ended_tells_nothing(noxcli: Noxcli, plays: Any, named: b
     run = noxcli("run", plays(), "--json").json["run"]["id"]
     result = noxcli("doctor", "--json", *(["--run", run] if named else []))
     assert (result.code, verdicts(result)["events"]) == (0, "unchecked")
-    assert f"cannot test buffering on run {run}, which is completed" in checks(result)["events"]["message"]
+    assert f"cannot test buffering on run {run}, because it has ended" in checks(result)["events"]["message"]
 
 
 def test_a_server_without_streams_is_a_warning(noxcli: Noxcli, plays: Any) -> None:

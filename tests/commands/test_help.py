@@ -15,7 +15,7 @@ from noxcli.errors import ExitCode
 from noxcli.sandbox.server import Sandbox
 from tests import forks
 from tests.conftest import Noxcli, write_rows
-from tests.process import NOXCLI, call, captured, environment, watched
+from tests.process import IN_SHELL, NOXCLI, call, captured, environment, in_bash, watched
 
 PAGES = ["", *VERBS]
 
@@ -144,6 +144,7 @@ def test_the_page_for_assistants_is_true(noxcli: Noxcli) -> None:
         "workflows": noxcli("workflows", "--json").json["workflows"][0],
         "inputs": noxcli("inputs", "qa", "--json").json,
         "run": noxcli("run", "qa", "Question=x", "--json").json | {"error": {"message": "", "hint": ""}},
+        "fetch-output": noxcli("fetch-output", "@last", "--json").json,
         "inspect": noxcli("inspect", "--json").json["nodes"][0],
         "batch": noxcli("batch", "qa", "rows.jsonl").lines[0],
         "compare": noxcli("compare", "x", "y", "--json").json["rows"][0],
@@ -155,6 +156,23 @@ def test_the_page_for_assistants_is_true(noxcli: Noxcli) -> None:
             for key in path.split("."):
                 assert key in value, (verb, path)
                 value = value[key]
+
+
+def test_the_page_for_assistants_can_be_a_skill_file(noxcli: Noxcli) -> None:
+    _, head, page = noxcli("help", "skill").text.split("---\n", 2)
+    assert re.fullmatch(r"name: noxcli\ndescription: .{20,200}\n", head)
+    assert page.lstrip() == noxcli("help", "agents").text
+
+
+@pytest.mark.parametrize("topic", ["agents", "skill", "exit-codes", "switches", "run"])
+def test_a_page_that_is_read_in_part_says_nothing(env: dict[str, str], topic: str) -> None:
+    done = in_bash(f"{IN_SHELL} help {topic} | head -1; echo ${{PIPESTATUS[0]}}", env)
+    assert (done.stdout.splitlines()[1] in {"0", "141"}, done.stderr) == (True, "")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_help_points_to_a_file_of_the_repository(verb: str) -> None:
+    assert not re.search(r"docs/|README", Noxcli()(verb, "--help").text)
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -19,7 +19,7 @@ UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 def test_a_run_is_stopped_and_stopping_again_is_no_mistake(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=FOREVER)
     run = noxcli.start(workflow)
-    for said in ("is stopped", "had already ended: stopped"):
+    for said in ("stopped run ", "had already ended: stopped"):
         result = noxcli("stop", run)
         assert (result.code, result.text) == (0, f"{run}\tstopped\n")
         assert said in result.err

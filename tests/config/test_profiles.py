@@ -99,7 +99,9 @@ def test_a_line_to_paste_says_where_to_connect_if_flags_did(bare: Noxcli, sandbo
     run = detached.text.strip()
     assert f"follow it with: noxcli stream --profile 'my work' {run}\n" in detached.err
     paused = bare("wait", run, "--on-pause", "exit", "--profile", "my work", "--json")
-    assert paused.json["error"]["hint"] == f"after that, continue with: noxcli wait --profile 'my work' {run}"
+    assert (
+        paused.json["error"]["hint"] == f"give it in Noxus, then continue with: noxcli wait --profile 'my work' {run}"
+    )
     elsewhere = bare("wait", run, "--base-url", sandbox.url, environ={"NOXUS_API_KEY": sandbox.key})
     assert f"noxcli wait --base-url {sandbox.url} {run}\n" in elsewhere.err
     assert f"noxcli wait {run}\n" in bare("wait", run, environ={"NOXCLI_PROFILE": "my work"}).err

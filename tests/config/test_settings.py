@@ -155,6 +155,9 @@ def refused(flag: str | None, environ: dict[str, str]) -> NoxError:
         (None, {"NOXCLI_API_KEY_FILE": "no/such.key", **KEY}, "no/such.key"),
         # In CI this is a secret that is not passed on: it deserves more than "no API key".
         (None, {"NOXUS_API_KEY": ""}, "NOXUS_API_KEY is empty"),
+        (None, {"NOXUS_API_KEY": "'sk_live'"}, "NOXUS_API_KEY has quotes around the key"),
+        (None, {"NOXUS_API_KEY": "Bearer sk_live"}, "NOXUS_API_KEY begins with Bearer"),
+        (None, {"NOXUS_API_KEY": "${NOXUS_KEY}"}, "NOXUS_API_KEY is the name of a variable"),
         (None, {"NOXCLI_API_KEY": " \n", **KEY}, "NOXCLI_API_KEY is empty"),
     ],
 )

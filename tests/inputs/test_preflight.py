@@ -238,7 +238,7 @@ def test_a_batch_names_the_rows_whose_text_is_empty(noxcli: Noxcli, plays: Any, 
         result = noxcli("batch", workflow, rows)
         assert result.code == 2
         assert f"(line {1 if rows == 'rows.jsonl' else 2}): the required input 'User Question' {told}" in result.err
-        assert "1 of 2 rows are wrong" in result.err
+        assert "1 of 2 rows is wrong" in result.err
     assert not posts(sandbox)
 
 

@@ -127,7 +127,10 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
         progress.apply_one(Finished(replace(RUNNING, status="completed")))
     clock.now_is += 100  # its output takes long to arrive
     draw_verdict(terminal, progress, "noxcli fetch-output run-1")
-    last = ["W completed in 1m16s; 1 completed, 1 failed, 1 running, 1 skipped", "output: noxcli fetch-output run-1"]
+    last = [
+        "W completed in 1m16s; 1 node completed, 1 failed, 1 running, 1 skipped",
+        "output: noxcli fetch-output run-1",
+    ]
     if columns == 80:
         bar = f" {'━' * 25}"
         kept = [
@@ -383,7 +386,7 @@ def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays
         leave(seen)
     assert headline.split()[1] == "paused", "as in the lists and at the end"
     assert last == "! paused for human input"
-    assert re.search(r" paused after \d\.\ds; 1 completed, 1 running", "\n".join(shown(seen, 120)))
+    assert re.search(r" paused after \d\.\ds; 1 node completed, 1 running", "\n".join(shown(seen, 120)))
 
 
 def test_a_retry_counts_down_between_attempts() -> None:

@@ -43,7 +43,7 @@ def log(timed: Sequence[tuple[float, list[Update]]], workflow: Workflow = WORKFL
     [
         (["run", "fixed-inputs", "User Question=a", "System Prompt=b"], "'System Prompt' is fixed"),
         (["batch", "fixed-inputs", "rows.csv", "--fresh"], "'System Prompt' is fixed"),
-        (["batch", "fixed-inputs", "rows.csv", "--fresh"], "columns are not separated by commas"),
+        (["batch", "fixed-inputs", "rows.csv", "--fresh"], "rows.csv uses semicolons"),
         (["runs", "--status", "odd"], "odd is not known"),
     ],
 )

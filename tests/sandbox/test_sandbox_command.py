@@ -160,7 +160,7 @@ def test_options(noxcli: Noxcli, tmp_path: Path, capfd: pytest.CaptureFixture[st
         (["--switch", "id_lines=x"], "cannot be 'x'"),
         (["--switch", "page_size=x"], "cannot be 'x'"),
         (["--speed", "0"], "--speed"),
-        (["--port", "99999"], "99999 is not in the range 0<=x<=65535"),
+        (["--port", "99999"], "'99999' is not a number from 0 to 65535"),
         (["--scenario", "no.toml"], "the sandbox can't start: no.toml: no such file or directory\n"),
         (["--replay", "no.ndjson"], "the sandbox can't start: no.ndjson: no such file or directory\n"),
         (["--switches", "."], "the sandbox can't start: .: is a directory\n"),
