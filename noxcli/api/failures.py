@@ -103,7 +103,7 @@ def _failure(response: requests.Response, reason: str, key_from: str | None, *, 
     what = f"{host} answered {status}" + (f": {reason}" if reason else "")
     if status == 401 and key_from is not None:
         others = [address for address in ADDRESSES if urlsplit(address).netloc != host]
-        elsewhere = f" Noxus also answers at {' and '.join(others)} (NOXUS_BACKEND_URL)" if at_first else ""
+        elsewhere = f" Noxus also answers at {', '.join(others)} (set NOXUS_BACKEND_URL)" if at_first else ""
         return Unauthorized(what, f"is the key from {key_from} for this host?{elsewhere}", **facts)
     if status == 403 and key_from is not None:
         hint = f"does the key from {key_from} lack a permission (running needs flows_run), or is it not for this host?"
@@ -137,11 +137,13 @@ def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True
     """Return the error for a connection that failed or broke."""
     parts, chain = urlsplit(url), list(_inwards(error))
     what = f"no answer from {parts.netloc}: {cause_of(error, mask)}"
-    if not sent and _any_is(chain, ssl.SSLCertVerificationError):
+    rejected = next((link.verify_message for link in chain if isinstance(link, ssl.SSLCertVerificationError)), None)
+    if not sent and rejected is not None:
+        what = f"the certificate of {parts.netloc} is not trusted: {rejected.lower()}"
         return NotSecured(what, "is the base URL right? A private CA belongs in REQUESTS_CA_BUNDLE", sent=False)
     if not sent and any(word in str(link).lower() for link in chain for word in NOT_TLS):
-        what = f"{parts.netloc} does not speak TLS, or a proxy before it does not"
-        return NotSecured(what, f"is it http://{parts.netloc}, or another port?", sent=False)
+        hint = f"is it http://{parts.netloc}, or another port?"
+        return NotSecured(f"{parts.netloc} does not speak TLS", hint, sent=False)
     hint = "is the base URL right, and the network up?"
     if is_loopback(parts.hostname or "") and _any_is(chain, ConnectionRefusedError):
         hint = f"start a server there, or the sandbox with: noxcli sandbox --port {parts.port or PORTS[parts.scheme]}"

@@ -449,7 +449,7 @@ def test_tls_to_a_server_without_it_sends_nothing() -> None:
         error = broken(start, f"https://127.0.0.1:{server.port}")
     assert error.sent is False
     assert server.requests == []
-    assert error.message == f"127.0.0.1:{server.port} does not speak TLS, or a proxy before it does not"
+    assert error.message == f"127.0.0.1:{server.port} does not speak TLS"
 
 
 def test_a_start_is_sent_once_over_a_connection_of_its_own() -> None:
