@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from noxcli.batch.past import Pending
@@ -14,9 +15,12 @@ from noxcli.reports.result import Outcome
 from noxcli.runs.candidates import MOST, SLACK, Candidates, find_candidates
 from noxcli.runs.start import Comparison
 from noxcli.timing import latest_moment, parse_time
+from noxcli.waiting import run_all_within
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
+
+UNREAD = "?"  # no version has this id
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Finding:
 
     runs: Mapping[str, list[Run]] = field(default_factory=dict)
     listed: bool = False  # it could be read
+    of_batch: bool = False  # their records name the version that those of this batch's own runs name
 
     def candidates(self, doubt: Pending) -> list[Run]:
         """Return the runs with the row's input that were created since its start."""
@@ -33,7 +38,7 @@ class Finding:
 
     def own(self, doubts: Sequence[Pending]) -> Iterator[tuple[Pending, Run]]:
         """Yield the rows that can take a run, with that run: those with the same input have no more runs than rows."""
-        for digest in {doubt.input_digest for doubt in doubts if self.listed}:
+        for digest in {doubt.input_digest for doubt in doubts if self.listed and self.of_batch}:
             group = [doubt for doubt in doubts if doubt.input_digest == digest]
             runs = {run.id: run for doubt in group for run in self.candidates(doubt)}
             if len(runs) > len(group):
@@ -51,10 +56,31 @@ class Finding:
         reason = f": {why.message}" if why is not None else ", since the batch was interrupted"
         error = StartUnknown(
             f"row {row.number}: its start was sent, but the outcome is unknown{reason}",
-            f"{found.words()}; --resume takes the run if there is just one",
+            f"{found.words()}; --resume takes the run if there is just one of this batch's version",
             candidates=found.brief(),
         )
         return FinishedRow.of(row, Outcome(may_exist=True, phase=Phase.START, error=error), mask)
+
+
+def of_version(api: "NoxusApi", finding: Finding, own_runs: Sequence[str], workflow_id: str, within: float) -> Finding:
+    """Return the runs of the finding whose records name the version that those of a batch's own runs name.
+
+    All of them where its own runs do not show one version: then no row takes any.
+    """
+    others = [run for runs in finding.runs.values() for run in runs]
+    if not others or not own_runs:
+        return finding
+    ids = [*own_runs, *(run.id for run in others)]
+    reads = run_all_within(within, [partial(api.get_run, workflow_id, run_id, within=within) for run_id in ids])
+    named = {run_id: run.version_id for run_id, (run, _) in zip(ids, reads, strict=True) if run is not None}
+    versions = {named.get(own, UNREAD) for own in own_runs}
+    if len(versions) > 1 or UNREAD in versions:
+        return finding
+    (version,) = versions
+    runs = {
+        digest: [run for run in each if named.get(run.id, UNREAD) == version] for digest, each in finding.runs.items()
+    }
+    return Finding(runs, finding.listed and len(named) == len(set(ids)), of_batch=True)
 
 
 def look_for(

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from noxcli.batch.identity import differences
 from noxcli.batch.judge import Judge
 from noxcli.batch.past import JOURNAL_NAME, RESULTS_NAME, Header, Past, line_at, opened
 from noxcli.batch.results import KeptResults
@@ -30,11 +31,12 @@ MOST_DIRECTORIES = 1000
 MOST_COMMANDS = 20
 Line = Mapping[str, Any]  # of the results
 NAMES = {
-    "workflow_id": "workflow",
+    **{what: what for what in ("workflow", "server", "definition", "version")},
     "digest": "rows' content",
     "rows": "number of rows",
-    "version_id": "version",
     "repeat": "number of repetitions",
+    "secrets": "set of secrets",
+    "columns": "set of columns",
 }
 
 
@@ -45,6 +47,7 @@ class Joined:
     directories: list[Path]
     headers: list[Header]
     rows: int = 0
+    empty: list[Path] = field(default_factory=list)  # directories in which no batch has begun
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are missing
     doubled: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # rows that ran again: directory, offset
     _kept: list[KeptResults] = field(default_factory=list)  # of each directory
@@ -61,14 +64,21 @@ class Joined:
         directories = list({directory.resolve(): directory for directory in directories}.values())
         if len(directories) > MOST_DIRECTORIES:
             raise UsageProblem(f"{len(directories)} directories are too many", f"give {MOST_DIRECTORIES} at most")
-        joined = cls(directories, [])
-        for owner, directory in enumerate(directories):
+        begun = [each for each in directories if (each / JOURNAL_NAME).exists() or not each.is_dir()] or directories
+        joined = cls([], [], empty=[each for each in directories if each not in begun])
+        for directory in begun:
             past = Past.read(directory / JOURNAL_NAME)
+            if past.header is None and len(directories) > 1:
+                joined.empty.append(directory)
+                continue
             if past.header is None:
                 raise UsageProblem(f"{directory} contains no batch", "give the --output-dir of each shard")
+            joined.directories.append(directory)
             joined._require_same(directory, past.header)
-            joined._add(owner, past)
+            joined._add(len(joined.headers) - 1, past)
             joined._kept.append(KeptResults(directory))
+        if not joined.headers:
+            raise UsageProblem(f"{directories[0]} contains no batch", "give the --output-dir of each shard")
         there = {_shard_of(header).index for header in joined.headers}
         of, repeat = _shard_of(joined.header).of, joined.header.repeat
         joined.absent = [Shard(index, of, repeat) for index in range(1, of + 1) if index not in there]
@@ -147,10 +157,10 @@ class Joined:
     def _require_same(self, directory: Path, header: Header) -> None:
         self.headers.append(header)
         first, begun = self.directories[0], self.header
-        for what in ("workflow_id", "version_id", "host", "repeat", "rows", "digest"):
-            if getattr(begun, what) != getattr(header, what):
-                name = NAMES.get(what, what)
-                raise ConfigProblem(f"{first} and {directory} are not from one batch: the {name} differs")
+        names = [NAMES.get(each.what, f"input {each.what}") for each in differences(begun, header)]
+        names += [NAMES[what] for what in ("rows", "digest") if getattr(begun, what) != getattr(header, what)]
+        if names:
+            raise ConfigProblem(f"{first} and {directory} are not from one batch: the {names[0]} differs")
         if _shard_of(begun).of != _shard_of(header).of:
             raise ConfigProblem(
                 f"{first} and {directory} are not from one batch: shards {begun.shard} and {header.shard}"

@@ -48,8 +48,9 @@ STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
 }
 HEADER: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("workflow_id", "host", "source", "shard"), TEXT),
-    **dict.fromkeys(("version_id", "digest"), MAYBE_TEXT),
+    **dict.fromkeys(("version_id", "digest", "definition"), MAYBE_TEXT),
     "constants": (dict,),
+    "nodes": (dict, type(None)),
     "secrets": (list,),
     "columns": (list, type(None)),
     "rows": (int, type(None)),
@@ -75,6 +76,8 @@ class Header:
     kept: list[str] = field(default_factory=list)  # other columns, as far as they are known
     repeat: int = 1
     command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
+    definition: str | None = None  # its digest, as far as it was read; journals of old do not have it
+    nodes: Mapping[str, list[str]] | None = None  # of it: the name and the digest of each, by its id
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,15 @@ class Past:
     def going_on(self) -> list[str]:
         """The runs that may go on, of rows that were not taken."""
         return [one.run_id for one in self.pending.values() if one.run_id is not None]
+
+    def own_runs(self, path: Path) -> list[str]:
+        """Return the first and the last run that the journal names."""
+        known = [number for number, run in enumerate(self.runs) if run]
+        if not known:
+            return []
+        with opened(path) as file:
+            runs = [line_at(file, self.offsets[number]).get("run_id") for number in (known[0], known[-1])]
+        return list(dict.fromkeys(filter(None, runs)))
 
     def codes(self, codes: Collection[int]) -> Counter[int]:
         """Return the number of finished rows with each of the codes."""

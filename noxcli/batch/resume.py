@@ -8,17 +8,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from noxcli.batch.identity import differences
 from noxcli.batch.journal import Journal
 from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, DigestIndex, Header, Past, digest_of_id
 from noxcli.batch.results import Results, key_of, read_line
-from noxcli.batch.rows import Row, RowFile, digest_of
+from noxcli.batch.rows import Row, RowFile
 from noxcli.batch.shards import Shard
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import KnownIds
 from noxcli.codec import to_json
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
 from noxcli.inputs.definition import InputNode
-from noxcli.inputs.parse import Inputs
 from noxcli.inputs.preflight import check
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
@@ -26,9 +26,7 @@ from noxcli.render.text import amount
 
 MISTAKES_KEPT, MOST_NAMED = 20, 20
 MOST_CHANGED = 1000  # results that are written at once
-LONGEST_CONSTANT = 60  # characters of a value in the journal and in a message
 ALLOW = "--allow-changed-input"
-NAMES = {"workflow_id": "workflow", "host": "server"}
 ATTEMPT_VARIABLE, FIRST_VARIABLE = "GITHUB_RUN_ATTEMPT", "NOXCLI_FIRST"
 
 
@@ -236,13 +234,11 @@ def continued(journal: Journal, now: Header, rows: RowFile, shard: Shard, *, res
             f"{directory} already has a batch, of which {past.finished}{of} {what} have finished",
             "continue it with --resume, start over with --fresh, or choose another --output-dir",
         )
-    for what, was, is_, allowed in _differences(past.header, now):
-        if not allowed:
-            raise ConfigProblem(f"the batch in {directory} is for {what} {was}, and this is {is_}", "see --output-dir")
-        if not changed:
-            raise ConfigProblem(
-                f"the batch in {directory} began with {what} {was}, and this is {is_}", f"or add {ALLOW}"
-            )
+    try:
+        _require_same_batch(directory, past.header, now, changed=changed)
+    except ConfigProblem as problem:
+        problem.message += name_runs(past.going_on, ())
+        raise
     if changed and not rows.is_stream:
         past.accepted = _accepted(rows, past, shard)
         if past.accepted is not None:
@@ -250,34 +246,26 @@ def continued(journal: Journal, now: Header, rows: RowFile, shard: Shard, *, res
     return past
 
 
-def _differences(then: Header, now: Header) -> Iterator[tuple[str, str, str, bool]]:
-    """Yield what differs, both values, and whether the user may allow that."""
-    for what in ("workflow_id", "host", "shard", "repeat"):
-        was, is_ = str(getattr(then, what)), str(getattr(now, what))
-        if was != is_:
-            yield NAMES.get(what, what), was, is_, False
-    if then.version_id != now.version_id:
-        yield "version", then.version_id or "the current one", now.version_id or "the current one", True
-    for key in [*then.constants, *(now.constants.keys() - then.constants.keys())]:
-        was, is_ = (header.constants.get(key, "not given") for header in (then, now))
-        if was != is_:
-            yield repr(key), was, is_, True
-    for what in ("secrets", "columns"):
-        was, is_ = getattr(then, what), getattr(now, what)
-        if was != is_:
-            yield what, to_json(was), to_json(is_), True
-
-
-def constants_of(common: Inputs) -> dict[str, str]:
-    """Return the inputs that all rows share in short, without secrets."""
-    shown = {key: value for key, value in common.shown().items() if key not in common.secret}
-    return {key: _short(to_json(shown[key])) for key in sorted(shown)}
-
-
-def _short(text: str) -> str:
-    if len(text) <= LONGEST_CONSTANT:
-        return text
-    return f"{text[:LONGEST_CONSTANT]}… ({digest_of(text.encode('utf-8', 'surrogatepass')):016x})"
+def _require_same_batch(directory: Path, then: Header, now: Header, *, changed: bool) -> None:
+    """Raise ConfigProblem for another batch, unless a difference may have `changed`."""
+    if then.shard != now.shard:
+        raise ConfigProblem(
+            f"the batch in {directory} is for shard {then.shard}, and this is {now.shard}", "see --output-dir"
+        )
+    for each in differences(then, now):
+        if each.what == "definition":
+            raise ConfigProblem(
+                f"the workflow has changed since the batch in {directory} began: {each.now}",
+                "add --version-id VERSION, a saved version with the definition of then, or start over with --fresh",
+            )
+        if not each.allowed:
+            raise ConfigProblem(
+                f"the batch in {directory} is for {each.what} {each.was}, and this is {each.now}", "see --output-dir"
+            )
+        if not changed:
+            raise ConfigProblem(
+                f"the batch in {directory} began with {each.what} {each.was}, and this is {each.now}", f"or add {ALLOW}"
+            )
 
 
 def _require_own_ids(rows: RowFile, ids: DigestIndex) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noxcli.batch.columns import EXPECT, Columns
-from noxcli.batch.doubts import Finding, look_for
+from noxcli.batch.doubts import Finding, look_for, of_version
 from noxcli.batch.engine import Engine
+from noxcli.batch.identity import changed_nodes, constants_of, digests_of, with_definition_of
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Expected, Judge, MinPass, enough_of
 from noxcli.batch.output import Output, Printer, RowTable
@@ -21,7 +22,6 @@ from noxcli.batch.resume import (
     RemainingRows,
     Survey,
     command_to_continue,
-    constants_of,
     continued,
     leave_directory,
     line_with,
@@ -77,10 +77,9 @@ def run_rows(noxus: Session, options: Options) -> None:
         resume = bool(options.resume or options.again)
         require_first(journal, context.terminal, resume=resume, fresh=options.fresh)
         stack.push(partial(_leave_directory, journal, context, tally, resume))
-        stack.enter_context(noxus.connect(Phase.PREFLIGHT))
-        gate = noxus.api.pace_requests()
+        gate = stack.enter_context(noxus.connect(Phase.PREFLIGHT)).pace_requests()
         workflow = _read_definition(noxus, rows, options)
-        header = _header(context, workflow, rows, common, shard)
+        header = _header(context, workflow, rows, common, shard, options)
         past = _past(journal, header, rows, shard, options)
         nodes = None if options.no_check else inputs_of(workflow.definition)
         checker = Checker(nodes, options.workflow, context.terminal)
@@ -118,7 +117,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             row_timeout=options.row_timeout,
             poll_interval=options.poll_interval,
         )
-        error = tally.cause = engine.run(stops=context.stops_runs(options.on_interrupt))
+        error = tally.cause = _run(engine, noxus, header, options)
     runs = name_runs([*engine.flight.left, *past.going_on], output.lineless)
     if output.unprinted is not None and not isinstance(error, Interruption | TimedOut):
         raise type(output.unprinted)(f"{output.unprinted.message}{runs}", output.unprinted.hint)
@@ -172,6 +171,7 @@ def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected |
 def _read_definition(noxus: Session, rows: RowFile, options: Options) -> Workflow:
     """Return the workflow, and tell the rows which inputs it has. Raises UsageProblem for an output that it lacks."""
     found = noxus.resolve_workflow(options.workflow)
+    found = Workflow(found.id, found.name)  # what a list contains may differ from what is read by id
     workflow = what_to_run(noxus, found, options.version_id, look=not options.no_check)
     rows.know(inputs_of(workflow.definition), checked=not options.no_check)
     if not options.no_check:
@@ -179,10 +179,13 @@ def _read_definition(noxus: Session, rows: RowFile, options: Options) -> Workflo
     return workflow
 
 
-def _header(context: Context, workflow: Workflow, rows: RowFile, common: Inputs, shard: Shard) -> Header:
+def _header(
+    context: Context, workflow: Workflow, rows: RowFile, common: Inputs, shard: Shard, options: Options
+) -> Header:
     sent = rows.sent()
     if rows.separated_oddly:
         context.terminal.warn(f"{rows.name} uses {rows.separated_oddly}")
+    definition, nodes = (None, None) if options.no_check else digests_of(workflow.definition)
     return Header(
         workflow.id,
         workflow.version_id,
@@ -194,6 +197,8 @@ def _header(context: Context, workflow: Workflow, rows: RowFile, common: Inputs,
         sent,
         repeat=shard.repeat,
         command=list(context.argv),
+        definition=definition,
+        nodes=nodes,
     )
 
 
@@ -237,7 +242,9 @@ def _begun(
             f"stdout is {stored}, a file that noxcli writes itself",
             "redirect stdout to another file or to /dev/null",
         )
-    journal.begin(header, past)
+    if header.definition is None and past.header is not None and past.header.definition is not None:
+        context.terminal.warn("the workflow is not compared with the one that the batch began with")
+    journal.begin(with_definition_of(past.header, header), past)
     results = Results(journal.place)
     stack.callback(results.close)
     reopen_lost(past, results, journal.path)
@@ -275,6 +282,7 @@ def _adopted(noxus: Session, work: RowWork, past: Past, options: Options) -> Fin
     if doubts := past.doubtful:
         within = noxus.deadline.left(LONGEST_LOOK)
         finding = look_for(noxus.api, work.workflow.id, work.comparison, doubts, work.known.__contains__, within)
+        finding = of_version(noxus.api, finding, past.own_runs(work.journal.path), work.workflow.id, within)
         for doubt, run in finding.own(doubts):
             work.journal.started(doubt, run)
             past.adopt(doubt.number, run)
@@ -310,6 +318,32 @@ def _printer(context: Context, judge: Judge, tally: Tally) -> Printer:
     query, terminal = context.printing.query, context.terminal
     table = RowTable() if terminal.read_by_eyes and query is None else None
     return Printer(judge, query, tally, terminal.write, partial(to_paste, context), table)
+
+
+def _run(engine: Engine, noxus: Session, header: Header, options: Options) -> NoxError | None:
+    """Run the engine, and return its error."""
+    error = engine.run(stops=noxus.context.stops_runs(options.on_interrupt))
+    if engine.flight.had_runs and not isinstance(error, Interruption):
+        _warn_of_change(noxus, header)
+    return error
+
+
+def _warn_of_change(noxus: Session, begun: Header) -> None:
+    """Read the definition once more, and warn of rows that may have run with another one."""
+    if begun.definition is None or begun.version_id is not None:
+        return
+    try:
+        now = noxus.api.get_workflow(begun.workflow_id, within=noxus.deadline.left(LONGEST_LOOK))
+        definition, nodes = digests_of(now.definition)
+    except NoxError as error:
+        noxus.context.terminal.warn(f"it is not known whether the workflow has changed meanwhile: {error.message}")
+        return
+    if definition is not None and definition != begun.definition:
+        changed = changed_nodes(begun, replace(begun, nodes=nodes))
+        noxus.context.terminal.warn(
+            f"the workflow has changed while the batch ran ({changed}): each row of this call may have run with either "
+            "definition, unless its record names its version"
+        )
 
 
 def _news_of(gate: "Gate") -> str:

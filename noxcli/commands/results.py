@@ -140,6 +140,8 @@ def _say(context: Context, joined: "Joined", tally: "Tally") -> None:
     tally.say(context.terminal, f"{amount(tally.rows, 'row')} in {where}")
     for path in joined.torn:
         context.terminal.warn(f"{path} ends in an incomplete line, which was left out")
+    for path in joined.empty:
+        context.terminal.warn(f"no batch has begun in {path}")
     if joined.absent:
         names = ", ".join(map(str, joined.absent))
         context.terminal.complain(f"noxcli: missing the journals of shards {names}")

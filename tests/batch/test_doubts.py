@@ -1,6 +1,7 @@
 """What the run list shows about starts without an answer: which runs may be theirs, and which row takes one."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,7 +48,8 @@ def found(runs: Iterable[Run], *doubts: Pending, taken: Sequence[str] = ()) -> F
 
 
 def own(runs: Iterable[Run], *doubts: Pending) -> dict[int, str]:
-    return {one.number: run.id for one, run in found(runs, *doubts).own(doubts or [doubt()])}
+    finding = replace(found(runs, *doubts), of_batch=True)
+    return {one.number: run.id for one, run in finding.own(doubts or [doubt()])}
 
 
 def names(finding: Finding) -> list[str]:

@@ -1,14 +1,19 @@
 """What makes a batch the same one: with --resume, a difference is named, unless --allow-changed-input accepts it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.faults import Hold, LostAnswer
+from noxcli.sandbox.scenario import Version, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
+from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, write_rows
+
+BASE, NEW = (f"{digit * 8}-2222-4333-8444-555555555555" for digit in "ab")
 
 
 @pytest.fixture
@@ -136,3 +141,155 @@ def test_rows_do_not_move_to_other_shards(noxcli: Noxcli, workflow: str) -> None
     write_rows({"$id": "b", "Q": "2"}, {"$id": "a", "Q": "1"})
     result = noxcli("batch", workflow, file, "--shard", "1/2", "--resume", "--allow-changed-input")
     assert (result.code, "may now belong to other shards" in result.err) == (2, True)
+
+
+# The workflow's definition.
+
+
+def changed(plays: Any, prompt: str) -> str:
+    """The same workflow, with another prompt."""
+    script = lambda inputs: [State("failed"), Sleep(60_000)] if inputs.get("Q") == "bad" else []  # noqa: E731
+    nodes = [input_node("Q"), input_node("Prompt", default=prompt)]
+    return str(plays(nodes=nodes, script=script, output=lambda inputs: {"A": inputs["Prompt"]}))
+
+
+@pytest.mark.parametrize("options", [(), ("--allow-changed-input",)], ids=["plain", "allowed"])
+def test_another_definition_is_refused_by_its_nodes(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, options: tuple[str, ...]
+) -> None:
+    workflow, file = changed(plays, "one"), write_rows("a", "b")
+    noxcli("batch", workflow, file, "--limit", "1")
+    assert changed(plays, "two") == workflow
+    result = noxcli("batch", workflow, file, "--resume", *options)
+    assert (result.code, result.out, sandbox.runs(workflow)) == (2, b"", [])
+    assert "the workflow has changed since the batch in rows.jsonl.batch began: 'Prompt'" in result.err
+    assert "add --version-id VERSION" in result.err
+    assert len(result.err.splitlines()) == 1
+    changed(plays, "one")
+    assert noxcli("batch", workflow, file, "--resume").code == 0
+
+
+def test_a_refused_definition_names_the_runs_that_go_on(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    noxcli.clock = Clock()
+    nodes = [input_node("Q")]
+    workflow = plays(nodes=nodes, script=[Sleep(600_000)])
+    assert noxcli("batch", workflow, write_rows("a", "b"), "--timeout", "1s").code == 124
+    runs = [run.id for run in sandbox.runs(workflow)]
+    plays(nodes=[*nodes, input_node("Other", default="x")], script=[Sleep(600_000)])
+    result = noxcli("batch", workflow, "rows.jsonl", "--resume")
+    assert (result.code, len(result.err.splitlines()), len(runs)) == (2, 1, 2)
+    assert all(run in result.err for run in runs)
+
+
+def test_a_saved_version_with_the_first_definition_continues(noxcli: Noxcli, plays: Any) -> None:
+    first = [input_node("Q"), input_node("Prompt", default="one")]
+    versions = [Version("v1", nodes=first), Version("v2", nodes=[input_node("Q"), input_node("Prompt", default="2")])]
+    workflow, file = plays(nodes=first, versions=versions), write_rows("a", "b")
+    noxcli("batch", workflow, file, "--limit", "1")
+    plays(nodes=[input_node("Q"), input_node("Prompt", default="two")], versions=versions)
+    assert noxcli("batch", workflow, file, "--resume").code == 2
+    assert noxcli("batch", workflow, file, "--resume", "--version-id", "v2").code == 2
+    assert noxcli("batch", workflow, file, "--resume", "--version-id", "v1").code == 0
+    assert noxcli("batch", workflow, file, "--resume", "--version-id", "v1").code == 0
+
+
+def test_without_a_check_no_definition_is_compared(noxcli: Noxcli, plays: Any) -> None:
+    workflow, file = changed(plays, "one"), write_rows("a", "b")
+    noxcli("batch", workflow, file, "--limit", "1")
+    changed(plays, "two")
+    result = noxcli("batch", workflow, file, "--resume", "--no-check")
+    assert (result.code, "not compared with the one that the batch began with" in result.err) == (0, True)
+    assert noxcli("batch", workflow, file, "--resume").code == 2, "it is still known"
+
+
+def test_journals_without_a_definition_stay_readable(noxcli: Noxcli, plays: Any) -> None:
+    workflow, file = changed(plays, "one"), write_rows("a", "b")
+    noxcli("batch", workflow, file, "--limit", "1")
+    journal = Path("rows.jsonl.batch/batch.jsonl")
+    header, *rest = journal.read_text().splitlines(keepends=True)
+    old = {name: value for name, value in json.loads(header).items() if name not in {"definition", "nodes"}}
+    journal.write_text("".join([f"{json.dumps(old)}\n", *rest]))
+    changed(plays, "two")
+    assert noxcli("batch", workflow, file, "--resume").code == 0
+
+
+def test_a_change_while_the_batch_runs_is_a_warning(noxcli: Noxcli, plays: Any) -> None:
+    workflow = changed(plays, "one")
+
+    def ends(_: dict[str, Any]) -> list[Step]:
+        changed(plays, "two")
+        return []
+
+    plays(nodes=[input_node("Q"), input_node("Prompt", default="one")], script=ends)
+    result = noxcli("batch", workflow, write_rows("a"))
+    assert (result.code, "the workflow has changed while the batch ran ('Prompt')" in result.err) == (0, True)
+    assert "each row of this call may have run with either" in result.err
+
+
+# Doubtful rows.
+
+
+def test_a_doubtful_row_takes_no_run_of_another_version(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    versions = [Version("base", id=BASE), Version("new", id=NEW)]
+    workflow = plays(nodes=[input_node("Q")], versions=versions, faults={"start": [Hold(0), LostAnswer()]})
+    file = write_rows("a", "b")
+    batch = ("batch", workflow, file, "--max-parallel", "1")
+    assert noxcli(*batch, "--version-id", "base", "--output-dir", "base").code == 7
+    lost = (
+        sandbox.runs(workflow)[-1].id if sandbox.runs(workflow)[0].input["Q"] == "a" else sandbox.runs(workflow)[0].id
+    )
+    assert noxcli(*batch, "--version-id", "new", "--output-dir", "new").code == 0
+    result = noxcli(*batch, "--version-id", "base", "--output-dir", "base", "--resume")
+    assert (result.code, [line["result"]["run"]["id"] for line in result.lines]) == (0, [lost])
+    assert len(sandbox.runs(workflow)) == 4
+
+
+def test_without_an_own_run_a_row_stays_in_doubt(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], faults={"start": [LostAnswer()]})
+    file = write_rows("a")
+    assert noxcli("batch", workflow, file).code == 7
+    result = noxcli("batch", workflow, file, "--resume")
+    assert (result.code, len(sandbox.runs(workflow))) == (7, 1)
+    assert sandbox.runs(workflow)[0].id in result.err
+
+
+# Shards.
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "said"),
+    [
+        (("Prompt=A",), ("Prompt=B",), "the input 'Prompt' differs"),
+        (("--secret", "Prompt=S"), (), "the set of secrets differs"),
+        (("--secret", "Prompt=S"), ("Prompt=B",), "the input 'Prompt' differs"),
+        ((), ("--column", "R:="), "the set of columns differs"),
+    ],
+)
+def test_shards_that_differ_are_not_joined(
+    noxcli: Noxcli, workflow: str, one: tuple[str, ...], two: tuple[str, ...], said: str
+) -> None:
+    noxcli.environ["S"] = "a-very-secret-word"
+    file = write_rows({"Q": "a", "R": '"x"'}, {"Q": "b", "R": '"x"'})
+    noxcli("batch", workflow, file, "--shard", "1/2", "--output-dir", "s1", *one)
+    noxcli("batch", workflow, file, "--shard", "2/2", "--output-dir", "s2", *two)
+    result = noxcli("results", "s1", "s2")
+    assert (result.code, result.out, said in result.err) == (2, b"", True), result.err
+
+
+def test_shards_of_two_definitions_are_not_joined(noxcli: Noxcli, plays: Any) -> None:
+    for number, prompt in enumerate(("one", "two"), 1):
+        workflow = changed(plays, prompt)
+        noxcli("batch", workflow, write_rows("a", "b"), "--shard", f"{number}/2", "--output-dir", f"s{number}")
+    result = noxcli("results", "s1", "s2")
+    assert (result.code, "the definition differs" in result.err) == (2, True)
+
+
+def test_one_empty_directory_hides_no_other(noxcli: Noxcli, workflow: str) -> None:
+    file = write_rows({"Q": "a"}, {"Q": "b"})
+    noxcli("batch", workflow, file, "--shard", "1/2", "--output-dir", "s1")
+    Path("s2").mkdir()
+    for _ in range(2):
+        result = noxcli("results", "s2", "s1")
+        assert (result.code, [line["result"]["exit_code"] for line in result.lines]) == (8, [0, 8])
+        assert "no batch has begun in s2" in result.err
+        Path("s2/batch.jsonl").touch()

@@ -1,0 +1,103 @@
+"""What makes calls and shards one batch: the workflow, its version or definition, and what all rows share."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from noxcli.api.records import node_names
+from noxcli.batch.past import Header
+from noxcli.batch.rows import digest_of
+from noxcli.codec import to_json
+from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.exported import definition_text, tidy
+from noxcli.inputs.parse import Inputs
+from noxcli.render.text import in_prose
+
+LONGEST_CONSTANT = 60  # characters of a value in the journal and in a message
+MOST_NODES = 5  # that are named
+NAMES = {"workflow_id": "workflow", "host": "server", "repeat": "repeat"}
+NodeDigests = Mapping[str, list[str]]  # by the node's id: its name and digest
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What two headers do not share; `allowed` if --allow-changed-input accepts it."""
+
+    what: str
+    was: str
+    now: str
+    allowed: bool = True
+
+
+def digests_of(definition: Mapping[str, Any]) -> tuple[str | None, NodeDigests | None]:
+    """Return the digest of a definition as `export --definition` prints it, and those of its nodes.
+
+    None for one that could not be read.
+    """
+    if inputs_of(definition) is None:
+        return None, None
+    whole, names, nodes = definition_text(definition), node_names(definition), tidy(definition).get("nodes")
+    parts: dict[str, list[str]] = {}
+    for place, node in enumerate(nodes if isinstance(nodes, list) else ()):
+        known = node.get("id") if isinstance(node, dict) else None
+        name = known if isinstance(known, str) else f"#{place + 1}"
+        parts[name] = [names.get(name, name), f"{digest_of(_encoded(to_json(node))):016x}"]
+    return hashlib.sha256(_encoded(whole)).hexdigest(), parts
+
+
+def differences(then: Header, now: Header) -> Iterator[Difference]:
+    """Yield what makes them two batches, apart from their rows."""
+    for what in ("workflow_id", "host", "repeat"):
+        was, is_ = str(getattr(then, what)), str(getattr(now, what))
+        if was != is_:
+            yield Difference(NAMES[what], was, is_, allowed=False)
+    if then.definition is not None and now.definition is not None and then.definition != now.definition:
+        yield Difference("definition", "", changed_nodes(then, now), allowed=False)
+    elif then.version_id != now.version_id and not _is_saved_as(then, now):
+        yield Difference("version", then.version_id or "the current one", now.version_id or "the current one")
+    for key in [*then.constants, *(now.constants.keys() - then.constants.keys())]:
+        was, is_ = (header.constants.get(key, "not given") for header in (then, now))
+        if was != is_:
+            yield Difference(repr(key), was, is_)
+    for what in ("secrets", "columns"):
+        was, is_ = getattr(then, what), getattr(now, what)
+        if was != is_:
+            yield Difference(what, to_json(was), to_json(is_))
+
+
+def constants_of(common: Inputs) -> dict[str, str]:
+    """Return the inputs that all rows share in short, without secrets."""
+    shown = {key: value for key, value in common.shown().items() if key not in common.secret}
+    return {key: _short(to_json(shown[key])) for key in sorted(shown)}
+
+
+def with_definition_of(then: Header | None, now: Header) -> Header:
+    """Return the header with the definition of an earlier call, unless it has one."""
+    if then is None or now.definition is not None:
+        return now
+    return replace(now, definition=then.definition, nodes=then.nodes)
+
+
+def changed_nodes(then: Header, now: Header) -> str:
+    """Return the names of the nodes that differ, for a message."""
+    old, new = then.nodes or {}, now.nodes or {}
+    names = [(new.get(key) or old[key])[0] for key in {**old, **new} if old.get(key) != new.get(key)]
+    more = [f"{len(names) - MOST_NODES} more nodes"] if len(names) > MOST_NODES else []
+    return in_prose([*map(repr, names[:MOST_NODES]), *more]) if names else "its edges or settings"
+
+
+def _is_saved_as(then: Header, now: Header) -> bool:
+    """True if a saved version has the definition that was current in the other call."""
+    current = None in {then.version_id, now.version_id}
+    return current and then.definition is not None and then.definition == now.definition
+
+
+def _short(text: str) -> str:
+    if len(text) <= LONGEST_CONSTANT:
+        return text
+    return f"{text[:LONGEST_CONSTANT]}… ({digest_of(_encoded(text)):016x})"
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
