@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +32,8 @@ NOT_TLS = ("wrong version number", "wrong_version_number", "unknown protocol", "
 # a head or a chunk size surfaces as the error of int(), or of its result.
 LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException)
 BROKEN = (*LIBRARIES, OSError, ValueError, OverflowError)
+# What int() says of nothing: the connection ended where a chunk's size should be.
+NO_CHUNK_SIZE = "invalid literal for int() with base 16: b''"
 ERROR_BODY_LIMIT, ERROR_BODY_SECONDS = 64 * 1024, 10.0
 LONGEST_DETAIL = 300
 REASONS = ("detail", "msg", "message", "error")  # where an error, or a part of it, has its reason
@@ -170,8 +172,11 @@ def cause_of(error: BaseException, mask: Mask) -> str:
         return "timed out while connecting"
     if _any_is(chain, TimeoutError, urllib3.exceptions.TimeoutError):
         return "timed out while reading"
-    if isinstance(chain[-1], ValueError | OverflowError) and not isinstance(chain[-1], LIBRARIES):
+    is_odd = isinstance(chain[-1], ValueError | OverflowError) and not isinstance(chain[-1], LIBRARIES)
+    if is_odd and str(chain[-1]) != NO_CHUNK_SIZE:
         return "the answer is not valid HTTP"
+    if is_odd or _any_is(chain, IncompleteRead):
+        return "the connection was dropped before the end of the answer"
     return " ".join(mask.torn(str(chain[-1])).split()) or type(chain[-1]).__name__
 
 

@@ -163,6 +163,32 @@ def test_text_whose_end_was_never_announced_is_no_success(noxcli: Noxcli, later:
     assert "events may be missing" in result.err
 
 
+CHUNKED = STREAM.replace(b"Connection: close", b"Transfer-Encoding: chunked")
+DROPPED = "the stream broke: the connection was dropped before the end of the answer"
+
+
+def chunk(content: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(content), content)
+
+
+@pytest.mark.parametrize(
+    ("rest", "reason"),
+    [
+        (b"", DROPPED),  # as nginx does it, when the server behind it is gone
+        (b"ff\r\ndata", DROPPED),
+        (b"f", DROPPED),
+        (b"zz\r\nabc\r\n", "the stream broke: the answer is not valid HTTP"),
+    ],
+)
+def test_a_dropped_connection_is_called_so(noxcli: Noxcli, rest: bytes, reason: str) -> None:
+    first, whole = chunk(piece(0, "0-0")), chunk(end("1-0")) + b"0\r\n\r\n"
+    broken = streams(CHUNKED + first + rest, CHUNKED + first + whole)
+    reads = [record("running"), record("completed")]
+    result, _ = called(noxcli, *START, "--format", "ndjson", reads=reads, events=broken)
+    assert (result.code, result.own) == (0, ["started", "reconnecting", "result"])
+    assert [one["data"]["reason"] for one in result.lines if one["type"] == "noxcli.reconnecting"] == [reason]
+
+
 def test_messages_that_are_not_json_are_passed_on(noxcli: Noxcli) -> None:
     odd = [b"data:\n\n", b"data: ping\n\n", b"data: [DONE]\n\n", b'data: {"type": "content", "da\n\n']
     log = [piece(0, "0-0"), *odd, piece(1, "1-0"), end("2-0")]
