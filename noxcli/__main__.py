@@ -5,8 +5,6 @@ import sys
 
 from noxcli import __version__
 
-GARBAGE_AFTER = 100_000  # objects allocated but not freed before a collection; a small run allocates about 60,000
-
 
 def main() -> None:
     """Run the process's command line."""
@@ -24,16 +22,11 @@ def main() -> None:
 
         complete(sys.argv[2:])
         os._exit(0)
-    # Until there is something to clean up, Ctrl-C just exits; Python would print a traceback, also while it loads the
-    # module `signal`, which is made of this one.
-    import _signal  # type: ignore[import-not-found]  # the type checker knows `signal` alone
+    import signal
 
-    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-        _signal.signal(_signal.SIGINT, lambda *_: os._exit(128 + _signal.SIGINT))
-    import gc
-
-    # Nearly all objects from loading stay alive: searching them for garbage again and again takes 7 ms of a small run.
-    gc.set_threshold(GARBAGE_AFTER)
+    # Until there is something to clean up, Ctrl-C just exits; Python would print a traceback.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
     import threading
 
     from noxcli.app import run_argv, tell_stray

@@ -25,9 +25,6 @@ class Number(float):
     text: str
 
 
-Number.__name__ = "float"  # by which JMESPath knows types
-
-
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped; NaN and infinities become null."""
     separators = (",", ":") if indent is None else None

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
-from jmespath.functions import Functions, signature
+from jmespath.functions import REVERSE_TYPES_MAP, TYPES_MAP, Functions, signature
 from jmespath.visitor import Options, TreeInterpreter
 
-from noxcli.codec import decode_json, to_json
+from noxcli.codec import Number, decode_json, to_json
 
 LONGEST_EXPRESSION, LONGEST_TEXT = 1000, 1_000_000  # characters, of `matches`
 LONGEST_MATCH = 0.2  # seconds of CPU: on a busy machine, a match that is waiting has not taken them
@@ -39,6 +39,9 @@ ELSEWHERE = {
     **dict.fromkeys(("coalesce", "ifnull", "default"), "not_null"),
 }
 TEXT: Any = {"types": ["string"]}
+# JMESPath knows a type by the name of its class.
+TYPES_MAP[Number.__name__] = "number"
+REVERSE_TYPES_MAP["number"] += (Number.__name__,)
 Tree = Any  # a node of the parsed expression: its type, its children, perhaps a value
 
 
