@@ -1,37 +1,82 @@
-"""Batches against the ideal: the time that the runs alone take, or that a limit of requests leaves."""
+"""Batches against the ideal, which is the time that the runs alone take, and against a bare script with threads."""
 
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
 from batch_server import WORKFLOW
 from measure import NOXCLI, Goal, Taken, measure, serving
 
-# Seconds of a run, rows at a time, rows, and the share of the ideal's speed that is to be reached.
-TASKS = ((0.2, 8, 400, 0.9), (5.0, 8, 16, 0.95))
+# Seconds of a run, rows at a time, rows; the share of the ideal's speed, and the CPU compared with the script's.
+TASKS = (
+    (0.2, 8, 400, 0.9, 2.5),
+    (5.0, 8, 16, 0.95, None),
+    (0.2, 64, 3200, 0.7, 2.5),
+    (0.2, 256, 6400, None, 2.5),
+)
 RATE, LIMITED_ROWS, AT_A_TIME = 10, (120, 400), 32  # requests per second
 MOST_REFUSED = 0.05
+# A start and reads of the record for each row, and a line for its result: no journal, no retries, no limits.
+SCRIPT = f"""
+import json, os, requests, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
+url = os.environ["NOXUS_BACKEND_URL"] + "/v1/workflows/{WORKFLOW}/runs"
+local = threading.local()
+def run(row):
+    if not hasattr(local, "session"):
+        local.session = requests.Session()
+        local.session.headers["X-API-Key"] = os.environ["NOXUS_API_KEY"]
+    record = local.session.post(url, json={{"input": row}}).json()
+    time.sleep(float(sys.argv[3]))
+    while record["status"] == "running":
+        record = local.session.get(url + "/" + record["id"]).json()
+        if record["status"] == "running":
+            time.sleep(0.02)
+    return record
+with open(sys.argv[1]) as file, ThreadPoolExecutor(int(sys.argv[2])) as pool:
+    for record in pool.map(run, map(json.loads, file)):
+        print(json.dumps(record))
+"""
 
 
-def batch(rows: int, parallel: int, seconds: float, *limit: object) -> tuple[Taken, dict[str, float]]:
-    """Run a batch; return what it used, and what the server counted."""
+def batch(
+    rows: int, parallel: int, seconds: float, *limit: object, bare: bool = False
+) -> tuple[Taken, dict[str, float]]:
+    """Run a batch, or with `bare` the script; return what it used, and what the server counted."""
     with tempfile.TemporaryDirectory() as place, serving("batch_server.py", seconds, *limit) as (env, seen):
         file = Path(place) / "rows.jsonl"
-        file.write_text("".join(f'{{"Q": "row {number}"}}\n' for number in range(rows)))
-        argv = [NOXCLI, "batch", WORKFLOW, str(file), "--max-parallel", str(parallel), "--quiet"]
-        taken = measure(argv, env)
+        write_rows(file, rows)
+        taken = measure(line(file, parallel, seconds, bare=bare), env)
     return taken, seen
 
 
+def write_rows(file: Path, rows: int) -> None:
+    file.write_text("".join(f'{{"Q": "row {number}"}}\n' for number in range(rows)))
+
+
+def line(file: Path, parallel: int, seconds: float, *, bare: bool = False) -> Sequence[str]:
+    """Return the command line of a batch, or of the script."""
+    if bare:
+        return [sys.executable, "-c", SCRIPT, str(file), str(parallel), str(seconds)]
+    return [NOXCLI, "batch", WORKFLOW, str(file), "--max-parallel", str(parallel), "--quiet"]
+
+
 def goals(quick: bool) -> Iterator[Goal]:
-    """Yield the speed of batches without a limit."""
+    """Yield the speed and the CPU of batches without a limit."""
     batch(1, 1, 0.0)  # writes the bytecode once
-    for seconds, parallel, rows, goal in TASKS:
+    for seconds, parallel, rows, share, cpu in TASKS:
         rows = parallel * 2 if quick else rows
-        taken, _ = batch(rows, parallel, seconds)
-        what = f"{rows} runs of {seconds} s, {parallel} at a time, speed compared with the ideal"
-        yield Goal(what, seconds * rows / parallel / taken.seconds, goal, at_least=True)
+        ours, theirs = (batch(rows, parallel, seconds, bare=bare)[0] for bare in (False, True))
+        what = f"{rows:,} runs of {seconds} s, {parallel} at a time"
+        ideal = seconds * rows / parallel
+        yield Goal(f"{what}, speed compared with the ideal", ideal / ours.seconds, share, at_least=True)
+        if cpu is not None:
+            yield Goal(f"{what}, the same of the script", ideal / theirs.seconds, None)
+            yield Goal(f"{what}, CPU compared with the script", ours.cpu / theirs.cpu, cpu)
+            yield Goal(f"{what}, CPU of a row", ours.cpu / rows * 1000, None, "ms")
+    yield Goal("rows that one process takes", rows / ours.seconds, None, "a second")
 
 
 def limited(quick: bool) -> Iterator[Goal]:

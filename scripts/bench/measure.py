@@ -26,17 +26,17 @@ print(json.dumps([*taken, os.waitstatus_to_exitcode(status)]))
 
 
 class Goal(NamedTuple):
-    """A figure, and what it must not exceed; with `at_least`, what it must reach."""
+    """A figure, and what it must not exceed; with `at_least`, what it must reach; without a goal, it only informs."""
 
     what: str
     figure: float
-    goal: float
+    goal: float | None
     unit: str = ""  # empty for a ratio
     at_least: bool = False
 
     @property
     def met(self) -> bool:
-        return self.figure >= self.goal if self.at_least else self.figure <= self.goal
+        return self.goal is None or (self.figure >= self.goal if self.at_least else self.figure <= self.goal)
 
 
 class Point(NamedTuple):

@@ -44,9 +44,10 @@ def goal_cells(goal: Mapping[str, Any]) -> Sequence[str]:
     """Return the line of a goal."""
     unit = f" {goal['unit']}" if goal["unit"] else ""
     bound = "at least" if goal["at_least"] else "at most"
+    wanted = "" if goal["goal"] is None else f"{bound} {goal['goal']:g}{unit}"
     figure = f"{goal['figure']:.2f}" if goal["figure"] < 10 else f"{goal['figure']:.1f}"
-    verdict = "met" if goal["met"] else "**missed**"
-    return escaped(goal["what"]), f"{figure}{unit}", f"{bound} {goal['goal']:g}{unit}", verdict
+    verdict = "" if goal["goal"] is None else "met" if goal["met"] else "**missed**"
+    return escaped(goal["what"]), f"{figure}{unit}", wanted, verdict
 
 
 def plot(points: Sequence[Mapping[str, Any]]) -> str:

@@ -1,0 +1,72 @@
+"""What reads stored rows: `batch --resume`, `results` and `compare`, each against a plain script."""
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from batch import line, write_rows
+from measure import NOXCLI, Goal, measure, serving, take_turns
+
+ROWS, PARALLEL, CHANGED = 100_000, 64, 100  # one row in a hundred has another answer in the second directory
+PRINT = """
+import json, sys
+rows = [json.loads(line) for line in open(sys.argv[1] + "/results.jsonl")]
+for row in sorted(rows, key=lambda row: row["row"]):
+    print(json.dumps(row))
+"""
+COMPARE = """
+import json, sys
+base, new = ({row["row"]: row for row in map(json.loads, open(place + "/results.jsonl"))} for place in sys.argv[1:])
+for number in sorted(base.keys() | new.keys()):
+    before, after = (side[number]["result"]["output"] if number in side else None for side in (base, new))
+    if before != after:
+        print("changed", number, json.dumps(before), json.dumps(after))
+"""
+RESUME = """
+import json, sys
+done = {json.loads(line)["row"] for line in open(sys.argv[1] + "/results.jsonl")}
+print([number for number, line in enumerate(open(sys.argv[2]), 1) if json.loads(line) and number not in done])
+"""
+
+
+def goals(quick: bool) -> Iterator[Goal]:
+    """Yield the CPU and the memory of each command."""
+    rows = ROWS // 50 if quick else ROWS
+    with tempfile.TemporaryDirectory() as place, serving("batch_server.py", 0.0) as (env, _):
+        file = Path(place) / "rows.jsonl"
+        write_rows(file, rows)
+        again = [*line(file, PARALLEL, 0.0), "--resume"]
+        measure(again, env)
+        base, new = f"{file}.batch", f"{place}/new"
+        shutil.copytree(base, new)
+        change(Path(new))
+        contenders = {
+            "`batch --resume`": (again, [RESUME, base, str(file)]),
+            "`results`": ([NOXCLI, "results", base], [PRINT, base]),
+            "`results --csv`": ([NOXCLI, "results", base, "--csv", f"{place}/all.csv"], [PRINT, base]),
+            "`compare`": ([NOXCLI, "compare", base, new], [COMPARE, base, new]),
+        }
+        for name, (ours, plain) in contenders.items():
+            turns = {
+                "ours": partial(measure, ours, env),
+                "plain": partial(measure, [sys.executable, "-c", *plain], env),
+            }
+            middle = take_turns(turns, 1 if quick else 3)
+            what = f"{name} of {rows:,} rows"
+            yield Goal(f"{what}, CPU compared with a plain script", middle["ours"].cpu / middle["plain"].cpu, 5)
+            yield Goal(f"{what}, CPU", middle["ours"].cpu, None, "s")
+            yield Goal(f"{what}, memory", middle["ours"].mib, None, "MiB")
+
+
+def change(directory: Path) -> None:
+    """Make it the directory of another batch: other runs, and a few other answers."""
+    for path in directory.glob("*.jsonl"):
+        text = re.sub(r'"(\d+-\d+\.\d+)"', r'"again-\1"', path.read_text())
+        lines = text.splitlines(keepends=True)
+        if path.name == "results.jsonl":
+            lines[::CHANGED] = [line.replace("an answer", "another answer") for line in lines[::CHANGED]]
+        path.write_text("".join(lines))
