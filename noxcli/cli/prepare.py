@@ -176,7 +176,7 @@ def in_file(context: Context, file: str) -> Workflow:
 def already_read(workflow: Workflow, version: Version | None) -> Workflow | None:
     """Return the workflow with the definition to use, if a list of workflows or of versions included it."""
     if version is not None:
-        return version.workflow
+        return replace(version.workflow, name=workflow.name)  # the version's own name is another
     return workflow if "nodes" in workflow.definition else None
 
 

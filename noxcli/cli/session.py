@@ -2,8 +2,8 @@
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -27,6 +27,7 @@ from noxcli.cli.options import (
 from noxcli.config.settings import load_settings
 from noxcli.errors import (
     Denied,
+    ExitCode,
     Interruption,
     LostContact,
     NoxError,
@@ -55,6 +56,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STDOUT = "-"
+# Endings after which no name is read for a report: the server does not answer, or not to this key.
+OUT_OF_REACH = frozenset(
+    {ExitCode.AUTH, ExitCode.LOST_CONTACT, ExitCode.START_UNKNOWN, ExitCode.TEMPORARY, ExitCode.TIMED_OUT}
+)
+MOST_NAMED, NAMES_WITHIN = 20, 5.0  # workflows of one command, and seconds for the name of one
 # The files that verbs read, and those that they write: the fields of their options.
 READ_ARGUMENTS, READ_OPTIONS = ("file", "base", "new"), ("expect", "api_key_file")
 FORMATS = frozenset({"json", "yaml", "jsonl", "csv", "table", "text", "wide"})  # as other tools take after -o
@@ -82,6 +88,11 @@ class Session:
             self.context.outcome.phase = phase or self.context.outcome.phase
             try:
                 yield self.api
+                self._name_workflows()
+            except NoxError as error:
+                if error.exit_code not in OUT_OF_REACH:
+                    self._name_workflows()
+                raise
             except Interrupted as signal:
                 run, options = self.context.outcome.run, self.common
                 if run is None or not isinstance(options, Running) or options.detach:
@@ -90,6 +101,20 @@ class Session:
                     raise
                 what, hint = self.stop(self.context.outcome, run)
                 raise Interruption(f"interrupted by {signal}; {what}", hint, number=signal.number) from None
+
+    def _name_workflows(self) -> None:
+        """Read the names of workflows that reports show and nothing has said yet; without one, its id is shown."""
+        reports, names = self.context.reports, dict[str, Workflow]()
+        if reports.junit is None and reports.page is None and reports.ci is None:
+            return
+        for outcome in self.context.outcomes:
+            run = outcome.run
+            if run is None or outcome.workflow_name is not None or len(names) > MOST_NAMED:
+                continue
+            with suppress(NoxError):
+                if run.workflow_id not in names:
+                    names[run.workflow_id] = self.api.get_workflow(run.workflow_id, within=NAMES_WITHIN)
+                outcome.run = replace(run, workflow=names[run.workflow_id])
 
     def stop(self, outcome: Outcome, run: Run) -> tuple[str, str | None]:
         """Stop the run whose outcome this is; return what became of it, and what is left to do."""

@@ -1,5 +1,6 @@
 """The start of a run on the command line: sent once, and its id noted before anything else can fail."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from noxcli.cli.context import Context
@@ -33,7 +34,8 @@ def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: Runn
     context.outcome.attempt = attempt
 
     def note(run: Run) -> None:
-        context.outcome.run, context.outcome.inputs = run, inputs.shown()
+        named = replace(run, workflow=run.workflow or workflow) if workflow.name else run
+        context.outcome.run, context.outcome.inputs = named, inputs.shown()
         history.begin(Entry(run.id, run.workflow_id, host, None if inputs.veiled else inputs.secret))
         context.cache.run(run, workflow.name)
         _announce(context, options.state_file, run)

@@ -46,13 +46,16 @@ class Outcome:
 
     @property
     def name(self) -> str:
-        """Its name for people: the workflow's name, if known."""
-        return self._workflow_name or self.subject
+        """Its name for people, which is the same however it ends: the workflow's, by which runs can be compared."""
+        names_run = self.run is not None and (self.subject[:1] in {"", "-", "@"} or self.run.id in self.subject)
+        return self.workflow_name or (self.run.workflow_id if self.run and names_run else self.subject)
 
     @property
-    def _workflow_name(self) -> str | None:
+    def workflow_name(self) -> str | None:
+        """The workflow's name, None if nothing that was read says it."""
         named = self.progress is not None and self.progress.title
-        return named or (self.run.workflow.name if self.run and self.run.workflow else None) or None
+        name = named or (self.run.workflow.name if self.run and self.run.workflow else None)
+        return name if name and (self.run is None or name != self.run.workflow_id) else None
 
     @property
     def retry_safe(self) -> bool:
@@ -114,7 +117,7 @@ class Outcome:
         return {
             "id": self.run.id,
             "workflow_id": self.run.workflow_id,
-            "workflow_name": self._workflow_name,
+            "workflow_name": self.workflow_name,
             "status": self.run.status,
             "progress": self.run.progress,
             "created_at": self.run.created_at,

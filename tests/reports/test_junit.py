@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from noxcli.errors import Undelivered
 from noxcli.masking import Mask
 from noxcli.reports.junit import Case, CaseVerdict, write_junit
+from noxcli.sandbox.faults import Answer
+from tests.conftest import Noxcli
 
 # After junit-10.xsd of Jenkins' xUnit plug-in: the allowed attributes, and the order of elements.
 ATTRIBUTES = {
@@ -145,3 +148,27 @@ def test_a_missing_directory_is_made_where_possible(tmp_path: Path) -> None:
     assert (tmp_path / "gone" / "r.xml").exists()
     with pytest.raises(Undelivered, match="file exists"):
         write_junit(tmp_path / "gone" / "r.xml" / "r.xml", "x", cases, Mask())
+
+
+@pytest.mark.parametrize("verb", ["wait", "stream", "fetch-output"])
+@pytest.mark.parametrize("named", ["id", "@last"])
+@pytest.mark.parametrize("workflow", ["qa", "fails"])
+def test_a_case_has_the_workflows_name_however_it_ends(noxcli: Noxcli, verb: str, named: str, workflow: str) -> None:
+    run = noxcli.ended(workflow, *(["Question=x"] if workflow == "qa" else []))
+    done = noxcli(verb, run if named == "id" else "@last", "--junit", "r.xml", "--json")
+    assert done.json["run"]["workflow_name"] == workflow
+    assert [case.get("name") for case in valid(Path("r.xml")).iter("testcase")] == [workflow]
+
+
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_a_case_without_a_name_has_the_workflows_id(noxcli: Noxcli, plays: Any, status: str) -> None:
+    workflow = plays(output={"A": "x"}, status=status, faults={"workflow": [Answer(404, repeat=True)]})
+    run = noxcli("run", workflow, "--no-check", "--detach").text.strip()
+    noxcli("wait", run, "--junit", "r.xml")
+    assert [case.get("name") for case in valid(Path("r.xml")).iter("testcase")] == [workflow]
+
+
+def test_a_saved_version_keeps_the_workflows_name(noxcli: Noxcli) -> None:
+    for more in ([], ["--detach"]):
+        document = noxcli("run", "review", "Question=x", "--version-id", "new", "--json", *more).json
+        assert document["run"]["workflow_name"] == "review"
