@@ -26,7 +26,10 @@ async def events(request: ApiRequest) -> Response:
         raise HTTPException(404, "No event stream for this run")
     if late and run.switches.on_ended in ("close", "silent"):
         fault = Cut(0, "clean" if run.switches.on_ended == "close" else "silent")
-    start = _start(run, request.query_params.get("etag"))
+    try:
+        start = _start(run, request.query_params.get("etag"))
+    except ValueError:  # as an error of Redis shows once the answer has begun
+        start, fault = 0, Cut(0, "clean")
     pace = math.inf if run.switches.keepalive == "none" else run.switches.keepalive_seconds
     return StreamingResponse(
         _frames(run, start, fault if isinstance(fault, Cut) else None, pace / request.workspace.speed),
@@ -41,6 +44,8 @@ def _start(run: Run, cursor: str | None) -> int:
     oldest = max(0, len(run.log) - kept) if kept else 0
     place = run.log.place(cursor) if cursor else None
     if cursor and (place is None or place < oldest):
+        if run.switches.on_unknown_cursor == "accepted":
+            return max(oldest, run.log.after(cursor))
         if run.switches.on_unknown_cursor != "replay":
             raise HTTPException(int(run.switches.on_unknown_cursor), "Unknown or expired cursor")
         return oldest

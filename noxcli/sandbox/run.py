@@ -41,6 +41,11 @@ class EventLog:
         """The position of the event with that cursor, if known."""
         return self.cursors.index(cursor) if cursor in self.cursors else None
 
+    def after(self, cursor: str) -> int:
+        """The position after a cursor by order, as Redis finds it; a malformed one is a ValueError."""
+        wanted = _numbers(cursor)
+        return next((at for at, each in enumerate(self.cursors) if _numbers(each) > wanted), len(self))
+
     def wake(self) -> None:
         """Wake waiting streams: something other than the events changed."""
         self._grown.set()
@@ -56,6 +61,10 @@ class EventLog:
         last, number = self._last
         self._last = (now, 0) if now > last else (last, number + 1)
         return f"{self._last[0]}-{self._last[1]}"
+
+
+def _numbers(cursor: str) -> list[int]:
+    return [int(number) for number in cursor.split("-")]
 
 
 TERMINAL = ("completed", "failed", "stopped")

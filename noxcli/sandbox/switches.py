@@ -52,8 +52,9 @@ class Switches:
     # The cursor of the event stream
     cursor_inclusive: bool = False
     """Whether the event that the cursor names is repeated."""
-    on_unknown_cursor: Literal["replay", "404", "410", "422"] = "replay"
-    """The answer to a cursor that the server does not know."""
+    on_unknown_cursor: Literal["replay", "accepted", "404", "410", "422"] = "replay"
+    """The answer to a cursor that the server does not know: all that it has, an error, or, as Redis does it without a
+    word, what comes after it by order: of a trimmed one the oldest event left, of a later one nothing."""
     retained_events: int = 0
     """How many of the newest events can be replayed; 0 keeps all. Older cursors count as unknown."""
     stream_start: Literal["first", "new"] = "first"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from noxcli.models import RunEvent
+from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_runs
 from noxcli.state.history import History
@@ -46,6 +47,23 @@ def test_a_cursor_that_the_server_no_longer_knows_is_a_gap(
     assert result.events == sandbox.runs(workflow)[0].events
     if reaction != "replay":  # a server that replays without saying so looks like one that accepted the cursor
         assert "gap" in result.own
+        assert result.lines[-1]["data"]["stream"]["continuity"] == "broken"
+
+
+@pytest.mark.parametrize("form", ["ndjson", "content"])
+def test_what_was_trimmed_during_a_break_is_a_gap(noxcli: Noxcli, plays: Any, form: str) -> None:
+    """The server goes on with the oldest event that it has left, and says nothing."""
+    switches = {"retained_events": 5, "on_unknown_cursor": "accepted"}
+    script = [Emit("Write", f"piece {n} ") for n in range(40)]
+    faults = {"events": [Cut(10, "abort")]}
+    workflow = plays(script=[Sleep(200), *script], output={"A": "x"}, switches=switches, faults=faults)
+    result = noxcli("run", workflow, "--format", form)
+    assert "gap: the server did not send the last event again" in result.err
+    if form == "content":
+        assert result.code == 9
+        assert 0 < result.text.count("piece") < len(script)
+        assert "noxcli fetch-output" in result.err
+    else:
         assert result.lines[-1]["data"]["stream"]["continuity"] == "broken"
 
 

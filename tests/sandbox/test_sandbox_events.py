@@ -76,6 +76,17 @@ class TestCursor:
         assert api.events(run) == everything[-3:]
         assert api.stream(run, etag=cursors(everything)[0]).status_code == 410
 
+    def test_an_unknown_one_may_be_accepted_in_silence(self, api: Api) -> None:
+        switches = {"retained_events": 3, "on_unknown_cursor": "accepted"}
+        run = api.start(api.plays(script=WRITES, switches=switches))
+        api.finished(run)
+        everything = api.sandbox.runs(run["workflow_id"])[0].events
+        trimmed, last = cursors(everything)[1], cursors(everything)[-1]
+
+        assert api.events(run, etag=trimmed) == api.events(run, etag="1-1") == everything[-3:]
+        assert api.events(run, etag=cursors(everything)[-3]) == everything[-2:]
+        assert api.events(run, etag=f"9{last}") == api.events(run, etag="malformed") == []
+
 
 class TestEnd:
     @pytest.mark.parametrize(

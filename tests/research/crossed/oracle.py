@@ -106,7 +106,7 @@ def ended_events(switches: Switches, count: int, *, after: int | None = None, kn
     if known and first >= oldest:
         return Events(first=first)
     # A server that silently replays what it has looks like one that accepted the position.
-    refused = switches.on_unknown_cursor != "replay" and (after is not None or not known)
+    refused = switches.on_unknown_cursor not in {"replay", "accepted"} and (after is not None or not known)
     return Events(first=oldest, silent=not refused, gap=refused)
 
 
