@@ -63,7 +63,7 @@ if status & 127:
 posix._exit(status >> 8)
 """
 SIGNALS = [int(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1)]
-LIBRARIES = ["jmespath", "pathvalidate", "platformdirs", "requests_toolbelt.multipart.encoder", "rich", "sseclient"]
+LIBRARIES = ["jmespath", "pathvalidate", "platformdirs", "rich", "sseclient"]
 SHARED = "TESTS_FORKS"  # the variable with the directory of a process that another one has started
 MOST_DESCRIPTORS, ABOVE_ALL = 64, 500
 

@@ -30,7 +30,7 @@ COMMANDS = {
 WATCHED = frozenset(
     (
         *("certifi", "charset_normalizer.api", "click", "idna", "jmespath", "pathvalidate", "platformdirs", "pydantic"),
-        *("requests", "requests_toolbelt", "rich", "sseclient", "starlette", "typer", "urllib3", "uvicorn"),
+        *("requests", "rich", "sseclient", "starlette", "typer", "urllib3", "uvicorn"),
         *("asyncio", "email", "hashlib", "http", "importlib.metadata", "logging", "multiprocessing", "ssl", "xml"),
     )
 )

@@ -36,7 +36,6 @@ RANKS = {room: rank for rank, line in enumerate(ORDER) for room in line}
 FOREIGN = {
     "requests": {"api"},
     "urllib3": {"api"},
-    "requests_toolbelt": {"api"},
     "sseclient": {"api"},
     "rich": {"render"},
     "jmespath": {"query", "expressions"},

@@ -9,7 +9,7 @@ from tests.loaded import WATCHED, loaded_by_command
 
 HEAVY = WATCHED - {"typer", "platformdirs"}
 LIGHT = ["--version", "__complete", "--help", "run --help", "batch --help", "wait --nope", "completion"]
-UNWANTED = {"rich", "starlette", "requests_toolbelt", "jmespath", "pydantic"}
+UNWANTED = {"rich", "starlette", "jmespath", "pydantic"}
 # The number of noxcli's own modules that a command may load.
 MOST = {
     "--version": 1,

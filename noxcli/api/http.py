@@ -21,7 +21,7 @@ from noxcli.api.failures import (
     request_id_of,
     unavailable,
 )
-from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for, proxy_passwords
+from noxcli.api.transport import Body, FileBody, KeyHeader, new_session, proxy_for, proxy_passwords
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, Refused, Unavailable, Unreadable
@@ -118,12 +118,8 @@ class Http:
 
     def upload(self, path: str, name: str, content: "SupportsRead[bytes]", content_type: str) -> Any:
         """Return the JSON answer to a multipart POST of one part named `file`; the file is streamed."""
-        # Only this call needs it.
-        from requests_toolbelt.multipart.encoder import MultipartEncoder, MultipartEncoderMonitor
-
         limit = AnswerLimit.of_json()
-        encoder = MultipartEncoder({"file": (name, content, content_type)})
-        body = MultipartEncoderMonitor(encoder, lambda _: limit.restart())  # with each piece that leaves
+        body = FileBody(name, content, content_type, limit.restart)
         return self.json("POST", path, limit=limit, body=body, headers={"Content-Type": body.content_type})
 
     def _read(

@@ -1,7 +1,9 @@
 """How connections are made, and what urllib3 and http.client must be told for the promises about answers and starts."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from http.client import HTTPException, HTTPResponse
+from io import BytesIO
 from typing import Any, ClassVar, cast
 from urllib.parse import unquote
 from urllib.request import getproxies
@@ -10,7 +12,9 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import get_environ_proxies, select_proxy, super_len
+from urllib3.fields import RequestField
+from urllib3.filepost import choose_boundary
 
 from noxcli import __version__
 from noxcli.errors import ConfigProblem
@@ -26,6 +30,34 @@ class Body(bytes):
     """The body of a request with an effect, and its attempt, in which the connection notes that a byte may leave."""
 
     attempt: Attempt
+
+
+class FileBody:
+    """A multipart body of one file (RFC 7578), read as it is sent; `len` is the number of bytes that are left.
+
+    `sent` is called with each piece. requests announces `len` as the length, and urllib3 sends what `read` returns.
+    """
+
+    def __init__(self, name: str, content: Any, content_type: str, sent: Callable[[], None]) -> None:
+        boundary, part = choose_boundary(), RequestField("file", b"", filename=name)
+        part.make_multipart(content_type=content_type)
+        head = f"--{boundary}\r\n{part.render_headers()}".encode()
+        tail = f"\r\n--{boundary}--\r\n".encode()
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+        self.len = len(head) + super_len(content) + len(tail)  # type: ignore[no-untyped-call]
+        self._parts = deque([BytesIO(head), content, BytesIO(tail)])
+        self._sent = sent
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, at most `size`; empty at the end."""
+        while self._parts:
+            piece: bytes = self._parts[0].read(size)
+            if piece:
+                self.len -= len(piece)
+                self._sent()
+                return piece
+            self._parts.popleft()
+        return b""
 
 
 class KeyHeader(AuthBase):

@@ -166,7 +166,7 @@ class Reading:
     """A file during its upload: it keeps to the announced length, in bytes."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self.len = size  # remaining bytes; the encoder requires this name
+        self.len = size  # remaining bytes, under the name that requests knows
         self._file = file
 
     def read(self, size: int = -1) -> bytes:

@@ -1,8 +1,10 @@
 """The API layer over real sockets: what each call sends, and what becomes of every kind of answer."""
 
+import email.policy
 import gzip
 import io
 import json
+import random
 import re
 import socket
 import time
@@ -386,6 +388,20 @@ def test_a_record_without_id_or_status_is_no_run(body: Any) -> None:
     calls: list[Call] = [find, lambda api: api.get_run("w", "r"), lambda api: api.stop_run("r")]
     for call in calls if body == {"id": "x"} else [*calls, start]:
         assert "the answer is not a run" in failure(json_answer(body), call=call).message
+
+
+@pytest.mark.parametrize("size", [0, 1, 16_384, 100_001])
+def test_an_upload_is_one_part_of_exact_length(size: int) -> None:
+    content = random.Random(size).randbytes(size)
+    with raw_server(json_answer({"id": "f"})) as server, connect(server) as api:
+        api.upload('ä "x".bin', io.BytesIO(content), "image/png")
+    (request,) = server.requests
+    assert request.headers["content-length"] == str(len(request.body))
+    assert "transfer-encoding" not in request.headers
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    (part,) = email.message_from_bytes(head + request.body, policy=email.policy.HTTP).iter_parts()
+    assert (part.get_payload(decode=True), part.get_content_type()) == (content, "image/png")
+    assert part["Content-Disposition"] == 'form-data; name="file"; filename="ä %22x%22.bin"'
 
 
 @pytest.mark.parametrize("body", [None, [], {"name": "n"}, {"id": 7}])
