@@ -54,7 +54,12 @@ class ExitCode(IntEnum):
         "start outcome unknown: the request was sent but no usable response arrived",
         "check `runs` first",
     )
-    NOT_FINISHED = 8, "not finished", "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`)", "later"
+    NOT_FINISHED = (
+        8,
+        "not finished",
+        "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`); of `compare`: rows without an answer",
+        "later",
+    )
     UNDELIVERED = (
         9,
         "completed, output not fully delivered",
@@ -70,7 +75,7 @@ class ExitCode(IntEnum):
     NOT_AS_ASSERTED = (
         11,
         "completed, assertion failed",
-        "completed, but an `--assert` or `--expect` did not hold",
+        "completed, but an `--assert` or `--expect` did not hold; of `compare`: a row broke",
         "up to you",
     )
     UNMET = 12, "no condition met", "ended without meeting any `--for` condition", "-"

@@ -4,6 +4,7 @@ import re
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from types import FrameType
 from typing import Any
 
@@ -198,19 +199,23 @@ class Interpreter(TreeInterpreter):
             return None
         if node["type"] != "subexpression":
             return self._output_in(node["children"][0], value)
-        return next(named_keys("output", node, deep=False), None)
+        return next(_steps_from("output", node["children"][:2]), None)
 
 
-def named_keys(name: str, tree: Tree, *, deep: bool = True) -> Iterator[str]:
-    """Yield the keys that an expression names in the document's `output`, `row` and so on."""
+def named_keys(name: str, tree: Tree) -> Iterator[str]:
+    """Yield the keys that an expression names in `output`, `row` and so on, of the document or a part of it."""
     parts = [part for part in tree["children"] if isinstance(part, Mapping)]
-    steps = parts if tree["type"] == "subexpression" else []
-    for at, following in enumerate(steps[1 : None if deep else 2]):
-        key = following["children"][0] if following["type"] == "index_expression" else following
-        if is_field(steps[at : at + 1], name) and key["type"] == "field":
-            yield key["value"]
-    for part in parts if deep else ():
+    if tree["type"] == "subexpression":
+        yield from _steps_from(name, parts)
+    for part in parts:
         yield from named_keys(name, part)
+
+
+def _steps_from(name: str, parts: Sequence[Tree]) -> Iterator[str]:
+    for step, following in pairwise(parts):
+        key = following["children"][0] if following["type"] == "index_expression" else following
+        if is_field([step], name) and key["type"] == "field":
+            yield key["value"]
 
 
 def fields_of(tree: Tree) -> Iterator[str]:

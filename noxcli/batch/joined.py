@@ -2,12 +2,12 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from noxcli.batch.identity import differences
 from noxcli.batch.judge import Judge
@@ -48,6 +48,7 @@ class Joined:
     headers: list[Header]
     rows: int = 0
     empty: list[Path] = field(default_factory=list)  # directories in which no batch has begun
+    knows_table: bool = True  # a journal has read its rows to the end
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are missing
     doubled: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # rows that ran again: directory, offset
     _kept: list[KeptResults] = field(default_factory=list)  # of each directory
@@ -113,22 +114,32 @@ class Joined:
 
         Each repetition is a row of its own.
         """
+        with self.reading() as read:
+            yield from map(read, self.numbers(shard))
+
+    def numbers(self, shard: Shard) -> Iterator[int]:
+        """Return the numbers of the shard's rows."""
+        return filter(shard.has, range(1, self.rows + 1))
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[int], tuple[int | None, Line]]]:
+        """Yield what reads the line of a row by its number, with its owner."""
         with ExitStack() as stack:
             files = [stack.enter_context(opened(directory / JOURNAL_NAME)) for directory in self.directories]
             for kept in self._kept:
                 stack.callback(kept.close)
-            for number in filter(shard.has, range(1, self.rows + 1)):
-                owner = self.owner(number)
-                if owner is None:
-                    yield None, self._missing(number)
-                    continue
-                entry = line_at(files[owner], self._offsets[number])
-                others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
-                stored = self._kept[owner].document(number, entry.get("id"), entry.get("run_id"))
-                if stored is None or others or entry["step"] != "finished":
-                    yield owner, self._unstored(entry, others)
-                else:
-                    yield owner, {**stored, "row": number}
+            yield partial(self._read, files)
+
+    def _read(self, files: Sequence[IO[bytes]], number: int) -> tuple[int | None, Line]:
+        owner = self.owner(number)
+        if owner is None:
+            return None, self._missing(number)
+        entry = line_at(files[owner], self._offsets[number])
+        others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
+        stored = self._kept[owner].document(number, entry.get("id"), entry.get("run_id"))
+        if stored is None or others or entry["step"] != "finished":
+            return owner, self._unstored(entry, others)
+        return owner, {**stored, "row": number}
 
     def owner(self, number: int) -> int | None:
         """Return the place of the directory that has the row, None for a row that no journal names."""
@@ -153,6 +164,7 @@ class Joined:
                 self.doubled.setdefault(number, []).append((owner, offset))
             self._ran[number] |= ran
         self.rows = max(self.rows, header.rows or past.rows)
+        self.knows_table &= header.rows is not None or past.rows > 0
 
     def _require_same(self, directory: Path, header: Header) -> None:
         self.headers.append(header)

@@ -1,24 +1,20 @@
 """The verdict on rows, whether new or stored: of --assert and --expect on each, of --min-pass on their number."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any, Self
 
-from noxcli.batch.columns import EXPECT, ID, Columns
-from noxcli.batch.rows import Row, RowFile
+from noxcli.batch.columns import EXPECT, ID
+from noxcli.batch.expected import OPTION, Coverage, Expected
 from noxcli.codec import to_json
-from noxcli.errors import BY_SHARE, COMPLETED, ExitCode, Phase, UsageProblem, nearest, suggestion
-from noxcli.inputs.parse import Inputs
+from noxcli.errors import BY_SHARE, ExitCode, Phase, UsageProblem, nearest, suggestion
 from noxcli.masking import Mask
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
 from noxcli.query import Query
-from noxcli.render.text import amount
 from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, read_assertion
 
-OPTION = "--expect"
-MOST_NAMED = 5  # ids in a message
 LONGEST_SIDE = 100  # characters of a value in a message
 Steps = tuple[str | int, ...]
 
@@ -28,14 +24,13 @@ class Judge:
     """Judges lines of results. A stored line has no verdict of its own, so every call judges all of them."""
 
     queries: Sequence[Query]
-    expected: "Expected | None"
+    expected: Expected | None
     mask: Mask
 
     @classmethod
     def asked(cls, asserts: Sequence[str] | None, expect: str | None, mask: Mask) -> Self:
         """Return the judge for --assert and --expect. Raises UsageProblem."""
-        queries = list(map(read_assertion, asserts or ()))
-        return cls(queries, None if expect is None else Expected.read(expect), mask)
+        return cls(list(map(read_assertion, asserts or ())), None if expect is None else Expected.read(expect), mask)
 
     @property
     def has_questions(self) -> bool:
@@ -46,6 +41,11 @@ class Judge:
         """The columns and inputs that --assert names, as in `row.Question`."""
         return [name for query in self.queries for name in query.keys_of("row")]
 
+    @property
+    def outputs(self) -> list[str]:
+        """The outputs that --assert names, as in `output.Answer`."""
+        return [name for query in self.queries for name in query.keys_of("output")]
+
     def require_columns(self, known: Collection[str]) -> None:
         """Raise UsageProblem if --assert names a column that is not among these, unless none is known."""
         for name in self.columns if known else ():
@@ -53,21 +53,48 @@ class Judge:
                 hint = suggestion(nearest(name, known), quoted=True)
                 raise UsageProblem(f"--assert names row.{name}, but no row has such a column", hint)
 
-    def names(self, line: Mapping[str, Any]) -> list[str]:
-        """Return the names of the assertions about a line."""
-        own = EXPECT in (line["columns"] or {})
+    def require_outputs(
+        self, known: Collection[str], where: str, alone: str = "", known_elsewhere: Collection[str] = ()
+    ) -> None:
+        """Raise UsageProblem if --assert names an output that is not among these, unless none is known.
+
+        `alone` is how to judge the other side, which may know the output.
+        """
+        for name in self.outputs if known else ():
+            if name not in known:
+                near = None if name in known_elsewhere else nearest(name, known)
+                hint = suggestion(near, alone if name in known_elsewhere else "", quoted=True)
+                raise UsageProblem(f"--assert names output.{name}, but {where} has no such output", hint)
+
+    def require_answers(self, known: Collection[str], where: str) -> None:
+        """Raise UsageProblem if a question, also of --expect, names none of these outputs, unless none is known."""
+        self.require_outputs(known, where)
+        if known and self.expected is not None:
+            self.expected.require_outputs(known, where)
+
+    def questions(self, *, own: bool) -> list[str]:
+        """Return what is asked of each row; `own` says that rows have a column `$expect`."""
         expected = [OPTION] if self.expected is not None else [EXPECT] if own else []
         return [*expected, *map(assertion_name, self.queries)]
 
-    def judged(self, line: Mapping[str, Any]) -> Mapping[str, Any]:
+    def coverage(self) -> Coverage:
+        """Return what counts the rows of which nothing is asked."""
+        return Coverage(self.expected, self.columns)
+
+    def names(self, line: Mapping[str, Any]) -> list[str]:
+        """Return the names of the assertions about a line."""
+        return self.questions(own=EXPECT in (line["columns"] or {}))
+
+    def judged(self, line: Mapping[str, Any], table: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """Return the line with its assertions, and with the code 11 if one of them does not hold.
 
-        Only a completed row is judged. --assert sees the row's inputs and kept columns as `row`.
+        Only a completed row is judged. --assert sees the row's inputs and kept columns as `row`. The id, the columns
+        and what is expected are those of the line `table`, if another one is to ask.
         """
         result = line["result"]
         if result["exit_code"] != ExitCode.OK:
             return line
-        found = list(self._found(line, result))
+        found = list(self._found(line, result, table or line))
         if not found:
             return line
         assertions = self.mask.whole([asdict(each) for each in found])
@@ -77,77 +104,25 @@ class Judge:
             result |= {"ok": False, "exit_code": code, "error": self.mask.whole(_as_error(trouble))}
         return {**line, "result": result}
 
-    def judged_anew(self, line: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Judge a printed line, without the verdict of the call that printed it if this one asks something."""
-        result = line["result"]
-        if self.has_questions and result["exit_code"] == ExitCode.NOT_AS_ASSERTED:
-            result = {**result, "ok": True, "exit_code": int(ExitCode.OK), "error": None, "assertions": []}
-        return self.judged({**line, "result": result})
-
-    def _found(self, line: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[Assertion]:
-        columns, output = line["columns"] or {}, result["output"]
+    def _found(
+        self, line: Mapping[str, Any], result: Mapping[str, Any], table: Mapping[str, Any]
+    ) -> Iterator[Assertion]:
+        columns, output = table["columns"] or {}, result["output"]
         if self.expected is not None:
-            if (wanted := self.expected.of(line["row"], line["id"])) is not None:
+            if (wanted := self.expected.of(table["row"], table["id"])) is not None:
                 yield compared(OPTION, wanted.values, wanted.texts, output)
         elif columns.get(EXPECT) is not None:
             yield _as_the_row_expects(columns[EXPECT], output)
-        row = {**(line["input"] or {}), **columns, ID: line["id"]}
+        row = {**(line["input"] or {}), **columns, ID: table["id"]}
         yield from (check_assertion(query, {**result, "row": row}) for query in self.queries)
 
 
-class Expected:
-    """The expected outputs, all held in memory. Only keys that an expected output names count."""
-
-    def __init__(self, by_id: Mapping[str, Inputs]) -> None:
-        self._by_id = by_id
-        self._unmet = set(by_id)
-
-    @classmethod
-    def read(cls, path: str) -> Self:
-        """Read a file in the format of the rows: a line has a row's $id, or its number, and the outputs.
-
-        Raises UsageProblem for a file that can't be read, and for an id that appears twice.
-        """
-        source = RowFile(path, None, Columns({}, Inputs()), None)
-        if source.is_stream:
-            raise UsageProblem(f"{OPTION} {path} is not a file", "give a JSON lines, CSV or TSV file")
-        by_id: dict[str, Inputs] = {}
-        for row in source.rows():
-            key, outputs = _expected(row)
-            if row.problem is not None:
-                raise UsageProblem(f"{OPTION} {path}, {row.place}: {row.problem}")
-            if key in by_id:
-                raise UsageProblem(f"{OPTION} {path}, {row.place}: {key!r} appears twice")
-            if outputs is not None:
-                by_id[key] = outputs
-        return cls(by_id)
-
-    def require_rows(self, rows: Iterable[tuple[int, str | None]]) -> int:
-        """Return how many rows, by number and id, have no expected output.
-
-        Raises UsageProblem for expected outputs without a row.
-        """
-        without = sum(not self.meet(number, own_id) for number, own_id in rows)
-        self.require_met()
-        return without
-
-    def meet(self, row: int, own_id: str | None) -> bool:
-        """Record that there is this row, and return whether its output is expected."""
-        self._unmet.discard(_key(row, own_id))
-        return _key(row, own_id) in self._by_id
-
-    def require_met(self) -> None:
-        """Raise UsageProblem for expected outputs whose rows were not met."""
-        if self._unmet:
-            named = ", ".join(map(repr, [key for key in self._by_id if key in self._unmet][:MOST_NAMED]))
-            raise UsageProblem(
-                f"{OPTION} has {amount(len(self._unmet), 'output')} without a row: {named}",
-                f"name the rows' ids in {ID}, or number the lines as the rows",
-            )
-
-    def of(self, row: int, own_id: str | None) -> Inputs | None:
-        """Return the row's expected outputs, None if it has none."""
-        return self._by_id.get(_key(row, own_id))
+def without_verdict(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a printed line as the server gave it, without the assertions of the call that printed it."""
+    result = line["result"]
+    if result["exit_code"] == ExitCode.NOT_AS_ASSERTED:
+        result = {**result, "ok": True, "exit_code": int(ExitCode.OK), "error": None}
+    return {**line, "result": {**result, "assertions": []}} if result.get("assertions") else {**line, "result": result}
 
 
 def compared(name: str, wanted: Mapping[str, Any], texts: Collection[str], output: Any) -> Assertion:
@@ -174,24 +149,9 @@ def _as_the_row_expects(wanted: Any, output: Any) -> Assertion:
     return compared(EXPECT, {outputs[0]: wanted}, {*outputs} if isinstance(wanted, str) else frozenset(), output)
 
 
-def _expected(row: Row) -> tuple[str, Inputs | None]:
-    """Return whose outputs are expected, and which; a line that noxcli printed has those of a completed run."""
-    values = row.inputs.values
-    if not values.keys() >= {"row", "result"} or not isinstance(values["result"], dict):
-        return _key(row.number, row.id), row.inputs
-    own_id, output = values.get("id"), values["result"].get("output")
-    completed = values["result"].get("exit_code") in COMPLETED
-    key = own_id if isinstance(own_id, str) else str(values["row"])
-    return key, Inputs(output) if completed and isinstance(output, dict) else None
-
-
 def _as_error(message: str) -> dict[str, Any]:
     empty: dict[str, Any] = {"hint": None, "http_status": None, "request_id": None, "candidates": []}
     return {"phase": str(Phase.ASSERT), "message": message, **empty}
-
-
-def _key(number: int, own_id: str | None) -> str:
-    return str(number) if own_id is None else own_id
 
 
 def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:

@@ -3,9 +3,10 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from noxcli.batch.expected import Coverage
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.judge import Judge
 from noxcli.batch.results import Results
@@ -56,7 +57,7 @@ class RowTable:
             terminal.note(f"and {others} more; noxcli results with a pipe or --csv has all of them")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Printer:
     """Judges rows, counts them, and prints their lines, or adds them to a `table` that is shown at the end.
 
@@ -69,10 +70,19 @@ class Printer:
     write: Callable[[str], None]
     paste: Callable[[str], str]
     table: RowTable | None = None
+    outputs: set[str] = field(default_factory=set)  # of the completed rows, where a question names one
+    coverage: Coverage = field(init=False)  # of the rows of a stream, which are known at its end
+
+    def __post_init__(self) -> None:
+        self.coverage = self.judge.coverage()
 
     def count(self, row: FinishedRow) -> None:
         """Judge a row, and add it to the tally."""
-        row.judged = self.judge.judged(as_printed(row.document, self.tally.repeat))
+        line = as_printed(row.document, self.tally.repeat)
+        row.judged = self.judge.judged(line)
+        self.coverage.add_line(line)
+        if row.code == ExitCode.OK and self.judge.has_questions:
+            self.outputs.update(by_name(row.result["output"]))
         self.tally.add_line(row.judged, self.paste)
 
     def print(self, rows: Sequence[FinishedRow]) -> None:

@@ -56,6 +56,8 @@ HEADER: Mapping[str, tuple[type, ...]] = {
     "rows": (int, type(None)),
     **dict.fromkeys(("kept", "command"), (list,)),
     "repeat": NUMBER,
+    "limit": (int, type(None)),
+    "outputs": (list, type(None)),
 }
 
 
@@ -75,6 +77,8 @@ class Header:
     digest: str | None = None
     kept: list[str] = field(default_factory=list)  # other columns, as far as they are known
     repeat: int = 1
+    limit: int | None = None  # of rows that were selected
+    outputs: list[str] | None = None  # of the workflow, if its definition was read
     command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
     definition: str | None = None  # its digest, as far as it was read; journals of old do not have it
     nodes: Mapping[str, list[str]] | None = None  # of it: the name and the digest of each, by its id

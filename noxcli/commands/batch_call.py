@@ -13,7 +13,7 @@ from noxcli.batch.doubts import Finding, look_for, of_version
 from noxcli.batch.engine import Engine
 from noxcli.batch.identity import changed_nodes, constants_of, digests_of, with_definition_of
 from noxcli.batch.journal import Journal
-from noxcli.batch.judge import Expected, Judge, MinPass, enough_of
+from noxcli.batch.judge import Judge, MinPass, enough_of
 from noxcli.batch.output import Output, Printer, RowTable
 from noxcli.batch.past import FINISHED, RESULTS_NAME, Header, Past
 from noxcli.batch.results import Results
@@ -45,7 +45,7 @@ from noxcli.commands.batch_options import Again, Options
 from noxcli.commands.results import require_not_stored
 from noxcli.errors import ANSWERED, HAD_RUN, ExitCode, Interruption, NoxError, Phase, TimedOut, UsageProblem, worst
 from noxcli.files import expanded, save
-from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
 from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.models import Workflow
@@ -66,7 +66,7 @@ def run_rows(noxus: Session, options: Options) -> None:
     min_pass, enough = MinPass.read(options.min_pass), enough_of(options.repeat, options.pass_each)
     shard, common, rows, directory = _given(context, options)
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
-    judge = Judge(context.reports.asserts, _expected(context, rows, options.expect), context.terminal.mask)
+    judge = Judge.asked(options.asserts, options.expect, context.terminal.mask)
     require_not_stored({"--junit": options.junit, "--report": options.report}, [directory])
     context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     context.way_back = line_with(context.argv, ["--resume"])
@@ -85,7 +85,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         checker = Checker(nodes, options.workflow, context.terminal)
         remaining = RemainingRows(checker, shard, past, options.allow_changed_input)
         seen = _surveyed(context, remaining, rows, options)
-        judge.require_columns(rows.known)
+        _check_questions(context, judge, rows, header)
         if options.dry_run:
             return
         if seen is not None:
@@ -123,7 +123,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         raise type(output.unprinted)(f"{output.unprinted.message}{runs}", output.unprinted.hint)
     if printer.table is not None:
         printer.table.show(context.terminal)
-    _conclude(noxus, tally, context.clock.monotonic() - began, directory, runs)
+    _conclude(noxus, printer, rows, context.clock.monotonic() - began, directory, runs)
 
 
 def check_rows(noxus: Session, options: Options) -> None:
@@ -158,16 +158,6 @@ def _given(context: Context, options: Options) -> tuple[Shard, Inputs, RowFile, 
     return shard, common, rows, expanded(f"{options.file}.batch")
 
 
-def _expected(context: Context, rows: RowFile, expect: str | None) -> Expected | None:
-    """Return the rows' expected outputs. Raises UsageProblem for a file that can't be read, or for an extra output."""
-    if expect is None:
-        return None
-    expected = Expected.read(expect)
-    if not rows.is_stream and (without := expected.require_rows((row.number, row.id) for row in rows.rows())):
-        context.terminal.warn(f"no expected output for {amount(without, 'row')} in {expect}")
-    return expected
-
-
 def _read_definition(noxus: Session, rows: RowFile, options: Options) -> Workflow:
     """Return the workflow, and tell the rows which inputs it has. Raises UsageProblem for an output that it lacks."""
     found = noxus.resolve_workflow(options.workflow)
@@ -177,6 +167,26 @@ def _read_definition(noxus: Session, rows: RowFile, options: Options) -> Workflo
     if not options.no_check:
         check_outputs(noxus, (), workflow)
     return workflow
+
+
+def _check_questions(context: Context, judge: Judge, rows: RowFile, header: Header) -> None:
+    """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
+    if rows.is_stream:
+        return  # at its end: see _conclude
+    judge.require_columns(rows.known)
+    judge.require_answers(header.outputs or (), "the workflow")
+    own, empty = EXPECT in rows.names, next(rows.rows(), None) is None
+    if judge.expected is not None or judge.columns or own:
+        coverage = judge.coverage()
+        for row in rows.rows():
+            coverage.add(row.number, row.id, {**row.inputs.values, **row.columns})
+        if judge.expected is not None:
+            judge.expected.require_met()
+        coverage.require_some(context.terminal.warn, own=own)
+    if empty and (judge.has_questions or own):
+        raise UsageProblem(f"{rows.name} has no rows, so nothing is checked", "add rows, or drop the questions")
+    if empty:
+        context.terminal.warn(f"{rows.name} has no rows")
 
 
 def _header(
@@ -196,6 +206,8 @@ def _header(
         sorted(common.secret),
         sent,
         repeat=shard.repeat,
+        limit=rows.limit,
+        outputs=list(keys_of(outputs_of(workflow.definition) or ())) or None,
         command=list(context.argv),
         definition=definition,
         nodes=nodes,
@@ -352,8 +364,9 @@ def _news_of(gate: "Gate") -> str:
     return f"limited to {gate.rate:.1f} requests/s by the server" if gate.rate is not None else ""
 
 
-def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, named: str) -> None:
+def _conclude(noxus: Session, printer: Printer, rows: RowFile, seconds: float, directory: Path, named: str) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
+    tally = printer.tally
     context, error, earlier = noxus.context, tally.cause, tally.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
     ran = amount(tally.done, "row") if tally.repeat == 1 else f"{tally.done} runs of {amount(tally.rows, 'row')}"
@@ -367,7 +380,10 @@ def _conclude(noxus: Session, tally: Tally, seconds: float, directory: Path, nam
         go_on = f"{'continue' if left else 'run the failed rows again'} with: {go_on}"
     if isinstance(error, Interruption):
         raise Interruption(f"{error.message}{named}", go_on, number=error.number)
+    printer.judge.require_answers(printer.outputs, "no row's result")
     tally.conclude(context.terminal, go_on, named)
+    if rows.is_stream:
+        printer.coverage.conclude_stream(context.terminal.warn, own=EXPECT in rows.names)
 
 
 def _write_report(

@@ -1,6 +1,7 @@
 """`noxcli compare`: what changed between two batches or runs, row by row, as a gate for CI."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -11,7 +12,6 @@ import typer
 from noxcli.cli.context import Context
 from noxcli.cli.options import Asserting, Common, Documented, ExpectOption, Junit, PassEachOption, Waiting, declared
 from noxcli.errors import (
-    ConfigProblem,
     ExitCode,
     LostContact,
     NotAsAsserted,
@@ -24,8 +24,9 @@ from noxcli.errors import (
 if TYPE_CHECKING:
     from noxcli.batch.compare import Comparison
     from noxcli.batch.judge import Judge
+    from noxcli.batch.sides import Side, Source
     from noxcli.cli.session import Session
-    from noxcli.reports.comparison import Line, Pair
+    from noxcli.reports.comparison import Pair
     from noxcli.reports.junit import CaseVerdict
 
 MOST_SHOWN, MOST_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown by words
@@ -38,6 +39,8 @@ class FailOn(StrEnum):
 
     CHANGED = "changed"
     SLOWER = "slower"
+    NEW = "new"
+    REMOVED = "removed"
 
 
 @declared
@@ -75,7 +78,7 @@ class Options(Documented, Asserting, Waiting, Common):
     ] = None
     allow_missing: Annotated[
         bool,
-        typer.Option("--allow-missing", help="Do not exit with 8 if NEW lacks rows of BASE."),
+        typer.Option("--allow-missing", help="Do not exit with 8 for rows without answers."),
     ] = False
     report: Annotated[
         str | None,
@@ -86,31 +89,23 @@ class Options(Documented, Asserting, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print what differs, and write the page. Raises the NoxError that the command ends with."""
-    from noxcli.batch.judge import Judge  # the help loads none of what results need
+    from noxcli.batch.compare import Comparison  # the help loads none of what results need
+    from noxcli.batch.judge import Judge
     from noxcli.cli.session import begin
     from noxcli.commands.results import require_not_stored
     from noxcli.files import expanded
 
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
-    try:
-        from noxcli.batch.compare import Comparison
-    except ModuleNotFoundError as error:
-        raise ConfigProblem(f"compare needs sqlite3, which this Python lacks ({error})", "use another Python") from None
-    context, mask = noxus.context, noxus.context.terminal.mask
+    context = noxus.context
     written = {"--report": options.report, "--junit": options.junit}
     require_not_stored(written, list(map(expanded, (options.base, options.new))))
     context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
-    judge = Judge.asked(options.asserts, options.expect, mask)
-    with Comparison.opened(options.base, options.new) as comparison:
-        base, new = comparison.base, comparison.new
-        for side in (base, new):
-            comparison.read(side, _lines(noxus, side.source, judge))
-        if judge.expected is not None and not base.unnamed + new.unnamed:
-            judge.expected.require_met()
-        if base.workflow_id != new.workflow_id and base.workflow_id and new.workflow_id:
-            context.terminal.warn(f"BASE is of workflow {base.workflow_id}, NEW of {new.workflow_id}")
-        comparison.pair(options.pass_each)
-        ending = _ending(comparison, options, judge)
+    judge = Judge.asked(options.asserts, options.expect, context.terminal.mask)
+    base, new = _sides(noxus, options, judge)
+    with ExitStack() as stack:
+        comparison = Comparison(base, new, judge, options.pass_each, stack)
+        comparison.compared.require_partners(allow_missing=options.allow_missing)
+        ending = _ending(comparison, options)
         code = ExitCode.OK if ending is None else ending.exit_code
         _print(context, comparison, code)
         _report(context, comparison, options, code)
@@ -118,37 +113,55 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise ending
 
 
-def _lines(noxus: "Session", source: str, judge: "Judge") -> "Iterator[Line]":
-    """Yield the judged lines of one side. Raises UsageProblem, and what reading a run raises."""
-    for line in _read(noxus, source, judge):
-        if judge.expected is not None:
-            judge.expected.meet(line["row"], line["id"])
-        yield line
+def _sides(noxus: "Session", options: Options, judge: "Judge") -> "tuple[Side, Side]":
+    """Read both sides, and check the questions against them. Raises UsageProblem, and what reading a run raises."""
+    from noxcli.batch.compared import other_inputs  # as in execute
+    from noxcli.batch.sides import Side
+
+    warn, coverage = noxus.context.terminal.warn, judge.coverage()
+    base = Side("BASE", options.base, _source(noxus, options.base), lambda _: None)
+    new = Side("NEW", options.new, _source(noxus, options.new), coverage.add_line)
+    if base.workflow_id != new.workflow_id and base.workflow_id and new.workflow_id:
+        warn(f"BASE is of workflow {base.workflow_id}, NEW of {new.workflow_id}")
+    if other_inputs(base, new):
+        warn("the two runs have different inputs")
+    judge.require_columns(new.columns)
+    for side in (base, new):
+        if judge.outputs and not side.outputs:
+            noxus.context.terminal.note(f"the outputs of {side.name} {side.named} are not known, so none was checked")
+        alone = f"to judge NEW alone: noxcli results {new.named} --assert …"
+        judge.require_outputs(side.outputs, f"{side.name} {side.named}", alone, known_elsewhere=new.outputs)
+    judge.require_answers(new.outputs, f"NEW {new.named}")
+    if judge.expected is not None and not (new.has_unnamed or new.is_limited):
+        judge.expected.require_met()
+    if not judge.questions(own=new.expects) and base.asserted != new.asserted:
+        warn("the verdicts that were printed do not count, since the two sides were asked differently; add --assert")
+    coverage.require_some(warn, own=new.expects)
+    return base, new
 
 
-def _read(noxus: "Session", source: str, judge: "Judge") -> "Iterable[Line]":
-    from noxcli.batch.compare import WHAT_FITS, read_lines  # as in execute
+def _source(noxus: "Session", named: str) -> "Source":
+    """Return what a side names. Raises UsageProblem, and what reading a run raises."""
+    from noxcli.batch.sides import WHAT_FITS, Directory, Printed  # as in execute
     from noxcli.files import expanded
     from noxcli.models import is_uuid
 
-    warn, path = noxus.context.terminal.warn, expanded(source)
+    warn, path = noxus.context.terminal.warn, expanded(named)
     if path.is_dir():
-        from noxcli.batch.joined import Joined
-
-        joined = Joined.read([path])
-        for torn in joined.torn:
+        directory = Directory(path)
+        for torn in directory.joined.torn:
             warn(f"{torn} ends in an incomplete line, which was left out")
-        return joined.lines(judge, joined.shard)
+        return directory
     if path.exists():
-        return map(judge.judged_anew, read_lines(path, warn))
-    if source == "@last" or is_uuid(source.rpartition("/")[2]):
-        return [judge.judged(_line_of_run(noxus, source))]
-    raise UsageProblem(f"{source} is neither a file nor a run id", WHAT_FITS)
+        return Printed(path, warn)
+    if named == "@last" or is_uuid(named.rpartition("/")[2]):
+        return _read_run(noxus, named)
+    raise UsageProblem(f"{named} is neither a file nor a run id", WHAT_FITS)
 
 
-def _line_of_run(noxus: "Session", source: str) -> "Line":
+def _read_run(noxus: "Session", source: str) -> "Source":
     """Return the result of a run from what the server has now."""
-    from noxcli.batch.compare import line_of_run  # as in execute
+    from noxcli.batch.sides import OneRun  # as in execute
     from noxcli.cli import deliver, follow
     from noxcli.outputs.await_output import with_output
     from noxcli.reports.result import Outcome, verdict_of
@@ -164,15 +177,17 @@ def _line_of_run(noxus: "Session", source: str) -> "Line":
             outcome.run = with_output(noxus.api, run, patience)
             outcome.delivered = deliver.complete_texts(noxus, outcome.run.output)
     document = outcome.document(error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask)
-    return line_of_run(document)
+    return OneRun(document, run.input if isinstance(run.input, dict) else None)
 
 
-def _ending(comparison: "Comparison", options: Options, judge: "Judge") -> NoxError | None:
+def _ending(comparison: "Comparison", options: Options) -> NoxError | None:
     """Return why the command does not end with 0."""
     from noxcli.render.text import amount, in_prose, shorten  # as in execute
-    from noxcli.reports.comparison import Change
 
-    counts = comparison.counts
+    compared, counts = comparison.compared, comparison.counts
+    if compared.nothing_could_break:
+        what = f"{compared.there}, of which none is good, so none could break"
+        return UsageProblem(what, f"correct the --assert or --expect, or see why they failed; {compared.new_alone}")
     rows, found = amount(counts.total(), "row"), {str(change): count for change, count in counts.items()}
     found["slower"] = comparison.slower  # of any class
     failing = ["broken", *(each for each in FailOn if each in (options.fail_on or ()))]
@@ -180,12 +195,12 @@ def _ending(comparison: "Comparison", options: Options, judge: "Judge") -> NoxEr
         names = [shorten(pair.name, LONGEST_ID) for pair in _failing(comparison, options, MOST_NAMED + 1)]
         named = ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
         return NotAsAsserted(f"of {rows}, {in_prose(counted)}: {named}")
-    if judge.has_questions and counts and not comparison.base.passed + comparison.new.passed:
-        what = f"of {rows}, none is good in BASE or in NEW, so none can break"
-        return UsageProblem(what, "correct the --assert or --expect, or drop it")
-    if counts[Change.MISSING] and not options.allow_missing:
-        what = f"of {rows}, {counts[Change.MISSING]:,} missing or unfinished in NEW"
-        return NotFinished(what, "finish that batch with --resume, or add --allow-missing")
+    if (unjudged := compared.counted["unjudged"]) and not options.allow_missing:
+        lacking = (shorten(pair.name, LONGEST_ID) for pair in comparison.pairs() if pair.verdict.unjudged)
+        names = list(islice(lacking, MOST_NAMED + 1))
+        named = ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
+        has = "has" if unjudged == 1 else "have"
+        return NotFinished(f"of {rows}, {unjudged:,} {has} no answer to judge: {named}", compared.ways_on())
     return None
 
 
@@ -196,10 +211,9 @@ def _fails(pair: "Pair", options: Options) -> bool:
 
 
 def _case_verdict(pair: "Pair", options: Options) -> "CaseVerdict":
-    from noxcli.reports.comparison import Change  # as in execute
-    from noxcli.reports.junit import CaseVerdict
+    from noxcli.reports.junit import CaseVerdict  # as in execute
 
-    lacks = pair.change is Change.MISSING and not options.allow_missing
+    lacks = pair.verdict.unjudged and not options.allow_missing
     return CaseVerdict.FAILURE if _fails(pair, options) else CaseVerdict.ERROR if lacks else CaseVerdict.PASSED
 
 
@@ -228,7 +242,7 @@ def _report(context: Context, comparison: "Comparison", options: Options, code: 
 
         trouble = [f"{pair.name}: {pair.what()}" for pair in _failing(comparison, options, MOST_LISTED)]
         became = [(count, str(change)) for change in Change if (count := comparison.counts[change])]
-        name, new = context.outcome.name, comparison.new
+        name, new = context.outcome.name, comparison.compared.totals["new"]
         context.reports.batch = BatchEnded(name, new.passed, new.rows, became, trouble, command="compare")
 
 
@@ -254,8 +268,9 @@ def _print(context: Context, comparison: "Comparison", code: ExitCode) -> None:
     else:
         for row in rows:
             terminal.write(with_tabs([row]))
-    for line in comparison.summary():
+    for line in comparison.compared.notes():
         terminal.note(line)
+    terminal.note(comparison.in_words())
 
 
 def _in_brief(what: str) -> str:

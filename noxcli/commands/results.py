@@ -1,6 +1,6 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,10 +22,11 @@ from noxcli.cli.options import (
     Verbose,
     declared,
 )
-from noxcli.errors import UsageProblem
+from noxcli.errors import ExitCode, UsageProblem
 
 if TYPE_CHECKING:
-    from noxcli.batch.joined import Joined, Line
+    from noxcli.batch.joined import Joined
+    from noxcli.batch.judge import Judge
     from noxcli.batch.tally import Tally
 
 
@@ -95,13 +96,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
     judge = Judge.asked(options.asserts, options.expect, mask)
     min_pass, joined = MinPass.read(options.min_pass), Joined.read(directories)
-    unjudged = Judge((), None, mask)
-    if judge.columns:
-        judge.require_columns(_columns(joined, joined.lines(unjudged)))
+    _check_questions(context, joined, judge)
     enough = enough_of(joined.header.repeat, options.pass_each)
     tally = Tally(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
-    if judge.expected is not None and joined.knows_all:
-        judge.expected.require_rows((line["row"], line["id"]) for line in joined.lines(unjudged))
     sheet = None if options.csv is None else Sheet(raw=options.csv_raw)
     table, by_eyes = RowTable(), context.terminal.read_by_eyes and query is None
     for line in joined.lines(judge):
@@ -125,10 +122,29 @@ def execute(ctx: typer.Context, options: Options) -> None:
     tally.conclude(context.terminal, None)
 
 
-def _columns(joined: "Joined", lines: "Iterable[Line]") -> set[str]:
-    """Return the names of inputs and columns, empty if no row has any."""
-    names = {name for line in lines for values in ("input", "columns") for name in line[values] or ()}
-    return names and {*names, *joined.header.kept, *(joined.header.columns or ())}
+def _check_questions(context: Context, joined: "Joined", judge: "Judge") -> None:
+    """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
+    from noxcli.batch.columns import EXPECT  # as in execute
+    from noxcli.batch.judge import Judge
+    from noxcli.outputs.values import by_name
+    from noxcli.render.text import in_prose
+
+    header, coverage = joined.header, judge.coverage()
+    columns, outputs, own = set[str](), {*(header.outputs or ())}, False
+    for line in joined.lines(Judge((), None, context.terminal.mask)):
+        coverage.add_line(line)
+        columns.update(line["input"] or (), line["columns"] or ())
+        own |= EXPECT in (line["columns"] or ())
+        if line["result"]["exit_code"] == ExitCode.OK:
+            outputs.update(by_name(line["result"]["output"]))
+    if judge.has_questions and not joined.rows:
+        raise UsageProblem(f"{joined.directories[0]} has no rows, so nothing is checked", "run its batch first")
+    judge.require_columns(columns and {*columns, *header.kept, *(header.columns or ())})
+    where = in_prose(list(map(str, joined.directories[:2])))
+    judge.require_answers(outputs, where)
+    if judge.expected is not None and joined.knows_all and header.limit is None:
+        judge.expected.require_met()
+    coverage.require_some(context.terminal.warn, own=own)
 
 
 def _say(context: Context, joined: "Joined", tally: "Tally") -> None:

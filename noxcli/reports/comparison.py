@@ -1,26 +1,27 @@
-"""What changed between the results of one row: its class, what differs in one line, and its part of the document."""
+"""What became of one row between two batches: its class and the reason, what differs, its part of the document."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from noxcli.codec import to_json
-from noxcli.errors import DECIDED, ExitCode
-from noxcli.outputs.values import as_text, by_name, unwrapped
+from noxcli.errors import ExitCode
+from noxcli.outputs.values import as_text, by_name, pointer_to, unwrapped
 from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten
 from noxcli.reports.reasons import brief_reason_in
-from noxcli.reports.words import Piece, excerpt, in_color, marked, word_diff
+from noxcli.reports.words import Piece, excerpt, first_changes, in_color, marked, word_diff
 from noxcli.timing import show_seconds
 
-# A row with another code has not finished: its verdict is still open.
 SLOWER_BY, SLOWER_SECONDS = 1.25, 1.0  # a slower row takes this many times as long, and this much longer
 AROUND, LONGEST = 24, 160  # characters: around a change in one line, and of all changes there
 LONGEST_NAME, MOST_IN_WORDS = 60, 600  # characters on a terminal: of a row's name, and of a text's changes
+NOT_HERE = "not in this file"  # of a row that printed lines lack: its table may have it
 Line = Mapping[str, Any]  # of results
 
 
@@ -32,30 +33,82 @@ class Change(StrEnum):
     SLOWER = "slower"
     FIXED = "fixed"
     NEW = "new"
+    REMOVED = "removed"
     MISSING = "missing"
     VARIES = "varies"
     SAME = "same"
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """The results of one row in BASE and in NEW, one for each repetition; one side may have none.
+class Answer(StrEnum):
+    """What one side says of a row."""
 
-    `each` is the number of repetitions that must be good, None for all.
+    GOOD = "good"
+    BAD = "bad"
+    FAILED = "failed"  # its run failed: in NEW, that is bad
+    NONE = "none"  # nothing was seen that can be judged
+    ABSENT = "absent"  # its table does not have the row
+
+
+ANSWERS = {
+    ExitCode.OK: Answer.GOOD,
+    ExitCode.NOT_AS_ASSERTED: Answer.BAD,
+    ExitCode.UNMET: Answer.BAD,
+    ExitCode.RUN_FAILED: Answer.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How often each row is run, and how many of these repetitions must be good."""
+
+    repeat: int = 1
+    needed: int = 1
+
+    def answer(self, lines: Sequence[Line]) -> Answer:
+        """Return what all lines of a row say: nothing as long as those without an answer could still decide."""
+        if len(lines) < self.repeat:
+            return Answer.NONE
+        found = [answer_of(line) for line in lines]
+        good = found.count(Answer.GOOD)
+        if good >= self.needed:
+            return Answer.GOOD
+        if good + found.count(Answer.NONE) >= self.needed:
+            return Answer.NONE
+        return Answer.FAILED if {*found} <= {Answer.GOOD, Answer.FAILED} else Answer.BAD
+
+
+class Verdict(NamedTuple):
+    """The class of a row; `unjudged` if there is no answer to judge, so that the comparison ends with 8."""
+
+    change: Change
+    reason: str = ""
+    unjudged: bool = False
+
+
+@dataclass(frozen=True, eq=False)  # without slots: it keeps what is computed from it
+class Pair:
+    """The judged lines of one row in BASE and in NEW, one for each repetition.
+
+    A side without lines has a gap that says why, or None if its whole table lacks the row. `other_input` names an input
+    that differs, so that the two answers are not to one question.
     """
 
     base: Sequence[Line]
     new: Sequence[Line]
-    each: int | None = None
+    rule: Rule = Rule()
+    base_gap: str | None = None
+    new_gap: str | None = None
+    other_input: str | None = None
 
     @property
     def first(self) -> Line:
-        return (self.base or self.new)[0]
+        lines = [*self.new, *self.base]
+        return next((line for line in lines if line["id"] is not None or line["input"] is not None), lines[0])
 
     @property
     def row(self) -> int:
         """Its number, in BASE if it is there."""
-        number: int = self.first["row"]
+        number: int = (self.base or self.new)[0]["row"]
         return number
 
     @property
@@ -65,19 +118,59 @@ class Pair:
 
     @property
     def change(self) -> Change:
-        base, new = is_good(self.base, self.each), is_good(self.new, self.each)
-        if new is None and self.base:
-            return Change.MISSING
-        if base is None:
-            return Change.NEW
-        if base is not new:
-            return Change.BROKEN if base else Change.FIXED
+        return self.verdict.change
+
+    @cached_property
+    def answers(self) -> tuple[Answer, Answer]:
+        """What BASE says, and NEW."""
+        sides = ((self.base, self.base_gap), (self.new, self.new_gap))
+        base, new = (
+            self.rule.answer(lines) if lines else Answer.ABSENT if gap is None else Answer.NONE for lines, gap in sides
+        )
+        return (Answer.ABSENT if self.other_input is not None else base), new
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The class of the row, by the table of CONTRACT's gate: docs/batch.md, "What changed"."""
+        base, new = self.answers
+        if new is Answer.ABSENT:
+            return Verdict(Change.REMOVED, "not in NEW")
+        if new is Answer.NONE:
+            return Verdict(Change.MISSING, f"no answer in NEW ({self._why_none(self.new, self.new_gap)})", True)
+        good = new is Answer.GOOD
+        match base:
+            case Answer.ABSENT:
+                other = self.other_input is not None
+                return Verdict(
+                    Change.NEW, f"another input than in BASE: {self.other_input}" if other else "not in BASE"
+                )
+            case Answer.NONE:
+                why = self._why_none(self.base, self.base_gap)
+                return Verdict(Change.NEW, f"no answer in BASE ({why})", not good or why == NOT_HERE)
+            case Answer.FAILED if new is Answer.BAD:
+                return Verdict(Change.NEW, "no answer in BASE (failed)", True)
+            case Answer.FAILED if not good:
+                return Verdict(Change.SAME, "still fails")
+        if good is not (base is Answer.GOOD):
+            return Verdict(Change.FIXED if good else Change.BROKEN)
+        return Verdict(self._without_a_verdict())
+
+    def _without_a_verdict(self) -> Change:
+        """Return the class of a row that is as good in NEW as in BASE."""
         before, after = _outputs(self.base), _outputs(self.new)
-        if len(before) > 1 or (before != after and before & after):
+        if len(before) > 1:
             return Change.VARIES
         if before != after:
             return Change.CHANGED
         return Change.SLOWER if self.is_slower else Change.SAME
+
+    def _why_none(self, lines: Sequence[Line], gap: str | None) -> str:
+        if not lines:
+            return gap or ""
+        if len(lines) < self.rule.repeat:
+            return f"{len(lines)} of {self.rule.repeat} repetitions"
+        result = next(line["result"] for line in lines if answer_of(line) is Answer.NONE)
+        return brief_reason_in(result) or ExitCode.words_of(result["exit_code"])
 
     @property
     def seconds(self) -> tuple[float | None, float | None]:
@@ -87,45 +180,46 @@ class Pair:
     @property
     def is_slower(self) -> bool:
         base, new = self.seconds
-        if base is None or new is None:
+        if base is None or new is None or self.other_input is not None:
             return False
         return new > SLOWER_BY * base and new - base > SLOWER_SECONDS
 
     def what(self) -> str:
         """Return what differs, in one line."""
-        change, parts = self.change, []
+        change, parts = self.change, [self.verdict.reason] if self.verdict.reason else []
         if change in {Change.BROKEN, Change.FIXED}:
-            parts += (
-                []
-                if len(self.base) == len(self.new) == 1
-                else [f"passed {_passed(self.base)}, now {_passed(self.new)}"]
-            )
+            counts = f"passed {_passed(self.base)}, now {_passed(self.new)}"
+            parts += [] if self.rule.repeat == 1 else [counts]
             parts += [_reason(self.new) if change is Change.BROKEN else f"was: {_reason(self.base)}"]
         elif change is Change.VARIES:
-            counts = (f"{amount(len(_outputs(lines)), 'output')} in {len(lines)}" for lines in (self.base, self.new))
-            parts.append(", now ".join(counts))
+            counted = (f"{amount(len(_outputs(lines)), 'output')} in {len(lines)}" for lines in (self.base, self.new))
+            parts.append(", now ".join(counted))
         elif change is Change.NEW:
-            parts.append(f"{'unfinished' if self.base else 'not'} in BASE, now {_reason(self.new)}")
-        elif change is Change.MISSING:
-            parts.append(f"unfinished in NEW: {_reason(self.new)}" if self.new else "not in NEW")
+            parts.append(f"now {_reason(self.new)}")
         elif change is Change.CHANGED:
-            (key, pieces), *others = self.differences()
+            (key, old, new), *others = self._changed()
             more = f" (and {len(others)} more)" if others else ""
-            parts.append(f"{key}: {marked(excerpt(pieces, AROUND, LONGEST))}{more}")
+            parts.append(f"{key}: {marked(excerpt(first_changes(old, new, LONGEST), AROUND, LONGEST))}{more}")
         if self.is_slower:
             parts.append(" -> ".join(show_seconds(seconds or 0) for seconds in self.seconds))
         return "; ".join(parts)
 
     def differences(self) -> list[tuple[str, list[Piece]]]:
         """Return the outputs that differ between the first results of both sides, by words."""
-        base, new = (_values(lines[0]) if lines else {} for lines in (self.base, self.new))
+        return [(key, word_diff(old, new)) for key, old, new in self._changed()]
+
+    def _changed(self) -> list[tuple[str, str, str]]:
+        """Return the outputs that differ: those of the first repetitions that differ, as texts."""
+        before = [line for line in self.base if answer_of(line) is not Answer.NONE][:1]
+        others = [line for line in self.new if _outputs([line]) not in (set(), _outputs(before))]
+        base, new = (_values(lines[0]) if lines else {} for lines in (before or self.base, others or self.new))
         found = []
         for key in dict.fromkeys([*base, *new]):
             old, now = (as_text(side[key]) if key in side else "" for side in (base, new))
             if old == now:  # as texts; 1 and "1" still differ
                 old, now = (to_json(side[key]) if key in side else "" for side in (base, new))
             if old != now:
-                found.append((key, word_diff(old, now)))
+                found.append((key, old, now))
         return found
 
     def document(self) -> dict[str, Any]:
@@ -133,6 +227,7 @@ class Pair:
         sides = {"base": self.base, "new": self.new}
         return {
             "class": str(self.change),
+            "reason": self.verdict.reason or None,
             "id": self.first["id"],
             "rows": {name: lines[0]["row"] if lines else None for name, lines in sides.items()},
             "what": self.what(),
@@ -156,18 +251,13 @@ def pairs_in_words(terminal: Terminal, pairs: Iterable[Pair]) -> str:
     )
 
 
-def is_good(lines: Sequence[Line], each: int | None) -> bool | None:
-    """Return whether enough repetitions of a row are good, None if that is still open."""
-    codes = [line["result"]["exit_code"] for line in lines]
-    needed, passed = min(each or len(codes), len(codes)), codes.count(ExitCode.OK)
-    still_open = sum(code not in DECIDED for code in codes)
-    if not codes or passed < needed <= passed + still_open:
-        return None
-    return passed >= needed
+def answer_of(line: Line) -> Answer:
+    """Return what one judged line says."""
+    return ANSWERS.get(line["result"]["exit_code"], Answer.NONE)
 
 
 def _passed(lines: Sequence[Line]) -> str:
-    return f"{sum(line['result']['exit_code'] == ExitCode.OK for line in lines)} of {len(lines)}"
+    return f"{sum(answer_of(line) is Answer.GOOD for line in lines)} of {len(lines)}"
 
 
 def _reason(lines: Sequence[Line]) -> str:
@@ -184,10 +274,23 @@ def _took(lines: Sequence[Line]) -> float | None:
 
 
 def _values(line: Line) -> Mapping[str, Any]:
-    """Return the outputs, each in one form of those that the API has for it."""
-    return {key: unwrapped(value) for key, value in by_name(line["result"]["output"]).items()}
+    """Return the outputs, each in one form of those that the API has for it; files by their digests."""
+    digests = {entry.get("pointer"): entry.get("sha256") for entry in line["result"].get("files") or ()}
+    outputs = {key: unwrapped(value) for key, value in by_name(line["result"]["output"]).items()}
+    return {key: _by_digest(value, (key,), digests) for key, value in outputs.items()} if digests else outputs
+
+
+def _by_digest(value: Any, keys: tuple[str | int, ...], digests: Mapping[Any, Any]) -> Any:
+    if isinstance(value, dict):
+        digest = digests.get(pointer_to(keys)) if value.keys() == {"$file"} else None
+        return (
+            {key: _by_digest(each, (*keys, key), digests) for key, each in value.items()} if digest is None else digest
+        )
+    if isinstance(value, list):
+        return [_by_digest(each, (*keys, place), digests) for place, each in enumerate(value)]
+    return value
 
 
 def _outputs(lines: Sequence[Line]) -> set[str]:
-    """Return the different outputs, as texts."""
-    return {json.dumps(_values(line), sort_keys=True) for line in lines}
+    """Return the different outputs of what was answered, as texts."""
+    return {json.dumps(_values(line), sort_keys=True) for line in lines if answer_of(line) is not Answer.NONE}

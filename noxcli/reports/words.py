@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher, unified_diff
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from noxcli.codec import to_json
@@ -11,9 +13,11 @@ if TYPE_CHECKING:
     from noxcli.render.line import Look
 
 WORD = re.compile(r"\w+|\s+|[^\w\s]")
+SPACED = re.compile(r"(?:\w+|[^\w\s])\s*|\s+")  # with the blanks after it: else each blank may match any other
 # What lies between the first difference and the last one is compared in detail up to so many lines or words of both:
 # the time grows with their square at least. More is one change.
 MOST_COMPARED = 3000
+LONGEST_WORD = 40  # characters, of which an excerpt shows all although only its end differs
 MOST_LINES = 1000  # of each side of a diff
 SIGNS = {" ": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
 STYLES = {" ": "", "-": "red", "+": "green"}  # on a terminal
@@ -34,6 +38,34 @@ def word_diff(old: str, new: str) -> list[Piece]:
         else:
             removed, added, between = removed + between + before, added + between + after, ""
     return pieces
+
+
+def first_changes(old: str, new: str, most: int) -> list[Piece]:
+    """Return the beginning of a word diff, in a time that does not grow with the texts: their first changes, for an
+    excerpt of at most so many characters.
+    """
+    shared, size = _shared(old, new), most + LONGEST_WORD
+    word = re.search(r"\S*\Z", old[max(0, shared - LONGEST_WORD) : shared])
+    begin = shared - len(word[0] if word else "")
+    before, after = old[begin : begin + size], new[begin : begin + size]
+    pieces = word_diff(before, after)
+    if max(len(old), len(new)) > begin + size:
+        while len(pieces) > 1 and pieces[-1][0] != " ":
+            pieces.pop()  # at the cut, both sides differ by what is missing
+        pieces.append((" ", "…"))
+    return [
+        (sign, "".join(text for _, text in group))
+        for sign, group in groupby([(" ", old[:begin]), *pieces], itemgetter(0))
+    ]
+
+
+def _shared(old: str, new: str) -> int:
+    """Return how many characters both begin with."""
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if old[low:middle] == new[low:middle] else (low, middle - 1)
+    return low
 
 
 def marked(pieces: Sequence[Piece]) -> str:
@@ -79,8 +111,13 @@ def _by_words(old: str, new: str) -> Iterator[tuple[bool, str, str]]:
         if same:
             yield True, "".join(before), ""
         else:
-            inner = _blocks(WORD.findall("".join(before)), WORD.findall("".join(after)))
-            yield from ((also, "".join(words), "".join(others)) for also, words, others in inner)
+            for also, words, others in _blocks(SPACED.findall("".join(before)), SPACED.findall("".join(after))):
+                finest = [(True, words, others)] if also else _blocks(*map(_words, (words, others)))
+                yield from ((alike, "".join(one), "".join(other)) for alike, one, other in finest)
+
+
+def _words(spaced: Sequence[str]) -> Sequence[str]:
+    return WORD.findall("".join(spaced))
 
 
 def _blocks(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[bool, Sequence[str], Sequence[str]]]:
@@ -93,7 +130,7 @@ def _blocks(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[bool, Sequ
     before, after = old[start : len(old) - end], new[start : len(new) - end]
     if start:
         yield True, old[:start], new[:start]
-    if len(before) + len(after) > MOST_COMPARED:
+    if len(before) + len(after) > MOST_COMPARED or (bool(before or after) and {*before}.isdisjoint(after)):
         yield False, before, after
     else:
         for kind, first, last, begin, stop in SequenceMatcher(None, before, after).get_opcodes():

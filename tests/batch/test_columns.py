@@ -68,7 +68,7 @@ def test_an_empty_expectation_fits_every_output(noxcli: Noxcli, capitals: str) -
             "--assert names row.expectd, but no row has such a column; did you mean 'exp",
         ),
         ("output.Citty == row.expected", "the workflow has no output 'Citty'; did you mean 'City'?"),
-        ('contains(output.City, row.expected) && row.Country != row."$id" && !(row.Note)', ""),
+        ("contains(output.City, row.expected) && row.Country != row.\"$id\" && row.Note == 'x'", ""),
     ],
 )
 def test_an_assertion_names_what_there_is(
@@ -76,8 +76,8 @@ def test_an_assertion_names_what_there_is(
 ) -> None:
     nodes = [input_node("Country"), input_node("Note", default=""), output_node("City")]
     workflow = str(plays(nodes=nodes, output={"City": "Paris"}))
-    text = '{"Country": "France", "expected": "Paris"}\n'
-    file = table(text if name == "rows.jsonl" else "Country,expected\nFrance,Paris\n", name)
+    text = '{"Country": "France", "expected": "Paris", "Note": "x"}\n'
+    file = table(text if name == "rows.jsonl" else "Country,expected,Note\nFrance,Paris,x\n", name)
     result = noxcli("batch", workflow, file, "--keep", "expected", "--assert", assertion)
     assert (result.code, said in result.err, len(sandbox.runs(workflow))) == (2 if said else 0, True, not said), (
         result.err
@@ -103,7 +103,8 @@ def test_reserved_columns_need_no_option(noxcli: Noxcli, capitals: str) -> None:
         ({"A": "x"}, 0, ""),
         ({"A": "x", "B": 3}, 11, "/B is 2 and not 3"),
         ("x", 11, "it is for one output, but the run has 2; write a JSON object"),
-        (None, 0, ""),
+        (None, 2, "each row has no expected output ($expect), so nothing is checked"),
+        ({}, 2, "row 1 expects no output: its $expect is {}"),
     ],
 )
 def test_an_expectation_is_by_output(noxcli: Noxcli, two_outputs: str, expect: Any, code: int, said: str) -> None:
@@ -220,7 +221,7 @@ def test_what_was_printed_can_be_expected(noxcli: Noxcli, capitals: str, plays: 
     failing = str(plays(nodes=[input_node("Country")], status="failed"))
     Path("failed.jsonl").write_bytes(noxcli("batch", failing, file, "--output-dir", "failing").out)
     unknown = noxcli("batch", capitals, file, "--output-dir", "again", "--resume", "--expect", "failed.jsonl")
-    assert (unknown.code, "warning: no expected output for 3 rows in failed.jsonl" in unknown.err) == (0, True)
+    assert (unknown.code, "--expect failed.jsonl expects nothing" in unknown.err) == (2, True)
 
 
 def test_an_expected_file_replaces_what_rows_expect(noxcli: Noxcli, capitals: str) -> None:

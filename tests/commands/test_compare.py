@@ -1,7 +1,7 @@
 """`noxcli compare`: rows in pairs, what became of each, and the exit code of the gate."""
 
 import json
-import sys
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ def line(row: int, answer: Any = "a", code: int = 0, *, seconds: float | None = 
 
 
 def written(name: str, lines: Iterable[Line]) -> str:
-    Path(name).write_text("".join(f"{json.dumps(each)}\n" for each in lines))
+    """Write lines to a file, each of a run of its own."""
+    texts = (json.dumps(each) for each in lines)
+    Path(name).write_text("".join(re.sub(r"\br(\d+)\b", rf"{name[0]}\1", f"{text}\n") for text in texts))
     return name
 
 
@@ -38,6 +40,7 @@ def compared(noxcli: Noxcli, base: list[Line], new: list[Line], *argv: str) -> t
     return result.code, [each.split("\t") for each in result.text.splitlines()]
 
 
+TWO, NONE = "passed 2 of 2", "no answer in BASE (ended with 8)"
 GOOD, OTHER, BAD = ("a", 0), ("b", 0), (None, 1)
 
 
@@ -46,26 +49,31 @@ GOOD, OTHER, BAD = ("a", 0), ("b", 0), (None, 1)
     [
         ([line(1)], [line(1)], 0, []),
         ([line(1)], [line(1, None, 1)], 11, ["broken", "id1", "ended with 1"]),
-        ([line(1)], [line(1, None, 2)], 11, ["broken", "id1", "ended with 2"]),
+        ([line(1)], [line(1, None, 2)], 8, ["missing", "id1", "no answer in NEW (ended with 2)"]),
+        ([line(1)], [line(1, None, 3)], 8, ["missing", "id1", "no answer in NEW (ended with 3)"]),
         ([line(1, None, 1)], [line(1)], 0, ["fixed", "id1", "was: ended with 1"]),
-        ([line(1, None, 1)], [line(1, None, 3)], 0, []),
+        ([line(1, None, 1), line(2)], [line(1, None, 1), line(2)], 0, []),
+        ([line(1, None, 1)], [line(1, None, 3)], 8, ["missing", "id1", "no answer in NEW (ended with 3)"]),
+        ([line(1, None, 1)], [line(1, "x", 11)], 2, ["new", "id1", "no answer in BASE (failed); now ended with 11"]),
         ([line(1, "x y")], [line(1, "x z")], 0, ["changed", "id1", "Answer: x [-y-]{+z+}"]),
         ([line(1, "a\nb")], [line(1, "a\tb")], 0, ["changed", "id1", "Answer: a[- -]{+ +}b"]),
         ([line(1, 1)], [line(1, "1")], 0, ["changed", "id1", 'Answer: {+"+}1{+"+}']),
         ([line(1, {"text": "a"})], [line(1, "a")], 0, []),
         ([line(1, {"x": 1, "y": 2})], [line(1, {"y": 2, "x": 1})], 0, []),
-        ([line(1, "x", 11)], [line(1, "y", 11)], 0, ["changed", "id1", "Answer: [-x-]{+y+}"]),
+        ([line(1, "x", 11)], [line(1, "y", 11)], 2, ["changed", "id1", "Answer: [-x-]{+y+}"]),
         ([line(1)], [line(1, seconds=2.1)], 0, ["slower", "id1", "1.0s -> 2.1s"]),
         ([line(1, seconds=8)], [line(1, seconds=9.9)], 0, []),
         ([line(1, seconds=1)], [line(1, seconds=2)], 0, []),
         ([line(1)], [line(1, "b", seconds=3)], 0, ["changed", "id1", "Answer: [-a-]{+b+}; 1.0s -> 3.0s"]),
-        ([line(1)], [line(1, None, 6)], 8, ["missing", "id1", "unfinished in NEW: ended with 6"]),
-        ([line(1, None, 8)], [line(1)], 0, ["new", "id1", "unfinished in BASE, now completed"]),
+        ([line(1)], [line(1, None, 6)], 8, ["missing", "id1", "no answer in NEW (ended with 6)"]),
+        ([line(1, None, 8)], [line(1)], 0, ["new", "id1", "no answer in BASE (ended with 8); now completed"]),
+        ([line(1, None, 8)], [line(1, "x", 11)], 8, ["new", "id1", f"{NONE}; now ended with 11"]),
         (repeated(1, GOOD, GOOD), repeated(1, GOOD, GOOD), 0, []),
         (repeated(1, GOOD, GOOD), repeated(1, OTHER, ("c", 0)), 0, ["changed", "id1", "Answer: [-a-]{+b+}"]),
-        (repeated(1, GOOD, GOOD), repeated(1, GOOD, OTHER), 0, ["varies", "id1", "1 output in 2, now 2 outputs in 2"]),
-        (repeated(1, GOOD, OTHER), [line(1, "c")], 0, ["varies", "id1", "2 outputs in 2, now 1 output in 1"]),
-        (repeated(1, GOOD), repeated(1, GOOD, BAD), 11, ["broken", "id1", "passed 1 of 1, now 1 of 2; ended with 1"]),
+        (repeated(1, GOOD, GOOD), repeated(1, GOOD, OTHER), 0, ["changed", "id1", "Answer: [-a-]{+b+}"]),
+        (repeated(1, GOOD, OTHER), repeated(1, GOOD, GOOD), 0, ["varies", "id1", "2 outputs in 2, now 1 output in 2"]),
+        (repeated(1, GOOD, GOOD), repeated(1, GOOD, BAD), 11, ["broken", "id1", f"{TWO}, now 1 of 2; ended with 1"]),
+        (repeated(1, GOOD, GOOD), repeated(1, GOOD), 2, []),
     ],
 )  # fmt: skip
 def test_each_row_has_one_class(
@@ -90,10 +98,27 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
     ]
     document = noxcli("compare", "base.jsonl", "new.jsonl", "--json").json
     assert (document["ok"], document["exit_code"], document["classes"]["same"]) == (False, 11, 1)
-    totals = {"workflow_id": "w", "rows": 6, "passed": 4, "pass_rate": 0.6667, "median_s": 1.0, "p95_s": 5.0}
+    totals = {
+        "kind": "file",
+        "workflow_id": "w",
+        "version_id": None,
+        "rows": 6,
+        "passed": 4,
+        "pass_rate": 0.6667,
+        "median_s": 1.0,
+        "p95_s": 5.0,
+    }
     assert document["new"] == {"source": "new.jsonl"} | totals
-    about = {"class": "missing", "id": "id4", "rows": {"base": 4, "new": None}, "what": "not in NEW", "slower": False}
-    runs = {"codes": {"base": [0], "new": []}, "runs": {"base": ["r4"], "new": []}}
+    what = "no answer in NEW (not in this file)"
+    about = {
+        "class": "missing",
+        "reason": what,
+        "what": what,
+        "id": "id4",
+        "rows": {"base": 4, "new": None},
+        "slower": False,
+    }
+    runs = {"codes": {"base": [0], "new": []}, "runs": {"base": ["b4"], "new": []}}
     assert document["rows"][-1] == about | runs | {"seconds": {"base": 1.0, "new": None}}
     assert noxcli("compare", "base.jsonl", "new.jsonl", "--query", "rows[0].id").text == "id1\n"
 
@@ -107,6 +132,7 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
         (["--fail-on", "slower"], 11),
         (["--assert", "output.Answer == 'a'"], 11),
         (["--assert", "output.Answer != 'a'", "--allow-missing"], 0),
+        (["--fail-on", "removed", "--fail-on", "new"], 8),
         (["--assert", "output.Anser == 'a'", "--allow-missing"], 2),
     ],
 )
@@ -153,6 +179,7 @@ def test_so_many_repetitions_must_be_good(noxcli: Noxcli) -> None:
     base, new = repeated(1, GOOD, GOOD, GOOD), repeated(1, GOOD, GOOD, BAD)
     assert compared(noxcli, base, new)[0] == 11
     assert compared(noxcli, base, new, "--pass-each", "2")[0] == 0
+    assert compared(noxcli, base, new, "--pass-each", "4")[0] == 2
     unfinished = repeated(1, GOOD, GOOD, (None, 124))
     assert compared(noxcli, base, unfinished)[0] == 8
     assert compared(noxcli, base, unfinished, "--pass-each", "2")[0] == 0
@@ -160,20 +187,27 @@ def test_so_many_repetitions_must_be_good(noxcli: Noxcli) -> None:
 
 def test_rows_are_paired_by_id_or_else_by_input(noxcli: Noxcli) -> None:
     base = [line(1, "x"), line(2, "y")]
-    assert compared(noxcli, base, [line(2, "x", id="id1"), line(1, "y", id="id2")]) == (0, [])
+    assert compared(noxcli, base, [line(2, "x", id="id1", input={"Q": 1}), line(1, "y", id="id2", input={"Q": 2})]) == (
+        0,
+        [],
+    )
     for each in base:
         each["id"] = None
-    moved = [line(1, "y", input={"Q": 2}), line(2, "x", input={"Q": 1})]
+    moved = [line(1, "y", input={"Q": 2}, id=None), line(2, "x", input={"Q": 1}, id=None)]
     assert compared(noxcli, base, moved) == (0, [])
     same = [line(row, answer, id=None, input={"Q": 1}) for row, answer in ((1, "x"), (2, "y"))]
     assert compared(noxcli, same, same) == (0, [])
-    assert compared(noxcli, same, same[:1]) == (8, [["missing", "2", "not in NEW"]])
+    assert compared(noxcli, same, same[:1]) == (8, [["missing", "2", "no answer in NEW (not in this file)"]])
 
 
 def test_a_verdict_that_was_printed_is_given_anew(noxcli: Noxcli) -> None:
     judged = line(1, "b", 11)
     judged["result"]["assertions"] = [{"name": "--assert x", "holds": False, "message": "no", "diff": None}]
-    assert compared(noxcli, [line(1, "b")], [judged])[0] == 11
+    assert compared(noxcli, [line(1, "b")], [judged])[0] == 0
+    assert "do not count, since the two sides were asked" in noxcli("compare", "base.jsonl", "new.jsonl").err
+    good = line(1, "a")
+    good["result"]["assertions"] = [{**judged["result"]["assertions"][0], "holds": True}]
+    assert compared(noxcli, [good], [judged])[0] == 11
     assert compared(noxcli, [line(1, "b")], [judged], "--assert", "output.Answer == 'b'")[0] == 0
 
 
@@ -192,7 +226,7 @@ def test_a_terminal_shows_what_an_assertion_compared() -> None:
 def test_two_versions_of_a_workflow_are_compared(noxcli: Noxcli) -> None:
     questions = ["When do you open?", "Do you ship to Norway?", "Where is my invoice?"]
     written("rows.jsonl", [{"Question": each} for each in questions])
-    written("expected.jsonl", [{}, {"Answer": "Yes, we ship to all of Europe."}])
+    written("expected.jsonl", [{"row": 2, "Answer": "Yes, we ship to all of Europe."}])
     for version in ("base", "new"):
         noxcli("batch", "review", "rows.jsonl", "--version-id", version, "--output-dir", version)
     result = noxcli("compare", "base", "new", "--expect", "expected.jsonl", "--report", "page.html")
@@ -207,7 +241,7 @@ def test_two_versions_of_a_workflow_are_compared(noxcli: Noxcli) -> None:
     page = Path("page.html").read_text()
     assert "<del>Yes</del>, we ship to <del>all of Europe</del>." in page
     assert "<ins>No</ins>, we ship to <ins>the EU only</ins>." in page
-    assert noxcli("compare", "base", "base").code == 0
+    assert noxcli("compare", "base", "base").code == 2
     with Path("new/results.jsonl").open("ab") as file:
         file.write(b'{"row":')
     assert "new/results.jsonl ends in an incomplete line, which was left out" in noxcli("compare", "base", "new").err
@@ -216,18 +250,17 @@ def test_two_versions_of_a_workflow_are_compared(noxcli: Noxcli) -> None:
 def test_a_batch_with_repetitions_is_judged_by_row(noxcli: Noxcli) -> None:
     questions = ["Which tea do you recommend?", "Where is my invoice?"]
     written("rows.jsonl", [{"$id": f"q{place}", "Question": each} for place, each in enumerate(questions)])
-    for directory, times in (("base", "4"), ("new", "2")):
+    for directory, times in (("base", "4"), ("new", "4")):
         noxcli("batch", "review", "rows.jsonl", "--repeat", times, "--output-dir", directory, "--max-parallel", "1")
     result = noxcli("compare", "base", "new")
-    assert (result.code, result.text) == (0, "varies\tq0\t2 outputs in 4, now 2 outputs in 2\n")
+    assert (result.code, result.text) == (0, "varies\tq0\t2 outputs in 4, now 2 outputs in 4\n")
     tea = ("--assert", "output.Answer != 'Try the Sencha.'")
     assert noxcli("results", "base", *tea).code == 11
     assert noxcli("results", "base", *tea, "--pass-each", "2").code == 0
     asked = ("--assert", "contains(output.Answer, 'Assam') || row.\"$id\" == 'q1'")
     assert noxcli("compare", "base", "new", *asked, "--pass-each", "1").code == 0
-    assert noxcli("compare", "base", "new", *asked, "--pass-each", "2").text.startswith(
-        "broken\tq0\tpassed 2 of 4, now 1 of 2;"
-    )
+    judged = noxcli("compare", "base", "new", *asked, "--pass-each", "3")
+    assert (judged.code, judged.text.split("\t")[0]) == (0, "varies"), judged.err
 
 
 def test_a_page_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,11 +292,6 @@ def test_a_run_is_compared_with_a_run(noxcli: Noxcli, plays: Any) -> None:
     assert (result.code, result.text.startswith("broken\t1\trun failed at ")) == (11, True)
 
 
-def test_nothing_compared_with_nothing_is_told(noxcli: Noxcli) -> None:
-    result = noxcli("compare", written("base.jsonl", []), written("new.jsonl", []))
-    assert (result.code, result.text, result.err.splitlines()[-1]) == (0, "", "no rows")
-
-
 @pytest.mark.parametrize(
     ("base", "new", "said"),
     [
@@ -277,11 +305,34 @@ def test_nothing_compared_with_nothing_is_told(noxcli: Noxcli) -> None:
         ("below.jsonl", "base.jsonl", "line 1 of below.jsonl is not a result"),
         ("listed.jsonl", "base.jsonl --assert ok&&row.x", "line 1 of listed.jsonl is not a result"),
         ("repeated.jsonl", "base.jsonl", "line 1 of repeated.jsonl is not a result"),
+        ("base.jsonl", "base.jsonl", "NEW base.jsonl has no run that BASE base.jsonl lacks, so nothing can differ"),
+        ("base.jsonl", "empty.jsonl", "BASE has 2 rows and NEW has 0 rows, but no row of empty.jsonl has the "),
+        ("empty.jsonl", "base.jsonl", "to judge NEW alone: noxcli results base.jsonl --assert …"),
+        ("empty.jsonl", "empty.jsonl", "BASE has 0 rows and NEW has 0 rows"),
+        ("base.jsonl", "asked.jsonl", "no row of asked.jsonl has the id and the input of a row of base.jsonl"),
+        (
+            "base.jsonl",
+            "next.jsonl --assert output.Answr!='bad'",
+            "but BASE base.jsonl has no such output; did you mean",
+        ),
+        ("base.jsonl", "next.jsonl --assert output.Extra!='bad'", "BASE base.jsonl has no such output; to judge NEW"),
+        ("next.jsonl", "base.jsonl --assert output.Extra!='bad'", "but NEW base.jsonl has no such output"),
+        ("base.jsonl", "next.jsonl --assert ok&&row.q=='1'", "--assert names row.q, but no row has such a column"),
+        (
+            "base.jsonl",
+            "next.jsonl --expect answr.jsonl",
+            "--expect names 'Answr' for 1, but NEW next.jsonl has no such",
+        ),
+        (
+            "base.jsonl",
+            "kept.jsonl --assert contains(output.Answer,row.e)",
+            "each row has an empty 'e', which",
+        ),
         ("unnamed.jsonl", "base.jsonl", "unnamed.jsonl has a result with neither an id nor inputs"),
         ("runs.jsonl", "runs.jsonl", "BASE runs.jsonl has several lines for row 1"),
         ("runs.jsonl", "base.jsonl", "BASE runs.jsonl has several lines for row 1"),
         ("run.json", "base.jsonl", "no row of base.jsonl has the input of a row of run.json"),
-        ("base.jsonl", "base.jsonl --expect expected.jsonl", "--expect has 1 output without a row: 'id9'"),
+        ("base.jsonl", "next.jsonl --expect expected.jsonl", "--expect has 1 output without a row: 'id9'"),
         ("base.jsonl", ".", "can't read the journal batch.jsonl: no such file"),
         ("base.jsonl", "base.jsonl --pass-each 0", "pass-each"),
         ("base.jsonl", "base.jsonl --fail-on fixed", "fail-on"),
@@ -300,17 +351,16 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
     written("unnamed.jsonl", [line(1, id=None, input=None)])
     written("runs.jsonl", [{"schema": "noxcli.result/1", **line(row)["result"]} for row in (1, 2)])
     written("run.json", [{"schema": "noxcli.result/1", **line(1)["result"]}])
+    written("empty.jsonl", [])
+    written("asked.jsonl", [line(1, input={"Q": "other"}), line(2, input={"Q": "other"})])
+    written(
+        "next.jsonl", [line(1), {**line(2), "result": {**line(2)["result"], "output": {"Answer": "a", "Extra": 1}}}]
+    )
+    Path("answr.jsonl").write_text('{"row": 1, "Answr": "a"}\n')
+    written("kept.jsonl", [{**line(row), "columns": {"e": ""}} for row in (1, 2)])
     Path("text").write_text("some text\n")
     Path("expected.jsonl").write_text('{"$id": "id9", "Answer": "a"}\n')
     result = noxcli("compare", *base.split(), *new.split())
-    assert (result.code, result.out) == (2, b"")
+    assert (result.code, result.out) == (2, b""), result.err
     assert said in result.err
     assert len(result.err.splitlines()) == 1
-
-
-def test_a_python_without_sqlite3_is_named(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "noxcli.batch.compare", raising=False)
-    monkeypatch.setitem(sys.modules, "sqlite3", None)
-    result = noxcli("compare", written("base.jsonl", [line(1)]), "base.jsonl")
-    assert (result.code, result.err.count("\n")) == (2, 1)
-    assert "compare needs sqlite3, which this Python lacks" in result.err

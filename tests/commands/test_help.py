@@ -138,7 +138,7 @@ def test_the_page_for_assistants_is_true(noxcli: Noxcli) -> None:
     assert all(f"\n  {verb} " in page for verb in VERBS)
     lines = re.findall(r"^  noxcli (\S+) .*?  +(\..*)$", page, re.M)
     for question in "yx":
-        write_rows({"$id": "a", "Question": question})
+        write_rows({"$id": "a", "Question": "z"}, {"$id": question, "Question": question})
         assert noxcli("batch", "qa", "rows.jsonl", "--output-dir", question).code == 0
     calls = {
         "workflows": noxcli("workflows", "--json").json["workflows"][0],

@@ -22,13 +22,13 @@ def failed(where: Path) -> list[str | None]:
 
 
 def test_the_page_is_short() -> None:
-    assert len(PAGE.splitlines()) <= 120
+    assert len(PAGE.splitlines()) <= 130
     assert [len(job.splitlines()) <= 20 for job in JOBS] == [True, True]
     assert len(BLOCKS[1].splitlines()) <= 12
 
 
 def test_the_whole_loop_is_on_the_page(tmp_path: Path) -> None:
-    files, script, green, merged = BLOCKS
+    files, script, green, merged, judge = BLOCKS
     with Sandbox(BUILT_IN, speed=2) as sandbox:
         assert shell(files + script, sandbox, tmp_path).splitlines()[-1] == "exit code 11"
         assert failed(tmp_path) == ["row 3 (norway)"]
@@ -48,6 +48,9 @@ def test_the_whole_loop_is_on_the_page(tmp_path: Path) -> None:
         prompt = "noxcli export review | grep -c 'Answer the customer politely'"
         assert shell(f"{prompt} || true", sandbox, tmp_path) == "0\n", "an imported version is not in use yet"
         shell(merged, sandbox, tmp_path)
+        answers = len(sandbox.runs("review"))
+        assert shell(f"{judge}echo $?\n", sandbox, tmp_path) == "0\n"
+        assert (len(sandbox.runs("review")), len(sandbox.runs("qa"))) == (answers, len(rows))
         assert shell(prompt, sandbox, tmp_path) == "1\n"
 
         assert "`--repeat 3` to `set`, and `--pass-each 2` to the last two" in PAGE

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from noxcli.render.line import Look
-from noxcli.reports.words import excerpt, in_color, line_diff, marked, word_diff
+from noxcli.reports.words import excerpt, first_changes, in_color, line_diff, marked, word_diff
 
 RANDOM = random.Random(5)
 
@@ -58,6 +58,19 @@ def test_an_excerpt_has_the_changes_and_a_little_around() -> None:
     assert marked(excerpt(pieces, 8, 200)) == "… before [-cat-]{+cow+} between…between [-dog-]{+pig+} after a…"
     assert marked(excerpt(pieces, 8, 20)) == "… before [-cat-]{+cow+} between…between …"
     assert marked(excerpt([("-", "x" * 1000)], 8, 20)) == "[-xxxxx…xxxxx-]"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("The river is Tagus.", "The river is Douro.", "…er is [-Tagus-]{+Douro+}."),
+        ("a " * 500 + "cat b" + " c" * 500, "a " * 500 + "cow b" + " c" * 500, "…a a a [-cat-]{+cow+} b c c…"),
+        ("x" * 500 + "y z", "x" * 500 + "w z", f"…xxxxxx[-{'x' * 13}…{'x' * 12}y-]{{+{'x' * 6}…{'x' * 5}w+}} z"),
+        ("one", "one and two", "one{+ and two+}"),
+    ],
+)
+def test_the_first_changes_of_long_texts_are_found_at_once(old: str, new: str, shown: str) -> None:
+    assert marked(excerpt(first_changes(old, new, 30), 6, 60)) == shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,186 @@
+"""What a comparison compared: its two sides, the questions, and what was left out or may differ; and whether it did."""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from noxcli.batch.past import DigestIndex
+from noxcli.batch.resume import command_to_continue
+from noxcli.batch.sides import Side
+from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
+from noxcli.render.text import amount, in_prose
+from noxcli.reports.comparison import Answer, Change, Line, Pair, Rule, answer_of
+from noxcli.timing import show_seconds, within
+
+SHARES, TERMS = {"median_s": 0.5, "p95_s": 0.95}, {"median_s": "median", "p95_s": "95% within"}
+
+
+class Totals:
+    """The rows of one side, how many are good, and how long their runs took."""
+
+    def __init__(self) -> None:
+        self.rows = self.passed = 0
+        self._seconds = array("d")  # of each run
+
+    def add(self, lines: Sequence[Line], rule: Rule) -> None:
+        """Count a row."""
+        self.rows += bool(lines)
+        self.passed += bool(lines) and rule.answer(lines) is Answer.GOOD
+        took = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
+        self._seconds.extend(seconds for seconds in took if seconds is not None)
+
+    def document(self) -> dict[str, Any]:
+        took = sorted(self._seconds)
+        at = {name: within(took, share) if took else None for name, share in SHARES.items()}
+        rate = round(self.passed / self.rows, 4) if self.rows else None
+        return {"rows": self.rows, "passed": self.passed, "pass_rate": rate, **at}
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Compared:
+    """What was compared, as far as it is known; `counted` has the rows that a note is about."""
+
+    base: Side
+    new: Side
+    rule: Rule
+    questions: Sequence[str]
+    by_id: bool
+    constants: list[str]  # that differ
+    totals: dict[str, Totals] = field(default_factory=lambda: {"base": Totals(), "new": Totals()})
+    counted: Counter[str] = field(default_factory=Counter)
+    lacking: dict[str, Counter[int]] = field(default_factory=lambda: {"base": Counter(), "new": Counter()})
+
+    def add(self, pair: Pair, read: Sequence[str]) -> None:
+        """Count a pair; `read` are the columns that questions read."""
+        for name, lines in (("base", pair.base), ("new", pair.new)):
+            self.totals[name].add(lines, self.rule)
+        base, new = pair.answers
+        known = {Answer.GOOD, Answer.BAD, Answer.FAILED}
+        both = base in known and new in known
+        partners = bool(pair.base and pair.new) and pair.other_input is None
+        self.counted["partners"] += partners
+        self.counted["other input"] += pair.other_input is not None
+        self.counted["answered"] += both
+        self.counted["good"] += both and Answer.GOOD in (base, new)
+        self.counted["still fail"] += pair.verdict.reason == "still fails"
+        self.counted["unjudged"] += pair.verdict.unjudged
+        if pair.verdict.unjudged:
+            self._lacks("new" if pair.change is Change.MISSING else "base", pair)
+        if partners and read and _columns(pair.base, read) != _columns(pair.new, read):
+            self.counted["other columns"] += 1
+
+    def _lacks(self, name: str, pair: Pair) -> None:
+        """Count the lines of a side that are no answer to judge, by code."""
+        lines = pair.new if name == "new" else pair.base
+        codes = [line["result"]["exit_code"] for line in lines if answer_of(line) in (Answer.NONE, Answer.FAILED)]
+        self.lacking[name].update(codes or [ExitCode.NOT_FINISHED])
+
+    def ways_on(self) -> str:
+        """Return how each side gets the answers that it lacks."""
+        return "; ".join([*filter(None, map(self._way_on, (self.base, self.new))), "or add --allow-missing"])
+
+    def _way_on(self, side: Side) -> str:
+        codes, header = self.lacking[side.name.lower()], side.source.header
+        left = sum(count for code, count in codes.items() if code not in HAD_RUN)
+        command = command_to_continue(header.command, codes, left) if header is not None else None
+        if command is None or header is None:
+            return ""
+        version = "" if header.version_id else ", and --version-id V if the workflow has another version now"
+        return f"finish {side.name} with: {command}{version}"
+
+    def require_partners(self, *, allow_missing: bool) -> None:
+        """Raise UsageProblem if no row of NEW can be compared with one of BASE."""
+        there, hint = self.there, self.new_alone
+        if not self.counted["partners"]:
+            what = "id" if self.by_id else "input"
+            if self.counted["other input"]:
+                what = "id and the input"
+            raise UsageProblem(
+                f"{there}, but no row of {self.new.named} has the {what} of a row of {self.base.named}", hint
+            )
+        if allow_missing and not self.counted["answered"]:
+            raise UsageProblem(f"{there}, but no row has an answer on both sides, so nothing was compared", hint)
+
+    @property
+    def there(self) -> str:
+        """How many rows each side has."""
+        return in_prose([f"{side.name} has {amount(side.rows, 'row')}" for side in (self.base, self.new)])
+
+    @property
+    def new_alone(self) -> str:
+        """How to judge NEW without BASE."""
+        return f"to judge NEW alone: noxcli results {self.new.named} --assert …"
+
+    @property
+    def nothing_could_break(self) -> bool:
+        """True if each pair has both answers, of which none is good."""
+        return 0 < self.counted["answered"] == self.counted["partners"] and not self.counted["good"]
+
+    def notes(self) -> Iterator[str]:
+        """Yield the totals, and what to know about them, for people."""
+        for side in (self.base, self.new):
+            totals = self.totals[side.name.lower()].document()
+            took = ", ".join(
+                f"{name} {show_seconds(totals[key])}" for key, name in TERMS.items() if totals[key] is not None
+            )
+            passed = f"{totals['passed']:,} of {amount(totals['rows'], 'row')} passed ({totals['pass_rate'] or 0:.1%})"
+            yield f"{side.name} {side.named}: {', '.join(filter(None, [passed, took]))}"
+        for what, words in NOTES.items():
+            if count := self.counted[what]:
+                yield words.format(rows=amount(count, "row"))
+        if self.constants:
+            yield f"an input that all rows share differs: {in_prose(list(map(repr, self.constants)))}"
+
+    def document(self) -> dict[str, Any]:
+        """Return its part of `noxcli.comparison/1`."""
+        return {
+            "by": "id" if self.by_id else "input",
+            "questions": list(self.questions),
+            "repeat": self.rule.repeat,
+            "pass_each": self.rule.needed,
+            "constants": list(self.constants),
+            **{name.replace(" ", "_"): self.counted[name] for name in ("unjudged", *NOTES)},
+        }
+
+    def side_document(self, side: Side) -> dict[str, Any]:
+        header = side.source.header
+        about = {"source": side.named, "kind": side.source.kind, "workflow_id": side.workflow_id}
+        version = None if header is None else header.version_id
+        return {**about, "version_id": version, **self.totals[side.name.lower()].document()}
+
+
+NOTES = {
+    "left out of BASE": "{rows} of NEW, left out of BASE by --limit, were not compared",
+    "left out of NEW": "{rows} of BASE, left out of NEW by --limit, were not compared",
+    "other columns": "{rows} with other kept columns in BASE; those of NEW judge both answers",
+    "still fail": "{rows} failed in BASE, and in NEW, too",
+}
+
+
+def require_comparable(base: Side, new: Side) -> None:
+    """Raise UsageProblem for sides that have nothing to do with each other, or are the same."""
+    shards = [side.source.header.shard if side.source.header else "1/1" for side in (base, new)]
+    if shards[0] != shards[1]:
+        hint = "join the shards of each side first: noxcli results s1 s2 > base.jsonl"
+        raise UsageProblem(f"BASE is shard {shards[0]} of a batch, and NEW is shard {shards[1]}", hint)
+    if base.repeat != new.repeat:
+        counts = f"BASE has {amount(base.repeat, 'repetition')} of each row, and NEW {new.repeat}"
+        raise UsageProblem(counts, "run both with the same --repeat")
+    known = DigestIndex((digest, 0) for digest in base.runs)
+    if new.runs and all(known.find(digest) is not None for digest in new.runs):
+        raise UsageProblem(
+            f"NEW {new.named} has no run that BASE {base.named} lacks, so nothing can differ", "compare another batch"
+        )
+
+
+def other_inputs(base: Side, new: Side) -> bool:
+    """Return whether both sides are single runs, of which it is known that their inputs differ."""
+    runs = [side.source.inputs for side in (base, new)]
+    return None not in runs and runs[0] != runs[1]
+
+
+def _columns(lines: Sequence[Line], read: Sequence[str]) -> list[Any]:
+    columns: Mapping[str, Any] = next((line["columns"] for line in lines if line["columns"]), {})
+    return [columns.get(name) for name in read]

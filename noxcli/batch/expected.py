@@ -1,0 +1,161 @@
+"""What rows are expected to have as outputs (--expect), and which rows no question asks anything of."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Self
+
+from noxcli.batch.columns import EXPECT, Columns
+from noxcli.batch.rows import Row, RowFile
+from noxcli.errors import COMPLETED, NotAsAsserted, UsageProblem, nearest, suggestion
+from noxcli.inputs.parse import Inputs
+from noxcli.render.text import amount
+
+OPTION = "--expect"
+ROW = "row"  # the column that says for which row a line is
+MOST_NAMED = 5  # ids in a message
+KINDS = {"id": "an id", "row": "a row's number", "line": "neither an id nor a row's number"}
+EMPTY = (None, "")
+Key = str | int  # a row's id or number: two name spaces
+
+
+class Expected:
+    """The expected outputs, all held in memory. Only keys that an expected output names count."""
+
+    def __init__(self, by_key: Mapping[Key, Inputs], kinds: Collection[str]) -> None:
+        """`kinds` are those of the keys; only lines that noxcli printed have both, since some rows have no id."""
+        self._by_key, self._kinds = by_key, kinds
+        self._unmet = set(by_key)
+
+    @classmethod
+    def read(cls, path: str) -> Self:
+        """Read a file in the format of the rows: a line has outputs, and a row's $id, its number as `row`, or neither.
+
+        Raises UsageProblem for a file that can't be read or expects nothing, for lines of mixed kinds, and for a line
+        that expects nothing or that another one is for, too.
+        """
+        if path == "-":
+            raise UsageProblem(f"{OPTION} - is not a file", "give a JSON lines, CSV or TSV file")
+        source, by_key, kinds = RowFile(path, None, Columns({}, Inputs()), None), dict[Key, Inputs](), dict[str, str]()
+        for row in source.rows():
+            if row.problem is not None:
+                raise UsageProblem(f"{OPTION} {path}, {row.place}: {row.problem}")
+            kind, key, outputs = _expected(row)
+            kinds.setdefault(kind, row.place)
+            if len(kinds) > 1 and not _was_printed(row):
+                what = " and ".join(f"{KINDS[kind]} ({place})" for kind, place in kinds.items())
+                raise UsageProblem(f"{OPTION} {path} has lines with {what}", "write the same in each line")
+            if key in by_key:
+                raise UsageProblem(f"{OPTION} {path}, {row.place}: {key!r} appears twice")
+            if outputs is not None and not outputs.values and not source.is_table:
+                raise UsageProblem(f"{OPTION} {path}, {row.place}: it names no output", "name one, or remove the line")
+            if outputs is not None and outputs.values:
+                by_key[key] = outputs
+        if not by_key:
+            raise UsageProblem(f"{OPTION} {path} expects nothing", "give lines with the outputs of rows")
+        return cls(by_key, kinds)
+
+    def meet(self, row: int, own_id: str | None) -> bool:
+        """Record that there is this row, and return whether its output is expected."""
+        key = self._key(row, own_id)
+        self._unmet.discard(key)
+        return key in self._by_key
+
+    def require_met(self) -> None:
+        """Raise UsageProblem for expected outputs whose rows were not met."""
+        if unmet := self.unmet():
+            hint = "name the rows' ids in $id, their numbers in row, or number the lines as the rows"
+            raise UsageProblem(unmet, hint)
+
+    def unmet(self) -> str:
+        """Return which expected outputs have no row, empty if each has one."""
+        named = ", ".join(repr(key) for key in [key for key in self._by_key if key in self._unmet][:MOST_NAMED])
+        return f"{OPTION} has {amount(len(self._unmet), 'output')} without a row: {named}" if self._unmet else ""
+
+    def require_outputs(self, known: Collection[str], where: str) -> None:
+        """Raise UsageProblem for a line that names none of these outputs, so that it could never hold."""
+        for key, wanted in self._by_key.items():
+            if not {*known} & {*wanted.values}:
+                name = next(iter(wanted.values))
+                hint = suggestion(nearest(name, known), quoted=True)
+                raise UsageProblem(f"{OPTION} names {name!r} for {key!r}, but {where} has no such output", hint)
+
+    def of(self, row: int, own_id: str | None) -> Inputs | None:
+        """Return the row's expected outputs, None if it has none."""
+        return self._by_key.get(self._key(row, own_id))
+
+    def _key(self, row: int, own_id: str | None) -> Key:
+        return own_id or (row if len(self._kinds) > 1 else "") if "id" in self._kinds else row
+
+
+def _expected(row: Row) -> tuple[str, Key, Inputs | None]:
+    """Return the kind of a line, the row that it is for, and the outputs; of a line that noxcli printed, those of a
+    completed run, and else None.
+    """
+    values, outputs = row.inputs.values, row.inputs
+    if _was_printed(row):
+        own_id, output = values.get("id"), values["result"].get("output")
+        completed = values["result"].get("exit_code") in COMPLETED
+        found = Inputs(output) if completed and isinstance(output, dict) else None
+        return ("id", own_id, found) if isinstance(own_id, str) and own_id else ("row", values[ROW], found)
+    if row.id:
+        return "id", row.id, outputs
+    number = values.get(ROW)
+    if number is None or isinstance(number, bool) or not str(number).isdecimal():
+        return "line", row.number, outputs
+    others = {key: value for key, value in values.items() if key != ROW}
+    return "row", int(number), Inputs(others, outputs.texts - {ROW})
+
+
+def _was_printed(row: Row) -> bool:
+    values = row.inputs.values
+    return values.keys() >= {ROW, "result"} and isinstance(values["result"], dict)
+
+
+class Coverage:
+    """How many rows of a table each question asks something of."""
+
+    def __init__(self, expected: Expected | None, columns: Sequence[str]) -> None:
+        """`columns` are those that assertions read."""
+        self._expected, self._columns = expected, [name for name in columns if not name.startswith("$")]
+        self._rows = self._asked = 0
+        self._empty: Counter[str] = Counter()
+
+    def add(self, number: int, own_id: str | None, values: Mapping[str, Any]) -> None:
+        """Count a row of the table with its inputs and columns. Raises UsageProblem for one that expects nothing."""
+        self._rows += 1
+        own = values.get(EXPECT)
+        if own == {}:
+            raise UsageProblem(f"row {number} expects no output: its {EXPECT} is {{}}", "name one, or leave it empty")
+        asked = own not in EMPTY if self._expected is None else self._expected.meet(number, own_id)
+        self._asked += asked
+        for name in self._columns:
+            self._empty[name] += values.get(name) in EMPTY
+
+    def add_line(self, line: Mapping[str, Any]) -> None:
+        """Count the row of a line of results, once for all its repetitions; not one that never started."""
+        if (line["input"] is not None or line["columns"] is not None) and line.get("repetition") in (None, 1):
+            self.add(line["row"], line["id"], {**(line["input"] or {}), **(line["columns"] or {})})
+
+    def require_some(self, warn: Callable[[str], None], *, own: bool) -> None:
+        """Warn of rows of which a question asks nothing; `own` says that there is a column `$expect`.
+
+        Raises UsageProblem if these are all rows.
+        """
+        option = OPTION if self._expected is not None else EXPECT
+        counts = [(count, f"an empty {name!r}, which --assert reads") for name, count in self._empty.items()]
+        if self._expected is not None or own:
+            counts.append((self._rows - self._asked, f"no expected output ({option})"))
+        for count, what in counts:
+            if count and count == self._rows:
+                raise UsageProblem(f"each row has {what}, so nothing is checked", "fill it in")
+            if count:
+                warn(f"{count} of {amount(self._rows, 'row')} {'has' if count == 1 else 'have'} {what}")
+
+    def conclude_stream(self, warn: Callable[[str], None], *, own: bool) -> None:
+        """Say what is known of a stream at its end alone. Raises NotAsAsserted for what else is refused at once."""
+        try:
+            self.require_some(warn, own=own)
+        except UsageProblem as error:
+            raise NotAsAsserted(error.message, error.hint) from None
+        if self._expected is not None and (unmet := self._expected.unmet()):
+            raise NotAsAsserted(unmet, "each needs a row of the stream")

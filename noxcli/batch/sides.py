@@ -1,0 +1,266 @@
+"""One side of a comparison: what its lines are about, in a few numbers for each; a line is read again by its place."""
+
+import json
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from noxcli.batch.columns import EXPECT
+from noxcli.batch.joined import Joined
+from noxcli.batch.past import Header, digest_of_id, lines_in, opened
+from noxcli.batch.results import LONGEST_RESULT, read_result_line
+from noxcli.batch.row import as_printed
+from noxcli.batch.rows import digest_of
+from noxcli.codec import decode_json
+from noxcli.errors import COMPLETED, ExitCode, UsageProblem
+from noxcli.files import reason_of
+from noxcli.outputs.values import by_name
+from noxcli.reports.result import RESULT_SCHEMA
+from noxcli.signals import SIGNALS
+
+WHAT_FITS = "give the directory of a batch, lines of batch or results, a run's --json, or a run id"
+MOST_LINES = 1_000_000  # of a side, which keeps some 150 bytes of each
+LEAST_ROWS = 5  # of a side without a journal, to tell a constant
+BITS = 64
+Line = Mapping[str, Any]  # of results
+Read = Callable[[int], Line]
+
+
+class Source(Protocol):
+    """Where the lines of a side are."""
+
+    kind: str
+    header: Header | None
+    knows_table: bool  # a row that it lacks is not in the batch's FILE
+    inputs: Any  # of a single run, as far as the server says
+
+    def lines(self) -> Iterator[tuple[int, Line]]:
+        """Yield each line after its place. Raises UsageProblem."""
+
+    def reading(self) -> AbstractContextManager[Read]:
+        """Yield what reads the line at a place again."""
+
+
+class Directory:
+    """The directory of a batch; the place of a line is its number in the journal."""
+
+    kind, inputs = "directory", None
+
+    def __init__(self, path: Path) -> None:
+        """Raises UsageProblem for one that is not the directory of a batch."""
+        self.joined = Joined.read([path])
+        self.header: Header | None = self.joined.header
+        self.knows_table = self.joined.knows_table
+
+    def lines(self) -> Iterator[tuple[int, Line]]:
+        with self.reading() as read:
+            yield from ((number, read(number)) for number in self.joined.numbers(self.joined.shard))
+
+    @contextmanager
+    def reading(self) -> Iterator[Read]:
+        repeat = self.joined.header.repeat
+        with self.joined.reading() as read:
+            yield lambda number: as_printed(read(number)[1], repeat)
+
+
+class Printed:
+    """A file of lines that batch, results or --json wrote; the place of a line is where it begins."""
+
+    kind = "file"
+    header: Header | None = None
+    knows_table, inputs = False, None
+
+    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+        self.path, self._warn = path, warn
+
+    def lines(self) -> Iterator[tuple[int, Line]]:
+        """Raises UsageProblem if the file can't be read, or has another line; warns of an incomplete last one."""
+        try:
+            for number, (offset, raw) in enumerate(lines_in(self.path, LONGEST_RESULT), 1):
+                line = _line(raw)
+                if line is not None:
+                    yield offset, line
+                elif raw.strip() and raw.endswith(b"\n"):
+                    raise UsageProblem(f"line {number} of {self.path} is not a result", WHAT_FITS)
+                elif raw.strip():
+                    self._warn(f"{self.path} ends in an incomplete line, which was left out")
+        except OSError as error:
+            raise UsageProblem(f"can't read {self.path}: {reason_of(error)}", WHAT_FITS) from None
+
+    @contextmanager
+    def reading(self) -> Iterator[Read]:
+        with opened(self.path) as file:
+            yield lambda offset: self._read(file, offset)
+
+    def _read(self, file: IO[bytes], offset: int) -> Line:
+        file.seek(offset)
+        line = _line(file.readline(LONGEST_RESULT))
+        if line is None:
+            raise UsageProblem(f"{self.path} changed while it was read", "run the same command again")
+        return line
+
+
+class OneRun:
+    """A run, as the server has it now."""
+
+    kind = "run"
+    header: Header | None = None
+    knows_table = False
+
+    def __init__(self, document: Mapping[str, Any], inputs: Any) -> None:
+        self.inputs = inputs
+        self._line = line_of_run(document)
+
+    def lines(self) -> Iterator[tuple[int, Line]]:
+        yield 0, self._line
+
+    @contextmanager
+    def reading(self) -> Iterator[Read]:
+        yield lambda _: self._line
+
+
+class Side:
+    """What is known of one side before anything is judged: names, constants, and 44 bytes for each line."""
+
+    def __init__(self, name: str, named: str, source: Source, see: Callable[[Line], None]) -> None:
+        """Read all lines once, and let `see` each. Raises UsageProblem."""
+        self.name, self.named, self.source = name, named, source
+        self.workflow_id: str | None = None
+        self.outputs: set[str] = set()  # of completed rows, or of the workflow
+        self.columns: set[str] = set()  # and inputs
+        self.expects = False  # rows have their own expectation
+        self.asserted: set[str] = set()  # by the call that printed the lines
+        self.runs = array("Q")
+        self.repeat = 1
+        self.has_ids = self.has_unnamed = False
+        self._numbers, self._repetitions, self._places = array("Q"), array("L"), array("Q")
+        self._ids, self._inputs = array("Q"), array("Q")  # digests; 0 for none
+        self._values: dict[str, int | None] = {}  # the digest of each input, None if rows have different ones
+        self._given: Counter[str] = Counter()  # rows with each input
+        self._know_header(source.header)
+        for place, line in source.lines():
+            self._know(place, line)
+            see(line)
+        self._order = array("Q", sorted(range(len(self._numbers)), key=self._turn))
+        self._starts = array("Q", self._begin_rows())
+
+    def _turn(self, at: int) -> tuple[int, int]:
+        return self._numbers[at], self._repetitions[at]
+
+    def _know_header(self, header: Header | None) -> None:
+        if header is not None:
+            self.workflow_id, self.repeat = header.workflow_id, header.repeat
+            self.outputs.update(header.outputs or ())
+            sent = (name.rstrip("=@:") for name in header.columns or ())
+            self.columns.update(header.kept, header.constants, header.secrets, sent)
+
+    def _know(self, place: int, line: Line) -> None:
+        SIGNALS.check()
+        if len(self._numbers) == MOST_LINES:
+            raise UsageProblem(f"{self.named} has more than {MOST_LINES:,} lines", "compare parts of it")
+        own_id, given, result = line["id"], line["input"], line["result"]
+        run, columns = result["run"] or {}, line["columns"] or {}
+        self.has_unnamed |= own_id is None and given is None
+        if own_id is None and given is None and result["exit_code"] == ExitCode.OK:
+            raise UsageProblem(f"{self.named} has a result with neither an id nor inputs", "give the rows an id")
+        self.workflow_id = self.workflow_id or run.get("workflow_id")
+        self.has_ids |= own_id is not None
+        self.columns.update(given or (), columns)
+        self.expects |= columns.get(EXPECT) is not None
+        self.repeat = max(self.repeat, line.get("repetition") or 1)
+        if result["exit_code"] in COMPLETED:
+            self.outputs.update(by_name(result["output"]))
+        self.asserted.update(str(each.get("name")) for each in result.get("assertions") or ())
+        if run.get("id") is not None:
+            self.runs.append(digest_of_id(run["id"]))
+        self._numbers.append(line["row"])
+        self._repetitions.append(line.get("repetition") or 0)
+        self._places.append(place)
+        self._ids.append(digest_of_id(own_id))
+        self._inputs.append(0 if given is None else self._digest(given))
+
+    def _digest(self, given: Mapping[str, Any]) -> int:
+        """Return the sum of the inputs' digests, from which that of a constant can be taken away; never 0."""
+        total = 1
+        for name, value in given.items():
+            digest = digest_of(json.dumps([name, value], sort_keys=True).encode())
+            total += digest
+            self._given[name] += 1
+            if self._values.setdefault(name, digest) != digest:
+                self._values[name] = None
+        return total % (1 << BITS) or 1
+
+    @property
+    def lines(self) -> int:
+        return len(self._numbers)
+
+    @property
+    def knows_table(self) -> bool:
+        return self.source.knows_table
+
+    @property
+    def is_limited(self) -> bool:
+        """True if rows of its table may have been left out, by --limit."""
+        header = self.source.header
+        return header is not None and header.limit is not None and self.lines >= header.limit * self.repeat
+
+    def constants(self) -> Mapping[str, int]:
+        """Return the digest of each input that all rows share, by the header or because each row has the same."""
+        header, rows = self.source.header, self.lines // self.repeat
+        if header is not None:
+            return {name: digest for name, digest in self._values.items() if digest and name in header.constants}
+        whole = {name for name, count in self._given.items() if count == self.lines and rows >= LEAST_ROWS}
+        return {name: digest for name, digest in self._values.items() if digest and name in whole}
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return len(self._starts)
+
+    def _begin_rows(self) -> Iterator[int]:
+        """Yield where each row's lines begin. Raises UsageProblem if several of them claim to be the same one."""
+        before = (0, 0)
+        for place, at in enumerate(self._order):
+            turn = self._turn(at)
+            if turn == before:
+                raise UsageProblem(
+                    f"{self.name} {self.named} has several lines for row {turn[0]}", "remove all but one"
+                )
+            if turn[0] != before[0]:
+                yield place
+            before = turn
+
+    def _lines_of(self, row: int) -> Sequence[int]:
+        end = self._starts[row + 1] if row + 1 < len(self._starts) else len(self._order)
+        return self._order[self._starts[row] : end]
+
+    def read_row(self, row: int, read: Read) -> list[Line]:
+        """Read the lines of a row again, by repetition. Raises UsageProblem if the file has changed."""
+        return [read(self._places[at]) for at in self._lines_of(row)]
+
+    def has_id(self, row: int) -> bool:
+        return any(self._ids[at] for at in self._lines_of(row))
+
+    def key(self, row: int, without: int, *, by_id: bool) -> int:
+        """Return what pairs a row: the digest of its id, or of its inputs without some constants; 0 for neither."""
+        lines = self._lines_of(row)
+        own_id = max(self._ids[at] for at in lines) if by_id else 0
+        given = next((self._inputs[at] for at in lines if self._inputs[at]), 0)
+        return own_id or (given and ((given - without) % (1 << BITS) or 1))
+
+
+def _line(raw: bytes) -> Line | None:
+    try:
+        line = decode_json(raw)
+    except ValueError:
+        return None
+    is_document = isinstance(line, dict) and line.get("schema") == RESULT_SCHEMA
+    return read_result_line(line_of_run(line) if is_document else line)
+
+
+def line_of_run(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the line of a run that is no row: its inputs do not matter, so it is compared with any other run."""
+    return {"row": 1, "id": None, "input": {}, "columns": None, "result": document}
