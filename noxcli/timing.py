@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from noxcli.errors import UsageProblem
 from noxcli.waiting import AWAKE, sleep
 
-DURATION = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?"
+AMOUNT = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+PART = rf"{AMOUNT}(ms|min|[dhms])"
 LONGEST_DURATION = 1e9  # seconds, about thirty years: some system calls take no more
 LEAST_ATTEMPT = 5.0  # seconds for an answer, however short the user's patience
 FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of a back-off
 WESTERNMOST = 12 * 3600.0  # seconds by which the clocks of the last zone are behind UTC
 READ_TIMEOUT = 30.0  # seconds without a byte of an answer
-UNITS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "ms": 0.001}
 
 
 class Clock:
@@ -113,14 +114,20 @@ class Outage:
 
 
 def parse_duration(text: str) -> float:
-    """Return seconds for `90`, `500ms`, `30s`, `10m`, `2h` or `1d`.
+    """Return seconds for `90`, `500ms`, `30s`, `10m` or `10min`, `2h`, `1d`, or several of them, the longest first.
 
     Raises UsageProblem for anything else.
     """
-    match = re.fullmatch(DURATION, text.strip())
-    if match is None:
-        raise UsageProblem(f"{text!r} is not a valid duration", "write 90, 30s, 10m or 2h")
-    return min(float(match[1]) * UNITS[match[2]], LONGEST_DURATION)
+    text = text.strip()
+    parts = re.findall(PART, text)
+    lengths = [UNITS[unit] for _, unit in parts]
+    if re.fullmatch(AMOUNT, text):
+        seconds = float(text)
+    elif re.fullmatch(f"(?:{PART})+", text) and lengths == sorted({*lengths}, reverse=True):
+        seconds = sum(float(amount) * UNITS[unit] for amount, unit in parts)
+    else:
+        raise UsageProblem(f"{text!r} is not a valid duration", "write 90, 30s, 10m, 2h or 1h30m")
+    return min(seconds, LONGEST_DURATION)
 
 
 def parse_time(text: str | None) -> datetime | None:

@@ -26,6 +26,9 @@ from tests.faults.fake import FakeClock
         ("1.5", 1.5),
         ("500ms", 0.5),
         ("30s", 30.0),
+        ("10min", 600.0),
+        ("1h30m", 5400.0),
+        ("1d2h3min4.5s", 93784.5),
         ("0.5s", 0.5),
         ("10m", 600.0),
         ("1.5h", 5400.0),
@@ -41,7 +44,8 @@ def test_a_duration_is_seconds(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "s", "-1", "+1", "1 s", "1S", "1min", "1h30m", "1,5", "1.", ".5", "1e3", "inf", "nan", "0x10", "soon",
+    ["", " ", "s", "-1", "+1", "1 s", "1S", "1h30", "30m1h", "1m1m", "1m1min", "1h 30m",
+     "1,5", "1.", ".5", "1e3", "inf", "nan", "0x10", "soon",
      "1_000", "1s\n2s", "٣s", "9" * 400],
 )  # fmt: skip
 def test_anything_else_is_no_duration(text: str) -> None:

@@ -156,10 +156,10 @@ class NoxusApi:
         """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py); `within` is in seconds."""
         return _this_run(run_from(self.http.json("POST", f"/v1/runs/{_part(run_id)}/stop", within=within)), run_id)
 
-    def list_runs(self, workflow_id: str | None = None) -> Iterator[Run]:
+    def list_runs(self, workflow_id: str | None = None, *, most_pages: int = MOST_PAGES) -> Iterator[Run]:
         """Yield the runs of one workflow or of the workspace, page by page in the server's order."""
         path = f"/v1/workflows/{_part(workflow_id)}/runs" if workflow_id else "/v1/runs"
-        return (run_from(item, workflow_id or "") for item in self._pages(path, {}))
+        return (run_from(item, workflow_id or "") for item in self._pages(path, {}, most=most_pages))
 
     def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow:
         """Read a workflow with its definition: `GET /v1/workflows/{id}`; `within` is in seconds."""
@@ -270,14 +270,16 @@ class NoxusApi:
             # A cache or a gateway that rejects a plain read knows nothing about the run.
             raise Unavailable(refusal.message, refusal.hint, **refusal.facts()) from refusal
 
-    def _pages(self, path: str, params: Mapping[str, Any], within: float | None = None) -> Iterator[Any]:
+    def _pages(
+        self, path: str, params: Mapping[str, Any], within: float | None = None, *, most: int = MOST_PAGES
+    ) -> Iterator[Any]:
         """Yield each item once, page by page, until the server marks the end or a page has nothing new.
 
         Warns if the list goes on after that, or may do so. Raises Refused if it has no end.
         """
         seen: set[str] = set()
         has_next = False  # by the last page with items
-        for page in range(1, MOST_PAGES + 1):
+        for page in range(1, most + 1):
             # Without `size`: no page of the docs gives its limit for every list.
             envelope = self.http.json("GET", path, params={**params, "page": page}, within=within)
             items = items_of(envelope)
@@ -295,7 +297,7 @@ class NoxusApi:
                 elif not is_last and (items or has_next or isinstance(pages, int)):
                     self._warn(f"the server's list may be longer than {len(seen)} items: its end is not marked")
                 return
-        raise Refused(f"the list has more than {MOST_PAGES:,} pages", "name the run or workflow by its id")
+        raise Refused(f"the list has more than {most:,} pages", "name the run or workflow by its id")
 
 
 def _this_run(run: Run, run_id: str) -> Run:

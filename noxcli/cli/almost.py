@@ -1,16 +1,19 @@
 """An input on a command line that is almost one: how to write it, as far as the workflow's inputs show that."""
 
+import os
 import shlex
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from noxcli.cli import prepare
 from noxcli.cli.meant import is_known_word
 from noxcli.cli.session import Session
-from noxcli.errors import NoSuchWorkflow, NoxError, UsageProblem, from_a_chat
+from noxcli.errors import NoSuchWorkflow, NoxError, UsageProblem, WrongInputs, from_a_chat
 from noxcli.inputs.definition import InputNode, inputs_of
-from noxcli.inputs.parse import NoKey, item_start, read_inputs
+from noxcli.inputs.parse import Inputs, NoKey, item_start, read_inputs
 from noxcli.inputs.preflight import check
+from noxcli.models import Workflow
 
 
 def name_the_input(noxus: Session, workflow: str, problem: NoKey, items: Sequence[str]) -> None:
@@ -62,3 +65,21 @@ def _is_taken(item: str, nodes: Sequence[InputNode], named: str) -> bool:
     except UsageProblem:
         return False
     return True
+
+
+def offer_stdin(workflow: Workflow, inputs: Inputs, problem: WrongInputs) -> None:
+    """Name in the hint how to send what was piped in, if no input was given and the workflow needs one text."""
+    needed = [node for node in inputs_of(workflow.definition) or [] if node.required]
+    if inputs.values or len(needed) != 1 or not _is_piped():
+        return
+    item = f"{item_start(needed[0].label or needed[0].id, needed[0].kind)}@-"
+    problem.hint = f"to send stdin, write {shlex.quote(item.replace('@@', '@'))}"
+
+
+def _is_piped() -> bool:
+    """True if stdin is a pipe, or a file with something in it."""
+    try:
+        status = os.fstat(0)
+    except OSError:
+        return False
+    return stat.S_ISFIFO(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_size > 0)

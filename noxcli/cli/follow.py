@@ -133,6 +133,22 @@ def hint_to_wait(run: Run) -> str:
     return f"wait for it: noxcli wait {run.id}"
 
 
+def check_asked(noxus: Session, run: Run, raw: Sequence[str]) -> None:
+    """Raise UsageProblem for an output in --raw, --query or --assert that a running run is known not to have.
+
+    It is known if its record has the definition, or names no saved version and the current definition can be read.
+    """
+    if not (raw or noxus.context.printing.query is not None or noxus.context.reports.asserts):
+        return
+    known = run.workflow if run.workflow is not None and run.workflow.definition else None
+    if known is None and run.version_id is None:
+        known = workflow_of(noxus, run)
+    if known is not None:
+        from noxcli.cli.prepare import check_outputs  # a run that has ended is its own check
+
+        check_outputs(noxus, raw, known)
+
+
 def workflow_of(noxus: Session, run: Run) -> Workflow | None:
     """Return the workflow with the names of its nodes; without it, their ids are enough."""
     if run.workflow is not None and run.workflow.nodes:

@@ -84,6 +84,9 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
 
 WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id, alias or exact name.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
+RunOrNone = Annotated[
+    str | None, typer.Argument(metavar="[RUN]", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False)
+]
 RunOrLast = Annotated[str, typer.Argument(metavar="[RUN]", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 InputArguments = Annotated[
     list[str] | None,

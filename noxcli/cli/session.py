@@ -32,6 +32,7 @@ from noxcli.errors import (
     LostContact,
     NoxError,
     Phase,
+    Refused,
     TimedOutBeforeStart,
     Unavailable,
     UsageProblem,
@@ -44,7 +45,7 @@ from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports, ci_system
 from noxcli.retry import Patience
 from noxcli.runs.record import may_go_on
-from noxcli.runs.resolve import one_run, resolve_run, resolve_workflow
+from noxcli.runs.resolve import MOST_PAGES, is_beginning, one_run, require_one, resolve_run, resolve_workflow
 from noxcli.signals import Interrupted
 from noxcli.state.history import Entry
 from noxcli.state.known_names import server_key
@@ -153,8 +154,28 @@ class Session:
         context = self.context
         return resolve_workflow(self.api, text, self.patience(), context.configured.aliases, context.cache.workflows)
 
-    def resolve_run(self, text: str, patience: Patience) -> Run:
-        """Return the run by its name on the command line. Raises as `resolve_run`."""
+    def complete_id(self, text: str, patience: Patience, *, listed: bool = True) -> str:
+        """Return the run's name with its whole id, if it is the beginning of one of this user's runs.
+
+        If none of them begins so, the server's list is read, if it may be `listed` and is not long. Raises
+        UsageProblem with the candidates, if there are several or none; what reading the list raises.
+        """
+        if not is_beginning(text):
+            return text
+        own = self.context.history.find_beginning(text, self.context.base_url)
+        if own or not listed:
+            return require_one(text, own, "your history")
+        try:
+            runs = patience.keep_trying(lambda: list(self.api.list_runs(most_pages=MOST_PAGES)))
+        except Refused as error:
+            raise UsageProblem(
+                f"no run in your history begins with {text!r}, and {error.message}", "give the whole id"
+            ) from None
+        return require_one(text, [run.id for run in runs if run.id.startswith(text.lower())], "the list of runs")
+
+    def resolve_run(self, text: str, patience: Patience, *, listed: bool = True) -> Run:
+        """Return the run by its name on the command line. Raises as `resolve_run` and `complete_id`."""
+        text = self.complete_id(text, patience, listed=listed)
         noted = self._noted(text)
         if noted is None:
             return resolve_run(self.api, text, patience, young=self.is_young(text))
@@ -195,13 +216,25 @@ class Session:
             self.context.printing.document(listing.document(items, limit))
         listing.tell(terminal, items, limit)
 
-    def read_run(self, text: str, patience: Patience) -> Run:
+    def read_run(self, text: str, patience: Patience, *, listed: bool = True) -> Run:
         """Return the run in its own record, by its name on the command line or on stdin. Raises as `own_record`."""
         from noxcli.outputs.await_output import own_record
 
-        return own_record(
-            self.api, self.resolve_run(one_run(text, self.context.sources), patience), patience, running=True
-        )
+        run = self.resolve_run(one_run(text, self.context.sources), patience, listed=listed)
+        return own_record(self.api, run, patience, running=True)
+
+
+def named_or_last(context: Context, run: str | None) -> str:
+    """Return the run of the command line; without one, a person at a terminal means the last run.
+
+    Raises UsageProblem elsewhere: a script that lost its variable must not get another run.
+    """
+    if run is not None:
+        return run
+    if not context.terminal.interactive or not context.sources.is_typed():
+        raise UsageProblem("no RUN was given", f"give a run id, or {LAST} for the run that you started last")
+    context.terminal.note(f"no RUN was given: {LAST}")
+    return LAST
 
 
 def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) -> Session:

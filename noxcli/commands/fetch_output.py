@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import Common, Delivering, Reporting, RunArgument, Waiting, declared
+from noxcli.cli.options import LAST, Common, Delivering, Reporting, RunOrNone, Waiting, declared
 
 
 @declared
@@ -17,7 +17,7 @@ class Options(Delivering, Reporting, Waiting, Common):
         noxcli fetch-output @last --output-dir out
     """
 
-    run: RunArgument
+    run: RunOrNone = None
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")] = False
 
 
@@ -26,14 +26,15 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli import deliver, follow, session  # the help loads none of what delivery needs
     from noxcli.runs.resolve import one_run
 
-    noxus = session.begin(ctx, options, subject=options.run)
-    text = one_run(options.run, noxus.context.sources)
+    noxus = session.begin(ctx, options, subject=options.run or LAST)
+    text = one_run(session.named_or_last(noxus.context, options.run), noxus.context.sources)
     noxus.context.way_back = f"noxcli fetch-output --wait {text}" if options.wait else None
     with noxus.connect():
         found = noxus.find_run(text)
         noxus.context.outcome.confirmed = True
         if not found.settled:
             if options.wait:
+                follow.check_asked(noxus, found, options.raw or ())
                 found = follow.to_end(noxus, found, options)
             elif not found.paused:
                 raise follow.not_finished(found, "add --wait to wait for its end")

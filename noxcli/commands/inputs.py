@@ -63,7 +63,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         context.printing.document(schema_of(nodes, known.name), indent=2)
         return
     rows = [[visible(cell, None) for cell in _row(node)] for node in nodes]
-    show_table(context.terminal, INPUT_COLUMNS, rows, tabbed=[INPUT_COLUMNS.header, *rows])
+    show_table(context.terminal, INPUT_COLUMNS, rows)
     if not nodes:
         context.terminal.note("the workflow takes no inputs")
     say_hint(context, f"try: {sample_line(options.workflow, nodes)}{' --dry-run' * offline}")

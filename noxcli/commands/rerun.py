@@ -51,7 +51,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     deliver.check_directory(options)
     given = prepare.read_given_inputs(noxus.context, options)
     with noxus.connect(Phase.PREFLIGHT):
-        earlier = noxus.read_run(options.run, noxus.patience())
+        earlier = noxus.read_run(options.run, noxus.patience(), listed=False)
         if earlier.of_part:
             raise UsageProblem(
                 f"run {earlier.id} ran a part of its workflow, and noxcli starts whole workflows",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from noxcli.cli.options import Running, WorkflowArgument, declared
-from noxcli.errors import Phase
+from noxcli.errors import Phase, WrongInputs
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
@@ -64,7 +64,13 @@ def carry_out(noxus: "Session", workflow: "Workflow", inputs: "Inputs", options:
     from noxcli.cli import deliver, follow, prepare, start  # as above
 
     if not options.no_check:
-        inputs = prepare.check_inputs(noxus, workflow, inputs, named=named)
+        try:
+            inputs = prepare.check_inputs(noxus, workflow, inputs, named=named)
+        except WrongInputs as problem:
+            from noxcli.cli.almost import offer_stdin  # loaded only after a mistake
+
+            offer_stdin(workflow, inputs, problem)
+            raise
         prepare.check_outputs(noxus, options.raw or (), workflow)
     if options.dry_run:
         prepare.show_request(noxus, workflow, inputs, options)

@@ -49,7 +49,7 @@ class Options:
     )
     scenario: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Add workflows (TOML).")] = None
     replay: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Serve a run saved with --format ndjson.")
+        list[Path] | None, typer.Option(metavar="FILE", help="Serve a run saved with --format ndjson; repeatable.")
     ] = None
     tape: Annotated[
         list[Path] | None,
@@ -77,7 +77,7 @@ def execute(_: typer.Context, options: Options) -> None:
     from noxcli.sandbox.builtin import BUILT_IN
     from noxcli.sandbox.command import DEFAULT_PORT, fresh_key, run_command, serve_forever
     from noxcli.sandbox.files import load_scenarios
-    from noxcli.sandbox.replay import load_replay
+    from noxcli.sandbox.replay import load_replays
     from noxcli.sandbox.server import Sandbox
     from noxcli.sandbox.switches import Switches, load_switches, with_overrides
     from noxcli.sandbox.tape import load_tapes
@@ -90,7 +90,7 @@ def execute(_: typer.Context, options: Options) -> None:
         taped = load_tapes(options.tape or ())
         # A built-in workflow of the same name would make the name ambiguous.
         built_in = [scenario for scenario in BUILT_IN if scenario.name not in {each.name for each in taped}]
-        scenarios = [*built_in, *added, *map(load_replay, options.replay or ()), *taped]
+        scenarios = [*built_in, *added, *load_replays(options.replay or ()), *taped]
         settings = {name: value for path in options.switches or () for name, value in load_switches(path).items()}
         # Those on the command line override those in files.
         decided = with_overrides(Switches(), settings | dict(text.partition("=")[::2] for text in options.switch or ()))

@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from noxcli.cli.options import (
+    LAST,
     Common,
     Delivering,
     Following,
     Reporting,
-    RunArgument,
+    RunOrNone,
     declared,
 )
 from noxcli.errors import UsageProblem
@@ -26,7 +27,7 @@ class Options(Delivering, Reporting, Following, Common):
         noxcli stream @last --format ndjson | jq -r .type | sort | uniq -c
     """
 
-    run: RunArgument
+    run: RunOrNone = None
     etag: Annotated[
         str | None, typer.Option("--etag", metavar="CURSOR", help="Resume after this event (its redis_id).")
     ] = None
@@ -38,17 +39,19 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli import deliver, follow, session  # the help loads none of what following needs
     from noxcli.runs.resolve import one_run
 
-    noxus = session.begin(ctx, options, subject=options.run)
+    noxus = session.begin(ctx, options, subject=options.run or LAST)
     context = noxus.context
     if options.resume and options.etag is not None:
         raise UsageProblem("--resume and --etag both set where to resume", "remove one of them")
-    text = one_run(options.run, context.sources)
+    text = one_run(session.named_or_last(context, options.run), context.sources)
     context.way_back = context.line_to_stream(text)
     with noxus.connect():
         deliver.check_directory(options)
         found = noxus.find_run(text)
         asked_for = () if options.etag is None else (options.etag,)
         positions = context.history.positions(found.id) if options.resume else asked_for
+        if not found.settled:
+            follow.check_asked(noxus, found, options.raw or ())
         ended = follow.to_end(noxus, found, options, positions=positions)
         follow.judge(noxus, ended)
         deliver.deliver(noxus, ended, options)

@@ -23,7 +23,10 @@ class Options(Reporting, Following, Common):
         noxcli wait @last --for 'node:Answer it=completed' --for run=failed
     """
 
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.")]
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
+    ] = None
     as_json: JsonOption = False
     query: QueryOption = None
     any_one: Annotated[bool, typer.Option("--any", help="Exit when the first run has ended.")] = False
@@ -43,7 +46,7 @@ class Options(Reporting, Following, Common):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Wait for each run, or for a condition. Raises the worst error, after all of them."""
     from noxcli.cli.follow import policy_of  # the help loads none of what waiting needs
-    from noxcli.cli.session import begin
+    from noxcli.cli.session import begin, named_or_last
     from noxcli.commands.wait_runs import ManyRuns, wait_for_one
     from noxcli.runs.conditions import read_condition
     from noxcli.runs.resolve import read_runs
@@ -53,8 +56,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.conditions and options.asserts:
         raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
     conditions = [read_condition(text) for text in options.conditions or ()]
-    context.listed = "-" in options.runs
-    runs = read_runs(options.runs, context.sources)
+    named = options.runs or [named_or_last(context, None)]
+    context.listed = "-" in named
+    runs = read_runs(named, context.sources)
     if not runs:
         context.outcomes = []
         context.terminal.note("nothing to wait for: stdin names no run")
@@ -68,7 +72,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise UsageProblem(f"{option} waits for one run", f"it got {len(runs)}: wait for each one separately")
     policy = policy_of(context, options)
     with noxus.connect():
+        for outcome in context.outcomes:
+            outcome.subject = noxus.complete_id(outcome.subject, noxus.patience())
         if len(runs) == 1:
-            wait_for_one(noxus, runs[0], conditions, policy)
+            wait_for_one(noxus, context.outcome.subject, conditions, policy)
         else:
             ManyRuns(noxus, policy, any_one=options.any_one, fail_fast=options.fail_fast).to_end()

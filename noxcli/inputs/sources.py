@@ -36,6 +36,11 @@ class Sources:
         self._stdin = stdin
         self._readers: dict[object, str] = {}
 
+    def is_typed(self) -> bool:
+        """True if stdin is a terminal."""
+        stdin = self._stdin()
+        return stdin is not None and stdin.isatty()
+
     def claim(self, name: str, reader: str) -> os.stat_result | None:
         """Register `reader`, as on the command line, for the file; return the file's status, None for stdin.
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_LOOK_UP = frozenset({403, 404, 405})
-NODES_TOLD = 8  # in a message
+NODES_TOLD, CANDIDATES_TOLD = 8, 5  # in a message
+SHORTEST_BEGINNING, FILLING = 8, "00000000-0000-0000-0000-000000000000"
+MOST_PAGES = 5  # of the list of runs that is read for the beginning of an id
 EVIDENCE = 50  # items: enough to detect an order
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 Listed = TypeVar("Listed", bound=Run | Workflow | Version)
@@ -75,10 +77,10 @@ def read_runs(texts: Sequence[str], sources: Sources) -> list[str]:
     Raises UsageProblem for any other form.
     """
     named: list[str] = []
-    for text in texts:
+    for text in map(str.strip, texts):  # a copied id may have blanks or a carriage return around it
         if text == "-":
             lines = sources.read("-", "RUN -").decode("utf-8", "replace").split("\n")
-            ids = [(number, line.split("\t")[0].strip()) for number, line in enumerate(lines, 1)]
+            ids = [(number, line.strip().split("\t")[0].strip()) for number, line in enumerate(lines, 1)]
             named += [require_run(word, f"line {number} of stdin: ") for number, word in ids if word]
         else:
             named.append(require_run(text))
@@ -90,11 +92,29 @@ def require_run(text: str, place: str = "") -> str:
 
     Raises UsageProblem for anything but an id in the API's form.
     """
-    if text != "@last" and "/" not in text and not is_uuid(text):
+    if text != "@last" and "/" not in text and not is_uuid(text) and not is_beginning(text):
         near = nearest(text, ["@last"]) if text.startswith("@") else None
         hint = suggestion(near, "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
         raise UsageProblem(f"{place}{text!r} is not a run id", hint)
     return text
+
+
+def is_beginning(text: str) -> bool:
+    """True for the beginning of an id of a run, of eight characters or more, as pages show it."""
+    return len(text) >= SHORTEST_BEGINNING and is_uuid(f"{text}{FILLING[len(text) :]}") and not is_uuid(text)
+
+
+def require_one(text: str, found: Sequence[str], where: str) -> str:
+    """Return the only id among those found that begin like `text`. Raises UsageProblem, with the candidates."""
+    if len(found) == 1:
+        return found[0]
+    if found:
+        more = ", …" if len(found) > CANDIDATES_TOLD else ""
+        raise UsageProblem(
+            f"{len(found)} runs in {where} begin with {text!r}",
+            f"give more of the id: {', '.join(found[:CANDIDATES_TOLD])}{more}",
+        )
+    raise UsageProblem(f"no run in {where} begins with {text!r}", "give the whole id")
 
 
 def one_run(text: str, sources: Sources) -> str:

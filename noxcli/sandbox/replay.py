@@ -5,7 +5,7 @@ begins with `noxcli.` are the recorder's own; the last one, `noxcli.result`, has
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,19 @@ _RESULT = "noxcli.result"
 class _Line:
     at: float | None  # seconds
     event: Raw
+
+
+def load_replays(paths: Sequence[Path]) -> list[Scenario]:
+    """The recorded runs as scenarios; of several of one workflow, only the first has its id."""
+    replays: dict[str, Scenario] = {}
+    ids: set[str] = set()
+    for path in paths:
+        replay = load_replay(path)
+        if replay.name in replays:
+            raise ValueError(f"two recordings are named {replay.name!r}; rename {path}")
+        replays[replay.name] = replace(replay, workflow_id="") if replay.workflow_id in ids else replay
+        ids.add(replay.workflow_id)
+    return list(replays.values())
 
 
 def load_replay(path: Path | str) -> Scenario:

@@ -116,6 +116,13 @@ class History:
             reason = f"can't read the history of runs in {self.directory}: {reason_of(error)}"
             raise UsageProblem(reason, "give the run's id") from None
 
+    def find_beginning(self, text: str, base_url: str) -> list[str]:
+        """Return the ids of this user's runs at this server that begin like this."""
+        with suppress(OSError, UsageProblem), self._open_directory() as place:
+            names = sorted(name for name in place.names() if name.endswith(ENTRY) and name.startswith(text.lower()))
+            return [entry.run_id for name in names if (entry := _entry_in(place, name, base_url)) is not None]
+        return []
+
     def entry(self, run_id: str, base_url: str) -> Entry | None:
         """Return the run with that id, if it was started from this machine at this server."""
         if PLAIN_ID.fullmatch(run_id):

@@ -59,7 +59,7 @@ def test_there_is_a_line_for_each_check(noxcli: Noxcli, sandbox: Sandbox) -> Non
     [
         (["--base-url", "http://h"], {}, 2, {"settings": "failed"}, "NOXCLI_ALLOW_HTTP"),
         ([], {"NOXUS_API_KEY": ""}, 4, {"settings": "failed"}, "NOXUS_API_KEY is empty"),
-        ([], {"NOXCLI_API_KEY_FILE": "no-such"}, 4, {"settings": "failed"}, "there is no such key file"),
+        ([], {"NOXCLI_API_KEY_FILE": "no-such"}, 4, {"settings": "failed"}, "can't read the key file no-such"),
         ([], {"NOXUS_API_KEY": "wrong-S3CRET"}, 4, {"key": "failed"}, "401"),
         ([], {"NOXUS_API_KEY": LIMITED_KEY}, 0, {"key": "warning"}, "give the key the permission flows_run"),
         (["--base-url", "http://127.0.0.1:9"], {}, 75, {"host": "failed"}, "connection refused"),

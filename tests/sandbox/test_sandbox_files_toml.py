@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from noxcli.sandbox.files import load_scenarios
-from noxcli.sandbox.replay import load_replay
+from noxcli.sandbox.replay import load_replay, load_replays
 from noxcli.sandbox.scenario import Scenario
 
 from .api import Api
@@ -193,3 +193,15 @@ def test_outputs_of_a_file_can_be_in_the_record_early(api: Api, tmp_path: Path) 
     with api.stream(run) as events:
         next(line for line in events.iter_lines() if b'"running_nodes":["' in line and b"queued" not in line)
         assert api.record(run)["output"] == {"First": "about rain"}
+
+
+def test_several_recordings_are_served_also_of_one_workflow(tmp_path: Path) -> None:
+    paths = [tmp_path / "one.ndjson", tmp_path / "two.ndjson"]
+    for path in paths:
+        path.write_text("\n".join(map(json.dumps, LINES)))
+    one, two = load_replays(paths)
+    assert [one.name, two.name, one.id != two.id] == ["one", "two", True]
+    (tmp_path / "more").mkdir()
+    (again := tmp_path / "more/one.ndjson").write_text(paths[0].read_text())
+    with pytest.raises(ValueError, match="two recordings are named 'one'"):
+        load_replays([*paths, again])
