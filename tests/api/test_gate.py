@@ -69,6 +69,18 @@ def played(server: Limited, seconds: float, retry_after: float = 0.0) -> tuple[i
     return served, refused
 
 
+def test_a_late_refusal_does_not_undo_a_test_of_the_server() -> None:
+    lane = Lane(random.Random(1))
+    for at in (9.0, 9.1):
+        lane.sent(at)
+    lane.stop(9.1, 10.0, 0.0, learns=True)
+    lane.sent(12.0)
+    assert lane.wait(12.1) > 0, "one request tests the server"
+    lane.stop(9.0, 12.1, 0.0, learns=True)  # the answer to a request from before the stop
+    lane.served(12.0, 12.2)
+    assert not lane.stopped
+
+
 @pytest.mark.parametrize("form", ["fixed", "sliding", "bucket"])
 @pytest.mark.parametrize("retry_after", [0.0, 1.0])
 @pytest.mark.parametrize("rate", [10, 20])

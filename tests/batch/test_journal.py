@@ -120,6 +120,21 @@ def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
         assert [past.state(number) for number in (1, 2, 3)] == [SENT, SENT, SENT], "not before the last line"
 
 
+def test_new_numbers_whose_writer_was_killed_are_void(tmp_path: Path) -> None:
+    with Journal(tmp_path, Clock()) as journal:
+        journal.begin(HEADER, Past())
+        for number in (1, 2):
+            journal.sent(row(number, number), "digest", None)
+        journal.renumber([(4, 1, 11), (5, 2, 12)])
+        content = journal.path.read_text().splitlines(keepends=True)
+        journal.path.write_text("".join(content[:-1]))  # without the last line: they were never in force
+        journal.sent(row(3, 3), "digest", None)
+        journal.renumber([(1, 1, 21), (2, 2, 22), (3, 3, 23)])
+        past = journal.past()
+    assert {number: past.state(number) for number in range(1, 6)} == {1: SENT, 2: SENT, 3: SENT, 4: NEW, 5: NEW}
+    assert [past.digests[number] for number in (1, 2, 3)] == [21, 22, 23]
+
+
 def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
     run = Run("r", "w", "completed")
     with Journal(tmp_path, Clock()) as journal:

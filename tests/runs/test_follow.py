@@ -507,6 +507,12 @@ def test_what_is_new_puts_off_a_stall(connections: list[Connection], record: Cal
     assert followed(FakeServer(connections, record), Policy(stall_timeout=10)).run.status == "completed"
 
 
+def test_slow_reads_come_often_enough_to_put_off_a_stall() -> None:
+    """The last read at the limit has less time than this server takes."""
+    server = FakeServer([[]], lambda time: now("running", progress=time // 2) if time < 30 else COMPLETED, hang=1)
+    assert followed(server, Policy(stall_timeout=4)).run.status == "completed"
+
+
 def test_a_run_that_ended_does_not_stall() -> None:
     # Three attempts for the rest take longer than the limit; but that is for runs, and this one is over.
     server = FakeServer([[(0, pieces(1)), (0.5, BROKEN)], [*every(0.1, KeepAlive(), 15), (0.1, BROKEN)]], [COMPLETED])
