@@ -16,6 +16,7 @@ LONGEST_INT = 20_000  # digits; the time to read or write one grows with the squ
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 6 * MOST_LEVELS))
 sys.set_int_max_str_digits(LONGEST_INT)
 
+PLAIN = {str, int, bool, type(None)}  # types that need no look inside
 NOT_ASCII = "[^\x00-\x7f]"
 
 
@@ -47,9 +48,9 @@ def _marked(value: Any, mark: str) -> Any:
         case float() if not math.isfinite(value):
             return None
         case dict():
-            return {key: _marked(inner, mark) for key, inner in value.items()}
+            return {key: inner if type(inner) in PLAIN else _marked(inner, mark) for key, inner in value.items()}
         case list() | tuple():
-            return [_marked(inner, mark) for inner in value]
+            return [inner if type(inner) in PLAIN else _marked(inner, mark) for inner in value]
         case _:
             return value
 
