@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from copy import copy
 from typing import Any, Self, TypeVar
 
-from noxcli.errors import Denied, NotFinished, NotSecured, NoxError, TimedOut, Unavailable
+from noxcli.errors import Denied, NotFinished, NotSecured, NoxError, Refused, TimedOut, Unavailable
 from noxcli.timing import Clock, Deadline, Outage
 from noxcli.waiting import run_apart
 
@@ -67,6 +67,27 @@ class Refusal:
     def left(self) -> float:
         """For how many seconds it is not believed yet."""
         return max(0.0, self._lasts.left)
+
+
+class Contact:
+    """The reads of one run: failures are borne for a while, and a refusal until it lasts. Seconds throughout."""
+
+    def __init__(self, clock: Clock, retry_for: float, *, known: bool = True) -> None:
+        """`known` as for a Refusal."""
+        self.outage = Outage(clock, retry_for)
+        self._refusal = Refusal(clock, known=known)
+
+    def met_answer(self) -> None:
+        """It was read."""
+        self.outage.answered()
+        self._refusal.met_answer()
+
+    def is_lost(self, error: NoxError) -> bool:
+        """Count a read that failed, and return whether there is no reason to read again."""
+        if isinstance(error, Denied):
+            return self._refusal.is_believed(error)
+        self.outage.failed()
+        return self.outage.is_too_long or not isinstance(error, Unavailable | Refused)
 
 
 class Patience:

@@ -12,8 +12,7 @@ from noxcli.errors import HAD_RUN, SIGNALLED, ExitCode, NoxError
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
-from noxcli.retry import Refusal
-from noxcli.timing import Outage
+from noxcli.retry import Contact
 
 if TYPE_CHECKING:
     from noxcli.runs.start import StartAttempt
@@ -31,8 +30,7 @@ class ActiveRow:
     called_off: bool = False  # its start was not sent, and will not be
     found: bool = False  # the journal named its run: how long that took can't be measured
     read: bool = False  # its record was read
-    outage: Outage | None = None  # of the reads of it
-    refusal: Refusal | None = None  # of the reads of it
+    contact: Contact | None = None  # once a read of it has failed
     error: NoxError | None = None  # why its start is in doubt, or not in the journal
 
     @property

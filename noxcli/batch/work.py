@@ -18,7 +18,6 @@ from noxcli.errors import (
     Bug,
     Denied,
     GateClosed,
-    LostContact,
     NotSecured,
     NoxError,
     Phase,
@@ -37,8 +36,8 @@ from noxcli.outputs.filenames import safe_stem
 from noxcli.outputs.values import Delivered, require_whole
 from noxcli.place import Place
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.retry import Patience, Refusal
-from noxcli.runs.record import judged, may_go_on
+from noxcli.retry import Contact, Patience
+from noxcli.runs.record import judged, lost_contact
 from noxcli.runs.start import Comparison, StartAttempt, StartRequest
 from noxcli.timing import READ_TIMEOUT, Clock, Deadline, Outage, seconds_between
 
@@ -178,14 +177,14 @@ class RowWork:
         A read that fails may succeed the next time, for as long as noxcli may retry. `within` is in seconds.
         """
         assert active.run is not None
-        asked, outage = time.monotonic(), active.outage or Outage(self.clock, self.retry_for)
-        limit = outage.for_an_attempt if within is None and self.retry_for < READ_TIMEOUT else within
+        asked, contact = time.monotonic(), active.contact or Contact(self.clock, self.retry_for)
+        limit = contact.outage.for_an_attempt if within is None and self.retry_for < READ_TIMEOUT else within
         try:
             read = self.api.get_run(self.workflow.id, active.run.id, within=limit)
             run = judged(read, active.run, time.monotonic())
         except BaseException as error:  # of this row; the others go on
             return self._unread(active, error)
-        active.run, active.read, active.outage, active.refusal = run, True, None, None
+        active.run, active.read, active.contact = run, True, None
         if not (run.settled or run.paused):
             return active
         outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run))
@@ -200,23 +199,11 @@ class RowWork:
         run = active.run
         assert run is not None
         trouble = error if isinstance(error, GateClosed) else as_nox_error(error)
-        if isinstance(trouble, GateClosed):
+        active.contact = active.contact or Contact(self.clock, self.retry_for)
+        if isinstance(trouble, GateClosed) or not active.contact.is_lost(trouble):
             return active
-        if isinstance(trouble, Denied):
-            active.refusal = active.refusal or Refusal(self.clock, known=True)
-            if not active.refusal.is_believed(trouble):
-                return active
-            trouble = may_go_on(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")
-        if isinstance(trouble, Unavailable | Refused):
-            active.outage = active.outage or Outage(self.clock, self.retry_for)
-            active.outage.failed()
-            if not active.outage.is_too_long:
-                return active
-            trouble = LostContact(
-                f"lost contact with run {run.id}: {trouble.message}",
-                f"continue with: noxcli wait {run.workflow_id}/{run.id}",
-                **trouble.facts(),
-            )
+        if isinstance(trouble, Unavailable | Refused | Denied):
+            trouble = lost_contact(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")
         return self.left(active, trouble)
 
     def left(self, active: ActiveRow, error: NoxError) -> FinishedRow:

@@ -10,7 +10,6 @@ from noxcli.cli.context import Context
 from noxcli.errors import (
     NO_ROOM,
     Bug,
-    Denied,
     ExitCode,
     Interruption,
     LostContact,
@@ -103,17 +102,12 @@ def unexpected(context: Context, error: BaseException) -> NoxError:
 
 
 def own_error(context: Context, error: NoxError | Interrupted) -> NoxError:
-    """Return a signal as a NoxError, and an error that ends the output, or the wait, with how to continue."""
+    """Return a signal as a NoxError, and what ends the output with how to continue."""
     if isinstance(error, Interrupted):
         return Interruption(f"interrupted by {error}", come_back(context), number=error.number)
     gave_up = isinstance(error, TimedOut) and error is context.terminal.unread
     if gave_up or isinstance(error, ReaderGone | Unwritten):
         return type(error)(error.message, come_back(context))
-    run = context.outcome.run if len(context.outcomes) == 1 else None
-    if isinstance(error, Denied) and run is not None and not run.settled and context.way_back is not None:
-        from noxcli.runs.record import may_go_on  # loaded only after a refusal
-
-        return may_go_on(error, run.id, context.way_back)
     return error
 
 

@@ -25,11 +25,11 @@ from noxcli.outputs.await_output import own_record
 from noxcli.render.renderers import bar_fits, play, wait_progress
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
-from noxcli.retry import ASK_LATER, OneTry, Patience, Refusal, in_lines
+from noxcli.retry import ASK_LATER, Contact, OneTry, Patience, in_lines
 from noxcli.runs.conditions import Condition, ConditionWatch, doubtful_words, resolved_condition
 from noxcli.runs.follow import Burst, Policy
 from noxcli.runs.record import LAST_READ, judged, may_go_on, still_running
-from noxcli.timing import Deadline, Outage
+from noxcli.timing import Deadline
 from noxcli.waiting import Result, result_of, run_all_within, value_of
 
 READ_BESIDE = 10.0  # seconds for one read of the record or the workflow during the stream
@@ -134,8 +134,7 @@ class Waited:
     """One of the runs: what is known, and since when it can't be read, or is refused."""
 
     outcome: Outcome
-    outage: Outage
-    refusal: Refusal
+    contact: Contact
     over: bool = False
 
 
@@ -149,9 +148,7 @@ class ManyRuns:
         self._once = noxus.deadline.seconds == 0
         clock = noxus.context.clock
         self._all = [
-            Waited(
-                outcome, Outage(clock, policy.retry_for), Refusal(clock, known=noxus.is_young(outcome.subject or ""))
-            )
+            Waited(outcome, Contact(clock, policy.retry_for, known=noxus.is_young(outcome.subject)))
             for outcome in noxus.context.outcomes
         ]
         self._one_try = OneTry(clock, noxus.deadline, 0.0, in_lines(lambda _: None))
@@ -254,17 +251,16 @@ class ManyRuns:
         known = one.outcome.run
         if run is not None:
             one.outcome.run, one.outcome.confirmed = run, True
-            one.outage.answered()
-            one.refusal.met_answer()
+            one.contact.met_answer()
             if self._policy.over(run):
                 return run
         elif isinstance(error, Unavailable):
-            one.outage.failed()
-            if known is None if last else one.outage.is_too_long:
+            is_lost = one.contact.is_lost(error)
+            if known is None if last else is_lost:
                 kind = TimedOut if last and not self._once else LostContact
                 raise kind(f"run {one.outcome.subject}: {error.message}", error.hint, **error.facts())
         elif isinstance(error, Denied):
-            if one.refusal.is_believed(error):
+            if one.contact.is_lost(error):
                 raise may_go_on(error, known.id) if known else error
             if last and known is None:
                 raise (NotFinished if self._once else TimedOut)(

@@ -5,10 +5,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import LostContact, NoxError, Undelivered
+from noxcli.errors import Denied, LostContact, NoxError, Undelivered
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run, Workflow
 from noxcli.retry import Patience
+from noxcli.runs.record import may_go_on
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -30,6 +31,8 @@ def own_record(api: "NoxusApi", run: Run, patience: Patience, *, running: bool =
     except LostContact as error:
         what = f"the record of run {run.id} can't be read: {error.message}"
         raise LostContact(what, f"try again: noxcli wait {run.id}", **error.facts()) from error
+    except Denied as error:
+        raise may_go_on(error, run.id, ended=run.settled) from error
     return replace(own, workflow=own.workflow or run.workflow, input=run.input if own.input is None else own.input)
 
 

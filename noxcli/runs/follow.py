@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from noxcli.errors import (
     CursorRefused,
     Denied,
-    LostContact,
     NotFound,
     NoxError,
     Refused,
@@ -30,8 +29,9 @@ from noxcli.models import (
     RunEvent,
     Update,
 )
+from noxcli.retry import Contact
 from noxcli.runs.ledger import OF_A_RUN, Ledger
-from noxcli.runs.record import LAST_READ, Record
+from noxcli.runs.record import LAST_READ, Record, lost_contact
 from noxcli.timing import Deadline, Outage, show_seconds
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Follower:
         self._source, self._policy, self._stuck = source, policy, stuck
         self._clock, self._deadline = deadline.clock, deadline
         self._stall = Deadline(self._clock, policy.stall_timeout)
-        self._outage = Outage(self._clock, policy.retry_for)
+        self._contact = Contact(self._clock, policy.retry_for)
         self._over = self.record.over
         # The connection: None before the first one, and once it was closed.
         self._feed: EventFeed | None = None
@@ -194,22 +194,17 @@ class Follower:
         """Read the record; a failed read is ignored as long as contact is not lost."""
         self._check_limits()
         try:
-            most = min(READ_LIMIT, self._outage.for_an_attempt)
+            most = min(READ_LIMIT, self._contact.outage.for_an_attempt)
             updates = self.record.read(min(self._deadline.left(most), self._stall.left(most)))
-        except (Unavailable, Refused) as error:
+        except (Unavailable, Refused, Denied) as error:
             self._retry_after = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
-            self._outage.failed()
+            is_lost = self._contact.is_lost(error)
             self._check_limits()
-            if self._outage.is_too_long:
-                what = f"lost contact with run {self.record.run.id}: {error.message}"
-                raise LostContact(what, f"continue with: noxcli wait {self.record.run.id}", **error.facts()) from error
-            return []
-        except Denied as error:
-            if self.record.is_denied_by(error):
-                raise
+            if is_lost:
+                raise lost_contact(error, self.record.run.id) from error
             return []
         self._retry_after = 0.0
-        self._outage.answered()
+        self._contact.met_answer()
         if self.record.moved:
             self._stall.restart()
         return updates
@@ -330,7 +325,7 @@ class Follower:
         fresh = [update for update in updates if isinstance(update, RunEvent)]
         counting = [event for event in fresh if event.type in OF_A_RUN]
         if fresh:
-            self._outage.answered()
+            self._contact.outage.answered()
         # An event without data, or of a kind of the server's own, may also come after the end.
         self._last = next((event for event in reversed(counting) if isinstance(event.data, dict)), self._last)
         states = [event for event in counting if event.type == "state"]

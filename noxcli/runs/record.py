@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from noxcli.errors import Denied, NoxError, TimedOut, Unauthorized
+from noxcli.errors import Denied, LostContact, NoxError, TimedOut, Unauthorized
 from noxcli.models import FINAL_STATUSES, Paused, Polled, Run, RunEvent, Update
-from noxcli.retry import Refusal
 from noxcli.timing import Clock
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ class Record:
         self._source = source
         self._ends = ends
         self._clock = clock
-        self._refusal = Refusal(clock, known=True)
         self._at_work = False  # an event of a node has arrived
         self._heard = False  # an event has arrived since the last read, which the next one may only repeat
         self._pause_shown = False
@@ -65,14 +63,9 @@ class Record:
         changed = _place(latest) != _place(before)
         self.moved, self._heard = changed and not self._heard, False
         self.was_read = True
-        self._refusal.met_answer()
         # A record may be out of date: running nodes are not queued.
         self.now = replace(latest, status="running") if latest.status == "queued" and self._at_work else latest
         return [*([Polled(self.now)] if changed else []), *self.pause_begins()]
-
-    def is_denied_by(self, error: Denied) -> bool:
-        """Return whether this refusal of a read is final."""
-        return self._refusal.is_believed(error)
 
     def hear(self, event: RunEvent) -> None:
         """Take the run's current status from an event; only the record says that it has ended."""
@@ -96,11 +89,20 @@ class Record:
         return updates
 
 
-def may_go_on(error: Denied, run_id: str, continuing: str | None = None) -> NoxError:
+def lost_contact(error: NoxError, run_id: str, continuing: str | None = None) -> NoxError:
+    """Return the error for a run that can't be read any more, for this reason, with the command that continues."""
+    if isinstance(error, Denied):
+        return may_go_on(error, run_id, continuing)
+    hint = f"continue with: {continuing or f'noxcli wait {run_id}'}"
+    return LostContact(f"lost contact with run {run_id}: {error.message}", hint, **error.facts())
+
+
+def may_go_on(error: Denied, run_id: str, continuing: str | None = None, *, ended: bool = False) -> NoxError:
     """Return the refusal to read a run that was there, with the command that continues."""
     hint = f"{error.hint}; " if error.hint and isinstance(error, Unauthorized) else ""  # the id was right
-    hint += f"run {run_id} may still be running; continue with: {continuing or f'noxcli wait {run_id}'}"
-    denied = type(error)(error.message, hint, **error.facts())
+    still = f"run {run_id} has ended" if ended else f"run {run_id} may still be running"
+    back = continuing or f"noxcli {'fetch-output' if ended else 'wait'} {run_id}"
+    denied = type(error)(error.message, f"{hint}{still}; continue with: {back}", **error.facts())
     denied.in_json = error.in_json
     return denied
 

@@ -93,7 +93,7 @@ def test_one_refusal_of_the_api_in_the_middle_is_forgiven(
         result = noxcli(*command, environ=at(server))
         assert 3 < reads(server) < 20
     assert result.code == code
-    assert f"run {RUN} may still be running; continue with: noxcli {command[0]}" in result.err
+    assert f"run {RUN} may still be running; continue with: noxcli wait {RUN}" in result.err
 
 
 @pytest.mark.parametrize(("refusal", "code"), REFUSED.values(), ids=REFUSED)
