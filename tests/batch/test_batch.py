@@ -330,7 +330,7 @@ def test_an_id_belongs_to_one_row_of_a_stream(sandbox: Sandbox, echoes: Any) -> 
     batch, rows = ("batch", echoes(), "-", "--output-dir", "out"), '{"$id": "a", "Q": "1"}\n{"$id": "a", "Q": "2"}\n'
     for options in ((), ("--resume",)):
         done = call(*batch, *options, env=environment(sandbox.url), stdin=rows)
-        assert (done.returncode, b"row 2 (line 2): it has the id of an earlier row" in done.stderr) == (2, True)
+        assert (done.returncode, b"row 2 (a): line 2: it has the id of an earlier row" in done.stderr) == (2, True)
         assert [json.loads(line)["row"] for line in Path("out/results.jsonl").read_text().splitlines()] == [1]
     assert len(sandbox.runs(batch[1])) == 1
 
