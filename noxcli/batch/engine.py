@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 
+from noxcli.batch.asked import Asked
 from noxcli.batch.doubts import Finding
 from noxcli.batch.flight import Flight
 from noxcli.batch.journal import JournalTrouble
@@ -77,21 +78,18 @@ class Engine:
         output: Output,
         tick: Callable[[], None],
         unexpected: Callable[[Exception], NoxError],
-        *,
-        max_parallel: int,
-        max_failures: int | None,
-        row_timeout: float | None,
-        poll_interval: float,
+        asked: Asked,
     ) -> None:
         """`doubtful` is what the run list shows about rows that an earlier call left in doubt."""
         self.work, self.past, self.output, self.tick = work, past, output, tick
         self.tally = output.tally
-        self.schedule = Schedule(poll_interval)
+        self.schedule = Schedule(asked.poll_interval)
         self.flight = Flight(work, output, self.schedule)
         self._source = Prefetch(rows)
         self._doubtful, self._unexpected = doubtful, unexpected
-        self._max_parallel, self._max_failures, self._row_timeout = max_parallel, max_failures, row_timeout
-        self._threads = min(MOST_THREADS, max_parallel)
+        self._asked = asked
+        self._max_parallel, self._row_timeout = asked.max_parallel, asked.row_timeout
+        self._threads = min(MOST_THREADS, asked.max_parallel)
         self._workers: Workers[ActiveRow | FinishedRow] = Workers(self._threads)
         limit = work.deadline.seconds
         self._quiet = -1.0 if limit is None else min(LONGEST_ANSWER, limit / 2)  # seconds before the deadline
@@ -99,11 +97,8 @@ class Engine:
         self._cuts: list[Cut] = []
         self._start_answered = time.monotonic()  # when the last start was, or this began
 
-    def run(self, *, stops: bool) -> NoxError | None:
-        """Work through the rows, and report all that were taken; return why not every row has a result.
-
-        `stops` says whether a signal stops the running runs.
-        """
+    def run(self) -> NoxError | None:
+        """Work through the rows, and report all that were taken; return why not every row has a result."""
         try:
             try:
                 with suppress(TimedOut):  # of a reader of stdout that does not read
@@ -113,7 +108,7 @@ class Engine:
             self._check_limits()
             return self._end()
         except Interrupted as signal:
-            return self._interrupt(signal, stops=stops)
+            return self._interrupt(signal)
 
     # The loop.
 
@@ -155,9 +150,9 @@ class Engine:
         """Start no more rows after too many failures, near the timeout, or where the server takes none any more."""
         # A failed run counts at once, not when its reason is known.
         failing = sum(row.run is not None and row.run.status == "failed" for row in self.flight.active.values())
-        if self._max_failures and self.tally.failed + failing >= self._max_failures:
+        if self._asked.max_failures and self.tally.failed + failing >= self._asked.max_failures:
             self._cut(Stage.FINISHING, None)
-        elif self._max_failures != 0 and self.tally.stuck is not None:
+        elif self._asked.max_failures != 0 and self.tally.stuck is not None:
             what = (
                 f"the first {STUCK_AFTER} rows failed for the same reason, so no more were started: {self.tally.stuck}"
             )
@@ -342,10 +337,10 @@ class Engine:
             return LostContact(f"lost contact with run {run.id}", hint)
         return NotFinished(f"run {run.id} was left {run.word}")
 
-    def _interrupt(self, signal: Interrupted, *, stops: bool) -> Interruption:
+    def _interrupt(self, signal: Interrupted) -> Interruption:
         self.work.gate.hurry()
         self._await_starts()
-        stopping = self._stop_runs() if stops else 0
+        stopping = self._stop_runs() if self._asked.stops else 0
         left = len(self.flight.active)
         done = f", {stopping - left} stopped" if stopping else ""
         number = signal.number

@@ -206,47 +206,25 @@ def require_first(journal: Journal, terminal: Terminal, *, resume: bool, fresh: 
         )
 
 
-def leave_directory(journal: Journal, terminal: Terminal, code: int, *, resume: bool) -> None:
-    """Remove the directory that this call made, if no start was sent.
-
-    On GitHub, one remains for --resume, so that the next attempt knows that nothing was started.
-    """
-    if resume and ATTEMPT_VARIABLE in terminal.environ and code == ExitCode.TEMPORARY:
-        if not journal.is_open:
-            journal.create()
-    elif journal.is_open:
-        journal.discard()
-
-
-def continued(journal: Journal, now: Header, rows: RowFile, shard: Shard, *, resume: bool, changed: bool) -> Past:
-    """Return what an earlier call left in the journal.
-
-    Raises UsageProblem if there is a batch and `resume` is false, ConfigProblem for another batch unless a difference
-    may have `changed`.
-    """
-    past, directory = journal.past(), journal.path.parent
-    if past.header is None:
-        return past
-    if not resume:
+def require_resumed(past: Past, directory: Path) -> None:
+    """Raise UsageProblem if there is a batch, which the user did not want to continue."""
+    if past.header is not None:
         of = "" if past.header.rows is None else f" of {past.header.rows}"
         what = "rows" if past.header.repeat == 1 else "runs"
         raise UsageProblem(
             f"{directory} already has a batch, of which {past.finished}{of} {what} have finished",
             "continue it with --resume, start over with --fresh, or choose another --output-dir",
         )
-    try:
-        _require_same_batch(directory, past.header, now, changed=changed)
-    except ConfigProblem as problem:
-        problem.message += name_runs(past.going_on, ())
-        raise
-    if changed and not rows.is_stream:
-        past.accepted = _accepted(rows, past, shard)
-        if past.accepted is not None:
-            past.renumber(past.accepted)
-    return past
 
 
-def _require_same_batch(directory: Path, then: Header, now: Header, *, changed: bool) -> None:
+def accept_changes(rows: RowFile, past: Past, shard: Shard) -> None:
+    """Take the file's rows for those that the journal knows. Raises as `_accepted`."""
+    past.accepted = _accepted(rows, past, shard)
+    if past.accepted is not None:
+        past.renumber(past.accepted)
+
+
+def require_same_batch(directory: Path, then: Header, now: Header, *, changed: bool) -> None:
     """Raise ConfigProblem for another batch, unless a difference may have `changed`."""
     if then.shard != now.shard:
         raise ConfigProblem(

@@ -104,6 +104,23 @@ def test_a_stream_that_differs_names_the_runs_that_go_on(sandbox: Sandbox, plays
     assert len(sandbox.runs(workflow)) == 3
 
 
+def test_a_call_that_ends_before_its_rows_names_runs(sandbox: Sandbox, plays: Any) -> None:
+    workflow, rows = plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)]), write_rows(*"12")
+    assert call("batch", workflow, rows, "--timeout", "2s", env=environment(sandbox.url)).returncode == 124
+    argv = ("batch", workflow, rows, "--resume", "--retry-for", "0")
+    again = call(*argv, env=environment("http://127.0.0.1:9"))
+    assert (again.returncode, len(again.stderr.splitlines())) == (75, 1), again.stderr
+    runs = [run.id for run in sandbox.runs(workflow)]
+    assert len(runs) == 2
+    assert all(run in again.stderr.decode() for run in runs)
+    other = call("batch", workflow, rows, env=environment(sandbox.url))
+    assert (other.returncode, b"already has a batch" in other.stderr, runs[0] in other.stderr.decode()) == (
+        2,
+        True,
+        False,
+    )
+
+
 # A full disk.
 
 

@@ -1,0 +1,195 @@
+"""One call of a batch, in its order: open, check, begin, adopt, run. However it ends, its runs are named."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from noxcli.batch.asked import Asked
+from noxcli.batch.columns import EXPECT
+from noxcli.batch.doubts import Finding, look_for, of_version
+from noxcli.batch.engine import Engine
+from noxcli.batch.identity import with_definition_of
+from noxcli.batch.journal import Journal
+from noxcli.batch.judge import Judge
+from noxcli.batch.output import Output, Printer
+from noxcli.batch.past import FINISHED, RESULTS_NAME, Header, Past
+from noxcli.batch.results import Results
+from noxcli.batch.resume import (
+    ATTEMPT_VARIABLE,
+    Checker,
+    RemainingRows,
+    Survey,
+    accept_changes,
+    name_runs,
+    renew_columns,
+    reopen_lost,
+    require_first,
+    require_resumed,
+    require_same_batch,
+)
+from noxcli.batch.row import as_printed
+from noxcli.batch.shards import Shard
+from noxcli.batch.tally import Tally
+from noxcli.batch.work import RowWork
+from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, ReaderGone, Unwritten, UsageProblem, worst
+from noxcli.inputs.definition import InputNode
+from noxcli.render.terminal import Terminal
+from noxcli.runs.start import LONGEST_LOOK
+from noxcli.signals import Interrupted
+from noxcli.timing import Clock
+
+AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the rows that --again names by their code
+DOUBTFUL = "doubtful"
+
+
+class Batch:
+    """The batch of one directory; its steps are called in their order."""
+
+    def __init__(self, asked: Asked, tally: Tally, terminal: Terminal, clock: Clock) -> None:
+        self.asked, self.tally = asked, tally
+        self.past = Past()
+        self.unprinted: ReaderGone | Unwritten | None = None  # why stdout failed
+        self.named = ""  # the runs to look at, for the end of a message
+        self.has_started = False  # a run may exist that this call started or followed
+        self._terminal, self._clock = terminal, clock
+        self._files = ExitStack()
+        self._seen: Survey | None = None  # of the rows; None for a stream
+        self._finding = Finding()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the files. An error before the first row names the runs that earlier calls have left."""
+        if self.asked.continues and isinstance(error, NoxError | Interrupted) and not self.named:
+            self.named = name_runs(self.past.going_on, ())
+        if isinstance(error, NoxError):
+            error.message += self.named
+        self._files.__exit__(kind, error, trace)
+        if isinstance(error, Interrupted) and self.named:
+            hint = f"continue with: {self.asked.way_back}"
+            raise Interruption(f"interrupted by {error}{self.named}", hint, number=error.number) from None
+
+    def at_end(self, write: Callable[[], None]) -> None:
+        """Call this when all is written, before the directory is left to others."""
+        self._files.callback(write)
+
+    def open(self) -> None:
+        """Take the directory, then read its journal, if it has one.
+
+        Raises UsageProblem for a batch that is not to be continued, or a journal that can't be read; Unavailable if
+        another process has it.
+        """
+        asked = self.asked
+        asked.require_consistent()
+        self._journal = self._files.enter_context(
+            Journal(asked.directory, self._clock, self._terminal.mask, named=asked.named)
+        )
+        self._files.push(self._leave_directory)
+        require_first(self._journal, self._terminal, resume=asked.continues, fresh=asked.fresh)
+        if not asked.fresh:
+            self.past = self._journal.past()
+        if not asked.continues:
+            require_resumed(self.past, asked.directory)
+
+    def check(self, header: Header, nodes: Sequence[InputNode] | None) -> Survey | None:
+        """Compare the batch with that of earlier calls, and check its rows; return their totals, None for a stream.
+
+        `nodes` is None if rows are not checked. Raises ConfigProblem, UsageProblem and WrongInputs.
+        """
+        asked, past, rows = self.asked, self.past, self.asked.rows
+        if past.header is not None:
+            require_same_batch(asked.directory, past.header, header, changed=asked.changed)
+            if asked.changed and not rows.is_stream:
+                accept_changes(rows, past, asked.shard)
+        past.forget_all({AGAIN[each] for each in asked.again if each in AGAIN})
+        past.forget_after(rows.most)
+        checker = Checker(nodes, asked.workflow, self._terminal)
+        self._remaining, self._header = RemainingRows(checker, asked.shard, past, asked.changed), header
+        if not rows.is_stream:
+            self._seen = seen = self._remaining.survey(rows)
+            if asked.checked:
+                seen.require_right(asked.workflow, self._terminal.complain)
+            self._header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept))
+        return self._seen
+
+    def begin(self) -> Journal:
+        """Begin the journal and the results, which then have what is known of the past. Raises UsageProblem."""
+        past, terminal = self.past, self._terminal
+        if self.asked.fresh and (aside := self._journal.move_aside()) is not None:
+            terminal.note(f"the earlier batch is in {aside} now")
+        if terminal.writes_to(stored := self.asked.directory / RESULTS_NAME):
+            raise UsageProblem(
+                f"stdout is {stored}, a file that noxcli writes itself",
+                "redirect stdout to another file or to /dev/null",
+            )
+        if past.header is not None and past.header.definition is not None and self._header.definition is None:
+            terminal.warn("the workflow is not compared with the one that the batch began with")
+        self._journal.begin(with_definition_of(past.header, self._header), past)
+        self._results = Results(self._journal.place)
+        self._files.callback(self._results.close)
+        reopen_lost(past, self._results, self._journal.path)
+        renew_columns(self.asked.rows, self._header.kept, past, self._results, terminal.mask)
+        return self._journal
+
+    def adopt(self, work: RowWork) -> None:
+        """Let rows in doubt take their runs, as far as the server's list shows them."""
+        past, workflow_id = self.past, work.workflow.id
+        if doubts := past.doubtful:
+            within = work.deadline.left(LONGEST_LOOK)
+            finding = look_for(work.api, workflow_id, work.comparison, doubts, work.known.__contains__, within)
+            self._finding = of_version(work.api, finding, past.own_runs(self._journal.path), workflow_id, within)
+            for doubt, run in self._finding.own(doubts):
+                self._journal.started(doubt, run)
+                past.adopt(doubt.number, run)
+        if DOUBTFUL in self.asked.again:
+            for doubt in past.doubtful:
+                past.forget(doubt.number)
+
+    def count_past(self, judge: Judge) -> None:
+        """Add the rows to the tally that an earlier call has finished, judged again."""
+        tally, seen, past = self.tally, self._seen, self.past
+        tally.total = None if seen is None else seen.in_shard
+        if tally.repeat == 1 and not judge.has_questions and seen is not None and EXPECT not in seen.kept:
+            tally.before.update(past.codes(HAD_RUN))
+            return
+        from noxcli.batch.joined import Joined  # loaded where stored results are read
+
+        for _, run in Joined.read([self.asked.directory], self.asked.rows.most).runs(Shard()):
+            if past.state(run["row"]) == FINISHED:
+                tally.add_line(judge.judged(as_printed(run, tally.repeat)), before=True)
+
+    def run(
+        self,
+        work: RowWork,
+        printer: Printer,
+        tick: Callable[[], None],
+        unexpected: Callable[[Exception], NoxError],
+    ) -> NoxError | None:
+        """Run the remaining rows; return why not every row has a result."""
+        asked = self.asked
+        output = Output(self._journal, self._results, printer, ordered=asked.ordered)
+        rows = self._remaining.to_do(asked.rows, self._journal, self.tally)
+        engine = Engine(work, rows, self.past, self._finding, output, tick, unexpected, asked)
+        self.tally.cause = engine.run()
+        self.named = name_runs([*engine.flight.left, *self.past.going_on], output.lineless)
+        self.unprinted, self.has_started = output.unprinted, engine.flight.had_runs
+        return self.tally.cause
+
+    def _leave_directory(self, kind: object, error: BaseException | None, _: object) -> None:
+        """Leave no directory behind that this call made, if nothing was started, and rows remain.
+
+        On GitHub, one remains for --resume, so that the next attempt knows that nothing was started.
+        """
+        if kind is None and not self.tally.reported and not self.tally.not_started:
+            return
+        code = error.exit_code if isinstance(error, NoxError) else worst(self.tally.deciding)
+        if self.asked.continues and ATTEMPT_VARIABLE in self._terminal.environ and code == ExitCode.TEMPORARY:
+            if not self._journal.is_open:
+                self._journal.create()
+        elif self._journal.is_open:
+            self._journal.discard()
