@@ -11,7 +11,9 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 
 import requests
@@ -127,6 +129,14 @@ class Lane:
         self._test, self._went_on_at = None, turn
 
 
+@dataclass(slots=True)
+class Turn:
+    """One request: when it left, and its answer, which its sender notes."""
+
+    at: float
+    answer: requests.Response | None = None
+
+
 class Gate:
     """The gate; thread-safe."""
 
@@ -159,23 +169,23 @@ class Gate:
             self._hurries = True
             self._change.notify_all()
 
-    def sent(self, method: str, path: str, send: Callable[[], requests.Response]) -> requests.Response:
-        """Return the answer to a request, sent when it is its turn.
+    @contextmanager
+    def turn(self, method: str, path: str) -> Iterator[Turn]:
+        """Wait for the turn of a request, which is sent in it, and learn from its outcome.
 
-        Raises what `send` raises; GateClosed instead for a start that is no longer wanted.
+        Raises GateClosed for a start that is no longer wanted.
         """
         kind = Kind.of(method, path)
-        at, answer, unreachable = self._pass(kind), None, False
+        turn, unreachable = Turn(self._pass(kind)), False
         try:
-            answer = send()
+            yield turn
         except Unavailable as error:
             unreachable = not error.sent
             raise
         finally:
             with self._change:
-                self._note(kind, at, answer, unreachable)
+                self._note(kind, turn, unreachable)
                 self._change.notify_all()
-        return answer
 
     def _pass(self, kind: Kind) -> float:
         with self._change:
@@ -189,9 +199,9 @@ class Gate:
                     return now
                 self._change.wait(min(wait, LOOK_EVERY))
 
-    def _note(self, kind: Kind, at: float, answer: requests.Response | None, unreachable: bool) -> None:
-        """Learn from the answer to the request that was sent then."""
-        now, lane = time.monotonic(), self._lanes[kind]
+    def _note(self, kind: Kind, turn: Turn, unreachable: bool) -> None:
+        """Learn from the outcome of a request."""
+        now, at, answer, lane = time.monotonic(), turn.at, turn.answer, self._lanes[kind]
         lane.in_flight -= 1
         status, headers = (None, {}) if answer is None else (answer.status_code, answer.headers)
         refused, answered = status in OVERLOADED, status is not None and status < 500

@@ -205,17 +205,15 @@ class Http:
 
         requests gets the `parts` (params, data, headers) unchanged.
         """
-
-        def send() -> requests.Response:
-            limit.restart()
-            return self._sent(method, url, limit, **parts)
-
         if self.gate is None or url.origin != self._home.origin:
-            return self._sent(method, url, limit, **parts)
+            return self._transmit(method, url, limit, **parts)
         limit.hold()
-        return self.gate.sent(method, urlsplit(str(url)).path, send)
+        with self.gate.turn(method, urlsplit(str(url)).path) as turn:
+            limit.restart()
+            turn.answer = answer = self._transmit(method, url, limit, **parts)
+        return answer
 
-    def _sent(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
+    def _transmit(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
         """Send a request with its `parts` (params, data, headers), and return the answer."""
         began = time.monotonic()
         outcome, known_as = "no answer", ""

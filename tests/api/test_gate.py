@@ -101,15 +101,13 @@ def ask(gate: Gate, kind: Kind, status: int, headers: Mapping[str, str] | None =
     response = requests.Response()
     response.status_code = status
     response.headers.update(headers or {})
-    gate.sent(*REQUESTS[kind], lambda: response)
+    with gate.turn(*REQUESTS[kind]) as turn:
+        turn.answer = response
 
 
 def miss(gate: Gate, kind: Kind) -> None:
-    def send() -> requests.Response:
+    with pytest.raises(Unavailable), gate.turn(*REQUESTS[kind]):
         raise Unavailable("no connection", sent=False)
-
-    with pytest.raises(Unavailable):
-        gate.sent(*REQUESTS[kind], send)
 
 
 def test_a_limit_on_starts_does_not_slow_down_reads() -> None:
@@ -178,7 +176,7 @@ def test_after_an_outage_one_goes_ahead() -> None:
     gate, sent = Gate(seed=1), Counter[str]()
     miss(gate, Kind.START)
 
-    def send() -> requests.Response:
+    def send() -> None:
         sent["now"] += 1
         assert sent["now"] == 1
         sent["all"] += 1
@@ -186,8 +184,8 @@ def test_after_an_outage_one_goes_ahead() -> None:
         raise Unavailable("no connection", sent=False)
 
     def work() -> None:
-        with suppress(GateClosed, Unavailable):
-            gate.sent(*REQUESTS[Kind.START], send)
+        with suppress(GateClosed, Unavailable), gate.turn(*REQUESTS[Kind.START]):
+            send()
 
     for _ in threads(8, work):
         time.sleep(0.2)
