@@ -107,9 +107,13 @@ class Follower:
         self._stall = Deadline(self._clock, policy.stall_timeout)
         self._contact = Contact(self._clock, policy.retry_for)
         self._over = self.record.over
+        # What to do next, once the wait before it is over.
+        self._next: Callable[[], Burst] = self._listen if policy.stream else self._poll
+        self._wait = Deadline(self._clock, 0.0)
         # The connection: None before the first one, and once it was closed.
         self._feed: EventFeed | None = None
         self._ended: NoxError | None = None  # why the server's side of it has ended
+        self._was_open = False  # it was a stream of events
         self._connects = 0  # connections before it
         self._last: RunEvent | None = None
         self._last_state: object = None
@@ -120,7 +124,7 @@ class Follower:
         self._look = Deadline(self._clock, self._first_look)
         # Without a stream.
         self._breaks = Outage(self._clock)  # of the stream, without an event between them
-        self._poll_until: Deadline | None = None if policy.stream else Deadline(self._clock, None)
+        self._poll_until = Deadline(self._clock, None)
         self._stream_again = STREAM_AGAIN_AFTER
         self._retry_after = 0.0  # what the last failed read asked for
         self._rest_waited = 0.0
@@ -138,9 +142,11 @@ class Follower:
         """
         try:
             yield self.record.pause_begins() if self.record.was_read else []
+            if not self._policy.stream:
+                self._wait_for_poll()
             while not self._over():
                 try:
-                    yield from self._listen() if self._poll_until is None else self._poll(self._poll_until)
+                    yield self._next() if self._wait.passed else self._sleep()
                 except TimedOut:
                     yield self._look_once_more()
                     if not self._over() and (self._stall.passed or self._deadline.passed):
@@ -180,13 +186,12 @@ class Follower:
         stall = LONGEST_WAIT if self._over() else self._stall.left()
         return min(other.left(LONGEST_WAIT), self._deadline.left(), stall)
 
-    def _pause(self, seconds: float) -> Iterator[Burst]:
-        until = Deadline(self._clock, seconds)
-        while not until.passed:
-            if not self._over():
-                self._check_limits()
-            self._clock.sleep(self._at_most(until))
-            yield []
+    def _sleep(self) -> Burst:
+        """Let a part of the wait pass."""
+        if not self._over():
+            self._check_limits()
+        self._clock.sleep(self._at_most(self._wait))
+        return []
 
     # The record.
 
@@ -209,14 +214,19 @@ class Follower:
             self._stall.restart()
         return updates
 
-    def _poll(self, until: Deadline) -> Iterator[Burst]:
-        """Wait, and read the record; then the stream is tried again if it is time to."""
+    def _poll(self) -> Burst:
+        """Read the record; then the stream is tried again if it is time to."""
+        updates = self._read()
+        if self._poll_until.passed:
+            self._next = self._listen
+        else:
+            self._wait_for_poll()
+        return updates
+
+    def _wait_for_poll(self) -> None:
         asked_for = min(self._retry_after, LONGEST_DELAY)
         interval = max(self._policy.poll_interval, asked_for)
-        yield from self._pause(interval if asked_for else until.left(interval))
-        yield self._read()
-        if until.passed:
-            self._poll_until = None
+        self._wait.restart(interval if asked_for else self._poll_until.left(interval))
 
     # The stream.
 
@@ -233,66 +243,68 @@ class Follower:
 
     def _close(self) -> None:
         if self._feed is not None:
+            self._was_open = self._feed.opened
             self._connects = self.connects
             self._feed.close()
             self._feed = None
 
-    def _listen(self) -> Iterator[Burst]:
-        """Pass on what one connection brings; read the record if an event hints at the end, or none comes."""
-        if not self._is_open():
+    def _listen(self) -> Burst:
+        """Pass on what a connection brings; read the record if an event hints at the end, or none comes."""
+        if self._feed is None:
             self._open()
-        feed = self._feed
+        feed, idle = self._feed, self._policy.idle_timeout
         assert feed is not None
-        idle = self._policy.idle_timeout
-        while self._is_open() and not self._over():
+        if self._look.passed or feed.silent_for() >= idle:
+            updates = self._read()
+            self._look_after = min(2 * self._look_after, self._longest_look)
+            self._look.restart(self._look_after)
+            if feed.silent_for() >= idle:
+                self._ended = Unavailable(f"the stream was silent for {show_seconds(feed.silent_for())}")
+        else:
             self._check_limits()
             updates = self._receive(self._at_most(self._look))
             # Silence after events that wait: the replay is over. Without such events, it has not begun.
             if self.ledger.held and feed.silent_for() > min(LONGEST_WAIT, idle):
                 updates += self._heard(self.ledger.settle())
-            yield updates
-            if not self._is_open():
-                break
-            if self._look.passed or feed.silent_for() >= idle:
-                yield self._read()
-                self._look_after = min(2 * self._look_after, self._longest_look)
-                self._look.restart(self._look_after)
-            if feed.silent_for() >= idle and not self._over():
-                self._ended = Unavailable(f"the stream was silent for {show_seconds(feed.silent_for())}")
-        if not self._over():
-            yield from self._reconnect()
+        if not self._is_open():
+            self._next = self._reconnect
+        return updates
 
-    def _reconnect(self) -> Iterator[Burst]:
-        """Read the record, say why the stream ended, and wait; not long if it had an event: then reconnecting works."""
-        assert self._feed is not None
-        assert self._ended is not None
-        ended, lost, came = self._ended, self._feed.opened, self.ledger.fresh > 0
+    def _reconnect(self) -> Burst:
+        """Read the record, and say why the stream ended and when it is opened again, or that the run is polled."""
         self._close()
-        yield self._read()
-        while self._is_at_an_end and not self._over() and self._look_after < LONGEST_STALE:
-            yield from self._pause(self._look_after)
-            self._look_after *= 2
-            yield self._read()
+        updates = self._read()
         if self._over():
-            return
-        paused = self.record.run.paused
+            return updates
+        if self._is_at_an_end and self._look_after < LONGEST_STALE:  # the record may lag behind it
+            self._wait.restart(self._look_after)
+            self._look_after *= 2
+            return updates
+        assert self._ended is not None
+        paused, came = self.record.run.paused, self.ledger.fresh > 0
         if came:
             self._breaks.answered()
             self._stream_again = STREAM_AGAIN_AFTER
-        refused = isinstance(ended, NO_STREAM) and not isinstance(ended, CursorRefused)
+        refused = isinstance(self._ended, NO_STREAM) and not isinstance(self._ended, CursorRefused)
         if refused or (not came and (paused or self._breaks.failures >= BREAKS_BEFORE_POLLING)):
+            self._next, self._poll_until = self._poll, Deadline(self._clock, self._stream_again)
+            self._wait_for_poll()
             if self._stream_again == STREAM_AGAIN_AFTER and not paused:
-                yield [Reconnecting(max(1, self._breaks.failures), 0.0, f"{_why(ended)}; polling", lost)]
-            self._poll_until = Deadline(self._clock, self._stream_again)
+                updates.append(self._reconnecting(0.0, f"{_why(self._ended)}; polling"))
             self._stream_again = min(2 * self._stream_again, STREAM_AGAIN_AT_LAST)
-            return
-        asked_for = (ended.retry_after if isinstance(ended, Unavailable) else None) or 0.0
+            return updates
+        asked_for = (self._ended.retry_after if isinstance(self._ended, Unavailable) else None) or 0.0
         if not came:
             self._breaks.failed()
         delay = min(asked_for if came else self._breaks.delay(asked_for), LONGEST_DELAY)
+        self._next = self._listen
+        self._wait.restart(delay)
         if not self._is_announced:  # otherwise it was closed for a pause, or after an end: nothing broke
-            yield [Reconnecting(max(1, self._breaks.failures), delay, _why(ended), lost)]
-        yield from self._pause(delay)
+            updates.append(self._reconnecting(delay, _why(self._ended)))
+        return updates
+
+    def _reconnecting(self, delay: float, why: str) -> Reconnecting:
+        return Reconnecting(max(1, self._breaks.failures), delay, why, self._was_open)
 
     # Events.
 
@@ -395,7 +407,9 @@ class Follower:
                 if is_quiet or outage.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():
                     break
                 yield [Reconnecting(outage.failures, delay, "the remaining events are missing")]
-                yield from self._pause(delay)
+                self._wait.restart(delay)
+                while not self._wait.passed:
+                    yield self._sleep()
             if not self._may_wait:
                 break
             fetches += 1
