@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from noxcli import __version__
-from noxcli.api import NoxusApi, client
+from noxcli.api import NoxusApi
 from noxcli.api.failures import LONGEST_DETAIL, describe, retry_after_of
 from noxcli.config.settings import Settings
 from noxcli.errors import (
@@ -204,10 +204,9 @@ def test_a_list_that_may_be_longer_says_so(pages: list[bytes], said: list[str]) 
     assert warned == said
 
 
-def test_a_list_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "MOST_PAGES", 3)
+def test_a_list_without_end_is_refused() -> None:
     with raw_server(*(page(100, 100 * number) for number in range(9))) as server, connect(server) as api:
-        runs = api.list_runs()
+        runs = api.list_runs(most_pages=3)
         with pytest.raises(Refused, match="the list has more than 3 pages"):
             list(runs)
     assert len(server.requests) == 3
