@@ -94,9 +94,14 @@ class Printer:
         self.write("".join(self._line(row) for row in rows if not row.cut_short))
 
     def _line(self, row: FinishedRow) -> str:
+        shown = row.judged
+        if row.result["files"]:
+            from noxcli.outputs.whole import with_paths  # loaded for an output that is not all in the record
+
+            shown = with_paths(shown)
         if self.query is not None:
-            return found_line(self.query, row.judged)
-        return row.line if row.judged is row.document else f"{to_json(row.judged)}\n"
+            return found_line(self.query, shown)
+        return row.line if shown is row.document else f"{to_json(shown)}\n"
 
 
 class Output:

@@ -236,6 +236,7 @@ class RowWork:
         if self.place is None:
             return complete_inline(self.api, run.output, self.patience())
         from noxcli.outputs.save import save_output  # loaded before, only to write files
+        from noxcli.outputs.whole import whole_output
 
         name = row_folder(row.number, row.id)
         try:
@@ -243,7 +244,9 @@ class RowWork:
         except OSError as error:
             raise Undelivered(f"can't write to the directory {self.place.path / name}: {reason_of(error)}") from None
         with place:
-            return save_output(self.api, run, place, self.patience())
+            delivered = save_output(self.api, run, place, self.patience())
+        whole, _ = whole_output(delivered.output, delivered.files)  # what is judged and kept
+        return replace(delivered, output=whole)
 
     def result_of(self, row: Row, outcome: Outcome) -> FinishedRow:
         """Return the row with the result in the outcome, which names the workflow."""

@@ -214,7 +214,8 @@ def _work(
 ) -> RowWork:
     context, retry_for = noxus.context, options.retry_for
     if options.output_dir is not None:
-        import noxcli.outputs.save  # noqa: F401 - here and not in several threads, of which one may fail
+        import noxcli.outputs.save  # here and not in several threads, of which one may fail
+        import noxcli.outputs.whole  # noqa: F401 - as above
     return RowWork(
         api=noxus.api,
         gate=gate,

@@ -80,7 +80,7 @@ def spool(
 
 
 def _entry(remote: Remote, part: Part) -> dict[str, Any]:
-    return file_entry(remote.pointer, remote.file_id, part.size, part.sha256)
+    return file_entry(remote, remote.pointer, part.size, part.sha256)
 
 
 def problem(what: str, error: BaseException) -> str:

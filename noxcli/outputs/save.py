@@ -153,5 +153,4 @@ def plan(output: Mapping[str, Any]) -> Iterator[Item]:
 
 def entry_for(item: Item, saved: Saved) -> dict[str, Any]:
     """Return a file's entry in the result document."""
-    file_id = item.remote.file_id if item.remote else None
-    return file_entry(item.pointer, file_id, saved.bytes, saved.sha256, saved.path)
+    return file_entry(item.remote, item.pointer, saved.bytes, saved.sha256, saved.path)

@@ -193,10 +193,11 @@ class Delivered:
     already_there: int = 0  # of the files
 
 
-def file_entry(pointer: str, file_id: str | None, size: int, sha256: str, path: Path | None = None) -> dict[str, Any]:
-    """Return a file's entry in the result document and in the manifest."""
+def file_entry(remote: Remote | None, pointer: str, size: int, sha256: str, path: Path | None = None) -> dict[str, Any]:
+    """Return a file's entry in the result document and in the manifest; only a remote value says if it is a text."""
+    about = {"file_id": None} if remote is None else {"file_id": remote.file_id, "text": remote.is_text}
     shown = None if path is None else str(path)
-    return {"pointer": pointer, "file_id": file_id, "path": shown, "bytes": size, "sha256": sha256}
+    return {"pointer": pointer, **about, "path": shown, "bytes": size, "sha256": sha256}
 
 
 def require_whole(delivered: Delivered, run: Run) -> None:

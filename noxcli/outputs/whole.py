@@ -1,0 +1,106 @@
+"""Texts of an output that became files: read back for what is judged and kept, and taken out for what is shown."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from noxcli.errors import COMPLETED, ExitCode, Phase
+from noxcli.outputs.values import replaced
+
+LONGEST_TEXTS = 256 * 1024 * 1024  # bytes of all texts of an output; others stay files
+Keys = tuple[str | int, ...]
+Entry = Mapping[str, Any]  # of a file, in a result document
+
+
+def whole_output(output: Any, files: Sequence[Entry], roots: Sequence[Path] = ()) -> tuple[Any, list[Entry]]:
+    """Return the output with the texts of its files in it, and the entries of files that are not what was written.
+
+    A file is looked for by its path, and by its last two parts in each of the roots.
+    """
+    texts: dict[Keys, str] = {}
+    wrong, most = [], LONGEST_TEXTS // max(1, len(files))
+    for keys, entry in _texts(output, files):
+        if entry["bytes"] > most:
+            continue
+        text = _read(entry, roots)
+        if text is None:
+            wrong.append(entry)
+        else:
+            texts[keys] = text
+    return (replaced(output, texts) if texts else output), wrong
+
+
+def whole_line(line: dict[str, Any], roots: Sequence[Path] = ()) -> dict[str, Any]:
+    """Return a line of results with whole texts; one whose texts can't be read has no answer that can be judged."""
+    result = line["result"]
+    files = result.get("files")
+    if not files or result["exit_code"] not in COMPLETED or not isinstance(files, list):
+        return line
+    output, wrong = whole_output(result["output"], files, roots)
+    result = {**result, "output": output}
+    if wrong:
+        run = (result["run"] or {}).get("id")
+        error: dict[str, Any] = {"phase": str(Phase.DELIVER), "http_status": None, "request_id": None, "candidates": []}
+        error["message"] = f"the text of {wrong[0]['pointer']} is not in {wrong[0]['path']} as it was written"
+        error["hint"] = f"noxcli fetch-output {run} has it; or compare the directory of its batch"
+        result |= {"ok": False, "exit_code": int(ExitCode.UNDELIVERED), "error": error}
+    return {**line, "result": result}
+
+
+def with_paths(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a line of results with `{"$file": PATH}` in place of each text that was also written to a file."""
+    result = line["result"]
+    paths = {
+        keys: {"$file": entry["path"]}
+        for entry in result["files"]
+        if entry.get("text") and entry["path"] and (keys := _keys(result["output"], entry["pointer"])) is not None
+    }
+    return {**line, "result": {**result, "output": replaced(result["output"], paths)}} if paths else line
+
+
+def _texts(output: Any, files: Sequence[Entry]) -> Iterator[tuple[Keys, Entry]]:
+    """Yield the place of each text that is a file; an earlier noxcli did not say which of them are texts."""
+    for entry in files:
+        if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+            continue
+        if not isinstance(entry.get("bytes"), int) or not entry.get("text", entry["path"].endswith(".txt")):
+            continue
+        keys = _keys(output, entry.get("pointer"))
+        if keys is not None and _at(output, keys) == {"$file": entry["path"]}:
+            yield keys, entry
+
+
+def _read(entry: Entry, roots: Sequence[Path]) -> str | None:
+    path = Path(entry["path"])
+    for place in (path, *(root / path.parent.name / path.name for root in roots)):
+        try:
+            content = place.read_bytes() if place.is_file() and place.stat().st_size == entry["bytes"] else b""
+            if hashlib.sha256(content).hexdigest() == entry.get("sha256"):
+                return content.decode()
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _keys(output: Any, pointer: Any) -> Keys | None:
+    """Return the place that a pointer names, None if there is none."""
+    keys: list[str | int] = []
+    if not isinstance(pointer, str):
+        return None
+    for part in pointer.split("/")[1:]:
+        key: str | int = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(output, list):
+            key = int(part) if part.isdecimal() else -1
+        try:
+            output = output[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+        keys.append(key)
+    return tuple(keys)
+
+
+def _at(output: Any, keys: Keys) -> Any:
+    for key in keys:
+        output = output[key]
+    return output

@@ -1,0 +1,89 @@
+"""Texts that became files: whole in what is stored, judged and compared, as paths in the line of `batch`."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.scenario import File, input_node
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli, write_rows
+
+LONG = "t" * 20_000
+# As noxcli wrote it before results had whole texts: `printed.jsonl` is what that batch printed.
+STORED = Path(__file__).parents[1] / "data/stored-batch"
+
+
+def lines_of(path: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+@pytest.fixture
+def long(plays: Any) -> str:
+    """A workflow with a long answer, which has its input only behind the first 16,000 characters, and with a file."""
+
+    def output(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"Answer": f"{LONG} {inputs['Q']}", "Doc": File("d.pdf", b"%PDF", "application/pdf"), "N": 1}
+
+    return str(plays(nodes=[input_node("Q")], output=output))
+
+
+def test_stored_and_joined_results_have_whole_texts(noxcli: Noxcli, long: str) -> None:
+    batch = ("batch", long, write_rows("one"), "--output-dir", "out", "--assert", "length(output.Answer) == `20004`")
+    (printed,) = noxcli(*batch).lines
+    assert (printed["result"]["exit_code"], printed["result"]["output"]["Answer"].keys()) == (0, {"$file"})
+    (stored,) = lines_of("out/results.jsonl")
+    assert stored["result"]["output"]["Answer"] == f"{LONG} one"
+    assert stored["result"]["output"]["Doc"] == printed["result"]["output"]["Doc"], "a file stays a file"
+    (joined,) = noxcli("results", "out", "--csv", "table.csv").lines
+    assert joined["result"]["output"] == stored["result"]["output"]
+    assert f"{LONG} one" in Path("table.csv").read_text()
+    assert noxcli("batch", long, "rows.jsonl", "--fresh", "--query", "result.output.N").text == "1\n"
+
+
+def test_long_answers_are_compared_as_texts(noxcli: Noxcli, long: str) -> None:
+    for directory, more in (("base", ()), ("new", ("--output-dir", "new")), ("other", ("--output-dir", "other"))):
+        rows = write_rows({"$id": "a", "Q": "one"}, name=f"{directory}.jsonl")
+        Path(f"{directory}.printed").write_bytes(noxcli("batch", long, rows, *more).out)
+    for base, new in (("base.jsonl.batch", "new"), ("new.printed", "other.printed"), ("base.printed", "other")):
+        judged = noxcli("compare", base, new, "--assert", "ends_with(output.Answer, row.Q)")
+        assert judged.code == 0, judged.err
+        document = noxcli("compare", base, new, "--json").json
+        classes = {name: count for name, count in document["classes"].items() if count}
+        files = base == "base.jsonl.batch" or base == "base.printed"  # one side kept the server's name of the file
+        assert classes == ({"changed": 1} if files else {"same": 1})
+        if files:
+            assert document["rows"][0]["what"].startswith("Doc: ")
+
+
+def test_a_text_that_is_not_what_was_written_is_no_answer(noxcli: Noxcli, long: str) -> None:
+    for directory in ("base", "new"):
+        rows = write_rows({"$id": "a", "Q": "one"}, {"$id": "b", "Q": "two"})
+        Path(f"{directory}.jsonl").write_bytes(noxcli("batch", long, rows, "--output-dir", directory).out)
+    Path("new/000001-a/Answer.txt").write_text("x" * 20_004)
+    judged = noxcli("compare", "base.jsonl", "new.jsonl")
+    assert (judged.code, judged.text.split("\t")[:2]) == (8, ["missing", "a"])
+    assert "the text of /Answer is not in new/000001-a/Answer.txt as it was written" in judged.text
+    assert noxcli("compare", "base", "new").code == 0, "the directory has the whole text in its results"
+
+
+def test_results_of_an_earlier_noxcli_are_read(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    shutil.copytree(STORED, "moved")
+    (first, second) = noxcli("results", "moved", "--assert", "starts_with(output.Answer, row.Q)").lines
+    assert [line["result"]["exit_code"] for line in (first, second)] == [0, 0]
+    assert first["result"]["output"]["Answer"].startswith("one one ")
+    assert first["result"]["output"]["Table"] == {"$file": "old/000001-a/Table.csv"}
+    shutil.copytree(STORED, "old")
+    new = "".join(f"{json.dumps(line)}\n" for line in (first, second))
+    runs = [line["result"]["run"]["id"] for line in (first, second)]
+    for run in runs:
+        new = new.replace(run, run[::-1])
+    Path("new.jsonl").write_text(new)
+    for base in ("moved", "old/printed.jsonl"):
+        judged = noxcli("compare", base, "new.jsonl", "--assert", "ends_with(output.Answer, 't')")
+        assert (judged.code, judged.text) == (0, ""), judged.err
+    shutil.rmtree("old/000001-a")
+    assert noxcli("compare", "new.jsonl", "old/printed.jsonl").code == 8
+    assert sandbox.runs("qa") == []
