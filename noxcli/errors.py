@@ -259,6 +259,8 @@ class Refused(NoxError):
 class Denied(NoxError):
     """What was asked for is not there, or not for this key: an answer of the server, or with no status, our own."""
 
+    was_read = False  # it is about something that has been read in part
+
 
 class Unauthorized(Denied):
     """No usable key, the server rejected the key (401), or it lacks a permission (403)."""

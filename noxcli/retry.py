@@ -55,7 +55,7 @@ class Refusal:
 
     def is_believed(self, error: Denied) -> bool:
         """Count a refusal, and return whether there is no reason to ask again."""
-        if error.http_status is None or (error.in_json and not self._known):
+        if error.http_status is None or (error.in_json and not (self._known or error.was_read)):
             return True
         if error.http_status != self._status:
             self._lasts.answered()

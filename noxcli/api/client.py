@@ -20,6 +20,7 @@ from noxcli.errors import (
     NO_EFFECT,
     TOO_LARGE,
     CursorRefused,
+    Denied,
     NotFound,
     NoxError,
     Refused,
@@ -281,7 +282,11 @@ class NoxusApi:
         has_next = False  # by the last page with items
         for page in range(1, most + 1):
             # Without `size`: no page of the docs gives its limit for every list.
-            envelope = self.http.json("GET", path, params={**params, "page": page}, within=within)
+            try:
+                envelope = self.http.json("GET", path, params={**params, "page": page}, within=within)
+            except Denied as error:
+                error.was_read = page > 1
+                raise
             items = items_of(envelope)
             fresh = [item for item in items if id_of(item) not in seen]
             seen.update(filter(None, map(id_of, fresh)))

@@ -61,10 +61,15 @@ def answer_type(response: requests.Response) -> str:
     return kind.partition(";")[0].strip().lower()
 
 
+def is_of_json(response: requests.Response) -> bool:
+    """True for an answer that says that it is JSON."""
+    kind = answer_type(response)
+    return kind == "application/json" or kind.endswith("+json")
+
+
 def _is_json(response: requests.Response, body: bytes) -> bool:
     """True for an answer in the API's form, whatever its fields."""
-    kind = answer_type(response)
-    if kind != "application/json" and not kind.endswith("+json"):
+    if not is_of_json(response):
         return False
     try:
         decode_json(body)

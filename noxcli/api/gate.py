@@ -18,8 +18,8 @@ from enum import StrEnum
 
 import requests
 
-from noxcli.api.failures import retry_after_of
-from noxcli.errors import OVERLOADED, GateClosed, Unavailable
+from noxcli.api.failures import is_of_json, retry_after_of
+from noxcli.errors import OVERLOADED, REFUSALS, GateClosed, Unavailable
 from noxcli.timing import Clock, Outage
 
 LESS = 0.95  # the share of what was granted, or of the last rate, that remains after a refusal
@@ -205,6 +205,8 @@ class Gate:
         lane.in_flight -= 1
         status, headers = (None, {}) if answer is None else (answer.status_code, answer.headers)
         refused, answered = status in OVERLOADED, status is not None and status < 500
+        if answer is not None and status in REFUSALS and kind is not Kind.FILE and not is_of_json(answer):
+            answered, unreachable = False, True  # a gateway's page: what follows would fare no better
         if answered:
             self._outage.answered()  # 429 included: the server is there
         else:

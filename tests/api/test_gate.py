@@ -158,8 +158,17 @@ def test_one_broken_answer_is_bad_luck_and_five_are_an_outage() -> None:
 def test_a_refusal_by_content_is_an_answer() -> None:
     gate = Gate()
     for _ in range(FAILURES_IN_A_ROW):
-        ask(gate, Kind.READ, 404)
+        ask(gate, Kind.READ, 404, {"Content-Type": "application/json"})
     assert (gate.rate, gate.silent_for) == (None, 0.0)
+
+
+def test_a_gateways_page_is_no_answer() -> None:
+    gate = Gate(seed=1)
+    for _ in range(2):
+        ask(gate, Kind.START, 404, {"Content-Type": "text/plain"})
+        time.sleep(0.01)
+    assert gate.rate is None
+    assert gate.silent_for > 0
 
 
 def threads(count: int, work: Callable[[], None]) -> Iterator[None]:

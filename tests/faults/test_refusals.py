@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -194,6 +195,45 @@ def test_a_row_is_read_again(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, re
         )
     assert result.code in {4, 5, 6}
     assert f"continue with: noxcli wait {NAMED}" in result.lines[0]["result"]["error"]["hint"]
+
+
+def test_few_rows_are_lost_to_a_gateways_pages(noxcli: Noxcli) -> None:
+    noxcli.clock = Clock()
+    posts: list[int] = []
+
+    def by_request(request: Request) -> Turn:
+        if request.method == "POST":
+            posts.append(len(posts))
+            return (
+                PAGES["traefik"] if time.monotonic() < recovered else record("completed", f"{len(posts):08}{RUN[8:]}")
+            )
+        found = READ.search(request.target.partition("?")[0])
+        return record("completed", found[1]) if found else json_answer({"id": WORKFLOW})
+
+    rows = write_rows(*map(str, range(60)))
+    with raw_server(by_request=by_request) as server:
+        recovered = time.monotonic() + 3.0
+        result = noxcli("batch", WORKFLOW, rows, "--max-failures", "0", environ=at(server))
+        lost = sum(code == 75 for code in result.codes.values())
+        assert (result.code, 0 < lost < 30, len(posts)) == (75, True, 60), result.codes
+        assert noxcli("batch", WORKFLOW, rows, "--resume", environ=at(server)).code == 0
+
+
+@pytest.mark.parametrize("times", [1, 9, 99])
+def test_a_later_page_of_a_list_is_asked_for_again(noxcli: Noxcli, times: int) -> None:
+    asked: list[str] = []
+
+    def by_request(request: Request) -> Turn:
+        asked.append(request.target)
+        if request.target.endswith("page=2") and sum(one.endswith("page=2") for one in asked) <= times:
+            return GONE
+        number = int(request.target[-1])
+        items = [{"id": f"{number}{RUN[1:]}", "workflow_id": WORKFLOW, "status": "completed"}]
+        return json_answer({"items": items, "total": 2, "page": number, "pages": 2})
+
+    with raw_server(by_request=by_request) as server:
+        result = noxcli("runs", environ=at(server))
+    assert (result.code, len(result.text.splitlines())) == ((0, 2) if times < 10 else (5, 0)), result.err
 
 
 # Starts and keys.
