@@ -314,6 +314,8 @@ class Engine:
                 within = LAST_LOOK
             open_ones = bool(self.flight)
         self.flight.leave_all(self._error_of_left, within)
+        if (trouble := self.output.take_trouble()) is not None:  # of the last results
+            self._cut(Stage.LEAVING, trouble)
         return self._verdict(open_ones)
 
     def _verdict(self, open_ones: bool) -> NoxError | None:

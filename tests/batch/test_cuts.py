@@ -1,6 +1,7 @@
 """What ends a batch before each row has its result: no row is forgotten, each run is named, and the code says it."""
 
 import json
+import os
 import subprocess
 import time
 from collections import Counter
@@ -17,7 +18,7 @@ from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, write_rows
 from tests.faults.gateway import RECORD, Forward, Gateway, line_of
-from tests.process import call, environment, until
+from tests.process import HUNG, NOXCLI, call, environment, until
 from tests.rawserver import Request
 
 A_SECOND = 1000.0  # of the sandbox's time
@@ -203,3 +204,23 @@ def test_retry_for_ends_a_batch_of_a_silent_server(noxcli: Noxcli, sandbox: Sand
         took = time.monotonic() - began
     assert (result.code, set(result.codes.values())) == (6, {6})
     assert took < 3 + 5 + 4, "one attempt may take 5 s"
+
+
+@pytest.mark.engine("strace")
+@pytest.mark.parametrize("call", ["write", "fsync"])
+def test_the_last_result_that_the_disk_does_not_take_is_an_error(sandbox: Sandbox, plays: Any, call: str) -> None:
+    workflow, results = plays(nodes=[input_node("Q")]), Path("rows.jsonl.batch/results.jsonl").absolute()
+    fails = ["-e", f"trace={call}", "-e", f"inject={call}:error=ENOSPC:when=3"]
+    traced = ["strace", "-f", "-qq", "-o", os.devnull, "-P", str(results), *fails, *NOXCLI]
+    argv = ("batch", workflow, write_rows(*"123"), "--max-parallel", "1")
+    first = subprocess.run(
+        [*traced, *argv], env=environment(sandbox.url), capture_output=True, timeout=HUNG, check=False
+    )
+    assert (first.returncode, len(first.stdout.splitlines())) == (9, 2), first.stderr
+    (last,) = (run.id for run in sandbox.runs(workflow) if run.input["Q"] == "3")
+    assert f"runs without a stored and printed line: {last}" in first.stderr.decode()
+    again = subprocess.run(
+        [*NOXCLI, *argv, "--resume"], env=environment(sandbox.url), capture_output=True, timeout=HUNG, check=False
+    )
+    assert (again.returncode, [json.loads(line)["row"] for line in again.stdout.splitlines()]) == (0, [3])
+    assert started_once(sandbox, workflow) == Counter("123")
