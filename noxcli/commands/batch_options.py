@@ -43,8 +43,7 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
-        noxcli batch qa rows.jsonl --dry-run
-        noxcli batch qa rows.jsonl --max-parallel 16 > results.jsonl
+        noxcli batch qa rows.jsonl --max-parallel 16 --fresh > results.jsonl
         # Continue after an interruption.
         noxcli batch qa rows.jsonl --resume
     """

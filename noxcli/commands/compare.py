@@ -54,8 +54,8 @@ class Options(Documented, Asserting, Waiting, Common):
 
     Examples:
         noxcli inputs review --json | jq -c '.examples[0]' > rows.jsonl
-        noxcli batch review rows.jsonl --version-id base --output-dir base
-        noxcli batch review rows.jsonl --version-id new --output-dir new
+        noxcli batch review rows.jsonl --version-id base --output-dir base --fresh
+        noxcli batch review rows.jsonl --version-id new --output-dir new --fresh
         noxcli compare base new
         # As a gate, judged by an assertion, with a page for reviewers.
         noxcli compare base new --assert 'length(output.Answer) > `5`' --report c.html

@@ -40,8 +40,8 @@ class Options(Asserting, Printed):
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
-        noxcli batch qa rows.jsonl --shard 1/2 --output-dir s1
-        noxcli batch qa rows.jsonl --shard 2/2 --output-dir s2
+        noxcli batch qa rows.jsonl --shard 1/2 --output-dir s1 --fresh
+        noxcli batch qa rows.jsonl --shard 2/2 --output-dir s2 --fresh
         noxcli results s1 s2 --junit report.xml --report report.html > results.jsonl
         # A table for a spreadsheet.
         noxcli results s1 s2 --csv results.csv > results.jsonl

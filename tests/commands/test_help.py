@@ -86,13 +86,13 @@ def test_a_default_duration_is_shown_as_typed(pages: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.long(4)
-def test_the_examples_run_as_they_stand(verb: str, pages: dict[str, str], lively: Sandbox, tmp_path: Path) -> None:
+def test_the_examples_can_be_pasted_twice(verb: str, pages: dict[str, str], lively: Sandbox, tmp_path: Path) -> None:
     lines = sections(pages[verb])["Examples"]
     assert any(line.startswith("noxcli") for line in lines)
     env = {**environment(lively.url), "PATH": f"{forks.directory()}:/usr/local/bin:/usr/bin:/bin"}
     for number in range(len(lines)):
         assert lines[number].startswith(("noxcli", "#")), "a line for each command"
-    script = ["bash", "-euo", "pipefail", "-c", "\n".join(lines)]
+    script = ["bash", "-euo", "pipefail", "-c", "\n".join([*lines, *lines])]
     done = captured(script, {**env, "HOME": str(tmp_path)}, cwd=tmp_path, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-500:]
     assert done.stdout.strip()

@@ -15,7 +15,7 @@ from tests import forks
 from tests.process import HUNG, captured, environment, needs, until
 
 PAGE = (Path(__file__).parents[2] / "docs/scripting.md").read_text()
-SCRIPT = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[0]
+SCRIPT = re.findall(r"```bash\ncat > script.sh <<'END'\n(.*?)^END\n```", PAGE, re.DOTALL | re.MULTILINE)[0]
 STRICT = {"bash": "set -euo pipefail\n", "dash": "set -eu\n"}
 
 
