@@ -87,12 +87,12 @@ def forgets(switches: Switches) -> bool:
 def live_events(switches: Switches, *, cut: bool = False) -> Events:
     """For a run that is followed from its start; after a break, reconnecting may be too late."""
     from_now = switches.stream_start == "new"
+    # Without positions, nothing shows where a replay meets events that were never seen: all come after a gap.
+    placed = not (from_now and switches.redis_ids == "none")
     if not cut:
         # A run is slightly ahead of its stream, and a short memory may have lost its beginning by then.
-        return Events(whole=not (switches.retained_events or from_now), silent=True)
+        return Events(whole=not (switches.retained_events or from_now), silent=True, ordered=placed)
     forgets = switches.retained_events > 0 or from_now
-    # Pieces that were never seen, without a position: nothing shows where a replay meets them.
-    placed = not (from_now and switches.redis_ids == "none")
     return Events(whole=switches.on_ended == "replay" and not forgets, silent=forgets, ordered=placed)
 
 
