@@ -174,10 +174,15 @@ def test_a_queue_that_fails_after_the_row_is_asked_once(stack: Stack) -> None:
     assert [found["id"] for found in document["error"]["candidates"]] == [rows[0]["id"]]
 
 
-def test_rows_of_a_queue_that_fails_are_asked_once(stack: Stack, tmp_path: Path) -> None:
+def test_rows_of_a_failing_queue_start_again_only_if_told(stack: Stack, tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps({"Script": f"{number} 0 0"}) + "\n" for number in (1, 2, 3)))
     argv = ["batch", WORKFLOW, str(rows), "--output-dir", str(tmp_path / "out")]
     stack.kill("queue")
     done = stack.noxcli(*argv)
     assert (done.returncode, len(stack.runs())) == (7, 3), done.stderr.decode()
+    stack.start("queue")
+    assert stack.noxcli(*argv, "--resume").returncode == 7
+    assert len(stack.runs()) == 3
+    done = stack.noxcli(*argv, "--again", "doubtful")
+    assert (done.returncode, len(done.stdout.splitlines()), len(stack.runs())) == (0, 3, 6), done.stderr.decode()
