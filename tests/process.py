@@ -121,7 +121,13 @@ class Seen:
     raw: bytearray = field(default_factory=bytearray)
 
     def wait_for(self, text: bytes, limit: float = HUNG, after: int = 0) -> None:
-        until(lambda: text in self.raw[after:], lambda: f"{text!r} did not come: {bytes(self.raw)!r}", limit)
+        """Wait for a text; of a process that has ended, only what it has written may still arrive."""
+
+        def told() -> str:
+            return f"{text!r} did not come: {bytes(self.raw)!r}"
+
+        until(lambda: text in self.raw[after:] or self.process.poll() is not None, told, limit)
+        until(lambda: text in self.raw[after:], told, 5)
 
     def resize(self, columns: int, rows: int) -> None:
         """Do what a user does at the corner of a window."""
