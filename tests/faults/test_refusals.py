@@ -197,6 +197,7 @@ def test_a_row_is_read_again(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, re
     assert f"continue with: noxcli wait {NAMED}" in result.lines[0]["result"]["error"]["hint"]
 
 
+@pytest.mark.long(10)
 def test_few_rows_are_lost_to_a_gateways_pages(noxcli: Noxcli) -> None:
     noxcli.clock = Clock()
     posts: list[int] = []
@@ -212,7 +213,7 @@ def test_few_rows_are_lost_to_a_gateways_pages(noxcli: Noxcli) -> None:
 
     rows = write_rows(*map(str, range(60)))
     with raw_server(by_request=by_request) as server:
-        recovered = time.monotonic() + 3.0
+        recovered = time.monotonic() + 1.0
         result = noxcli("batch", WORKFLOW, rows, "--max-failures", "0", environ=at(server))
         lost = sum(code == 75 for code in result.codes.values())
         assert (result.code, 0 < lost < 30, len(posts)) == (75, True, 60), result.codes
