@@ -43,6 +43,8 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
+        # Check the rows, and start nothing.
+        noxcli batch qa rows.jsonl --fresh --dry-run
         noxcli batch qa rows.jsonl --max-parallel 16 --fresh > results.jsonl
         # Continue after an interruption.
         noxcli batch qa rows.jsonl --resume
