@@ -15,7 +15,7 @@ from noxcli.reports.result import Ended
 CONTINUITY = {
     "proven": "every event received",
     "assumed": "no event known to be missing",
-    "broken": "events are missing",
+    "broken": "events may be missing",
 }
 
 
