@@ -15,10 +15,12 @@ from pathlib import Path
 from release_text import mistakes, name_project, notes, version_of, write_version
 
 ROOT = Path(__file__).parents[1]
-# What each lock has: all that a checkout needs; then, of that, what a user needs, a build, and the jobs that publish.
+# What each lock has: all that a checkout needs; then, of that, what a user, the single file, a build, and the jobs that
+# publish need.
 LOCKS = {
     "requirements.lock": ["pyproject.toml", "--all-extras", "--group", "dev", "--upgrade"],
     "requirements-run.lock": ["pyproject.toml", "--constraints", "requirements.lock"],
+    "requirements-pex.lock": ["pyproject.toml", "--extra", "sandbox", "--constraints", "requirements.lock"],
     "requirements-build.lock": ["--group", "build", "--constraints", "requirements.lock"],
     "requirements-release.lock": ["--group", "release", "--group", "docs", "--constraints", "requirements.lock"],
 }
@@ -68,11 +70,15 @@ def prepare(wanted: argparse.Namespace) -> Iterator[str]:
 
 def pin(wanted: argparse.Namespace) -> Iterator[str]:
     """Write the requirements that install a wheel and all it needs, each by its hash: `noxcli.lock`."""
-    digest = hashlib.sha256(wanted.wheel.read_bytes()).hexdigest()
-    needed = (ROOT / "requirements-run.lock").read_text(encoding="utf-8")
-    own = f"noxcli=={version_of(ROOT)} \\\n    --hash=sha256:{digest}\n"
-    wanted.output.write_text(f"{own}{needed}", encoding="utf-8")
+    wanted.output.write_text(pinned(wanted.wheel, "requirements-run.lock"), encoding="utf-8")
     yield from ()
+
+
+def pinned(wheel: Path, locked: str) -> str:
+    """Return a lock with our own package in front. It has no path of the wheel, on which bytes would depend."""
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest() if wheel.is_file() else ""
+    needed = (ROOT / locked).read_text(encoding="utf-8")
+    return f"noxcli=={version_of(ROOT)} \\\n    --hash=sha256:{digest}\n{needed}"
 
 
 def lock(_: argparse.Namespace) -> Iterator[str]:
@@ -92,16 +98,12 @@ def pex(wanted: argparse.Namespace) -> Iterator[str]:
         if wheel is None:
             yield from run(["hatchling", "build", "-t", "wheel", "-d", scratch], cwd=ROOT)
             [wheel] = Path(scratch).glob("*.whl")
-        # The lock has hashes, so that the wheel needs one, too. By its path, the bytes would depend on that.
-        digest = hashlib.sha256(wheel.read_bytes()).hexdigest() if wheel.is_file() else ""
         needed = Path(scratch, "requirements.txt")
-        version = wheel.name.split("-")[1] if digest else "0"
-        needed.write_text(f"noxcli[sandbox]=={version} --hash=sha256:{digest}\n", encoding="utf-8")
+        needed.write_text(pinned(wheel, "requirements-pex.lock"), encoding="utf-8")
         # --venv and --sh-boot: from the second start on, a shell script runs an unpacked installation.
         yield from run(
             [
                 "pex", "--requirement", str(needed), "--find-links", str(wheel.parent),
-                "--constraints", str(ROOT / "requirements.lock"),
                 "--complete-platform", json.dumps(ANY_MACHINE), "--console-script", "noxcli", "--venv", "--sh-boot",
                 "--output-file", str(wanted.output),
             ]
