@@ -52,6 +52,7 @@ class Batch:
         self.past = Past()
         self.unprinted: ReaderGone | Unwritten | None = None  # why stdout failed
         self.named = ""  # the runs to look at, for the end of a message
+        self.is_stored = True  # the directory remains
         self.has_started = False  # a run may exist that this call started or followed
         self._terminal, self._clock = terminal, clock
         self._files = ExitStack()
@@ -192,4 +193,4 @@ class Batch:
             if not self._journal.is_open:
                 self._journal.create()
         elif self._journal.is_open:
-            self._journal.discard()
+            self.is_stored = not self._journal.discard()

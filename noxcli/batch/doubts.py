@@ -55,7 +55,7 @@ class Finding:
         found = Candidates(self.candidates(doubt), self.listed)
         reason = f": {why.message}" if why is not None else ", since the batch was interrupted"
         error = StartUnknown(
-            f"row {row.number}: its start was sent, but the outcome is unknown{reason}",
+            f"its start was sent, but the outcome is unknown{reason}",
             f"{found.words()}; --resume takes the run if there is just one of this batch's version",
             candidates=found.brief(),
         )

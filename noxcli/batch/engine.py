@@ -327,7 +327,7 @@ class Engine:
             return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED) if lacks else None
         error = next(error for error in errors if error.exit_code == worst(each.exit_code for each in errors))
         if isinstance(error, TimedOut) and not self.flight.had_runs:
-            return TimedOutBeforeStart(f"{error.message}, and nothing was started", "increase --timeout")
+            return TimedOutBeforeStart(f"nothing was started: {error.message}", "increase --timeout")
         return error
 
     def _error_of_left(self, run: Run) -> NoxError:

@@ -85,15 +85,16 @@ class Journal:
             hint = "continue that one with --resume, or choose another --output-dir"
             raise Unavailable(f"another batch has begun in {self.path.parent} meanwhile", hint, sent=False)
 
-    def discard(self) -> None:
-        """Remove a journal that this call has created, with its directory, unless a start was sent."""
+    def discard(self) -> bool:
+        """Remove a journal that this call has created, with its directory, unless a start was sent; return if so."""
         if not self._is_new or self._starts:
-            return
+            return False
         with suppress(OSError):
             for name in (RESULTS_NAME, HOLDER_NAME, JOURNAL_NAME):
                 self.place.remove(name)
             if self._made_directory:
                 self.path.parent.rmdir()
+        return True
 
     def _open(self) -> None:
         directory = self.path.parent

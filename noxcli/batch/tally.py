@@ -158,11 +158,11 @@ class Tally:
             terminal.note(self.min_pass.words(good, rows))
         if code == ExitCode.OK:
             return
-        why = f"{cause.message}; " if cause is not None else ""
         what = "completed, but an assertion failed" if judged else "did not complete"
         text = f"{counted.total() - good} of {counted.total()} rows {what}"
         if good == counted.total():
-            text = "not every row was started" if good else "no row was started"
+            text = f"{self.not_started // self.repeat} of {rows} rows were not started" if self.not_started else ""
         if judged and self.min_pass is not None:
             text = self.min_pass.words(good, rows)
-        raise Incomplete(f"{why}{text}{named}", hint, code)
+        why = "" if cause is None else cause.message
+        raise Incomplete("; ".join(filter(None, [why, text])) + named, hint, code)

@@ -250,8 +250,8 @@ def _printer(context: Context, judge: Judge, tally: Tally) -> Printer:
 
 def _warn_of_change(noxus: Session, begun: Header) -> None:
     """Read the definition once more, and warn of rows that may have run with another one."""
-    if begun.definition is None or begun.version_id is not None:
-        return
+    if begun.definition is None or begun.version_id is not None or noxus.deadline.passed:
+        return  # --resume will compare it
     try:
         now = noxus.api.get_workflow(begun.workflow_id, within=noxus.deadline.left(LONGEST_LOOK))
         definition, nodes = digests_of(now.definition)
@@ -283,12 +283,15 @@ def _report(noxus: Session, batch: Batch, printer: Printer, seconds: float) -> N
     before = f", {earlier} of them in earlier calls" if earlier else ""
     ran = amount(tally.done, "row") if tally.repeat == 1 else f"{tally.done} runs of {amount(tally.rows, 'row')}"
     tally.say(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
-    say_hint(context, f"all results: noxcli results {shlex.quote(str(batch.asked.directory))}")
+    if batch.is_stored:
+        say_hint(context, f"all results: noxcli results {shlex.quote(str(batch.asked.directory))}")
     context.reports.batch = tally.for_ci(context.outcome.subject, "batch")
     unfinished = sum(count for code, count in tally.all_codes.items() if code not in ANSWERED)
     left = tally.not_started + unfinished + tally.interrupted + (error is not None)
     go_on = command_to_continue(context.argv, tally.all_codes, left)
-    if go_on is not None:
+    if not batch.is_stored:
+        go_on = f"repeat it with: {line_with(context.argv, [])}"
+    elif go_on is not None:
         go_on = f"{'continue' if left else 'run the failed rows again'} with: {go_on}"
     if isinstance(error, Interruption):
         raise Interruption(f"{error.message}{batch.named}", go_on, number=error.number)
