@@ -66,8 +66,10 @@ class Compared:
         self.counted["good"] += both and Answer.GOOD in (base, new)
         self.counted["still fail"] += pair.verdict.reason == "still fails"
         self.counted["unjudged"] += pair.verdict.unjudged
-        if pair.verdict.unjudged:
-            self._lacks("new" if pair.change is Change.MISSING else "base", pair)
+        if pair.change is Change.MISSING:
+            self._lacks("new", pair)
+        elif base is Answer.NONE or pair.verdict.unjudged:
+            self._lacks("base", pair)
         if partners and read and _columns(pair.base, read) != _columns(pair.new, read):
             self.counted["other columns"] += 1
 

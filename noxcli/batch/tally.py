@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from noxcli.batch.judge import MinPass
-from noxcli.errors import BY_SHARE, COMPLETED, HOPELESS, ExitCode, Incomplete, NoxError, worst
+from noxcli.errors import COMPLETED, HOPELESS, ExitCode, Incomplete, NoxError, worst
 from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
@@ -36,6 +36,7 @@ class Tally:
     before: Counter[int] = field(default_factory=Counter)  # of rows that an earlier call has finished
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
     reasons: Reasons = field(default_factory=Reasons)
+    _lines: Counter[int] = field(default_factory=Counter)  # --repeat: repetitions of each row that have ended
     _good: Counter[int] = field(default_factory=Counter)  # --repeat: good repetitions of each row of the file
     _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
     stuck: str | None = None  # the reason for which the first rows of this call all failed
@@ -49,9 +50,10 @@ class Tally:
             return self.before + self.codes
         codes: Counter[int] = Counter()
         for row, code in self._worst.items():
-            enough = self._good[row] >= self.pass_each
-            if enough or code != ExitCode.OK:
-                codes[ExitCode.OK if enough and code in BY_SHARE else code] += 1
+            if self._lines[row] == self.repeat and self._good[row] >= self.pass_each:
+                codes[ExitCode.OK] += 1
+            elif code != ExitCode.OK:
+                codes[code] += 1
         return codes
 
     @property
@@ -102,6 +104,7 @@ class Tally:
         (self.before if before else self.codes)[code] += 1
         if self.repeat > 1:
             row = line["row"]
+            self._lines[row] += code != ExitCode.NOT_FINISHED
             self._good[row] += code == ExitCode.OK
             self._worst[row] = worst([code, self._worst.get(row, ExitCode.OK)])
         shared = None if code == ExitCode.OK else self.reasons.add(line, paste)

@@ -195,6 +195,8 @@ def _ending(comparison: "Comparison", options: Options) -> NoxError | None:
         names = [shorten(pair.name, LONGEST_ID) for pair in _failing(comparison, options, MOST_NAMED + 1)]
         named = ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
         return NotAsAsserted(f"of {rows}, {in_prose(counted)}: {named}")
+    if not compared.counted["answered"]:
+        return NotFinished(f"{compared.there}, but no row has an answer on both sides", compared.ways_on())
     if (unjudged := compared.counted["unjudged"]) and not options.allow_missing:
         lacking = (shorten(pair.name, LONGEST_ID) for pair in comparison.pairs() if pair.verdict.unjudged)
         names = list(islice(lacking, MOST_NAMED + 1))

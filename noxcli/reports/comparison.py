@@ -66,7 +66,7 @@ class Rule:
 
     def answer(self, lines: Sequence[Line]) -> Answer:
         """Return what all lines of a row say: nothing as long as those without an answer could still decide."""
-        if len(lines) < self.repeat:
+        if len(lines) < self.repeat or any(line["result"]["exit_code"] == ExitCode.NOT_FINISHED for line in lines):
             return Answer.NONE
         found = [answer_of(line) for line in lines]
         good = found.count(Answer.GOOD)

@@ -66,7 +66,7 @@ GOOD, OTHER, BAD = ("a", 0), ("b", 0), (None, 1)
         ([line(1, seconds=1)], [line(1, seconds=2)], 0, []),
         ([line(1)], [line(1, "b", seconds=3)], 0, ["changed", "id1", "Answer: [-a-]{+b+}; 1.0s -> 3.0s"]),
         ([line(1)], [line(1, None, 6)], 8, ["missing", "id1", "no answer in NEW (ended with 6)"]),
-        ([line(1, None, 8)], [line(1)], 0, ["new", "id1", "no answer in BASE (ended with 8); now completed"]),
+        ([line(1, None, 8)], [line(1)], 8, ["new", "id1", "no answer in BASE (ended with 8); now completed"]),
         ([line(1, None, 8)], [line(1, "x", 11)], 8, ["new", "id1", f"{NONE}; now ended with 11"]),
         (repeated(1, GOOD, GOOD), repeated(1, GOOD, GOOD), 0, []),
         (repeated(1, GOOD, GOOD), repeated(1, OTHER, ("c", 0)), 0, ["changed", "id1", "Answer: [-a-]{+b+}"]),
