@@ -249,6 +249,8 @@ class Past:
                 self._start(number, before, line["run_id"], line["created_at"])
             case "stopping":
                 self.stopping.add(number)
+            case "left" if line["run_id"] is not None and self.state(number) == SENT:
+                self._start(number, self.pending[number], line["run_id"], None)  # its start could not be recorded
             case "withdrawn" | "interrupted":
                 self.forget(number)
             case "finished":

@@ -18,7 +18,7 @@ from noxcli.batch.doubts import look_for
 from noxcli.batch.joined import Joined
 from noxcli.batch.journal import Journal, JournalTrouble
 from noxcli.batch.judge import Judge
-from noxcli.batch.past import FINISHED, NEW, SENT, Header, Past
+from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, Header, Past
 from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
@@ -275,3 +275,15 @@ def test_a_line_without_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.
             journal.sent(Row(1, 1, 0, "x" * 2000), "d", None)
         with pytest.raises(JournalTrouble, match=r"at most \d+ rows"):
             journal.sent(row(10**9), "d", None)
+
+
+def test_a_run_is_known_whose_start_the_disk_did_not_record(tmp_path: Path) -> None:
+    """Of a row that is `sent`, the line that says how it was left names the run."""
+    row, run = Row(1, 1, 7), {"id": "r", "status": "running", "confirmed": True}
+    result = {"run": run, "error": {"message": "still running"}, "retry_safe": False}
+    with Journal(tmp_path, Clock()) as journal:
+        journal.begin(HEADER, Past())
+        journal.sent(row, "d", None)
+        journal.ended([FinishedRow(row, result, ExitCode.TIMED_OUT, {}, {})])
+        past = journal.past()
+    assert (past.state(1), past.going_on, past.doubtful) == (STARTED, ["r"], [])

@@ -28,6 +28,7 @@ RESULT = {
     "retry_safe": False,
     "run": {"id": "r", "workflow_id": "w", "status": "completed", "duration_s": 1.0, "confirmed": True},
     "output": {},
+    "files": [],
     "error": None,
 }
 
