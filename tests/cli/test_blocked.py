@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from noxcli.render import Format
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
@@ -139,7 +140,7 @@ def test_a_pipe_that_nobody_opens_is_no_obstacle(sandbox: Sandbox, workflow: str
         require_end(process, 143, after=0)
 
 
-@pytest.mark.parametrize(("form", "number"), one_in(2, ["ndjson", "content", "text", "json"], SIGNALS))
+@pytest.mark.parametrize(("form", "number"), one_in(2, Format, SIGNALS))
 def test_a_signal_ends_the_wait_for_a_reader(sandbox: Sandbox, plays: Any, form: str, number: int) -> None:
     workflow = plays(script=LINES, output={"A": "y" * 5_000_000})
     with started("run", workflow, "--format", form, env=environment(sandbox.url)) as process:
@@ -200,7 +201,7 @@ def read_slowly(process: subprocess.Popen[bytes]) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.parametrize(("form", "number"), one_in(2, ["ndjson", "content", "text", "json"], SIGNALS))
+@pytest.mark.parametrize(("form", "number"), one_in(2, Format, SIGNALS))
 def test_a_signal_ends_the_writing_to_a_slow_reader(sandbox: Sandbox, plays: Any, form: str, number: int) -> None:
     workflow = plays(script=LINES, output={"A": "y" * 5_000_000})
     with started("run", workflow, "--format", form, env=environment(sandbox.url)) as process:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from noxcli.errors import ExitCode
+from noxcli.render import Format
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit
 from tests import forks
@@ -56,7 +57,7 @@ def test_a_line_says_that_stdout_takes_nothing(shell: Shell, command: str, unwri
     assert (done.returncode, done.stderr) == (code, "" if silent else f"{told}\n")
 
 
-@pytest.mark.parametrize("form", ["text", "content", "json", "ndjson"])
+@pytest.mark.parametrize("form", Format)
 @pytest.mark.parametrize(("rest", "code", "told"), UNWRITABLE[:2])
 def test_a_run_whose_answer_stdout_does_not_take(
     shell: Shell, plays: Any, sandbox: Sandbox, form: str, rest: str, code: int, told: str
