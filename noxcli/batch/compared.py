@@ -81,7 +81,8 @@ class Compared:
 
     def ways_on(self) -> str:
         """Return how each side gets the answers that it lacks."""
-        return "; ".join([*filter(None, map(self._way_on, (self.base, self.new))), "or add --allow-missing"])
+        ways = list(filter(None, map(self._way_on, (self.base, self.new))))
+        return "; ".join([*ways, "or add --allow-missing" if ways else "add --allow-missing to accept that"])
 
     def _way_on(self, side: Side) -> str:
         codes, header = self.lacking[side.name.lower()], side.source.header

@@ -153,9 +153,9 @@ class Coverage:
 
     def conclude_stream(self, warn: Callable[[str], None], *, own: bool) -> None:
         """Say what is known of a stream at its end alone. Raises NotAsAsserted for what else is refused at once."""
+        if self._expected is not None and (unmet := self._expected.unmet()):
+            raise NotAsAsserted(unmet, "each needs a row of the stream")
         try:
             self.require_some(warn, own=own)
         except UsageProblem as error:
             raise NotAsAsserted(error.message, error.hint) from None
-        if self._expected is not None and (unmet := self._expected.unmet()):
-            raise NotAsAsserted(unmet, "each needs a row of the stream")

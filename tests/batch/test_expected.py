@@ -11,7 +11,7 @@ from noxcli.batch.judge import compared
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
-from tests.conftest import Noxcli, write_rows
+from tests.conftest import Noxcli, piped, write_rows
 
 Lines = list[dict[str, Any]]
 
@@ -188,3 +188,33 @@ def test_only_what_is_expected_counts(wanted: Any, found: Any, place: str | None
 )
 def test_cells_are_texts_without_surrounding_blanks(cell: str, found: Any, *, holds: bool) -> None:
     assert compared("--expect", {"A": cell}, {"A"}, {"A": found}).holds == holds
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "said"),
+    [
+        ([{"$id": "a", "Square": 1}, {"$id": "b", "Square": 4}], 0, ""),
+        ([{"$id": "a", "Square": 1}], 0, "warning: 1 of 2 rows has no expected output (--expect)"),
+        ([{"$id": "a", "Square": 1}, {"$id": "c", "Square": 9}], 11, "--expect has 1 output without a row: 'c'"),
+        ([{"row": 1, "Square": 1}, {"row": 2, "Square": 4}], 0, ""),
+        ([{"row": 2, "Square": 1}], 11, "row 2 (b): run "),
+        ([{"Square": 1}, {"Square": 4}], 0, ""),
+        ([{"$id": "", "Square": 1}, {"$id": None, "Square": 4}], 0, ""),
+        ([{"$id": "1", "Square": 1}], 11, "--expect has 1 output without a row: '1'"),
+        (
+            [{"$id": "a", "Square": 1}, {"row": 2, "Square": 4}],
+            2,
+            "lines with an id (row 1 (line 1)) and a row's number",
+        ),
+        ([{"$id": "a"}], 2, "row 1 (line 1): it names no output"),
+        ([{"$id": "a", "Sqare": 1}], 2, "--expect names 'Sqare' for 'a', but"),
+        ([], 2, "--expect e.jsonl expects nothing"),
+    ],
+)
+def test_a_stream_is_held_to_expectations(
+    noxcli: Noxcli, squares: str, monkeypatch: pytest.MonkeyPatch, lines: Lines, code: int, said: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", piped('{"$id": "a", "N": 1}\n{"$id": "b", "N": 2}\n'))
+    write_rows(*lines, name="e.jsonl")
+    result = noxcli("batch", squares, "-", "--output-dir", "out", "--expect", "e.jsonl")
+    assert (result.code, said in result.err) == (code, True), result.err

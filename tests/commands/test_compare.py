@@ -364,3 +364,10 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
     assert (result.code, result.out) == (2, b""), result.err
     assert said in result.err
     assert len(result.err.splitlines()) == 1
+
+
+def test_a_side_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noxcli.batch.sides.MOST_LINES", 2)
+    lines = [line(1), line(2), line(3)]
+    result = noxcli("compare", written("base.jsonl", lines), written("new.jsonl", lines))
+    assert (result.code, "base.jsonl has more than 2 lines; compare parts of it" in result.err) == (2, True)
