@@ -177,7 +177,7 @@ class Batch:
         rows = self._remaining.to_do(asked.rows, self._journal, self.tally)
         engine = Engine(work, rows, self.past, self._finding, output, tick, unexpected, asked)
         self.tally.cause = engine.run()
-        self.named = name_runs([*engine.flight.left, *self.past.going_on], output.lineless)
+        self.named = name_runs([*engine.flight.going_on, *self.past.going_on], output.lineless)
         self.unprinted, self.has_started = output.unprinted, engine.flight.had_runs
         return self.tally.cause
 

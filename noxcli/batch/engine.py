@@ -6,7 +6,7 @@ limited number of threads wait on the network; each returns a row's next state. 
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
@@ -95,20 +95,33 @@ class Engine:
         self._quiet = -1.0 if limit is None else min(LONGEST_ANSWER, limit / 2)  # seconds before the deadline
         self._stage = Stage.STARTING
         self._cuts: list[Cut] = []
+        self._left_open = False  # rows had no result when this began to leave
         self._start_answered = time.monotonic()  # when the last start was, or this began
 
     def run(self) -> NoxError | None:
         """Work through the rows, and report all that were taken; return why not every row has a result."""
         try:
-            try:
-                with suppress(TimedOut):  # of a reader of stdout that does not read
-                    self._work_through()
-            except Exception as error:  # a bug, of which no run may get lost
-                self._cut(Stage.LEAVING, self._unexpected(error))
-            self._check_limits()
-            return self._end()
+            with suppress(TimedOut), self._no_run_lost():  # a reader of stdout does not read
+                self._work_through()
+            with self._no_run_lost():
+                self._check_limits()
+                self._end()
+            return self._verdict()
         except Interrupted as signal:
             return self._interrupt(signal)
+
+    @contextmanager
+    def _no_run_lost(self) -> Iterator[None]:
+        """Let even a bug be one more cut: all runs are named at the end."""
+        try:
+            yield
+        except TimedOut:
+            raise
+        except Exception as error:
+            self._cut(Stage.LEAVING, self._as_expected(error))
+
+    def _as_expected(self, error: Exception) -> NoxError:
+        return error if isinstance(error, NoxError) else self._unexpected(error)
 
     # The loop.
 
@@ -185,7 +198,7 @@ class Engine:
             try:
                 row = self._source.next()
             except Exception as error:  # the rows before it are run
-                self._cut(Stage.STARTING, error if isinstance(error, NoxError) else self._unexpected(error))
+                self._cut(Stage.STARTING, self._as_expected(error))
                 return
             if row is None:
                 return
@@ -301,10 +314,10 @@ class Engine:
 
     # The end.
 
-    def _end(self) -> NoxError | None:
-        """Report what was taken, and return why not every row has a result."""
+    def _end(self) -> None:
+        """Report what was taken."""
         self.work.gate.hurry()
-        open_ones, within = False, LONGEST_LOOK
+        within = LONGEST_LOOK
         if self._stage is Stage.LEAVING:
             if self.work.deadline.passed:
                 self._look_once_more(LAST_READ)
@@ -312,20 +325,19 @@ class Engine:
             else:
                 self._await_starts()
                 within = LAST_LOOK
-            open_ones = bool(self.flight)
+            self._left_open = bool(self.flight)
         self.flight.leave_all(self._error_of_left, within)
         if (trouble := self.output.take_trouble()) is not None:  # of the last results
             self._cut(Stage.LEAVING, trouble)
-        return self._verdict(open_ones)
 
-    def _verdict(self, open_ones: bool) -> NoxError | None:
-        """Return the worst error of all cuts; without any, no row may be without a result."""
-        rest = open_ones or self.flight.unstarted or self.tally.total is None or self.tally.not_started
+    def _verdict(self) -> NoxError | None:
+        """Return the worst error of all cuts, the last of several; without any, no row may be without a result."""
+        rest = self._left_open or self.flight.unstarted or self.tally.total is None or self.tally.not_started
         errors = [cut.error for cut in self._cuts if cut.error is not None and (rest or not cut.moot)]
         if not errors:
             lacks = rest and self.tally.min_pass is None and not self.tally.failed
             return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED) if lacks else None
-        error = next(error for error in errors if error.exit_code == worst(each.exit_code for each in errors))
+        error = next(error for error in reversed(errors) if error.exit_code == worst(each.exit_code for each in errors))
         if isinstance(error, TimedOut) and not self.flight.had_runs:
             return TimedOutBeforeStart(f"nothing was started: {error.message}", "increase --timeout")
         return error

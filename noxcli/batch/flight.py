@@ -37,6 +37,11 @@ class Flight:
         return number in self.active or number in self.starting
 
     @property
+    def going_on(self) -> list[str]:
+        """The runs that go on, as far as known: of rows that were reported, and of those that could not be."""
+        return [*self.left, *(row.run.id for row in self.active.values() if row.run is not None)]
+
+    @property
     def awaits_starts(self) -> bool:
         """True if a start may still get an answer, or be sent."""
         return any(not row.called_off for row in self.starting.values())

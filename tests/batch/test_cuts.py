@@ -224,3 +224,18 @@ def test_the_last_result_that_the_disk_does_not_take_is_an_error(sandbox: Sandbo
     )
     assert (again.returncode, [json.loads(line)["row"] for line in again.stdout.splitlines()]) == (0, [3])
     assert started_once(sandbox, workflow) == Counter("123")
+
+
+def test_a_bug_leaves_no_run_unnamed(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each verdict on a row fails, also those at the end."""
+
+    def fails(_: object, line: dict[str, Any]) -> Any:
+        raise KeyError(line["row"])
+
+    monkeypatch.setattr("noxcli.batch.judge.Judge.judged", fails)
+    workflow = plays(nodes=[input_node("Q")], script=lambda inputs: [Sleep(int(inputs["Q"]) * 0.2 * A_SECOND)])
+    result = noxcli("batch", workflow, write_rows(*"1234"), "--timeout", "20s")
+    assert (result.code, "Traceback" in result.err) == (70, False), result.err
+    assert all(run.id in result.err for run in sandbox.runs(workflow)), result.err
