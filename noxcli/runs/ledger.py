@@ -192,7 +192,6 @@ class Ledger:
     def _distrust(self, updates: list[Update]) -> None:
         """Go by contents from now on; a gap if anything was decided by a position before."""
         self._trusting = False
-        self._positions = array("q", bytes(8 * len(self._positions)))
         self._recent.clear()
         self._older, self._newer, self.origin, self._resuming = START, START, None, None
         if self._relied:

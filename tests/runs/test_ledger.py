@@ -76,6 +76,7 @@ def test_a_gap_comes_before_the_event_that_shows_it() -> None:
     ledger = Ledger()
     got = shown(ledger, [events(3), events(2, 7)])
     assert [type(one) for one in got] == [*[RunEvent] * 3, Gap, *[RunEvent] * 2]
+    assert (ledger.came, ledger.fresh) == (2, 2)
 
 
 def test_positions_are_never_ordered() -> None:
@@ -218,6 +219,11 @@ def test_useless_positions_that_decided_nothing_are_no_gap() -> None:
     assert (ledger.label, ledger.cursor, ledger.opened()) == (Continuity.ASSUMED, None, None)
 
 
+def test_different_states_at_one_position_are_all_shown() -> None:
+    states = [RunEvent("state", {"progress": progress}, "0-0") for progress in range(3)]
+    assert shown(Ledger(), [states]) == states
+
+
 # A short memory and no positions.
 
 
@@ -244,6 +250,8 @@ def came(ledger: Ledger, *connections: str) -> str:
         (["aaaaaa", "aaaa"], "aaaaaa"),
         (["abcabd", "abd", "bde"], "abcabde"),
         (["abc", "ab", "abcd"], "abcd"),
+        (["aba", "abx"], "ababx"),
+        (["a" * 300, "aaaaab"], "a" * 300 + "b"),
         (["abcd", "efg"], "abcd!efg"),
         (["abcd", "bxy"], "abcd!xy"),
     ],
