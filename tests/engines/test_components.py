@@ -25,7 +25,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.wide, pytest.mark.timeout(1000)]
 PAGE = (ROOT / "docs/ci.md").read_text()
 # Shell and YAML syntax in an input must reach the workflow unchanged.
 HOSTILE = (
-    """What's new? Say "hi" C:\\temp $(touch pwned) `touch pwned` "; touch pwned; ' # ${HOME} $HOME %0A::error::x"""
+    """@README.md What's new? Say "hi" C:\\temp $(touch pwned) `touch pwned` "; touch pwned; ' # ${HOME} $HOME """
+    "%0A::error::x"
 )
 # What pip needs to install packages on this machine.
 PIP = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "REQUESTS_"))}
