@@ -133,7 +133,7 @@ def test_how_a_run_has_ended_is_last_on_the_screen(
         assert "128,000areallowed" in above
         assert last == f"details: noxcli inspect {run_id}"
     else:
-        assert re.search(r"mpletedin\d\.\ds;3completed(output:)?$", above)
+        assert re.search(r"mpletedin\d\.\ds;3nodescompleted(output:)?$", above)
         assert last.removeprefix("output: ") == f"noxcli fetch-output {run_id}"
 
 
