@@ -119,7 +119,7 @@ Timeout = Annotated[
         "--timeout",
         parser=_duration,
         metavar="DUR",
-        help="Give up after this long (90, 30s, 10m, 2h); what has started continues.",
+        help="Give up after this long (90, 30s, 10m, 1h30m); what has started continues.",
     ),
 ]
 PollInterval = Annotated[

@@ -232,7 +232,9 @@ def named_or_last(context: Context, run: str | None) -> str:
     if run is not None:
         return run
     if not context.terminal.interactive or not context.sources.is_typed():
-        raise UsageProblem("no RUN was given", f"give a run id, or {LAST} for the run that you started last")
+        raise UsageProblem(
+            "no RUN was given", f"give a run id, {LAST} for the run that you started last, or - to read it from stdin"
+        )
     context.terminal.note(f"no RUN was given: {LAST}")
     return LAST
 

@@ -88,9 +88,7 @@ def test_at_a_terminal_the_last_run_is_meant(noxcli: Noxcli, sandbox: Sandbox, v
     assert seen.process.wait() == 0
     assert b"no RUN was given: @last\r\n" in seen.raw
     refused = noxcli(verb, tty=True)
-    assert (refused.code, "or @last for the run that you started last" in refused.err) == (2, True), (
-        "stdin is no terminal"
-    )
+    assert (refused.code, "@last for the run that you started last" in refused.err) == (2, True), "stdin is no terminal"
     assert watched([*NOXCLI, verb], {**environ, "CI": "true"}).process.wait() == 2
 
 
