@@ -74,7 +74,12 @@ class Options(Documented, Asserting, Waiting, Common):
     pass_each: PassEachOption = None
     fail_on: Annotated[
         list[FailOn] | None,
-        typer.Option("--fail-on", help="Exit with 11 for rows like this, too; repeatable.", show_default=False),
+        typer.Option(
+            "--fail-on",
+            metavar="CLASS",
+            help="Exit with 11 for rows of this class, too (changed, slower, new, removed); repeatable.",
+            show_default=False,
+        ),
     ] = None
     allow_missing: Annotated[
         bool,
