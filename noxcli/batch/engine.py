@@ -7,11 +7,10 @@ limited number of threads wait on the network; each returns a row's next state. 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from enum import IntEnum
 from functools import partial
 
 from noxcli.batch.asked import Asked
+from noxcli.batch.cuts import LONGEST_ANSWER, Cuts, Stage
 from noxcli.batch.doubts import Finding
 from noxcli.batch.flight import Flight
 from noxcli.batch.journal import JournalTrouble
@@ -20,50 +19,30 @@ from noxcli.batch.past import SENT, STARTED, Past
 from noxcli.batch.poll import Schedule, Workers
 from noxcli.batch.row import ActiveRow, FinishedRow
 from noxcli.batch.rows import Prefetch, Row
-from noxcli.batch.tally import STUCK_AFTER
 from noxcli.batch.work import RowWork
 from noxcli.errors import (
     ExitCode,
-    Incomplete,
     Interruption,
     LostContact,
     NotFinished,
     NoxError,
     Phase,
     TimedOut,
-    TimedOutBeforeStart,
     Unavailable,
     UsageProblem,
-    worst,
 )
 from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.candidates import LAST_LOOK
 from noxcli.runs.record import LAST_READ, still_running
 from noxcli.runs.start import LONGEST_LOOK
-from noxcli.runs.stop import LONGEST_STOP, stop_run
 from noxcli.signals import Interrupted
-from noxcli.timing import Deadline, show_seconds
+from noxcli.timing import Deadline
 from noxcli.waiting import run_all_within
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
 WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
-LONGEST_ANSWER = 5.0  # seconds for the answer to a start: in the last ones of --timeout, or its last half, none is sent
-
-
-class Stage(IntEnum):
-    """What a batch does: it starts rows; then it only waits for their runs; then it leaves those that go on."""
-
-    STARTING, FINISHING, LEAVING = range(3)
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Why a later stage began early. A `moot` one says nothing once every row has its result."""
-
-    error: NoxError | None
-    moot: bool
 
 
 class Engine:
@@ -91,12 +70,7 @@ class Engine:
         self._max_parallel, self._row_timeout = asked.max_parallel, asked.row_timeout
         self._threads = min(MOST_THREADS, asked.max_parallel)
         self._workers: Workers[ActiveRow | FinishedRow] = Workers(self._threads)
-        limit = work.deadline.seconds
-        self._quiet = -1.0 if limit is None else min(LONGEST_ANSWER, limit / 2)  # seconds before the deadline
-        self._stage = Stage.STARTING
-        self._cuts: list[Cut] = []
-        self._left_open = False  # rows had no result when this began to leave
-        self._start_answered = time.monotonic()  # when the last start was, or this began
+        self.cuts = Cuts(work, self.flight, output, asked)
 
     def run(self) -> NoxError | None:
         """Work through the rows, and report all that were taken; return why not every row has a result."""
@@ -104,11 +78,11 @@ class Engine:
             with suppress(TimedOut), self._no_run_lost():  # a reader of stdout does not read
                 self._work_through()
             with self._no_run_lost():
-                self._check_limits()
+                self.cuts.check()
                 self._end()
-            return self._verdict()
         except Interrupted as signal:
             return self._interrupt(signal)
+        return self.cuts.verdict
 
     @contextmanager
     def _no_run_lost(self) -> Iterator[None]:
@@ -118,7 +92,7 @@ class Engine:
         except TimedOut:
             raise
         except Exception as error:
-            self._cut(Stage.LEAVING, self._as_expected(error))
+            self.cuts.add(Stage.LEAVING, self._as_expected(error))
 
     def _as_expected(self, error: Exception) -> NoxError:
         return error if isinstance(error, NoxError) else self._unexpected(error)
@@ -128,77 +102,29 @@ class Engine:
     def _work_through(self) -> None:
         """Work as long as there is something to do. Raises Interrupted, and TimedOut as Output.flush."""
         while True:
-            self._check_limits()
-            if self._stage is Stage.LEAVING:
+            self.cuts.check()
+            if self.cuts.stage is Stage.LEAVING:
                 return
+            self._give_up_late_rows()
             self._start_rows()
             for number in self.schedule.take_due():
                 self._call(partial(self.work.look, self.flight.active[number]))
             self.output.flush_due()  # while the disk writes them, the next rows are in flight
             self.tally.running, self.tally.doubt = len(self.flight.active), len(self.flight.doubts)
-            starts = self._stage is Stage.STARTING and not self._source.exhausted
+            starts = self.cuts.stage is Stage.STARTING and not self._source.exhausted
             if not (self.flight.active or self.flight.awaits_starts or starts):
                 return
             self._take_news(self._longest_wait())
             self.tick()
 
-    def _check_limits(self) -> None:
-        """Begin a later stage where a limit, an outage or the disk demands it."""
-        if (trouble := self.output.take_trouble()) is not None:
-            self._cut(Stage.FINISHING, trouble)
-        if self._stage is Stage.STARTING:
-            self._check_starting()
-        self._give_up_late_rows()
-        silent_for = self.work.gate.silent_for
-        if self._stage is Stage.LEAVING:
-            return
-        if self.output.unprinted is not None:
-            self._cut(Stage.LEAVING, self.output.unprinted)
-        elif self.work.deadline.passed:
-            self._cut(Stage.LEAVING, TimedOut("the timeout was reached"), moot=True)
-        elif silent_for > self.work.retry_for:
-            self._cut(Stage.LEAVING, Unavailable(f"the server gave no usable answer for {show_seconds(silent_for)}"))
-
-    def _check_starting(self) -> None:
-        """Start no more rows after too many failures, near the timeout, or where the server takes none any more."""
-        # A failed run counts at once, not when its reason is known.
-        failing = sum(row.run is not None and row.run.status == "failed" for row in self.flight.active.values())
-        if self._asked.max_failures and self.tally.failed + failing >= self._asked.max_failures:
-            self._cut(Stage.FINISHING, None)
-        elif self._asked.max_failures != 0 and self.tally.stuck is not None:
-            what = (
-                f"the first {STUCK_AFTER} rows failed for the same reason, so no more were started: {self.tally.stuck}"
-            )
-            stuck = Incomplete(f"{what} (--max-failures 0 starts them anyway)", None, ExitCode.OK)
-            self._cut(Stage.FINISHING, stuck, moot=True)
-        elif self.work.deadline.left() <= self._quiet:
-            self._cut(Stage.FINISHING, TimedOut("no row is started just before the timeout"), moot=True)
-        elif self._row_timeout is not None and self._waits_at_the_pace > self._row_timeout:
-            error = TimedOut(f"the server took no start for {show_seconds(self._row_timeout)} (--row-timeout)")
-            self._cut(Stage.FINISHING, error, moot=True)
-
-    @property
-    def _waits_at_the_pace(self) -> float:
-        """How many seconds a start has waited to be sent while no other was answered."""
-        waiting = [row.began for row in self.flight.starting.values() if row.attempt is not None and not row.was_sent]
-        return time.monotonic() - max(min(waiting), self._start_answered) if waiting else 0.0
-
-    def _cut(self, stage: Stage, error: NoxError | None, *, moot: bool = False) -> None:
-        """Begin a stage, unless it has begun: what was sent is still answered, other starts are not sent."""
-        self._cuts.append(Cut(error, moot))
-        if stage > self._stage:
-            self._stage = stage
-            self.work.gate.end_starts()
-            self.flight.call_off_starts()
-
     def _start_rows(self) -> None:
         """Give free places to rows, but never so many that reads of running ones would wait for starts."""
         most_starts = max(1, self._threads // 2)
-        while self._stage is Stage.STARTING and len(self.flight.starting) < most_starts and self._has_place():
+        while self.cuts.stage is Stage.STARTING and len(self.flight.starting) < most_starts and self._has_place():
             try:
                 row = self._source.next()
             except Exception as error:  # the rows before it are run
-                self._cut(Stage.STARTING, self._as_expected(error))
+                self.cuts.add(Stage.STARTING, self._as_expected(error))
                 return
             if row is None:
                 return
@@ -225,7 +151,7 @@ class Engine:
         try:
             self._workers.call(work)
         except Unavailable as error:  # no thread can be started
-            self._cut(Stage.LEAVING, error)
+            self.cuts.add(Stage.LEAVING, error)
 
     def _take_news(self, within: float) -> None:
         """File the states that have arrived, after waiting for the first."""
@@ -247,24 +173,24 @@ class Engine:
             self._file_result(state)
         elif state.run is None:
             if state.error is not None and not state.in_doubt:
-                self._cut(Stage.FINISHING, state.error)  # the disk does not take what must be there before a start
+                self.cuts.add(Stage.FINISHING, state.error)  # the disk does not take what must be there before a start
             self.flight.end_start(number)
         else:
             if number in self.flight.starting:
-                self._start_answered = time.monotonic()
+                self.cuts.note_start()
                 if state.error is not None:
-                    self._cut(Stage.FINISHING, state.error)
+                    self.cuts.add(Stage.FINISHING, state.error)
             self.flight.follow(state)
             self._look_again(state, state.run)
 
     def _file_result(self, row: FinishedRow) -> None:
         if row.ends_all is not None:
-            self._cut(Stage.FINISHING, row.ends_all)
+            self.cuts.add(Stage.FINISHING, row.ends_all)
         if row.took is not None:
             self.schedule.note(row.took)
         # True if noxcli itself stopped its run, in this call or an earlier one.
         row.interrupted = row.code == ExitCode.RUN_STOPPED and row.row.number in self.past.stopping
-        if row.interrupted and self._stage is Stage.STARTING:
+        if row.interrupted and self.cuts.stage is Stage.STARTING:
             self._start_over(row)
         else:
             self.flight.report(row)
@@ -274,7 +200,7 @@ class Engine:
         try:
             self.work.journal.ended([row])
         except JournalTrouble as error:
-            self._cut(Stage.FINISHING, error)
+            self.cuts.add(Stage.FINISHING, error)
             self.flight.report(row)
         else:
             self.flight.drop(row.row.number)
@@ -308,7 +234,7 @@ class Engine:
         return within_window and len(self.flight.active) + len(self.flight.starting) < self._max_parallel
 
     def _longest_wait(self) -> float:
-        if self._stage is Stage.STARTING and not self._source.exhausted and self._has_place():
+        if self.cuts.stage is Stage.STARTING and not self._source.exhausted and self._has_place():
             return self.output.until_due(SHORT_TICK)  # the next row may be read at any moment
         return self.output.until_due(self.schedule.until_due(TICK))
 
@@ -318,29 +244,16 @@ class Engine:
         """Report what was taken."""
         self.work.gate.hurry()
         within = LONGEST_LOOK
-        if self._stage is Stage.LEAVING:
+        if self.cuts.stage is Stage.LEAVING:
             if self.work.deadline.passed:
                 self._look_once_more(LAST_READ)
                 within = 0.0
             else:
                 self._await_starts()
                 within = LAST_LOOK
-            self._left_open = bool(self.flight)
+            self.cuts.note_open()
         self.flight.leave_all(self._error_of_left, within)
-        if (trouble := self.output.take_trouble()) is not None:  # of the last results
-            self._cut(Stage.LEAVING, trouble)
-
-    def _verdict(self) -> NoxError | None:
-        """Return the worst error of all cuts, the last of several; without any, no row may be without a result."""
-        rest = self._left_open or self.flight.unstarted or self.tally.total is None or self.tally.not_started
-        errors = [cut.error for cut in self._cuts if cut.error is not None and (rest or not cut.moot)]
-        if not errors:
-            lacks = rest and self.tally.min_pass is None and not self.tally.failed
-            return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED) if lacks else None
-        error = next(error for error in reversed(errors) if error.exit_code == worst(each.exit_code for each in errors))
-        if isinstance(error, TimedOut) and not self.flight.had_runs:
-            return TimedOutBeforeStart(f"nothing was started: {error.message}", "increase --timeout")
-        return error
+        self.cuts.check_disk()  # for the last results
 
     def _error_of_left(self, run: Run) -> NoxError:
         """Return the error of a row whose run goes on."""
@@ -363,7 +276,7 @@ class Engine:
 
     def _await_starts(self) -> None:
         """Wait for the answers to starts in flight, and until the journal has them, so that none is left in doubt."""
-        self._cut(Stage.LEAVING, None)
+        self.cuts.add(Stage.LEAVING, None)
         end = time.monotonic() + LONGEST_ANSWER
         while any(row.was_sent or row.sent for row in self.flight.starting.values()) and time.monotonic() < end:
             self._take_news(min(TICK, end - time.monotonic()))
@@ -373,11 +286,13 @@ class Engine:
 
         The journal says before that that noxcli itself stops them; if it can't, none is stopped.
         """
+        from noxcli.runs.stop import LONGEST_STOP, stop_run  # loaded only to stop runs
+
         running = [(row.row, row.run) for row in self.flight.active.values() if row.run is not None]
         try:
             self.work.journal.stopping(running)
         except JournalTrouble as error:
-            self._cut(Stage.LEAVING, error)
+            self.cuts.add(Stage.LEAVING, error)
             return 0
         self.past.stopping.update(self.flight.active)
         deadline = Deadline(self.work.clock, LONGEST_STOP)

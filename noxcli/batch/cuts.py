@@ -1,0 +1,116 @@
+"""Why a batch starts no more rows, or waits no longer for their runs, and the error that it ends with."""
+
+import time
+from dataclasses import dataclass
+from enum import IntEnum
+
+from noxcli.batch.asked import Asked
+from noxcli.batch.flight import Flight
+from noxcli.batch.output import Output
+from noxcli.batch.tally import STUCK_AFTER
+from noxcli.batch.work import RowWork
+from noxcli.errors import ExitCode, Incomplete, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, worst
+from noxcli.timing import show_seconds
+
+LONGEST_ANSWER = 5.0  # seconds for the answer to a start: in the last ones of --timeout, or its last half, none is sent
+
+
+class Stage(IntEnum):
+    """What a batch does: it starts rows; then it only waits for their runs; then it leaves those that go on."""
+
+    STARTING, FINISHING, LEAVING = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Why a later stage began early. A `moot` one says nothing once every row has its result."""
+
+    error: NoxError | None
+    moot: bool
+
+
+class Cuts:
+    """The stage of one batch, and what began it early."""
+
+    def __init__(self, work: RowWork, flight: Flight, output: Output, asked: Asked) -> None:
+        self.stage = Stage.STARTING
+        self._work, self._flight, self._output, self._asked = work, flight, output, asked
+        self._tally = output.tally
+        self._cuts: list[Cut] = []
+        self._left_open = False  # rows had no result when the batch began to leave
+        self._start_answered = time.monotonic()  # when the last start was, or this began
+        limit = work.deadline.seconds
+        self._quiet = -1.0 if limit is None else min(LONGEST_ANSWER, limit / 2)  # seconds before the deadline
+
+    def note_start(self) -> None:
+        """A start was answered."""
+        self._start_answered = time.monotonic()
+
+    def note_open(self) -> None:
+        """Remember whether rows have no result, before they are left with one."""
+        self._left_open = bool(self._flight)
+
+    def check(self) -> None:
+        """Begin a later stage where a limit, an outage or the disk demands it."""
+        self.check_disk()
+        if self.stage is Stage.STARTING:
+            self._check_starting()
+        silent_for = self._work.gate.silent_for
+        if self.stage is Stage.LEAVING:
+            return
+        if self._output.unprinted is not None:
+            self.add(Stage.LEAVING, self._output.unprinted)
+        elif self._work.deadline.passed:
+            self.add(Stage.LEAVING, TimedOut("the timeout was reached"), moot=True)
+        elif silent_for > self._work.retry_for:
+            self.add(Stage.LEAVING, Unavailable(f"the server gave no usable answer for {show_seconds(silent_for)}"))
+
+    def check_disk(self) -> None:
+        """Start no more rows if the disk takes no more results."""
+        if (trouble := self._output.take_trouble()) is not None:
+            self.add(Stage.FINISHING, trouble)
+
+    def _check_starting(self) -> None:
+        """Start no more rows after too many failures, near the timeout, or where the server takes none any more."""
+        # A failed run counts at once, not when its reason is known.
+        failing = sum(row.run is not None and row.run.status == "failed" for row in self._flight.active.values())
+        if self._asked.max_failures and self._tally.failed + failing >= self._asked.max_failures:
+            self.add(Stage.FINISHING, None)
+        elif self._asked.max_failures != 0 and self._tally.stuck is not None:
+            what = (
+                f"the first {STUCK_AFTER} rows failed for the same reason, so no more were started: {self._tally.stuck}"
+            )
+            stuck = Incomplete(f"{what} (--max-failures 0 starts them anyway)", None, ExitCode.OK)
+            self.add(Stage.FINISHING, stuck, moot=True)
+        elif self._work.deadline.left() <= self._quiet:
+            self.add(Stage.FINISHING, TimedOut("no row is started just before the timeout"), moot=True)
+        elif self._asked.row_timeout is not None and self._waits_at_the_pace > self._asked.row_timeout:
+            error = TimedOut(f"the server took no start for {show_seconds(self._asked.row_timeout)} (--row-timeout)")
+            self.add(Stage.FINISHING, error, moot=True)
+
+    @property
+    def _waits_at_the_pace(self) -> float:
+        """How many seconds a start has waited to be sent while no other was answered."""
+        waiting = [row.began for row in self._flight.starting.values() if row.attempt is not None and not row.was_sent]
+        return time.monotonic() - max(min(waiting), self._start_answered) if waiting else 0.0
+
+    def add(self, stage: Stage, error: NoxError | None, *, moot: bool = False) -> None:
+        """Begin a stage, unless it has begun: what was sent is still answered, other starts are not sent."""
+        self._cuts.append(Cut(error, moot))
+        if stage > self.stage:
+            self.stage = stage
+            self._work.gate.end_starts()
+            self._flight.call_off_starts()
+
+    @property
+    def verdict(self) -> NoxError | None:
+        """Return the worst error of all cuts, the last of several; without any, no row may be without a result."""
+        rest = self._left_open or self._flight.unstarted or self._tally.total is None or self._tally.not_started
+        errors = [cut.error for cut in self._cuts if cut.error is not None and (rest or not cut.moot)]
+        if not errors:
+            lacks = rest and self._tally.min_pass is None and not self._tally.failed
+            return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED) if lacks else None
+        error = next(error for error in reversed(errors) if error.exit_code == worst(each.exit_code for each in errors))
+        if isinstance(error, TimedOut) and not self._flight.had_runs:
+            return TimedOutBeforeStart(f"nothing was started: {error.message}", "increase --timeout")
+        return error
