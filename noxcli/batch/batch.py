@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import groupby
 from types import TracebackType
 from typing import Self
 
@@ -36,12 +37,17 @@ from noxcli.batch.work import RowWork
 from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, ReaderGone, Unwritten, UsageProblem, worst
 from noxcli.inputs.definition import InputNode
 from noxcli.render.terminal import Terminal
+from noxcli.render.text import amount
 from noxcli.runs.start import LONGEST_LOOK
 from noxcli.signals import Interrupted
 from noxcli.timing import Clock
 
 AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the rows that --again names by their code
-DOUBTFUL = "doubtful"
+DOUBTFUL, RED = "doubtful", "red"
+# The codes of rows that have an answer, which a question may find bad.
+CAN_BE_RED = frozenset(
+    {ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED, ExitCode.UNMET}
+)
 
 
 class Batch:
@@ -118,7 +124,7 @@ class Batch:
             self._header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept))
         return self._seen
 
-    def begin(self) -> Journal:
+    def begin(self, judge: Judge) -> Journal:
         """Begin the journal and the results, which then have what is known of the past. Raises UsageProblem."""
         past, terminal = self.past, self._terminal
         if self.asked.fresh and (aside := self._journal.move_aside()) is not None:
@@ -135,7 +141,29 @@ class Batch:
         self._files.callback(self._results.close)
         reopen_lost(past, self._results, self._journal.path)
         renew_columns(self.asked.rows, self._header.kept, past, self._results, terminal.mask)
+        if RED in self.asked.again and not past.choice_is_open:
+            self._choose_red(judge)
         return self._journal
+
+    def _choose_red(self, judge: Judge) -> None:
+        """Choose the rows that the questions do not find good, with all their repetitions, to be asked again.
+
+        Rows that have no answer yet, or whose runs may go on, are not among them: they are resumed.
+        """
+        from noxcli.batch.joined import Joined  # loaded where stored results are read
+
+        tally, past = self.tally, self.past
+        red: list[tuple[int, str | None]] = []
+        lines = Joined.read([self.asked.directory], self.asked.rows.most).runs(self.asked.shard)
+        for _, group in groupby((line for _, line in lines), lambda line: (line["row"] - 1) // tally.repeat):
+            stored = list(group)
+            codes = [judge.judged(as_printed(line, tally.repeat))["result"]["exit_code"] for line in stored]
+            answered = all(past.state(line["row"]) == FINISHED for line in stored) and {*codes} <= CAN_BE_RED
+            if answered and codes.count(ExitCode.OK) < tally.pass_each:
+                red += [(line["row"], line["id"]) for line in stored]
+        self._journal.choose(red)
+        past.choose([number for number, _ in red])
+        self._terminal.note(f"{amount(len(red) // tally.repeat, 'row')} to be asked again")
 
     def adopt(self, work: RowWork) -> None:
         """Let rows in doubt take their runs, as far as the server's list shows them."""
@@ -178,6 +206,8 @@ class Batch:
         engine = Engine(work, rows, self.past, self._finding, output, tick, unexpected, asked)
         self.tally.cause = engine.run()
         self.named = name_runs([*engine.flight.going_on, *self.past.going_on], output.lineless)
+        if self.past.choice_is_open and self.tally.cause is None and {*self.tally.codes} <= CAN_BE_RED:
+            self._journal.answer()
         self.unprinted, self.has_started = output.unprinted, engine.flight.had_runs
         return self.tally.cause
 

@@ -70,6 +70,8 @@ class Compared:
             self._lacks("new", pair)
         elif base is Answer.NONE or pair.verdict.unjudged:
             self._lacks("base", pair)
+        again = any(line.get("asked", 1) > 1 for line in pair.new)
+        self.counted["asked again"] += again and new is Answer.GOOD
         if partners and read and _columns(pair.base, read) != _columns(pair.new, read):
             self.counted["other columns"] += 1
 
@@ -158,6 +160,7 @@ NOTES = {
     "left out of BASE": "{rows} of NEW, left out of BASE by --limit, were not compared",
     "left out of NEW": "{rows} of BASE, left out of NEW by --limit, were not compared",
     "other columns": "{rows} with other kept columns in BASE; those of NEW judge both answers",
+    "asked again": "{rows} of NEW are good only since they were asked again",
     "still fail": "{rows} failed in BASE, and in NEW, too",
 }
 

@@ -190,6 +190,8 @@ class Joined:
         code = next((each for each in ExitCode if each == entry.get("exit_code", 0)), ExitCode.BUG)
         message, hint = entry.get("message") or code.meaning, None
         match entry["step"]:
+            case "again":
+                code, message = ExitCode.NOT_FINISHED, "it was chosen to be asked again, and was not yet"
             case "sent":
                 code, message = ExitCode.START_UNKNOWN, "the batch was interrupted while starting it"
             case "started" | "stopping":

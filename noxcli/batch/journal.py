@@ -190,6 +190,19 @@ class Journal:
             self._add({"step": "moved", "row": new, "from": old, "row_digest": f"{digest:016x}"})
         self._add({"step": "renumbered"}, durable=True)
 
+    def choose(self, rows: Sequence[tuple[int, str | None]]) -> None:
+        """Choose rows, by number and id, that are to be asked again: all of them, or none if this is interrupted.
+
+        They are on disk when this returns. Raises JournalTrouble if they are not.
+        """
+        for number, own_id in rows:
+            self._add({"row": number, "step": "again", "id": own_id})
+        self._add({"step": "chosen"}, durable=True)
+
+    def answer(self) -> None:
+        """All rows that were chosen have been asked again."""
+        self._add({"step": "answered"}, durable=True)
+
     def sent(self, row: Row, input_digest: str, server_now: datetime | None) -> Pending:
         """Call this before the first byte of the start leaves; it is on disk when this returns.
 

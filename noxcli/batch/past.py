@@ -44,6 +44,9 @@ STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "finished": {**ENDED, "run_id": TEXT},
     "moved": {"row": NUMBER, "from": NUMBER, "row_digest": TEXT},
     "renumbered": {},
+    "again": ROW,
+    "chosen": {},
+    "answered": {},
     "end": {"rows": NUMBER},
 }
 HEADER: Mapping[str, tuple[type, ...]] = {
@@ -112,8 +115,11 @@ class Past:
     pending: dict[int, Pending] = field(default_factory=dict)
     stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
     rows: int = 0  # of the file, once all were read
+    asked_again: Counter[int] = field(default_factory=Counter)  # how often each row was chosen (--again red)
+    choice_is_open: bool = False  # not all rows that were chosen last have been asked again
     accepted: list[tuple[int, int, int]] | None = None  # changed rows, for `renumber`, that are not in the journal yet
     _moves: list[tuple[int, int, int]] = field(default_factory=list)
+    _chosen: list[tuple[int, int]] = field(default_factory=list)  # rows, and where their lines begin
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -181,6 +187,14 @@ class Past:
         if number < len(self.states):
             self.states[number] = NEW
 
+    def choose(self, numbers: Sequence[int]) -> None:
+        """Count rows as new that are to be asked again."""
+        self._make_room(max(numbers, default=0))
+        for number in numbers:
+            self.forget(number)
+        self.asked_again.update(numbers)
+        self.choice_is_open = True
+
     def forget_all(self, codes: Collection[int]) -> None:
         """Count finished rows with one of these codes as new."""
         for number, state in enumerate(self.states):
@@ -227,8 +241,18 @@ class Past:
             case "renumbered":
                 moves, self._moves = self._moves, []
                 self.renumber(moves)
+            case "again":
+                self._chosen.append((line["row"], offset))
+            case "chosen":
+                self.choose([number for number, _ in self._chosen])
+                for number, begins in self._chosen:
+                    self.offsets[number] = begins
+                self._chosen.clear()
+            case "answered":
+                self.choice_is_open = False
             case _:
                 self._moves.clear()  # their writer was killed before the last one
+                self._chosen.clear()
                 self._apply_to_row(step, line["row"], line)
                 self.offsets[line["row"]] = offset
 
@@ -277,6 +301,7 @@ class Past:
         size = 1 + max((new for new, _, _ in moves), default=0)
         self.states, self.pending, self.stopping = bytearray(size), {}, set()
         self.digests, self.ids, self.runs, self.offsets = (array("Q", bytes(8 * size)) for _ in range(4))
+        self.asked_again = Counter({new: count for new, old, _ in moves if (count := self.asked_again[old])})
         for new, old, digest in moves:
             self.states[new], self.digests[new] = states[old], digest
             self.ids[new], self.runs[new], self.offsets[new] = ids[old], runs[old], offsets[old]

@@ -14,6 +14,7 @@ from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import reason_of
 from noxcli.place import Place
 
+REPLACED_NAME = "results.replaced.jsonl"
 LONGEST_RESULT = 1 << 30  # the longest line to read back, in bytes
 CODES = frozenset(ExitCode)
 NONE = type(None)
@@ -101,8 +102,28 @@ class Results:
 
     def _tidy(self) -> None:
         replaced = KeptResults(self._place.path).replaced()
+        self._keep_replaced(replaced)
         with self._place.replacing(RESULTS_NAME) as new:
             new.writelines(raw for offset, raw in lines_in(self.path, LONGEST_RESULT) if offset not in replaced)
+
+    def _keep_replaced(self, replaced: set[int]) -> None:
+        """Keep the answers of runs that another run has replaced. A kill may keep one twice."""
+        runs = {}
+        for offset, raw in lines_in(self.path, LONGEST_RESULT):
+            if (line := read_line(raw)) is not None and offset not in replaced:
+                runs[key_of(line["row"], digest_of_id(line["id"]))] = (line["result"]["run"] or {}).get("id")
+        old = []
+        for offset, raw in lines_in(self.path, LONGEST_RESULT):
+            if offset in replaced and (line := read_line(raw)) is not None:
+                now = runs.get(key_of(line["row"], digest_of_id(line["id"])))
+                if (line["result"]["run"] or {}).get("id") != now:
+                    old.append(raw)
+        if old:
+            file = self._place.open_file(REPLACED_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            with os.fdopen(file, "wb") as kept:
+                kept.writelines(old)
+                kept.flush()
+                os.fsync(kept.fileno())
 
     def _trouble(self, error: OSError) -> JournalTrouble:
         return JournalTrouble(
@@ -175,7 +196,7 @@ def read_result_line(value: Any) -> Line | None:
     """Return a JSON value as a line of results if it is one; printed lines may lack the row's input and columns."""
     if not isinstance(value, dict):
         return None
-    line = {**dict.fromkeys(("row", "id", "result", "input", "columns")), **value}
+    line = {**value, **{key: None for key in ("row", "id", "result", "input", "columns") if key not in value}}
     if not _has(line, LINE_KINDS) or not _has(result := line["result"], RESULT_KINDS) or "output" not in result:
         return None
     run, checks = result["run"] or {}, result.get("assertions", [])

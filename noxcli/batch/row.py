@@ -60,13 +60,15 @@ class FinishedRow:
     interrupted: bool = False
     took: float | None = None
     ends_all: NoxError | None = None
+    asked: int = 1  # how often it was asked, with this time
     judged: Mapping[str, Any] = field(default_factory=dict)  # its document with the verdict of --assert and --expect
 
     @classmethod
-    def of(cls, row: Row, outcome: Outcome, mask: Mask) -> Self:
+    def of(cls, row: Row, outcome: Outcome, mask: Mask, asked: int = 1) -> Self:
         """Return the row with the result in the outcome; the mask hides secrets."""
         code = outcome.error.exit_code if outcome.error else ExitCode.OK
-        return cls(row, outcome.document(code, mask), code, mask.whole(row.inputs.shown()), mask.whole(row.columns))
+        shown = mask.whole(row.inputs.shown()), mask.whole(row.columns)
+        return cls(row, outcome.document(code, mask), code, *shown, asked=asked)
 
     @property
     def final(self) -> bool:
@@ -82,7 +84,7 @@ class FinishedRow:
     @cached_property
     def document(self) -> dict[str, Any]:
         """What its line contains."""
-        about = {"input": self.input, "columns": self.columns}
+        about = {"asked": self.asked, "input": self.input, "columns": self.columns}
         return {"row": self.row.number, "id": self.row.id, "result": self.result, **about}
 
     @cached_property

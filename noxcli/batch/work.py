@@ -4,7 +4,7 @@ import threading
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -105,6 +105,7 @@ class RowWork:
     clock: Clock
     journal: Journal
     known: KnownIds
+    asked_again: Mapping[int, int]  # by row
     workflow: Workflow  # with its nodes, as far as they were read
     comparison: Comparison
     mask: Mask
@@ -252,7 +253,7 @@ class RowWork:
         """Return the row with the result in the outcome, which names the workflow."""
         if outcome.run is not None:
             outcome.run = replace(outcome.run, workflow=self.workflow)
-        return FinishedRow.of(row, outcome, self.mask)
+        return FinishedRow.of(row, outcome, self.mask, 1 + self.asked_again.get(row.number, 0))
 
     def _finished(
         self, row: Row, outcome: Outcome, ends_all: NoxError | None = None, took: float | None = None

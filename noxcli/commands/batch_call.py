@@ -30,7 +30,7 @@ from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
 from noxcli.cli.prepare import check_outputs, only_to_check, upload_files, what_to_run
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
-from noxcli.commands.batch_options import Options
+from noxcli.commands.batch_options import Again, Options
 from noxcli.commands.results import require_not_stored
 from noxcli.errors import ANSWERED, Interruption, NoxError, Phase, TimedOut, UsageProblem
 from noxcli.files import expanded, save
@@ -54,6 +54,8 @@ def run_rows(noxus: Session, options: Options) -> None:
     context = noxus.context
     min_pass, enough = MinPass.read(options.min_pass), enough_of(options.repeat, options.pass_each)
     asked = _asked(context, options)
+    if options.dry_run and Again.RED in asked.again:
+        raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     judge = Judge.asked(options.asserts, options.expect, context.terminal.mask)
     require_not_stored({"--junit": options.junit, "--report": options.report}, [asked.directory])
@@ -72,7 +74,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             if options.dry_run:
                 _print_counts(context, seen)
                 return
-            journal = batch.begin()
+            journal = batch.begin(judge)
             work = _work(noxus, gate, workflow, journal, batch, options)
             batch.adopt(work)
             batch.count_past(judge)
@@ -222,6 +224,7 @@ def _work(
         clock=context.clock,
         journal=journal,
         known=KnownIds(batch.past.runs),
+        asked_again=batch.past.asked_again,
         workflow=workflow,
         comparison=Comparison(inputs_of(workflow.definition), batch.asked.common.secret),
         mask=context.terminal.mask,

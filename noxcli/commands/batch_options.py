@@ -32,6 +32,7 @@ class Again(StrEnum):
     FAILED = "failed"
     STOPPED = "stopped"
     DOUBTFUL = "doubtful"
+    RED = "red"
 
 
 @declared
@@ -96,8 +97,8 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
         list[Again] | None,
         typer.Option(
             "--again",
-            help="Resume, and start rows again whose run failed or was stopped, or whose start is in doubt, even if "
-            "that runs them twice; repeatable.",
+            help="Resume, and start rows again whose run failed or was stopped, whose start is in doubt, even if that "
+            "runs them twice, or that --assert and --expect do not find good; repeatable.",
             show_default=False,
         ),
     ] = None

@@ -83,7 +83,7 @@ class Options(Documented, Asserting, Waiting, Common):
     ] = None
     allow_missing: Annotated[
         bool,
-        typer.Option("--allow-missing", help="Do not exit with 8 for rows without answers."),
+        typer.Option("--allow-missing", help="Do not exit with 8 for rows without an answer."),
     ] = False
     report: Annotated[
         str | None,

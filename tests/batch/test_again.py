@@ -1,0 +1,101 @@
+"""`--again red`: the rows that the questions do not find good are chosen once, and asked again."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep, State, Step
+from tests.conftest import Noxcli, write_rows
+
+ASKED = ("--assert", "output.A == 'right'")
+ROWS = "abcd"
+
+
+@pytest.fixture
+def moody(plays: Any) -> str:
+    """A workflow whose first answers to `b` and `c` are wrong, and which fails for `d` the first time."""
+    turns: dict[str, int] = {}
+
+    def script(inputs: dict[str, Any]) -> list[Step]:
+        turns[inputs["Q"]] = turns.get(inputs["Q"], 0) + 1
+        return [State("failed"), Sleep(60_000)] if (inputs["Q"], turns[inputs["Q"]]) == ("d", 1) else []
+
+    def output(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"A": "wrong" if inputs["Q"] in "bc" and turns[inputs["Q"]] == 1 else "right"}
+
+    return str(plays(nodes=[input_node("Q")], script=script, output=output))
+
+
+def stored(name: str = "results") -> dict[str, Any]:
+    lines = [json.loads(line) for line in Path(f"rows.jsonl.batch/{name}.jsonl").read_text().splitlines()]
+    return {line["input"]["Q"]: (line["asked"], (line["result"]["output"] or {}).get("A")) for line in lines}
+
+
+def test_rows_that_are_not_good_are_asked_again(noxcli: Noxcli, sandbox: Sandbox, moody: str) -> None:
+    batch = ("batch", moody, write_rows(*[{"$id": row, "Q": row} for row in ROWS]), *ASKED)
+    assert noxcli(*batch).code == 1
+    again = noxcli(*batch, "--again", "red")
+    assert again.code == 0, again.err
+    assert "3 rows to be asked again" in again.err
+    assert sorted((line["id"], line["asked"]) for line in again.lines) == [("b", 2), ("c", 2), ("d", 2)]
+    assert stored() == {"a": (1, "right"), **dict.fromkeys("bcd", (2, "right"))}
+    assert stored("results.replaced") == {"b": (1, "wrong"), "c": (1, "wrong"), "d": (1, None)}
+    assert noxcli(*batch, "--again", "red").code == 0
+    assert len(sandbox.runs(moody)) == 7, "nothing is red any more"
+    shutil.copytree("rows.jsonl.batch", "base")
+    noxcli(*batch, "--output-dir", "base", "--fresh", "--max-parallel", "1")
+    assert (
+        "3 rows of NEW are good only since they were asked again" in noxcli("compare", "base", "rows.jsonl.batch").err
+    )
+
+
+def test_all_repetitions_of_a_row_are_asked_again(noxcli: Noxcli, sandbox: Sandbox, moody: str) -> None:
+    rows = write_rows({"Q": "a"}, {"Q": "b"})
+    batch = ("batch", moody, rows, *ASKED, "--repeat", "2", "--max-parallel", "1")
+    assert noxcli(*batch).code == 11
+    assert noxcli(*batch, "--again", "red").code == 0
+    assert [run.input["Q"] for run in sandbox.runs(moody)].count("b") == 4
+    enough = ("batch", moody, rows, *ASKED, "--repeat", "2", "--pass-each", "1", "--again", "red")
+    assert (noxcli(*enough).code, len(sandbox.runs(moody))) == (0, 6)
+
+
+def test_a_kill_at_any_line_of_the_journal_chooses_nothing_anew(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], output={"A": "wrong"})  # red for good
+    batch = ("batch", workflow, write_rows(*[{"$id": row, "Q": row} for row in "ab"]), *ASKED)
+    assert noxcli(*batch).code == 11
+    directory, whole = Path("rows.jsonl.batch"), Path("whole")
+    journal = directory / "batch.jsonl"
+    before = len(journal.read_text().splitlines())
+    assert noxcli(*batch, "--again", "red").code == 11
+    lines = journal.read_text().splitlines(keepends=True)
+    steps = [json.loads(line).get("step") for line in lines]
+    assert (steps.count("again"), steps.count("chosen"), steps[-1]) == (2, 1, "answered")
+    shutil.copytree(directory, whole)
+    for kept in range(before, len(lines)):
+        shutil.rmtree(directory)
+        shutil.copytree(whole, directory)
+        journal.write_text("".join(lines[:kept]))
+        began, chosen = len(sandbox.runs(workflow)), "chosen" in steps[:kept]
+        done = [json.loads(line) for line in lines[before:kept]]
+        sent, started = ({each["id"] for each in done if each.get("step") == step} for step in ("sent", "started"))
+        # The list has several runs of each input, so that it can't tell which one a row that was only sent has.
+        assert noxcli(*batch, "--again", "red").code == (7 if sent - started else 11)
+        assert len(sandbox.runs(workflow)) - began == (2 - len(sent) if chosen else 2), steps[:kept]
+        assert sent - started or {asked for asked, _ in stored().values()} == {2}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--dry-run"], "--dry-run can't count what --again red would start"),
+        (["--fresh"], "--fresh starts over"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(noxcli: Noxcli, moody: str, options: list[str], said: str) -> None:
+    result = noxcli("batch", moody, write_rows("a"), "--again", "red", *options)
+    assert (result.code, said in result.err) == (2, True), result.err
