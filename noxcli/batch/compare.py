@@ -93,13 +93,14 @@ class Comparison:
         lines = [] if row is None else side.read_row(row, read)
         return lines if self.keeps_verdicts else list(map(without_verdict, lines))
 
-    def totals(self, code: ExitCode) -> dict[str, Any]:
-        """Return `noxcli.comparison/1` without its rows."""
+    def totals(self, code: ExitCode, reason: str | None) -> dict[str, Any]:
+        """Return `noxcli.comparison/1` without its rows; `reason` says why it does not end with 0."""
         sides = {side.name.lower(): self.compared.side_document(side) for side in (self.base, self.new)}
         return {
             "schema": COMPARISON_SCHEMA,
             "ok": code == ExitCode.OK,
             "exit_code": int(code),
+            "reason": reason,
             **sides,
             "compared": self.compared.document(),
             "classes": {str(change): self.counts[change] for change in Change},

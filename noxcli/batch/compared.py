@@ -151,9 +151,19 @@ class Compared:
 
     def side_document(self, side: Side) -> dict[str, Any]:
         header = side.source.header
-        about = {"source": side.named, "kind": side.source.kind, "workflow_id": side.workflow_id}
-        version = None if header is None else header.version_id
-        return {**about, "version_id": version, **self.totals[side.name.lower()].document()}
+        first, last = side.times.first, side.times.last
+        return {
+            "source": side.named,
+            "kind": side.source.kind,
+            "workflow_id": side.workflow_id,
+            "workflow_name": side.workflow_name,
+            "version_id": None if header is None else header.version_id,
+            "version_name": None if header is None else header.version_name,
+            "table": None if header is None else header.source,
+            "began_at": first and first.isoformat(),
+            "ended_at": last and last.isoformat(),
+            **self.totals[side.name.lower()].document(),
+        }
 
 
 NOTES = {

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -22,6 +23,7 @@ from noxcli.timing import parse_time
 JOURNAL_NAME, RESULTS_NAME = "batch.jsonl", "results.jsonl"
 BATCH_SCHEMA = "noxcli.batch/1"
 LONGEST_LINE = 16 * 1024 * 1024  # bytes
+VERSION_OPTION = "--version-id"
 MOST_ROWS = 20_000_000
 NUMBER_BITS = 48  # of a row's number, or of its place in a file
 NEW, SENT, STARTED, FINISHED = range(4)  # a finished row's exit code is added to its state
@@ -85,6 +87,16 @@ class Header:
     command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
     definition: str | None = None  # its digest, as far as it was read; journals of old do not have it
     nodes: Mapping[str, list[str]] | None = None  # of it: the name and the digest of each, by its id
+
+    @property
+    def version_name(self) -> str | None:
+        """The name that the command line had for the version, None if it had none, or its id."""
+        name = None
+        for word, following in pairwise([*self.command, ""]):
+            option, _, value = word.partition("=")
+            if option == VERSION_OPTION:
+                name = value or following
+        return None if name == self.version_id else name
 
 
 @dataclass(frozen=True, slots=True)

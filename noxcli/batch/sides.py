@@ -5,6 +5,8 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -21,6 +23,7 @@ from noxcli.outputs.values import by_name
 from noxcli.outputs.whole import whole_line
 from noxcli.reports.result import RESULT_SCHEMA
 from noxcli.signals import SIGNALS
+from noxcli.timing import parse_time
 
 WHAT_FITS = "give the directory of a batch, lines of batch or results, a run's --json, or a run id"
 MOST_LINES = 1_000_000  # of a side, which keeps some 150 bytes of each
@@ -123,6 +126,22 @@ class OneRun:
         yield lambda _: self._line
 
 
+@dataclass(slots=True)
+class Times:
+    """When the first run of a side was created, and when the last one ended."""
+
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def add(self, run: Mapping[str, Any]) -> None:
+        """Take one more run into account."""
+        created, finished = parse_time(run.get("created_at")), parse_time(run.get("finished_at"))
+        if created is not None:
+            self.first = created if self.first is None else min(self.first, created)
+        if finished is not None:
+            self.last = finished if self.last is None else max(self.last, finished)
+
+
 class Side:
     """What is known of one side before anything is judged: names, constants, and 44 bytes for each line."""
 
@@ -130,6 +149,8 @@ class Side:
         """Read all lines once, and let `see` each. Raises UsageProblem."""
         self.name, self.named, self.source = name, named, source
         self.workflow_id: str | None = None
+        self.workflow_name: str | None = None
+        self.times = Times()
         self.outputs: set[str] = set()  # of completed rows, or of the workflow
         self.columns: set[str] = set()  # and inputs
         self.expects = False  # rows have their own expectation
@@ -168,6 +189,8 @@ class Side:
         if own_id is None and given is None and result["exit_code"] == ExitCode.OK:
             raise UsageProblem(f"{self.named} has a result with neither an id nor inputs", "give the rows an id")
         self.workflow_id = self.workflow_id or run.get("workflow_id")
+        self.workflow_name = self.workflow_name or run.get("workflow_name")
+        self.times.add(run)
         self.has_ids |= own_id is not None
         self.columns.update(given or (), columns)
         self.expects |= columns.get(EXPECT) is not None

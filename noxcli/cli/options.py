@@ -151,6 +151,12 @@ RowsReport = Annotated[
     str | None,
     typer.Option("--report", metavar="FILE", help="Write an HTML page: verdict, why rows failed, and each row."),
 ]
+Markdown = Annotated[
+    str | None,
+    typer.Option(
+        "--markdown", metavar="FILE", help="Write a comment in Markdown: the verdict, and the rows that fail."
+    ),
+]
 Asserts = Annotated[
     list[str] | None,
     typer.Option(

@@ -65,7 +65,7 @@ MOST_NAMED, NAMES_WITHIN = 20, 5.0  # workflows of one command, and seconds for 
 # The files that verbs read, and those that they write: the fields of their options.
 READ_ARGUMENTS, READ_OPTIONS = ("file", "base", "new"), ("expect", "api_key_file")
 FORMATS = frozenset({"json", "yaml", "jsonl", "csv", "table", "text", "wide"})  # as other tools take after -o
-WRITTEN = ("report", "junit", "csv", "dotenv", "state_file", "output", "write")
+WRITTEN = ("report", "junit", "csv", "dotenv", "markdown", "state_file", "output", "write")
 
 
 @dataclass(slots=True, eq=False, repr=False)

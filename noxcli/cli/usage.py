@@ -39,6 +39,7 @@ HEADINGS = {
         "--min-pass",
         "--pass-each",
         "--report",
+        "--markdown",
         "--junit",
         "--csv",
         "--csv-raw",

@@ -2,15 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Asserting, Common, Documented, ExpectOption, Junit, PassEachOption, Waiting, declared
+from noxcli.cli.options import (
+    Asserting,
+    Common,
+    Documented,
+    ExpectOption,
+    Junit,
+    Markdown,
+    PassEachOption,
+    Waiting,
+    declared,
+)
 from noxcli.errors import (
     ExitCode,
     LostContact,
@@ -26,6 +37,7 @@ if TYPE_CHECKING:
     from noxcli.batch.judge import Judge
     from noxcli.batch.sides import Side, Source
     from noxcli.cli.session import Session
+    from noxcli.reports.ci import BatchEnded
     from noxcli.reports.comparison import Pair
     from noxcli.reports.junit import CaseVerdict
 
@@ -89,6 +101,7 @@ class Options(Documented, Asserting, Waiting, Common):
         str | None,
         typer.Option("--report", metavar="FILE", help="Write an HTML page: each row that differs, side by side."),
     ] = None
+    markdown: Markdown = None
     junit: Junit = None
 
 
@@ -102,7 +115,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
     context = noxus.context
-    written = {"--report": options.report, "--junit": options.junit}
+    written = {"--report": options.report, "--junit": options.junit, "--markdown": options.markdown}
     require_not_stored(written, list(map(expanded, (options.base, options.new))))
     context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     judge = Judge.asked(options.asserts, options.expect, context.terminal.mask)
@@ -111,9 +124,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
         comparison = Comparison(base, new, judge, options.pass_each, stack)
         comparison.compared.require_partners(allow_missing=options.allow_missing)
         ending = _ending(comparison, options)
-        code = ExitCode.OK if ending is None else ending.exit_code
-        _print(context, comparison, code)
-        _report(context, comparison, options, code)
+        code, reason = (ExitCode.OK, None) if ending is None else (ending.exit_code, ending.message)
+        totals = comparison.totals(code, reason)
+        _print(context, comparison, totals)
+        _report(context, comparison, options, totals)
     if ending is not None:
         raise ending
 
@@ -228,32 +242,44 @@ def _failing(comparison: "Comparison", options: Options, most: int) -> "Iterator
     return islice((pair for pair in comparison.pairs() if _fails(pair, options)), most)
 
 
-def _report(context: Context, comparison: "Comparison", options: Options, code: ExitCode) -> None:
+def _report(context: Context, comparison: "Comparison", options: Options, totals: dict[str, Any]) -> None:
     """Write the page and the test cases, and collect what a CI system gets. Raises Undelivered."""
-    from noxcli.reports.comparison import Change  # as in execute
 
     if options.report is not None:
         from noxcli.files import save
         from noxcli.reports.html.comparison import comparison_page  # loaded only for a page
 
         target = Path(options.report)
-        save(target, comparison_page(context.new_page(target.parent), comparison.totals(code), comparison.pairs()))
+        save(target, comparison_page(context.new_page(target.parent), totals, comparison.pairs()))
     context.reports.junit = None
     if options.junit is not None:
         from noxcli.reports.junit import case_of_pair, write_junit  # as for a page
 
         cases = (case_of_pair(pair, _case_verdict(pair, options)) for pair in comparison.pairs(same=True))
         write_junit(Path(options.junit), context.outcome.name, cases, context.terminal.mask)
-    if context.reports.ci is not None:
-        from noxcli.reports.ci import BatchEnded  # as for a page
-
-        trouble = [f"{pair.name}: {pair.what()}" for pair in _failing(comparison, options, MOST_LISTED)]
-        became = [(count, str(change)) for change in Change if (count := comparison.counts[change])]
-        name, new = context.outcome.name, comparison.compared.totals["new"]
-        context.reports.batch = BatchEnded(name, new.passed, new.rows, became, trouble, command="compare")
+    context.reports.markdown = Path(options.markdown) if options.markdown else None
+    if context.reports.ci is not None or context.reports.markdown is not None:
+        context.reports.batch = _for_ci(context.outcome.name, comparison, options, totals)
 
 
-def _print(context: Context, comparison: "Comparison", code: ExitCode) -> None:
+def _for_ci(name: str, comparison: "Comparison", options: Options, totals: dict[str, Any]) -> "BatchEnded":
+    """Return what a CI system and a comment get: what was compared, and the first rows that fail."""
+    from noxcli.reports.account import compared_facts  # as in execute
+    from noxcli.reports.ci import BatchEnded, Broken
+    from noxcli.reports.comparison import Change
+
+    failing = list(_failing(comparison, options, MOST_LISTED))
+    became = [(count, str(change)) for change in Change if (count := comparison.counts[change])]
+    broken = [Broken(pair.name, pair.what(), pair.differences()) for pair in failing if pair.base and pair.new]
+    alone = [f"{pair.name}: {pair.what()}" for pair in failing if not (pair.base and pair.new)]
+    passing = (pair for pair in comparison.pairs() if not _fails(pair, options))
+    others = [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MOST_LISTED)]
+    new, facts = comparison.compared.totals["new"], list(compared_facts(totals))
+    ended = BatchEnded(name, new.passed, new.rows, became, alone, command="compare")
+    return replace(ended, facts=facts, broken=broken, others=others, listed=comparison.listed)
+
+
+def _print(context: Context, comparison: "Comparison", totals: dict[str, Any]) -> None:
     from noxcli.render.table import Layout, show_table, with_tabs  # as in execute
     from noxcli.render.text import amount, shorten
     from noxcli.reports.comparison import pairs_in_words
@@ -262,7 +288,7 @@ def _print(context: Context, comparison: "Comparison", code: ExitCode) -> None:
     rows = ([str(pair.change), pair.name, pair.what()] for pair in comparison.pairs())
     if not context.printing.writes_text:
         documents = (pair.document() for pair in comparison.pairs())
-        context.printing.long_document(comparison.totals(code), "rows", documents)
+        context.printing.long_document(totals, "rows", documents)
     elif terminal.read_by_eyes:
         layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
         short = ([change, shorten(name, LONGEST_ID), _in_brief(what)] for change, name, what in rows)

@@ -1,6 +1,7 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from noxcli.cli.options import (
     ExpectOption,
     Junit,
     LineQueryOption,
+    Markdown,
     MinPassOption,
     OutputOption,
     PassEachOption,
@@ -66,6 +68,7 @@ class Options(Asserting, Printed):
     ] = False
     output: OutputOption = None
     report: RowsReport = None
+    markdown: Markdown = None
     junit: Junit = None
     quiet: Quiet = False
     verbose: Verbose = False
@@ -90,6 +93,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
     directories = [*map(Path, options.directories)]
     written = {"--junit": options.junit, "--report": options.report, "--csv": options.csv, "--output": options.output}
+    written["--markdown"] = options.markdown
     require_not_stored(written, directories)
     present(context, options)
     mask = context.terminal.mask
@@ -118,7 +122,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
         page = context.new_page(Path(options.report).parent)
         save(Path(options.report), joined.page(page, judge, tally))
     _say(context, joined, tally)
-    context.reports.batch = tally.for_ci(context.outcome.subject, "results")
+    facts = _facts(joined, judge)
+    context.reports.batch = replace(tally.for_ci(context.outcome.subject, "results"), facts=facts)
+    context.reports.markdown = Path(options.markdown) if options.markdown else None
     tally.conclude(context.terminal, None)
 
 
@@ -145,6 +151,19 @@ def _check_questions(context: Context, joined: "Joined", judge: "Judge") -> None
     if judge.expected is not None and joined.knows_all and header.limit is None:
         judge.expected.require_met()
     coverage.require_some(context.terminal.warn, own=own)
+
+
+def _facts(joined: "Joined", judge: "Judge") -> list[tuple[str, str]]:
+    """Return what is judged, for a CI system and a comment."""
+    header = joined.header
+    facts = {
+        "Results": ", ".join(map(str, joined.directories)),
+        "Table": header.source,
+        "Workflow": header.workflow_id,
+        "Version": header.version_name or header.version_id,
+        "Questions": ", ".join(judge.questions(own=False)),
+    }
+    return [(term, text) for term, text in facts.items() if text]
 
 
 def _say(context: Context, joined: "Joined", tally: "Tally") -> None:

@@ -20,6 +20,7 @@ MOST_COMPARED = 3000
 LONGEST_WORD = 40  # characters, of which an excerpt shows all although only its end differs
 MOST_LINES = 1000  # of each side of a diff
 SIGNS = {" ": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
+CHANGES = {"-": "del", "+": "ins"}  # the elements of HTML
 STYLES = {" ": "", "-": "red", "+": "green"}  # on a terminal
 WIDEST = 10_000  # cells of a line there, which wraps
 Piece = tuple[str, str]  # its sign, as in SIGNS, and its text

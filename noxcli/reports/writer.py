@@ -40,6 +40,7 @@ class Reports:
     page: "Path | None" = None
     junit: "Path | None" = None
     dotenv: "Path | None" = None
+    markdown: "Path | None" = None
     output_dir: str | None = None
     ci: "CiSystem | None" = None
     asserts: Sequence["Query"] = ()
@@ -70,14 +71,15 @@ class Reports:
             yield lambda code: self._write_junit(outcomes, code, elapsed, mask)
         if self.dotenv is not None:
             yield lambda code: self._write_dotenv(outcomes, code, mask)
+        if self.markdown is not None:
+            yield lambda code: self._write_markdown(outcomes, code, mask)
 
     def tell_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         """Append to the CI system's files, which can't be undone."""
         if self.ci is None:
             return
         if self.batch is not None:
-            error = outcomes[0].error
-            self.ci.report_batch(replace(self.batch, exit_code=code, reason=error.line() if error else ""))
+            self.ci.report_batch(_concluded(self.batch, outcomes, code))
         else:
             self.ci.report_end(_ended(outcomes, code, mask), code, self.output_dir)
 
@@ -103,6 +105,14 @@ class Reports:
         )
         write_junit(self.junit, "noxcli", cases, mask)
 
+    def _write_markdown(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
+        assert self.markdown is not None
+        if self.batch is not None:  # else there were no rows to report, and the command says why
+            from noxcli.files import save
+            from noxcli.reports.ci.summary import batch_page  # as for a page
+
+            save(self.markdown, [batch_page(_concluded(self.batch, outcomes, code), mask).encode("utf-8", "replace")])
+
     def _write_dotenv(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         assert self.dotenv is not None
         run = outcomes[0].run if len(outcomes) == 1 else None
@@ -121,6 +131,12 @@ def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> N
     told = {name: mask(str(value))[:LONGEST_VARIABLE] for name, value in variables.items() if value is not None}
     lines = (f"{name}={re.sub(r'[^A-Za-z0-9_.:/@+-]', '_', value)}\n" for name, value in told.items())
     save(path, map(str.encode, lines))
+
+
+def _concluded(batch: "BatchEnded", outcomes: Sequence[Outcome], code: ExitCode) -> "BatchEnded":
+    """Return how a batch ended, with the code and the reason of the command."""
+    error = outcomes[0].error
+    return replace(batch, exit_code=code, reason=error.line() if error else "")
 
 
 def _variables(run: "Run | None") -> dict[str, object]:

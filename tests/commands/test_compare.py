@@ -108,7 +108,9 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
         "median_s": 1.0,
         "p95_s": 5.0,
     }
-    assert document["new"] == {"source": "new.jsonl"} | totals
+    unknown = dict.fromkeys(("workflow_name", "version_name", "table", "began_at", "ended_at"))
+    assert document["new"] == {"source": "new.jsonl"} | totals | unknown
+    assert document["reason"] == "of 7 rows, 2 broken: id1, id3"
     what = "no answer in NEW (not in this file)"
     about = {
         "class": "missing",
@@ -151,7 +153,13 @@ def test_a_ci_system_gets_the_rows_that_fail(noxcli: Noxcli) -> None:
     told = [command.data for command in runner.commands(result.err) if command.name == "error"]
     assert told[:2] == ["of 7 rows, 4 broken: id3, id4, id5, …", "id3: ended with 11"]
     assert len(told) == 5
-    assert "noxcli: 2 of 6 rows passed" in runner.page(Path("summary.md").read_text())[2]
+    summary = Path("summary.md").read_text()
+    assert summary.startswith("<!-- noxcli compare base.jsonl and new.jsonl -->\n")
+    assert summary.count("<h3>") == 1
+    assert "<h3>noxcli compare: 4 broken, 1 changed, 1 missing, 1 same</h3>" in summary
+    assert "<pre><code><del>a</del><ins>x\ny</ins></code></pre>" in summary
+    assert "changed id1: Answer: [-a-]{+b+}" in summary
+    assert "11: of 7 rows, 4 broken: id3, id4, id5, …" in summary
 
     suite = ElementTree.parse("report.xml").getroot()[0]
     verdicts = {case.get("name"): [(each.tag, each.get("type")) for each in case] for case in suite}
@@ -268,7 +276,7 @@ def test_a_page_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> 
     base, new = ([line(row, f"{word} {'x' * 300}") for row in range(1, 201)] for word in ("old", "new"))
     assert compared(noxcli, base, new, "--report", "page.html")[0] == 0
     page = Path("page.html").read_text()
-    shown = page.count('<details class="changed')
+    shown = page.count('class="changed warn"><summary')
     assert 0 < shown < 200
     assert f"{200 - shown} more rows are not on this page; noxcli compare lists them all." in page
 

@@ -6,7 +6,22 @@ from pathlib import Path
 VOID = {"meta", "link", "input", "br"}
 # All elements of a page; of SVG, only those that draw.
 TAGS = VOID | {
-    *("html", "head", "title", "style", "body", "script", "article", "header", "footer", "h1", "h2", "p", "small"),
+    *(
+        "html",
+        "head",
+        "title",
+        "style",
+        "body",
+        "main",
+        "script",
+        "article",
+        "header",
+        "footer",
+        "h1",
+        "h2",
+        "p",
+        "small",
+    ),
     *("b", "bdi", "code", "pre", "span", "div", "dl", "dt", "dd", "ul", "li", "a", "details", "summary"),
     *(
         "h3",

@@ -18,7 +18,11 @@ from tests.reports.test_writer import variables
 from tests.runner import outputs
 
 PAGE = (Path(__file__).parents[2] / "docs" / "ci.md").read_text()
-_, GITHUB, _, GITLAB = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+GITHUB, GITLAB = (
+    block
+    for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    if block.startswith(("jobs:\n  summarise:", "summarise:"))
+)
 GITLAB_SHELL = ["bash", "-c"]
 RUNNER_SHELL = ["bash", "-e"]
 

@@ -1,6 +1,7 @@
 """HTML reports in a real browser: nothing is requested, no remote text is executed, and a keyboard reaches all."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -18,10 +19,12 @@ from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node, input_node
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
 from tests.conftest import Noxcli
+from tests.engines.farm import ENGINES
 from tests.reports.chromium import Chromium, Tab, chromium
 from tests.reports.test_html import hostile_comparison, hostile_page, hostile_rows, many
 
 pytestmark = pytest.mark.engine("chromium")
+AXE = ENGINES / "npm/node_modules/axe-core/axe.min.js"
 
 TIMES = {"Plan": {"started_s": 0.1, "duration_s": 0.15}, "Write": {"started_s": 0.25, "duration_s": 0.01}}
 # All elements that can have the focus; of several radio buttons, Tab reaches the chosen one.
@@ -262,3 +265,36 @@ def test_ten_thousand_rows_can_be_searched_while_typing(browser: Chromium) -> No
     shown = "document.querySelector('#fall').click(); document.body.getBoundingClientRect()"
     took += tab.evaluate(f"(() => {{ const began = performance.now(); {shown}; return performance.now() - began; }})()")
     assert took < 3000, "milliseconds, on a machine with other things to do"
+
+
+@pytest.fixture
+def comparison(noxcli: Noxcli) -> Path:
+    """The page of a comparison with a row of each class."""
+
+    def line(row: int, answer: str, code: int = 0, seconds: float = 1.0) -> dict[str, Any]:
+        run = {"id": f"{answer}{row}", "workflow_id": "w", "status": "completed", "duration_s": seconds}
+        result = {"exit_code": code, "run": run, "output": {"A": answer}, "error": None}
+        return {"row": row, "id": f"i{row}", "input": {"Q": f"q{row}"}, "columns": {"note": "n"}, "result": result}
+
+    sides = {
+        "base": [line(1, "a"), line(2, "a"), line(3, "a", 11), line(4, "a"), line(5, "a"), line(6, "a")],
+        "new": [line(1, "b", 11), line(2, "b"), line(3, "b"), line(4, "a", 0, 9.0), line(6, "a"), line(7, "b")],
+    }
+    for name, lines in sides.items():
+        Path(f"{name}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    assert noxcli("compare", "base.jsonl", "new.jsonl", "--report", "comparison.html").code == 11
+    return Path("comparison.html").absolute()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_a_page(browser: Chromium, failed: Path, comparison: Path, scheme: str) -> None:
+    if not AXE.exists():
+        assert os.environ.get("CI") != "true", "axe-core is not installed; .ci/engines does it"
+        pytest.skip("axe-core is not installed; .ci/engines does it")
+    for path in (failed, comparison):
+        tab = browser.open(path, prefers_color_scheme=scheme)
+        tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        tab.evaluate(AXE.read_text())
+        found = tab.evaluate("axe.run().then((all) => all.violations.map((one) => [one.id, one.nodes[0].html]))")
+        assert found == [], path
+        assert tab.evaluate(CONTRAST) == {}

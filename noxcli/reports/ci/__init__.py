@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from noxcli.models import Run
     from noxcli.render.renderers import Renderer
     from noxcli.reports.result import Ended
+    from noxcli.reports.words import Piece
     from noxcli.runs.progress import Step
     from noxcli.timing import Clock
 
@@ -21,8 +22,21 @@ ERASE = "\x1b[0K"
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A row that broke: its name, why, and each output that differs, by words."""
+
+    name: str
+    what: str
+    differences: Sequence[tuple[str, Sequence["Piece"]]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BatchEnded:
-    """A batch or a comparison at the end: the counts of its rows, and the messages of the first that fail."""
+    """A batch or a comparison at the end: the counts of its rows, and the messages of the first that fail.
+
+    `facts` say what was compared or joined, `broken` has the first rows that broke, `others` those that differ without
+    failing; `listed` is the number of all of them.
+    """
 
     name: str
     completed: int
@@ -32,6 +46,17 @@ class BatchEnded:
     exit_code: ExitCode = ExitCode.OK
     reason: str = ""  # the ending of the whole batch, and how to continue
     command: str = "batch"
+    facts: Sequence[tuple[str, str]] = ()
+    broken: Sequence[Broken] = ()
+    others: Sequence[str] = ()
+    listed: int = 0
+
+    @property
+    def heading(self) -> str:
+        """The verdict in one line."""
+        if self.command == "compare":
+            return ", ".join(f"{count:,} {words}" for count, words in self.became) or "no rows"
+        return f"{self.completed:,} of {self.rows:,} rows {self.passed}"
 
     @property
     def passed(self) -> str:

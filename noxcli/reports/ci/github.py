@@ -63,11 +63,13 @@ class GitHub(CiSystem):
         self.annotate("error", [(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
 
     def report_batch(self, ended: BatchEnded) -> None:
-        counted = {"rows": ended.rows, "completed": ended.completed, "exit_code": int(ended.exit_code)}
+        classes = {words: count for count, words in ended.became} if ended.command == "compare" else {}
+        counted = {"rows": ended.rows, "completed": ended.completed, **classes, "exit_code": int(ended.exit_code)}
         self._set_outputs({name: str(value) for name, value in counted.items()})
         self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask), LARGEST_PAGE)
         if ended.exit_code:
-            self.annotate("error", [(f"noxcli {ended.command}", line) for line in (ended.reason, *ended.trouble)])
+            lines = [ended.reason, *(f"{row.name}: {row.what}" for row in ended.broken), *ended.trouble]
+            self.annotate("error", [(f"noxcli {ended.command}", line) for line in lines])
 
     def annotate(self, kind: str, notes: Sequence[tuple[str, str]]) -> None:
         """Write title and message of each to the run's page, within GitHub's limit."""

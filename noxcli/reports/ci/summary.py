@@ -1,5 +1,6 @@
 """The summary page of a step, as HTML: in an escaped `<code>`, Markdown, mentions, links and emoji have no effect."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -8,10 +9,13 @@ from noxcli.masking import Mask
 from noxcli.models import FINAL_STATUSES, KNOWN_STATUSES, word_for
 from noxcli.outputs.values import as_text, by_name
 from noxcli.render.text import shorten, visible
-from noxcli.reports.ci import BatchEnded
+from noxcli.reports.ci import BatchEnded, Broken
 from noxcli.reports.result import Ended
+from noxcli.reports.words import CHANGES, excerpt
 from noxcli.timing import show_seconds
 
+LARGEST_BATCH = 60_000  # characters of the page of a batch: it may become a comment, which GitHub limits to 65,536
+EXCERPT, AROUND = 2000, 60  # characters of a text for which there is no room, and around a change in it
 LARGEST_SUMMARY = 64 * 1024  # bytes of a page, which leaves room for others in the same step
 LONGEST_BLOCK = 1000  # characters of an output
 MASKED = 4  # times the shown length is searched for secrets, since their replacements are shorter
@@ -34,17 +38,61 @@ def summary_page(ended: Sequence[Ended], mask: Mask) -> str:
 
 
 def batch_page(ended: BatchEnded, mask: Mask) -> str:
-    """Return the page of a batch, which is short."""
+    """Return the page of a batch or a comparison: the verdict, what was compared, the counts, and what failed.
+
+    Its first line is a comment, by which a job finds what an earlier one has written. Rows that broke are whole as long
+    as there is room.
+    """
     cells = [(escape(words, quote=False), f"{count:,}") for count, words in ended.became]
     rows = "".join(f"<tr><td>{words}</td><td>{count}</td></tr>" for words, count in cells)
-    blocks = [
-        f"<h3>noxcli: {ended.completed:,} of {ended.rows:,} rows {ended.passed}</h3>",
-        f"<p>{_code(ended.name, mask)}, exit code {int(ended.exit_code)}</p>",
-        *([f"<p>{_code(ended.reason, mask, REASON_WIDTH)}</p>"] if ended.reason else []),
-        f"<table><tr><th>rows</th><th>number</th></tr>{rows}</table>",
-        *(f"<p>{_code(line, mask, REASON_WIDTH)}</p>" for line in ended.trouble),
-    ]
-    return "".join(f"{block}\n\n" for block in blocks)
+    code = f"{int(ended.exit_code)}" + (f": {ended.reason}" if ended.reason else "")
+    facts = [*(ended.facts or [("Rows of", ended.name)]), ("Exit code", code)]
+    terms = "".join(f"<tr><td>{term}</td><td>{_code(text, mask, REASON_WIDTH)}</td></tr>" for term, text in facts)
+    more = "<p>and {:,} more rows</p>\n\n"
+    page = _Room(LARGEST_BATCH - len(more) - len(f"{ended.listed:,}"))
+    page.add(f"<!-- {_comment(f'noxcli {ended.command} {ended.name}', mask)} -->")
+    page.add(f"<h3>noxcli {ended.command}: {ended.heading}</h3>")
+    page.add(f"<table>{terms}</table>")
+    if ended.command != "compare":  # whose heading has the counts
+        page.add(f"<table><tr><th>rows</th><th>number</th></tr>{rows}</table>")
+    shown = sum(page.add(*_broken(row, mask)) or page.add(*_broken(row, mask, EXCERPT)) for row in ended.broken)
+    shown += sum(page.add(f"<p>{_code(line, mask, REASON_WIDTH)}</p>") for line in (*ended.trouble, *ended.others))
+    return page.text + (more.format(ended.listed - shown) if shown < ended.listed else "")
+
+
+class _Room:
+    """Blocks of a page that has room for so many characters."""
+
+    def __init__(self, most: int) -> None:
+        self.text, self._most = "", most
+
+    def add(self, *blocks: str) -> bool:
+        """Add these blocks if all of them fit; return whether they did."""
+        text = "".join(f"{block}\n\n" for block in blocks)
+        fits = len(self.text) + len(text) <= self._most
+        self.text += text if fits else ""
+        return fits
+
+
+def _broken(row: Broken, mask: Mask, most: int | None = None) -> Iterator[str]:
+    """Yield a row that broke, with what was removed and added; of longer texts than `most` an excerpt."""
+    yield f"<p><b>{_code(row.name, mask)}</b> {_code(row.what, mask, REASON_WIDTH)}</p>"
+    for key, pieces in row.differences:
+        shown = pieces if most is None else excerpt(pieces, AROUND, most)
+        sizes = [sum(len(text) for sign, text in pieces if sign != left_out) for left_out in ("+", "-")]
+        lengths = f" (parts of {sizes[0]:,} characters before, and {sizes[1]:,} now)" if shown is not pieces else ""
+        yield f"<p>{_code(key, mask)}{lengths}</p>"
+        marked = "".join(_tagged(CHANGES.get(sign), _lines(mask.torn(text))) for sign, text in shown)
+        yield f"<pre><code>{marked}</code></pre>"
+
+
+def _tagged(name: str | None, text: str) -> str:
+    return text if name is None else f"<{name}>{text}</{name}>"
+
+
+def _comment(text: str, mask: Mask) -> str:
+    """Return a text in which nothing ends the comment."""
+    return re.sub(r"[^\w./ -]|-(?=-)", "", shorten(visible(mask(text)), CODE_WIDTH))
 
 
 def _run(one: Ended, mask: Mask) -> Iterator[str]:
@@ -96,8 +144,12 @@ def _code(text: str, mask: Mask, width: int = CODE_WIDTH) -> str:
 def _block(value: Any, mask: Mask) -> str:
     """Return the beginning of a value as text, with its line breaks, and its full length."""
     text = as_text(value)
-    begun = mask.torn(text[: MASKED * LONGEST_BLOCK])[:LONGEST_BLOCK]
-    shown = escape("\n".join(map(visible, begun.splitlines())), quote=False)
+    shown = _lines(mask.torn(text[: MASKED * LONGEST_BLOCK])[:LONGEST_BLOCK])
     if len(text) <= LONGEST_BLOCK:
         return f"<pre><code>{shown}</code></pre>"
     return f"<pre><code>{shown}…</code></pre>\n<p>{len(text):,} characters in all</p>"
+
+
+def _lines(text: str) -> str:
+    """Return a text, which the mask has seen, with its line breaks."""
+    return "\n".join(escape(visible(line, None), quote=False) for line in text.split("\n"))

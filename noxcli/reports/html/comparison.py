@@ -4,18 +4,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from noxcli.reports.comparison import Change, Pair
+from noxcli.outputs.values import by_name
+from noxcli.reports.account import compared_facts, ending_of
+from noxcli.reports.comparison import Change, Line, Pair
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import show_took
-from noxcli.reports.html.row import LONGEST_ID, WIDEST_CELL, cell_of, head_of, summary_of
+from noxcli.reports.html.row import LONGEST_ID, WIDEST_CELL, cell_of, head_of, status_of, summary_of
+from noxcli.reports.reasons import reason_in
 from noxcli.reports.words import Piece, excerpt
 
 ROWS_ON_A_PAGE = 10_000
 LARGEST_ROWS = 4_500_000  # bytes of all of them
 LEAST_TEXT, LARGEST_TEXT = 60, 100_000  # characters of a text in a row
 AROUND = 20  # characters around a change in a row's line
-TONES = {Change.BROKEN: "bad", Change.FIXED: "good", Change.SAME: "good"}
+TONES = {
+    Change.BROKEN: "bad",
+    Change.CHANGED: "warn",
+    Change.SLOWER: "slow",
+    Change.FIXED: "good",
+    Change.SAME: "good",
+    Change.NEW: "run",
+    Change.REMOVED: "run",
+}
 TERMS = (
     ("Rows", "rows"),
     ("Passed", "passed"),
@@ -31,23 +42,27 @@ def comparison_page(page: Page, totals: Mapping[str, Any], pairs: Iterable[Pair]
     words = ", ".join(f"{counts[change]:,} {change}" for change in Change if counts[change]) or "no rows"
     name = f"{totals['base']['source']} → {totals['new']['source']}"
     rules = parts.rules_of_choice({str(change): f":not(.{change})" for change in Change})
-    return page.whole(f"{name} — {words}", _body(page, totals, pairs, f"{name}:", words), rules)
+    return page.whole(f"{name} — {words}", _body(page, totals, pairs, f"{name}:"), rules)
 
 
-def _body(page: Page, totals: Mapping[str, Any], pairs: Iterable[Pair], name: str, words: str) -> Iterator[Html]:
+def _body(page: Page, totals: Mapping[str, Any], pairs: Iterable[Pair], name: str) -> Iterator[Html]:
     counts = totals["classes"]
-    shares = parts.shares(page, ((TONES.get(one, "warn"), str(one), counts[one]) for one in Change))
-    yield parts.verdict(page, parts.tone_of(totals["exit_code"]), name, words, [], shares)
+    found = [change for change in Change if counts[change]]
+    words = (page.tag("span", f"{counts[change]:,} {change}", class_=tone_of_class(change)) for change in found)
+    shares = parts.shares(page, ((tone_of_class(one), str(one), counts[one]) for one in Change))
+    heading = page.joined(piece for each in words for piece in (each, " "))
+    yield parts.verdict(page, parts.tone_of(totals["exit_code"]), name, heading or "no rows", [], shares)
+    yield page.heading("What was compared")
+    yield parts.facts(page, [*compared_facts(totals), ("Exit code", ending_of(totals))])
     yield _numbers(page, totals)
     listed = sum(counts[change] for change in Change if change is not Change.SAME)
     if listed:
         yield from _rows(page, counts, pairs, listed)
-    yield page.heading("Details")
-    workflows = dict.fromkeys(str(totals[side]["workflow_id"]) for side in ("base", "new"))
-    yield parts.facts(
-        page,
-        [("BASE", totals["base"]["source"]), ("NEW", totals["new"]["source"]), ("Workflow", " → ".join(workflows))],
-    )
+
+
+def tone_of_class(change: Change) -> str:
+    """Return the class of the style for a class of rows."""
+    return TONES.get(change, "idle")
 
 
 def _numbers(page: Page, totals: Mapping[str, Any]) -> Html:
@@ -57,7 +72,7 @@ def _numbers(page: Page, totals: Mapping[str, Any]) -> Html:
         rows.append(
             page.tag("tr", page.tag("th", term), *(page.tag("td", _number(key, side, sides)) for side in sides))
         )
-    head = page.tag("tr", *(page.tag("th", words) for words in ("", "BASE", "NEW")))
+    head = page.tag("tr", page.tag("td"), page.tag("th", "BASE"), page.tag("th", "NEW"))
     return page.tag("table", page.tag("thead", head), page.tag("tbody", *rows), class_="numbers")
 
 
@@ -73,10 +88,12 @@ def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[Pair], listed: 
     yield page.heading("Rows that differ", f"{listed:,}")
     named = [(str(change), f"{change} {counts[change]:,}") for change in Change if counts[change]]
     yield parts.choice(page, [("all", f"All {listed:,}"), *named[: len(named) - bool(counts[Change.SAME])]], "all")
-    most = max(LEAST_TEXT, min(LARGEST_TEXT, LARGEST_ROWS // (8 * min(listed, ROWS_ON_A_PAGE))))
+    most = _text_of_each(LARGEST_ROWS, min(listed, ROWS_ON_A_PAGE))
+    whole = max(most, _text_of_each(LARGEST_ROWS // 2, counts[Change.BROKEN]))
     yield Html(f'<div class="rows pairs">{head_of(page, ("Row", "Input", "Difference", "Change", "Time"))}')
     shown, left = 0, LARGEST_ROWS
-    for row in (_pair(page, pair, most) for pair in islice(pairs, ROWS_ON_A_PAGE)):
+    for pair in islice(pairs, ROWS_ON_A_PAGE):
+        row = _pair(page, pair, whole if pair.change is Change.BROKEN else most)
         left -= len(row.encode())
         if left < 0:
             break
@@ -85,6 +102,11 @@ def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[Pair], listed: 
     yield Html("</div>")
     if shown < listed:
         yield page.dim(f"{listed - shown:,} more rows are not on this page; noxcli compare lists them all.")
+
+
+def _text_of_each(room: int, rows: int) -> int:
+    """Return how many characters of a text there is room for in each row, which shows it up to eight times."""
+    return max(LEAST_TEXT, min(LARGEST_TEXT, room // (8 * max(1, rows))))
 
 
 def _pair(page: Page, pair: Pair, most: int) -> Html:
@@ -100,20 +122,53 @@ def _pair(page: Page, pair: Pair, most: int) -> Html:
         " → ".join("" if side is None else show_took(side, longest) for side in (base, new)),
         None if pair.change is Change.CHANGED else page.peek(pair.what(), width),
     )
-    sides = [_sides(page, key, excerpt(pieces, most // 4, most)) for key, pieces in differences]
-    rest = parts.facts(page, ((key, page.peek(value, most)) for key, value in inputs.items())) if inputs else None
-    return page.tag(
-        "details", summary, page.tag("div", *sides, rest), class_=f"{pair.change} {TONES.get(pair.change, 'warn')}"
-    )
+    body = page.tag("div", *_unfolded(page, pair, inputs, differences, most))
+    place = f"r{pair.row}" if pair.base else f"n{pair.row}"  # both sides may have a row of this number
+    return page.tag("details", summary, body, id=place, class_=f"{pair.change} {tone_of_class(pair.change)}")
 
 
-def _sides(page: Page, key: str, pieces: Sequence[Piece]) -> Html:
-    """Return an output as it was, with what was removed, and as it is, with what was added."""
-    texts = (_marked(page, [piece for piece in pieces if piece[0] != left_out]) for left_out in ("+", "-"))
+def _unfolded(
+    page: Page, pair: Pair, inputs: Mapping[str, Any], differences: Sequence[tuple[str, list[Piece]]], most: int
+) -> Iterator[Html]:
+    """Yield what a row unfolds to: what differs, inputs and kept columns, each repetition, and the runs."""
+    for key, pieces in differences:
+        yield _sides(page, key, pieces, most)
+    columns: Mapping[str, Any] = next((line["columns"] for line in (*pair.new, *pair.base) if line.get("columns")), {})
+    for title, values in (("Inputs", inputs), ("Columns", columns)):
+        if values:
+            yield page.tag("h3", title)
+            yield from parts.values(page, values, most)
+    for name, lines in (("BASE", pair.base), ("NEW", pair.new)):
+        if pair.rule.repeat > 1 or not differences:
+            yield from _repetitions(page, name, lines, most)
+        ids = [str((line["result"]["run"] or {}).get("id") or "unknown") for line in lines]
+        if ids:
+            yield page.tag("p", f"{name} run{'s' * (len(ids) > 1)} ", page.bdi(", ".join(ids)), class_="dim")
+
+
+def _repetitions(page: Page, name: str, lines: Sequence[Line], most: int) -> Iterator[Html]:
+    """Yield how each run of a row ended, with its outputs."""
+    for number, line in enumerate(lines, 1):
+        result = line["result"]
+        which = f"{name} {number} of {len(lines)}" if len(lines) > 1 else name
+        yield page.tag("h3", f"{which}: {status_of(result['exit_code'])}")
+        if message := reason_in(result):
+            yield page.tag("p", page.bdi(message, most))
+        yield from parts.values(page, by_name(result["output"]), most)
+
+
+def _sides(page: Page, key: str, pieces: Sequence[Piece], most: int) -> Html:
+    """Return an output as it was, with what was removed, and as it is, with what was added; both whole if they fit."""
+    sizes = [sum(len(text) for sign, text in pieces if sign != left_out) for left_out in ("+", "-")]
+    is_cut = max(sizes) > most
+    shown = excerpt(pieces, most // 4, most) if is_cut else pieces
+    texts = (_marked(page, [piece for piece in shown if piece[0] != left_out]) for left_out in ("+", "-"))
+    lengths = f"Parts of {sizes[0]:,} characters before, and {sizes[1]:,} now."
     return page.joined(
         [
             page.tag("h3", page.bdi(key, LEAST_TEXT)),
             page.tag("div", *(page.tag("pre", page.tag("bdi", text), tabindex=0) for text in texts), class_="sides"),
+            page.dim(lengths) if is_cut else None,
         ]
     )
 

@@ -114,9 +114,10 @@ class Page:
             '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
             f"<title>{self.text(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
         ).encode()
+        yield b"<main>\n"
         for part in body:
             yield f"{self.text(part)}\n".encode()
-        yield f"{self._footer()}\n<script>{script}</script>\n</body>\n</html>\n".encode()
+        yield f"</main>\n{self._footer()}\n<script>{script}</script>\n</body>\n</html>\n".encode()
 
     def _footer(self) -> Html:
         when = f" on {show_moment(self.at)}" if self.at is not None else ""

@@ -9,6 +9,7 @@ from noxcli.errors import UNDECIDED, ExitCode
 from noxcli.outputs.values import find_remote
 from noxcli.render.text import amount
 from noxcli.reports.html.markup import LARGEST_TEXT, Html, Page, show_moment
+from noxcli.reports.words import CHANGES
 from noxcli.timing import parse_time
 
 VALUES_ON_A_PAGE = 200  # outputs or inputs of a run
@@ -17,11 +18,10 @@ LONGEST_PEEK = 120  # characters of a folded value, and of one that is a line
 LONGEST_OPEN = 2000  # characters of a value that is not folded
 LONGEST_NAME = 200
 A_SECOND, A_MINUTE, AN_HOUR = 0.9995, 59.95, 3599.5  # above which a duration has another unit
-CHANGES = {"-": "del", "+": "ins"}  # the elements of a word diff
 SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 
 
-def verdict(page: Page, tone: str, name: str, words: str, when: Sequence[str], *lines: Html | None) -> Html:
+def verdict(page: Page, tone: str, name: str, words: str | Html, when: Sequence[str], *lines: Html | None) -> Html:
     """Return the head of a page: the verdict on what is named, in one line with `when`; below it, why."""
     sign = page.tag("span", SIGNS[tone], class_="sign")
     heading = page.tag("h1", sign, " ", page.bdi(name, LONGEST_NAME), " ", page.tag("span", words, class_="words"))
@@ -112,7 +112,7 @@ def mark_pieces(page: Page, pieces: Iterable[tuple[str, str]]) -> Html:
 
 
 def _by_words(page: Page, diff: str) -> Html:
-    """Return a unified diff as the text that was found, with what was removed and added mark_pieces by words."""
+    """Return a unified diff as the text that was found, with what was removed and added marked by words."""
     from noxcli.reports.words import word_diff  # loaded where something differs
 
     lines = diff.split("\n")

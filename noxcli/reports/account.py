@@ -1,0 +1,50 @@
+"""What was compared, in words: the facts that head the page, the summary of a CI step, and the Markdown."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from noxcli.render.text import amount, in_prose
+
+PAIRED_BY = {"id": "the same id", "input": "the same input"}
+
+
+def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield terms with what `noxcli.comparison/1` says of them."""
+    compared = totals["compared"]
+    for side in ("base", "new"):
+        yield side.upper(), "; ".join(_side(totals[side]))
+    questions = compared["questions"]
+    yield "Questions", ", ".join(questions) if questions else "none: answers are compared as they are"
+    paired = f"rows with {PAIRED_BY[compared['by']]}, by the table of NEW"
+    yield "Pairs", f"{paired} ({totals['new']['table']})" if totals["new"]["table"] else paired
+    if compared["repeat"] > 1:
+        yield "Repetitions", f"{compared['repeat']} of each row; a row is good if {compared['pass_each']} are"
+    if compared["constants"]:
+        yield "Different for all rows", in_prose(list(map(repr, compared["constants"])))
+
+
+def ending_of(totals: Mapping[str, Any]) -> str:
+    """Return the exit code, and why it is that one."""
+    return f"{totals['exit_code']}: {totals['reason'] or 'no row broke'}"
+
+
+def _side(side: Mapping[str, Any]) -> Iterator[str]:
+    yield side["source"]
+    if workflow := side["workflow_name"] or side["workflow_id"]:
+        yield f"workflow {workflow}"
+    if version := side["version_name"] or side["version_id"]:
+        yield f"version {version}"
+    if times := " to ".join(_moments(side["began_at"], side["ended_at"])):
+        yield times
+    if side["pass_rate"] is not None:
+        yield f"{side['passed']:,} of {amount(side['rows'], 'row')} passed ({side['pass_rate']:.1%})"
+
+
+def _moments(first: str | None, last: str | None) -> Iterator[str]:
+    """Yield the moments to the minute; the day of the last one only if it is another one."""
+    moments = [datetime.fromisoformat(each).astimezone(UTC) for each in (first, last) if each is not None]
+    for place, moment in enumerate(moments):
+        same_day = place and moment.date() == moments[0].date()
+        zone = " UTC" if place == len(moments) - 1 else ""
+        yield f"{moment:%H:%M}{zone}" if same_day else f"{moment:%Y-%m-%d %H:%M}{zone}"

@@ -1,0 +1,112 @@
+"""The Markdown of a comparison or of results: what was compared, and the rows that fail, as far as a comment holds."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noxcli.sandbox.scenario import input_node, output_node
+from noxcli.sandbox.server import Sandbox
+from tests.conftest import Noxcli
+from tests.research.hostile.corpus import PAYLOADS
+
+MOST = 60_000  # characters
+
+
+@pytest.fixture
+def sides(noxcli: Noxcli, plays: Any) -> tuple[str, str]:
+    """Two batches of one workflow, which answers one of three questions differently the second time."""
+    nodes = [input_node("Q"), output_node("Answer")]
+    workflow = plays(
+        nodes=nodes,
+        output=lambda inputs: {
+            "Answer": f"{inputs['Q']} {'bad' if inputs['$turn'] > 1 and inputs['Q'] == 'b' else 'good'}"
+        },
+    )
+    Path("t.csv").write_text("id,Q,note\n1,a,first\n2,b,second\n3,c,third\n")
+    for name in ("base", "new"):
+        argv = ("batch", workflow, "t.csv", "--id", "id", "--keep", "note", "--output-dir", name)
+        assert noxcli(*argv).code == 0
+    return "base", "new"
+
+
+def test_a_comment_says_what_was_compared_and_what_broke(noxcli: Noxcli, sides: tuple[str, str]) -> None:
+    ask = ("--assert", "contains(output.Answer, 'good')")
+    result = noxcli("compare", *sides, *ask, "--markdown", "c.md", "--report", "c.html")
+    assert result.code == 11
+    text = Path("c.md").read_text()
+    assert text.splitlines()[0] == "<!-- noxcli compare base and new -->"
+    assert text.count("<h3>") == 1
+    for fact in (
+        "<h3>noxcli compare: 1 broken, 2 same</h3>",
+        "workflow test_",
+        "3 of 3 rows passed (100.0%)",
+        "--assert contains(output.Answer, 'good')",
+        "by the table of NEW (t.csv)",
+        "11: of 3 rows, 1 broken: 2",
+        "b <del>good</del><ins>bad</ins>",
+    ):
+        assert fact in text, fact
+    page = Path("c.html").read_text()
+    for fact in ("<main>", 'id="r2"', "second", "11: of 3 rows, 1 broken: 2", "workflow test_"):
+        assert fact in page, fact
+    runs = [json.loads(line)["result"]["run"]["id"] for line in Path("new/results.jsonl").read_text().splitlines()]
+    assert any(run in page for run in runs)
+
+
+def test_results_have_one_too(noxcli: Noxcli, sides: tuple[str, str]) -> None:
+    result = noxcli("results", sides[1], "--assert", "contains(output.Answer, 'good')", "--markdown", "r.md")
+    assert result.code == 11
+    text = Path("r.md").read_text()
+    assert text.startswith("<!-- noxcli results new -->\n")
+    assert "<h3>noxcli results: 2 of 3 rows passed</h3>" in text
+    assert "t.csv" in text
+
+
+def row(number: int, answer: str, code: int = 0) -> dict[str, Any]:
+    run = {"id": f"{answer[:3]}{answer[-3:]}{number}", "workflow_id": "w", "status": "completed"}
+    error = {"message": f"completed, but {answer[:50]}"} if code else None
+    result = {"exit_code": code, "run": run, "output": {"Answer": answer}, "error": error}
+    return {"row": number, "id": f"id{number}", "input": {"Q": f"q{number}"}, "columns": None, "result": result}
+
+
+def compared(noxcli: Noxcli, base: list[dict[str, Any]], new: list[dict[str, Any]]) -> str:
+    for name, lines in (("base.jsonl", base), ("new.jsonl", new)):
+        Path(name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert noxcli("compare", "base.jsonl", "new.jsonl", "--markdown", "c.md").code in (0, 11)
+    return Path("c.md").read_text()
+
+
+def test_it_fits_into_a_comment_and_counts_what_is_left_out(noxcli: Noxcli) -> None:
+    base = [row(n, f"{'word ' * 2000}old") for n in range(1, 301)]
+    text = compared(noxcli, base, [row(n, f"{'word ' * 2000}new", 11) for n in range(1, 301)])
+    assert len(text) <= MOST
+    left = re.search(r"<p>and (\d+) more rows</p>\n\n\Z", text)
+    assert left is not None
+    assert int(left[1]) + text.count("<b><code>id") == 300
+    assert "(parts of 10,003 characters before, and 10,003 now)" in text, "a cut text says its length"
+    whole = compared(noxcli, base[:2], [row(n, f"{'word ' * 2000}new", 11) for n in (1, 2)])
+    assert whole.count("word " * 2000) == 2
+    assert "parts of" not in whole
+
+
+def test_texts_of_a_server_are_text_in_it(noxcli: Noxcli) -> None:
+    hostile = "<script>alert(1)</script> --> @everyone ![x](https://example.com) " + "".join(PAYLOADS.values())
+    text = compared(noxcli, [row(1, f"good {hostile}")], [row(1, f"bad {hostile}", 11)])
+    assert "<script>" not in text
+    assert text.count("-->") == 1
+    assert "\x1b" not in text
+    outside = re.sub(r"<code>.*?</code>", "", text, flags=re.DOTALL)
+    assert "@everyone" not in outside
+    assert "example.com" not in outside
+
+
+def test_nothing_is_written_where_nothing_was_compared(noxcli: Noxcli, sandbox: Sandbox) -> None:
+    Path("base.jsonl").write_text(json.dumps(row(1, "a")) + "\n")
+    Path("new.jsonl").write_text(json.dumps(row(2, "b")) + "\n")
+    assert noxcli("compare", "base.jsonl", "new.jsonl", "--markdown", "c.md").code == 2
+    assert not Path("c.md").exists()
+    assert noxcli("compare", "base.jsonl", "new.jsonl", "--markdown", "base.jsonl").code == 2
+    assert sandbox.requests == []
