@@ -314,7 +314,8 @@ def renew_columns(rows: RowFile, names: Sequence[str], past: Past, results: Resu
 
 def name_runs(going_on: Sequence[str], lineless: Sequence[str]) -> str:
     """Return the end of a message that names the runs to look at, empty without any."""
-    parts = (("runs that may go on", going_on), ("runs without a stored and printed line", lineless))
+    ended = [run for run in lineless if run not in going_on]
+    parts = (("runs that may go on", going_on), ("runs without a stored and printed line", ended))
     return "".join(f"; {what}: {_some(dict.fromkeys(runs))}" for what, runs in parts if runs)
 
 

@@ -73,6 +73,8 @@ def test_resume_prints_the_rows_that_stdout_did_not_take(
     assert before["sent"] <= before["started"] | before.get("withdrawn", set()), "a start was left in doubt"
     printed = before.get("finished", set())
     assert len(printed) < ROWS
+    unprinted = [run.id for run in sandbox.runs(workflow) if int(run.input["Q"]) not in printed]
+    assert [first.stderr.count(run) for run in unprinted] == [1] * len(unprinted), "each is named, once"
     if Path("results.jsonl").exists():
         torn = Path("results.jsonl").read_text()
         assert set(whole_lines(torn)) == printed
