@@ -117,7 +117,7 @@ CASES = {
     "a wait for several is interrupted": Case("wait R R --verbose", "wait", FOREVER, when=("stderr", "GET /v1/")),
     "stdin names many": Case("stream -", "wait", stdin=f"{ID}1\n{ID}2\n"),
     "an option is unknown": Case("run --foo"),
-    "an argument is missing": Case("wait"),
+    "an argument is missing": Case("rerun"),
     "a verb is unknown": Case("frobnicate", "--help"),
     "a topic is unknown": Case("help zzz", "--help"),
     "a schema is unknown": Case("schema zzz", "schema"),
