@@ -140,7 +140,7 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
     except typer.TyperException as error:
         verb = argv[0] if argv and argv[0] in VERBS else ""
         if verb and ("CI" in context.terminal.environ or any(word.startswith(REPORTING) for word in argv)):
-            _settle_what_is_readable(context, verb, argv[1:])
+            _plan_reports_of(context, verb, argv[1:])
         return conclude(context, without_keys(usage_problem(error, verb, context), argv))
     except typer.Abort:
         return conclude(context, Interruption("aborted", number=2))
@@ -166,15 +166,15 @@ def tell_stray(context: Context, error: BaseException | None) -> None:
         complain(context, unexpected(context, error))
 
 
-def _settle_what_is_readable(context: Context, verb: str, words: Sequence[str]) -> None:
+def _plan_reports_of(context: Context, verb: str, words: Sequence[str]) -> None:
     """Decide which reports to write about a command line that is not valid: its error belongs into them, too."""
-    from noxcli.cli.session import settle_reports  # loaded only where somebody reads reports
+    from noxcli.cli.session import plan_reports  # loaded only where somebody reads reports
 
     options = verb_named(verb).readable(words, context)
     workflow = getattr(options, "workflow", None) or "-"  # an unknown option may be in its place
     context.outcome.subject = f"noxcli {verb}" if workflow.startswith("-") else workflow
     with suppress(NoxError):  # one that a valid command line would have been refused with
-        settle_reports(context, options)
+        plan_reports(context, options)
 
 
 def usage_problem(error: typer.TyperException, verb: str, context: Context) -> UsageProblem:

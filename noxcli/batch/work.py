@@ -37,7 +37,7 @@ from noxcli.outputs.values import Delivered, require_whole
 from noxcli.place import Place
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import Contact, Patience
-from noxcli.runs.record import judged, lost_contact
+from noxcli.runs.record import lost_contact, settled_if_unchanged
 from noxcli.runs.start import Comparison, StartAttempt, StartRequest
 from noxcli.timing import READ_TIMEOUT, Clock, Deadline, Outage, seconds_between
 
@@ -182,7 +182,7 @@ class RowWork:
         limit = contact.outage.for_an_attempt if within is None and self.retry_for < READ_TIMEOUT else within
         try:
             read = self.api.get_run(self.workflow.id, active.run.id, within=limit)
-            run = judged(read, active.run, time.monotonic())
+            run = settled_if_unchanged(read, active.run, time.monotonic())
         except BaseException as error:  # of this row; the others go on
             return self._unread(active, error)
         active.run, active.read, active.contact = run, True, None

@@ -182,7 +182,7 @@ def _write_result(context: Context, code: ExitCode) -> NoxError | None:
     mask, listed = context.terminal.mask, context.listed
     try:
         context.printing.result(lambda: document_of(context.outcomes, code, mask, listed=listed))
-        context.printing.settle(code)
+        context.printing.put_target_in_place(code)
     except (ReaderGone, Undelivered, Unfitting, Unwritten, TimedOut, Interrupted) as late:
         return own_error(context, late)
     return None

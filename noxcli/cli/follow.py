@@ -173,7 +173,7 @@ def spans_of(noxus: Session, run: Run, progress: Progress) -> dict[str, tuple[fl
     return {node_id: span for node_id, span in spans.items() if span is not None}
 
 
-def judge(noxus: Session, run: Run) -> None:
+def require_completed(noxus: Session, run: Run) -> None:
     """Do nothing for a completed run.
 
     Raises RunFailed with the reason if it can be found, RunStopped or RunPaused for the others.

@@ -79,7 +79,7 @@ class Printing:
         self.target = target
         self.terminal.redirect(scratch(target.parent))
 
-    def settle(self, code: int) -> Path | None:
+    def put_target_in_place(self, code: int) -> Path | None:
         """Put the target file in place, once, if the code is 0 or it holds the one document; return its path.
 
         Otherwise the old file stays. Raises Undelivered if it can't be written.

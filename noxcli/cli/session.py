@@ -250,7 +250,7 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
         context.outcome.subject = subject
     if options.raw and source_of(ctx, "output_dir") == "DEFAULT_MAP":
         options.output_dir = None  # --raw overrides one that is only the user's default
-    settle_reports(context, options)
+    plan_reports(context, options)
     present(context, options)
     context.printing.for_reading = context.printing.writes_text and source_of(ctx, "form") == "DEFAULT"
     if isinstance(options, Delivering):
@@ -314,7 +314,7 @@ def require_apart(options: Printed, directory: str | None = None) -> None:
         taken[path] = option
 
 
-def settle_reports(context: Context, options: Printed) -> None:
+def plan_reports(context: Context, options: Printed) -> None:
     """Decide what to write for other programs, each before an error must be in it.
 
     Raises ConfigProblem for an unknown NOXCLI_CI, UsageProblem as `require_apart` and for an invalid assertion.

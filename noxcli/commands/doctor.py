@@ -129,7 +129,7 @@ def _host(answer: Any, url: "Url") -> Check:
 
 
 def _tls(answer: Any, url: "Url") -> Check:
-    """Judge the encryption of the connection, and how long the certificate is valid."""
+    """Say what encrypts the connection, and how long the certificate is valid."""
     import ssl  # as above
 
     from noxcli.urls import is_loopback
@@ -165,7 +165,7 @@ def _clock(api: "NoxusApi") -> Check:
 
 
 def _key(api: "NoxusApi", url: "Url") -> Check:
-    """Judge what the server says about the key, if anything. Raises the error with which it rejects the key."""
+    """Tell what the server says about the key, if anything. Raises the error with which it rejects the key."""
     me: dict[str, Any] = {}
     try:
         me = dict(api.me())
@@ -200,7 +200,7 @@ def _events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
 
 
 def _buffering(feed: "EventFeed", run: "Run") -> Check:
-    """Judge whether events arrive without delay. `run` is the record from before the stream was opened."""
+    """Say whether events arrive without delay. `run` is the record from before the stream was opened."""
     going = run.status == "running"
     first, ended, is_torn = _watch_feed(feed)
     headers = {} if feed.response is None else feed.response.headers

@@ -38,5 +38,5 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 found = follow.to_end(noxus, found, options)
             elif not found.paused:
                 raise follow.not_finished(found, "add --wait to wait for its end")
-        follow.judge(noxus, found)
+        follow.require_completed(noxus, found)
         deliver.deliver(noxus, found, options)

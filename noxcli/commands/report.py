@@ -47,7 +47,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     page = noxus.context.new_page(Path() if printing.target is None else printing.target.parent)
     for piece in run_page(page, [Ended(options.run, document)]):
         terminal.write(piece)
-    target = printing.settle(ExitCode.OK)
+    target = printing.put_target_in_place(ExitCode.OK)
     if target is not None and options.opens:
         import webbrowser  # loaded only to show the page
 

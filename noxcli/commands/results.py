@@ -81,14 +81,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.batch.judge import Judge, MinPass, enough_of
     from noxcli.batch.output import RowTable
     from noxcli.batch.tally import Tally
-    from noxcli.cli.session import present, settle_reports
+    from noxcli.cli.session import plan_reports, present
     from noxcli.files import save
     from noxcli.query import Query, found_line
     from noxcli.reports.spreadsheet import Sheet
 
     context: Context = ctx.obj
     context.outcome.subject = " ".join(options.directories)
-    settle_reports(context, options)
+    plan_reports(context, options)
     if options.csv_raw and options.csv is None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
     directories = [*map(Path, options.directories)]

@@ -80,5 +80,5 @@ def carry_out(noxus: "Session", workflow: "Workflow", inputs: "Inputs", options:
         start.say_detached(noxus, run)
         return
     ended = follow.to_end(noxus, run, options, workflow=workflow)
-    follow.judge(noxus, ended)
+    follow.require_completed(noxus, ended)
     deliver.deliver(noxus, ended, options, workflow=workflow)

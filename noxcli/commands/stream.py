@@ -53,5 +53,5 @@ def execute(ctx: typer.Context, options: Options) -> None:
         if not found.settled:
             follow.check_asked(noxus, found, options.raw or ())
         ended = follow.to_end(noxus, found, options, positions=positions)
-        follow.judge(noxus, ended)
+        follow.require_completed(noxus, ended)
         deliver.deliver(noxus, ended, options)

@@ -28,7 +28,7 @@ from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import ASK_LATER, Contact, OneTry, Patience, in_lines
 from noxcli.runs.conditions import Condition, ConditionWatch, doubtful_words, resolved_condition
 from noxcli.runs.follow import Burst, Policy
-from noxcli.runs.record import LAST_READ, judged, may_go_on, still_running
+from noxcli.runs.record import LAST_READ, may_go_on, settled_if_unchanged, still_running
 from noxcli.timing import Deadline
 from noxcli.waiting import Result, result_of, run_all_within, value_of
 
@@ -218,7 +218,7 @@ class ManyRuns:
         if known is None:
             run = resolved(self._noxus, one.outcome.subject, self._one_try)
         else:
-            run = judged(api.get_run(known.workflow_id, known.id), known, context.clock.monotonic())
+            run = settled_if_unchanged(api.get_run(known.workflow_id, known.id), known, context.clock.monotonic())
         if run.status == "failed":
             one.outcome.progress = explain_failure(self._noxus, run)
         if not context.printing.writes_text or context.reports.asserts:

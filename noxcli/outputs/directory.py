@@ -192,7 +192,7 @@ class Folder:
         self._parts.append(part)
         return part
 
-    def settle(self, part: FolderPart) -> Saved:
+    def put_in_place(self, part: FolderPart) -> Saved:
         """Put the part's bytes in their place; keep an existing file with the same bytes.
 
         Raises Undelivered if another file is in the way.

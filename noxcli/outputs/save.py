@@ -95,7 +95,7 @@ def _fetch_all(
         if item.saved is None:
             with folder.part(item.name) as part:
                 fetch(source, transfer, part, patience)
-                item.saved = folder.settle(part)
+                item.saved = folder.put_in_place(part)
 
     outcomes = run_transfers([*wanted], obtain, patience, watching)
     for item, outcome in zip(wanted.values(), outcomes, strict=True):
@@ -109,7 +109,7 @@ def _write(folder: Folder, item: Item, text: str) -> None:
     try:
         with folder.part(item.name) as part:
             part.write(to_utf8(text))
-            item.saved = folder.settle(part)
+            item.saved = folder.put_in_place(part)
     except Undelivered as error:
         item.error = error
 

@@ -15,7 +15,7 @@ from noxcli.timing import Deadline
 RUN_WORDS = ("completed", "failed", "stopped", PAUSED_WORD, "queued", "running")
 GOING_ON = frozenset({"queued", "running"})
 NODE_WORDS = DONE | FAILED | SKIPPED | {"running"}
-SETTLED = 2.0  # seconds after which a node's failure has either failed the run, or was handled
+HANDLED_WITHIN = 2.0  # seconds after which a node's failure has either failed the run, or was handled
 CONDITION_FORMS = "node:NAME=completed, node:NAME, run=completed or run=paused"
 
 
@@ -119,7 +119,7 @@ class ConditionWatch:
         except NoxError:
             return False  # the follower also reads it, and reports errors
         self.progress.apply_one(Polled(run))
-        self._go_on = frozenset(node for node, settles in self._listed.items() if settles.passed and not run.settled)
+        self._go_on = frozenset(node for node, limit in self._listed.items() if limit.passed and not run.settled)
         return self._choose(run)
 
     def _note_listed(self) -> None:
@@ -127,7 +127,7 @@ class ConditionWatch:
         listed = [
             node.id for condition in self.conditions for node in self._nodes(condition) if node.status == EXECUTED
         ]
-        self._listed = {each: self._listed.get(each) or Deadline(self.again.clock, SETTLED) for each in listed}
+        self._listed = {each: self._listed.get(each) or Deadline(self.again.clock, HANDLED_WITHIN) for each in listed}
 
     def _choose(self, run: Run | None) -> bool:
         """Keep the first condition, in the order of the command line, that is met by what is known now."""

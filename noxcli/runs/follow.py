@@ -265,7 +265,7 @@ class Follower:
             updates = self._receive(self._at_most(self._look))
             # Silence after events that wait: the replay is over. Without such events, it has not begun.
             if self.ledger.held and feed.silent_for() > min(LONGEST_WAIT, idle):
-                updates += self._heard(self.ledger.settle())
+                updates += self._heard(self.ledger.place_waiting())
         if not self._is_open():
             self._next = self._reconnect
         return updates
@@ -318,7 +318,7 @@ class Follower:
             if isinstance(ended, CursorRefused):
                 self.ledger.refused()
             # A replay that was closed is taken for a whole one; another end of it only means to try again.
-            return self._heard(self.ledger.settle()) if isinstance(ended, StreamClosed) else []
+            return self._heard(self.ledger.place_waiting()) if isinstance(ended, StreamClosed) else []
         if any(event.type in OF_A_RUN for event in events):
             self._look.restart(self._look_after)
         # Nearly all events are a piece of streamed text, which says nothing about the run.
@@ -385,7 +385,7 @@ class Follower:
             if self.ledger.came > came:
                 silence.restart(SHORT_GRACE if self._is_announced else longest)
             if self._is_open() and silence.passed:
-                updates += self._heard(self.ledger.settle())
+                updates += self._heard(self.ledger.place_waiting())
                 self._close()
             elif not self._may_wait:
                 self._ended = self._ended or Unavailable("there was no time for the remaining events")
@@ -419,7 +419,7 @@ class Follower:
             if not self._is_announced:
                 self.ledger.ended_unannounced()
             return
-        updates = self._heard(self.ledger.settle())
+        updates = self._heard(self.ledger.place_waiting())
         self.ledger.ended_unannounced()
         what = f"the run is {self.record.now.word}, but its event stream never reported that; events may be missing"
         yield [*updates, self.ledger.gap(what)]

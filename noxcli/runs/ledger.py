@@ -111,7 +111,7 @@ class Ledger:
             self._accept_one(event, updates)
         return updates
 
-    def settle(self) -> list[Update]:
+    def place_waiting(self) -> list[Update]:
         """Return what was waiting to be placed, since nothing more will come on this connection."""
         updates: list[Update] = []
         if self.held:

@@ -15,10 +15,10 @@ LAST_READ = 0.7  # seconds past a time limit; the whole command may take 1 s mor
 UNKNOWN_END = 30.0  # seconds until an unknown status of a run with an end is taken for its last one
 
 
-def judged(run: Run, before: Run | None, now: float) -> Run:
+def settled_if_unchanged(run: Run, before: Run | None, now: float) -> Run:
     """Return a read of a run, settled if it has an end and an unknown status that did not change for `UNKNOWN_END`.
 
-    `before` is the read before it, which was judged as well; `now` is in seconds of a monotonic clock.
+    `before` is the read before it, settled in the same way; `now` is in seconds of a monotonic clock.
     """
     if not run.unknown_end:
         return run
@@ -58,7 +58,7 @@ class Record:
     def read(self, within: float) -> list[Update]:
         """Read the run for at most `within` seconds, and return what changed. Raises what the API raises."""
         read = self._source.get_run(self.run.workflow_id, self.run.id, within=within)
-        before, latest = self.run, judged(read, self.run, self._clock.monotonic())
+        before, latest = self.run, settled_if_unchanged(read, self.run, self._clock.monotonic())
         self.run = latest
         changed = _place(latest) != _place(before)
         self.moved, self._heard = changed and not self._heard, False

@@ -39,7 +39,7 @@ async def play(run: Run, pause: Pause, store: Store) -> None:
     except Exception:
         # A script may be any function: an error in it fails its run, not the server.
         _log.exception("the script of %s failed", run.workflow.scenario.name)
-        run.settle("failed")
+        run.end_with("failed")
     if run.stream == "open":
         run.close_stream()
 
@@ -106,7 +106,7 @@ def _finish(run: Run, store: Store) -> None:
             if run.progress.note(node.id, "completed"):
                 run.emit_content(node.id, "completed")
         _publish(run, store)
-    run.settle(status)
+    run.end_with(status)
 
 
 def _publish_early(run: Run, store: Store) -> None:

@@ -152,7 +152,7 @@ class Run:
             data["content"] = self._piece(node_id, content)
         self.log.append("content", {**data, **more})
 
-    def settle(self, status: str) -> None:
+    def end_with(self, status: str) -> None:
         """Set the run's last status, notify the streams, and wake all waiters.
 
         The record is final before the event that says so: a client that then reads it must get the final state.

@@ -176,7 +176,7 @@ class Workspace:
         run.task.cancel()
         await asyncio.gather(run.task, return_exceptions=True)
         if not run.ended:
-            run.settle("stopped")
+            run.end_with("stopped")
 
 
 def check_uuid(text: Any, loc: Iterable[str]) -> None:

@@ -93,7 +93,7 @@ def render(kind: str, recording: Sequence[Sequence[Update]] = RECORDING) -> str:
     return written(shown) if kind in {"ndjson", "content"} else said(shown)
 
 
-def settled(text: str) -> str:
+def without_times(text: str) -> str:
     """Remove what differs in every run: times of day."""
     lines = []
     for line in text.splitlines():
@@ -109,7 +109,7 @@ def settled(text: str) -> str:
 @pytest.mark.parametrize("kind", ["plain", "ndjson", "content"])
 def test_one_recording_through_each_renderer(kind: str) -> None:
     golden = GOLDEN / f"{kind}.txt"
-    shown = settled(render(kind))
+    shown = without_times(render(kind))
     assert shown == golden.read_text(), f"{golden} is the promise: change it only with a CHANGELOG line"
 
 

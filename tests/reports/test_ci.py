@@ -58,20 +58,20 @@ def names(log: str) -> list[str]:
     return ["resume" if command.name in tokens else command.name for command in found]
 
 
-def settled(text: str) -> str:
+def without_times(text: str) -> str:
     """Remove what differs in every run: ids, tokens, times and durations."""
     known: dict[str, str] = {}
     text = re.sub(
         r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lambda m: known.setdefault(m[0], f"<id {len(known) + 1}>"), text
     )
     text = re.sub(r"\b[0-9a-f]{32}\b|noxcli_[0-9a-f]{8,32}", "<token>", text)
-    text = re.sub(r"^\d\d:\d\d:\d\d .*", _settled_line, text, flags=re.MULTILINE)
+    text = re.sub(r"^\d\d:\d\d:\d\d .*", _line_without_times, text, flags=re.MULTILINE)
     text = re.sub(r"(section_\w+):\d+", r"\1:<time>", text)
     text = re.sub(r"(</code>|after|<td>|,) ?\d+\.\d+s?", r"\1 <seconds>", text)
     return text.replace("\x1b", "\\e").replace("\r", "\\r")
 
 
-def _settled_line(line: re.Match[str]) -> str:
+def _line_without_times(line: re.Match[str]) -> str:
     """A line of the plain log, whose columns and durations don't matter to this test."""
     return f"<time> {' '.join(re.sub(r' [(]?[0-9.]+s[)]?', '', line[0][9:]).split())}"
 
@@ -119,7 +119,7 @@ def test_each_ending_on_each_platform(sandbox: Sandbox, platform: str, situation
         assert [what for what, _, _ in sections(log)] == ["start", "end"]
         assert len({name for _, name, _ in sections(log)}) == 1
         assert not OUT.exists()
-    shown = settled("".join(f"--- {name}\n{text.rstrip()}\n" for name, text in left.items()))
+    shown = without_times("".join(f"--- {name}\n{text.rstrip()}\n" for name, text in left.items()))
     golden = GOLDEN / f"{platform}-{situation}.txt"
     assert shown == golden.read_text(), f"{golden} is the promise: change it only with a CHANGELOG line"
     assert b'"schema":"noxcli.result/1"' in out

@@ -237,7 +237,7 @@ def came(ledger: Ledger, *connections: str) -> str:
         ledger.opened()
         for piece in bare(connection):
             got += "".join(one.data["content"] for one in only_events(ledger.accept([piece])))
-        got += "".join(one.data["content"] for one in only_events(ledger.settle()))
+        got += "".join(one.data["content"] for one in only_events(ledger.place_waiting()))
     return got
 
 
@@ -287,7 +287,7 @@ def test_a_search_goes_on_after_a_false_trail() -> None:
     shown(ledger, [bare("cde")])
     ledger.refused()
     ledger.opened()
-    assert [*ledger.accept(bare("cxcdef")), *ledger.settle()] == bare("f")
+    assert [*ledger.accept(bare("cxcdef")), *ledger.place_waiting()] == bare("f")
 
 
 @pytest.mark.parametrize("position", [True, False])
@@ -337,7 +337,7 @@ def test_an_earlier_replay_is_not_shown_with_a_later_one() -> None:
     bare = [event(number, position=False) for number in range(2)]
     assert replayed(ledger, bare) == []
     assert replayed(ledger, bare) == []
-    assert only_events(ledger.settle()) == bare
+    assert only_events(ledger.place_waiting()) == bare
 
 
 def test_without_a_cursor_a_replay_is_the_plain_start() -> None:
@@ -347,7 +347,7 @@ def test_without_a_cursor_a_replay_is_the_plain_start() -> None:
     ledger = Ledger()
     shown(ledger, [bare])
     assert replayed(ledger, bare) == []
-    assert ledger.settle() == []
+    assert ledger.place_waiting() == []
 
 
 def test_a_replay_meets_a_tail_without_positions() -> None:
@@ -424,6 +424,6 @@ def test_a_connection_cut_within_what_was_shown_brings_nothing() -> None:
     assert shown(ledger, [bare("abkl")]) == bare("abkl")
     for again in ("k", "bk", "a"):
         assert shown(ledger, [bare(again)]) == []
-        assert ledger.settle() == []
+        assert ledger.place_waiting() == []
     assert shown(ledger, [bare("klm")]) == bare("m")
     assert ledger.label is Continuity.ASSUMED

@@ -88,13 +88,13 @@ def caller(noxcli: Noxcli, shared_mirror: Mirror, tmp_path: Path, monkeypatch: p
     numbers = count()
 
     def call(*argv: str, tty: bool = False) -> Result:
-        settle_in(tmp_path / str(next(numbers)), monkeypatch)
+        work_in(tmp_path / str(next(numbers)), monkeypatch)
         return noxcli(*argv, tty=tty)
 
     return call
 
 
-def settle_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def work_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory.mkdir()
     monkeypatch.chdir(directory)
     Path("rows.jsonl").write_text("{}\n")
