@@ -170,7 +170,7 @@ class Batch:
         past, workflow_id = self.past, work.workflow.id
         if doubts := past.doubtful:
             within = work.deadline.left(LONGEST_LOOK)
-            finding = look_for(work.api, workflow_id, work.comparison, doubts, work.known.__contains__, within)
+            finding = look_for(work.api, workflow_id, work.digests, doubts, work.known.__contains__, within)
             self._finding = of_version(work.api, finding, past.own_runs(self._journal.path), workflow_id, within)
             for doubt, run in self._finding.own(doubts):
                 self._journal.started(doubt, run)

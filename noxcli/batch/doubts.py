@@ -13,7 +13,7 @@ from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
 from noxcli.runs.candidates import MOST, SLACK, Candidates, find_candidates
-from noxcli.runs.start import Comparison
+from noxcli.runs.start import InputDigests
 from noxcli.timing import latest_moment, parse_time
 from noxcli.waiting import run_all_within
 
@@ -86,7 +86,7 @@ def of_version(api: "NoxusApi", finding: Finding, own_runs: Sequence[str], workf
 def look_for(
     api: "NoxusApi",
     workflow_id: str,
-    comparison: Comparison,
+    digests: InputDigests,
     doubts: Sequence[Pending],
     is_taken: Callable[[str], bool],
     within: float,
@@ -96,11 +96,11 @@ def look_for(
     begin, most = min((doubt.sent_at for doubt in doubts), default=0.0), MOST + 2 * len(doubts)
 
     def fits(run: Run) -> bool:
-        return comparison.digest_of(run.input) in runs and not is_taken(run.id)
+        return digests.of(run.input) in runs and not is_taken(run.id)
 
     found = find_candidates(api, workflow_id, fits, lambda: begin, within, most=most)
     for run in found.runs:
-        runs[comparison.digest_of(run.input)].append(run)
+        runs[digests.of(run.input)].append(run)
     return Finding(runs, found.listed and len(found.runs) < most)
 
 

@@ -123,7 +123,7 @@ class Flight:
     def find_doubts(self, within: float) -> Finding:
         """Search the list of runs once for all rows in doubt."""
         work, sent = self.work, [row.sent for row in self.doubts if row.sent is not None]
-        return look_for(work.api, work.workflow.id, work.comparison, sent, work.known.__contains__, within)
+        return look_for(work.api, work.workflow.id, work.digests, sent, work.known.__contains__, within)
 
     def report_doubts(self, finding: Finding) -> None:
         """Report the rows in doubt, with what the list of runs shows."""

@@ -38,7 +38,7 @@ from noxcli.place import Place
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import Contact, Patience
 from noxcli.runs.record import lost_contact, settled_if_unchanged
-from noxcli.runs.start import Comparison, StartAttempt, StartRequest
+from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
 from noxcli.timing import READ_TIMEOUT, Clock, Deadline, Outage, seconds_between
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class RowStart(StartAttempt):
             super().leave()
         except Unavailable as error:
             raise GateClosed(error.message) from None  # called off: as a row that still waits at the gate
-        digest = self.request.comparison.digest_of(self.request.input)
+        digest = self.request.digests.of(self.request.input)
         try:
             self._active.sent = self._work.journal.sent(self._active.row, digest, self._work.api.http.server_now())
         except JournalTrouble:
@@ -107,7 +107,7 @@ class RowWork:
     known: KnownIds
     asked_again: Mapping[int, int]  # by row
     workflow: Workflow  # with its nodes, as far as they were read
-    comparison: Comparison
+    digests: InputDigests
     mask: Mask
     patience: Callable[[], Patience]
     deadline: Deadline
@@ -123,7 +123,7 @@ class RowWork:
         try:
             uploader = Uploader(self.api, self.patience(), lambda _: None, OnlyFiles())
             payload = row.inputs.with_files(uploader.store)
-            request = StartRequest(self.workflow.id, payload, self.comparison, self.workflow.version_id)
+            request = StartRequest(self.workflow.id, payload, self.digests, self.workflow.version_id)
             active.attempt, active.began, phase = RowStart(self, active, request), time.monotonic(), Phase.START
             self._send(active, active.attempt)
         except GateClosed:

@@ -12,7 +12,7 @@ from noxcli.errors import NoxError, Phase, TimedOutBeforeStart
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.models import Run, Workflow
-from noxcli.runs.start import Comparison, StartAttempt, StartRequest, send_once
+from noxcli.runs.start import InputDigests, StartAttempt, StartRequest, send_once
 from noxcli.state.history import Entry, write_state
 
 
@@ -27,8 +27,8 @@ def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: Runn
         raise TimedOutBeforeStart("out of time before the start", "increase --timeout")
     context.outcome.phase = Phase.START
     nodes = None if options.no_check else inputs_of(workflow.definition)
-    comparison = Comparison(nodes, inputs.secret)
-    request = StartRequest(workflow.id, payload, comparison, workflow.version_id, options.callback_url)
+    digests = InputDigests(nodes, inputs.secret)
+    request = StartRequest(workflow.id, payload, digests, workflow.version_id, options.callback_url)
     history, host = context.history, context.base_url
     attempt = StartAttempt(noxus.api, request, lambda run_id: history.entry(run_id, host) is not None)
     context.outcome.attempt = attempt

@@ -42,7 +42,7 @@ from noxcli.query import Query
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
 from noxcli.retry import Patience, in_lines
-from noxcli.runs.start import LONGEST_LOOK, Comparison
+from noxcli.runs.start import LONGEST_LOOK, InputDigests
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _work(
         known=KnownIds(batch.past.runs),
         asked_again=batch.past.asked_again,
         workflow=workflow,
-        comparison=Comparison(inputs_of(workflow.definition), batch.asked.common.secret),
+        digests=InputDigests(inputs_of(workflow.definition), batch.asked.common.secret),
         mask=context.terminal.mask,
         patience=lambda: Patience(
             context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, in_lines(lambda _: None)

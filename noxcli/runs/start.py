@@ -27,15 +27,15 @@ A_DAY = timedelta(days=1)
 PLAUSIBLE = datetime(2020, 1, 1, tzinfo=UTC)  # servers also write 1970 or the year 1 for a time that they do not know
 
 
-class Comparison:
-    """The comparison of the inputs of one workflow, without secrets."""
+class InputDigests:
+    """Digests of inputs of one workflow, without secrets: the same for inputs that are equal."""
 
     def __init__(self, nodes: Sequence[InputNode] | None = None, secret: Collection[str] = ()) -> None:
         """`nodes` is None if the workflow's definition is unknown: then keys equal only themselves."""
         self._names = {address: key for key, node in keys_of(nodes or ()).items() for address in (key, *node.addresses)}
         self._secret = {self._names.get(key, key) for key in secret}
 
-    def digest_of(self, input: Any) -> str:
+    def of(self, input: Any) -> str:
         """Return what equal inputs have in common."""
         if isinstance(input, dict):
             named = {self._names.get(key, key): value for key, value in input.items()}
@@ -58,11 +58,11 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """One run to start; `comparison` tells which other inputs are the same."""
+    """One run to start; `digests` tells which other inputs are the same."""
 
     workflow_id: str
     input: Mapping[str, Any]
-    comparison: Comparison
+    digests: InputDigests
     version_id: str | None = None
     callback_url: str | None = None
 
@@ -192,7 +192,7 @@ class StartAttempt(SentOnce[Run]):
         def since() -> float:
             return (self.api.http.server_now() or datetime.now(UTC)).timestamp() - (time.monotonic() - self._began)
 
-        digest_of = self.request.comparison.digest_of
+        digest_of = self.request.digests.of
         own = digest_of(self.request.input)
 
         def fits(run: Run) -> bool:

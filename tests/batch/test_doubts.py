@@ -12,12 +12,12 @@ from noxcli.batch.past import Pending
 from noxcli.errors import Unavailable
 from noxcli.inputs.definition import InputNode
 from noxcli.models import Run
-from noxcli.runs.start import Comparison
+from noxcli.runs.start import InputDigests
 from tests.faults.fake import as_api
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-COMPARISON = Comparison([InputNode("node-1", "Question", "str"), InputNode("node-2", None, "str")])
+DIGESTS = InputDigests([InputNode("node-1", "Question", "str"), InputNode("node-2", None, "str")])
 MINE = {"Question": "why"}
 
 
@@ -29,7 +29,7 @@ def run(name: str, seconds: float | None, input: Any = MINE) -> Run:
 
 def doubt(number: int = 1, seconds: float = 0) -> Pending:
     """A row whose start was sent then."""
-    return Pending(number, None, COMPARISON.digest_of(MINE), (NOW + seconds * SECOND).timestamp())
+    return Pending(number, None, DIGESTS.of(MINE), (NOW + seconds * SECOND).timestamp())
 
 
 class Listed:
@@ -44,7 +44,7 @@ class Listed:
 
 
 def found(runs: Iterable[Run], *doubts: Pending, taken: Sequence[str] = ()) -> Finding:
-    return look_for(as_api(Listed(runs)), "w", COMPARISON, doubts or [doubt()], taken.__contains__, 5.0)
+    return look_for(as_api(Listed(runs)), "w", DIGESTS, doubts or [doubt()], taken.__contains__, 5.0)
 
 
 def own(runs: Iterable[Run], *doubts: Pending) -> dict[int, str]:

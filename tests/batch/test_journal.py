@@ -25,7 +25,7 @@ from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.junit import cases_of_row
-from noxcli.runs.start import Comparison
+from noxcli.runs.start import InputDigests
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
@@ -205,7 +205,7 @@ def test_a_journal_that_says_anything_breaks_no_reader(
     with suppress(UsageProblem), Journal(directory, Clock()) as journal:
         past = journal.past()
         assert len(past.states) <= 1 << 26
-        look_for(as_api(Listed([])), "w", Comparison(), past.doubtful, lambda _: False, 5.0)
+        look_for(as_api(Listed([])), "w", InputDigests(), past.doubtful, lambda _: False, 5.0)
     with suppress(UsageProblem, ConfigProblem):
         joined = Joined.read([directory])
         for line in itertools.islice(joined.lines(Judge((), None, Mask())), 100):

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from noxcli.inputs.definition import InputNode
-from noxcli.runs.start import Comparison
+from noxcli.runs.start import InputDigests
 
 NODES = [InputNode("a", "Text", "str"), InputNode("b", "Twice", "str"), InputNode("c", "Twice", "str")]
-BY_MEANING = Comparison(NODES)
+BY_MEANING = InputDigests(NODES)
 
 
 @pytest.mark.parametrize(
@@ -26,4 +26,4 @@ BY_MEANING = Comparison(NODES)
     ],
 )
 def test_inputs_are_the_same_by_what_their_keys_mean(one: Any, other: Any, same: bool) -> None:
-    assert (BY_MEANING.digest_of(one) == BY_MEANING.digest_of(other)) is same
+    assert (BY_MEANING.of(one) == BY_MEANING.of(other)) is same
