@@ -40,7 +40,7 @@ class Asked:
 
     def require_consistent(self) -> None:
         """Raise UsageProblem for options that contradict each other."""
-        if "red" in self.again and self.rows.is_stream:
-            raise UsageProblem("--again red needs rows that can be read again", "give FILE")
+        for each in {"red", "edited"}.intersection(self.again) if self.rows.is_stream else ():
+            raise UsageProblem(f"--again {each} needs rows that can be read again", "give FILE")
         if self.fresh and self.continues:
             raise UsageProblem("--fresh starts over, --resume and --again continue", "remove one of them")

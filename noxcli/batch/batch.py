@@ -23,6 +23,7 @@ from noxcli.batch.resume import (
     RemainingRows,
     Survey,
     accept_changes,
+    accept_edits,
     name_runs,
     renew_columns,
     reopen_lost,
@@ -43,7 +44,7 @@ from noxcli.signals import Interrupted
 from noxcli.timing import Clock
 
 AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the rows that --again names by their code
-DOUBTFUL, RED = "doubtful", "red"
+DOUBTFUL, RED, EDITED = "doubtful", "red", "edited"
 # The codes of rows that have an answer, which a question may find bad.
 CAN_BE_RED = frozenset(
     {ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED, ExitCode.UNMET}
@@ -111,7 +112,9 @@ class Batch:
         asked, past, rows = self.asked, self.past, self.asked.rows
         if past.header is not None:
             require_same_batch(asked.directory, past.header, header, changed=asked.changed)
-            if asked.changed and not rows.is_stream:
+            if EDITED in asked.again:
+                accept_edits(rows, past, asked.shard)
+            elif asked.changed and not rows.is_stream:
                 accept_changes(rows, past, asked.shard)
         past.forget_all({AGAIN[each] for each in asked.again if each in AGAIN})
         past.forget_after(rows.most)

@@ -180,14 +180,19 @@ class Journal:
         if not self.is_open:
             self.create()
         if past.accepted is not None:
-            self.renumber(past.accepted)
+            self.renumber(past.accepted, past.edited)
         if past.header != header:
             self._add({"batch": BATCH_SCHEMA, **asdict(header)}, durable=True)
 
-    def renumber(self, moves: Sequence[tuple[int, int, int]]) -> None:
-        """Accept rows as they are in the file now: new number, number before, digest."""
+    def renumber(self, moves: Sequence[tuple[int, int, int]], edited: Sequence[tuple[int, str | None]] = ()) -> None:
+        """Accept rows as they are in the file now: new number, number before, digest; and choose those to ask again.
+
+        If this is interrupted, none of it holds.
+        """
         for new, old, digest in moves:
             self._add({"step": "moved", "row": new, "from": old, "row_digest": f"{digest:016x}"})
+        for number, own_id in edited:
+            self._add({"row": number, "step": "again", "id": own_id})
         self._add({"step": "renumbered"}, durable=True)
 
     def choose(self, rows: Sequence[tuple[int, str | None]]) -> None:

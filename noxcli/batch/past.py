@@ -130,6 +130,7 @@ class Past:
     asked_again: Counter[int] = field(default_factory=Counter)  # how often each row was chosen (--again red)
     choice_is_open: bool = False  # not all rows that were chosen last have been asked again
     accepted: list[tuple[int, int, int]] | None = None  # changed rows, for `renumber`, that are not in the journal yet
+    edited: list[tuple[int, str | None]] = field(default_factory=list)  # of those, rows to be asked again
     _moves: list[tuple[int, int, int]] = field(default_factory=list)
     _chosen: list[tuple[int, int]] = field(default_factory=list)  # rows, and where their lines begin
 
@@ -253,13 +254,12 @@ class Past:
             case "renumbered":
                 moves, self._moves = self._moves, []
                 self.renumber(moves)
+                if self._chosen:
+                    self._apply_choice()
             case "again":
                 self._chosen.append((line["row"], offset))
             case "chosen":
-                self.choose([number for number, _ in self._chosen])
-                for number, begins in self._chosen:
-                    self.offsets[number] = begins
-                self._chosen.clear()
+                self._apply_choice()
             case "answered":
                 self.choice_is_open = False
             case _:
@@ -267,6 +267,12 @@ class Past:
                 self._chosen.clear()
                 self._apply_to_row(step, line["row"], line)
                 self.offsets[line["row"]] = offset
+
+    def _apply_choice(self) -> None:
+        self.choose([number for number, _ in self._chosen])
+        for number, begins in self._chosen:
+            self.offsets[number] = begins
+        self._chosen.clear()
 
     def _apply_to_row(self, step: str, number: int, line: Mapping[str, Any]) -> None:
         self._make_room(number)

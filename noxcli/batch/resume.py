@@ -224,6 +224,37 @@ def accept_changes(rows: RowFile, past: Past, shard: Shard) -> None:
         past.renumber(past.accepted)
 
 
+def accept_edits(rows: RowFile, past: Past, shard: Shard) -> None:
+    """Take the file's rows for those that the journal knows, and choose those that were edited, to be asked again.
+
+    Raises UsageProblem if rows are missing, if an edited row may still have a run, if it is not clear which rows were
+    edited, and as `_accepted`.
+    """
+    moves = _accepted(rows, past, shard)
+    if moves is None:
+        return
+    known = sum(offset != 0 for offset in past.offsets)
+    if len(moves) < known:
+        raise UsageProblem(
+            f"{rows.name} lacks some of the {known} rows that were started", f"restore them, or add {ALLOW}"
+        )
+    states = {new: past.state(old) for new, old, digest in moves if past.digests[old] != digest}
+    if not {*states.values()} <= {NEW, FINISHED}:
+        hint = "continue with --resume and the rows as they were, then edit them"
+        raise UsageProblem("a row was edited whose run may still go on", hint)
+    edited = [(row.number, row.id) for row in rows.repeated() if states.get(row.number) == FINISHED]
+    named = all(own_id is not None for _, own_id in edited)
+    if not named and past.header is not None and past.header.rows not in (None, sum(1 for _ in rows.repeated())):
+        raise UsageProblem(
+            f"{rows.name} has another number of rows, so without ids it is not clear which were edited",
+            "give rows an id",
+        )
+    past.accepted, past.edited = moves, edited
+    past.renumber(moves)
+    if edited:
+        past.choose([number for number, _ in edited])
+
+
 def require_same_batch(directory: Path, then: Header, now: Header, *, changed: bool) -> None:
     """Raise ConfigProblem for another batch, unless a difference may have `changed`."""
     if then.shard != now.shard:

@@ -33,6 +33,7 @@ class Again(StrEnum):
     STOPPED = "stopped"
     DOUBTFUL = "doubtful"
     RED = "red"
+    EDITED = "edited"
 
 
 @declared
@@ -98,7 +99,7 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
         typer.Option(
             "--again",
             help="Resume, and start rows again whose run failed or was stopped, whose start is in doubt, even if that "
-            "runs them twice, or that --assert and --expect do not find good; repeatable.",
+            "runs them twice, that --assert and --expect do not find good, or whose input has changed; repeatable.",
             show_default=False,
         ),
     ] = None

@@ -99,3 +99,51 @@ def test_a_kill_at_any_line_of_the_journal_chooses_nothing_anew(noxcli: Noxcli, 
 def test_what_does_not_go_together_is_refused(noxcli: Noxcli, moody: str, options: list[str], said: str) -> None:
     result = noxcli("batch", moody, write_rows("a"), "--again", "red", *options)
     assert (result.code, said in result.err) == (2, True), result.err
+
+
+def test_edited_rows_alone_are_asked_again(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"].upper()})
+    rows = [{"$id": row, "Q": row} for row in ROWS]
+    batch = ("batch", workflow, write_rows(*rows))
+    assert noxcli(*batch).code == 0
+    write_rows(rows[0], {"$id": "b", "Q": "bee"}, *rows[2:], {"$id": "e", "Q": "e"})
+    assert noxcli(*batch, "--resume").code == 2
+    again = noxcli(*batch, "--again", "edited")
+    assert (again.code, sorted((line["id"], line["asked"]) for line in again.lines)) == (0, [("b", 2), ("e", 1)])
+    assert stored() == {row: (1, row.upper()) for row in "acde"} | {"bee": (2, "BEE")}
+    assert stored("results.replaced") == {"b": (1, "B")}
+    assert (noxcli(*batch, "--again", "edited").code, len(sandbox.runs(workflow))) == (0, 6)
+    write_rows(*rows[2:])
+    missing = noxcli(*batch, "--again", "edited")
+    assert (missing.code, "lacks some of the 5 rows that were started" in missing.err) == (2, True)
+
+
+def test_without_ids_other_rows_have_to_stay(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], output={"A": "x"})
+    batch = ("batch", workflow, write_rows("a", "b"))
+    assert noxcli(*batch).code == 0
+    write_rows("b", "c", "a")
+    moved = noxcli(*batch, "--again", "edited")
+    assert (moved.code, "without ids it is not clear which were edited" in moved.err) == (2, True), moved.err
+    write_rows("a", "c")
+    assert (noxcli(*batch, "--again", "edited").code, len(sandbox.runs(workflow))) == (0, 3)
+
+
+def test_a_kill_while_edits_are_accepted_loses_none(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"]})
+    batch = ("batch", workflow, write_rows({"$id": "a", "Q": "a"}, {"$id": "b", "Q": "b"}))
+    assert noxcli(*batch).code == 0
+    directory, journal = Path("rows.jsonl.batch"), Path("rows.jsonl.batch/batch.jsonl")
+    shutil.copytree(directory, "before")
+    before = len(journal.read_text().splitlines())
+    write_rows({"$id": "a", "Q": "a"}, {"$id": "b", "Q": "new"})
+    assert noxcli(*batch, "--again", "edited").code == 0
+    lines = journal.read_text().splitlines(keepends=True)
+    sent = next(at for at in range(before, len(lines)) if '"step":"sent"' in lines[at])
+    for kept in range(before, sent + 1):
+        shutil.rmtree(directory)
+        shutil.copytree("before", directory)
+        journal.write_text("".join(lines[:kept]))
+        began = len(sandbox.runs(workflow))
+        assert noxcli(*batch, "--again", "edited").code == 0
+        assert (len(sandbox.runs(workflow)) - began, stored()["new"]) == (1, (2, "new")), lines[before:kept]
