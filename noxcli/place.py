@@ -64,9 +64,9 @@ class Place:
     def open_derived(cls, path: Path, *, make: bool = False) -> "Place":
         """Open a directory whose last name noxcli chose: that name must not be a link. Raises OSError."""
         with cls.open_named(path.parent, make=make) as above:
-            return above.below(path.name, make=make)
+            return above.open_below(path.name, make=make)
 
-    def below(self, name: str, *, make: bool = False) -> "Place":
+    def open_below(self, name: str, *, make: bool = False) -> "Place":
         """Open the directory of that name in this one; create it if necessary. Raises OSError, also for a link."""
         step = _step(name)
         with self._lock:
@@ -89,7 +89,7 @@ class Place:
         with self._lock:
             return os.stat(_step(name), dir_fd=self._handle, follow_symlinks=False)
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Return the names in the directory. Raises OSError."""
         with self._lock, os.scandir(self._handle) as entries:
             return [entry.name for entry in entries]

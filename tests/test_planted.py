@@ -280,7 +280,7 @@ def test_a_place_that_was_closed_opens_nothing(tmp_path: Path) -> None:
     place = Place.open_named(tmp_path)
     place.close()
     place.close()
-    for attempt in (lambda: place.below("x", make=True), lambda: place.open_file("x", os.O_RDWR | os.O_CREAT)):
+    for attempt in (lambda: place.open_below("x", make=True), lambda: place.open_file("x", os.O_RDWR | os.O_CREAT)):
         with pytest.raises(OSError, match="file descriptor"):
             attempt()
     assert list(tmp_path.iterdir()) == []
@@ -289,7 +289,7 @@ def test_a_place_that_was_closed_opens_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../x", "a\0b"])
 def test_a_name_in_a_place_is_one_step(name: str, tmp_path: Path) -> None:
     with Place.open_named(tmp_path) as place:
-        for attempt in (place.below, place.look, place.remove, lambda target: place.move("x", target)):
+        for attempt in (place.open_below, place.look, place.remove, lambda target: place.move("x", target)):
             with pytest.raises(OSError, match="not a valid file name"):
                 attempt(name)
 

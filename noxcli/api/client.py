@@ -137,7 +137,7 @@ class NoxusApi:
         """Read a run by its id alone, without output: `GET /v1/runs/{id}` (Noxus docs: public-get-run-by-id)."""
         return self._read_run(f"/v1/runs/{_part(run_id)}", run_id, "")
 
-    def run_data(self, run_id: str, *, within: float | None = None) -> Any:
+    def get_run_data(self, run_id: str, *, within: float | None = None) -> Any:
         """Read the nodes' inputs and outputs: `GET /v1/runs/{id}/data`; its schema is not documented.
 
         An answer larger than `LARGEST_DATA` is Unavailable; `within` is in seconds.
@@ -146,7 +146,7 @@ class NoxusApi:
         params = {"fetch_structured_data": "true"}
         return self.http.json("GET", path, params=params, within=within, largest=LARGEST_DATA)
 
-    def node_io(self, run_id: str, node_id: str) -> Any:
+    def get_node_io(self, run_id: str, node_id: str) -> Any:
         """Read one node's inputs and outputs: `GET /v1/runs/{id}/io/{node}` (noxus-sdk 0.6.0, resources/runs.py).
 
         The schema is not documented; an answer larger than `LARGEST_DATA` is Unavailable.
@@ -201,7 +201,7 @@ class NoxusApi:
         """Yield the workspace's flows page by page: `GET /v1/workflows`."""
         return map(workflow_from, self._pages("/v1/workflows", {"type": "flow"}))
 
-    def me(self) -> Mapping[str, Any]:
+    def get_me(self) -> Mapping[str, Any]:
         """Read the key's own record: `GET /v1/admin/me`. The field `value` may be the key itself and is omitted."""
         answer = self.http.json("GET", "/v1/admin/me")
         if not isinstance(answer, dict):

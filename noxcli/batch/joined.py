@@ -21,7 +21,7 @@ from noxcli.batch.work import row_folder
 from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Incomplete, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.outputs.whole import whole_line
+from noxcli.outputs.whole import read_whole_line
 from noxcli.reports.html.markup import Page
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.junit import cases_of_row, write_junit
@@ -140,7 +140,7 @@ class Joined:
         stored = self._kept[owner].document(number, entry.get("id"), entry.get("run_id"))
         if stored is None or others or entry["step"] != "finished":
             return owner, self._unstored(entry, others)
-        return owner, whole_line({**stored, "row": number}, [self.directories[owner]])
+        return owner, read_whole_line({**stored, "row": number}, [self.directories[owner]])
 
     def owner(self, number: int) -> int | None:
         """Return the place of the directory that has the row, None for a row that no journal names."""

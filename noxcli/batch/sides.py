@@ -20,7 +20,7 @@ from noxcli.codec import decode_json
 from noxcli.errors import COMPLETED, ExitCode, UsageProblem
 from noxcli.files import reason_of
 from noxcli.outputs.values import by_name
-from noxcli.outputs.whole import whole_line
+from noxcli.outputs.whole import read_whole_line
 from noxcli.reports.result import RESULT_SCHEMA
 from noxcli.signals import SIGNALS
 from noxcli.timing import parse_time
@@ -283,7 +283,7 @@ def _line(raw: bytes) -> Line | None:
         return None
     is_document = isinstance(line, dict) and line.get("schema") == RESULT_SCHEMA
     found = read_result_line(line_of_run(line) if is_document else line)
-    return None if found is None else whole_line(found)
+    return None if found is None else read_whole_line(found)
 
 
 def line_of_run(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from noxcli.inputs.sources import OnlyFiles
 from noxcli.inputs.uploads import Uploader
 from noxcli.masking import Mask
 from noxcli.models import Run, Workflow
-from noxcli.outputs.await_output import with_output
+from noxcli.outputs.await_output import await_output
 from noxcli.outputs.expand import complete_inline
 from noxcli.outputs.filenames import safe_stem
 from noxcli.outputs.values import Delivered, require_whole
@@ -233,20 +233,20 @@ class RowWork:
 
     def delivered(self, row: Row, run: Run) -> Delivered:
         """Deliver the output of the row's completed run. Raises Undelivered, and what the API raises."""
-        run = with_output(self.api, run, self.patience(), self.workflow)
+        run = await_output(self.api, run, self.patience(), self.workflow)
         if self.place is None:
             return complete_inline(self.api, run.output, self.patience())
         from noxcli.outputs.save import save_output  # loaded before, only to write files
-        from noxcli.outputs.whole import whole_output
+        from noxcli.outputs.whole import read_whole_output
 
         name = row_folder(row.number, row.id)
         try:
-            place = self.place.below(name, make=True)
+            place = self.place.open_below(name, make=True)
         except OSError as error:
             raise Undelivered(f"can't write to the directory {self.place.path / name}: {reason_of(error)}") from None
         with place:
             delivered = save_output(self.api, run, place, self.patience())
-        whole, _ = whole_output(delivered.output, delivered.files)  # what is judged and kept
+        whole, _ = read_whole_output(delivered.output, delivered.files)  # what is judged and kept
         return replace(delivered, output=whole)
 
     def result_of(self, row: Row, outcome: Outcome) -> FinishedRow:

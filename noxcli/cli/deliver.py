@@ -14,7 +14,7 @@ from noxcli.cli.session import Session
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import check_writable, prepare_directory
 from noxcli.models import Run, Workflow
-from noxcli.outputs.await_output import output_nodes, with_output
+from noxcli.outputs.await_output import await_output, find_output_nodes
 from noxcli.outputs.values import (
     Delivered,
     as_text,
@@ -66,7 +66,7 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
     """
     context = noxus.context
     context.outcome.phase = Phase.DELIVER
-    run = context.outcome.run = with_output(noxus.api, run, noxus.patience(), workflow)
+    run = context.outcome.run = await_output(noxus.api, run, noxus.patience(), workflow)
     keys: list[str] = []
     if options.raw:
         run, keys = _choose_outputs(noxus, run, options.raw, workflow)
@@ -203,7 +203,7 @@ def _choose_outputs(noxus: Session, run: Run, raw: Sequence[str], workflow: Work
 
     fitting = keys_in(run.output, raw)
     if not all(fitting):
-        nodes = output_nodes(noxus.api, run, noxus.patience(), workflow) or ()
+        nodes = find_output_nodes(noxus.api, run, noxus.patience(), workflow) or ()
         run = replace(run, output=under_its_key(run.output, raw, nodes))
         fitting = keys_in(run.output, raw, nodes)
     return run, [require_one(run, key, own) for key, own in zip(raw, fitting, strict=True)]

@@ -166,7 +166,7 @@ def spans_of(noxus: Session, run: Run, progress: Progress) -> dict[str, tuple[fl
     from noxcli.runs.node_data import data_by_node  # loaded only for a run that had ended
 
     try:
-        data = noxus.api.run_data(run.id, within=noxus.deadline.left(NAMES_WITHIN))
+        data = noxus.api.get_run_data(run.id, within=noxus.deadline.left(NAMES_WITHIN))
     except NoxError:
         return {}
     spans = {node_id: each.span(run.created_at) for node_id, each in data_by_node(data, progress.nodes.keys()).items()}

@@ -116,8 +116,8 @@ def check_inputs(noxus: Session, workflow: Workflow, inputs: Inputs, *, named: s
 def note_keys(context: Context, workflow: Workflow) -> None:
     """Save for completion what inputs and outputs the workflow has."""
     if (nodes := inputs_of(workflow.definition)) is not None:
-        context.cache.inputs(workflow.id, nodes)
-        context.cache.outputs(workflow.id, outputs_of(workflow.definition) or [])
+        context.cache.save_inputs(workflow.id, nodes)
+        context.cache.save_outputs(workflow.id, outputs_of(workflow.definition) or [])
 
 
 def read_workflow(noxus: Session, workflow: Workflow, version: Version | None = None) -> Workflow:

@@ -152,7 +152,9 @@ class Session:
     def resolve_workflow(self, text: str) -> Workflow:
         """Return the workflow by id, alias or exact name. Raises as `resolve_workflow`."""
         context = self.context
-        return resolve_workflow(self.api, text, self.patience(), context.configured.aliases, context.cache.workflows)
+        return resolve_workflow(
+            self.api, text, self.patience(), context.configured.aliases, context.cache.save_workflows
+        )
 
     def complete_id(self, text: str, patience: Patience, *, listed: bool = True) -> str:
         """Return the run's name with its whole id, if it is the beginning of one of this user's runs.
@@ -192,17 +194,17 @@ class Session:
 
     def _noted(self, text: str) -> Entry | None:
         history, host = self.context.history, self.context.base_url
-        return history.last(host) if text == LAST else history.entry(text, host)
+        return history.find_last(host) if text == LAST else history.find_entry(text, host)
 
     def find_run(self, text: str) -> Run:
-        """Return the run that the command is about, an ended one in its own record. Raises as `own_record`."""
-        from noxcli.outputs.await_output import own_record
+        """Return the run that the command is about, an ended one in its own record. Raises as `read_own_record`."""
+        from noxcli.outputs.await_output import read_own_record
 
         outcome = self.context.outcome
         outcome.may_exist, outcome.phase = True, Phase.FOLLOW
         patience = self.patience(gave_up=LostContact)
         outcome.run = run = self.resolve_run(text, patience)
-        outcome.run = run = own_record(self.api, run, patience)
+        outcome.run = run = read_own_record(self.api, run, patience)
         return run
 
     def print_list(self, listing: "Listing[T]", items: Sequence[T], limit: int) -> None:
@@ -217,11 +219,11 @@ class Session:
         listing.tell(terminal, items, limit)
 
     def read_run(self, text: str, patience: Patience, *, listed: bool = True) -> Run:
-        """Return the run in its own record, by its name on the command line or on stdin. Raises as `own_record`."""
-        from noxcli.outputs.await_output import own_record
+        """Return the run in its own record, by its name or from stdin. Raises as `read_own_record`."""
+        from noxcli.outputs.await_output import read_own_record
 
         run = self.resolve_run(one_run(text, self.context.sources), patience, listed=listed)
-        return own_record(self.api, run, patience, running=True)
+        return read_own_record(self.api, run, patience, running=True)
 
 
 def named_or_last(context: Context, run: str | None) -> str:
@@ -346,8 +348,8 @@ def _connect(context: Context, options: Common) -> "NoxusApi":
     context.hide_key(settings.key)
     context.base_url = settings.url
     context.server = server_key(base_url or "", configured.named or "", context.terminal.environ)
-    context.cache.profiles(configured.profiles)
-    context.cache.aliases(configured.aliases)
+    context.cache.save_profiles(configured.profiles)
+    context.cache.save_aliases(configured.aliases)
     from noxcli.api import NoxusApi  # loads the HTTP libraries, which `--help` does not need
 
     return NoxusApi(

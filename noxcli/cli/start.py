@@ -30,14 +30,14 @@ def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: Runn
     digests = InputDigests(nodes, inputs.secret)
     request = StartRequest(workflow.id, payload, digests, workflow.version_id, options.callback_url)
     history, host = context.history, context.base_url
-    attempt = StartAttempt(noxus.api, request, lambda run_id: history.entry(run_id, host) is not None)
+    attempt = StartAttempt(noxus.api, request, lambda run_id: history.find_entry(run_id, host) is not None)
     context.outcome.attempt = attempt
 
     def note(run: Run) -> None:
         named = replace(run, workflow=run.workflow or workflow) if workflow.name else run
         context.outcome.run, context.outcome.inputs = named, inputs.shown()
         history.begin(Entry(run.id, run.workflow_id, host, None if inputs.veiled else inputs.secret))
-        context.cache.run(run, workflow.name)
+        context.cache.save_run(run, workflow.name)
         _announce(context, options.state_file, run)
         context.terminal.note(f"started run {run.id}")
 

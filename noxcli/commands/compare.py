@@ -182,7 +182,7 @@ def _read_run(noxus: "Session", source: str) -> "Source":
     """Return the result of a run from what the server has now."""
     from noxcli.batch.sides import OneRun  # as in execute
     from noxcli.cli import deliver, follow
-    from noxcli.outputs.await_output import with_output
+    from noxcli.outputs.await_output import await_output
     from noxcli.reports.result import Outcome, verdict_of
 
     with noxus.connect(Phase.FOLLOW):
@@ -193,7 +193,7 @@ def _read_run(noxus: "Session", source: str) -> "Source":
         error = verdict_of(run, why) if run.settled or run.paused else follow.not_finished(run)
         outcome = Outcome(source, run, confirmed=True, error=error, phase=Phase.FOLLOW)
         if error is None:
-            outcome.run = with_output(noxus.api, run, patience)
+            outcome.run = await_output(noxus.api, run, patience)
             outcome.delivered = deliver.complete_texts(noxus, outcome.run.output)
     document = outcome.document(error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask)
     return OneRun(document, run.input if isinstance(run.input, dict) else None)

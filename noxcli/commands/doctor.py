@@ -168,7 +168,7 @@ def _key(api: "NoxusApi", url: "Url") -> Check:
     """Tell what the server says about the key, if anything. Raises the error with which it rejects the key."""
     me: dict[str, Any] = {}
     try:
-        me = dict(api.me())
+        me = dict(api.get_me())
     except NoxError as error:
         # Not every key may read its own record, and not every server has that call.
         if error.http_status not in {403, 404, 405}:

@@ -167,7 +167,7 @@ def inside_of(noxus: "Session", text: str) -> Inside:
         progress.apply_one(Finished(run))
     data: Any = None
     try:
-        data = noxus.keep_trying(lambda: api.run_data(run.id), worth)
+        data = noxus.keep_trying(lambda: api.get_run_data(run.id), worth)
     except NoxError as error:
         context.terminal.warn(f"the run's data can't be read: {error.message}")
     return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))
@@ -181,7 +181,7 @@ def _node_io(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
 
     node_id, names = resolve_node(node, inside.progress.names), inside.progress.names
     try:
-        answer = noxus.keep_trying(lambda: noxus.api.node_io(inside.run.id, node_id))
+        answer = noxus.keep_trying(lambda: noxus.api.get_node_io(inside.run.id, node_id))
     except NotFound as error:
         error.hint = "the node may not have run"
         raise

@@ -88,7 +88,7 @@ def _inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "Workfl
             f"the record of run {run_id} has no inputs",
             f"give them all: noxcli run {quote(earlier.workflow_id)} INPUT...",
         )
-    entry = context.history.entry(run_id, context.base_url)
+    entry = context.history.find_entry(run_id, context.base_url)
     secret = entry.secret_inputs if entry is not None else None  # None: which were secret is not known
     nodes = inputs_of(workflow.definition)
     context.terminal.mask.learn(secrets_among(earlier.input, secret or (), nodes))

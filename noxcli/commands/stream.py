@@ -49,7 +49,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         deliver.check_directory(options)
         found = noxus.find_run(text)
         asked_for = () if options.etag is None else (options.etag,)
-        positions = context.history.positions(found.id) if options.resume else asked_for
+        positions = context.history.read_positions(found.id) if options.resume else asked_for
         if not found.settled:
             follow.check_asked(noxus, found, options.raw or ())
         ended = follow.to_end(noxus, found, options, positions=positions)

@@ -21,7 +21,7 @@ from noxcli.cli.follow import (
 from noxcli.cli.session import Session
 from noxcli.errors import Denied, LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable, Unmet
 from noxcli.models import Finished, Run, Workflow, word_for
-from noxcli.outputs.await_output import own_record
+from noxcli.outputs.await_output import read_own_record
 from noxcli.render.renderers import bar_fits, play, wait_progress
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
@@ -125,7 +125,7 @@ def resolved(noxus: Session, text: str, patience: Patience) -> Run:
     if noxus.context.printing.writes_text and not noxus.context.reports.asserts:
         return run
     with suppress(NoxError):  # its status is known without it
-        return own_record(noxus.api, run, patience)
+        return read_own_record(noxus.api, run, patience)
     return run
 
 

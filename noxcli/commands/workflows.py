@@ -31,7 +31,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect(Phase.DELIVER) as api:
         found = noxus.keep_trying(lambda: list(islice(newest_first(api.list_workflows()), options.limit)))
         if len(found) < options.limit:
-            noxus.context.cache.workflows(found)
+            noxus.context.cache.save_workflows(found)
     noxus.print_list(WORKFLOW_LISTING, found, options.limit)
 
 

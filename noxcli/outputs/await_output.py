@@ -18,7 +18,7 @@ LAG_STEPS = (0.2, 0.4, 0.8, 1.6, 3.2)  # seconds between reads of a record that 
 READ_WITHIN = 10.0  # seconds
 
 
-def own_record(api: "NoxusApi", run: Run, patience: Patience, *, running: bool = False) -> Run:
+def read_own_record(api: "NoxusApi", run: Run, patience: Patience, *, running: bool = False) -> Run:
     """Return an ended run from its own record, or also one that is `running`: one found by id alone may lack parts of
     it, or be older.
 
@@ -36,15 +36,15 @@ def own_record(api: "NoxusApi", run: Run, patience: Patience, *, running: bool =
     return replace(own, workflow=own.workflow or run.workflow, input=run.input if own.input is None else own.input)
 
 
-def with_output(api: "NoxusApi", run: Run, patience: Patience, workflow: Workflow | None = None) -> Run:
+def await_output(api: "NoxusApi", run: Run, patience: Patience, workflow: Workflow | None = None) -> Run:
     """Return the completed run with its output; wait for it unless the workflow is known to have none.
 
     `workflow` is its definition, if it was read before. Raises Undelivered if the output stays empty.
     """
-    run = own_record(api, run, patience)
+    run = read_own_record(api, run, patience)
     if not is_empty(run.output):
         return run
-    nodes = output_nodes(api, run, patience, workflow)
+    nodes = find_output_nodes(api, run, patience, workflow)
     if nodes is not None and all(_has_none(node, run) for node in nodes):
         return run
     limit = patience.limit()
@@ -61,7 +61,7 @@ def with_output(api: "NoxusApi", run: Run, patience: Patience, workflow: Workflo
     )
 
 
-def output_nodes(
+def find_output_nodes(
     api: "NoxusApi", run: Run, patience: Patience, workflow: Workflow | None = None
 ) -> Sequence[OutputNode] | None:
     """Return the output nodes of the run's workflow, None if its definition can't be read."""

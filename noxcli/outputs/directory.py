@@ -57,7 +57,7 @@ class Part:
         self._digest = hashlib.sha256()
 
     @classmethod
-    def nameless(cls) -> "Part":
+    def open_nameless(cls) -> "Part":
         """Return a part in an unnamed temporary file, which disappears with the process."""
         try:
             return Part(tempfile.TemporaryFile(), "a temporary file")
@@ -163,7 +163,7 @@ class Folder:
         self._parts: list[FolderPart] = []
         _sweep(place)
 
-    def right(self, name: str, file_id: str) -> Saved | None:
+    def find_same(self, name: str, file_id: str) -> Saved | None:
         """Return the file if it is what this id stands for, by the record and by its own bytes.
 
         An id always stands for the same bytes: the API has no call that changes a file.
@@ -248,6 +248,6 @@ def in_the_way(path: Path) -> Undelivered:
 def _sweep(place: Place) -> None:
     """Remove parts of killed processes. The directory is this one's alone, but not every file system has locks."""
     with suppress(OSError):
-        for name in place.names():
+        for name in place.list_names():
             if name.startswith(PREFIX) and name.endswith(SUFFIX) and time.time() - place.look(name).st_mtime > STALE:
                 place.remove(name)

@@ -41,7 +41,7 @@ def fetch(source: "NoxusApi", transfer: Transfer, part: Part, patience: Patience
     Raises Undelivered for anything but the complete file, and the server's last error when the retry limit ends.
     """
     fetching = _Fetching(source, transfer, part, patience, required_id(transfer.remote), patience.limit())
-    patience.keep_trying(fetching.attempt, bounded=False, moved=fetching.moved)
+    patience.keep_trying(fetching.attempt, bounded=False, moved=fetching.gets_further)
 
 
 def required_id(remote: Remote) -> str:
@@ -170,7 +170,7 @@ class _Fetching:
         if self._limit.passed:
             raise self._patience.out_of_time(f"the download stopped at {self._part.size:,} bytes")
 
-    def moved(self) -> bool:
+    def gets_further(self) -> bool:
         """True if an attempt got noticeably further than all before it."""
         moved = self._part.size - self._furthest >= PROGRESS
         if moved:

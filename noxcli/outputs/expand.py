@@ -68,7 +68,7 @@ def spool(
     source: "NoxusApi", remote: Remote, patience: Patience, watching: Watching = nullcontext
 ) -> Iterator[tuple[IO[bytes], dict[str, Any]]]:
     """Download and check one file, in constant memory: yield its bytes from the beginning, and its entry."""
-    with Part.nameless() as part:
+    with Part.open_nameless() as part:
 
         def call(transfer: Transfer, patience: Patience) -> None:
             fetch(source, transfer, part, patience)

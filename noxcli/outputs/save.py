@@ -91,7 +91,7 @@ def _fetch_all(
 
     def obtain(transfer: Transfer, patience: Patience) -> None:
         item = wanted[transfer]
-        item.saved = folder.right(item.name, required_id(transfer.remote))
+        item.saved = folder.find_same(item.name, required_id(transfer.remote))
         if item.saved is None:
             with folder.part(item.name) as part:
                 fetch(source, transfer, part, patience)

@@ -13,7 +13,7 @@ Keys = tuple[str | int, ...]
 Entry = Mapping[str, Any]  # of a file, in a result document
 
 
-def whole_output(output: Any, files: Sequence[Entry], roots: Sequence[Path] = ()) -> tuple[Any, list[Entry]]:
+def read_whole_output(output: Any, files: Sequence[Entry], roots: Sequence[Path] = ()) -> tuple[Any, list[Entry]]:
     """Return the output with the texts of its files in it, and the entries of files that are not what was written.
 
     A file is looked for by its path, and by its last two parts in each of the roots.
@@ -31,13 +31,13 @@ def whole_output(output: Any, files: Sequence[Entry], roots: Sequence[Path] = ()
     return (replaced(output, texts) if texts else output), wrong
 
 
-def whole_line(line: dict[str, Any], roots: Sequence[Path] = ()) -> dict[str, Any]:
+def read_whole_line(line: dict[str, Any], roots: Sequence[Path] = ()) -> dict[str, Any]:
     """Return a line of results with whole texts; one whose texts can't be read has no answer that can be judged."""
     result = line["result"]
     files = result.get("files")
     if not files or result["exit_code"] not in COMPLETED or not isinstance(files, list):
         return line
-    output, wrong = whole_output(result["output"], files, roots)
+    output, wrong = read_whole_output(result["output"], files, roots)
     result = {**result, "output": output}
     if wrong:
         run = (result["run"] or {}).get("id")

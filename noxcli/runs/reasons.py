@@ -126,7 +126,7 @@ class _Search:
     def _in_data(self) -> Reasons:
         """Search the run's data for nodes with an error; skip data of another run, for example from a cache."""
         with suppress(NoxError):
-            data = self._ask(self._source.run_data, self._run.id)
+            data = self._ask(self._source.get_run_data, self._run.id)
             if not isinstance(data, dict) or data.get("run_id", self._run.id) == self._run.id:
                 nodes = data_by_node(data, self._progress.names)
                 failed = {node: entry for node, entry in nodes.items() if entry.failed} or nodes

@@ -30,44 +30,46 @@ class CompletionCache:
         self._mask = mask or Mask()
         self._key = key
 
-    def profiles(self, names: Iterable[str]) -> None:
+    def save_profiles(self, names: Iterable[str]) -> None:
         """Save the names of the profiles."""
-        self._note("profile", filter(typable, names))
+        self._replace_words("profile", filter(typable, names))
 
-    def aliases(self, workflows: Mapping[str, str]) -> None:
+    def save_aliases(self, workflows: Mapping[str, str]) -> None:
         """Save the current aliases, each with the workflow's name or id."""
         pairs = ((alias, target) for alias, target in workflows.items() if typable(alias) and typable(target))
-        self._note(f"{self._key} alias", (f"{alias}\t{target}" for alias, target in pairs))
+        self._replace_words(f"{self._key} alias", (f"{alias}\t{target}" for alias, target in pairs))
 
-    def workflows(self, listed: Iterable[Workflow]) -> None:
+    def save_workflows(self, listed: Iterable[Workflow]) -> None:
         """Save the whole list, each by its name, or by its id if the name can't be typed or is not unique."""
         plain = [workflow for workflow in listed if PLAIN_ID.fullmatch(workflow.id)]
         named = Counter(workflow.name for workflow in plain)
         words = (flow.name if typable(flow.name) and named[flow.name] == 1 else flow.id for flow in plain)
-        self._note(f"{self._key} workflow", (f"{word}\t{flow.id}" for word, flow in zip(words, plain, strict=True)))
+        self._replace_words(
+            f"{self._key} workflow", (f"{word}\t{flow.id}" for word, flow in zip(words, plain, strict=True))
+        )
 
-    def inputs(self, workflow_id: str, nodes: Iterable[InputNode]) -> None:
+    def save_inputs(self, workflow_id: str, nodes: Iterable[InputNode]) -> None:
         """Save the keys of a workflow's inputs."""
         if PLAIN_ID.fullmatch(workflow_id):
             keys = ((key if typable(key) else node.id, node) for key, node in keys_of(nodes).items())
-            self._note(
+            self._replace_words(
                 f"{self._key} input {workflow_id}", (item_start(key, node.kind) for key, node in keys if typable(key))
             )
 
-    def outputs(self, workflow_id: str, nodes: Iterable[OutputNode]) -> None:
+    def save_outputs(self, workflow_id: str, nodes: Iterable[OutputNode]) -> None:
         """Save the keys of a workflow's outputs."""
         if PLAIN_ID.fullmatch(workflow_id):
             keys = (key if typable(key) else node.id for key, node in keys_of(nodes).items())
-            self._note(f"{self._key} output {workflow_id}", filter(typable, keys))
+            self._replace_words(f"{self._key} output {workflow_id}", filter(typable, keys))
 
-    def run(self, run: Run, workflow_name: str) -> None:
+    def save_run(self, run: Run, workflow_name: str) -> None:
         """Save a run that was just started."""
         if all(map(PLAIN_ID.fullmatch, (run.id, run.workflow_id))):
             shown = workflow_name if typable(workflow_name) else run.workflow_id
             said = ", ".join(part for part in (shown, run.created_at or "") if typable(part))
-            self._note(f"{self._key} run", [f"{run.id}\t{run.workflow_id}\t{said}"], kept=NOTED_RUNS)
+            self._replace_words(f"{self._key} run", [f"{run.id}\t{run.workflow_id}\t{said}"], kept=NOTED_RUNS)
 
-    def _note(self, kind: str, words: Iterable[str], *, kept: int = 0) -> None:
+    def _replace_words(self, kind: str, words: Iterable[str], *, kept: int = 0) -> None:
         """Put these words in place of all of their kind but the last `kept`.
 
         Of two commands that do so at the same moment, one may lose its words.

@@ -99,7 +99,7 @@ class History:
             with suppress(OSError):
                 self._prune()
 
-    def last(self, base_url: str) -> Entry | None:
+    def find_last(self, base_url: str) -> Entry | None:
         """Return the last run started at this server.
 
         Raises UsageProblem if it can't be read, or a newer noxcli saved it; OSError if no more files can be opened.
@@ -119,11 +119,13 @@ class History:
     def find_beginning(self, text: str, base_url: str) -> list[str]:
         """Return the ids of this user's runs at this server that begin like this."""
         with suppress(OSError, UsageProblem), self._open_directory() as place:
-            names = sorted(name for name in place.names() if name.endswith(ENTRY) and name.startswith(text.lower()))
+            names = sorted(
+                name for name in place.list_names() if name.endswith(ENTRY) and name.startswith(text.lower())
+            )
             return [entry.run_id for name in names if (entry := _entry_in(place, name, base_url)) is not None]
         return []
 
-    def entry(self, run_id: str, base_url: str) -> Entry | None:
+    def find_entry(self, run_id: str, base_url: str) -> Entry | None:
         """Return the run with that id, if it was started from this machine at this server."""
         if PLAIN_ID.fullmatch(run_id):
             with suppress(OSError, UsageProblem), self._open_directory() as place:
@@ -137,7 +139,7 @@ class History:
                 return abs(time.time() - place.look(f"{run_id}{ENTRY}").st_mtime) < YOUNG
         return False
 
-    def positions(self, run_id: str) -> Sequence[str]:
+    def read_positions(self, run_id: str) -> Sequence[str]:
         """Return the last two positions up to which the run's events were delivered, or as many as are known."""
         if not PLAIN_ID.fullmatch(run_id):
             return ()
@@ -227,7 +229,7 @@ def _newest_first(place: Place) -> list[str]:
         except OSError:
             return 0, name
 
-    return sorted((name for name in place.names() if name.endswith(ENTRY)), key=age)
+    return sorted((name for name in place.list_names() if name.endswith(ENTRY)), key=age)
 
 
 def write_state(path: Path, entry: Entry) -> None:

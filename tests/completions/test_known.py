@@ -31,7 +31,7 @@ def known(home: Path, url: str = "", profile: str = "") -> CompletionCache:
 
 
 def started(home: Path, run_id: str) -> None:
-    known(home).run(Run(run_id, "w-1", "running", created_at="2026-01-01T00:00:00Z"), "daily report")
+    known(home).save_run(Run(run_id, "w-1", "running", created_at="2026-01-01T00:00:00Z"), "daily report")
 
 
 def text_input(label: str, number: int = 1) -> InputNode:
@@ -49,10 +49,10 @@ class Desk:
         return {word.replace("\\", "") for word in self.shell.offers(line)}
 
     def knows(self, *names: str) -> None:
-        known(self.home).workflows([Workflow(f"w-{number}", name) for number, name in enumerate(names, 1)])
+        known(self.home).save_workflows([Workflow(f"w-{number}", name) for number, name in enumerate(names, 1)])
 
     def takes(self, *nodes: InputNode) -> None:
-        known(self.home).inputs("w-1", nodes)
+        known(self.home).save_inputs("w-1", nodes)
 
     def untouched(self) -> bool:
         return not list(self.home.rglob("pwned"))
@@ -98,11 +98,11 @@ def test_hostile_names_are_only_shown(desk: Desk) -> None:
 
 def test_names_and_aliases(desk: Desk) -> None:
     desk.knows("demo", "daily report")
-    known(desk.home).aliases({"day": "daily report"})
+    known(desk.home).save_aliases({"day": "daily report"})
 
     assert desk.offers("noxcli run ") == desk.offers("noxcli inputs ") == {"demo", "daily report", "day"}
     assert desk.shell.becomes("noxcli run --json dai\t") == ["run", "--json", "daily report"]
-    known(desk.home).aliases({})
+    known(desk.home).save_aliases({})
 
 
 def test_the_keys_of_the_workflow_on_the_line(desk: Desk) -> None:

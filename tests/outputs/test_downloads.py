@@ -138,7 +138,7 @@ def fetched(
     clock = QuickClock()
     patience = Patience(clock, Deadline(clock, None), retry_for, in_lines(lambda _: None))
     remote = remote or Remote("/A", ("A",), "f", "a.bin", is_text=False)
-    with raw_server(*turns, **server_options) as server, connect(server) as api, Part.nameless() as part:
+    with raw_server(*turns, **server_options) as server, connect(server) as api, Part.open_nameless() as part:
         fetch(api, Transfer(remote), part, patience)
         return part.read_back().read(), server.requests
 

@@ -74,30 +74,30 @@ def test_a_saved_version_has_keys_of_its_own(noxcli: Noxcli, plays: Any) -> None
     ],
 )
 def test_a_name_that_cannot_be_typed_is_its_id(tmp_path: Path, name: str, word: str) -> None:
-    at(tmp_path).workflows([Workflow("w-1", name)])
+    at(tmp_path).save_workflows([Workflow("w-1", name)])
 
     assert only(tmp_path).read_text(encoding="utf-8") == f"x workflow\t{word}\tw-1\n"
 
 
 def test_a_name_that_means_two_is_their_ids(tmp_path: Path) -> None:
-    at(tmp_path).workflows([Workflow("w-1", "same"), Workflow("w-2", "same"), Workflow("../x", "odd")])
+    at(tmp_path).save_workflows([Workflow("w-1", "same"), Workflow("w-2", "same"), Workflow("../x", "odd")])
 
     assert only(tmp_path).read_text() == "x workflow\tw-1\tw-1\nx workflow\tw-2\tw-2\n"
 
 
 def test_an_id_that_is_no_file_name_is_left_out(tmp_path: Path) -> None:
-    at(tmp_path).inputs("../../w", [InputNode("n-1", "Question", "str")])
+    at(tmp_path).save_inputs("../../w", [InputNode("n-1", "Question", "str")])
 
     assert not list(tmp_path.rglob("*"))
 
 
 def test_it_stays_small(tmp_path: Path) -> None:
-    at(tmp_path).workflows([Workflow(f"w-{number}", f"name {number}") for number in range(MOST_WORDS + 10)])
+    at(tmp_path).save_workflows([Workflow(f"w-{number}", f"name {number}") for number in range(MOST_WORDS + 10)])
     assert only(tmp_path).read_text().count("\n") == MOST_WORDS
 
     nodes = [InputNode(f"n-{number}", f"Question {number}", "str") for number in range(1000)]
     for number in range(6):
-        at(tmp_path).inputs(f"w-{number}", nodes)
+        at(tmp_path).save_inputs(f"w-{number}", nodes)
     lines = only(tmp_path).read_text().splitlines()
     assert len(lines) == MOST_LINES
     assert lines[-1] == "x input w-5\tQuestion 999="
@@ -136,7 +136,7 @@ def test_profiles_and_aliases_are_noted_when_they_are_read(noxcli: Noxcli, tmp_p
 
 def test_the_newest_runs_are_kept(tmp_path: Path) -> None:
     for number in range(NOTED_RUNS + 10):
-        at(tmp_path).run(Run(f"r-{number}", "w-1", "running", created_at="2026-01-01T00:00:00Z"), "demo")
+        at(tmp_path).save_run(Run(f"r-{number}", "w-1", "running", created_at="2026-01-01T00:00:00Z"), "demo")
 
     runs = [line.split("\t")[1] for line in only(tmp_path).read_text().splitlines()]
     assert runs == [f"r-{number}" for number in range(9, NOTED_RUNS + 10)]
@@ -157,7 +157,7 @@ def test_what_is_noted_of_a_run(tmp_path: Path, run: Run, name: str, line: str |
     mask = Mask()
     mask.learn(["secret-key"])
 
-    CompletionCache({"NOXCLI_CACHE_DIR": str(tmp_path)}, "x", mask).run(run, name)
+    CompletionCache({"NOXCLI_CACHE_DIR": str(tmp_path)}, "x", mask).save_run(run, name)
 
     assert [path.read_text() for path in tmp_path.iterdir()] == ([line] if line else [])
 

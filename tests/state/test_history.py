@@ -142,7 +142,7 @@ def test_a_damaged_entry_hides_no_other(tmp_path: Path) -> None:
     history.begin(Entry("one", "w", "http://h", frozenset()))
     for name, text in (("a", "{"), ("b", "[]"), ("c", '{"base_url": "http://h"}'), ("d", "")):
         (tmp_path / f"{name}.json").write_text(text)
-    last = history.last("http://h")
+    last = history.find_last("http://h")
     assert last is not None
     assert last.run_id == "one"
 
@@ -158,7 +158,7 @@ def test_old_entries_go(tmp_path: Path) -> None:
     history.begin(Entry("newest", "w", "http://h", frozenset()))
     assert len(list(tmp_path.glob("*.json"))) == KEPT_RUNS
     assert not (tmp_path / "run-0.json").exists()
-    last = history.last("http://h")
+    last = history.find_last("http://h")
     assert last is not None
     assert last.run_id == "newest"
 
@@ -170,7 +170,7 @@ def test_an_id_that_is_no_file_name_is_not_journalled(tmp_path: Path, run_id: st
     history.begin(Entry(run_id, "w", "http://h", frozenset()))
     with history.keep_cursor(run_id) as keeper:
         keeper.show([(RunEvent("state", {}, "1-0"), ())])
-    assert not history.positions(run_id)
+    assert not history.read_positions(run_id)
     assert [path for path in tmp_path.rglob("*") if path != state] == []
 
 
@@ -179,10 +179,10 @@ def test_the_last_two_positions_are_kept_whatever_their_length(tmp_path: Path) -
     with history.keep_cursor("run", [before]) as keeper:
         for position in ("1234567890123-15", "x", 'with "quotes" and ünïcode'):
             keeper.show([(RunEvent("state", {}, position), ()), (RunEvent("state", {}, None), ())])
-            assert history.positions("run") == [before, position]
+            assert history.read_positions("run") == [before, position]
             before = position
         keeper.show([(RunEvent("state", {}, f"{n}-0"), ()) for n in range(5)])
-    assert history.positions("run") == ["3-0", "4-0"]
+    assert history.read_positions("run") == ["3-0", "4-0"]
 
 
 @pytest.mark.parametrize(
@@ -191,4 +191,4 @@ def test_the_last_two_positions_are_kept_whatever_their_length(tmp_path: Path) -
 )
 def test_cursors_of_earlier_builds_are_read(tmp_path: Path, content: str, positions: list[str]) -> None:
     (tmp_path / "run.cursor").write_text(content.ljust(512))
-    assert list(History({"NOXCLI_STATE_DIR": str(tmp_path)}).positions("run")) == positions
+    assert list(History({"NOXCLI_STATE_DIR": str(tmp_path)}).read_positions("run")) == positions

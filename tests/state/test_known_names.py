@@ -23,7 +23,9 @@ def known(cache: Path, url: str = "", profile: str = "") -> CompletionCache:
 
 def started(cache: Path, *run_ids: str, workflow_id: str = "w-1", url: str = "") -> None:
     for run_id in run_ids:
-        known(cache, url).run(Run(run_id, workflow_id, "running", created_at="2026-01-01T00:00:00Z"), "daily report")
+        known(cache, url).save_run(
+            Run(run_id, workflow_id, "running", created_at="2026-01-01T00:00:00Z"), "daily report"
+        )
 
 
 def offered(cache: Path, kind: str, *words: str, **environ: str) -> list[str]:
@@ -34,10 +36,12 @@ def offered(cache: Path, kind: str, *words: str, **environ: str) -> list[str]:
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     """A cache of three workflows, the keys of one, and its aliases."""
-    known(tmp_path).workflows([Workflow("w-1", "daily report"), Workflow("w-2", "demo"), Workflow("22", "two\nlines")])
-    known(tmp_path).aliases({"day": "daily report", "direct": "w-1"})
-    known(tmp_path).inputs("w-1", [InputNode("n-1", "Question", "str"), InputNode("n-2", "Limit", "int")])
-    known(tmp_path).outputs("w-1", [OutputNode("n-8", "Answer"), OutputNode("n-9", None)])
+    known(tmp_path).save_workflows(
+        [Workflow("w-1", "daily report"), Workflow("w-2", "demo"), Workflow("22", "two\nlines")]
+    )
+    known(tmp_path).save_aliases({"day": "daily report", "direct": "w-1"})
+    known(tmp_path).save_inputs("w-1", [InputNode("n-1", "Question", "str"), InputNode("n-2", "Limit", "int")])
+    known(tmp_path).save_outputs("w-1", [OutputNode("n-8", "Answer"), OutputNode("n-9", None)])
     return tmp_path
 
 
@@ -81,9 +85,9 @@ def test_no_keys_are_offered_of_what_has_none(cache: Path, words: list[str]) -> 
 def test_names_are_of_the_server_that_the_command_would_ask(
     tmp_path: Path, words: list[str], environ: dict[str, str], server: str | None
 ) -> None:
-    known(tmp_path).workflows([Workflow("w-1", "default")])
-    known(tmp_path, OTHER_URL).workflows([Workflow("w-1", "other")])
-    known(tmp_path, profile="mine").workflows([Workflow("w-1", "mine")])
+    known(tmp_path).save_workflows([Workflow("w-1", "default")])
+    known(tmp_path, OTHER_URL).save_workflows([Workflow("w-1", "other")])
+    known(tmp_path, profile="mine").save_workflows([Workflow("w-1", "mine")])
 
     assert offered(tmp_path, "workflow", "run", *words, "d", **environ)[:1] == ([server] if server else [])
 
@@ -131,4 +135,4 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for a uid that nobody has
     assert cache_directory({}) is None
     assert [word for word, _, _ in KnownNames([""], {}).offered("run")] == [LAST]
-    CompletionCache({}, "").workflows([Workflow("w-1", "demo")])
+    CompletionCache({}, "").save_workflows([Workflow("w-1", "demo")])

@@ -67,9 +67,9 @@ def state_files(data: bytes) -> None:
     stored("r.json", data)
     stored("r.cursor", data)
     history = History({"NOXCLI_STATE_DIR": SCRATCH.name})
-    history.entry("r", "h")
-    history.last("h")
-    history.positions("r")
+    history.find_entry("r", "h")
+    history.find_last("h")
+    history.read_positions("r")
 
 
 def config_file(data: bytes) -> None:
