@@ -98,8 +98,9 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
         list[Again] | None,
         typer.Option(
             "--again",
-            help="Resume, and start rows again whose run failed or was stopped, whose start is in doubt, even if that "
-            "runs them twice, that --assert and --expect do not find good, or whose input has changed; repeatable.",
+            metavar="ROWS",
+            help="Resume, and start such rows again, even if that runs them twice (failed, stopped, doubtful, edited, "
+            "and red: those that --assert and --expect do not find good); repeatable.",
             show_default=False,
         ),
     ] = None
