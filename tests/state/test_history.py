@@ -124,7 +124,7 @@ WITHOUT_HANDLES = """
 from noxcli.state.history import History
 starve({free})
 try:
-    print(History(os.environ).last("http://h"))
+    print(History(os.environ).find_last("http://h"))
 except OSError as error:
     print(error.strerror)
 """
