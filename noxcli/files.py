@@ -41,16 +41,16 @@ def check_writable(directory: Path) -> None:
     Raises Undelivered with the reason.
     """
     try:
-        with tempfile.TemporaryFile(dir=_existing(directory)):
+        with tempfile.TemporaryFile(dir=_find_existing(directory)):
             pass
     except OSError as error:
         raise _unwritable(directory, error) from None
 
 
-def scratch(directory: Path) -> BinaryIO:
+def open_scratch(directory: Path) -> BinaryIO:
     """Return a file without a name, on the disk of this directory. Raises Undelivered with the reason."""
     try:
-        return cast(BinaryIO, tempfile.TemporaryFile(dir=_existing(directory)))
+        return cast(BinaryIO, tempfile.TemporaryFile(dir=_find_existing(directory)))
     except OSError as error:
         raise _unwritable(directory, error) from None
 
@@ -125,7 +125,7 @@ def users_directory(kind: str) -> Path | None:
     return path if path.is_absolute() else None
 
 
-def _existing(directory: Path) -> Path:
+def _find_existing(directory: Path) -> Path:
     """Return the directory, or the nearest one above that is there. Raises OSError for a path that can't be."""
     while True:
         try:

@@ -71,9 +71,9 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
     if options.raw:
         run, keys = _choose_outputs(noxus, run, options.raw, workflow)
     if options.output_dir is not None:
-        delivered = _to_files(noxus, run, Path(options.output_dir), overwrite=options.overwrite)
+        delivered = _save_to_files(noxus, run, Path(options.output_dir), overwrite=options.overwrite)
     else:
-        delivered = _to_stdout(noxus, run, keys)
+        delivered = _complete_and_print(noxus, run, keys)
     context.outcome.delivered = delivered
     require_whole(delivered, run)
     printing = context.printing
@@ -121,7 +121,7 @@ def complete_texts(noxus: Session, output: Any) -> Delivered:
     return complete_inline(noxus.api, output, noxus.patience(), partial(download_progress, noxus.context.terminal))
 
 
-def _to_files(noxus: Session, run: Run, directory: Path, *, overwrite: bool) -> Delivered:
+def _save_to_files(noxus: Session, run: Run, directory: Path, *, overwrite: bool) -> Delivered:
     from noxcli.outputs.save import save_output  # as in check_directory
 
     context = noxus.context
@@ -138,7 +138,7 @@ def _to_files(noxus: Session, run: Run, directory: Path, *, overwrite: bool) -> 
     return delivered
 
 
-def _to_stdout(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
+def _complete_and_print(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
     """Return the output, or its values under `keys`, and print it in --format text."""
     context = noxus.context
     if context.printing.format is Format.CONTENT:  # stdout was already written

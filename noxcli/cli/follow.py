@@ -50,12 +50,12 @@ def to_end(
     if noxus.deadline.seconds == 0 and not (run.settled or run.paused):
         raise not_finished(run)
     shows_names = not (context.terminal.quiet and context.printing.writes_text)
-    workflow = workflow or (workflow_of(noxus, run) if shows_names else run.workflow)
+    workflow = workflow or (read_workflow_of(noxus, run) if shows_names else run.workflow)
     progress = progress_of(noxus, run, workflow)
     outcome.progress = context.followed = progress
     # Only a picture shows when the nodes of a run that has ended worked.
     if run.settled and shows_names and context.terminal.interactive and context.printing.writes_text:
-        progress.spans = spans_of(noxus, run, progress)
+        progress.spans = read_spans(noxus, run, progress)
     writer, ci = context.printing.event_writer(outcome), context.reports.ci
     shown = (
         writer,
@@ -142,14 +142,14 @@ def check_asked(noxus: Session, run: Run, raw: Sequence[str]) -> None:
         return
     known = run.workflow if run.workflow is not None and run.workflow.definition else None
     if known is None and run.version_id is None:
-        known = workflow_of(noxus, run)
+        known = read_workflow_of(noxus, run)
     if known is not None:
         from noxcli.cli.prepare import check_outputs  # a run that has ended is its own check
 
         check_outputs(noxus, raw, known)
 
 
-def workflow_of(noxus: Session, run: Run) -> Workflow | None:
+def read_workflow_of(noxus: Session, run: Run) -> Workflow | None:
     """Return the workflow with the names of its nodes; without it, their ids are enough."""
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
@@ -161,7 +161,7 @@ def workflow_of(noxus: Session, run: Run) -> Workflow | None:
         return None
 
 
-def spans_of(noxus: Session, run: Run, progress: Progress) -> dict[str, tuple[float, float]]:
+def read_spans(noxus: Session, run: Run, progress: Progress) -> dict[str, tuple[float, float]]:
     """Return when the nodes of a run that has ended worked, as far as its data say so."""
     from noxcli.runs.node_data import data_by_node  # loaded only for a run that had ended
 

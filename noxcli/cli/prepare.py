@@ -68,7 +68,7 @@ def read_given_inputs(context: Context, given: InputOptions) -> Inputs:
     return inputs
 
 
-def what_to_run(noxus: Session, found: Workflow, asked: str | None, *, look: bool) -> Workflow:
+def read_workflow_to_run(noxus: Session, found: Workflow, asked: str | None, *, look: bool) -> Workflow:
     """Return the workflow in the version that is asked for, with its definition if `look`, as far as it can be read.
 
     Raises as `find_version`.
@@ -135,7 +135,7 @@ def read_workflow(noxus: Session, workflow: Workflow, version: Version | None = 
     return replace(found, id=workflow.id, version_id=workflow.version_id)  # an odd answer may have another id
 
 
-def with_definition(noxus: Session, found: Workflow, version_id: str | None) -> Workflow:
+def read_whole_workflow(noxus: Session, found: Workflow, version_id: str | None) -> Workflow:
     """Return the workflow with its definition, in the saved version of this id or name if one is given.
 
     Raises Unavailable if its nodes can't be read, NotFound and UsageProblem as `resolve_version`.
@@ -154,17 +154,17 @@ def is_definition_file(text: str) -> bool:
     return text.endswith(".json") and os.path.isfile(text)  # noqa: PTH113 - a path may be too long for pathlib
 
 
-def only_to_check(noxus: Session, options: PreflightOptions, file: str) -> Workflow:
+def read_workflow_to_check(noxus: Session, options: PreflightOptions, file: str) -> Workflow:
     """Return the workflow of an exported definition, which only --dry-run may want. Raises UsageProblem."""
     if not options.dry_run or options.version_id is not None:
         raise UsageProblem(
             f"{file} is a definition, against which inputs can be checked: it is not on a server",
             "add --dry-run and drop --version-id, or name the workflow",
         )
-    return in_file(noxus.context, file)
+    return read_exported_workflow(noxus.context, file)
 
 
-def in_file(context: Context, file: str) -> Workflow:
+def read_exported_workflow(context: Context, file: str) -> Workflow:
     """Return the workflow of an exported definition, named like the file. Raises UsageProblem for any other file."""
     from noxcli.inputs.exported import read_definition
 

@@ -74,10 +74,10 @@ class Printing:
 
     def write_to(self, target: Path) -> None:
         """Keep what stdout gets from now on for the target file. Raises Undelivered if its disk takes no file."""
-        from noxcli.files import scratch  # loads what only this needs
+        from noxcli.files import open_scratch  # loads what only this needs
 
         self.target = target
-        self.terminal.redirect(scratch(target.parent))
+        self.terminal.redirect(open_scratch(target.parent))
 
     def put_target_in_place(self, code: int) -> Path | None:
         """Put the target file in place, once, if the code is 0 or it holds the one document; return its path.

@@ -178,7 +178,7 @@ class Session:
     def resolve_run(self, text: str, patience: Patience, *, listed: bool = True) -> Run:
         """Return the run by its name on the command line. Raises as `resolve_run` and `complete_id`."""
         text = self.complete_id(text, patience, listed=listed)
-        noted = self._noted(text)
+        noted = self._find_noted(text)
         if noted is None:
             return resolve_run(self.api, text, patience, young=self.is_young(text))
         try:
@@ -189,10 +189,10 @@ class Session:
 
     def is_young(self, text: str) -> bool:
         """True if a run of this name was started here just now."""
-        noted = self._noted(text)
+        noted = self._find_noted(text)
         return self.context.history.is_young(noted.run_id if noted else text.rpartition("/")[2])
 
-    def _noted(self, text: str) -> Entry | None:
+    def _find_noted(self, text: str) -> Entry | None:
         history, host = self.context.history, self.context.base_url
         return history.find_last(host) if text == LAST else history.find_entry(text, host)
 
@@ -226,7 +226,7 @@ class Session:
         return read_own_record(self.api, run, patience, running=True)
 
 
-def named_or_last(context: Context, run: str | None) -> str:
+def choose_run(context: Context, run: str | None) -> str:
     """Return the run of the command line; without one, a person at a terminal means the last run.
 
     Raises UsageProblem elsewhere: a script that lost its variable must not get another run.

@@ -27,7 +27,7 @@ from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import say_hint, to_paste, unexpected
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
-from noxcli.cli.prepare import check_outputs, only_to_check, upload_files, what_to_run
+from noxcli.cli.prepare import check_outputs, read_workflow_to_check, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
@@ -95,7 +95,7 @@ def run_rows(noxus: Session, options: Options) -> None:
 
 def check_rows(noxus: Session, options: Options) -> None:
     """Check the rows against an exported definition, and print their totals. Raises WrongInputs, UsageProblem."""
-    workflow, context = only_to_check(noxus, options, options.workflow), noxus.context
+    workflow, context = read_workflow_to_check(noxus, options, options.workflow), noxus.context
     asked = _asked(context, options)
     asked.rows.know(inputs_of(workflow.definition), checked=asked.checked)
     tally = Tally(None, None, options.repeat)
@@ -160,7 +160,7 @@ def _read_definition(noxus: Session, rows: RowFile, options: Options) -> Workflo
     """Return the workflow, and tell the rows which inputs it has. Raises UsageProblem for an output that it lacks."""
     found = noxus.resolve_workflow(options.workflow)
     found = Workflow(found.id, found.name)  # what a list contains may differ from what is read by id
-    workflow = what_to_run(noxus, found, options.version_id, look=not options.no_check)
+    workflow = read_workflow_to_run(noxus, found, options.version_id, look=not options.no_check)
     rows.know(inputs_of(workflow.definition), checked=not options.no_check)
     if not options.no_check:
         check_outputs(noxus, (), workflow)

@@ -71,7 +71,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options)
     printing, terminal = noxus.context.printing, noxus.context.terminal
-    checks = list(checks_of(noxus, options.run))
+    checks = list(run_checks(noxus, options.run))
     code = worst(check.error.exit_code for _, check in checks if check.error)
     findings = terminal.mask.whole(
         [
@@ -91,7 +91,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     raise typer.Exit(code)
 
 
-def checks_of(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]:
+def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]:
     """Yield the checks of all that is between here and the server, by their names; a failed one is the last."""
     from noxcli.api.body import AnswerLimit  # the help loads nothing of this
     from noxcli.urls import read_url
@@ -102,20 +102,20 @@ def checks_of(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]:
             name, url = "host", read_url(noxus.context.base_url)
             http, limit = api.http, AnswerLimit.of_json()
             with limit.kept_by(lambda: http.exchange("GET", http.url_of("/v1/admin/me"), limit)) as answer:
-                yield name, _host(answer, url)
-                yield "tls", _tls(answer, url)
-            yield "clock", _clock(api)
+                yield name, _check_host(answer, url)
+                yield "tls", _check_tls(answer, url)
+            yield "clock", _check_clock(api)
             name = "key"
-            yield name, _key(api, url)
+            yield name, _check_key(api, url)
             name = "events"
-            yield name, _events(noxus, api, run)
+            yield name, _check_events(noxus, api, run)
     except NoxError as error:
         if "certificate" in error.message.lower():
             error.hint = "for a private CA, name its file in REQUESTS_CA_BUNDLE"
         yield name, Check("failed", error.message, error.hint, error)
 
 
-def _host(answer: Any, url: "Url") -> Check:
+def _check_host(answer: Any, url: "Url") -> Check:
     """Tell how fast the server answers, and through which proxy. Raises Refused if it redirects."""
     from noxcli.api.transport import proxy_for  # as above
     from noxcli.urls import shown_url
@@ -128,7 +128,7 @@ def _host(answer: Any, url: "Url") -> Check:
     return Check("ok", f"{url.netloc} answers in {_milliseconds(answer.elapsed.total_seconds())}{through}")
 
 
-def _tls(answer: Any, url: "Url") -> Check:
+def _check_tls(answer: Any, url: "Url") -> Check:
     """Say what encrypts the connection, and how long the certificate is valid."""
     import ssl  # as above
 
@@ -152,7 +152,7 @@ def _tls(answer: Any, url: "Url") -> Check:
     return Check("ok", text)
 
 
-def _clock(api: "NoxusApi") -> Check:
+def _check_clock(api: "NoxusApi") -> Check:
     """Compare this machine's clock with the server's."""
     servers = api.http.server_now()
     if servers is None:
@@ -164,7 +164,7 @@ def _clock(api: "NoxusApi") -> Check:
     return Check("warning", f"{show_seconds(abs(ahead))} {side} the server's", "set this machine's clock (NTP)")
 
 
-def _key(api: "NoxusApi", url: "Url") -> Check:
+def _check_key(api: "NoxusApi", url: "Url") -> Check:
     """Tell what the server says about the key, if anything. Raises the error with which it rejects the key."""
     me: dict[str, Any] = {}
     try:
@@ -184,7 +184,7 @@ def _key(api: "NoxusApi", url: "Url") -> Check:
     return Check("ok", text)
 
 
-def _events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
+def _check_events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
     """Watch the stream of the named run, or else of the newest running one. Raises what reading them raises."""
     if named is not None:
         run = noxus.resolve_run(named, noxus.patience(0.0))
@@ -194,12 +194,12 @@ def _events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
             return Check("unchecked", "no run to test with", LIVE_RUN)
         run = next((run for run in recent if run.status == "running"), recent[0])
     try:
-        return _buffering(api.open_events(run.id), run)
+        return _check_buffering(api.open_events(run.id), run)
     except StreamUnsupported as error:
         return Check("warning", f"no event stream: {error.message}", "noxcli polls instead")
 
 
-def _buffering(feed: "EventFeed", run: "Run") -> Check:
+def _check_buffering(feed: "EventFeed", run: "Run") -> Check:
     """Say whether events arrive without delay. `run` is the record from before the stream was opened."""
     going = run.status == "running"
     first, ended, is_torn = _watch_feed(feed)

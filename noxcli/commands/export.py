@@ -42,7 +42,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect(Phase.DELIVER) as api:
         found = noxus.resolve_workflow(options.workflow)
         if options.definition:
-            known = prepare.with_definition(noxus, found, options.version_id)
+            known = prepare.read_whole_workflow(noxus, found, options.version_id)
             content = definition_text(known.definition).encode()
         else:
             asked = options.version_id

@@ -27,7 +27,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.runs.resolve import one_run
 
     noxus = session.begin(ctx, options, subject=options.run or LAST)
-    text = one_run(session.named_or_last(noxus.context, options.run), noxus.context.sources)
+    text = one_run(session.choose_run(noxus.context, options.run), noxus.context.sources)
     noxus.context.way_back = f"noxcli fetch-output --wait {text}" if options.wait else None
     with noxus.connect():
         found = noxus.find_run(text)

@@ -55,7 +55,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options)
     context = noxus.context
-    request = ImportRequest(_bundle(noxus, options.file), options.mode, options.activate)
+    request = ImportRequest(_read_bundle(noxus, options.file), options.mode, options.activate)
     with noxus.connect(Phase.PREFLIGHT) as api:
         patience = noxus.patience()
         before = ServerState.read(api, request, patience)
@@ -75,17 +75,17 @@ def execute(ctx: typer.Context, options: Options) -> None:
         answer = send_once(
             attempt, patience=patience, deadline=noxus.deadline, note=lambda _: context.terminal.note("imported")
         )
-        created = _created(noxus, request, before, answer, patience)
+        created = _find_created(noxus, request, before, answer, patience)
     _show(noxus, {**plan, "applied": True, "retry_safe": False, "answer": answer, "created": created})
 
 
-def _bundle(noxus: "Session", file: str) -> str:
+def _read_bundle(noxus: "Session", file: str) -> str:
     """Return the text of the bundle. Raises UsageProblem for what is certainly none."""
     from noxcli.inputs.exported import definition_in
 
     shown = "stdin" if file == "-" else file
     hint = "write a bundle with: noxcli export"
-    text = noxus.context.sources.text(file, shown, shown, hint)
+    text = noxus.context.sources.read_text(file, shown, shown, hint)
     if not text.strip():
         raise UsageProblem(f"{shown} is empty", hint)
     if definition_in(text) is not None:
@@ -123,19 +123,19 @@ def _require_consent(noxus: "Session", options: Options, plan: dict[str, Any]) -
     terminal.draw(f"{visible(terminal.mask(question))} [y/N] ")
     try:
         device = terminal.device()  # stdin may be the bundle
-        answer = noxus.context.sources.in_time(lambda: _line_from(device), "the question was not answered")
+        answer = noxus.context.sources.in_time(lambda: _read_line(device), "the question was not answered")
     except OSError:
         raise UsageProblem("nothing was imported: there is no terminal to ask on", "redirect stderr") from None
     if answer.strip().lower() not in {"y", "yes"}:
         raise UsageProblem("nothing was imported")
 
 
-def _line_from(terminal: Path) -> str:
+def _read_line(terminal: Path) -> str:
     with terminal.open() as keyboard:
         return keyboard.readline()
 
 
-def _created(
+def _find_created(
     noxus: "Session", request: "ImportRequest", before: "ServerState", answer: list[Any], patience: "Patience"
 ) -> list[dict[str, Any]]:
     """Return what this import has created on the server; if that is not known, or nothing, say how to find it."""
@@ -146,7 +146,7 @@ def _created(
     try:
         now = ServerState.read(noxus.api, request, patience)
         new = now.new_since(before)
-        owner = _owner(noxus, patience) if len(new) > 1 else set[object]()
+        owner = _read_owner(noxus, patience) if len(new) > 1 else set[object]()
         created = now.own_among(new, request, answer, owner)
         if new and not created:
             named = ", ".join(f"the {each['kind']} {each['name']!r} ({each['id']})" for each in new)
@@ -158,7 +158,7 @@ def _created(
     return created
 
 
-def _owner(noxus: "Session", patience: "Patience") -> set[object]:
+def _read_owner(noxus: "Session", patience: "Patience") -> set[object]:
     """Return what may stand for the key's owner where something says who created it; nothing if that can't be read."""
     with suppress(NoxError):
         me = patience.keep_trying(noxus.api.get_me)

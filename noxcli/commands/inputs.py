@@ -52,10 +52,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if offline:
         if options.version_id is not None:
             raise UsageProblem(f"{options.workflow} is one definition, without saved versions", "drop --version-id")
-        known = prepare.in_file(context, options.workflow)
+        known = prepare.read_exported_workflow(context, options.workflow)
     else:
         with noxus.connect(Phase.PREFLIGHT):
-            known = prepare.with_definition(noxus, noxus.resolve_workflow(options.workflow), options.version_id)
+            known = prepare.read_whole_workflow(noxus, noxus.resolve_workflow(options.workflow), options.version_id)
         if options.version_id is None:
             prepare.note_keys(context, known)
     nodes = inputs_of(known.definition) or []

@@ -58,8 +58,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = begin(ctx, options, subject=options.run)
     printing, terminal = noxus.context.printing, noxus.context.terminal
     with noxus.connect():
-        inside = inside_of(noxus, options.run)
-        io = _node_io(noxus, inside, options.node) if options.node is not None else None
+        inside = look_inside(noxus, options.run)
+        io = _read_node(noxus, inside, options.node) if options.node is not None else None
     if not printing.writes_text:
         printing.document(inside.document(io))
     elif io is not None:
@@ -140,7 +140,7 @@ def _with_bar(row: Sequence[str], bar: str) -> Sequence[str]:
     return [*row[:place], bar, *row[place:]]
 
 
-def inside_of(noxus: "Session", text: str) -> Inside:
+def look_inside(noxus: "Session", text: str) -> Inside:
     """Return what the record, the events of a failed run, and the run's data show; `text` is its name."""
     from noxcli.cli.follow import explain_failure  # as above
     from noxcli.models import Finished
@@ -173,7 +173,7 @@ def inside_of(noxus: "Session", text: str) -> Inside:
     return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))
 
 
-def _node_io(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
+def _read_node(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
     """Return one node's inputs and outputs, truncated texts completed. Raises UsageProblem for an unknown node."""
     from noxcli.outputs.expand import complete_inline  # loaded only with --node
     from noxcli.outputs.values import require_whole

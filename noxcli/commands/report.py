@@ -41,7 +41,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options, subject=options.run)
     printing, terminal = noxus.context.printing, noxus.context.terminal
-    document = _document(noxus, options.run)
+    document = _read_document(noxus, options.run)
     if printing.target is None and (options.opens or terminal.read_by_eyes):
         printing.write_to(Path(f"noxcli-{document['run']['id']}.html"))
     page = noxus.context.new_page(Path() if printing.target is None else printing.target.parent)
@@ -54,13 +54,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
         webbrowser.open(target.resolve().as_uri())
 
 
-def _document(noxus: "Session", text: str) -> dict[str, Any]:
+def _read_document(noxus: "Session", text: str) -> dict[str, Any]:
     """Return the result document of a run from what the server has now."""
     from noxcli.cli.follow import not_finished  # as in execute
-    from noxcli.commands.inspect import inside_of
+    from noxcli.commands.inspect import look_inside
 
     with noxus.connect():
-        inside = inside_of(noxus, text)
+        inside = look_inside(noxus, text)
     found = inside.run
     ended = found.settled or found.paused
     error = verdict_of(found, inside.progress.why) if ended else not_finished(found)

@@ -57,15 +57,15 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 f"run {earlier.id} ran a part of its workflow, and noxcli starts whole workflows",
                 f"start it with: noxcli run {quote(earlier.workflow_id)} INPUT...",
             )
-        version_id = _version(noxus, options.version_id, earlier)
+        version_id = _choose_version(noxus, options.version_id, earlier)
         # The workflow is read again: the run's record may have an older version of it.
         found = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
-        workflow = prepare.what_to_run(noxus, found, version_id, look=not options.no_check)
-        inputs = _whole(noxus, _inputs(noxus, earlier, given, workflow), given)
+        workflow = prepare.read_workflow_to_run(noxus, found, version_id, look=not options.no_check)
+        inputs = _complete_inputs(noxus, _merge_inputs(noxus, earlier, given, workflow), given)
         carry_out(noxus, workflow, inputs, options, found.name or found.id)
 
 
-def _version(noxus: "Session", asked: str | None, earlier: "Run") -> str | None:
+def _choose_version(noxus: "Session", asked: str | None, earlier: "Run") -> str | None:
     """Return the saved version to run: that of --version-id, or else the earlier run's own, which is reported."""
     if asked is not None:
         return asked
@@ -77,7 +77,7 @@ def _version(noxus: "Session", asked: str | None, earlier: "Run") -> str | None:
     return earlier.version_id
 
 
-def _inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "Workflow") -> "Inputs":
+def _merge_inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "Workflow") -> "Inputs":
     """Return the run's inputs, changed by those on the command line. Raises UsageProblem if more are needed."""
     from noxcli.inputs.definition import inputs_of
     from noxcli.inputs.recorded import secrets_among, with_recorded
@@ -101,7 +101,7 @@ def _inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "Workfl
     return inputs
 
 
-def _whole(noxus: "Session", inputs: "Inputs", given: "Inputs") -> "Inputs":
+def _complete_inputs(noxus: "Session", inputs: "Inputs", given: "Inputs") -> "Inputs":
     """Return the inputs with the full text of what the record truncated. Raises UsageProblem without one of them."""
     from noxcli.outputs.expand import complete_inline
 

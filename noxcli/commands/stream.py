@@ -43,7 +43,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context = noxus.context
     if options.resume and options.etag is not None:
         raise UsageProblem("--resume and --etag both set where to resume", "remove one of them")
-    text = one_run(session.named_or_last(context, options.run), context.sources)
+    text = one_run(session.choose_run(context, options.run), context.sources)
     context.way_back = context.line_to_stream(text)
     with noxus.connect():
         deliver.check_directory(options)

@@ -69,7 +69,7 @@ def show_changes(noxus: "Session", options: Options, names: Sequence[str]) -> No
     from noxcli.render.table import with_tabs  # as above
     from noxcli.reports.changes import changes_between, changes_in_words, summary
 
-    sides = _sides(noxus, options.workflow, names)
+    sides = _read_sides(noxus, options.workflow, names)
     changes = changes_between(*(each.workflow.definition for each in sides))
     failed = options.exit_code and bool(changes)
     terminal, printing = noxus.context.terminal, noxus.context.printing
@@ -87,7 +87,7 @@ def show_changes(noxus: "Session", options: Options, names: Sequence[str]) -> No
     terminal.note(summary(changes) or "nothing changed")
 
 
-def _sides(noxus: "Session", workflow: str, names: Sequence[str]) -> list[Version]:
+def _read_sides(noxus: "Session", workflow: str, names: Sequence[str]) -> list[Version]:
     """Return both definitions; those in files have no id. Raises as `resolve_version` and `read_definition`."""
     from noxcli.inputs.definition import inputs_of
     from noxcli.inputs.exported import read_definition

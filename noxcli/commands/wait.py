@@ -46,7 +46,7 @@ class Options(Reporting, Following, Common):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Wait for each run, or for a condition. Raises the worst error, after all of them."""
     from noxcli.cli.follow import policy_of  # the help loads none of what waiting needs
-    from noxcli.cli.session import begin, named_or_last
+    from noxcli.cli.session import begin, choose_run
     from noxcli.commands.wait_runs import ManyRuns, wait_for_one
     from noxcli.runs.conditions import read_condition
     from noxcli.runs.resolve import read_runs
@@ -56,7 +56,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.conditions and options.asserts:
         raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
     conditions = [read_condition(text) for text in options.conditions or ()]
-    named = options.runs or [named_or_last(context, None)]
+    named = options.runs or [choose_run(context, None)]
     context.listed = "-" in named
     runs = read_runs(named, context.sources)
     if not runs:

@@ -15,8 +15,8 @@ from noxcli.cli.follow import (
     hint_to_wait,
     not_finished,
     progress_of,
+    read_workflow_of,
     stop_or_raise,
-    workflow_of,
 )
 from noxcli.cli.session import Session
 from noxcli.errors import Denied, LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable, Unmet
@@ -51,7 +51,7 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
     # Conditions may be about its output and its nodes, which a read by its id alone does not return.
     run = outcome.run = noxus.read_run(text, patience) if conditions else resolved(noxus, text, patience)
     outcome.confirmed = True
-    workflow = workflow_of(noxus, run) if conditions or bar_fits(context.terminal) else run.workflow
+    workflow = read_workflow_of(noxus, run) if conditions or bar_fits(context.terminal) else run.workflow
     if conditions:
         conditions = _check_conditions(noxus, conditions, workflow)
         policy = replace(policy, every_event=any(one.node is not None for one in conditions))

@@ -39,10 +39,10 @@ def _slip_in(key: str) -> str | None:
     return "is the name of a variable, not its value" if re.fullmatch(r"\$\{?\w+\}?", key) else None
 
 
-def key_in_file(path: str, setting: str, in_time: InTime) -> str:
+def read_key_file(path: str, setting: str, in_time: InTime) -> str:
     """Return the key in a file, which `setting` names. Raises Unauthorized, and what `in_time` raises."""
     try:
-        content = in_time(lambda: _content(path))
+        content = in_time(lambda: _read_content(path))
         if len(content) > MOST_OUTPUT:
             raise Unauthorized(f"the key file {path} contains more than a key", f"check {setting}")
         text = content.decode("utf-8-sig")
@@ -55,24 +55,24 @@ def key_in_file(path: str, setting: str, in_time: InTime) -> str:
     return usable(text, f"the key file {path}")
 
 
-def _content(path: str) -> bytes:
+def _read_content(path: str) -> bytes:
     # Wait for a pipe: a shell's <(...) and some password managers use one.
     with Path(path).expanduser().open("rb") as file:
         return file.read(MOST_OUTPUT + 1)
 
 
-def key_from_command(command: str, setting: str, directory: Path, in_time: InTime) -> str:
+def run_key_command(command: str, setting: str, directory: Path, in_time: InTime) -> str:
     """Return the key that a command prints, which runs in `directory`.
 
-    Only its first word is ever shown: a token may be among the others. Raises as `key_in_file`.
+    Only its first word is ever shown: a token may be among the others. Raises as `read_key_file`.
     """
     argv = shlex.split(command)
     what = f"the command {argv[0]} ({setting})"
-    lines = _output(argv, what, directory, in_time).decode("utf-8", "replace").splitlines()
+    lines = _run(argv, what, directory, in_time).decode("utf-8", "replace").splitlines()
     return usable(lines[0] if lines else "", what)
 
 
-def _output(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
+def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
     """Return its output. It shares our stderr, since it may prompt the user; its stdin is empty."""
     import subprocess  # only where there is a command
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from noxcli.config.credentials import InTime, key_from_command, key_in_file, usable
+from noxcli.config.credentials import InTime, read_key_file, run_key_command, usable
 from noxcli.config.files import (
     DEFAULTS,
     Layer,
@@ -154,9 +154,9 @@ def _read_key(key: Setting, directory: Path, in_time: InTime) -> str:
     setting = key.source.removeprefix("env ").removeprefix("flag ")
     match key.name:
         case "api_key_file":
-            return key_in_file(key.value, setting, in_time)
+            return read_key_file(key.value, setting, in_time)
         case "api_key_command":
-            return key_from_command(key.value, setting, directory, in_time)
+            return run_key_command(key.value, setting, directory, in_time)
     return usable(key.value, setting)
 
 

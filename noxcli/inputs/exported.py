@@ -18,7 +18,7 @@ LAYOUT = re.compile(r"display|position|viewport|(created|updated|saved|modified|
 def read_definition(file: str, sources: "Sources") -> dict[str, Any]:
     """Return the definition in a file. Raises UsageProblem for any other file."""
     hint = f"write a definition with: noxcli export WORKFLOW --definition -o {file}"
-    definition = definition_in(sources.text(file, file, file, hint))
+    definition = definition_in(sources.read_text(file, file, file, hint))
     if definition is None:
         raise UsageProblem(f"{file} is not an exported definition", hint)
     return definition

@@ -81,7 +81,7 @@ def read_inputs(
         given[key] = text
         texts.add(key)
         secret.add(key)
-    values = _whole(whole, sources) if whole is not None else {}
+    values = _read_whole(whole, sources) if whole is not None else {}
     return Inputs({**values, **given}, frozenset(texts), frozenset(secret))
 
 
@@ -182,10 +182,10 @@ def read_value(key: str, operator: str, text: str, sources: Sources | None = Non
         case ":=":
             return parse_json(require_text(text, f"the value of {key!r}"), f"the value of {key!r}")
         case "=@":
-            return _file_text(text, key, operator, sources)
+            return _read_text(text, key, operator, sources)
         case ":=@":
             name = "stdin" if text == "-" else f"the file {text}"
-            return parse_json(_file_text(text, key, operator, sources).removeprefix(MARK), f"{name} for {key!r}")
+            return parse_json(_read_text(text, key, operator, sources).removeprefix(MARK), f"{name} for {key!r}")
         case _:
             _require_named(text, key, operator)
             return read_upload(text, key, sources)
@@ -239,16 +239,16 @@ def _require_named(name: str, key: str, operator: str) -> None:
         )
 
 
-def _file_text(name: str, key: str, operator: str, sources: Sources) -> str:
+def _read_text(name: str, key: str, operator: str, sources: Sources) -> str:
     _require_named(name, key, operator)
     what = f"{'stdin' if name == '-' else f'the file {name}'} for {key!r}"
-    return sources.text(name, f"{key}{operator}{name}", what, f"upload it with {key}@{name}")
+    return sources.read_text(name, f"{key}{operator}{name}", what, f"upload it with {key}@{name}")
 
 
-def _whole(source: str, sources: Sources) -> dict[str, Any]:
+def _read_whole(source: str, sources: Sources) -> dict[str, Any]:
     what = "--inputs from stdin" if source == "-" else f"--inputs {source}" if source.startswith("@") else "--inputs"
     if source == "-" or source.startswith("@"):
-        text = sources.text("-" if source == "-" else source[1:], f"--inputs {source}", what).removeprefix(MARK)
+        text = sources.read_text("-" if source == "-" else source[1:], f"--inputs {source}", what).removeprefix(MARK)
     else:
         text = require_text(source, what)
         if meant := _meant_by_whole(text):

@@ -50,11 +50,11 @@ class Sources:
         if name in STDIN_NAMES:
             if self._stdin() is None:
                 raise UsageProblem(f"{reader} reads stdin, and stdin is closed", "give a file or an id instead")
-            self._only(None, "stdin", reader)
+            self._require_unread(None, "stdin", reader)
             return None
         status = Path(name).expanduser().stat()
         if stat.S_ISFIFO(status.st_mode):
-            self._only((status.st_dev, status.st_ino), f"the pipe {name}", reader)
+            self._require_unread((status.st_dev, status.st_ino), f"the pipe {name}", reader)
         return status
 
     def open(self, name: str) -> BinaryIO:
@@ -72,9 +72,9 @@ class Sources:
         not end.
         """
         self.claim(name, reader)
-        return self.in_time(lambda: self._content(name, reader))
+        return self.in_time(lambda: self._read_content(name, reader))
 
-    def text(self, name: str, reader: str, what: str, hint: str | None = None) -> str:
+    def read_text(self, name: str, reader: str, what: str, hint: str | None = None) -> str:
         """Return the text; `what` is the file in words.
 
         Raises UsageProblem for what can't be read, and with the hint for what is not UTF-8.
@@ -100,7 +100,7 @@ class Sources:
         except Unavailable:
             raise TimedOutBeforeStart(f"out of time before the start: {what}", "increase --timeout") from None
 
-    def _content(self, name: str, reader: str) -> bytes:
+    def _read_content(self, name: str, reader: str) -> bytes:
         content = bytearray()
         with self.open(name) as file:
             while piece := file.read(READ_AT_ONCE):
@@ -111,7 +111,7 @@ class Sources:
                     )
         return bytes(content)
 
-    def _only(self, identity: object, what: str, reader: str) -> None:
+    def _require_unread(self, identity: object, what: str, reader: str) -> None:
         if first := self._readers.get(identity):
             raise UsageProblem(
                 f"{what} can be read only once, but both {first} and {reader} read it", "give one of them a file"

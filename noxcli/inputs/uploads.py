@@ -55,7 +55,7 @@ def read_upload(text: str, key: str, sources: Sources) -> Upload:
         if name in given:
             raise UsageProblem(f"the upload for {key!r} has two {name}s", f"remove one ;{name}=")
         given[name] = value
-    size = _size(path, key, sources)
+    size = _measure(path, key, sources)
     name = given.get("name", _name_of(path))
     if not name or not name.isprintable():
         raise UsageProblem(f"the upload for {key!r} has no usable name", "write ;name=NAME after the path")
@@ -82,7 +82,7 @@ def _name_of(path: str) -> str:
     return Path(path).name.encode("utf-8", "replace").decode()
 
 
-def _size(path: str, key: str, sources: Sources) -> int | None:
+def _measure(path: str, key: str, sources: Sources) -> int | None:
     what = f"can't read the file {path} for {key!r}"
     try:
         status = sources.claim(path, f"{key}@{path}")
