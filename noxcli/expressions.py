@@ -120,7 +120,7 @@ class Interpreter(TreeInterpreter):
     """Evaluates an expression. For an assertion, `outputs` are those of the document, by name.
 
     Then a comparison of anything but two numbers or two texts can't be applied, nor can what reads an output that the
-    document lacks, unless it asks just that. An output `{"text": X}` is X, and so is its `.text`.
+    document lacks, unless it asks just that. An output `{"text": X}` is X; so is its `.text`, also of a plain text.
     """
 
     def __init__(self, document: Any, outputs: Mapping[str, Any] | None = None) -> None:
@@ -132,7 +132,8 @@ class Interpreter(TreeInterpreter):
         if (name := self._output_in(node, value)) is not None and self._outputs is not None:
             if name not in self._outputs:
                 raise Absent(f"there is no output {name!r}")
-            if is_wrapped(self._outputs[name]) and children[1]["type"] == "field" and is_field(children[2:3], "text"):
+            is_text = is_wrapped(self._outputs[name]) or isinstance(self._outputs[name], str)
+            if is_text and children[1]["type"] == "field" and is_field(children[2:3], "text"):
                 children = [*children[:2], *children[3:]]
         for child in children:
             value = self.visit(child, value)

@@ -34,6 +34,7 @@ def test_what_holds_changes_nothing(noxcli: Noxcli, plays: Any) -> None:
         "!output.Nope && output.Nope == null && type(output.Nope) == 'null'",
         "output.Nope.x[0] == null || output.Nope > `5`",
         "output.Wrapped == ' Yes' && output.Wrapped.text == ' Yes'",
+        "output.Answer.text == '42'",
         "lower(trim(output.Wrapped)) == 'yes' && upper(output.Wrapped) == ' YES'",
         "matches(output.Answer, '^4[0-9]$') && !matches(output.Answer, '^2')",
         "parse_json(output.Record).name == 'Ann'",
