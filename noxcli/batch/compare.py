@@ -2,21 +2,27 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
+from noxcli.batch.chance import share_of_chance
 from noxcli.batch.columns import EXPECT
 from noxcli.batch.compared import Compared, require_comparable
+from noxcli.batch.confirm import Confirmation
 from noxcli.batch.judge import Judge, enough_of, without_verdict
 from noxcli.batch.pairing import Matched, pair_rows
 from noxcli.batch.sides import Line, Side
 from noxcli.errors import ExitCode
-from noxcli.reports.comparison import NOT_HERE, Change, Pair, Rule
+from noxcli.render.text import amount
+from noxcli.reports.comparison import NOT_HERE, Change, Confirmed, Pair, Rule, Standing
 from noxcli.signals import SIGNALS
 
 COMPARISON_SCHEMA = "noxcli.comparison/1"
 CHANGES = list(Change)
+LEAST_SHARE = 0.01  # that is told exactly
 NOBODY = -1  # a side that has no row
 
 
@@ -38,6 +44,8 @@ class Comparison:
         self.compared = Compared(base, new, rule, judge.questions(own=new.expects), by_id(base, new), differ)
         self.counts: Counter[Change] = Counter()
         self.slower = 0  # of any class
+        self.confirmation: Confirmation | None = None
+        self._confirmed: Mapping[str, Confirmed] = {}  # by the name of a row that seemed broken
         self.keeps_verdicts = not self.compared.questions and base.asserted == new.asserted  # those that were printed
         self._reads = [stack.enter_context(side.source.reading()) for side in (base, new)]
         self._rows = array("q")  # two for each pair: its row in BASE, and the one in NEW
@@ -60,10 +68,29 @@ class Comparison:
         self._order = array("Q", (place for _, _, place in sorted(ranked)))
 
     def pairs(self, *, same: bool = False) -> Iterator[Pair]:
-        """Yield the pairs that differ, the worst first; and then those that are the `same`, if asked for."""
-        for place in self._order[: None if same else self.listed]:
-            base, new = self._rows[place : place + 2]
-            yield self._pair((None if base == NOBODY else base, None if new == NOBODY else new))
+        """Return the pairs that differ, the worst first; and then those that are the `same`, if asked for."""
+        return map(self._at, self._order[: None if same else self.listed])
+
+    def _at(self, place: int) -> Pair:
+        base, new = self._rows[place : place + 2]
+        return self._pair((None if base == NOBODY else base, None if new == NOBODY else new))
+
+    def suspects(self) -> Iterator[Pair]:
+        """Yield the pairs that seem broken."""
+        return islice(self.pairs(), self.counts[Change.BROKEN])
+
+    def take(self, confirmation: Confirmation, confirmed: Mapping[str, Confirmed]) -> None:
+        """Take what asking again has shown: suspects that chance may break are no longer broken, but vary."""
+        suspects = self._order[: self.counts[Change.BROKEN]]
+        self.confirmation, self._confirmed = confirmation, confirmed
+        cleared = {place for place in suspects if self._at(place).change is Change.VARIES}
+        others = array("Q", (place for place in self._order if place not in cleared))
+        self.counts[Change.BROKEN] -= len(cleared)
+        begin = sum(self.counts[change] for change in CHANGES[: CHANGES.index(Change.VARIES)])
+        end = begin + self.counts[Change.VARIES]
+        varying = sorted([*others[begin:end], *cleared], key=lambda place: self._at(place).row)
+        self.counts[Change.VARIES] += len(cleared)
+        self._order = others[:begin] + array("Q", varying) + others[end:]
 
     @property
     def listed(self) -> int:
@@ -73,6 +100,33 @@ class Comparison:
     def in_words(self) -> str:
         """Return the number of rows of each class."""
         return ", ".join(f"{self.counts[change]:,} {change}" for change in Change if self.counts[change]) or "no rows"
+
+    def notes(self) -> Iterator[str]:
+        """Yield what people should know besides the rows."""
+        yield from self.compared.notes()
+        broken, fixed = self.counts[Change.BROKEN], self.counts[Change.FIXED]
+        if (asked := self._confirm_document()) is not None:
+            found = ", ".join(f"{asked[word]} {word}" for word in Standing if asked[word])
+            yield f"asked {amount(asked['suspects'], 'row')} again in {amount(asked['runs'], 'run')}: {found}"
+        elif broken:
+            share = share_of_chance(broken, fixed)
+            often = f"{share:.0%}" if share >= LEAST_SHARE else f"less than {LEAST_SHARE:.0%}"
+            hint = "; --confirm 12 asks such rows again" if self.base.source.header and self.new.source.header else ""
+            yield (
+                f"of {amount(broken + fixed, 'row')} that broke or were fixed, chance breaks {broken:,} or more in "
+                f"{often} of comparisons of an unchanged workflow{hint}"
+            )
+
+    @property
+    def undecided(self) -> int:
+        """The number of rows that stay broken since they were not asked often enough."""
+        return sum(each.standing is Standing.UNDECIDED for each in self._confirmed.values())
+
+    @property
+    def way_to_decide(self) -> str | None:
+        """How to decide on rows that --max-runs left undecided, None if there are none."""
+        reasons = [each.reason for each in self._confirmed.values() if each.standing is Standing.UNDECIDED]
+        return "increase --max-runs" if any("--max-runs" in str(reason) for reason in reasons) else None
 
     def _left_out(self, matched: Matched) -> Side | None:
         """Return the side that left a row out by --limit, None if both sides have it, or the table lacks it."""
@@ -87,7 +141,9 @@ class Comparison:
         other = _other_input(base, new, self.compared.constants) if base and new else None
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
         base, new = ([self._judge.judged(line, table) for line in lines] for lines in (base, new))
-        return Pair(base, new, self.compared.rule, gaps[0], gaps[1], other)
+        pair = Pair(base, new, self.compared.rule, gaps[0], gaps[1], other)
+        confirmed = self._confirmed.get(pair.name) if self._confirmed and pair.change is Change.BROKEN else None
+        return pair if confirmed is None else replace(pair, confirmed=confirmed)
 
     def _lines(self, side: Side, read: Callable[[int], Line], row: int | None) -> list[Line]:
         lines = [] if row is None else side.read_row(row, read)
@@ -105,7 +161,16 @@ class Comparison:
             "compared": self.compared.document(),
             "classes": {str(change): self.counts[change] for change in Change},
             "slower": self.slower,
+            "confirm": self._confirm_document(),
         }
+
+    def _confirm_document(self) -> dict[str, Any] | None:
+        if self.confirmation is None:
+            return None
+        found = Counter(str(each.standing) for each in self._confirmed.values())
+        counts = {str(standing): found[standing] for standing in Standing}
+        asked, suspects = self.confirmation, len(self.confirmation.suspects)
+        return {"asks": asked.asks, "suspects": suspects, "lead": asked.lead, "runs": asked.runs, **counts}
 
 
 def by_id(base: Side, new: Side) -> bool:

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -68,14 +69,15 @@ def run_rows(noxus: Session, options: Options) -> None:
         with noxus.connect(Phase.PREFLIGHT) as api:
             gate = api.pace_requests()
             workflow = _read_definition(noxus, asked.rows, options)
-            header = _header(context, workflow, asked)
+            header = header_of(context, workflow, asked, context.argv)
             seen = batch.check(header, inputs_of(workflow.definition) if asked.checked else None)
             _check_questions(context, judge, asked.rows, header)
             if options.dry_run:
                 _print_counts(context, seen)
                 return
             journal = batch.begin(judge)
-            work = _work(noxus, gate, workflow, journal, batch, options)
+            saves = options.output_dir is not None
+            work = row_work(noxus, gate, workflow, journal, batch, options.retry_for, saves=saves)
             batch.adopt(work)
             batch.count_past(judge)
             _plan_reports(batch, context, judge, options)
@@ -85,7 +87,7 @@ def run_rows(noxus: Session, options: Options) -> None:
                 batch.run(
                     work,
                     printer,
-                    lambda: shown.tell(partial(tally.how_far, _news_of(gate))),
+                    lambda: shown.tell(partial(tally.how_far, news_of(gate))),
                     partial(unexpected, context),
                 )
             if batch.has_started and not isinstance(tally.cause, Interruption):
@@ -100,7 +102,9 @@ def check_rows(noxus: Session, options: Options) -> None:
     asked.rows.know(inputs_of(workflow.definition), checked=asked.checked)
     tally = Tally(None, None, options.repeat)
     batch = Batch(asked, tally, context.terminal, context.clock)
-    _print_counts(context, batch.check(_header(context, workflow, asked), inputs_of(workflow.definition)))
+    _print_counts(
+        context, batch.check(header_of(context, workflow, asked, context.argv), inputs_of(workflow.definition))
+    )
 
 
 def _print_counts(context: Context, seen: Survey | None) -> None:
@@ -187,7 +191,8 @@ def _check_questions(context: Context, judge: Judge, rows: RowFile, header: Head
         context.terminal.warn(f"{rows.name} has no rows")
 
 
-def _header(context: Context, workflow: Workflow, asked: Asked) -> Header:
+def header_of(context: Context, workflow: Workflow, asked: Asked, command: Sequence[str]) -> Header:
+    """Return what makes the batch this one; `command` continues it. Raises UsageProblem for a mistake in the table."""
     rows = asked.rows
     sent = rows.sent()
     if rows.separated_oddly:
@@ -205,17 +210,25 @@ def _header(context: Context, workflow: Workflow, asked: Asked) -> Header:
         repeat=asked.shard.repeat,
         limit=rows.limit,
         outputs=list(keys_of(outputs_of(workflow.definition) or ())) or None,
-        command=list(context.argv),
+        command=list(command),
         definition=definition,
         nodes=nodes,
     )
 
 
-def _work(
-    noxus: Session, gate: "Gate", workflow: Workflow, journal: Journal, batch: Batch, options: Options
+def row_work(
+    noxus: Session,
+    gate: "Gate",
+    workflow: Workflow,
+    journal: Journal,
+    batch: Batch,
+    retry_for: float | None,
+    *,
+    saves: bool,
 ) -> RowWork:
-    context, retry_for = noxus.context, options.retry_for
-    if options.output_dir is not None:
+    """Return what the batch's threads do for each row; with `saves`, its outputs become files."""
+    context = noxus.context
+    if saves:
         import noxcli.outputs.save  # here and not in several threads, of which one may fail
         import noxcli.outputs.whole  # noqa: F401 - as above
     return RowWork(
@@ -233,7 +246,7 @@ def _work(
         ),
         deadline=noxus.deadline,
         retry_for=RETRY_FOLLOWING if retry_for is None else retry_for,
-        place=journal.place if options.output_dir is not None else None,
+        place=journal.place if saves else None,
     )
 
 
@@ -269,7 +282,8 @@ def _warn_of_change(noxus: Session, begun: Header) -> None:
         )
 
 
-def _news_of(gate: "Gate") -> str:
+def news_of(gate: "Gate") -> str:
+    """Return what slows the batch down, empty if nothing does."""
     if gate.silent_for > 1:
         return f"no answer for {show_seconds(gate.silent_for)}"
     return f"limited to {gate.rate:.1f} requests/s by the server" if gate.rate is not None else ""

@@ -71,6 +71,8 @@ class Options(Documented, Asserting, Waiting, Common):
         noxcli compare base new
         # As a gate, judged by an assertion, with a page for reviewers.
         noxcli compare base new --assert 'length(output.Answer) > `5`' --report c.html
+        # Answers vary: ask rows that seem broken again, so that chance breaks none.
+        noxcli compare base new --assert 'length(output.Answer) < `40`' --confirm 12 --dry-run
     """
 
     base: Annotated[
@@ -97,6 +99,29 @@ class Options(Documented, Asserting, Waiting, Common):
         bool,
         typer.Option("--allow-missing", help="Do not exit with 8 for rows without an answer."),
     ] = False
+    confirm: Annotated[
+        int | None,
+        typer.Option(
+            "--confirm",
+            metavar="N",
+            min=4,
+            max=1000,
+            help="Ask rows that seem broken up to N (12) more times in each version. They stay broken only if chance "
+            "does this in at most 5 of 100 comparisons, as far as answers are independent; else they vary.",
+        ),
+    ] = None
+    max_runs: Annotated[
+        int | None,
+        typer.Option(
+            "--max-runs",
+            metavar="RUNS",
+            min=1,
+            help="Start at most RUNS runs for --confirm; rows that would need more stay broken. [default: 240]",
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print how many runs --confirm may start, and start none.")
+    ] = False
     report: Annotated[
         str | None,
         typer.Option("--report", metavar="FILE", help="Write an HTML page: each row that differs, side by side."),
@@ -119,10 +144,18 @@ def execute(ctx: typer.Context, options: Options) -> None:
     require_not_stored(written, list(map(expanded, (options.base, options.new))))
     context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     judge = Judge.asked(options.asserts, options.expect, context.terminal.mask)
+    if options.confirm is None and (options.dry_run or options.max_runs is not None):
+        raise UsageProblem("--max-runs and --dry-run are about --confirm", "add --confirm 12")
     base, new = _sides(noxus, options, judge)
     with ExitStack() as stack:
         comparison = Comparison(base, new, judge, options.pass_each, stack)
         comparison.compared.require_partners(allow_missing=options.allow_missing)
+        if options.confirm is not None:
+            from noxcli.commands.confirm_call import confirm_rows  # loaded only to ask again
+
+            asks, most = options.confirm, options.max_runs
+            if not confirm_rows(noxus, comparison, judge, asks, most, dry_run=options.dry_run):
+                return
         ending = _ending(comparison, options)
         code, reason = (ExitCode.OK, None) if ending is None else (ending.exit_code, ending.message)
         totals = comparison.totals(code, reason)
@@ -156,6 +189,10 @@ def _sides(noxus: "Session", options: Options, judge: "Judge") -> "tuple[Side, S
     if not judge.questions(own=new.expects) and base.asserted != new.asserted:
         warn("the verdicts that were printed do not count, since the two sides were asked differently; add --assert")
     coverage.require_some(warn, own=new.expects)
+    if options.confirm is not None:
+        from noxcli.batch.suspects import require_askable  # loaded only to ask again
+
+        require_askable(base, new)
     return base, new
 
 
@@ -211,9 +248,11 @@ def _ending(comparison: "Comparison", options: Options) -> NoxError | None:
     found["slower"] = comparison.slower  # of any class
     failing = ["broken", *(each for each in FailOn if each in (options.fail_on or ()))]
     if counted := [f"{found[word]:,} {word}" for word in failing if found.get(word)]:
+        if undecided := comparison.undecided:
+            counted[0] += f" ({undecided:,} of them not confirmed)"
         names = [shorten(pair.name, LONGEST_ID) for pair in _failing(comparison, options, MOST_NAMED + 1)]
         named = ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
-        return NotAsAsserted(f"of {rows}, {in_prose(counted)}: {named}")
+        return NotAsAsserted(f"of {rows}, {in_prose(counted)}: {named}", comparison.way_to_decide)
     if not compared.counted["answered"]:
         return NotFinished(f"{compared.there}, but no row has an answer on both sides", compared.ways_on())
     if (unjudged := compared.counted["unjudged"]) and not options.allow_missing:
@@ -285,31 +324,32 @@ def _print(context: Context, comparison: "Comparison", totals: dict[str, Any]) -
     from noxcli.reports.comparison import pairs_in_words
 
     terminal, listed = context.terminal, comparison.listed
-    rows = ([str(pair.change), pair.name, pair.what()] for pair in comparison.pairs())
     if not context.printing.writes_text:
         documents = (pair.document() for pair in comparison.pairs())
         context.printing.long_document(totals, "rows", documents)
     elif terminal.read_by_eyes:
         layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
-        short = ([change, shorten(name, LONGEST_ID), _in_brief(what)] for change, name, what in rows)
-        show_table(terminal, layout, list(islice(short, MOST_SHOWN)))
+        pairs = islice(comparison.pairs(), MOST_SHOWN)
+        rows = [[str(pair.change), shorten(pair.name, LONGEST_ID), _in_brief(pair)] for pair in pairs]
+        show_table(terminal, layout, rows)
         terminal.show(pairs_in_words(terminal, islice(comparison.pairs(), MOST_DIFFS)))
         if listed > MOST_SHOWN:
             terminal.note(
                 f"and {amount(listed - MOST_SHOWN, 'row')} more; a pipe, --json and --report have all of them"
             )
     else:
-        for row in rows:
-            terminal.write(with_tabs([row]))
-    for line in comparison.compared.notes():
+        for pair in comparison.pairs():
+            terminal.write(with_tabs([[str(pair.change), pair.name, pair.what()]]))
+    for line in comparison.notes():
         terminal.note(line)
     terminal.note(comparison.in_words())
 
 
-def _in_brief(what: str) -> str:
+def _in_brief(pair: "Pair") -> str:
     """Return what differs as far as it fits into a table: of an assertion, the values and not its text."""
     from noxcli.render.text import shorten  # as in execute
 
+    what, again = pair.what(), f"{pair.confirmed.words()}; " if pair.confirmed is not None else ""
     _, asserted, values = what.partition(" does not hold: ")
     was = "was: " if asserted and what.startswith("was: ") else ""
-    return shorten(f"{was}{values or what}", LONGEST_WHAT)
+    return shorten(f"{again}{was}{values or what.removeprefix(again)}", LONGEST_WHAT)

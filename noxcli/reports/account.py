@@ -20,6 +20,10 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Pairs", f"{paired} ({totals['new']['table']})" if totals["new"]["table"] else paired
     if compared["repeat"] > 1:
         yield "Repetitions", f"{compared['repeat']} of each row; a row is good if {compared['pass_each']} are"
+    if (asked := totals["confirm"]) is not None:
+        times = f"{amount(asked['suspects'], 'row')}, up to {asked['asks']} times in each version"
+        found = ", ".join(f"{asked[word]:,} {word}" for word in ("broken", "varies", "undecided") if asked[word])
+        yield "Asked again", f"{times}, in {amount(asked['runs'], 'run')}: {found}"
     if compared["constants"]:
         yield "Different for all rows", in_prose(list(map(repr, compared["constants"])))
 

@@ -21,6 +21,7 @@ from noxcli.timing import show_seconds
 SLOWER_BY, SLOWER_SECONDS = 1.25, 1.0  # a slower row takes this many times as long, and this much longer
 AROUND, LONGEST = 24, 160  # characters: around a change in one line, and of all changes there
 LONGEST_NAME, MOST_IN_WORDS = 60, 600  # characters on a terminal: of a row's name, and of a text's changes
+SIDES = ("BASE", "NEW")
 NOT_HERE = "not in this file"  # of a row that printed lines lack: its table may have it
 Line = Mapping[str, Any]  # of results
 
@@ -77,6 +78,39 @@ class Rule:
         return Answer.FAILED if {*found} <= {Answer.GOOD, Answer.FAILED} else Answer.BAD
 
 
+class Standing(StrEnum):
+    """What is known of a row that seemed broken, once it was asked again."""
+
+    BROKEN = "broken"
+    VARIES = "varies"  # chance may break it
+    UNDECIDED = "undecided"
+
+
+class Confirmed(NamedTuple):
+    """How many of its further answers are good in each version, and of how many; `reason` if that decides nothing."""
+
+    standing: Standing
+    base: tuple[int, int]
+    new: tuple[int, int]
+    reason: str | None = None
+
+    def words(self) -> str:
+        """Return what asking again has shown."""
+        sides = [f"{name} {good} of {asked}" for name, (good, asked) in zip(SIDES, self[1:3], strict=True) if asked]
+        counts = [f"asked again, good: {', '.join(sides)}"] if sides else []
+        return "; ".join([*([f"not confirmed: {self.reason}"] if self.reason else []), *counts])
+
+    def document(self) -> dict[str, Any]:
+        """Return its part of `noxcli.comparison/1`."""
+        counts = {"base": self.base, "new": self.new}
+        return {
+            "verdict": str(self.standing),
+            "reason": self.reason,
+            "asked": {name: asked for name, (_, asked) in counts.items()},
+            "good": {name: good for name, (good, _) in counts.items()},
+        }
+
+
 class Verdict(NamedTuple):
     """The class of a row; `unjudged` if there is no answer to judge, so that the comparison ends with 8."""
 
@@ -99,6 +133,7 @@ class Pair:
     base_gap: str | None = None
     new_gap: str | None = None
     other_input: str | None = None
+    confirmed: Confirmed | None = None  # of a row that seemed broken
 
     @property
     def first(self) -> Line:
@@ -152,7 +187,8 @@ class Pair:
             case Answer.FAILED if not good:
                 return Verdict(Change.SAME, "still fails")
         if good is not (base is Answer.GOOD):
-            return Verdict(Change.FIXED if good else Change.BROKEN)
+            varies = self.confirmed is not None and self.confirmed.standing is Standing.VARIES
+            return Verdict(Change.FIXED if good else Change.VARIES if varies else Change.BROKEN)
         return Verdict(self._without_a_verdict())
 
     def _without_a_verdict(self) -> Change:
@@ -187,7 +223,9 @@ class Pair:
     def what(self) -> str:
         """Return what differs, in one line."""
         change, parts = self.change, [self.verdict.reason] if self.verdict.reason else []
-        if change in {Change.BROKEN, Change.FIXED}:
+        if self.confirmed is not None:
+            parts += [self.confirmed.words(), _reason(self.new)]
+        elif change in {Change.BROKEN, Change.FIXED}:
             counts = f"passed {_passed(self.base)}, now {_passed(self.new)}"
             parts += [] if self.rule.repeat == 1 else [counts]
             parts += [_reason(self.new) if change is Change.BROKEN else f"was: {_reason(self.base)}"]
@@ -231,6 +269,7 @@ class Pair:
             "id": self.first["id"],
             "rows": {name: lines[0]["row"] if lines else None for name, lines in sides.items()},
             "what": self.what(),
+            "confirm": None if self.confirmed is None else self.confirmed.document(),
             "slower": self.is_slower,
             "seconds": dict(zip(sides, self.seconds, strict=True)),
             "codes": {name: [line["result"]["exit_code"] for line in lines] for name, lines in sides.items()},

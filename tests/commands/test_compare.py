@@ -93,6 +93,7 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
     assert result.err.splitlines() == [
         "BASE base.jsonl: 6 of 6 rows passed (100.0%), median 1.0s, 95% within 1.0s",
         "NEW new.jsonl: 4 of 6 rows passed (66.7%), median 1.0s, 95% within 5.0s",
+        "of 2 rows that broke or were fixed, chance breaks 2 or more in 25% of comparisons of an unchanged workflow",
         "2 broken, 1 changed, 1 slower, 1 new, 1 missing, 1 same",
         "noxcli: of 7 rows, 2 broken: id1, id3",
     ]
@@ -118,6 +119,7 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
         "what": what,
         "id": "id4",
         "rows": {"base": 4, "new": None},
+        "confirm": None,
         "slower": False,
     }
     runs = {"codes": {"base": [0], "new": []}, "runs": {"base": ["b4"], "new": []}}

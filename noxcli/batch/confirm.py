@@ -1,0 +1,119 @@
+"""The rows that seem broken, asked again: in which rounds, and what follows from the answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from noxcli.batch.chance import LEAST_ASKS, lead_to_break, least_asks
+from noxcli.errors import UsageProblem
+from noxcli.reports.comparison import Answer, Confirmed, Standing
+
+NO_ANSWER = "{side} gave no answer, though it was asked twice"
+NO_ROOM = "--max-runs {most:,} has no room for {runs:,} more runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One batch: these rows, so many times each, in one version; `number` counts those of its side from 1."""
+
+    side: str
+    number: int
+    names: Sequence[str]
+    asks: int
+
+    @property
+    def runs(self) -> int:
+        return len(self.names) * self.asks
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answers of a round by row, and how many runs it took."""
+
+    answers: Mapping[str, Sequence[Answer]]
+    runs: int
+
+
+@dataclass(slots=True)
+class Confirmation:
+    """Which of the suspects are broken, after up to so many asks in each version; `runs` is their number so far."""
+
+    suspects: Sequence[str]
+    asks: int
+    lead: int
+    most: int  # runs
+    runs: int = 0
+    _good: dict[str, dict[str, list[bool]]] = field(default_factory=dict)
+    _undecided: dict[str, str] = field(default_factory=dict)  # why
+
+    @classmethod
+    def of(cls, suspects: Sequence[str], asks: int, most: int) -> "Confirmation":
+        """Raises UsageProblem if so few asks could break no row."""
+        lead = lead_to_break(asks, len(suspects))
+        if lead is None:
+            raise UsageProblem(
+                f"--confirm {asks} is too few to tell which of {len(suspects):,} rows that seem broken are",
+                f"write --confirm {least_asks(len(suspects))} or more",
+            )
+        return cls(suspects, asks, lead, most, _good={name: {"base": [], "new": []} for name in suspects})
+
+    def decide(self, ask: Callable[[Round], Answered]) -> Mapping[str, Confirmed]:
+        """Ask in up to three rounds, as far as the runs may be started, and return what is known of each suspect."""
+        for side, number, asks in (
+            ("new", 1, LEAST_ASKS),
+            ("new", 2, self.asks - LEAST_ASKS),
+            ("base", 1, self.asks),
+        ):
+            names = [name for name in self.suspects if self._standing(name) is None]
+            if names and asks:
+                self._take(Round(side, number, names, asks), ask)
+        return {name: self._confirmed(name) for name in self.suspects}
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers that `--dry-run` prints: `runs` are those that may be started at most."""
+        suspects = len(self.suspects)
+        rounds = {"first": LEAST_ASKS * suspects, "then_new": (self.asks - LEAST_ASKS) * suspects}
+        rounds["then_base"] = self.asks * suspects
+        fits = 0
+        for runs in rounds.values():
+            fits += runs if fits + runs <= self.most else 0
+        return {
+            "suspects": suspects,
+            "asks": self.asks,
+            "lead": self.lead,
+            **rounds,
+            "most": fits,
+            "max_runs": self.most,
+        }
+
+    def has_room_for(self, runs: int) -> bool:
+        """True if so many more runs may be started."""
+        return self.runs + runs <= self.most
+
+    def _take(self, round_: Round, ask: Callable[[Round], Answered]) -> None:
+        if not self.has_room_for(round_.runs):
+            self._undecided |= dict.fromkeys(round_.names, NO_ROOM.format(most=self.most, runs=round_.runs))
+            return
+        asked = ask(round_)
+        self.runs += asked.runs
+        for name in round_.names:
+            known = [answer for answer in asked.answers[name] if answer is not Answer.NONE]
+            self._good[name][round_.side] += [answer is Answer.GOOD for answer in known]
+            if len(known) < round_.asks:
+                self._undecided[name] = NO_ANSWER.format(side=round_.side.upper())
+
+    def _standing(self, name: str) -> Standing | None:
+        """Return what is known of a row, None as long as asking it can still break it."""
+        base, new = self._good[name]["base"], self._good[name]["new"]
+        if name in self._undecided:
+            return Standing.UNDECIDED
+        if (len(new) == LEAST_ASKS and all(new)) or self.asks - sum(new) < self.lead:
+            return Standing.VARIES
+        if len(base) < self.asks:
+            return None
+        return Standing.BROKEN if sum(base) - sum(new) >= self.lead else Standing.VARIES
+
+    def _confirmed(self, name: str) -> Confirmed:
+        standing, good = self._standing(name), self._good[name]
+        assert standing is not None
+        base, new = ((sum(good[side]), len(good[side])) for side in ("base", "new"))
+        return Confirmed(standing, base, new, self._undecided.get(name))
