@@ -114,13 +114,13 @@ def write(file: BinaryIO, data: bytes, waited: Callable[[float], None]) -> None:
     rest = memoryview(data)
     while rest:
         began = time.monotonic()
-        if is_read(file):
+        if await_reader(file):
             with suppress(BlockingIOError):  # another process was faster
                 rest = rest[os.write(file.fileno(), rest[:PIECE]) :]
         waited(time.monotonic() - began)
 
 
-def is_read(file: IO[Any]) -> bool:
+def await_reader(file: IO[Any]) -> bool:
     """Wait for a slice at most, and return whether a write of a PIECE does not block."""
     return bool(select.select([], [file], [], SLICE)[1])
 

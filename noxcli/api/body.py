@@ -71,7 +71,7 @@ class AnswerLimit:
         self.left()
         self._end = min(time.monotonic() + self._seconds, self._end + count * self._per_byte)
 
-    def kept_by(self, call: Callable[[], T]) -> T:
+    def run(self, call: Callable[[], T]) -> T:
         """Return or raise the outcome of `call`, made by a thread.
 
         Raises Unavailable once no time is left for it; the call then continues in the background.

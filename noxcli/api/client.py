@@ -223,7 +223,7 @@ class NoxusApi:
                 headers["If-Range"] = etag
         path = f"/v1/file/{_part(file_id)}"
         limit = AnswerLimit(read_timeout, per_byte=1 / FILE_PACE)
-        answer = limit.kept_by(lambda: self.http.send("GET", path, headers=headers, limit=limit, elsewhere=True))
+        answer = limit.run(lambda: self.http.send("GET", path, headers=headers, limit=limit, elsewhere=True))
         return Download(answer, limit, self.http.mask)
 
     def upload(self, name: str, content: "SupportsRead[bytes]", content_type: str) -> Mapping[str, Any]:
@@ -251,7 +251,7 @@ class NoxusApi:
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
         path, limit = f"/v1/runs/{_part(run_id)}/events", AnswerLimit.of_stream()
         try:
-            response = limit.kept_by(lambda: self.http.send("GET", path, params=params, headers=headers, limit=limit))
+            response = limit.run(lambda: self.http.send("GET", path, params=params, headers=headers, limit=limit))
         except (NotFound, Refused, Unavailable) as error:
             raise _stream_failure(error, cursor) from error
         kind = answer_type(response)

@@ -139,7 +139,7 @@ class Http:
                 raise unavailable(error, response.url, self.mask) from error
             return response, body
 
-        return limit.kept_by(read)
+        return limit.run(read)
 
     def send(  # noqa: PLR0913 - the parts of a request, and how it may go: each by name, with a default
         self,
@@ -155,7 +155,7 @@ class Http:
         """Return a successful answer with its body unread; any other outcome is a NoxError.
 
         With `elsewhere`, a redirect may lead to another origin, which never gets the key. `sent` of an Unavailable
-        says whether a byte may have left. Call it through `limit.kept_by`: a head may trickle in, each read of it in
+        says whether a byte may have left. Call it through `limit.run`: a head may trickle in, each read of it in
         time.
         """
         if self._not_api is not None:

@@ -101,7 +101,7 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]
         with noxus.connect() as api:
             name, url = "host", read_url(noxus.context.base_url)
             http, limit = api.http, AnswerLimit.of_json()
-            with limit.kept_by(lambda: http.exchange("GET", http.url_of("/v1/admin/me"), limit)) as answer:
+            with limit.run(lambda: http.exchange("GET", http.url_of("/v1/admin/me"), limit)) as answer:
                 yield name, _check_host(answer, url)
                 yield "tls", _check_tls(answer, url)
             yield "clock", _check_clock(api)

@@ -77,4 +77,4 @@ def execute(ctx: typer.Context, options: Options) -> None:
         if len(runs) == 1:
             wait_for_one(noxus, context.outcome.subject, conditions, policy)
         else:
-            ManyRuns(noxus, policy, any_one=options.any_one, fail_fast=options.fail_fast).to_end()
+            ManyRuns(noxus, policy, any_one=options.any_one, fail_fast=options.fail_fast).wait_to_end()

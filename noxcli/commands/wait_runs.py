@@ -26,7 +26,7 @@ from noxcli.render.renderers import bar_fits, play, wait_progress
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import ASK_LATER, Contact, OneTry, Patience, in_lines
-from noxcli.runs.conditions import Condition, ConditionWatch, doubtful_words, resolved_condition
+from noxcli.runs.conditions import Condition, ConditionWatch, doubtful_words, with_node_id
 from noxcli.runs.follow import Burst, Policy
 from noxcli.runs.record import LAST_READ, may_go_on, settled_if_unchanged, still_running
 from noxcli.timing import Deadline
@@ -49,7 +49,7 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
     outcome.conditional = bool(conditions)
     patience = noxus.patience(gave_up=LostContact)
     # Conditions may be about its output and its nodes, which a read by its id alone does not return.
-    run = outcome.run = noxus.read_run(text, patience) if conditions else resolved(noxus, text, patience)
+    run = outcome.run = noxus.read_run(text, patience) if conditions else resolve_and_read(noxus, text, patience)
     outcome.confirmed = True
     workflow = read_workflow_of(noxus, run) if conditions or bar_fits(context.terminal) else run.workflow
     if conditions:
@@ -113,13 +113,13 @@ def _check_conditions(noxus: Session, conditions: Sequence[Condition], workflow:
     if workflow is None:
         warnings.append("the names in --for are not checked, since the workflow can't be read")
     else:
-        conditions = [resolved_condition(one, workflow.nodes) for one in conditions]
+        conditions = [with_node_id(one, workflow.nodes) for one in conditions]
     for line in warnings:
         noxus.context.terminal.warn(line)
     return list(conditions)
 
 
-def resolved(noxus: Session, text: str, patience: Patience) -> Run:
+def resolve_and_read(noxus: Session, text: str, patience: Patience) -> Run:
     """Return the run; an ended one with its output if the server sends it."""
     run = noxus.resolve_run(text, patience)
     if noxus.context.printing.writes_text and not noxus.context.reports.asserts:
@@ -153,7 +153,7 @@ class ManyRuns:
         ]
         self._one_try = OneTry(clock, noxus.deadline, 0.0, in_lines(lambda _: None))
 
-    def to_end(self) -> None:
+    def wait_to_end(self) -> None:
         """Print each run as it ends, until all or enough have ended; at the time limit, read the others once more.
 
         Raises the worst error of those that are over.
@@ -216,7 +216,7 @@ class ManyRuns:
         """Read the run, and why it failed; keep its large parts only for a document or an assertion."""
         context, api, known = self._context, self._noxus.api, one.outcome.run
         if known is None:
-            run = resolved(self._noxus, one.outcome.subject, self._one_try)
+            run = resolve_and_read(self._noxus, one.outcome.subject, self._one_try)
         else:
             run = settled_if_unchanged(api.get_run(known.workflow_id, known.id), known, context.clock.monotonic())
         if run.status == "failed":
@@ -230,7 +230,7 @@ class ManyRuns:
         """Record the result of a read, and report a run that is over. Raises unexpected errors."""
         context, outcome = self._context, one.outcome
         try:
-            run = self._ended(one, read, last=last)
+            run = self._take(one, read, last=last)
             if run is None:
                 return
             verdict = verdict_of(run, outcome.progress.why if outcome.progress else "")
@@ -245,32 +245,35 @@ class ManyRuns:
         if outcome.error is not None:
             complain(context, outcome.error)
 
-    def _ended(self, one: Waited, read: Result[Run], *, last: bool) -> Run | None:
+    def _take(self, one: Waited, read: Result[Run], *, last: bool) -> Run | None:
         """Return the run if there is nothing more to wait for, None to read it again. Raises why it has no verdict."""
         run, error = read
-        known = one.outcome.run
+        if error is not None:
+            self._tolerate(one, error, last=last)
         if run is not None:
             one.outcome.run, one.outcome.confirmed = run, True
             one.contact.met_answer()
             if self._policy.over(run):
                 return run
-        elif isinstance(error, Unavailable):
-            is_lost = one.contact.is_lost(error)
-            if known is None if last else is_lost:
-                kind = TimedOut if last and not self._once else LostContact
-                raise kind(f"run {one.outcome.subject}: {error.message}", error.hint, **error.facts())
-        elif isinstance(error, Denied):
-            if one.contact.is_lost(error):
-                raise may_go_on(error, known.id) if known else error
-            if last and known is None:
-                raise (NotFinished if self._once else TimedOut)(
-                    f"run {one.outcome.subject}: {error.message}", ASK_LATER, **error.facts()
-                )
-        elif error is not None:
-            raise error
-        latest = run or known
+        latest = one.outcome.run
         if not last or latest is None:
             return None
         if self._once:
             raise not_finished(latest)
         return stop_or_raise(self._noxus, one.outcome, self._policy, still_running(latest, hint_to_wait(latest)))
+
+    def _tolerate(self, one: Waited, error: BaseException, *, last: bool) -> None:
+        """Go on after a read that failed, or raise why the run has no verdict.
+
+        The last read may fail, too, if an earlier one has told how the run stands.
+        """
+        known, is_refusal = one.outcome.run, isinstance(error, Denied)
+        if not isinstance(error, Unavailable | Denied):
+            raise error
+        is_lost = one.contact.is_lost(error)
+        if is_lost and isinstance(error, Denied):
+            raise may_go_on(error, known.id) if known else error
+        if (is_lost and not last) or (last and known is None):
+            kind = TimedOut if last and not self._once else NotFinished if is_refusal else LostContact
+            hint = ASK_LATER if is_refusal else error.hint
+            raise kind(f"run {one.outcome.subject}: {error.message}", hint, **error.facts())

@@ -19,7 +19,7 @@ from noxcli.render.text import Screen, visible
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline
 from noxcli.utf8 import to_utf8
-from noxcli.waiting import is_read, may_block, write
+from noxcli.waiting import await_reader, may_block, write
 
 # Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
 OF_ENGINES = (
@@ -286,7 +286,7 @@ class Terminal:
 
     def _await_reader_of_stderr(self) -> None:
         began = time.monotonic()
-        while not is_read(self.err):
+        while not await_reader(self.err):
             if self._is_over() and time.monotonic() - began >= PATIENCE_AT_THE_END:
                 self._ignored = True
                 raise BlockingIOError  # as the write would, if it did not wait

@@ -54,7 +54,7 @@ def _run_status(text: str) -> str:
     return PAUSED_STATUS if word == PAUSED_WORD else word
 
 
-def resolved_condition(condition: Condition, names: Mapping[str, str]) -> Condition:
+def with_node_id(condition: Condition, names: Mapping[str, str]) -> Condition:
     """Return the condition with the id of its node; `names` are the workflow's nodes, empty if they are not known.
 
     Raises UsageProblem for an unknown node.
