@@ -15,7 +15,10 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for side in ("base", "new"):
         yield side.upper(), "; ".join(_side(totals[side]))
     questions = compared["questions"]
-    yield "Questions", ", ".join(questions) if questions else "none in this call: how the runs ended counts, and their outputs"
+    yield (
+        "Questions",
+        ", ".join(questions) if questions else "none in this call: how the runs ended counts, and their outputs",
+    )
     paired = f"rows with {PAIRED_BY[compared['by']]}, by the table of NEW"
     yield "Pairs", f"{paired} ({totals['new']['table']})" if totals["new"]["table"] else paired
     if compared["repeat"] > 1:

@@ -164,10 +164,12 @@ def test_results_end_as_each_row_does(answers: Sequence[str], needed: int) -> No
 ENDS = {"failed": "failed", "bad": "completed", "good": "completed"}
 
 
-@pytest.mark.parametrize(("answers", "needed"), one_in(4, REPETITIONS, (1, 2, 3)))
+SERVED = [answers for answers in REPETITIONS if "none" not in answers]  # a server gives each of these an answer
+
+
+@pytest.mark.parametrize(("answers", "needed"), one_in(3, SERVED, (1, 2, 3)))
 def test_a_batch_ends_as_its_results_do(noxcli: Noxcli, plays: Any, answers: Sequence[str], needed: int) -> None:
-    if "none" in answers or needed > len(answers):
-        pytest.skip("a server gives each of these an answer")
+    needed = min(needed, len(answers))  # more than there are is refused
     turns = iter(answers)
 
     def script(_: dict[str, Any]) -> list[Step]:
