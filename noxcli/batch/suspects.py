@@ -20,6 +20,7 @@ from noxcli.batch.sides import Side
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import expanded, reason_of
+from noxcli.masking import HIDDEN, HIDDEN_KEY
 from noxcli.place import Place
 from noxcli.render.terminal import Terminal
 from noxcli.reports.comparison import Answer, Line, Pair, answer_of
@@ -152,7 +153,12 @@ class Suspects:
             if isinstance(value, dict) and "$upload" in value:
                 hint = "compare without --confirm, and run both versions again with --repeat"
                 raise UsageProblem(f"row {pair.name} has an uploaded file, {key!r}, which is not stored", hint)
-        return {key: value for key, value in given.items() if key not in self.header(side).secrets}
+        secrets = self.header(side).secrets
+        sent = {key: value for key, value in given.items() if key not in secrets}
+        text = to_json(sent)
+        if HIDDEN_KEY in text or (secrets and HIDDEN in text):
+            raise UsageProblem(f"row {pair.name} has an input with a hidden secret in it, so it can't be asked again")
+        return sent
 
     def _plan(self, confirmation: Confirmation) -> dict[str, Any]:
         expected = self._judge.expected

@@ -106,7 +106,7 @@ class Options(Documented, Asserting, Waiting, Common):
             metavar="N",
             min=4,
             max=1000,
-            help="Ask rows that seem broken up to N (12) more times in each version. They stay broken only if chance "
+            help="Ask rows that seem broken again, up to N times (12) in each version. They stay broken only if chance "
             "does this in at most 5 of 100 comparisons, as far as answers are independent; else they vary.",
         ),
     ] = None

@@ -137,6 +137,7 @@ class Asking:
         secrets, environ = self._secrets(round_.side), context.terminal.environ
         common = read_inputs([], None, context.sources, secrets=secrets, environ=environ)
         context.hide(common)
+        begun = (directory / JOURNAL_NAME).exists()
         return Asked(
             workflow=self.suspects.header(round_.side).workflow_id,
             rows=RowFile(file, "jsonl", Columns({}, common), None, None, round_.asks),
@@ -144,8 +145,8 @@ class Asking:
             shard=Shard(repeat=round_.asks),
             directory=directory,
             named=False,
-            resume=(directory / JOURNAL_NAME).exists(),
-            fresh=False,
+            resume=begun,
+            fresh=not begun,
             again=(),
             changed=False,
             checked=False,

@@ -13,6 +13,7 @@ from noxcli.batch.chance import lead_to_break, least_asks, share_of_chance
 from noxcli.sandbox.scenario import Version, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
+from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, write_rows
 from tests.process import NOXCLI, ended_by, running, until
 
@@ -64,6 +65,10 @@ def compared(noxcli: Noxcli, *argv: str, confirm: str = "12") -> Result:
     return noxcli("compare", "base", "new", *GOOD, "--confirm", confirm, *argv)
 
 
+def classes(text: str) -> list[list[str]]:
+    return [line.split("\t")[:2] for line in text.splitlines()]
+
+
 def test_the_lead_grows_with_the_suspects() -> None:
     assert [lead_to_break(12, suspects) for suspects in (1, 4, 5, 15, 16, 64, 65, 360)] == [5, 6, 7, 7, 8, 8, 9, 9]
     assert [lead_to_break(4, suspects) for suspects in (1, 12, 13)] == [3, 4, None]
@@ -81,9 +86,7 @@ def test_only_what_chance_hardly_does_stays_broken(noxcli: Noxcli, sandbox: Sand
     paid = len(sandbox.runs(workflow))
     result = compared(noxcli)
     assert result.code == 11, result.err
-    assert [line.split("\t")[:2] for line in result.text.splitlines()] == [
-        *(["broken", "id-worse"], ["varies", "id-luck"], ["varies", "id-rare"])
-    ]
+    assert classes(result.text) == [*(["broken", "id-worse"], ["varies", "id-luck"], ["varies", "id-rare"])]
     assert result.text.splitlines()[0].split("\t")[2].startswith("asked again, good: BASE 12 of 12, NEW 0 of 12; ")
     assert result.text.splitlines()[1].split("\t")[2].startswith("asked again, good: NEW 4 of 4; ")
     assert len(sandbox.runs(workflow)) - paid == 3 * 4 + 2 * 8 + 12
@@ -104,7 +107,7 @@ def test_an_ask_without_an_answer_is_repeated_once(noxcli: Noxcli, sandbox: Sand
     paid = len(sandbox.runs(workflow))
     result = compared(noxcli)
     assert result.code == 11
-    assert [line.split("\t")[:2] for line in result.text.splitlines()] == [
+    assert classes(result.text) == [
         ["broken", "id-twice"],
         ["varies", "id-once"],
     ]
@@ -116,11 +119,43 @@ def test_an_ask_without_an_answer_is_repeated_once(noxcli: Noxcli, sandbox: Sand
     assert len(sandbox.runs(workflow)) - paid == 13
 
 
+def test_rows_with_repetitions_are_asked_one_by_one(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    turns = {"worse": ("g", "b"), "luck": ("gggb", "bbbg")}
+    workflow = answers(turns)
+    both(noxcli, workflow, turns, "--repeat", "3")
+    result = compared(noxcli, "--pass-each", "2")
+    assert classes(result.text) == [["broken", "id-worse"], ["varies", "id-luck"]], result.err
+    assert len(sandbox.runs(workflow)) == 12 + 8 + 8 + 12
+
+
+def test_a_limit_ends_the_asking_until_it_continues(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    turns = {"worse": ("g", "b")}
+    workflow = answers(turns)
+    both(noxcli, workflow, turns)
+    noxcli.clock = Clock()
+    answers(turns, script=[Sleep(600_000)])
+    result = compared(noxcli, "--timeout", "2s", confirm="4")
+    starts = len(sandbox.runs(workflow))
+    assert (result.code, result.out, starts) == (124, b"", 4), result.err
+    assert "continue with: noxcli compare base new" in result.err
+    for run in sandbox.runs(workflow):
+        assert run.id in result.err
+    refused = noxcli("compare", "base", "new", *GOOD, "--confirm", "4", environ={"NOXUS_API_KEY": "wrong"})
+    assert (refused.code, len(sandbox.runs(workflow))) == (4, 4)
+
+
+def test_a_later_attempt_of_a_job_is_no_reason_to_warn(noxcli: Noxcli, answers: Any) -> None:
+    turns = {"worse": ("g", "b")}
+    both(noxcli, answers(turns), turns)
+    noxcli.environ |= {"GITHUB_RUN_ATTEMPT": "2"}
+    assert "attempt" not in compared(noxcli).err
+
+
 def test_a_failed_run_is_an_answer_in_both(noxcli: Noxcli, answers: Any) -> None:
     turns = {"fails": ("g", "f"), "flaky": ("gf", "f")}
     both(noxcli, answers(turns), turns)
     result = compared(noxcli)
-    assert [line.split("\t")[:2] for line in result.text.splitlines()] == [
+    assert classes(result.text) == [
         ["broken", "id-fails"],
         ["varies", "id-flaky"],
     ]
@@ -218,6 +253,12 @@ def test_inputs_and_secrets_are_those_of_the_batch(noxcli: Noxcli, sandbox: Sand
     assert asked == [*[first[1]] * 4, *[first[0]] * 4]
     written = b"".join(path.read_bytes() for path in Path().rglob("*") if path.is_file())
     assert b"a-very-secret-word" not in written
+    file = write_rows({"Q": "Is a-very-secret-word safe?", "N": 1})
+    for name, tone in (("base", "kind"), ("new", "rude")):
+        argv = ("--secret", "Token=TOKEN", f"Tone={tone}", "--output-dir", name)
+        assert noxcli("batch", workflow, file, *argv, "--fresh").code == 0
+    hidden = compared(noxcli, confirm="4")
+    assert (hidden.code, "row 1 has an input with a hidden secret in it" in hidden.err) == (2, True), hidden.err
 
 
 def test_a_row_with_an_uploaded_file_is_refused(noxcli: Noxcli, plays: Any) -> None:
@@ -257,10 +298,6 @@ def test_no_link_is_followed_to_where_answers_go(noxcli: Noxcli, answers: Any) -
         assert (result.code, [*Path("elsewhere").iterdir()]) == (2, []), result.err
         assert f"{name}/confirm" in result.err
         Path(name, "confirm").unlink()
-
-
-def classes(text: str) -> list[list[str]]:
-    return [line.split("\t")[:2] for line in text.splitlines()]
 
 
 @pytest.mark.long(20)
