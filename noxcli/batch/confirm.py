@@ -7,7 +7,7 @@ from noxcli.batch.chance import LEAST_ASKS, lead_to_break, least_asks
 from noxcli.errors import UsageProblem
 from noxcli.reports.comparison import Answer, Confirmed, Standing
 
-NO_ANSWER = "{side} gave no answer, though it was asked twice"
+NO_ANSWER = "{side} did not answer each time"
 NO_ROOM = "--max-runs {most:,} has no room for {runs:,} more runs"
 
 

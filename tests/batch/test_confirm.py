@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from noxcli.batch.chance import lead_to_break, least_asks, share_of_chance
+from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import Version, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
@@ -111,7 +112,7 @@ def test_an_ask_without_an_answer_is_repeated_once(noxcli: Noxcli, sandbox: Sand
         ["broken", "id-twice"],
         ["varies", "id-once"],
     ]
-    why = "not confirmed: NEW gave no answer, though it was asked twice; "
+    why = "not confirmed: NEW did not answer each time; "
     assert result.text.splitlines()[0].split("\t")[2].startswith(why), result.text
     assert "noxcli: of 3 rows, 1 broken (1 of them not confirmed): id-twice" in result.err
     assert len(sandbox.runs(workflow)) - paid == 8 + 5, "one ask of one row and four of the other were sent again"
@@ -149,6 +150,17 @@ def test_a_later_attempt_of_a_job_is_no_reason_to_warn(noxcli: Noxcli, answers: 
     both(noxcli, answers(turns), turns)
     noxcli.environ |= {"GITHUB_RUN_ATTEMPT": "2"}
     assert "attempt" not in compared(noxcli).err
+
+
+def test_a_start_in_doubt_changes_nothing(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    turns = {"worse": ("g", "b")}
+    workflow = answers(turns)
+    both(noxcli, workflow, turns)
+    answers(turns, faults={"start": [LostAnswer(), LostAnswer()]})
+    result = compared(noxcli)
+    assert (result.code, classes(result.text)) == (11, [["broken", "id-worse"]])
+    assert "asked again, good: BASE 12 of 12, NEW 0 of 12" in result.text, result.text
+    assert 24 <= len(sandbox.runs(workflow)) <= 24 + 4
 
 
 def test_a_failed_run_is_an_answer_in_both(noxcli: Noxcli, answers: Any) -> None:
