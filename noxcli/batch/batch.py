@@ -118,13 +118,15 @@ class Batch:
                 accept_changes(rows, past, asked.shard)
         past.forget_all({AGAIN[each] for each in asked.again if each in AGAIN})
         past.forget_after(rows.most)
+        if rows.only is not None:
+            past.forget_others(rows.ids_to_run())
         checker = Checker(nodes, asked.workflow, self._terminal)
         self._remaining, self._header = RemainingRows(checker, asked.shard, past, asked.changed), header
         if not rows.is_stream:
             self._seen = seen = self._remaining.survey(rows)
             if asked.checked:
                 seen.require_right(asked.workflow, self._terminal.complain)
-            self._header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept))
+            self._header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
         return self._seen
 
     def begin(self, judge: Judge) -> Journal:
@@ -157,7 +159,7 @@ class Batch:
 
         tally, past = self.tally, self.past
         red: list[tuple[int, str | None]] = []
-        lines = Joined.read([self.asked.directory], self.asked.rows.most).runs(self.asked.shard)
+        lines = Joined.read([self.asked.directory], asked=True).runs(self.asked.shard)
         for _, group in groupby((line for _, line in lines), lambda line: (line["row"] - 1) // tally.repeat):
             stored = list(group)
             codes = [judge.judged(as_printed(line, tally.repeat))["result"]["exit_code"] for line in stored]
@@ -191,7 +193,7 @@ class Batch:
             return
         from noxcli.batch.joined import Joined  # loaded where stored results are read
 
-        for _, run in Joined.read([self.asked.directory], self.asked.rows.most).runs(Shard()):
+        for _, run in Joined.read([self.asked.directory], asked=True).runs(Shard()):
             if past.state(run["row"]) == FINISHED:
                 tally.add_line(judge.judged(as_printed(run, tally.repeat)), before=True)
 

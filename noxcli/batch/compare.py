@@ -129,7 +129,7 @@ class Comparison:
         return "increase --max-runs" if any("--max-runs" in str(reason) for reason in reasons) else None
 
     def _left_out(self, matched: Matched) -> Side | None:
-        """Return the side that left a row out by --limit, None if both sides have it, or the table lacks it."""
+        """Return the side that left a row out (--limit, --only), None if both sides have it, or the table lacks it."""
         sides = (self.base, self.new)
         return next((side for side, row in zip(sides, matched, strict=True) if row is None and side.is_limited), None)
 

@@ -167,8 +167,8 @@ class Compared:
 
 
 NOTES = {
-    "left out of BASE": "{rows} of NEW, left out of BASE by --limit, were not compared",
-    "left out of NEW": "{rows} of BASE, left out of NEW by --limit, were not compared",
+    "left out of BASE": "{rows} of NEW, left out of BASE by --limit or --only, were not compared",
+    "left out of NEW": "{rows} of BASE, left out of NEW by --limit or --only, were not compared",
     "other columns": "{rows} with other kept columns in BASE; those of NEW judge both answers",
     "asked again": "{rows} of NEW are good only since they were asked again",
     "still fail": "{rows} failed in BASE, and in NEW, too",

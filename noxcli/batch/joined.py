@@ -55,11 +55,13 @@ class Joined:
     _kept: list[KeptResults] = field(default_factory=list)  # of each directory
     _owners: "array[int]" = field(default_factory=lambda: array("H", [UNOWNED]))
     _offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))
+    _only: set[int] | None = None  # the rows of the file that --only selected; None: none was left out
+    _keeps_others: bool = True  # that an earlier call has run
     _ran: bytearray = field(default_factory=lambda: bytearray(1))
 
     @classmethod
-    def read(cls, directories: Sequence[Path], most: int | None = None) -> "Joined":
-        """Read all journals once; rows with a number above `most` do not count.
+    def read(cls, directories: Sequence[Path], *, asked: bool = False) -> "Joined":
+        """Read all journals once; without rows that the last call was not `asked` to run, or with all.
 
         Raises UsageProblem for one that can't be read, ConfigProblem for journals of different batches.
         """
@@ -84,7 +86,9 @@ class Joined:
         there = {_shard_of(header).index for header in joined.headers}
         of, repeat = _shard_of(joined.header).of, joined.header.repeat
         joined.absent = [Shard(index, of, repeat) for index in range(1, of + 1) if index not in there]
-        joined.rows = min(joined.rows, joined.rows if most is None else most)
+        limit = joined.header.limit
+        joined.rows = min(joined.rows, joined.rows if limit is None or not asked else limit * repeat)
+        joined._keeps_others = not (asked and joined._only)
         return joined
 
     @property
@@ -120,7 +124,14 @@ class Joined:
 
     def numbers(self, shard: Shard) -> Iterator[int]:
         """Return the numbers of the shard's rows."""
-        return filter(shard.has, range(1, self.rows + 1))
+        return (number for number in range(1, self.rows + 1) if shard.has(number) and self._is_selected(number))
+
+    def _is_selected(self, number: int) -> bool:
+        """False for a row that --only left out."""
+        row = (number - 1) // self.header.repeat + 1
+        if self._only is None or row in self._only:
+            return True
+        return self._keeps_others and self.owner(number) is not None
 
     @contextmanager
     def reading(self) -> Iterator[Callable[[int], tuple[int | None, Line]]]:
@@ -165,6 +176,9 @@ class Joined:
                 self.doubled.setdefault(number, []).append((owner, offset))
             self._ran[number] |= ran
         self.rows = max(self.rows, header.rows or past.rows)
+        if header.only is not None:
+            self._only = {*(self._only or ()), *header.only, *past.only}
+            self.rows = max(self.rows, max(self._only, default=0) * header.repeat)
         self.knows_table &= header.rows is not None or past.rows > 0
 
     def _require_same(self, directory: Path, header: Header) -> None:

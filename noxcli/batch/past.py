@@ -49,7 +49,7 @@ STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "again": ROW,
     "chosen": {},
     "answered": {},
-    "end": {"rows": NUMBER},
+    "end": {"rows": NUMBER, "only": (list, type(None))},
 }
 HEADER: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("workflow_id", "host", "source", "shard"), TEXT),
@@ -62,6 +62,7 @@ HEADER: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("kept", "command"), (list,)),
     "repeat": NUMBER,
     "limit": (int, type(None)),
+    "only": (list, type(None)),
     "outputs": (list, type(None)),
 }
 
@@ -83,6 +84,7 @@ class Header:
     kept: list[str] = field(default_factory=list)  # other columns, as far as they are known
     repeat: int = 1
     limit: int | None = None  # of rows that were selected
+    only: list[int] | None = None  # the rows of the file that --only selects; none of a stream, until it ends
     outputs: list[str] | None = None  # of the workflow, if its definition was read
     command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
     definition: str | None = None  # its digest, as far as it was read; journals of old do not have it
@@ -127,6 +129,7 @@ class Past:
     pending: dict[int, Pending] = field(default_factory=dict)
     stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
     rows: int = 0  # of the file, once all were read
+    only: list[int] = field(default_factory=list)  # the rows of a stream that --only selects, once all were read
     asked_again: Counter[int] = field(default_factory=Counter)  # how often each row was chosen (--again red)
     choice_is_open: bool = False  # not all rows that were chosen last have been asked again
     accepted: list[tuple[int, int, int]] | None = None  # changed rows, for `renumber`, that are not in the journal yet
@@ -219,6 +222,13 @@ class Past:
         for number in range(len(self.states) if limit is None else limit + 1, len(self.states)):
             self.forget(number)
 
+    def forget_others(self, ids: Iterable[str]) -> None:
+        """Count rows with other ids than these as new."""
+        digests = set(map(digest_of_id, ids))
+        for number, own_id in enumerate(self.ids):
+            if own_id not in digests:
+                self.forget(number)
+
     def reopen(self, number: int, path: Path) -> None:
         """Count a finished row as started, since its result is lost; its run is read again."""
         with opened(path) as file:
@@ -248,7 +258,7 @@ class Past:
     def _apply(self, step: str, line: Mapping[str, Any], offset: int) -> None:
         match step:
             case "end":
-                self.rows = line["rows"]
+                self.rows, self.only = line["rows"], line["only"] or []
             case "moved":
                 self._moves.append((line["row"], line["from"], int(line["row_digest"], 16)))
             case "renumbered":
@@ -382,6 +392,8 @@ def _field(line: Mapping[str, Any], name: str, kinds: tuple[type, ...]) -> Any:
     if type(value) not in kinds:  # True is not a number here
         raise ValueError(name)
     if type(value) is int and not (name in {"row", "from", "repeat"}) <= value <= MOST_ROWS:
+        raise ValueError(name)
+    if name == "only" and not all(type(each) is int and 0 < each <= MOST_ROWS for each in value or ()):
         raise ValueError(name)
     return value
 

@@ -43,6 +43,7 @@ class Survey:
     wrong: int = 0
     mistakes: dict[str, tuple[str, int]] = field(default_factory=dict)
     kept: dict[str, None] = field(default_factory=dict)  # the names of columns
+    only: list[int] | None = None  # the numbers of the rows that --only selects
     digest: str = ""
 
     @property
@@ -134,8 +135,11 @@ class RemainingRows:
         that was started and has changed, and for one that has an earlier row's id.
         """
         found, digest = Survey(repeat=rows.repeat), hashlib.sha256()
+        if rows.only is not None:
+            found.only = []
         ids = DigestIndex(self._counted(rows, found, digest))
         rows.check_options()
+        rows.require_selected()
         _require_own_ids(rows, ids)
         if not self.changed and found.states[FINISHED] < self.past.finished:
             raise UsageProblem(
@@ -150,6 +154,8 @@ class RemainingRows:
         for row in rows.selected():
             found.rows += 1
             digest.update(row.digest.to_bytes(8, "big"))
+            if found.only is not None:
+                found.only += [] if row.file_number in found.only[-1:] else [row.file_number]
             if self.shard.has(row.number):
                 self._require_same(row)
                 state = self.past.state(row.number)
@@ -159,9 +165,11 @@ class RemainingRows:
 
     def to_do(self, rows: RowFile, journal: Journal, tally: Tally) -> Iterator[Row]:
         """Yield the remaining rows, and note their total once all are read; runs in the reading thread."""
-        number, mine, ids = 0, 0, KnownIds()
+        number, mine, ids, only = 0, 0, KnownIds(), dict[int, None]()
         for row in rows.selected():
             number = row.number
+            if rows.is_stream and rows.only is not None:
+                only[row.file_number] = None
             if not self.shard.has(number):
                 continue
             mine += 1
@@ -171,7 +179,7 @@ class RemainingRows:
             if self.past.state(number) != FINISHED:
                 yield self.checker.checked(row)
         tally.total = mine
-        journal.end(number)
+        journal.end(number, [*only] or None)
 
     def _require_same(self, row: Row) -> None:
         """Raise UsageProblem if a row that was started has changed in the file."""

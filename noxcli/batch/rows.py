@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noxcli.batch.columns import Columns
 from noxcli.errors import UsageProblem
@@ -21,6 +21,9 @@ from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.signals import SIGNALS
 from noxcli.waiting import start_thread
+
+if TYPE_CHECKING:
+    from noxcli.batch.only import Only
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -47,9 +50,13 @@ class Row:
     of: int = 0
 
     @property
+    def file_number(self) -> int:
+        return self.of or self.number
+
+    @property
     def place(self) -> str:
         """Its place, for people."""
-        return f"row {self.of or self.number}" + (f" (line {self.line})" if self.line else "")
+        return f"row {self.file_number}" + (f" (line {self.line})" if self.line else "")
 
 
 class RowFile:
@@ -61,16 +68,18 @@ class RowFile:
         form: str | None,
         columns: Columns,
         stdin: BinaryIO | None,
-        limit: int | None = None,
+        chosen: "int | Only | None" = None,
         repeat: int = 1,
     ) -> None:
-        """`limit` is the number of rows to run, `repeat` how often each. Raises UsageProblem for an unreadable source,
-        and for an unknown format.
+        """`chosen` is the number of rows to run, or has their ids; `repeat` says how often each runs.
+
+        Raises UsageProblem for an unreadable source, and for an unknown format.
         """
         self.source = source
         self.repeat = repeat
-        self.limit = limit
-        self.most = None if limit is None else limit * repeat  # the number of the last one to run
+        self.limit = chosen if isinstance(chosen, int) else None
+        self.only = None if isinstance(chosen, int) else chosen
+        self.most = None if self.limit is None else self.limit * repeat  # the number of the last one to run
         self._stdin = stdin
         self._columns = columns
         self.separated_oddly = ""  # by what in words, if not as its form says; known once its header was read
@@ -113,6 +122,11 @@ class RowFile:
         columns = self._columns
         return {*self.names, *columns.common.values, *columns.known} if self.names and not self.is_stream else set()
 
+    def require_selected(self) -> None:
+        """Raise UsageProblem for an id in --only that no row has, once all were read."""
+        if self.only is not None and self.only.has_unmet:
+            self.only.require_met({row.id for row in self.rows() if row.id is not None}, self.name)
+
     def share(self, values: Mapping[str, Any]) -> None:
         """Give all rows these values of the inputs that they share."""
         columns = self._columns
@@ -130,14 +144,24 @@ class RowFile:
 
     def selected(self) -> Iterator[Row]:
         """Yield the rows to run. Raises as `rows`."""
-        return islice(self.repeated(), self.most)
+        only = self.only
+        rows = self.rows() if only is None else (row for row in self.rows() if only.meet(row.id))
+        return islice(self._repeated(rows), self.most)
+
+    def ids_to_run(self) -> Iterator[str]:
+        """Yield the ids of the rows that --only selects, with those of each repetition."""
+        for own_id in self.only.ids if self.only is not None else ():
+            yield from [own_id] if self.repeat == 1 else (f"{own_id}#{each}" for each in range(1, self.repeat + 1))
 
     def repeated(self) -> Iterator[Row]:
-        """Yield each row as often as it is run. Raises as `rows`."""
+        """Yield each row as often as it would be run, if none was left out. Raises as `rows`."""
+        return self._repeated(self.rows())
+
+    def _repeated(self, rows: Iterator[Row]) -> Iterator[Row]:
         if self.repeat == 1:
-            yield from self.rows()
+            yield from rows
             return
-        for row in self.rows():
+        for row in rows:
             for repetition in range(1, self.repeat + 1):
                 number = (row.number - 1) * self.repeat + repetition
                 own_id = None if row.id is None else f"{row.id}#{repetition}"

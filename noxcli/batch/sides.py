@@ -227,9 +227,11 @@ class Side:
 
     @property
     def is_limited(self) -> bool:
-        """True if rows of its table may have been left out, by --limit."""
+        """True if rows of its table may have been left out, by --limit or --only."""
         header = self.source.header
-        return header is not None and header.limit is not None and self.lines >= header.limit * self.repeat
+        if header is None or header.limit is None:
+            return header is not None and header.only is not None
+        return self.lines >= header.limit * self.repeat
 
     def constants(self) -> Mapping[str, int]:
         """Return the digest of each input that all rows share, by the header or because each row has the same."""

@@ -48,6 +48,7 @@ from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api.gate import Gate
+    from noxcli.batch.only import Only
 
 
 def run_rows(noxus: Session, options: Options) -> None:
@@ -123,7 +124,7 @@ def _asked(context: Context, options: Options) -> Asked:
     context.hide(common)
     columns = Columns.parse(options.column or [], common, options.id_column, options.keep or ())
     stdin = sys.stdin.buffer if sys.stdin is not None else None
-    rows = RowFile(options.file, options.input_format, columns, stdin, options.limit, options.repeat)
+    rows = RowFile(options.file, options.input_format, columns, stdin, _chosen(options), options.repeat)
     return Asked(
         workflow=options.workflow,
         rows=rows,
@@ -144,6 +145,17 @@ def _asked(context: Context, options: Options) -> Asked:
         row_timeout=options.row_timeout,
         poll_interval=options.poll_interval,
     )
+
+
+def _chosen(options: Options) -> "int | Only | None":
+    """Return the number of rows to run, or their ids; None for all rows. Raises UsageProblem."""
+    if options.only is None:
+        return options.limit
+    if options.limit is not None:
+        raise UsageProblem("--only and --limit both say which rows to run", "remove one of them")
+    from noxcli.batch.only import Only  # loaded where rows are left out
+
+    return Only.read(options.only)
 
 
 def _directory(rows: RowFile, options: Options) -> Path:
@@ -209,6 +221,7 @@ def header_of(context: Context, workflow: Workflow, asked: Asked, command: Seque
         sent,
         repeat=asked.shard.repeat,
         limit=rows.limit,
+        only=None if rows.only is None else [],
         outputs=list(keys_of(outputs_of(workflow.definition) or ())) or None,
         command=list(command),
         definition=definition,
@@ -316,6 +329,8 @@ def _report(noxus: Session, batch: Batch, printer: Printer, seconds: float) -> N
     tally.conclude(context.terminal, go_on, batch.named)
     rows = batch.asked.rows
     if rows.is_stream:
+        if rows.only is not None:
+            rows.only.conclude_stream()
         printer.coverage.conclude_stream(context.terminal.warn, own=EXPECT in rows.names)
 
 
@@ -323,7 +338,7 @@ def _write_report(option: str, target: Path, batch: Batch, context: Context, jud
     """Write the report from the journal and the results, which include earlier calls."""
     from noxcli.batch.joined import Joined  # loaded where a report is written
 
-    joined, mask = Joined.read([batch.asked.directory], batch.asked.rows.most), context.terminal.mask
+    joined, mask = Joined.read([batch.asked.directory], asked=True), context.terminal.mask
     if option == "--junit":
         joined.write_junit(target, mask, judge, joined.shard)
     else:

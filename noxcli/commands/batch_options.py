@@ -126,6 +126,10 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=1, help="Run only the first N rows of FILE.")
     ] = None
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="FILE", help="Run only the rows whose ids are in this file, one a line."),
+    ] = None
     repeat: Annotated[int, typer.Option("--repeat", metavar="N", min=1, max=1000, help="Run each row N times.")] = 1
     pass_each: PassEachOption = None
     ordered: Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")] = False
