@@ -190,7 +190,7 @@ class Suspects:
     def _write(self, side: str, name: str, values: Sequence[Any]) -> None:
         try:
             with Place.open_derived(self.folder(side), make=True) as place, place.replacing(name) as file:
-                file.writelines(f"{to_json(value)}\n".encode("utf-8", "surrogatepass") for value in values)
+                file.writelines(f"{json.dumps(value)}\n".encode() for value in values)  # any text, in ASCII
         except OSError as error:
             raise UsageProblem(f"can't write {self.folder(side) / name}: {reason_of(error)}") from None
 

@@ -247,11 +247,31 @@ def test_another_definition_is_never_asked(noxcli: Noxcli, sandbox: Sandbox, ans
     assert (unknown.code, "it is not known which version BASE base ran with" in unknown.err) == (2, True)
 
 
+def test_a_definition_that_changes_meanwhile_decides_nothing(noxcli: Noxcli, answers: Any) -> None:
+    turns = {"one": ("g", "b")}
+    file = write_rows({"$id": "one", "Q": "one"})
+    other = [input_node("Q"), input_node("P", default="base"), input_node("R", default="x")]
+    armed: list[str] = []
+
+    def started(inputs: dict[str, Any]) -> None:
+        if armed and inputs["P"] == "base":
+            answers(turns, nodes=other)
+
+    workflow = answers(turns, started=started)
+    noxcli("batch", workflow, file, "--output-dir", "base")
+    noxcli("batch", workflow, file, "--version-id", "new", "--output-dir", "new")
+    armed.append("now")
+    result = compared(noxcli, confirm="4")
+    assert (result.code, result.out) == (2, b""), result.err
+    assert "asking 1 row 4 times in BASE" in result.err
+    assert "the workflow is not the one that BASE ran with ('R')" in result.err
+
+
 def test_inputs_and_secrets_are_those_of_the_batch(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     nodes = [*(input_node(name) for name in ("Q", "Token", "Tone")), input_node("N", type="int")]
     workflow = plays(nodes=nodes, output=lambda inputs: {"A": "bad" if inputs["Tone"] == "rude" else "good"})
     noxcli.environ["TOKEN"] = "a-very-secret-word"
-    file = write_rows({"Q": "é \ud83d\ude00", "N": 10**30})
+    file = write_rows({"Q": "é \ud83d\ude00 \ud800", "N": 10**30})
     for name, tone in (("base", "kind"), ("new", "rude")):
         argv = ("--secret", "Token=TOKEN", f"Tone={tone}", "--output-dir", name)
         assert noxcli("batch", workflow, file, *argv).code == 0
