@@ -69,21 +69,11 @@ class Confirmation:
         return {name: self._confirmed(name) for name in self.suspects}
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers that `--dry-run` prints: `runs` are those that may be started at most."""
+        """Return the numbers that `--dry-run` prints: of runs in each round, and in all, if no row is cleared early."""
         suspects = len(self.suspects)
-        rounds = {"first": LEAST_ASKS * suspects, "then_new": (self.asks - LEAST_ASKS) * suspects}
-        rounds["then_base"] = self.asks * suspects
-        fits = 0
-        for runs in rounds.values():
-            fits += runs if fits + runs <= self.most else 0
-        return {
-            "suspects": suspects,
-            "asks": self.asks,
-            "lead": self.lead,
-            **rounds,
-            "most": fits,
-            "max_runs": self.most,
-        }
+        first, rest, base = (count * suspects for count in (LEAST_ASKS, self.asks - LEAST_ASKS, self.asks))
+        rounds = {"first": first, "then_new": rest, "then_base": base, "runs": first + rest + base}
+        return {"suspects": suspects, "asks": self.asks, "lead": self.lead, **rounds, "max_runs": self.most}
 
     def has_room_for(self, runs: int) -> bool:
         """True if so many more runs may be started."""
