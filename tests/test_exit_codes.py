@@ -6,10 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.errors import WORST_FIRST, ExitCode, worst
+from noxcli.errors import ANSWERED, UNDECIDED, WORST_FIRST, ExitCode, worst
 
 PACKAGE = Path(__file__).parent.parent / "noxcli"
 NUMBERED = re.compile(r"""(?<!status_)\b(?:exit_)?codes?"?\]? (?:==|!=|in|not in) [\[({]?[0-9]""")
+# Neither an answer nor undecided: something has to be fixed, or tried again.
+TROUBLE = frozenset(
+    {
+        ExitCode.USAGE,
+        ExitCode.AUTH,
+        ExitCode.NOT_FOUND,
+        ExitCode.LOST_CONTACT,
+        ExitCode.START_UNKNOWN,
+        ExitCode.UNDELIVERED,
+        ExitCode.BUG,
+        ExitCode.TEMPORARY,
+    }
+)
+
+
+@pytest.mark.parametrize("code", ExitCode)
+def test_each_code_is_an_answer_undecided_or_trouble(code: ExitCode) -> None:
+    sets = [codes for codes in (ANSWERED, UNDECIDED, TROUBLE) if code in codes]
+    assert sets, "which of the sets in errors.py have it, or TROUBLE above?"
 
 
 def test_each_code_has_one_rank_among_the_worst() -> None:

@@ -1,5 +1,6 @@
 """A new format, field or column has to reach several places: these tests name the one that was forgotten."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ PRINTS = {
 }
 # Fields of a stored run that are read as they are; those that are computed with are checked first (RUN_KINDS).
 AS_THEY_ARE = {"status", "progress", "confirmed"}
+# Fields of a run that its page leaves out, or shows in another form.
+NOT_ON_THE_PAGE = {"created_at", "finished_at", "duration_s", "progress", "confirmed"}
 
 
 def page(name: str) -> str:
@@ -46,6 +49,14 @@ def test_a_field_of_a_stored_run_is_checked(field: str) -> None:
 
 def test_what_is_checked_is_a_field_of_the_schema() -> None:
     assert {*RUN_KINDS, *AS_THEY_ARE} == schema_named("result")["$defs"]["run"]["properties"].keys()
+
+
+def test_a_field_of_a_run_is_on_its_page(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
+    report = tmp_path / "run.html"
+    done = noxcli("run", plays(output={"A": "x"}), "--json", "--report", str(report))
+    shown = report.read_text(encoding="utf-8")
+    lacking = {field for field, value in json.loads(done.text)["run"].items() if str(value) not in shown}
+    assert lacking <= NOT_ON_THE_PAGE, "reports/html/run.py, or the list above"
 
 
 @pytest.mark.parametrize("column", AROUND[1])
