@@ -188,7 +188,8 @@ class Batch:
         """Add the rows to the tally that an earlier call has finished, judged again."""
         tally, seen, past = self.tally, self._seen, self.past
         tally.total = None if seen is None else seen.in_shard
-        if tally.repeat == 1 and not judge.has_questions and seen is not None and EXPECT not in seen.kept:
+        asks = judge.has_questions or seen is None or EXPECT in seen.kept
+        if tally.repeat == 1 and not asks and not past.outdated:
             tally.before.update(past.codes(HAD_RUN))
             return
         from noxcli.batch.joined import Joined  # loaded where stored results are read

@@ -89,8 +89,10 @@ class Compared:
     def _way_on(self, side: Side) -> str:
         codes, header = self.lacking[side.name.lower()], side.source.header
         left = sum(count for code, count in codes.items() if code not in HAD_RUN)
-        command = command_to_continue(header.command, codes, left) if header is not None else None
-        if command is None or header is None:
+        if header is None or not codes:
+            return ""
+        command = command_to_continue(header.command, codes, left, outdated=side.source.is_outdated)
+        if command is None:
             return ""
         version = "" if header.version_id else ", and --version-id V if the workflow has another version now"
         return f"finish {side.name} with: {command}{version}"

@@ -55,6 +55,7 @@ class Joined:
     _kept: list[KeptResults] = field(default_factory=list)  # of each directory
     _owners: "array[int]" = field(default_factory=lambda: array("H", [UNOWNED]))
     _offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))
+    outdated: set[tuple[int, int]] = field(default_factory=set)  # rows that were edited since: directory, number
     _only: set[int] | None = None  # the rows of the file that --only selected; None: none was left out
     _keeps_others: bool = True  # that an earlier call has run
     _ran: bytearray = field(default_factory=lambda: bytearray(1))
@@ -146,7 +147,9 @@ class Joined:
         owner = self.owner(number)
         if owner is None:
             return None, self._missing(number)
-        entry = line_at(files[owner], self._offsets[number])
+        entry = {**line_at(files[owner], self._offsets[number]), "row": number}  # it may have moved since
+        if (owner, number) in self.outdated and entry["step"] == "finished":
+            return owner, self._outdated(entry)
         others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
         stored = self._kept[owner].document(number, entry.get("id"), entry.get("run_id"))
         if stored is None or others or entry["step"] != "finished":
@@ -176,6 +179,7 @@ class Joined:
                 self.doubled.setdefault(number, []).append((owner, offset))
             self._ran[number] |= ran
         self.rows = max(self.rows, header.rows or past.rows)
+        self.outdated |= {(owner, number) for number in past.outdated}
         if header.only is not None:
             self._only = {*(self._only or ()), *header.only, *past.only}
             self.rows = max(self.rows, max(self._only, default=0) * header.repeat)
@@ -198,6 +202,13 @@ class Joined:
         why = f"the journal of shard {absent} is not here" if absent else "it was never started"
         outcome = Outcome(may_exist=absent is not None, error=Incomplete(why, None, ExitCode.NOT_FINISHED))
         return _line(number, None, outcome)
+
+    def _outdated(self, entry: Line) -> Line:
+        """Return the line of a row that was edited since it ran, so that its answer is to another question."""
+        run = Run(entry["run_id"], self.header.workflow_id, entry.get("status") or "queued")
+        message = f"its input in {self.header.source} is not that of its run"
+        error = Incomplete(message, "ask it again with --again edited", ExitCode.NOT_FINISHED)
+        return _line(entry["row"], entry.get("id"), Outcome(run=run, error=error))
 
     def _unstored(self, entry: Line, others: Sequence[Line]) -> Line:
         """Return the line of a row by the journal's last one about it, and by those of `others` that also ran it."""
@@ -258,7 +269,7 @@ class Joined:
         lines = []
         for counted, header in zip(codes, self.headers, strict=True):
             unfinished = sum(counted[code] for code in counted if code not in ANSWERED)
-            if line := command_to_continue(header.command, counted, unfinished):
+            if line := command_to_continue(header.command, counted, unfinished, outdated=bool(self.outdated)):
                 lines.append(line)
         return lines[:MOST_COMMANDS]
 

@@ -134,6 +134,7 @@ class Past:
     choice_is_open: bool = False  # not all rows that were chosen last have been asked again
     accepted: list[tuple[int, int, int]] | None = None  # changed rows, for `renumber`, that are not in the journal yet
     edited: list[tuple[int, str | None]] = field(default_factory=list)  # of those, rows to be asked again
+    outdated: set[int] = field(default_factory=set)  # finished rows whose runs had another input than the file has now
     _moves: list[tuple[int, int, int]] = field(default_factory=list)
     _chosen: list[tuple[int, int]] = field(default_factory=list)  # rows, and where their lines begin
 
@@ -290,6 +291,7 @@ class Past:
         match step:
             case "sent":
                 self.forget(number)
+                self.outdated.discard(number)
                 self.states[number], self.digests[number] = SENT, int(line["row_digest"], 16)
                 sent_at = _moment(line["server_at"]) or _moment(line["at"])
                 if sent_at is None:
@@ -322,12 +324,16 @@ class Past:
                 numbers.frombytes(bytes(8 * more))
 
     def renumber(self, moves: Sequence[tuple[int, int, int]]) -> None:
-        """Accept rows as they are in the file now: new number, number before, digest. Others are no longer there."""
+        """Accept rows as they are in the file now: new number, number before, digest. Others are no longer there.
+
+        A finished row keeps the digest of its run's input, and is outdated if it is another one.
+        """
         self._make_room(max((old for _, old, _ in moves), default=0))
         states, pending, stopping = self.states, self.pending, self.stopping
         ids, runs, offsets = self.ids, self.runs, self.offsets
         size = 1 + max((new for new, _, _ in moves), default=0)
         self.states, self.pending, self.stopping = bytearray(size), {}, set()
+        before, self.outdated = self.digests, set()
         self.digests, self.ids, self.runs, self.offsets = (array("Q", bytes(8 * size)) for _ in range(4))
         self.asked_again = Counter({new: count for new, old, _ in moves if (count := self.asked_again[old])})
         for new, old, digest in moves:
@@ -337,6 +343,9 @@ class Past:
                 self.pending[new] = replace(pending[old], number=new)
             if old in stopping:
                 self.stopping.add(new)
+            if states[old] >= FINISHED and before[old] != digest:
+                self.digests[new] = before[old]
+                self.outdated.add(new)
 
 
 class DigestIndex:

@@ -184,15 +184,15 @@ class RemainingRows:
     def _require_same(self, row: Row) -> None:
         """Raise UsageProblem if a row that was started has changed in the file."""
         past, number = self.past, row.number
-        if past.state(number) == NEW or past.digests[number] == row.digest:
+        if past.state(number) == NEW or past.digests[number] == row.digest or number in past.outdated:
             return
         if not self.changed:
             raise UsageProblem(
                 f"{row.place} differs from the row that was started", f"give the same rows again, or add {ALLOW}"
             )
-        if past.ids[number] != digest_of_id(row.id):
-            # A file was renumbered before; the rows of a stream are known too late for that.
-            raise UsageProblem(f"{row.place} has another id than the row that was started", "give the rows as a file")
+        # A file was renumbered before; the rows of a stream are known too late for that.
+        what = "differs from" if past.ids[number] == digest_of_id(row.id) else "has another id than"
+        raise UsageProblem(f"{row.place} {what} the row that was started", "give the rows as a file")
 
 
 def require_first(journal: Journal, terminal: Terminal, *, resume: bool, fresh: bool) -> None:
@@ -226,9 +226,13 @@ def require_resumed(past: Past, directory: Path) -> None:
 
 
 def accept_changes(rows: RowFile, past: Past, shard: Shard) -> None:
-    """Take the file's rows for those that the journal knows. Raises as `_accepted`."""
+    """Take the file's rows for those that the journal knows; finished ones with another input are then outdated.
+
+    Raises UsageProblem if a row with another input may still have a run, and as `_accepted`.
+    """
     past.accepted = _accepted(rows, past, shard)
     if past.accepted is not None:
+        _edited_in(past.accepted, past)
         past.renumber(past.accepted)
 
 
@@ -246,10 +250,7 @@ def accept_edits(rows: RowFile, past: Past, shard: Shard) -> None:
         raise UsageProblem(
             f"{rows.name} lacks some of the {known} rows that were started", f"restore them, or add {ALLOW}"
         )
-    states = {new: past.state(old) for new, old, digest in moves if past.digests[old] != digest}
-    if not {*states.values()} <= {NEW, FINISHED}:
-        hint = "continue with --resume and the rows as they were, then edit them"
-        raise UsageProblem("a row was edited whose run may still go on", hint)
+    states = _edited_in(moves, past)
     edited = [(row.number, row.id) for row in rows.repeated() if states.get(row.number) == FINISHED]
     named = all(own_id is not None for _, own_id in edited)
     if not named and past.header is not None and past.header.rows not in (None, sum(1 for _ in rows.repeated())):
@@ -261,6 +262,15 @@ def accept_edits(rows: RowFile, past: Past, shard: Shard) -> None:
     past.renumber(moves)
     if edited:
         past.choose([number for number, _ in edited])
+
+
+def _edited_in(moves: Sequence[tuple[int, int, int]], past: Past) -> Mapping[int, int]:
+    """Return the states of rows with another input. Raises UsageProblem if the run of one may still go on."""
+    states = {new: past.state(old) for new, old, digest in moves if past.digests[old] != digest}
+    if not {*states.values()} <= {NEW, FINISHED}:
+        hint = "continue with --resume and the rows as they were, then edit them"
+        raise UsageProblem("a row was edited whose run may still go on", hint)
+    return states
 
 
 def require_same_batch(directory: Path, then: Header, now: Header, *, changed: bool) -> None:
@@ -316,7 +326,11 @@ def _accepted(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, i
             old = row.number if row.number < len(past.offsets) and not past.ids[row.number] else None
         if old is not None and past.offsets[old]:
             moves.append((row.number, old, row.digest))
-    if len(moves) == len(known) and all(new == old and past.digests[old] == digest for new, old, digest in moves):
+    if (
+        not past.outdated
+        and len(moves) == len(known)
+        and all(new == old and past.digests[old] == digest for new, old, digest in moves)
+    ):
         return None
     if shard.of > 1 and any(new != old for new, old, _ in moves):
         raise UsageProblem(f"rows of {rows.name} have moved, and may now belong to other shards", "restore the file")
@@ -363,18 +377,21 @@ def _some(runs: Collection[str]) -> str:
     return ", ".join(islice(runs, MOST_NAMED)) + (f" and {more} more (noxcli results has all)" if more > 0 else "")
 
 
-def command_to_continue(argv: Sequence[str], codes: Mapping[int, int], left: int) -> str | None:
+def command_to_continue(
+    argv: Sequence[str], codes: Mapping[int, int], left: int, *, outdated: bool = False
+) -> str | None:
     """Return the command for the incomplete rows, `left` of which can still be finished; None if there are none.
 
-    `argv` is the command line of this call.
+    `argv` is the command line of this call; `outdated` says that rows were edited since they ran.
     """
     again = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}
-    flags = [word for name, code in again.items() if codes.get(code) for word in ("--again", name)]
+    flags = [f"--again {name}" for name, code in again.items() if codes.get(code)]
     flags = ["--resume"] if left else flags
+    flags = ["--again edited"] if outdated else flags
     return line_with(argv, flags) if flags else None
 
 
 def line_with(argv: Sequence[str], flags: Sequence[str]) -> str:
     """Return a command line that continues with these flags, which one that started over does not."""
-    begun = [word for word in argv if word != "--fresh"]
-    return shlex.join(["noxcli", *begun, *(flag for flag in flags if flag not in begun)])
+    begun = shlex.join(["noxcli", *(word for word in argv if word != "--fresh")])
+    return " ".join([begun, *(flag for flag in flags if f" {flag} " not in f"{begun} ")])

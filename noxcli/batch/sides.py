@@ -39,6 +39,7 @@ class Source(Protocol):
     kind: str
     header: Header | None
     knows_table: bool  # a row that it lacks is not in the batch's FILE
+    is_outdated: bool  # rows were edited since they ran
     inputs: Any  # of a single run, as far as the server says
 
     def lines(self) -> Iterator[tuple[int, Line]]:
@@ -57,7 +58,7 @@ class Directory:
         """Raises UsageProblem for one that is not the directory of a batch."""
         self.joined = Joined.read([path])
         self.header: Header | None = self.joined.header
-        self.knows_table = self.joined.knows_table
+        self.knows_table, self.is_outdated = self.joined.knows_table, bool(self.joined.outdated)
 
     def lines(self) -> Iterator[tuple[int, Line]]:
         with self.reading() as read:
@@ -75,7 +76,7 @@ class Printed:
 
     kind = "file"
     header: Header | None = None
-    knows_table, inputs = False, None
+    knows_table, is_outdated, inputs = False, False, None
 
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         self.path, self._warn = path, warn
@@ -112,7 +113,7 @@ class OneRun:
 
     kind = "run"
     header: Header | None = None
-    knows_table = False
+    knows_table = is_outdated = False
 
     def __init__(self, document: Mapping[str, Any], inputs: Any) -> None:
         self.inputs = inputs

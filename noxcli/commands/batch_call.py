@@ -318,7 +318,8 @@ def _report(noxus: Session, batch: Batch, printer: Printer, seconds: float) -> N
     context.reports.batch = tally.for_ci(context.outcome.subject, "batch")
     unfinished = sum(count for code, count in tally.all_codes.items() if code not in ANSWERED)
     left = tally.not_started + unfinished + tally.interrupted + (error is not None)
-    go_on = command_to_continue(context.argv, tally.all_codes, left)
+    outdated = bool(batch.past.outdated)
+    go_on = command_to_continue(context.argv, tally.all_codes, left, outdated=outdated)
     if not batch.is_stored:
         go_on = f"repeat it with: {line_with(context.argv, [])}"
     elif go_on is not None:

@@ -147,3 +147,53 @@ def test_a_kill_while_edits_are_accepted_loses_none(noxcli: Noxcli, sandbox: San
         began = len(sandbox.runs(workflow))
         assert noxcli(*batch, "--again", "edited").code == 0
         assert (len(sandbox.runs(workflow)) - began, stored()["new"]) == (1, (2, "new")), lines[before:kept]
+
+
+def test_an_edited_row_has_no_answer_until_it_is_asked(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"].upper()})
+    rows = [{"$id": row, "Q": row} for row in "abc"]
+    batch = ("batch", workflow, write_rows(*rows))
+    assert noxcli(*batch).code == 0
+    shutil.copytree("rows.jsonl.batch", "base")
+    write_rows(rows[2], {"$id": "b", "Q": "bee"}, rows[0])
+    for options in (["--allow-changed-input"], ["--assert", "output.A != ''"]):
+        changed = noxcli(*batch, "--resume", *options)
+        assert (changed.code, len(sandbox.runs(workflow))) == (8, 3), changed.err
+        assert "row 2 (b): its input in rows.jsonl is not that of its run; ask it again with" in changed.err
+        assert "--again edited\n" in changed.err
+    stored = noxcli("results", "rows.jsonl.batch")
+    assert (stored.code, [(line["id"], line["result"]["exit_code"]) for line in stored.lines]) == (
+        8,
+        [("c", 0), ("b", 8), ("a", 0)],
+    )
+    compared = noxcli("compare", "rows.jsonl.batch", "base")
+    assert (compared.code, "its input in rows.jsonl is not" in compared.out.decode()) == (2, False), "no new run"
+    assert noxcli("batch", workflow, "rows.jsonl", "--output-dir", "new").code == 0
+    compared = noxcli("compare", "rows.jsonl.batch", "new")
+    assert "b\tno answer in BASE (its input in rows.jsonl is not that of its run)" in compared.out.decode()
+    assert noxcli(*batch, "--again", "red", "--assert", "output.A == 'x'").code == 11
+    answers = {line["id"]: line["result"]["exit_code"] for line in noxcli("results", "rows.jsonl.batch").lines}
+    assert (answers["b"], len(sandbox.runs(workflow))) == (8, 8), "what has no answer is not red"
+    again = noxcli(*batch, "--again", "edited")
+    assert (again.code, [line["id"] for line in again.lines]) == (0, ["b"]), again.err
+    assert noxcli("results", "rows.jsonl.batch").code == 0
+
+
+def test_a_row_that_is_as_it_was_has_its_answer_back(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], output={"A": "x"})
+    batch = ("batch", workflow, write_rows("a", "b"), "--resume", "--allow-changed-input")
+    assert noxcli(*batch).code == 0
+    write_rows("a", "c")
+    assert noxcli(*batch).code == 8
+    write_rows("a", "b")
+    assert (noxcli(*batch).code, len(sandbox.runs(workflow))) == (0, 2)
+    assert noxcli("results", "rows.jsonl.batch").code == 0
+
+
+def test_an_edit_of_a_row_that_may_still_run_is_refused(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], script=lambda _: [Sleep(60_000)])
+    batch = ("batch", workflow, write_rows("a", "b"))
+    assert noxcli(*batch, "--timeout", "3").code == 124
+    write_rows("a", "c")
+    result = noxcli(*batch, "--resume", "--allow-changed-input", "--timeout", "1")
+    assert (result.code, "a row was edited whose run may still go on" in result.err) == (2, True), result.err
