@@ -25,7 +25,7 @@ PRINTS = {
 # Fields of a stored run that are read as they are; those that are computed with are checked first (RUN_KINDS).
 AS_THEY_ARE = {"status", "progress", "confirmed"}
 # Fields of a run that its page leaves out, or shows in another form.
-NOT_ON_THE_PAGE = {"created_at", "finished_at", "duration_s", "progress", "confirmed"}
+NOT_ON_THE_PAGE = {"confirmed", "duration_s"}
 
 
 def page(name: str) -> str:
