@@ -100,7 +100,7 @@ class Batch:
         self._files.push(self._leave_directory)
         require_first(self._journal, self._terminal, resume=asked.continues, fresh=asked.fresh)
         if not asked.fresh:
-            self.past = self._journal.past()
+            self.past = self._journal.read_past()
         if not asked.continues:
             require_resumed(self.past, asked.directory)
 
@@ -178,7 +178,7 @@ class Batch:
             finding = look_for(work.api, workflow_id, work.digests, doubts, work.known.__contains__, within)
             self._finding = of_version(work.api, finding, past.own_runs(self._journal.path), workflow_id, within)
             for doubt, run in self._finding.own(doubts):
-                self._journal.started(doubt, run)
+                self._journal.note_started(doubt, run)
                 past.adopt(doubt.number, run)
         if DOUBTFUL in self.asked.again:
             for doubt in past.doubtful:

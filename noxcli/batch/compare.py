@@ -47,7 +47,7 @@ class Comparison:
         self.confirmation: Confirmation | None = None
         self._confirmed: Mapping[str, Confirmed] = {}  # by the name of a row that seemed broken
         self.keeps_verdicts = not self.compared.questions and base.asserted == new.asserted  # those that were printed
-        self._reads = [stack.enter_context(side.source.reading()) for side in (base, new)]
+        self._reads = [stack.enter_context(side.source.open_to_read()) for side in (base, new)]
         self._rows = array("q")  # two for each pair: its row in BASE, and the one in NEW
         self._judge_all()
 

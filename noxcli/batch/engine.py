@@ -198,7 +198,7 @@ class Engine:
     def _start_over(self, row: FinishedRow) -> None:
         """Start a row again whose run an interrupted batch stopped."""
         try:
-            self.work.journal.ended([row])
+            self.work.journal.note_ended([row])
         except JournalTrouble as error:
             self.cuts.add(Stage.FINISHING, error)
             self.flight.report(row)
@@ -290,7 +290,7 @@ class Engine:
 
         running = [(row.row, row.run) for row in self.flight.active.values() if row.run is not None]
         try:
-            self.work.journal.stopping(running)
+            self.work.journal.note_stopping(running)
         except JournalTrouble as error:
             self.cuts.add(Stage.LEAVING, error)
             return 0

@@ -83,7 +83,7 @@ class Flight:
 
     def leave(self, row: ActiveRow, error: NoxError) -> None:
         """Report a row whose run is left as it is, and why."""
-        self.report(self.work.left(row, error))
+        self.report(self.work.leave(row, error))
 
     def drop(self, number: int) -> None:
         """Forget a row, which has a result, or starts over."""

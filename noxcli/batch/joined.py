@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from noxcli.batch.identity import differences
 from noxcli.batch.judge import Judge
-from noxcli.batch.past import JOURNAL_NAME, RESULTS_NAME, Header, Past, line_at, opened
+from noxcli.batch.past import JOURNAL_NAME, RESULTS_NAME, Header, Past, line_at, open_batch_file
 from noxcli.batch.results import KeptResults
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.row import as_printed
@@ -120,7 +120,7 @@ class Joined:
 
         Each repetition is a row of its own.
         """
-        with self.reading() as read:
+        with self.open_to_read() as read:
             yield from map(read, self.numbers(shard))
 
     def numbers(self, shard: Shard) -> Iterator[int]:
@@ -135,10 +135,10 @@ class Joined:
         return self._keeps_others and self.owner(number) is not None
 
     @contextmanager
-    def reading(self) -> Iterator[Callable[[int], tuple[int | None, Line]]]:
+    def open_to_read(self) -> Iterator[Callable[[int], tuple[int | None, Line]]]:
         """Yield what reads the line of a row by its number, with its owner."""
         with ExitStack() as stack:
-            files = [stack.enter_context(opened(directory / JOURNAL_NAME)) for directory in self.directories]
+            files = [stack.enter_context(open_batch_file(directory / JOURNAL_NAME)) for directory in self.directories]
             for kept in self._kept:
                 stack.callback(kept.close)
             yield partial(self._read, files)

@@ -171,7 +171,7 @@ class Journal:
         self.close()
         return aside
 
-    def past(self) -> Past:
+    def read_past(self) -> Past:
         """Return the past of the batch. Raises UsageProblem for a journal that this noxcli does not understand."""
         return Past.read(self.path) if self.is_open else Past()
 
@@ -208,7 +208,7 @@ class Journal:
         """All rows that were chosen have been asked again."""
         self._add({"step": "answered"}, durable=True)
 
-    def sent(self, row: Row, input_digest: str, server_now: datetime | None) -> Pending:
+    def note_sent(self, row: Row, input_digest: str, server_now: datetime | None) -> Pending:
         """Call this before the first byte of the start leaves; it is on disk when this returns.
 
         Raises JournalTrouble if it is not.
@@ -228,18 +228,18 @@ class Journal:
             self._starts -= isinstance(error, Unavailable)
         self._add(self._step(row, "withdrawn", exit_code=int(error.exit_code), message=error.message))
 
-    def started(self, row: Row | Pending, run: Run) -> None:
+    def note_started(self, row: Row | Pending, run: Run) -> None:
         """The row has this run: the server's answer to its start, or one that it takes from the list."""
         self._add(self._step(row, "started", run_id=run.id, created_at=run.created_at))
 
-    def stopping(self, rows: Iterable[tuple[Row, Run]]) -> None:
+    def note_stopping(self, rows: Iterable[tuple[Row, Run]]) -> None:
         """Call this before noxcli stops these rows' runs, so that --resume can distinguish its own stops from others'.
 
         It is on the disk when this returns. Raises JournalTrouble if it is not.
         """
         self._add(*(self._step(row, "stopping", run_id=run.id) for row, run in rows), durable=True)
 
-    def ended(self, rows: Iterable[FinishedRow]) -> None:
+    def note_ended(self, rows: Iterable[FinishedRow]) -> None:
         """These rows' results are known, permanently if they are `final`; all lines are one write."""
         self._add(*map(self._line_of, rows))
 

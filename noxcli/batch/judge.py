@@ -28,7 +28,7 @@ class Judge:
     mask: Mask
 
     @classmethod
-    def asked(cls, asserts: Sequence[str] | None, expect: str | None, mask: Mask) -> Self:
+    def read(cls, asserts: Sequence[str] | None, expect: str | None, mask: Mask) -> Self:
         """Return the judge for --assert and --expect. Raises UsageProblem."""
         return cls(list(map(read_assertion, asserts or ())), None if expect is None else Expected.read(expect), mask)
 

@@ -189,7 +189,7 @@ class Output:
                 self._results.add([one for one in rows if one.final])
                 self._printer.print(rows)
                 lacking = False
-                self._journal.ended(one for one in rows if not one.result["retry_safe"])
+                self._journal.note_ended(one for one in rows if not one.result["retry_safe"])
         except (ReaderGone, Unwritten) as error:
             self.unprinted = error
         except JournalTrouble as error:

@@ -49,6 +49,6 @@ def pair_rows(base: Side, new: Side, differ: list[str], *, by_id: bool) -> Itera
 
 
 def _refuse_id(side: Side, rows: list[int]) -> None:
-    with side.source.reading() as read:
+    with side.source.open_to_read() as read:
         own_id = next(line["id"] for line in side.read_row(rows[0], read) if line["id"] is not None)
     raise UsageProblem(f"{side.name} {side.named} has {len(rows)} rows with the id {own_id!r}", "keep one")

@@ -186,7 +186,7 @@ class Past:
         known = [number for number, run in enumerate(self.runs) if run]
         if not known:
             return []
-        with opened(path) as file:
+        with open_batch_file(path) as file:
             runs = [line_at(file, self.offsets[number]).get("run_id") for number in (known[0], known[-1])]
         return list(dict.fromkeys(filter(None, runs)))
 
@@ -232,7 +232,7 @@ class Past:
 
     def reopen(self, number: int, path: Path) -> None:
         """Count a finished row as started, since its result is lost; its run is read again."""
-        with opened(path) as file:
+        with open_batch_file(path) as file:
             line = line_at(file, self.offsets[number])
         self.states[number] = STARTED
         self.pending[number] = Pending(number, line["id"], run_id=line["run_id"])
@@ -373,14 +373,14 @@ def digest_of_id(text: str | None) -> int:
     return 0 if text is None else digest_of(text.encode("utf-8", "surrogatepass"))
 
 
-def opened(path: Path) -> IO[bytes]:
+def open_batch_file(path: Path) -> IO[bytes]:
     """Open a file of a batch for reading, and nothing else in its place. Raises OSError."""
     return os.fdopen(open_regular(path, os.O_RDONLY), "rb")
 
 
 def lines_in(path: Path, longest: int) -> Iterator[tuple[int, bytes]]:
     """Yield each line of a file of a batch after the place where it begins. Raises OSError."""
-    with opened(path) as file:
+    with open_batch_file(path) as file:
         offset = 0
         while raw := file.readline(longest):
             SIGNALS.check()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from noxcli.batch.journal import JournalTrouble, move_torn_aside
-from noxcli.batch.past import MOST_ROWS, RESULTS_NAME, DigestIndex, digest_of_id, lines_in, opened
+from noxcli.batch.past import MOST_ROWS, RESULTS_NAME, DigestIndex, digest_of_id, lines_in, open_batch_file
 from noxcli.batch.row import FinishedRow
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
@@ -167,7 +167,7 @@ class KeptResults:
         offset = self._index.find(key_of(row, digest_of_id(own_id)))
         if offset is None:
             return b""
-        self._file = self._file or opened(self.path)
+        self._file = self._file or open_batch_file(self.path)
         self._file.seek(offset)
         return self._file.readline(LONGEST_RESULT)
 

@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol
 
 from noxcli.batch.columns import EXPECT
 from noxcli.batch.joined import Joined
-from noxcli.batch.past import Header, digest_of_id, lines_in, opened
+from noxcli.batch.past import Header, digest_of_id, lines_in, open_batch_file
 from noxcli.batch.results import LONGEST_RESULT, read_result_line
 from noxcli.batch.row import as_printed
 from noxcli.batch.rows import digest_of
@@ -45,7 +45,7 @@ class Source(Protocol):
     def lines(self) -> Iterator[tuple[int, Line]]:
         """Yield each line after its place. Raises UsageProblem."""
 
-    def reading(self) -> AbstractContextManager[Read]:
+    def open_to_read(self) -> AbstractContextManager[Read]:
         """Yield what reads the line at a place again."""
 
 
@@ -61,13 +61,13 @@ class Directory:
         self.knows_table, self.is_outdated = self.joined.knows_table, bool(self.joined.outdated)
 
     def lines(self) -> Iterator[tuple[int, Line]]:
-        with self.reading() as read:
+        with self.open_to_read() as read:
             yield from ((number, read(number)) for number in self.joined.numbers(self.joined.shard))
 
     @contextmanager
-    def reading(self) -> Iterator[Read]:
+    def open_to_read(self) -> Iterator[Read]:
         repeat = self.joined.header.repeat
-        with self.joined.reading() as read:
+        with self.joined.open_to_read() as read:
             yield lambda number: as_printed(read(number)[1], repeat)
 
 
@@ -96,8 +96,8 @@ class Printed:
             raise UsageProblem(f"can't read {self.path}: {reason_of(error)}", WHAT_FITS) from None
 
     @contextmanager
-    def reading(self) -> Iterator[Read]:
-        with opened(self.path) as file:
+    def open_to_read(self) -> Iterator[Read]:
+        with open_batch_file(self.path) as file:
             yield lambda offset: self._read(file, offset)
 
     def _read(self, file: IO[bytes], offset: int) -> Line:
@@ -123,7 +123,7 @@ class OneRun:
         yield 0, self._line
 
     @contextmanager
-    def reading(self) -> Iterator[Read]:
+    def open_to_read(self) -> Iterator[Read]:
         yield lambda _: self._line
 
 

@@ -128,7 +128,7 @@ class Suspects:
             return Stored(answers, 0, ())
         again = []
         joined = Joined.read([journal.parent])
-        with joined.reading() as read:
+        with joined.open_to_read() as read:
             for number in range(1, round_.runs + 1):
                 _, stored = read(number)
                 line = as_printed(stored, round_.asks)

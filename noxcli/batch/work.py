@@ -88,7 +88,7 @@ class RowStart(StartAttempt):
             raise GateClosed(error.message) from None  # called off: as a row that still waits at the gate
         digest = self.request.digests.of(self.request.input)
         try:
-            self._active.sent = self._work.journal.sent(self._active.row, digest, self._work.api.http.server_now())
+            self._active.sent = self._work.journal.note_sent(self._active.row, digest, self._work.api.http.server_now())
         except JournalTrouble:
             self.left = False
             raise
@@ -141,7 +141,7 @@ class RowWork:
                 return active
             # The key, the workflow: no other row would succeed either.
             ends = trouble if isinstance(trouble, Denied) else None
-            return self._finished(row, Outcome(phase=phase, error=trouble), ends)
+            return self._finish(row, Outcome(phase=phase, error=trouble), ends)
         return active
 
     def _send(self, active: ActiveRow, attempt: StartAttempt) -> None:
@@ -160,7 +160,7 @@ class RowWork:
                     raise
                 self._withdraw(active, error)  # the gate slows down what follows
         try:
-            self.journal.started(active.row, active.run)
+            self.journal.note_started(active.row, active.run)
         except JournalTrouble as error:
             active.error = error  # it is there as sent: the run will be found again
 
@@ -184,7 +184,7 @@ class RowWork:
             read = self.api.get_run(self.workflow.id, active.run.id, within=limit)
             run = settled_if_unchanged(read, active.run, time.monotonic())
         except BaseException as error:  # of this row; the others go on
-            return self._unread(active, error)
+            return self._note_failed_read(active, error)
         active.run, active.read, active.contact = run, True, None
         if not (run.settled or run.paused):
             return active
@@ -194,9 +194,9 @@ class RowWork:
             self._deliver(active.row, run, outcome)
         elif run.status == "failed" and within is None:
             self._explain(run, outcome)
-        return self._finished(active.row, outcome, took=took)
+        return self._finish(active.row, outcome, took=took)
 
-    def _unread(self, active: ActiveRow, error: BaseException) -> ActiveRow | FinishedRow:
+    def _note_failed_read(self, active: ActiveRow, error: BaseException) -> ActiveRow | FinishedRow:
         run = active.run
         assert run is not None
         trouble = error if isinstance(error, GateClosed) else as_nox_error(error)
@@ -205,12 +205,12 @@ class RowWork:
             return active
         if isinstance(trouble, Unavailable | Refused | Denied):
             trouble = lost_contact(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")
-        return self.left(active, trouble)
+        return self.leave(active, trouble)
 
-    def left(self, active: ActiveRow, error: NoxError) -> FinishedRow:
+    def leave(self, active: ActiveRow, error: NoxError) -> FinishedRow:
         """Return a row whose run is left as it is, and why."""
         outcome = Outcome(run=active.run, confirmed=active.read, may_exist=True, phase=Phase.FOLLOW, error=error)
-        return self._finished(active.row, outcome)
+        return self._finish(active.row, outcome)
 
     def _explain(self, run: Run, outcome: Outcome) -> None:
         from noxcli.runs.reasons import explain  # loaded for a failed run
@@ -222,7 +222,7 @@ class RowWork:
     def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:
         outcome.phase = Phase.DELIVER
         try:
-            outcome.delivered = self.delivered(row, run)
+            outcome.delivered = self.deliver(row, run)
             require_whole(outcome.delivered, run)
         except GateClosed:
             outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
@@ -231,7 +231,7 @@ class RowWork:
             odd = trouble is not error and not isinstance(trouble, Bug)
             outcome.error = Undelivered(trouble.message, trouble.hint) if odd else trouble
 
-    def delivered(self, row: Row, run: Run) -> Delivered:
+    def deliver(self, row: Row, run: Run) -> Delivered:
         """Deliver the output of the row's completed run. Raises Undelivered, and what the API raises."""
         run = await_output(self.api, run, self.patience(), self.workflow)
         if self.place is None:
@@ -255,7 +255,7 @@ class RowWork:
             outcome.run = replace(outcome.run, workflow=self.workflow)
         return FinishedRow.of(row, outcome, self.mask, 1 + self.asked_again.get(row.number, 0))
 
-    def _finished(
+    def _finish(
         self, row: Row, outcome: Outcome, ends_all: NoxError | None = None, took: float | None = None
     ) -> FinishedRow:
         finished, error = self.result_of(row, outcome), outcome.error

@@ -55,11 +55,11 @@ def run_rows(noxus: Session, options: Options) -> None:
     """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
     context = noxus.context
     min_pass, enough = MinPass.read(options.min_pass), enough_of(options.repeat, options.pass_each)
-    asked = _asked(context, options)
+    asked = _read_asked(context, options)
     if options.dry_run and Again.RED in asked.again:
         raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
-    judge = Judge.asked(options.asserts, options.expect, context.terminal.mask)
+    judge = Judge.read(options.asserts, options.expect, context.terminal.mask)
     require_not_stored({"--junit": options.junit, "--report": options.report}, [asked.directory])
     context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     context.way_back = asked.way_back
@@ -99,7 +99,7 @@ def run_rows(noxus: Session, options: Options) -> None:
 def check_rows(noxus: Session, options: Options) -> None:
     """Check the rows against an exported definition, and print their totals. Raises WrongInputs, UsageProblem."""
     workflow, context = read_workflow_to_check(noxus, options, options.workflow), noxus.context
-    asked = _asked(context, options)
+    asked = _read_asked(context, options)
     asked.rows.know(inputs_of(workflow.definition), checked=asked.checked)
     tally = Tally(None, None, options.repeat)
     batch = Batch(asked, tally, context.terminal, context.clock)
@@ -114,7 +114,7 @@ def _print_counts(context: Context, seen: Survey | None) -> None:
     context.terminal.write(f"{to_json(seen.counts())}\n")
 
 
-def _asked(context: Context, options: Options) -> Asked:
+def _read_asked(context: Context, options: Options) -> Asked:
     """Return what the command line asks. Raises UsageProblem."""
     shard = replace(shard_asked(options.shard, context.terminal.environ), repeat=options.repeat)
     if options.file in STDIN_NAMES:

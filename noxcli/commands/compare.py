@@ -143,7 +143,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     written = {"--report": options.report, "--junit": options.junit, "--markdown": options.markdown}
     require_not_stored(written, list(map(expanded, (options.base, options.new))))
     context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
-    judge = Judge.asked(options.asserts, options.expect, context.terminal.mask)
+    judge = Judge.read(options.asserts, options.expect, context.terminal.mask)
     if options.confirm is None and (options.dry_run or options.max_runs is not None):
         raise UsageProblem("--max-runs and --dry-run are about --confirm", "add --confirm 12")
     base, new = _sides(noxus, options, judge)

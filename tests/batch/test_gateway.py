@@ -209,13 +209,13 @@ def test_a_row_that_can_not_be_read_is_read_again_by_resume(
 def test_an_unforeseen_error_in_one_row_is_that_rows_alone(
     noxcli: Noxcli, workflow: str, rows: str, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
-    delivered = RowWork.delivered
+    delivered = RowWork.deliver
 
     def deliver(work: RowWork, row: Row, run: Run) -> Any:
         if row.number == 2:
             raise error
         return delivered(work, row, run)
 
-    monkeypatch.setattr(RowWork, "delivered", deliver)
+    monkeypatch.setattr(RowWork, "deliver", deliver)
     result = noxcli("batch", workflow, rows, *FAST)
     assert (result.code, result.codes) == (code, {**dict.fromkeys(range(1, ROWS + 1), 0), 2: code})
