@@ -72,7 +72,7 @@ class Options(Documented, Asserting, Waiting, Common):
         # As a gate, judged by an assertion, with a page for reviewers.
         noxcli compare base new --assert 'length(output.Answer) > `5`' --report c.html
         # Answers vary: ask rows that seem broken again, so that chance breaks none.
-        noxcli compare base new --assert 'length(output.Answer) < `40`' --confirm 12 --dry-run
+        noxcli compare base new --assert 'length(output.Answer) < `40`' --confirm 12
     """
 
     base: Annotated[

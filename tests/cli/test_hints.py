@@ -40,7 +40,8 @@ ROWS: dict[str, Any] = {**FOREVER, "nodes": [input_node("Q")]}
 MISUNDERSTOOD = {2, 4, 5, 70, 75, 126, 127}
 # What a command that may run forever gets.
 LIMITS = {
-    **{verb: ["--timeout", "0.2s"] for verb in ("wait", "stream", "stop", "batch")},
+    **{verb: ["--timeout", "0.2s"] for verb in ("wait", "stream", "stop")},
+    "batch": ["--timeout", "3s"],  # time to start its row, also on a busy machine
     "sandbox": ["--", "true"],
 }
 # How noxcli learns of the server, and the shell that the lines are then for.

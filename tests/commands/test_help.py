@@ -177,7 +177,9 @@ def test_no_help_points_to_a_file_of_the_repository(verb: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_short_help_is_one_screen(verb: str) -> None:
-    page = Noxcli()(verb, "-h").text
+    result = Noxcli()(verb, "-h")
+    assert result.code == 0, result.err
+    page = result.text
     lines = page.splitlines()
     assert len(lines) < 24
     assert max(map(len, lines)) <= 80

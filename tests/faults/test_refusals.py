@@ -178,7 +178,7 @@ def test_one_of_many_runs_is_read_again(noxcli: Noxcli, monkeypatch: pytest.Monk
         assert (result.code, sorted(result.text.split())) == (0, sorted([RUN, OTHER, *["completed"] * 2]))
     with reading(RUNNING, refusal, other=other) as server:
         result = noxcli(*argv, "--retry-for", "500ms", environ=at(server))
-        assert reads(server) > 3
+        assert reads(server) >= 3
     assert result.code in {4, 5, 6}
     assert f"noxcli wait {RUN}" in result.err or result.code == 6, result.err
 
