@@ -141,3 +141,16 @@ def test_pages_about_the_code_name_what_there_is(page: str) -> None:
     root = PACKAGE.parent
     named = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)", (root / page).read_text()))
     assert {path for path in named if not ((root / path).exists() or (PACKAGE / path).exists())} == set()
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_pages_about_the_code_name_functions_there_are(page: str) -> None:
+    lacking = []
+    named = re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py):(\w+)(?:\.(\w+))?`", (PACKAGE.parent / page).read_text())
+    assert named
+    for path, name, method in named:
+        text = (PACKAGE / path).read_text()
+        known = re.search(rf"^(?:class |def )?{name}\b", text, re.MULTILINE)
+        if known is None or (method and re.search(rf"^    def {method}\(", text, re.MULTILINE) is None):
+            lacking.append(f"{path}:{name}.{method}")
+    assert lacking == []
