@@ -188,7 +188,7 @@ class Batch:
         """Add the rows to the tally that an earlier call has finished, judged again."""
         tally, seen, past = self.tally, self._seen, self.past
         tally.total = None if seen is None else seen.in_shard
-        asks = judge.has_questions or seen is None or EXPECT in seen.kept
+        asks = judge.has_questions or tally.min_pass is not None or seen is None or EXPECT in seen.kept
         if tally.repeat == 1 and not asks and not past.outdated:
             tally.before.update(past.codes(HAD_RUN))
             return

@@ -130,7 +130,7 @@ class Past:
     stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
     rows: int = 0  # of the file, once all were read
     only: list[int] = field(default_factory=list)  # the rows of a stream that --only selects, once all were read
-    asked_again: Counter[int] = field(default_factory=Counter)  # how often each row was chosen (--again red)
+    asked_again: Counter[int] = field(default_factory=Counter)  # how often each row that had ended started again
     choice_is_open: bool = False  # not all rows that were chosen last have been asked again
     accepted: list[tuple[int, int, int]] | None = None  # changed rows, for `renumber`, that are not in the journal yet
     edited: list[tuple[int, str | None]] = field(default_factory=list)  # of those, rows to be asked again
@@ -217,6 +217,7 @@ class Past:
         for number, state in enumerate(self.states):
             if state - FINISHED in codes:
                 self.forget(number)
+                self.asked_again[number] += 1
 
     def forget_after(self, limit: int | None) -> None:
         """Count rows after that number as new."""
@@ -290,6 +291,7 @@ class Past:
         self.ids[number] = digest_of_id(line["id"])
         match step:
             case "sent":
+                self.asked_again[number] += self.states[number] >= FINISHED
                 self.forget(number)
                 self.outdated.discard(number)
                 self.states[number], self.digests[number] = SENT, int(line["row_digest"], 16)

@@ -39,6 +39,7 @@ class Tally:
     _lines: Counter[int] = field(default_factory=Counter)  # --repeat: repetitions of each row that have ended
     _good: Counter[int] = field(default_factory=Counter)  # --repeat: good repetitions of each row of the file
     _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
+    _asked_again: set[int] = field(default_factory=set)  # rows that are judged good, but not by their first answer
     stuck: str | None = None  # the reason for which the first rows of this call all failed
     _only: str | None = None  # the reason for which all rows of this call have ended so far
     _first: set[int] = field(default_factory=set)  # the first rows of the file that this call has had
@@ -50,7 +51,7 @@ class Tally:
             return self.before + self.codes
         codes: Counter[int] = Counter()
         for row, code in self._worst.items():
-            if self._lines[row] == self.repeat and self._good[row] >= self.pass_each:
+            if self._is_good(row):
                 codes[ExitCode.OK] += 1
             elif code != ExitCode.OK:
                 codes[code] += 1
@@ -107,6 +108,9 @@ class Tally:
             self._lines[row] += code != ExitCode.NOT_FINISHED
             self._good[row] += code == ExitCode.OK
             self._worst[row] = worst([code, self._worst.get(row, ExitCode.OK)])
+        is_judged = self.min_pass is not None or bool(line["result"].get("assertions"))
+        if code == ExitCode.OK and is_judged and line.get("asked", 1) > 1:
+            self._asked_again.add(line["row"])
         shared = None if code == ExitCode.OK else self.reasons.add(line, paste)
         if not before:
             same = code in HOPELESS and (self.reported == 1 or shared == self._only)
@@ -129,6 +133,18 @@ class Tally:
         terminal.note(headline)
         for count, words in self.became():
             terminal.note(f"  {count:>7} {words}")
+
+    def warn_of_luck(self, terminal: Terminal) -> None:
+        """Warn of judged rows that are good only since they were asked again."""
+        rows = self._asked_again if self.repeat == 1 else filter(self._is_good, self._asked_again)
+        if count := len(list(rows)):
+            verb = "is" if count == 1 else "are"
+            terminal.warn(
+                f"{amount(count, 'row')} {verb} good only since {'it was' if count == 1 else 'they were'} asked again"
+            )
+
+    def _is_good(self, row: int) -> bool:
+        return self._lines[row] == self.repeat and self._good[row] >= self.pass_each
 
     def for_ci(self, name: str, command: str) -> BatchEnded:
         """Return what a CI system gets to know."""
@@ -154,6 +170,7 @@ class Tally:
 
     def conclude(self, terminal: Terminal, hint: str | None, named: str = "") -> None:
         """Raise one error for all, which also says what is `named`, unless all completed or enough of them."""
+        self.warn_of_luck(terminal)
         counted = self.all_codes
         codes, good, rows, cause = self.deciding, counted[ExitCode.OK], self.rows, self.cause
         code, judged = worst(codes), {*codes} <= COMPLETED

@@ -45,8 +45,17 @@ def test_rows_that_are_not_good_are_asked_again(noxcli: Noxcli, sandbox: Sandbox
     assert sorted((line["id"], line["asked"]) for line in again.lines) == [("b", 2), ("c", 2), ("d", 2)]
     assert stored() == {"a": (1, "right"), **dict.fromkeys("bcd", (2, "right"))}
     assert stored("results.replaced") == {"b": (1, "wrong"), "c": (1, "wrong"), "d": (1, None)}
-    assert noxcli(*batch, "--again", "red").code == 0
+    luck = "warning: 3 rows are good only since they were asked again"
+    assert luck in again.err
+    last = noxcli(*batch, "--again", "red")
+    assert (last.code, luck in last.err) == (0, True), last.err
     assert len(sandbox.runs(moody)) == 7, "nothing is red any more"
+    asked = noxcli("results", "rows.jsonl.batch", *ASKED)
+    assert (asked.code, luck in asked.err, "asked again" in noxcli("results", "rows.jsonl.batch").err) == (
+        0,
+        True,
+        False,
+    )
     shutil.copytree("rows.jsonl.batch", "base")
     noxcli(*batch, "--output-dir", "base", "--fresh", "--max-parallel", "1")
     assert (
@@ -58,7 +67,8 @@ def test_all_repetitions_of_a_row_are_asked_again(noxcli: Noxcli, sandbox: Sandb
     rows = write_rows({"Q": "a"}, {"Q": "b"})
     batch = ("batch", moody, rows, *ASKED, "--repeat", "2", "--max-parallel", "1")
     assert noxcli(*batch).code == 11
-    assert noxcli(*batch, "--again", "red").code == 0
+    again = noxcli(*batch, "--again", "red")
+    assert (again.code, "1 row is good only since it was asked again" in again.err) == (0, True), again.err
     assert [run.input["Q"] for run in sandbox.runs(moody)].count("b") == 4
     enough = ("batch", moody, rows, *ASKED, "--repeat", "2", "--pass-each", "1", "--again", "red")
     assert (noxcli(*enough).code, len(sandbox.runs(moody))) == (0, 6)
@@ -197,3 +207,14 @@ def test_an_edit_of_a_row_that_may_still_run_is_refused(noxcli: Noxcli, plays: A
     write_rows("a", "c")
     result = noxcli(*batch, "--resume", "--allow-changed-input", "--timeout", "1")
     assert (result.code, "a row was edited whose run may still go on" in result.err) == (2, True), result.err
+
+
+def test_a_failed_row_that_starts_again_is_counted(noxcli: Noxcli, moody: str) -> None:
+    batch = ("batch", moody, write_rows("a", "d"), "--min-pass", "100%")
+    luck = "1 row is good only since it was asked again"
+    assert noxcli(*batch).code == 11
+    for options in (["--again", "failed"], ["--resume"]):
+        again = noxcli(*batch, *options)
+        assert (again.code, luck in again.err) == (0, True), again.err
+    assert stored() == {"a": (1, "right"), "d": (2, "right")}
+    assert luck in noxcli("results", "rows.jsonl.batch", "--min-pass", "100%").err
