@@ -16,6 +16,7 @@ from noxcli.query import Query
 from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, read_assertion
 
 LONGEST_SIDE = 100  # characters of a value in a message
+SAME_BEFORE = 30  # of them before the first difference
 Steps = tuple[str | int, ...]
 
 
@@ -168,12 +169,22 @@ def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:
         return next(filter(None, inner), None)
     if wanted == found and isinstance(wanted, bool) == isinstance(found, bool):  # 1 == True in Python
         return None
-    return f"{pointer_to(keys)} is {_short(found)} and not {_short(wanted)}"
+    is_, should = _where_they_differ(to_json(found), to_json(wanted))
+    return f"{pointer_to(keys)} is {is_} and not {should}"
 
 
-def _short(value: Any) -> str:
-    text = to_json(value)
-    return text if len(text) <= LONGEST_SIDE else f"{text[: LONGEST_SIDE - 1]}…"
+def _where_they_differ(one: str, other: str) -> tuple[str, str]:
+    """Return two texts in short, from their beginning or from shortly before their first difference."""
+    pairs = enumerate(zip(one, other, strict=False))
+    same, begin = next((at for at, (left, right) in pairs if left != right), min(len(one), len(other))), 0
+    if max(len(one), len(other)) > LONGEST_SIDE and same > LONGEST_SIDE // 2:
+        begin = same - SAME_BEFORE
+    return _from(one, begin), _from(other, begin)
+
+
+def _from(text: str, begin: int) -> str:
+    shown = f"…{text[begin:]}" if begin else text
+    return shown if len(shown) <= LONGEST_SIDE else f"{shown[: LONGEST_SIDE - 1]}…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from noxcli.errors import ExitCode
 
 REASONS_TOLD, REASONS_KEPT, ROWS_TOLD, ROWS_KEPT = 8, 2000, 3, 12
+LONGEST_VALUES = 250  # characters of what one row's assertions found
 LONGEST_REASON = 2000  # characters of a message that are compared
 # Parts of a message that differ from run to run, although the reason is the same.
 PARTICULAR = re.compile(
@@ -15,22 +17,26 @@ PARTICULAR = re.compile(
     r"|\b\d+(?:\.\d+)?(?=\s?(?:ms|s|m|h|seconds?|minutes?)\b)",
     re.IGNORECASE,
 )
+NO_VALUES = (None, "", "it is false")
 Line = Mapping[str, Any]  # of results
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Reason:
-    """Why rows did not pass: what they share, the first one with its message, names and places of some."""
+    """Why rows did not pass: what they share, the first one with its message, names, places and values of some."""
 
     shared: str
     first: str
     hint: str | None  # the same for all
     count: int = 0
     rows: list[tuple[str, str]] = field(default_factory=list)
+    values: dict[str, None] = field(default_factory=dict)  # what the assertions of the first rows found
 
     def line(self) -> str:
         names = ", ".join(name for name, _ in self.rows[:ROWS_TOLD]) + (", …" if self.count > ROWS_TOLD else "")
-        text = self.first if self.count == 1 else f"{self.count} rows ({names}): {self.shared}"
+        values = f": {', or '.join(islice(self.values, ROWS_TOLD))}" if self.values else ""
+        values += ", …" if len(self.values) > ROWS_TOLD else ""
+        text = self.first if self.count == 1 else f"{self.count} rows ({names}): {self.shared}{values}"
         return f"{text}; {self.hint}" if self.hint else text
 
 
@@ -52,6 +58,8 @@ class Reasons:
         reason.hint = hint if hint == reason.hint else None
         if len(reason.rows) < ROWS_KEPT:
             reason.rows.append((str(line["row"] if own_id is None else own_id), place_of(line)))
+        if len(reason.values) <= ROWS_TOLD and (values := values_in(line)):
+            reason.values[values] = None
         return shared
 
     def ranked(self) -> list[Reason]:
@@ -81,6 +89,13 @@ def reason_in(result: Mapping[str, Any]) -> str:
 def brief_reason_in(result: Mapping[str, Any]) -> str:
     """Return the same for a place that shows beside it that the run completed."""
     return reason_in(result).removeprefix("completed, but ")
+
+
+def values_in(line: Line) -> str:
+    """Return what the assertions found that do not hold, in short; empty if nothing but that."""
+    broken = [each for each in line["result"].get("assertions", ()) if not each.get("holds")]
+    text = "; ".join(dict.fromkeys(str(each["message"]) for each in broken if each.get("message") not in NO_VALUES))
+    return text if len(text) <= LONGEST_VALUES else f"{text[: LONGEST_VALUES - 1]}…"
 
 
 def reasons_of(line: Line) -> tuple[str, str]:

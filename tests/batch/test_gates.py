@@ -204,3 +204,21 @@ def test_a_query_names_outputs_that_there_are(
     result = noxcli("batch", workflow, write_rows("a"), "--query", query)
     assert (result.code, len(sandbox.runs(workflow)), said in result.err) == (2 if said else 0, 0 if said else 1, True)
     assert noxcli("batch", workflow, write_rows("a"), "--fresh", "--query", "result.output.Answer").text == "[]\n"
+
+
+def test_two_rows_with_one_reason_keep_their_values(noxcli: Noxcli, plays: Any) -> None:
+    workflow = str(plays(nodes=[input_node("Q")], output=lambda inputs: {"N": inputs["Q"]}))
+    batch = ("batch", workflow, write_rows("26", "31", "26", "4"), "--assert", "output.N == '4'")
+    assert noxcli(*batch).code == 11
+    result = noxcli("results", "rows.jsonl.batch", *batch[-2:])
+    assert """3 rows (1, 2, 3): --assert output.N == '4' does not hold: "26" == "4", or "31" == "4"\n""" in result.err
+    many = noxcli("results", "rows.jsonl.batch", "--assert", "output.N == row.Q && output.N == 'x'")
+    assert many.err.count(' == "x"') == 3, many.err
+
+
+def test_texts_that_differ_late_show_where(noxcli: Noxcli, plays: Any) -> None:
+    begins = "We ship to each country of the European Union, " * 5
+    workflow = str(plays(nodes=[input_node("Q")], output={"A": f"{begins}but Malta."}))
+    row = {"Q": "a", "$expect": f"{begins}but Cyprus."}
+    result = noxcli("batch", workflow, write_rows(row))
+    assert '/A is …ry of the European Union, but Malta." and not …ry of the European Union, but Cyprus."' in result.err
