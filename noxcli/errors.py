@@ -306,7 +306,7 @@ class Unavailable(NoxError):
         return not self.sent or self.http_status in OVERLOADED
 
 
-class GateClosed(NoxError):
+class CalledOff(NoxError):
     """The command no longer sends this request; it was not sent."""
 
     exit_code = ExitCode.TEMPORARY

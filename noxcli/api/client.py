@@ -36,7 +36,7 @@ from noxcli.timing import READ_TIMEOUT
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
-    from noxcli.api.gate import Gate
+    from noxcli.api.pace import Pace
 
 MOST_PAGES = 1000
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
@@ -69,12 +69,12 @@ class NoxusApi:
     def __exit__(self, *_: object) -> None:
         self.http.session.close()
 
-    def pace_requests(self) -> "Gate":
-        """Let all requests pass one gate from now on, for a command with many of them; return the gate."""
-        from noxcli.api.gate import Gate
+    def pace_requests(self) -> "Pace":
+        """Let all requests keep one pace from now on, for a command with many of them; return it."""
+        from noxcli.api.pace import Pace
 
-        self.http.gate = Gate()
-        return self.http.gate
+        self.http.pace = Pace()
+        return self.http.pace
 
     def create_run(
         self,

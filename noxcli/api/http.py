@@ -31,7 +31,7 @@ from noxcli.urls import Url, follow, is_loopback, read_url, shown_url
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
-    from noxcli.api.gate import Gate
+    from noxcli.api.pace import Pace
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -65,7 +65,7 @@ class Http:
         self.mask = mask or Mask(key=settings.key)
         self.mask.learn(proxy_passwords())  # a proxy's page may quote them
         self._server_time: tuple[datetime, float] | None = None  # and when we learned it; our own clock may jump
-        self.gate: Gate | None = None  # for a command with many requests
+        self.pace: Pace | None = None  # for a command with many requests
         self.met_json = False  # the API has answered: what comes in another form is from something before it
         self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
         self._connect_timeout = connect_timeout
@@ -205,10 +205,10 @@ class Http:
 
         requests gets the `parts` (params, data, headers) unchanged.
         """
-        if self.gate is None or url.origin != self._home.origin:
+        if self.pace is None or url.origin != self._home.origin:
             return self._transmit(method, url, limit, **parts)
         limit.hold()
-        with self.gate.turn(method, urlsplit(str(url)).path) as turn:
+        with self.pace.turn(method, urlsplit(str(url)).path) as turn:
             limit.restart()
             turn.answer = answer = self._transmit(method, url, limit, **parts)
         return answer

@@ -55,7 +55,7 @@ class Cuts:
         self.check_disk()
         if self.stage is Stage.STARTING:
             self._check_starting()
-        silent_for = self._work.gate.silent_for
+        silent_for = self._work.pace.silent_for
         if self.stage is Stage.LEAVING:
             return
         if self._output.unprinted is not None:
@@ -84,12 +84,12 @@ class Cuts:
             self.add(Stage.FINISHING, stuck, moot=True)
         elif self._work.deadline.left() <= self._quiet:
             self.add(Stage.FINISHING, TimedOut("no row is started just before the timeout"), moot=True)
-        elif self._asked.row_timeout is not None and self._waits_at_the_pace > self._asked.row_timeout:
+        elif self._asked.row_timeout is not None and self._waits_for_a_turn > self._asked.row_timeout:
             error = TimedOut(f"the server took no start for {show_seconds(self._asked.row_timeout)} (--row-timeout)")
             self.add(Stage.FINISHING, error, moot=True)
 
     @property
-    def _waits_at_the_pace(self) -> float:
+    def _waits_for_a_turn(self) -> float:
         """How many seconds a start has waited to be sent while no other was answered."""
         waiting = [row.began for row in self._flight.starting.values() if row.attempt is not None and not row.was_sent]
         return time.monotonic() - max(min(waiting), self._start_answered) if waiting else 0.0
@@ -99,7 +99,7 @@ class Cuts:
         self._cuts.append(Cut(error, moot))
         if stage > self.stage:
             self.stage = stage
-            self._work.gate.end_starts()
+            self._work.pace.end_starts()
             self._flight.call_off_starts()
 
     @property

@@ -242,7 +242,7 @@ class Engine:
 
     def _end(self) -> None:
         """Report what was taken."""
-        self.work.gate.hurry()
+        self.work.pace.hurry()
         within = LONGEST_LOOK
         if self.cuts.stage is Stage.LEAVING:
             if self.work.deadline.passed:
@@ -259,13 +259,13 @@ class Engine:
         """Return the error of a row whose run goes on."""
         if self.work.deadline.passed:
             return still_running(run)
-        if self.output.unprinted is None and self.work.gate.silent_for > self.work.retry_for:
+        if self.output.unprinted is None and self.work.pace.silent_for > self.work.retry_for:
             hint = f"continue with: noxcli wait {run.workflow_id}/{run.id}"
             return LostContact(f"lost contact with run {run.id}", hint)
         return NotFinished(f"run {run.id} was left {run.word}")
 
     def _interrupt(self, signal: Interrupted) -> Interruption:
-        self.work.gate.hurry()
+        self.work.pace.hurry()
         self._await_starts()
         stopping = self._stop_runs() if self._asked.stops else 0
         left = len(self.flight.active)

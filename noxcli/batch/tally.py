@@ -22,7 +22,7 @@ STUCK_AFTER = 20
 class Tally:
     """Rows by exit code, and why they did not complete; `total` is None until it is known.
 
-    `min_pass` is the gate for their share. With `repeat`, a row of the file is good if `pass_each` repetitions are.
+    `min_pass` is the share that must be good. With `repeat`, a row of the file is good if `pass_each` repetitions are.
     """
 
     total: int | None = None
@@ -153,7 +153,7 @@ class Tally:
 
     @property
     def deciding(self) -> list[int]:
-        """The codes of which the worst is the batch's: of all rows, or of the gate and of trouble; and of the cause."""
+        """The codes of which the worst is the batch's: of all rows, or of --min-pass and trouble, and of the cause."""
         codes, cause = self.all_codes, [self.cause.exit_code] if self.cause is not None else []
         if self.min_pass is None:
             return [*codes, *cause]
@@ -161,7 +161,7 @@ class Tally:
 
     @property
     def verdict(self) -> tuple[bool, str] | None:
-        """Whether the batch passes, and why; None without a gate and repetitions: then all rows must be good."""
+        """Whether the batch passes, and why; None without --min-pass and repetitions: then all rows must be good."""
         good, rows = self.all_codes[ExitCode.OK], self.rows
         if self.min_pass is not None:
             return {*self.deciding} <= {ExitCode.OK}, self.min_pass.words(good, rows)

@@ -16,8 +16,8 @@ from noxcli.batch.rows import Row
 from noxcli.errors import (
     SLOW_DOWN,
     Bug,
+    CalledOff,
     Denied,
-    GateClosed,
     NotSecured,
     NoxError,
     Phase,
@@ -42,7 +42,7 @@ from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
 from noxcli.timing import READ_TIMEOUT, Clock, Deadline, Outage, seconds_between
 
 if TYPE_CHECKING:
-    from noxcli.api.gate import Gate
+    from noxcli.api.pace import Pace
 
 REJECTED_KEY = 401
 LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
@@ -85,7 +85,7 @@ class RowStart(StartAttempt):
         try:
             super().leave()
         except Unavailable as error:
-            raise GateClosed(error.message) from None  # called off: as a row that still waits at the gate
+            raise CalledOff(error.message) from None  # called off: as a row that still waits for its turn
         digest = self.request.digests.of(self.request.input)
         try:
             self._active.sent = self._work.journal.note_sent(self._active.row, digest, self._work.api.http.server_now())
@@ -112,7 +112,7 @@ class RowWork:
     patience: Callable[[], Patience]
     deadline: Deadline
     retry_for: float
-    gate: "Gate"
+    pace: "Pace"
     place: Place | None  # the parent of the rows' directories
 
     # The start.
@@ -126,7 +126,7 @@ class RowWork:
             request = StartRequest(self.workflow.id, payload, self.digests, self.workflow.version_id)
             active.attempt, active.began, phase = RowStart(self, active, request), time.monotonic(), Phase.START
             self._send(active, active.attempt)
-        except GateClosed:
+        except CalledOff:
             return active
         except BaseException as error:  # of this row; the others go on
             trouble = as_nox_error(error)
@@ -137,7 +137,7 @@ class RowWork:
             if isinstance(trouble, JournalTrouble):  # what must be on the disk first is not
                 active.error = trouble
                 return active
-            if active.called_off:  # it waited at the pace
+            if active.called_off:  # it waited for its turn
                 return active
             # The key, the workflow: no other row would succeed either.
             ends = trouble if isinstance(trouble, Denied) else None
@@ -153,12 +153,12 @@ class RowWork:
                 active.began = time.monotonic()  # at once: its duration is counted from here
             except Unavailable as error:
                 if error.http_status == SLOW_DOWN:
-                    outage.answered()  # for how long, the gate and the limits of the batch decide
+                    outage.answered()  # for how long, the pace and the batch's limits decide
                 else:
                     outage.failed()
                 if outage.is_too_long or isinstance(error, NotSecured) or not attempt.may_be_repeated(error):
                     raise
-                self._withdraw(active, error)  # the gate slows down what follows
+                self._withdraw(active, error)  # the pace slows down what follows
         try:
             self.journal.note_started(active.row, active.run)
         except JournalTrouble as error:
@@ -199,9 +199,9 @@ class RowWork:
     def _note_failed_read(self, active: ActiveRow, error: BaseException) -> ActiveRow | FinishedRow:
         run = active.run
         assert run is not None
-        trouble = error if isinstance(error, GateClosed) else as_nox_error(error)
+        trouble = error if isinstance(error, CalledOff) else as_nox_error(error)
         active.contact = active.contact or Contact(self.clock, self.retry_for)
-        if isinstance(trouble, GateClosed) or not active.contact.is_lost(trouble):
+        if isinstance(trouble, CalledOff) or not active.contact.is_lost(trouble):
             return active
         if isinstance(trouble, Unavailable | Refused | Denied):
             trouble = lost_contact(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")
@@ -224,7 +224,7 @@ class RowWork:
         try:
             outcome.delivered = self.deliver(row, run)
             require_whole(outcome.delivered, run)
-        except GateClosed:
+        except CalledOff:
             outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
         except BaseException as error:  # of this row; the others go on
             trouble = as_nox_error(error)

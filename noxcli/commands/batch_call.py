@@ -47,7 +47,7 @@ from noxcli.runs.start import LONGEST_LOOK, InputDigests
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
-    from noxcli.api.gate import Gate
+    from noxcli.api.pace import Pace
     from noxcli.batch.only import Only
 
 
@@ -68,7 +68,7 @@ def run_rows(noxus: Session, options: Options) -> None:
     with Batch(asked, tally, context.terminal, context.clock) as batch:
         batch.open()
         with noxus.connect(Phase.PREFLIGHT) as api:
-            gate = api.pace_requests()
+            pace = api.pace_requests()
             workflow = _read_definition(noxus, asked.rows, options)
             header = header_of(context, workflow, asked, context.argv)
             seen = batch.check(header, inputs_of(workflow.definition) if asked.checked else None)
@@ -78,7 +78,7 @@ def run_rows(noxus: Session, options: Options) -> None:
                 return
             journal = batch.begin(judge)
             saves = options.output_dir is not None
-            work = row_work(noxus, gate, workflow, journal, batch, options.retry_for, saves=saves)
+            work = row_work(noxus, pace, workflow, journal, batch, options.retry_for, saves=saves)
             batch.adopt(work)
             batch.count_past(judge)
             _plan_reports(batch, context, judge, options)
@@ -88,7 +88,7 @@ def run_rows(noxus: Session, options: Options) -> None:
                 batch.run(
                     work,
                     printer,
-                    lambda: shown.tell(partial(tally.how_far, news_of(gate))),
+                    lambda: shown.tell(partial(tally.how_far, news_of(pace))),
                     partial(unexpected, context),
                 )
             if batch.has_started and not isinstance(tally.cause, Interruption):
@@ -231,7 +231,7 @@ def header_of(context: Context, workflow: Workflow, asked: Asked, command: Seque
 
 def row_work(
     noxus: Session,
-    gate: "Gate",
+    pace: "Pace",
     workflow: Workflow,
     journal: Journal,
     batch: Batch,
@@ -246,7 +246,7 @@ def row_work(
         import noxcli.outputs.whole  # noqa: F401 - as above
     return RowWork(
         api=noxus.api,
-        gate=gate,
+        pace=pace,
         clock=context.clock,
         journal=journal,
         known=KnownIds(batch.past.runs),
@@ -295,11 +295,11 @@ def _warn_of_change(noxus: Session, begun: Header) -> None:
         )
 
 
-def news_of(gate: "Gate") -> str:
+def news_of(pace: "Pace") -> str:
     """Return what slows the batch down, empty if nothing does."""
-    if gate.silent_for > 1:
-        return f"no answer for {show_seconds(gate.silent_for)}"
-    return f"limited to {gate.rate:.1f} requests/s by the server" if gate.rate is not None else ""
+    if pace.silent_for > 1:
+        return f"no answer for {show_seconds(pace.silent_for)}"
+    return f"limited to {pace.rate:.1f} requests/s by the server" if pace.rate is not None else ""
 
 
 def _report(noxus: Session, batch: Batch, printer: Printer, seconds: float) -> None:

@@ -33,7 +33,7 @@ from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
 
 if TYPE_CHECKING:
-    from noxcli.api.gate import Gate
+    from noxcli.api.pace import Pace
 
 MAX_RUNS = 240
 PARALLEL, POLL_INTERVAL = 8, 5.0
@@ -114,17 +114,17 @@ class Asking:
         printer = Printer(Judge((), None, context.terminal.mask), None, tally, lambda _: None, paste)
         with Batch(asked, tally, context.terminal, context.clock) as batch:
             batch.open()
-            gate = noxus.api.pace_requests()
+            pace = noxus.api.pace_requests()
             batch.check(header_of(context, workflow, asked, self._command(round_, str(rows))), None)
             journal, saves = batch.begin(printer.judge), self._saves_files(round_.side)
             if again:
                 journal.choose(again)
                 batch.past.choose([number for number, _ in again])
-            work = row_work(noxus, gate, workflow, journal, batch, noxus.common.retry_for, saves=saves)
+            work = row_work(noxus, pace, workflow, journal, batch, noxus.common.retry_for, saves=saves)
             batch.adopt(work)
             batch.count_past(printer.judge)
             with batch_progress(context.terminal) as shown:
-                tick = partial(_show, shown, tally, gate)
+                tick = partial(_show, shown, tally, pace)
                 cause = batch.run(work, printer, tick, partial(unexpected, context))
         if isinstance(cause, Interruption):
             raise Interruption(f"{cause.message}{batch.named}", self._go_on, number=cause.number)
@@ -182,5 +182,5 @@ class Asking:
         return f"continue with: {self.way_back}"
 
 
-def _show(shown: Any, tally: Tally, gate: "Gate") -> None:
-    shown.tell(partial(tally.how_far, news_of(gate)))
+def _show(shown: Any, tally: Tally, pace: "Pace") -> None:
+    shown.tell(partial(tally.how_far, news_of(pace)))

@@ -158,11 +158,11 @@ class ManyRuns:
 
         Raises the worst error of those that are over.
         """
-        gate = self._noxus.api.pace_requests()
+        pace = self._noxus.api.pace_requests()
         with wait_progress(self._context.terminal, self._how_far):
             # "Check once" needs one read, which a limit of 0 would not allow.
             is_enough = not self._once and self._poll()
-            gate.hurry()
+            pace.hurry()
             going = [] if is_enough else [one for one in self._all if not one.over]
             reads = run_all_within(
                 LONGEST_READ if self._once else LAST_READ, [partial(self._look, one) for one in going]

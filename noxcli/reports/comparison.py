@@ -166,7 +166,7 @@ class Pair:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """The class of the row, by the table of CONTRACT's gate: docs/batch.md, "What changed"."""
+        """The class of the row, by the table in docs/batch.md, "What changed"."""
         base, new = self.answers
         if new is Answer.ABSENT:
             return Verdict(Change.REMOVED, "not in NEW")

@@ -1,4 +1,4 @@
-"""The gate that the requests of a batch pass: which limits it finds, and how close it keeps to them."""
+"""The pace that the requests of a batch pass: which limits it finds, and how close it keeps to them."""
 
 import math
 import random
@@ -11,8 +11,8 @@ from contextlib import suppress
 import pytest
 import requests
 
-from noxcli.api.gate import FAILURES_IN_A_ROW, Gate, Kind, Lane
-from noxcli.errors import GateClosed, Unavailable
+from noxcli.api.pace import FAILURES_IN_A_ROW, Kind, Lane, Pace
+from noxcli.errors import CalledOff, Unavailable
 
 LATENCY, LATE = 0.01, 0.001  # seconds: until an answer, and until a waiting thread wakes up
 PARALLEL = 32
@@ -97,78 +97,78 @@ REQUESTS = {
 }
 
 
-def ask(gate: Gate, kind: Kind, status: int, headers: Mapping[str, str] | None = None) -> None:
+def ask(pace: Pace, kind: Kind, status: int, headers: Mapping[str, str] | None = None) -> None:
     response = requests.Response()
     response.status_code = status
     response.headers.update(headers or {})
-    with gate.turn(*REQUESTS[kind]) as turn:
+    with pace.turn(*REQUESTS[kind]) as turn:
         turn.answer = response
 
 
-def miss(gate: Gate, kind: Kind) -> None:
-    with pytest.raises(Unavailable), gate.turn(*REQUESTS[kind]):
+def miss(pace: Pace, kind: Kind) -> None:
+    with pytest.raises(Unavailable), pace.turn(*REQUESTS[kind]):
         raise Unavailable("no connection", sent=False)
 
 
 def test_a_limit_on_starts_does_not_slow_down_reads() -> None:
-    gate = Gate(seed=1)
-    ask(gate, Kind.START, 429, {"Retry-After": "60"})
+    pace = Pace(seed=1)
+    ask(pace, Kind.START, 429, {"Retry-After": "60"})
     began = time.monotonic()
     for _ in range(100):
-        ask(gate, Kind.READ, 200)
+        ask(pace, Kind.READ, 200)
     assert time.monotonic() - began < 1
-    assert gate.rate is None
+    assert pace.rate is None
 
 
 def test_a_limit_on_everything_is_found_as_one() -> None:
-    gate = Gate(seed=1)
-    ask(gate, Kind.START, 429, {"Retry-After": "1"})
-    ask(gate, Kind.READ, 429)
+    pace = Pace(seed=1)
+    ask(pace, Kind.START, 429, {"Retry-After": "1"})
+    ask(pace, Kind.READ, 429)
     began = time.monotonic()
-    ask(gate, Kind.FILE, 200)
+    ask(pace, Kind.FILE, 200)
     assert time.monotonic() - began > 0.6, "which no refusal has shown for files"
 
 
 def test_the_last_request_of_a_limit_is_not_followed_at_once() -> None:
-    gate = Gate(seed=1)
-    ask(gate, Kind.START, 200, {"X-RateLimit-Remaining": "0"})
+    pace = Pace(seed=1)
+    ask(pace, Kind.START, 200, {"X-RateLimit-Remaining": "0"})
     began = time.monotonic()
-    ask(gate, Kind.START, 200)
-    assert (time.monotonic() - began > 0.2, gate.rate is not None) == (True, True)
+    ask(pace, Kind.START, 200)
+    assert (time.monotonic() - began > 0.2, pace.rate is not None) == (True, True)
 
 
 def test_an_outage_is_no_limit() -> None:
-    gate = Gate(seed=1)
+    pace = Pace(seed=1)
     for _ in range(3):
-        miss(gate, Kind.READ)
-    ask(gate, Kind.READ, 200)
-    assert (gate.rate, gate.silent_for) == (None, 0.0)
+        miss(pace, Kind.READ)
+    ask(pace, Kind.READ, 200)
+    assert (pace.rate, pace.silent_for) == (None, 0.0)
 
 
 def test_one_broken_answer_is_bad_luck_and_five_are_an_outage() -> None:
-    gate, took = Gate(seed=3), []
+    pace, took = Pace(seed=3), []
     for _ in range(FAILURES_IN_A_ROW + 1):
         began = time.monotonic()
-        ask(gate, Kind.READ, 502)
+        ask(pace, Kind.READ, 502)
         took.append(time.monotonic() - began)
     assert max(took[:-1]) < 0.05 < took[-1]
-    assert gate.silent_for > 0
+    assert pace.silent_for > 0
 
 
 def test_a_refusal_by_content_is_an_answer() -> None:
-    gate = Gate()
+    pace = Pace()
     for _ in range(FAILURES_IN_A_ROW):
-        ask(gate, Kind.READ, 404, {"Content-Type": "application/json"})
-    assert (gate.rate, gate.silent_for) == (None, 0.0)
+        ask(pace, Kind.READ, 404, {"Content-Type": "application/json"})
+    assert (pace.rate, pace.silent_for) == (None, 0.0)
 
 
 def test_a_gateways_page_is_no_answer() -> None:
-    gate = Gate(seed=1)
+    pace = Pace(seed=1)
     for _ in range(2):
-        ask(gate, Kind.START, 404, {"Content-Type": "text/plain"})
+        ask(pace, Kind.START, 404, {"Content-Type": "text/plain"})
         time.sleep(0.01)
-    assert gate.rate is None
-    assert gate.silent_for > 0
+    assert pace.rate is None
+    assert pace.silent_for > 0
 
 
 def threads(count: int, work: Callable[[], None]) -> Iterator[None]:
@@ -182,8 +182,8 @@ def threads(count: int, work: Callable[[], None]) -> Iterator[None]:
 
 
 def test_after_an_outage_one_goes_ahead() -> None:
-    gate, sent = Gate(seed=1), Counter[str]()
-    miss(gate, Kind.START)
+    pace, sent = Pace(seed=1), Counter[str]()
+    miss(pace, Kind.START)
 
     def send() -> None:
         sent["now"] += 1
@@ -193,33 +193,33 @@ def test_after_an_outage_one_goes_ahead() -> None:
         raise Unavailable("no connection", sent=False)
 
     def work() -> None:
-        with suppress(GateClosed, Unavailable), gate.turn(*REQUESTS[Kind.START]):
+        with suppress(CalledOff, Unavailable), pace.turn(*REQUESTS[Kind.START]):
             send()
 
     for _ in threads(8, work):
         time.sleep(0.2)
         assert sent["all"] <= 3
-        gate.end_starts()
+        pace.end_starts()
 
 
 def test_what_is_closed_is_not_sent_and_the_rest_passes_at_once() -> None:
-    gate, ended = Gate(seed=1), list[str]()
+    pace, ended = Pace(seed=1), list[str]()
     for kind in (Kind.START, Kind.READ):
-        ask(gate, kind, 429, {"Retry-After": "60"})
+        ask(pace, kind, 429, {"Retry-After": "60"})
 
     def work() -> None:
         try:
-            ask(gate, Kind.START, 200)
-        except GateClosed:
+            ask(pace, Kind.START, 200)
+        except CalledOff:
             ended.append("closed")
 
     for _ in threads(1, work):
-        gate.end_starts()
+        pace.end_starts()
     assert ended == ["closed"]
-    gate.hurry()
-    ask(gate, Kind.READ, 200)
-    with pytest.raises(GateClosed):
-        ask(gate, Kind.START, 200)
+    pace.hurry()
+    ask(pace, Kind.READ, 200)
+    with pytest.raises(CalledOff):
+        ask(pace, Kind.START, 200)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The gate that requests to one server pass: how many at a time and a second, as its answers have shown.
+"""The pace of all requests to one server: how many at a time and a second, as its answers have shown.
 
 Each kind of request learns its own limit: a limit on starts does not slow down reads. As soon as two kinds meet one, it
 is taken for one limit on everything. Until the first refusal, only a few requests are in flight, and one more after
@@ -19,7 +19,7 @@ from enum import StrEnum
 import requests
 
 from noxcli.api.failures import is_of_json, retry_after_of
-from noxcli.errors import OVERLOADED, REFUSALS, GateClosed, Unavailable
+from noxcli.errors import OVERLOADED, REFUSALS, CalledOff, Unavailable
 from noxcli.timing import Clock, Outage
 
 LESS = 0.95  # the share of what was granted, or of the last rate, that remains after a refusal
@@ -137,8 +137,8 @@ class Turn:
     answer: requests.Response | None = None
 
 
-class Gate:
-    """The gate; thread-safe."""
+class Pace:
+    """The pace of one command; thread-safe."""
 
     def __init__(self, seed: int | None = None) -> None:
         self._change = threading.Condition()
@@ -173,7 +173,7 @@ class Gate:
     def turn(self, method: str, path: str) -> Iterator[Turn]:
         """Wait for the turn of a request, which is sent in it, and learn from its outcome.
 
-        Raises GateClosed for a start that is no longer wanted.
+        Raises CalledOff for a start that is no longer wanted.
         """
         kind = Kind.of(method, path)
         turn, unreachable = Turn(self._pass(kind)), False
@@ -191,7 +191,7 @@ class Gate:
         with self._change:
             while True:
                 if self._starts_no_more and kind is Kind.START:
-                    raise GateClosed("the start was not sent: the command is ending")
+                    raise CalledOff("the start was not sent: the command is ending")
                 now, lane = time.monotonic(), self._lanes[kind]
                 wait = 0.0 if self._hurries else lane.wait(now)
                 if wait <= 0:
