@@ -126,8 +126,6 @@ ENDED_BADLY = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 BY_SHARE = frozenset({*ENDED_BADLY, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED, ExitCode.UNMET})
 # how the first rows of a batch may all end, which shows that no other would do better;
 HOPELESS = frozenset({*ENDED_BADLY, ExitCode.TEMPORARY})
-# what another repetition can't change;
-DECIDED = frozenset({*HAD_RUN, ExitCode.USAGE, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED})
 # what a signal ended;
 SIGNALLED = frozenset({ExitCode.HANGUP, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
 # what is neither good nor bad.

@@ -80,11 +80,6 @@ class Ledger:
         proven = self._from_start and self._is_whole and self._all_placed
         return Continuity.PROVEN if proven else Continuity.ASSUMED
 
-    @property
-    def last_positions(self) -> tuple[str, ...]:
-        """The positions from which another reader may resume, the last but one first."""
-        return tuple(dict.fromkeys(each.id for each in (self._older, self._newer) if each.id is not None))
-
     def refused(self) -> None:
         """The server does not know the position: the next connection starts over."""
         self._refused = self._older.id
