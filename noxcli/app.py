@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from noxcli import __version__
 from noxcli.cli.context import Context
-from noxcli.cli.ending import complain, conclude, own_error, unexpected
+from noxcli.cli.ending import complain, conclude, explain_unexpected, own_error
 from noxcli.cli.usage import HelpOnStdout, Verb, end_with, write_definitions
 from noxcli.errors import ExitCode, Interruption, NoSuchWorkflow, NoxError, UsageProblem
 from noxcli.render import Format
@@ -149,12 +149,12 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
         if not isinstance(ending.__context__, BrokenPipeError):
             raise
         if not has_no_reader(context.terminal.out):
-            return conclude(context, unexpected(context, ending.__context__))
+            return conclude(context, explain_unexpected(context, ending.__context__))
         context.terminal.reader_gone = True
         return ExitCode.READER_GONE
     except Exception as error:
         # The last resort: a bug must not look like a failed run (exit code 1).
-        return conclude(context, unexpected(context, error))
+        return conclude(context, explain_unexpected(context, error))
     if returned is not None:
         return int(returned)  # typer.Exit: a help page, or the code of the sandbox's command
     return conclude(context, None)
@@ -163,7 +163,7 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
 def tell_stray(context: Context, error: BaseException | None) -> None:
     """Report a bug that ended a thread, or the reporting itself, instead of Python's own traceback."""
     if error is not None:
-        complain(context, unexpected(context, error))
+        complain(context, explain_unexpected(context, error))
 
 
 def _plan_reports_of(context: Context, verb: str, words: Sequence[str]) -> None:

@@ -160,7 +160,7 @@ class NoxusApi:
     def list_runs(self, workflow_id: str | None = None, *, most_pages: int = MOST_PAGES) -> Iterator[Run]:
         """Yield the runs of one workflow or of the workspace, page by page in the server's order."""
         path = f"/v1/workflows/{_part(workflow_id)}/runs" if workflow_id else "/v1/runs"
-        return (run_from(item, workflow_id or "") for item in self._pages(path, {}, most=most_pages))
+        return (run_from(item, workflow_id or "") for item in self._list_pages(path, {}, most=most_pages))
 
     def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow:
         """Read a workflow with its definition: `GET /v1/workflows/{id}`; `within` is in seconds."""
@@ -172,7 +172,7 @@ class NoxusApi:
         The SDK expects a bare list; if the answer is one of several pages, this requests the others.
         """
         path = f"/v1/workflows/{_part(workflow_id)}/versions"
-        return (version_from(item, workflow_id) for item in self._pages(path, {}, within))
+        return (version_from(item, workflow_id) for item in self._list_pages(path, {}, within))
 
     def export_workflow(self, workflow_id: str, version_id: str | None = None, *, dependencies: bool = True) -> bytes:
         """Return the bundle in its plain form: `POST /v1/workflows/{id}/export?version=v4` (noxus-sdk 0.6.0).
@@ -199,7 +199,7 @@ class NoxusApi:
 
     def list_workflows(self) -> Iterator[Workflow]:
         """Yield the workspace's flows page by page: `GET /v1/workflows`."""
-        return map(workflow_from, self._pages("/v1/workflows", {"type": "flow"}))
+        return map(workflow_from, self._list_pages("/v1/workflows", {"type": "flow"}))
 
     def get_me(self) -> Mapping[str, Any]:
         """Read the key's own record: `GET /v1/admin/me`. The field `value` may be the key itself and is omitted."""
@@ -271,7 +271,7 @@ class NoxusApi:
             # A cache or a gateway that rejects a plain read knows nothing about the run.
             raise Unavailable(refusal.message, refusal.hint, **refusal.facts()) from refusal
 
-    def _pages(
+    def _list_pages(
         self, path: str, params: Mapping[str, Any], within: float | None = None, *, most: int = MOST_PAGES
     ) -> Iterator[Any]:
         """Yield each item once, page by page, until the server marks the end or a page has nothing new.

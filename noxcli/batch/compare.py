@@ -136,7 +136,7 @@ class Comparison:
     def _pair(self, matched: Matched) -> Pair:
         """Return a pair of rows, of which NEW's judges both."""
         sides = zip((self.base, self.new), self._reads, matched, strict=True)
-        base, new = (self._lines(*each) for each in sides)
+        base, new = (self._read_lines(*each) for each in sides)
         gaps = [None if side.knows_table else NOT_HERE for side in (self.base, self.new)]
         other = _other_input(base, new, self.compared.constants) if base and new else None
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
@@ -145,7 +145,7 @@ class Comparison:
         confirmed = self._confirmed.get(pair.name) if self._confirmed and pair.change is Change.BROKEN else None
         return pair if confirmed is None else replace(pair, confirmed=confirmed)
 
-    def _lines(self, side: Side, read: Callable[[int], Line], row: int | None) -> list[Line]:
+    def _read_lines(self, side: Side, read: Callable[[int], Line], row: int | None) -> list[Line]:
         lines = [] if row is None else side.read_row(row, read)
         return lines if self.keeps_verdicts else list(map(without_verdict, lines))
 

@@ -151,7 +151,7 @@ class Joined:
         if (owner, number) in self.outdated and entry["step"] == "finished":
             return owner, self._outdated(entry)
         others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
-        stored = self._kept[owner].document(number, entry.get("id"), entry.get("run_id"))
+        stored = self._kept[owner].read_document(number, entry.get("id"), entry.get("run_id"))
         if stored is None or others or entry["step"] != "finished":
             return owner, self._unstored(entry, others)
         return owner, read_whole_line({**stored, "row": number}, [self.directories[owner]])

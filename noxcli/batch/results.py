@@ -142,7 +142,7 @@ class KeptResults:
         self.path = directory / RESULTS_NAME
         self.torn = False
         self._file: IO[bytes] | None = None
-        self._index = DigestIndex(self._keys())
+        self._index = DigestIndex(self._read_keys())
 
     def close(self) -> None:
         """Close the file; reading opens it again."""
@@ -157,12 +157,12 @@ class KeptResults:
         """Return where lines begin that a later line of the same row replaces."""
         return {offset for offset, _ in self._index.repeated()}
 
-    def document(self, row: int, own_id: str | None, run_id: str | None) -> Line | None:
+    def read_document(self, row: int, own_id: str | None, run_id: str | None) -> Line | None:
         """Return the content of the row's line, None if it has none of this run that can be read."""
-        line = read_line(self.raw(row, own_id))
+        line = read_line(self.read_raw(row, own_id))
         return line if line is not None and (line["result"]["run"] or {}).get("id") == run_id else None
 
-    def raw(self, row: int, own_id: str | None) -> bytes:
+    def read_raw(self, row: int, own_id: str | None) -> bytes:
         """Return the row's line, empty if it has none."""
         offset = self._index.find(key_of(row, digest_of_id(own_id)))
         if offset is None:
@@ -171,7 +171,7 @@ class KeptResults:
         self._file.seek(offset)
         return self._file.readline(LONGEST_RESULT)
 
-    def _keys(self) -> Iterator[tuple[int, int]]:
+    def _read_keys(self) -> Iterator[tuple[int, int]]:
         """Yield the key of each line's row, and where the line begins; without incomplete lines and others."""
         try:
             for offset, raw in lines_in(self.path, LONGEST_RESULT):

@@ -353,7 +353,7 @@ def renew_columns(rows: RowFile, names: Sequence[str], past: Past, results: Resu
         return
     changed: list[Mapping[str, Any]] = []
     for row in rows.repeated():
-        columns, raw = mask.whole(row.columns), results.kept.raw(row.number, row.id)
+        columns, raw = mask.whole(row.columns), results.kept.read_raw(row.number, row.id)
         if past.state(row.number) != FINISHED or raw.endswith(f',"columns":{to_json(columns)}}}\n'.encode()):
             continue
         line = read_line(raw)

@@ -85,7 +85,7 @@ class Printed:
         """Raises UsageProblem if the file can't be read, or has another line; warns of an incomplete last one."""
         try:
             for number, (offset, raw) in enumerate(lines_in(self.path, LONGEST_RESULT), 1):
-                line = _line(raw)
+                line = _read_line(raw)
                 if line is not None:
                     yield offset, line
                 elif raw.strip() and raw.endswith(b"\n"):
@@ -102,7 +102,7 @@ class Printed:
 
     def _read(self, file: IO[bytes], offset: int) -> Line:
         file.seek(offset)
-        line = _line(file.readline(LONGEST_RESULT))
+        line = _read_line(file.readline(LONGEST_RESULT))
         if line is None:
             raise UsageProblem(f"{self.path} changed while it was read", "run the same command again")
         return line
@@ -279,7 +279,7 @@ class Side:
         return own_id or (given and ((given - without) % (1 << BITS) or 1))
 
 
-def _line(raw: bytes) -> Line | None:
+def _read_line(raw: bytes) -> Line | None:
     try:
         line = decode_json(raw)
     except ValueError:

@@ -81,7 +81,7 @@ def say_hint(context: Context, hint: str) -> None:
         terminal.note(line)
 
 
-def unexpected(context: Context, error: BaseException) -> NoxError:
+def explain_unexpected(context: Context, error: BaseException) -> NoxError:
     """Return the error for an unexpected one: a bug, or a machine without room for another file or process.
 
     With --verbose, print its traceback at once.
@@ -181,7 +181,7 @@ def _write_result(context: Context, code: ExitCode) -> NoxError | None:
     """Write the result to stdout; return why it could not be written."""
     mask, listed = context.terminal.mask, context.listed
     try:
-        context.printing.result(lambda: document_of(context.outcomes, code, mask, listed=listed))
+        context.printing.print_result(lambda: document_of(context.outcomes, code, mask, listed=listed))
         context.printing.put_target_in_place(code)
     except (ReaderGone, Undelivered, Unfitting, Unwritten, TimedOut, Interrupted) as late:
         return own_error(context, late)
@@ -193,7 +193,7 @@ def _tell_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitC
     if isinstance(trouble, MemoryError):
         late: NoxError = Undelivered("the output is too large to print", come_back(context))
     else:
-        late = unexpected(context, trouble)
+        late = explain_unexpected(context, trouble)
     context.outcomes = [outcome.brief() for outcome in context.outcomes]
     _say(context, late)
     with suppress(Exception):
@@ -224,7 +224,7 @@ def _trouble_with(context: Context, write: Callable[[], None]) -> NoxError | Non
     try:
         write()
     except Exception as error:
-        late = error if isinstance(error, NoxError) else unexpected(context, error)
+        late = error if isinstance(error, NoxError) else explain_unexpected(context, error)
         _say(context, late)
         return late
     return None

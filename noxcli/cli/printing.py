@@ -51,7 +51,7 @@ class Printing:
         self.content = Content(self.terminal, only_text)
         return self.content
 
-    def run_line(self, run: "Run", *more: str) -> None:
+    def print_run_line(self, run: "Run", *more: str) -> None:
         """Print a run's line, RUN_ID<TAB>STATUS, unless stdout is a document; no status can split it into two lines.
 
         `more` are further columns.
@@ -59,7 +59,7 @@ class Printing:
         if self.writes_text:
             self.terminal.write("\t".join([run.id, *map(visible, (run.status, *more))]) + "\n")
 
-    def result(self, document: Callable[[], dict[str, Any]]) -> None:
+    def print_result(self, document: Callable[[], dict[str, Any]]) -> None:
         """Print the result if the format promises one and no document is printed yet.
 
         Raises Unfitting if the query can't be applied to it; as Terminal.write.
@@ -97,15 +97,15 @@ class Printing:
         self.terminal.note(f"wrote {target}")
         return target
 
-    def document(self, document: Any, *, indent: int | None = None) -> None:
+    def print_document(self, document: Any, *, indent: int | None = None) -> None:
         """Print the document of a command that has its own kind. Raises as `result`."""
         self._print(document, indent)
         self._concluded = True
 
-    def long_document(self, head: dict[str, Any], name: str, items: Iterable[Any]) -> None:
+    def print_long_document(self, head: dict[str, Any], name: str, items: Iterable[Any]) -> None:
         """Print a document that ends in a long list: item by item, unless a query needs all. Raises as `result`."""
         if self.query is not None:
-            self.document({**head, name: list(items)})
+            self.print_document({**head, name: list(items)})
             return
         self._concluded = True  # no other document replaces the beginning of this one
         from noxcli.codec import to_json

@@ -45,7 +45,7 @@ from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports, ci_system
 from noxcli.retry import Patience
 from noxcli.runs.record import may_go_on
-from noxcli.runs.resolve import MOST_PAGES, is_beginning, one_run, require_one, resolve_run, resolve_workflow
+from noxcli.runs.resolve import MOST_PAGES, is_beginning, read_one_run, require_one, resolve_run, resolve_workflow
 from noxcli.signals import Interrupted
 from noxcli.state.history import Entry
 from noxcli.state.known_names import server_key
@@ -215,14 +215,14 @@ class Session:
         if self.context.printing.writes_text:
             show_table(terminal, listing.layout, list(map(listing.row, items)))
         else:
-            self.context.printing.document(listing.document(items, limit))
+            self.context.printing.print_document(listing.document(items, limit))
         listing.tell(terminal, items, limit)
 
     def read_run(self, text: str, patience: Patience, *, listed: bool = True) -> Run:
         """Return the run in its own record, by its name or from stdin. Raises as `read_own_record`."""
         from noxcli.outputs.await_output import read_own_record
 
-        run = self.resolve_run(one_run(text, self.context.sources), patience, listed=listed)
+        run = self.resolve_run(read_one_run(text, self.context.sources), patience, listed=listed)
         return read_own_record(self.api, run, patience, running=True)
 
 

@@ -26,7 +26,7 @@ from noxcli.batch.shards import shard_asked
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
-from noxcli.cli.ending import say_hint, to_paste, unexpected
+from noxcli.cli.ending import explain_unexpected, say_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
 from noxcli.cli.prepare import check_outputs, read_workflow_to_check, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session
@@ -89,7 +89,7 @@ def run_rows(noxus: Session, options: Options) -> None:
                     work,
                     printer,
                     lambda: shown.tell(partial(tally.how_far, news_of(pace))),
-                    partial(unexpected, context),
+                    partial(explain_unexpected, context),
                 )
             if batch.has_started and not isinstance(tally.cause, Interruption):
                 _warn_of_change(noxus, header)

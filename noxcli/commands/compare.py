@@ -146,7 +146,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     judge = Judge.read(options.asserts, options.expect, context.terminal.mask)
     if options.confirm is None and (options.dry_run or options.max_runs is not None):
         raise UsageProblem("--max-runs and --dry-run are about --confirm", "add --confirm 12")
-    base, new = _sides(noxus, options, judge)
+    base, new = _open_sides(noxus, options, judge)
     with ExitStack() as stack:
         comparison = Comparison(base, new, judge, options.pass_each, stack)
         comparison.compared.require_partners(allow_missing=options.allow_missing)
@@ -165,7 +165,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise ending
 
 
-def _sides(noxus: "Session", options: Options, judge: "Judge") -> "tuple[Side, Side]":
+def _open_sides(noxus: "Session", options: Options, judge: "Judge") -> "tuple[Side, Side]":
     """Read both sides, and check the questions against them. Raises UsageProblem, and what reading a run raises."""
     from noxcli.batch.compared import other_inputs  # as in execute
     from noxcli.batch.sides import Side
@@ -326,7 +326,7 @@ def _print(context: Context, comparison: "Comparison", totals: dict[str, Any]) -
     terminal, listed = context.terminal, comparison.listed
     if not context.printing.writes_text:
         documents = (pair.document() for pair in comparison.pairs())
-        context.printing.long_document(totals, "rows", documents)
+        context.printing.print_long_document(totals, "rows", documents)
     elif terminal.read_by_eyes:
         layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
         pairs = islice(comparison.pairs(), MOST_SHOWN)

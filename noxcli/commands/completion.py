@@ -32,10 +32,10 @@ class Options:
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print the script."""
     context: Context = ctx.obj
-    context.terminal.write(script(options.shell).decode())
+    context.terminal.write(read_script(options.shell).decode())
 
 
-def script(shell: str) -> bytes:
+def read_script(shell: str) -> bytes:
     """Return the completion script of a shell: inside an installed package, or next to it in a checkout."""
     package = files("noxcli")
     inside = package / "completions" / SCRIPTS[shell]

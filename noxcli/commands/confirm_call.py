@@ -20,7 +20,7 @@ from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard
 from noxcli.batch.suspects import Suspects
 from noxcli.batch.tally import Tally
-from noxcli.cli.ending import to_paste, unexpected
+from noxcli.cli.ending import explain_unexpected, to_paste
 from noxcli.cli.prepare import read_workflow_to_run
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
@@ -108,7 +108,7 @@ class Asking:
         """Run a round's batch, with those numbers and ids `again`. Raises what ends it early."""
         noxus, context, suspects = self._noxus, self._noxus.context, self.suspects
         workflow, rows = self._read_version(round_.side), suspects.write_rows(round_)
-        asked = self._asked(round_, str(rows))
+        asked = self._read_asked(round_, str(rows))
         asked.rows.know(inputs_of(workflow.definition), checked=False)
         tally, paste = Tally(None, None, round_.asks), partial(to_paste, context)
         printer = Printer(Judge((), None, context.terminal.mask), None, tally, lambda _: None, paste)
@@ -125,13 +125,13 @@ class Asking:
             batch.count_past(printer.judge)
             with batch_progress(context.terminal) as shown:
                 tick = partial(_show, shown, tally, pace)
-                cause = batch.run(work, printer, tick, partial(unexpected, context))
+                cause = batch.run(work, printer, tick, partial(explain_unexpected, context))
         if isinstance(cause, Interruption):
             raise Interruption(f"{cause.message}{batch.named}", self._go_on, number=cause.number)
         if cause is not None:
             raise Incomplete(f"{cause.message}{batch.named}", self._go_on, cause.exit_code)
 
-    def _asked(self, round_: Round, file: str) -> Asked:
+    def _read_asked(self, round_: Round, file: str) -> Asked:
         """Return what is asked of the batch of a round. Raises UsageProblem for a secret that is not set."""
         context, directory = self._noxus.context, self.suspects.directory(round_)
         secrets, environ = self._secrets(round_.side), context.terminal.environ

@@ -87,7 +87,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         show_table(terminal, CHECK_COLUMNS, rows)
     else:
         head = {"schema": DOCTOR_SCHEMA, "ok": code == ExitCode.OK, "exit_code": int(code)}
-        printing.document({**head, "checks": findings})
+        printing.print_document({**head, "checks": findings})
     raise typer.Exit(code)
 
 

@@ -181,7 +181,7 @@ def _show(noxus: "Session", document: dict[str, Any]) -> None:
     context, terminal = noxus.context, noxus.context.terminal
     document = terminal.mask.whole(document)
     if not context.printing.writes_text:
-        context.printing.document(document)
+        context.printing.print_document(document)
         return
     targets: list[tuple[str, ...]] = [("target", each["id"], each["name"]) for each in document["targets"]]
     rows: list[tuple[str, ...]] = [(each["kind"], each["id"], each["name"] or "") for each in document["created"]]

@@ -60,7 +60,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             prepare.note_keys(context, known)
     nodes = inputs_of(known.definition) or []
     if not context.printing.writes_text:
-        context.printing.document(schema_of(nodes, known.name), indent=2)
+        context.printing.print_document(schema_of(nodes, known.name), indent=2)
         return
     rows = [[visible(cell, None) for cell in _row(node)] for node in nodes]
     show_table(context.terminal, INPUT_COLUMNS, rows)

@@ -52,7 +52,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options)
     context = noxus.context
-    wanted = _statuses(context, options.status or [])
+    wanted = _choose_statuses(context, options.status or [])
     with noxus.connect(Phase.DELIVER) as api:
         of = noxus.resolve_workflow(options.workflow) if options.workflow is not None else None
 
@@ -64,7 +64,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus.print_list(_listing(of), found, options.limit)
 
 
-def _statuses(context: Context, asked: Sequence[str]) -> set[str]:
+def _choose_statuses(context: Context, asked: Sequence[str]) -> set[str]:
     """Reject a probable typo; accept other unknown statuses, which the server may know."""
     known = sorted({*KNOWN_STATUSES, PAUSED_WORD})
     for status in asked:

@@ -37,7 +37,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context: Context = ctx.obj
     present(context, options)
     if options.name is not None:
-        context.printing.document(_named(options.name), indent=2)
+        context.printing.print_document(_named(options.name), indent=2)
         return
     listed = {each: schema_named(each) for each in schema_names()}
     about = [(each, found["title"], found["description"]) for each, found in listed.items()]
@@ -45,7 +45,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         show_table(context.terminal, SCHEMA_COLUMNS, about)
         return
     entries = [dict(zip(("name", "title", "description"), row, strict=True)) for row in about]
-    context.printing.document({"schema": SCHEMAS_SCHEMA, "schemas": entries})
+    context.printing.print_document({"schema": SCHEMAS_SCHEMA, "schemas": entries})
 
 
 def _named(name: str) -> dict[str, object]:

@@ -106,4 +106,4 @@ def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
         if not run.settled:
             raise not_stopped(run)
         context.terminal.note(f"stopped run {run.id}" if run.status == "stopped" else f"run {run.id} is {run.word}")
-    context.printing.run_line(run)
+    context.printing.print_run_line(run)

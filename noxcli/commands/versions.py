@@ -77,7 +77,7 @@ def show_changes(noxus: "Session", options: Options, names: Sequence[str]) -> No
         head = {"schema": CHANGES_SCHEMA, "ok": not failed, "exit_code": ExitCode.NOT_AS_ASSERTED if failed else 0}
         named = [{"name": each.name, "version_id": each.id or None} for each in sides]
         body = {"old": named[0], "new": named[1], "changes": [each.document() for each in changes]}
-        printing.document(terminal.mask.whole({**head, **body}))
+        printing.print_document(terminal.mask.whole({**head, **body}))
     elif terminal.read_by_eyes:
         terminal.show(changes_in_words(terminal, changes))
     else:

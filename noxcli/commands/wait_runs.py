@@ -76,7 +76,7 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
         with wait_progress(context.terminal, how_far):
             ended = follow_updates(noxus, progress, policy, [], wanted=wanted)
     except TimedOut:
-        context.printing.run_line(outcome.run or run)
+        context.printing.print_run_line(outcome.run or run)
         raise
     if ended.settled and watch.met is None:  # a run that was to be stopped may have ended otherwise
         play(watch.until([[Finished(ended)]]), progress, [])
@@ -92,9 +92,9 @@ def _conclude(noxus: Session, run: Run, watch: ConditionWatch) -> None:
         watch.look()
     if watch.met is not None:
         outcome.matched = watch.document(watch.met)
-        context.printing.run_line(run, watch.met.text)
+        context.printing.print_run_line(run, watch.met.text)
         return
-    context.printing.run_line(run)
+    context.printing.print_run_line(run)
     if not (run.settled or run.paused):
         raise not_finished(run)
     verdict = verdict_of(run, watch.progress.why if run.status == "failed" else "")
@@ -241,7 +241,7 @@ class ManyRuns:
             outcome.error = why
         one.over = True
         if outcome.run is not None:
-            context.printing.run_line(outcome.run)
+            context.printing.print_run_line(outcome.run)
         if outcome.error is not None:
             complain(context, outcome.error)
 

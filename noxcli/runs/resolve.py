@@ -117,7 +117,7 @@ def require_one(text: str, found: Sequence[str], where: str) -> str:
     raise UsageProblem(f"no run in {where} begins with {text!r}", "give the whole id")
 
 
-def one_run(text: str, sources: Sources) -> str:
+def read_one_run(text: str, sources: Sources) -> str:
     """Return the one named run, which may be on stdin.
 
     Raises UsageProblem if there is none, or there are several.

@@ -79,7 +79,7 @@ class CompletionCache:
         lines = [f"{kind}\t{word}" for word in words]
         lines = [line for line in lines if self._mask(line) == line][:MOST_WORDS]
         with suppress(OSError), Place.open_named(Path(self._directory), make=True, mode=0o700) as place:
-            saved = _lines(place)
+            saved = _read_lines(place)
             before = [line for line in saved if line.startswith(f"{kind}\t")]
             now = [*(before[-kept:] if kept else ()), *lines]
             if now != before:
@@ -93,7 +93,7 @@ def typable(word: str) -> bool:
     return 0 < len(word) <= LONGEST_WORD and word.isprintable() and word[0] not in "-~"
 
 
-def _lines(place: Place) -> list[str]:
+def _read_lines(place: Place) -> list[str]:
     """Return the lines of the file, none if it can't be read."""
     try:
         return place.read(NAMES_FILE, LARGEST_NAMES_FILE).decode(errors="replace").splitlines()

@@ -106,7 +106,7 @@ class History:
         """
         try:
             with self._open_directory() as place:
-                entries = (_entry_in(place, name, base_url) for name in _newest_first(place))
+                entries = (_read_entry_in(place, name, base_url) for name in _list_newest_first(place))
                 return next((entry for entry in entries if entry is not None), None)
         except FileNotFoundError:
             return None
@@ -122,14 +122,14 @@ class History:
             names = sorted(
                 name for name in place.list_names() if name.endswith(ENTRY) and name.startswith(text.lower())
             )
-            return [entry.run_id for name in names if (entry := _entry_in(place, name, base_url)) is not None]
+            return [entry.run_id for name in names if (entry := _read_entry_in(place, name, base_url)) is not None]
         return []
 
     def find_entry(self, run_id: str, base_url: str) -> Entry | None:
         """Return the run with that id, if it was started from this machine at this server."""
         if PLAIN_ID.fullmatch(run_id):
             with suppress(OSError, UsageProblem), self._open_directory() as place:
-                return _entry_in(place, f"{run_id}{ENTRY}", base_url)
+                return _read_entry_in(place, f"{run_id}{ENTRY}", base_url)
         return None
 
     def is_young(self, run_id: str) -> bool:
@@ -162,7 +162,7 @@ class History:
 
     def _prune(self) -> None:
         with self._open_directory() as place:
-            for name in _newest_first(place)[KEPT_RUNS:]:
+            for name in _list_newest_first(place)[KEPT_RUNS:]:
                 place.remove(name)
                 place.remove(f"{name.removesuffix(ENTRY)}.cursor")
 
@@ -204,7 +204,7 @@ class CursorKeeper:
                 os.pwrite(self._file, record, 0)
 
 
-def _entry_in(place: Place, name: str, base_url: str) -> Entry | None:
+def _read_entry_in(place: Place, name: str, base_url: str) -> Entry | None:
     """Return a file's run if it was started at this server; a damaged or foreign file counts as none.
 
     Raises OSError, and UsageProblem for a file that a newer noxcli has written.
@@ -222,7 +222,7 @@ def _entry_in(place: Place, name: str, base_url: str) -> Entry | None:
     return None
 
 
-def _newest_first(place: Place) -> list[str]:
+def _list_newest_first(place: Place) -> list[str]:
     def age(name: str) -> tuple[int, str]:
         try:
             return -place.look(name).st_mtime_ns, name

@@ -74,8 +74,8 @@ def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path)
         [(2, "new"), (3, "r"), (1, "again")],
     )
     with closing(KeptResults(tmp_path)) as read:
-        assert (read.document(1, None, "again") or {})["row"] == 1
-        assert (read.document(1, None, "other"), read.document(4, None, "r")) == (None, None)
+        assert (read.read_document(1, None, "again") or {})["row"] == 1
+        assert (read.read_document(1, None, "other"), read.read_document(4, None, "r")) == (None, None)
 
 
 @pytest.mark.parametrize(
