@@ -76,7 +76,7 @@ class Place:
             try:
                 handle = os.open(step, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self._handle)
             except OSError as error:
-                raise _explained(error, name, self._handle) from None
+                raise _explain(error, name, self._handle) from None
         return Place(self.path / name, handle)
 
     def open_file(self, name: str, flags: int, mode: int = 0o666) -> int:
@@ -149,7 +149,7 @@ def open_regular(
     try:
         handle = os.open(path, flags | _CAREFULLY | (0 if follow else os.O_NOFOLLOW), mode, dir_fd=dir_fd)
     except OSError as error:
-        raise _explained(error, path, dir_fd) from None
+        raise _explain(error, path, dir_fd) from None
     there = os.fstat(handle)
     if stat.S_ISDIR(there.st_mode):
         os.close(handle)
@@ -193,7 +193,7 @@ def _read(handle: int, most: int) -> bytes:
     return content
 
 
-def _explained(error: OSError, path: str | Path, directory: int | None) -> OSError:
+def _explain(error: OSError, path: str | Path, directory: int | None) -> OSError:
     """Return the error in plainer words if the file's type caused it."""
     with suppress(OSError):
         kind = os.stat(path, dir_fd=directory, follow_symlinks=False).st_mode

@@ -75,3 +75,49 @@ def test_a_name_stands_for_one_thing() -> None:
     doubled = {name: sorted(paths) for name, paths in where.items() if len(paths) > 1}
     assert {"Options", "execute"} <= doubled.keys(), "each verb has these two"
     assert len(doubled) - 2 <= MOST_DOUBLED, doubled
+
+
+# What reads or writes beyond this process: by the name that is called, or by whose method it is.
+REACHING = re.compile(
+    r"(.*\.)?(open|keep_trying|(read|write|open|save|send|fetch|upload|download|resolve|connect|print)_\w+)"
+    r"|(.*\.)?_?(api|http|terminal|place|os)\.\w+"
+)
+PARTICIPLES = {
+    "begun",
+    "drawn",
+    "found",
+    "given",
+    "kept",
+    "known",
+    "left",
+    "made",
+    "met",
+    "sent",
+    "shown",
+    "taken",
+    "told",
+}
+
+
+def is_participle(name: str) -> bool:
+    first = name.strip("_").partition("_")[0]
+    return first in PARTICIPLES or (first.endswith("ed") and first not in {"feed", "need"})
+
+
+def quiet_names(source: str) -> Iterator[str]:
+    """Yield the properties and participles whose function reaches beyond this process."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            is_value = is_participle(node.name) or any("property" in ast.unparse(each) for each in node.decorator_list)
+            calls = [ast.unparse(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)]
+            if is_value and any(map(REACHING.fullmatch, calls)):
+                yield node.name
+
+
+def test_a_participle_that_reads_a_file_is_found() -> None:
+    assert [*quiet_names("def resolved(noxus):\n    return noxus.api.get_run('r')")] == ["resolved"]
+    assert [*quiet_names("@property\ndef size(self):\n    return os.stat(self.path)")] == ["size"]
+
+
+def test_what_reaches_disk_network_or_terminal_is_a_verb() -> None:
+    assert {path.name: names for path in CLIENT if (names := [*quiet_names(path.read_text())])} == {}
