@@ -8,7 +8,7 @@ from noxcli.errors import UsageProblem
 from noxcli.reports.comparison import Answer, Confirmed, Standing
 
 NO_ANSWER = "{side} did not answer each time"
-NO_ROOM = "--max-runs {most:,} has no room for {runs:,} more runs"
+TOO_MANY_RUNS = "--max-runs {most:,} has no room for {runs:,} more runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Confirmation:
 
     def _take(self, round_: Round, ask: Callable[[Round], Answered]) -> None:
         if not self.has_room_for(round_.runs):
-            self._undecided |= dict.fromkeys(round_.names, NO_ROOM.format(most=self.most, runs=round_.runs))
+            self._undecided |= dict.fromkeys(round_.names, TOO_MANY_RUNS.format(most=self.most, runs=round_.runs))
             return
         asked = ask(round_)
         self.runs += asked.runs

@@ -12,7 +12,7 @@ from noxcli.batch.work import RowWork
 from noxcli.errors import ExitCode, Incomplete, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, worst
 from noxcli.timing import show_seconds
 
-LONGEST_ANSWER = 5.0  # seconds for the answer to a start: in the last ones of --timeout, or its last half, none is sent
+ANSWER_AT_END = 5.0  # seconds for the answer to a start: in the last ones of --timeout, or its last half, none is sent
 
 
 class Stage(IntEnum):
@@ -40,7 +40,7 @@ class Cuts:
         self._left_open = False  # rows had no result when the batch began to leave
         self._start_answered = time.monotonic()  # when the last start was, or this began
         limit = work.deadline.seconds
-        self._quiet = -1.0 if limit is None else min(LONGEST_ANSWER, limit / 2)  # seconds before the deadline
+        self._quiet = -1.0 if limit is None else min(ANSWER_AT_END, limit / 2)  # seconds before the deadline
 
     def note_start(self) -> None:
         """A start was answered."""

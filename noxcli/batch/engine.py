@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from noxcli.batch.asked import Asked
-from noxcli.batch.cuts import LONGEST_ANSWER, Cuts, Stage
+from noxcli.batch.cuts import ANSWER_AT_END, Cuts, Stage
 from noxcli.batch.doubts import Finding
 from noxcli.batch.flight import Flight
 from noxcli.batch.journal import JournalTrouble
@@ -277,7 +277,7 @@ class Engine:
     def _await_starts(self) -> None:
         """Wait for the answers to starts in flight, and until the journal has them, so that none is left in doubt."""
         self.cuts.add(Stage.LEAVING, None)
-        end = time.monotonic() + LONGEST_ANSWER
+        end = time.monotonic() + ANSWER_AT_END
         while any(row.was_sent or row.sent for row in self.flight.starting.values()) and time.monotonic() < end:
             self._take_news(min(TICK, end - time.monotonic()))
 

@@ -33,7 +33,7 @@ SOON = 14  # days until a certificate ends
 LEAST_SPREAD = 0.3  # seconds between first bytes and end: less is indistinguishable from none
 HELD = 1.0  # seconds of silence that a replay would not have unless something buffers it
 LIVE_RUN = "try noxcli doctor --run RUN on a live run"
-MEND_BUFFERING = (
+FIX_BUFFERING = (
     "turn off response buffering and compression for /v1/runs/*/events (nginx: proxy_buffering off), or use --no-stream"
 )
 
@@ -217,7 +217,7 @@ def _check_buffering(feed: "EventFeed", run: "Run") -> Check:
     else:
         text = f"cannot test buffering on run {run.id}, because it has ended"
         return Check("unchecked", text, LIVE_RUN)
-    return Check("warning", text, MEND_BUFFERING)
+    return Check("warning", text, FIX_BUFFERING)
 
 
 def _watch_feed(feed: "EventFeed") -> tuple[float | None, float | None, bool]:

@@ -7,10 +7,10 @@ from itertools import islice
 from typing import Any
 
 from noxcli.errors import ExitCode
+from noxcli.runs.node_data import LONGEST_REASON
 
 REASONS_TOLD, REASONS_KEPT, ROWS_TOLD, ROWS_KEPT = 8, 2000, 3, 12
 LONGEST_VALUES = 250  # characters of what one row's assertions found
-LONGEST_REASON = 2000  # characters of a message that are compared
 # Parts of a message that differ from run to run, although the reason is the same.
 PARTICULAR = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{12,}\b|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?"

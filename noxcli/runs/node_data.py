@@ -11,7 +11,7 @@ from noxcli.timing import parse_time, seconds_between
 FAILED = frozenset({"failed", "failure", "error", "errored"})
 BAD_LEVELS = FAILED | {"critical", "fatal", "exception"}
 NOTHING = frozenset({"none", "null", "false", "no", "ok", "n/a"})
-LONGEST_REASON = 2000  # characters
+LONGEST_REASON = 2000  # characters of a reason that are kept or compared
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ def test_shards_have_each_row_once(of: int) -> None:
         ),
     ],
 )
-def test_a_mistake_is_told_with_its_mend(text: str, hint: str) -> None:
+def test_a_mistake_is_told_with_its_fix(text: str, hint: str) -> None:
     for option, environ in ((text, {}), (None, {"NOXCLI_SHARD": text})):
         with pytest.raises(UsageProblem) as told:
             shard_asked(option, environ)

@@ -129,7 +129,7 @@ def check_document(case: Case, document: Any, line: str) -> None:
     assert error["phase"] == case.phase
     assert error["message"] in line
     assert error["hint"] is None or error["hint"] in line
-    assert not case.hint or error["hint"], "it says how to mend it"
+    assert not case.hint or error["hint"], "it says how to fix it"
     if case.retry_safe is not None:
         assert document["retry_safe"] is case.retry_safe
 

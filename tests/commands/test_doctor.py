@@ -136,7 +136,7 @@ def test_tls_and_the_end_of_the_certificate_are_told(tls: ssl.SSLContext) -> Non
     assert re.fullmatch(r"TLSv1\.3, certificate until \d{4}-\d\d-\d\d: 1 days", checks(result)["tls"]["message"])
 
 
-def test_a_certificate_that_nobody_trusts_is_told_with_the_mend(
+def test_a_certificate_that_nobody_trusts_is_told_with_a_hint(
     tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")

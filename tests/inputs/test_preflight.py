@@ -151,7 +151,7 @@ def test_what_fits_is_sent_without_a_word(noxcli: Noxcli, plays: Any, type: str 
         ("Image", "k:={}", "'k' takes a file, not an object"),
     ],
 )
-def test_a_mismatch_is_told_with_its_mend(noxcli: Noxcli, plays: Any, type: str, item: str, told: str) -> None:
+def test_a_mismatch_is_told_with_its_fix(noxcli: Noxcli, plays: Any, type: str, item: str, told: str) -> None:
     result = noxcli("run", plays(nodes=[node("k", type)]), item)
     assert (result.code, told in result.err) == (2, True), result.err
 

@@ -10,12 +10,19 @@ from noxcli.reports.comparison import Change, Line, Pair
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import show_took
-from noxcli.reports.html.row import LONGEST_ID, WIDEST_CELL, cell_of, head_of, status_of, summary_of
+from noxcli.reports.html.row import (
+    LARGEST_ROWS,
+    LONGEST_ID,
+    ROWS_ON_A_PAGE,
+    WIDEST_CELL,
+    cell_of,
+    head_of,
+    status_of,
+    summary_of,
+)
 from noxcli.reports.reasons import reason_in
 from noxcli.reports.words import Piece, excerpt
 
-ROWS_ON_A_PAGE = 10_000
-LARGEST_ROWS = 4_500_000  # bytes of all of them
 LEAST_TEXT, LARGEST_TEXT = 60, 100_000  # characters of a text in a row
 AROUND = 20  # characters around a change in a row's line
 TONES = {

@@ -11,6 +11,8 @@ from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import show_took, tone_of
 from noxcli.reports.reasons import place_of, reason_in, reasons_of
 
+ROWS_ON_A_PAGE = 10_000  # those that did not pass come first
+LARGEST_ROWS = 4_500_000  # bytes of all rows of a page
 LARGEST_ROW = 40_000  # characters of the texts of one row
 FRAME = 222  # bytes of a row that has no room for its texts, besides its first input and output
 TEXT_FRAME = 80  # characters of markup around a text

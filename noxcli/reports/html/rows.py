@@ -17,7 +17,9 @@ from noxcli.reports.html.parts import show_took, tone_of
 from noxcli.reports.html.row import (
     FRAME,
     LARGEST_ROW,
+    LARGEST_ROWS,
     NARROWEST_CELL,
+    ROWS_ON_A_PAGE,
     TEXT_FRAME,
     Row,
     RowColumns,
@@ -30,8 +32,6 @@ from noxcli.reports.html.row import (
 from noxcli.reports.reasons import Reason, Reasons
 from noxcli.timing import parse_time, within
 
-ROWS_ON_A_PAGE = 10_000  # rows that did not pass come first
-LARGEST_ROWS = 4_500_000  # bytes of all rows of a page
 SPARED = 400_000  # more of them if rows are larger than was expected; the last half for rows that did not pass
 MOST_REASONS = 30
 BINS = 60  # of the picture of the durations
