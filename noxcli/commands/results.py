@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from noxcli.batch.joined import Joined
     from noxcli.batch.judge import Judge
     from noxcli.batch.tally import Tally
+    from noxcli.reports.spreadsheet import Sheet
 
 
 @declared
@@ -82,7 +83,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.batch.output import RowTable
     from noxcli.batch.tally import Tally
     from noxcli.cli.session import plan_reports, present
-    from noxcli.files import save
     from noxcli.query import Query, found_line
     from noxcli.reports.spreadsheet import Sheet
 
@@ -114,6 +114,21 @@ def execute(ctx: typer.Context, options: Options) -> None:
         if sheet is not None:
             sheet.add(line)
     table.show(context.terminal)
+    _write_files(context, options, joined, judge, tally, sheet)
+    _say(context, joined, tally)
+    facts = _facts(joined, judge)
+    context.reports.batch = replace(tally.for_ci(context.outcome.subject, "results"), facts=facts)
+    context.reports.markdown = Path(options.markdown) if options.markdown else None
+    tally.conclude(context.terminal, None)
+
+
+def _write_files(
+    context: Context, options: Options, joined: "Joined", judge: "Judge", tally: "Tally", sheet: "Sheet | None"
+) -> None:
+    """Write the table, the test cases and the page that are asked for. Raises Undelivered."""
+    from noxcli.files import save  # as in execute
+
+    mask = context.terminal.mask
     if sheet is not None and options.csv is not None:
         save(Path(options.csv), sheet.pieces(joined.lines(judge)))
     if options.junit is not None:
@@ -121,11 +136,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.report is not None:
         page = context.new_page(Path(options.report).parent)
         save(Path(options.report), joined.page(page, judge, tally))
-    _say(context, joined, tally)
-    facts = _facts(joined, judge)
-    context.reports.batch = replace(tally.for_ci(context.outcome.subject, "results"), facts=facts)
-    context.reports.markdown = Path(options.markdown) if options.markdown else None
-    tally.conclude(context.terminal, None)
 
 
 def _check_questions(context: Context, joined: "Joined", judge: "Judge") -> None:
