@@ -65,7 +65,8 @@ def decode_json(document: bytes | str) -> Any:
     Raises TooMuch for integers and nesting beyond the limits, ValueError for invalid JSON.
     """
     if isinstance(document, bytes):
-        document = document.decode(json.detect_encoding(document), "surrogatepass")
+        encoding = "utf-8" if document.startswith(b'{"') else json.detect_encoding(document)
+        document = document.decode(encoding, "surrogatepass")
     try:
         value = DECODER.decode(document)
     except RecursionError:

@@ -11,8 +11,8 @@ from typing import IO, Any
 
 from noxcli.batch.identity import differences
 from noxcli.batch.judge import Judge
-from noxcli.batch.past import JOURNAL_NAME, RESULTS_NAME, Header, Past, line_at, open_batch_file
-from noxcli.batch.results import KeptResults
+from noxcli.batch.past import FINISHED, JOURNAL_NAME, RESULTS_NAME, Header, Past, digest_of_id, line_at, open_batch_file
+from noxcli.batch.results import KeptResults, key_of, read_line
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.row import as_printed
 from noxcli.batch.shards import Shard
@@ -43,7 +43,7 @@ NAMES = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class Joined:
-    """The journals of one batch, with the position of each row's last line: ten bytes for each row."""
+    """The journals of one batch, with the position of each row's last line: 26 bytes for each row."""
 
     directories: list[Path]
     headers: list[Header]
@@ -59,6 +59,8 @@ class Joined:
     _only: set[int] | None = None  # the rows of the file that --only selected; None: none was left out
     _keeps_others: bool = True  # that an earlier call has run
     _ran: bytearray = field(default_factory=lambda: bytearray(1))
+    _keys: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of the results of finished rows; else 0
+    _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the digests of their ids
 
     @classmethod
     def read(cls, directories: Sequence[Path], *, asked: bool = False) -> "Joined":
@@ -147,6 +149,11 @@ class Joined:
         owner = self.owner(number)
         if owner is None:
             return None, self._missing(number)
+        if number not in self.doubled and (key := self._keys[number]):
+            stored = read_line(self._kept[owner].raw_of(key))
+            run_id = (stored["result"]["run"] or {}).get("id") if stored is not None else None
+            if stored is not None and digest_of_id(run_id) == self._runs[number]:
+                return owner, read_whole_line({**stored, "row": number}, [self.directories[owner]])
         entry = {**line_at(files[owner], self._offsets[number]), "row": number}  # it may have moved since
         if (owner, number) in self.outdated and entry["step"] == "finished":
             return owner, self._outdated(entry)
@@ -168,6 +175,8 @@ class Joined:
             self._owners.extend([UNOWNED] * more)
             self._offsets.extend([0] * more)
             self._ran.extend(bytes(more))
+            self._keys.frombytes(bytes(8 * more))
+            self._runs.frombytes(bytes(8 * more))
         for number, offset in enumerate(past.offsets):
             if not offset:
                 continue
@@ -175,6 +184,9 @@ class Joined:
             ran = past.runs[number] != 0
             if self._owners[number] == UNOWNED or (ran and not self._ran[number]):
                 self._owners[number], self._offsets[number] = owner, offset
+                is_known = past.state(number) == FINISHED and number not in past.outdated
+                self._keys[number] = key_of(number, past.ids[number]) if is_known else 0
+                self._runs[number] = past.runs[number]
             elif ran:
                 self.doubled.setdefault(number, []).append((owner, offset))
             self._ran[number] |= ran

@@ -164,7 +164,11 @@ class KeptResults:
 
     def read_raw(self, row: int, own_id: str | None) -> bytes:
         """Return the row's line, empty if it has none."""
-        offset = self._index.find(key_of(row, digest_of_id(own_id)))
+        return self.raw_of(key_of(row, digest_of_id(own_id)))
+
+    def raw_of(self, key: int) -> bytes:
+        """Return the line of the row with that key, empty if it has none."""
+        offset = self._index.find(key)
         if offset is None:
             return b""
         self._file = self._file or open_batch_file(self.path)
@@ -212,6 +216,6 @@ def read_result_line(value: Any) -> Line | None:
 def _has(value: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> bool:
     for name, fitting in kinds.items():  # of each line of large files: a loop takes half the time of `all`
         each = value.get(name)
-        if not isinstance(each, fitting) or isinstance(each, bool):
+        if type(each) not in fitting and (not isinstance(each, fitting) or isinstance(each, bool)):
             return False
     return True

@@ -321,9 +321,7 @@ class Prefetch:
 
 def digest_of(content: bytes) -> int:
     """Return a 64-bit hash of the content."""
-    digest = hashlib.sha256()
-    digest.update(content)
-    return int.from_bytes(digest.digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
 
 
 def _json(content: bytes, what: str) -> Any:

@@ -18,6 +18,7 @@ from noxcli.reports.reasons import brief_reason_in
 from noxcli.reports.words import Piece, excerpt, first_changes, in_color, marked, word_diff
 from noxcli.timing import show_seconds
 
+ENCODER = json.JSONEncoder(sort_keys=True)  # of all rows: `json.dumps` makes one each time
 SLOWER_BY, SLOWER_SECONDS = 1.25, 1.0  # a slower row takes this many times as long, and this much longer
 AROUND, LONGEST = 24, 160  # characters: around a change in one line, and of all changes there
 LONGEST_NAME, MOST_IN_WORDS = 60, 600  # characters on a terminal: of a row's name, and of a text's changes
@@ -193,7 +194,7 @@ class Pair:
 
     def _without_a_verdict(self) -> Change:
         """Return the class of a row that is as good in NEW as in BASE."""
-        before, after = _outputs(self.base), _outputs(self.new)
+        before, after = self._outputs
         if len(before) > 1:
             return Change.VARIES
         if before != after:
@@ -208,7 +209,11 @@ class Pair:
         result = next(line["result"] for line in lines if answer_of(line) is Answer.NONE)
         return brief_reason_in(result) or ExitCode.words_of(result["exit_code"])
 
-    @property
+    @cached_property
+    def _outputs(self) -> tuple[set[str], set[str]]:
+        return _outputs(self.base), _outputs(self.new)
+
+    @cached_property
     def seconds(self) -> tuple[float | None, float | None]:
         """How long its runs took in BASE and in NEW: the median of the repetitions."""
         return _took(self.base), _took(self.new)
@@ -230,7 +235,8 @@ class Pair:
             parts += [] if self.rule.repeat == 1 else [counts]
             parts += [_reason(self.new) if change is Change.BROKEN else f"was: {_reason(self.base)}"]
         elif change is Change.VARIES:
-            counted = (f"{amount(len(_outputs(lines)), 'output')} in {len(lines)}" for lines in (self.base, self.new))
+            sides = zip(self._outputs, (self.base, self.new), strict=True)
+            counted = (f"{amount(len(outputs), 'output')} in {len(lines)}" for outputs, lines in sides)
             parts.append(", now ".join(counted))
         elif change is Change.NEW:
             parts.append(f"now {_reason(self.new)}")
@@ -249,7 +255,10 @@ class Pair:
     def _changed(self) -> list[tuple[str, str, str]]:
         """Return the outputs that differ: those of the first repetitions that differ, as texts."""
         before = [line for line in self.base if answer_of(line) is not Answer.NONE][:1]
-        others = [line for line in self.new if _outputs([line]) not in (set(), _outputs(before))]
+        if len(self.base) == len(self.new) == 1:
+            others = list(self.new) if self._outputs[1] not in (set(), self._outputs[0]) else []
+        else:
+            others = [line for line in self.new if _outputs([line]) not in (set(), _outputs(before))]
         base, new = (_values(lines[0]) if lines else {} for lines in (before or self.base, others or self.new))
         found = []
         for key in dict.fromkeys([*base, *new]):
@@ -332,4 +341,4 @@ def _by_digest(value: Any, keys: tuple[str | int, ...], digests: Mapping[Any, An
 
 def _outputs(lines: Sequence[Line]) -> set[str]:
     """Return the different outputs of what was answered, as texts."""
-    return {json.dumps(_values(line), sort_keys=True) for line in lines if answer_of(line) is not Answer.NONE}
+    return {ENCODER.encode(_values(line)) for line in lines if answer_of(line) is not Answer.NONE}
