@@ -16,7 +16,7 @@ from noxcli.state.known_names import KnownNames
 
 TABLE = f"{os.path.dirname(__file__)}/complete.tsv"
 UNQUOTED = "_-./,:=@+%"  # characters that bash takes as they are, besides letters and digits
-Line = tuple[str, str]  # a word and its description
+Proposal = tuple[str, str]  # a word and its description
 
 
 def complete(argv: list[str]) -> None:
@@ -37,7 +37,7 @@ class Offer:
     """What fits at the end of a command line: candidates, and what the shell itself has to add."""
 
     def __init__(self, words: list[str], begun: str) -> None:
-        self.action, self.lines = "words", list[Line]()
+        self.action, self.lines = "words", list[Proposal]()
         self.prefix = ""  # the beginning of the word that belongs to no candidate: `--format=`, `key=@`
         self._words, self._begun = words, begun
         with open(TABLE, encoding="utf-8") as file:

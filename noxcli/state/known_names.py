@@ -26,7 +26,7 @@ LARGEST_NAMES_FILE = 4 * 1024 * 1024  # bytes
 RECENT_RUNS = 20  # offered before anything is typed; the older ones only after that
 LAST = ("@last", "", "the run that you started last")
 
-Line = tuple[str, str, str]  # a word, what it stands for, its description
+SavedWord = tuple[str, str, str]  # a word, what it stands for, its description
 
 
 def cache_directory(environ: "Mapping[str, str]") -> str | None:
@@ -58,7 +58,7 @@ class KnownNames:
         self._saved = _read(cache_directory(environ))
         self._server = server_key(self._given("--base-url"), self._given("--profile"), environ)
 
-    def offered(self, kind: str) -> list[Line]:
+    def offered(self, kind: str) -> list[SavedWord]:
         """Return a line for each word of this kind."""
         match kind:
             case "workflow":
@@ -91,12 +91,12 @@ class KnownNames:
                 found = word.partition("=")[2]
         return found
 
-    def _of(self, kind: str) -> list[Line]:
+    def _of(self, kind: str) -> list[SavedWord]:
         """Return the server's lines of a kind."""
         return self._saved.get(f"{self._server} {kind}", [])
 
 
-def _read(directory: str | None) -> dict[str, list[Line]]:
+def _read(directory: str | None) -> dict[str, list[SavedWord]]:
     """Return the lines of the file by their kind, none if it can't be read."""
     path = f"{directory}/{NAMES_FILE}"
     if directory is None or not os.path.isfile(path):
@@ -106,7 +106,7 @@ def _read(directory: str | None) -> dict[str, list[Line]]:
             lines = file.read(LARGEST_NAMES_FILE).split("\n")
     except OSError:
         return {}
-    found = dict[str, list[Line]]()
+    found = dict[str, list[SavedWord]]()
     for line in lines:
         kind, word, target, said, *_ = *line.split("\t"), "", "", ""
         if word and line.replace("\t", "").isprintable():
