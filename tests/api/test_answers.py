@@ -1,5 +1,6 @@
 """Answers that no well-behaved server gives: malformed heads and bodies, interim answers, slow trickles, odd values."""
 
+import io
 import json
 import re
 import socket
@@ -8,6 +9,7 @@ import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.client import parse_headers
 from typing import Any
 
 import pytest
@@ -227,6 +229,8 @@ UNCERTAIN = {
 }
 
 
+# Newer versions of Python read the value of a header that is folded before it begins.
+READS_FOLDS = parse_headers(io.BytesIO(b"A:\r\n b\r\n\r\n"))["A"] == "b"
 FOLDED = [
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n chunked\r\n\r\n" + CHUNKED,
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n \r\nConnection: close\r\n\r\n" + CHUNKED,
@@ -239,7 +243,10 @@ FOLDED = [
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_folded_header_about_the_end_is_refused(folded: bytes, call: Call) -> None:
     error = outcome(folded, call)
-    assert (type(error), "folded over two lines" in error.message) == (Unavailable, True), error
+    if READS_FOLDS and b":\r\n" in folded:  # then nothing is uncertain
+        assert type(error) is type(outcome(folded.replace(b":\r\n\t", b": ").replace(b":\r\n ", b": "), call))
+    else:
+        assert (type(error), "folded over two lines" in error.message) == (Unavailable, True), error
 
 
 @pytest.mark.parametrize("odd", UNCERTAIN.values(), ids=UNCERTAIN)

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
+from http.client import parse_headers
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,8 @@ def test_without_a_strong_etag_no_parts_are_joined(headers: tuple[str, ...]) -> 
     assert "range" not in requests[1].headers
 
 
+# Newer versions of Python read the value of a header that is folded before it begins: then nothing is uncertain.
+READS_FOLDS = parse_headers(io.BytesIO(b"A:\r\n b\r\n\r\n"))["A"] == "b"
 UNCERTAIN = {
     "gzip, chunked": "Transfer-Encoding: gzip, chunked",
     "chunked twice": "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
@@ -204,6 +207,9 @@ UNCERTAIN = {
 @pytest.mark.parametrize("body", [b"all of it", b"9\r\nall of it\r\n0\r\n\r\n"], ids=["plain", "chunks"])
 def test_a_body_whose_end_is_uncertain_is_no_file(header: str, body: bytes) -> None:
     uncertain = f"HTTP/1.1 200 OK\r\nConnection: close\r\n{header}\r\n\r\n".encode() + body
+    if header == UNCERTAIN["folded at once"] and READS_FOLDS and body.endswith(b"0\r\n\r\n"):
+        assert fetched(uncertain)[0] == b"all of it"
+        return
     assert fetched(uncertain, answer(200, b"the other"))[0] == b"the other"
     with pytest.raises(Unavailable):
         fetched(uncertain, retry_for=1)
