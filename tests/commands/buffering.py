@@ -12,6 +12,16 @@ Way = Literal["passes", "holds", "fills", "collects", "compresses"]
 BUFFER = 4096  # bytes
 
 
+def full_buffers(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yield full buffers, of which none ends with an event, and then the rest."""
+    kept = b""
+    while piece := answer.read(BUFFER):
+        piece = kept + piece
+        kept = piece[-9:] if piece.endswith(b"\n") else b""
+        yield piece[: len(piece) - len(kept)]
+    yield kept
+
+
 @contextmanager
 def proxy(upstream: str, way: Way) -> Iterator[str]:
     """Serve what is at `upstream`; yields the proxy's address.
@@ -52,7 +62,7 @@ def proxy(upstream: str, way: Way) -> Iterator[str]:
             try:
                 if way == "holds":
                     self.wfile.write(answer.read())
-                while piece := answer.read(BUFFER) if way == "fills" else answer.read1():
+                for piece in full_buffers(answer) if way == "fills" else iter(answer.read1, b""):
                     self.wfile.write(piece)
             except (OSError, http.client.HTTPException):
                 pass  # the client has seen enough
