@@ -258,7 +258,7 @@ class Follower:
             updates = self._read()
             self._look_after = min(2 * self._look_after, self._longest_look)
             self._look.restart(self._look_after)
-            if feed.silent_for() >= idle:
+            if feed.silent_for() >= idle and not self._over():  # else what is in transit is drained
                 self._ended = Unavailable(f"the stream was silent for {show_seconds(feed.silent_for())}")
         else:
             self._check_limits()
