@@ -34,7 +34,7 @@ def test_github(project: Farm, tmp_path: Path) -> None:
     with project.started(line, **env) as engine:
         assert engine.wait(HUNG) == 1, project.log()
     assert "exit status 11" in project.log()
-    assert "::error title=noxcli compare::norway: --assert" in project.log()
+    assert "::error title=noxcli compare::norway: asked again" in project.log()
     assert failed(tmp_path / "artifacts") == ["row 3 (norway)"]
     assert "<ins>No</ins>" in (tmp_path / "artifacts/report/comparison.html").read_text()
 
