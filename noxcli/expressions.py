@@ -274,7 +274,11 @@ def is_field(parts: Sequence[Tree], name: str) -> bool:
 
 def shown_json(value: Any) -> str:
     """Return a value as JSON, for a message."""
-    text = to_json(value)
+    return cut_text(to_json(value))
+
+
+def cut_text(text: str) -> str:
+    """Return a text as far as a message has room for it."""
     return text if len(text) <= LONGEST_FOUND else f"{text[: LONGEST_FOUND - 1]}…"
 
 

@@ -8,7 +8,6 @@ from typing import Any, Self
 from noxcli.codec import to_json
 from noxcli.errors import Unfitting, UsageProblem
 
-LONGEST_FOUND = 300  # characters of one value in a message
 MOST_FOUND = 5  # comparisons in a message
 FAULTS = (ValueError, TypeError, RecursionError, OverflowError)  # JMESPath's own are ValueErrors
 
@@ -56,11 +55,13 @@ class Query:
         try:
             return interpreter.visit(self.tree, document)
         except FAULTS as error:
+            from noxcli.expressions import cut_text  # after a mistake
+
             why = " ".join(str(error).split()) or type(error).__name__
             found = ", ".join(islice(_filled(self.tree, interpreter, document), MOST_FOUND))
             if isinstance(error, TypeError):  # Python's own words about a function's arguments
                 why = found or why
-            raise Unfitting(f"the expression {self.text!r} can't be applied: {_short(why)}") from None
+            raise Unfitting(f"the expression {self.text!r} can't be applied: {cut_text(why)}") from None
 
     def keys_of(self, name: str) -> list[str]:
         """Return the keys that the expression names in the document's `output`, `row` and so on."""
@@ -115,10 +116,6 @@ def found_line(query: Query | None, document: Mapping[str, Any]) -> str:
 def as_line(value: Any, *, indent: int | None = None) -> str:
     """Return a value as a query prints it: a string raw, anything else as JSON."""
     return f"{value if isinstance(value, str) else to_json(value, indent=indent)}\n"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_FOUND else f"{text[: LONGEST_FOUND - 1]}…"
 
 
 def _filled(tree: Mapping[str, Any], interpreter: Any, document: Any) -> Iterator[str]:
