@@ -53,9 +53,6 @@ def to_end(
     workflow = workflow or (read_workflow_of(noxus, run) if shows_names else run.workflow)
     progress = progress_of(noxus, run, workflow)
     outcome.progress = context.followed = progress
-    # Only a picture shows when the nodes of a run that has ended worked.
-    if run.settled and shows_names and context.terminal.interactive and context.printing.writes_text:
-        progress.spans = read_spans(noxus, run, progress)
     writer, ci = context.printing.event_writer(outcome), context.reports.ci
     shown = (
         writer,
@@ -159,18 +156,6 @@ def read_workflow_of(noxus: Session, run: Run) -> Workflow | None:
         return noxus.api.get_workflow(run.workflow_id, within=within)
     except NoxError:
         return None
-
-
-def read_spans(noxus: Session, run: Run, progress: Progress) -> dict[str, tuple[float, float]]:
-    """Return when the nodes of a run that has ended worked, as far as its data say so."""
-    from noxcli.runs.node_data import data_by_node  # loaded only for a run that had ended
-
-    try:
-        data = noxus.api.get_run_data(run.id, within=noxus.deadline.left(NAMES_WITHIN))
-    except NoxError:
-        return {}
-    spans = {node_id: each.span(run.created_at) for node_id, each in data_by_node(data, progress.nodes.keys()).items()}
-    return {node_id: span for node_id, span in spans.items() if span is not None}
 
 
 def require_completed(noxus: Session, run: Run) -> None:

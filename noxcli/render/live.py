@@ -64,7 +64,7 @@ class Live(BottomRenderer):
         self._ended = True
         progress = self._progress
         now, width = progress.began + progress.took(), self._terminal.size().columns - 1
-        kept = worth_keeping(list(progress.nodes.values()), now, progress.has_times)
+        kept = worth_keeping(list(progress.nodes.values()), now, progress.from_start)
         lines = self._node_lines(kept, now, max(LEAST_COLUMNS, width))
         self._terminal.draw("".join(f"{line}\n" for line in lines))
 
@@ -135,7 +135,7 @@ class Live(BottomRenderer):
 
     def _bar_cells(self, nodes: Sequence[Node], width: int) -> int:
         """Return the most cells of a bar: 0 if there are none, and all that are left if no words follow any bar."""
-        if width < BARS_FROM - 1 or not self._progress.has_times:
+        if width < BARS_FROM - 1 or not self._progress.from_start:
             return 0
         if not self._ended:
             return min(MOST_BAR, width // 4)

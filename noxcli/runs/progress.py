@@ -98,8 +98,6 @@ class Progress:
         self.percent: float | None = None
         self.reconnects = 0
         self.details: Mapping[str, Any] = {}  # the latest from an event or a record
-        # When nodes worked according to the run's data, in seconds after its creation; of a run that had ended.
-        self.spans: Mapping[str, tuple[float, float]] = {}
         self.heard_all = False  # every event from the first to the one that ends the run
         self.why = ""  # where and why the run failed, for the end of a sentence
         # What events said about failed nodes, first failed first; about the run as a whole under None.
@@ -124,11 +122,6 @@ class Progress:
             if node_id in self.nodes:
                 node.name, node.layer = self.nodes[node_id].name, self.nodes[node_id].layer
             self.nodes[node_id] = node
-
-    @property
-    def has_times(self) -> bool:
-        """True if the nodes' times are meaningful."""
-        return self.from_start or bool(self.spans)
 
     def elapsed(self) -> float:
         return self._clock.monotonic() - self.began
@@ -209,11 +202,7 @@ class Progress:
             self._ended = self.elapsed()
         if run.progress is not None:
             self.percent = max(float(run.progress), self.percent or 0.0)
-        changed = self._details(run.progress_details, by_event=False)
-        for node_id, (began, ended) in self.spans.items():
-            node = self._node(node_id)
-            node.began, node.ended, node.unmeasured = self.began + began, self.began + ended, False
-        return changed
+        return self._details(run.progress_details, by_event=False)
 
     def _content(self, data: Mapping[str, Any]) -> list[Change]:
         node_id = data.get("id")
