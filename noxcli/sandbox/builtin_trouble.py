@@ -2,7 +2,7 @@
 
 from noxcli.sandbox.faults import BAD_GATEWAY, NO_EVENTS, RATE_LIMITED, Cut
 from noxcli.sandbox.scenario import File, Node, Scenario, output_node
-from noxcli.sandbox.steps import Emit, State, node_fails, node_runs, words
+from noxcli.sandbox.steps import Emit, node_fails, node_runs, words
 
 _TEXT = "Every piece of this text arrives once, in order, however often the line breaks on its way to you."
 
@@ -133,13 +133,6 @@ ODD_NAMES = Scenario(
     output={label: f"value of {label!r}" for label in _ODD_LABELS},
 )
 
-ODD_STATUS = Scenario(
-    "odd-status",
-    "Passes through an undocumented status, and completes.",
-    script=[*node_runs("Fetch", seconds=0.5), State("warming_up"), *node_runs("Write", [_TEXT], seconds=1.0)],
-    output={"Answer": _TEXT},
-)
-
 TROUBLE: list[Scenario] = [
     FAILS,
     STOPPED,
@@ -151,5 +144,4 @@ TROUBLE: list[Scenario] = [
     RATE_LIMITS,
     BIG_FILE,
     ODD_NAMES,
-    ODD_STATUS,
 ]

@@ -97,16 +97,10 @@ async def _broken(run: Run, position: int, cut: Cut, frame: Frame, pace: float) 
             yield _keepalive(run.switches)
 
 
-_ODD_MESSAGES = {"empty": b"", "ping": b"ping", "done": b"[DONE]"}
-
-
 def _framing(switches: Switches) -> Frame:
-    head = (b"event: message\n" if switches.event_lines else b"") + b"data: "
-    odd = b"" if switches.odd_messages == "none" else head + _ODD_MESSAGES[switches.odd_messages] + b"\n\n"
-
     def frame(log: EventLog, at: int) -> bytes:
         line = b"id: %s\n" % log.cursors[at].encode() if switches.id_lines else b""
-        return line + head + log.payloads[at] + b"\n\n" + odd
+        return line + b"event: message\ndata: " + log.payloads[at] + b"\n\n"
 
     return frame
 

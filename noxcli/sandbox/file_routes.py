@@ -35,7 +35,7 @@ async def upload(request: ApiRequest) -> Response:
         content_type = part.content_type or "application/octet-stream"
         stored = workspace.keep(File(part.filename or "file", await part.read(), content_type))
     created = records.stamp(Run.now(), workspace.switches.timestamps)
-    return Json(stored.record(GROUP_ID, str(created), workspace.switches.file_uri))
+    return Json(stored.record(GROUP_ID, str(created)))
 
 
 async def download(request: ApiRequest) -> Response:

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 from noxcli.sandbox.scenario import File
 
@@ -18,13 +17,6 @@ class StoredFile:
     content: File
     owner: str = ""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-    def uri(self, form: str) -> str:
-        """The address in run inputs and outputs; `form` is a value of the switch `file_uri`."""
-        return {
-            "spot_path": f"spot://{self.id}/{quote(self.content.name)}",
-            "https": f"https://files.invalid/{self.id}/{quote(self.content.name)}",
-        }.get(form, f"spot://{self.id}")
 
     @property
     def size(self) -> int:
@@ -47,19 +39,19 @@ class StoredFile:
             yield piece
             start += len(piece)
 
-    def value(self, uri_form: str) -> dict[str, Any]:
+    def value(self) -> dict[str, Any]:
         """The file as a value among a run's outputs: it has a `name` there."""
-        return {**self._shared(uri_form), "name": self.content.name}
+        return {**self._shared(), "name": self.content.name}
 
-    def record(self, group_id: str, created_at: str, uri_form: str) -> dict[str, Any]:
+    def record(self, group_id: str, created_at: str) -> dict[str, Any]:
         """The file as the Files API describes it: it has a `filename` there."""
         own = {"size": self.size, "group_id": group_id, "filename": self.content.name, "created_at": created_at}
-        return {**self._shared(uri_form), **own}
+        return {**self._shared(), **own}
 
-    def _shared(self, uri_form: str) -> dict[str, Any]:
+    def _shared(self) -> dict[str, Any]:
         return {
             "id": self.id,
-            "uri": self.uri(uri_form),
+            "uri": f"spot://{self.id}",
             "content_type": self.content.content_type,
             "source_type": "Document",
             "source_metadata": None,

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from noxcli.sandbox.progress import DONE
@@ -31,7 +31,6 @@ async def play(run: Run, pause: Pause, store: Store) -> None:
                 await pause(step.seconds)
             else:
                 _perform(run, step, store)
-                _publish_early(run, store)
                 if number % _BURST == 0:
                     await asyncio.sleep(0)
         if not run.ended:
@@ -77,8 +76,7 @@ def _emit(run: Run, step: Emit) -> None:
             content = None
     if changed and step.status not in DONE:
         run.emit_state()
-    nested = {"workflow_status": "completed"} if step.status == "completed" and run.switches.nested_ends else {}
-    run.emit_content(node_id, step.status, content, **nested)
+    run.emit_content(node_id, step.status, content)
     if changed and step.status in DONE:
         run.emit_state()
 
@@ -109,24 +107,10 @@ def _finish(run: Run, store: Store) -> None:
     run.end_with(status)
 
 
-def _publish_early(run: Run, store: Store) -> None:
-    """Put the outputs so far into the record, if the switch says so."""
-    if run.switches.early_output != "partial":
-        return
-    done = {node.name for node in run.graph.outputs if run.progress.statuses.get(node.id) == "completed"}
-    if len(done) > len(run.output):
-        output = {name: value for name, value in _output(run).items() if name in done}
-        run.output = published(output, run.graph, store, run.switches)
-
-
-def _output(run: Run) -> Mapping[str, Any]:
-    output = run.course.output
-    return output(run.known) if callable(output) else output
-
-
 def _publish(run: Run, store: Store) -> None:
     """Compute the output of a completed run; nodes that never ran count as skipped."""
     outputs = {node.id for node in run.graph.outputs}
-    run.output = published(_output(run), run.graph, store, run.switches)
+    output = run.course.output
+    run.output = published(output(run.known) if callable(output) else output, run.graph, store, run.switches)
     for node_id in run.progress.unfinished():
         run.progress.note(node_id, "completed" if node_id in outputs else "skipped")

@@ -1,13 +1,11 @@
 """The forms of a run in the API: with and without input and output, and in parts."""
 
-import unicodedata
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from noxcli.sandbox.definition import GROUP_ID, workflow_record
 from noxcli.sandbox.progress import node_word, run_word
 from noxcli.sandbox.run import Run
-from noxcli.sandbox.switches import Switches
 from noxcli.sandbox.values import keyed, keyed_input
 
 
@@ -19,13 +17,11 @@ def stamp(moment: datetime | None, form: str) -> str | None:
     return {"z": text.replace("+00:00", "Z"), "naive": text.removesuffix("+00:00")}.get(form, text)
 
 
-def output(run: Run, *, use_ids: bool = False) -> Any:
+def output(run: Run, *, use_ids: bool = False) -> dict[str, Any] | None:
     """A run's output under labels or ids; before the end it is empty or null."""
-    if run.status != "completed" and not run.output:
+    if run.status != "completed":
         return _early(run)
     form = "node_id" if use_ids else run.switches.output_keys
-    if run.switches.bare_output and len(run.graph.outputs) == len(run.output) == 1:
-        return run.output[0][1]
     return keyed(run.output, form, run.switches.duplicate_labels)
 
 
@@ -50,37 +46,6 @@ def full(run: Run, *, use_ids: bool = False) -> dict[str, Any]:
         "created_at": stamp(run.created_at, run.switches.timestamps),
         "finished_at": stamp(run.finished_at, run.switches.timestamps),
     }
-
-
-def started(run: Run) -> dict[str, Any]:
-    """The answer to the start of a run; it may contradict itself if the switch says so."""
-    match run.switches.start_answer:
-        case "id":
-            return {"id": run.id}
-        case "other_workflow":
-            return {**full(run), "workflow_id": GROUP_ID}
-        case "old_run":
-            return full(run.workflow.runs[0])
-        case "old_time":
-            return {**full(run), "created_at": stamp(run.created_at - timedelta(days=3), run.switches.timestamps)}
-    return full(run)
-
-
-def listed(run: Run) -> dict[str, Any]:
-    """A run in a list, whose texts may differ from those that were sent."""
-    record = full(run)
-    return {**record, "input": {key: _listed(value, run.switches) for key, value in record["input"].items()}}
-
-
-def _listed(value: Any, switches: Switches) -> Any:
-    if not isinstance(value, str):
-        return value
-    return {
-        "stripped": value.strip(),
-        "nfc": unicodedata.normalize("NFC", value),
-        "lf": value.replace("\r\n", "\n"),
-        "cut": value[:16_000],
-    }.get(switches.listed_inputs, value)
 
 
 def read(run: Run, *, output_only: bool, use_ids: bool) -> Any:

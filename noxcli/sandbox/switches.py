@@ -42,8 +42,6 @@ class Switches:
     """The answer to a stream that is opened after the run has ended."""
     end_announced_by: Literal["content", "state", "none"] = "content"
     """The type of the event that announces the end."""
-    nested_ends: bool = False
-    """Whether each node that completes is announced as the end of a run, as a sub-workflow's end might be."""
     after_end: Literal["close", "silent"] = "close"
     """What the stream does after that event."""
     closing_event: Literal["none", "done", "timeout", "error"] = "none"
@@ -70,13 +68,8 @@ class Switches:
     # With comments, this breaks SDK 0.6.0, as it would in real life.
     id_lines: bool = False
     """Whether frames have `id:` lines."""
-    event_lines: bool = True
-    """Whether frames have `event:` lines."""
     chunk_per_event: bool = True
     """Whether each event has its own HTTP chunk; otherwise, available events share one."""
-
-    odd_messages: Literal["none", "empty", "ping", "done"] = "none"
-    """The message that is sent after each event, and is not JSON: no data, `ping` or `[DONE]`."""
 
     # The content of events
     content: Literal["delta", "cumulative"] = "delta"
@@ -89,14 +82,12 @@ class Switches:
     # Run records
     create_status: int = 200
     """The status of the answer to a start."""
-    start_answer: Literal["record", "id", "other_workflow", "old_run", "old_time"] = "record"
-    """The answer to a start: the record, its id alone, or one that names another workflow, an older run or time."""
     gateway_refusals: int = 0
     """How many starts of a workflow take effect, but get an error, as from a gateway that had forwarded them."""
     gateway_status: Literal[502, 503] = 503
     """The status of that error."""
-    early_output: Literal["empty", "null", "partial"] = "empty"
-    """The output of a run that has not ended; `partial` has what its output nodes have given so far."""
+    early_output: Literal["empty", "null"] = "empty"
+    """The output of a run that has not ended."""
     stale_reads: int = 0
     """How many reads of an ended run still say that it is running."""
     late_output_reads: int = 0
@@ -127,10 +118,6 @@ class Switches:
     """The largest `size` that a list accepts; more is a 422."""
     versions: Literal["list", "paged", "404"] = "list"
     """The form of the list of saved versions."""
-    list_delay_seconds: float = 0.0
-    """Seconds until a new run is in a list."""
-    listed_inputs: Literal["whole", "stripped", "nfc", "lf", "cut"] = "whole"
-    """What a list has of texts in inputs: all, without outer blanks, in NFC, with LF for CRLF, or 16,000 characters."""
     list_order: Literal["newest", "oldest"] = "newest"
     """Which run or workflow comes first in a list."""
 
@@ -170,16 +157,12 @@ class Switches:
     """The keys of the output."""
     duplicate_labels: Literal["number", "last", "first"] = "number"
     """How outputs with the same label are returned: numbered, or only one of them."""
-    bare_output: bool = False
-    """Whether the output of a workflow with one output node is that node's value itself."""
     inline_text: Literal["string", "container"] = "string"
     """The form of a text: itself, or `{"text": ...}`."""
     preview_limit: int = 16_000
     """A text with more characters than this is truncated."""
     preview_characters: int = 16_000
     """How many of its characters remain, at most `preview_limit`."""
-    nested_previews: bool = True
-    """Whether texts inside lists and objects are truncated, too."""
 
     # Synchronous runs, and stopping
     sync_limit_seconds: float = 120.0
@@ -196,8 +179,6 @@ class Switches:
     """How files are served; `redirect` leads to another origin with a signed address, `address` is JSON with one."""
     ranges: Literal["ignored", "honoured", "refused"] = "ignored"
     """What the server does with a `Range` header."""
-    file_uri: Literal["spot", "spot_path", "https"] = "spot"
-    """The address of a stored file; in `spot_path`, the file's name follows the id."""
 
     # Rate limit of the whole server
     rate_limit: int = 0

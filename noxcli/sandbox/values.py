@@ -127,7 +127,7 @@ def _shaped(value: Any, name: str, store: Store, switches: Switches, depth: int)
 
 def _text(text: str, name: str, store: Store, switches: Switches, depth: int) -> Any:
     """The limit of texts counts characters, not bytes, and so does the truncation."""
-    if len(text) > switches.preview_limit and (depth == 0 or switches.nested_previews):
+    if len(text) > switches.preview_limit:
         left = min(switches.preview_characters, switches.preview_limit)
         file = File(f"{name}.txt", text.encode("utf-8", "surrogatepass"), "text/plain; charset=utf-8")
         return {"has_preview": True, "text": text[:left], "file": dict(store(file))}

@@ -5,7 +5,7 @@ import math
 import re
 import uuid
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -162,10 +162,7 @@ class Workspace:
         return {node.type for workflow in list(self.workflows.values()) for node in workflow.graph.nodes}
 
     async def _live(self, run: Run) -> None:
-        def store(file: File) -> Mapping[str, Any]:
-            return self.keep(file, run.workflow.scenario.id).value(run.switches.file_uri)
-
-        await play(run, self.pause, store)
+        await play(run, self.pause, lambda file: self.keep(file, run.workflow.scenario.id).value())
 
     async def _stop_after(self, run: Run, seconds: float) -> None:
         await self.pause(seconds)

@@ -23,6 +23,9 @@ LOST_503 = Answer(503, "no healthy upstream")
 HTML = "<html><head><title>502 Bad Gateway</title></head><body><script>x()</script></body></html>"
 ERROR_422 = {"detail": [{"loc": ["body", "callback_url"], "msg": "not a URL", "type": "url"}]}
 
+OLD = {"id": UNKNOWN, "status": "queued", "created_at": "2025-01-01T00:00:00Z"}
+ELSEWHERE = {"id": UNKNOWN, "status": "queued", "workflow_id": UNKNOWN}
+
 
 @dataclass(frozen=True)
 class Case:
@@ -64,6 +67,8 @@ CASES = [
     Case("500", RUN, 7, "start", ("500", "before you start again"), retry_safe=False, start=Answer(500, "x")),
     Case("HTML 502", RUN, 7, "start", ("502: a web page",), retry_safe=False, start=Answer(502, HTML)),
     Case("200 of HTML", RUN, 7, "start", ("not JSON",), retry_safe=False, start=Answer(200, HTML)),
+    Case("another workflow", RUN, 7, "start", (f"workflow {UNKNOWN}",), retry_safe=False, start=Answer(200, ELSEWHERE)),
+    Case("an older run", RUN, 7, "start", ("began 2025-01",), retry_safe=False, start=Answer(200, OLD)),
     # Ids.
     Case("unknown workflow", ("run", UNKNOWN), 5, "preflight", ("404", "check the id")),
     Case("unknown name", ("run", "DEMMO"), 5, "preflight", ("'DEMMO'", "'demo'")),

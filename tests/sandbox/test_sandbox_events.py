@@ -134,10 +134,10 @@ class TestFraming:
             assert set(json.loads(data.removeprefix("data: "))) == {"type", "data", "redisId"}
 
     def test_id_lines_carry_the_cursor(self, api: Api) -> None:
-        body = api.raw(api.start(api.plays(switches={"id_lines": True, "event_lines": False})))
+        body = api.raw(api.start(api.plays(switches={"id_lines": True})))
         first = body.decode().split("\n\n")[0].split("\n")
 
-        assert first[0] == f"id: {json.loads(first[1].removeprefix('data: '))['redisId']}"
+        assert first[0] == f"id: {json.loads(first[2].removeprefix('data: '))['redisId']}"
 
     @pytest.mark.parametrize(("keepalive", "expected"), [("comment", b": keep-alive"), ("ping", b"event: ping")])
     def test_keepalives_while_nothing_happens(self, api: Api, keepalive: str, expected: bytes) -> None:

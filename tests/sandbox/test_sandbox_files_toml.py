@@ -180,21 +180,6 @@ def test_a_broken_recording_is_explained(tmp_path: Path, content: bytes, complai
         load_replay(path)
 
 
-def test_outputs_of_a_file_can_be_in_the_record_early(api: Api, tmp_path: Path) -> None:
-    text = """
-    [[scenario]]
-    name = "early"
-    inputs = [{ label = "Topic" }]
-    script = [{ node = "First" }, { node = "Wait", status = "running" }, { sleep = 100000 }]
-    output = { First = "about {{Topic}}", Second = "later" }
-    switches = { early_output = "partial" }
-    """
-    run = api.start(api.sandbox.add(*_load(tmp_path, text)), {"Topic": "rain"})
-    with api.stream(run) as events:
-        next(line for line in events.iter_lines() if b'"running_nodes":["' in line and b"queued" not in line)
-        assert api.record(run)["output"] == {"First": "about rain"}
-
-
 def test_several_recordings_are_served_also_of_one_workflow(tmp_path: Path) -> None:
     paths = [tmp_path / "one.ndjson", tmp_path / "two.ndjson"]
     for path in paths:
