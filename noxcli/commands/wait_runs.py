@@ -1,6 +1,6 @@
 """How `wait` waits: one run is followed, to its end or to a condition of --for; many are read from time to time."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,15 +20,15 @@ from noxcli.cli.follow import (
 )
 from noxcli.cli.session import Session
 from noxcli.errors import Denied, LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable, Unmet
-from noxcli.models import Finished, Run, Workflow, word_for
+from noxcli.models import Finished, Run, Workflow
 from noxcli.outputs.await_output import read_own_record
-from noxcli.render.renderers import bar_fits, play, wait_progress
+from noxcli.render.renderers import play
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import ASK_LATER, Contact, OneTry, Patience, in_lines
 from noxcli.runs.conditions import Condition, ConditionWatch, doubtful_words, with_node_id
 from noxcli.runs.follow import Burst, Policy
-from noxcli.runs.record import LAST_READ, may_go_on, settled_if_unchanged, still_running
+from noxcli.runs.record import LAST_READ, lost_contact, settled_if_unchanged, still_running
 from noxcli.timing import Deadline
 from noxcli.waiting import Result, result_of, run_all_within, value_of
 
@@ -51,8 +51,9 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
     # Conditions may be about its output and its nodes, which a read by its id alone does not return.
     run = outcome.run = noxus.read_run(text, patience) if conditions else resolve_and_read(noxus, text, patience)
     outcome.confirmed = True
-    workflow = read_workflow_of(noxus, run) if conditions or bar_fits(context.terminal) else run.workflow
+    workflow = run.workflow
     if conditions:
+        workflow = read_workflow_of(noxus, run)
         conditions = _check_conditions(noxus, conditions, workflow)
         policy = replace(policy, every_event=any(one.node is not None for one in conditions))
     progress = progress_of(noxus, run, workflow)
@@ -63,48 +64,20 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
         lambda: noxus.api.get_run(run.workflow_id, run.id, within=noxus.deadline.left(READ_BESIDE)),
         Deadline(context.clock, policy.poll_interval),
     )
-
-    def how_far() -> tuple[float | None, str]:
-        at_work = [node.name for node in list(progress.nodes.values()) if node.running]
-        share = progress.percent / 100 if progress.percent else None
-        return share, f"{word_for(progress.status)}{f' at {at_work[0]!r}' if at_work else ''}"
-
-    def wanted(bursts: Iterator[Burst]) -> Iterator[Burst]:
-        return watch.until(islice(bursts, 1) if noxus.deadline.seconds == 0 else bursts)
-
-    try:
-        with wait_progress(context.terminal, how_far):
-            ended = follow_updates(noxus, progress, policy, [], wanted=wanted)
-    except TimedOut:
-        context.printing.print_run_line(outcome.run or run)
-        raise
-    if ended.settled and watch.met is None:  # a run that was to be stopped may have ended otherwise
-        play(watch.until([[Finished(ended)]]), progress, [])
-    _conclude(noxus, ended, watch)
-
-
-def _conclude(noxus: Session, run: Run, watch: ConditionWatch) -> None:
-    """Print the run's line. Raises as `wait_for_one`."""
-    context, outcome = noxus.context, noxus.context.outcome
+    run = _follow(noxus, watch, policy)
     outcome.phase = Phase.RUN
     if run.status == "failed" and watch.met is None:
-        outcome.progress = explain_failure(noxus, run, watch.progress)
+        outcome.progress = explain_failure(noxus, run, progress)
         watch.look()
+    context.printing.print_run_line(run, *([watch.met.text] if watch.met else []))
     if watch.met is not None:
         outcome.matched = watch.document(watch.met)
-        context.printing.print_run_line(run, watch.met.text)
-        return
-    context.printing.print_run_line(run)
-    if not (run.settled or run.paused):
-        raise not_finished(run)
-    verdict = verdict_of(run, watch.progress.why if run.status == "failed" else "")
-    if watch.conditions and not run.paused:
-        asked = " or ".join(f"--for {one.text!r}" for one in watch.conditions)
+    elif conditions and run.settled:
+        verdict = verdict_of(run, progress.why)
         ended, hint = (f"run {run.id} completed", None) if verdict is None else (verdict.message, verdict.hint)
-        raise Unmet(f"{ended}; it never met {asked}", hint)
-    if verdict is not None:
-        raise verdict
-    require_queries(context.reports.asserts, outcome, context.terminal.mask)
+        raise Unmet(f"{ended}; it never met {' or '.join(f'--for {one.text!r}' for one in conditions)}", hint)
+    else:
+        _require_good(noxus, outcome)
 
 
 def _check_conditions(noxus: Session, conditions: Sequence[Condition], workflow: Workflow | None) -> list[Condition]:
@@ -119,6 +92,35 @@ def _check_conditions(noxus: Session, conditions: Sequence[Condition], workflow:
     return list(conditions)
 
 
+def _follow(noxus: Session, watch: ConditionWatch, policy: Policy) -> Run:
+    """Return the run as it was at its end, or when it met a condition. Raises TimedOut, once its line is printed."""
+    progress = watch.progress
+
+    def wanted(bursts: Iterator[Burst]) -> Iterator[Burst]:
+        return watch.until(islice(bursts, 1) if noxus.deadline.seconds == 0 else bursts)
+
+    try:
+        ended = follow_updates(noxus, progress, policy, [], wanted=wanted)
+    except TimedOut:
+        noxus.context.printing.print_run_line(noxus.context.outcome.run or progress.run)
+        raise
+    if ended.settled and watch.met is None:  # a run that was to be stopped may have ended otherwise
+        play(watch.until([[Finished(ended)]]), progress, [])
+    return ended
+
+
+def _require_good(noxus: Session, outcome: Outcome) -> None:
+    """Raise the verdict of a run, NotFinished if it goes on, or NotAsAsserted."""
+    run = outcome.run
+    assert run is not None
+    if not (run.settled or run.paused):
+        raise not_finished(run)
+    verdict = verdict_of(run, outcome.progress.why if outcome.progress and run.status == "failed" else "")
+    if verdict is not None:
+        raise verdict
+    require_queries(noxus.context.reports.asserts, outcome, noxus.context.terminal.mask)
+
+
 def resolve_and_read(noxus: Session, text: str, patience: Patience) -> Run:
     """Return the run; an ended one with its output if the server sends it."""
     run = noxus.resolve_run(text, patience)
@@ -131,10 +133,11 @@ def resolve_and_read(noxus: Session, text: str, patience: Patience) -> Run:
 
 @dataclass(slots=True, eq=False)
 class Waited:
-    """One of the runs: what is known, and since when it can't be read, or is refused."""
+    """One of the runs: its outcome, and since when it can't be read, or is refused."""
 
     outcome: Outcome
     contact: Contact
+    trouble: NoxError | None = None  # of the last read
     over: bool = False
 
 
@@ -159,26 +162,17 @@ class ManyRuns:
         Raises the worst error of those that are over.
         """
         pace = self._noxus.api.pace_requests()
-        with wait_progress(self._context.terminal, self._how_far):
-            # "Check once" needs one read, which a limit of 0 would not allow.
-            is_enough = not self._once and self._poll()
-            pace.hurry()
-            going = [] if is_enough else [one for one in self._all if not one.over]
-            reads = run_all_within(
-                LONGEST_READ if self._once else LAST_READ, [partial(self._look, one) for one in going]
-            )
-            for one, read in zip(going, reads, strict=True):
-                self._receive(one, read, last=True)
+        # "Check once" needs one read, which a limit of 0 would not allow.
+        is_enough = not self._once and self._poll()
+        pace.hurry()
+        going = [] if is_enough else [one for one in self._all if not one.over]
+        reads = run_all_within(LONGEST_READ if self._once else LAST_READ, [partial(self._look, one) for one in going])
+        for one, read in zip(going, reads, strict=True):
+            self._receive(one, read, last=True)
         for one in self._all:
             if not one.over:
                 one.outcome.error = NotFinished(f"noxcli stopped waiting for {one.outcome.subject}")
         raise_worst([one.outcome for one in self._all if one.over])
-
-    def _how_far(self) -> tuple[float | None, str]:
-        over = sum(one.over for one in self._all)
-        statuses = Counter(one.outcome.run.word for one in self._all if one.outcome.run and not one.over)
-        going = "".join(f", {count} {status}" for status, count in sorted(statuses.items()))
-        return over / len(self._all), f"{over} of {len(self._all)} runs ended{going}"
 
     def _poll(self) -> bool:
         """Read the runs until all, or enough of them, are over, or until the time limit; true if they are."""
@@ -213,30 +207,26 @@ class ManyRuns:
         return is_enough or not going
 
     def _look(self, one: Waited) -> Run:
-        """Read the run, and why it failed; keep its large parts only for a document or an assertion."""
-        context, api, known = self._context, self._noxus.api, one.outcome.run
+        """Read the run, and why it failed."""
+        known = one.outcome.run
         if known is None:
             run = resolve_and_read(self._noxus, one.outcome.subject, self._one_try)
         else:
-            run = settled_if_unchanged(api.get_run(known.workflow_id, known.id), known, context.clock.monotonic())
+            read = self._noxus.api.get_run(known.workflow_id, known.id)
+            run = settled_if_unchanged(read, known, self._context.clock.monotonic())
         if run.status == "failed":
             one.outcome.progress = explain_failure(self._noxus, run)
-        if not context.printing.writes_text or context.reports.asserts:
-            return run
-        workflow = run.workflow and replace(run.workflow, nodes={}, definition={})
-        return replace(run, input=None, output=None, progress_details={}, workflow=workflow)
+        return run
 
     def _receive(self, one: Waited, read: Result[Run], *, last: bool) -> None:
-        """Record the result of a read, and report a run that is over. Raises unexpected errors."""
+        """Note what a read has found, and report a run that is over. Raises unexpected errors."""
         context, outcome = self._context, one.outcome
         try:
-            run = self._take(one, read, last=last)
-            if run is None:
-                return
-            verdict = verdict_of(run, outcome.progress.why if outcome.progress else "")
-            if verdict is not None:
-                raise verdict
-            require_queries(context.reports.asserts, outcome, context.terminal.mask)
+            if not self._is_over(one, read):
+                if not last:
+                    return
+                self._leave(one)
+            _require_good(self._noxus, outcome)
         except NoxError as why:
             outcome.error = why
         one.over = True
@@ -245,35 +235,29 @@ class ManyRuns:
         if outcome.error is not None:
             complain(context, outcome.error)
 
-    def _take(self, one: Waited, read: Result[Run], *, last: bool) -> Run | None:
-        """Return the run if there is nothing more to wait for, None to read it again. Raises why it has no verdict."""
-        run, error = read
-        if error is not None:
-            self._tolerate(one, error, last=last)
+    def _is_over(self, one: Waited, read: Result[Run]) -> bool:
+        """Return whether the run needs no other read. Raises why there is no reason to read it again."""
+        (run, error), outcome = read, one.outcome
         if run is not None:
-            one.outcome.run, one.outcome.confirmed = run, True
+            outcome.run, outcome.confirmed = run, True
             one.contact.met_answer()
-            if self._policy.over(run):
-                return run
-        latest = one.outcome.run
-        if not last or latest is None:
-            return None
-        if self._once:
-            raise not_finished(latest)
-        return stop_or_raise(self._noxus, one.outcome, self._policy, still_running(latest, hint_to_wait(latest)))
+            return self._policy.over(run)
+        if isinstance(error, Unavailable | Denied) and not one.contact.is_lost(error):
+            one.trouble = error
+            return False
+        if isinstance(error, Unavailable) or (isinstance(error, Denied) and outcome.run):
+            raise lost_contact(error, outcome.run.id if outcome.run else outcome.subject)
+        assert error is not None
+        raise error
 
-    def _tolerate(self, one: Waited, error: BaseException, *, last: bool) -> None:
-        """Go on after a read that failed, or raise why the run has no verdict.
-
-        The last read may fail, too, if an earlier one has told how the run stands.
-        """
-        known, is_refusal = one.outcome.run, isinstance(error, Denied)
-        if not isinstance(error, Unavailable | Denied):
-            raise error
-        is_lost = one.contact.is_lost(error)
-        if is_lost and isinstance(error, Denied):
-            raise may_go_on(error, known.id) if known else error
-        if (is_lost and not last) or (last and known is None):
-            kind = TimedOut if last and not self._once else NotFinished if is_refusal else LostContact
-            hint = ASK_LATER if is_refusal else error.hint
-            raise kind(f"run {one.outcome.subject}: {error.message}", hint, **error.facts())
+    def _leave(self, one: Waited) -> None:
+        """Stop a run that has not ended at the limit, if that is the policy. Raises why it has no verdict."""
+        run, trouble = one.outcome.run, one.trouble
+        if run is None:
+            assert trouble is not None
+            is_refusal = isinstance(trouble, Denied)
+            kind = TimedOut if not self._once else NotFinished if is_refusal else LostContact
+            hint = ASK_LATER if is_refusal else trouble.hint
+            raise kind(f"run {one.outcome.subject}: {trouble.message}", hint, **trouble.facts())
+        if not self._once:
+            stop_or_raise(self._noxus, one.outcome, self._policy, still_running(run, hint_to_wait(run)))

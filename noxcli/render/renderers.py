@@ -1,7 +1,7 @@
 """The choice of renderers, and the loop that feeds those of a run."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol, Self
 
 from noxcli.models import Update
@@ -9,7 +9,6 @@ from noxcli.render.log import BATCH_LINE_EVERY, DOWNLOAD_LINE_EVERY, RunLog, Tas
 from noxcli.render.terminal import Terminal
 from noxcli.retry import Tell, in_lines
 from noxcli.runs.progress import Progress, Step
-from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     # The drawing code is loaded only for drawing.
@@ -42,22 +41,9 @@ def run_progress(
 
 
 def batch_progress(terminal: Terminal) -> "Bar | TaskLog":
-    """Return the renderer of a batch."""
-    return _bar(terminal) if bar_fits(terminal) else TaskLog(terminal, BATCH_LINE_EVERY)
-
-
-def wait_progress(
-    terminal: Terminal, how_far: Callable[[], tuple[float | None, str]]
-) -> AbstractContextManager[object]:
-    """Return the renderer of a wait: one line on a terminal, nothing elsewhere.
-
-    `how_far` returns the share that is over, if known, and the same in words.
-    """
-    if not bar_fits(terminal):
-        return nullcontext()
-    bar = _bar(terminal)
-    bar.tell(lambda seconds: (*how_far(), show_seconds(seconds)))
-    return bar
+    """Return the renderer of a batch: no bar if results may reach the terminal through a pipe."""
+    fits = (terminal.read_by_eyes or not terminal.shares_screen()) and _may_draw(terminal)
+    return _bar(terminal) if fits else TaskLog(terminal, BATCH_LINE_EVERY)
 
 
 def download_progress(terminal: Terminal) -> "Bar | TaskLog":
@@ -74,11 +60,6 @@ def retry_progress(terminal: Terminal) -> Iterator[Tell]:
     else:
         with in_lines(terminal.complain if terminal.verbose else terminal.note)() as tell:
             yield tell
-
-
-def bar_fits(terminal: Terminal) -> bool:
-    """Return whether a bar may be drawn: not if results may reach the terminal through a pipe."""
-    return (terminal.read_by_eyes or not terminal.shares_screen()) and _may_draw(terminal)
 
 
 def _may_draw(terminal: Terminal) -> bool:
