@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from noxcli.cli.context import Context
 from noxcli.cli.ending import line_to_fetch
@@ -17,11 +18,13 @@ from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import await_output, find_output_nodes
 from noxcli.outputs.values import (
     Delivered,
+    Remote,
     as_text,
     find_remote,
     is_complete,
     is_file,
     is_preview,
+    media_type,
     only_text,
     only_value,
     require_whole,
@@ -38,16 +41,16 @@ if TYPE_CHECKING:
 COPIED_AT_ONCE = 256 * 1024  # bytes
 
 
-def check_directory(options: Delivering) -> None:
+def check_directory(noxus: Session, options: Delivering) -> None:
     """Check, before anything is started and paid for, that the outputs can be written.
 
     Raises UsageProblem.
     """
-    if options.output_dir is None:
+    directory = noxus.directory
+    if directory is None:
         return
     from noxcli.outputs.manifest import read_manifest  # loaded only to write files
 
-    directory = Path(options.output_dir)
     try:
         check_writable(directory)
         if directory.exists():
@@ -64,17 +67,17 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
     delivering the rest, or if there is no output that --raw or --query names; and otherwise NotAsAsserted if an
     --assert fails.
     """
-    context = noxus.context
+    context, directory = noxus.context, noxus.directory
     context.outcome.phase = Phase.DELIVER
     run = context.outcome.run = await_output(noxus.api, run, noxus.patience(), workflow)
     keys: list[str] = []
     if options.raw:
         run, keys = _choose_outputs(noxus, run, options.raw, workflow)
-    if options.output_dir is not None:
-        delivered = _save_to_files(noxus, run, Path(options.output_dir), overwrite=options.overwrite)
+    if directory is not None:
+        delivered = context.outcome.delivered = _save_to_files(noxus, run, directory, overwrite=options.overwrite)
+        _tell_saved(context, delivered, directory)
     else:
-        delivered = _complete_and_print(noxus, run, keys)
-    context.outcome.delivered = delivered
+        delivered = context.outcome.delivered = _complete_and_print(noxus, run, keys)
     require_whole(delivered, run)
     printing = context.printing
     if printing.query is not None and printing.format is Format.JSON and isinstance(run.output, dict):
@@ -124,18 +127,18 @@ def complete_texts(noxus: Session, output: Any) -> Delivered:
 def _save_to_files(noxus: Session, run: Run, directory: Path, *, overwrite: bool) -> Delivered:
     from noxcli.outputs.save import save_output  # as in check_directory
 
-    context = noxus.context
     with prepare_directory(directory) as place:
-        watching = partial(download_progress, context.terminal)
-        delivered = save_output(noxus.api, run, place, noxus.patience(), overwrite=overwrite, watching=watching)
-        context.outcome.delivered = delivered
+        watching = partial(download_progress, noxus.context.terminal)
+        return save_output(noxus.api, run, place, noxus.patience(), overwrite=overwrite, watching=watching)
+
+
+def _tell_saved(context: Context, delivered: Delivered, directory: Path) -> None:
     count, before = len(delivered.files), delivered.already_there
     there = f", {before} of them already there" if before else ""
     context.terminal.note(f"saved {amount(count, 'file')} in {directory}{there}")
     if context.printing.format is Format.TEXT:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
         context.terminal.write(paths.encode("utf-8", "surrogateescape"))
-    return delivered
 
 
 def _complete_and_print(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
@@ -154,8 +157,7 @@ def _complete_and_print(noxus: Session, run: Run, keys: Sequence[str]) -> Delive
 
 def _print_exactly(noxus: Session, run: Run, output: Any, keys: Sequence[str]) -> Delivered:
     """Copy values to stdout once all are complete: an error must not end up in answer.txt."""
-    from noxcli.cli.shown_files import require_shown
-    from noxcli.outputs.expand import DELIVERABLE, problem, spool  # as in _completed
+    from noxcli.outputs.expand import DELIVERABLE, problem, spool  # as in complete_texts
 
     watch = partial(download_progress, noxus.context.terminal)
     contents: list[Iterator[bytes]] = []
@@ -163,28 +165,43 @@ def _print_exactly(noxus: Session, run: Run, output: Any, keys: Sequence[str]) -
     problems: list[str] = []
     with ExitStack() as stack:
         for part in [{key: output[key]} for key in keys] or [output]:
-            if is_preview(only_value(part)) or is_file(only_value(part)):
-                remote = next(find_remote(part))
-                key = next(iter(part)) if isinstance(part, dict) and len(part) == 1 else "output"
-                require_shown(noxus.context, run, key, only_value(part))
-                try:
-                    content, entry = stack.enter_context(spool(noxus.api, remote, noxus.patience(), watch))
-                except DELIVERABLE as error:
-                    problems.append(problem(remote.pointer, error))
-                    continue
-                require_shown(noxus.context, run, key, only_value(part), content)
-                files.append(entry)
-                pieces = iter(partial(content.read, COPIED_AT_ONCE), b"")
-            else:
+            value = only_value(part)
+            if not (is_preview(value) or is_file(value)):
                 whole = complete_texts(noxus, part)
-                pieces = _exact(only_value(whole.output))
-                files += whole.files
-                problems += whole.problems
-            contents.append(pieces)
-        if not problems:
-            for pieces in contents:
-                _copy(noxus.context, pieces, end_line=len(keys) != 1)
+                files, problems = files + whole.files, problems + whole.problems
+                contents.append(_exact(only_value(whole.output)))
+                continue
+            remote = next(find_remote(part))
+            try:
+                content, entry = stack.enter_context(spool(noxus.api, remote, noxus.patience(), watch))
+            except DELIVERABLE as error:
+                problems.append(problem(remote.pointer, error))
+                continue
+            _require_shown(noxus.context, run, remote, content)
+            files.append(entry)
+            contents.append(iter(partial(content.read, COPIED_AT_ONCE), b""))
+        for pieces in () if problems else contents:
+            _copy(noxus.context, pieces, end_line=len(keys) != 1)
     return Delivered(output, files, not problems, problems)
+
+
+def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes]) -> None:
+    """Raise Undelivered if stdout is a terminal and the content is binary; leave the content at its beginning."""
+    if not context.terminal.read_by_eyes:
+        return
+    text = TextIOWrapper(content, "utf-8")
+    try:
+        is_text = all("\0" not in piece for piece in iter(partial(text.read, COPIED_AT_ONCE), ""))
+    except UnicodeDecodeError:
+        is_text = False
+    text.detach()
+    content.seek(0)
+    if not is_text:
+        ways = "convert it with iconv in a pipe, or save" if remote.content_type.startswith("text/") else "save"
+        raise Undelivered(
+            f"{remote.name or 'the file'} is not UTF-8 text, and a terminal can't show it",
+            f"{ways} it with: {line_to_fetch(context, run)} --output-dir out",
+        )
 
 
 def _copy(context: Context, pieces: Iterator[bytes], *, end_line: bool) -> None:
@@ -213,17 +230,23 @@ def _print(context: Context, run: Run, output: Any) -> None:
     """Print an output: on a terminal, files in words, and several values in sections if no format was chosen."""
     terminal = context.terminal
     holder = output if isinstance(output, dict) and not is_file(output) else {"output": output}
-    files = terminal.read_by_eyes and any(is_file(value) for value in holder.values())
+    files = [key for key, value in holder.items() if is_file(value)] if terminal.read_by_eyes else []
     if files or (context.printing.for_reading and terminal.read_by_eyes and len(holder) > 1):
-        from noxcli.cli.shown_files import describe_file, lines_to_save  # loaded only for drawing
-        from noxcli.render.sections import in_sections
+        from noxcli.render.sections import in_sections  # loaded only for drawing
 
-        values = {key: describe_file(value) if is_file(value) else as_text(value) for key, value in holder.items()}
-        ways = lines_to_save(context, run, holder)
-        terminal.show(in_sections(terminal, values, line_to_fetch(context, run), ways))
+        values = {key: _describe(value) if key in files else as_text(value) for key, value in holder.items()}
+        terminal.show(in_sections(terminal, values, line_to_fetch(context, run), files))
     else:
         text = text_of(only_value(output))
         _copy(context, _exact(output if text is None else text), end_line=True)
+
+
+def _describe(value: Any) -> str:
+    """Return a file value's name, type and size, as far as the server says them."""
+    remote = next(find_remote(value))
+    size = "" if remote.size is None else f"{remote.size:,} bytes"
+    about = ", ".join(filter(None, [media_type(remote.content_type), size]))
+    return f"{remote.name or 'file'}{about and f' ({about})'}"
 
 
 def _exact(value: Any) -> Iterator[bytes]:

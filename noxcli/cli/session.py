@@ -75,6 +75,7 @@ class Session:
     context: Context
     common: Common
     deadline: Deadline
+    directory: Path | None = None  # where to save the outputs of a run
     api: "NoxusApi" = field(init=False)
 
     @contextmanager
@@ -250,19 +251,24 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     context.sources.deadline = context.terminal.deadline = deadline = Deadline(context.clock, options.timeout)
     if subject is not None:
         context.outcome.subject = subject
-    if options.raw and source_of(ctx, "output_dir") == "DEFAULT_MAP":
-        options.output_dir = None  # --raw overrides one that is only the user's default
-    plan_reports(context, options)
+    directory = _choose_directory(ctx, options) if isinstance(options, Delivering) else None
+    plan_reports(context, options, directory)
     present(context, options)
     context.printing.for_reading = context.printing.writes_text and source_of(ctx, "form") == "DEFAULT"
-    if isinstance(options, Delivering):
-        if options.output_dir is not None:
-            from noxcli.outputs.directory import lock_directory  # loaded only to write files
+    if directory is not None:
+        from noxcli.outputs.directory import lock_directory  # loaded only to write files
 
-            ctx.with_resource(lock_directory(Path(options.output_dir)))
-        elif options.overwrite:
+        ctx.with_resource(lock_directory(directory))
+    return Session(context, options, deadline, directory)
+
+
+def _choose_directory(ctx: typer.Context, options: Delivering) -> Path | None:
+    """Return where to save the outputs; --raw overrides a directory that is only the user's default."""
+    if options.output_dir is None or (options.raw and source_of(ctx, "output_dir") == "DEFAULT_MAP"):
+        if options.overwrite:
             raise UsageProblem("--overwrite needs a directory to write to", "add --output-dir DIR")
-    return Session(context, options, deadline)
+        return None
+    return Path(options.output_dir)
 
 
 def present(context: Context, options: Printed) -> None:
@@ -291,7 +297,7 @@ def present(context: Context, options: Printed) -> None:
         context.printing.query = Query.read(options.query, "--query")
 
 
-def require_apart(options: Printed, directory: str | None = None) -> None:
+def require_apart(options: Printed, directory: Path | None) -> None:
     """Raise UsageProblem if a file can't be written, is another option's file, too, or among those in `directory`."""
     read = {name: name.upper() for name in READ_ARGUMENTS} | {name: option_of(name) for name in READ_OPTIONS}
     files = [(getattr(options, name, None), shown) for name, shown in read.items()]
@@ -311,20 +317,20 @@ def require_apart(options: Printed, directory: str | None = None) -> None:
         path = Path(file).resolve()
         if path in taken:
             raise UsageProblem(f"{taken[path]} and {option} name the same file: {file}", "name two files")
-        if directory is not None and path.parent == Path(directory).resolve():
+        if directory is not None and path.parent == directory.resolve():
             raise UsageProblem(f"{option} {file} is in --output-dir, among the outputs", "write it elsewhere")
         taken[path] = option
 
 
-def plan_reports(context: Context, options: Printed) -> None:
-    """Decide what to write for other programs, each before an error must be in it.
+def plan_reports(context: Context, options: Printed, directory: Path | None = None) -> None:
+    """Decide what to write for other programs, each before an error must be in it; outputs are saved in `directory`.
 
     Raises ConfigProblem for an unknown NOXCLI_CI, UsageProblem as `require_apart` and for an invalid assertion.
     """
-    reports = context.reports = Reports(output_dir=options.output_dir)
+    reports = context.reports = Reports(output_dir=None if directory is None else str(directory))
     if isinstance(options, Asserting):
         reports.ci = ci_system(options.ci, context.terminal, context.clock)
-    require_apart(options, options.output_dir if isinstance(options, Delivering) else None)
+    require_apart(options, directory)
     if isinstance(options, Reporting):
         reports.page = Path(options.report) if options.report else None
         reports.junit = Path(options.junit) if options.junit else None

@@ -38,7 +38,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = session.begin(ctx, options, subject=options.workflow)
     prepare.require_startable(ctx, options)
-    deliver.check_directory(options)
+    deliver.check_directory(noxus, options)
     try:
         inputs = prepare.read_given_inputs(noxus.context, options)
     except NoKey as problem:

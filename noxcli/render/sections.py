@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from rich.cells import cell_len, set_cell_size
 
@@ -19,16 +19,14 @@ MOST_COLUMNS = 100  # of a heading's rule
 WORD = re.compile(r"\S+\s*|\s+")
 
 
-def in_sections(
-    terminal: Terminal, values: Mapping[str, str], line_to_fetch: str, lines_to_save: Mapping[str, str]
-) -> str:
+def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: str, files: Collection[str]) -> str:
     """Return the values: short ones in a line each, others in their share of the window.
 
-    `line_to_fetch` prints the whole output. Values with one of `lines_to_save` are files, described in a line.
+    `line_to_fetch` prints the whole output. The values of `files` are described in a line.
     """
     size = terminal.size(of_stdout=True)
     look = Look.of(terminal, on_stdout=True)
-    in_line = {key for key, value in values.items() if key in lines_to_save or _fits_line(key, value, size.columns)}
+    in_line = {key for key, value in values.items() if key in files or _fits_line(key, value, size.columns)}
     room = (size.lines - BELOW - len(in_line)) // max(1, len(values) - len(in_line))
     rows = max(LEAST_ROWS, room - AROUND)
     parts: list[str] = []
@@ -39,8 +37,6 @@ def in_sections(
         apart = key not in in_line
         if not apart:
             parts.append(f"{heading.add('── ', 'dim')}{_escaped(value)}")
-            if key in lines_to_save:
-                parts += _aside(look, f"save it with: {lines_to_save[key]}", size.columns)
             continue
         shown, left = _beginning(value, size.columns, rows + CUT)  # whole if only the lines about a cut are missing
         if left:
@@ -49,6 +45,8 @@ def in_sections(
         if left:
             named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
             parts += _aside(look, f"… {amount(left, 'more character')}: {line_to_fetch} {named}", size.columns)
+    if files:
+        parts += _aside(look, f"save it with: {line_to_fetch} --output-dir out", size.columns)
     return "\n".join(parts) + "\n"
 
 
