@@ -1,5 +1,6 @@
 """A line of a picture: pieces of escaped text in rich's styles, within the width."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -8,11 +9,40 @@ from rich.color import ColorSystem
 from rich.style import Style
 
 from noxcli.masking import Mask
+from noxcli.models import PAUSED_WORD
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import IN_ASCII, visible
+from noxcli.render.text import IN_ASCII, visible, word_rows
 
 # A cell's character, by whether a bar fills its left half and its right half.
 SPAN = {(True, True): "━", (True, False): "╸", (False, True): "╺", (False, False): " "}
+
+ENDLESS = 10_000  # cells of a line that the terminal may wrap, so that it can be copied in full
+# The marks of statuses and verdicts, and their styles.
+LOOKS = {
+    "completed": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "stopped": ("■", "magenta"),
+    "running": ("●", "cyan"),
+    "queued": ("·", "dim"),
+    PAUSED_WORD: ("‖", "magenta"),
+    "skipped": ("-", "dim"),
+    "waiting": ("·", "dim"),
+    "executed": ("•", "dim"),  # completed or failed, it is unknown which
+    "ok": ("✓", "green"),
+    "warning": ("!", "magenta"),
+    "unchecked": ("-", "dim"),
+    "completed, assertion failed": ("✗", "red"),
+    "broken": ("✗", "red"),
+    "fixed": ("✓", "green"),
+    "changed": ("•", "cyan"),
+    "slower": ("!", "magenta"),
+    "missing": ("!", "magenta"),
+    "new": ("+", "cyan"),
+    "varies": ("~", "dim"),
+    "yes": ("✓", "green"),
+    "no": ("-", "dim"),
+}
+OTHER_LOOK = ("•", "cyan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +57,25 @@ class Look:
     def of(cls, terminal: Terminal, *, on_stdout: bool = False) -> "Look":
         return cls(terminal.wants_color(on_stdout=on_stdout), terminal.speaks_unicode(), terminal.mask)
 
-    def line(self, width: int) -> "Line":
+    def line(self, width: int = ENDLESS) -> "Line":
         """Return an empty line of at most `width` cells."""
         return Line(self, width)
+
+    def in_words(self, pieces: Iterable[tuple[str, str]], columns: int) -> list["Line"]:
+        """Return pieces of text with their styles, side by side, in lines that end at a word."""
+        lines = [self.line()]
+        for text, style in pieces:
+            first, *others = word_rows(self.shown(text), columns, lines[-1].cells)
+            lines[-1].add(first, style)
+            lines += [self.line().add(other, style) for other in others]
+        return lines
+
+    def shown(self, text: str) -> str:
+        """Return a text as it may be shown: without secrets, and in ASCII where there is nothing else."""
+        text = visible(self.mask(text))
+        if self.unicode:
+            return text
+        return text.translate(IN_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
 class Line:
@@ -61,7 +107,7 @@ class Line:
 
     def add_end(self, text: str, style: str = "") -> Self:
         """Add as much of the end of the text as fits, from the start of a word if one is near."""
-        whole = text = self._shown(text)
+        whole = text = self._look.shown(text)
         while (excess := cell_len(text) - self.left) > 0:
             text = text[max(1, excess // 2) :]  # a character has two cells at most
         words = text.partition(" ")[2]
@@ -83,13 +129,7 @@ class Line:
         return "".join(self._pieces)
 
     def _cut(self, text: str, room: int) -> str:
-        text = self._shown(text)
+        text = self._look.shown(text)
         if cell_len(text) <= room:
             return text
-        return f"{set_cell_size(text, room - 1)}{self._shown('…')}" if room else ""
-
-    def _shown(self, text: str) -> str:
-        text = visible(self._look.mask(text))
-        if self._look.unicode:
-            return text
-        return text.translate(IN_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+        return f"{set_cell_size(text, room - 1)}{self._look.shown('…')}" if room else ""

@@ -1,6 +1,6 @@
 """The picture of a run at the bottom of a terminal, while the run is running and at its end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from rich.cells import cell_len
@@ -17,7 +17,7 @@ from noxcli.models import (
     Started,
     word_for,
 )
-from noxcli.render.line import Line, Look
+from noxcli.render.line import LOOKS, OTHER_LOOK, Line, Look
 from noxcli.render.log import stream_line
 from noxcli.render.region import BottomRenderer
 from noxcli.render.terminal import Terminal
@@ -25,23 +25,12 @@ from noxcli.render.text import amount, hint_lines, visible
 from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress, Step
 from noxcli.timing import show_seconds
 
-MARKS = {"completed": "✓", "failed": "✗", "skipped": "-", "waiting": "·", "other": "•", "executed": "•"}
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 BRACKETS = "┌│└"  # first, inner and last line of nodes that can run at the same time
-STYLES = {
-    "completed": "green",
-    "failed": "bold red",
-    "skipped": "dim",
-    "waiting": "dim",
-    "other": "cyan",
-    "executed": "dim",  # completed or failed, it is unknown which
-}
-RUN_STYLES = {"completed": "bold green", "failed": "bold red", "stopped": "bold magenta"}
 # Which nodes get a line if there are more nodes than lines; in workflow order within each group.
 IMPORTANCE = {"failed": 0, "other": 1, "completed": 2, "skipped": 3, "waiting": 4}
 NOTICEABLE = 0.05  # seconds
 SUMMED_UP = 12  # nodes that keep a line at the end
-ENDLESS = 10_000  # cells: the final lines may wrap, so that they can be copied in full
 FRAMES_PER_SECOND = 10
 LEAST_COLUMNS = 20
 LEAST_BAR, MOST_BAR = 4, 40  # cells
@@ -105,7 +94,7 @@ class Live(BottomRenderer):
         progress = self._progress
         title = title_of(progress)
         line = self._look.line(width).add(title, "bold", cells=min(cell_len(title), width // 3))
-        line.add("  ").add(word_for(progress.status), RUN_STYLES.get(progress.status, "cyan"))
+        line.add("  ").add(*_status_in_style(progress.status))
         line.add(f" {show_seconds(progress.elapsed()):>6}", "dim")
         if progress.percent:
             text = f" {min(100.0, progress.percent):3.0f}%"
@@ -124,13 +113,15 @@ class Live(BottomRenderer):
         for place, node in enumerate(nodes):
             group = self._group(node)
             line = self._look.line(width).add(f"{self._bracket(*layers[place : place + 3])} ", "dim")
-            line.add(self._mark(node, group, now), STYLES[group]).add(" ")
+            mark, style = LOOKS.get(group, OTHER_LOOK)
+            at_work = self._at_work(node)
+            line.add(SPINNER[int(now * FRAMES_PER_SECOND) % len(SPINNER)] if at_work else mark, style).add(" ")
             line.add(node.name, "" if group in {"failed", "other"} else "dim", cells=name_cells)
-            took = node.seen_for(now) if self._at_work(node) else node.duration(now)
+            took = node.seen_for(now) if at_work else node.duration(now)
             line.add(f" {show_seconds(took) if took and took >= NOTICEABLE else '':>6}", "dim")
             if bar_cells:
-                self._add_bar(line.add(" "), node, now, min(bar_cells, line.left), STYLES[group])
-            lines.append(self._add_words(line, node, group))
+                self._add_bar(line.add(" "), node, now, min(bar_cells, line.left), style)
+            lines.append(self._add_words(line, node, style))
         return lines
 
     def _bar_cells(self, nodes: Sequence[Node], width: int) -> int:
@@ -156,10 +147,10 @@ class Live(BottomRenderer):
             ended = now if node.ended is None else node.ended
             line.add_span((node.began - began) / total, (ended - began) / total, cells, style)
 
-    def _add_words(self, line: Line, node: Node, group: str) -> Line:
+    def _add_words(self, line: Line, node: Node, style: str) -> Line:
         status, said = self._words(node)
         if status:
-            line.add(f" {status}", STYLES[group])
+            line.add(f" {status}", style)
         if said and node.failed:
             line.add(" ").add(said.strip(), "red")
         elif said and line.left > 8:
@@ -186,35 +177,35 @@ class Live(BottomRenderer):
             return False
         return [other for other in self._progress.nodes.values() if other.failed] == [node]
 
-    def _mark(self, node: Node, group: str, now: float) -> str:
-        if self._at_work(node):
-            return SPINNER[int(now * FRAMES_PER_SECOND) % len(SPINNER)]
-        return MARKS[group]
-
 
 def title_of(progress: Progress) -> str:
     """Return the name of the workflow, the run's id if it is not known."""
     return visible(progress.title or f"run {progress.run.id}")
 
 
+def _status_in_style(status: str) -> tuple[str, str]:
+    word = word_for(status)
+    return word, LOOKS.get(word, OTHER_LOOK)[1]
+
+
 def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> None:
     """Write how a run has ended, below its output, and the command that prints that again."""
-    run, nodes, look = progress.run, list(progress.nodes.values()), Look.of(terminal)
-    last = look.line(ENDLESS).add(title_of(progress), "bold").add(" ")
+    run, look, columns = progress.run, Look.of(terminal), terminal.size().columns
     # The record of a run that was left is older than its events, but it alone says how a run has ended.
     status = run.status if progress.status in FINAL_STATUSES else progress.status
-    when = "in" if run.settled else "after"
-    last.add(word_for(status), RUN_STYLES.get(status, "cyan")).add(f" {when} {show_seconds(progress.took())}")
-    cut_off = run.settled and run.status != "completed"
-    numbers = counts(nodes, run_failed=run.status == "failed", cut_off=cut_off)
+    completed = run.status == "completed"
+    numbers = counts(
+        list(progress.nodes.values()), run_failed=run.status == "failed", cut_off=run.settled and not completed
+    )
     told = [f"{amount(count, 'node')} {word}" for count, word in numbers[:1]]
     facts = [", ".join([*told, *(f"{count} {word}" for count, word in numbers[1:])])] if numbers else []
     if progress.reconnects:
         facts.append(amount(progress.reconnects, "reconnect"))
-    last.add("".join(f"; {fact}" for fact in facts), "dim")
-    completed = run.status == "completed"
-    again = hint_lines(f"output: {line_to_fetch}", terminal.size().columns) if completed else []
-    lines = [last, *(look.line(ENDLESS).add(line, "dim") for line in again)]
+    took = f" {'in' if run.settled else 'after'} {show_seconds(progress.took())}"
+    pieces = [(title_of(progress), "bold"), (" ", ""), _status_in_style(status), (took, "")]
+    lines = look.in_words([*pieces, ("".join(f"; {fact}" for fact in facts), "dim")], columns)
+    if completed:
+        lines += [look.line().add(line, "dim") for line in hint_lines(f"output: {line_to_fetch}", columns)]
     above = "\n" if completed and terminal.read_by_eyes else ""
     terminal.draw(above + "".join(f"{line}\n" for line in lines))
 
@@ -236,9 +227,7 @@ def choose(nodes: Sequence[Node], rows: int) -> list[Node]:
     """Return the nodes that get a line, in order: all if they fit, otherwise failed and running ones first."""
     if len(nodes) <= rows:
         return list(nodes)
-    latest = sorted(nodes, key=lambda node: (IMPORTANCE[group_of(node)], -(node.ended or 0.0)))
-    kept = {node.id for node in latest[: rows - 1]}
-    return [node for node in nodes if node.id in kept]
+    return _first(rows - 1, nodes, lambda node: (IMPORTANCE[group_of(node)], -(node.ended or 0.0)))
 
 
 def counts(nodes: Sequence[Node], *, run_failed: bool = False, cut_off: bool = False) -> list[tuple[int, str]]:
@@ -255,6 +244,10 @@ def worth_keeping(nodes: Sequence[Node], now: float, measured: bool) -> list[Nod
     """Return the failed nodes and, if durations are meaningful, the slowest ones; in order."""
     took = {node.id: (node.duration(now) or 0.0) if measured else 0.0 for node in nodes}
     noticeable = [node for node in nodes if node.failed or took[node.id] >= NOTICEABLE]
-    ranked = sorted(noticeable, key=lambda node: (not node.failed, -took[node.id]))
-    kept = {node.id for node in ranked[:SUMMED_UP]}
+    return _first(SUMMED_UP, noticeable, lambda node: (not node.failed, -took[node.id]))
+
+
+def _first(most: int, nodes: Sequence[Node], rank: Callable[[Node], tuple[float, float]]) -> list[Node]:
+    """Return the nodes of the lowest ranks, in their order."""
+    kept = {node.id for node in sorted(nodes, key=rank)[:most]}
     return [node for node in nodes if node.id in kept]

@@ -1,6 +1,5 @@
 """Several outputs of a run on a terminal: a heading for each, its text, and how to get the rest of a truncated one."""
 
-import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 
@@ -8,7 +7,7 @@ from rich.cells import cell_len, set_cell_size
 
 from noxcli.render.line import Line, Look
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import Screen, amount, hint_lines, visible
+from noxcli.render.text import Screen, amount, hint_lines, visible, word_rows
 from noxcli.utf8 import to_utf8
 
 CUT = 2  # lines on how to get the rest of a value
@@ -16,7 +15,6 @@ AROUND = 2 + CUT  # lines of a section besides its value: also an empty one and 
 BELOW = 4  # lines for how the run has ended, and for the shell's prompt
 LEAST_ROWS = 3  # of a value, for any number of values
 MOST_COLUMNS = 100  # of a heading's rule
-WORD = re.compile(r"\S+\s*|\s+")
 
 
 def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: str, files: Collection[str]) -> str:
@@ -91,10 +89,6 @@ def _wrapped(value: str, columns: int, most: int) -> Iterator[str]:
     """Yield rows that end at a word, with at most `most` characters of a line; a long word is left to the terminal."""
     for line in value.split("\n"):
         # A line may have millions of characters: only the visible part is escaped.
-        row = ""
-        for word in WORD.findall(_escaped(line[:most])):
-            if row and cell_len(row + word.rstrip()) > columns:
-                yield row
-                row = ""
-            row += word
-        yield row if len(line) > most else f"{row}\n"
+        *rows, last = word_rows(_escaped(line[:most]), columns)
+        yield from rows
+        yield last if len(line) > most else f"{last}\n"

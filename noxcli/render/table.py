@@ -1,20 +1,18 @@
 """Lists on stdout: columns under a header for people, tab-separated values for programs."""
 
-import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from noxcli.models import PAUSED_WORD, word_for
+from noxcli.models import word_for
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import IN_ASCII, visible
+from noxcli.render.text import fair_share, word_lines
 from noxcli.timing import parse_time, show_age, show_seconds
 
 if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.text import Text
+    from noxcli.render.line import Look
 
 # Characters that would end a column or a line.
 BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
@@ -24,32 +22,6 @@ NO_STATUS = "-"
 DEFAULT_LIMIT = 30  # entries of a list
 T = TypeVar("T")
 Rows = Sequence[Sequence[str]]
-# The marks of statuses and verdicts, and their style.
-STATUS_LOOKS = {
-    "completed": ("✓", "green"),
-    "failed": ("✗", "red"),
-    "stopped": ("■", "magenta"),
-    "running": ("●", "cyan"),
-    "queued": ("·", "dim"),
-    PAUSED_WORD: ("‖", "magenta"),
-    "skipped": ("-", "dim"),
-    "waiting": ("·", "dim"),
-    "executed": ("•", "dim"),
-    "ok": ("✓", "green"),
-    "warning": ("!", "magenta"),
-    "unchecked": ("-", "dim"),
-    "completed, assertion failed": ("✗", "red"),
-    "broken": ("✗", "red"),
-    "fixed": ("✓", "green"),
-    "changed": ("•", "cyan"),
-    "slower": ("!", "magenta"),
-    "missing": ("!", "magenta"),
-    "new": ("+", "cyan"),
-    "varies": ("~", "dim"),
-    "yes": ("✓", "green"),
-    "no": ("-", "dim"),
-}
-OTHER_LOOK = ("•", "cyan")
 
 
 def age(cell: str) -> str:
@@ -81,9 +53,9 @@ def with_tabs(rows: Rows) -> str:
 class Layout:
     """The columns of a table, and how they appear on a terminal.
 
-    Those in `cut` shrink to fit the width, or wrap if the table `wraps`; all others are shown in full. If that is not
-    enough, those in `dropped` are omitted one by one. Values in `marked` columns are statuses, and get a mark; `shown`
-    has what else turns a column's values into what people read.
+    Those in `cut` shrink to fit the width; all others are shown in full. If that is not enough, those in `dropped` are
+    omitted one by one. If the table `wraps`, its last column gets as many lines as it needs. Values in `marked` columns
+    are statuses, and get a mark; `shown` has what else turns a column's values into what people read.
     """
 
     header: Sequence[str]
@@ -126,74 +98,56 @@ def show_table(terminal: Terminal, layout: Layout, rows: Rows, tabbed: Rows | No
 
 def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
     """Return a table as wide as the terminal, for `Terminal.show`."""
-    from rich.console import Console  # loaded only for a table on a terminal
+    from rich.cells import cell_len  # loaded only for a table on a terminal
 
-    color = terminal.wants_color(on_stdout=True)
-    width = terminal.size(of_stdout=True).columns
-    console = Console(
-        file=io.StringIO(),
-        width=width,
-        color_system="standard" if color else None,
-        force_terminal=color,
-        legacy_windows=False,
-        _environ={},
-    )
-    texts = _texts(terminal, layout, rows)
-    columns = zip(layout.header, *texts, strict=True)
-    widths = {name: max((len(name), *(cell.cell_len for cell in cells))) for name, *cells in columns}
-    shown, least = _shown(layout, widths, width)
-    table = _table(layout, shown)
-    for row in texts:
-        table.add_row(*(cell for name, cell in zip(layout.header, row, strict=True) if name in shown))
-    if sum(widths[name] for name in shown) + GAP * len(shown) - GAP > width:
-        console.width = max(width, least)  # an id is never truncated
-        table.expand = True  # columns that shrink share the rest of the width
-    console.print(table)
-    assert isinstance(console.file, io.StringIO)
-    text = "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())
-    return text if terminal.speaks_unicode() else text.translate(IN_ASCII)
+    from noxcli.render.line import Look
+
+    look = Look.of(terminal, on_stdout=True)
+    table = [{name: (name, "bold") for name in layout.header}]
+    table += [
+        {name: _cell(layout, look, name, cell) for name, cell in zip(layout.header, row, strict=True)} for row in rows
+    ]
+    cells = {name: max(cell_len(row[name][0]) for row in table) for name in layout.header}
+    widths = _widths(layout, cells, terminal.size(of_stdout=True).columns)
+    return "".join(f"{line}\n" for row in table for line in _lines(layout, look, widths, row))
 
 
-def _texts(terminal: Terminal, layout: Layout, rows: Rows) -> list[list["Text"]]:
-    """Return the cells as they appear: without secrets, and statuses with their marks."""
-    from rich.text import Text
+def _cell(layout: Layout, look: "Look", name: str, cell: str) -> tuple[str, str]:
+    """Return the text and the style of a cell; a status with its mark."""
+    from noxcli.render.line import LOOKS, OTHER_LOOK
 
-    def text(name: str, cell: str) -> Text:
-        value = terminal.mask(layout.shown.get(name, str)(cell))
-        if name not in layout.marked:
-            return Text(visible(value))
-        if value == NO_STATUS:
-            return Text(value, "dim")
-        word = word_for(value)
-        mark, style = STATUS_LOOKS.get(word.strip(), OTHER_LOOK)
-        return Text(f"{mark} {visible(word)}", style)
-
-    return [[text(name, cell) for name, cell in zip(layout.header, row, strict=True)] for row in rows]
+    value = layout.shown.get(name, str)(cell)
+    if name not in layout.marked:
+        return look.shown(value), ""
+    if value == NO_STATUS:
+        return value, "dim"
+    word = word_for(value)
+    mark, style = LOOKS.get(word.strip(), OTHER_LOOK)
+    return look.shown(f"{mark} {word}"), style
 
 
-def _shown(layout: Layout, widths: Mapping[str, int], width: int) -> tuple[Sequence[str], int]:
-    """Return the columns that fit into this width, and the minimum width of the table."""
-    least = {name: min(NARROWEST, cells) if name in layout.cut else cells for name, cells in widths.items()}
-    shown = list(layout.header)
-    for name in (None, *layout.dropped):
-        shown = [other for other in shown if other != name]
-        needed = sum(least[other] for other in shown) + GAP * (len(shown) - 1)
-        if needed <= width:
+def _widths(layout: Layout, cells: Mapping[str, int], width: int) -> dict[str, int]:
+    """Return the columns that fit, with their cells; those that shrink share what the others leave."""
+    shown = dict(cells)
+    for name in ("", *layout.dropped):
+        shown.pop(name, 0)
+        cut = [shown[other] for other in layout.cut if other in shown]
+        room = width - sum(shown.values()) + sum(cut) - GAP * (len(shown) - 1)
+        if sum(min(NARROWEST, each) for each in cut) <= room:
             break
-    return shown, needed
+    most = max(NARROWEST, fair_share(cut, room))
+    return {name: min(each, most) if name in layout.cut else each for name, each in shown.items()}
 
 
-def _table(layout: Layout, shown: Sequence[str]) -> "Table":
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for name in shown:
-        flexible = name in layout.cut
-        table.add_column(
-            name,
-            no_wrap=not (layout.wraps and flexible),
-            overflow="fold" if layout.wraps else "ellipsis",
-            ratio=1 if flexible else None,
-            min_width=NARROWEST if flexible else None,
-        )
-    return table
+def _lines(
+    layout: Layout, look: "Look", widths: Mapping[str, int], row: Mapping[str, tuple[str, str]]
+) -> Iterator[str]:
+    """Yield the lines of a row: one, or more if its last cell wraps."""
+    *others, last = widths
+    line = look.line()
+    for name in others:
+        line.add(*row[name], cells=widths[name]).add(" " * GAP)
+    indent, (text, style) = " " * line.cells, row[last]
+    first, *more = word_lines(text, widths[last]) if layout.wraps else [text]
+    yield str(line.add(first, style, None if layout.wraps else widths[last])).rstrip()
+    yield from (f"{indent}{look.line().add(part, style)}" for part in more)

@@ -7,7 +7,7 @@ happen in the function that writes, so no caller can skip them.
 import codecs
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from unicodedata import category
 
 LONGEST_SHOWN = 4000  # characters of a line; a name may have a million
@@ -63,11 +63,33 @@ def hint_lines(hint: str, columns: int) -> list[str]:
 
 def word_lines(text: str, columns: int) -> list[str]:
     """Return a line of prose in lines that a terminal of that many columns does not break inside a word."""
-    if len(text) <= columns:
-        return [text]
-    from textwrap import wrap  # loaded only for a long line
+    return [text] if len(text) <= columns // 2 else [row.rstrip() for row in word_rows(text, columns)]
 
-    return wrap(text, columns, break_long_words=False, break_on_hyphens=False)
+
+def word_rows(text: str, columns: int, taken: int = 0) -> Iterator[str]:
+    """Yield the parts of a line that end at a word and fit into that many columns, of which the first part lacks those
+    that are `taken`; a longer word is left to the terminal.
+    """
+    from rich.cells import cell_len  # loaded only for a long line
+
+    row, room = "", columns - taken
+    for word in re.findall(r"\S+\s*|\s+", text):
+        if (row or room < columns) and cell_len(row + word.rstrip()) > room:
+            yield row
+            row, room = "", columns
+        row += word
+    yield row
+
+
+def fair_share(sizes: Iterable[int], room: int) -> int:
+    """Return the most that each may have for all to fit; what is smaller leaves its room to the others."""
+    ascending = sorted(sizes)
+    for place, size in enumerate(ascending):
+        share = room // (len(ascending) - place)
+        if size > share:
+            return max(0, share)
+        room -= size
+    return max(ascending, default=0)
 
 
 class Screen:

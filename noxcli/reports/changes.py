@@ -12,7 +12,7 @@ from noxcli.inputs.exported import ends_of, tidy
 from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
-from noxcli.reports.words import WIDEST, Piece, in_color, marked, word_diff
+from noxcli.reports.words import Piece, in_color, marked, word_diff
 from noxcli.signals import SIGNALS
 
 ABSENT = object()  # a field that one side does not have
@@ -101,7 +101,7 @@ def changes_in_words(terminal: Terminal, changes: list[PartChange]) -> str:
     look, shown = Look.of(terminal, on_stdout=True), []
     for each in changes:
         kind = f" ({each.type})" if each.type else ""
-        head = look.line(WIDEST).add(f"{each.change:9}", LOOKS[each.change]).add(f"{each.kind:9}{each.name}{kind}")
+        head = look.line().add(f"{each.change:9}", LOOKS[each.change]).add(f"{each.kind:9}{each.name}{kind}")
         shown.append(f"{head}\n")
         shown += [in_color(look, f"{INDENT}{field.field}: ", field.pieces(), AROUND, LONGEST) for field in each.fields]
     return "".join(shown)

@@ -22,7 +22,6 @@ MOST_LINES = 1000  # of each side of a diff
 SIGNS = {" ": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
 CHANGES = {"-": "del", "+": "ins"}  # the elements of HTML
 STYLES = {" ": "", "-": "red", "+": "green"}  # on a terminal
-WIDEST = 10_000  # cells of a line there, which wraps
 Piece = tuple[str, str]  # its sign, as in SIGNS, and its text
 
 
@@ -94,11 +93,11 @@ def in_color(look: "Look", name: str, pieces: Sequence[Piece], around: int, most
     """Return an excerpt of a word diff after its name, for `Terminal.show`; its further lines have a bar before them,
     since CI systems read a command at the beginning of a line, blanks or not.
     """
-    lines, indent = [look.line(WIDEST).add(name, "bold")], len(name) - len(name.lstrip())
+    lines, indent = [look.line().add(name, "bold")], len(name) - len(name.lstrip())
     for sign, text in excerpt(pieces, around, most):
         first, *others = SIGNS[sign].format(text).split("\n")
         lines[-1].add(first, STYLES[sign])
-        lines += [look.line(WIDEST).add(f"{' ' * indent}│ ", "dim").add(other, STYLES[sign]) for other in others]
+        lines += [look.line().add(f"{' ' * indent}│ ", "dim").add(other, STYLES[sign]) for other in others]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -146,6 +146,23 @@ def test_a_summary_stays_on_the_screen(monkeypatch: pytest.MonkeyPatch, columns:
     assert lines_of(screen_of(raw.getvalue(), columns)) == wrapped
 
 
+def test_a_verdict_breaks_at_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    terminal = Terminal(io.BytesIO(), err := io.StringIO(), interactive=True, environ={"TERM": "xterm"})
+    nodes = dict.fromkeys("abcdefghi", "")
+    progress = Progress(RUNNING, Turning(), Workflow("wf-1", "Quarterly report", nodes, {"nodes": []}))
+    details = {"executed_nodes": list(nodes)}
+    progress.apply_one(Finished(replace(RUNNING, status="completed", progress_details=details)))
+    draw_verdict(terminal, progress, "noxcli fetch-output run-1")
+    lines = lines_of(screen_of(err.getvalue().replace("\n", "\r\n").encode(), 30))
+    assert lines == [
+        "Quarterly report completed in",
+        "0.0s; 9 nodes completed",
+        "output:",
+        "noxcli fetch-output run-1",
+    ]
+
+
 def test_a_summary_keeps_what_failed_or_took_longest_in_order() -> None:
     nodes = [ProgressNode(str(n), f"Step {n}", "completed", began=0.0, ended=float(n % 20)) for n in range(60)]
     nodes[0].status = "failed"
