@@ -9,8 +9,8 @@ from noxcli.cli.options import RETRY_FOLLOWING, Following, Waiting
 from noxcli.cli.session import Session
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
-from noxcli.render import Format
-from noxcli.render.renderers import Renderer, play, run_progress
+from noxcli.render import Format, Renderer
+from noxcli.render.renderers import play, run_progress
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Burst, Follower, Policy
 from noxcli.runs.progress import Progress

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     # Help needs none of these: each is loaded on first use.
     from noxcli.models import Run
     from noxcli.query import Query
+    from noxcli.render import Renderer
     from noxcli.render.events import Content, Ndjson
-    from noxcli.render.renderers import Renderer
     from noxcli.reports.result import Outcome
 
 

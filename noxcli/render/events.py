@@ -8,13 +8,13 @@ from noxcli.codec import to_json
 from noxcli.errors import ReaderGone, Unwritten
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
 from noxcli.query import Query, found_line
-from noxcli.render import BaseRenderer
+from noxcli.render import Renderer
 from noxcli.render.pieces import Pieces, Text
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Step
 
 
-class Content(BaseRenderer):
+class Content(Renderer):
     """The streamed text as it arrives, each part of it once."""
 
     def __init__(self, terminal: Terminal, only_text: Callable[[Any], str | None]) -> None:
@@ -57,7 +57,7 @@ class Content(BaseRenderer):
             self._terminal.write(text)
 
 
-class Ndjson(BaseRenderer):
+class Ndjson(Renderer):
     """One event per line, numbered from 1. What arrived together is written together, before the next wait."""
 
     def __init__(self, terminal: Terminal, query: Query | None = None) -> None:

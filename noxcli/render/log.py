@@ -19,7 +19,7 @@ from noxcli.models import (
     Update,
     word_for,
 )
-from noxcli.render import BaseRenderer, HowFar
+from noxcli.render import HowFar, Renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import shorten
 from noxcli.runs.node_data import FAILED
@@ -32,7 +32,7 @@ QUEUED = "queued"
 HEARTBEAT = 60.0  # seconds without a line, after which a CI system may consider a job dead
 
 
-class RunLog(BaseRenderer):
+class RunLog(Renderer):
     """A line with the time for each change; those about a node or the stream come once, apart from their times."""
 
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
@@ -120,7 +120,7 @@ def stream_line(update: Reconnecting | Gap) -> str:
             return f"gap: {reason}"
 
 
-class WarningsOnly(BaseRenderer):
+class WarningsOnly(Renderer):
     """No progress: only missing events; with `--verbose`, retries, too."""
 
     def __init__(self, terminal: Terminal) -> None:
@@ -134,7 +134,7 @@ class WarningsOnly(BaseRenderer):
                 self._terminal.complain(stream_line(update))
 
 
-class TaskLog(BaseRenderer):
+class TaskLog(Renderer):
     """A line every few seconds, if the task has come further since the last one."""
 
     def __init__(self, terminal: Terminal, every: float) -> None:

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Self
 
 from noxcli.errors import Unavailable
-from noxcli.render import BaseRenderer
+from noxcli.render import Renderer
 from noxcli.render.line import Line
 from noxcli.render.terminal import CLEAR_BELOW, Terminal
 from noxcli.signals import SHOW_CURSOR
@@ -25,7 +25,7 @@ CLEAR_LINE = "\x1b[K"
 CLEAR_LINES = f"\r{CLEAR_BELOW}"  # also what the terminal shows of a Ctrl-C
 
 
-class BottomRenderer(BaseRenderer, ABC):
+class BottomRenderer(Renderer, ABC):
     """A renderer at the bottom, for the duration of `with`; its own thread draws it ten times a second.
 
     Any thread may draw or print: each makes one whole write. Between two writes, the cursor is where the lines begin.

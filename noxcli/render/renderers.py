@@ -2,42 +2,32 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING
 
 from noxcli.models import Update
+from noxcli.render import Renderer
 from noxcli.render.log import BATCH_LINE_EVERY, DOWNLOAD_LINE_EVERY, RunLog, TaskLog, WarningsOnly
 from noxcli.render.terminal import Terminal
 from noxcli.retry import Tell, in_lines
-from noxcli.runs.progress import Progress, Step
+from noxcli.runs.progress import Progress
 
 if TYPE_CHECKING:
     # The drawing code is loaded only for drawing.
     from noxcli.render.bars import Bar
-    from noxcli.render.live import Live
 
 
-class Renderer(Protocol):
-    """One picture of a run. A burst is what arrived together; an empty one means that time has passed."""
-
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *_: object) -> None: ...
-    def show(self, burst: Sequence[Step]) -> None: ...
-
-
-def run_progress(
-    terminal: Terminal, progress: Progress, *, writes_events: bool = False
-) -> "Live | RunLog | WarningsOnly":
+def run_progress(terminal: Terminal, progress: Progress, *, writes_events: bool = False) -> Renderer:
     """Return the picture for stderr: live on a terminal, plain lines elsewhere, only warnings if it is quiet.
 
     Events on the same screen replace a picture.
     """
     if terminal.quiet or (writes_events and terminal.shares_screen()):
         return WarningsOnly(terminal)
-    if terminal.can_redraw():
-        from noxcli.render.live import Live
+    if not terminal.can_redraw():
+        return RunLog(terminal, progress)
+    from noxcli.render.live import Live
 
-        return Live(terminal, progress)
-    return RunLog(terminal, progress)
+    return Live(terminal, progress)
 
 
 def batch_progress(terminal: Terminal) -> "Bar | TaskLog":

@@ -12,10 +12,11 @@ import pytest
 
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.outputs.values import only_text
+from noxcli.render import Renderer
 from noxcli.render.events import Content, Ndjson
 from noxcli.render.live import Live
 from noxcli.render.log import RunLog
-from noxcli.render.renderers import Renderer, play, run_progress
+from noxcli.render.renderers import play, run_progress
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
 from noxcli.timing import Clock

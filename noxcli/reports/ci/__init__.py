@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from noxcli.errors import ExitCode
-from noxcli.render import BaseRenderer
+from noxcli.render import Renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 
 if TYPE_CHECKING:
     from noxcli.models import Run
-    from noxcli.render.renderers import Renderer
     from noxcli.reports.result import Ended
     from noxcli.reports.words import Piece
-    from noxcli.runs.progress import Step
     from noxcli.timing import Clock
 
 ERASE = "\x1b[0K"
@@ -95,7 +93,7 @@ class GitLab(CiSystem):
         return None if self._terminal.quiet else _Section(self._terminal, self._clock, title)
 
 
-class _Section(BaseRenderer):
+class _Section(Renderer):
     def __init__(self, terminal: Terminal, clock: "Clock", title: str) -> None:
         self._terminal = terminal
         self._clock = clock
@@ -109,9 +107,6 @@ class _Section(BaseRenderer):
 
     def __exit__(self, *_: object) -> None:
         self._mark("end", self._name, "")
-
-    def show(self, burst: Sequence["Step"]) -> None:
-        pass
 
     def _mark(self, what: str, name: str, header: str) -> None:
         moment = int(self._clock.now().timestamp())

@@ -16,7 +16,7 @@ from noxcli.errors import ExitCode
 from noxcli.files import reason_of
 from noxcli.models import Gap, Run
 from noxcli.outputs.values import find_remote
-from noxcli.render import BaseRenderer
+from noxcli.render import Renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 from noxcli.reports.ci import BatchEnded, CiSystem
@@ -127,7 +127,7 @@ class GitHub(CiSystem):
         return visible(self._terminal.mask(text))
 
 
-class _Group(BaseRenderer):
+class _Group(Renderer):
     """A group of log lines in which the runner executes no command."""
 
     def __init__(self, github: GitHub, terminal: Terminal, title: str) -> None:
