@@ -99,7 +99,7 @@ def against(*turns: Turn, tls: ssl.SSLContext | None = None) -> Result:
 
 
 def test_the_key_itself_is_not_shown_where_the_server_tells_it() -> None:
-    result = against(*[json_answer(ME)] * 2, NO_RUNS)
+    result = against(json_answer(ME), NO_RUNS)
     assert result.code == 0
     assert "(ci)" in checks(result)["key"]["message"]
     assert b"S3CRET" not in result.out
@@ -108,8 +108,8 @@ def test_the_key_itself_is_not_shown_where_the_server_tells_it() -> None:
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_key_that_may_not_ask_about_itself_is_tried_otherwise(status: int) -> None:
     unknown = json_answer({"detail": "no"}, status)
-    assert verdicts(against(unknown, unknown, NO_RUNS))["key"] == "ok"
-    refused = against(unknown, unknown, json_answer({"detail": "no"}, 401))
+    assert verdicts(against(unknown, NO_RUNS, NO_RUNS))["key"] == "ok"
+    refused = against(unknown, json_answer({"detail": "no"}, 401))
     assert (refused.code, verdicts(refused)["key"]) == (4, "failed")
 
 
@@ -120,7 +120,7 @@ def test_a_key_that_may_not_ask_about_itself_is_tried_otherwise(status: int) -> 
     ("turn", "code", "check", "told"),
     [
         (json_answer({"detail": "down"}, 503), 75, "key", "answered 503: down"),
-        (redirect("https://u:S3CRET@moved.example/"), 2, "host", "it redirects to https://moved.example/"),
+        (redirect("https://moved.example/"), 2, "host", "GET was redirected to https://moved.example/"),
     ],
     ids=["in trouble", "moved"],
 )
@@ -130,10 +130,9 @@ def test_a_server_that_does_not_serve_is_told(turn: Turn, code: int, check: str,
     assert checks(result)[check]["message"].endswith(told)
 
 
-def test_tls_and_the_end_of_the_certificate_are_told(tls: ssl.SSLContext) -> None:
-    result = against(*[json_answer(ME)] * 2, NO_RUNS, tls=tls)
-    assert (result.code, verdicts(result)["tls"]) == (0, "warning")  # valid for two days
-    assert re.fullmatch(r"TLSv1\.3, certificate until \d{4}-\d\d-\d\d: 1 days", checks(result)["tls"]["message"])
+def test_tls_is_told(tls: ssl.SSLContext) -> None:
+    result = against(json_answer(ME), NO_RUNS, tls=tls)
+    assert (result.code, checks(result)["tls"]["message"]) == (0, "encrypted, and the certificate is trusted")
 
 
 def test_a_certificate_that_nobody_trusts_is_told_with_a_hint(
@@ -142,7 +141,7 @@ def test_a_certificate_that_nobody_trusts_is_told_with_a_hint(
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     result = against(json_answer(ME), tls=tls)
     assert (result.code, verdicts(result)["host"]) == (75, "failed")
-    assert checks(result)["host"]["hint"] == "for a private CA, name its file in REQUESTS_CA_BUNDLE"
+    assert checks(result)["host"]["hint"] == "is the base URL right? A private CA belongs in REQUESTS_CA_BUNDLE"
 
 
 @pytest.mark.parametrize(
@@ -160,13 +159,13 @@ def test_the_clock_is_held_against_the_servers(seconds: float | None, verdict: s
     answer = json_answer(ME)
     if seconds is not None:
         answer = json_answer(ME, Date=format_datetime(datetime.now(UTC) + timedelta(seconds=seconds)))
-    result = against(answer, answer, NO_RUNS)
+    result = against(answer, NO_RUNS)
     assert verdicts(result)["clock"] == verdict
     assert re.fullmatch(message, checks(result)["clock"]["message"])
 
 
 def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    with raw_server(json_answer(ME), json_answer(ME), NO_RUNS) as server:
+    with raw_server(json_answer(ME), NO_RUNS) as server:
         monkeypatch.setenv("http_proxy", f"http://user:S3CRET@127.0.0.1:{server.port}")
         environ = {"NOXUS_API_KEY": "k", "NOXUS_BACKEND_URL": "http://api.example", "NOXCLI_ALLOW_HTTP": "1"}
         result = Noxcli(environ)("doctor", "--json")
@@ -182,7 +181,7 @@ def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("way", "verdict", "message"),
     [
-        ("passes", "ok", r"come as they are sent: the first after \d+ ms"),
+        ("passes", "ok", "come as they are sent"),
         (
             "holds",
             "warning",
@@ -218,17 +217,6 @@ def test_a_proxy_that_holds_a_running_runs_events_is_found(
     assert noxcli("stop", run).code == 0  # which also ends the proxy's reading
 
 
-def test_events_that_all_come_at_the_runs_end_were_held_back(
-    noxcli: Noxcli, sandbox: Sandbox, plays: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(doctor, "HELD", 0.3)
-    with proxy(sandbox.url, "holds") as url:
-        noxcli("run", plays(script=[Sleep(1500)]), "--detach")
-        result = noxcli("doctor", "--json", "--base-url", url)
-    assert verdicts(result)["events"] == "warning"
-    assert "arrived together at its end" in checks(result)["events"]["message"]
-
-
 def test_a_stream_with_a_length_was_collected(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
     run = noxcli("run", plays(), "--json").json["run"]["id"]
     with proxy(sandbox.url, "collects") as url:
@@ -252,7 +240,7 @@ def test_a_server_without_streams_is_a_warning(noxcli: Noxcli, plays: Any) -> No
 
 
 def test_remote_words_act_on_no_terminal() -> None:
-    turns = [*[json_answer({**ME, "name": "\x1b[2J::error::"})] * 2, NO_RUNS]
+    turns = [json_answer({**ME, "name": "\x1b[2J::error::"}), NO_RUNS]
     result, _ = Noxcli({"NOXUS_API_KEY": "k"}).against(turns, "doctor")
     assert "\x1b" not in result.text
     assert "\\x1b[2J" in result.text
@@ -263,5 +251,5 @@ def test_a_mistake_on_the_command_line_stays_one(noxcli: Noxcli) -> None:
 
 
 def test_a_list_that_fails_is_a_finding(noxcli: Noxcli) -> None:
-    result, _ = noxcli.against([*[json_answer(ME)] * 2, json_answer({}, 500)], "doctor", "--json")
+    result, _ = noxcli.against([json_answer(ME), json_answer({}, 500)], "doctor", "--json")
     assert (result.code, verdicts(result)["events"]) == (75, "failed")
