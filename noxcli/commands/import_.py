@@ -166,35 +166,23 @@ def _read_owner(noxus: "Session", patience: "Patience") -> set[object]:
     return set()
 
 
-def _in_words(answer: Any) -> str:
-    """Return what an answer says, for people; its fields are not documented."""
-    if not isinstance(answer, dict):
-        return to_json(answer)
-    said = {key: value for key, value in answer.items() if value not in (None, "", [], {})}
-    return ", ".join(f"{key}: {value if isinstance(value, str) else to_json(value)}" for key, value in said.items())
-
-
 def _show(noxus: "Session", document: dict[str, Any]) -> None:
-    """Print the document, or what people and scripts read in it."""
-    from noxcli.render.table import with_tabs
+    """Print the document, or a line for each thing in it."""
+    from noxcli.render.table import with_tabs  # as above
 
-    context, terminal = noxus.context, noxus.context.terminal
+    printing, terminal = noxus.context.printing, noxus.context.terminal
     document = terminal.mask.whole(document)
-    if not context.printing.writes_text:
-        context.printing.print_document(document)
+    if not printing.writes_text:
+        printing.print_document(document)
         return
-    targets: list[tuple[str, ...]] = [("target", each["id"], each["name"]) for each in document["targets"]]
-    rows: list[tuple[str, ...]] = [(each["kind"], each["id"], each["name"] or "") for each in document["created"]]
-    if not document["applied"]:
-        show = _in_words if terminal.read_by_eyes else to_json
-        answers: list[tuple[str, ...]] = [("answer", show(each)) for each in document["answer"]]
-        mode = document["mode"] + " and activate" * document["activate"]
-        rows = [("server", document["server"]), ("mode", mode), *targets, *answers]
-    elif document["mode"] == Mode.REPLACE:
-        rows = [("replaced", *each[1:]) for each in targets] + rows
-    if terminal.read_by_eyes:
-        terminal.write("".join(f"{name:8}  {'  '.join(rest)}\n" for name, *rest in rows))
-    else:
-        terminal.write(with_tabs(rows))
-    if not document["applied"]:
-        terminal.note("nothing was imported; add --apply to import it")
+    created = [[each["kind"], each["id"], each["name"] or ""] for each in document["created"]]
+    targets = [[each["id"], each["name"]] for each in document["targets"]]
+    if document["applied"]:
+        replaced = targets if document["mode"] == Mode.REPLACE else []
+        terminal.write(with_tabs([*(["replaced", *each] for each in replaced), *created]))
+        return
+    mode = document["mode"] + " and activate" * document["activate"]
+    answers = [["answer", to_json(each)] for each in document["answer"]]
+    shown = [["server", document["server"]], ["mode", mode], *(["target", *each] for each in targets), *answers]
+    terminal.write(with_tabs(shown))
+    terminal.note("nothing was imported; add --apply to import it")

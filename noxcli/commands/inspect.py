@@ -19,15 +19,13 @@ if TYPE_CHECKING:
     from noxcli.runs.progress import Node, Progress
 
 INSPECT_SCHEMA = "noxcli.inspect/1"
-# The bar is for a terminal alone.
 NODE_COLUMNS = Layout(
-    ("NODE", "STATUS", "START", "DURATION", "TIME", "INPUT", "OUTPUT", "ERROR"),
+    ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR"),
     cut=("ERROR", "NODE"),
-    dropped=("START", "INPUT", "OUTPUT", "TIME", "DURATION"),
+    dropped=("START", "INPUT", "OUTPUT", "DURATION"),
     marked=("STATUS",),
     shown={"START": time_of_day, "DURATION": duration},
 )
-BAR_CELLS = 16
 UNKNOWN = "-"
 
 
@@ -65,8 +63,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     elif io is not None:
         terminal.write(f"{to_json(io['data'], indent=2)}\n")
     else:
-        rows = [terminal.mask.whole(_row(record)) for record in inside.records()]
-        show_table(terminal, NODE_COLUMNS, list(map(_with_bar, rows, inside.bars())), rows)
+        show_table(terminal, NODE_COLUMNS, [terminal.mask.whole(_row(record)) for record in inside.records()])
         run, progress = inside.run, inside.progress
         terminal.note(f"run {run.id} of workflow {progress.title or run.workflow_id}: {run.word}{progress.why}")
 
@@ -99,20 +96,6 @@ class Inside:
 
         return [_record(node, self.by_node.get(node.id, NodeData())) for node in self.progress.nodes.values()]
 
-    def bars(self) -> list[str]:
-        """Return each node's bar on the run's time axis, empty where its times are not known."""
-        from noxcli.render.line import Look
-
-        spans = {node_id: data.span(self.run.created_at) for node_id, data in self.by_node.items()}
-        total = max((span[1] for span in spans.values() if span), default=0.0)
-        bars = []
-        for span in map(spans.get, self.progress.nodes):
-            line = Look(color=False, unicode=True).line(BAR_CELLS)
-            if span and total:
-                line.add_span(span[0] / total, span[1] / total, BAR_CELLS, "")
-            bars.append(str(line))
-        return bars
-
 
 def _record(node: "Node", data: "NodeData") -> dict[str, Any]:
     return {
@@ -133,11 +116,6 @@ def _row(record: dict[str, Any]) -> Sequence[str]:
     lasted = UNKNOWN if took is None else f"{took:.3f}"
     sizes = [UNKNOWN if size is None else str(size) for size in (record["input_bytes"], record["output_bytes"])]
     return record["name"], record["status"], record["started_at"] or UNKNOWN, lasted, *sizes, record["error"] or ""
-
-
-def _with_bar(row: Sequence[str], bar: str) -> Sequence[str]:
-    place = NODE_COLUMNS.header.index("TIME")
-    return [*row[:place], bar, *row[place:]]
 
 
 def look_inside(noxus: "Session", text: str) -> Inside:

@@ -1,7 +1,7 @@
 """`noxcli report`: an HTML page about a run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -30,7 +30,6 @@ class Options(Waiting, Common):
 
     run: RunOrLast = LAST
     output: OutputOption = None
-    opens: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
@@ -42,16 +41,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = begin(ctx, options, subject=options.run)
     printing, terminal = noxus.context.printing, noxus.context.terminal
     document = _read_document(noxus, options.run)
-    if printing.target is None and (options.opens or terminal.read_by_eyes):
+    if printing.target is None and terminal.read_by_eyes:
         printing.write_to(Path(f"noxcli-{document['run']['id']}.html"))
     page = noxus.context.new_page(Path() if printing.target is None else printing.target.parent)
     for piece in run_page(page, [Ended(options.run, document)]):
         terminal.write(piece)
-    target = printing.put_target_in_place(ExitCode.OK)
-    if target is not None and options.opens:
-        import webbrowser  # loaded only to show the page
-
-        webbrowser.open(target.resolve().as_uri())
 
 
 def _read_document(noxus: "Session", text: str) -> dict[str, Any]:

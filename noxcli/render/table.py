@@ -88,10 +88,10 @@ class Listing(Generic[T]):
             terminal.note(f"showing the newest {limit}; list more with --limit N")
 
 
-def show_table(terminal: Terminal, layout: Layout, rows: Rows, tabbed: Rows | None = None) -> None:
-    """Write rows to stdout: a table for people, tab-separated lines for programs, of `tabbed` if they get others."""
+def show_table(terminal: Terminal, layout: Layout, rows: Rows) -> None:
+    """Write rows to stdout: a table for people, tab-separated lines for programs."""
     if not terminal.read_by_eyes:
-        terminal.write(with_tabs(rows if tabbed is None else tabbed))
+        terminal.write(with_tabs(rows))
     elif rows:
         terminal.show(for_eyes(terminal, layout, rows))
 

@@ -120,7 +120,7 @@ def test_a_key_that_may_not_ask_about_itself_is_tried_otherwise(status: int) -> 
     ("turn", "code", "check", "told"),
     [
         (json_answer({"detail": "down"}, 503), 75, "key", "answered 503: down"),
-        (redirect("https://moved.example/"), 2, "host", "GET was redirected to https://moved.example/"),
+        (redirect("https://moved.example/"), 2, "host", "GET was redirected to https://moved.example"),
     ],
     ids=["in trouble", "moved"],
 )
