@@ -1,6 +1,5 @@
 """The steps of `run` before the start: find the workflow, check the inputs against it, store the files."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -8,7 +7,7 @@ from typing import Any, TypeVar
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import InputOptions, PreflightOptions, Running, option_of, source_of
+from noxcli.cli.options import InputOptions, Running, option_of, source_of
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.errors import (
@@ -147,30 +146,6 @@ def read_whole_workflow(noxus: Session, found: Workflow, version_id: str | None)
     if inputs_of(known.definition) is None:
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
     return known
-
-
-def is_definition_file(text: str) -> bool:
-    """True if what stands for a workflow on a command line is an exported definition."""
-    return text.endswith(".json") and os.path.isfile(text)  # noqa: PTH113 - a path may be too long for pathlib
-
-
-def read_workflow_to_check(noxus: Session, options: PreflightOptions, file: str) -> Workflow:
-    """Return the workflow of an exported definition, which only --dry-run may want. Raises UsageProblem."""
-    if not options.dry_run or options.version_id is not None:
-        raise UsageProblem(
-            f"{file} is a definition, against which inputs can be checked: it is not on a server",
-            "add --dry-run and drop --version-id, or name the workflow",
-        )
-    return read_exported_workflow(noxus.context, file)
-
-
-def read_exported_workflow(context: Context, file: str) -> Workflow:
-    """Return the workflow of an exported definition, named like the file. Raises UsageProblem for any other file."""
-    from noxcli.inputs.exported import read_definition
-
-    workflow = Workflow(file, file, definition=read_definition(file, context.sources))
-    note_keys(context, workflow)
-    return workflow
 
 
 def already_read(workflow: Workflow, version: Version | None) -> Workflow | None:

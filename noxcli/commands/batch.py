@@ -7,12 +7,7 @@ from noxcli.commands.batch_options import Options
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
-    from noxcli.cli.prepare import is_definition_file
     from noxcli.cli.session import begin  # the help loads none of what rows need
-    from noxcli.commands.batch_call import check_rows, run_rows
+    from noxcli.commands.batch_call import run_rows
 
-    noxus = begin(ctx, options, subject=options.workflow)
-    if is_definition_file(options.workflow):
-        check_rows(noxus, options)
-    else:
-        run_rows(noxus, options)
+    run_rows(begin(ctx, options, subject=options.workflow), options)

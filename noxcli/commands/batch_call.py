@@ -28,7 +28,7 @@ from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import explain_unexpected, say_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
-from noxcli.cli.prepare import check_outputs, read_workflow_to_check, read_workflow_to_run, upload_files
+from noxcli.cli.prepare import check_outputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
@@ -94,18 +94,6 @@ def run_rows(noxus: Session, options: Options) -> None:
             if batch.has_started and not isinstance(tally.cause, Interruption):
                 _warn_of_change(noxus, header)
     _report(noxus, batch, printer, context.clock.monotonic() - began)
-
-
-def check_rows(noxus: Session, options: Options) -> None:
-    """Check the rows against an exported definition, and print their totals. Raises WrongInputs, UsageProblem."""
-    workflow, context = read_workflow_to_check(noxus, options, options.workflow), noxus.context
-    asked = _read_asked(context, options)
-    asked.rows.know(inputs_of(workflow.definition), checked=asked.checked)
-    tally = Tally(None, None, options.repeat)
-    batch = Batch(asked, tally, context.terminal, context.clock)
-    _print_counts(
-        context, batch.check(header_of(context, workflow, asked, context.argv), inputs_of(workflow.definition))
-    )
 
 
 def _print_counts(context: Context, seen: Survey | None) -> None:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -30,6 +29,7 @@ LOOK, LOOK_EVERY, STAYS_OPEN = 5.0, 0.05, 0.5
 STREAM_QUIET = 0.2  # seconds after which the missing part of an event is no longer just in transit
 LATEST_RUNS = 100  # runs to search for a running one
 MOST_SKEW = 30.0  # seconds
+LEAST_REFUSAL = 400  # of the statuses of HTTP
 # Answers from which nothing follows: not every key may read its own record, and not every server has that call.
 SAYS_NOTHING = frozenset({403, 404, 405})
 LIVE_RUN = "try noxcli doctor --run RUN on a live run"
@@ -117,7 +117,7 @@ def _ask_about_key(api: "NoxusApi") -> tuple[Mapping[str, Any], NoxError | None]
     try:
         return api.get_me(), None
     except NoxError as error:
-        if error.http_status is None or error.http_status < HTTPStatus.BAD_REQUEST:
+        if error.http_status is None or error.http_status < LEAST_REFUSAL:
             raise
         return {}, error
 

@@ -14,10 +14,9 @@ class Options(Waiting, Common):
 
     Examples:
         noxcli export demo -o demo.nx
-        # The same bytes as long as nothing that runs has changed.
         noxcli export demo --definition -o demo.json
-        # Check inputs against it, without a server.
-        noxcli run demo.json 'User Input=hello' --dry-run
+        # The same bytes as long as nothing that runs has changed.
+        noxcli export demo --definition | cksum
     """
 
     workflow: WorkflowArgument

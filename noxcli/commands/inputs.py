@@ -8,7 +8,7 @@ import typer
 
 from noxcli.cli.options import Common, Documented, VersionId, Waiting, WorkflowArgument, declared
 from noxcli.codec import to_json
-from noxcli.errors import Phase, UsageProblem
+from noxcli.errors import Phase
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
 
@@ -48,16 +48,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options)
     context = noxus.context
-    offline = prepare.is_definition_file(options.workflow)
-    if offline:
-        if options.version_id is not None:
-            raise UsageProblem(f"{options.workflow} is one definition, without saved versions", "drop --version-id")
-        known = prepare.read_exported_workflow(context, options.workflow)
-    else:
-        with noxus.connect(Phase.PREFLIGHT):
-            known = prepare.read_whole_workflow(noxus, noxus.resolve_workflow(options.workflow), options.version_id)
-        if options.version_id is None:
-            prepare.note_keys(context, known)
+    with noxus.connect(Phase.PREFLIGHT):
+        known = prepare.read_whole_workflow(noxus, noxus.resolve_workflow(options.workflow), options.version_id)
+    if options.version_id is None:
+        prepare.note_keys(context, known)
     nodes = inputs_of(known.definition) or []
     if not context.printing.writes_text:
         context.printing.print_document(schema_of(nodes, known.name), indent=2)
@@ -66,7 +60,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     show_table(context.terminal, INPUT_COLUMNS, rows)
     if not nodes:
         context.terminal.note("the workflow takes no inputs")
-    say_hint(context, f"try: {sample_line(options.workflow, nodes)}{' --dry-run' * offline}")
+    say_hint(context, f"try: {sample_line(options.workflow, nodes)}")
 
 
 def _row(node: "InputNode") -> tuple[str, ...]:

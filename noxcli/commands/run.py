@@ -46,11 +46,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
         name_the_input(noxus, options.workflow, problem, options.inputs or [])
         raise
-    if prepare.is_definition_file(options.workflow):
-        carry_out(
-            noxus, prepare.read_workflow_to_check(noxus, options, options.workflow), inputs, options, options.workflow
-        )
-        return
     with noxus.connect(Phase.PREFLIGHT):
         workflow = prepare.read_workflow_to_run(
             noxus, noxus.resolve_workflow(options.workflow), options.version_id, look=not options.no_check

@@ -31,11 +31,6 @@ class NodeData:
         ends = list(self._times("finished_at"))
         return seconds_between(self.started_at, max(ends, key=_moment)) if 0 < len(ends) == len(self.entries) else None
 
-    def span(self, since: str | None) -> tuple[float, float] | None:
-        """Return when it first started and last ended, in seconds after `since`; None without these times."""
-        began, took = seconds_between(since, self.started_at), self.duration_s
-        return None if began is None or took is None else (began, began + took)
-
     @property
     def failed(self) -> bool:
         """True if an entry has the status of a failed node."""

@@ -15,7 +15,6 @@ from tests.rawserver import answer, json_answer, raw_server
 ID = "0b6e2d0e-6f36-4b2f-9a39-00000000000f"
 NODES = [input_node("Question"), input_node("Count", type="int", default=3), fixed_input("Prompt", "Be brief.")]
 BUNDLE = b"---\r\nkind: x\n# \xff\x00 \x1b[31m\nno newline at the end"
-OFFLINE = ("--base-url", "http://127.0.0.1:9")
 
 
 @pytest.mark.parametrize(
@@ -96,49 +95,6 @@ def exported(noxcli: Noxcli, workflow: str, file: Path, *options: str) -> Path:
     return file
 
 
-def test_inputs_are_checked_against_a_file_alone(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
-    file = str(exported(noxcli, plays(nodes=NODES), tmp_path / "flow.json"))
-    noxcli.environ = {**noxcli.environ, "NOXUS_API_KEY": ""}
-
-    def checked(*inputs: str) -> Any:
-        return noxcli("run", file, *inputs, "--dry-run", "--json", *OFFLINE)
-
-    assert checked("Question=hi", "Count=4").json["request"]["body"]["input"] == {"Question": "hi", "Count": 4}
-    wrong = checked("Count=many")
-    assert (wrong.code, wrong.json["retry_safe"]) == (2, True)
-    assert "'Question' is missing" in wrong.err
-    started = noxcli("run", file, "Question=hi", *OFFLINE)
-    assert (started.code, "--dry-run" in started.err) == (2, True)
-    schema = noxcli("inputs", file, "--json", *OFFLINE).json
-    assert schema["required"] == ["Question"]
-    assert "--dry-run" in noxcli("inputs", file, *OFFLINE).err
-
-
-def test_rows_are_checked_against_a_file_alone(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
-    file, rows = str(exported(noxcli, plays(nodes=NODES), tmp_path / "flow.json")), tmp_path / "rows.csv"
-    noxcli.environ = {**noxcli.environ, "NOXUS_API_KEY": ""}
-    rows.write_text("Question,Count\nhi,4\nho,5\n")
-    done = noxcli("batch", file, str(rows), "--dry-run", *OFFLINE)
-    assert (done.code, done.json["rows"]) == (0, 2)
-    rows.write_text("Question,Count\nhi,many\n")
-    wrong = noxcli("batch", file, str(rows), "--dry-run", *OFFLINE)
-    assert (wrong.code, "'Count'" in wrong.err) == (2, True)
-    assert noxcli("batch", file, str(rows), *OFFLINE).code == 2
-    assert [each.name for each in tmp_path.iterdir() if each.is_dir()] == []
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"nodes": 3}', b"kind: bundle\n", b"\xff", b"[" * 9999])
-@pytest.mark.parametrize("verb", [("inputs",), ("run", "--dry-run")])
-def test_another_file_is_one_line(noxcli: Noxcli, tmp_path: Path, content: bytes, verb: tuple[str, ...]) -> None:
-    file = tmp_path / "flow.json"
-    file.write_bytes(content)
-    done = noxcli(verb[0], str(file), *verb[1:])
-    assert (done.code, done.out, len(done.err.splitlines())) == (2, b"", 1)
-    assert (
-        "is not UTF-8 text; write a definition" if content == b"\xff" else "is not an exported definition"
-    ) in done.err
-
-
 def test_a_file_is_replaced_only_by_a_whole_export(noxcli: Noxcli, plays: Any, tmp_path: Path) -> None:
     workflow = plays(nodes=[*NODES, output_node("A")], versions=[Version("first")])
     file = exported(noxcli, workflow, tmp_path / "flow.json")
@@ -149,19 +105,10 @@ def test_a_file_is_replaced_only_by_a_whole_export(noxcli: Noxcli, plays: Any, t
     assert noxcli("export", workflow, "-o", "-").out.startswith(b"---\nkind: bundle")
 
 
-def test_a_long_name_is_not_taken_for_a_file(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    done = noxcli("run", f"{'x' * 5000}.json", "--dry-run")
-    assert (done.code, len(sandbox.requests)) == (5, 1)
-
-
 def test_wrong_calls_send_nothing(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
-    file = tmp_path / "flow.json"
-    file.write_text('{"nodes": []}')
     for argv, said in {
         ("export", "demo", "--definition", "--no-dependencies"): "drop --no-dependencies or --definition",
         ("export", "demo", "-o", str(tmp_path)): "not a regular file",
-        ("inputs", str(file), "--version-id", "first"): "drop --version-id",
-        ("run", str(file), "--dry-run", "--version-id", "first"): "drop --version-id",
     }.items():
         done = noxcli(*argv)
         assert (done.code, said in done.err) == (2, True), done.err

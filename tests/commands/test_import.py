@@ -305,8 +305,7 @@ def test_a_version_is_not_asked_for_and_may_be_on_stdin(noxcli: Noxcli) -> None:
         assert (seen.process.returncode, b"[y/N]" in seen.raw) == (0, False)
         assert len(noxcli("versions", "asked").text.splitlines()) == 1
         seen = watched(["bash", "-c", f"{line.removesuffix(' --apply')}"], env)
-        assert b"answer    id: " in seen.raw, "in words"
-        assert b", name: asked, type: workflow, action: version_added\r\n" in seen.raw
+        assert b'"action":"version_added"' in seen.raw
 
 
 @pytest.mark.parametrize("fault", [Hold(60_000), LostAnswer("hold")])

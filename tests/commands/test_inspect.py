@@ -1,7 +1,6 @@
 """`noxcli inspect`: which node did what, and why a run failed, from the server's own answers."""
 
 import json
-import re
 from typing import Any
 
 import pytest
@@ -9,12 +8,9 @@ import pytest
 from noxcli.runs.node_data import data_by_node
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import Node, input_node, output_node
-from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_fails, node_runs
 from tests.conftest import Noxcli
-from tests.process import call, environment, forked, watched
 from tests.rawserver import Request, Turn, json_answer, raw_server
-from tests.render.test_sharing import scrolled
 
 LONG = "word " * 5000
 TWO = {"nodes": [Node("Fetch"), Node("Write"), output_node("Answer")]}
@@ -42,20 +38,6 @@ def test_a_failed_run_is_told_node_by_node(noxcli: Noxcli, plays: Any) -> None:
     assert all(0.015 < float(row[3]) < 5 for row in (fetch, write))
     assert (fetch[-1], write[-1]) == ("", "no ink")
     assert "failed at 'Write': no ink" in result.err
-
-
-def test_an_ended_run_has_bars_in_its_picture(sandbox: Sandbox, plays: Any) -> None:
-    script = [*node_runs("Fetch", seconds=400), *node_runs("Write", seconds=800)]
-    env = environment(sandbox.url)
-    workflow = plays(nodes=[Node("Fetch"), Node("Write")], script=script, output={"A": "x"})
-    run = call("run", workflow, env=env).stderr.decode().split()[2]
-    lines = scrolled(watched([*forked(), "stream", run, "--color", "never"], env))
-    bars = [line for name in ("Fetch", "Write") for line in lines if name in line and "━" in line]
-    spans = [re.search("[╺━╸]+", line) for line in bars]
-    assert len(spans) == 2, lines
-    fetch, write = (span.span() if span else (0, 0) for span in spans)
-    assert abs(fetch[1] - write[0]) <= 1, "the one works after the other"
-    assert write[1] - write[0] > fetch[1] - fetch[0]
 
 
 @pytest.mark.parametrize(
