@@ -310,6 +310,10 @@ class CalledOff(NoxError):
     exit_code = ExitCode.TEMPORARY
 
 
+class NoTurn(Unavailable):
+    """The pace of all requests left no time for this one: that says nothing about what it asks for."""
+
+
 class NotSecured(Unavailable):
     """No connection by TLS, since the certificate was refused, or the server does not speak it: this will not pass."""
 

@@ -7,7 +7,6 @@ from typing import Any, Self, TypeVar
 
 from noxcli.errors import Denied, NotFinished, NotSecured, NoxError, Refused, TimedOut, Unavailable
 from noxcli.timing import Clock, Deadline, Outage
-from noxcli.waiting import run_apart
 
 ONE_LOOK = 30.0  # seconds
 BELIEVED_AFTER, LEAST_ASKS = 10.0, 3  # seconds and answers of nothing but one refusal
@@ -39,55 +38,44 @@ def in_lines(say: Callable[[str], None]) -> Telling:
     return lambda: nullcontext(tell)
 
 
-class Refusal:
-    """What the server refuses to one request: a gateway, or a replica that lags, may do so although it is there."""
-
-    def __init__(self, clock: Clock, *, known: bool = False) -> None:
-        """`known`: this command has started or read what it asks for, or another one started it just now."""
-        self._known = known
-        self._status: int | None = None
-        self._lasts = Outage(clock, BELIEVED_AFTER, least=LEAST_ASKS)
-
-    def met_answer(self) -> None:
-        """It was there."""
-        self._known = True
-        self._lasts.answered()
-
-    def is_believed(self, error: Denied) -> bool:
-        """Count a refusal, and return whether there is no reason to ask again."""
-        if error.http_status is None or (error.in_json and not (self._known or error.was_read)):
-            return True
-        if error.http_status != self._status:
-            self._lasts.answered()
-        self._status = error.http_status
-        self._lasts.failed()
-        return self._lasts.is_too_long
-
-    @property
-    def left(self) -> float:
-        """For how many seconds it is not believed yet."""
-        return max(0.0, self._lasts.left)
-
-
 class Contact:
-    """The reads of one run: failures are borne for a while, and a refusal until it lasts. Seconds throughout."""
+    """What the requests for one thing have met: failures are borne for a while, and a refusal until it lasts.
 
-    def __init__(self, clock: Clock, retry_for: float, *, known: bool = True) -> None:
-        """`known` as for a Refusal."""
+    A gateway, or a replica that lags, may refuse what is there. Seconds throughout.
+    """
+
+    def __init__(self, clock: Clock, retry_for: float = float("inf"), *, known: bool = True) -> None:
+        """`known`: this command has started or read it, or another one started it just now."""
         self.outage = Outage(clock, retry_for)
-        self._refusal = Refusal(clock, known=known)
+        self._known = known
+        self._refused = Outage(clock, BELIEVED_AFTER, least=LEAST_ASKS)
+        self._status: int | None = None  # of the refusal
 
     def met_answer(self) -> None:
         """It was read."""
+        self._known = True
         self.outage.answered()
-        self._refusal.met_answer()
+        self._refused.answered()
 
     def is_lost(self, error: NoxError) -> bool:
-        """Count a read that failed, and return whether there is no reason to read again."""
+        """Count a request that failed, and return whether there is no reason to ask again."""
         if isinstance(error, Denied):
-            return self._refusal.is_believed(error)
+            return self._is_believed(error)
         self.outage.failed()
         return self.outage.is_too_long or not isinstance(error, Unavailable | Refused)
+
+    def left(self, error: NoxError) -> float:
+        """Return how much longer such an error is borne."""
+        return (self._refused if isinstance(error, Denied) else self.outage).left
+
+    def _is_believed(self, error: Denied) -> bool:
+        if error.http_status is None or (error.in_json and not (self._known or error.was_read)):
+            return True
+        if error.http_status != self._status:
+            self._refused.answered()
+        self._status = error.http_status
+        self._refused.failed()
+        return self._refused.is_too_long
 
 
 class Patience:
@@ -126,78 +114,70 @@ class Patience:
 
     def keep_trying(
         self,
-        call: Callable[[], T],
+        call: Callable[[float], T],
         worth: Callable[[Unavailable, float], bool] = lambda *_: True,
         *,
-        bounded: bool = True,
         long: bool = False,
         known: bool = False,
+        believing: bool = False,
         moved: Callable[[], bool] = lambda: False,
     ) -> T:
-        """Return the result of `call`, once it does not raise Unavailable.
+        """Return the result of `call`, once it does not raise Unavailable; it gets the seconds that it may take.
 
-        With `bounded`, a call ends at the command's own limit, and is repeated until a refusal of what is `known` is
-        believed (see Refusal); otherwise the call must do that itself. A `long` one, such as an upload, may take longer
-        than an outage. If a failed call `moved` forward, patience starts again.
+        It is repeated until a refusal of what is `known` is believed (see Contact), `believing` at once. A `long` one,
+        such as an upload, may take longer than an outage. If a failed call `moved` forward, patience starts again.
 
         Raises the last Unavailable when patience ends, or can't help (as `gave_up`, if given), or it is not `worth` a
-        retry in the seconds that are left; `out_of_time` at the command's own limit.
+        retry in the seconds that are left; `out_of_time` at the command's own limit, or NotFinished for a refusal of
+        what a wait checks once.
         """
-        outage, refusal = Outage(self.clock, self._retry_for), Refusal(self.clock, known=known)
+        contact = Contact(self.clock, self._retry_for, known=known)
         with ExitStack() as shown:
             tell: Tell | None = None
             while True:
                 try:
-                    if not bounded:
-                        return call()
-                    within = self.limit().left(float("inf") if long else outage.for_an_attempt)
-                    return run_apart(call, within)
-                except Unavailable as error:
-                    if not worth(error, min(outage.left, self._deadline.left())):
+                    return call(self.limit().left(float("inf") if long else contact.outage.for_an_attempt))
+                except (Unavailable, Denied) as error:
+                    if isinstance(error, Unavailable):
+                        if not worth(error, min(contact.outage.left, self._deadline.left())):
+                            raise
+                        if moved():
+                            contact.met_answer()
+                        delay = self._delay_after(error, contact)
+                    elif believing or contact.is_lost(error):
                         raise
-                    if moved():
-                        outage.answered()
-                    outage.failed()
-                    delay = self._delay(error, outage)
+                    else:
+                        delay = ASK_AGAIN
                     tell = tell or shown.enter_context(self._telling())
-                    tell(error, outage.seconds, outage.left)
-                    self.clock.sleep(delay)
-                except Denied as error:
-                    if not bounded or refusal.is_believed(error):
-                        raise
-                    tell = tell or shown.enter_context(self._telling())
-                    tell(error, 0.0, refusal.left)
-                    self._await_belief(error)
+                    tell(error, contact.outage.seconds, contact.left(error))
+                    self._pause(delay, error)
 
-    def _await_belief(self, error: Denied) -> None:
-        """Wait until the next ask. Raises NotFinished for a wait that checks once, `out_of_time` at another limit."""
-        if self._deadline.left() > ASK_AGAIN:
-            self.clock.sleep(ASK_AGAIN)
-        elif self._deadline.seconds == 0 and self._out_of_time is TimedOut:
-            raise NotFinished(error.message, ASK_LATER, **error.facts()) from error
-        else:
-            self.clock.sleep(self._deadline.left())
-            raise self.out_of_time(error.message) from error
-
-    def _delay(self, error: Unavailable, outage: Outage) -> float:
+    def _delay_after(self, error: Unavailable, contact: Contact) -> float:
         """Return how long to wait before the next attempt. Raises as `keep_trying` if there is to be none."""
+        is_lost = contact.is_lost(error)
         if self._deadline.passed:
             raise self.out_of_time(error.message) from error
-        delay = outage.delay(error.retry_after)
-        if outage.is_too_long or isinstance(error, NotSecured):
-            if self._gave_up is not None:
-                raise self._gave_up(error.message, error.hint, **error.facts()) from error
-            raise error
-        delay = min(delay, outage.left)  # the last attempt is at the end of patience
-        if delay >= self._deadline.left():
-            self.clock.sleep(self._deadline.left())
-            raise self.out_of_time(error.message) from error
-        return delay
+        if not (is_lost or isinstance(error, NotSecured)):
+            # The last attempt is at the end of patience.
+            return min(contact.outage.delay(error.retry_after), contact.outage.left)
+        if self._gave_up is not None:
+            raise self._gave_up(error.message, error.hint, **error.facts()) from error
+        raise error
+
+    def _pause(self, seconds: float, error: NoxError) -> None:
+        """Wait until the next attempt. Raises as `keep_trying` if the command's limit comes before."""
+        if seconds < self._deadline.left():
+            self.clock.sleep(seconds)
+            return
+        if isinstance(error, Denied) and self._deadline.seconds == 0 and self._out_of_time is TimedOut:
+            raise NotFinished(error.message, ASK_LATER, **error.facts()) from error
+        self.clock.sleep(self._deadline.left())
+        raise self.out_of_time(error.message) from error
 
 
 class OneTry(Patience):
     """None: for a caller that asks again itself."""
 
-    def keep_trying(self, call: Callable[[], T], *_: Any, **__: Any) -> T:
+    def keep_trying(self, call: Callable[[float], T], *_: Any, **__: Any) -> T:
         """Return the result of the only call."""
-        return call()
+        return call(float("inf"))

@@ -1,16 +1,19 @@
 """Retries: where a call is made, how long it may take, and when patience ends."""
 
 import random
-import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from noxcli.api import NoxusApi
+from noxcli.config.settings import Settings
 from noxcli.errors import LostContact, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.retry import ONE_LOOK, Patience, in_lines
 from noxcli.timing import Clock, Deadline
 from tests.faults.fake import FakeClock
+from tests.rawserver import Request, Turn, json_answer, raw_server, stay_silent
 
 
 class Flaky:
@@ -20,7 +23,7 @@ class Flaky:
         self.failures = list(failures)
         self.calls = 0
 
-    def __call__(self) -> str:
+    def __call__(self, _within: float = 0) -> str:
         self.calls += 1
         if self.failures:
             raise self.failures.pop(0)
@@ -105,7 +108,7 @@ def test_the_commands_own_limit_ends_it_on_time(kind: type[NoxError]) -> None:
 def test_the_commands_limit_comes_before_the_end_of_patience() -> None:
     clock = FakeClock()
 
-    def slow() -> None:
+    def slow(_within: float) -> None:
         clock.sleep(5)
         raise Unavailable("busy")
 
@@ -120,15 +123,21 @@ def test_what_is_not_worth_it_is_raised_at_once() -> None:
     assert call.calls == 1
 
 
-def test_a_call_ends_with_the_commands_limit_by_default() -> None:
-    release = threading.Event()
-    with pytest.raises(TimedOut):
-        patient(Clock(), limit=0.05)[0].keep_trying(release.wait)
-    release.set()
+def more_pages(request: Request) -> bytes:
+    time.sleep(0.02)
+    return json_answer({"items": [{"id": request.target, "status": "running"}], "pages": 1000})
+
+
+@pytest.mark.parametrize("turn", [lambda _: stay_silent, more_pages], ids=["silence", "pages without an end"])
+def test_a_call_of_any_length_ends_with_the_commands_limit(turn: Callable[[Request], Turn]) -> None:
+    began = time.monotonic()
+    with raw_server(by_request=turn) as server, NoxusApi(Settings(server.url, "key")) as api, pytest.raises(TimedOut):
+        patient(Clock(), limit=0.2)[0].keep_trying(lambda within: list(api.within(within).list_runs()))
+    assert 0.2 <= time.monotonic() - began < 2
 
 
 def test_no_time_at_all_is_worth_one_look() -> None:
-    assert patient(FakeClock(), limit=0)[0].keep_trying(lambda: "seen") == "seen"
+    assert patient(FakeClock(), limit=0)[0].keep_trying(lambda _: "seen") == "seen"
     limits = [patient(FakeClock(), limit=limit)[0].limit().seconds for limit in (0, 1, None)]
     assert limits == [ONE_LOOK, 1, None]
 

@@ -25,23 +25,24 @@ LENGTH = re.compile(r"([0-9]{1,18})(, *\1)*")  # given once, or several times al
 class AnswerLimit:
     """A number of seconds from now; each byte that arrives adds `per_byte`, but never beyond the initial number.
 
-    No single read takes longer than `each` seconds. Who reads the body checks between two reads; who waits for it gives
-    up on a head that trickles in, or a read that takes too long.
+    It ends at the moment `until` in any case, by the monotonic clock. No single read takes longer than `each` seconds.
+    Who reads the body checks between two reads; who waits for it gives up on a head that trickles in, or a read that
+    takes too long.
     """
 
-    def __init__(self, seconds: float, *, per_byte: float = 0.0, each: float = READ_TIMEOUT) -> None:
-        self.each = min(each, seconds)
+    def __init__(
+        self, seconds: float, *, until: float = float("inf"), per_byte: float = 0.0, each: float = READ_TIMEOUT
+    ) -> None:
+        self.until = until
         self._seconds = seconds
         self._per_byte = per_byte
+        self._each = each
         self.restart()
 
     @classmethod
-    def of_json(cls, within: float | None = None) -> Self:
-        """Return the limit of a document, `within` seconds at most.
-
-        By default it is a minute, and longer only for a large one that keeps arriving fast enough.
-        """
-        return cls(JSON_SECONDS, per_byte=1 / JSON_PACE) if within is None else cls(within)
+    def of_json(cls, until: float = float("inf")) -> Self:
+        """Return the limit of a document: a minute, and longer only for a large one that keeps arriving fast enough."""
+        return cls(JSON_SECONDS, until=until, per_byte=1 / JSON_PACE)
 
     @classmethod
     def of_stream(cls) -> Self:
@@ -49,12 +50,12 @@ class AnswerLimit:
         return cls(STREAM_READ_TIMEOUT, per_byte=STREAM_READ_TIMEOUT, each=STREAM_READ_TIMEOUT)
 
     def hold(self) -> None:
-        """Do not count until `restart`, while a request waits for its turn."""
+        """Do not count until `restart`, while a request waits for its turn, for which the pace knows the limit."""
         self._end = float("inf")
 
     def restart(self) -> None:
         """Count from now."""
-        self._end = time.monotonic() + self._seconds
+        self._end = min(time.monotonic() + self._seconds, self.until)
 
     def left(self) -> float:
         """Return the seconds that are left.
@@ -66,23 +67,29 @@ class AnswerLimit:
             raise TimeoutError("timed out while reading")
         return left
 
+    def for_a_read(self) -> float:
+        """Return how many seconds one read may take. Raises TimeoutError if there are none."""
+        return min(self._each, self.left())
+
     def received(self, count: int) -> None:
         """Allow more time for the bytes that have arrived. Raises TimeoutError if they arrived too late."""
         self.left()
-        self._end = min(time.monotonic() + self._seconds, self._end + count * self._per_byte)
+        self._end = min(time.monotonic() + self._seconds, self._end + count * self._per_byte, self.until)
 
     def run(self, call: Callable[[], T]) -> T:
         """Return or raise the outcome of `call`, made by a thread.
 
         Raises Unavailable once no time is left for it; the call then continues in the background.
         """
+        began = time.monotonic()
+        if began >= self._end:
+            raise Unavailable("no time was left for the request")
+        most, outcomes = min(self._seconds, self.until - began), in_background(call)
         with suppress(TimeoutError):
-            self.left()
-            outcomes = in_background(call)
             while True:
                 with suppress(Empty):
                     return value_of(take(outcomes, min(self.left(), LOOK_EVERY)))
-        raise Unavailable(f"no answer within {self._seconds:.1f} s")
+        raise Unavailable(f"no answer within {most:.1f} s")
 
 
 def require_framing(response: requests.Response, *, part: bool = False) -> None:

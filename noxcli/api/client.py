@@ -1,6 +1,8 @@
 """The Noxus API's endpoints as methods, one request each; retries are up to the caller."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -13,7 +15,7 @@ from noxcli.api.failures import answer_type, not_the_api
 from noxcli.api.feed import EventFeed
 from noxcli.api.http import CONNECT_TIMEOUT, Http
 from noxcli.api.records import id_of, items_of, names_next, run_from, version_from, workflow_from
-from noxcli.api.transport import Body
+from noxcli.api.transport import Body, FileBody
 from noxcli.codec import to_json
 from noxcli.config.settings import Settings
 from noxcli.errors import (
@@ -62,6 +64,20 @@ class NoxusApi:
         """
         self.http = Http(settings, connect_timeout=connect_timeout, log=log, mask=mask)
         self._warn = warn
+        self._until = float("inf")  # the moment of the monotonic clock at which requests end
+
+    def within(self, seconds: float) -> Self:
+        """Return this API for requests that end in so many seconds from now, the wait for their turns included.
+
+        Then they raise Unavailable.
+        """
+        limited = copy(self)
+        limited._until = min(self._until, time.monotonic() + seconds)
+        return limited
+
+    def _json(self, method: str, path: str, **parts: Any) -> Any:
+        """Return the JSON of an answer. Raises as `Http.json`."""
+        return self.http.json(method, path, AnswerLimit.of_json(self._until), **parts)
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +121,7 @@ class NoxusApi:
         body.attempt = attempt or Attempt()
         headers = {"Content-Type": "application/json"}
         try:
-            return self.http.json("POST", path, body=body, params=params, headers=headers)
+            return self._json("POST", path, body=body, params=params, headers=headers)
         except Refused as error:
             if error.http_status in NO_EFFECT - TOO_LARGE and self.http.met_json and not error.in_json:
                 raise not_the_api(error) from error
@@ -125,64 +141,64 @@ class NoxusApi:
             request["callback_url"] = callback_url
         return request
 
-    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:
-        """Read the record with its output: `GET /v1/workflows/{id}/runs/{id}`; `within` is in seconds.
+    def get_run(self, workflow_id: str, run_id: str) -> Run:
+        """Read the record with its output: `GET /v1/workflows/{id}/runs/{id}`.
 
         Raises Unavailable for any answer that says nothing about this run.
         """
         path = f"/v1/workflows/{_part(workflow_id)}/runs/{_part(run_id)}"
-        return replace(self._read_run(path, run_id, workflow_id, within), with_output=True)
+        return replace(self._read_run(path, run_id, workflow_id), with_output=True)
 
     def find_run(self, run_id: str) -> Run:
         """Read a run by its id alone, without output: `GET /v1/runs/{id}` (Noxus docs: public-get-run-by-id)."""
-        return self._read_run(f"/v1/runs/{_part(run_id)}", run_id, "")
+        return self._read_run(f"/v1/runs/{_part(run_id)}", run_id)
 
-    def get_run_data(self, run_id: str, *, within: float | None = None) -> Any:
+    def get_run_data(self, run_id: str) -> Any:
         """Read the nodes' inputs and outputs: `GET /v1/runs/{id}/data`; its schema is not documented.
 
-        An answer larger than `LARGEST_DATA` is Unavailable; `within` is in seconds.
+        An answer larger than `LARGEST_DATA` is Unavailable.
         """
-        path = f"/v1/runs/{_part(run_id)}/data"
         params = {"fetch_structured_data": "true"}
-        return self.http.json("GET", path, params=params, within=within, largest=LARGEST_DATA)
+        return self._json("GET", f"/v1/runs/{_part(run_id)}/data", params=params, largest=LARGEST_DATA)
 
     def get_node_io(self, run_id: str, node_id: str) -> Any:
         """Read one node's inputs and outputs: `GET /v1/runs/{id}/io/{node}` (noxus-sdk 0.6.0, resources/runs.py).
 
         The schema is not documented; an answer larger than `LARGEST_DATA` is Unavailable.
         """
-        return self.http.json("GET", f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=LARGEST_DATA)
+        return self._json("GET", f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=LARGEST_DATA)
 
-    def stop_run(self, run_id: str, *, within: float | None = None) -> Run:
-        """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py); `within` is in seconds."""
-        return _this_run(run_from(self.http.json("POST", f"/v1/runs/{_part(run_id)}/stop", within=within)), run_id)
+    def stop_run(self, run_id: str) -> Run:
+        """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py)."""
+        return _this_run(run_from(self._json("POST", f"/v1/runs/{_part(run_id)}/stop")), run_id)
 
     def list_runs(self, workflow_id: str | None = None, *, most_pages: int = MOST_PAGES) -> Iterator[Run]:
         """Yield the runs of one workflow or of the workspace, page by page in the server's order."""
         path = f"/v1/workflows/{_part(workflow_id)}/runs" if workflow_id else "/v1/runs"
         return (run_from(item, workflow_id or "") for item in self._list_pages(path, {}, most=most_pages))
 
-    def get_workflow(self, workflow_id: str, *, within: float | None = None) -> Workflow:
-        """Read a workflow with its definition: `GET /v1/workflows/{id}`; `within` is in seconds."""
-        return workflow_from(self.http.json("GET", f"/v1/workflows/{_part(workflow_id)}", within=within))
+    def get_workflow(self, workflow_id: str) -> Workflow:
+        """Read a workflow with its definition: `GET /v1/workflows/{id}`."""
+        return workflow_from(self._json("GET", f"/v1/workflows/{_part(workflow_id)}"))
 
-    def list_versions(self, workflow_id: str, *, within: float | None = None) -> Iterator[Version]:
-        """Yield a workflow's saved versions: `GET /v1/workflows/{id}/versions`; `within` is in seconds, for each page.
+    def list_versions(self, workflow_id: str) -> Iterator[Version]:
+        """Yield a workflow's saved versions: `GET /v1/workflows/{id}/versions`.
 
         The SDK expects a bare list; if the answer is one of several pages, this requests the others.
         """
         path = f"/v1/workflows/{_part(workflow_id)}/versions"
-        return (version_from(item, workflow_id) for item in self._list_pages(path, {}, within))
+        return (version_from(item, workflow_id) for item in self._list_pages(path, {}))
 
     def export_workflow(self, workflow_id: str, version_id: str | None = None, *, dependencies: bool = True) -> bytes:
         """Return the bundle in its plain form: `POST /v1/workflows/{id}/export?version=v4` (noxus-sdk 0.6.0).
 
         Its source is resources/workflows.py; what is in it is not documented.
         """
+        path = f"/v1/workflows/{_part(workflow_id)}/export"
         params = {"version": "v4", "include_dependencies": "true" if dependencies else "false"}
         if version_id is not None:
             params["version_id"] = version_id
-        return self.http.post_for_bytes(f"/v1/workflows/{_part(workflow_id)}/export", params)
+        return self.http.post_for_bytes(path, AnswerLimit.of_json(self._until), params)
 
     def import_workflow(
         self, bundle: str, mode: str, *, activate: bool, dry_run: bool, attempt: Attempt | None = None
@@ -203,14 +219,12 @@ class NoxusApi:
 
     def get_me(self) -> Mapping[str, Any]:
         """Read the key's own record: `GET /v1/admin/me`. The field `value` may be the key itself and is omitted."""
-        answer = self.http.json("GET", "/v1/admin/me")
+        answer = self._json("GET", "/v1/admin/me")
         if not isinstance(answer, dict):
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
 
-    def download(
-        self, file_id: str, start: int = 0, etag: str | None = None, *, read_timeout: float = READ_TIMEOUT
-    ) -> Download:
+    def download(self, file_id: str, start: int = 0, etag: str | None = None) -> Download:
         """Open a file: `GET /v1/file/{id}` (noxus-sdk 0.6.0, resources/files.py), from `start` if the server can.
 
         The answer's own `start` shows whether it does, and whether the file still matches `etag`.
@@ -222,13 +236,15 @@ class NoxusApi:
             if etag is not None:
                 headers["If-Range"] = etag
         path = f"/v1/file/{_part(file_id)}"
-        limit = AnswerLimit(read_timeout, per_byte=1 / FILE_PACE)
+        limit = AnswerLimit(READ_TIMEOUT, until=self._until, per_byte=1 / FILE_PACE)
         answer = limit.run(lambda: self.http.send("GET", path, headers=headers, limit=limit, elsewhere=True))
         return Download(answer, limit, self.http.mask)
 
     def upload(self, name: str, content: "SupportsRead[bytes]", content_type: str) -> Mapping[str, Any]:
         """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""
-        answer = self.http.upload("/v1/file", name, content, content_type)
+        limit = AnswerLimit.of_json(self._until)
+        body = FileBody(name, content, content_type, limit.restart)
+        answer = self.http.json("POST", "/v1/file", limit, body=body, headers={"Content-Type": body.content_type})
         if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
             raise Unavailable("the answer to the upload has no file id")
         return answer
@@ -260,9 +276,9 @@ class NoxusApi:
             raise StreamUnsupported(f"the server answered the event stream with {kind or 'nothing'}")
         return response
 
-    def _read_run(self, path: str, run_id: str, workflow_id: str, within: float | None = None) -> Run:
+    def _read_run(self, path: str, run_id: str, workflow_id: str = "") -> Run:
         try:
-            return _this_run(run_from(self.http.json("GET", path, within=within), workflow_id), run_id)
+            return _this_run(run_from(self._json("GET", path), workflow_id), run_id)
         except Unreadable as error:
             raise Undelivered(error.message, **error.facts()) from error
         except Refused as refusal:
@@ -271,9 +287,7 @@ class NoxusApi:
             # A cache or a gateway that rejects a plain read knows nothing about the run.
             raise Unavailable(refusal.message, refusal.hint, **refusal.facts()) from refusal
 
-    def _list_pages(
-        self, path: str, params: Mapping[str, Any], within: float | None = None, *, most: int = MOST_PAGES
-    ) -> Iterator[Any]:
+    def _list_pages(self, path: str, params: Mapping[str, Any], *, most: int = MOST_PAGES) -> Iterator[Any]:
         """Yield each item once, page by page, until the server marks the end or a page has nothing new.
 
         Warns if the list goes on after that, or may do so. Raises Refused if it has no end.
@@ -283,7 +297,7 @@ class NoxusApi:
         for page in range(1, most + 1):
             # Without `size`: no page of the docs gives its limit for every list.
             try:
-                envelope = self.http.json("GET", path, params={**params, "page": page}, within=within)
+                envelope = self._json("GET", path, params={**params, "page": page})
             except Denied as error:
                 error.was_read = page > 1
                 raise

@@ -21,7 +21,7 @@ from noxcli.api.failures import (
     request_id_of,
     unavailable,
 )
-from noxcli.api.transport import Body, FileBody, KeyHeader, new_session, proxy_for, proxy_passwords
+from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for, proxy_passwords
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, Refused, Unavailable, Unreadable
@@ -29,8 +29,6 @@ from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, read_url, shown_url
 
 if TYPE_CHECKING:
-    from _typeshed import SupportsRead
-
     from noxcli.api.pace import Pace
 
 CONNECT_TIMEOUT = 10.0
@@ -90,18 +88,17 @@ class Http:
         self,
         method: str,
         path: str,
+        limit: AnswerLimit,
         *,
-        limit: AnswerLimit | None = None,
-        within: float | None = None,
         largest: int = JSON_LIMIT,
         **parts: Any,
     ) -> Any:
         """Return the JSON of the answer to a request with the `parts` that `send` takes.
 
-        `within` limits the whole exchange in seconds, `largest` the answer in bytes. Raises a NoxError by status;
-        Unavailable for a broken connection or an answer that is not JSON.
+        `largest` limits the answer in bytes. Raises a NoxError by status; Unavailable for a broken connection or an
+        answer that is not JSON.
         """
-        response, content = self._read(method, path, limit or AnswerLimit.of_json(within), largest, **parts)
+        response, content = self._read(method, path, limit, largest, **parts)
         try:
             answer = decode_json(content)
         except ValueError as error:
@@ -112,15 +109,9 @@ class Http:
         self.met_json = True
         return answer
 
-    def post_for_bytes(self, path: str, params: Mapping[str, Any]) -> bytes:
+    def post_for_bytes(self, path: str, limit: AnswerLimit, params: Mapping[str, Any]) -> bytes:
         """Return the body of the answer to a POST that changes nothing. Raises as `json`."""
-        return self._read("POST", path, AnswerLimit.of_json(), JSON_LIMIT, params=params)[1]
-
-    def upload(self, path: str, name: str, content: "SupportsRead[bytes]", content_type: str) -> Any:
-        """Return the JSON answer to a multipart POST of one part named `file`; the file is streamed."""
-        limit = AnswerLimit.of_json()
-        body = FileBody(name, content, content_type, limit.restart)
-        return self.json("POST", path, limit=limit, body=body, headers={"Content-Type": body.content_type})
+        return self._read("POST", path, limit, JSON_LIMIT, params=params)[1]
 
     def _read(
         self, method: str, path: str, limit: AnswerLimit, largest: int, **parts: Any
@@ -208,7 +199,7 @@ class Http:
         if self.pace is None or url.origin != self._home.origin:
             return self._transmit(method, url, limit, **parts)
         limit.hold()
-        with self.pace.turn(method, urlsplit(str(url)).path) as turn:
+        with self.pace.turn(method, urlsplit(str(url)).path, limit.until) as turn:
             limit.restart()
             turn.answer = answer = self._transmit(method, url, limit, **parts)
         return answer
@@ -227,7 +218,7 @@ class Http:
                     **parts,
                     auth=self._key,
                     proxies=NO_PROXY if is_loopback(url.host) else None,
-                    timeout=(min(self._connect_timeout, limit.left()), limit.each),
+                    timeout=(min(self._connect_timeout, limit.left()), limit.for_a_read()),
                     stream=True,
                     allow_redirects=False,
                 )

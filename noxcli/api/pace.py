@@ -19,7 +19,7 @@ from enum import StrEnum
 import requests
 
 from noxcli.api.failures import is_of_json, retry_after_of
-from noxcli.errors import OVERLOADED, REFUSALS, CalledOff, Unavailable
+from noxcli.errors import OVERLOADED, REFUSALS, CalledOff, NoTurn, Unavailable
 from noxcli.timing import Clock, Outage
 
 LESS = 0.95  # the share of what was granted, or of the last rate, that remains after a refusal
@@ -170,13 +170,13 @@ class Pace:
             self._change.notify_all()
 
     @contextmanager
-    def turn(self, method: str, path: str) -> Iterator[Turn]:
+    def turn(self, method: str, path: str, until: float = float("inf")) -> Iterator[Turn]:
         """Wait for the turn of a request, which is sent in it, and learn from its outcome.
 
-        Raises CalledOff for a start that is no longer wanted.
+        Raises CalledOff for a start that is no longer wanted; NoTurn at the moment `until`, by the monotonic clock.
         """
         kind = Kind.of(method, path)
-        turn, unreachable = Turn(self._pass(kind)), False
+        turn, unreachable = Turn(self._pass(kind, until)), False
         try:
             yield turn
         except Unavailable as error:
@@ -187,7 +187,7 @@ class Pace:
                 self._note(kind, turn, unreachable)
                 self._change.notify_all()
 
-    def _pass(self, kind: Kind) -> float:
+    def _pass(self, kind: Kind, until: float) -> float:
         with self._change:
             while True:
                 if self._starts_no_more and kind is Kind.START:
@@ -197,7 +197,9 @@ class Pace:
                 if wait <= 0:
                     lane.sent(now)
                     return now
-                self._change.wait(min(wait, LOOK_EVERY))
+                if now >= until:
+                    raise NoTurn("the request was not sent in time: the server lets fewer pass")
+                self._change.wait(min(wait, LOOK_EVERY, until - now))
 
     def _note(self, kind: Kind, turn: Turn, unreachable: bool) -> None:
         """Learn from the outcome of a request."""

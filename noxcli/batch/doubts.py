@@ -71,7 +71,8 @@ def of_version(api: "NoxusApi", finding: Finding, own_runs: Sequence[str], workf
     if not others or not own_runs:
         return finding
     ids = [*own_runs, *(run.id for run in others)]
-    reads = run_all_within(within, [partial(api.get_run, workflow_id, run_id, within=within) for run_id in ids])
+    limited = api.within(within)
+    reads = run_all_within(within, [partial(limited.get_run, workflow_id, run_id) for run_id in ids])
     named = {run_id: run.version_id for run_id, (run, _) in zip(ids, reads, strict=True) if run is not None}
     versions = {named.get(own, UNREAD) for own in own_runs}
     if len(versions) > 1 or UNREAD in versions:

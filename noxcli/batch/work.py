@@ -19,6 +19,7 @@ from noxcli.errors import (
     CalledOff,
     Denied,
     NotSecured,
+    NoTurn,
     NoxError,
     Phase,
     Refused,
@@ -39,7 +40,7 @@ from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import Contact, Patience
 from noxcli.runs.record import lost_contact, settled_if_unchanged
 from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
-from noxcli.timing import READ_TIMEOUT, Clock, Deadline, Outage, seconds_between
+from noxcli.timing import Clock, Deadline, Outage, seconds_between
 
 if TYPE_CHECKING:
     from noxcli.api.pace import Pace
@@ -179,9 +180,9 @@ class RowWork:
         """
         assert active.run is not None
         asked, contact = time.monotonic(), active.contact or Contact(self.clock, self.retry_for)
-        limit = contact.outage.for_an_attempt if within is None and self.retry_for < READ_TIMEOUT else within
+        limit = contact.outage.for_an_attempt if within is None else within
         try:
-            read = self.api.get_run(self.workflow.id, active.run.id, within=limit)
+            read = self.api.within(limit).get_run(self.workflow.id, active.run.id)
             run = settled_if_unchanged(read, active.run, time.monotonic())
         except BaseException as error:  # of this row; the others go on
             return self._note_failed_read(active, error)
@@ -199,9 +200,9 @@ class RowWork:
     def _note_failed_read(self, active: ActiveRow, error: BaseException) -> ActiveRow | FinishedRow:
         run = active.run
         assert run is not None
-        trouble = error if isinstance(error, CalledOff) else as_nox_error(error)
+        trouble = as_nox_error(error)
         active.contact = active.contact or Contact(self.clock, self.retry_for)
-        if isinstance(trouble, CalledOff) or not active.contact.is_lost(trouble):
+        if isinstance(trouble, CalledOff | NoTurn) or not active.contact.is_lost(trouble):
             return active
         if isinstance(trouble, Unavailable | Refused | Denied):
             trouble = lost_contact(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")

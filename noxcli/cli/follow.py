@@ -153,7 +153,7 @@ def read_workflow_of(noxus: Session, run: Run) -> Workflow | None:
     # "Check once" needs one read, which a limit of 0 would not allow.
     within = NAMES_WITHIN if noxus.deadline.seconds == 0 else noxus.deadline.left(NAMES_WITHIN)
     try:
-        return noxus.api.get_workflow(run.workflow_id, within=within)
+        return noxus.api.within(within).get_workflow(run.workflow_id)
     except NoxError:
         return None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -25,6 +25,9 @@ from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.runs.resolve import resolve_version
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
 
 # Options about the run, by name, which `--detach` does not see through.
 OF_THE_OUTPUT = ("raw", "output_dir", "overwrite")
@@ -123,7 +126,7 @@ def read_workflow(noxus: Session, workflow: Workflow, version: Version | None = 
     """Return the workflow with its definition, without one after a warning if it can't be read but a run may start."""
     found: Workflow | NoxError | None = already_read(workflow, version)
     if found is None:
-        found = _look(noxus, lambda within: noxus.api.get_workflow(workflow.id, within=within))
+        found = _look(noxus, lambda api: api.get_workflow(workflow.id))
     if isinstance(found, NotFound):
         raise found
     if isinstance(found, NoxError):
@@ -141,8 +144,8 @@ def read_whole_workflow(noxus: Session, found: Workflow, version_id: str | None)
     """
     version = None
     if version_id is not None:
-        version = resolve_version(noxus.keep_trying(lambda: list(noxus.api.list_versions(found.id))), version_id)
-    known = already_read(found, version) or noxus.keep_trying(lambda: noxus.api.get_workflow(found.id))
+        version = resolve_version(noxus.keep_trying(lambda api: list(api.list_versions(found.id))), version_id)
+    known = already_read(found, version) or noxus.keep_trying(lambda api: api.get_workflow(found.id))
     if inputs_of(known.definition) is None:
         raise Unavailable("the workflow's definition can't be read: it has no list of nodes")
     return known
@@ -165,7 +168,7 @@ def find_version(noxus: Session, workflow: Workflow, asked: str, *, look: bool) 
     unread = Version(asked, None, Workflow(workflow.id, workflow.name))
     if is_uuid(asked) and not look:
         return unread
-    found = _look(noxus, lambda within: list(noxus.api.list_versions(workflow.id, within=within)))
+    found = _look(noxus, lambda api: list(api.list_versions(workflow.id)))
     if isinstance(found, list):
         return resolve_version(found, asked)
     if not is_uuid(asked):
@@ -177,10 +180,10 @@ def find_version(noxus: Session, workflow: Workflow, asked: str, *, look: bool) 
     return unread
 
 
-def _look(noxus: Session, look: Callable[[float], T]) -> T | NoxError:
+def _look(noxus: Session, look: Callable[["NoxusApi"], T]) -> T | NoxError:
     """Return the result of `look` within some seconds, or why it could not be read if a run may start anyway."""
     try:
-        return noxus.keep_trying(lambda: look(noxus.deadline.left(LONGEST_LOOK_UP)), lambda error, _: error.overloaded)
+        return noxus.keep_trying(lambda api: look(api.within(LONGEST_LOOK_UP)), lambda error, _: error.overloaded)
     except Unauthorized as error:
         if error.http_status != 403:
             raise

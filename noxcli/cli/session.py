@@ -115,7 +115,7 @@ class Session:
                 continue
             with suppress(NoxError):
                 if run.workflow_id not in names:
-                    names[run.workflow_id] = self.api.get_workflow(run.workflow_id, within=NAMES_WITHIN)
+                    names[run.workflow_id] = self.api.within(NAMES_WITHIN).get_workflow(run.workflow_id)
                 outcome.run = replace(run, workflow=names[run.workflow_id])
 
     def stop(self, outcome: Outcome, run: Run) -> tuple[str, str | None]:
@@ -146,9 +146,11 @@ class Session:
         retry_for = RETRY_AT_FIRST if asked is None else asked
         return Patience(context.clock, deadline or self.deadline, retry_for, telling, **kwargs)
 
-    def keep_trying(self, call: Callable[[], T], worth: Callable[[Unavailable, float], bool] = lambda *_: True) -> T:
-        """Return the result of a call. Raises as `Patience.keep_trying`."""
-        return self.patience().keep_trying(call, worth)
+    def keep_trying(
+        self, call: Callable[["NoxusApi"], T], worth: Callable[[Unavailable, float], bool] = lambda *_: True
+    ) -> T:
+        """Return the result of a call of the API. Raises as `Patience.keep_trying`."""
+        return self.patience().keep_trying(lambda within: call(self.api.within(within)), worth)
 
     def resolve_workflow(self, text: str) -> Workflow:
         """Return the workflow by id, alias or exact name. Raises as `resolve_workflow`."""
@@ -169,7 +171,7 @@ class Session:
         if own or not listed:
             return require_one(text, own, "your history")
         try:
-            runs = patience.keep_trying(lambda: list(self.api.list_runs(most_pages=MOST_PAGES)))
+            runs = patience.keep_trying(lambda within: list(self.api.within(within).list_runs(most_pages=MOST_PAGES)))
         except Refused as error:
             raise UsageProblem(
                 f"no run in your history begins with {text!r}, and {error.message}", "give the whole id"

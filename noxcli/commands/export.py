@@ -38,7 +38,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.definition and options.no_dependencies:
         raise UsageProblem("a definition alone has no dependencies", "drop --no-dependencies or --definition")
     noxus = session.begin(ctx, options)
-    with noxus.connect(Phase.DELIVER) as api:
+    with noxus.connect(Phase.DELIVER):
         found = noxus.resolve_workflow(options.workflow)
         if options.definition:
             known = prepare.read_whole_workflow(noxus, found, options.version_id)
@@ -48,6 +48,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
             chosen = prepare.find_version(noxus, found, asked, look=True) if asked is not None else None
             version_id = chosen.id if chosen else None
             content = noxus.keep_trying(
-                lambda: api.export_workflow(found.id, version_id, dependencies=not options.no_dependencies)
+                lambda api: api.export_workflow(found.id, version_id, dependencies=not options.no_dependencies)
             )
     noxus.context.terminal.write(content)

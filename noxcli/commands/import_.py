@@ -161,7 +161,7 @@ def _find_created(
 def _read_owner(noxus: "Session", patience: "Patience") -> set[object]:
     """Return what may stand for the key's owner where something says who created it; nothing if that can't be read."""
     with suppress(NoxError):
-        me = patience.keep_trying(noxus.api.get_me)
+        me = patience.keep_trying(lambda within: noxus.api.within(within).get_me())
         return {me[name] for name in ("id", "name") if isinstance(me.get(name), str)}
     return set()
 

@@ -125,7 +125,7 @@ def look_inside(noxus: "Session", text: str) -> Inside:
     from noxcli.runs.node_data import data_by_node
     from noxcli.runs.progress import Progress
 
-    context, api = noxus.context, noxus.api
+    context = noxus.context
     context.outcome.may_exist, context.outcome.phase = True, Phase.FOLLOW
 
     def worth(error: Unavailable, _left: float) -> bool:
@@ -138,14 +138,14 @@ def look_inside(noxus: "Session", text: str) -> Inside:
         progress = Progress(run, context.clock, from_start=False, shown=context.terminal.mask.torn)
         try:
             known = run.workflow if run.workflow and run.workflow.nodes else None
-            workflow = known or noxus.keep_trying(lambda: api.get_workflow(run.workflow_id), worth)
+            workflow = known or noxus.keep_trying(lambda api: api.get_workflow(run.workflow_id), worth)
             progress.meet(workflow)
         except NoxError as error:
             context.terminal.warn(f"nodes are shown by their ids, since the workflow can't be read: {error.message}")
         progress.apply_one(Finished(run))
     data: Any = None
     try:
-        data = noxus.keep_trying(lambda: api.get_run_data(run.id), worth)
+        data = noxus.keep_trying(lambda api: api.get_run_data(run.id), worth)
     except NoxError as error:
         context.terminal.warn(f"the run's data can't be read: {error.message}")
     return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))
@@ -159,7 +159,7 @@ def _read_node(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
 
     node_id, names = resolve_node(node, inside.progress.names), inside.progress.names
     try:
-        answer = noxus.keep_trying(lambda: noxus.api.get_node_io(inside.run.id, node_id))
+        answer = noxus.keep_trying(lambda api: api.get_node_io(inside.run.id, node_id))
     except NotFound as error:
         error.hint = "the node may not have run"
         raise

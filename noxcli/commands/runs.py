@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from noxcli.errors import Phase, UsageProblem, nearest, suggestion
 from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD, Run, Workflow
 from noxcli.render.table import Layout, Listing, age, duration
 from noxcli.timing import seconds_between
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
 
 RUN_COLUMNS = Layout(
     ("ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"),
@@ -53,10 +56,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = begin(ctx, options)
     context = noxus.context
     wanted = _choose_statuses(context, options.status or [])
-    with noxus.connect(Phase.DELIVER) as api:
+    with noxus.connect(Phase.DELIVER):
         of = noxus.resolve_workflow(options.workflow) if options.workflow is not None else None
 
-        def read() -> list[Run]:
+        def read(api: "NoxusApi") -> list[Run]:
             listed = newest_first(api.list_runs(of.id if of else None))
             return list(islice((run for run in listed if not wanted or run.status in wanted), options.limit))
 

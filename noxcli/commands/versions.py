@@ -58,9 +58,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.diff:
         show_changes(noxus, options, names)
         return
-    with noxus.connect(Phase.DELIVER) as api:
+    with noxus.connect(Phase.DELIVER):
         found = noxus.resolve_workflow(options.workflow)
-        shown = noxus.keep_trying(lambda: list(islice(newest_first(api.list_versions(found.id)), options.limit)))
+        shown = noxus.keep_trying(lambda api: list(islice(newest_first(api.list_versions(found.id)), options.limit)))
     noxus.print_list(VERSION_LISTING, shown, options.limit)
 
 
@@ -99,9 +99,9 @@ def _read_sides(noxus: "Session", workflow: str, names: Sequence[str]) -> list[V
         if "/" in name or name.endswith(".json")
     }
     if others := [name for name in names if name not in sides]:
-        with noxus.connect(Phase.DELIVER) as api:
+        with noxus.connect(Phase.DELIVER):
             found = noxus.resolve_workflow(workflow)
-            saved = noxus.keep_trying(lambda: list(api.list_versions(found.id)))
+            saved = noxus.keep_trying(lambda api: list(api.list_versions(found.id)))
         sides |= {name: resolve_version(saved, name) for name in others}
     for name, side in sides.items():
         if inputs_of(side.workflow.definition) is None:

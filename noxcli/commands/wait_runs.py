@@ -61,7 +61,7 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
     watch = ConditionWatch(
         conditions,
         progress,
-        lambda: noxus.api.get_run(run.workflow_id, run.id, within=noxus.deadline.left(READ_BESIDE)),
+        lambda: noxus.api.within(noxus.deadline.left(READ_BESIDE)).get_run(run.workflow_id, run.id),
         Deadline(context.clock, policy.poll_interval),
     )
     run = _follow(noxus, watch, policy)

@@ -28,8 +28,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.runs.resolve import newest_first
 
     noxus = begin(ctx, options)
-    with noxus.connect(Phase.DELIVER) as api:
-        found = noxus.keep_trying(lambda: list(islice(newest_first(api.list_workflows()), options.limit)))
+    with noxus.connect(Phase.DELIVER):
+        found = noxus.keep_trying(lambda api: list(islice(newest_first(api.list_workflows()), options.limit)))
         if len(found) < options.limit:
             noxus.context.cache.save_workflows(found)
     noxus.print_list(WORKFLOW_LISTING, found, options.limit)

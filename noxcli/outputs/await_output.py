@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 LAG_STEPS = (0.2, 0.4, 0.8, 1.6, 3.2)  # seconds between reads of a record that has no output yet
-READ_WITHIN = 10.0  # seconds
 
 
 def read_own_record(api: "NoxusApi", run: Run, patience: Patience, *, running: bool = False) -> Run:
@@ -27,7 +26,7 @@ def read_own_record(api: "NoxusApi", run: Run, patience: Patience, *, running: b
     if run.with_output or not (run.settled or running):
         return run
     try:
-        own = patience.keep_trying(lambda: api.get_run(run.workflow_id, run.id), known=True)
+        own = patience.keep_trying(lambda within: api.within(within).get_run(run.workflow_id, run.id), known=True)
     except LostContact as error:
         what = f"the record of run {run.id} can't be read: {error.message}"
         raise LostContact(what, f"try again: noxcli wait {run.id}", **error.facts()) from error
@@ -53,7 +52,7 @@ def await_output(api: "NoxusApi", run: Run, patience: Patience, workflow: Workfl
             break
         patience.clock.sleep(step)
         with suppress(NoxError):
-            latest = api.get_run(run.workflow_id, run.id, within=limit.left(READ_WITHIN))
+            latest = api.within(limit.left()).get_run(run.workflow_id, run.id)
             if latest.status == run.status and not is_empty(latest.output):
                 return latest
     raise Undelivered(
@@ -69,7 +68,7 @@ def find_output_nodes(
         if known is not None and (nodes := outputs_of(known.definition)) is not None:
             return nodes
     with suppress(NoxError):
-        read = api.get_workflow(run.workflow_id, within=patience.limit().left(READ_WITHIN))
+        read = api.within(patience.limit().left()).get_workflow(run.workflow_id)
         return outputs_of(read.definition)
     return None
 

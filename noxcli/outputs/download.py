@@ -11,7 +11,7 @@ from noxcli.errors import Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.outputs.directory import Part
 from noxcli.outputs.values import Remote, media_type
 from noxcli.retry import Patience
-from noxcli.timing import READ_TIMEOUT, Deadline
+from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import Download, NoxusApi
@@ -41,7 +41,7 @@ def fetch(source: "NoxusApi", transfer: Transfer, part: Part, patience: Patience
     Raises Undelivered for anything but the complete file, and the server's last error when the retry limit ends.
     """
     fetching = _Fetching(source, transfer, part, patience, required_id(transfer.remote), patience.limit())
-    patience.keep_trying(fetching.attempt, bounded=False, moved=fetching.gets_further)
+    patience.keep_trying(fetching.attempt, believing=True, moved=fetching.gets_further)
 
 
 def required_id(remote: Remote) -> str:
@@ -71,7 +71,7 @@ class _Fetching:
     _furthest: int = 0  # bytes, by the last call of `moved`
     _doubtful: int = 0  # answers that were empty, or another text
 
-    def attempt(self) -> None:
+    def attempt(self, _within: float) -> None:
         """Read what is missing, and check the whole."""
         self._check()
         start = self._part.size if self._etag is not None else 0
@@ -90,8 +90,7 @@ class _Fetching:
             self._require_whole(opened)
 
     def _open(self, start: int) -> "Download":
-        patient = max(0.01, self._limit.left(READ_TIMEOUT))
-        return self._source.download(self._file_id, start, self._etag if start else None, read_timeout=patient)
+        return self._source.within(self._limit.left()).download(self._file_id, start, self._etag if start else None)
 
     def _fits(self, opened: "Download") -> bool:
         """True for the file from its beginning, and for the part of it that is missing."""

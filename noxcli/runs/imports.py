@@ -44,10 +44,11 @@ class ServerState:
     def read(cls, api: "NoxusApi", request: ImportRequest, patience: Patience) -> "ServerState":
         """Read it. Raises what the API raises."""
 
-        def read() -> "ServerState":
-            workflows = {each.id: each.name for each in api.list_workflows()}
-            targets = [api.get_workflow(id) for id in request.targets(workflows)]
-            versions = [version for each in targets for version in api.list_versions(each.id)]
+        def read(within: float) -> "ServerState":
+            limited = api.within(within)
+            workflows = {each.id: each.name for each in limited.list_workflows()}
+            targets = [limited.get_workflow(id) for id in request.targets(workflows)]
+            versions = [version for each in targets for version in limited.list_versions(each.id)]
             return cls(workflows, {each.id: each for each in targets}, {each.id: each for each in versions})
 
         return patience.keep_trying(read)

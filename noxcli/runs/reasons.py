@@ -63,7 +63,7 @@ class _Search:
         """Learn the names of the nodes from a known workflow, or else from the server."""
         workflow = next((each for each in known if each is not None and each.nodes), None)
         with suppress(NoxError):
-            self._progress.meet(workflow or self._ask(self._source.get_workflow, self._run.workflow_id))
+            self._progress.meet(workflow or self._ask(lambda api: api.get_workflow(self._run.workflow_id)))
 
     def result(self) -> tuple[str | None, str]:
         """Read one source after the other until node and reason are known."""
@@ -110,7 +110,7 @@ class _Search:
         if not self._progress.details:
             with suppress(NoxError):
                 # A run that was read by its id alone has no progress.
-                record = self._ask(self._source.get_run, run.workflow_id, run.id)
+                record = self._ask(lambda api: api.get_run(run.workflow_id, run.id))
                 if record.id == run.id:
                     self._progress.apply_one(Polled(replace(run, progress_details=record.progress_details)))
         details, reasons = self._progress.details, dict[str | None, str]()
@@ -126,23 +126,23 @@ class _Search:
     def _in_data(self) -> Reasons:
         """Search the run's data for nodes with an error; skip data of another run, for example from a cache."""
         with suppress(NoxError):
-            data = self._ask(self._source.get_run_data, self._run.id)
+            data = self._ask(lambda api: api.get_run_data(self._run.id))
             if not isinstance(data, dict) or data.get("run_id", self._run.id) == self._run.id:
                 nodes = data_by_node(data, self._progress.names)
                 failed = {node: entry for node, entry in nodes.items() if entry.failed} or nodes
                 return {node: entry.error for node, entry in failed.items() if entry.failed or entry.error}
         return {}
 
-    def _ask(self, ask: Callable[..., T], *ids: str) -> T:
+    def _ask(self, ask: Callable[["NoxusApi"], T]) -> T:
         """Return the answer; retry within the time if the server only asks us to slow down.
 
         Raises what `ask` raises.
         """
         limit = Deadline(self._limit.clock, self._limit.left(EACH_WITHIN))
-        outage = Outage(limit.clock)
+        limited, outage = self._source.within(limit.left()), Outage(limit.clock)
         while True:
             try:
-                return ask(*ids, within=limit.left())
+                return ask(limited)
             except Unavailable as busy:
                 outage.failed()
                 delay = outage.delay(busy.retry_after)

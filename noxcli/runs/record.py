@@ -57,7 +57,7 @@ class Record:
 
     def read(self, within: float) -> list[Update]:
         """Read the run for at most `within` seconds, and return what changed. Raises what the API raises."""
-        read = self._source.get_run(self.run.workflow_id, self.run.id, within=within)
+        read = self._source.within(within).get_run(self.run.workflow_id, self.run.id)
         before, latest = self.run, settled_if_unchanged(read, self.run, self._clock.monotonic())
         self.run = latest
         changed = _place(latest) != _place(before)

@@ -41,7 +41,7 @@ def resolve_workflow(
         text = aliases.get(text, text)
     if is_uuid(text):
         return Workflow(text, "")
-    workflows = patience.keep_trying(lambda: list(api.list_workflows()))
+    workflows = patience.keep_trying(lambda within: list(api.within(within).list_workflows()))
     learn(workflows)
     matches = [workflow for workflow in workflows if workflow.name == text]
     if len(matches) > 1:
@@ -143,14 +143,14 @@ def resolve_run(api: "NoxusApi", text: str, patience: Patience, *, young: bool =
     if not run_id.strip(".") or "/" in workflow_id:
         raise UsageProblem(f"{text!r} is not a run id", "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
     if workflow_id:
-        return patience.keep_trying(lambda: api.get_run(workflow_id, run_id), known=young)
+        return patience.keep_trying(lambda within: api.within(within).get_run(workflow_id, run_id), known=young)
     return _look_up(api, run_id, patience)
 
 
 def _look_up(api: "NoxusApi", run_id: str, patience: Patience) -> Run:
     """Return the run by its id alone, which a server may not support, or not let every key do."""
     try:
-        return patience.keep_trying(lambda: api.find_run(run_id))
+        return patience.keep_trying(lambda within: api.within(within).find_run(run_id))
     except NoxError as error:
         if error.http_status in NO_LOOK_UP:
             way = "give WORKFLOW_ID/RUN_ID"

@@ -127,7 +127,7 @@ def send_once(
     """
     answers = list[T]()
 
-    def send_and_note() -> T:
+    def send_and_note(_within: float) -> T:
         answers.append(run_despite_signal(deadline.left(LONGEST_ANSWER), attempt.send, attempt.call_off))
         note(answers[0])  # without a wait in between, at which a signal could lose it
         SIGNALS.check()
@@ -139,7 +139,7 @@ def send_once(
 
     def send_until_answered() -> T:
         try:
-            return patience.keep_trying(send_and_note, is_worth_it, bounded=False)
+            return patience.keep_trying(send_and_note, is_worth_it, believing=True)
         except Unavailable as error:
             if not attempt.left:
                 if error.retry_after:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from noxcli.errors import Denied, NotFinished, NotFound, Refused, Unavailable
 from noxcli.models import Run
-from noxcli.retry import Refusal
+from noxcli.retry import Contact
 from noxcli.runs.record import may_go_on
 from noxcli.timing import Deadline
 
@@ -28,23 +28,23 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
     Safe to repeat, also for a run that has already ended. Raises the error of a rejection; temporary failures are
     retried as long as there is time, and the last one is raised if the server never took the request.
     """
-    asked, trouble, refusal = False, None, Refusal(deadline.clock, known=True)
+    asked, trouble, contact = False, None, Contact(deadline.clock)
     while True:
         try:
             if not asked:
-                api.stop_run(run.id, within=deadline.left(5.0))
+                api.within(deadline.left(5.0)).stop_run(run.id)
                 asked = True
         except Refused:
             asked = True  # an ended run may reject the request; the record decides
         except (NotFound, Unavailable) as error:
             trouble = error  # a replica may not know the run yet
         try:
-            run = api.get_run(run.workflow_id, run.id, within=deadline.left(5.0))
-            refusal.met_answer()
+            run = api.within(deadline.left(5.0)).get_run(run.workflow_id, run.id)
+            contact.met_answer()
         except Unavailable:
             pass  # the error of the stop tells more
         except Denied as error:
-            if refusal.is_believed(error):
+            if contact.is_lost(error):
                 raise may_go_on(error, run.id, f"noxcli stop {run.id}") from error
         if run.settled:
             return run

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.api import NoxusApi, body
+from noxcli.api import NoxusApi, body, client
 from noxcli.codec import LONGEST_INT, MOST_LEVELS
 from noxcli.config.settings import Settings
 from noxcli.errors import NoxError, Refused, Unavailable, Undelivered
@@ -53,8 +53,8 @@ def start(api: NoxusApi) -> Run:
     return api.create_run("w", {"q": "?"})
 
 
-def read_file(api: NoxusApi, read_timeout: float = 5.0) -> bytes:
-    with api.download("f", read_timeout=read_timeout) as opened:
+def read_file(api: NoxusApi) -> bytes:
+    with api.download("f") as opened:
         return b"".join(opened.pieces())
 
 
@@ -359,24 +359,27 @@ def test_a_limit_bounds_the_whole_exchange(turn: Turn) -> None:
     with raw_server(turn) as server, connect(server) as api:
         began = time.monotonic()
         with pytest.raises(Unavailable, match=r"no answer within 0\.2 s|timed out while reading|answered 503"):
-            api.get_run("w", "r", within=0.2)
+            api.within(0.2).get_run("w", "r")
         assert time.monotonic() - began < 1
 
 
-def test_a_file_that_trickles_ends() -> None:
-    error = outcome(SLOW_BODY, lambda api: read_file(api, read_timeout=0.2))
+def test_a_file_that_trickles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "READ_TIMEOUT", 0.2)
+    error = outcome(SLOW_BODY, read_file)
     assert isinstance(error, Unavailable)
     assert re.fullmatch(r"the download broke after \d+ bytes: timed out while reading", error.message)
 
 
-def test_a_file_may_take_its_time_as_long_as_it_moves() -> None:
+def test_a_file_may_take_its_time_as_long_as_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "READ_TIMEOUT", 0.5)
+
     def turn(peer: socket.socket) -> None:
         peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n")
         for _ in range(20):
             peer.sendall(b"x" * 1000)
             time.sleep(0.05)
 
-    with raw_server(turn) as server, connect(server) as api, api.download("f", read_timeout=0.5) as opened:
+    with raw_server(turn) as server, connect(server) as api, api.download("f") as opened:
         assert len(b"".join(opened.pieces())) == 20_000
 
 

@@ -73,7 +73,7 @@ def failure_at(server: RawServer, call: Call = find) -> NoxError:
 CALLS: list[tuple[str, Call, str]] = [
     ("create_run", lambda api: api.create_run("w/1", {"q": 1}), "POST /v1/workflows/w%2F1/runs"),
     ("get_run", lambda api: api.get_run("w 1", "r"), "GET /v1/workflows/w%201/runs/r"),
-    ("get_run within", lambda api: api.get_run("w", "r", within=5), "GET /v1/workflows/w/runs/r"),
+    ("get_run within", lambda api: api.within(5).get_run("w", "r"), "GET /v1/workflows/w/runs/r"),
     ("find_run", lambda api: api.find_run("r"), "GET /v1/runs/r"),
     ("run_data", lambda api: api.get_run_data("r"), "GET /v1/runs/r/data?fetch_structured_data=true"),
     ("stop_run", lambda api: api.stop_run("r"), "POST /v1/runs/r/stop"),
@@ -451,7 +451,7 @@ def test_an_unknown_host_is_called_unknown(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_connect_that_hangs_is_told_and_nothing_was_sent() -> None:
     with full_queue() as url, ThreadPoolExecutor() as pool:  # where nobody else looks at the time
         error = broken(start, url, connect_timeout=0.1)
-        soon = lambda api: api.get_run("w", "r", within=0.2)  # noqa: E731
+        soon = lambda api: api.within(0.2).get_run("w", "r")  # noqa: E731
         late = pool.submit(broken, soon, url).result(timeout=5)
     host = url.removeprefix("http://")
     assert (error.message, error.sent) == (f"no answer from {host}: timed out while connecting", False)
@@ -493,7 +493,7 @@ def test_no_time_at_all_is_unavailable_whoever_is_faster() -> None:
     with raw_server(json_answer(RECORD)) as server, connect(server) as api:
         for _ in range(50):
             with pytest.raises(Unavailable):
-                api.get_run("w", "r", within=0)
+                api.within(0).get_run("w", "r")
 
 
 def test_a_redirects_body_is_not_read() -> None:
@@ -504,7 +504,7 @@ def test_a_redirects_body_is_not_read() -> None:
         ) as server,
         connect(server) as api,
     ):
-        assert api.get_run("w", "r", within=1).id == "r"
+        assert api.within(1).get_run("w", "r").id == "r"
     assert [request.target for request in server.requests] == ["/v1/workflows/w/runs/r", "/v1/elsewhere"]
 
 

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from noxcli.api.pace import FAILURES_IN_A_ROW, Kind, Lane, Pace
-from noxcli.errors import CalledOff, Unavailable
+from noxcli.errors import CalledOff, NoTurn, Unavailable
 
 LATENCY, LATE = 0.01, 0.001  # seconds: until an answer, and until a waiting thread wakes up
 PARALLEL = 32
@@ -135,6 +135,14 @@ def test_the_last_request_of_a_limit_is_not_followed_at_once() -> None:
     began = time.monotonic()
     ask(pace, Kind.START, 200)
     assert (time.monotonic() - began > 0.2, pace.rate is not None) == (True, True)
+
+
+def test_a_request_gives_up_its_turn_in_time() -> None:
+    pace, began = Pace(seed=1), time.monotonic()
+    ask(pace, Kind.READ, 429, {"Retry-After": "60"})
+    with pytest.raises(NoTurn), pace.turn(*REQUESTS[Kind.READ], began + 0.2):
+        pytest.fail("it was sent")
+    assert 0.2 <= time.monotonic() - began < 5
 
 
 def test_an_outage_is_no_limit() -> None:

@@ -96,6 +96,7 @@ class FakeServer:
     record: Sequence[Read] | Callable[[float], Read] = (RUN,)
     hang: float = 0.0
     forgets: bool = False
+    patient_for: float = 0.0
     clock: FakeClock = field(default_factory=FakeClock)
     openings: list[tuple[float, str | None]] = field(default_factory=list)
     reads: list[float] = field(default_factory=list)
@@ -116,14 +117,17 @@ class FakeServer:
         begin = known.index(cursor) + 1 if cursor in known else 0
         return [] if self.forgets else self.sent[begin:]
 
-    def get_run(self, workflow_id: str, run_id: str, *, within: float | None = None) -> Run:
+    def within(self, seconds: float) -> "FakeServer":
+        assert 0 < seconds <= 30
+        self.patient_for = seconds
+        return self
+
+    def get_run(self, workflow_id: str, run_id: str) -> Run:
         assert (workflow_id, run_id) == (RUN.workflow_id, RUN.id)
-        assert within is not None
-        assert 0 < within <= 30
         self.reads.append(self.clock.time)
         if self.hang:
-            self.clock.sleep(min(self.hang, within))
-            if self.hang > within:
+            self.clock.sleep(min(self.hang, self.patient_for))
+            if self.hang > self.patient_for:
                 raise Unavailable("no answer")
         if callable(self.record):
             read = self.record(self.clock.time)

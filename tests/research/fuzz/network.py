@@ -60,9 +60,9 @@ def answer(data: bytes) -> None:
     with only_here(), NoxusApi(Settings(f"http://127.0.0.1:{HOME.port}", KEY)) as api, suppress(NoxError):
         match kind:
             case 0:
-                api.get_run("w", "r", within=LIMIT)
+                api.within(LIMIT).get_run("w", "r")
             case 1:
-                with api.download("f", read_timeout=LIMIT) as download:
+                with api.within(LIMIT).download("f") as download:
                     for _ in download.pieces():
                         pass
             case 2:
