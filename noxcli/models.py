@@ -17,6 +17,7 @@ ENDED_AS = {
     **dict.fromkeys(("success", "succeeded"), "completed"),
     **dict.fromkeys(("error", "timeout", "timed_out", "expired"), "failed"),
 }
+OF_A_RUN = frozenset({"content", "state"})  # the documented types of events
 # Runs have UUIDs. Other ids must still be safe as names of history files and in commands to copy.
 PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -100,7 +100,7 @@ def follow_updates(
         try:
             play(wanted(chain([[Started(progress.run)]], follower.updates())), progress, renderers)
         finally:
-            outcome.run, outcome.confirmed, outcome.connects = record.now, record.confirmed, follower.connects
+            outcome.run, outcome.confirmed, outcome.connects = record.now, record.confirmed, follower.stream.connects
     except TimedOut as late:
         return stop_or_raise(noxus, outcome, policy, late)
     return record.now

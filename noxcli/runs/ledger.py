@@ -6,11 +6,10 @@ from contextlib import suppress
 from enum import StrEnum
 
 from noxcli.codec import to_json
-from noxcli.models import Gap, RunEvent, Update
+from noxcli.models import OF_A_RUN, Gap, RunEvent, Update
 from noxcli.runs.resuming import UNREAD, Position, Resuming
 
 RECENT = 10_000  # positions with direct access; older ones need a search
-OF_A_RUN = frozenset({"content", "state"})  # the documented types
 WORTHLESS = "the server's positions don't tell its events apart; events may be missing or repeated"
 UNKNOWN_POSITION = "the server no longer knows the position, and its replay does not contain it"
 

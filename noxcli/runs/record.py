@@ -1,11 +1,11 @@
 """The run's record as the follower knows it: the only source of a verdict."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from noxcli.errors import Denied, LostContact, NoxError, TimedOut, Unauthorized
-from noxcli.models import FINAL_STATUSES, Paused, Polled, Run, RunEvent, Update
+from noxcli.models import ENDED_AS, FINAL_STATUSES, OF_A_RUN, PAUSED_STATUS, Paused, Polled, Run, RunEvent, Update
 from noxcli.timing import Clock
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Record:
         self._ends = ends
         self._clock = clock
         self._at_work = False  # an event of a node has arrived
+        self._last: RunEvent | None = None
+        self._last_state: object = None
         self._heard = False  # an event has arrived since the last read, which the next one may only repeat
         self._pause_shown = False
 
@@ -67,9 +69,22 @@ class Record:
         self.now = replace(latest, status="running") if latest.status == "queued" and self._at_work else latest
         return [*([Polled(self.now)] if changed else []), *self.pause_begins()]
 
-    def hear(self, event: RunEvent) -> None:
-        """Take the run's current status from an event; only the record says that it has ended."""
-        self._heard = True
+    def hear(self, events: Sequence[RunEvent]) -> bool:
+        """Note what new events say, and return whether the run has moved; only a read says that it has ended."""
+        self._last = next((event for event in reversed(events) if isinstance(event.data, dict)), self._last)
+        states = [event for event in events if event.type == "state"]
+        moved = len(states) < len(events)
+        for event in states:
+            moved = moved or event.data != self._last_state
+            self._last_state = event.data
+        if events and not self.over():
+            self._heard = True
+            for event in (events[0], *states[-1:]):
+                self._take(event)
+        return moved
+
+    def _take(self, event: RunEvent) -> None:
+        """Take the run's current status from an event."""
         data = event.data if isinstance(event.data, dict) else {}
         status, progress, details = event.state, data.get("progress"), data.get("progress_details")
         if event.type != "state":
@@ -82,11 +97,38 @@ class Record:
         if isinstance(details, dict):
             self.now = replace(self.now, progress_details=details)
 
+    @property
+    def is_at_an_end(self) -> bool:
+        """True if the last event announced an end, which may be another one than the run's."""
+        return self._last is not None and self._last.is_terminal
+
+    @property
+    def is_announced(self) -> bool:
+        """True if the last event announced an end or the current pause: nothing more needs to follow."""
+        paused = self.run.paused and self._last is not None and _named_ending(self._last) == PAUSED_STATUS
+        return paused or self.is_at_an_end
+
     def pause_begins(self) -> list[Update]:
         """Return a pause when it begins."""
         updates: list[Update] = [Paused(self.run)] if self.run.paused and not self._pause_shown else []
         self._pause_shown = self.run.paused
         return updates
+
+
+def events_of_a_run(updates: Iterable[Update]) -> list[RunEvent]:
+    """Return the events of documented types: one of a kind of the server's own may also come after the end."""
+    return [update for update in updates if isinstance(update, RunEvent) and update.type in OF_A_RUN]
+
+
+def may_be_the_end(event: RunEvent) -> bool:
+    """True if an event has a status in which nothing more happens; only the record can tell whose it is."""
+    said = _named_ending(event)
+    return said is not None and (said in FINAL_STATUSES or said == PAUSED_STATUS or said.lower() in ENDED_AS)
+
+
+def _named_ending(event: RunEvent) -> str | None:
+    """Return the run's status in an event if it may be the last one."""
+    return event.workflow_status or event.state
 
 
 def lost_contact(error: NoxError, run_id: str, continuing: str | None = None) -> NoxError:

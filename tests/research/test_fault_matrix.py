@@ -377,7 +377,7 @@ def test_cell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if cell.fault == "silence":
-        monkeypatch.setattr("noxcli.runs.follow.LAST_EVENTS_GRACE", 0.5)  # a real wait, on each of its connections
+        monkeypatch.setattr("noxcli.runs.stream.LAST_EVENTS_GRACE", 0.5)  # a real wait, on each of its connections
     stage = staged(cell, run_length)
     output = {"Essay": ESSAY, "Note": "short"} if cell.phase == "download" else {"Answer": "forty-two"}
     workflow = Workflow(server, output, stage.faults)

@@ -21,9 +21,9 @@ from noxcli.errors import (
     Unavailable,
 )
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Update
-from noxcli.runs import follow
-from noxcli.runs.follow import SHORT_GRACE, Follower, Policy
+from noxcli.runs.follow import Follower, Policy
 from noxcli.runs.ledger import Continuity
+from noxcli.runs.stream import LAST_EVENTS_GRACE, SHORT_GRACE
 from noxcli.timing import Deadline
 from tests.faults.fake import (
     RUN,
@@ -139,7 +139,8 @@ def test_events_come_as_they_are_and_the_record_judges() -> None:
     assert result.events == [*pieces(4), end(4)]
     assert result.run is COMPLETED
     assert (server.openings, server.reads) == ([(0, None)], [2])
-    assert (result.label, result.follower.connects, result.follower.record.confirmed) == (Continuity.PROVEN, 1, True)
+    assert (result.label, result.follower.stream.connects) == (Continuity.PROVEN, 1)
+    assert result.follower.record.confirmed
 
 
 @pytest.mark.parametrize("policy", [Policy(), EVERY_EVENT])
@@ -355,7 +356,7 @@ def test_no_stream_means_no_stream() -> None:
     server = FakeServer([[(0, [end(0)])]], ends_at(200))
     result = followed(server, Policy(stream=False, every_event=True, poll_interval=50))
     assert (server.openings, server.reads) == ([], [50, 100, 150, 200])
-    assert (result.events, result.label, result.follower.connects) == ([], Continuity.NONE, 0)
+    assert (result.events, result.label, result.follower.stream.connects) == ([], Continuity.NONE, 0)
 
 
 @pytest.mark.parametrize(("asked_for", "waited"), [(20, 20), (3600, 60)])
@@ -693,7 +694,7 @@ def test_the_rest_is_waited_for_two_seconds_after_the_last_event() -> None:
     result = followed(server, EVERY_EVENT)
     assert result.events == pieces(3)
     assert [at for at, _ in server.openings] == pytest.approx([0, 2, 7.8])
-    assert server.clock.time == pytest.approx(7.8 + follow.LAST_EVENTS_GRACE)
+    assert server.clock.time == pytest.approx(7.8 + LAST_EVENTS_GRACE)
 
 
 # Pauses.

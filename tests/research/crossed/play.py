@@ -31,7 +31,7 @@ class Failure:
 def quick() -> Iterator[None]:
     """Wait less for what a silent stream on this machine may still send; no clock can shorten that."""
     with ExitStack() as stack:
-        stack.enter_context(patch("noxcli.runs.follow.LAST_EVENTS_GRACE", 1.0))
+        stack.enter_context(patch("noxcli.runs.stream.LAST_EVENTS_GRACE", 1.0))
         stack.enter_context(patch("noxcli.runs.follow.FIRST_LOOK", 0.1))
         stack.enter_context(patch("noxcli.runs.reasons.FIRST_EVENT", 1.0))
         stack.enter_context(patch("noxcli.runs.reasons.QUIET", 1.0))

@@ -1,0 +1,203 @@
+"""The event stream of one run: its connections, one after the other, and what is left of it after the verdict."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from noxcli.errors import (
+    CursorRefused,
+    NotFound,
+    NoxError,
+    Refused,
+    StreamClosed,
+    StreamUnsupported,
+    Unauthorized,
+    Unavailable,
+)
+from noxcli.models import Reconnecting, Update
+from noxcli.runs.ledger import Ledger
+from noxcli.runs.record import Record, events_of_a_run
+from noxcli.timing import Deadline, Outage
+
+if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
+    from noxcli.api.feed import EventFeed
+
+LONGEST_WAIT = 1.0  # so that the display is updated every second
+# How long to wait for events in transit when the record already has the end: if they are the product, or not.
+LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25
+LONGEST_REST = 60.0  # spent waiting for the rest: a stream that never ends must not delay the verdict
+TRIES_FOR_THE_REST = 3  # consecutive connections without an event
+# The docs say only that these two are announced; a stop or a pause may not be.
+ANNOUNCED_ENDINGS = frozenset({"completed", "failed"})
+# Whether the key or the run is the problem, the record says more reliably.
+NO_STREAM = (StreamUnsupported, Unauthorized, NotFound, Refused)
+
+
+class RunStream:
+    """One connection at a time. Seconds throughout."""
+
+    def __init__(self, source: "NoxusApi", run_id: str, ledger: Ledger, quiet: float) -> None:
+        """`quiet` is how long nothing comes when a replay is over."""
+        self.ledger = ledger
+        self.ended: NoxError | None = None  # why the server's side of the last connection has ended
+        self.was_open = False  # the last connection that was closed was a stream of events
+        self._source, self._run_id, self._quiet = source, run_id, quiet
+        self._feed: EventFeed | None = None  # None before the first connection, and once it was closed
+        self._earlier = 0  # connections that became a stream of events
+
+    @property
+    def is_open(self) -> bool:
+        """True if more events may come on the connection."""
+        return self._feed is not None and self.ended is None
+
+    @property
+    def connects(self) -> int:
+        """How many connections became a stream of events."""
+        return self._earlier + int(self._feed is not None and self._feed.opened)
+
+    @property
+    def is_broken(self) -> bool:
+        """True if the last connection ended in a way that events may have been lost."""
+        return self.ended is not None and not isinstance(self.ended, StreamClosed)
+
+    @property
+    def is_refused(self) -> bool:
+        """True if the server gave no stream; if only the position was refused, the next connection may get one."""
+        return isinstance(self.ended, NO_STREAM) and not isinstance(self.ended, CursorRefused)
+
+    @property
+    def asked_for(self) -> float:
+        """How long the server asks to wait until the next connection."""
+        return (self.ended.retry_after if isinstance(self.ended, Unavailable) else None) or 0.0
+
+    def why(self) -> str:
+        """Return in words why the last connection ended."""
+        assert self.ended is not None
+        if isinstance(self.ended, CursorRefused):
+            return f"the server rejected the position: {self.ended.message}"
+        return f"no event stream: {self.ended.message}" if self.is_refused else self.ended.message
+
+    def open(self) -> None:
+        """Begin a new connection, which resumes what was shown."""
+        self.close()
+        self.ended = None
+        self._feed = self._source.open_events(self._run_id, self.ledger.opened())
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._feed is not None:
+            self.was_open, self._earlier = self._feed.opened, self.connects
+            self._feed.close()
+            self._feed = None
+
+    def give_up(self, why: str) -> None:
+        """Treat the connection as broken."""
+        self.ended = self.ended or Unavailable(why)
+
+    def silent_for(self) -> float:
+        """Return the seconds since the last byte, including keep-alives."""
+        return 0.0 if self._feed is None else self._feed.silent_for()
+
+    def receive(self, seconds: float) -> list[Update]:
+        """Wait for events, and return the new ones; `ended` says if the connection has ended."""
+        assert self._feed is not None
+        try:
+            events = self._feed.take(seconds)
+        except (*NO_STREAM, Unavailable) as ended:
+            self.ended = ended
+            if isinstance(ended, CursorRefused):
+                self.ledger.refused()
+            # A replay that was closed is taken for a whole one; another end of it only means to try again.
+            return self.ledger.place_waiting() if isinstance(ended, StreamClosed) else []
+        # Silence after events that wait: the replay is over. Without such events, it has not begun.
+        is_quiet = not events and self.ledger.held > 0 and self.silent_for() > self._quiet
+        return self.ledger.place_waiting() if is_quiet else self.ledger.accept(events) if events else []
+
+
+class Rest:
+    """The events that may still come when the record has the verdict: in transit, or missed between connections."""
+
+    def __init__(self, stream: RunStream, record: Record, deadline: Deadline, *, every_event: bool) -> None:
+        """With `every_event`, the events are the product."""
+        self._stream, self._record, self._deadline, self._every_event = stream, record, deadline, every_event
+        self._ledger, self._clock = stream.ledger, deadline.clock
+        self._waited = 0.0
+
+    def read(self) -> Iterator[Sequence[Update]]:
+        """Yield what is in transit; if the events are the product, also what was missed, and a gap for what stays so.
+
+        The verdict is known: a limit ends only the search for events, not the command.
+        """
+        yield from self._drain()
+        if self._every_event and (self._stream.is_broken or not self._record.is_announced):
+            yield from self._fetch()
+        if not self._record.is_announced:
+            self._ledger.ended_unannounced()
+
+    def _drain(self) -> Iterator[Sequence[Update]]:
+        """Pass on what the open connection brings until it ends, or falls silent."""
+        silence = Deadline(self._clock, self._grace)
+        while self._stream.is_open:
+            came, began = self._ledger.came, self._clock.monotonic()
+            updates = self._stream.receive(min(silence.left(LONGEST_WAIT), self._deadline.left()))
+            self._waited += self._clock.monotonic() - began
+            if self._ledger.came > came:
+                silence.restart(self._grace)
+            if not self._may_wait:
+                self._stream.give_up("there was no time for the remaining events")
+            elif silence.passed and self._stream.is_open:
+                updates += self._ledger.place_waiting()
+                self._stream.close()
+            self._record.hear(events_of_a_run(updates))
+            yield updates
+
+    def _fetch(self) -> Iterator[Sequence[Update]]:
+        """Read what was missed, on connections of their own."""
+        outage = Outage(self._clock)
+        while self._may_wait:
+            self._stream.open()
+            yield from self._drain()
+            if self._has_all:
+                return
+            if self._ledger.fresh:
+                outage.answered()
+                continue
+            outage.failed()
+            delay, is_quiet = outage.delay(), self._stream.ended is None
+            if is_quiet or outage.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():
+                break
+            yield [Reconnecting(outage.failures, delay, "the remaining events are missing")]
+            yield from self._pause(delay)
+        updates = self._ledger.place_waiting()
+        self._record.hear(events_of_a_run(updates))
+        if not self._record.is_announced:
+            what = f"the run is {self._record.now.word}, but its event stream never reported that"
+            updates.append(self._ledger.gap(f"{what}; events may be missing"))
+        yield updates
+
+    def _pause(self, seconds: float) -> Iterator[Sequence[Update]]:
+        pause = Deadline(self._clock, seconds)
+        while not pause.passed:
+            self._clock.sleep(pause.left(LONGEST_WAIT))
+            yield []
+
+    @property
+    def _grace(self) -> float:
+        """How long to wait for the next event."""
+        return LAST_EVENTS_GRACE if self._every_event and not self._record.is_announced else SHORT_GRACE
+
+    @property
+    def _may_wait(self) -> bool:
+        return self._waited < LONGEST_REST and not self._deadline.passed
+
+    @property
+    def _has_all(self) -> bool:
+        """True if nothing shows that events are missing, after a connection for them."""
+        if self._record.is_announced:
+            return True
+        if self._stream.is_broken or self._ledger.fresh:
+            return False
+        # A stream that closes may have no event after a position from outside: it was the last. Silence tells nothing.
+        closed = self._stream.ended is not None
+        from_outside = closed and self._ledger.origin is not None and not self._ledger.accepted
+        return self._record.run.status not in ANNOUNCED_ENDINGS or from_outside
