@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +20,7 @@ class Options(Running):
     """Start a run again with the same inputs, or others, and follow it like run.
 
     Workflow, version, inputs and uploaded files come from the record of RUN, which may have been started elsewhere.
-    Secret inputs are not reused: give them again with --secret.
+    Secret inputs are sent again, too, and not shown.
 
     Examples:
         noxcli run demo 'User Input=hello'
@@ -61,7 +61,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         # The workflow is read again: the run's record may have an older version of it.
         found = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
         workflow = prepare.read_workflow_to_run(noxus, found, version_id, look=not options.no_check)
-        inputs = _complete_inputs(noxus, _merge_inputs(noxus, earlier, given, workflow), given)
+        inputs = _merge_inputs(noxus, earlier, given, workflow)
         carry_out(noxus, workflow, inputs, options, found.name or found.id)
 
 
@@ -80,7 +80,7 @@ def _choose_version(noxus: "Session", asked: str | None, earlier: "Run") -> str 
 def _merge_inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "Workflow") -> "Inputs":
     """Return the run's inputs, changed by those on the command line. Raises UsageProblem if more are needed."""
     from noxcli.inputs.definition import inputs_of
-    from noxcli.inputs.recorded import secrets_among, with_recorded
+    from noxcli.inputs.recorded import with_recorded
 
     context, run_id = noxus.context, earlier.id
     if not isinstance(earlier.input, dict):
@@ -90,9 +90,8 @@ def _merge_inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "
         )
     entry = context.history.find_entry(run_id, context.base_url)
     secret = entry.secret_inputs if entry is not None else None  # None: which were secret is not known
-    nodes = inputs_of(workflow.definition)
-    context.terminal.mask.learn(secrets_among(earlier.input, secret or (), nodes))
-    inputs = with_recorded(earlier.input, given, secret, nodes, run_id)
+    merged = with_recorded(earlier.input, given, secret, inputs_of(workflow.definition))
+    inputs = replace(merged, values={**_complete(noxus, merged, given), **given.values})
     context.hide(replace(inputs, secret=inputs.secret - given.secret))
     if inputs.veiled:
         context.terminal.note(
@@ -101,9 +100,9 @@ def _merge_inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "
     return inputs
 
 
-def _complete_inputs(noxus: "Session", inputs: "Inputs", given: "Inputs") -> "Inputs":
-    """Return the inputs with the full text of what the record truncated. Raises UsageProblem without one of them."""
-    from noxcli.outputs.expand import complete_inline
+def _complete(noxus: "Session", inputs: "Inputs", given: "Inputs") -> dict[str, Any]:
+    """Return the recorded inputs with the full text of what the record truncated. Raises UsageProblem without one."""
+    from noxcli.outputs.expand import complete_inline  # as above
 
     recorded = {key: value for key, value in inputs.values.items() if key not in given.values}
     completed = complete_inline(noxus.api, recorded, noxus.patience())
@@ -111,4 +110,4 @@ def _complete_inputs(noxus: "Session", inputs: "Inputs", given: "Inputs") -> "In
         raise UsageProblem(
             f"the record has only the beginning of an input: {'; '.join(completed.problems)}", "give it again"
         )
-    return replace(inputs, values={**completed.output, **given.values})
+    return dict(completed.output)
