@@ -29,10 +29,8 @@ from noxcli.retry import ASK_LATER, Contact, OneTry, Patience, in_lines
 from noxcli.runs.conditions import Condition, ConditionWatch, doubtful_words, with_node_id
 from noxcli.runs.follow import Burst, Policy
 from noxcli.runs.record import LAST_READ, lost_contact, settled_if_unchanged, still_running
-from noxcli.timing import Deadline
 from noxcli.waiting import Result, result_of, run_all_within, value_of
 
-READ_BESIDE = 10.0  # seconds for one read of the record or the workflow during the stream
 LONGEST_READ = 30.0  # seconds to check all runs once
 LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit
 # Reads of all runs together, and by how many threads.
@@ -58,12 +56,7 @@ def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], pol
         policy = replace(policy, every_event=any(one.node is not None for one in conditions))
     progress = progress_of(noxus, run, workflow)
     outcome.progress = progress if conditions else None
-    watch = ConditionWatch(
-        conditions,
-        progress,
-        lambda: noxus.api.within(noxus.deadline.left(READ_BESIDE)).get_run(run.workflow_id, run.id),
-        Deadline(context.clock, policy.poll_interval),
-    )
+    watch = ConditionWatch(conditions, progress)
     run = _follow(noxus, watch, policy)
     outcome.phase = Phase.RUN
     if run.status == "failed" and watch.met is None:
