@@ -18,6 +18,7 @@ sys.set_int_max_str_digits(LONGEST_INT)
 
 PLAIN = {str, int, bool, type(None)}  # types that need no look inside
 NOT_ASCII = "[^\x00-\x7f]"
+MARK = os.urandom(16).hex()  # which occurs in no value: nothing that is written shows it
 
 
 class Number(float):
@@ -29,10 +30,9 @@ class Number(float):
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped; NaN and infinities become null."""
     separators = (",", ":") if indent is None else None
-    mark = os.urandom(16).hex()  # which occurs in no value
-    text = json.dumps(_marked(value, mark), ensure_ascii=False, indent=indent, separators=separators)
-    if mark in text:  # a pattern with a new mark has to be compiled each time
-        text = re.sub(f'"{mark}([^"]*)"', r"\1", text)
+    text = json.dumps(_marked(value), ensure_ascii=False, indent=indent, separators=separators)
+    if MARK in text:
+        text = re.sub(f'"{MARK}([^"]*)"', r"\1", text)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -40,17 +40,17 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
     return text
 
 
-def _marked(value: Any, mark: str) -> Any:
-    """Return the value with its odd numbers as texts that begin with the mark."""
+def _marked(value: Any) -> Any:
+    """Return the value with its odd numbers as texts that begin with the MARK."""
     match value:
         case Number():
-            return f"{mark}{value.text}"
+            return f"{MARK}{value.text}"
         case float() if not math.isfinite(value):
             return None
         case dict():
-            return {key: inner if type(inner) in PLAIN else _marked(inner, mark) for key, inner in value.items()}
+            return {key: inner if type(inner) in PLAIN else _marked(inner) for key, inner in value.items()}
         case list() | tuple():
-            return [inner if type(inner) in PLAIN else _marked(inner, mark) for inner in value]
+            return [inner if type(inner) in PLAIN else _marked(inner) for inner in value]
         case _:
             return value
 
