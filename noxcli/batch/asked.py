@@ -26,7 +26,6 @@ class Asked:
     changed: bool  # other rows and inputs are accepted
     checked: bool  # against the workflow's definition
     way_back: str  # the command that continues the batch
-    ordered: bool
     stops: bool  # a signal stops the runs
     max_parallel: int
     max_failures: int | None

@@ -207,7 +207,7 @@ class Batch:
     ) -> NoxError | None:
         """Run the remaining rows; return why not every row has a result."""
         asked = self.asked
-        output = Output(self._journal, self._results, printer, ordered=asked.ordered)
+        output = Output(self._journal, self._results, printer)
         rows = self._remaining.to_do(asked.rows, self._journal, self.tally)
         engine = Engine(work, rows, self.past, self._finding, output, tick, unexpected, asked)
         self.tally.cause = engine.run()

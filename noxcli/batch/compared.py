@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.batch.past import DigestIndex
+from noxcli.batch.lines import DigestIndex
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.sides import Side
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem

@@ -13,7 +13,7 @@ from noxcli.batch.asked import Asked
 from noxcli.batch.cuts import ANSWER_AT_END, Cuts, Stage
 from noxcli.batch.doubts import Finding
 from noxcli.batch.flight import Flight
-from noxcli.batch.journal import JournalTrouble
+from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.output import Output
 from noxcli.batch.past import SENT, STARTED, Past
 from noxcli.batch.poll import Schedule, Workers
@@ -42,7 +42,6 @@ from noxcli.waiting import run_all_within
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
-WINDOW = 4  # times max_parallel: rows that wait for an earlier one's result (--ordered)
 
 
 class Engine:
@@ -128,7 +127,6 @@ class Engine:
                 return
             if row is None:
                 return
-            self.output.expect(row.number)
             self._begin(row)
 
     def _begin(self, row: Row) -> None:
@@ -230,8 +228,7 @@ class Engine:
         self.flight.leave(row, TimedOut(f"{what} --row-timeout", "--resume waits for it again"))
 
     def _has_place(self) -> bool:
-        within_window = self.output.awaited < WINDOW * self._max_parallel
-        return within_window and len(self.flight.active) + len(self.flight.starting) < self._max_parallel
+        return len(self.flight.active) + len(self.flight.starting) < self._max_parallel
 
     def _longest_wait(self) -> float:
         if self.cuts.stage is Stage.STARTING and not self._source.exhausted and self._has_place():

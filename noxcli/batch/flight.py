@@ -60,7 +60,6 @@ class Flight:
     def end_start(self, number: int) -> None:
         """Keep a row without a run: in doubt if its start may have been sent, else it is not started."""
         row = self.starting.pop(number)
-        self.output.pass_over(number)
         if row.in_doubt:
             self.doubts.append(row)
             self.had_runs = True
@@ -118,7 +117,7 @@ class Flight:
             found = (state for state, _ in run_all_within(within, [partial(self.find_doubts, within)], 1))
             self.report_doubts(next(filter(None, found), Finding()))
         with suppress(TimedOut):  # of a reader of stdout that does not read
-            self.output.flush_rest()
+            self.output.flush()
 
     def find_doubts(self, within: float) -> Finding:
         """Search the list of runs once for all rows in doubt."""

@@ -11,7 +11,8 @@ from typing import IO, Any
 
 from noxcli.batch.identity import differences
 from noxcli.batch.judge import Judge
-from noxcli.batch.past import FINISHED, JOURNAL_NAME, RESULTS_NAME, Header, Past, digest_of_id, line_at, open_batch_file
+from noxcli.batch.lines import open_batch_file
+from noxcli.batch.past import FINISHED, JOURNAL_NAME, RESULTS_NAME, Header, Past, digest_of_id, line_at
 from noxcli.batch.results import KeptResults, key_of, read_line
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.row import as_printed

@@ -4,7 +4,6 @@ A row is on disk as `sent` before the first byte of its start leaves. So even af
 started, and one that is will not be started again unless the user asks for it.
 """
 
-import errno
 import fcntl
 import os
 import threading
@@ -16,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
+from noxcli.batch.lines import JournalTrouble, LineFile
 from noxcli.batch.past import (
     BATCH_SCHEMA,
     JOURNAL_NAME,
@@ -37,16 +37,6 @@ from noxcli.place import Place
 from noxcli.timing import Clock
 
 INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"
-BLOCK = 1 << 16
-HOLDER_NAME = "batch.holder"  # says which process has the journal, while it has it
-LONGEST_HOLDER = 500  # bytes
-NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-
-
-class JournalTrouble(NoxError):
-    """The journal can't be written, so nothing more may be started."""
-
-    exit_code = ExitCode.UNDELIVERED
 
 
 class Journal:
@@ -62,9 +52,8 @@ class Journal:
         self._clock = clock
         self._mask = mask or Mask()
         self._named = named
-        self._write_lock = threading.Lock()
-        self._file = -1
-        self._holds = False
+        self._count_lock = threading.Lock()
+        self._lines: LineFile | None = None
         self._is_new = self._made_directory = False
         self._starts = 0  # that were sent in this call, but for those that the server was too busy to take
         if os.path.lexists(self.path):
@@ -73,13 +62,13 @@ class Journal:
     @property
     def is_open(self) -> bool:
         """True if there is a journal, which no other process has."""
-        return self._file >= 0
+        return self._lines is not None
 
     def create(self) -> None:
         """Create a journal without content. Raises as the constructor, and Unavailable if there is one by now."""
         made = not os.path.lexists(self.path.parent)
-        self._open()
-        self._is_new, self._made_directory = os.fstat(self._file).st_size == 0, made
+        lines = self._open()
+        self._is_new, self._made_directory = os.fstat(lines.file).st_size == 0, made
         if not self._is_new:  # it was not there before this had the lock
             self.close()
             hint = "continue that one with --resume, or choose another --output-dir"
@@ -90,19 +79,19 @@ class Journal:
         if not self._is_new or self._starts:
             return False
         with suppress(OSError):
-            for name in (RESULTS_NAME, HOLDER_NAME, JOURNAL_NAME):
+            for name in (RESULTS_NAME, JOURNAL_NAME):
                 self.place.remove(name)
             if self._made_directory:
                 self.path.parent.rmdir()
         return True
 
-    def _open(self) -> None:
+    def _open(self) -> LineFile:
         directory = self.path.parent
         try:
             self.place = (Place.open_named if self._named else Place.open_derived)(directory, make=True)
-            self._file = self.place.open_file(JOURNAL_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-            self._lock(directory)
-            move_torn_aside(self.place, JOURNAL_NAME, self._file)
+            self._lines = LineFile(self.place, JOURNAL_NAME, "the journal")
+            self._lock(self._lines.file)
+            self._lines.move_torn_aside()
         except NoxError:
             self.close()
             raise
@@ -111,40 +100,26 @@ class Journal:
             raise UsageProblem(
                 f"can't write the journal {self.path}: {reason_of(error)}", "check --output-dir"
             ) from None
+        return self._lines
 
-    def _lock(self, directory: Path) -> None:
-        """Keep other processes out, also those of other machines, and say who we are."""
+    def _lock(self, file: int) -> None:
+        """Keep other processes out, also those of other machines. Raises OSError where files can't be locked."""
+        directory = self.path.parent
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = ""
-            with suppress(OSError):
-                holder = f": {self.place.read(HOLDER_NAME, LONGEST_HOLDER).decode(errors='replace')}"
             hint = "retry once it has ended, or choose another --output-dir"
-            raise Unavailable(f"another batch is running in {directory}{holder}", hint, sent=False) from None
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-            hint = "choose an --output-dir on a local disk, or mount this one with locks"
-            raise UsageProblem(f"the file system of {directory} can't lock files", hint) from None
+            raise Unavailable(f"another batch is running in {directory}", hint, sent=False) from None
         there = self.path.stat() if self.path.exists() else None
-        if there is None or not os.path.samestat(os.fstat(self._file), there):  # its holder has moved or removed it
+        if there is None or not os.path.samestat(os.fstat(file), there):  # its holder has moved or removed it
             raise Unavailable(f"another batch is ending in {directory}", "retry in a moment", sent=False)
-        self._holds = True
-        with self.place.replacing(HOLDER_NAME, durable=False) as file:
-            file.write(f"process {os.getpid()} on {os.uname().nodename}".encode())
 
     def close(self) -> None:
         """Close the journal and its directory; nothing is written any more."""
-        with self._write_lock:
-            if self._holds:
-                with suppress(OSError):
-                    self.place.remove(HOLDER_NAME)
-            self._holds = False
-            if self._file >= 0:
-                os.close(self._file)
-                self.place.close()
-            self._file = -1
+        if self._lines is not None:
+            self._lines.close()
+            self.place.close()
+        self._lines = None
 
     def __enter__(self) -> Self:
         return self
@@ -217,14 +192,14 @@ class Journal:
             raise JournalTrouble(f"a batch has at most {MOST_ROWS} rows")
         at = server_now.isoformat(timespec="milliseconds") if server_now is not None else None
         facts = {"row_digest": f"{row.digest:016x}", "input_digest": input_digest, "server_at": at}
-        with self._write_lock:
+        with self._count_lock:
             self._starts += 1
         self._add(self._step(row, "sent", **facts), durable=True)
         return Pending(row.number, row.id, input_digest, (server_now or self._clock.now()).timestamp())
 
     def withdraw(self, row: Row, error: NoxError) -> None:
         """Nothing was started after all."""
-        with self._write_lock:
+        with self._count_lock:
             self._starts -= isinstance(error, Unavailable)
         self._add(self._step(row, "withdrawn", exit_code=int(error.exit_code), message=error.message))
 
@@ -259,23 +234,11 @@ class Journal:
         return {"row": row.number, "step": step, "id": row.id, **facts}
 
     def _add(self, *lines: Mapping[str, Any], durable: bool = False) -> None:
-        """Add lines in one write. Raises JournalTrouble if they do not all fit; then none of them remains."""
-        content = b"".join(map(self._encoded, lines))
-        if not content:
-            return
-        hint = "free some space, and continue with --resume"
-        try:
-            with self._write_lock:
-                if self._file < 0:
-                    raise JournalTrouble("the batch has ended")
-                written = os.write(self._file, content)
-                if written != len(content):
-                    os.ftruncate(self._file, os.fstat(self._file).st_size - written)
-                    raise JournalTrouble(f"can't write the journal {self.path}: only a part fitted", hint)
-            if durable:
-                os.fsync(self._file)  # without the lock: the system makes one flush of those of several threads
-        except OSError as error:
-            raise JournalTrouble(f"can't write the journal {self.path}: {reason_of(error)}", hint) from error
+        """Add lines in one write. Raises JournalTrouble if they can't all be written; then none of them remains."""
+        if self._lines is None:
+            raise JournalTrouble("the batch has ended")
+        if lines:
+            self._lines.add(b"".join(map(self._encoded, lines)), durable=durable)
 
     def _encoded(self, line: Mapping[str, Any]) -> bytes:
         at = self._clock.now().isoformat(timespec="milliseconds")
@@ -283,25 +246,3 @@ class Journal:
         if len(content) > LONGEST_LINE:
             raise JournalTrouble(f"a line of the journal would have {len(content)} bytes")
         return content
-
-
-def move_torn_aside(place: Place, name: str, file: int) -> None:
-    """Move an incomplete last line, which a kill leaves, to the end of NAME.torn. Raises OSError."""
-    size = end = os.fstat(file).st_size
-    while end:
-        begin = max(0, end - BLOCK)
-        found = os.pread(file, end - begin, begin).rfind(b"\n")
-        end = begin + found + 1  # or `begin`, if none was found
-        if found >= 0:
-            break
-    if end == size:
-        return
-    torn = place.open_file(f"{name}.torn", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    try:
-        for begin in range(end, size, BLOCK):
-            os.write(torn, os.pread(file, min(BLOCK, size - begin), begin))
-        os.write(torn, b"\n")
-        os.fsync(torn)
-    finally:
-        os.close(torn)
-    os.ftruncate(file, end)

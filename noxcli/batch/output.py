@@ -1,14 +1,14 @@
-"""The way of results out: in the order of the rows if asked for, kept, printed or in a table, recorded as finished."""
+"""The way of results out: kept, printed or in a table, recorded as finished."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from noxcli.batch.expected import Coverage
-from noxcli.batch.journal import Journal, JournalTrouble
+from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
+from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.results import Results
 from noxcli.batch.row import FinishedRow, as_printed
 from noxcli.batch.tally import Tally
@@ -107,7 +107,7 @@ class Printer:
 class Output:
     """The results of one batch on their way out."""
 
-    def __init__(self, journal: Journal, results: Results, printer: Printer, *, ordered: bool) -> None:
+    def __init__(self, journal: Journal, results: Results, printer: Printer) -> None:
         self.unprinted: ReaderGone | Unwritten | None = None  # why stdout failed; --resume prints those lines
         self.lineless: list[str] = []  # the runs of rows whose line was not stored, or not printed
         self._trouble: NoxError | None = None
@@ -115,26 +115,13 @@ class Output:
         self._results = results
         self._printer = printer
         self.tally = printer.tally
-        self._ordered = ordered
-        self._early: dict[int, FinishedRow] = {}  # --ordered: results ahead of their turn
-        self._turns: deque[int] = deque()  # --ordered: rows in input order, of which the first has no result yet
         self._ready: list[FinishedRow] = []
         self._flushed_at = float("-inf")
-
-    @property
-    def awaited(self) -> int:
-        """The number of rows from the first one without a result on, which must be printed in order."""
-        return len(self._turns)
 
     def take_trouble(self) -> NoxError | None:
         """Return why the disk takes no more results, once."""
         trouble, self._trouble = self._trouble, None
         return trouble
-
-    def expect(self, number: int) -> None:
-        """Record that a row has begun."""
-        if self._ordered:
-            self._turns.append(number)
 
     def add(self, row: FinishedRow) -> None:
         """Count a row's result, which is printed soon."""
@@ -143,17 +130,7 @@ class Output:
         except Exception:
             self._note_lineless([row])
             raise
-        if row.row.number in self._turns:
-            self._early[row.row.number] = row
-            self._release_in_turn()
-        else:
-            self._ready.append(row)
-
-    def pass_over(self, number: int) -> None:
-        """Do not wait for this row, which has no result now."""
-        if number in self._turns:
-            self._turns.remove(number)
-            self._release_in_turn()
+        self._ready.append(row)
 
     def until_due(self, most: float) -> float:
         """Return the seconds until results must be printed, at most `most`."""
@@ -163,12 +140,6 @@ class Output:
         """Print the available results, unless that was done a moment ago."""
         if self._ready and time.monotonic() >= self._flushed_at + FLUSHES_APART:
             self.flush()
-
-    def flush_rest(self) -> None:
-        """Print everything, even ahead of its turn."""
-        for number in sorted(self._early):
-            self._ready.append(self._early.pop(number))
-        self.flush()
 
     def flush(self) -> None:
         """Save the results, print their lines, then record them as finished.
@@ -203,10 +174,6 @@ class Output:
 
     def _note_lineless(self, rows: Sequence[FinishedRow]) -> None:
         self.lineless += [one.result["run"]["id"] for one in rows if one.result["run"] is not None]
-
-    def _release_in_turn(self) -> None:
-        while self._turns and self._turns[0] in self._early:
-            self._ready.append(self._early.pop(self._turns.popleft()))
 
 
 def _cells(line: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from heapq import merge
 from itertools import groupby, repeat, zip_longest
 from operator import itemgetter
 
-from noxcli.batch.past import NUMBER_BITS
+from noxcli.batch.lines import NUMBER_BITS
 from noxcli.batch.sides import Side
 from noxcli.errors import UsageProblem
 from noxcli.signals import SIGNALS

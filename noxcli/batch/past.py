@@ -1,23 +1,20 @@
 """What a journal says about its rows, in a few numbers for each; it may be anybody's, so each line is checked."""
 
 import json
-import os
 from array import array
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Self
 
+from noxcli.batch.lines import lines_in, open_batch_file
 from noxcli.batch.rows import digest_of
 from noxcli.codec import decode_json
 from noxcli.errors import UsageProblem, suggestion
 from noxcli.files import reason_of, require_readable
 from noxcli.models import Run
-from noxcli.place import open_regular
-from noxcli.signals import SIGNALS
 from noxcli.timing import parse_time
 
 JOURNAL_NAME, RESULTS_NAME = "batch.jsonl", "results.jsonl"
@@ -25,7 +22,6 @@ BATCH_SCHEMA = "noxcli.batch/1"
 LONGEST_LINE = 16 * 1024 * 1024  # bytes
 VERSION_OPTION = "--version-id"
 MOST_ROWS = 20_000_000
-NUMBER_BITS = 48  # of a row's number, or of its place in a file
 NEW, SENT, STARTED, FINISHED = range(4)  # a finished row's exit code is added to its state
 
 # The fields of each step that are read; one that may be null may also be absent.
@@ -350,44 +346,9 @@ class Past:
                 self.outdated.add(new)
 
 
-class DigestIndex:
-    """Digests with a number each, sixteen bytes for a pair; of several pairs with one digest, the largest counts."""
-
-    def __init__(self, pairs: Iterable[tuple[int, int]]) -> None:
-        ordered = sorted(digest << NUMBER_BITS | number for digest, number in pairs)
-        self._digests = array("Q", (pair >> NUMBER_BITS for pair in ordered))
-        self._numbers = array("Q", (pair & (1 << NUMBER_BITS) - 1 for pair in ordered))
-
-    def find(self, digest: int) -> int | None:
-        """Return the digest's last number, None if it has none."""
-        place = bisect_right(self._digests, digest) - 1
-        return self._numbers[place] if place >= 0 and self._digests[place] == digest else None
-
-    def repeated(self) -> Iterator[tuple[int, int]]:
-        """Yield each number that is followed by another one of the same digest, with the next one."""
-        for place in range(len(self._digests) - 1):
-            if self._digests[place] == self._digests[place + 1]:
-                yield self._numbers[place], self._numbers[place + 1]
-
-
 def digest_of_id(text: str | None) -> int:
     """Return the 64-bit digest of a row's own id, or of a run's; 0 for none."""
     return 0 if text is None else digest_of(text.encode("utf-8", "surrogatepass"))
-
-
-def open_batch_file(path: Path) -> IO[bytes]:
-    """Open a file of a batch for reading, and nothing else in its place. Raises OSError."""
-    return os.fdopen(open_regular(path, os.O_RDONLY), "rb")
-
-
-def lines_in(path: Path, longest: int) -> Iterator[tuple[int, bytes]]:
-    """Yield each line of a file of a batch after the place where it begins. Raises OSError."""
-    with open_batch_file(path) as file:
-        offset = 0
-        while raw := file.readline(longest):
-            SIGNALS.check()
-            yield offset, raw
-            offset += len(raw)
 
 
 def line_at(file: IO[bytes], offset: int) -> Mapping[str, Any]:

@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from noxcli.batch.journal import JournalTrouble, move_torn_aside
-from noxcli.batch.past import MOST_ROWS, RESULTS_NAME, DigestIndex, digest_of_id, lines_in, open_batch_file
+from noxcli.batch.lines import CONTINUE, DigestIndex, JournalTrouble, LineFile, lines_in, open_batch_file
+from noxcli.batch.past import MOST_ROWS, RESULTS_NAME, digest_of_id
 from noxcli.batch.row import FinishedRow
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
@@ -53,8 +52,8 @@ class Results:
         self.path = place.path / RESULTS_NAME
         self._place = place
         try:
-            self._file = place.open_file(RESULTS_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-            move_torn_aside(place, RESULTS_NAME, self._file)
+            self._lines = LineFile(place, RESULTS_NAME, "the results")
+            self._lines.move_torn_aside()
             self.kept = KeptResults(place.path)
         except OSError as error:
             raise UsageProblem(
@@ -65,40 +64,27 @@ class Results:
     def close(self) -> None:
         """Remove lines that a later line of the same row replaces. Raises JournalTrouble if writing fails."""
         self.kept.close()
-        os.close(self._file)
+        self._lines.close()
         try:
             if self._doubled:
                 self._tidy()
         except OSError as error:
-            raise self._trouble(error) from None
+            raise JournalTrouble(f"can't write the results {self.path}: {reason_of(error)}", CONTINUE) from None
 
     def add(self, rows: Sequence[FinishedRow]) -> None:
-        """Add rows' lines; they are on disk when this returns.
-
-        Raises JournalTrouble if they can't all be written; then none of them remains.
-        """
+        """Add rows' lines. Raises as `LineFile.add`."""
         if rows:
-            self._add("".join(one.line for one in rows))
+            self._add(one.line for one in rows)
             self._doubled |= any(self.kept.has(key_of(one.row.number, digest_of_id(one.row.id))) for one in rows)
 
-    def replace(self, lines: Iterable[Mapping[str, Any]]) -> None:
+    def replace(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Add lines of rows that have one, in their place. Raises as `add`."""
-        if content := "".join(f"{to_json(line)}\n" for line in lines):
-            self._add(content)
+        if lines:
+            self._add(f"{to_json(line)}\n" for line in lines)
             self._doubled = True
 
-    def _add(self, lines: str) -> None:
-        begins = os.lseek(self._file, 0, os.SEEK_END)
-        try:
-            content = lines.encode("utf-8", "surrogateescape")
-            written = os.write(self._file, content)
-            while written < len(content):
-                written += os.write(self._file, content[written:])
-            os.fsync(self._file)
-        except OSError as error:
-            with suppress(OSError):
-                os.ftruncate(self._file, begins)
-            raise self._trouble(error) from None
+    def _add(self, lines: Iterable[str]) -> None:
+        self._lines.add("".join(lines).encode("utf-8", "surrogateescape"))
 
     def _tidy(self) -> None:
         replaced = KeptResults(self._place.path).replaced()
@@ -124,11 +110,6 @@ class Results:
                 kept.writelines(old)
                 kept.flush()
                 os.fsync(kept.fileno())
-
-    def _trouble(self, error: OSError) -> JournalTrouble:
-        return JournalTrouble(
-            f"can't write the results {self.path}: {reason_of(error)}", "free some space, and continue with --resume"
-        )
 
 
 class KeptResults:

@@ -10,7 +10,8 @@ from typing import Any
 
 from noxcli.batch.identity import differences
 from noxcli.batch.journal import Journal
-from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, DigestIndex, Header, Past, digest_of_id
+from noxcli.batch.lines import DigestIndex
+from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, Header, Past, digest_of_id
 from noxcli.batch.results import Results, key_of, read_line
 from noxcli.batch.rows import Row, RowFile
 from noxcli.batch.shards import Shard

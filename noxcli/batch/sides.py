@@ -12,7 +12,8 @@ from typing import IO, Any, Protocol
 
 from noxcli.batch.columns import EXPECT
 from noxcli.batch.joined import Joined
-from noxcli.batch.past import Header, digest_of_id, lines_in, open_batch_file
+from noxcli.batch.lines import lines_in, open_batch_file
+from noxcli.batch.past import Header, digest_of_id
 from noxcli.batch.results import LONGEST_RESULT, read_result_line
 from noxcli.batch.row import as_printed
 from noxcli.batch.rows import digest_of

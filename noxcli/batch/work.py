@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from noxcli.batch.journal import Journal, JournalTrouble
+from noxcli.batch.journal import Journal
+from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.past import digest_of_id
 from noxcli.batch.row import ActiveRow, FinishedRow
 from noxcli.batch.rows import Row

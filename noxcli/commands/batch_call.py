@@ -32,7 +32,6 @@ from noxcli.cli.prepare import check_outputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
-from noxcli.commands.results import require_not_stored
 from noxcli.errors import ANSWERED, Interruption, NoxError, Phase, TimedOut, UsageProblem
 from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
@@ -60,7 +59,10 @@ def run_rows(noxus: Session, options: Options) -> None:
         raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     judge = Judge.read(options.asserts, options.expect, context.terminal.mask)
-    require_not_stored({"--junit": options.junit, "--report": options.report}, [asked.directory])
+    if options.junit or options.report:
+        from noxcli.commands.results import require_not_stored  # loaded where a report is written
+
+        require_not_stored({"--junit": options.junit, "--report": options.report}, [asked.directory])
     context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     context.way_back = asked.way_back
     tally = Tally(None, min_pass, options.repeat, enough)
@@ -126,7 +128,6 @@ def _read_asked(context: Context, options: Options) -> Asked:
         changed=options.allow_changed_input,
         checked=not options.no_check,
         way_back=line_with(context.argv, ["--resume"]),
-        ordered=options.ordered,
         stops=context.stops_runs(options.on_interrupt),
         max_parallel=options.max_parallel,
         max_failures=options.max_failures,

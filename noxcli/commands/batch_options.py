@@ -132,7 +132,6 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
     ] = None
     repeat: Annotated[int, typer.Option("--repeat", metavar="N", min=1, max=1000, help="Run each row N times.")] = 1
     pass_each: PassEachOption = None
-    ordered: Annotated[bool, typer.Option("--ordered", help="Print results in the order of the rows.")] = False
     line_query: LineQueryOption = None
     shard: Annotated[
         str | None,

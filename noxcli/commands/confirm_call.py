@@ -151,7 +151,6 @@ class Asking:
             changed=False,
             checked=False,
             way_back=self.way_back,
-            ordered=False,
             stops=context.stops_runs(None),
             max_parallel=PARALLEL,
             max_failures=0,  # NEW may answer all of them with one failure

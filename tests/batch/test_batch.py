@@ -4,8 +4,6 @@ import errno
 import fcntl
 import io
 import json
-import os
-import re
 import subprocess
 import time
 from pathlib import Path
@@ -19,7 +17,7 @@ from noxcli.render.terminal import Terminal
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Drop, LostAnswer
 from noxcli.sandbox.scenario import File, Scenario, fixed_input, input_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Sleep, State, Step
+from noxcli.sandbox.steps import Sleep, State
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, write_rows
 from tests.process import call, environment, forked, running, until
@@ -247,16 +245,6 @@ def test_an_output_that_could_not_be_had_is_fetched_by_resume(noxcli: Noxcli, sa
     assert len(sandbox.runs(workflow)) == 1
 
 
-def test_ordered_results_come_in_the_order_of_the_rows(noxcli: Noxcli, plays: Any) -> None:
-    def script(inputs: dict[str, Any]) -> list[Step]:
-        return [Sleep(400 if inputs["Q"] in {"1", "5"} else 10)]  # at the sandbox's thousandfold speed
-
-    workflow = plays(nodes=[input_node("Q")], script=script)
-    rows = write_rows(*[str(number) for number in range(1, 41)])
-    result = noxcli("batch", workflow, rows, "--ordered", "--max-parallel", "4")
-    assert numbers(result) == list(range(1, 41))
-
-
 def test_failures_end_the_starting(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:
     workflow = echoes()
     rows = write_rows("bad", *["a"] * 30)
@@ -345,8 +333,7 @@ def test_two_batches_do_not_share_a_directory(noxcli: Noxcli, sandbox: Sandbox, 
     with running("batch", workflow, rows, env=environment(sandbox.url)):
         until(lambda: sandbox.runs(workflow))
         result = noxcli("batch", workflow, rows, "--resume")
-    holder = rf"another batch is running in rows.jsonl.batch: process \d+ on {os.uname().nodename}; retry once"
-    assert (result.code, bool(re.search(holder, result.err))) == (75, True), result.err
+    assert (result.code, "another batch is running in rows.jsonl.batch; retry once" in result.err) == (75, True)
     assert len(sandbox.runs(workflow)) == 1
 
 
@@ -359,7 +346,7 @@ def test_a_file_system_without_locks_is_refused(
     monkeypatch.setattr(fcntl, "flock", no_locks)
     workflow = echoes()
     result = noxcli("batch", workflow, write_rows("a"))
-    told = "rows.jsonl.batch can't lock files; choose an --output-dir on a local disk"
+    told = "can't write the journal rows.jsonl.batch/batch.jsonl: no locks available; check --output-dir"
     assert (result.code, told in result.err) == (2, True)
     assert not sandbox.runs(workflow)
 

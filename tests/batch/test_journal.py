@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from noxcli.batch.doubts import look_for
 from noxcli.batch.joined import Joined
-from noxcli.batch.journal import Journal, JournalTrouble
+from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
+from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, Header, Past
 from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row

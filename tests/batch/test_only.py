@@ -34,7 +34,7 @@ def asked(sandbox: Sandbox, workflow: str) -> list[str]:
 
 def test_only_rows_with_these_ids_run(noxcli: Noxcli, sandbox: Sandbox, echoing: str) -> None:
     batch = ("batch", echoing, rows())
-    few = noxcli(*batch, *only("b", "e"), "--junit", "few.xml", "--ordered")
+    few = noxcli(*batch, *only("b", "e"), "--junit", "few.xml", "--max-parallel", "1")
     assert (few.code, [line["id"] for line in few.lines]) == (0, ["id-b", "id-e"]), few.err
     assert "2 rows in" in few.err
     header = json.loads(Path("rows.jsonl.batch/batch.jsonl").read_text().splitlines()[0])

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.batch.journal import Journal, JournalTrouble
+from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
+from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.output import FLUSHES_APART, Output, Printer
 from noxcli.batch.past import Header, Past
 from noxcli.batch.results import Results
@@ -44,15 +45,12 @@ class Batch:
     directory: Path
     journal: Journal
     results: Results
-    ordered: bool
     printed: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.tally = Tally()
         printer = Printer(Judge((), None, Mask()), None, self.tally, self._write, str)
-        self.output = Output(self.journal, self.results, printer, ordered=self.ordered)
-        for number in range(1, 5):
-            self.output.expect(number)
+        self.output = Output(self.journal, self.results, printer)
 
     def _write(self, text: str) -> None:
         rows = [json.loads(line)["row"] for line in text.splitlines()]
@@ -69,7 +67,7 @@ def batch(tmp_path: Path) -> Iterator[Callable[..., Batch]]:
     with Journal(tmp_path, Clock()) as journal:
         journal.begin(Header("w", None, "h", "s", "1/1", {}, [], None), Past())
         results = Results(journal.place)
-        yield lambda *, ordered=False: Batch(tmp_path, journal, results, ordered)
+        yield lambda: Batch(tmp_path, journal, results)
         results.close()
 
 
@@ -88,19 +86,6 @@ def test_the_first_line_is_printed_at_once_later_ones_together(batch: Callable[.
     assert this.printed == [1, 2, 3]
     assert (this.journal.read_past().finished, this.tally.reported) == (3, 3)
     assert this.output.until_due(1.0) == 1.0
-
-
-def test_in_order_a_result_waits_for_the_rows_before_it(batch: Callable[..., Batch]) -> None:
-    this = batch(ordered=True)
-    this.output.add(result(2))
-    this.output.flush()
-    assert (this.printed, this.output.awaited, this.tally.reported) == ([], 4, 1)
-    this.output.pass_over(1)
-    this.output.flush()
-    assert this.printed == [2]
-    this.output.add(result(4))
-    this.output.flush_rest()
-    assert this.printed == [2, 4]
 
 
 def test_what_the_disk_does_not_keep_is_not_printed(

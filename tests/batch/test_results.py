@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.journal import JournalTrouble
+from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.results import KeptResults, Results
 from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row

@@ -37,7 +37,7 @@ def test_a_query_asks_each_line_and_stores_whole_results(
     workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": inputs["Q"].upper()})
     rows, kept = tmp_path / "rows.jsonl", tmp_path / "out"
     rows.write_text('{"$id": "a", "Q": "one"}\n{"Q": "two"}\n')
-    argv = ("batch", workflow, str(rows), "--output-dir", str(kept), "--ordered")
+    argv = ("batch", workflow, str(rows), "--output-dir", str(kept), "--max-parallel", "1")
     refused = noxcli(*argv, "--query", "id[")
     assert (refused.code, refused.out, sandbox.runs(workflow)) == (2, b"", [])
     done = noxcli(*argv, "--query", "[row, id, result.output.A]")

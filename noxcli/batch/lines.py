@@ -1,0 +1,121 @@
+"""Files of lines that only grow, also after a kill or on a full disk: an added line is there whole, or not at all."""
+
+import os
+import threading
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from noxcli.errors import ExitCode, NoxError
+from noxcli.files import reason_of
+from noxcli.place import Place, open_regular
+from noxcli.signals import SIGNALS
+
+BLOCK = 1 << 16  # bytes
+CONTINUE = "free some space, and continue with --resume"
+NUMBER_BITS = 48  # of a row's number, or of its place in a file
+
+
+class JournalTrouble(NoxError):
+    """A file of the batch can't be written, so nothing more may be started."""
+
+    exit_code = ExitCode.UNDELIVERED
+
+
+class LineFile:
+    """A file of one batch to which lines are added; thread-safe."""
+
+    def __init__(self, place: Place, name: str, what: str) -> None:
+        """Open it, or create it; `what` is its name in messages. Raises OSError."""
+        self._place, self._name = place, name
+        self._what = f"{what} {place.path / name}"
+        self._lock = threading.Lock()
+        self.file = place.open_file(name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+        with self._lock:
+            if self.file >= 0:
+                os.close(self.file)
+            self.file = -1
+
+    def add(self, content: bytes, *, durable: bool = True) -> None:
+        """Add lines, which are on disk when this returns, if they are to be `durable`.
+
+        Raises JournalTrouble if they can't all be written; then none of them remains.
+        """
+        try:
+            with self._lock:
+                self._write(content)
+            if durable:
+                os.fsync(self.file)  # without the lock: the system makes one flush of those of several threads
+        except OSError as error:
+            raise JournalTrouble(f"can't write {self._what}: {reason_of(error)}", CONTINUE) from error
+
+    def _write(self, content: bytes) -> None:
+        begins, rest = os.fstat(self.file).st_size, memoryview(content)
+        try:
+            while rest:
+                rest = rest[os.write(self.file, rest) :]
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self.file, begins)
+            raise
+
+    def move_torn_aside(self) -> None:
+        """Move an incomplete last line, which a kill leaves, to the end of NAME.torn. Raises OSError."""
+        size = end = os.fstat(self.file).st_size
+        while end:
+            begin = max(0, end - BLOCK)
+            found = os.pread(self.file, end - begin, begin).rfind(b"\n")
+            end = begin + found + 1  # or `begin`, if none was found
+            if found >= 0:
+                break
+        if end == size:
+            return
+        torn = self._place.open_file(f"{self._name}.torn", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        with os.fdopen(torn, "wb") as kept:
+            for begin in range(end, size, BLOCK):
+                kept.write(os.pread(self.file, min(BLOCK, size - begin), begin))
+            kept.write(b"\n")
+            kept.flush()
+            os.fsync(torn)
+        os.ftruncate(self.file, end)
+
+
+def open_batch_file(path: Path) -> IO[bytes]:
+    """Open a file of a batch for reading, and nothing else in its place. Raises OSError."""
+    return os.fdopen(open_regular(path, os.O_RDONLY), "rb")
+
+
+def lines_in(path: Path, longest: int) -> Iterator[tuple[int, bytes]]:
+    """Yield each line of a file of a batch after the place where it begins. Raises OSError."""
+    with open_batch_file(path) as file:
+        offset = 0
+        while raw := file.readline(longest):
+            SIGNALS.check()
+            yield offset, raw
+            offset += len(raw)
+
+
+class DigestIndex:
+    """Digests with a number each, sixteen bytes for a pair; of several pairs with one digest, the largest counts."""
+
+    def __init__(self, pairs: Iterable[tuple[int, int]]) -> None:
+        ordered = sorted(digest << NUMBER_BITS | number for digest, number in pairs)
+        self._digests = array("Q", (pair >> NUMBER_BITS for pair in ordered))
+        self._numbers = array("Q", (pair & (1 << NUMBER_BITS) - 1 for pair in ordered))
+
+    def find(self, digest: int) -> int | None:
+        """Return the digest's last number, None if it has none."""
+        place = bisect_right(self._digests, digest) - 1
+        return self._numbers[place] if place >= 0 and self._digests[place] == digest else None
+
+    def repeated(self) -> Iterator[tuple[int, int]]:
+        """Yield each number that is followed by another one of the same digest, with the next one."""
+        for place in range(len(self._digests) - 1):
+            if self._digests[place] == self._digests[place + 1]:
+                yield self._numbers[place], self._numbers[place + 1]
