@@ -7,7 +7,10 @@ from typing import Any
 
 
 class ExitCode(IntEnum):
-    """What a script reads in `$?`; the server never chooses the number."""
+    """What a script reads in `$?`; the server never chooses the number.
+
+    They are in the order in which several runs' codes count, the worst first.
+    """
 
     words: str
     meaning: str
@@ -31,47 +34,41 @@ class ExitCode(IntEnum):
         """Return the short text for a number that may not be a code."""
         return next((code.words for code in cls if code == number), f"exit code {number}")
 
-    OK = 0, "completed", "completed, and the output was delivered in full", "not needed"
-    RUN_FAILED = 1, "failed", "the run failed", "up to you"
+    HANGUP = 129, "interrupted", "SIGHUP", "-"
+    INTERRUPTED = 130, "interrupted", "SIGINT (Ctrl-C)", "-"
+    TERMINATED = 143, "interrupted", "SIGTERM", "-"
+    READER_GONE = 141, "stdout closed", "the reader of stdout closed the pipe", "-"
+    BUG = 70, "a bug in noxcli", "a bug in noxcli (traceback only with `--verbose`)", "report the bug"
     USAGE = (
         2,
         "rejected, nothing started",
         "bad usage, input or config, or the server rejected the request (400, 409, 422); nothing started",
         "fix first",
     )
-    RUN_STOPPED = 3, "stopped", "the run was stopped", "-"
     AUTH = 4, "API key rejected", "no key, key rejected (401), permission missing (403)", "fix first"
-    NOT_FOUND = 5, "not found", "workflow, run or file not found", "-"
-    LOST_CONTACT = (
-        6,
-        "lost contact",
-        "lost contact, result unknown; the run may still be running",
-        "`wait` again, do not restart",
-    )
     START_UNKNOWN = (
         7,
         "in doubt",
         "start outcome unknown: the request was sent but no usable response arrived",
         "check `runs` first",
     )
-    NOT_FINISHED = (
-        8,
-        "not finished",
-        "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`); of `compare`: rows without an answer",
-        "later",
+    LOST_CONTACT = (
+        6,
+        "lost contact",
+        "lost contact, result unknown; the run may still be running",
+        "`wait` again, do not restart",
     )
-    UNDELIVERED = (
-        9,
-        "completed, output not fully delivered",
-        "completed, but the output could not be completed or written",
-        "`fetch-output` again",
-    )
+    TEMPORARY = 75, "not started: server unavailable", "temporary failure, nothing started", "safe"
+    NOT_FOUND = 5, "not found", "workflow, run or file not found", "-"
+    TIMED_OUT = 124, "still running at the timeout", "`--timeout` or `--stall-timeout` reached", "`wait` again"
     PAUSED = (
         10,
         "paused for human input",
         "paused for human input (`awaiting_human_feedback`)",
         "after the input is given",
     )
+    RUN_FAILED = 1, "failed", "the run failed", "up to you"
+    RUN_STOPPED = 3, "stopped", "the run was stopped", "-"
     NOT_AS_ASSERTED = (
         11,
         "completed, assertion failed",
@@ -79,13 +76,19 @@ class ExitCode(IntEnum):
         "up to you",
     )
     UNMET = 12, "no condition met", "ended without meeting any `--for` condition", "-"
-    BUG = 70, "a bug in noxcli", "a bug in noxcli (traceback only with `--verbose`)", "report the bug"
-    TEMPORARY = 75, "not started: server unavailable", "temporary failure, nothing started", "safe"
-    TIMED_OUT = 124, "still running at the timeout", "`--timeout` or `--stall-timeout` reached", "`wait` again"
-    HANGUP = 129, "interrupted", "SIGHUP", "-"
-    INTERRUPTED = 130, "interrupted", "SIGINT (Ctrl-C)", "-"
-    READER_GONE = 141, "stdout closed", "the reader of stdout closed the pipe", "-"
-    TERMINATED = 143, "interrupted", "SIGTERM", "-"
+    UNDELIVERED = (
+        9,
+        "completed, output not fully delivered",
+        "completed, but the output could not be completed or written",
+        "`fetch-output` again",
+    )
+    NOT_FINISHED = (
+        8,
+        "not finished",
+        "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`); of `compare`: rows without an answer",
+        "later",
+    )
+    OK = 0, "completed", "completed, and the output was delivered in full", "not needed"
 
 
 class Phase(StrEnum):
@@ -146,35 +149,11 @@ ENGINES_RETRY = (ExitCode.LOST_CONTACT, ExitCode.TEMPORARY, ExitCode.TIMED_OUT, 
 ENGINES_FAIL = (ExitCode.USAGE, ExitCode.AUTH, ExitCode.NOT_FOUND)
 # What chats and word processors make of a hyphen and of quotes.
 DASHES, QUOTES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
-# The order in which several runs' codes count, worst first.
-WORST_FIRST = (
-    ExitCode.HANGUP,
-    ExitCode.INTERRUPTED,
-    ExitCode.TERMINATED,
-    ExitCode.READER_GONE,
-    ExitCode.BUG,
-    ExitCode.USAGE,
-    ExitCode.AUTH,
-    ExitCode.START_UNKNOWN,
-    ExitCode.LOST_CONTACT,
-    ExitCode.TEMPORARY,
-    ExitCode.NOT_FOUND,
-    ExitCode.TIMED_OUT,
-    ExitCode.PAUSED,
-    ExitCode.RUN_FAILED,
-    ExitCode.RUN_STOPPED,
-    ExitCode.NOT_AS_ASSERTED,
-    ExitCode.UNMET,
-    ExitCode.UNDELIVERED,
-    ExitCode.NOT_FINISHED,
-    ExitCode.OK,
-)
 
 
 def worst(codes: Iterable[int]) -> ExitCode:
-    """Return the one code for several runs. Raises KeyError for a code without a rank."""
-    rank = {code: place for place, code in enumerate(WORST_FIRST)}
-    return ExitCode.of(min(codes, key=lambda code: rank[ExitCode.of(code)], default=ExitCode.OK))
+    """Return the one code for several runs."""
+    return min(map(ExitCode.of, codes), key=[*ExitCode].index, default=ExitCode.OK)
 
 
 class NoxError(Exception):
@@ -184,6 +163,13 @@ class NoxError(Exception):
     phase: Phase | None = None
     said = False  # already written to stderr
     in_json = True  # false for an answer in another form, which may be from something before the API
+
+    def __init_subclass__(cls, *, code: ExitCode | None = None, phase: Phase | None = None) -> None:
+        """Give this kind of failure its code, and the phase if it is always the same."""
+        if code is not None:
+            cls.exit_code = code
+        if phase is not None:
+            cls.phase = phase
 
     def __init__(
         self,
@@ -228,30 +214,20 @@ class NoxError(Exception):
         return f" (request id {self.request_id})" if self.request_id else ""
 
 
-class UsageProblem(NoxError):
+class UsageProblem(NoxError, code=ExitCode.USAGE, phase=Phase.USAGE):
     """The command line or an input is wrong."""
 
-    exit_code = ExitCode.USAGE
-    phase = Phase.USAGE
 
-
-class WrongInputs(UsageProblem):
+class WrongInputs(UsageProblem, phase=Phase.PREFLIGHT):
     """The inputs do not fit the workflow; nothing was sent."""
 
-    phase = Phase.PREFLIGHT
 
-
-class ConfigProblem(NoxError):
+class ConfigProblem(NoxError, code=ExitCode.USAGE, phase=Phase.CONFIG):
     """A setting is wrong."""
 
-    exit_code = ExitCode.USAGE
-    phase = Phase.CONFIG
 
-
-class Refused(NoxError):
+class Refused(NoxError, code=ExitCode.USAGE):
     """The server rejected the request (400, 409, 422 and similar)."""
-
-    exit_code = ExitCode.USAGE
 
 
 class Denied(NoxError):
@@ -260,30 +236,23 @@ class Denied(NoxError):
     was_read = False  # it is about something that has been read in part
 
 
-class Unauthorized(Denied):
+class Unauthorized(Denied, code=ExitCode.AUTH, phase=Phase.AUTH):
     """No usable key, the server rejected the key (401), or it lacks a permission (403)."""
 
-    exit_code = ExitCode.AUTH
-    phase = Phase.AUTH
 
-
-class NotFound(Denied):
+class NotFound(Denied, code=ExitCode.NOT_FOUND):
     """The server has no such workflow, run or file (404)."""
-
-    exit_code = ExitCode.NOT_FOUND
 
 
 class NoSuchWorkflow(NotFound):
     """No workflow has the name that the command line gives."""
 
 
-class Unavailable(NoxError):
+class Unavailable(NoxError, code=ExitCode.TEMPORARY):
     """Unreachable, overloaded or disconnected: the same request may work later.
 
     `sent` is false only if no byte of the request can have left this machine; `retry_after` is in seconds.
     """
-
-    exit_code = ExitCode.TEMPORARY
 
     def __init__(
         self,
@@ -304,10 +273,8 @@ class Unavailable(NoxError):
         return not self.sent or self.http_status in OVERLOADED
 
 
-class CalledOff(NoxError):
+class CalledOff(NoxError, code=ExitCode.TEMPORARY):
     """The command no longer sends this request; it was not sent."""
-
-    exit_code = ExitCode.TEMPORARY
 
 
 class NoTurn(Unavailable):
@@ -326,122 +293,80 @@ class StreamClosed(Unavailable):
     """The stream closed cleanly without announcing an end, which proves nothing."""
 
 
-class StreamUnsupported(NoxError):
+class StreamUnsupported(NoxError, code=ExitCode.LOST_CONTACT):
     """The server has no usable event stream for this run: poll instead."""
-
-    exit_code = ExitCode.LOST_CONTACT
 
 
 class CursorRefused(StreamUnsupported):
     """The server does not know the position from which to resume the stream."""
 
 
-class LostContact(NoxError):
+class LostContact(NoxError, code=ExitCode.LOST_CONTACT, phase=Phase.FOLLOW):
     """The verdict could not be read from the server."""
 
-    exit_code = ExitCode.LOST_CONTACT
-    phase = Phase.FOLLOW
 
-
-class StartUnknown(NoxError):
+class StartUnknown(NoxError, code=ExitCode.START_UNKNOWN, phase=Phase.START):
     """The start was sent, but no usable answer arrived: a run may exist."""
 
-    exit_code = ExitCode.START_UNKNOWN
-    phase = Phase.START
 
-
-class RunFailed(NoxError):
+class RunFailed(NoxError, code=ExitCode.RUN_FAILED, phase=Phase.RUN):
     """The run's record says failed."""
 
-    exit_code = ExitCode.RUN_FAILED
-    phase = Phase.RUN
 
-
-class ChangedMeanwhile(NoxError):
+class ChangedMeanwhile(NoxError, code=ExitCode.RUN_FAILED, phase=Phase.PREFLIGHT):
     """The server changed during a dry run, which may be what the dry run did."""
 
-    exit_code = ExitCode.RUN_FAILED
-    phase = Phase.PREFLIGHT
 
-
-class RunStopped(NoxError):
+class RunStopped(NoxError, code=ExitCode.RUN_STOPPED, phase=Phase.RUN):
     """The run's record says stopped."""
 
-    exit_code = ExitCode.RUN_STOPPED
-    phase = Phase.RUN
 
-
-class RunPaused(NoxError):
+class RunPaused(NoxError, code=ExitCode.PAUSED, phase=Phase.RUN):
     """The run waits for human input."""
 
-    exit_code = ExitCode.PAUSED
-    phase = Phase.RUN
 
-
-class NotFinished(NoxError):
+class NotFinished(NoxError, code=ExitCode.NOT_FINISHED, phase=Phase.RUN):
     """The run is still running, and the user did not ask to wait."""
 
-    exit_code = ExitCode.NOT_FINISHED
-    phase = Phase.RUN
 
-
-class TimedOut(NoxError):
+class TimedOut(NoxError, code=ExitCode.TIMED_OUT, phase=Phase.FOLLOW):
     """A limit that the user set was reached; the run continues."""
 
-    exit_code = ExitCode.TIMED_OUT
-    phase = Phase.FOLLOW
 
-
-class TimedOutBeforeStart(NoxError):
+class TimedOutBeforeStart(NoxError, code=ExitCode.TEMPORARY, phase=Phase.START):
     """The limit was reached before anything was started."""
 
-    exit_code = ExitCode.TEMPORARY
-    phase = Phase.START
 
-
-class Undelivered(NoxError):
+class Undelivered(NoxError, code=ExitCode.UNDELIVERED, phase=Phase.DELIVER):
     """The run completed, but not all of its output could be delivered."""
-
-    exit_code = ExitCode.UNDELIVERED
-    phase = Phase.DELIVER
 
 
 class Unwritten(Undelivered):
     """Writing to stdout failed: its disk is full, or it was closed before the command began."""
 
 
-class NotAsAsserted(NoxError):
+class NotAsAsserted(NoxError, code=ExitCode.NOT_AS_ASSERTED, phase=Phase.ASSERT):
     """The run completed, but its result does not meet the user's assertions."""
 
-    exit_code = ExitCode.NOT_AS_ASSERTED
-    phase = Phase.ASSERT
 
-
-class Unmet(NoxError):
+class Unmet(NoxError, code=ExitCode.UNMET, phase=Phase.RUN):
     """The run ended before any condition of --for was met."""
-
-    exit_code = ExitCode.UNMET
-    phase = Phase.RUN
 
 
 class Unfitting(Undelivered):
     """An expression (--query, --assert) does not fit its document, such as the length of a number."""
 
 
-class Incomplete(NoxError):
+class Incomplete(NoxError, phase=Phase.RUN):
     """A row that did not complete, or several; the code is that of the worst one."""
-
-    phase = Phase.RUN
 
     def __init__(self, message: str, hint: str | None, code: ExitCode) -> None:
         super().__init__(message, hint)
         self.exit_code = code
 
 
-class ReaderGone(NoxError):
+class ReaderGone(NoxError, code=ExitCode.READER_GONE):
     """The reader of stdout has closed it."""
-
-    exit_code = ExitCode.READER_GONE
 
 
 class Interruption(NoxError):
@@ -453,11 +378,8 @@ class Interruption(NoxError):
         self.exit_code = ExitCode.of(128 + number)
 
 
-class Bug(NoxError):
+class Bug(NoxError, code=ExitCode.BUG, phase=Phase.INTERNAL):
     """An unexpected error: a bug in noxcli."""
-
-    exit_code = ExitCode.BUG
-    phase = Phase.INTERNAL
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

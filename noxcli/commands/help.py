@@ -96,7 +96,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def _exit_codes() -> str:
     lines = []
-    for code in ExitCode:
+    for code in sorted(ExitCode):
         lines.append(f"{int(code):>3}  {code.meaning}")
         if code.again != "-":
             lines.append(f"     retry: {code.again}")

@@ -83,7 +83,7 @@ def overview(group: Any, context: Any) -> str:
     for _, records in verbs["run"].sections(run):
         lines += listed(record for record in records if is_common(record))
     lines += [".SH EXIT STATUS"]
-    for code in map(ExitCode.of, ExitCode):
+    for code in sorted(ExitCode):
         again = "" if code.again == "-" else f"; retry: {code.again}"
         lines += [".TP", f".B {int(code)}", marked(f"{code.meaning}{again}")]
     lines.append(".SH ENVIRONMENT")

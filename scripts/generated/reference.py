@@ -14,7 +14,7 @@ from generated.schema_fields import documents_page
 from noxcli.app import VERBS, app
 from noxcli.config.files import DEFAULTS
 from noxcli.config.settings import LIMITS
-from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, WORST_FIRST, ExitCode
+from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
 from noxcli.sandbox import faults, switches
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.files import FAULTS
@@ -74,12 +74,12 @@ def codes_table() -> str:
 
 def code_rows() -> list[list[str]]:
     """Return each exit code with its meaning and what to do."""
-    return [[str(int(each)), each.meaning, each.again] for each in map(ExitCode.of, ExitCode)]
+    return [[str(int(each)), each.meaning, each.again] for each in sorted(ExitCode)]
 
 
 def engines_table() -> str:
     """Return the codes, grouped by how an engine should treat them."""
-    rest = [code for code in map(int, ExitCode) if code not in (0, *ENGINES_RETRY, *ENGINES_FAIL)]
+    rest = [code for code in sorted(map(int, ExitCode)) if code not in (0, *ENGINES_RETRY, *ENGINES_FAIL)]
     rows = [
         ("0", "done"),
         (
@@ -123,7 +123,7 @@ An engine, such as Slurm or Airflow, that repeats a batch after a failure should
 ## Several runs
 
 When a command waits for several runs or rows, the first of these codes that occurred is the one it exits with:
-{numbers(WORST_FIRST)}.
+{numbers(tuple(ExitCode))}.
 """
 
 

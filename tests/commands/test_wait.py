@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from noxcli.errors import WORST_FIRST, ExitCode, worst
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, node_runs
 from tests.conftest import Noxcli, piped
@@ -46,13 +45,6 @@ def test_timeout_0_checks_once(noxcli: Noxcli, plays: Any) -> None:
     assert (result.code, result.text) in [(8, f"{run}\trunning\n"), (8, f"{run}\tqueued\n")]
     several = noxcli("wait", run, UNKNOWN, "--timeout", "0", "--json")
     assert [one["exit_code"] for one in several.json["results"]] == [8, 5]
-
-
-def test_the_worst_code_follows_the_contracts_order() -> None:
-    for place, code in enumerate(WORST_FIRST):
-        assert worst(reversed(WORST_FIRST[place:])) == code
-    assert worst([]) == ExitCode.OK
-    assert worst([0, 130, 1]) == ExitCode.INTERRUPTED
 
 
 def test_ids_come_on_stdin(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
