@@ -1,13 +1,17 @@
 """What people type first, by what to type instead: words and options of other tools, and typing errors."""
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from noxcli.errors import from_a_chat, nearest
+from noxcli.errors import UsageProblem, from_a_chat, nearest
 from noxcli.masking import looks_like_key
 from noxcli.models import is_uuid
+
+if TYPE_CHECKING:
+    from noxcli.inputs.definition import InputNode
 
 Fits = Callable[[str, Sequence[str]], bool]  # whether a verb takes these arguments
 # What people type first, by the command that does it. Only words that mean so name one that starts, stops or writes.
@@ -34,14 +38,7 @@ WORDS = {
 }
 # Words for which there is nothing to call, by the answer.
 ANSWERS = {
-    "set NOXUS_API_KEY to your key; noxcli doctor checks it": ("login", "logout", "auth", "signin", "token"),
-    "there is nothing to set up but NOXUS_API_KEY; noxcli doctor checks it": (
-        "init",
-        "config",
-        "configure",
-        "setup",
-        "set",
-    ),
+    "set NOXUS_API_KEY to your key; noxcli doctor checks it": ("login", "logout", "auth", "signin", "token", "config"),
     "did you mean: noxcli --version": ("version",),
     "for a workflow over a table of questions, see: noxcli help batch": ("test", "eval", "evaluate", "map"),
     "noxcli has no MCP server; how programs call it: noxcli help agents": ("mcp",),
@@ -104,36 +101,32 @@ def verb_for(words: Sequence[str], verbs: Iterable[str], fits: Fits) -> str | No
         return answer
     verb = name_meant(word, [verb for verb in verbs if verb not in ACTING])
     if verb is not None:
-        usage = next((usage for usage, names in WORDS.items() if names[0] == verb), verb)
-        return _to_type(usage, rest, fits)
+        return _to_type(next((usage for usage in WORDS if usage.split()[0] == verb), verb), rest, fits)
     if rest and "=" in rest[0] and not rest[0].startswith("-") and not _holds_key(words):
         return f"to start a workflow: noxcli run {shlex.join(words)}"
     return None
 
 
 def command_for(words: Sequence[str], fits: Fits) -> str | None:
-    """Return the command that a line in the words of other tools means, such as `workflow list` or `cancel ID`."""
-    (first, *rest), second = [word.lower() for word in words[:1]] + [*words[1:]], (words[1] if words[1:] else "")
-    noun, other = first.removesuffix("s"), second.removesuffix("s")
-    if noun in LISTS and second in LISTING:
-        return _to_type(LISTS[noun], rest[1:], fits)
-    if first in LISTING | SHOWING and other in LISTS and (first in LISTING or second != other):
-        return _to_type(LISTS[other], rest[1:], fits)
-    if first in SHOWING and other == "workflow":
-        return _to_type("inputs WORKFLOW", rest[1:], fits)
-    if noun in LISTS and (usage := "inputs WORKFLOW" if noun == "workflow" and second in SHOWING else _usage(second)):
-        return _to_type(usage, rest[1:], fits)
-    if noun == "log" and rest and rest[0] in {"-f", "--follow"}:
-        return _to_type("stream RUN", rest[1:], fits)
-    usage = _usage(first)
-    if usage is None or usage.split()[0] == first:
-        return None
-    return _to_type(usage, rest[1:] if other in LISTS else rest, fits)
+    """Return the command that a line in the words of other tools means, such as `workflow list` or `cancel run ID`."""
+    first, second, *_ = [word.lower() for word in words[:2]] + ["", ""]
+    if first in {"log", "logs"} and second in {"-f", "--follow"}:
+        return _to_type("stream RUN", words[2:], fits)
+    is_noun_first = first.removesuffix("s") in LISTS
+    noun, does = (first, second) if is_noun_first else (second, first)
+    if (one := noun.removesuffix("s")) in LISTS:
+        if does in LISTING or (does in SHOWING and one != noun and not is_noun_first):
+            return _to_type(LISTS[one], words[2:], fits)
+        usage = "inputs WORKFLOW" if one == "workflow" and does in SHOWING else _listed(does, WORDS)
+        if usage is not None:
+            return _to_type(usage, words[2:], fits)
+    usage = _listed(first, WORDS)
+    return None if usage is None or usage.split()[0] == first else _to_type(usage, words[1:], fits)
 
 
 def is_known_word(word: str) -> bool:
     """True for a word that other tools have for what noxcli does."""
-    return word.lower() in LISTING | SHOWING or _usage(word.lower()) is not None
+    return word.lower() in LISTING | SHOWING or _listed(word.lower(), WORDS) is not None
 
 
 def option_for(option: str, offered: Iterable[str], value: str = "") -> str | None:
@@ -142,12 +135,9 @@ def option_for(option: str, offered: Iterable[str], value: str = "") -> str | No
     for (answer, about), names in OPTION_ANSWERS.items():
         if option in names and about in known:
             return answer
-    there = {usage: names for usage, names in OPTIONS.items() if usage.split()[0] in known}
-    usage = _listed(option, there)
-    if usage == "--inputs @FILE" and (better := _inputs_in(value)):
-        return better
-    if usage:
-        return f"did you mean {usage}?"
+    usage = _listed(option, {usage: names for usage, names in OPTIONS.items() if usage.split()[0] in known})
+    if usage is not None:
+        return (usage == "--inputs @FILE" and _inputs_in(value)) or f"did you mean {usage}?"
     # The dashes would make --foo look like --color.
     likely = [name.lstrip("-") for name in known if name.startswith("--") and name not in ACTING_OPTIONS]
     meant = name_meant(option.lstrip("-"), likely)
@@ -156,13 +146,11 @@ def option_for(option: str, offered: Iterable[str], value: str = "") -> str | No
 
 def options_last(words: Sequence[str], verbs: Iterable[str], fits: Fits) -> str | None:
     """Return the command line with the options that stand before its verb behind it, if it is then one."""
-    verb = next((word for word in words if word in verbs), None)
-    if verb is None or "--" in words or _holds_key(words):
+    place = next((place for place, word in enumerate(words) if word in verbs), None)
+    if place is None or "--" in words or _holds_key(words):
         return None
-    place = words.index(verb)
-    plain = {usage: names for usage, names in OPTIONS.items() if usage == usage.lower()}
-    moved = [part for word in words[:place] for part in (_listed(word, plain) or word).split()]
-    rest = [*words[place + 1 :], *moved]
+    moved = [(_listed(word, OPTIONS) or word) if word.startswith("--no-") else word for word in words[:place]]
+    verb, rest = words[place], [*words[place + 1 :], *" ".join(moved).split()]
     return f"noxcli {shlex.join([verb, *rest])}" if fits(verb, rest) else None
 
 
@@ -172,6 +160,35 @@ def name_meant(word: str, known: Iterable[str]) -> str | None:
     if len(word) < SHORTEST:
         return None
     return next((name for name in known if name.startswith(word)), None) or nearest(word, known)
+
+
+def input_for(item: str, items: Sequence[str], nodes: Sequence["InputNode"]) -> str | None:
+    """Return how to write an item without a key, where the workflow's inputs show what it is and take that."""
+    from noxcli.inputs.parse import item_start, read_inputs  # the names of verbs and options need none of these
+    from noxcli.inputs.preflight import check
+
+    node, value = _input_in(item, items, nodes)
+    if node is None or not value:
+        return None
+    is_read = node.kind != "file" and os.path.isfile(value)  # noqa: PTH113 - it may be too long for pathlib
+    written = f"{item_start(node.label or node.id, node.kind)}{'@' * is_read}{value.strip()}"
+    try:
+        check(read_inputs([written]), [node], "it")
+    except UsageProblem:
+        return None
+    return written
+
+
+def _input_in(item: str, items: Sequence[str], nodes: Sequence["InputNode"]) -> tuple["InputNode | None", str]:
+    """Return an input and its value: the item is its name before its value, both with a colon, or the only value."""
+    named = {name.casefold(): node for node in nodes for name in (node.label, node.id) if name}
+    asked = [node for node in nodes if not node.fixed]
+    key, _, value = item.partition(":")
+    if node := named.get(item.casefold()):
+        return node, next((word for word in items[items.index(item) + 1 :] if word != "="), "")
+    if node := named.get(key.casefold()):
+        return node, value
+    return asked[0] if len(asked) == 1 else None, item
 
 
 def _to_type(usage: str, rest: Sequence[str], fits: Fits) -> str:
@@ -192,11 +209,7 @@ def _inputs_in(value: str) -> str | None:
         return f"did you mean --inputs {shlex.quote(value)}?"
     if "=" in value:
         return f"an input needs no option: {shlex.quote(value)};"
-    return f"did you mean --inputs {shlex.quote(f'@{value}')}?" if value and Path(value).is_file() else None
-
-
-def _usage(word: str) -> str | None:
-    return _listed(word, WORDS)
+    return f"did you mean --inputs {shlex.quote(f'@{value}')}?" if value and os.path.isfile(value) else None  # noqa: PTH113
 
 
 def _holds_key(words: Sequence[str]) -> bool:

@@ -1,5 +1,8 @@
-"""The steps of `run` before the start: find the workflow, check the inputs against it, store the files."""
+"""The steps of `run` before the start: read the inputs, find the workflow, check the inputs against it, store files."""
 
+import os
+import shlex
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,8 +12,8 @@ import typer
 from noxcli.cli.context import Context
 from noxcli.cli.options import InputOptions, Running, option_of, source_of
 from noxcli.cli.session import Session
-from noxcli.codec import to_json
 from noxcli.errors import (
+    NoSuchWorkflow,
     NotFound,
     NoxError,
     Phase,
@@ -19,9 +22,11 @@ from noxcli.errors import (
     Unauthorized,
     Unavailable,
     UsageProblem,
+    WrongInputs,
+    from_a_chat,
 )
 from noxcli.inputs.definition import inputs_of, outputs_of
-from noxcli.inputs.parse import Inputs, read_inputs
+from noxcli.inputs.parse import Inputs, NoKey, item_start, read_inputs
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.runs.resolve import resolve_version
@@ -33,13 +38,7 @@ if TYPE_CHECKING:
 OF_THE_OUTPUT = ("raw", "output_dir", "overwrite")
 AFTER_THE_START = (
     *OF_THE_OUTPUT,
-    "on_interrupt",
-    "timeout",
-    "stall_timeout",
-    "on_timeout",
-    "on_pause",
-    "poll_interval",
-    "no_stream",
+    *("on_interrupt", "timeout", "stall_timeout", "on_timeout", "on_pause", "poll_interval", "no_stream"),
 )
 LONGEST_LOOK_UP = 10.0  # seconds for one read of the definition
 T = TypeVar("T")
@@ -62,12 +61,40 @@ def require_startable(ctx: typer.Context, options: Running) -> None:
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
 
 
-def read_given_inputs(context: Context, given: InputOptions) -> Inputs:
-    """Return the inputs of the command line, and hide secret values from now on. Raises UsageProblem."""
-    environ, secrets = context.terminal.environ, given.secrets or []
-    inputs = read_inputs(given.inputs or [], given.whole, context.sources, secrets=secrets, environ=environ)
+def read_given_inputs(noxus: Session, given: InputOptions, workflow: str | None = None) -> Inputs:
+    """Return the inputs of the command line, and hide secret values from now on.
+
+    Raises UsageProblem; with a `workflow`, its hint about a value without a key is a line that its inputs take.
+    """
+    context, secrets = noxus.context, given.secrets or []
+    try:
+        inputs = read_inputs(
+            given.inputs or [], given.whole, context.sources, secrets=secrets, environ=context.terminal.environ
+        )
+    except NoKey as problem:
+        if workflow is not None and not from_a_chat(problem.item):
+            _offer_input(noxus, workflow, problem, given.inputs or [])
+        raise
     context.hide(inputs)
     return inputs
+
+
+def _offer_input(noxus: Session, workflow: str, problem: NoKey, items: Sequence[str]) -> None:
+    """Name in the hint what the item is probably meant as, if the workflow can be read.
+
+    Raises NoSuchWorkflow if a word of another tool stands in its place.
+    """
+    from noxcli.cli.meant import input_for, is_known_word  # loaded only after a mistake
+
+    try:
+        with noxus.connect():
+            nodes = inputs_of(read_workflow(noxus, noxus.resolve_workflow(workflow)).definition) or []
+    except NoxError as error:
+        if isinstance(error, NoSuchWorkflow) and is_known_word(workflow):
+            raise
+        return
+    if (item := input_for(problem.item, items, nodes)) is not None:
+        problem.hint = f"write {shlex.quote(item)}"
 
 
 def read_workflow_to_run(noxus: Session, found: Workflow, asked: str | None, *, look: bool) -> Workflow:
@@ -107,12 +134,27 @@ def check_inputs(noxus: Session, workflow: Workflow, inputs: Inputs, *, named: s
     nodes = inputs_of(workflow.definition)
     if nodes is None:
         return inputs
-    result = check(inputs, nodes, named)
+    try:
+        result = check(inputs, nodes, named)
+    except WrongInputs as problem:
+        needed = [node for node in nodes if node.required]
+        if len(needed) == 1 and not inputs.values and _is_piped():
+            item = f"{item_start(needed[0].label or needed[0].id, needed[0].kind).removesuffix('@')}@-"
+            problem.hint = f"to send stdin, write {shlex.quote(item)}"
+        raise
     for line in result.notes:
         noxus.context.terminal.note(line)
     for line in result.warnings:
         noxus.context.terminal.warn(line)
     return result.inputs
+
+
+def _is_piped() -> bool:
+    """True if stdin is a pipe or a file."""
+    try:
+        return not stat.S_ISCHR(os.fstat(0).st_mode)
+    except OSError:
+        return False
 
 
 def note_keys(context: Context, workflow: Workflow) -> None:
@@ -194,18 +236,6 @@ def _look(noxus: Session, look: Callable[["NoxusApi"], T]) -> T | NoxError:
         if not error.sent:
             raise
         return error
-
-
-def show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: Running) -> None:
-    """Print the request (`--dry-run`)."""
-    context = noxus.context
-    from noxcli.api import NoxusApi  # a definition in a file needs no connection
-
-    body = NoxusApi.run_request(inputs.shown(), workflow.version_id, options.callback_url)
-    if context.printing.writes_text:
-        context.terminal.write(f"{to_json(body, indent=2)}\n")
-    else:
-        context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{workflow.id}/runs", "body": body}
 
 
 def upload_files(noxus: Session, inputs: Inputs) -> dict[str, Any]:

@@ -8,12 +8,25 @@ from noxcli.cli.ending import complain, say_hint
 from noxcli.cli.options import Running
 from noxcli.cli.prepare import upload_files
 from noxcli.cli.session import Session
+from noxcli.codec import to_json
 from noxcli.errors import NoxError, Phase, TimedOutBeforeStart
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.models import Run, Workflow
 from noxcli.runs.start import InputDigests, StartAttempt, StartRequest, send_once
 from noxcli.state.history import Entry, write_state
+
+
+def show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: Running) -> None:
+    """Print the request (`--dry-run`)."""
+    context = noxus.context
+    from noxcli.api import NoxusApi  # a definition in a file needs no connection
+
+    body = NoxusApi.run_request(inputs.shown(), workflow.version_id, options.callback_url)
+    if context.printing.writes_text:
+        context.terminal.write(f"{to_json(body, indent=2)}\n")
+    else:
+        context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{workflow.id}/runs", "body": body}
 
 
 def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: Running) -> Run:

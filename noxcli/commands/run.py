@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from noxcli.cli.options import Running, WorkflowArgument, declared
-from noxcli.errors import Phase, WrongInputs
+from noxcli.errors import Phase
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
@@ -34,18 +34,11 @@ class Options(Running):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
     from noxcli.cli import deliver, prepare, session  # the help loads none of what a run needs
-    from noxcli.inputs.parse import NoKey
 
     noxus = session.begin(ctx, options, subject=options.workflow)
     prepare.require_startable(ctx, options)
     deliver.check_directory(noxus, options)
-    try:
-        inputs = prepare.read_given_inputs(noxus.context, options)
-    except NoKey as problem:
-        from noxcli.cli.almost import name_the_input  # loaded only after a mistake
-
-        name_the_input(noxus, options.workflow, problem, options.inputs or [])
-        raise
+    inputs = prepare.read_given_inputs(noxus, options, options.workflow)
     with noxus.connect(Phase.PREFLIGHT):
         workflow = prepare.read_workflow_to_run(
             noxus, noxus.resolve_workflow(options.workflow), options.version_id, look=not options.no_check
@@ -61,16 +54,10 @@ def carry_out(noxus: "Session", workflow: "Workflow", inputs: "Inputs", options:
     from noxcli.cli import deliver, follow, prepare, start  # as above
 
     if not options.no_check:
-        try:
-            inputs = prepare.check_inputs(noxus, workflow, inputs, named=named)
-        except WrongInputs as problem:
-            from noxcli.cli.almost import offer_stdin  # loaded only after a mistake
-
-            offer_stdin(workflow, inputs, problem)
-            raise
+        inputs = prepare.check_inputs(noxus, workflow, inputs, named=named)
         prepare.check_outputs(noxus, options.raw or (), workflow)
     if options.dry_run:
-        prepare.show_request(noxus, workflow, inputs, options)
+        start.show_request(noxus, workflow, inputs, options)
         return
     run = start.start_once(noxus, workflow, inputs, options)
     if options.detach:

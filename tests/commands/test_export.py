@@ -1,4 +1,4 @@
-"""`noxcli export`: bundles to the byte, definitions that git likes, and inputs checked against a file alone."""
+"""`noxcli export`: bundles to the byte, and definitions that git likes."""
 
 import json
 import random
