@@ -2,14 +2,13 @@
 
 A run has two small files in the state directory. The first has what is known at its start, and is written once, as
 --state-file writes it for a later step of a canceled pipeline, which cleans up. The second has its cursor, and is
-overwritten in place by one write per burst, so that a killed process leaves a complete one. Nothing here makes a
-command fail: an unreadable file counts as missing, and a run that can't be saved is a warning. Only @last rejects the
-file of a newer noxcli.
+replaced after each burst, so that a killed process leaves a complete one. Nothing here makes a command fail: an
+unreadable file counts as missing, and a run that can't be saved is a warning. Only @last rejects the file of a newer
+noxcli.
 """
 
 import errno
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -27,7 +26,6 @@ from noxcli.place import Place, read_named
 
 STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"
-CURSOR_SIZE = 512
 LARGEST_ENTRY = 64 * 1024  # largest file to read, in bytes
 STATE_SCHEMA = "noxcli.state/1"
 FROM_RUN = "give the FILE of `noxcli run --state-file FILE`"
@@ -144,7 +142,7 @@ class History:
         if not PLAIN_ID.fullmatch(run_id):
             return ()
         with suppress(OSError, ValueError), self._open_directory() as place:
-            noted = decode_json(place.read(f"{run_id}.cursor", LARGEST_ENTRY)[:CURSOR_SIZE])
+            noted = decode_json(place.read(f"{run_id}.cursor", LARGEST_ENTRY))
             listed = noted if isinstance(noted, list) else [noted]  # noxcli 0.1 noted only the last one
             return [each for each in listed if isinstance(each, str) and each][-2:]
         return ()
@@ -177,31 +175,22 @@ class CursorKeeper:
         self._path = path
         self._mask = mask
         self._positions = list(positions)
-        self._file: int | None = None
 
     def __enter__(self) -> Self:
-        if self._path is not None:
-            with suppress(OSError), Place.open_named(self._path.parent, make=True, mode=0o700) as place:
-                self._file = place.open_file(self._path.name, os.O_WRONLY | os.O_CREAT, 0o600)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        return None
 
     def show(self, burst: Sequence[tuple[Any, Any]]) -> None:
-        if self._file is None:
-            return
         given = (update.redis_id for update, _ in reversed(burst) if isinstance(update, RunEvent))
         last = list(islice(filter(None, given), 2))
-        if not last:
+        if self._path is None or not last:
             return
         self._positions = [*self._positions, *reversed(last)][-2:]
-        record = json.dumps(self._positions).encode().ljust(CURSOR_SIZE)
-        if len(record) == CURSOR_SIZE and all(self._mask(each) == each for each in self._positions):
+        if all(self._mask(each) == each for each in self._positions):
             with suppress(OSError):
-                os.pwrite(self._file, record, 0)
+                put_privately(self._path, json.dumps(self._positions).encode())
 
 
 def _read_entry_in(place: Place, name: str, base_url: str) -> Entry | None:
