@@ -10,7 +10,6 @@ from noxcli.files import reason_of
 from noxcli.place import read_named
 
 LARGEST_TABLE = 256 * 1024  # bytes
-MOST_DOTS = 32  # per line: tomllib's work for a dotted key grows with the square of its parts
 LONGEST_MISTAKE = 200  # characters
 LONGEST_KEY = 80  # characters, where one is shown
 
@@ -76,9 +75,6 @@ def read_table(path: Path, most: int = LARGEST_TABLE) -> Table | None:
         raise ConfigProblem(f"can't read {path}: {reason_of(error)}", "check it") from None
     except UnicodeDecodeError:
         raise ConfigProblem(f"can't read {path}: it is not UTF-8 text", "save it as UTF-8") from None
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.count(".") > MOST_DOTS:
-            raise ConfigProblem(f"{path} line {number} has more than {MOST_DOTS} dots", "split it into several lines")
     import tomllib  # only where there is a file
 
     try:

@@ -26,17 +26,15 @@ def asks(noxcli: Noxcli, **environ: str) -> Result:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (".".join("a" * 30_000) + " = 1", "line 1 has more than 32 dots"),
-        ("\n[" + ".".join("a" * 30_000) + "]", "line 2 has more than 32 dots"),
-        ("x = {" + ".".join("a" * 30_000) + " = 1}", "line 1 has more than 32 dots"),
-        ("x = " + "[" * 60_000, "is nested too deeply"),
-        ("x = " + "{a=" * 20_000, "is nested too deeply"),
-        ("[defaults]\ntimeout = " + "9" * 60_000, "is not valid TOML: Exceeds the limit"),
-        ("[defaults]\ntimeout = 0x" + "f" * 60_000, "timeout is too large a number"),
-        ("x" * 60_000 + " = 1", "xxx...: there is no such setting"),
-        ("a = 1\n" * 20_000, "it is larger than 64 KiB"),
+        (".".join("a" * 4_000) + " = 1", "there is no such setting"),
+        ("x = " + "[" * 8_000, "is nested too deeply"),
+        ("x = " + "{a=" * 2_000, "is nested too deeply"),
+        ("[defaults]\ntimeout = " + "9" * 6_000, "timeout is too large a number"),
+        ("[defaults]\ntimeout = 0x" + "f" * 6_000, "timeout is too large a number"),
+        ("x" * 6_000 + " = 1", "xxx...: there is no such setting"),
+        ("a = 1\n" * 20_000, "it is larger than 8 KiB"),
     ],
-    ids=["key", "header", "inline", "arrays", "tables", "digits", "hexadecimal", "name", "size"],
+    ids=["dots", "arrays", "tables", "digits", "hexadecimal", "name", "size"],
 )
 def test_a_project_file_that_asks_too_much_is_refused(noxcli: Noxcli, sandbox: Sandbox, text: str, told: str) -> None:
     Path(PROJECT_FILE).write_text(text)
