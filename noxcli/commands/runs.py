@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noxcli.cli.context import Context
 from noxcli.cli.options import Common, Listed, Waiting, declared
 from noxcli.errors import Phase, UsageProblem, nearest, suggestion
 from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD, Run, Workflow
@@ -54,8 +53,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.runs.resolve import newest_first
 
     noxus = begin(ctx, options)
-    context = noxus.context
-    wanted = _choose_statuses(context, options.status or [])
+    wanted = _choose_statuses(options.status or [])
     with noxus.connect(Phase.DELIVER):
         of = noxus.resolve_workflow(options.workflow) if options.workflow is not None else None
 
@@ -67,16 +65,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus.print_list(_listing(of), found, options.limit)
 
 
-def _choose_statuses(context: Context, asked: Sequence[str]) -> set[str]:
-    """Reject a probable typo; accept other unknown statuses, which the server may know."""
+def _choose_statuses(asked: Sequence[str]) -> set[str]:
+    """Return the API's words for the statuses. Raises UsageProblem for one that a run never has."""
     known = sorted({*KNOWN_STATUSES, PAUSED_WORD})
     for status in asked:
-        if status in known:
-            continue
-        near = nearest(status, known)
-        if near:
-            raise UsageProblem(f"--status {status} is not known", suggestion(near))
-        context.terminal.warn(f"--status {status} is not known here; known are {', '.join(known)}")
+        if status not in known:
+            hint = suggestion(nearest(status, known), f"write one of {', '.join(known)}")
+            raise UsageProblem(f"--status {status} is not known", hint)
     return {PAUSED_STATUS if status == PAUSED_WORD else status for status in asked}
 
 

@@ -49,12 +49,7 @@ def read_upload(text: str, key: str, sources: Sources) -> Upload:
     Raises UsageProblem for a file that can't be read.
     """
     path, *options = re.split(OPTION, text)
-    given: dict[str, str] = {}
-    for option in options:
-        name, _, value = option.partition("=")
-        if name in given:
-            raise UsageProblem(f"the upload for {key!r} has two {name}s", f"remove one ;{name}=")
-        given[name] = value
+    given = dict(option.split("=", 1) for option in options)
     size = _measure(path, key, sources)
     name = given.get("name", _name_of(path))
     if not name or not name.isprintable():

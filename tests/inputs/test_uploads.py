@@ -62,7 +62,6 @@ def test_type_and_name_can_be_given(tmp_path: Path, options: str, name: str, con
         ("a.txt;type=a/b\r\nX: y", "is not a valid media type"),
         ("a.txt;name=", "no usable name"),
         ("a.txt;name=a\r\nb", "no usable name"),
-        ("a.txt;name=a;name=b", "two names"),
     ],
 )
 def test_what_cannot_be_uploaded_is_told_before_anything_is_sent(
