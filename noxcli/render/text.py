@@ -83,13 +83,13 @@ def word_rows(text: str, columns: int, taken: int = 0) -> Iterator[str]:
 
 def fair_share(sizes: Iterable[int], room: int) -> int:
     """Return the most that each may have for all to fit; what is smaller leaves its room to the others."""
-    ascending = sorted(sizes)
+    ascending, left = sorted(sizes), room
     for place, size in enumerate(ascending):
-        share = room // (len(ascending) - place)
+        share = left // (len(ascending) - place)
         if size > share:
             return max(0, share)
-        room -= size
-    return max(ascending, default=0)
+        left -= size
+    return room
 
 
 class Screen:

@@ -205,7 +205,6 @@ def test_a_batch_has_a_page_with_reasons_and_the_line_to_retry(noxcli: Noxcli, r
     page = read("page/batch.html")
     assert "test_a_batch_has_a_page_with_reasons_and_the_line_to_retry: 5 of 7 rows completed" in page.text
     assert re.search(r"rows completed \d+ \w+ \d{4} \d\d:\d\d UTC · in [\d.]+ m?s · rows.jsonl ", page.text)
-    assert re.search(r"Wall time [\d.]+ m?s, [\d.]+ rows a second Written by noxcli", page.text)
     assert "2 failed at 'W': too long rows 3 5" in page.text, "both for one reason"
     assert f"noxcli {' '.join(argv)} --again failed" in page.text
     assert "id <i>g</i>" in page.text
@@ -384,7 +383,6 @@ def test_the_durations_of_rows_are_summed_up() -> None:
         row["result"]["run"] |= {"created_at": f"{minute}:00Z", "finished_at": f"{minute}:30Z"}
     shown = written(rows).text
     assert " 27 Nov 2026 09:00 UTC · in 59:30 min · rows.jsonl " in shown
-    assert "Wall time 59:30 min, 15.3 rows a minute" in shown
     assert " 0.00 s 9.00 s Median 4.50 s 95 of 100 within 8.60 s Longest 9.00 s Details" in shown, (
         "the axis is from the shortest to the longest"
     )

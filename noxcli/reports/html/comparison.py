@@ -56,9 +56,8 @@ def _body(page: Page, totals: Mapping[str, Any], pairs: Iterable[Pair], name: st
     counts = totals["classes"]
     found = [change for change in Change if counts[change]]
     words = (page.tag("span", f"{counts[change]:,} {change}", class_=tone_of_class(change)) for change in found)
-    shares = parts.shares(page, ((tone_of_class(one), str(one), counts[one]) for one in Change))
     heading = page.joined(piece for each in words for piece in (each, " "))
-    yield parts.verdict(page, parts.tone_of(totals["exit_code"]), name, heading or "no rows", [], shares)
+    yield parts.verdict(page, parts.tone_of(totals["exit_code"]), name, heading or "no rows", [])
     yield page.heading("What was compared")
     yield parts.facts(page, [*compared_facts(totals), ("Exit code", ending_of(totals))])
     yield _numbers(page, totals)

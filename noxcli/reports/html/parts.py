@@ -34,17 +34,6 @@ def tone_of(code: int) -> str:
     return "warn" if code in UNDECIDED else "good" if code == ExitCode.OK else "bad"
 
 
-def shares(page: Page, parts: Iterable[tuple[str, str, int]]) -> Html:
-    """Return a bar whose parts have a tone, words and a count."""
-    listed, place, drawn = list(parts), 0.0, []
-    total = max(1, sum(count for _, _, count in listed))
-    for tone, words, count in listed:
-        size = {"x": f"{place:.3f}%", "width": f"{100 * count / total:.3f}%", "height": "100%"}
-        drawn.append(page.tag("rect", page.tag("title", f"{count:,} {words}"), class_=tone, **size))
-        place += 100 * count / total
-    return page.tag("div", page.tag("svg", *drawn, role="img", aria_label="Share of each status"), class_="share")
-
-
 def choice(page: Page, choices: Iterable[tuple[str, str]], first: str) -> Html:
     """Return buttons that choose which rows are shown, by name and words, without a script."""
     buttons = (

@@ -6,6 +6,7 @@ from typing import Any
 
 from noxcli.errors import ExitCode
 from noxcli.outputs.values import as_text, by_name
+from noxcli.render.text import fair_share
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import show_took, tone_of
@@ -14,7 +15,7 @@ from noxcli.reports.reasons import place_of, reason_in, reasons_of
 ROWS_ON_A_PAGE = 10_000  # those that did not pass come first
 LARGEST_ROWS = 4_500_000  # bytes of all rows of a page
 LARGEST_ROW = 40_000  # characters of the texts of one row
-FRAME = 222  # bytes of a row that has no room for its texts, besides its first input and output
+FRAME = 300  # bytes of a row that has no room for its texts, but for the beginning of two of them
 TEXT_FRAME = 80  # characters of markup around a text
 LEAST_TEXT = 40  # characters; where there is no room for as much, a row does not unfold to its texts
 LONGEST_ID = 60  # characters
@@ -31,15 +32,18 @@ class RowColumns:
     longest: float
 
 
-def cut_at(sizes: Iterable[int], room: int) -> int:
-    """Return the most that each may have for all to fit; what is shorter leaves its room to the others."""
-    ascending = sorted(sizes)
-    for place, size in enumerate(ascending):
-        share = room // (len(ascending) - place)
-        if size > share:
-            return max(0, share)
-        room -= size
-    return LARGEST_ROW
+def fitting_row(page: Page, columns: RowColumns, row: Row, room: int) -> Html:
+    """Return the row in about that many bytes at most; where markup or other alphabets take more, with less text."""
+    most = max(0, min(LARGEST_ROW, room - FRAME))
+    made = row_of(page, columns, row, most)
+    size = len(made.encode())
+    return made if size <= room else row_of(page, columns, row, most * room // size)
+
+
+def size_of(row: Row) -> int:
+    """Return about how many bytes the whole row needs, as far as a row may have them."""
+    texts = sum(len(text.encode("utf-8", "surrogatepass")) + TEXT_FRAME for text in texts_of(row))
+    return FRAME + min(LARGEST_ROW, texts)
 
 
 def row_of(page: Page, columns: RowColumns, row: Row, most: int) -> Html:
@@ -55,7 +59,7 @@ def row_of(page: Page, columns: RowColumns, row: Row, most: int) -> Html:
         "" if took is None else show_took(took, columns.longest),
         None if code == ExitCode.OK else page.bdi(reasons_of(row)[1], max(width, 2 * LONGEST_ID)),
     )
-    within = cut_at((len(text) + TEXT_FRAME for text in texts_of(row)), most) - TEXT_FRAME
+    within = fair_share((len(text) + TEXT_FRAME for text in texts_of(row)), most) - TEXT_FRAME
     named = {"Inputs": inputs, "Columns": row["columns"] or {}, "Outputs": outputs}
     body = page.tag("div", *_unfolded(page, row, named, within)) if within >= LEAST_TEXT else None
     return page.tag("details", summary, body, id=f"r{place_of(row)}", class_=f"c{code} {tone_of(code)}")

@@ -13,26 +13,21 @@ from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page, show_moment
-from noxcli.reports.html.parts import show_took, tone_of
+from noxcli.reports.html.parts import show_took
 from noxcli.reports.html.row import (
     FRAME,
-    LARGEST_ROW,
     LARGEST_ROWS,
-    NARROWEST_CELL,
     ROWS_ON_A_PAGE,
-    TEXT_FRAME,
     Row,
     RowColumns,
-    cut_at,
+    fitting_row,
     head_of,
-    row_of,
+    size_of,
     status_of,
-    texts_of,
 )
 from noxcli.reports.reasons import Reason, Reasons
 from noxcli.timing import parse_time, within
 
-SPARED = 400_000  # more of them if rows are larger than was expected; the last half for rows that did not pass
 MOST_REASONS = 30
 BINS = 60  # of the picture of the durations
 NOT_PASSED = "bad"  # the filter for all rows that did not pass
@@ -60,9 +55,7 @@ class _Count:
     codes: Counter[int] = field(default_factory=Counter)
     took: "array[float]" = field(default_factory=lambda: array("f"))
     reasons: Reasons = field(default_factory=Reasons)
-    sizes: "dict[bool, array[int]]" = field(default_factory=lambda: {True: array("I"), False: array("I")})
-    letters: int = 1  # of all texts
-    bytes: int = 1
+    needed: int = 0  # bytes for all rows that did not pass
     workflow: Any = None  # its name
     word: str = "rows"  # for what the lines are about; repetitions are runs
     input: str | None = None  # the first one that a row has
@@ -84,11 +77,6 @@ class _Count:
         word = "passed" if self.codes[ExitCode.NOT_AS_ASSERTED] else "completed"
         return f"{self.codes[ExitCode.OK]:,} of {self.rows:,} {self.word} {word}"
 
-    @property
-    def seconds(self) -> float | None:
-        """How long it took from the first start to the last end, by the server's clock."""
-        return None if self.began is None or self.ended is None else (self.ended - self.began).total_seconds()
-
     def add(self, row: Row) -> None:
         result = row["result"]
         code, run = result["exit_code"], result["run"] or {}
@@ -102,13 +90,9 @@ class _Count:
         began, ended = parse_time(run.get("created_at")), parse_time(run.get("finished_at"))
         self.began = min(filter(None, (self.began, began)), default=None)
         self.ended = max(filter(None, (self.ended, ended)), default=None)
-        if len(sizes := self.sizes[code != ExitCode.OK]) < ROWS_ON_A_PAGE:
-            texts = texts_of(row)
-            sizes.append(min(LARGEST_ROW, sum(len(text) + TEXT_FRAME for text in texts)))
-            self.letters += sum(map(len, texts))
-            self.bytes += sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
         if code != ExitCode.OK:
             self.reasons.add(row)
+            self.needed += size_of(row)
 
 
 def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) -> Iterator[bytes]:
@@ -129,7 +113,8 @@ def _body(
     page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]], count: _Count, tone: str, verdict: str
 ) -> Iterator[Html]:
     when = [show_moment(count.began)] if count.began is not None else []
-    when += [f"in {show_took(count.seconds)}"] if count.seconds is not None else []
+    if count.began is not None and count.ended is not None:  # from the first start to the last end, by the server
+        when.append(f"in {show_took((count.ended - count.began).total_seconds())}")
     yield parts.verdict(
         page,
         tone,
@@ -137,7 +122,6 @@ def _body(
         verdict,
         [*when, Path(about.source).name],
         *(page.tag("p", page.bdi(note), class_="why") for note in about.notes),
-        parts.shares(page, ((tone_of(code), status_of(code), rows) for code, rows in sorted(count.codes.items()))),
     )
     yield from _reasons(page, count)
     yield from _filter(page, count)
@@ -147,19 +131,7 @@ def _body(
         yield parts.commands(page, commands)
     yield from _durations(page, sorted(count.took))
     yield page.heading("Details")
-    yield parts.facts(page, _facts(about, count))
-
-
-def _facts(about: BatchAbout, count: _Count) -> Iterator[tuple[str, Any]]:
-    yield "File", about.source
-    yield from about.facts
-    for term, moment in (("First start", count.began), ("Last end", count.ended)):
-        if moment is not None:
-            yield term, moment.isoformat(timespec="milliseconds")
-    if count.seconds:
-        each, unit = len(count.took) / count.seconds, "second"
-        each, unit = (each, unit) if each >= 1 else (each * 60, "minute")
-        yield "Wall time", f"{show_took(count.seconds)}, {each:.1f} rows a {unit}"
+    yield parts.facts(page, [("File", about.source), *about.facts])
 
 
 def _durations(page: Page, took: Sequence[float]) -> Iterator[Html]:
@@ -229,19 +201,20 @@ def _listed(page: Page, rows: Callable[[], Iterable[Row]], count: _Count) -> Ite
     columns = RowColumns(count.input, count.output, max(count.took, default=0.0))
     heads = ("Row", columns.input or "Input", columns.output or "Output", "Status", "Time")
     yield Html(f'<div class="rows">{head_of(page, heads)}')
-    shown, left = Counter[bool](), LARGEST_ROWS
-    bad = count.sizes[True]
-    good = count.sizes[False][: ROWS_ON_A_PAGE - len(bad)]
-    frame = FRAME + 2 * NARROWEST_CELL * count.bytes // count.letters
-    spare = (LARGEST_ROWS - frame * (len(bad) + len(good))) * count.letters // count.bytes
-    most = {True: cut_at(bad, spare)}
-    most[False] = cut_at(good, spare - sum(min(size, most[True]) for size in bad))
+    # By whether they did not pass: the rows to list, and the bytes that each of them is sure to have.
+    waiting = {True: min(count.bad, ROWS_ON_A_PAGE)}
+    waiting[False] = min(count.rows - count.bad, ROWS_ON_A_PAGE - waiting[True])
+    left, shown = LARGEST_ROWS, 0
+    most = min(count.needed * 5 // 4, left - FRAME * waiting[False])  # needed is an estimate
+    kept = {True: most // max(1, count.bad), False: FRAME}
     for row in rows():
-        failed = row["result"]["exit_code"] != ExitCode.OK
-        if left > -(SPARED if failed else SPARED // 2) and shown[failed] < len(bad if failed else good):
-            yield (made := row_of(page, columns, row, most[failed]))
-            shown[failed] += 1
+        bad = row["result"]["exit_code"] != ExitCode.OK
+        room = (left - waiting[not bad] * kept[not bad]) // max(1, waiting[bad])
+        if waiting[bad] and room > 0:
+            yield (made := fitting_row(page, columns, row, room))
             left -= len(made.encode())
+            waiting[bad] -= 1
+            shown += 1
     yield Html("</div>")
-    if more := count.rows - shown.total():
+    if more := count.rows - shown:
         yield page.dim(f"{more:,} more rows are not on this page; noxcli results lists them all.")
