@@ -1,7 +1,7 @@
 """The summary page of a step, as HTML: in an escaped `<code>`, Markdown, mentions, links and emoji have no effect."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -10,31 +10,41 @@ from noxcli.models import FINAL_STATUSES, KNOWN_STATUSES, word_for
 from noxcli.outputs.values import as_text, by_name
 from noxcli.render.text import shorten, visible
 from noxcli.reports.ci import BatchEnded, Broken
+from noxcli.reports.html.markup import Html, Page
+from noxcli.reports.html.parts import mark_pieces
 from noxcli.reports.result import Ended
-from noxcli.reports.words import CHANGES, excerpt
+from noxcli.reports.words import excerpt
 from noxcli.timing import show_seconds
 
-LARGEST_BATCH = 60_000  # characters of the page of a batch: it may become a comment, which GitHub limits to 65,536
+LARGEST_PAGE = 60_000  # characters: it may become a comment, which GitHub limits to 65,536
 EXCERPT, AROUND = 2000, 60  # characters of a text for which there is no room, and around a change in it
-LARGEST_SUMMARY = 64 * 1024  # bytes of a page, which leaves room for others in the same step
 LONGEST_BLOCK = 1000  # characters of an output
-MASKED = 4  # times the shown length is searched for secrets, since their replacements are shorter
 MOST_NODES = 100
 MOST_OUTPUTS = 8
 CODE_WIDTH = 100
 REASON_WIDTH = 2000
 
 
+class _Room:
+    """Blocks of a page, which has room for so many characters besides a last one."""
+
+    def __init__(self, last: str) -> None:
+        self.text, self._last = "", last
+
+    def add(self, *blocks: str) -> bool:
+        """Add these blocks if all of them fit; return whether they did."""
+        text = "".join(f"{block}\n\n" for block in blocks)
+        fits = len(self.text) + len(text) + len(self._last) <= LARGEST_PAGE
+        self.text += text if fits else ""
+        return fits
+
+
 def summary_page(ended: Sequence[Ended], mask: Mask) -> str:
     """Return the page for these runs, within its size limit: a block that does not fit is omitted."""
-    page, room, whole = "", LARGEST_SUMMARY, True
-    for block in (block for one in ended for block in _run(one, mask)):
-        size = len(block.encode("utf-8", "replace")) + 2
-        if size <= room:
-            page, room = f"{page}{block}\n\n", room - size
-        else:
-            whole = False
-    return page if whole else f"{page}<p>There is more in the log.</p>\n\n"
+    more = "<p>There is more in the log.</p>\n\n"
+    page, room = Page(mask), _Room(more)
+    fitting = [room.add(block) for one in ended for block in _run(page, one)]
+    return room.text if all(fitting) else room.text + more
 
 
 def batch_page(ended: BatchEnded, mask: Mask) -> str:
@@ -43,113 +53,84 @@ def batch_page(ended: BatchEnded, mask: Mask) -> str:
     Its first line is a comment, by which a job finds what an earlier one has written. Rows that broke are whole as long
     as there is room.
     """
-    cells = [(escape(words, quote=False), f"{count:,}") for count, words in ended.became]
-    rows = "".join(f"<tr><td>{words}</td><td>{count}</td></tr>" for words, count in cells)
     code = f"{int(ended.exit_code)}" + (f": {ended.reason}" if ended.reason else "")
     facts = [*(ended.facts or [("Rows of", ended.name)]), ("Exit code", code)]
-    terms = "".join(f"<tr><td>{term}</td><td>{_code(text, mask, REASON_WIDTH)}</td></tr>" for term, text in facts)
-    more = "<p>and {:,} more rows</p>\n\n"
-    page = _Room(LARGEST_BATCH - len(more) - len(f"{ended.listed:,}"))
-    page.add(f"<!-- {_comment(f'noxcli {ended.command} {ended.name}', mask)} -->")
-    page.add(f"<h3>noxcli {ended.command}: {ended.heading}</h3>")
-    page.add(f"<table>{terms}</table>")
+    page, room = Page(mask), _Room(f"<p>and {ended.listed:,} more rows</p>\n\n")
+    room.add(f"<!-- {_comment(page, f'noxcli {ended.command} {ended.name}')} -->")
+    room.add(page.tag("h3", f"noxcli {ended.command}: {ended.heading}"))
+    room.add(_table(page, ((term, _code(page, text, REASON_WIDTH)) for term, text in facts)))
     if ended.command != "compare":  # whose heading has the counts
-        page.add(f"<table><tr><th>rows</th><th>number</th></tr>{rows}</table>")
-    shown = sum(page.add(*_broken(row, mask)) or page.add(*_broken(row, mask, EXCERPT)) for row in ended.broken)
-    shown += sum(page.add(f"<p>{_code(line, mask, REASON_WIDTH)}</p>") for line in (*ended.trouble, *ended.others))
-    return page.text + (more.format(ended.listed - shown) if shown < ended.listed else "")
+        room.add(_table(page, ((words, f"{count:,}") for count, words in ended.became), ("rows", "number")))
+    shown = sum(room.add(*_broken(page, row)) or room.add(*_broken(page, row, EXCERPT)) for row in ended.broken)
+    others = (page.tag("p", _code(page, line, REASON_WIDTH)) for line in (*ended.trouble, *ended.others))
+    shown += sum(map(room.add, others))
+    return room.text + (f"<p>and {ended.listed - shown:,} more rows</p>\n\n" if shown < ended.listed else "")
 
 
-class _Room:
-    """Blocks of a page that has room for so many characters."""
-
-    def __init__(self, most: int) -> None:
-        self.text, self._most = "", most
-
-    def add(self, *blocks: str) -> bool:
-        """Add these blocks if all of them fit; return whether they did."""
-        text = "".join(f"{block}\n\n" for block in blocks)
-        fits = len(self.text) + len(text) <= self._most
-        self.text += text if fits else ""
-        return fits
-
-
-def _broken(row: Broken, mask: Mask, most: int | None = None) -> Iterator[str]:
+def _broken(page: Page, row: Broken, most: int | None = None) -> Iterator[Html]:
     """Yield a row that broke, with what was removed and added; of longer texts than `most` an excerpt."""
-    yield f"<p><b>{_code(row.name, mask)}</b> {_code(row.what, mask, REASON_WIDTH)}</p>"
+    yield page.tag("p", page.tag("b", _code(page, row.name)), " ", _code(page, row.what, REASON_WIDTH))
     for key, pieces in row.differences:
         shown = pieces if most is None else excerpt(pieces, AROUND, most)
         sizes = [sum(len(text) for sign, text in pieces if sign != left_out) for left_out in ("+", "-")]
         lengths = f" (parts of {sizes[0]:,} characters before, and {sizes[1]:,} now)" if shown is not pieces else ""
-        yield f"<p>{_code(key, mask)}{lengths}</p>"
-        marked = "".join(_tagged(CHANGES.get(sign), _lines(mask.torn(text))) for sign, text in shown)
-        yield f"<pre><code>{marked}</code></pre>"
+        yield page.tag("p", _code(page, key), lengths)
+        yield page.tag("pre", page.tag("code", mark_pieces(page, shown)))
 
 
-def _tagged(name: str | None, text: str) -> str:
-    return text if name is None else f"<{name}>{text}</{name}>"
-
-
-def _comment(text: str, mask: Mask) -> str:
+def _comment(page: Page, text: str) -> str:
     """Return a text in which nothing ends the comment."""
-    return re.sub(r"[^\w./ -]|-(?=-)", "", shorten(visible(mask(text)), CODE_WIDTH))
+    return re.sub(r"[^\w./ -]|-(?=-)", "", shorten(visible(page.mask(text)), CODE_WIDTH))
 
 
-def _run(one: Ended, mask: Mask) -> Iterator[str]:
-    run, nodes, output = one.run, one.document["nodes"], one.document["output"]
+def _run(page: Page, one: Ended) -> Iterator[Html]:
+    run, nodes, outputs = one.run, one.document["nodes"], by_name(one.document["output"])
+    about = [", run ", _code(page, run["id"]), " ", _status(page, run["status"])] if run else []
     took = f", {show_seconds(run['duration_s'])}" if run and run["duration_s"] is not None else ""
-    known_as = f", run {_code(run['id'], mask)} {_status(run['status'], mask)}" if run else ""
-    yield f"<h3>noxcli: {one.words}</h3>"
-    yield f"<p>{_code(one.name, mask)}{known_as}{took}, exit code {one.document['exit_code']}</p>"
+    yield page.tag("h3", f"noxcli: {one.words}")
+    yield page.tag("p", _code(page, one.name), *about, f"{took}, exit code {one.document['exit_code']}")
     if one.reason:
-        yield f"<p>{_code(one.reason, mask, REASON_WIDTH)}</p>"
-    if back := _way_back(run):
-        yield f"<p>Continue with {_code(back, mask)}</p>"
+        yield page.tag("p", _code(page, one.reason, REASON_WIDTH))
+    if run and run["status"] not in FINAL_STATUSES:
+        yield page.tag("p", "Continue with ", _code(page, f"noxcli wait {run['id']}"))
     if nodes:
-        yield _table(nodes, mask)
-    values = by_name(output)
-    for key, value in list(values.items())[:MOST_OUTPUTS]:
-        yield f"<p>{_code(key, mask)}</p>"
-        yield _block(value, mask)
-    if len(values) > MOST_OUTPUTS:
-        yield f"<p>and {len(values) - MOST_OUTPUTS} more outputs</p>"
+        yield _nodes(page, nodes)
+    for key, value in list(outputs.items())[:MOST_OUTPUTS]:
+        yield page.tag("p", _code(page, key))
+        yield _block(page, value)
+    if len(outputs) > MOST_OUTPUTS:
+        yield page.tag("p", f"and {len(outputs) - MOST_OUTPUTS} more outputs")
 
 
-def _table(nodes: Sequence[Mapping[str, Any]], mask: Mask) -> str:
-    rows = ["<table><tr><th>node</th><th>status</th><th>seconds</th></tr>"]
+def _nodes(page: Page, nodes: Sequence[Mapping[str, Any]]) -> Html:
+    rows: list[Sequence[Any]] = []
     for node in nodes[:MOST_NODES]:
-        took = "" if node["duration_s"] is None else f"{node['duration_s']:.1f}"
-        cells = [_code(node["name"], mask), _status(node["status"], mask), took]
-        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+        took = None if node["duration_s"] is None else f"{node['duration_s']:.1f}"
+        rows.append((_code(page, node["name"]), _status(page, node["status"]), took))
     if len(nodes) > MOST_NODES:
-        rows.append(f"<tr><td>and {len(nodes) - MOST_NODES} more</td><td></td><td></td></tr>")
-    return "\n".join([*rows, "</table>"])
+        rows.append((f"and {len(nodes) - MOST_NODES} more", None, None))
+    return _table(page, rows, ("node", "status", "seconds"))
 
 
-def _way_back(run: Mapping[str, Any]) -> str:
-    if not run or run["status"] in FINAL_STATUSES:
-        return ""
-    return f"noxcli wait {run['id']}"
+def _table(page: Page, rows: Iterable[Iterable[Any]], head: Sequence[str] = ()) -> Html:
+    lines = [page.tag("tr", *(page.tag("th", cell) for cell in head))] if head else []
+    lines += [page.tag("tr", *(page.tag("td", cell) for cell in row)) for row in rows]
+    return page.tag("table", Html("".join(f"{line}\n" for line in lines)))
 
 
-def _status(word: str, mask: Mask) -> str:
+def _status(page: Page, word: str) -> str:
     """Return a status; one of the server's own may be any text."""
-    return word_for(word) if word in KNOWN_STATUSES or word == "skipped" else _code(word, mask)
+    return word_for(word) if word in KNOWN_STATUSES or word == "skipped" else _code(page, word)
 
 
-def _code(text: str, mask: Mask, width: int = CODE_WIDTH) -> str:
-    return f"<code>{escape(shorten(visible(mask(text)), width), quote=False)}</code>"
+def _code(page: Page, text: str, width: int = CODE_WIDTH) -> Html:
+    return page.tag("code", Html(escape(shorten(visible(page.mask(text)), width), quote=False)))
 
 
-def _block(value: Any, mask: Mask) -> str:
+def _block(page: Page, value: Any) -> Html:
     """Return the beginning of a value as text, with its line breaks, and its full length."""
     text = as_text(value)
-    shown = _lines(mask.torn(text[: MASKED * LONGEST_BLOCK])[:LONGEST_BLOCK])
-    if len(text) <= LONGEST_BLOCK:
-        return f"<pre><code>{shown}</code></pre>"
-    return f"<pre><code>{shown}…</code></pre>\n<p>{len(text):,} characters in all</p>"
-
-
-def _lines(text: str) -> str:
-    """Return a text, which the mask has seen, with its line breaks."""
-    return "\n".join(escape(visible(line, None), quote=False) for line in text.split("\n"))
+    more = len(text) > LONGEST_BLOCK
+    begun = page.lines(page.begun(text, LONGEST_BLOCK))
+    block = page.tag("pre", page.tag("code", begun, "…" if more else None))
+    return page.joined([block, "\n", page.tag("p", f"{len(text):,} characters in all")]) if more else block

@@ -123,7 +123,7 @@ def _pair(page: Page, pair: Pair, most: int) -> Html:
     summary = summary_of(
         page,
         page.bdi(pair.name, LONGEST_ID),
-        [cell_of(page, inputs, first, width), page.tag("bdi", _marked(page, excerpt(pieces, AROUND, width)))],
+        [cell_of(page, inputs, first, width), page.tag("bdi", parts.mark_pieces(page, excerpt(pieces, AROUND, width)))],
         str(pair.change),
         " → ".join("" if side is None else show_took(side, longest) for side in (base, new)),
         None if pair.change is Change.CHANGED else page.peek(pair.what(), width),
@@ -168,7 +168,7 @@ def _sides(page: Page, key: str, pieces: Sequence[Piece], most: int) -> Html:
     sizes = [sum(len(text) for sign, text in pieces if sign != left_out) for left_out in ("+", "-")]
     is_cut = max(sizes) > most
     shown = excerpt(pieces, most // 4, most) if is_cut else pieces
-    texts = (_marked(page, [piece for piece in shown if piece[0] != left_out]) for left_out in ("+", "-"))
+    texts = (parts.mark_pieces(page, [piece for piece in shown if piece[0] != left_out]) for left_out in ("+", "-"))
     lengths = f"Parts of {sizes[0]:,} characters before, and {sizes[1]:,} now."
     return page.joined(
         [
@@ -177,7 +177,3 @@ def _sides(page: Page, key: str, pieces: Sequence[Piece], most: int) -> Html:
             page.dim(lengths) if is_cut else None,
         ]
     )
-
-
-def _marked(page: Page, pieces: Iterable[Piece]) -> Html:
-    return parts.mark_pieces(page, ((sign, page.mask.torn(text)) for sign, text in pieces))

@@ -68,20 +68,24 @@ class Page:
         return self.tag("bdi", self.text(value, width))
 
     def peek(self, value: Any, width: int) -> Html:
-        """Return one line with the beginning of a text or a JSON value, which may end within a secret."""
-        return self.tag("bdi", Html(escape(shorten(visible(self.mask.torn(_begun(value, width))), width))))
+        """Return one line with the beginning of a text or a JSON value."""
+        return self.tag("bdi", Html(escape(shorten(visible(self.begun(value, width + 1)), width))))
+
+    def begun(self, value: Any, most: int) -> str:
+        """Return the beginning of a text or a JSON value, which may end within a secret."""
+        return self.mask.torn(as_text(value)[: MOST_SEARCHED * most])[:most]
 
     def block(self, value: Any, most: int = LARGEST_TEXT, draw: Callable[[str], Html] | None = None) -> Html:
         """Return the beginning of a text or a JSON value in its own lines, or as `draw` makes them of it."""
         text = as_text(value)
-        begun = self.mask.torn(_begun(text, most))[:most]
+        begun = self.begun(text, most)
         shown = self.tag("pre", self.tag("bdi", (draw or self.lines)(begun)), tabindex=0)
         more = f"The first {len(begun):,} of {len(text):,} characters." if len(text) > most else None
         return self.joined([shown, more and self.dim(more)])
 
     def lines(self, text: str) -> Html:
         """Return a text in its own lines, which the mask has seen."""
-        return Html("\n".join(escape(visible(line, None)) for line in text.split("\n")))
+        return Html("\n".join(escape(visible(line, None), quote=False) for line in text.split("\n")))
 
     def dim(self, words: str) -> Html:
         """Return a remark."""
@@ -128,10 +132,6 @@ class Page:
 def show_moment(moment: datetime) -> str:
     """Return a moment for people, to the minute: `27 Nov 2026 09:09 UTC`."""
     return f"{moment.astimezone(UTC):%d %b %Y %H:%M} UTC".removeprefix("0")
-
-
-def _begun(value: Any, most: int) -> str:
-    return as_text(value)[: MOST_SEARCHED * most]
 
 
 def _hash_of(text: str) -> str:

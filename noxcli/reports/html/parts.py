@@ -95,8 +95,8 @@ def _assertion(page: Page, each: Mapping[str, Any], most: int) -> Html:
 
 
 def mark_pieces(page: Page, pieces: Iterable[tuple[str, str]]) -> Html:
-    """Return a word diff, in which the mask has seen all texts."""
-    lines = ((CHANGES.get(sign), page.lines(text)) for sign, text in pieces)
+    """Return a word diff."""
+    lines = ((CHANGES.get(sign), page.lines(page.mask.torn(text))) for sign, text in pieces)
     return page.joined(text if name is None else page.tag(name, text) for name, text in lines)
 
 
