@@ -36,15 +36,10 @@ def tone_of(code: int) -> str:
 
 def choice(page: Page, choices: Iterable[tuple[str, str]], first: str) -> Html:
     """Return buttons that choose which rows are shown, by name and words, without a script."""
-    buttons = (
-        page.joined(
-            [
-                page.tag("input", type="radio", name="show", id=f"f{name}", checked=name == first),
-                page.tag("label", f"{words[:1].upper()}{words[1:]}", for_=f"f{name}"),
-            ]
-        )
-        for name, words in choices
-    )
+    buttons: list[Html] = []
+    for name, words in choices:
+        buttons.append(page.tag("input", type="radio", name="show", id=f"f{name}", checked=name == first))
+        buttons.append(page.tag("label", f"{words[:1].upper()}{words[1:]}", for_=f"f{name}"))
     return page.tag("fieldset", *buttons, class_="filter", aria_label="Show rows by status")
 
 
@@ -57,15 +52,10 @@ def rules_of_choice(hidden: Mapping[str, str]) -> str:
 
 def facts(page: Page, terms: Iterable[tuple[str, Any]]) -> Html:
     """Return a list of terms with their values, or with Html."""
-    lines = (
-        page.joined(
-            [
-                page.tag("dt", page.text(term, LONGEST_NAME)),
-                page.tag("dd", value if isinstance(value, Html) else page.bdi(value)),
-            ]
-        )
-        for term, value in terms
-    )
+    lines: list[Html] = []
+    for term, value in terms:
+        lines.append(page.tag("dt", page.text(term, LONGEST_NAME)))
+        lines.append(page.tag("dd", value if isinstance(value, Html) else page.bdi(value)))
     return page.tag("dl", *lines, class_="facts")
 
 

@@ -165,11 +165,7 @@ def _reasons(page: Page, count: _Count) -> Iterator[Html]:
     if not ranked:
         return
     yield page.heading("Reasons", amount(count.bad, "row"))
-    yield page.tag(
-        "ul",
-        *(_reason_line(page, reason) for reason in ranked[:MOST_REASONS]),
-        class_="reasons",
-    )
+    yield page.tag("ul", *(_reason_line(page, reason) for reason in ranked[:MOST_REASONS]), class_="reasons")
     if len(ranked) > MOST_REASONS:
         left = sum(reason.count for reason in ranked[MOST_REASONS:])
         yield page.dim(f"and {left:,} rows with {len(ranked) - MOST_REASONS:,} other reasons")

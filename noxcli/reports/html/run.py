@@ -29,13 +29,9 @@ def run_page(page: Page, runs: Sequence[Ended]) -> Iterator[bytes]:
 
 def _parts(page: Page, one: Ended) -> Iterator[Html]:
     document, run_id = one.document, one.run.get("id")
-    when = [
-        parts.show_time(one.run.get("created_at")),
-        f"run {page.mask(run_id)[:8]}" if run_id else None,
-    ]
-    yield parts.verdict(
-        page, parts.tone_of(one.code), _name(one), _verdict(one), list(filter(None, when)), *_why(page, one)
-    )
+    when = [parts.show_time(one.run.get("created_at")), f"run {page.mask(run_id)[:8]}" if run_id else None]
+    tone = parts.tone_of(one.code)
+    yield parts.verdict(page, tone, _name(one), _verdict(one), list(filter(None, when)), *_why(page, one))
     if checks := document.get("assertions"):
         yield page.heading("Assertions", f"{sum(bool(each.get('holds')) for each in checks)} of {len(checks)} hold")
         yield parts.assertions(page, checks)
@@ -47,9 +43,6 @@ def _parts(page: Page, one: Ended) -> Iterator[Html]:
     if one.inputs:
         yield page.heading("Inputs", "as noxcli sent them; secrets are masked")
         yield from parts.values(page, one.inputs)
-    if request := document.get("request"):
-        yield page.heading("Request", "not sent: --dry-run")
-        yield page.block(request)
     yield page.heading("Details")
     yield parts.facts(page, _facts(page, one))
 

@@ -21,16 +21,12 @@ def waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
     nodes: Sequence[Node] = document["nodes"]
     lined = list(filter(_has_line, nodes))
     shown = lined[:MOST_BARS]
-    ends = [sum(span) for span in map(_span, shown) if span is not None]
-    total = max(ends, default=0.0)
+    total = max((sum(span) for span in map(_span, shown) if span is not None), default=0.0)
     if nodes:
         yield page.heading("Nodes", f"{len(nodes):,}")
     if shown:
-        ground = _ground(page, total)
         axis = _axis(page, total) if total else None
-        slowest = max(shown, key=lambda node: node["duration_s"] or 0.0) if len(ends) > 1 else None
-        lines = (_line(page, node, total, ground, is_slowest=node is slowest) for node in shown)
-        yield page.tag("div", axis, *lines, class_="fall")
+        yield page.tag("div", axis, *(_line(page, node, total) for node in shown), class_="fall")
         if more := len(lined) - len(shown):
             yield page.dim(f"and {more:,} more nodes")
     yield from _untimed(page, [node for node in nodes if not _has_line(node)])
@@ -81,45 +77,35 @@ def _axis(page: Page, total: float) -> Html:
     return page.tag("div", page.tag("span"), drawn, class_="axis")
 
 
-def _ground(page: Page, total: float) -> Html:
-    """Return what is drawn under each bar: quarters of the time."""
-    places = [f"{at:.0%}" for at in QUARTERS] if total else []
-    return page.joined(page.tag("line", class_="grid", x1=at, x2=at, y1="0", y2="100%") for at in places)
-
-
-def _line(page: Page, node: Node, total: float, ground: Html, *, is_slowest: bool) -> Html:
+def _line(page: Page, node: Node, total: float) -> Html:
     (tone, sign), status, took = _look(node), str(node["status"]), node["duration_s"]
-    words = [None if took is None else show_took(took, total or None)]
-    words += [status] if tone != "done" else ["slowest"] if is_slowest else []
+    words = None if took is None else show_took(took, total or None), None if tone == "done" else status
     label = " · ".join(filter(None, words))
     name = page.tag("span", sign and f"{sign} ", _name(page, node), class_="name", title=node.get("id"))
-    summary = page.tag(
-        "summary",
-        name,
-        _drawn(page, node, total, label, ground) if total else page.tag("span", page.bdi(label, 60), class_="state"),
-    )
+    bar = _bar(page, node, total, label) if total else page.tag("span", page.bdi(label, 60), class_="state")
     terms = [("Node id", node.get("id")), ("Status", status)]
     for term, seconds in (("Start", node["started_s"]), ("Duration", took)):
         terms.append((term, "not measured" if seconds is None else show_took(seconds)))
     error = page.block(node["error"]) if node.get("error") else None
     return page.tag(
         "details",
-        summary,
+        page.tag("summary", name, bar),
         page.tag("div", error, parts.facts(page, terms), class_="more"),
-        class_=f"node {'slow' if is_slowest and tone == 'done' else tone}",
+        class_=f"node {tone}",
         open=tone == "bad",
     )
 
 
-def _drawn(page: Page, node: Node, total: float, label: str, ground: Html) -> Html:
-    """Return the bar of a node, with `label` at its end."""
+def _bar(page: Page, node: Node, total: float, label: str) -> Html:
+    """Return the bar of a node over the quarters of the time, with `label` at its end."""
+    grid = (page.tag("line", class_="grid", x1=f"{at:.0%}", x2=f"{at:.0%}", y1="0", y2="100%") for at in QUARTERS)
     bar, end = None, "0"
     if (span := _span(node)) is not None:
         end = _share(sum(span), total)
         place = {"x": _share(span[0], total), "width": _share(span[1], total), "y": "30%", "height": "40%"}
         bar = page.tag("rect", class_="span", **place)
-    label = page.tag("text", page.text(label, 60), x=end, y="50%", dx="8", dy="0.35em")
-    return page.tag("svg", ground, bar, label, class_="bar")
+    words = page.tag("text", page.text(label, 60), x=end, y="50%", dx="8", dy="0.35em")
+    return page.tag("svg", *grid, bar, words, class_="bar")
 
 
 def _share(seconds: float, total: float) -> str:
