@@ -133,30 +133,33 @@ def send_once(
         SIGNALS.check()
         return answers[0]
 
-    def is_worth_it(error: Unavailable, left: float) -> bool:
-        in_time = (error.retry_after or 0.0) <= left
-        return in_time and attempt.may_be_repeated(error)
-
-    def send_until_answered() -> T:
-        try:
-            return patience.keep_trying(send_and_note, is_worth_it, believing=True)
-        except Unavailable as error:
-            if not attempt.left:
-                if error.retry_after:
-                    error.hint = f"the server asks to wait {show_seconds(error.retry_after)}"
-                raise
-            words, found = attempt.search(deadline.left(LONGEST_LOOK))
-            what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
-            raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
-
     try:
-        return send_until_answered()
+        return _send_until_answered(attempt, send_and_note, patience, deadline)
     except Interrupted as signal:
         if answers or not attempt.left:
             raise
         words, found = attempt.search(0.0)
         what = f"interrupted by {signal} during {attempt.name}, whose outcome is unknown{words}"
         raise Interruption(what, attempt.look_first, number=signal.number, candidates=found) from None
+
+
+def _send_until_answered(attempt: SentOnce[T], send: Callable[[float], T], patience: Patience, deadline: Deadline) -> T:
+    """Return what `send` returns. Raises as `send_once`, and Interrupted."""
+
+    def is_worth_it(error: Unavailable, left: float) -> bool:
+        in_time = (error.retry_after or 0.0) <= left
+        return in_time and attempt.may_be_repeated(error)
+
+    try:
+        return patience.keep_trying(send, is_worth_it, believing=True)
+    except Unavailable as error:
+        if not attempt.left:
+            if error.retry_after:
+                error.hint = f"the server asks to wait {show_seconds(error.retry_after)}"
+            raise
+        words, found = attempt.search(deadline.left(LONGEST_LOOK))
+        what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
+        raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
 
 
 class StartAttempt(SentOnce[Run]):
