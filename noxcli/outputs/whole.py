@@ -54,21 +54,18 @@ def with_paths(line: Mapping[str, Any]) -> Mapping[str, Any]:
     paths = {
         keys: {"$file": entry["path"]}
         for entry in result["files"]
-        if entry.get("text") and entry["path"] and (keys := _keys(result["output"], entry["pointer"])) is not None
+        if entry.get("text") and entry["path"] and (keys := _find(result["output"], entry["pointer"])[0]) is not None
     }
     return {**line, "result": {**result, "output": replaced(result["output"], paths)}} if paths else line
 
 
 def _texts(output: Any, files: Sequence[Entry]) -> Iterator[tuple[Keys, Entry]]:
-    """Yield the place of each text that is a file; an earlier noxcli did not say which of them are texts."""
+    """Yield the place of each text that is a file."""
     for entry in files:
-        if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
-            continue
-        if not isinstance(entry.get("bytes"), int) or not entry.get("text", entry["path"].endswith(".txt")):
-            continue
-        keys = _keys(output, entry.get("pointer"))
-        if keys is not None and _at(output, keys) == {"$file": entry["path"]}:
-            yield keys, entry
+        if isinstance(entry, dict) and entry.get("text") and isinstance(entry.get("bytes"), int):
+            keys, value = _find(output, entry.get("pointer"))
+            if keys is not None and isinstance(value, dict) and value == {"$file": entry.get("path")}:
+                yield keys, entry
 
 
 def _read(entry: Entry, roots: Sequence[Path]) -> str | None:
@@ -83,11 +80,11 @@ def _read(entry: Entry, roots: Sequence[Path]) -> str | None:
     return None
 
 
-def _keys(output: Any, pointer: Any) -> Keys | None:
-    """Return the place that a pointer names, None if there is none."""
+def _find(output: Any, pointer: Any) -> tuple[Keys | None, Any]:
+    """Return the place that a pointer names, None if there is none, and the value there."""
     keys: list[str | int] = []
     if not isinstance(pointer, str):
-        return None
+        return None, None
     for part in pointer.split("/")[1:]:
         key: str | int = part.replace("~1", "/").replace("~0", "~")
         if isinstance(output, list):
@@ -95,12 +92,6 @@ def _keys(output: Any, pointer: Any) -> Keys | None:
         try:
             output = output[key]
         except (KeyError, IndexError, TypeError):
-            return None
+            return None, None
         keys.append(key)
-    return tuple(keys)
-
-
-def _at(output: Any, keys: Keys) -> Any:
-    for key in keys:
-        output = output[key]
-    return output
+    return tuple(keys), output
