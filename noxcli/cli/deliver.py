@@ -49,7 +49,7 @@ def check_directory(noxus: Session, options: Delivering) -> None:
     directory = noxus.directory
     if directory is None:
         return
-    from noxcli.outputs.manifest import read_manifest  # loaded only to write files
+    from noxcli.outputs.save import read_manifest  # loaded only to write files
 
     try:
         check_writable(directory)

@@ -1,12 +1,10 @@
 """One complete file, even if the connection drops: resumed if the server supports that, else restarted."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING
 
-from noxcli.codec import decode_json, to_json
 from noxcli.errors import Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.outputs.directory import Part
 from noxcli.outputs.values import Remote, media_type
@@ -19,59 +17,45 @@ if TYPE_CHECKING:
 PROGRESS = 32 * 1024  # bytes; progress below this does not restart the retry limit
 MOST_EMPTY = 4  # answers without a byte, after which an empty file is an empty file
 MOST_OTHER_TEXTS = 2  # answers that are not the text of the preview
-LARGEST_ADDRESS = 64 * 1024  # bytes
-ADDRESS = re.compile('"https?://')
 HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Transfer:
-    """The progress of one file, for the code that draws it."""
+    """The download of one file, and what of it must survive a broken connection; `done` and `total` are bytes.
+
+    Two answers are of one file only under the same strong etag (RFC 9110, 15.3.7.3); without one, all is read again.
+    """
 
     remote: Remote
     done: int = 0
     total: int | None = None
     finished: bool = False
     cancelled: Event = field(default_factory=Event)
-
-
-def fetch(source: "NoxusApi", transfer: Transfer, part: Part, patience: Patience) -> None:
-    """Fill the part with the file.
-
-    Raises Undelivered for anything but the complete file, and the server's last error when the retry limit ends.
-    """
-    fetching = _Fetching(source, transfer, part, patience, required_id(transfer.remote), patience.limit())
-    patience.keep_trying(fetching.attempt, believing=True, moved=fetching.gets_further)
-
-
-def required_id(remote: Remote) -> str:
-    """Return the id for the download.
-
-    Raises Undelivered if the server gave none.
-    """
-    if remote.file_id is None:
-        raise Undelivered("the server gave no file id for it")
-    return remote.file_id
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class _Fetching:
-    """What must survive a broken connection.
-
-    Two parts are of one file only under the same strong etag (RFC 9110, 15.3.7.3); without one, all is read again.
-    """
-
-    _source: "NoxusApi"
-    _transfer: Transfer
-    _part: Part
-    _patience: Patience
-    _file_id: str
-    _limit: Deadline
+    _source: "NoxusApi" = field(init=False)
+    _part: Part = field(init=False)
+    _patience: Patience = field(init=False)
+    _limit: Deadline = field(init=False)
     _etag: str | None = None
-    _furthest: int = 0  # bytes, by the last call of `moved`
+    _furthest: int = 0  # bytes, by the last call of `_gets_further`
     _doubtful: int = 0  # answers that were empty, or another text
 
-    def attempt(self, _within: float) -> None:
+    @property
+    def file_id(self) -> str:
+        """The id for the download. Raises Undelivered if the server gave none."""
+        if self.remote.file_id is None:
+            raise Undelivered("the server gave no file id for it")
+        return self.remote.file_id
+
+    def fill(self, source: "NoxusApi", part: Part, patience: Patience) -> None:
+        """Fill the part with the file.
+
+        Raises Undelivered for anything but the complete file, and the server's last error when the retry limit ends.
+        """
+        self._source, self._part, self._patience, self._limit = source, part, patience, patience.limit()
+        patience.keep_trying(self._attempt, believing=True, moved=self._gets_further)
+
+    def _attempt(self, _within: float) -> None:
         """Read what is missing, and check the whole."""
         self._check()
         start = self._part.size if self._etag is not None else 0
@@ -90,11 +74,11 @@ class _Fetching:
             self._require_whole(opened)
 
     def _open(self, start: int) -> "Download":
-        return self._source.within(self._limit.left()).download(self._file_id, start, self._etag if start else None)
+        return self._source.within(self._limit.left()).download(self.file_id, start, self._etag if start else None)
 
     def _fits(self, opened: "Download") -> bool:
         """True for the file from its beginning, and for the part of it that is missing."""
-        if self._is_same(opened) and len({self._transfer.total, opened.total} - {None}) > 1:
+        if self._is_same(opened) and len({self.total, opened.total} - {None}) > 1:
             return False
         return opened.start == 0 or (self._is_same(opened) and opened.start == self._part.size)
 
@@ -103,53 +87,41 @@ class _Fetching:
         return self._etag is not None and opened.etag == self._etag
 
     def _receive(self, opened: "Download") -> None:
-        own = self._transfer.remote.content_type  # if it is known, a page is one of a proxy, or to sign in
-        if own and not is_html(own) and is_html(opened.content_type) and not self._transfer.remote.is_text:
+        own = self.remote.content_type  # if it is known, a page is one of a proxy, or to sign in
+        if own and not is_html(own) and is_html(opened.content_type) and not self.remote.is_text:
             raise Undelivered(f"the server answered with a page ({opened.content_type}) instead of the file")
         if opened.start == 0:
             self._part.restart()
             if opened.total is not None or not self._is_same(opened):
-                self._transfer.total = opened.total
+                self.total = opened.total
             self._etag = opened.etag
         for piece in opened.pieces():
             self._check()
             self._part.write(piece)
-            self._transfer.done = self._part.size
+            self.done = self._part.size
 
     def _require_whole(self, opened: "Download") -> None:
         """Raise Unavailable if bytes are missing, which a retry may get, and Undelivered for what is another file."""
-        remote, size, content_type = self._transfer.remote, self._part.size, opened.content_type
-        if self._transfer.total not in {None, size}:
+        remote, size = self.remote, self._part.size
+        if self.total not in {None, size}:
             if opened.start == 0:
                 self._etag = None  # what ended whole with another length is no beginning to go on from
-            raise Unavailable(f"the download has {size:,} bytes instead of {self._transfer.total:,}")
+            raise Unavailable(f"the download has {size:,} bytes instead of {self.total:,}")
         if remote.is_text:
-            self._require_text(content_type)
+            self._require_text(opened.content_type)
         elif not size and remote.size != 0:
             self._doubtful += 1
             if self._doubtful < MOST_EMPTY or remote.size is not None:
                 raise Unavailable("the file is empty: it may not be stored yet")
         elif remote.size not in {None, size}:
             raise Undelivered(f"the file has {size:,} bytes instead of {remote.size:,}")
-        elif is_json(content_type) and self._is_address():
-            raise Undelivered("the server answered with an address instead of the file")
-
-    def _is_address(self) -> bool:
-        """True for JSON with an address, at any depth, if the output says that the file is something else."""
-        own = self._transfer.remote.content_type
-        if not own or is_json(own) or self._part.size > LARGEST_ADDRESS:
-            return False
-        try:
-            return ADDRESS.search(to_json(decode_json(self._part.read_back().read()))) is not None
-        except ValueError:
-            return False
 
     def _require_text(self, content_type: str) -> None:
         """Raise Unavailable if this is not the full text, which the server may have soon.
 
         Raises Undelivered for the second answer that is not even its beginning.
         """
-        remote, came = self._transfer.remote, self._part.size
+        remote, came = self.remote, self._part.size
         preview = remote.text.encode("utf-8", "surrogatepass")
         head = self._part.read_back().read(len(preview) + 1)
         if not head.startswith(remote.beginning[: len(head)]):
@@ -164,12 +136,12 @@ class _Fetching:
         raise Unavailable(fault) if self._doubtful < MOST_OTHER_TEXTS else Undelivered(fault)
 
     def _check(self) -> None:
-        if self._transfer.cancelled.is_set():
+        if self.cancelled.is_set():
             raise Undelivered("the download was interrupted")
         if self._limit.passed:
             raise self._patience.out_of_time(f"the download stopped at {self._part.size:,} bytes")
 
-    def gets_further(self) -> bool:
+    def _gets_further(self) -> bool:
         """True if an attempt got noticeably further than all before it."""
         moved = self._part.size - self._furthest >= PROGRESS
         if moved:
@@ -179,12 +151,6 @@ class _Fetching:
 
 def is_html(content_type: str) -> bool:
     return media_type(content_type) in HTML
-
-
-def is_json(content_type: str) -> bool:
-    """True for a media type of JSON."""
-    kind = media_type(content_type)
-    return kind == "application/json" or kind.endswith("+json")
 
 
 def download_facts(transfers: Sequence[Transfer], seconds: float) -> tuple[float | None, str, str]:

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 from noxcli.errors import NotFound, Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.outputs.directory import Part
-from noxcli.outputs.download import Transfer, download_facts, fetch
+from noxcli.outputs.download import Transfer, download_facts
 from noxcli.outputs.values import Delivered, Remote, file_entry, find_remote, is_complete, replaced
 from noxcli.retry import Patience
 from noxcli.waiting import Result, result_of, share_out, take, value_of
@@ -46,7 +46,7 @@ def complete_inline(source: "NoxusApi", output: Any, patience: Patience, watchin
 
     def whole(transfer: Transfer, patience: Patience) -> tuple[str, dict[str, Any]]:
         with Part(io.BytesIO(), "the text", most) as part:
-            fetch(source, transfer, part, patience)
+            transfer.fill(source, part, patience)
             require_utf8(part.read_back(), transfer.remote)
             return part.read_back().read().decode(), _entry(transfer.remote, part)
 
@@ -71,7 +71,7 @@ def spool(
     with Part.open_nameless() as part:
 
         def call(transfer: Transfer, patience: Patience) -> None:
-            fetch(source, transfer, part, patience)
+            transfer.fill(source, part, patience)
 
         value_of(*run_transfers([Transfer(remote)], call, patience, watching))
         if remote.is_text:

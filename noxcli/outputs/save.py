@@ -5,14 +5,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import NoxError, Undelivered
-from noxcli.files import Saved, reason_of
+from noxcli.codec import decode_json, to_json
+from noxcli.errors import NO_ROOM, NoxError, Undelivered, UsageProblem
+from noxcli.files import Saved, reason_of, require_readable
 from noxcli.models import Run
-from noxcli.outputs.directory import Folder
-from noxcli.outputs.download import Transfer, fetch, required_id
+from noxcli.outputs.directory import Folder, in_the_way
+from noxcli.outputs.download import Transfer
 from noxcli.outputs.expand import DELIVERABLE, Watching, problem, run_transfers
 from noxcli.outputs.filenames import MANIFEST, Names, safe_extension
-from noxcli.outputs.manifest import manifest_of, read_manifest
 from noxcli.outputs.values import (
     Delivered,
     Remote,
@@ -34,6 +34,10 @@ from noxcli.waiting import value_of
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
+
+
+MANIFEST_SCHEMA = "noxcli.manifest/1"
+LARGEST_MANIFEST = 64 * 1024 * 1024  # bytes
 
 
 @dataclass(slots=True)
@@ -91,10 +95,10 @@ def _fetch_all(
 
     def obtain(transfer: Transfer, patience: Patience) -> None:
         item = wanted[transfer]
-        item.saved = folder.find_same(item.name, required_id(transfer.remote))
+        item.saved = folder.find_same(item.name, transfer.file_id)
         if item.saved is None:
             with folder.part(item.name) as part:
-                fetch(source, transfer, part, patience)
+                transfer.fill(source, part, patience)
                 item.saved = folder.put_in_place(part)
 
     outcomes = run_transfers([*wanted], obtain, patience, watching)
@@ -122,19 +126,20 @@ def _write_manifest(
     items: Sequence[Item],
     problems: Sequence[str],
 ) -> list[str]:
-    """Write the manifest, and return what went wrong in that."""
+    """Write the manifest with the files of this run and earlier ones; return what went wrong in that."""
     files = [{"name": item.name, **entry_for(item, item.saved)} for item in items if item.saved]
     now = {entry["name"] for entry in files}
-    content = manifest_of(
-        run,
-        complete=len(files) == len(items) and not problems,
-        files=files,
-        problems=problems,
-        earlier=[entry for entry in before if entry["name"] not in now and folder.exists(entry["name"])],
-    )
+    document = {
+        "schema": MANIFEST_SCHEMA,
+        "run": {"id": run.id, "workflow_id": run.workflow_id, "status": run.status},
+        "complete": len(files) == len(items) and not problems,
+        "files": files,
+        "problems": problems,
+        "earlier": [entry for entry in before if entry["name"] not in now and folder.exists(entry["name"])],
+    }
     try:
         with place.replacing(MANIFEST) as file:
-            file.write(content)
+            file.write(to_json(document, indent=2).encode())
     except OSError as error:
         return [f"{MANIFEST}: can't write {place.path / MANIFEST}: {reason_of(error)}"]
     return []
@@ -154,3 +159,44 @@ def plan(output: Mapping[str, Any]) -> Iterator[Item]:
 def entry_for(item: Item, saved: Saved) -> dict[str, Any]:
     """Return a file's entry in the result document."""
     return file_entry(item.remote, item.pointer, saved.bytes, saved.sha256, saved.path)
+
+
+def read_manifest(place: Place, *, overwrite: bool = False) -> list[Mapping[str, Any]]:
+    """Return the entries of the directory's manifest, of the last run first; none if there is no manifest.
+
+    Raises Undelivered if there is a file of that name that noxcli did not write, or that a newer one did; with
+    `overwrite` it counts as none.
+    """
+    document: Any = None
+    try:
+        document = decode_json(place.read(MANIFEST, LARGEST_MANIFEST))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        if error.errno in NO_ROOM:  # otherwise it is a file of another kind, or another user's
+            raise Undelivered(f"can't read {place.path / MANIFEST}: {reason_of(error)}") from None
+    except ValueError:
+        pass
+    if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
+        if overwrite:
+            return []
+        if isinstance(document, dict):
+            try:
+                require_readable(place.path / MANIFEST, document.get("schema"), MANIFEST_SCHEMA)
+            except UsageProblem as problem:  # the run has completed: only its files are missing
+                raise Undelivered(problem.message, f"{problem.hint}, or choose another directory") from None
+        raise in_the_way(place.path / MANIFEST)
+    last = document.get("run")
+    return [
+        {"run_id": last.get("id") if isinstance(last, dict) else None, **entry}
+        for part in ("files", "earlier")
+        for entry in _entries(document.get(part))
+    ]
+
+
+def _entries(files: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield what has the form of an entry; it may be planted, but a name is opened only as one step below the place."""
+    kinds = {"name": str, "bytes": int, "sha256": str}
+    for entry in files if isinstance(files, list) else ():
+        if isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in kinds.items()):
+            yield entry

@@ -46,8 +46,6 @@ async def download(request: ApiRequest) -> Response:
         other = "localhost" if request.url.hostname == "127.0.0.1" else "127.0.0.1"
         address = f"http://{other}:{request.url.port}/storage/{file.id}?signature={_SIGNATURE}"
         return RedirectResponse(address, 307)
-    if switches.download == "address":
-        return Json({"url": f"{request.base_url}storage/{file.id}?signature={_SIGNATURE}"})
     return _body(request)
 
 

@@ -175,8 +175,8 @@ class Switches:
     """The answer to a request to stop a run that has ended."""
 
     # Files
-    download: Literal["direct", "chunked", "redirect", "address"] = "direct"
-    """How files are served; `redirect` leads to another origin with a signed address, `address` is JSON with one."""
+    download: Literal["direct", "chunked", "redirect"] = "direct"
+    """How files are served; `redirect` leads to another origin with a signed address."""
     ranges: Literal["ignored", "honoured", "refused"] = "ignored"
     """What the server does with a `Range` header."""
 

@@ -17,7 +17,7 @@ import pytest
 from noxcli.api.download import BODY_PIECE
 from noxcli.errors import Unavailable, Undelivered
 from noxcli.outputs.directory import Part
-from noxcli.outputs.download import Transfer, download_facts, fetch, show_bytes
+from noxcli.outputs.download import Transfer, download_facts, show_bytes
 from noxcli.outputs.values import Remote
 from noxcli.render import renderers
 from noxcli.render.renderers import download_progress
@@ -116,15 +116,6 @@ def test_a_page_is_not_the_file(noxcli: Noxcli, plays: Any, output: Any, options
     assert not Path("out").exists() or left(Path("out")) == ["manifest.json"]
 
 
-@pytest.mark.parametrize("options", [("--output-dir", "out"), ("--raw", "Table")])
-def test_an_address_is_not_the_file(noxcli: Noxcli, plays: Any, options: tuple[str, ...]) -> None:
-    output = {"Table": File("t.csv", b"a,b\n", "text/csv")}
-    result = noxcli("run", plays(output=output, switches={"download": "address"}), *options)
-    assert (result.code, result.out) == (9, b"")
-    assert "/Table: the server answered with an address instead of the file" in result.err
-    assert not Path("out").exists() or left(Path("out")) == ["manifest.json"]
-
-
 def test_a_page_that_is_the_file_is_the_file(noxcli: Noxcli, plays: Any) -> None:
     output = {"A": File("a.html", PAGE.encode(), "text/html; charset=utf-8")}
     assert noxcli("run", plays(output=output), "--raw", "A").out == PAGE.encode()
@@ -140,7 +131,7 @@ def fetched(
     patience = Patience(clock, Deadline(clock, None), retry_for, in_lines(lambda _: None))
     remote = remote or Remote("/A", ("A",), "f", "a.bin", is_text=False)
     with raw_server(*turns, **server_options) as server, connect(server) as api, Part.open_nameless() as part:
-        fetch(api, Transfer(remote), part, patience)
+        Transfer(remote).fill(api, part, patience)
         return part.read_back().read(), server.requests
 
 
@@ -218,30 +209,6 @@ def test_a_body_whose_end_is_uncertain_is_no_file(header: str, body: bytes) -> N
 def test_a_part_that_nobody_asked_for_is_no_file() -> None:
     part = answer(206, b"all ", Content_Range="bytes 0-3/9", ETag='"v1"')
     assert fetched(part, answer(200, b"all of it"))[0] == b"all of it"
-
-
-@pytest.mark.parametrize(
-    ("own", "kind", "body", "is_file"),
-    [
-        ("text/csv", "application/json", b'{"url": "https://store.example/t"}', False),
-        ("text/csv", "application/problem+json; charset=utf-8", b' {"a": 1, "href": "http://store.example/t"}', False),
-        ("text/csv", "application/json", b'{"data": [{"url": "https:\\/\\/store.example\\/t"}]}', False),
-        ("text/csv", "application/json", b'["https://store.example/t"]', False),
-        ("application/json", "application/json", b'{"url": "https://store.example/t"}', True),
-        ("", "application/json", b'{"url": "https://store.example/t"}', True),
-        ("text/csv", "text/csv", b'{"url": "https://store.example/t"}', True),
-        ("text/csv", "application/json", b"a,b\n1,2\n", True),
-        ("text/csv", "application/json", b'{"a": "b"}', True),
-        ("text/csv", "application/json", b"[" * 100_000, True),
-    ],
-)
-def test_an_address_in_json_is_not_the_file(own: str, kind: str, body: bytes, is_file: bool) -> None:
-    remote = Remote("/A", ("A",), "f", "a.csv", is_text=False, content_type=own)
-    if is_file:
-        assert fetched(answer(200, body, Content_Type=kind), remote=remote)[0] == body
-    else:
-        with pytest.raises(Undelivered, match="an address instead of the file"):
-            fetched(answer(200, body, Content_Type=kind), remote=remote)
 
 
 CHUNKED = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nETag: "v1"\r\nConnection: close\r\n\r\n'

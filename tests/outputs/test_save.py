@@ -128,7 +128,7 @@ def test_a_foreign_manifest_is_told_before_the_start(noxcli: Noxcli, sandbox: Sa
 WITHOUT_HANDLES = """
 from pathlib import Path
 from noxcli.errors import Undelivered
-from noxcli.outputs.manifest import read_manifest
+from noxcli.outputs.save import read_manifest
 from noxcli.place import Place
 with Place.open_named(Path("out")) as place:
     starve()

@@ -45,7 +45,7 @@ def settings() -> Mapping[str, list[Any]]:
         if name in NOT_CROSSED:
             continue
         if get_origin(hint) is Literal:
-            found[name] = [choice for choice in get_args(hint) if choice != "address"]
+            found[name] = list(get_args(hint))
         else:
             found[name] = [False, True] if hint is bool else list(NUMBERS[name])
     return found
