@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from generated import architecture, completions, component, man, performance, pictures, reference, report_pictures
+from generated import completions, component, man, pictures, reference, report_pictures
 
 ROOT = Path(__file__).parents[1]
 Files = Callable[[Path], Iterator[tuple[str, str | bytes | None]]]
@@ -14,8 +14,6 @@ KINDS: dict[str, Files] = {
     "completions": completions.files,
     "reference": reference.files,
     "man": man.files,
-    "architecture": architecture.files,
-    "performance": performance.files,
     "component": component.files,
 }
 # These take minutes and programs, and are never the same twice.

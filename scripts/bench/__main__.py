@@ -15,9 +15,9 @@ import files
 import startup
 import stored
 import waits
-from measure import Goal, Point
+from measure import Goal
 
-KINDS: Mapping[str, Callable[[bool], Iterator[Goal | Point]]] = {
+KINDS: Mapping[str, Callable[[bool], Iterator[Goal]]] = {
     "startup": startup.goals,
     "events": events.goals,
     "files": files.goals,
@@ -62,12 +62,10 @@ def main() -> None:
         about, began, found = machine(), time.monotonic(), []
         for one in KINDS[kind](wanted.quick):
             found.append(one)
-            if isinstance(one, Goal):
-                print(f"{one.what:76}{one.figure:8.2f} {one.unit:5}{verdict(one)}".rstrip(), flush=True)
+            print(f"{one.what:76}{one.figure:8.2f} {one.unit:5}{verdict(one)}".rstrip(), flush=True)
         about["seconds"] = round(time.monotonic() - began)
-        measured = [{**one._asdict(), "met": one.met} for one in found if isinstance(one, Goal)]
-        points = [one._asdict() for one in found if isinstance(one, Point)]
-        figures[kind] = {"machine": about, "goals": measured, "points": points}
+        print(f"{kind} took {about['seconds']} s", flush=True)
+        figures[kind] = {"machine": about, "goals": [{**one._asdict(), "met": one.met} for one in found]}
     if wanted.json:
         kept = {kind: figures[kind] for kind in KINDS if kind in figures}
         wanted.json.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")

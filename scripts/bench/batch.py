@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
-from batch_server import WORKFLOW
 from measure import NOXCLI, Goal, Taken, measure, serving
+from server import WORKFLOW, Plan
 
 # Seconds of a run, rows at a time, rows; the share of the ideal's speed, and the CPU compared with the script's.
 TASKS = (
@@ -16,7 +16,7 @@ TASKS = (
     (0.2, 64, 3200, 0.7, 2.5),
     (0.2, 256, 6400, None, 2.5),
 )
-RATE, LIMITED_ROWS, AT_A_TIME = 10, (120, 400), 32  # requests per second
+RATE, LIMITED_ROWS, AT_A_TIME = 10, 400, 32  # requests per second
 MOST_REFUSED = 0.05
 # A start and reads of the record for each row, and a line for its result: no journal, no retries, no limits.
 SCRIPT = f"""
@@ -41,14 +41,12 @@ with open(sys.argv[1]) as file, ThreadPoolExecutor(int(sys.argv[2])) as pool:
 """
 
 
-def batch(
-    rows: int, parallel: int, seconds: float, *limit: object, bare: bool = False
-) -> tuple[Taken, dict[str, float]]:
+def batch(rows: int, parallel: int, plan: Plan, *, bare: bool = False) -> tuple[Taken, dict[str, float]]:
     """Run a batch, or with `bare` the script; return what it used, and what the server counted."""
-    with tempfile.TemporaryDirectory() as place, serving("batch_server.py", seconds, *limit) as (env, seen):
+    with tempfile.TemporaryDirectory() as place, serving(plan) as (env, seen):
         file = Path(place) / "rows.jsonl"
         write_rows(file, rows)
-        taken = measure(line(file, parallel, seconds, bare=bare), env)
+        taken = measure(line(file, parallel, plan.seconds, bare=bare), env)
     return taken, seen
 
 
@@ -65,10 +63,10 @@ def line(file: Path, parallel: int, seconds: float, *, bare: bool = False) -> Se
 
 def goals(quick: bool) -> Iterator[Goal]:
     """Yield the speed and the CPU of batches without a limit."""
-    batch(1, 1, 0.0)  # writes the bytecode once
+    batch(1, 1, Plan())  # writes the bytecode once
     for seconds, parallel, rows, share, cpu in TASKS:
         rows = parallel * 2 if quick else rows
-        ours, theirs = (batch(rows, parallel, seconds, bare=bare)[0] for bare in (False, True))
+        ours, theirs = (batch(rows, parallel, Plan(seconds), bare=bare)[0] for bare in (False, True))
         what = f"{rows:,} runs of {seconds} s, {parallel} at a time"
         ideal = seconds * rows / parallel
         yield Goal(f"{what}, speed compared with the ideal", ideal / ours.seconds, share, at_least=True)
@@ -81,10 +79,9 @@ def goals(quick: bool) -> Iterator[Goal]:
 
 def limited(quick: bool) -> Iterator[Goal]:
     """Yield how far six kinds of limits are used, and how many starts they refuse."""
-    for rows, kinds, window in product(
-        LIMITED_ROWS[: 1 if quick else None], ("all", "starts"), ("fixed", "sliding", "bucket")
-    ):
-        taken, seen = batch(rows, AT_A_TIME, 0.05, RATE, kinds, window)
+    rows = LIMITED_ROWS // 4 if quick else LIMITED_ROWS
+    for kinds, window in product(("all", "starts"), ("fixed", "sliding", "bucket")):
+        taken, seen = batch(rows, AT_A_TIME, Plan(0.05, limit=RATE, kinds=kinds, window=window))
         needed = 2 * rows if kinds == "all" else rows  # a start, and a read of the record
         what = f"{rows} rows, a limit of {RATE}/s on {kinds}, {window}"
         yield Goal(f"{what}, share used", needed / RATE / taken.seconds, 0.9, at_least=True)

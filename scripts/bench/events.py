@@ -1,4 +1,4 @@
-"""Events: 50,000 of them against a bare script, the latency of one, and how time grows with their number."""
+"""Events: 50,000 of them against a bare script, and the latency of one."""
 
 import json
 import subprocess
@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 
-from measure import NOXCLI, Goal, Point, Taken, measure, serving, take_turns
-from one_run_server import WORKFLOW
+from measure import NOXCLI, Goal, Taken, measure, serving, take_turns
+from server import WORKFLOW, Plan
 
 EVENTS, RATE, PACED = 50_000, 100, 1000  # at once; per second, and so many at that rate
-SIZES = (10, 100, 1_000, 10_000, 100_000)
 OPEN = """
 import json, os, sys, requests, sseclient
 session = requests.Session()
@@ -26,11 +25,6 @@ BARE = {
     "json": f"{OPEN}\nfor event in events:\n    pass\n"
     f"print(session.get(url + '/v1/workflows/{WORKFLOW}/runs/' + sys.argv[1]).json())\n",
 }
-# What a shell script would do: `data: ` begins the line of each event.
-CURL_JQ = (
-    'curl -sN -H "X-API-Key: $NOXUS_API_KEY" "$NOXUS_BACKEND_URL/v1/runs/$0/events"'
-    " | sed -un 's/^data: //p' | jq -c --unbuffered ."
-)
 RUNS = count()
 Line = Callable[[str], list[str]]
 
@@ -52,14 +46,14 @@ def took(events: int, rounds: int, lines: Mapping[str, Line]) -> dict[str, Taken
         # Each has its own run: its record says `completed` once its events were sent.
         return lambda: measure(line(f"run-{next(RUNS)}"), env)
 
-    with serving("one_run_server.py", events, 0) as (env, _):
+    with serving(Plan(events=events)) as (env, _):
         return take_turns({name: following(line, env) for name, line in lines.items()}, rounds)
 
 
 def late(line: Line) -> list[float]:
     """Return the milliseconds from the server's write to the line on stdout, in order."""
     with (
-        serving("one_run_server.py", PACED, RATE) as (env, _),
+        serving(Plan(events=PACED, pace=RATE)) as (env, _),
         subprocess.Popen(line("run"), env=env, stdout=subprocess.PIPE) as process,
     ):
         assert process.stdout is not None
@@ -67,8 +61,8 @@ def late(line: Line) -> list[float]:
     return sorted((at - data["sent"]) / 1e6 for at, data in arrivals if "sent" in data)
 
 
-def goals(quick: bool) -> Iterator[Goal | Point]:
-    """Yield time, memory and latency, and the points of the plot."""
+def goals(quick: bool) -> Iterator[Goal]:
+    """Yield time, memory and latency."""
     for form in BARE:
         middle = took(EVENTS, 1 if quick else 5, {"bare": bare(form), "noxcli": ours(form)})
         what = f"{EVENTS:,} events, `{form}`"
@@ -78,11 +72,3 @@ def goals(quick: bool) -> Iterator[Goal | Point]:
     waited = late(ours("ndjson"))
     p99 = waited[len(waited) * 99 // 100]
     yield Goal(f"from the server to stdout at {RATE} events/s, 99 of 100", p99, 2.0, "ms")
-    lines = {
-        "bare script": bare("ndjson"),
-        "noxcli": ours("ndjson"),
-        "curl and jq": lambda run: ["sh", "-c", CURL_JQ, run],
-    }
-    for events in SIZES[: 3 if quick else None]:
-        for name, taken in took(events, 1 if quick else 3, lines).items():
-            yield Point(name, events, taken.seconds)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from measure import NOXCLI, Goal, Taken, measure, serving, take_turns
-from one_run_server import WORKFLOW
+from server import WORKFLOW, Plan
 
 SIZE, BLOCK = 2_000_000_000, bytes(range(250)) * 4_000
 # Both end with the file on the disk: noxcli flushes what it renames.
@@ -22,7 +22,7 @@ def goals(quick: bool) -> Iterator[Goal]:
             for _ in range(size // len(BLOCK)):
                 file.write(BLOCK)
         run = [NOXCLI, "run", WORKFLOW, "Q=x", "--no-check", "--quiet"]
-        with serving("one_run_server.py", 2, 0, sent) as (env, _):
+        with serving(Plan(events=2, file=str(sent))) as (env, _):
 
             def download(argv: list[str]) -> Taken:
                 taken = measure(argv, env)

@@ -8,9 +8,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+from server import Plan
 
 NOXCLI = str(Path(sys.executable).with_name("noxcli"))  # as users call it: `python -m` takes 3 ms more
 # A process inherits the peak memory of the process that forked it, so a small process starts the contender.
@@ -37,14 +40,6 @@ class Goal(NamedTuple):
     @property
     def met(self) -> bool:
         return self.goal is None or (self.figure >= self.goal if self.at_least else self.figure <= self.goal)
-
-
-class Point(NamedTuple):
-    """A place on the plot: the seconds that a contender takes for so many events."""
-
-    contender: str
-    events: int
-    seconds: float
 
 
 class Taken(NamedTuple):
@@ -75,12 +70,12 @@ def take_turns(contenders: Mapping[str, Callable[[], Taken]], rounds: int) -> di
 
 
 @contextmanager
-def serving(server: str, *arguments: object) -> Iterator[tuple[dict[str, str], dict[str, float]]]:
-    """Run a server of this folder in its own process, until the block ends.
+def serving(plan: Plan) -> Iterator[tuple[dict[str, str], dict[str, float]]]:
+    """Run server.py in its own process, until the block ends.
 
     Yields the environment that leads to it, and what it counted, which is there only after the block.
     """
-    argv = [sys.executable, str(Path(__file__).with_name(server)), *map(str, arguments)]
+    argv = [sys.executable, str(Path(__file__).with_name("server.py")), json.dumps(asdict(plan))]
     counted: dict[str, float] = {}
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from measure import NOXCLI, Goal, measure, serving, take_turns
-from one_run_server import WORKFLOW
+from server import WORKFLOW, Plan
 
 EVENTS = 9
 BARE_RUN = f"""
@@ -40,7 +40,7 @@ GOALS = {
 
 def goals(quick: bool) -> Iterator[Goal]:
     """Yield the time of each command."""
-    with serving("one_run_server.py", EVENTS, 0) as (env, _):
+    with serving(Plan(events=EVENTS)) as (env, _):
         contenders = {name: partial(measure, argv, env) for name, argv in CONTENDERS.items()}
         middle = take_turns(contenders, 5 if quick else 25)
     for name, (other, goal) in GOALS.items():

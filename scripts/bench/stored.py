@@ -10,6 +10,7 @@ from pathlib import Path
 
 from batch import line, write_rows
 from measure import NOXCLI, Goal, measure, serving, take_turns
+from server import Plan
 
 ROWS, PARALLEL, CHANGED = 100_000, 64, 100  # one row in a hundred has another answer in the second directory
 PRINT = """
@@ -36,7 +37,7 @@ print([number for number, line in enumerate(open(sys.argv[2]), 1) if json.loads(
 def goals(quick: bool) -> Iterator[Goal]:
     """Yield the CPU and the memory of each command."""
     rows = ROWS // 50 if quick else ROWS
-    with tempfile.TemporaryDirectory() as place, serving("batch_server.py", 0.0) as (env, _):
+    with tempfile.TemporaryDirectory() as place, serving(Plan()) as (env, _):
         file = Path(place) / "rows.jsonl"
         write_rows(file, rows)
         again = [*line(file, PARALLEL, 0.0), "--resume"]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from functools import partial
 
-from batch_server import WORKFLOW
 from measure import NOXCLI, Goal, measure, serving, take_turns
+from server import WORKFLOW, Plan
 
 RUNS, ROUNDS = 1000, 5
 LIMITS = {"wait": (), "check": ("--timeout", "0")}
@@ -14,7 +14,7 @@ MOST = 1.3  # times a single check
 def goals(quick: bool) -> Iterator[Goal]:
     """Yield the time of `wait` without a limit, as a ratio."""
     count, rounds = (200, 1) if quick else (RUNS, ROUNDS)
-    with serving("batch_server.py", 0.0) as (env, _):
+    with serving(Plan()) as (env, _):
         runs = [f"{WORKFLOW}/{number}-0.0" for number in range(count)]
         contenders = {name: partial(measure, [NOXCLI, "wait", *runs, *limit], env) for name, limit in LIMITS.items()}
         taken = take_turns(contenders, rounds)

@@ -6,9 +6,6 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "noxcli"
-PAGE = "docs/architecture.md"
-BEGIN = "<!-- Written by scripts/regenerate.py; changes are lost. -->\n"
-END = "<!-- The picture ends here. -->\n"
 APART = {"__init__", "sandbox"}  # just the version, and what stands beside the client
 
 Arrows = Mapping[str, frozenset[str]]
@@ -77,13 +74,3 @@ def picture() -> str:
         lines += [f"    {room} --> {target}" for target in sorted(seen)] or [f"    {room} ~~~ ground"]
     lines += [f'    ground["ground floor:<br>{", ".join(sorted(ground))}"]', "```"]
     return "\n".join(lines) + "\n"
-
-
-def files(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield the page with a new picture."""
-    now = (root / PAGE).read_text(encoding="utf-8")
-    before, begin, rest = now.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    assert begin, f"{PAGE} has lost the line before its picture"
-    assert end, f"{PAGE} has lost the line after its picture"
-    yield PAGE, f"{before}{begin}{picture()}{end}{after}"

@@ -9,7 +9,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from generated.architecture import picture
 from generated.cells import code, escaped, table
+from generated.performance import measured
 from generated.schema_fields import documents_page
 from noxcli.app import VERBS, app
 from noxcli.config.files import DEFAULTS
@@ -233,6 +235,8 @@ PARTS = {
     "defaults": (f"{REFERENCE}/settings.md", settings_table),
     "requests": (f"{REFERENCE}/scenarios.md", kinds_table),
     "faults": (f"{REFERENCE}/scenarios.md", faults_tables),
+    "rooms": ("docs/architecture.md", picture),
+    "figures": ("docs/performance.md", measured),
 }
 
 
