@@ -88,6 +88,8 @@ class FinalResponse(HTTPResponse):
         del self.headers["Set-Cookie"]  # nothing here wants cookies, and http.cookiejar warns of odd ones on stderr
         if any("\n" in value for name in FRAMING for value in self.headers.get_all(name, [])):
             raise HTTPException("a header that is folded over two lines hides where the answer ends")
+        for name in [name for name, value in self.headers.items() if "\n" in value]:
+            self.headers.replace_header(name, " ".join(self.headers[name].split()))  # older urllib3 leaves it folded
         lengths = ",".join(self.headers.get_all("Content-Length", [])).split(",")
         if len({length.strip() for length in lengths}) > 1:  # urllib3 notices it too late to close the connection
             raise HTTPException("the headers give several lengths")
