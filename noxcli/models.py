@@ -140,17 +140,18 @@ class RunEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class OfRun:
+    """What is known of the run at a moment that matters."""
+
+    run: Run
+
+
+class Started(OfRun):
     """The id of the run to follow is known."""
 
-    run: Run
 
-
-@dataclass(frozen=True, slots=True)
-class Polled:
+class Polled(OfRun):
     """A read of the record while the run is running."""
-
-    run: Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +171,12 @@ class Gap:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Paused:
+class Paused(OfRun):
     """The run waits for human input."""
 
-    run: Run
 
-
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(OfRun):
     """The last read of the record: final, or paused if the follower should end at a pause."""
-
-    run: Run
 
 
 Update = Started | RunEvent | Polled | Reconnecting | Gap | Paused | Finished

@@ -12,25 +12,17 @@ ONE_LOOK = 30.0  # seconds
 BELIEVED_AFTER, LEAST_ASKS = 10.0, 3  # seconds and answers of nothing but one refusal
 ASK_AGAIN = 1.0  # seconds between two of these asks
 ASK_LATER = "this may pass: ask again in a few seconds"
-DOUBT_AFTER = 10.0  # seconds without an answer, after which the user may have made a mistake
 T = TypeVar("T")
-# Says why a call failed; how long nothing has answered, and how much longer that is borne, in seconds.
-Tell = Callable[[NoxError, float, float], None]
+Tell = Callable[[NoxError, float], None]  # says why a call failed, and for how many more seconds that is borne
 Telling = Callable[[], AbstractContextManager[Tell]]  # from the first failure to the end of the call
-
-
-def hint_after(seconds: float, error: NoxError) -> str:
-    """Return what to do about it after so long: a command to start the server at once, a doubt only then."""
-    hint = error.hint or ""
-    return hint if seconds >= DOUBT_AFTER or "noxcli " in hint else ""
 
 
 def in_lines(say: Callable[[str], None]) -> Telling:
     """Return what says each new reason in a line."""
     said = set[str]()
 
-    def tell(error: NoxError, seconds: float, left: float) -> None:
-        line = "; ".join(filter(None, (error.message, hint_after(seconds, error))))
+    def tell(error: NoxError, left: float) -> None:
+        line = "; ".join(filter(None, (error.message, error.hint)))
         if line not in said:
             said.add(line)
             say(f"{line}; retrying for up to {left:.0f}s")
@@ -149,7 +141,7 @@ class Patience:
                     else:
                         delay = ASK_AGAIN
                     tell = tell or shown.enter_context(self._telling())
-                    tell(error, contact.outage.seconds, contact.left(error))
+                    tell(error, contact.left(error))
                     self._pause(delay, error)
 
     def _delay_after(self, error: Unavailable, contact: Contact) -> float:

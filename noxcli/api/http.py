@@ -98,7 +98,7 @@ class Http:
         `largest` limits the answer in bytes. Raises a NoxError by status; Unavailable for a broken connection or an
         answer that is not JSON.
         """
-        response, content = self._read(method, path, limit, largest, **parts)
+        response, content = self.read(method, path, limit, largest=largest, **parts)
         try:
             answer = decode_json(content)
         except ValueError as error:
@@ -109,14 +109,10 @@ class Http:
         self.met_json = True
         return answer
 
-    def post_for_bytes(self, path: str, limit: AnswerLimit, params: Mapping[str, Any]) -> bytes:
-        """Return the body of the answer to a POST that changes nothing. Raises as `json`."""
-        return self._read("POST", path, limit, JSON_LIMIT, params=params)[1]
-
-    def _read(
-        self, method: str, path: str, limit: AnswerLimit, largest: int, **parts: Any
+    def read(
+        self, method: str, path: str, limit: AnswerLimit, *, largest: int = JSON_LIMIT, **parts: Any
     ) -> tuple[requests.Response, bytes]:
-        """Return a successful answer and its body."""
+        """Return a successful answer and its body. Takes and raises what `json` does, but for what is not JSON."""
 
         def read() -> tuple[requests.Response, bytes]:
             response = self.send(method, path, limit=limit, **parts)

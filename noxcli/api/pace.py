@@ -29,7 +29,6 @@ FIRST_ROOM, ANSWERS_A_PLACE, MOST_ROOM = 3, 8, 64  # requests in flight at first
 CATCH_UP = 0.05  # seconds that a thread which wakes up late may make good
 SHORT_DELAY, LONG_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of delays that the server did not ask for
 FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; this many are an outage
-NONE_LEFT_FOR = 0.3  # seconds without requests, if an answer says that none are left
 LOOK_EVERY = 0.5  # seconds until a waiting request checks again what only an answer can change
 
 
@@ -217,8 +216,6 @@ class Pace:
             lane.served(at, now)
         elif refused or unreachable or lane.stopped or self._outage.failures >= FAILURES_IN_A_ROW:
             lane.stop(at, now, retry_after_of(headers) or 0.0, learns=refused)
-        if headers.get("X-RateLimit-Remaining") == "0" and not lane.stopped and lane.rate is None:
-            lane.stop(now, now, NONE_LEFT_FOR, learns=True)
         others = {*self._lanes.values()} - {lane}
         if lane.stopped and lane.has_met_limit and any(other.has_met_limit for other in others):
             lane.join(others)  # two kinds have met one: it is most likely one on all requests

@@ -19,10 +19,8 @@ CONTINUE = "free some space, and continue with --resume"
 NUMBER_BITS = 48  # of a row's number, or of its place in a file
 
 
-class JournalTrouble(NoxError):
+class JournalTrouble(NoxError, code=ExitCode.UNDELIVERED):
     """A file of the batch can't be written, so nothing more may be started."""
-
-    exit_code = ExitCode.UNDELIVERED
 
 
 class LineFile:

@@ -10,7 +10,6 @@ from noxcli.render import Facts, HowFar
 from noxcli.render.line import Line, Look
 from noxcli.render.region import BottomRenderer
 from noxcli.render.terminal import Terminal
-from noxcli.retry import hint_after
 
 FIRST_BAR = 0.5  # seconds: shorter tasks need no bar
 BAR_WIDTH, LEAST_BAR = 20, 4  # cells
@@ -28,14 +27,13 @@ class Bar(BottomRenderer):
     def tell(self, how_far: HowFar) -> None:
         self._how_far = how_far
 
-    def tell_retry(self, error: NoxError, seconds: float, left: float) -> None:
-        """Show why nothing has answered for so long, when that is given up and, in time, what to do about it."""
-        began = time.monotonic()
+    def tell_retry(self, error: NoxError, left: float) -> None:
+        """Show why nothing has answered, in how many seconds that is given up, and what to do about it."""
+        end = time.monotonic() + left
 
         def how_far(_: float) -> Facts:
-            now = time.monotonic() - began
-            ends = f"giving up in {max(0.0, left - now):.0f}s"
-            return None, error.message, "\n".join(filter(None, (ends, hint_after(seconds + now, error))))
+            ends = f"giving up in {max(0.0, end - time.monotonic()):.0f}s"
+            return None, error.message, "\n".join(filter(None, (ends, error.hint)))
 
         self.tell(how_far)
 

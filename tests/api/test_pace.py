@@ -129,14 +129,6 @@ def test_a_limit_on_everything_is_found_as_one() -> None:
     assert time.monotonic() - began > 0.6, "which no refusal has shown for files"
 
 
-def test_the_last_request_of_a_limit_is_not_followed_at_once() -> None:
-    pace = Pace(seed=1)
-    ask(pace, Kind.START, 200, {"X-RateLimit-Remaining": "0"})
-    began = time.monotonic()
-    ask(pace, Kind.START, 200)
-    assert (time.monotonic() - began > 0.2, pace.rate is not None) == (True, True)
-
-
 def test_a_request_gives_up_its_turn_in_time() -> None:
     pace, began = Pace(seed=1), time.monotonic()
     ask(pace, Kind.READ, 429, {"Retry-After": "60"})
