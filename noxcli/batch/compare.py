@@ -14,10 +14,11 @@ from noxcli.batch.compared import Compared, require_comparable
 from noxcli.batch.confirm import Confirmation
 from noxcli.batch.judge import Judge, enough_of, without_verdict
 from noxcli.batch.pairing import Matched, pair_rows
-from noxcli.batch.sides import Line, Side
+from noxcli.batch.sides import Side
 from noxcli.errors import ExitCode
 from noxcli.render.text import amount
 from noxcli.reports.comparison import NOT_HERE, Change, Confirmed, Pair, Rule, Standing
+from noxcli.reports.reasons import ResultLine
 from noxcli.signals import SIGNALS
 
 COMPARISON_SCHEMA = "noxcli.comparison/1"
@@ -145,7 +146,7 @@ class Comparison:
         confirmed = self._confirmed.get(pair.name) if self._confirmed and pair.change is Change.BROKEN else None
         return pair if confirmed is None else replace(pair, confirmed=confirmed)
 
-    def _read_lines(self, side: Side, read: Callable[[int], Line], row: int | None) -> list[Line]:
+    def _read_lines(self, side: Side, read: Callable[[int], ResultLine], row: int | None) -> list[ResultLine]:
         lines = [] if row is None else side.read_row(row, read)
         return lines if self.keeps_verdicts else list(map(without_verdict, lines))
 
@@ -178,7 +179,7 @@ def by_id(base: Side, new: Side) -> bool:
     return base.has_ids and new.has_ids
 
 
-def _other_input(base: list[Line], new: list[Line], constants: list[str]) -> str | None:
+def _other_input(base: list[ResultLine], new: list[ResultLine], constants: list[str]) -> str | None:
     """Return the first input that differs, None if none does or it is not known."""
     before, after = (
         next((line["input"] for line in lines if line["input"] is not None), None) for lines in (base, new)

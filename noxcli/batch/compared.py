@@ -11,7 +11,8 @@ from noxcli.batch.resume import command_to_continue
 from noxcli.batch.sides import Side
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
 from noxcli.render.text import amount, in_prose
-from noxcli.reports.comparison import Answer, Change, Line, Pair, Rule, answer_of
+from noxcli.reports.comparison import Answer, Change, Pair, Rule, answer_of
+from noxcli.reports.reasons import ResultLine
 from noxcli.timing import show_seconds, within
 
 SHARES, TERMS = {"median_s": 0.5, "p95_s": 0.95}, {"median_s": "median", "p95_s": "95% within"}
@@ -24,7 +25,7 @@ class Totals:
         self.rows = self.passed = 0
         self._seconds = array("d")  # of each run
 
-    def add(self, lines: Sequence[Line], rule: Rule) -> None:
+    def add(self, lines: Sequence[ResultLine], rule: Rule) -> None:
         """Count a row."""
         self.rows += bool(lines)
         self.passed += bool(lines) and rule.answer(lines) is Answer.GOOD
@@ -199,6 +200,6 @@ def other_inputs(base: Side, new: Side) -> bool:
     return None not in runs and runs[0] != runs[1]
 
 
-def _columns(lines: Sequence[Line], read: Sequence[str]) -> list[Any]:
+def _columns(lines: Sequence[ResultLine], read: Sequence[str]) -> list[Any]:
     columns: Mapping[str, Any] = next((line["columns"] for line in lines if line["columns"]), {})
     return [columns.get(name) for name in read]

@@ -2,12 +2,12 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from noxcli.batch.identity import differences
 from noxcli.batch.judge import Judge
@@ -26,12 +26,12 @@ from noxcli.outputs.whole import read_whole_line
 from noxcli.reports.html.markup import Page
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.junit import cases_of_row, write_junit
+from noxcli.reports.reasons import ResultLine
 from noxcli.reports.result import Outcome
 
 UNOWNED = 0xFFFF
 MOST_DIRECTORIES = 1000
 MOST_COMMANDS = 20
-Line = Mapping[str, Any]  # of the results
 NAMES = {
     **{what: what for what in ("workflow", "server", "definition", "version")},
     "digest": "rows' content",
@@ -114,11 +114,11 @@ class Joined:
         """True if a journal names each row; the ids of others are not known."""
         return UNOWNED not in self._owners[1 : self.rows + 1] and len(self._owners) > self.rows
 
-    def lines(self, judge: Judge, shard: Shard | None = None) -> Iterator[Line]:
+    def lines(self, judge: Judge, shard: Shard | None = None) -> Iterator[ResultLine]:
         """Yield a line for each row of the shard, or all, as it is printed: judged, and with its repetition."""
         return (judge.judged(as_printed(line, self.header.repeat)) for _, line in self.runs(shard or Shard()))
 
-    def runs(self, shard: Shard) -> Iterator[tuple[int | None, Line]]:
+    def runs(self, shard: Shard) -> Iterator[tuple[int | None, ResultLine]]:
         """Yield the owner of each row of the shard, and its line: its stored result, or why it has none.
 
         Each repetition is a row of its own.
@@ -138,7 +138,7 @@ class Joined:
         return self._keeps_others and self.owner(number) is not None
 
     @contextmanager
-    def open_to_read(self) -> Iterator[Callable[[int], tuple[int | None, Line]]]:
+    def open_to_read(self) -> Iterator[Callable[[int], tuple[int | None, ResultLine]]]:
         """Yield what reads the line of a row by its number, with its owner."""
         with ExitStack() as stack:
             files = [stack.enter_context(open_batch_file(directory / JOURNAL_NAME)) for directory in self.directories]
@@ -146,7 +146,7 @@ class Joined:
                 stack.callback(kept.close)
             yield partial(self._read, files)
 
-    def _read(self, files: Sequence[IO[bytes]], number: int) -> tuple[int | None, Line]:
+    def _read(self, files: Sequence[IO[bytes]], number: int) -> tuple[int | None, ResultLine]:
         owner = self.owner(number)
         if owner is None:
             return None, self._missing(number)
@@ -210,20 +210,20 @@ class Joined:
                 f"{first} and {directory} are not from one batch: shards {begun.shard} and {header.shard}"
             )
 
-    def _missing(self, number: int) -> Line:
+    def _missing(self, number: int) -> ResultLine:
         absent = next((shard for shard in self.absent if shard.has(number)), None)
         why = f"the journal of shard {absent} is not here" if absent else "it was never started"
         outcome = Outcome(may_exist=absent is not None, error=Incomplete(why, None, ExitCode.NOT_FINISHED))
         return _line(number, None, outcome)
 
-    def _outdated(self, entry: Line) -> Line:
+    def _outdated(self, entry: ResultLine) -> ResultLine:
         """Return the line of a row that was edited since it ran, so that its answer is to another question."""
         run = Run(entry["run_id"], self.header.workflow_id, entry.get("status") or "queued")
         message = f"its input in {self.header.source} is not that of its run"
         error = Incomplete(message, "ask it again with --again edited", ExitCode.NOT_FINISHED)
         return _line(entry["row"], entry.get("id"), Outcome(run=run, error=error))
 
-    def _unstored(self, entry: Line, others: Sequence[Line]) -> Line:
+    def _unstored(self, entry: ResultLine, others: Sequence[ResultLine]) -> ResultLine:
         """Return the line of a row by the journal's last one about it, and by those of `others` that also ran it."""
         code = next((each for each in ExitCode if each == entry.get("exit_code", 0)), ExitCode.BUG)
         message, hint = entry.get("message") or code.meaning, None
@@ -258,7 +258,7 @@ class Joined:
         """Yield the HTML page, with the verdict of the tally."""
         codes: list[Counter[int]] = [Counter() for _ in self.directories]
 
-        def rows() -> Iterator[Line]:
+        def rows() -> Iterator[ResultLine]:
             for counted in codes:
                 counted.clear()
             for owner, run in self.runs(self.shard):
@@ -287,7 +287,7 @@ class Joined:
         return lines[:MOST_COMMANDS]
 
 
-def _line(number: int, own_id: str | None, outcome: Outcome) -> Line:
+def _line(number: int, own_id: str | None, outcome: Outcome) -> ResultLine:
     assert outcome.error is not None
     result = outcome.document(outcome.error.exit_code)
     return {"row": number, "id": own_id, "result": result, "input": None, "columns": None}

@@ -31,7 +31,6 @@ RUN_KINDS: Mapping[str, tuple[type, ...]] = {
 }
 ERROR_KINDS: Mapping[str, tuple[type, ...]] = dict.fromkeys(("message", "hint"), (str, NONE))
 LONGEST_RUN = 1e12  # seconds
-Line = dict[str, Any]
 
 
 def key_of(number: int, own_id: int) -> int:
@@ -138,7 +137,7 @@ class KeptResults:
         """Return where lines begin that a later line of the same row replaces."""
         return {offset for offset, _ in self._index.repeated()}
 
-    def read_document(self, row: int, own_id: str | None, run_id: str | None) -> Line | None:
+    def read_document(self, row: int, own_id: str | None, run_id: str | None) -> dict[str, Any] | None:
         """Return the content of the row's line, None if it has none of this run that can be read."""
         line = read_line(self.read_raw(row, own_id))
         return line if line is not None and (line["result"]["run"] or {}).get("id") == run_id else None
@@ -169,7 +168,7 @@ class KeptResults:
             raise UsageProblem(f"can't read the results {self.path}: {reason_of(error)}") from None
 
 
-def read_line(raw: bytes) -> Line | None:
+def read_line(raw: bytes) -> dict[str, Any] | None:
     """Return a line of results, None for anything else."""
     try:
         return read_result_line(decode_json(raw))
@@ -177,7 +176,7 @@ def read_line(raw: bytes) -> Line | None:
         return None
 
 
-def read_result_line(value: Any) -> Line | None:
+def read_result_line(value: Any) -> dict[str, Any] | None:
     """Return a JSON value as a line of results if it is one; printed lines may lack the row's input and columns."""
     if not isinstance(value, dict):
         return None

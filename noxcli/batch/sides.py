@@ -22,6 +22,7 @@ from noxcli.errors import COMPLETED, ExitCode, UsageProblem
 from noxcli.files import reason_of
 from noxcli.outputs.values import by_name
 from noxcli.outputs.whole import read_whole_line
+from noxcli.reports.reasons import ResultLine
 from noxcli.reports.result import RESULT_SCHEMA
 from noxcli.signals import SIGNALS
 from noxcli.timing import parse_time
@@ -30,8 +31,7 @@ WHAT_FITS = "give the directory of a batch, lines of batch or results, a run's -
 MOST_LINES = 1_000_000  # of a side, which keeps some 150 bytes of each
 LEAST_ROWS = 5  # of a side without a journal, to tell a constant
 BITS = 64
-Line = Mapping[str, Any]  # of results
-Read = Callable[[int], Line]
+Read = Callable[[int], ResultLine]
 
 
 class Source(Protocol):
@@ -43,7 +43,7 @@ class Source(Protocol):
     is_outdated: bool  # rows were edited since they ran
     inputs: Any  # of a single run, as far as the server says
 
-    def lines(self) -> Iterator[tuple[int, Line]]:
+    def lines(self) -> Iterator[tuple[int, ResultLine]]:
         """Yield each line after its place. Raises UsageProblem."""
 
     def open_to_read(self) -> AbstractContextManager[Read]:
@@ -61,7 +61,7 @@ class Directory:
         self.header: Header | None = self.joined.header
         self.knows_table, self.is_outdated = self.joined.knows_table, bool(self.joined.outdated)
 
-    def lines(self) -> Iterator[tuple[int, Line]]:
+    def lines(self) -> Iterator[tuple[int, ResultLine]]:
         with self.open_to_read() as read:
             yield from ((number, read(number)) for number in self.joined.numbers(self.joined.shard))
 
@@ -82,7 +82,7 @@ class Printed:
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         self.path, self._warn = path, warn
 
-    def lines(self) -> Iterator[tuple[int, Line]]:
+    def lines(self) -> Iterator[tuple[int, ResultLine]]:
         """Raises UsageProblem if the file can't be read, or has another line; warns of an incomplete last one."""
         try:
             for number, (offset, raw) in enumerate(lines_in(self.path, LONGEST_RESULT), 1):
@@ -101,7 +101,7 @@ class Printed:
         with open_batch_file(self.path) as file:
             yield lambda offset: self._read(file, offset)
 
-    def _read(self, file: IO[bytes], offset: int) -> Line:
+    def _read(self, file: IO[bytes], offset: int) -> ResultLine:
         file.seek(offset)
         line = _read_line(file.readline(LONGEST_RESULT))
         if line is None:
@@ -120,7 +120,7 @@ class OneRun:
         self.inputs = inputs
         self._line = line_of_run(document)
 
-    def lines(self) -> Iterator[tuple[int, Line]]:
+    def lines(self) -> Iterator[tuple[int, ResultLine]]:
         yield 0, self._line
 
     @contextmanager
@@ -147,7 +147,7 @@ class Times:
 class Side:
     """What is known of one side before anything is judged: names, constants, and 44 bytes for each line."""
 
-    def __init__(self, name: str, named: str, source: Source, see: Callable[[Line], None]) -> None:
+    def __init__(self, name: str, named: str, source: Source, see: Callable[[ResultLine], None]) -> None:
         """Read all lines once, and let `see` each. Raises UsageProblem."""
         self.name, self.named, self.source = name, named, source
         self.workflow_id: str | None = None
@@ -181,7 +181,7 @@ class Side:
             sent = (name.rstrip("=@:") for name in header.columns or ())
             self.columns.update(header.kept, header.constants, header.secrets, sent)
 
-    def _know(self, place: int, line: Line) -> None:
+    def _know(self, place: int, line: ResultLine) -> None:
         SIGNALS.check()
         if len(self._numbers) == MOST_LINES:
             raise UsageProblem(f"{self.named} has more than {MOST_LINES:,} lines", "compare parts of it")
@@ -265,7 +265,7 @@ class Side:
         end = self._starts[row + 1] if row + 1 < len(self._starts) else len(self._order)
         return self._order[self._starts[row] : end]
 
-    def read_row(self, row: int, read: Read) -> list[Line]:
+    def read_row(self, row: int, read: Read) -> list[ResultLine]:
         """Read the lines of a row again, by repetition. Raises UsageProblem if the file has changed."""
         return [read(self._places[at]) for at in self._lines_of(row)]
 
@@ -280,7 +280,7 @@ class Side:
         return own_id or (given and ((given - without) % (1 << BITS) or 1))
 
 
-def _read_line(raw: bytes) -> Line | None:
+def _read_line(raw: bytes) -> ResultLine | None:
     try:
         line = decode_json(raw)
     except ValueError:

@@ -23,7 +23,8 @@ from noxcli.files import expanded, reason_of
 from noxcli.masking import HIDDEN, HIDDEN_KEY
 from noxcli.place import Place
 from noxcli.render.terminal import Terminal
-from noxcli.reports.comparison import Answer, Line, Pair, answer_of
+from noxcli.reports.comparison import Answer, Pair, answer_of
+from noxcli.reports.reasons import ResultLine
 from noxcli.timing import Clock
 
 PLAN_SCHEMA = "noxcli.confirm/1"
@@ -38,7 +39,7 @@ class Suspect:
 
     inputs: Mapping[str, Mapping[str, Any]]
     runs: Mapping[str, Sequence[str]]
-    table: Line
+    table: ResultLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class Suspects:
         runs = {side: [str((line["result"]["run"] or {}).get("id")) for line in found] for side, found in lines.items()}
         return Suspect(inputs, runs, table)
 
-    def _inputs(self, pair: Pair, side: str, lines: Sequence[Line]) -> Mapping[str, Any]:
+    def _inputs(self, pair: Pair, side: str, lines: Sequence[ResultLine]) -> Mapping[str, Any]:
         given = next((line["input"] for line in lines if line["input"] is not None), None)
         if given is None:
             raise UsageProblem(f"row {pair.name} of {side.upper()} has no stored input, so it can't be asked again")

@@ -14,7 +14,7 @@ from noxcli.outputs.values import as_text, by_name, pointer_to, unwrapped
 from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten
-from noxcli.reports.reasons import brief_reason_in
+from noxcli.reports.reasons import ResultLine, brief_reason_in
 from noxcli.reports.words import Piece, excerpt, first_changes, in_color, marked, word_diff
 from noxcli.timing import show_seconds
 
@@ -24,7 +24,6 @@ AROUND, LONGEST = 24, 160  # characters: around a change in one line, and of all
 LONGEST_NAME, MOST_IN_WORDS = 60, 600  # characters on a terminal: of a row's name, and of a text's changes
 SIDES = ("BASE", "NEW")
 NOT_HERE = "not in this file"  # of a row that printed lines lack: its table may have it
-Line = Mapping[str, Any]  # of results
 
 
 class Change(StrEnum):
@@ -66,7 +65,7 @@ class Rule:
     repeat: int = 1
     needed: int = 1
 
-    def answer(self, lines: Sequence[Line]) -> Answer:
+    def answer(self, lines: Sequence[ResultLine]) -> Answer:
         """Return what all lines of a row say: nothing as long as those without an answer could still decide."""
         if len(lines) < self.repeat or any(line["result"]["exit_code"] == ExitCode.NOT_FINISHED for line in lines):
             return Answer.NONE
@@ -128,8 +127,8 @@ class Pair:
     that differs, so that the two answers are not to one question.
     """
 
-    base: Sequence[Line]
-    new: Sequence[Line]
+    base: Sequence[ResultLine]
+    new: Sequence[ResultLine]
     rule: Rule = Rule()
     base_gap: str | None = None
     new_gap: str | None = None
@@ -137,7 +136,7 @@ class Pair:
     confirmed: Confirmed | None = None  # of a row that seemed broken
 
     @property
-    def first(self) -> Line:
+    def first(self) -> ResultLine:
         lines = [*self.new, *self.base]
         return next((line for line in lines if line["id"] is not None or line["input"] is not None), lines[0])
 
@@ -201,7 +200,7 @@ class Pair:
             return Change.CHANGED
         return Change.SLOWER if self.is_slower else Change.SAME
 
-    def _why_none(self, lines: Sequence[Line], gap: str | None) -> str:
+    def _why_none(self, lines: Sequence[ResultLine], gap: str | None) -> str:
         if not lines:
             return gap or ""
         if len(lines) < self.rule.repeat:
@@ -299,29 +298,29 @@ def pairs_in_words(terminal: Terminal, pairs: Iterable[Pair]) -> str:
     )
 
 
-def answer_of(line: Line) -> Answer:
+def answer_of(line: ResultLine) -> Answer:
     """Return what one judged line says."""
     return ANSWERS.get(line["result"]["exit_code"], Answer.NONE)
 
 
-def _passed(lines: Sequence[Line]) -> str:
+def _passed(lines: Sequence[ResultLine]) -> str:
     return f"{sum(answer_of(line) is Answer.GOOD for line in lines)} of {len(lines)}"
 
 
-def _reason(lines: Sequence[Line]) -> str:
+def _reason(lines: Sequence[ResultLine]) -> str:
     """Return why the first result is not good that is not."""
     results = [line["result"] for line in lines]
     result = next((each for each in results if each["exit_code"] != ExitCode.OK), results[0])
     return brief_reason_in(result) or ExitCode.words_of(result["exit_code"])
 
 
-def _took(lines: Sequence[Line]) -> float | None:
+def _took(lines: Sequence[ResultLine]) -> float | None:
     times = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
     took = [seconds for seconds in times if seconds is not None]
     return median(took) if took else None
 
 
-def _values(line: Line) -> Mapping[str, Any]:
+def _values(line: ResultLine) -> Mapping[str, Any]:
     """Return the outputs, each in one form of those that the API has for it; files by their digests."""
     digests = {entry.get("pointer"): entry.get("sha256") for entry in line["result"].get("files") or ()}
     outputs = {key: unwrapped(value) for key, value in by_name(line["result"]["output"]).items()}
@@ -339,6 +338,6 @@ def _by_digest(value: Any, keys: tuple[str | int, ...], digests: Mapping[Any, An
     return value
 
 
-def _outputs(lines: Sequence[Line]) -> set[str]:
+def _outputs(lines: Sequence[ResultLine]) -> set[str]:
     """Return the different outputs of what was answered, as texts."""
     return {ENCODER.encode(_values(line)) for line in lines if answer_of(line) is not Answer.NONE}

@@ -18,7 +18,7 @@ PARTICULAR = re.compile(
     re.IGNORECASE,
 )
 NO_VALUES = (None, "", "it is false")
-Line = Mapping[str, Any]  # of results
+ResultLine = Mapping[str, Any]  # of a batch, as it is printed and stored
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -46,7 +46,7 @@ class Reasons:
     def __init__(self) -> None:
         self._found: dict[str, Reason] = {}
 
-    def add(self, line: Line, paste: Callable[[str], str] = str) -> str:
+    def add(self, line: ResultLine, paste: Callable[[str], str] = str) -> str:
         """Count the row of a line, and return what it may share with others. `paste` completes commands in its hint."""
         error, shared = line["result"]["error"] or {}, reasons_of(line)[0]
         if shared not in self._found and len(self._found) >= REASONS_KEPT:
@@ -75,7 +75,7 @@ class Reasons:
         return lines
 
 
-def place_of(line: Line) -> str:
+def place_of(line: ResultLine) -> str:
     """Return the number of a row, and of its repetition: `12` or `12.3`."""
     return f"{line['row']}" + (f".{line['repetition']}" if "repetition" in line else "")
 
@@ -91,14 +91,14 @@ def brief_reason_in(result: Mapping[str, Any]) -> str:
     return reason_in(result).removeprefix("completed, but ")
 
 
-def values_in(line: Line) -> str:
+def values_in(line: ResultLine) -> str:
     """Return what the assertions found that do not hold, in short; empty if nothing but that."""
     broken = [each for each in line["result"].get("assertions", ()) if not each.get("holds")]
     text = "; ".join(dict.fromkeys(str(each["message"]) for each in broken if each.get("message") not in NO_VALUES))
     return text if len(text) <= LONGEST_VALUES else f"{text[: LONGEST_VALUES - 1]}…"
 
 
-def reasons_of(line: Line) -> tuple[str, str]:
+def reasons_of(line: ResultLine) -> tuple[str, str]:
     """Return why a row did not pass: what it may share with other rows, and in full."""
     result = line["result"]
     broken = [each for each in result.get("assertions", ()) if not each.get("holds")]

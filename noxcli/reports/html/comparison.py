@@ -6,7 +6,7 @@ from typing import Any
 
 from noxcli.outputs.values import by_name
 from noxcli.reports.account import compared_facts, ending_of
-from noxcli.reports.comparison import Change, Line, Pair
+from noxcli.reports.comparison import Change, Pair
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import show_took
@@ -20,7 +20,7 @@ from noxcli.reports.html.row import (
     status_of,
     summary_of,
 )
-from noxcli.reports.reasons import reason_in
+from noxcli.reports.reasons import ResultLine, reason_in
 from noxcli.reports.words import Piece, excerpt
 
 LEAST_TEXT, LARGEST_TEXT = 60, 100_000  # characters of a text in a row
@@ -152,7 +152,7 @@ def _unfolded(
             yield page.tag("p", f"{name} run{'s' * (len(ids) > 1)} ", page.bdi(", ".join(ids)), class_="dim")
 
 
-def _repetitions(page: Page, name: str, lines: Sequence[Line], most: int) -> Iterator[Html]:
+def _repetitions(page: Page, name: str, lines: Sequence[ResultLine], most: int) -> Iterator[Html]:
     """Yield how each run of a row ended, with its outputs."""
     for number, line in enumerate(lines, 1):
         result = line["result"]

@@ -10,7 +10,7 @@ from noxcli.render.text import fair_share
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import show_took, tone_of
-from noxcli.reports.reasons import place_of, reason_in, reasons_of
+from noxcli.reports.reasons import ResultLine, place_of, reason_in, reasons_of
 
 ROWS_ON_A_PAGE = 10_000  # those that did not pass come first
 LARGEST_ROWS = 4_500_000  # bytes of all rows of a page
@@ -20,7 +20,6 @@ TEXT_FRAME = 80  # characters of markup around a text
 LEAST_TEXT = 40  # characters; where there is no room for as much, a row does not unfold to its texts
 LONGEST_ID = 60  # characters
 WIDEST_CELL, NARROWEST_CELL = 120, 24  # characters of the first input and output
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class RowColumns:
     longest: float
 
 
-def fitting_row(page: Page, columns: RowColumns, row: Row, room: int) -> Html:
+def fitting_row(page: Page, columns: RowColumns, row: ResultLine, room: int) -> Html:
     """Return the row in about that many bytes at most; where markup or other alphabets take more, with less text."""
     most = max(0, min(LARGEST_ROW, room - FRAME))
     made = row_of(page, columns, row, most)
@@ -40,13 +39,13 @@ def fitting_row(page: Page, columns: RowColumns, row: Row, room: int) -> Html:
     return made if size <= room else row_of(page, columns, row, most * room // size)
 
 
-def size_of(row: Row) -> int:
+def size_of(row: ResultLine) -> int:
     """Return about how many bytes the whole row needs, as far as a row may have them."""
     texts = sum(len(text.encode("utf-8", "surrogatepass")) + TEXT_FRAME for text in texts_of(row))
     return FRAME + min(LARGEST_ROW, texts)
 
 
-def row_of(page: Page, columns: RowColumns, row: Row, most: int) -> Html:
+def row_of(page: Page, columns: RowColumns, row: ResultLine, most: int) -> Html:
     """Return the row; its texts have `most` characters at most."""
     result, width = row["result"], max(NARROWEST_CELL, min(WIDEST_CELL, most // 8))
     code, took = result["exit_code"], (result["run"] or {}).get("duration_s")
@@ -65,7 +64,7 @@ def row_of(page: Page, columns: RowColumns, row: Row, most: int) -> Html:
     return page.tag("details", summary, body, id=f"r{place_of(row)}", class_=f"c{code} {tone_of(code)}")
 
 
-def _unfolded(page: Page, row: Row, named: Mapping[str, Row], within: int) -> Iterator[Html]:
+def _unfolded(page: Page, row: ResultLine, named: Mapping[str, Mapping[str, Any]], within: int) -> Iterator[Html]:
     """Yield what a row unfolds to, at most so many characters of each text."""
     result = row["result"]
     if checks := result.get("assertions"):
@@ -81,7 +80,7 @@ def _unfolded(page: Page, row: Row, named: Mapping[str, Row], within: int) -> It
     yield page.tag("p", "run ", page.bdi(run_id, LONGEST_ID), folder and " ", folder, class_="dim")
 
 
-def texts_of(row: Row) -> list[str]:
+def texts_of(row: ResultLine) -> list[str]:
     """Return the texts of the row, each of which may have to be cut."""
     result = row["result"]
     named = (row["input"] or {}, row["columns"] or {}, by_name(result["output"]))

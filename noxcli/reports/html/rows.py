@@ -18,14 +18,13 @@ from noxcli.reports.html.row import (
     FRAME,
     LARGEST_ROWS,
     ROWS_ON_A_PAGE,
-    Row,
     RowColumns,
     fitting_row,
     head_of,
     size_of,
     status_of,
 )
-from noxcli.reports.reasons import Reason, Reasons
+from noxcli.reports.reasons import Reason, Reasons, ResultLine
 from noxcli.timing import parse_time, within
 
 MOST_REASONS = 30
@@ -77,7 +76,7 @@ class _Count:
         word = "passed" if self.codes[ExitCode.NOT_AS_ASSERTED] else "completed"
         return f"{self.codes[ExitCode.OK]:,} of {self.rows:,} {self.word} {word}"
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ResultLine) -> None:
         result = row["result"]
         code, run = result["exit_code"], result["run"] or {}
         self.codes[code] += 1
@@ -95,7 +94,7 @@ class _Count:
             self.needed += size_of(row)
 
 
-def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) -> Iterator[bytes]:
+def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[ResultLine]]) -> Iterator[bytes]:
     """Yield the page; `rows` yields lines of `batch` or `results`, and is called twice.
 
     A row may have a `folder` with its files, as a path.
@@ -110,7 +109,7 @@ def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]]) 
 
 
 def _body(
-    page: Page, about: BatchAbout, rows: Callable[[], Iterable[Row]], count: _Count, tone: str, verdict: str
+    page: Page, about: BatchAbout, rows: Callable[[], Iterable[ResultLine]], count: _Count, tone: str, verdict: str
 ) -> Iterator[Html]:
     when = [show_moment(count.began)] if count.began is not None else []
     if count.began is not None and count.ended is not None:  # from the first start to the last end, by the server
@@ -192,7 +191,7 @@ def _filter(page: Page, count: _Count) -> Iterator[Html]:
     yield parts.choice(page, choices, first)
 
 
-def _listed(page: Page, rows: Callable[[], Iterable[Row]], count: _Count) -> Iterator[Html]:
+def _listed(page: Page, rows: Callable[[], Iterable[ResultLine]], count: _Count) -> Iterator[Html]:
     """Yield the rows one by one, since they may be many."""
     columns = RowColumns(count.input, count.output, max(count.took, default=0.0))
     heads = ("Row", columns.input or "Input", columns.output or "Output", "Status", "Time")
