@@ -33,8 +33,8 @@ from noxcli.errors import (
 )
 from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.runs.candidates import LAST_LOOK
-from noxcli.runs.record import LAST_READ, still_running
+from noxcli.runs.record import LAST_READ, LONGEST_STOP, still_running, stop_run
+from noxcli.runs.resolve import LAST_LOOK
 from noxcli.runs.start import LONGEST_LOOK
 from noxcli.signals import Interrupted
 from noxcli.timing import Deadline
@@ -283,8 +283,6 @@ class Engine:
 
         The journal says before that that noxcli itself stops them; if it can't, none is stopped.
         """
-        from noxcli.runs.stop import LONGEST_STOP, stop_run  # loaded only to stop runs
-
         running = [(row.row, row.run) for row in self.flight.active.values() if row.run is not None]
         try:
             self.work.journal.note_stopping(running)

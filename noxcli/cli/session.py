@@ -44,7 +44,7 @@ from noxcli.render.renderers import retry_progress
 from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports, ci_system
 from noxcli.retry import Patience
-from noxcli.runs.record import may_go_on
+from noxcli.runs.record import LONGEST_STOP, may_go_on, not_stopped, stop_run
 from noxcli.runs.resolve import MOST_PAGES, is_beginning, read_one_run, require_one, resolve_run, resolve_workflow
 from noxcli.signals import Interrupted
 from noxcli.state.history import Entry
@@ -120,8 +120,6 @@ class Session:
 
     def stop(self, outcome: Outcome, run: Run) -> tuple[str, str | None]:
         """Stop the run whose outcome this is; return what became of it, and what is left to do."""
-        from noxcli.runs.stop import LONGEST_STOP, not_stopped, stop_run  # loaded only to stop a run
-
         self.context.way_back = None
         try:
             run = outcome.run = stop_run(self.api, run, Deadline(self.context.clock, LONGEST_STOP))

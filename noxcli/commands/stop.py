@@ -90,7 +90,7 @@ def _run_in(state: "Entry", state_file: str | None, base_url: str) -> str:
 
 
 def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
-    from noxcli.runs.stop import not_stopped, stop_run  # as above
+    from noxcli.runs.record import not_stopped, stop_run  # as above
 
     context = noxus.context
     deadline = Deadline(context.clock, noxus.common.timeout)  # each run gets the whole time

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import UsageProblem
-from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.definition import ends_of, inputs_of
 
 if TYPE_CHECKING:
     from noxcli.inputs.sources import Sources
@@ -50,19 +50,6 @@ def tidy(definition: Mapping[str, Any]) -> dict[str, Any]:
             kept[name] = sorted(map(_kept, items), key=_node_place if name == "nodes" else _edge_place)
     found: dict[str, Any] = _in_order(kept)
     return found
-
-
-def ends_of(edge: Any) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Return the node's id and the connector at both ends of an edge, empty where they can't be read."""
-    return _end(edge, "source", "from_id"), _end(edge, "target", "to_id")
-
-
-def _end(edge: Any, name: str, older: str) -> tuple[str, str]:
-    edge = edge if isinstance(edge, dict) else {}
-    end = edge[older] if isinstance(edge.get(older), dict) else {}
-    ends = edge.get(name) or end.get("node_id"), edge.get(f"{name}_handle") or end.get("connector_name")
-    id, connector = (str(each or "") for each in ends)
-    return id, connector
 
 
 def _kept(part: Any) -> Any:

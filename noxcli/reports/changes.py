@@ -8,7 +8,8 @@ from typing import Any
 
 from noxcli.api.records import name_of, node_names
 from noxcli.codec import decode_json, to_json
-from noxcli.inputs.exported import ends_of, tidy
+from noxcli.inputs.definition import ends_of
+from noxcli.inputs.exported import tidy
 from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount

@@ -1,10 +1,11 @@
 """What is known about a run's nodes: updates applied to a table that every renderer reads."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from noxcli.inputs.definition import ends_of
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.runs.node_data import FAILED, error_of, one_line
 from noxcli.timing import Clock, seconds_between, show_seconds
@@ -222,34 +223,37 @@ class Progress:
             self.failures.pop(node_id, None)
         if isinstance(text, str):
             node.tail = (node.tail + text)[-LONGEST_TAIL:]
-        return self._set([node], status, by_event=True) if status and status != node.status else []
+        return self._set(node, status, by_event=True) if status and status != node.status else []
 
     def _details(self, details: Any, *, by_event: bool) -> list[Change]:
         """Apply the nodes' statuses, which an event (`by_event`) or a record has."""
         if not isinstance(details, dict):
             return []
         self.details = details or self.details
-        executed, running = _ids(details, "executed_nodes"), _ids(details, "running_nodes")
-        skipped, remaining = _ids(details, "skipped_nodes"), _ids(details, "remaining_nodes")
-        failed = [node_id for node_id in executed if listed_status(details, node_id) in FAILED]
-        word = "completed" if self.status == "completed" else EXECUTED
-        changed = self._set(
-            (node for node in map(self._node, running) if not node.running), "running", by_event=by_event
-        )
-        changed += self._set(filter(_is_open, map(self._node, failed)), "failed", by_event=by_event)
-        changed += self._set(filter(_is_open, map(self._node, executed)), word, by_event=by_event)
-        changed += self._set(
-            (n for n in map(self._node, skipped) if n.status not in SKIPPED), "skipped", by_event=by_event
-        )
-        for node_id in remaining:
-            self._node(node_id)
-        if self.status == "completed":
-            for node in self.nodes.values():
-                node.status = "completed" if node.status == EXECUTED else node.status
-        done = {*executed, *skipped}
-        if known := done.union(running, remaining):
+        running, executed = self._listed(details, "running_nodes"), self._listed(details, "executed_nodes")
+        skipped, remaining = self._listed(details, "skipped_nodes"), self._listed(details, "remaining_nodes")
+        ended = "completed" if self.status == "completed" else EXECUTED
+        changes = list[Change]()
+        for node in running:
+            if not node.running:
+                changes += self._set(node, "running", by_event=by_event)
+        for node in executed:
+            if not (node.done or node.failed):
+                failed = listed_status(details, node.id) in FAILED
+                changes += self._set(node, "failed" if failed else ended, by_event=by_event)
+        for node in skipped:
+            if node.status not in SKIPPED:
+                changes += self._set(node, "skipped", by_event=by_event)
+        for node in self.nodes.values():
+            node.status = ended if node.status == EXECUTED else node.status
+        if done := {node.id for node in (*executed, *skipped)}:
+            known = done.union(node.id for node in (*running, *remaining))
             self.percent = max(self.percent or 0.0, 100 * len(done) / len(known))
-        return changed
+        return changes
+
+    def _listed(self, details: Mapping[str, Any], name: str) -> list[Node]:
+        listed = details.get(name)
+        return [self._node(each) for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
 
     def _node(self, node_id: str) -> Node:
         node = self.nodes.get(node_id)
@@ -257,23 +261,17 @@ class Progress:
             node = self.nodes[node_id] = Node(node_id, node_id)
         return node
 
-    def _set(self, nodes: Iterable[Node], status: str, *, by_event: bool) -> list[Change]:
-        """Give nodes a status that they do not have yet."""
+    def _set(self, node: Node, status: str, *, by_event: bool) -> list[Change]:
+        """Give a node a status that it does not have yet."""
         now, measured = self._clock.monotonic(), by_event and not self._late
-        changed = []
-        for node in nodes:
-            before, node.status = node.status, status
-            if node.began is None:
-                node.began, node.unmeasured = now, not (measured and node.running)
-            node.ended = None if node.running else now
-            node.unmeasured = node.unmeasured or not measured
-            if before != EXECUTED or not node.done:  # otherwise it is the same change with a better name
-                changed.append(Change(node.name, status, node.duration(now), node.error if node.failed else None))
-        return changed
-
-
-def _is_open(node: Node) -> bool:
-    return not (node.done or node.failed)
+        before, node.status = node.status, status
+        if node.began is None:
+            node.began, node.unmeasured = now, not (measured and node.running)
+        node.ended = None if node.running else now
+        node.unmeasured = node.unmeasured or not measured
+        if before == EXECUTED and node.done:  # the same change with a better name
+            return []
+        return [Change(node.name, status, node.duration(now), node.error if node.failed else None)]
 
 
 def listed_status(details: Mapping[str, Any], node_id: str) -> str:
@@ -305,11 +303,6 @@ def _some(named: Sequence[str], separator: str) -> str:
     return separator.join([*named[:MOST_NAMED], *left])
 
 
-def _ids(details: Mapping[str, Any], name: str) -> list[str]:
-    listed = details.get(name)
-    return [node_id for node_id in listed if isinstance(node_id, str)] if isinstance(listed, list) else []
-
-
 def layers_of(definition: Mapping[str, Any]) -> list[list[str]]:
     """Return the ids of the nodes that edges join, in layers: a node needs nothing of its own layer or of later ones.
 
@@ -317,12 +310,13 @@ def layers_of(definition: Mapping[str, Any]) -> list[list[str]]:
     """
     nodes = [node for node in _dicts(definition.get("nodes")) if isinstance(node.get("id"), str)]
     place = {node["id"]: number for number, node in enumerate(nodes)}
+    ends = [(source, target) for (source, _), (target, _) in map(ends_of, _dicts(definition.get("edges")))]
     # What is inside a loop or another scope comes to work after the node that it is inside.
-    pairs = [*map(_ends, _dicts(definition.get("edges"))), *((node.get("parent_id"), node["id"]) for node in nodes)]
-    edges = [pair for pair in pairs if all(isinstance(end, str) and end in place for end in pair)]
+    inside = [(str(node.get("parent_id")), node["id"]) for node in nodes]
     sorter: TopologicalSorter[str] = TopologicalSorter()
-    for source, target in edges:
-        sorter.add(target, source)
+    for source, target in (*ends, *inside):
+        if source in place and target in place:
+            sorter.add(target, source)
     try:
         sorter.prepare()
     except CycleError:
@@ -333,14 +327,6 @@ def layers_of(definition: Mapping[str, Any]) -> list[list[str]]:
         layers.append(sorted(ready, key=place.__getitem__))
         sorter.done(*ready)
     return layers
-
-
-def _ends(edge: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return source and target of an edge, in both versions of the definition."""
-    old = edge.get("from_id"), edge.get("to_id")
-    new = edge.get("source"), edge.get("target")
-    source, target = (was.get("node_id") if isinstance(was, dict) else now for was, now in zip(old, new, strict=True))
-    return source, target
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

@@ -5,11 +5,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from noxcli.errors import OVERLOADED, NoxError, Unavailable
+from noxcli.errors import OVERLOADED, NoxError
 from noxcli.models import Finished, Polled, Run, Workflow
+from noxcli.retry import Patience, in_lines
 from noxcli.runs.node_data import FAILED, data_by_node, error_of, last_words
 from noxcli.runs.progress import Progress, listed_status
-from noxcli.timing import Deadline, Outage
+from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -136,19 +137,15 @@ class _Search:
     def _ask(self, ask: Callable[["NoxusApi"], T]) -> T:
         """Return the answer; retry within the time if the server only asks us to slow down.
 
-        Raises what `ask` raises.
+        Raises what `ask` raises, and TimedOut.
         """
         limit = Deadline(self._limit.clock, self._limit.left(EACH_WITHIN))
-        limited, outage = self._source.within(limit.left()), Outage(limit.clock)
-        while True:
-            try:
-                return ask(limited)
-            except Unavailable as busy:
-                outage.failed()
-                delay = outage.delay(busy.retry_after)
-                if busy.http_status not in OVERLOADED or delay >= limit.left():
-                    raise
-                limit.clock.sleep(delay)
+        patience = Patience(limit.clock, limit, EACH_WITHIN, in_lines(lambda _: None))
+        return patience.keep_trying(
+            lambda _: ask(self._source.within(limit.left())),
+            lambda error, _: error.http_status in OVERLOADED,
+            believing=True,
+        )
 
 
 def _best(known: Reasons, names: Set[str]) -> tuple[str | None, str]:

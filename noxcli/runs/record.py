@@ -1,17 +1,29 @@
-"""The run's record as the follower knows it: the only source of a verdict."""
+"""A run's record: the only source of a verdict, read again and again, also to confirm a stop."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from noxcli.errors import Denied, LostContact, NoxError, TimedOut, Unauthorized
+from noxcli.errors import (
+    Denied,
+    LostContact,
+    NotFinished,
+    NotFound,
+    NoxError,
+    Refused,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
 from noxcli.models import ENDED_AS, FINAL_STATUSES, OF_A_RUN, PAUSED_STATUS, Paused, Polled, Run, RunEvent, Update
-from noxcli.timing import Clock
+from noxcli.retry import Contact
+from noxcli.timing import Clock, Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 LAST_READ = 0.7  # seconds past a time limit; the whole command may take 1 s more
+LONGEST_STOP, STOP_LOOKS_APART = 5.0, 0.3  # seconds for the stop on Ctrl-C, and between two reads of any stop
 UNKNOWN_END = 30.0  # seconds until an unknown status of a run with an end is taken for its last one
 
 
@@ -152,6 +164,46 @@ def may_go_on(error: Denied, run_id: str, continuing: str | None = None, *, ende
 def still_running(run: Run, hint: str | None = None) -> TimedOut:
     """Return the error for a run that has not ended when one limit for several runs is reached."""
     return TimedOut(f"run {run.id} was still {run.word} at the timeout", hint)
+
+
+def not_stopped(run: Run) -> NotFinished:
+    """Return the error for a run that continues in spite of a stop request."""
+    return NotFinished(
+        f"run {run.id} was asked to stop, but is still {run.word}", f"try again with: noxcli stop {run.id}"
+    )
+
+
+def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
+    """Request the stop, and return the record once the run has ended, or when the time is up.
+
+    Safe to repeat, also for a run that has already ended. Raises the error of a rejection; temporary failures are
+    retried as long as there is time, and the last one is raised if the server never took the request.
+    """
+    asked, trouble, contact = False, None, Contact(deadline.clock)
+    while True:
+        try:
+            if not asked:
+                api.within(deadline.left(5.0)).stop_run(run.id)
+                asked = True
+        except Refused:
+            asked = True  # an ended run may reject the request; the record decides
+        except (NotFound, Unavailable) as error:
+            trouble = error  # a replica may not know the run yet
+        try:
+            run = api.within(deadline.left(5.0)).get_run(run.workflow_id, run.id)
+            contact.met_answer()
+        except Unavailable:
+            pass  # the error of the stop tells more
+        except Denied as error:
+            if contact.is_lost(error):
+                raise may_go_on(error, run.id, f"noxcli stop {run.id}") from error
+        if run.settled:
+            return run
+        if deadline.left() <= STOP_LOOKS_APART:
+            if not asked and trouble is not None:
+                raise trouble
+            return run
+        deadline.clock.sleep(STOP_LOOKS_APART)
 
 
 def _place(run: Run) -> tuple[object, ...]:

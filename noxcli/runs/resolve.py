@@ -1,15 +1,17 @@
-"""Finding what users write: a workflow by name, a run by its id alone, lists newest first."""
+"""Finding runs and workflows: those that users name, the newest first, and runs that a lost start may have begun."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from noxcli.errors import NoSuchWorkflow, NotFound, NoxError, UsageProblem, nearest, suggestion
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.retry import Patience
-from noxcli.timing import parse_time
+from noxcli.timing import latest_moment, parse_time
+from noxcli.waiting import run_apart
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -21,6 +23,10 @@ SHORTEST_BEGINNING, FILLING = 8, "00000000-0000-0000-0000-000000000000"
 MOST_PAGES = 5  # of the list of runs that is read for the beginning of an id
 EVIDENCE = 50  # items: enough to detect an order
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
+LAST_LOOK = 0.5  # seconds for the list of runs if the command's own time is up
+SLACK = 60.0  # seconds: servers write whole seconds, and those that share one address have different clocks
+OLD_ENOUGH = 200  # consecutive runs from before a start, in a list that is newest first
+MOST_CANDIDATES = 200
 Listed = TypeVar("Listed", bound=Run | Workflow | Version)
 
 
@@ -44,9 +50,7 @@ def resolve_workflow(
     workflows = patience.keep_trying(lambda within: list(api.within(within).list_workflows()))
     learn(workflows)
     matches = [workflow for workflow in workflows if workflow.name == text]
-    if len(matches) > 1:
-        ids = ", ".join(workflow.id for workflow in matches)
-        raise UsageProblem(f"{len(matches)} workflows are named {text!r}", f"give one of their ids: {ids}")
+    _require_unique(text, "workflows", [workflow.id for workflow in matches])
     if not matches:
         near = nearest(text, [*aliases, *(workflow.name for workflow in workflows)])
         hint = suggestion(near, "list them with: noxcli workflows", quoted=True)
@@ -61,9 +65,7 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
     """
     matches = [version for version in versions if version.id.lower() == text.lower()]
     matches = matches or [version for version in versions if version.name == text]
-    if len(matches) > 1:
-        ids = ", ".join(version.id for version in matches)
-        raise UsageProblem(f"{len(matches)} versions are named {text!r}", f"give one of their ids: {ids}")
+    _require_unique(text, "versions", [version.id for version in matches])
     if not matches:
         near = nearest(text, [version.name or version.id for version in versions])
         hint = suggestion(near, quoted=True) or None
@@ -164,8 +166,7 @@ def resolve_node(text: str, names: Mapping[str, str]) -> str:
     An unknown id may be part of another workflow. Raises UsageProblem for a name that no node has, or several have.
     """
     found = [node_id for node_id, name in names.items() if text in {node_id, name}]
-    if len(found) > 1:
-        raise UsageProblem(f"{len(found)} nodes are named {text!r}", f"give one of their ids: {', '.join(found)}")
+    _require_unique(text, "nodes", found)
     if found:
         return found[0]
     if is_uuid(text) or not names:
@@ -174,6 +175,12 @@ def resolve_node(text: str, names: Mapping[str, str]) -> str:
     more = ", ..." if len(names) > NODES_TOLD else ""
     there = f"it has {', '.join(map(repr, islice(names.values(), NODES_TOLD)))}{more}"
     raise UsageProblem(f"the run has no node {text!r}", suggestion(near, there, quoted=True))
+
+
+def _require_unique(name: str, kind: str, ids: Sequence[str]) -> None:
+    """Raise UsageProblem if several have that name."""
+    if len(ids) > 1:
+        raise UsageProblem(f"{len(ids)} {kind} are named {name!r}", f"give one of their ids: {', '.join(ids)}")
 
 
 def newest_first(items: Iterable[Listed]) -> Iterator[Listed]:
@@ -194,3 +201,60 @@ def newest_first(items: Iterable[Listed]) -> Iterator[Listed]:
 def moment_of(item: Run | Workflow | Version) -> datetime:
     """Return when a run or version was created, or a workflow last changed; long ago if that is not known."""
     return parse_time(item.last_updated_at if isinstance(item, Workflow) else item.created_at) or LONG_AGO
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Runs with the input of the start, created since. `listed` is false if the list could not be read to its end."""
+
+    runs: list[Run]
+    listed: bool
+
+    def brief(self) -> list[dict[str, Any]]:
+        """Return the runs in the form of `error.candidates`."""
+        return [{"id": run.id, "status": run.status, "created_at": run.created_at} for run in self.runs]
+
+    def words(self) -> str:
+        """Return what was found, for a message."""
+        named = [f"{run.id} ({run.word})" for run in self.runs[:CANDIDATES_TOLD]]
+        more = len(self.runs) - len(named)
+        if named:
+            return f"runs with the same input: {', '.join(named)}" + (f" and {more} more" if more else "")
+        if not self.listed:
+            return "the run list can't be read at the moment"
+        return "found no run with this input, but the server may list other keys for it"
+
+
+def find_candidates(
+    api: "NoxusApi",
+    workflow_id: str,
+    fits: Callable[[Run], bool],
+    since: Callable[[], float],
+    within: float,
+    most: int = MOST_CANDIDATES,
+) -> Candidates:
+    """Read the list of runs once, for at most `within` seconds, and return those that `fits` takes, at most so many.
+
+    `since` is asked once the server has answered: when the first of them may have started, in seconds since 1970.
+    """
+    found = list[Run]()
+
+    def read() -> None:
+        older, first = 0, None
+        for run in api.list_runs(workflow_id):
+            if first is None:  # its answer has the server's time
+                first, begin = run, since() - SLACK
+            # As seconds since 1970: servers also write the year 1, from which nothing can be subtracted.
+            created = latest_moment(run.created_at)
+            older = 0 if created is None or created >= begin else older + 1
+            if not older and fits(run):
+                found.append(run)
+            if len(found) == most or (older >= OLD_ENOUGH and moment_of(run) <= moment_of(first)):
+                return
+
+    listed = True
+    try:
+        run_apart(read, within)
+    except NoxError:
+        listed = False
+    return Candidates(found[:most], listed)

@@ -190,7 +190,7 @@ class StartAttempt(SentOnce[Run]):
 
     def search(self, within: float) -> tuple[str, list[dict[str, Any]]]:
         """Return the runs in the list that may be this start's."""
-        from noxcli.runs.candidates import LAST_LOOK, find_candidates  # loaded only for a start without an answer
+        from noxcli.runs.resolve import LAST_LOOK, find_candidates  # loaded only for a start without an answer
 
         def since() -> float:
             return (self.api.http.server_now() or datetime.now(UTC)).timestamp() - (time.monotonic() - self._began)
