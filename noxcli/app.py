@@ -168,7 +168,7 @@ def tell_stray(context: Context, error: BaseException | None) -> None:
 
 def _plan_reports_of(context: Context, verb: str, words: Sequence[str]) -> None:
     """Decide which reports to write about a command line that is not valid: its error belongs into them, too."""
-    from noxcli.cli.session import plan_reports  # loaded only where somebody reads reports
+    from noxcli.cli.targets import plan_reports  # loaded only where somebody reads reports
 
     options = verb_named(verb).readable(words, context)
     workflow = getattr(options, "workflow", None) or "-"  # an unknown option may be in its place

@@ -1,29 +1,142 @@
-"""The surroundings of a command: streams, clock, and the outcome that it fills in."""
+"""The surroundings of a command: its streams, what stdout carries, its clock, and the outcome that it fills in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from noxcli.cli.printing import Printing
-from noxcli.errors import NoxError
+from noxcli.errors import NoxError, Unfitting
 from noxcli.inputs.sources import Sources
 from noxcli.masking import HIDDEN_KEY, LEAST, can_hide
 from noxcli.render import Format
 from noxcli.render.terminal import Terminal
+from noxcli.render.text import visible
 from noxcli.reports.result import Outcome
 from noxcli.reports.writer import Reports
 from noxcli.timing import Clock
-from noxcli.utf8 import REPLACED
 
 if TYPE_CHECKING:
     # Help needs none of these: each is loaded on first use.
     from noxcli.config.settings import Configured
     from noxcli.inputs.parse import Inputs
+    from noxcli.models import Run
+    from noxcli.query import Query
+    from noxcli.render import Renderer
+    from noxcli.render.events import Content, Ndjson
     from noxcli.reports.html.markup import Page
     from noxcli.runs.progress import Progress
     from noxcli.state.completion_cache import CompletionCache
     from noxcli.state.history import History
+
+
+@dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
+class Printing:
+    """What stdout carries: text, pieces of text, events, or exactly one document."""
+
+    terminal: Terminal
+    format: Format = Format.TEXT
+    query: "Query | None" = None  # the part of a document to print
+    for_reading: bool = False  # no format was chosen: on a terminal, stdout may be formatted for reading
+    target: Path | None = None  # the file that gets stdout's bytes if the command ends well
+    content: "Content | None" = None  # what has written the streamed text
+    _ndjson: "Ndjson | None" = None
+    _concluded: bool = False
+
+    @property
+    def writes_text(self) -> bool:
+        """True if stdout is for people and simple pipes, not for parsers."""
+        return self.format in {Format.TEXT, Format.CONTENT}
+
+    def event_writer(self, outcome: "Outcome") -> "Renderer | None":
+        """Return what writes events to stdout as they arrive; text and json write nothing before the end."""
+        if self.format is Format.NDJSON:
+            lines = self._lines()
+            lines.inputs = outcome.shown_inputs(self.terminal.mask)
+            return lines
+        if self.format is not Format.CONTENT:
+            return None
+        from noxcli.outputs.values import only_text
+        from noxcli.render.events import Content
+
+        self.content = Content(self.terminal, only_text)
+        return self.content
+
+    def print_run_line(self, run: "Run", *more: str) -> None:
+        """Print a run's line, RUN_ID<TAB>STATUS, unless stdout is a document; no status can split it into two lines.
+
+        `more` are further columns.
+        """
+        if self.writes_text:
+            self.terminal.write("\t".join([run.id, *map(visible, (run.status, *more))]) + "\n")
+
+    def print_result(self, document: Callable[[], dict[str, Any]]) -> None:
+        """Print the result if the format promises one and no document is printed yet.
+
+        Raises Unfitting if the query can't be applied to it; as Terminal.write.
+        """
+        if self._concluded:
+            return
+        if self.format is Format.JSON:
+            self.print_document(document())
+        elif self.format is Format.NDJSON:
+            self._lines().finish(document())
+        self._concluded = True
+
+    def write_to(self, target: Path) -> None:
+        """Keep what stdout gets from now on for the target file. Raises Undelivered if its disk takes no file."""
+        from noxcli.files import open_scratch  # loads what only this needs
+
+        self.target = target
+        self.terminal.redirect(open_scratch(target.parent))
+
+    def put_target_in_place(self, code: int) -> None:
+        """Put the target file in place, once, if the code is 0 or it holds the one document; else the old file stays.
+
+        Raises Undelivered if it can't be written.
+        """
+        target, self.target = self.target, None
+        if target is None:
+            return
+        from noxcli.files import save  # as above
+
+        with self.terminal.out as kept:
+            if code == 0 or self.format is Format.JSON:
+                kept.seek(0)
+                save(target, kept)
+                self.terminal.note(f"wrote {target}")
+
+    def print_document(self, document: Any, *, indent: int | None = None) -> None:
+        """Print the document of a command that has its own kind: no other one follows it. Raises as `print_result`."""
+        from noxcli.query import as_line
+
+        try:
+            found = document if self.query is None else self.query.of(document)
+        except Unfitting:
+            self._concluded = True
+            raise
+        line = as_line(found, indent=indent)
+        self._concluded = True
+        self.terminal.write(line)
+
+    def print_long_document(self, head: dict[str, Any], name: str, items: Iterable[Any]) -> None:
+        """Print a document that ends in a long list, item by item unless a query needs all. Raises as above."""
+        if self.query is not None:
+            self.print_document({**head, name: list(items)})
+            return
+        self._concluded = True
+        from noxcli.codec import to_json
+
+        self.terminal.write(f'{to_json(head)[:-1]},"{name}":[')
+        for place, item in enumerate(items):
+            self.terminal.write(f"{',' if place else ''}{to_json(item)}")
+        self.terminal.write("]}\n")
+
+    def _lines(self) -> "Ndjson":
+        if self._ndjson is None:
+            from noxcli.render.events import Ndjson
+
+            self._ndjson = Ndjson(self.terminal, self.query)
+        return self._ndjson
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
@@ -40,13 +153,11 @@ class Context:
     way_back: str | None = None  # the command that continues
     base_url: str = ""  # the current one, once connected
     server: str = ""  # what names it, for completion
-    requests: int = 0  # that were answered, or failed
     route: str = ""  # the options that select the server, for commands to paste
     reports: Reports = field(default_factory=Reports)
     sources: Sources = field(default_factory=Sources)
     unkept: NoxError | None = None  # why there is no state file of the run
     began: float = field(init=False)  # by the clock
-    replaced_before: int = field(default_factory=lambda: REPLACED.texts)  # by another command in this process
     followed: "Progress | None" = None  # the run whose ending is still to be shown to a person
 
     def __post_init__(self) -> None:
@@ -65,17 +176,16 @@ class Context:
         if self.reports.ci is not None:
             self.reports.ci.hide(secrets.values())
         for key, value in secrets.items():
-            if not can_hide(value):
-                self._warn_of_short(f"the value of --secret {key!r}")
+            self._warn_if_short(f"the value of --secret {key!r}", value)
 
     def hide_key(self, key: str) -> None:
         """Hide the API key in everything written from now on."""
         self.terminal.mask.learn([key], HIDDEN_KEY)
-        if not can_hide(key):
-            self._warn_of_short("the API key")
+        self._warn_if_short("the API key", key)
 
-    def _warn_of_short(self, what: str) -> None:
-        self.terminal.warn(f"{what} has fewer than {LEAST} characters, too short to hide in messages")
+    def _warn_if_short(self, what: str, secret: str) -> None:
+        if not can_hide(secret):
+            self.terminal.warn(f"{what} has fewer than {LEAST} characters, too short to hide in messages")
 
     @property
     def history(self) -> "History":

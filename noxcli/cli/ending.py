@@ -50,11 +50,12 @@ def conclude(context: Context, error: NoxError | None) -> int:
         # The last resort again: an error after the verdict must not replace it.
         code = _tell_briefly(context, code, trouble)
     _show_verdict(context)
-    if REPLACED.texts > context.replaced_before:
+    if REPLACED.texts:
+        REPLACED.texts = 0  # it is told once
         context.terminal.warn("lone surrogates, which UTF-8 can't carry, became U+FFFD; --json keeps them")
     if context.terminal.verbose:
         took = show_seconds(context.clock.monotonic() - context.began)
-        context.terminal.complain(f"exit code {int(code)} after {took}, requests: {context.requests}")
+        context.terminal.complain(f"exit code {int(code)} after {took}")
     return code
 
 

@@ -15,15 +15,12 @@ from noxcli.cli.ending import way_to_output
 from noxcli.cli.options import (
     LAST,
     RETRY_AT_FIRST,
-    Asserting,
     Common,
     Delivering,
-    Printed,
-    Reporting,
     Running,
-    option_of,
     source_of,
 )
+from noxcli.cli.targets import plan_reports, present
 from noxcli.config.settings import load_settings
 from noxcli.errors import (
     Denied,
@@ -33,16 +30,14 @@ from noxcli.errors import (
     NoxError,
     Phase,
     Refused,
+    TimedOut,
     TimedOutBeforeStart,
     Unavailable,
     UsageProblem,
 )
-from noxcli.files import check_target, expanded
 from noxcli.models import Run, Workflow
-from noxcli.render import Format
 from noxcli.render.renderers import retry_progress
 from noxcli.reports.result import Outcome
-from noxcli.reports.writer import Reports, ci_system
 from noxcli.retry import Patience
 from noxcli.runs.record import LONGEST_STOP, may_go_on, not_stopped, stop_run
 from noxcli.runs.resolve import MOST_PAGES, is_beginning, read_one_run, require_one, resolve_run, resolve_workflow
@@ -56,16 +51,11 @@ if TYPE_CHECKING:
     from noxcli.render.table import Listing
 
 T = TypeVar("T")
-STDOUT = "-"
 # Endings after which no name is read for a report: the server does not answer, or not to this key.
 OUT_OF_REACH = frozenset(
     {ExitCode.AUTH, ExitCode.LOST_CONTACT, ExitCode.START_UNKNOWN, ExitCode.TEMPORARY, ExitCode.TIMED_OUT}
 )
 MOST_NAMED, NAMES_WITHIN = 20, 5.0  # workflows of one command, and seconds for the name of one
-# The files that verbs read, and those that they write: the fields of their options.
-READ_ARGUMENTS, READ_OPTIONS = ("file", "base", "new"), ("expect", "api_key_file")
-FORMATS = frozenset({"json", "yaml", "jsonl", "csv", "table", "text", "wide"})  # as other tools take after -o
-WRITTEN = ("report", "junit", "csv", "dotenv", "markdown", "state_file", "output", "write")
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -111,7 +101,7 @@ class Session:
             return
         for outcome in self.context.outcomes:
             run = outcome.run
-            if run is None or outcome.workflow_name is not None or len(names) > MOST_NAMED:
+            if run is None or outcome.workflow_name is not None or len(names) == MOST_NAMED:
                 continue
             with suppress(NoxError):
                 if run.workflow_id not in names:
@@ -131,18 +121,26 @@ class Session:
         return (ended, way_to_output(run)) if run.settled else (still.message, still.hint)
 
     def patience(
-        self, retry_for: float | None = None, deadline: Deadline | None = None, **kwargs: type[NoxError]
+        self,
+        retry_for: float | None = None,
+        deadline: Deadline | None = None,
+        *,
+        gave_up: type[NoxError] | None = None,
+        out_of_time: type[NoxError] | None = None,
     ) -> Patience:
-        """Return how long to keep retrying while a person waits for a first answer.
+        """Return how long to keep retrying while a person waits for a first answer, by default as the options say.
 
-        The limit of a command that has started nothing, and is about no run, is temporary trouble.
+        Before anything is started, and about no run, the command's limit is temporary trouble.
         """
-        asked = self.common.retry_for if retry_for is None else retry_for
-        if self.context.outcome.retry_safe:
-            kwargs = {"out_of_time": TimedOutBeforeStart, **kwargs}
-        context, telling = self.context, partial(retry_progress, self.context.terminal)
-        retry_for = RETRY_AT_FIRST if asked is None else asked
-        return Patience(context.clock, deadline or self.deadline, retry_for, telling, **kwargs)
+        asked = (retry_for, self.common.retry_for, RETRY_AT_FIRST)
+        return Patience(
+            self.context.clock,
+            deadline or self.deadline,
+            next(seconds for seconds in asked if seconds is not None),
+            partial(retry_progress, self.context.terminal),
+            gave_up=gave_up,
+            out_of_time=out_of_time or (TimedOutBeforeStart if self.context.outcome.retry_safe else TimedOut),
+        )
 
     def keep_trying(
         self, call: Callable[["NoxusApi"], T], worth: Callable[[Unavailable, float], bool] = lambda *_: True
@@ -161,7 +159,7 @@ class Session:
         """Return the run's name with its whole id, if it is the beginning of one of this user's runs.
 
         If none of them begins so, the server's list is read, if it may be `listed` and is not long. Raises
-        UsageProblem with the candidates, if there are several or none; what reading the list raises.
+        UsageProblem with the candidates, if there are several or none; what reading the list raises, if it is long.
         """
         if not is_beginning(text):
             return text
@@ -171,22 +169,19 @@ class Session:
         try:
             runs = patience.keep_trying(lambda within: list(self.api.within(within).list_runs(most_pages=MOST_PAGES)))
         except Refused as error:
-            raise UsageProblem(
-                f"no run in your history begins with {text!r}, and {error.message}", "give the whole id"
-            ) from None
+            error.hint = "give the whole id"
+            raise
         return require_one(text, [run.id for run in runs if run.id.startswith(text.lower())], "the list of runs")
 
     def resolve_run(self, text: str, patience: Patience, *, listed: bool = True) -> Run:
         """Return the run by its name on the command line. Raises as `resolve_run` and `complete_id`."""
         text = self.complete_id(text, patience, listed=listed)
         noted = self._find_noted(text)
-        if noted is None:
-            return resolve_run(self.api, text, patience, young=self.is_young(text))
+        known = text if noted is None else f"{noted.workflow_id}/{noted.run_id}"
         try:
-            known = f"{noted.workflow_id}/{noted.run_id}"
-            return resolve_run(self.api, known, patience, young=self.is_young(noted.run_id))
+            return resolve_run(self.api, known, patience, young=self.is_young(text))
         except Denied as error:
-            raise may_go_on(error, noted.run_id) from error
+            raise error if noted is None else may_go_on(error, noted.run_id) from error
 
     def is_young(self, text: str) -> bool:
         """True if a run of this name was started here just now."""
@@ -204,9 +199,9 @@ class Session:
         outcome = self.context.outcome
         outcome.may_exist, outcome.phase = True, Phase.FOLLOW
         patience = self.patience(gave_up=LostContact)
-        outcome.run = run = self.resolve_run(text, patience)
-        outcome.run = run = read_own_record(self.api, run, patience)
-        return run
+        outcome.run = self.resolve_run(text, patience)
+        outcome.run = read_own_record(self.api, outcome.run, patience)
+        return outcome.run
 
     def print_list(self, listing: "Listing[T]", items: Sequence[T], limit: int) -> None:
         """Print a list as a document, or as a table."""
@@ -271,76 +266,6 @@ def _choose_directory(ctx: typer.Context, options: Delivering) -> Path | None:
     return Path(options.output_dir)
 
 
-def present(context: Context, options: Printed) -> None:
-    """Decide how to show things, before an error must be shown that way.
-
-    Raises UsageProblem if the options contradict each other.
-    """
-    form, terminal = options.form, context.terminal
-    # A --query that nothing contradicts wants a document, too.
-    queried = options.query is not None and form is Format.TEXT and not options.raw
-    context.printing.format = Format.JSON if options.as_json or queried else form
-    terminal.quiet, terminal.verbose = options.quiet or options.progress == "none", options.verbose
-    terminal.redraws = terminal.redraws and options.progress != "plain"
-    terminal.color = options.color
-    if options.output is not None and options.output != STDOUT:
-        context.printing.write_to(Path(options.output))
-    if options.as_json and form not in {Format.TEXT, Format.JSON}:
-        raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
-    if options.raw and context.printing.format is not Format.TEXT:
-        raise UsageProblem("--raw prints outputs and nothing else", f"drop --raw or --format {context.printing.format}")
-    if options.query is not None:
-        if context.printing.writes_text:
-            raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
-        from noxcli.query import Query  # loaded only with --query
-
-        context.printing.query = Query.read(options.query, "--query")
-
-
-def require_apart(options: Printed, directory: Path | None) -> None:
-    """Raise UsageProblem if a file can't be written, is another option's file, too, or among those in `directory`."""
-    read = {name: name.upper() for name in READ_ARGUMENTS} | {name: option_of(name) for name in READ_OPTIONS}
-    files = [(getattr(options, name, None), shown) for name, shown in read.items()]
-    taken = {expanded(file).resolve(): shown for file, shown in files if file}
-    for name in WRITTEN:
-        file, option = getattr(options, name, None), option_of(name)
-        if file is None or (file == STDOUT and name == "output"):
-            continue
-        if file == STDOUT:
-            raise UsageProblem(f"{option} needs a file, and - is stdout", f"write {option} ./-, or another name")
-        if name == "output" and file in FORMATS:
-            raise UsageProblem(
-                f"{option} writes to a file, and {file} is a format",
-                f"for JSON on stdout: --json; for a file of this name: {option} ./{file}",
-            )
-        check_target(Path(file), option)
-        path = Path(file).resolve()
-        if path in taken:
-            raise UsageProblem(f"{taken[path]} and {option} name the same file: {file}", "name two files")
-        if directory is not None and path.parent == directory.resolve():
-            raise UsageProblem(f"{option} {file} is in --output-dir, among the outputs", "write it elsewhere")
-        taken[path] = option
-
-
-def plan_reports(context: Context, options: Printed, directory: Path | None = None) -> None:
-    """Decide what to write for other programs, each before an error must be in it; outputs are saved in `directory`.
-
-    Raises ConfigProblem for an unknown NOXCLI_CI, UsageProblem as `require_apart` and for an invalid assertion.
-    """
-    reports = context.reports = Reports(output_dir=None if directory is None else str(directory))
-    if isinstance(options, Asserting):
-        reports.ci = ci_system(options.ci, context.terminal, context.clock)
-    require_apart(options, directory)
-    if isinstance(options, Reporting):
-        reports.page = Path(options.report) if options.report else None
-        reports.junit = Path(options.junit) if options.junit else None
-        reports.dotenv = Path(options.dotenv) if options.dotenv else None
-    if isinstance(options, Asserting) and options.asserts:
-        from noxcli.reports.assertions import read_assertion  # loaded only with --assert
-
-        reports.asserts = list(map(read_assertion, options.asserts))
-
-
 def _connect(context: Context, options: Common) -> "NoxusApi":
     """Return the API for the current settings."""
     configured, base_url, api_key_file = context.configured, options.base_url, options.api_key_file
@@ -361,13 +286,7 @@ def _connect(context: Context, options: Common) -> "NoxusApi":
     return NoxusApi(
         settings,
         connect_timeout=configured.limit("connect_timeout"),
-        log=partial(_show_request, context),
+        log=context.terminal.complain if context.terminal.verbose else lambda _: None,
         warn=context.terminal.warn,
         mask=context.terminal.mask,
     )
-
-
-def _show_request(context: Context, line: str) -> None:
-    context.requests += 1
-    if context.terminal.verbose:
-        context.terminal.complain(line)

@@ -82,7 +82,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.batch.judge import Judge, MinPass, enough_of
     from noxcli.batch.output import RowTable
     from noxcli.batch.tally import Tally
-    from noxcli.cli.session import plan_reports, present
+    from noxcli.cli.targets import plan_reports, present
     from noxcli.query import Query, found_line
     from noxcli.reports.spreadsheet import Sheet
 

@@ -32,7 +32,7 @@ class Options(Documented, Printed):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print the schema, or list all. Raises UsageProblem for an unknown one."""
-    from noxcli.cli.session import present  # the help does not load it
+    from noxcli.cli.targets import present  # the help does not load it
 
     context: Context = ctx.obj
     present(context, options)

@@ -1,0 +1,85 @@
+"""Where a call writes: the form of stdout, the reports beside it, and files of which no two may be one."""
+
+from pathlib import Path
+
+from noxcli.cli.context import Context
+from noxcli.cli.options import Asserting, Printed, Reporting, option_of
+from noxcli.errors import UsageProblem
+from noxcli.files import check_target, expanded
+from noxcli.render import Format
+from noxcli.reports.writer import Reports, ci_system
+
+STDOUT = "-"
+# The files that verbs read, and those that they write: the fields of their options.
+READ_ARGUMENTS, READ_OPTIONS = ("file", "base", "new"), ("expect", "api_key_file")
+WRITTEN = ("report", "junit", "csv", "dotenv", "markdown", "state_file", "output", "write")
+FORMATS = frozenset({"json", "yaml", "jsonl", "csv", "table", "text", "wide"})  # as other tools take after -o
+
+
+def present(context: Context, options: Printed) -> None:
+    """Decide how to show things, before an error must be shown that way.
+
+    Raises UsageProblem if the options contradict each other.
+    """
+    form, terminal = options.form, context.terminal
+    # A --query that nothing contradicts wants a document, too.
+    queried = options.query is not None and form is Format.TEXT and not options.raw
+    context.printing.format = Format.JSON if options.as_json or queried else form
+    terminal.quiet, terminal.verbose = options.quiet or options.progress == "none", options.verbose
+    terminal.redraws = terminal.redraws and options.progress != "plain"
+    terminal.color = options.color
+    if options.output is not None and options.output != STDOUT:
+        context.printing.write_to(Path(options.output))
+    if options.as_json and form not in {Format.TEXT, Format.JSON}:
+        raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
+    if options.raw and context.printing.format is not Format.TEXT:
+        raise UsageProblem("--raw prints outputs and nothing else", f"drop --raw or --format {context.printing.format}")
+    if options.query is not None:
+        if context.printing.writes_text:
+            raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
+        from noxcli.query import Query  # loaded only with --query
+
+        context.printing.query = Query.read(options.query, "--query")
+
+
+def plan_reports(context: Context, options: Printed, directory: Path | None = None) -> None:
+    """Decide what to write for other programs, each before an error must be in it; outputs are saved in `directory`.
+
+    Raises ConfigProblem for an unknown NOXCLI_CI, UsageProblem as `require_apart` and for an invalid assertion.
+    """
+    reports = context.reports = Reports(output_dir=None if directory is None else str(directory))
+    if isinstance(options, Asserting):
+        reports.ci = ci_system(options.ci, context.terminal, context.clock)
+    require_apart(options, directory)
+    if isinstance(options, Reporting):
+        named = (options.report, options.junit, options.dotenv)
+        reports.page, reports.junit, reports.dotenv = [Path(file) if file else None for file in named]
+    if isinstance(options, Asserting) and options.asserts:
+        from noxcli.reports.assertions import read_assertion  # loaded only with --assert
+
+        reports.asserts = list(map(read_assertion, options.asserts))
+
+
+def require_apart(options: Printed, directory: Path | None) -> None:
+    """Raise UsageProblem if a file can't be written, is another option's file, too, or among those in `directory`."""
+    read = {name: name.upper() for name in READ_ARGUMENTS} | {name: option_of(name) for name in READ_OPTIONS}
+    files = [(getattr(options, name, None), shown) for name, shown in read.items()]
+    taken = {expanded(file).resolve(): shown for file, shown in files if file}
+    for name in WRITTEN:
+        file, option = getattr(options, name, None), option_of(name)
+        if file is None or (file == STDOUT and name == "output"):
+            continue
+        if file == STDOUT:
+            raise UsageProblem(f"{option} needs a file, and - is stdout", f"write {option} ./-, or another name")
+        if name == "output" and file in FORMATS:
+            raise UsageProblem(
+                f"{option} writes to a file, and {file} is a format",
+                f"for JSON on stdout: --json; for a file of this name: {option} ./{file}",
+            )
+        check_target(Path(file), option)
+        path = Path(file).resolve()
+        if path in taken:
+            raise UsageProblem(f"{taken[path]} and {option} name the same file: {file}", "name two files")
+        if directory is not None and path.parent == directory.resolve():
+            raise UsageProblem(f"{option} {file} is in --output-dir, among the outputs", "write it elsewhere")
+        taken[path] = option
