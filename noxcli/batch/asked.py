@@ -1,13 +1,19 @@
-"""What a command line asks of a batch, apart from how results are judged and shown."""
+"""What a command line asks of a batch, apart from judging and showing results; and whether what is there allows it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from noxcli.batch.identity import differences
+from noxcli.batch.past import Header, Past
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard
-from noxcli.errors import UsageProblem
+from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.inputs.parse import Inputs
+from noxcli.render.terminal import Terminal
+
+ALLOW = "--allow-changed-input"
+ATTEMPT_VARIABLE, FIRST_VARIABLE = "GITHUB_RUN_ATTEMPT", "NOXCLI_FIRST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +49,48 @@ class Asked:
             raise UsageProblem(f"--again {each} needs rows that can be read again", "give FILE")
         if self.fresh and self.continues:
             raise UsageProblem("--fresh starts over, --resume and --again continue", "remove one of them")
+
+    def require_first(self, terminal: Terminal) -> None:
+        """Raise UsageProblem if --resume finds no journal in a repeated job on GitHub, unless the user knows better.
+
+        Without --resume, a warning says that every row starts.
+        """
+        attempt = terminal.environ.get(ATTEMPT_VARIABLE, "")
+        if self.fresh or not attempt.isdecimal() or int(attempt) < 2:
+            return
+        if not self.continues:
+            terminal.warn(f"this is attempt {attempt} of the job, and it starts every row; --resume continues a batch")
+        elif not terminal.environ.get(FIRST_VARIABLE):
+            raise UsageProblem(
+                f"there is no batch in {self.directory}, and this is attempt {attempt} of the job: rows that an "
+                "earlier attempt started would start again",
+                f"fetch that attempt's artifact into {self.directory}, or start a new run of the GitHub workflow, or "
+                f"set {FIRST_VARIABLE}=1 if this job has started nothing before",
+            )
+
+    def require_resumed(self, past: Past) -> None:
+        """Raise UsageProblem if there is a batch, which the user did not want to continue."""
+        if past.header is not None and not self.continues:
+            of = "" if past.header.rows is None else f" of {past.header.rows}"
+            what = "rows" if past.header.repeat == 1 else "runs"
+            raise UsageProblem(
+                f"{self.directory} already has a batch, of which {past.count_finished()}{of} {what} have finished",
+                "continue it with --resume, start over with --fresh, or choose another --output-dir",
+            )
+
+    def require_same_batch(self, then: Header, now: Header) -> None:
+        """Raise ConfigProblem for another batch, unless --allow-changed-input accepts the difference."""
+        here = f"the batch in {self.directory}"
+        if then.shard != now.shard:
+            raise ConfigProblem(f"{here} is for shard {then.shard}, and this is {now.shard}", "see --output-dir")
+        for each in differences(then, now):
+            if each.what == "definition":
+                raise ConfigProblem(
+                    f"the workflow has changed since {here} began: {each.now}",
+                    "add --version-id VERSION, a saved version with the definition of then, or start over with --fresh",
+                )
+            was = f"{each.what} {each.was}, and this is {each.now}"
+            if not each.allowed:
+                raise ConfigProblem(f"{here} is for {was}", "see --output-dir")
+            if not self.changed:
+                raise ConfigProblem(f"{here} began with {was}", f"or add {ALLOW}")

@@ -7,7 +7,7 @@ from itertools import groupby
 from types import TracebackType
 from typing import Self
 
-from noxcli.batch.asked import Asked
+from noxcli.batch.asked import ATTEMPT_VARIABLE, Asked
 from noxcli.batch.columns import EXPECT
 from noxcli.batch.doubts import Finding, look_for, of_version
 from noxcli.batch.engine import Engine
@@ -17,20 +17,7 @@ from noxcli.batch.judge import Judge
 from noxcli.batch.output import Output, Printer
 from noxcli.batch.past import FINISHED, RESULTS_NAME, Header, Past
 from noxcli.batch.results import Results
-from noxcli.batch.resume import (
-    ATTEMPT_VARIABLE,
-    Checker,
-    RemainingRows,
-    Survey,
-    accept_changes,
-    accept_edits,
-    name_runs,
-    renew_columns,
-    reopen_lost,
-    require_first,
-    require_resumed,
-    require_same_batch,
-)
+from noxcli.batch.resume import RemainingRows, Survey, accept_changes, name_runs, renew_columns, reopen_lost
 from noxcli.batch.row import as_printed
 from noxcli.batch.shards import Shard
 from noxcli.batch.tally import Tally
@@ -98,11 +85,11 @@ class Batch:
             Journal(asked.directory, self._clock, self._terminal.mask, named=asked.named)
         )
         self._files.push(self._leave_directory)
-        require_first(self._journal, self._terminal, resume=asked.continues, fresh=asked.fresh)
-        if not asked.fresh:
-            self.past = self._journal.read_past()
-        if not asked.continues:
-            require_resumed(self.past, asked.directory)
+        if not self._journal.is_open:
+            asked.require_first(self._terminal)
+        elif not asked.fresh:
+            self.past = Past.read(self._journal.path)
+            asked.require_resumed(self.past)
 
     def check(self, header: Header, nodes: Sequence[InputNode] | None) -> Survey | None:
         """Compare the batch with that of earlier calls, and check its rows; return their totals, None for a stream.
@@ -111,19 +98,13 @@ class Batch:
         """
         asked, past, rows = self.asked, self.past, self.asked.rows
         if past.header is not None:
-            require_same_batch(asked.directory, past.header, header, changed=asked.changed)
-            if EDITED in asked.again:
-                accept_edits(rows, past, asked.shard)
-            elif asked.changed and not rows.is_stream:
-                accept_changes(rows, past, asked.shard)
+            asked.require_same_batch(past.header, header)
+            if EDITED in asked.again or (asked.changed and not rows.is_stream):
+                accept_changes(rows, past, asked.shard, edits=EDITED in asked.again)
         past.forget_all({AGAIN[each] for each in asked.again if each in AGAIN})
-        past.forget_after(rows.most)
-        if rows.only is not None:
-            past.forget_others(rows.ids_to_run())
-        checker = Checker(nodes, asked.workflow, self._terminal)
-        self._remaining, self._header = RemainingRows(checker, asked.shard, past, asked.changed), header
+        self._remaining, self._header = RemainingRows(asked, past, nodes, self._terminal), header
         if not rows.is_stream:
-            self._seen = seen = self._remaining.survey(rows)
+            self._seen = seen = self._remaining.survey()
             if asked.checked:
                 seen.require_right(asked.workflow, self._terminal.complain)
             self._header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
@@ -186,10 +167,11 @@ class Batch:
 
     def count_past(self, judge: Judge) -> None:
         """Add the rows to the tally that an earlier call has finished, judged again."""
-        tally, seen, past = self.tally, self._seen, self.past
+        tally, seen, past, rows = self.tally, self._seen, self.past, self.asked.rows
         tally.total = None if seen is None else seen.in_shard
         asks = judge.has_questions or tally.min_pass is not None or seen is None or EXPECT in seen.kept
-        if tally.repeat == 1 and not asks and not past.outdated:
+        chooses = rows.limit is not None or rows.only is not None
+        if tally.repeat == 1 and not asks and not chooses and not past.outdated:
             tally.before.update(past.codes(HAD_RUN))
             return
         from noxcli.batch.joined import Joined  # loaded where stored results are read
@@ -208,7 +190,7 @@ class Batch:
         """Run the remaining rows; return why not every row has a result."""
         asked = self.asked
         output = Output(self._journal, self._results, printer)
-        rows = self._remaining.to_do(asked.rows, self._journal, self.tally)
+        rows = self._remaining.to_do(self._journal, self.tally)
         engine = Engine(work, rows, self.past, self._finding, output, tick, unexpected, asked)
         self.tally.cause = engine.run()
         self.named = name_runs([*engine.flight.going_on, *self.past.going_on], output.lineless)

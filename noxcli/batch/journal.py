@@ -146,10 +146,6 @@ class Journal:
         self.close()
         return aside
 
-    def read_past(self) -> Past:
-        """Return the past of the batch. Raises UsageProblem for a journal that this noxcli does not understand."""
-        return Past.read(self.path) if self.is_open else Past()
-
     def begin(self, header: Header, past: Past) -> None:
         """Say which batch this is, unless its `past` does. Raises UsageProblem as the constructor."""
         if not self.is_open:

@@ -3,7 +3,7 @@
 import json
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -158,10 +158,9 @@ class Past:
             raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}") from None
         return past
 
-    @property
-    def finished(self) -> int:
-        """The number of rows that already had their run."""
-        return sum(state >= FINISHED for state in self.states)
+    def count_finished(self, most: int | None = None) -> int:
+        """Return the number of rows that already had their run, up to the row `most`."""
+        return sum(state >= FINISHED for state in self.states[: None if most is None else most + 1])
 
     @property
     def doubtful(self) -> list[Pending]:
@@ -214,18 +213,6 @@ class Past:
             if state - FINISHED in codes:
                 self.forget(number)
                 self.asked_again[number] += 1
-
-    def forget_after(self, limit: int | None) -> None:
-        """Count rows after that number as new."""
-        for number in range(len(self.states) if limit is None else limit + 1, len(self.states)):
-            self.forget(number)
-
-    def forget_others(self, ids: Iterable[str]) -> None:
-        """Count rows with other ids than these as new."""
-        digests = set(map(digest_of_id, ids))
-        for number, own_id in enumerate(self.ids):
-            if own_id not in digests:
-                self.forget(number)
 
     def reopen(self, number: int, path: Path) -> None:
         """Count a finished row as started, since its result is lost; its run is read again."""

@@ -1,4 +1,4 @@
-"""Whether a call may continue the batch of an earlier one, and which rows remain."""
+"""Which rows of a batch remain, and how a later call continues it."""
 
 import hashlib
 import shlex
@@ -8,17 +8,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from noxcli.batch.identity import differences
+from noxcli.batch.asked import ALLOW, Asked
 from noxcli.batch.journal import Journal
 from noxcli.batch.lines import DigestIndex
-from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, Header, Past, digest_of_id
+from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, Past, digest_of_id
 from noxcli.batch.results import Results, key_of, read_line
 from noxcli.batch.rows import Row, RowFile
 from noxcli.batch.shards import Shard
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import KnownIds
 from noxcli.codec import to_json
-from noxcli.errors import ConfigProblem, ExitCode, UsageProblem, WrongInputs
+from noxcli.errors import ExitCode, UsageProblem, WrongInputs
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.preflight import check
 from noxcli.masking import Mask
@@ -27,8 +27,6 @@ from noxcli.render.text import amount
 
 MISTAKES_KEPT, MOST_NAMED = 20, 20
 MOST_CHANGED = 1000  # results that are written at once
-ALLOW = "--allow-changed-input"
-ATTEMPT_VARIABLE, FIRST_VARIABLE = "GITHUB_RUN_ATTEMPT", "NOXCLI_FIRST"
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -90,104 +88,73 @@ class Survey:
             )
 
 
-class Checker:
-    """Checks rows against the workflow's definition; a message that applies to all rows is written once."""
-
-    def __init__(self, nodes: Sequence[InputNode] | None, named: str, terminal: Terminal) -> None:
-        """`nodes` is None if rows are not checked."""
-        self._nodes = nodes
-        self._named = named
-        self._terminal = terminal
-        self._said: set[str] = set()
-
-    def checked(self, row: Row) -> Row:
-        """Return the row with its texts converted to the declared types, or with its problem."""
-        if row.problem is not None or self._nodes is None:
-            return row
-        try:
-            result = check(row.inputs, self._nodes, self._named)
-        except WrongInputs as wrong:
-            return replace(row, problem=wrong.message)
-        for say, lines in ((self._terminal.note, result.notes), (self._terminal.warn, result.warnings)):
-            for line in lines:
-                self._tell(say, line, row)
-        return row if result.inputs is row.inputs else replace(row, inputs=result.inputs)
-
-    def _tell(self, say: Callable[[str], None], line: str, row: Row) -> None:
-        kind = line.partition(":")[0] if line.startswith("'") else line
-        if kind not in self._said and len(self._said) < MISTAKES_KEPT:
-            self._said.add(kind)
-            say(f"{row.place}: {line}")
-
-
-@dataclass(frozen=True, slots=True)
 class RemainingRows:
-    """The rows of one call; `changed` accepts rows that are not those of the earlier call."""
+    """The rows of one call: compared with those of earlier calls, and checked against the workflow's definition."""
 
-    checker: Checker
-    shard: Shard
-    past: Past
-    changed: bool
+    def __init__(self, asked: Asked, past: Past, nodes: Sequence[InputNode] | None, terminal: Terminal) -> None:
+        """`nodes` is None if rows are not checked."""
+        self._asked, self._past, self._nodes, self._terminal = asked, past, nodes, terminal
+        self._said: set[str] = set()  # messages about all rows, which are written once
 
-    def survey(self, rows: RowFile) -> Survey:
+    def survey(self) -> Survey:
         """Return the survey of the rows.
 
         Raises UsageProblem for a file that can't be read, for an option that names a column which it lacks, for a row
         that was started and has changed, and for one that has an earlier row's id.
         """
-        found, digest = Survey(repeat=rows.repeat), hashlib.sha256()
-        if rows.only is not None:
-            found.only = []
-        ids = DigestIndex(self._counted(rows, found, digest))
+        rows, digest = self._asked.rows, hashlib.sha256()
+        found = Survey(repeat=rows.repeat, only=None if rows.only is None else [])
+        ids = DigestIndex(self._counted(found, digest))
         rows.check_options()
         rows.require_selected()
         _require_own_ids(rows, ids)
-        if not self.changed and found.states[FINISHED] < self.past.finished:
+        finished = self._past.count_finished(rows.most)
+        if not self._asked.changed and rows.only is None and found.states[FINISHED] < finished:
             raise UsageProblem(
-                f"{rows.name} now has {found.rows} rows, without some of the {self.past.finished} that have finished",
+                f"{rows.name} now has {found.rows} rows, without some of the {finished} that have finished",
                 f"restore them, or add {ALLOW}",
             )
         found.digest = digest.hexdigest()
         return found
 
-    def _counted(self, rows: RowFile, found: Survey, digest: Any) -> Iterator[tuple[int, int]]:
+    def _counted(self, found: Survey, digest: Any) -> Iterator[tuple[int, int]]:
         """Count each row, and yield the digest of its id with its number."""
-        for row in rows.selected():
+        for row in self._asked.rows.selected():
             found.rows += 1
             digest.update(row.digest.to_bytes(8, "big"))
             if found.only is not None:
                 found.only += [] if row.file_number in found.only[-1:] else [row.file_number]
-            if self.shard.has(row.number):
+            if self._asked.shard.has(row.number):
                 self._require_same(row)
-                state = self.past.state(row.number)
-                found.add(row if state == FINISHED else self.checker.checked(row), state)
+                state = self._past.state(row.number)
+                found.add(row if state == FINISHED else self._checked(row), state)
             if row.id is not None:
                 yield digest_of_id(row.id), row.number
 
-    def to_do(self, rows: RowFile, journal: Journal, tally: Tally) -> Iterator[Row]:
+    def to_do(self, journal: Journal, tally: Tally) -> Iterator[Row]:
         """Yield the remaining rows, and note their total once all are read; runs in the reading thread."""
-        number, mine, ids, only = 0, 0, KnownIds(), dict[int, None]()
+        rows, number, mine, ids, only = self._asked.rows, 0, 0, KnownIds(), dict[int, None]()
         for row in rows.selected():
             number = row.number
             if rows.is_stream and rows.only is not None:
                 only[row.file_number] = None
-            if not self.shard.has(number):
+            if not self._asked.shard.has(number):
                 continue
             mine += 1
             self._require_same(row)
             if rows.is_stream and row.id is not None and not ids.claim(row.id):
                 row = replace(row, problem="it has the id of an earlier row")
-            if self.past.state(number) != FINISHED:
-                yield self.checker.checked(row)
+            if self._past.state(number) != FINISHED:
+                yield self._checked(row)
         tally.total = mine
         journal.end(number, [*only] or None)
 
     def _require_same(self, row: Row) -> None:
         """Raise UsageProblem if a row that was started has changed in the file."""
-        past, number = self.past, row.number
+        past, number = self._past, row.number
         if past.state(number) == NEW or past.digests[number] == row.digest or number in past.outdated:
             return
-        if not self.changed:
+        if not self._asked.changed:
             raise UsageProblem(
                 f"{row.place} differs from the row that was started", f"give the same rows again, or add {ALLOW}"
             )
@@ -195,124 +162,75 @@ class RemainingRows:
         what = "differs from" if past.ids[number] == digest_of_id(row.id) else "has another id than"
         raise UsageProblem(f"{row.place} {what} the row that was started", "give the rows as a file")
 
+    def _checked(self, row: Row) -> Row:
+        """Return the row with its texts converted to the declared types, or with its problem."""
+        if row.problem is not None or self._nodes is None:
+            return row
+        try:
+            result = check(row.inputs, self._nodes, self._asked.workflow)
+        except WrongInputs as wrong:
+            return replace(row, problem=wrong.message)
+        for say, lines in ((self._terminal.note, result.notes), (self._terminal.warn, result.warnings)):
+            for line in lines:
+                kind = line.partition(":")[0] if line.startswith("'") else line
+                if kind not in self._said and len(self._said) < MISTAKES_KEPT:
+                    self._said.add(kind)
+                    say(f"{row.place}: {line}")
+        return row if result.inputs is row.inputs else replace(row, inputs=result.inputs)
 
-def require_first(journal: Journal, terminal: Terminal, *, resume: bool, fresh: bool) -> None:
-    """Raise UsageProblem for --resume without a journal in a repeated job on GitHub, unless the user knows better.
 
-    Without --resume, a warning says that every row starts.
+def accept_changes(rows: RowFile, past: Past, shard: Shard, *, edits: bool) -> None:
+    """Take the file's rows for those that the journal knows.
+
+    Finished rows with another input are outdated then, or with `edits`, the only change that is accepted, chosen to be
+    asked again. Raises UsageProblem if a row with another input may still have a run, if it is not clear which rows
+    were edited, and as `_moves_in`.
     """
-    directory, attempt = journal.path.parent, terminal.environ.get(ATTEMPT_VARIABLE, "")
-    if journal.is_open or fresh or not attempt.isdecimal() or int(attempt) < 2:
-        return
-    if not resume:
-        terminal.warn(f"this is attempt {attempt} of the job, and it starts every row; --resume continues a batch")
-    elif not terminal.environ.get(FIRST_VARIABLE):
-        raise UsageProblem(
-            f"there is no batch in {directory}, and this is attempt {attempt} of the job: rows that an earlier attempt "
-            "started would start again",
-            f"fetch that attempt's artifact into {directory}, or start a new run of the GitHub workflow, or set "
-            f"{FIRST_VARIABLE}=1 if this job has started nothing before",
-        )
-
-
-def require_resumed(past: Past, directory: Path) -> None:
-    """Raise UsageProblem if there is a batch, which the user did not want to continue."""
-    if past.header is not None:
-        of = "" if past.header.rows is None else f" of {past.header.rows}"
-        what = "rows" if past.header.repeat == 1 else "runs"
-        raise UsageProblem(
-            f"{directory} already has a batch, of which {past.finished}{of} {what} have finished",
-            "continue it with --resume, start over with --fresh, or choose another --output-dir",
-        )
-
-
-def accept_changes(rows: RowFile, past: Past, shard: Shard) -> None:
-    """Take the file's rows for those that the journal knows; finished ones with another input are then outdated.
-
-    Raises UsageProblem if a row with another input may still have a run, and as `_accepted`.
-    """
-    past.accepted = _accepted(rows, past, shard)
-    if past.accepted is not None:
-        _edited_in(past.accepted, past)
-        past.renumber(past.accepted)
-
-
-def accept_edits(rows: RowFile, past: Past, shard: Shard) -> None:
-    """Take the file's rows for those that the journal knows, and choose those that were edited, to be asked again.
-
-    Raises UsageProblem if rows are missing, if an edited row may still have a run, if it is not clear which rows were
-    edited, and as `_accepted`.
-    """
-    moves = _accepted(rows, past, shard)
+    moves = _moves_in(rows, past, shard)
     if moves is None:
         return
+    states = {new: past.state(old) for new, old, digest in moves if past.digests[old] != digest}
+    if not {*states.values()} <= {NEW, FINISHED}:
+        hint = "continue with --resume and the rows as they were, then edit them"
+        raise UsageProblem("a row was edited whose run may still go on", hint)
+    if edits:
+        edited = [(row.number, row.id) for row in rows.repeated() if states.get(row.number) == FINISHED]
+        _require_only_edits(rows, past, len(moves), edited)
+        past.edited = edited
+    past.accepted = moves
+    past.renumber(moves)
+    if past.edited:
+        past.choose([number for number, _ in past.edited])
+
+
+def _require_only_edits(rows: RowFile, past: Past, found: int, edited: Sequence[tuple[int, str | None]]) -> None:
     known = sum(offset != 0 for offset in past.offsets)
-    if len(moves) < known:
+    if found < known:
         raise UsageProblem(
             f"{rows.name} lacks some of the {known} rows that were started", f"restore them, or add {ALLOW}"
         )
-    states = _edited_in(moves, past)
-    edited = [(row.number, row.id) for row in rows.repeated() if states.get(row.number) == FINISHED]
     named = all(own_id is not None for _, own_id in edited)
     if not named and past.header is not None and past.header.rows not in (None, sum(1 for _ in rows.repeated())):
         raise UsageProblem(
             f"{rows.name} has another number of rows, so without ids it is not clear which were edited",
             "give rows an id",
         )
-    past.accepted, past.edited = moves, edited
-    past.renumber(moves)
-    if edited:
-        past.choose([number for number, _ in edited])
-
-
-def _edited_in(moves: Sequence[tuple[int, int, int]], past: Past) -> Mapping[int, int]:
-    """Return the states of rows with another input. Raises UsageProblem if the run of one may still go on."""
-    states = {new: past.state(old) for new, old, digest in moves if past.digests[old] != digest}
-    if not {*states.values()} <= {NEW, FINISHED}:
-        hint = "continue with --resume and the rows as they were, then edit them"
-        raise UsageProblem("a row was edited whose run may still go on", hint)
-    return states
-
-
-def require_same_batch(directory: Path, then: Header, now: Header, *, changed: bool) -> None:
-    """Raise ConfigProblem for another batch, unless a difference may have `changed`."""
-    if then.shard != now.shard:
-        raise ConfigProblem(
-            f"the batch in {directory} is for shard {then.shard}, and this is {now.shard}", "see --output-dir"
-        )
-    for each in differences(then, now):
-        if each.what == "definition":
-            raise ConfigProblem(
-                f"the workflow has changed since the batch in {directory} began: {each.now}",
-                "add --version-id VERSION, a saved version with the definition of then, or start over with --fresh",
-            )
-        if not each.allowed:
-            raise ConfigProblem(
-                f"the batch in {directory} is for {each.what} {each.was}, and this is {each.now}", "see --output-dir"
-            )
-        if not changed:
-            raise ConfigProblem(
-                f"the batch in {directory} began with {each.what} {each.was}, and this is {each.now}", f"or add {ALLOW}"
-            )
 
 
 def _require_own_ids(rows: RowFile, ids: DigestIndex) -> None:
     """Raise UsageProblem if two rows have the same id."""
-    repeated = sorted((later, first) for first, later in ids.repeated())
-    if repeated:
-        first, places = repeated[0], {}
-        for row in rows.repeated():
-            if row.number in first:
-                places[row.number] = row.place
+    if repeated := sorted((later, first) for first, later in ids.repeated()):
+        places = {row.number: row.place for row in rows.repeated() if row.number in repeated[0]}
+        later, first = repeated[0]
         count = len(repeated) // rows.repeat
         more = f" (the first of {count} such rows)" if count > 1 else ""
         raise UsageProblem(
-            f"{places[first[0]]} has the id of {places[first[1]]}{more}; nothing was started",
+            f"{places[later]} has the id of {places[first]}{more}; nothing was started",
             "give each row its own id",
         )
 
 
-def _accepted(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, int]] | None:
+def _moves_in(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, int]] | None:
     """Return the file's rows that the journal knows, by their ids or else by their numbers; None if none has changed.
 
     Each is its number now, its number before, and its digest. Raises UsageProblem if rows would move to other shards.
@@ -350,7 +268,7 @@ def renew_columns(rows: RowFile, names: Sequence[str], past: Past, results: Resu
 
     `names` are those of columns that are kept now.
     """
-    if rows.is_stream or not past.finished or not (names or (past.header and past.header.kept)):
+    if rows.is_stream or not past.count_finished() or not (names or (past.header and past.header.kept)):
         return
     changed: list[Mapping[str, Any]] = []
     for row in rows.repeated():

@@ -148,11 +148,6 @@ class RowFile:
         rows = self.rows() if only is None else (row for row in self.rows() if only.meet(row.id))
         return islice(self._repeated(rows), self.most)
 
-    def ids_to_run(self) -> Iterator[str]:
-        """Yield the ids of the rows that --only selects, with those of each repetition."""
-        for own_id in self.only.ids if self.only is not None else ():
-            yield from [own_id] if self.repeat == 1 else (f"{own_id}#{each}" for each in range(1, self.repeat + 1))
-
     def repeated(self) -> Iterator[Row]:
         """Yield each row as often as it would be run, if none was left out. Raises as `rows`."""
         return self._repeated(self.rows())

@@ -61,7 +61,7 @@ def test_cut_at_any_byte_no_row_that_may_have_run_is_new(whole: tuple[str, bytes
     with Journal(tmp_path, Clock()) as journal:
         for cut in range(len(content), -1, -1):
             os.truncate(journal.path, cut)
-            past, kept = journal.read_past(), content[:cut]
+            past, kept = Past.read(journal.path), content[:cut]
             assert {row for row in rows if past.state(row) == FINISHED} == told_in(kept, "finished")
             assert {row for row in rows if past.state(row) == NEW} == rows - told_in(kept, "sent")
 
@@ -97,7 +97,7 @@ def test_a_torn_line_is_moved_aside(tmp_path: Path) -> None:
         path.write_text(path.read_text() + torn)
         with Journal(tmp_path, Clock()) as journal:
             journal.note_sent(row(2, 0xAB), "digest", None)
-            past = journal.read_past()
+            past = Past.read(journal.path)
     assert past.header == HEADER
     assert (past.state(1), past.digests[2], past.state(2), list(past.pending)) == (NEW, 0xAB, SENT, [2])
     assert (tmp_path / "batch.jsonl.torn").read_text() == f"{torn}\n" * 2
@@ -110,7 +110,7 @@ def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
             journal.note_sent(row(number, number), "digest", None)
         size = journal.path.stat().st_size
         journal.renumber([(2, 1, 11), (5, 2, 12)])
-        past = journal.read_past()
+        past = Past.read(journal.path)
     assert {number: past.state(number) for number in range(1, 7)} == {1: NEW, 2: SENT, 3: NEW, 4: NEW, 5: SENT, 6: NEW}
     assert (past.digests[2], past.digests[5], sorted(past.pending)) == (11, 12, [2, 5])
     content = journal.path.read_bytes()
@@ -131,7 +131,7 @@ def test_new_numbers_whose_writer_was_killed_are_void(tmp_path: Path) -> None:
         journal.path.write_text("".join(content[:-1]))  # without the last line: they were never in force
         journal.note_sent(row(3, 3), "digest", None)
         journal.renumber([(1, 1, 21), (2, 2, 22), (3, 3, 23)])
-        past = journal.read_past()
+        past = Past.read(journal.path)
     assert {number: past.state(number) for number in range(1, 6)} == {1: SENT, 2: SENT, 3: SENT, 4: NEW, 5: NEW}
     assert [past.digests[number] for number in (1, 2, 3)] == [21, 22, 23]
 
@@ -145,8 +145,8 @@ def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
             journal.note_started(row(number), run)
             result = {"run": {"id": "r", "confirmed": confirmed}, "error": None}
             journal.note_ended([FinishedRow(row(number), result, ExitCode.OK, {}, {})])
-        past = journal.read_past()
-    assert past.finished == 1
+        past = Past.read(journal.path)
+    assert past.count_finished() == 1
     assert list(past.pending) == [2]
 
 
@@ -204,7 +204,7 @@ def test_a_journal_that_says_anything_breaks_no_reader(
     lines = [*LINES, *({**LINES[which], name: value} for which, name, value in changes)]
     (directory / "batch.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     with suppress(UsageProblem), Journal(directory, Clock()) as journal:
-        past = journal.read_past()
+        past = Past.read(journal.path)
         assert len(past.states) <= 1 << 26
         look_for(as_api(Listed([])), "w", InputDigests(), past.doubtful, lambda _: False, 5.0)
     with suppress(UsageProblem, ConfigProblem):
@@ -244,7 +244,7 @@ def test_a_line_that_is_not_understood_is_refused_and_kept(line: bytes, tmp_path
         Journal(tmp_path, Clock()) as journal,
         pytest.raises(UsageProblem, match=r"line 2 of the journal .* is not one"),
     ):
-        journal.read_past()
+        Past.read(journal.path)
     assert path.read_bytes() == before
 
 
@@ -252,7 +252,7 @@ def test_a_journal_in_another_form_of_json_is_read(tmp_path: Path) -> None:
     """As `jq -S` writes it."""
     path = tmp_path / "batch.jsonl"
     path.write_text("".join(f"{json.dumps(line, sort_keys=True)}\n" for line in LINES))
-    assert Past.read(path).finished == 1
+    assert Past.read(path).count_finished() == 1
 
 
 def test_a_journal_of_a_newer_noxcli_is_refused(tmp_path: Path) -> None:
@@ -286,5 +286,5 @@ def test_a_run_is_known_whose_start_the_disk_did_not_record(tmp_path: Path) -> N
         journal.begin(HEADER, Past())
         journal.note_sent(row, "d", None)
         journal.note_ended([FinishedRow(row, result, ExitCode.TIMED_OUT, {}, {})])
-        past = journal.read_past()
+        past = Past.read(journal.path)
     assert (past.state(1), past.going_on, past.doubtful) == (STARTED, ["r"], [])

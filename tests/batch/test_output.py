@@ -84,7 +84,7 @@ def test_the_first_line_is_printed_at_once_later_ones_together(batch: Callable[.
     time.sleep(FLUSHES_APART)
     this.output.flush_due()
     assert this.printed == [1, 2, 3]
-    assert (this.journal.read_past().finished, this.tally.reported) == (3, 3)
+    assert (Past.read(this.journal.path).count_finished(), this.tally.reported) == (3, 3)
     assert this.output.until_due(1.0) == 1.0
 
 
@@ -98,7 +98,7 @@ def test_what_the_disk_does_not_keep_is_not_printed(
     monkeypatch.setattr(Results, "add", full)
     this.output.add(result(1))
     this.output.flush()
-    assert (this.printed, this.journal.read_past().finished) == ([], 0)
+    assert (this.printed, Past.read(this.journal.path).count_finished()) == ([], 0)
     assert this.output.lineless == ["r"]
     assert isinstance(this.output.take_trouble(), JournalTrouble)
     assert this.output.take_trouble() is None
