@@ -1,12 +1,12 @@
 """One call of a verb that talks to the server: its limits, its API, and how it names workflows and runs."""
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -203,16 +203,16 @@ class Session:
         outcome.run = read_own_record(self.api, outcome.run, patience)
         return outcome.run
 
-    def print_list(self, listing: "Listing[T]", items: Sequence[T], limit: int) -> None:
+    def print_list(self, listing: "Listing", records: Sequence[Mapping[str, Any]], limit: int) -> None:
         """Print a list as a document, or as a table."""
         from noxcli.render.table import show_table
 
         terminal = self.context.terminal
         if self.context.printing.writes_text:
-            show_table(terminal, listing.layout, list(map(listing.row, items)))
+            show_table(terminal, listing.layout, listing.rows(records))
         else:
-            self.context.printing.print_document(listing.document(items, limit))
-        listing.tell(terminal, items, limit)
+            self.context.printing.print_document(listing.document(records, limit))
+        listing.tell(terminal, len(records), limit)
 
     def read_run(self, text: str, patience: Patience, *, listed: bool = True) -> Run:
         """Return the run in its own record, by its name or from stdin. Raises as `read_own_record`."""

@@ -15,12 +15,16 @@ from noxcli.timing import seconds_between
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
-RUN_COLUMNS = Layout(
-    ("ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"),
-    cut=("WORKFLOW",),
-    dropped=("DURATION", "CREATED", "WORKFLOW"),
-    marked=("STATUS",),
-    shown={"CREATED": age, "DURATION": duration},
+RUN_LISTING = Listing(
+    "runs",
+    Layout(
+        ("ID", "STATUS", "WORKFLOW", "CREATED", "DURATION"),
+        cut=("WORKFLOW",),
+        dropped=("DURATION", "CREATED", "WORKFLOW"),
+        marked=("STATUS",),
+        shown={"CREATED": age, "DURATION": duration},
+    ),
+    ("id", "status", "workflow_name workflow_id", "created_at", "duration_s"),
 )
 
 
@@ -62,7 +66,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             return list(islice((run for run in listed if not wanted or run.status in wanted), options.limit))
 
         found = noxus.keep_trying(read)
-    noxus.print_list(_listing(of), found, options.limit)
+    noxus.print_list(RUN_LISTING, [_record(run, of) for run in found], options.limit)
 
 
 def _choose_statuses(asked: Sequence[str]) -> set[str]:
@@ -75,27 +79,16 @@ def _choose_statuses(asked: Sequence[str]) -> set[str]:
     return {PAUSED_STATUS if status == PAUSED_WORD else status for status in asked}
 
 
-def _listing(of: Workflow | None) -> Listing[Run]:
-    def name(run: Run) -> str | None:
-        """Return the name if a list included it; a workflow given by its id has none."""
-        known = run.workflow or of
-        return known.name or None if known else None
-
-    def row(run: Run) -> Sequence[str]:
-        took = seconds_between(run.created_at, run.finished_at)
-        lasted = "" if took is None else f"{took:.3f}"
-        return run.id, run.status, name(run) or run.workflow_id, run.created_at or "", lasted
-
-    def record(run: Run) -> dict[str, Any]:
-        return {
-            "id": run.id,
-            "workflow_id": run.workflow_id,
-            "workflow_name": name(run),
-            "status": run.status,
-            "progress": run.progress,
-            "created_at": run.created_at,
-            "finished_at": run.finished_at,
-            "duration_s": seconds_between(run.created_at, run.finished_at),
-        }
-
-    return Listing("runs", RUN_COLUMNS, row, record)
+def _record(run: Run, of: Workflow | None) -> dict[str, Any]:
+    """Return what the document has of a run; a workflow given by its id has no name, unless the list says it."""
+    known = run.workflow or of
+    return {
+        "id": run.id,
+        "workflow_id": run.workflow_id,
+        "workflow_name": known.name or None if known else None,
+        "status": run.status,
+        "progress": run.progress,
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+        "duration_s": seconds_between(run.created_at, run.finished_at),
+    }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from noxcli.cli.session import Session
 
 CHANGES_SCHEMA = "noxcli.changes/1"
+VERSION_FIELDS = ("id", "name", "description", "created_at")
+VERSION_LISTING = Listing(
+    "versions",
+    Layout(("ID", "NAME", "CREATED"), cut=("NAME",), dropped=("CREATED",), shown={"CREATED": age}),
+    ("id", "name", "created_at"),
+)
 
 
 @declared
@@ -61,7 +67,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect(Phase.DELIVER):
         found = noxus.resolve_workflow(options.workflow)
         shown = noxus.keep_trying(lambda api: list(islice(newest_first(api.list_versions(found.id)), options.limit)))
-    noxus.print_list(VERSION_LISTING, shown, options.limit)
+    records = [
+        {"workflow_id": each.workflow.id, **{name: getattr(each, name) for name in VERSION_FIELDS}} for each in shown
+    ]
+    noxus.print_list(VERSION_LISTING, records, options.limit)
 
 
 def show_changes(noxus: "Session", options: Options, names: Sequence[str]) -> None:
@@ -107,26 +116,3 @@ def _read_sides(noxus: "Session", workflow: str, names: Sequence[str]) -> list[V
         if inputs_of(side.workflow.definition) is None:
             raise Unavailable(f"the definition of version {name!r} can't be read: it has no list of nodes")
     return [sides[name] for name in names]
-
-
-def _row(version: Version) -> Sequence[str]:
-    return version.id, version.name or "", version.created_at or ""
-
-
-def _record(version: Version) -> dict[str, Any]:
-    return {
-        "id": version.id,
-        "workflow_id": version.workflow.id,
-        "name": version.name,
-        "description": version.description,
-        "created_at": version.created_at,
-    }
-
-
-VERSION_COLUMNS = Layout(
-    ("ID", "NAME", "CREATED"),
-    cut=("NAME",),
-    dropped=("CREATED",),
-    shown={"CREATED": age},
-)
-VERSION_LISTING = Listing("versions", VERSION_COLUMNS, _row, _record)

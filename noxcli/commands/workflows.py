@@ -1,15 +1,19 @@
 """`noxcli workflows`: the workflows that can be run."""
 
-from collections.abc import Sequence
 from itertools import islice
-from typing import Any
 
 import typer
 
 from noxcli.cli.options import Common, Listed, Waiting, declared
 from noxcli.errors import Phase
-from noxcli.models import Workflow
 from noxcli.render.table import Layout, Listing, age
+
+WORKFLOW_FIELDS = ("id", "name", "description", "runs_count", "created_at", "last_updated_at", "last_run_at")
+WORKFLOW_LISTING = Listing(
+    "workflows",
+    Layout(("ID", "NAME", "UPDATED"), cut=("NAME",), dropped=("UPDATED",), shown={"UPDATED": age}),
+    ("id", "name", "last_updated_at"),
+)
 
 
 @declared
@@ -32,24 +36,5 @@ def execute(ctx: typer.Context, options: Options) -> None:
         found = noxus.keep_trying(lambda api: list(islice(newest_first(api.list_workflows()), options.limit)))
         if len(found) < options.limit:
             noxus.context.cache.save_workflows(found)
-    noxus.print_list(WORKFLOW_LISTING, found, options.limit)
-
-
-def _row(workflow: Workflow) -> Sequence[str]:
-    return workflow.id, workflow.name, workflow.last_updated_at or ""
-
-
-def _record(workflow: Workflow) -> dict[str, Any]:
-    return {
-        "id": workflow.id,
-        "name": workflow.name,
-        "description": workflow.description,
-        "runs_count": workflow.runs_count,
-        "created_at": workflow.created_at,
-        "last_updated_at": workflow.last_updated_at,
-        "last_run_at": workflow.last_run_at,
-    }
-
-
-WORKFLOW_COLUMNS = Layout(("ID", "NAME", "UPDATED"), cut=("NAME",), dropped=("UPDATED",), shown={"UPDATED": age})
-WORKFLOW_LISTING = Listing("workflows", WORKFLOW_COLUMNS, _row, _record)
+    records = [{name: getattr(each, name) for name in WORKFLOW_FIELDS} for each in found]
+    noxus.print_list(WORKFLOW_LISTING, records, options.limit)

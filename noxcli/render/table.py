@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from noxcli.models import word_for
 from noxcli.render.terminal import Terminal
@@ -20,7 +20,6 @@ GAP = 2  # spaces between columns
 NARROWEST = 8  # minimum cells of a column that shrinks
 NO_STATUS = "-"
 DEFAULT_LIMIT = 30  # entries of a list
-T = TypeVar("T")
 Rows = Sequence[Sequence[str]]
 
 
@@ -67,25 +66,32 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
-    """How to list one kind of entry."""
+class Listing:
+    """How to list one kind of entry, from its records under the API's names."""
 
     name: str  # in the document, also the schema's name
     layout: Layout
-    row: Callable[[T], Sequence[str]]
-    record: Callable[[T], Mapping[str, Any]]  # under the API's names
+    fields: Sequence[str]  # of a record, for each column; of two names, the first that has a value
 
-    def document(self, items: Sequence[T], limit: int) -> dict[str, Any]:
-        """Return the document of at most `limit` entries."""
-        head = {"schema": f"noxcli.{self.name}/1", "ok": True, "exit_code": 0, "limit": limit}
-        return {**head, self.name: [self.record(item) for item in items]}
+    def rows(self, records: Sequence[Mapping[str, Any]]) -> Rows:
+        """Return the cells of each record; seconds have three decimals."""
+        return [[_plain([record[name] for name in names.split()]) for names in self.fields] for record in records]
 
-    def tell(self, terminal: Terminal, items: Sequence[T], limit: int) -> None:
+    def document(self, records: Sequence[Mapping[str, Any]], limit: int) -> dict[str, Any]:
+        """Return the document of at most `limit` records."""
+        return {"schema": f"noxcli.{self.name}/1", "ok": True, "exit_code": 0, "limit": limit, self.name: records}
+
+    def tell(self, terminal: Terminal, count: int, limit: int) -> None:
         """Say on stderr what the list does not show."""
-        if not items:
+        if not count:
             terminal.note(f"no {self.name}")
-        elif len(items) == limit == DEFAULT_LIMIT:
+        elif count == limit == DEFAULT_LIMIT:
             terminal.note(f"showing the newest {limit}; list more with --limit N")
+
+
+def _plain(values: Sequence[Any]) -> str:
+    value = next((value for value in values if value is not None), "")
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def show_table(terminal: Terminal, layout: Layout, rows: Rows) -> None:
