@@ -118,7 +118,7 @@ def _fitting(key: str, value: Any, node: InputNode, inputs: Inputs, checked: Che
                 shown = HIDDEN if key in inputs.secret else to_json(parsed)
                 checked.notes.append(f"{key!r} takes {KINDS[kind].words}: its text is sent as {key}:={shown}")
                 return parsed
-    problems.append(f"{key!r} takes {KINDS[kind].words}, not {_named(value)} ({key}{KINDS[kind].example})")
+    problems.append(f"{key!r} takes {KINDS[kind].words} ({key}{KINDS[kind].example})")
     return value
 
 
@@ -139,19 +139,3 @@ def fits(value: Any, kind: str) -> bool:
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _named(value: Any) -> str:
-    match value:
-        case Upload():
-            return "a file"
-        case str():
-            return "this text" if value else "an empty text"
-        case bool():
-            return to_json(value)
-        case int() | float():
-            return "a number"
-        case list():
-            return "a list"
-        case _:
-            return "an object"

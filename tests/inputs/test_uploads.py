@@ -79,7 +79,7 @@ def test_nothing_is_uploaded_where_an_input_is_wrong(noxcli: Noxcli, plays: Any,
     assert (result.code, posts(sandbox).count("/v1/file")) == (2, 0)
     assert "'More' is missing" in result.err
     text = plays(nodes=[Node("t", "InputNode", {"label": "T", "type": "str"})])
-    assert "'T' takes text, not a file (T=TEXT)" in noxcli("run", text, "T@a.txt").err
+    assert "'T' takes text (T=TEXT)" in noxcli("run", text, "T@a.txt").err
 
 
 def test_an_empty_file_is_a_file(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
