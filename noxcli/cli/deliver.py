@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 COPIED_AT_ONCE = 256 * 1024  # bytes
 
 
-def check_directory(noxus: Session, options: Delivering) -> None:
+def check_directory(noxus: Session) -> None:
     """Check, before anything is started and paid for, that the outputs can be written.
 
     Raises UsageProblem.
@@ -55,7 +55,7 @@ def check_directory(noxus: Session, options: Delivering) -> None:
         check_writable(directory)
         if directory.exists():
             with prepare_directory(directory) as place:
-                read_manifest(place, overwrite=options.overwrite)
+                read_manifest(place)
     except Undelivered as error:
         raise UsageProblem(error.message, error.hint) from None
 
@@ -74,7 +74,7 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
     if options.raw:
         run, keys = _choose_outputs(noxus, run, options.raw, workflow)
     if directory is not None:
-        delivered = context.outcome.delivered = _save_to_files(noxus, run, directory, overwrite=options.overwrite)
+        delivered = context.outcome.delivered = _save_to_files(noxus, run, directory)
         _tell_saved(context, delivered, directory)
     else:
         delivered = context.outcome.delivered = _complete_and_print(noxus, run, keys)
@@ -124,12 +124,12 @@ def complete_texts(noxus: Session, output: Any) -> Delivered:
     return complete_inline(noxus.api, output, noxus.patience(), partial(download_progress, noxus.context.terminal))
 
 
-def _save_to_files(noxus: Session, run: Run, directory: Path, *, overwrite: bool) -> Delivered:
+def _save_to_files(noxus: Session, run: Run, directory: Path) -> Delivered:
     from noxcli.outputs.save import save_output  # as in check_directory
 
     with prepare_directory(directory) as place:
         watching = partial(download_progress, noxus.context.terminal)
-        return save_output(noxus.api, run, place, noxus.patience(), overwrite=overwrite, watching=watching)
+        return save_output(noxus.api, run, place, noxus.patience(), watching)
 
 
 def _tell_saved(context: Context, delivered: Delivered, directory: Path) -> None:

@@ -57,18 +57,15 @@ OPTIONS = {
     "--max-parallel N": ("-j", "-P", "--jobs", "--parallel", "--workers", "--concurrency", "--threads"),
     "--json": ("-j", "--to-json", "--output-json"),
     "--inputs @FILE": ("-f", "-i", "-d", "-F", "--file", "--input", "--data", "--body", "--params", "--args"),
-    "--again failed": ("--failed", "--retry-failed", "--rerun-failed"),
     "--version-id VERSION": ("--version", "--tag", "--revision"),
     "--base-url URL": ("--url", "--host", "--server", "--endpoint", "--api-url"),
     "--output-dir DIR": ("--outdir", "--out-dir", "--dir", "--save"),
     "--output FILE": ("--out", "--outfile", "--output-file"),
-    "--overwrite": ("--force", "--clobber"),
     "--timeout DUR": ("--max-time", "--deadline", "-t", "--wait-timeout"),
     "--verbose": ("--debug", "--trace"),
     "--quiet": ("--silent", "-s", "--no-progress"),
     "--raw KEY": ("-r", "--raw-output", "--only"),
     "--format ndjson": ("--ndjson", "--jsonl", "--events"),
-    "--resume": ("--continue", "--restart"),
     "--secret KEY=ENVNAME": ("--env", "-e"),
     "--callback-url URL": ("--webhook", "--callback", "--hook"),
     "--retry-for DUR": ("--retries", "--retry"),
@@ -86,7 +83,7 @@ OPTION_ANSWERS = {
 }
 # Verbs and options that a spelling alone never suggests, and the shortest word that a spelling is compared for.
 ACTING = frozenset({"run", "rerun", "stop", "batch", "report", "import"})
-ACTING_OPTIONS = frozenset({"--apply", "--activate", "--overwrite", "--fresh", "--again", "--allow-changed-input"})
+ACTING_OPTIONS = frozenset({"--apply", "--activate", "--fresh", "--again", "--allow-changed-input"})
 SHORTEST = 4
 PRIVATE = re.compile("key|token|secret|password", re.IGNORECASE)
 RUN_NAMED = re.compile(r"@last|-|[^/]*/[^/]+")

@@ -336,12 +336,6 @@ class Delivering:
             "--output-dir", metavar="DIR", help="Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]"
         ),
     ] = None
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Replace files in DIR even if noxcli did not write them; without this, exit with 9."
-        ),
-    ] = False
 
 
 @declared

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 # Options about the run, by name, which `--detach` does not see through.
-OF_THE_OUTPUT = ("raw", "output_dir", "overwrite")
+OF_THE_OUTPUT = ("raw", "output_dir")
 AFTER_THE_START = (
     *OF_THE_OUTPUT,
     *("on_interrupt", "timeout", "stall_timeout", "on_timeout", "on_pause", "poll_interval", "no_stream"),

@@ -260,8 +260,6 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
 def _choose_directory(ctx: typer.Context, options: Delivering) -> Path | None:
     """Return where to save the outputs; --raw overrides a directory that is only the user's default."""
     if options.output_dir is None or (options.raw and source_of(ctx, "output_dir") == "DEFAULT_MAP"):
-        if options.overwrite:
-            raise UsageProblem("--overwrite needs a directory to write to", "add --output-dir DIR")
         return None
     return Path(options.output_dir)
 

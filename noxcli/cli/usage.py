@@ -15,7 +15,7 @@ OWN = "Options"
 HEADINGS = {
     "Inputs": ("--inputs", "--secret", "--no-check"),
     "Run": ("--dry-run", "--version-id", "--callback-url", "--detach", "--state-file", "--on-interrupt", "--run"),
-    "Output": ("--limit", "--format", "--json", "--query", "--raw", "--output", "--output-dir", "--overwrite"),
+    "Output": ("--limit", "--format", "--json", "--query", "--raw", "--output", "--output-dir"),
     "Reports": (
         *("--assert", "--expect", "--min-pass", "--pass-each", "--report", "--markdown", "--junit"),
         *("--csv", "--csv-raw", "--dotenv", "--ci"),

@@ -46,7 +46,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     text = read_one_run(session.choose_run(context, options.run), context.sources)
     context.way_back = context.line_to_stream(text)
     with noxus.connect():
-        deliver.check_directory(noxus, options)
+        deliver.check_directory(noxus)
         found = noxus.find_run(text)
         asked_for = () if options.etag is None else (options.etag,)
         positions = context.history.read_positions(found.id) if options.resume else asked_for

@@ -155,11 +155,10 @@ class Folder:
     A name that another program's file has can only be kept, if its bytes are the same.
     """
 
-    def __init__(self, place: Place, entries: Sequence[Mapping[str, Any]], *, overwrite: bool = False) -> None:
+    def __init__(self, place: Place, entries: Sequence[Mapping[str, Any]]) -> None:
         self.skipped: list[str] = []
         self._place = place
         self._written = {entry["name"]: entry for entry in reversed(entries)}
-        self._overwrite = overwrite
         self._parts: list[FolderPart] = []
         _sweep(place)
 
@@ -213,9 +212,7 @@ class Folder:
     def _is_free(self, name: str) -> bool:
         """True if the name is free, or noxcli wrote the file itself."""
         there = self._look(name)
-        if there is None or (name in self._written and stat.S_ISREG(there.st_mode)):
-            return True
-        return self._overwrite and not stat.S_ISDIR(there.st_mode)
+        return there is None or (name in self._written and stat.S_ISREG(there.st_mode))
 
     def _look(self, name: str) -> os.stat_result | None:
         try:
@@ -242,7 +239,7 @@ class Folder:
 
 def in_the_way(path: Path) -> Undelivered:
     """Return the error for another program's file in place of ours."""
-    return Undelivered(f"{path} exists and noxcli did not write it", "add --overwrite or choose another directory")
+    return Undelivered(f"{path} exists and noxcli did not write it", "move it, or choose another directory")
 
 
 def _sweep(place: Place) -> None:

@@ -60,13 +60,11 @@ def save_output(
     run: Run,
     place: Place,
     patience: Patience,
-    *,
-    overwrite: bool = False,
     watching: Watching = nullcontext,
 ) -> Delivered:
     """Write each output of the run to a file, and return the output with paths instead of remote values."""
-    before = read_manifest(place, overwrite=overwrite)
-    folder = Folder(place, before, overwrite=overwrite)
+    before = read_manifest(place)
+    folder = Folder(place, before)
     output = run.output if isinstance(run.output, dict) else {"output": run.output}
     items = list(plan(output))
     try:
@@ -161,11 +159,10 @@ def entry_for(item: Item, saved: Saved) -> dict[str, Any]:
     return file_entry(item.remote, item.pointer, saved.bytes, saved.sha256, saved.path)
 
 
-def read_manifest(place: Place, *, overwrite: bool = False) -> list[Mapping[str, Any]]:
+def read_manifest(place: Place) -> list[Mapping[str, Any]]:
     """Return the entries of the directory's manifest, of the last run first; none if there is no manifest.
 
-    Raises Undelivered if there is a file of that name that noxcli did not write, or that a newer one did; with
-    `overwrite` it counts as none.
+    Raises Undelivered if there is a file of that name that noxcli did not write, or that a newer one did.
     """
     document: Any = None
     try:
@@ -178,8 +175,6 @@ def read_manifest(place: Place, *, overwrite: bool = False) -> list[Mapping[str,
     except ValueError:
         pass
     if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
-        if overwrite:
-            return []
         if isinstance(document, dict):
             try:
                 require_readable(place.path / MANIFEST, document.get("schema"), MANIFEST_SCHEMA)

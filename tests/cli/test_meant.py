@@ -42,7 +42,7 @@ LINES = {
 VALUES = {"N": "3", "KEY": "Answer", "FILE": "there.txt", "DIR": "out", "DUR": "10s"}
 
 
-UNTRIED = {"|", "@FILE", "VERSION", "URL", "KEY=ENVNAME", "--overwrite", "--resume", "--again"}  # they need more
+UNTRIED = {"|", "@FILE", "VERSION", "URL", "KEY=ENVNAME"}  # they need more
 
 
 @pytest.fixture

@@ -100,11 +100,9 @@ def test_a_file_of_the_users_is_not_replaced(noxcli: Noxcli, plays: Any, output:
     workflow = plays(output={"A": output, "B": "b"})
     result = noxcli("run", workflow, "--output-dir", "out", "--json")
     assert (result.code, result.json["complete"]) == (9, False)
-    assert f"{path} exists and noxcli did not write it; add --overwrite" in result.err
+    assert f"{path} exists and noxcli did not write it; move it" in result.err
     assert path.read_text() == "precious"
     assert left(Path("out")) == sorted([path.name, "B.txt", "manifest.json"])
-    assert noxcli("run", workflow, "--output-dir", "out", "--overwrite").code == 0
-    assert path.read_text(errors="replace") != "precious"
 
 
 def test_a_file_in_the_way_is_told_before_the_download(noxcli: Noxcli, plays: Any) -> None:
@@ -120,9 +118,7 @@ def test_a_foreign_manifest_is_told_before_the_start(noxcli: Noxcli, sandbox: Sa
     Path("out/manifest.json").write_text(content)
     result = noxcli("run", "demo", "User Input=hi", "--output-dir", "out")
     assert (result.code, sandbox.requests) == (2, [])
-    assert "out/manifest.json exists and noxcli did not write it; add --overwrite" in result.err
-    assert noxcli("run", "demo", "User Input=hi", "--output-dir", "out", "--overwrite").code == 0
-    assert manifest()["complete"] is True
+    assert "out/manifest.json exists and noxcli did not write it; move it" in result.err
 
 
 WITHOUT_HANDLES = """
@@ -133,19 +129,18 @@ from noxcli.place import Place
 with Place.open_named(Path("out")) as place:
     starve()
     try:
-        read_manifest(place, overwrite={overwrite})
+        read_manifest(place)
     except Undelivered as error:
         print(error.message)
 """
 
 
-@pytest.mark.parametrize("options", [(), ("--overwrite",)])
-def test_no_handle_for_the_manifest_is_told_as_such(noxcli: Noxcli, plays: Any, options: tuple[str, ...]) -> None:
+def test_no_handle_for_the_manifest_is_told_as_such(noxcli: Noxcli, plays: Any) -> None:
     """As under `ulimit -n 12`: it must not seem that another program wrote the file."""
     run = noxcli.ended(plays(output={"A": LONG}))
     assert noxcli("fetch-output", run, "--output-dir", "out").code == 0
     before = Path("out/manifest.json").read_bytes()
-    told = printed_by(WITHOUT_HANDLES.format(overwrite=bool(options)))
+    told = printed_by(WITHOUT_HANDLES)
     assert told == "can't read out/manifest.json: too many open files\n"
     assert Path("out/manifest.json").read_bytes() == before
 
@@ -172,8 +167,7 @@ def test_a_link_at_the_target_is_not_followed(noxcli: Noxcli, plays: Any) -> Non
     Path("out/A.txt").symlink_to(Path("precious").absolute())
     workflow = plays(output={"A": LONG})
     assert noxcli("run", workflow, "--output-dir", "out").code == 9
-    assert noxcli("run", workflow, "--output-dir", "out", "--overwrite").code == 0
-    assert (Path("precious").read_text(), Path("out/A.txt").is_symlink()) == ("precious", False)
+    assert Path("precious").read_text() == "precious"
 
 
 def test_the_directory_itself_may_be_a_link_of_the_users(noxcli: Noxcli, plays: Any) -> None:
@@ -193,12 +187,6 @@ def test_what_is_no_file_is_not_replaced(noxcli: Noxcli, plays: Any, kind: str) 
 
 
 # Names.
-
-
-def test_overwriting_files_needs_a_directory(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    result = noxcli("run", "demo", "User Input=hi", "--overwrite")
-    assert (result.code, sandbox.requests) == (2, [])
-    assert "add --output-dir" in result.err
 
 
 @pytest.mark.parametrize(
