@@ -259,7 +259,7 @@ def test_a_run_writes_nothing_outside_while_links_are_swapped(
     with swapped(*targets):
         for _ in range(12):
             result = noxcli("run", workflow, "Q=x", "--output-dir", "out")
-            assert result.code in {0, 9}, result.err
+            assert result.code in {0, 2, 9}, result.err
     assert (list(outside.iterdir()), precious.read_text()) == ([], PRECIOUS)
 
 
