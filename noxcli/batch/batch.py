@@ -1,7 +1,7 @@
 """One call of a batch, in its order: open, check, begin, adopt, run. However it ends, its runs are named."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import groupby
 from types import TracebackType
@@ -22,7 +22,7 @@ from noxcli.batch.row import as_printed
 from noxcli.batch.shards import Shard
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import RowWork
-from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, ReaderGone, Unwritten, UsageProblem, worst
+from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, ReaderGone, Unwritten, UsageProblem
 from noxcli.inputs.definition import InputNode
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
@@ -84,10 +84,10 @@ class Batch:
         self._journal = self._files.enter_context(
             Journal(asked.directory, self._clock, self._terminal.mask, named=asked.named)
         )
-        self._files.push(self._leave_directory)
         if not self._journal.is_open:
             asked.require_first(self._terminal)
-        elif not asked.fresh:
+        self._files.push(self._leave_directory)  # not where that refuses: it knows nothing of earlier starts
+        if self._journal.is_open and not asked.fresh:
             self.past = Past.read(self._journal.path)
             asked.require_resumed(self.past)
 
@@ -199,16 +199,16 @@ class Batch:
         self.unprinted, self.has_started = output.unprinted, engine.flight.had_runs
         return self.tally.cause
 
-    def _leave_directory(self, kind: object, error: BaseException | None, _: object) -> None:
+    def _leave_directory(self, kind: object, *_: object) -> None:
         """Leave no directory behind that this call made, if nothing was started, and rows remain.
 
         On GitHub, one remains for --resume, so that the next attempt knows that nothing was started.
         """
         if kind is None and not self.tally.reported and not self.tally.not_started:
             return
-        code = error.exit_code if isinstance(error, NoxError) else worst(self.tally.deciding)
-        if self.asked.continues and ATTEMPT_VARIABLE in self._terminal.environ and code == ExitCode.TEMPORARY:
+        if self.asked.continues and ATTEMPT_VARIABLE in self._terminal.environ:
             if not self._journal.is_open:
-                self._journal.create()
+                with suppress(NoxError):  # the directory may be what is wrong; the next attempt is then refused
+                    self._journal.create()
         elif self._journal.is_open:
             self.is_stored = not self._journal.discard()

@@ -87,14 +87,31 @@ def test_a_repeated_job_without_resume_is_warned(noxcli: Noxcli, workflow: str) 
     assert said not in noxcli("batch", workflow, rows, "--fresh", environ=SECOND).err
 
 
-@pytest.mark.parametrize("unreachable", [True, False], ids=["unreachable", "429"])
-def test_an_attempt_that_started_nothing_tells_the_next_one(noxcli: Noxcli, plays: Any, unreachable: bool) -> None:
-    workflow = plays(nodes=[input_node("Q")], faults={} if unreachable else {"start": [LIMIT]})
-    address = {"NOXUS_BACKEND_URL": "http://127.0.0.1:9"} if unreachable else {}
-    argv = ("batch", workflow, write_rows(*"12"), "--resume", "--timeout", "1s", "--retry-for", "0")
-    first = noxcli(*argv, environ={**SECOND, "GITHUB_RUN_ATTEMPT": "1"} | address)
-    assert first.code == 75
-    journal = Path("rows.jsonl.batch/batch.jsonl").read_text()
-    assert (workflow in journal) is not unreachable, "where the server told it"
+NOTHING_STARTED = {
+    "unreachable": ({"NOXUS_BACKEND_URL": "http://127.0.0.1:9"}, 75),
+    "429": ({}, 75),
+    "wrong key": ({"NOXUS_API_KEY": "wrong"}, 4),
+    "no key": ({"NOXUS_API_KEY": ""}, 4),
+    "wrong rows": ({}, 2),
+}
+
+
+@pytest.mark.parametrize("reason", NOTHING_STARTED)
+def test_an_attempt_that_started_nothing_tells_the_next_one(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, reason: str
+) -> None:
+    wrong, code = NOTHING_STARTED[reason]
+    workflow = plays(nodes=[input_node("Q")], faults={"start": [LIMIT]} if reason == "429" else {})
+    rows = write_rows({"Nope": "1"}, *"2") if reason == "wrong rows" else write_rows(*"12")
+    argv = ("batch", workflow, rows, "--resume", "--timeout", "1s", "--retry-for", "0")
+    assert noxcli(*argv, environ={**SECOND, "GITHUB_RUN_ATTEMPT": "1", **wrong}).code == code
+    assert Path("rows.jsonl.batch/batch.jsonl").exists()
+    write_rows(*"12")
     again = noxcli(*argv, environ=SECOND)
-    assert (again.code, "this is attempt" in again.err) == (0 if unreachable else 75, False)
+    assert (again.code, "this is attempt" in again.err) == (75 if reason == "429" else 0, False)
+    assert len(sandbox.runs(workflow)) == (0 if reason == "429" else 2)
+
+
+def test_an_attempt_that_is_refused_makes_no_later_one_safe(noxcli: Noxcli, workflow: str) -> None:
+    argv = ("batch", workflow, write_rows(*"12"), "--resume")
+    assert [noxcli(*argv, environ=SECOND).code for _ in range(2)] == [2, 2]

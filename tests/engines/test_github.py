@@ -141,10 +141,12 @@ def test_a_job_that_waited_is_started(attempts: Attempts) -> None:
 
 
 @pytest.mark.long(10)
-def test_an_unreachable_server_costs_nothing(attempts: Attempts) -> None:
-    """The first attempt ends with 75, and leaves a journal that says so."""
-    assert attempts.run("--env", "NOXUS_BACKEND_URL=http://127.0.0.1:9", "--env", "NOXCLI_RETRY_FOR=1s") == 1
-    assert attempts.log.count("exit status 75") == len(SHARDS)
+@pytest.mark.parametrize(("name", "value", "code"), [("URL", "http://127.0.0.1:9", 75), ("KEY", "wrong", 4)])
+def test_a_batch_that_sends_no_start_costs_nothing(attempts: Attempts, name: str, value: str, code: int) -> None:
+    """The first attempt leaves a journal that says so."""
+    wrong = ["--env", f"NOXUS_BACKEND_URL={value}"] if name == "URL" else ["-s", f"NOXUS_API_KEY={value}"]
+    assert attempts.run(*wrong, "--env", "NOXCLI_RETRY_FOR=1s") == 1
+    assert attempts.log.count(f"exit status {code}") == len(SHARDS)
     assert attempts.runs == 0
     assert attempts.run() == 0, attempts.farm.log()
     attempts.check()
