@@ -175,18 +175,20 @@ def in_background(call: Callable[[], T]) -> "Queue[Result[T]]":
     return outcomes
 
 
-def run_apart(call: Callable[[], T], within: float = float("inf")) -> T:
+def run_apart(call: Callable[[], T], left: Callable[[], float] = lambda: float("inf")) -> T:
     """Return or raise the outcome of `call`, which may block, made by a thread.
 
-    Raises Unavailable if it takes longer than `within` seconds; the call then continues in the background.
+    `left` says for how many more seconds it is waited for; it is asked again in each slice. Raises Unavailable once
+    there are none; the call then continues in the background.
     """
-    if within <= 0:
+    most = left()
+    if most <= 0:
         raise Unavailable("no time was left for the request")
-    try:
-        outcome = take(in_background(call), within)
-    except Empty:
-        raise Unavailable(f"no answer within {within:.1f} s") from None
-    return value_of(outcome)
+    outcomes = in_background(call)
+    while (within := left()) > 0:
+        with suppress(Empty):
+            return value_of(take(outcomes, min(within, SLICE)))
+    raise Unavailable(f"no answer within {most:.1f} s")
 
 
 def run_all_within(seconds: float, calls: Sequence[Callable[[], T]], at_once: int = 16) -> list[Result[T]]:

@@ -8,6 +8,7 @@ import pytest
 
 from noxcli import waiting
 from noxcli.errors import Unavailable
+from noxcli.timing import Clock, Deadline
 from noxcli.waiting import run_all_within, run_apart, take
 
 
@@ -39,9 +40,9 @@ def test_a_wait_longer_than_its_slices_takes_its_whole_time() -> None:
 
 def test_a_call_that_takes_too_long_is_unavailable() -> None:
     with pytest.raises(Unavailable):
-        run_apart(lambda: time.sleep(1), 0.1)
+        run_apart(lambda: time.sleep(1), Deadline(Clock(), 0.1).left)
     with pytest.raises(Unavailable):
-        run_apart(lambda: None, 0)
+        run_apart(lambda: None, lambda: 0.0)
 
 
 def no_threads(monkeypatch: pytest.MonkeyPatch, after: int) -> None:

@@ -2,23 +2,18 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from queue import Empty
-from typing import Self, TypeVar
+from collections.abc import Iterator
+from typing import Self
 
 import requests
 
 from noxcli.errors import Unavailable, Unreadable
 from noxcli.timing import READ_TIMEOUT
-from noxcli.waiting import in_background, take, value_of
 
-T = TypeVar("T")
 JSON_SECONDS, JSON_PACE = 60.0, 256 * 1024
 # Long enough for a slow proxy's keep-alive; the follower has its own, shorter idea of silence.
 STREAM_READ_TIMEOUT = 300.0
 AT_ONCE = 64 * 1024  # bytes of one read
-LOOK_EVERY = 1.0  # seconds until a limit is looked at again, which may have been restarted
 LENGTH = re.compile(r"([0-9]{1,18})(, *\1)*")  # given once, or several times alike
 
 
@@ -26,8 +21,8 @@ class AnswerLimit:
     """A number of seconds from now; each byte that arrives adds `per_byte`, but never beyond the initial number.
 
     It ends at the moment `until` in any case, by the monotonic clock. No single read takes longer than `each` seconds.
-    Who reads the body checks between two reads; who waits for it gives up on a head that trickles in, or a read that
-    takes too long.
+    Who reads the body checks between two reads; who waits for it (`run_apart`) gives up on a head that trickles in, or
+    a read that takes too long.
     """
 
     def __init__(
@@ -58,38 +53,20 @@ class AnswerLimit:
         self._end = min(time.monotonic() + self._seconds, self.until)
 
     def left(self) -> float:
-        """Return the seconds that are left.
-
-        Raises TimeoutError if there are none.
-        """
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out while reading")
-        return left
+        """Return the seconds that are left, never below zero."""
+        return max(0.0, self._end - time.monotonic())
 
     def for_a_read(self) -> float:
         """Return how many seconds one read may take. Raises TimeoutError if there are none."""
-        return min(self._each, self.left())
+        left = self.left()
+        if not left:
+            raise TimeoutError("timed out while reading")
+        return min(self._each, left)
 
     def received(self, count: int) -> None:
         """Allow more time for the bytes that have arrived. Raises TimeoutError if they arrived too late."""
-        self.left()
+        self.for_a_read()
         self._end = min(time.monotonic() + self._seconds, self._end + count * self._per_byte, self.until)
-
-    def run(self, call: Callable[[], T]) -> T:
-        """Return or raise the outcome of `call`, made by a thread.
-
-        Raises Unavailable once no time is left for it; the call then continues in the background.
-        """
-        began = time.monotonic()
-        if began >= self._end:
-            raise Unavailable("no time was left for the request")
-        most, outcomes = min(self._seconds, self.until - began), in_background(call)
-        with suppress(TimeoutError):
-            while True:
-                with suppress(Empty):
-                    return value_of(take(outcomes, min(self.left(), LOOK_EVERY)))
-        raise Unavailable(f"no answer within {most:.1f} s")
 
 
 def require_framing(response: requests.Response, *, part: bool = False) -> None:

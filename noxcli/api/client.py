@@ -34,6 +34,7 @@ from noxcli.errors import (
 from noxcli.masking import Mask
 from noxcli.models import Attempt, Run, Version, Workflow, is_uuid, same_id
 from noxcli.timing import READ_TIMEOUT
+from noxcli.waiting import run_apart
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
@@ -237,7 +238,9 @@ class NoxusApi:
                 headers["If-Range"] = etag
         path = f"/v1/file/{_part(file_id)}"
         limit = AnswerLimit(READ_TIMEOUT, until=self._until, per_byte=1 / FILE_PACE)
-        answer = limit.run(lambda: self.http.send("GET", path, headers=headers, limit=limit, elsewhere=True))
+        answer = run_apart(
+            lambda: self.http.send("GET", path, headers=headers, limit=limit, elsewhere=True), limit.left
+        )
         return Download(answer, limit, self.http.mask)
 
     def upload(self, name: str, content: "SupportsRead[bytes]", content_type: str) -> Mapping[str, Any]:
@@ -267,7 +270,9 @@ class NoxusApi:
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
         path, limit = f"/v1/runs/{_part(run_id)}/events", AnswerLimit.of_stream()
         try:
-            response = limit.run(lambda: self.http.send("GET", path, params=params, headers=headers, limit=limit))
+            response = run_apart(
+                lambda: self.http.send("GET", path, params=params, headers=headers, limit=limit), limit.left
+            )
         except (NotFound, Refused, Unavailable) as error:
             raise _stream_failure(error, cursor) from error
         kind = answer_type(response)

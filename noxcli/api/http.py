@@ -27,6 +27,7 @@ from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, Refused, Unavailable, Unreadable
 from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, read_url, shown_url
+from noxcli.waiting import run_apart
 
 if TYPE_CHECKING:
     from noxcli.api.pace import Pace
@@ -126,7 +127,7 @@ class Http:
                 raise unavailable(error, response.url, self.mask) from error
             return response, body
 
-        return limit.run(read)
+        return run_apart(read, limit.left)
 
     def send(  # noqa: PLR0913 - the parts of a request, and how it may go: each by name, with a default
         self,
@@ -142,7 +143,7 @@ class Http:
         """Return a successful answer with its body unread; any other outcome is a NoxError.
 
         With `elsewhere`, a redirect may lead to another origin, which never gets the key. `sent` of an Unavailable
-        says whether a byte may have left. Call it through `limit.run`: a head may trickle in, each read of it in
+        says whether a byte may have left. Call it through `run_apart`: a head may trickle in, each read of it in
         time.
         """
         if self._not_api is not None:
@@ -207,6 +208,7 @@ class Http:
         # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
         fresh = isinstance(parts.get("data"), Body)
         try:
+            each = limit.for_a_read()
             with new_session() if fresh else nullcontext(self.session) as session:
                 response = session.request(
                     method,
@@ -214,7 +216,7 @@ class Http:
                     **parts,
                     auth=self._key,
                     proxies=NO_PROXY if is_loopback(url.host) else None,
-                    timeout=(min(self._connect_timeout, limit.left()), limit.for_a_read()),
+                    timeout=(min(self._connect_timeout, each), each),
                     stream=True,
                     allow_redirects=False,
                 )

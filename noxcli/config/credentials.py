@@ -7,6 +7,7 @@ from pathlib import Path
 
 from noxcli.errors import NO_ROOM, Unauthorized, Unavailable
 from noxcli.files import reason_of
+from noxcli.timing import Clock, Deadline
 from noxcli.waiting import run_apart
 
 SHORTEST_KEY = 16  # characters of a name that is not repeated: it may be the key itself
@@ -96,7 +97,7 @@ def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
 
     def read_in_time() -> bytes:
         try:
-            return run_apart(read, COMMAND_LIMIT)
+            return run_apart(read, Deadline(Clock(), COMMAND_LIMIT).left)
         except Unavailable:
             raise Unauthorized(f"{what} took longer than {COMMAND_LIMIT:g} s", "run it by hand") from None
 

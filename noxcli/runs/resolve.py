@@ -11,7 +11,6 @@ from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.retry import Patience
 from noxcli.timing import latest_moment, parse_time
-from noxcli.waiting import run_apart
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -237,11 +236,9 @@ def find_candidates(
 
     `since` is asked once the server has answered: when the first of them may have started, in seconds since 1970.
     """
-    found = list[Run]()
-
-    def read() -> None:
-        older, first = 0, None
-        for run in api.list_runs(workflow_id):
+    found, listed, older, first = list[Run](), True, 0, None
+    try:
+        for run in api.within(within).list_runs(workflow_id):
             if first is None:  # its answer has the server's time
                 first, begin = run, since() - SLACK
             # As seconds since 1970: servers also write the year 1, from which nothing can be subtracted.
@@ -250,11 +247,7 @@ def find_candidates(
             if not older and fits(run):
                 found.append(run)
             if len(found) == most or (older >= OLD_ENOUGH and moment_of(run) <= moment_of(first)):
-                return
-
-    listed = True
-    try:
-        run_apart(read, within)
+                break
     except NoxError:
         listed = False
     return Candidates(found[:most], listed)

@@ -38,6 +38,9 @@ class Listed:
     def __init__(self, runs: Iterable[Run]) -> None:
         self._runs = runs
 
+    def within(self, _seconds: float) -> "Listed":
+        return self
+
     def list_runs(self, workflow_id: str | None = None) -> Iterator[Run]:
         assert workflow_id == "w"
         yield from self._runs
