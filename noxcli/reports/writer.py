@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from noxcli.errors import ConfigProblem, ExitCode
@@ -65,14 +66,16 @@ class Reports:
 
         A report that is written again replaces the first one.
         """
-        if self.page is not None:
-            yield lambda code: self._write_page(outcomes, code, mask, new_page)
-        if self.junit is not None:
-            yield lambda code: self._write_junit(outcomes, code, elapsed, mask)
-        if self.dotenv is not None:
-            yield lambda code: self._write_dotenv(outcomes, code, mask)
-        if self.markdown is not None:
-            yield lambda code: self._write_markdown(outcomes, code, mask)
+        if (page := self.page) is not None:
+            yield lambda code: _write_page(page, _ended(outcomes, code, mask), new_page)
+        if (junit := self.junit) is not None:
+            yield lambda code: _write_junit(junit, _ended(outcomes, code, mask), self.asserts, elapsed, mask)
+        if (dotenv := self.dotenv) is not None:
+            run = outcomes[0].run if len(outcomes) == 1 else None
+            yield lambda code: write_dotenv(dotenv, {**_variables(run), "NOXCLI_EXIT_CODE": int(code)}, mask)
+        # Without a batch there were no rows to report, and the command says why.
+        if (markdown := self.markdown) is not None and (batch := self.batch) is not None:
+            yield lambda code: _write_markdown(markdown, _concluded(batch, outcomes, code), mask)
 
     def tell_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         """Append to the CI system's files, which can't be undone."""
@@ -83,40 +86,28 @@ class Reports:
         else:
             self.ci.report_end(_ended(outcomes, code, mask), code, self.output_dir)
 
-    def _write_page(
-        self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask, new_page: Callable[["Path"], "Page"]
-    ) -> None:
-        assert self.page is not None
-        from noxcli.files import save
-        from noxcli.reports.html.run import run_page  # loaded only for a page
 
-        save(self.page, run_page(new_page(self.page.parent), _ended(outcomes, code, mask)))
+def _write_page(path: "Path", ended: Sequence[Ended], new_page: Callable[["Path"], "Page"]) -> None:
+    from noxcli.files import save
+    from noxcli.reports.html.run import run_page  # loaded only for a page
 
-    def _write_junit(self, outcomes: Sequence[Outcome], code: ExitCode, elapsed: float, mask: Mask) -> None:
-        assert self.junit is not None
-        from noxcli.reports.assertions import assertion_name
-        from noxcli.reports.junit import cases_of, write_junit  # xml.sax loads half of urllib
+    save(path, run_page(new_page(path.parent), ended))
 
-        asserted = list(map(assertion_name, self.asserts))
-        cases = (
-            case
-            for one in _ended(outcomes, code, mask)
-            for case in cases_of(one.name, "noxcli", one.document, asserted, elapsed)
-        )
-        write_junit(self.junit, "noxcli", cases, mask)
 
-    def _write_markdown(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
-        assert self.markdown is not None
-        if self.batch is not None:  # else there were no rows to report, and the command says why
-            from noxcli.files import save
-            from noxcli.reports.ci.summary import batch_page  # as for a page
+def _write_junit(path: "Path", ended: Sequence[Ended], asserts: Sequence["Query"], elapsed: float, mask: Mask) -> None:
+    from noxcli.reports.assertions import assertion_name
+    from noxcli.reports.junit import cases_of, write_junit  # xml.sax loads half of urllib
 
-            save(self.markdown, [batch_page(_concluded(self.batch, outcomes, code), mask).encode("utf-8", "replace")])
+    asserted = list(map(assertion_name, asserts))
+    each = (cases_of(one.name, "noxcli", one.document, asserted, elapsed) for one in ended)
+    write_junit(path, "noxcli", chain.from_iterable(each), mask)
 
-    def _write_dotenv(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
-        assert self.dotenv is not None
-        run = outcomes[0].run if len(outcomes) == 1 else None
-        write_dotenv(self.dotenv, {**_variables(run), "NOXCLI_EXIT_CODE": int(code)}, mask)
+
+def _write_markdown(path: "Path", ended: "BatchEnded", mask: Mask) -> None:
+    from noxcli.files import save
+    from noxcli.reports.ci.summary import batch_page  # as for a page
+
+    save(path, [batch_page(ended, mask).encode("utf-8", "replace")])
 
 
 def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> None:
