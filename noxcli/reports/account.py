@@ -42,16 +42,8 @@ def _side(side: Mapping[str, Any]) -> Iterator[str]:
         yield f"workflow {workflow}"
     if version := side["version_name"] or side["version_id"]:
         yield f"version {version}"
-    if times := " to ".join(_moments(side["began_at"], side["ended_at"])):
-        yield times
+    times = (side[at] for at in ("began_at", "ended_at") if side[at] is not None)
+    if shown := " to ".join(f"{datetime.fromisoformat(each).astimezone(UTC):%Y-%m-%d %H:%M} UTC" for each in times):
+        yield shown
     if side["pass_rate"] is not None:
         yield f"{side['passed']:,} of {amount(side['rows'], 'row')} passed ({side['pass_rate']:.1%})"
-
-
-def _moments(first: str | None, last: str | None) -> Iterator[str]:
-    """Yield the moments to the minute; the day of the last one only if it is another one."""
-    moments = [datetime.fromisoformat(each).astimezone(UTC) for each in (first, last) if each is not None]
-    for place, moment in enumerate(moments):
-        same_day = place and moment.date() == moments[0].date()
-        zone = " UTC" if place == len(moments) - 1 else ""
-        yield f"{moment:%H:%M}{zone}" if same_day else f"{moment:%Y-%m-%d %H:%M}{zone}"
