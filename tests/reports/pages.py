@@ -6,47 +6,15 @@ from pathlib import Path
 VOID = {"meta", "link", "input", "br"}
 # All elements of a page; of SVG, only those that draw.
 TAGS = VOID | {
-    *(
-        "html",
-        "head",
-        "title",
-        "style",
-        "body",
-        "main",
-        "script",
-        "article",
-        "header",
-        "footer",
-        "h1",
-        "h2",
-        "p",
-        "small",
-    ),
-    *("b", "bdi", "code", "pre", "span", "div", "dl", "dt", "dd", "ul", "li", "a", "details", "summary"),
-    *(
-        "h3",
-        "ins",
-        "del",
-        "table",
-        "thead",
-        "tbody",
-        "tr",
-        "th",
-        "td",
-        "fieldset",
-        "label",
-        "svg",
-        "g",
-        "rect",
-        "line",
-        "circle",
-        "text",
-    ),
+    *("html", "head", "title", "style", "body", "main", "script", "article", "header", "footer", "h1", "h2"),
+    *("h3", "p", "small", "b", "bdi", "code", "pre", "span", "div", "dl", "dt", "dd", "ul", "li", "a", "details"),
+    *("summary", "ins", "del", "table", "thead", "tbody", "tr", "th", "td", "fieldset", "label", "svg", "rect"),
+    *("line", "text"),
 }
 ATTRIBUTES = {
-    *("lang", "charset", "http-equiv", "content", "name", "rel", "href", "class", "id", "tabindex", "open", "title"),
-    *("role", "type", "checked", "for", "aria-label", "aria-hidden"),
-    *("x", "y", "dx", "dy", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height", "text-anchor"),
+    *("lang", "charset", "http-equiv", "content", "name", "rel", "href", "class", "id", "tabindex", "open"),
+    *("title", "type", "checked", "for", "aria-label", "aria-hidden", "x", "y", "dx", "dy", "x1", "x2", "y1"),
+    *("y2", "width", "height", "text-anchor"),
 }
 
 
