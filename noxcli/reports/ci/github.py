@@ -35,7 +35,6 @@ class GitHub(CiSystem):
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._told_run = False
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Register the values with the runner for masking, line by line as it compares.
@@ -54,7 +53,6 @@ class GitHub(CiSystem):
         return _Group(self, self._terminal, title)
 
     def report_start(self, run: Run) -> None:
-        self._told_run = True
         self._set_outputs({"run_id": run.id, "workflow_id": run.workflow_id})
 
     def report_end(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> None:
@@ -77,10 +75,11 @@ class GitHub(CiSystem):
             shown = notes[: MOST_ANNOTATIONS - 1]
             notes = [*shown, ("noxcli", f"and {len(notes) - len(shown)} more: see the log")]
         for title, message in notes:
-            self._terminal.command(f"::{kind} title={_property(self._safe(title))}::{_data(self._safe(message))}")
+            about = self._safe(title).replace(":", "%3A").replace(",", "%2C")
+            self._terminal.command(f"::{kind} title={about}::{self._safe(message)}")
 
     def group(self, title: str) -> None:
-        self._terminal.command(f"::group::{_data(self._safe(title))}")
+        self._terminal.command(f"::group::{self._safe(title)}")
 
     def _results(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> dict[str, str]:
         results = {"exit_code": str(int(exit_code))}
@@ -88,8 +87,8 @@ class GitHub(CiSystem):
             return results
         one = ended[0]
         if one.run:
-            known = {} if self._told_run else {"run_id": one.run["id"], "workflow_id": one.run["workflow_id"]}
-            results = {**known, "status": one.run["status"], **results}
+            ids = {"run_id": one.run["id"], "workflow_id": one.run["workflow_id"]}
+            results = {**ids, "status": one.run["status"], **results}
         if output_dir is not None and one.document["files"]:
             results["outputs_path"] = output_dir
         output = to_json(one.document["output"]) if _is_whole(one) else ""
@@ -124,7 +123,7 @@ class GitHub(CiSystem):
             self._terminal.complain(f"noxcli: can't write {variable}: {reason_of(error)}")
 
     def _safe(self, text: str) -> str:
-        return visible(self._terminal.mask(text))
+        return _data(visible(self._terminal.mask(text)))
 
 
 class _Group(Renderer):
@@ -160,10 +159,6 @@ def _is_whole(one: Ended) -> bool:
 
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _is_file(terminal: Terminal) -> bool:
