@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 from noxcli.errors import COMPLETED, ENDED_BADLY, ExitCode
 from noxcli.files import replacing
 from noxcli.masking import Mask
+from noxcli.reports.reasons import row_name
 
 if TYPE_CHECKING:
     from noxcli.reports.comparison import Pair
@@ -91,7 +92,7 @@ def cases_of(
 
 def cases_of_row(line: Mapping[str, Any], classname: str, asserted: Iterable[str]) -> Iterator[Case]:
     """Yield a batch's row as a test case, then each of its assertions; `asserted` names those of the other rows."""
-    name = _name_of(line) + (f", repetition {line['repetition']}" if "repetition" in line else "")
+    name = row_name(line) + (f", repetition {line['repetition']}" if "repetition" in line else "")
     # Of a row that completed, an assertion that was not checked is not its own.
     return cases_of(name, classname, line["result"], asserted if line["result"]["exit_code"] else ())
 
@@ -101,7 +102,7 @@ def case_of_pair(pair: "Pair", verdict: CaseVerdict) -> Case:
     from noxcli.reports.words import line_diff  # loaded only for a comparison
 
     shown = (pair.new or pair.base)[0]["result"]["run"] or {}
-    case = Case(_name_of(pair.first), shown.get("workflow_id") or "noxcli", pair.seconds[1], verdict)
+    case = Case(row_name(pair.first), shown.get("workflow_id") or "noxcli", pair.seconds[1], verdict)
     if verdict is CaseVerdict.PASSED:
         return case
     diff = ""
@@ -110,10 +111,6 @@ def case_of_pair(pair: "Pair", verdict: CaseVerdict) -> Case:
         diff = line_diff(base, new, ("base", "new"))
     what = pair.what()
     return replace(case, type=str(pair.change), message=what, text="\n".join(filter(None, [what, diff])))
-
-
-def _name_of(line: Mapping[str, Any]) -> str:
-    return f"row {line['row']}" + (f" ({line['id']})" if line["id"] is not None else "")
 
 
 def write_junit(target: Path, name: str, cases: Iterable[Case], mask: Mask) -> None:

@@ -52,8 +52,8 @@ class Reasons:
         if shared not in self._found and len(self._found) >= REASONS_KEPT:
             shared = "other reasons"
         own_id, hint = line["id"], paste(error.get("hint") or "")
-        first = f"row {line['row']}" + (f" ({own_id})" if own_id is not None else "")
-        reason = self._found.setdefault(shared, Reason(shared, f"{first}: {error.get('message')}", hint))
+        first = Reason(shared, f"{row_name(line)}: {error.get('message')}", hint)
+        reason = self._found.setdefault(shared, first)
         reason.count += 1
         reason.hint = hint if hint == reason.hint else None
         if len(reason.rows) < ROWS_KEPT:
@@ -73,6 +73,11 @@ class Reasons:
         if others := ranked[REASONS_TOLD:]:
             lines.append(f"{sum(reason.count for reason in others)} rows: {len(others)} other reasons")
         return lines
+
+
+def row_name(line: ResultLine) -> str:
+    """Return the name of a row in messages: `row 12`, or `row 12 (its id)`."""
+    return f"row {line['row']}" + (f" ({line['id']})" if line["id"] is not None else "")
 
 
 def place_of(line: ResultLine) -> str:

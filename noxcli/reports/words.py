@@ -89,6 +89,14 @@ def excerpt(pieces: Sequence[Piece], context: int, most: int) -> list[Piece]:
     return shown
 
 
+def fitting(pieces: Sequence[Piece], around: int, most: int) -> tuple[Sequence[Piece], str]:
+    """Return a word diff of texts of at most so many characters; of longer ones an excerpt, and their lengths."""
+    old, new = (sum(len(text) for sign, text in pieces if sign != left_out) for left_out in ("+", "-"))
+    if max(old, new) <= most:
+        return pieces, ""
+    return excerpt(pieces, around, most), f"parts of {old:,} characters before, and {new:,} now"
+
+
 def in_color(look: "Look", name: str, pieces: Sequence[Piece], around: int, most: int) -> str:
     """Return an excerpt of a word diff after its name, for `Terminal.show`; its further lines have a bar before them,
     since CI systems read a command at the beginning of a line, blanks or not.

@@ -13,7 +13,7 @@ from noxcli.reports.ci import BatchEnded, Broken
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mark_pieces
 from noxcli.reports.result import Ended
-from noxcli.reports.words import excerpt
+from noxcli.reports.words import fitting
 from noxcli.timing import show_seconds
 
 LARGEST_PAGE = 60_000  # characters: it may become a comment, which GitHub limits to 65,536
@@ -67,14 +67,12 @@ def batch_page(ended: BatchEnded, mask: Mask) -> str:
     return room.text + (f"<p>and {ended.listed - shown:,} more rows</p>\n\n" if shown < ended.listed else "")
 
 
-def _broken(page: Page, row: Broken, most: int | None = None) -> Iterator[Html]:
-    """Yield a row that broke, with what was removed and added; of longer texts than `most` an excerpt."""
+def _broken(page: Page, row: Broken, most: int = LARGEST_PAGE) -> Iterator[Html]:
+    """Yield a row that broke, with what was removed and added; of texts longer than `most` an excerpt."""
     yield page.tag("p", page.tag("b", _code(page, row.name)), " ", _code(page, row.what, REASON_WIDTH))
     for key, pieces in row.differences:
-        shown = pieces if most is None else excerpt(pieces, AROUND, most)
-        sizes = [sum(len(text) for sign, text in pieces if sign != left_out) for left_out in ("+", "-")]
-        lengths = f" (parts of {sizes[0]:,} characters before, and {sizes[1]:,} now)" if shown is not pieces else ""
-        yield page.tag("p", _code(page, key), lengths)
+        shown, lengths = fitting(pieces, AROUND, most)
+        yield page.tag("p", _code(page, key), lengths and f" ({lengths})")
         yield page.tag("pre", page.tag("code", mark_pieces(page, shown)))
 
 

@@ -21,7 +21,7 @@ from noxcli.reports.html.row import (
     summary_of,
 )
 from noxcli.reports.reasons import ResultLine, reason_in
-from noxcli.reports.words import Piece, excerpt
+from noxcli.reports.words import Piece, excerpt, fitting
 
 LEAST_TEXT, LARGEST_TEXT = 60, 100_000  # characters of a text in a row
 AROUND = 20  # characters around a change in a row's line
@@ -165,15 +165,12 @@ def _repetitions(page: Page, name: str, lines: Sequence[ResultLine], most: int) 
 
 def _sides(page: Page, key: str, pieces: Sequence[Piece], most: int) -> Html:
     """Return an output as it was, with what was removed, and as it is, with what was added; both whole if they fit."""
-    sizes = [sum(len(text) for sign, text in pieces if sign != left_out) for left_out in ("+", "-")]
-    is_cut = max(sizes) > most
-    shown = excerpt(pieces, most // 4, most) if is_cut else pieces
+    shown, lengths = fitting(pieces, most // 4, most)
     texts = (parts.mark_pieces(page, [piece for piece in shown if piece[0] != left_out]) for left_out in ("+", "-"))
-    lengths = f"Parts of {sizes[0]:,} characters before, and {sizes[1]:,} now."
     return page.joined(
         [
             page.tag("h3", page.bdi(key, LEAST_TEXT)),
             page.tag("div", *(page.tag("pre", page.tag("bdi", text), tabindex=0) for text in texts), class_="sides"),
-            page.dim(lengths) if is_cut else None,
+            page.dim(f"{lengths.capitalize()}.") if lengths else None,
         ]
     )
