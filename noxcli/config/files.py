@@ -13,7 +13,7 @@ from noxcli.files import users_directory
 from noxcli.models import is_uuid
 
 FILE_VARIABLE = "NOXCLI_CONFIG"
-NAME_VARIABLE = "NOXCLI_PROFILE"
+PROFILE_OPTION, NAME_VARIABLE = "--profile", "NOXCLI_PROFILE"
 PROJECT_FILE = ".noxcli.toml"
 LARGEST_PROJECT_FILE = 8 * 1024  # bytes: tomllib's work for a dotted key grows with the square of its parts
 # Keys that only the user's own file may have, by our names and by common others.
@@ -74,14 +74,13 @@ def choose_profile(file: Table, named: str | None, environ: Mapping[str, str]) -
 
     Raises ConfigProblem if there is no such profile.
     """
-    default = file.text("default_profile")
-    if named is not None:
-        name = Setting("profile", named, "flag --profile")
-    elif environ.get(NAME_VARIABLE):
-        name = Setting("profile", environ[NAME_VARIABLE], f"env {NAME_VARIABLE}")
-    elif default is not None:
-        name = Setting("profile", default, file.place("default_profile"))
-    else:
+    given = (
+        (named, PROFILE_OPTION),
+        (environ.get(NAME_VARIABLE) or None, NAME_VARIABLE),
+        (file.text("default_profile"), file.place("default_profile")),
+    )
+    name = next((Setting("profile", value, source) for value, source in given if value is not None), None)
+    if name is None:
         return None
     profiles = file.table("profile").values
     if name.value not in profiles:

@@ -7,6 +7,7 @@ from pathlib import Path
 from noxcli.config.credentials import InTime, read_key_file, run_key_command, usable
 from noxcli.config.files import (
     DEFAULTS,
+    PROFILE_OPTION,
     Layer,
     Setting,
     choose_profile,
@@ -67,7 +68,7 @@ class Configured:
     @property
     def named(self) -> str | None:
         """The profile that an option names."""
-        return self.profile.value if self.profile and self.profile.source.startswith("flag") else None
+        return self.profile.value if self.profile and self.profile.source == PROFILE_OPTION else None
 
     def find(self, *names: str) -> Setting | None:
         """Return the strongest of these settings; of one layer's, the first."""
@@ -110,7 +111,7 @@ def _variables(environ: Mapping[str, str]) -> Layer:
     for name, variables in VARIABLES.items():
         for variable in variables:
             if environ.get(variable) or (name == "api_key" and variable in environ):
-                found.setdefault(name, Setting(name, environ[variable], f"env {variable}"))
+                found.setdefault(name, Setting(name, environ[variable], variable))
     return Layer(found)
 
 
@@ -132,7 +133,7 @@ def load_settings(
     Raises ConfigProblem for a URL that can't be used or that the key is not for, Unauthorized without a usable key.
     """
     given = {"base_url": base_url, "api_key_file": api_key_file}
-    flags = {name: Setting(name, value, f"flag --{name.replace('_', '-')}") for name, value in given.items() if value}
+    flags = {name: Setting(name, value, f"--{name.replace('_', '-')}") for name, value in given.items() if value}
     every = replace(configured, layers=(Layer(flags), *configured.layers))
     url, allowed, key = every.find("base_url") or DEFAULT_SERVER, every.find("allow_http"), every.find(*KEYS)
     address = check_url(url.value, allow_http=allowed is not None and allowed.value == "1")
@@ -141,23 +142,18 @@ def load_settings(
     profile = configured.layers[-1].values
     if profile.get(key.name) is key:
         _check_server(key, profile.get("base_url", DEFAULT_SERVER), address)
-    overriding = (url.source, key.source) if configured.named else ()
-    return Settings(
-        address,
-        _read_key(key, configured.directory, in_time),
-        key.source.removeprefix("env "),
-        tuple(source.removeprefix("env ") for source in overriding if source.startswith("env ")),
-    )
+    variables = configured.layers[0].values.values() if configured.named else ()
+    overriding = tuple(each.source for each in (url, key) if each in variables)
+    return Settings(address, _read_key(key, configured.directory, in_time), key.source, overriding)
 
 
 def _read_key(key: Setting, directory: Path, in_time: InTime) -> str:
-    setting = key.source.removeprefix("env ").removeprefix("flag ")
     match key.name:
         case "api_key_file":
-            return read_key_file(key.value, setting, in_time)
+            return read_key_file(key.value, key.source, in_time)
         case "api_key_command":
-            return run_key_command(key.value, setting, directory, in_time)
-    return usable(key.value, setting)
+            return run_key_command(key.value, key.source, directory, in_time)
+    return usable(key.value, key.source)
 
 
 def _check_server(key: Setting, server: Setting, url: str) -> None:

@@ -75,7 +75,7 @@ def test_a_profile_that_is_missing_is_told_with_those_there_are(bare: Noxcli, sa
     user_file(profile(sandbox) + profile(sandbox, name="home"))
     result = asks(bare, "--profile", "wrok")
     assert result.code == 2
-    assert "no profile 'wrok' (flag --profile); there are: home, work" in result.err
+    assert "no profile 'wrok' (--profile); there are: home, work" in result.err
 
 
 def test_the_environment_wins_over_a_profile_and_says_so(noxcli: Noxcli) -> None:
@@ -335,13 +335,13 @@ def test_how_long_to_follow_is_not_how_long_to_wait_for_a_stop(noxcli: Noxcli) -
 def test_a_bad_default_in_the_environment_is_told(noxcli: Noxcli) -> None:
     result = noxcli("run", "demo", environ={"NOXCLI_ON_PAUSE": "perhaps"})
     assert result.code == 2
-    assert "env NOXCLI_ON_PAUSE, for --on-pause: 'perhaps' is not one of" in result.err
+    assert "NOXCLI_ON_PAUSE, for --on-pause: 'perhaps' is not one of" in result.err
 
 
 def test_limits_that_are_no_options_are_settings(noxcli: Noxcli, sandbox: Sandbox) -> None:
     result = noxcli("run", "demo", "User Input=x", environ={"NOXCLI_IDLE_TIMEOUT": "-5"})
     assert (result.code, sandbox.requests) == (2, [])
-    assert "env NOXCLI_IDLE_TIMEOUT, for idle_timeout: '-5' is not a valid duration; write 90, 30s" in result.err
+    assert "NOXCLI_IDLE_TIMEOUT, for idle_timeout: '-5' is not a valid duration; write 90, 30s" in result.err
     assert noxcli("run", "demo", "User Input=x", environ={"NOXCLI_IDLE_TIMEOUT": "50ms"}).code == 0
     assert noxcli("run", "demo", "--idle-timeout", "5").code == 2
 
