@@ -5,14 +5,14 @@ command.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from noxcli.inputs.definition import InputNode, OutputNode, keys_of
 from noxcli.inputs.parse import item_start
 from noxcli.masking import Mask
-from noxcli.models import PLAIN_ID, Run, Workflow
+from noxcli.models import Run, Workflow
 from noxcli.place import Place
 from noxcli.state.known_names import LARGEST_NAMES_FILE, NAMES_FILE, cache_directory
 
@@ -32,56 +32,48 @@ class CompletionCache:
 
     def save_profiles(self, names: Iterable[str]) -> None:
         """Save the names of the profiles."""
-        self._replace_words("profile", filter(typable, names))
+        self._replace_words("profile", names)
 
     def save_aliases(self, workflows: Mapping[str, str]) -> None:
         """Save the current aliases, each with the workflow's name or id."""
-        pairs = ((alias, target) for alias, target in workflows.items() if typable(alias) and typable(target))
-        self._replace_words(f"{self._key} alias", (f"{alias}\t{target}" for alias, target in pairs))
+        self._replace_words(f"{self._key} alias", map("\t".join, workflows.items()))
 
-    def save_workflows(self, listed: Iterable[Workflow]) -> None:
+    def save_workflows(self, listed: Collection[Workflow]) -> None:
         """Save the whole list, each by its name, or by its id if the name can't be typed or is not unique."""
-        plain = [workflow for workflow in listed if PLAIN_ID.fullmatch(workflow.id)]
-        named = Counter(workflow.name for workflow in plain)
-        words = (flow.name if typable(flow.name) and named[flow.name] == 1 else flow.id for flow in plain)
-        self._replace_words(
-            f"{self._key} workflow", (f"{word}\t{flow.id}" for word, flow in zip(words, plain, strict=True))
-        )
+        named = Counter(workflow.name for workflow in listed)
+        words = (flow.name if typable(flow.name) and named[flow.name] == 1 else flow.id for flow in listed)
+        pairs = zip(words, (flow.id for flow in listed), strict=True)
+        self._replace_words(f"{self._key} workflow", map("\t".join, pairs))
 
     def save_inputs(self, workflow_id: str, nodes: Iterable[InputNode]) -> None:
         """Save the keys of a workflow's inputs."""
-        if PLAIN_ID.fullmatch(workflow_id):
-            keys = ((key if typable(key) else node.id, node) for key, node in keys_of(nodes).items())
-            self._replace_words(
-                f"{self._key} input {workflow_id}", (item_start(key, node.kind) for key, node in keys if typable(key))
-            )
+        keys = ((key if typable(key) else node.id, node) for key, node in keys_of(nodes).items())
+        self._replace_words(f"{self._key} input {workflow_id}", (item_start(key, node.kind) for key, node in keys))
 
     def save_outputs(self, workflow_id: str, nodes: Iterable[OutputNode]) -> None:
         """Save the keys of a workflow's outputs."""
-        if PLAIN_ID.fullmatch(workflow_id):
-            keys = (key if typable(key) else node.id for key, node in keys_of(nodes).items())
-            self._replace_words(f"{self._key} output {workflow_id}", filter(typable, keys))
+        keys = (key if typable(key) else node.id for key, node in keys_of(nodes).items())
+        self._replace_words(f"{self._key} output {workflow_id}", keys)
 
     def save_run(self, run: Run, workflow_name: str) -> None:
         """Save a run that was just started."""
-        if all(map(PLAIN_ID.fullmatch, (run.id, run.workflow_id))):
-            shown = workflow_name if typable(workflow_name) else run.workflow_id
-            said = ", ".join(part for part in (shown, run.created_at or "") if typable(part))
-            self._replace_words(f"{self._key} run", [f"{run.id}\t{run.workflow_id}\t{said}"], kept=NOTED_RUNS)
+        shown = workflow_name if typable(workflow_name) else run.workflow_id
+        said = ", ".join(filter(None, (shown, run.created_at)))
+        self._replace_words(f"{self._key} run", [f"{run.id}\t{run.workflow_id}\t{said}"], kept=NOTED_RUNS)
 
     def _replace_words(self, kind: str, words: Iterable[str], *, kept: int = 0) -> None:
-        """Put these words in place of all of their kind but the last `kept`.
+        """Put these words in place of all of their kind but the last `kept`; one that can't be typed is left out.
 
         Of two commands that do so at the same moment, one may lose its words.
         """
         if self._directory is None:
             return
-        lines = [f"{kind}\t{word}" for word in words]
-        lines = [line for line in lines if self._mask(line) == line][:MOST_WORDS]
+        lines = [f"{kind}\t{word}" for word in words if typable(word.partition("\t")[0])]
+        lines = [line for line in lines if line.replace("\t", "").isprintable() and self._mask(line) == line]
         with suppress(OSError), Place.open_named(Path(self._directory), make=True, mode=0o700) as place:
             saved = _read_lines(place)
             before = [line for line in saved if line.startswith(f"{kind}\t")]
-            now = [*(before[-kept:] if kept else ()), *lines]
+            now = [*(before[-kept:] if kept else ()), *lines[:MOST_WORDS]]
             if now != before:
                 others = [line for line in saved if not line.startswith(f"{kind}\t")]
                 with place.replacing(NAMES_FILE, 0o600, durable=False) as written:

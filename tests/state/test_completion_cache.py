@@ -80,13 +80,13 @@ def test_a_name_that_cannot_be_typed_is_its_id(tmp_path: Path, name: str, word: 
 
 
 def test_a_name_that_means_two_is_their_ids(tmp_path: Path) -> None:
-    at(tmp_path).save_workflows([Workflow("w-1", "same"), Workflow("w-2", "same"), Workflow("../x", "odd")])
+    at(tmp_path).save_workflows([Workflow("w-1", "same"), Workflow("w-2", "same"), Workflow("w\n3", "odd")])
 
     assert only(tmp_path).read_text() == "x workflow\tw-1\tw-1\nx workflow\tw-2\tw-2\n"
 
 
-def test_an_id_that_is_no_file_name_is_left_out(tmp_path: Path) -> None:
-    at(tmp_path).save_inputs("../../w", [InputNode("n-1", "Question", "str")])
+def test_an_id_that_cannot_be_typed_is_left_out(tmp_path: Path) -> None:
+    at(tmp_path).save_inputs("w\t1\n", [InputNode("n-1", "Question", "str")])
 
     assert not list(tmp_path.rglob("*"))
 
@@ -146,9 +146,8 @@ def test_the_newest_runs_are_kept(tmp_path: Path) -> None:
     ("run", "name", "line"),
     [
         (Run("r-1", "w-1", "running"), "demo", "x run\tr-1\tw-1\tdemo\n"),
-        (Run("r-1", "w-1", "running", created_at="now\t$(x)\n"), "two\nlines", "x run\tr-1\tw-1\tw-1\n"),
-        (Run("../r", "w-1", "running"), "demo", None),
-        (Run("r-1", "a/b", "running"), "demo", None),
+        (Run("r-1", "w-1", "running", created_at="now\t$(x)\n"), "demo", None),
+        (Run("r-1", "w-1", "running"), "two\nlines", "x run\tr-1\tw-1\tw-1\n"),
         (Run("secret-key", "w-1", "running"), "demo", None),
         (Run("r-1", "w-1", "running"), "my secret-key", None),
     ],
