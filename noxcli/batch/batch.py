@@ -5,16 +5,15 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import groupby
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from noxcli.batch.asked import ATTEMPT_VARIABLE, Asked
 from noxcli.batch.columns import EXPECT
-from noxcli.batch.doubts import Finding, look_for, of_version
 from noxcli.batch.engine import Engine
 from noxcli.batch.identity import with_definition_of
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
-from noxcli.batch.output import Output, Printer
+from noxcli.batch.output import Output
 from noxcli.batch.past import FINISHED, RESULTS_NAME, Header, Past
 from noxcli.batch.results import Results
 from noxcli.batch.resume import RemainingRows, Survey, accept_changes, name_runs, renew_columns, reopen_lost
@@ -22,13 +21,16 @@ from noxcli.batch.row import as_printed
 from noxcli.batch.shards import Shard
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import RowWork
-from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, ReaderGone, Unwritten, UsageProblem
+from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, UsageProblem
 from noxcli.inputs.definition import InputNode
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 from noxcli.runs.start import LONGEST_LOOK
 from noxcli.signals import Interrupted
 from noxcli.timing import Clock
+
+if TYPE_CHECKING:
+    from noxcli.batch.doubts import Finding
 
 AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the rows that --again names by their code
 DOUBTFUL, RED, EDITED = "doubtful", "red", "edited"
@@ -44,14 +46,13 @@ class Batch:
     def __init__(self, asked: Asked, tally: Tally, terminal: Terminal, clock: Clock) -> None:
         self.asked, self.tally = asked, tally
         self.past = Past()
-        self.unprinted: ReaderGone | Unwritten | None = None  # why stdout failed
         self.named = ""  # the runs to look at, for the end of a message
         self.is_stored = True  # the directory remains
         self.has_started = False  # a run may exist that this call started or followed
         self._terminal, self._clock = terminal, clock
         self._files = ExitStack()
         self._seen: Survey | None = None  # of the rows; None for a stream
-        self._finding = Finding()
+        self._finding: Finding | None = None  # about rows in doubt
 
     def __enter__(self) -> Self:
         return self
@@ -81,14 +82,14 @@ class Batch:
         """
         asked = self.asked
         asked.require_consistent()
-        self._journal = self._files.enter_context(
+        self.journal = self._files.enter_context(
             Journal(asked.directory, self._clock, self._terminal.mask, named=asked.named)
         )
-        if not self._journal.is_open:
+        if not self.journal.is_open:
             asked.require_first(self._terminal)
         self._files.push(self._leave_directory)  # not where that refuses: it knows nothing of earlier starts
-        if self._journal.is_open and not asked.fresh:
-            self.past = Past.read(self._journal.path)
+        if self.journal.is_open and not asked.fresh:
+            self.past = Past.read(self.journal.path)
             asked.require_resumed(self.past)
 
     def check(self, header: Header, nodes: Sequence[InputNode] | None) -> Survey | None:
@@ -110,10 +111,10 @@ class Batch:
             self._header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
         return self._seen
 
-    def begin(self, judge: Judge) -> Journal:
+    def begin(self, judge: Judge) -> None:
         """Begin the journal and the results, which then have what is known of the past. Raises UsageProblem."""
         past, terminal = self.past, self._terminal
-        if self.asked.fresh and (aside := self._journal.move_aside()) is not None:
+        if self.asked.fresh and (aside := self.journal.move_aside()) is not None:
             terminal.note(f"the earlier batch is in {aside} now")
         if terminal.writes_to(stored := self.asked.directory / RESULTS_NAME):
             raise UsageProblem(
@@ -122,14 +123,14 @@ class Batch:
             )
         if past.header is not None and past.header.definition is not None and self._header.definition is None:
             terminal.warn("the workflow is not compared with the one that the batch began with")
-        self._journal.begin(with_definition_of(past.header, self._header), past)
-        self._results = Results(self._journal.place)
-        self._files.callback(self._results.close)
-        reopen_lost(past, self._results, self._journal.path)
-        renew_columns(self.asked.rows, self._header.kept, past, self._results, terminal.mask)
+        self.journal.begin(with_definition_of(past.header, self._header), past)
+        self.results = Results(self.journal.place)
+        self._files.callback(self.results.close)
+        if past.header is not None:
+            reopen_lost(past, self.results, self.journal.path)
+            renew_columns(self.asked.rows, self._header.kept, past, self.results, terminal.mask)
         if RED in self.asked.again and not past.choice_is_open:
             self._choose_red(judge)
-        return self._journal
 
     def _choose_red(self, judge: Judge) -> None:
         """Choose the rows that the questions do not find good, with all their repetitions, to be asked again.
@@ -147,7 +148,7 @@ class Batch:
             answered = all(past.state(line["row"]) == FINISHED for line in stored) and {*codes} <= CAN_BE_RED
             if answered and codes.count(ExitCode.OK) < tally.pass_each:
                 red += [(line["row"], line["id"]) for line in stored]
-        self._journal.choose(red)
+        self.journal.choose(red)
         past.choose([number for number, _ in red])
         self._terminal.note(f"{amount(len(red) // tally.repeat, 'row')} to be asked again")
 
@@ -155,11 +156,13 @@ class Batch:
         """Let rows in doubt take their runs, as far as the server's list shows them."""
         past, workflow_id = self.past, work.workflow.id
         if doubts := past.doubtful:
+            from noxcli.batch.doubts import look_for, of_version  # loaded for rows in doubt
+
             within = work.deadline.left(LONGEST_LOOK)
             finding = look_for(work.api, workflow_id, work.digests, doubts, work.known.__contains__, within)
-            self._finding = of_version(work.api, finding, past.own_runs(self._journal.path), workflow_id, within)
+            self._finding = of_version(work.api, finding, past.own_runs(self.journal.path), workflow_id, within)
             for doubt, run in self._finding.own(doubts):
-                self._journal.note_started(doubt, run)
+                self.journal.note_started(doubt, run)
                 past.adopt(doubt.number, run)
         if DOUBTFUL in self.asked.again:
             for doubt in past.doubtful:
@@ -180,23 +183,15 @@ class Batch:
             if past.state(run["row"]) == FINISHED:
                 tally.add_line(judge.judged(as_printed(run, tally.repeat)), before=True)
 
-    def run(
-        self,
-        work: RowWork,
-        printer: Printer,
-        tick: Callable[[], None],
-        unexpected: Callable[[Exception], NoxError],
-    ) -> NoxError | None:
+    def run(self, work: RowWork, output: Output, tick: Callable[[], None]) -> NoxError | None:
         """Run the remaining rows; return why not every row has a result."""
-        asked = self.asked
-        output = Output(self._journal, self._results, printer)
-        rows = self._remaining.to_do(self._journal, self.tally)
-        engine = Engine(work, rows, self.past, self._finding, output, tick, unexpected, asked)
+        rows = self._remaining.to_do(self.journal, self.tally)
+        engine = Engine(work, rows, self.past, self._finding, output, tick, self.asked)
         self.tally.cause = engine.run()
         self.named = name_runs([*engine.flight.going_on, *self.past.going_on], output.lineless)
         if self.past.choice_is_open and self.tally.cause is None and {*self.tally.codes} <= CAN_BE_RED:
-            self._journal.answer()
-        self.unprinted, self.has_started = output.unprinted, engine.flight.had_runs
+            self.journal.answer()
+        self.has_started = engine.flight.had_runs
         return self.tally.cause
 
     def _leave_directory(self, kind: object, *_: object) -> None:
@@ -207,8 +202,8 @@ class Batch:
         if kind is None and not self.tally.reported and not self.tally.not_started:
             return
         if self.asked.continues and ATTEMPT_VARIABLE in self._terminal.environ:
-            if not self._journal.is_open:
+            if not self.journal.is_open:
                 with suppress(NoxError):  # the directory may be what is wrong; the next attempt is then refused
-                    self._journal.create()
-        elif self._journal.is_open:
-            self.is_stored = not self._journal.discard()
+                    self.journal.create()
+        elif self.journal.is_open:
+            self.is_stored = not self.journal.discard()

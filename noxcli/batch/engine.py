@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from noxcli.batch.asked import Asked
 from noxcli.batch.cuts import ANSWER_AT_END, Cuts, Stage
-from noxcli.batch.doubts import Finding
 from noxcli.batch.flight import Flight
 from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.output import Output
@@ -40,6 +40,9 @@ from noxcli.signals import Interrupted
 from noxcli.timing import Deadline
 from noxcli.waiting import run_all_within
 
+if TYPE_CHECKING:
+    from noxcli.batch.doubts import Finding
+
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
 
@@ -52,20 +55,18 @@ class Engine:
         work: RowWork,
         rows: Iterator[Row],
         past: Past,
-        doubtful: Finding,
+        finding: "Finding | None",
         output: Output,
         tick: Callable[[], None],
-        unexpected: Callable[[Exception], NoxError],
         asked: Asked,
     ) -> None:
-        """`doubtful` is what the run list shows about rows that an earlier call left in doubt."""
+        """`finding` is what the run list shows about rows that an earlier call left in doubt."""
         self.work, self.past, self.output, self.tick = work, past, output, tick
         self.tally = output.tally
         self.schedule = Schedule(asked.poll_interval)
         self.flight = Flight(work, output, self.schedule)
         self._source = Prefetch(rows)
-        self._doubtful, self._unexpected = doubtful, unexpected
-        self._asked = asked
+        self._finding, self._asked = finding, asked
         self._max_parallel, self._row_timeout = asked.max_parallel, asked.row_timeout
         self._threads = min(MOST_THREADS, asked.max_parallel)
         self._workers: Workers[ActiveRow | FinishedRow] = Workers(self._threads)
@@ -94,7 +95,7 @@ class Engine:
             self.cuts.add(Stage.LEAVING, self._as_expected(error))
 
     def _as_expected(self, error: Exception) -> NoxError:
-        return error if isinstance(error, NoxError) else self._unexpected(error)
+        return error if isinstance(error, NoxError) else self.work.explain_unexpected(error)
 
     # The loop.
 
@@ -135,8 +136,9 @@ class Engine:
             problem = UsageProblem(f"line {row.line}: {row.problem}" if row.line else row.problem)
             self.flight.report(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))
         elif state == SENT:
+            assert self._finding is not None
             doubt = self.past.take_pending(number)
-            self.flight.report(self._doubtful.unresolved(row, doubt, None, self.work.mask))
+            self.flight.report(self._finding.unresolved(row, doubt, None, self.work.mask))
         elif state == STARTED:
             known = self.past.take_pending(number)
             run = Run(known.run_id or "", self.work.workflow.id, "queued", created_at=known.created_at)
@@ -153,14 +155,11 @@ class Engine:
 
     def _take_news(self, within: float) -> None:
         """File the states that have arrived, after waiting for the first."""
-        outcome = self._workers.next_outcome(within)
-        while outcome is not None:
-            state, error = outcome
+        for state, error in self._workers.take_outcomes(within):
             if error is not None:
                 raise error
             assert state is not None
             self._file(state)
-            outcome = self._workers.next_outcome(0)
 
     def _file(self, state: ActiveRow | FinishedRow) -> None:
         """Put a row where its state belongs, unless it was left in the meantime."""
@@ -318,5 +317,5 @@ class Engine:
         for state, _ in run_all_within(left, looks, MOST_THREADS):
             if isinstance(state, FinishedRow):
                 self._file(state)
-            elif isinstance(state, Finding):
+            elif not isinstance(state, ActiveRow | None):
                 flight.report_doubts(state)

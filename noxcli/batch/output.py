@@ -58,65 +58,27 @@ class RowTable:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Printer:
-    """Judges rows, counts them, and prints their lines, or adds them to a `table` that is shown at the end.
+class Output:
+    """The results of one batch on their way out: judged, counted, kept, and printed, or added to a `table`.
 
-    `paste` completes the commands in a hint.
+    `paste` completes the commands in a hint; `coverage` is that of a stream, whose rows are known at its end.
     """
 
+    journal: Journal
+    results: Results
     judge: Judge
-    query: Query | None
     tally: Tally
     write: Callable[[str], None]
     paste: Callable[[str], str]
+    query: Query | None = None
     table: RowTable | None = None
+    coverage: Coverage | None = None
     outputs: set[str] = field(default_factory=set)  # of the completed rows, where a question names one
-    coverage: Coverage = field(init=False)  # of the rows of a stream, which are known at its end
-
-    def __post_init__(self) -> None:
-        self.coverage = self.judge.coverage()
-
-    def count(self, row: FinishedRow) -> None:
-        """Judge a row, and add it to the tally."""
-        line = as_printed(row.document, self.tally.repeat)
-        row.judged = self.judge.judged(line)
-        self.coverage.add_line(line)
-        if row.code == ExitCode.OK and self.judge.has_questions:
-            self.outputs.update(by_name(row.result["output"]))
-        self.tally.add_line(row.judged, self.paste)
-
-    def print(self, rows: Sequence[FinishedRow]) -> None:
-        """Raises as Terminal.write."""
-        if self.table is not None:
-            for row in rows:
-                self.table.add(row.judged)
-            return
-        self.write("".join(self._line(row) for row in rows if not row.cut_short))
-
-    def _line(self, row: FinishedRow) -> str:
-        shown = row.judged
-        if row.result["files"]:
-            from noxcli.outputs.whole import with_paths  # loaded for an output that is not all in the record
-
-            shown = with_paths(shown)
-        if self.query is not None:
-            return found_line(self.query, shown)
-        return row.line if shown is row.document else f"{to_json(shown)}\n"
-
-
-class Output:
-    """The results of one batch on their way out."""
-
-    def __init__(self, journal: Journal, results: Results, printer: Printer) -> None:
-        self.unprinted: ReaderGone | Unwritten | None = None  # why stdout failed; --resume prints those lines
-        self.lineless: list[str] = []  # the runs of rows whose line was not stored, or not printed
-        self._trouble: NoxError | None = None
-        self._journal = journal
-        self._results = results
-        self._printer = printer
-        self.tally = printer.tally
-        self._ready: list[FinishedRow] = []
-        self._flushed_at = float("-inf")
+    unprinted: ReaderGone | Unwritten | None = None  # why stdout failed; --resume prints those lines
+    lineless: list[str] = field(default_factory=list)  # the runs of rows whose line was not stored, or not printed
+    _trouble: NoxError | None = None
+    _ready: list[FinishedRow] = field(default_factory=list)
+    _flushed_at: float = float("-inf")
 
     def take_trouble(self) -> NoxError | None:
         """Return why the disk takes no more results, once."""
@@ -124,13 +86,22 @@ class Output:
         return trouble
 
     def add(self, row: FinishedRow) -> None:
-        """Count a row's result, which is printed soon."""
+        """Judge and count a row's result, which is printed soon."""
         try:
-            self._printer.count(row)
+            self._count(row)
         except Exception:
             self._note_lineless([row])
             raise
         self._ready.append(row)
+
+    def _count(self, row: FinishedRow) -> None:
+        line = as_printed(row.document, self.tally.repeat)
+        row.judged = self.judge.judged(line)
+        if self.coverage is not None:
+            self.coverage.add_line(line)
+        if row.code == ExitCode.OK and self.judge.has_questions:
+            self.outputs.update(by_name(row.result["output"]))
+        self.tally.add_line(row.judged, self.paste)
 
     def until_due(self, most: float) -> float:
         """Return the seconds until results must be printed, at most `most`."""
@@ -157,10 +128,10 @@ class Output:
         lacking = True
         try:
             if self.unprinted is None:
-                self._results.add([one for one in rows if one.final])
-                self._printer.print(rows)
+                self.results.add([one for one in rows if one.final])
+                self._print(rows)
                 lacking = False
-                self._journal.note_ended(one for one in rows if not one.result["retry_safe"])
+                self.journal.note_ended(one for one in rows if not one.result["retry_safe"])
         except (ReaderGone, Unwritten) as error:
             self.unprinted = error
         except JournalTrouble as error:
@@ -171,6 +142,24 @@ class Output:
         finally:
             if lacking:
                 self._note_lineless(rows)
+
+    def _print(self, rows: Sequence[FinishedRow]) -> None:
+        """Raises as Terminal.write."""
+        if self.table is not None:
+            for row in rows:
+                self.table.add(row.judged)
+            return
+        self.write("".join(self._line(row) for row in rows if not row.cut_short))
+
+    def _line(self, row: FinishedRow) -> str:
+        shown = row.judged
+        if row.result["files"]:
+            from noxcli.outputs.whole import with_paths  # loaded for an output that is not all in the record
+
+            shown = with_paths(shown)
+        if self.query is not None:
+            return found_line(self.query, shown)
+        return row.line if shown is row.document else f"{to_json(shown)}\n"
 
     def _note_lineless(self, rows: Sequence[FinishedRow]) -> None:
         self.lineless += [one.result["run"]["id"] for one in rows if one.result["run"] is not None]

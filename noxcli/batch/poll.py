@@ -2,7 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from queue import Empty, Queue
 from typing import Generic, TypeVar
 
@@ -94,14 +95,14 @@ class Workers(Generic[T]):
         if self._started < min(self.busy, self._most):
             self._start_one()
 
-    def next_outcome(self, within: float) -> Result[T] | None:
-        """Return a call's value or error, None if nothing arrived in that many seconds."""
-        try:
+    def take_outcomes(self, within: float) -> Iterator[Result[T]]:
+        """Yield what calls returned or raised, if one does in that many seconds, and what else is there."""
+        with suppress(Empty):
             outcome = take(self._outcomes, within)
-        except Empty:
-            return None
-        self.busy -= 1
-        return outcome
+            while True:
+                self.busy -= 1
+                yield outcome
+                outcome = self._outcomes.get_nowait()
 
     def _start_one(self) -> None:
         try:

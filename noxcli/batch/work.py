@@ -100,7 +100,7 @@ class RowStart(StartAttempt):
 class RowWork:
     """What a row needs from the server and the disk, for several threads; each call returns the row's next state.
 
-    `patience` creates a new one each time.
+    `patience` creates a new one each time, `explain_unexpected` makes an error of ours of a bug.
     """
 
     api: Any
@@ -112,6 +112,7 @@ class RowWork:
     digests: InputDigests
     mask: Mask
     patience: Callable[[], Patience]
+    explain_unexpected: Callable[[Exception], NoxError]
     deadline: Deadline
     retry_for: float
     pace: "Pace"

@@ -12,9 +12,8 @@ from noxcli.batch.asked import Asked
 from noxcli.batch.batch import Batch
 from noxcli.batch.columns import EXPECT, Columns
 from noxcli.batch.identity import changed_nodes, constants_of, digests_of
-from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge, MinPass, enough_of
-from noxcli.batch.output import Printer, RowTable
+from noxcli.batch.output import Output, RowTable
 from noxcli.batch.past import Header
 from noxcli.batch.resume import (
     Survey,
@@ -66,7 +65,6 @@ def run_rows(noxus: Session, options: Options) -> None:
     context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     context.way_back = asked.way_back
     tally = Tally(None, min_pass, options.repeat, enough)
-    printer = _printer(context, judge, tally)
     with Batch(asked, tally, context.terminal, context.clock) as batch:
         batch.open()
         with noxus.connect(Phase.PREFLIGHT) as api:
@@ -78,24 +76,18 @@ def run_rows(noxus: Session, options: Options) -> None:
             if options.dry_run:
                 _print_counts(context, seen)
                 return
-            journal = batch.begin(judge)
-            saves = options.output_dir is not None
-            work = row_work(noxus, pace, workflow, journal, batch, options.retry_for, saves=saves)
+            batch.begin(judge)
+            work = row_work(noxus, pace, workflow, batch, options.retry_for, saves=options.output_dir is not None)
             batch.adopt(work)
             batch.count_past(judge)
             _plan_reports(batch, context, judge, options)
             asked.rows.share(upload_files(noxus, asked.common))
-            began = context.clock.monotonic()
+            output, began = _output(context, batch, judge), context.clock.monotonic()
             with batch_progress(context.terminal) as shown:
-                batch.run(
-                    work,
-                    printer,
-                    lambda: shown.tell(partial(tally.how_far, news_of(pace))),
-                    partial(explain_unexpected, context),
-                )
+                batch.run(work, output, lambda: shown.tell(partial(tally.how_far, news_of(pace))))
             if batch.has_started and not isinstance(tally.cause, Interruption):
                 _warn_of_change(noxus, header)
-    _report(noxus, batch, printer, context.clock.monotonic() - began)
+    _report(noxus, batch, output, context.clock.monotonic() - began)
 
 
 def _print_counts(context: Context, seen: Survey | None) -> None:
@@ -176,9 +168,13 @@ def _check_questions(context: Context, judge: Judge, rows: RowFile, header: Head
     """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
     if rows.is_stream:
         return  # at its end: see _report
+    own, empty = EXPECT in rows.names, next(rows.rows(), None) is None
+    if empty and not (judge.has_questions or own):
+        context.terminal.warn(f"{rows.name} has no rows")
+    elif empty:
+        raise UsageProblem(f"{rows.name} has no rows, so nothing is checked", "add rows, or drop the questions")
     judge.require_columns(rows.known)
     judge.require_answers(header.outputs or (), "the workflow")
-    own, empty = EXPECT in rows.names, next(rows.rows(), None) is None
     if judge.expected is not None or judge.columns or own:
         coverage = judge.coverage()
         for row in rows.rows():
@@ -186,10 +182,6 @@ def _check_questions(context: Context, judge: Judge, rows: RowFile, header: Head
         if judge.expected is not None:
             judge.expected.require_met()
         coverage.require_some(context.terminal.warn, own=own)
-    if empty and (judge.has_questions or own):
-        raise UsageProblem(f"{rows.name} has no rows, so nothing is checked", "add rows, or drop the questions")
-    if empty:
-        context.terminal.warn(f"{rows.name} has no rows")
 
 
 def header_of(context: Context, workflow: Workflow, asked: Asked, command: Sequence[str]) -> Header:
@@ -222,7 +214,6 @@ def row_work(
     noxus: Session,
     pace: "Pace",
     workflow: Workflow,
-    journal: Journal,
     batch: Batch,
     retry_for: float | None,
     *,
@@ -237,7 +228,7 @@ def row_work(
         api=noxus.api,
         pace=pace,
         clock=context.clock,
-        journal=journal,
+        journal=batch.journal,
         known=KnownIds(batch.past.runs),
         asked_again=batch.past.asked_again,
         workflow=workflow,
@@ -246,9 +237,10 @@ def row_work(
         patience=lambda: Patience(
             context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, in_lines(lambda _: None)
         ),
+        explain_unexpected=partial(explain_unexpected, context),
         deadline=noxus.deadline,
         retry_for=RETRY_FOLLOWING if retry_for is None else retry_for,
-        place=journal.place if saves else None,
+        place=batch.journal.place if saves else None,
     )
 
 
@@ -260,10 +252,12 @@ def _plan_reports(batch: Batch, context: Context, judge: Judge, options: Options
             batch.at_end(partial(_write_report, option, Path(file), batch, context, judge))
 
 
-def _printer(context: Context, judge: Judge, tally: Tally) -> Printer:
+def _output(context: Context, batch: Batch, judge: Judge) -> Output:
     query, terminal = context.printing.query, context.terminal
     table = RowTable() if terminal.read_by_eyes and query is None else None
-    return Printer(judge, query, tally, terminal.write, partial(to_paste, context), table)
+    coverage = judge.coverage() if batch.asked.rows.is_stream else None
+    paste = partial(to_paste, context)
+    return Output(batch.journal, batch.results, judge, batch.tally, terminal.write, paste, query, table, coverage)
 
 
 def _warn_of_change(noxus: Session, begun: Header) -> None:
@@ -291,13 +285,13 @@ def news_of(pace: "Pace") -> str:
     return f"limited to {pace.rate:.1f} requests/s by the server" if pace.rate is not None else ""
 
 
-def _report(noxus: Session, batch: Batch, printer: Printer, seconds: float) -> None:
+def _report(noxus: Session, batch: Batch, output: Output, seconds: float) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
-    tally, unprinted = batch.tally, batch.unprinted
+    tally, unprinted = batch.tally, output.unprinted
     if unprinted is not None and not isinstance(tally.cause, Interruption | TimedOut):
         raise type(unprinted)(f"{unprinted.message}{batch.named}", unprinted.hint)
-    if printer.table is not None:
-        printer.table.show(noxus.context.terminal)
+    if output.table is not None:
+        output.table.show(noxus.context.terminal)
     context, error, earlier = noxus.context, tally.cause, tally.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
     ran = amount(tally.done, "row") if tally.repeat == 1 else f"{tally.done} runs of {amount(tally.rows, 'row')}"
@@ -315,13 +309,13 @@ def _report(noxus: Session, batch: Batch, printer: Printer, seconds: float) -> N
         go_on = f"{'continue' if left else 'run the failed rows again'} with: {go_on}"
     if isinstance(error, Interruption):
         raise Interruption(f"{error.message}{batch.named}", go_on, number=error.number)
-    printer.judge.require_answers(printer.outputs, "no row's result")
+    output.judge.require_answers(output.outputs, "no row's result")
     tally.conclude(context.terminal, go_on, batch.named)
     rows = batch.asked.rows
-    if rows.is_stream:
+    if output.coverage is not None:
         if rows.only is not None:
             rows.only.conclude_stream()
-        printer.coverage.conclude_stream(context.terminal.warn, own=EXPECT in rows.names)
+        output.coverage.conclude_stream(context.terminal.warn, own=EXPECT in rows.names)
 
 
 def _write_report(option: str, target: Path, batch: Batch, context: Context, judge: Judge) -> None:

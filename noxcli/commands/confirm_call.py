@@ -14,13 +14,13 @@ from noxcli.batch.compare import Comparison
 from noxcli.batch.confirm import Answered, Confirmation, Round
 from noxcli.batch.identity import changed_nodes, digests_of
 from noxcli.batch.judge import Judge
-from noxcli.batch.output import Printer
+from noxcli.batch.output import Output
 from noxcli.batch.past import JOURNAL_NAME
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard
 from noxcli.batch.suspects import Suspects
 from noxcli.batch.tally import Tally
-from noxcli.cli.ending import explain_unexpected, to_paste
+from noxcli.cli.ending import to_paste
 from noxcli.cli.prepare import read_workflow_to_run
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
@@ -110,22 +110,24 @@ class Asking:
         workflow, rows = self._read_version(round_.side), suspects.write_rows(round_)
         asked = self._read_asked(round_, str(rows))
         asked.rows.know(inputs_of(workflow.definition), checked=False)
-        tally, paste = Tally(None, None, round_.asks), partial(to_paste, context)
-        printer = Printer(Judge((), None, context.terminal.mask), None, tally, lambda _: None, paste)
+        tally, judge = Tally(None, None, round_.asks), Judge((), None, context.terminal.mask)
         with Batch(asked, tally, context.terminal, context.clock) as batch:
             batch.open()
             pace = noxus.api.pace_requests()
             batch.check(header_of(context, workflow, asked, self._command(round_, str(rows))), None)
-            journal, saves = batch.begin(printer.judge), self._saves_files(round_.side)
+            batch.begin(judge)
             if again:
-                journal.choose(again)
+                batch.journal.choose(again)
                 batch.past.choose([number for number, _ in again])
-            work = row_work(noxus, pace, workflow, journal, batch, noxus.common.retry_for, saves=saves)
+            saves = self._saves_files(round_.side)
+            work = row_work(noxus, pace, workflow, batch, noxus.common.retry_for, saves=saves)
             batch.adopt(work)
-            batch.count_past(printer.judge)
+            batch.count_past(judge)
+            paste = partial(to_paste, context)
+            output = Output(batch.journal, batch.results, judge, tally, lambda _: None, paste)
             with batch_progress(context.terminal) as shown:
                 tick = partial(_show, shown, tally, pace)
-                cause = batch.run(work, printer, tick, partial(explain_unexpected, context))
+                cause = batch.run(work, output, tick)
         if isinstance(cause, Interruption):
             raise Interruption(f"{cause.message}{batch.named}", self._go_on, number=cause.number)
         if cause is not None:

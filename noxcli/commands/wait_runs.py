@@ -185,8 +185,7 @@ class ManyRuns:
                 workers.call(partial(look, first.popleft()))
             for number in schedule.take_due():
                 workers.call(partial(look, number))
-            news = workers.next_outcome(schedule.until_due(deadline.left(LIMIT_SEEN_EVERY)))
-            while news is not None:
+            for news in workers.take_outcomes(schedule.until_due(deadline.left(LIMIT_SEEN_EVERY))):
                 number, read = value_of(news)
                 one = self._all[number]
                 self._receive(one, read, last=False)
@@ -196,7 +195,6 @@ class ManyRuns:
                     is_enough |= self._any_one or (self._fail_fast and one.outcome.error is not None)
                 else:
                     schedule.add(number, interval)
-                news = workers.next_outcome(0)
         return is_enough or not going
 
     def _look(self, one: Waited) -> Run:

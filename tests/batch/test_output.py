@@ -12,7 +12,7 @@ import pytest
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
 from noxcli.batch.lines import JournalTrouble
-from noxcli.batch.output import FLUSHES_APART, Output, Printer
+from noxcli.batch.output import FLUSHES_APART, Output
 from noxcli.batch.past import Header, Past
 from noxcli.batch.results import Results
 from noxcli.batch.row import FinishedRow
@@ -49,8 +49,8 @@ class Batch:
 
     def __post_init__(self) -> None:
         self.tally = Tally()
-        printer = Printer(Judge((), None, Mask()), None, self.tally, self._write, str)
-        self.output = Output(self.journal, self.results, printer)
+        judge = Judge((), None, Mask())
+        self.output = Output(self.journal, self.results, judge, self.tally, self._write, str)
 
     def _write(self, text: str) -> None:
         rows = [json.loads(line)["row"] for line in text.splitlines()]
