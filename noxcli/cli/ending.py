@@ -19,7 +19,6 @@ from noxcli.errors import (
     TimedOut,
     Unavailable,
     Undelivered,
-    Unfitting,
     Unwritten,
 )
 from noxcli.render import Format
@@ -113,15 +112,13 @@ def own_error(context: Context, error: NoxError | Interrupted) -> NoxError:
 
 
 def come_back(context: Context) -> str | None:
-    """Return how to continue with the run."""
-    run = context.outcome.run
+    """Return how to continue with the run, or how to get its output."""
+    run, way = context.outcome.run, context.way_back
     if run is not None and run.settled and len(context.outcomes) == 1:
         return way_to_output(run)
-    if context.way_back is None:
-        return None
-    if run is None or len(context.outcomes) > 1:
-        return f"continue with: {context.way_back}"
-    return f"the run keeps running; continue with: {context.way_back}; stop it with: noxcli stop {run.id}"
+    if way is None or run is None or len(context.outcomes) > 1:
+        return way and f"continue with: {way}"
+    return f"the run keeps running; continue with: {way}; stop it with: noxcli stop {run.id}"
 
 
 def way_to_output(run: "Run") -> str | None:
@@ -184,7 +181,7 @@ def _write_result(context: Context, code: ExitCode) -> NoxError | None:
     try:
         context.printing.print_result(lambda: document_of(context.outcomes, code, mask, listed=listed))
         context.printing.put_target_in_place(code)
-    except (ReaderGone, Undelivered, Unfitting, Unwritten, TimedOut, Interrupted) as late:
+    except (ReaderGone, Undelivered, TimedOut, Interrupted) as late:
         return own_error(context, late)
     return None
 
@@ -209,15 +206,14 @@ def _write_reports(context: Context, code: ExitCode) -> ExitCode:
     """
     elapsed = context.clock.monotonic() - context.began
     writers = list(context.reports.files(context.outcomes, elapsed, context.terminal.mask, context.new_page))
-    left = writers.copy()
-    while left:
-        write = left.pop(0)
-        late = _trouble_with(context, partial(write, code))
-        if late is not None:
-            code = code or late.exit_code
-            writers.remove(write)
-            left = writers.copy()
-    return code
+    troubles = {write: _trouble_with(context, partial(write, code)) for write in writers}
+    late = next(filter(None, troubles.values()), None)
+    if code or late is None:
+        return code
+    for write, trouble in troubles.items():
+        if trouble is None:
+            _trouble_with(context, partial(write, late.exit_code))
+    return late.exit_code
 
 
 def _trouble_with(context: Context, write: Callable[[], None]) -> NoxError | None:

@@ -112,7 +112,6 @@ LineQueryOption = Annotated[
     str | None,
     typer.Option("--query", metavar="EXPR", help="Print only what this JMESPath expression finds in each line."),
 ]
-LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST_LISTED, help="List at most N.")]
 Timeout = Annotated[
     float | None,
     typer.Option(
@@ -133,20 +132,11 @@ OnInterrupt = Annotated[
         show_default=False,
     ),
 ]
-StateFile = Annotated[
-    str | None, typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`.")
-]
 OutputOption = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write stdout to FILE, only if the exit code is 0."),
 ]
 Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")]
-Report = Annotated[
-    str | None,
-    typer.Option(
-        "--report", metavar="FILE", help="Write an HTML page: verdict, nodes on a time axis, errors, outputs."
-    ),
-]
 RowsReport = Annotated[
     str | None,
     typer.Option("--report", metavar="FILE", help="Write an HTML page: verdict, why rows failed, and each row."),
@@ -157,70 +147,17 @@ Markdown = Annotated[
         "--markdown", metavar="FILE", help="Write a comment in Markdown: the verdict, and the rows that fail."
     ),
 ]
-Asserts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--assert",
-        metavar="EXPR",
-        help="Exit with 11 unless this JMESPath is true; repeatable.",
-    ),
-]
-ExpectOption = Annotated[
-    str | None,
-    typer.Option(
-        "--expect", metavar="FILE", help="Compare outputs with these, by the rows' $id (JSON lines, CSV or TSV)."
-    ),
-]
 MinPassOption = Annotated[
     str | None,
     typer.Option(
         "--min-pass", metavar="N%", help="Exit with 0 if this share of all rows is good, with 11 if it is not."
     ),
 ]
-PassEachOption = Annotated[
-    int | None,
-    typer.Option(
-        "--pass-each", metavar="K", min=1, help="Count a row as good if K of its repetitions are. [default: all]"
-    ),
-]
-Ci = Annotated[
-    WhichCi | None,
-    typer.Option("--ci", help="Format output for a CI system. [default: auto] [env: NOXCLI_CI]", show_default=False),
-]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Same as --progress none.")]
-ProgressOption = Annotated[
-    ProgressShown,
-    typer.Option(
-        "--progress",
-        help="Show progress live on a terminal, as plain lines, or not at all; warnings always show. "
-        "[env: NOXCLI_PROGRESS]",
-    ),
-]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Also show requests, retries and timings; never keys or values.")
 ]
 Color = Annotated[WhenColored, typer.Option("--color", metavar="auto|always|never", help="Color stderr.")]
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--base-url", metavar="URL", help="Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]"
-    ),
-]
-ApiKeyFile = Annotated[
-    str | None,
-    typer.Option("--api-key-file", metavar="FILE", help="Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]"),
-]
-ProfileOption = Annotated[
-    str | None,
-    typer.Option(
-        "--profile",
-        metavar="PROFILE",
-        help="Use this profile from the config file. [env: NOXCLI_PROFILE]",
-        # Parsed before all others, since it decides their defaults.
-        callback=apply_profile,
-        is_eager=True,
-    ),
-]
 
 
 @declared
@@ -244,12 +181,37 @@ class Common(Printed):
     """Where to connect, and what to show: options of every verb that calls the server."""
 
     quiet: Quiet = False
-    progress: ProgressOption = "auto"
+    progress: Annotated[
+        ProgressShown,
+        typer.Option(
+            "--progress",
+            help="Show progress live on a terminal, as plain lines, or not at all; warnings always show. "
+            "[env: NOXCLI_PROGRESS]",
+        ),
+    ] = "auto"
     verbose: Verbose = False
     color: Color = "auto"
-    base_url: BaseUrl = None
-    api_key_file: ApiKeyFile = None
-    profile: ProfileOption = None
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            "--base-url", metavar="URL", help="Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]"
+        ),
+    ] = None
+    api_key_file: Annotated[
+        str | None,
+        typer.Option("--api-key-file", metavar="FILE", help="Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]"),
+    ] = None
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="PROFILE",
+            help="Use this profile from the config file. [env: NOXCLI_PROFILE]",
+            # Parsed before all others, since it decides their defaults.
+            callback=apply_profile,
+            is_eager=True,
+        ),
+    ] = None
     timeout: float | None = fixed_at(None)
     retry_for: float | None = fixed_at(None)
 
@@ -282,7 +244,7 @@ class Documented:
 class Listed(Documented):
     """The same, for a list."""
 
-    limit: LimitOption = 30
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST_LISTED, help="List at most N.")] = 30
 
 
 @declared
@@ -315,7 +277,10 @@ class Starting(InputOptions, PreflightOptions):
         str | None, typer.Option("--callback-url", metavar="URL", help="Have the platform POST the result to this URL.")
     ] = None
     detach: Annotated[bool, typer.Option("--detach", help="Start the run, print its id and exit.")] = False
-    state_file: StateFile = None
+    state_file: Annotated[
+        str | None,
+        typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`."),
+    ] = None
 
 
 @declared
@@ -342,15 +307,50 @@ class Delivering:
 class Asserting:
     """What a result must be like, and for which CI system to write."""
 
-    asserts: Asserts = None
-    ci: Ci = None
+    asserts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--assert",
+            metavar="EXPR",
+            help="Exit with 11 unless this JMESPath is true; repeatable.",
+        ),
+    ] = None
+    ci: Annotated[
+        WhichCi | None,
+        typer.Option(
+            "--ci", help="Format output for a CI system. [default: auto] [env: NOXCLI_CI]", show_default=False
+        ),
+    ] = None
+
+
+@declared
+class Judging(Asserting):
+    """What the results of many rows must be like."""
+
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            "--expect", metavar="FILE", help="Compare outputs with these, by the rows' $id (JSON lines, CSV or TSV)."
+        ),
+    ] = None
+    pass_each: Annotated[
+        int | None,
+        typer.Option(
+            "--pass-each", metavar="K", min=1, help="Count a row as good if K of its repetitions are. [default: all]"
+        ),
+    ] = None
 
 
 @declared
 class Reporting(Asserting):
     """What to write for other programs besides stdout."""
 
-    report: Report = None
+    report: Annotated[
+        str | None,
+        typer.Option(
+            "--report", metavar="FILE", help="Write an HTML page: verdict, nodes on a time axis, errors, outputs."
+        ),
+    ] = None
     junit: Junit = None
     dotenv: Annotated[
         str | None,

@@ -246,7 +246,11 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     context.sources.deadline = context.terminal.deadline = deadline = Deadline(context.clock, options.timeout)
     if subject is not None:
         context.outcome.subject = subject
-    directory = _choose_directory(ctx, options) if isinstance(options, Delivering) else None
+    directory = None
+    # --raw overrides a directory that is only the user's default.
+    unless = "DEFAULT_MAP" if options.raw else ""
+    if isinstance(options, Delivering) and options.output_dir and source_of(ctx, "output_dir") != unless:
+        directory = Path(options.output_dir)
     plan_reports(context, options, directory)
     present(context, options)
     context.printing.for_reading = context.printing.writes_text and source_of(ctx, "form") == "DEFAULT"
@@ -255,13 +259,6 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
 
         ctx.with_resource(lock_directory(directory))
     return Session(context, options, deadline, directory)
-
-
-def _choose_directory(ctx: typer.Context, options: Delivering) -> Path | None:
-    """Return where to save the outputs; --raw overrides a directory that is only the user's default."""
-    if options.output_dir is None or (options.raw and source_of(ctx, "output_dir") == "DEFAULT_MAP"):
-        return None
-    return Path(options.output_dir)
 
 
 def _connect(context: Context, options: Common) -> "NoxusApi":

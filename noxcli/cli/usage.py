@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from noxcli.errors import ExitCode, ReaderGone
 
 # The layout of every verb's help. Options without a heading here are the verb's own, and come first.
-OWN = "Options"
+OWN, ARGUMENTS = "Options", "Arguments"
 HEADINGS = {
     "Inputs": ("--inputs", "--secret", "--no-check"),
     "Run": ("--dry-run", "--version-id", "--callback-url", "--detach", "--state-file", "--on-interrupt", "--run"),
@@ -116,12 +116,14 @@ class Verb(HelpOnStdout, TyperCommand):
                 write_definitions(formatter, records, max(fitting, default=0))
 
     def brief(self, ctx: Any) -> str:
-        """Return one screen: usage, the options that people use in a line each, and two examples."""
+        """Return one screen: usage, arguments, the options that people use most in a line each, and two examples."""
         page = new_page(ctx)
         self.format_usage(ctx, page)
         page.write("\n")
         page.write_text((self.help or "").partition("\n\n")[0])
-        for params in filter(None, (self.arguments(), self.most_used())):
+        arguments = [param for param in self.params if _heading(param) == ARGUMENTS]
+        options = sorted(filter(_is_known, self.params), key=_use)[:MOST_USED]
+        for params in filter(None, (arguments, options)):
             records = [record for param in params if (record := param.get_help_record(ctx))]
             width = max(len(names) for names, _ in records)
             page.write("\n")
@@ -134,18 +136,9 @@ class Verb(HelpOnStdout, TyperCommand):
         page.write(f"\nAll options: {ctx.command_path} --help")
         return str(page.getvalue())
 
-    def arguments(self) -> list[Any]:
-        """Return the parameters without a dash."""
-        return [param for param in self.params if param.param_type_name == "argument"]
-
-    def most_used(self) -> list[Any]:
-        """Return the options that people use most, at most ten; all of a verb's own are among them if there is room."""
-        known = [param for param in self.params if any(name in USED for name in param.opts) or _heading(param) == OWN]
-        return sorted(sorted(known, key=_use)[:MOST_USED], key=_place)
-
     def sections(self, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]:
         """Return each heading with its entries, as names and help."""
-        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], OWN: [], **{name: [] for name in HEADINGS}}
+        sections: dict[str, list[tuple[str, str]]] = {ARGUMENTS: [], OWN: [], **{name: [] for name in HEADINGS}}
         for param in sorted(self.get_params(ctx), key=_place):
             record = param.get_help_record(ctx)
             if record is not None:
@@ -187,9 +180,13 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
-def _use(param: Any) -> tuple[int, int]:
-    used = next((place for place, name in enumerate(USED) if name in param.opts), len(USED))
-    return used, _place(param)
+def _is_known(param: Any) -> bool:
+    """True for an option that people use, of this verb alone or of several."""
+    return _heading(param) == OWN or any(name in USED for name in param.opts)
+
+
+def _use(param: Any) -> int:
+    return next((place for place, name in enumerate(USED) if name in param.opts), len(USED))
 
 
 def _place(param: Any) -> int:
@@ -199,5 +196,5 @@ def _place(param: Any) -> int:
 
 def _heading(param: Any) -> str:
     if param.param_type_name == "argument":
-        return "Arguments"
+        return ARGUMENTS
     return next((heading for heading, names in HEADINGS.items() if not {*names}.isdisjoint(param.opts)), OWN)

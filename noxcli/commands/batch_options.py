@@ -6,15 +6,13 @@ from typing import Annotated
 import typer
 
 from noxcli.cli.options import (
-    Asserting,
     Common,
-    ExpectOption,
     InputArguments,
+    Judging,
     Junit,
     LineQueryOption,
     MinPassOption,
     OnInterrupt,
-    PassEachOption,
     PollInterval,
     PreflightOptions,
     RowsReport,
@@ -37,7 +35,7 @@ class Again(StrEnum):
 
 
 @declared
-class Options(PreflightOptions, Asserting, Waiting, Common):
+class Options(PreflightOptions, Judging, Waiting, Common):
     """Run a workflow once for each row of a file, and print a JSON line for each.
 
     If it is interrupted, the same command with --resume continues it, and starts nothing twice. A terminal gets a
@@ -131,7 +129,6 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
         typer.Option("--only", metavar="FILE", help="Run only the rows whose ids are in this file, one a line."),
     ] = None
     repeat: Annotated[int, typer.Option("--repeat", metavar="N", min=1, max=1000, help="Run each row N times.")] = 1
-    pass_each: PassEachOption = None
     line_query: LineQueryOption = None
     shard: Annotated[
         str | None,
@@ -142,7 +139,6 @@ class Options(PreflightOptions, Asserting, Waiting, Common):
             "[env: NOXCLI_SHARD]",
         ),
     ] = None
-    expect: ExpectOption = None
     report: RowsReport = None
     junit: Junit = None
     on_interrupt: OnInterrupt = None

@@ -12,13 +12,11 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import (
-    Asserting,
     Common,
     Documented,
-    ExpectOption,
+    Judging,
     Junit,
     Markdown,
-    PassEachOption,
     Waiting,
     declared,
 )
@@ -56,7 +54,7 @@ class FailOn(StrEnum):
 
 
 @declared
-class Options(Documented, Asserting, Waiting, Common):
+class Options(Documented, Judging, Waiting, Common):
     """Compare two batches or runs row by row, and exit with 11 if a row broke.
 
     A broken row was good in BASE, and is not in NEW.
@@ -84,8 +82,6 @@ class Options(Documented, Asserting, Waiting, Common):
         ),
     ]
     new: Annotated[str, typer.Argument(metavar="NEW", help="The results after, in the same forms.", show_default=False)]
-    expect: ExpectOption = None
-    pass_each: PassEachOption = None
     fail_on: Annotated[
         list[FailOn] | None,
         typer.Option(

@@ -9,15 +9,13 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import (
-    Asserting,
     Color,
-    ExpectOption,
+    Judging,
     Junit,
     LineQueryOption,
     Markdown,
     MinPassOption,
     OutputOption,
-    PassEachOption,
     Printed,
     Quiet,
     RowsReport,
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @declared
-class Options(Asserting, Printed):
+class Options(Judging, Printed):
     """Print the stored result of every row of a batch, one JSON line each, in the order of the rows.
 
     With all directories of a sharded batch, their rows are joined. A row that is missing, in doubt or ran twice has a
@@ -56,9 +54,7 @@ class Options(Asserting, Printed):
         list[str], typer.Argument(metavar="DIR...", help="The directory of a batch, or of each shard.")
     ]
     line_query: LineQueryOption = None
-    expect: ExpectOption = None
     min_pass: MinPassOption = None
-    pass_each: PassEachOption = None
     csv: Annotated[
         str | None,
         typer.Option("--csv", metavar="FILE", help="Write a table for spreadsheets: inputs, outputs, status and time."),
