@@ -15,14 +15,14 @@ from typing import Any, Literal
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.representer import SafeRepresenter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from noxcli.sandbox.answers import Invalid, Json
 from noxcli.sandbox.definition import definition, version_records
-from noxcli.sandbox.documents import MOST_DEPTH
+from noxcli.sandbox.documents import decoded
 from noxcli.sandbox.records import stamp
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.scenario import Node, Scenario, Version
@@ -167,11 +167,8 @@ def _yaml() -> YAML:
 
 def _documents(text: str) -> list[Any]:
     """The documents of a text without aliases: ten lines of them can mean more than fits into memory."""
-    depth = 0
-    for event in _yaml().parse(text):
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if isinstance(event, AliasEvent) or depth > MOST_DEPTH:
-            raise ValueError("an alias, or more levels than JSON may have here")
+    if any(isinstance(event, AliasEvent) for event in _yaml().parse(text)):
+        raise ValueError("an alias")
     return list(_yaml().load_all(text))
 
 
@@ -197,7 +194,7 @@ def read_bundle(text: str, form: str) -> tuple[dict[str, Any], list[dict[str, An
         if form != "v4" and len(documents) == 1 and isinstance(documents[0], str):
             inside = base64.b64decode(documents[0], validate=True).decode()
             documents = _documents(inside)
-        documents = json.loads(json.dumps(documents, default=str))  # YAML has dates, JSON has none
+        documents = decoded(json.dumps(documents, default=str))  # YAML has dates, JSON has none
     except (YAMLError, ValueError, TypeError, RecursionError):
         raise ValueError("The bundle can't be read") from None
     heads = [each for each in documents if isinstance(each, dict) and each.get("kind") == "bundle"]

@@ -117,13 +117,6 @@ def test_one_row_of_review_is_slower_with_the_new_version() -> None:
     assert slower == ["What does express delivery cost?"]
 
 
-def test_switches_are_checked_by_name_and_value() -> None:
-    assert with_overrides(Switches(), {"keepalive": "ping", "keepalive_seconds": 1}).keepalive == "ping"
-    for overrides in ({"keepalive": "pong"}, {"page_size": "x"}, {"id_lines": 1}, {"nothing": 1}):
-        with pytest.raises(ValueError, match="switch"):
-            with_overrides(Switches(), overrides)
-
-
 def test_every_default_is_a_value_that_can_be_parsed_and_set() -> None:
     for name in meanings():
         value = getattr(Switches(), name)

@@ -100,27 +100,6 @@ class TestRateLimit:
         else:
             assert retry_after == ("3" if form == "seconds" else None)
 
-    @pytest.mark.parametrize("window", ["sliding", "fixed", "bucket"])
-    def test_lets_pass_again_a_second_later(self, window: Any) -> None:
-        with Sandbox(switches=Switches(rate_limit=1, rate_limit_window=window)) as sandbox:
-            api = Api(sandbox)
-            statuses = [api.get("/v1/admin/me").status_code for _ in range(2)]
-            time.sleep(1.05)
-            statuses.append(api.get("/v1/admin/me").status_code)
-            api.session.close()
-
-        assert statuses == [200, 429, 200]
-
-    def test_may_count_starts_alone(self) -> None:
-        with Sandbox(switches=Switches(rate_limit=1, rate_limit_counts="starts")) as sandbox:
-            api = Api(sandbox)
-            workflow = api.plays()
-            starts = [api.post(f"/v1/workflows/{workflow}/runs", {"input": {}}).status_code for _ in range(2)]
-            reads = {api.get("/v1/admin/me").status_code for _ in range(5)}
-            api.session.close()
-
-        assert (starts, reads) == ([200, 429], {200})
-
 
 class TestWorkflows:
     def test_the_node_catalogue_knows_every_type_in_use(self, api: Api) -> None:
