@@ -89,9 +89,7 @@ class Outcome:
             "output": output,
             "complete": self._complete(),
             "files": self.delivered.files if self.delivered else [],
-            "nodes": [
-                {**node, "error": mask.whole(node["error"])} if "error" in node else node for node in self._nodes()
-            ],
+            "nodes": self._nodes(mask),
             "stream": self._stream(),
             "error": mask.whole(self._error()),
             **({} if self.request is None else {"request": self.request}),
@@ -126,7 +124,7 @@ class Outcome:
             "confirmed": self.confirmed,
         }
 
-    def _nodes(self) -> list[dict[str, Any]]:
+    def _nodes(self, mask: Mask) -> list[dict[str, Any]]:
         if self.progress is None:
             return []
         now = self.progress.began + self.progress.elapsed()
@@ -141,7 +139,7 @@ class Outcome:
                     "status": node.status,
                     "started_s": None if began is None else round(began, 3),
                     "duration_s": None if took is None else round(took, 3),
-                    "error": node.error,
+                    "error": mask.whole(node.error),
                 }
             )
         return nodes

@@ -19,8 +19,6 @@ from noxcli.timing import show_seconds
 LARGEST_PAGE = 60_000  # characters: it may become a comment, which GitHub limits to 65,536
 EXCERPT, AROUND = 2000, 60  # characters of a text for which there is no room, and around a change in it
 LONGEST_BLOCK = 1000  # characters of an output
-MOST_NODES = 100
-MOST_OUTPUTS = 8
 CODE_WIDTH = 100
 REASON_WIDTH = 2000
 
@@ -82,7 +80,7 @@ def _comment(page: Page, text: str) -> str:
 
 
 def _run(page: Page, one: Ended) -> Iterator[Html]:
-    run, nodes, outputs = one.run, one.document["nodes"], by_name(one.document["output"])
+    run, nodes = one.run, one.document["nodes"]
     about = [", run ", _code(page, run["id"]), " ", _status(page, run["status"])] if run else []
     took = f", {show_seconds(run['duration_s'])}" if run and run["duration_s"] is not None else ""
     yield page.tag("h3", f"noxcli: {one.words}")
@@ -93,20 +91,16 @@ def _run(page: Page, one: Ended) -> Iterator[Html]:
         yield page.tag("p", "Continue with ", _code(page, f"noxcli wait {run['id']}"))
     if nodes:
         yield _nodes(page, nodes)
-    for key, value in list(outputs.items())[:MOST_OUTPUTS]:
+    for key, value in by_name(one.document["output"]).items():
         yield page.tag("p", _code(page, key))
         yield _block(page, value)
-    if len(outputs) > MOST_OUTPUTS:
-        yield page.tag("p", f"and {len(outputs) - MOST_OUTPUTS} more outputs")
 
 
 def _nodes(page: Page, nodes: Sequence[Mapping[str, Any]]) -> Html:
     rows: list[Sequence[Any]] = []
-    for node in nodes[:MOST_NODES]:
+    for node in nodes:
         took = None if node["duration_s"] is None else f"{node['duration_s']:.1f}"
         rows.append((_code(page, node["name"]), _status(page, node["status"]), took))
-    if len(nodes) > MOST_NODES:
-        rows.append((f"and {len(nodes) - MOST_NODES} more", None, None))
     return _table(page, rows, ("node", "status", "seconds"))
 
 
