@@ -33,7 +33,7 @@ NOTICEABLE = 0.05  # seconds
 SUMMED_UP = 12  # nodes that keep a line at the end
 FRAMES_PER_SECOND = 10
 LEAST_COLUMNS = 20
-LEAST_BAR, MOST_BAR = 4, 40  # cells
+LEAST_BAR, MOST_BAR, LEAST_TEXT = 4, 40, 8  # cells
 MOST_BAR_ALONE = 72  # cells of a bar at the end that no words follow
 BARS_FROM = 60  # columns from which there is room for the nodes' bars
 
@@ -80,12 +80,9 @@ class Live(BottomRenderer):
         lines = [self._headline(width), *self._node_lines(chosen, now, width)]
         if len(chosen) < len(nodes):
             shown = {node.id for node in chosen}
-            hidden = [node for node in nodes if node.id not in shown]
-            lines.append(
-                self._look.line(width).add(
-                    f"  not shown: {', '.join(f'{count} {word}' for count, word in counts(hidden))}", "dim"
-                )
-            )
+            hidden = counts([node for node in nodes if node.id not in shown])
+            words = ", ".join(f"{count} {word}" for count, word in hidden)
+            lines.append(self._look.line(width).add(f"  not shown: {words}", "dim"))
         if note := "paused for human input" if self._progress.status == PAUSED_STATUS else self._note:
             lines.append(self._look.line(width).add("! ", "bold magenta").add(note))
         return lines
@@ -111,7 +108,7 @@ class Live(BottomRenderer):
         layers = [None, *(node.layer for node in nodes), None]
         lines = []
         for place, node in enumerate(nodes):
-            group = self._group(node)
+            group = group_of(node, run_failed=self._progress.status == "failed")
             line = self._look.line(width).add(f"{self._bracket(*layers[place : place + 3])} ", "dim")
             mark, style = LOOKS.get(group, OTHER_LOOK)
             at_work = self._at_work(node)
@@ -121,7 +118,7 @@ class Live(BottomRenderer):
             line.add(f" {show_seconds(took) if took and took >= NOTICEABLE else '':>6}", "dim")
             if bar_cells:
                 self._add_bar(line.add(" "), node, now, min(bar_cells, line.left), style)
-            lines.append(self._add_words(line, node, style))
+            lines.append(self._add_words(line, node, group, style))
         return lines
 
     def _bar_cells(self, nodes: Sequence[Node], width: int) -> int:
@@ -130,7 +127,8 @@ class Live(BottomRenderer):
             return 0
         if not self._ended:
             return min(MOST_BAR, width // 4)
-        return min(MOST_BAR, width // 3) if any(any(self._words(node)) for node in nodes) else MOST_BAR_ALONE
+        words_follow = any(node.failed and not self._is_told(node) for node in nodes)
+        return min(MOST_BAR, width // 3) if words_follow else MOST_BAR_ALONE
 
     def _bracket(self, before: int | None, layer: int | None, after: int | None) -> str:
         if layer is None or layer not in {before, after}:
@@ -147,29 +145,21 @@ class Live(BottomRenderer):
             ended = now if node.ended is None else node.ended
             line.add_span((node.began - began) / total, (ended - began) / total, cells, style)
 
-    def _add_words(self, line: Line, node: Node, style: str) -> Line:
-        status, said = self._words(node)
-        if status:
-            line.add(f" {status}", style)
-        if said and node.failed:
-            line.add(" ").add(said.strip(), "red")
-        elif said and line.left > 8:
-            line.add(" ").add_end(said[-2 * line.left :].strip(), "dim")
-        return line
-
-    def _words(self, node: Node) -> tuple[str, str]:
-        """Return the status if the mark alone does not show it, and why the node failed or its text."""
+    def _add_words(self, line: Line, node: Node, group: str, style: str) -> Line:
+        """Add why the node failed, the text that it is writing, or a status that its mark does not show."""
         if self._is_told(node):
-            return "", ""
-        said = (node.error or "") if node.failed else self._look.mask.torn(node.tail) if self._at_work(node) else ""
-        marked = self._group(node) not in {"failed", "other", "skipped"} or node.status == "running"
-        return "" if marked or (node.failed and said) else node.status, said
+            return line
+        if node.failed and node.error:
+            return line.add(" ").add(node.error.strip(), "red")
+        if self._at_work(node) and node.tail:
+            tail = self._look.mask.torn(node.tail)[-2 * line.left :]
+            return line.add(" ").add_end(tail.strip(), "dim") if line.left > LEAST_TEXT else line
+        if group in {"failed", "other", "skipped"} and node.status != "running":
+            line.add(f" {node.status}", style)
+        return line
 
     def _at_work(self, node: Node) -> bool:
         return node.running and not self._ended
-
-    def _group(self, node: Node) -> str:
-        return group_of(node, run_failed=self._progress.status == "failed")
 
     def _is_told(self, node: Node) -> bool:
         """Return whether the command ends with a line about this node: the only failed node of a failed run."""

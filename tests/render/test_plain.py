@@ -44,7 +44,6 @@ def log(timed: Sequence[tuple[float, list[Update]]], workflow: Workflow = WORKFL
         (["run", "fixed-inputs", "User Question=a", "System Prompt=b"], "'System Prompt' is fixed"),
         (["batch", "fixed-inputs", "rows.csv", "--fresh"], "'System Prompt' is fixed"),
         (["batch", "fixed-inputs", "rows.csv", "--fresh"], "rows.csv uses semicolons"),
-        (["runs", "--status", "odd"], "odd is not known"),
     ],
 )
 def test_a_warning_is_never_hidden(noxcli: Noxcli, shown: list[str], argv: list[str], warning: str) -> None:
