@@ -150,7 +150,7 @@ def test_a_manifest_that_is_no_file_is_not_waited_for(
     plant(Path("out/manifest.json"))
     result = noxcli("run", workflow, "Q=x", "--output-dir", "out")
     assert (result.code, posts(sandbox)) == (2, [])
-    assert "out/manifest.json exists and noxcli did not write it" in result.err
+    assert "out/manifest.json exists, and this noxcli did not write it" in result.err
 
 
 # State, cache and log.

@@ -238,8 +238,8 @@ class Folder:
 
 
 def in_the_way(path: Path) -> Undelivered:
-    """Return the error for another program's file in place of ours."""
-    return Undelivered(f"{path} exists and noxcli did not write it", "move it, or choose another directory")
+    """Return the error for the file of another program, or of a newer noxcli, in place of ours."""
+    return Undelivered(f"{path} exists, and this noxcli did not write it", "move it, or choose another directory")
 
 
 def _sweep(place: Place) -> None:

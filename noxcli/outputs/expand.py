@@ -26,7 +26,6 @@ LONGEST_INLINE = 256 * 1024 * 1024  # bytes of all texts in memory
 # Errors of one file; the others can still be downloaded.
 DELIVERABLE = (NotFound, Refused, Unauthorized, Unavailable, Undelivered)
 T = TypeVar("T")
-Message = str | tuple[int, object, BaseException | None]
 
 
 class Watch(Protocol):
@@ -111,14 +110,16 @@ def run_transfers(
     Raises what the command's limit raises; then, and after a signal, the downloads are canceled. Raises Undelivered if
     the system allows no more threads.
     """
-    messages: Queue[Message] = Queue()
-    quiet = patience.saying(messages.put)  # written by the main thread, between two pictures
+    lines: Queue[str] = Queue()
+    quiet = patience.saying(lines.put)  # written by the main thread, between two pictures
+    results: list[Result[T]] = [(None, None)] * len(transfers)
 
     def work(place: int) -> None:
         transfer = transfers[place]
         if not transfer.cancelled.is_set():
-            messages.put((place, *result_of(lambda: call(transfer, quiet))))
+            results[place] = result_of(lambda: call(transfer, quiet))
             transfer.finished = True
+            lines.put("")
 
     try:
         threads = share_out(len(transfers), DOWNLOADS_AT_ONCE, work)
@@ -126,7 +127,8 @@ def run_transfers(
         raise Undelivered(error.message, error.hint) from None
     try:
         with watching() as watch:
-            return _collect(messages, patience, transfers, watch)
+            _show_until_finished(transfers, lines, patience, watch)
+            return results
     finally:
         for transfer in transfers:
             transfer.cancelled.set()
@@ -135,23 +137,18 @@ def run_transfers(
             thread.join(max(0.0, end - time.monotonic()))
 
 
-def _collect(
-    messages: "Queue[Message]", patience: Patience, transfers: Sequence[Transfer], watch: Watch | None
-) -> list[Result[T]]:
-    results: dict[int, Result[T]] = {}
+def _show_until_finished(
+    transfers: Sequence[Transfer], lines: "Queue[str]", patience: Patience, watch: Watch | None
+) -> None:
+    """Show each line that is not empty, and how far the downloads are. Raises as `run_transfers`."""
     limit, shown = patience.limit(), time.monotonic()
-    while len(results) < len(transfers):
-        news: Message | None = None
-        with suppress(Empty):
-            news = take(messages, SHOW_EVERY)
-        if isinstance(news, tuple):
-            place, value, error = news
-            results[place] = (value, error)  # type: ignore[assignment]
-        elif news is None and limit.passed:
+    while not all(transfer.finished for transfer in transfers):
+        if limit.passed:
             raise patience.out_of_time("the download was not finished")
-        elif news is not None and watch is not None:
-            watch.say(news)
+        with suppress(Empty):
+            line = take(lines, SHOW_EVERY)
+            if line and watch is not None:
+                watch.say(line)
         if watch is not None and time.monotonic() - shown >= SHOW_EVERY:
             shown = time.monotonic()
             watch.tell(partial(download_facts, transfers))
-    return [results[place] for place in range(len(transfers))]

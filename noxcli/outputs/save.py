@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from noxcli.codec import decode_json, to_json
-from noxcli.errors import NO_ROOM, NoxError, Undelivered, UsageProblem
-from noxcli.files import Saved, reason_of, require_readable
+from noxcli.errors import NO_ROOM, NoxError, Undelivered
+from noxcli.files import Saved, reason_of
 from noxcli.models import Run
 from noxcli.outputs.directory import Folder, in_the_way
 from noxcli.outputs.download import Transfer
@@ -175,11 +175,6 @@ def read_manifest(place: Place) -> list[Mapping[str, Any]]:
     except ValueError:
         pass
     if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
-        if isinstance(document, dict):
-            try:
-                require_readable(place.path / MANIFEST, document.get("schema"), MANIFEST_SCHEMA)
-            except UsageProblem as problem:  # the run has completed: only its files are missing
-                raise Undelivered(problem.message, f"{problem.hint}, or choose another directory") from None
         raise in_the_way(place.path / MANIFEST)
     last = document.get("run")
     return [

@@ -96,18 +96,14 @@ class Record:
         return moved
 
     def _take(self, event: RunEvent) -> None:
-        """Take the run's current status from an event."""
-        data = event.data if isinstance(event.data, dict) else {}
-        status, progress, details = event.state, data.get("progress"), data.get("progress_details")
-        if event.type != "state":
-            status, progress, details = ("running" if self.now.status == "queued" else None), None, None
+        """Take the run's current status and progress from an event."""
+        progress = event.data.get("progress") if event.type == "state" and isinstance(event.data, dict) else None
+        status = event.state if event.type == "state" else "running" if self.now.status == "queued" else None
         if status is not None and status not in FINAL_STATUSES | {"queued"}:
             self._at_work = True
             self.now = replace(self.now, status=status)
         if isinstance(progress, int | float) and not isinstance(progress, bool):
             self.now = replace(self.now, progress=progress)
-        if isinstance(details, dict):
-            self.now = replace(self.now, progress_details=details)
 
     @property
     def is_at_an_end(self) -> bool:

@@ -40,20 +40,14 @@ class InputDigests:
         if isinstance(input, dict):
             named = {self._names.get(key, key): value for key, value in input.items()}
             input = {key: value for key, value in named.items() if key not in self._secret}
-        return hashlib.sha256(json.dumps(_plain(input), sort_keys=True).encode()).hexdigest()[:32]
+        plain = json.loads(json.dumps(input), parse_float=_number)
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _plain(value: Any) -> Any:
-    """Whole numbers are equal in any form that a server writes."""
-    match value:
-        case float() if value.is_integer():
-            return int(value)
-        case dict():
-            return {key: _plain(one) for key, one in value.items()}
-        case list():
-            return [_plain(one) for one in value]
-        case _:
-            return value
+def _number(text: str) -> int | float:
+    """Return a number, a whole one in the same form however a server writes it."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 @dataclass(frozen=True, slots=True)

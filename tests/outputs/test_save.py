@@ -100,7 +100,7 @@ def test_a_file_of_the_users_is_not_replaced(noxcli: Noxcli, plays: Any, output:
     workflow = plays(output={"A": output, "B": "b"})
     result = noxcli("run", workflow, "--output-dir", "out", "--json")
     assert (result.code, result.json["complete"]) == (9, False)
-    assert f"{path} exists and noxcli did not write it; move it" in result.err
+    assert f"{path} exists, and this noxcli did not write it; move it" in result.err
     assert path.read_text() == "precious"
     assert left(Path("out")) == sorted([path.name, "B.txt", "manifest.json"])
 
@@ -118,7 +118,7 @@ def test_a_foreign_manifest_is_told_before_the_start(noxcli: Noxcli, sandbox: Sa
     Path("out/manifest.json").write_text(content)
     result = noxcli("run", "demo", "User Input=hi", "--output-dir", "out")
     assert (result.code, sandbox.requests) == (2, [])
-    assert "out/manifest.json exists and noxcli did not write it; move it" in result.err
+    assert "out/manifest.json exists, and this noxcli did not write it; move it" in result.err
 
 
 WITHOUT_HANDLES = """
