@@ -241,10 +241,8 @@ def without_keys(error: NoxError, argv: Sequence[str]) -> NoxError:
 
 def format_in(argv: Sequence[str]) -> Format:
     """Return the requested format, read before parsing, since a parse error must be reported in it, too."""
-    words = list(argv[: argv.index("--")] if "--" in argv else argv)
-    for place, word in enumerate(words):
-        if word == "--json" or word == "--format=json" or words[place : place + 2] == ["--format", "json"]:
-            return Format.JSON
-        if word == "--format=ndjson" or words[place : place + 2] == ["--format", "ndjson"]:
-            return Format.NDJSON
-    return Format.TEXT
+    line = "\0".join(argv).partition("\0--\0")[0]
+    asked = re.search(r"(?:^|\0)--(?:json|format[=\0](?:nd)?json)(?:\0|$)", line)
+    if asked is None:
+        return Format.TEXT
+    return Format.NDJSON if "ndjson" in asked[0] else Format.JSON

@@ -12,13 +12,7 @@ REPAIRS = (
     ("a path begins with a name, not with a dot", r"(^|[|(,&!\[?]\s*|[=<>]\s*)\$?\.(?=\w|$)", r"\1"),
     ("a number stands in backticks", r"([=<>]\s*)(-?\d+(?:\.\d+)?)(?![\w.])", r"\1`\2`"),
     ("equality is ==", r"(?<![=!<>])=(?!=)|===", "=="),
-    ("and, or and not are &&, || and !", r"\band\b", "&&"),
-    ("and, or and not are &&, || and !", r"\bor\b", "||"),
-    ("and, or and not are &&, || and !", r"\bnot\s+", "!"),
-    ("a name with blanks or hyphens stands in double quotes", r"(?<=\.)(\w+(?:[ -]\w+)+)", r'"\1"'),
 )
-IN_BRACKETS = re.compile(r"""(?<=[\w"\]])\[(['"])([^'"\]]*)\1\]""")
-BRACKETS = "a name follows a dot, without brackets"
 SEARCHING = frozenset({"contains", "starts_with", "ends_with", "matches"})
 # JMESPath's own words, and ours.
 WORDS = (
@@ -59,23 +53,19 @@ def in_shell(text: str) -> str:
 
 def _repaired(text: str, compile_it: Callable[[str], Any]) -> tuple[str, str] | None:
     """Return what was wrong and the expression without it, if that is then valid."""
-    reasons: dict[str, None] = {}
-    bare = IN_BRACKETS.sub(lambda match: f".{match[2] if match[2].isidentifier() else json.dumps(match[2])}", text)
-    steps: list[tuple[str, str]] = [(BRACKETS, bare)]
+    reasons = []
     for reason, pattern, new in REPAIRS:
-        parts = QUOTED.split(steps[-1][1])
-        fixed = [part if place % 2 else re.sub(pattern, new, part) for place, part in enumerate(parts)]
-        steps.append((reason, "".join(fixed)))
-    for reason, repaired in steps:
+        parts = QUOTED.split(text)
+        repaired = "".join(part if place % 2 else re.sub(pattern, new, part) for place, part in enumerate(parts))
         if repaired == text:
             continue
-        reasons[reason] = None
+        reasons.append(reason)
         text = repaired
         try:
-            compile_it(repaired)
+            compile_it(text)
         except (ValueError, RecursionError, IndexError):
             continue
-        return ", ".join(reasons), repaired
+        return ", ".join(reasons), text
     return None
 
 
