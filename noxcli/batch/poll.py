@@ -21,12 +21,10 @@ T = TypeVar("T")
 class Schedule:
     """Runs, by numbers, when each is read next, and how long the last ones took; seconds throughout."""
 
-    def __init__(self, longest: float, *, shortest: float = 0.0, most_a_second: float = 0.0) -> None:
-        """`longest` and `shortest` bound the time between two reads of one run; `most_a_second` is for all runs."""
+    def __init__(self, longest: float) -> None:
+        """`longest` is between two reads of one run."""
         self._durations: deque[float] = deque(maxlen=REMEMBERED)
-        self._longest, self._shortest = longest, shortest
-        self._apart = 1 / most_a_second if most_a_second else 0.0
-        self._free_at = 0.0  # the next read may be then
+        self._longest = longest
         self._due: dict[int, float] = {}
 
     def note(self, seconds: float) -> None:
@@ -48,7 +46,7 @@ class Schedule:
 
         It is read once it has taken `limit`.
         """
-        wait = 0.0 if taken is None else max(self._shortest, self.until_next(taken))
+        wait = 0.0 if taken is None else self.until_next(taken)
         left = self._longest if taken is None or limit is None else limit - taken
         self._due[number] = time.monotonic() + min(wait, self._longest, left)
 
@@ -62,21 +60,17 @@ class Schedule:
 
     def take_due(self) -> list[int]:
         """Return the runs to read now; each must be added again, or has ended."""
-        taken, now = [], time.monotonic()
-        due = (number for number, due in self._due.items() if due <= now)
-        for number in sorted(due, key=self._due.__getitem__):
-            if self._free_at > now:
-                break
+        now = time.monotonic()
+        taken = sorted((number for number, due in self._due.items() if due <= now), key=self._due.__getitem__)
+        for number in taken:
             del self._due[number]
-            taken.append(number)
-            self._free_at = max(self._free_at, now - self._apart) + self._apart
         return taken
 
     def until_due(self, most: float) -> float:
         """Return the seconds until the next read, at most `most`."""
         if not self._due:
             return most
-        return min(most, max(0.0, max(min(self._due.values()), self._free_at) - time.monotonic()))
+        return min(most, max(0.0, min(self._due.values()) - time.monotonic()))
 
 
 class Workers(Generic[T]):

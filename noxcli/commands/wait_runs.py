@@ -1,5 +1,6 @@
 """How `wait` waits: one run is followed, to its end or to a condition of --for; many are read from time to time."""
 
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -7,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
-from noxcli.batch.poll import Schedule, Workers
+from noxcli.batch.poll import Workers
 from noxcli.cli.ending import complain
 from noxcli.cli.follow import (
     explain_failure,
@@ -170,32 +171,28 @@ class ManyRuns:
     def _poll(self) -> bool:
         """Read the runs until all, or enough of them, are over, or until the time limit; true if they are."""
         deadline, interval = self._noxus.deadline, self._policy.poll_interval
-        schedule = Schedule(interval, shortest=interval, most_a_second=READS_A_SECOND)
-        workers: Workers[tuple[int, Result[Run]]] = Workers(LOOKERS)
-
-        def look(number: int) -> tuple[int, Result[Run]]:
-            return number, result_of(partial(self._look, self._all[number]))
-
-        # The first read of each run is not paced: many may have ended long ago.
-        first = deque(range(len(self._all)))
-        unread, going, is_enough = set(first), len(self._all), False
+        workers: Workers[tuple[Waited, Result[Run]]] = Workers(LOOKERS)
+        # The first reads are not spaced: many may have ended long ago.
+        due, last_due = deque((0.0, one) for one in self._all), 0.0
+        unread, is_enough = {*self._all}, False
         # Runs that had ended before the wait are all reported, even if one is enough.
-        while going and not deadline.passed and (unread or not is_enough):
-            while first and workers.busy < LOOKERS:  # what waits for a thread would be read after the limit, too
-                workers.call(partial(look, first.popleft()))
-            for number in schedule.take_due():
-                workers.call(partial(look, number))
-            for news in workers.take_outcomes(schedule.until_due(deadline.left(LIMIT_SEEN_EVERY))):
-                number, read = value_of(news)
-                one = self._all[number]
+        while (due or workers.busy) and not deadline.passed and (unread or not is_enough):
+            # What waits for a thread would be read after the limit, too.
+            while due and due[0][0] <= time.monotonic() and workers.busy < LOOKERS:
+                workers.call(partial(self._read, due.popleft()[1]))
+            for news in workers.take_outcomes(deadline.left(LIMIT_SEEN_EVERY)):
+                one, read = value_of(news)
                 self._receive(one, read, last=False)
-                unread.discard(number)
+                unread.discard(one)
                 if one.over:
-                    going -= 1
                     is_enough |= self._any_one or (self._fail_fast and one.outcome.error is not None)
                 else:
-                    schedule.add(number, interval)
-        return is_enough or not going
+                    last_due = max(time.monotonic() + interval, last_due + 1 / READS_A_SECOND)
+                    due.append((last_due, one))
+        return is_enough or not (due or workers.busy)
+
+    def _read(self, one: Waited) -> tuple[Waited, Result[Run]]:
+        return one, result_of(partial(self._look, one))
 
     def _look(self, one: Waited) -> Run:
         """Read the run, and why it failed."""

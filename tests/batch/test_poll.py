@@ -54,18 +54,3 @@ def test_what_is_dropped_is_not_read() -> None:
     schedule.add(2)
     schedule.drop(1)
     assert schedule.take_due() == [2]
-
-
-def test_the_reads_of_many_are_spread_evenly() -> None:
-    schedule = Schedule(0.1, shortest=0.1, most_a_second=100.0)
-    for number in range(20):
-        schedule.add(number)
-    taken, began = list[tuple[float, int]](), time.monotonic()
-    while time.monotonic() < began + 0.35:
-        for number in schedule.take_due():
-            taken.append((time.monotonic() - began, number))
-            schedule.add(number, 0.1)
-        time.sleep(min(0.002, schedule.until_due(0.002)))
-    assert 20 <= len(taken) <= 36 + 2
-    assert [number for _, number in taken[:20]] == list(range(20)), "each in its turn"
-    assert all(sum(at - 0.1 < other <= at for other, _ in taken) <= 12 for at, _ in taken)

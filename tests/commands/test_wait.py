@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -160,6 +161,11 @@ def ended_record(request: Request) -> bytes:
     return json_answer({"id": run, "workflow_id": UNKNOWN, "status": "completed", **times})
 
 
+def running_record(request: Request) -> bytes:
+    run = request.target.rpartition("/")[2]
+    return json_answer({"id": run, "workflow_id": UNKNOWN, "status": "running", "created_at": "2026-01-01T00:00:00Z"})
+
+
 def ids(count: int) -> list[str]:
     return [f"{UNKNOWN[:24]}{number:012}" for number in range(count)]
 
@@ -170,6 +176,16 @@ def test_many_ended_runs_are_read_without_a_pause(noxcli: Noxcli) -> None:
         result = noxcli("wait", *ids(200), environ={"NOXUS_BACKEND_URL": server.url})
     assert (result.code, len(result.text.splitlines()), len(server.requests)) == (0, 200, 200)
     assert time.monotonic() - began < 5  # 10 at the pace of later reads
+
+
+def test_the_later_reads_of_many_runs_are_spaced(noxcli: Noxcli) -> None:
+    with raw_server(by_request=running_record) as server:
+        options = ("--poll-interval", "50ms", "--timeout", "2s")
+        result = noxcli("wait", *ids(30), *options, environ={"NOXUS_BACKEND_URL": server.url})
+        asked = Counter(request.target.rpartition("/")[2] for request in server.requests)
+    assert (result.code, len(result.text.splitlines())) == (124, 30)
+    assert 60 < asked.total() <= 30 + 2 * 20 + 30, "once at once, twenty a second, and once more at the limit"
+    assert max(asked.values()) - min(asked.values()) <= 2, "each in its turn"
 
 
 def test_no_answer_is_said_only_of_a_run_that_was_asked(noxcli: Noxcli) -> None:
