@@ -289,7 +289,7 @@ def test_deep_nesting_is_read(depth: int, before: str, after: str) -> None:
         ("[" * 200_000 + "]" * 200_000, f"values nested deeper than {MOST_LEVELS} levels"),
         ('{"a":' * 100_000, f"values nested deeper than {MOST_LEVELS} levels"),
         ("9" * (LONGEST_INT + 1), f"an integer of more than {LONGEST_INT:,} digits"),
-        ("[" * 2000, "something that is not JSON"),
+        ("[" * 1200, "something that is not JSON"),  # Python 3.12.1 reads no further than 1,500
     ],
     ids=["deep", "open", "integer", "cut"],
 )
