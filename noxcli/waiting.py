@@ -5,10 +5,11 @@ import select
 import stat
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from queue import Empty, Queue
-from typing import IO, Any, BinaryIO, TypeVar
+from typing import IO, Any, BinaryIO, Generic, TypeVar
 
 from noxcli.errors import Unavailable
 from noxcli.signals import SIGNALS
@@ -191,46 +192,62 @@ def run_apart(call: Callable[[], T], left: Callable[[], float] = lambda: float("
     raise Unavailable(f"no answer within {most:.1f} s")
 
 
+class Workers(Generic[T]):
+    """Threads that make calls, started on demand; as daemons, they never keep a process from ending."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._started = self.busy = 0
+        self._calls: Queue[Callable[[], T]] = Queue()
+        self._outcomes: Queue[Result[T]] = Queue()
+
+    def call(self, work: Callable[[], T]) -> None:
+        """Call it as soon as a thread is free. Raises Unavailable where the system allows not even one."""
+        self._calls.put(work)
+        self.busy += 1
+        if self._started < min(self.busy, self._most):
+            try:
+                start_thread(self._work)
+            except Unavailable:
+                if not self._started:
+                    raise  # otherwise, the others do its work
+            else:
+                self._started += 1
+
+    def take_outcomes(self, within: float) -> Iterator[Result[T]]:
+        """Yield what calls returned or raised, if one does in that many seconds, and what else is there."""
+        with suppress(Empty):
+            outcome = take(self._outcomes, within)
+            while True:
+                self.busy -= 1
+                yield outcome
+                outcome = self._outcomes.get_nowait()
+
+    def take_all(self, within: float) -> Iterator[Result[T]]:
+        """Yield what calls return or raise in that many seconds, until none is left."""
+        end = time.monotonic() + within
+        while self.busy and (left := end - time.monotonic()) > 0:
+            yield from self.take_outcomes(left)
+
+    def _work(self) -> None:
+        while True:
+            self._outcomes.put(result_of(self._calls.get()))
+
+
 def run_all_within(seconds: float, calls: Sequence[Callable[[], T]], at_once: int = 16) -> list[Result[T]]:
     """Return each call's value or error, in the order of the calls.
 
     It is an Unavailable for those not done in time, and not `sent` for those that had not even begun.
     """
-    answers: Queue[tuple[int, Result[T]]] = Queue()
-    begun: set[int] = set()
+    workers, begun = Workers[tuple[int, Result[T]]](at_once), set[int]()
 
-    def call(place: int) -> None:
+    def call(place: int) -> tuple[int, Result[T]]:
         begun.add(place)
-        answers.put((place, result_of(calls[place])))
+        return place, result_of(calls[place])
 
-    share_out(len(calls), at_once, call)
-    end = time.monotonic() + seconds
-    results: dict[int, Result[T]] = {}
-    with suppress(Empty):
-        for _ in calls:
-            place, outcome = take(answers, end - time.monotonic())
-            results[place] = outcome
+    for place in range(len(calls)):
+        workers.call(partial(call, place))
+    results = dict(map(value_of, workers.take_all(seconds)))
     late = Unavailable(f"no answer within {seconds:.1f} s")
     never = Unavailable("out of time before the request", sent=False)
     return [results.get(place) or (None, late if place in begun else never) for place in range(len(calls))]
-
-
-def share_out(count: int, at_once: int, work: Callable[[int], None]) -> list[threading.Thread]:
-    """Do the work of each index from 0 on, in order, in at most that many daemon threads. Raises as `start_thread`."""
-    indexes: Queue[int] = Queue()
-    for index in range(count):
-        indexes.put(index)
-
-    def take_turns() -> None:
-        with suppress(Empty):
-            while True:
-                work(indexes.get_nowait())
-
-    threads: list[threading.Thread] = []
-    try:
-        for _ in range(min(at_once, count)):
-            threads.append(start_thread(take_turns))
-    except Unavailable:
-        if not threads:
-            raise  # otherwise, the others do its share
-    return threads

@@ -16,7 +16,7 @@ from noxcli.batch.flight import Flight
 from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.output import Output
 from noxcli.batch.past import SENT, STARTED, Past
-from noxcli.batch.poll import Schedule, Workers
+from noxcli.batch.poll import Schedule
 from noxcli.batch.row import ActiveRow, FinishedRow
 from noxcli.batch.rows import Prefetch, Row
 from noxcli.batch.work import RowWork
@@ -38,7 +38,7 @@ from noxcli.runs.resolve import LAST_LOOK
 from noxcli.runs.start import LONGEST_LOOK
 from noxcli.signals import Interrupted
 from noxcli.timing import Deadline
-from noxcli.waiting import run_all_within
+from noxcli.waiting import Workers, run_all_within
 
 if TYPE_CHECKING:
     from noxcli.batch.doubts import Finding

@@ -1,21 +1,13 @@
-"""When to read which run: seldom while nothing is known, often from the shortest time on; and the threads that do."""
+"""When to read which run: seldom while nothing is known, often from the shortest time on."""
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from queue import Empty, Queue
-from typing import Generic, TypeVar
-
-from noxcli.errors import Unavailable
-from noxcli.waiting import Result, result_of, start_thread, take
 
 FIRST_LOOK, FIRST_APART = 0.2, 0.05  # seconds until the first read, and between reads, while no run has ended
 SHORTEST = 0.02  # seconds between two reads of one run
 # Of the median time of runs between two reads, from the shortest time on; while no run has ended, of the time so far.
 SHARE = 0.05
 REMEMBERED = 32
-T = TypeVar("T")
 
 
 class Schedule:
@@ -71,42 +63,3 @@ class Schedule:
         if not self._due:
             return most
         return min(most, max(0.0, min(self._due.values()) - time.monotonic()))
-
-
-class Workers(Generic[T]):
-    """Threads are started on demand; as daemons, they never keep a process from ending."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._started = self.busy = 0
-        self._calls: Queue[Callable[[], T]] = Queue()
-        self._outcomes: Queue[Result[T]] = Queue()
-
-    def call(self, work: Callable[[], T]) -> None:
-        """Call it as soon as a thread is free."""
-        self._calls.put(work)
-        self.busy += 1
-        if self._started < min(self.busy, self._most):
-            self._start_one()
-
-    def take_outcomes(self, within: float) -> Iterator[Result[T]]:
-        """Yield what calls returned or raised, if one does in that many seconds, and what else is there."""
-        with suppress(Empty):
-            outcome = take(self._outcomes, within)
-            while True:
-                self.busy -= 1
-                yield outcome
-                outcome = self._outcomes.get_nowait()
-
-    def _start_one(self) -> None:
-        try:
-            start_thread(self._work)
-        except Unavailable:
-            if not self._started:
-                raise  # otherwise, the others do its work
-        else:
-            self._started += 1
-
-    def _work(self) -> None:
-        while True:
-            self._outcomes.put(result_of(self._calls.get()))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
-from noxcli.batch.poll import Workers
 from noxcli.cli.ending import complain
 from noxcli.cli.follow import (
     explain_failure,
@@ -30,7 +29,7 @@ from noxcli.retry import ASK_LATER, Contact, OneTry, Patience, in_lines
 from noxcli.runs.conditions import Condition, ConditionWatch, doubtful_words, with_node_id
 from noxcli.runs.follow import Burst, Policy
 from noxcli.runs.record import LAST_READ, lost_contact, settled_if_unchanged, still_running
-from noxcli.waiting import Result, result_of, run_all_within, value_of
+from noxcli.waiting import Result, Workers, result_of, run_all_within, value_of
 
 LONGEST_READ = 30.0  # seconds to check all runs once
 LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit

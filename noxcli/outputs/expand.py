@@ -13,7 +13,7 @@ from noxcli.outputs.directory import Part
 from noxcli.outputs.download import Transfer, download_facts
 from noxcli.outputs.values import Delivered, Remote, file_entry, find_remote, is_complete, replaced
 from noxcli.retry import Patience
-from noxcli.waiting import Result, result_of, share_out, take, value_of
+from noxcli.waiting import Result, Workers, result_of, take, value_of
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -121,8 +121,10 @@ def run_transfers(
             transfer.finished = True
             lines.put("")
 
+    workers = Workers[None](DOWNLOADS_AT_ONCE)
     try:
-        threads = share_out(len(transfers), DOWNLOADS_AT_ONCE, work)
+        for place in range(len(transfers)):
+            workers.call(partial(work, place))
     except Unavailable as error:
         raise Undelivered(error.message, error.hint) from None
     try:
@@ -132,9 +134,8 @@ def run_transfers(
     finally:
         for transfer in transfers:
             transfer.cancelled.set()
-        end = time.monotonic() + FAREWELL
-        for thread in threads:
-            thread.join(max(0.0, end - time.monotonic()))
+        for _ in workers.take_all(FAREWELL):
+            pass
 
 
 def _show_until_finished(
