@@ -1,23 +1,25 @@
 """`noxcli inspect`: the nodes of a run: what each did, how long, with which inputs, and why it failed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from noxcli.cli.options import LAST, Common, Documented, RunOrLast, Waiting, declared
 from noxcli.codec import to_json
-from noxcli.errors import NotFound, NoxError, Phase, Unavailable
-from noxcli.render.table import Layout, duration, show_table, time_of_day
+from noxcli.errors import NotFound, NoxError, Phase
+from noxcli.render.table import Layout, duration, plain, show_table, time_of_day
 from noxcli.reports.result import Outcome
 
 if TYPE_CHECKING:
+    from noxcli.api import NoxusApi
     from noxcli.cli.session import Session
     from noxcli.models import Run
     from noxcli.runs.node_data import NodeData
     from noxcli.runs.progress import Node, Progress
 
+T = TypeVar("T")
 INSPECT_SCHEMA = "noxcli.inspect/1"
 NODE_COLUMNS = Layout(
     ("NODE", "STATUS", "START", "DURATION", "INPUT", "OUTPUT", "ERROR"),
@@ -112,10 +114,8 @@ def _record(node: "Node", data: "NodeData") -> dict[str, Any]:
 
 
 def _row(record: dict[str, Any]) -> Sequence[str]:
-    took = record["duration_s"]
-    lasted = UNKNOWN if took is None else f"{took:.3f}"
-    sizes = [UNKNOWN if size is None else str(size) for size in (record["input_bytes"], record["output_bytes"])]
-    return record["name"], record["status"], record["started_at"] or UNKNOWN, lasted, *sizes, record["error"] or ""
+    known = [plain(record[name]) or UNKNOWN for name in ("started_at", "duration_s", "input_bytes", "output_bytes")]
+    return record["name"], record["status"], *known, plain(record["error"])
 
 
 def look_inside(noxus: "Session", text: str) -> Inside:
@@ -128,26 +128,24 @@ def look_inside(noxus: "Session", text: str) -> Inside:
     context = noxus.context
     context.outcome.may_exist, context.outcome.phase = True, Phase.FOLLOW
 
-    def worth(error: Unavailable, _left: float) -> bool:
-        return error.overloaded  # the table needs neither workflow nor data
+    def read(what: str, call: "Callable[[NoxusApi], T]") -> "T | None":
+        try:
+            return noxus.keep_trying(call, lambda error, _: error.overloaded)  # the table needs neither
+        except NoxError as error:
+            context.terminal.warn(f"{what} can't be read: {error.message}")
+            return None
 
     run = noxus.read_run(text, noxus.patience())
     if run.status == "failed":
         progress = explain_failure(noxus, run)
     else:
-        progress = Progress(run, context.clock, from_start=False, shown=context.terminal.mask.torn)
-        try:
-            known = run.workflow if run.workflow and run.workflow.nodes else None
-            workflow = known or noxus.keep_trying(lambda api: api.get_workflow(run.workflow_id), worth)
-            progress.meet(workflow)
-        except NoxError as error:
-            context.terminal.warn(f"nodes are shown by their ids, since the workflow can't be read: {error.message}")
+        workflow = run.workflow if run.workflow and run.workflow.nodes else None
+        workflow = workflow or read(
+            "nodes are shown by their ids, since the workflow", lambda api: api.get_workflow(run.workflow_id)
+        )
+        progress = Progress(run, context.clock, workflow, from_start=False, shown=context.terminal.mask.torn)
         progress.apply_one(Finished(run))
-    data: Any = None
-    try:
-        data = noxus.keep_trying(lambda api: api.get_run_data(run.id), worth)
-    except NoxError as error:
-        context.terminal.warn(f"the run's data can't be read: {error.message}")
+    data = read("the run's data", lambda api: api.get_run_data(run.id))
     return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))
 
 

@@ -74,8 +74,8 @@ class Listing:
     fields: Sequence[str]  # of a record, for each column; of two names, the first that has a value
 
     def rows(self, records: Sequence[Mapping[str, Any]]) -> Rows:
-        """Return the cells of each record; seconds have three decimals."""
-        return [[_plain([record[name] for name in names.split()]) for names in self.fields] for record in records]
+        """Return the cells of each record."""
+        return [[_cell_of(record, names) for names in self.fields] for record in records]
 
     def document(self, records: Sequence[Mapping[str, Any]], limit: int) -> dict[str, Any]:
         """Return the document of at most `limit` records."""
@@ -89,9 +89,13 @@ class Listing:
             terminal.note(f"showing the newest {limit}; list more with --limit N")
 
 
-def _plain(values: Sequence[Any]) -> str:
-    value = next((value for value in values if value is not None), "")
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def _cell_of(record: Mapping[str, Any], names: str) -> str:
+    return next(filter(None, (plain(record[name]) for name in names.split())), "")
+
+
+def plain(value: Any) -> str:
+    """Return a value of a record as a cell, empty for None; seconds have three decimals."""
+    return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def show_table(terminal: Terminal, layout: Layout, rows: Rows) -> None:
