@@ -168,10 +168,9 @@ class Folder:
         An id always stands for the same bytes: the API has no call that changes a file.
         """
         entry = self._written.get(name)
-        if entry is None or entry.get("file_id") != file_id or not self._has(name, entry["bytes"], entry["sha256"]):
+        if entry is None or entry.get("file_id") != file_id:
             return None
-        self.skipped.append(name)
-        return Saved(self._place.path / name, entry["bytes"], entry["sha256"])
+        return self._keep(name, entry["bytes"], entry["sha256"])
 
     def exists(self, name: str) -> bool:
         """True if the file exists, without a link on its path."""
@@ -197,9 +196,8 @@ class Folder:
         Raises Undelivered if another file is in the way.
         """
         name = part.target.name
-        if self._has(name, part.size, part.sha256):
-            self.skipped.append(name)
-            return Saved(part.target, part.size, part.sha256)
+        if there := self._keep(name, part.size, part.sha256):
+            return there
         if not self._is_free(name):
             raise in_the_way(part.target)
         return part.keep()
@@ -226,15 +224,18 @@ class Folder:
         there = self._look(name)
         return there.st_size if there is not None and stat.S_ISREG(there.st_mode) else None
 
-    def _has(self, name: str, size: int, sha256: str) -> bool:
-        """True if the file has exactly these bytes."""
+    def _keep(self, name: str, size: int, sha256: str) -> Saved | None:
+        """Return the file as it is, if it has exactly these bytes."""
         if self._size(name) != size:
-            return False
+            return None
         try:
             with os.fdopen(self._place.open_file(name, os.O_RDONLY), "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                    return None
         except OSError:
-            return False
+            return None
+        self.skipped.append(name)
+        return Saved(self._place.path / name, size, sha256)
 
 
 def in_the_way(path: Path) -> Undelivered:

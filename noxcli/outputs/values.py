@@ -118,13 +118,8 @@ def is_file(value: Any) -> bool:
 
 def file_id_of(file: Any) -> str | None:
     """Return the id, or else the single segment after `spot://`: the form with more segments is unknown."""
-    if not isinstance(file, dict):
-        return None
-    if isinstance(file.get("id"), str) and file["id"]:
-        return str(file["id"])
-    uri = file.get("uri")
-    rest = uri.removeprefix("spot://") if isinstance(uri, str) and uri.startswith("spot://") else ""
-    return rest if rest and "/" not in rest else None
+    scheme, _, rest = _word(file, "uri").partition("spot://")
+    return _word(file, "id") or (rest if not scheme and "/" not in rest else "") or None
 
 
 def pointer_to(keys: tuple[str | int, ...]) -> str:
