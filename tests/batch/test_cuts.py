@@ -178,6 +178,15 @@ def test_a_row_that_has_had_its_time_waits_for_no_read(noxcli: Noxcli, plays: An
 
 
 @pytest.mark.long(4)
+def test_a_start_that_was_sent_gets_its_answer_even_late(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
+    script, faults = [Sleep(600 * A_SECOND)], {"start": [Hold(2.5 * A_SECOND)]}
+    workflow = plays(nodes=[input_node("Q")], script=script, faults=faults)
+    result = noxcli("batch", workflow, write_rows("1"), "--row-timeout", "1s")
+    assert (result.codes, len(sandbox.runs(workflow))) == ({1: 124}, 1), "its run is known: the row is not in doubt"
+    assert result.lines[0]["result"]["run"]["id"] in result.lines[0]["result"]["error"]["message"]
+
+
+@pytest.mark.long(4)
 def test_rows_wait_at_a_standing_pace_as_long_as_a_row_may(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], faults={"start": [Hold(0), LIMIT]})
     began = time.monotonic()
