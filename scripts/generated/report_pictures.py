@@ -3,15 +3,14 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-from noxcli.sandbox import builtin
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node, Scenario, input_node, output_node
 from noxcli.sandbox.server import Sandbox
@@ -25,15 +24,7 @@ FLAGS = (
 SCHEMES = {"light": 1, "dark": 0}  # Chromium's preferredColorScheme
 REFUSED = "The model refused the text: 140,000 tokens, 128,000 are allowed"
 SPEED = 4
-QUESTIONS = """\
-id,Question,expected
-hours,When do you open?,
-returns,How long can I return a parcel?,30 days
-norway,Do you ship to Norway?,all of Europe
-express,What does express delivery cost?,12 euros
-invoice,Where is my invoice?,in your account
-"""
-
+CHANGE = Path(__file__).parents[2] / "docs" / "test-a-change.md"
 BRIEFING = Scenario(
     "morning briefing",
     nodes=[
@@ -102,25 +93,18 @@ def environment(sandbox: Sandbox, directory: str) -> dict[str, str]:
 
 
 def compared(directory: Path) -> Path:
-    """Return the page that docs/test-a-change.md makes, of questions that two versions answer."""
-    table, page = directory / "questions.csv", directory / "comparison.html"
-    table.write_text(QUESTIONS)
-    with Sandbox([builtin.REVIEW]) as sandbox, chdir(directory):
-        env = environment(sandbox, str(directory))
-        for version in ("base", "new"):
-            how = ("--id", "id", "--keep", "expected", "--version-id", version, "--output-dir", version)
-            call("batch", "review", "questions.csv", *how, env=env)
-        call(
-            "compare",
-            "base",
-            "new",
-            "--assert",
-            "contains(output.Answer, row.expected)",
-            "--report",
-            str(page),
-            env=env,
-        )
-    return page
+    """Return the page of the comparison in docs/test-a-change.md, made by the first two blocks there."""
+    blocks = re.findall(r"```bash\n(.*?)```", CHANGE.read_text(encoding="utf-8"), re.DOTALL)[:2]
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(
+        [*NOXCLI, "sandbox", "--", "bash", "-c", "".join(blocks)],
+        cwd=directory,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    return directory / "report" / "comparison.html"
 
 
 def files(_root: Path) -> Iterator[tuple[str, bytes]]:
@@ -133,4 +117,4 @@ def files(_root: Path) -> Iterator[tuple[str, bytes]]:
         call("batch", "review", str(table), "--max-parallel", "32", "--report", str(batch), env=env)
         yield from shoot(run, "report-run", 760)
         yield from shoot(batch, "report-batch", 1000)
-        yield from shoot(compared(Path(directory)), "report-comparison", 740)
+        yield from shoot(compared(Path(directory)), "report-comparison", 960)
