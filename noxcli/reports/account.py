@@ -42,8 +42,9 @@ def _side(side: Mapping[str, Any]) -> Iterator[str]:
         yield f"workflow {workflow}"
     if version := side["version_name"] or side["version_id"]:
         yield f"version {version}"
-    times = (side[at] for at in ("began_at", "ended_at") if side[at] is not None)
-    if shown := " to ".join(f"{datetime.fromisoformat(each).astimezone(UTC):%Y-%m-%d %H:%M} UTC" for each in times):
-        yield shown
+    times = (each for each in (side["began_at"], side["ended_at"]) if each is not None)
+    if moments := [f"{datetime.fromisoformat(each).astimezone(UTC):%Y-%m-%d %H:%M}" for each in times]:
+        day = moments[0][:11]
+        yield f"{day}{' to '.join(moment.removeprefix(day) for moment in moments)} UTC"
     if side["pass_rate"] is not None:
         yield f"{side['passed']:,} of {amount(side['rows'], 'row')} passed ({side['pass_rate']:.1%})"
