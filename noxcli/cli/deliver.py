@@ -142,20 +142,19 @@ def _tell_saved(context: Context, delivered: Delivered, directory: Path) -> None
 
 
 def _complete_and_print(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
-    """Return the output, or its values under `keys`, and print it in --format text."""
+    """Return the output, or its values under `keys`, and print it in --format text, if it is complete."""
     context = noxus.context
     if context.printing.format is Format.CONTENT:  # stdout was already written
         return Delivered(run.output, complete=is_complete(run.output))
-    output = {key: run.output[key] for key in keys} if keys else run.output
-    if keys or (context.printing.format is Format.TEXT and is_preview(only_value(output))):
-        return _print_exactly(noxus, run, output, keys)
-    delivered = complete_texts(noxus, output)
-    if context.printing.format is Format.TEXT:
+    if keys:
+        return _print_exactly(noxus, run, keys)
+    delivered = complete_texts(noxus, run.output)
+    if context.printing.format is Format.TEXT and not delivered.problems:
         _print(context, run, delivered.output)
     return delivered
 
 
-def _print_exactly(noxus: Session, run: Run, output: Any, keys: Sequence[str]) -> Delivered:
+def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
     """Copy values to stdout once all are complete: an error must not end up in answer.txt."""
     from noxcli.outputs.expand import DELIVERABLE, problem, spool  # as in complete_texts
 
@@ -163,15 +162,16 @@ def _print_exactly(noxus: Session, run: Run, output: Any, keys: Sequence[str]) -
     contents: list[Iterator[bytes]] = []
     files: list[dict[str, Any]] = []
     problems: list[str] = []
+    output = {key: run.output[key] for key in keys}
     with ExitStack() as stack:
-        for part in [{key: output[key]} for key in keys] or [output]:
-            value = only_value(part)
+        for key in keys:
+            value = output[key]
             if not (is_preview(value) or is_file(value)):
-                whole = complete_texts(noxus, part)
+                whole = complete_texts(noxus, {key: value})
                 files, problems = files + whole.files, problems + whole.problems
-                contents.append(_exact(only_value(whole.output)))
+                contents.append(_exact(whole.output[key]))
                 continue
-            remote = next(find_remote(part))
+            remote = next(find_remote({key: value}))
             try:
                 content, entry = stack.enter_context(spool(noxus.api, remote, noxus.patience(), watch))
             except DELIVERABLE as error:

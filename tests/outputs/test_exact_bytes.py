@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import node_runs
@@ -73,6 +74,13 @@ def test_a_text_that_is_no_text_is_told(noxcli: Noxcli, plays: Any, options: tup
     assert result.code == 9
     assert "is not UTF-8 text" in result.err
     assert options == ("--json",) or result.out == b""
+
+
+@pytest.mark.parametrize("output", [{"A": "x" * 20_000}, {"A": "x" * 20_000, "B": "b"}], ids=["one", "several"])
+def test_a_text_output_is_printed_whole_or_not_at_all(noxcli: Noxcli, plays: Any, output: dict[str, str]) -> None:
+    run = noxcli.ended(plays(output=output, faults={"file": [Answer(404, {"detail": "gone"}, repeat=True)]}))
+    result = noxcli("fetch-output", run)
+    assert (result.code, result.out) == (9, b""), result.err
 
 
 def test_no_place_for_a_temporary_file_is_told(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
