@@ -109,15 +109,14 @@ class Patience:
         call: Callable[[float], T],
         worth: Callable[[Unavailable, float], bool] = lambda *_: True,
         *,
-        long: bool = False,
         known: bool = False,
         believing: bool = False,
         moved: Callable[[], bool] = lambda: False,
     ) -> T:
         """Return the result of `call`, once it does not raise Unavailable; it gets the seconds that it may take.
 
-        It is repeated until a refusal of what is `known` is believed (see Contact), `believing` at once. A `long` one,
-        such as an upload, may take longer than an outage. If a failed call `moved` forward, patience starts again.
+        It is repeated until a refusal of what is `known` is believed (see Contact), `believing` at once. If a failed
+        call `moved` forward, patience starts again.
 
         Raises the last Unavailable when patience ends, or can't help (as `gave_up`, if given), or it is not `worth` a
         retry in the seconds that are left; `out_of_time` at the command's own limit, or NotFinished for a refusal of
@@ -128,7 +127,7 @@ class Patience:
             tell: Tell | None = None
             while True:
                 try:
-                    return call(self.limit().left(float("inf") if long else contact.outage.for_an_attempt))
+                    return call(self.limit().left(contact.outage.for_an_attempt))
                 except (Unavailable, Denied) as error:
                     if isinstance(error, Unavailable):
                         if not worth(error, min(contact.outage.left, self._deadline.left())):

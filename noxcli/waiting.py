@@ -81,7 +81,7 @@ def _wait(wait: Callable[[float], bool | None], seconds: float) -> bool:
             return bool(done)
 
 
-def run_despite_signal(seconds: float, call: Callable[[], T], call_off: Callable[[], bool] = lambda: False) -> T:
+def run_despite_signal(seconds: float, call: Callable[[], T], call_off: Callable[[], bool]) -> T:
     """Return or raise the outcome of `call`, made by a thread, which a signal must not lose.
 
     A signal waits for it, at most LONGEST_HOLD, and is raised by the next wait. `call_off` keeps the call from having
@@ -208,11 +208,10 @@ class Workers(Generic[T]):
         if self._started < min(self.busy, self._most):
             try:
                 start_thread(self._work)
+                self._started += 1
             except Unavailable:
                 if not self._started:
                     raise  # otherwise, the others do its work
-            else:
-                self._started += 1
 
     def take_outcomes(self, within: float) -> Iterator[Result[T]]:
         """Yield what calls returned or raised, if one does in that many seconds, and what else is there."""

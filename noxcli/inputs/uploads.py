@@ -113,9 +113,7 @@ class Uploader:
                     size = file.tell() if upload.size is None else upload.size
                     if size >= LARGE:
                         self._say(f"uploading {upload.shown} ({size / MEBIBYTE:,.1f} MiB)")
-                    record = self._patience.keep_trying(
-                        lambda within: self._send(file, upload, size, within), long=True
-                    )
+                    record = self._patience.keep_trying(lambda _: self._send(file, upload, size))
             except NoxError as error:
                 error.phase = Phase.UPLOAD
                 error.message = (
@@ -125,9 +123,10 @@ class Uploader:
             self._stored[upload] = file_value(record, upload)
         return self._stored[upload]
 
-    def _send(self, file: BinaryIO, upload: Upload, size: int, within: float) -> Mapping[str, Any]:
+    def _send(self, file: BinaryIO, upload: Upload, size: int) -> Mapping[str, Any]:
         file.seek(0)
-        return self._api.within(within).upload(upload.name, Reading(file, size), upload.content_type)
+        api = self._api.within(self._patience.limit().left())  # it may take longer than an outage
+        return api.upload(upload.name, Reading(file, size), upload.content_type)
 
 
 def _open_upload(upload: Upload, sources: Sources) -> BinaryIO:
