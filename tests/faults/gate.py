@@ -1,16 +1,14 @@
 """A gate before the sandbox: a TCP relay that refuses, resets or tears connections as no good server does."""
 
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from tests.conftest import QuickClock
-from tests.rawserver import Request, read_request
+from tests.rawserver import RawServer, Request, Turn, reset
 
 Rudeness = Literal["reset", "torn"]
 PIECE = 64 * 1024
@@ -52,102 +50,51 @@ class Gate:
         after: int = 0,
         always: bool = False,
     ) -> None:
-        self._server = (urlsplit(url).hostname, urlsplit(url).port)
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port: int = self._listener.getsockname()[1]
-        self._shut_after = shut_after
-        self._rude = dict(rude or {})
+        self._url, self._shut_after = url, shut_after
+        self._rude, self._always = dict(rude or {}), always
         self._spare = after  # number of requests of a rude kind that pass first
-        self._always = always
         self._lock = threading.Lock()
-        self._peers: set[socket.socket] = set()
+        self._servers: list[RawServer] = []  # one for each time that it opens
         self.shut = self._shut_once = False
+        self._listen(0)
+        self.port, self.url = self._servers[0].port, self._servers[0].url
         if shut:
             self._close_listener()
-        else:
-            self._listen()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._lock:
-            if not self.shut:
-                self._close_listener()
-            for peer in self._peers:
-                with suppress(OSError):
-                    peer.shutdown(socket.SHUT_RDWR)
+    def __exit__(self, *_: object) -> None:
+        for server in self._servers:
+            server.close()
 
     def open(self) -> None:
         """Accept connections again, at the same port."""
         with self._lock:
             if self.shut:
-                self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
-                self.shut = False
-                self._shut_once = True
-                self._listen()
+                self._listen(self.port)
+                self.shut, self._shut_once = False, True
 
-    def _listen(self) -> None:
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+    def _listen(self, port: int) -> None:
+        listener = socket.create_server(("127.0.0.1", port), backlog=64)
+        self._servers.append(RawServer([], listener, by_request=self._turn))
+        threading.Thread(target=self._servers[-1].accept, daemon=True).start()
 
     def _close_listener(self) -> None:
         # shutdown() wakes the accepting thread; close() alone would leave the port taking connections.
         self.shut = True
+        listener = self._servers[-1].listener
         with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
 
-    def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                peer = listener.accept()[0]
-                threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
-
-    def _serve(self, peer: socket.socket) -> None:
-        with self._lock:
-            self._peers.add(peer)
-        try:
-            with suppress(OSError, ValueError), peer, peer.makefile("rb") as incoming:
-                request = read_request(incoming)
-                if request is not None:
-                    self._relay(peer, request)
-        finally:
-            with self._lock:
-                self._peers.discard(peer)
-
-    def _relay(self, peer: socket.socket, request: Request) -> None:
+    def _turn(self, request: Request) -> Turn:
         kind = kind_of(request)
         with self._lock:
             rudeness = self._rudeness(kind)
             if self._shut_after(kind) and not self.shut and not self._shut_once:
                 self._close_listener()
-        if rudeness == "reset":
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            return
-        with socket.create_connection(self._server) as server:
-            with self._lock:
-                self._peers.add(server)
-            try:
-                server.sendall(rewritten(request))
-                if rudeness == "torn":
-                    whole = b"".join(iter(lambda: server.recv(PIECE), b""))
-                    peer.sendall(whole[: whole.index(b"\r\n\r\n") + 10])
-                    return
-                # If one side disconnects, close the other.
-                threading.Thread(target=self._watch, args=(peer, server), daemon=True).start()
-                while piece := server.recv(PIECE):
-                    peer.sendall(piece)
-                with suppress(OSError):
-                    peer.shutdown(socket.SHUT_RDWR)
-            finally:
-                with self._lock:
-                    self._peers.discard(server)
+        return reset if rudeness == "reset" else relayed(request, self._url, torn=rudeness == "torn")
 
     def _rudeness(self, kind: str) -> Rudeness | None:
         rudeness = self._rude.get(kind)
@@ -158,12 +105,43 @@ class Gate:
             del self._rude[kind]
         return rudeness
 
-    def _watch(self, peer: socket.socket, server: socket.socket) -> None:
-        with suppress(OSError):
-            while peer.recv(PIECE):
-                pass
-        with suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)
+
+def relayed(request: Request, url: str, *, torn: bool = False) -> Callable[[socket.socket], None]:
+    """Return what passes a request on, and its answer back."""
+
+    def turn(peer: socket.socket) -> None:
+        with forwarded(request, url) as server:
+            if torn:
+                whole = whole_of(server)
+                peer.sendall(whole[: whole.index(b"\r\n\r\n") + 10])
+                return
+            # If one side disconnects, close the other.
+            threading.Thread(target=_watch, args=(peer, server), daemon=True).start()
+            while piece := server.recv(PIECE):
+                peer.sendall(piece)
+            with suppress(OSError):
+                peer.shutdown(socket.SHUT_RDWR)
+
+    return turn
+
+
+def forwarded(request: Request, url: str) -> socket.socket:
+    """Send the request to a server, and return the connection."""
+    server = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port))
+    server.sendall(rewritten(request))
+    return server
+
+
+def whole_of(server: socket.socket) -> bytes:
+    return b"".join(iter(lambda: server.recv(PIECE), b""))
+
+
+def _watch(peer: socket.socket, server: socket.socket) -> None:
+    with suppress(OSError):
+        while peer.recv(PIECE):
+            pass
+    with suppress(OSError):
+        server.shutdown(socket.SHUT_RDWR)
 
 
 def rewritten(request: Request) -> bytes:

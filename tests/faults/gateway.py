@@ -4,10 +4,10 @@ import json
 import re
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
-from tests.faults.gate import PIECE, Gate, rewritten
-from tests.rawserver import Request, answer
+from tests.faults.gate import forwarded, relayed, whole_of
+from tests.rawserver import Request, Turn, answer, raw_server
 
 Forward = Callable[[], bytes]
 Meddle = Callable[[Request, Forward], bytes | None]
@@ -28,33 +28,42 @@ NGINX_502 = answer(502, NGINX.format("502 Bad Gateway").encode(), content_type="
 NGINX_504 = answer(504, NGINX.format("504 Gateway Time-out").encode(), content_type="text/html", server="nginx")
 
 
-class Gateway(Gate):
+class Gateway:
     """Asks `meddle` about each request; bytes are its own answer, None lets the request pass.
 
     `forward` forwards the request, and returns the server's whole answer.
     """
 
     def __init__(self, url: str, meddle: Meddle) -> None:
-        self._meddle = meddle
+        self._server_url, self._meddle = url, meddle
         self.requests: list[str] = []
-        super().__init__(url)
+
+    def __enter__(self) -> Self:
+        self._running = raw_server(by_request=self._turn)
+        self.url = self._running.__enter__().url
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._running.__exit__(*error)
 
     def seen(self, kind: re.Pattern[str]) -> int:
         """How many requests of a kind have arrived."""
         return sum(kind.match(line) is not None for line in self.requests)
 
-    def _relay(self, peer: socket.socket, request: Request) -> None:
+    def _turn(self, request: Request) -> Turn:
         self.requests.append(line_of(request))
+        return lambda peer: self._answer(peer, request)
+
+    def _answer(self, peer: socket.socket, request: Request) -> None:
         own = self._meddle(request, lambda: self._passed_on(request))
         if own is None:
-            super()._relay(peer, request)
+            relayed(request, self._server_url)(peer)
         else:
             peer.sendall(own)
 
     def _passed_on(self, request: Request) -> bytes:
-        with socket.create_connection(self._server) as server:
-            server.sendall(rewritten(request))
-            return b"".join(iter(lambda: server.recv(PIECE), b""))
+        with forwarded(request, self._server_url) as server:
+            return whole_of(server)
 
 
 def line_of(request: Request) -> str:

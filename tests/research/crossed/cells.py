@@ -98,14 +98,17 @@ class Judge:
             self.expect(REASON not in text, "a reason from nowhere:", text)
 
 
-Cell = Callable[[Stage], list[str]]
-CELLS: dict[str, Cell] = {}
+Play = Callable[[Stage, str], Judge]
+CELLS: dict[str, Callable[[Stage], list[str]]] = {}
 
 
-def cell(play: Callable[[Stage, str], Judge]) -> Callable[[Stage, str], Judge]:
+def register(name: str, play: Play) -> None:
     """Register a cell; it gets its own workflow name."""
-    name = play.__name__.replace("_", "-")
     CELLS[name] = lambda stage: play(stage, name).wrong
+
+
+def cell(play: Play) -> Play:
+    register(play.__name__.replace("_", "-"), play)
     return play
 
 
@@ -164,21 +167,6 @@ def _run_to(stage: Stage, name: str, ending: str) -> Judge:
         judge.document(judge.seen.result.lines[-1]["data"], judge.seen.run, ending)
         judge.events(oracle.live_events(stage.switches), ending)
     return judge
-
-
-@cell
-def run_ndjson(stage: Stage, name: str) -> Judge:
-    return _run_to(stage, name, "completed")
-
-
-@cell
-def run_stopped(stage: Stage, name: str) -> Judge:
-    return _run_to(stage, name, "stopped")
-
-
-@cell
-def run_paused(stage: Stage, name: str) -> Judge:
-    return _run_to(stage, name, PAUSED)
 
 
 @cell
@@ -246,11 +234,6 @@ def _streamed(stage: Stage, name: str, promise: Callable[[Switches, int], Events
 
 
 @cell
-def stream_ended(stage: Stage, name: str) -> Judge:
-    return _streamed(stage, name, oracle.ended_events)
-
-
-@cell
 def stream_from_a_position(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name)
     run = stage.ended(workflow)
@@ -265,11 +248,6 @@ def stream_from_a_position(stage: Stage, name: str) -> Judge:
     return judge
 
 
-@cell
-def stream_from_nowhere(stage: Stage, name: str) -> Judge:
-    return _streamed(stage, name, partial(oracle.ended_events, known=False), "--etag", NEVER_KNOWN)
-
-
 def _of_ended(stage: Stage, name: str, ending: str, *argv: str, delivers: bool = True) -> Judge:
     """Call a verb on a run that has ended, and check its document."""
     workflow = stage.add(name, ending)
@@ -279,11 +257,6 @@ def _of_ended(stage: Stage, name: str, ending: str, *argv: str, delivers: bool =
         if ending == "failed":
             judge.reason(judge.seen.result.json["error"]["message"], live=False)
     return judge
-
-
-@cell
-def stream_failed(stage: Stage, name: str) -> Judge:
-    return _of_ended(stage, name, "failed", "stream", *LIMITS)
 
 
 def _named_as(stage: Stage, workflow: str, run: Run) -> str:
@@ -299,11 +272,6 @@ def wait(stage: Stage, name: str) -> Judge:
     if judge.ends(0):
         judge.document(judge.seen.result.json, run, "completed", delivers=False)
     return judge
-
-
-@cell
-def wait_failed(stage: Stage, name: str) -> Judge:
-    return _of_ended(stage, name, "failed", "wait", *LIMITS)
 
 
 @cell
@@ -332,11 +300,6 @@ def fetch_files(stage: Stage, name: str) -> Judge:
 
 
 @cell
-def fetch_failed(stage: Stage, name: str) -> Judge:
-    return _of_ended(stage, name, "failed", "fetch-output", "--wait", *LIMITS)
-
-
-@cell
 def stop(stage: Stage, name: str) -> Judge:
     workflow = stage.add(name, "going")
     run = stage.start(workflow)
@@ -344,11 +307,6 @@ def stop(stage: Stage, name: str) -> Judge:
     if judge.ends(0):
         judge.document(judge.seen.result.json, run, "stopped")
     return judge
-
-
-@cell
-def stop_ended(stage: Stage, name: str) -> Judge:
-    return _of_ended(stage, name, "completed", "stop", delivers=False)
 
 
 @cell
@@ -397,6 +355,22 @@ def batch(stage: Stage, name: str) -> Judge:
             text = answer["text"] if isinstance(answer, dict) else answer
             judge.expect(text == f"Answer to: q{line['row']}", line["row"], text)
     return judge
+
+
+FROM_NOWHERE = partial(oracle.ended_events, known=False)
+SHARED: dict[str, Play] = {
+    "run-ndjson": lambda stage, name: _run_to(stage, name, "completed"),
+    "run-stopped": lambda stage, name: _run_to(stage, name, "stopped"),
+    "run-paused": lambda stage, name: _run_to(stage, name, PAUSED),
+    "stream-ended": lambda stage, name: _streamed(stage, name, oracle.ended_events),
+    "stream-from-nowhere": lambda stage, name: _streamed(stage, name, FROM_NOWHERE, "--etag", NEVER_KNOWN),
+    "stream-failed": lambda stage, name: _of_ended(stage, name, "failed", "stream", *LIMITS),
+    "wait-failed": lambda stage, name: _of_ended(stage, name, "failed", "wait", *LIMITS),
+    "fetch-failed": lambda stage, name: _of_ended(stage, name, "failed", "fetch-output", "--wait", *LIMITS),
+    "stop-ended": lambda stage, name: _of_ended(stage, name, "completed", "stop", delivers=False),
+}
+for shared, play in SHARED.items():
+    register(shared, play)
 
 
 def _moment(text: str | None) -> datetime | None:
