@@ -21,7 +21,7 @@ from noxcli.signals import Interrupted
 from noxcli.waiting import has_no_reader
 
 HELP_OPTIONS = ("-h", "--help")
-REPORTING = ("--junit", "--report", "--dotenv", "--ci")  # the options that say where an error is reported, too
+REPORTING = ("--junit", "--report", "--dotenv")  # the options that say where an error is reported, too
 # Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py, `import` in import_.py.
 VERBS = {
     "run": ("Run", "Start a workflow, follow it live, and print its output."),

@@ -8,7 +8,6 @@ import typer
 from noxcli.cli.context import Context
 from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.render import Format
-from noxcli.reports.writer import WhichCi
 from noxcli.timing import parse_duration
 
 if TYPE_CHECKING:
@@ -305,7 +304,7 @@ class Delivering:
 
 @declared
 class Asserting:
-    """What a result must be like, and for which CI system to write."""
+    """What a result must be like. Verbs with these options also write for the CI system that they run in."""
 
     asserts: Annotated[
         list[str] | None,
@@ -313,12 +312,6 @@ class Asserting:
             "--assert",
             metavar="EXPR",
             help="Exit with 11 unless this JMESPath is true; repeatable.",
-        ),
-    ] = None
-    ci: Annotated[
-        WhichCi | None,
-        typer.Option(
-            "--ci", help="Format output for a CI system. [default: auto] [env: NOXCLI_CI]", show_default=False
         ),
     ] = None
 

@@ -49,7 +49,7 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
     """
     reports = context.reports = Reports(output_dir=None if directory is None else str(directory))
     if isinstance(options, Asserting):
-        reports.ci = ci_system(options.ci, context.terminal, context.clock)
+        reports.ci = ci_system(context.terminal, context.clock)
     require_apart(options, directory)
     if isinstance(options, Reporting):
         named = (options.report, options.junit, options.dotenv)

@@ -18,7 +18,7 @@ HEADINGS = {
     "Output": ("--limit", "--format", "--json", "--query", "--raw", "--output", "--output-dir"),
     "Reports": (
         *("--assert", "--expect", "--min-pass", "--pass-each", "--report", "--markdown", "--junit"),
-        *("--csv", "--csv-raw", "--dotenv", "--ci"),
+        *("--csv", "--csv-raw", "--dotenv"),
     ),
     "Following": ("--resume", "--on-pause", "--poll-interval", "--no-stream"),
     "Time": ("--timeout", "--stall-timeout", "--retry-for", "--on-timeout"),

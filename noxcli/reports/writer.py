@@ -146,12 +146,12 @@ def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> list[Ende
     return ended
 
 
-def ci_system(asked: WhichCi | None, terminal: Terminal, clock: "Clock") -> "CiSystem | None":
-    """Return the CI system by --ci, NOXCLI_CI, and the variable that each system sets to `true`, in that order.
+def ci_system(terminal: Terminal, clock: "Clock") -> "CiSystem | None":
+    """Return the CI system by NOXCLI_CI, or else by the variable that each system sets to `true`.
 
     Returns None without one. Raises ConfigProblem for any other NOXCLI_CI.
     """
-    environ, word = terminal.environ, asked or terminal.environ.get(CI_VARIABLE) or WhichCi.AUTO
+    environ, word = terminal.environ, terminal.environ.get(CI_VARIABLE) or WhichCi.AUTO
     try:
         which = WhichCi(word)
     except ValueError:

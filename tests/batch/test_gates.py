@@ -113,7 +113,7 @@ def test_a_limit_takes_the_first_rows_of_the_file(noxcli: Noxcli, sandbox: Sandb
 
 def test_reasons_are_told_once_each_above_the_totals(noxcli: Noxcli, echoes: Any) -> None:
     rows = write_rows(*({"$id": f"r{n}", "Q": "bad" if n % 2 else f"{n}"} for n in range(1, 12)))
-    result = noxcli("batch", echoes(), rows, "--assert", "output.A != '4'", "--ci", "github")
+    result = noxcli("batch", echoes(), rows, "--assert", "output.A != '4'", environ={"NOXCLI_CI": "github"})
     lines = [line for line in result.err.splitlines() if not line.startswith("::")]
     groups = [line for line in lines if line.startswith("noxcli: ")]
     assert re.match(r"noxcli: 6 rows \((r\d+, ){3}…\): ", groups[0])

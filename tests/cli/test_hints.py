@@ -129,10 +129,10 @@ PAGES = {
     "a run that goes on": Case("run W --timeout 3s --report p.html", "wait", FOREVER, page="p.html"),
     "an output that is not whole": Case("run W --report p.html", "fetch-output", LATE, page="p.html"),
     "a summary on GitHub": Case(
-        "run W --timeout 3s --ci github",
+        "run W --timeout 3s",
         "wait",
         FOREVER,
-        environ={"GITHUB_STEP_SUMMARY": "summary.md"},
+        environ={"NOXCLI_CI": "github", "GITHUB_STEP_SUMMARY": "summary.md"},
         page="summary.md",
     ),
 }

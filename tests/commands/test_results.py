@@ -166,7 +166,7 @@ def test_a_ci_system_gets_what_was_judged(noxcli: Noxcli, batch: str) -> None:
     assert runner.outputs(Path("outputs")) == {"rows": "3", "completed": "1", "exit_code": "1"}
     assert "1 of 3 rows passed" in Path("summary.md").read_text()
     assert [command.name for command in runner.commands(result.err)] == ["error"] * 3, "the verdict, and two reasons"
-    assert "::" not in noxcli("results", batch, "--ci", "off", environ=environ).err
+    assert "::" not in noxcli("results", batch, environ={**environ, "NOXCLI_CI": "off"}).err
 
 
 @pytest.mark.parametrize(

@@ -192,10 +192,10 @@ def test_secrets_are_masked_line_by_line_before_anything_is_said(noxcli: Noxcli,
     assert noxcli.environ["NOXUS_API_KEY"] not in left, "the key is never said, not even to be masked"
 
 
-@pytest.mark.parametrize("options", [("--ci", "off"), ("--ci", "gitlab"), ("--ci", "github")])
-def test_a_secret_is_said_to_a_runner_alone(noxcli: Noxcli, plays: Any, options: tuple[str, ...]) -> None:
-    argv = ("run", plays(nodes=[input_node("Key")], output={"A": "x"}), "--secret", "Key=KEY", *options)
-    assert "s3cret" not in noxcli(*argv, environ={"KEY": "s3cret"}).err
+@pytest.mark.parametrize("system", ["off", "gitlab", "github"])
+def test_a_secret_is_said_to_a_runner_alone(noxcli: Noxcli, plays: Any, system: str) -> None:
+    argv = ("run", plays(nodes=[input_node("Key")], output={"A": "x"}), "--secret", "Key=KEY")
+    assert "s3cret" not in noxcli(*argv, environ={"KEY": "s3cret", "NOXCLI_CI": system}).err
 
 
 def test_a_secret_is_not_said_into_a_file(sandbox: Sandbox, plays: Any) -> None:
@@ -287,12 +287,11 @@ def test_files_out_of_reach_are_told_and_fail_nothing(noxcli: Noxcli, plays: Any
         ((), {"GITHUB_ACTIONS": "false", "GITLAB_CI": "1"}, False, False),
         ((), GITHUB | {"NOXCLI_CI": "off"}, False, False),
         ((), {"NOXCLI_CI": "gitlab"}, False, True),
-        (("--ci", "auto"), GITLAB | {"NOXCLI_CI": "off"}, False, True),
-        (("--ci", "github"), {"NOXCLI_CI": "gitlab"}, True, False),
+        ((), GITLAB | {"NOXCLI_CI": "auto"}, False, True),
         (("--quiet",), GITLAB, False, False),
     ],
 )
-def test_the_option_goes_before_the_environment(
+def test_the_system_is_found_by_the_environment(
     noxcli: Noxcli, plays: Any, options: tuple[str, ...], environ: dict[str, str], github: bool, gitlab: bool
 ) -> None:
     result = noxcli("run", plays(output={"A": "x"}), *options, environ=environ)
@@ -307,7 +306,7 @@ def test_a_wrong_default_is_told(noxcli: Noxcli) -> None:
 
 
 def test_in_ci_a_terminal_gets_lines_too(noxcli: Noxcli, plays: Any) -> None:
-    result = noxcli("run", plays(output={"A": "x"}), "--ci", "gitlab", tty=True)
+    result = noxcli("run", plays(output={"A": "x"}), environ={"NOXCLI_CI": "gitlab"}, tty=True)
     assert re.search(r"^\d\d:\d\d:\d\d run completed", result.err, re.MULTILINE)
 
 

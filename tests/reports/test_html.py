@@ -226,10 +226,8 @@ def test_completed_rows_with_a_failed_assertion_fail(noxcli: Noxcli, plays: Any,
         "ok && row.Q != 'b'",
         "--report",
         "batch.html",
-        "--ci",
-        "github",
     )
-    assert noxcli(*argv, environ={"GITHUB_STEP_SUMMARY": str(summary)}).code == 11
+    assert noxcli(*argv, environ={"NOXCLI_CI": "github", "GITHUB_STEP_SUMMARY": str(summary)}).code == 11
     page = read("batch.html")
     noxcli("results", "rows.jsonl.batch", "--report", "later.html")
     assert "3 of 3 rows completed" in read("later.html").text, "what is stored has no assertions"

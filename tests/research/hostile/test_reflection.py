@@ -40,7 +40,7 @@ BATCH = ("batch", WORKFLOW, *ROWS, "--secret", "Token=TOKEN", "--timeout", "4", 
 # A command line, and the kinds of its requests that may be answered in that way.
 COMMANDS: dict[tuple[str, ...], Sequence[str]] = {
     START: ("definition", "start", "events", "record"),
-    (*START, "--json", "--ci", "github"): ("start", "record", "file"),
+    (*START, "--json"): ("start", "record", "file"),
     (*START, "--format", "ndjson"): ("events", "record"),
     ("run", "mirror", *REPORTS): ("workflows",),
     ("run", WORKFLOW, "Token@upload.txt", "--no-check", *REPORTS): ("upload",),
@@ -89,7 +89,8 @@ def caller(noxcli: Noxcli, shared_mirror: Mirror, tmp_path: Path, monkeypatch: p
 
     def call(*argv: str, tty: bool = False) -> Result:
         work_in(tmp_path / str(next(numbers)), monkeypatch)
-        return noxcli(*argv, tty=tty)
+        on_github = {"NOXCLI_CI": "github"} if "--json" in argv else {}
+        return noxcli(*argv, tty=tty, environ=on_github)
 
     return call
 
