@@ -4,7 +4,6 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -13,6 +12,7 @@ from noxcli.batch.columns import EXPECT
 from noxcli.batch.compared import Compared, require_comparable
 from noxcli.batch.confirm import Confirmation
 from noxcli.batch.judge import Judge, enough_of, without_verdict
+from noxcli.batch.lines import NUMBER_BITS
 from noxcli.batch.pairing import Matched, pair_rows
 from noxcli.batch.sides import Side
 from noxcli.errors import ExitCode
@@ -46,14 +46,14 @@ class Comparison:
         self.counts: Counter[Change] = Counter()
         self.slower = 0  # of any class
         self.confirmation: Confirmation | None = None
-        self._confirmed: Mapping[str, Confirmed] = {}  # by the name of a row that seemed broken
+        self._confirmed: dict[int, Confirmed] = {}  # pairs that seemed broken
         self.keeps_verdicts = not self.compared.questions and base.asserted == new.asserted  # those that were printed
         self._reads = [stack.enter_context(side.source.open_to_read()) for side in (base, new)]
         self._rows = array("q")  # two for each pair: its row in BASE, and the one in NEW
+        self._ranks = array("Q")  # of each pair: the place of its class, above the number of its row
         self._judge_all()
 
     def _judge_all(self) -> None:
-        ranked = []
         asked = [*self._judge.columns, EXPECT]
         for matched in pair_rows(self.base, self.new, self.compared.constants, by_id=self.compared.by_id):
             SIGNALS.check()
@@ -64,17 +64,19 @@ class Comparison:
             self.counts[pair.change] += 1
             self.slower += pair.is_slower
             self.compared.add(pair, asked)
-            ranked.append((CHANGES.index(pair.change), pair.row, len(self._rows)))
+            self._ranks.append(CHANGES.index(pair.change) << NUMBER_BITS | pair.row)
             self._rows.extend(NOBODY if row is None else row for row in matched)
-        self._order = array("Q", (place for _, _, place in sorted(ranked)))
+        self._sort()
 
     def pairs(self, *, same: bool = False) -> Iterator[Pair]:
         """Return the pairs that differ, the worst first; and then those that are the `same`, if asked for."""
         return map(self._at, self._order[: None if same else self.listed])
 
     def _at(self, place: int) -> Pair:
-        base, new = self._rows[place : place + 2]
-        return self._pair((None if base == NOBODY else base, None if new == NOBODY else new))
+        base, new = self._rows[2 * place : 2 * place + 2]
+        known = CHANGES[self._ranks[place] >> NUMBER_BITS]
+        matched = (None if base == NOBODY else base, None if new == NOBODY else new)
+        return self._pair(matched, known, self._confirmed.get(place))
 
     def suspects(self) -> Iterator[Pair]:
         """Yield the pairs that seem broken."""
@@ -83,15 +85,16 @@ class Comparison:
     def take(self, confirmation: Confirmation, confirmed: Mapping[str, Confirmed]) -> None:
         """Take what asking again has shown: suspects that chance may break are no longer broken, but vary."""
         suspects = self._order[: self.counts[Change.BROKEN]]
-        self.confirmation, self._confirmed = confirmation, confirmed
-        cleared = {place for place in suspects if self._at(place).change is Change.VARIES}
-        others = array("Q", (place for place in self._order if place not in cleared))
-        self.counts[Change.BROKEN] -= len(cleared)
-        begin = sum(self.counts[change] for change in CHANGES[: CHANGES.index(Change.VARIES)])
-        end = begin + self.counts[Change.VARIES]
-        varying = sorted([*others[begin:end], *cleared], key=lambda place: self._at(place).row)
-        self.counts[Change.VARIES] += len(cleared)
-        self._order = others[:begin] + array("Q", varying) + others[end:]
+        self.confirmation = confirmation
+        self._confirmed = {place: confirmed[self._at(place).name] for place in suspects}
+        for place, found in self._confirmed.items():
+            if found.standing is Standing.VARIES:
+                self._ranks[place] += CHANGES.index(Change.VARIES) << NUMBER_BITS  # from 0, that of the broken
+                self.counts.update({Change.BROKEN: -1, Change.VARIES: 1})
+        self._sort()
+
+    def _sort(self) -> None:
+        self._order = array("Q", sorted(range(len(self._ranks)), key=self._ranks.__getitem__))
 
     @property
     def listed(self) -> int:
@@ -134,17 +137,15 @@ class Comparison:
         sides = (self.base, self.new)
         return next((side for side, row in zip(sides, matched, strict=True) if row is None and side.is_limited), None)
 
-    def _pair(self, matched: Matched) -> Pair:
-        """Return a pair of rows, of which NEW's judges both."""
+    def _pair(self, matched: Matched, known: Change | None = None, confirmed: Confirmed | None = None) -> Pair:
+        """Return a pair of rows, of which NEW's judges both; `known` is its class if it was judged before."""
         sides = zip((self.base, self.new), self._reads, matched, strict=True)
         base, new = (self._read_lines(*each) for each in sides)
         gaps = [None if side.knows_table else NOT_HERE for side in (self.base, self.new)]
         other = _other_input(base, new, self.compared.constants) if base and new else None
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
         base, new = ([self._judge.judged(line, table) for line in lines] for lines in (base, new))
-        pair = Pair(base, new, self.compared.rule, gaps[0], gaps[1], other)
-        confirmed = self._confirmed.get(pair.name) if self._confirmed and pair.change is Change.BROKEN else None
-        return pair if confirmed is None else replace(pair, confirmed=confirmed)
+        return Pair(base, new, self.compared.rule, gaps[0], gaps[1], other, known, confirmed)
 
     def _read_lines(self, side: Side, read: Callable[[int], ResultLine], row: int | None) -> list[ResultLine]:
         lines = [] if row is None else side.read_row(row, read)

@@ -25,10 +25,10 @@ class Totals:
         self.rows = self.passed = 0
         self._seconds = array("d")  # of each run
 
-    def add(self, lines: Sequence[ResultLine], rule: Rule) -> None:
-        """Count a row."""
+    def add(self, lines: Sequence[ResultLine], answer: Answer) -> None:
+        """Count a row and what its lines say; none if the side lacks it."""
         self.rows += bool(lines)
-        self.passed += bool(lines) and rule.answer(lines) is Answer.GOOD
+        self.passed += answer is Answer.GOOD
         took = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
         self._seconds.extend(seconds for seconds in took if seconds is not None)
 
@@ -55,12 +55,11 @@ class Compared:
 
     def add(self, pair: Pair, read: Sequence[str]) -> None:
         """Count a pair; `read` are the columns that questions read."""
-        for name, lines in (("base", pair.base), ("new", pair.new)):
-            self.totals[name].add(lines, self.rule)
         base, new = pair.answers
-        known = {Answer.GOOD, Answer.BAD, Answer.FAILED}
-        both = base in known and new in known
+        self.totals["base"].add(pair.base, base)
+        self.totals["new"].add(pair.new, new)
         partners = bool(pair.base and pair.new) and pair.other_input is None
+        both = partners and Answer.NONE not in pair.answers
         self.counted["partners"] += partners
         self.counted["other input"] += pair.other_input is not None
         self.counted["answered"] += both
@@ -69,7 +68,7 @@ class Compared:
         self.counted["unjudged"] += pair.verdict.unjudged
         if pair.change is Change.MISSING:
             self._lacks("new", pair)
-        elif base is Answer.NONE or pair.verdict.unjudged:
+        elif pair.other_input is None and (base is Answer.NONE or pair.verdict.unjudged):
             self._lacks("base", pair)
         again = any(line.get("asked", 1) > 1 for line in pair.new)
         self.counted["asked again"] += again and new is Answer.GOOD

@@ -24,6 +24,7 @@ LINE_KINDS: Mapping[str, tuple[type, ...]] = {
     "result": (dict,),
     **dict.fromkeys(("input", "columns"), (dict, NONE)),
 }
+LINE_KEYS = LINE_KINDS.keys() - {"repetition"}
 RESULT_KINDS: Mapping[str, tuple[type, ...]] = {"exit_code": (int,), "run": (dict, NONE), "error": (dict, NONE)}
 RUN_KINDS: Mapping[str, tuple[type, ...]] = {
     "duration_s": (int, float, NONE),
@@ -180,7 +181,7 @@ def read_result_line(value: Any) -> dict[str, Any] | None:
     """Return a JSON value as a line of results if it is one; printed lines may lack the row's input and columns."""
     if not isinstance(value, dict):
         return None
-    line = {**value, **{key: None for key in ("row", "id", "result", "input", "columns") if key not in value}}
+    line = value if value.keys() >= LINE_KEYS else {**value, **{key: None for key in LINE_KEYS if key not in value}}
     if not _has(line, LINE_KINDS) or not _has(result := line["result"], RESULT_KINDS) or "output" not in result:
         return None
     run, checks = result["run"] or {}, result.get("assertions", [])

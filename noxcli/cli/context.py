@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,10 +127,8 @@ class Printing:
         self._concluded = True
         from noxcli.codec import to_json
 
-        self.terminal.write(f'{to_json(head)[:-1]},"{name}":[')
-        for place, item in enumerate(items):
-            self.terminal.write(f"{',' if place else ''}{to_json(item)}")
-        self.terminal.write("]}\n")
+        written = (f"{',' if place else ''}{to_json(item)}" for place, item in enumerate(items))
+        self.terminal.write_all(chain([f'{to_json(head)[:-1]},"{name}":['], written, ["]}\n"]))
 
     def _lines(self) -> "Ndjson":
         if self._ndjson is None:

@@ -334,8 +334,7 @@ def _print(context: Context, comparison: "Comparison", totals: dict[str, Any]) -
                 f"and {amount(listed - MOST_SHOWN, 'row')} more; a pipe, --json and --report have all of them"
             )
     else:
-        for pair in comparison.pairs():
-            terminal.write(with_tabs([[str(pair.change), pair.name, pair.what()]]))
+        terminal.write_all(with_tabs([[str(pair.change), pair.name, pair.what()]]) for pair in comparison.pairs())
     for line in comparison.notes():
         terminal.note(line)
     terminal.note(comparison.in_words())

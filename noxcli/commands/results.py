@@ -1,6 +1,6 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -101,14 +101,18 @@ def execute(ctx: typer.Context, options: Options) -> None:
     tally = Tally(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
     sheet = None if options.csv is None else Sheet(raw=options.csv_raw)
     table, by_eyes = RowTable(), context.terminal.read_by_eyes and query is None
-    for line in joined.lines(judge):
-        if by_eyes:
-            table.add(line)
-        else:
-            context.terminal.write(found_line(query, line))
-        tally.add_line(line)
-        if sheet is not None:
-            sheet.add(line)
+
+    def counted_lines() -> Iterator[str]:
+        for line in joined.lines(judge):
+            tally.add_line(line)
+            if sheet is not None:
+                sheet.add(line)
+            if by_eyes:
+                table.add(line)
+            else:
+                yield found_line(query, line)
+
+    context.terminal.write_all(counted_lines())
     table.show(context.terminal)
     _write_files(context, options, joined, judge, tally, sheet)
     _say(context, joined, tally)

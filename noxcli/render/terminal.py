@@ -7,7 +7,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from noxcli.render.text import Screen, visible
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline
 from noxcli.utf8 import to_utf8
-from noxcli.waiting import await_reader, may_block, write
+from noxcli.waiting import PIECE, await_reader, may_block, write
 
 # Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
 OF_ENGINES = (
@@ -196,6 +196,19 @@ class Terminal:
             self.show(self._screen.feed(data))
         else:
             self._put(data)
+
+    def write_all(self, pieces: Iterable[str]) -> None:
+        """Write pieces as they come, as many at once as a pipe takes. Raises as `write`."""
+        together: list[str] = []
+        size = 0
+        for piece in pieces:
+            together.append(piece)
+            size += len(piece)
+            if size >= PIECE:
+                self.write("".join(together))
+                together, size = [], 0
+        if together:
+            self.write("".join(together))
 
     def show(self, text: str) -> None:
         """Write escaped text with our own styles to stdout, a terminal. Raises as `write`."""

@@ -40,6 +40,9 @@ class Change(StrEnum):
     SAME = "same"
 
 
+WITHOUT_REASON = frozenset({Change.BROKEN, Change.CHANGED, Change.SLOWER, Change.FIXED, Change.VARIES})
+
+
 class Answer(StrEnum):
     """What one side says of a row."""
 
@@ -124,7 +127,7 @@ class Pair:
     """The judged lines of one row in BASE and in NEW, one for each repetition.
 
     A side without lines has a gap that says why, or None if its whole table lacks the row. `other_input` names an input
-    that differs, so that the two answers are not to one question.
+    that differs, so that the two answers are not to one question. A pair that is read again has a `known` class.
     """
 
     base: Sequence[ResultLine]
@@ -133,6 +136,7 @@ class Pair:
     base_gap: str | None = None
     new_gap: str | None = None
     other_input: str | None = None
+    known: Change | None = None
     confirmed: Confirmed | None = None  # of a row that seemed broken
 
     @property
@@ -158,27 +162,29 @@ class Pair:
     @cached_property
     def answers(self) -> tuple[Answer, Answer]:
         """What BASE says, and NEW."""
-        sides = ((self.base, self.base_gap), (self.new, self.new_gap))
-        base, new = (
-            self.rule.answer(lines) if lines else Answer.ABSENT if gap is None else Answer.NONE for lines, gap in sides
-        )
-        return (Answer.ABSENT if self.other_input is not None else base), new
+        return self._answer(self.base, self.base_gap), self._answer(self.new, self.new_gap)
+
+    def _answer(self, lines: Sequence[ResultLine], gap: str | None) -> Answer:
+        if not lines:
+            return Answer.ABSENT if gap is None else Answer.NONE
+        return self.rule.answer(lines)
 
     @cached_property
     def verdict(self) -> Verdict:
         """The class of the row, by the table in docs/batch.md, "What changed"."""
+        if self.known in WITHOUT_REASON:
+            return Verdict(self.known)
         base, new = self.answers
         if new is Answer.ABSENT:
             return Verdict(Change.REMOVED, "not in NEW")
         if new is Answer.NONE:
             return Verdict(Change.MISSING, f"no answer in NEW ({self._why_none(self.new, self.new_gap)})", True)
+        if self.other_input is not None:
+            return Verdict(Change.NEW, f"another input than in BASE: {self.other_input}")
         good = new is Answer.GOOD
         match base:
             case Answer.ABSENT:
-                other = self.other_input is not None
-                return Verdict(
-                    Change.NEW, f"another input than in BASE: {self.other_input}" if other else "not in BASE"
-                )
+                return Verdict(Change.NEW, "not in BASE")
             case Answer.NONE:
                 why = self._why_none(self.base, self.base_gap)
                 return Verdict(Change.NEW, f"no answer in BASE ({why})", not good or why == NOT_HERE)
@@ -187,8 +193,7 @@ class Pair:
             case Answer.FAILED if not good:
                 return Verdict(Change.SAME, "still fails")
         if good is not (base is Answer.GOOD):
-            varies = self.confirmed is not None and self.confirmed.standing is Standing.VARIES
-            return Verdict(Change.FIXED if good else Change.VARIES if varies else Change.BROKEN)
+            return Verdict(Change.FIXED if good else Change.BROKEN)
         return Verdict(self._without_a_verdict())
 
     def _without_a_verdict(self) -> Change:
@@ -253,12 +258,10 @@ class Pair:
 
     def _changed(self) -> list[tuple[str, str, str]]:
         """Return the outputs that differ: those of the first repetitions that differ, as texts."""
-        before = [line for line in self.base if answer_of(line) is not Answer.NONE][:1]
-        if len(self.base) == len(self.new) == 1:
-            others = list(self.new) if self._outputs[1] not in (set(), self._outputs[0]) else []
-        else:
-            others = [line for line in self.new if _outputs([line]) not in (set(), _outputs(before))]
-        base, new = (_values(lines[0]) if lines else {} for lines in (before or self.base, others or self.new))
+        before, others = [line for line in self.base if answer_of(line) is not Answer.NONE][:1], list(self.new)
+        if len(others) > 1:
+            others = [line for line in self.new if _outputs([line]) not in (set(), _outputs(before))] or others
+        base, new = (_values(lines[0]) if lines else {} for lines in (before or self.base, others))
         found = []
         for key in dict.fromkeys([*base, *new]):
             old, now = (as_text(side[key]) if key in side else "" for side in (base, new))

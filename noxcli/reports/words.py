@@ -44,12 +44,11 @@ def first_changes(old: str, new: str, most: int) -> list[Piece]:
     """Return the beginning of a word diff, in a time that does not grow with the texts: their first changes, for an
     excerpt of at most so many characters.
     """
-    shared, size = _shared(old, new), most + LONGEST_WORD
+    shared = _shared(old, new)
     word = re.search(r"\S*\Z", old[max(0, shared - LONGEST_WORD) : shared])
-    begin = shared - len(word[0] if word else "")
-    before, after = old[begin : begin + size], new[begin : begin + size]
-    pieces = word_diff(before, after)
-    if max(len(old), len(new)) > begin + size:
+    begin, end = shared - len(word[0] if word else ""), shared + most // 2  # both sides share the room
+    pieces = word_diff(old[begin:end], new[begin:end])
+    if max(len(old), len(new)) > end:
         while len(pieces) > 1 and pieces[-1][0] != " ":
             pieces.pop()  # at the cut, both sides differ by what is missing
         pieces.append((" ", "…"))
