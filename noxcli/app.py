@@ -168,13 +168,16 @@ def tell_stray(context: Context, error: BaseException | None) -> None:
 
 def _plan_reports_of(context: Context, verb: str, words: Sequence[str]) -> None:
     """Decide which reports to write about a command line that is not valid: its error belongs into them, too."""
-    from noxcli.cli.targets import plan_reports  # loaded only where somebody reads reports
+    from noxcli.cli.options import Reporting  # loaded only where somebody reads reports
+    from noxcli.cli.targets import plan_reports
 
     options = verb_named(verb).readable(words, context)
     workflow = getattr(options, "workflow", None) or "-"  # an unknown option may be in its place
     context.outcome.subject = f"noxcli {verb}" if workflow.startswith("-") else workflow
     with suppress(NoxError):  # one that a valid command line would have been refused with
         plan_reports(context, options)
+    if not isinstance(options, Reporting):  # the file may be results, as in `compare --report base.jsonl new.jsonl`
+        context.reports.page = context.reports.junit = context.reports.markdown = None
 
 
 def usage_problem(error: typer.TyperException, verb: str, context: Context) -> UsageProblem:

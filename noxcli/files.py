@@ -12,6 +12,8 @@ from typing import IO, BinaryIO, cast
 from noxcli.errors import Undelivered, UsageProblem
 from noxcli.place import Place, is_device
 
+JOURNAL_NAME, RESULTS_NAME = "batch.jsonl", "results.jsonl"  # of a batch, in its directory
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:

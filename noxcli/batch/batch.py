@@ -14,7 +14,7 @@ from noxcli.batch.identity import with_definition_of
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
 from noxcli.batch.output import Output
-from noxcli.batch.past import FINISHED, RESULTS_NAME, Header, Past
+from noxcli.batch.past import FINISHED, Header, Past
 from noxcli.batch.results import Results
 from noxcli.batch.resume import RemainingRows, Survey, accept_changes, name_runs, renew_columns, reopen_lost
 from noxcli.batch.row import as_printed
@@ -22,6 +22,7 @@ from noxcli.batch.shards import Shard
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import RowWork
 from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, UsageProblem
+from noxcli.files import RESULTS_NAME
 from noxcli.inputs.definition import InputNode
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount

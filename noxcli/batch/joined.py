@@ -12,7 +12,7 @@ from typing import IO
 from noxcli.batch.identity import differences
 from noxcli.batch.judge import Judge
 from noxcli.batch.lines import open_batch_file
-from noxcli.batch.past import FINISHED, JOURNAL_NAME, RESULTS_NAME, Header, Past, digest_of_id, line_at
+from noxcli.batch.past import FINISHED, Header, Past, digest_of_id, line_at
 from noxcli.batch.results import KeptResults, key_of, read_line
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.row import as_printed
@@ -20,6 +20,7 @@ from noxcli.batch.shards import Shard
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import row_folder
 from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Incomplete, UsageProblem
+from noxcli.files import JOURNAL_NAME, RESULTS_NAME
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.outputs.whole import read_whole_line

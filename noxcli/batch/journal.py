@@ -16,21 +16,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from noxcli.batch.lines import JournalTrouble, LineFile
-from noxcli.batch.past import (
-    BATCH_SCHEMA,
-    JOURNAL_NAME,
-    LONGEST_LINE,
-    MOST_ROWS,
-    RESULTS_NAME,
-    Header,
-    Past,
-    Pending,
-)
+from noxcli.batch.past import BATCH_SCHEMA, LONGEST_LINE, MOST_ROWS, Header, Past, Pending
 from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
-from noxcli.files import reason_of
+from noxcli.files import JOURNAL_NAME, RESULTS_NAME, reason_of
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.place import Place

@@ -17,7 +17,6 @@ from noxcli.files import reason_of, require_readable
 from noxcli.models import Run
 from noxcli.timing import parse_time
 
-JOURNAL_NAME, RESULTS_NAME = "batch.jsonl", "results.jsonl"
 BATCH_SCHEMA = "noxcli.batch/1"
 LONGEST_LINE = 16 * 1024 * 1024  # bytes
 VERSION_OPTION = "--version-id"

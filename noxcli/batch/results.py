@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from noxcli.batch.lines import CONTINUE, DigestIndex, JournalTrouble, LineFile, lines_in, open_batch_file
-from noxcli.batch.past import MOST_ROWS, RESULTS_NAME, digest_of_id
+from noxcli.batch.past import MOST_ROWS, digest_of_id
 from noxcli.batch.row import FinishedRow
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
-from noxcli.files import reason_of
+from noxcli.files import RESULTS_NAME, reason_of
 from noxcli.place import Place
 
 REPLACED_NAME = "results.replaced.jsonl"

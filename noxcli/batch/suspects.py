@@ -14,12 +14,12 @@ from noxcli.batch.confirm import Confirmation, Round
 from noxcli.batch.joined import Joined
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
-from noxcli.batch.past import JOURNAL_NAME, Header, Past
+from noxcli.batch.past import Header, Past
 from noxcli.batch.row import as_printed
 from noxcli.batch.sides import Side
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
-from noxcli.files import expanded, reason_of
+from noxcli.files import JOURNAL_NAME, expanded, reason_of
 from noxcli.masking import HIDDEN, HIDDEN_KEY
 from noxcli.place import Place
 from noxcli.render.terminal import Terminal

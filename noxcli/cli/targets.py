@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Asserting, Printed, Reporting, option_of
+from noxcli.cli.options import Asserting, Printed, option_of
 from noxcli.errors import UsageProblem
-from noxcli.files import check_target, expanded
+from noxcli.files import JOURNAL_NAME, RESULTS_NAME, check_target, expanded
 from noxcli.render import Format
 from noxcli.reports.writer import Reports, ci_system
 
@@ -47,13 +47,14 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
 
     Raises ConfigProblem for an unknown NOXCLI_CI, UsageProblem as `require_apart` and for an invalid assertion.
     """
-    reports = context.reports = Reports(output_dir=None if directory is None else str(directory))
+    command = context.argv[0] if context.argv else ""
+    reports = context.reports = Reports(command, output_dir=None if directory is None else str(directory))
     if isinstance(options, Asserting):
         reports.ci = ci_system(context.terminal, context.clock)
     require_apart(options, directory)
-    if isinstance(options, Reporting):
-        named = (options.report, options.junit, options.dotenv)
-        reports.page, reports.junit, reports.dotenv = [Path(file) if file else None for file in named]
+    # Until there are rows to report, a file says why: the verdict of an earlier call must not stay in it.
+    named = [getattr(options, name, None) for name in ("report", "junit", "dotenv", "markdown")]
+    reports.page, reports.junit, reports.dotenv, reports.markdown = [Path(file) if file else None for file in named]
     if isinstance(options, Asserting) and options.asserts:
         from noxcli.reports.assertions import read_assertion  # loaded only with --assert
 
@@ -78,8 +79,17 @@ def require_apart(options: Printed, directory: Path | None) -> None:
             )
         check_target(Path(file), option)
         path = Path(file).resolve()
+        if path.name in (JOURNAL_NAME, RESULTS_NAME) and _is_of_batch(path.parent, options):
+            raise UsageProblem(f"{option} {file} belongs to the batch itself", "choose another file")
         if path in taken:
             raise UsageProblem(f"{taken[path]} and {option} name the same file: {file}", "name two files")
         if directory is not None and path.parent == directory.resolve():
             raise UsageProblem(f"{option} {file} is in --output-dir, among the outputs", "write it elsewhere")
         taken[path] = option
+
+
+def _is_of_batch(directory: Path, options: Printed) -> bool:
+    """True for the directory of a batch, and for one that this call may make it."""
+    made = getattr(options, "output_dir", None)
+    own = made is not None and expanded(made).resolve() == directory
+    return own or not directory.is_dir() or (directory / JOURNAL_NAME).exists()

@@ -58,11 +58,6 @@ def run_rows(noxus: Session, options: Options) -> None:
         raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     judge = Judge.read(options.asserts, options.expect, context.terminal.mask)
-    if options.junit or options.report:
-        from noxcli.commands.results import require_not_stored  # loaded where a report is written
-
-        require_not_stored({"--junit": options.junit, "--report": options.report}, [asked.directory])
-    context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     context.way_back = asked.way_back
     tally = Tally(None, min_pass, options.repeat, enough)
     with Batch(asked, tally, context.terminal, context.clock) as batch:
@@ -74,6 +69,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             seen = batch.check(header, inputs_of(workflow.definition) if asked.checked else None)
             _check_questions(context, judge, asked.rows, header)
             if options.dry_run:
+                context.reports.junit = context.reports.page = None
                 _print_counts(context, seen)
                 return
             batch.begin(judge)
@@ -246,7 +242,7 @@ def row_work(
 
 def _plan_reports(batch: Batch, context: Context, judge: Judge, options: Options) -> None:
     """Write the reports at the end, since there are rows to report."""
-    context.reports.junit = None
+    context.reports.junit = context.reports.page = None
     for option, file in (("--junit", options.junit), ("--report", options.report)):
         if file is not None:
             batch.at_end(partial(_write_report, option, Path(file), batch, context, judge))

@@ -131,14 +131,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.batch.compare import Comparison  # the help loads none of what results need
     from noxcli.batch.judge import Judge
     from noxcli.cli.session import begin
-    from noxcli.commands.results import require_not_stored
-    from noxcli.files import expanded
 
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
     context = noxus.context
-    written = {"--report": options.report, "--junit": options.junit, "--markdown": options.markdown}
-    require_not_stored(written, list(map(expanded, (options.base, options.new))))
-    context.reports.junit = Path(options.junit) if options.junit else None  # until there are rows to report
     judge = Judge.read(options.asserts, options.expect, context.terminal.mask)
     if options.confirm is None and (options.dry_run or options.max_runs is not None):
         raise UsageProblem("--max-runs and --dry-run are about --confirm", "add --confirm 12")
@@ -151,6 +146,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
             asks, most = options.confirm, options.max_runs
             if not confirm_rows(noxus, comparison, judge, asks, most, dry_run=options.dry_run):
+                context.reports.junit = context.reports.page = context.reports.markdown = None
                 return
         ending = _ending(comparison, options)
         code, reason = (ExitCode.OK, None) if ending is None else (ending.exit_code, ending.message)
@@ -279,20 +275,18 @@ def _failing(comparison: "Comparison", options: Options, most: int) -> "Iterator
 
 def _report(context: Context, comparison: "Comparison", options: Options, totals: dict[str, Any]) -> None:
     """Write the page and the test cases, and collect what a CI system gets. Raises Undelivered."""
-
+    context.reports.junit = context.reports.page = None
     if options.report is not None:
         from noxcli.files import save
         from noxcli.reports.html.comparison import comparison_page  # loaded only for a page
 
         target = Path(options.report)
         save(target, comparison_page(context.new_page(target.parent), totals, comparison.pairs()))
-    context.reports.junit = None
     if options.junit is not None:
         from noxcli.reports.junit import case_of_pair, write_junit  # as for a page
 
         cases = (case_of_pair(pair, _case_verdict(pair, options)) for pair in comparison.pairs(same=True))
         write_junit(Path(options.junit), context.outcome.name, cases, context.terminal.mask)
-    context.reports.markdown = Path(options.markdown) if options.markdown else None
     if context.reports.ci is not None or context.reports.markdown is not None:
         context.reports.batch = _for_ci(context.outcome.name, comparison, options, totals)
 

@@ -15,7 +15,6 @@ from noxcli.batch.confirm import Answered, Confirmation, Round
 from noxcli.batch.identity import changed_nodes, digests_of
 from noxcli.batch.judge import Judge
 from noxcli.batch.output import Output
-from noxcli.batch.past import JOURNAL_NAME
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard
 from noxcli.batch.suspects import Suspects
@@ -26,6 +25,7 @@ from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_call import header_of, news_of, row_work
 from noxcli.errors import ConfigProblem, Incomplete, Interruption, Phase, UsageProblem
+from noxcli.files import JOURNAL_NAME
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.parse import read_inputs
 from noxcli.models import Workflow

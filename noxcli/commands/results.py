@@ -1,6 +1,6 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -88,9 +88,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.csv_raw and options.csv is None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
     directories = [*map(Path, options.directories)]
-    written = {"--junit": options.junit, "--report": options.report, "--csv": options.csv, "--output": options.output}
-    written["--markdown"] = options.markdown
-    require_not_stored(written, directories)
     present(context, options)
     mask = context.terminal.mask
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
@@ -118,7 +115,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
     _say(context, joined, tally)
     facts = _facts(joined, judge)
     context.reports.batch = replace(tally.for_ci(context.outcome.subject, "results"), facts=facts)
-    context.reports.markdown = Path(options.markdown) if options.markdown else None
     tally.conclude(context.terminal, None)
 
 
@@ -128,6 +124,7 @@ def _write_files(
     """Write the table, the test cases and the page that are asked for. Raises Undelivered."""
     from noxcli.files import save  # as in execute
 
+    context.reports.junit = context.reports.page = None
     mask = context.terminal.mask
     if sheet is not None and options.csv is not None:
         save(Path(options.csv), sheet.pieces(joined.lines(judge)))
@@ -190,13 +187,3 @@ def _say(context: Context, joined: "Joined", tally: "Tally") -> None:
     if joined.absent:
         names = ", ".join(map(str, joined.absent))
         context.terminal.complain(f"noxcli: missing the journals of shards {names}")
-
-
-def require_not_stored(written: Mapping[str, str | None], directories: Sequence[Path]) -> None:
-    """Raise UsageProblem if a file to write, by its option, would replace a batch's own in one of these directories."""
-    from noxcli.batch.past import JOURNAL_NAME, RESULTS_NAME  # as in execute
-
-    own = {(directory / name).resolve() for directory in directories for name in (JOURNAL_NAME, RESULTS_NAME)}
-    for option, file in written.items():
-        if file is not None and Path(file).resolve() in own:
-            raise UsageProblem(f"{option} {file} belongs to the batch itself", "choose another file")

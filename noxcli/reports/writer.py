@@ -38,6 +38,7 @@ class WhichCi(StrEnum):
 class Reports:
     """The reports of one command line; without options and outside CI there are none."""
 
+    command: str = ""
     page: "Path | None" = None
     junit: "Path | None" = None
     dotenv: "Path | None" = None
@@ -73,9 +74,8 @@ class Reports:
         if (dotenv := self.dotenv) is not None:
             run = outcomes[0].run if len(outcomes) == 1 else None
             yield lambda code: write_dotenv(dotenv, {**_variables(run), "NOXCLI_EXIT_CODE": int(code)}, mask)
-        # Without a batch there were no rows to report, and the command says why.
-        if (markdown := self.markdown) is not None and (batch := self.batch) is not None:
-            yield lambda code: _write_markdown(markdown, _concluded(batch, outcomes, code), mask)
+        if (markdown := self.markdown) is not None:
+            yield lambda code: _write_markdown(markdown, self.batch, self.command, outcomes, code, mask)
 
     def tell_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         """Append to the CI system's files, which can't be undone."""
@@ -103,10 +103,14 @@ def _write_junit(path: "Path", ended: Sequence[Ended], asserts: Sequence["Query"
     write_junit(path, "noxcli", chain.from_iterable(each), mask)
 
 
-def _write_markdown(path: "Path", ended: "BatchEnded", mask: Mask) -> None:
+def _write_markdown(
+    path: "Path", batch: "BatchEnded | None", command: str, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask
+) -> None:
     from noxcli.files import save
+    from noxcli.reports.ci import BatchEnded
     from noxcli.reports.ci.summary import batch_page  # as for a page
 
+    ended = _concluded(batch or BatchEnded(outcomes[0].name, 0, 0, (), (), command=command), outcomes, code)
     save(path, [batch_page(ended, mask).encode("utf-8", "replace")])
 
 

@@ -1,5 +1,6 @@
 """The Markdown of a comparison or of results: what was compared, and the rows that fail, as far as a comment holds."""
 
+import html
 import json
 import re
 from pathlib import Path
@@ -103,10 +104,50 @@ def test_texts_of_a_server_are_text_in_it(noxcli: Noxcli) -> None:
     assert "example.com" not in outside
 
 
-def test_nothing_is_written_where_nothing_was_compared(noxcli: Noxcli, sandbox: Sandbox) -> None:
+OLD = "3 of 3 rows passed"
+
+
+@pytest.mark.parametrize("option", ["--markdown", "--report", "--junit"])
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        (("compare", "base.jsonl", "new.jsonl"), "no row of new.jsonl has the id of a row of base.jsonl"),
+        (("compare", "base.jsonl", "new.jsonl", "--assert", "length("), "is not a valid JMESPath expression"),
+        (("compare", "base.jsonl", "gone.jsonl"), "gone.jsonl is neither a file nor a run id"),
+        (("results", "gone"), "can&apos;t read the journal"),
+        (("batch", "demo", "gone.jsonl"), "gone.jsonl"),
+    ],
+)
+def test_no_verdict_of_an_earlier_call_stays(
+    noxcli: Noxcli, sandbox: Sandbox, argv: tuple[str, ...], why: str, option: str
+) -> None:
+    if argv[0] == "batch" and option == "--markdown":
+        option = "--report"  # a batch has no comment
     Path("base.jsonl").write_text(json.dumps(row(1, "a")) + "\n")
-    Path("new.jsonl").write_text(json.dumps(row(2, "b")) + "\n")
-    assert noxcli("compare", "base.jsonl", "new.jsonl", "--markdown", "c.md").code == 2
-    assert not Path("c.md").exists()
-    assert noxcli("compare", "base.jsonl", "new.jsonl", "--markdown", "base.jsonl").code == 2
+    Path("new.jsonl").write_text(json.dumps({**row(2, "b"), "input": {"Q": "other"}}) + "\n")
+    Path("verdict").write_text(OLD)
+    assert noxcli(*argv, option, "verdict").code == 2
+    text = Path("verdict").read_text()
+    assert OLD not in text
+    assert html.unescape(why) in html.unescape(text)
+    if option == "--markdown":
+        heading = "nothing was compared" if argv[0] == "compare" else "no rows"
+        assert f"<h3>noxcli {argv[0]}: {heading}</h3>" in text
     assert sandbox.requests == []
+
+
+def test_a_file_that_is_compared_is_never_written(noxcli: Noxcli) -> None:
+    Path("base.jsonl").write_text(json.dumps(row(1, "a")) + "\n")
+    assert noxcli("compare", "base.jsonl", "new.jsonl", "--markdown", "base.jsonl").code == 2
+    assert noxcli("compare", "--report", "base.jsonl", "new.jsonl").code == 2  # the report's name was forgotten
+    assert json.loads(Path("base.jsonl").read_text()) == row(1, "a")
+
+
+@pytest.mark.parametrize("name", ["batch.jsonl", "results.jsonl"])
+@pytest.mark.parametrize("option", ["--markdown", "--report", "--junit"])
+def test_a_batch_keeps_its_own_files(noxcli: Noxcli, sides: tuple[str, str], name: str, option: str) -> None:
+    before = Path(f"base/{name}").read_bytes()
+    for more in ([], ["--bogus"]):
+        result = noxcli("compare", *sides, option, f"base/{name}", *more)
+        assert result.code == 2
+        assert Path(f"base/{name}").read_bytes() == before

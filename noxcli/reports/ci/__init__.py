@@ -52,8 +52,10 @@ class BatchEnded:
     @property
     def heading(self) -> str:
         """The verdict in one line."""
+        if not self.rows:
+            return "nothing was compared" if self.command == "compare" else "no rows"
         if self.command == "compare":
-            return ", ".join(f"{count:,} {words}" for count, words in self.became) or "no rows"
+            return ", ".join(f"{count:,} {words}" for count, words in self.became)
         return f"{self.completed:,} of {self.rows:,} rows {self.passed}"
 
     @property

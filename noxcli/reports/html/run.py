@@ -48,7 +48,7 @@ def _parts(page: Page, one: Ended) -> Iterator[Html]:
 
 
 def _name(one: Ended) -> str:
-    return one.run.get("workflow_name") or "Run"
+    return one.run.get("workflow_name") or ("Run" if one.run else one.name)
 
 
 def _verdict(one: Ended) -> str:
