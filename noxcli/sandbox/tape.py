@@ -6,7 +6,7 @@ batch keeps it in its directory in `results.jsonl`, beside a journal whose first
 
 import difflib
 import hashlib
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,54 +49,57 @@ class Header:
 
 @dataclass(slots=True)
 class Tape:
-    """The answers of one workflow: for each version and input those of its repetitions, each to be served once."""
+    """The answers of one workflow, by version and input: those of its repetitions, each to be served once."""
 
-    answers: dict[str, dict[bytes, list[Answer]]] = field(default_factory=dict)  # by version's id, then by input
-    version_names: dict[str, str] = field(default_factory=dict)
     name: str = ""  # of the workflow
-    count: int = 0
-    _turns: dict[tuple[str, bytes], int] = field(default_factory=lambda: defaultdict(int))
+    versions: dict[str, str] = field(default_factory=dict)  # names, by id
+    answers: dict[tuple[str, bytes], list[Answer]] = field(default_factory=dict)
+    _turns: Counter[tuple[str, bytes]] = field(default_factory=Counter)
 
     def add(self, header: Header, answer: Answer) -> None:
         """Add the answer of one more row or repetition."""
-        self.version_names[header.version_id] = header.version
-        self.count += 1
-        self.answers.setdefault(header.version_id, {}).setdefault(encoded_input(answer.input), []).append(answer)
+        self.versions[header.version_id] = header.version
+        self.answers.setdefault((header.version_id, encoded_input(answer.input)), []).append(answer)
 
     def take(self, version_id: str | None, given: dict[str, Any]) -> Answer:
         """Return the next answer to this input. Raises Invalid (422) if there is none, or no further one."""
-        version = self._version(version_id)
-        by_input, key = self.answers[version], encoded_input(given)
-        answers = by_input.get(key)
+        key = self._version(version_id), encoded_input(given)
+        answers = self.answers.get(key)
         if answers is None:
-            raise _refusal(f"this input is not on the tape; {_nearest(key, by_input)}")
-        turn = self._turns[version, key]
+            raise _refusal(f"this input is not on the tape; {self._nearest(*key)}")
+        turn = self._turns[key]
         if turn == len(answers):
             raise _refusal(f"the tape has no further answer to this input; it had {turn}")
-        self._turns[version, key] += 1
+        self._turns[key] += 1
         return answers[turn]
 
     def _version(self, version_id: str | None) -> str:
         for version in (version_id, ANY_VERSION):
-            if version is not None and version in self.answers:
+            if version is not None and version in self.versions:
                 return version
-        if version_id is None and len(self.answers) == 1:
-            return next(iter(self.answers))
-        raise _refusal(f"the tape has answers of {', '.join(sorted(self.answers))}; name one of these versions")
+        if version_id is None and len(self.versions) == 1:
+            return next(iter(self.versions))
+        raise _refusal(f"the tape has answers of {', '.join(sorted(self.versions))}; name one of these versions")
+
+    def _nearest(self, version: str, key: bytes) -> str:
+        rows = {given.decode(): each[0].row for (of, given), each in self.answers.items() if of == version}
+        near = difflib.get_close_matches(key.decode(), rows, 1, 0.0)[0]
+        shown = near if len(near) <= LONGEST_SHOWN else f"{near[:LONGEST_SHOWN]}… ({len(near)} characters)"
+        return f"the nearest is row {rows[near]}: {shown}"
 
 
 def load_tapes(paths: Sequence[Path]) -> list[Scenario]:
     """Return a scenario for each workflow on these tapes. Raises ValueError for a file that is not a tape, OSError."""
     tapes = dict[str, Tape]()  # by the workflow's id
     for path in paths:
-        header, before = _header(path), sum(tape.count for tape in tapes.values())
+        header, found = _header(path), False
         for place, line in _lines(path / RESULTS if path.is_dir() else path):
             try:
                 answer = _answer(line, path)
             except (KeyError, TypeError, AttributeError) as error:
                 raise ValueError(f"{place}: not a row of a batch ({error!r}); {WHAT_TO_GIVE}") from None
             if answer is not None:
-                run = line["result"]["run"]
+                found, run = True, line["result"]["run"]
                 workflow_id = str(run.get("workflow_id") or "").lower()
                 tape = tapes.setdefault(workflow_id, Tape())
                 tape.add(header, answer)
@@ -105,7 +108,7 @@ def load_tapes(paths: Sequence[Path]) -> list[Scenario]:
                 tape.name = tape.name or next(
                     name for name in (own, header.workflow, path.stem) if name.lower() not in ("", workflow_id)
                 )
-        if sum(tape.count for tape in tapes.values()) == before:
+        if not found:
             raise ValueError(f"{path}: no row has an answer; run the batch first")
     return [_scenario(workflow_id, tape) for workflow_id, tape in tapes.items()]
 
@@ -175,15 +178,16 @@ def _value(value: Any, digests: dict[str, Any], tape: Path) -> Any:
 
 
 def _scenario(workflow_id: str, tape: Tape) -> Scenario:
-    answers = [each for by_input in tape.answers.values() for group in by_input.values() for each in group]
+    answers = [each for group in tape.answers.values() for each in group]
+    outputs = dict.fromkeys(key for answer in answers for key in answer.output)
     plain = Scenario(
         tape.name,
-        f"The stored answers of a batch, {tape.count} runs.",
-        nodes=[*_inputs(answers), Node(STEP), *_outputs(answers)],
+        f"The stored answers of a batch, {len(answers)} runs.",
+        nodes=[*_inputs(answers), Node(STEP), *map(output_node, outputs)],
         workflow_id=workflow_id,
         versions=[
             Version(name, "Recorded by a batch.", id=version_id)
-            for version_id, name in tape.version_names.items()
+            for version_id, name in tape.versions.items()
             if version_id != ANY_VERSION
         ],
     )
@@ -208,21 +212,9 @@ def _inputs(answers: Sequence[Answer]) -> list[Node]:
     return nodes
 
 
-def _outputs(answers: Sequence[Answer]) -> list[Node]:
-    return [output_node(key) for key in dict.fromkeys(key for answer in answers for key in answer.output)]
-
-
 def encoded_input(given: dict[str, Any]) -> bytes:
     """Return what equal inputs have in common, whatever the order of their keys."""
     return encoded(dict(sorted(given.items())))
-
-
-def _nearest(key: bytes, by_input: dict[bytes, list[Answer]]) -> str:
-    wanted = key.decode()
-    texts = {other.decode(): answers[0].row for other, answers in by_input.items()}
-    near = difflib.get_close_matches(wanted, texts, 1, 0.0)[0]
-    shown = near if len(near) <= LONGEST_SHOWN else f"{near[:LONGEST_SHOWN]}… ({len(near)} characters)"
-    return f"the nearest is row {texts[near]}: {shown}"
 
 
 def _refusal(reason: str) -> Invalid:
