@@ -113,11 +113,9 @@ class RunLog(Renderer):
 
 def stream_line(update: Reconnecting | Gap) -> str:
     """Return the line about the event stream."""
-    match update:
-        case Reconnecting(delay=delay, reason=reason):
-            return f"{reason}; retrying in {show_seconds(delay)}" if delay else reason
-        case Gap(reason):
-            return f"gap: {reason}"
+    if isinstance(update, Gap):
+        return f"gap: {update.reason}"
+    return f"{update.reason}; retrying in {show_seconds(update.delay)}" if update.delay else update.reason
 
 
 class WarningsOnly(Renderer):
@@ -129,7 +127,7 @@ class WarningsOnly(Renderer):
     def show(self, burst: Sequence[Step]) -> None:
         for update, _ in burst:
             if isinstance(update, Gap):
-                self._terminal.complain(f"noxcli: gap: {update.reason}")
+                self._terminal.complain(f"noxcli: {stream_line(update)}")
             elif isinstance(update, Reconnecting) and self._terminal.verbose:
                 self._terminal.complain(stream_line(update))
 

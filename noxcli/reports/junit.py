@@ -53,13 +53,6 @@ class Case:
     system_out: str = ""
 
 
-def verdict_on(exit_code: ExitCode) -> CaseVerdict:
-    """Return the verdict for an exit code."""
-    if exit_code in COMPLETED:  # each assertion is a separate case
-        return CaseVerdict.PASSED
-    return CaseVerdict.FAILURE if exit_code in ENDED_BADLY else CaseVerdict.ERROR
-
-
 def cases_of(
     name: str, classname: str, result: Mapping[str, Any], asserted: Iterable[str], elapsed: float | None = None
 ) -> Iterator[Case]:
@@ -71,11 +64,12 @@ def cases_of(
     run, error, found = result["run"] or {}, result["error"] or {}, result.get("assertions", ())
     code, seconds = ExitCode.of(result["exit_code"]), run.get("duration_s")
     message, hint = error.get("message") or code.meaning, error.get("hint")
+    verdict = CaseVerdict.FAILURE if code in ENDED_BADLY else CaseVerdict.ERROR
     yield Case(
         name=name,
         classname=classname,
         seconds=elapsed if seconds is None else max(0.0, seconds),
-        verdict=verdict_on(code),
+        verdict=CaseVerdict.PASSED if code in COMPLETED else verdict,  # each assertion is a separate case
         type=code.name,
         message=message,
         text=f"exit code {code}: {code.meaning}\n{'; '.join(filter(None, [message, hint]))}",
