@@ -114,7 +114,7 @@ def _without(text: str, find: Callable[[str], Iterable[Found]]) -> str:
     """Return the text without what is found in any of its readings; overlapping matches become one."""
     spans: list[Found] = []
     for lead, escapes in ESCAPES.items():
-        if lead in text and (found := list(find(_folded(re.sub(escapes, _plain, text))))):
+        if lead in text and (found := list(find(_folded(re.sub(escapes, _plain, text) if lead else text)))):
             places = _places(text, escapes)
             spans += [(places[start][0], places[end - 1][1], shown) for start, end, shown in found]
     if not spans:

@@ -26,17 +26,17 @@ class Asked:
     shard: Shard
     directory: Path
     named: bool  # the user named the directory: it may be a link, and gets the rows' files
-    resume: bool
-    fresh: bool
-    again: Collection[str]  # which rows are started again
-    changed: bool  # other rows and inputs are accepted
-    checked: bool  # against the workflow's definition
     way_back: str  # the command that continues the batch
     stops: bool  # a signal stops the runs
     max_parallel: int
-    max_failures: int | None
-    row_timeout: float | None
     poll_interval: float
+    resume: bool = False
+    fresh: bool = False
+    again: Collection[str] = ()  # which rows are started again
+    changed: bool = False  # other rows and inputs are accepted
+    checked: bool = False  # against the workflow's definition
+    max_failures: int | None = None
+    row_timeout: float | None = None
 
     @property
     def continues(self) -> bool:

@@ -1,7 +1,6 @@
 """Why a batch starts no more rows, or waits no longer for their runs, and the error that it ends with."""
 
 import time
-from dataclasses import dataclass
 from enum import IntEnum
 
 from noxcli.batch.asked import Asked
@@ -21,14 +20,6 @@ class Stage(IntEnum):
     STARTING, FINISHING, LEAVING = range(3)
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Why a later stage began early. A `moot` one says nothing once every row has its result."""
-
-    error: NoxError | None
-    moot: bool
-
-
 class Cuts:
     """The stage of one batch, and what began it early."""
 
@@ -36,7 +27,7 @@ class Cuts:
         self.stage = Stage.STARTING
         self._work, self._flight, self._output, self._asked = work, flight, output, asked
         self._tally = output.tally
-        self._cuts: list[Cut] = []
+        self._errors: list[tuple[NoxError, bool]] = []  # of each cut that has one, and whether it is moot
         self._left_open = False  # rows had no result when the batch began to leave
         self._start_answered = time.monotonic()  # when the last start was, or this began
         limit = work.deadline.seconds
@@ -72,9 +63,7 @@ class Cuts:
 
     def _check_starting(self) -> None:
         """Start no more rows after too many failures, near the timeout, or where the server takes none any more."""
-        # A failed run counts at once, not when its reason is known.
-        failing = sum(row.run is not None and row.run.status == "failed" for row in self._flight.active.values())
-        if self._asked.max_failures and self._tally.failed + failing >= self._asked.max_failures:
+        if self._asked.max_failures and self._tally.failed + self._flight.failing >= self._asked.max_failures:
             self.add(Stage.FINISHING, None)
         elif self._asked.max_failures != 0 and self._tally.stuck is not None:
             what = (
@@ -95,8 +84,12 @@ class Cuts:
         return time.monotonic() - max(min(waiting), self._start_answered) if waiting else 0.0
 
     def add(self, stage: Stage, error: NoxError | None, *, moot: bool = False) -> None:
-        """Begin a stage, unless it has begun: what was sent is still answered, other starts are not sent."""
-        self._cuts.append(Cut(error, moot))
+        """Begin a stage, unless it has begun: what was sent is still answered, other starts are not sent.
+
+        A `moot` error says nothing once every row has its result.
+        """
+        if error is not None:
+            self._errors.append((error, moot))
         if stage > self.stage:
             self.stage = stage
             self._work.pace.end_starts()
@@ -106,7 +99,7 @@ class Cuts:
     def verdict(self) -> NoxError | None:
         """Return the worst error of all cuts, the last of several; without any, no row may be without a result."""
         rest = self._left_open or self._flight.unstarted or self._tally.total is None or self._tally.not_started
-        errors = [cut.error for cut in self._cuts if cut.error is not None and (rest or not cut.moot)]
+        errors = [error for error, moot in self._errors if rest or not moot]
         if not errors:
             lacks = rest and self._tally.min_pass is None and not self._tally.failed
             return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED) if lacks else None

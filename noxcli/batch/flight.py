@@ -45,6 +45,11 @@ class Flight:
         return [*self.left, *(row.run.id for row in self.active.values() if row.run is not None)]
 
     @property
+    def failing(self) -> int:
+        """The number of rows whose runs have failed: they count at once, not when the reason is known."""
+        return sum(row.run is not None and row.run.status == "failed" for row in self.active.values())
+
+    @property
     def awaits_starts(self) -> bool:
         """True if a start may still get an answer, or be sent."""
         return any(not row.called_off for row in self.starting.values())

@@ -229,7 +229,7 @@ class Journal:
 
     def _encoded(self, line: Mapping[str, Any]) -> bytes:
         at = self._clock.now().isoformat(timespec="milliseconds")
-        content = f"{to_json(self._mask.whole({**line, 'at': at}))}\n".encode()
+        content = f"{to_json({**self._mask.whole(line), 'at': at})}\n".encode()
         if len(content) > LONGEST_LINE:
             raise JournalTrouble(f"a line of the journal would have {len(content)} bytes")
         return content

@@ -1,6 +1,5 @@
 """Every finished row's result with its output, in the batch's own file, even if stdout is lost."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -87,29 +86,18 @@ class Results:
         self._lines.add("".join(lines).encode("utf-8", "surrogateescape"))
 
     def _tidy(self) -> None:
-        replaced = KeptResults(self._place.path).replaced()
-        self._keep_replaced(replaced)
+        """Remove replaced lines; answers of other runs than those that replaced them are kept, by a kill even twice."""
+        kept = KeptResults(self._place.path)
+        replaced = kept.replaced()
+        pairs = ((kept.read_at(begin), kept.read_at(later)) for begin, later in replaced.items())
+        old = [raw for raw, later in pairs if _run_of(raw) != _run_of(later)]
+        kept.close()
+        if old:
+            aside = LineFile(self._place, REPLACED_NAME, "the replaced results")
+            aside.add(b"".join(old))
+            aside.close()
         with self._place.replacing(RESULTS_NAME) as new:
             new.writelines(raw for offset, raw in lines_in(self.path, LONGEST_RESULT) if offset not in replaced)
-
-    def _keep_replaced(self, replaced: set[int]) -> None:
-        """Keep the answers of runs that another run has replaced. A kill may keep one twice."""
-        runs = {}
-        for offset, raw in lines_in(self.path, LONGEST_RESULT):
-            if (line := read_line(raw)) is not None and offset not in replaced:
-                runs[key_of(line["row"], digest_of_id(line["id"]))] = (line["result"]["run"] or {}).get("id")
-        old = []
-        for offset, raw in lines_in(self.path, LONGEST_RESULT):
-            if offset in replaced and (line := read_line(raw)) is not None:
-                now = runs.get(key_of(line["row"], digest_of_id(line["id"])))
-                if (line["result"]["run"] or {}).get("id") != now:
-                    old.append(raw)
-        if old:
-            file = self._place.open_file(REPLACED_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            with os.fdopen(file, "wb") as kept:
-                kept.writelines(old)
-                kept.flush()
-                os.fsync(kept.fileno())
 
 
 class KeptResults:
@@ -134,9 +122,9 @@ class KeptResults:
     def has(self, key: int) -> bool:
         return self._index.find(key) is not None
 
-    def replaced(self) -> set[int]:
-        """Return where lines begin that a later line of the same row replaces."""
-        return {offset for offset, _ in self._index.repeated()}
+    def replaced(self) -> dict[int, int]:
+        """Return where lines begin that a later line of the same row replaces, and where that one does."""
+        return dict(self._index.repeated())
 
     def read_document(self, row: int, own_id: str | None, run_id: str | None) -> dict[str, Any] | None:
         """Return the content of the row's line, None if it has none of this run that can be read."""
@@ -150,8 +138,10 @@ class KeptResults:
     def raw_of(self, key: int) -> bytes:
         """Return the line of the row with that key, empty if it has none."""
         offset = self._index.find(key)
-        if offset is None:
-            return b""
+        return b"" if offset is None else self.read_at(offset)
+
+    def read_at(self, offset: int) -> bytes:
+        """Return the line that begins there."""
         self._file = self._file or open_batch_file(self.path)
         self._file.seek(offset)
         return self._file.readline(LONGEST_RESULT)
@@ -175,6 +165,12 @@ def read_line(raw: bytes) -> dict[str, Any] | None:
         return read_result_line(decode_json(raw))
     except ValueError:
         return None
+
+
+def _run_of(raw: bytes) -> str | None:
+    """Return the id of the run that a line of results is about, None if it has none or is not such a line."""
+    line = read_line(raw)
+    return None if line is None else (line["result"]["run"] or {}).get("id")
 
 
 def read_result_line(value: Any) -> dict[str, Any] | None:

@@ -67,7 +67,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             workflow = _read_definition(noxus, asked.rows, options)
             header = header_of(context, workflow, asked, context.argv)
             seen = batch.check(header, inputs_of(workflow.definition) if asked.checked else None)
-            _check_questions(context, judge, asked.rows, header)
+            _check_questions(context, judge, asked.rows, header, seen)
             if options.dry_run:
                 context.reports.junit = context.reports.page = None
                 _print_counts(context, seen)
@@ -160,14 +160,16 @@ def _read_definition(noxus: Session, rows: RowFile, options: Options) -> Workflo
     return workflow
 
 
-def _check_questions(context: Context, judge: Judge, rows: RowFile, header: Header) -> None:
+def _check_questions(context: Context, judge: Judge, rows: RowFile, header: Header, seen: Survey | None) -> None:
     """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
-    if rows.is_stream:
-        return  # at its end: see _report
-    own, empty = EXPECT in rows.names, next(rows.rows(), None) is None
-    if empty and not (judge.has_questions or own):
-        context.terminal.warn(f"{rows.name} has no rows")
-    elif empty:
+    own = EXPECT in rows.names
+    if seen is None:
+        return  # a stream, of which this is known at its end: see _report
+    if not (judge.has_questions or own):
+        if not seen.rows:
+            context.terminal.warn(f"{rows.name} has no rows")
+        return
+    if not seen.rows:
         raise UsageProblem(f"{rows.name} has no rows, so nothing is checked", "add rows, or drop the questions")
     judge.require_columns(rows.known)
     judge.require_answers(header.outputs or (), "the workflow")

@@ -149,14 +149,10 @@ class Asking:
             named=False,
             resume=begun,
             fresh=not begun,
-            again=(),
-            changed=False,
-            checked=False,
             way_back=self.way_back,
             stops=context.stops_runs(None),
             max_parallel=PARALLEL,
             max_failures=0,  # NEW may answer all of them with one failure
-            row_timeout=None,
             poll_interval=POLL_INTERVAL,
         )
 
