@@ -31,11 +31,6 @@ class Awake:
 
     lost = 0.0  # seconds
 
-    def note(self, over: float) -> None:
-        """Count the seconds by which a wait took too long."""
-        if over > LEAST_PAUSE and threading.current_thread() is threading.main_thread():
-            self.lost += over
-
 
 AWAKE = Awake()
 
@@ -76,7 +71,9 @@ def _wait(wait: Callable[[float], bool | None], seconds: float) -> bool:
         began = time.monotonic()
         within = max(0.0, min(SLICE, end - began))
         done = wait(within)
-        AWAKE.note(time.monotonic() - began - within)
+        over = time.monotonic() - began - within
+        if over > LEAST_PAUSE and threading.current_thread() is threading.main_thread():
+            AWAKE.lost += over
         if done or end - began <= SLICE:
             return bool(done)
 

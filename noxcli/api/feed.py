@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import requests
 
@@ -69,7 +70,9 @@ class EventFeed:
         self._closing = True
         self._room.set()
         if self.response is not None:
-            hang_up(self.response)
+            # At once: its own close() would wait until the server sends something.
+            with suppress(ValueError, RuntimeError, *BROKEN):  # it may have ended already
+                self.response.raw.shutdown()
 
     def _events(self) -> list[RunEvent]:
         """Return the events in the bytes that have arrived, unless an earlier one has ended the stream."""
@@ -117,11 +120,3 @@ class EventFeed:
 
     def _is_full(self) -> bool:
         return self._received - self._taken > AHEAD and not self._closing
-
-
-def hang_up(response: requests.Response) -> None:
-    """End the reading of the body at once: close() would wait until the server sends something."""
-    try:
-        response.raw.shutdown()
-    except (ValueError, RuntimeError, *BROKEN):
-        pass  # it had already ended

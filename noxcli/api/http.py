@@ -71,10 +71,6 @@ class Http:
         self._log = log
         self.session = new_session()
 
-    def url_of(self, path: str) -> Url:
-        """Return the address of a path of the API."""
-        return read_url(self.settings.url + path)
-
     def server_now(self) -> datetime | None:
         """Return the server's time by its last Date header: late by up to a second plus the answer's travel time.
 
@@ -143,12 +139,11 @@ class Http:
         """Return a successful answer with its body unread; any other outcome is a NoxError.
 
         With `elsewhere`, a redirect may lead to another origin, which never gets the key. `sent` of an Unavailable
-        says whether a byte may have left. Call it through `run_apart`: a head may trickle in, each read of it in
-        time.
+        says whether a byte may have left. Call it in `run_apart`: a head may trickle in, each read of it in time.
         """
         if self._not_api is not None:
             raise self._not_api
-        url = self.url_of(path)
+        url = read_url(self.settings.url + path)
         for _ in range(MOST_REDIRECTS + 1):
             response = self.exchange(method, url, limit, params=params, data=body, headers=headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
@@ -204,12 +199,11 @@ class Http:
     def _transmit(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
         """Send a request with its `parts` (params, data, headers), and return the answer."""
         began = time.monotonic()
-        outcome, known_as = "no answer", ""
-        # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
-        fresh = isinstance(parts.get("data"), Body)
+        outcome, known_as, body = "no answer", "", parts.get("data")
         try:
             each = limit.for_a_read()
-            with new_session() if fresh else nullcontext(self.session) as session:
+            # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
+            with new_session() if isinstance(body, Body) else nullcontext(self.session) as session:
                 response = session.request(
                     method,
                     str(url),
@@ -227,7 +221,8 @@ class Http:
             raise ConfigProblem(f"the proxy {shown_url(proxy)!r} can't be used", CORRECT_PROXY) from None
         except BROKEN as error:
             outcome = f"no answer: {cause_of(error, self.mask)}"
-            raise unavailable(error, str(url), self.mask, sent=_may_have_left(parts.get("data"), error)) from error
+            sent = body.attempt.left if isinstance(body, Body) else not never_connected(error)
+            raise unavailable(error, str(url), self.mask, sent=sent) from error
         else:
             date = parse_date(response.headers.get("Date")) if url.origin == self._home.origin else None
             if date is not None:
@@ -260,8 +255,3 @@ class Http:
             there = f"{target.scheme}://{self.mask.torn(target.netloc)}"  # a secret may contain a slash
             raise Refused(f"{method} was redirected to {there}", "set the base URL to where the API really is", **facts)
         return target
-
-
-def _may_have_left(body: Any, error: BaseException) -> bool:
-    """True if a byte of the request may have left this machine."""
-    return body.attempt.left if isinstance(body, Body) else not never_connected(error)
