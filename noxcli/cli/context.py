@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import NoxError, Unfitting
+from noxcli.errors import ExitCode, NoxError, Unfitting
 from noxcli.inputs.sources import Sources
 from noxcli.masking import HIDDEN_KEY, LEAST, can_hide
 from noxcli.render import Format
@@ -101,7 +101,7 @@ class Printing:
         from noxcli.files import save  # as above
 
         with self.terminal.out as kept:
-            if code == 0 or self.format is Format.JSON:
+            if code == ExitCode.OK or self.format is Format.JSON:
                 kept.seek(0)
                 save(target, kept)
                 self.terminal.note(f"wrote {target}")
