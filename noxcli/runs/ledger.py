@@ -46,13 +46,11 @@ class Ledger:
         self._positions = array("q")  # hashes, 0 for none
         self._recent: dict[int, int] = {}  # the places of the last positions
         self._older = self._newer = START
-        self.origin: str | None = None
-        if positions:
-            self.origin = positions[0]
-            self._older = self._newer = Position(-1, self.origin)
-            for position in positions[1:]:
-                self._add(UNREAD, _hash(position), position)
-        self._known_before = len(self._contents)
+        self._known_before = len(positions)
+        for position in positions:
+            self._add(UNREAD, _hash(position), position)
+        if len(positions) == 1:
+            self._older = self._newer
         self._trusting, self._relied = True, False  # on positions; and something was decided by one
         self._refused: str | None = None  # the position that the server does not know
         self._resuming: Resuming | None = None  # None: everything is new
@@ -89,9 +87,9 @@ class Ledger:
         self._resuming = None
         sent = self._older.id
         starts_over = sent is None or sent == self._refused
-        if len(self._contents) or sent is not None:
+        if self._contents:
             # What another reader has shown comes before what is known here.
-            seeking = starts_over and self.origin is not None
+            seeking = starts_over and self._known_before > 0 and self._trusting
             self._resuming = Resuming(self._contents, self._positions, self._older, self._newer, seeking=seeking)
             if starts_over and sent is not None:
                 self._resuming.reason, self._resuming.at_end = UNKNOWN_POSITION, False
@@ -136,7 +134,7 @@ class Ledger:
         self.came += 1
         mark = content_mark(event)
         position = _hash(event.redis_id) if event.redis_id and self._trusting else 0
-        place = self._place_of(position, event.redis_id) if position else None
+        place = self._place_of(position) if position else None
         if place is not None and self._is_at(place, event, mark):
             self._relied = True
             if resuming is not None:
@@ -155,7 +153,7 @@ class Ledger:
 
     def _is_at(self, place: int, event: RunEvent, mark: int) -> bool:
         """True if an event with the position of that place is the one that was shown there."""
-        if place < 0 or self._contents[place] in {mark, UNREAD}:
+        if self._contents[place] in {mark, UNREAD}:
             return True
         # A replay may have the state at the time of sending.
         return self._resuming is not None and event.type == "state"
@@ -170,14 +168,12 @@ class Ledger:
             self.came -= 1  # it was counted when it came
             self._accept_one(event, updates)
 
-    def _place_of(self, position: int, text: str | None) -> int | None:
-        """Return which event that was shown has this position; -1 for the one before them."""
+    def _place_of(self, position: int) -> int | None:
+        """Return which event that was shown has this position."""
         resuming = self._resuming
         if resuming is not None and resuming.next_has(position):
             return resuming.places[0]
         place = self._recent.get(position)
-        if place is None and text == self.origin:
-            return -1
         if place is None and resuming is not None and len(self._positions) > RECENT and not resuming.seeking:
             with suppress(ValueError):
                 return self._positions.index(position)
@@ -187,7 +183,7 @@ class Ledger:
         """Go by contents from now on; a gap if anything was decided by a position before."""
         self._trusting = False
         self._recent.clear()
-        self._older, self._newer, self.origin, self._resuming = START, START, None, None
+        self._older, self._newer, self._resuming = START, START, None
         if self._relied:
             updates.append(self.gap(WORTHLESS))
 
@@ -199,8 +195,9 @@ class Ledger:
         if position:
             self._older, self._newer = self._newer, Position(place, text)
             self._recent[position] = place
-        if place >= RECENT and self._recent.get(old := self._positions[place - RECENT]) == place - RECENT:
-            del self._recent[old]  # a search finds it
+        old = place - RECENT
+        if old >= self._known_before and self._recent.get(self._positions[old]) == old:
+            del self._recent[self._positions[old]]  # a search finds it
 
 
 def _hash(position: str) -> int:

@@ -35,7 +35,7 @@ class Resuming:
         self.seeking = seeking
         self.waiting: list[RunEvent] = []  # which may be old or new
         self.reason = LEAP
-        self.at_end = not contents  # nothing has to come again
+        self.at_end = older == newer and newer.id is not None  # nothing has to come again
         self._end = len(contents)
         self._contents, self._positions = contents, positions
         self._awaited = newer.place

@@ -199,5 +199,5 @@ class Rest:
             return False
         # A stream that closes may have no event after a position from outside: it was the last. Silence tells nothing.
         closed = self._stream.ended is not None
-        from_outside = closed and self._ledger.origin is not None and not self._ledger.accepted
+        from_outside = closed and self._ledger.cursor is not None and not self._ledger.accepted
         return self._record.run.status not in ANNOUNCED_ENDINGS or from_outside
