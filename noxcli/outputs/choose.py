@@ -50,7 +50,8 @@ def require_one(run: Run, key: str, fitting: Sequence[str]) -> str:
     if fitting:
         what, there = f"{key!r} matches several outputs", fitting
     else:
-        what, there = f"the output has no key {key!r}, its keys", _keys_of(run.output)
+        keys = run.output if isinstance(run.output, dict) else ()
+        what, there = f"the output has no key {key!r}, its keys", [name for name in keys if name]
     name = nearest(key, there) or next(iter(there), None)
     line = f"noxcli fetch-output {run.id}" + (f" --raw {shlex.quote(name)}" if name else "")
     raise Undelivered(f"{what}: {', '.join(map(repr, there)) or 'none'}", f"fetch it with: {line}")
@@ -61,10 +62,6 @@ def _no_such_output(key: str, nodes: Sequence[OutputNode]) -> UsageProblem:
     outputs = ", ".join(repr(node.label) for node in nodes)
     hint = suggestion(nearest(key, names), f"its outputs: {outputs or 'none'}", quoted=True)
     return UsageProblem(f"the workflow has no output {key!r}", hint)
-
-
-def _keys_of(output: Any) -> list[str]:
-    return [key for key in output if key] if isinstance(output, dict) else []
 
 
 def _means(key: str, node: OutputNode) -> bool:

@@ -47,7 +47,9 @@ def complete_inline(source: "NoxusApi", output: Any, patience: Patience, watchin
         with Part(io.BytesIO(), "the text", most) as part:
             transfer.fill(source, part, patience)
             require_utf8(part.read_back(), transfer.remote)
-            return part.read_back().read().decode(), _entry(transfer.remote, part)
+            return part.read_back().read().decode(), file_entry(
+                transfer.remote, transfer.remote.pointer, part.size, part.sha256
+            )
 
     texts: dict[tuple[str | int, ...], str] = {}
     files, problems = [], []
@@ -75,11 +77,7 @@ def spool(
         value_of(*run_transfers([Transfer(remote)], call, patience, watching))
         if remote.is_text:
             require_utf8(part.read_back(), remote)
-        yield part.read_back(), _entry(remote, part)
-
-
-def _entry(remote: Remote, part: Part) -> dict[str, Any]:
-    return file_entry(remote, remote.pointer, part.size, part.sha256)
+        yield part.read_back(), file_entry(remote, remote.pointer, part.size, part.sha256)
 
 
 def problem(what: str, error: BaseException) -> str:

@@ -142,13 +142,11 @@ class Follower:
 
     def _at_most(self, other: Deadline) -> float:
         """Return how long to wait at once."""
-        stall = LONGEST_WAIT if self._over() else self._stall.left()
-        return min(other.left(LONGEST_WAIT), self._deadline.left(), stall)
+        return min(other.left(LONGEST_WAIT), self._deadline.left(), self._stall.left())
 
     def _sleep(self) -> Burst:
         """Let a part of the wait pass."""
-        if not self._over():
-            self._check_limits()
+        self._check_limits()
         self._clock.sleep(self._at_most(self._wait))
         return []
 

@@ -167,19 +167,13 @@ class Rest:
             if is_quiet or outage.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():
                 break
             yield [Reconnecting(outage.failures, delay, "the remaining events are missing")]
-            yield from self._pause(delay)
+            self._clock.sleep(delay)
         updates = self._ledger.place_waiting()
         self._record.hear(events_of_a_run(updates))
         if not self._record.is_announced:
             what = f"the run is {self._record.now.word}, but its event stream never reported that"
             updates.append(self._ledger.gap(f"{what}; events may be missing"))
         yield updates
-
-    def _pause(self, seconds: float) -> Iterator[Sequence[Update]]:
-        pause = Deadline(self._clock, seconds)
-        while not pause.passed:
-            self._clock.sleep(pause.left(LONGEST_WAIT))
-            yield []
 
     @property
     def _grace(self) -> float:
