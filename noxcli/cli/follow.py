@@ -150,10 +150,8 @@ def read_workflow_of(noxus: Session, run: Run) -> Workflow | None:
     """Return the workflow with the names of its nodes; without it, their ids are enough."""
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
-    # "Check once" needs one read, which a limit of 0 would not allow.
-    within = NAMES_WITHIN if noxus.deadline.seconds == 0 else noxus.deadline.left(NAMES_WITHIN)
     try:
-        return noxus.api.within(within).get_workflow(run.workflow_id)
+        return noxus.api.within(noxus.patience().limit().left(NAMES_WITHIN)).get_workflow(run.workflow_id)
     except NoxError:
         return None
 
