@@ -135,7 +135,9 @@ class Comparison:
     def _left_out(self, matched: Matched) -> Side | None:
         """Return the side that left a row out (--limit, --only), None if both sides have it, or the table lacks it."""
         sides = (self.base, self.new)
-        return next((side for side, row in zip(sides, matched, strict=True) if row is None and side.is_limited), None)
+        return next(
+            (side for side, row in zip(sides, matched, strict=True) if row is None and side.source.is_limited), None
+        )
 
     def _pair(self, matched: Matched, known: Change | None = None, confirmed: Confirmed | None = None) -> Pair:
         """Return a pair of rows, of which NEW's judges both; `known` is its class if it was judged before."""

@@ -72,6 +72,7 @@ class Compared:
             self._lacks("base", pair)
         again = any(line.get("asked", 1) > 1 for line in pair.new)
         self.counted["asked again"] += again and new is Answer.GOOD
+        self.counted["unread files"] += pair.change is Change.CHANGED and pair.has_unread_files
         if partners and read and _columns(pair.base, read) != _columns(pair.new, read):
             self.counted["other columns"] += 1
 
@@ -174,6 +175,7 @@ NOTES = {
     "other columns": "{rows} with other kept columns in BASE; those of NEW judge both answers",
     "asked again": "{rows} of NEW are good only since they were asked again",
     "still fail": "{rows} failed in BASE, and in NEW, too",
+    "unread files": "{rows} that changed with files of which only the addresses are known (--output-dir)",
 }
 
 

@@ -60,6 +60,7 @@ class Joined:
     outdated: set[tuple[int, int]] = field(default_factory=set)  # rows that were edited since: directory, number
     _only: set[int] | None = None  # the rows of the file that --only selected; None: none was left out
     _keeps_others: bool = True  # that an earlier call has run
+    _is_whole: bool = False  # such a call left none out
     _ran: bytearray = field(default_factory=lambda: bytearray(1))
     _keys: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of the results of finished rows; else 0
     _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the digests of their ids
@@ -111,6 +112,13 @@ class Joined:
         return [kept.path for kept in self._kept if kept.torn]
 
     @property
+    def is_limited(self) -> bool:
+        """True if every call may have left out rows of the table."""
+        limit = self.header.limit
+        reached = limit is not None and self.rows >= limit * self.header.repeat
+        return not self._is_whole and (reached or self.header.only is not None)
+
+    @property
     def knows_all(self) -> bool:
         """True if a journal names each row; the ids of others are not known."""
         return UNOWNED not in self._owners[1 : self.rows + 1] and len(self._owners) > self.rows
@@ -134,7 +142,7 @@ class Joined:
     def _is_selected(self, number: int) -> bool:
         """False for a row that --only left out."""
         row = (number - 1) // self.header.repeat + 1
-        if self._only is None or row in self._only:
+        if self._only is None or row in self._only or (self._keeps_others and self._is_whole):
             return True
         return self._keeps_others and self.owner(number) is not None
 
@@ -192,7 +200,8 @@ class Joined:
             elif ran:
                 self.doubled.setdefault(number, []).append((owner, offset))
             self._ran[number] |= ran
-        self.rows = max(self.rows, header.rows or past.rows)
+        self.rows = max(self.rows, header.rows or past.rows, past.whole)
+        self._is_whole |= past.whole > 0
         self.outdated |= {(owner, number) for number in past.outdated}
         if header.only is not None:
             self._only = {*(self._only or ()), *header.only, *past.only}

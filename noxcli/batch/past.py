@@ -86,6 +86,11 @@ class Header:
     nodes: Mapping[str, list[str]] | None = None  # of it: the name and the digest of each, by its id
 
     @property
+    def is_partial(self) -> bool:
+        """True if rows of the file may have been left out."""
+        return self.limit is not None or self.only is not None
+
+    @property
     def version_name(self) -> str | None:
         """The name that the command line had for the version, None if it had none, or its id."""
         name = None
@@ -124,6 +129,7 @@ class Past:
     pending: dict[int, Pending] = field(default_factory=dict)
     stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
     rows: int = 0  # of the file, once all were read
+    whole: int = 0  # the same, of the last call that left none out
     only: list[int] = field(default_factory=list)  # the rows of a stream that --only selects, once all were read
     asked_again: Counter[int] = field(default_factory=Counter)  # how often each row that had ended started again
     choice_is_open: bool = False  # not all rows that were chosen last have been asked again
@@ -199,11 +205,11 @@ class Past:
             self.states[number] = NEW
 
     def choose(self, numbers: Sequence[int]) -> None:
-        """Count rows as new that are to be asked again."""
+        """Count rows as new that are to be asked again; one that was edited has another question, not asked before."""
         self._make_room(max(numbers, default=0))
         for number in numbers:
             self.forget(number)
-        self.asked_again.update(numbers)
+            self.asked_again[number] = 0 if number in self.outdated else self.asked_again[number] + 1
         self.choice_is_open = True
 
     def forget_all(self, codes: Collection[int]) -> None:
@@ -232,6 +238,7 @@ class Past:
                 # Checked first: a later version may have other fields.
                 require_readable(path, line["batch"], BATCH_SCHEMA)
                 self.header = Header(**{name: _field(line, name, kinds) for name, kinds in HEADER.items()})
+                self.whole = self.whole if self.header.is_partial else self.header.rows or 0
                 return True
             step = line["step"]
             self._apply(step, {name: _field(line, name, kinds) for name, kinds in STEPS[step].items()}, offset)
@@ -243,6 +250,7 @@ class Past:
         match step:
             case "end":
                 self.rows, self.only = line["rows"], line["only"] or []
+                self.whole = self.whole if self.header is None or self.header.is_partial else self.rows
             case "moved":
                 self._moves.append((line["row"], line["from"], int(line["row_digest"], 16)))
             case "renumbered":

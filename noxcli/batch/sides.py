@@ -41,6 +41,7 @@ class Source(Protocol):
     header: Header | None
     knows_table: bool  # a row that it lacks is not in the batch's FILE
     is_outdated: bool  # rows were edited since they ran
+    is_limited: bool  # rows of its table may have been left out, by --limit or --only
     inputs: Any  # of a single run, as far as the server says
 
     def lines(self) -> Iterator[tuple[int, ResultLine]]:
@@ -60,6 +61,7 @@ class Directory:
         self.joined = Joined.read([path])
         self.header: Header | None = self.joined.header
         self.knows_table, self.is_outdated = self.joined.knows_table, bool(self.joined.outdated)
+        self.is_limited = self.joined.is_limited
 
     def lines(self) -> Iterator[tuple[int, ResultLine]]:
         with self.open_to_read() as read:
@@ -77,7 +79,8 @@ class Printed:
 
     kind = "file"
     header: Header | None = None
-    knows_table, is_outdated, inputs = False, False, None
+    knows_table = is_outdated = is_limited = False
+    inputs = None
 
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         self.path, self._warn = path, warn
@@ -114,7 +117,7 @@ class OneRun:
 
     kind = "run"
     header: Header | None = None
-    knows_table = is_outdated = False
+    knows_table = is_outdated = is_limited = False
 
     def __init__(self, document: Mapping[str, Any], inputs: Any) -> None:
         self.inputs = inputs
@@ -226,14 +229,6 @@ class Side:
     @property
     def knows_table(self) -> bool:
         return self.source.knows_table
-
-    @property
-    def is_limited(self) -> bool:
-        """True if rows of its table may have been left out, by --limit or --only."""
-        header = self.source.header
-        if header is None or header.limit is None:
-            return header is not None and header.only is not None
-        return self.lines >= header.limit * self.repeat
 
     def constants(self) -> Mapping[str, int]:
         """Return the digest of each input that all rows share, by the header or because each row has the same."""

@@ -74,15 +74,14 @@ class Asking:
         stored = suspects.read_stored(round_)
         if not stored.is_whole:
             with self._noxus.connect(Phase.PREFLIGHT):
-                for side in suspects.sides:
-                    self._read_version(side)
+                workflow = {side: self._read_version(side) for side in suspects.sides}[round_.side]
                 what = f"asking {amount(len(round_.names), 'row')} {round_.asks} times in {round_.side.upper()}"
                 self._noxus.context.terminal.note(f"{what}: {suspects.directory(round_)}")
-                self._ask(round_, ())
+                self._ask(round_, workflow, ())
                 stored = suspects.read_stored(round_)
                 if not stored.is_whole and self.confirmation.has_room_for(stored.runs + len(stored.again)):
                     self._noxus.context.terminal.note("asking once more where there is no answer")
-                    self._ask(round_, stored.again)
+                    self._ask(round_, workflow, stored.again)
                     stored = suspects.read_stored(round_)
                 self._read_version(round_.side)
         return Answered(stored.answers, stored.runs)
@@ -104,10 +103,10 @@ class Asking:
             )
         return workflow
 
-    def _ask(self, round_: Round, again: Sequence[tuple[int, str | None]]) -> None:
+    def _ask(self, round_: Round, workflow: Workflow, again: Sequence[tuple[int, str | None]]) -> None:
         """Run a round's batch, with those numbers and ids `again`. Raises what ends it early."""
         noxus, context, suspects = self._noxus, self._noxus.context, self.suspects
-        workflow, rows = self._read_version(round_.side), suspects.write_rows(round_)
+        rows = suspects.write_rows(round_)
         asked = self._read_asked(round_, str(rows))
         asked.rows.know(inputs_of(workflow.definition), checked=False)
         tally, judge = Tally(None, None, round_.asks), Judge((), None, context.terminal.mask)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode
-from noxcli.outputs.values import as_text, by_name, pointer_to, unwrapped
+from noxcli.outputs.values import as_text, by_name, find_remote, pointer_to, unwrapped
 from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten
@@ -228,6 +228,12 @@ class Pair:
         if base is None or new is None or self.other_input is not None:
             return False
         return new > SLOWER_BY * base and new - base > SLOWER_SECONDS
+
+    @property
+    def has_unread_files(self) -> bool:
+        """True if outputs have files that were not downloaded, so that their content was not compared."""
+        outputs = (line["result"]["output"] for line in (*self.base, *self.new))
+        return any(not remote.is_text for output in outputs for remote in find_remote(output))
 
     def what(self) -> str:
         """Return what differs, in one line."""

@@ -81,6 +81,19 @@ def test_rows_left_out_are_neither_missing_nor_removed(noxcli: Noxcli, echoing: 
     assert (back.code, "4 rows of NEW, left out of BASE" in back.err) == (0, True), back.err
 
 
+@pytest.mark.parametrize("less", [("--limit", "2"), ("--only", "ids.txt")])
+def test_a_batch_that_ran_whole_has_left_no_row_out(noxcli: Noxcli, echoing: str, less: tuple[str, str]) -> None:
+    only("a", "f")
+    assert noxcli("batch", echoing, rows(*"abcdefg"), "--output-dir", "base").code == 0
+    new = ("batch", echoing, rows(), "--output-dir", "new")
+    assert noxcli(*new).code == 0
+    assert noxcli(*new, "--resume", *less).code == 0
+    removed = noxcli("compare", "base", "new", "--fail-on", "removed")
+    assert (removed.code, "1 removed" in removed.err, "left out" in removed.err) == (11, True, False), removed.err
+    assert noxcli("compare", "new", "base", "--fail-on", "new").code == 11
+    assert [line["row"] for line in noxcli("results", "new").lines] == [1, 2, 3, 4, 5, 6]
+
+
 def test_only_these_rows_are_asked_again(noxcli: Noxcli, sandbox: Sandbox, echoing: str) -> None:
     batch = ("batch", echoing, rows("a", "b", "c"), "--assert", "output.A == 'a'")
     assert noxcli(*batch).code == 11

@@ -273,6 +273,15 @@ def test_a_batch_with_repetitions_is_judged_by_row(noxcli: Noxcli) -> None:
     assert (judged.code, judged.text.split("\t")[0]) == (0, "varies"), judged.err
 
 
+def test_files_of_which_only_the_address_is_known_are_told(noxcli: Noxcli) -> None:
+    old, new = (
+        {"id": each, "uri": f"spot://{each}", "name": "a.pdf", "content_type": "application/pdf"} for each in "xy"
+    )
+    result = noxcli("compare", written("base.jsonl", [line(1, old)]), written("new.jsonl", [line(1, new)]), "--json")
+    assert (result.code, result.json["classes"]["changed"], result.json["compared"]["unread_files"]) == (0, 1, 1)
+    assert "1 row that changed with files of which only the addresses are known" in result.err
+
+
 def test_a_page_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxcli.reports.html.comparison.LARGEST_ROWS", 50_000)
     base, new = ([line(row, f"{word} {'x' * 300}") for row in range(1, 201)] for word in ("old", "new"))
