@@ -130,6 +130,8 @@ def events_of_a_run(updates: Iterable[Update]) -> list[RunEvent]:
 
 def may_be_the_end(event: RunEvent) -> bool:
     """True if an event has a status in which nothing more happens; only the record can tell whose it is."""
+    if event.type == "content" and isinstance(event.data, dict) and "workflow_status" not in event.data:
+        return False  # as nearly all: a piece of text
     said = _named_ending(event)
     return said is not None and (said in FINAL_STATUSES or said == PAUSED_STATUS or said.lower() in ENDED_AS)
 
