@@ -112,7 +112,7 @@ def test_a_file_in_the_way_is_told_before_the_download(noxcli: Noxcli, plays: An
     assert (result.code, left(Path("out"))) == (9, ["A.bin", "manifest.json"])
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "not JSON", '{"schema": "other/1"}', "[" * 100_000])
+@pytest.mark.parametrize("content", ["{}", "[]", "not JSON", '{"schema": "noxcli.manifest/2"}', "[" * 100_000])
 def test_a_foreign_manifest_is_told_before_the_start(noxcli: Noxcli, sandbox: Sandbox, content: str) -> None:
     Path("out").mkdir()
     Path("out/manifest.json").write_text(content)

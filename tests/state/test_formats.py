@@ -30,7 +30,6 @@ def workflow(noxcli: Noxcli, plays: Any) -> str:
         ("noxcli.batch", "batch/batch.jsonl", "results batch"),
         ("noxcli.state", "run.state", "stop --state-file run.state"),
         ("noxcli.state", "state/{run}.json", "wait @last"),
-        ("noxcli.manifest", "out/manifest.json", "run {workflow} Q=x --output-dir out"),
     ],
 )
 def test_what_a_later_noxcli_wrote_is_refused_and_left_alone(
