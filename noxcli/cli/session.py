@@ -185,8 +185,8 @@ class Session:
 
     def is_young(self, text: str) -> bool:
         """True if a run of this name was started here just now."""
-        noted = self._find_noted(text)
-        return self.context.history.is_young(noted.run_id if noted else text.rpartition("/")[2])
+        noted = self._find_noted(text.rpartition("/")[2])
+        return noted is not None and noted.young
 
     def _find_noted(self, text: str) -> Entry | None:
         history, host = self.context.history, self.context.base_url

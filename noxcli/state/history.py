@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -35,12 +35,16 @@ YOUNG = 10.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run at its start. `secret_inputs` are the keys of its secrets, None if that is not known."""
+    """A run at its start. `secret_inputs` are the keys of its secrets, None if that is not known.
+
+    A `young` one was saved here just now, when a server that lags may not know it yet.
+    """
 
     run_id: str
     workflow_id: str
     base_url: str
     secret_inputs: frozenset[str] | None = None
+    young: bool = False
 
     def document(self) -> dict[str, Any]:
         """Return the content of its file."""
@@ -130,13 +134,6 @@ class History:
                 return _read_entry_in(place, f"{run_id}{ENTRY}", base_url)
         return None
 
-    def is_young(self, run_id: str) -> bool:
-        """True if a run was saved here just now, when a server that lags may not know it yet."""
-        if PLAIN_ID.fullmatch(run_id):
-            with suppress(OSError), self._open_directory() as place:
-                return abs(time.time() - place.look(f"{run_id}{ENTRY}").st_mtime) < YOUNG
-        return False
-
     def read_positions(self, run_id: str) -> Sequence[str]:
         """Return the last two positions up to which the run's events were delivered, or as many as are known."""
         if not PLAIN_ID.fullmatch(run_id):
@@ -207,7 +204,8 @@ def _read_entry_in(place: Place, name: str, base_url: str) -> Entry | None:
     with suppress(ValueError, KeyError, TypeError):
         noted = decode_json(content)
         if noted["base_url"] == base_url:
-            return read_entry(noted, place.path / name)
+            is_young = abs(time.time() - place.look(name).st_mtime) < YOUNG
+            return replace(read_entry(noted, place.path / name), young=is_young)
     return None
 
 
