@@ -66,9 +66,6 @@ def test_the_links_of_a_page_at_the_root_lead_somewhere(name: str) -> None:
 
 
 def test_the_workflow_publishes_what_the_test_builds() -> None:
-    used = re.findall(r"uses: (\S+)", WORKFLOW)
-    assert len(used) == 4
-    assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action) for action in used), used
     assert "persist-credentials: false" in WORKFLOW
     assert "permissions: {}\n" in WORKFLOW
     assert set(re.findall(r"^ +(\S+: (?:write|read))(?: #.*)?$", WORKFLOW, re.MULTILINE)) == {
