@@ -26,7 +26,8 @@ def present(context: Context, options: Printed) -> None:
     queried = options.query is not None and form is Format.TEXT and not options.raw
     context.printing.format = Format.JSON if options.as_json or queried else form
     terminal.quiet, terminal.verbose = options.quiet or options.progress == "none", options.verbose
-    terminal.redraws = terminal.redraws and options.progress != "plain"
+    # The log of a CI system is read later, and line by line.
+    terminal.redraws = terminal.redraws and options.progress != "plain" and context.reports.ci is None
     terminal.color = options.color
     if options.output is not None and options.output != STDOUT:
         context.printing.write_to(Path(options.output))

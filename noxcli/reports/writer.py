@@ -165,7 +165,6 @@ def ci_system(terminal: Terminal, clock: "Clock") -> "CiSystem | None":
         which = next((ci for ci, variable in found.items() if environ.get(variable) == "true"), WhichCi.OFF)
     if which is WhichCi.OFF:
         return None
-    terminal.redraws = False  # a log is read later, and line by line
     if which is WhichCi.GITHUB:
         from noxcli.reports.ci.github import GitHub  # loaded only there
 
