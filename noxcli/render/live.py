@@ -28,7 +28,7 @@ from noxcli.timing import show_seconds
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 BRACKETS = "┌│└"  # first, inner and last line of nodes that can run at the same time
 # Which nodes get a line if there are more nodes than lines; in workflow order within each group.
-IMPORTANCE = {"failed": 0, "other": 1, "completed": 2, "skipped": 3, "waiting": 4}
+IMPORTANCE = {"failed": 0, "other": 1, "executed": 2, "completed": 2, "skipped": 3, "waiting": 4}
 NOTICEABLE = 0.05  # seconds
 SUMMED_UP = 12  # nodes that keep a line at the end
 FRAMES_PER_SECOND = 10
@@ -108,7 +108,7 @@ class Live(BottomRenderer):
         layers = [None, *(node.layer for node in nodes), None]
         lines = []
         for place, node in enumerate(nodes):
-            group = group_of(node, run_failed=self._progress.status == "failed")
+            group = group_of(node)
             line = self._look.line(width).add(f"{self._bracket(*layers[place : place + 3])} ", "dim")
             mark, style = LOOKS.get(group, OTHER_LOOK)
             at_work = self._at_work(node)
@@ -184,9 +184,7 @@ def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> 
     # The record of a run that was left is older than its events, but it alone says how a run has ended.
     status = run.status if progress.status in FINAL_STATUSES else progress.status
     completed = run.status == "completed"
-    numbers = counts(
-        list(progress.nodes.values()), run_failed=run.status == "failed", cut_off=run.settled and not completed
-    )
+    numbers = counts(list(progress.nodes.values()), cut_off=run.settled and not completed)
     told = [f"{amount(count, 'node')} {word}" for count, word in numbers[:1]]
     facts = [", ".join([*told, *(f"{count} {word}" for count, word in numbers[1:])])] if numbers else []
     if progress.reconnects:
@@ -200,16 +198,14 @@ def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> 
     terminal.draw(above + "".join(f"{line}\n" for line in lines))
 
 
-def group_of(node: Node, *, run_failed: bool = False) -> str:
-    """Return a node's kind of line; in a failed run, an executed node may have failed."""
+def group_of(node: Node) -> str:
+    """Return a node's kind of line."""
+    if node.status in {EXECUTED, WAITING}:
+        return node.status
     if node.failed:
         return "failed"
-    if node.status == EXECUTED and run_failed:
-        return EXECUTED
     if node.done:
         return "completed"
-    if node.status == WAITING:
-        return "waiting"
     return "skipped" if node.status in SKIPPED else "other"
 
 
@@ -220,13 +216,11 @@ def choose(nodes: Sequence[Node], rows: int) -> list[Node]:
     return _first(rows - 1, nodes, lambda node: (IMPORTANCE[group_of(node)], -(node.ended or 0.0)))
 
 
-def counts(nodes: Sequence[Node], *, run_failed: bool = False, cut_off: bool = False) -> list[tuple[int, str]]:
+def counts(nodes: Sequence[Node], *, cut_off: bool = False) -> list[tuple[int, str]]:
     """Return the number of nodes in each state, and its word; running ones of a run `cut_off` are interrupted."""
     words = {group: group for group in ("completed", "executed", "failed", "other", "skipped", "waiting")}
     words["other"] = "interrupted" if cut_off else "running"
-    # Where one is known to have failed, the others that are listed as executed are those that did not.
-    known = run_failed and not any(node.failed for node in nodes)
-    groups = [group_of(node, run_failed=known) for node in nodes]
+    groups = list(map(group_of, nodes))
     return [(groups.count(group), word) for group, word in words.items() if group in groups]
 
 

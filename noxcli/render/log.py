@@ -22,8 +22,7 @@ from noxcli.models import (
 from noxcli.render import HowFar, Renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import shorten
-from noxcli.runs.node_data import FAILED
-from noxcli.runs.progress import EXECUTED, Change, Progress, Step
+from noxcli.runs.progress import Change, Progress, Step
 from noxcli.timing import show_seconds
 
 NAME_WIDTH, STATUS_WIDTH, WHY_WIDTH = 36, 9, 200  # an id has 36 characters
@@ -70,9 +69,7 @@ class RunLog(Renderer):
 
     def _tell_node(self, change: Change) -> None:
         name = shorten(change.name, NAME_WIDTH).ljust(self._name_width)
-        # As in the picture: only in a failed run may a node that is listed as executed have failed.
-        listed = change.status == EXECUTED and self._progress.status not in FAILED
-        status = shorten("completed" if listed else change.status, NAME_WIDTH).ljust(STATUS_WIDTH)
+        status = shorten(change.status, NAME_WIDTH).ljust(STATUS_WIDTH)
         took = show_seconds(change.seconds) if change.seconds and change.seconds >= 0.05 else ""
         why = shorten(change.error or "", WHY_WIDTH)
         self._write_once(f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}")
