@@ -166,7 +166,7 @@ def test_the_line_that_help_offers_works(sandbox: Sandbox, tmp_path: Path) -> No
         ("versions review base new", 2, "--diff needs two versions or files; write --diff A B"),
         ("batch qa nameless.csv", 2, "a column has no name"),
         ("run pauses", 10, "is paused for human input; give it in Noxus, then continue with: noxcli wait"),
-        ("fetch-output @last --timeout 1ms", 124, "; increase --timeout"),
+        ("fetch-output @last --timeout 0.01ms", 124, "; increase --timeout"),
         ("run qa Question=x --detach --raw Answer", 2, "give --raw to noxcli fetch-output RUN --wait"),
     ],
 )
@@ -176,7 +176,7 @@ def test_a_mistake_is_told_in_plain_words(noxcli: Noxcli, line: str, code: int, 
     Path("nameless.csv").write_text("Question,\na,b\n")
     assert noxcli("batch", "qa", "rows.jsonl").code == 0
     noxcli.start("qa", "Question=x")
-    if "1ms" in line:
+    if "0.01ms" in line:
         noxcli.clock = Clock()  # on which the time passes before the first request
     done = noxcli(*line.split())
     assert (done.code, told in done.err) == (code, True), done.err
