@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.chance import lead_to_break, least_asks, share_of_chance
+from noxcli.batch.confirm import lead_to_break, least_asks, share_of_chance
 from noxcli.sandbox.faults import LostAnswer
 from noxcli.sandbox.scenario import Version, input_node
 from noxcli.sandbox.server import Sandbox
