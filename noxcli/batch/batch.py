@@ -16,7 +16,7 @@ from noxcli.batch.judge import Judge
 from noxcli.batch.output import Output
 from noxcli.batch.past import FINISHED, Header, Past
 from noxcli.batch.results import Results
-from noxcli.batch.resume import RemainingRows, Survey, accept_changes, name_runs, renew_columns, reopen_lost
+from noxcli.batch.resume import AGAIN, RemainingRows, Survey, accept_changes, name_runs, renew_columns, reopen_lost
 from noxcli.batch.row import as_printed
 from noxcli.batch.shards import Shard
 from noxcli.batch.tally import Tally
@@ -33,7 +33,6 @@ from noxcli.timing import Clock
 if TYPE_CHECKING:
     from noxcli.batch.doubts import Finding
 
-AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the rows that --again names by their code
 DOUBTFUL, RED, EDITED = "doubtful", "red", "edited"
 # The codes of rows that have an answer, which a question may find bad.
 CAN_BE_RED = frozenset(
@@ -103,7 +102,8 @@ class Batch:
             asked.require_same_batch(past.header, header)
             if EDITED in asked.again or (asked.changed and not rows.is_stream):
                 accept_changes(rows, past, asked.shard, edits=EDITED in asked.again)
-        past.forget_all({AGAIN[each] for each in asked.again if each in AGAIN})
+        if codes := {AGAIN[each] for each in asked.again if each in AGAIN}:
+            past.forget_all(codes)
         self._remaining, self._header = RemainingRows(asked, past, nodes, self._terminal), header
         if not rows.is_stream:
             self._seen = seen = self._remaining.survey()

@@ -67,7 +67,6 @@ class Engine:
         self.flight = Flight(work, output, self.schedule)
         self._source = Prefetch(rows)
         self._finding, self._asked = finding, asked
-        self._max_parallel, self._row_timeout = asked.max_parallel, asked.row_timeout
         self._threads = min(MOST_THREADS, asked.max_parallel)
         self._workers: Workers[ActiveRow | FinishedRow] = Workers(self._threads)
         self.cuts = Cuts(work, self.flight, output, asked)
@@ -207,15 +206,15 @@ class Engine:
     def _look_again(self, row: ActiveRow, run: Run) -> None:
         """Schedule the next read of a run, or report its row once it has had its time."""
         taken = time.monotonic() - row.began
-        if self._row_timeout is None or taken < self._row_timeout:
-            self.schedule.add(row.row.number, taken, self._row_timeout)
+        if self._asked.row_timeout is None or taken < self._asked.row_timeout:
+            self.schedule.add(row.row.number, taken, self._asked.row_timeout)
         else:
             self._give_up(row, run)
 
     def _give_up_late_rows(self) -> None:
         """Report the rows that have had their time, and whose last read is not answered."""
-        if self._row_timeout is not None:
-            last = time.monotonic() - self._row_timeout - LAST_READ
+        if self._asked.row_timeout is not None:
+            last = time.monotonic() - self._asked.row_timeout - LAST_READ
             for row in [row for row in self.flight.active.values() if row.began < last]:
                 assert row.run is not None
                 self._give_up(row, row.run)
@@ -227,7 +226,7 @@ class Engine:
         self.flight.leave(row, TimedOut(f"{what} --row-timeout", "--resume waits for it again"))
 
     def _has_place(self) -> bool:
-        return len(self.flight.active) + len(self.flight.starting) < self._max_parallel
+        return len(self.flight.active) + len(self.flight.starting) < self._asked.max_parallel
 
     def _longest_wait(self) -> float:
         if self.cuts.stage is Stage.STARTING and not self._source.exhausted and self._has_place():

@@ -151,20 +151,17 @@ class Journal:
 
         If this is interrupted, none of it holds.
         """
-        for new, old, digest in moves:
-            self._add({"step": "moved", "row": new, "from": old, "row_digest": f"{digest:016x}"})
-        for number, own_id in edited:
-            self._add({"row": number, "step": "again", "id": own_id})
-        self._add({"step": "renumbered"}, durable=True)
+        moved = [
+            {"step": "moved", "row": new, "from": old, "row_digest": f"{digest:016x}"} for new, old, digest in moves
+        ]
+        self._add(*moved, *_again(edited), {"step": "renumbered"}, durable=True)
 
     def choose(self, rows: Sequence[tuple[int, str | None]]) -> None:
         """Choose rows, by number and id, that are to be asked again: all of them, or none if this is interrupted.
 
         They are on disk when this returns. Raises JournalTrouble if they are not.
         """
-        for number, own_id in rows:
-            self._add({"row": number, "step": "again", "id": own_id})
-        self._add({"step": "chosen"}, durable=True)
+        self._add(*_again(rows), {"step": "chosen"}, durable=True)
 
     def answer(self) -> None:
         """All rows that were chosen have been asked again."""
@@ -233,3 +230,7 @@ class Journal:
         if len(content) > LONGEST_LINE:
             raise JournalTrouble(f"a line of the journal would have {len(content)} bytes")
         return content
+
+
+def _again(rows: Sequence[tuple[int, str | None]]) -> list[dict[str, Any]]:
+    return [{"row": number, "step": "again", "id": own_id} for number, own_id in rows]

@@ -25,6 +25,7 @@ from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 
+AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the rows that --again names by their code
 MISTAKES_KEPT, MOST_NAMED = 20, 20
 MOST_CHANGED = 1000  # results that are written at once
 
@@ -303,8 +304,7 @@ def command_to_continue(
 
     `argv` is the command line of this call; `outdated` says that rows were edited since they ran.
     """
-    again = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}
-    flags = [f"--again {name}" for name, code in again.items() if codes.get(code)]
+    flags = [f"--again {name}" for name, code in AGAIN.items() if codes.get(code)]
     flags = ["--resume"] if left else flags
     flags = ["--again edited"] if outdated else flags
     return line_with(argv, flags) if flags else None

@@ -181,14 +181,16 @@ class RowWork:
         A read that fails may succeed the next time, for as long as noxcli may retry. `within` is in seconds.
         """
         assert active.run is not None
-        asked, contact = time.monotonic(), active.contact or Contact(self.clock, self.retry_for)
+        asked = time.monotonic()
+        contact = active.contact = active.contact or Contact(self.clock, self.retry_for)
         limit = contact.outage.for_an_attempt if within is None else within
         try:
             read = self.api.within(limit).get_run(self.workflow.id, active.run.id)
             run = settled_if_unchanged(read, active.run, time.monotonic())
         except BaseException as error:  # of this row; the others go on
-            return self._note_failed_read(active, error)
-        active.run, active.read, active.contact = run, True, None
+            return self._note_failed_read(active, contact, error)
+        contact.met_answer()
+        active.run, active.read = run, True
         if not (run.settled or run.paused):
             return active
         outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run))
@@ -199,12 +201,11 @@ class RowWork:
             self._explain(run, outcome)
         return self._finish(active.row, outcome, took=took)
 
-    def _note_failed_read(self, active: ActiveRow, error: BaseException) -> ActiveRow | FinishedRow:
+    def _note_failed_read(self, active: ActiveRow, contact: Contact, error: BaseException) -> ActiveRow | FinishedRow:
         run = active.run
         assert run is not None
         trouble = as_nox_error(error)
-        active.contact = active.contact or Contact(self.clock, self.retry_for)
-        if isinstance(trouble, CalledOff | NoTurn) or not active.contact.is_lost(trouble):
+        if isinstance(trouble, CalledOff | NoTurn) or not contact.is_lost(trouble):
             return active
         if isinstance(trouble, Unavailable | Refused | Denied):
             trouble = lost_contact(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")
