@@ -119,6 +119,7 @@ def test_a_foreign_manifest_is_told_before_the_start(noxcli: Noxcli, sandbox: Sa
     result = noxcli("run", "demo", "User Input=hi", "--output-dir", "out")
     assert (result.code, sandbox.requests) == (2, [])
     assert "out/manifest.json exists, and this noxcli did not write it; move it" in result.err
+    Path("out/manifest.json").unlink()  # it fits no schema of this version
 
 
 WITHOUT_HANDLES = """
