@@ -159,21 +159,27 @@ def name_meant(word: str, known: Iterable[str]) -> str | None:
     return next((name for name in known if name.startswith(word)), None) or nearest(word, known)
 
 
-def input_for(item: str, items: Sequence[str], nodes: Sequence["InputNode"]) -> str | None:
+def words_for(item: str, items: Sequence[str], nodes: Sequence["InputNode"]) -> list[str] | None:
     """Return how to write an item without a key, where the workflow's inputs show what it is and take that."""
     from noxcli.inputs.parse import item_start, read_inputs  # the names of verbs and options need none of these
     from noxcli.inputs.preflight import check
 
+    def are_taken(words: list[str], nodes: Sequence["InputNode"]) -> bool:
+        try:
+            check(read_inputs([], words[1]) if words[1:] else read_inputs(words), nodes, "it")
+        except UsageProblem:
+            return False
+        return True
+
+    whole = ["--inputs", f"@{item}"]
+    if item.endswith(".json") and are_taken(whole, nodes):
+        return whole
     node, value = _input_in(item, items, nodes)
     if node is None or not value:
         return None
     is_read = node.kind != "file" and os.path.isfile(value)  # noqa: PTH113 - it may be too long for pathlib
-    written = f"{item_start(node.label or node.id, node.kind)}{'@' * is_read}{value.strip()}"
-    try:
-        check(read_inputs([written]), [node], "it")
-    except UsageProblem:
-        return None
-    return written
+    words = [f"{item_start(node.label or node.id, node.kind)}{'@' * is_read}{value.strip()}"]
+    return words if are_taken(words, [node]) else None
 
 
 def _input_in(item: str, items: Sequence[str], nodes: Sequence["InputNode"]) -> tuple["InputNode | None", str]:

@@ -84,7 +84,7 @@ def _offer_input(noxus: Session, workflow: str, problem: NoKey, items: Sequence[
 
     Raises NoSuchWorkflow if a word of another tool stands in its place.
     """
-    from noxcli.cli.meant import input_for, is_known_word  # loaded only after a mistake
+    from noxcli.cli.meant import is_known_word, words_for  # loaded only after a mistake
 
     try:
         with noxus.connect():
@@ -93,8 +93,8 @@ def _offer_input(noxus: Session, workflow: str, problem: NoKey, items: Sequence[
         if isinstance(error, NoSuchWorkflow) and is_known_word(workflow):
             raise
         return
-    if (item := input_for(problem.item, items, nodes)) is not None:
-        problem.hint = f"write {shlex.quote(item)}"
+    if words := words_for(problem.item, items, nodes):
+        problem.hint = f"write {shlex.join(words)}"
 
 
 def read_workflow_to_run(noxus: Session, found: Workflow, asked: str | None, *, look: bool) -> Workflow:

@@ -173,7 +173,8 @@ def test_inputs_as_other_tools_take_them(noxcli: Noxcli, argv: str, told: str) -
         (["Question=", "hello"], "write Question=hello"),
         (["Question:hello"], "write Question=hello"),
         (["hello"], "write Question=hello"),
-        (["in.json"], "write Question=@in.json"),
+        (["in.json"], "write --inputs @in.json"),
+        (["list.json"], "write Question=@list.json"),
         (["in.txt"], "write Question=@in.txt"),
         (["\u2013-raw"], "type --raw"),
         (["\u2014raw", "Answer"], "type --raw"),
@@ -184,12 +185,13 @@ def test_inputs_as_other_tools_take_them(noxcli: Noxcli, argv: str, told: str) -
 )
 def test_an_input_that_is_almost_one(noxcli: Noxcli, sandbox: Sandbox, items: list[str], hint: str) -> None:
     Path("in.json").write_text('{"Question": "x"}')
+    Path("list.json").write_text("[]")
     Path("in.txt").write_text("x")
     done = noxcli("run", "qa", *items)
     assert (done.code, hint in done.err, posts(sandbox)) == (2, True, []), done.err
-    written = re.search(r"write (\S+=\S+)", done.err)
+    written = re.search(r"write (--inputs \S+|\S+=\S+)", done.err)
     if written and "FILE" not in hint:
-        assert noxcli("run", "qa", written[1]).code == 0, done.err
+        assert noxcli("run", "qa", *written[1].split()).code == 0, done.err
 
 
 def test_a_file_is_named_as_the_input_takes_it(noxcli: Noxcli) -> None:
