@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from noxcli.sandbox import bundles, event_routes, file_routes, run_routes, workflow_routes
 from noxcli.sandbox.answers import answer, error_body
-from noxcli.sandbox.door import Door, Paths, RequestLog
+from noxcli.sandbox.door import Door, RequestLog
 from noxcli.sandbox.guard import RateLimit, guarded
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.workspace import Workspace
@@ -50,7 +50,7 @@ def build(workspace: Workspace, connections: Collection[Any]) -> ASGIApp:
     app.state.workspace = workspace
     app.state.connections = connections
     app.state.limit = RateLimit()
-    return RequestLog(Door(Paths(app, workspace.switches)), workspace.requests)
+    return RequestLog(Door(app, workspace.switches), workspace.requests)
 
 
 async def _error(request: Request, error: Exception) -> Response:

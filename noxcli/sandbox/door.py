@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from noxcli.sandbox.answers import Json
@@ -21,34 +21,29 @@ _THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IG
 
 
 class Door:
-    """Answers requests that must not reach the API."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (_refusal(scope) or self._app)(scope, receive, send)
-
-
-class Paths:
-    """The API below another path, or with a slash at the end of each path, if the switches say so."""
+    """Answers what must not reach the API, which the switches put below another path, or before a slash at its end."""
 
     def __init__(self, app: ASGIApp, switches: Switches) -> None:
         self._app, self._switches = app, switches
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
+        answer = _refusal(scope) or self._elsewhere(path)
+        if answer is not None:
+            await answer(scope, receive, send)
+            return
         if self._switches.web_app != "none":
             path = path.removeprefix(BELOW)
-            if path == scope["path"]:
-                await HTMLResponse(_WEB_APP, int(self._switches.web_app))(scope, receive, send)
-                return
         if self._switches.trailing_slash:
-            if not path.endswith("/"):
-                await RedirectResponse(f"{scope['path']}/", 307)(scope, receive, send)
-                return
             path = path.removesuffix("/")
         await self._app({**scope, "path": path}, receive, send)
+
+    def _elsewhere(self, path: str) -> Response | None:
+        if self._switches.web_app != "none" and not path.startswith(BELOW):
+            return HTMLResponse(_WEB_APP, int(self._switches.web_app))
+        if self._switches.trailing_slash and not path.endswith("/"):
+            return RedirectResponse(f"{path}/", 307)
+        return None
 
 
 def _refusal(scope: Scope) -> Json | None:
