@@ -8,8 +8,9 @@ from typing import Any
 
 import typer
 
+from generated.reference import verbs
 from noxcli import __version__
-from noxcli.app import app
+from noxcli.app import VERBS, app
 from noxcli.cli.options import Common
 from noxcli.config.files import PROJECT_FILE
 from noxcli.errors import ExitCode
@@ -58,30 +59,25 @@ def files(root: Path) -> Iterator[tuple[str, str | None]]:
 
 def pages() -> dict[str, str]:
     """Return the text of each page by its file name."""
-    group: Any = typer.main.get_command(app)
-    context = typer.Context(group, info_name="noxcli", **group.context_settings)
-    found = {page_name(None): overview(group, context)}
-    for name in group.list_commands(context):
-        verb = group.get_command(context, name)
-        inner = typer.Context(verb, info_name=name, parent=context, **verb.context_settings)
-        found[page_name(name)] = "".join(f"{line}\n" for line in verb_page(name, verb, inner))
+    found = {page_name(None): overview()}
+    for name, verb, context in verbs():
+        found[page_name(name)] = "".join(f"{line}\n" for line in verb_page(name, verb, context))
     return found
 
 
-def overview(group: Any, context: Any) -> str:
+def overview() -> str:
     """Return the page of noxcli itself, about what all commands share."""
-    verbs = {name: group.get_command(context, name) for name in group.list_commands(context)}
     lines = [
-        *head("noxcli", group.help),
+        *head("noxcli", str(typer.main.get_command(app).help)),
         *(".SH SYNOPSIS", ".B noxcli", plain("COMMAND [OPTIONS] [ARGS]...")),
         *(".SH DESCRIPTION", marked(first_paragraph()), ".SH COMMANDS"),
     ]
-    for name, verb in verbs.items():
+    for name, verb, _ in verbs():
         lines += [".TP", f".BR {plain(f'noxcli-{name}')} (1)", plain(verb.get_short_help_str(limit=200))]
     lines += [".SH OPTIONS", "The commands that call the server share these."]
-    run = typer.Context(verbs["run"], info_name="run", parent=context, **verbs["run"].context_settings)
-    for _, records in verbs["run"].sections(run):
-        lines += listed(record for record in records if is_common(record))
+    for name, verb, context in verbs():
+        for _, records in verb.sections(context) if name == "run" else ():
+            lines += listed(record for record in records if is_common(record))
     lines += [".SH EXIT STATUS"]
     for code in sorted(ExitCode):
         again = "" if code.again == "-" else f"; retry: {code.again}"
@@ -92,7 +88,7 @@ def overview(group: Any, context: Any) -> str:
     lines.append(".SH FILES")
     for path, meaning in FILES.items():
         lines += [".TP", f".I {plain(path)}", marked(meaning)]
-    others = [f".BR {plain(f'noxcli-{name}')} (1)," for name in verbs]
+    others = [f".BR {plain(f'noxcli-{name}')} (1)," for name in VERBS]
     return "\n".join([*lines, ".SH SEE ALSO", *others, ".BR jq (1)"]) + "\n"
 
 
