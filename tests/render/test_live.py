@@ -19,9 +19,9 @@ from rich.cells import cell_len
 
 from noxcli.errors import Unavailable
 from noxcli.models import Finished, Run, RunEvent, Started, Update, Workflow
-from noxcli.render.bars import Bar
 from noxcli.render.line import Look
 from noxcli.render.live import Live, draw_verdict, worth_keeping
+from noxcli.render.region import Bar
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Node as ProgressNode
 from noxcli.runs.progress import Progress
