@@ -779,14 +779,15 @@ def test_a_silent_replay_after_the_verdict_is_given_up() -> None:
         assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
 
 
-def test_what_replays_show_is_given_out_though_each_breaks() -> None:
-    replay: Connection = [(0, pieces(2, 7)), (0, BROKEN)]
+@pytest.mark.parametrize(("shown", "gaps"), [(pieces(2, 7), 2), ([piece(7), end(8)], 1)], ids=["cut", "with its end"])
+def test_what_replays_show_is_given_out_though_each_breaks(shown: list[RunEvent], gaps: int) -> None:
+    replay: Connection = [(0, shown), (0, BROKEN)]
     for before in ([RUN], []):  # the position is refused while the run goes on, or after its verdict
         server = FakeServer([REFUSED, *[replay] * 9], [*before, COMPLETED])
         result = followed(server, EVERY_EVENT, run=RUN if before else COMPLETED, positions=["2-0"])
-        assert result.events == pieces(2, 7)
+        assert result.events == shown
         assert {cursor for _, cursor in server.openings[1:]} == {None}
-        assert (len(result.of(Gap)), result.label) == (2, Continuity.BROKEN)
+        assert (len(result.of(Gap)), result.label) == (gaps, Continuity.BROKEN)
 
 
 @pytest.mark.parametrize("count", [1, 3])
