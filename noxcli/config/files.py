@@ -20,7 +20,7 @@ LARGEST_PROJECT_FILE = 8 * 1024  # bytes: tomllib's work for a dotted key grows 
 USERS_OWN = frozenset({"profile", "default_profile", "base_url", "url", "host", "allow_http", "proxy"})
 SECRET_WORDS = ("key", "token", "secret", "password")
 TABLES = ("aliases", "defaults")
-SETTINGS = ("base_url", "api_key_command", "api_key_file", *TABLES)
+SETTINGS = ("base_url", "api_key_command", *TABLES)
 # Options and limits that users may give a default. Scripts rely on stdout: only output_dir changes how that looks.
 DEFAULTS = (
     "timeout",
@@ -96,16 +96,9 @@ def read_profile(table: Table) -> Layer:
     """Return the content of one profile. Raises ConfigProblem for a mistake in it."""
     for key in table.values:
         if key in {"api_key", "key", "token"}:
-            raise ConfigProblem(
-                f"{table.place(key)}: API keys do not belong in config files", "use api_key_command or api_key_file"
-            )
+            raise ConfigProblem(f"{table.place(key)}: API keys do not belong in config files", "use api_key_command")
     table.allow(SETTINGS, f"a profile takes {', '.join(SETTINGS)}")
     given = {"base_url": table.text("base_url"), "api_key_command": _command(table)}
-    if (key_file := table.text("api_key_file")) is not None:
-        given["api_key_file"] = str(table.path.parent / _at_home(table, "api_key_file", key_file))
-        if given["api_key_command"]:
-            place = table.place("api_key_command")
-            raise ConfigProblem(f"{place} and api_key_file are both given", "remove one of them")
     shared = _shared(table)
     own = {name: Setting(name, value, table.place(name)) for name, value in given.items() if value is not None}
     return Layer({**shared.values, **own}, shared.aliases)
@@ -123,14 +116,7 @@ def _command(table: Table) -> str | None:
         raise ConfigProblem(
             f"{table.place('api_key_command')} is not a valid command", 'write it like ["pass", "show", "noxus"]'
         )
-    return shlex.join([_at_home(table, "api_key_command", words[0]), *words[1:]])
-
-
-def _at_home(table: Table, key: str, path: str) -> str:
-    try:
-        return str(Path(path).expanduser()) if path.startswith("~") else path  # `./x` must stay `./x`
-    except RuntimeError:
-        raise ConfigProblem(f"{table.place(key)}: there is no such user", "write the full path") from None
+    return shlex.join(words)
 
 
 def _shared(table: Table) -> Layer:

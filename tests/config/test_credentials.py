@@ -94,7 +94,6 @@ def test_a_command_reads_nothing_and_runs_beside_the_file(noxcli: Noxcli, sandbo
     (tmp_path / "tell").write_text("#!/bin/sh\ncat - > /dev/null\necho sandbox-key\n")
     (tmp_path / "tell").chmod(0o700)
     assert asks(noxcli, sandbox, "'./tell'").code == 0
-    assert asks(noxcli, sandbox, "'~/tell'").code == 0
 
 
 def test_a_command_may_speak_to_the_user(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -159,18 +158,3 @@ def test_a_key_from_a_pipe_is_taken_without_a_word(sandbox: Sandbox, tmp_path: P
     done = in_bash(line, env)
     assert done.returncode == 0
     assert re.fullmatch(r"try: .*\n", done.stderr)
-
-
-def test_a_profiles_key_file_is_found_beside_its_config_file(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "conf").mkdir()
-    (tmp_path / "conf" / "c.toml").write_text(
-        f"default_profile = 'p'\n[profile.p]\nbase_url = '{sandbox.url}'\napi_key_file = 'my.key'\n"
-    )
-    (tmp_path / "conf" / "my.key").write_text(sandbox.key)
-    environ = {"NOXCLI_CONFIG": "conf/c.toml", "NOXCLI_STATE_DIR": str(tmp_path / "state")}
-    alone = Noxcli(environ, noxcli.clock)
-    assert alone("inputs", "demo").code == 0
-    (tmp_path / "conf" / "my.key").unlink()
-    gone = alone("inputs", "demo")
-    assert gone.code == 4
-    assert "my.key: no such file or directory; check /" in gone.err
