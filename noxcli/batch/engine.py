@@ -238,16 +238,16 @@ class Engine:
     def _end(self) -> None:
         """Report what was taken."""
         self.work.pace.hurry()
-        within = LONGEST_LOOK
+        end = time.monotonic() + self.work.deadline.left(LONGEST_LOOK)
         if self.cuts.stage is Stage.LEAVING:
             if self.work.deadline.passed:
-                self._look_once_more(LAST_READ)
-                within = 0.0
+                end = time.monotonic() + LAST_READ
+                self._look_once_more(end)
             else:
                 self._await_starts()
-                within = LAST_LOOK
+                end = time.monotonic() + self.work.deadline.left(LAST_LOOK)
             self.cuts.note_open()
-        self.flight.leave_all(self._error_of_left, within)
+        self.flight.leave_all(self._error_of_left, max(0.0, end - time.monotonic()))
         self.cuts.check_disk()  # for the last results
 
     def _error_of_left(self, run: Run) -> NoxError:
@@ -265,8 +265,8 @@ class Engine:
         stopping = self._stop_runs() if self._asked.stops else 0
         left = len(self.flight.active)
         done = f", {stopping - left} stopped" if stopping else ""
-        number = signal.number
-        self.flight.leave_all(lambda run: Interruption(f"run {run.id} was left {run.word}", number=number), LAST_LOOK)
+        number, within = signal.number, self.work.deadline.left(LAST_LOOK)
+        self.flight.leave_all(lambda run: Interruption(f"run {run.id} was left {run.word}", number=number), within)
         return Interruption(f"interrupted by {signal}{done}, {left} runs left running", number=number)
 
     def _await_starts(self) -> None:
@@ -300,21 +300,15 @@ class Engine:
                 self._file(self.work.result_of(row, outcome))
         return len(running)
 
-    def _look_once_more(self, within: float) -> None:
-        """Read the records of all running rows, and the list for rows in doubt, for at most that many seconds."""
-        end, flight = time.monotonic() + within, self.flight
+    def _look_once_more(self, end: float) -> None:
+        """Read the records of all running rows, until that moment at the latest."""
+        flight = self.flight
         flight.end_starts()
-        while not all(map(self.schedule.has, flight.active)) and time.monotonic() < end - within / 2:
+        # What is being read now has half of the time.
+        while not all(map(self.schedule.has, flight.active)) and time.monotonic() < end - LAST_READ / 2:
             self._take_news(SHORT_TICK)
         left = max(0.0, end - time.monotonic())
         waiting = [row for number, row in flight.active.items() if self.schedule.has(number)]
-        looks: list[Callable[[], ActiveRow | FinishedRow | Finding]] = [
-            partial(self.work.look, row, left) for row in waiting
-        ]
-        if flight.doubts:
-            looks.append(partial(flight.find_doubts, left))
-        for state, _ in run_all_within(left, looks, MOST_THREADS):
+        for state, _ in run_all_within(left, [partial(self.work.look, row, left) for row in waiting], MOST_THREADS):
             if isinstance(state, FinishedRow):
                 self._file(state)
-            elif not isinstance(state, ActiveRow | None):
-                flight.report_doubts(state)

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING
 
 from noxcli.batch.output import Output
 from noxcli.batch.past import Pending
@@ -14,10 +12,6 @@ from noxcli.batch.work import RowWork
 from noxcli.errors import ANSWERED, NoxError, TimedOut
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
 from noxcli.reports.result import verdict_of
-from noxcli.waiting import run_all_within
-
-if TYPE_CHECKING:
-    from noxcli.batch.doubts import Finding
 
 
 class Flight:
@@ -121,25 +115,18 @@ class Flight:
             error = (verdict_of(row.run) if row.run.status == "failed" else None) or error_for(row.run)
             self.leave(row, error)
         if self.doubts:
-            from noxcli.batch.doubts import Finding  # loaded for rows in doubt
-
-            within = self.work.deadline.left(within)
-            found = (state for state, _ in run_all_within(within, [partial(self.find_doubts, within)], 1))
-            self.report_doubts(next(filter(None, found), Finding()))
+            self._report_doubts(within)
         with suppress(TimedOut):  # of a reader of stdout that does not read
             self.output.flush()
 
-    def find_doubts(self, within: float) -> "Finding":
-        """Search the list of runs once for all rows in doubt."""
-        from noxcli.batch.doubts import look_for  # as above
+    def _report_doubts(self, within: float) -> None:
+        """Report the rows in doubt, with what the list of runs shows in so many seconds."""
+        from noxcli.batch.doubts import look_for  # loaded for rows in doubt
 
         work, sent = self.work, [row.sent for row in self.doubts if row.sent is not None]
-        return look_for(work.api, work.workflow.id, work.digests, sent, work.known.__contains__, within)
-
-    def report_doubts(self, finding: "Finding") -> None:
-        """Report the rows in doubt, with what the list of runs shows."""
+        finding = look_for(work.api, work.workflow.id, work.digests, sent, work.known.__contains__, within)
         for row in sorted(self.doubts, key=lambda row: row.row.number):
-            sent = row.sent or Pending(row.row.number, row.row.id)  # None while the journal is being written
-            self.output.add(finding.unresolved(row.row, sent, row.error, self.work.mask))
+            doubt = row.sent or Pending(row.row.number, row.row.id)  # None while the journal is being written
+            self.output.add(finding.unresolved(row.row, doubt, row.error, work.mask))
         self.doubts.clear()
         self.output.tally.doubt = 0
