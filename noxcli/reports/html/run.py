@@ -1,6 +1,6 @@
 """The page of one run or several: verdict, assertions, outputs, waterfall of nodes, files, and then the details."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from noxcli.models import FINAL_STATUSES
@@ -8,15 +8,20 @@ from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
-from noxcli.reports.html.waterfall import waterfall
+from noxcli.reports.html.parts import LONGEST_NAME, show_took
 from noxcli.reports.reasons import reason_in
 from noxcli.reports.result import Ended
+from noxcli.runs.node_data import FAILED
+from noxcli.runs.progress import DONE, SKIPPED, WAITING
 
 CONTINUITY = {
     "proven": "every event received",
     "assumed": "no event known to be missing",
     "broken": "events may be missing",
 }
+MOST_BARS = 2000  # nodes of a run
+QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the axis
+Node = Mapping[str, Any]  # of a result document; times are in seconds, None if they were not measured
 
 
 def run_page(page: Page, runs: Sequence[Ended]) -> Iterator[bytes]:
@@ -38,7 +43,7 @@ def _parts(page: Page, one: Ended) -> Iterator[Html]:
     if outputs := by_name(document["output"]):
         yield page.heading("Outputs", "" if document["complete"] else "not complete")
         yield from parts.values(page, outputs)
-    yield from waterfall(page, document)
+    yield from _waterfall(page, document)
     yield from parts.files(page, document["files"])
     if one.inputs:
         yield page.heading("Inputs", "as noxcli sent them; secrets are masked")
@@ -56,7 +61,7 @@ def _verdict(one: Ended) -> str:
     took, (ended, comma, more) = one.run.get("duration_s"), one.words.partition(",")
     if took is None:
         return one.words
-    return f"{ended} {'in' if ended == 'completed' else 'after'} {parts.show_took(took)}{comma}{more}"
+    return f"{ended} {'in' if ended == 'completed' else 'after'} {show_took(took)}{comma}{more}"
 
 
 def _why(page: Page, one: Ended) -> Iterator[Html]:
@@ -98,3 +103,99 @@ def _stream(one: Ended) -> str | None:
         return None
     words = CONTINUITY[label] if one.run.get("status") in FINAL_STATUSES else "the run goes on"
     return f"{amount(stream['connects'], 'connection')}, {words}"
+
+
+def _waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
+    """Yield the nodes of a result document, one unfolding line for each that has times or an error."""
+    nodes: Sequence[Node] = document["nodes"]
+    lined = list(filter(_has_line, nodes))
+    shown = lined[:MOST_BARS]
+    total = max((sum(span) for span in map(_span, shown) if span is not None), default=0.0)
+    if nodes:
+        yield page.heading("Nodes", f"{len(nodes):,}")
+    if shown:
+        axis = _axis(page, total) if total else None
+        yield page.tag("div", axis, *(_line(page, node, total) for node in shown), class_="fall")
+        if more := len(lined) - len(shown):
+            yield page.dim(f"and {more:,} more nodes")
+    yield from _untimed(page, [node for node in nodes if not _has_line(node)])
+
+
+def _look(node: Node) -> tuple[str, str]:
+    """Return the class of the style, and a sign for what is not simply done."""
+    status = node["status"]
+    if status in FAILED:
+        return "bad", "✗"
+    if status in DONE:  # or executed, which may have failed: it is unknown
+        return "done", ""
+    return ("idle", "") if status in SKIPPED or status == WAITING else ("run", "…")
+
+
+def _has_line(node: Node) -> bool:
+    """Return whether there is more to say of a node than its status."""
+    return node["duration_s"] is not None or _look(node)[0] in {"bad", "run"} or bool(node.get("error"))
+
+
+def _span(node: Node) -> tuple[float, float] | None:
+    """Return when a node began and how long it took, None if that was not measured."""
+    began, took = node["started_s"], node["duration_s"]
+    return None if began is None or took is None else (began, took)
+
+
+def _name_of(page: Page, node: Node) -> Html:
+    return page.bdi(node.get("name") or node.get("id"), LONGEST_NAME)
+
+
+def _untimed(page: Page, nodes: Sequence[Node]) -> Iterator[Html]:
+    """Yield the names of nodes without times, by status, in one line."""
+    named: dict[str, list[Html]] = {}
+    for node in nodes[:MOST_BARS]:
+        named.setdefault(str(node["status"]), []).append(_name_of(page, node))
+    if named:
+        groups = (f"{', '.join(names)} ({page.text(status, 40)})" for status, names in named.items())
+        yield page.dim(Html(f"Not timed: {'; '.join(groups)}"))
+
+
+def _axis(page: Page, total: float) -> Html:
+    ends = {0.0: "start", 1.0: "end"}
+    ticks = [
+        page.tag("text", show_took(at * total, total), x=f"{at:.0%}", y="70%", text_anchor=ends.get(at, "middle"))
+        for at in QUARTERS
+    ]
+    drawn = page.tag("svg", *ticks, class_="bar", aria_hidden="true")
+    return page.tag("div", page.tag("span"), drawn, class_="axis")
+
+
+def _line(page: Page, node: Node, total: float) -> Html:
+    (tone, sign), status, took = _look(node), str(node["status"]), node["duration_s"]
+    words = None if took is None else show_took(took, total or None), None if tone == "done" else status
+    label = " · ".join(filter(None, words))
+    name = page.tag("span", sign and f"{sign} ", _name_of(page, node), class_="name", title=node.get("id"))
+    bar = _bar(page, node, total, label) if total else page.tag("span", page.bdi(label, 60), class_="state")
+    terms = [("Node id", node.get("id")), ("Status", status)]
+    for term, seconds in (("Start", node["started_s"]), ("Duration", took)):
+        terms.append((term, "not measured" if seconds is None else show_took(seconds)))
+    error = page.block(node["error"]) if node.get("error") else None
+    return page.tag(
+        "details",
+        page.tag("summary", name, bar),
+        page.tag("div", error, parts.facts(page, terms), class_="more"),
+        class_=f"node {tone}",
+        open=tone == "bad",
+    )
+
+
+def _bar(page: Page, node: Node, total: float, label: str) -> Html:
+    """Return the bar of a node over the quarters of the time, with `label` at its end."""
+    grid = (page.tag("line", class_="grid", x1=f"{at:.0%}", x2=f"{at:.0%}", y1="0", y2="100%") for at in QUARTERS)
+    bar, end = None, "0"
+    if (span := _span(node)) is not None:
+        end = _share(sum(span), total)
+        place = {"x": _share(span[0], total), "width": _share(span[1], total), "y": "30%", "height": "40%"}
+        bar = page.tag("rect", class_="span", **place)
+    words = page.tag("text", page.text(label, 60), x=end, y="50%", dx="8", dy="0.35em")
+    return page.tag("svg", *grid, bar, words, class_="bar")
+
+
+def _share(seconds: float, total: float) -> str:
+    return f"{100 * min(max(seconds, 0.0), total) / total:.2f}%"
