@@ -29,11 +29,17 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """The answers of a round by row, and how many runs it took."""
+class Stored:
+    """What a batch has so far: the answers by row, its runs, and the asks to be sent once more, by number and id."""
 
     answers: Mapping[str, Sequence[Answer]]
     runs: int
+    again: Sequence[tuple[int, str | None]]
+
+    @property
+    def is_whole(self) -> bool:
+        """True if each ask has an answer."""
+        return all(answers and Answer.NONE not in answers for answers in self.answers.values())
 
 
 @dataclass(slots=True)
@@ -59,7 +65,7 @@ class Confirmation:
             )
         return cls(suspects, asks, lead, most, _good={name: {"base": [], "new": []} for name in suspects})
 
-    def decide(self, ask: Callable[[Round], Answered]) -> Mapping[str, Confirmed]:
+    def decide(self, ask: Callable[[Round], Stored]) -> Mapping[str, Confirmed]:
         """Ask in up to three rounds, as far as the runs may be started, and return what is known of each suspect."""
         for side, number, asks in (
             ("new", 1, LEAST_ASKS),
@@ -82,7 +88,7 @@ class Confirmation:
         """True if so many more runs may be started."""
         return self.runs + runs <= self.most
 
-    def _take(self, round_: Round, ask: Callable[[Round], Answered]) -> None:
+    def _take(self, round_: Round, ask: Callable[[Round], Stored]) -> None:
         if not self.has_room_for(round_.runs):
             self._undecided |= dict.fromkeys(round_.names, TOO_MANY_RUNS.format(most=self.most, runs=round_.runs))
             return

@@ -10,7 +10,7 @@ from typing import Any
 
 from noxcli.batch.columns import ID
 from noxcli.batch.compare import Comparison
-from noxcli.batch.confirm import Confirmation, Round
+from noxcli.batch.confirm import Confirmation, Round, Stored
 from noxcli.batch.joined import Joined
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
@@ -40,20 +40,6 @@ class Suspect:
     inputs: Mapping[str, Mapping[str, Any]]
     runs: Mapping[str, Sequence[str]]
     table: ResultLine
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a batch has so far: the answers by row, its runs, and the asks to be sent once more, by number and id."""
-
-    answers: Mapping[str, Sequence[Answer]]
-    runs: int
-    again: Sequence[tuple[int, str | None]]
-
-    @property
-    def is_whole(self) -> bool:
-        """True if each ask has an answer."""
-        return all(answers and Answer.NONE not in answers for answers in self.answers.values())
 
 
 class Suspects:

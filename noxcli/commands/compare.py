@@ -230,7 +230,7 @@ def _read_run(noxus: "Session", source: str) -> "Source":
 
 def _ending(comparison: "Comparison", options: Options) -> NoxError | None:
     """Return why the command does not end with 0."""
-    from noxcli.render.text import amount, in_prose, shorten  # as in execute
+    from noxcli.render.text import amount, in_prose  # as in execute
 
     compared, counts = comparison.compared, comparison.counts
     if compared.nothing_could_break:
@@ -242,18 +242,22 @@ def _ending(comparison: "Comparison", options: Options) -> NoxError | None:
     if counted := [f"{found[word]:,} {word}" for word in failing if found.get(word)]:
         if undecided := comparison.undecided:
             counted[0] += f" ({undecided:,} of them not confirmed)"
-        names = [shorten(pair.name, LONGEST_ID) for pair in _failing(comparison, options, MOST_NAMED + 1)]
-        named = ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
+        named = _name_some(pair for pair in comparison.pairs() if _fails(pair, options))
         return NotAsAsserted(f"of {rows}, {in_prose(counted)}: {named}", comparison.way_to_decide)
     if not compared.counted["answered"]:
         return NotFinished(f"{compared.there}, but no row has an answer on both sides", compared.ways_on())
     if (unjudged := compared.counted["unjudged"]) and not options.allow_missing:
-        lacking = (shorten(pair.name, LONGEST_ID) for pair in comparison.pairs() if pair.verdict.unjudged)
-        names = list(islice(lacking, MOST_NAMED + 1))
-        named = ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
+        named = _name_some(pair for pair in comparison.pairs() if pair.verdict.unjudged)
         has = "has" if unjudged == 1 else "have"
         return NotFinished(f"of {rows}, {unjudged:,} {has} no answer to judge: {named}", compared.ways_on())
     return None
+
+
+def _name_some(pairs: "Iterator[Pair]") -> str:
+    from noxcli.render.text import shorten  # as in execute
+
+    names = [shorten(pair.name, LONGEST_ID) for pair in islice(pairs, MOST_NAMED + 1)]
+    return ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
 
 
 def _fails(pair: "Pair", options: Options) -> bool:
@@ -267,10 +271,6 @@ def _case_verdict(pair: "Pair", options: Options) -> "CaseVerdict":
 
     lacks = pair.verdict.unjudged and not options.allow_missing
     return CaseVerdict.FAILURE if _fails(pair, options) else CaseVerdict.ERROR if lacks else CaseVerdict.PASSED
-
-
-def _failing(comparison: "Comparison", options: Options, most: int) -> "Iterator[Pair]":
-    return islice((pair for pair in comparison.pairs() if _fails(pair, options)), most)
 
 
 def _report(context: Context, comparison: "Comparison", options: Options, totals: dict[str, Any]) -> None:
@@ -297,7 +297,7 @@ def _for_ci(name: str, comparison: "Comparison", options: Options, totals: dict[
     from noxcli.reports.ci import BatchEnded, Broken
     from noxcli.reports.comparison import Change
 
-    failing = list(_failing(comparison, options, MOST_LISTED))
+    failing = list(islice((pair for pair in comparison.pairs() if _fails(pair, options)), MOST_LISTED))
     became = [(count, str(change)) for change in Change if (count := comparison.counts[change])]
     broken = [Broken(pair.name, pair.what(), pair.differences()) for pair in failing if pair.base and pair.new]
     alone = [f"{pair.name}: {pair.what()}" for pair in failing if not (pair.base and pair.new)]

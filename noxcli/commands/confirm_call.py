@@ -11,7 +11,7 @@ from noxcli.batch.asked import Asked
 from noxcli.batch.batch import Batch
 from noxcli.batch.columns import Columns
 from noxcli.batch.compare import Comparison
-from noxcli.batch.confirm import Answered, Confirmation, Round
+from noxcli.batch.confirm import Confirmation, Round, Stored
 from noxcli.batch.identity import changed_nodes, digests_of
 from noxcli.batch.judge import Judge
 from noxcli.batch.output import Output
@@ -66,7 +66,7 @@ class Asking:
         self.confirmation = Confirmation.of(list(self.suspects.by_name), asks, most)
         self.way_back = shlex.join(["noxcli", *context.argv])
 
-    def answer(self, round_: Round) -> Answered:
+    def answer(self, round_: Round) -> Stored:
         """Return the answers of a round: those that are stored, and of the batch that asks for the others."""
         suspects = self.suspects
         if round_.side == "base":
@@ -84,7 +84,7 @@ class Asking:
                     self._ask(round_, workflow, stored.again)
                     stored = suspects.read_stored(round_)
                 self._read_version(round_.side)
-        return Answered(stored.answers, stored.runs)
+        return stored
 
     def _read_version(self, side: str) -> Workflow:
         """Return the workflow in the version of a side. Raises UsageProblem if its definition is another one now."""
