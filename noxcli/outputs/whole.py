@@ -60,12 +60,16 @@ def with_paths(line: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _texts(output: Any, files: Sequence[Entry]) -> Iterator[tuple[Keys, Entry]]:
-    """Yield the place of each text that is a file."""
+    """Yield the place of each text that is a file; an earlier noxcli did not say which of them are texts."""
     for entry in files:
-        if isinstance(entry, dict) and entry.get("text") and isinstance(entry.get("bytes"), int):
-            keys, value = _find(output, entry.get("pointer"))
-            if keys is not None and isinstance(value, dict) and value == {"$file": entry.get("path")}:
-                yield keys, entry
+        if not isinstance(entry, dict) or not isinstance(entry.get("bytes"), int):
+            continue
+        keys, value = _find(output, entry.get("pointer"))
+        path = entry.get("path")
+        if keys is None or not isinstance(path, str) or value != {"$file": path}:
+            continue
+        if entry.get("text", path.endswith(".txt")):
+            yield keys, entry
 
 
 def _read(entry: Entry, roots: Sequence[Path]) -> str | None:
