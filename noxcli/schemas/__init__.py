@@ -1,11 +1,13 @@
 """JSON Schemas (draft 2020-12) of what noxcli prints and writes; a file may refer to another one by its name."""
 
 import json
+import re
 from importlib.resources import files
 from typing import Any
 
 SCHEMA_SUFFIX = ".json"
 SCHEMA_FILES = files(__name__)
+REFERENCE = re.compile(r'"\$ref":\s*"(_?)([\w-]+)\.json"')
 
 
 def schema_names() -> list[str]:
@@ -18,31 +20,20 @@ def schema_named(name: str) -> dict[str, Any]:
     """Return a schema with those that it refers to among its own definitions. Raises KeyError for no schema's name."""
     if name not in schema_names():
         raise KeyError(name)
-    definitions: dict[str, Any] = {}
-    schema = _read(name, definitions)
+    schema, wanted = _read(name)
+    definitions = schema.pop("$defs", {})
+    while wanted:
+        other = wanted.pop()
+        if other.removeprefix("_") not in definitions:
+            part, more = _read(other)
+            del part["$schema"]  # of the whole, not of a part
+            definitions |= part.pop("$defs", {})
+            definitions[other.removeprefix("_")] = part
+            wanted += more
     return {**schema, **({"$defs": definitions} if definitions else {})}
 
 
-def _read(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema in a file, and add its definitions, and the schemas that it refers to."""
-    schema = json.loads((SCHEMA_FILES / f"{name}{SCHEMA_SUFFIX}").read_text("utf-8"))
-
-    def rewritten(part: Any) -> Any:
-        if isinstance(part, list):
-            return [rewritten(inner) for inner in part]
-        if not isinstance(part, dict):
-            return part
-        other = str(part.get("$ref", ""))
-        if other.endswith(SCHEMA_SUFFIX):
-            other = other.removesuffix(SCHEMA_SUFFIX)
-            own = other.removeprefix("_")
-            part = {**part, "$ref": f"#/$defs/{own}"}
-            if own not in definitions:
-                definitions[own] = {}  # so that it may refer to itself
-                definitions[own] = _read(other, definitions)
-                del definitions[own]["$schema"]  # of the whole, not of a part
-        return {key: rewritten(inner) for key, inner in part.items()}
-
-    definitions.update(rewritten(schema.pop("$defs", {})))
-    whole: dict[str, Any] = rewritten(schema)
-    return whole
+def _read(name: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the schema in a file, whose references lead into one document, and the files that it refers to."""
+    text = (SCHEMA_FILES / f"{name}{SCHEMA_SUFFIX}").read_text("utf-8")
+    return json.loads(REFERENCE.sub(r'"$ref": "#/$defs/\2"', text)), ["".join(each) for each in REFERENCE.findall(text)]
