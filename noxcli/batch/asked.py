@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from noxcli.batch.identity import differences
-from noxcli.batch.past import Header, Past
+from noxcli.batch.identity import Header, differences
+from noxcli.batch.past import Past
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard
 from noxcli.errors import ConfigProblem, UsageProblem

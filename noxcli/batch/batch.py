@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Self
 from noxcli.batch.asked import ATTEMPT_VARIABLE, Asked
 from noxcli.batch.columns import EXPECT
 from noxcli.batch.engine import Engine
-from noxcli.batch.identity import with_definition_of
+from noxcli.batch.identity import Header, with_definition_of
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
 from noxcli.batch.output import Output
-from noxcli.batch.past import FINISHED, Header, Past
+from noxcli.batch.past import FINISHED, Past
 from noxcli.batch.results import Results
 from noxcli.batch.resume import AGAIN, RemainingRows, Survey, accept_changes, name_runs, renew_columns, reopen_lost
 from noxcli.batch.row import as_printed

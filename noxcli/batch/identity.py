@@ -1,12 +1,12 @@
-"""What makes calls and shards one batch: the workflow, its version or definition, and what all rows share."""
+"""What makes calls and shards one batch: the header of its journal, with the workflow and what all rows share."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from noxcli.api.records import node_names
-from noxcli.batch.past import Header
 from noxcli.batch.rows import digest_of
 from noxcli.codec import to_json
 from noxcli.inputs.definition import inputs_of
@@ -14,10 +14,67 @@ from noxcli.inputs.exported import definition_text, tidy
 from noxcli.inputs.parse import Inputs
 from noxcli.render.text import in_prose
 
+VERSION_OPTION = "--version-id"
 LONGEST_CONSTANT = 60  # characters of a value in the journal and in a message
 MOST_NODES = 5  # that are named
 NAMES = {"workflow_id": "workflow", "host": "server", "repeat": "repeat"}
 NodeDigests = Mapping[str, list[str]]  # by the node's id: its name and digest
+
+# The fields of the header; one that may be null may also be absent.
+TEXT, MAYBE_TEXT, NUMBER = (str,), (str, type(None)), (int,)
+HEADER: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("workflow_id", "host", "source", "shard"), TEXT),
+    **dict.fromkeys(("version_id", "digest", "definition"), MAYBE_TEXT),
+    "constants": (dict,),
+    "nodes": (dict, type(None)),
+    "secrets": (list,),
+    "columns": (list, type(None)),
+    "rows": (int, type(None)),
+    **dict.fromkeys(("kept", "command"), (list,)),
+    "repeat": NUMBER,
+    "limit": (int, type(None)),
+    "only": (list, type(None)),
+    "outputs": (list, type(None)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The identity of a batch. `rows` and `digest` are None if rows are streamed, `columns` if they are JSON."""
+
+    workflow_id: str
+    version_id: str | None
+    host: str
+    source: str
+    shard: str
+    constants: Mapping[str, str]  # inputs of all rows, in short
+    secrets: list[str]  # the names of those that are secret
+    columns: list[str] | None  # that are sent
+    rows: int | None = None
+    digest: str | None = None
+    kept: list[str] = field(default_factory=list)  # other columns, as far as they are known
+    repeat: int = 1
+    limit: int | None = None  # of rows that were selected
+    only: list[int] | None = None  # the rows of the file that --only selects; none of a stream, until it ends
+    outputs: list[str] | None = None  # of the workflow, if its definition was read
+    command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
+    definition: str | None = None  # its digest, as far as it was read; journals of old do not have it
+    nodes: NodeDigests | None = None  # of it
+
+    @property
+    def is_partial(self) -> bool:
+        """True if rows of the file may have been left out."""
+        return self.limit is not None or self.only is not None
+
+    @property
+    def version_name(self) -> str | None:
+        """The name that the command line had for the version, None if it had none, or its id."""
+        name = None
+        for word, following in pairwise([*self.command, ""]):
+            option, _, value = word.partition("=")
+            if option == VERSION_OPTION:
+                name = value or following
+        return None if name == self.version_id else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from noxcli.batch.identity import differences
+from noxcli.batch.identity import Header, differences
 from noxcli.batch.judge import Judge
 from noxcli.batch.lines import open_batch_file
-from noxcli.batch.past import FINISHED, Header, Past, digest_of_id, line_at
+from noxcli.batch.past import FINISHED, Past, digest_of_id, line_at
 from noxcli.batch.results import KeptResults, key_of, read_line
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.row import as_printed

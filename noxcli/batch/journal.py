@@ -15,10 +15,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
+from noxcli.batch.identity import Header
 from noxcli.batch.lines import JournalTrouble, LineFile
-from noxcli.batch.past import BATCH_SCHEMA, LONGEST_LINE, MOST_ROWS, Header, Past, Pending
+from noxcli.batch.past import BATCH_SCHEMA, LONGEST_LINE, Past, Pending
 from noxcli.batch.row import FinishedRow
-from noxcli.batch.rows import Row
+from noxcli.batch.rows import MOST_ROWS, Row
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME, reason_of

@@ -5,12 +5,12 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Self
 
+from noxcli.batch.identity import HEADER, MAYBE_TEXT, NUMBER, TEXT, Header
 from noxcli.batch.lines import lines_in, open_batch_file
-from noxcli.batch.rows import digest_of
+from noxcli.batch.rows import MOST_ROWS, digest_of
 from noxcli.codec import decode_json
 from noxcli.errors import UsageProblem, suggestion
 from noxcli.files import reason_of, require_readable
@@ -19,12 +19,9 @@ from noxcli.timing import parse_time
 
 BATCH_SCHEMA = "noxcli.batch/1"
 LONGEST_LINE = 16 * 1024 * 1024  # bytes
-VERSION_OPTION = "--version-id"
-MOST_ROWS = 20_000_000
 NEW, SENT, STARTED, FINISHED = range(4)  # a finished row's exit code is added to its state
 
 # The fields of each step that are read; one that may be null may also be absent.
-TEXT, MAYBE_TEXT, NUMBER = (str,), (str, type(None)), (int,)
 ROW = {"row": NUMBER, "id": MAYBE_TEXT}
 ENDED = {
     **ROW,
@@ -46,59 +43,6 @@ STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "answered": {},
     "end": {"rows": NUMBER, "only": (list, type(None))},
 }
-HEADER: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("workflow_id", "host", "source", "shard"), TEXT),
-    **dict.fromkeys(("version_id", "digest", "definition"), MAYBE_TEXT),
-    "constants": (dict,),
-    "nodes": (dict, type(None)),
-    "secrets": (list,),
-    "columns": (list, type(None)),
-    "rows": (int, type(None)),
-    **dict.fromkeys(("kept", "command"), (list,)),
-    "repeat": NUMBER,
-    "limit": (int, type(None)),
-    "only": (list, type(None)),
-    "outputs": (list, type(None)),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The identity of a batch. `rows` and `digest` are None if rows are streamed, `columns` if they are JSON."""
-
-    workflow_id: str
-    version_id: str | None
-    host: str
-    source: str
-    shard: str
-    constants: Mapping[str, str]  # inputs of all rows, in short
-    secrets: list[str]  # the names of those that are secret
-    columns: list[str] | None  # that are sent
-    rows: int | None = None
-    digest: str | None = None
-    kept: list[str] = field(default_factory=list)  # other columns, as far as they are known
-    repeat: int = 1
-    limit: int | None = None  # of rows that were selected
-    only: list[int] | None = None  # the rows of the file that --only selects; none of a stream, until it ends
-    outputs: list[str] | None = None  # of the workflow, if its definition was read
-    command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
-    definition: str | None = None  # its digest, as far as it was read; journals of old do not have it
-    nodes: Mapping[str, list[str]] | None = None  # of it: the name and the digest of each, by its id
-
-    @property
-    def is_partial(self) -> bool:
-        """True if rows of the file may have been left out."""
-        return self.limit is not None or self.only is not None
-
-    @property
-    def version_name(self) -> str | None:
-        """The name that the command line had for the version, None if it had none, or its id."""
-        name = None
-        for word, following in pairwise([*self.command, ""]):
-            option, _, value = word.partition("=")
-            if option == VERSION_OPTION:
-                name = value or following
-        return None if name == self.version_id else name
 
 
 @dataclass(frozen=True, slots=True)

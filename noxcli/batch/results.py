@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from noxcli.batch.lines import CONTINUE, DigestIndex, JournalTrouble, LineFile, lines_in, open_batch_file
-from noxcli.batch.past import MOST_ROWS, digest_of_id
+from noxcli.batch.past import digest_of_id
 from noxcli.batch.row import FinishedRow
+from noxcli.batch.rows import MOST_ROWS
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import RESULTS_NAME, reason_of

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from noxcli.batch.columns import EXPECT
+from noxcli.batch.identity import Header
 from noxcli.batch.joined import Joined
 from noxcli.batch.lines import lines_in, open_batch_file
-from noxcli.batch.past import Header, digest_of_id
+from noxcli.batch.past import digest_of_id
 from noxcli.batch.results import LONGEST_RESULT, read_result_line
 from noxcli.batch.row import as_printed
 from noxcli.batch.rows import digest_of

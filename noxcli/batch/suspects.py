@@ -11,10 +11,11 @@ from typing import Any
 from noxcli.batch.columns import ID
 from noxcli.batch.compare import Comparison
 from noxcli.batch.confirm import Confirmation, Round, Stored
+from noxcli.batch.identity import Header
 from noxcli.batch.joined import Joined
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
-from noxcli.batch.past import Header, Past
+from noxcli.batch.past import Past
 from noxcli.batch.row import as_printed
 from noxcli.batch.sides import Side
 from noxcli.codec import decode_json, to_json

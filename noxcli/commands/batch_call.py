@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from noxcli.batch.asked import Asked
 from noxcli.batch.batch import Batch
 from noxcli.batch.columns import EXPECT, Columns
-from noxcli.batch.identity import changed_nodes, constants_of, digests_of
+from noxcli.batch.identity import Header, changed_nodes, constants_of, digests_of
 from noxcli.batch.judge import Judge, MinPass, enough_of
 from noxcli.batch.output import Output, RowTable
-from noxcli.batch.past import Header
 from noxcli.batch.resume import (
     Survey,
     command_to_continue,

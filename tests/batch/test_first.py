@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from noxcli.batch.identity import Header
 from noxcli.batch.journal import Journal
-from noxcli.batch.past import Header, Past
+from noxcli.batch.past import Past
 from noxcli.errors import Unavailable
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import input_node

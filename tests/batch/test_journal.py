@@ -16,11 +16,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from noxcli.batch.doubts import look_for
+from noxcli.batch.identity import Header
 from noxcli.batch.joined import Joined
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
 from noxcli.batch.lines import JournalTrouble
-from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, Header, Past
+from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, Past
 from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from noxcli.batch.identity import Header
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
 from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.output import FLUSHES_APART, Output
-from noxcli.batch.past import Header, Past
+from noxcli.batch.past import Past
 from noxcli.batch.results import Results
 from noxcli.batch.row import FinishedRow
 from noxcli.batch.rows import Row

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.past import BATCH_SCHEMA, Header
+from noxcli.batch.identity import Header
+from noxcli.batch.past import BATCH_SCHEMA
 from noxcli.errors import ExitCode, Phase, RunFailed
 from noxcli.models import Run
 from noxcli.outputs.values import Delivered
