@@ -104,7 +104,9 @@ def changes_in_words(terminal: Terminal, changes: list[PartChange]) -> str:
         kind = f" ({each.type})" if each.type else ""
         head = look.line().add(f"{each.change:9}", LOOKS[each.change]).add(f"{each.kind:9}{each.name}{kind}")
         shown.append(f"{head}\n")
-        shown += [in_color(look, f"{INDENT}{field.field}: ", field.pieces(), AROUND, LONGEST) for field in each.fields]
+        shown += [
+            in_color(terminal, f"{INDENT}{field.field}: ", field.pieces(), AROUND, LONGEST) for field in each.fields
+        ]
     return "".join(shown)
 
 

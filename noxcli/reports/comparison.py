@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode
 from noxcli.outputs.values import as_text, by_name, find_remote, pointer_to, unwrapped
-from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten
 from noxcli.reports.reasons import ResultLine, brief_reason_in
@@ -21,7 +20,8 @@ from noxcli.timing import show_seconds
 ENCODER = json.JSONEncoder(sort_keys=True)  # of all rows: `json.dumps` makes one each time
 SLOWER_BY, SLOWER_SECONDS = 1.25, 1.0  # a slower row takes this many times as long, and this much longer
 AROUND, LONGEST = 24, 160  # characters: around a change in one line, and of all changes there
-LONGEST_NAME, MOST_IN_WORDS = 60, 600  # characters on a terminal: of a row's name, and of a text's changes
+# Characters on a terminal: of a row's name, around each of a text's changes, and of all of them.
+LONGEST_NAME, AROUND_IN_WORDS, MOST_IN_WORDS = 60, 120, 600
 SIDES = ("BASE", "NEW")
 NOT_HERE = "not in this file"  # of a row that printed lines lack: its table may have it
 
@@ -298,12 +298,11 @@ class Pair:
 
 def pairs_in_words(terminal: Terminal, pairs: Iterable[Pair]) -> str:
     """Return the outputs that differ, by words and in color, for `Terminal.show`."""
-    look = Look.of(terminal, on_stdout=True)
+    differing = ((pair, *each) for pair in pairs if pair.base and pair.new for each in pair.differences())
     return "".join(
-        f"\n{in_color(look, f'{shorten(pair.name, LONGEST_NAME)}, {key}: ', pieces, MOST_IN_WORDS // 5, MOST_IN_WORDS)}"
-        for pair in pairs
-        if pair.base and pair.new
-        for key, pieces in pair.differences()
+        "\n"
+        + in_color(terminal, f"{shorten(pair.name, LONGEST_NAME)}, {key}: ", pieces, AROUND_IN_WORDS, MOST_IN_WORDS)
+        for pair, key, pieces in differing
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from noxcli.codec import to_json
 
 if TYPE_CHECKING:
-    from noxcli.render.line import Look
+    from noxcli.render.terminal import Terminal
 
 WORD = re.compile(r"\w+|\s+|[^\w\s]")
 SPACED = re.compile(r"(?:\w+|[^\w\s])\s*|\s+")  # with the blanks after it: else each blank may match any other
@@ -96,16 +96,19 @@ def fitting(pieces: Sequence[Piece], around: int, most: int) -> tuple[Sequence[P
     return excerpt(pieces, around, most), f"parts of {old:,} characters before, and {new:,} now"
 
 
-def in_color(look: "Look", name: str, pieces: Sequence[Piece], around: int, most: int) -> str:
+def in_color(terminal: "Terminal", name: str, pieces: Sequence[Piece], around: int, most: int) -> str:
     """Return an excerpt of a word diff after its name, for `Terminal.show`; its further lines have a bar before them,
     since CI systems read a command at the beginning of a line, blanks or not.
     """
-    lines, indent = [look.line().add(name, "bold")], len(name) - len(name.lstrip())
+    from noxcli.render.line import Look  # loaded only for drawing
+
+    look, columns = Look.of(terminal, on_stdout=True), terminal.size(of_stdout=True).columns
+    rows, indent = [[(name, "bold")]], " " * (len(name) - len(name.lstrip()))
     for sign, text in excerpt(pieces, around, most):
         first, *others = SIGNS[sign].format(text).split("\n")
-        lines[-1].add(first, STYLES[sign])
-        lines += [look.line().add(f"{' ' * indent}│ ", "dim").add(other, STYLES[sign]) for other in others]
-    return "".join(f"{line}\n" for line in lines)
+        rows[-1].append((first, STYLES[sign]))
+        rows += [[(f"{indent}│ ", "dim"), (other, STYLES[sign])] for other in others]
+    return "".join(f"{line}\n" for row in rows for line in look.in_words(row, columns))
 
 
 def line_diff(old: Any, new: Any, names: tuple[str, str]) -> str:

@@ -1,12 +1,13 @@
 """Differences of texts: by words, by lines, and in a bounded time."""
 
+import io
 import random
 import time
 from typing import Any
 
 import pytest
 
-from noxcli.render.line import Look
+from noxcli.render.terminal import Terminal
 from noxcli.reports.words import excerpt, first_changes, in_color, line_diff, marked, word_diff
 
 RANDOM = random.Random(5)
@@ -85,7 +86,9 @@ def test_a_diff_by_lines_shows_texts_as_lines(old: Any, new: Any, lines: list[st
     assert [line for line in line_diff(old, new, ("old", "new")).splitlines()[3:] if line != "+  -"] == lines
 
 
-def test_a_terminal_gets_lines_below_the_name() -> None:
-    pieces = word_diff("one\ntwo\x1b[2J", "one\nthree\nfour")
-    shown = in_color(Look(color=False, unicode=True), " Answer: ", pieces, 20, 100)
-    assert shown == " Answer: one\n │ [-two\\x1b[2J-]{+three\n │ four+}\n"
+def test_a_terminal_gets_lines_below_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    pieces = word_diff("one\ntwo\x1b[2J", "one\nthree\nfour words, no more")
+    terminal = Terminal(io.BytesIO(), io.TextIOWrapper(io.BytesIO(), "utf-8"))
+    shown = in_color(terminal, " Answer: ", pieces, 30, 100)
+    assert shown == " Answer: one\n │ [-two\\x1b[2J-]\n{+three\n │ four words, no \nmore+}\n"
