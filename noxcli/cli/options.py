@@ -87,18 +87,6 @@ RunOrNone = Annotated[
     str | None, typer.Argument(metavar="[RUN]", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False)
 ]
 RunOrLast = Annotated[str, typer.Argument(metavar="[RUN]", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
-InputArguments = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[INPUT]...",
-        help="KEY=TEXT, KEY:=JSON, KEY=@FILE, KEY:=@FILE.json or KEY@UPLOAD.",
-        show_default=False,
-    ),
-]
-Secrets = Annotated[
-    list[str] | None,
-    typer.Option("--secret", metavar="KEY=ENVNAME", help="Send this environment variable's value, and never show it."),
-]
 VersionId = Annotated[
     str | None, typer.Option("--version-id", metavar="VERSION", help="Use this saved version: its id or exact name.")
 ]
@@ -259,13 +247,25 @@ class PreflightOptions:
 
 @declared
 class InputOptions:
-    """The inputs of one run on the command line."""
+    """The inputs of one run on the command line, or those that all rows of a batch have."""
 
-    inputs: InputArguments = None
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUT]...",
+            help="KEY=TEXT, KEY:=JSON, KEY=@FILE, KEY:=@FILE.json or KEY@UPLOAD.",
+            show_default=False,
+        ),
+    ] = None
     whole: Annotated[
         str | None, typer.Option("--inputs", metavar="JSON|@FILE|-", help="All inputs as one JSON object.")
     ] = None
-    secrets: Secrets = None
+    secrets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret", metavar="KEY=ENVNAME", help="Send this environment variable's value, and never show it."
+        ),
+    ] = None
 
 
 @declared

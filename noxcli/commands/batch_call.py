@@ -26,14 +26,13 @@ from noxcli.batch.work import KnownIds, RowWork
 from noxcli.cli.context import Context
 from noxcli.cli.ending import explain_unexpected, say_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
-from noxcli.cli.prepare import check_outputs, read_workflow_to_run, upload_files
+from noxcli.cli.prepare import check_outputs, read_given_inputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
 from noxcli.errors import ANSWERED, Interruption, NoxError, Phase, TimedOut, UsageProblem
 from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
-from noxcli.inputs.parse import read_inputs
 from noxcli.inputs.sources import STDIN_NAMES
 from noxcli.models import Workflow
 from noxcli.query import Query
@@ -52,7 +51,7 @@ def run_rows(noxus: Session, options: Options) -> None:
     """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
     context = noxus.context
     min_pass, enough = MinPass.read(options.min_pass), enough_of(options.repeat, options.pass_each)
-    asked = _read_asked(context, options)
+    asked = _read_asked(noxus, options)
     if options.dry_run and Again.RED in asked.again:
         raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
@@ -91,14 +90,13 @@ def _print_counts(context: Context, seen: Survey | None) -> None:
     context.terminal.write(f"{to_json(seen.counts())}\n")
 
 
-def _read_asked(context: Context, options: Options) -> Asked:
+def _read_asked(noxus: Session, options: Options) -> Asked:
     """Return what the command line asks. Raises UsageProblem."""
+    context = noxus.context
     shard = replace(shard_asked(options.shard, context.terminal.environ), repeat=options.repeat)
     if options.file in STDIN_NAMES:
         context.sources.claim(options.file, f"FILE {options.file}")
-    environ, secrets = context.terminal.environ, options.secrets or []
-    common = read_inputs(options.inputs or [], None, context.sources, secrets=secrets, environ=environ)
-    context.hide(common)
+    common = read_given_inputs(noxus, options)
     columns = Columns.parse(options.column or [], common, options.id_column, options.keep or ())
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     rows = RowFile(options.file, options.input_format, columns, stdin, _chosen(options), options.repeat)

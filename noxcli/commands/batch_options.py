@@ -7,7 +7,7 @@ import typer
 
 from noxcli.cli.options import (
     Common,
-    InputArguments,
+    InputOptions,
     Judging,
     Junit,
     LineQueryOption,
@@ -16,10 +16,10 @@ from noxcli.cli.options import (
     PollInterval,
     PreflightOptions,
     RowsReport,
-    Secrets,
     Waiting,
     WorkflowArgument,
     declared,
+    fixed_at,
     some_time,
 )
 
@@ -35,7 +35,7 @@ class Again(StrEnum):
 
 
 @declared
-class Options(PreflightOptions, Judging, Waiting, Common):
+class Options(InputOptions, PreflightOptions, Judging, Waiting, Common):
     """Run a workflow once for each row of a file, and print a JSON line for each.
 
     If it is interrupted, the same command with --resume continues it, and starts nothing twice. A terminal gets a
@@ -54,8 +54,7 @@ class Options(PreflightOptions, Judging, Waiting, Common):
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Rows: JSON lines, a JSON array, CSV or TSV; - reads stdin.")
     ]
-    inputs: InputArguments = None
-    secrets: Secrets = None
+    whole: str | None = fixed_at(None)
     input_format: Annotated[
         str | None,
         typer.Option(
