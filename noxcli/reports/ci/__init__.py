@@ -65,14 +65,14 @@ class BatchEnded:
         return "passed" if judged else "completed"
 
 
-class CiSystem:
-    """A CI system; this one has a plain log only."""
+class CiSystem(Renderer):
+    """A CI system, and the renderer of the foldable part of its log; this one has a plain log only."""
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Hide these values in the log."""
 
-    def fold(self, title: str) -> "Renderer | None":
-        """Return the renderer that makes the progress a foldable part of the log, None with `--quiet`."""
+    def fold(self, title: str) -> Renderer | None:
+        """Return what makes the progress a foldable part of the log, None with `--quiet`."""
 
     def report_start(self, run: "Run") -> None:
         """Report the run's id as soon as it is known."""
@@ -90,17 +90,11 @@ class GitLab(CiSystem):
     def __init__(self, terminal: Terminal, clock: "Clock") -> None:
         self._terminal = terminal
         self._clock = clock
+        self._title = self._name = ""
 
-    def fold(self, title: str) -> "_Section | None":
-        return None if self._terminal.quiet else _Section(self._terminal, self._clock, title)
-
-
-class _Section(Renderer):
-    def __init__(self, terminal: Terminal, clock: "Clock", title: str) -> None:
-        self._terminal = terminal
-        self._clock = clock
-        self._title = title
-        self._name = f"noxcli_{os.urandom(4).hex()}"  # a job may have several
+    def fold(self, title: str) -> Renderer | None:
+        self._title, self._name = title, f"noxcli_{os.urandom(4).hex()}"  # a job may have several
+        return None if self._terminal.quiet else self
 
     def __enter__(self) -> Self:
         title = visible(self._terminal.mask(self._title))

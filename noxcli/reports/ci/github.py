@@ -35,6 +35,8 @@ class GitHub(CiSystem):
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
+        self._title = self._token = ""
+        self._gaps: list[tuple[str, str]] = []
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Register the values with the runner for masking, line by line as it compares.
@@ -49,8 +51,25 @@ class GitHub(CiSystem):
                 if len(line.strip()) >= LEAST_LINE or len(lines) == 1:
                     self._terminal.command(f"::add-mask::{_data(line.strip())}")
 
-    def fold(self, title: str) -> "_Group":
-        return _Group(self, self._terminal, title)
+    def fold(self, title: str) -> Renderer:
+        self._title, self._token, self._gaps = title, os.urandom(16).hex(), []
+        return self
+
+    def __enter__(self) -> Self:
+        """Begin a group of log lines in which the runner executes no command."""
+        if not self._terminal.quiet:
+            self._terminal.command(f"::group::{self._safe(self._title)}")
+            self._terminal.command(f"::stop-commands::{self._token}")
+        return self
+
+    def show(self, burst: Sequence[Step]) -> None:
+        self._gaps += [("events may be missing", update.reason) for update, _ in burst if isinstance(update, Gap)]
+
+    def __exit__(self, *_: object) -> None:
+        if not self._terminal.quiet:
+            self._terminal.command(f"::{self._token}::")
+            self._terminal.command("::endgroup::")
+        self.annotate("warning", self._gaps)
 
     def report_start(self, run: Run) -> None:
         self._set_outputs({"run_id": run.id, "workflow_id": run.workflow_id})
@@ -77,9 +96,6 @@ class GitHub(CiSystem):
         for title, message in notes:
             about = self._safe(title).replace(":", "%3A").replace(",", "%2C")
             self._terminal.command(f"::{kind} title={about}::{self._safe(message)}")
-
-    def group(self, title: str) -> None:
-        self._terminal.command(f"::group::{self._safe(title)}")
 
     def _results(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> dict[str, str]:
         results = {"exit_code": str(int(exit_code))}
@@ -124,32 +140,6 @@ class GitHub(CiSystem):
 
     def _safe(self, text: str) -> str:
         return _data(visible(self._terminal.mask(text)))
-
-
-class _Group(Renderer):
-    """A group of log lines in which the runner executes no command."""
-
-    def __init__(self, github: GitHub, terminal: Terminal, title: str) -> None:
-        self._github = github
-        self._terminal = terminal
-        self._title = title
-        self._token = os.urandom(16).hex()
-        self._gaps: list[tuple[str, str]] = []
-
-    def __enter__(self) -> Self:
-        if not self._terminal.quiet:
-            self._github.group(self._title)
-            self._terminal.command(f"::stop-commands::{self._token}")
-        return self
-
-    def show(self, burst: Sequence[Step]) -> None:
-        self._gaps += [("events may be missing", update.reason) for update, _ in burst if isinstance(update, Gap)]
-
-    def __exit__(self, *_: object) -> None:
-        if not self._terminal.quiet:
-            self._terminal.command(f"::{self._token}::")
-            self._terminal.command("::endgroup::")
-        self._github.annotate("warning", self._gaps)
 
 
 def _is_whole(one: Ended) -> bool:
