@@ -45,6 +45,12 @@ def test_what_is_certain_is_passed_on_at_once() -> None:
     assert [whole.add("A", text, "running") for text in so_far] == ["alpha ", "", "beta gamma ", "delta"]
 
 
+def test_what_may_be_either_form_waits_for_the_end() -> None:
+    pieces = Pieces()
+    assert [pieces.add("A", text, "running") for text in ("#", "##")] == ["#", ""]
+    assert pieces.end("##") == "#"
+
+
 @pytest.mark.parametrize("forms", [accumulate, list])
 def test_one_node_tells_the_form_for_all_in_their_order(forms: type) -> None:
     sent = [*running(["ha "], "B"), *running(forms(["ha ", "ha "]), "A"), *running(forms(["new text, ", "more"]), "C")]

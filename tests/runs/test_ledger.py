@@ -109,6 +109,12 @@ def test_only_what_was_watched_from_the_start_is_proven() -> None:
     assert ledger.label is Continuity.ASSUMED
 
 
+def test_a_beginning_that_was_dropped_before_leaves_no_trace() -> None:
+    ledger = Ledger(from_start=True)
+    assert shown(ledger, [events(5, 7), events(3, 11)]) == events(7, 7)
+    assert ledger.label is Continuity.PROVEN
+
+
 def test_a_state_may_be_written_anew_in_a_replay() -> None:
     def states(progress: int) -> list[RunEvent]:
         return [RunEvent("state", {"progress": max(n, progress)}, f"{n}-0") for n in range(5)]
