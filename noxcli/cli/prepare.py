@@ -160,8 +160,7 @@ def _is_piped() -> bool:
 def note_keys(context: Context, workflow: Workflow) -> None:
     """Save for completion what inputs and outputs the workflow has."""
     if (nodes := inputs_of(workflow.definition)) is not None:
-        context.cache.save_inputs(workflow.id, nodes)
-        context.cache.save_outputs(workflow.id, outputs_of(workflow.definition) or [])
+        context.cache.save_keys(workflow.id, nodes, outputs_of(workflow.definition) or [])
 
 
 def read_workflow(noxus: Session, workflow: Workflow, version: Version | None = None) -> Workflow:

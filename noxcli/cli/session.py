@@ -274,8 +274,7 @@ def _connect(context: Context, options: Common) -> "NoxusApi":
     context.hide_key(settings.key)
     context.base_url = settings.url
     context.server = server_key(base_url or "", configured.named or "", context.terminal.environ)
-    context.cache.save_profiles(configured.profiles)
-    context.cache.save_aliases(configured.aliases)
+    context.cache.save_settings(configured.profiles, configured.aliases)
     from noxcli.api import NoxusApi  # loads the HTTP libraries, which `--help` does not need
 
     return NoxusApi(

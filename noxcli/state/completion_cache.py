@@ -30,54 +30,52 @@ class CompletionCache:
         self._mask = mask or Mask()
         self._key = key
 
-    def save_profiles(self, names: Iterable[str]) -> None:
-        """Save the names of the profiles."""
-        self._replace_words("profile", names)
-
-    def save_aliases(self, workflows: Mapping[str, str]) -> None:
-        """Save the current aliases, each with the workflow's name or id."""
-        self._replace_words(f"{self._key} alias", map("\t".join, workflows.items()))
+    def save_settings(self, profiles: Iterable[str], workflows: Mapping[str, str]) -> None:
+        """Save the names of the profiles, and the current aliases, each with the workflow's name or id."""
+        self._replace_words({"profile": profiles, f"{self._key} alias": map("\t".join, workflows.items())})
 
     def save_workflows(self, listed: Collection[Workflow]) -> None:
         """Save the whole list, each by its name, or by its id if the name can't be typed or is not unique."""
         named = Counter(workflow.name for workflow in listed)
         words = (flow.name if typable(flow.name) and named[flow.name] == 1 else flow.id for flow in listed)
         pairs = zip(words, (flow.id for flow in listed), strict=True)
-        self._replace_words(f"{self._key} workflow", map("\t".join, pairs))
+        self._replace_words({f"{self._key} workflow": map("\t".join, pairs)})
 
-    def save_inputs(self, workflow_id: str, nodes: Iterable[InputNode]) -> None:
-        """Save the keys of a workflow's inputs."""
-        keys = ((key if typable(key) else node.id, node) for key, node in keys_of(nodes).items())
-        self._replace_words(f"{self._key} input {workflow_id}", (item_start(key, node.kind) for key, node in keys))
-
-    def save_outputs(self, workflow_id: str, nodes: Iterable[OutputNode]) -> None:
-        """Save the keys of a workflow's outputs."""
-        keys = (key if typable(key) else node.id for key, node in keys_of(nodes).items())
-        self._replace_words(f"{self._key} output {workflow_id}", keys)
+    def save_keys(self, workflow_id: str, inputs: Iterable[InputNode], outputs: Iterable[OutputNode] = ()) -> None:
+        """Save the keys of a workflow's inputs and outputs."""
+        given = ((key if typable(key) else node.id, node) for key, node in keys_of(inputs).items())
+        words = {
+            f"{self._key} input {workflow_id}": (item_start(key, node.kind) for key, node in given),
+            f"{self._key} output {workflow_id}": (
+                key if typable(key) else node.id for key, node in keys_of(outputs).items()
+            ),
+        }
+        self._replace_words(words)
 
     def save_run(self, run: Run, workflow_name: str) -> None:
         """Save a run that was just started."""
         shown = workflow_name if typable(workflow_name) else run.workflow_id
         said = ", ".join(filter(None, (shown, run.created_at)))
-        self._replace_words(f"{self._key} run", [f"{run.id}\t{run.workflow_id}\t{said}"], kept=NOTED_RUNS)
+        self._replace_words({f"{self._key} run": [f"{run.id}\t{run.workflow_id}\t{said}"]}, kept=NOTED_RUNS)
 
-    def _replace_words(self, kind: str, words: Iterable[str], *, kept: int = 0) -> None:
-        """Put these words in place of all of their kind but the last `kept`; one that can't be typed is left out.
+    def _replace_words(self, words: Mapping[str, Iterable[str]], *, kept: int = 0) -> None:
+        """Put these words in place of all of their kinds but the last `kept`; one that can't be typed is left out.
 
         Of two commands that do so at the same moment, one may lose its words.
         """
         if self._directory is None:
             return
-        lines = [f"{kind}\t{word}" for word in words if typable(word.partition("\t")[0])]
-        lines = [line for line in lines if line.replace("\t", "").isprintable() and self._mask(line) == line]
         with suppress(OSError), Place.open_named(Path(self._directory), make=True, mode=0o700) as place:
-            saved = _read_lines(place)
-            before = [line for line in saved if line.startswith(f"{kind}\t")]
-            now = [*(before[-kept:] if kept else ()), *lines[:MOST_WORDS]]
-            if now != before:
-                others = [line for line in saved if not line.startswith(f"{kind}\t")]
+            saved = now = _read_lines(place)
+            for kind, new in words.items():
+                before = [line for line in now if line.startswith(f"{kind}\t")]
+                others = [line for line in now if not line.startswith(f"{kind}\t")]
+                lines = [f"{kind}\t{word}" for word in new if typable(word.partition("\t")[0])]
+                lines = [line for line in lines if line.replace("\t", "").isprintable() and self._mask(line) == line]
+                now = [*others, *(before[-kept:] if kept else ()), *lines[:MOST_WORDS]]
+            if sorted(now) != sorted(saved):
                 with place.replacing(NAMES_FILE, 0o600, durable=False) as written:
-                    written.write("".join(f"{line}\n" for line in [*others, *now][-MOST_LINES:]).encode())
+                    written.write("".join(f"{line}\n" for line in now[-MOST_LINES:]).encode())
 
 
 def typable(word: str) -> bool:

@@ -52,7 +52,7 @@ class Desk:
         known(self.home).save_workflows([Workflow(f"w-{number}", name) for number, name in enumerate(names, 1)])
 
     def takes(self, *nodes: InputNode) -> None:
-        known(self.home).save_inputs("w-1", nodes)
+        known(self.home).save_keys("w-1", nodes)
 
     def untouched(self) -> bool:
         return not list(self.home.rglob("pwned"))
@@ -98,11 +98,11 @@ def test_hostile_names_are_only_shown(desk: Desk) -> None:
 
 def test_names_and_aliases(desk: Desk) -> None:
     desk.knows("demo", "daily report")
-    known(desk.home).save_aliases({"day": "daily report"})
+    known(desk.home).save_settings([], {"day": "daily report"})
 
     assert desk.offers("noxcli run ") == desk.offers("noxcli inputs ") == {"demo", "daily report", "day"}
     assert desk.shell.becomes("noxcli run --json dai\t") == ["run", "--json", "daily report"]
-    known(desk.home).save_aliases({})
+    known(desk.home).save_settings([], {})
 
 
 def test_the_keys_of_the_workflow_on_the_line(desk: Desk) -> None:

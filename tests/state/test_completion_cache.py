@@ -86,7 +86,7 @@ def test_a_name_that_means_two_is_their_ids(tmp_path: Path) -> None:
 
 
 def test_an_id_that_cannot_be_typed_is_left_out(tmp_path: Path) -> None:
-    at(tmp_path).save_inputs("w\t1\n", [InputNode("n-1", "Question", "str")])
+    at(tmp_path).save_keys("w\t1\n", [InputNode("n-1", "Question", "str")])
 
     assert not list(tmp_path.rglob("*"))
 
@@ -97,7 +97,7 @@ def test_it_stays_small(tmp_path: Path) -> None:
 
     nodes = [InputNode(f"n-{number}", f"Question {number}", "str") for number in range(1000)]
     for number in range(6):
-        at(tmp_path).save_inputs(f"w-{number}", nodes)
+        at(tmp_path).save_keys(f"w-{number}", nodes)
     lines = only(tmp_path).read_text().splitlines()
     assert len(lines) == MOST_LINES
     assert lines[-1] == "x input w-5\tQuestion 999="

@@ -39,9 +39,9 @@ def cache(tmp_path: Path) -> Path:
     known(tmp_path).save_workflows(
         [Workflow("w-1", "daily report"), Workflow("w-2", "demo"), Workflow("22", "two\nlines")]
     )
-    known(tmp_path).save_aliases({"day": "daily report", "direct": "w-1"})
-    known(tmp_path).save_inputs("w-1", [InputNode("n-1", "Question", "str"), InputNode("n-2", "Limit", "int")])
-    known(tmp_path).save_outputs("w-1", [OutputNode("n-8", "Answer"), OutputNode("n-9", None)])
+    known(tmp_path).save_settings([], {"day": "daily report", "direct": "w-1"})
+    inputs = [InputNode("n-1", "Question", "str"), InputNode("n-2", "Limit", "int")]
+    known(tmp_path).save_keys("w-1", inputs, [OutputNode("n-8", "Answer"), OutputNode("n-9", None)])
     return tmp_path
 
 
