@@ -100,7 +100,7 @@ class RowStart(StartAttempt):
 class RowWork:
     """What a row needs from the server and the disk, for several threads; each call returns the row's next state.
 
-    `patience` creates a new one each time, `explain_unexpected` makes an error of ours of a bug.
+    `explain_unexpected` makes an error of ours of a bug.
     """
 
     api: Any
@@ -111,7 +111,7 @@ class RowWork:
     workflow: Workflow  # with its nodes, as far as they were read
     digests: InputDigests
     mask: Mask
-    patience: Callable[[], Patience]
+    patience: Patience
     explain_unexpected: Callable[[Exception], NoxError]
     deadline: Deadline
     retry_for: float
@@ -124,7 +124,7 @@ class RowWork:
         """Store the row's files, and start it. Without a run, its start is in doubt, or was not sent."""
         row, phase = active.row, Phase.UPLOAD
         try:
-            uploader = Uploader(self.api, self.patience(), lambda _: None, OnlyFiles())
+            uploader = Uploader(self.api, self.patience, lambda _: None, OnlyFiles())
             payload = row.inputs.with_files(uploader.store)
             request = StartRequest(self.workflow.id, payload, self.digests, self.workflow.version_id)
             active.attempt, active.began, phase = RowStart(self, active, request), time.monotonic(), Phase.START
@@ -237,9 +237,9 @@ class RowWork:
 
     def deliver(self, row: Row, run: Run) -> Delivered:
         """Deliver the output of the row's completed run. Raises Undelivered, and what the API raises."""
-        run = await_output(self.api, run, self.patience(), self.workflow)
+        run = await_output(self.api, run, self.patience, self.workflow)
         if self.place is None:
-            return complete_inline(self.api, run.output, self.patience())
+            return complete_inline(self.api, run.output, self.patience)
         from noxcli.outputs.save import save_output  # loaded before, only to write files
         from noxcli.outputs.whole import read_whole_output
 
@@ -249,7 +249,7 @@ class RowWork:
         except OSError as error:
             raise Undelivered(f"can't write to the directory {self.place.path / name}: {reason_of(error)}") from None
         with place:
-            delivered = save_output(self.api, run, place, self.patience())
+            delivered = save_output(self.api, run, place, self.patience)
         whole, _ = read_whole_output(delivered.output, delivered.files)  # what is judged and kept
         return replace(delivered, output=whole)
 

@@ -229,7 +229,7 @@ def row_work(
         workflow=workflow,
         digests=InputDigests(inputs_of(workflow.definition), batch.asked.common.secret),
         mask=context.terminal.mask,
-        patience=lambda: Patience(
+        patience=Patience(
             context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, in_lines(lambda _: None)
         ),
         explain_unexpected=partial(explain_unexpected, context),
