@@ -43,9 +43,9 @@ def await_output(api: "NoxusApi", run: Run, patience: Patience, workflow: Workfl
     run = read_own_record(api, run, patience)
     if not is_empty(run.output):
         return run
-    nodes = find_output_nodes(api, run, patience, workflow)
-    if nodes is not None and all(_has_none(node, run) for node in nodes):
-        return run
+    nodes, skipped = find_output_nodes(api, run, patience, workflow), run.progress_details.get("skipped_nodes")
+    if nodes is not None and all(isinstance(skipped, list) and node.id in skipped for node in nodes):
+        return run  # a branch that it did not take has no output
     limit = patience.limit()
     for step in LAG_STEPS:
         if step >= limit.left():
@@ -76,9 +76,3 @@ def find_output_nodes(
 def is_empty(output: Any) -> bool:
     """True if the record has no output, or an output without values."""
     return output is None or output == {} or output == []
-
-
-def _has_none(node: OutputNode, run: Run) -> bool:
-    """True for a node on a branch that the run did not take."""
-    skipped = run.progress_details.get("skipped_nodes")
-    return isinstance(skipped, list) and node.id in skipped

@@ -28,17 +28,13 @@ class Condition:
 
 def read_condition(text: str) -> Condition:
     """Return the condition of one --for. Raises UsageProblem with the correct form."""
-    kind, colon, rest = text.partition(":")
     if text.startswith("run="):
         return Condition(text, status=_run_status(text))
-    if not colon or kind != "node" or not rest.strip():
+    kind, _, rest = text.partition(":")
+    name, equals, status = rest.rpartition("=") if "=" in rest else (rest, "", "")
+    if kind != "node" or not name.strip() or (equals and not status):
         raise UsageProblem(f"--for {text!r} is not a condition", f"write {CONDITION_FORMS}")
-    name, equals, status = rest.rpartition("=")
-    if not equals:
-        return Condition(text, rest)
-    if not name or not status:
-        raise UsageProblem(f"--for {text!r} lacks a {'status' if name else 'node'}", "write node:NAME=STATUS")
-    return Condition(text, name, status)
+    return Condition(text, name, status or None)
 
 
 def _run_status(text: str) -> str:

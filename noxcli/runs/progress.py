@@ -291,8 +291,7 @@ def plain_status(status: str) -> str:
 
 
 def _nodes(workflow: Workflow) -> dict[str, Node]:
-    layers = layers_of(workflow.definition)
-    layer_of = {node_id: place for place, layer in enumerate(layers) for node_id in layer}
+    layer_of = layers_of(workflow.definition)
     ordered = dict.fromkeys([*(node_id for node_id in layer_of if node_id in workflow.nodes), *workflow.nodes])
     return {node_id: Node(node_id, workflow.nodes[node_id], layer=layer_of.get(node_id)) for node_id in ordered}
 
@@ -303,10 +302,10 @@ def _some(named: Sequence[str], separator: str) -> str:
     return separator.join([*named[:MOST_NAMED], *left])
 
 
-def layers_of(definition: Mapping[str, Any]) -> list[list[str]]:
-    """Return the ids of the nodes that edges join, in layers: a node needs nothing of its own layer or of later ones.
+def layers_of(definition: Mapping[str, Any]) -> dict[str, int]:
+    """Return the layers, from 0, of the nodes that edges join: a node needs nothing of its own layer or of later ones.
 
-    Within a layer, the definition's order is kept. Empty if no edge is usable, or the edges have a cycle.
+    They are in order; within a layer, in the definition's. Empty if no edge is usable, or the edges have a cycle.
     """
     nodes = [node for node in _dicts(definition.get("nodes")) if isinstance(node.get("id"), str)]
     place = {node["id"]: number for number, node in enumerate(nodes)}
@@ -320,13 +319,12 @@ def layers_of(definition: Mapping[str, Any]) -> list[list[str]]:
     try:
         sorter.prepare()
     except CycleError:
-        return []
-    layers = []
-    while sorter.is_active():
-        ready = sorter.get_ready()
-        layers.append(sorted(ready, key=place.__getitem__))
+        return {}
+    layer_of: dict[str, int] = {}
+    for layer, ready in enumerate(iter(sorter.get_ready, ())):
+        layer_of.update(dict.fromkeys(sorted(ready, key=place.__getitem__), layer))
         sorter.done(*ready)
-    return layers
+    return layer_of
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from noxcli.errors import NO_EFFECT, SLOW_DOWN, Interruption, NoxError, StartUnk
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Attempt, Run, same_id
 from noxcli.retry import Patience
+from noxcli.runs.resolve import LAST_LOOK, find_candidates
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline, parse_time, show_seconds
 from noxcli.waiting import run_despite_signal
@@ -184,7 +185,6 @@ class StartAttempt(SentOnce[Run]):
 
     def search(self, within: float) -> tuple[str, list[dict[str, Any]]]:
         """Return the runs in the list that may be this start's."""
-        from noxcli.runs.resolve import LAST_LOOK, find_candidates  # loaded only for a start without an answer
 
         def since() -> float:
             return (self.api.http.server_now() or datetime.now(UTC)).timestamp() - (time.monotonic() - self._began)

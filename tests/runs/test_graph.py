@@ -26,23 +26,23 @@ def definition(names: str, edges: list[Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("edge", [old, new], ids=["v1", "v2"])
 def test_nodes_come_in_the_order_of_their_work(edge: Any) -> None:
     edges = [edge(*ends) for ends in DIAMOND]
-    assert layers_of(definition("dcba", edges)) == [["a"], ["c", "b"], ["d"]]
+    assert [*layers_of(definition("dcba", edges)).items()] == [("a", 0), ("c", 1), ("b", 1), ("d", 2)]
 
 
 def test_a_node_waits_for_the_last_of_those_it_needs() -> None:
     edges = [new("a", "b"), new("b", "c"), new("a", "c"), new("x", "c")]
-    assert layers_of(definition("cbax", edges)) == [["a", "x"], ["b"], ["c"]]
+    assert [*layers_of(definition("cbax", edges)).items()] == [("a", 0), ("x", 0), ("b", 1), ("c", 2)]
 
 
 def test_what_is_inside_a_loop_comes_after_the_loop() -> None:
     known = definition("alb", [new("a", "l"), new("b", "l")])
     known["nodes"].insert(0, {"id": "inner", "parent_id": "l"})
-    assert layers_of(known) == [["a", "b"], ["l"], ["inner"]]
+    assert [*layers_of(known).items()] == [("a", 0), ("b", 0), ("l", 1), ("inner", 2)]
 
 
 def test_a_node_without_edges_stands_alone_after_the_others() -> None:
     known = definition("xab", [new("a", "b")])
-    assert layers_of(known) == [["a"], ["b"]]
+    assert [*layers_of(known).items()] == [("a", 0), ("b", 1)]
     workflow = Workflow("w", "W", {"x": "X", "a": "A", "b": "B"}, known)
     nodes = Progress(Run("r", "w", "queued"), Clock(), workflow).nodes
     assert [(node.name, node.layer) for node in nodes.values()] == [("A", 0), ("B", 1), ("X", None)]
@@ -62,7 +62,7 @@ def test_a_node_without_edges_stands_alone_after_the_others() -> None:
 )
 def test_empty_edges_leave_the_order_to_the_definition(edges: Any) -> None:
     known = definition("cab", edges)
-    assert layers_of(known) == []
+    assert layers_of(known) == {}
     workflow = Workflow("w", "W", {"c": "C", "a": "A", "b": "B"}, known)
     nodes = Progress(Run("r", "w", "queued"), Clock(), workflow).nodes
     assert [(node.name, node.layer) for node in nodes.values()] == [("C", None), ("A", None), ("B", None)]
