@@ -116,7 +116,7 @@ def test_what_writes_nothing_makes_no_directory(noxcli: Noxcli, line: str) -> No
     Path("rows.jsonl").write_text('{"Qustion": "a"}\n')
     noxcli(*line.split())
     left = {str(path) for path in Path("new").rglob("*")}
-    assert left <= {"new/r.xml", "new/d.env"}, "the reports of a run that was not started"
+    assert left <= {"new/r.xml", "new/r.html", "new/d.env"}, "the reports of a run that was not started"
 
 
 def test_a_repository_does_not_say_where_files_are_written(noxcli: Noxcli, sandbox: Sandbox) -> None:
