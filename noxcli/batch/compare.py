@@ -62,10 +62,11 @@ class Comparison:
                 self.compared.counted[f"left out of {side.name}"] += 1
                 continue
             pair = self._pair(matched)
-            self.counts[pair.change] += 1
+            change = pair.change
+            self.counts[change] += 1
             self.slower += pair.is_slower
             self.compared.add(pair, asked)
-            self._ranks.append(CHANGES.index(pair.change) << NUMBER_BITS | pair.row)
+            self._ranks.append(CHANGES.index(change) << NUMBER_BITS | pair.row)
             self._rows.extend(NOBODY if row is None else row for row in matched)
         self._sort()
 

@@ -114,8 +114,9 @@ class Judge:
                 yield compared(OPTION, wanted.values, wanted.texts, output)
         elif columns.get(EXPECT) is not None:
             yield _as_the_row_expects(columns[EXPECT], output)
-        row = {**(line["input"] or {}), **columns, ID: table["id"]}
-        yield from (check_assertion(query, {**result, "row": row}) for query in self.queries)
+        if self.queries:
+            row = {**(line["input"] or {}), **columns, ID: table["id"]}
+            yield from (check_assertion(query, {**result, "row": row}) for query in self.queries)
 
 
 def without_verdict(line: Mapping[str, Any]) -> Mapping[str, Any]:

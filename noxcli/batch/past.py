@@ -222,7 +222,8 @@ class Past:
 
     def _apply_to_row(self, step: str, number: int, line: Mapping[str, Any]) -> None:
         self._make_room(number)
-        self.ids[number] = digest_of_id(line["id"])
+        if step == "sent" or not self.ids[number]:  # later steps name the same id
+            self.ids[number] = digest_of_id(line["id"])
         match step:
             case "sent":
                 self.asked_again[number] += self.states[number] >= FINISHED

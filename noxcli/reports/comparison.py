@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode
-from noxcli.outputs.values import as_text, by_name, find_remote, pointer_to, unwrapped
+from noxcli.outputs.values import HOLDERS, as_text, by_name, find_remote, pointer_to, unwrapped
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten
 from noxcli.reports.reasons import ResultLine, brief_reason_in
@@ -232,8 +232,9 @@ class Pair:
     @property
     def has_unread_files(self) -> bool:
         """True if outputs have files that were not downloaded, so that their content was not compared."""
-        outputs = (line["result"]["output"] for line in (*self.base, *self.new))
-        return any(not remote.is_text for output in outputs for remote in find_remote(output))
+        outputs = (by_name(line["result"]["output"]) for line in (*self.base, *self.new))
+        holders = (value for each in outputs for value in each.values() if isinstance(value, HOLDERS))
+        return any(not remote.is_text for value in holders for remote in find_remote(value))
 
     def what(self) -> str:
         """Return what differs, in one line."""

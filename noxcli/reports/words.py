@@ -122,8 +122,11 @@ def _by_words(old: str, new: str) -> Iterator[tuple[bool, str, str]]:
             yield True, "".join(before), ""
         else:
             for also, words, others in _blocks(SPACED.findall("".join(before)), SPACED.findall("".join(after))):
-                finest = [(True, words, others)] if also else _blocks(*map(_words, (words, others)))
-                yield from ((alike, "".join(one), "".join(other)) for alike, one, other in finest)
+                if also:
+                    yield True, "".join(words), ""
+                else:
+                    finest = _blocks(_words(words), _words(others))
+                    yield from ((alike, "".join(one), "".join(other)) for alike, one, other in finest)
 
 
 def _words(spaced: Sequence[str]) -> Sequence[str]:
