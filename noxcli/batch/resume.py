@@ -106,8 +106,7 @@ class RemainingRows:
         rows, digest = self._asked.rows, hashlib.sha256()
         found = Survey(repeat=rows.repeat, only=None if rows.only is None else [])
         ids = DigestIndex(self._counted(found, digest))
-        rows.check_options()
-        rows.require_selected()
+        rows.require_named()
         _require_own_ids(rows, ids)
         finished = self._past.count_finished(rows.most)
         if not self._asked.changed and rows.only is None and found.states[FINISHED] < finished:

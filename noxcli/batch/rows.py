@@ -112,21 +112,18 @@ class RowFile:
             names = filter(columns.is_input, self._header(reader))
             return [f"{name}{columns.operators.get(name, '')}" for name in names]
 
-    def check_options(self) -> None:
-        """Raise UsageProblem if an option names a column that no row has, once all were read."""
+    def require_named(self) -> None:
+        """Raise UsageProblem if an option names a column or an id that no row has, once all were read."""
         if self.names:  # a file without any has other mistakes
             self._columns.check_options(self.names)
+        if self.only is not None and self.only.has_unmet:
+            self.only.require_met({row.id for row in self.rows() if row.id is not None}, self.name)
 
     @property
     def known(self) -> set[str]:
         """The names of columns and inputs that a row may have, once all were read; empty if that is not known."""
         columns = self._columns
         return {*self.names, *columns.common.values, *columns.known} if self.names and not self.is_stream else set()
-
-    def require_selected(self) -> None:
-        """Raise UsageProblem for an id in --only that no row has, once all were read."""
-        if self.only is not None and self.only.has_unmet:
-            self.only.require_met({row.id for row in self.rows() if row.id is not None}, self.name)
 
     def share(self, values: Mapping[str, Any]) -> None:
         """Give all rows these values of the inputs that they share."""
