@@ -20,9 +20,7 @@ from noxcli.state.history import Entry, write_state
 def show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: Running) -> None:
     """Print the request (`--dry-run`)."""
     context = noxus.context
-    from noxcli.api import NoxusApi  # a definition in a file needs no connection
-
-    body = NoxusApi.run_request(inputs.shown(), workflow.version_id, options.callback_url)
+    body = noxus.api.run_request(inputs.shown(), workflow.version_id, options.callback_url)
     if context.printing.writes_text:
         context.terminal.write(f"{to_json(body, indent=2)}\n")
     else:
