@@ -106,7 +106,7 @@ def verb_for(words: Sequence[str], verbs: Iterable[str], fits: Fits) -> str | No
 
 def command_for(words: Sequence[str], fits: Fits) -> str | None:
     """Return the command that a line in the words of other tools means, such as `workflow list` or `cancel run ID`."""
-    first, second, *_ = [word.lower() for word in words[:2]] + ["", ""]
+    first, second = (word.lower() for word in [*words, "", ""][:2])
     if first in {"log", "logs"} and second in {"-f", "--follow"}:
         return _to_type("stream RUN", words[2:], fits)
     is_noun_first = first.removesuffix("s") in LISTS
@@ -133,8 +133,10 @@ def option_for(option: str, offered: Iterable[str], value: str = "") -> str | No
         if option in names and about in known:
             return answer
     usage = _listed(option, {usage: names for usage, names in OPTIONS.items() if usage.split()[0] in known})
+    if usage == "--inputs @FILE" and (better := _inputs_in(value)):
+        return better
     if usage is not None:
-        return (usage == "--inputs @FILE" and _inputs_in(value)) or f"did you mean {usage}?"
+        return f"did you mean {usage}?"
     # The dashes would make --foo look like --color.
     likely = [name.lstrip("-") for name in known if name.startswith("--") and name not in ACTING_OPTIONS]
     meant = name_meant(option.lstrip("-"), likely)
@@ -146,8 +148,10 @@ def options_last(words: Sequence[str], verbs: Iterable[str], fits: Fits) -> str 
     place = next((place for place, word in enumerate(words) if word in verbs), None)
     if place is None or "--" in words or _holds_key(words):
         return None
-    moved = [(_listed(word, OPTIONS) or word) if word.startswith("--no-") else word for word in words[:place]]
-    verb, rest = words[place], [*words[place + 1 :], *" ".join(moved).split()]
+    verb, rest = words[place], [*words[place + 1 :]]
+    for word in words[:place]:
+        ours = _listed(word, OPTIONS) if word.startswith("--no-") else None
+        rest += [word] if ours is None else ours.split()
     return f"noxcli {shlex.join([verb, *rest])}" if fits(verb, rest) else None
 
 

@@ -108,10 +108,11 @@ def test_two_words_lead_to_the_verb_that_is_meant(noxcli: Noxcli, filled: dict[s
         "--json run qa Question=x": "run qa Question=x --json",
         "-q runs": "runs -q",
         "--no-color runs --limit 1": "runs --limit 1 --color never",
+        "--query 'runs[0] | id' runs": "runs --query 'runs[0] | id'",
         "qa Question=x": "run qa Question=x",
     }.items():
-        assert hinted(noxcli, *line.split()) == meant.split(), line
-        works(noxcli, meant.split(), filled)
+        assert hinted(noxcli, *shlex.split(line)) == shlex.split(meant), line
+        works(noxcli, shlex.split(meant), filled)
 
 
 def test_a_workflow_of_that_name_is_started(noxcli: Noxcli, sandbox: Sandbox) -> None:
