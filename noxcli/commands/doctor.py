@@ -100,26 +100,26 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]
         with noxus.connect() as api:
             name, url = "host", read_url(noxus.context.base_url)
             began = time.monotonic()
-            me, refusal = _ask_about_key(api)
+            me = _read_key_record(api)
             yield name, _check_host(url, time.monotonic() - began)
             yield "tls", _check_tls(url)
             yield "clock", _check_clock(api)
             name = "key"
-            yield name, _check_key(api, url, me, refusal)
+            yield name, _check_key(api, url, me)
             name = "events"
             yield name, _check_events(noxus, api, run)
     except NoxError as error:
         yield name, Check("failed", error.message, error.hint, error)
 
 
-def _ask_about_key(api: "NoxusApi") -> tuple[Mapping[str, Any], NoxError | None]:
+def _read_key_record(api: "NoxusApi") -> Mapping[str, Any] | NoxError:
     """Return the key's own record, or why the API does not show it. Raises NoxError if something else answers."""
     try:
-        return api.get_me(), None
+        return api.get_me()
     except NoxError as error:
         if error.http_status is None or error.http_status < LEAST_REFUSAL:
             raise
-        return {}, error
+        return error
 
 
 def _check_host(url: "Url", seconds: float) -> Check:
@@ -155,12 +155,13 @@ def _check_clock(api: "NoxusApi") -> Check:
     return Check("warning", f"{show_seconds(abs(ahead))} {side} the server's", "set this machine's clock (NTP)")
 
 
-def _check_key(api: "NoxusApi", url: "Url", me: Mapping[str, Any], refusal: NoxError | None) -> Check:
+def _check_key(api: "NoxusApi", url: "Url", me: Mapping[str, Any] | NoxError) -> Check:
     """Tell what the server says about the key, if anything. Raises the error with which it rejects the key."""
-    if refusal is not None:
-        if refusal.http_status not in SAYS_NOTHING:
-            raise refusal
+    if isinstance(me, NoxError):
+        if me.http_status not in SAYS_NOTHING:
+            raise me
         next(iter(api.list_workflows()), None)
+        me = {}
     text = f"{url.netloc} accepts the key"
     if isinstance(me.get("name"), str):
         text = f"{text} ({me['name']})"
@@ -192,7 +193,9 @@ def _check_buffering(feed: "EventFeed", run: "Run") -> Check:
     if "Content-Length" in headers or headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         text = "something in between buffers or compresses the stream"
     elif run.status != "running" or ended:  # its replay comes at once, buffered or not
-        return Check("unchecked", f"cannot test buffering on run {run.id}, because it has ended", LIVE_RUN)
+        why = "its stream has ended" if run.status == "running" else f"it is {run.word}"
+        why = "it has ended" if run.settled else why
+        return Check("unchecked", f"cannot test buffering on run {run.id}, because {why}", LIVE_RUN)
     elif feed.first_heard is None:
         text = f"nothing came from run {run.id}, which is running: something in between is holding events back"
     elif feed.framer.is_within_a_frame and feed.silent_for() >= STREAM_QUIET:  # as after a buffer of fixed size

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from noxcli.commands import doctor
-from noxcli.sandbox.faults import NO_EVENTS
+from noxcli.sandbox.faults import NO_EVENTS, Cut
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.sandbox.workspace import LIMITED_KEY
@@ -230,6 +230,20 @@ def test_a_run_that_has_ended_tells_nothing(noxcli: Noxcli, plays: Any, named: b
     result = noxcli("doctor", "--json", *(["--run", run] if named else []))
     assert (result.code, verdicts(result)["events"]) == (0, "unchecked")
     assert f"cannot test buffering on run {run}, because it has ended" in checks(result)["events"]["message"]
+
+
+def test_a_run_that_pauses_tells_nothing(noxcli: Noxcli) -> None:
+    run = noxcli("run", "pauses", "--json").json["run"]["id"]
+    result = noxcli("doctor", "--json", "--run", run)
+    assert (result.code, verdicts(result)["events"]) == (0, "unchecked")
+    assert checks(result)["events"]["message"].endswith(f"run {run}, because it is paused")
+
+
+def test_a_running_run_whose_stream_ends_tells_nothing(noxcli: Noxcli, plays: Any) -> None:
+    run = noxcli.start(plays(script=FOR_EVER, faults={"events": [Cut()]}))
+    result = noxcli("doctor", "--json", "--run", run)
+    assert (result.code, verdicts(result)["events"]) == (0, "unchecked")
+    assert checks(result)["events"]["message"].endswith(f"run {run}, because its stream has ended")
 
 
 def test_a_server_without_streams_is_a_warning(noxcli: Noxcli, plays: Any) -> None:
