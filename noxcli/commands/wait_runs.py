@@ -20,7 +20,7 @@ from noxcli.cli.follow import (
 )
 from noxcli.cli.session import Session
 from noxcli.errors import Denied, LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable, Unmet
-from noxcli.models import Finished, Run, Workflow
+from noxcli.models import Finished, Paused, Run, Workflow
 from noxcli.outputs.await_output import read_own_record
 from noxcli.render.renderers import play
 from noxcli.reports.assertions import require_queries
@@ -90,7 +90,13 @@ def _follow(noxus: Session, watch: ConditionWatch, policy: Policy) -> Run:
     progress = watch.progress
 
     def wanted(bursts: Iterator[Burst]) -> Iterator[Burst]:
-        return watch.until(islice(bursts, 1) if noxus.deadline.seconds == 0 else bursts)
+        return watch.until(islice(bursts, 1) if noxus.deadline.seconds == 0 else told(bursts))
+
+    def told(bursts: Iterator[Burst]) -> Iterator[Burst]:
+        for burst in bursts:
+            if not policy.leave_when_paused and any(isinstance(update, Paused) for update in burst):
+                _tell_pause(noxus, progress.run)
+            yield burst
 
     try:
         ended = follow_updates(noxus, progress, policy, [], wanted=wanted)
@@ -100,6 +106,11 @@ def _follow(noxus: Session, watch: ConditionWatch, policy: Policy) -> Run:
     if ended.settled and watch.met is None:  # a run that was to be stopped may have ended otherwise
         play(watch.until([[Finished(ended)]]), progress, [])
     return ended
+
+
+def _tell_pause(noxus: Session, run: Run) -> None:
+    """Say what the run waits for, since nothing else is shown meanwhile."""
+    noxus.context.terminal.note(f"run {run.id} is paused for human input; give it in Noxus")
 
 
 def _require_good(noxus: Session, outcome: Outcome) -> None:
@@ -226,6 +237,8 @@ class ManyRuns:
         """Return whether the run needs no other read. Raises why there is no reason to read it again."""
         (run, error), outcome = read, one.outcome
         if run is not None:
+            if run.paused and not self._policy.over(run) and not (outcome.run and outcome.run.paused):
+                _tell_pause(self._noxus, run)
             outcome.run, outcome.confirmed = run, True
             one.contact.met_answer()
             return self._policy.over(run)

@@ -147,6 +147,15 @@ def test_a_pause_is_waited_out_where_that_is_asked_for(noxcli: Noxcli, plays: An
 
 
 @pytest.mark.parametrize("count", [1, 2])
+def test_a_pause_that_is_waited_out_is_told_once(noxcli: Noxcli, plays: Any, count: int) -> None:
+    runs = [noxcli.ended(plays(status="awaiting_human_feedback")) for _ in range(count)]
+    polls = ["--poll-interval", "100ms", "--timeout", "1s"]
+    waited = noxcli("wait", *runs, "--on-pause", "wait", *polls)
+    assert [waited.err.count(f"run {run} is paused for human input; give it in Noxus\n") for run in runs] == [1] * count
+    assert "give it in Noxus\n" not in noxcli("wait", *runs, "--on-pause", "exit", *polls).err
+
+
+@pytest.mark.parametrize("count", [1, 2])
 def test_a_terminal_gets_its_lines_alone(noxcli: Noxcli, plays: Any, sandbox: Sandbox, count: int) -> None:
     workflow = plays(script=node_runs("Write", seconds=500), output={"A": "x"})
     runs = [noxcli.start(workflow) for _ in range(count)]
