@@ -65,9 +65,10 @@ class Look:
         """Return pieces of text with their styles, side by side, in lines that end at a word."""
         lines = [self.line()]
         for text, style in pieces:
-            first, *others = word_rows(self.shown(text), columns, lines[-1].cells)
-            lines[-1].add(first, style)
-            lines += [self.line().add(other, style) for other in others]
+            for place, row in enumerate(word_rows(self.shown(text), columns, lines[-1].cells)):
+                lines += [self.line()] if place else []
+                fits = lines[-1].cells + cell_len(row) <= columns  # else the terminal gives its blank a line
+                lines[-1].add(row if fits else row.rstrip(), style)
         return lines
 
     def shown(self, text: str) -> str:

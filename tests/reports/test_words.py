@@ -92,3 +92,5 @@ def test_a_terminal_gets_lines_below_the_name(monkeypatch: pytest.MonkeyPatch) -
     terminal = Terminal(io.BytesIO(), io.TextIOWrapper(io.BytesIO(), "utf-8"))
     shown = in_color(terminal, " Answer: ", pieces, 30, 100)
     assert shown == " Answer: one\n │ [-two\\x1b[2J-]\n{+three\n │ four words, no \nmore+}\n"
+    full = in_color(terminal, "Answer: ", word_diff("twelve chars and", "twelve chars or"), 30, 100)
+    assert full == "Answer: twelve chars\n[-and-]{+or+}\n", "no blank is wrapped into a line of its own"
