@@ -16,8 +16,8 @@ REPAIRS = (
 SEARCHING = frozenset({"contains", "starts_with", "ends_with", "matches"})
 # JMESPath's own words, and ours.
 WORDS = (
-    (r".*Parse error at column (\d+), token \"(.*?)\" .*", "it can't be read on from {1!r}"),
-    (r".*Unknown token '?(.*?)'?:?$", "it can't be read on from {0!r}"),
+    (r".*Parse error at column (\d+), token \"(.*?)\" .*", "unexpected {1!r}"),
+    (r".*Unknown token '?(.*?)'?:?$", "unexpected {0!r}"),
     (r".*Unclosed (.) delimiter.*", "a {0} has no partner"),
     (r".*Incomplete expression.*", "it ends too early"),
     (r".*cannot be empty.*", "it is empty"),
