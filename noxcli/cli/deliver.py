@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from noxcli.render.events import Content
 
 COPIED_AT_ONCE = 256 * 1024  # bytes
+# Types that are not downloaded for a terminal, since they can't be text; all others are looked at.
+BINARY_TYPES = ("image/png", "image/jpeg", "audio/", "video/", "application/pdf", "application/zip")
 
 
 def check_directory(noxus: Session) -> None:
@@ -172,6 +174,8 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
                 contents.append(_exact(whole.output[key]))
                 continue
             remote = next(find_remote({key: value}))
+            if noxus.context.terminal.read_by_eyes and media_type(remote.content_type).startswith(BINARY_TYPES):
+                raise _not_shown(noxus.context, run, remote)
             try:
                 content, entry = stack.enter_context(spool(noxus.api, remote, noxus.patience(), watch))
             except DELIVERABLE as error:
@@ -197,11 +201,15 @@ def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes
     text.detach()
     content.seek(0)
     if not is_text:
-        ways = "convert it with iconv in a pipe, or save" if remote.content_type.startswith("text/") else "save"
-        raise Undelivered(
-            f"{remote.name or 'the file'} is not UTF-8 text, and a terminal can't show it",
-            f"{ways} it with: {line_to_fetch(context, run)} --output-dir out",
-        )
+        raise _not_shown(context, run, remote)
+
+
+def _not_shown(context: Context, run: Run, remote: Remote) -> Undelivered:
+    ways = "convert it with iconv in a pipe, or save" if remote.content_type.startswith("text/") else "save"
+    return Undelivered(
+        f"{remote.name or 'the file'} is not UTF-8 text, and a terminal can't show it",
+        f"{ways} it with: {line_to_fetch(context, run)} --output-dir out",
+    )
 
 
 def _copy(context: Context, pieces: Iterator[bytes], *, end_line: bool) -> None:

@@ -44,7 +44,7 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
             named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
             parts += _aside(look, f"… {amount(left, 'more character')}: {line_to_fetch} {named}", size.columns)
     if files:
-        parts += _aside(look, f"save it with: {line_to_fetch} --output-dir out", size.columns)
+        parts += _aside(look, f"save all outputs with: {line_to_fetch} --output-dir out", size.columns)
     return "\n".join(parts) + "\n"
 
 

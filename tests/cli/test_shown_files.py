@@ -17,7 +17,7 @@ PICTURE = File("chart 1.png", PNG, "image/png")
 TABLE = File("cities.csv", b"city\nOslo\n", "text/csv")
 ODD = File("blob", PNG, "application/octet-stream")
 WESTERN = File("menu.txt", "Crème brûlée\n".encode("cp1252"), "text/plain")
-SAVES = re.compile(r"save it with:\s+(noxcli .*)")
+SAVES = re.compile(r"save (?:it|all outputs) with:\s+(noxcli .*)")
 
 
 def screen(sandbox: Sandbox, *argv: str, columns: int = 80) -> tuple[int, str]:
@@ -66,6 +66,8 @@ def test_no_binary_data_reaches_a_terminal(noxcli: Noxcli, plays: Any, sandbox: 
     assert "\\u0000" not in shown
     assert len(shown) < 1000
     assert ("iconv" in shown) == (file is WESTERN)
+    reads = [request for request in sandbox.requests if "/file" in request.path]
+    assert bool(reads) == (file is not PICTURE), "what its type calls binary is not even downloaded"
     assert saved(noxcli, shown) == file.content
     assert noxcli("run", workflow, "--raw", "Report").out == file.content, "a pipe gets the bytes"
 
