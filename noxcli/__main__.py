@@ -8,19 +8,7 @@ from noxcli import __version__
 
 def main() -> None:
     """Run the process's command line."""
-    if sys.argv[1:] in (["--version"], ["-V"]):
-        # Nothing else is loaded, so this takes no longer than Python itself; if it can't be written, the code below
-        # says why.
-        try:
-            os.write(1, f"noxcli {__version__}\n".encode())
-        except OSError:
-            pass
-        else:
-            os._exit(0)
-    if sys.argv[1:2] == ["__complete"]:
-        from noxcli.cli.complete import complete  # loads next to nothing: it is run for each Tab
-
-        complete(sys.argv[2:])
+    if _answer_at_once(sys.argv[1:]):
         os._exit(0)
     import signal
 
@@ -47,6 +35,22 @@ def main() -> None:
     context.terminal.let_go()
     # All is flushed, and no thread has work left: tearing down the interpreter would take 10 to 30 ms.
     os._exit(code)
+
+
+def _answer_at_once(argv: list[str]) -> bool:
+    """Answer, if that takes no longer than Python itself since next to nothing is loaded; return whether it did."""
+    if argv[:1] == ["__complete"]:
+        from noxcli.cli.complete import complete  # it is run for each Tab
+
+        complete(argv[1:])
+        return True
+    if argv not in (["--version"], ["-V"]):
+        return False
+    try:
+        os.write(1, f"noxcli {__version__}\n".encode())
+    except OSError:
+        return False  # the whole program says why it can't be written
+    return True
 
 
 if __name__ == "__main__":

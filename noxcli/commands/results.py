@@ -1,6 +1,6 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from noxcli.batch.joined import Joined
     from noxcli.batch.judge import Judge
     from noxcli.batch.tally import Tally
+    from noxcli.query import Query
+    from noxcli.reports.reasons import ResultLine
     from noxcli.reports.spreadsheet import Sheet
 
 
@@ -76,10 +78,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Print each row, and write the reports. Raises the worst row's error."""
     from noxcli.batch.joined import Joined  # the help loads none of what stored results need
     from noxcli.batch.judge import Judge, MinPass, enough_of
-    from noxcli.batch.output import RowTable
     from noxcli.batch.tally import Tally
     from noxcli.cli.targets import plan_reports, present
-    from noxcli.query import Query, found_line
+    from noxcli.query import Query
     from noxcli.reports.spreadsheet import Sheet
 
     context: Context = ctx.obj
@@ -97,25 +98,35 @@ def execute(ctx: typer.Context, options: Options) -> None:
     enough = enough_of(joined.header.repeat, options.pass_each)
     tally = Tally(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
     sheet = None if options.csv is None else Sheet(raw=options.csv_raw)
-    table, by_eyes = RowTable(), context.terminal.read_by_eyes and query is None
-
-    def counted_lines() -> Iterator[str]:
-        for line in joined.lines(judge):
-            tally.add_line(line)
-            if sheet is not None:
-                sheet.add(line)
-            if by_eyes:
-                table.add(line)
-            else:
-                yield found_line(query, line)
-
-    context.terminal.write_all(counted_lines())
-    table.show(context.terminal)
+    _print_rows(context, _counted(joined.lines(judge), tally, sheet), query)
     _write_files(context, options, joined, judge, tally, sheet)
     _say(context, joined, tally)
     facts = _facts(joined, judge)
     context.reports.batch = replace(tally.for_ci(context.outcome.subject, "results"), facts=facts)
     tally.conclude(context.terminal, None)
+
+
+def _counted(lines: Iterable["ResultLine"], tally: "Tally", sheet: "Sheet | None") -> Iterator["ResultLine"]:
+    """Yield each line once it is counted."""
+    for line in lines:
+        tally.add_line(line)
+        if sheet is not None:
+            sheet.add(line)
+        yield line
+
+
+def _print_rows(context: Context, lines: Iterable["ResultLine"], query: "Query | None") -> None:
+    """Print what the query finds in each line; without one, a terminal gets a table."""
+    from noxcli.batch.output import RowTable  # as in execute
+    from noxcli.query import found_line
+
+    if query is not None or not context.terminal.read_by_eyes:
+        context.terminal.write_all(found_line(query, line) for line in lines)
+        return
+    table = RowTable()
+    for line in lines:
+        table.add(line)
+    table.show(context.terminal)
 
 
 def _write_files(
