@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from keyword import iskeyword
 from typing import Annotated, Any
 
@@ -244,8 +245,11 @@ def without_keys(error: NoxError, argv: Sequence[str]) -> NoxError:
 
 def format_in(argv: Sequence[str]) -> Format:
     """Return the requested format, read before parsing, since a parse error must be reported in it, too."""
-    line = "\0".join(argv).partition("\0--\0")[0]
-    asked = re.search(r"(?:^|\0)--(?:json|format[=\0](?:nd)?json)(?:\0|$)", line)
-    if asked is None:
-        return Format.TEXT
-    return Format.NDJSON if "ndjson" in asked[0] else Format.JSON
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    for word, following in pairwise([*words, ""]):
+        option, _, value = word.partition("=")
+        if word == "--json":
+            return Format.JSON
+        if option == "--format" and (value or following) in {Format.JSON, Format.NDJSON}:
+            return Format(value or following)
+    return Format.TEXT

@@ -199,7 +199,8 @@ class NoxusApi:
         params = {"version": "v4", "include_dependencies": "true" if dependencies else "false"}
         if version_id is not None:
             params["version_id"] = version_id
-        return self.http.read("POST", path, AnswerLimit.of_json(self._until), params=params)[1]
+        _, content = self.http.read("POST", path, AnswerLimit.of_json(self._until), params=params)
+        return content
 
     def import_workflow(
         self, bundle: str, mode: str, *, activate: bool, dry_run: bool, attempt: Attempt | None = None

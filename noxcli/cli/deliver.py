@@ -184,8 +184,9 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
             _require_shown(noxus.context, run, remote, content)
             files.append(entry)
             contents.append(iter(partial(content.read, COPIED_AT_ONCE), b""))
-        for pieces in () if problems else contents:
-            _copy(noxus.context, pieces, end_line=len(keys) != 1)
+        if not problems:
+            for pieces in contents:
+                _copy(noxus.context, pieces, end_line=len(keys) != 1)
     return Delivered(output, files, not problems, problems)
 
 

@@ -116,8 +116,10 @@ def come_back(context: Context) -> str | None:
     run, way = context.outcome.run, context.way_back
     if run is not None and run.settled and len(context.outcomes) == 1:
         return way_to_output(run)
-    if way is None or run is None or len(context.outcomes) > 1:
-        return way and f"continue with: {way}"
+    if way is None:
+        return None
+    if run is None or len(context.outcomes) > 1:
+        return f"continue with: {way}"
     return f"the run keeps running; continue with: {way}; stop it with: noxcli stop {run.id}"
 
 

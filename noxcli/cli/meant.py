@@ -75,10 +75,16 @@ OPTION_ANSWERS = {
     ("noxcli waits without it;", "--on-timeout"): ("--wait", "--watch", "--follow"),
     ("batch prints one JSON document a line without it;", "--max-parallel"): ("--json", "--jsonl", "--ndjson"),
     ("put the key into NOXUS_API_KEY, or into a file for --api-key-file FILE;", "--api-key-file"): (
-        *("--api-key", "--key", "--token", "-k"),
+        "--api-key",
+        "--key",
+        "--token",
+        "-k",
     ),
     ("the newest come first: --limit N, or --json and jq by .created_at;", "--limit"): (
-        *("--since", "--until", "--after", "--before"),
+        "--since",
+        "--until",
+        "--after",
+        "--before",
     ),
 }
 # Verbs and options that a spelling alone never suggests, and the shortest word that a spelling is compared for.

@@ -38,7 +38,13 @@ if TYPE_CHECKING:
 OF_THE_OUTPUT = ("raw", "output_dir")
 AFTER_THE_START = (
     *OF_THE_OUTPUT,
-    *("on_interrupt", "timeout", "stall_timeout", "on_timeout", "on_pause", "poll_interval", "no_stream"),
+    "on_interrupt",
+    "timeout",
+    "stall_timeout",
+    "on_timeout",
+    "on_pause",
+    "poll_interval",
+    "no_stream",
 )
 LONGEST_LOOK_UP = 10.0  # seconds for one read of the definition
 T = TypeVar("T")

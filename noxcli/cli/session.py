@@ -181,7 +181,9 @@ class Session:
         try:
             return resolve_run(self.api, known, patience, young=self.is_young(text))
         except Denied as error:
-            raise error if noted is None else may_go_on(error, noted.run_id) from error
+            if noted is None:
+                raise
+            raise may_go_on(error, noted.run_id) from error
 
     def is_young(self, text: str) -> bool:
         """True if a run of this name was started here just now."""
@@ -247,10 +249,9 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     if subject is not None:
         context.outcome.subject = subject
     directory = None
-    # --raw overrides a directory that is only the user's default.
-    unless = "DEFAULT_MAP" if options.raw else ""
-    if isinstance(options, Delivering) and options.output_dir and source_of(ctx, "output_dir") != unless:
-        directory = Path(options.output_dir)
+    if isinstance(options, Delivering) and options.output_dir:
+        is_default = source_of(ctx, "output_dir") == "DEFAULT_MAP"
+        directory = None if options.raw and is_default else Path(options.output_dir)  # --raw overrides a mere default
     plan_reports(context, options, directory)
     present(context, options)
     context.printing.for_reading = context.printing.writes_text and source_of(ctx, "form") == "DEFAULT"

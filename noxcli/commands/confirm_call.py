@@ -74,7 +74,8 @@ class Asking:
         stored = suspects.read_stored(round_)
         if not stored.is_whole:
             with self._noxus.connect(Phase.PREFLIGHT):
-                workflow = {side: self._read_version(side) for side in suspects.sides}[round_.side]
+                versions = {side: self._read_version(side) for side in suspects.sides}
+                workflow = versions[round_.side]
                 what = f"asking {amount(len(round_.names), 'row')} {round_.asks} times in {round_.side.upper()}"
                 self._noxus.context.terminal.note(f"{what}: {suspects.directory(round_)}")
                 self._ask(round_, workflow, ())

@@ -118,8 +118,11 @@ def is_file(value: Any) -> bool:
 
 def file_id_of(file: Any) -> str | None:
     """Return the id, or else the single segment after `spot://`: the form with more segments is unknown."""
-    scheme, _, rest = _word(file, "uri").partition("spot://")
-    return _word(file, "id") or (rest if not scheme and "/" not in rest else "") or None
+    if given := _word(file, "id"):
+        return given
+    uri = _word(file, "uri")
+    segment = uri.removeprefix("spot://")
+    return segment if segment and segment != uri and "/" not in segment else None
 
 
 def pointer_to(keys: tuple[str | int, ...]) -> str:

@@ -50,12 +50,11 @@ def read_whole_line(line: dict[str, Any], roots: Sequence[Path] = ()) -> dict[st
 
 def with_paths(line: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a line of results with `{"$file": PATH}` in place of each text that was also written to a file."""
-    result = line["result"]
-    paths = {
-        keys: {"$file": entry["path"]}
-        for entry in result["files"]
-        if entry.get("text") and entry["path"] and (keys := _find(result["output"], entry["pointer"])[0]) is not None
-    }
+    result, paths = line["result"], dict[Keys, Any]()
+    for entry in result["files"]:
+        keys, _ = _find(result["output"], entry["pointer"])
+        if entry.get("text") and entry["path"] and keys is not None:
+            paths[keys] = {"$file": entry["path"]}
     return {**line, "result": {**result, "output": replaced(result["output"], paths)}} if paths else line
 
 

@@ -110,8 +110,9 @@ class RunStream:
             # A replay that was closed is taken for a whole one; another end of it only means to try again.
             return self.ledger.place_waiting() if isinstance(ended, StreamClosed) else []
         # Silence after events that wait: the replay is over. Without such events, it has not begun.
-        is_quiet = not events and self.ledger.held > 0 and self.silent_for() > self._quiet
-        return self.ledger.place_waiting() if is_quiet else self.ledger.accept(events) if events else []
+        if not events and self.ledger.held > 0 and self.silent_for() > self._quiet:
+            return self.ledger.place_waiting()
+        return self.ledger.accept(events) if events else []
 
 
 class Rest:

@@ -36,4 +36,5 @@ def schema_named(name: str) -> dict[str, Any]:
 def _read(name: str) -> tuple[dict[str, Any], list[str]]:
     """Return the schema in a file, whose references lead into one document, and the files that it refers to."""
     text = (SCHEMA_FILES / f"{name}{SCHEMA_SUFFIX}").read_text("utf-8")
-    return json.loads(REFERENCE.sub(r'"$ref": "#/$defs/\2"', text)), ["".join(each) for each in REFERENCE.findall(text)]
+    schema = json.loads(REFERENCE.sub(r'"$ref": "#/$defs/\2"', text))
+    return schema, ["".join(name) for name in REFERENCE.findall(text)]

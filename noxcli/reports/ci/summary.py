@@ -41,8 +41,8 @@ def summary_page(ended: Sequence[Ended], mask: Mask) -> str:
     """Return the page for these runs, within its size limit: a block that does not fit is omitted."""
     more = "<p>There is more in the log.</p>\n\n"
     page, room = Page(mask), _Room(more)
-    fitting = [room.add(block) for one in ended for block in _run(page, one)]
-    return room.text if all(fitting) else room.text + more
+    fits = [room.add(block) for one in ended for block in _run(page, one)]
+    return room.text if all(fits) else room.text + more
 
 
 def batch_page(ended: BatchEnded, mask: Mask) -> str:
