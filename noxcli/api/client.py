@@ -76,9 +76,9 @@ class NoxusApi:
         limited._until = min(self._until, time.monotonic() + seconds)
         return limited
 
-    def _json(self, method: str, path: str, **parts: Any) -> Any:
-        """Return the JSON of an answer. Raises as `Http.json`."""
-        return self.http.json(method, path, AnswerLimit.of_json(self._until), **parts)
+    def _read_json(self, method: str, path: str, **parts: Any) -> Any:
+        """Return the JSON of an answer. Raises as `Http.read_json`."""
+        return self.http.read_json(method, path, AnswerLimit.of_json(self._until), **parts)
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +122,7 @@ class NoxusApi:
         body.attempt = attempt or Attempt()
         headers = {"Content-Type": "application/json"}
         try:
-            return self._json("POST", path, body=body, params=params, headers=headers)
+            return self._read_json("POST", path, body=body, params=params, headers=headers)
         except Refused as error:
             if error.http_status in NO_EFFECT - TOO_LARGE and self.http.met_json and not error.in_json:
                 raise not_the_api(error) from error
@@ -160,18 +160,18 @@ class NoxusApi:
         An answer larger than `LARGEST_DATA` is Unavailable.
         """
         params = {"fetch_structured_data": "true"}
-        return self._json("GET", f"/v1/runs/{_part(run_id)}/data", params=params, largest=LARGEST_DATA)
+        return self._read_json("GET", f"/v1/runs/{_part(run_id)}/data", params=params, largest=LARGEST_DATA)
 
     def get_node_io(self, run_id: str, node_id: str) -> Any:
         """Read one node's inputs and outputs: `GET /v1/runs/{id}/io/{node}` (noxus-sdk 0.6.0, resources/runs.py).
 
         The schema is not documented; an answer larger than `LARGEST_DATA` is Unavailable.
         """
-        return self._json("GET", f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=LARGEST_DATA)
+        return self._read_json("GET", f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=LARGEST_DATA)
 
     def stop_run(self, run_id: str) -> Run:
         """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py)."""
-        return _this_run(run_from(self._json("POST", f"/v1/runs/{_part(run_id)}/stop")), run_id)
+        return _this_run(run_from(self._read_json("POST", f"/v1/runs/{_part(run_id)}/stop")), run_id)
 
     def list_runs(self, workflow_id: str | None = None, *, most_pages: int = MOST_PAGES) -> Iterator[Run]:
         """Yield the runs of one workflow or of the workspace, page by page in the server's order."""
@@ -180,7 +180,7 @@ class NoxusApi:
 
     def get_workflow(self, workflow_id: str) -> Workflow:
         """Read a workflow with its definition: `GET /v1/workflows/{id}`."""
-        return workflow_from(self._json("GET", f"/v1/workflows/{_part(workflow_id)}"))
+        return workflow_from(self._read_json("GET", f"/v1/workflows/{_part(workflow_id)}"))
 
     def list_versions(self, workflow_id: str) -> Iterator[Version]:
         """Yield a workflow's saved versions: `GET /v1/workflows/{id}/versions`.
@@ -221,7 +221,7 @@ class NoxusApi:
 
     def get_me(self) -> Mapping[str, Any]:
         """Read the key's own record: `GET /v1/admin/me`. The field `value` may be the key itself and is omitted."""
-        answer = self._json("GET", "/v1/admin/me")
+        answer = self._read_json("GET", "/v1/admin/me")
         if not isinstance(answer, dict):
             raise Unavailable("the answer about the key is not a JSON object")
         return {name: value for name, value in answer.items() if name != "value"}
@@ -248,7 +248,7 @@ class NoxusApi:
         """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""
         limit = AnswerLimit.of_json(self._until)
         body = FileBody(name, content, content_type, limit.restart)
-        answer = self.http.json("POST", "/v1/file", limit, body=body, headers={"Content-Type": body.content_type})
+        answer = self.http.read_json("POST", "/v1/file", limit, body=body, headers={"Content-Type": body.content_type})
         if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
             raise Unavailable("the answer to the upload has no file id")
         return answer
@@ -284,7 +284,7 @@ class NoxusApi:
 
     def _read_run(self, path: str, run_id: str, workflow_id: str = "") -> Run:
         try:
-            return _this_run(run_from(self._json("GET", path), workflow_id), run_id)
+            return _this_run(run_from(self._read_json("GET", path), workflow_id), run_id)
         except Unreadable as error:
             raise Undelivered(error.message, **error.facts()) from error
         except Refused as refusal:
@@ -303,7 +303,7 @@ class NoxusApi:
         for page in range(1, most + 1):
             # Without `size`: no page of the docs gives its limit for every list.
             try:
-                envelope = self._json("GET", path, params={**params, "page": page})
+                envelope = self._read_json("GET", path, params={**params, "page": page})
             except Denied as error:
                 error.was_read = page > 1
                 raise

@@ -81,7 +81,7 @@ class Http:
         moment, at = self._server_time
         return moment + timedelta(seconds=time.monotonic() - at)
 
-    def json(
+    def read_json(
         self,
         method: str,
         path: str,
@@ -109,7 +109,7 @@ class Http:
     def read(
         self, method: str, path: str, limit: AnswerLimit, *, largest: int = JSON_LIMIT, **parts: Any
     ) -> tuple[requests.Response, bytes]:
-        """Return a successful answer and its body. Takes and raises what `json` does, but for what is not JSON."""
+        """Return a successful answer and its body. Takes and raises what `read_json` does, but for what is not JSON."""
 
         def read() -> tuple[requests.Response, bytes]:
             response = self.send(method, path, limit=limit, **parts)

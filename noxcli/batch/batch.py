@@ -157,11 +157,11 @@ class Batch:
         """Let rows in doubt take their runs, as far as the server's list shows them."""
         past, workflow_id = self.past, work.workflow.id
         if doubts := past.doubtful:
-            from noxcli.batch.doubts import look_for, of_version  # loaded for rows in doubt
+            from noxcli.batch.doubts import look_for, narrow_to_version  # loaded for rows in doubt
 
             within = work.deadline.left(LONGEST_LOOK)
             finding = look_for(work.api, workflow_id, work.digests, doubts, work.known.__contains__, within)
-            self._finding = of_version(work.api, finding, past.own_runs(self.journal.path), workflow_id, within)
+            self._finding = narrow_to_version(work.api, finding, past.own_runs(self.journal.path), workflow_id, within)
             for doubt, run in self._finding.own(doubts):
                 self.journal.note_started(doubt, run)
                 past.adopt(doubt.number, run)

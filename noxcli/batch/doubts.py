@@ -62,7 +62,9 @@ class Finding:
         return FinishedRow.of(row, Outcome(may_exist=True, phase=Phase.START, error=error), mask)
 
 
-def of_version(api: "NoxusApi", finding: Finding, own_runs: Sequence[str], workflow_id: str, within: float) -> Finding:
+def narrow_to_version(
+    api: "NoxusApi", finding: Finding, own_runs: Sequence[str], workflow_id: str, within: float
+) -> Finding:
     """Return the runs of the finding whose records name the version that those of a batch's own runs name.
 
     All of them where its own runs do not show one version: then no row takes any.

@@ -173,7 +173,7 @@ def _tell(context: Context, code: ExitCode) -> ExitCode:
             code = _write_reports(context, final)
     mask = context.terminal.mask
     # The last one, and once, since it only appends to files.
-    _trouble_with(context, lambda: context.reports.tell_ci(context.outcomes, code, mask))
+    _write_one(context, lambda: context.reports.tell_ci(context.outcomes, code, mask))
     return code
 
 
@@ -208,17 +208,17 @@ def _write_reports(context: Context, code: ExitCode) -> ExitCode:
     """
     elapsed = context.clock.monotonic() - context.began
     writers = list(context.reports.files(context.outcomes, elapsed, context.terminal.mask, context.new_page))
-    troubles = {write: _trouble_with(context, partial(write, code)) for write in writers}
+    troubles = {write: _write_one(context, partial(write, code)) for write in writers}
     late = next(filter(None, troubles.values()), None)
     if code or late is None:
         return code
     for write, trouble in troubles.items():
         if trouble is None:
-            _trouble_with(context, partial(write, late.exit_code))
+            _write_one(context, partial(write, late.exit_code))
     return late.exit_code
 
 
-def _trouble_with(context: Context, write: Callable[[], None]) -> NoxError | None:
+def _write_one(context: Context, write: Callable[[], None]) -> NoxError | None:
     """Write a report; say and return an error: even a bug must not prevent other reports or the result."""
     try:
         write()

@@ -99,7 +99,7 @@ def _read_asked(noxus: Session, options: Options) -> Asked:
     common = read_given_inputs(noxus, options)
     columns = Columns.parse(options.column or [], common, options.id_column, options.keep or ())
     stdin = sys.stdin.buffer if sys.stdin is not None else None
-    rows = RowFile(options.file, options.input_format, columns, stdin, _chosen(options), options.repeat)
+    rows = RowFile(options.file, options.input_format, columns, stdin, _read_choice(options), options.repeat)
     return Asked(
         workflow=options.workflow,
         rows=rows,
@@ -121,7 +121,7 @@ def _read_asked(noxus: Session, options: Options) -> Asked:
     )
 
 
-def _chosen(options: Options) -> "int | Only | None":
+def _read_choice(options: Options) -> "int | Only | None":
     """Return the number of rows to run, or their ids; None for all rows. Raises UsageProblem."""
     if options.only is None:
         return options.limit

@@ -163,8 +163,8 @@ def _open_sides(noxus: "Session", options: Options, judge: "Judge") -> "tuple[Si
     from noxcli.batch.sides import Side
 
     warn, coverage = noxus.context.terminal.warn, judge.coverage()
-    base = Side("BASE", options.base, _source(noxus, options.base), lambda _: None)
-    new = Side("NEW", options.new, _source(noxus, options.new), coverage.add_line)
+    base = Side("BASE", options.base, _open_source(noxus, options.base), lambda _: None)
+    new = Side("NEW", options.new, _open_source(noxus, options.new), coverage.add_line)
     if base.workflow_id != new.workflow_id and base.workflow_id and new.workflow_id:
         warn(f"BASE is of workflow {base.workflow_id}, NEW of {new.workflow_id}")
     if other_inputs(base, new):
@@ -188,7 +188,7 @@ def _open_sides(noxus: "Session", options: Options, judge: "Judge") -> "tuple[Si
     return base, new
 
 
-def _source(noxus: "Session", named: str) -> "Source":
+def _open_source(noxus: "Session", named: str) -> "Source":
     """Return what a side names. Raises UsageProblem, and what reading a run raises."""
     from noxcli.batch.sides import WHAT_FITS, Directory, Printed  # as in execute
     from noxcli.files import expanded

@@ -43,7 +43,7 @@ def complete_inline(source: "NoxusApi", output: Any, patience: Patience, watchin
     remotes = [remote for remote in find_remote(output) if remote.is_text]
     most = LONGEST_INLINE // max(1, len(remotes))
 
-    def whole(transfer: Transfer, patience: Patience) -> tuple[str, dict[str, Any]]:
+    def read_whole(transfer: Transfer, patience: Patience) -> tuple[str, dict[str, Any]]:
         with Part(io.BytesIO(), "the text", most) as part:
             transfer.fill(source, part, patience)
             require_utf8(part.read_back(), transfer.remote)
@@ -53,7 +53,7 @@ def complete_inline(source: "NoxusApi", output: Any, patience: Patience, watchin
 
     texts: dict[tuple[str | int, ...], str] = {}
     files, problems = [], []
-    outcomes = run_transfers([Transfer(remote) for remote in remotes], whole, patience, watching)
+    outcomes = run_transfers([Transfer(remote) for remote in remotes], read_whole, patience, watching)
     for remote, outcome in zip(remotes, outcomes, strict=True):
         try:
             texts[remote.keys], entry = value_of(outcome)

@@ -44,7 +44,7 @@ def explain(
     search = _Search(source, progress, limit)
     if not progress.title:
         search.meet_nodes((workflow, run.workflow))
-    progress.blame(*search.result())
+    progress.blame(*search.find())
     return progress
 
 
@@ -66,11 +66,11 @@ class _Search:
         with suppress(NoxError):
             self._progress.meet(workflow or self._ask(lambda api: api.get_workflow(self._run.workflow_id)))
 
-    def result(self) -> tuple[str | None, str]:
+    def find(self) -> tuple[str | None, str]:
         """Read one source after the other until node and reason are known."""
         # A node known only by its id is not in the definition, but may be a part of one that is.
         known: dict[str | None, str] = {}
-        for read in (lambda: self._progress.failures, self._replay_events, self._read_logs, self._in_data):
+        for read in (lambda: self._progress.failures, self._replay_events, self._read_logs, self._read_data):
             reasons = read()
             names = {node_id for node_id, name in self._progress.names.items() if name != node_id}
             names = names or set(self._progress.names)
@@ -124,7 +124,7 @@ class _Search:
                 reasons[node] = reasons.get(node) or words
         return reasons
 
-    def _in_data(self) -> Reasons:
+    def _read_data(self) -> Reasons:
         """Search the run's data for nodes with an error; skip data of another run, for example from a cache."""
         with suppress(NoxError):
             data = self._ask(lambda api: api.get_run_data(self._run.id))
