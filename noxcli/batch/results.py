@@ -90,12 +90,15 @@ class Results:
         """Remove replaced lines; answers of other runs than those that replaced them are kept, by a kill even twice."""
         kept = KeptResults(self._place.path)
         replaced = kept.replaced()
-        pairs = ((kept.read_at(begin), kept.read_at(later)) for begin, later in replaced.items())
-        old = [raw for raw, later in pairs if _run_of(raw) != _run_of(later)]
+        aside: LineFile | None = None
+        for begin, later in replaced.items():
+            raw = kept.read_at(begin)
+            if _run_of(raw) != _run_of(kept.read_at(later)):
+                aside = aside or LineFile(self._place, REPLACED_NAME, "the replaced results")
+                aside.add(raw, durable=False)
         kept.close()
-        if old:
-            aside = LineFile(self._place, REPLACED_NAME, "the replaced results")
-            aside.add(b"".join(old))
+        if aside is not None:
+            aside.add(b"", durable=True)  # all are on disk before they are removed
             aside.close()
         with self._place.replacing(RESULTS_NAME) as new:
             new.writelines(raw for offset, raw in lines_in(self.path, LONGEST_RESULT) if offset not in replaced)
