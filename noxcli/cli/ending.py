@@ -120,7 +120,8 @@ def come_back(context: Context) -> str | None:
         return None
     if run is None or len(context.outcomes) > 1:
         return f"continue with: {way}"
-    return f"the run keeps running; continue with: {way}; stop it with: noxcli stop {run.id}"
+    state = "is paused" if run.paused else "keeps running"
+    return f"the run {state}; continue with: {way}; stop it with: noxcli stop {run.id}"
 
 
 def way_to_output(run: "Run") -> str | None:

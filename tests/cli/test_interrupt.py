@@ -79,6 +79,19 @@ def test_stream_and_wait_leave_the_run_alone(
     assert f"continue with: noxcli {verb} {run}" in err.decode()
 
 
+def test_a_paused_run_is_not_said_to_be_running(env: dict[str, str], sandbox: Sandbox) -> None:
+    with running("run", "pauses", "--json", env=env) as process:
+        run = json.loads(process.communicate(timeout=HUNG)[0])["run"]["id"]
+    before = len(sandbox.requests)
+    with running("stream", run, "--on-pause", "wait", env=env) as process:
+        until(
+            lambda: any("/events" in each.path for each in sandbox.requests[before:]), lambda: sandbox.requests[before:]
+        )
+        _, err = ended_by(process, signal.SIGTERM)
+    assert process.returncode == 143
+    assert f"the run is paused; continue with: noxcli stream {run}" in err.decode()
+
+
 @pytest.mark.long(5)
 def test_a_stop_that_does_not_take_is_said_within_five_seconds(
     env: dict[str, str], plays: Any, sandbox: Sandbox
