@@ -286,6 +286,15 @@ def comparison(noxcli: Noxcli) -> Path:
     return Path("comparison.html").absolute()
 
 
+def test_classes_of_rows_have_colors(browser: Chromium, comparison: Path) -> None:
+    tab = browser.open(comparison)
+    color = "getComputedStyle(document.querySelector('.pairs>.{}>summary>:nth-child({})')).color"
+    seen = {name: tab.evaluate(color.format(name, 4)) for name in ("broken", "changed", "slower", "fixed")}
+    assert tab.evaluate(color.format("broken", 1)) not in seen.values(), "the color of all other text"
+    assert seen["changed"] == seen["slower"]
+    assert len(set(seen.values())) == 3
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_a_page(browser: Chromium, failed: Path, comparison: Path, scheme: str) -> None:
     if not AXE.exists():
