@@ -54,6 +54,7 @@ USED = (
     "--csv",
     "--inputs",
     "--node",
+    "--output",
 )
 MOST_USED = 10
 PLACED = [name for names in HEADINGS.values() for name in names]

@@ -41,7 +41,10 @@ class Options(Documented, Waiting, Common):
     file: Annotated[str, typer.Argument(metavar="FILE", help="A bundle of `noxcli export`; - is stdin.")]
     mode: Annotated[
         Mode,
-        typer.Option("--mode", help="Make a new workflow, save a version of the existing one, or replace that."),
+        typer.Option(
+            "--mode",
+            help="Choose what the bundle becomes: a new workflow, a version of the existing one, or its replacement.",
+        ),
     ]
     apply: Annotated[bool, typer.Option("--apply", help="Import the bundle, after a dry run.")] = False
     activate: Annotated[bool, typer.Option("--activate", help="Make the imported version the current one.")] = False

@@ -42,7 +42,7 @@ class Options(Listed, Waiting, Common):
         list[str] | None,
         typer.Argument(
             metavar="[VERSION|FILE]...",
-            help="With --diff: A and B, each a version or a file of export --definition.",
+            help="A and B for --diff: each a version, or a file of export --definition.",
             show_default=False,
         ),
     ] = None

@@ -189,6 +189,11 @@ def test_a_short_help_is_one_screen(verb: str) -> None:
     assert [line for line in lines if line.startswith("  ") and f"noxcli {verb}" in line]
 
 
+@pytest.mark.parametrize("verb", ["export", "report"])
+def test_a_short_help_names_where_a_file_goes(verb: str) -> None:
+    assert "-o, --output FILE" in Noxcli()(verb, "-h").text
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80])
 @pytest.mark.parametrize("verb", ["run", "batch", "sandbox"])
 def test_no_line_of_help_ends_inside_a_word(verb: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
