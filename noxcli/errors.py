@@ -85,7 +85,8 @@ class ExitCode(IntEnum):
     NOT_FINISHED = (
         8,
         "not finished",
-        "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`); of `compare`: rows without an answer",
+        "not finished yet (`fetch-output` without `--wait`, `wait --timeout 0`); of `results` and `compare`: rows "
+        "without an answer",
         "later",
     )
     OK = 0, "completed", "completed, and the output was delivered in full", "not needed"
