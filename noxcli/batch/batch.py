@@ -143,7 +143,7 @@ class Batch:
         tally, past = self.tally, self.past
         red: list[tuple[int, str | None]] = []
         lines = Joined.read([self.asked.directory], asked=True).runs(self.asked.shard)
-        for _, group in groupby((line for _, line in lines), lambda line: (line["row"] - 1) // tally.repeat):
+        for _, group in groupby(lines, lambda line: (line["row"] - 1) // tally.repeat):
             stored = list(group)
             codes = [judge.judged(as_printed(line, tally.repeat))["result"]["exit_code"] for line in stored]
             answered = all(past.state(line["row"]) == FINISHED for line in stored) and {*codes} <= CAN_BE_RED
@@ -180,7 +180,7 @@ class Batch:
             return
         from noxcli.batch.joined import Joined  # loaded where stored results are read
 
-        for _, run in Joined.read([self.asked.directory], asked=True).runs(Shard()):
+        for run in Joined.read([self.asked.directory], asked=True).runs(Shard()):
             if past.state(run["row"]) == FINISHED:
                 tally.add_line(judge.judged(as_printed(run, tally.repeat)), before=True)
 

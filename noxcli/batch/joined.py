@@ -1,7 +1,7 @@
 """One report from the journals of a batch and its shards: each row once, with missing and repeated rows named."""
 
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from typing import IO
 
 from noxcli.batch.identity import Header, differences
 from noxcli.batch.judge import Judge
-from noxcli.batch.lines import open_batch_file
+from noxcli.batch.lines import DigestIndex, open_batch_file
 from noxcli.batch.past import FINISHED, Past, digest_of_id, line_at
-from noxcli.batch.results import KeptResults, key_of, read_line
+from noxcli.batch.results import StoredLines, read_line, run_of
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.row import as_printed
 from noxcli.batch.shards import Shard
@@ -45,7 +45,7 @@ NAMES = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class Joined:
-    """The journals of one batch, with the position of each row's last line: 26 bytes for each row."""
+    """The journals of one batch, with the places of each row's last line there and of its result: 27 bytes a row."""
 
     directories: list[Path]
     headers: list[Header]
@@ -54,7 +54,7 @@ class Joined:
     knows_table: bool = True  # a journal has read its rows to the end
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are missing
     doubled: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # rows that ran again: directory, offset
-    _kept: list[KeptResults] = field(default_factory=list)  # of each directory
+    _stored: list[StoredLines] = field(default_factory=list)  # of each directory
     _owners: "array[int]" = field(default_factory=lambda: array("H", [UNOWNED]))
     _offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     outdated: set[tuple[int, int]] = field(default_factory=set)  # rows that were edited since: directory, number
@@ -62,8 +62,8 @@ class Joined:
     _keeps_others: bool = True  # that an earlier call has run
     _is_whole: bool = False  # such a call left none out
     _ran: bytearray = field(default_factory=lambda: bytearray(1))
-    _keys: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of the results of finished rows; else 0
-    _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the digests of their ids
+    _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # digests, of finished rows; else 0
+    _places: "array[int] | None" = None  # of their results, plus 1; 0 for none; None before all were read
 
     @classmethod
     def read(cls, directories: Sequence[Path], *, asked: bool = False) -> "Joined":
@@ -86,7 +86,7 @@ class Joined:
             joined.directories.append(directory)
             joined._require_same(directory, past.header)
             joined._add(len(joined.headers) - 1, past)
-            joined._kept.append(KeptResults(directory))
+            joined._stored.append(StoredLines(directory))
         if not joined.headers:
             raise UsageProblem(f"{directories[0]} contains no batch", "give the --output-dir of each shard")
         there = {_shard_of(header).index for header in joined.headers}
@@ -108,8 +108,8 @@ class Joined:
 
     @property
     def torn(self) -> list[Path]:
-        """The files of results that end within a line."""
-        return [kept.path for kept in self._kept if kept.torn]
+        """The files of results that end within a line, once they were read."""
+        return [stored.path for stored in self._stored if stored.torn]
 
     @property
     def is_limited(self) -> bool:
@@ -125,18 +125,47 @@ class Joined:
 
     def lines(self, judge: Judge, shard: Shard | None = None) -> Iterator[ResultLine]:
         """Yield a line for each row of the shard, or all, as it is printed: judged, and with its repetition."""
-        return (judge.judged(as_printed(line, self.header.repeat)) for _, line in self.runs(shard or Shard()))
+        return (judge.judged(as_printed(line, self.header.repeat)) for line in self.runs(shard or Shard()))
 
-    def runs(self, shard: Shard) -> Iterator[tuple[int | None, ResultLine]]:
-        """Yield the owner of each row of the shard, and its line: its stored result, or why it has none.
+    def runs(self, shard: Shard) -> Iterator[ResultLine]:
+        """Yield the line of each row of the shard: its stored result, or why it has none.
 
         Each repetition is a row of its own.
         """
         with self.open_to_read() as read:
-            yield from map(read, self.numbers(shard))
+            yield from map(read, self._numbers(shard))
 
-    def numbers(self, shard: Shard) -> Iterator[int]:
-        """Return the numbers of the shard's rows."""
+    def read_all(self, shard: Shard) -> Iterator[tuple[int, ResultLine]]:
+        """Read all results once, and yield the shard's rows after their numbers: those that have a result first."""
+        for number, line in self._find_results():
+            if number <= self.rows and shard.has(number) and self._is_selected(number):
+                yield number, line
+        with self.open_to_read() as read:
+            yield from ((number, read(number)) for number in self._numbers(shard) if not self._place(number))
+
+    def _find_results(self) -> Iterator[tuple[int, ResultLine]]:
+        """Find the last result of each row's run, and yield the first one after the row's number.
+
+        Results of one run differ at most in kept columns, until the batch that a kill has ended is continued.
+        """
+        rows = DigestIndex((run, row) for row, run in enumerate(self._runs) if run and row not in self.doubled)
+        self._places = places = array("Q", bytes(8 * len(self._runs)))
+        for owner, stored in enumerate(self._stored):
+            for begin, line in stored.read_all():
+                number = rows.find(digest_of_id(run_of(line)))
+                if number is None or self._owners[number] != owner:
+                    continue
+                if not places[number]:
+                    yield number, self._whole(owner, number, line)
+                places[number] = begin + 1
+
+    def _place(self, number: int) -> int:
+        return self._places[number] if self._places and number < len(self._places) else 0
+
+    def _whole(self, owner: int, number: int, line: ResultLine) -> ResultLine:
+        return read_whole_line({**line, "row": number}, [self.directories[owner]])  # it may have moved since
+
+    def _numbers(self, shard: Shard) -> Iterator[int]:
         return (number for number in range(1, self.rows + 1) if shard.has(number) and self._is_selected(number))
 
     def _is_selected(self, number: int) -> bool:
@@ -144,36 +173,34 @@ class Joined:
         row = (number - 1) // self.header.repeat + 1
         if self._only is None or row in self._only or (self._keeps_others and self._is_whole):
             return True
-        return self._keeps_others and self.owner(number) is not None
+        return self._keeps_others and self._owner(number) is not None
 
     @contextmanager
-    def open_to_read(self) -> Iterator[Callable[[int], tuple[int | None, ResultLine]]]:
-        """Yield what reads the line of a row by its number, with its owner."""
+    def open_to_read(self) -> Iterator[Callable[[int], ResultLine]]:
+        """Yield what reads the line of a row by its number."""
+        if self._places is None:
+            deque(self._find_results(), maxlen=0)
         with ExitStack() as stack:
             files = [stack.enter_context(open_batch_file(directory / JOURNAL_NAME)) for directory in self.directories]
-            for kept in self._kept:
-                stack.callback(kept.close)
+            for stored in self._stored:
+                stack.callback(stored.close)
             yield partial(self._read, files)
 
-    def _read(self, files: Sequence[IO[bytes]], number: int) -> tuple[int | None, ResultLine]:
-        owner = self.owner(number)
+    def _read(self, files: Sequence[IO[bytes]], number: int) -> ResultLine:
+        owner = self._owner(number)
         if owner is None:
-            return None, self._missing(number)
-        if number not in self.doubled and (key := self._keys[number]):
-            stored = read_line(self._kept[owner].raw_of(key))
-            run_id = (stored["result"]["run"] or {}).get("id") if stored is not None else None
-            if stored is not None and digest_of_id(run_id) == self._runs[number]:
-                return owner, read_whole_line({**stored, "row": number}, [self.directories[owner]])
+            return self._missing(number)
+        if place := self._place(number):
+            line = read_line(self._stored[owner].read_at(place - 1))
+            if line is not None and digest_of_id(run_of(line)) == self._runs[number]:
+                return self._whole(owner, number, line)
         entry = {**line_at(files[owner], self._offsets[number]), "row": number}  # it may have moved since
         if (owner, number) in self.outdated and entry["step"] == "finished":
-            return owner, self._outdated(entry)
+            return self._outdated(entry)
         others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
-        stored = self._kept[owner].read_document(number, entry.get("id"), entry.get("run_id"))
-        if stored is None or others or entry["step"] != "finished":
-            return owner, self._unstored(entry, others)
-        return owner, read_whole_line({**stored, "row": number}, [self.directories[owner]])
+        return self._unstored(entry, others)
 
-    def owner(self, number: int) -> int | None:
+    def _owner(self, number: int) -> int | None:
         """Return the place of the directory that has the row, None for a row that no journal names."""
         owner = self._owners[number] if number < len(self._owners) else UNOWNED
         return None if owner == UNOWNED else owner
@@ -185,7 +212,6 @@ class Joined:
             self._owners.extend([UNOWNED] * more)
             self._offsets.extend([0] * more)
             self._ran.extend(bytes(more))
-            self._keys.frombytes(bytes(8 * more))
             self._runs.frombytes(bytes(8 * more))
         for number, offset in enumerate(past.offsets):
             if not offset:
@@ -195,8 +221,7 @@ class Joined:
             if self._owners[number] == UNOWNED or (ran and not self._ran[number]):
                 self._owners[number], self._offsets[number] = owner, offset
                 is_known = past.state(number) == FINISHED and number not in past.outdated
-                self._keys[number] = key_of(number, past.ids[number]) if is_known else 0
-                self._runs[number] = past.runs[number]
+                self._runs[number] = past.runs[number] if is_known else 0
             elif ran:
                 self.doubled.setdefault(number, []).append((owner, offset))
             self._ran[number] |= ran
@@ -271,8 +296,8 @@ class Joined:
         def rows() -> Iterator[ResultLine]:
             for counted in codes:
                 counted.clear()
-            for owner, run in self.runs(self.shard):
-                line = judge.judged(as_printed(run, self.header.repeat))
+            for run in self.runs(self.shard):
+                owner, line = self._owner(run["row"]), judge.judged(as_printed(run, self.header.repeat))
                 codes[owner or 0][line["result"]["exit_code"]] += 1
                 folder = None if owner is None else self.directories[owner] / row_folder(run["row"], run["id"])
                 yield {**line, "folder": str(folder)} if folder is not None and folder.is_dir() else line

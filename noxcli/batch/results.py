@@ -93,7 +93,7 @@ class Results:
         aside: LineFile | None = None
         for begin, later in replaced.items():
             raw = kept.read_at(begin)
-            if _run_of(raw) != _run_of(kept.read_at(later)):
+            if run_of(read_line(raw)) != run_of(read_line(kept.read_at(later))):
                 aside = aside or LineFile(self._place, REPLACED_NAME, "the replaced results")
                 aside.add(raw, durable=False)
         kept.close()
@@ -104,24 +104,49 @@ class Results:
             new.writelines(raw for offset, raw in lines_in(self.path, LONGEST_RESULT) if offset not in replaced)
 
 
-class KeptResults:
-    """The results of one directory as they were when this was made, for reading by row; without a file, none.
+class StoredLines:
+    """The lines of results of one directory that can be read; without a file, none.
 
-    `torn` if the file ends within a line, since its writer was killed.
+    `torn` if the file ended within a line when all were read, since its writer was killed.
     """
 
     def __init__(self, directory: Path) -> None:
-        """Raises UsageProblem for a file that can't be read."""
         self.path = directory / RESULTS_NAME
         self.torn = False
         self._file: IO[bytes] | None = None
-        self._index = DigestIndex(self._read_keys())
+
+    def read_all(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield each line after the place where it begins. Raises UsageProblem for a file that can't be read."""
+        try:
+            for begin, raw in lines_in(self.path, LONGEST_RESULT):
+                self.torn = not raw.endswith(b"\n")
+                if not self.torn and (line := read_line(raw)) is not None:
+                    yield begin, line
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise UsageProblem(f"can't read the results {self.path}: {reason_of(error)}") from None
+
+    def read_at(self, begin: int) -> bytes:
+        """Return the line that begins there."""
+        self._file = self._file or open_batch_file(self.path)
+        self._file.seek(begin)
+        return self._file.readline(LONGEST_RESULT)
 
     def close(self) -> None:
         """Close the file; reading opens it again."""
         if self._file is not None:
             self._file.close()
         self._file = None
+
+
+class KeptResults(StoredLines):
+    """The results of one directory as they were when this was made, for reading by row."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises UsageProblem for a file that can't be read."""
+        super().__init__(directory)
+        self._index = DigestIndex((key_of(line["row"], digest_of_id(line["id"])), at) for at, line in self.read_all())
 
     def has(self, key: int) -> bool:
         return self._index.find(key) is not None
@@ -130,37 +155,10 @@ class KeptResults:
         """Return where lines begin that a later line of the same row replaces, and where that one does."""
         return dict(self._index.repeated())
 
-    def read_document(self, row: int, own_id: str | None, run_id: str | None) -> dict[str, Any] | None:
-        """Return the content of the row's line, None if it has none of this run that can be read."""
-        line = read_line(self.read_raw(row, own_id))
-        return line if line is not None and (line["result"]["run"] or {}).get("id") == run_id else None
-
     def read_raw(self, row: int, own_id: str | None) -> bytes:
         """Return the row's line, empty if it has none."""
-        return self.raw_of(key_of(row, digest_of_id(own_id)))
-
-    def raw_of(self, key: int) -> bytes:
-        """Return the line of the row with that key, empty if it has none."""
-        offset = self._index.find(key)
-        return b"" if offset is None else self.read_at(offset)
-
-    def read_at(self, offset: int) -> bytes:
-        """Return the line that begins there."""
-        self._file = self._file or open_batch_file(self.path)
-        self._file.seek(offset)
-        return self._file.readline(LONGEST_RESULT)
-
-    def _read_keys(self) -> Iterator[tuple[int, int]]:
-        """Yield the key of each line's row, and where the line begins; without incomplete lines and others."""
-        try:
-            for offset, raw in lines_in(self.path, LONGEST_RESULT):
-                self.torn = not raw.endswith(b"\n")
-                if not self.torn and (line := read_line(raw)) is not None:
-                    yield key_of(line["row"], digest_of_id(line["id"])), offset
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise UsageProblem(f"can't read the results {self.path}: {reason_of(error)}") from None
+        begin = self._index.find(key_of(row, digest_of_id(own_id)))
+        return b"" if begin is None else self.read_at(begin)
 
 
 def read_line(raw: bytes) -> dict[str, Any] | None:
@@ -171,9 +169,8 @@ def read_line(raw: bytes) -> dict[str, Any] | None:
         return None
 
 
-def _run_of(raw: bytes) -> str | None:
-    """Return the id of the run that a line of results is about, None if it has none or is not such a line."""
-    line = read_line(raw)
+def run_of(line: Mapping[str, Any] | None) -> str | None:
+    """Return the id of the run that a line of results is about, None without one."""
     return None if line is None else (line["result"]["run"] or {}).get("id")
 
 

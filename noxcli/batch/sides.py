@@ -57,22 +57,26 @@ class Directory:
 
     kind, inputs = "directory", None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         """Raises UsageProblem for one that is not the directory of a batch."""
-        self.joined = Joined.read([path])
+        self.joined, self._warn = Joined.read([path]), warn
         self.header: Header | None = self.joined.header
         self.knows_table, self.is_outdated = self.joined.knows_table, bool(self.joined.outdated)
         self.is_limited = self.joined.is_limited
 
     def lines(self) -> Iterator[tuple[int, ResultLine]]:
-        with self.open_to_read() as read:
-            yield from ((number, read(number)) for number in self.joined.numbers(self.joined.shard))
+        """Warns of an incomplete last line."""
+        joined = self.joined
+        for number, line in joined.read_all(joined.shard):
+            yield number, as_printed(line, joined.header.repeat)
+        for torn in joined.torn:
+            self._warn(f"{torn} ends in an incomplete line, which was left out")
 
     @contextmanager
     def open_to_read(self) -> Iterator[Read]:
         repeat = self.joined.header.repeat
         with self.joined.open_to_read() as read:
-            yield lambda number: as_printed(read(number)[1], repeat)
+            yield lambda number: as_printed(read(number), repeat)
 
 
 class Printed:

@@ -118,7 +118,7 @@ class Suspects:
         joined = Joined.read([journal.parent])
         with joined.open_to_read() as read:
             for number in range(1, round_.runs + 1):
-                _, stored = read(number)
+                stored = read(number)
                 line = as_printed(stored, round_.asks)
                 name = round_.names[line["row"] - 1]
                 answers[name].append(answer_of(self._judge.judged(line, self.by_name[name].table)))

@@ -196,10 +196,7 @@ def _open_source(noxus: "Session", named: str) -> "Source":
 
     warn, path = noxus.context.terminal.warn, expanded(named)
     if path.is_dir():
-        directory = Directory(path)
-        for torn in directory.joined.torn:
-            warn(f"{torn} ends in an incomplete line, which was left out")
-        return directory
+        return Directory(path, warn)
     if path.exists():
         return Printed(path, warn)
     if named == "@last" or is_uuid(named.rpartition("/")[2]):

@@ -149,13 +149,15 @@ def _write_files(
 def _check_questions(context: Context, joined: "Joined", judge: "Judge") -> None:
     """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
     from noxcli.batch.columns import EXPECT  # as in execute
-    from noxcli.batch.judge import Judge
+    from noxcli.batch.row import as_printed
+    from noxcli.batch.shards import Shard
     from noxcli.outputs.values import by_name
     from noxcli.render.text import in_prose
 
     header, coverage = joined.header, judge.coverage()
     columns, outputs, own = set[str](), {*(header.outputs or ())}, False
-    for line in joined.lines(Judge((), None, context.terminal.mask)):
+    for _, stored in joined.read_all(Shard()):
+        line = as_printed(stored, header.repeat)
         coverage.add_line(line)
         columns.update(line["input"] or (), line["columns"] or ())
         own |= EXPECT in (line["columns"] or ())

@@ -1,5 +1,6 @@
 """`noxcli compare`: rows in pairs, what became of each, and the exit code of the gate."""
 
+import cProfile
 import json
 import re
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from noxcli.batch.results import read_result_line
 from noxcli.sandbox.scenario import input_node
 from tests import runner
 from tests.conftest import Noxcli
@@ -255,6 +257,21 @@ def test_two_versions_of_a_workflow_are_compared(noxcli: Noxcli) -> None:
     with Path("new/results.jsonl").open("ab") as file:
         file.write(b'{"row":')
     assert "new/results.jsonl ends in an incomplete line, which was left out" in noxcli("compare", "base", "new").err
+
+
+def test_each_stored_line_is_read_three_times_at_most(noxcli: Noxcli) -> None:
+    rows = 50
+    written("rows.jsonl", [{"Question": f"question {number}"} for number in range(rows)])
+    for directory in ("base", "new"):
+        noxcli("batch", "qa", "rows.jsonl", "--output-dir", directory)
+    new = Path("new/results.jsonl")
+    new.write_text(new.read_text().replace("Answer to:", "Other answer to:"))
+    for argv, times in ((("compare", "base", "new"), 3), (("results", "new"), 2)):
+        profile = cProfile.Profile()
+        result = profile.runcall(noxcli, *argv)
+        assert len(result.text.splitlines()) == rows
+        reads = sum(each.callcount for each in profile.getstats() if each.code is read_result_line.__code__)
+        assert reads == times * rows * (len(argv) - 1), "to know it, to judge it, and to show it"
 
 
 def test_a_batch_with_repetitions_is_judged_by_row(noxcli: Noxcli) -> None:

@@ -159,6 +159,23 @@ def test_a_results_file_that_was_cut_is_read_to_there(noxcli: Noxcli, batch: str
     assert sum(each["input"] is None for each in result.lines) == 1
 
 
+def test_the_last_line_of_a_run_counts_and_no_damaged_one(noxcli: Noxcli, batch: str) -> None:
+    results = Path(batch, "results.jsonl")
+    before = noxcli("results", batch).lines
+    stored = next(line for line in results.read_text().splitlines(keepends=True) if '"row":3' in line)
+    run = before[2]["result"]["run"]["id"]
+    added = [
+        stored.replace('"columns":{}', '"columns":{"Kept":"later"}'),
+        stored.replace(run, "another").replace("!", "?"),
+        stored.replace('"exit_code":0', '"exit_code":"0"').replace("!", "?"),
+    ]
+    assert len({stored, *added}) == 4
+    results.write_text(results.read_text() + "".join(added))
+    found = noxcli("results", batch)
+    assert found.code == 1
+    assert found.lines == [*before[:2], {**before[2], "columns": {"Kept": "later"}}]
+
+
 def test_a_ci_system_gets_what_was_judged(noxcli: Noxcli, batch: str) -> None:
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs", "GITHUB_STEP_SUMMARY": "summary.md"}
     result = noxcli("results", batch, "--assert", "ok && row.Question != '=1+1'", environ=environ)
