@@ -205,16 +205,16 @@ class Session:
         outcome.run = read_own_record(self.api, outcome.run, patience)
         return outcome.run
 
-    def print_list(self, listing: "Listing", records: Sequence[Mapping[str, Any]], limit: int) -> None:
+    def print_list(self, listing: "Listing", entries: Sequence[Mapping[str, Any]], limit: int) -> None:
         """Print a list as a document, or as a table."""
         from noxcli.render.table import show_table
 
         terminal = self.context.terminal
         if self.context.printing.writes_text:
-            show_table(terminal, listing.layout, listing.rows(records))
+            show_table(terminal, listing.layout, listing.rows(entries))
         else:
-            self.context.printing.print_document(listing.document(records, limit))
-        listing.tell(terminal, len(records), limit)
+            self.context.printing.print_document(listing.document(entries, limit))
+        listing.tell(terminal, len(entries), limit)
 
     def read_run(self, text: str, patience: Patience, *, listed: bool = True) -> Run:
         """Return the run in its own record, by its name or from stdin. Raises as `read_own_record`."""

@@ -266,8 +266,10 @@ def _fails(pair: "Pair", options: Options) -> bool:
 def _case_verdict(pair: "Pair", options: Options) -> "CaseVerdict":
     from noxcli.reports.junit import CaseVerdict  # as in execute
 
+    if _fails(pair, options):
+        return CaseVerdict.FAILURE
     lacks = pair.verdict.unjudged and not options.allow_missing
-    return CaseVerdict.FAILURE if _fails(pair, options) else CaseVerdict.ERROR if lacks else CaseVerdict.PASSED
+    return CaseVerdict.ERROR if lacks else CaseVerdict.PASSED
 
 
 def _report(context: Context, comparison: "Comparison", options: Options, totals: dict[str, Any]) -> None:

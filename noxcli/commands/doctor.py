@@ -100,7 +100,7 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]
         with noxus.connect() as api:
             name, url = "host", read_url(noxus.context.base_url)
             began = time.monotonic()
-            me = _read_key_record(api)
+            me = _read_me(api)
             yield name, _check_host(url, time.monotonic() - began)
             yield "tls", _check_tls(url)
             yield "clock", _check_clock(api)
@@ -112,7 +112,7 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]
         yield name, Check("failed", error.message, error.hint, error)
 
 
-def _read_key_record(api: "NoxusApi") -> Mapping[str, Any] | NoxError:
+def _read_me(api: "NoxusApi") -> Mapping[str, Any] | NoxError:
     """Return the key's own record, or why the API does not show it. Raises NoxError if something else answers."""
     try:
         return api.get_me()

@@ -65,7 +65,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     elif io is not None:
         terminal.write(f"{to_json(io['data'], indent=2)}\n")
     else:
-        show_table(terminal, NODE_COLUMNS, [terminal.mask.whole(_row(record)) for record in inside.records()])
+        show_table(terminal, NODE_COLUMNS, [terminal.mask.whole(_row(record)) for record in inside.entries()])
         run, progress = inside.run, inside.progress
         terminal.note(f"run {run.id} of workflow {progress.title or run.workflow_id}: {run.word}{progress.why}")
 
@@ -87,19 +87,19 @@ class Inside:
             "exit_code": 0,
             "run": Outcome(run=self.run, confirmed=True, progress=self.progress).document_of_run(),
             "error": self.progress.why.removeprefix(": ").strip() or None,
-            "nodes": self.records(),
+            "nodes": self.entries(),
             "io": io,
             "data": self.data,
         }
 
-    def records(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[dict[str, Any]]:
         """Return what is known about each node."""
         from noxcli.runs.node_data import NodeData  # as above
 
-        return [_record(node, self.by_node.get(node.id, NodeData())) for node in self.progress.nodes.values()]
+        return [_entry(node, self.by_node.get(node.id, NodeData())) for node in self.progress.nodes.values()]
 
 
-def _record(node: "Node", data: "NodeData") -> dict[str, Any]:
+def _entry(node: "Node", data: "NodeData") -> dict[str, Any]:
     return {
         "id": node.id,
         "name": node.name,
@@ -113,9 +113,9 @@ def _record(node: "Node", data: "NodeData") -> dict[str, Any]:
     }
 
 
-def _row(record: dict[str, Any]) -> Sequence[str]:
-    known = [plain(record[name]) or UNKNOWN for name in ("started_at", "duration_s", "input_bytes", "output_bytes")]
-    return record["name"], record["status"], *known, plain(record["error"])
+def _row(entry: dict[str, Any]) -> Sequence[str]:
+    known = [plain(entry[name]) or UNKNOWN for name in ("started_at", "duration_s", "input_bytes", "output_bytes")]
+    return entry["name"], entry["status"], *known, plain(entry["error"])
 
 
 def look_inside(noxus: "Session", text: str) -> Inside:

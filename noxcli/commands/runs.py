@@ -66,7 +66,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             return list(islice((run for run in listed if not wanted or run.status in wanted), options.limit))
 
         found = noxus.keep_trying(read)
-    noxus.print_list(RUN_LISTING, [_record(run, of) for run in found], options.limit)
+    noxus.print_list(RUN_LISTING, [_entry(run, of) for run in found], options.limit)
 
 
 def _choose_statuses(asked: Sequence[str]) -> set[str]:
@@ -79,7 +79,7 @@ def _choose_statuses(asked: Sequence[str]) -> set[str]:
     return {PAUSED_STATUS if status == PAUSED_WORD else status for status in asked}
 
 
-def _record(run: Run, of: Workflow | None) -> dict[str, Any]:
+def _entry(run: Run, of: Workflow | None) -> dict[str, Any]:
     """Return what the document has of a run; a workflow given by its id has no name, unless the list says it."""
     known = run.workflow or of
     return {

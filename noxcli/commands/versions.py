@@ -67,10 +67,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect(Phase.DELIVER):
         found = noxus.resolve_workflow(options.workflow)
         shown = noxus.keep_trying(lambda api: list(islice(newest_first(api.list_versions(found.id)), options.limit)))
-    records = [
+    entries = [
         {"workflow_id": each.workflow.id, **{name: getattr(each, name) for name in VERSION_FIELDS}} for each in shown
     ]
-    noxus.print_list(VERSION_LISTING, records, options.limit)
+    noxus.print_list(VERSION_LISTING, entries, options.limit)
 
 
 def show_changes(noxus: "Session", options: Options, names: Sequence[str]) -> None:

@@ -36,5 +36,5 @@ def execute(ctx: typer.Context, options: Options) -> None:
         found = noxus.keep_trying(lambda api: list(islice(newest_first(api.list_workflows()), options.limit)))
         if len(found) < options.limit:
             noxus.context.cache.save_workflows(found)
-    records = [{name: getattr(each, name) for name in WORKFLOW_FIELDS} for each in found]
-    noxus.print_list(WORKFLOW_LISTING, records, options.limit)
+    entries = [{name: getattr(each, name) for name in WORKFLOW_FIELDS} for each in found]
+    noxus.print_list(WORKFLOW_LISTING, entries, options.limit)

@@ -67,19 +67,19 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How to list one kind of entry, from its records under the API's names."""
+    """How to list one kind of entry, each a mapping under the API's names."""
 
     name: str  # in the document, also the schema's name
     layout: Layout
-    fields: Sequence[str]  # of a record, for each column; of two names, the first that has a value
+    fields: Sequence[str]  # of an entry, for each column; of two names, the first that has a value
 
-    def rows(self, records: Sequence[Mapping[str, Any]]) -> Rows:
-        """Return the cells of each record."""
-        return [[_cell_of(record, names) for names in self.fields] for record in records]
+    def rows(self, entries: Sequence[Mapping[str, Any]]) -> Rows:
+        """Return the cells of each entry."""
+        return [[_cell_of(entry, names) for names in self.fields] for entry in entries]
 
-    def document(self, records: Sequence[Mapping[str, Any]], limit: int) -> dict[str, Any]:
-        """Return the document of at most `limit` records."""
-        return {"schema": f"noxcli.{self.name}/1", "ok": True, "exit_code": 0, "limit": limit, self.name: records}
+    def document(self, entries: Sequence[Mapping[str, Any]], limit: int) -> dict[str, Any]:
+        """Return the document of at most `limit` entries."""
+        return {"schema": f"noxcli.{self.name}/1", "ok": True, "exit_code": 0, "limit": limit, self.name: entries}
 
     def tell(self, terminal: Terminal, count: int, limit: int) -> None:
         """Say on stderr what the list does not show."""
@@ -89,13 +89,15 @@ class Listing:
             terminal.note(f"showing the newest {limit}; list more with --limit N")
 
 
-def _cell_of(record: Mapping[str, Any], names: str) -> str:
-    return next(filter(None, (plain(record[name]) for name in names.split())), "")
+def _cell_of(entry: Mapping[str, Any], names: str) -> str:
+    return next(filter(None, (plain(entry[name]) for name in names.split())), "")
 
 
 def plain(value: Any) -> str:
-    """Return a value of a record as a cell, empty for None; seconds have three decimals."""
-    return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+    """Return a value of an entry as a cell, empty for None; seconds have three decimals."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def show_table(terminal: Terminal, layout: Layout, rows: Rows) -> None:

@@ -97,8 +97,11 @@ class Record:
 
     def _take(self, event: RunEvent) -> None:
         """Take the run's current status and progress from an event."""
-        progress = event.data.get("progress") if event.type == "state" and isinstance(event.data, dict) else None
-        status = event.state if event.type == "state" else "running" if self.now.status == "queued" else None
+        status, progress = event.state, None
+        if event.type == "state" and isinstance(event.data, dict):
+            progress = event.data.get("progress")
+        elif event.type != "state" and self.now.status == "queued":
+            status = "running"
         if status is not None and status not in FINAL_STATUSES | {"queued"}:
             self._at_work = True
             self.now = replace(self.now, status=status)
