@@ -9,7 +9,7 @@ from noxcli.cli.options import declared
 from noxcli.cli.usage import end_with
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem, suggestion
 
-EXIT_CODES, SWITCHES, AGENTS, SKILL = "exit-codes", "switches", "agents", "skill"
+TOPICS = EXIT_CODES, SWITCHES, AGENTS, SKILL = "exit-codes", "switches", "agents", "skill"
 # The head of a skill file, as assistants read it.
 SKILL_HEAD = """\
 ---
@@ -73,7 +73,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     topic = options.topic
     group: Any = ctx.find_root().command
     verbs = group.list_commands(ctx)
-    topics = [*verbs, EXIT_CODES, SWITCHES, AGENTS, SKILL]
+    topics = [*verbs, *TOPICS]
     if topic is not None and topic not in topics:
         from noxcli.cli.meant import name_meant  # loaded only after a mistake
 

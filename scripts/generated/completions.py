@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from noxcli.app import VERBS, app
+from noxcli.commands.help import TOPICS
 from noxcli.models import KNOWN_STATUSES, PAUSED_WORD
 from noxcli.schemas import schema_names
 
@@ -31,7 +32,7 @@ KINDS = {
 }
 WORDS = {
     "STATUS": sorted({*KNOWN_STATUSES, PAUSED_WORD}),
-    "TOPIC": [*VERBS, "exit-codes"],
+    "TOPIC": [*VERBS, *TOPICS],
     "SCHEMA": list(schema_names()),
 }
 

@@ -72,6 +72,7 @@ def test_options_of_each_verb(shell: Typed) -> None:
         ("noxcli schema resul", {name for name in schema_names() if name.startswith("resul")}),
         ("noxcli runs --status ", {*KNOWN_STATUSES, "paused"}),
         ("noxcli runs --status f", {"failed"}),
+        ("noxcli help s", {"schema", "sandbox", "stop", "stream", "switches", "skill"}),
         ("noxcli nonsense --", set()),
     ],
 )
