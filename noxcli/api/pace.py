@@ -197,7 +197,7 @@ class Pace:
                     lane.sent(now)
                     return now
                 if now >= until:
-                    raise NoTurn("the request was not sent in time: the server lets fewer pass")
+                    raise NoTurn("the request was not sent: its turn did not come in time")
                 self._change.wait(min(wait, LOOK_EVERY, until - now))
 
     def _note(self, kind: Kind, turn: Turn, unreachable: bool) -> None:
