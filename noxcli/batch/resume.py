@@ -133,7 +133,8 @@ class RemainingRows:
 
     def to_do(self, journal: Journal, tally: Tally) -> Iterator[Row]:
         """Yield the remaining rows, and note their total once all are read; runs in the reading thread."""
-        rows, number, mine, ids, only = self._asked.rows, 0, 0, KnownIds(), dict[int, None]()
+        rows, ids, only = self._asked.rows, KnownIds(), dict[int, None]()
+        number = mine = 0
         for row in rows.selected():
             number = row.number
             if rows.is_stream and rows.only is not None:

@@ -146,7 +146,7 @@ def option_for(option: str, offered: Iterable[str], value: str = "") -> str | No
     # The dashes would make --foo look like --color.
     likely = [name.lstrip("-") for name in known if name.startswith("--") and name not in ACTING_OPTIONS]
     meant = name_meant(option.lstrip("-"), likely)
-    return meant and f"did you mean --{meant}?"
+    return None if meant is None else f"did you mean --{meant}?"
 
 
 def options_last(words: Sequence[str], verbs: Iterable[str], fits: Fits) -> str | None:

@@ -52,7 +52,8 @@ class Transfer:
 
         Raises Undelivered for anything but the complete file, and the server's last error when the retry limit ends.
         """
-        self._source, self._part, self._patience, self._limit = source, part, patience, patience.limit()
+        self._source, self._part = source, part
+        self._patience, self._limit = patience, patience.limit()
         patience.keep_trying(self._attempt, believing=True, moved=self._gets_further)
 
     def _attempt(self, _within: float) -> None:

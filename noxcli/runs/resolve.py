@@ -236,7 +236,8 @@ def find_candidates(
 
     `since` is asked once the server has answered: when the first of them may have started, in seconds since 1970.
     """
-    found, listed, older, first = list[Run](), True, 0, None
+    found, listed = list[Run](), True
+    older, first = 0, None
     try:
         for run in api.within(within).list_runs(workflow_id):
             if first is None:  # its answer has the server's time

@@ -50,7 +50,8 @@ class Resuming:
 
     def meets(self, place: int) -> None:
         """An event that was shown comes again: the connection stands behind it."""
-        self.places, self._anywhere, self.waiting, self.seeking = [place + 1], False, [], False
+        self.places, self.waiting = [place + 1], []
+        self._anywhere = self.seeking = False
         self.at_end = place >= self._awaited
 
     def keeps(self, event: RunEvent, position: int, mark: int) -> bool:
