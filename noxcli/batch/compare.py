@@ -43,7 +43,8 @@ class Comparison:
             name for name in constants[0].keys() & constants[1].keys() if constants[0][name] != constants[1][name]
         )
         rule = Rule(base.repeat, enough_of(base.repeat, each))
-        self.compared = Compared(base, new, rule, judge.questions(own=new.expects), by_id(base, new), differ)
+        by_id = base.has_ids and new.has_ids  # both sides have some
+        self.compared = Compared(base, new, rule, judge.questions(own=new.expects), by_id, differ)
         self.counts: Counter[Change] = Counter()
         self.slower = 0  # of any class
         self.confirmation: Confirmation | None = None
@@ -145,7 +146,7 @@ class Comparison:
         """Return a pair of rows, of which NEW's judges both; `known` is its class if it was judged before."""
         sides = zip((self.base, self.new), self._reads, matched, strict=True)
         base, new = (self._read_lines(*each) for each in sides)
-        gaps = [None if side.knows_table else NOT_HERE for side in (self.base, self.new)]
+        gaps = [None if side.source.knows_table else NOT_HERE for side in (self.base, self.new)]
         other = _other_input(base, new, self.compared.constants) if base and new else None
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
         base, new = ([self._judge.judged(line, table) for line in lines] for lines in (base, new))
@@ -177,11 +178,6 @@ class Comparison:
         counts = {str(standing): found[standing] for standing in Standing}
         asked, suspects = self.confirmation, len(self.confirmation.suspects)
         return {"asks": asked.asks, "suspects": suspects, "lead": asked.lead, "runs": asked.runs, **counts}
-
-
-def by_id(base: Side, new: Side) -> bool:
-    """Return whether rows are paired by their ids: both sides have some."""
-    return base.has_ids and new.has_ids
 
 
 def _other_input(base: list[ResultLine], new: list[ResultLine], constants: list[str]) -> str | None:

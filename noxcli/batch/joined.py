@@ -78,11 +78,9 @@ class Joined:
         joined = cls([], [], empty=[each for each in directories if each not in begun])
         for directory in begun:
             past = Past.read(directory / JOURNAL_NAME)
-            if past.header is None and len(directories) > 1:
+            if past.header is None:
                 joined.empty.append(directory)
                 continue
-            if past.header is None:
-                raise UsageProblem(f"{directory} contains no batch", "give the --output-dir of each shard")
             joined.directories.append(directory)
             joined._require_same(directory, past.header)
             joined._add(len(joined.headers) - 1, past)
@@ -211,8 +209,8 @@ class Joined:
         if more > 0:
             self._owners.extend([UNOWNED] * more)
             self._offsets.extend([0] * more)
+            self._runs.extend([0] * more)
             self._ran.extend(bytes(more))
-            self._runs.frombytes(bytes(8 * more))
         for number, offset in enumerate(past.offsets):
             if not offset:
                 continue

@@ -39,11 +39,11 @@ class Source(Protocol):
     """Where the lines of a side are."""
 
     kind: str
-    header: Header | None
-    knows_table: bool  # a row that it lacks is not in the batch's FILE
-    is_outdated: bool  # rows were edited since they ran
-    is_limited: bool  # rows of its table may have been left out, by --limit or --only
-    inputs: Any  # of a single run, as far as the server says
+    header: Header | None = None
+    knows_table: bool = False  # a row that it lacks is not in the batch's FILE
+    is_outdated: bool = False  # rows were edited since they ran
+    is_limited: bool = False  # rows of its table may have been left out, by --limit or --only
+    inputs: Any = None  # of a single run, as far as the server says
 
     def lines(self) -> Iterator[tuple[int, ResultLine]]:
         """Yield each line after its place. Raises UsageProblem."""
@@ -52,15 +52,15 @@ class Source(Protocol):
         """Yield what reads the line at a place again."""
 
 
-class Directory:
+class Directory(Source):
     """The directory of a batch; the place of a line is its number in the journal."""
 
-    kind, inputs = "directory", None
+    kind = "directory"
 
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         """Raises UsageProblem for one that is not the directory of a batch."""
         self.joined, self._warn = Joined.read([path]), warn
-        self.header: Header | None = self.joined.header
+        self.header = self.joined.header
         self.knows_table, self.is_outdated = self.joined.knows_table, bool(self.joined.outdated)
         self.is_limited = self.joined.is_limited
 
@@ -79,13 +79,10 @@ class Directory:
             yield lambda number: as_printed(read(number), repeat)
 
 
-class Printed:
+class Printed(Source):
     """A file of lines that batch, results or --json wrote; the place of a line is where it begins."""
 
     kind = "file"
-    header: Header | None = None
-    knows_table = is_outdated = is_limited = False
-    inputs = None
 
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         self.path, self._warn = path, warn
@@ -117,12 +114,10 @@ class Printed:
         return line
 
 
-class OneRun:
+class OneRun(Source):
     """A run, as the server has it now."""
 
     kind = "run"
-    header: Header | None = None
-    knows_table = is_outdated = is_limited = False
 
     def __init__(self, document: Mapping[str, Any], inputs: Any) -> None:
         self.inputs = inputs
@@ -227,20 +222,13 @@ class Side:
                 self._values[name] = None
         return total % (1 << BITS) or 1
 
-    @property
-    def lines(self) -> int:
-        return len(self._numbers)
-
-    @property
-    def knows_table(self) -> bool:
-        return self.source.knows_table
-
     def constants(self) -> Mapping[str, int]:
         """Return the digest of each input that all rows share, by the header or because each row has the same."""
-        header, rows = self.source.header, self.lines // self.repeat
+        header, lines = self.source.header, len(self._numbers)
         if header is not None:
             return {name: digest for name, digest in self._values.items() if digest and name in header.constants}
-        whole = {name for name, count in self._given.items() if count == self.lines and rows >= LEAST_ROWS}
+        is_enough = lines // self.repeat >= LEAST_ROWS
+        whole = {name for name, count in self._given.items() if count == lines and is_enough}
         return {name: digest for name, digest in self._values.items() if digest and name in whole}
 
     @property
