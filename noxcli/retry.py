@@ -170,5 +170,5 @@ class OneTry(Patience):
     """None: for a caller that asks again itself."""
 
     def keep_trying(self, call: Callable[[float], T], *_: Any, **__: Any) -> T:
-        """Return the result of the only call."""
-        return call(float("inf"))
+        """Return the result of the only call, which takes no longer than any other attempt."""
+        return call(Outage(self.clock, self._retry_for).for_an_attempt)

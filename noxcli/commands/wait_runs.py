@@ -19,7 +19,7 @@ from noxcli.cli.follow import (
     stop_or_raise,
 )
 from noxcli.cli.session import Session
-from noxcli.errors import Denied, LostContact, NotFinished, NoxError, Phase, TimedOut, Unavailable, Unmet
+from noxcli.errors import Denied, LostContact, NotFinished, NoTurn, NoxError, Phase, TimedOut, Unavailable, Unmet
 from noxcli.models import Finished, Paused, Run, Workflow
 from noxcli.outputs.await_output import read_own_record
 from noxcli.render.renderers import play
@@ -158,7 +158,7 @@ class ManyRuns:
             Waited(outcome, Contact(clock, policy.retry_for, known=noxus.is_young(outcome.subject)))
             for outcome in noxus.context.outcomes
         ]
-        self._one_try = OneTry(clock, noxus.deadline, 0.0, in_lines(lambda _: None))
+        self._one_try = OneTry(clock, noxus.deadline, policy.retry_for, in_lines(lambda _: None))
 
     def wait_to_end(self) -> None:
         """Print each run as it ends, until all or enough have ended; at the time limit, read the others once more.
@@ -210,7 +210,8 @@ class ManyRuns:
         if known is None:
             run = resolve_and_read(self._noxus, one.outcome.subject, self._one_try)
         else:
-            read = self._noxus.api.get_run(known.workflow_id, known.id)
+            api = self._noxus.api.within(one.contact.outage.for_an_attempt)
+            read = api.get_run(known.workflow_id, known.id)
             run = settled_if_unchanged(read, known, self._context.clock.monotonic())
         if run.status == "failed":
             one.outcome.progress = explain_failure(self._noxus, run)
@@ -242,7 +243,8 @@ class ManyRuns:
             outcome.run, outcome.confirmed = run, True
             one.contact.met_answer()
             return self._policy.over(run)
-        if isinstance(error, Unavailable | Denied) and not one.contact.is_lost(error):
+        was_asked = not isinstance(error, NoTurn)
+        if isinstance(error, Unavailable | Denied) and not (was_asked and one.contact.is_lost(error)):
             one.trouble = error
             return False
         if isinstance(error, Unavailable) or (isinstance(error, Denied) and outcome.run):

@@ -7,7 +7,7 @@ import pytest
 
 from noxcli.timing import Clock
 from tests.conftest import Noxcli
-from tests.otherside import RUN, WORKFLOW, record
+from tests.otherside import OTHER, RUN, WORKFLOW, record
 from tests.process import NOXCLI, call, ended_by, environment, running, until
 from tests.rawserver import answer, raw_server, trickle
 
@@ -36,15 +36,20 @@ def test_one_failed_poll_is_forgiven_and_a_second_is_not(failures: int, code: in
         assert (done.returncode, len(server.requests)) == (code, 3), done.stderr
 
 
-@pytest.mark.parametrize(("verb", "code"), [("inputs", 75), ("wait", 6), ("runs", 75)])
+@pytest.mark.parametrize(("verb", "code"), [("inputs", 75), ("wait", 6), ("runs", 75), ("wait for two", 6)])
 def test_an_answer_that_trickles_in_is_a_failure(
     noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: str, code: int
 ) -> None:
     monkeypatch.setattr("noxcli.timing.LEAST_ATTEMPT", 0.3)
     noxcli.clock = Clock()
-    argv = {"inputs": ["inputs", WORKFLOW], "wait": ["wait", NAMED, "--no-stream"], "runs": ["runs"]}[verb]
+    argv = {
+        "inputs": ["inputs", WORKFLOW],
+        "wait": ["wait", NAMED, "--no-stream"],
+        "runs": ["runs"],
+        "wait for two": ["wait", NAMED, f"{WORKFLOW}/{OTHER}", "--poll-interval", "100ms"],
+    }[verb]
     began = time.monotonic()
     with raw_server(trickle(HEAD)) as server:
         assert noxcli(*argv, "--retry-for", "100ms", "--base-url", server.url).code == code
-        assert len(server.requests) == 2, "never one failure alone"
+        assert len(server.requests) == (4 if verb == "wait for two" else 2), "never one failure alone"
     assert time.monotonic() - began < 10
