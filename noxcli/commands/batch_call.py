@@ -30,7 +30,7 @@ from noxcli.cli.prepare import check_outputs, read_given_inputs, read_workflow_t
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
-from noxcli.errors import ANSWERED, Interruption, NoxError, Phase, TimedOut, UsageProblem
+from noxcli.errors import ANSWERED, Interruption, NotAsAsserted, NoxError, Phase, TimedOut, UsageProblem
 from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
 from noxcli.inputs.sources import STDIN_NAMES
@@ -306,11 +306,22 @@ def _report(noxus: Session, batch: Batch, output: Output, seconds: float) -> Non
         raise Interruption(f"{error.message}{batch.named}", go_on, number=error.number)
     output.judge.require_answers(output.outputs, "no row's result")
     tally.conclude(context.terminal, go_on, batch.named)
-    rows = batch.asked.rows
     if output.coverage is not None:
-        if rows.only is not None:
-            rows.only.conclude_stream()
-        output.coverage.conclude_stream(context.terminal.warn, own=EXPECT in rows.names)
+        _conclude_stream(batch, output, context)
+
+
+def _conclude_stream(batch: Batch, output: Output, context: Context) -> None:
+    """Say what is known of a stream at its end alone. Raises NotAsAsserted for questions that nothing could answer."""
+    assert output.coverage is not None
+    rows, warn = batch.asked.rows, context.terminal.warn
+    own = EXPECT in rows.names
+    if rows.only is not None:
+        rows.only.conclude_stream()
+    output.coverage.conclude_stream(warn, own=own)
+    if batch.tally.total == 0 and batch.asked.shard.of == 1:  # a shard may have no rows
+        if output.judge.has_questions or own:
+            raise NotAsAsserted("the stream has no rows, so nothing is checked", "add rows, or drop the questions")
+        warn("the stream has no rows")
 
 
 def _write_report(option: str, target: Path, batch: Batch, context: Context, judge: Judge) -> None:

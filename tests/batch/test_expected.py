@@ -218,3 +218,19 @@ def test_a_stream_is_held_to_expectations(
     write_rows(*lines, name="e.jsonl")
     result = noxcli("batch", squares, "-", "--output-dir", "out", "--expect", "e.jsonl")
     assert (result.code, said in result.err) == (code, True), result.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ((), 0, "warning: the stream has no rows\n"),
+        (("--assert", "output.Square == `1`"), 11, "noxcli: the stream has no rows, so nothing is checked; add rows"),
+        (("--assert", "output.Square == `1`", "--shard", "2/2"), 0, ""),
+    ],
+)
+def test_a_stream_without_rows_answers_no_question(
+    noxcli: Noxcli, squares: str, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], code: int, said: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", piped(""))
+    result = noxcli("batch", squares, "-", "--output-dir", "out", "--quiet", *options)
+    assert (result.code, result.err.startswith(said), bool(result.err)) == (code, True, bool(said)), result.err
