@@ -209,6 +209,8 @@ def in_our_words(error: typer.TyperException) -> str:
         message = f"{message.partition(': ')[0]}: {value!r} is not a number {span}"
     if match := re.fullmatch(r"(?s)Got unexpected extra argument\S* \((.*)\)\.?", message):
         message = f"unexpected argument: {match[1]}"
+    if match := re.fullmatch(r"(?s)(Missing .*?)\. Choose from:(.*)", message):
+        message = f"{match[1]}, one of {' '.join(match[2].split())}"
     return f"{message[:1].lower()}{message[1:]}".rstrip(".")
 
 

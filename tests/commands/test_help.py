@@ -118,6 +118,8 @@ def test_the_examples_can_be_pasted_twice(verb: str, pages: dict[str, str], live
         (["wait", "x", "--zzz"], "no such option: --zzz; see noxcli wait --help"),
         (["--vrsion"], "no such option: --vrsion; did you mean --version? noxcli --help has them all"),
         (["run"], "missing argument 'WORKFLOW'; see noxcli run --help"),
+        (["import", "x.nx"], "missing option '--mode', one of clone, version, replace; see noxcli import --help"),
+        (["completion"], "missing argument 'SHELL', one of bash, zsh, fish; see noxcli completion --help"),
         (["no\x1b[2Jpe"], "no such command 'no\\x1b[2Jpe'; see noxcli --help"),
     ],
 )
