@@ -295,6 +295,12 @@ def test_classes_of_rows_have_colors(browser: Chromium, comparison: Path) -> Non
     assert len(set(seen.values())) == 3
 
 
+def test_a_time_that_is_missing_is_a_dash(browser: Chromium, comparison: Path) -> None:
+    tab = browser.open(comparison)
+    times = "[...document.querySelectorAll('.pairs>.{}>summary>:nth-child(5)')].map((one) => one.innerText)"
+    assert [tab.evaluate(times.format(name)) for name in ("missing", "new")] == [["1.00 s → -"], ["- → 1.00 s"]]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_a_page(browser: Chromium, failed: Path, comparison: Path, scheme: str) -> None:
     if not AXE.exists():

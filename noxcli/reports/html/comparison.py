@@ -125,7 +125,7 @@ def _pair(page: Page, pair: Pair, most: int) -> Html:
         page.bdi(pair.name, LONGEST_ID),
         [cell_of(page, inputs, first, width), page.tag("bdi", parts.mark_pieces(page, excerpt(pieces, AROUND, width)))],
         str(pair.change),
-        " → ".join("" if side is None else show_took(side, longest) for side in (base, new)),
+        " → ".join("-" if side is None else show_took(side, longest) for side in (base, new)),
         None if pair.change is Change.CHANGED else page.peek(pair.what(), width),
     )
     body = page.tag("div", *_unfolded(page, pair, inputs, differences, most))
