@@ -110,7 +110,7 @@ def _follow(noxus: Session, watch: ConditionWatch, policy: Policy) -> Run:
 
 def _tell_pause(noxus: Session, run: Run) -> None:
     """Say what the run waits for, since nothing else is shown meanwhile."""
-    noxus.context.terminal.note(f"run {run.id} is paused for human input; give it in Noxus")
+    noxus.context.terminal.note(f"run {run.id} is paused for human input")
 
 
 def _require_good(noxus: Session, outcome: Outcome) -> None:
