@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from noxcli.render.events import Content
 
 COPIED_AT_ONCE = 256 * 1024  # bytes
-# Types that are not downloaded for a terminal, since they can't be text; all others are looked at.
+# Types and names that are not downloaded for a terminal, since they can't be text; all others are looked at.
 BINARY_TYPES = ("image/png", "image/jpeg", "audio/", "video/", "application/pdf", "application/zip")
+BINARY_NAMES = (".bin", ".docx", ".gz", ".png", ".pptx", ".xlsx", ".zip")
 
 
 def check_directory(noxus: Session) -> None:
@@ -174,7 +175,7 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
                 contents.append(_exact(whole.output[key]))
                 continue
             remote = next(find_remote({key: value}))
-            if noxus.context.terminal.read_by_eyes and media_type(remote.content_type).startswith(BINARY_TYPES):
+            if noxus.context.terminal.read_by_eyes and _is_called_binary(remote):
                 raise _not_shown(noxus.context, run, remote)
             try:
                 content, entry = stack.enter_context(spool(noxus.api, remote, noxus.patience(), watch))
@@ -203,6 +204,10 @@ def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes
     content.seek(0)
     if not is_text:
         raise _not_shown(context, run, remote)
+
+
+def _is_called_binary(remote: Remote) -> bool:
+    return media_type(remote.content_type).startswith(BINARY_TYPES) or remote.name.lower().endswith(BINARY_NAMES)
 
 
 def _not_shown(context: Context, run: Run, remote: Remote) -> Undelivered:
