@@ -13,7 +13,7 @@ from noxcli.batch.identity import Header, differences
 from noxcli.batch.judge import Judge
 from noxcli.batch.lines import DigestIndex, open_batch_file
 from noxcli.batch.past import FINISHED, Past, digest_of_id, line_at
-from noxcli.batch.results import StoredLines, read_line, run_of
+from noxcli.batch.results import StoredLines, key_of, read_line, run_of
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.row import as_printed
 from noxcli.batch.shards import Shard
@@ -45,7 +45,7 @@ NAMES = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class Joined:
-    """The journals of one batch, with the places of each row's last line there and of its result: 27 bytes a row."""
+    """The journals of one batch, with the places of each row's last line there and of its result: 35 bytes a row."""
 
     directories: list[Path]
     headers: list[Header]
@@ -62,7 +62,8 @@ class Joined:
     _keeps_others: bool = True  # that an earlier call has run
     _is_whole: bool = False  # such a call left none out
     _ran: bytearray = field(default_factory=lambda: bytearray(1))
-    _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # digests, of finished rows; else 0
+    _keys: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of the results of finished rows; else 0
+    _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the digests of their ids
     _places: "array[int] | None" = None  # of their results, plus 1; 0 for none; None before all were read
 
     @classmethod
@@ -146,12 +147,12 @@ class Joined:
 
         Results of one run differ at most in kept columns, until the batch that a kill has ended is continued.
         """
-        rows = DigestIndex((run, row) for row, run in enumerate(self._runs) if run and row not in self.doubled)
-        self._places = places = array("Q", bytes(8 * len(self._runs)))
+        rows = DigestIndex((key, row) for row, key in enumerate(self._keys) if key and row not in self.doubled)
+        self._places = places = array("Q", bytes(8 * len(self._keys)))
         for owner, stored in enumerate(self._stored):
             for begin, line in stored.read_all():
-                number = rows.find(digest_of_id(run_of(line)))
-                if number is None or self._owners[number] != owner:
+                number = rows.find(key_of(line["row"], digest_of_id(line["id"])))
+                if number is None or (self._owners[number], self._runs[number]) != (owner, digest_of_id(run_of(line))):
                     continue
                 if not places[number]:
                     yield number, self._whole(owner, number, line)
@@ -209,6 +210,7 @@ class Joined:
         if more > 0:
             self._owners.extend([UNOWNED] * more)
             self._offsets.extend([0] * more)
+            self._keys.extend([0] * more)
             self._runs.extend([0] * more)
             self._ran.extend(bytes(more))
         for number, offset in enumerate(past.offsets):
@@ -219,7 +221,8 @@ class Joined:
             if self._owners[number] == UNOWNED or (ran and not self._ran[number]):
                 self._owners[number], self._offsets[number] = owner, offset
                 is_known = past.state(number) == FINISHED and number not in past.outdated
-                self._runs[number] = past.runs[number] if is_known else 0
+                self._keys[number] = key_of(number, past.ids[number]) if is_known else 0
+                self._runs[number] = past.runs[number]
             elif ran:
                 self.doubled.setdefault(number, []).append((owner, offset))
             self._ran[number] |= ran

@@ -245,6 +245,9 @@ class Past:
             case "withdrawn" | "interrupted":
                 self.forget(number)
             case "finished":
+                known = self.pending.get(number)
+                if known is None or known.run_id != line["run_id"]:  # its start could not be recorded
+                    self.runs[number] = digest_of_id(line["run_id"])
                 self.forget(number)
                 self.states[number] = FINISHED + line["exit_code"]
 

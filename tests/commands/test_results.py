@@ -176,6 +176,22 @@ def test_the_last_line_of_a_run_counts_and_no_damaged_one(noxcli: Noxcli, batch:
     assert found.lines == [*before[:2], {**before[2], "columns": {"Kept": "later"}}]
 
 
+def test_rows_to_which_a_server_gave_one_run_have_their_results(noxcli: Noxcli, batch: str) -> None:
+    first, _, third = (line["result"]["run"]["id"] for line in noxcli("results", batch).lines)
+    for path in (Path(batch, "batch.jsonl"), Path(batch, "results.jsonl")):
+        path.write_text(path.read_text().replace(third, first))
+    one, _, three = (line["result"]["output"] for line in noxcli("results", batch).lines)
+    assert (one["Answer"]["text"], three["Answer"]["text"]) == ("=1+1!", 'two\r\nlines, "ü"!')
+
+
+def test_a_run_whose_start_the_journal_lacks_has_its_result(noxcli: Noxcli, batch: str) -> None:
+    journal, before = Path(batch, "batch.jsonl"), noxcli("results", batch).lines
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if '"step":"started"' not in line))
+    assert len(journal.read_text().splitlines()) == len(lines) - 3
+    assert noxcli("results", batch).lines == before
+
+
 def test_a_ci_system_gets_what_was_judged(noxcli: Noxcli, batch: str) -> None:
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": "outputs", "GITHUB_STEP_SUMMARY": "summary.md"}
     result = noxcli("results", batch, "--assert", "ok && row.Question != '=1+1'", environ=environ)
