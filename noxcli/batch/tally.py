@@ -9,7 +9,7 @@ from noxcli.batch.judge import MinPass
 from noxcli.errors import COMPLETED, HOPELESS, ExitCode, Incomplete, NoxError, worst
 from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import amount
+from noxcli.render.text import amount, hint_lines
 from noxcli.reports.ci import BatchEnded
 from noxcli.reports.reasons import Reasons
 from noxcli.timing import show_seconds
@@ -128,8 +128,10 @@ class Tally:
 
     def say(self, terminal: Terminal, headline: str) -> None:
         """Write to stderr why rows did not complete, and below it, where it stays on the screen, what became of all."""
-        for line in self.reasons.lines():
-            terminal.complain(f"noxcli: {line}")
+        for reason in self.reasons.lines():
+            line = f"noxcli: {reason}"
+            for part in hint_lines(line, terminal.size().columns) if terminal.interactive else [line]:
+                terminal.complain(part)
         terminal.note(headline)
         for count, words in self.became():
             terminal.note(f"  {count:>7} {words}")
