@@ -165,15 +165,20 @@ class Suspects:
             "questions": hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest(),
         }
 
-    def _read_plan(self, side: str) -> Any:
+    def _read_plan(self, side: str) -> Mapping[str, Any] | None:
         """Return the plan that a side has, None without one. Raises UsageProblem."""
         try:
             with Place.open_derived(self.folder(side)) as place:
-                return decode_json(place.read(PLAN_NAME, LONGEST_PLAN))
+                plan = decode_json(place.read(PLAN_NAME, LONGEST_PLAN))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise UsageProblem(f"can't read {self.folder(side) / PLAN_NAME}: {reason_of(error)}") from None
+            reason = reason_of(error)
+        else:
+            if isinstance(plan, dict):
+                return plan
+            reason = "it is not a JSON object"
+        raise UsageProblem(f"can't read {self.folder(side) / PLAN_NAME}: {reason}", "move it away to ask again")
 
     def _write(self, side: str, name: str, values: Sequence[Any]) -> None:
         try:

@@ -319,6 +319,19 @@ def test_each_comparison_has_its_own_answers(noxcli: Noxcli, sandbox: Sandbox, a
     assert "the answers for an earlier comparison are in base/confirm.1 now" in again.err
 
 
+@pytest.mark.parametrize("content", ["[1]", "7", "null", "{", ""])
+@pytest.mark.parametrize("side", ["base", "new"])
+def test_a_plan_that_is_none_is_refused(noxcli: Noxcli, answers: Any, side: str, content: str) -> None:
+    turns = {"one": ("g", "b")}
+    both(noxcli, answers(turns), turns)
+    plan = Path(side, "confirm/plan.json")
+    plan.parent.mkdir()
+    plan.write_text(content)
+    result = compared(noxcli, confirm="4")
+    assert (result.code, f"noxcli: can't read {plan}: " in result.err) == (2, True), result.err
+    assert plan.read_text() == content
+
+
 def test_no_link_is_followed_to_where_answers_go(noxcli: Noxcli, answers: Any) -> None:
     turns = {"one": ("g", "b")}
     workflow = answers(turns)
