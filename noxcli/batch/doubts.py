@@ -53,7 +53,7 @@ class Finding:
     def unresolved(self, row: Row, doubt: Pending, why: NoxError | None, mask: Mask) -> FinishedRow:
         """Return the result of a row that stays in doubt."""
         found = Candidates(self.candidates(doubt), self.listed)
-        reason = f": {why.message}" if why is not None else ", since the batch was interrupted"
+        reason = f": {why.message}" if why is not None else ""
         error = StartUnknown(
             f"its start was sent, but the outcome is unknown{reason}",
             f"{found.words()}; --resume takes the run if there is just one of this batch's version",

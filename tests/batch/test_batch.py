@@ -379,7 +379,9 @@ def test_only_again_doubtful_may_run_a_row_twice(noxcli: Noxcli, sandbox: Sandbo
     noxcli("run", workflow, "Q=a", "--detach")
     result = noxcli("batch", workflow, "rows.jsonl", "--resume")
     assert (result.code, result.codes) == (7, {1: 7}), "two runs may be the row's"
-    assert len(result.lines[0]["result"]["error"]["candidates"]) == 2
+    error = result.lines[0]["result"]["error"]
+    assert len(error["candidates"]) == 2
+    assert error["message"] == "its start was sent, but the outcome is unknown", "nothing shows why"
     other = noxcli("batch", workflow, "rows.jsonl", "--again", "failed", "--again", "stopped")
     assert (other.code, len(sandbox.runs(workflow))) == (7, 2)
     again = noxcli("batch", workflow, "rows.jsonl", "--again", "doubtful")
