@@ -22,6 +22,7 @@ from noxcli.signals import Interrupted
 from noxcli.waiting import has_no_reader
 
 HELP_OPTIONS = ("-h", "--help")
+HELP = {"help_option_names": [*HELP_OPTIONS]}
 REPORTING = ("--junit", "--report", "--dotenv")  # the options that say where an error is reported, too
 # Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py, `import` in import_.py.
 VERBS = {
@@ -63,7 +64,8 @@ def verb_named(word: str) -> Any:
     name = f"{word}_" if iskeyword(word) else word.replace("-", "_")
     module = import_module(f"noxcli.commands.{name}")
     alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-    alone.command(word, cls=Verb)(module.Options)
+    # Typer keeps a command's first help option: it must not depend on the context in which that was asked for.
+    alone.command(word, cls=Verb, context_settings=HELP)(module.Options)
     command: Any = typer.main.get_command(alone)
     command.execute = module.execute
     return command
@@ -110,7 +112,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
-    context_settings={"help_option_names": [*HELP_OPTIONS]},
+    context_settings=HELP,
 )
 
 

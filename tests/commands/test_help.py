@@ -191,6 +191,12 @@ def test_a_short_help_is_one_screen(verb: str) -> None:
     assert [line for line in lines if line.startswith("  ") and f"noxcli {verb}" in line]
 
 
+def test_a_short_help_comes_after_a_hint_about_the_same_verb() -> None:
+    verb_named.cache_clear()
+    assert "did you mean" in Noxcli()("input", "demo").err
+    assert Noxcli()("inputs", "-h").code == 0
+
+
 @pytest.mark.parametrize("verb", ["export", "report"])
 def test_a_short_help_names_where_a_file_goes(verb: str) -> None:
     assert "-o, --output FILE" in Noxcli()(verb, "-h").text
