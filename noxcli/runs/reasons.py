@@ -135,7 +135,7 @@ class _Search:
         return {}
 
     def _ask(self, ask: Callable[["NoxusApi"], T]) -> T:
-        """Return the answer; retry within the time if the server only asks us to slow down.
+        """Return the answer; retry within the time if the server only asks us to slow down, or a connection broke.
 
         Raises what `ask` raises, and TimedOut.
         """
@@ -143,7 +143,7 @@ class _Search:
         patience = Patience(limit.clock, limit, EACH_WITHIN, in_lines(lambda _: None))
         return patience.keep_trying(
             lambda _: ask(self._source.within(limit.left())),
-            lambda error, _: error.http_status in OVERLOADED,
+            lambda error, _: error.http_status is None or error.http_status in OVERLOADED,
             believing=True,
         )
 

@@ -1,8 +1,9 @@
 """Why a run failed: the node and the reason from every verb, wherever the server keeps them."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from noxcli.sandbox.steps import node_fails, node_runs
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, write_rows
 from tests.otherside import RUN, WORKFLOW, OtherSide, Streams, called, event, record, sends
-from tests.rawserver import answer, json_answer, stay_silent
+from tests.rawserver import answer, hang_up, json_answer, reset, stay_silent
 from tests.runner import commands
 from tests.sample import one_in
 
@@ -237,10 +238,22 @@ def test_sources_that_say_nothing_do_not_hold_up_the_verdict(noxcli: Noxcli) -> 
     assert result.json["error"]["message"] == "run failed"
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_source_that_is_busy_is_asked_again(noxcli: Noxcli, status: int) -> None:
-    answers = iter([json_answer({"detail": "Slow down"}, status), json_answer(SOURCES["data"]["data"])])
-    result, _ = failing(noxcli, "fetch-output", RUN, data=lambda peer: peer.sendall(next(answers)))
+def slows_down(status: int) -> Callable[[socket], None]:
+    return lambda peer: peer.sendall(json_answer({"detail": "Slow down"}, status))
+
+
+def gives_data(peer: socket) -> None:
+    peer.sendall(json_answer(SOURCES["data"]["data"]))
+
+
+@pytest.mark.parametrize("first", [slows_down(429), slows_down(503), reset, hang_up])
+def test_a_source_that_is_busy_or_breaks_is_asked_again(noxcli: Noxcli, first: Callable[[socket], None]) -> None:
+    turns = iter([first, gives_data])
+
+    def take_turn(peer: socket) -> None:
+        next(turns)(peer)
+
+    result, _ = failing(noxcli, "fetch-output", RUN, data=take_turn)
     assert result.code == 1
     assert f"run {SAID}" in result.err
 
