@@ -45,7 +45,7 @@ NAMES = {
 
 @dataclass(slots=True, eq=False, repr=False)
 class Joined:
-    """The journals of one batch, with the places of each row's last line there and of its result: 35 bytes a row."""
+    """The journals of one batch, with the places of each row's last line there and of its result: 34 bytes a row."""
 
     directories: list[Path]
     headers: list[Header]
@@ -61,7 +61,6 @@ class Joined:
     _only: set[int] | None = None  # the rows of the file that --only selected; None: none was left out
     _keeps_others: bool = True  # that an earlier call has run
     _is_whole: bool = False  # such a call left none out
-    _ran: bytearray = field(default_factory=lambda: bytearray(1))
     _keys: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of the results of finished rows; else 0
     _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the digests of their ids
     _places: "array[int] | None" = None  # of their results, plus 1; 0 for none; None before all were read
@@ -148,7 +147,7 @@ class Joined:
         Results of one run differ at most in kept columns, until the batch that a kill has ended is continued.
         """
         rows = DigestIndex((key, row) for row, key in enumerate(self._keys) if key and row not in self.doubled)
-        self._places = places = array("Q", bytes(8 * len(self._keys)))
+        places = array("Q", bytes(8 * len(self._keys)))
         for owner, stored in enumerate(self._stored):
             for begin, line in stored.read_all():
                 number = rows.find(key_of(line["row"], digest_of_id(line["id"])))
@@ -157,6 +156,7 @@ class Joined:
                 if not places[number]:
                     yield number, self._whole(owner, number, line)
                 places[number] = begin + 1
+        self._places = places  # only now: a reading that was left halfway has not found all
 
     def _place(self, number: int) -> int:
         return self._places[number] if self._places and number < len(self._places) else 0
@@ -212,20 +212,18 @@ class Joined:
             self._offsets.extend([0] * more)
             self._keys.extend([0] * more)
             self._runs.extend([0] * more)
-            self._ran.extend(bytes(more))
         for number, offset in enumerate(past.offsets):
             if not offset:
                 continue
             self.rows = max(self.rows, number)
             ran = past.runs[number] != 0
-            if self._owners[number] == UNOWNED or (ran and not self._ran[number]):
+            if self._owners[number] == UNOWNED or (ran and not self._runs[number]):
                 self._owners[number], self._offsets[number] = owner, offset
                 is_known = past.state(number) == FINISHED and number not in past.outdated
                 self._keys[number] = key_of(number, past.ids[number]) if is_known else 0
                 self._runs[number] = past.runs[number]
             elif ran:
                 self.doubled.setdefault(number, []).append((owner, offset))
-            self._ran[number] |= ran
         self.rows = max(self.rows, header.rows or past.rows, past.whole)
         self._is_whole |= past.whole > 0
         self.outdated |= {(owner, number) for number in past.outdated}

@@ -13,6 +13,7 @@ from noxcli.errors import BY_SHARE, ExitCode, Phase, UsageProblem, nearest, sugg
 from noxcli.masking import Mask
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
 from noxcli.query import Query
+from noxcli.render.text import shorten
 from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, read_assertion
 
 LONGEST_SIDE = 100  # characters of a value in a message
@@ -184,8 +185,7 @@ def _where_they_differ(one: str, other: str) -> tuple[str, str]:
 
 
 def _from(text: str, begin: int) -> str:
-    shown = f"…{text[begin:]}" if begin else text
-    return shown if len(shown) <= LONGEST_SIDE else f"{shown[: LONGEST_SIDE - 1]}…"
+    return shorten(f"…{text[begin:]}" if begin else text, LONGEST_SIDE)
 
 
 @dataclass(frozen=True, slots=True)

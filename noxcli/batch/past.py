@@ -182,7 +182,8 @@ class Past:
                 # Checked first: a later version may have other fields.
                 require_readable(path, line["batch"], BATCH_SCHEMA)
                 self.header = Header(**{name: _field(line, name, kinds) for name, kinds in HEADER.items()})
-                self.whole = self.whole if self.header.is_partial else self.header.rows or 0
+                if not self.header.is_partial:
+                    self.whole = self.header.rows or 0
                 return True
             step = line["step"]
             self._apply(step, {name: _field(line, name, kinds) for name, kinds in STEPS[step].items()}, offset)
@@ -194,7 +195,8 @@ class Past:
         match step:
             case "end":
                 self.rows, self.only = line["rows"], line["only"] or []
-                self.whole = self.whole if self.header is None or self.header.is_partial else self.rows
+                if self.header is not None and not self.header.is_partial:
+                    self.whole = self.rows
             case "moved":
                 self._moves.append((line["row"], line["from"], int(line["row_digest"], 16)))
             case "renumbered":
