@@ -176,7 +176,7 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
                 continue
             remote = next(find_remote({key: value}))
             if noxus.context.terminal.read_by_eyes and _is_called_binary(remote):
-                raise _not_shown(noxus.context, run, remote)
+                raise _not_shown(noxus.context, run, remote, "is binary by its type or name")
             try:
                 content, entry = stack.enter_context(spool(noxus.api, remote, noxus.patience(), watch))
             except DELIVERABLE as error:
@@ -203,17 +203,17 @@ def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes
     text.detach()
     content.seek(0)
     if not is_text:
-        raise _not_shown(context, run, remote)
+        raise _not_shown(context, run, remote, "is not UTF-8 text")
 
 
 def _is_called_binary(remote: Remote) -> bool:
     return media_type(remote.content_type).startswith(BINARY_TYPES) or remote.name.lower().endswith(BINARY_NAMES)
 
 
-def _not_shown(context: Context, run: Run, remote: Remote) -> Undelivered:
+def _not_shown(context: Context, run: Run, remote: Remote, what: str) -> Undelivered:
     ways = "convert it with iconv in a pipe, or save" if remote.content_type.startswith("text/") else "save"
     return Undelivered(
-        f"{remote.name or 'the file'} is not UTF-8 text, and a terminal can't show it",
+        f"{remote.name or 'the file'} {what}, and a terminal can't show it",
         f"{ways} it with: {line_to_fetch(context, run)} --output-dir out",
     )
 
