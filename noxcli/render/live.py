@@ -127,7 +127,7 @@ class Live(BottomRenderer):
             return 0
         if not self._ended:
             return min(MOST_BAR, width // 4)
-        words_follow = any(node.failed and not self._is_told(node) for node in nodes)
+        words_follow = any(self._ends_in_words(node, group_of(node)) for node in nodes)
         return min(MOST_BAR, width // 3) if words_follow else MOST_BAR_ALONE
 
     def _bracket(self, before: int | None, layer: int | None, after: int | None) -> str:
@@ -147,16 +147,18 @@ class Live(BottomRenderer):
 
     def _add_words(self, line: Line, node: Node, group: str, style: str) -> Line:
         """Add why the node failed, the text that it is writing, or a status that its mark does not show."""
-        if self._is_told(node):
-            return line
-        if node.failed and node.error:
+        if node.failed and node.error and not self._is_told(node):
             return line.add(" ").add(node.error.strip(), "red")
         if self._at_work(node) and node.tail:
             tail = self._look.mask.torn(node.tail)[-2 * line.left :]
             return line.add(" ").add_end(tail.strip(), "dim") if line.left > LEAST_TEXT else line
-        if group in {"failed", "other", "skipped"} and node.status != "running":
+        if self._ends_in_words(node, group):
             line.add(f" {node.status}", style)
         return line
+
+    def _ends_in_words(self, node: Node, group: str) -> bool:
+        """Return whether words follow the bar of a node that is not at work."""
+        return group in {"failed", "other", "skipped"} and node.status != "running" and not self._is_told(node)
 
     def _at_work(self, node: Node) -> bool:
         return node.running and not self._ended
