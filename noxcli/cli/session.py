@@ -177,9 +177,12 @@ class Session:
         """Return the run by its name on the command line. Raises as `resolve_run` and `complete_id`."""
         text = self.complete_id(text, patience, listed=listed)
         noted = self._find_noted(text)
-        known = text if noted is None else f"{noted.workflow_id}/{noted.run_id}"
+        if noted is None:
+            known, young = text, self.is_young(text)
+        else:
+            known, young = f"{noted.workflow_id}/{noted.run_id}", noted.young
         try:
-            return resolve_run(self.api, known, patience, young=self.is_young(text))
+            return resolve_run(self.api, known, patience, young=young)
         except Denied as error:
             if noted is None:
                 raise

@@ -120,10 +120,9 @@ def _row(entry: dict[str, Any]) -> Sequence[str]:
 
 def look_inside(noxus: "Session", text: str) -> Inside:
     """Return what the record, the events of a failed run, and the run's data show; `text` is its name."""
-    from noxcli.cli.follow import explain_failure  # as above
+    from noxcli.cli.follow import explain_failure, progress_of  # as above
     from noxcli.models import Finished
     from noxcli.runs.node_data import data_by_node
-    from noxcli.runs.progress import Progress
 
     context = noxus.context
     context.outcome.may_exist, context.outcome.phase = True, Phase.FOLLOW
@@ -143,7 +142,7 @@ def look_inside(noxus: "Session", text: str) -> Inside:
         workflow = workflow or read(
             "nodes are shown by their ids, since the workflow", lambda api: api.get_workflow(run.workflow_id)
         )
-        progress = Progress(run, context.clock, workflow, from_start=False, shown=context.terminal.mask.torn)
+        progress = progress_of(noxus, run, workflow)
         progress.apply_one(Finished(run))
     data = read("the run's data", lambda api: api.get_run_data(run.id))
     return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))

@@ -119,7 +119,7 @@ def _require_good(noxus: Session, outcome: Outcome) -> None:
     assert run is not None
     if not (run.settled or run.paused):
         raise not_finished(run)
-    verdict = verdict_of(run, outcome.progress.why if outcome.progress and run.status == "failed" else "")
+    verdict = verdict_of(run, outcome.progress.why if outcome.progress else "")
     if verdict is not None:
         raise verdict
     require_queries(noxus.context.reports.asserts, outcome, noxus.context.terminal.mask)

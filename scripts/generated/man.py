@@ -75,9 +75,9 @@ def overview() -> str:
     for name, verb, _ in verbs():
         lines += [".TP", f".BR {plain(f'noxcli-{name}')} (1)", plain(verb.get_short_help_str(limit=200))]
     lines += [".SH OPTIONS", "The commands that call the server share these."]
-    for name, verb, context in verbs():
-        for _, records in verb.sections(context) if name == "run" else ():
-            lines += listed(record for record in records if is_common(record))
+    run, context = next((verb, context) for name, verb, context in verbs() if name == "run")
+    for _, records in run.sections(context):
+        lines += listed(record for record in records if is_common(record))
     lines += [".SH EXIT STATUS"]
     for code in sorted(ExitCode):
         again = "" if code.again == "-" else f"; retry: {code.again}"
