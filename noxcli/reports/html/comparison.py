@@ -28,7 +28,7 @@ AROUND = 20  # characters around a change in a row's line
 TONES = {
     Change.BROKEN: "bad",
     Change.CHANGED: "warn",
-    Change.SLOWER: "slow",
+    Change.SLOWER: "warn",
     Change.FIXED: "good",
     Change.SAME: "good",
     Change.NEW: "run",
