@@ -8,7 +8,7 @@ from noxcli.batch.identity import Header, differences
 from noxcli.batch.past import Past
 from noxcli.batch.rows import RowFile
 from noxcli.batch.shards import Shard
-from noxcli.errors import ConfigProblem, UsageProblem
+from noxcli.errors import ConfigProblem, Unavailable, UsageProblem
 from noxcli.inputs.parse import Inputs
 from noxcli.render.terminal import Terminal
 
@@ -79,7 +79,10 @@ class Asked:
             )
 
     def require_same_batch(self, then: Header, now: Header) -> None:
-        """Raise ConfigProblem for another batch, unless --allow-changed-input accepts the difference."""
+        """Raise ConfigProblem for another batch, unless --allow-changed-input accepts the difference.
+
+        Raises Unavailable if it can't be told, since the definition that rows are checked against was not read.
+        """
         here = f"the batch in {self.directory}"
         if then.shard != now.shard:
             raise ConfigProblem(f"{here} is for shard {then.shard}, and this is {now.shard}", "see --output-dir")
@@ -94,3 +97,9 @@ class Asked:
                 raise ConfigProblem(f"{here} is for {was}", "see --output-dir")
             if not self.changed:
                 raise ConfigProblem(f"{here} began with {was}", f"or add {ALLOW}")
+        if self.checked and then.definition is not None and now.definition is None:
+            raise Unavailable(
+                f"the workflow's definition can't be read now, and {here} began with one",
+                "retry in a moment; --no-check continues without it",
+                sent=False,
+            )

@@ -55,6 +55,7 @@ class Joined:
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are missing
     doubled: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # rows that ran again: directory, offset
     _stored: list[StoredLines] = field(default_factory=list)  # of each directory
+    _ran: dict[bool, Path] = field(default_factory=dict)  # a directory with runs, by whether it has the definition
     _owners: "array[int]" = field(default_factory=lambda: array("H", [UNOWNED]))
     _offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     outdated: set[tuple[int, int]] = field(default_factory=set)  # rows that were edited since: directory, number
@@ -82,7 +83,7 @@ class Joined:
                 joined.empty.append(directory)
                 continue
             joined.directories.append(directory)
-            joined._require_same(directory, past.header)
+            joined._require_same(directory, past.header, ran=any(past.runs))
             joined._add(len(joined.headers) - 1, past)
             joined._stored.append(StoredLines(directory))
         if not joined.headers:
@@ -232,9 +233,10 @@ class Joined:
             self.rows = max(self.rows, max(self._only, default=0) * header.repeat)
         self.knows_table &= header.rows is not None or past.rows > 0
 
-    def _require_same(self, directory: Path, header: Header) -> None:
+    def _require_same(self, directory: Path, header: Header, *, ran: bool) -> None:
+        place = next((place for place, each in enumerate(self.headers) if each.definition is not None), 0)
         self.headers.append(header)
-        first, begun = self.directories[0], self.header
+        first, begun = self.directories[place], self.headers[place]
         names = [NAMES.get(each.what, f"input {each.what}") for each in differences(begun, header)]
         names += [NAMES[what] for what in ("rows", "digest") if getattr(begun, what) != getattr(header, what)]
         if names:
@@ -243,6 +245,12 @@ class Joined:
             raise ConfigProblem(
                 f"{first} and {directory} are not from one batch: shards {begun.shard} and {header.shard}"
             )
+        if ran:
+            known = self._ran.setdefault(header.definition is not None, directory)
+            if len(self._ran) > 1:
+                other = self._ran[header.definition is None]
+                what = "only one of them has the workflow's definition"
+                raise ConfigProblem(f"{other} and {known} are not from one batch: {what}")
 
     def _missing(self, number: int) -> ResultLine:
         absent = next((shard for shard in self.absent if shard.has(number)), None)

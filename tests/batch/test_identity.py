@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import Hold, LostAnswer
+from noxcli.sandbox.faults import Answer, Fault, Hold, LostAnswer
 from noxcli.sandbox.scenario import Version, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
@@ -147,11 +147,14 @@ def test_rows_do_not_move_to_other_shards(noxcli: Noxcli, workflow: str) -> None
 # The workflow's definition.
 
 
-def changed(plays: Any, prompt: str) -> str:
+UNREADABLE = Answer(403, {"detail": "no permission"}, repeat=True)
+
+
+def changed(plays: Any, prompt: str, **faults: list[Fault]) -> str:
     """The same workflow, with another prompt."""
     script = lambda inputs: [State("failed"), Sleep(60_000)] if inputs.get("Q") == "bad" else []  # noqa: E731
     nodes = [input_node("Q"), input_node("Prompt", default=prompt)]
-    return str(plays(nodes=nodes, script=script, output=lambda inputs: {"A": inputs["Prompt"]}))
+    return str(plays(nodes=nodes, script=script, output=lambda inputs: {"A": inputs["Prompt"]}, faults=faults))
 
 
 @pytest.mark.parametrize("options", [(), ("--allow-changed-input",)], ids=["plain", "allowed"])
@@ -201,6 +204,23 @@ def test_without_a_check_no_definition_is_compared(noxcli: Noxcli, plays: Any) -
     result = noxcli("batch", workflow, file, "--resume", "--no-check")
     assert (result.code, "not compared with the one that the batch began with" in result.err) == (0, True)
     assert noxcli("batch", workflow, file, "--resume").code == 2, "it is still known"
+
+
+@pytest.mark.parametrize("options", [("--resume",), ("--resume", "--allow-changed-input"), ("--again", "red")])
+def test_a_definition_that_cannot_be_read_starts_nothing(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, options: tuple[str, ...]
+) -> None:
+    """Nothing converts the texts of the remaining rows then: a row of the same table would send another type."""
+    workflow, file = changed(plays, "one"), write_rows("a", "b")
+    noxcli("batch", workflow, file, "--limit", "1")
+    before = Path("rows.jsonl.batch/batch.jsonl").read_bytes()
+    changed(plays, "one", workflow=[UNREADABLE])
+    result = noxcli("batch", workflow, file, *options)
+    assert (result.code, result.out, sandbox.runs(workflow)) == (75, b"", [])
+    assert "can't be read now, and the batch in rows.jsonl.batch began with one" in result.err
+    assert Path("rows.jsonl.batch/batch.jsonl").read_bytes() == before
+    changed(plays, "one")
+    assert noxcli("batch", workflow, file, *options, "--assert", "ok").code == 0
 
 
 def test_journals_without_a_definition_stay_readable(noxcli: Noxcli, plays: Any) -> None:
@@ -283,6 +303,25 @@ def test_shards_of_two_definitions_are_not_joined(noxcli: Noxcli, plays: Any) ->
         noxcli("batch", workflow, write_rows("a", "b"), "--shard", f"{number}/2", "--output-dir", f"s{number}")
     result = noxcli("results", "s1", "s2")
     assert (result.code, "the definition differs" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("unread", [1, 2])
+def test_shards_of_which_one_read_no_definition_are_not_joined(noxcli: Noxcli, plays: Any, unread: int) -> None:
+    file = write_rows("a", "b", "c")
+    for number in (1, 2, 3):
+        workflow = changed(plays, "one", workflow=[UNREADABLE] if number == unread else [])
+        noxcli("batch", workflow, file, "--shard", f"{number}/3", "--output-dir", f"s{number}")
+    result = noxcli("results", "s1", "s2", "s3")
+    assert (result.code, result.out) == (2, b"")
+    assert "are not from one batch: only one of them has the workflow's definition" in result.err
+
+
+def test_a_shard_without_runs_needs_no_definition(noxcli: Noxcli, plays: Any) -> None:
+    for number, prompt in enumerate(("one", "two", "one"), 1):
+        workflow = changed(plays, prompt, workflow=[UNREADABLE] if number == 3 else [])
+        noxcli("batch", workflow, write_rows("a", "b"), "--shard", f"{number}/3", "--output-dir", f"s{number}")
+    assert noxcli("results", "s3", "s1").code == 8, "a shard is missing"
+    assert "the definition differs" in noxcli("results", "s3", "s1", "s2").err, "the first directory hides nothing"
 
 
 def test_one_empty_directory_hides_no_other(noxcli: Noxcli, workflow: str) -> None:
