@@ -1,0 +1,71 @@
+"""The guide is short: words in all, paragraphs, and a line on each page that names the sandbox's workflows."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from noxcli.sandbox.builtin import BUILT_IN
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+OTHERS = {"architecture", "fidelity", "performance", "index"}  # about the project, not about a task
+LONGEST_PARAGRAPH = 90  # words
+# These may only fall, to 18,000 words, 0, 0, 750 words and 60 lines.
+MOST_WORDS = 25_700
+MOST_LONG_PARAGRAPHS = 23
+MOST_UNNAMED = 12  # pages that do not say which workflows are the sandbox's
+MOST_IN_README = 1_750
+MOST_LINES_OF_CHANGES = 143
+
+
+def paragraphs(page: Path) -> Iterator[str]:
+    """Yield the paragraphs and list items of a page, without code and tables."""
+    text = re.sub(r"^( *)```.*?^\1```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^\|.*$", "", text, flags=re.MULTILINE)
+    yield from re.split(r"\n\n+|\n(?=[*-] |\d+\. )", text)
+
+
+def workflows_in(page: Path) -> set[str]:
+    """Return the sandbox's workflows that a page's commands run."""
+    blocks = "".join(re.findall(r"```\w+\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+    verbs = "run|batch|gate|inputs|export|versions|runs"
+    named = set(re.findall(rf"\bnoxcli (?:{verbs}) ['\"]?([\w-]+)", blocks))
+    return named & {each.name for each in BUILT_IN}
+
+
+def named_at_the_head(page: Path) -> set[str]:
+    head = "\n".join(page.read_text(encoding="utf-8").splitlines()[:12])
+    line = re.search(r"^On this page, (.*) workflows? of the \[sandbox\]", head, re.MULTILINE)
+    return set(re.findall(r"`([\w-]+)`", line[1])) if line else set()
+
+
+def test_the_guide_is_short() -> None:
+    assert sum(len(page.read_text(encoding="utf-8").split()) for page in PAGES) <= MOST_WORDS
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= MOST_IN_README
+    assert len((ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()) <= MOST_LINES_OF_CHANGES
+
+
+def test_no_paragraph_is_long() -> None:
+    long = [
+        f"{page.name}: {text.strip()[:60]}"
+        for page in [*PAGES, ROOT / "README.md"]
+        for text in paragraphs(page)
+        if len(text.split()) > LONGEST_PARAGRAPH
+    ]
+    assert len(long) <= MOST_LONG_PARAGRAPHS, "\n".join(long)
+
+
+def test_a_page_names_the_workflows_of_the_sandbox() -> None:
+    pages = [page for page in PAGES if page.stem not in OTHERS]
+    wrong = [
+        f"{each.name}: {sorted(workflows_in(each))}" for each in pages if workflows_in(each) != named_at_the_head(each)
+    ]
+    assert len(wrong) <= MOST_UNNAMED, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_has_one_title(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1

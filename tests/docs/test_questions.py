@@ -1,0 +1,63 @@
+"""What users ask (tests/data/questions.tsv): the site's own search finds the page, and the page has the answer."""
+
+import csv
+import json
+import subprocess
+from pathlib import Path
+
+import make_site
+import pytest
+
+from tests.process import HUNG, needs
+
+ROOT = make_site.ROOT
+QUESTIONS = ROOT / "tests" / "data" / "questions.tsv"
+TOP = 3  # how many results a reader looks at
+# Questions without an answer among those. This number may only fall.
+MOST_MISSES = 47
+
+
+def questions() -> list[dict[str, str]]:
+    with QUESTIONS.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def found(site: Path, words: list[str]) -> list[list[str]]:
+    """Return the pages of the results for each text typed into the search of a site, best first."""
+    (worker,) = (site / "assets" / "javascripts" / "workers").glob("search.*.js")
+    script = Path(__file__).with_name("search.js")
+    done = subprocess.run(
+        ["node", script, worker, site / "search.json"],
+        input=json.dumps(words), capture_output=True, text=True, timeout=HUNG, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    return [[location.partition("#")[0].rstrip("/") for location in answer] for answer in answers]
+
+
+def lacking(page: str, texts: str) -> list[str]:
+    """Return the texts that a page does not have, or its name if it does not exist."""
+    path = ROOT / "docs" / f"{page}.md"
+    if not path.is_file():
+        return [f"{page}.md"]
+    text = " ".join(path.read_text(encoding="utf-8").split())
+    return [each for each in texts.split(";") if each not in text]
+
+
+@pytest.mark.long(8)
+def test_the_search_answers_what_users_ask(tmp_path: Path) -> None:
+    needs("node")
+    asked = questions()
+    assert len(asked) == 50
+    site = tmp_path / "site"
+    assert make_site.build(site) == 0
+    ranks = found(site, [each["words typed"] for each in asked])
+    misses = []
+    for each, pages in zip(asked, ranks, strict=True):
+        rank = pages.index(each["page"]) + 1 if each["page"] in pages else None
+        lacks = lacking(each["page"], each["texts there"])
+        if rank is None or rank > TOP or lacks:
+            misses.append(
+                f"{each['words typed']!r}: {each['page']} is result {rank} after {pages[:TOP]}; lacks {lacks}"
+            )
+    assert len(misses) <= MOST_MISSES, "\n".join(misses)
