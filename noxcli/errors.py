@@ -75,7 +75,6 @@ class ExitCode(IntEnum):
         "completed, but an `--assert` or `--expect` did not hold; of `compare`: a row broke",
         "up to you",
     )
-    UNMET = 12, "no condition met", "ended without meeting any `--for` condition", "-"
     UNDELIVERED = (
         9,
         "completed, output not fully delivered",
@@ -127,7 +126,7 @@ COMPLETED = frozenset({ExitCode.OK, ExitCode.NOT_AS_ASSERTED})
 # what the server did not complete;
 ENDED_BADLY = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 # what --min-pass and --pass-each judge by its share, while trouble on the way to a verdict stays what it is;
-BY_SHARE = frozenset({*ENDED_BADLY, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED, ExitCode.UNMET})
+BY_SHARE = frozenset({*ENDED_BADLY, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED})
 # how the first rows of a batch may all end, which shows that no other would do better;
 HOPELESS = frozenset({*ENDED_BADLY, ExitCode.TEMPORARY})
 # what a signal ended;
@@ -140,7 +139,6 @@ UNDECIDED = frozenset(
         ExitCode.RUN_STOPPED,
         ExitCode.NOT_FINISHED,
         ExitCode.PAUSED,
-        ExitCode.UNMET,
         ExitCode.TIMED_OUT,
     }
 )
@@ -348,10 +346,6 @@ class Unwritten(Undelivered):
 
 class NotAsAsserted(NoxError, code=ExitCode.NOT_AS_ASSERTED, phase=Phase.ASSERT):
     """The run completed, but its result does not meet the user's assertions."""
-
-
-class Unmet(NoxError, code=ExitCode.UNMET, phase=Phase.RUN):
-    """The run ended before any condition of --for was met."""
 
 
 class Unfitting(Undelivered):

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
 DOUBTFUL, RED, EDITED = "doubtful", "red", "edited"
 # The codes of rows that have an answer, which a question may find bad.
-CAN_BE_RED = frozenset(
-    {ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED, ExitCode.UNMET}
-)
+CAN_BE_RED = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED})
 
 
 class Batch:

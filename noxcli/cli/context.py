@@ -62,13 +62,10 @@ class Printing:
         self.content = Content(self.terminal, only_text)
         return self.content
 
-    def print_run_line(self, run: "Run", *more: str) -> None:
-        """Print a run's line, RUN_ID<TAB>STATUS, unless stdout is a document; no status can split it into two lines.
-
-        `more` are further columns.
-        """
+    def print_run_line(self, run: "Run") -> None:
+        """Print a run's line, RUN_ID<TAB>STATUS, unless stdout is a document; no status can split it into two lines."""
         if self.writes_text:
-            self.terminal.write("\t".join([run.id, *map(visible, (run.status, *more))]) + "\n")
+            self.terminal.write(f"{run.id}\t{visible(run.status)}\n")
 
     def print_result(self, document: Callable[[], dict[str, Any]]) -> None:
         """Print the result if the format promises one and no document is printed yet.

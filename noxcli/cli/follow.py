@@ -1,6 +1,6 @@
 """Following and judging a run, for `run` and `stream`, and in part for `wait` and `fetch-output`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -12,7 +12,7 @@ from noxcli.models import Run, Started, Workflow
 from noxcli.render import Format, Renderer
 from noxcli.render.renderers import play, run_progress
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.runs.follow import Burst, Follower, Policy
+from noxcli.runs.follow import Follower, Policy
 from noxcli.runs.progress import Progress
 
 NAMES_WITHIN = 5.0
@@ -79,9 +79,8 @@ def follow_updates(
     renderers: Sequence[Renderer],
     *,
     positions: Sequence[str] = (),
-    wanted: Callable[[Iterator[Burst]], Iterator[Burst]] = iter,
 ) -> Run:
-    """Follow a run to its end, or as long as its updates are `wanted`, and note in the outcome how far that came.
+    """Follow a run to its end, and note in the outcome how far that came.
 
     Raises TimedOut, which says whether the run was stopped or still runs, and what the follower raises.
     """
@@ -98,7 +97,7 @@ def follow_updates(
     outcome.ledger, record = follower.ledger, follower.record
     try:
         try:
-            play(wanted(chain([[Started(progress.run)]], follower.updates())), progress, renderers)
+            play(chain([[Started(progress.run)]], follower.updates()), progress, renderers)
         finally:
             outcome.run, outcome.confirmed, outcome.connects = record.now, record.confirmed, follower.stream.connects
     except TimedOut as late:

@@ -19,8 +19,6 @@ class Options(Reporting, Following, Common):
         noxcli wait - --timeout 10m < runs.txt
         # Exit at the first run that does not complete.
         noxcli wait $(cat runs.txt) --fail-fast
-        # Exit as soon as a node has completed, or the run has failed.
-        noxcli wait @last --for 'node:Answer it=completed' --for run=failed
     """
 
     runs: Annotated[
@@ -31,31 +29,17 @@ class Options(Reporting, Following, Common):
     query: QueryOption = None
     any_one: Annotated[bool, typer.Option("--any", help="Exit when the first run has ended.")] = False
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Exit at the first run that did not complete.")] = False
-    conditions: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--for",
-            metavar="CONDITION",
-            help="Exit when the run meets this: node:NAME=STATUS, node:NAME or run=STATUS; repeatable, the first one "
-            "counts; exit with 12 if the run ends without meeting one.",
-            show_default=False,
-        ),
-    ] = None
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
-    """Wait for each run, or for a condition. Raises the worst error, after all of them."""
+    """Wait for each run. Raises the worst error, after all of them."""
     from noxcli.cli.follow import policy_of  # the help loads none of what waiting needs
     from noxcli.cli.session import begin, choose_run
     from noxcli.commands.wait_runs import ManyRuns, wait_for_one
-    from noxcli.runs.conditions import read_condition
     from noxcli.runs.resolve import read_runs
 
     noxus = begin(ctx, options)
     context = noxus.context
-    if options.conditions and options.asserts:
-        raise UsageProblem("--assert needs a result, and --for may end before there is one", "remove one of them")
-    conditions = [read_condition(text) for text in options.conditions or ()]
     named = options.runs or [choose_run(context, None)]
     context.listed = "-" in named
     runs = read_runs(named, context.sources)
@@ -66,15 +50,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context.way_back = f"noxcli wait {' '.join(runs)}"
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
     # A default is for the verbs that follow one run.
-    watches = source_of(ctx, "stall_timeout") == "COMMANDLINE"
-    if len(runs) > 1 and (conditions or watches):
-        option = "--for" if conditions else "--stall-timeout"
-        raise UsageProblem(f"{option} waits for one run", f"it got {len(runs)}: wait for each one separately")
+    if len(runs) > 1 and source_of(ctx, "stall_timeout") == "COMMANDLINE":
+        raise UsageProblem("--stall-timeout waits for one run", f"it got {len(runs)}: wait for each one separately")
     policy = policy_of(context, options)
     with noxus.connect():
         for outcome in context.outcomes:
             outcome.subject = noxus.complete_id(outcome.subject, noxus.patience())
         if len(runs) == 1:
-            wait_for_one(noxus, context.outcome.subject, conditions, policy)
+            wait_for_one(noxus, context.outcome.subject, policy)
         else:
             ManyRuns(noxus, policy, any_one=options.any_one, fail_fast=options.fail_fast).wait_to_end()

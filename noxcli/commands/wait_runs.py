@@ -1,33 +1,25 @@
-"""How `wait` waits: one run is followed, to its end or to a condition of --for; many are read from time to time."""
+"""How `wait` waits: one run is followed to its end; many are read from time to time."""
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 
 from noxcli.cli.ending import complain
-from noxcli.cli.follow import (
-    explain_failure,
-    follow_updates,
-    hint_to_wait,
-    not_finished,
-    progress_of,
-    read_workflow_of,
-    stop_or_raise,
-)
+from noxcli.cli.follow import explain_failure, follow_updates, hint_to_wait, not_finished, progress_of, stop_or_raise
 from noxcli.cli.session import Session
-from noxcli.errors import Denied, LostContact, NotFinished, NoTurn, NoxError, Phase, TimedOut, Unavailable, Unmet
-from noxcli.models import Finished, Paused, Run, Workflow
+from noxcli.errors import Denied, LostContact, NotFinished, NoTurn, NoxError, Phase, TimedOut, Unavailable
+from noxcli.models import Paused, Run
 from noxcli.outputs.await_output import read_own_record
-from noxcli.render.renderers import play
+from noxcli.render import Renderer
+from noxcli.render.terminal import Terminal
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import ASK_LATER, Contact, OneTry, Patience, in_lines
-from noxcli.runs.conditions import Condition, ConditionWatch, doubtful_words, with_node_id
-from noxcli.runs.follow import Burst, Policy
+from noxcli.runs.follow import Policy
+from noxcli.runs.progress import Step
 from noxcli.runs.record import LAST_READ, lost_contact, settled_if_unchanged, still_running
 from noxcli.waiting import Result, Workers, result_of, run_all_within, value_of
 
@@ -37,80 +29,43 @@ LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit
 READS_A_SECOND, LOOKERS = 20.0, 16
 
 
-def wait_for_one(noxus: Session, text: str, conditions: Sequence[Condition], policy: Policy) -> None:
-    """Follow the run to its end, or to the first condition that it meets, and print it.
+class PauseNote(Renderer):
+    """Says that the run waits for a person, since nothing else is shown meanwhile."""
 
-    Raises Unmet if it ends without meeting one; RunPaused, NotFinished and TimedOut if it has not ended; UsageProblem
-    for a node that the workflow lacks.
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def show(self, burst: Sequence[Step]) -> None:
+        for update, _ in burst:
+            if isinstance(update, Paused):
+                tell_pause(self._terminal, update.run)
+
+
+def tell_pause(terminal: Terminal, run: Run) -> None:
+    terminal.note(f"run {run.id} is paused for human input")
+
+
+def wait_for_one(noxus: Session, text: str, policy: Policy) -> None:
+    """Follow the run to its end, and print it.
+
+    Raises what it ended with; RunPaused, NotFinished and TimedOut if it has not ended.
     """
     context, outcome = noxus.context, noxus.context.outcome
-    outcome.conditional = bool(conditions)
-    patience = noxus.patience(gave_up=LostContact)
-    # Conditions may be about its output and its nodes, which a read by its id alone does not return.
-    run = outcome.run = noxus.read_run(text, patience) if conditions else resolve_and_read(noxus, text, patience)
+    run = outcome.run = resolve_and_read(noxus, text, noxus.patience(gave_up=LostContact))
     outcome.confirmed = True
-    workflow = run.workflow
-    if conditions:
-        workflow = read_workflow_of(noxus, run)
-        conditions = _check_conditions(noxus, conditions, workflow)
-        policy = replace(policy, every_event=any(one.node is not None for one in conditions))
-    progress = progress_of(noxus, run, workflow)
-    outcome.progress = progress if conditions else None
-    watch = ConditionWatch(conditions, progress)
-    run = _follow(noxus, watch, policy)
-    outcome.phase = Phase.RUN
-    if run.status == "failed" and watch.met is None:
-        outcome.progress = explain_failure(noxus, run, progress)
-        watch.look()
-    context.printing.print_run_line(run, *([watch.met.text] if watch.met else []))
-    if watch.met is not None:
-        outcome.matched = watch.document(watch.met)
-    elif conditions and run.settled:
-        verdict = verdict_of(run, progress.why)
-        ended, hint = (f"run {run.id} completed", None) if verdict is None else (verdict.message, verdict.hint)
-        raise Unmet(f"{ended}; it never met {' or '.join(f'--for {one.text!r}' for one in conditions)}", hint)
-    else:
-        _require_good(noxus, outcome)
-
-
-def _check_conditions(noxus: Session, conditions: Sequence[Condition], workflow: Workflow | None) -> list[Condition]:
-    """Return the conditions with the ids of their nodes. Raises UsageProblem for an unknown node."""
-    warnings = list(doubtful_words(conditions))
-    if workflow is None:
-        warnings.append("the names in --for are not checked, since the workflow can't be read")
-    else:
-        conditions = [with_node_id(one, workflow.nodes) for one in conditions]
-    for line in warnings:
-        noxus.context.terminal.warn(line)
-    return list(conditions)
-
-
-def _follow(noxus: Session, watch: ConditionWatch, policy: Policy) -> Run:
-    """Return the run as it was at its end, or when it met a condition. Raises TimedOut, once its line is printed."""
-    progress = watch.progress
-
-    def wanted(bursts: Iterator[Burst]) -> Iterator[Burst]:
-        return watch.until(islice(bursts, 1) if noxus.deadline.seconds == 0 else told(bursts))
-
-    def told(bursts: Iterator[Burst]) -> Iterator[Burst]:
-        for burst in bursts:
-            if not policy.leave_when_paused and any(isinstance(update, Paused) for update in burst):
-                _tell_pause(noxus, progress.run)
-            yield burst
-
+    progress = progress_of(noxus, run, run.workflow)
     try:
-        ended = follow_updates(noxus, progress, policy, [], wanted=wanted)
+        if noxus.deadline.seconds != 0:
+            notes = [] if policy.leave_when_paused else [PauseNote(context.terminal)]
+            run = follow_updates(noxus, progress, policy, notes)
     except TimedOut:
-        noxus.context.printing.print_run_line(noxus.context.outcome.run or progress.run)
+        context.printing.print_run_line(outcome.run)
         raise
-    if ended.settled and watch.met is None:  # a run that was to be stopped may have ended otherwise
-        play(watch.until([[Finished(ended)]]), progress, [])
-    return ended
-
-
-def _tell_pause(noxus: Session, run: Run) -> None:
-    """Say what the run waits for, since nothing else is shown meanwhile."""
-    noxus.context.terminal.note(f"run {run.id} is paused for human input")
+    outcome.phase = Phase.RUN
+    if run.status == "failed":
+        outcome.progress = explain_failure(noxus, run, progress)
+    context.printing.print_run_line(run)
+    _require_good(noxus, outcome)
 
 
 def _require_good(noxus: Session, outcome: Outcome) -> None:
@@ -239,7 +194,7 @@ class ManyRuns:
         (run, error), outcome = read, one.outcome
         if run is not None:
             if run.paused and not self._policy.over(run) and not (outcome.run and outcome.run.paused):
-                _tell_pause(self._noxus, run)
+                tell_pause(self._context.terminal, run)
             outcome.run, outcome.confirmed = run, True
             one.contact.met_answer()
             return self._policy.over(run)

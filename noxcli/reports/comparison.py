@@ -56,7 +56,6 @@ class Answer(StrEnum):
 ANSWERS = {
     ExitCode.OK: Answer.GOOD,
     ExitCode.NOT_AS_ASSERTED: Answer.BAD,
-    ExitCode.UNMET: Answer.BAD,
     ExitCode.RUN_FAILED: Answer.FAILED,
 }
 

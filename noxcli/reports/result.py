@@ -37,8 +37,6 @@ class Outcome:
     request: dict[str, Any] | None = None  # the request that --dry-run printed
     inputs: dict[str, Any] | None = None  # the inputs that this command sent, secrets masked
     assertions: list[dict[str, Any]] = field(default_factory=list)  # what --assert and --expect found
-    conditional: bool = False  # --for waits for something else than the run's end
-    matched: dict[str, Any] | None = None  # the condition that was met, and where
 
     @property
     def completed(self) -> bool:
@@ -73,7 +71,7 @@ class Outcome:
 
         run = self.run and replace(self.run, input=None, output=None, progress=None, progress_details={})
         nothing = Delivered(None, complete=False)
-        rest: dict[str, Any] = dict.fromkeys(("progress", "ledger", "request", "inputs", "matched"))
+        rest: dict[str, Any] = dict.fromkeys(("progress", "ledger", "request", "inputs"))
         return replace(self, run=run, delivered=nothing, **rest)
 
     def document(self, exit_code: ExitCode, mask: Mask | None = None) -> dict[str, Any]:
@@ -94,7 +92,6 @@ class Outcome:
             "error": mask.whole(self._error()),
             **({} if self.request is None else {"request": self.request}),
             **({"assertions": mask.whole(self.assertions)} if self.assertions else {}),
-            **({"matched": self.matched} if self.conditional else {}),
         }
 
     def _complete(self) -> bool:

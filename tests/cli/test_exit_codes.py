@@ -70,8 +70,7 @@ def test_the_code_of_a_bug(sandbox: Sandbox, plays: Any, verbose: bool) -> None:
 
 def test_every_code_is_tested() -> None:
     in_process = {ExitCode.HANGUP, ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.READER_GONE}  # test_process.py
-    elsewhere = {ExitCode.UNMET}  # test_wait_for.py
-    assert set(ExitCode) == {*CASES, *in_process, *elsewhere, ExitCode.BUG}
+    assert set(ExitCode) == {*CASES, *in_process, ExitCode.BUG}
 
 
 def test_help_lists_them_all(sandbox: Sandbox) -> None:

@@ -143,13 +143,6 @@ def statuses(theatre: Theatre) -> Iterator[View]:
         assert (out.count(b"\n"), out.count(b"\t")) == (1, 1), f"{name} forges lines: {out!r}"
         lines += [out, err]
     yield View("wait", b"".join(lines), "e", form="\t")
-    lines = []
-    for name in theatre.names:
-        theatre.sandbox.runs(stuck)[0].status = marked("e", name)
-        _, out, err = theatre.call("wait", run_id, "--for", "run=paused", "--timeout", "0", out_tty=False)
-        assert out.count(b"\n") <= 1, f"{name} forges lines: {out!r}"
-        lines += [out, err]
-    yield View("wait --for", b"".join(lines), "e", form="\t")
     _, out, err = theatre.call("stop", run_id, "--timeout", "0.5")
     yield View("stop", out + err, "", form="\t")
 
