@@ -27,7 +27,7 @@ from noxcli.inputs.definition import InputNode
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 from noxcli.runs.start import LONGEST_LOOK
-from noxcli.signals import Interrupted
+from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Clock
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Batch:
         self._terminal, self._clock = terminal, clock
         self._files = ExitStack()
         self._seen: Survey | None = None  # of the rows; None for a stream
+        self._all_asked = False  # the rows that were chosen have been asked again
         self._finding: Finding | None = None  # about rows in doubt
 
     def __enter__(self) -> Self:
@@ -86,6 +87,7 @@ class Batch:
         if not self.journal.is_open:
             asked.require_first(self._terminal)
         self._files.push(self._leave_directory)  # not where that refuses: it knows nothing of earlier starts
+        self._files.push(self._close_choice)
         if self.journal.is_open and not asked.fresh:
             self.past = Past.read(self.journal.path)
             asked.require_resumed(self.past)
@@ -188,10 +190,19 @@ class Batch:
         engine = Engine(work, rows, self.past, self._finding, output, tick, self.asked)
         self.tally.cause = engine.run()
         self.named = name_runs([*engine.flight.going_on, *self.past.going_on], output.lineless)
-        if self.past.choice_is_open and self.tally.cause is None and {*self.tally.codes} <= CAN_BE_RED:
-            self.journal.answer()
+        self._all_asked = self.past.choice_is_open and self.tally.cause is None and {*self.tally.codes} <= CAN_BE_RED
         self.has_started = engine.flight.had_runs
         return self.tally.cause
+
+    def _close_choice(self, kind: object, *_: object) -> None:
+        """Say in the journal that the chosen rows were asked again, once this call can't end early any more.
+
+        Repeated after any other ending, it asks none of them once more.
+        """
+        if kind is None and self._all_asked:
+            SIGNALS.check()
+            self.journal.answer()
+            SIGNALS.disregard()
 
     def _leave_directory(self, kind: object, *_: object) -> None:
         """Leave no directory behind that this call made, if nothing was started, and rows remain.

@@ -251,6 +251,8 @@ def _output(context: Context, batch: Batch, judge: Judge) -> Output:
     query, terminal = context.printing.query, context.terminal
     table = RowTable() if terminal.read_by_eyes and query is None else None
     coverage = judge.coverage() if batch.asked.rows.is_stream else None
+    if table is not None:
+        batch.at_end(partial(table.show, terminal))
     paste = partial(to_paste, context)
     return Output(batch.journal, batch.results, judge, batch.tally, terminal.write, paste, query, table, coverage)
 
@@ -285,8 +287,6 @@ def _report(noxus: Session, batch: Batch, output: Output, seconds: float) -> Non
     tally, unprinted = batch.tally, output.unprinted
     if unprinted is not None and not isinstance(tally.cause, Interruption | TimedOut):
         raise type(unprinted)(f"{unprinted.message}{batch.named}", unprinted.hint)
-    if output.table is not None:
-        output.table.show(noxus.context.terminal)
     context, error, earlier = noxus.context, tally.cause, tally.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
     ran = amount(tally.done, "row") if tally.repeat == 1 else f"{tally.done} runs of {amount(tally.rows, 'row')}"

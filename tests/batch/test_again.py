@@ -2,15 +2,18 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from noxcli.sandbox.faults import Hold
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from tests.conftest import Noxcli, write_rows
+from tests.process import ended_by, running, until
 
 ASKED = ("--assert", "output.A == 'right'")
 ROWS = "abcd"
@@ -97,6 +100,23 @@ def test_a_kill_at_any_line_of_the_journal_chooses_nothing_anew(noxcli: Noxcli, 
         assert noxcli(*batch, "--again", "red").code == (7 if sent - started else 11)
         assert len(sandbox.runs(workflow)) - began == (2 - len(sent) if chosen else 2), steps[:kept]
         assert sent - started or {asked for asked, _ in stored().values()} == {2}
+
+
+def test_a_signal_after_the_last_row_chooses_nothing_anew(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, env: dict[str, str]
+) -> None:
+    """All rows were asked, but the call did not end: the same line again asks none of them once more."""
+    nodes, file = [input_node("Q")], write_rows("a")
+    workflow = plays(nodes=nodes, output={"A": "wrong"})
+    batch = ("batch", workflow, file, *ASKED)
+    assert noxcli(*batch).code == 11
+    plays(nodes=nodes, output={"A": "wrong"}, faults={"workflow": [Hold(0), Hold(60_000)]})
+    with running(*batch, "--again", "red", env=env) as process:
+        until(lambda: [request.path for request in sandbox.requests].count(f"/v1/workflows/{workflow}") == 4)
+        ended_by(process, signal.SIGTERM)
+    assert (process.returncode, len(sandbox.runs(workflow))) == (143, 1)
+    assert (noxcli(*batch, "--again", "red").code, len(sandbox.runs(workflow))) == (11, 1)
+    assert (noxcli(*batch, "--again", "red").code, len(sandbox.runs(workflow))) == (11, 2)
 
 
 @pytest.mark.parametrize(
