@@ -136,9 +136,7 @@ def _save_to_files(noxus: Session, run: Run, directory: Path) -> Delivered:
 
 
 def _tell_saved(context: Context, delivered: Delivered, directory: Path) -> None:
-    count, before = len(delivered.files), delivered.already_there
-    there = f", {before} of them already there" if before else ""
-    context.terminal.note(f"saved {amount(count, 'file')} in {directory}{there}")
+    context.terminal.note(f"saved {amount(len(delivered.files), 'file')} in {directory}")
     if context.printing.format is Format.TEXT:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
         context.terminal.write(paths.encode("utf-8", "surrogateescape"))

@@ -150,92 +150,59 @@ class FolderPart(Part):
 
 
 class Folder:
-    """A directory of the user, and the `entries` of its manifest; `skipped` are files that are left as they are.
+    """A directory of the user, and the names in its manifest `entries`: those of files that noxcli wrote.
 
-    A name that another program's file has can only be kept, if its bytes are the same.
+    Another program's file can only be taken over, if its bytes are the same.
     """
 
     def __init__(self, place: Place, entries: Sequence[Mapping[str, Any]]) -> None:
-        self.skipped: list[str] = []
         self._place = place
-        self._written = {entry["name"]: entry for entry in reversed(entries)}
+        self._written = {entry["name"] for entry in entries}
         self._parts: list[FolderPart] = []
         _sweep(place)
 
-    def find_same(self, name: str, file_id: str) -> Saved | None:
-        """Return the file if it is what this id stands for, by the record and by its own bytes.
-
-        An id always stands for the same bytes: the API has no call that changes a file.
-        """
-        entry = self._written.get(name)
-        if entry is None or entry.get("file_id") != file_id:
-            return None
-        return self._keep(name, entry["bytes"], entry["sha256"])
-
     def exists(self, name: str) -> bool:
-        """True if the file exists, without a link on its path."""
-        try:
-            return self._size(name) is not None
-        except Undelivered:
-            return False
+        """True if the file exists, and is no link."""
+        with suppress(OSError):
+            return stat.S_ISREG(self._place.look(name).st_mode)
+        return False
 
     def part(self, name: str) -> FolderPart:
         """Begin a file under a name. Raises Undelivered if it can't have that name."""
-        target, most = self._place.path / name, None
-        if not self._is_free(name):
-            most = self._size(name)
-            if most is None:
-                raise in_the_way(target)
-        part = FolderPart(self._place, target, most)
+        part = FolderPart(self._place, self._place.path / name, self._size_in_the_way(name))
         self._parts.append(part)
         return part
 
     def put_in_place(self, part: FolderPart) -> Saved:
-        """Put the part's bytes in their place; keep an existing file with the same bytes.
+        """Put the part's bytes in their place, or take over another program's file that has the same.
 
-        Raises Undelivered if another file is in the way.
+        Raises Undelivered if other bytes are in the way.
         """
-        name = part.target.name
-        if there := self._keep(name, part.size, part.sha256):
-            return there
-        if not self._is_free(name):
-            raise in_the_way(part.target)
-        return part.keep()
+        size = self._size_in_the_way(part.target.name)
+        if size is None:
+            return part.keep()
+        if size == part.size:
+            with suppress(OSError), os.fdopen(self._place.open_file(part.target.name, os.O_RDONLY), "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() == part.sha256:
+                    return Saved(part.target, part.size, part.sha256)
+        raise in_the_way(part.target)
 
     def abandon(self) -> None:
         """Remove everything incomplete."""
         for part in self._parts:
             part.abandon()
 
-    def _is_free(self, name: str) -> bool:
-        """True if the name is free, or noxcli wrote the file itself."""
-        there = self._look(name)
-        return there is None or (name in self._written and stat.S_ISREG(there.st_mode))
-
-    def _look(self, name: str) -> os.stat_result | None:
+    def _size_in_the_way(self, name: str) -> int | None:
+        """Return the size of a file that noxcli did not write, None for no file. Raises Undelivered."""
         try:
-            return self._place.look(name)
+            there = self._place.look(name)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise Undelivered(f"can't write {self._place.path / name}: {reason_of(error)}") from None
-
-    def _size(self, name: str) -> int | None:
-        there = self._look(name)
-        return there.st_size if there is not None and stat.S_ISREG(there.st_mode) else None
-
-    def _keep(self, name: str, size: int, sha256: str) -> Saved | None:
-        """Return the file as it is, if it has exactly these bytes."""
-        if self._size(name) != size:
-            return None
-        try:
-            with os.fdopen(self._place.open_file(name, os.O_RDONLY), "rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                    return None
-        except OSError:
-            return None
-        self.skipped.append(name)
-        return Saved(self._place.path / name, size, sha256)
+        if not stat.S_ISREG(there.st_mode):
+            raise in_the_way(self._place.path / name)
+        return None if name in self._written else there.st_size
 
 
 def in_the_way(path: Path) -> Undelivered:

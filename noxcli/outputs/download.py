@@ -40,13 +40,6 @@ class Transfer:
     _furthest: int = 0  # bytes, by the last call of `_gets_further`
     _doubtful: int = 0  # answers that were empty, or another text
 
-    @property
-    def file_id(self) -> str:
-        """The id for the download. Raises Undelivered if the server gave none."""
-        if self.remote.file_id is None:
-            raise Undelivered("the server gave no file id for it")
-        return self.remote.file_id
-
     def fill(self, source: "NoxusApi", part: Part, patience: Patience) -> None:
         """Fill the part with the file.
 
@@ -75,7 +68,10 @@ class Transfer:
             self._require_whole(opened)
 
     def _open(self, start: int) -> "Download":
-        return self._source.within(self._limit.left()).download(self.file_id, start, self._etag if start else None)
+        file_id, etag = self.remote.file_id, self._etag if start else None
+        if file_id is None:
+            raise Undelivered("the server gave no file id for it")
+        return self._source.within(self._limit.left()).download(file_id, start, etag)
 
     def _fits(self, opened: "Download") -> bool:
         """True for the file from its beginning, and for the part of it that is missing."""

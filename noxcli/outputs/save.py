@@ -83,7 +83,7 @@ def save_output(
         late = _write_manifest(run, place, folder, before, items, problems)
     problems += late
     whole = shown if isinstance(run.output, dict) else shown["output"]
-    return Delivered(whole, files, is_complete(whole) and not problems, problems, len(folder.skipped))
+    return Delivered(whole, files, is_complete(whole) and not problems, problems)
 
 
 def _fetch_all(
@@ -93,11 +93,9 @@ def _fetch_all(
 
     def obtain(transfer: Transfer, patience: Patience) -> None:
         item = wanted[transfer]
-        item.saved = folder.find_same(item.name, transfer.file_id)
-        if item.saved is None:
-            with folder.part(item.name) as part:
-                transfer.fill(source, part, patience)
-                item.saved = folder.put_in_place(part)
+        with folder.part(item.name) as part:
+            transfer.fill(source, part, patience)
+            item.saved = folder.put_in_place(part)
 
     outcomes = run_transfers([*wanted], obtain, patience, watching)
     for item, outcome in zip(wanted.values(), outcomes, strict=True):

@@ -188,7 +188,6 @@ class Delivered:
     files: list[dict[str, Any]] = field(default_factory=list)
     complete: bool = True
     problems: list[str] = field(default_factory=list)
-    already_there: int = 0  # of the files
 
 
 def file_entry(remote: Remote | None, pointer: str, size: int, sha256: str, path: Path | None = None) -> dict[str, Any]:
