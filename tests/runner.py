@@ -1,7 +1,7 @@
-"""What GitHub's and GitLab's runners do with a log and with a step's files, by their documented rules.
+"""What GitHub's runner does with a log and with a step's files, by its documented rules.
 
-GitHub: docs, actions/reference/workflow-commands; actions/runner, ActionCommand, ActionCommandManager and the file
-commands. GitLab: docs, ci/jobs/job_logs.
+GitHub docs, actions/reference/workflow-commands; actions/runner, ActionCommand, ActionCommandManager and the file
+commands.
 """
 
 import re
@@ -17,7 +17,6 @@ COMMANDS = {
     *("remove-matcher", "save-state", "set-env", "set-output", "warning", "stop-commands"),
 }
 LINE_ENDS = re.compile("\r\n|\r|\n")
-SECTION = re.compile(r"section_(start|end):(\d+):([A-Za-z0-9_.-]+)(\[[^\]\r\n]*\])?\r\x1b\[0K")
 
 
 @dataclass(frozen=True)
@@ -121,8 +120,3 @@ def page(markdown: str) -> tuple[set[str], list[str], str]:
     reader.feed(MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough").render(markdown))
     reader.close()
     return reader.tags, reader.code, " ".join(filter(None, reader.bare))
-
-
-def sections(log: str) -> list[tuple[str, str, str]]:
-    """Return GitLab's section markers: kind, name and options."""
-    return [(match[1], match[3], match[4] or "") for match in SECTION.finditer(log)]

@@ -51,7 +51,7 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
     command = context.argv[0] if context.argv else ""
     reports = context.reports = Reports(command, output_dir=None if directory is None else str(directory))
     if isinstance(options, Asserting):
-        reports.ci = ci_system(context.terminal, context.clock)
+        reports.ci = ci_system(context.terminal)
     require_apart(options, directory)
     # Until there are rows to report, a file says why: the verdict of an earlier call must not stay in it.
     reports.page = _path_of(options, "report")

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -17,21 +16,13 @@ if TYPE_CHECKING:
 
     from noxcli.models import Run
     from noxcli.query import Query
-    from noxcli.reports.ci import BatchEnded, CiSystem
+    from noxcli.reports.ci import BatchEnded
+    from noxcli.reports.ci.github import GitHub
     from noxcli.reports.html.markup import Page
-    from noxcli.timing import Clock
 
 CI_VARIABLE = "NOXCLI_CI"
+CI_SYSTEMS = AUTO, _, OFF = "auto", "github", "off"
 LONGEST_VARIABLE = 200  # characters of a value in the file for --dotenv
-
-
-class WhichCi(StrEnum):
-    """The CI system to write for; `auto` reads the environment."""
-
-    AUTO = "auto"
-    GITHUB = "github"
-    GITLAB = "gitlab"
-    OFF = "off"
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
@@ -44,7 +35,7 @@ class Reports:
     dotenv: "Path | None" = None
     markdown: "Path | None" = None
     output_dir: str | None = None
-    ci: "CiSystem | None" = None
+    ci: "GitHub | None" = None
     asserts: Sequence["Query"] = ()
     batch: "BatchEnded | None" = None  # reported to the CI system instead of the runs
 
@@ -150,25 +141,16 @@ def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> list[Ende
     return ended
 
 
-def ci_system(terminal: Terminal, clock: "Clock") -> "CiSystem | None":
-    """Return the CI system by NOXCLI_CI, or else by the variable that each system sets to `true`.
+def ci_system(terminal: Terminal) -> "GitHub | None":
+    """Return GitHub by NOXCLI_CI, or else by the variable that its runner sets to `true`; None elsewhere.
 
-    Returns None without one. Raises ConfigProblem for any other NOXCLI_CI.
+    Raises ConfigProblem for any other NOXCLI_CI.
     """
-    environ, word = terminal.environ, terminal.environ.get(CI_VARIABLE) or WhichCi.AUTO
-    try:
-        which = WhichCi(word)
-    except ValueError:
-        raise ConfigProblem(f"{CI_VARIABLE}={word} is not known", f"write one of {', '.join(WhichCi)}") from None
-    if which is WhichCi.AUTO:
-        found = {WhichCi.GITHUB: "GITHUB_ACTIONS", WhichCi.GITLAB: "GITLAB_CI"}
-        which = next((ci for ci, variable in found.items() if environ.get(variable) == "true"), WhichCi.OFF)
-    if which is WhichCi.OFF:
+    word = terminal.environ.get(CI_VARIABLE) or AUTO
+    if word not in CI_SYSTEMS:
+        raise ConfigProblem(f"{CI_VARIABLE}={word} is not known", f"write one of {', '.join(CI_SYSTEMS)}")
+    if word == OFF or (word == AUTO and terminal.environ.get("GITHUB_ACTIONS") != "true"):
         return None
-    if which is WhichCi.GITHUB:
-        from noxcli.reports.ci.github import GitHub  # loaded only there
+    from noxcli.reports.ci.github import GitHub  # loaded only there
 
-        return GitHub(terminal)
-    from noxcli.reports.ci import GitLab
-
-    return GitLab(terminal, clock)
+    return GitHub(terminal)

@@ -21,14 +21,12 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_fails, node_runs
 from tests.conftest import Noxcli
 from tests.process import HUNG, NOXCLI, environment, running
-from tests.runner import Command, commands, outputs, page, sections
+from tests.runner import Command, commands, outputs, page
 from tests.texts import any_text
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ci"
 OUT, SUMMARY = Path("github_output"), Path("step_summary")
 GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(OUT), "GITHUB_STEP_SUMMARY": str(SUMMARY)}
-GITLAB = {"GITLAB_CI": "true"}
-ENVIRON = {"github": GITHUB, "gitlab": GITLAB}
 WORKFLOW = "00000000-0000-4000-8000-000000000001"
 TAGS = {"h3", "p", "code", "table", "thead", "tbody", "tr", "th", "td", "pre"}
 FOREVER = [Emit("Write", "hello "), Sleep(60_000)]
@@ -66,7 +64,6 @@ def without_times(text: str) -> str:
     )
     text = re.sub(r"\b[0-9a-f]{32}\b|noxcli_[0-9a-f]{8,32}", "<token>", text)
     text = re.sub(r"^\d\d:\d\d:\d\d .*", _line_without_times, text, flags=re.MULTILINE)
-    text = re.sub(r"(section_\w+):\d+", r"\1:<time>", text)
     text = re.sub(r"(</code>|after|<td>|,) ?\d+\.\d+s?", r"\1 <seconds>", text)
     return text.replace("\x1b", "\\e").replace("\r", "\\r")
 
@@ -85,11 +82,11 @@ SITUATIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }
 
 
-def act(sandbox: Sandbox, platform: str, situation: str) -> tuple[int, str, bytes]:
-    """Run one situation in its own process, as a CI system does; return code, log and stdout."""
+def act(sandbox: Sandbox, situation: str) -> tuple[int, str, bytes]:
+    """Run one situation in its own process, as a runner does; return code, log and stdout."""
     scenario, options = SITUATIONS[situation]
     sandbox.add(Scenario(situation, **scenario))
-    env = environment(sandbox.url) | ENVIRON[platform]
+    env = environment(sandbox.url) | GITHUB
     with running("run", situation, *options, "--dotenv", "run.env", "--json", env=env) as process:
         assert process.stderr is not None
         assert process.stdout is not None
@@ -104,31 +101,23 @@ def act(sandbox: Sandbox, platform: str, situation: str) -> tuple[int, str, byte
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-@pytest.mark.parametrize("platform", ["github", "gitlab"])
-def test_each_ending_on_each_platform(sandbox: Sandbox, platform: str, situation: str) -> None:
-    code, log, out = act(sandbox, platform, situation)
+def test_each_ending_on_github(sandbox: Sandbox, situation: str) -> None:
+    code, log, out = act(sandbox, situation)
+    assert names(log) == ["group", "stop-commands", "resume", "endgroup", *([] if code == 0 else ["error"])]
+    told = outputs(OUT)
+    assert (told["exit_code"], told["run_id"]) == (str(code), sandbox.runs(situation)[0].id)
+    assert page(SUMMARY.read_text())[0] <= TAGS
     left = {"exit code": str(code), "log": log, "dotenv": Path("run.env").read_text()}
-    if platform == "github":
-        ended = ["group", "stop-commands", "resume", "endgroup", *([] if code == 0 else ["error"])]
-        assert names(log) == ended
-        told = outputs(OUT)
-        assert (told["exit_code"], told["run_id"]) == (str(code), sandbox.runs(situation)[0].id)
-        left |= {"outputs": "\n".join(f"{name}={value}" for name, value in told.items()), "page": SUMMARY.read_text()}
-        assert page(SUMMARY.read_text())[0] <= TAGS
-    else:
-        assert [what for what, _, _ in sections(log)] == ["start", "end"]
-        assert len({name for _, name, _ in sections(log)}) == 1
-        assert not OUT.exists()
+    left |= {"outputs": "\n".join(f"{name}={value}" for name, value in told.items()), "page": SUMMARY.read_text()}
     shown = without_times("".join(f"--- {name}\n{text.rstrip()}\n" for name, text in left.items()))
-    golden = GOLDEN / f"{platform}-{situation}.txt"
+    golden = GOLDEN / f"github-{situation}.txt"
     assert shown == golden.read_text(), f"{golden} is the promise: change it only with a CHANGELOG line"
     assert b'"schema":"noxcli.result/1"' in out
     assert out.count(b"\n") == 1
 
 
 @pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
-@pytest.mark.parametrize("platform", ["github", "gitlab"])
-def test_nothing_remote_takes_effect(noxcli: Noxcli, sandbox: Sandbox, platform: str, hostile: str) -> None:
+def test_nothing_remote_takes_effect(noxcli: Noxcli, sandbox: Sandbox, hostile: str) -> None:
     sandbox.add(
         Scenario(
             hostile,
@@ -139,14 +128,10 @@ def test_nothing_remote_takes_effect(noxcli: Noxcli, sandbox: Sandbox, platform:
         )
     )
     options = ("--junit", "r.xml", "--dotenv", "d.env", "--verbose")
-    result = noxcli("run", WORKFLOW, *options, environ=ENVIRON[platform])
+    result = noxcli("run", WORKFLOW, *options, environ=GITHUB)
     assert result.code == 1
-    if platform == "gitlab":
-        assert names(result.err) == []
-        assert len(sections(result.err)) == 2
-        return
     assert names(result.err) == ["group", "stop-commands", "resume", "endgroup", "error"]
-    assert sections(result.err) == []
+    assert not {"\x1b", "\r"} & {*result.err}, "GitLab's commands begin with these"
     run = sandbox.runs(WORKFLOW)[-1]
     assert outputs(OUT) == {"run_id": run.id, "workflow_id": WORKFLOW, "status": "failed", "exit_code": "1"}
     told, code, rest = page(SUMMARY.read_text())
@@ -192,7 +177,7 @@ def test_secrets_are_masked_line_by_line_before_anything_is_said(noxcli: Noxcli,
     assert noxcli.environ["NOXUS_API_KEY"] not in left, "the key is never said, not even to be masked"
 
 
-@pytest.mark.parametrize("system", ["off", "gitlab", "github"])
+@pytest.mark.parametrize("system", ["off", "github"])
 def test_a_secret_is_said_to_a_runner_alone(noxcli: Noxcli, plays: Any, system: str) -> None:
     argv = ("run", plays(nodes=[input_node("Key")], output={"A": "x"}), "--secret", "Key=KEY")
     assert "s3cret" not in noxcli(*argv, environ={"KEY": "s3cret", "NOXCLI_CI": system}).err
@@ -279,34 +264,33 @@ def test_files_out_of_reach_are_told_and_fail_nothing(noxcli: Noxcli, plays: Any
 
 
 @pytest.mark.parametrize(
-    ("options", "environ", "github", "gitlab"),
+    ("options", "environ", "found"),
     [
-        ((), {}, False, False),
-        ((), GITHUB, True, False),
-        ((), GITLAB, False, True),
-        ((), {"GITHUB_ACTIONS": "false", "GITLAB_CI": "1"}, False, False),
-        ((), GITHUB | {"NOXCLI_CI": "off"}, False, False),
-        ((), {"NOXCLI_CI": "gitlab"}, False, True),
-        ((), GITLAB | {"NOXCLI_CI": "auto"}, False, True),
-        (("--quiet",), GITLAB, False, False),
+        ((), {}, False),
+        ((), GITHUB, True),
+        ((), {"GITHUB_ACTIONS": "false"}, False),
+        ((), GITHUB | {"NOXCLI_CI": "off"}, False),
+        ((), {"NOXCLI_CI": "github"}, True),
+        ((), GITHUB | {"NOXCLI_CI": "auto"}, True),
+        (("--quiet",), GITHUB, False),
     ],
 )
 def test_the_system_is_found_by_the_environment(
-    noxcli: Noxcli, plays: Any, options: tuple[str, ...], environ: dict[str, str], github: bool, gitlab: bool
+    noxcli: Noxcli, plays: Any, options: tuple[str, ...], environ: dict[str, str], found: bool
 ) -> None:
     result = noxcli("run", plays(output={"A": "x"}), *options, environ=environ)
     assert (result.code, result.out) == (0, b"x\n")
-    assert ("::group::" in result.err, "section_start" in result.err) == (github, gitlab)
+    assert ("::group::" in result.err) is found
 
 
 def test_a_wrong_default_is_told(noxcli: Noxcli) -> None:
     result = noxcli("run", "demo", "--json", environ={"NOXCLI_CI": "jenkins"})
     assert (result.code, result.json["error"]["phase"]) == (2, "config")
-    assert "NOXCLI_CI=jenkins is not known; write one of auto, github, gitlab, off" in result.err
+    assert "NOXCLI_CI=jenkins is not known; write one of auto, github, off" in result.err
 
 
 def test_in_ci_a_terminal_gets_lines_too(noxcli: Noxcli, plays: Any) -> None:
-    result = noxcli("run", plays(output={"A": "x"}), environ={"NOXCLI_CI": "gitlab"}, tty=True)
+    result = noxcli("run", plays(output={"A": "x"}), environ={"NOXCLI_CI": "github"}, tty=True)
     assert re.search(r"^\d\d:\d\d:\d\d run completed", result.err, re.MULTILINE)
 
 

@@ -1,22 +1,13 @@
-"""CI systems: what all have in common, how a batch ended, for their pages; and the log of GitLab."""
+"""What a CI system gets of a batch or a comparison at its end."""
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from noxcli.errors import ExitCode
-from noxcli.render import Renderer
-from noxcli.render.terminal import Terminal
-from noxcli.render.text import visible
 
 if TYPE_CHECKING:
-    from noxcli.models import Run
-    from noxcli.reports.result import Ended
     from noxcli.reports.words import Piece
-    from noxcli.timing import Clock
-
-ERASE = "\x1b[0K"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,47 +54,3 @@ class BatchEnded:
         """The word for the completed rows, which is another one if an assertion failed in others, or might have."""
         judged = self.command != "batch" or ExitCode.NOT_AS_ASSERTED.words in [words for _, words in self.became]
         return "passed" if judged else "completed"
-
-
-class CiSystem(Renderer):
-    """A CI system, and the renderer of the foldable part of its log; this one has a plain log only."""
-
-    def hide(self, secrets: Iterable[str]) -> None:
-        """Hide these values in the log."""
-
-    def fold(self, title: str) -> Renderer | None:
-        """Return what makes the progress a foldable part of the log, None with `--quiet`."""
-
-    def report_start(self, run: "Run") -> None:
-        """Report the run's id as soon as it is known."""
-
-    def report_batch(self, ended: BatchEnded) -> None:
-        """Report how a batch ended, instead of its single runs."""
-
-    def report_end(self, ended: Sequence["Ended"], exit_code: ExitCode, output_dir: str | None) -> None:
-        """Report every ending."""
-
-
-class GitLab(CiSystem):
-    """Progress as a folded section of the job log, which shows stderr together with stdout (docs, ci/jobs/job_logs)."""
-
-    def __init__(self, terminal: Terminal, clock: "Clock") -> None:
-        self._terminal = terminal
-        self._clock = clock
-        self._title = self._name = ""
-
-    def fold(self, title: str) -> Renderer | None:
-        self._title, self._name = title, f"noxcli_{os.urandom(4).hex()}"  # a job may have several
-        return None if self._terminal.quiet else self
-
-    def __enter__(self) -> Self:
-        title = visible(self._terminal.mask(self._title))
-        self._mark("start", f"{self._name}[collapsed=true]", title)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._mark("end", self._name, "")
-
-    def _mark(self, what: str, name: str, header: str) -> None:
-        moment = int(self._clock.now().timestamp())
-        self._terminal.command(f"{ERASE}section_{what}:{moment}:{name}\r{ERASE}{header}")

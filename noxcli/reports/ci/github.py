@@ -19,7 +19,7 @@ from noxcli.outputs.values import find_remote
 from noxcli.render import Renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
-from noxcli.reports.ci import BatchEnded, CiSystem
+from noxcli.reports.ci import BatchEnded
 from noxcli.reports.ci.summary import batch_page, summary_page
 from noxcli.reports.result import Ended
 from noxcli.runs.progress import Step
@@ -30,8 +30,8 @@ LARGEST_PAGE = 1024 * 1024  # bytes of a step's summary; GitHub shows no larger 
 LARGEST_STEP_OUTPUT = 64 * 1024  # bytes, of the 1 MB that all outputs of a job have together
 
 
-class GitHub(CiSystem):
-    """A step of a job."""
+class GitHub(Renderer):
+    """A step of a job, and the renderer of a folded group of its log."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -51,7 +51,8 @@ class GitHub(CiSystem):
                 if len(line.strip()) >= LEAST_LINE or len(lines) == 1:
                     self._terminal.command(f"::add-mask::{_data(line.strip())}")
 
-    def fold(self, title: str) -> Renderer:
+    def fold(self, title: str) -> Self:
+        """Return what makes the progress a folded group."""
         self._title, self._token, self._gaps = title, os.urandom(16).hex(), []
         return self
 
@@ -72,14 +73,17 @@ class GitHub(CiSystem):
         self.annotate("warning", self._gaps)
 
     def report_start(self, run: Run) -> None:
+        """Report the run's id as soon as it is known."""
         self._set_outputs({"run_id": run.id, "workflow_id": run.workflow_id})
 
     def report_end(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> None:
+        """Report every ending."""
         self._set_outputs(self._results(ended, exit_code, output_dir))
         self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask), LARGEST_PAGE)
         self.annotate("error", [(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
 
     def report_batch(self, ended: BatchEnded) -> None:
+        """Report how a batch ended, instead of its single runs."""
         classes = {words: count for count, words in ended.became} if ended.command == "compare" else {}
         counted = {"rows": ended.rows, "completed": ended.completed, **classes, "exit_code": int(ended.exit_code)}
         self._set_outputs({name: str(value) for name, value in counted.items()})
