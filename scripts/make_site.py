@@ -14,6 +14,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 CONFIG = "zensical.toml"
 ROOT_PAGES = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+# Pages about the project, which would outrank the guide.
+NOT_SEARCHED = ("decisions/*.md", "architecture.md", "CHANGELOG.md", "CONTRIBUTING.md")
 
 
 def lay_out(source: Path) -> None:
@@ -28,7 +30,13 @@ def lay_out(source: Path) -> None:
         upwards = "../" * len(page.relative_to(docs).parts)
         for name in ROOT_PAGES:
             text = text.replace(f"]({upwards}{name}", f"]({upwards.removesuffix('../')}{name}")
+        # GitHub needs the backslash before a bar in a table's code; this generator would show it.
+        text = re.sub(
+            r"(?m)^\|.*$", lambda row: re.sub("`[^`]*`", lambda code: code[0].replace(r"\|", "|"), row[0]), text
+        )
         page.write_text(text, encoding="utf-8")
+    for page in (page for pattern in NOT_SEARCHED for page in docs.glob(pattern)):
+        page.write_text(f"---\nsearch:\n  exclude: true\n---\n\n{page.read_text(encoding='utf-8')}", encoding="utf-8")
     config = (ROOT / CONFIG).read_text(encoding="utf-8")
     decisions = "".join(f'  "{page.relative_to(docs)}",\n' for page in sorted((docs / "decisions").glob("*.md")))
     (source / CONFIG).write_text(config.replace("  ] },\n]", f'  ] }},\n  {{ "Decisions" = [\n{decisions}  ] }},\n]'))

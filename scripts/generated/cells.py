@@ -9,7 +9,10 @@ Cells = Sequence[str]
 def escaped(text: str) -> str:
     """Return plain text as Markdown for a table cell that shows it unchanged; only `code` keeps its meaning."""
     pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    shown = [piece if place % 2 else re.sub(r"([<>*\\])", r"\\\1", piece) for place, piece in enumerate(pieces)]
+    shown = [
+        piece if place % 2 else re.sub(r"([*\\])", r"\\\1", piece.replace("<", "&lt;"))
+        for place, piece in enumerate(pieces)
+    ]
     return "".join(shown).replace("|", "\\|")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -44,13 +45,19 @@ def lacking(page: str, texts: str) -> list[str]:
     return [each for each in texts.split(";") if each not in text]
 
 
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site."""
+    target = tmp_path_factory.mktemp("built") / "site"
+    assert make_site.build(target) == 0
+    return target
+
+
 @pytest.mark.long(8)
-def test_the_search_answers_what_users_ask(tmp_path: Path) -> None:
+def test_the_search_answers_what_users_ask(site: Path) -> None:
     needs("node")
     asked = questions()
     assert len(asked) == 50
-    site = tmp_path / "site"
-    assert make_site.build(site) == 0
     ranks = found(site, [each["words typed"] for each in asked])
     misses = []
     for each, pages in zip(asked, ranks, strict=True):
@@ -61,3 +68,17 @@ def test_the_search_answers_what_users_ask(tmp_path: Path) -> None:
                 f"{each['words typed']!r}: {each['page']} is result {rank} after {pages[:TOP]}; lacks {lacks}"
             )
     assert len(misses) <= MOST_MISSES, "\n".join(misses)
+
+
+def test_the_search_leaves_out_pages_about_the_project(site: Path) -> None:
+    items = json.loads((site / "search.json").read_text(encoding="utf-8"))["items"]
+    searched = {item["location"].partition("/")[0] for item in items}
+    assert searched >= {"install", "reference", "SECURITY"}
+    assert searched.isdisjoint({"decisions", "architecture", "CHANGELOG", "CONTRIBUTING"})
+
+
+def test_no_cell_shows_the_backslash_of_its_source(site: Path) -> None:
+    pages = {str(path.relative_to(site)): path.read_text(encoding="utf-8") for path in site.rglob("index.html")}
+    shown = {name: re.sub(r"<pre.*?</pre>", "", text, flags=re.DOTALL) for name, text in pages.items()}
+    assert "auto|always|never" in shown["reference/commands/index.html"]
+    assert [name for name, text in shown.items() if re.search(r"\\(\||&[lg]t;|<(?!/code>))", text)] == []

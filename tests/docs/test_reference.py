@@ -27,7 +27,7 @@ def test_a_part_that_lost_its_lines_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_cell_shows_its_text() -> None:
-    assert cells.escaped("RUN<TAB>STATUS a|b `c|<d>`\n  lines *x*") == r"RUN\<TAB\>STATUS a\|b `c\|<d>` lines \*x\*"
+    assert cells.escaped("RUN<TAB>STATUS a|b `c|<d>`\n  lines *x*") == r"RUN&lt;TAB>STATUS a\|b `c\|<d>` lines \*x\*"
 
 
 def test_every_switch_stands_there_once_with_a_meaning() -> None:
