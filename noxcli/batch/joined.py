@@ -23,7 +23,6 @@ from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Incomplete, UsagePr
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME
 from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.outputs.whole import read_whole_line
 from noxcli.reports.html.markup import Page
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.junit import cases_of_row, write_junit
@@ -155,15 +154,12 @@ class Joined:
                 if number is None or (self._owners[number], self._runs[number]) != (owner, digest_of_id(run_of(line))):
                     continue
                 if not places[number]:
-                    yield number, self._whole(owner, number, line)
+                    yield number, {**line, "row": number}
                 places[number] = begin + 1
         self._places = places  # only now: a reading that was left halfway has not found all
 
     def _place(self, number: int) -> int:
         return self._places[number] if self._places and number < len(self._places) else 0
-
-    def _whole(self, owner: int, number: int, line: ResultLine) -> ResultLine:
-        return read_whole_line({**line, "row": number}, [self.directories[owner]])  # it may have moved since
 
     def _numbers(self, shard: Shard) -> Iterator[int]:
         return (number for number in range(1, self.rows + 1) if shard.has(number) and self._is_selected(number))
@@ -193,7 +189,7 @@ class Joined:
         if place := self._place(number):
             line = read_line(self._stored[owner].read_at(place - 1))
             if line is not None and digest_of_id(run_of(line)) == self._runs[number]:
-                return self._whole(owner, number, line)
+                return {**line, "row": number}
         entry = {**line_at(files[owner], self._offsets[number]), "row": number}  # it may have moved since
         if (owner, number) in self.outdated and entry["step"] == "finished":
             return self._outdated(entry)

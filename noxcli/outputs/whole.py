@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,14 @@ Keys = tuple[str | int, ...]
 Entry = Mapping[str, Any]  # of a file, in a result document
 
 
-def read_whole_output(output: Any, files: Sequence[Entry], roots: Sequence[Path] = ()) -> tuple[Any, list[Entry]]:
-    """Return the output with the texts of its files in it, and the entries of files that are not what was written.
-
-    A file is looked for by its path, and by its last two parts in each of the roots.
-    """
+def read_whole_output(output: Any, files: Sequence[Entry]) -> tuple[Any, list[Entry]]:
+    """Return the output with the texts of its files in it, and the entries of files that are not what was written."""
     texts: dict[Keys, str] = {}
     wrong, most = [], LONGEST_TEXTS // max(1, len(files))
     for keys, entry in _texts(output, files):
         if entry["bytes"] > most:
             continue
-        text = _read(entry, roots)
+        text = _read(entry)
         if text is None:
             wrong.append(entry)
         else:
@@ -31,13 +29,13 @@ def read_whole_output(output: Any, files: Sequence[Entry], roots: Sequence[Path]
     return (replaced(output, texts) if texts else output), wrong
 
 
-def read_whole_line(line: dict[str, Any], roots: Sequence[Path] = ()) -> dict[str, Any]:
+def read_whole_line(line: dict[str, Any]) -> dict[str, Any]:
     """Return a line of results with whole texts; one whose texts can't be read has no answer that can be judged."""
     result = line["result"]
     files = result.get("files")
     if not files or result["exit_code"] not in COMPLETED or not isinstance(files, list):
         return line
-    output, wrong = read_whole_output(result["output"], files, roots)
+    output, wrong = read_whole_output(result["output"], files)
     result = {**result, "output": output}
     if wrong:
         run = (result["run"] or {}).get("id")
@@ -59,27 +57,23 @@ def with_paths(line: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _texts(output: Any, files: Sequence[Entry]) -> Iterator[tuple[Keys, Entry]]:
-    """Yield the place of each text that is a file; an earlier noxcli did not say which of them are texts."""
+    """Yield the place of each text that is a file."""
     for entry in files:
-        if not isinstance(entry, dict) or not isinstance(entry.get("bytes"), int):
+        if not isinstance(entry, dict) or not isinstance(entry.get("bytes"), int) or not entry.get("text"):
             continue
         keys, value = _find(output, entry.get("pointer"))
         path = entry.get("path")
-        if keys is None or not isinstance(path, str) or value != {"$file": path}:
-            continue
-        if entry.get("text", path.endswith(".txt")):
+        if keys is not None and isinstance(path, str) and value == {"$file": path}:
             yield keys, entry
 
 
-def _read(entry: Entry, roots: Sequence[Path]) -> str | None:
+def _read(entry: Entry) -> str | None:
+    """Return the text of a file, None if it is not what was written."""
     path = Path(entry["path"])
-    for place in (path, *(root / path.parent.name / path.name for root in roots)):
-        try:
-            content = place.read_bytes() if place.is_file() and place.stat().st_size == entry["bytes"] else b""
-            if hashlib.sha256(content).hexdigest() == entry.get("sha256"):
-                return content.decode()
-        except (OSError, ValueError):
-            continue
+    with suppress(OSError, ValueError):
+        content = path.read_bytes() if path.is_file() and path.stat().st_size == entry["bytes"] else b""
+        if hashlib.sha256(content).hexdigest() == entry.get("sha256"):
+            return content.decode()
     return None
 
 

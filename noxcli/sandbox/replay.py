@@ -19,7 +19,7 @@ _RESULT = "noxcli.result"
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    at: float | None  # seconds
+    at: float  # seconds
     event: Raw
 
 
@@ -64,19 +64,19 @@ def load_replay(path: Path | str) -> Scenario:
 def _line(place: str, text: str) -> _Line:
     try:
         line = decoded(text)
-        at = datetime.fromisoformat(line["ts"]).timestamp() if line.get("ts") else None
-        return _Line(at, Raw(str(line["type"]), line["data"], line.get("redis_id")))
+        at = datetime.fromisoformat(line["ts"]).timestamp()
+        return _Line(at, Raw(str(line["type"]), line["data"], line["redis_id"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{place}: not a recorded event ({error}); remove it, or record the run again") from None
 
 
 def _script(lines: Sequence[_Line]) -> list[Step]:
     steps: list[Step] = []
-    before: float | None = None
+    before = lines[0].at if lines else 0.0
     for line in lines:
-        if before and line.at and line.at > before:
+        if line.at > before:
             steps.append(Sleep(line.at - before))
-        before = line.at or before
+        before = line.at
         steps.append(line.event)
     return steps
 

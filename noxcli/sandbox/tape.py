@@ -38,15 +38,6 @@ class Answer:
     reason: str = ""  # of a failed run
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a batch's journal says of the workflow: its version, and the names that the command line had for both."""
-
-    workflow: str = ""
-    version: str = ""
-    version_id: str = ANY_VERSION
-
-
 @dataclass(slots=True)
 class Tape:
     """The answers of one workflow, by version and input: those of its repetitions, each to be served once."""
@@ -56,10 +47,10 @@ class Tape:
     answers: dict[tuple[str, bytes], list[Answer]] = field(default_factory=dict)
     _turns: Counter[tuple[str, bytes]] = field(default_factory=Counter)
 
-    def add(self, header: Header, answer: Answer) -> None:
-        """Add the answer of one more row or repetition."""
-        self.versions[header.version_id] = header.version
-        self.answers.setdefault((header.version_id, encoded_input(answer.input)), []).append(answer)
+    def add(self, version_id: str, version: str, answer: Answer) -> None:
+        """Add the answer of one more row or repetition, of a version with this name."""
+        self.versions[version_id] = version
+        self.answers.setdefault((version_id, encoded_input(answer.input)), []).append(answer)
 
     def take(self, version_id: str | None, given: dict[str, Any]) -> Answer:
         """Return the next answer to this input. Raises Invalid (422) if there is none, or no further one."""
@@ -92,7 +83,7 @@ def load_tapes(paths: Sequence[Path]) -> list[Scenario]:
     """Return a scenario for each workflow on these tapes. Raises ValueError for a file that is not a tape, OSError."""
     tapes = dict[str, Tape]()  # by the workflow's id
     for path in paths:
-        header, found = _header(path), False
+        version, found = _version_of(path), False
         for place, line in _lines(path / RESULTS if path.is_dir() else path):
             try:
                 answer = _answer(line, path)
@@ -102,12 +93,8 @@ def load_tapes(paths: Sequence[Path]) -> list[Scenario]:
                 found, run = True, line["result"]["run"]
                 workflow_id = str(run.get("workflow_id") or "").lower()
                 tape = tapes.setdefault(workflow_id, Tape())
-                tape.add(header, answer)
-                # Without a name in the record, it is the one that the command line had, or the file's.
-                own = str(run.get("workflow_name") or "")
-                tape.name = tape.name or next(
-                    name for name in (own, header.workflow, path.stem) if name.lower() not in ("", workflow_id)
-                )
+                tape.add(*version, answer)
+                tape.name = tape.name or str(run.get("workflow_name") or path.stem)
         if not found:
             raise ValueError(f"{path}: no row has an answer; run the batch first")
     return [_scenario(workflow_id, tape) for workflow_id, tape in tapes.items()]
@@ -129,11 +116,14 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     yield from (lines[key] for key in sorted(lines, key=lambda key: (key[0], key[1] or 0)))
 
 
-def _header(path: Path) -> Header:
-    """Return what the journal says. Raises ValueError for a journal that is not one."""
+def _version_of(path: Path) -> tuple[str, str]:
+    """Return the version that a batch's journal says, and the command line's name for it.
+
+    Raises ValueError for a journal that is not one.
+    """
     journal = path / JOURNAL
     if not journal.is_file():
-        return Header()
+        return ANY_VERSION, ""
     with journal.open(encoding="utf-8", errors="replace") as file:
         try:
             header = decoded(file.readline())
@@ -142,8 +132,7 @@ def _header(path: Path) -> Header:
         except (ValueError, AttributeError):
             raise ValueError(f"{journal}: line 1: not the header of a batch") from None
     words = [word for each in command for word in (each.split("=", 1) if each.startswith(f"{OPTION}=") else [each])]
-    workflow = words[1] if words[:1] == ["batch"] and not words[1].startswith("-") else ""
-    return Header(workflow, words[words.index(OPTION) + 1] if OPTION in words[:-1] else version_id, version_id)
+    return version_id, words[words.index(OPTION) + 1] if OPTION in words[:-1] else version_id
 
 
 def _answer(line: dict[str, Any], tape: Path) -> Answer | None:

@@ -1,19 +1,15 @@
 """Texts that became files: whole in what is stored, judged and compared, as paths in the line of `batch`."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noxcli.sandbox.scenario import File, input_node
-from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, write_rows
 
 LONG = "t" * 20_000
-# As noxcli wrote it before results had whole texts: `printed.jsonl` is what that batch printed.
-STORED = Path(__file__).parents[1] / "data/stored-batch"
 
 
 def lines_of(path: str) -> list[dict[str, Any]]:
@@ -67,23 +63,3 @@ def test_a_text_that_is_not_what_was_written_is_no_answer(noxcli: Noxcli, long: 
     assert (judged.code, judged.text.split("\t")[:2]) == (8, ["missing", "a"])
     assert "the text of /Answer is not in new/000001-a/Answer.txt as it was written" in judged.text
     assert noxcli("compare", "base", "new").code == 0, "the directory has the whole text in its results"
-
-
-def test_results_of_an_earlier_noxcli_are_read(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    shutil.copytree(STORED, "moved")
-    (first, second) = noxcli("results", "moved", "--assert", "starts_with(output.Answer, row.Q)").lines
-    assert [line["result"]["exit_code"] for line in (first, second)] == [0, 0]
-    assert first["result"]["output"]["Answer"].startswith("one one ")
-    assert first["result"]["output"]["Table"] == {"$file": "old/000001-a/Table.csv"}
-    shutil.copytree(STORED, "old")
-    new = "".join(f"{json.dumps(line)}\n" for line in (first, second))
-    runs = [line["result"]["run"]["id"] for line in (first, second)]
-    for run in runs:
-        new = new.replace(run, run[::-1])
-    Path("new.jsonl").write_text(new)
-    for base in ("moved", "old/printed.jsonl"):
-        judged = noxcli("compare", base, "new.jsonl", "--assert", "ends_with(output.Answer, 't')")
-        assert (judged.code, judged.text) == (0, ""), judged.err
-    shutil.rmtree("old/000001-a")
-    assert noxcli("compare", "new.jsonl", "old/printed.jsonl").code == 8
-    assert sandbox.runs("qa") == []

@@ -102,7 +102,9 @@ def _recorded(tmp_path: Path, lines: list[dict[str, object]]) -> Path:
 
 
 WORKFLOW = "11111111-2222-4333-8444-555555555555"
+AT = {"ts": "2026-01-01T00:00:20.000Z", "redis_id": None}
 RESULT = {
+    **AT,
     "type": "noxcli.result",
     "data": {
         "run": {"status": "completed", "workflow_id": WORKFLOW},
@@ -112,7 +114,7 @@ RESULT = {
 }
 END = {"id": "n1", "status": "completed", "workflow_status": "completed"}
 LINES: list[dict[str, object]] = [
-    {"seq": 1, "ts": "2026-01-01T00:00:00.000Z", "run_id": "r", "type": "noxcli.started", "data": {}},
+    {**AT, "seq": 1, "ts": "2026-01-01T00:00:00.000Z", "run_id": "r", "type": "noxcli.started", "data": {}},
     {"seq": 2, "ts": "2026-01-01T00:00:00.000Z", "type": "state", "data": {"status": "running"}, "redis_id": "1-0"},
     {
         "seq": 3,
@@ -148,8 +150,8 @@ def test_a_recorded_stop_has_no_announcement(api: Api, tmp_path: Path) -> None:
     data = {"run": {"status": "stopped", "workflow_id": "not-a-uuid"}, "output": None}
     lines: list[dict[str, object]] = [
         LINES[1],
-        {"type": "state", "data": {"status": "stopped"}},
-        {"type": "noxcli.result", "data": data},
+        {**AT, "type": "state", "data": {"status": "stopped"}},
+        {**AT, "type": "noxcli.result", "data": data},
     ]
     run = api.start(api.sandbox.add(load_replay(_recorded(tmp_path, lines))))
 
@@ -165,11 +167,8 @@ def test_a_recorded_stop_has_no_announcement(api: Api, tmp_path: Path) -> None:
         (b"\xff", "not UTF-8"),
         (b'{"type": "state", "data": ' + b"[" * 600 + b"]" * 600 + b"}", "nested deeper than 500 levels"),
         (b'{"type": "state", "data": ' + b"[" * 20_000, "nested deeper than 500 levels"),
-        (b'{"type": "state", "data": {}}', "the recording is not complete"),
-        (
-            b'{"type": "state", "data": {}, "ts": "noon"}\n' + json.dumps(RESULT).encode(),
-            "line 1: not a recorded event .*'noon'",
-        ),
+        (json.dumps({**AT, "type": "state", "data": {}}).encode(), "the recording is not complete"),
+        (json.dumps({**AT, "type": "state", "data": {}, "ts": "noon"}).encode(), "not a recorded event .*'noon'"),
     ],
 )
 def test_a_broken_recording_is_explained(tmp_path: Path, content: bytes, complaint: str) -> None:
