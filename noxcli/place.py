@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
+from weakref import WeakSet
 
 from noxcli.waiting import run_apart
 
@@ -22,15 +23,21 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CAREFULLY = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _WRITING = os.O_WRONLY | os.O_RDWR
 CLOSED = -1
+PREFIX, SUFFIX = ".noxcli-", ".part"  # of a file that is not complete
 NOT_REGULAR = "it is not a regular file"
 
 
 class Place:
-    """An open directory, for several threads. If it is closed before they are done, their calls fail."""
+    """An open directory, for several threads. If it is closed before they are done, their calls fail.
+
+    No partial file remains then, in it or in the directories that were opened below it, which are closed, too.
+    """
 
     def __init__(self, path: Path, handle: int) -> None:
         self.path = path
         self._handle = handle
+        self._partial = set[str]()  # names of files that are not complete
+        self._below = WeakSet[Place]()
         # Held during each system call: the number of a closed handle may belong to another directory a moment later.
         self._lock = threading.Lock()
 
@@ -47,8 +54,13 @@ class Place:
     def close(self) -> None:
         with self._lock:
             if self._handle != CLOSED:
+                for name in self._partial:
+                    with suppress(OSError):
+                        os.unlink(name, dir_fd=self._handle)
                 os.close(self._handle)
                 self._handle = CLOSED
+            for place in self._below:
+                place.close()
 
     @classmethod
     def open_named(cls, path: Path, *, make: bool = False, mode: int = 0o777) -> Self:
@@ -64,25 +76,40 @@ class Place:
     def open_derived(cls, path: Path, *, make: bool = False) -> "Place":
         """Open a directory whose last name noxcli chose: that name must not be a link. Raises OSError."""
         with cls.open_named(path.parent, make=make) as above:
-            return above.open_below(path.name, make=make)
+            return above._open_step(path.name, make=make)
 
     def open_below(self, name: str, *, make: bool = False) -> "Place":
         """Open the directory of that name in this one; create it if necessary. Raises OSError, also for a link."""
-        step = _step(name)
         with self._lock:
-            if make:
-                with suppress(FileExistsError):
-                    os.mkdir(step, dir_fd=self._handle)
-            try:
-                handle = os.open(step, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self._handle)
-            except OSError as error:
-                raise _explain(error, name, self._handle) from None
+            place = self._open_step(name, make=make)
+            self._below.add(place)
+        return place
+
+    def _open_step(self, name: str, *, make: bool) -> "Place":
+        step = _step(name)
+        if make:
+            with suppress(FileExistsError):
+                os.mkdir(step, dir_fd=self._handle)
+        try:
+            handle = os.open(step, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self._handle)
+        except OSError as error:
+            raise _explain(error, name, self._handle) from None
         return Place(self.path / name, handle)
 
     def open_file(self, name: str, flags: int, mode: int = 0o666) -> int:
         """Open the regular file of that name, and return its descriptor. Raises OSError for anything else."""
         with self._lock:
             return open_regular(_step(name), flags, mode, dir_fd=self._handle)
+
+    def open_partial(self, prefix: str, mode: int = 0o666) -> tuple[str, int]:
+        """Open a new file until `move` gives it its name, or `remove` ends it: return its own, and its descriptor.
+
+        Raises OSError.
+        """
+        name = f"{prefix}{os.urandom(8).hex()}{SUFFIX}"
+        with self._lock:
+            self._partial.add(name)
+            return name, open_regular(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode, dir_fd=self._handle)
 
     def look(self, name: str) -> os.stat_result:
         """Return the status of the name itself, even if it is a link. Raises OSError."""
@@ -98,6 +125,7 @@ class Place:
         """Remove the name if it exists. Raises OSError."""
         with self._lock, suppress(FileNotFoundError):
             os.unlink(_step(name), dir_fd=self._handle)
+            self._partial.discard(name)
 
     def lock(self) -> bool:
         """Take the directory until it is closed; return false if another process has it."""
@@ -113,6 +141,7 @@ class Place:
         """Rename a file, and replace anything that has the other name, even a link. Raises OSError."""
         with self._lock:
             os.replace(_step(name), _step(target), src_dir_fd=self._handle, dst_dir_fd=self._handle)
+            self._partial.discard(name)
 
     def read(self, name: str, most: int) -> bytes:
         """Return a small file's content. Raises OSError, also for more than `most` bytes."""
@@ -124,8 +153,8 @@ class Place:
 
         Raises OSError, and what the block raises; either way no partial file remains.
         """
-        partial = f".noxcli-{os.urandom(8).hex()}.part"
-        with os.fdopen(self.open_file(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), "w+b") as file:
+        partial, handle = self.open_partial(PREFIX, mode)
+        with os.fdopen(handle, "w+b") as file:
             try:
                 yield file
                 file.flush()

@@ -286,6 +286,19 @@ def test_a_place_that_was_closed_opens_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_place_that_is_closed_leaves_nothing_incomplete(tmp_path: Path) -> None:
+    with Place.open_named(tmp_path) as place:
+        below = place.open_below("below", make=True)
+        for each in (place, below):
+            name, handle = each.open_partial(".noxcli-")
+            os.close(handle)
+            each.move(name, "whole")
+            os.close(each.open_partial(".noxcli-")[1])
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "below", tmp_path / "below/whole", tmp_path / "whole"]
+    with pytest.raises(OSError, match="file descriptor"):
+        below.open_partial(".noxcli-")
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../x", "a\0b"])
 def test_a_name_in_a_place_is_one_step(name: str, tmp_path: Path) -> None:
     with Place.open_named(tmp_path) as place:

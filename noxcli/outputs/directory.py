@@ -12,9 +12,9 @@ from typing import IO, Any, Self
 
 from noxcli.errors import Unavailable, Undelivered
 from noxcli.files import Saved, reason_of
-from noxcli.place import Place
+from noxcli.place import SUFFIX, Place
 
-PREFIX, SUFFIX = ".noxcli-out-", ".part"
+PREFIX = ".noxcli-out-"
 STALE = 60.0  # seconds
 
 
@@ -118,15 +118,17 @@ class FolderPart(Part):
     def __init__(self, place: Place, target: Path, most: int | None) -> None:
         self.target = target
         self._place = place
-        self._name: str | None = f"{PREFIX}{os.urandom(8).hex()}{SUFFIX}"
+        self._name: str | None
         try:
-            handle = place.open_file(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            self._name, handle = place.open_partial(PREFIX)
         except OSError as error:
             raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
         super().__init__(os.fdopen(handle, "w+b"), str(target), most)
 
     def __exit__(self, *_: object) -> None:
-        self.abandon()
+        if self._name is not None:
+            with suppress(OSError):
+                self._place.remove(self._name)
         super().__exit__()
 
     def keep(self) -> Saved:
@@ -138,12 +140,6 @@ class FolderPart(Part):
             self._place.move(self._name, self.target.name)
         self._name = None
         return Saved(self.target, self.size, self.sha256)
-
-    def abandon(self) -> None:
-        """Remove the name, even while another thread uses the bytes."""
-        if self._name is not None:
-            with suppress(OSError):
-                self._place.remove(self._name)
 
     def too_long(self, most: int) -> Undelivered:  # noqa: ARG002 - as long as the file in its place
         return in_the_way(self.target)
@@ -158,7 +154,6 @@ class Folder:
     def __init__(self, place: Place, entries: Sequence[Mapping[str, Any]]) -> None:
         self._place = place
         self._written = {entry["name"] for entry in entries}
-        self._parts: list[FolderPart] = []
         _sweep(place)
 
     def exists(self, name: str) -> bool:
@@ -169,9 +164,7 @@ class Folder:
 
     def part(self, name: str) -> FolderPart:
         """Begin a file under a name. Raises Undelivered if it can't have that name."""
-        part = FolderPart(self._place, self._place.path / name, self._size_in_the_way(name))
-        self._parts.append(part)
-        return part
+        return FolderPart(self._place, self._place.path / name, self._size_in_the_way(name))
 
     def put_in_place(self, part: FolderPart) -> Saved:
         """Put the part's bytes in their place, or take over another program's file that has the same.
@@ -186,11 +179,6 @@ class Folder:
                 if hashlib.file_digest(file, "sha256").hexdigest() == part.sha256:
                     return Saved(part.target, part.size, part.sha256)
         raise in_the_way(part.target)
-
-    def abandon(self) -> None:
-        """Remove everything incomplete."""
-        for part in self._parts:
-            part.abandon()
 
     def _size_in_the_way(self, name: str) -> int | None:
         """Return the size of a file that noxcli did not write, None for no file. Raises Undelivered."""

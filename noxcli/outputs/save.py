@@ -77,7 +77,6 @@ def save_output(
                 _write(folder, item, as_text(shown[item.keys[0]]))
     finally:
         # Also after a signal: the next call then recognizes the existing files as noxcli's own.
-        folder.abandon()
         files = [entry_for(item, item.saved) for item in items if item.saved]
         problems = [problem(item.pointer, item.error) for item in items if isinstance(item.error, NoxError)]
         late = _write_manifest(run, place, folder, before, items, problems)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from noxcli.sandbox.faults import Hold
-from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.scenario import File, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import write_rows
@@ -174,3 +174,16 @@ def test_a_ci_system_or_an_engine_is_no_terminal(sandbox: Sandbox, workflow: str
     assert seen.process.returncode == 143
     assert b"3 stopped, 0 runs left running" in seen.raw
     assert b"\x1b" not in seen.raw, "neither a bar nor color"
+
+
+def test_a_signal_leaves_no_partial_files(sandbox: Sandbox, plays: Any) -> None:
+    output = {"A": "x", "B": File("b.csv", b"a,b", "text/csv")}
+    workflow = plays(nodes=[input_node("Q")], output=output, faults={"file": [Hold(600_000)] * 4})
+    batch = ("batch", workflow, write_rows(*"1234"), "--output-dir", "out")
+    with running(*batch, env=environment(sandbox.url)) as process:
+        until(lambda: len([*Path("out").glob("*/.noxcli-*.part")]) == 4)
+        ended_by(process, signal.SIGTERM)
+    assert process.returncode == 143
+    assert sorted(path.name for path in Path("out").rglob("*") if path.is_file()) == ["batch.jsonl", "results.jsonl"]
+    assert call(*batch, "--resume", env=environment(sandbox.url)).returncode == 0
+    assert len(sandbox.runs(workflow)) == 4
