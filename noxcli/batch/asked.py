@@ -45,8 +45,6 @@ class Asked:
 
     def require_consistent(self) -> None:
         """Raise UsageProblem for options that contradict each other."""
-        for each in {"red", "edited"}.intersection(self.again) if self.rows.is_stream else ():
-            raise UsageProblem(f"--again {each} needs rows that can be read again", "give FILE")
         if self.fresh and self.continues:
             raise UsageProblem("--fresh starts over, --resume and --again continue", "remove one of them")
 
@@ -71,10 +69,10 @@ class Asked:
     def require_resumed(self, past: Past) -> None:
         """Raise UsageProblem if there is a batch, which the user did not want to continue."""
         if past.header is not None and not self.continues:
-            of = "" if past.header.rows is None else f" of {past.header.rows}"
             what = "rows" if past.header.repeat == 1 else "runs"
+            done = f"{past.count_finished()} of {past.header.rows} {what}"
             raise UsageProblem(
-                f"{self.directory} already has a batch, of which {past.count_finished()}{of} {what} have finished",
+                f"{self.directory} already has a batch, of which {done} have finished",
                 "continue it with --resume, start over with --fresh, or choose another --output-dir",
             )
 

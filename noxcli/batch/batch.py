@@ -49,7 +49,6 @@ class Batch:
         self.has_started = False  # a run may exist that this call started or followed
         self._terminal, self._clock = terminal, clock
         self._files = ExitStack()
-        self._seen: Survey | None = None  # of the rows; None for a stream
         self._all_asked = False  # the rows that were chosen have been asked again
         self._finding: Finding | None = None  # about rows in doubt
 
@@ -92,25 +91,24 @@ class Batch:
             self.past = Past.read(self.journal.path)
             asked.require_resumed(self.past)
 
-    def check(self, header: Header, nodes: Sequence[InputNode] | None) -> Survey | None:
-        """Compare the batch with that of earlier calls, and check its rows; return their totals, None for a stream.
+    def check(self, header: Header, nodes: Sequence[InputNode] | None) -> Survey:
+        """Compare the batch with that of earlier calls, and check its rows; return their totals.
 
         `nodes` is None if rows are not checked. Raises ConfigProblem, UsageProblem and WrongInputs.
         """
         asked, past, rows = self.asked, self.past, self.asked.rows
         if past.header is not None:
             asked.require_same_batch(past.header, header)
-            if EDITED in asked.again or (asked.changed and not rows.is_stream):
+            if EDITED in asked.again or asked.changed:
                 accept_changes(rows, past, asked.shard, edits=EDITED in asked.again)
         if codes := {AGAIN[each] for each in asked.again if each in AGAIN}:
             past.forget_all(codes)
-        self._remaining, self._header = RemainingRows(asked, past, nodes, self._terminal), header
-        if not rows.is_stream:
-            self._seen = seen = self._remaining.survey()
-            if asked.checked:
-                seen.require_right(asked.workflow, self._terminal.complain)
-            self._header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
-        return self._seen
+        self._remaining = RemainingRows(asked, past, nodes, self._terminal)
+        self._seen = seen = self._remaining.survey()
+        if asked.checked:
+            seen.require_right(asked.workflow, self._terminal.complain)
+        self._header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
+        return seen
 
     def begin(self, judge: Judge) -> None:
         """Begin the journal and the results, which then have what is known of the past. Raises UsageProblem."""
@@ -172,8 +170,8 @@ class Batch:
     def count_past(self, judge: Judge) -> None:
         """Add the rows to the tally that an earlier call has finished, judged again."""
         tally, seen, past, rows = self.tally, self._seen, self.past, self.asked.rows
-        tally.total = None if seen is None else seen.in_shard
-        asks = judge.has_questions or tally.min_pass is not None or seen is None or EXPECT in seen.kept
+        tally.total = seen.in_shard
+        asks = judge.has_questions or tally.min_pass is not None or EXPECT in seen.kept
         chooses = rows.limit is not None or rows.only is not None
         if tally.repeat == 1 and not asks and not chooses and not past.outdated:
             tally.before.update(past.codes(HAD_RUN))
@@ -186,8 +184,7 @@ class Batch:
 
     def run(self, work: RowWork, output: Output, tick: Callable[[], None]) -> NoxError | None:
         """Run the remaining rows; return why not every row has a result."""
-        rows = self._remaining.to_do(self.journal, self.tally)
-        engine = Engine(work, rows, self.past, self._finding, output, tick, self.asked)
+        engine = Engine(work, self._remaining.to_do(), self.past, self._finding, output, tick, self.asked)
         self.tally.cause = engine.run()
         self.named = name_runs([*engine.flight.going_on, *self.past.going_on], output.lineless)
         self._all_asked = self.past.choice_is_open and self.tally.cause is None and {*self.tally.codes} <= CAN_BE_RED

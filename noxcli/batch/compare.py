@@ -146,7 +146,7 @@ class Comparison:
         """Return a pair of rows, of which NEW's judges both; `known` is its class if it was judged before."""
         sides = zip((self.base, self.new), self._reads, matched, strict=True)
         base, new = (self._read_lines(*each) for each in sides)
-        gaps = [None if side.source.knows_table else NOT_HERE for side in (self.base, self.new)]
+        gaps = [None if side.source.header else NOT_HERE for side in (self.base, self.new)]  # a table has all rows
         other = _other_input(base, new, self.compared.constants) if base and new else None
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
         base, new = ([self._judge.judged(line, table) for line in lines] for lines in (base, new))

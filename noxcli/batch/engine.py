@@ -18,7 +18,7 @@ from noxcli.batch.output import Output
 from noxcli.batch.past import SENT, STARTED, Past
 from noxcli.batch.poll import Schedule
 from noxcli.batch.row import ActiveRow, FinishedRow
-from noxcli.batch.rows import Prefetch, Row
+from noxcli.batch.rows import Row
 from noxcli.batch.work import RowWork
 from noxcli.errors import (
     ExitCode,
@@ -53,7 +53,7 @@ class Engine:
     def __init__(  # noqa: PLR0913 - made in one place, of parts that each have a life of their own
         self,
         work: RowWork,
-        rows: Iterator[Row],
+        rows: Iterator[Row | None],
         past: Past,
         finding: "Finding | None",
         output: Output,
@@ -65,7 +65,7 @@ class Engine:
         self.tally = output.tally
         self.schedule = Schedule(asked.poll_interval)
         self.flight = Flight(work, output, self.schedule)
-        self._source = Prefetch(rows)
+        self._rows, self._has_rows = rows, True
         self._finding, self._asked = finding, asked
         self._threads = min(MOST_THREADS, asked.max_parallel)
         self._workers: Workers[ActiveRow | FinishedRow] = Workers(self._threads)
@@ -110,24 +110,35 @@ class Engine:
                 self._call(partial(self.work.look, self.flight.active[number]))
             self.output.flush_due()  # while the disk writes them, the next rows are in flight
             self.tally.running, self.tally.doubt = len(self.flight.active), len(self.flight.doubts)
-            starts = self.cuts.stage is Stage.STARTING and not self._source.exhausted
+            starts = self.cuts.stage is Stage.STARTING and self._has_rows
             if not (self.flight.active or self.flight.awaits_starts or starts):
                 return
-            self._take_news(self._longest_wait())
+            within = 0.0 if self._can_start else self.schedule.until_due(TICK)
+            self._take_news(self.output.until_due(within))
             self.tick()
 
+    @property
+    def _can_start(self) -> bool:
+        """True if a row may take a place; there are never so many starts that reads of running ones would wait."""
+        starting = len(self.flight.starting)
+        has_place = starting + len(self.flight.active) < self._asked.max_parallel
+        has_thread = starting < max(1, self._threads // 2)
+        return self._has_rows and has_place and has_thread and self.cuts.stage is Stage.STARTING
+
     def _start_rows(self) -> None:
-        """Give free places to rows, but never so many that reads of running ones would wait for starts."""
-        most_starts = max(1, self._threads // 2)
-        while self.cuts.stage is Stage.STARTING and len(self.flight.starting) < most_starts and self._has_place():
+        """Give free places to rows, for as long as the runs can wait."""
+        end = time.monotonic() + TICK
+        while self._can_start and time.monotonic() < end:
             try:
-                row = self._source.next()
+                row = next(self._rows)
+            except StopIteration:
+                self._has_rows = False
             except Exception as error:  # the rows before it are run
                 self.cuts.add(Stage.STARTING, self._as_expected(error))
-                return
-            if row is None:
-                return
-            self._begin(row)
+                self._has_rows = False
+            else:
+                if row is not None:
+                    self._begin(row)
 
     def _begin(self, row: Row) -> None:
         number, state = row.number, self.past.state(row.number)
@@ -224,14 +235,6 @@ class Engine:
             f"the output of run {run.id} was not fetched by" if run.settled else f"run {run.id} was still {run.word} at"
         )
         self.flight.leave(row, TimedOut(f"{what} --row-timeout", "--resume waits for it again"))
-
-    def _has_place(self) -> bool:
-        return len(self.flight.active) + len(self.flight.starting) < self._asked.max_parallel
-
-    def _longest_wait(self) -> float:
-        if self.cuts.stage is Stage.STARTING and not self._source.exhausted and self._has_place():
-            return self.output.until_due(SHORT_TICK)  # the next row may be read at any moment
-        return self.output.until_due(self.schedule.until_due(TICK))
 
     # The end.
 

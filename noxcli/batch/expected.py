@@ -6,8 +6,9 @@ from typing import Any, Self
 
 from noxcli.batch.columns import EXPECT, Columns
 from noxcli.batch.rows import Row, RowFile
-from noxcli.errors import COMPLETED, NotAsAsserted, UsageProblem, nearest, suggestion
+from noxcli.errors import COMPLETED, UsageProblem, nearest, suggestion
 from noxcli.inputs.parse import Inputs
+from noxcli.inputs.sources import Sources
 from noxcli.render.text import amount
 
 OPTION = "--expect"
@@ -27,7 +28,7 @@ class Expected:
         self._unmet = set(by_key)
 
     @classmethod
-    def read(cls, path: str) -> Self:
+    def read(cls, path: str, sources: Sources) -> Self:
         """Read a file in the format of the rows: a line has outputs, and a row's $id, its number as `row`, or neither.
 
         Raises UsageProblem for a file that can't be read or expects nothing, for lines of mixed kinds, and for a line
@@ -35,7 +36,9 @@ class Expected:
         """
         if path == "-":
             raise UsageProblem(f"{OPTION} - is not a file", "give a JSON lines, CSV or TSV file")
-        source, by_key, kinds = RowFile(path, None, Columns({}, Inputs()), None), dict[Key, Inputs](), dict[str, str]()
+        by_key, kinds = dict[Key, Inputs](), dict[str, str]()
+        source = RowFile(path, None, Columns({}, Inputs()), sources)
+        source.copy_pipe()
         for row in source.rows():
             if row.problem is not None:
                 raise UsageProblem(f"{OPTION} {path}, {row.place}: {row.problem}")
@@ -62,14 +65,11 @@ class Expected:
 
     def require_met(self) -> None:
         """Raise UsageProblem for expected outputs whose rows were not met."""
-        if unmet := self.unmet():
-            hint = "name the rows' ids in $id, their numbers in row, or number the lines as the rows"
-            raise UsageProblem(unmet, hint)
-
-    def unmet(self) -> str:
-        """Return which expected outputs have no row, empty if each has one."""
-        named = ", ".join(repr(key) for key in [key for key in self._by_key if key in self._unmet][:MOST_NAMED])
-        return f"{OPTION} has {amount(len(self._unmet), 'output')} without a row: {named}" if self._unmet else ""
+        if unmet := [repr(key) for key in self._by_key if key in self._unmet]:
+            raise UsageProblem(
+                f"{OPTION} has {amount(len(unmet), 'output')} without a row: {', '.join(unmet[:MOST_NAMED])}",
+                "name the rows' ids in $id, their numbers in row, or number the lines as the rows",
+            )
 
     def require_outputs(self, known: Collection[str], where: str) -> None:
         """Raise UsageProblem for a line that names none of these outputs, so that it could never hold."""
@@ -150,12 +150,3 @@ class Coverage:
                 raise UsageProblem(f"each row has {what}, so nothing is checked", "fill it in")
             if count:
                 warn(f"{count} of {amount(self._rows, 'row')} {'has' if count == 1 else 'have'} {what}")
-
-    def conclude_stream(self, warn: Callable[[str], None], *, own: bool) -> None:
-        """Say what is known of a stream at its end alone. Raises NotAsAsserted for what else is refused at once."""
-        if self._expected is not None and (unmet := self._expected.unmet()):
-            raise NotAsAsserted(unmet, "each needs a row of the stream")
-        try:
-            self.require_some(warn, own=own)
-        except UsageProblem as error:
-            raise NotAsAsserted(error.message, error.hint) from None

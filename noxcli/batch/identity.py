@@ -23,13 +23,13 @@ NodeDigests = Mapping[str, list[str]]  # by the node's id: its name and digest
 # The fields of the header; one that may be null may also be absent.
 TEXT, MAYBE_TEXT, NUMBER = (str,), (str, type(None)), (int,)
 HEADER: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("workflow_id", "host", "source", "shard"), TEXT),
-    **dict.fromkeys(("version_id", "digest", "definition"), MAYBE_TEXT),
+    **dict.fromkeys(("workflow_id", "host", "source", "shard", "digest"), TEXT),
+    **dict.fromkeys(("version_id", "definition"), MAYBE_TEXT),
     "constants": (dict,),
     "nodes": (dict, type(None)),
     "secrets": (list,),
     "columns": (list, type(None)),
-    "rows": (int, type(None)),
+    "rows": NUMBER,
     **dict.fromkeys(("kept", "command"), (list,)),
     "repeat": NUMBER,
     "limit": (int, type(None)),
@@ -40,7 +40,7 @@ HEADER: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The identity of a batch. `rows` and `digest` are None if rows are streamed, `columns` if they are JSON."""
+    """The identity of a batch. `columns` is None if its rows are JSON."""
 
     workflow_id: str
     version_id: str | None
@@ -50,12 +50,12 @@ class Header:
     constants: Mapping[str, str]  # inputs of all rows, in short
     secrets: list[str]  # the names of those that are secret
     columns: list[str] | None  # that are sent
-    rows: int | None = None
-    digest: str | None = None
-    kept: list[str] = field(default_factory=list)  # other columns, as far as they are known
+    rows: int = 0
+    digest: str = ""
+    kept: list[str] = field(default_factory=list)  # other columns
     repeat: int = 1
     limit: int | None = None  # of rows that were selected
-    only: list[int] | None = None  # the rows of the file that --only selects; none of a stream, until it ends
+    only: list[int] | None = None  # the rows of the file that --only selects
     outputs: list[str] | None = None  # of the workflow, if its definition was read
     command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
     definition: str | None = None  # its digest, as far as it was read; journals of old do not have it

@@ -50,7 +50,6 @@ class Joined:
     headers: list[Header]
     rows: int = 0
     empty: list[Path] = field(default_factory=list)  # directories in which no batch has begun
-    knows_table: bool = True  # a journal has read its rows to the end
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are missing
     doubled: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # rows that ran again: directory, offset
     _stored: list[StoredLines] = field(default_factory=list)  # of each directory
@@ -221,13 +220,12 @@ class Joined:
                 self._runs[number] = past.runs[number]
             elif ran:
                 self.doubled.setdefault(number, []).append((owner, offset))
-        self.rows = max(self.rows, header.rows or past.rows, past.whole)
+        self.rows = max(self.rows, header.rows, past.whole)
         self._is_whole |= past.whole > 0
         self.outdated |= {(owner, number) for number in past.outdated}
         if header.only is not None:
-            self._only = {*(self._only or ()), *header.only, *past.only}
+            self._only = {*(self._only or ()), *header.only}
             self.rows = max(self.rows, max(self._only, default=0) * header.repeat)
-        self.knows_table &= header.rows is not None or past.rows > 0
 
     def _require_same(self, directory: Path, header: Header, *, ran: bool) -> None:
         place = next((place for place, each in enumerate(self.headers) if each.definition is not None), 0)

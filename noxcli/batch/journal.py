@@ -203,10 +203,6 @@ class Journal:
         """These rows' results are known, permanently if they are `final`; all lines are one write."""
         self._add(*map(self._line_of, rows))
 
-    def end(self, rows: int, only: Sequence[int] | None) -> None:
-        """All rows have been read; this is the number of the last one, and these are those of --only in a stream."""
-        self._add({"step": "end", "rows": rows, "only": only}, durable=True)
-
     def _line_of(self, finished: FinishedRow) -> dict[str, Any]:
         run, error = finished.result["run"] or {}, finished.result["error"] or {}
         step, code, message = "finished" if finished.final else "left", finished.code, error.get("message")

@@ -10,6 +10,7 @@ from noxcli.batch.columns import EXPECT, ID
 from noxcli.batch.expected import OPTION, Coverage, Expected
 from noxcli.codec import to_json
 from noxcli.errors import BY_SHARE, ExitCode, Phase, UsageProblem, nearest, suggestion
+from noxcli.inputs.sources import Sources
 from noxcli.masking import Mask
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
 from noxcli.query import Query
@@ -30,9 +31,10 @@ class Judge:
     mask: Mask
 
     @classmethod
-    def read(cls, asserts: Sequence[str] | None, expect: str | None, mask: Mask) -> Self:
+    def read(cls, asserts: Sequence[str] | None, expect: str | None, sources: Sources, mask: Mask) -> Self:
         """Return the judge for --assert and --expect. Raises UsageProblem."""
-        return cls(list(map(read_assertion, asserts or ())), None if expect is None else Expected.read(expect), mask)
+        expected = None if expect is None else Expected.read(expect, sources)
+        return cls(list(map(read_assertion, asserts or ())), expected, mask)
 
     @property
     def has_questions(self) -> bool:

@@ -3,9 +3,8 @@
 from collections.abc import Collection
 from typing import Self
 
-from noxcli.errors import NotAsAsserted, UsageProblem, nearest, suggestion
-from noxcli.files import expanded, reason_of
-from noxcli.inputs.sources import STDIN_NAMES
+from noxcli.errors import UsageProblem, nearest, suggestion
+from noxcli.inputs.sources import STDIN_NAMES, Sources
 from noxcli.render.text import amount
 
 OPTION = "--only"
@@ -21,14 +20,11 @@ class Only:
         self._unmet = set(ids)
 
     @classmethod
-    def read(cls, path: str) -> Self:
+    def read(cls, path: str, sources: Sources) -> Self:
         """Read a file of ids, one a line, as `results --query id` prints them. Raises UsageProblem."""
         if path in STDIN_NAMES:
             raise UsageProblem(f"{OPTION} {path} is not a file", "give a file with one id a line")
-        try:
-            text = expanded(path).read_bytes().decode("utf-8-sig")
-        except (OSError, ValueError) as error:
-            raise UsageProblem(f"can't read {OPTION} {path}: {reason_of(error)}") from None
+        text = sources.read_text(path, OPTION, f"{OPTION} {path}").removeprefix("\ufeff")
         ids = [line for each in text.split("\n") if (line := each.removesuffix("\r")).strip()]
         if not ids:
             raise UsageProblem(f"{OPTION} {path} names no row", "write one id a line")
@@ -46,17 +42,9 @@ class Only:
     def require_met(self, known: Collection[str], where: str) -> None:
         """Raise UsageProblem for ids that no row has; `known` are those of the rows."""
         if self._unmet:
-            near = nearest(next(each for each in self.ids if each in self._unmet), known)
+            unmet = [each for each in self.ids if each in self._unmet]
+            more = f" and {amount(len(unmet) - MOST_NAMED, 'more id')}" if len(unmet) > MOST_NAMED else ""
+            what = f"{OPTION} {self._path} names {', '.join(map(repr, unmet[:MOST_NAMED]))}{more}"
             own = "" if known else "name the column of the ids with --id"
-            raise UsageProblem(self._unmet_in(where), suggestion(near, own, quoted=True))
-
-    def conclude_stream(self) -> None:
-        """Raise NotAsAsserted for ids that no row of a stream had, as is known at its end."""
-        if self._unmet:
-            raise NotAsAsserted(self._unmet_in("the stream"), "each needs a row of the stream")
-
-    def _unmet_in(self, where: str) -> str:
-        unmet = [each for each in self.ids if each in self._unmet]
-        more = f" and {amount(len(unmet) - MOST_NAMED, 'more id')}" if len(unmet) > MOST_NAMED else ""
-        names = ", ".join(map(repr, unmet[:MOST_NAMED]))
-        return f"{OPTION} {self._path} names {names}{more}, but no row of {where} has such an id"
+            hint = suggestion(nearest(unmet[0], known), own, quoted=True)
+            raise UsageProblem(f"{what}, but no row of {where} has such an id", hint)

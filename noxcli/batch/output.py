@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.batch.expected import Coverage
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
 from noxcli.batch.lines import JournalTrouble
@@ -61,7 +60,7 @@ class RowTable:
 class Output:
     """The results of one batch on their way out: judged, counted, kept, and printed, or added to a `table`.
 
-    `paste` completes the commands in a hint; `coverage` is that of a stream, whose rows are known at its end.
+    `paste` completes the commands in a hint.
     """
 
     journal: Journal
@@ -72,7 +71,6 @@ class Output:
     paste: Callable[[str], str]
     query: Query | None = None
     table: RowTable | None = None
-    coverage: Coverage | None = None
     outputs: set[str] = field(default_factory=set)  # of the completed rows, where a question names one
     unprinted: ReaderGone | Unwritten | None = None  # why stdout failed; --resume prints those lines
     lineless: list[str] = field(default_factory=list)  # the runs of rows whose line was not stored, or not printed
@@ -97,8 +95,6 @@ class Output:
     def _count(self, row: FinishedRow) -> None:
         line = as_printed(row.document, self.tally.repeat)
         row.judged = self.judge.judged(line)
-        if self.coverage is not None:
-            self.coverage.add_line(line)
         if row.code == ExitCode.OK and self.judge.has_questions:
             self.outputs.update(by_name(row.result["output"]))
         self.tally.add_line(row.judged, self.paste)

@@ -41,7 +41,6 @@ STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "again": ROW,
     "chosen": {},
     "answered": {},
-    "end": {"rows": NUMBER, "only": (list, type(None))},
 }
 
 
@@ -72,9 +71,7 @@ class Past:
     offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of each row's last line
     pending: dict[int, Pending] = field(default_factory=dict)
     stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
-    rows: int = 0  # of the file, once all were read
-    whole: int = 0  # the same, of the last call that left none out
-    only: list[int] = field(default_factory=list)  # the rows of a stream that --only selects, once all were read
+    whole: int = 0  # the rows of the file, in the last call that left none out
     asked_again: Counter[int] = field(default_factory=Counter)  # how often each row that had ended started again
     choice_is_open: bool = False  # not all rows that were chosen last have been asked again
     accepted: list[tuple[int, int, int]] | None = None  # changed rows, for `renumber`, that are not in the journal yet
@@ -183,7 +180,7 @@ class Past:
                 require_readable(path, line["batch"], BATCH_SCHEMA)
                 self.header = Header(**{name: _field(line, name, kinds) for name, kinds in HEADER.items()})
                 if not self.header.is_partial:
-                    self.whole = self.header.rows or 0
+                    self.whole = self.header.rows
                 return True
             step = line["step"]
             self._apply(step, {name: _field(line, name, kinds) for name, kinds in STEPS[step].items()}, offset)
@@ -193,10 +190,6 @@ class Past:
 
     def _apply(self, step: str, line: Mapping[str, Any], offset: int) -> None:
         match step:
-            case "end":
-                self.rows, self.only = line["rows"], line["only"] or []
-                if self.header is not None and not self.header.is_partial:
-                    self.whole = self.rows
             case "moved":
                 self._moves.append((line["row"], line["from"], int(line["row_digest"], 16)))
             case "renumbered":

@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.batch.asked import ALLOW, Asked
-from noxcli.batch.journal import Journal
 from noxcli.batch.lines import DigestIndex
 from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, Past, digest_of_id
 from noxcli.batch.results import Results, key_of, read_line
 from noxcli.batch.rows import Row, RowFile
 from noxcli.batch.shards import Shard
-from noxcli.batch.tally import Tally
-from noxcli.batch.work import KnownIds
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, UsageProblem, WrongInputs
 from noxcli.inputs.definition import InputNode
@@ -131,37 +128,22 @@ class RemainingRows:
             if row.id is not None:
                 yield digest_of_id(row.id), row.number
 
-    def to_do(self, journal: Journal, tally: Tally) -> Iterator[Row]:
-        """Yield the remaining rows, and note their total once all are read; runs in the reading thread."""
-        rows, ids, only = self._asked.rows, KnownIds(), dict[int, None]()
-        number = mine = 0
-        for row in rows.selected():
-            number = row.number
-            if rows.is_stream and rows.only is not None:
-                only[row.file_number] = None
-            if not self._asked.shard.has(number):
+    def to_do(self) -> Iterator[Row | None]:
+        """Yield the remaining rows, and None for each other one, so that no step takes long."""
+        for row in self._asked.rows.selected():
+            if not self._asked.shard.has(row.number):
+                yield None
                 continue
-            mine += 1
             self._require_same(row)
-            if rows.is_stream and row.id is not None and not ids.claim(row.id):
-                row = replace(row, problem="it has the id of an earlier row")
-            if self._past.state(number) != FINISHED:
-                yield self._checked(row)
-        tally.total = mine
-        journal.end(number, [*only] or None)
+            yield None if self._past.state(row.number) == FINISHED else self._checked(row)
 
     def _require_same(self, row: Row) -> None:
-        """Raise UsageProblem if a row that was started has changed in the file."""
+        """Raise UsageProblem if a row that was started has changed in the file, and that was not accepted."""
         past, number = self._past, row.number
-        if past.state(number) == NEW or past.digests[number] == row.digest or number in past.outdated:
-            return
-        if not self._asked.changed:
+        if past.state(number) != NEW and past.digests[number] != row.digest and number not in past.outdated:
             raise UsageProblem(
                 f"{row.place} differs from the row that was started", f"give the same rows again, or add {ALLOW}"
             )
-        # A file was renumbered before; the rows of a stream are known too late for that.
-        what = "differs from" if past.ids[number] == digest_of_id(row.id) else "has another id than"
-        raise UsageProblem(f"{row.place} {what} the row that was started", "give the rows as a file")
 
     def _checked(self, row: Row) -> Row:
         """Return the row with its texts converted to the declared types, or with its problem."""
@@ -269,7 +251,7 @@ def renew_columns(rows: RowFile, names: Sequence[str], past: Past, results: Resu
 
     `names` are those of columns that are kept now.
     """
-    if rows.is_stream or not past.count_finished() or not (names or (past.header and past.header.kept)):
+    if not past.count_finished() or not (names or (past.header and past.header.kept)):
         return
     changed: list[Mapping[str, Any]] = []
     for row in rows.repeated():

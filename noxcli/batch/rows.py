@@ -1,26 +1,26 @@
-"""The rows of a batch: JSON lines, a JSON array, or CSV with a header; from a file, or streamed from stdin."""
+"""The rows of a batch: JSON lines, a JSON array, or CSV with a header. A pipe is read to its end first."""
 
 import codecs
 import csv
 import hashlib
 import io
+import shutil
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noxcli.batch.columns import Columns
-from noxcli.errors import UsageProblem
-from noxcli.files import expanded, reason_of
+from noxcli.errors import Undelivered, UsageProblem
+from noxcli.files import expanded, open_scratch, reason_of
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs, parse_json
+from noxcli.inputs.sources import Sources
 from noxcli.signals import SIGNALS
-from noxcli.waiting import start_thread
 
 if TYPE_CHECKING:
     from noxcli.batch.only import Only
@@ -31,7 +31,6 @@ FORMATS = ("jsonl", *DELIMITERS)
 UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 WORKBOOKS = {b"PK\x03\x04": "a zip archive, as .xlsx and .ods files are", b"\xd0\xcf\x11\xe0": "an old Excel file"}
 MOST_ROWS = 20_000_000
-AHEAD = 64  # rows to read in advance
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +60,70 @@ class Row:
 
 
 class RowFile:
-    """The source of rows; a file can be read any number of times, a stream once."""
+    """The rows of a file, which can be read any number of times."""
 
     def __init__(
         self,
         source: str,
         form: str | None,
         columns: Columns,
-        stdin: BinaryIO | None,
+        sources: Sources,
         chosen: "int | Only | None" = None,
         repeat: int = 1,
     ) -> None:
         """`chosen` is the number of rows to run, or has their ids; `repeat` says how often each runs.
 
-        Raises UsageProblem for an unreadable source, and for an unknown format.
+        Raises UsageProblem for a missing file, for a pipe that has another reader, and for an unknown format.
         """
-        self.source = source
+        self.source, self.name = source, "stdin" if source == "-" else source
         self.repeat = repeat
         self.limit = chosen if isinstance(chosen, int) else None
         self.only = None if isinstance(chosen, int) else chosen
         self.most = None if self.limit is None else self.limit * repeat  # the number of the last one to run
-        self._stdin = stdin
+        self._sources = sources
+        self._copy: BinaryIO | None = None  # of a pipe
         self._columns = columns
         self.separated_oddly = ""  # by what in words, if not as its form says; known once its header was read
         self.names: dict[str, None] = {}  # of the columns, as far as rows were read
-        self.is_stream = source == "-" or not self._there().is_file()
         suffix = Path(source).suffix.lower().removeprefix(".")
         self._form = form or (suffix if suffix in DELIMITERS else "jsonl")
         if self._form not in FORMATS:
             raise UsageProblem(f"--input-format {form} is not known", f"write one of {', '.join(FORMATS)}")
+        with self._reading():
+            status = sources.claim(source, f"FILE {source}")
+        self.is_pipe = status is None or not stat.S_ISREG(status.st_mode)  # or a device
+
+    def copy_pipe(self, directory: Path | None = None) -> None:
+        """Read a pipe to its end: into memory, or into a file without a name on the disk of the directory.
+
+        Raises UsageProblem if it can't be read or stored, TimedOutBeforeStart if it does not end.
+        """
+        if not self.is_pipe:
+            return
+
+        def copy() -> BinaryIO:
+            into = io.BytesIO() if directory is None else open_scratch(directory)
+            with self._sources.open(self.source) as pipe:
+                shutil.copyfileobj(pipe, into)
+            return into
+
+        try:
+            with self._reading():
+                self._copy = self._sources.in_time(copy, "the rows were not read to their end")
+        except Undelivered as error:
+            raise UsageProblem(error.message, error.hint) from None
+
+    def close(self) -> None:
+        """Remove the copy of a pipe."""
+        if self._copy is not None:
+            self._copy.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UsageProblem(f"can't read the rows in {self.source}: {reason_of(error)}") from None
 
     @property
     def is_table(self) -> bool:
@@ -106,7 +140,7 @@ class RowFile:
         Raises UsageProblem if the file can't be read, or for a mistake in the header.
         """
         columns = self._columns
-        if self._form == "jsonl" or self.is_stream:
+        if self._form == "jsonl":
             return [f"{name}{operator}" for name, operator in sorted(columns.operators.items())] or None
         with self._open() as file, self._csv_reader(file) as reader:
             names = filter(columns.is_input, self._header(reader))
@@ -123,22 +157,11 @@ class RowFile:
     def known(self) -> set[str]:
         """The names of columns and inputs that a row may have, once all were read; empty if that is not known."""
         columns = self._columns
-        return {*self.names, *columns.common.values, *columns.known} if self.names and not self.is_stream else set()
+        return {*self.names, *columns.common.values, *columns.known} if self.names else set()
 
-    def share(self, values: Mapping[str, Any]) -> None:
-        """Give all rows these values of the inputs that they share."""
-        columns = self._columns
-        self._columns = replace(columns, common=replace(columns.common, values=dict(values)))
-
-    def _there(self) -> Path:
-        path = expanded(self.source)
-        if not path.exists():
-            raise UsageProblem(f"can't read the rows in {self.source}: no such file or directory")
-        return path
-
-    @property
-    def name(self) -> str:
-        return "stdin" if self.source == "-" else self.source
+    def share(self, common: Inputs) -> None:
+        """Give all rows the inputs that they share."""
+        self._columns = replace(self._columns, common=common)
 
     def selected(self) -> Iterator[Row]:
         """Yield the rows to run. Raises as `rows`."""
@@ -174,14 +197,11 @@ class RowFile:
                 raise UsageProblem(f"can't read {self.name}: {reason_of(error)}") from None
 
     def _open(self) -> AbstractContextManager[BinaryIO]:
-        if self.source == "-":
-            if self._stdin is None:
-                raise UsageProblem("- reads stdin, but stdin is closed", "give FILE")
-            return nullcontext(self._stdin)
-        try:
+        if self._copy is not None:
+            self._copy.seek(0)
+            return nullcontext(self._copy)
+        with self._reading():
             return expanded(self.source).open("rb")
-        except (OSError, ValueError) as error:
-            raise UsageProblem(f"can't read the rows in {self.source}: {reason_of(error)}") from None
 
     def _json_rows(self, file: BinaryIO) -> Iterator[Row]:
         number = 0
@@ -274,42 +294,10 @@ class RowFile:
         try:
             own = _id(fields.get(columns.id))
             sent, kept = columns.divided(fields, typed=typed)
-            # A stream can't be read again, so what is kept of its rows may not change.
-            digest = digest_of(ascii((own, sent, kept if self.is_stream else None)).encode())
+            digest = digest_of(ascii((own, sent)).encode())
             return Row(number, line, digest, own, columns.inputs(sent, typed=typed), kept)
         except UsageProblem as problem:
             return Row(number, line, digest, own, problem=problem.line())
-
-
-class Prefetch:
-    """An iterator of rows that never blocks."""
-
-    def __init__(self, rows: Iterator[Row]) -> None:
-        self.exhausted = False
-        self._queue: Queue[Row | BaseException | None] = Queue(AHEAD)
-        start_thread(partial(self._read, rows))
-
-    def next(self) -> Row | None:
-        """Return the next row, None if none is ready or the rows are `exhausted`. Raises what reading raises."""
-        if self.exhausted:
-            return None
-        try:
-            row = self._queue.get_nowait()
-        except Empty:
-            return None
-        self.exhausted = row is None or isinstance(row, BaseException)
-        if isinstance(row, BaseException):
-            raise row
-        return row
-
-    def _read(self, rows: Iterator[Row]) -> None:
-        try:
-            for row in rows:
-                self._queue.put(row)
-        except BaseException as error:
-            self._queue.put(error)
-        else:
-            self._queue.put(None)
 
 
 def digest_of(content: bytes) -> int:

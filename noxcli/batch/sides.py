@@ -40,7 +40,6 @@ class Source(Protocol):
 
     kind: str
     header: Header | None = None
-    knows_table: bool = False  # a row that it lacks is not in the batch's FILE
     is_outdated: bool = False  # rows were edited since they ran
     is_limited: bool = False  # rows of its table may have been left out, by --limit or --only
     inputs: Any = None  # of a single run, as far as the server says
@@ -61,8 +60,7 @@ class Directory(Source):
         """Raises UsageProblem for one that is not the directory of a batch."""
         self.joined, self._warn = Joined.read([path]), warn
         self.header = self.joined.header
-        self.knows_table, self.is_outdated = self.joined.knows_table, bool(self.joined.outdated)
-        self.is_limited = self.joined.is_limited
+        self.is_outdated, self.is_limited = bool(self.joined.outdated), self.joined.is_limited
 
     def lines(self) -> Iterator[tuple[int, ResultLine]]:
         """Warns of an incomplete last line."""

@@ -1,7 +1,6 @@
 """One call of `noxcli batch`: what it is given, its way through the batch, and the report."""
 
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -30,10 +29,10 @@ from noxcli.cli.prepare import check_outputs, read_given_inputs, read_workflow_t
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
-from noxcli.errors import ANSWERED, Interruption, NotAsAsserted, NoxError, Phase, TimedOut, UsageProblem
+from noxcli.errors import ANSWERED, Interruption, NoxError, Phase, TimedOut, UsageProblem
 from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
-from noxcli.inputs.sources import STDIN_NAMES
+from noxcli.inputs.parse import Inputs
 from noxcli.models import Workflow
 from noxcli.query import Query
 from noxcli.render.renderers import batch_progress
@@ -55,7 +54,7 @@ def run_rows(noxus: Session, options: Options) -> None:
     if options.dry_run and Again.RED in asked.again:
         raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
-    judge = Judge.read(options.asserts, options.expect, context.terminal.mask)
+    judge = Judge.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     context.way_back = asked.way_back
     tally = Tally(None, min_pass, options.repeat, enough)
     with Batch(asked, tally, context.terminal, context.clock) as batch:
@@ -63,19 +62,21 @@ def run_rows(noxus: Session, options: Options) -> None:
         with noxus.connect(Phase.PREFLIGHT) as api:
             pace = api.pace_requests()
             workflow = _read_definition(noxus, asked.rows, options)
+            asked.rows.copy_pipe(asked.directory)
+            batch.at_end(asked.rows.close)
             header = header_of(context, workflow, asked, context.argv)
             seen = batch.check(header, inputs_of(workflow.definition) if asked.checked else None)
             _check_questions(context, judge, asked.rows, header, seen)
             if options.dry_run:
                 context.reports.junit = context.reports.page = None
-                _print_counts(context, seen)
+                context.terminal.write(f"{to_json(seen.counts())}\n")
                 return
             batch.begin(judge)
             work = row_work(noxus, pace, workflow, batch, options.retry_for, saves=options.output_dir is not None)
             batch.adopt(work)
             batch.count_past(judge)
             _plan_reports(batch, context, judge, options)
-            asked.rows.share(upload_files(noxus, asked.common))
+            asked.rows.share(replace(asked.common, values=dict(upload_files(noxus, asked.common))))
             output, began = _output(context, batch, judge), context.clock.monotonic()
             with batch_progress(context.terminal) as shown:
                 batch.run(work, output, lambda: shown.tell(partial(tally.how_far, news_of(pace))))
@@ -84,22 +85,14 @@ def run_rows(noxus: Session, options: Options) -> None:
     _report(noxus, batch, output, context.clock.monotonic() - began)
 
 
-def _print_counts(context: Context, seen: Survey | None) -> None:
-    if seen is None:
-        raise UsageProblem("--dry-run can't count the rows of a stream", "give FILE")
-    context.terminal.write(f"{to_json(seen.counts())}\n")
-
-
 def _read_asked(noxus: Session, options: Options) -> Asked:
     """Return what the command line asks. Raises UsageProblem."""
     context = noxus.context
     shard = replace(shard_asked(options.shard, context.terminal.environ), repeat=options.repeat)
-    if options.file in STDIN_NAMES:
-        context.sources.claim(options.file, f"FILE {options.file}")
-    common = read_given_inputs(noxus, options)
-    columns = Columns.parse(options.column or [], common, options.id_column, options.keep or ())
-    stdin = sys.stdin.buffer if sys.stdin is not None else None
-    rows = RowFile(options.file, options.input_format, columns, stdin, _read_choice(options), options.repeat)
+    columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
+    choice = _read_choice(context, options)
+    rows = RowFile(options.file, options.input_format, columns, context.sources, choice, options.repeat)
+    rows.share(common := read_given_inputs(noxus, options))
     return Asked(
         workflow=options.workflow,
         rows=rows,
@@ -121,7 +114,7 @@ def _read_asked(noxus: Session, options: Options) -> Asked:
     )
 
 
-def _read_choice(options: Options) -> "int | Only | None":
+def _read_choice(context: Context, options: Options) -> "int | Only | None":
     """Return the number of rows to run, or their ids; None for all rows. Raises UsageProblem."""
     if options.only is None:
         return options.limit
@@ -129,7 +122,7 @@ def _read_choice(options: Options) -> "int | Only | None":
         raise UsageProblem("--only and --limit both say which rows to run", "remove one of them")
     from noxcli.batch.only import Only  # loaded where rows are left out
 
-    return Only.read(options.only)
+    return Only.read(options.only, context.sources)
 
 
 def _directory(rows: RowFile, options: Options) -> Path:
@@ -141,8 +134,8 @@ def _directory(rows: RowFile, options: Options) -> Path:
             f"{options.file} is a directory",
             "name a file with a row for each file in it, such as FILE.csv with a column of paths",
         )
-    if rows.is_stream:
-        raise UsageProblem("rows from a stream need a directory for the journal", "add --output-dir DIR")
+    if rows.is_pipe:
+        raise UsageProblem("rows from a pipe need a directory for the journal", "add --output-dir DIR")
     return expanded(f"{options.file}.batch")
 
 
@@ -157,11 +150,9 @@ def _read_definition(noxus: Session, rows: RowFile, options: Options) -> Workflo
     return workflow
 
 
-def _check_questions(context: Context, judge: Judge, rows: RowFile, header: Header, seen: Survey | None) -> None:
+def _check_questions(context: Context, judge: Judge, rows: RowFile, header: Header, seen: Survey) -> None:
     """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
     own = EXPECT in rows.names
-    if seen is None:
-        return  # a stream, of which this is known at its end: see _report
     if not (judge.has_questions or own):
         if not seen.rows:
             context.terminal.warn(f"{rows.name} has no rows")
@@ -250,11 +241,10 @@ def _plan_reports(batch: Batch, context: Context, judge: Judge, options: Options
 def _output(context: Context, batch: Batch, judge: Judge) -> Output:
     query, terminal = context.printing.query, context.terminal
     table = RowTable() if terminal.read_by_eyes and query is None else None
-    coverage = judge.coverage() if batch.asked.rows.is_stream else None
     if table is not None:
         batch.at_end(partial(table.show, terminal))
     paste = partial(to_paste, context)
-    return Output(batch.journal, batch.results, judge, batch.tally, terminal.write, paste, query, table, coverage)
+    return Output(batch.journal, batch.results, judge, batch.tally, terminal.write, paste, query, table)
 
 
 def _warn_of_change(noxus: Session, begun: Header) -> None:
@@ -306,22 +296,6 @@ def _report(noxus: Session, batch: Batch, output: Output, seconds: float) -> Non
         raise Interruption(f"{error.message}{batch.named}", go_on, number=error.number)
     output.judge.require_answers(output.outputs, "no row's result")
     tally.conclude(context.terminal, go_on, batch.named)
-    if output.coverage is not None:
-        _conclude_stream(batch, output, context)
-
-
-def _conclude_stream(batch: Batch, output: Output, context: Context) -> None:
-    """Say what is known of a stream at its end alone. Raises NotAsAsserted for questions that nothing could answer."""
-    assert output.coverage is not None
-    rows, warn = batch.asked.rows, context.terminal.warn
-    own = EXPECT in rows.names
-    if rows.only is not None:
-        rows.only.conclude_stream()
-    output.coverage.conclude_stream(warn, own=own)
-    if batch.tally.total == 0 and batch.asked.shard.of == 1:  # a shard may have no rows
-        if output.judge.has_questions or own:
-            raise NotAsAsserted("the stream has no rows, so nothing is checked", "add rows, or drop the questions")
-        warn("the stream has no rows")
 
 
 def _write_report(option: str, target: Path, batch: Batch, context: Context, judge: Judge) -> None:

@@ -134,7 +134,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
     context = noxus.context
-    judge = Judge.read(options.asserts, options.expect, context.terminal.mask)
+    judge = Judge.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     if options.confirm is None and (options.dry_run or options.max_runs is not None):
         raise UsageProblem("--max-runs and --dry-run are about --confirm", "add --confirm 12")
     base, new = _open_sides(noxus, options, judge)

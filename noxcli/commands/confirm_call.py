@@ -142,7 +142,7 @@ class Asking:
         begun = (directory / JOURNAL_NAME).exists()
         return Asked(
             workflow=self.suspects.header(round_.side).workflow_id,
-            rows=RowFile(file, "jsonl", Columns({}, common), None, None, round_.asks),
+            rows=RowFile(file, "jsonl", Columns({}, common), context.sources, None, round_.asks),
             common=common,
             shard=Shard(repeat=round_.asks),
             directory=directory,

@@ -92,7 +92,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     present(context, options)
     mask = context.terminal.mask
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
-    judge = Judge.read(options.asserts, options.expect, mask)
+    judge = Judge.read(options.asserts, options.expect, context.sources, mask)
     min_pass, joined = MinPass.read(options.min_pass), Joined.read(directories)
     _check_questions(context, joined, judge)
     enough = enough_of(joined.header.repeat, options.pass_each)

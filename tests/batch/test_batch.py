@@ -4,7 +4,6 @@ import errno
 import fcntl
 import io
 import json
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, write_rows
-from tests.process import call, environment, forked, running, until
+from tests.process import environment, running, until
 
 
 def numbers(result: Result) -> list[int]:
@@ -286,46 +285,6 @@ def test_a_refused_start_is_withdrawn_though_stdout_is_gone(
     workflow = echoes(faults={"start": [Answer(422, {"detail": "no"})]})
     assert noxcli("batch", workflow, write_rows("a", "b")).code == 141
     assert [step for _, step in steps()].count("withdrawn") == 1
-
-
-def test_rows_of_a_stream_start_before_the_stream_ends(sandbox: Sandbox, echoes: Any) -> None:
-    workflow = echoes()
-    argv = [*forked(), "batch", workflow, "-", "--output-dir", "out"]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(sandbox.url)) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(b'{"Q": "a"}\n')
-        process.stdin.flush()
-        assert json.loads(process.stdout.readline())["row"] == 1
-        process.stdin.write(b'{"Q": "b"}\n{"bad": "c"}\n')
-        process.stdin.close()
-        rest = [json.loads(line) for line in process.stdout]
-    assert {line["row"]: line["result"]["exit_code"] for line in rest} == {2: 0, 3: 2}
-    assert process.returncode == 2
-    assert len(call("results", "out", env=environment(sandbox.url)).stdout.splitlines()) == 3, "the wrong one, too"
-    same = call(
-        "batch", workflow, "-", "--output-dir", "out", "--resume", env=environment(sandbox.url), stdin='{"Q": "a"}\n'
-    )
-    assert same.returncode == 0
-    other = call(
-        "batch", workflow, "-", "--output-dir", "out", "--resume", env=environment(sandbox.url), stdin='{"Q": "x"}\n'
-    )
-    assert other.returncode == 2
-    assert b"row 1 (line 1) differs from the row that was started" in other.stderr
-
-
-def test_an_id_belongs_to_one_row_of_a_stream(sandbox: Sandbox, echoes: Any) -> None:
-    batch, rows = ("batch", echoes(), "-", "--output-dir", "out"), '{"$id": "a", "Q": "1"}\n{"$id": "a", "Q": "2"}\n'
-    for options in ((), ("--resume",)):
-        done = call(*batch, *options, env=environment(sandbox.url), stdin=rows)
-        assert (done.returncode, b"row 2 (a): line 2: it has the id of an earlier row" in done.stderr) == (2, True)
-        assert [json.loads(line)["row"] for line in Path("out/results.jsonl").read_text().splitlines()] == [1]
-    assert len(sandbox.runs(batch[1])) == 1
-
-
-def test_a_stream_needs_a_place_for_the_journal(noxcli: Noxcli, echoes: Any) -> None:
-    result = noxcli("batch", echoes(), "-")
-    assert (result.code, "add --output-dir DIR" in result.err) == (2, True)
 
 
 def test_two_batches_do_not_share_a_directory(noxcli: Noxcli, sandbox: Sandbox, echoes: Any) -> None:

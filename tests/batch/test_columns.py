@@ -9,7 +9,6 @@ import pytest
 from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
-from tests.process import call, environment
 
 
 @pytest.fixture
@@ -194,17 +193,6 @@ def test_a_changed_expectation_is_judged_anew(noxcli: Noxcli, sandbox: Sandbox, 
     rows(None, None)
     assert (noxcli(*again).code, noxcli("results", "rows.jsonl.batch").code, kept()) == (0, 0, [{}, {}])
     assert len(sandbox.runs(capitals)) == 2
-
-
-def test_a_changed_expectation_in_a_stream_is_refused(sandbox: Sandbox, capitals: str) -> None:
-    again, env = ("batch", capitals, "-", "--output-dir", "out", "--resume"), environment(sandbox.url)
-    for expect, code, said in (
-        ("Paris", 0, ""),
-        ("Paris", 0, ""),
-        ("Lyon", 2, "differs from the row that was started"),
-    ):
-        result = call(*again, env=env, stdin=json.dumps({"Country": "France", "$expect": expect}))
-        assert (result.returncode, said in result.stderr.decode()) == (code, True), result.stderr
 
 
 def test_what_was_printed_can_be_expected(noxcli: Noxcli, capitals: str, plays: Any) -> None:

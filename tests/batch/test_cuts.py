@@ -18,7 +18,7 @@ from noxcli.sandbox.steps import Sleep
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, write_rows
 from tests.faults.gateway import RECORD, Forward, Gateway, line_of
-from tests.process import HUNG, NOXCLI, call, environment, until
+from tests.process import HUNG, NOXCLI, call, environment, running, until
 from tests.rawserver import Request
 
 A_SECOND = 1000.0  # of the sandbox's time
@@ -77,28 +77,31 @@ def test_rows_behind_a_slow_upload_are_not_started(noxcli: Noxcli, sandbox: Sand
 # Rows that can't be read on.
 
 
-def stream(sandbox: Sandbox, workflow: str, rows: str, *options: str) -> subprocess.CompletedProcess[bytes]:
-    argv = ("batch", workflow, "-", "--input-format", "csv", "--output-dir", "out", *options)
-    return call(*argv, env=environment(sandbox.url), stdin=rows)
-
-
-def test_rows_before_unreadable_ones_run_to_their_end(sandbox: Sandbox, plays: Any) -> None:
-    workflow = plays(nodes=[input_node("Q")], script=[Sleep(300)])
-    result = stream(sandbox, workflow, "Q\n1\n2\n3\n4\0\n5\n")
-    assert result.returncode == 2
-    assert b"has NUL bytes" in result.stderr
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
+def test_rows_before_one_that_changed_meanwhile_run_to_their_end(sandbox: Sandbox, plays: Any) -> None:
+    workflow, rows = plays(nodes=[input_node("Q")], script=[Sleep(A_SECOND)]), Path("rows.csv")
+    rows.write_text("Q\n" + f"{'x' * 20_000}\n" * 4)
+    with running("batch", workflow, "rows.csv", "--max-parallel", "1", env=environment(sandbox.url)) as process:
+        until(lambda: sandbox.runs(workflow))
+        rows.write_text("\0" * 80_000)
+        out, err = process.communicate()
+    assert (process.returncode, b"has NUL bytes" in err) == (2, True), err
+    lines = [json.loads(line) for line in out.splitlines()]
     assert {line["result"]["run"]["id"] for line in lines} == {run.id for run in sandbox.runs(workflow)}
-    assert [line["result"]["exit_code"] for line in lines] == [0, 0, 0]
+    assert {line["result"]["exit_code"] for line in lines} == {0}
 
 
-def test_a_stream_that_differs_names_the_runs_that_go_on(sandbox: Sandbox, plays: Any) -> None:
+def test_rows_that_differ_name_the_runs_that_go_on(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Q")], script=[Sleep(600 * A_SECOND)])
-    first = stream(sandbox, workflow, "Q\n1\n2\n3\n", "--timeout", "2s")
+
+    def batch(rows: str, *options: str) -> subprocess.CompletedProcess[bytes]:
+        argv = ("batch", workflow, "-", "--input-format", "csv", "--output-dir", "out", *options)
+        return call(*argv, env=environment(sandbox.url), stdin=rows)
+
+    first = batch("Q\n1\n2\n3\n", "--timeout", "2s")
     assert first.returncode == 124
     runs = {run.input["Q"]: run.id for run in sandbox.runs(workflow)}
     assert all(run in first.stderr.decode() for run in runs.values())
-    again = stream(sandbox, workflow, "Q\n1\nother\n3\n", "--resume", "--timeout", "2s")
+    again = batch("Q\n1\nother\n3\n", "--resume", "--timeout", "2s")
     assert again.returncode == 2
     assert b"row 2 (line 3) differs from the row that was started" in again.stderr
     assert all(run in again.stderr.decode() for run in runs.values())

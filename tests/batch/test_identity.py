@@ -11,7 +11,7 @@ from noxcli.sandbox.scenario import Version, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from noxcli.timing import Clock
-from tests.conftest import Noxcli, Result, piped, write_rows
+from tests.conftest import Noxcli, Result, write_rows
 
 BASE, NEW = (f"{digit * 8}-2222-4333-8444-555555555555" for digit in "ab")
 
@@ -333,16 +333,3 @@ def test_one_empty_directory_hides_no_other(noxcli: Noxcli, workflow: str) -> No
         assert (result.code, [line["result"]["exit_code"] for line in result.lines]) == (8, [0, 8])
         assert "no batch has begun in s2" in result.err
         Path("s2/batch.jsonl").touch()
-
-
-@pytest.mark.parametrize(("id", "said"), [("a", "differs from"), ("b", "has another id than")])
-def test_a_row_of_a_stream_keeps_its_id_and_input(
-    noxcli: Noxcli, sandbox: Sandbox, workflow: str, monkeypatch: pytest.MonkeyPatch, id: str, said: str
-) -> None:
-    batch = ("batch", workflow, "-", "--output-dir", "out")
-    monkeypatch.setattr("sys.stdin", piped('{"$id": "a", "Q": "first"}\n'))
-    assert noxcli(*batch).code == 0
-    monkeypatch.setattr("sys.stdin", piped(f'{{"$id": "{id}", "Q": "second"}}\n'))
-    result = noxcli(*batch, "--resume", "--allow-changed-input")
-    assert (result.code, len(sandbox.runs(workflow))) == (2, 1)
-    assert f"{said} the row that was started" in result.err

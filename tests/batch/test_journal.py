@@ -183,7 +183,6 @@ LINES: list[dict[str, Any]] = [
     {"row": 1, "step": "started", "id": None, "run_id": "r", "workflow_id": "w", "created_at": TIME, "at": TIME},
     {"row": 1, "step": "finished", "id": None, "run_id": "r", "status": "completed", "exit_code": 0, "at": TIME},
     {"row": 2, "step": "left", "id": None, "run_id": None, "status": None, "exit_code": 75, "at": TIME},
-    {"step": "end", "rows": 3, "at": TIME},
 ]
 strange = st.one_of(
     st.none(),
@@ -226,7 +225,6 @@ def test_a_journal_that_says_anything_breaks_no_reader(
         b'{"row": 1, "step": "withdrawn", "exit_code": -1}',
         b'{"row": 1, "step": ["withdrawn"]}',
         b'{"row": 1000000000000, "step": "withdrawn", "exit_code": 75}',
-        b'{"step": "end", "rows": 1000000000000}',
         b'{"row": true, "step": "withdrawn", "exit_code": 75}',
         b'{"row": 0, "step": "withdrawn", "exit_code": 75}',
         b'{"row": 1, "step": "later"}',

@@ -11,6 +11,7 @@ from noxcli.batch.columns import Columns
 from noxcli.batch.rows import Row, RowFile
 from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import read_inputs
+from noxcli.inputs.sources import Sources
 from noxcli.inputs.uploads import Upload
 from tests.conftest import Noxcli
 
@@ -19,7 +20,9 @@ def rows_of(
     content: str | bytes, form: str = "jsonl", column: tuple[str, ...] = (), common: tuple[str, ...] = ()
 ) -> list[Row]:
     stdin = io.BytesIO(content.encode() if isinstance(content, str) else content)
-    return list(RowFile("-", form, Columns.parse(column, read_inputs(common)), stdin).rows())
+    file = RowFile("-", form, Columns.parse(column, read_inputs(common)), Sources(lambda: stdin))
+    file.copy_pipe()
+    return list(file.rows())
 
 
 def values_of(row: Row) -> dict[str, Any]:
@@ -161,12 +164,12 @@ def test_the_format_goes_by_the_name(tmp_path: Path) -> None:
         ("rows", '{"a": "1"}\n'),
     ):
         (tmp_path / name).write_text(content)
-        (row,) = RowFile(name, None, none, None).rows()
+        (row,) = RowFile(name, None, none, Sources()).rows()
         assert values_of(row) == {"a": "1"}
     with pytest.raises(UsageProblem, match="xml is not known"):
-        RowFile("rows", "xml", none, None)
+        RowFile("rows", "xml", none, Sources())
     with pytest.raises(UsageProblem, match="no such file"):
-        list(RowFile("missing", None, none, None).rows())
+        RowFile("missing", None, none, Sources())
 
 
 @pytest.mark.parametrize(

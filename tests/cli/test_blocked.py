@@ -38,6 +38,7 @@ def workflow(plays: Any) -> str:
 @pytest.fixture
 def _pipe() -> None:
     os.mkfifo("pipe")
+    write_rows("a")
 
 
 def until_read(path: str) -> int:
@@ -91,6 +92,8 @@ LOCAL = {
     "the key": ["run", "{workflow}", "Q=x", "--api-key-file", "pipe"],
     "a key command": ["run", "{workflow}", "Q=x"],
     "rows": ["batch", "{workflow}", "pipe", "--output-dir", "out"],
+    "ids of rows": ["batch", "{workflow}", "rows.jsonl", "--only", "pipe"],
+    "expectations": ["batch", "{workflow}", "rows.jsonl", "--expect", "pipe"],
     "run ids": ["wait", "-"],
 }
 
