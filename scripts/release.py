@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from release_text import mistakes, name_project, notes, version_of, write_version
+from release_text import mistakes, notes, version_of, write_release
 
 ROOT = Path(__file__).parents[1]
 # What each lock has: all that a checkout needs; then, of that, what a user, the single file, a build, and the jobs that
@@ -60,12 +60,9 @@ def check(wanted: argparse.Namespace) -> Iterator[str]:
 
 def prepare(wanted: argparse.Namespace) -> Iterator[str]:
     """Write a version and today's date, the first time also the project's address; regenerate what has the version."""
-    if wanted.email or wanted.repository:
-        name_project(wanted.root, wanted.repository, wanted.email)
-    found = list(write_version(wanted.root, wanted.version, datetime.now(UTC).date()))
+    today = datetime.now(UTC).date()
+    found = list(write_release(wanted.root, wanted.version, today, wanted.repository, wanted.email))
     yield from found or works([sys.executable], "scripts/regenerate.py", cwd=wanted.root)
-    if not found:
-        yield from mistakes(f"v{wanted.version}", wanted.root)
 
 
 def pin(wanted: argparse.Namespace) -> Iterator[str]:

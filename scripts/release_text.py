@@ -1,14 +1,21 @@
 """What a release changes in the project's own texts: its version, its date and its address; and what they lack."""
 
 import re
+import shutil
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+from packaging.version import Version
+
 VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
 RELEASED = re.compile(r"^## (\S+) - (.+)$", re.MULTILINE)
 UNRELEASED = "\n## Unreleased\n"
+REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
+ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+RELATIVE_LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
 UNNAMED, UNADDRESSED = "OWNER/noxcli", "noxcli@noxcli.invalid"
 BY_PREPARE = "give `release.py prepare` --repository and --email"
 
@@ -44,10 +51,57 @@ def section_on(version: str, changelog: str) -> str:
 
 
 def notes(root: Path, commit: str) -> str:
-    """Return what changed in this version, and how a workflow pins the commit, which no file of the commit can name."""
-    version = version_of(root)
+    """Return what changed in this version, and how a workflow pins the commit, which no file of the commit can name.
+
+    A release's page has no files beside it, so links to them name the tag.
+    """
+    version, files = version_of(root), f"https://github.com/{repository(root)}/blob/v{version_of(root)}"
     changed = section_on(version, (root / "CHANGELOG.md").read_text(encoding="utf-8"))
-    return f"{changed}\n\n## As an action\n\n```yaml\nuses: {repository(root)}@{commit} # v{version}\n```\n"
+    absolute = RELATIVE_LINK.sub(
+        lambda link: f"]({files}/{'CHANGELOG.md' if link[1].startswith('#') else ''}{link[1]})", changed
+    )
+    return f"{absolute}\n\n## As an action\n\n```yaml\nuses: {repository(root)}@{commit} # v{version}\n```\n"
+
+
+def write_release(root: Path, version: str, today: date, name: str | None, email: str | None) -> Iterator[str]:
+    """Write a version, its date, and the project's name and address wherever they appear; or yield what is wrong.
+
+    Then nothing is written: all of it is done in a copy first.
+    """
+    if found := list(wrong_arguments(root, version, name, email)):
+        yield from found
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch)
+        changing = [path.relative_to(root) for path in (*versioned(root), root / "CHANGELOG.md")]
+        for file in changing:
+            (copy / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / file, copy / file)
+        name_project(copy, name, email)
+        write_version(copy, version, today)
+        yield from (found := list(mistakes(f"v{version}", copy)))
+        for file in changing:
+            if not found:
+                (root / file).write_bytes((copy / file).read_bytes())
+
+
+def wrong_arguments(root: Path, version: str, name: str | None, email: str | None) -> Iterator[str]:
+    """Yield what no release can have: an odd version, or one that is not newer; an odd name or address."""
+    changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = [heading[1] for heading in RELEASED.finditer(changelog) if VERSION.fullmatch(heading[1])]
+    newest = max(released, key=Version, default=None)
+    if not VERSION.fullmatch(version):
+        yield f"{version!r} is not a version; write 1.2.3 or 1.2.3rc1"
+    elif newest is not None and Version(version) <= Version(newest):
+        yield f"{version} is not newer than {newest}, which CHANGELOG.md has as released; choose a higher version"
+    elif newest is None and Version(version) < Version(version_of(root)):
+        yield f"{version} is lower than {version_of(root)}, the version of noxcli/__init__.py; choose a higher version"
+    if name is not None and (not REPOSITORY.fullmatch(name) or name.endswith(".git")):
+        yield f"{name!r} is not a repository; write OWNER/NAME, without https:// and .git"
+    if email is not None and (not ADDRESS.fullmatch(email) or email.endswith(".invalid")):
+        yield f"{email!r} is not an address that works; write NAME@HOST"
+    if not changelog.partition(UNRELEASED)[2].partition("\n## ")[0].strip():
+        yield "CHANGELOG.md has nothing under 'Unreleased'; there is nothing to release"
 
 
 def name_project(root: Path, name: str | None, email: str | None) -> None:
@@ -57,21 +111,19 @@ def name_project(root: Path, name: str | None, email: str | None) -> None:
         page.write_text(text.replace(UNNAMED, name or UNNAMED).replace(UNADDRESSED, email or UNADDRESSED), "utf-8")
 
 
-def write_version(root: Path, version: str, today: date) -> Iterator[str]:
-    """Write a version wherever one stands, and date what is unreleased; yield why nothing is written."""
-    changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    if not VERSION.fullmatch(version):
-        yield f"{version!r} is not a version; write 1.2.3 or 1.2.3rc1"
-    elif not changelog.partition(UNRELEASED)[2].partition("\n## ")[0].strip():
-        yield "CHANGELOG.md has nothing under 'Unreleased'; there is nothing to release"
-    else:
-        old = version_of(root)
-        (root / "CHANGELOG.md").write_text(
-            changelog.replace(UNRELEASED, f"{UNRELEASED}\n## {version} - {today}\n", 1), encoding="utf-8"
-        )
-        for path in (root / "noxcli/__init__.py", root / "templates/run/template.yml", *pages(root)):
-            text = path.read_text(encoding="utf-8").replace(f'__version__ = "{old}"', f'__version__ = "{version}"')
-            path.write_text(shown(root).sub(lambda found: found[0].replace(old, version), text), encoding="utf-8")
+def versioned(root: Path) -> list[Path]:
+    """Return the files that show the version, but for the changelog and generated ones."""
+    return [root / "noxcli/__init__.py", root / "templates/run/template.yml", *pages(root)]
+
+
+def write_version(root: Path, version: str, today: date) -> None:
+    """Write a version wherever one is shown, and date what is unreleased."""
+    old, changelog = version_of(root), root / "CHANGELOG.md"
+    dated = f"{UNRELEASED}\n## {version} - {today}\n"
+    changelog.write_text(changelog.read_text(encoding="utf-8").replace(UNRELEASED, dated, 1), encoding="utf-8")
+    for path in versioned(root):
+        text = path.read_text(encoding="utf-8").replace(f'__version__ = "{old}"', f'__version__ = "{version}"')
+        path.write_text(shown(root).sub(lambda found: found[0].replace(old, version), text), encoding="utf-8")
 
 
 def mistakes(tag: str, root: Path) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What blocks the release of a tag, each mistake by itself."""
 
+import re
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -9,6 +10,7 @@ import pytest
 import release
 import release_text
 
+from noxcli import __version__
 from tests.release.conftest import ROOT
 
 CHANGELOG = """\
@@ -27,6 +29,7 @@ CHANGELOG = """\
 - Old.
 """
 UNRELEASED = "## Unreleased\n"
+UNRELEASED_THING = "# Changelog\n\n## Unreleased\n\n### Added\n\n- A thing.\n"
 
 
 @pytest.fixture
@@ -35,11 +38,22 @@ def ready(tmp_path: Path) -> Path:
     for name in ("noxcli/__init__.py", "templates/run/template.yml", "pyproject.toml", "docs/ci.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n### Added\n\n- A thing.\n")
-    release_text.name_project(tmp_path, "acme/noxcli", "noxcli@example.com")
-    assert not list(release_text.write_version(tmp_path, "1.2.3", date(2030, 1, 31)))
+    (tmp_path / "CHANGELOG.md").write_text(UNRELEASED_THING)
+    unname(tmp_path)
+    change("noxcli/__init__.py", f'"{__version__}"', '"1.2.2"')(tmp_path)
+    for name in ("templates/run/template.yml", "docs/ci.md"):
+        change(name, __version__, "1.2.2")(tmp_path)
+    assert not list(release_text.write_release(tmp_path, "1.2.3", date(2030, 1, 31), "acme/noxcli", "cli@example.com"))
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
     return tmp_path
+
+
+def unname(root: Path) -> None:
+    """Take the name and address back, which a checkout has from its first release on."""
+    name = release_text.repository(root)
+    for page in release_text.pages(root):
+        text = page.read_text().replace(name, "OWNER/noxcli")
+        page.write_text(re.sub(r'(?<=email = ")[^"]*', "noxcli@noxcli.invalid", text))
 
 
 def change(name: str, before: str, after: str) -> Callable[[Path], None]:
@@ -62,15 +76,6 @@ def test_a_checkout_that_agrees_is_released_with_its_notes(
     assert notes.read_text().startswith("### Added\n\n- A thing.\n\n## As an action\n")
     assert f"\nuses: acme/noxcli@{commit} # v1.2.3\n" in notes.read_text()
     assert capsys.readouterr().err == ""
-
-
-@pytest.mark.nightly
-@pytest.mark.timeout(1000)  # it downloads packages, and installs them twice
-def test_a_rehearsal_builds_all_and_lists_what_is_left(capfd: pytest.CaptureFixture[str]) -> None:
-    assert release.main(["--dry-run"]) == 0
-    told = capfd.readouterr().out
-    assert "You asked: hello" in told
-    assert "\n- at the package index: a trusted publisher" in told
 
 
 @pytest.mark.parametrize(
@@ -98,3 +103,62 @@ def test_a_mistake_is_told_in_a_line(
     assert all(line.startswith("release: ") for line in lines)
     assert any(told in line for line in lines), lines
     assert not (ready / "notes.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "told"),
+    [
+        ("1.2.3", [], "1.2.3 is not newer than 1.2.3, which CHANGELOG.md has as released; choose a higher version"),
+        ("1.2.3rc1", [], "1.2.3rc1 is not newer than 1.2.3"),
+        ("1.1.9", [], "1.1.9 is not newer than 1.2.3"),
+        ("1.3", [], "'1.3' is not a version; write 1.2.3 or 1.2.3rc1"),
+        ("v1.3.0", [], "'v1.3.0' is not a version"),
+        ("1.3.0", ["--repository", "https://github.com/acme/noxcli"], "is not a repository; write OWNER/NAME"),
+        ("1.3.0", ["--repository", "acme/noxcli.git"], "is not a repository"),
+        ("1.3.0", ["--repository", "acme"], "'acme' is not a repository"),
+        ("1.3.0", ["--email", "nobody"], "'nobody' is not an address that works; write NAME@HOST"),
+        ("1.3.0", ["--email", "a@b.invalid"], "'a@b.invalid' is not an address that works"),
+    ],
+)
+def test_an_odd_release_is_refused_and_nothing_written(
+    ready: Path, capsys: pytest.CaptureFixture[str], version: str, more: list[str], told: str
+) -> None:
+    change("CHANGELOG.md", UNRELEASED, f"{UNRELEASED}\n- More.\n")(ready)
+    before = contents(ready)
+    assert release.main(["prepare", "--root", str(ready), version, *more]) == 1
+    assert told in capsys.readouterr().err
+    assert contents(ready) == before
+
+
+def test_a_refused_release_can_be_prepared_again(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a name, nothing is written; with it, all is."""
+    unname(ready)
+    change("CHANGELOG.md", UNRELEASED, f"{UNRELEASED}\n- More.\n")(ready)
+    before, today = contents(ready), date(2030, 2, 1)
+    assert release.main(["prepare", "--root", str(ready), "1.3.0"]) == 1
+    assert "give `release.py prepare` --repository and --email" in capsys.readouterr().err
+    assert contents(ready) == before
+    assert not list(release_text.write_release(ready, "1.3.0", today, "acme/noxcli", "cli@example.com"))
+    assert list(release_text.mistakes("v1.3.0", ready)) == []
+    assert "\n## 1.3.0 - 2030-02-01\n\n- More.\n" in (ready / "CHANGELOG.md").read_text()
+
+
+def test_a_first_version_is_not_lower_than_the_written_one(ready: Path) -> None:
+    (ready / "CHANGELOG.md").write_text(UNRELEASED_THING)
+    [told] = release_text.write_release(ready, "1.2.2", date(2030, 2, 1), None, None)
+    assert told == "1.2.2 is lower than 1.2.3, the version of noxcli/__init__.py; choose a higher version"
+
+
+def test_links_in_notes_are_absolute(ready: Path) -> None:
+    text = "- See [CI](docs/ci.md#keys), [above](#added) and [a site](https://example.com/x).\n"
+    change("CHANGELOG.md", "- A thing.\n", text)(ready)
+    files = "https://github.com/acme/noxcli/blob/v1.2.3"
+    told = release_text.notes(ready, "89abcdef" * 5)
+    assert (
+        f"[CI]({files}/docs/ci.md#keys), [above]({files}/CHANGELOG.md#added) and [a site](https://example.com/x)"
+        in told
+    )
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}

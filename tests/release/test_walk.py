@@ -16,10 +16,13 @@ from tests.release.conftest import ROOT
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text().partition("\n## Release\n")[2]
 BLOCKS = re.findall(r"```release\n(.*?)```", PAGE, re.DOTALL)
-ADDRESS = "--repository acme/noxcli --email noxcli@example.com"
-NEXT = "99.1.0"
+# Other names than any other test has.
+ADDRESS = "--repository umbrella-labs/nox_cli.v2 --email team@umbrella.example.org"
+# A checkout of a release has its own version in CHANGELOG.md, and no news.
+RELEASED = f"\n## {__version__} - " in (ROOT / "CHANGELOG.md").read_text()
+FIRST, NEXT = ("98.0.1" if RELEASED else __version__), "99.1.0"
 # What reads a version, a date or an address.
-TOUCHED = ["tests/release", "tests/docs", "tests/test_quality.py", "tests/commands/test_help.py"]
+TOUCHED = ["tests/release", "tests/docs/test_readme.py", "tests/test_quality.py", "tests/commands/test_help.py"]
 
 
 @pytest.fixture
@@ -37,6 +40,8 @@ def clone(tmp_path: Path) -> Path:
                 archive.add(ROOT / name, name)
     with tarfile.open(tmp_path / "files.tar") as archive:
         archive.extractall(clone, filter="tar")
+    if RELEASED:
+        add_news(clone)
     git(clone, "config", "user.email", "noxcli@example.com")
     git(clone, "config", "user.name", "noxcli")
     git(clone, "add", "-A")
@@ -51,7 +56,7 @@ def git(where: Path, *words: str) -> str:
 
 def walk(clone: Path, tested: str) -> None:
     """Follow the page to a tag, with this version and then with the next one; `tested` stands for its tests."""
-    for version in (__version__, NEXT):
+    for version in (FIRST, NEXT):
         first = ADDRESS if "OWNER/" in (clone / "pyproject.toml").read_text() else ""
         for block in BLOCKS:
             lines = block.replace(".venv/bin/pytest\n", f"{tested}\n").replace(
@@ -63,16 +68,21 @@ def walk(clone: Path, tested: str) -> None:
         run(f".venv/bin/python scripts/release.py check v{version}", clone)
         tagged = git(clone, "ls-remote", "origin", f"v{version}").split()[0]
         assert git(clone, "rev-parse", "origin/main").strip() == tagged
-        changed = (clone / "CHANGELOG.md").read_text().replace("## Unreleased\n", "## Unreleased\n\n- More.\n", 1)
-        (clone / "CHANGELOG.md").write_text(changed)
+        add_news(clone)
         git(clone, "commit", "-qam", "Change more")
 
 
-def run(lines: str, clone: Path) -> None:
-    """Run lines of a page in the clone."""
+def add_news(clone: Path) -> None:
+    changelog = (clone / "CHANGELOG.md").read_text()
+    (clone / "CHANGELOG.md").write_text(changelog.replace("## Unreleased\n", "## Unreleased\n\n- More.\n", 1))
+
+
+def run(lines: str, clone: Path) -> str:
+    """Run lines of a page in the clone; return what they print."""
     env = {**os.environ, "PYTHONPATH": str(clone), "CI": ""}  # where CI is set, no program may be missing
     done = subprocess.run(["bash", "-euc", lines], cwd=clone, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
+    return done.stdout
 
 
 @pytest.mark.long(10)
@@ -83,11 +93,19 @@ def test_the_page_leads_to_a_tag(clone: Path) -> None:
     walk(clone, "true")
 
 
-@pytest.mark.nightly
-@pytest.mark.timeout(2000)  # it installs the clone, and tests it twice
-def test_all_stays_green_on_the_way_to_a_tag(clone: Path) -> None:
+@pytest.mark.wide
+@pytest.mark.long(200)
+@pytest.mark.timeout(1200)  # it installs the clone, tests it twice, and builds all that is released
+def test_all_stays_green_up_to_the_files_of_a_release(clone: Path) -> None:
+    """Wheel, source archive, single file and bill of materials are what `--dry-run` builds and tries."""
     run(SETUPS[1].removesuffix(" && .venv/bin/pytest"), clone)
     walk(clone, f".venv/bin/pytest -q -n 2 {' '.join(TOUCHED)} --ignore tests/release/test_walk.py")
+    git(clone, "checkout", "-q", f"v{NEXT}")
+    told = run(".venv/bin/python scripts/release.py --dry-run", clone)
+    assert "You asked: hello" in told  # the single file has run the demo
+    assert f"\nTo release {NEXT}, a person fills in:\n- at the package index: a trusted publisher" in told
+    run(f".venv/bin/python scripts/release.py check v{NEXT} --notes notes.md", clone)
+    assert (clone / "notes.md").read_text().startswith("- More.\n\n## As an action\n")
 
 
 def test_nothing_is_written_without_news(clone: Path) -> None:
