@@ -48,7 +48,6 @@ class FailOn(StrEnum):
     """What else counts as a regression."""
 
     CHANGED = "changed"
-    SLOWER = "slower"
     NEW = "new"
     REMOVED = "removed"
 
@@ -87,7 +86,7 @@ class Options(Documented, Judging, Waiting, Common):
         typer.Option(
             "--fail-on",
             metavar="CLASS",
-            help="Exit with 11 for rows of this class, too (changed, slower, new, removed); repeatable.",
+            help="Exit with 11 for rows of this class, too (changed, new, removed); repeatable.",
             show_default=False,
         ),
     ] = None
@@ -228,15 +227,14 @@ def _read_run(noxus: "Session", source: str) -> "Source":
 def _ending(comparison: "Comparison", options: Options) -> NoxError | None:
     """Return why the command does not end with 0."""
     from noxcli.render.text import amount, in_prose  # as in execute
+    from noxcli.reports.comparison import Change
 
     compared, counts = comparison.compared, comparison.counts
     if compared.nothing_could_break:
         what = f"{compared.there}, of which none is good, so none could break"
         return UsageProblem(what, f"correct the --assert or --expect, or see why they failed; {compared.new_alone}")
-    rows, found = amount(counts.total(), "row"), {str(change): count for change, count in counts.items()}
-    found["slower"] = comparison.slower  # of any class
-    failing = ["broken", *(each for each in FailOn if each in (options.fail_on or ()))]
-    if counted := [f"{found[word]:,} {word}" for word in failing if found.get(word)]:
+    rows, failing = amount(counts.total(), "row"), ("broken", *(options.fail_on or ()))
+    if counted := [f"{counts[change]:,} {change}" for change in Change if change in failing and counts[change]]:
         if undecided := comparison.undecided:
             counted[0] += f" ({undecided:,} of them not confirmed)"
         named = _name_some(pair for pair in comparison.pairs() if _fails(pair, options))
@@ -259,8 +257,7 @@ def _name_some(pairs: "Iterator[Pair]") -> str:
 
 def _fails(pair: "Pair", options: Options) -> bool:
     """Return whether the command ends with 11 because of this row."""
-    failed_on = options.fail_on or ()
-    return str(pair.change) in ("broken", *failed_on) or (pair.is_slower and FailOn.SLOWER in failed_on)
+    return pair.change in ("broken", *(options.fail_on or ()))
 
 
 def _case_verdict(pair: "Pair", options: Options) -> "CaseVerdict":
