@@ -51,9 +51,7 @@ class Printing:
     def event_writer(self, outcome: "Outcome") -> "Renderer | None":
         """Return what writes events to stdout as they arrive; text and json write nothing before the end."""
         if self.format is Format.NDJSON:
-            lines = self._lines()
-            lines.inputs = outcome.shown_inputs(self.terminal.mask)
-            return lines
+            return self._lines(outcome)
         if self.format is not Format.CONTENT:
             return None
         from noxcli.outputs.values import only_text
@@ -67,8 +65,8 @@ class Printing:
         if self.writes_text:
             self.terminal.write(f"{run.id}\t{visible(run.status)}\n")
 
-    def print_result(self, document: Callable[[], dict[str, Any]]) -> None:
-        """Print the result if the format promises one and no document is printed yet.
+    def print_result(self, document: Callable[[], dict[str, Any]], outcome: "Outcome") -> None:
+        """Print the result if the format promises one and no document is printed yet; `outcome` has the events' run.
 
         Raises Unfitting if the query can't be applied to it; as Terminal.write.
         """
@@ -77,7 +75,8 @@ class Printing:
         if self.format is Format.JSON:
             self.print_document(document())
         elif self.format is Format.NDJSON:
-            self._lines().finish(document())
+            lines = self._lines(outcome)
+            lines.finish(document(), outcome.run)
         self._concluded = True
 
     def write_to(self, target: Path) -> None:
@@ -127,11 +126,12 @@ class Printing:
         written = (f"{',' if place else ''}{to_json(item)}" for place, item in enumerate(items))
         self.terminal.write_all(chain([f'{to_json(head)[:-1]},"{name}":['], written, ["]}\n"]))
 
-    def _lines(self) -> "Ndjson":
+    def _lines(self, outcome: "Outcome") -> "Ndjson":
         if self._ndjson is None:
             from noxcli.render.events import Ndjson
 
             self._ndjson = Ndjson(self.terminal, self.query)
+        self._ndjson.inputs = outcome.shown_inputs(self.terminal.mask)
         return self._ndjson
 
 

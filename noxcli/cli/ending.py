@@ -182,7 +182,7 @@ def _write_result(context: Context, code: ExitCode) -> NoxError | None:
     """Write the result to stdout; return why it could not be written."""
     mask, listed = context.terminal.mask, context.listed
     try:
-        context.printing.print_result(lambda: document_of(context.outcomes, code, mask, listed=listed))
+        context.printing.print_result(lambda: document_of(context.outcomes, code, mask, listed=listed), context.outcome)
         context.printing.put_target_in_place(code)
     except (ReaderGone, Undelivered, TimedOut, Interrupted) as late:
         return own_error(context, late)

@@ -75,9 +75,11 @@ class Ndjson(Renderer):
         if any(lines):
             self._terminal.write("".join(lines))
 
-    def finish(self, document: Mapping[str, Any]) -> None:
-        """Write the last line; if it is missing, the writer was killed."""
-        self._terminal.write(self._own(_now(), "result", document))
+    def finish(self, document: Mapping[str, Any], run: Run | None) -> None:
+        """Write the last line, below the first one, if the run is known; if it is missing, the writer was killed."""
+        now = _now()
+        first = "" if run is None or self._run_id is not None else self._line(Started(run), now)
+        self._terminal.write(first + self._own(now, "result", document))
 
     def _line(self, update: Update, now: str) -> str:
         """Return the update's line, empty if only the result reports it."""

@@ -144,6 +144,17 @@ def test_a_signal_waits_for_the_answer_to_the_start(
     assert (process.returncode, document["retry_safe"]) == (130, False)
 
 
+def test_a_run_started_just_before_a_signal_is_named_first(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
+    workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [Hold(1000)]})
+    with running("run", workflow, "k=v", "--no-check", "--format", "ndjson", env=env) as process:
+        until_asked(sandbox, "/runs")
+        out, _ = ended_by(process, signal.SIGTERM)
+    first, last = (json.loads(line) for line in out.splitlines())
+    (run,) = sandbox.runs(workflow)
+    assert (first["type"], first["data"]["inputs"], last["type"]) == ("noxcli.started", {"k": "v"}, "noxcli.result")
+    assert {first["run_id"], first["data"]["id"], last["run_id"], last["data"]["run"]["id"]} == {run.id}
+
+
 @pytest.mark.long(5)
 def test_a_start_without_an_answer_ends_with_candidates(env: dict[str, str], plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"}, faults={"start": [LostAnswer("hold")]})
