@@ -312,10 +312,6 @@ class RunFailed(NoxError, code=ExitCode.RUN_FAILED, phase=Phase.RUN):
     """The run's record says failed."""
 
 
-class ChangedMeanwhile(NoxError, code=ExitCode.RUN_FAILED, phase=Phase.PREFLIGHT):
-    """The server changed during a dry run, which may be what the dry run did."""
-
-
 class RunStopped(NoxError, code=ExitCode.RUN_STOPPED, phase=Phase.RUN):
     """The run's record says stopped."""
 

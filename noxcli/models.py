@@ -95,7 +95,6 @@ class Version:
     workflow: Workflow  # in this version
     created_at: str | None = None
     description: str | None = None
-    created_by: str | None = None
 
 
 class Attempt:

@@ -82,7 +82,6 @@ def version_from(record: Any, workflow_id: str) -> Version:
         workflow_from({"id": workflow_id, "definition": record.get("definition")}),
         created_at=_text(record.get("created_at")),
         description=_text(record.get("description")),
-        created_by=_text(record.get("created_by")),
     )
 
 

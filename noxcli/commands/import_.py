@@ -1,30 +1,19 @@
 """`noxcli import`: a bundle into the workspace: first what that would do, and with --apply, once."""
 
-from contextlib import suppress
-from enum import StrEnum
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from noxcli.cli.options import Common, Documented, Waiting, declared
 from noxcli.codec import to_json
-from noxcli.errors import NoxError, Phase, StartUnknown, UsageProblem
+from noxcli.errors import Phase, UsageProblem
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
-    from noxcli.retry import Patience
-    from noxcli.runs.imports import ImportRequest, ServerState
 
 IMPORT_SCHEMA = "noxcli.import/1"
-
-
-class Mode(StrEnum):
-    """What becomes of the workflows in a bundle."""
-
-    CLONE = "clone"
-    VERSION = "version"
-    REPLACE = "replace"
 
 
 @declared
@@ -40,7 +29,7 @@ class Options(Documented, Waiting, Common):
 
     file: Annotated[str, typer.Argument(metavar="FILE", help="A bundle of `noxcli export`; - is stdin.")]
     mode: Annotated[
-        Mode,
+        Literal["clone", "version", "replace"],
         typer.Option(
             "--mode",
             help="Choose what the bundle becomes: a new workflow, a version of the existing one, or its replacement.",
@@ -52,33 +41,35 @@ class Options(Documented, Waiting, Common):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Try the import, and do it if the options say so. Raises the NoxError that the command ends with."""
-    from noxcli.cli.session import begin  # the help loads none of these
-    from noxcli.runs.imports import ImportAttempt, ImportRequest, ServerState
+    from noxcli.cli.ending import to_paste  # the help loads none of these
+    from noxcli.cli.session import begin
+    from noxcli.runs.imports import ImportAttempt, ImportRequest
     from noxcli.runs.start import send_once
 
     noxus = begin(ctx, options)
-    context = noxus.context
+    context, patience = noxus.context, noxus.patience()
     request = ImportRequest(_read_bundle(noxus, options.file), options.mode, options.activate)
     with noxus.connect(Phase.PREFLIGHT) as api:
-        patience = noxus.patience()
-        before = ServerState.read(api, request, patience)
-        context.outcome.phase = Phase.START
-        context.outcome.attempt = attempt = ImportAttempt(api, request, before.look, dry_run=True)
-        answer = send_once(attempt, patience=patience, deadline=noxus.deadline)
-        doubt = noxus.patience(gave_up=StartUnknown, out_of_time=StartUnknown)  # until the server can be read again
-        ServerState.read(api, request, doubt).require_unchanged_since(before)
+        workflows = {each.id: each.name for each in noxus.keep_trying(lambda api: list(api.list_workflows()))}
+        targets = request.targets(workflows)
+        look = ", ".join(f"noxcli versions {id}" for id in targets) or "noxcli workflows"
+
+        def send(*, dry_run: bool) -> list[Any]:
+            context.outcome.phase = Phase.START
+            context.outcome.attempt = attempt = ImportAttempt(api, request, look, dry_run=dry_run)
+            note = (lambda _: None) if dry_run else lambda _: context.terminal.note("imported")
+            return send_once(attempt, patience=patience, deadline=noxus.deadline, note=note)
+
+        plan = _plan(context.base_url, options, targets, send(dry_run=True))
         context.outcome.attempt = None  # nothing has happened
-        plan = _plan(noxus, options, before, answer)
         if not options.apply:
             _show(noxus, plan)
             return
         _require_consent(noxus, options, plan)
-        context.outcome.attempt = attempt = ImportAttempt(api, request, before.look, dry_run=False)
-        # Said at once, before anything else can fail.
-        answer = send_once(
-            attempt, patience=patience, deadline=noxus.deadline, note=lambda _: context.terminal.note("imported")
-        )
-        created = _find_created(noxus, request, before, answer, patience)
+        answer = send(dry_run=False)
+    created = request.created_in(answer, workflows)
+    if not created and options.mode != "replace":
+        context.terminal.warn(to_paste(context, f"the answer does not say what is new; look with: {look}"))
     _show(noxus, {**plan, "applied": True, "retry_safe": False, "answer": answer, "created": created})
 
 
@@ -96,17 +87,17 @@ def _read_bundle(noxus: "Session", file: str) -> str:
     return text
 
 
-def _plan(noxus: "Session", options: Options, before: "ServerState", answer: list[Any]) -> dict[str, Any]:
+def _plan(server: str, options: Options, targets: Mapping[str, str], answer: list[Any]) -> dict[str, Any]:
     """Return the document about what an import would do."""
     return {
         "schema": IMPORT_SCHEMA,
         "ok": True,
         "exit_code": 0,
         "retry_safe": True,
-        "server": noxus.context.base_url,
-        "mode": str(options.mode),
+        "server": server,
+        "mode": options.mode,
         "activate": options.activate,
-        "targets": [{"id": each.id, "name": each.name} for each in before.targets.values()],
+        "targets": [{"id": id, "name": name} for id, name in targets.items()],
         "applied": False,
         "answer": answer,
         "created": [],
@@ -118,10 +109,10 @@ def _require_consent(noxus: "Session", options: Options, plan: dict[str, Any]) -
     from noxcli.render.text import visible
 
     terminal = noxus.context.terminal
-    if not terminal.interactive or (options.mode is not Mode.REPLACE and not options.activate):
+    if not terminal.interactive or (options.mode != "replace" and not options.activate):
         return
     named = ", ".join(f"{each['name']!r} ({each['id']})" for each in plan["targets"]) or "a workflow"
-    does = "replace" if options.mode is Mode.REPLACE else "change the current version of"
+    does = "replace" if options.mode == "replace" else "change the current version of"
     question = f"{does} {named} at {plan['server']}?"
     terminal.draw(f"{visible(terminal.mask(question))} [y/N] ")
     try:
@@ -138,37 +129,6 @@ def _read_line(terminal: Path) -> str:
         return keyboard.readline()
 
 
-def _find_created(
-    noxus: "Session", request: "ImportRequest", before: "ServerState", answer: list[Any], patience: "Patience"
-) -> list[dict[str, Any]]:
-    """Return what this import has created on the server; if that is not known, or nothing, say how to find it."""
-    from noxcli.cli.ending import to_paste  # as above
-    from noxcli.runs.imports import ServerState
-
-    created, why = list[dict[str, Any]](), None if request.mode == Mode.REPLACE else "nothing new is there"
-    try:
-        now = ServerState.read(noxus.api, request, patience)
-        new = now.new_since(before)
-        owner = _read_owner(noxus, patience) if len(new) > 1 else set[object]()
-        created = now.own_among(new, request, answer, owner)
-        if new and not created:
-            named = ", ".join(f"the {each['kind']} {each['name']!r} ({each['id']})" for each in new)
-            why = f"this import created one of these, and somebody else the others: {named}"
-    except NoxError as error:
-        why = f"what is new can't be read: {error.message}"
-    if why is not None and not created:
-        noxus.context.terminal.warn(to_paste(noxus.context, f"{why}; look with: {before.look}"))
-    return created
-
-
-def _read_owner(noxus: "Session", patience: "Patience") -> set[object]:
-    """Return what may stand for the key's owner where something says who created it; nothing if that can't be read."""
-    with suppress(NoxError):
-        me = patience.keep_trying(lambda within: noxus.api.within(within).get_me())
-        return {me[name] for name in ("id", "name") if isinstance(me.get(name), str)}
-    return set()
-
-
 def _show(noxus: "Session", document: dict[str, Any]) -> None:
     """Print the document, or a line for each thing in it."""
     from noxcli.render.table import with_tabs  # as above
@@ -178,10 +138,10 @@ def _show(noxus: "Session", document: dict[str, Any]) -> None:
     if not printing.writes_text:
         printing.print_document(document)
         return
-    created = [[each["kind"], each["id"], each["name"] or ""] for each in document["created"]]
+    created = [[each["kind"], each["id"]] for each in document["created"]]
     targets = [[each["id"], each["name"]] for each in document["targets"]]
     if document["applied"]:
-        replaced = targets if document["mode"] == Mode.REPLACE else []
+        replaced = targets if document["mode"] == "replace" else []
         terminal.write(with_tabs([*(["replaced", *each] for each in replaced), *created]))
         return
     mode = document["mode"] + " and activate" * document["activate"]

@@ -1,27 +1,14 @@
-"""A workflow's definition in a file: written for git, and read again where a server is not needed."""
+"""A workflow's definition in a file: written for git, and told from a bundle."""
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from noxcli.codec import decode_json, to_json
-from noxcli.errors import UsageProblem
 from noxcli.inputs.definition import ends_of, inputs_of
-
-if TYPE_CHECKING:
-    from noxcli.inputs.sources import Sources
 
 # What moving a node or saving it changes, and what no run depends on.
 LAYOUT = re.compile(r"display|position|viewport|(created|updated|saved|modified|edited|last_\w+)_at")
-
-
-def read_definition(file: str, sources: "Sources") -> dict[str, Any]:
-    """Return the definition in a file. Raises UsageProblem for any other file."""
-    hint = f"write a definition with: noxcli export WORKFLOW --definition -o {file}"
-    definition = definition_in(sources.read_text(file, file, file, hint))
-    if definition is None:
-        raise UsageProblem(f"{file} is not an exported definition", hint)
-    return definition
 
 
 def definition_in(text: str) -> dict[str, Any] | None:

@@ -81,10 +81,9 @@ async def import_(request: ApiRequest) -> Response:
         raise HTTPException(int(workspace.switches.unreadable_bundle), str(error)) from None
     if workspace.switches.import_refusal != "none":
         raise HTTPException(int(workspace.switches.import_refusal), "The bundle is not accepted")
-    writes = not dry or workspace.switches.dry_run == "ignored"
     activate = activate or head.get("set_active_on_import") is True
     done = [
-        _imported(workspace, mode, record, each, activate=activate, writes=writes)
+        _imported(workspace, mode, record, each, activate=activate, writes=not dry)
         for record, each in zip(records, parts, strict=True)
     ]
     return Json([_answer(each, workspace.switches.import_answer) for each in done])

@@ -128,8 +128,6 @@ class Switches:
     """The answer to a bundle that can be read."""
     unreadable_bundle: Literal["422", "400", "500"] = "422"
     """The answer to a bundle that can't be read."""
-    dry_run: Literal["honoured", "ignored"] = "honoured"
-    """Whether a dry run of an import writes nothing, or is carried out."""
 
     # The data of a run
     run_data: Literal["nodes", "by_id", "404"] = "nodes"

@@ -163,7 +163,6 @@ def test_the_line_that_help_offers_works(sandbox: Sandbox, tmp_path: Path) -> No
         ("runs --profile prod", 2, "there is no config file"),
         ("results rows.jsonl", 2, "rows.jsonl is not a batch's directory; did you mean rows.jsonl.batch?"),
         ("results nothing.txt", 2, "nothing.txt is not a batch's directory; give the --output-dir of a batch"),
-        ("versions review base new", 2, "--diff needs two versions or files; write --diff A B"),
         ("batch qa nameless.csv", 2, "a column has no name"),
         ("run pauses", 10, "is paused for human input; give it in Noxus, then continue with: noxcli wait"),
         ("fetch-output @last --timeout 0.01ms", 124, "; increase --timeout"),

@@ -23,7 +23,7 @@ SCENARIO = Scenario(
 )
 ONE_RUN = ["fetch-output {run}", "fetch-output {run} --raw A", "fetch-output {run} --query output.A", "inspect {run}"]
 STREAMED = ["stream {run} --format content", "stream {run} --format ndjson --query data.content"]
-LISTS = ["workflows", "versions {workflow}", "versions {workflow} --diff one two", "inputs {workflow}", "runs"]
+LISTS = ["workflows", "versions {workflow}", "inputs {workflow}", "runs"]
 MANY = [
     *("batch {workflow} rows.jsonl --output-dir new --query result.output.A", "results base --query result.output.A"),
     *(

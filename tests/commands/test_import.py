@@ -1,22 +1,22 @@
-"""`noxcli import`: a dry run that is checked, and an import that is sent once, whatever the server answers."""
+"""`noxcli import`: a dry run first, and an import that is sent once, whatever the server answers."""
 
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from noxcli.runs.imports import ImportRequest
 from noxcli.sandbox.faults import Answer, Drop, Fault, Hold, LostAnswer
 from noxcli.sandbox.scenario import Scenario, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
 from tests.conftest import Noxcli
 from tests.process import IN_SHELL, NOXCLI, ended_by, environment, on_terminal, running, until, watched
-from tests.rawserver import Request, Turn, answer, json_answer, raw_server
 
 FLOW = Scenario(
     "asked",
@@ -65,88 +65,58 @@ def test_without_apply_nothing_is_written(noxcli: Noxcli, tmp_path: Path, mode: 
         assert answered(noxcli, "asked") == "Be brief."
 
 
-@pytest.mark.parametrize(
-    "answer", ["record", "empty", *(pytest.param(form, marks=pytest.mark.wide) for form in ("ids", "nested"))]
-)
-def test_apply_names_what_is_new_whatever_the_answer(noxcli: Noxcli, tmp_path: Path, answer: str) -> None:
-    with serving(noxcli, import_answer=answer):
-        bundle = edited(noxcli, tmp_path)
-        kind, clone, name = noxcli("import", bundle, "--mode", "clone", "--apply").text.rstrip().split("\t")
-        assert (kind, name, answered(noxcli, clone)) == ("workflow", "asked (copy)", "Be kind.")
-        added = noxcli("import", bundle, "--mode", "version", "--apply", "--json").json
-        (version,) = added["created"]
-        assert (added["applied"], added["retry_safe"], version["kind"]) == (True, False, "version")
-        assert added["targets"] == [{"id": version["workflow_id"], "name": "asked"}]
-        assert answered(noxcli, "asked", "--version-id", version["id"]) == "Be kind."
-        assert answered(noxcli, "asked") == "Be brief."
-        replaced = noxcli("import", bundle, "--mode", "replace", "--apply")
-        assert replaced.text == f"replaced\t{version['workflow_id']}\tasked\n"
-        assert answered(noxcli, "asked") == "Be kind."
+def test_apply_names_what_the_answer_calls_new(noxcli: Noxcli, tmp_path: Path) -> None:
+    for form in ("record", "nested"):
+        with serving(noxcli, import_answer=form):
+            bundle = edited(noxcli, tmp_path)
+            kind, clone = noxcli("import", bundle, "--mode", "clone", "--apply").text.rstrip().split("\t")
+            assert (kind, answered(noxcli, clone)) == ("workflow", "Be kind."), form
+            added = noxcli("import", bundle, "--mode", "version", "--apply", "--json").json
+            (version,) = added["created"]
+            assert (added["applied"], added["retry_safe"], version["kind"]) == (True, False, "version")
+            assert answered(noxcli, "asked", "--version-id", version["id"]) == "Be kind."
+            assert answered(noxcli, "asked") == "Be brief."
+            replaced = noxcli("import", bundle, "--mode", "replace", "--apply")
+            assert (replaced.text, replaced.err) == (f"replaced\t{added['targets'][0]['id']}\tasked\n", "imported\n")
+            assert answered(noxcli, "asked") == "Be kind."
 
 
-TARGET, OURS, THEIRS, THIRD = (f"0000000{number}-aaaa-4aaa-8aaa-aaaaaaaaaaaa" for number in (1, 2, 3, 4))
-WORKFLOW = {"id": TARGET, "name": "asked", "definition": {"nodes": [], "edges": []}}
-ME = {"id": "key-1", "name": "ci", "value": "****"}
+@pytest.mark.parametrize(("form", "mode"), [("empty", "clone"), ("empty", "version"), ("ids", "version")])
+def test_an_answer_that_names_nothing_new_says_how_to_look(
+    noxcli: Noxcli, tmp_path: Path, form: str, mode: str
+) -> None:
+    with serving(noxcli, import_answer=form):
+        done = noxcli("import", edited(noxcli, tmp_path), "--mode", mode, "--apply", "--json")
+        assert (done.code, done.json["applied"], done.json["created"]) == (0, True, [])
+        ids = [each["id"] for each in done.json["targets"]]
+        look = f"noxcli versions {ids[0]}" if ids else "noxcli workflows"
+        assert f"the answer does not say what is new; look with: {look}\n" in done.err
+        assert len(noxcli(*look.split()[1:]).text.splitlines()) == (1 if ids else 2)
 
 
-def busy(said: Any, versions: dict[str, str | None], me: Turn) -> Callable[[Request], Turn]:
-    """A server on which these versions, each with its creator, appear while the bundle is imported."""
-    applied = []
-
-    def turn(request: Request) -> Turn:
-        path = request.target.partition("?")[0]
-        if path == "/v1/workflows/import":
-            applied.extend([1] * ("dry_run=false" in request.target))
-            return json_answer(said)
-        if path.endswith("/versions"):
-            saved = [{"id": id, "name": id[:8], "created_by": by} for id, by in versions.items()] if applied else []
-            return json_answer(saved)
-        if path == "/v1/admin/me":
-            return me
-        return json_answer(WORKFLOW if path.endswith(TARGET) else {"items": [WORKFLOW], "total": 1})
-
-    return turn
+OLD, NEW, OTHER = (f"0000000{number}-aaaa-4aaa-8aaa-aaaaaaaaaaaa" for number in (1, 2, 3))
 
 
 @pytest.mark.parametrize(
-    ("said", "versions", "me", "created"),
+    ("mode", "said", "created"),
     [
-        pytest.param([{"id": OURS}], {THEIRS: None, OURS: None}, answer(403), [OURS], id="the answer"),
-        pytest.param([{"a": {"b": [OURS]}}], {THEIRS: None, OURS: None}, answer(403), [OURS], id="deep in the answer"),
-        pytest.param([{"id": TARGET}], {OURS: None}, answer(403), [OURS], id="the only one"),
-        pytest.param([], {THEIRS: "u-7", OURS: "key-1"}, json_answer(ME), [OURS], id="its creator's id"),
-        pytest.param([], {THEIRS: "bob", OURS: "ci"}, json_answer(ME), [OURS], id="its creator's name"),
-        pytest.param([], {THEIRS: "ci", OURS: "ci", THIRD: "bob"}, json_answer(ME), [], id="one key, two imports"),
-        pytest.param([], {THEIRS: "bob", OURS: None}, json_answer(ME), [], id="a creator that is not told"),
-        pytest.param([{"ok": True}], {THEIRS: "a", OURS: "b"}, answer(403), [], id="an owner that is not told"),
+        ("version", [{"id": OLD, "version_id": NEW}], [NEW]),
+        ("version", [{"id": NEW, "request_id": OTHER}, {"a": [{"id": OTHER}]}], [NEW, OTHER]),
+        ("version", [{"id": OLD, "request_id": NEW}], []),
+        ("version", [{"id": NEW, "version_id": OTHER}], []),
+        ("clone", [{"id": NEW, "version_id": OTHER}], [NEW]),
+        ("replace", [{"id": NEW}], []),
     ],
 )
-def test_only_what_this_import_created_is_named(
-    noxcli: Noxcli, said: Any, versions: dict[str, str | None], me: Turn, created: list[str]
-) -> None:
-    Path("asked.nx").write_text(f"id: {TARGET}\n")
-    with raw_server(by_request=busy(said, versions, me)) as server:
-        noxcli.environ = {**noxcli.environ, "NOXUS_BACKEND_URL": server.url}
-        done = noxcli("import", "asked.nx", "--mode", "version", "--apply", "--json")
-    assert (done.code, [each["id"] for each in done.json["created"]]) == (0, created)
-    assert ("this import created one of these" in done.err) is (created == [])
-    assert created or all(version in done.err for version in versions)
+def test_only_one_new_id_is_what_was_created(mode: str, said: list[Any], created: list[str]) -> None:
+    found = ImportRequest("", mode, activate=False).created_in(said, {OLD: "asked"})
+    assert [each["id"] for each in found] == created
 
 
 def test_activate_makes_the_version_current(noxcli: Noxcli, tmp_path: Path) -> None:
     with serving(noxcli):
         assert noxcli("import", edited(noxcli, tmp_path), "--mode", "version", "--apply", "--activate").code == 0
         assert answered(noxcli, "asked") == "Be kind."
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("options", [(), ("--apply",)])
-def test_a_dry_run_that_writes_ends_it(noxcli: Noxcli, tmp_path: Path, mode: str, options: tuple[str, ...]) -> None:
-    with serving(noxcli, dry_run="ignored") as sandbox:
-        done = noxcli("import", edited(noxcli, tmp_path), "--mode", mode, *options, "--json")
-        assert (done.code, done.json["retry_safe"]) == (1, False)
-        assert "the server changed during the dry run" in done.err
-        assert len(imports(sandbox)) == 1
 
 
 @pytest.mark.parametrize(
@@ -207,28 +177,12 @@ def test_a_rejected_bundle_ends_with_the_dry_run(
         assert (done.code, done.json["ok"], len(imports(sandbox))) == (code, False, 1)
 
 
-def test_a_server_that_cannot_be_read_afterwards_is_told(noxcli: Noxcli, tmp_path: Path) -> None:
-    with serving(noxcli) as sandbox:
-        bundle = edited(noxcli, tmp_path)
-        before = len(sandbox.requests)
-        assert noxcli("import", bundle, "--mode", "clone").code == 0
-        lists = [each for each in sandbox.requests[before:] if each.path.startswith("/v1/workflows?")]
-    assert len(lists) == 2
-    with Sandbox([FLOW], faults={"list": [PASSES, PASSES, Answer(404, repeat=True)]}) as sandbox:
-        done = noxcli("import", bundle, "--mode", "clone", "--apply", "--base-url", sandbox.url)
-        assert (done.code, done.text) == (0, "")
-        assert "look with: noxcli workflows" in done.err
-
-
 def test_a_change_goes_from_an_edited_file_to_a_comparison(noxcli: Noxcli, sandbox: Sandbox, tmp_path: Path) -> None:
     bundle, rows = tmp_path / "review.nx", tmp_path / "rows.csv"
     text = noxcli("export", "review").text
     bundle.write_text(text.replace("Answer the customer", "Think step by step. Answer the customer"))
     rows.write_text("$id,Question\nnorway,Do you ship to Norway?\ninvoice,Where is my invoice?\n")
     version = noxcli("import", str(bundle), "--mode", "version", "--apply", "--json").json["created"][0]["id"]
-    told = noxcli("versions", "review", "--diff", "base", version).text
-    assert told.split("\t")[:4] == ["changed", "node", "Prompt", "node_config.value"]
-    assert "{+Think step by step. +}Answer the customer" in told
     for name, used in (("before", "base"), ("after", version)):
         line = ["batch", "review", str(rows), "--version-id", used, "--output-dir", str(tmp_path / name), "--quiet"]
         assert noxcli(*line).code == 0
@@ -246,15 +200,6 @@ def test_an_answer_that_repeats_the_key_shows_no_key(noxcli: Noxcli, tmp_path: P
     with serving(noxcli, Answer(422, {"detail": f"no {key}"})):
         texts.append(noxcli("import", bundle, "--mode", "clone").err.encode())
     assert not any(key.encode() in text for text in texts), texts
-
-
-@pytest.mark.parametrize("options", [(), ("--apply",)])
-def test_a_dry_run_that_cannot_be_checked_is_in_doubt(noxcli: Noxcli, tmp_path: Path, options: tuple[str, ...]) -> None:
-    with serving(noxcli) as sandbox:
-        bundle = edited(noxcli, tmp_path)
-    with Sandbox([FLOW], faults={"list": [PASSES, Answer(502, repeat=True)]}) as sandbox:
-        done = noxcli("import", bundle, "--mode", "clone", *options, "--json", "--base-url", sandbox.url)
-        assert (done.code, done.json["retry_safe"], len(imports(sandbox))) == (7, False, 1)
 
 
 FILES: dict[str, tuple[bytes, str]] = {
