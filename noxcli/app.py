@@ -1,7 +1,7 @@
 """A command line: the table of verbs, each loaded when it is called, and the way from argv to the exit code."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -16,7 +16,7 @@ from noxcli import __version__
 from noxcli.cli.context import Context
 from noxcli.cli.ending import complain, conclude, explain_unexpected, own_error
 from noxcli.cli.usage import HelpOnStdout, Verb, end_with, write_definitions
-from noxcli.errors import ExitCode, Interruption, NoSuchWorkflow, NoxError, UsageProblem
+from noxcli.errors import ExitCode, Interruption, NoxError, UsageProblem
 from noxcli.render import Format
 from noxcli.signals import Interrupted
 from noxcli.waiting import has_no_reader
@@ -87,11 +87,9 @@ class Verbs(HelpOnStdout, TyperGroup):
         """
         word = args[0]
         if word not in VERBS and not word.startswith("-"):
-            from noxcli.cli.meant import verb_for  # loaded only after a mistake
+            from noxcli.cli.meant import verb_hint  # loaded only after a mistake
 
-            raise UsageProblem(
-                f"no such command {word!r}", verb_for(args, VERBS, _fits(ctx.obj)) or "see noxcli --help"
-            )
+            raise UsageProblem(f"no such command {word!r}", verb_hint(word, VERBS))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
@@ -135,16 +133,12 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
     try:
         returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
     except (NoxError, Interrupted) as error:
-        if isinstance(error, NoSuchWorkflow):
-            from noxcli.cli.meant import command_for  # loaded only after a mistake
-
-            error.hint = command_for(argv, _fits(context)) or error.hint
         return conclude(context, without_keys(own_error(context, error), argv))
     except typer.TyperException as error:
         verb = argv[0] if argv and argv[0] in VERBS else ""
         if verb and ("CI" in context.terminal.environ or any(word.startswith(REPORTING) for word in argv)):
             _plan_reports_of(context, verb, argv[1:])
-        return conclude(context, without_keys(usage_problem(error, verb, context), argv))
+        return conclude(context, without_keys(usage_problem(error, verb), argv))
     except typer.Abort:
         return conclude(context, Interruption("aborted", number=2))
     except SystemExit as ending:
@@ -183,21 +177,17 @@ def _plan_reports_of(context: Context, verb: str, words: Sequence[str]) -> None:
         context.reports.page = context.reports.junit = context.reports.markdown = None
 
 
-def usage_problem(error: typer.TyperException, verb: str, context: Context) -> UsageProblem:
+def usage_problem(error: typer.TyperException, verb: str) -> UsageProblem:
     """Return Typer's usage error about a verb as ours, with what the user probably meant."""
-    from noxcli.cli.meant import command_for, option_for, options_last  # loaded only after a mistake
-
-    argv, page = context.argv, f"{f'noxcli {verb}'.strip()} --help"
+    page = f"noxcli {verb} --help" if verb else "noxcli --help; options of a command come after it"
     ctx: Any = getattr(error, "ctx", None)
     if ctx is None or not hasattr(error, "possibilities"):
-        message = in_our_words(error)
-        meant = command_for(argv, _fits(context)) if message.startswith("unexpected") else None
-        return UsageProblem(message, meant or f"see {page}")
+        return UsageProblem(in_our_words(error), f"see {page}")
+    from noxcli.cli.meant import option_hint  # loaded only after a mistake
+
     option: str = error.option_name  # type: ignore[attr-defined]
-    if not verb and (line := options_last(argv, VERBS, _fits(context))):
-        return UsageProblem(f"{option} stands before the command", f"write: {line}")
-    meant = option_for(option, [name for param in ctx.command.params for name in param.opts], _value_of(option, argv))
-    return UsageProblem(f"no such option: {option}", f"{meant} {page} has them all" if meant else f"see {page}")
+    offered = [name for param in ctx.command.params for name in param.opts]
+    return UsageProblem(f"no such option: {option}", option_hint(option, offered, page))
 
 
 def in_our_words(error: typer.TyperException) -> str:
@@ -214,26 +204,6 @@ def in_our_words(error: typer.TyperException) -> str:
     if match := re.fullmatch(r"(?s)(Missing .*?)\. Choose from:(.*)", message):
         message = f"{match[1]}, one of {' '.join(match[2].split())}"
     return f"{message[:1].lower()}{message[1:]}".rstrip(".")
-
-
-def _value_of(option: str, argv: Sequence[str]) -> str:
-    """Return the word that follows an option, which may be its value; empty if none does."""
-    joined = next((word.partition("=")[2] for word in argv if word.startswith(f"{option}=")), "")
-    place = argv.index(option) + 1 if option in argv else len(argv)
-    return joined or next(iter(argv[place:]), "")
-
-
-def _fits(context: Context) -> Callable[[str, Sequence[str]], bool]:
-    """Return whether a verb takes these arguments, as far as that is known before anything is read."""
-
-    def fits(verb: str, rest: Sequence[str]) -> bool:
-        try:
-            verb_named(verb).make_context(verb, [word for word in rest if word not in HELP_OPTIONS], obj=context)
-        except (typer.TyperException, NoxError):
-            return False
-        return True
-
-    return fits
 
 
 def without_keys(error: NoxError, argv: Sequence[str]) -> NoxError:

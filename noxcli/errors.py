@@ -146,8 +146,6 @@ UNDECIDED = frozenset(
 KILLED = 137
 ENGINES_RETRY = (ExitCode.LOST_CONTACT, ExitCode.TEMPORARY, ExitCode.TIMED_OUT, KILLED, ExitCode.TERMINATED)
 ENGINES_FAIL = (ExitCode.USAGE, ExitCode.AUTH, ExitCode.NOT_FOUND)
-# What chats and word processors make of a hyphen and of quotes.
-DASHES, QUOTES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb"
 
 
 def worst(codes: Iterable[int]) -> ExitCode:
@@ -241,10 +239,6 @@ class Unauthorized(Denied, code=ExitCode.AUTH, phase=Phase.AUTH):
 
 class NotFound(Denied, code=ExitCode.NOT_FOUND):
     """The server has no such workflow, run or file (404)."""
-
-
-class NoSuchWorkflow(NotFound):
-    """No workflow has the name that the command line gives."""
 
 
 class Unavailable(NoxError, code=ExitCode.TEMPORARY):
@@ -373,24 +367,15 @@ class Bug(NoxError, code=ExitCode.BUG, phase=Phase.INTERNAL):
     """An unexpected error: a bug in noxcli."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most similar to the word, in any case, or None."""
+def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """Return the known name that is most similar to the word, in any case, or None if none is that much `alike`."""
     import difflib  # needed only after a mistake
 
     folded = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(word.casefold(), list(folded), n=1)
+    near = difflib.get_close_matches(word.casefold(), list(folded), n=1, cutoff=alike)
     return folded[near[0]] if near else None
 
 
 def suggestion(near: str | None, otherwise: str = "", *, quoted: bool = False) -> str:
     """Return the hint whether the user meant this name, or else the hint `otherwise`."""
     return f"did you mean {repr(near) if quoted else near}?" if near else otherwise
-
-
-def from_a_chat(word: str) -> str | None:
-    """Return what to type instead of a word with a dash or quotes that a shell does not know, as chats write them."""
-    if word[:1] and word[0] in DASHES:
-        return f"it begins with a dash that is not a hyphen: type --{word.lstrip(f'{DASHES}-')}"
-    if not {*QUOTES}.isdisjoint(word):
-        return "its quotes are not those of a shell: type ' instead"
-    return None

@@ -1,8 +1,5 @@
 """The steps of `run` before the start: read the inputs, find the workflow, check the inputs against it, store files."""
 
-import os
-import shlex
-import stat
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +10,6 @@ from noxcli.cli.context import Context
 from noxcli.cli.options import InputOptions, Running, option_of, source_of
 from noxcli.cli.session import Session
 from noxcli.errors import (
-    NoSuchWorkflow,
     NotFound,
     NoxError,
     Phase,
@@ -22,11 +18,9 @@ from noxcli.errors import (
     Unauthorized,
     Unavailable,
     UsageProblem,
-    WrongInputs,
-    from_a_chat,
 )
 from noxcli.inputs.definition import inputs_of, outputs_of
-from noxcli.inputs.parse import Inputs, NoKey, item_start, read_inputs
+from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.runs.resolve import resolve_version
@@ -67,40 +61,14 @@ def require_startable(ctx: typer.Context, options: Running) -> None:
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
 
 
-def read_given_inputs(noxus: Session, given: InputOptions, workflow: str | None = None) -> Inputs:
-    """Return the inputs of the command line, and hide secret values from now on.
-
-    Raises UsageProblem; with a `workflow`, its hint about a value without a key is a line that its inputs take.
-    """
+def read_given_inputs(noxus: Session, given: InputOptions) -> Inputs:
+    """Return the inputs of the command line, and hide secret values from now on. Raises UsageProblem."""
     context, secrets = noxus.context, given.secrets or []
-    try:
-        inputs = read_inputs(
-            given.inputs or [], given.whole, context.sources, secrets=secrets, environ=context.terminal.environ
-        )
-    except NoKey as problem:
-        if workflow is not None and not from_a_chat(problem.item):
-            _offer_input(noxus, workflow, problem, given.inputs or [])
-        raise
+    inputs = read_inputs(
+        given.inputs or [], given.whole, context.sources, secrets=secrets, environ=context.terminal.environ
+    )
     context.hide(inputs)
     return inputs
-
-
-def _offer_input(noxus: Session, workflow: str, problem: NoKey, items: Sequence[str]) -> None:
-    """Name in the hint what the item is probably meant as, if the workflow can be read.
-
-    Raises NoSuchWorkflow if a word of another tool stands in its place.
-    """
-    from noxcli.cli.meant import is_known_word, words_for  # loaded only after a mistake
-
-    try:
-        with noxus.connect():
-            nodes = inputs_of(read_workflow(noxus, noxus.resolve_workflow(workflow)).definition) or []
-    except NoxError as error:
-        if isinstance(error, NoSuchWorkflow) and is_known_word(workflow):
-            raise
-        return
-    if words := words_for(problem.item, items, nodes):
-        problem.hint = f"write {shlex.join(words)}"
 
 
 def read_workflow_to_run(noxus: Session, found: Workflow, asked: str | None, *, look: bool) -> Workflow:
@@ -140,27 +108,12 @@ def check_inputs(noxus: Session, workflow: Workflow, inputs: Inputs, *, named: s
     nodes = inputs_of(workflow.definition)
     if nodes is None:
         return inputs
-    try:
-        result = check(inputs, nodes, named)
-    except WrongInputs as problem:
-        needed = [node for node in nodes if node.required]
-        if len(needed) == 1 and not inputs.values and _is_piped():
-            item = f"{item_start(needed[0].label or needed[0].id, needed[0].kind).removesuffix('@')}@-"
-            problem.hint = f"to send stdin, write {shlex.quote(item)}"
-        raise
+    result = check(inputs, nodes, named)
     for line in result.notes:
         noxus.context.terminal.note(line)
     for line in result.warnings:
         noxus.context.terminal.warn(line)
     return result.inputs
-
-
-def _is_piped() -> bool:
-    """True if stdin is a pipe or a file."""
-    try:
-        return not stat.S_ISCHR(os.fstat(0).st_mode)
-    except OSError:
-        return False
 
 
 def note_keys(context: Context, workflow: Workflow) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from noxcli.cli.options import declared
 from noxcli.cli.usage import end_with
-from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem, suggestion
+from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem, nearest
 
 TOPICS = EXIT_CODES, SWITCHES, AGENTS, SKILL = "exit-codes", "switches", "agents", "skill"
 # The head of a skill file, as assistants read it.
@@ -75,9 +75,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     verbs = group.list_commands(ctx)
     topics = [*verbs, *TOPICS]
     if topic is not None and topic not in topics:
-        from noxcli.cli.meant import name_meant  # loaded only after a mistake
-
-        hint = suggestion(name_meant(topic, topics), "see noxcli --help")
+        near = nearest(topic, topics)
+        hint = f"did you mean: noxcli help {near}" if near else "see noxcli --help"
         raise UsageProblem(f"there is no help on {topic!r}", hint)
     if topic == EXIT_CODES:
         end_with(ctx, _exit_codes())

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import Any
 
 from noxcli.codec import MOST_LEVELS, is_deep, is_deeper, read_number
-from noxcli.errors import UsageProblem, from_a_chat
+from noxcli.errors import UsageProblem
 from noxcli.inputs.sources import OnlyFiles, Sources
 from noxcli.inputs.uploads import Upload, read_upload
 from noxcli.masking import HIDDEN
@@ -85,15 +85,6 @@ def read_inputs(
     return Inputs({**values, **given}, frozenset(texts), frozenset(secret))
 
 
-class NoKey(UsageProblem):
-    """An item of the command line is a value without a key."""
-
-    def __init__(self, item: str) -> None:
-        hint = from_a_chat(item) or "write KEY=VALUE, or KEY:=JSON for numbers, lists and objects"
-        super().__init__(f"{item!r} is not an input", hint)
-        self.item = item
-
-
 def split_item(item: str) -> tuple[str, str, str]:
     """Return key, operator and the text after it: the first unescaped operator wins, longest first.
 
@@ -113,7 +104,7 @@ def split_item(item: str) -> tuple[str, str, str]:
             return "".join(key), operator, item[place + len(operator) :]
         key.append(item[place])
         place += 1
-    raise NoKey(item)
+    raise UsageProblem(f"{item!r} is not an input", "write KEY=VALUE, or KEY:=JSON for numbers, lists and objects")
 
 
 def item_start(key: str, kind: str | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
 from noxcli.codec import to_json
-from noxcli.errors import UsageProblem, WrongInputs, from_a_chat, nearest, suggestion
+from noxcli.errors import UsageProblem, WrongInputs, nearest, suggestion
 from noxcli.inputs.definition import KINDS, InputNode, keys_of, meant_by
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.uploads import Upload
@@ -75,8 +75,6 @@ def _near(key: str, nodes: Sequence[InputNode]) -> str | None:
 
 def _unknown(key: str, nodes: Sequence[InputNode]) -> str:
     takes = ", ".join(map(repr, keys_of(nodes))) or "none"
-    if slip := from_a_chat(key):
-        return f"unknown input {key!r}, {slip}"
     return f"unknown input {key!r}, {suggestion(_near(key, nodes), f'the workflow takes {takes}', quoted=True)}"
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from noxcli.errors import NoSuchWorkflow, NotFound, NoxError, UsageProblem, nearest, suggestion
+from noxcli.errors import NotFound, NoxError, UsageProblem, nearest, suggestion
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.retry import Patience
@@ -42,8 +42,7 @@ def resolve_workflow(
     read.
     Raises UsageProblem for a name that several workflows have, NotFound for one that none has.
     """
-    if not is_uuid(text):
-        text = aliases.get(text, text)
+    alias, text = text, text if is_uuid(text) else aliases.get(text, text)
     if is_uuid(text):
         return Workflow(text, "")
     workflows = patience.keep_trying(lambda within: list(api.within(within).list_workflows()))
@@ -51,9 +50,11 @@ def resolve_workflow(
     matches = [workflow for workflow in workflows if workflow.name == text]
     _require_unique(text, "workflows", [workflow.id for workflow in matches])
     if not matches:
-        near = nearest(text, [*aliases, *(workflow.name for workflow in workflows)])
-        hint = suggestion(near, "list them with: noxcli workflows", quoted=True)
-        raise NoSuchWorkflow(f"no workflow has the id or name {text!r}", hint)
+        names, leads = [workflow.name for workflow in workflows], f", to which the alias {alias!r} leads"
+        if alias == text:
+            names, leads = [*aliases, *names], ""
+        hint = suggestion(nearest(text, names), "list them with: noxcli workflows", quoted=True)
+        raise NotFound(f"no workflow has the id or name {text!r}{leads}", hint)
     return matches[0]
 
 

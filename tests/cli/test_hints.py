@@ -25,7 +25,7 @@ from tests.sample import one_in
 
 # Up to the punctuation after it, or to the words of its sentence.
 PASTED = re.compile(r"noxcli (?:[a-z-]+\b[^;()\n]*|--help)")
-SENTENCE = re.compile(r" (?:has them all|lists them|again|to )\b.*")
+SENTENCE = re.compile(r" (?:lists them|again|to )\b.*")
 STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 ID = "0b6e2d0e-6f36-4b2f-9a39-00000000000"
 UNREACHABLE = Answer(502, "<html>bad gateway</html>", repeat=True)

@@ -8,7 +8,7 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests.conftest import Noxcli, piped, posts
-from tests.process import IN_SHELL, NOXCLI, environment, in_bash, watched
+from tests.process import NOXCLI, environment, watched
 from tests.rawserver import json_answer
 
 VERBS = ("wait", "fetch-output", "stream", "inspect", "stop")
@@ -107,11 +107,3 @@ def test_an_output_that_there_is_not_is_told_at_once(noxcli: Noxcli, plays: Any,
     done = noxcli(*line.replace("R ", f"{run} ").split())
     assert (done.code, "the workflow has no output 'TYPO'; its outputs: 'Answer'" in done.err) == (2, True), done.err
     assert [each.status for each in sandbox.runs(workflow)] == ["running"]
-
-
-def test_what_was_piped_in_is_offered_as_the_input(noxcli: Noxcli, sandbox: Sandbox) -> None:
-    env = {**environment(sandbox.url), **noxcli.environ}
-    done = in_bash(f"echo hello | {IN_SHELL} run qa", env)
-    assert (done.returncode, "to send stdin, write Question=@-" in done.stderr) == (2, True), done.stderr
-    assert in_bash(f"echo hello | {IN_SHELL} run qa Question=@-", env).stdout == "Answer to: hello\n"
-    assert "see: noxcli inputs qa" in in_bash(f"{IN_SHELL} run qa < /dev/null", env).stderr
