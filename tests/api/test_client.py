@@ -360,6 +360,14 @@ def test_retry_after_may_be_a_date(usegmt: bool) -> None:
     assert 98 <= seconds <= 100
 
 
+def test_a_date_counts_by_the_clock_of_its_server() -> None:
+    now = datetime.now(UTC) + timedelta(hours=1)
+    dates = {
+        name: format_datetime(now + timedelta(seconds=wait)) for name, wait in {"Date": 0, "Retry-After": 7}.items()
+    }
+    assert retry_after_of(dates) == 7.0
+
+
 # A success without a usable answer.
 
 

@@ -268,6 +268,12 @@ def test_a_refused_row_leaves_the_others_and_is_resumed(noxcli: Noxcli, sandbox:
     assert len(sandbox.runs(workflow)) == 2
 
 
+def test_refused_starts_stay_on_record(noxcli: Noxcli, echoes: Any) -> None:
+    workflow = echoes(faults={"start": [Answer(422, {"detail": "no"}, repeat=True)]})
+    assert noxcli("batch", workflow, write_rows("a", "b")).code == 2
+    assert noxcli("results", "rows.jsonl.batch").codes == {1: 2, 2: 2}
+
+
 def test_a_refused_start_is_withdrawn_though_stdout_is_gone(
     noxcli: Noxcli, echoes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,24 @@ def test_files_of_other_runs_stay_known(noxcli: Noxcli, plays: Any) -> None:
     assert manifest()["earlier"] == []
 
 
+def test_a_file_is_on_disk_before_it_has_its_name(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed, named, fsync, replace = set[int](), dict[str, bool](), os.fsync, os.replace
+
+    def flush(file: int) -> None:
+        fsync(file)
+        flushed.add(os.fstat(file).st_ino)
+
+    def name(part: str, target: str, **at: int) -> None:
+        named[target] = os.stat(part, dir_fd=at["src_dir_fd"]).st_ino in flushed
+        replace(part, target, **at)
+
+    workflow = plays(output={"A": LONG, "B": PDF, "C": "short"})
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", name)
+    assert noxcli("run", workflow, "--output-dir", "out").code == 0
+    assert {target: named[target] for target in left(Path("out"))} == dict.fromkeys(left(Path("out")), True)
+
+
 # What noxcli did not write.
 
 

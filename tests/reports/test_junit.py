@@ -16,6 +16,7 @@ from noxcli.masking import Mask
 from noxcli.reports.junit import Case, CaseVerdict, write_junit
 from noxcli.sandbox.faults import Answer
 from tests.conftest import Noxcli
+from tests.rawserver import json_answer
 
 # After junit-10.xsd of Jenkins' xUnit plug-in: the allowed attributes, and the order of elements.
 ATTRIBUTES = {
@@ -148,6 +149,13 @@ def test_a_missing_directory_is_made_where_possible(tmp_path: Path) -> None:
     assert (tmp_path / "gone" / "r.xml").exists()
     with pytest.raises(Undelivered, match="file exists"):
         write_junit(tmp_path / "gone" / "r.xml" / "r.xml", "x", cases, Mask())
+
+
+def test_a_run_that_ended_before_it_began_took_no_time(noxcli: Noxcli) -> None:
+    times = {"created_at": "2026-01-01T00:00:09Z", "finished_at": "2026-01-01T00:00:04Z"}
+    record = json_answer({"id": "r", "workflow_id": "w", "status": "completed", "output": {"A": "x"}, **times})
+    assert noxcli.against([record], "wait", "w/r", "--no-stream", "--junit", "r.xml")[0].code == 0
+    assert [case.get("time") for case in valid(Path("r.xml"))] == ["0.000"]
 
 
 @pytest.mark.parametrize("verb", ["wait", "stream", "fetch-output"])
