@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeGuard, assert_never
+from typing import Any, assert_never
 
 from noxcli.codec import to_json
 from noxcli.errors import ReaderGone, Unwritten
@@ -38,12 +38,12 @@ class Content(Renderer):
     def show(self, burst: Sequence[Step]) -> None:
         parts = []
         for update, _ in burst:
-            if isinstance(update, Finished):
-                parts.append(self._pieces.end(self._only_text(update.run.output)))
-            elif _is_content(update) and (piece := update.data.get("content")) is not None:
-                if isinstance(piece, str):
-                    parts.append(self._pieces.add(str(update.data.get("id")), piece, update.data.get("status")))
-                else:
+            match update:
+                case Finished(run):
+                    parts.append(self._pieces.end(self._only_text(run.output)))
+                case RunEvent(type="content", data={"content": str(piece)} as data):
+                    parts.append(self._pieces.add(str(data.get("id")), piece, data.get("status")))
+                case RunEvent(type="content", data={"content": piece}) if piece is not None:
                     self._has_others = True
         self._write("".join(parts))
 
@@ -123,10 +123,6 @@ class Ndjson(Renderer):
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _is_content(update: Update) -> TypeGuard[RunEvent]:
-    return isinstance(update, RunEvent) and update.type == "content" and isinstance(update.data, dict)
 
 
 def _brief(run: Run) -> dict[str, Any]:

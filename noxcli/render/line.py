@@ -55,7 +55,9 @@ class Look:
 
     @classmethod
     def of(cls, terminal: Terminal, *, on_stdout: bool = False) -> "Look":
-        return cls(terminal.wants_color(on_stdout=on_stdout), terminal.speaks_unicode(), terminal.mask)
+        # Python takes the encoding from the locale, which may lack the characters.
+        encoding = getattr(terminal.err, "encoding", None) or "ascii"
+        return cls(terminal.wants_color(on_stdout=on_stdout), encoding.lower().startswith("utf"), terminal.mask)
 
     def line(self, width: int = ENDLESS) -> "Line":
         """Return an empty line of at most `width` cells."""
@@ -98,7 +100,9 @@ class Line:
     def add(self, text: str, style: str = "", cells: int | None = None) -> Self:
         """Add as much as fits; with `cells`, exactly that many if they fit."""
         room = self.left if cells is None else min(cells, self.left)
-        text = self._cut(text, room)
+        text = self._look.shown(text)
+        if cell_len(text) > room:
+            text = f"{set_cell_size(text, room - 1)}{self._look.shown('…')}" if room else ""
         size = cell_len(text)
         if cells is not None:
             text, size = text + " " * (room - size), room
@@ -128,9 +132,3 @@ class Line:
 
     def __str__(self) -> str:
         return "".join(self._pieces)
-
-    def _cut(self, text: str, room: int) -> str:
-        text = self._look.shown(text)
-        if cell_len(text) <= room:
-            return text
-        return f"{set_cell_size(text, room - 1)}{self._look.shown('…')}" if room else ""

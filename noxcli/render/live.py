@@ -26,7 +26,8 @@ from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress, Ste
 from noxcli.timing import show_seconds
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-BRACKETS = "┌│└"  # first, inner and last line of nodes that can run at the same time
+# Nodes that can run at the same time, by whether the line before is one of them, and the line after.
+BRACKETS = {(False, True): "┌", (True, True): "│", (True, False): "└"}
 # Which nodes get a line if there are more nodes than lines; in workflow order within each group.
 IMPORTANCE = {"failed": 0, "other": 1, "executed": 2, "completed": 2, "skipped": 3, "waiting": 4}
 NOTICEABLE = 0.05  # seconds
@@ -108,8 +109,9 @@ class Live(BottomRenderer):
         layers = [None, *(node.layer for node in nodes), None]
         lines = []
         for place, node in enumerate(nodes):
-            group = group_of(node)
-            line = self._look.line(width).add(f"{self._bracket(*layers[place : place + 3])} ", "dim")
+            group, (before, layer, after) = group_of(node), layers[place : place + 3]
+            bracket = BRACKETS.get((before == layer, after == layer), " ") if layer is not None else " "
+            line = self._look.line(width).add(f"{bracket} ", "dim")
             mark, style = LOOKS.get(group, OTHER_LOOK)
             at_work = self._at_work(node)
             line.add(SPINNER[int(now * FRAMES_PER_SECOND) % len(SPINNER)] if at_work else mark, style).add(" ")
@@ -129,12 +131,6 @@ class Live(BottomRenderer):
             return min(MOST_BAR, width // 4)
         words_follow = any(self._ends_in_words(node, group_of(node)) for node in nodes)
         return min(MOST_BAR, width // 3) if words_follow else MOST_BAR_ALONE
-
-    def _bracket(self, before: int | None, layer: int | None, after: int | None) -> str:
-        if layer is None or layer not in {before, after}:
-            return " "
-        place = 0 if before != layer else 2 if after != layer else 1
-        return BRACKETS[place]
 
     def _add_bar(self, line: Line, node: Node, now: float, cells: int, style: str) -> None:
         """Add the node's bar on the time axis of the run, if it was measured."""

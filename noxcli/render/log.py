@@ -22,7 +22,7 @@ from noxcli.models import (
 from noxcli.render import HowFar, Renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import shorten
-from noxcli.runs.progress import Change, Progress, Step
+from noxcli.runs.progress import Progress, Step
 from noxcli.timing import show_seconds
 
 NAME_WIDTH, STATUS_WIDTH, WHY_WIDTH = 36, 9, 200  # an id has 36 characters
@@ -50,7 +50,11 @@ class RunLog(Renderer):
             if isinstance(update, Started):
                 self._tell(update)
             for change in changes:
-                self._tell_node(change)
+                name = shorten(change.name, NAME_WIDTH).ljust(self._name_width)
+                status = shorten(change.status, NAME_WIDTH).ljust(STATUS_WIDTH)
+                took = show_seconds(change.seconds) if change.seconds and change.seconds >= 0.05 else ""
+                why = shorten(change.error or "", WHY_WIDTH)
+                self._write_once(f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}")
             if not isinstance(update, Started):
                 self._tell(update)
         now = self._progress.elapsed()
@@ -66,13 +70,6 @@ class RunLog(Renderer):
         if known_as not in self._told:
             self._told.add(known_as)
             self._write(line)
-
-    def _tell_node(self, change: Change) -> None:
-        name = shorten(change.name, NAME_WIDTH).ljust(self._name_width)
-        status = shorten(change.status, NAME_WIDTH).ljust(STATUS_WIDTH)
-        took = show_seconds(change.seconds) if change.seconds and change.seconds >= 0.05 else ""
-        why = shorten(change.error or "", WHY_WIDTH)
-        self._write_once(f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}")
 
     def _tell(self, update: Update) -> None:
         """Write what the update says about the run or the stream."""

@@ -35,14 +35,14 @@ class Text:
         if len(other) < self.length:
             return False
         self._fold()
-        return hashlib.sha256(_encode(other[: self.length])).digest() == self._digest.digest()
+        return hashlib.sha256(other[: self.length].encode("utf-8", "surrogatepass")).digest() == self._digest.digest()
 
     def equals(self, other: str) -> bool:
         """True if it is the other text."""
         return len(other) == self.length and self.begins(other)
 
     def _fold(self) -> None:
-        self._digest.update(_encode("".join(self._parts)))
+        self._digest.update("".join(self._parts).encode("utf-8", "surrogatepass"))
         self._parts.clear()
 
 
@@ -96,7 +96,7 @@ class Pieces:
         for node, piece, _ in self._seen:
             whole.append(piece[lengths.get(node, 0) :])
             lengths[node] = len(piece)
-        return self._decide_unsure(Form.WHOLE if "".join(whole) == output else Form.NEW)
+        return self._decide(Form.WHOLE if "".join(whole) == output else Form.NEW, sure=False)
 
     def _weigh(self, node: str, piece: str, status: object) -> str:
         last, self._last[node] = self._last.get(node), piece
@@ -108,23 +108,16 @@ class Pieces:
         if last is not None and len(piece) > len(last) >= SURE:
             return self._decide(Form.WHOLE)
         if len(self._seen) > MOST_HELD or self._length > LARGEST_HELD:
-            return self._decide_unsure(Form.NEW)
+            return self._decide(Form.NEW, sure=False)
         if held or last is not None:
             return ""
         self._passed = self._length
         return piece
 
-    def _decide_unsure(self, form: Form) -> str:
-        self.interpreted = self._passed < self._length
-        return self._decide(form)
-
-    def _decide(self, form: Form) -> str:
+    def _decide(self, form: Form, *, sure: bool = True) -> str:
         self.form = form
+        self.interpreted = not sure and self._passed < self._length
         seen, self._seen = self._seen, []
         self._last.clear()
         # What was passed on is the beginning in both forms.
         return "".join([self.add(*one) for one in seen])[self._passed :]
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")

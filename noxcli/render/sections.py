@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from rich.cells import cell_len, set_cell_size
 
-from noxcli.render.line import Line, Look
+from noxcli.render.line import Look
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import Screen, amount, hint_lines, visible, word_rows
 from noxcli.utf8 import to_utf8
@@ -31,7 +31,7 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
     apart = False  # the last value needs an empty line below it
     for key, value in values.items():
         parts += [""] * (apart or (key not in in_line and bool(parts)))
-        heading = _heading(look, key, size.columns)
+        heading = look.line(min(size.columns, MOST_COLUMNS) - 1).add("── ", "dim").add(key, "bold").add(" ")
         apart = key not in in_line
         if not apart:
             parts.append(f"{heading.add('── ', 'dim')}{_escaped(value)}")
@@ -51,11 +51,6 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
 def _aside(look: Look, text: str, columns: int) -> list[str]:
     """Return the lines of a command about a value, in which it is not broken."""
     return [str(look.line(cell_len(visible(line))).add(line, "dim")) for line in hint_lines(text, columns)]
-
-
-def _heading(look: Look, key: str, columns: int) -> Line:
-    line = look.line(min(columns, MOST_COLUMNS) - 1)
-    return line.add("── ", "dim").add(key, "bold").add(" ")
 
 
 def _fits_line(key: str, value: str, columns: int) -> bool:

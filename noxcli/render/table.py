@@ -75,7 +75,11 @@ class Listing:
 
     def rows(self, entries: Sequence[Mapping[str, Any]]) -> Rows:
         """Return the cells of each entry."""
-        return [[_cell_of(entry, names) for names in self.fields] for entry in entries]
+        alternatives = [names.split() for names in self.fields]
+        return [
+            [next(filter(None, (plain(entry[name]) for name in names)), "") for names in alternatives]
+            for entry in entries
+        ]
 
     def document(self, entries: Sequence[Mapping[str, Any]], limit: int) -> dict[str, Any]:
         """Return the document of at most `limit` entries."""
@@ -87,10 +91,6 @@ class Listing:
             terminal.note(f"no {self.name}")
         elif count == limit == DEFAULT_LIMIT:
             terminal.note(f"showing the newest {limit}; list more with --limit N")
-
-
-def _cell_of(entry: Mapping[str, Any], names: str) -> str:
-    return next(filter(None, (plain(entry[name]) for name in names.split())), "")
 
 
 def plain(value: Any) -> str:

@@ -129,8 +129,10 @@ class Terminal:
     def of_process(cls) -> "Terminal":
         """Return the streams of the process. Call it before anything else is opened."""
         _fill_closed_streams()
-        interactive = sys.stderr.isatty() and not is_unattended(os.environ)
-        return cls(sys.stdout.buffer, sys.stderr, interactive, os.environ)
+        environ = os.environ
+        # A CI system or a job engine starts it unattended, even with a pseudo-terminal.
+        unattended = environ.get("CI", "").lower() not in {"", "0", "false"} or any(map(environ.get, OF_ENGINES))
+        return cls(sys.stdout.buffer, sys.stderr, sys.stderr.isatty() and not unattended, environ)
 
     def wants_color(self, *, on_stdout: bool = False) -> bool:
         """Decide on color by --color, NO_COLOR, FORCE_COLOR, TERM and whether the stream is a terminal, in that order.
@@ -175,10 +177,6 @@ class Terminal:
             return os.tcgetpgrp(self.err.fileno()) != os.getpgrp()
         except (OSError, ValueError):
             return False  # no terminal, or not our controlling one
-
-    def speaks_unicode(self) -> bool:
-        """True unless the encoding, which Python takes from the locale, lacks the characters."""
-        return (getattr(self.err, "encoding", None) or "ascii").lower().startswith("utf")
 
     def device(self) -> Path:
         """Return where a user at stderr types. Raises OSError if that is not a terminal."""
@@ -311,11 +309,6 @@ class Terminal:
             if self._is_over() and time.monotonic() - began >= PATIENCE_AT_THE_END:
                 self._ignored = True
                 raise BlockingIOError  # as the write would, if it did not wait
-
-
-def is_unattended(environ: Mapping[str, str]) -> bool:
-    """True if a CI system or a job engine started this: it is unattended, even with a pseudo-terminal."""
-    return environ.get("CI", "").lower() not in {"", "0", "false"} or any(environ.get(name) for name in OF_ENGINES)
 
 
 def _fill_closed_streams() -> None:

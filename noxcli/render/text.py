@@ -34,7 +34,7 @@ def visible(text: str, longest: int | None = LONGEST_SHOWN) -> str:
     if longest is not None and len(text) > longest:
         kept = longest * 3 // 4, longest // 4
         text = f"{text[: kept[0]]}… ({len(text) - sum(kept):,} characters left out) …{text[-kept[1] :]}"
-    return _disarmed(_Spelling(_as_python).feed(text))
+    return _disarmed(_Spelling(lambda letter: letter.encode("unicode_escape").decode()).feed(text))
 
 
 def amount(count: int, noun: str) -> str:
@@ -147,16 +147,12 @@ class _Spelling:
         if letter in self._keep:
             self._marks = 0
             return letter
-        if letter == ZERO_WIDTH_JOINER and _is_symbol(before):  # joins emoji, moves nothing
-            return letter
+        if letter == ZERO_WIDTH_JOINER and (before == EMOJI_STYLE or (before and category(before) in {"So", "Sk"})):
+            return letter  # joins emoji, moves nothing
         self._marks = self._marks + 1 if category(letter) in {"Mn", "Me"} else 0
         if letter.isprintable() and self._marks <= MOST_MARKS and not re.match(_UNSEEN, letter):
             return letter
         return " " if letter.isspace() else self._spell(letter)
-
-
-def _is_symbol(letter: str) -> bool:
-    return letter == EMOJI_STYLE or (letter != "" and category(letter) in {"So", "Sk"})
 
 
 def _disarmed(text: str, *, at_start: bool = True) -> str:
@@ -168,8 +164,3 @@ def _as_json(letter: str) -> str:
     import json  # loaded only if something must be escaped
 
     return json.dumps(letter)[1:-1]
-
-
-def _as_python(letter: str) -> str:
-    code = ord(letter)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
