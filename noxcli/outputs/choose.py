@@ -1,7 +1,7 @@
 """The choice of outputs by `--raw`: checked against the workflow's output nodes, for any form of keys."""
 
 import shlex
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from noxcli.errors import Undelivered, UsageProblem, nearest, suggestion
@@ -20,7 +20,10 @@ def check_keys(keys: Sequence[str], definition: Mapping[str, Any], option: str =
         return []
     unknown = [key for key in keys if not any(_means(key, node) for node in nodes)]
     if unknown and not any(node.label is None for node in nodes):
-        raise _no_such_output(unknown[0], nodes)
+        key, names = unknown[0], [name for node in nodes for name in (node.label, node.id) if name]
+        outputs = ", ".join(repr(node.label) for node in nodes) or "none"
+        hint = suggestion(nearest(key, names), f"its outputs: {outputs}", quoted=True)
+        raise UsageProblem(f"the workflow has no output {key!r}", hint)
     return [f"{option} {key!r} is not checked: the workflow has outputs without labels" for key in unknown]
 
 
@@ -57,13 +60,6 @@ def require_one(run: Run, key: str, fitting: Sequence[str]) -> str:
     raise Undelivered(f"{what}: {', '.join(map(repr, there)) or 'none'}", f"fetch it with: {line}")
 
 
-def _no_such_output(key: str, nodes: Sequence[OutputNode]) -> UsageProblem:
-    names = [name for node in nodes for name in (node.label, node.id) if name]
-    outputs = ", ".join(repr(node.label) for node in nodes)
-    hint = suggestion(nearest(key, names), f"its outputs: {outputs or 'none'}", quoted=True)
-    return UsageProblem(f"the workflow has no output {key!r}", hint)
-
-
 def _means(key: str, node: OutputNode) -> bool:
     return key == node.label or key.partition("::")[0] == node.id
 
@@ -71,15 +67,10 @@ def _means(key: str, node: OutputNode) -> bool:
 def _fitting(output: Mapping[str, Any], key: str, nodes: Sequence[OutputNode]) -> list[str]:
     if key in output:
         return [key]
+    labels = [node.label for node in nodes]
     labeled = {node.id for node in nodes if node.label == key}
     node_id, _, name = key.partition("::")
     ids = labeled or {node_id}
-    names = ids | _labels_of(ids, nodes)
+    names = ids | {node.label for node in nodes if node.id in ids and labels.count(node.label) == 1}
     whole = bool(labeled) or not name  # means all of the node's output, not one of its values
     return [own for own in output if own in names or (whole and own.partition("::")[0] in ids)]
-
-
-def _labels_of(ids: Set[str], nodes: Sequence[OutputNode]) -> set[str | None]:
-    """Return the labels of these nodes that no other node has."""
-    labels = [node.label for node in nodes]
-    return {node.label for node in nodes if node.id in ids and labels.count(node.label) == 1}

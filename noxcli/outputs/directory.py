@@ -5,7 +5,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
@@ -46,13 +46,14 @@ def lock_directory(directory: Path) -> Iterator[None]:
 class Part:
     """Bytes of a file that is not complete yet, counted and hashed as they arrive; `what` names it in messages.
 
-    Raises Undelivered if a write fails, and for more than `most` bytes.
+    Raises Undelivered if a write fails, and for more than `most` bytes, as `beyond` says it.
     """
 
-    def __init__(self, file: IO[bytes], what: str, most: int | None = None) -> None:
-        self.what = what
+    def __init__(
+        self, file: IO[bytes], what: str | Path, most: int | None = None, beyond: Undelivered | None = None
+    ) -> None:
         self.size = 0
-        self._most = most
+        self._what, self._most, self._beyond = what, most, beyond
         self._file = file
         self._digest = hashlib.sha256()
 
@@ -79,15 +80,16 @@ class Part:
     def write(self, piece: bytes) -> None:
         """Add bytes."""
         if self._most is not None and self.size + len(piece) > self._most:
-            raise self.too_long(self._most)
-        with self._explained():
+            what = f"{self._what} has more than {self._most:,} bytes"
+            raise self._beyond or Undelivered(what, "write it to a file: --output-dir DIR")
+        with explained(self._what):
             self._file.write(piece)
         self._digest.update(piece)
         self.size += len(piece)
 
     def restart(self) -> None:
         """Drop the bytes so far."""
-        with self._explained():
+        with explained(self._what):
             self._file.seek(0)
             self._file.truncate()
         self._digest = hashlib.sha256()
@@ -95,54 +97,16 @@ class Part:
 
     def read_back(self) -> IO[bytes]:
         """Return the file, at its beginning."""
-        with self._explained():
+        with explained(self._what):
             self._file.flush()
             self._file.seek(0)
         return self._file
 
-    def too_long(self, most: int) -> Undelivered:
-        """Return the error for more bytes than there may be."""
-        return Undelivered(f"{self.what} has more than {most:,} bytes", "write it to a file: --output-dir DIR")
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise Undelivered(f"can't write {self.what}: {reason_of(error)}") from None
-
-
-class FolderPart(Part):
-    """A partial file next to its target."""
-
-    def __init__(self, place: Place, target: Path, most: int | None) -> None:
-        self.target = target
-        self._place = place
-        self._name: str | None
-        try:
-            self._name, handle = place.open_partial(PREFIX)
-        except OSError as error:
-            raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
-        super().__init__(os.fdopen(handle, "w+b"), str(target), most)
-
-    def __exit__(self, *_: object) -> None:
-        if self._name is not None:
-            with suppress(OSError):
-                self._place.remove(self._name)
-        super().__exit__()
-
-    def keep(self) -> Saved:
-        """Put the complete file in its place, flushed to disk."""
-        assert self._name is not None
-        with self._explained():
+    def flush_to_disk(self) -> None:
+        """Write the bytes to the disk, of a file that has a name."""
+        with explained(self._what):
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._place.move(self._name, self.target.name)
-        self._name = None
-        return Saved(self.target, self.size, self.sha256)
-
-    def too_long(self, most: int) -> Undelivered:  # noqa: ARG002 - as long as the file in its place
-        return in_the_way(self.target)
 
 
 class Folder:
@@ -154,7 +118,12 @@ class Folder:
     def __init__(self, place: Place, entries: Sequence[Mapping[str, Any]]) -> None:
         self._place = place
         self._written = {entry["name"] for entry in entries}
-        _sweep(place)
+        # Parts of killed processes. The directory is this one's alone, but not every file system has locks.
+        with suppress(OSError):
+            for name in place.list_names():
+                is_part = name.startswith(PREFIX) and name.endswith(SUFFIX)
+                if is_part and time.time() - place.look(name).st_mtime > STALE:
+                    place.remove(name)
 
     def exists(self, name: str) -> bool:
         """True if the file exists, and is no link."""
@@ -162,45 +131,55 @@ class Folder:
             return stat.S_ISREG(self._place.look(name).st_mode)
         return False
 
-    def part(self, name: str) -> FolderPart:
-        """Begin a file under a name. Raises Undelivered if it can't have that name."""
-        return FolderPart(self._place, self._place.path / name, self._size_in_the_way(name))
+    def save(self, name: str, fill: Callable[[Part], None]) -> Saved:
+        """Put what `fill` writes under a name, or take over another program's file that has the same bytes.
 
-    def put_in_place(self, part: FolderPart) -> Saved:
-        """Put the part's bytes in their place, or take over another program's file that has the same.
-
-        Raises Undelivered if other bytes are in the way.
+        Raises Undelivered if other bytes are in the way, and what `fill` raises.
         """
-        size = self._size_in_the_way(part.target.name)
-        if size is None:
-            return part.keep()
-        if size == part.size:
-            with suppress(OSError), os.fdopen(self._place.open_file(part.target.name, os.O_RDONLY), "rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() == part.sha256:
-                    return Saved(part.target, part.size, part.sha256)
-        raise in_the_way(part.target)
+        place, target = self._place, self._place.path / name
+        most = self._size_in_the_way(name)
+        with explained(target):
+            partial, handle = place.open_partial(PREFIX)
+        try:
+            with Part(os.fdopen(handle, "w+b"), target, most, in_the_way(target)) as part:
+                fill(part)
+                if (size := self._size_in_the_way(name)) is None:
+                    part.flush_to_disk()
+                    with explained(target):
+                        place.move(partial, name)
+                elif size != part.size or not self._has(name, part.sha256):
+                    raise in_the_way(target)
+                return Saved(target, part.size, part.sha256)
+        finally:
+            with suppress(OSError):
+                place.remove(partial)
+
+    def _has(self, name: str, sha256: str) -> bool:
+        with suppress(OSError), os.fdopen(self._place.open_file(name, os.O_RDONLY), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        return False
 
     def _size_in_the_way(self, name: str) -> int | None:
         """Return the size of a file that noxcli did not write, None for no file. Raises Undelivered."""
-        try:
-            there = self._place.look(name)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise Undelivered(f"can't write {self._place.path / name}: {reason_of(error)}") from None
+        with explained(self._place.path / name):
+            try:
+                there = self._place.look(name)
+            except FileNotFoundError:
+                return None
         if not stat.S_ISREG(there.st_mode):
             raise in_the_way(self._place.path / name)
         return None if name in self._written else there.st_size
 
 
+@contextmanager
+def explained(what: str | Path) -> Iterator[None]:
+    """Raise Undelivered for an OSError about what is written."""
+    try:
+        yield
+    except OSError as error:
+        raise Undelivered(f"can't write {what}: {reason_of(error)}") from None
+
+
 def in_the_way(path: Path) -> Undelivered:
     """Return the error for the file of another program, or of a newer noxcli, in place of ours."""
     return Undelivered(f"{path} exists, and this noxcli did not write it", "move it, or choose another directory")
-
-
-def _sweep(place: Place) -> None:
-    """Remove parts of killed processes. The directory is this one's alone, but not every file system has locks."""
-    with suppress(OSError):
-        for name in place.list_names():
-            if name.startswith(PREFIX) and name.endswith(SUFFIX) and time.time() - place.look(name).st_mtime > STALE:
-                place.remove(name)

@@ -47,9 +47,8 @@ def complete_inline(source: "NoxusApi", output: Any, patience: Patience, watchin
         with Part(io.BytesIO(), "the text", most) as part:
             transfer.fill(source, part, patience)
             require_utf8(part.read_back(), transfer.remote)
-            return part.read_back().read().decode(), file_entry(
-                transfer.remote, transfer.remote.pointer, part.size, part.sha256
-            )
+            entry = file_entry(transfer.remote, transfer.remote.pointer, part.size, part.sha256)
+            return part.read_back().read().decode(), entry
 
     texts: dict[tuple[str | int, ...], str] = {}
     files, problems = [], []
@@ -70,11 +69,8 @@ def spool(
 ) -> Iterator[tuple[IO[bytes], dict[str, Any]]]:
     """Download and check one file, in constant memory: yield its bytes from the beginning, and its entry."""
     with Part.open_nameless() as part:
-
-        def call(transfer: Transfer, patience: Patience) -> None:
-            transfer.fill(source, part, patience)
-
-        value_of(*run_transfers([Transfer(remote)], call, patience, watching))
+        filled = run_transfers([Transfer(remote)], lambda one, own: one.fill(source, part, own), patience, watching)
+        value_of(*filled)
         if remote.is_text:
             require_utf8(part.read_back(), remote)
         yield part.read_back(), file_entry(remote, remote.pointer, part.size, part.sha256)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noxcli.codec import decode_json, to_json
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 MANIFEST_SCHEMA = "noxcli.manifest/1"
 LARGEST_MANIFEST = 64 * 1024 * 1024  # bytes
+Entry = Mapping[str, Any]  # of a file, in a result document or a manifest
 
 
 @dataclass(slots=True)
@@ -49,10 +51,6 @@ class Item:
     remote: Remote | None
     saved: Saved | None = None
     error: BaseException | None = None
-
-    @property
-    def pointer(self) -> str:
-        return pointer_to(self.keys)
 
 
 def save_output(
@@ -77,9 +75,14 @@ def save_output(
                 _write(folder, item, as_text(shown[item.keys[0]]))
     finally:
         # Also after a signal: the next call then recognizes the existing files as noxcli's own.
-        files = [entry_for(item, item.saved) for item in items if item.saved]
-        problems = [problem(item.pointer, item.error) for item in items if isinstance(item.error, NoxError)]
-        late = _write_manifest(run, place, folder, before, items, problems)
+        files = [
+            file_entry(item.remote, pointer_to(item.keys), saved.bytes, saved.sha256, saved.path)
+            for item in items
+            if (saved := item.saved)
+        ]
+        problems = [problem(pointer_to(item.keys), item.error) for item in items if isinstance(item.error, NoxError)]
+        earlier = [entry for entry in before if folder.exists(entry["name"])]
+        late = _write_manifest(run, place, files, problems, earlier, complete=len(files) == len(items))
     problems += late
     whole = shown if isinstance(run.output, dict) else shown["output"]
     return Delivered(whole, files, is_complete(whole) and not problems, problems)
@@ -92,9 +95,7 @@ def _fetch_all(
 
     def obtain(transfer: Transfer, patience: Patience) -> None:
         item = wanted[transfer]
-        with folder.part(item.name) as part:
-            transfer.fill(source, part, patience)
-            item.saved = folder.put_in_place(part)
+        item.saved = folder.save(item.name, lambda part: transfer.fill(source, part, patience))
 
     outcomes = run_transfers([*wanted], obtain, patience, watching)
     for item, outcome in zip(wanted.values(), outcomes, strict=True):
@@ -106,9 +107,7 @@ def _fetch_all(
 
 def _write(folder: Folder, item: Item, text: str) -> None:
     try:
-        with folder.part(item.name) as part:
-            part.write(to_utf8(text))
-            item.saved = folder.put_in_place(part)
+        item.saved = folder.save(item.name, lambda part: part.write(to_utf8(text)))
     except Undelivered as error:
         item.error = error
 
@@ -116,21 +115,21 @@ def _write(folder: Folder, item: Item, text: str) -> None:
 def _write_manifest(
     run: Run,
     place: Place,
-    folder: Folder,
-    before: Sequence[Mapping[str, Any]],
-    items: Sequence[Item],
+    files: Sequence[Entry],
     problems: Sequence[str],
+    earlier: Sequence[Entry],
+    *,
+    complete: bool,
 ) -> list[str]:
     """Write the manifest with the files of this run and earlier ones; return what went wrong in that."""
-    files = [{"name": item.name, **entry_for(item, item.saved)} for item in items if item.saved]
-    now = {entry["name"] for entry in files}
+    named = {Path(entry["path"]).name: entry for entry in files}
     document = {
         "schema": MANIFEST_SCHEMA,
         "run": {"id": run.id, "workflow_id": run.workflow_id, "status": run.status},
-        "complete": len(files) == len(items) and not problems,
-        "files": files,
+        "complete": complete,
+        "files": [{"name": name, **entry} for name, entry in named.items()],
         "problems": problems,
-        "earlier": [entry for entry in before if entry["name"] not in now and folder.exists(entry["name"])],
+        "earlier": [entry for entry in earlier if entry["name"] not in named],
     }
     try:
         with place.replacing(MANIFEST) as file:
@@ -151,12 +150,7 @@ def plan(output: Mapping[str, Any]) -> Iterator[Item]:
             yield Item(remote.keys, names.claim("-".join(map(str, remote.keys)), extension), remote)
 
 
-def entry_for(item: Item, saved: Saved) -> dict[str, Any]:
-    """Return a file's entry in the result document."""
-    return file_entry(item.remote, item.pointer, saved.bytes, saved.sha256, saved.path)
-
-
-def read_manifest(place: Place) -> list[Mapping[str, Any]]:
+def read_manifest(place: Place) -> list[Entry]:
     """Return the entries of the directory's manifest, of the last run first; none if there is no manifest.
 
     Raises Undelivered if there is a file of that name that noxcli did not write, or that a newer one did.
@@ -173,17 +167,12 @@ def read_manifest(place: Place) -> list[Mapping[str, Any]]:
         pass
     if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:
         raise in_the_way(place.path / MANIFEST)
-    last = document.get("run")
-    return [
-        {"run_id": last.get("id") if isinstance(last, dict) else None, **entry}
-        for part in ("files", "earlier")
-        for entry in _entries(document.get(part))
-    ]
-
-
-def _entries(files: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield what has the form of an entry; it may be planted, but a name is opened only as one step below the place."""
+    last, entries = document.get("run"), list[Entry]()
+    run_id = last.get("id") if isinstance(last, dict) else None
     kinds = {"name": str, "bytes": int, "sha256": str}
-    for entry in files if isinstance(files, list) else ():
-        if isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in kinds.items()):
-            yield entry
+    for files in (document.get("files"), document.get("earlier")):
+        for entry in files if isinstance(files, list) else ():
+            # It may be planted, but a name is opened only as one step below the place.
+            if isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in kinds.items()):
+                entries.append({"run_id": run_id, **entry})
+    return entries
