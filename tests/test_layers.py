@@ -27,7 +27,7 @@ ORDER = [
     {"state"},
     {"render"},
     {"reports"},
-    {"batch"},
+    {"batch", "compare"},
     {"cli"},
     {"commands"},
     {"app"},

@@ -1,125 +1,142 @@
-"""How often `compare --confirm 12` is red by chance, and what it costs, beside `--repeat 3 --pass-each 2`.
+"""How often a gate is red, by chance and by right, and how many runs it costs, beside what was simulated elsewhere.
 
-Usage: python scripts/bench/chance.py [TRIES]. A workflow of the sandbox gives bad answers by chance, with fixed seeds.
-TRIES (5) comparisons of each kind are made by the commands; what `--repeat` would say of them is reckoned.
+Usage: python scripts/bench/chance.py [TRIES [ROWS...]]. TRIES (200) gates of each kind are decided by the rules of
+`noxcli.compare.gate_rules`, for tables of ROWS (30 60 100 300), with fixed seeds.
 """
 
-import json
-import os
 import random
-import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
 
-from noxcli.sandbox.scenario import Scenario, Version, input_node
-from noxcli.sandbox.server import Sandbox
+from noxcli.compare.gate_rules import (
+    NEW,
+    AnswerKey,
+    AnswerKind,
+    GateRules,
+    GateVerdict,
+    StoredAnswer,
+    SuspectState,
+    default_max_runs,
+)
 
-ASKS, REPEAT, NEEDED = 12, 3, 2
-TRULY_BAD = 0.9  # of the answers of a row that is broken
-VERSIONS = ("base", "new")
-COMPARE = ("compare", *VERSIONS, "--assert", "output.A == 'good'", "--json", "-q")
+# Red in percent, mean runs: unchanged, a loss of 3, 6, 11 points everywhere, one row that turns 50, 70, 90 % bad.
+EXPECTED = {
+    (30, 0.05): ".2 (89)  3/9/41 (124/155/198)  22/58/84 (98/96/96)",
+    (30, 0.15): "1.0 (115)  3/8/26 (145/179/227)  12/42/73 (120/125/114)",
+    (60, 0.05): ".4 (186)  6/28/79 (298/377/370)  24/57/84 (204/179/171)",
+    (60, 0.15): ".9 (236)  4/17/59 (312/394/457)  10/41/74 (244/225/211)",
+    (100, 0.05): ".7 (331)  13/55/94 (543/634/478)  21/59/84 (346/299/273)",
+    (100, 0.15): ".7 (404)  7/31/82 (568/717/675)  9/38/73 (422/391/339)",
+    (300, 0.05): ".6 (1,053)  50/97/100 (1,875/1,277/690)  20/54/86 (1,004/880/769)",
+    (300, 0.15): ".9 (1,234)  24/81/100 (2,054/1,849/1,016)  6/28/69 (1,231/1,178/1,012)",
+}
+NOISES, DEFAULT_ROWS = (0.05, 0.15), (30, 60, 100, 300)
+FAILING = 0.02  # of the runs, on both sides
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A table of rows, of which so many are broken in NEW; all others are bad by chance in that share of runs."""
+class World:
+    """How answers come about; shares of all answers."""
 
     rows: int
-    bad: float
-    broken: int = 0
+    noise: float = 0.05
+    loss: float = 0.0  # of NEW's answers everywhere
+    turned: float = 0.0  # the answers of row 1 that are bad in NEW
+    failing: float = FAILING
+    lost: float = 0.0  # without a result, also when asked once more
+    outage: float = 0.0  # how much of a round lies in an outage, in which four of five runs fail
+    half_bad: bool = False  # the noise is in a few rows, of which half of the answers are bad
+    score: float | None = None  # how much NEW's score falls, in its deviations within a row
 
-    def is_good(self, seed: int, row: str, version: str, turn: int) -> bool:
-        """Return what a row gets in its turn of a version, from 1."""
-        share = TRULY_BAD if version == "new" and int(row) < self.broken else self.bad
-        return random.Random(f"{seed} {row} {version} {turn}").random() >= share
+    def answers(self, seed: int) -> Callable[[AnswerKey], StoredAnswer]:
+        """Return what answers each place once, in the order of asking."""
+        chance, turn = random.Random(f"{seed} {self}"), count()
+        begins = chance.randrange(2 * self.rows)
+        outage = range(begins, begins + round(self.outage * 2 * self.rows))
 
-    @property
-    def names(self) -> list[str]:
-        return [str(row) for row in range(self.rows)]
+        def answer(place: AnswerKey) -> StoredAnswer:
+            if chance.random() < self.lost:
+                return StoredAnswer(AnswerKind.NONE, runs=2)
+            if chance.random() < (0.8 if next(turn) in outage else self.failing):
+                return StoredAnswer(AnswerKind.RUN_FAILED)
+            bad = chance.random() < self._bad(place)
+            score = None if self.score is None else chance.gauss(7 - self.score * (place.side == NEW), 1)
+            return StoredAnswer(AnswerKind.FAILS if bad else AnswerKind.PASSES, score)
 
-    def __str__(self) -> str:
-        truly = f", {self.broken} truly broken" if self.broken else ""
-        return f"{self.rows} rows, {self.bad:.0%} bad by chance{truly}"
+        return answer
+
+    def _bad(self, place: AnswerKey) -> float:
+        noise = self.noise
+        if self.half_bad:
+            noise = 0.5 if place.row <= 2 * self.noise * self.rows else 0.0
+        if place.side != NEW:
+            return noise
+        return self.turned if self.turned and place.row == 1 else noise + self.loss
+
+    def gate(self, seed: int) -> tuple[GateVerdict, int]:
+        """Return what a gate decides, and its runs."""
+        gate = GateRules(self.rows, default_max_runs(self.rows), scored=self.score is not None)
+        answer, stored = self.answers(seed), dict[AnswerKey, StoredAnswer]()
+        while not isinstance(asked := gate.decide(stored), GateVerdict):
+            stored |= {place: answer(place) for place in asked}
+        return asked, sum(each.runs for each in stored.values())
 
 
-KINDS = (Kind(100, 0.05), Kind(100, 0.10), Kind(60, 0.05, broken=2))
-
-
-@dataclass
+@dataclass(frozen=True)
 class Seen:
-    """What several comparisons came to."""
+    """What several gates came to: in percent, and in runs."""
 
-    red: int = 0
-    wrong: int = 0  # that named a row that is not broken
-    suspects: int = 0  # rows that are broken, and seemed so
-    named: int = 0  # of these
-    runs: list[int] = field(default_factory=list)
+    red: float
+    runs: float
+    unconfirmed: float
 
-    def add(self, kind: Kind, suspects: Sequence[str], red: Sequence[str], runs: int) -> None:
-        truly = {name for name in suspects if int(name) < kind.broken}
-        self.red += bool(red)
-        self.wrong += not {*red} <= truly
-        self.suspects += len(truly)
-        self.named += len(truly & {*red})
-        self.runs.append(runs)
-
-    def __str__(self) -> str:
-        found = f", named {self.named} of {self.suspects} broken rows" if self.suspects else ""
-        runs = f"runs paid: mean {sum(self.runs) / len(self.runs):.0f}, most {max(self.runs)}"
-        return f"red {self.red} of {len(self.runs)}, wrongly {self.wrong}{found}; {runs}"
+    @classmethod
+    def of(cls, world: World, tries: int) -> "Seen":
+        red = runs = unconfirmed = 0
+        for seed in range(tries):
+            verdict, paid = world.gate(seed)
+            red, runs = red + verdict.is_red, runs + paid
+            unconfirmed += bool(verdict.rows(SuspectState.UNCONFIRMED))
+        return cls(100 * red / tries, runs / tries, 100 * unconfirmed / tries)
 
 
-def confirmed(kind: Kind, seed: int, directory: Path) -> tuple[list[str], list[str], int]:
-    """Return the rows that seem broken, those that stay so, and the runs of both batches and of asking again."""
-
-    def output(inputs: Mapping[str, Any]) -> dict[str, str]:
-        return {"A": "good" if kind.is_good(seed, inputs["Q"], inputs["P"], inputs["$turn"]) else "bad"}
-
-    nodes = {version: [input_node("Q"), input_node("P", default=version)] for version in VERSIONS}
-    versions = [Version(name, nodes=nodes[name]) for name in VERSIONS]
-    scenario = Scenario("chance", nodes=nodes["base"], output=output, versions=versions)
-    directory.joinpath("rows.jsonl").write_text("".join(f"{json.dumps({'$id': n, 'Q': n})}\n" for n in kind.names))
-    with Sandbox([scenario], speed=1000) as sandbox:
-        environ = {**os.environ, "NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key}
-        environ["NOXCLI_STATE_DIR"] = str(directory / "state")
-
-        def noxcli(*argv: str) -> bytes:
-            command = [sys.executable, "-m", "noxcli", *argv]
-            done = subprocess.run(command, cwd=directory, env=environ, capture_output=True, check=False)
-            assert done.returncode in (0, 11), done.stderr.decode()
-            return done.stdout
-
-        for version in VERSIONS:
-            noxcli("batch", "chance", "rows.jsonl", "--version-id", version, "--output-dir", version, "-q")
-        found = [json.loads(noxcli(*COMPARE, *asked)) for asked in ((), ("--confirm", str(ASKS)))]
-        runs = len(sandbox.runs("chance"))
-    suspects, red = ([row["id"] for row in each["rows"] if row["class"] == "broken"] for each in found)
-    return suspects, red, runs
+def beside(*each: Seen) -> str:
+    shares, runs = "/".join(f"{seen.red:.3g}" for seen in each), "/".join(f"{seen.runs:,.0f}" for seen in each)
+    return f"{shares} ({runs})"
 
 
-def repeated(kind: Kind, seed: int) -> tuple[list[str], list[str], int]:
-    """Return the same for a comparison of three repetitions, of which two must be good."""
-
-    def passes(name: str, version: str) -> bool:
-        return sum(kind.is_good(seed, name, version, turn) for turn in range(1, REPEAT + 1)) >= NEEDED
-
-    red = [name for name in kind.names if passes(name, "base") and not passes(name, "new")]
-    return red, red, 2 * REPEAT * kind.rows
+def unusual(plain: World) -> Mapping[str, World]:
+    """Return what the table leaves out: the world is unchanged but for what the name says."""
+    return {
+        "a few half-bad rows": replace(plain, half_bad=True),
+        "an outage of a third of a round": replace(plain, outage=0.33),
+        "an outage of half a round": replace(plain, outage=0.5),
+        "5 % without a result": replace(plain, lost=0.05),
+        "15 % without a result": replace(plain, lost=0.15),
+        "with --score": replace(plain, score=0.0),
+        "with --score, which falls by 0.2 deviations": replace(plain, score=0.2),
+        "with --score, which falls by 0.4 deviations": replace(plain, score=0.4),
+        "with --score, and 5 % without a result": replace(plain, score=0.0, lost=0.05),
+    }
 
 
 def main() -> None:
-    for kind in KINDS:
-        ours, theirs = Seen(), Seen()
-        for seed in range(int([*sys.argv, "5"][1])):
-            with tempfile.TemporaryDirectory() as directory:
-                ours.add(kind, *confirmed(kind, seed, Path(directory)))
-            theirs.add(kind, *repeated(kind, seed))
-        print(f"{kind}:\n  --confirm {ASKS}: {ours}")
-        print(f"  --repeat {REPEAT} --pass-each {NEEDED}: {theirs}", flush=True)
+    tries, *sizes = [*map(int, sys.argv[1:])] or [200]
+    for rows in sizes or DEFAULT_ROWS:
+        for noise in NOISES:
+            plain = World(rows, noise)
+            kinds = (
+                [plain],
+                [replace(plain, loss=loss) for loss in (0.03, 0.06, 0.11)],
+                [replace(plain, turned=turned) for turned in (0.5, 0.7, 0.9)],
+            )
+            found = "  ".join(beside(*(Seen.of(world, tries) for world in kind)) for kind in kinds)
+            print(f"{rows} rows, {noise:.0%}: {found}\n    expected: {EXPECTED.get((rows, noise), '-')}", flush=True)
+            for name, world in unusual(plain).items():
+                seen = Seen.of(world, tries)
+                print(f"    {name}: {beside(seen)}, not confirmed {seen.unconfirmed:.3g}", flush=True)
 
 
 if __name__ == "__main__":

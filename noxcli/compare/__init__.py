@@ -1,0 +1,1 @@
+"""Two versions over one table: what chance explains, and what a gate decides."""

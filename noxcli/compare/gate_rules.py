@@ -1,0 +1,274 @@
+"""What a gate decides: one function of the stored answers, which returns a verdict or the answers that it needs next.
+
+It reads the answers from the first round on each time, so that neither their order nor where a call was cut matters.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import fsum
+from typing import NamedTuple
+
+from noxcli.compare.significance import (
+    CONFIRMED,
+    ENOUGH_TO_CLEAR,
+    LEVEL,
+    LEVEL_WITH_SCORE,
+    SCREENED,
+    Interval,
+    chance,
+    difference,
+    needed_lead,
+)
+
+BASE, NEW = SIDES = range(2)
+MAX_ROUNDS = 5
+# The places of a row's answers on each side.
+ROUNDS, SCREEN, SUSPECTS = range(1, 6), range(6, 10), range(10, 22)
+BLOCK = 2 * CONFIRMED  # runs that decide on one row
+GRAY, GRAY_SCORE = 0.3, 0.54  # the chance, and the deviations below zero, from which another round may tell more
+
+
+class AnswerKind(StrEnum):
+    """One answer of one version to one row."""
+
+    PASSES = "passes"
+    FAILS = "fails"
+    RUN_FAILED = "run failed"
+    NONE = "no result"  # also when it was asked once more
+
+
+class AnswerKey(NamedTuple):
+    """Which answer: of a row, from 1, on a side, for a purpose."""
+
+    row: int
+    side: int
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """One stored answer with its score, and the number of runs that were started for it."""
+
+    answer: AnswerKind
+    score: float | None = None
+    runs: int = 1
+
+
+class Color(StrEnum):
+    """What one look at all answers shows."""
+
+    RED, GRAY, GREEN = "red", "gray", "green"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """NEW as a whole, after so many rounds."""
+
+    rounds: int
+    broken: int
+    fixed: int
+    interval: Interval | None
+    color: Color
+
+    @property
+    def chance(self) -> float:
+        return chance(self.broken, self.fixed)
+
+
+class SuspectState(StrEnum):
+    """What is known of a row that seemed broken."""
+
+    BROKEN = "broken"
+    VARIES = "varies"  # chance explains it
+    UNCONFIRMED = "not confirmed"
+    NO_BASE = "never passes in BASE"  # where its run failed
+
+
+@dataclass(slots=True)
+class GateVerdict:
+    """What the answers show; `suspects` are the rows that seemed broken."""
+
+    looks: list[Look]
+    suspects: dict[int, SuspectState] = field(default_factory=dict)
+
+    def rows(self, finding: SuspectState) -> list[int]:
+        """Return the suspects of which that is known."""
+        return [row for row, known in self.suspects.items() if known is finding]
+
+    @property
+    def is_worse(self) -> bool:
+        """True if NEW is worse as a whole."""
+        return self.looks[-1].color is Color.RED
+
+    @property
+    def is_red(self) -> bool:
+        return self.is_worse or bool(self.rows(SuspectState.BROKEN) or self.rows(SuspectState.UNCONFIRMED))
+
+
+class _Needed(Exception):
+    """Answers that are not stored."""
+
+    def __init__(self, places: Sequence[AnswerKey]) -> None:
+        self.places = places
+
+
+@dataclass(frozen=True, slots=True)
+class GateRules:
+    """The rules for a table of so many rows: at most so many runs, with scores or without."""
+
+    rows: int
+    max_runs: int
+    scored: bool = False
+
+    def decide(self, stored: Mapping[AnswerKey, StoredAnswer]) -> GateVerdict | Sequence[AnswerKey]:
+        """Return the verdict, or which places to ask next, in their order."""
+        try:
+            return _Reading(self, stored).verdict()
+        except _Needed as needed:
+            return needed.places
+
+    @property
+    def round_runs(self) -> int:
+        return 2 * self.rows
+
+
+def default_max_runs(rows: int) -> int:
+    """Return how many runs a gate of so many rows may start, unless the user says."""
+    return 12 * rows + 300
+
+
+def min_max_runs(rows: int) -> int:
+    """Return how many runs a gate of so many rows must be allowed, to decide on its suspects."""
+    return 2 * rows + max(300, 2 * rows)
+
+
+class _Reading:
+    """One reading of all stored answers, from the first round on."""
+
+    def __init__(self, gate: GateRules, stored: Mapping[AnswerKey, StoredAnswer]) -> None:
+        self.gate, self.stored = gate, stored
+        self.left = gate.max_runs
+        self.level = LEVEL_WITH_SCORE if gate.scored else LEVEL
+
+    def verdict(self) -> GateVerdict:
+        """Raises _Needed."""
+        verdict = GateVerdict([self._look(1)])
+        if verdict.is_worse:
+            return verdict
+        self._suspect(verdict.suspects)
+        if verdict.is_red:
+            return verdict
+        while (
+            verdict.looks[-1].color is Color.GRAY
+            and len(verdict.looks) < MAX_ROUNDS
+            and self.left >= self.gate.round_runs
+        ):
+            verdict.looks.append(self._look(len(verdict.looks) + 1))
+        return verdict
+
+    def _need(self, places: Iterable[AnswerKey]) -> list[StoredAnswer]:
+        """Return the answers of these places, and count their runs. Raises _Needed unless all have ended."""
+        wanted = list(places)
+        if missing := [place for place in wanted if place not in self.stored]:
+            raise _Needed(missing)
+        found = [self.stored[place] for place in wanted]
+        self.left -= sum(each.runs for each in found)
+        return found
+
+    # NEW as a whole.
+
+    def _look(self, rounds: int) -> Look:
+        """Ask the last round, and look at all."""
+        numbers = range(1, self.gate.rows + 1)
+        self._need(AnswerKey(row, side, rounds) for row in numbers for side in SIDES)
+        pairs = [
+            [[self.stored[AnswerKey(row, side, place)] for side in SIDES] for place in range(1, rounds + 1)]
+            for row in numbers
+        ]
+        passes = [
+            [each.answer is AnswerKind.PASSES for each in pair] for row in pairs for pair in row if _is_whole(pair)
+        ]
+        broken, fixed = passes.count([True, False]), passes.count([False, True])
+        share = chance(broken, fixed)
+        colors = {Color.RED if share <= self.level and broken > fixed else Color.GRAY if share <= GRAY else Color.GREEN}
+        interval = None
+        if self.gate.scored:
+            interval = Interval.of([mean for row in pairs if (mean := _mean(row)) is not None], self.level)
+            colors.add(Color.GREEN if interval is None else _color_of(interval))
+        return Look(rounds, broken, fixed, interval, next(color for color in Color if color in colors))
+
+    # Single rows.
+
+    def _suspect(self, found: dict[int, SuspectState]) -> None:
+        """Ask the rows again that seem broken, until one is, or chance explains them all."""
+        suspects = [row for row in range(1, self.gate.rows + 1) if self._seems_broken(row)]
+        found.update(dict.fromkeys(suspects, SuspectState.UNCONFIRMED))
+        screened = suspects[: max(0, (self.left - BLOCK) // SCREENED)]
+        passes = self._screen(screened, found)
+        lead = needed_lead(len(passes))
+        serious = sorted(passes, key=passes.__getitem__)
+        while serious:
+            size = max(0, self.left // BLOCK)
+            block, serious = serious[:size], serious[size:]
+            if not block:
+                return
+            self._confirm(block, lead, found)
+            if SuspectState.BROKEN in found.values():
+                return
+
+    def _seems_broken(self, row: int) -> bool:
+        base, new = (self.stored[AnswerKey(row, side, 1)].answer for side in SIDES)
+        if base is AnswerKind.PASSES:
+            return new in (AnswerKind.FAILS, AnswerKind.RUN_FAILED)
+        return base is AnswerKind.RUN_FAILED and new is AnswerKind.FAILS
+
+    def _screen(self, rows: Sequence[int], found: dict[int, SuspectState]) -> dict[int, int]:
+        """Ask NEW alone, and return how often the rows pass that this does not clear."""
+        self._need(AnswerKey(row, NEW, place) for row in rows for place in SCREEN)
+        passes = {
+            row: sum(self.stored[AnswerKey(row, NEW, place)].answer is AnswerKind.PASSES for place in SCREEN)
+            for row in rows
+        }
+        found.update((row, SuspectState.VARIES) for row, count in passes.items() if count >= ENOUGH_TO_CLEAR)
+        return {row: count for row, count in passes.items() if count < ENOUGH_TO_CLEAR}
+
+    def _confirm(self, block: Sequence[int], lead: int, found: dict[int, SuspectState]) -> None:
+        """Ask both sides for as long as a row of the block can reach the lead; answers without a result may be any."""
+        for asked in range(SCREENED, CONFIRMED + 1, SCREENED):
+            more = SUSPECTS[asked - SCREENED : asked]
+            self._need(AnswerKey(row, side, place) for row in block for place in more for side in SIDES)
+            leads = {row: self._leads(row, SUSPECTS[:asked]) for row in block}
+            for row, (_, most) in leads.items():
+                if most + CONFIRMED - asked < lead:
+                    found[row] = SuspectState.VARIES if self._passed_in_base(row, asked) else SuspectState.NO_BASE
+            block = [row for row in block if found[row] is SuspectState.UNCONFIRMED]
+        found.update((row, SuspectState.BROKEN) for row in block if leads[row][0] >= lead)
+
+    def _leads(self, row: int, places: Sequence[int]) -> tuple[int, int]:
+        """Return by how many passes BASE leads at least, and at most."""
+        base, new = ([self.stored[AnswerKey(row, side, place)].answer for place in places] for side in SIDES)
+        lead = base.count(AnswerKind.PASSES) - new.count(AnswerKind.PASSES)
+        return lead - new.count(AnswerKind.NONE), lead + base.count(AnswerKind.NONE)
+
+    def _passed_in_base(self, row: int, asked: int) -> bool:
+        places = (1, *SUSPECTS[:asked])
+        return any(self.stored[AnswerKey(row, BASE, place)].answer is AnswerKind.PASSES for place in places)
+
+
+def _is_whole(pair: Sequence[StoredAnswer]) -> bool:
+    return all(each.answer is not AnswerKind.NONE for each in pair)
+
+
+def _mean(pairs: Sequence[Sequence[StoredAnswer]]) -> float | None:
+    """Return how much higher NEW's score is, over all rounds of a row, None if no round has both scores."""
+    found = [
+        difference(base.score, new.score) for base, new in pairs if base.score is not None and new.score is not None
+    ]
+    return fsum(found) / len(found) if found else None
+
+
+def _color_of(interval: Interval) -> Color:
+    if interval.high < 0:
+        return Color.RED
+    return Color.GRAY if interval.mean + GRAY_SCORE * interval.error < 0 else Color.GREEN

@@ -1,0 +1,286 @@
+"""What a gate decides, whatever the order in which answers arrive."""
+
+import random
+from collections.abc import Callable, Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from noxcli.compare.gate_rules import (
+    BASE,
+    NEW,
+    SCREEN,
+    SIDES,
+    SUSPECTS,
+    AnswerKey,
+    AnswerKind,
+    Color,
+    GateRules,
+    GateVerdict,
+    StoredAnswer,
+    SuspectState,
+    default_max_runs,
+    min_max_runs,
+)
+
+PASSES, FAILS, NONE = (
+    StoredAnswer(AnswerKind.PASSES),
+    StoredAnswer(AnswerKind.FAILS),
+    StoredAnswer(AnswerKind.NONE, runs=2),
+)
+RUN_FAILED = StoredAnswer(AnswerKind.RUN_FAILED)
+World = Callable[[AnswerKey], StoredAnswer]
+
+
+def run(gate: GateRules, world: World) -> tuple[GateVerdict, dict[AnswerKey, StoredAnswer]]:
+    """AnswerKind what the gate asks until it has decided."""
+    stored: dict[AnswerKey, StoredAnswer] = {}
+    while not isinstance(asked := gate.decide(stored), GateVerdict):
+        assert asked, "it asks for nothing"
+        stored |= {place: world(place) for place in asked}
+    return asked, stored
+
+
+def rounds_of(*each: tuple[int, int]) -> World:
+    """Return a world in which so many rows break and are fixed in each round; nothing else differs."""
+
+    def answer(place: AnswerKey) -> StoredAnswer:
+        if place.place > len(each):
+            return PASSES
+        broken, fixed = each[place.place - 1]
+        fails = place.row <= broken if place.side == NEW else broken < place.row <= broken + fixed
+        return FAILS if fails else PASSES
+
+    return answer
+
+
+def gate_of(rows: int, **options: bool) -> GateRules:
+    return GateRules(rows, default_max_runs(rows), **options)
+
+
+@pytest.mark.parametrize(
+    ("broken", "fixed", "color"),
+    [(9, 0, Color.RED), (8, 0, Color.GRAY), (2, 0, Color.GRAY), (5, 3, Color.GREEN), (0, 9, Color.GREEN)],
+)
+def test_first_look(broken: int, fixed: int, color: Color) -> None:
+    verdict, _ = run(gate_of(40), rounds_of((broken, fixed)))
+    assert (verdict.looks[0].color, verdict.looks[0].broken, verdict.looks[0].fixed) == (color, broken, fixed)
+
+
+def test_gray_looks_are_repeated_until_one_is_red() -> None:
+    verdict, stored = run(gate_of(100), rounds_of((6, 1), (7, 2), (6, 1)))
+    assert [(look.broken, look.fixed) for look in verdict.looks] == [(6, 1), (13, 3), (19, 4)]
+    assert [look.color for look in verdict.looks] == [Color.GRAY, Color.GRAY, Color.RED]
+    assert verdict.is_worse
+    assert verdict.rows(SuspectState.VARIES) == [*range(1, 7)]
+    assert sum(place.place <= 5 for place in stored) == 600
+
+
+def test_worse_as_a_whole_asks_no_row_again() -> None:
+    verdict, stored = run(gate_of(40), rounds_of((9, 0)))
+    assert verdict.is_worse
+    assert len(stored) == 80
+
+
+def test_five_gray_rounds_are_green() -> None:
+    verdict, stored = run(gate_of(100), rounds_of((2, 0), (2, 1), (1, 0), (1, 1), (1, 1)))
+    assert len(verdict.looks) == 5
+    assert verdict.looks[-1].color is Color.GRAY
+    assert not verdict.is_red
+    assert max(place.place for place in stored if place.place <= 5) == 5
+
+
+def broken_rows(*rows: int) -> World:
+    return lambda place: FAILS if place.side == NEW and place.row in rows else PASSES
+
+
+def test_row_that_is_broken_each_time() -> None:
+    verdict, stored = run(gate_of(30), broken_rows(7))
+    assert verdict.suspects == {7: SuspectState.BROKEN}
+    assert verdict.is_red
+    assert len(stored) == 60 + 4 + 24
+
+
+def test_row_that_passes_when_asked_again_varies() -> None:
+    def once(place: AnswerKey) -> StoredAnswer:
+        return FAILS if place == AnswerKey(7, NEW, 1) else PASSES
+
+    verdict, stored = run(gate_of(30), once)
+    assert verdict.suspects == {7: SuspectState.VARIES}
+    assert not verdict.is_red
+    assert len(stored) == 64
+
+
+def test_row_that_is_as_bad_in_base_is_decided_early() -> None:
+    def unlucky(place: AnswerKey) -> StoredAnswer:
+        return PASSES if place.row != 7 or place == AnswerKey(7, BASE, 1) else FAILS
+
+    verdict, stored = run(gate_of(30), unlucky)
+    assert verdict.suspects == {7: SuspectState.VARIES}
+    assert sum(place.place in SUSPECTS for place in stored) == 16  # after eight of each, no lead of five is left
+
+
+def test_failed_in_base_and_wrong_in_new_is_asked_again() -> None:
+    def world(place: AnswerKey, *, recovers: bool) -> StoredAnswer:
+        if place.row != 7:
+            return PASSES
+        if place.side == NEW:
+            return FAILS
+        return PASSES if recovers and place.place in SUSPECTS else RUN_FAILED
+
+    verdict, _ = run(gate_of(30), lambda place: world(place, recovers=True))
+    assert verdict.suspects == {7: SuspectState.BROKEN}
+    verdict, _ = run(gate_of(30), lambda place: world(place, recovers=False))
+    assert verdict.suspects == {7: SuspectState.NO_BASE}
+    assert not verdict.is_red
+
+
+def test_failed_on_both_sides_is_no_suspect() -> None:
+    verdict, stored = run(gate_of(30), lambda place: RUN_FAILED if place.row == 7 else PASSES)
+    assert not verdict.suspects
+    assert len(stored) == 60
+
+
+def test_failed_in_new_counts_as_broken() -> None:
+    verdict, _ = run(gate_of(30), lambda place: RUN_FAILED if place.row == 7 and place.side == NEW else PASSES)
+    assert verdict.suspects == {7: SuspectState.BROKEN}
+    assert verdict.looks[0].broken == 1
+
+
+def test_pair_without_an_answer_is_left_out() -> None:
+    def world(place: AnswerKey) -> StoredAnswer:
+        return NONE if place == AnswerKey(1, BASE, 1) else rounds_of((9, 0))(place)
+
+    verdict, _ = run(gate_of(40), world)
+    assert verdict.looks[0].broken == 8
+    assert verdict.looks[0].color is Color.GRAY
+
+
+@pytest.mark.parametrize("lost", [[SCREEN[0]], [*SCREEN], [*SCREEN, *SUSPECTS[:7]]])
+def test_lost_answers_are_not_needed_where_the_others_show_enough(lost: list[int]) -> None:
+    def world(place: AnswerKey) -> StoredAnswer:
+        return NONE if place.place in lost and place[:2] == (7, NEW) else broken_rows(7)(place)
+
+    verdict, _ = run(gate_of(30), world)
+    assert verdict.suspects == {7: SuspectState.BROKEN}
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_suspect_that_lacks_answers_is_not_confirmed(side: int) -> None:
+    def world(place: AnswerKey) -> StoredAnswer:
+        return NONE if place.place in SUSPECTS[4:] and place[:2] == (7, side) else broken_rows(7)(place)
+
+    verdict, _ = run(gate_of(30), world)
+    assert verdict.suspects == {7: SuspectState.UNCONFIRMED}
+    assert verdict.is_red
+
+
+def test_lost_answer_hides_no_row_that_passes() -> None:
+    def world(place: AnswerKey) -> StoredAnswer:
+        lost = place == AnswerKey(7, NEW, SCREEN[0])
+        return NONE if lost else FAILS if place == AnswerKey(7, NEW, 1) else PASSES
+
+    verdict, _ = run(gate_of(30), world)
+    assert verdict.suspects == {7: SuspectState.VARIES}
+
+
+def test_budget_leaves_suspects_unconfirmed() -> None:
+    rows = [1, 2, 3, 4, 5, 6, 7, 8]
+    verdict, stored = run(GateRules(100, 200 + 32 + 5 * 24), broken_rows(*rows))
+    assert verdict.rows(SuspectState.BROKEN) == rows[:5]
+    assert verdict.rows(SuspectState.UNCONFIRMED) == rows[5:]
+    assert len(stored) <= 200 + 32 + 5 * 24
+
+
+def test_budget_too_small_to_screen_is_red() -> None:
+    verdict, _ = run(GateRules(100, 200 + 24), broken_rows(1))
+    assert verdict.suspects == {1: SuspectState.UNCONFIRMED}
+
+
+def test_runs_beyond_one_an_answer_are_paid_by_the_budget() -> None:
+    def world(place: AnswerKey) -> StoredAnswer:
+        return StoredAnswer(broken_rows(1)(place).answer, runs=3 if place.row == 2 else 1)
+
+    verdict, _ = run(GateRules(30, 60 + 28), broken_rows(1))
+    assert verdict.rows(SuspectState.BROKEN) == [1]
+    verdict, _ = run(GateRules(30, 60 + 28), world)
+    assert verdict.rows(SuspectState.UNCONFIRMED) == [1]
+
+
+def test_least_and_default_budgets() -> None:
+    assert [min_max_runs(rows) for rows in (1, 30, 150, 300)] == [302, 360, 600, 1200]
+    assert [default_max_runs(rows) for rows in (1, 100)] == [312, 1500]
+
+
+def scored(losses: Mapping[int, float]) -> World:
+    def answer(place: AnswerKey) -> StoredAnswer:
+        return StoredAnswer(AnswerKind.PASSES, 7 + losses.get(place.row, 0) * (place.side == NEW))
+
+    return answer
+
+
+def test_score_that_falls_is_worse() -> None:
+    ones = dict(enumerate([-1, -2, 0, -1, -1, -3, -1, -2, 0, -1], 1))
+    verdict, _ = run(gate_of(10, scored=True), scored(ones))
+    assert verdict.is_worse
+    assert len(verdict.looks) == 1
+
+
+def test_score_of_one_large_loss_stays_gray() -> None:
+    losses = {1: -5, **dict.fromkeys(range(11, 17), -1)}
+    verdict, _ = run(gate_of(16, scored=True), scored(losses))
+    assert [look.color for look in verdict.looks] == [Color.GRAY] * 5
+    assert not verdict.is_red
+
+
+def test_scores_that_few_rows_differ_in_are_green() -> None:
+    verdict, _ = run(gate_of(30, scored=True), scored(dict.fromkeys(range(1, 7), -5)))
+    assert verdict.looks[0].interval is None
+    assert not verdict.is_red
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[GateRules, World, int]:
+    rows = draw(st.integers(1, 24))
+    seed, noise = draw(st.integers(0, 1 << 32)), draw(st.sampled_from([0.02, 0.1, 0.3]))
+    worse, lost = draw(st.sampled_from([0, 0, 0.2, 0.7])), draw(st.sampled_from([0, 0, 0.05]))
+    most = 2 * rows + draw(st.integers(0, 400))
+    failing = draw(st.sampled_from([0, 0.05]))
+
+    def answer(place: AnswerKey) -> StoredAnswer:
+        chance = random.Random(f"{seed} {place}")
+        if chance.random() < lost:
+            return NONE
+        if chance.random() < failing:
+            return RUN_FAILED
+        fails = chance.random() < noise + (worse if place.side == NEW and place.row % 3 == 0 else 0)
+        return StoredAnswer(AnswerKind.FAILS if fails else AnswerKind.PASSES, round(chance.gauss(7 - fails, 1), 1))
+
+    return GateRules(rows, most, scored=draw(st.booleans())), answer, seed
+
+
+@given(worlds(), st.integers(0, 1 << 32))
+@settings(max_examples=150, deadline=None)
+def test_order_and_interruptions_change_no_verdict(world: tuple[GateRules, World, int], shuffle: int) -> None:
+    gate, answer, _ = world
+    whole, stored = run(gate, answer)
+    chance, parts = random.Random(shuffle), dict[AnswerKey, StoredAnswer]()
+    while not isinstance(asked := gate.decide(parts), GateVerdict):
+        assert {*asked} <= {*stored}, "it asks for what an undisturbed gate does not"
+        arrived = chance.sample([*asked], chance.randint(0, len(asked)))
+        parts |= {place: answer(place) for place in arrived}
+        parts = dict(chance.sample([*parts.items()], len(parts)))
+    assert asked == whole
+    assert {*parts} == {*stored}
+    assert gate.decide(
+        stored | {AnswerKey(1, side, 21): FAILS for side in SIDES if AnswerKey(1, side, 21) not in stored}
+    )
+
+
+@given(worlds())
+@settings(max_examples=100, deadline=None)
+def test_budget_is_never_exceeded_but_by_second_tries(world: tuple[GateRules, World, int]) -> None:
+    gate, answer, _ = world
+    _, stored = run(gate, answer)
+    assert len(stored) <= gate.max_runs
