@@ -4,7 +4,6 @@ import re
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from types import FrameType
 from typing import Any
 
@@ -15,6 +14,7 @@ from noxcli.codec import Number, decode_json, to_json
 
 LONGEST_EXPRESSION, LONGEST_TEXT = 1000, 1_000_000  # characters, of `matches`
 LONGEST_MATCH = 0.2  # seconds of CPU: on a busy machine, a match that is waiting has not taken them
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 FENCE = "```"
 LONGEST_FOUND = 300  # characters of one value in a message
 LOGIC = frozenset({"and_expression", "or_expression", "not_expression"})
@@ -22,6 +22,8 @@ CHAINS = frozenset(
     {"subexpression", "index_expression", "projection", "filter_projection", "value_projection", "flatten"}
 )
 SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+DOCUMENT, OUTPUT, ROW = "", "output", "row"
+HOLDERS = {OUTPUT: OUTPUT, ROW: ROW, "result": DOCUMENT}  # a line of a batch has its document there
 SEARCHES = frozenset({"contains", "starts_with", "ends_with", "matches"})
 # What other languages call a function, without capitals and underscores.
 ELSEWHERE = {
@@ -51,7 +53,7 @@ class Unapplied(ValueError):
 
 
 class Incomparable(Unapplied):
-    """A comparison of anything but two numbers or two texts."""
+    """A comparison of values that can't be alike, or of which none is larger."""
 
 
 class Absent(Unapplied):
@@ -119,13 +121,14 @@ def _end_match(_: int, __: FrameType | None) -> None:
 class Interpreter(TreeInterpreter):
     """Evaluates an expression. For an assertion, `outputs` are those of the document, by name.
 
-    Then a comparison of anything but two numbers or two texts can't be applied, nor can what reads an output that the
-    document lacks, unless it asks just that. An output `{"text": X}` is X; so is its `.text`, also of a plain text.
+    Then a comparison of values that can't be alike can't be applied, nor can what reads an output that the document
+    lacks, unless it asks just that. An output `{"text": X}` is X; so is its `.text`, also of a plain text.
     """
 
     def __init__(self, document: Any, outputs: Mapping[str, Any] | None = None) -> None:
         super().__init__(Options(custom_functions=FUNCTIONS))
         self._document, self._outputs = document, outputs
+        self._filters = 0  # whose conditions are being evaluated
 
     def visit_subexpression(self, node: Tree, value: Any) -> Any:
         children = node["children"]
@@ -141,19 +144,23 @@ class Interpreter(TreeInterpreter):
 
     def visit_comparator(self, node: Tree, value: Any) -> Any:
         left, right = node["children"]
-        if node["value"] in ("eq", "ne"):
+        sign = node["value"]
+        if sign in ("eq", "ne"):
+            against_null = is_null(left) or is_null(right)
             sides = [
                 self._maybe(side, value) if is_null(other) else self.visit(side, value)
                 for side, other in ((left, right), (right, left))
             ]
-            return self.COMPARATOR_FUNC[node["value"]](*sides)
-        before, after = self.visit(left, value), self.visit(right, value)
-        if not (_are_numbers(before, after) or (isinstance(before, str) and isinstance(after, str))):
-            if self._outputs is None:
-                return None  # as the specification has it
-            shown = f"{shown_json(before)} {SIGNS[node['value']]} {shown_json(after)}"
-            raise Incomparable(f"{shown} compares neither two numbers nor two texts")
-        return self.COMPARATOR_FUNC[node["value"]](before, after)
+            if self._outputs is None or against_null or kind_of(sides[0]) == kind_of(sides[1]):
+                return self.COMPARATOR_FUNC[sign](*sides)
+            if self._filters:
+                return sign == "ne"
+            raise Incomparable(_why_unlike(sides, sign))
+        before, after = sides = [self.visit(left, value), self.visit(right, value)]
+        alike = _are_numbers(*sides) or (isinstance(before, str) and isinstance(after, str))
+        if self._outputs is not None and (not alike or all(map(is_number_as_text, sides))):
+            raise Incomparable(_why_unlike(sides, sign))
+        return self.COMPARATOR_FUNC[sign](*sides) if alike else None  # as the specification has it
 
     def visit_or_expression(self, node: Tree, value: Any) -> Any:
         left = self._maybe(node["children"][0], value)
@@ -180,10 +187,13 @@ class Interpreter(TreeInterpreter):
         return [each for each in found if each is not None]
 
     def _selects(self, condition: Tree, element: Any) -> bool:
+        self._filters += 1
         try:
             return not is_false(self.visit(condition, element))
         except Incomparable:
             return False
+        finally:
+            self._filters -= 1
 
     def _maybe(self, node: Tree, value: Any) -> Any:
         """Return what a part asks for, None for an output that is not there."""
@@ -200,37 +210,51 @@ class Interpreter(TreeInterpreter):
             return None
         if node["type"] != "subexpression":
             return self._output_in(node["children"][0], value)
-        return next(_steps_from("output", node["children"][:2]), None)
+        return _output_of(node["children"][:2])
 
 
-def named_keys(name: str, tree: Tree) -> Iterator[str]:
-    """Yield the keys that an expression names in `output`, `row` and so on, of the document or a part of it."""
-    parts = [part for part in tree["children"] if isinstance(part, Mapping)]
-    if tree["type"] == "subexpression":
-        yield from _steps_from(name, parts)
-    for part in parts:
-        yield from named_keys(name, part)
+def names_in(tree: Tree) -> list[tuple[str, str]]:
+    """Return the names that an expression has of the DOCUMENT, of its `output` and of its `row`, each after its owner.
+
+    They are found in every part whose value is one of these; `*` is the whole document.
+    """
+    found: list[tuple[str, str]] = []
+    _find_names(tree, DOCUMENT, found)
+    return found
 
 
-def _steps_from(name: str, parts: Sequence[Tree]) -> Iterator[str]:
-    for step, following in pairwise(parts):
-        key = following["children"][0] if following["type"] == "index_expression" else following
-        if is_field([step], name) and key["type"] == "field":
-            yield key["value"]
+def _find_names(tree: Tree, owner: Any, found: list[tuple[str, str]]) -> Any:
+    """Find the names in a part that is applied to the owner, and return the owner of what is applied to its value.
+
+    An owner is None for all other values, and those of an object's members for an object that the expression makes.
+    """
+    kind, parts = tree["type"], [part for part in tree["children"] if isinstance(part, Mapping)]
+    match kind:
+        case "field" if isinstance(owner, Mapping):
+            return owner.get(tree["value"])
+        case "field" | "current" | "identity":
+            name = tree["value"] if kind == "field" else "*"
+            if owner is not None and (kind == "field" or owner == DOCUMENT):
+                found.append((owner, name))
+            return owner if kind != "field" else HOLDERS.get(name) if owner == DOCUMENT else None
+        case "expref":
+            return None  # about elements
+        case "subexpression" | "pipe":
+            for part in parts:
+                owner = _find_names(part, owner, found)
+            return owner
+        case "multi_select_dict":
+            return {part["value"]: _find_names(part["children"][0], owner, found) for part in parts}
+    is_chain = kind in CHAINS  # whose first part has the elements that the others are about
+    owners = [_find_names(part, None if is_chain and place else owner, found) for place, part in enumerate(parts)]
+    return owners[-1] if kind in LOGIC and all(each == owners[0] for each in owners) else None
 
 
-def fields_of(tree: Tree) -> Iterator[str]:
-    """Yield the fields of the document itself that an expression names; `*` for the whole document."""
-    parts = [part for part in tree["children"] if isinstance(part, Mapping)]
-    if tree["type"] == "field":
-        yield tree["value"]
-    elif tree["type"] in ("current", "identity"):
-        yield "*"
-    elif tree["type"] in CHAINS or tree["type"] == "pipe":
-        yield from fields_of(parts[0])  # what follows is inside of it
-    elif tree["type"] != "expref":
-        for part in parts:
-            yield from fields_of(part)
+def _output_of(parts: Sequence[Tree]) -> str | None:
+    """Return which output the first two parts of a chain name."""
+    step, following = parts
+    key = following["children"][0] if following["type"] == "index_expression" else following
+    return key["value"] if is_field([step], "output") and key["type"] == "field" else None
 
 
 def calls_in(tree: Tree) -> Iterator[Tree]:
@@ -295,6 +319,26 @@ def is_null(tree: Tree) -> bool:
 def is_wrapped(value: Any) -> bool:
     """True for the API's other form of a text, `{"text": …}`."""
     return isinstance(value, dict) and set(value) == {"text"}
+
+
+def kind_of(value: Any) -> str:
+    """Return what a value is, as JSON has it."""
+    return "number" if _are_numbers(value) else TYPES_MAP[type(value).__name__]
+
+
+def is_number_as_text(value: Any) -> bool:
+    return isinstance(value, str) and NUMBER.fullmatch(value.strip()) is not None
+
+
+def _why_unlike(sides: Sequence[Any], sign: str) -> str:
+    shown = f"{shown_json(sides[0])} {SIGNS[sign]} {shown_json(sides[1])}"
+    if all(isinstance(side, str) for side in sides):
+        return f"{shown} compares numbers as texts; use to_number()"
+    if sign in ("eq", "ne"):
+        kinds = " and ".join(f"{'an' if kind[0] in 'ao' else 'a'} {kind}" for kind in map(kind_of, sides))
+        hint = "; use to_number()" if {*map(kind_of, sides)} == {"number", "string"} else ""
+        return f"{shown} compares {kinds}{hint}"
+    return f"{shown} compares neither two numbers nor two texts"
 
 
 def _are_numbers(*values: Any) -> bool:

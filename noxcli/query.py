@@ -47,7 +47,7 @@ class Query:
         """Return what an assertion finds in a result document. Raises Unfitting if it can't be applied to it.
 
         An output `{"text": X}` is X, and its `.text`, too. What reads an output that the document lacks, or compares
-        anything but two numbers or two texts, can't be applied.
+        values that can't be alike, can't be applied.
         """
         return self._found(*_for_assertion(document))
 
@@ -64,10 +64,10 @@ class Query:
             raise Unfitting(f"the expression {self.text!r} can't be applied: {cut_text(why)}") from None
 
     def keys_of(self, name: str) -> list[str]:
-        """Return the keys that the expression names in the document's `output`, `row` and so on."""
-        from noxcli.expressions import named_keys
+        """Return the names that the expression has of the document's `output` or `row`, or, for "", of itself."""
+        from noxcli.expressions import names_in
 
-        return list(dict.fromkeys(named_keys(name, self.tree)))
+        return list(dict.fromkeys(key for owner, key in names_in(self.tree) if owner == name))
 
     def operands(self, document: Mapping[str, Any]) -> str:
         """Return its comparisons and calls, with values in place of what they compare and are called with."""

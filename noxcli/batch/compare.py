@@ -14,7 +14,7 @@ from noxcli.batch.compared import Compared, require_comparable
 from noxcli.batch.confirm import Confirmation, share_of_chance
 from noxcli.batch.judge import Judge, enough_of, without_verdict
 from noxcli.batch.lines import NUMBER_BITS
-from noxcli.batch.sides import Side
+from noxcli.batch.sides import Side, differing_constants
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.render.text import amount
 from noxcli.reports.comparison import NOT_HERE, Change, Confirmed, Pair, Rule, Standing
@@ -38,10 +38,7 @@ class Comparison:
         """
         require_comparable(base, new)
         self.base, self.new, self._judge = base, new, judge
-        constants = base.constants(), new.constants()
-        differ = sorted(
-            name for name in constants[0].keys() & constants[1].keys() if constants[0][name] != constants[1][name]
-        )
+        differ = differing_constants(base, new)
         rule = Rule(base.repeat, enough_of(base.repeat, each))
         by_id = base.has_ids and new.has_ids  # both sides have some
         self.compared = Compared(base, new, rule, judge.questions(own=new.expects), by_id, differ)
@@ -202,7 +199,7 @@ def pair_rows(base: Side, new: Side, differ: list[str], *, by_id: bool) -> Itera
     unnamed: list[list[int]] = []
     for side in sides:
         shared = side.constants()
-        without = sum(shared[name] for name in differ)
+        without = sum(shared.get(name, 0) for name in differ)
         found = [(side.key(row, without, by_id=by_id), row) for row in range(side.rows)]
         unnamed.append([row for key, row in found if not key])
         keys.append(sorted(key << NUMBER_BITS | row for key, row in found if key))

@@ -72,12 +72,10 @@ class Expected:
             )
 
     def require_outputs(self, known: Collection[str], where: str) -> None:
-        """Raise UsageProblem for a line that names none of these outputs, so that it could never hold."""
-        for key, wanted in self._by_key.items():
-            if not {*known} & {*wanted.values}:
-                name = next(iter(wanted.values))
-                hint = suggestion(nearest(name, known), quoted=True)
-                raise UsageProblem(f"{OPTION} names {name!r} for {key!r}, but {where} has no such output", hint)
+        """Raise UsageProblem for a line that names another output than these, so that it could never hold."""
+        _require_known(
+            OPTION, {name: key for key, wanted in self._by_key.items() for name in wanted.values}, known, where
+        )
 
     def of(self, row: int, own_id: str | None) -> Inputs | None:
         """Return the row's expected outputs, None if it has none."""
@@ -85,6 +83,13 @@ class Expected:
 
     def _key(self, row: int, own_id: str | None) -> Key:
         return own_id or (row if len(self._kinds) > 1 else "") if "id" in self._kinds else row
+
+
+def _require_known(option: str, named: Mapping[str, Key], known: Collection[str], where: str) -> None:
+    for name, key in named.items():
+        if name not in known:
+            hint = suggestion(nearest(name, known), quoted=True)
+            raise UsageProblem(f"{option} names {name!r} for {key!r}, but {where} has no such output", hint)
 
 
 def _expected(row: Row) -> tuple[str, Key, Inputs | None]:
@@ -119,6 +124,7 @@ class Coverage:
         self._expected, self._columns = expected, [name for name in columns if not name.startswith("$")]
         self._rows = self._asked = 0
         self._empty: Counter[str] = Counter()
+        self._own_outputs: dict[str, Key] = {}  # that rows expect themselves, and a row that does
 
     def add(self, number: int, own_id: str | None, values: Mapping[str, Any]) -> None:
         """Count a row of the table with its inputs and columns. Raises UsageProblem for one that expects nothing."""
@@ -126,6 +132,8 @@ class Coverage:
         own = values.get(EXPECT)
         if own == {}:
             raise UsageProblem(f"row {number} expects no output: its {EXPECT} is {{}}", "name one, or leave it empty")
+        if isinstance(own, dict):
+            self._own_outputs |= dict.fromkeys(own, own_id or number)
         asked = own not in EMPTY if self._expected is None else self._expected.meet(number, own_id)
         self._asked += asked
         for name in self._columns:
@@ -135,6 +143,11 @@ class Coverage:
         """Count the row of a line of results, once for all its repetitions; not one that never started."""
         if (line["input"] is not None or line["columns"] is not None) and line.get("repetition") in (None, 1):
             self.add(line["row"], line["id"], {**(line["input"] or {}), **(line["columns"] or {})})
+
+    def require_outputs(self, known: Collection[str], where: str) -> None:
+        """Raise UsageProblem if a row expects another output than these, unless none is known."""
+        if known and self._expected is None:
+            _require_known(EXPECT, self._own_outputs, known, where)
 
     def require_some(self, warn: Callable[[str], None], *, own: bool) -> None:
         """Warn of rows of which a question asks nothing; `own` says that there is a column `$expect`.

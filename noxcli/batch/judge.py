@@ -1,6 +1,7 @@
 """The verdict on rows, whether new or stored: of --assert and --expect on each, of --min-pass on their number."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -18,6 +19,7 @@ from noxcli.render.text import shorten
 from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, read_assertion
 
 LONGEST_SIDE = 100  # characters of a value in a message
+LOOKALIKES = str.maketrans("‘’‚“”„‐‑‒–—−", "'''\"\"\"------")  # noqa: RUF001 - these are what it is about
 SAME_BEFORE = 30  # of them before the first difference
 Steps = tuple[str | int, ...]
 
@@ -33,8 +35,8 @@ class Judge:
     @classmethod
     def read(cls, asserts: Sequence[str] | None, expect: str | None, sources: Sources, mask: Mask) -> Self:
         """Return the judge for --assert and --expect. Raises UsageProblem."""
-        expected = None if expect is None else Expected.read(expect, sources)
-        return cls(list(map(read_assertion, asserts or ())), expected, mask)
+        queries = [read_assertion(text, of_row=True) for text in asserts or ()]
+        return cls(queries, None if expect is None else Expected.read(expect, sources), mask)
 
     @property
     def has_questions(self) -> bool:
@@ -178,12 +180,22 @@ def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:
 
 
 def _where_they_differ(one: str, other: str) -> tuple[str, str]:
-    """Return two texts in short, from their beginning or from shortly before their first difference."""
+    """Return two texts in short, from their beginning or from shortly before their first difference.
+
+    Characters that look like others are escaped in texts that look equal.
+    """
+    if _as_seen(one) == _as_seen(other):
+        one, other = (re.sub(r"[^\x00-\x7f]", lambda one: f"\\u{ord(one[0]):04x}", text) for text in (one, other))
     pairs = enumerate(zip(one, other, strict=False))
     same, begin = next((at for at, (left, right) in pairs if left != right), min(len(one), len(other))), 0
     if max(len(one), len(other)) > LONGEST_SIDE and same > LONGEST_SIDE // 2:
         begin = same - SAME_BEFORE
     return _from(one, begin), _from(other, begin)
+
+
+def _as_seen(text: str) -> str:
+    """Return a text as people see it: composed, with one kind of blank, quote and dash."""
+    return " ".join(unicodedata.normalize("NFKC", text).translate(LOOKALIKES).split())
 
 
 def _from(text: str, begin: int) -> str:

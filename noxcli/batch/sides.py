@@ -229,6 +229,10 @@ class Side:
         whole = {name for name, count in self._given.items() if count == lines and is_enough}
         return {name: digest for name, digest in self._values.items() if digest and name in whole}
 
+    def gives(self, name: str) -> bool:
+        """True if a row has this input."""
+        return name in self._given
+
     @property
     def rows(self) -> int:
         """The number of rows."""
@@ -264,6 +268,14 @@ class Side:
         own_id = max(self._ids[at] for at in lines) if by_id else 0
         given = next((self._inputs[at] for at in lines if self._inputs[at]), 0)
         return own_id or (given and ((given - without) % (1 << BITS) or 1))
+
+
+def differing_constants(base: Side, new: Side) -> list[str]:
+    """Return the inputs that all rows of each side share, and that differ, or that only one side has."""
+    shared = base.constants(), new.constants()
+    names = sorted(name for name in {**shared[0], **shared[1]} if shared[0].get(name) != shared[1].get(name))
+    sides = list(zip((base, new), shared, strict=True))
+    return [name for name in names if all(name in known or not side.gives(name) for side, known in sides)]
 
 
 def _read_line(raw: bytes) -> ResultLine | None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Asserting, Printed, option_of
+from noxcli.cli.options import Asserting, Judging, Printed, option_of
 from noxcli.errors import UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME, check_target, expanded
 from noxcli.render import Format
@@ -61,7 +61,7 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
     if isinstance(options, Asserting) and options.asserts:
         from noxcli.reports.assertions import read_assertion  # loaded only with --assert
 
-        reports.asserts = list(map(read_assertion, options.asserts))
+        reports.asserts = [read_assertion(text, of_row=isinstance(options, Judging)) for text in options.asserts]
 
 
 def _path_of(options: Printed, name: str) -> Path | None:

@@ -167,6 +167,7 @@ def _check_questions(context: Context, judge: Judge, rows: RowFile, header: Head
             coverage.add(row.number, row.id, {**row.inputs.values, **row.columns})
         if judge.expected is not None:
             judge.expected.require_met()
+        coverage.require_outputs(header.outputs or (), "the workflow")
         coverage.require_some(context.terminal.warn, own=own)
 
 

@@ -175,6 +175,7 @@ def _open_sides(noxus: "Session", options: Options, judge: "Judge") -> "tuple[Si
         alone = f"to judge NEW alone: noxcli results {new.named} --assert …"
         judge.require_outputs(side.outputs, f"{side.name} {side.named}", alone, known_elsewhere=new.outputs)
     judge.require_answers(new.outputs, f"NEW {new.named}")
+    coverage.require_outputs(new.outputs, f"NEW {new.named}")
     if judge.expected is not None and not (new.has_unnamed or new.source.is_limited):
         judge.expected.require_met()
     if not judge.questions(own=new.expects) and base.asserted != new.asserted:

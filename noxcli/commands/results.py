@@ -168,6 +168,7 @@ def _check_questions(context: Context, joined: "Joined", judge: "Judge") -> None
     judge.require_columns(columns and {*columns, *header.kept, *(header.columns or ())})
     where = in_prose(list(map(str, joined.directories[:2])))
     judge.require_answers(outputs, where)
+    coverage.require_outputs(outputs, where)
     if judge.expected is not None and joined.knows_all and not joined.is_limited:
         judge.expected.require_met()
     coverage.require_some(context.terminal.warn, own=own)

@@ -1,6 +1,6 @@
 """The assertions about a completed run (--assert, --expect), and their results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,21 +27,34 @@ class Assertion:
     diff: str | None = None
 
 
-def read_assertion(text: str) -> Query:
-    """Return the expression of --assert. Raises UsageProblem for one that is not valid, or that could never fail."""
-    from noxcli.expressions import SEARCHES, calls_in, fields_of
+def read_assertion(text: str, *, of_row: bool = False) -> Query:
+    """Return the expression of --assert, about a run or one `of_row`.
+
+    Raises UsageProblem for one that is not valid, that could never fail, or that has a name which nothing has.
+    """
+    from noxcli.expressions import DOCUMENT, ROW, SEARCHES, calls_in
 
     query = Query.read(text, "--assert")
-    named = list(dict.fromkeys(fields_of(query.tree)))
+    named, known = query.keys_of(DOCUMENT), {*OF_A_RESULT, *([ROW] if of_row else [])}
     if OF_A_RESULT.isdisjoint(named):
         near = [close for name in named if (close := nearest(name, OF_A_RESULT))]
         meant = suggestion(near[0] if near else None, "name an output, as in output.Answer")
         raise UsageProblem(f"--assert {text!r} names nothing of the result, so it checks nothing", meant)
+    for name in named:
+        if name not in {*known, "null"}:
+            raise UsageProblem(f"--assert {text!r} names {name!r}, which no result has", _meant(name, known))
     for call in calls_in(query.tree):
         if call["value"] in SEARCHES and call["children"][1].get("value") == "":
             what = f"{call['value']}() finds the empty text in every text"
             raise UsageProblem(f"--assert {text!r} checks nothing: {what}", "write what it should find")
     return query
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    if name.casefold() in ("true", "false", "none"):
+        return f"write `{name.casefold() if name.casefold() != 'none' else 'null'}`"
+    of_row = f", a column is row.{name}" if "row" in known else ""
+    return suggestion(nearest(name, known), f"a text is '{name}', an output is output.{name}{of_row}", quoted=True)
 
 
 def assertion_name(query: Query) -> str:

@@ -8,7 +8,7 @@ import pytest
 from junitparser import Failure, JUnitXml, Skipped
 
 from noxcli.batch.judge import compared
-from noxcli.sandbox.scenario import input_node
+from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from tests.conftest import Noxcli, write_rows
@@ -156,6 +156,19 @@ def test_slips_with_the_options_are_told(noxcli: Noxcli, squares: str) -> None:
     assert "nowhere.jsonl: no such file" in told
 
 
+@pytest.mark.parametrize("option", ["--expect", "$expect"])
+def test_each_name_that_is_expected_must_be_an_output(
+    noxcli: Noxcli, sandbox: Sandbox, plays: Any, option: str
+) -> None:
+    squares = plays(nodes=[input_node("N", type="int"), output_node("Square"), output_node("Words")])
+    wanted = {"Square": 4, "Wrods": "x"}
+    argv = ["--expect", write_rows({"row": 2, **wanted}, name="wanted.jsonl")] if option == "--expect" else []
+    own = {} if argv else {"$expect": wanted}
+    result = noxcli("batch", squares, write_rows({"N": 1}, {"N": 2, **own}), *argv)
+    assert (result.code, sandbox.runs(squares)) == (2, [])
+    assert f"{option} names 'Wrods' for 2, but the workflow has no such output; did you mean 'Words'?" in result.err
+
+
 @pytest.mark.parametrize(
     ("wanted", "found", "place"),
     [
@@ -163,6 +176,9 @@ def test_slips_with_the_options_are_told(noxcli: Noxcli, squares: str) -> None:
         ({"A": 1}, {"A": True}, "/A is true and not 1"),
         ({"A": "x y"}, {"A": "x  y"}, '/A is "x  y" and not "x y"'),
         ({"A": "x y"}, {"A": "x y "}, '/A is "x y " and not "x y"'),
+        ({"A": "x y"}, {"A": "x\u00a0y"}, '/A is "x\\u00a0y" and not "x y"'),
+        ({"A": "\u00e9"}, {"A": "e\u0301"}, '/A is "e\\u0301" and not "\\u00e9"'),
+        ({"A": "'x'"}, {"A": "\u2018x\u2019"}, """/A is "\\u2018x\\u2019" and not "'x'\""""),
         ({"A": "x"}, {"A": {"text": "x"}}, None),
         ({"A": {"k": 1}}, {"A": {"text": {"k": 1, "l": 2}}}, None),
         ({"A": {"text": "x"}}, {"A": {"text": "x"}}, None),

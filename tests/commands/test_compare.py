@@ -207,6 +207,22 @@ def test_rows_are_paired_by_id_or_else_by_input(noxcli: Noxcli) -> None:
     assert compared(noxcli, same, same[:1]) == (8, [["missing", "2", "no answer in NEW (not in this file)"]])
 
 
+@pytest.mark.parametrize("common", [{"Tone": "kind"}, {}])
+def test_an_input_that_one_side_gives_to_all_rows_is_a_note(noxcli: Noxcli, common: dict[str, str]) -> None:
+    base = [line(row, input={"Q": row, **common}) for row in range(1, 6)]
+    new = [line(row, input={"Q": row, "Tone": "curt"}) for row in range(1, 6)]
+    result = noxcli("compare", written("base.jsonl", base), written("new.jsonl", new))
+    assert result.code == 0
+    assert "an input that all rows share differs: 'Tone'" in result.err
+
+
+def test_an_input_that_differs_by_row_is_another_question(noxcli: Noxcli) -> None:
+    base = [line(row, input={"Q": row, "Tone": str(row)}) for row in range(1, 6)]
+    new = [line(row, input={"Q": row, "Tone": "curt"}) for row in range(1, 6)]
+    result = noxcli("compare", written("base.jsonl", base), written("new.jsonl", new))
+    assert (result.code, "no row of new.jsonl has the id and the input of a row" in result.err) == (2, True)
+
+
 def test_a_verdict_that_was_printed_is_given_anew(noxcli: Noxcli) -> None:
     judged = line(1, "b", 11)
     judged["result"]["assertions"] = [{"name": "--assert x", "holds": False, "message": "no", "diff": None}]

@@ -158,7 +158,7 @@ def test_pair_without_an_answer_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("lost", [[SCREEN[0]], [*SCREEN], [*SCREEN, *SUSPECTS[:7]]])
-def test_lost_answers_are_not_needed_where_the_others_show_enough(lost: list[int]) -> None:
+def test_lost_answers_do_not_matter_where_others_show_enough(lost: list[int]) -> None:
     def world(place: AnswerKey) -> StoredAnswer:
         return NONE if place.place in lost and place[:2] == (7, NEW) else broken_rows(7)(place)
 

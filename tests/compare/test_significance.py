@@ -2,7 +2,7 @@
 
 import pytest
 
-from noxcli.compare.significance import Interval, chance, difference, needed_lead, loss_seen, quantile, row_seen
+from noxcli.compare.significance import Interval, chance, difference, loss_seen, needed_lead, quantile, row_seen
 
 ONES = [-1, -2, 0, -1, -1, -3, -1, -2, 0, -1]
 ONE_LARGE = [-5, *[0] * 9, *[-1] * 6]
