@@ -224,6 +224,7 @@ def format_in(argv: Sequence[str]) -> Format:
         option, _, value = word.partition("=")
         if word == "--json":
             return Format.JSON
-        if option == "--format" and (value or following) in {Format.JSON, Format.NDJSON}:
-            return Format(value or following)
+        if option == "--format":
+            with suppress(ValueError):
+                return Format(value or following)
     return Format.TEXT

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from noxcli.inputs.parse import Inputs
     from noxcli.models import Run
     from noxcli.query import Query
-    from noxcli.render import Renderer
-    from noxcli.render.events import Content, Ndjson
+    from noxcli.render import EventWriter
     from noxcli.reports.html.markup import Page
     from noxcli.runs.progress import Progress
     from noxcli.state.completion_cache import CompletionCache
@@ -39,30 +38,23 @@ class Printing:
     query: "Query | None" = None  # the part of a document to print
     for_reading: bool = False  # no format was chosen: on a terminal, stdout may be formatted for reading
     target: Path | None = None  # the file that gets stdout's bytes if the command ends well
-    content: "Content | None" = None  # what has written the streamed text
-    _ndjson: "Ndjson | None" = None
+    writer: "EventWriter | None" = None  # what has written to stdout while the run ran
     _concluded: bool = False
 
-    @property
-    def writes_text(self) -> bool:
-        """True if stdout is for people and simple pipes, not for parsers."""
-        return self.format in {Format.TEXT, Format.CONTENT}
+    def event_writer(self, outcome: "Outcome") -> "EventWriter | None":
+        """Return what writes to stdout while the run with this outcome runs, if anything does."""
+        if self.format.is_live and self.writer is None:
+            from noxcli.outputs.values import only_text
+            from noxcli.render.events import event_writer
 
-    def event_writer(self, outcome: "Outcome") -> "Renderer | None":
-        """Return what writes events to stdout as they arrive; text and json write nothing before the end."""
-        if self.format is Format.NDJSON:
-            return self._lines(outcome)
-        if self.format is not Format.CONTENT:
-            return None
-        from noxcli.outputs.values import only_text
-        from noxcli.render.events import Content
-
-        self.content = Content(self.terminal, only_text)
-        return self.content
+            self.writer = event_writer(self.format, self.terminal, self.query, only_text)
+        if self.writer is not None:
+            self.writer.inputs = outcome.shown_inputs(self.terminal.mask)
+        return self.writer
 
     def print_run_line(self, run: "Run") -> None:
         """Print a run's line, RUN_ID<TAB>STATUS, unless stdout is a document; no status can split it into two lines."""
-        if self.writes_text:
+        if self.format.is_text:
             self.terminal.write(f"{run.id}\t{visible(run.status)}\n")
 
     def print_result(self, document: Callable[[], dict[str, Any]], outcome: "Outcome") -> None:
@@ -72,11 +64,10 @@ class Printing:
         """
         if self._concluded:
             return
-        if self.format is Format.JSON:
+        if self.format.is_document:
             self.print_document(document())
-        elif self.format is Format.NDJSON:
-            lines = self._lines(outcome)
-            lines.finish(document(), outcome.run)
+        elif writer := self.event_writer(outcome):
+            writer.finish(document, outcome.run)
         self._concluded = True
 
     def write_to(self, target: Path) -> None:
@@ -97,7 +88,7 @@ class Printing:
         from noxcli.files import save  # as above
 
         with self.terminal.out as kept:
-            if code == ExitCode.OK or self.format is Format.JSON:
+            if code == ExitCode.OK or self.format.is_document:
                 kept.seek(0)
                 save(target, kept)
                 self.terminal.note(f"wrote {target}")
@@ -125,14 +116,6 @@ class Printing:
 
         written = (f"{',' if place else ''}{to_json(item)}" for place, item in enumerate(items))
         self.terminal.write_all(chain([f'{to_json(head)[:-1]},"{name}":['], written, ["]}\n"]))
-
-    def _lines(self, outcome: "Outcome") -> "Ndjson":
-        if self._ndjson is None:
-            from noxcli.render.events import Ndjson
-
-            self._ndjson = Ndjson(self.terminal, self.query)
-        self._ndjson.inputs = outcome.shown_inputs(self.terminal.mask)
-        return self._ndjson
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
@@ -210,5 +193,5 @@ class Context:
     def line_to_stream(self, run: str) -> str:
         """Return the command that follows the run from the last event on stdout."""
         form = self.printing.format
-        shown = f" --resume --format {form}" if form in {Format.NDJSON, Format.CONTENT} else ""
+        shown = f" --resume --format {form}" if form.is_live else ""
         return f"noxcli stream {run}{shown}"

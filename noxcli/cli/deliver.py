@@ -30,7 +30,6 @@ from noxcli.outputs.values import (
     require_whole,
     text_of,
 )
-from noxcli.render import Format
 from noxcli.render.renderers import download_progress
 from noxcli.render.text import amount
 from noxcli.utf8 import to_utf8
@@ -83,13 +82,16 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
         delivered = context.outcome.delivered = _complete_and_print(noxus, run, keys)
     require_whole(delivered, run)
     printing = context.printing
-    if printing.query is not None and printing.format is Format.JSON and isinstance(run.output, dict):
+    if printing.query is not None and printing.format.is_document and isinstance(run.output, dict):
         from noxcli.outputs.choose import require_one  # loaded only with --query
 
         for key in printing.query.keys_of("output"):
             require_one(run, key, [key] if key in run.output else [])
-    if printing.content is not None:
-        _require_whole_text(noxus, run, printing.content)
+    if printing.writer is not None:
+        from noxcli.render.events import Content  # it is loaded
+
+        if isinstance(printing.writer, Content):
+            _require_whole_text(noxus, run, printing.writer)
     if context.reports.asserts:
         from noxcli.reports.assertions import require_queries  # loaded only with --assert
 
@@ -137,7 +139,7 @@ def _save_to_files(noxus: Session, run: Run, directory: Path) -> Delivered:
 
 def _tell_saved(context: Context, delivered: Delivered, directory: Path) -> None:
     context.terminal.note(f"saved {amount(len(delivered.files), 'file')} in {directory}")
-    if context.printing.format is Format.TEXT:
+    if context.printing.format.is_text and not context.printing.format.is_live:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
         context.terminal.write(paths.encode("utf-8", "surrogateescape"))
 
@@ -145,12 +147,12 @@ def _tell_saved(context: Context, delivered: Delivered, directory: Path) -> None
 def _complete_and_print(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
     """Return the output, or its values under `keys`, and print it in --format text, if it is complete."""
     context = noxus.context
-    if context.printing.format is Format.CONTENT:  # stdout was already written
+    if context.printing.writer is not None and context.printing.format.is_text:  # stdout was already written
         return Delivered(run.output, complete=is_complete(run.output))
     if keys:
         return _print_exactly(noxus, run, keys)
     delivered = complete_texts(noxus, run.output)
-    if context.printing.format is Format.TEXT and not delivered.problems:
+    if context.printing.format.is_text and not delivered.problems:
         _print(context, run, delivered.output)
     return delivered
 
@@ -250,7 +252,7 @@ def _print(context: Context, run: Run, output: Any) -> None:
         terminal.show(in_sections(terminal, values, line_to_fetch(context, run), files))
     else:
         text = text_of(only_value(output))
-        _copy(context, _exact(output if text is None else text), end_line=True)
+        _copy(context, _exact(output if text is None else text), end_line=not context.printing.format.is_live)
 
 
 def _describe(value: Any) -> str:

@@ -21,7 +21,6 @@ from noxcli.errors import (
     Undelivered,
     Unwritten,
 )
-from noxcli.render import Format
 from noxcli.render.text import hint_lines, word_lines
 from noxcli.reports.result import document_of
 from noxcli.signals import SIGNALS, Interrupted
@@ -145,7 +144,7 @@ def _show_verdict(context: Context) -> None:
     progress, context.followed = context.followed, None
     if progress is None or terminal.quiet or not terminal.interactive:
         return
-    among_events = form is Format.NDJSON or (form is Format.CONTENT and not terminal.read_by_eyes)
+    among_events = form.is_live and not (form.is_text and terminal.read_by_eyes)
     if among_events and terminal.shares_screen():
         return
     from noxcli.render.live import draw_verdict  # loaded only for drawing

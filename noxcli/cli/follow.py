@@ -9,7 +9,7 @@ from noxcli.cli.options import RETRY_FOLLOWING, Following, Waiting
 from noxcli.cli.session import Session
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
-from noxcli.render import Format, Renderer
+from noxcli.render import Renderer
 from noxcli.render.renderers import play, run_progress
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.runs.follow import Follower, Policy
@@ -21,7 +21,7 @@ NAMES_WITHIN = 5.0
 def policy_of(context: Context, options: Waiting) -> Policy:
     """Return how to follow, from the options and, if the verb lacks them or they are not set, the surroundings."""
     policy = Policy(
-        every_event=context.printing.format in {Format.CONTENT, Format.NDJSON},
+        every_event=context.printing.format.is_live,
         leave_when_paused=not context.terminal.interactive,
         idle_timeout=context.configured.limit("idle_timeout"),
         retry_for=RETRY_FOLLOWING if options.retry_for is None else options.retry_for,
@@ -49,7 +49,7 @@ def to_end(
     outcome.phase = Phase.FOLLOW
     if noxus.deadline.seconds == 0 and not (run.settled or run.paused):
         raise not_finished(run)
-    shows_names = not (context.terminal.quiet and context.printing.writes_text)
+    shows_names = not (context.terminal.quiet and context.printing.format.is_text)
     workflow = workflow or (read_workflow_of(noxus, run) if shows_names else run.workflow)
     progress = progress_of(noxus, run, workflow)
     outcome.progress = context.followed = progress

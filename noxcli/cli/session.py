@@ -213,7 +213,7 @@ class Session:
         from noxcli.render.table import show_table
 
         terminal = self.context.terminal
-        if self.context.printing.writes_text:
+        if self.context.printing.format.is_text:
             show_table(terminal, listing.layout, listing.rows(entries))
         else:
             self.context.printing.print_document(listing.document(entries, limit))
@@ -257,7 +257,7 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
         directory = None if options.raw and is_default else Path(options.output_dir)  # --raw overrides a mere default
     plan_reports(context, options, directory)
     present(context, options)
-    context.printing.for_reading = context.printing.writes_text and source_of(ctx, "form") == "DEFAULT"
+    context.printing.for_reading = context.printing.format.is_text and source_of(ctx, "form") == "DEFAULT"
     if directory is not None:
         from noxcli.outputs.directory import lock_directory  # loaded only to write files
 

@@ -21,7 +21,7 @@ def show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: Ru
     """Print the request (`--dry-run`)."""
     context = noxus.context
     body = noxus.api.run_request(inputs.shown(), workflow.version_id, options.callback_url)
-    if context.printing.writes_text:
+    if context.printing.format.is_text:
         context.terminal.write(f"{to_json(body, indent=2)}\n")
     else:
         context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{workflow.id}/runs", "body": body}
@@ -75,5 +75,5 @@ def say_detached(noxus: Session, run: Run) -> None:
     """Print the id of a run that was started and is not followed, and how to follow it."""
     context = noxus.context
     say_hint(context, f"follow it with: noxcli stream{context.route} {run.id}")
-    if context.printing.writes_text:
+    if context.printing.format.is_text:
         context.terminal.write(f"{run.id}\n")

@@ -23,7 +23,7 @@ def present(context: Context, options: Printed) -> None:
     """
     form, terminal = options.form, context.terminal
     # A --query that nothing contradicts wants a document, too.
-    queried = options.query is not None and form is Format.TEXT and not options.raw
+    queried = options.query is not None and form.is_text and not form.is_live and not options.raw
     context.printing.format = Format.JSON if options.as_json or queried else form
     terminal.quiet, terminal.verbose = options.quiet or options.progress == "none", options.verbose
     # The log of a CI system is read later, and line by line.
@@ -31,12 +31,12 @@ def present(context: Context, options: Printed) -> None:
     terminal.color = options.color
     if options.output is not None and options.output != STDOUT:
         context.printing.write_to(Path(options.output))
-    if options.as_json and form not in {Format.TEXT, Format.JSON}:
+    if options.as_json and form.is_live:
         raise UsageProblem(f"--json and --format {form} contradict each other", "remove one of them")
-    if options.raw and context.printing.format is not Format.TEXT:
+    if options.raw and not (context.printing.format.is_text and not form.is_live):
         raise UsageProblem("--raw prints outputs and nothing else", f"drop --raw or --format {context.printing.format}")
     if options.query is not None:
-        if context.printing.writes_text:
+        if context.printing.format.is_text:
             raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
         from noxcli.query import Query  # loaded only with --query
 

@@ -311,7 +311,7 @@ def _print(context: Context, comparison: "Comparison", totals: dict[str, Any]) -
     from noxcli.reports.comparison import pairs_in_words
 
     terminal, listed = context.terminal, comparison.listed
-    if not context.printing.writes_text:
+    if not context.printing.format.is_text:
         documents = (pair.document() for pair in comparison.pairs())
         context.printing.print_long_document(totals, "rows", documents)
     elif terminal.read_by_eyes:

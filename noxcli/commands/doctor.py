@@ -79,7 +79,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             for name, check in checks
         ]
     )
-    if printing.writes_text:
+    if printing.format.is_text:
         messages = ["; ".join(filter(None, (each["message"], each["hint"]))) for each in findings]
         rows = [
             (each["verdict"], each["name"], visible(line, None)) for each, line in zip(findings, messages, strict=True)

@@ -135,7 +135,7 @@ def _show(noxus: "Session", document: dict[str, Any]) -> None:
 
     printing, terminal = noxus.context.printing, noxus.context.terminal
     document = terminal.mask.whole(document)
-    if not printing.writes_text:
+    if not printing.format.is_text:
         printing.print_document(document)
         return
     created = [[each["kind"], each["id"]] for each in document["created"]]

@@ -53,7 +53,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.version_id is None:
         prepare.note_keys(context, known)
     nodes = inputs_of(known.definition) or []
-    if not context.printing.writes_text:
+    if not context.printing.format.is_text:
         context.printing.print_document(schema_of(nodes, known.name), indent=2)
         return
     rows = [[visible(cell, None) for cell in _row(node)] for node in nodes]

@@ -60,7 +60,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect():
         inside = look_inside(noxus, options.run)
         io = _read_node(noxus, inside, options.node) if options.node is not None else None
-    if not printing.writes_text:
+    if not printing.format.is_text:
         printing.print_document(inside.document(io))
     elif io is not None:
         terminal.write(f"{to_json(io['data'], indent=2)}\n")

@@ -41,7 +41,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         return
     listed = {each: schema_named(each) for each in schema_names()}
     about = [(each, found["title"], found["description"]) for each, found in listed.items()]
-    if context.printing.writes_text:
+    if context.printing.format.is_text:
         show_table(context.terminal, SCHEMA_COLUMNS, about)
         return
     entries = [dict(zip(("name", "title", "description"), row, strict=True)) for row in about]

@@ -83,7 +83,7 @@ def _require_good(noxus: Session, outcome: Outcome) -> None:
 def resolve_and_read(noxus: Session, text: str, patience: Patience) -> Run:
     """Return the run; an ended one with its output if the server sends it."""
     run = noxus.resolve_run(text, patience)
-    if noxus.context.printing.writes_text and not noxus.context.reports.asserts:
+    if noxus.context.printing.format.is_text and not noxus.context.reports.asserts:
         return run
     with suppress(NoxError):  # its status is known without it
         return read_own_record(noxus.api, run, patience)

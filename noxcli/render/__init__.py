@@ -1,10 +1,11 @@
 """The formats of stdout, and what all renderers share. The pictures of a run are in the modules of this room."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
+    from noxcli.models import Run
     from noxcli.runs.progress import Step
 
 # How far a task is: the share that is done, if known; what is done in words, and how fast.
@@ -13,12 +14,27 @@ HowFar = Callable[[float], Facts]  # from the seconds since the task's beginning
 
 
 class Format(StrEnum):
-    """The content of stdout."""
+    """The content of stdout; whatever depends on it asks one of these questions, and compares no member."""
 
     TEXT = "text"
     CONTENT = "content"
     JSON = "json"
     NDJSON = "ndjson"
+
+    @property
+    def is_text(self) -> bool:
+        """True if stdout is for people and simple pipes, not for parsers."""
+        return self in {Format.TEXT, Format.CONTENT}
+
+    @property
+    def is_document(self) -> bool:
+        """True if stdout is exactly one document."""
+        return self is Format.JSON
+
+    @property
+    def is_live(self) -> bool:
+        """True if stdout is written while the run runs, by an EventWriter."""
+        return self in {Format.CONTENT, Format.NDJSON}
 
 
 class Renderer(Protocol):
@@ -32,3 +48,12 @@ class Renderer(Protocol):
 
     def show(self, _burst: "Sequence[Step]") -> None:
         return None
+
+
+class EventWriter(Renderer):
+    """What writes to stdout while the run runs."""
+
+    inputs: Mapping[str, Any] | None = None  # of this command, masked
+
+    def finish(self, _document: Callable[[], Mapping[str, Any]], _run: "Run | None") -> None:
+        """Write what comes last, if anything does: the run's document, or nothing."""

@@ -8,13 +8,13 @@ from noxcli.codec import to_json
 from noxcli.errors import ReaderGone, Unwritten
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
 from noxcli.query import Query, found_line
-from noxcli.render import Renderer
+from noxcli.render import EventWriter, Format
 from noxcli.render.pieces import Pieces, Text
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Step
 
 
-class Content(Renderer):
+class Content(EventWriter):
     """The streamed text as it arrives, each part of it once."""
 
     def __init__(self, terminal: Terminal, only_text: Callable[[Any], str | None]) -> None:
@@ -57,12 +57,11 @@ class Content(Renderer):
             self._terminal.write(text)
 
 
-class Ndjson(Renderer):
+class Ndjson(EventWriter):
     """One event per line, numbered from 1. What arrived together is written together, before the next wait."""
 
     def __init__(self, terminal: Terminal, query: Query | None = None) -> None:
         """With a `query`, print its result for each event, and nothing if that is null or the query does not fit."""
-        self.inputs: Mapping[str, Any] | None = None  # of this command, masked
         self._terminal = terminal
         self._query = query
         self._run_id: str | None = None
@@ -75,11 +74,11 @@ class Ndjson(Renderer):
         if any(lines):
             self._terminal.write("".join(lines))
 
-    def finish(self, document: Mapping[str, Any], run: Run | None) -> None:
+    def finish(self, document: Callable[[], Mapping[str, Any]], run: Run | None) -> None:
         """Write the last line, below the first one, if the run is known; if it is missing, the writer was killed."""
         now = _now()
         first = "" if run is None or self._run_id is not None else self._line(Started(run), now)
-        self._terminal.write(first + self._own(now, "result", document))
+        self._terminal.write(first + self._own(now, "result", document()))
 
     def _line(self, update: Update, now: str) -> str:
         """Return the update's line, empty if only the result reports it."""
@@ -119,6 +118,13 @@ class Ndjson(Renderer):
         head = {"seq": self._seq, "ts": now, "run_id": self._run_id, "type": event.type}
         rest = {"data": event.data, "redis_id": event.redis_id, "is_terminal": ends}
         return found_line(self._query, head | rest)
+
+
+def event_writer(
+    form: Format, terminal: Terminal, query: Query | None, only_text: Callable[[Any], str | None]
+) -> EventWriter:
+    """Return what writes a live format; for the others as Content and Ndjson."""
+    return Content(terminal, only_text) if form.is_text else Ndjson(terminal, query)
 
 
 def _now() -> str:

@@ -41,6 +41,12 @@ def test_all_of_it_once_more_with_the_end_is_written_once(noxcli: Noxcli) -> Non
     assert (done.code, done.text, done.err) == (0, "alpha beta gamma", "")
 
 
+def test_a_run_that_has_ended_is_printed_as_it_is(noxcli: Noxcli, plays: Any) -> None:
+    run = noxcli.ended(plays(output={"A": "alpha beta"}))
+    done = noxcli("fetch-output", run, "--format", "content")
+    assert (done.code, done.text, done.err) == (0, "alpha beta", "")
+
+
 @pytest.mark.parametrize("odd", [{"text": "beta "}, ["beta "], 7, True])
 def test_pieces_that_are_no_text_are_no_success(noxcli: Noxcli, odd: Any) -> None:
     done, _ = called(noxcli, *START, reads=completed("".join(WORDS)), events=sends(log("alpha ", odd, "gamma")))

@@ -1,5 +1,6 @@
 """The renderers side by side: the same recording, live, plain, as NDJSON and as content."""
 
+import ast
 import io
 import json
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import noxcli
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.outputs.values import only_text
 from noxcli.render import Renderer
@@ -146,3 +148,15 @@ def test_the_live_view_draws_ten_times_a_second_at_most() -> None:
         took = time.monotonic() - began
     drawn = said(shown).count("\x1b[?7h")
     assert 1 <= drawn <= 10 * took + 3
+
+
+def test_only_this_package_compares_formats() -> None:
+    """Another format is added to the enum and gets a renderer; all others ask what kind it is."""
+    package = Path(noxcli.__file__).parent
+    compared = [
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare | ast.MatchValue) and "id='Format'" in ast.dump(node)
+    ]
+    assert {*compared} == {"render/__init__.py"}
