@@ -34,7 +34,7 @@ def page(name: str) -> str:
 
 @pytest.mark.parametrize("form", Format)
 def test_a_format_is_documented_and_printed(noxcli: Noxcli, plays: Any, form: Format) -> None:
-    assert f"| `--format {form}`" in page("docs/outputs.md"), "the table in docs/outputs.md"
+    assert f"| `--format {form}`" in page("docs/output.md"), "the table in docs/output.md"
     assert re.search(form, page("CHANGELOG.md"), re.IGNORECASE), "CHANGELOG.md"
     assert form in PRINTS, "what it prints, above"
     workflow = plays(script=[Emit("W", "hel"), Emit("W", "lo")], output={"A": "x"})
@@ -61,5 +61,5 @@ def test_a_field_of_a_run_is_on_its_page(noxcli: Noxcli, plays: Any, tmp_path: P
 
 @pytest.mark.parametrize("column", AROUND[1])
 def test_a_column_of_the_table_is_documented(column: str) -> None:
-    passage = page("docs/batch.md").partition("`--csv FILE` writes them as a table")[2].partition(". ")[0]
-    assert re.search(rf"\b{column}\b", passage), "the sentence about --csv in docs/batch.md"
+    passage = page("docs/results.md").partition("`--csv FILE` writes them as a table")[2].partition(". ")[0]
+    assert re.search(rf"\b{column}\b", passage), "the sentence about --csv in docs/results.md"

@@ -170,7 +170,7 @@ class Pair:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """The class of the row, by the table in docs/batch.md, "What changed"."""
+        """The class of the row, by the table in docs/compare.md."""
         if self.known in WITHOUT_REASON:
             return Verdict(self.known)
         base, new = self.answers

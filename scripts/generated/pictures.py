@@ -1,4 +1,4 @@
-"""The pictures of README and docs/live-view.md: commands on a real pseudo-terminal, as SVG for light and dark pages."""
+"""The pictures of README and docs/progress.md: commands on a real pseudo-terminal, as SVG for light and dark pages."""
 
 import fcntl
 import os

@@ -25,6 +25,7 @@ REFERENCE = "docs/reference"
 GENERATED = "<!-- Written by scripts/regenerate.py; changes are lost. -->\n\n"
 
 
+FIRST_CODES = {"0", "1", "2", "7", "75", "124"}  # that a script meets first
 LIMITS_MEAN = {
     "idle_timeout": "Poll a run's status after this long without events.",
     "connect_timeout": "Limit each connection attempt to this long.",
@@ -41,20 +42,20 @@ def verbs() -> Iterator[tuple[str, Any, typer.Context]]:
 
 
 def verbs_table() -> str:
-    """Return the verbs and what each does, for README; those that are needed once are named below them."""
-    rows, others = [], []
+    """Return the verbs and what each does."""
+    rows = []
     for name, verb, context in verbs():
-        if VERBS[name][0] == "Set up":
-            others.append(code(name))
-            continue
         words = [piece for piece in verb.collect_usage_pieces(context) if piece != "[OPTIONS]"]
         rows.append([code(" ".join(["noxcli", name, *words])), escaped(VERBS[name][1])])
-    return f"{table(['command', 'what it does'], rows)}\nAnd once in a while: {', '.join(others)}.\n"
+    return table(["command", "what it does"], rows)
 
 
 def commands_page() -> str:
     """Return the page of all commands and options."""
-    parts = ["# Commands\n\n", "Every command, with every option. `noxcli COMMAND --help` prints the same.\n"]
+    parts = [
+        "# Commands\n\nEvery command, with every option. `noxcli COMMAND --help` prints the same.\n\n",
+        verbs_table(),
+    ]
     for name, verb, context in verbs():
         usage = " ".join(["noxcli", name, *verb.collect_usage_pieces(context)])
         parts.append(f"\n## noxcli {name}\n\n```console\n{usage}\n```\n\n")
@@ -66,12 +67,9 @@ def commands_page() -> str:
     return "".join(parts)
 
 
-def codes_table() -> str:
-    """Return the exit codes, and what to do at each."""
-    by_signal = [row for row in code_rows() if row[1].startswith("SIG")]
-    rows = [row for row in code_rows() if row not in by_signal]
-    names = ", ".join(f"{number} {name}" for number, name, _ in by_signal)
-    return table(["code", "meaning", "retry?"], [*rows, ["128+N", f"ended by signal N: {names}", "-"]])
+def first_codes_table() -> str:
+    """Return the exit codes that a script meets first, for README."""
+    return table(["code", "meaning", "retry?"], [row for row in code_rows() if row[0] in FIRST_CODES])
 
 
 def code_rows() -> list[list[str]]:
@@ -229,8 +227,7 @@ PAGES = {
 }
 # Generated parts of handwritten pages: the page, and the content between the two lines that name it.
 PARTS = {
-    "commands": ("README.md", verbs_table),
-    "exit codes": ("README.md", codes_table),
+    "exit codes": ("README.md", first_codes_table),
     "built-in workflows": ("docs/rehearsing.md", built_in_table),
     "defaults": (f"{REFERENCE}/settings.md", settings_table),
     "requests": (f"{REFERENCE}/scenarios.md", kinds_table),

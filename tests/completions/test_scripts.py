@@ -102,7 +102,7 @@ def test_fixed_words_and_files_side_by_side(name: str, tmp_path: Path, nasty_tab
 )
 def test_a_shell_finds_it_where_the_docs_write_it(tmp_path: Path, shell: str, asks: list[str], told: str) -> None:
     needs(shell)
-    page = (SCRIPTS.parent / "docs" / "install.md").read_text()
+    page = (SCRIPTS.parent / "docs" / "completion.md").read_text()
     (block,) = [block for block in re.findall(r"```bash\n(.*?)```", page, re.S) if f"completion {shell} " in block]
     (tmp_path / ".zshrc").write_text(re.findall("with `(fpath.*?)` in", page)[0])
     path = f"{forks.directory()}:{os.environ['PATH']}"  # fish completes only commands that exist

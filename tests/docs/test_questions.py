@@ -15,7 +15,7 @@ ROOT = make_site.ROOT
 QUESTIONS = ROOT / "tests" / "data" / "questions.tsv"
 TOP = 3  # how many results a reader looks at
 # Questions without an answer among those. This number may only fall.
-MOST_MISSES = 47
+MOST_MISSES = 0
 
 
 def questions() -> list[dict[str, str]]:

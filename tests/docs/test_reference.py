@@ -21,7 +21,7 @@ def keys_in(page: str, heading: str) -> set[str]:
 
 
 def test_a_part_that_lost_its_lines_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reference, "PARTS", {"nowhere": ("README.md", reference.codes_table)})
+    monkeypatch.setattr(reference, "PARTS", {"nowhere": ("README.md", reference.verbs_table)})
     with pytest.raises(AssertionError, match=r"README\.md has lost the lines around its nowhere"):
         list(reference.files(ROOT))
 

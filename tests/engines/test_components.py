@@ -22,7 +22,7 @@ from tests.release.conftest import built as built
 
 pytestmark = [pytest.mark.engine, pytest.mark.wide, pytest.mark.timeout(1000)]
 
-PAGE = (ROOT / "docs/ci.md").read_text()
+PAGE = (ROOT / "docs/github.md").read_text() + (ROOT / "docs/gitlab.md").read_text()
 # Shell and YAML syntax in an input must reach the workflow unchanged.
 HOSTILE = (
     """@README.md What's new? Say "hi" C:\\temp $(touch pwned) `touch pwned` "; touch pwned; ' # ${HOME} $HOME """
@@ -34,7 +34,7 @@ PIP = {name: value for name, value in os.environ.items() if name.startswith(("PI
 
 def snippet(heading: str) -> str:
     """Return the YAML block under that heading of the page."""
-    section = PAGE.partition(f"\n### {heading}\n")[2].partition("\n#")[0]
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return str(re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)[0])
 
 

@@ -35,13 +35,13 @@ UNRELEASED_THING = "# Changelog\n\n## Unreleased\n\n### Added\n\n- A thing.\n"
 @pytest.fixture
 def ready(tmp_path: Path) -> Path:
     """A checkout that may be released as v1.2.3."""
-    for name in ("noxcli/__init__.py", "templates/run/template.yml", "pyproject.toml", "docs/ci.md"):
+    for name in ("noxcli/__init__.py", "templates/run/template.yml", "pyproject.toml", "docs/gitlab.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "CHANGELOG.md").write_text(UNRELEASED_THING)
     unname(tmp_path)
     change("noxcli/__init__.py", f'"{__version__}"', '"1.2.2"')(tmp_path)
-    for name in ("templates/run/template.yml", "docs/ci.md"):
+    for name in ("templates/run/template.yml", "docs/gitlab.md"):
         change(name, __version__, "1.2.2")(tmp_path)
     assert not list(release_text.write_release(tmp_path, "1.2.3", date(2030, 1, 31), "acme/noxcli", "cli@example.com"))
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
@@ -88,8 +88,8 @@ def test_a_checkout_that_agrees_is_released_with_its_notes(
         ("v1.2.3", change("CHANGELOG.md", UNRELEASED, "## 1.3.0 - 2030-02-01\n\n- New.\n"), "1.3.0 as the newest"),
         ("v1.2.3", change("templates/run/template.yml", "1.2.3", "1.2.2"), "template.yml installs another version"),
         ("v1.2.3", change("pyproject.toml", "@example.com", "@noxcli.invalid"), "does not work; give `release.py prep"),
-        ("v1.2.3", change("docs/ci.md", "acme/noxcli", "OWNER/noxcli"), "docs/ci.md has OWNER/noxcli; give `release"),
-        ("v1.2.3", change("docs/ci.md", "run@v1.2.3", "run@v1.2.2"), "docs/ci.md shows 1.2.2; write 1.2.3"),
+        ("v1.2.3", change("docs/gitlab.md", "acme/noxcli", "OWNER/noxcli"), "gitlab.md has OWNER/noxcli; give `rele"),
+        ("v1.2.3", change("docs/gitlab.md", "run@v1.2.3", "run@v1.2.2"), "docs/gitlab.md shows 1.2.2; write 1.2.3"),
         ("v1.x", change("noxcli/__init__.py", "1.2.3", "1.x"), "'1.x' is not a version; write 1.2.3 or 1.2.3rc1"),
     ],
 )  # fmt: skip

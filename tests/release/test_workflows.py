@@ -17,7 +17,7 @@ from tests.release.conftest import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = ROOT / "action.yml"
-SCRIPTS = [ROOT / name for name in (".ci/run", ".ci/engines", "completions/noxcli.bash")]
+SCRIPTS = [ROOT / name for name in (".ci/run", ".ci/engines", "completions/noxcli.bash", "scripts/try", "scripts/test")]
 FRAME = "name: snippet\non: push\npermissions: {}\n"
 HASH = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*")
 
@@ -43,7 +43,7 @@ def shown(tmp_path: Path) -> list[Path]:
                 whole = FRAME + text if text.startswith("jobs:") else text
                 (directory / f"{page.stem}-{number}.yml").write_text(whole)
     found = sorted(directory.iterdir())
-    assert {path.name.partition("-")[0] for path in found} >= {"ci", "engines"}
+    assert {path.name.partition("-")[0] for path in found} >= {"github", "engines", "pull"}
     return found
 
 
@@ -123,7 +123,9 @@ def test_the_component_takes_plain_words_only() -> None:
 
 def test_nothing_is_installed_unpinned() -> None:
     """Not in jobs that publish, nor in the guide, beside a key. Nightly jobs have neither, and try other versions."""
-    pages = [ROOT / "docs" / name for name in ("ci.md", "engines.md", "test-a-change.md")]
+    pages = [
+        ROOT / "docs" / name for name in ("github.md", "gitlab.md", "engines.md", "pull-request.md", "test-a-change.md")
+    ]
     for path in [*pages, *(path for path in WORKFLOWS if path.name != "nightly.yml")]:
         lines = re.findall(r"pip install .*", path.read_text())
         assert [

@@ -1,4 +1,4 @@
-"""docs/ci.md: its jobs run, as far as a shell can act as a runner, and clean up after a canceled run."""
+"""docs/github.md and docs/gitlab.md: their jobs run, as far as a shell can act as a runner, and clean up."""
 
 import re
 import signal
@@ -17,7 +17,7 @@ from tests.reports.test_junit import valid
 from tests.reports.test_writer import variables
 from tests.runner import outputs
 
-PAGE = (Path(__file__).parents[2] / "docs" / "ci.md").read_text()
+PAGE = "".join((Path(__file__).parents[2] / "docs" / name).read_text() for name in ("github.md", "gitlab.md"))
 GITHUB, GITLAB = (
     block
     for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
