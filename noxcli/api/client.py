@@ -336,7 +336,8 @@ def _this_run(run: Run, run_id: str) -> Run:
 
 
 def _stream_failure(error: NoxError, cursor: str | None) -> NoxError:
-    if cursor is not None and error.http_status in CURSOR_REFUSALS:
+    by_a_gateway = isinstance(error, Unavailable) and error.http_status == 404
+    if cursor is not None and error.http_status in CURSOR_REFUSALS and not by_a_gateway:
         return CursorRefused(error.message, **error.facts())
     if error.http_status in NO_STREAM:
         return StreamUnsupported(error.message, **error.facts())

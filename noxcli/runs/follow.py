@@ -75,7 +75,7 @@ class Follower:
         self._clock = clock = deadline.clock
         self.record = Record(source, run, clock, policy.over, just_started=just_started)
         self.ledger = Ledger(positions, from_start=just_started)
-        self.stream = RunStream(source, run.id, self.ledger, quiet=min(LONGEST_WAIT, policy.idle_timeout))
+        self.stream = RunStream(source, run.id, self.ledger)
         self._over = self.record.over
         self._stall = Deadline(clock, policy.stall_timeout)
         self._contact = Contact(clock, policy.retry_for)
@@ -189,16 +189,16 @@ class Follower:
 
     def _listen(self) -> Burst:
         """Pass on what a connection brings; read the record if an event hints at the end, or none comes."""
-        stream, idle = self.stream, self._policy.idle_timeout
+        stream = self.stream
         if not stream.is_open:
             stream.open()
             self._look_after = min(self._look_after, FIRST_LOOK)
             self._look.restart(self._look_after)
-        if self._look.passed or stream.silent_for() >= idle:
+        if self._look.passed or self._is_silent():
             updates = self._read()
             self._look_after = min(2 * self._look_after, self._longest_look)
             self._look.restart(self._look_after)
-            if stream.silent_for() >= idle and not self._over():  # else what is in transit is drained
+            if self._is_silent() and not self._over():  # else what is in transit is drained
                 stream.give_up(f"the stream was silent for {show_seconds(stream.silent_for())}")
         else:
             self._check_limits()
@@ -206,6 +206,10 @@ class Follower:
         if not stream.is_open:
             self._next = self._reconnect
         return updates
+
+    def _is_silent(self) -> bool:
+        """True if the connection may be dead; one that can't be resumed is kept all the same."""
+        return self.ledger.can_resume and self.stream.silent_for() >= self._policy.idle_timeout
 
     def _receive(self, seconds: float) -> list[Update]:
         """Wait for events, and return the new ones."""
@@ -232,6 +236,10 @@ class Follower:
             self._wait.restart(self._look_after)
             self._look_after *= 2
             return updates
+        if not self.ledger.can_resume:
+            self._next = self._poll
+            self._wait_for_poll()
+            return [*updates, self.stream.abandon()]
         came, paused = self.ledger.fresh > 0, self.record.run.paused
         if came:
             self._breaks.answered()

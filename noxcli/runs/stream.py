@@ -13,7 +13,7 @@ from noxcli.errors import (
     Unauthorized,
     Unavailable,
 )
-from noxcli.models import Reconnecting, Update
+from noxcli.models import Gap, Reconnecting, Update
 from noxcli.runs.ledger import Ledger
 from noxcli.runs.record import Record, events_of_a_run
 from noxcli.timing import Deadline, Outage
@@ -36,12 +36,12 @@ NO_STREAM = (StreamUnsupported, Unauthorized, NotFound, Refused)
 class RunStream:
     """One connection at a time. Seconds throughout."""
 
-    def __init__(self, source: "NoxusApi", run_id: str, ledger: Ledger, quiet: float) -> None:
-        """`quiet` is how long nothing comes when a replay is over."""
+    def __init__(self, source: "NoxusApi", run_id: str, ledger: Ledger) -> None:
         self.ledger = ledger
         self.ended: NoxError | None = None  # why the server's side of the last connection has ended
         self.was_open = False  # the last connection that was closed was a stream of events
-        self._source, self._run_id, self._quiet = source, run_id, quiet
+        self.is_abandoned = False  # no other connection is to be opened
+        self._source, self._run_id = source, run_id
         self._feed: EventFeed | None = None  # None before the first connection, and once it was closed
         self._earlier = 0  # connections that became a stream of events
 
@@ -62,8 +62,8 @@ class RunStream:
 
     @property
     def is_refused(self) -> bool:
-        """True if the server gave no stream; if only the position was refused, the next connection may get one."""
-        return isinstance(self.ended, NO_STREAM) and not isinstance(self.ended, CursorRefused)
+        """True if the server gave no stream."""
+        return isinstance(self.ended, NO_STREAM)
 
     @property
     def asked_for(self) -> float:
@@ -94,6 +94,11 @@ class RunStream:
         """Treat the connection as broken."""
         self.ended = self.ended or Unavailable(why)
 
+    def abandon(self) -> Gap:
+        """Resume nothing more, since there is no position to resume from; return the gap that this leaves."""
+        self.is_abandoned = True
+        return self.ledger.gap(f"{self.why()}; without a position to resume from, events may be missing")
+
     def silent_for(self) -> float:
         """Return the seconds since the last byte, including keep-alives."""
         return 0.0 if self._feed is None else self._feed.silent_for()
@@ -106,12 +111,8 @@ class RunStream:
         except (*NO_STREAM, Unavailable) as ended:
             self.ended = ended
             if isinstance(ended, CursorRefused):
-                self.ledger.refused()
-            # A replay that was closed is taken for a whole one; another end of it only means to try again.
-            return self.ledger.place_waiting() if isinstance(ended, StreamClosed) else []
-        # Silence after events that wait: the replay is over. Without such events, it has not begun.
-        if not events and self.ledger.held > 0 and self.silent_for() > self._quiet:
-            return self.ledger.place_waiting()
+                self.ledger.rejected()
+            return []
         return self.ledger.accept(events) if events else []
 
 
@@ -130,7 +131,8 @@ class Rest:
         The verdict is known: a limit ends only the search for events, not the command.
         """
         yield from self._drain()
-        if self._every_event and (self._stream.is_broken or not self._record.is_announced):
+        may_miss = self._stream.is_broken or not self._record.is_announced
+        if self._every_event and may_miss and not self._stream.is_abandoned:
             yield from self._fetch()
         if not self._record.is_announced:
             self._ledger.ended_unannounced()
@@ -147,7 +149,6 @@ class Rest:
             if not self._may_wait:
                 self._stream.give_up("there was no time for the remaining events")
             elif silence.passed and self._stream.is_open:
-                updates += self._ledger.place_waiting()
                 self._stream.close()
             self._record.hear(events_of_a_run(updates))
             yield updates
@@ -155,7 +156,7 @@ class Rest:
     def _fetch(self) -> Iterator[Sequence[Update]]:
         """Read what was missed, on connections of their own."""
         outage = Outage(self._clock)
-        while self._may_wait:
+        while self._may_wait and self._ledger.can_resume:
             self._stream.open()
             yield from self._drain()
             if self._has_all:
@@ -169,12 +170,10 @@ class Rest:
                 break
             yield [Reconnecting(outage.failures, delay, "the remaining events are missing")]
             self._clock.sleep(delay)
-        updates = self._ledger.place_waiting()
-        self._record.hear(events_of_a_run(updates))
         if not self._record.is_announced:
-            what = f"the run is {self._record.now.word}, but its event stream never reported that"
-            updates.append(self._ledger.gap(f"{what}; events may be missing"))
-        yield updates
+            unsaid = f"the run is {self._record.now.word}, but its event stream never reported that"
+            what = self._stream.why() if self._stream.is_refused else unsaid
+            yield [self._ledger.gap(f"{what}; events may be missing")]
 
     @property
     def _grace(self) -> float:

@@ -7,7 +7,6 @@ import pytest
 from noxcli.sandbox.steps import Emit, Raw, node_runs
 from tests.conftest import Noxcli
 from tests.otherside import RUN, STREAM, WORKFLOW, called, end, event, record, sends, streams
-from tests.rawserver import answer
 
 START = ("run", WORKFLOW, "--no-check", "Q=x", "--format", "content", "--quiet")
 WORDS = ["alpha ", "beta ", "gamma"]
@@ -65,7 +64,6 @@ def test_pieces_that_contradict_each_other_are_no_success(noxcli: Noxcli) -> Non
     "then",
     [
         (STREAM + b"".join(log(*WORDS)[2:]),),  # on with what is new, and no overlap
-        (answer(410), STREAM + b"".join(log(*WORDS)[2:])),
         (STREAM + said(WORDS[2], 2),),  # no end is announced
     ],
 )

@@ -734,68 +734,30 @@ def test_a_paused_run_goes_on_over_its_stream() -> None:
 # A position that the server does not know.
 
 
-@pytest.mark.parametrize(
-    ("replays", "reads", "cursors"),
-    [
-        ([[(0, [*pieces(5), end(5)])]], 2, [None]),
-        ([[(0, [*pieces(5), end(5)])]], 0, [None]),  # after the verdict
-        ([[(3, [*pieces(5), end(5)])]], 2, [None]),
-        ([[(0, pieces(5)), (0, BROKEN)], [(0, [end(5)])]], 3, [None, "3-0"]),
-        ([[(0, pieces(2)), (0, BROKEN)], [(0, [*pieces(5), end(5)])]], 3, [None, None]),
-    ],
-    ids=["found", "after the verdict", "late", "resumed again", "begun again"],
-)
-def test_a_refused_position_is_looked_for_in_a_replay(
-    replays: list[Connection], reads: int, cursors: list[str | None]
-) -> None:
-    server = FakeServer([[(0, pieces(3)), (0, BROKEN)], REFUSED, *replays], [*[RUN] * reads, COMPLETED])
+@pytest.mark.parametrize("reads", [0, 3])
+def test_a_rejected_position_is_one_gap_and_nothing_is_resumed(reads: int) -> None:
+    server = FakeServer([[(0, pieces(3)), (0, BROKEN)], REFUSED], [*[RUN] * reads, COMPLETED])
     result = followed(server, EVERY_EVENT, just_started=True)
-    assert result.events == [*pieces(5), end(5)]
-    assert [cursor for _, cursor in server.openings] == [None, "1-0", *cursors]
-    assert (result.of(Gap), result.label) == ([], Continuity.PROVEN)
-    told = [update.reason for update in result.of(Reconnecting)]
-    assert ("the server rejected the position: expired" in told) is (reads > 0)
+    assert (result.run, result.events) == (COMPLETED, pieces(3))
+    assert [cursor for _, cursor in server.openings] == [None, "1-0"]
+    assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
 
 
-@pytest.mark.parametrize(
-    "replay",
-    [[(0, pieces(2, 7))], [(0, pieces(2, 7)), (0, CLOSED)], [(0, [piece(7), end(8)])]],
-    ids=["silent", "closed", "ended"],
-)
-def test_a_replay_without_the_position_begins_with_a_gap(replay: Connection) -> None:
-    server = FakeServer([REFUSED, replay, [(0, [end(9)])]], ends_at(35))
-    result = followed(server, positions=["2-0"])
-    gap = next(at for at, (_, update) in enumerate(result.said) if isinstance(update, Gap))
-    assert [update for _, update in result.said[gap + 1 : gap + 3]] == replay[0][1]
-    assert len(result.of(Gap)) == 1
-    assert result.label is Continuity.BROKEN
+@pytest.mark.parametrize("run", [RUN, COMPLETED])
+def test_a_rejected_position_from_outside_is_one_gap(run: Run) -> None:
+    server = FakeServer([REFUSED], ends_at(35))
+    result = followed(server, EVERY_EVENT, run=run, positions=["2-0"])
+    assert (result.events, len(server.openings)) == ([], 1)
+    assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
 
 
-def test_a_silent_replay_after_the_verdict_is_given_up() -> None:
-    for ending in ([], [(0.0, CLOSED)]):
-        server = FakeServer([REFUSED, [(0, pieces(2, 7)), *ending]], [now("stopped")])
-        result = followed(server, EVERY_EVENT, run=now("stopped"), positions=["2-0"])
-        assert result.events == pieces(2, 7)
-        assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
-
-
-@pytest.mark.parametrize(("shown", "gaps"), [(pieces(2, 7), 2), ([piece(7), end(8)], 1)], ids=["cut", "with its end"])
-def test_what_replays_show_is_given_out_though_each_breaks(shown: list[RunEvent], gaps: int) -> None:
-    replay: Connection = [(0, shown), (0, BROKEN)]
-    for before in ([RUN], []):  # the position is refused while the run goes on, or after its verdict
-        server = FakeServer([REFUSED, *[replay] * 9], [*before, COMPLETED])
-        result = followed(server, EVERY_EVENT, run=RUN if before else COMPLETED, positions=["2-0"])
-        assert result.events == shown
-        assert {cursor for _, cursor in server.openings[1:]} == {None}
-        assert (len(result.of(Gap)), result.label) == (gaps, Continuity.BROKEN)
-
-
-@pytest.mark.parametrize("count", [1, 3])
-def test_a_replay_short_of_the_position_is_given_up_soon(count: int) -> None:
-    server = FakeServer([REFUSED, [(0, pieces(count, 7)), (8, [end(20)])]], ends_at(8))
-    result = followed(server, positions=["2-0"])
-    assert result.events == [*pieces(count, 7), end(20)]
-    assert next(at for at, update in result.said if isinstance(update, Gap)) < 4
+@pytest.mark.parametrize("policy", [Policy(), EVERY_EVENT])
+def test_a_stream_without_positions_is_not_left_for_its_silence(policy: Policy) -> None:
+    told = [RunEvent("content", {"id": "A", "content": str(number)}) for number in range(3)]
+    server = FakeServer([[(1, told[:2]), (100, [told[2], end(3)])]], ends_at(101))
+    result = followed(server, policy, just_started=True)
+    assert (result.events, len(server.openings)) == ([*told, end(3)], 1)
+    assert (result.of(Gap), result.label) == ([], Continuity.ASSUMED)
 
 
 def test_events_of_unknown_kinds_do_not_hide_an_ended_run() -> None:

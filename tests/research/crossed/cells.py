@@ -77,9 +77,7 @@ class Judge:
         """Check the events against the server's own, and what is said about missing ones."""
         got, own, truth = self.seen.result.events, self.seen.result.own, self.seen.truth
         self.expect(own.count("result") == 1, own.count("result"), "results")
-        told_apart = promise.ordered and not oracle.is_blind(self.stage.switches)
-        ordered = oracle.is_subsequence(got, truth) or not told_apart
-        self.expect(ordered, "out of order or twice", _short(got), "of", _short(truth))
+        self.expect(oracle.is_subsequence(got, truth), "out of order or twice", _short(got), "of", _short(truth))
         due = self.seen.truth[promise.first or 0 :]
         missing = len(due) - len(self.seen.result.events)
         gap = "gap" in own
@@ -87,7 +85,9 @@ class Judge:
         self.expect(missing <= 0 or gap or promise.silent, missing, "events missing without a word")
         self.expect(gap or not promise.gap, "no gap said")
         announced = oracle.is_announced(self.stage.switches, ending)
-        excused = promise.gap or missing > 0 or not announced or promise.first is None or not promise.ordered
+        # Without positions, a record that lags behind the last event looks like a stream that broke off.
+        excused = promise.gap or missing > 0 or not announced or promise.first is None
+        excused = excused or (self.stage.switches.redis_ids != "all" and self.stage.switches.stale_reads > 0)
         self.expect(not gap or excused, "a gap said, and nothing is missing")
 
     def reason(self, text: str, *, live: bool) -> None:
@@ -154,9 +154,7 @@ def run_content(stage: Stage, name: str) -> Judge:
     doubtful = not oracle.is_announced(stage.switches, "completed") or oracle.forgets(stage.switches)
     unknown = judge.seen.result.code == 9 and doubtful
     if not _refused(judge) and judge.ends(9 if unknown else 0):
-        text = judge.seen.result.text
-        twice = unknown and text == 2 * oracle.TEXT
-        judge.expect(text == oracle.TEXT or twice, text)
+        judge.expect(judge.seen.result.text == oracle.TEXT, judge.seen.result.text)
     return judge
 
 

@@ -21,7 +21,6 @@ class Events:
     whole: bool = True  # all from there on arrive
     silent: bool = False  # events may be missing without a report
     gap: bool = False  # a gap must be reported, even if all events arrived
-    ordered: bool = True  # each once, in the server's order
 
 
 def is_announced(switches: Switches, ending: str) -> bool:
@@ -71,14 +70,6 @@ def failed_node_is_known(switches: Switches) -> bool:
     return switches.node_words != "foreign" or reason_is_kept(switches)
 
 
-def is_blind(switches: Switches) -> bool:
-    """Whether nothing distinguishes old events from new ones: no positions, equal contents, a missing part.
-
-    If the record lags as well, a replay of all of them counts as new, and its text comes twice.
-    """
-    return forgets(switches) and switches.redis_ids != "all" and switches.null_data
-
-
 def forgets(switches: Switches) -> bool:
     """Whether a stream may begin later than it was asked to."""
     return bool(switches.retained_events) or switches.stream_start == "new"
@@ -86,14 +77,11 @@ def forgets(switches: Switches) -> bool:
 
 def live_events(switches: Switches, *, cut: bool = False) -> Events:
     """For a run that is followed from its start; after a break, reconnecting may be too late."""
-    from_now = switches.stream_start == "new"
-    # Without positions, nothing shows where a replay meets events that were never seen: all come after a gap.
-    placed = not (from_now and switches.redis_ids == "none")
     if not cut:
         # A run is slightly ahead of its stream, and a short memory may have lost its beginning by then.
-        return Events(whole=not (switches.retained_events or from_now), silent=True, ordered=placed)
-    forgets = switches.retained_events > 0 or from_now
-    return Events(whole=switches.on_ended == "replay" and not forgets, silent=forgets, ordered=placed)
+        return Events(whole=not forgets(switches), silent=True)
+    resumes = switches.on_ended == "replay" and switches.redis_ids == "all"
+    return Events(whole=resumes and not forgets(switches), silent=forgets(switches))
 
 
 def ended_events(switches: Switches, count: int, *, after: int | None = None, known: bool = True) -> Events:
@@ -106,8 +94,9 @@ def ended_events(switches: Switches, count: int, *, after: int | None = None, kn
     if known and first >= oldest:
         return Events(first=first)
     # A server that silently replays what it has looks like one that accepted the position.
-    refused = switches.on_unknown_cursor not in {"replay", "accepted"} and (after is not None or not known)
-    return Events(first=oldest, silent=not refused, gap=refused)
+    if switches.on_unknown_cursor not in {"replay", "accepted"} and (after is not None or not known):
+        return Events(first=None, whole=False, gap=True)
+    return Events(first=oldest, silent=True)
 
 
 def requests_at_most(switches: Switches, runs: int = 1) -> int:
