@@ -174,7 +174,7 @@ def _plan_reports_of(context: Context, verb: str, words: Sequence[str]) -> None:
     with suppress(NoxError):  # one that a valid command line would have been refused with
         plan_reports(context, options)
     if not isinstance(options, Reporting):  # the file may be results, as in `compare --report base.jsonl new.jsonl`
-        context.reports.page = context.reports.junit = context.reports.markdown = None
+        context.reports.clear(comment=True)
 
 
 def usage_problem(error: typer.TyperException, verb: str) -> UsageProblem:

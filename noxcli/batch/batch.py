@@ -170,11 +170,11 @@ class Batch:
     def count_past(self, judge: Judge) -> None:
         """Add the rows to the tally that an earlier call has finished, judged again."""
         tally, seen, past, rows = self.tally, self._seen, self.past, self.asked.rows
-        tally.total = seen.in_shard
+        tally.expect(seen.in_shard)
         asks = judge.has_questions or tally.min_pass is not None or EXPECT in seen.kept
         chooses = rows.limit is not None or rows.only is not None
         if tally.repeat == 1 and not asks and not chooses and not past.outdated:
-            tally.before.update(past.codes(HAD_RUN))
+            tally.count_before(past.codes(HAD_RUN))
             return
         from noxcli.batch.joined import Joined  # loaded where stored results are read
 
@@ -185,11 +185,11 @@ class Batch:
     def run(self, work: RowWork, output: Output, tick: Callable[[], None]) -> NoxError | None:
         """Run the remaining rows; return why not every row has a result."""
         engine = Engine(work, self._remaining.to_do(), self.past, self._finding, output, tick, self.asked)
-        self.tally.cause = engine.run()
+        self.tally.end(cause := engine.run())
         self.named = name_runs([*engine.flight.going_on, *self.past.going_on], output.lineless)
-        self._all_asked = self.past.choice_is_open and self.tally.cause is None and {*self.tally.codes} <= CAN_BE_RED
+        self._all_asked = self.past.choice_is_open and cause is None and {*self.tally.codes} <= CAN_BE_RED
         self.has_started = engine.flight.had_runs
-        return self.tally.cause
+        return cause
 
     def _close_choice(self, kind: object, *_: object) -> None:
         """Say in the journal that the chosen rows were asked again, once this call can't end early any more.
@@ -206,7 +206,7 @@ class Batch:
 
         On GitHub, one remains for --resume, so that the next attempt knows that nothing was started.
         """
-        if kind is None and not self.tally.reported and not self.tally.not_started:
+        if kind is None and not self.tally.codes and not self.tally.not_started:
             return
         if self.asked.continues and ATTEMPT_VARIABLE in self._terminal.environ:
             if not self.journal.is_open:

@@ -98,7 +98,7 @@ class Cuts:
     @property
     def verdict(self) -> NoxError | None:
         """Return the worst error of all cuts, the last of several; without any, no row may be without a result."""
-        rest = self._left_open or self._flight.unstarted or self._tally.total is None or self._tally.not_started
+        rest = self._left_open or self._flight.unstarted or self._tally.not_started
         errors = [error for error, moot in self._errors if rest or not moot]
         if not errors:
             lacks = rest and self._tally.min_pass is None and not self._tally.failed

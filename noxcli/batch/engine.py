@@ -109,7 +109,7 @@ class Engine:
             for number in self.schedule.take_due():
                 self._call(partial(self.work.look, self.flight.active[number]))
             self.output.flush_due()  # while the disk writes them, the next rows are in flight
-            self.tally.running, self.tally.doubt = len(self.flight.active), len(self.flight.doubts)
+            self.tally.note_open(len(self.flight.active), len(self.flight.doubts))
             starts = self.cuts.stage is Stage.STARTING and self._has_rows
             if not (self.flight.active or self.flight.awaits_starts or starts):
                 return

@@ -79,7 +79,6 @@ class Flight:
         run = row.result["run"]
         if run is not None and row.code not in ANSWERED and run["status"] not in {*FINAL_STATUSES, PAUSED_STATUS}:
             self.left.append(run["id"])
-        self.output.tally.interrupted += row.interrupted
         self.output.add(row)
 
     def leave(self, row: ActiveRow, error: NoxError) -> None:
@@ -129,4 +128,3 @@ class Flight:
             doubt = row.sent or Pending(row.row.number, row.row.id)  # None while the journal is being written
             self.output.add(finding.unresolved(row.row, doubt, row.error, work.mask))
         self.doubts.clear()
-        self.output.tally.doubt = 0

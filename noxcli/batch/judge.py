@@ -226,9 +226,8 @@ class MinPass:
         return [*others, ExitCode.OK if reached else ExitCode.NOT_AS_ASSERTED]
 
     def words(self, good: int, rows: int) -> str:
-        """Return `85 of 100 rows are good (85.0%; --min-pass 90%)`; the share is rounded down."""
-        share = 1000 * good // max(rows, 1) / 10
-        return f"{good} of {rows} rows are good ({share}%; --min-pass {self.text})"
+        """Return `85.0%; --min-pass 90%`; the share is rounded down."""
+        return f"{1000 * good // max(rows, 1) / 10}%; --min-pass {self.text}"
 
 
 def enough_of(repeat: int, pass_each: int | None) -> int:

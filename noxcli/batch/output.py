@@ -97,7 +97,7 @@ class Output:
         row.judged = self.judge.judged(line)
         if row.code == ExitCode.OK and self.judge.has_questions:
             self.outputs.update(by_name(row.result["output"]))
-        self.tally.add_line(row.judged, self.paste)
+        self.tally.add_line(row.judged, self.paste, interrupted=row.interrupted)
 
     def until_due(self, most: float) -> float:
         """Return the seconds until results must be printed, at most `most`."""

@@ -20,22 +20,22 @@ STUCK_AFTER = 20
 
 @dataclass(slots=True, eq=False, repr=False)
 class Tally:
-    """Rows by exit code, and why they did not complete; `total` is None until it is known.
+    """Rows by exit code, and why they did not complete. Others report to it, and only read its fields.
 
     `min_pass` is the share that must be good. With `repeat`, a row of the file is good if `pass_each` repetitions are.
     """
 
-    total: int | None = None
     min_pass: MinPass | None = None
     repeat: int = 1
     pass_each: int = 1
-    running: int = 0
-    doubt: int = 0
+    total: int = 0  # rows, or their repetitions, that are to have a result
     cause: NoxError | None = None  # why this call ended before the last row
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
     before: Counter[int] = field(default_factory=Counter)  # of rows that an earlier call has finished
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
     reasons: Reasons = field(default_factory=Reasons)
+    _running: int = 0
+    _doubtful: int = 0
     _lines: Counter[int] = field(default_factory=Counter)  # --repeat: repetitions of each row that have ended
     _good: Counter[int] = field(default_factory=Counter)  # --repeat: good repetitions of each row of the file
     _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
@@ -59,48 +59,70 @@ class Tally:
 
     @property
     def rows(self) -> int:
-        """The number of rows of the file, as far as it is known."""
-        if self.total is not None:
-            return self.total // self.repeat
-        return self.done if self.repeat == 1 else len(self._worst)
-
-    @property
-    def reported(self) -> int:
-        """The number of rows in this call."""
-        return self.codes.total()
+        """The number of rows of the file."""
+        return self.total // self.repeat
 
     @property
     def done(self) -> int:
-        return self.before.total() + self.reported
+        return self.before.total() + self.codes.total()
 
     @property
     def failed(self) -> int:
         """The number of rows in this call that did not complete."""
-        return self.reported - self.codes[ExitCode.OK]
+        return self.codes.total() - self.codes[ExitCode.OK]
 
     @property
     def not_started(self) -> int:
-        return 0 if self.total is None else max(0, self.total - self.done)
+        return max(0, self.total - self.done)
+
+    def of_rows(self, count: int) -> str:
+        """Return how many of how many rows of the file."""
+        return f"{count} of {self.rows} rows"
+
+    # What others report.
+
+    def expect(self, total: int) -> None:
+        """So many rows, or their repetitions, are to have a result, with those of earlier calls."""
+        self.total = total
+
+    def count_before(self, codes: Mapping[int, int]) -> None:
+        """Count rows that an earlier call has finished, by code."""
+        self.before.update(codes)
+
+    def note_open(self, running: int, doubtful: int) -> None:
+        """So many rows have no result yet."""
+        self._running, self._doubtful = running, doubtful
+
+    def end(self, cause: NoxError | None) -> None:
+        """All results of this call were counted."""
+        self.cause = cause
 
     def how_far(self, note: str, seconds: float) -> Facts:
         """Return `12 of 120 rows, 8 running, 1 not completed`, and the rate of this call; `note` is on the server."""
-        parts = [f"{self.done} of {self.total} rows" if self.total is not None else amount(self.done, "row")]
-        counts = ((self.running, "running"), (self.failed, "not completed"), (self.doubt, "in doubt"))
+        parts = [f"{self.done} of {self.total} rows"]
+        counts = ((self._running, "running"), (self.failed, "not completed"), (self._doubtful, "in doubt"))
         parts += [f"{count} {what}" for count, what in counts if count]
         text = ", ".join([*parts, note] if note else parts)
         share = self.done / self.total if self.total else None
-        rate = self.reported / seconds if seconds > 0 else 0.0
+        rate = self.codes.total() / seconds if seconds > 0 else 0.0
         if not rate:
             return share, text, f"{show_seconds(seconds)} so far"
         pace = f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min"
-        left = "" if self.total is None else f", {show_seconds(self.not_started / rate)} left"
-        return share, text, f"{pace}{left}"
+        return share, text, f"{pace}, {show_seconds(self.not_started / rate)} left"
 
-    def add_line(self, line: Mapping[str, Any], paste: Callable[[str], str] = str, *, before: bool = False) -> None:
+    def add_line(
+        self,
+        line: Mapping[str, Any],
+        paste: Callable[[str], str] = str,
+        *,
+        before: bool = False,
+        interrupted: bool = False,
+    ) -> None:
         """Count the row of a line of results, and keep why it did not complete.
 
-        `paste` completes the commands in its hint.
+        `paste` completes the commands in its hint; `interrupted` says that this call stopped its run.
         """
+        self.interrupted += interrupted
         code = line["result"]["exit_code"]
         (self.before if before else self.codes)[code] += 1
         if self.repeat > 1:
@@ -113,7 +135,7 @@ class Tally:
             self._asked_again.add(line["row"])
         shared = None if code == ExitCode.OK else self.reasons.add(line, paste)
         if not before:
-            same = code in HOPELESS and (self.reported == 1 or shared == self._only)
+            same = code in HOPELESS and (self.codes.total() == 1 or shared == self._only)
             self._only = shared if same else None
             if self._only is not None and self.stuck is None:
                 self._first.add(line["row"])
@@ -166,25 +188,26 @@ class Tally:
         """Whether the batch passes, and why; None without --min-pass and repetitions: then all rows must be good."""
         good, rows = self.all_codes[ExitCode.OK], self.rows
         if self.min_pass is not None:
-            return {*self.deciding} <= {ExitCode.OK}, self.min_pass.words(good, rows)
-        text = f"{good} of {rows} rows are good (--pass-each {self.pass_each} of {self.repeat})"
+            text = f"{self.of_rows(good)} are good ({self.min_pass.words(good, rows)})"
+            return {*self.deciding} <= {ExitCode.OK}, text
+        text = f"{self.of_rows(good)} are good (--pass-each {self.pass_each} of {self.repeat})"
         return None if self.repeat == 1 else (good == rows, text)
 
     def conclude(self, terminal: Terminal, hint: str | None, named: str = "") -> None:
         """Raise one error for all, which also says what is `named`, unless all completed or enough of them."""
         self.warn_of_luck(terminal)
-        counted = self.all_codes
-        codes, good, rows, cause = self.deciding, counted[ExitCode.OK], self.rows, self.cause
+        codes, counted, verdict = self.deciding, self.all_codes, self.verdict
         code, judged = worst(codes), {*codes} <= COMPLETED
-        if self.min_pass is not None and (code == ExitCode.OK or not judged):
-            terminal.note(self.min_pass.words(good, rows))
+        share = verdict[1] if verdict is not None and self.min_pass is not None else ""
+        if share and (code == ExitCode.OK or not judged):
+            terminal.note(share)
         if code == ExitCode.OK:
             return
-        what = "completed, but an assertion failed" if judged else "did not complete"
-        text = f"{counted.total() - good} of {counted.total()} rows {what}"
-        if good == counted.total():
-            text = f"{self.not_started // self.repeat} of {rows} rows were not started" if self.not_started else ""
-        if judged and self.min_pass is not None:
-            text = self.min_pass.words(good, rows)
-        why = "" if cause is None else cause.message
+        if judged and share:
+            text = share
+        elif bad := counted.total() - counted[ExitCode.OK]:
+            text = f"{self.of_rows(bad)} {'completed, but an assertion failed' if judged else 'did not complete'}"
+        else:
+            text = f"{self.of_rows(self.not_started // self.repeat)} were not started" if self.not_started else ""
+        why = "" if self.cause is None else self.cause.message
         raise Incomplete("; ".join(filter(None, [why, text])) + named, hint, code)

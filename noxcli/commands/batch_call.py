@@ -56,7 +56,7 @@ def run_rows(noxus: Session, options: Options) -> None:
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     judge = Judge.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     context.way_back = asked.way_back
-    tally = Tally(None, min_pass, options.repeat, enough)
+    tally = Tally(min_pass, options.repeat, enough)
     with Batch(asked, tally, context.terminal, context.clock) as batch:
         batch.open()
         with noxus.connect(Phase.PREFLIGHT) as api:
@@ -68,7 +68,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             seen = batch.check(header, inputs_of(workflow.definition) if asked.checked else None)
             _check_questions(context, judge, asked.rows, header, seen)
             if options.dry_run:
-                context.reports.junit = context.reports.page = None
+                context.reports.clear()
                 context.terminal.write(f"{to_json(seen.counts())}\n")
                 return
             batch.begin(judge)
@@ -233,7 +233,7 @@ def row_work(
 
 def _plan_reports(batch: Batch, context: Context, judge: Judge, options: Options) -> None:
     """Write the reports at the end, since there are rows to report."""
-    context.reports.junit = context.reports.page = None
+    context.reports.clear()
     for option, file in (("--junit", options.junit), ("--report", options.report)):
         if file is not None:
             batch.at_end(partial(_write_report, option, Path(file), batch, context, judge))

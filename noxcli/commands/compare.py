@@ -145,7 +145,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
             asks, most = options.confirm, options.max_runs
             if not confirm_rows(noxus, comparison, judge, asks, most, dry_run=options.dry_run):
-                context.reports.junit = context.reports.page = context.reports.markdown = None
+                context.reports.clear(comment=True)
                 return
         ending = _ending(comparison, options)
         code, reason = (ExitCode.OK, None) if ending is None else (ending.exit_code, ending.message)
@@ -272,7 +272,7 @@ def _case_verdict(pair: "Pair", options: Options) -> "CaseVerdict":
 
 def _report(context: Context, comparison: "Comparison", options: Options, totals: dict[str, Any]) -> None:
     """Write the page and the test cases, and collect what a CI system gets. Raises Undelivered."""
-    context.reports.junit = context.reports.page = None
+    context.reports.clear()
     if options.report is not None:
         from noxcli.files import save
         from noxcli.reports.html.comparison import comparison_page  # loaded only for a page

@@ -110,7 +110,7 @@ class Asking:
         rows = suspects.write_rows(round_)
         asked = self._read_asked(round_, str(rows))
         asked.rows.know(inputs_of(workflow.definition), checked=False)
-        tally, judge = Tally(None, None, round_.asks), Judge((), None, context.terminal.mask)
+        tally, judge = Tally(repeat=round_.asks), Judge((), None, context.terminal.mask)
         with Batch(asked, tally, context.terminal, context.clock) as batch:
             batch.open()
             pace = noxus.api.pace_requests()

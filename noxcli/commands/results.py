@@ -99,6 +99,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     tally = Tally(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
     sheet = None if options.csv is None else Sheet(raw=options.csv_raw)
     _print_rows(context, _counted(joined.lines(judge), tally, sheet), query)
+    tally.expect(tally.done)  # each row has a line
     _write_files(context, options, joined, judge, tally, sheet)
     _say(context, joined, tally)
     facts = _facts(joined, judge)
@@ -135,7 +136,7 @@ def _write_files(
     """Write the table, the test cases and the page that are asked for. Raises Undelivered."""
     from noxcli.files import save  # as in execute
 
-    context.reports.junit = context.reports.page = None
+    context.reports.clear()
     mask = context.terminal.mask
     if sheet is not None and options.csv is not None:
         save(Path(options.csv), sheet.pieces(joined.lines(judge)))

@@ -39,6 +39,14 @@ class Reports:
     asserts: Sequence["Query"] = ()
     batch: "BatchEnded | None" = None  # reported to the CI system instead of the runs
 
+    def clear(self, *, comment: bool = False) -> None:
+        """Write neither page nor test cases at the end: the command does it, or there is nothing to report.
+
+        Nor the `comment`, which else gets the exit code.
+        """
+        self.page = self.junit = None
+        self.markdown = None if comment else self.markdown
+
     def report_start(self, run: "Run", mask: Mask) -> None:
         """Write the ids as soon as the server answers the start.
 

@@ -85,7 +85,7 @@ def test_the_first_line_is_printed_at_once_later_ones_together(batch: Callable[.
     time.sleep(FLUSHES_APART)
     this.output.flush_due()
     assert this.printed == [1, 2, 3]
-    assert (Past.read(this.journal.path).count_finished(), this.tally.reported) == (3, 3)
+    assert (Past.read(this.journal.path).count_finished(), this.tally.done) == (3, 3)
     assert this.output.until_due(1.0) == 1.0
 
 
@@ -108,18 +108,17 @@ def test_what_the_disk_does_not_keep_is_not_printed(
 @pytest.mark.parametrize(
     ("tally", "seconds", "told"),
     [
-        (Tally(), 2.0, (None, "0 rows", "2.0s so far")),
+        (Tally(), 2.0, (None, "0 of 0 rows", "2.0s so far")),
         (
-            Tally(120, running=8, codes=Counter({0: 10, 1: 2})),
+            Tally(total=120, _running=8, codes=Counter({0: 10, 1: 2})),
             4.0,
             (0.1, "12 of 120 rows, 8 running, 2 not completed", "3.0 rows/s, 36.0s left"),
         ),
         (
-            Tally(20, doubt=1, before=Counter({0: 4}), codes=Counter({0: 1})),
+            Tally(total=20, _doubtful=1, before=Counter({0: 4}), codes=Counter({0: 1})),
             60.0,
             (0.25, "5 of 20 rows, 1 in doubt", "1.0 rows/min, 15m00s left"),
         ),
-        (Tally(None, codes=Counter({0: 1})), 1.0, (None, "1 row", "1.0 rows/s")),
     ],
 )
 def test_a_line_tells_rows_rate_and_time_left(
