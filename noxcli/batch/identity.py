@@ -20,7 +20,7 @@ MOST_NODES = 5  # that are named
 NAMES = {"workflow_id": "workflow", "host": "server", "repeat": "repeat"}
 NodeDigests = Mapping[str, list[str]]  # by the node's id: its name and digest
 
-# The fields of the header; one that may be null may also be absent.
+# The fields of the header.
 TEXT, MAYBE_TEXT, NUMBER = (str,), (str, type(None)), (int,)
 HEADER: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("workflow_id", "host", "source", "shard", "digest"), TEXT),
@@ -58,7 +58,7 @@ class Header:
     only: list[int] | None = None  # the rows of the file that --only selects
     outputs: list[str] | None = None  # of the workflow, if its definition was read
     command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
-    definition: str | None = None  # its digest, as far as it was read; journals of old do not have it
+    definition: str | None = None  # its digest, as far as it was read
     nodes: NodeDigests | None = None  # of it
 
     @property

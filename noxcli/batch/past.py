@@ -21,7 +21,7 @@ BATCH_SCHEMA = "noxcli.batch/1"
 LONGEST_LINE = 16 * 1024 * 1024  # bytes
 NEW, SENT, STARTED, FINISHED = range(4)  # a finished row's exit code is added to its state
 
-# The fields of each step that are read; one that may be null may also be absent.
+# The fields of each step that are read.
 ROW = {"row": NUMBER, "id": MAYBE_TEXT}
 ENDED = {
     **ROW,
@@ -34,7 +34,8 @@ STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "sent": {**ROW, "row_digest": TEXT, "input_digest": TEXT, "server_at": MAYBE_TEXT, "at": TEXT},
     "started": {**ROW, "run_id": TEXT, "created_at": MAYBE_TEXT, "at": TEXT},
     "stopping": ROW,
-    **dict.fromkeys(("withdrawn", "interrupted", "left"), ENDED),
+    "withdrawn": {**ROW, "exit_code": NUMBER},
+    **dict.fromkeys(("interrupted", "left"), ENDED),
     "finished": {**ENDED, "run_id": TEXT},
     "moved": {"row": NUMBER, "from": NUMBER, "row_digest": TEXT},
     "renumbered": {},
@@ -296,8 +297,8 @@ def line_at(file: IO[bytes], offset: int) -> Mapping[str, Any]:
 
 
 def _field(line: Mapping[str, Any], name: str, kinds: tuple[type, ...]) -> Any:
-    """Return a field of a line. Raises ValueError for another type, and for a number out of range."""
-    value = line.get(name)
+    """Return a field of a line. Raises KeyError without it, ValueError for another type or a number out of range."""
+    value = line[name]
     if type(value) not in kinds:  # True is not a number here
         raise ValueError(name)
     if type(value) is int and not (name in {"row", "from", "repeat"}) <= value <= MOST_ROWS:

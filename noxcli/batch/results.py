@@ -175,11 +175,10 @@ def run_of(line: Mapping[str, Any] | None) -> str | None:
 
 
 def read_result_line(value: Any) -> dict[str, Any] | None:
-    """Return a JSON value as a line of results if it is one; printed lines may lack the row's input and columns."""
-    if not isinstance(value, dict):
+    """Return a JSON value as a line of results if it is one."""
+    if not isinstance(value, dict) or not value.keys() >= LINE_KEYS or not _has(value, LINE_KINDS):
         return None
-    line = value if value.keys() >= LINE_KEYS else {**value, **{key: None for key in LINE_KEYS if key not in value}}
-    if not _has(line, LINE_KINDS) or not _has(result := line["result"], RESULT_KINDS) or "output" not in result:
+    if not _has(result := value["result"], RESULT_KINDS) or "output" not in result:
         return None
     run, checks = result["run"] or {}, result.get("assertions", [])
     sound = (
@@ -188,7 +187,7 @@ def read_result_line(value: Any) -> dict[str, Any] | None:
         and abs(run.get("duration_s") or 0) < LONGEST_RUN
     )
     sound = sound and isinstance(checks, list) and all(isinstance(each, dict) for each in checks)
-    return line if sound and 0 < line["row"] <= MOST_ROWS and result["exit_code"] in CODES else None
+    return value if sound and 0 < value["row"] <= MOST_ROWS and result["exit_code"] in CODES else None
 
 
 def _has(value: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> bool:

@@ -181,8 +181,8 @@ LINES: list[dict[str, Any]] = [
     {**HEAD, "at": TIME},
     {"row": 1, "step": "sent", "id": None, "row_digest": "ab", "input_digest": "x", "server_at": TIME, "at": TIME},
     {"row": 1, "step": "started", "id": None, "run_id": "r", "workflow_id": "w", "created_at": TIME, "at": TIME},
-    {"row": 1, "step": "finished", "id": None, "run_id": "r", "status": "completed", "exit_code": 0, "at": TIME},
-    {"row": 2, "step": "left", "id": None, "run_id": None, "status": None, "exit_code": 75, "at": TIME},
+    {"row": 1, "step": "finished", "id": None, "run_id": "r", "status": "completed", "exit_code": 0, "message": None},
+    {"row": 2, "step": "left", "id": None, "run_id": None, "status": None, "exit_code": 75, "message": None},
 ]
 strange = st.one_of(
     st.none(),
@@ -220,14 +220,15 @@ def test_a_journal_that_says_anything_breaks_no_reader(
 @pytest.mark.parametrize(
     "line",
     [
-        b'{"row": 1e999, "step": "withdrawn", "exit_code": 75}',
-        b'{"row": 1, "step": "withdrawn"}',
-        b'{"row": 1, "step": "withdrawn", "exit_code": -1}',
+        b'{"row": 1e999, "id": null, "step": "withdrawn", "exit_code": 75}',
+        b'{"row": 1, "id": null, "step": "withdrawn"}',
+        b'{"row": 1, "id": null, "step": "withdrawn", "exit_code": -1}',
         b'{"row": 1, "step": ["withdrawn"]}',
-        b'{"row": 1000000000000, "step": "withdrawn", "exit_code": 75}',
-        b'{"row": true, "step": "withdrawn", "exit_code": 75}',
-        b'{"row": 0, "step": "withdrawn", "exit_code": 75}',
+        b'{"row": 1000000000000, "id": null, "step": "withdrawn", "exit_code": 75}',
+        b'{"row": true, "id": null, "step": "withdrawn", "exit_code": 75}',
+        b'{"row": 0, "id": null, "step": "withdrawn", "exit_code": 75}',
         b'{"row": 1, "step": "later"}',
+        b'{"row": 1, "step": "withdrawn", "exit_code": 75}',
         json.dumps({**LINES[1], "server_at": None, "at": "yesterday"}).encode(),
         json.dumps({**LINES[1], "row_digest": "zz"}).encode(),
         b'{"row": 1, "step": "started", "id": null, "run_id": ["r"], "created_at": null}',
@@ -238,9 +239,9 @@ def test_a_journal_that_says_anything_breaks_no_reader(
 def test_a_line_that_is_not_understood_is_refused_and_kept(line: bytes, tmp_path: Path) -> None:
     path = tmp_path / "batch.jsonl"
     path.write_bytes(
-        b'{"row": 1, "step": "withdrawn", "exit_code": 75}\n'
+        b'{"row": 1, "id": null, "step": "withdrawn", "exit_code": 75}\n'
         + line
-        + b'\n{"row": 2, "step": "withdrawn", "exit_code": 75}\n'
+        + b'\n{"row": 2, "id": null, "step": "withdrawn", "exit_code": 75}\n'
     )
     before = path.read_bytes()
     with (
@@ -269,7 +270,7 @@ def test_a_line_without_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("noxcli.batch.past.LONGEST_LINE", 1000)
     monkeypatch.setattr("noxcli.batch.journal.LONGEST_LINE", 1000)
     path = tmp_path / "batch.jsonl"
-    path.write_bytes(b"x" * 10_000 + b'{"row": 2, "step": "withdrawn", "exit_code": 75}\n')
+    path.write_bytes(b"x" * 10_000 + b'{"row": 2, "id": null, "step": "withdrawn", "exit_code": 75}\n')
     with pytest.raises(UsageProblem, match="line 1 of the journal"):
         Past.read(path)
     path.unlink()

@@ -34,7 +34,8 @@ def line(number: int, run: str = "r", text: str = "") -> str:
     head = (
         f'{{"row":{number},"id":null,"result":{{"schema":"noxcli.result/1","ok":true,"exit_code":0,"retry_safe":false'
     )
-    return f'{head},"run":{{"id":{json.dumps(run)}}},"output":{{"A":{json.dumps(text)}}},"error":null}}}}\n'
+    tail = '"error":null},"input":null,"columns":null}'
+    return f'{head},"run":{{"id":{json.dumps(run)}}},"output":{{"A":{json.dumps(text)}}},{tail}\n'
 
 
 def test_they_are_the_lines_of_stdout(noxcli: Noxcli, workflow: str) -> None:

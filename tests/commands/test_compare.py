@@ -23,7 +23,7 @@ def line(row: int, answer: Any = "a", code: int = 0, *, seconds: float | None = 
     run = {"id": f"r{row}", "workflow_id": "w", "duration_s": seconds}
     output = None if answer is None else {"Answer": answer}
     result = {"exit_code": code, "run": run, "error": error, "output": output}
-    return {"row": row, "id": f"id{row}", "input": {"Q": row}, "result": result, **more}
+    return {"row": row, "id": f"id{row}", "input": {"Q": row}, "columns": None, "result": result, **more}
 
 
 def written(name: str, lines: Iterable[Line]) -> str:
