@@ -193,16 +193,10 @@ class Pair:
                 return Verdict(Change.SAME, "still fails")
         if good is not (base is Answer.GOOD):
             return Verdict(Change.FIXED if good else Change.BROKEN)
-        return Verdict(self._without_a_verdict())
-
-    def _without_a_verdict(self) -> Change:
-        """Return the class of a row that is as good in NEW as in BASE."""
         before, after = self._outputs
         if len(before) > 1:
-            return Change.VARIES
-        if before != after:
-            return Change.CHANGED
-        return Change.SLOWER if self.is_slower else Change.SAME
+            return Verdict(Change.VARIES)
+        return Verdict(Change.CHANGED if before != after else Change.SLOWER if self.is_slower else Change.SAME)
 
     def _why_none(self, lines: Sequence[ResultLine], gap: str | None) -> str:
         if not lines:

@@ -8,6 +8,7 @@ after any white space (ActionCommand.TryParseV2).
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -43,7 +44,10 @@ class GitHub(Renderer):
 
         The command contains the secret, so only a runner gets it: never if stderr goes to a file.
         """
-        if self._terminal.environ.get("GITHUB_ACTIONS") != "true" or _is_file(self._terminal):
+        with suppress(OSError, ValueError):  # of a stream without a number
+            if stat.S_ISREG(os.fstat(self._terminal.err.fileno()).st_mode):
+                return
+        if self._terminal.environ.get("GITHUB_ACTIONS") != "true":
             return
         for secret in secrets:
             lines = secret.strip().splitlines()
@@ -111,7 +115,9 @@ class GitHub(Renderer):
             results = {**ids, "status": one.run["status"], **results}
         if output_dir is not None and one.document["files"]:
             results["outputs_path"] = output_dir
-        output = to_json(one.document["output"]) if _is_whole(one) else ""
+        # Text that was streamed to stdout is not kept: a truncated one may be in a complete output.
+        whole = one.document["complete"] and not any(value.is_text for value in find_remote(one.document["output"]))
+        output = to_json(one.document["output"]) if whole else ""
         if output and len(output.encode()) <= LARGEST_STEP_OUTPUT:
             results["output"] = output
         return results
@@ -146,17 +152,5 @@ class GitHub(Renderer):
         return _data(visible(self._terminal.mask(text)))
 
 
-def _is_whole(one: Ended) -> bool:
-    """True for a complete output without a truncated text: text that was streamed to stdout is not kept."""
-    return one.document["complete"] and not any(value.is_text for value in find_remote(one.document["output"]))
-
-
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _is_file(terminal: Terminal) -> bool:
-    try:
-        return stat.S_ISREG(os.fstat(terminal.err.fileno()).st_mode)
-    except (OSError, ValueError):
-        return False

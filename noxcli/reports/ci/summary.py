@@ -1,7 +1,7 @@
 """The summary page of a step, as HTML: in an escaped `<code>`, Markdown, mentions, links and emoji have no effect."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -21,6 +21,7 @@ EXCERPT, AROUND = 2000, 60  # characters of a text for which there is no room, a
 LONGEST_BLOCK = 1000  # characters of an output
 CODE_WIDTH = 100
 REASON_WIDTH = 2000
+UNSAFE = r"[^\w./ -]|-(?=-)"  # in a comment, which nothing may end
 
 
 class _Room:
@@ -54,7 +55,8 @@ def batch_page(ended: BatchEnded, mask: Mask) -> str:
     code = f"{int(ended.exit_code)}" + (f": {ended.reason}" if ended.reason else "")
     facts = [*(ended.facts or [("Rows of", ended.name)]), ("Exit code", code)]
     page, room = Page(mask), _Room(f"<p>and {ended.listed:,} more rows</p>\n\n")
-    room.add(f"<!-- {_comment(page, f'noxcli {ended.command} {ended.name}')} -->")
+    name = shorten(visible(mask(f"noxcli {ended.command} {ended.name}")), CODE_WIDTH)
+    room.add(f"<!-- {re.sub(UNSAFE, '', name)} -->")
     room.add(page.tag("h3", f"noxcli {ended.command}: {ended.heading}"))
     room.add(_table(page, ((term, _code(page, text, REASON_WIDTH)) for term, text in facts)))
     if ended.command != "compare":  # whose heading has the counts
@@ -74,11 +76,6 @@ def _broken(page: Page, row: Broken, most: int = LARGEST_PAGE) -> Iterator[Html]
         yield page.tag("pre", page.tag("code", mark_pieces(page, shown)))
 
 
-def _comment(page: Page, text: str) -> str:
-    """Return a text in which nothing ends the comment."""
-    return re.sub(r"[^\w./ -]|-(?=-)", "", shorten(visible(page.mask(text)), CODE_WIDTH))
-
-
 def _run(page: Page, one: Ended) -> Iterator[Html]:
     run, nodes = one.run, one.document["nodes"]
     about = [", run ", _code(page, run["id"]), " ", _status(page, run["status"])] if run else []
@@ -90,18 +87,14 @@ def _run(page: Page, one: Ended) -> Iterator[Html]:
     if run and run["status"] not in FINAL_STATUSES:
         yield page.tag("p", "Continue with ", _code(page, f"noxcli wait {run['id']}"))
     if nodes:
-        yield _nodes(page, nodes)
+        rows: list[Sequence[Any]] = []
+        for node in nodes:
+            seconds = None if node["duration_s"] is None else f"{node['duration_s']:.1f}"
+            rows.append((_code(page, node["name"]), _status(page, node["status"]), seconds))
+        yield _table(page, rows, ("node", "status", "seconds"))
     for key, value in by_name(one.document["output"]).items():
         yield page.tag("p", _code(page, key))
         yield _block(page, value)
-
-
-def _nodes(page: Page, nodes: Sequence[Mapping[str, Any]]) -> Html:
-    rows: list[Sequence[Any]] = []
-    for node in nodes:
-        took = None if node["duration_s"] is None else f"{node['duration_s']:.1f}"
-        rows.append((_code(page, node["name"]), _status(page, node["status"]), took))
-    return _table(page, rows, ("node", "status", "seconds"))
 
 
 def _table(page: Page, rows: Iterable[Iterable[Any]], head: Sequence[str] = ()) -> Html:

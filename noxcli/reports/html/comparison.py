@@ -33,6 +33,8 @@ TONES = {
     Change.SAME: "good",
     Change.NEW: "run",
     Change.REMOVED: "run",
+    Change.MISSING: "idle",
+    Change.VARIES: "idle",
 }
 TERMS = (
     ("Rows", "rows"),
@@ -45,39 +47,33 @@ TERMS = (
 
 def comparison_page(page: Page, totals: Mapping[str, Any], pairs: Iterable[Pair]) -> Iterator[bytes]:
     """Yield the page, of `noxcli.comparison/1` without its rows, and of the pairs that differ."""
-    counts = totals["classes"]
-    words = ", ".join(f"{counts[change]:,} {change}" for change in Change if counts[change]) or "no rows"
+    words = {change: f"{count:,} {change}" for change in Change if (count := totals["classes"][change])}
     name = f"{totals['base']['source']} → {totals['new']['source']}"
     rules = parts.rules_of_choice({str(change): f":not(.{change})" for change in Change})
-    return page.whole(f"{name} — {words}", _body(page, totals, pairs, f"{name}:"), rules)
+    return page.whole(
+        f"{name} — {', '.join(words.values()) or 'no rows'}", _body(page, totals, pairs, name, words), rules
+    )
 
 
-def _body(page: Page, totals: Mapping[str, Any], pairs: Iterable[Pair], name: str) -> Iterator[Html]:
-    counts = totals["classes"]
-    found = [change for change in Change if counts[change]]
-    words = (page.tag("span", f"{counts[change]:,} {change}", class_=tone_of_class(change)) for change in found)
-    heading = page.joined(piece for each in words for piece in (each, " "))
-    yield parts.verdict(page, parts.tone_of(totals["exit_code"]), name, heading or "no rows", [])
+def _body(
+    page: Page, totals: Mapping[str, Any], pairs: Iterable[Pair], name: str, words: Mapping[Change, str]
+) -> Iterator[Html]:
+    spans = (page.joined([page.tag("span", each, class_=TONES[change]), " "]) for change, each in words.items())
+    heading = page.joined(spans) or "no rows"
+    yield parts.verdict(page, parts.tone_of(totals["exit_code"]), f"{name}:", heading, [])
     yield page.heading("What was compared")
     yield parts.facts(page, [*compared_facts(totals), ("Exit code", ending_of(totals))])
     yield _numbers(page, totals)
-    listed = sum(counts[change] for change in Change if change is not Change.SAME)
-    if listed:
-        yield from _rows(page, counts, pairs, listed)
-
-
-def tone_of_class(change: Change) -> str:
-    """Return the class of the style for a class of rows."""
-    return TONES.get(change, "idle")
+    if words.keys() - {Change.SAME}:
+        yield from _rows(page, totals["classes"], pairs)
 
 
 def _numbers(page: Page, totals: Mapping[str, Any]) -> Html:
     rows = []
     for term, key in TERMS:
         sides = [totals[side][key] for side in ("base", "new")]
-        rows.append(
-            page.tag("tr", page.tag("th", term), *(page.tag("td", _number(key, side, sides)) for side in sides))
-        )
+        cells = (page.tag("td", _number(key, side, sides)) for side in sides)
+        rows.append(page.tag("tr", page.tag("th", term), *cells))
     head = page.tag("tr", page.tag("td"), page.tag("th", "BASE"), page.tag("th", "NEW"))
     return page.tag("table", page.tag("thead", head), page.tag("tbody", *rows), class_="numbers")
 
@@ -90,7 +86,8 @@ def _number(key: str, value: float | None, sides: Sequence[float | None]) -> str
     return f"{value:.1%}" if key == "pass_rate" else f"{value:,}"
 
 
-def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[Pair], listed: int) -> Iterator[Html]:
+def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[Pair]) -> Iterator[Html]:
+    listed = sum(counts[change] for change in Change if change is not Change.SAME)
     yield page.heading("Rows that differ", f"{listed:,}")
     named = [(str(change), f"{change} {counts[change]:,}") for change in Change if counts[change]]
     yield parts.choice(page, [("all", f"All {listed:,}"), *named[: len(named) - bool(counts[Change.SAME])]], "all")
@@ -130,7 +127,7 @@ def _pair(page: Page, pair: Pair, most: int) -> Html:
     )
     body = page.tag("div", *_unfolded(page, pair, inputs, differences, most))
     place = f"r{pair.row}" if pair.base else f"n{pair.row}"  # both sides may have a row of this number
-    return page.tag("details", summary, body, id=place, class_=f"{pair.change} {tone_of_class(pair.change)}")
+    return page.tag("details", summary, body, id=place, class_=f"{pair.change} {TONES[pair.change]}")
 
 
 def _unfolded(

@@ -121,12 +121,10 @@ class Page:
         yield b"<main>\n"
         for part in body:
             yield f"{self.text(part)}\n".encode()
-        yield f"</main>\n{self._footer()}\n<script>{script}</script>\n</body>\n</html>\n".encode()
-
-    def _footer(self) -> Html:
         when = f" on {show_moment(self.at)}" if self.at is not None else ""
         line = self.text(shlex.join(["noxcli", *self.argv]), LONGEST_COMMAND) if self.argv else None
-        return self.tag("footer", f"Written by noxcli {__version__}{when}", line and self.tag("code", line))
+        footer = self.tag("footer", f"Written by noxcli {__version__}{when}", line and self.tag("code", line))
+        yield f"</main>\n{footer}\n<script>{script}</script>\n</body>\n</html>\n".encode()
 
 
 def show_moment(moment: datetime) -> str:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.errors import UNDECIDED, ExitCode
-from noxcli.outputs.values import find_remote
+from noxcli.outputs.values import HOLDERS, find_remote
 from noxcli.render.text import amount
-from noxcli.reports.html.markup import LARGEST_TEXT, Html, Page, show_moment
+from noxcli.reports.html.markup import LARGEST_TEXT, Html, Page
 from noxcli.reports.words import CHANGES
-from noxcli.timing import parse_time
 
 VALUES_ON_A_PAGE = 200  # outputs or inputs of a run
 LARGEST_VALUES = 2_000_000  # characters of all of them
@@ -112,14 +111,21 @@ def _by_words(page: Page, diff: str) -> Html:
 def values(page: Page, named: Mapping[str, Any], most: int = LARGEST_TEXT) -> Iterator[Html]:
     """Yield inputs or outputs, at most so many characters of each: lines as a list, the rest unfolding, or open."""
     some = list(named.items())[:VALUES_ON_A_PAGE]
-    plain = {key: page.text(value) for key, value in some if _is_line(value, min(most, LONGEST_PEEK))}
+    longest = min(most, LONGEST_PEEK)
+    plain = {
+        key: page.text(value)
+        for key, value in some
+        if ((len(value) <= longest and "\n" not in value) if isinstance(value, str) else not isinstance(value, HOLDERS))
+    }
     if plain:
         yield facts(page, plain.items())
     left = LARGEST_VALUES
     for key, value in some:
         if key in plain:
             continue
-        body, path = page.block(value, min(most, max(1000, left))), _file_of(value)
+        body, path = page.block(value, min(most, max(1000, left))), None
+        if isinstance(value, dict) and isinstance(value.get("$file"), str):
+            path = value["$file"]
         left -= len(body)
         opened = len(body) < LONGEST_OPEN and path is None
         gist = page.link(path, Path(path).name) if path else None if opened else page.peek(value, LONGEST_PEEK)
@@ -128,17 +134,6 @@ def values(page: Page, named: Mapping[str, Any], most: int = LARGEST_TEXT) -> It
         yield page.tag("details", summary, page.tag("div", body), open=opened)
     if len(named) > VALUES_ON_A_PAGE:
         yield page.dim(f"and {len(named) - VALUES_ON_A_PAGE} more")
-
-
-def _is_line(value: Any, longest: int) -> bool:
-    if isinstance(value, str):
-        return len(value) <= longest and "\n" not in value
-    return not isinstance(value, dict | list)
-
-
-def _file_of(value: Any) -> str | None:
-    path = value.get("$file") if isinstance(value, dict) else None
-    return path if isinstance(path, str) else None
 
 
 def _size(value: Any) -> str | None:
@@ -168,9 +163,3 @@ def show_took(seconds: float, longest: float | None = None) -> str:
         return f"{seconds:.{1 if longest is None else 2}f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02} min" if most < AN_HOUR else f"{minutes // 60}:{minutes % 60:02}:{rest:02} h"
-
-
-def show_time(value: Any) -> str | None:
-    """Return a server's time for people, None for anything else."""
-    moment = parse_time(value)
-    return None if moment is None else show_moment(moment)

@@ -24,7 +24,7 @@ from noxcli.reports.html.row import (
     size_of,
     status_of,
 )
-from noxcli.reports.reasons import Reason, Reasons, ResultLine
+from noxcli.reports.reasons import Reasons, ResultLine
 from noxcli.timing import parse_time, within
 
 MOST_REASONS = 30
@@ -164,17 +164,17 @@ def _reasons(page: Page, count: _Count) -> Iterator[Html]:
     if not ranked:
         return
     yield page.heading("Reasons", amount(count.bad, "row"))
-    yield page.tag("ul", *(_reason_line(page, reason) for reason in ranked[:MOST_REASONS]), class_="reasons")
+    lines = []
+    for reason in ranked[:MOST_REASONS]:
+        links = page.joined(page.joined([" ", page.tag("a", row, href=f"#r{row}")]) for _, row in reason.rows)
+        more = " …" if reason.count > len(reason.rows) else None
+        where = page.tag("div", "row" if reason.count == 1 else "rows", links, more, class_="dim")
+        shared = page.tag("div", page.bdi(reason.shared, 600), where)
+        lines.append(page.tag("li", page.tag("b", f"{reason.count:,}"), shared))
+    yield page.tag("ul", *lines, class_="reasons")
     if len(ranked) > MOST_REASONS:
         left = sum(reason.count for reason in ranked[MOST_REASONS:])
         yield page.dim(f"and {left:,} rows with {len(ranked) - MOST_REASONS:,} other reasons")
-
-
-def _reason_line(page: Page, reason: Reason) -> Html:
-    links = page.joined(page.joined([" ", page.tag("a", row, href=f"#r{row}")]) for _, row in reason.rows)
-    more = " …" if reason.count > len(reason.rows) else None
-    where = page.tag("div", "row" if reason.count == 1 else "rows", links, more, class_="dim")
-    return page.tag("li", page.tag("b", f"{reason.count:,}"), page.tag("div", page.bdi(reason.shared, 600), where))
 
 
 def _filter(page: Page, count: _Count) -> Iterator[Html]:

@@ -7,12 +7,13 @@ from noxcli.models import FINAL_STATUSES
 from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
-from noxcli.reports.html.markup import Html, Page
+from noxcli.reports.html.markup import Html, Page, show_moment
 from noxcli.reports.html.parts import LONGEST_NAME, show_took
 from noxcli.reports.reasons import reason_in
 from noxcli.reports.result import Ended
 from noxcli.runs.node_data import FAILED
 from noxcli.runs.progress import DONE, SKIPPED, WAITING
+from noxcli.timing import parse_time
 
 CONTINUITY = {
     "proven": "every event received",
@@ -34,7 +35,8 @@ def run_page(page: Page, runs: Sequence[Ended]) -> Iterator[bytes]:
 
 def _parts(page: Page, one: Ended) -> Iterator[Html]:
     document, run_id = one.document, one.run.get("id")
-    when = [parts.show_time(one.run.get("created_at")), f"run {page.mask(run_id)[:8]}" if run_id else None]
+    created = parse_time(one.run.get("created_at"))
+    when = [show_moment(created) if created else None, f"run {page.mask(run_id)[:8]}" if run_id else None]
     tone = parts.tone_of(one.code)
     yield parts.verdict(page, tone, _name(one), _verdict(one), list(filter(None, when)), *_why(page, one))
     if checks := document.get("assertions"):
