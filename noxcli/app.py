@@ -23,7 +23,7 @@ from noxcli.waiting import has_no_reader
 
 HELP_OPTIONS = ("-h", "--help")
 HELP = {"help_option_names": [*HELP_OPTIONS]}
-REPORTING = ("--junit", "--report", "--dotenv")  # the options that say where an error is reported, too
+REPORTING = ("--junit", "--report", "--dotenv", "--markdown")  # the options that say where an error is reported, too
 # Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py, `import` in import_.py.
 VERBS = {
     "run": ("Run", "Start a workflow, follow it live, and print its output."),
@@ -132,13 +132,13 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
     context.argv, context.printing.format = argv, format_in(argv)
     try:
         returned = app(args=list(argv), obj=context, prog_name="noxcli", standalone_mode=False)
-    except (NoxError, Interrupted) as error:
-        return conclude(context, without_keys(own_error(context, error), argv))
-    except typer.TyperException as error:
+    except (NoxError, Interrupted, typer.TyperException) as error:
         verb = argv[0] if argv and argv[0] in VERBS else ""
-        if verb and ("CI" in context.terminal.environ or any(word.startswith(REPORTING) for word in argv)):
+        reports = "CI" in context.terminal.environ or any(word.startswith(REPORTING) for word in argv)
+        if verb and reports and not context.reports.command:  # it failed before they were planned
             _plan_reports_of(context, verb, argv[1:])
-        return conclude(context, without_keys(usage_problem(error, verb), argv))
+        ours = usage_problem(error, verb) if isinstance(error, typer.TyperException) else own_error(context, error)
+        return conclude(context, without_keys(ours, argv))
     except typer.Abort:
         return conclude(context, Interruption("aborted", number=2))
     except SystemExit as ending:
@@ -165,16 +165,14 @@ def tell_stray(context: Context, error: BaseException | None) -> None:
 
 def _plan_reports_of(context: Context, verb: str, words: Sequence[str]) -> None:
     """Decide which reports to write about a command line that is not valid: its error belongs into them, too."""
-    from noxcli.cli.options import Reporting  # loaded only where somebody reads reports
-    from noxcli.cli.targets import plan_reports
+    from noxcli.cli.targets import plan_reports  # loaded only where somebody reads reports
 
     options = verb_named(verb).readable(words, context)
     workflow = getattr(options, "workflow", None) or "-"  # an unknown option may be in its place
     context.outcome.subject = f"noxcli {verb}" if workflow.startswith("-") else workflow
     with suppress(NoxError):  # one that a valid command line would have been refused with
         plan_reports(context, options)
-    if not isinstance(options, Reporting):  # the file may be results, as in `compare --report base.jsonl new.jsonl`
-        context.reports.clear(comment=True)
+    context.reports.keep_other_files()  # it may be results, as in `compare --report base.jsonl new.jsonl`
 
 
 def usage_problem(error: typer.TyperException, verb: str) -> UsageProblem:

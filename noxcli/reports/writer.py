@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 CI_VARIABLE = "NOXCLI_CI"
 CI_SYSTEMS = AUTO, _, OFF = "auto", "github", "off"
+# How each report begins.
+HEADS = {
+    "page": b"<!doctype html>",
+    "junit": b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ',
+    "dotenv": b"NOXCLI_",
+    "markdown": b"<!-- noxcli ",
+}
 LONGEST_VARIABLE = 200  # characters of a value in the file for --dotenv
 
 
@@ -46,6 +54,14 @@ class Reports:
         """
         self.page = self.junit = None
         self.markdown = None if comment else self.markdown
+
+    def keep_other_files(self) -> None:
+        """Write no report in the place of a file that is visibly none: a wrong command line may mean another one."""
+        for name, head in HEADS.items():
+            path: Path | None = getattr(self, name)
+            with suppress(OSError):
+                if path is not None and not _begins_with(path, head):
+                    setattr(self, name, None)
 
     def report_start(self, run: "Run", mask: Mask) -> None:
         """Write the ids as soon as the server answers the start.
@@ -84,6 +100,11 @@ class Reports:
             self.ci.report_batch(_concluded(self.batch, outcomes, code))
         else:
             self.ci.report_end(_ended(outcomes, code, mask), code, self.output_dir)
+
+
+def _begins_with(path: "Path", head: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(head)) == head
 
 
 def _write_page(path: "Path", ended: Sequence[Ended], new_page: Callable[["Path"], "Page"]) -> None:

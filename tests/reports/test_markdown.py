@@ -10,7 +10,7 @@ import pytest
 
 from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
-from tests.conftest import Noxcli
+from tests.conftest import Noxcli, write_rows
 from tests.research.hostile.corpus import PAYLOADS
 
 MOST = 60_000  # characters
@@ -134,6 +134,35 @@ def test_no_verdict_of_an_earlier_call_stays(
         heading = "nothing was compared" if argv[0] == "compare" else "no rows"
         assert f"<h3>noxcli {argv[0]}: {heading}</h3>" in text
     assert sandbox.requests == []
+
+
+CALLS = {
+    "run": (("run", "demo", "User Input=x"), ("--report", "--junit", "--dotenv")),
+    "batch": (("batch", "qa", "rows.jsonl", "--fresh"), ("--report", "--junit")),
+    "results": (("results", "rows.jsonl.batch"), ("--report", "--junit", "--markdown")),
+    "compare": (("compare", "rows.jsonl.batch", "again"), ("--report", "--junit", "--markdown")),
+}
+MISTAKES = {
+    "a misspelt option": (["--bogus"], CALLS),
+    "an odd value": (["--color", "blue"], CALLS),
+    "no such profile": (["--profile", "prod"], CALLS.keys() - {"results"}),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "mistake"), [(call, name) for name, (_, of) in MISTAKES.items() for call in sorted(of)]
+)
+def test_no_verdict_stays_after_a_mistake_on_the_command_line(noxcli: Noxcli, call: str, mistake: str) -> None:
+    argv, options = CALLS[call]
+    write_rows({"Question": "x"})
+    for directory in ("rows.jsonl.batch", "again"):
+        assert noxcli("batch", "qa", "rows.jsonl", "--output-dir", directory).code == 0
+    for option in options:
+        assert noxcli(*argv, option, "verdict").code == 0, option
+        assert noxcli(*argv, option, "verdict", *MISTAKES[mistake][0]).code == 2, option
+        text = re.sub(r"(?s)<style>.*?</style>|<script>.*?</script>|<footer>.*", "", Path("verdict").read_text())
+        assert re.search(r"bogus|blue|prod|EXIT_CODE=2", text), (option, text)
+        Path("verdict").unlink()
 
 
 def test_a_file_that_is_compared_is_never_written(noxcli: Noxcli) -> None:
