@@ -17,6 +17,7 @@ from noxcli.api.body import AnswerLimit, pieces_of
 from noxcli.codec import decode_json
 from noxcli.errors import REFUSALS, NotFound, NotSecured, NoxError, Refused, Unauthorized, Unavailable
 from noxcli.masking import Mask
+from noxcli.timing import show_seconds
 from noxcli.urls import PORTS, is_loopback
 
 # No connection, so nothing was sent. An unknown name is also a NewConnectionError.
@@ -124,7 +125,9 @@ def _failure(response: requests.Response, reason: str, key_from: str | None, *, 
         hint = "drop /v1 from the base URL, noxcli adds it" if doubled else hint
         return NotFound(what, hint, **facts)
     if status in {408, 429} or status >= 500:
-        return Unavailable(what, retry_after=retry_after_of(response.headers), **facts)
+        seconds = retry_after_of(response.headers)
+        wait = f"the server asks to wait {show_seconds(seconds)}" if seconds else None
+        return Unavailable(what, wait, retry_after=seconds, **facts)
     return Refused(what, **facts)
 
 

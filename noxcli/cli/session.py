@@ -169,8 +169,7 @@ class Session:
         try:
             runs = patience.keep_trying(lambda within: list(self.api.within(within).list_runs(most_pages=MOST_PAGES)))
         except Refused as error:
-            error.hint = "give the whole id"
-            raise
+            raise Refused(error.message, "give the whole id", **error.facts()) from None
         return require_one(text, [run.id for run in runs if run.id.startswith(text.lower())], "the list of runs")
 
     def resolve_run(self, text: str, patience: Patience, *, listed: bool = True) -> Run:

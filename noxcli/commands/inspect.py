@@ -158,8 +158,7 @@ def _read_node(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
     try:
         answer = noxus.keep_trying(lambda api: api.get_node_io(inside.run.id, node_id))
     except NotFound as error:
-        error.hint = "the node may not have run"
-        raise
+        raise NotFound(error.message, "the node may not have run", **error.facts()) from None
     delivered = complete_inline(noxus.api, answer, noxus.patience())
     require_whole(delivered, inside.run)
     name = names.get(node_id, node_id)

@@ -15,7 +15,7 @@ from noxcli.models import Attempt, Run, same_id
 from noxcli.retry import Patience
 from noxcli.runs.resolve import LAST_LOOK, find_candidates
 from noxcli.signals import SIGNALS, Interrupted
-from noxcli.timing import Deadline, parse_time, show_seconds
+from noxcli.timing import Deadline, parse_time
 from noxcli.waiting import run_despite_signal
 
 if TYPE_CHECKING:
@@ -149,8 +149,6 @@ def _send_until_answered(attempt: SentOnce[T], send: Callable[[float], T], patie
         return patience.keep_trying(send, is_worth_it, believing=True)
     except Unavailable as error:
         if not attempt.left:
-            if error.retry_after:
-                error.hint = f"the server asks to wait {show_seconds(error.retry_after)}"
             raise
         words, found = attempt.search(deadline.left(LONGEST_LOOK))
         what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
