@@ -1,4 +1,4 @@
-"""The table of docs/performance.md, from the figures in docs/performance.json."""
+"""The table of docs/reference/figures.md, from the figures in docs/performance.json."""
 
 import json
 from collections.abc import Mapping, Sequence

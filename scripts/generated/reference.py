@@ -144,9 +144,23 @@ def settings_table() -> str:
     return table(["key", "variable", "option", "meaning"], rows)
 
 
-def built_in_table() -> str:
-    """Return the workflows of every sandbox."""
-    return table(["workflow", "what it does"], ([code(each.name), escaped(each.description)] for each in BUILT_IN))
+def workflows_page() -> str:
+    """Return the page of the workflows that every sandbox has."""
+    rows = ([code(each.name), escaped(each.description)] for each in BUILT_IN)
+    return (
+        "# Workflows of the sandbox\n\n"
+        "The [sandbox](../rehearsing.md) has a workflow for each situation that a pipeline must survive.\n\n"
+        f"{table(['workflow', 'what it does'], rows)}"
+    )
+
+
+def figures_page() -> str:
+    """Return the page of measured figures."""
+    return (
+        "# Measured figures\n\n"
+        "[Performance](../performance.md) says how they are measured. A figure without a unit is a ratio.\n\n"
+        f"{measured()}"
+    )
 
 
 def values_of(hint: Any) -> str:
@@ -223,17 +237,17 @@ PAGES = {
     "commands.md": commands_page,
     "documents.md": documents_page,
     "exit-codes.md": codes_page,
+    "figures.md": figures_page,
     "switches.md": switches_page,
+    "workflows.md": workflows_page,
 }
 # Generated parts of handwritten pages: the page, and the content between the two lines that name it.
 PARTS = {
     "exit codes": ("README.md", first_codes_table),
-    "built-in workflows": ("docs/rehearsing.md", built_in_table),
     "defaults": (f"{REFERENCE}/settings.md", settings_table),
     "requests": (f"{REFERENCE}/scenarios.md", kinds_table),
     "faults": (f"{REFERENCE}/scenarios.md", faults_tables),
     "rooms": ("docs/architecture.md", picture),
-    "figures": ("docs/performance.md", measured),
 }
 
 

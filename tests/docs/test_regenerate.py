@@ -32,8 +32,8 @@ def test_all_that_is_generated_is_fresh(seed: str) -> None:
 
 
 def test_stale_files_are_named_and_written_anew(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = copied / "docs" / "rehearsing.md"
-    page.write_text(page.read_text().replace("| `demo` |", "| `gone` |"))
+    page = copied / "docs" / "reference" / "scenarios.md"
+    page.write_text(page.read_text().replace("| `start` |", "| `gone` |"))
     (copied / "docs" / "reference" / "switches.md").unlink()
     (copied / "noxcli/cli/complete.tsv").write_text("")
     (copied / "man" / "noxcli-gone.1").touch()
@@ -44,7 +44,7 @@ def test_stale_files_are_named_and_written_anew(copied: Path, capsys: pytest.Cap
         line.partition(" is stale: run python scripts/regenerate.py")[0]
         for line in capsys.readouterr().err.splitlines()
     }
-    assert stale == {"complete.tsv", "rehearsing.md", "noxcli-gone.1", "switches.md"}
+    assert stale == {"complete.tsv", "scenarios.md", "noxcli-gone.1", "switches.md"}
     assert page.read_bytes() == before
     assert regenerate.main([], copied) == regenerate.main(["--check"], copied) == 0
     assert not (copied / "man" / "noxcli-gone.1").exists()

@@ -42,7 +42,7 @@ QUOTES = {
 
 
 def test_each_source_in_the_sdk_has_its_quote() -> None:
-    (release,) = re.findall(r"official SDK (\S+) says", PAGE)
+    (release,) = re.findall(r"official SDK ([\d.]+\d)", PAGE)
     assert SDK.endswith(f"=={release}")
     assert set(re.findall(r"`([\w/]+\.py:[\d-]+)`", PAGE)) == QUOTES.keys()
 
