@@ -1,4 +1,4 @@
-"""The API as one ASGI application: its paths, and what all answers have in common."""
+"""The API as one ASGI application: its paths, the endpoints of workflows and of the key, and the form of errors."""
 
 from collections.abc import Collection
 from typing import Any
@@ -10,18 +10,67 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from noxcli.sandbox import bundles, event_routes, file_routes, run_routes, workflow_routes
-from noxcli.sandbox.answers import answer, error_body
+from noxcli.sandbox import bundles, event_routes, file_routes, records, run_routes
+from noxcli.sandbox.answers import Json, answer, error_body
+from noxcli.sandbox.definition import GROUP_ID, catalog, version_records, workflow_record
 from noxcli.sandbox.door import Door, RequestLog
 from noxcli.sandbox.guard import RateLimit, guarded
 from noxcli.sandbox.request import ApiRequest
+from noxcli.sandbox.workflow import Workflow
 from noxcli.sandbox.workspace import Workspace
 
+_PERMISSIONS = ["flows_run", "flows_edit", "flows_advanced", "resource:delete_history"]
+
+
+async def read_workflow(request: ApiRequest) -> Response:
+    """GET /v1/workflows/{workflow_id}"""
+    return Json(_record(request.workflow))
+
+
+async def list_workflows(request: ApiRequest) -> Response:
+    """GET /v1/workflows, of one type where the query names one"""
+    wanted = request.query_params.get("type", "flow")
+    workflows = list(request.workspace.workflows.values()) if wanted == "flow" else []
+    some, envelope = request.page(workflows)
+    return Json({"items": [_record(workflow) for workflow in some], **envelope})
+
+
+async def list_versions(request: ApiRequest) -> Response:
+    """GET /v1/workflows/{workflow_id}/versions"""
+    workflow = request.workflow
+    if workflow.switches.versions == "404":
+        raise HTTPException(404)
+    saved = version_records(workflow)
+    if workflow.switches.versions == "list":
+        return Json(saved)
+    some, envelope = request.page(saved)
+    return Json({"items": some, **envelope})
+
+
+async def list_nodes(request: ApiRequest) -> Response:
+    """GET /v1/nodes: noxus-sdk 0.6.0 loads it before anything else"""
+    return Json(catalog(request.workspace.node_types()))
+
+
+async def read_key(request: ApiRequest) -> Response:
+    """GET /v1/admin/me; `value` is masked, as a key is shown only once"""
+    limited = request.headers.get("x-api-key") == request.workspace.limited_key
+    permissions = [each for each in _PERMISSIONS if not (limited and each == "flows_run")]
+    name = "sandbox, not allowed to run flows" if limited else "sandbox"
+    key = {"id": GROUP_ID, "name": name, "tenant_admin": False, "value": "****", "permissions": permissions}
+    return Json(key)
+
+
+def _record(workflow: Workflow) -> dict[str, object]:
+    last = workflow.runs[-1].created_at if workflow.runs else None
+    return workflow_record(workflow, records.stamp(last, workflow.switches.timestamps))
+
+
 ROUTES = [
-    Route("/v1/workflows", guarded("list", workflow_routes.list_all), methods=["GET"]),
+    Route("/v1/workflows", guarded("list", list_workflows), methods=["GET"]),
     Route("/v1/workflows/import", guarded("import", bundles.import_), methods=["POST"]),
-    Route("/v1/workflows/{workflow_id}", guarded("workflow", workflow_routes.read), methods=["GET"]),
-    Route("/v1/workflows/{workflow_id}/versions", guarded("workflow", workflow_routes.versions), methods=["GET"]),
+    Route("/v1/workflows/{workflow_id}", guarded("workflow", read_workflow), methods=["GET"]),
+    Route("/v1/workflows/{workflow_id}/versions", guarded("workflow", list_versions), methods=["GET"]),
     Route("/v1/workflows/{workflow_id}/versions", guarded("workflow", bundles.save_version), methods=["POST"]),
     Route("/v1/workflows/{workflow_id}/export", guarded("workflow", bundles.export), methods=["POST"]),
     Route("/v1/workflows/{workflow_id}/export/preview", guarded("workflow", bundles.preview), methods=["GET"]),
@@ -38,8 +87,8 @@ ROUTES = [
     Route("/v1/file", guarded("upload", file_routes.upload), methods=["POST"]),
     Route("/v1/file/{file_id}", guarded("file", file_routes.download), methods=["GET"]),
     Route("/storage/{file_id}", guarded("storage", file_routes.storage, open_to_all=True), methods=["GET"]),
-    Route("/v1/nodes", guarded("me", workflow_routes.nodes), methods=["GET"]),
-    Route("/v1/admin/me", guarded("me", workflow_routes.me), methods=["GET"]),
+    Route("/v1/nodes", guarded("me", list_nodes), methods=["GET"]),
+    Route("/v1/admin/me", guarded("me", read_key), methods=["GET"]),
 ]
 
 

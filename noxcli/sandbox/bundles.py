@@ -7,7 +7,7 @@ them is a guess: no source shows one.
 import base64
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
@@ -120,7 +120,9 @@ def _cloned(workspace: Workspace, record: dict[str, Any], original: Workflow | N
     while name in taken:
         name += " (copy)"
     nodes, edges = parts
-    unknown = Scenario(name, str(record.get("description") or ""), output=placeholder(nodes))
+    # Without one, it answers with a text for each output.
+    output = {node.name: f"{node.label} of an imported workflow" for node in nodes if node.is_output}
+    unknown = Scenario(name, str(record.get("description") or ""), output=output)
     known = replace(original.scenario, name=name, versions=()) if original else unknown
     form: Literal["v1", "v2"] = "v2" if record["definition"].get("flow_version") == "v2" else "v1"
     scenario = replace(known, workflow_id=str(uuid.uuid4()), nodes=nodes, edges=edges, flow_version=form)
@@ -224,8 +226,3 @@ def _edge(record: Mapping[str, Any]) -> tuple[str, str]:
     if "source" in record:
         return str(record["source"]), str(record["target"])
     return str(record["from_id"]["node_id"]), str(record["to_id"]["node_id"])
-
-
-def placeholder(nodes: Sequence[Node]) -> dict[str, str]:
-    """The output of a workflow that is not known here otherwise."""
-    return {node.name: f"{node.label} of an imported workflow" for node in nodes if node.is_output}

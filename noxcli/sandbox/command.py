@@ -1,6 +1,7 @@
 """The sandbox from a shell: until Ctrl-C, or around one command."""
 
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -55,7 +56,9 @@ def fresh_key() -> str:
 
 def environment(sandbox: Sandbox) -> dict[str, str]:
     """This process's environment, pointed at the sandbox."""
-    ours = {name: value for name, value in os.environ.items() if not _points_elsewhere(name)}
+    # A client's own variables override the shared ones, and would send a rehearsal to the real API.
+    own = re.compile("NOXCLI_.*(KEY|URL|HOST|PROFILE)")
+    ours = {name: value for name, value in os.environ.items() if not own.match(name)}
     scripts = str(Path(sys.executable).parent)
     loopback = [name for name in (ours.get("NO_PROXY") or ours.get("no_proxy"), "127.0.0.1,localhost") if name]
     return {
@@ -66,11 +69,6 @@ def environment(sandbox: Sandbox) -> dict[str, str]:
         "no_proxy": ",".join(loopback),
         "PATH": os.pathsep.join([scripts, ours.get("PATH", os.defpath)]),
     }
-
-
-def _points_elsewhere(name: str) -> bool:
-    """A client's own variables override the shared ones, and would send a rehearsal to the real API."""
-    return name.startswith("NOXCLI_") and any(part in name for part in ("KEY", "URL", "HOST", "PROFILE"))
 
 
 def _run(argv: Sequence[str], env: dict[str, str]) -> int:

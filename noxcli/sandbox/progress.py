@@ -1,6 +1,6 @@
 """The progress of a run, node by node: `progress_details`, the percentage, and the words for a status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,10 +72,17 @@ class Progress:
             ],
             "skipped_nodes": having("skipped"),
             "error_handler_nodes": [],
-            "per_node_progress": _node_progress(self.statuses, self._names, switches),
+            "per_node_progress": {
+                node_id: {"name": self._names[node_id], "status": node_word(status, switches)}
+                for node_id, status in self.statuses.items()
+                if switches.node_progress == "status"
+            },
             "per_edge_progress": {},
             "subflow_executions": {},
-            "run_logs": _run_logs(self.logs, switches),
+            "run_logs": {
+                node_id: [f"ERROR {each['message']}" if switches.run_logs == "lines" else each for each in entries]
+                for node_id, entries in self.logs.items()
+            },
         }
 
 
@@ -89,17 +96,3 @@ def node_word(status: str, switches: Switches) -> str:
 def run_word(status: str, switches: Switches) -> str:
     """A run's status in the words of this server."""
     return _RUN_WORDS.get(switches.run_words, {}).get(status, status)
-
-
-def _node_progress(statuses: Mapping[str, str], names: Mapping[str, str], switches: Switches) -> dict[str, Any]:
-    if switches.node_progress == "none":
-        return {}
-    return {
-        node_id: {"name": names[node_id], "status": node_word(status, switches)} for node_id, status in statuses.items()
-    }
-
-
-def _run_logs(logs: Mapping[str, Sequence[Mapping[str, str]]], switches: Switches) -> dict[str, Any]:
-    if switches.run_logs == "lines":
-        return {node_id: [f"ERROR {entry['message']}" for entry in log] for node_id, log in logs.items()}
-    return {node_id: list(log) for node_id, log in logs.items()}

@@ -39,7 +39,7 @@ def full(run: Run, *, use_ids: bool = False) -> dict[str, Any]:
         "node_ids": run.body.get("node_ids"),
         "single_node_id": run.body.get("single_node_id"),
         "status": run_word(run.status, run.switches),
-        "progress": run.percent,
+        "progress": 100 if run.status == "completed" else run.progress.percent,
         "progress_details": run.progress.details(run.switches),
         "input": keyed_input(run.input, run.graph, run.switches),
         "output": output(run, use_ids=use_ids),

@@ -126,11 +126,6 @@ class Run:
         """Whether streams close after all events."""
         return self.stream == "closed"
 
-    @property
-    def percent(self) -> int:
-        """Progress as an integer percentage."""
-        return 100 if self.status == "completed" else self.progress.percent
-
     def says(self, place: str) -> bool:
         """Whether that place has the reason of a failure."""
         return self.switches.failure_detail in ("everywhere", place)
@@ -149,7 +144,9 @@ class Run:
         """Append a content event of a node."""
         data: dict[str, Any] = {"id": node_id, "status": node_word(status, self.switches)}
         if content is not None:
-            data["content"] = self._piece(node_id, content)
+            if self.switches.content == "cumulative" and isinstance(content, str):
+                content = self._said[node_id] = self._said.get(node_id, "") + content
+            data["content"] = content
         self.log.append("content", {**data, **more})
 
     def end_with(self, status: str) -> None:
@@ -193,9 +190,3 @@ class Run:
             node_id = self.failure[0]
         node_status = self.progress.statuses.get(node_id, status)
         self.emit_content(node_id, node_status, workflow_status=run_word(status, self.switches))
-
-    def _piece(self, node_id: str, content: Any) -> Any:
-        if self.switches.content == "delta" or not isinstance(content, str):
-            return content
-        self._said[node_id] = self._said.get(node_id, "") + content
-        return self._said[node_id]

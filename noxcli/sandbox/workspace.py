@@ -101,20 +101,22 @@ class Workspace:
 
     def start(self, workflow: Workflow, body: dict[str, Any]) -> Run:
         """Check the body of a start, create the run and start its player."""
-        check_callback(body.get("callback_url"))
+        if (url := body.get("callback_url")) is not None and not re.match(r"https?://[^/\s]", str(url)):
+            # Nothing is posted to it, since no source says what.
+            raise Invalid(["body", "callback_url"], "Input should be a valid URL", "url_parsing")
         version_id = body.get("workflow_version_id")
         if version_id is not None:
             check_uuid(version_id, ["body", "workflow_version_id"])
         graph = workflow.graph_of(version_id)
         values = resolved(body["input"], graph, workflow.switches)
-        scenario = workflow.scenario
-        if scenario.course is not None:
-            scenario = scenario.course(version_id, body["input"])
+        scenario, course = workflow.scenario, workflow.scenario.course
+        scenario = scenario if course is None else course(version_id, body["input"])
         self._make_room()
         run = Run(workflow, graph, body, values, scenario)
         self.runs[run.id] = run
         workflow.runs.append(run)
-        run.task = asyncio.create_task(self._live(run))
+        player = play(run, self.pause, lambda file: self.keep(file, workflow.scenario.id).value())
+        run.task = asyncio.create_task(player)
         return run
 
     async def stop(self, run: Run) -> None:
@@ -161,9 +163,6 @@ class Workspace:
         """The types of all nodes that the workflows use."""
         return {node.type for workflow in list(self.workflows.values()) for node in workflow.graph.nodes}
 
-    async def _live(self, run: Run) -> None:
-        await play(run, self.pause, lambda file: self.keep(file, run.workflow.scenario.id).value())
-
     async def _stop_after(self, run: Run, seconds: float) -> None:
         await self.pause(seconds)
         await self._end_player(run)
@@ -182,9 +181,3 @@ def check_uuid(text: Any, loc: Iterable[str]) -> None:
         uuid.UUID(str(text))
     except ValueError:
         raise Invalid([*loc], "Input should be a valid UUID", "uuid_parsing") from None
-
-
-def check_callback(url: Any) -> None:
-    """422 for anything but an http(s) URL. Nothing is posted to it, since no source says what."""
-    if url is not None and not re.match(r"https?://[^/\s]", str(url)):
-        raise Invalid(["body", "callback_url"], "Input should be a valid URL", "url_parsing")
