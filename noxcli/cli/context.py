@@ -150,7 +150,7 @@ class Context:
 
     def hide(self, inputs: "Inputs") -> None:
         """Hide the values of secret inputs in everything written from now on, and in the CI system's log."""
-        secrets = inputs.secret_values()
+        secrets = {key: text for key, text in inputs.values.items() if key in inputs.secret and isinstance(text, str)}
         self.terminal.mask.learn(secrets.values())
         if self.reports.ci is not None:
             self.reports.ci.hide(secrets.values())

@@ -1,5 +1,6 @@
 """`noxcli rerun`: start another run with the inputs of an earlier one, and follow it like `run`."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ from noxcli.errors import Phase, UsageProblem
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
+    from noxcli.inputs.definition import InputNode
     from noxcli.inputs.parse import Inputs
     from noxcli.models import Run, Workflow
 
@@ -80,7 +82,6 @@ def _choose_version(noxus: "Session", asked: str | None, earlier: "Run") -> str 
 def _merge_inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "Workflow") -> "Inputs":
     """Return the run's inputs, changed by those on the command line. Raises UsageProblem if more are needed."""
     from noxcli.inputs.definition import inputs_of
-    from noxcli.inputs.recorded import with_recorded
 
     context, run_id = noxus.context, earlier.id
     if not isinstance(earlier.input, dict):
@@ -90,7 +91,7 @@ def _merge_inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "
         )
     entry = context.history.find_entry(run_id, context.base_url)
     secret = entry.secret_inputs if entry is not None else None  # None: which were secret is not known
-    merged = with_recorded(earlier.input, given, secret, inputs_of(workflow.definition))
+    merged = with_recorded(earlier.input, given, secret, inputs_of(workflow.definition) or ())
     inputs = replace(merged, values={**_complete(noxus, merged, given), **given.values})
     context.hide(replace(inputs, secret=inputs.secret - given.secret))
     if inputs.veiled:
@@ -98,6 +99,31 @@ def _merge_inputs(noxus: "Session", earlier: "Run", given: "Inputs", workflow: "
             f"sends the inputs of run {run_id} as recorded, and does not show them: which were secret is not known"
         )
     return inputs
+
+
+def with_recorded(
+    recorded: Mapping[str, Any], given: "Inputs", secret: Collection[str] | None, nodes: "Sequence[InputNode]"
+) -> "Inputs":
+    """Return the recorded inputs of a run, replaced by those that are `given`.
+
+    `secret` has the keys of its secrets, None if they are not known. They stay secret; unless all are among the
+    recorded ones, each of these may be one. By the known `nodes`, a label and an id may mean the same input.
+    """
+    from noxcli.inputs.definition import meant_by
+
+    found = {key: meant_by(key, nodes) for key in (*recorded, *given.values, *(secret or ()))}
+    meaning = {key: nodes[0].id if len(nodes) == 1 else key for key, nodes in found.items()}
+    overridden = {meaning[key] for key in given.values}
+    kept = {key: value for key, value in recorded.items() if meaning[key] not in overridden}
+    hidden = {meaning[key] for key in secret or ()}
+    recognized = secret is not None and hidden <= {meaning[key] for key in recorded}
+    values = {**kept, **given.values}
+    return replace(
+        given,
+        values=values,
+        secret=given.secret | {key for key in values if meaning[key] in hidden},
+        veiled=frozenset() if recognized else frozenset(kept),
+    )
 
 
 def _complete(noxus: "Session", inputs: "Inputs", given: "Inputs") -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The config files: the user's own with its profiles, and a project's `.noxcli.toml`, as layers of settings."""
 
+import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,25 +123,20 @@ def _shared(table: Table) -> Layer:
     """Return what a profile and a project may both set: aliases and defaults."""
     aliases, defaults = (table.table(name) for name in TABLES)
     defaults.allow(DEFAULTS, f"these may have defaults: {', '.join(DEFAULTS)}")
+    for name, value in defaults.values.items():
+        place, hint = defaults.place(name), f'write it like {name} = "10m"'
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ConfigProblem(f"{place} must be a string or a number", hint)
+        if not isinstance(value, str) and abs(value) > sys.maxsize:
+            raise ConfigProblem(f"{place} is too large a number", hint)
+    for name in aliases.values:
+        if not name.strip() or is_uuid(name):
+            what = f"{aliases.place(name)}: an alias must not look like an id"
+            raise ConfigProblem(what, "give the alias another name")
     return Layer(
-        {name: Setting(name, _value(defaults, name), defaults.place(name)) for name in defaults.values},
-        {name: _workflow(aliases, name) for name in aliases.values},
+        {name: Setting(name, str(value), defaults.place(name)) for name, value in defaults.values.items()},
+        {name: aliases.text(name) or "" for name in aliases.values},
     )
-
-
-def _workflow(aliases: Table, name: str) -> str:
-    if not name.strip() or is_uuid(name):
-        raise ConfigProblem(f"{aliases.place(name)}: an alias must not look like an id", "give the alias another name")
-    return aliases.text(name) or ""
-
-
-def _value(defaults: Table, name: str) -> str:
-    value = defaults.values[name]
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ConfigProblem(f"{defaults.place(name)} must be a string or a number", f'write it like {name} = "10m"')
-    if not isinstance(value, str) and abs(value) > sys.maxsize:
-        raise ConfigProblem(f"{defaults.place(name)} is too large a number", f'write it like {name} = "10m"')
-    return str(value)
 
 
 def find_project_file(start: Path, home: Path) -> Path | None:
@@ -149,16 +144,10 @@ def find_project_file(start: Path, home: Path) -> Path | None:
 
     Outside of both, only `start` itself counts: anybody may write to a directory above it, such as /tmp.
     """
-    return next((place / PROJECT_FILE for place in _upwards(start, home) if (place / PROJECT_FILE).is_file()), None)
-
-
-def _upwards(start: Path, home: Path) -> Iterator[Path]:
     above = [start, *start.parents]
-    for top in above:
-        with suppress(OSError):
-            if (top / ".git").exists() or top == home:
-                return iter(above[: above.index(top) + 1])
-    return iter(above[:1])
+    tops = (place for place in above if place == home or os.path.exists(place / ".git"))  # noqa: PTH110 - never raises
+    below = above[: above.index(next(tops, start)) + 1]
+    return next((place / PROJECT_FILE for place in below if (place / PROJECT_FILE).is_file()), None)
 
 
 def read_project_file(path: Path, users_file: Path) -> Layer:

@@ -1,6 +1,7 @@
 """All settings below the options, and the server and key that they choose: environment, project, profile, default."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -96,7 +97,9 @@ def read_configured(environ: Mapping[str, str], profile: str | None = None) -> C
     """
     file = read_users_file(environ)
     chosen, profiles = choose_profile(file, profile, environ), file.table("profile")
-    project = _project_file()
+    project = None
+    with suppress(OSError, RuntimeError):  # the working directory is gone, or there is no home
+        project = find_project_file(Path.cwd(), Path.home())
     layers = (
         _variables(environ),
         Layer() if project is None else read_project_file(project, file.path),
@@ -113,13 +116,6 @@ def _variables(environ: Mapping[str, str]) -> Layer:
             if environ.get(variable) or (name == "api_key" and variable in environ):
                 found.setdefault(name, Setting(name, environ[variable], variable))
     return Layer(found)
-
-
-def _project_file() -> Path | None:
-    try:
-        return find_project_file(Path.cwd(), Path.home())
-    except (OSError, RuntimeError):
-        return None  # the working directory is gone, or there is no home
 
 
 def load_settings(
@@ -144,16 +140,14 @@ def load_settings(
         _check_server(key, profile.get("base_url", DEFAULT_SERVER), address)
     variables = configured.layers[0].values.values() if configured.named else ()
     overriding = tuple(each.source for each in (url, key) if each in variables)
-    return Settings(address, _read_key(key, configured.directory, in_time), key.source, overriding)
-
-
-def _read_key(key: Setting, directory: Path, in_time: InTime) -> str:
     match key.name:
         case "api_key_file":
-            return read_key_file(key.value, key.source, in_time)
+            secret = read_key_file(key.value, key.source, in_time)
         case "api_key_command":
-            return run_key_command(key.value, key.source, directory, in_time)
-    return usable(key.value, key.source)
+            secret = run_key_command(key.value, key.source, configured.directory, in_time)
+        case _:
+            secret = usable(key.value, key.source)
+    return Settings(address, secret, key.source, overriding)
 
 
 def _check_server(key: Setting, server: Setting, url: str) -> None:

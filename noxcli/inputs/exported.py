@@ -32,9 +32,14 @@ def tidy(definition: Mapping[str, Any]) -> dict[str, Any]:
     a node are unchanged, apart from the order of their keys.
     """
     kept = _kept(definition)
-    for name in ("nodes", "edges"):
-        if isinstance(items := kept.get(name), list):
-            kept[name] = sorted(map(_kept, items), key=_node_place if name == "nodes" else _edge_place)
+    if isinstance(nodes := kept.get("nodes"), list):
+        kept["nodes"] = sorted(
+            map(_kept, nodes), key=lambda node: str(node.get("id", "") if isinstance(node, dict) else "")
+        )
+    if isinstance(edges := kept.get("edges"), list):
+        kept["edges"] = sorted(
+            map(_kept, edges), key=lambda edge: (*(id for id, _ in ends_of(edge)), to_json(_in_order(edge)))
+        )
     found: dict[str, Any] = _in_order(kept)
     return found
 
@@ -43,14 +48,6 @@ def _kept(part: Any) -> Any:
     if not isinstance(part, Mapping):
         return part
     return {key: value for key, value in part.items() if not LAYOUT.fullmatch(key)}
-
-
-def _node_place(node: Any) -> str:
-    return str(node.get("id", "")) if isinstance(node, dict) else ""
-
-
-def _edge_place(edge: Any) -> tuple[str, ...]:
-    return (*(id for id, _ in ends_of(edge)), to_json(_in_order(edge)))
 
 
 def _in_order(value: Any) -> Any:

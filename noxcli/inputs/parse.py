@@ -36,10 +36,6 @@ class Inputs:
     secret: frozenset[str] = frozenset()
     veiled: frozenset[str] = frozenset()
 
-    def secret_values(self) -> dict[str, str]:
-        """Return the texts that must never be shown, by key."""
-        return {key: value for key, value in self.values.items() if key in self.secret and isinstance(value, str)}
-
     def shown(self) -> dict[str, Any]:
         """Return the object with secrets, and possible secrets, masked."""
         hidden = self.secret | self.veiled
@@ -242,18 +238,11 @@ def _read_whole(source: str, sources: Sources) -> dict[str, Any]:
         text = sources.read_text("-" if source == "-" else source[1:], f"--inputs {source}", what).removeprefix(MARK)
     else:
         text = require_text(source, what)
-        if meant := _meant_by_whole(text):
-            raise UsageProblem(f"{what} takes a JSON object", meant)
+        if os.path.isfile(text):  # noqa: PTH113 - a text may be too long for pathlib
+            raise UsageProblem(f"{what} takes a JSON object", f"for the file, write --inputs {quote(f'@{text}')}")
+        if "=" in text and re.match(r"\s*\w", text):
+            raise UsageProblem(f"{what} takes a JSON object", f"write an input without --inputs: {quote(text)}")
     inputs = parse_json(text, what)
     if not isinstance(inputs, dict):
         raise UsageProblem(f"{what} is not a JSON object", 'write {"KEY": VALUE, …}')
     return inputs
-
-
-def _meant_by_whole(text: str) -> str | None:
-    """Return what to type instead of `--inputs TEXT` for a file or for one input."""
-    if os.path.isfile(text):  # noqa: PTH113 - a text may be too long for pathlib
-        return f"for the file, write --inputs {quote(f'@{text}')}"
-    if "=" in text and re.match(r"\s*[\w]", text):
-        return f"write an input without --inputs: {quote(text)}"
-    return None

@@ -65,17 +65,13 @@ def _meant(
             hint = f", {suggestion(near, quoted=True)}" if near else ""
             checked.warnings.append(f"{key!r} is not checked, since the workflow has inputs without labels{hint}")
         else:
-            problems.append(_unknown(key, nodes))
+            takes = f"the workflow takes {', '.join(map(repr, keys_of(nodes))) or 'none'}"
+            problems.append(f"unknown input {key!r}, {suggestion(_near(key, nodes), takes, quoted=True)}")
     return given, problems
 
 
 def _near(key: str, nodes: Sequence[InputNode]) -> str | None:
     return nearest(key, [*keys_of(nodes), *(address for node in nodes for address in node.addresses)])
-
-
-def _unknown(key: str, nodes: Sequence[InputNode]) -> str:
-    takes = ", ".join(map(repr, keys_of(nodes))) or "none"
-    return f"unknown input {key!r}, {suggestion(_near(key, nodes), f'the workflow takes {takes}', quoted=True)}"
 
 
 def _missing(
@@ -93,15 +89,11 @@ def _missing(
         if not node.required or node.label in ambiguous:
             continue
         if node.id in given:
-            if _has_empty_text(node, [values[each] for each in given[node.id]]):
+            if node.kind in {None, "text"} and "" in (values[each] for each in given[node.id]):
                 problems.append(f"the required input {key!r} is missing: its text is empty")
         elif not (guessed and node.label is None) and key not in slips:
             problems.append(f"the required input {key!r} is missing")
     return problems
-
-
-def _has_empty_text(node: InputNode, values: Sequence[Any]) -> bool:
-    return node.kind in {None, "text"} and any(value == "" for value in values)
 
 
 def _fitting(key: str, value: Any, node: InputNode, inputs: Inputs, checked: Checked, problems: list[str]) -> Any:

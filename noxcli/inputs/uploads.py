@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 UNKNOWN_TYPE = "application/octet-stream"
 MEDIA_TYPE = r"(?a)[\w.+-]+/[\w.+-]+(?:\s*;[ -~]*)?"
 OPTION = r";(?=type=|name=)"
+SHELLS_PIPES = ("/dev/fd/", "/proc/self/fd/")  # of <(...)
 MEBIBYTE = 1 << 20
 LARGE = 5 * MEBIBYTE  # a smaller file needs no line of progress
 
@@ -51,7 +52,8 @@ def read_upload(text: str, key: str, sources: Sources) -> Upload:
     path, *options = re.split(OPTION, text)
     given = dict(option.split("=", 1) for option in options)
     size = _measure(path, key, sources)
-    name = given.get("name", _name_of(path))
+    of_shell = "stdin" if path in STDIN_NAMES else "pipe" if path.startswith(SHELLS_PIPES) else ""
+    name = given.get("name", of_shell or Path(path).name.encode("utf-8", "replace").decode())
     if not name or not name.isprintable():
         raise UsageProblem(f"the upload for {key!r} has no usable name", "write ;name=NAME after the path")
     content_type = given.get("type", guess_type(name if "." in name else path))
@@ -67,14 +69,6 @@ def guess_type(name: str) -> str:
     kind, encoding = mimetypes.guess_type(Path(name).name)
     # A compressed file no longer has the type of its content.
     return "application/gzip" if encoding == "gzip" else UNKNOWN_TYPE if encoding or kind is None else kind
-
-
-def _name_of(path: str) -> str:
-    if path in STDIN_NAMES:
-        return "stdin"
-    if path.startswith(("/dev/fd/", "/proc/self/fd/")):  # a shell's <(...)
-        return "pipe"
-    return Path(path).name.encode("utf-8", "replace").decode()
 
 
 def _measure(path: str, key: str, sources: Sources) -> int | None:
@@ -138,13 +132,11 @@ def _open_upload(upload: Upload, sources: Sources) -> BinaryIO:
         file = sources.open(upload.path)
     except OSError as error:
         raise UsageProblem(f"it can't be read any more: {reason_of(error)}") from None
-    return _copy_pipe(file) if upload.size is None else file
-
-
-def _copy_pipe(pipe: BinaryIO) -> BinaryIO:
+    if upload.size is not None:
+        return file
     import tempfile  # only a pipe needs it
 
-    with pipe:
+    with file as pipe:
         copy = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
         try:
             shutil.copyfileobj(pipe, copy, MEBIBYTE)

@@ -140,8 +140,8 @@ class History:
             return ()
         with suppress(OSError, ValueError), self._open_directory() as place:
             noted = decode_json(place.read(f"{run_id}.cursor", LARGEST_ENTRY))
-            listed = noted if isinstance(noted, list) else [noted]  # noxcli 0.1 noted only the last one
-            return [each for each in listed if isinstance(each, str) and each][-2:]
+            if isinstance(noted, list):
+                return [each for each in noted if isinstance(each, str) and each][-2:]
         return ()
 
     def keep_cursor(self, run_id: str, positions: Sequence[str] = ()) -> "CursorKeeper":
@@ -210,13 +210,12 @@ def _read_entry_in(place: Place, name: str, base_url: str) -> Entry | None:
 
 
 def _list_newest_first(place: Place) -> list[str]:
-    def age(name: str) -> tuple[int, str]:
-        try:
-            return -place.look(name).st_mtime_ns, name
-        except OSError:
-            return 0, name
-
-    return sorted((name for name in place.list_names() if name.endswith(ENTRY)), key=age)
+    ages = dict[str, int]()
+    for name in place.list_names():
+        with suppress(OSError):  # another noxcli may have removed it
+            if name.endswith(ENTRY):
+                ages[name] = -place.look(name).st_mtime_ns
+    return sorted(ages, key=lambda name: (ages[name], name))
 
 
 def write_state(path: Path, entry: Entry) -> None:
