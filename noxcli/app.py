@@ -46,6 +46,7 @@ VERBS = {
         "Print the stored result of every row of a batch, one JSON line each, in the order of the rows.",
     ),
     "compare": ("Many rows", "Compare two batches or runs row by row, and exit with 11 if a row broke."),
+    "gate": ("Many rows", "Run two versions of a workflow over a table, and exit with 11 if NEW is worse."),
     "doctor": ("Set up", "Check host, TLS, clock, key and event stream; starts nothing."),
     "schema": ("Set up", "Print the JSON Schemas of the documents that noxcli prints."),
     "completion": ("Set up", "Print the completion script of a shell."),

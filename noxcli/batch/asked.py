@@ -13,6 +13,7 @@ from noxcli.inputs.parse import Inputs
 from noxcli.render.terminal import Terminal
 
 ALLOW = "--allow-changed-input"
+FRESH = "start over with --fresh, or choose another --output-dir"
 ATTEMPT_VARIABLE, FIRST_VARIABLE = "GITHUB_RUN_ATTEMPT", "NOXCLI_FIRST"
 
 
@@ -37,11 +38,17 @@ class Asked:
     checked: bool = False  # against the workflow's definition
     max_failures: int | None = None
     row_timeout: float | None = None
+    of_gate: bool = False
 
     @property
     def continues(self) -> bool:
         """True if an earlier batch in the directory is continued."""
         return self.resume or bool(self.again)
+
+    @property
+    def way_out(self) -> str:
+        """What to do where the directory is of other rows or inputs."""
+        return FRESH if self.of_gate else f"or add {ALLOW}"
 
     def require_consistent(self) -> None:
         """Raise UsageProblem for options that contradict each other."""
@@ -82,6 +89,11 @@ class Asked:
         Raises Unavailable if it can't be told, since the definition that rows are checked against was not read.
         """
         here = f"the batch in {self.directory}"
+        if (then.gate is not None) is not self.of_gate:
+            kind, verb = ("a gate", "gate") if then.gate is not None else ("a batch", "batch")
+            raise ConfigProblem(f"{self.directory} has {kind}, not of this command", f"continue it with noxcli {verb}")
+        if self.of_gate:
+            return  # see require_same_gate
         if then.shard != now.shard:
             raise ConfigProblem(f"{here} is for shard {then.shard}, and this is {now.shard}", "see --output-dir")
         for each in differences(then, now):
@@ -94,7 +106,7 @@ class Asked:
             if not each.allowed:
                 raise ConfigProblem(f"{here} is for {was}", "see --output-dir")
             if not self.changed:
-                raise ConfigProblem(f"{here} began with {was}", f"or add {ALLOW}")
+                raise ConfigProblem(f"{here} began with {was}", self.way_out)
         if self.checked and then.definition is not None and now.definition is None:
             raise Unavailable(
                 f"the workflow's definition can't be read now, and {here} began with one",

@@ -1,6 +1,6 @@
 """One call of a batch, in its order: open, check, begin, adopt, run. However it ends, its runs are named."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import groupby
@@ -17,7 +17,6 @@ from noxcli.batch.output import Output
 from noxcli.batch.past import FINISHED, Past
 from noxcli.batch.results import Results
 from noxcli.batch.resume import AGAIN, RemainingRows, Survey, accept_changes, name_runs, renew_columns, reopen_lost
-from noxcli.batch.row import as_printed
 from noxcli.batch.shards import Shard
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import RowWork
@@ -91,10 +90,10 @@ class Batch:
             self.past = Past.read(self.journal.path)
             asked.require_resumed(self.past)
 
-    def check(self, header: Header, nodes: Sequence[InputNode] | None) -> Survey:
+    def check(self, header: Header, *nodes: Sequence[InputNode] | None) -> Survey:
         """Compare the batch with that of earlier calls, and check its rows; return their totals.
 
-        `nodes` is None if rows are not checked. Raises ConfigProblem, UsageProblem and WrongInputs.
+        `nodes` are those of each side, None for unchecked rows. Raises ConfigProblem, UsageProblem and WrongInputs.
         """
         asked, past, rows = self.asked, self.past, self.asked.rows
         if past.header is not None:
@@ -107,7 +106,7 @@ class Batch:
         self._seen = seen = self._remaining.survey()
         if asked.checked:
             seen.require_right(asked.workflow, self._terminal.complain)
-        self._header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
+        self.header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
         return seen
 
     def begin(self, judge: Judge) -> None:
@@ -120,14 +119,14 @@ class Batch:
                 f"stdout is {stored}, a file that noxcli writes itself",
                 "redirect stdout to another file or to /dev/null",
             )
-        if past.header is not None and past.header.definition is not None and self._header.definition is None:
+        if past.header is not None and past.header.definition is not None and self.header.definition is None:
             terminal.warn("the workflow is not compared with the one that the batch began with")
-        self.journal.begin(with_definition_of(past.header, self._header), past)
+        self.journal.begin(with_definition_of(past.header, self.header), past)
         self.results = Results(self.journal.place)
         self._files.callback(self.results.close)
         if past.header is not None:
             reopen_lost(past, self.results, self.journal.path)
-            renew_columns(self.asked.rows, self._header.kept, past, self.results, terminal.mask)
+            renew_columns(self.asked.rows, self.header.kept, past, self.results, terminal.mask)
         if RED in self.asked.again and not past.choice_is_open:
             self._choose_red(judge)
 
@@ -143,7 +142,7 @@ class Batch:
         lines = Joined.read([self.asked.directory], asked=True).runs(self.asked.shard)
         for _, group in groupby(lines, lambda line: (line["row"] - 1) // tally.repeat):
             stored = list(group)
-            codes = [judge.judged(as_printed(line, tally.repeat))["result"]["exit_code"] for line in stored]
+            codes = [judge.judged(self.header.printed(line))["result"]["exit_code"] for line in stored]
             answered = all(past.state(line["row"]) == FINISHED for line in stored) and {*codes} <= CAN_BE_RED
             if answered and codes.count(ExitCode.OK) < tally.pass_each:
                 red += [(line["row"], line["id"]) for line in stored]
@@ -153,12 +152,12 @@ class Batch:
 
     def adopt(self, work: RowWork) -> None:
         """Let rows in doubt take their runs, as far as the server's list shows them."""
-        past, workflow_id = self.past, work.workflow.id
+        past, workflow_id = self.past, work.workflow_id
         if doubts := past.doubtful:
             from noxcli.batch.doubts import look_for, narrow_to_version  # loaded for rows in doubt
 
             within = work.deadline.left(LONGEST_LOOK)
-            finding = look_for(work.api, workflow_id, work.digests, doubts, work.known.__contains__, within)
+            finding = look_for(work.api, workflow_id, work.digests[0], doubts, work.known.__contains__, within)
             self._finding = narrow_to_version(work.api, finding, past.own_runs(self.journal.path), workflow_id, within)
             for doubt, run in self._finding.own(doubts):
                 self.journal.note_started(doubt, run)
@@ -180,11 +179,13 @@ class Batch:
 
         for run in Joined.read([self.asked.directory], asked=True).runs(Shard()):
             if past.state(run["row"]) == FINISHED:
-                tally.add_line(judge.judged(as_printed(run, tally.repeat)), before=True)
+                tally.add_line(judge.judged(self.header.printed(run)), before=True)
 
-    def run(self, work: RowWork, output: Output, tick: Callable[[], None]) -> NoxError | None:
-        """Run the remaining rows; return why not every row has a result."""
-        engine = Engine(work, self._remaining.to_do(), self.past, self._finding, output, tick, self.asked)
+    def run(
+        self, work: RowWork, output: Output, tick: Callable[[], None], wanted: Collection[int] | None = None
+    ) -> NoxError | None:
+        """Run the remaining rows, or those of them that are `wanted`; return why not every row has a result."""
+        engine = Engine(work, self._remaining.to_do(wanted), self.past, self._finding, output, tick, self.asked)
         self.tally.end(cause := engine.run())
         self.named = name_runs([*engine.flight.going_on, *self.past.going_on], output.lineless)
         self._all_asked = self.past.choice_is_open and cause is None and {*self.tally.codes} <= CAN_BE_RED

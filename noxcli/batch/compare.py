@@ -5,25 +5,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from heapq import merge
-from itertools import groupby, islice, repeat, zip_longest
+from itertools import groupby, repeat, zip_longest
 from operator import itemgetter
 from typing import Any
 
 from noxcli.batch.columns import EXPECT
 from noxcli.batch.compared import Compared, require_comparable
-from noxcli.batch.confirm import Confirmation, share_of_chance
 from noxcli.batch.judge import Judge, enough_of, without_verdict
 from noxcli.batch.lines import NUMBER_BITS
 from noxcli.batch.sides import Side, differing_constants
 from noxcli.errors import ExitCode, UsageProblem
-from noxcli.render.text import amount
-from noxcli.reports.comparison import NOT_HERE, Change, Confirmed, Pair, Rule, Standing
+from noxcli.reports.comparison import NOT_HERE, Change, Confirmed, Pair, Rule
 from noxcli.reports.reasons import ResultLine
 from noxcli.signals import SIGNALS
 
 COMPARISON_SCHEMA = "noxcli.comparison/1"
 CHANGES = list(Change)
-LEAST_SHARE = 0.01  # that is told exactly
 Matched = tuple[int | None, int | None]  # a row of BASE, and one of NEW
 NOBODY = -1  # a side that has no row
 
@@ -31,8 +28,10 @@ NOBODY = -1  # a side that has no row
 class Comparison:
     """The rows of both sides in pairs: the number of each class, and those that differ in order."""
 
-    def __init__(self, base: Side, new: Side, judge: Judge, each: int | None, stack: ExitStack) -> None:
-        """Pair, judge and count all rows; the files stay open for as long as the stack.
+    def __init__(
+        self, base: Side, new: Side, judge: Judge, each: int | None, stack: ExitStack, *, by_row: bool = False
+    ) -> None:
+        """Pair, judge and count all rows, `by_row` those of one table; the files stay open for as long as the stack.
 
         Raises UsageProblem if nothing fits together, or it is not clear what does.
         """
@@ -40,11 +39,11 @@ class Comparison:
         self.base, self.new, self._judge = base, new, judge
         differ = differing_constants(base, new)
         rule = Rule(base.repeat, enough_of(base.repeat, each))
-        by_id = base.has_ids and new.has_ids  # both sides have some
-        self.compared = Compared(base, new, rule, judge.questions(own=new.expects), by_id, differ)
+        by = "row" if by_row else "id" if base.has_ids and new.has_ids else "input"  # both sides have some ids
+        self.compared = Compared(base, new, rule, judge.questions(own=new.expects), by, differ)
         self.counts: Counter[Change] = Counter()
         self.slower = 0  # of any class
-        self.confirmation: Confirmation | None = None
+        self.gate: dict[str, Any] | None = None
         self._confirmed: dict[int, Confirmed] = {}  # pairs that seemed broken
         self.keeps_verdicts = not self.compared.questions and base.asserted == new.asserted  # those that were printed
         self._reads = [stack.enter_context(side.source.open_to_read()) for side in (base, new)]
@@ -54,7 +53,7 @@ class Comparison:
 
     def _judge_all(self) -> None:
         asked = [*self._judge.columns, EXPECT]
-        for matched in pair_rows(self.base, self.new, self.compared.constants, by_id=self.compared.by_id):
+        for matched in pair_rows(self.base, self.new, self.compared.constants, by=self.compared.by):
             SIGNALS.check()
             if (side := self._left_out(matched)) is not None:
                 self.compared.counted[f"left out of {side.name}"] += 1
@@ -78,19 +77,18 @@ class Comparison:
         matched = (None if base == NOBODY else base, None if new == NOBODY else new)
         return self._pair(matched, known, self._confirmed.get(place))
 
-    def suspects(self) -> Iterator[Pair]:
-        """Yield the pairs that seem broken."""
-        return islice(self.pairs(), self.counts[Change.BROKEN])
-
-    def take(self, confirmation: Confirmation, confirmed: Mapping[str, Confirmed]) -> None:
-        """Take what asking again has shown: suspects that chance may break are no longer broken, but vary."""
-        suspects = self._order[: self.counts[Change.BROKEN]]
-        self.confirmation = confirmation
-        self._confirmed = {place: confirmed[self._at(place).name] for place in suspects}
-        for place, found in self._confirmed.items():
-            if found.standing is Standing.VARIES:
-                self._ranks[place] += CHANGES.index(Change.VARIES) << NUMBER_BITS  # from 0, that of the broken
-                self.counts.update({Change.BROKEN: -1, Change.VARIES: 1})
+    def take(self, gate: dict[str, Any], suspects: Mapping[int, Confirmed]) -> None:
+        """Take what a gate has found, and of its suspects by row: a row that chance explains varies."""
+        self.gate = gate
+        for place, rank in enumerate(self._ranks):
+            row, before = rank & (1 << NUMBER_BITS) - 1, CHANGES[rank >> NUMBER_BITS]
+            if (found := suspects.get(row)) is None:
+                continue
+            self._confirmed[place] = found
+            if (now := found.change or before) is not before:
+                self.compared.counted["unjudged"] -= self._at(place).verdict.unjudged
+                self._ranks[place] = CHANGES.index(now) << NUMBER_BITS | row
+                self.counts.update({before: -1, now: 1})
         self._sort()
 
     def _sort(self) -> None:
@@ -104,33 +102,6 @@ class Comparison:
     def in_words(self) -> str:
         """Return the number of rows of each class."""
         return ", ".join(f"{self.counts[change]:,} {change}" for change in Change if self.counts[change]) or "no rows"
-
-    def notes(self) -> Iterator[str]:
-        """Yield what people should know besides the rows."""
-        yield from self.compared.notes()
-        broken, fixed = self.counts[Change.BROKEN], self.counts[Change.FIXED]
-        if (asked := self._confirm_document()) is not None:
-            found = ", ".join(f"{asked[word]} {word}" for word in Standing if asked[word])
-            yield f"asked {amount(asked['suspects'], 'row')} again in {amount(asked['runs'], 'run')}: {found}"
-        elif broken:
-            share = share_of_chance(broken, fixed)
-            often = f"{share:.0%}" if share >= LEAST_SHARE else f"less than {LEAST_SHARE:.0%}"
-            hint = "; --confirm 12 asks such rows again" if self.base.source.header and self.new.source.header else ""
-            yield (
-                f"of {amount(broken + fixed, 'row')} that broke or were fixed, chance breaks {broken:,} or more in "
-                f"{often} of comparisons of an unchanged workflow{hint}"
-            )
-
-    @property
-    def undecided(self) -> int:
-        """The number of rows that stay broken since they were not asked often enough."""
-        return sum(each.standing is Standing.UNDECIDED for each in self._confirmed.values())
-
-    @property
-    def way_to_decide(self) -> str | None:
-        """How to decide on rows that --max-runs left undecided, None if there are none."""
-        reasons = [each.reason for each in self._confirmed.values() if each.standing is Standing.UNDECIDED]
-        return "increase --max-runs" if any("--max-runs" in str(reason) for reason in reasons) else None
 
     def _left_out(self, matched: Matched) -> Side | None:
         """Return the side that left a row out (--limit, --only), None if both sides have it, or the table lacks it."""
@@ -153,8 +124,8 @@ class Comparison:
         lines = [] if row is None else side.read_row(row, read)
         return lines if self.keeps_verdicts else list(map(without_verdict, lines))
 
-    def totals(self, code: ExitCode, reason: str | None) -> dict[str, Any]:
-        """Return `noxcli.comparison/1` without its rows; `reason` says why it does not end with 0."""
+    def totals(self, code: ExitCode, reason: str | None, more: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `noxcli.comparison/1` without its rows; `reason` is why it does not end with 0, `more` is added."""
         sides = {side.name.lower(): self.compared.side_document(side) for side in (self.base, self.new)}
         return {
             "schema": COMPARISON_SCHEMA,
@@ -165,16 +136,9 @@ class Comparison:
             "compared": self.compared.document(),
             "classes": {str(change): self.counts[change] for change in Change},
             "slower": self.slower,
-            "confirm": self._confirm_document(),
+            "gate": self.gate,
+            **more,
         }
-
-    def _confirm_document(self) -> dict[str, Any] | None:
-        if self.confirmation is None:
-            return None
-        found = Counter(str(each.standing) for each in self._confirmed.values())
-        counts = {str(standing): found[standing] for standing in Standing}
-        asked, suspects = self.confirmation, len(self.confirmation.suspects)
-        return {"asks": asked.asks, "suspects": suspects, "lead": asked.lead, "runs": asked.runs, **counts}
 
 
 def _other_input(base: list[ResultLine], new: list[ResultLine], constants: list[str]) -> str | None:
@@ -188,13 +152,16 @@ def _other_input(base: list[ResultLine], new: list[ResultLine], constants: list[
     return keys[0] if keys else None
 
 
-def pair_rows(base: Side, new: Side, differ: list[str], *, by_id: bool) -> Iterator[Matched]:
-    """Yield each row of both sides once; `differ` are constants that do not count.
+def pair_rows(base: Side, new: Side, differ: list[str], *, by: str) -> Iterator[Matched]:
+    """Yield each row of both sides once, paired by `row`, `id` or `input`; `differ` are constants that do not count.
 
     A row that never started has neither an id nor inputs: it may be any row that its own side seems to lack, and is
     paired with one of those. Raises UsageProblem for an id of several rows of a side.
     """
-    sides = base, new
+    if by == "row":  # of one table
+        yield from ((row, row) for row in range(base.rows))
+        return
+    sides, by_id = (base, new), by == "id"
     keys: list[list[int]] = []
     unnamed: list[list[int]] = []
     for side in sides:

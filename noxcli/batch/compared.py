@@ -47,7 +47,7 @@ class Compared:
     new: Side
     rule: Rule
     questions: Sequence[str]
-    by_id: bool
+    by: str  # the same `id`, `input` or `row` makes a pair
     constants: list[str]  # that differ
     totals: dict[str, Totals] = field(default_factory=lambda: {"base": Totals(), "new": Totals()})
     counted: Counter[str] = field(default_factory=Counter)
@@ -70,6 +70,11 @@ class Compared:
             self._lacks("new", pair)
         elif pair.other_input is None and (base is Answer.NONE or pair.verdict.unjudged):
             self._lacks("base", pair)
+        if both:
+            passed = [sum(answer_of(line) is Answer.GOOD for line in lines) for lines in (pair.base, pair.new)]
+            self.counted["less often"] += passed[1] < passed[0]
+            self.counted["more often"] += passed[1] > passed[0]
+        self.counted["BASE asked again"] += any(line.get("asked", 1) > 1 for line in pair.base)
         again = any(line.get("asked", 1) > 1 for line in pair.new)
         self.counted["asked again"] += again and new is Answer.GOOD
         self.counted["unread files"] += pair.change is Change.CHANGED and pair.has_unread_files
@@ -102,7 +107,7 @@ class Compared:
         """Raise UsageProblem if no row of NEW can be compared with one of BASE."""
         there, hint = self.there, self.new_alone
         if not self.counted["partners"]:
-            what = "id" if self.by_id else "input"
+            what = self.by
             if self.counted["other input"]:
                 what = "id and the input"
             raise UsageProblem(
@@ -126,8 +131,8 @@ class Compared:
         """True if each pair has both answers, of which none is good."""
         return 0 < self.counted["answered"] == self.counted["partners"] and not self.counted["good"]
 
-    def notes(self) -> Iterator[str]:
-        """Yield the totals, and what to know about them, for people."""
+    def sides_in_words(self) -> Iterator[str]:
+        """Yield the totals of each side."""
         for side in (self.base, self.new):
             totals = self.totals[side.name.lower()].document()
             took = ", ".join(
@@ -135,6 +140,9 @@ class Compared:
             )
             passed = f"{totals['passed']:,} of {amount(totals['rows'], 'row')} passed ({totals['pass_rate'] or 0:.1%})"
             yield f"{side.name} {side.named}: {', '.join(filter(None, [passed, took]))}"
+
+    def notes(self) -> Iterator[str]:
+        """Yield what to know about the result."""
         for what, words in NOTES.items():
             if count := self.counted[what]:
                 yield words.format(rows=amount(count, "row"))
@@ -144,7 +152,7 @@ class Compared:
     def document(self) -> dict[str, Any]:
         """Return its part of `noxcli.comparison/1`."""
         return {
-            "by": "id" if self.by_id else "input",
+            "by": self.by,
             "questions": list(self.questions),
             "repeat": self.rule.repeat,
             "pass_each": self.rule.needed,

@@ -151,7 +151,7 @@ class Engine:
             self.flight.report(self._finding.unresolved(row, doubt, None, self.work.mask))
         elif state == STARTED:
             known = self.past.take_pending(number)
-            run = Run(known.run_id or "", self.work.workflow.id, "queued", created_at=known.created_at)
+            run = Run(known.run_id or "", self.work.workflow_id, "queued", created_at=known.created_at)
             self.flight.follow(ActiveRow(row, run, began=time.monotonic(), found=True))
             self.schedule.add(number)
         else:

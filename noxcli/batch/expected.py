@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self
 
 from noxcli.batch.columns import EXPECT, Columns
-from noxcli.batch.rows import Row, RowFile
+from noxcli.batch.rows import Row, RowFile, digest_of
+from noxcli.codec import to_json
 from noxcli.errors import COMPLETED, UsageProblem, nearest, suggestion
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.sources import Sources
@@ -76,6 +77,11 @@ class Expected:
         _require_known(
             OPTION, {name: key for key, wanted in self._by_key.items() for name in wanted.values}, known, where
         )
+
+    def digest(self) -> str:
+        """Return a digest of all expected outputs."""
+        wanted = sorted((str(key), to_json(inputs.values)) for key, inputs in self._by_key.items())
+        return f"{digest_of(to_json(wanted).encode('utf-8', 'surrogatepass')):016x}"
 
     def of(self, row: int, own_id: str | None) -> Inputs | None:
         """Return the row's expected outputs, None if it has none."""

@@ -120,11 +120,14 @@ class Flight:
 
     def _report_doubts(self, within: float) -> None:
         """Report the rows in doubt, with what the list of runs shows in so many seconds."""
-        from noxcli.batch.doubts import look_for  # loaded for rows in doubt
+        from noxcli.batch.doubts import Finding, look_for  # loaded for rows in doubt
 
-        work, sent = self.work, [row.sent for row in self.doubts if row.sent is not None]
-        finding = look_for(work.api, work.workflow.id, work.digests, sent, work.known.__contains__, within)
+        work, findings = self.work, list[Finding]()
+        for side, digests in enumerate(work.digests):
+            sent = [row.sent for row in self.doubts if row.sent is not None and row.row.side == side]
+            findings.append(look_for(work.api, work.workflow_id, digests, sent, work.known.__contains__, within))
         for row in sorted(self.doubts, key=lambda row: row.row.number):
+            finding = findings[row.row.side]
             doubt = row.sent or Pending(row.row.number, row.row.id)  # None while the journal is being written
             self.output.add(finding.unresolved(row.row, doubt, row.error, work.mask))
         self.doubts.clear()

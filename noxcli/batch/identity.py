@@ -14,6 +14,8 @@ from noxcli.inputs.exported import definition_text, tidy
 from noxcli.inputs.parse import Inputs
 from noxcli.render.text import in_prose
 
+SIDES = ("base", "new")
+PLACES = 21  # for the answers to a row on each side of a gate
 VERSION_OPTION = "--version-id"
 LONGEST_CONSTANT = 60  # characters of a value in the journal and in a message
 MOST_NODES = 5  # that are named
@@ -35,6 +37,7 @@ HEADER: Mapping[str, tuple[type, ...]] = {
     "limit": (int, type(None)),
     "only": (list, type(None)),
     "outputs": (list, type(None)),
+    "gate": (dict, type(None)),
 }
 
 
@@ -60,6 +63,19 @@ class Header:
     command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
     definition: str | None = None  # its digest, as far as it was read
     nodes: NodeDigests | None = None  # of it
+    gate: Mapping[str, Any] | None = None  # what NEW has of its own; all else is about BASE and the table
+
+    def printed(self, line: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a line as it is printed: by the row of the file, with its repetition, or with its side and place."""
+        if self.repeat == 1:
+            return line
+        row, repetition = divmod(line["row"] - 1, self.repeat)
+        own_id = line["id"] and line["id"].rpartition("#")[0]
+        line = {**line, "row": row + 1, "id": own_id}
+        if self.gate is None:
+            return {**line, "repetition": repetition + 1}
+        side, place = divmod(repetition, PLACES)
+        return {**line, "side": SIDES[side], "place": place + 1}
 
     @property
     def is_partial(self) -> bool:

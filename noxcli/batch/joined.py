@@ -15,7 +15,6 @@ from noxcli.batch.lines import DigestIndex, open_batch_file
 from noxcli.batch.past import FINISHED, Past, digest_of_id, line_at
 from noxcli.batch.results import StoredLines, key_of, read_line, run_of
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.row import as_printed
 from noxcli.batch.shards import Shard
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import row_folder
@@ -122,7 +121,7 @@ class Joined:
 
     def lines(self, judge: Judge, shard: Shard | None = None) -> Iterator[ResultLine]:
         """Yield a line for each row of the shard, or all, as it is printed: judged, and with its repetition."""
-        return (judge.judged(as_printed(line, self.header.repeat)) for line in self.runs(shard or Shard()))
+        return (judge.judged(self.header.printed(line)) for line in self.runs(shard or Shard()))
 
     def runs(self, shard: Shard) -> Iterator[ResultLine]:
         """Yield the line of each row of the shard: its stored result, or why it has none.
@@ -164,7 +163,9 @@ class Joined:
         return (number for number in range(1, self.rows + 1) if shard.has(number) and self._is_selected(number))
 
     def _is_selected(self, number: int) -> bool:
-        """False for a row that --only left out."""
+        """False for a row that --only left out, and for an answer that a gate has not asked."""
+        if self.header.gate is not None:
+            return self._owner(number) is not None
         row = (number - 1) // self.header.repeat + 1
         if self._only is None or row in self._only or (self._keeps_others and self._is_whole):
             return True
@@ -298,7 +299,7 @@ class Joined:
             for counted in codes:
                 counted.clear()
             for run in self.runs(self.shard):
-                owner, line = self._owner(run["row"]), judge.judged(as_printed(run, self.header.repeat))
+                owner, line = self._owner(run["row"]), judge.judged(self.header.printed(run))
                 codes[owner or 0][line["result"]["exit_code"]] += 1
                 folder = None if owner is None else self.directories[owner] / row_folder(run["row"], run["id"])
                 yield {**line, "folder": str(folder)} if folder is not None and folder.is_dir() else line

@@ -83,6 +83,10 @@ class Judge:
         expected = [OPTION] if self.expected is not None else [EXPECT] if own else []
         return [*expected, *map(assertion_name, self.queries)]
 
+    def identity(self) -> list[Any]:
+        """Return what tells these checks from others; it can be written as JSON."""
+        return [[query.text for query in self.queries], None if self.expected is None else self.expected.digest()]
+
     def coverage(self) -> Coverage:
         """Return what counts the rows of which nothing is asked."""
         return Coverage(self.expected, self.columns)

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from noxcli.batch.identity import Header
 from noxcli.batch.journal import Journal
 from noxcli.batch.judge import Judge
 from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.results import Results
-from noxcli.batch.row import FinishedRow, as_printed
+from noxcli.batch.row import FinishedRow
 from noxcli.batch.tally import Tally
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, ReaderGone, TimedOut, Unwritten
@@ -63,6 +64,7 @@ class Output:
     `paste` completes the commands in a hint.
     """
 
+    header: Header
     journal: Journal
     results: Results
     judge: Judge
@@ -93,7 +95,7 @@ class Output:
         self._ready.append(row)
 
     def _count(self, row: FinishedRow) -> None:
-        line = as_printed(row.document, self.tally.repeat)
+        line = self.header.printed(row.document)
         row.judged = self.judge.judged(line)
         if row.code == ExitCode.OK and self.judge.has_questions:
             self.outputs.update(by_name(row.result["output"]))

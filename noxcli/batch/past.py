@@ -74,6 +74,7 @@ class Past:
     stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
     whole: int = 0  # the rows of the file, in the last call that left none out
     asked_again: Counter[int] = field(default_factory=Counter)  # how often each row that had ended started again
+    starts: Counter[int] = field(default_factory=Counter)  # of a gate: how often each answer was asked
     choice_is_open: bool = False  # not all rows that were chosen last have been asked again
     accepted: list[tuple[int, int, int]] | None = None  # changed rows, for `renumber`, that are not in the journal yet
     edited: list[tuple[int, str | None]] = field(default_factory=list)  # of those, rows to be asked again
@@ -205,6 +206,8 @@ class Past:
             case "answered":
                 self.choice_is_open = False
             case _:
+                if self.header is not None and self.header.gate is not None:
+                    self.starts[line["row"]] += (step == "sent") - (step == "withdrawn")
                 self._moves.clear()  # their writer was killed before the last one
                 self._chosen.clear()
                 self._apply_to_row(step, line["row"], line)

@@ -37,8 +37,9 @@ class Survey:
     rows: int = 0
     repeat: int = 1  # each row is counted as often
     states: list[int] = field(default_factory=lambda: [0] * 4)  # the rows of this shard in each state
-    wrong: int = 0
+    wrong: int = 0  # each row of the file counts once, also below
     mistakes: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _seen: dict[str, int] = field(default_factory=dict)  # the last row with each mistake, and with any ("")
     kept: dict[str, None] = field(default_factory=dict)  # the names of columns
     only: list[int] | None = None  # the numbers of the rows that --only selects
     digest: str = ""
@@ -64,16 +65,20 @@ class Survey:
         self.states[state] += 1
         self.kept |= dict.fromkeys(row.columns)
         if state != FINISHED and row.problem is not None:
-            self.wrong += 1
+            self.wrong += self._is_new("", row)
             if row.problem in self.mistakes or len(self.mistakes) < MISTAKES_KEPT:
                 first, count = self.mistakes.get(row.problem, (row.place, 0))
-                self.mistakes[row.problem] = first, count + 1
+                self.mistakes[row.problem] = first, count + self._is_new(row.problem, row)
+
+    def _is_new(self, mistake: str, row: Row) -> bool:
+        """Return whether it is the first run of a row with the mistake."""
+        before, self._seen[mistake] = self._seen.get(mistake), row.file_number
+        return before != row.file_number
 
     def require_right(self, workflow: str, complain: Callable[[str], None]) -> None:
         """List the mistakes, and raise WrongInputs if there are any."""
-        wrong, listed = self.wrong // self.repeat, 0
-        for mistake, (first, runs) in self.mistakes.items():
-            count = runs // self.repeat
+        wrong, listed = self.wrong, 0
+        for mistake, (first, count) in self.mistakes.items():
             listed += count
             others = f" and {amount(count - 1, 'more row')}" if count > 1 else ""
             complain(f"noxcli: {first}{others}: {mistake}")
@@ -89,8 +94,10 @@ class Survey:
 class RemainingRows:
     """The rows of one call: compared with those of earlier calls, and checked against the workflow's definition."""
 
-    def __init__(self, asked: Asked, past: Past, nodes: Sequence[InputNode] | None, terminal: Terminal) -> None:
-        """`nodes` is None if rows are not checked."""
+    def __init__(
+        self, asked: Asked, past: Past, nodes: Sequence[Sequence[InputNode] | None], terminal: Terminal
+    ) -> None:
+        """`nodes` are those of each side, None if rows are not checked."""
         self._asked, self._past, self._nodes, self._terminal = asked, past, nodes, terminal
         self._said: set[str] = set()  # messages about all rows, which are written once
 
@@ -109,7 +116,7 @@ class RemainingRows:
         if not self._asked.changed and rows.only is None and found.states[FINISHED] < finished:
             raise UsageProblem(
                 f"{rows.name} now has {found.rows} rows, without some of the {finished} that have finished",
-                f"restore them, or add {ALLOW}",
+                f"restore them, {self._asked.way_out}",
             )
         found.digest = digest.hexdigest()
         return found
@@ -128,10 +135,10 @@ class RemainingRows:
             if row.id is not None:
                 yield digest_of_id(row.id), row.number
 
-    def to_do(self) -> Iterator[Row | None]:
-        """Yield the remaining rows, and None for each other one, so that no step takes long."""
+    def to_do(self, wanted: Collection[int] | None = None) -> Iterator[Row | None]:
+        """Yield the remaining rows, if they are `wanted`, and None for each other one, so that no step takes long."""
         for row in self._asked.rows.selected():
-            if not self._asked.shard.has(row.number):
+            if not self._asked.shard.has(row.number) or (wanted is not None and row.number not in wanted):
                 yield None
                 continue
             self._require_same(row)
@@ -142,15 +149,16 @@ class RemainingRows:
         past, number = self._past, row.number
         if past.state(number) != NEW and past.digests[number] != row.digest and number not in past.outdated:
             raise UsageProblem(
-                f"{row.place} differs from the row that was started", f"give the same rows again, or add {ALLOW}"
+                f"{row.place} differs from the row that was started", f"give the same rows again, {self._asked.way_out}"
             )
 
     def _checked(self, row: Row) -> Row:
         """Return the row with its texts converted to the declared types, or with its problem."""
-        if row.problem is not None or self._nodes is None:
+        nodes = self._nodes[row.side]
+        if row.problem is not None or nodes is None:
             return row
         try:
-            result = check(row.inputs, self._nodes, self._asked.workflow)
+            result = check(row.inputs, nodes, self._asked.workflow)
         except WrongInputs as wrong:
             return replace(row, problem=wrong.message)
         for say, lines in ((self._terminal.note, result.notes), (self._terminal.warn, result.warnings)):

@@ -91,12 +91,3 @@ class FinishedRow:
     def line(self) -> str:
         """Its line in the results."""
         return f"{to_json(self.document)}\n"
-
-
-def as_printed(line: Mapping[str, Any], repeat: int) -> Mapping[str, Any]:
-    """Return the line of a repetition as it is printed: by the row of the file, with the number of the repetition."""
-    if repeat == 1:
-        return line
-    row, repetition = divmod(line["row"] - 1, repeat)
-    own_id = line["id"] and line["id"].rpartition("#")[0]
-    return {**line, "row": row + 1, "id": own_id, "repetition": repetition + 1}

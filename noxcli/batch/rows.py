@@ -48,6 +48,7 @@ class Row:
     columns: Mapping[str, Any] = field(default_factory=dict)  # those that are kept
     problem: str | None = None
     of: int = 0
+    side: int = 0  # of a gate: BASE is 0, NEW is 1
 
     @property
     def file_number(self) -> int:

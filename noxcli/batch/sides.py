@@ -16,7 +16,6 @@ from noxcli.batch.joined import Joined
 from noxcli.batch.lines import lines_in, open_batch_file
 from noxcli.batch.past import digest_of_id
 from noxcli.batch.results import LONGEST_RESULT, read_result_line
-from noxcli.batch.row import as_printed
 from noxcli.batch.rows import digest_of
 from noxcli.codec import decode_json
 from noxcli.errors import COMPLETED, ExitCode, UsageProblem
@@ -59,6 +58,8 @@ class Directory(Source):
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         """Raises UsageProblem for one that is not the directory of a batch."""
         self.joined, self._warn = Joined.read([path]), warn
+        if self.joined.header.gate is not None:
+            raise UsageProblem(f"{path} has both sides of a gate", "judge it with the noxcli gate that began it")
         self.header = self.joined.header
         self.is_outdated, self.is_limited = bool(self.joined.outdated), self.joined.is_limited
 
@@ -66,15 +67,34 @@ class Directory(Source):
         """Warns of an incomplete last line."""
         joined = self.joined
         for number, line in joined.read_all(joined.shard):
-            yield number, as_printed(line, joined.header.repeat)
+            yield number, joined.header.printed(line)
         for torn in joined.torn:
             self._warn(f"{torn} ends in an incomplete line, which was left out")
 
     @contextmanager
     def open_to_read(self) -> Iterator[Read]:
-        repeat = self.joined.header.repeat
         with self.joined.open_to_read() as read:
-            yield lambda number: as_printed(read(number), repeat)
+            yield lambda number: self.joined.header.printed(read(number))
+
+
+class GateSide(Source):
+    """One side of a gate's directory, by the answers that class its rows."""
+
+    kind = "gate"
+    knows_table = True
+
+    def __init__(self, joined: Joined, numbers: Sequence[int], header: Header) -> None:
+        """`header` is that of the side alone."""
+        self.header, self._joined, self._numbers = header, joined, numbers
+
+    def lines(self) -> Iterator[tuple[int, ResultLine]]:
+        with self.open_to_read() as read:
+            yield from ((number, read(number)) for number in self._numbers)
+
+    @contextmanager
+    def open_to_read(self) -> Iterator[Read]:
+        with self._joined.open_to_read() as read:
+            yield lambda number: self._joined.header.printed(read(number))
 
 
 class Printed(Source):

@@ -4,7 +4,7 @@ import threading
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -108,8 +108,8 @@ class RowWork:
     journal: Journal
     known: KnownIds
     asked_again: Mapping[int, int]  # by row
-    workflow: Workflow  # with its nodes, as far as they were read
-    digests: InputDigests
+    workflows: Sequence[Workflow]  # of each side, with its nodes, as far as they were read
+    digests: Sequence[InputDigests]  # of each side
     mask: Mask
     patience: Patience
     explain_unexpected: Callable[[Exception], NoxError]
@@ -117,6 +117,10 @@ class RowWork:
     retry_for: float
     pace: "Pace"
     place: Place | None  # the parent of the rows' directories
+
+    @property
+    def workflow_id(self) -> str:
+        return self.workflows[0].id
 
     # The start.
 
@@ -126,7 +130,8 @@ class RowWork:
         try:
             uploader = Uploader(self.api, self.patience, lambda _: None, OnlyFiles())
             payload = row.inputs.with_files(uploader.store)
-            request = StartRequest(self.workflow.id, payload, self.digests, self.workflow.version_id)
+            workflow = self.workflows[row.side]
+            request = StartRequest(workflow.id, payload, self.digests[row.side], workflow.version_id)
             active.attempt, active.began, phase = RowStart(self, active, request), time.monotonic(), Phase.START
             self._send(active, active.attempt)
         except CalledOff:
@@ -185,7 +190,7 @@ class RowWork:
         contact = active.contact = active.contact or Contact(self.clock, self.retry_for)
         limit = contact.outage.for_an_attempt if within is None else within
         try:
-            read = self.api.within(limit).get_run(self.workflow.id, active.run.id)
+            read = self.api.within(limit).get_run(self.workflow_id, active.run.id)
             run = settled_if_unchanged(read, active.run, time.monotonic())
         except BaseException as error:  # of this row; the others go on
             return self._note_failed_read(active, contact, error)
@@ -198,7 +203,7 @@ class RowWork:
         if outcome.error is None:
             self._deliver(active.row, run, outcome)
         elif run.status == "failed" and within is None:
-            self._explain(run, outcome)
+            self._explain(active.row, run, outcome)
         return self._finish(active.row, outcome, took=took)
 
     def _note_failed_read(self, active: ActiveRow, contact: Contact, error: BaseException) -> ActiveRow | FinishedRow:
@@ -216,11 +221,11 @@ class RowWork:
         outcome = Outcome(run=active.run, confirmed=active.read, may_exist=True, phase=Phase.FOLLOW, error=error)
         return self._finish(active.row, outcome)
 
-    def _explain(self, run: Run, outcome: Outcome) -> None:
+    def _explain(self, row: Row, run: Run, outcome: Outcome) -> None:
         from noxcli.runs.reasons import explain  # loaded for a failed run
 
         with suppress(Exception):  # the verdict stands without a reason
-            outcome.progress = explain(self.api, run, self.deadline, self.mask.torn, workflow=self.workflow)
+            outcome.progress = explain(self.api, run, self.deadline, self.mask.torn, workflow=self.workflows[row.side])
             outcome.error = verdict_of(run, outcome.progress.why)
 
     def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:
@@ -237,7 +242,7 @@ class RowWork:
 
     def deliver(self, row: Row, run: Run) -> Delivered:
         """Deliver the output of the row's completed run. Raises Undelivered, and what the API raises."""
-        run = await_output(self.api, run, self.patience, self.workflow)
+        run = await_output(self.api, run, self.patience, self.workflows[row.side])
         if self.place is None:
             return complete_inline(self.api, run.output, self.patience)
         from noxcli.outputs.save import save_output  # loaded before, only to write files
@@ -256,7 +261,7 @@ class RowWork:
     def result_of(self, row: Row, outcome: Outcome) -> FinishedRow:
         """Return the row with the result in the outcome, which names the workflow."""
         if outcome.run is not None:
-            outcome.run = replace(outcome.run, workflow=self.workflow)
+            outcome.run = replace(outcome.run, workflow=self.workflows[row.side])
         return FinishedRow.of(row, outcome, self.mask, 1 + self.asked_again.get(row.number, 0))
 
     def _finish(

@@ -24,7 +24,7 @@ LAST = "@last"  # the run that this user started last
 RETRY_AT_FIRST, RETRY_FOLLOWING = 60.0, 300.0
 # A default for how long to follow a run does not apply to how long to wait for a stop, nor to many runs.
 # The directory of a batch holds the journal of that one batch.
-NOT_FOR = {("stop", "timeout"), ("batch", "timeout"), ("batch", "output_dir")}
+NOT_FOR = {("stop", "timeout"), *((verb, name) for verb in ("batch", "gate") for name in ("timeout", "output_dir"))}
 
 
 def fixed_at(value: T, *, init: Literal[False] = False) -> T:

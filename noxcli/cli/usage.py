@@ -14,13 +14,26 @@ from noxcli.errors import ExitCode, ReaderGone
 OWN, ARGUMENTS = "Options", "Arguments"
 HEADINGS = {
     "Inputs": ("--inputs", "--secret", "--no-check"),
-    "Run": ("--dry-run", "--version-id", "--callback-url", "--detach", "--state-file", "--on-interrupt", "--run"),
+    "Rows": ("--input-format", "--column", "--id", "--keep", "--only"),
+    "Run": (
+        "--dry-run",
+        "--max-parallel",
+        "--row-timeout",
+        "--fresh",
+        "--version-id",
+        "--callback-url",
+        "--detach",
+        "--state-file",
+        "--on-interrupt",
+        "--run",
+    ),
     "Output": ("--limit", "--format", "--json", "--query", "--raw", "--output", "--output-dir"),
     "Reports": (
         "--assert",
         "--expect",
         "--min-pass",
         "--pass-each",
+        "--allow-missing",
         "--report",
         "--markdown",
         "--junit",

@@ -66,13 +66,13 @@ def run_rows(noxus: Session, options: Options) -> None:
             batch.at_end(asked.rows.close)
             header = header_of(context, workflow, asked, context.argv)
             seen = batch.check(header, inputs_of(workflow.definition) if asked.checked else None)
-            _check_questions(context, judge, asked.rows, header, seen)
+            check_questions(context, judge, asked.rows, header, seen)
             if options.dry_run:
                 context.reports.clear()
                 context.terminal.write(f"{to_json(seen.counts())}\n")
                 return
             batch.begin(judge)
-            work = row_work(noxus, pace, workflow, batch, options.retry_for, saves=options.output_dir is not None)
+            work = row_work(noxus, pace, [workflow], batch, options.retry_for, saves=options.output_dir is not None)
             batch.adopt(work)
             batch.count_past(judge)
             _plan_reports(batch, context, judge, options)
@@ -90,7 +90,7 @@ def _read_asked(noxus: Session, options: Options) -> Asked:
     context = noxus.context
     shard = replace(shard_asked(options.shard, context.terminal.environ), repeat=options.repeat)
     columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
-    choice = _read_choice(context, options)
+    choice = read_choice(context, options)
     rows = RowFile(options.file, options.input_format, columns, context.sources, choice, options.repeat)
     rows.share(common := read_given_inputs(noxus, options))
     return Asked(
@@ -114,7 +114,7 @@ def _read_asked(noxus: Session, options: Options) -> Asked:
     )
 
 
-def _read_choice(context: Context, options: Options) -> "int | Only | None":
+def read_choice(context: Context, options: Options) -> "int | Only | None":
     """Return the number of rows to run, or their ids; None for all rows. Raises UsageProblem."""
     if options.only is None:
         return options.limit
@@ -150,7 +150,7 @@ def _read_definition(noxus: Session, rows: RowFile, options: Options) -> Workflo
     return workflow
 
 
-def _check_questions(context: Context, judge: Judge, rows: RowFile, header: Header, seen: Survey) -> None:
+def check_questions(context: Context, judge: Judge, rows: RowFile, header: Header, seen: Survey) -> None:
     """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
     own = EXPECT in rows.names
     if not (judge.has_questions or own):
@@ -200,7 +200,7 @@ def header_of(context: Context, workflow: Workflow, asked: Asked, command: Seque
 def row_work(
     noxus: Session,
     pace: "Pace",
-    workflow: Workflow,
+    workflows: Sequence[Workflow],
     batch: Batch,
     retry_for: float | None,
     *,
@@ -218,8 +218,8 @@ def row_work(
         journal=batch.journal,
         known=KnownIds(batch.past.runs),
         asked_again=batch.past.asked_again,
-        workflow=workflow,
-        digests=InputDigests(inputs_of(workflow.definition), batch.asked.common.secret),
+        workflows=workflows,
+        digests=[InputDigests(inputs_of(each.definition), batch.asked.common.secret) for each in workflows],
         mask=context.terminal.mask,
         patience=Patience(
             context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, in_lines(lambda _: None)
@@ -245,7 +245,7 @@ def _output(context: Context, batch: Batch, judge: Judge) -> Output:
     if table is not None:
         batch.at_end(partial(table.show, terminal))
     paste = partial(to_paste, context)
-    return Output(batch.journal, batch.results, judge, batch.tally, terminal.write, paste, query, table)
+    return Output(batch.header, batch.journal, batch.results, judge, batch.tally, terminal.write, paste, query, table)
 
 
 def _warn_of_change(noxus: Session, begun: Header) -> None:

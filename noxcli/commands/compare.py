@@ -1,16 +1,12 @@
 """`noxcli compare`: what changed between two batches or runs, row by row, as a gate for CI."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from enum import StrEnum
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.cli.context import Context
 from noxcli.cli.options import (
     Common,
     Documented,
@@ -31,17 +27,11 @@ from noxcli.errors import (
 )
 
 if TYPE_CHECKING:
-    from noxcli.batch.compare import Comparison
     from noxcli.batch.judge import Judge
     from noxcli.batch.sides import Side, Source
     from noxcli.cli.session import Session
-    from noxcli.reports.ci import BatchEnded
+    from noxcli.commands.comparison_report import ComparisonReport
     from noxcli.reports.comparison import Pair
-    from noxcli.reports.junit import CaseVerdict
-
-MOST_SHOWN, MOST_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown by words
-LONGEST_ID, LONGEST_WHAT = 30, 200  # characters of a cell there
-MOST_NAMED, MOST_LISTED = 3, 20  # rows that fail: in the error, and on the pages of a CI system
 
 
 class FailOn(StrEnum):
@@ -68,8 +58,6 @@ class Options(Documented, Judging, Waiting, Common):
         noxcli compare base new
         # As a gate, judged by an assertion, with a page for reviewers.
         noxcli compare base new --assert 'length(output.Answer) > `5`' --report c.html
-        # Answers vary: ask rows that seem broken again, so that chance breaks none.
-        noxcli compare base new --assert 'length(output.Answer) < `40`' --confirm 12
     """
 
     base: Annotated[
@@ -94,29 +82,6 @@ class Options(Documented, Judging, Waiting, Common):
         bool,
         typer.Option("--allow-missing", help="Do not exit with 8 for rows without an answer."),
     ] = False
-    confirm: Annotated[
-        int | None,
-        typer.Option(
-            "--confirm",
-            metavar="N",
-            min=4,
-            max=1000,
-            help="Ask rows that seem broken again, up to N times (12) in each version. They stay broken only if chance "
-            "does this in at most 5 of 100 comparisons, as far as answers are independent; else they vary.",
-        ),
-    ] = None
-    max_runs: Annotated[
-        int | None,
-        typer.Option(
-            "--max-runs",
-            metavar="RUNS",
-            min=1,
-            help="Start at most RUNS runs for --confirm; rows that would need more stay broken. [default: 240]",
-        ),
-    ] = None
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print how many runs --confirm may start, and start none.")
-    ] = False
     report: Annotated[
         str | None,
         typer.Option("--report", metavar="FILE", help="Write an HTML page: each row that differs, side by side."),
@@ -130,28 +95,26 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.batch.compare import Comparison  # the help loads none of what results need
     from noxcli.batch.judge import Judge
     from noxcli.cli.session import begin
+    from noxcli.commands.comparison_report import ComparisonReport, chance_in_words
 
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
     context = noxus.context
     judge = Judge.read(options.asserts, options.expect, context.sources, context.terminal.mask)
-    if options.confirm is None and (options.dry_run or options.max_runs is not None):
-        raise UsageProblem("--max-runs and --dry-run are about --confirm", "add --confirm 12")
     base, new = _open_sides(noxus, options, judge)
     with ExitStack() as stack:
         comparison = Comparison(base, new, judge, options.pass_each, stack)
         comparison.compared.require_partners(allow_missing=options.allow_missing)
-        if options.confirm is not None:
-            from noxcli.commands.confirm_call import confirm_rows  # loaded only to ask again
-
-            asks, most = options.confirm, options.max_runs
-            if not confirm_rows(noxus, comparison, judge, asks, most, dry_run=options.dry_run):
-                context.reports.clear(comment=True)
-                return
-        ending = _ending(comparison, options)
-        code, reason = (ExitCode.OK, None) if ending is None else (ending.exit_code, ending.message)
-        totals = comparison.totals(code, reason)
-        _print(context, comparison, totals)
-        _report(context, comparison, options, totals)
+        report = ComparisonReport(
+            context,
+            comparison,
+            "compare",
+            partial(_fails, options),
+            options.allow_missing,
+            options.report,
+            options.junit,
+        )
+        ending = _ending(report, options)
+        report.write(ending, chance_in_words(comparison))
     if ending is not None:
         raise ending
 
@@ -181,10 +144,6 @@ def _open_sides(noxus: "Session", options: Options, judge: "Judge") -> "tuple[Si
     if not judge.questions(own=new.expects) and base.asserted != new.asserted:
         warn("the verdicts that were printed do not count, since the two sides were asked differently; add --assert")
     coverage.require_some(warn, own=new.expects)
-    if options.confirm is not None:
-        from noxcli.batch.suspects import require_askable  # loaded only to ask again
-
-        require_askable(base, new)
     return base, new
 
 
@@ -225,117 +184,29 @@ def _read_run(noxus: "Session", source: str) -> "Source":
     return OneRun(document, run.input if isinstance(run.input, dict) else None)
 
 
-def _ending(comparison: "Comparison", options: Options) -> NoxError | None:
+def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:
     """Return why the command does not end with 0."""
-    from noxcli.render.text import amount, in_prose  # as in execute
+    from noxcli.commands.comparison_report import name_some  # as in execute
+    from noxcli.render.text import amount, in_prose
     from noxcli.reports.comparison import Change
 
+    comparison = report.comparison
     compared, counts = comparison.compared, comparison.counts
     if compared.nothing_could_break:
         what = f"{compared.there}, of which none is good, so none could break"
         return UsageProblem(what, f"correct the --assert or --expect, or see why they failed; {compared.new_alone}")
     rows, failing = amount(counts.total(), "row"), ("broken", *(options.fail_on or ()))
     if counted := [f"{counts[change]:,} {change}" for change in Change if change in failing and counts[change]]:
-        if undecided := comparison.undecided:
-            counted[0] += f" ({undecided:,} of them not confirmed)"
-        named = _name_some(pair for pair in comparison.pairs() if _fails(pair, options))
-        return NotAsAsserted(f"of {rows}, {in_prose(counted)}: {named}", comparison.way_to_decide)
+        return NotAsAsserted(f"of {rows}, {in_prose(counted)}: {report.name_failing()}")
     if not compared.counted["answered"]:
         return NotFinished(f"{compared.there}, but no row has an answer on both sides", compared.ways_on())
     if (unjudged := compared.counted["unjudged"]) and not options.allow_missing:
-        named = _name_some(pair for pair in comparison.pairs() if pair.verdict.unjudged)
+        named = name_some(pair for pair in comparison.pairs() if pair.verdict.unjudged)
         has = "has" if unjudged == 1 else "have"
         return NotFinished(f"of {rows}, {unjudged:,} {has} no answer to judge: {named}", compared.ways_on())
     return None
 
 
-def _name_some(pairs: "Iterator[Pair]") -> str:
-    from noxcli.render.text import shorten  # as in execute
-
-    names = [shorten(pair.name, LONGEST_ID) for pair in islice(pairs, MOST_NAMED + 1)]
-    return ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
-
-
-def _fails(pair: "Pair", options: Options) -> bool:
+def _fails(options: Options, pair: "Pair") -> bool:
     """Return whether the command ends with 11 because of this row."""
     return pair.change in ("broken", *(options.fail_on or ()))
-
-
-def _case_verdict(pair: "Pair", options: Options) -> "CaseVerdict":
-    from noxcli.reports.junit import CaseVerdict  # as in execute
-
-    if _fails(pair, options):
-        return CaseVerdict.FAILURE
-    lacks = pair.verdict.unjudged and not options.allow_missing
-    return CaseVerdict.ERROR if lacks else CaseVerdict.PASSED
-
-
-def _report(context: Context, comparison: "Comparison", options: Options, totals: dict[str, Any]) -> None:
-    """Write the page and the test cases, and collect what a CI system gets. Raises Undelivered."""
-    context.reports.clear()
-    if options.report is not None:
-        from noxcli.files import save
-        from noxcli.reports.html.comparison import comparison_page  # loaded only for a page
-
-        target = Path(options.report)
-        save(target, comparison_page(context.new_page(target.parent), totals, comparison.pairs()))
-    if options.junit is not None:
-        from noxcli.reports.junit import case_of_pair, write_junit  # as for a page
-
-        cases = (case_of_pair(pair, _case_verdict(pair, options)) for pair in comparison.pairs(same=True))
-        write_junit(Path(options.junit), context.outcome.name, cases, context.terminal.mask)
-    if context.reports.ci is not None or context.reports.markdown is not None:
-        context.reports.batch = _for_ci(context.outcome.name, comparison, options, totals)
-
-
-def _for_ci(name: str, comparison: "Comparison", options: Options, totals: dict[str, Any]) -> "BatchEnded":
-    """Return what a CI system and a comment get: what was compared, and the first rows that fail."""
-    from noxcli.reports.account import compared_facts  # as in execute
-    from noxcli.reports.ci import BatchEnded, Broken
-    from noxcli.reports.comparison import Change
-
-    failing = list(islice((pair for pair in comparison.pairs() if _fails(pair, options)), MOST_LISTED))
-    became = [(count, str(change)) for change in Change if (count := comparison.counts[change])]
-    broken = [Broken(pair.name, pair.what(), pair.differences()) for pair in failing if pair.base and pair.new]
-    alone = [f"{pair.name}: {pair.what()}" for pair in failing if not (pair.base and pair.new)]
-    passing = (pair for pair in comparison.pairs() if not _fails(pair, options))
-    others = [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MOST_LISTED)]
-    new, facts = comparison.compared.totals["new"], list(compared_facts(totals))
-    ended = BatchEnded(name, new.passed, new.rows, became, alone, command="compare")
-    return replace(ended, facts=facts, broken=broken, others=others, listed=comparison.listed)
-
-
-def _print(context: Context, comparison: "Comparison", totals: dict[str, Any]) -> None:
-    from noxcli.render.table import Layout, show_table, with_tabs  # as in execute
-    from noxcli.render.text import amount, shorten
-    from noxcli.reports.comparison import pairs_in_words
-
-    terminal, listed = context.terminal, comparison.listed
-    if not context.printing.format.is_text:
-        documents = (pair.document() for pair in comparison.pairs())
-        context.printing.print_long_document(totals, "rows", documents)
-    elif terminal.read_by_eyes:
-        layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
-        pairs = islice(comparison.pairs(), MOST_SHOWN)
-        rows = [[str(pair.change), shorten(pair.name, LONGEST_ID), _in_brief(pair)] for pair in pairs]
-        show_table(terminal, layout, rows)
-        terminal.show(pairs_in_words(terminal, islice(comparison.pairs(), MOST_DIFFS)))
-        if listed > MOST_SHOWN:
-            terminal.note(
-                f"and {amount(listed - MOST_SHOWN, 'row')} more; a pipe, --json and --report have all of them"
-            )
-    else:
-        terminal.write_all(with_tabs([[str(pair.change), pair.name, pair.what()]]) for pair in comparison.pairs())
-    for line in comparison.notes():
-        terminal.note(line)
-    terminal.note(comparison.in_words())
-
-
-def _in_brief(pair: "Pair") -> str:
-    """Return what differs as far as it fits into a table: of an assertion, the values and not its text."""
-    from noxcli.render.text import shorten  # as in execute
-
-    what, again = pair.what(), f"{pair.confirmed.words()}; " if pair.confirmed is not None else ""
-    _, asserted, values = what.partition(" does not hold: ")
-    was = "was: " if asserted and what.startswith("was: ") else ""
-    return shorten(f"{again}{was}{values or what.removeprefix(again)}", LONGEST_WHAT)

@@ -21,6 +21,7 @@ from noxcli.cli.options import (
     RowsReport,
     Verbose,
     declared,
+    option_of,
 )
 from noxcli.errors import ExitCode, UsageProblem
 
@@ -94,6 +95,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
     judge = Judge.read(options.asserts, options.expect, context.sources, mask)
     min_pass, joined = MinPass.read(options.min_pass), Joined.read(directories)
+    if joined.header.gate is not None:
+        _print_gate(context, options, joined, query)
+        return
     _check_questions(context, joined, judge)
     enough = enough_of(joined.header.repeat, options.pass_each)
     tally = Tally(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
@@ -105,6 +109,18 @@ def execute(ctx: typer.Context, options: Options) -> None:
     facts = _facts(joined, judge)
     context.reports.batch = replace(tally.for_ci(context.outcome.subject, "results"), facts=facts)
     tally.conclude(context.terminal, None)
+
+
+def _print_gate(context: Context, options: Options, joined: "Joined", query: "Query | None") -> None:
+    """Print each answer of a gate. Raises UsageProblem for an option that judges or counts them."""
+    from noxcli.batch.shards import Shard  # as in execute
+    from noxcli.query import found_line
+
+    for name in ("asserts", "expect", "min_pass", "pass_each", "csv", "report", "markdown", "junit"):
+        if getattr(options, name):
+            what = f"{option_of(name)} is not for {options.directories[0]}, which has the answers of a gate"
+            raise UsageProblem(what, "only noxcli gate judges them")
+    context.terminal.write_all(found_line(query, joined.header.printed(line)) for line in joined.runs(Shard()))
 
 
 def _counted(lines: Iterable["ResultLine"], tally: "Tally", sheet: "Sheet | None") -> Iterator["ResultLine"]:
@@ -150,7 +166,6 @@ def _write_files(
 def _check_questions(context: Context, joined: "Joined", judge: "Judge") -> None:
     """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
     from noxcli.batch.columns import EXPECT  # as in execute
-    from noxcli.batch.row import as_printed
     from noxcli.batch.shards import Shard
     from noxcli.outputs.values import by_name
     from noxcli.render.text import in_prose
@@ -158,7 +173,7 @@ def _check_questions(context: Context, joined: "Joined", judge: "Judge") -> None
     header, coverage = joined.header, judge.coverage()
     columns, outputs, own = set[str](), {*(header.outputs or ())}, False
     for _, stored in joined.read_all(Shard()):
-        line = as_printed(stored, header.repeat)
+        line = header.printed(stored)
         coverage.add_line(line)
         columns.update(line["input"] or (), line["columns"] or ())
         own |= EXPECT in (line["columns"] or ())

@@ -115,9 +115,9 @@ class _Needed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """The rules for a table of so many rows: at most so many runs, with scores or without."""
+    """The rules for a table with rows of these numbers: at most so many runs, with scores or without."""
 
-    rows: int
+    rows: Sequence[int]
     max_runs: int
     scored: bool = False
 
@@ -130,7 +130,7 @@ class GateRules:
 
     @property
     def round_runs(self) -> int:
-        return 2 * self.rows
+        return 2 * len(self.rows)
 
 
 def default_max_runs(rows: int) -> int:
@@ -180,7 +180,7 @@ class _Reading:
 
     def _look(self, rounds: int) -> Look:
         """Ask the last round, and look at all."""
-        numbers = range(1, self.gate.rows + 1)
+        numbers = self.gate.rows
         self._need(AnswerKey(row, side, rounds) for row in numbers for side in SIDES)
         pairs = [
             [[self.stored[AnswerKey(row, side, place)] for side in SIDES] for place in range(1, rounds + 1)]
@@ -202,7 +202,7 @@ class _Reading:
 
     def _suspect(self, found: dict[int, SuspectState]) -> None:
         """Ask the rows again that seem broken, until one is, or chance explains them all."""
-        suspects = [row for row in range(1, self.gate.rows + 1) if self._seems_broken(row)]
+        suspects = [row for row in self.gate.rows if self._seems_broken(row)]
         found.update(dict.fromkeys(suspects, SuspectState.UNCONFIRMED))
         screened = suspects[: max(0, (self.left - BLOCK) // SCREENED)]
         passes = self._screen(screened, found)

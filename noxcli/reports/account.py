@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from noxcli.render.text import amount, in_prose
+from noxcli.render.text import amount
 
-PAIRED_BY = {"id": "the same id", "input": "the same input"}
+PAIRED_BY = {"id": "the same id", "input": "the same input", "row": "the same number"}
 
 
 def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -23,12 +23,13 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Pairs", f"{paired} ({totals['new']['table']})" if totals["new"]["table"] else paired
     if compared["repeat"] > 1:
         yield "Repetitions", f"{compared['repeat']} of each row; a row is good if {compared['pass_each']} are"
-    if (asked := totals["confirm"]) is not None:
-        times = f"{amount(asked['suspects'], 'row')}, up to {asked['asks']} times in each version"
-        found = ", ".join(f"{asked[word]:,} {word}" for word in ("broken", "varies", "undecided") if asked[word])
-        yield "Asked again", f"{times}, in {amount(asked['runs'], 'run')}: {found}"
-    if compared["constants"]:
-        yield "Different for all rows", in_prose(list(map(repr, compared["constants"])))
+    if (gate := totals["gate"]) is not None:
+        yield (
+            "Asked",
+            f"{amount(gate['rounds'], 'round')}, {amount(gate['runs'], 'run')} of at most {gate['max_runs']:,}",
+        )
+    if totals["notes"]:
+        yield "Notes", "; ".join(totals["notes"])
 
 
 def ending_of(totals: Mapping[str, Any]) -> str:

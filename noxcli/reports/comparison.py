@@ -80,34 +80,25 @@ class Rule:
         return Answer.FAILED if {*found} <= {Answer.GOOD, Answer.FAILED} else Answer.BAD
 
 
-class Standing(StrEnum):
-    """What is known of a row that seemed broken, once it was asked again."""
-
-    BROKEN = "broken"
-    VARIES = "varies"  # chance may break it
-    UNDECIDED = "undecided"
-
-
 class Confirmed(NamedTuple):
-    """How many of its further answers are good in each version, and of how many; `reason` if that decides nothing."""
+    """A suspect of a gate: what was found, its class then, and how many of its further answers pass on each side."""
 
-    standing: Standing
-    base: tuple[int, int]
+    finding: str
+    change: Change | None  # None: as by the first round
+    base: tuple[int, int]  # of how many
     new: tuple[int, int]
-    reason: str | None = None
 
     def words(self) -> str:
-        """Return what asking again has shown."""
-        sides = [f"{name} {good} of {asked}" for name, (good, asked) in zip(SIDES, self[1:3], strict=True) if asked]
-        counts = [f"asked again, good: {', '.join(sides)}"] if sides else []
-        return "; ".join([*([f"not confirmed: {self.reason}"] if self.reason else []), *counts])
+        """Return what its further answers have shown."""
+        sides = [f"{name} {good} of {asked}" for name, (good, asked) in zip(SIDES, self[2:], strict=True) if asked]
+        counts = [f"passes again: {', '.join(sides)}"] if sides else []
+        return "; ".join([*([self.finding] if self.finding not in ("broken", "varies") else []), *counts])
 
     def document(self) -> dict[str, Any]:
         """Return its part of `noxcli.comparison/1`."""
         counts = {"base": self.base, "new": self.new}
         return {
-            "verdict": str(self.standing),
-            "reason": self.reason,
+            "verdict": self.finding,
             "asked": {name: asked for name, (_, asked) in counts.items()},
             "good": {name: good for name, (good, _) in counts.items()},
         }
@@ -280,7 +271,7 @@ class Pair:
             "id": self.first["id"],
             "rows": {name: lines[0]["row"] if lines else None for name, lines in sides.items()},
             "what": self.what(),
-            "confirm": None if self.confirmed is None else self.confirmed.document(),
+            "suspect": None if self.confirmed is None else self.confirmed.document(),
             "slower": self.is_slower,
             "seconds": dict(zip(sides, self.seconds, strict=True)),
             "codes": {name: [line["result"]["exit_code"] for line in lines] for name, lines in sides.items()},

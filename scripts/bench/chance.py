@@ -77,7 +77,7 @@ class World:
 
     def gate(self, seed: int) -> tuple[GateVerdict, int]:
         """Return what a gate decides, and its runs."""
-        gate = GateRules(self.rows, default_max_runs(self.rows), scored=self.score is not None)
+        gate = GateRules(range(1, self.rows + 1), default_max_runs(self.rows), scored=self.score is not None)
         answer, stored = self.answers(seed), dict[AnswerKey, StoredAnswer]()
         while not isinstance(asked := gate.decide(stored), GateVerdict):
             stored |= {place: answer(place) for place in asked}

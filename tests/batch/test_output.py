@@ -39,6 +39,9 @@ def result(number: int) -> FinishedRow:
     return FinishedRow(Row(number, number, 0), RESULT, ExitCode.OK, {}, {})
 
 
+HEADER = Header("w", None, "h", "s", "1/1", {}, [], None)
+
+
 @dataclass
 class Batch:
     """The parts of a batch that know its results; what it prints is noted."""
@@ -51,7 +54,7 @@ class Batch:
     def __post_init__(self) -> None:
         self.tally = Tally()
         judge = Judge((), None, Mask())
-        self.output = Output(self.journal, self.results, judge, self.tally, self._write, str)
+        self.output = Output(HEADER, self.journal, self.results, judge, self.tally, self._write, str)
 
     def _write(self, text: str) -> None:
         rows = [json.loads(line)["row"] for line in text.splitlines()]
@@ -66,7 +69,7 @@ class Batch:
 @pytest.fixture
 def batch(tmp_path: Path) -> Iterator[Callable[..., Batch]]:
     with Journal(tmp_path, Clock()) as journal:
-        journal.begin(Header("w", None, "h", "s", "1/1", {}, [], None), Past())
+        journal.begin(HEADER, Past())
         results = Results(journal.place)
         yield lambda: Batch(tmp_path, journal, results)
         results.close()

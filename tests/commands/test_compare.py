@@ -95,7 +95,7 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
     assert result.err.splitlines() == [
         "BASE base.jsonl: 6 of 6 rows passed (100.0%), median 1.0s, 95% within 1.0s",
         "NEW new.jsonl: 4 of 6 rows passed (66.7%), median 1.0s, 95% within 5.0s",
-        "of 2 rows that broke or were fixed, chance breaks 2 or more in 25% of comparisons of an unchanged workflow",
+        "2 rows broke and 0 were fixed: an unchanged workflow breaks 2 or more of these 2 in 25 of 100 comparisons",
         "2 broken, 1 changed, 1 slower, 1 new, 1 missing, 1 same",
         "noxcli: of 7 rows, 2 broken: id1, id3",
     ]
@@ -121,7 +121,7 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
         "what": what,
         "id": "id4",
         "rows": {"base": 4, "new": None},
-        "confirm": None,
+        "suspect": None,
         "slower": False,
     }
     runs = {"codes": {"base": [0], "new": []}, "runs": {"base": ["b4"], "new": []}}

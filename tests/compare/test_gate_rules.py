@@ -56,7 +56,7 @@ def rounds_of(*each: tuple[int, int]) -> World:
 
 
 def gate_of(rows: int, **options: bool) -> GateRules:
-    return GateRules(rows, default_max_runs(rows), **options)
+    return GateRules(range(1, rows + 1), default_max_runs(rows), **options)
 
 
 @pytest.mark.parametrize(
@@ -187,14 +187,14 @@ def test_lost_answer_hides_no_row_that_passes() -> None:
 
 def test_budget_leaves_suspects_unconfirmed() -> None:
     rows = [1, 2, 3, 4, 5, 6, 7, 8]
-    verdict, stored = run(GateRules(100, 200 + 32 + 5 * 24), broken_rows(*rows))
+    verdict, stored = run(GateRules(range(1, 101), 200 + 32 + 5 * 24), broken_rows(*rows))
     assert verdict.rows(SuspectState.BROKEN) == rows[:5]
     assert verdict.rows(SuspectState.UNCONFIRMED) == rows[5:]
     assert len(stored) <= 200 + 32 + 5 * 24
 
 
 def test_budget_too_small_to_screen_is_red() -> None:
-    verdict, _ = run(GateRules(100, 200 + 24), broken_rows(1))
+    verdict, _ = run(GateRules(range(1, 101), 200 + 24), broken_rows(1))
     assert verdict.suspects == {1: SuspectState.UNCONFIRMED}
 
 
@@ -202,9 +202,9 @@ def test_runs_beyond_one_an_answer_are_paid_by_the_budget() -> None:
     def world(place: AnswerKey) -> StoredAnswer:
         return StoredAnswer(broken_rows(1)(place).answer, runs=3 if place.row == 2 else 1)
 
-    verdict, _ = run(GateRules(30, 60 + 28), broken_rows(1))
+    verdict, _ = run(GateRules(range(1, 31), 60 + 28), broken_rows(1))
     assert verdict.rows(SuspectState.BROKEN) == [1]
-    verdict, _ = run(GateRules(30, 60 + 28), world)
+    verdict, _ = run(GateRules(range(1, 31), 60 + 28), world)
     assert verdict.rows(SuspectState.UNCONFIRMED) == [1]
 
 
@@ -257,7 +257,7 @@ def worlds(draw: st.DrawFn) -> tuple[GateRules, World, int]:
         fails = chance.random() < noise + (worse if place.side == NEW and place.row % 3 == 0 else 0)
         return StoredAnswer(AnswerKind.FAILS if fails else AnswerKind.PASSES, round(chance.gauss(7 - fails, 1), 1))
 
-    return GateRules(rows, most, scored=draw(st.booleans())), answer, seed
+    return GateRules(range(1, rows + 1), most, scored=draw(st.booleans())), answer, seed
 
 
 @given(worlds(), st.integers(0, 1 << 32))

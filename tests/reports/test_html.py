@@ -461,7 +461,7 @@ def hostile_comparison(path: str) -> None:
     compared = {"by": "id", "questions": [PAYLOADS["lf"]], "repeat": 1, "pass_each": 1, "constants": []}
     counts = {str(change): len(pairs) * (change is Change.CHANGED) for change in Change}
     totals = {"base": side, "new": side, "classes": counts, "exit_code": 11, "reason": PAYLOADS["lf"]}
-    totals |= {"compared": compared, "confirm": None}
+    totals |= {"compared": compared, "gate": None, "notes": [PAYLOADS["lf"]]}
     Path(path).write_bytes(b"".join(comparison_page(Page(Mask()), totals, pairs)))
 
 

@@ -41,11 +41,16 @@ class BatchEnded:
     listed: int = 0
 
     @property
+    def compares(self) -> bool:
+        """True if its rows have classes."""
+        return self.command in ("compare", "gate")
+
+    @property
     def heading(self) -> str:
         """The verdict in one line."""
         if not self.rows:
-            return "nothing was compared" if self.command == "compare" else "no rows"
-        if self.command == "compare":
+            return "nothing was compared" if self.compares else "no rows"
+        if self.compares:
             return ", ".join(f"{count:,} {words}" for count, words in self.became)
         return f"{self.completed:,} of {self.rows:,} rows {self.passed}"
 

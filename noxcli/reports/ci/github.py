@@ -88,7 +88,7 @@ class GitHub(Renderer):
 
     def report_batch(self, ended: BatchEnded) -> None:
         """Report how a batch ended, instead of its single runs."""
-        classes = {words: count for count, words in ended.became} if ended.command == "compare" else {}
+        classes = {words: count for count, words in ended.became} if ended.compares else {}
         counted = {"rows": ended.rows, "completed": ended.completed, **classes, "exit_code": int(ended.exit_code)}
         self._set_outputs({name: str(value) for name, value in counted.items()})
         self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask), LARGEST_PAGE)

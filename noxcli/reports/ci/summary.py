@@ -59,7 +59,7 @@ def batch_page(ended: BatchEnded, mask: Mask) -> str:
     room.add(f"<!-- {re.sub(UNSAFE, '', name)} -->")
     room.add(page.tag("h3", f"noxcli {ended.command}: {ended.heading}"))
     room.add(_table(page, ((term, _code(page, text, REASON_WIDTH)) for term, text in facts)))
-    if ended.command != "compare":  # whose heading has the counts
+    if not ended.compares:  # whose heading has the counts
         room.add(_table(page, ((words, f"{count:,}") for count, words in ended.became), ("rows", "number")))
     shown = sum(room.add(*_broken(page, row)) or room.add(*_broken(page, row, EXCERPT)) for row in ended.broken)
     others = (page.tag("p", _code(page, line, REASON_WIDTH)) for line in (*ended.trouble, *ended.others))

@@ -1,0 +1,141 @@
+"""What a comparison says: on a terminal or in a pipe, in files, and to a CI system."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from noxcli.batch.compare import Comparison
+from noxcli.cli.context import Context
+from noxcli.compare.significance import chance
+from noxcli.errors import ExitCode, NoxError
+from noxcli.files import save
+from noxcli.render.table import Layout, show_table, with_tabs
+from noxcli.render.text import amount, shorten
+from noxcli.reports.account import compared_facts
+from noxcli.reports.ci import BatchEnded, Broken
+from noxcli.reports.comparison import Change, Pair, pairs_in_words
+from noxcli.reports.html.comparison import comparison_page
+from noxcli.reports.junit import Case, CaseVerdict, case_of_pair, write_junit
+
+MOST_SHOWN, MOST_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown by words
+LONGEST_ID, LONGEST_WHAT = 30, 200  # characters of a cell there
+LEAST_SHARE = 0.01  # that is told exactly
+MOST_NAMED, MOST_LISTED = 3, 20  # rows that fail: in the error, and on the pages of a CI system
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonReport:
+    """A comparison of one command; `fails` says whether it ends with 11 because of a row."""
+
+    context: Context
+    comparison: Comparison
+    command: str
+    fails: Callable[[Pair], bool]
+    allow_missing: bool
+    report: str | None
+    junit: str | None
+    cases: Sequence[Case] = field(default=())  # besides those of the rows
+
+    def write(self, ending: NoxError | None, notes: Iterable[str]) -> None:
+        """Print what differs, and write the files; `notes` are more than each comparison has. Raises Undelivered."""
+        code, reason = (ExitCode.OK, None) if ending is None else (ending.exit_code, ending.message)
+        notes = [*notes, *self.comparison.compared.notes()]
+        totals = self.comparison.totals(code, reason, {"chance": chance_of(self.comparison), "notes": notes})
+        self._print(totals)
+        self._write_files(totals)
+
+    def name_failing(self) -> str:
+        """Return the names of the first rows that fail."""
+        return name_some(pair for pair in self.comparison.pairs() if self.fails(pair))
+
+    def _write_files(self, totals: dict[str, Any]) -> None:
+        """Write the page and the test cases, and collect what a CI system gets. Raises Undelivered."""
+        context, comparison = self.context, self.comparison
+        context.reports.clear()
+        if self.report is not None:
+            target = Path(self.report)
+            save(target, comparison_page(context.new_page(target.parent), totals, comparison.pairs()))
+        if self.junit is not None:
+            pairs = (case_of_pair(pair, self._case_verdict(pair)) for pair in comparison.pairs(same=True))
+            write_junit(Path(self.junit), context.outcome.name, [*self.cases, *pairs], context.terminal.mask)
+        if context.reports.ci is not None or context.reports.markdown is not None:
+            context.reports.batch = self._for_ci(context.outcome.name, totals)
+
+    def _case_verdict(self, pair: Pair) -> CaseVerdict:
+        if self.fails(pair):
+            return CaseVerdict.FAILURE
+        return CaseVerdict.ERROR if pair.verdict.unjudged and not self.allow_missing else CaseVerdict.PASSED
+
+    def _for_ci(self, name: str, totals: dict[str, Any]) -> BatchEnded:
+        """Return what a CI system and a comment get: what was compared, and the first rows that fail."""
+        comparison = self.comparison
+        failing = list(islice((pair for pair in comparison.pairs() if self.fails(pair)), MOST_LISTED))
+        became = [(count, str(change)) for change in Change if (count := comparison.counts[change])]
+        broken = [Broken(pair.name, pair.what(), pair.differences()) for pair in failing if pair.base and pair.new]
+        alone = [f"{pair.name}: {pair.what()}" for pair in failing if not (pair.base and pair.new)]
+        passing = (pair for pair in comparison.pairs() if not self.fails(pair))
+        others = [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MOST_LISTED)]
+        new, facts = comparison.compared.totals["new"], list(compared_facts(totals))
+        ended = BatchEnded(name, new.passed, new.rows, became, alone, command=self.command)
+        return replace(ended, facts=facts, broken=broken, others=others, listed=comparison.listed)
+
+    def _print(self, totals: dict[str, Any]) -> None:
+        terminal, comparison = self.context.terminal, self.comparison
+        if not self.context.printing.format.is_text:
+            documents = (pair.document() for pair in comparison.pairs())
+            self.context.printing.print_long_document(totals, "rows", documents)
+        elif terminal.read_by_eyes:
+            self._show_table()
+        else:
+            terminal.write_all(with_tabs([[str(pair.change), pair.name, pair.what()]]) for pair in comparison.pairs())
+        for line in (*comparison.compared.sides_in_words(), *totals["notes"]):
+            terminal.note(line)
+        terminal.note(comparison.in_words())
+
+    def _show_table(self) -> None:
+        terminal, comparison = self.context.terminal, self.comparison
+        layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
+        pairs = islice(comparison.pairs(), MOST_SHOWN)
+        rows = [[str(pair.change), shorten(pair.name, LONGEST_ID), _in_brief(pair)] for pair in pairs]
+        show_table(terminal, layout, rows)
+        terminal.show(pairs_in_words(terminal, islice(comparison.pairs(), MOST_DIFFS)))
+        if comparison.listed > MOST_SHOWN:
+            more = amount(comparison.listed - MOST_SHOWN, "row")
+            terminal.note(f"and {more} more; a pipe, --json and --report have all of them")
+
+
+def chance_of(comparison: Comparison) -> dict[str, Any]:
+    """Return how often chance does what happened to the rows."""
+    counted = comparison.compared.counted
+    less, more = counted["less often"], counted["more often"]
+    return {"less_often": less, "more_often": more, "share": chance(less, more)}
+
+
+def chance_in_words(comparison: Comparison) -> Iterator[str]:
+    """Yield how often chance breaks as many rows, if any broke."""
+    less, more, share = chance_of(comparison).values()
+    if less:
+        passes = "passes" if less == 1 else "pass"
+        often = f"{100 * share:.0f}" if share >= LEAST_SHARE else "less than 1"
+        if comparison.compared.rule.repeat == 1:
+            what = f"{amount(less, 'row')} broke and {more} {'was' if more == 1 else 'were'} fixed"
+        else:
+            what = f"{amount(less, 'row')} {passes} less often and {more} more often"
+        these = f"{less} or more of these {less + more}"
+        yield f"{what}: an unchanged workflow breaks {these} in {often} of 100 comparisons"
+
+
+def name_some(pairs: Iterator[Pair]) -> str:
+    """Return the names of the first rows."""
+    names = [shorten(pair.name, LONGEST_ID) for pair in islice(pairs, MOST_NAMED + 1)]
+    return ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
+
+
+def _in_brief(pair: Pair) -> str:
+    """Return what differs as far as it fits into a table: of an assertion, the values and not its text."""
+    what, again = pair.what(), f"{pair.confirmed.words()}; " if pair.confirmed is not None else ""
+    _, asserted, values = what.partition(" does not hold: ")
+    was = "was: " if asserted and what.startswith("was: ") else ""
+    return shorten(f"{again}{was}{values or what.removeprefix(again)}", LONGEST_WHAT)

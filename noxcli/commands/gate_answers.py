@@ -1,0 +1,126 @@
+"""The answers of a gate: judged by this call's checks, with the runs that were started for each."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from noxcli.batch.gate_rows import PER_ROW, number_of
+from noxcli.batch.identity import PLACES, SIDES
+from noxcli.batch.past import STARTED, Past
+from noxcli.batch.tally import Tally
+from noxcli.compare.gate_rules import (
+    BASE,
+    NEW,
+    ROUNDS,
+    SCREEN,
+    SUSPECTS,
+    AnswerKey,
+    AnswerKind,
+    GateRules,
+    GateVerdict,
+    StoredAnswer,
+    SuspectState,
+)
+from noxcli.errors import ExitCode
+from noxcli.render import Facts
+from noxcli.reports.comparison import Change, Confirmed
+
+KINDS = {
+    ExitCode.OK: AnswerKind.PASSES,
+    ExitCode.NOT_AS_ASSERTED: AnswerKind.FAILS,
+    ExitCode.RUN_FAILED: AnswerKind.RUN_FAILED,
+}
+TRIES = 2  # in one call, for an answer that has no result
+CHANGES = {
+    SuspectState.BROKEN: Change.BROKEN,
+    SuspectState.UNCONFIRMED: Change.BROKEN,
+    SuspectState.VARIES: Change.VARIES,
+    SuspectState.NO_BASE: None,
+}
+AGAIN = (SUSPECTS, (*SCREEN, *SUSPECTS))  # the places in which a suspect was asked again, by side
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class GateAnswers(Tally):
+    """The answers by their numbers in the journal."""
+
+    rules: GateRules = field(default_factory=lambda: GateRules((), 0))
+    runs: Counter[int] = field(default_factory=Counter)  # also of earlier calls
+    _tries: Counter[int] = field(default_factory=Counter)  # in this call
+    _kinds: dict[int, AnswerKind] = field(default_factory=dict)
+    _followed: set[int] = field(default_factory=set)  # whose runs an earlier call has started
+
+    def remember(self, past: Past) -> None:
+        """Count the runs of earlier calls."""
+        self.runs.update(past.starts)
+        self._followed = {number for number in past.pending if past.state(number) == STARTED}
+
+    def add_line(
+        self,
+        line: Mapping[str, Any],
+        paste: Callable[[str], str] = str,
+        *,
+        before: bool = False,
+        interrupted: bool = False,
+    ) -> None:
+        Tally.add_line(self, line, paste, before=before, interrupted=interrupted)
+        number = number_of(line["row"], SIDES.index(line["side"]), line["place"])
+        self._kinds[number] = KINDS.get(line["result"]["exit_code"], AnswerKind.NONE)
+        if not before:
+            self._tries[number] += 1
+            self.runs[number] += not line["result"]["retry_safe"] and number not in self._followed
+            self._followed.discard(number)
+
+    def how_far(self, note: str, seconds: float) -> Facts:
+        share, text, pace = Tally.how_far(self, note, seconds)
+        return share, text.replace(" rows", " runs"), pace.replace("rows/", "runs/")
+
+    def decide(self) -> GateVerdict | Sequence[AnswerKey]:
+        """Return the verdict, or the answers to ask next: once more where there is no result."""
+        spent = self.runs.total() >= self.rules.max_runs
+        return self.rules.decide(
+            {
+                answer_key(number): StoredAnswer(kind, runs=self.runs[number])
+                for number, kind in self._kinds.items()
+                if kind is not AnswerKind.NONE or spent or self._tries[number] >= TRIES
+            }
+        )
+
+    def classing(self, row: int, side: int) -> int:
+        """Return the number of the answer that classes a row: that of its first round that has a result."""
+        rounds = [number_of(row, side, place) for place in ROUNDS]
+        return next((number for number in rounds if self._kind(number) is not AnswerKind.NONE), rounds[0])
+
+    def confirmed(self, verdict: GateVerdict) -> dict[int, Confirmed]:
+        """Return what was found of the rows that seemed broken, by their numbers; a row that broke later varies."""
+        found = {row: self._confirmed(row, state) for row, state in verdict.suspects.items()}
+        if len(verdict.looks) == 1 and verdict.is_worse:
+            return found
+        for row in self.rules.rows:
+            base, new = (self._kind(self.classing(row, side)) for side in (BASE, NEW))
+            if row not in found and base is AnswerKind.PASSES and new in (AnswerKind.FAILS, AnswerKind.RUN_FAILED):
+                found[row] = self._confirmed(row, SuspectState.VARIES)
+        return found
+
+    def pass_rate(self) -> float:
+        """Return the share of all answers of rounds that pass."""
+        rounds = [kind for number, kind in self._kinds.items() if answer_key(number).place in ROUNDS]
+        known = [kind is AnswerKind.PASSES for kind in rounds if kind is not AnswerKind.NONE]
+        return sum(known) / len(known) if known else 0.0
+
+    def _kind(self, number: int) -> AnswerKind:
+        return self._kinds.get(number, AnswerKind.NONE)
+
+    def _confirmed(self, row: int, state: SuspectState) -> Confirmed:
+        kinds = [[self._kind(number_of(row, side, place)) for place in AGAIN[side]] for side in (BASE, NEW)]
+        known = [[kind for kind in each if kind is not AnswerKind.NONE] for each in kinds]
+        base, new = ((each.count(AnswerKind.PASSES), len(each)) for each in known)
+        return Confirmed(str(state), CHANGES[state], base, new)
+
+
+def answer_key(number: int) -> AnswerKey:
+    """Return which answer has a number in the journal."""
+    row, at = divmod(number - 1, PER_ROW)
+    side, place = divmod(at, PLACES)
+    return AnswerKey(row + 1, side, place + 1)

@@ -1,0 +1,466 @@
+"""One call of `noxcli gate`: it asks what the rules need until they decide, and reports what was found."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noxcli.batch.asked import FRESH, Asked
+from noxcli.batch.batch import Batch
+from noxcli.batch.columns import Columns
+from noxcli.batch.compare import Comparison
+from noxcli.batch.doubts import look_for
+from noxcli.batch.gate_rows import NEW_INPUT, PER_ROW, GateRows, number_of
+from noxcli.batch.identity import SIDES, Header, changed_nodes, constants_of, differences, digests_of
+from noxcli.batch.joined import Joined
+from noxcli.batch.judge import Judge
+from noxcli.batch.output import Output
+from noxcli.batch.past import FINISHED
+from noxcli.batch.shards import Shard
+from noxcli.batch.sides import GateSide, Side
+from noxcli.batch.work import RowWork
+from noxcli.cli.context import Context
+from noxcli.cli.ending import to_paste
+from noxcli.cli.prepare import check_outputs, read_given_inputs, read_workflow_to_run, upload_files
+from noxcli.cli.session import Session
+from noxcli.commands.batch_call import check_questions, header_of, news_of, read_choice, row_work
+from noxcli.commands.comparison_report import ComparisonReport, name_some
+from noxcli.commands.gate_answers import GateAnswers, answer_key
+from noxcli.commands.gate_options import Options
+from noxcli.compare.gate_rules import (
+    BLOCK,
+    MAX_ROUNDS,
+    SCREEN,
+    AnswerKey,
+    Color,
+    GateRules,
+    GateVerdict,
+    SuspectState,
+    default_max_runs,
+    min_max_runs,
+)
+from noxcli.compare.significance import loss_seen, row_seen
+from noxcli.errors import (
+    ExitCode,
+    Incomplete,
+    Interruption,
+    LostContact,
+    NotAsAsserted,
+    NotFinished,
+    NoxError,
+    Phase,
+    StartUnknown,
+    TimedOut,
+    TimedOutBeforeStart,
+    UsageProblem,
+    worst,
+)
+from noxcli.files import expanded
+from noxcli.inputs.definition import inputs_of
+from noxcli.inputs.parse import Inputs, read_inputs
+from noxcli.models import Workflow
+from noxcli.render.renderers import batch_progress
+from noxcli.render.text import amount, in_prose
+from noxcli.reports.comparison import Change
+from noxcli.reports.junit import Case, CaseVerdict
+from noxcli.runs.resolve import Candidates
+from noxcli.runs.start import LONGEST_LOOK
+
+if TYPE_CHECKING:
+    from noxcli.api.pace import Pace
+
+MOST_IN_DOUBT = 5  # starts of one call without a known outcome
+NEWS = {"version_id": "NEW's version", "definition": "NEW's definition", "constants": "NEW's inputs"}
+
+
+def run_gate(noxus: Session, options: Options) -> None:
+    """Ask until the rules decide, and report. Raises what the command ends with."""
+    context, answers = noxus.context, GateAnswers()
+    judge = Judge.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    rows, asked = _read_asked(noxus, options)
+    context.way_back = asked.way_back
+    with _never_safe_again(context, asked), Batch(asked, answers, context.terminal, context.clock) as batch:
+        batch.open()
+        answers.remember(batch.past)
+        context.outcome.may_exist = bool(answers.runs.total())
+        with noxus.connect(Phase.PREFLIGHT) as api:
+            pace = api.pace_requests()
+            gate = _Gate(noxus, options, judge, rows, asked, batch, answers)
+            gate.check()
+            if options.dry_run:
+                gate.print_counts()
+                return
+            batch.begin(judge)
+            verdict = gate.decide(pace)
+            gate.require_unchanged()
+        ending = gate.report(verdict)
+    if ending is not None:
+        raise ending
+
+
+@contextmanager
+def _never_safe_again(context: Context, asked: Asked) -> Iterator[None]:
+    """Once a run was started, no ending says that nothing was."""
+    try:
+        yield
+    except NoxError as error:
+        if error.exit_code != ExitCode.TEMPORARY or not context.outcome.may_exist:
+            raise
+        kind = TimedOut if isinstance(error, TimedOutBeforeStart) else LostContact
+        raise kind(error.message, f"continue with: {asked.way_back}") from None
+
+
+def _read_asked(noxus: Session, options: Options) -> tuple[GateRows, Asked]:
+    """Return what the command line asks. Raises UsageProblem."""
+    context = noxus.context
+    columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
+    choice = read_choice(context, options)
+    rows = GateRows(options.file, options.input_format, columns, context.sources, choice, PER_ROW)
+    rows.share(common := read_given_inputs(noxus, options))
+    rows.own = read_inputs(options.new_input or [], None, context.sources)
+    if rows.is_pipe and options.output_dir is None:
+        raise UsageProblem("rows from a pipe need a directory for the journal", "add --output-dir DIR")
+    return rows, Asked(
+        workflow=options.workflow,
+        rows=rows,
+        common=common,
+        shard=Shard(repeat=PER_ROW),
+        directory=Path(options.output_dir) if options.output_dir else expanded(f"{options.file}.gate"),
+        named=options.output_dir is not None,
+        resume=not options.fresh,
+        fresh=options.fresh,
+        checked=True,
+        way_back=shlex.join(["noxcli", *(word for word in context.argv if word != "--fresh")]),
+        stops=context.stops_runs(options.on_interrupt),
+        max_parallel=options.max_parallel,
+        row_timeout=options.row_timeout,
+        poll_interval=options.poll_interval,
+        of_gate=True,
+    )
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class _Gate:
+    """The steps of one call, in their order."""
+
+    noxus: Session
+    options: Options
+    judge: Judge
+    rows: GateRows
+    asked: Asked
+    batch: Batch
+    answers: GateAnswers
+    workflows: Sequence[Workflow] = ()
+    checks_changed: bool = False
+
+    # Before the first start.
+
+    def check(self) -> None:
+        """Read both versions, and compare the gate with that of earlier calls. Raises UsageProblem, WrongInputs."""
+        noxus, rows, batch = self.noxus, self.rows, self.batch
+        self.workflows = self._read_versions()
+        nodes = [inputs_of(each.definition) for each in self.workflows]
+        rows.know([node for each in nodes for node in each or ()], checked=True)
+        check_outputs(noxus, (), self.workflows[0])
+        rows.copy_pipe(self.asked.directory)
+        batch.at_end(rows.close)
+        begun = batch.past.header
+        header = replace(header_of(noxus.context, self.workflows[0], self.asked, noxus.context.argv), repeat=PER_ROW)
+        seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)
+        rows.require_apart()
+        if not (self.judge.has_questions or "$expect" in rows.names):
+            raise UsageProblem("a gate without a check can't fail", "add --assert or --expect")
+        check_questions(noxus.context, self.judge, rows, header, seen)
+        if begun is not None:
+            _require_same_gate(begun, batch.header, str(self.asked.directory))
+        numbers = seen.only if seen.only is not None else range(1, seen.rows // PER_ROW + 1)
+        most = self.options.max_runs or default_max_runs(len(numbers))
+        if most < (least := min_max_runs(len(numbers))):
+            raise UsageProblem(f"--max-runs {most} is too few for {amount(len(numbers), 'row')}", f"write {least}")
+        self.answers.rules = GateRules(numbers, most)
+
+    def _read_versions(self) -> list[Workflow]:
+        """Return the workflow in both versions. Raises UsageProblem if nothing can differ."""
+        noxus, options, own = self.noxus, self.options, self.rows.own
+        if options.new is None and not own.values:
+            raise UsageProblem("--new is missing", f"name a version, or add {NEW_INPUT}")
+        found = noxus.resolve_workflow(options.workflow)
+        found = Workflow(found.id, found.name)  # what a list contains may differ from what is read by id
+        names = (options.base, options.new or options.base)
+        workflows = [read_workflow_to_run(noxus, found, name, look=True) for name in names]
+        base, new = (digests_of(each.definition)[0] for each in workflows)
+        for name, digest in zip(names, (base, new), strict=True):
+            if digest is None:
+                raise UsageProblem(f"the definition of version {name} can't be read", "see: noxcli versions")
+        same = all(self.asked.common.values.get(name) == value for name, value in own.values.items())
+        if base == new and same:
+            raise UsageProblem("BASE and NEW do not differ", f"name another version with --new, or add {NEW_INPUT}")
+        return workflows
+
+    def _own_of_new(self, begun: Header | None) -> dict[str, Any]:
+        """Return what the header says of NEW, and of the checks that the gate began with."""
+        new, own = self.workflows[1], self.rows.own
+        definition, nodes = digests_of(new.definition)
+        common = self.asked.common
+        merged = Inputs({**common.values, **own.values}, secret=common.secret - own.values.keys())
+        checks = self.judge.identity()
+        first = begun.gate["checks"] if begun is not None and begun.gate is not None else checks
+        self.checks_changed = first != checks
+        about = {"version_id": new.version_id, "version": self.options.new or self.options.base}
+        return {
+            **about,
+            "definition": definition,
+            "nodes": nodes,
+            "constants": constants_of(merged),
+            "checks": first,
+        }
+
+    def print_counts(self) -> None:
+        """Print the least and the most runs of the gate."""
+        reports, rules = self.noxus.context.reports, self.answers.rules
+        reports.clear(comment=True)
+        counts = {"rows": len(rules.rows), "least_runs": rules.round_runs, "most_runs": rules.max_runs}
+        self.noxus.context.printing.print_document({**counts, "started": self.answers.runs.total()})
+
+    # The loop.
+
+    def decide(self, pace: "Pace") -> GateVerdict:
+        """Ask what the rules need until they decide. Raises what ends the gate before."""
+        noxus, batch, answers, context = self.noxus, self.batch, self.answers, self.noxus.context
+        saves = self.options.output_dir is not None
+        work = row_work(noxus, pace, self.workflows, batch, self.options.retry_for, saves=saves)
+        self._name_doubts(work)
+        batch.count_past(self.judge)
+        self._upload()
+        paste = partial(to_paste, context)
+        output = Output(batch.header, batch.journal, batch.results, self.judge, answers, lambda _: None, paste)
+        with batch_progress(context.terminal) as shown:
+            tick = lambda: shown.tell(partial(answers.how_far, news_of(pace)))  # noqa: E731 - as in batch
+            while not isinstance(wanted := answers.decide(), GateVerdict):
+                context.terminal.note(_stage(wanted))
+                self._ask(wanted, work, output, tick)
+        return wanted
+
+    def _ask(self, wanted: Sequence[AnswerKey], work: RowWork, output: Output, tick: Any) -> None:
+        """Ask for these answers. Raises what ends the gate."""
+        batch, answers = self.batch, self.answers
+        numbers = {number_of(*key) for key in wanted}
+        for number in numbers:
+            if batch.past.state(number) == FINISHED:  # without a result
+                batch.past.forget(number)
+        answers.expect(answers.done + len(numbers))
+        try:
+            cause = batch.run(work, output, tick, numbers)
+        finally:
+            self.noxus.context.outcome.may_exist |= bool(answers.runs.total()) or batch.has_started
+        for number in numbers:  # what this call has seen is not followed again
+            batch.past.forget(number)
+        if cause is None and answers.codes[ExitCode.START_UNKNOWN] >= MOST_IN_DOUBT:
+            what = f"{answers.codes[ExitCode.START_UNKNOWN]} starts have no known outcome"
+            cause = StartUnknown(what, f"look for their runs, then continue with: {self.asked.way_back}")
+        if cause is not None:
+            raise self._ending_of(cause)
+
+    def _ending_of(self, cause: NoxError) -> NoxError:
+        """Return the error of a gate that ends before its verdict."""
+        hint, message = f"continue with: {self.asked.way_back}", f"{cause.message}{self.batch.named}"
+        if isinstance(cause, Interruption):
+            return Interruption(message, hint, number=cause.number)
+        code = cause.exit_code or worst(self.answers.codes)  # OK: all of the first rows ended alike
+        if code == ExitCode.TEMPORARY and self.noxus.context.outcome.may_exist:
+            code = ExitCode.LOST_CONTACT
+        return Incomplete(message, hint, code)
+
+    def _name_doubts(self, work: RowWork) -> None:
+        """Name starts of earlier calls without a known outcome: their answers are asked once more."""
+        past = self.batch.past
+        for side, digests in enumerate(work.digests):
+            doubts = [doubt for doubt in past.doubtful if answer_key(doubt.number).side == side]
+            if not doubts:
+                continue
+            within = work.deadline.left(LONGEST_LOOK)
+            finding = look_for(work.api, work.workflow_id, digests, doubts, work.known.__contains__, within)
+            for doubt in doubts:
+                words = Candidates(finding.candidates(doubt), finding.listed).words()
+                row = f"row {answer_key(doubt.number).row} in {SIDES[side].upper()}"
+                self.noxus.context.terminal.warn(f"a start of {row} has no known outcome, and is asked again: {words}")
+                past.forget(doubt.number)
+
+    def _upload(self) -> None:
+        """Store the files that all rows share."""
+        common, rows = self.asked.common, self.rows
+        rows.share(replace(common, values=dict(upload_files(self.noxus, common))))
+        rows.own = replace(rows.own, values=dict(upload_files(self.noxus, rows.own)))
+
+    def require_unchanged(self) -> None:
+        """Raise UsageProblem if a version has another definition than when the gate began."""
+        header = self.batch.header
+        own: Mapping[str, Any] = header.gate or {}
+        known = ((header.definition, header.nodes), (own["definition"], own["nodes"]))
+        for name, begun, workflow in zip(("BASE", "NEW"), known, self.workflows, strict=True):
+            found = Workflow(workflow.id, workflow.name)
+            now = read_workflow_to_run(self.noxus, found, workflow.version_id, look=True)
+            definition, nodes = digests_of(now.definition)
+            if definition is None:
+                raise LostContact(f"the definition of {name} can't be read", f"continue with: {self.asked.way_back}")
+            if definition != begun[0]:
+                then = replace(header, definition=begun[0], nodes=begun[1])
+                changed = changed_nodes(then, replace(header, nodes=nodes))
+                raise UsageProblem(f"the definition of {name} has changed since the gate began: {changed}", FRESH)
+
+    # The report.
+
+    def report(self, verdict: GateVerdict) -> NoxError | None:
+        """Report what was found, and return what the gate ends with."""
+        context, options = self.noxus.context, self.options
+        base, new = self._sides()
+        with ExitStack() as stack:
+            comparison = Comparison(base, new, self.judge, None, stack, by_row=True)
+            comparison.take(found := self._document(verdict), self.answers.confirmed(verdict))
+            comparison.compared.require_partners(allow_missing=options.allow_missing)
+            report = ComparisonReport(
+                context,
+                comparison,
+                "gate",
+                lambda pair: pair.change is Change.BROKEN,
+                options.allow_missing,
+                options.report,
+                options.junit,
+                [self._case(verdict)],
+            )
+            ending = self._ending(verdict, report)
+            report.write(ending, self._notes(verdict, found, ending))
+        return ending
+
+    def _sides(self) -> list[Side]:
+        """Return both sides, each by the answers that class its rows."""
+        header, joined = self.batch.header, Joined.read([self.asked.directory])
+        own: Mapping[str, Any] = header.gate or {}
+        of_new = {key: own[key] for key in ("version_id", "constants", "definition", "nodes")}
+        headers = (header, replace(header, **of_new, command=["--version-id", own["version"]]))
+        versions = (self.options.base, own["version"])
+        sides = []
+        for side, (name, version, of_side) in enumerate(zip(("BASE", "NEW"), versions, headers, strict=True)):
+            numbers = [self.answers.classing(row, side) for row in self.answers.rules.rows]
+            command = ["--version-id", version]
+            source = GateSide(joined, numbers, replace(of_side, repeat=1, gate=None, command=command))
+            sides.append(Side(name, version, source, lambda _: None))
+        return sides
+
+    def _ending(self, verdict: GateVerdict, report: ComparisonReport) -> NoxError | None:
+        """Return why the gate does not end with 0: the first of 2, 11 and 8 that holds."""
+        comparison, runs = report.comparison, amount(self.answers.runs.total(), "run")
+        compared = comparison.compared
+        if compared.nothing_could_break:
+            what = f"no row passes in either version ({runs}), so none could break"
+            return UsageProblem(what, "correct the --assert or --expect, or see why they failed")
+        if verdict.is_red:
+            return NotAsAsserted(self._why_red(verdict, report, runs), self._way_to_confirm(verdict))
+        if (unjudged := compared.counted["unjudged"]) and not self.options.allow_missing:
+            named = name_some(pair for pair in comparison.pairs() if pair.verdict.unjudged)
+            what = f"{amount(unjudged, 'row')} without an answer to judge: {named}"
+            return NotFinished(what, "the same line asks them again; or add --allow-missing")
+        return None
+
+    def _why_red(self, verdict: GateVerdict, report: ComparisonReport, runs: str) -> str:
+        if verdict.is_worse:
+            alone = "" if verdict.rows(SuspectState.BROKEN) else "; no row alone is confirmed"
+            return f"{_worse(verdict)}{alone}"
+        counts = [(len(verdict.rows(state)), state) for state in SuspectState]
+        parts = [f"{amount(counts[0][0], 'row')} broken"] if counts[0][0] else []
+        parts += [f"{count} {state}" for count, state in counts[1:] if count]
+        return f"{', '.join(parts)} ({runs}): {report.name_failing()}"
+
+    def _way_to_confirm(self, verdict: GateVerdict) -> str | None:
+        if not (open_rows := len(verdict.rows(SuspectState.UNCONFIRMED))):
+            return None
+        spent, rules = self.answers.runs.total(), self.answers.rules
+        if spent + BLOCK + len(SCREEN) <= rules.max_runs:
+            return "the server gave too few answers to decide; start over with --fresh"
+        return f"--max-runs {max(rules.max_runs, spent) + open_rows * (BLOCK + len(SCREEN))} decides them"
+
+    def _document(self, verdict: GateVerdict) -> dict[str, Any]:
+        """Return the gate's part of `noxcli.comparison/1`."""
+        rules, rate, runs = self.answers.rules, self.answers.pass_rate(), self.answers.runs.total()
+        looks = [
+            {
+                "broken": look.broken,
+                "fixed": look.fixed,
+                "chance": look.chance,
+                "score": None if look.interval is None else look.interval.mean,
+                "finding": str(look.color),
+            }
+            for look in verdict.looks
+        ]
+        possible = len(looks) + min(MAX_ROUNDS - len(looks), max(0, rules.max_runs - runs) // rules.round_runs)
+        return {
+            "rounds": len(looks),
+            "runs": runs,
+            "max_runs": rules.max_runs,
+            "looks": looks,
+            "suspects": {str(state): len(verdict.rows(state)) for state in SuspectState},
+            "loss_seen": loss_seen(len(rules.rows), rate, possible),
+            "row_seen": row_seen(len(rules.rows), rate),
+            "checks_changed": self.checks_changed,
+        }
+
+    def _notes(self, verdict: GateVerdict, found: Mapping[str, Any], ending: NoxError | None) -> Iterator[str]:
+        """Yield what people should know about the verdict."""
+        look, loss, row = verdict.looks[-1], found["loss_seen"], found["row_seen"]
+        if verdict.is_worse:
+            yield _worse(verdict)
+        elif look.color is Color.GRAY and not verdict.is_red:
+            yield (
+                f"not decided after {amount(look.rounds, 'round')}: {look.broken} answers broke, {look.fixed} were "
+                "fixed; green"
+            )
+        if verdict.suspects:
+            counts = (f"{count} {state}" for state in SuspectState if (count := len(verdict.rows(state))))
+            yield f"{amount(len(verdict.suspects), 'row')} seemed broken: {', '.join(counts)}"
+        if ending is None:
+            everywhere = (
+                "no loss everywhere could be seen"
+                if loss is None
+                else (f"a loss of {100 * loss:.0f} points everywhere in 8 of 10 cases")
+            )
+            yield f"this gate would have seen: {everywhere}; one row that turned 90 % bad in {100 * row:.0f} of 100"
+        if self.checks_changed:
+            yield "these checks were chosen after answers were seen, so chance may be red in more than 5 of 100 gates"
+
+    def _case(self, verdict: GateVerdict) -> Case:
+        """Return the test case for NEW as a whole."""
+        red = verdict.is_worse
+        message = _worse(verdict) if red else ""
+        outcome = CaseVerdict.FAILURE if red else CaseVerdict.PASSED
+        return Case("NEW as a whole", self.workflows[1].id, None, outcome, "worse", message, message)
+
+
+def _worse(verdict: GateVerdict) -> str:
+    look = verdict.looks[-1]
+    counts = f"{look.broken} answers broke and {look.fixed} were fixed"
+    return f"NEW is worse as a whole: {counts} in {amount(look.rounds, 'round')}"
+
+
+def _stage(wanted: Sequence[AnswerKey]) -> str:
+    """Say what is asked."""
+    place, rows = max(key.place for key in wanted), amount(len({key.row for key in wanted}), "row")
+    if place < SCREEN[0]:
+        return f"round {place}: {rows} in both versions"
+    if place <= SCREEN[-1]:
+        return f"{rows} may be broken: asking NEW again"
+    return f"{rows} may be broken: asking both versions again"
+
+
+def _require_same_gate(then: Header, now: Header, directory: str) -> None:
+    """Raise UsageProblem with what differs from the gate that has begun there."""
+    names = [each.what for each in differences(then, now)]
+    before, after = then.gate or {}, now.gate or {}
+    names += [words for key, words in NEWS.items() if before.get(key) != after.get(key)]
+    if (then.digest, then.rows, then.limit, then.only) != (now.digest, now.rows, now.limit, now.only):
+        names.append("rows")
+    if names:
+        differ = "differs" if len(names) == 1 and names[0] != "rows" else "differ"
+        raise UsageProblem(f"this is not the gate that began in {directory}: {in_prose(names)} {differ}", FRESH)

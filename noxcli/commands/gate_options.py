@@ -1,0 +1,77 @@
+"""The options of `noxcli gate`; its call reads them, and its help loads no more."""
+
+from typing import Annotated
+
+import typer
+
+from noxcli.cli.options import JsonOption, Markdown, QueryOption, declared, fixed_at
+from noxcli.commands import batch_options
+from noxcli.commands.batch_options import Again
+
+
+@declared
+class Options(batch_options.Options):
+    """Run two versions of a workflow over a table, and exit with 11 if NEW is worse.
+
+    Both versions answer each row. Rows that seem broken, and a difference that chance may explain, are asked again,
+    so that an unchanged workflow fails in at most 5 of 100 gates. The same line continues after any interruption.
+
+    Examples:
+        noxcli inputs review --json | jq -c '.examples[0]' > rows.jsonl
+        # How many runs may it start?
+        noxcli gate review rows.jsonl --base base --new new --assert ok --dry-run
+        noxcli gate review rows.jsonl --base base --new new --assert complete
+    """
+
+    base: Annotated[str, typer.Option("--base", metavar="VERSION", help="The saved version before: its id or name.")]
+    new: Annotated[
+        str | None,
+        typer.Option("--new", metavar="VERSION", help="The saved version after. [default: --base]", show_default=False),
+    ] = None
+    new_input: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--new-input", metavar="INPUT", help="An input that NEW gets in place of the same one, if any; repeatable."
+        ),
+    ] = None
+    max_runs: Annotated[
+        int | None,
+        typer.Option(
+            "--max-runs", metavar="RUNS", min=1, help="Start at most RUNS runs. [default: 12 for each row, and 300]"
+        ),
+    ] = None
+    output_dir: Annotated[
+        str | None,
+        typer.Option(
+            "--output-dir",
+            metavar="DIR",
+            help="Write each answer's files and the journal to DIR. [default: FILE.gate for the journal]",
+        ),
+    ] = None
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Move the directory of an earlier gate aside, and start over.")
+    ] = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the least and the most runs that it may start, and start none.")
+    ] = False
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Do not exit with 8 for rows without an answer.")
+    ] = False
+    report: Annotated[
+        str | None,
+        typer.Option("--report", metavar="FILE", help="Write an HTML page: each row that differs, side by side."),
+    ] = None
+    markdown: Markdown = None
+    as_json: JsonOption = False
+    query: QueryOption = None
+    resume: bool = fixed_at(False)
+    again: list[Again] | None = fixed_at(None)
+    allow_changed_input: bool = fixed_at(False)
+    max_failures: int | None = fixed_at(None)
+    min_pass: str | None = fixed_at(None)
+    pass_each: int | None = fixed_at(None)
+    repeat: int = fixed_at(1)
+    line_query: str | None = fixed_at(None)
+    shard: str | None = fixed_at(None)
+    no_check: bool = fixed_at(False)
+    version_id: str | None = fixed_at(None)

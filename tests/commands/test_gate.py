@@ -1,0 +1,326 @@
+"""`noxcli gate`: two versions over one table, in one journal, repeated until decided, with one exit code."""
+
+import json
+import re
+import signal
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from junitparser import JUnitXml
+
+from noxcli.sandbox.faults import LostAnswer
+from noxcli.sandbox.scenario import Version, input_node, output_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import Sleep, State, Step
+from noxcli.timing import Clock
+from tests.conftest import Noxcli, Result, write_rows
+from tests.process import ended_by, running, until
+
+BASE, NEW = (f"{digit * 8}-2222-4333-8444-555555555555" for digit in "ab")
+GOOD = ("--assert", "output.A == 'good'")
+ENDS = {"f": "failed", "s": "stopped"}
+
+
+def nodes(word: str) -> list[Any]:
+    return [input_node("Q"), input_node("P", default=word), output_node("A")]
+
+
+@pytest.fixture
+def answers(plays: Any) -> Callable[..., str]:
+    """Adds a workflow whose answers in the versions `base` and `new` depend on the turn, the last one for ever.
+
+    They are g(ood), b(ad), f(ailed) or s(topped).
+    """
+
+    def add(turns: Mapping[str, tuple[str, str]], started: Callable[..., object] = dict, **more: Any) -> str:
+        def letter(inputs: dict[str, Any]) -> str:
+            of_version = turns[inputs["Q"]][inputs["P"] == "new"]
+            return of_version[min(inputs["$turn"], len(of_version)) - 1]
+
+        def script(inputs: dict[str, Any]) -> Iterable[Step]:
+            started(inputs)
+            ends = ENDS.get(letter(inputs))
+            return [State(ends), Sleep(60_000)] if ends else []
+
+        given = {
+            "nodes": nodes("base"),
+            "script": script,
+            "output": lambda inputs: {"A": {"g": "good", "b": "bad"}.get(letter(inputs), "")},
+            "versions": [
+                Version("base", "", nodes("base"), id=BASE),
+                Version("new", "", nodes("new"), id=NEW),
+            ],
+        }
+        return str(plays(**{**given, **more}))
+
+    return add
+
+
+def table(questions: Iterable[str]) -> str:
+    return write_rows(*({"$id": f"id-{each}", "Q": each} for each in questions))
+
+
+def gate(noxcli: Noxcli, workflow: str, rows: str, *argv: str, **more: Any) -> Result:
+    return noxcli("gate", workflow, rows, "--base", "base", "--new", "new", *GOOD, *argv, **more)
+
+
+def classes(text: str) -> list[list[str]]:
+    return [line.split("\t")[:2] for line in text.splitlines()]
+
+
+def test_only_what_chance_hardly_does_stays_broken(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    turns = {"same": ("g", "g"), "worse": ("g", "b"), "luck": ("g", "bg"), "rare": ("gbgggbgggbggg", "bbgggbgggbggg")}
+    workflow, rows = answers(turns), table(turns)
+    result = gate(noxcli, workflow, rows)
+    assert result.code == 11, result.err
+    assert classes(result.text) == [*(["broken", "id-worse"], ["varies", "id-luck"], ["varies", "id-rare"])]
+    assert "passes again: BASE 12 of 12, NEW 0 of 16" in result.text.splitlines()[0]
+    assert "passes again: NEW 4 of 4" in result.text.splitlines()[1]
+    paid = len(sandbox.runs(workflow))
+    assert "noxcli: 1 row broken, 2 varies (" in result.err
+    assert f"({paid} runs): id-worse" in result.err
+    again = gate(noxcli, workflow, rows, "--json")
+    assert (again.code, len(sandbox.runs(workflow))) == (11, paid), "all answers are stored"
+    document = again.json["gate"]
+    assert (document["runs"], document["rounds"], document["suspects"]["broken"]) == (paid, 1, 1)
+    broken = next(row for row in again.json["rows"] if row["class"] == "broken")
+    assert broken["suspect"] == {
+        "verdict": "broken",
+        "asked": {"base": 12, "new": 16},
+        "good": {"base": 12, "new": 0},
+    }
+
+
+def test_both_versions_are_asked_together(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    turns = {str(number): ("g", "g") for number in range(6)}
+    workflow = answers(turns)
+    assert gate(noxcli, workflow, table(turns), "--max-parallel", "1").code == 0
+    asked = [(run.input["Q"], run.input.get("P")) for run in sandbox.runs(workflow)]
+    assert [question for question, _ in asked] == [str(number) for number in range(6) for _ in "ab"]
+
+
+def test_worse_as_a_whole_names_no_row(noxcli: Noxcli, sandbox: Sandbox, answers: Any, tmp_path: Path) -> None:
+    turns = {str(number): ("g", "b" if number < 9 else "g") for number in range(12)}
+    workflow, report = answers(turns), tmp_path / "junit.xml"
+    result = gate(noxcli, workflow, table(turns), "--junit", str(report))
+    assert (result.code, len(sandbox.runs(workflow))) == (11, 24)
+    worse = "NEW is worse as a whole: 9 answers broke and 0 were fixed in 1 round"
+    assert f"noxcli: {worse}; no row alone is confirmed\n" in result.err
+    (suite,) = JUnitXml.fromfile(str(report))
+    (whole,) = [case for case in suite if case.name == "NEW as a whole"]
+    assert whole.result[0].message == worse
+
+
+def test_a_difference_that_may_be_chance_is_asked_again(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    turns = {str(number): ("g", "bg") if number < 2 else ("g", "g") for number in range(6)}
+    workflow = answers(turns)
+    result = gate(noxcli, workflow, table(turns))
+    assert result.code == 0, result.err
+    assert len(sandbox.runs(workflow)) == 5 * 12 + 8
+    assert "not decided after 5 rounds: 2 answers broke, 0 were fixed; green" in result.err
+    assert classes(result.text) == [["varies", "id-0"], ["varies", "id-1"]]
+
+
+def test_a_row_that_failed_in_base_is_asked_there_too(noxcli: Noxcli, answers: Any) -> None:
+    turns = {"once": ("fg", "b"), "ever": ("f", "b"), "both": ("f", "f"), "fine": ("g", "g")}
+    result = gate(noxcli, answers(turns), table(turns))
+    assert result.code == 11
+    assert ["broken", "id-once"] in classes(result.text)
+    assert ["new", "id-ever"] in classes(result.text)
+    turns.pop("once")
+    result = gate(noxcli, answers(turns), table(turns), "--fresh")
+    assert result.code == 8, result.err
+    assert (
+        "1 row without an answer to judge: id-ever; the same line asks them again; or add --allow-missing" in result.err
+    )
+    assert gate(noxcli, answers(turns), table(turns), "--allow-missing").code == 0
+
+
+def test_an_answer_without_a_result_is_asked_once_more(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    turns = {"once": ("g", "sg"), "ever": ("g", "s"), "fine": ("g", "g")}
+    workflow, rows = answers(turns), table(turns)
+    result = gate(noxcli, workflow, rows)
+    assert (result.code, len(sandbox.runs(workflow))) == (8, 8), result.err
+    assert classes(result.text) == [["missing", "id-ever"]]
+    assert gate(noxcli, workflow, rows).code == 8
+    assert len(sandbox.runs(workflow)) == 10, "the next call asks it again, and once more"
+    answers({**turns, "ever": ("g", "g")})
+    assert gate(noxcli, workflow, rows).code == 0
+
+
+def test_a_kill_costs_no_answer(sandbox: Sandbox, env: dict[str, str], noxcli: Noxcli, answers: Any) -> None:
+    turns = {"worse": ("g", "b"), **{str(number): ("g", "g") for number in range(8)}}
+    workflow, rows = answers(turns), table(turns)
+    argv = ["gate", workflow, rows, "--base", "base", "--new", "new", *GOOD, "--max-parallel", "2"]
+
+    def has_started(most: int) -> bool:
+        return len(sandbox.runs(workflow)) >= most
+
+    for most in (3, 12, 20, 30):
+        with running(*argv, env=env) as process:
+            until(partial(has_started, most))
+            ended_by(process, signal.SIGKILL)
+    result = gate(noxcli, workflow, rows)
+    assert (result.code, classes(result.text)) == (11, [["broken", "id-worse"]])
+    doubts = result.err.count("has no known outcome")
+    assert len(sandbox.runs(workflow)) <= 18 + 4 + 24 + 2 * 4 + doubts
+    assert gate(noxcli, workflow, rows, "--json").json["gate"]["runs"] >= 46
+
+
+def test_a_signal_ends_it_and_the_same_line_continues(
+    sandbox: Sandbox, env: dict[str, str], noxcli: Noxcli, answers: Any
+) -> None:
+    turns = {str(number): ("g", "g") for number in range(8)}
+    workflow, rows = answers(turns, script=[Sleep(300)]), table(turns)
+    argv = ["gate", workflow, rows, "--base", "base", "--new", "new", *GOOD, "--json"]
+    with running(*argv, env=env) as process:
+        until(lambda: len(sandbox.runs(workflow)) >= 4)
+        out, err = ended_by(process, signal.SIGTERM)
+    assert process.returncode == 143
+    assert json.loads(out)["retry_safe"] is False
+    assert b"continue with: noxcli gate " in err
+    assert gate(noxcli, workflow, rows).code == 0
+
+
+def test_a_start_without_an_answer_is_asked_once_more(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    turns = {"one": ("g", "g"), "two": ("g", "g")}
+    workflow, rows = answers(turns, faults={"start": [LostAnswer()]}), table(turns)
+    result = gate(noxcli, workflow, rows)
+    assert result.code == 0, result.err
+    assert len(sandbox.runs(workflow)) == 5
+    assert gate(noxcli, workflow, rows, "--json").json["gate"]["runs"] == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rows": ["one", "two", "three"]}, "this is not the gate that began in rows.jsonl.gate: rows differ;"),
+        ({"rows": ["two", "one"]}, "differs from the row that was started"),
+        ({"argv": ["--limit", "1"]}, "rows differ; start over with --fresh"),
+        ({"argv": ["P=x"]}, "'P' "),
+        ({"argv": ["--new-input", "P=x"]}, "NEW's inputs differs"),
+        ({"argv": ["--new", BASE, "--new-input", "P=x"]}, "NEW's version"),
+    ],
+)
+def test_another_gate_is_refused(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any, change: dict[str, list[str]], said: str
+) -> None:
+    turns = dict.fromkeys(("one", "two", "three"), ("g", "g"))
+    workflow, rows = answers(turns), table(["one", "two"])
+    assert gate(noxcli, workflow, rows).code == 0
+    paid = len(sandbox.runs(workflow))
+    rows = table(change.get("rows", ["one", "two"]))
+    result = gate(noxcli, workflow, rows, *change.get("argv", ()))
+    assert (result.code, len(sandbox.runs(workflow))) == (2, paid), result.err
+    assert said in result.err
+    assert "--fresh" in result.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--base", "base", *GOOD], "--new is missing; name a version, or add --new-input"),
+        (["--base", "base", "--new", BASE, *GOOD], "BASE and NEW do not differ"),
+        (["--base", "base", "--new-input", "P=x", "P=x", *GOOD], "BASE and NEW do not differ"),
+        (["--base", "base", "--new-input", "Q=x", *GOOD], "--new-input names 'Q', which is a column"),
+        (["--base", "base", "--new", "new"], "a gate without a check can't fail"),
+        (["--base", "base", "--new", "new", "--assert", "output.B == 'x'"], "the workflow has no output 'B'"),
+        (
+            ["--base", "base", "--new", "new", "--max-runs", "303", *GOOD],
+            "--max-runs 303 is too few for 2 rows; write 304",
+        ),
+    ],
+)
+def test_what_could_not_decide_is_refused(
+    noxcli: Noxcli, sandbox: Sandbox, answers: Any, argv: list[str], said: str
+) -> None:
+    workflow, rows = answers({"one": ("g", "g")}), table(["one", "two"])
+    result = noxcli("gate", workflow, rows, *argv)
+    assert (result.code, sandbox.runs(workflow), result.err.count("\n")) == (2, [], 1), result.err
+    assert said in result.err
+    assert not Path(f"{rows}.gate").exists()
+
+
+def test_an_input_of_new_alone_is_what_differs(noxcli: Noxcli, sandbox: Sandbox, plays: Any) -> None:
+    workflow = plays(nodes=nodes("x"), output=lambda inputs: {"A": "bad" if inputs["P"] == "sharp" else "good"},
+                     versions=[Version("base", "", nodes("x"), id=BASE)])  # fmt: skip
+    rows = table(["one", "two"])
+    result = noxcli("gate", workflow, rows, "P=mild", "--base", "base", "--new-input", "P=sharp", *GOOD, "--json")
+    assert (result.code, result.json["compared"]["constants"]) == (11, ["P"])
+    assert result.json["classes"]["broken"] == 2
+    assert {run.input["P"] for run in sandbox.runs(workflow)} == {"mild", "sharp"}
+
+
+def test_no_row_that_passes_is_a_mistake(noxcli: Noxcli, answers: Any) -> None:
+    turns = {"one": ("b", "b"), "two": ("b", "b")}
+    result = gate(noxcli, answers(turns), table(turns), "--json")
+    assert (result.code, result.json["exit_code"]) == (2, 2)
+    assert "no row passes in either version (4 runs), so none could break" in result.err
+
+
+def test_other_checks_judge_the_same_answers(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    turns = {"one": ("g", "b"), "two": ("g", "g")}
+    workflow, rows = answers(turns), table(turns)
+    assert gate(noxcli, workflow, rows).code == 11
+    paid = len(sandbox.runs(workflow))
+    result = noxcli("gate", workflow, rows, "--base", "base", "--new", "new", "--assert", "length(output.A) > `1`")
+    assert (result.code, len(sandbox.runs(workflow))) == (0, paid)
+    assert "chosen after answers were seen" in result.err
+    assert "chosen after answers were seen" not in gate(noxcli, workflow, rows).err
+
+
+def test_a_dry_run_starts_nothing(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    workflow, rows = answers({"one": ("g", "g")}), table(["one", "two"])
+    result = gate(noxcli, workflow, rows, "--dry-run")
+    assert (result.code, sandbox.runs(workflow)) == (0, [])
+    assert json.loads(result.text) == {"rows": 2, "least_runs": 4, "most_runs": 324, "started": 0}
+
+
+def test_a_changed_version_is_refused_for_good(noxcli: Noxcli, sandbox: Sandbox, answers: Any) -> None:
+    turns = {"one": ("g", "g")}
+
+    def changed(_: object) -> None:
+        answers(turns, versions=[Version("base", "", nodes("base"), id=BASE), Version("new", "", nodes("x"), id=NEW)])
+
+    workflow, rows = answers(turns, changed), table(turns)
+    for _ in range(2):
+        result = gate(noxcli, workflow, rows, "--json")
+        assert (result.code, result.json["retry_safe"]) == (2, False), result.err
+        assert re.search("definition of NEW has changed|NEW's definition differs", result.err)
+    assert len(sandbox.runs(workflow)) <= 2, "the second call starts none"
+
+
+def test_once_it_has_started_nothing_is_safe(noxcli: Noxcli, answers: Any) -> None:
+    turns = {"one": ("g", "g")}
+    workflow, rows = answers(turns), table(turns)
+    assert gate(noxcli, workflow, rows).code == 0
+    noxcli.clock = Clock()
+    lost = gate(
+        noxcli, workflow, rows, "--json", "--retry-for", "0", environ={"NOXUS_BACKEND_URL": "http://127.0.0.1:9"}
+    )
+    assert (lost.code, lost.json["retry_safe"]) == (6, False), lost.err
+
+
+def test_results_and_batch_know_a_gate(noxcli: Noxcli, answers: Any) -> None:
+    turns = {"one": ("g", "g"), "two": ("g", "g")}
+    workflow, rows = answers(turns), table(turns)
+    assert gate(noxcli, workflow, rows).code == 0
+    result = noxcli("results", f"{rows}.gate")
+    assert (result.code, len(result.lines)) == (0, 4), result.err
+    assert [(line["row"], line["id"], line["side"], line["place"]) for line in result.lines] == [
+        (1, "id-one", "base", 1),
+        (1, "id-one", "new", 1),
+        (2, "id-two", "base", 1),
+        (2, "id-two", "new", 1),
+    ]
+    for argv in (["results", f"{rows}.gate", *GOOD], ["compare", f"{rows}.gate", f"{rows}.gate"]):
+        refused = noxcli(*argv)
+        assert (refused.code, "noxcli gate" in refused.err) == (2, True), refused.err
+    batch = noxcli("batch", workflow, rows, "--output-dir", f"{rows}.gate", "--resume")
+    assert (batch.code, "has a gate" in batch.err) == (2, True), batch.err
+    assert noxcli("batch", workflow, rows).code == 0
+    other = gate(noxcli, workflow, rows, "--output-dir", f"{rows}.batch")
+    assert (other.code, "has a batch" in other.err) == (2, True), other.err
