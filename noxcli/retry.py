@@ -1,19 +1,21 @@
 """Retries of what may work later, with growing, jittered delays, for a limited time."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from copy import copy
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from noxcli.errors import Denied, NotFinished, NotSecured, NoxError, Refused, TimedOut, Unavailable
-from noxcli.timing import Clock, Deadline, Outage
+from noxcli.timing import Clock, Deadline
 
 ONE_LOOK = 30.0  # seconds
+LEAST_ATTEMPT = 5.0  # seconds for an answer, however short the user's patience
+FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of a back-off
 BELIEVED_AFTER, LEAST_ASKS = 10.0, 3  # seconds and answers of nothing but one refusal
 ASK_AGAIN = 1.0  # seconds between two of these asks
 ASK_LATER = "this may pass: ask again in a few seconds"
 T = TypeVar("T")
-Tell = Callable[[NoxError, float], None]  # says why a call failed, and for how many more seconds that is borne
+Tell = Callable[[NoxError, float], None]  # says why a call failed, and for how many more seconds it is repeated
 Telling = Callable[[], AbstractContextManager[Tell]]  # from the first failure to the end of the call
 
 
@@ -30,48 +32,90 @@ def in_lines(say: Callable[[str], None]) -> Telling:
     return lambda: nullcontext(tell)
 
 
-class Contact:
-    """What the requests for one thing have met: failures are borne for a while, and a refusal until it lasts.
+class FailureTracker:
+    """Counts the failures in a row of the requests for one thing, and says when they have lasted too long.
 
-    A gateway, or a replica that lags, may refuse what is there. Seconds throughout.
+    They last from the first one on, while this process was awake. A refusal is believed once nothing else came for a
+    while, since a gateway, or a replica that lags, may refuse what is there. Fewer than `least` failures are no outage,
+    unless `longest` is 0: a poll interval, or a pause of this process, may be longer. Seconds throughout.
     """
 
-    def __init__(self, clock: Clock, retry_for: float = float("inf"), *, known: bool = True) -> None:
+    def __init__(self, clock: Clock, longest: float = float("inf"), *, least: int = 2, known: bool = True) -> None:
         """`known`: this command has started or read it, or another one started it just now."""
-        self.outage = Outage(clock, retry_for)
-        self._known = known
-        self._refused = Outage(clock, BELIEVED_AFTER, least=LEAST_ASKS)
-        self._status: int | None = None  # of the refusal
+        self.longest = longest
+        self.failures = 0
+        self._clock, self._least, self._known = clock, least, known
+        self._since = 0.0
+        self._refusals: FailureTracker | None = None
+        self._status: int | None = None  # of these refusals
+
+    def answered(self) -> None:
+        """The server is there."""
+        self.failures = 0
 
     def met_answer(self) -> None:
         """It was read."""
-        self._known = True
-        self.outage.answered()
-        self._refused.answered()
+        self._known, self._status = True, None
+        self.answered()
+
+    def failed(self) -> None:
+        """There was no answer."""
+        self._since = self._since if self.failures else self._clock.awake()
+        self.failures += 1
 
     def is_lost(self, error: NoxError) -> bool:
         """Count a request that failed, and return whether there is no reason to ask again."""
-        if isinstance(error, Denied):
-            return self._is_believed(error)
-        self.outage.failed()
-        return self.outage.is_too_long or not isinstance(error, Unavailable | Refused)
-
-    def left(self, error: NoxError) -> float:
-        """Return how much longer such an error is borne."""
-        return (self._refused if isinstance(error, Denied) else self.outage).left
-
-    def _is_believed(self, error: Denied) -> bool:
+        if not isinstance(error, Denied):
+            self.failed()
+            return self.is_too_long or not isinstance(error, Unavailable | Refused)
         if error.http_status is None or (error.in_json and not (self._known or error.was_read)):
             return True
-        if error.http_status != self._status:
-            self._refused.answered()
-        self._status = error.http_status
-        self._refused.failed()
-        return self._refused.is_too_long
+        if self._refusals is None or error.http_status != self._status:
+            self._status = error.http_status
+            self._refusals = FailureTracker(self._clock, BELIEVED_AFTER, least=LEAST_ASKS)
+        self._refusals.failed()
+        return self._refusals.is_too_long
+
+    @property
+    def seconds(self) -> float:
+        """How long they have lasted."""
+        return self._clock.awake() - self._since if self.failures else 0.0
+
+    @property
+    def left(self) -> float:
+        """How much longer they may last."""
+        return self.longest - self.seconds
+
+    def left_for(self, error: NoxError) -> float:
+        """Return how much longer such an error may last."""
+        return self._refusals.left if isinstance(error, Denied) and self._refusals is not None else self.left
+
+    @property
+    def is_too_long(self) -> bool:
+        """True if there is no more reason to wait for an answer."""
+        return self.left <= 0 and self.failures >= (self._least if self.longest else 1)
+
+    @property
+    def for_an_attempt(self) -> float:
+        """How long one attempt may take: an answer that trickles in must not outlast this either."""
+        return max(self.left, LEAST_ATTEMPT) if self.longest else float("inf")
+
+    def delay(self, at_least: float | None = None) -> float:
+        """Return how long to wait before the next attempt; `at_least` is the server's Retry-After.
+
+        Full jitter: a random share of a ceiling that doubles with each failure.
+        """
+        import random  # needed only after a failure
+
+        ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(self.failures - 1, 30))
+        return max(random.uniform(0, ceiling), at_least or 0.0)  # noqa: S311 - it spreads retries, and keeps no secret
 
 
-class Patience:
-    """How long a command keeps retrying. `retry_for` is in seconds, from the first failure of each call."""
+class RetryPolicy:
+    """How often and how long a command repeats a call that fails, and what it says and raises then.
+
+    `retry_for` is in seconds, from the first failure of each call.
+    """
 
     def __init__(
         self,
@@ -83,12 +127,10 @@ class Patience:
         out_of_time: type[NoxError] = TimedOut,
         gave_up: type[NoxError] | None = None,
     ) -> None:
-        self.clock = clock
-        self._deadline = deadline
-        self._retry_for = retry_for
-        self._telling = telling
-        self._out_of_time = out_of_time
-        self._gave_up = gave_up
+        self.clock, self.retry_for = clock, retry_for
+        self._deadline, self._telling = deadline, telling
+        self._out_of_time, self._gave_up = out_of_time, gave_up
+        self._once = False
 
     def limit(self) -> Deadline:
         """Return when a call must end; with a limit of 0, a single attempt takes as long as it needs."""
@@ -98,8 +140,14 @@ class Patience:
         """Return the error for a call that reached this limit."""
         return self._out_of_time(f"out of time: {what}", "increase --timeout")
 
+    def once(self) -> Self:
+        """Return a policy that repeats nothing, however late it is, for a caller that asks again itself."""
+        other = copy(self)
+        other._once, other._deadline = True, Deadline(self.clock, None)
+        return other
+
     def saying(self, say: Callable[[str], None]) -> Self:
-        """Return the same patience, which says in lines why it retries."""
+        """Return the same policy, which says in lines why it retries."""
         other = copy(self)
         other._telling = in_lines(say)
         return other
@@ -115,42 +163,54 @@ class Patience:
     ) -> T:
         """Return the result of `call`, once it does not raise Unavailable; it gets the seconds that it may take.
 
-        It is repeated until a refusal of what is `known` is believed (see Contact), `believing` at once. If a failed
-        call `moved` forward, patience starts again.
+        It is repeated until a refusal of what is `known` is believed (see FailureTracker), `believing` at once. If a
+        failed call `moved` forward, the time for retries starts again.
 
-        Raises the last Unavailable when patience ends, or can't help (as `gave_up`, if given), or it is not `worth` a
-        retry in the seconds that are left; `out_of_time` at the command's own limit, or NotFinished for a refusal of
-        what a wait checks once.
+        Raises the last Unavailable when that time is over, or can't help (as `gave_up`, if given), or it is not
+        `worth` a retry in the seconds that are left; `out_of_time` at the command's own limit, or NotFinished for a
+        refusal of what a wait checks once.
         """
-        contact = Contact(self.clock, self._retry_for, known=known)
-        with ExitStack() as shown:
-            tell: Tell | None = None
+        failures = FailureTracker(self.clock, self.retry_for, known=known)
+        with self.pausing(failures) as pause:
             while True:
                 try:
-                    return call(self.limit().left(contact.outage.for_an_attempt))
+                    return call(self.limit().left(failures.for_an_attempt))
                 except (Unavailable, Denied) as error:
-                    if isinstance(error, Unavailable):
-                        if not worth(error, min(contact.outage.left, self._deadline.left())):
-                            raise
-                        if moved():
-                            contact.met_answer()
-                        delay = self._delay_after(error, contact)
-                    elif believing or contact.is_lost(error):
+                    is_refused = isinstance(error, Denied)
+                    if self._once or (is_refused and (believing or failures.is_lost(error))):
                         raise
-                    else:
-                        delay = ASK_AGAIN
-                    tell = tell or shown.enter_context(self._telling())
-                    tell(error, contact.left(error))
-                    self._pause(delay, error)
+                    if isinstance(error, Unavailable) and not worth(error, min(failures.left, self._deadline.left())):
+                        raise
+                    if not is_refused and moved():
+                        failures.met_answer()
+                    pause(error)
 
-    def _delay_after(self, error: Unavailable, contact: Contact) -> float:
+    @contextmanager
+    def pausing(self, failures: FailureTracker) -> Iterator[Callable[[NoxError], None]]:
+        """Yield what waits for the next attempt after a failure, and says why, until the call is over.
+
+        It raises as `keep_trying` if there is to be no other attempt.
+        """
+        with ExitStack() as shown:
+            tell: Tell | None = None
+
+            def pause(error: NoxError) -> None:
+                nonlocal tell
+                delay = self._delay_after(error, failures) if isinstance(error, Unavailable) else ASK_AGAIN
+                tell = tell or shown.enter_context(self._telling())
+                tell(error, failures.left_for(error))
+                self._pause(delay, error)
+
+            yield pause
+
+    def _delay_after(self, error: Unavailable, failures: FailureTracker) -> float:
         """Return how long to wait before the next attempt. Raises as `keep_trying` if there is to be none."""
-        is_lost = contact.is_lost(error)
+        is_lost = failures.is_lost(error)
         if self._deadline.passed:
             raise self.out_of_time(error.message) from error
         if not (is_lost or isinstance(error, NotSecured)):
-            # The last attempt is at the end of patience.
-            return min(contact.outage.delay(error.retry_after), contact.outage.left)
+            # The last attempt is at the end of the time for retries.
+            return min(failures.delay(error.retry_after), failures.left)
         if self._gave_up is not None:
             raise self._gave_up(error.message, error.hint, **error.facts()) from error
         raise error
@@ -164,11 +224,3 @@ class Patience:
             raise NotFinished(error.message, ASK_LATER, **error.facts()) from error
         self.clock.sleep(self._deadline.left())
         raise self.out_of_time(error.message) from error
-
-
-class OneTry(Patience):
-    """None: for a caller that asks again itself."""
-
-    def keep_trying(self, call: Callable[[float], T], *_: Any, **__: Any) -> T:
-        """Return the result of the only call, which takes no longer than any other attempt."""
-        return call(Outage(self.clock, self._retry_for).for_an_attempt)

@@ -1,4 +1,4 @@
-"""Time: a clock that tests can replace, limits, outages and the delays in them, and the form of durations."""
+"""Time: a clock that tests can replace, limits, and the form of durations."""
 
 import re
 import time
@@ -11,8 +11,6 @@ from noxcli.waiting import AWAKE, sleep
 AMOUNT = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 PART = rf"{AMOUNT}(ms|min|[dhms])"
 LONGEST_DURATION = 1e9  # seconds, about thirty years: some system calls take no more
-LEAST_ATTEMPT = 5.0  # seconds for an answer, however short the user's patience
-FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of a back-off
 WESTERNMOST = 12 * 3600.0  # seconds by which the clocks of the last zone are behind UTC
 READ_TIMEOUT = 30.0  # seconds without a byte of an answer
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "ms": 0.001}
@@ -57,60 +55,6 @@ class Deadline:
         """Start counting again, once with `seconds` if given."""
         if self.seconds is not None:
             self._end = self.clock.monotonic() + (self.seconds if seconds is None else seconds)
-
-
-class Outage:
-    """How long nothing has answered: from the first failure on, while this process was awake. Seconds throughout.
-
-    Fewer than `least` failures are no outage, unless `longest` is 0: a poll interval, or a pause of this process, may
-    be longer.
-    """
-
-    def __init__(self, clock: Clock, longest: float = float("inf"), *, least: int = 2) -> None:
-        self.longest = longest
-        self._least = least
-        self.failures = 0  # in a row
-        self._clock = clock
-        self._since = 0.0
-
-    def answered(self) -> None:
-        """There was an answer."""
-        self.failures = 0
-
-    def failed(self) -> None:
-        """There was none."""
-        self._since = self._since if self.failures else self._clock.awake()
-        self.failures += 1
-
-    @property
-    def seconds(self) -> float:
-        """How long it has lasted."""
-        return self._clock.awake() - self._since if self.failures else 0.0
-
-    @property
-    def left(self) -> float:
-        """How much longer it may last."""
-        return self.longest - self.seconds
-
-    @property
-    def is_too_long(self) -> bool:
-        """True if there is no more reason to wait for an answer."""
-        return self.left <= 0 and self.failures >= (self._least if self.longest else 1)
-
-    def delay(self, at_least: float | None = None) -> float:
-        """Return how long to wait before the next attempt; `at_least` is the server's Retry-After.
-
-        Full jitter: a random share of a ceiling that doubles with each failure.
-        """
-        import random  # needed only after a failure
-
-        ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(self.failures - 1, 30))
-        return max(random.uniform(0, ceiling), at_least or 0.0)  # noqa: S311 - it spreads retries, and keeps no secret
-
-    @property
-    def for_an_attempt(self) -> float:
-        """How long one attempt may take: an answer that trickles in must not outlast this either."""
-        return max(self.left, LEAST_ATTEMPT) if self.longest else float("inf")
 
 
 def parse_duration(text: str) -> float:

@@ -10,7 +10,7 @@ import pytest
 from noxcli.api import NoxusApi
 from noxcli.config.settings import Settings
 from noxcli.errors import LostContact, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, UsageProblem
-from noxcli.retry import ONE_LOOK, Patience, in_lines
+from noxcli.retry import ONE_LOOK, FailureTracker, RetryPolicy, in_lines
 from noxcli.timing import Clock, Deadline
 from tests.faults.fake import FakeClock
 from tests.rawserver import Request, Turn, json_answer, raw_server, stay_silent
@@ -36,9 +36,9 @@ def busy(retry_after: float | None = None, times: int = 1) -> list[Unavailable]:
 
 def patient(
     clock: Clock, retry_for: float = 60.0, limit: float | None = None, **kinds: type[NoxError]
-) -> tuple[Patience, list[str]]:
+) -> tuple[RetryPolicy, list[str]]:
     said: list[str] = []
-    return Patience(clock, Deadline(clock, limit), retry_for, in_lines(said.append), **kinds), said
+    return RetryPolicy(clock, Deadline(clock, limit), retry_for, in_lines(said.append), **kinds), said
 
 
 def test_trouble_is_told_and_tried_again() -> None:
@@ -153,3 +153,38 @@ def test_patience_begins_anew_where_something_moved(
     except Unavailable as error:
         ended = error.message
     assert (call.calls, ended) == (calls, "answer" if moved() else "busy")
+
+
+# Back-off.
+
+
+def test_the_server_may_ask_for_more_and_never_for_less() -> None:
+    outage = FailureTracker(Clock())
+    for asked in (30.0, *[14.9] * 20):
+        outage.failed()
+        assert asked <= outage.delay(asked) <= max(asked, 15.0)
+
+
+# Failures in a row.
+
+
+def test_one_failure_alone_is_no_outage() -> None:
+    clock = FakeClock()
+    outage = FailureTracker(clock, 10)
+    clock.time = 100
+    outage.failed()
+    assert (outage.is_too_long, outage.left) == (False, 10)
+    clock.time = 111
+    assert [outage.is_too_long] == [False]
+    outage.failed()
+    assert outage.is_too_long
+    outage.answered()
+    assert (outage.is_too_long, outage.left) == (False, 10)
+
+
+def test_no_patience_ends_with_the_first_failure() -> None:
+    outage = FailureTracker(Clock(), 0)
+    assert [outage.is_too_long] == [False]
+    outage.failed()
+    assert outage.is_too_long
+    assert outage.for_an_attempt == float("inf")

@@ -6,9 +6,7 @@ import pytest
 
 from noxcli.errors import UsageProblem
 from noxcli.timing import (
-    Clock,
     Deadline,
-    Outage,
     parse_duration,
     parse_time,
     show_seconds,
@@ -108,38 +106,3 @@ def test_a_server_time_is_aware_or_unknown(text: str | None, moment: datetime | 
 )
 def test_seconds_are_shown_short(seconds: float, text: str) -> None:
     assert show_seconds(seconds) == text
-
-
-# Back-off.
-
-
-def test_the_server_may_ask_for_more_and_never_for_less() -> None:
-    outage = Outage(Clock())
-    for asked in (30.0, *[14.9] * 20):
-        outage.failed()
-        assert asked <= outage.delay(asked) <= max(asked, 15.0)
-
-
-# Outages.
-
-
-def test_one_failure_alone_is_no_outage() -> None:
-    clock = FakeClock()
-    outage = Outage(clock, 10)
-    clock.time = 100
-    outage.failed()
-    assert (outage.is_too_long, outage.left) == (False, 10)
-    clock.time = 111
-    assert [outage.is_too_long] == [False]
-    outage.failed()
-    assert outage.is_too_long
-    outage.answered()
-    assert (outage.is_too_long, outage.left) == (False, 10)
-
-
-def test_no_patience_ends_with_the_first_failure() -> None:
-    outage = Outage(Clock(), 0)
-    assert [outage.is_too_long] == [False]
-    outage.failed()
-    assert outage.is_too_long
-    assert outage.for_an_attempt == float("inf")

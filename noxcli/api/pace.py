@@ -20,7 +20,8 @@ import requests
 
 from noxcli.api.failures import is_of_json, retry_after_of
 from noxcli.errors import OVERLOADED, REFUSALS, CalledOff, NoTurn, Unavailable
-from noxcli.timing import Clock, Outage
+from noxcli.retry import FailureTracker
+from noxcli.timing import Clock
 
 LESS = 0.95  # the share of what was granted, or of the last rate, that remains after a refusal
 STAY, GROWTH = 30.0, 0.02  # seconds at one rate, then requests a second that each answer adds
@@ -144,7 +145,7 @@ class Pace:
         chance = random.Random(seed)  # noqa: S311 - it spreads retries, and keeps no secret
         self._lanes = {kind: Lane(chance) for kind in Kind}
         self._starts_no_more = self._hurries = False
-        self._outage = Outage(Clock())
+        self._outage = FailureTracker(Clock())
 
     @property
     def rate(self) -> float | None:

@@ -12,7 +12,7 @@ from noxcli.errors import HAD_RUN, SIGNALLED, ExitCode, NoxError
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
-from noxcli.retry import Contact
+from noxcli.retry import FailureTracker
 
 if TYPE_CHECKING:
     from noxcli.runs.start import StartAttempt
@@ -30,7 +30,7 @@ class ActiveRow:
     called_off: bool = False  # its start was not sent, and will not be
     found: bool = False  # the journal named its run: how long that took can't be measured
     read: bool = False  # its record was read
-    contact: Contact | None = None  # with its run, once that was to be read
+    contact: FailureTracker | None = None  # with its run, once that was to be read
     error: NoxError | None = None  # why its start is in doubt, or not in the journal
 
     @property

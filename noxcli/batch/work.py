@@ -38,10 +38,10 @@ from noxcli.outputs.filenames import safe_stem
 from noxcli.outputs.values import Delivered, require_whole
 from noxcli.place import Place
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.retry import Contact, Patience
+from noxcli.retry import FailureTracker, RetryPolicy
 from noxcli.runs.record import lost_contact, settled_if_unchanged
 from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
-from noxcli.timing import Clock, Deadline, Outage, seconds_between
+from noxcli.timing import Clock, Deadline, seconds_between
 
 if TYPE_CHECKING:
     from noxcli.api.pace import Pace
@@ -111,7 +111,7 @@ class RowWork:
     workflows: Sequence[Workflow]  # of each side, with its nodes, as far as they were read
     digests: Sequence[InputDigests]  # of each side
     mask: Mask
-    patience: Patience
+    patience: RetryPolicy
     explain_unexpected: Callable[[Exception], NoxError]
     deadline: Deadline
     retry_for: float
@@ -154,7 +154,7 @@ class RowWork:
 
     def _send(self, active: ActiveRow, attempt: StartAttempt) -> None:
         """Send the start, again only while nothing can have been started. Raises what sending raises."""
-        outage = Outage(self.clock, self.retry_for)
+        outage = FailureTracker(self.clock, self.retry_for)
         while active.run is None:
             try:
                 active.run = attempt.send()
@@ -187,8 +187,8 @@ class RowWork:
         """
         assert active.run is not None
         asked = time.monotonic()
-        contact = active.contact = active.contact or Contact(self.clock, self.retry_for)
-        limit = contact.outage.for_an_attempt if within is None else within
+        contact = active.contact = active.contact or FailureTracker(self.clock, self.retry_for)
+        limit = contact.for_an_attempt if within is None else within
         try:
             read = self.api.within(limit).get_run(self.workflow_id, active.run.id)
             run = settled_if_unchanged(read, active.run, time.monotonic())
@@ -206,7 +206,9 @@ class RowWork:
             self._explain(active.row, run, outcome)
         return self._finish(active.row, outcome, took=took)
 
-    def _note_failed_read(self, active: ActiveRow, contact: Contact, error: BaseException) -> ActiveRow | FinishedRow:
+    def _note_failed_read(
+        self, active: ActiveRow, contact: FailureTracker, error: BaseException
+    ) -> ActiveRow | FinishedRow:
         run = active.run
         assert run is not None
         trouble = as_nox_error(error)

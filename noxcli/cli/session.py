@@ -38,7 +38,7 @@ from noxcli.errors import (
 from noxcli.models import Run, Workflow
 from noxcli.render.renderers import retry_progress
 from noxcli.reports.result import Outcome
-from noxcli.retry import Patience
+from noxcli.retry import RetryPolicy
 from noxcli.runs.record import LONGEST_STOP, may_go_on, not_stopped, stop_run
 from noxcli.runs.resolve import MOST_PAGES, is_beginning, read_one_run, require_one, resolve_run, resolve_workflow
 from noxcli.signals import Interrupted
@@ -127,13 +127,13 @@ class Session:
         *,
         gave_up: type[NoxError] | None = None,
         out_of_time: type[NoxError] | None = None,
-    ) -> Patience:
+    ) -> RetryPolicy:
         """Return how long to keep retrying while a person waits for a first answer, by default as the options say.
 
         Before anything is started, and about no run, the command's limit is temporary trouble.
         """
         asked = (retry_for, self.common.retry_for, RETRY_AT_FIRST)
-        return Patience(
+        return RetryPolicy(
             self.context.clock,
             deadline or self.deadline,
             next(seconds for seconds in asked if seconds is not None),
@@ -145,7 +145,7 @@ class Session:
     def keep_trying(
         self, call: Callable[["NoxusApi"], T], worth: Callable[[Unavailable, float], bool] = lambda *_: True
     ) -> T:
-        """Return the result of a call of the API. Raises as `Patience.keep_trying`."""
+        """Return the result of a call of the API. Raises as `RetryPolicy.keep_trying`."""
         return self.patience().keep_trying(lambda within: call(self.api.within(within)), worth)
 
     def resolve_workflow(self, text: str) -> Workflow:
@@ -155,7 +155,7 @@ class Session:
             self.api, text, self.patience(), context.configured.aliases, context.cache.save_workflows
         )
 
-    def complete_id(self, text: str, patience: Patience, *, listed: bool = True) -> str:
+    def complete_id(self, text: str, patience: RetryPolicy, *, listed: bool = True) -> str:
         """Return the run's name with its whole id, if it is the beginning of one of this user's runs.
 
         If none of them begins so, the server's list is read, if it may be `listed` and is not long. Raises
@@ -172,7 +172,7 @@ class Session:
             raise Refused(error.message, "give the whole id", **error.facts()) from None
         return require_one(text, [run.id for run in runs if run.id.startswith(text.lower())], "the list of runs")
 
-    def resolve_run(self, text: str, patience: Patience, *, listed: bool = True) -> Run:
+    def resolve_run(self, text: str, patience: RetryPolicy, *, listed: bool = True) -> Run:
         """Return the run by its name on the command line. Raises as `resolve_run` and `complete_id`."""
         text = self.complete_id(text, patience, listed=listed)
         noted = self._find_noted(text)
@@ -218,7 +218,7 @@ class Session:
             self.context.printing.print_document(listing.document(entries, limit))
         listing.tell(terminal, len(entries), limit)
 
-    def read_run(self, text: str, patience: Patience, *, listed: bool = True) -> Run:
+    def read_run(self, text: str, patience: RetryPolicy, *, listed: bool = True) -> Run:
         """Return the run in its own record, by its name or from stdin. Raises as `read_own_record`."""
         from noxcli.outputs.await_output import read_own_record
 

@@ -37,7 +37,7 @@ from noxcli.models import Workflow
 from noxcli.query import Query
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
-from noxcli.retry import Patience, in_lines
+from noxcli.retry import RetryPolicy, in_lines
 from noxcli.runs.start import LONGEST_LOOK, InputDigests
 from noxcli.timing import show_seconds
 
@@ -221,7 +221,7 @@ def row_work(
         workflows=workflows,
         digests=[InputDigests(inputs_of(each.definition), batch.asked.common.secret) for each in workflows],
         mask=context.terminal.mask,
-        patience=Patience(
+        patience=RetryPolicy(
             context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, in_lines(lambda _: None)
         ),
         explain_unexpected=partial(explain_unexpected, context),

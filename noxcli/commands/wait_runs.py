@@ -17,7 +17,7 @@ from noxcli.render import Renderer
 from noxcli.render.terminal import Terminal
 from noxcli.reports.assertions import require_queries
 from noxcli.reports.result import Outcome, raise_worst, verdict_of
-from noxcli.retry import ASK_LATER, Contact, OneTry, Patience, in_lines
+from noxcli.retry import ASK_LATER, FailureTracker, RetryPolicy
 from noxcli.runs.follow import Policy
 from noxcli.runs.progress import Step
 from noxcli.runs.record import LAST_READ, lost_contact, settled_if_unchanged, still_running
@@ -80,7 +80,7 @@ def _require_good(noxus: Session, outcome: Outcome) -> None:
     require_queries(noxus.context.reports.asserts, outcome, noxus.context.terminal.mask)
 
 
-def resolve_and_read(noxus: Session, text: str, patience: Patience) -> Run:
+def resolve_and_read(noxus: Session, text: str, patience: RetryPolicy) -> Run:
     """Return the run; an ended one with its output if the server sends it."""
     run = noxus.resolve_run(text, patience)
     if noxus.context.printing.format.is_text and not noxus.context.reports.asserts:
@@ -95,7 +95,7 @@ class Waited:
     """One of the runs: its outcome, and since when it can't be read, or is refused."""
 
     outcome: Outcome
-    contact: Contact
+    contact: FailureTracker
     trouble: NoxError | None = None  # of the last read
     over: bool = False
 
@@ -110,10 +110,10 @@ class ManyRuns:
         self._once = noxus.deadline.seconds == 0
         clock = noxus.context.clock
         self._all = [
-            Waited(outcome, Contact(clock, policy.retry_for, known=noxus.is_young(outcome.subject)))
+            Waited(outcome, FailureTracker(clock, policy.retry_for, known=noxus.is_young(outcome.subject)))
             for outcome in noxus.context.outcomes
         ]
-        self._one_try = OneTry(clock, noxus.deadline, policy.retry_for, in_lines(lambda _: None))
+        self._one_try = noxus.patience(policy.retry_for).once()
 
     def wait_to_end(self) -> None:
         """Print each run as it ends, until all or enough have ended; at the time limit, read the others once more.
@@ -165,7 +165,7 @@ class ManyRuns:
         if known is None:
             run = resolve_and_read(self._noxus, one.outcome.subject, self._one_try)
         else:
-            api = self._noxus.api.within(one.contact.outage.for_an_attempt)
+            api = self._noxus.api.within(one.contact.for_an_attempt)
             read = api.get_run(known.workflow_id, known.id)
             run = settled_if_unchanged(read, known, self._context.clock.monotonic())
         if run.status == "failed":

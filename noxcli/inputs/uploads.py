@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from noxcli.errors import NoxError, Phase, UsageProblem
 from noxcli.files import reason_of
 from noxcli.inputs.sources import STDIN_NAMES, Sources
-from noxcli.retry import Patience
+from noxcli.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -88,7 +88,7 @@ def _measure(path: str, key: str, sources: Sources) -> int | None:
 class Uploader:
     """Stores files one after the other, each once, for any number of inputs."""
 
-    def __init__(self, api: "NoxusApi", patience: Patience, say: Callable[[str], None], sources: Sources) -> None:
+    def __init__(self, api: "NoxusApi", patience: RetryPolicy, say: Callable[[str], None], sources: Sources) -> None:
         self._api = api
         self._sources = sources
         self._patience = patience

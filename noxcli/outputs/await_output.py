@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from noxcli.errors import Denied, LostContact, NoxError, Undelivered
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run, Workflow
-from noxcli.retry import Patience
+from noxcli.retry import RetryPolicy
 from noxcli.runs.record import may_go_on
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LAG_STEPS = (0.2, 0.4, 0.8, 1.6, 3.2)  # seconds between reads of a record that has no output yet
 
 
-def read_own_record(api: "NoxusApi", run: Run, patience: Patience, *, running: bool = False) -> Run:
+def read_own_record(api: "NoxusApi", run: Run, patience: RetryPolicy, *, running: bool = False) -> Run:
     """Return an ended run from its own record, or also one that is `running`: one found by id alone may lack parts of
     it, or be older.
 
@@ -35,7 +35,7 @@ def read_own_record(api: "NoxusApi", run: Run, patience: Patience, *, running: b
     return replace(own, workflow=own.workflow or run.workflow, input=run.input if own.input is None else own.input)
 
 
-def await_output(api: "NoxusApi", run: Run, patience: Patience, workflow: Workflow | None = None) -> Run:
+def await_output(api: "NoxusApi", run: Run, patience: RetryPolicy, workflow: Workflow | None = None) -> Run:
     """Return the completed run with its output; wait for it unless the workflow is known to have none.
 
     `workflow` is its definition, if it was read before. Raises Undelivered if the output stays empty.
@@ -61,7 +61,7 @@ def await_output(api: "NoxusApi", run: Run, patience: Patience, workflow: Workfl
 
 
 def find_output_nodes(
-    api: "NoxusApi", run: Run, patience: Patience, workflow: Workflow | None = None
+    api: "NoxusApi", run: Run, patience: RetryPolicy, workflow: Workflow | None = None
 ) -> Sequence[OutputNode] | None:
     """Return the output nodes of the run's workflow, None if its definition can't be read."""
     for known in (workflow, run.workflow):

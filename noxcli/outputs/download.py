@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from noxcli.errors import Refused, Unauthorized, Unavailable, Undelivered
 from noxcli.outputs.directory import Part
 from noxcli.outputs.values import Remote, media_type
-from noxcli.retry import Patience
+from noxcli.retry import RetryPolicy
 from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ class Transfer:
     cancelled: Event = field(default_factory=Event)
     _source: "NoxusApi" = field(init=False)
     _part: Part = field(init=False)
-    _patience: Patience = field(init=False)
+    _patience: RetryPolicy = field(init=False)
     _limit: Deadline = field(init=False)
     _etag: str | None = None
     _furthest: int = 0  # bytes, by the last call of `_gets_further`
     _doubtful: int = 0  # answers that were empty, or another text
 
-    def fill(self, source: "NoxusApi", part: Part, patience: Patience) -> None:
+    def fill(self, source: "NoxusApi", part: Part, patience: RetryPolicy) -> None:
         """Fill the part with the file.
 
         Raises Undelivered for anything but the complete file, and the server's last error when the retry limit ends.

@@ -12,7 +12,7 @@ from noxcli.errors import NotFound, Refused, Unauthorized, Unavailable, Undelive
 from noxcli.outputs.directory import Part
 from noxcli.outputs.download import Transfer, download_facts
 from noxcli.outputs.values import Delivered, Remote, file_entry, find_remote, is_complete, replaced
-from noxcli.retry import Patience
+from noxcli.retry import RetryPolicy
 from noxcli.waiting import Result, Workers, result_of, take, value_of
 
 if TYPE_CHECKING:
@@ -38,12 +38,14 @@ class Watch(Protocol):
 Watching = Callable[[], AbstractContextManager[Watch | None]]
 
 
-def complete_inline(source: "NoxusApi", output: Any, patience: Patience, watching: Watching = nullcontext) -> Delivered:
+def complete_inline(
+    source: "NoxusApi", output: Any, patience: RetryPolicy, watching: Watching = nullcontext
+) -> Delivered:
     """Return the output with the full text of every truncated text."""
     remotes = [remote for remote in find_remote(output) if remote.is_text]
     most = LONGEST_INLINE // max(1, len(remotes))
 
-    def read_whole(transfer: Transfer, patience: Patience) -> tuple[str, dict[str, Any]]:
+    def read_whole(transfer: Transfer, patience: RetryPolicy) -> tuple[str, dict[str, Any]]:
         with Part(io.BytesIO(), "the text", most) as part:
             transfer.fill(source, part, patience)
             require_utf8(part.read_back(), transfer.remote)
@@ -65,7 +67,7 @@ def complete_inline(source: "NoxusApi", output: Any, patience: Patience, watchin
 
 @contextmanager
 def spool(
-    source: "NoxusApi", remote: Remote, patience: Patience, watching: Watching = nullcontext
+    source: "NoxusApi", remote: Remote, patience: RetryPolicy, watching: Watching = nullcontext
 ) -> Iterator[tuple[IO[bytes], dict[str, Any]]]:
     """Download and check one file, in constant memory: yield its bytes from the beginning, and its entry."""
     with Part.open_nameless() as part:
@@ -95,8 +97,8 @@ def require_utf8(content: IO[bytes], remote: Remote) -> None:
 
 def run_transfers(
     transfers: Sequence[Transfer],
-    call: Callable[[Transfer, Patience], T],
-    patience: Patience,
+    call: Callable[[Transfer, RetryPolicy], T],
+    patience: RetryPolicy,
     watching: Watching = nullcontext,
 ) -> list[Result[T]]:
     """Return the value or error of the call for each transfer, in their order, watched from the main thread.
@@ -133,7 +135,7 @@ def run_transfers(
 
 
 def _show_until_finished(
-    transfers: Sequence[Transfer], lines: "Queue[str]", patience: Patience, watch: Watch | None
+    transfers: Sequence[Transfer], lines: "Queue[str]", patience: RetryPolicy, watch: Watch | None
 ) -> None:
     """Show each line that is not empty, and how far the downloads are. Raises as `run_transfers`."""
     limit, shown = patience.limit(), time.monotonic()

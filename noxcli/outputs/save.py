@@ -29,7 +29,7 @@ from noxcli.outputs.values import (
     text_of,
 )
 from noxcli.place import Place
-from noxcli.retry import Patience
+from noxcli.retry import RetryPolicy
 from noxcli.utf8 import to_utf8
 from noxcli.waiting import value_of
 
@@ -57,7 +57,7 @@ def save_output(
     source: "NoxusApi",
     run: Run,
     place: Place,
-    patience: Patience,
+    patience: RetryPolicy,
     watching: Watching = nullcontext,
 ) -> Delivered:
     """Write each output of the run to a file, and return the output with paths instead of remote values."""
@@ -89,11 +89,11 @@ def save_output(
 
 
 def _fetch_all(
-    source: "NoxusApi", folder: Folder, items: Iterable[Item], patience: Patience, watching: Watching
+    source: "NoxusApi", folder: Folder, items: Iterable[Item], patience: RetryPolicy, watching: Watching
 ) -> None:
     wanted = {Transfer(item.remote): item for item in items if item.remote is not None}
 
-    def obtain(transfer: Transfer, patience: Patience) -> None:
+    def obtain(transfer: Transfer, patience: RetryPolicy) -> None:
         item = wanted[transfer]
         item.saved = folder.save(item.name, lambda part: transfer.fill(source, part, patience))
 

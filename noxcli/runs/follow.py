@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from noxcli.errors import Denied, NoxError, Refused, TimedOut, Unavailable
 from noxcli.models import Finished, Reconnecting, Run, Update
-from noxcli.retry import Contact
+from noxcli.retry import FailureTracker
 from noxcli.runs.ledger import Ledger
 from noxcli.runs.record import LAST_READ, Record, events_of_a_run, lost_contact, may_be_the_end
 from noxcli.runs.stream import LONGEST_WAIT, Rest, RunStream
-from noxcli.timing import Deadline, Outage, show_seconds
+from noxcli.timing import Deadline, show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -78,7 +78,7 @@ class Follower:
         self.stream = RunStream(source, run.id, self.ledger)
         self._over = self.record.over
         self._stall = Deadline(clock, policy.stall_timeout)
-        self._contact = Contact(clock, policy.retry_for)
+        self._contact = FailureTracker(clock, policy.retry_for)
         self._retry_after = 0.0  # what the last failed read asked for
         # What to do next, once the wait before it is over.
         self._next: Callable[[], Burst] = self._listen if policy.stream else self._poll
@@ -89,7 +89,7 @@ class Follower:
         self._look_after = min(FIRST_LOOK, self._longest_look)
         self._look = Deadline(clock, self._look_after)
         # Without a stream.
-        self._breaks = Outage(clock)  # of the stream, without an event between them
+        self._breaks = FailureTracker(clock)  # of the stream, without an event between them
         self._poll_until = Deadline(clock, None)
         self._stream_again = STREAM_AGAIN_AFTER
 
@@ -156,7 +156,7 @@ class Follower:
         """Read the record; a failed read is ignored as long as contact is not lost."""
         self._check_limits()
         try:
-            most = min(READ_LIMIT, self._contact.outage.for_an_attempt)
+            most = min(READ_LIMIT, self._contact.for_an_attempt)
             updates = self.record.read(min(self._deadline.left(most), self._stall.left(most)))
         except (Unavailable, Refused, Denied) as error:
             self._retry_after = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
@@ -215,7 +215,7 @@ class Follower:
         """Wait for events, and return the new ones."""
         updates = self.stream.receive(seconds)
         if updates:
-            self._contact.outage.answered()
+            self._contact.answered()
         events = events_of_a_run(updates)
         if self.record.hear(events):
             self._stall.restart()

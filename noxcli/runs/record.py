@@ -16,7 +16,7 @@ from noxcli.errors import (
     Unavailable,
 )
 from noxcli.models import ENDED_AS, FINAL_STATUSES, OF_A_RUN, PAUSED_STATUS, Paused, Polled, Run, RunEvent, Update
-from noxcli.retry import Contact
+from noxcli.retry import FailureTracker
 from noxcli.timing import Clock, Deadline
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
     Safe to repeat, also for a run that has already ended. Raises the error of a rejection; temporary failures are
     retried as long as there is time, and the last one is raised if the server never took the request.
     """
-    asked, trouble, contact = False, None, Contact(deadline.clock)
+    asked, trouble, contact = False, None, FailureTracker(deadline.clock)
     while True:
         try:
             if not asked:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from noxcli.errors import NotFound, NoxError, UsageProblem, nearest, suggestion
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
-from noxcli.retry import Patience
+from noxcli.retry import RetryPolicy
 from noxcli.timing import latest_moment, parse_time
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Listed = TypeVar("Listed", bound=Run | Workflow | Version)
 def resolve_workflow(
     api: "NoxusApi",
     text: str,
-    patience: Patience,
+    patience: RetryPolicy,
     aliases: Mapping[str, str],
     learn: Callable[[list[Workflow]], None] = lambda _: None,
 ) -> Workflow:
@@ -132,7 +132,7 @@ def read_one_run(text: str, sources: Sources) -> str:
     return named[0]
 
 
-def resolve_run(api: "NoxusApi", text: str, patience: Patience, *, young: bool = False) -> Run:
+def resolve_run(api: "NoxusApi", text: str, patience: RetryPolicy, *, young: bool = False) -> Run:
     """Return the current record of a run, by RUN_ID or WORKFLOW_ID/RUN_ID; the latter includes its output.
 
     A `young` run was started just now, and may not be known everywhere yet.
@@ -149,7 +149,7 @@ def resolve_run(api: "NoxusApi", text: str, patience: Patience, *, young: bool =
     return _look_up(api, run_id, patience)
 
 
-def _look_up(api: "NoxusApi", run_id: str, patience: Patience) -> Run:
+def _look_up(api: "NoxusApi", run_id: str, patience: RetryPolicy) -> Run:
     """Return the run by its id alone, which a server may not support, or not let every key do."""
     try:
         return patience.keep_trying(lambda within: api.within(within).find_run(run_id))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from noxcli.errors import NO_EFFECT, SLOW_DOWN, Interruption, NoxError, StartUnknown, Unavailable
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Attempt, Run, same_id
-from noxcli.retry import Patience
+from noxcli.retry import RetryPolicy
 from noxcli.runs.resolve import LAST_LOOK, find_candidates
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline, parse_time
@@ -109,7 +109,7 @@ class SentOnce(Attempt, Generic[T]):
 
 
 def send_once(
-    attempt: SentOnce[T], *, patience: Patience, deadline: Deadline, note: Callable[[T], None] = lambda _: None
+    attempt: SentOnce[T], *, patience: RetryPolicy, deadline: Deadline, note: Callable[[T], None] = lambda _: None
 ) -> T:
     """Return the answer, for a command that waits for it in the main thread; `note` gets it at once.
 
@@ -138,7 +138,9 @@ def send_once(
         raise Interruption(what, attempt.look_first, number=signal.number, candidates=found) from None
 
 
-def _send_until_answered(attempt: SentOnce[T], send: Callable[[float], T], patience: Patience, deadline: Deadline) -> T:
+def _send_until_answered(
+    attempt: SentOnce[T], send: Callable[[float], T], patience: RetryPolicy, deadline: Deadline
+) -> T:
     """Return what `send` returns. Raises as `send_once`, and Interrupted."""
 
     def is_worth_it(error: Unavailable, left: float) -> bool:

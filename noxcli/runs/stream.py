@@ -14,9 +14,10 @@ from noxcli.errors import (
     Unavailable,
 )
 from noxcli.models import Gap, Reconnecting, Update
+from noxcli.retry import FailureTracker
 from noxcli.runs.ledger import Ledger
 from noxcli.runs.record import Record, events_of_a_run
-from noxcli.timing import Deadline, Outage
+from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -155,7 +156,7 @@ class Rest:
 
     def _fetch(self) -> Iterator[Sequence[Update]]:
         """Read what was missed, on connections of their own."""
-        outage = Outage(self._clock)
+        outage = FailureTracker(self._clock)
         while self._may_wait and self._ledger.can_resume:
             self._stream.open()
             yield from self._drain()
