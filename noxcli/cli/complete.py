@@ -25,9 +25,15 @@ def complete(argv: list[str]) -> None:
         case ["bash", line, breaks]:
             lines = _for_bash(TypedLine(line, breaks))
         case ["zsh", line, quoted]:
-            lines = _for_zsh(TypedLine(line), len(quoted))
-        case ["fish", *words, begun] if words:
-            lines = _for_fish(words, begun)
+            # zsh matches and quotes; of the last word it does not count the opening quote.
+            typed = TypedLine(line)
+            offer = Offer(typed.words, typed.begun)
+            number = max(0, typed.length(offer.prefix) - len(quoted))
+            lines = [f"{offer.action}\t{number}", *("\t".join(line) for line in offer.lines)]
+        case ["fish", *words, begun] if words:  # which matches and quotes whole words
+            offer = Offer(words, begun)
+            lines = [f"{offer.action}\t{len(offer.prefix)}"]
+            lines += [f"{offer.prefix}{word}\t{said}" for word, said in offer.lines]
         case _:
             lines = []
     os.write(1, "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
@@ -90,21 +96,12 @@ class Offer:
                 self.action = "files" if value == "<file>" else "directories"
             elif value == "<@file>" and rest.startswith("@"):
                 self.prefix, self.action = f"{self.prefix}@", "files"
-            elif value == "<input>":
-                self._offer_input(rest)
+            elif value == "<input>" and (start := _until_file(rest)):
+                self.prefix, self.action = f"{self.prefix}{start}", "files"
             else:
-                self._offer_names(value[1:-1])
-
-    def _offer_input(self, item: str) -> None:
-        if start := _until_file(item):
-            self.prefix, self.action = f"{self.prefix}{start}", "files"
-        else:
-            self._offer_names("input")
-            self.action = "keys"
-
-    def _offer_names(self, kind: str) -> None:
-        names = KnownNames([*self._words[1:], self._begun[len(self.prefix) :]], os.environ)
-        self.lines += [(word, said) for word, _, said in names.offered(kind)]
+                names = KnownNames([*self._words[1:], self._begun[len(self.prefix) :]], os.environ)
+                self.lines += [(word, said) for word, _, said in names.offered(value[1:-1])]
+                self.action = "keys" if value == "<input>" else self.action
 
 
 def _until_file(item: str) -> str:
@@ -158,19 +155,6 @@ class TypedLine:
     def length(self, prefix: str) -> int:
         """Return how many of the last word's characters, quotes included, are its prefix."""
         return self._ends[len(prefix) - 1] - self._start if prefix else 0
-
-
-def _for_zsh(typed: TypedLine, quoted: int) -> list[str]:
-    """Return the lines for zsh, which matches and quotes; of the last word it does not count the opening quote."""
-    offer = Offer(typed.words, typed.begun)
-    number = max(0, typed.length(offer.prefix) - quoted)
-    return [f"{offer.action}\t{number}", *("\t".join(line) for line in offer.lines)]
-
-
-def _for_fish(words: list[str], begun: str) -> list[str]:
-    """Return the lines for fish, which matches and quotes whole words."""
-    offer = Offer(words, begun)
-    return [f"{offer.action}\t{len(offer.prefix)}", *(f"{offer.prefix}{word}\t{said}" for word, said in offer.lines)]
 
 
 def _for_bash(typed: TypedLine) -> list[str]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from noxcli.state.completion_cache import CompletionCache
     from noxcli.state.history import History
 
+TOO_SHORT = f"has fewer than {LEAST} characters, too short to hide in messages"
+
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
 class Printing:
@@ -155,16 +157,14 @@ class Context:
         if self.reports.ci is not None:
             self.reports.ci.hide(secrets.values())
         for key, value in secrets.items():
-            self._warn_if_short(f"the value of --secret {key!r}", value)
+            if not can_hide(value):
+                self.terminal.warn(f"the value of --secret {key!r} {TOO_SHORT}")
 
     def hide_key(self, key: str) -> None:
         """Hide the API key in everything written from now on."""
         self.terminal.mask.learn([key], HIDDEN_KEY)
-        self._warn_if_short("the API key", key)
-
-    def _warn_if_short(self, what: str, secret: str) -> None:
-        if not can_hide(secret):
-            self.terminal.warn(f"{what} has fewer than {LEAST} characters, too short to hide in messages")
+        if not can_hide(key):
+            self.terminal.warn(f"the API key {TOO_SHORT}")
 
     @property
     def history(self) -> "History":

@@ -76,8 +76,7 @@ def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | 
     if options.raw:
         run, keys = _choose_outputs(noxus, run, options.raw, workflow)
     if directory is not None:
-        delivered = context.outcome.delivered = _save_to_files(noxus, run, directory)
-        _tell_saved(context, delivered, directory)
+        delivered = _save_to_files(noxus, run, directory)
     else:
         delivered = context.outcome.delivered = _complete_and_print(noxus, run, keys)
     require_whole(delivered, run)
@@ -132,16 +131,15 @@ def complete_texts(noxus: Session, output: Any) -> Delivered:
 def _save_to_files(noxus: Session, run: Run, directory: Path) -> Delivered:
     from noxcli.outputs.save import save_output  # as in check_directory
 
+    context = noxus.context
     with prepare_directory(directory) as place:
-        watching = partial(download_progress, noxus.context.terminal)
-        return save_output(noxus.api, run, place, noxus.patience(), watching)
-
-
-def _tell_saved(context: Context, delivered: Delivered, directory: Path) -> None:
+        watching = partial(download_progress, context.terminal)
+        delivered = context.outcome.delivered = save_output(noxus.api, run, place, noxus.patience(), watching)
     context.terminal.note(f"saved {amount(len(delivered.files), 'file')} in {directory}")
     if context.printing.format.is_text and not context.printing.format.is_live:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
         context.terminal.write(paths.encode("utf-8", "surrogateescape"))
+    return delivered
 
 
 def _complete_and_print(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
@@ -172,10 +170,12 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
             if not (is_preview(value) or is_file(value)):
                 whole = complete_texts(noxus, {key: value})
                 files, problems = files + whole.files, problems + whole.problems
-                contents.append(_exact(whole.output[key]))
+                contents.append(iter([to_utf8(as_text(whole.output[key]))]))
                 continue
             remote = next(find_remote({key: value}))
-            if noxus.context.terminal.read_by_eyes and _is_called_binary(remote):
+            kind, name = media_type(remote.content_type), remote.name.lower()
+            named_binary = kind.startswith(BINARY_TYPES) or name.endswith(BINARY_NAMES)
+            if noxus.context.terminal.read_by_eyes and named_binary:
                 raise _not_shown(noxus.context, run, remote, "is binary by its type or name")
             try:
                 content, entry = stack.enter_context(spool(noxus.api, remote, noxus.patience(), watch))
@@ -204,10 +204,6 @@ def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes
     content.seek(0)
     if not is_text:
         raise _not_shown(context, run, remote, "is not UTF-8 text")
-
-
-def _is_called_binary(remote: Remote) -> bool:
-    return media_type(remote.content_type).startswith(BINARY_TYPES) or remote.name.lower().endswith(BINARY_NAMES)
 
 
 def _not_shown(context: Context, run: Run, remote: Remote, what: str) -> Undelivered:
@@ -252,7 +248,8 @@ def _print(context: Context, run: Run, output: Any) -> None:
         terminal.show(in_sections(terminal, values, line_to_fetch(context, run), files))
     else:
         text = text_of(only_value(output))
-        _copy(context, _exact(output if text is None else text), end_line=not context.printing.format.is_live)
+        content = to_utf8(as_text(output if text is None else text))
+        _copy(context, iter([content]), end_line=not context.printing.format.is_live)
 
 
 def _describe(value: Any) -> str:
@@ -261,8 +258,3 @@ def _describe(value: Any) -> str:
     size = "" if remote.size is None else f"{remote.size:,} bytes"
     about = ", ".join(filter(None, [media_type(remote.content_type), size]))
     return f"{remote.name or 'file'}{about and f' ({about})'}"
-
-
-def _exact(value: Any) -> Iterator[bytes]:
-    """Yield the bytes of a value."""
-    yield to_utf8(as_text(value))

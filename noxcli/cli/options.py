@@ -1,7 +1,7 @@
 """The options that several verbs share: their types, and the classes that the options of a verb are made of."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, dataclass_transform
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
 import typer
 
@@ -9,9 +9,6 @@ from noxcli.cli.context import Context
 from noxcli.errors import ConfigProblem, UsageProblem
 from noxcli.render import Format
 from noxcli.timing import parse_duration
-
-if TYPE_CHECKING:
-    from noxcli.config.settings import Configured
 
 T = TypeVar("T")
 DetachOrStop = Literal["detach", "stop"]  # what becomes of the run when its command is interrupted or times out
@@ -71,13 +68,27 @@ def some_time(text: str | float) -> float:
 def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
     """Read the config files, and set the defaults of the verb's other options.
 
-    Raises ConfigProblem for mistakes in them.
+    Raises ConfigProblem for mistakes in them, for a value that an option would reject, and for a limit that is none.
     """
-    from noxcli.config.settings import read_configured  # the help does not load it
+    from noxcli.config.files import DEFAULTS  # the help loads none of these
+    from noxcli.config.settings import LIMITS, read_configured
 
     context: Context = ctx.obj
-    context.configured = read_configured(context.terminal.environ, named)
-    ctx.default_map = defaults_for(ctx, context.configured)
+    context.configured = configured = read_configured(context.terminal.environ, named)
+    for limit in LIMITS:
+        configured.limit(limit)
+    values: dict[str, Any] = {}
+    for param in ctx.command.params:
+        name = param.name or ""
+        default = configured.find(name) if name in DEFAULTS else None
+        if default is None or (ctx.info_name, name) in NOT_FOR:
+            continue
+        try:
+            param.type_cast_value(ctx, default.value)
+        except typer.BadParameter as error:
+            raise ConfigProblem(f"{default.source}, for {param.opts[0]}: {error.message}") from None
+        values[name] = default.value
+    ctx.default_map = values
     return named
 
 
@@ -381,27 +392,3 @@ class Running(Starting, Delivering, Reporting, Following, Common):
     """How to start one run, follow it, and deliver its output."""
 
     on_interrupt: OnInterrupt = None
-
-
-def defaults_for(ctx: typer.Context, configured: "Configured") -> dict[str, Any]:
-    """Return the values by the names of the verb's options.
-
-    Raises ConfigProblem if an option would reject one, or a limit is not valid.
-    """
-    from noxcli.config.files import DEFAULTS  # loaded with what is configured
-    from noxcli.config.settings import LIMITS
-
-    for limit in LIMITS:
-        configured.limit(limit)
-    values: dict[str, Any] = {}
-    for param in ctx.command.params:
-        name = param.name or ""
-        default = configured.find(name) if name in DEFAULTS else None
-        if default is None or (ctx.info_name, name) in NOT_FOR:
-            continue
-        try:
-            param.type_cast_value(ctx, default.value)
-        except typer.BadParameter as error:
-            raise ConfigProblem(f"{default.source}, for {param.opts[0]}: {error.message}") from None
-        values[name] = default.value
-    return values

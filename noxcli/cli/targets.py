@@ -54,20 +54,12 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
         reports.ci = ci_system(context.terminal)
     require_apart(options, directory)
     # Until there are rows to report, a file says why: the verdict of an earlier call must not stay in it.
-    reports.page = _path_of(options, "report")
-    reports.junit = _path_of(options, "junit")
-    reports.dotenv = _path_of(options, "dotenv")
-    reports.markdown = _path_of(options, "markdown")
+    files = (getattr(options, name, None) for name in ("report", "junit", "dotenv", "markdown"))
+    reports.page, reports.junit, reports.dotenv, reports.markdown = (Path(file) if file else None for file in files)
     if isinstance(options, Asserting) and options.asserts:
         from noxcli.reports.assertions import read_assertion  # loaded only with --assert
 
         reports.asserts = [read_assertion(text, of_row=isinstance(options, Judging)) for text in options.asserts]
-
-
-def _path_of(options: Printed, name: str) -> Path | None:
-    """Return the file of an option, which not every verb has."""
-    file = getattr(options, name, None)
-    return Path(file) if file else None
 
 
 def require_apart(options: Printed, directory: Path | None) -> None:
