@@ -279,6 +279,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let each worker begin with another file: one rewrites a test module, and the others use its bytecode."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what runs in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if (
+        signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    ):  # so nohup does; processes that tests start are not to inherit it
+        signal.signal(signal.SIGHUP, lambda *_: None)
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     worker = getattr(config, "workerinput", None)

@@ -20,7 +20,7 @@ from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, NoxError
 from noxcli.urls import check_url, follow, is_loopback, read_url
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, captured
+from tests.process import captured, forked
 from tests.rawserver import RawServer, accepting, answer, json_answer, raw_server
 
 KEY = "noxus_do-not-tell"
@@ -238,7 +238,7 @@ def test_localhost_is_an_address_and_not_a_name(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("proxy", ["socks5h://127.0.0.1:9", "SOCKS4://user:S3CRET@127.0.0.1:9"])
 def test_a_socks_proxy_needs_pysocks_and_nothing_is_retried(noxcli: Noxcli, proxy: str) -> None:
     environ = {"https_proxy": proxy, "NOXUS_BACKEND_URL": "https://noxus.example"}
-    done = captured([*NOXCLI, "run", "x"], {**os.environ, **noxcli.environ, **environ})
+    done = captured([*forked(), "run", "x"], {**os.environ, **noxcli.environ, **environ})
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "127.0.0.1:9' can't be used; correct" in done.stderr
     assert "SOCKS needs the package PySocks" in done.stderr

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -76,7 +77,6 @@ class Workflow:
 
     def __init__(self, scenario: Scenario, switches: Switches) -> None:
         self.scenario = scenario
-        self.graph = Graph(scenario)
         self.updated_at = CREATED_AT
         self.switches = with_overrides(switches, scenario.switches)
         self.runs: list[Any] = []  # of class Run, oldest first
@@ -86,6 +86,11 @@ class Workflow:
         self.versions: dict[str, tuple[Version, Graph]] = {}
         for version in scenario.versions:
             self.save(version)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The nodes and edges as they are; of most workflows nobody asks."""
+        return Graph(self.scenario)
 
     def save(self, version: Version) -> str:
         """Keep a version; returns its id."""

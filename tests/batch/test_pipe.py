@@ -100,8 +100,8 @@ def test_a_pipe_needs_a_place_for_the_journal(noxcli: Noxcli, echoing: str) -> N
 
 def test_expectations_and_ids_come_from_pipes_as_well(sandbox: Sandbox, echoing: str) -> None:
     line = (
-        f"{IN_SHELL} batch {echoing} - --output-dir out --only <(echo b) <<< $'Q,$id\\n1,a\\n2,b' --input-format csv "
-        f"""--expect <(echo '{{"$id": "b", "A": "3"}}')"""
+        f"{forked()[0]} batch {echoing} - --output-dir out --only <(echo b) <<< $'Q,$id\\n1,a\\n2,b' "
+        f"""--input-format csv --expect <(echo '{{"$id": "b", "A": "3"}}')"""
     )
     done = in_bash(line, environment(sandbox.url))
     assert (done.returncode, '/A is "2" and not "3"' in done.stderr) == (11, True), done.stderr

@@ -10,8 +10,9 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from noxcli.timing import Clock
+from tests import forks
 from tests.conftest import Noxcli, piped
-from tests.process import IN_SHELL, NOXCLI, captured, environment, in_bash, on_terminal, watched
+from tests.process import captured, environment, forked, in_bash, on_terminal, watched
 
 FOREVER = [Sleep(60_000)]
 
@@ -43,7 +44,7 @@ def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
 
 @pytest.mark.parametrize("shown", [("--raw", "A"), ("--format", "content")])
 def test_the_prompt_has_its_own_line_after_any_text(sandbox: Sandbox, plays: Any, shown: tuple[str, str]) -> None:
-    argv = [*NOXCLI, "run", plays(script=[Emit("Work", "no newline")], output={"A": "no newline"}), *shown]
+    argv = [*forked(), "run", plays(script=[Emit("Work", "no newline")], output={"A": "no newline"}), *shown]
     seen = watched(argv, environment(sandbox.url))
     assert b"no newline\r\n" in seen.raw
     with Path("out").open("wb") as file, on_terminal(argv, environment(sandbox.url), stdout=file.fileno()) as seen:
@@ -143,16 +144,13 @@ def test_a_failed_run_among_several_on_stdin_is_told_once(noxcli: Noxcli, monkey
 # What noxcli says about a run.
 
 
-def test_the_line_that_help_offers_works(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_line_that_help_offers_works(sandbox: Sandbox) -> None:
     env = environment(sandbox.url)
-    page = captured([*NOXCLI, "--help"], env).stdout
+    page = captured([*forked(), "--help"], env).stdout
     line = page.splitlines()[-1].strip()
     assert line.startswith("noxcli sandbox -- noxcli run ")
-    program = tmp_path / "noxcli"
-    program.write_text(f'#!/bin/sh\nexec {IN_SHELL} "$@"\n')
-    program.chmod(0o755)
     quick = line.replace("sandbox --", "sandbox --speed 100 --")
-    done = in_bash(quick, {**env, "PATH": f"{tmp_path}:{env['PATH']}"})
+    done = in_bash(quick, {**env, "PATH": f"{forks.directory()}:{env['PATH']}"})
     assert done.returncode == 0, done.stderr
 
 
@@ -186,12 +184,6 @@ def test_a_base_url_with_a_path_is_named(noxcli: Noxcli, sandbox: Sandbox) -> No
     assert "check the id, /api in the base URL, and the key's workspace" in told
 
 
-def test_a_row_that_cannot_be_read_is_named_once(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", piped('{"Question": 1\n{"Question": "x"}\n'))
-    told = noxcli("batch", "qa", "-", "--output-dir", "out").err
-    assert "noxcli: row 1: line 1: the line is not valid JSON" in told, told
-
-
 def test_a_log_begins_with_the_run_and_repeats_no_state(noxcli: Noxcli, plays: Any) -> None:
     run = noxcli.start(plays(script=[Sleep(300), Emit("Work", "x")], output={"A": "x"}))
     lines = [line[9:] for line in noxcli("stream", run).err.splitlines()]
@@ -200,7 +192,7 @@ def test_a_log_begins_with_the_run_and_repeats_no_state(noxcli: Noxcli, plays: A
 
 
 def test_a_message_breaks_between_words(sandbox: Sandbox) -> None:
-    seen = watched([*NOXCLI, "run", "no such workflow at all", "Question=x"], environment(sandbox.url), 40)
+    seen = watched([*forked(), "run", "no such workflow at all", "Question=x"], environment(sandbox.url), 40)
     lines = bytes(seen.raw).decode().split("\r\n")
     assert max(map(len, lines)) <= 40
     assert " ".join(lines[:-2]) == "noxcli: no workflow has the id or name 'no such workflow at all'"
@@ -209,7 +201,7 @@ def test_a_message_breaks_between_words(sandbox: Sandbox) -> None:
 def test_why_rows_failed_ends_no_line_within_a_word(noxcli: Noxcli, sandbox: Sandbox) -> None:
     Path("rows.jsonl").write_text("{}\n")
     noxcli("batch", "fails", "rows.jsonl")
-    seen = watched([*NOXCLI, "results", "rows.jsonl.batch"], environment(sandbox.url), 60)
+    seen = watched([*forked(), "results", "rows.jsonl.batch"], environment(sandbox.url), 60)
     lines = [line.rstrip() for line in bytes(seen.raw).decode().split("noxcli: ")[1].splitlines()]
     assert lines[0].endswith(" The model refused")
     assert lines[1].startswith("the text:")

@@ -20,7 +20,7 @@ from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.steps import Emit, Sleep, node_fails
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, Result, piped
-from tests.process import HUNG, NOXCLI, needs, running
+from tests.process import HUNG, forked, needs, running
 from tests.sample import one_in
 
 # Up to the punctuation after it, or to the words of its sentence.
@@ -172,7 +172,9 @@ def apart(argv: list[str], env: Mapping[str, str], case: Case) -> str:
     """Return what a process of its own tells: one whose stdout can't be written, or at which Ctrl-C is pressed."""
     if case.stdout:
         with Path(case.stdout).open("wb") as out:
-            done = subprocess.run([*NOXCLI, *argv], env=env, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+            done = subprocess.run(
+                [*forked(), *argv], env=env, stdout=out, stderr=subprocess.PIPE, text=True, check=False
+            )
         return done.stderr
     with running(*argv, env=env) as process:
         end, said = time.monotonic() + HUNG, b""

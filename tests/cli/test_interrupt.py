@@ -50,7 +50,7 @@ def test_on_a_terminal_run_detaches_unless_told_otherwise(
     env: dict[str, str], plays: Any, sandbox: Sandbox, options: list[str], status: str
 ) -> None:
     workflow = plays(script=FOREVER, output={"A": "x"})
-    with on_terminal([*NOXCLI, "run", workflow, *options], env) as seen:
+    with on_terminal([*forked(), "run", workflow, *options], env) as seen:
         seen.wait_for(b"hello")
         os.killpg(seen.process.pid, signal.SIGINT)
     assert seen.process.returncode == 130

@@ -8,7 +8,7 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep
 from tests.conftest import Noxcli, piped, posts
-from tests.process import NOXCLI, environment, watched
+from tests.process import environment, forked, watched
 from tests.rawserver import json_answer
 
 VERBS = ("wait", "fetch-output", "stream", "inspect", "stop")
@@ -84,18 +84,18 @@ def test_blanks_around_an_id_are_ignored(noxcli: Noxcli, around: str, monkeypatc
 def test_at_a_terminal_the_last_run_is_meant(noxcli: Noxcli, sandbox: Sandbox, verb: str) -> None:
     noxcli.ended("qa", "Question=x")
     environ = {**environment(sandbox.url), **noxcli.environ}
-    seen = watched([*NOXCLI, verb], environ)
+    seen = watched([*forked(), verb], environ)
     assert seen.process.wait() == 0
     assert b"no RUN was given: @last\r\n" in seen.raw
     refused = noxcli(verb, tty=True)
     assert (refused.code, "@last for the run that you started last" in refused.err) == (2, True), "stdin is no terminal"
-    assert watched([*NOXCLI, verb], {**environ, "CI": "true"}).process.wait() == 2
+    assert watched([*forked(), verb], {**environ, "CI": "true"}).process.wait() == 2
 
 
 @pytest.mark.parametrize("verb", ["rerun", "stop"])
 def test_what_starts_or_stops_needs_a_name_everywhere(noxcli: Noxcli, sandbox: Sandbox, verb: str) -> None:
     noxcli.ended("qa", "Question=x")
-    assert watched([*NOXCLI, verb], {**environment(sandbox.url), **noxcli.environ}).process.wait() == 2
+    assert watched([*forked(), verb], {**environment(sandbox.url), **noxcli.environ}).process.wait() == 2
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment, running, watched
+from tests.process import environment, forked, running, watched
 
 OLD = b"what was there"
 
@@ -89,7 +89,7 @@ def test_a_kill_leaves_nothing_behind(sandbox: Sandbox) -> None:
 
 def test_on_a_terminal_the_page_of_the_last_run_is_a_file(noxcli: Noxcli, sandbox: Sandbox) -> None:
     run = noxcli("run", "qa", "Question=x", "--json").json["run"]["id"]
-    seen = watched([*NOXCLI, "report"], {**environment(sandbox.url), **noxcli.environ})
+    seen = watched([*forked(), "report"], {**environment(sandbox.url), **noxcli.environ})
     assert seen.process.returncode == 0
     assert bytes(seen.raw) == f"wrote noxcli-{run}.html\r\n".encode()
     assert Path(f"noxcli-{run}.html").read_bytes().startswith(b"<!doctype html>")

@@ -10,7 +10,7 @@ import pytest
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, environment, watched
+from tests.process import environment, forked, watched
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 100
 PICTURE = File("chart 1.png", PNG, "image/png")
@@ -23,7 +23,7 @@ SAVES = re.compile(r"save (?:it|all outputs) with:\s+(noxcli .*)")
 
 def screen(sandbox: Sandbox, *argv: str, columns: int = 80) -> tuple[int, str]:
     """Return the code, and all that a terminal gets."""
-    seen = watched([*NOXCLI, *argv], {**environment(sandbox.url), "NO_COLOR": "1"}, columns)
+    seen = watched([*forked(), *argv], {**environment(sandbox.url), "NO_COLOR": "1"}, columns)
     return seen.process.wait(), bytes(seen.raw).decode("utf-8", "replace").replace("\r\n", "\n")
 
 

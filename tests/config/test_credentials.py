@@ -16,7 +16,7 @@ from noxcli.config import credentials as keys
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
-from tests.process import IN_SHELL, call, in_bash
+from tests.process import call, forked, in_bash
 
 SECRET = "noxus_K3Y-nobody-may-see"
 
@@ -153,7 +153,7 @@ def test_a_key_is_nowhere_to_be_seen(only_here: Sandbox, tmp_path: Path) -> None
 
 
 def test_a_key_from_a_pipe_is_taken_without_a_word(sandbox: Sandbox, tmp_path: Path) -> None:
-    line = f"exec {IN_SHELL} inputs demo --api-key-file <(echo {sandbox.key})"
+    line = f"exec {forked()[0]} inputs demo --api-key-file <(echo {sandbox.key})"
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "NOXUS_BACKEND_URL": sandbox.url}
     done = in_bash(line, env)
     assert done.returncode == 0

@@ -15,7 +15,7 @@ from noxcli.config.table import read_table
 from noxcli.errors import ConfigProblem
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
-from tests.process import IN_SHELL, environment, in_bash
+from tests.process import environment, forked, in_bash
 from tests.texts import any_text
 
 
@@ -66,7 +66,7 @@ def test_no_handle_for_a_config_file_is_temporary(noxcli: Noxcli, monkeypatch: p
 
 def test_a_config_file_may_come_from_a_shells_pipe(sandbox: Sandbox) -> None:
     text = f'[profile.p]\\nbase_url = "{sandbox.url}"\\n'
-    command = f"{IN_SHELL} workflows --profile p"
+    command = f"{forked()[0]} workflows --profile p"
     line = f"f() {{ NOXCLI_CONFIG=$1 {command}; }}; f <(printf '{text}')"
     done = in_bash(line, environment(sandbox.url, sandbox.key))
     assert (done.returncode, "demo" in done.stdout) == (0, True), done.stderr

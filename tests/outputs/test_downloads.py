@@ -30,7 +30,7 @@ from noxcli.timing import Deadline
 from tests.api.test_client import connect
 from tests.conftest import Noxcli, QuickClock
 from tests.outputs.test_files import left
-from tests.process import NOXCLI, environment, on_terminal
+from tests.process import environment, forked, on_terminal
 from tests.rawserver import Request, Turn, answer, hang_up, raw_server, reset, sending
 
 BODY = bytes(range(256)) * 4000
@@ -341,7 +341,7 @@ def test_a_line_now_and_then_off_a_terminal(monkeypatch: pytest.MonkeyPatch, qui
 def test_a_bar_on_a_terminal_and_nothing_of_it_on_stdout(plays: Any, sandbox: Sandbox, tmp_path: Path) -> None:
     workflow = plays(output={"A": File("a.bin", b"x", size=1 << 40)})
     with (tmp_path / "stdout").open("wb") as out:
-        argv = [*NOXCLI, "run", workflow, "--output-dir", "out"]
+        argv = [*forked(), "run", workflow, "--output-dir", "out"]
         with on_terminal(argv, environment(sandbox.url), stdout=out.fileno()) as seen:
             seen.wait_for(b"MB/s")
             seen.process.terminate()

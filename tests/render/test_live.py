@@ -68,7 +68,7 @@ def leave(seen: Seen) -> None:
 
 def test_nodes_stand_in_the_order_of_their_work(env: dict[str, str], plays: Any) -> None:
     workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, FOREVER])
-    with on_terminal([*NOXCLI, "run", workflow], env) as seen:
+    with on_terminal([*forked(), "run", workflow], env) as seen:
         seen.wait_for(b"of the draft")
         started, headline, *nodes = shown(seen)
         run_id = started.removeprefix("started run ")
@@ -94,7 +94,7 @@ def test_nodes_stand_in_the_order_of_their_work(env: dict[str, str], plays: Any)
 
 
 def test_what_a_terminal_shows_of_ctrl_c_moves_nothing(env: dict[str, str], plays: Any) -> None:
-    with on_terminal([*NOXCLI, "run", plays(script=[Emit("Write", "hello"), FOREVER])], env) as seen:
+    with on_terminal([*forked(), "run", plays(script=[Emit("Write", "hello"), FOREVER])], env) as seen:
         seen.wait_for(b"hello")
         os.write(seen.end, b"\x03")
         seen.wait_for(b"^C")
@@ -184,7 +184,7 @@ def test_a_run_that_was_begun_before_took_what_its_record_says(noxcli: Noxcli, p
 @pytest.mark.parametrize("reflows", [True, False])
 def test_a_resize_leaves_no_remains(env: dict[str, str], plays: Any, reflows: bool) -> None:
     workflow = plays(nodes=NODES, edges=EDGES, script=[*SCRIPT, FOREVER])
-    with on_terminal([*NOXCLI, "run", workflow], env if reflows else env | CUTTING) as seen:
+    with on_terminal([*forked(), "run", workflow], env if reflows else env | CUTTING) as seen:
         seen.wait_for(b"of the draft")
         seen.resize(45, 24)
         before = bytes(seen.raw)

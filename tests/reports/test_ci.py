@@ -20,7 +20,7 @@ from noxcli.sandbox.scenario import Node, Scenario, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Emit, Sleep, node_fails, node_runs
 from tests.conftest import Noxcli
-from tests.process import HUNG, NOXCLI, environment, running
+from tests.process import HUNG, environment, forked, running
 from tests.runner import Command, commands, outputs, page
 from tests.texts import any_text
 
@@ -187,7 +187,7 @@ def test_a_secret_is_not_said_into_a_file(sandbox: Sandbox, plays: Any) -> None:
     workflow = plays(nodes=[input_node("Key")], output={"A": "x"})
     with Path("log").open("wb") as log:
         subprocess.run(
-            [*NOXCLI, "run", workflow, "--secret", "Key=KEY"],
+            [*forked(), "run", workflow, "--secret", "Key=KEY"],
             stdout=subprocess.DEVNULL,
             stderr=log,
             env=environment(sandbox.url) | GITHUB | {"KEY": "s3cret"},

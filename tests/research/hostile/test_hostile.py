@@ -13,7 +13,7 @@ from noxcli.runs.progress import Progress
 from noxcli.sandbox.server import Sandbox
 from noxcli.utf8 import to_utf8
 from tests.conftest import Turning
-from tests.process import NOXCLI, environment
+from tests.process import environment, forked
 from tests.process import on_terminal as on_real_terminal
 from tests.rawserver import json_answer, raw_server
 from tests.research.hostile.corpus import LONG, NAMES, OPENED, PAYLOADS, all_marked, marked
@@ -54,7 +54,7 @@ def test_the_judge_sees_what_is_let_through(name: str) -> None:
 def test_all_of_the_corpus_at_once_on_a_real_terminal(sandbox: Sandbox, theatre: Theatre) -> None:
     script = [says(marked("c", name), "failed", marked("f", name)) for name in NAMES]
     workflow = theatre.add("real", script=script, output=[("A", "\n".join(all_marked("h")))])
-    argv = [*NOXCLI, "run", workflow, "--verbose"]
+    argv = [*forked(), "run", workflow, "--verbose"]
     with on_real_terminal(argv, environment(sandbox.url)) as seen:
         pass
     assert seen.process.returncode == 0
