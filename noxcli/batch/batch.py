@@ -169,12 +169,12 @@ class Batch:
     def count_past(self, judge: Judge) -> None:
         """Add the rows to the tally that an earlier call has finished, judged again."""
         tally, seen, past, rows = self.tally, self._seen, self.past, self.asked.rows
-        tally.expect(seen.in_shard)
         asks = judge.has_questions or tally.min_pass is not None or EXPECT in seen.kept
         chooses = rows.limit is not None or rows.only is not None
         if tally.repeat == 1 and not asks and not chooses and not past.outdated:
-            tally.count_before(past.codes(HAD_RUN))
+            tally.expect(seen.in_shard, {code: past.states.count(FINISHED + code) for code in HAD_RUN})
             return
+        tally.expect(seen.in_shard)
         from noxcli.batch.joined import Joined  # loaded where stored results are read
 
         for run in Joined.read([self.asked.directory], asked=True).runs(Shard()):
@@ -182,7 +182,7 @@ class Batch:
                 tally.add_line(judge.judged(self.header.printed(run)), before=True)
 
     def run(
-        self, work: RowWork, output: Output, tick: Callable[[], None], wanted: Collection[int] | None = None
+        self, work: RowWork, output: Output, tick: Callable[[int, int], None], wanted: Collection[int] | None = None
     ) -> NoxError | None:
         """Run the remaining rows, or those of them that are `wanted`; return why not every row has a result."""
         engine = Engine(work, self._remaining.to_do(wanted), self.past, self._finding, output, tick, self.asked)

@@ -39,7 +39,7 @@ class Cuts:
 
     def note_open(self) -> None:
         """Remember whether rows have no result, before they are left with one."""
-        self._left_open = bool(self._flight)
+        self._left_open = bool(self._flight.starting or self._flight.active or self._flight.doubts)
 
     def check(self) -> None:
         """Begin a later stage where a limit, an outage or the disk demands it."""
@@ -63,7 +63,9 @@ class Cuts:
 
     def _check_starting(self) -> None:
         """Start no more rows after too many failures, near the timeout, or where the server takes none any more."""
-        if self._asked.max_failures and self._tally.failed + self._flight.failing >= self._asked.max_failures:
+        # Runs that have failed count at once, not when the reason is known.
+        failing = sum(row.run is not None and row.run.status == "failed" for row in self._flight.active.values())
+        if self._asked.max_failures and self._tally.failed + failing >= self._asked.max_failures:
             self.add(Stage.FINISHING, None)
         elif self._asked.max_failures != 0 and self._tally.stuck is not None:
             what = (

@@ -48,7 +48,7 @@ TICK, SHORT_TICK = 0.1, 0.01  # seconds
 
 
 class Engine:
-    """One batch; call `run` once. `tick` is called ten times a second."""
+    """One batch; call `run` once. `tick` is called ten times a second with the numbers of rows running and in doubt."""
 
     def __init__(  # noqa: PLR0913 - made in one place, of parts that each have a life of their own
         self,
@@ -57,7 +57,7 @@ class Engine:
         past: Past,
         finding: "Finding | None",
         output: Output,
-        tick: Callable[[], None],
+        tick: Callable[[int, int], None],
         asked: Asked,
     ) -> None:
         """`finding` is what the run list shows about rows that an earlier call left in doubt."""
@@ -109,13 +109,12 @@ class Engine:
             for number in self.schedule.take_due():
                 self._call(partial(self.work.look, self.flight.active[number]))
             self.output.flush_due()  # while the disk writes them, the next rows are in flight
-            self.tally.note_open(len(self.flight.active), len(self.flight.doubts))
-            starts = self.cuts.stage is Stage.STARTING and self._has_rows
-            if not (self.flight.active or self.flight.awaits_starts or starts):
+            starts = any(not row.called_off for row in self.flight.starting.values())
+            if not (self.flight.active or starts or (self.cuts.stage is Stage.STARTING and self._has_rows)):
                 return
             within = 0.0 if self._can_start else self.schedule.until_due(TICK)
             self._take_news(self.output.until_due(within))
-            self.tick()
+            self.tick(len(self.flight.active), len(self.flight.doubts))
 
     @property
     def _can_start(self) -> bool:
@@ -188,9 +187,14 @@ class Engine:
                 if state.error is not None:
                     self.cuts.add(Stage.FINISHING, state.error)
             self.flight.follow(state)
-            self._look_again(state, state.run)
+            taken, limit = time.monotonic() - state.began, self._asked.row_timeout
+            if limit is None or taken < limit:
+                self.schedule.add(number, taken, limit)
+            else:
+                self._give_up(state, state.run)
 
     def _file_result(self, row: FinishedRow) -> None:
+        """Report a row with its result, or start it again if an interrupted batch stopped its run."""
         if row.ends_all is not None:
             self.cuts.add(Stage.FINISHING, row.ends_all)
         if row.took is not None:
@@ -198,29 +202,16 @@ class Engine:
         # True if noxcli itself stopped its run, in this call or an earlier one.
         row.interrupted = row.code == ExitCode.RUN_STOPPED and row.row.number in self.past.stopping
         if row.interrupted and self.cuts.stage is Stage.STARTING:
-            self._start_over(row)
-        else:
-            self.flight.report(row)
-
-    def _start_over(self, row: FinishedRow) -> None:
-        """Start a row again whose run an interrupted batch stopped."""
-        try:
-            self.work.journal.note_ended([row])
-        except JournalTrouble as error:
-            self.cuts.add(Stage.FINISHING, error)
-            self.flight.report(row)
-        else:
-            self.flight.drop(row.row.number)
-            self.past.forget(row.row.number)
-            self._begin(row.row)
-
-    def _look_again(self, row: ActiveRow, run: Run) -> None:
-        """Schedule the next read of a run, or report its row once it has had its time."""
-        taken = time.monotonic() - row.began
-        if self._asked.row_timeout is None or taken < self._asked.row_timeout:
-            self.schedule.add(row.row.number, taken, self._asked.row_timeout)
-        else:
-            self._give_up(row, run)
+            try:
+                self.work.journal.note_ended([row])
+            except JournalTrouble as error:
+                self.cuts.add(Stage.FINISHING, error)
+            else:
+                self.flight.drop(row.row.number)
+                self.past.forget(row.row.number)
+                self._begin(row.row)
+                return
+        self.flight.report(row)
 
     def _give_up_late_rows(self) -> None:
         """Report the rows that have had their time, and whose last read is not answered."""

@@ -26,9 +26,6 @@ class Flight:
         self.left: list[str] = []  # the runs that go on although their rows were reported
         self.work, self.output, self.schedule = work, output, schedule
 
-    def __len__(self) -> int:
-        return len(self.starting) + len(self.active) + len(self.doubts)
-
     def has(self, number: int) -> bool:
         """True for a row that is being started, or has a run."""
         return number in self.active or number in self.starting
@@ -37,16 +34,6 @@ class Flight:
     def going_on(self) -> list[str]:
         """The runs that go on, as far as known: of rows that were reported, and of those that could not be."""
         return [*self.left, *(row.run.id for row in self.active.values() if row.run is not None)]
-
-    @property
-    def failing(self) -> int:
-        """The number of rows whose runs have failed: they count at once, not when the reason is known."""
-        return sum(row.run is not None and row.run.status == "failed" for row in self.active.values())
-
-    @property
-    def awaits_starts(self) -> bool:
-        """True if a start may still get an answer, or be sent."""
-        return any(not row.called_off for row in self.starting.values())
 
     def take(self, row: Row) -> ActiveRow:
         """Take a row that is to be started."""

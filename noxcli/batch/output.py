@@ -88,18 +88,14 @@ class Output:
     def add(self, row: FinishedRow) -> None:
         """Judge and count a row's result, which is printed soon."""
         try:
-            self._count(row)
+            row.judged = self.judge.judged(self.header.printed(row.document))
+            if row.code == ExitCode.OK and self.judge.has_questions:
+                self.outputs.update(by_name(row.result["output"]))
+            self.tally.add_line(row.judged, self.paste, interrupted=row.interrupted)
         except Exception:
             self._note_lineless([row])
             raise
         self._ready.append(row)
-
-    def _count(self, row: FinishedRow) -> None:
-        line = self.header.printed(row.document)
-        row.judged = self.judge.judged(line)
-        if row.code == ExitCode.OK and self.judge.has_questions:
-            self.outputs.update(by_name(row.result["output"]))
-        self.tally.add_line(row.judged, self.paste, interrupted=row.interrupted)
 
     def until_due(self, most: float) -> float:
         """Return the seconds until results must be printed, at most `most`."""
@@ -115,19 +111,18 @@ class Output:
 
         Each of these is one write for all of them, since other threads may take their turn at each. A kill in between
         may print a line twice, but loses none. Rows that are not saved are not printed, and then not recorded as
-        finished, so that --resume prints them; their runs are noted.
+        finished, so that --resume prints them; their runs are noted. Raises TimedOut and Interrupted.
         """
         rows, self._ready = self._ready, []
-        if rows:
-            self._flush(rows)
-        self._flushed_at = time.monotonic()
-
-    def _flush(self, rows: Sequence[FinishedRow]) -> None:
         lacking = True
         try:
             if self.unprinted is None:
                 self.results.add([one for one in rows if one.final])
-                self._print(rows)
+                if self.table is None:
+                    self.write("".join(self._line(one) for one in rows if not one.cut_short))
+                else:
+                    for one in rows:
+                        self.table.add(one.judged)
                 lacking = False
                 self.journal.note_ended(one for one in rows if not one.result["retry_safe"])
         except (ReaderGone, Unwritten) as error:
@@ -140,14 +135,7 @@ class Output:
         finally:
             if lacking:
                 self._note_lineless(rows)
-
-    def _print(self, rows: Sequence[FinishedRow]) -> None:
-        """Raises as Terminal.write."""
-        if self.table is not None:
-            for row in rows:
-                self.table.add(row.judged)
-            return
-        self.write("".join(self._line(row) for row in rows if not row.cut_short))
+            self._flushed_at = time.monotonic()
 
     def _line(self, row: FinishedRow) -> str:
         shown = row.judged

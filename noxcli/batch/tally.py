@@ -34,8 +34,6 @@ class Tally:
     before: Counter[int] = field(default_factory=Counter)  # of rows that an earlier call has finished
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
     reasons: Reasons = field(default_factory=Reasons)
-    _running: int = 0
-    _doubtful: int = 0
     _lines: Counter[int] = field(default_factory=Counter)  # --repeat: repetitions of each row that have ended
     _good: Counter[int] = field(default_factory=Counter)  # --repeat: good repetitions of each row of the file
     _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
@@ -81,26 +79,19 @@ class Tally:
 
     # What others report.
 
-    def expect(self, total: int) -> None:
-        """So many rows, or their repetitions, are to have a result, with those of earlier calls."""
+    def expect(self, total: int, before: Mapping[int, int] | None = None) -> None:
+        """So many rows, or their repetitions, are to have a result; `before` counts earlier calls' rows by code."""
         self.total = total
-
-    def count_before(self, codes: Mapping[int, int]) -> None:
-        """Count rows that an earlier call has finished, by code."""
-        self.before.update(codes)
-
-    def note_open(self, running: int, doubtful: int) -> None:
-        """So many rows have no result yet."""
-        self._running, self._doubtful = running, doubtful
+        self.before.update(before or {})
 
     def end(self, cause: NoxError | None) -> None:
         """All results of this call were counted."""
         self.cause = cause
 
-    def how_far(self, note: str, seconds: float) -> Facts:
+    def how_far(self, running: int, doubtful: int, note: str, seconds: float) -> Facts:
         """Return `12 of 120 rows, 8 running, 1 not completed`, and the rate of this call; `note` is on the server."""
         parts = [f"{self.done} of {self.total} rows"]
-        counts = ((self._running, "running"), (self.failed, "not completed"), (self._doubtful, "in doubt"))
+        counts = ((running, "running"), (self.failed, "not completed"), (doubtful, "in doubt"))
         parts += [f"{count} {what}" for count, what in counts if count]
         text = ", ".join([*parts, note] if note else parts)
         share = self.done / self.total if self.total else None

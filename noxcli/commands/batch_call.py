@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.asked import Asked
 from noxcli.batch.batch import Batch
@@ -79,7 +79,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             asked.rows.share(replace(asked.common, values=dict(upload_files(noxus, asked.common))))
             output, began = _output(context, batch, judge), context.clock.monotonic()
             with batch_progress(context.terminal) as shown:
-                batch.run(work, output, lambda: shown.tell(partial(tally.how_far, news_of(pace))))
+                batch.run(work, output, partial(show_progress, shown, tally, pace))
             if batch.has_started and not isinstance(tally.cause, Interruption):
                 _warn_of_change(noxus, header)
     _report(noxus, batch, output, context.clock.monotonic() - began)
@@ -266,11 +266,12 @@ def _warn_of_change(noxus: Session, begun: Header) -> None:
         )
 
 
-def news_of(pace: "Pace") -> str:
-    """Return what slows the batch down, empty if nothing does."""
+def show_progress(shown: Any, tally: Tally, pace: "Pace", running: int, doubtful: int) -> None:
+    """Show how far the batch is, and what slows it down."""
+    note = "" if pace.rate is None else f"limited to {pace.rate:.1f} requests/s by the server"
     if pace.silent_for > 1:
-        return f"no answer for {show_seconds(pace.silent_for)}"
-    return f"limited to {pace.rate:.1f} requests/s by the server" if pace.rate is not None else ""
+        note = f"no answer for {show_seconds(pace.silent_for)}"
+    shown.tell(partial(tally.how_far, running, doubtful, note))
 
 
 def _report(noxus: Session, batch: Batch, output: Output, seconds: float) -> None:

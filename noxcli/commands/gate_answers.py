@@ -72,8 +72,8 @@ class GateAnswers(Tally):
             self.runs[number] += not line["result"]["retry_safe"] and number not in self._followed
             self._followed.discard(number)
 
-    def how_far(self, note: str, seconds: float) -> Facts:
-        share, text, pace = Tally.how_far(self, note, seconds)
+    def how_far(self, running: int, doubtful: int, note: str, seconds: float) -> Facts:
+        share, text, pace = Tally.how_far(self, running, doubtful, note, seconds)
         return share, text.replace(" rows", " runs"), pace.replace("rows/", "runs/")
 
     def decide(self) -> GateVerdict | Sequence[AnswerKey]:

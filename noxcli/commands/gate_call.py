@@ -26,7 +26,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
 from noxcli.cli.prepare import check_outputs, read_given_inputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session
-from noxcli.commands.batch_call import check_questions, header_of, news_of, read_choice, row_work
+from noxcli.commands.batch_call import check_questions, header_of, read_choice, row_work, show_progress
 from noxcli.commands.comparison_report import ComparisonReport, name_some
 from noxcli.commands.gate_answers import GateAnswers, answer_key
 from noxcli.commands.gate_options import Options
@@ -238,7 +238,7 @@ class _Gate:
         paste = partial(to_paste, context)
         output = Output(batch.header, batch.journal, batch.results, self.judge, answers, lambda _: None, paste)
         with batch_progress(context.terminal) as shown:
-            tick = lambda: shown.tell(partial(answers.how_far, news_of(pace)))  # noqa: E731 - as in batch
+            tick = partial(show_progress, shown, answers, pace)
             while not isinstance(wanted := answers.decide(), GateVerdict):
                 context.terminal.note(_stage(wanted))
                 self._ask(wanted, work, output, tick)

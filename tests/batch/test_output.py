@@ -109,23 +109,25 @@ def test_what_the_disk_does_not_keep_is_not_printed(
 
 
 @pytest.mark.parametrize(
-    ("tally", "seconds", "told"),
+    ("tally", "without", "seconds", "told"),
     [
-        (Tally(), 2.0, (None, "0 of 0 rows", "2.0s so far")),
+        (Tally(), (0, 0), 2.0, (None, "0 of 0 rows", "2.0s so far")),
         (
-            Tally(total=120, _running=8, codes=Counter({0: 10, 1: 2})),
+            Tally(total=120, codes=Counter({0: 10, 1: 2})),
+            (8, 0),
             4.0,
             (0.1, "12 of 120 rows, 8 running, 2 not completed", "3.0 rows/s, 36.0s left"),
         ),
         (
-            Tally(total=20, _doubtful=1, before=Counter({0: 4}), codes=Counter({0: 1})),
+            Tally(total=20, before=Counter({0: 4}), codes=Counter({0: 1})),
+            (0, 1),
             60.0,
             (0.25, "5 of 20 rows, 1 in doubt", "1.0 rows/min, 15m00s left"),
         ),
     ],
 )
 def test_a_line_tells_rows_rate_and_time_left(
-    tally: Tally, seconds: float, told: tuple[float | None, str, str]
+    tally: Tally, without: tuple[int, int], seconds: float, told: tuple[float | None, str, str]
 ) -> None:
-    assert tally.how_far("", seconds) == told
-    assert tally.how_far("slow", seconds)[1] == f"{told[1]}, slow"
+    assert tally.how_far(*without, "", seconds) == told
+    assert tally.how_far(*without, "slow", seconds)[1] == f"{told[1]}, slow"
