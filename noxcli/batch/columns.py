@@ -79,10 +79,6 @@ class Columns:
         """True for a column that stays beside the result, and is not sent."""
         return name in self.keep or (name.startswith(RESERVED) and name not in self.known and name != self.id)
 
-    def keeps_empty(self, name: str) -> bool:
-        """True for a column whose empty cells are kept as empty texts; an empty `$expect` expects nothing."""
-        return name != EXPECT and self.is_kept(name)
-
     def is_input(self, name: str) -> bool:
         """True for a column that is sent; the column of the ids may also be one."""
         return (name != self.id or name in self.known) and not self.is_kept(name)

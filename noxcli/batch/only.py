@@ -1,6 +1,6 @@
 """The rows that `--only` selects: by their ids, of which a file has one a line."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Self
 
 from noxcli.errors import UsageProblem, nearest, suggestion
@@ -35,14 +35,10 @@ class Only:
         self._unmet.discard(own_id or "")
         return own_id in self.ids
 
-    @property
-    def has_unmet(self) -> bool:
-        return bool(self._unmet)
-
-    def require_met(self, known: Collection[str], where: str) -> None:
-        """Raise UsageProblem for ids that no row has; `known` are those of the rows."""
-        if self._unmet:
-            unmet = [each for each in self.ids if each in self._unmet]
+    def require_met(self, ids: Iterable[str], where: str) -> None:
+        """Raise UsageProblem for ids that no row has; `ids` are those of the rows, once all were met."""
+        if unmet := [each for each in self.ids if each in self._unmet]:
+            known = set(ids)
             more = f" and {amount(len(unmet) - MOST_NAMED, 'more id')}" if len(unmet) > MOST_NAMED else ""
             what = f"{OPTION} {self._path} names {', '.join(map(repr, unmet[:MOST_NAMED]))}{more}"
             own = "" if known else "name the column of the ids with --id"

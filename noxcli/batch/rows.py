@@ -14,7 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from noxcli.batch.columns import Columns
+from noxcli.batch.columns import EXPECT, Columns
 from noxcli.errors import Undelivered, UsageProblem
 from noxcli.files import expanded, open_scratch, reason_of
 from noxcli.inputs.definition import InputNode
@@ -151,8 +151,8 @@ class RowFile:
         """Raise UsageProblem if an option names a column or an id that no row has, once all were read."""
         if self.names:  # a file without any has other mistakes
             self._columns.check_options(self.names)
-        if self.only is not None and self.only.has_unmet:
-            self.only.require_met({row.id for row in self.rows() if row.id is not None}, self.name)
+        if self.only is not None:
+            self.only.require_met((row.id for row in self.rows() if row.id is not None), self.name)
 
     @property
     def known(self) -> set[str]:
@@ -213,8 +213,9 @@ class RowFile:
                 content = raw.removeprefix(codecs.BOM_UTF8)
             if not content.strip():
                 continue
-            if number == 0 and content.lstrip().startswith(b"["):
-                yield from self._array_rows(content + file.read())
+            if number == 0 and content.lstrip().startswith(b"["):  # an array, held in memory as a whole
+                for place, fields in enumerate(_json(content + file.read(), self.name), 1):
+                    yield self._json_row(place, 0, fields)
                 return
             number += 1
             try:
@@ -224,20 +225,11 @@ class RowFile:
                 continue
             yield self._json_row(number, line, fields)
 
-    def _array_rows(self, content: bytes) -> Iterator[Row]:
-        """Yield the rows of a JSON array, which is held in memory as a whole."""
-        for number, fields in enumerate(_json(content, self.name), 1):
-            yield self._json_row(number, 0, fields)
-
     def _json_row(self, number: int, line: int, fields: Any) -> Row:
         if not isinstance(fields, dict):
             return Row(number, line, 0, problem="it is not a JSON object")
         self.names.update(dict.fromkeys(fields))
         return self._row(number, line, fields, typed=True)
-
-    def _csv_rows(self, file: BinaryIO) -> Iterator[Row]:
-        with self._csv_reader(file) as reader:
-            yield from self._records(reader, self._header(reader))
 
     @contextmanager
     def _csv_reader(self, file: BinaryIO) -> Iterator[Any]:
@@ -247,34 +239,42 @@ class RowFile:
         try:
             lines = _text_lines(text, self.name)
             first = next(lines, "")
-            delimiter = _delimiter(first, self._form)
+            # A header without commas shows what a spreadsheet wrote in their place.
+            others = [mark for mark in ";\t" if self._form == "csv" and "," not in first and mark in first]
+            delimiter = others[0] if len(others) == 1 else DELIMITERS[self._form]
             self.separated_oddly = SEPARATORS[delimiter] if delimiter != DELIMITERS[self._form] else ""
             yield csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
         finally:
             text.detach()
 
-    def _records(self, reader: Any, header: list[str]) -> Iterator[Row]:
-        number = 0
-        while True:
+    def _csv_rows(self, file: BinaryIO) -> Iterator[Row]:
+        with self._csv_reader(file) as reader:
+            header, number = self._header(reader), 0
             line = reader.line_num + 1
             try:
-                cells = next(reader)
-            except StopIteration:
-                return
+                for cells in reader:
+                    if cells:
+                        number += 1
+                        yield self._csv_row(number, line, header, cells)
+                    line = reader.line_num + 1
             except csv.Error as error:
-                yield Row(number + 1, line, 0, problem=f"it is not valid {self._form}: {error}; the rest can't be read")
-                return
-            if not cells:
-                continue
-            number += 1
-            problem = _cells_problem(cells, header)
-            if problem is not None:
-                yield Row(number, line, 0, problem=problem)
-                continue
-            # An empty cell is not an input: CSV can't distinguish it from an empty text. Beside the results, it is one.
-            named = zip(header, cells, strict=True)
-            fields = {name: cell for name, cell in named if cell or self._columns.keeps_empty(name)}
-            yield self._row(number, line, fields, typed=False)
+                problem = f"it is not valid {self._form}: {error}; the rest can't be read"
+                yield Row(number + 1, line, 0, problem=problem)
+
+    def _csv_row(self, number: int, line: int, header: Sequence[str], cells: Sequence[str]) -> Row:
+        """Return the row of a record. An empty cell is left out: CSV can't distinguish it from an empty text."""
+        if len(cells) != len(header):
+            return Row(number, line, 0, problem=f"it has {len(cells)} cells, but the header has {len(header)}")
+        fields: dict[str, str] = {}
+        for name, cell in zip(header, cells, strict=True):
+            if not cell.isascii():
+                try:
+                    cell.encode()
+                except UnicodeEncodeError:
+                    return Row(number, line, 0, problem=f"its {name!r} is not UTF-8 text")
+            if cell or (name != EXPECT and self._columns.is_kept(name)):  # an empty $expect expects nothing
+                fields[name] = cell
+        return self._row(number, line, fields, typed=False)
 
     def _header(self, reader: Iterator[list[str]]) -> list[str]:
         try:
@@ -314,30 +314,12 @@ def _json(content: bytes, what: str) -> Any:
     return parse_json(text, what)
 
 
-def _delimiter(header: str, form: str) -> str:
-    """Return what separates the columns: a header without commas shows what a spreadsheet wrote in their place."""
-    others = [mark for mark in ";\t" if form == "csv" and "," not in header and mark in header]
-    return others[0] if len(others) == 1 else DELIMITERS[form]
-
-
 def _id(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise UsageProblem("its id is neither a text nor a whole number")
-
-
-def _cells_problem(cells: Sequence[str], header: Sequence[str]) -> str | None:
-    if len(cells) != len(header):
-        return f"it has {len(cells)} cells, but the header has {len(header)}"
-    for name, cell in zip(header, cells, strict=True):
-        if not cell.isascii():
-            try:
-                cell.encode()
-            except UnicodeEncodeError:
-                return f"its {name!r} is not UTF-8 text"
-    return None
 
 
 def _require_text(line: bytes, name: str) -> None:
