@@ -50,11 +50,6 @@ class Asked:
         """What to do where the directory is of other rows or inputs."""
         return FRESH if self.of_gate else f"or add {ALLOW}"
 
-    def require_consistent(self) -> None:
-        """Raise UsageProblem for options that contradict each other."""
-        if self.fresh and self.continues:
-            raise UsageProblem("--fresh starts over, --resume and --again continue", "remove one of them")
-
     def require_first(self, terminal: Terminal) -> None:
         """Raise UsageProblem if --resume finds no journal in a repeated job on GitHub, unless the user knows better.
 

@@ -16,7 +16,7 @@ from noxcli.batch.judge import Judge
 from noxcli.batch.output import Output
 from noxcli.batch.past import FINISHED, Past
 from noxcli.batch.results import Results
-from noxcli.batch.resume import AGAIN, RemainingRows, Survey, accept_changes, name_runs, renew_columns, reopen_lost
+from noxcli.batch.resume import AGAIN, RemainingRows, Survey, accept_changes, name_runs, renew_columns
 from noxcli.batch.shards import Shard
 from noxcli.batch.tally import Tally
 from noxcli.batch.work import RowWork
@@ -78,7 +78,8 @@ class Batch:
         another process has it.
         """
         asked = self.asked
-        asked.require_consistent()
+        if asked.fresh and asked.continues:
+            raise UsageProblem("--fresh starts over, --resume and --again continue", "remove one of them")
         self.journal = self._files.enter_context(
             Journal(asked.directory, self._clock, self._terminal.mask, named=asked.named)
         )
@@ -125,7 +126,7 @@ class Batch:
         self.results = Results(self.journal.place)
         self._files.callback(self.results.close)
         if past.header is not None:
-            reopen_lost(past, self.results, self.journal.path)
+            past.reopen_lost(self.results.kept.has, self.journal.path)
             renew_columns(self.asked.rows, self.header.kept, past, self.results, terminal.mask)
         if RED in self.asked.again and not past.choice_is_open:
             self._choose_red(judge)

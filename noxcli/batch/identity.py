@@ -78,11 +78,6 @@ class Header:
         return {**line, "side": SIDES[side], "place": place + 1}
 
     @property
-    def is_partial(self) -> bool:
-        """True if rows of the file may have been left out."""
-        return self.limit is not None or self.only is not None
-
-    @property
     def version_name(self) -> str | None:
         """The name that the command line had for the version, None if it had none, or its id."""
         name = None
@@ -125,9 +120,12 @@ def differences(then: Header, now: Header) -> Iterator[Difference]:
         was, is_ = str(getattr(then, what)), str(getattr(now, what))
         if was != is_:
             yield Difference(NAMES[what], was, is_, allowed=False)
-    if then.definition is not None and now.definition is not None and then.definition != now.definition:
+    same = then.definition == now.definition and then.definition is not None
+    # A saved version may have the definition that was current in the other call.
+    is_saved = same and None in {then.version_id, now.version_id}
+    if None not in {then.definition, now.definition} and not same:
         yield Difference("definition", "", changed_nodes(then, now), allowed=False)
-    elif then.version_id != now.version_id and not _is_saved_as(then, now):
+    elif then.version_id != now.version_id and not is_saved:
         yield Difference("version", then.version_id or "the current one", now.version_id or "the current one")
     for key in [*then.constants, *(now.constants.keys() - then.constants.keys())]:
         was, is_ = (header.constants.get(key, "not given") for header in (then, now))
@@ -158,12 +156,6 @@ def changed_nodes(then: Header, now: Header) -> str:
     names = [(new.get(key) or old[key])[0] for key in {**old, **new} if old.get(key) != new.get(key)]
     more = [f"{len(names) - MOST_NODES} more nodes"] if len(names) > MOST_NODES else []
     return in_prose([*map(repr, names[:MOST_NODES]), *more]) if names else "its edges or settings"
-
-
-def _is_saved_as(then: Header, now: Header) -> bool:
-    """True if a saved version has the definition that was current in the other call."""
-    current = None in {then.version_id, now.version_id}
-    return current and then.definition is not None and then.definition == now.definition
 
 
 def _short(text: str) -> str:

@@ -3,7 +3,7 @@
 import json
 from array import array
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Self
@@ -133,10 +133,6 @@ class Past:
             runs = [line_at(file, self.offsets[number]).get("run_id") for number in (known[0], known[-1])]
         return list(dict.fromkeys(filter(None, runs)))
 
-    def codes(self, codes: Collection[int]) -> Counter[int]:
-        """Return the number of finished rows with each of the codes."""
-        return Counter({code: self.states.count(FINISHED + code) for code in codes})
-
     def state(self, number: int) -> int:
         return min(FINISHED, self.states[number]) if number < len(self.states) else NEW
 
@@ -162,12 +158,14 @@ class Past:
                 self.forget(number)
                 self.asked_again[number] += 1
 
-    def reopen(self, number: int, path: Path) -> None:
-        """Count a finished row as started, since its result is lost; its run is read again."""
+    def reopen_lost(self, is_kept: Callable[[int], bool], path: Path) -> None:
+        """Count finished rows as started whose results are lost, by id or number: their runs are read again."""
         with open_batch_file(path) as file:
-            line = line_at(file, self.offsets[number])
-        self.states[number] = STARTED
-        self.pending[number] = Pending(number, line["id"], run_id=line["run_id"])
+            for number, state in enumerate(self.states):
+                if state >= FINISHED and not is_kept(self.ids[number] or number):
+                    line = line_at(file, self.offsets[number])
+                    self.states[number] = STARTED
+                    self.pending[number] = Pending(number, line["id"], run_id=line["run_id"])
 
     def adopt(self, number: int, run: Run) -> None:
         """Count a row in doubt as started."""
@@ -181,7 +179,7 @@ class Past:
                 # Checked first: a later version may have other fields.
                 require_readable(path, line["batch"], BATCH_SCHEMA)
                 self.header = Header(**{name: _field(line, name, kinds) for name, kinds in HEADER.items()})
-                if not self.header.is_partial:
+                if self.header.limit is None and self.header.only is None:
                     self.whole = self.header.rows
                 return True
             step = line["step"]

@@ -4,14 +4,12 @@ import hashlib
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from noxcli.batch.asked import ALLOW, Asked
 from noxcli.batch.lines import DigestIndex
 from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, Past, digest_of_id
-from noxcli.batch.results import Results, key_of, read_line
+from noxcli.batch.results import Results, read_line
 from noxcli.batch.rows import Row, RowFile
 from noxcli.batch.shards import Shard
 from noxcli.codec import to_json
@@ -111,7 +109,12 @@ class RemainingRows:
         found = Survey(repeat=rows.repeat, only=None if rows.only is None else [])
         ids = DigestIndex(self._counted(found, digest))
         rows.require_named()
-        _require_own_ids(rows, ids)
+        if repeated := sorted((later, first) for first, later in ids.repeated()):
+            places = {row.number: row.place for row in rows.repeated() if row.number in repeated[0]}
+            later, first = (places[number] for number in repeated[0])
+            count = len(repeated) // rows.repeat
+            more = f" (the first of {count} such rows)" if count > 1 else ""
+            raise UsageProblem(f"{later} has the id of {first}{more}; nothing was started", "give each row its own id")
         finished = self._past.count_finished(rows.most)
         if not self._asked.changed and rows.only is None and found.states[FINISHED] < finished:
             raise UsageProblem(
@@ -208,19 +211,6 @@ def _require_only_edits(rows: RowFile, past: Past, found: int, edited: Sequence[
         )
 
 
-def _require_own_ids(rows: RowFile, ids: DigestIndex) -> None:
-    """Raise UsageProblem if two rows have the same id."""
-    if repeated := sorted((later, first) for first, later in ids.repeated()):
-        places = {row.number: row.place for row in rows.repeated() if row.number in repeated[0]}
-        later, first = repeated[0]
-        count = len(repeated) // rows.repeat
-        more = f" (the first of {count} such rows)" if count > 1 else ""
-        raise UsageProblem(
-            f"{places[later]} has the id of {places[first]}{more}; nothing was started",
-            "give each row its own id",
-        )
-
-
 def _moves_in(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, int]] | None:
     """Return the file's rows that the journal knows, by their ids or else by their numbers; None if none has changed.
 
@@ -247,13 +237,6 @@ def _moves_in(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, i
     return moves
 
 
-def reopen_lost(past: Past, results: Results, journal: Path) -> None:
-    """Read the runs of finished rows again whose results are not in the file."""
-    for number, state in enumerate(past.states):
-        if state >= FINISHED and not results.kept.has(key_of(number, past.ids[number])):
-            past.reopen(number, journal)
-
-
 def renew_columns(rows: RowFile, names: Sequence[str], past: Past, results: Results, mask: Mask) -> None:
     """Store results again whose rows have other kept columns now; they are judged by what the file says today.
 
@@ -277,14 +260,12 @@ def renew_columns(rows: RowFile, names: Sequence[str], past: Past, results: Resu
 
 def name_runs(going_on: Sequence[str], lineless: Sequence[str]) -> str:
     """Return the end of a message that names the runs to look at, empty without any."""
-    ended = [run for run in lineless if run not in going_on]
-    parts = (("runs that may go on", going_on), ("runs without a stored and printed line", ended))
-    return "".join(f"; {what}: {_some(dict.fromkeys(runs))}" for what, runs in parts if runs)
-
-
-def _some(runs: Collection[str]) -> str:
-    more = len(runs) - MOST_NAMED
-    return ", ".join(islice(runs, MOST_NAMED)) + (f" and {more} more (noxcli results has all)" if more > 0 else "")
+    ended, text = [run for run in lineless if run not in going_on], ""
+    for what, named in (("runs that may go on", going_on), ("runs without a stored and printed line", ended)):
+        if runs := list(dict.fromkeys(named)):
+            more = f" and {len(runs) - MOST_NAMED} more (noxcli results has all)" if len(runs) > MOST_NAMED else ""
+            text += f"; {what}: {', '.join(runs[:MOST_NAMED])}{more}"
+    return text
 
 
 def command_to_continue(

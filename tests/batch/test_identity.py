@@ -1,6 +1,5 @@
 """What makes a batch the same one: with --resume, a difference is named, unless --allow-changed-input accepts it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -221,17 +220,6 @@ def test_a_definition_that_cannot_be_read_starts_nothing(
     assert Path("rows.jsonl.batch/batch.jsonl").read_bytes() == before
     changed(plays, "one")
     assert noxcli("batch", workflow, file, *options, "--assert", "ok").code == 0
-
-
-def test_journals_without_a_definition_stay_readable(noxcli: Noxcli, plays: Any) -> None:
-    workflow, file = changed(plays, "one"), write_rows("a", "b")
-    noxcli("batch", workflow, file, "--limit", "1")
-    journal = Path("rows.jsonl.batch/batch.jsonl")
-    header, *rest = journal.read_text().splitlines(keepends=True)
-    old = {name: value for name, value in json.loads(header).items() if name not in {"definition", "nodes"}}
-    journal.write_text("".join([f"{json.dumps(old)}\n", *rest]))
-    changed(plays, "two")
-    assert noxcli("batch", workflow, file, "--resume").code == 0
 
 
 def test_a_change_while_the_batch_runs_is_a_warning(noxcli: Noxcli, plays: Any) -> None:
