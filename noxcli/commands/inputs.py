@@ -72,19 +72,16 @@ def _row(node: "InputNode") -> tuple[str, ...]:
 
 def sample_line(workflow: str, nodes: "Sequence[InputNode]") -> str:
     """Return a command with all required inputs; a label that could act on a terminal is replaced by its id."""
-    from noxcli.inputs.definition import keys_of  # as above
+    from noxcli.inputs.definition import KINDS, keys_of  # as above
+    from noxcli.inputs.parse import item_start
 
     needed = {key: node for key, node in keys_of(nodes).items() if node.required}
-    items = [_item(key if visible(key) == key else node.id, node) for key, node in needed.items()]
+    items = []
+    for key, node in needed.items():
+        sample = SAMPLE_FILE if node.kind == "file" else KINDS[node.kind or "text"].sample
+        start = item_start(key if visible(key) == key else node.id, node.kind)
+        items.append(start + (sample if isinstance(sample, str) else to_json(sample)))
     dashes = ["--"] if any(word.startswith("-") for word in (workflow, *items)) else []
     line = shlex.join(["noxcli", "run", *dashes, workflow, *items])
     uploads = any(node.kind == "file" for node in needed.values())
     return f"printf hello > {SAMPLE_FILE} && {line}" if uploads else line
-
-
-def _item(key: str, node: "InputNode") -> str:
-    from noxcli.inputs.definition import KINDS  # as above
-    from noxcli.inputs.parse import item_start
-
-    sample = SAMPLE_FILE if node.kind == "file" else KINDS[node.kind or "text"].sample
-    return item_start(key, node.kind) + (sample if isinstance(sample, str) else to_json(sample))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from noxcli.cli.session import Session
     from noxcli.models import Run
     from noxcli.runs.node_data import NodeData
-    from noxcli.runs.progress import Node, Progress
+    from noxcli.runs.progress import Progress
 
 T = TypeVar("T")
 INSPECT_SCHEMA = "noxcli.inspect/1"
@@ -96,21 +96,21 @@ class Inside:
         """Return what is known about each node."""
         from noxcli.runs.node_data import NodeData  # as above
 
-        return [_entry(node, self.by_node.get(node.id, NodeData())) for node in self.progress.nodes.values()]
-
-
-def _entry(node: "Node", data: "NodeData") -> dict[str, Any]:
-    return {
-        "id": node.id,
-        "name": node.name,
-        "type": data.text("type"),
-        "status": node.status,
-        "started_at": data.started_at,
-        "duration_s": data.duration_s,
-        "error": node.error,
-        "input_bytes": data.bytes_of("inputs"),
-        "output_bytes": data.bytes_of("outputs"),
-    }
+        nodes = [(node, self.by_node.get(node.id, NodeData())) for node in self.progress.nodes.values()]
+        return [
+            {
+                "id": node.id,
+                "name": node.name,
+                "type": data.text("type"),
+                "status": node.status,
+                "started_at": data.started_at,
+                "duration_s": data.duration_s,
+                "error": node.error,
+                "input_bytes": data.bytes_of("inputs"),
+                "output_bytes": data.bytes_of("outputs"),
+            }
+            for node, data in nodes
+        ]
 
 
 def _row(entry: dict[str, Any]) -> Sequence[str]:

@@ -98,14 +98,10 @@ def execute(_: typer.Context, options: Options) -> None:
         server = Sandbox(scenarios, key=key, port=at, speed=options.speed, switches=decided)
         code = run_command(command, server) if command else serve_forever(server)
     except OSError as error:
-        raise _not_started(error, at) from None
+        if error.errno == errno.EADDRINUSE:
+            raise UsageProblem(f"port {at} is in use", "give another --port, or 0 for any free one") from None
+        where = f"{error.filename}: " if error.filename else ""
+        raise UsageProblem(f"the sandbox can't start: {where}{reason_of(error)}") from None
     except ValueError as error:
         raise UsageProblem(f"the sandbox can't start: {error}") from None
     raise typer.Exit(code)
-
-
-def _not_started(error: OSError, port: int) -> UsageProblem:
-    if error.errno == errno.EADDRINUSE:
-        return UsageProblem(f"port {port} is in use", "give another --port, or 0 for any free one")
-    where = f"{error.filename}: " if error.filename else ""
-    return UsageProblem(f"the sandbox can't start: {where}{reason_of(error)}")

@@ -12,7 +12,6 @@ from noxcli.timing import Deadline
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
-    from noxcli.state.history import Entry
 
 STOP_TIMEOUT = 30.0
 
@@ -65,7 +64,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
         return
     with noxus.connect():
         if state is not None:
-            named.append(_run_in(state, state_file, context.base_url))
+            if state.base_url != context.base_url:
+                where = f"was started at {state.base_url}, but the base URL is {context.base_url}"
+                raise ConfigProblem(f"the run in {state_file} {where}", "set NOXUS_BACKEND_URL")
+            named.append(f"{state.workflow_id}/{state.run_id}")
         context.outcomes = [Outcome(may_exist=True, phase=Phase.RUN) for _ in named]
         for text, outcome in zip(named, context.outcomes, strict=True):
             try:
@@ -77,16 +79,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 if len(named) > 1:
                     complain(context, outcome.error)
     raise_worst(context.outcomes)
-
-
-def _run_in(state: "Entry", state_file: str | None, base_url: str) -> str:
-    """Return the run in a state file. Raises ConfigProblem if it was started at another server."""
-    if state.base_url != base_url:
-        raise ConfigProblem(
-            f"the run in {state_file} was started at {state.base_url}, but the base URL is {base_url}",
-            "set NOXUS_BACKEND_URL",
-        )
-    return f"{state.workflow_id}/{state.run_id}"
 
 
 def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
