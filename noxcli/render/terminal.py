@@ -23,17 +23,9 @@ from noxcli.waiting import PIECE, await_reader, may_block, write
 
 # Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
 OF_ENGINES = (
-    "SLURM_JOB_ID",
-    "PBS_JOBID",
-    "LSB_JOBID",
-    "AWS_BATCH_JOB_ID",
-    "JOB_COMPLETION_INDEX",
-    "ARGO_NODE_ID",
-    "AIRFLOW_CTX_DAG_ID",
-    "JENKINS_URL",
-    "TF_BUILD",
-    "TEAMCITY_VERSION",
-)
+    "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "AWS_BATCH_JOB_ID", "JOB_COMPLETION_INDEX", "ARGO_NODE_ID",
+    "AIRFLOW_CTX_DAG_ID", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION",
+)  # fmt: skip
 CLEAR_BELOW = "\x1b[J"
 PATIENCE_AT_THE_END = 0.5  # seconds for all that is written after a signal or the command's limit
 

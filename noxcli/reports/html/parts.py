@@ -65,22 +65,14 @@ def commands(page: Page, lines: Sequence[str]) -> Html:
 
 def assertions(page: Page, checks: Sequence[Mapping[str, Any]], most: int = LARGEST_TEXT) -> Html:
     """Return what was asserted, the broken ones first; each text has at most so many characters."""
-    ranked = sorted(checks, key=lambda each: bool(each.get("holds")))
-    return page.tag("ul", *(_assertion(page, each, most) for each in ranked), class_="checks")
-
-
-def _assertion(page: Page, each: Mapping[str, Any], most: int) -> Html:
-    tone, sign = ("good", "✓") if each.get("holds") else ("bad", "✗")
-    message, diff = each.get("message"), each.get("diff")
-    return page.tag(
-        "li",
-        page.tag("b", sign),
-        " ",
-        page.tag("code", page.text(each.get("name"), most)),
-        page.tag("p", page.bdi(message, most)) if message else None,
-        page.block(diff, most, partial(_by_words, page)) if diff else None,
-        class_=tone,
-    )
+    lines: list[Html] = []
+    for each in sorted(checks, key=lambda each: bool(each.get("holds"))):
+        tone, message, diff = "good" if each.get("holds") else "bad", each.get("message"), each.get("diff")
+        name = page.tag("code", page.text(each.get("name"), most))
+        more = page.tag("p", page.bdi(message, most)) if message else None
+        block = page.block(diff, most, partial(_by_words, page)) if diff else None
+        lines.append(page.tag("li", page.tag("b", SIGNS[tone]), " ", name, more, block, class_=tone))
+    return page.tag("ul", *lines, class_="checks")
 
 
 def mark_pieces(page: Page, pieces: Iterable[tuple[str, str]]) -> Html:

@@ -37,8 +37,11 @@ def _parts(page: Page, one: Ended) -> Iterator[Html]:
     document, run_id = one.document, one.run.get("id")
     created = parse_time(one.run.get("created_at"))
     when = [show_moment(created) if created else None, f"run {page.mask(run_id)[:8]}" if run_id else None]
-    tone = parts.tone_of(one.code)
-    yield parts.verdict(page, tone, _name(one), _verdict(one), list(filter(None, when)), *_why(page, one))
+    words, took = one.words, one.run.get("duration_s")
+    if took is not None:  # `completed in 6.0 s, assertion failed`
+        ended, comma, more = words.partition(",")
+        words = f"{ended} {'in' if ended == 'completed' else 'after'} {show_took(took)}{comma}{more}"
+    yield parts.verdict(page, parts.tone_of(one.code), _name(one), words, list(filter(None, when)), *_why(page, one))
     if checks := document.get("assertions"):
         yield page.heading("Assertions", f"{sum(bool(each.get('holds')) for each in checks)} of {len(checks)} hold")
         yield parts.assertions(page, checks)
@@ -56,14 +59,6 @@ def _parts(page: Page, one: Ended) -> Iterator[Html]:
 
 def _name(one: Ended) -> str:
     return one.run.get("workflow_name") or ("Run" if one.run else one.name)
-
-
-def _verdict(one: Ended) -> str:
-    """Return the verdict, and how long it took if the run has ended: `completed in 6.0 s, assertion failed`."""
-    took, (ended, comma, more) = one.run.get("duration_s"), one.words.partition(",")
-    if took is None:
-        return one.words
-    return f"{ended} {'in' if ended == 'completed' else 'after'} {show_took(took)}{comma}{more}"
 
 
 def _why(page: Page, one: Ended) -> Iterator[Html]:
