@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from noxcli.batch.identity import Header, differences
-from noxcli.batch.past import Past
-from noxcli.batch.rows import RowFile
+from noxcli.batch.identity import BatchHeader, differences
+from noxcli.batch.past import JournalState
+from noxcli.batch.rows import RowReader
 from noxcli.batch.shards import Shard
 from noxcli.errors import ConfigProblem, Unavailable, UsageProblem
 from noxcli.inputs.parse import Inputs
@@ -18,11 +18,11 @@ ATTEMPT_VARIABLE, FIRST_VARIABLE = "GITHUB_RUN_ATTEMPT", "NOXCLI_FIRST"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BatchSpec:
     """The rows, the directory, and how they are run; times in seconds."""
 
     workflow: str  # as the user named it
-    rows: RowFile
+    rows: RowReader
     common: Inputs  # of all rows
     shard: Shard
     directory: Path
@@ -68,7 +68,7 @@ class Asked:
                 f"set {FIRST_VARIABLE}=1 if this job has started nothing before",
             )
 
-    def require_resumed(self, past: Past) -> None:
+    def require_resumed(self, past: JournalState) -> None:
         """Raise UsageProblem if there is a batch, which the user did not want to continue."""
         if past.header is not None and not self.continues:
             what = "rows" if past.header.repeat == 1 else "runs"
@@ -78,7 +78,7 @@ class Asked:
                 "continue it with --resume, start over with --fresh, or choose another --output-dir",
             )
 
-    def require_same_batch(self, then: Header, now: Header) -> None:
+    def require_same_batch(self, then: BatchHeader, now: BatchHeader) -> None:
         """Raise ConfigProblem for another batch, unless --allow-changed-input accepts the difference.
 
         Raises Unavailable if it can't be told, since the definition that rows are checked against was not read.

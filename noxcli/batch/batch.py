@@ -7,19 +7,19 @@ from itertools import groupby
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from noxcli.batch.asked import ATTEMPT_VARIABLE, Asked
+from noxcli.batch.asked import ATTEMPT_VARIABLE, BatchSpec
 from noxcli.batch.columns import EXPECT
-from noxcli.batch.engine import Engine
-from noxcli.batch.identity import Header, with_definition_of
+from noxcli.batch.engine import Scheduler
+from noxcli.batch.identity import BatchHeader, with_definition_of
 from noxcli.batch.journal import Journal
-from noxcli.batch.judge import Judge
-from noxcli.batch.output import Output
-from noxcli.batch.past import FINISHED, Past
-from noxcli.batch.results import Results
-from noxcli.batch.resume import AGAIN, RemainingRows, Survey, accept_changes, name_runs, renew_columns
+from noxcli.batch.judge import RowChecker
+from noxcli.batch.output import ResultWriter
+from noxcli.batch.past import FINISHED, JournalState
+from noxcli.batch.results import ResultsFile
+from noxcli.batch.resume import AGAIN, RemainingRows, RowCounts, accept_changes, name_runs, renew_columns
 from noxcli.batch.shards import Shard
-from noxcli.batch.tally import Tally
-from noxcli.batch.work import RowWork
+from noxcli.batch.tally import BatchSummary
+from noxcli.batch.work import RowWorker
 from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, UsageProblem
 from noxcli.files import RESULTS_NAME
 from noxcli.inputs.definition import InputNode
@@ -30,7 +30,7 @@ from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Clock
 
 if TYPE_CHECKING:
-    from noxcli.batch.doubts import Finding
+    from noxcli.batch.doubts import CandidateIndex
 
 DOUBTFUL, RED, EDITED = "doubtful", "red", "edited"
 # The codes of rows that have an answer, which a question may find bad.
@@ -40,16 +40,16 @@ CAN_BE_RED = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, 
 class Batch:
     """The batch of one directory; its steps are called in their order."""
 
-    def __init__(self, asked: Asked, tally: Tally, terminal: Terminal, clock: Clock) -> None:
+    def __init__(self, asked: BatchSpec, tally: BatchSummary, terminal: Terminal, clock: Clock) -> None:
         self.asked, self.tally = asked, tally
-        self.past = Past()
+        self.past = JournalState()
         self.named = ""  # the runs to look at, for the end of a message
         self.is_stored = True  # the directory remains
         self.has_started = False  # a run may exist that this call started or followed
         self._terminal, self._clock = terminal, clock
         self._files = ExitStack()
         self._all_asked = False  # the rows that were chosen have been asked again
-        self._finding: Finding | None = None  # about rows in doubt
+        self._finding: CandidateIndex | None = None  # about rows in doubt
 
     def __enter__(self) -> Self:
         return self
@@ -88,10 +88,10 @@ class Batch:
         self._files.push(self._leave_directory)  # not where that refuses: it knows nothing of earlier starts
         self._files.push(self._close_choice)
         if self.journal.is_open and not asked.fresh:
-            self.past = Past.read(self.journal.path)
+            self.past = JournalState.read(self.journal.path)
             asked.require_resumed(self.past)
 
-    def check(self, header: Header, *nodes: Sequence[InputNode] | None) -> Survey:
+    def check(self, header: BatchHeader, *nodes: Sequence[InputNode] | None) -> RowCounts:
         """Compare the batch with that of earlier calls, and check its rows; return their totals.
 
         `nodes` are those of each side, None for unchecked rows. Raises ConfigProblem, UsageProblem and WrongInputs.
@@ -110,7 +110,7 @@ class Batch:
         self.header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
         return seen
 
-    def begin(self, judge: Judge) -> None:
+    def begin(self, judge: RowChecker) -> None:
         """Begin the journal and the results, which then have what is known of the past. Raises UsageProblem."""
         past, terminal = self.past, self._terminal
         if self.asked.fresh and (aside := self.journal.move_aside()) is not None:
@@ -123,7 +123,7 @@ class Batch:
         if past.header is not None and past.header.definition is not None and self.header.definition is None:
             terminal.warn("the workflow is not compared with the one that the batch began with")
         self.journal.begin(with_definition_of(past.header, self.header), past)
-        self.results = Results(self.journal.place)
+        self.results = ResultsFile(self.journal.place)
         self._files.callback(self.results.close)
         if past.header is not None:
             past.reopen_lost(self.results.kept.has, self.journal.path)
@@ -131,16 +131,16 @@ class Batch:
         if RED in self.asked.again and not past.choice_is_open:
             self._choose_red(judge)
 
-    def _choose_red(self, judge: Judge) -> None:
+    def _choose_red(self, judge: RowChecker) -> None:
         """Choose the rows that the questions do not find good, with all their repetitions, to be asked again.
 
         Rows that have no answer yet, or whose runs may go on, are not among them: they are resumed.
         """
-        from noxcli.batch.joined import Joined  # loaded where stored results are read
+        from noxcli.batch.joined import MergedBatch  # loaded where stored results are read
 
         tally, past = self.tally, self.past
         red: list[tuple[int, str | None]] = []
-        lines = Joined.read([self.asked.directory], asked=True).runs(self.asked.shard)
+        lines = MergedBatch.read([self.asked.directory], asked=True).runs(self.asked.shard)
         for _, group in groupby(lines, lambda line: (line["row"] - 1) // tally.repeat):
             stored = list(group)
             codes = [judge.judged(self.header.printed(line))["result"]["exit_code"] for line in stored]
@@ -151,7 +151,7 @@ class Batch:
         past.choose([number for number, _ in red])
         self._terminal.note(f"{amount(len(red) // tally.repeat, 'row')} to be asked again")
 
-    def adopt(self, work: RowWork) -> None:
+    def adopt(self, work: RowWorker) -> None:
         """Let rows in doubt take their runs, as far as the server's list shows them."""
         past, workflow_id = self.past, work.workflow_id
         if doubts := past.doubtful:
@@ -167,7 +167,7 @@ class Batch:
             for doubt in past.doubtful:
                 past.forget(doubt.number)
 
-    def count_past(self, judge: Judge) -> None:
+    def count_past(self, judge: RowChecker) -> None:
         """Add the rows to the tally that an earlier call has finished, judged again."""
         tally, seen, past, rows = self.tally, self._seen, self.past, self.asked.rows
         asks = judge.has_questions or tally.min_pass is not None or EXPECT in seen.kept
@@ -176,17 +176,21 @@ class Batch:
             tally.expect(seen.in_shard, {code: past.states.count(FINISHED + code) for code in HAD_RUN})
             return
         tally.expect(seen.in_shard)
-        from noxcli.batch.joined import Joined  # loaded where stored results are read
+        from noxcli.batch.joined import MergedBatch  # loaded where stored results are read
 
-        for run in Joined.read([self.asked.directory], asked=True).runs(Shard()):
+        for run in MergedBatch.read([self.asked.directory], asked=True).runs(Shard()):
             if past.state(run["row"]) == FINISHED:
                 tally.add_line(judge.judged(self.header.printed(run)), before=True)
 
     def run(
-        self, work: RowWork, output: Output, tick: Callable[[int, int], None], wanted: Collection[int] | None = None
+        self,
+        work: RowWorker,
+        output: ResultWriter,
+        tick: Callable[[int, int], None],
+        wanted: Collection[int] | None = None,
     ) -> NoxError | None:
         """Run the remaining rows, or those of them that are `wanted`; return why not every row has a result."""
-        engine = Engine(work, self._remaining.to_do(wanted), self.past, self._finding, output, tick, self.asked)
+        engine = Scheduler(work, self._remaining.to_do(wanted), self.past, self._finding, output, tick, self.asked)
         self.tally.end(cause := engine.run())
         self.named = name_runs([*engine.flight.going_on, *self.past.going_on], output.lineless)
         self._all_asked = self.past.choice_is_open and cause is None and {*self.tally.codes} <= CAN_BE_RED

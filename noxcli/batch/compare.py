@@ -10,8 +10,8 @@ from operator import itemgetter
 from typing import Any
 
 from noxcli.batch.columns import EXPECT
-from noxcli.batch.compared import Compared, require_comparable
-from noxcli.batch.judge import Judge, enough_of, without_verdict
+from noxcli.batch.compared import ComparisonSummary, require_comparable
+from noxcli.batch.judge import RowChecker, enough_of, without_verdict
 from noxcli.batch.lines import NUMBER_BITS
 from noxcli.batch.sides import Side, differing_constants
 from noxcli.errors import ExitCode, UsageProblem
@@ -29,7 +29,7 @@ class Comparison:
     """The rows of both sides in pairs: the number of each class, and those that differ in order."""
 
     def __init__(
-        self, base: Side, new: Side, judge: Judge, each: int | None, stack: ExitStack, *, by_row: bool = False
+        self, base: Side, new: Side, judge: RowChecker, each: int | None, stack: ExitStack, *, by_row: bool = False
     ) -> None:
         """Pair, judge and count all rows, `by_row` those of one table; the files stay open for as long as the stack.
 
@@ -40,7 +40,7 @@ class Comparison:
         differ = differing_constants(base, new)
         rule = Rule(base.repeat, enough_of(base.repeat, each))
         by = "row" if by_row else "id" if base.has_ids and new.has_ids else "input"  # both sides have some ids
-        self.compared = Compared(base, new, rule, judge.questions(own=new.expects), by, differ)
+        self.compared = ComparisonSummary(base, new, rule, judge.questions(own=new.expects), by, differ)
         self.counts: Counter[Change] = Counter()
         self.slower = 0  # of any class
         self.gate: dict[str, Any] | None = None

@@ -18,7 +18,7 @@ from noxcli.timing import show_seconds, within
 SHARES, TERMS = {"median_s": 0.5, "p95_s": 0.95}, {"median_s": "median", "p95_s": "95% within"}
 
 
-class Totals:
+class SideTotals:
     """The rows of one side, how many are good, and how long their runs took."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Totals:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Compared:
+class ComparisonSummary:
     """What was compared, as far as it is known; `counted` has the rows that a note is about."""
 
     base: Side
@@ -49,7 +49,7 @@ class Compared:
     questions: Sequence[str]
     by: str  # the same `id`, `input` or `row` makes a pair
     constants: list[str]  # that differ
-    totals: dict[str, Totals] = field(default_factory=lambda: {"base": Totals(), "new": Totals()})
+    totals: dict[str, SideTotals] = field(default_factory=lambda: {"base": SideTotals(), "new": SideTotals()})
     counted: Counter[str] = field(default_factory=Counter)
     lacking: dict[str, Counter[int]] = field(default_factory=lambda: {"base": Counter(), "new": Counter()})
 

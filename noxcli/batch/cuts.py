@@ -3,11 +3,11 @@
 import time
 from enum import IntEnum
 
-from noxcli.batch.asked import Asked
-from noxcli.batch.flight import Flight
-from noxcli.batch.output import Output
+from noxcli.batch.asked import BatchSpec
+from noxcli.batch.flight import RowsInFlight
+from noxcli.batch.output import ResultWriter
 from noxcli.batch.tally import STUCK_AFTER
-from noxcli.batch.work import RowWork
+from noxcli.batch.work import RowWorker
 from noxcli.errors import ExitCode, Incomplete, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, worst
 from noxcli.timing import show_seconds
 
@@ -17,13 +17,13 @@ ANSWER_AT_END = 5.0  # seconds for the answer to a start: in the last ones of --
 class Stage(IntEnum):
     """What a batch does: it starts rows; then it only waits for their runs; then it leaves those that go on."""
 
-    STARTING, FINISHING, LEAVING = range(3)
+    STARTING, FINISHING, DETACHING = range(3)
 
 
-class Cuts:
+class Shutdown:
     """The stage of one batch, and what began it early."""
 
-    def __init__(self, work: RowWork, flight: Flight, output: Output, asked: Asked) -> None:
+    def __init__(self, work: RowWorker, flight: RowsInFlight, output: ResultWriter, asked: BatchSpec) -> None:
         self.stage = Stage.STARTING
         self._work, self._flight, self._output, self._asked = work, flight, output, asked
         self._tally = output.tally

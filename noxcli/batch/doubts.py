@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from noxcli.batch.past import Pending
-from noxcli.batch.row import FinishedRow
+from noxcli.batch.past import SentStart
+from noxcli.batch.row import RowResult
 from noxcli.batch.rows import Row
 from noxcli.errors import NoxError, Phase, StartUnknown
 from noxcli.masking import Mask
@@ -24,19 +24,19 @@ UNREAD = "?"  # no version has this id
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CandidateIndex:
     """What the list shows: the runs with an input of rows in doubt, by its digest, which no row has."""
 
     runs: Mapping[str, list[Run]] = field(default_factory=dict)
     listed: bool = False  # it could be read
     of_batch: bool = False  # their records name the version that those of this batch's own runs name
 
-    def candidates(self, doubt: Pending) -> list[Run]:
+    def candidates(self, doubt: SentStart) -> list[Run]:
         """Return the runs with the row's input that were created since its start."""
         moments = ((run, latest_moment(run.created_at)) for run in self.runs.get(doubt.input_digest, ()))
         return [run for run, created in moments if created is None or created >= doubt.sent_at - SLACK]
 
-    def own(self, doubts: Sequence[Pending]) -> Iterator[tuple[Pending, Run]]:
+    def own(self, doubts: Sequence[SentStart]) -> Iterator[tuple[SentStart, Run]]:
         """Yield the rows that can take a run, with that run: those with the same input have no more runs than rows."""
         for digest in {doubt.input_digest for doubt in doubts if self.listed and self.of_batch}:
             group = [doubt for doubt in doubts if doubt.input_digest == digest]
@@ -50,7 +50,7 @@ class Finding:
                     del runs[mine.id]
                     yield doubt, mine
 
-    def unresolved(self, row: Row, doubt: Pending, why: NoxError | None, mask: Mask) -> FinishedRow:
+    def unresolved(self, row: Row, doubt: SentStart, why: NoxError | None, mask: Mask) -> RowResult:
         """Return the result of a row that stays in doubt."""
         found = Candidates(self.candidates(doubt), self.listed)
         reason = f": {why.message}" if why is not None else ""
@@ -59,12 +59,12 @@ class Finding:
             f"{found.words()}; --resume takes the run if there is just one of this batch's version",
             candidates=found.brief(),
         )
-        return FinishedRow.of(row, Outcome(may_exist=True, phase=Phase.START, error=error), mask)
+        return RowResult.of(row, Outcome(may_exist=True, phase=Phase.START, error=error), mask)
 
 
 def narrow_to_version(
-    api: "NoxusApi", finding: Finding, own_runs: Sequence[str], workflow_id: str, within: float
-) -> Finding:
+    api: "NoxusApi", finding: CandidateIndex, own_runs: Sequence[str], workflow_id: str, within: float
+) -> CandidateIndex:
     """Return the runs of the finding whose records name the version that those of a batch's own runs name.
 
     All of them where its own runs do not show one version: then no row takes any.
@@ -83,17 +83,17 @@ def narrow_to_version(
     runs = {
         digest: [run for run in each if named.get(run.id, UNREAD) == version] for digest, each in finding.runs.items()
     }
-    return Finding(runs, finding.listed and len(named) == len(set(ids)), of_batch=True)
+    return CandidateIndex(runs, finding.listed and len(named) == len(set(ids)), of_batch=True)
 
 
 def look_for(
     api: "NoxusApi",
     workflow_id: str,
     digests: InputDigests,
-    doubts: Sequence[Pending],
+    doubts: Sequence[SentStart],
     is_taken: Callable[[str], bool],
     within: float,
-) -> Finding:
+) -> CandidateIndex:
     """Read the list of runs once, as far back as the doubts go, for at most that many seconds."""
     runs: dict[str, list[Run]] = {doubt.input_digest: [] for doubt in doubts}
     begin, most = min((doubt.sent_at for doubt in doubts), default=0.0), MOST_CANDIDATES + 2 * len(doubts)
@@ -104,10 +104,10 @@ def look_for(
     found = find_candidates(api, workflow_id, fits, lambda: begin, within, most=most)
     for run in found.runs:
         runs[digests.of(run.input)].append(run)
-    return Finding(runs, found.listed and len(found.runs) < most)
+    return CandidateIndex(runs, found.listed and len(found.runs) < most)
 
 
-def _is_since(run: Run, doubt: Pending) -> bool:
+def _is_since(run: Run, doubt: SentStart) -> bool:
     """True if the run is no older than the start: a time without a zone is read as the earliest that is plausible."""
     created = parse_time(run.created_at)
     return created is None or created.timestamp() >= doubt.sent_at - SLACK

@@ -10,16 +10,16 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from noxcli.batch.asked import Asked
-from noxcli.batch.cuts import ANSWER_AT_END, Cuts, Stage
-from noxcli.batch.flight import Flight
+from noxcli.batch.asked import BatchSpec
+from noxcli.batch.cuts import ANSWER_AT_END, Shutdown, Stage
+from noxcli.batch.flight import RowsInFlight
 from noxcli.batch.lines import JournalTrouble
-from noxcli.batch.output import Output
-from noxcli.batch.past import SENT, STARTED, Past
-from noxcli.batch.poll import Schedule
-from noxcli.batch.row import ActiveRow, FinishedRow
+from noxcli.batch.output import ResultWriter
+from noxcli.batch.past import SENT, STARTED, JournalState
+from noxcli.batch.poll import PollSchedule
+from noxcli.batch.row import ActiveRow, RowResult
 from noxcli.batch.rows import Row
-from noxcli.batch.work import RowWork
+from noxcli.batch.work import RowWorker
 from noxcli.errors import (
     ExitCode,
     Interruption,
@@ -41,35 +41,35 @@ from noxcli.timing import Deadline
 from noxcli.waiting import Workers, run_all_within
 
 if TYPE_CHECKING:
-    from noxcli.batch.doubts import Finding
+    from noxcli.batch.doubts import CandidateIndex
 
 MOST_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
 
 
-class Engine:
+class Scheduler:
     """One batch; call `run` once. `tick` is called ten times a second with the numbers of rows running and in doubt."""
 
     def __init__(  # noqa: PLR0913 - made in one place, of parts that each have a life of their own
         self,
-        work: RowWork,
+        work: RowWorker,
         rows: Iterator[Row | None],
-        past: Past,
-        finding: "Finding | None",
-        output: Output,
+        past: JournalState,
+        finding: "CandidateIndex | None",
+        output: ResultWriter,
         tick: Callable[[int, int], None],
-        asked: Asked,
+        asked: BatchSpec,
     ) -> None:
         """`finding` is what the run list shows about rows that an earlier call left in doubt."""
         self.work, self.past, self.output, self.tick = work, past, output, tick
         self.tally = output.tally
-        self.schedule = Schedule(asked.poll_interval)
-        self.flight = Flight(work, output, self.schedule)
+        self.schedule = PollSchedule(asked.poll_interval)
+        self.flight = RowsInFlight(work, output, self.schedule)
         self._rows, self._has_rows = rows, True
         self._finding, self._asked = finding, asked
         self._threads = min(MOST_THREADS, asked.max_parallel)
-        self._workers: Workers[ActiveRow | FinishedRow] = Workers(self._threads)
-        self.cuts = Cuts(work, self.flight, output, asked)
+        self._workers: Workers[ActiveRow | RowResult] = Workers(self._threads)
+        self.cuts = Shutdown(work, self.flight, output, asked)
 
     def run(self) -> NoxError | None:
         """Work through the rows, and report all that were taken; return why not every row has a result."""
@@ -99,7 +99,7 @@ class Engine:
     # The loop.
 
     def _work_through(self) -> None:
-        """Work as long as there is something to do. Raises Interrupted, and TimedOut as Output.flush."""
+        """Work as long as there is something to do. Raises Interrupted, and TimedOut as ResultWriter.flush."""
         while True:
             self.cuts.check()
             if self.cuts.stage is Stage.LEAVING:
@@ -156,7 +156,7 @@ class Engine:
         else:
             self._call(partial(self.work.start, self.flight.take(row)))
 
-    def _call(self, work: Callable[[], ActiveRow | FinishedRow]) -> None:
+    def _call(self, work: Callable[[], ActiveRow | RowResult]) -> None:
         try:
             self._workers.call(work)
         except Unavailable as error:  # no thread can be started
@@ -170,12 +170,12 @@ class Engine:
             assert state is not None
             self._file(state)
 
-    def _file(self, state: ActiveRow | FinishedRow) -> None:
+    def _file(self, state: ActiveRow | RowResult) -> None:
         """Put a row where its state belongs, unless it was left in the meantime."""
         number = state.row.number
         if not self.flight.has(number):
             return
-        if isinstance(state, FinishedRow):
+        if isinstance(state, RowResult):
             self._file_result(state)
         elif state.run is None:
             if state.error is not None and not state.in_doubt:
@@ -193,7 +193,7 @@ class Engine:
             else:
                 self._give_up(state, state.run)
 
-    def _file_result(self, row: FinishedRow) -> None:
+    def _file_result(self, row: RowResult) -> None:
         """Report a row with its result, or start it again if an interrupted batch stopped its run."""
         if row.ends_all is not None:
             self.cuts.add(Stage.FINISHING, row.ends_all)
@@ -304,5 +304,5 @@ class Engine:
         left = max(0.0, end - time.monotonic())
         waiting = [row for number, row in flight.active.items() if self.schedule.has(number)]
         for state, _ in run_all_within(left, [partial(self.work.look, row, left) for row in waiting], MOST_THREADS):
-            if isinstance(state, FinishedRow):
+            if isinstance(state, RowResult):
                 self._file(state)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self
 
 from noxcli.batch.columns import EXPECT, Columns
-from noxcli.batch.rows import Row, RowFile, digest_of
+from noxcli.batch.rows import Row, RowReader, digest_of
 from noxcli.codec import to_json
 from noxcli.errors import COMPLETED, UsageProblem, nearest, suggestion
 from noxcli.inputs.parse import Inputs
@@ -20,7 +20,7 @@ EMPTY = (None, "")
 Key = str | int  # a row's id or number: two name spaces
 
 
-class Expected:
+class Expectations:
     """The expected outputs, all held in memory. Only keys that an expected output names count."""
 
     def __init__(self, by_key: Mapping[Key, Inputs], kinds: Collection[str]) -> None:
@@ -38,7 +38,7 @@ class Expected:
         if path == "-":
             raise UsageProblem(f"{OPTION} - is not a file", "give a JSON lines, CSV or TSV file")
         by_key, kinds = dict[Key, Inputs](), dict[str, str]()
-        source = RowFile(path, None, Columns({}, Inputs()), sources)
+        source = RowReader(path, None, Columns({}, Inputs()), sources)
         source.copy_pipe()
         for row in source.rows():
             if row.problem is not None:
@@ -125,7 +125,7 @@ def _was_printed(row: Row) -> bool:
 class Coverage:
     """How many rows of a table each question asks something of."""
 
-    def __init__(self, expected: Expected | None, columns: Sequence[str]) -> None:
+    def __init__(self, expected: Expectations | None, columns: Sequence[str]) -> None:
         """`columns` are those that assertions read."""
         self._expected, self._columns = expected, [name for name in columns if not name.startswith("$")]
         self._rows = self._asked = 0

@@ -3,21 +3,21 @@
 from collections.abc import Callable
 from contextlib import suppress
 
-from noxcli.batch.output import Output
-from noxcli.batch.past import Pending
-from noxcli.batch.poll import Schedule
-from noxcli.batch.row import ActiveRow, FinishedRow
+from noxcli.batch.output import ResultWriter
+from noxcli.batch.past import SentStart
+from noxcli.batch.poll import PollSchedule
+from noxcli.batch.row import ActiveRow, RowResult
 from noxcli.batch.rows import Row
-from noxcli.batch.work import RowWork
+from noxcli.batch.work import RowWorker
 from noxcli.errors import ANSWERED, NoxError, TimedOut
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
 from noxcli.reports.result import verdict_of
 
 
-class Flight:
+class RowsInFlight:
     """Every row that was taken from the file, until `report`, the only way to a result."""
 
-    def __init__(self, work: RowWork, output: Output, schedule: Schedule) -> None:
+    def __init__(self, work: RowWorker, output: ResultWriter, schedule: PollSchedule) -> None:
         self.starting: dict[int, ActiveRow] = {}
         self.active: dict[int, ActiveRow] = {}  # rows that have a run
         self.doubts: list[ActiveRow] = []  # rows whose start may have been sent
@@ -60,7 +60,7 @@ class Flight:
         for row in self.starting.values():
             row.called_off = row.attempt is None or row.attempt.call_off()
 
-    def report(self, row: FinishedRow) -> None:
+    def report(self, row: RowResult) -> None:
         """Let a row go with its result."""
         self.drop(row.row.number)
         run = row.result["run"]
@@ -107,14 +107,14 @@ class Flight:
 
     def _report_doubts(self, within: float) -> None:
         """Report the rows in doubt, with what the list of runs shows in so many seconds."""
-        from noxcli.batch.doubts import Finding, look_for  # loaded for rows in doubt
+        from noxcli.batch.doubts import CandidateIndex, look_for  # loaded for rows in doubt
 
-        work, findings = self.work, list[Finding]()
+        work, findings = self.work, list[CandidateIndex]()
         for side, digests in enumerate(work.digests):
             sent = [row.sent for row in self.doubts if row.sent is not None and row.row.side == side]
             findings.append(look_for(work.api, work.workflow_id, digests, sent, work.known.__contains__, within))
         for row in sorted(self.doubts, key=lambda row: row.row.number):
             finding = findings[row.row.side]
-            doubt = row.sent or Pending(row.row.number, row.row.id)  # None while the journal is being written
+            doubt = row.sent or SentStart(row.row.number, row.row.id)  # None while the journal is being written
             self.output.add(finding.unresolved(row.row, doubt, row.error, work.mask))
         self.doubts.clear()

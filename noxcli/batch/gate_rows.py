@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from noxcli.batch.identity import PLACES, SIDES
-from noxcli.batch.rows import Row, RowFile
+from noxcli.batch.rows import Row, RowReader
 from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import Inputs
 
@@ -12,7 +12,7 @@ PER_ROW = len(SIDES) * PLACES
 NEW_INPUT = "--new-input"
 
 
-class GateRows(RowFile):
+class GateRows(RowReader):
     """A table whose rows NEW gets with other inputs; `own` are those that replace what the row or the line says."""
 
     own = Inputs()

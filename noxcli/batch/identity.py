@@ -42,7 +42,7 @@ HEADER: Mapping[str, tuple[type, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class BatchHeader:
     """The identity of a batch. `columns` is None if its rows are JSON."""
 
     workflow_id: str
@@ -114,7 +114,7 @@ def digests_of(definition: Mapping[str, Any]) -> tuple[str | None, NodeDigests |
     return hashlib.sha256(_encoded(whole)).hexdigest(), parts
 
 
-def differences(then: Header, now: Header) -> Iterator[Difference]:
+def differences(then: BatchHeader, now: BatchHeader) -> Iterator[Difference]:
     """Yield what makes them two batches, apart from their rows."""
     for what in ("workflow_id", "host", "repeat"):
         was, is_ = str(getattr(then, what)), str(getattr(now, what))
@@ -143,14 +143,14 @@ def constants_of(common: Inputs) -> dict[str, str]:
     return {key: _short(to_json(shown[key])) for key in sorted(shown)}
 
 
-def with_definition_of(then: Header | None, now: Header) -> Header:
+def with_definition_of(then: BatchHeader | None, now: BatchHeader) -> BatchHeader:
     """Return the header with the definition of an earlier call, unless it has one."""
     if then is None or now.definition is not None:
         return now
     return replace(now, definition=then.definition, nodes=then.nodes)
 
 
-def changed_nodes(then: Header, now: Header) -> str:
+def changed_nodes(then: BatchHeader, now: BatchHeader) -> str:
     """Return the names of the nodes that differ, for a message."""
     old, new = then.nodes or {}, now.nodes or {}
     names = [(new.get(key) or old[key])[0] for key in {**old, **new} if old.get(key) != new.get(key)]

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from noxcli.batch.identity import Header, differences
-from noxcli.batch.judge import Judge
+from noxcli.batch.identity import BatchHeader, differences
+from noxcli.batch.judge import RowChecker
 from noxcli.batch.lines import DigestIndex, open_batch_file
-from noxcli.batch.past import FINISHED, Past, digest_of_id, line_at
-from noxcli.batch.results import StoredLines, key_of, read_line, run_of
+from noxcli.batch.past import FINISHED, JournalState, digest_of_id, line_at
+from noxcli.batch.results import ResultsReader, key_of, read_line, run_of
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.shards import Shard
-from noxcli.batch.tally import Tally
+from noxcli.batch.tally import BatchSummary
 from noxcli.batch.work import row_folder
 from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Incomplete, UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME
@@ -42,16 +42,16 @@ NAMES = {
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Joined:
+class MergedBatch:
     """The journals of one batch, with the places of each row's last line there and of its result: 34 bytes a row."""
 
     directories: list[Path]
-    headers: list[Header]
+    headers: list[BatchHeader]
     rows: int = 0
     empty: list[Path] = field(default_factory=list)  # directories in which no batch has begun
     absent: list[Shard] = field(default_factory=list)  # shards whose journals are missing
     doubled: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # rows that ran again: directory, offset
-    _stored: list[StoredLines] = field(default_factory=list)  # of each directory
+    _stored: list[ResultsReader] = field(default_factory=list)  # of each directory
     _ran: dict[bool, Path] = field(default_factory=dict)  # a directory with runs, by whether it has the definition
     _owners: "array[int]" = field(default_factory=lambda: array("H", [UNOWNED]))
     _offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))
@@ -64,7 +64,7 @@ class Joined:
     _places: "array[int] | None" = None  # of their results, plus 1; 0 for none; None before all were read
 
     @classmethod
-    def read(cls, directories: Sequence[Path], *, asked: bool = False) -> "Joined":
+    def read(cls, directories: Sequence[Path], *, asked: bool = False) -> "MergedBatch":
         """Read all journals once; without rows that the last call was not `asked` to run, or with all.
 
         Raises UsageProblem for one that can't be read, ConfigProblem for journals of different batches.
@@ -75,14 +75,14 @@ class Joined:
         begun = [each for each in directories if (each / JOURNAL_NAME).exists() or not each.is_dir()] or directories
         joined = cls([], [], empty=[each for each in directories if each not in begun])
         for directory in begun:
-            past = Past.read(directory / JOURNAL_NAME)
+            past = JournalState.read(directory / JOURNAL_NAME)
             if past.header is None:
                 joined.empty.append(directory)
                 continue
             joined.directories.append(directory)
             joined._require_same(directory, past.header, ran=any(past.runs))
             joined._add(len(joined.headers) - 1, past)
-            joined._stored.append(StoredLines(directory))
+            joined._stored.append(ResultsReader(directory))
         if not joined.headers:
             raise UsageProblem(f"{directories[0]} contains no batch", "give the --output-dir of each shard")
         there = {_shard_of(header).index for header in joined.headers}
@@ -94,7 +94,7 @@ class Joined:
         return joined
 
     @property
-    def header(self) -> Header:
+    def header(self) -> BatchHeader:
         return self.headers[0]
 
     @property
@@ -119,7 +119,7 @@ class Joined:
         """True if a journal names each row; the ids of others are not known."""
         return UNOWNED not in self._owners[1 : self.rows + 1] and len(self._owners) > self.rows
 
-    def lines(self, judge: Judge, shard: Shard | None = None) -> Iterator[ResultLine]:
+    def lines(self, judge: RowChecker, shard: Shard | None = None) -> Iterator[ResultLine]:
         """Yield a line for each row of the shard, or all, as it is printed: judged, and with its repetition."""
         return (judge.judged(self.header.printed(line)) for line in self.runs(shard or Shard()))
 
@@ -201,7 +201,7 @@ class Joined:
         owner = self._owners[number] if number < len(self._owners) else UNOWNED
         return None if owner == UNOWNED else owner
 
-    def _add(self, owner: int, past: Past) -> None:
+    def _add(self, owner: int, past: JournalState) -> None:
         header, rows = self.headers[-1], len(past.offsets) - 1
         more = rows + 1 - len(self._owners)
         if more > 0:
@@ -228,7 +228,7 @@ class Joined:
             self._only = {*(self._only or ()), *header.only}
             self.rows = max(self.rows, max(self._only, default=0) * header.repeat)
 
-    def _require_same(self, directory: Path, header: Header, *, ran: bool) -> None:
+    def _require_same(self, directory: Path, header: BatchHeader, *, ran: bool) -> None:
         place = next((place for place, each in enumerate(self.headers) if each.definition is not None), 0)
         self.headers.append(header)
         first, begun = self.directories[place], self.headers[place]
@@ -285,13 +285,13 @@ class Joined:
 
     # Reports.
 
-    def write_junit(self, target: Path, mask: Mask, judge: Judge, shard: Shard | None = None) -> None:
+    def write_junit(self, target: Path, mask: Mask, judge: RowChecker, shard: Shard | None = None) -> None:
         """Write the rows of the shard, or all, and their assertions as test cases. Raises Undelivered."""
         source, lines = self.header.source, self.lines(judge, shard)
         cases = (case for line in lines for case in cases_of_row(line, source, judge.names(line)))
         write_junit(target, source, cases, mask)
 
-    def page(self, page: Page, judge: Judge, tally: Tally) -> Iterator[bytes]:
+    def page(self, page: Page, judge: RowChecker, tally: BatchSummary) -> Iterator[bytes]:
         """Yield the HTML page, with the verdict of the tally."""
         codes: list[Counter[int]] = [Counter() for _ in self.directories]
 
@@ -330,5 +330,5 @@ def _line(number: int, own_id: str | None, outcome: Outcome) -> ResultLine:
     return {"row": number, "id": own_id, "result": result, "input": None, "columns": None}
 
 
-def _shard_of(header: Header) -> Shard:
+def _shard_of(header: BatchHeader) -> Shard:
     return Shard.parse(header.shard, header.repeat)

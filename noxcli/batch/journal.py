@@ -15,10 +15,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
-from noxcli.batch.identity import Header
-from noxcli.batch.lines import JournalTrouble, LineFile
-from noxcli.batch.past import BATCH_SCHEMA, LONGEST_LINE, Past, Pending
-from noxcli.batch.row import FinishedRow
+from noxcli.batch.identity import BatchHeader
+from noxcli.batch.lines import AppendFile, JournalTrouble
+from noxcli.batch.past import BATCH_SCHEMA, LONGEST_LINE, JournalState, SentStart
+from noxcli.batch.row import RowResult
 from noxcli.batch.rows import MOST_ROWS, Row
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
@@ -45,7 +45,7 @@ class Journal:
         self._mask = mask or Mask()
         self._named = named
         self._count_lock = threading.Lock()
-        self._lines: LineFile | None = None
+        self._lines: AppendFile | None = None
         self._is_new = self._made_directory = False
         self._starts = 0  # that were sent in this call, but for those that the server was too busy to take
         if os.path.lexists(self.path):
@@ -77,11 +77,11 @@ class Journal:
                 self.path.parent.rmdir()
         return True
 
-    def _open(self) -> LineFile:
+    def _open(self) -> AppendFile:
         directory = self.path.parent
         try:
             self.place = (Place.open_named if self._named else Place.open_derived)(directory, make=True)
-            self._lines = LineFile(self.place, JOURNAL_NAME, "the journal")
+            self._lines = AppendFile(self.place, JOURNAL_NAME, "the journal")
             self._lock(self._lines.file)
             self._lines.move_torn_aside()
         except NoxError:
@@ -138,7 +138,7 @@ class Journal:
         self.close()
         return aside
 
-    def begin(self, header: Header, past: Past) -> None:
+    def begin(self, header: BatchHeader, past: JournalState) -> None:
         """Say which batch this is, unless its `past` does. Raises UsageProblem as the constructor."""
         if not self.is_open:
             self.create()
@@ -168,7 +168,7 @@ class Journal:
         """All rows that were chosen have been asked again."""
         self._add({"step": "answered"}, durable=True)
 
-    def note_sent(self, row: Row, input_digest: str, server_now: datetime | None) -> Pending:
+    def note_sent(self, row: Row, input_digest: str, server_now: datetime | None) -> SentStart:
         """Call this before the first byte of the start leaves; it is on disk when this returns.
 
         Raises JournalTrouble if it is not.
@@ -180,7 +180,7 @@ class Journal:
         with self._count_lock:
             self._starts += 1
         self._add(self._step(row, "sent", **facts), durable=True)
-        return Pending(row.number, row.id, input_digest, (server_now or self._clock.now()).timestamp())
+        return SentStart(row.number, row.id, input_digest, (server_now or self._clock.now()).timestamp())
 
     def withdraw(self, row: Row, error: NoxError) -> None:
         """Nothing was started after all."""
@@ -188,7 +188,7 @@ class Journal:
             self._starts -= isinstance(error, Unavailable)
         self._add(self._step(row, "withdrawn", exit_code=int(error.exit_code), message=error.message))
 
-    def note_started(self, row: Row | Pending, run: Run) -> None:
+    def note_started(self, row: Row | SentStart, run: Run) -> None:
         """The row has this run: the server's answer to its start, or one that it takes from the list."""
         self._add(self._step(row, "started", run_id=run.id, created_at=run.created_at))
 
@@ -199,11 +199,11 @@ class Journal:
         """
         self._add(*(self._step(row, "stopping", run_id=run.id) for row, run in rows), durable=True)
 
-    def note_ended(self, rows: Iterable[FinishedRow]) -> None:
+    def note_ended(self, rows: Iterable[RowResult]) -> None:
         """These rows' results are known, permanently if they are `final`; all lines are one write."""
         self._add(*map(self._line_of, rows))
 
-    def _line_of(self, finished: FinishedRow) -> dict[str, Any]:
+    def _line_of(self, finished: RowResult) -> dict[str, Any]:
         run, error = finished.result["run"] or {}, finished.result["error"] or {}
         step, code, message = "finished" if finished.final else "left", finished.code, error.get("message")
         if finished.interrupted:  # noxcli itself stopped its run: it must be started again
@@ -211,7 +211,7 @@ class Journal:
         facts = {"run_id": run.get("id"), "status": run.get("status"), "message": message}
         return self._step(finished.row, step, exit_code=int(code), **facts)
 
-    def _step(self, row: Row | Pending, step: str, **facts: Any) -> dict[str, Any]:
+    def _step(self, row: Row | SentStart, step: str, **facts: Any) -> dict[str, Any]:
         return {"row": row.number, "step": step, "id": row.id, **facts}
 
     def _add(self, *lines: Mapping[str, Any], durable: bool = False) -> None:

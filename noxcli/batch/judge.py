@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, Self
 
 from noxcli.batch.columns import EXPECT, ID
-from noxcli.batch.expected import OPTION, Coverage, Expected
+from noxcli.batch.expected import OPTION, Coverage, Expectations
 from noxcli.codec import to_json
 from noxcli.errors import BY_SHARE, ExitCode, Phase, UsageProblem, nearest, suggestion
 from noxcli.inputs.sources import Sources
@@ -25,18 +25,18 @@ Steps = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class RowChecker:
     """Judges lines of results. A stored line has no verdict of its own, so every call judges all of them."""
 
     queries: Sequence[Query]
-    expected: Expected | None
+    expected: Expectations | None
     mask: Mask
 
     @classmethod
     def read(cls, asserts: Sequence[str] | None, expect: str | None, sources: Sources, mask: Mask) -> Self:
         """Return the judge for --assert and --expect. Raises UsageProblem."""
         queries = [read_assertion(text, of_row=True) for text in asserts or ()]
-        return cls(queries, None if expect is None else Expected.read(expect, sources), mask)
+        return cls(queries, None if expect is None else Expectations.read(expect, sources), mask)
 
     @property
     def has_questions(self) -> bool:

@@ -23,7 +23,7 @@ class JournalTrouble(NoxError, code=ExitCode.UNDELIVERED):
     """A file of the batch can't be written, so nothing more may be started."""
 
 
-class LineFile:
+class AppendFile:
     """A file of one batch to which lines are added; thread-safe."""
 
     def __init__(self, place: Place, name: str, what: str) -> None:

@@ -11,7 +11,7 @@ OPTION = "--only"
 MOST_NAMED = 5  # ids in a message
 
 
-class Only:
+class IdFilter:
     """The ids of the rows to run, and which of them were met."""
 
     def __init__(self, path: str, ids: Collection[str]) -> None:

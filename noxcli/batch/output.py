@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.batch.identity import Header
+from noxcli.batch.identity import BatchHeader
 from noxcli.batch.journal import Journal
-from noxcli.batch.judge import Judge
+from noxcli.batch.judge import RowChecker
 from noxcli.batch.lines import JournalTrouble
-from noxcli.batch.results import Results
-from noxcli.batch.row import FinishedRow
-from noxcli.batch.tally import Tally
+from noxcli.batch.results import ResultsFile
+from noxcli.batch.row import RowResult
+from noxcli.batch.tally import BatchSummary
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, ReaderGone, TimedOut, Unwritten
 from noxcli.outputs.values import as_text, by_name
@@ -58,17 +58,17 @@ class RowTable:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Output:
+class ResultWriter:
     """The results of one batch on their way out: judged, counted, kept, and printed, or added to a `table`.
 
     `paste` completes the commands in a hint.
     """
 
-    header: Header
+    header: BatchHeader
     journal: Journal
-    results: Results
-    judge: Judge
-    tally: Tally
+    results: ResultsFile
+    judge: RowChecker
+    tally: BatchSummary
     write: Callable[[str], None]
     paste: Callable[[str], str]
     query: Query | None = None
@@ -77,7 +77,7 @@ class Output:
     unprinted: ReaderGone | Unwritten | None = None  # why stdout failed; --resume prints those lines
     lineless: list[str] = field(default_factory=list)  # the runs of rows whose line was not stored, or not printed
     _trouble: NoxError | None = None
-    _ready: list[FinishedRow] = field(default_factory=list)
+    _ready: list[RowResult] = field(default_factory=list)
     _flushed_at: float = float("-inf")
 
     def take_trouble(self) -> NoxError | None:
@@ -85,7 +85,7 @@ class Output:
         trouble, self._trouble = self._trouble, None
         return trouble
 
-    def add(self, row: FinishedRow) -> None:
+    def add(self, row: RowResult) -> None:
         """Judge and count a row's result, which is printed soon."""
         try:
             row.judged = self.judge.judged(self.header.printed(row.document))
@@ -137,7 +137,7 @@ class Output:
                 self._note_lineless(rows)
             self._flushed_at = time.monotonic()
 
-    def _line(self, row: FinishedRow) -> str:
+    def _line(self, row: RowResult) -> str:
         shown = row.judged
         if row.result["files"]:
             from noxcli.outputs.whole import with_paths  # loaded for an output that is not all in the record
@@ -147,7 +147,7 @@ class Output:
             return found_line(self.query, shown)
         return row.line if shown is row.document else f"{to_json(shown)}\n"
 
-    def _note_lineless(self, rows: Sequence[FinishedRow]) -> None:
+    def _note_lineless(self, rows: Sequence[RowResult]) -> None:
         self.lineless += [one.result["run"]["id"] for one in rows if one.result["run"] is not None]
 
 

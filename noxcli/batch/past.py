@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Self
 
-from noxcli.batch.identity import HEADER, MAYBE_TEXT, NUMBER, TEXT, Header
+from noxcli.batch.identity import HEADER, MAYBE_TEXT, NUMBER, TEXT, BatchHeader
 from noxcli.batch.lines import lines_in, open_batch_file
 from noxcli.batch.rows import MOST_ROWS, digest_of
 from noxcli.codec import decode_json
@@ -46,7 +46,7 @@ STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class SentStart:
     """A row whose start may have been sent. `sent_at` is in seconds since 1970, by the server's clock if known."""
 
     number: int
@@ -58,19 +58,19 @@ class Pending:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Past:
+class JournalState:
     """The content of a journal: 33 bytes for each row, and more only for rows that were not finished.
 
     Digests of rows, of their own ids and of their runs have 64 bits; 0 for none.
     """
 
-    header: Header | None = None
+    header: BatchHeader | None = None
     states: bytearray = field(default_factory=lambda: bytearray(1))
     digests: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     ids: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))
     offsets: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of each row's last line
-    pending: dict[int, Pending] = field(default_factory=dict)
+    pending: dict[int, SentStart] = field(default_factory=dict)
     stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
     whole: int = 0  # the rows of the file, in the last call that left none out
     asked_again: Counter[int] = field(default_factory=Counter)  # how often each row that had ended started again
@@ -111,11 +111,11 @@ class Past:
         return sum(state >= FINISHED for state in self.states[: None if most is None else most + 1])
 
     @property
-    def doubtful(self) -> list[Pending]:
+    def doubtful(self) -> list[SentStart]:
         """The rows whose start may have been sent, and whose run is not known."""
         return [one for one in self.pending.values() if one.run_id is None]
 
-    def take_pending(self, number: int) -> Pending:
+    def take_pending(self, number: int) -> SentStart:
         """Return what is known of a row's start, and leave the row to the caller."""
         return self.pending.pop(number)
 
@@ -165,7 +165,7 @@ class Past:
                 if state >= FINISHED and not is_kept(self.ids[number] or number):
                     line = line_at(file, self.offsets[number])
                     self.states[number] = STARTED
-                    self.pending[number] = Pending(number, line["id"], run_id=line["run_id"])
+                    self.pending[number] = SentStart(number, line["id"], run_id=line["run_id"])
 
     def adopt(self, number: int, run: Run) -> None:
         """Count a row in doubt as started."""
@@ -178,7 +178,7 @@ class Past:
             if isinstance(line, dict) and "batch" in line:
                 # Checked first: a later version may have other fields.
                 require_readable(path, line["batch"], BATCH_SCHEMA)
-                self.header = Header(**{name: _field(line, name, kinds) for name, kinds in HEADER.items()})
+                self.header = BatchHeader(**{name: _field(line, name, kinds) for name, kinds in HEADER.items()})
                 if self.header.limit is None and self.header.only is None:
                     self.whole = self.header.rows
                 return True
@@ -230,10 +230,10 @@ class Past:
                 sent_at = _moment(line["server_at"]) or _moment(line["at"])
                 if sent_at is None:
                     raise ValueError("no time")
-                self.pending[number] = Pending(number, line["id"], line["input_digest"], sent_at)
+                self.pending[number] = SentStart(number, line["id"], line["input_digest"], sent_at)
             case "started":
                 self.stopping.discard(number)
-                before = self.pending.get(number) or Pending(number, line["id"])
+                before = self.pending.get(number) or SentStart(number, line["id"])
                 self._start(number, before, line["run_id"], line["created_at"])
             case "stopping":
                 self.stopping.add(number)
@@ -248,7 +248,7 @@ class Past:
                 self.forget(number)
                 self.states[number] = FINISHED + line["exit_code"]
 
-    def _start(self, number: int, before: Pending, run_id: str, created_at: str | None) -> None:
+    def _start(self, number: int, before: SentStart, run_id: str, created_at: str | None) -> None:
         self.states[number], self.runs[number] = STARTED, digest_of_id(run_id)
         self.pending[number] = replace(before, run_id=run_id, created_at=created_at)
 

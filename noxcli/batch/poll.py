@@ -10,7 +10,7 @@ SHARE = 0.05
 REMEMBERED = 32
 
 
-class Schedule:
+class PollSchedule:
     """Runs, by numbers, when each is read next, and how long the last ones took; seconds throughout."""
 
     def __init__(self, longest: float) -> None:

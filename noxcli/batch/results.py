@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from noxcli.batch.lines import CONTINUE, DigestIndex, JournalTrouble, LineFile, lines_in, open_batch_file
+from noxcli.batch.lines import CONTINUE, AppendFile, DigestIndex, JournalTrouble, lines_in, open_batch_file
 from noxcli.batch.past import digest_of_id
-from noxcli.batch.row import FinishedRow
+from noxcli.batch.row import RowResult
 from noxcli.batch.rows import MOST_ROWS
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
@@ -39,7 +39,7 @@ def key_of(number: int, own_id: int) -> int:
     return own_id or number
 
 
-class Results:
+class ResultsFile:
     """The results of one directory, written by one thread; the journal's lock keeps other processes out.
 
     A line is added before the journal records its row as finished, so a kill in between may add it twice. Of several
@@ -52,9 +52,9 @@ class Results:
         self.path = place.path / RESULTS_NAME
         self._place = place
         try:
-            self._lines = LineFile(place, RESULTS_NAME, "the results")
+            self._lines = AppendFile(place, RESULTS_NAME, "the results")
             self._lines.move_torn_aside()
-            self.kept = KeptResults(place.path)
+            self.kept = ResultsIndex(place.path)
         except OSError as error:
             raise UsageProblem(
                 f"can't write the results {self.path}: {reason_of(error)}", "check --output-dir"
@@ -71,8 +71,8 @@ class Results:
         except OSError as error:
             raise JournalTrouble(f"can't write the results {self.path}: {reason_of(error)}", CONTINUE) from None
 
-    def add(self, rows: Sequence[FinishedRow]) -> None:
-        """Add rows' lines. Raises as `LineFile.add`."""
+    def add(self, rows: Sequence[RowResult]) -> None:
+        """Add rows' lines. Raises as `AppendFile.add`."""
         if rows:
             self._add(one.line for one in rows)
             self._doubled |= any(self.kept.has(key_of(one.row.number, digest_of_id(one.row.id))) for one in rows)
@@ -88,13 +88,13 @@ class Results:
 
     def _tidy(self) -> None:
         """Remove replaced lines; answers of other runs than those that replaced them are kept, by a kill even twice."""
-        kept = KeptResults(self._place.path)
+        kept = ResultsIndex(self._place.path)
         replaced = kept.replaced()
-        aside: LineFile | None = None
+        aside: AppendFile | None = None
         for begin, later in replaced.items():
             raw = kept.read_at(begin)
             if run_of(read_line(raw)) != run_of(read_line(kept.read_at(later))):
-                aside = aside or LineFile(self._place, REPLACED_NAME, "the replaced results")
+                aside = aside or AppendFile(self._place, REPLACED_NAME, "the replaced results")
                 aside.add(raw, durable=False)
         kept.close()
         if aside is not None:
@@ -104,7 +104,7 @@ class Results:
             new.writelines(raw for offset, raw in lines_in(self.path, LONGEST_RESULT) if offset not in replaced)
 
 
-class StoredLines:
+class ResultsReader:
     """The lines of results of one directory that can be read; without a file, none.
 
     `torn` if the file ended within a line when all were read, since its writer was killed.
@@ -140,7 +140,7 @@ class StoredLines:
         self._file = None
 
 
-class KeptResults(StoredLines):
+class ResultsIndex(ResultsReader):
     """The results of one directory as they were when this was made, for reading by row."""
 
     def __init__(self, directory: Path) -> None:

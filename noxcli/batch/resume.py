@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from noxcli.batch.asked import ALLOW, Asked
+from noxcli.batch.asked import ALLOW, BatchSpec
 from noxcli.batch.lines import DigestIndex
-from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, Past, digest_of_id
-from noxcli.batch.results import Results, read_line
-from noxcli.batch.rows import Row, RowFile
+from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, JournalState, digest_of_id
+from noxcli.batch.results import ResultsFile, read_line
+from noxcli.batch.rows import Row, RowReader
 from noxcli.batch.shards import Shard
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, UsageProblem, WrongInputs
@@ -26,7 +26,7 @@ MOST_CHANGED = 1000  # results that are written at once
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Survey:
+class RowCounts:
     """The totals of a file's rows.
 
     `mistakes` are the first of the `wrong` rows: what is wrong, with the place of the first such row and their number.
@@ -93,20 +93,20 @@ class RemainingRows:
     """The rows of one call: compared with those of earlier calls, and checked against the workflow's definition."""
 
     def __init__(
-        self, asked: Asked, past: Past, nodes: Sequence[Sequence[InputNode] | None], terminal: Terminal
+        self, asked: BatchSpec, past: JournalState, nodes: Sequence[Sequence[InputNode] | None], terminal: Terminal
     ) -> None:
         """`nodes` are those of each side, None if rows are not checked."""
         self._asked, self._past, self._nodes, self._terminal = asked, past, nodes, terminal
         self._said: set[str] = set()  # messages about all rows, which are written once
 
-    def survey(self) -> Survey:
+    def survey(self) -> RowCounts:
         """Return the survey of the rows.
 
         Raises UsageProblem for a file that can't be read, for an option that names a column which it lacks, for a row
         that was started and has changed, and for one that has an earlier row's id.
         """
         rows, digest = self._asked.rows, hashlib.sha256()
-        found = Survey(repeat=rows.repeat, only=None if rows.only is None else [])
+        found = RowCounts(repeat=rows.repeat, only=None if rows.only is None else [])
         ids = DigestIndex(self._counted(found, digest))
         rows.require_named()
         if repeated := sorted((later, first) for first, later in ids.repeated()):
@@ -124,7 +124,7 @@ class RemainingRows:
         found.digest = digest.hexdigest()
         return found
 
-    def _counted(self, found: Survey, digest: Any) -> Iterator[tuple[int, int]]:
+    def _counted(self, found: RowCounts, digest: Any) -> Iterator[tuple[int, int]]:
         """Count each row, and yield the digest of its id with its number."""
         for row in self._asked.rows.selected():
             found.rows += 1
@@ -173,7 +173,7 @@ class RemainingRows:
         return row if result.inputs is row.inputs else replace(row, inputs=result.inputs)
 
 
-def accept_changes(rows: RowFile, past: Past, shard: Shard, *, edits: bool) -> None:
+def accept_changes(rows: RowReader, past: JournalState, shard: Shard, *, edits: bool) -> None:
     """Take the file's rows for those that the journal knows.
 
     Finished rows with another input are outdated then, or with `edits`, the only change that is accepted, chosen to be
@@ -197,7 +197,9 @@ def accept_changes(rows: RowFile, past: Past, shard: Shard, *, edits: bool) -> N
         past.choose([number for number, _ in past.edited])
 
 
-def _require_only_edits(rows: RowFile, past: Past, found: int, edited: Sequence[tuple[int, str | None]]) -> None:
+def _require_only_edits(
+    rows: RowReader, past: JournalState, found: int, edited: Sequence[tuple[int, str | None]]
+) -> None:
     known = sum(offset != 0 for offset in past.offsets)
     if found < known:
         raise UsageProblem(
@@ -211,7 +213,7 @@ def _require_only_edits(rows: RowFile, past: Past, found: int, edited: Sequence[
         )
 
 
-def _moves_in(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, int]] | None:
+def _moves_in(rows: RowReader, past: JournalState, shard: Shard) -> list[tuple[int, int, int]] | None:
     """Return the file's rows that the journal knows, by their ids or else by their numbers; None if none has changed.
 
     Each is its number now, its number before, and its digest. Raises UsageProblem if rows would move to other shards.
@@ -237,7 +239,7 @@ def _moves_in(rows: RowFile, past: Past, shard: Shard) -> list[tuple[int, int, i
     return moves
 
 
-def renew_columns(rows: RowFile, names: Sequence[str], past: Past, results: Results, mask: Mask) -> None:
+def renew_columns(rows: RowReader, names: Sequence[str], past: JournalState, results: ResultsFile, mask: Mask) -> None:
     """Store results again whose rows have other kept columns now; they are judged by what the file says today.
 
     `names` are those of columns that are kept now.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from noxcli.batch.past import Pending
+from noxcli.batch.past import SentStart
 from noxcli.batch.rows import Row
 from noxcli.codec import to_json
 from noxcli.errors import HAD_RUN, SIGNALLED, ExitCode, NoxError
@@ -25,7 +25,7 @@ class ActiveRow:
     row: Row
     run: Run | None = None  # once it is known
     attempt: "StartAttempt | None" = None
-    sent: Pending | None = None  # what the journal has of its start
+    sent: SentStart | None = None  # what the journal has of its start
     began: float = 0.0  # when its run began, before that when its start was ready to be sent
     called_off: bool = False  # its start was not sent, and will not be
     found: bool = False  # the journal named its run: how long that took can't be measured
@@ -45,7 +45,7 @@ class ActiveRow:
 
 
 @dataclass(eq=False, repr=False)  # without slots: it keeps what is computed from it
-class FinishedRow:
+class RowResult:
     """A row's result in this call, as the server gave it.
 
     `interrupted` if noxcli itself stopped its run, which must be started again; `took` is how long its run took, if

@@ -23,7 +23,7 @@ from noxcli.inputs.sources import Sources
 from noxcli.signals import SIGNALS
 
 if TYPE_CHECKING:
-    from noxcli.batch.only import Only
+    from noxcli.batch.only import IdFilter
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -60,7 +60,7 @@ class Row:
         return f"row {self.file_number}" + (f" (line {self.line})" if self.line else "")
 
 
-class RowFile:
+class RowReader:
     """The rows of a file, which can be read any number of times."""
 
     def __init__(
@@ -69,7 +69,7 @@ class RowFile:
         form: str | None,
         columns: Columns,
         sources: Sources,
-        chosen: "int | Only | None" = None,
+        chosen: "int | IdFilter | None" = None,
         repeat: int = 1,
     ) -> None:
         """`chosen` is the number of rows to run, or has their ids; `repeat` says how often each runs.

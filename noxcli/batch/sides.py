@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from noxcli.batch.columns import EXPECT
-from noxcli.batch.identity import Header
-from noxcli.batch.joined import Joined
+from noxcli.batch.identity import BatchHeader
+from noxcli.batch.joined import MergedBatch
 from noxcli.batch.lines import lines_in, open_batch_file
 from noxcli.batch.past import digest_of_id
 from noxcli.batch.results import LONGEST_RESULT, read_result_line
@@ -38,7 +38,7 @@ class Source(Protocol):
     """Where the lines of a side are."""
 
     kind: str
-    header: Header | None = None
+    header: BatchHeader | None = None
     is_outdated: bool = False  # rows were edited since they ran
     is_limited: bool = False  # rows of its table may have been left out, by --limit or --only
     inputs: Any = None  # of a single run, as far as the server says
@@ -57,7 +57,7 @@ class Directory(Source):
 
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         """Raises UsageProblem for one that is not the directory of a batch."""
-        self.joined, self._warn = Joined.read([path]), warn
+        self.joined, self._warn = MergedBatch.read([path]), warn
         if self.joined.header.gate is not None:
             raise UsageProblem(f"{path} has both sides of a gate", "judge it with the noxcli gate that began it")
         self.header = self.joined.header
@@ -83,7 +83,7 @@ class GateSide(Source):
     kind = "gate"
     knows_table = True
 
-    def __init__(self, joined: Joined, numbers: Sequence[int], header: Header) -> None:
+    def __init__(self, joined: MergedBatch, numbers: Sequence[int], header: BatchHeader) -> None:
         """`header` is that of the side alone."""
         self.header, self._joined, self._numbers = header, joined, numbers
 
@@ -97,7 +97,7 @@ class GateSide(Source):
             yield lambda number: self._joined.header.printed(read(number))
 
 
-class Printed(Source):
+class JsonlSource(Source):
     """A file of lines that batch, results or --json wrote; the place of a line is where it begins."""
 
     kind = "file"
@@ -132,7 +132,7 @@ class Printed(Source):
         return line
 
 
-class OneRun(Source):
+class RunSource(Source):
     """A run, as the server has it now."""
 
     kind = "run"
@@ -195,7 +195,7 @@ class Side:
     def _turn(self, at: int) -> tuple[int, int]:
         return self._numbers[at], self._repetitions[at]
 
-    def _know_header(self, header: Header | None) -> None:
+    def _know_header(self, header: BatchHeader | None) -> None:
         if header is not None:
             self.workflow_id, self.repeat = header.workflow_id, header.repeat
             self.outputs.update(header.outputs or ())

@@ -19,7 +19,7 @@ STUCK_AFTER = 20
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Tally:
+class BatchSummary:
     """Rows by exit code, and why they did not complete. Others report to it, and only read its fields.
 
     `min_pass` is the share that must be good. With `repeat`, a row of the file is good if `pass_each` repetitions are.

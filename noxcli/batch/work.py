@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from noxcli.batch.journal import Journal
 from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.past import digest_of_id
-from noxcli.batch.row import ActiveRow, FinishedRow
+from noxcli.batch.row import ActiveRow, RowResult
 from noxcli.batch.rows import Row
 from noxcli.errors import (
     SLOW_DOWN,
@@ -50,7 +50,7 @@ REJECTED_KEY = 401
 LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
 
 
-class KnownIds:
+class ClaimedIds:
     """Ids of runs or of rows, eight bytes for each; thread-safe."""
 
     def __init__(self, digests: Iterable[int] = ()) -> None:
@@ -78,7 +78,7 @@ class KnownIds:
 class RowStart(StartAttempt):
     """The start of one row, which is in the journal before its first byte leaves."""
 
-    def __init__(self, work: "RowWork", active: ActiveRow, request: StartRequest) -> None:
+    def __init__(self, work: "RowWorker", active: ActiveRow, request: StartRequest) -> None:
         super().__init__(work.api, request, lambda run_id: not work.known.claim(run_id))
         self._work = work
         self._active = active
@@ -97,7 +97,7 @@ class RowStart(StartAttempt):
 
 
 @dataclass(frozen=True, slots=True)
-class RowWork:
+class RowWorker:
     """What a row needs from the server and the disk, for several threads; each call returns the row's next state.
 
     `explain_unexpected` makes an error of ours of a bug.
@@ -106,7 +106,7 @@ class RowWork:
     api: Any
     clock: Clock
     journal: Journal
-    known: KnownIds
+    known: ClaimedIds
     asked_again: Mapping[int, int]  # by row
     workflows: Sequence[Workflow]  # of each side, with its nodes, as far as they were read
     digests: Sequence[InputDigests]  # of each side
@@ -124,7 +124,7 @@ class RowWork:
 
     # The start.
 
-    def start(self, active: ActiveRow) -> ActiveRow | FinishedRow:
+    def start(self, active: ActiveRow) -> ActiveRow | RowResult:
         """Store the row's files, and start it. Without a run, its start is in doubt, or was not sent."""
         row, phase = active.row, Phase.UPLOAD
         try:
@@ -180,7 +180,7 @@ class RowWork:
 
     # The run.
 
-    def look(self, active: ActiveRow, within: float | None = None) -> ActiveRow | FinishedRow:
+    def look(self, active: ActiveRow, within: float | None = None) -> ActiveRow | RowResult:
         """Read the record of the row's run, and deliver its output or find out why it failed once it has ended.
 
         A read that fails may succeed the next time, for as long as noxcli may retry. `within` is in seconds.
@@ -208,7 +208,7 @@ class RowWork:
 
     def _note_failed_read(
         self, active: ActiveRow, contact: FailureTracker, error: BaseException
-    ) -> ActiveRow | FinishedRow:
+    ) -> ActiveRow | RowResult:
         run = active.run
         assert run is not None
         trouble = as_nox_error(error)
@@ -218,7 +218,7 @@ class RowWork:
             trouble = lost_contact(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")
         return self.leave(active, trouble)
 
-    def leave(self, active: ActiveRow, error: NoxError) -> FinishedRow:
+    def leave(self, active: ActiveRow, error: NoxError) -> RowResult:
         """Return a row whose run is left as it is, and why."""
         outcome = Outcome(run=active.run, confirmed=active.read, may_exist=True, phase=Phase.FOLLOW, error=error)
         return self._finish(active.row, outcome)
@@ -260,15 +260,15 @@ class RowWork:
         whole, _ = read_whole_output(delivered.output, delivered.files)  # what is judged and kept
         return replace(delivered, output=whole)
 
-    def result_of(self, row: Row, outcome: Outcome) -> FinishedRow:
+    def result_of(self, row: Row, outcome: Outcome) -> RowResult:
         """Return the row with the result in the outcome, which names the workflow."""
         if outcome.run is not None:
             outcome.run = replace(outcome.run, workflow=self.workflows[row.side])
-        return FinishedRow.of(row, outcome, self.mask, 1 + self.asked_again.get(row.number, 0))
+        return RowResult.of(row, outcome, self.mask, 1 + self.asked_again.get(row.number, 0))
 
     def _finish(
         self, row: Row, outcome: Outcome, ends_all: NoxError | None = None, took: float | None = None
-    ) -> FinishedRow:
+    ) -> RowResult:
         finished, error = self.result_of(row, outcome), outcome.error
         finished.ends_all, finished.took = ends_all, took
         if error is not None and error.http_status == REJECTED_KEY:

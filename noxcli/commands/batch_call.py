@@ -7,21 +7,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noxcli.batch.asked import Asked
+from noxcli.batch.asked import BatchSpec
 from noxcli.batch.batch import Batch
 from noxcli.batch.columns import EXPECT, Columns
-from noxcli.batch.identity import Header, changed_nodes, constants_of, digests_of
-from noxcli.batch.judge import Judge, MinPass, enough_of
-from noxcli.batch.output import Output, RowTable
+from noxcli.batch.identity import BatchHeader, changed_nodes, constants_of, digests_of
+from noxcli.batch.judge import MinPass, RowChecker, enough_of
+from noxcli.batch.output import ResultWriter, RowTable
 from noxcli.batch.resume import (
-    Survey,
+    RowCounts,
     command_to_continue,
     line_with,
 )
-from noxcli.batch.rows import RowFile
+from noxcli.batch.rows import RowReader
 from noxcli.batch.shards import shard_asked
-from noxcli.batch.tally import Tally
-from noxcli.batch.work import KnownIds, RowWork
+from noxcli.batch.tally import BatchSummary
+from noxcli.batch.work import ClaimedIds, RowWorker
 from noxcli.cli.context import Context
 from noxcli.cli.ending import explain_unexpected, say_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
@@ -43,7 +43,7 @@ from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api.pace import Pace
-    from noxcli.batch.only import Only
+    from noxcli.batch.only import IdFilter
 
 
 def run_rows(noxus: Session, options: Options) -> None:
@@ -54,9 +54,9 @@ def run_rows(noxus: Session, options: Options) -> None:
     if options.dry_run and Again.RED in asked.again:
         raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
-    judge = Judge.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    judge = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     context.way_back = asked.way_back
-    tally = Tally(min_pass, options.repeat, enough)
+    tally = BatchSummary(min_pass, options.repeat, enough)
     with Batch(asked, tally, context.terminal, context.clock) as batch:
         batch.open()
         with noxus.connect(Phase.PREFLIGHT) as api:
@@ -85,15 +85,15 @@ def run_rows(noxus: Session, options: Options) -> None:
     _report(noxus, batch, output, context.clock.monotonic() - began)
 
 
-def _read_asked(noxus: Session, options: Options) -> Asked:
+def _read_asked(noxus: Session, options: Options) -> BatchSpec:
     """Return what the command line asks. Raises UsageProblem."""
     context = noxus.context
     shard = replace(shard_asked(options.shard, context.terminal.environ), repeat=options.repeat)
     columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
     choice = read_choice(context, options)
-    rows = RowFile(options.file, options.input_format, columns, context.sources, choice, options.repeat)
+    rows = RowReader(options.file, options.input_format, columns, context.sources, choice, options.repeat)
     rows.share(common := read_given_inputs(noxus, options))
-    return Asked(
+    return BatchSpec(
         workflow=options.workflow,
         rows=rows,
         common=common,
@@ -114,18 +114,18 @@ def _read_asked(noxus: Session, options: Options) -> Asked:
     )
 
 
-def read_choice(context: Context, options: Options) -> "int | Only | None":
+def read_choice(context: Context, options: Options) -> "int | IdFilter | None":
     """Return the number of rows to run, or their ids; None for all rows. Raises UsageProblem."""
     if options.only is None:
         return options.limit
     if options.limit is not None:
         raise UsageProblem("--only and --limit both say which rows to run", "remove one of them")
-    from noxcli.batch.only import Only  # loaded where rows are left out
+    from noxcli.batch.only import IdFilter  # loaded where rows are left out
 
-    return Only.read(options.only, context.sources)
+    return IdFilter.read(options.only, context.sources)
 
 
-def _directory(rows: RowFile, options: Options) -> Path:
+def _directory(rows: RowReader, options: Options) -> Path:
     """Return the batch's directory. Raises UsageProblem if none is given, and there is no file to name it after."""
     if options.output_dir is not None:
         return Path(options.output_dir)
@@ -139,7 +139,7 @@ def _directory(rows: RowFile, options: Options) -> Path:
     return expanded(f"{options.file}.batch")
 
 
-def _read_definition(noxus: Session, rows: RowFile, options: Options) -> Workflow:
+def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workflow:
     """Return the workflow, and tell the rows which inputs it has. Raises UsageProblem for an output that it lacks."""
     found = noxus.resolve_workflow(options.workflow)
     found = Workflow(found.id, found.name)  # what a list contains may differ from what is read by id
@@ -150,7 +150,7 @@ def _read_definition(noxus: Session, rows: RowFile, options: Options) -> Workflo
     return workflow
 
 
-def check_questions(context: Context, judge: Judge, rows: RowFile, header: Header, seen: Survey) -> None:
+def check_questions(context: Context, judge: RowChecker, rows: RowReader, header: BatchHeader, seen: RowCounts) -> None:
     """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
     own = EXPECT in rows.names
     if not (judge.has_questions or own):
@@ -171,14 +171,14 @@ def check_questions(context: Context, judge: Judge, rows: RowFile, header: Heade
         coverage.require_some(context.terminal.warn, own=own)
 
 
-def header_of(context: Context, workflow: Workflow, asked: Asked, command: Sequence[str]) -> Header:
+def header_of(context: Context, workflow: Workflow, asked: BatchSpec, command: Sequence[str]) -> BatchHeader:
     """Return what makes the batch this one; `command` continues it. Raises UsageProblem for a mistake in the table."""
     rows = asked.rows
     sent = rows.sent()
     if rows.separated_oddly:
         context.terminal.warn(f"{rows.name} uses {rows.separated_oddly}")
     definition, nodes = digests_of(workflow.definition) if asked.checked else (None, None)
-    return Header(
+    return BatchHeader(
         workflow.id,
         workflow.version_id,
         context.base_url,
@@ -205,18 +205,18 @@ def row_work(
     retry_for: float | None,
     *,
     saves: bool,
-) -> RowWork:
+) -> RowWorker:
     """Return what the batch's threads do for each row; with `saves`, its outputs become files."""
     context = noxus.context
     if saves:
         import noxcli.outputs.save  # here and not in several threads, of which one may fail
         import noxcli.outputs.whole  # noqa: F401 - as above
-    return RowWork(
+    return RowWorker(
         api=noxus.api,
         pace=pace,
         clock=context.clock,
         journal=batch.journal,
-        known=KnownIds(batch.past.runs),
+        known=ClaimedIds(batch.past.runs),
         asked_again=batch.past.asked_again,
         workflows=workflows,
         digests=[InputDigests(inputs_of(each.definition), batch.asked.common.secret) for each in workflows],
@@ -231,7 +231,7 @@ def row_work(
     )
 
 
-def _plan_reports(batch: Batch, context: Context, judge: Judge, options: Options) -> None:
+def _plan_reports(batch: Batch, context: Context, judge: RowChecker, options: Options) -> None:
     """Write the reports at the end, since there are rows to report."""
     context.reports.clear()
     for option, file in (("--junit", options.junit), ("--report", options.report)):
@@ -239,16 +239,18 @@ def _plan_reports(batch: Batch, context: Context, judge: Judge, options: Options
             batch.at_end(partial(_write_report, option, Path(file), batch, context, judge))
 
 
-def _output(context: Context, batch: Batch, judge: Judge) -> Output:
+def _output(context: Context, batch: Batch, judge: RowChecker) -> ResultWriter:
     query, terminal = context.printing.query, context.terminal
     table = RowTable() if terminal.read_by_eyes and query is None else None
     if table is not None:
         batch.at_end(partial(table.show, terminal))
     paste = partial(to_paste, context)
-    return Output(batch.header, batch.journal, batch.results, judge, batch.tally, terminal.write, paste, query, table)
+    return ResultWriter(
+        batch.header, batch.journal, batch.results, judge, batch.tally, terminal.write, paste, query, table
+    )
 
 
-def _warn_of_change(noxus: Session, begun: Header) -> None:
+def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
     """Read the definition once more, and warn of rows that may have run with another one."""
     if begun.definition is None or begun.version_id is not None or noxus.deadline.passed:
         return  # --resume will compare it
@@ -266,7 +268,7 @@ def _warn_of_change(noxus: Session, begun: Header) -> None:
         )
 
 
-def show_progress(shown: Any, tally: Tally, pace: "Pace", running: int, doubtful: int) -> None:
+def show_progress(shown: Any, tally: BatchSummary, pace: "Pace", running: int, doubtful: int) -> None:
     """Show how far the batch is, and what slows it down."""
     note = "" if pace.rate is None else f"limited to {pace.rate:.1f} requests/s by the server"
     if pace.silent_for > 1:
@@ -274,7 +276,7 @@ def show_progress(shown: Any, tally: Tally, pace: "Pace", running: int, doubtful
     shown.tell(partial(tally.how_far, running, doubtful, note))
 
 
-def _report(noxus: Session, batch: Batch, output: Output, seconds: float) -> None:
+def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
     tally, unprinted = batch.tally, output.unprinted
     if unprinted is not None and not isinstance(tally.cause, Interruption | TimedOut):
@@ -300,11 +302,11 @@ def _report(noxus: Session, batch: Batch, output: Output, seconds: float) -> Non
     tally.conclude(context.terminal, go_on, batch.named)
 
 
-def _write_report(option: str, target: Path, batch: Batch, context: Context, judge: Judge) -> None:
+def _write_report(option: str, target: Path, batch: Batch, context: Context, judge: RowChecker) -> None:
     """Write the report from the journal and the results, which include earlier calls."""
-    from noxcli.batch.joined import Joined  # loaded where a report is written
+    from noxcli.batch.joined import MergedBatch  # loaded where a report is written
 
-    joined, mask = Joined.read([batch.asked.directory], asked=True), context.terminal.mask
+    joined, mask = MergedBatch.read([batch.asked.directory], asked=True), context.terminal.mask
     if option == "--junit":
         joined.write_junit(target, mask, judge, joined.shard)
     else:

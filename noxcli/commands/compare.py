@@ -27,7 +27,7 @@ from noxcli.errors import (
 )
 
 if TYPE_CHECKING:
-    from noxcli.batch.judge import Judge
+    from noxcli.batch.judge import RowChecker
     from noxcli.batch.sides import Side, Source
     from noxcli.cli.session import Session
     from noxcli.commands.comparison_report import ComparisonReport
@@ -93,13 +93,13 @@ class Options(Documented, Judging, Waiting, Common):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print what differs, and write the page. Raises the NoxError that the command ends with."""
     from noxcli.batch.compare import Comparison  # the help loads none of what results need
-    from noxcli.batch.judge import Judge
+    from noxcli.batch.judge import RowChecker
     from noxcli.cli.session import begin
     from noxcli.commands.comparison_report import ComparisonReport, chance_in_words
 
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
     context = noxus.context
-    judge = Judge.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    judge = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     base, new = _open_sides(noxus, options, judge)
     with ExitStack() as stack:
         comparison = Comparison(base, new, judge, options.pass_each, stack)
@@ -119,7 +119,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise ending
 
 
-def _open_sides(noxus: "Session", options: Options, judge: "Judge") -> "tuple[Side, Side]":
+def _open_sides(noxus: "Session", options: Options, judge: "RowChecker") -> "tuple[Side, Side]":
     """Read both sides, and check the questions against them. Raises UsageProblem, and what reading a run raises."""
     from noxcli.batch.compared import other_inputs  # as in execute
     from noxcli.batch.sides import Side
@@ -149,7 +149,7 @@ def _open_sides(noxus: "Session", options: Options, judge: "Judge") -> "tuple[Si
 
 def _open_source(noxus: "Session", named: str) -> "Source":
     """Return what a side names. Raises UsageProblem, and what reading a run raises."""
-    from noxcli.batch.sides import WHAT_FITS, Directory, Printed  # as in execute
+    from noxcli.batch.sides import WHAT_FITS, Directory, JsonlSource  # as in execute
     from noxcli.files import expanded
     from noxcli.models import is_uuid
 
@@ -157,7 +157,7 @@ def _open_source(noxus: "Session", named: str) -> "Source":
     if path.is_dir():
         return Directory(path, warn)
     if path.exists():
-        return Printed(path, warn)
+        return JsonlSource(path, warn)
     if named == "@last" or is_uuid(named.rpartition("/")[2]):
         return _read_run(noxus, named)
     raise UsageProblem(f"{named} is neither a file nor a run id", WHAT_FITS)
@@ -165,7 +165,7 @@ def _open_source(noxus: "Session", named: str) -> "Source":
 
 def _read_run(noxus: "Session", source: str) -> "Source":
     """Return the result of a run from what the server has now."""
-    from noxcli.batch.sides import OneRun  # as in execute
+    from noxcli.batch.sides import RunSource  # as in execute
     from noxcli.cli import deliver, follow
     from noxcli.outputs.await_output import await_output
     from noxcli.reports.result import Outcome, verdict_of
@@ -181,7 +181,7 @@ def _read_run(noxus: "Session", source: str) -> "Source":
             outcome.run = await_output(noxus.api, run, patience)
             outcome.delivered = deliver.complete_texts(noxus, outcome.run.output)
     document = outcome.document(error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask)
-    return OneRun(document, run.input if isinstance(run.input, dict) else None)
+    return RunSource(document, run.input if isinstance(run.input, dict) else None)
 
 
 def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:

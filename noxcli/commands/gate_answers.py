@@ -7,8 +7,8 @@ from typing import Any
 
 from noxcli.batch.gate_rows import PER_ROW, number_of
 from noxcli.batch.identity import PLACES, SIDES
-from noxcli.batch.past import STARTED, Past
-from noxcli.batch.tally import Tally
+from noxcli.batch.past import STARTED, JournalState
+from noxcli.batch.tally import BatchSummary
 from noxcli.compare.gate_rules import (
     BASE,
     NEW,
@@ -42,7 +42,7 @@ AGAIN = (SUSPECTS, (*SCREEN, *SUSPECTS))  # the places in which a suspect was as
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class GateAnswers(Tally):
+class GateAnswers(BatchSummary):
     """The answers by their numbers in the journal."""
 
     rules: GateRules = field(default_factory=lambda: GateRules((), 0))
@@ -51,7 +51,7 @@ class GateAnswers(Tally):
     _kinds: dict[int, AnswerKind] = field(default_factory=dict)
     _followed: set[int] = field(default_factory=set)  # whose runs an earlier call has started
 
-    def remember(self, past: Past) -> None:
+    def remember(self, past: JournalState) -> None:
         """Count the runs of earlier calls."""
         self.runs.update(past.starts)
         self._followed = {number for number in past.pending if past.state(number) == STARTED}
@@ -64,7 +64,7 @@ class GateAnswers(Tally):
         before: bool = False,
         interrupted: bool = False,
     ) -> None:
-        Tally.add_line(self, line, paste, before=before, interrupted=interrupted)
+        BatchSummary.add_line(self, line, paste, before=before, interrupted=interrupted)
         number = number_of(line["row"], SIDES.index(line["side"]), line["place"])
         self._kinds[number] = KINDS.get(line["result"]["exit_code"], AnswerKind.NONE)
         if not before:
@@ -73,7 +73,7 @@ class GateAnswers(Tally):
             self._followed.discard(number)
 
     def how_far(self, running: int, doubtful: int, note: str, seconds: float) -> Facts:
-        share, text, pace = Tally.how_far(self, running, doubtful, note, seconds)
+        share, text, pace = BatchSummary.how_far(self, running, doubtful, note, seconds)
         return share, text.replace(" rows", " runs"), pace.replace("rows/", "runs/")
 
     def decide(self) -> GateVerdict | Sequence[AnswerKey]:

@@ -8,20 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noxcli.batch.asked import FRESH, Asked
+from noxcli.batch.asked import FRESH, BatchSpec
 from noxcli.batch.batch import Batch
 from noxcli.batch.columns import Columns
 from noxcli.batch.compare import Comparison
 from noxcli.batch.doubts import look_for
 from noxcli.batch.gate_rows import NEW_INPUT, PER_ROW, GateRows, number_of
-from noxcli.batch.identity import SIDES, Header, changed_nodes, constants_of, differences, digests_of
-from noxcli.batch.joined import Joined
-from noxcli.batch.judge import Judge
-from noxcli.batch.output import Output
+from noxcli.batch.identity import SIDES, BatchHeader, changed_nodes, constants_of, differences, digests_of
+from noxcli.batch.joined import MergedBatch
+from noxcli.batch.judge import RowChecker
+from noxcli.batch.output import ResultWriter
 from noxcli.batch.past import FINISHED
 from noxcli.batch.shards import Shard
 from noxcli.batch.sides import GateSide, Side
-from noxcli.batch.work import RowWork
+from noxcli.batch.work import RowWorker
 from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
 from noxcli.cli.prepare import check_outputs, read_given_inputs, read_workflow_to_run, upload_files
@@ -79,7 +79,7 @@ NEWS = {"version_id": "NEW's version", "definition": "NEW's definition", "consta
 def run_gate(noxus: Session, options: Options) -> None:
     """Ask until the rules decide, and report. Raises what the command ends with."""
     context, answers = noxus.context, GateAnswers()
-    judge = Judge.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    judge = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     rows, asked = _read_asked(noxus, options)
     context.way_back = asked.way_back
     with _never_safe_again(context, asked), Batch(asked, answers, context.terminal, context.clock) as batch:
@@ -102,7 +102,7 @@ def run_gate(noxus: Session, options: Options) -> None:
 
 
 @contextmanager
-def _never_safe_again(context: Context, asked: Asked) -> Iterator[None]:
+def _never_safe_again(context: Context, asked: BatchSpec) -> Iterator[None]:
     """Once a run was started, no ending says that nothing was."""
     try:
         yield
@@ -113,7 +113,7 @@ def _never_safe_again(context: Context, asked: Asked) -> Iterator[None]:
         raise kind(error.message, f"continue with: {asked.way_back}") from None
 
 
-def _read_asked(noxus: Session, options: Options) -> tuple[GateRows, Asked]:
+def _read_asked(noxus: Session, options: Options) -> tuple[GateRows, BatchSpec]:
     """Return what the command line asks. Raises UsageProblem."""
     context = noxus.context
     columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
@@ -123,7 +123,7 @@ def _read_asked(noxus: Session, options: Options) -> tuple[GateRows, Asked]:
     rows.own = read_inputs(options.new_input or [], None, context.sources)
     if rows.is_pipe and options.output_dir is None:
         raise UsageProblem("rows from a pipe need a directory for the journal", "add --output-dir DIR")
-    return rows, Asked(
+    return rows, BatchSpec(
         workflow=options.workflow,
         rows=rows,
         common=common,
@@ -148,9 +148,9 @@ class _Gate:
 
     noxus: Session
     options: Options
-    judge: Judge
+    judge: RowChecker
     rows: GateRows
-    asked: Asked
+    asked: BatchSpec
     batch: Batch
     answers: GateAnswers
     workflows: Sequence[Workflow] = ()
@@ -200,7 +200,7 @@ class _Gate:
             raise UsageProblem("BASE and NEW do not differ", f"name another version with --new, or add {NEW_INPUT}")
         return workflows
 
-    def _own_of_new(self, begun: Header | None) -> dict[str, Any]:
+    def _own_of_new(self, begun: BatchHeader | None) -> dict[str, Any]:
         """Return what the header says of NEW, and of the checks that the gate began with."""
         new, own = self.workflows[1], self.rows.own
         definition, nodes = digests_of(new.definition)
@@ -236,7 +236,7 @@ class _Gate:
         batch.count_past(self.judge)
         self._upload()
         paste = partial(to_paste, context)
-        output = Output(batch.header, batch.journal, batch.results, self.judge, answers, lambda _: None, paste)
+        output = ResultWriter(batch.header, batch.journal, batch.results, self.judge, answers, lambda _: None, paste)
         with batch_progress(context.terminal) as shown:
             tick = partial(show_progress, shown, answers, pace)
             while not isinstance(wanted := answers.decide(), GateVerdict):
@@ -244,7 +244,7 @@ class _Gate:
                 self._ask(wanted, work, output, tick)
         return wanted
 
-    def _ask(self, wanted: Sequence[AnswerKey], work: RowWork, output: Output, tick: Any) -> None:
+    def _ask(self, wanted: Sequence[AnswerKey], work: RowWorker, output: ResultWriter, tick: Any) -> None:
         """Ask for these answers. Raises what ends the gate."""
         batch, answers = self.batch, self.answers
         numbers = {number_of(*key) for key in wanted}
@@ -274,7 +274,7 @@ class _Gate:
             code = ExitCode.LOST_CONTACT
         return Incomplete(message, hint, code)
 
-    def _name_doubts(self, work: RowWork) -> None:
+    def _name_doubts(self, work: RowWorker) -> None:
         """Name starts of earlier calls without a known outcome: their answers are asked once more."""
         past = self.batch.past
         for side, digests in enumerate(work.digests):
@@ -337,7 +337,7 @@ class _Gate:
 
     def _sides(self) -> list[Side]:
         """Return both sides, each by the answers that class its rows."""
-        header, joined = self.batch.header, Joined.read([self.asked.directory])
+        header, joined = self.batch.header, MergedBatch.read([self.asked.directory])
         own: Mapping[str, Any] = header.gate or {}
         of_new = {key: own[key] for key in ("version_id", "constants", "definition", "nodes")}
         headers = (header, replace(header, **of_new, command=["--version-id", own["version"]]))
@@ -454,7 +454,7 @@ def _stage(wanted: Sequence[AnswerKey]) -> str:
     return f"{rows} may be broken: asking both versions again"
 
 
-def _require_same_gate(then: Header, now: Header, directory: str) -> None:
+def _require_same_gate(then: BatchHeader, now: BatchHeader, directory: str) -> None:
     """Raise UsageProblem with what differs from the gate that has begun there."""
     names = [each.what for each in differences(then, now)]
     before, after = then.gate or {}, now.gate or {}

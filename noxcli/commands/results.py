@@ -26,9 +26,9 @@ from noxcli.cli.options import (
 from noxcli.errors import ExitCode, UsageProblem
 
 if TYPE_CHECKING:
-    from noxcli.batch.joined import Joined
-    from noxcli.batch.judge import Judge
-    from noxcli.batch.tally import Tally
+    from noxcli.batch.joined import MergedBatch
+    from noxcli.batch.judge import RowChecker
+    from noxcli.batch.tally import BatchSummary
     from noxcli.query import Query
     from noxcli.reports.reasons import ResultLine
     from noxcli.reports.spreadsheet import Sheet
@@ -77,9 +77,9 @@ class Options(Judging, Printed):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print each row, and write the reports. Raises the worst row's error."""
-    from noxcli.batch.joined import Joined  # the help loads none of what stored results need
-    from noxcli.batch.judge import Judge, MinPass, enough_of
-    from noxcli.batch.tally import Tally
+    from noxcli.batch.joined import MergedBatch  # the help loads none of what stored results need
+    from noxcli.batch.judge import MinPass, RowChecker, enough_of
+    from noxcli.batch.tally import BatchSummary
     from noxcli.cli.targets import plan_reports, present
     from noxcli.query import Query
     from noxcli.reports.spreadsheet import Sheet
@@ -93,14 +93,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
     present(context, options)
     mask = context.terminal.mask
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
-    judge = Judge.read(options.asserts, options.expect, context.sources, mask)
-    min_pass, joined = MinPass.read(options.min_pass), Joined.read(directories)
+    judge = RowChecker.read(options.asserts, options.expect, context.sources, mask)
+    min_pass, joined = MinPass.read(options.min_pass), MergedBatch.read(directories)
     if joined.header.gate is not None:
         _print_gate(context, options, joined, query)
         return
     _check_questions(context, joined, judge)
     enough = enough_of(joined.header.repeat, options.pass_each)
-    tally = Tally(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
+    tally = BatchSummary(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
     sheet = None if options.csv is None else Sheet(raw=options.csv_raw)
     _print_rows(context, _counted(joined.lines(judge), tally, sheet), query)
     tally.expect(tally.done)  # each row has a line
@@ -111,7 +111,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     tally.conclude(context.terminal, None)
 
 
-def _print_gate(context: Context, options: Options, joined: "Joined", query: "Query | None") -> None:
+def _print_gate(context: Context, options: Options, joined: "MergedBatch", query: "Query | None") -> None:
     """Print each answer of a gate. Raises UsageProblem for an option that judges or counts them."""
     from noxcli.batch.shards import Shard  # as in execute
     from noxcli.query import found_line
@@ -123,7 +123,7 @@ def _print_gate(context: Context, options: Options, joined: "Joined", query: "Qu
     context.terminal.write_all(found_line(query, joined.header.printed(line)) for line in joined.runs(Shard()))
 
 
-def _counted(lines: Iterable["ResultLine"], tally: "Tally", sheet: "Sheet | None") -> Iterator["ResultLine"]:
+def _counted(lines: Iterable["ResultLine"], tally: "BatchSummary", sheet: "Sheet | None") -> Iterator["ResultLine"]:
     """Yield each line once it is counted."""
     for line in lines:
         tally.add_line(line)
@@ -147,7 +147,12 @@ def _print_rows(context: Context, lines: Iterable["ResultLine"], query: "Query |
 
 
 def _write_files(
-    context: Context, options: Options, joined: "Joined", judge: "Judge", tally: "Tally", sheet: "Sheet | None"
+    context: Context,
+    options: Options,
+    joined: "MergedBatch",
+    judge: "RowChecker",
+    tally: "BatchSummary",
+    sheet: "Sheet | None",
 ) -> None:
     """Write the table, the test cases and the page that are asked for. Raises Undelivered."""
     from noxcli.files import save  # as in execute
@@ -163,7 +168,7 @@ def _write_files(
         save(Path(options.report), joined.page(page, judge, tally))
 
 
-def _check_questions(context: Context, joined: "Joined", judge: "Judge") -> None:
+def _check_questions(context: Context, joined: "MergedBatch", judge: "RowChecker") -> None:
     """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
     from noxcli.batch.columns import EXPECT  # as in execute
     from noxcli.batch.shards import Shard
@@ -190,7 +195,7 @@ def _check_questions(context: Context, joined: "Joined", judge: "Judge") -> None
     coverage.require_some(context.terminal.warn, own=own)
 
 
-def _facts(joined: "Joined", judge: "Judge") -> list[tuple[str, str]]:
+def _facts(joined: "MergedBatch", judge: "RowChecker") -> list[tuple[str, str]]:
     """Return what is judged, for a CI system and a comment."""
     header = joined.header
     facts = {
@@ -203,7 +208,7 @@ def _facts(joined: "Joined", judge: "Judge") -> list[tuple[str, str]]:
     return [(term, text) for term, text in facts.items() if text]
 
 
-def _say(context: Context, joined: "Joined", tally: "Tally") -> None:
+def _say(context: Context, joined: "MergedBatch", tally: "BatchSummary") -> None:
     """Write to stderr what there is, and what is missing."""
     from noxcli.render.text import amount  # as in execute
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.doubts import Finding, look_for
-from noxcli.batch.past import Pending
+from noxcli.batch.doubts import CandidateIndex, look_for
+from noxcli.batch.past import SentStart
 from noxcli.errors import Unavailable
 from noxcli.inputs.definition import InputNode
 from noxcli.models import Run
@@ -27,9 +27,9 @@ def run(name: str, seconds: float | None, input: Any = MINE) -> Run:
     return Run(name, "w", "running", created_at=created, input=input)
 
 
-def doubt(number: int = 1, seconds: float = 0) -> Pending:
+def doubt(number: int = 1, seconds: float = 0) -> SentStart:
     """A row whose start was sent then."""
-    return Pending(number, None, DIGESTS.of(MINE), (NOW + seconds * SECOND).timestamp())
+    return SentStart(number, None, DIGESTS.of(MINE), (NOW + seconds * SECOND).timestamp())
 
 
 class Listed:
@@ -46,16 +46,16 @@ class Listed:
         yield from self._runs
 
 
-def found(runs: Iterable[Run], *doubts: Pending, taken: Sequence[str] = ()) -> Finding:
+def found(runs: Iterable[Run], *doubts: SentStart, taken: Sequence[str] = ()) -> CandidateIndex:
     return look_for(as_api(Listed(runs)), "w", DIGESTS, doubts or [doubt()], taken.__contains__, 5.0)
 
 
-def own(runs: Iterable[Run], *doubts: Pending) -> dict[int, str]:
+def own(runs: Iterable[Run], *doubts: SentStart) -> dict[int, str]:
     finding = replace(found(runs, *doubts), of_batch=True)
     return {one.number: run.id for one, run in finding.own(doubts or [doubt()])}
 
 
-def names(finding: Finding) -> list[str]:
+def names(finding: CandidateIndex) -> list[str]:
     return [one.id for one in finding.candidates(doubt())]
 
 

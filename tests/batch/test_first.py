@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.identity import Header
+from noxcli.batch.identity import BatchHeader
 from noxcli.batch.journal import Journal
-from noxcli.batch.past import Past
+from noxcli.batch.past import JournalState
 from noxcli.errors import Unavailable
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import input_node
@@ -17,7 +17,7 @@ from noxcli.timing import Clock
 from tests.conftest import Noxcli, write_rows
 from tests.process import HUNG, call, environment, running, until
 
-HEADER = Header("w", None, "h", "rows.jsonl", "1/1", {}, [], None)
+HEADER = BatchHeader("w", None, "h", "rows.jsonl", "1/1", {}, [], None)
 LIMIT = Answer(429, {}, headers={"Retry-After": "300"}, repeat=True)
 SECOND = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ATTEMPT": "2"}
 
@@ -25,9 +25,9 @@ SECOND = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ATTEMPT": "2"}
 def test_a_batch_that_began_before_the_lock_is_not_begun_again(tmp_path: Path) -> None:
     late = Journal(tmp_path / "out", Clock())
     with Journal(tmp_path / "out", Clock()) as early:
-        early.begin(HEADER, Past())
+        early.begin(HEADER, JournalState())
     with pytest.raises(Unavailable, match="another batch has begun in "):
-        late.begin(HEADER, Past())
+        late.begin(HEADER, JournalState())
 
 
 def test_the_slower_of_two_processes_starts_nothing(sandbox: Sandbox, workflow: str) -> None:

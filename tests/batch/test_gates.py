@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from noxcli.batch.judge import MinPass
-from noxcli.batch.tally import Tally
+from noxcli.batch.tally import BatchSummary
 from noxcli.errors import worst
 from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
@@ -154,7 +154,7 @@ def test_twenty_failures_of_twenty_rows_hold_none_back(noxcli: Noxcli, workflow:
 
 
 def test_what_ends_beside_the_twentieth_failure_starts_no_more() -> None:
-    tally = Tally(total=100)
+    tally = BatchSummary(total=100)
     for number in range(1, 65):
         failed = {"exit_code": 1 if number <= 20 else 0, "run": {"id": "r"}, "error": {"message": "no"}}
         tally.add_line({"row": number, "id": None, "result": failed})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from noxcli.batch.rows import Row
-from noxcli.batch.work import RowWork
+from noxcli.batch.work import RowWorker
 from noxcli.models import Run
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
@@ -209,13 +209,13 @@ def test_a_row_that_can_not_be_read_is_read_again_by_resume(
 def test_an_unforeseen_error_in_one_row_is_that_rows_alone(
     noxcli: Noxcli, workflow: str, rows: str, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
-    delivered = RowWork.deliver
+    delivered = RowWorker.deliver
 
-    def deliver(work: RowWork, row: Row, run: Run) -> Any:
+    def deliver(work: RowWorker, row: Row, run: Run) -> Any:
         if row.number == 2:
             raise error
         return delivered(work, row, run)
 
-    monkeypatch.setattr(RowWork, "deliver", deliver)
+    monkeypatch.setattr(RowWorker, "deliver", deliver)
     result = noxcli("batch", workflow, rows, *FAST)
     assert (result.code, result.codes) == (code, {**dict.fromkeys(range(1, ROWS + 1), 0), 2: code})

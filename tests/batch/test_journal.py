@@ -16,13 +16,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from noxcli.batch.doubts import look_for
-from noxcli.batch.identity import Header
-from noxcli.batch.joined import Joined
+from noxcli.batch.identity import BatchHeader
+from noxcli.batch.joined import MergedBatch
 from noxcli.batch.journal import Journal
-from noxcli.batch.judge import Judge
+from noxcli.batch.judge import RowChecker
 from noxcli.batch.lines import JournalTrouble
-from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, Past
-from noxcli.batch.row import FinishedRow
+from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, JournalState
+from noxcli.batch.row import RowResult
 from noxcli.batch.rows import Row
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.masking import Mask
@@ -63,7 +63,7 @@ def test_cut_at_any_byte_no_row_that_may_have_run_is_new(whole: tuple[str, bytes
     with Journal(tmp_path, Clock()) as journal:
         for cut in range(len(content), -1, -1):
             os.truncate(journal.path, cut)
-            past, kept = Past.read(journal.path), content[:cut]
+            past, kept = JournalState.read(journal.path), content[:cut]
             assert {row for row in rows if past.state(row) == FINISHED} == told_in(kept, "finished")
             assert {row for row in rows if past.state(row) == NEW} == rows - told_in(kept, "sent")
 
@@ -83,7 +83,7 @@ def test_resume_after_a_cut_repeats_nothing(
     assert {line["row"] for line in result.lines} == set(range(1, ROWS + 1)) - told_in(kept, "finished")
 
 
-HEADER = Header("w", None, "h", "s", "1/1", {}, [], None, 3, "d")
+HEADER = BatchHeader("w", None, "h", "s", "1/1", {}, [], None, 3, "d")
 
 
 def row(number: int, digest: int = 0) -> Row:
@@ -92,14 +92,14 @@ def row(number: int, digest: int = 0) -> Row:
 
 def test_a_torn_line_is_moved_aside(tmp_path: Path) -> None:
     with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, Past())
+        journal.begin(HEADER, JournalState())
     path = tmp_path / "batch.jsonl"
     torn = '{"row":1,"step":"int'
     for _ in range(2):
         path.write_text(path.read_text() + torn)
         with Journal(tmp_path, Clock()) as journal:
             journal.note_sent(row(2, 0xAB), "digest", None)
-            past = Past.read(journal.path)
+            past = JournalState.read(journal.path)
     assert past.header == HEADER
     assert (past.state(1), past.digests[2], past.state(2), list(past.pending)) == (NEW, 0xAB, SENT, [2])
     assert (tmp_path / "batch.jsonl.torn").read_text() == f"{torn}\n" * 2
@@ -107,25 +107,25 @@ def test_a_torn_line_is_moved_aside(tmp_path: Path) -> None:
 
 def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
     with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, Past())
+        journal.begin(HEADER, JournalState())
         for number in (1, 2, 3):
             journal.note_sent(row(number, number), "digest", None)
         size = journal.path.stat().st_size
         journal.renumber([(2, 1, 11), (5, 2, 12)])
-        past = Past.read(journal.path)
+        past = JournalState.read(journal.path)
     assert {number: past.state(number) for number in range(1, 7)} == {1: NEW, 2: SENT, 3: NEW, 4: NEW, 5: SENT, 6: NEW}
     assert (past.digests[2], past.digests[5], sorted(past.pending)) == (11, 12, [2, 5])
     content = journal.path.read_bytes()
     cuts = [place for place in range(size, len(content)) if content[place - 1 : place] == b"\n"]
     for cut in cuts:
         journal.path.write_bytes(content[:cut])
-        past = Past.read(journal.path)
+        past = JournalState.read(journal.path)
         assert [past.state(number) for number in (1, 2, 3)] == [SENT, SENT, SENT], "not before the last line"
 
 
 def test_new_numbers_whose_writer_was_killed_are_void(tmp_path: Path) -> None:
     with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, Past())
+        journal.begin(HEADER, JournalState())
         for number in (1, 2):
             journal.note_sent(row(number, number), "digest", None)
         journal.renumber([(4, 1, 11), (5, 2, 12)])
@@ -133,7 +133,7 @@ def test_new_numbers_whose_writer_was_killed_are_void(tmp_path: Path) -> None:
         journal.path.write_text("".join(content[:-1]))  # without the last line: they were never in force
         journal.note_sent(row(3, 3), "digest", None)
         journal.renumber([(1, 1, 21), (2, 2, 22), (3, 3, 23)])
-        past = Past.read(journal.path)
+        past = JournalState.read(journal.path)
     assert {number: past.state(number) for number in range(1, 6)} == {1: SENT, 2: SENT, 3: SENT, 4: NEW, 5: NEW}
     assert [past.digests[number] for number in (1, 2, 3)] == [21, 22, 23]
 
@@ -141,13 +141,13 @@ def test_new_numbers_whose_writer_was_killed_are_void(tmp_path: Path) -> None:
 def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
     run = Run("r", "w", "completed")
     with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, Past())
+        journal.begin(HEADER, JournalState())
         for number, confirmed in ((1, True), (2, False)):
             journal.note_sent(row(number), "d", None)
             journal.note_started(row(number), run)
             result = {"run": {"id": "r", "confirmed": confirmed}, "error": None}
-            journal.note_ended([FinishedRow(row(number), result, ExitCode.OK, {}, {})])
-        past = Past.read(journal.path)
+            journal.note_ended([RowResult(row(number), result, ExitCode.OK, {}, {})])
+        past = JournalState.read(journal.path)
     assert past.count_finished() == 1
     assert list(past.pending) == [2]
 
@@ -208,12 +208,12 @@ def test_a_journal_that_says_anything_breaks_no_reader(
     lines = [*LINES, *({**LINES[which], name: value} for which, name, value in changes)]
     (directory / "batch.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     with suppress(UsageProblem), Journal(directory, Clock()) as journal:
-        past = Past.read(journal.path)
+        past = JournalState.read(journal.path)
         assert len(past.states) <= 1 << 26
         look_for(as_api(Listed([])), "w", InputDigests(), past.doubtful, lambda _: False, 5.0)
     with suppress(UsageProblem, ConfigProblem):
-        joined = Joined.read([directory])
-        for line in itertools.islice(joined.lines(Judge((), None, Mask())), 100):
+        joined = MergedBatch.read([directory])
+        for line in itertools.islice(joined.lines(RowChecker((), None, Mask())), 100):
             list(cases_of_row(line, "w", ()))
 
 
@@ -248,7 +248,7 @@ def test_a_line_that_is_not_understood_is_refused_and_kept(line: bytes, tmp_path
         Journal(tmp_path, Clock()) as journal,
         pytest.raises(UsageProblem, match=r"line 2 of the journal .* is not one"),
     ):
-        Past.read(journal.path)
+        JournalState.read(journal.path)
     assert path.read_bytes() == before
 
 
@@ -256,14 +256,14 @@ def test_a_journal_in_another_form_of_json_is_read(tmp_path: Path) -> None:
     """As `jq -S` writes it."""
     path = tmp_path / "batch.jsonl"
     path.write_text("".join(f"{json.dumps(line, sort_keys=True)}\n" for line in LINES))
-    assert Past.read(path).count_finished() == 1
+    assert JournalState.read(path).count_finished() == 1
 
 
 def test_a_journal_of_a_newer_noxcli_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "batch.jsonl"
     path.write_text(json.dumps({**HEAD, "batch": "noxcli.batch/2", "more": 1}) + "\n")
     with pytest.raises(UsageProblem, match="a newer noxcli wrote"):
-        Past.read(path)
+        JournalState.read(path)
 
 
 def test_a_line_without_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,10 +272,10 @@ def test_a_line_without_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "batch.jsonl"
     path.write_bytes(b"x" * 10_000 + b'{"row": 2, "id": null, "step": "withdrawn", "exit_code": 75}\n')
     with pytest.raises(UsageProblem, match="line 1 of the journal"):
-        Past.read(path)
+        JournalState.read(path)
     path.unlink()
     with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, Past())
+        journal.begin(HEADER, JournalState())
         with pytest.raises(JournalTrouble, match="would have"):
             journal.note_sent(Row(1, 1, 0, "x" * 2000), "d", None)
         with pytest.raises(JournalTrouble, match=r"at most \d+ rows"):
@@ -287,8 +287,8 @@ def test_a_run_is_known_whose_start_the_disk_did_not_record(tmp_path: Path) -> N
     row, run = Row(1, 1, 7), {"id": "r", "status": "running", "confirmed": True}
     result = {"run": run, "error": {"message": "still running"}, "retry_safe": False}
     with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, Past())
+        journal.begin(HEADER, JournalState())
         journal.note_sent(row, "d", None)
-        journal.note_ended([FinishedRow(row, result, ExitCode.TIMED_OUT, {}, {})])
-        past = Past.read(journal.path)
+        journal.note_ended([RowResult(row, result, ExitCode.TIMED_OUT, {}, {})])
+        past = JournalState.read(journal.path)
     assert (past.state(1), past.going_on, past.doubtful) == (STARTED, ["r"], [])

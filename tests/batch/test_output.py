@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.batch.identity import Header
+from noxcli.batch.identity import BatchHeader
 from noxcli.batch.journal import Journal
-from noxcli.batch.judge import Judge
+from noxcli.batch.judge import RowChecker
 from noxcli.batch.lines import JournalTrouble
-from noxcli.batch.output import FLUSHES_APART, Output
-from noxcli.batch.past import Past
-from noxcli.batch.results import Results
-from noxcli.batch.row import FinishedRow
+from noxcli.batch.output import FLUSHES_APART, ResultWriter
+from noxcli.batch.past import JournalState
+from noxcli.batch.results import ResultsFile
+from noxcli.batch.row import RowResult
 from noxcli.batch.rows import Row
-from noxcli.batch.tally import Tally
+from noxcli.batch.tally import BatchSummary
 from noxcli.errors import ExitCode
 from noxcli.masking import Mask
 from noxcli.timing import Clock
@@ -35,11 +35,11 @@ RESULT = {
 }
 
 
-def result(number: int) -> FinishedRow:
-    return FinishedRow(Row(number, number, 0), RESULT, ExitCode.OK, {}, {})
+def result(number: int) -> RowResult:
+    return RowResult(Row(number, number, 0), RESULT, ExitCode.OK, {}, {})
 
 
-HEADER = Header("w", None, "h", "s", "1/1", {}, [], None)
+HEADER = BatchHeader("w", None, "h", "s", "1/1", {}, [], None)
 
 
 @dataclass
@@ -48,13 +48,13 @@ class Batch:
 
     directory: Path
     journal: Journal
-    results: Results
+    results: ResultsFile
     printed: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.tally = Tally()
-        judge = Judge((), None, Mask())
-        self.output = Output(HEADER, self.journal, self.results, judge, self.tally, self._write, str)
+        self.tally = BatchSummary()
+        judge = RowChecker((), None, Mask())
+        self.output = ResultWriter(HEADER, self.journal, self.results, judge, self.tally, self._write, str)
 
     def _write(self, text: str) -> None:
         rows = [json.loads(line)["row"] for line in text.splitlines()]
@@ -69,8 +69,8 @@ class Batch:
 @pytest.fixture
 def batch(tmp_path: Path) -> Iterator[Callable[..., Batch]]:
     with Journal(tmp_path, Clock()) as journal:
-        journal.begin(HEADER, Past())
-        results = Results(journal.place)
+        journal.begin(HEADER, JournalState())
+        results = ResultsFile(journal.place)
         yield lambda: Batch(tmp_path, journal, results)
         results.close()
 
@@ -88,7 +88,7 @@ def test_the_first_line_is_printed_at_once_later_ones_together(batch: Callable[.
     time.sleep(FLUSHES_APART)
     this.output.flush_due()
     assert this.printed == [1, 2, 3]
-    assert (Past.read(this.journal.path).count_finished(), this.tally.done) == (3, 3)
+    assert (JournalState.read(this.journal.path).count_finished(), this.tally.done) == (3, 3)
     assert this.output.until_due(1.0) == 1.0
 
 
@@ -99,10 +99,10 @@ def test_what_the_disk_does_not_keep_is_not_printed(
         raise JournalTrouble("the disk is full")
 
     this = batch()
-    monkeypatch.setattr(Results, "add", full)
+    monkeypatch.setattr(ResultsFile, "add", full)
     this.output.add(result(1))
     this.output.flush()
-    assert (this.printed, Past.read(this.journal.path).count_finished()) == ([], 0)
+    assert (this.printed, JournalState.read(this.journal.path).count_finished()) == ([], 0)
     assert this.output.lineless == ["r"]
     assert isinstance(this.output.take_trouble(), JournalTrouble)
     assert this.output.take_trouble() is None
@@ -111,15 +111,15 @@ def test_what_the_disk_does_not_keep_is_not_printed(
 @pytest.mark.parametrize(
     ("tally", "without", "seconds", "told"),
     [
-        (Tally(), (0, 0), 2.0, (None, "0 of 0 rows", "2.0s so far")),
+        (BatchSummary(), (0, 0), 2.0, (None, "0 of 0 rows", "2.0s so far")),
         (
-            Tally(total=120, codes=Counter({0: 10, 1: 2})),
+            BatchSummary(total=120, codes=Counter({0: 10, 1: 2})),
             (8, 0),
             4.0,
             (0.1, "12 of 120 rows, 8 running, 2 not completed", "3.0 rows/s, 36.0s left"),
         ),
         (
-            Tally(total=20, before=Counter({0: 4}), codes=Counter({0: 1})),
+            BatchSummary(total=20, before=Counter({0: 4}), codes=Counter({0: 1})),
             (0, 1),
             60.0,
             (0.25, "5 of 20 rows, 1 in doubt", "1.0 rows/min, 15m00s left"),
@@ -127,7 +127,7 @@ def test_what_the_disk_does_not_keep_is_not_printed(
     ],
 )
 def test_a_line_tells_rows_rate_and_time_left(
-    tally: Tally, without: tuple[int, int], seconds: float, told: tuple[float | None, str, str]
+    tally: BatchSummary, without: tuple[int, int], seconds: float, told: tuple[float | None, str, str]
 ) -> None:
     assert tally.how_far(*without, "", seconds) == told
     assert tally.how_far(*without, "slow", seconds)[1] == f"{told[1]}, slow"

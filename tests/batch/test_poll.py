@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from noxcli.batch.poll import FIRST_APART, FIRST_LOOK, SHORTEST, Schedule
+from noxcli.batch.poll import FIRST_APART, FIRST_LOOK, SHORTEST, PollSchedule
 
 
-def looks(schedule: Schedule, most: float) -> list[float]:
+def looks(schedule: PollSchedule, most: float) -> list[float]:
     """When a run is read, in seconds after its start."""
     moments = [schedule.until_next(0.0)]
     while moments[-1] < most:
@@ -17,21 +17,21 @@ def looks(schedule: Schedule, most: float) -> list[float]:
 
 
 def test_while_nothing_is_known_reads_are_rarer_and_rarer() -> None:
-    moments = looks(Schedule(100.0), 100.0)
+    moments = looks(PollSchedule(100.0), 100.0)
     assert moments[0] == FIRST_LOOK
     apart = [max(FIRST_APART, 0.05 * earlier) for earlier in moments[:-1]]
     assert [later - earlier for earlier, later in pairwise(moments)] == pytest.approx(apart)
 
 
 def test_runs_are_read_from_the_shortest_time_on() -> None:
-    schedule = Schedule(100.0)
+    schedule = PollSchedule(100.0)
     for seconds in (4.0, 10.0, 12.0):
         schedule.note(seconds)
     assert looks(schedule, 6.0)[:4] == pytest.approx([4.0, 4.5, 5.0, 5.5])
 
 
 def test_a_run_that_takes_far_longer_is_read_less_and_less() -> None:
-    schedule = Schedule(100.0)
+    schedule = PollSchedule(100.0)
     schedule.note(0.2)
     assert schedule.until_next(0.0) == 0.2
     assert schedule.until_next(0.3) == SHORTEST
@@ -39,7 +39,7 @@ def test_a_run_that_takes_far_longer_is_read_less_and_less() -> None:
 
 
 def test_a_run_is_read_at_least_every_poll_interval() -> None:
-    schedule = Schedule(0.05)
+    schedule = PollSchedule(0.05)
     schedule.note(60.0)
     schedule.add(1, 0.0)
     assert schedule.until_due(9.0) <= 0.05
@@ -49,7 +49,7 @@ def test_a_run_is_read_at_least_every_poll_interval() -> None:
 
 
 def test_what_is_dropped_is_not_read() -> None:
-    schedule = Schedule(5.0)
+    schedule = PollSchedule(5.0)
     schedule.add(1)
     schedule.add(2)
     schedule.drop(1)

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from noxcli.batch.judge import MinPass
-from noxcli.batch.tally import Tally
+from noxcli.batch.tally import BatchSummary
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result, write_rows
@@ -158,7 +158,7 @@ def test_a_row_is_good_once_enough_repetitions_have_run(noxcli: Noxcli, workflow
 
 
 def test_a_row_with_repetitions_to_come_has_no_verdict() -> None:
-    tally = Tally(total=9, min_pass=MinPass.read("60%"), repeat=3, pass_each=2)
+    tally = BatchSummary(total=9, min_pass=MinPass.read("60%"), repeat=3, pass_each=2)
     for row, code in ((1, 0), (2, 0), (2, 0), (3, 1)):
         tally.add_line({"row": row, "id": None, "result": {"exit_code": code, "run": None, "error": None}})
     assert (tally.rows, tally.became()) == (3, [(1, "failed"), (2, "unfinished")])

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from noxcli.batch.lines import JournalTrouble
-from noxcli.batch.results import KeptResults, Results
-from noxcli.batch.row import FinishedRow
+from noxcli.batch.results import ResultsFile, ResultsIndex
+from noxcli.batch.row import RowResult
 from noxcli.batch.rows import Row
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.place import Place
@@ -54,16 +54,16 @@ def test_a_row_that_is_run_again_has_its_last_result(noxcli: Noxcli, workflow: s
     assert len(sandbox.runs(workflow)) == 3
 
 
-def row(number: int, run: str = "r", text: str = "") -> FinishedRow:
+def row(number: int, run: str = "r", text: str = "") -> RowResult:
     result = json.loads(line(number, run, text))["result"]
-    return FinishedRow(Row(number, number, 0), result, ExitCode.OK, {}, {})
+    return RowResult(Row(number, number, 0), result, ExitCode.OK, {}, {})
 
 
 def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     path.write_text(line(2, "old") + "junk\n" + line(1) + line(2, "new") + line(3)[:40])
     with Place.open_named(tmp_path) as place:
-        results = Results(place)
+        results = ResultsFile(place)
         assert (tmp_path / "results.jsonl.torn").read_text() == line(3)[:40] + "\n"
         assert [results.kept.has(number) for number in (1, 2, 3)] == [True, True, False]
         results.add([row(3)])
@@ -75,7 +75,7 @@ def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path)
         "junk",
         [(2, "new"), (3, "r"), (1, "again")],
     )
-    with closing(KeptResults(tmp_path)) as read:
+    with closing(ResultsIndex(tmp_path)) as read:
         assert (json.loads(read.read_raw(1, None))["row"], read.read_raw(4, None)) == (1, b"")
 
 
@@ -117,10 +117,10 @@ def test_cut_at_every_byte_each_row_is_written_again(noxcli: Noxcli, workflow: s
 def test_what_a_server_nests_deep_is_kept(tmp_path: Path) -> None:
     deep = line(1).replace('{"A":""}', "[" * 5000 + "]" * 5000)
     with Place.open_named(tmp_path) as place:
-        results = Results(place)
+        results = ResultsFile(place)
         (tmp_path / "results.jsonl").write_text(deep)
         results.close()
-        again = Results(place)
+        again = ResultsFile(place)
         assert not again.kept.has(1), "no noxcli writes it"
         again.add([row(1)])
         again.close()
@@ -130,7 +130,7 @@ def test_what_a_server_nests_deep_is_kept(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     path, (soft, hard) = tmp_path / "results.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
     with Place.open_named(tmp_path) as place:
-        results = Results(place)
+        results = ResultsFile(place)
         results.add([row(1)])
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(row(1).line) + 40, hard))
         try:
@@ -149,7 +149,7 @@ def test_replaced_answers_are_kept_in_little_memory(tmp_path: Path) -> None:
     with path.open("w") as file:
         file.writelines(line(number, run, long) for run in ("old", "new") for number in range(1, 201))
     with Place.open_named(tmp_path) as place:
-        results = Results(place)
+        results = ResultsFile(place)
         tracemalloc.start()
         results.close()
         peak = tracemalloc.get_traced_memory()[1]
@@ -163,7 +163,7 @@ def test_replaced_answers_are_kept_in_little_memory(tmp_path: Path) -> None:
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "results.jsonl").symlink_to("/dev/null")
     with Place.open_named(tmp_path) as place, pytest.raises(UsageProblem, match="which noxcli does not follow"):
-        Results(place)
+        ResultsFile(place)
 
 
 def test_stdout_may_not_be_the_same_file(sandbox: Sandbox, workflow: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from noxcli.batch.columns import Columns
-from noxcli.batch.rows import Row, RowFile
+from noxcli.batch.rows import Row, RowReader
 from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import read_inputs
 from noxcli.inputs.sources import Sources
@@ -20,7 +20,7 @@ def rows_of(
     content: str | bytes, form: str = "jsonl", column: tuple[str, ...] = (), common: tuple[str, ...] = ()
 ) -> list[Row]:
     stdin = io.BytesIO(content.encode() if isinstance(content, str) else content)
-    file = RowFile("-", form, Columns.parse(column, read_inputs(common)), Sources(lambda: stdin))
+    file = RowReader("-", form, Columns.parse(column, read_inputs(common)), Sources(lambda: stdin))
     file.copy_pipe()
     return list(file.rows())
 
@@ -164,12 +164,12 @@ def test_the_format_goes_by_the_name(tmp_path: Path) -> None:
         ("rows", '{"a": "1"}\n'),
     ):
         (tmp_path / name).write_text(content)
-        (row,) = RowFile(name, None, none, Sources()).rows()
+        (row,) = RowReader(name, None, none, Sources()).rows()
         assert values_of(row) == {"a": "1"}
     with pytest.raises(UsageProblem, match="xml is not known"):
-        RowFile("rows", "xml", none, Sources())
+        RowReader("rows", "xml", none, Sources())
     with pytest.raises(UsageProblem, match="no such file"):
-        RowFile("missing", None, none, Sources())
+        RowReader("missing", None, none, Sources())
 
 
 @pytest.mark.parametrize(

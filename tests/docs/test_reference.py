@@ -8,7 +8,8 @@ from generated import cells, reference
 
 from noxcli.config.files import DEFAULTS, SETTINGS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
-from noxcli.sandbox import faults, files, switches
+from noxcli.sandbox import faults, switches
+from noxcli.sandbox import scenario_file as files
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / reference.REFERENCE

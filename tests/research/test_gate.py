@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.identity import Header
+from noxcli.batch.identity import BatchHeader
 from noxcli.batch.past import BATCH_SCHEMA
 from noxcli.errors import ExitCode, Phase, RunFailed
 from noxcli.models import Run
@@ -48,7 +48,9 @@ Row = tuple[str, Sequence[str]]  # its id, and what each repetition says
 def write_directory(name: str, rows: Sequence[Row], repeat: int) -> str:
     """Write a batch as noxcli writes it: its journal and its results."""
     columns: dict[str, Any] = {"kept": [], "constants": {}, "secrets": [], "columns": None}
-    header = Header("w", None, "http://localhost", "rows.jsonl", "1/1", **columns, rows=len(rows) * repeat, digest="0")
+    header = BatchHeader(
+        "w", None, "http://localhost", "rows.jsonl", "1/1", **columns, rows=len(rows) * repeat, digest="0"
+    )
     command = ["batch", "w", "rows.jsonl", "--output-dir", name, *(["--repeat", "3"] if repeat > 1 else [])]
     journal = [{"batch": BATCH_SCHEMA, **asdict(header), "repeat": repeat, "command": command}]
     results = []

@@ -11,7 +11,7 @@ from urllib3.util import parse_url
 
 from noxcli.api.records import run_from
 from noxcli.api.sse import Framer, parse_events, read_frames
-from noxcli.batch.past import Past
+from noxcli.batch.past import JournalState
 from noxcli.codec import decode_json, to_json
 from noxcli.config.table import read_table
 from noxcli.errors import NoxError
@@ -59,7 +59,7 @@ def input_item(data: bytes) -> None:
 def batch_journal(data: bytes) -> None:
     """A journal that anything may have written to is read, or refused."""
     with suppress(NoxError):
-        Past.read(stored("batch.jsonl", data))
+        JournalState.read(stored("batch.jsonl", data))
 
 
 def state_files(data: bytes) -> None:
