@@ -15,12 +15,12 @@ from noxcli.batch.judge import RowChecker, enough_of, without_verdict
 from noxcli.batch.lines import NUMBER_BITS
 from noxcli.batch.sides import Side, differing_constants
 from noxcli.errors import ExitCode, UsageProblem
-from noxcli.reports.comparison import NOT_HERE, Change, Confirmed, Pair, Rule
+from noxcli.reports.comparison import NOT_HERE, Confirmed, PassRule, RowClass, RowPair
 from noxcli.reports.reasons import ResultLine
 from noxcli.signals import SIGNALS
 
 COMPARISON_SCHEMA = "noxcli.comparison/1"
-CHANGES = list(Change)
+CHANGES = list(RowClass)
 Matched = tuple[int | None, int | None]  # a row of BASE, and one of NEW
 NOBODY = -1  # a side that has no row
 
@@ -38,10 +38,10 @@ class Comparison:
         require_comparable(base, new)
         self.base, self.new, self._judge = base, new, judge
         differ = differing_constants(base, new)
-        rule = Rule(base.repeat, enough_of(base.repeat, each))
+        rule = PassRule(base.repeat, enough_of(base.repeat, each))
         by = "row" if by_row else "id" if base.has_ids and new.has_ids else "input"  # both sides have some ids
         self.compared = ComparisonSummary(base, new, rule, judge.questions(own=new.expects), by, differ)
-        self.counts: Counter[Change] = Counter()
+        self.counts: Counter[RowClass] = Counter()
         self.slower = 0  # of any class
         self.gate: dict[str, Any] | None = None
         self._confirmed: dict[int, Confirmed] = {}  # pairs that seemed broken
@@ -67,11 +67,11 @@ class Comparison:
             self._rows.extend(NOBODY if row is None else row for row in matched)
         self._sort()
 
-    def pairs(self, *, same: bool = False) -> Iterator[Pair]:
+    def pairs(self, *, same: bool = False) -> Iterator[RowPair]:
         """Return the pairs that differ, the worst first; and then those that are the `same`, if asked for."""
         return map(self._at, self._order[: None if same else self.listed])
 
-    def _at(self, place: int) -> Pair:
+    def _at(self, place: int) -> RowPair:
         base, new = self._rows[2 * place : 2 * place + 2]
         known = CHANGES[self._ranks[place] >> NUMBER_BITS]
         matched = (None if base == NOBODY else base, None if new == NOBODY else new)
@@ -97,11 +97,11 @@ class Comparison:
     @property
     def listed(self) -> int:
         """The number of pairs that are not the same."""
-        return self.counts.total() - self.counts[Change.SAME]
+        return self.counts.total() - self.counts[RowClass.SAME]
 
     def in_words(self) -> str:
         """Return the number of rows of each class."""
-        return ", ".join(f"{self.counts[change]:,} {change}" for change in Change if self.counts[change]) or "no rows"
+        return ", ".join(f"{self.counts[change]:,} {change}" for change in RowClass if self.counts[change]) or "no rows"
 
     def _left_out(self, matched: Matched) -> Side | None:
         """Return the side that left a row out (--limit, --only), None if both sides have it, or the table lacks it."""
@@ -110,7 +110,7 @@ class Comparison:
             (side for side, row in zip(sides, matched, strict=True) if row is None and side.source.is_limited), None
         )
 
-    def _pair(self, matched: Matched, known: Change | None = None, confirmed: Confirmed | None = None) -> Pair:
+    def _pair(self, matched: Matched, known: RowClass | None = None, confirmed: Confirmed | None = None) -> RowPair:
         """Return a pair of rows, of which NEW's judges both; `known` is its class if it was judged before."""
         sides = zip((self.base, self.new), self._reads, matched, strict=True)
         base, new = (self._read_lines(*each) for each in sides)
@@ -118,7 +118,7 @@ class Comparison:
         other = _other_input(base, new, self.compared.constants) if base and new else None
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
         base, new = ([self._judge.judged(line, table) for line in lines] for lines in (base, new))
-        return Pair(base, new, self.compared.rule, gaps[0], gaps[1], other, known, confirmed)
+        return RowPair(base, new, self.compared.rule, gaps[0], gaps[1], other, known, confirmed)
 
     def _read_lines(self, side: Side, read: Callable[[int], ResultLine], row: int | None) -> list[ResultLine]:
         lines = [] if row is None else side.read_row(row, read)
@@ -134,7 +134,7 @@ class Comparison:
             "reason": reason,
             **sides,
             "compared": self.compared.document(),
-            "classes": {str(change): self.counts[change] for change in Change},
+            "classes": {str(change): self.counts[change] for change in RowClass},
             "slower": self.slower,
             "gate": self.gate,
             **more,

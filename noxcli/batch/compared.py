@@ -11,7 +11,7 @@ from noxcli.batch.resume import command_to_continue
 from noxcli.batch.sides import Side
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
 from noxcli.render.text import amount, in_prose
-from noxcli.reports.comparison import Answer, Change, Pair, Rule, answer_of
+from noxcli.reports.comparison import PassRule, RowClass, RowPair, SideVerdict, answer_of
 from noxcli.reports.reasons import ResultLine
 from noxcli.timing import show_seconds, within
 
@@ -25,10 +25,10 @@ class SideTotals:
         self.rows = self.passed = 0
         self._seconds = array("d")  # of each run
 
-    def add(self, lines: Sequence[ResultLine], answer: Answer) -> None:
+    def add(self, lines: Sequence[ResultLine], answer: SideVerdict) -> None:
         """Count a row and what its lines say; none if the side lacks it."""
         self.rows += bool(lines)
-        self.passed += answer is Answer.GOOD
+        self.passed += answer is SideVerdict.GOOD
         took = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
         self._seconds.extend(seconds for seconds in took if seconds is not None)
 
@@ -45,7 +45,7 @@ class ComparisonSummary:
 
     base: Side
     new: Side
-    rule: Rule
+    rule: PassRule
     questions: Sequence[str]
     by: str  # the same `id`, `input` or `row` makes a pair
     constants: list[str]  # that differ
@@ -53,38 +53,40 @@ class ComparisonSummary:
     counted: Counter[str] = field(default_factory=Counter)
     lacking: dict[str, Counter[int]] = field(default_factory=lambda: {"base": Counter(), "new": Counter()})
 
-    def add(self, pair: Pair, read: Sequence[str]) -> None:
+    def add(self, pair: RowPair, read: Sequence[str]) -> None:
         """Count a pair; `read` are the columns that questions read."""
         base, new = pair.answers
         self.totals["base"].add(pair.base, base)
         self.totals["new"].add(pair.new, new)
         partners = bool(pair.base and pair.new) and pair.other_input is None
-        both = partners and Answer.NONE not in pair.answers
+        both = partners and SideVerdict.NONE not in pair.answers
         self.counted["partners"] += partners
         self.counted["other input"] += pair.other_input is not None
         self.counted["answered"] += both
-        self.counted["good"] += both and Answer.GOOD in (base, new)
+        self.counted["good"] += both and SideVerdict.GOOD in (base, new)
         self.counted["still fail"] += pair.verdict.reason == "still fails"
         self.counted["unjudged"] += pair.verdict.unjudged
-        if pair.change is Change.MISSING:
+        if pair.change is RowClass.MISSING:
             self._lacks("new", pair)
-        elif pair.other_input is None and (base is Answer.NONE or pair.verdict.unjudged):
+        elif pair.other_input is None and (base is SideVerdict.NONE or pair.verdict.unjudged):
             self._lacks("base", pair)
         if both:
-            passed = [sum(answer_of(line) is Answer.GOOD for line in lines) for lines in (pair.base, pair.new)]
+            passed = [sum(answer_of(line) is SideVerdict.GOOD for line in lines) for lines in (pair.base, pair.new)]
             self.counted["less often"] += passed[1] < passed[0]
             self.counted["more often"] += passed[1] > passed[0]
         self.counted["BASE asked again"] += any(line.get("asked", 1) > 1 for line in pair.base)
         again = any(line.get("asked", 1) > 1 for line in pair.new)
-        self.counted["asked again"] += again and new is Answer.GOOD
-        self.counted["unread files"] += pair.change is Change.CHANGED and pair.has_unread_files
+        self.counted["asked again"] += again and new is SideVerdict.GOOD
+        self.counted["unread files"] += pair.change is RowClass.CHANGED and pair.has_unread_files
         if partners and read and _columns(pair.base, read) != _columns(pair.new, read):
             self.counted["other columns"] += 1
 
-    def _lacks(self, name: str, pair: Pair) -> None:
+    def _lacks(self, name: str, pair: RowPair) -> None:
         """Count the lines of a side that are no answer to judge, by code."""
         lines = pair.new if name == "new" else pair.base
-        codes = [line["result"]["exit_code"] for line in lines if answer_of(line) in (Answer.NONE, Answer.FAILED)]
+        codes = [
+            line["result"]["exit_code"] for line in lines if answer_of(line) in (SideVerdict.NONE, SideVerdict.FAILED)
+        ]
         self.lacking[name].update(codes or [ExitCode.NOT_FINISHED])
 
     def ways_on(self) -> str:

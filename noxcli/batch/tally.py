@@ -10,8 +10,8 @@ from noxcli.errors import COMPLETED, HOPELESS, ExitCode, Incomplete, NoxError, w
 from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, hint_lines
-from noxcli.reports.ci import BatchEnded
-from noxcli.reports.reasons import Reasons
+from noxcli.reports.ci import BatchReport
+from noxcli.reports.reasons import FailureGroups
 from noxcli.timing import show_seconds
 
 # So many rows from the first one on that end for one reason show that no other would do better.
@@ -33,7 +33,7 @@ class BatchSummary:
     interrupted: int = 0  # rows whose runs this call stopped, and which must be started again
     before: Counter[int] = field(default_factory=Counter)  # of rows that an earlier call has finished
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
-    reasons: Reasons = field(default_factory=Reasons)
+    reasons: FailureGroups = field(default_factory=FailureGroups)
     _lines: Counter[int] = field(default_factory=Counter)  # --repeat: repetitions of each row that have ended
     _good: Counter[int] = field(default_factory=Counter)  # --repeat: good repetitions of each row of the file
     _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
@@ -161,10 +161,10 @@ class BatchSummary:
     def _is_good(self, row: int) -> bool:
         return self._lines[row] == self.repeat and self._good[row] >= self.pass_each
 
-    def for_ci(self, name: str, command: str) -> BatchEnded:
+    def for_ci(self, name: str, command: str) -> BatchReport:
         """Return what a CI system gets to know."""
         good = self.all_codes[ExitCode.OK]
-        return BatchEnded(name, good, self.rows, self.became(), self.reasons.lines(), command=command)
+        return BatchReport(name, good, self.rows, self.became(), self.reasons.lines(), command=command)
 
     @property
     def deciding(self) -> list[int]:

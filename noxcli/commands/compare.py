@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from noxcli.batch.sides import Side, Source
     from noxcli.cli.session import Session
     from noxcli.commands.comparison_report import ComparisonReport
-    from noxcli.reports.comparison import Pair
+    from noxcli.reports.comparison import RowPair
 
 
 class FailOn(StrEnum):
@@ -188,7 +188,7 @@ def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:
     """Return why the command does not end with 0."""
     from noxcli.commands.comparison_report import name_some  # as in execute
     from noxcli.render.text import amount, in_prose
-    from noxcli.reports.comparison import Change
+    from noxcli.reports.comparison import RowClass
 
     comparison = report.comparison
     compared, counts = comparison.compared, comparison.counts
@@ -196,7 +196,7 @@ def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:
         what = f"{compared.there}, of which none is good, so none could break"
         return UsageProblem(what, f"correct the --assert or --expect, or see why they failed; {compared.new_alone}")
     rows, failing = amount(counts.total(), "row"), ("broken", *(options.fail_on or ()))
-    if counted := [f"{counts[change]:,} {change}" for change in Change if change in failing and counts[change]]:
+    if counted := [f"{counts[change]:,} {change}" for change in RowClass if change in failing and counts[change]]:
         return NotAsAsserted(f"of {rows}, {in_prose(counted)}: {report.name_failing()}")
     if not compared.counted["answered"]:
         return NotFinished(f"{compared.there}, but no row has an answer on both sides", compared.ways_on())
@@ -207,6 +207,6 @@ def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:
     return None
 
 
-def _fails(options: Options, pair: "Pair") -> bool:
+def _fails(options: Options, pair: "RowPair") -> bool:
     """Return whether the command ends with 11 because of this row."""
     return pair.change in ("broken", *(options.fail_on or ()))

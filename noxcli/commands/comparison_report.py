@@ -14,8 +14,8 @@ from noxcli.files import save
 from noxcli.render.table import Layout, show_table, with_tabs
 from noxcli.render.text import amount, shorten
 from noxcli.reports.account import compared_facts
-from noxcli.reports.ci import BatchEnded, Broken
-from noxcli.reports.comparison import Change, Pair, pairs_in_words
+from noxcli.reports.ci import BatchReport, Broken
+from noxcli.reports.comparison import RowClass, RowPair, pairs_in_words
 from noxcli.reports.html.comparison import comparison_page
 from noxcli.reports.junit import Case, CaseVerdict, case_of_pair, write_junit
 
@@ -32,7 +32,7 @@ class ComparisonReport:
     context: Context
     comparison: Comparison
     command: str
-    fails: Callable[[Pair], bool]
+    fails: Callable[[RowPair], bool]
     allow_missing: bool
     report: str | None
     junit: str | None
@@ -63,22 +63,22 @@ class ComparisonReport:
         if context.reports.ci is not None or context.reports.markdown is not None:
             context.reports.batch = self._for_ci(context.outcome.name, totals)
 
-    def _case_verdict(self, pair: Pair) -> CaseVerdict:
+    def _case_verdict(self, pair: RowPair) -> CaseVerdict:
         if self.fails(pair):
             return CaseVerdict.FAILURE
         return CaseVerdict.ERROR if pair.verdict.unjudged and not self.allow_missing else CaseVerdict.PASSED
 
-    def _for_ci(self, name: str, totals: dict[str, Any]) -> BatchEnded:
+    def _for_ci(self, name: str, totals: dict[str, Any]) -> BatchReport:
         """Return what a CI system and a comment get: what was compared, and the first rows that fail."""
         comparison = self.comparison
         failing = list(islice((pair for pair in comparison.pairs() if self.fails(pair)), MOST_LISTED))
-        became = [(count, str(change)) for change in Change if (count := comparison.counts[change])]
+        became = [(count, str(change)) for change in RowClass if (count := comparison.counts[change])]
         broken = [Broken(pair.name, pair.what(), pair.differences()) for pair in failing if pair.base and pair.new]
         alone = [f"{pair.name}: {pair.what()}" for pair in failing if not (pair.base and pair.new)]
         passing = (pair for pair in comparison.pairs() if not self.fails(pair))
         others = [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MOST_LISTED)]
         new, facts = comparison.compared.totals["new"], list(compared_facts(totals))
-        ended = BatchEnded(name, new.passed, new.rows, became, alone, command=self.command)
+        ended = BatchReport(name, new.passed, new.rows, became, alone, command=self.command)
         return replace(ended, facts=facts, broken=broken, others=others, listed=comparison.listed)
 
     def _print(self, totals: dict[str, Any]) -> None:
@@ -127,13 +127,13 @@ def chance_in_words(comparison: Comparison) -> Iterator[str]:
         yield f"{what}: an unchanged workflow breaks {these} in {often} of 100 comparisons"
 
 
-def name_some(pairs: Iterator[Pair]) -> str:
+def name_some(pairs: Iterator[RowPair]) -> str:
     """Return the names of the first rows."""
     names = [shorten(pair.name, LONGEST_ID) for pair in islice(pairs, MOST_NAMED + 1)]
     return ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
 
 
-def _in_brief(pair: Pair) -> str:
+def _in_brief(pair: RowPair) -> str:
     """Return what differs as far as it fits into a table: of an assertion, the values and not its text."""
     what, again = pair.what(), f"{pair.confirmed.words()}; " if pair.confirmed is not None else ""
     _, asserted, values = what.partition(" does not hold: ")

@@ -24,7 +24,7 @@ from noxcli.compare.gate_rules import (
 )
 from noxcli.errors import ExitCode
 from noxcli.render import Facts
-from noxcli.reports.comparison import Change, Confirmed
+from noxcli.reports.comparison import Confirmed, RowClass
 
 KINDS = {
     ExitCode.OK: AnswerKind.PASSES,
@@ -33,9 +33,9 @@ KINDS = {
 }
 TRIES = 2  # in one call, for an answer that has no result
 CHANGES = {
-    SuspectState.BROKEN: Change.BROKEN,
-    SuspectState.UNCONFIRMED: Change.BROKEN,
-    SuspectState.VARIES: Change.VARIES,
+    SuspectState.BROKEN: RowClass.BROKEN,
+    SuspectState.UNCONFIRMED: RowClass.BROKEN,
+    SuspectState.VARIES: RowClass.VARIES,
     SuspectState.NO_BASE: None,
 }
 AGAIN = (SUSPECTS, (*SCREEN, *SUSPECTS))  # the places in which a suspect was asked again, by side

@@ -64,7 +64,7 @@ from noxcli.inputs.parse import Inputs, read_inputs
 from noxcli.models import Workflow
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount, in_prose
-from noxcli.reports.comparison import Change
+from noxcli.reports.comparison import RowClass
 from noxcli.reports.junit import Case, CaseVerdict
 from noxcli.runs.resolve import Candidates
 from noxcli.runs.start import LONGEST_LOOK
@@ -325,7 +325,7 @@ class _Gate:
                 context,
                 comparison,
                 "gate",
-                lambda pair: pair.change is Change.BROKEN,
+                lambda pair: pair.change is RowClass.BROKEN,
                 options.allow_missing,
                 options.report,
                 options.junit,

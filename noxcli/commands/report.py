@@ -33,7 +33,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli.session import begin
     from noxcli.commands.inspect import look_inside
     from noxcli.reports.html.run import run_page
-    from noxcli.reports.result import Ended
+    from noxcli.reports.result import EndedRun
 
     noxus = begin(ctx, options, subject=options.run)
     printing, terminal = noxus.context.printing, noxus.context.terminal
@@ -50,5 +50,5 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if printing.target is None and terminal.read_by_eyes:
         printing.write_to(Path(f"noxcli-{document['run']['id']}.html"))
     page = noxus.context.new_page(Path() if printing.target is None else printing.target.parent)
-    for piece in run_page(page, [Ended(options.run, document)]):
+    for piece in run_page(page, [EndedRun(options.run, document)]):
         terminal.write(piece)

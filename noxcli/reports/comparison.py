@@ -26,7 +26,7 @@ SIDES = ("BASE", "NEW")
 NOT_HERE = "not in this file"  # of a row that printed lines lack: its table may have it
 
 
-class Change(StrEnum):
+class RowClass(StrEnum):
     """What became of a row, in the order in which rows are listed."""
 
     BROKEN = "broken"
@@ -40,10 +40,10 @@ class Change(StrEnum):
     SAME = "same"
 
 
-WITHOUT_REASON = frozenset({Change.BROKEN, Change.CHANGED, Change.SLOWER, Change.FIXED, Change.VARIES})
+WITHOUT_REASON = frozenset({RowClass.BROKEN, RowClass.CHANGED, RowClass.SLOWER, RowClass.FIXED, RowClass.VARIES})
 
 
-class Answer(StrEnum):
+class SideVerdict(StrEnum):
     """What one side says of a row."""
 
     GOOD = "good"
@@ -54,37 +54,37 @@ class Answer(StrEnum):
 
 
 ANSWERS = {
-    ExitCode.OK: Answer.GOOD,
-    ExitCode.NOT_AS_ASSERTED: Answer.BAD,
-    ExitCode.RUN_FAILED: Answer.FAILED,
+    ExitCode.OK: SideVerdict.GOOD,
+    ExitCode.NOT_AS_ASSERTED: SideVerdict.BAD,
+    ExitCode.RUN_FAILED: SideVerdict.FAILED,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PassRule:
     """How often each row is run, and how many of these repetitions must be good."""
 
     repeat: int = 1
     needed: int = 1
 
-    def answer(self, lines: Sequence[ResultLine]) -> Answer:
+    def answer(self, lines: Sequence[ResultLine]) -> SideVerdict:
         """Return what all lines of a row say: nothing as long as those without an answer could still decide."""
         if len(lines) < self.repeat or any(line["result"]["exit_code"] == ExitCode.NOT_FINISHED for line in lines):
-            return Answer.NONE
+            return SideVerdict.NONE
         found = [answer_of(line) for line in lines]
-        good = found.count(Answer.GOOD)
+        good = found.count(SideVerdict.GOOD)
         if good >= self.needed:
-            return Answer.GOOD
-        if good + found.count(Answer.NONE) >= self.needed:
-            return Answer.NONE
-        return Answer.FAILED if {*found} <= {Answer.GOOD, Answer.FAILED} else Answer.BAD
+            return SideVerdict.GOOD
+        if good + found.count(SideVerdict.NONE) >= self.needed:
+            return SideVerdict.NONE
+        return SideVerdict.FAILED if {*found} <= {SideVerdict.GOOD, SideVerdict.FAILED} else SideVerdict.BAD
 
 
 class Confirmed(NamedTuple):
     """A suspect of a gate: what was found, its class then, and how many of its further answers pass on each side."""
 
     finding: str
-    change: Change | None  # None: as by the first round
+    change: RowClass | None  # None: as by the first round
     base: tuple[int, int]  # of how many
     new: tuple[int, int]
 
@@ -104,16 +104,16 @@ class Confirmed(NamedTuple):
         }
 
 
-class Verdict(NamedTuple):
+class Classification(NamedTuple):
     """The class of a row; `unjudged` if there is no answer to judge, so that the comparison ends with 8."""
 
-    change: Change
+    change: RowClass
     reason: str = ""
     unjudged: bool = False
 
 
 @dataclass(frozen=True, eq=False)  # without slots: it keeps what is computed from it
-class Pair:
+class RowPair:
     """The judged lines of one row in BASE and in NEW, one for each repetition.
 
     A side without lines has a gap that says why, or None if its whole table lacks the row. `other_input` names an input
@@ -122,11 +122,11 @@ class Pair:
 
     base: Sequence[ResultLine]
     new: Sequence[ResultLine]
-    rule: Rule = Rule()
+    rule: PassRule = PassRule()
     base_gap: str | None = None
     new_gap: str | None = None
     other_input: str | None = None
-    known: Change | None = None
+    known: RowClass | None = None
     confirmed: Confirmed | None = None  # of a row that seemed broken
 
     @property
@@ -146,55 +146,59 @@ class Pair:
         return str(self.row if self.first["id"] is None else self.first["id"])
 
     @property
-    def change(self) -> Change:
+    def change(self) -> RowClass:
         return self.verdict.change
 
     @cached_property
-    def answers(self) -> tuple[Answer, Answer]:
+    def answers(self) -> tuple[SideVerdict, SideVerdict]:
         """What BASE says, and NEW."""
         return self._answer(self.base, self.base_gap), self._answer(self.new, self.new_gap)
 
-    def _answer(self, lines: Sequence[ResultLine], gap: str | None) -> Answer:
+    def _answer(self, lines: Sequence[ResultLine], gap: str | None) -> SideVerdict:
         if not lines:
-            return Answer.ABSENT if gap is None else Answer.NONE
+            return SideVerdict.ABSENT if gap is None else SideVerdict.NONE
         return self.rule.answer(lines)
 
     @cached_property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Classification:
         """The class of the row, by the table in docs/compare.md."""
         if self.known in WITHOUT_REASON:
-            return Verdict(self.known)
+            return Classification(self.known)
         base, new = self.answers
-        if new is Answer.ABSENT:
-            return Verdict(Change.REMOVED, "not in NEW")
-        if new is Answer.NONE:
-            return Verdict(Change.MISSING, f"no answer in NEW ({self._why_none(self.new, self.new_gap)})", True)
+        if new is SideVerdict.ABSENT:
+            return Classification(RowClass.REMOVED, "not in NEW")
+        if new is SideVerdict.NONE:
+            return Classification(
+                RowClass.MISSING, f"no answer in NEW ({self._why_none(self.new, self.new_gap)})", True
+            )
         if self.other_input is not None:
-            return Verdict(Change.NEW, f"another input than in BASE: {self.other_input}")
-        good = new is Answer.GOOD
+            return Classification(RowClass.NEW, f"another input than in BASE: {self.other_input}")
+        good = new is SideVerdict.GOOD
         match base:
-            case Answer.ABSENT:
-                return Verdict(Change.NEW, "not in BASE")
-            case Answer.NONE:
+            case SideVerdict.ABSENT:
+                return Classification(RowClass.NEW, "not in BASE")
+            case SideVerdict.NONE:
                 why = self._why_none(self.base, self.base_gap)
-                return Verdict(Change.NEW, f"no answer in BASE ({why})", not good or why == NOT_HERE)
-            case Answer.FAILED if new is Answer.BAD:
-                return Verdict(Change.NEW, "no answer in BASE (failed)", True)
-            case Answer.FAILED if not good:
-                return Verdict(Change.SAME, "still fails")
-        if good is not (base is Answer.GOOD):
-            return Verdict(Change.FIXED if good else Change.BROKEN)
+                return Classification(RowClass.NEW, f"no answer in BASE ({why})", not good or why == NOT_HERE)
+            case SideVerdict.FAILED if new is SideVerdict.BAD:
+                return Classification(RowClass.NEW, "no answer in BASE (failed)", True)
+            case SideVerdict.FAILED if not good:
+                return Classification(RowClass.SAME, "still fails")
+        if good is not (base is SideVerdict.GOOD):
+            return Classification(RowClass.FIXED if good else RowClass.BROKEN)
         before, after = self._outputs
         if len(before) > 1:
-            return Verdict(Change.VARIES)
-        return Verdict(Change.CHANGED if before != after else Change.SLOWER if self.is_slower else Change.SAME)
+            return Classification(RowClass.VARIES)
+        return Classification(
+            RowClass.CHANGED if before != after else RowClass.SLOWER if self.is_slower else RowClass.SAME
+        )
 
     def _why_none(self, lines: Sequence[ResultLine], gap: str | None) -> str:
         if not lines:
             return gap or ""
         if len(lines) < self.rule.repeat:
             return f"{len(lines)} of {self.rule.repeat} repetitions"
-        result = next(line["result"] for line in lines if answer_of(line) is Answer.NONE)
+        result = next(line["result"] for line in lines if answer_of(line) is SideVerdict.NONE)
         return brief_reason_in(result) or ExitCode.words_of(result["exit_code"])
 
     @cached_property
@@ -225,17 +229,17 @@ class Pair:
         change, parts = self.change, [self.verdict.reason] if self.verdict.reason else []
         if self.confirmed is not None:
             parts += [self.confirmed.words(), _reason(self.new)]
-        elif change in {Change.BROKEN, Change.FIXED}:
+        elif change in {RowClass.BROKEN, RowClass.FIXED}:
             counts = f"passed {_passed(self.base)}, now {_passed(self.new)}"
             parts += [] if self.rule.repeat == 1 else [counts]
-            parts += [_reason(self.new) if change is Change.BROKEN else f"was: {_reason(self.base)}"]
-        elif change is Change.VARIES:
+            parts += [_reason(self.new) if change is RowClass.BROKEN else f"was: {_reason(self.base)}"]
+        elif change is RowClass.VARIES:
             sides = zip(self._outputs, (self.base, self.new), strict=True)
             counted = (f"{amount(len(outputs), 'output')} in {len(lines)}" for outputs, lines in sides)
             parts.append(", now ".join(counted))
-        elif change is Change.NEW:
+        elif change is RowClass.NEW:
             parts.append(f"now {_reason(self.new)}")
-        elif change is Change.CHANGED:
+        elif change is RowClass.CHANGED:
             (key, old, new), *others = self._changed()
             more = f" (and {len(others)} more)" if others else ""
             parts.append(f"{key}: {marked(excerpt(first_changes(old, new, LONGEST), AROUND, LONGEST))}{more}")
@@ -249,7 +253,7 @@ class Pair:
 
     def _changed(self) -> list[tuple[str, str, str]]:
         """Return the outputs that differ: those of the first repetitions that differ, as texts."""
-        before, others = [line for line in self.base if answer_of(line) is not Answer.NONE][:1], list(self.new)
+        before, others = [line for line in self.base if answer_of(line) is not SideVerdict.NONE][:1], list(self.new)
         if len(others) > 1:
             others = [line for line in self.new if _outputs([line]) not in (set(), _outputs(before))] or others
         base, new = (_values(lines[0]) if lines else {} for lines in (before or self.base, others))
@@ -281,7 +285,7 @@ class Pair:
         }
 
 
-def pairs_in_words(terminal: Terminal, pairs: Iterable[Pair]) -> str:
+def pairs_in_words(terminal: Terminal, pairs: Iterable[RowPair]) -> str:
     """Return the outputs that differ, by words and in color, for `Terminal.show`."""
     differing = ((pair, *each) for pair in pairs if pair.base and pair.new for each in pair.differences())
     return "".join(
@@ -291,13 +295,13 @@ def pairs_in_words(terminal: Terminal, pairs: Iterable[Pair]) -> str:
     )
 
 
-def answer_of(line: ResultLine) -> Answer:
+def answer_of(line: ResultLine) -> SideVerdict:
     """Return what one judged line says."""
-    return ANSWERS.get(line["result"]["exit_code"], Answer.NONE)
+    return ANSWERS.get(line["result"]["exit_code"], SideVerdict.NONE)
 
 
 def _passed(lines: Sequence[ResultLine]) -> str:
-    return f"{sum(answer_of(line) is Answer.GOOD for line in lines)} of {len(lines)}"
+    return f"{sum(answer_of(line) is SideVerdict.GOOD for line in lines)} of {len(lines)}"
 
 
 def _reason(lines: Sequence[ResultLine]) -> str:
@@ -333,4 +337,4 @@ def _by_digest(value: Any, keys: tuple[str | int, ...], digests: Mapping[Any, An
 
 def _outputs(lines: Sequence[ResultLine]) -> set[str]:
     """Return the different outputs of what was answered, as texts."""
-    return {ENCODER.encode(_values(line)) for line in lines if answer_of(line) is not Answer.NONE}
+    return {ENCODER.encode(_values(line)) for line in lines if answer_of(line) is not SideVerdict.NONE}

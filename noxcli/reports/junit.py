@@ -20,7 +20,7 @@ from noxcli.masking import Mask
 from noxcli.reports.reasons import row_name
 
 if TYPE_CHECKING:
-    from noxcli.reports.comparison import Pair
+    from noxcli.reports.comparison import RowPair
 
 # Characters that XML 1.0 does not allow, escaped or not (section 2.2, Char).
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -91,7 +91,7 @@ def cases_of_row(line: Mapping[str, Any], classname: str, asserted: Iterable[str
     return cases_of(name, classname, line["result"], asserted if line["result"]["exit_code"] else ())
 
 
-def case_of_pair(pair: "Pair", verdict: CaseVerdict) -> Case:
+def case_of_pair(pair: "RowPair", verdict: CaseVerdict) -> Case:
     """Return a row of a comparison as a test case; one that did not pass has what differs, line by line."""
     from noxcli.reports.words import line_diff  # loaded only for a comparison
 

@@ -22,7 +22,7 @@ ResultLine = Mapping[str, Any]  # of a batch, as it is printed and stored
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Reason:
+class FailureGroup:
     """Why rows did not pass: what they share, the first one with its message, names, places and values of some."""
 
     shared: str
@@ -40,11 +40,11 @@ class Reason:
         return f"{text}; {self.hint}" if self.hint else text
 
 
-class Reasons:
+class FailureGroups:
     """The reasons of rows, and how many rows each has."""
 
     def __init__(self) -> None:
-        self._found: dict[str, Reason] = {}
+        self._found: dict[str, FailureGroup] = {}
 
     def add(self, line: ResultLine, paste: Callable[[str], str] = str) -> str:
         """Count the row of a line, and return what it may share with others. `paste` completes commands in its hint."""
@@ -52,7 +52,7 @@ class Reasons:
         if shared not in self._found and len(self._found) >= REASONS_KEPT:
             shared = "other reasons"
         own_id, hint = line["id"], paste(error.get("hint") or "")
-        first = Reason(shared, f"{row_name(line)}: {error.get('message')}", hint)
+        first = FailureGroup(shared, f"{row_name(line)}: {error.get('message')}", hint)
         reason = self._found.setdefault(shared, first)
         reason.count += 1
         reason.hint = hint if hint == reason.hint else None
@@ -62,7 +62,7 @@ class Reasons:
             reason.values[values] = None
         return shared
 
-    def ranked(self) -> list[Reason]:
+    def ranked(self) -> list[FailureGroup]:
         """Return the reasons, those of most rows first."""
         return sorted(self._found.values(), key=lambda reason: -reason.count)
 

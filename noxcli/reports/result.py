@@ -163,7 +163,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedRun:
     """One run at the end: its name for people, its result document, and its inputs with secrets masked."""
 
     name: str

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from noxcli.errors import ConfigProblem, ExitCode
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
-from noxcli.reports.result import Ended, Outcome, own_code
+from noxcli.reports.result import EndedRun, Outcome, own_code
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from noxcli.models import Run
     from noxcli.query import Query
-    from noxcli.reports.ci import BatchEnded
+    from noxcli.reports.ci import BatchReport
     from noxcli.reports.ci.github import GitHub
     from noxcli.reports.html.markup import Page
 
@@ -45,7 +45,7 @@ class Reports:
     output_dir: str | None = None
     ci: "GitHub | None" = None
     asserts: Sequence["Query"] = ()
-    batch: "BatchEnded | None" = None  # reported to the CI system instead of the runs
+    batch: "BatchReport | None" = None  # reported to the CI system instead of the runs
 
     def clear(self, *, comment: bool = False) -> None:
         """Write neither page nor test cases at the end: the command does it, or there is nothing to report.
@@ -107,14 +107,16 @@ def _begins_with(path: "Path", head: bytes) -> bool:
         return file.read(len(head)) == head
 
 
-def _write_page(path: "Path", ended: Sequence[Ended], new_page: Callable[["Path"], "Page"]) -> None:
+def _write_page(path: "Path", ended: Sequence[EndedRun], new_page: Callable[["Path"], "Page"]) -> None:
     from noxcli.files import save
     from noxcli.reports.html.run import run_page  # loaded only for a page
 
     save(path, run_page(new_page(path.parent), ended))
 
 
-def _write_junit(path: "Path", ended: Sequence[Ended], asserts: Sequence["Query"], elapsed: float, mask: Mask) -> None:
+def _write_junit(
+    path: "Path", ended: Sequence[EndedRun], asserts: Sequence["Query"], elapsed: float, mask: Mask
+) -> None:
     from noxcli.reports.assertions import assertion_name
     from noxcli.reports.junit import cases_of, write_junit  # xml.sax loads half of urllib
 
@@ -124,13 +126,13 @@ def _write_junit(path: "Path", ended: Sequence[Ended], asserts: Sequence["Query"
 
 
 def _write_markdown(
-    path: "Path", batch: "BatchEnded | None", command: str, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask
+    path: "Path", batch: "BatchReport | None", command: str, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask
 ) -> None:
     from noxcli.files import save
-    from noxcli.reports.ci import BatchEnded
+    from noxcli.reports.ci import BatchReport
     from noxcli.reports.ci.summary import batch_page  # as for a page
 
-    ended = _concluded(batch or BatchEnded(outcomes[0].name, 0, 0, (), (), command=command), outcomes, code)
+    ended = _concluded(batch or BatchReport(outcomes[0].name, 0, 0, (), (), command=command), outcomes, code)
     save(path, [batch_page(ended, mask).encode("utf-8", "replace")])
 
 
@@ -148,7 +150,7 @@ def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> N
     save(path, map(str.encode, lines))
 
 
-def _concluded(batch: "BatchEnded", outcomes: Sequence[Outcome], code: ExitCode) -> "BatchEnded":
+def _concluded(batch: "BatchReport", outcomes: Sequence[Outcome], code: ExitCode) -> "BatchReport":
     """Return how a batch ended, with the code and the reason of the command."""
     error = outcomes[0].error
     return replace(batch, exit_code=code, reason=error.line() if error else "")
@@ -160,13 +162,13 @@ def _variables(run: "Run | None") -> dict[str, object]:
     return {"NOXCLI_RUN_ID": run.id, "NOXCLI_WORKFLOW_ID": run.workflow_id, "NOXCLI_STATUS": run.status}
 
 
-def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> list[Ended]:
+def _ended(outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> list[EndedRun]:
     """Return how each run ended, with a name of its own, since several may be of one workflow."""
     ended = []
     for one in outcomes:
         name = f"{one.name} {one.run.id}" if len(outcomes) > 1 and one.run and one.run.id != one.name else one.name
         document = one.document(own_code(one, outcomes, code), mask)
-        ended.append(Ended(name, document, one.shown_inputs(mask)))
+        ended.append(EndedRun(name, document, one.shown_inputs(mask)))
     return ended
 
 

@@ -14,7 +14,7 @@ from noxcli.errors import ExitCode, RunFailed
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.ci.summary import LARGEST_PAGE, summary_page
-from noxcli.reports.result import Ended, Outcome
+from noxcli.reports.result import EndedRun, Outcome
 from noxcli.sandbox.faults import Answer, Cut
 from noxcli.sandbox.scenario import Node, Scenario, input_node
 from noxcli.sandbox.server import Sandbox
@@ -313,7 +313,7 @@ ANYTHING = st.recursive(
 @given(output=ANYTHING, name=any_text(max_size=300))
 def test_any_output_makes_a_page_of_ours(output: Any, name: str) -> None:
     run = Run(name, name, "completed", output=output)
-    ended = Ended(name, Outcome(name, run).document(ExitCode.OK))
+    ended = EndedRun(name, Outcome(name, run).document(ExitCode.OK))
     tags, _, rest = page(summary_page([ended], Mask()))
     assert tags <= TAGS
     assert rest.startswith("noxcli: completed , run")
@@ -322,7 +322,7 @@ def test_any_output_makes_a_page_of_ours(output: Any, name: str) -> None:
 def test_a_page_stays_within_its_size() -> None:
     run = Run("r", "w", "failed", output={"<" * 99: "&" * 99_999})
     failed = Outcome("w", run, error=RunFailed("&" * 10_000)).document(ExitCode.RUN_FAILED)
-    runs = [Ended(str(number), failed) for number in range(100)]
+    runs = [EndedRun(str(number), failed) for number in range(100)]
     text = summary_page(runs, Mask())
     assert len(text) <= LARGEST_PAGE
     assert text.endswith("<p>There is more in the log.</p>\n\n")

@@ -15,14 +15,14 @@ from noxcli import __version__
 from noxcli.batch.results import read_result_line
 from noxcli.errors import ExitCode
 from noxcli.masking import Mask
-from noxcli.reports.comparison import Change, Pair
+from noxcli.reports.comparison import RowClass, RowPair
 from noxcli.reports.html.comparison import comparison_page
 from noxcli.reports.html.markup import Page
 from noxcli.reports.html.parts import show_took
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.html.run import run_page
 from noxcli.reports.junit import cases_of_row
-from noxcli.reports.result import Ended, Outcome
+from noxcli.reports.result import EndedRun, Outcome
 from noxcli.reports.words import line_diff
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
 from noxcli.sandbox.scenario import File, Node, input_node
@@ -130,7 +130,7 @@ def test_starts_of_nodes_are_in_the_result(noxcli: Noxcli, plays: Any) -> None:
 def show_run(**parts: Any) -> None:
     """Write the page of a result document with these parts."""
     document = {**Outcome().document(ExitCode.OK), **parts}
-    Path("run.html").write_bytes(b"".join(run_page(Page(Mask()), [Ended("", document)])))
+    Path("run.html").write_bytes(b"".join(run_page(Page(Mask()), [EndedRun("", document)])))
 
 
 def test_a_node_that_may_have_failed_is_not_called_good() -> None:
@@ -454,12 +454,12 @@ def hostile_comparison(path: str) -> None:
     for row in hostile_rows():
         after = copy.deepcopy(row)
         after["result"]["output"] = {key: f"new {value}" for key, value in (row["result"]["output"] or {}).items()}
-        pairs.append(Pair([row], [after]))
+        pairs.append(RowPair([row], [after]))
     side = {"source": PAYLOADS["lf"], "workflow_id": PAYLOADS["nul"], "rows": 1, "passed": 1}
     side |= {"pass_rate": 1.0, "median_s": 0.5, "p95_s": None, "workflow_name": PAYLOADS["nul"], "version_id": None}
     side |= {"version_name": PAYLOADS["lf"], "table": PAYLOADS["lf"], "began_at": None, "ended_at": None}
     compared = {"by": "id", "questions": [PAYLOADS["lf"]], "repeat": 1, "pass_each": 1, "constants": []}
-    counts = {str(change): len(pairs) * (change is Change.CHANGED) for change in Change}
+    counts = {str(change): len(pairs) * (change is RowClass.CHANGED) for change in RowClass}
     totals = {"base": side, "new": side, "classes": counts, "exit_code": 11, "reason": PAYLOADS["lf"]}
     totals |= {"compared": compared, "gate": None, "notes": [PAYLOADS["lf"]]}
     Path(path).write_bytes(b"".join(comparison_page(Page(Mask()), totals, pairs)))

@@ -14,7 +14,7 @@ from noxcli.masking import Mask
 from noxcli.reports.html.markup import Page
 from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.html.run import run_page
-from noxcli.reports.result import Ended
+from noxcli.reports.result import EndedRun
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node, input_node
 from noxcli.sandbox.steps import Sleep, node_fails, node_runs
@@ -82,7 +82,7 @@ def failed(noxcli: Noxcli, plays: Any) -> Path:
     for node in told[-1]["data"]["nodes"]:
         node |= TIMES.get(node["name"], {})
     path = Path("run.html").absolute()
-    runs = [Ended("", told[-1]["data"], told[0]["data"]["inputs"])]
+    runs = [EndedRun("", told[-1]["data"], told[0]["data"]["inputs"])]
     path.write_bytes(b"".join(run_page(Page(Mask(), path.parent), runs)))
     return path
 

@@ -20,7 +20,7 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchEnded:
+class BatchReport:
     """A batch or a comparison at the end: the counts of its rows, and the messages of the first that fail.
 
     `facts` say what was compared or joined, `broken` has the first rows that broke, `others` those that differ without

@@ -20,9 +20,9 @@ from noxcli.outputs.values import find_remote
 from noxcli.render import Renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
-from noxcli.reports.ci import BatchEnded
+from noxcli.reports.ci import BatchReport
 from noxcli.reports.ci.summary import batch_page, summary_page
-from noxcli.reports.result import Ended
+from noxcli.reports.result import EndedRun
 from noxcli.runs.progress import Step
 
 MOST_ANNOTATIONS = 10  # of a kind per step; GitHub silently drops the rest
@@ -80,13 +80,13 @@ class GitHub(Renderer):
         """Report the run's id as soon as it is known."""
         self._set_outputs({"run_id": run.id, "workflow_id": run.workflow_id})
 
-    def report_end(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> None:
+    def report_end(self, ended: Sequence[EndedRun], exit_code: ExitCode, output_dir: str | None) -> None:
         """Report every ending."""
         self._set_outputs(self._results(ended, exit_code, output_dir))
         self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask), LARGEST_PAGE)
         self.annotate("error", [(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
 
-    def report_batch(self, ended: BatchEnded) -> None:
+    def report_batch(self, ended: BatchReport) -> None:
         """Report how a batch ended, instead of its single runs."""
         classes = {words: count for count, words in ended.became} if ended.compares else {}
         counted = {"rows": ended.rows, "completed": ended.completed, **classes, "exit_code": int(ended.exit_code)}
@@ -105,7 +105,7 @@ class GitHub(Renderer):
             about = self._safe(title).replace(":", "%3A").replace(",", "%2C")
             self._terminal.command(f"::{kind} title={about}::{self._safe(message)}")
 
-    def _results(self, ended: Sequence[Ended], exit_code: ExitCode, output_dir: str | None) -> dict[str, str]:
+    def _results(self, ended: Sequence[EndedRun], exit_code: ExitCode, output_dir: str | None) -> dict[str, str]:
         results = {"exit_code": str(int(exit_code))}
         if len(ended) != 1:
             return results

@@ -9,10 +9,10 @@ from noxcli.masking import Mask
 from noxcli.models import FINAL_STATUSES, KNOWN_STATUSES, word_for
 from noxcli.outputs.values import as_text, by_name
 from noxcli.render.text import shorten, visible
-from noxcli.reports.ci import BatchEnded, Broken
+from noxcli.reports.ci import BatchReport, Broken
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mark_pieces
-from noxcli.reports.result import Ended
+from noxcli.reports.result import EndedRun
 from noxcli.reports.words import fitting
 from noxcli.timing import show_seconds
 
@@ -38,7 +38,7 @@ class _Room:
         return fits
 
 
-def summary_page(ended: Sequence[Ended], mask: Mask) -> str:
+def summary_page(ended: Sequence[EndedRun], mask: Mask) -> str:
     """Return the page for these runs, within its size limit: a block that does not fit is omitted."""
     more = "<p>There is more in the log.</p>\n\n"
     page, room = Page(mask), _Room(more)
@@ -46,7 +46,7 @@ def summary_page(ended: Sequence[Ended], mask: Mask) -> str:
     return room.text if all(fits) else room.text + more
 
 
-def batch_page(ended: BatchEnded, mask: Mask) -> str:
+def batch_page(ended: BatchReport, mask: Mask) -> str:
     """Return the page of a batch or a comparison: the verdict, what was compared, the counts, and what failed.
 
     Its first line is a comment, by which a job finds what an earlier one has written. Rows that broke are whole as long
@@ -76,7 +76,7 @@ def _broken(page: Page, row: Broken, most: int = LARGEST_PAGE) -> Iterator[Html]
         yield page.tag("pre", page.tag("code", mark_pieces(page, shown)))
 
 
-def _run(page: Page, one: Ended) -> Iterator[Html]:
+def _run(page: Page, one: EndedRun) -> Iterator[Html]:
     run, nodes = one.run, one.document["nodes"]
     about = [", run ", _code(page, run["id"]), " ", _status(page, run["status"])] if run else []
     took = f", {show_seconds(run['duration_s'])}" if run and run["duration_s"] is not None else ""

@@ -6,7 +6,7 @@ from typing import Any
 
 from noxcli.outputs.values import by_name
 from noxcli.reports.account import compared_facts, ending_of
-from noxcli.reports.comparison import Change, Pair
+from noxcli.reports.comparison import RowClass, RowPair
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import show_took
@@ -26,15 +26,15 @@ from noxcli.reports.words import Piece, excerpt, fitting
 LEAST_TEXT, LARGEST_TEXT = 60, 100_000  # characters of a text in a row
 AROUND = 20  # characters around a change in a row's line
 TONES = {
-    Change.BROKEN: "bad",
-    Change.CHANGED: "warn",
-    Change.SLOWER: "warn",
-    Change.FIXED: "good",
-    Change.SAME: "good",
-    Change.NEW: "run",
-    Change.REMOVED: "run",
-    Change.MISSING: "idle",
-    Change.VARIES: "idle",
+    RowClass.BROKEN: "bad",
+    RowClass.CHANGED: "warn",
+    RowClass.SLOWER: "warn",
+    RowClass.FIXED: "good",
+    RowClass.SAME: "good",
+    RowClass.NEW: "run",
+    RowClass.REMOVED: "run",
+    RowClass.MISSING: "idle",
+    RowClass.VARIES: "idle",
 }
 TERMS = (
     ("Rows", "rows"),
@@ -45,18 +45,18 @@ TERMS = (
 )
 
 
-def comparison_page(page: Page, totals: Mapping[str, Any], pairs: Iterable[Pair]) -> Iterator[bytes]:
+def comparison_page(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]) -> Iterator[bytes]:
     """Yield the page, of `noxcli.comparison/1` without its rows, and of the pairs that differ."""
-    words = {change: f"{count:,} {change}" for change in Change if (count := totals["classes"][change])}
+    words = {change: f"{count:,} {change}" for change in RowClass if (count := totals["classes"][change])}
     name = f"{totals['base']['source']} → {totals['new']['source']}"
-    rules = parts.rules_of_choice({str(change): f":not(.{change})" for change in Change})
+    rules = parts.rules_of_choice({str(change): f":not(.{change})" for change in RowClass})
     return page.whole(
         f"{name} — {', '.join(words.values()) or 'no rows'}", _body(page, totals, pairs, name, words), rules
     )
 
 
 def _body(
-    page: Page, totals: Mapping[str, Any], pairs: Iterable[Pair], name: str, words: Mapping[Change, str]
+    page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair], name: str, words: Mapping[RowClass, str]
 ) -> Iterator[Html]:
     spans = (page.joined([page.tag("span", each, class_=TONES[change]), " "]) for change, each in words.items())
     heading = page.joined(spans) or "no rows"
@@ -64,7 +64,7 @@ def _body(
     yield page.heading("What was compared")
     yield parts.facts(page, [*compared_facts(totals), ("Exit code", ending_of(totals))])
     yield _numbers(page, totals)
-    if words.keys() - {Change.SAME}:
+    if words.keys() - {RowClass.SAME}:
         yield from _rows(page, totals["classes"], pairs)
 
 
@@ -86,17 +86,17 @@ def _number(key: str, value: float | None, sides: Sequence[float | None]) -> str
     return f"{value:.1%}" if key == "pass_rate" else f"{value:,}"
 
 
-def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[Pair]) -> Iterator[Html]:
-    listed = sum(counts[change] for change in Change if change is not Change.SAME)
+def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[RowPair]) -> Iterator[Html]:
+    listed = sum(counts[change] for change in RowClass if change is not RowClass.SAME)
     yield page.heading("Rows that differ", f"{listed:,}")
-    named = [(str(change), f"{change} {counts[change]:,}") for change in Change if counts[change]]
-    yield parts.choice(page, [("all", f"All {listed:,}"), *named[: len(named) - bool(counts[Change.SAME])]], "all")
+    named = [(str(change), f"{change} {counts[change]:,}") for change in RowClass if counts[change]]
+    yield parts.choice(page, [("all", f"All {listed:,}"), *named[: len(named) - bool(counts[RowClass.SAME])]], "all")
     most = _text_of_each(LARGEST_ROWS, min(listed, ROWS_ON_A_PAGE))
-    whole = max(most, _text_of_each(LARGEST_ROWS // 2, counts[Change.BROKEN]))
+    whole = max(most, _text_of_each(LARGEST_ROWS // 2, counts[RowClass.BROKEN]))
     yield Html(f'<div class="rows pairs">{head_of(page, ("Row", "Input", "Difference", "Change", "Time"))}')
     shown, left = 0, LARGEST_ROWS
     for pair in islice(pairs, ROWS_ON_A_PAGE):
-        row = _pair(page, pair, whole if pair.change is Change.BROKEN else most)
+        row = _pair(page, pair, whole if pair.change is RowClass.BROKEN else most)
         left -= len(row.encode())
         if left < 0:
             break
@@ -112,7 +112,7 @@ def _text_of_each(room: int, rows: int) -> int:
     return max(LEAST_TEXT, min(LARGEST_TEXT, room // (8 * max(1, rows))))
 
 
-def _pair(page: Page, pair: Pair, most: int) -> Html:
+def _pair(page: Page, pair: RowPair, most: int) -> Html:
     inputs, differences = dict(pair.first.get("input") or {}), pair.differences()
     first, (base, new) = next(iter(inputs), None), pair.seconds
     longest, width = max(base or 0.0, new or 0.0), min(most, WIDEST_CELL)
@@ -123,7 +123,7 @@ def _pair(page: Page, pair: Pair, most: int) -> Html:
         [cell_of(page, inputs, first, width), page.tag("bdi", parts.mark_pieces(page, excerpt(pieces, AROUND, width)))],
         str(pair.change),
         " → ".join("-" if side is None else show_took(side, longest) for side in (base, new)),
-        None if pair.change is Change.CHANGED else page.peek(pair.what(), width),
+        None if pair.change is RowClass.CHANGED else page.peek(pair.what(), width),
     )
     body = page.tag("div", *_unfolded(page, pair, inputs, differences, most))
     place = f"r{pair.row}" if pair.base else f"n{pair.row}"  # both sides may have a row of this number
@@ -131,7 +131,7 @@ def _pair(page: Page, pair: Pair, most: int) -> Html:
 
 
 def _unfolded(
-    page: Page, pair: Pair, inputs: Mapping[str, Any], differences: Sequence[tuple[str, list[Piece]]], most: int
+    page: Page, pair: RowPair, inputs: Mapping[str, Any], differences: Sequence[tuple[str, list[Piece]]], most: int
 ) -> Iterator[Html]:
     """Yield what a row unfolds to: what differs, inputs and kept columns, each repetition, and the runs."""
     for key, pieces in differences:

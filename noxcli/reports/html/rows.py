@@ -24,7 +24,7 @@ from noxcli.reports.html.row import (
     size_of,
     status_of,
 )
-from noxcli.reports.reasons import Reasons, ResultLine
+from noxcli.reports.reasons import FailureGroups, ResultLine
 from noxcli.timing import parse_time, within
 
 MOST_REASONS = 30
@@ -53,7 +53,7 @@ class _Count:
 
     codes: Counter[int] = field(default_factory=Counter)
     took: "array[float]" = field(default_factory=lambda: array("f"))
-    reasons: Reasons = field(default_factory=Reasons)
+    reasons: FailureGroups = field(default_factory=FailureGroups)
     needed: int = 0  # bytes for all rows that did not pass
     workflow: Any = None  # its name
     word: str = "rows"  # for what the lines are about; repetitions are runs

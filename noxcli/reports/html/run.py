@@ -10,7 +10,7 @@ from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page, show_moment
 from noxcli.reports.html.parts import LONGEST_NAME, show_took
 from noxcli.reports.reasons import reason_in
-from noxcli.reports.result import Ended
+from noxcli.reports.result import EndedRun
 from noxcli.runs.node_data import FAILED
 from noxcli.runs.progress import DONE, SKIPPED, WAITING
 from noxcli.timing import parse_time
@@ -25,7 +25,7 @@ QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the axis
 Node = Mapping[str, Any]  # of a result document; times are in seconds, None if they were not measured
 
 
-def run_page(page: Page, runs: Sequence[Ended]) -> Iterator[bytes]:
+def run_page(page: Page, runs: Sequence[EndedRun]) -> Iterator[bytes]:
     """Yield the page."""
     first = runs[0]
     named = [str(part) for part in (_name(first), first.words, first.run.get("id")) if part]
@@ -33,7 +33,7 @@ def run_page(page: Page, runs: Sequence[Ended]) -> Iterator[bytes]:
     return page.whole(title, (page.tag("article", *_parts(page, one)) for one in runs))
 
 
-def _parts(page: Page, one: Ended) -> Iterator[Html]:
+def _parts(page: Page, one: EndedRun) -> Iterator[Html]:
     document, run_id = one.document, one.run.get("id")
     created = parse_time(one.run.get("created_at"))
     when = [show_moment(created) if created else None, f"run {page.mask(run_id)[:8]}" if run_id else None]
@@ -57,11 +57,11 @@ def _parts(page: Page, one: Ended) -> Iterator[Html]:
     yield parts.facts(page, _facts(page, one))
 
 
-def _name(one: Ended) -> str:
+def _name(one: EndedRun) -> str:
     return one.run.get("workflow_name") or ("Run" if one.run else one.name)
 
 
-def _why(page: Page, one: Ended) -> Iterator[Html]:
+def _why(page: Page, one: EndedRun) -> Iterator[Html]:
     """Yield the error and its hint, in which a command at the end can be copied."""
     if (message := reason_in(one.document)) and not one.document.get("assertions"):
         yield page.tag("p", page.bdi(message), class_="why")
@@ -71,7 +71,7 @@ def _why(page: Page, one: Ended) -> Iterator[Html]:
         yield page.tag("p", page.bdi(f"{words}{colon[:2]}"), code, class_="hint commands")
 
 
-def _facts(page: Page, one: Ended) -> Iterator[tuple[str, Any]]:
+def _facts(page: Page, one: EndedRun) -> Iterator[tuple[str, Any]]:
     run, error = one.run, one.document["error"] or {}
     meaning = f": {one.code.meaning.replace('`', '')}" if one.code else ""
     yield "Exit code", f"{int(one.code)}{meaning}"
@@ -92,7 +92,7 @@ def _facts(page: Page, one: Ended) -> Iterator[tuple[str, Any]]:
             yield term, value
 
 
-def _stream(one: Ended) -> str | None:
+def _stream(one: EndedRun) -> str | None:
     """Return how much of the event stream arrived; of a run that goes on, it is not known yet."""
     stream = one.document["stream"]
     label = stream["continuity"]
