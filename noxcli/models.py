@@ -139,17 +139,17 @@ class RunEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class OfRun:
+class RunUpdate:
     """What is known of the run at a moment that matters."""
 
     run: Run
 
 
-class Started(OfRun):
+class Started(RunUpdate):
     """The id of the run to follow is known."""
 
 
-class Polled(OfRun):
+class Polled(RunUpdate):
     """A read of the record while the run is running."""
 
 
@@ -170,11 +170,11 @@ class Gap:
     reason: str
 
 
-class Paused(OfRun):
+class Paused(RunUpdate):
     """The run waits for human input."""
 
 
-class Finished(OfRun):
+class Finished(RunUpdate):
     """The last read of the record: final, or paused if the follower should end at a pause."""
 
 

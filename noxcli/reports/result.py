@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     # Every command has an outcome, but only commands about runs fill it.
     from noxcli.models import Attempt, Run
     from noxcli.outputs.values import Delivered
-    from noxcli.runs.ledger import Ledger
+    from noxcli.runs.ledger import EventDeduplicator
     from noxcli.runs.progress import Progress
 
 RESULT_SCHEMA = "noxcli.result/1"
@@ -31,7 +31,7 @@ class Outcome:
     phase: Phase = Phase.USAGE
     delivered: "Delivered | None" = None
     progress: "Progress | None" = None
-    ledger: "Ledger | None" = None
+    ledger: "EventDeduplicator | None" = None
     connects: int = 0
     error: NoxError | None = None
     request: dict[str, Any] | None = None  # the request that --dry-run printed

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from noxcli.errors import Denied, NoxError, Refused, TimedOut, Unavailable
 from noxcli.models import Finished, Reconnecting, Run, Update
 from noxcli.retry import FailureTracker
-from noxcli.runs.ledger import Ledger
+from noxcli.runs.ledger import EventDeduplicator
 from noxcli.runs.record import LAST_READ, Record, events_of_a_run, lost_contact, may_be_the_end
-from noxcli.runs.stream import LONGEST_WAIT, Rest, RunStream
+from noxcli.runs.stream import LONGEST_WAIT, RunStream, TrailingEvents
 from noxcli.timing import Deadline, show_seconds
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Follower:
         self._policy, self._deadline, self._stuck = policy, deadline, stuck
         self._clock = clock = deadline.clock
         self.record = Record(source, run, clock, policy.over, just_started=just_started)
-        self.ledger = Ledger(positions, from_start=just_started)
+        self.ledger = EventDeduplicator(positions, from_start=just_started)
         self.stream = RunStream(source, run.id, self.ledger)
         self._over = self.record.over
         self._stall = Deadline(clock, policy.stall_timeout)
@@ -111,7 +111,7 @@ class Follower:
                     if not self._over() and (self._stall.passed or self._deadline.passed):
                         raise
             every_event = self._policy.every_event and self._policy.stream
-            yield from Rest(self.stream, self.record, self._deadline, every_event=every_event).read()
+            yield from TrailingEvents(self.stream, self.record, self._deadline, every_event=every_event).read()
         finally:
             self.stream.close()
         yield [Finished(self.record.run)]

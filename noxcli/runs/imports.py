@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from noxcli.models import is_uuid
-from noxcli.runs.start import SentOnce
+from noxcli.runs.start import NonIdempotentRequest
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -45,7 +45,7 @@ def _ids(part: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield from _ids(inner, str(inner_name))
 
 
-class ImportAttempt(SentOnce[list[Any]]):
+class ImportAttempt(NonIdempotentRequest[list[Any]]):
     """One import, or a dry run of one; `look` is the command that shows what it has changed."""
 
     def __init__(self, api: "NoxusApi", request: ImportRequest, look: str, *, dry_run: bool) -> None:

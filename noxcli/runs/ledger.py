@@ -19,7 +19,7 @@ class Continuity(StrEnum):
     NONE = "none"  # no stream was used
 
 
-class Ledger:
+class EventDeduplicator:
     """Decides which events are new, by their positions alone.
 
     A position (`redisId`) is opaque: compared for equality, never ordered; an empty one is none.

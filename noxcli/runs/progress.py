@@ -61,7 +61,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StatusChange:
     """A change of a node's status; `seconds` since its first sign of activity, if measured."""
 
     name: str
@@ -71,7 +71,7 @@ class Change:
 
 
 # An update with its changes, for renderers.
-Step = tuple[Update, Sequence[Change]]
+Step = tuple[Update, Sequence[StatusChange]]
 
 
 class Progress:
@@ -173,7 +173,7 @@ class Progress:
         self._late = self._late and not any(isinstance(update, RunEvent) for update in burst)
         return steps
 
-    def apply_one(self, update: Update) -> list[Change]:
+    def apply_one(self, update: Update) -> list[StatusChange]:
         """Apply one update and return the resulting changes of status."""
         match update:
             case RunEvent(kind, data):
@@ -191,13 +191,13 @@ class Progress:
                 self._missed = True
         return []
 
-    def _state(self, event: RunEvent) -> list[Change]:
+    def _state(self, event: RunEvent) -> list[StatusChange]:
         self.status = event.state or self.status
         if reason := error_of(event.data):
             self.failures[None] = reason
         return self._details(event.data.get("progress_details"), by_event=True)
 
-    def _record(self, run: Run) -> list[Change]:
+    def _record(self, run: Run) -> list[StatusChange]:
         self.run, self.status = run, run.status
         if run.settled and self._ended is None:
             self._ended = self.elapsed()
@@ -205,7 +205,7 @@ class Progress:
             self.percent = max(float(run.progress), self.percent or 0.0)
         return self._details(run.progress_details, by_event=False)
 
-    def _content(self, data: Mapping[str, Any]) -> list[Change]:
+    def _content(self, data: Mapping[str, Any]) -> list[StatusChange]:
         node_id = data.get("id")
         if not isinstance(node_id, str):
             return []
@@ -225,7 +225,7 @@ class Progress:
             node.tail = (node.tail + text)[-LONGEST_TAIL:]
         return self._set(node, status, by_event=True) if status and status != node.status else []
 
-    def _details(self, details: Any, *, by_event: bool) -> list[Change]:
+    def _details(self, details: Any, *, by_event: bool) -> list[StatusChange]:
         """Apply the nodes' statuses, which an event (`by_event`) or a record has."""
         if not isinstance(details, dict):
             return []
@@ -233,7 +233,7 @@ class Progress:
         running, executed = self._listed(details, "running_nodes"), self._listed(details, "executed_nodes")
         skipped, remaining = self._listed(details, "skipped_nodes"), self._listed(details, "remaining_nodes")
         ended = "completed" if self.status == "completed" else EXECUTED
-        changes = list[Change]()
+        changes = list[StatusChange]()
         for node in running:
             if not node.running:
                 changes += self._set(node, "running", by_event=by_event)
@@ -261,7 +261,7 @@ class Progress:
             node = self.nodes[node_id] = Node(node_id, node_id)
         return node
 
-    def _set(self, node: Node, status: str, *, by_event: bool) -> list[Change]:
+    def _set(self, node: Node, status: str, *, by_event: bool) -> list[StatusChange]:
         """Give a node a status that it does not have yet."""
         now, measured = self._clock.monotonic(), by_event and not self._late
         before, node.status = node.status, status
@@ -271,7 +271,7 @@ class Progress:
         node.unmeasured = node.unmeasured or not measured
         if before == EXECUTED and node.done:  # the same change with a better name
             return []
-        return [Change(node.name, status, node.duration(now), node.error if node.failed else None)]
+        return [StatusChange(node.name, status, node.duration(now), node.error if node.failed else None)]
 
 
 def listed_status(details: Mapping[str, Any], node_id: str) -> str:

@@ -62,7 +62,7 @@ class StartRequest:
     callback_url: str | None = None
 
 
-class SentOnce(Attempt, Generic[T]):
+class NonIdempotentRequest(Attempt, Generic[T]):
     """A request with an effect, from before its first byte until its answer is judged.
 
     `left` is true once a byte of it may have left, until an answer says that it had no effect: `retry_safe` is its
@@ -109,7 +109,11 @@ class SentOnce(Attempt, Generic[T]):
 
 
 def send_once(
-    attempt: SentOnce[T], *, patience: RetryPolicy, deadline: Deadline, note: Callable[[T], None] = lambda _: None
+    attempt: NonIdempotentRequest[T],
+    *,
+    patience: RetryPolicy,
+    deadline: Deadline,
+    note: Callable[[T], None] = lambda _: None,
 ) -> T:
     """Return the answer, for a command that waits for it in the main thread; `note` gets it at once.
 
@@ -139,7 +143,7 @@ def send_once(
 
 
 def _send_until_answered(
-    attempt: SentOnce[T], send: Callable[[float], T], patience: RetryPolicy, deadline: Deadline
+    attempt: NonIdempotentRequest[T], send: Callable[[float], T], patience: RetryPolicy, deadline: Deadline
 ) -> T:
     """Return what `send` returns. Raises as `send_once`, and Interrupted."""
 
@@ -157,7 +161,7 @@ def _send_until_answered(
         raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
 
 
-class StartAttempt(SentOnce[Run]):
+class StartAttempt(NonIdempotentRequest[Run]):
     """One start."""
 
     def __init__(

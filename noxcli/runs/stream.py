@@ -15,7 +15,7 @@ from noxcli.errors import (
 )
 from noxcli.models import Gap, Reconnecting, Update
 from noxcli.retry import FailureTracker
-from noxcli.runs.ledger import Ledger
+from noxcli.runs.ledger import EventDeduplicator
 from noxcli.runs.record import Record, events_of_a_run
 from noxcli.timing import Deadline
 
@@ -37,7 +37,7 @@ NO_STREAM = (StreamUnsupported, Unauthorized, NotFound, Refused)
 class RunStream:
     """One connection at a time. Seconds throughout."""
 
-    def __init__(self, source: "NoxusApi", run_id: str, ledger: Ledger) -> None:
+    def __init__(self, source: "NoxusApi", run_id: str, ledger: EventDeduplicator) -> None:
         self.ledger = ledger
         self.ended: NoxError | None = None  # why the server's side of the last connection has ended
         self.was_open = False  # the last connection that was closed was a stream of events
@@ -117,7 +117,7 @@ class RunStream:
         return self.ledger.accept(events) if events else []
 
 
-class Rest:
+class TrailingEvents:
     """The events that may still come when the record has the verdict: in transit, or missed between connections."""
 
     def __init__(self, stream: RunStream, record: Record, deadline: Deadline, *, every_event: bool) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.models import Gap, RunEvent, Update
-from noxcli.runs.ledger import Continuity, Ledger
+from noxcli.runs.ledger import Continuity, EventDeduplicator
 
 
 def event(number: int, *, position: bool = True) -> RunEvent:
@@ -20,7 +20,7 @@ def events(count: int, start: int = 0) -> list[RunEvent]:
     return [event(number) for number in range(start, start + count)]
 
 
-def shown(ledger: Ledger, connections: Iterable[Sequence[RunEvent]]) -> list[Update]:
+def shown(ledger: EventDeduplicator, connections: Iterable[Sequence[RunEvent]]) -> list[Update]:
     """What comes out over several connections from the cursor."""
     fresh: list[Update] = []
     for connection in connections:
@@ -52,7 +52,7 @@ def gaps(told: Iterable[Update]) -> int:
     ],
 )
 def test_the_last_event_has_to_come_again(connections: list[tuple[int, int]], leaps: int) -> None:
-    ledger, last = Ledger(from_start=True), connections[-1][1]
+    ledger, last = EventDeduplicator(from_start=True), connections[-1][1]
     got = shown(ledger, [events(stop - start, start) for start, stop in connections])
     assert (only_events(got), gaps(got), ledger.gaps) == (events(last), leaps, leaps)
     label = Continuity.BROKEN if leaps else Continuity.PROVEN
@@ -60,7 +60,7 @@ def test_the_last_event_has_to_come_again(connections: list[tuple[int, int]], le
 
 
 def test_a_connection_asks_from_the_last_position_but_one() -> None:
-    ledger = Ledger()
+    ledger = EventDeduplicator()
     asked = [ledger.opened()]
     for number in range(3):
         ledger.accept(events(number + 1))
@@ -69,14 +69,14 @@ def test_a_connection_asks_from_the_last_position_but_one() -> None:
 
 
 def test_a_gap_comes_before_the_event_that_shows_it() -> None:
-    ledger = Ledger()
+    ledger = EventDeduplicator()
     got = shown(ledger, [events(3), events(2, 7)])
     assert [type(one) for one in got] == [*[RunEvent] * 3, Gap, *[RunEvent] * 2]
     assert (ledger.came, ledger.fresh) == (2, 2)
 
 
 def test_positions_are_never_ordered() -> None:
-    ledger = Ledger(from_start=True)
+    ledger = EventDeduplicator(from_start=True)
     odd = [RunEvent("content", {"n": n}, position) for n, position in enumerate(["zebra", "9-9", "10-0", "A"])]
     assert shown(ledger, [odd[:3], odd[2:]]) == odd
     assert (ledger.cursor, ledger.label) == ("A", Continuity.PROVEN)
@@ -84,7 +84,7 @@ def test_positions_are_never_ordered() -> None:
 
 @pytest.mark.parametrize("start", [2, 3])
 def test_one_position_from_outside_is_believed(start: int) -> None:
-    ledger = Ledger(["2-0"])
+    ledger = EventDeduplicator(["2-0"])
     assert ledger.opened() == "2-0"
     assert ledger.accept(events(6 - start, start)) == events(3, 3)
     assert (ledger.label, ledger.cursor) == (Continuity.ASSUMED, "5-0")
@@ -92,7 +92,7 @@ def test_one_position_from_outside_is_believed(start: int) -> None:
 
 @pytest.mark.parametrize(("start", "leaps"), [(0, 0), (2, 0), (3, 0), (4, 1)])
 def test_of_two_positions_from_outside_one_comes_again(start: int, leaps: int) -> None:
-    ledger = Ledger(["2-0", "3-0"])
+    ledger = EventDeduplicator(["2-0", "3-0"])
     assert ledger.opened() == "2-0"
     got = ledger.accept(events(7 - start, start) if start else [*events(2, 2), *events(3, 4)])
     assert (only_events(got), gaps(got)) == (events(3, 4), leaps)
@@ -100,13 +100,13 @@ def test_of_two_positions_from_outside_one_comes_again(start: int, leaps: int) -
 
 
 def test_only_what_was_watched_from_the_start_is_proven() -> None:
-    ledger = Ledger()
+    ledger = EventDeduplicator()
     assert shown(ledger, [events(3), events(3, 2)]) == events(5)
     assert ledger.label is Continuity.ASSUMED
 
 
 def test_a_beginning_that_was_dropped_before_leaves_no_trace() -> None:
-    ledger = Ledger(from_start=True)
+    ledger = EventDeduplicator(from_start=True)
     assert shown(ledger, [events(5, 7), events(3, 11)]) == events(7, 7)
     assert ledger.label is Continuity.PROVEN
 
@@ -115,14 +115,14 @@ def test_a_state_may_be_written_anew_in_a_replay() -> None:
     def states(progress: int) -> list[RunEvent]:
         return [RunEvent("state", {"progress": max(n, progress)}, f"{n}-0") for n in range(5)]
 
-    ledger = Ledger(from_start=True)
+    ledger = EventDeduplicator(from_start=True)
     assert shown(ledger, [states(0)[:3], states(3)[1:], states(9)]) == [*states(0)[:3], *states(3)[3:]]
     assert ledger.label is Continuity.PROVEN
 
 
 def test_what_was_shown_long_ago_is_known_when_it_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxcli.runs.ledger.RECENT", 3)
-    ledger = Ledger(from_start=True)
+    ledger = EventDeduplicator(from_start=True)
     shown(ledger, [events(50)])
     assert shown(ledger, [events(55)]) == events(5, 50)
     assert shown(ledger, [events(20, 20), events(60, 7)]) == events(12, 55)
@@ -131,7 +131,7 @@ def test_what_was_shown_long_ago_is_known_when_it_comes_again(monkeypatch: pytes
 
 def test_the_memory_of_an_event_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxcli.runs.ledger.RECENT", 100)
-    ledger = Ledger()
+    ledger = EventDeduplicator()
     tracemalloc.start()
     try:
         for start in range(0, 20_000, 1000):
@@ -169,7 +169,7 @@ def told(updates: Iterable[Update]) -> str:
 
 @pytest.mark.parametrize(("connections", "expected", "label"), BREAKS.values(), ids=BREAKS)
 def test_positions_alone_decide(connections: list[str], expected: str, label: Continuity) -> None:
-    ledger = Ledger(from_start=True)
+    ledger = EventDeduplicator(from_start=True)
     assert told(shown(ledger, map(log, connections))) == expected
     assert ledger.label is label
 
@@ -188,19 +188,19 @@ def test_positions_alone_decide(connections: list[str], expected: str, label: Co
     ],
 )
 def test_what_came_without_a_position_is_not_resumed(came: str, resumes: bool) -> None:
-    ledger = Ledger()
+    ledger = EventDeduplicator()
     ledger.accept(log(came))
     assert ledger.can_resume == resumes
 
 
 def test_a_rejected_position_ends_resuming() -> None:
-    ledger = Ledger(["2-0"])
+    ledger = EventDeduplicator(["2-0"])
     ledger.rejected()
     assert not ledger.can_resume
 
 
 def test_events_of_other_kinds_are_passed_on_and_leave_no_mark() -> None:
-    ledger, ping = Ledger(from_start=True), RunEvent("unknown", "ping")
+    ledger, ping = EventDeduplicator(from_start=True), RunEvent("unknown", "ping")
     log = events(6)
     assert shown(ledger, [[*log[:3], ping, ping, log[3]]]) == [*log[:3], ping, ping, log[3]]
     assert (ledger.accepted, ledger.label) == (4, Continuity.PROVEN)
@@ -209,7 +209,7 @@ def test_events_of_other_kinds_are_passed_on_and_leave_no_mark() -> None:
 
 
 def test_once_broken_is_broken_for_good() -> None:
-    ledger = Ledger(from_start=True)
+    ledger = EventDeduplicator(from_start=True)
     shown(ledger, [events(3)])
     ledger.gap("why")
     assert ledger.label is Continuity.BROKEN
@@ -223,7 +223,7 @@ def test_once_broken_is_broken_for_good() -> None:
 
 @given(count=st.integers(1, 30), inclusive=st.booleans(), data=st.data())
 def test_any_cuts_yield_each_event_once_and_in_order(count: int, inclusive: bool, data: st.DataObject) -> None:
-    log, ledger, got = events(count), Ledger(from_start=True), list[Update]()
+    log, ledger, got = events(count), EventDeduplicator(from_start=True), list[Update]()
     lengths = data.draw(st.lists(st.integers(0, count), max_size=12))
     for length in [*lengths, count]:
         asked = ledger.opened()
@@ -236,7 +236,7 @@ def test_any_cuts_yield_each_event_once_and_in_order(count: int, inclusive: bool
 @given(count=st.integers(1, 40), data=st.data())
 def test_any_rewinds_yield_each_event_once_and_in_order(count: int, data: st.DataObject) -> None:
     """A server that goes back as far as it likes, and sends some of it twice."""
-    log, ledger, got, reached = events(count), Ledger(), list[Update](), 0
+    log, ledger, got, reached = events(count), EventDeduplicator(), list[Update](), 0
     while reached < count:
         start, stop = data.draw(st.integers(0, max(0, reached - 1))), data.draw(st.integers(reached, count))
         again = data.draw(st.lists(st.sampled_from(log[:reached]), max_size=3)) if reached else []
