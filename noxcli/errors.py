@@ -266,11 +266,11 @@ class Unavailable(NoxError, code=ExitCode.TEMPORARY):
         return not self.sent or self.http_status in OVERLOADED
 
 
-class CalledOff(NoxError, code=ExitCode.TEMPORARY):
+class RequestAborted(NoxError, code=ExitCode.TEMPORARY):
     """The command no longer sends this request; it was not sent."""
 
 
-class NoTurn(Unavailable):
+class NoSlotInTime(Unavailable):
     """The pace of all requests left no time for this one: that says nothing about what it asks for."""
 
 

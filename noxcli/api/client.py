@@ -39,7 +39,7 @@ from noxcli.waiting import run_apart
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
-    from noxcli.api.pace import Pace
+    from noxcli.api.pace import RateLimiter
 
 MOST_PAGES = 1000
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
@@ -86,11 +86,11 @@ class NoxusApi:
     def __exit__(self, *_: object) -> None:
         self.http.session.close()
 
-    def pace_requests(self) -> "Pace":
+    def pace_requests(self) -> "RateLimiter":
         """Let all requests keep one pace from now on, for a command with many of them; return it."""
-        from noxcli.api.pace import Pace
+        from noxcli.api.pace import RateLimiter
 
-        self.http.pace = Pace()
+        self.http.pace = RateLimiter()
         return self.http.pace
 
     def create_run(

@@ -30,7 +30,7 @@ from noxcli.urls import Url, follow, is_loopback, read_url, shown_url
 from noxcli.waiting import run_apart
 
 if TYPE_CHECKING:
-    from noxcli.api.pace import Pace
+    from noxcli.api.pace import RateLimiter
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -64,7 +64,7 @@ class Http:
         self.mask = mask or Mask(key=settings.key)
         self.mask.learn(proxy_passwords())  # a proxy's page may quote them
         self._server_time: tuple[datetime, float] | None = None  # and when we learned it; our own clock may jump
-        self.pace: Pace | None = None  # for a command with many requests
+        self.pace: RateLimiter | None = None  # for a command with many requests
         self.met_json = False  # the API has answered: what comes in another form is from something before it
         self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
         self._connect_timeout = connect_timeout

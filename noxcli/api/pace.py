@@ -19,7 +19,7 @@ from enum import StrEnum
 import requests
 
 from noxcli.api.failures import is_of_json, retry_after_of
-from noxcli.errors import OVERLOADED, REFUSALS, CalledOff, NoTurn, Unavailable
+from noxcli.errors import OVERLOADED, REFUSALS, NoSlotInTime, RequestAborted, Unavailable
 from noxcli.retry import FailureTracker
 from noxcli.timing import Clock
 
@@ -54,7 +54,7 @@ class Kind(StrEnum):
         return cls.READ
 
 
-class Lane:
+class KindLimit:
     """One limit. Seconds by one clock, requests a second; a request is known by when it was sent. Not thread-safe."""
 
     def __init__(self, chance: random.Random) -> None:
@@ -111,7 +111,7 @@ class Lane:
         ceiling = min(LONG_DELAY, max(SHORT_DELAY, now - self._stopped_at))
         self._not_before = now + max(asked, self._chance.uniform(0, ceiling))
 
-    def join(self, others: "Iterable[Lane]") -> None:
+    def join(self, others: "Iterable[KindLimit]") -> None:
         """Learn one limit instead of those of other lanes as well, from this stop."""
         for other in others:
             self.in_flight += other.in_flight
@@ -130,20 +130,20 @@ class Lane:
 
 
 @dataclass(slots=True)
-class Turn:
+class Slot:
     """One request: when it left, and its answer, which its sender notes."""
 
     at: float
     answer: requests.Response | None = None
 
 
-class Pace:
+class RateLimiter:
     """The pace of one command; thread-safe."""
 
     def __init__(self, seed: int | None = None) -> None:
         self._change = threading.Condition()
         chance = random.Random(seed)  # noqa: S311 - it spreads retries, and keeps no secret
-        self._lanes = {kind: Lane(chance) for kind in Kind}
+        self._lanes = {kind: KindLimit(chance) for kind in Kind}
         self._starts_no_more = self._hurries = False
         self._outage = FailureTracker(Clock())
 
@@ -170,13 +170,13 @@ class Pace:
             self._change.notify_all()
 
     @contextmanager
-    def turn(self, method: str, path: str, until: float = float("inf")) -> Iterator[Turn]:
+    def turn(self, method: str, path: str, until: float = float("inf")) -> Iterator[Slot]:
         """Wait for the turn of a request, which is sent in it, and learn from its outcome.
 
         Raises CalledOff for a start that is no longer wanted; NoTurn at the moment `until`, by the monotonic clock.
         """
         kind = Kind.of(method, path)
-        turn, unreachable = Turn(self._pass(kind, until)), False
+        turn, unreachable = Slot(self._pass(kind, until)), False
         try:
             yield turn
         except Unavailable as error:
@@ -191,17 +191,17 @@ class Pace:
         with self._change:
             while True:
                 if self._starts_no_more and kind is Kind.START:
-                    raise CalledOff("the start was not sent: the command is ending")
+                    raise RequestAborted("the start was not sent: the command is ending")
                 now, lane = time.monotonic(), self._lanes[kind]
                 wait = 0.0 if self._hurries else lane.wait(now)
                 if wait <= 0:
                     lane.sent(now)
                     return now
                 if now >= until:
-                    raise NoTurn("the request was not sent: its turn did not come in time")
+                    raise NoSlotInTime("the request was not sent: its turn did not come in time")
                 self._change.wait(min(wait, LOOK_EVERY, until - now))
 
-    def _note(self, kind: Kind, turn: Turn, unreachable: bool) -> None:
+    def _note(self, kind: Kind, turn: Slot, unreachable: bool) -> None:
         """Learn from the outcome of a request."""
         now, at, answer, lane = time.monotonic(), turn.at, turn.answer, self._lanes[kind]
         lane.in_flight -= 1

@@ -17,13 +17,13 @@ from noxcli.batch.rows import Row
 from noxcli.errors import (
     SLOW_DOWN,
     Bug,
-    CalledOff,
     Denied,
+    NoSlotInTime,
     NotSecured,
-    NoTurn,
     NoxError,
     Phase,
     Refused,
+    RequestAborted,
     Unavailable,
     Undelivered,
 )
@@ -44,7 +44,7 @@ from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
 from noxcli.timing import Clock, Deadline, seconds_between
 
 if TYPE_CHECKING:
-    from noxcli.api.pace import Pace
+    from noxcli.api.pace import RateLimiter
 
 REJECTED_KEY = 401
 LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
@@ -87,7 +87,7 @@ class RowStart(StartAttempt):
         try:
             super().leave()
         except Unavailable as error:
-            raise CalledOff(error.message) from None  # called off: as a row that still waits for its turn
+            raise RequestAborted(error.message) from None  # called off: as a row that still waits for its turn
         digest = self.request.digests.of(self.request.input)
         try:
             self._active.sent = self._work.journal.note_sent(self._active.row, digest, self._work.api.http.server_now())
@@ -115,7 +115,7 @@ class RowWorker:
     explain_unexpected: Callable[[Exception], NoxError]
     deadline: Deadline
     retry_for: float
-    pace: "Pace"
+    pace: "RateLimiter"
     place: Place | None  # the parent of the rows' directories
 
     @property
@@ -134,7 +134,7 @@ class RowWorker:
             request = StartRequest(workflow.id, payload, self.digests[row.side], workflow.version_id)
             active.attempt, active.began, phase = RowStart(self, active, request), time.monotonic(), Phase.START
             self._send(active, active.attempt)
-        except CalledOff:
+        except RequestAborted:
             return active
         except BaseException as error:  # of this row; the others go on
             trouble = as_nox_error(error)
@@ -212,7 +212,7 @@ class RowWorker:
         run = active.run
         assert run is not None
         trouble = as_nox_error(error)
-        if isinstance(trouble, CalledOff | NoTurn) or not contact.is_lost(trouble):
+        if isinstance(trouble, RequestAborted | NoSlotInTime) or not contact.is_lost(trouble):
             return active
         if isinstance(trouble, Unavailable | Refused | Denied):
             trouble = lost_contact(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")
@@ -235,7 +235,7 @@ class RowWorker:
         try:
             outcome.delivered = self.deliver(row, run)
             require_whole(outcome.delivered, run)
-        except CalledOff:
+        except RequestAborted:
             outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
         except BaseException as error:  # of this row; the others go on
             trouble = as_nox_error(error)

@@ -42,7 +42,7 @@ from noxcli.runs.start import LONGEST_LOOK, InputDigests
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
-    from noxcli.api.pace import Pace
+    from noxcli.api.pace import RateLimiter
     from noxcli.batch.only import IdFilter
 
 
@@ -199,7 +199,7 @@ def header_of(context: Context, workflow: Workflow, asked: BatchSpec, command: S
 
 def row_work(
     noxus: Session,
-    pace: "Pace",
+    pace: "RateLimiter",
     workflows: Sequence[Workflow],
     batch: Batch,
     retry_for: float | None,
@@ -268,7 +268,7 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
         )
 
 
-def show_progress(shown: Any, tally: BatchSummary, pace: "Pace", running: int, doubtful: int) -> None:
+def show_progress(shown: Any, tally: BatchSummary, pace: "RateLimiter", running: int, doubtful: int) -> None:
     """Show how far the batch is, and what slows it down."""
     note = "" if pace.rate is None else f"limited to {pace.rate:.1f} requests/s by the server"
     if pace.silent_for > 1:

@@ -70,7 +70,7 @@ from noxcli.runs.resolve import Candidates
 from noxcli.runs.start import LONGEST_LOOK
 
 if TYPE_CHECKING:
-    from noxcli.api.pace import Pace
+    from noxcli.api.pace import RateLimiter
 
 MOST_IN_DOUBT = 5  # starts of one call without a known outcome
 NEWS = {"version_id": "NEW's version", "definition": "NEW's definition", "constants": "NEW's inputs"}
@@ -227,7 +227,7 @@ class _Gate:
 
     # The loop.
 
-    def decide(self, pace: "Pace") -> GateVerdict:
+    def decide(self, pace: "RateLimiter") -> GateVerdict:
         """Ask what the rules need until they decide. Raises what ends the gate before."""
         noxus, batch, answers, context = self.noxus, self.batch, self.answers, self.noxus.context
         saves = self.options.output_dir is not None

@@ -10,7 +10,7 @@ from functools import partial
 from noxcli.cli.ending import complain
 from noxcli.cli.follow import explain_failure, follow_updates, hint_to_wait, not_finished, progress_of, stop_or_raise
 from noxcli.cli.session import Session
-from noxcli.errors import Denied, LostContact, NotFinished, NoTurn, NoxError, Phase, TimedOut, Unavailable
+from noxcli.errors import Denied, LostContact, NoSlotInTime, NotFinished, NoxError, Phase, TimedOut, Unavailable
 from noxcli.models import Paused, Run
 from noxcli.outputs.await_output import read_own_record
 from noxcli.render import Renderer
@@ -198,7 +198,7 @@ class ManyRuns:
             outcome.run, outcome.confirmed = run, True
             one.contact.met_answer()
             return self._policy.over(run)
-        was_asked = not isinstance(error, NoTurn)
+        was_asked = not isinstance(error, NoSlotInTime)
         if isinstance(error, Unavailable | Denied) and not (was_asked and one.contact.is_lost(error)):
             one.trouble = error
             return False

@@ -11,8 +11,8 @@ from contextlib import suppress
 import pytest
 import requests
 
-from noxcli.api.pace import FAILURES_IN_A_ROW, Kind, Lane, Pace
-from noxcli.errors import CalledOff, NoTurn, Unavailable
+from noxcli.api.pace import FAILURES_IN_A_ROW, Kind, KindLimit, RateLimiter
+from noxcli.errors import NoSlotInTime, RequestAborted, Unavailable
 
 LATENCY, LATE = 0.01, 0.001  # seconds: until an answer, and until a waiting thread wakes up
 PARALLEL = 32
@@ -49,7 +49,7 @@ class Limited:
 
 def played(server: Limited, seconds: float, retry_after: float = 0.0) -> tuple[int, int]:
     """Let many threads send requests for that long; return how many were served, and how many refused."""
-    lane, now, served, refused = Lane(random.Random(1)), 0.0, 0, 0
+    lane, now, served, refused = KindLimit(random.Random(1)), 0.0, 0, 0
     answers: deque[tuple[float, float, bool]] = deque()
     while now < seconds:
         if answers and answers[0][0] <= now:
@@ -70,7 +70,7 @@ def played(server: Limited, seconds: float, retry_after: float = 0.0) -> tuple[i
 
 
 def test_a_late_refusal_does_not_undo_a_test_of_the_server() -> None:
-    lane = Lane(random.Random(1))
+    lane = KindLimit(random.Random(1))
     for at in (9.0, 9.1):
         lane.sent(at)
     lane.stop(9.1, 10.0, 0.0, learns=True)
@@ -97,7 +97,7 @@ REQUESTS = {
 }
 
 
-def ask(pace: Pace, kind: Kind, status: int, headers: Mapping[str, str] | None = None) -> None:
+def ask(pace: RateLimiter, kind: Kind, status: int, headers: Mapping[str, str] | None = None) -> None:
     response = requests.Response()
     response.status_code = status
     response.headers.update(headers or {})
@@ -105,13 +105,13 @@ def ask(pace: Pace, kind: Kind, status: int, headers: Mapping[str, str] | None =
         turn.answer = response
 
 
-def miss(pace: Pace, kind: Kind) -> None:
+def miss(pace: RateLimiter, kind: Kind) -> None:
     with pytest.raises(Unavailable), pace.turn(*REQUESTS[kind]):
         raise Unavailable("no connection", sent=False)
 
 
 def test_a_limit_on_starts_does_not_slow_down_reads() -> None:
-    pace = Pace(seed=1)
+    pace = RateLimiter(seed=1)
     ask(pace, Kind.START, 429, {"Retry-After": "60"})
     began = time.monotonic()
     for _ in range(100):
@@ -121,7 +121,7 @@ def test_a_limit_on_starts_does_not_slow_down_reads() -> None:
 
 
 def test_a_limit_on_everything_is_found_as_one() -> None:
-    pace = Pace(seed=1)
+    pace = RateLimiter(seed=1)
     ask(pace, Kind.START, 429, {"Retry-After": "1"})
     ask(pace, Kind.READ, 429)
     began = time.monotonic()
@@ -130,15 +130,15 @@ def test_a_limit_on_everything_is_found_as_one() -> None:
 
 
 def test_a_request_gives_up_its_turn_in_time() -> None:
-    pace, began = Pace(seed=1), time.monotonic()
+    pace, began = RateLimiter(seed=1), time.monotonic()
     ask(pace, Kind.READ, 429, {"Retry-After": "60"})
-    with pytest.raises(NoTurn), pace.turn(*REQUESTS[Kind.READ], began + 0.2):
+    with pytest.raises(NoSlotInTime), pace.turn(*REQUESTS[Kind.READ], began + 0.2):
         pytest.fail("it was sent")
     assert 0.2 <= time.monotonic() - began < 5
 
 
 def test_an_outage_is_no_limit() -> None:
-    pace = Pace(seed=1)
+    pace = RateLimiter(seed=1)
     for _ in range(3):
         miss(pace, Kind.READ)
     ask(pace, Kind.READ, 200)
@@ -146,7 +146,7 @@ def test_an_outage_is_no_limit() -> None:
 
 
 def test_one_broken_answer_is_bad_luck_and_five_are_an_outage() -> None:
-    pace, took = Pace(seed=3), []
+    pace, took = RateLimiter(seed=3), []
     for _ in range(FAILURES_IN_A_ROW + 1):
         began = time.monotonic()
         ask(pace, Kind.READ, 502)
@@ -156,14 +156,14 @@ def test_one_broken_answer_is_bad_luck_and_five_are_an_outage() -> None:
 
 
 def test_a_refusal_by_content_is_an_answer() -> None:
-    pace = Pace()
+    pace = RateLimiter()
     for _ in range(FAILURES_IN_A_ROW):
         ask(pace, Kind.READ, 404, {"Content-Type": "application/json"})
     assert (pace.rate, pace.silent_for) == (None, 0.0)
 
 
 def test_a_gateways_page_is_no_answer() -> None:
-    pace = Pace(seed=1)
+    pace = RateLimiter(seed=1)
     for _ in range(2):
         ask(pace, Kind.START, 404, {"Content-Type": "text/plain"})
         time.sleep(0.01)
@@ -182,7 +182,7 @@ def threads(count: int, work: Callable[[], None]) -> Iterator[None]:
 
 
 def test_after_an_outage_one_goes_ahead() -> None:
-    pace, sent = Pace(seed=1), Counter[str]()
+    pace, sent = RateLimiter(seed=1), Counter[str]()
     miss(pace, Kind.START)
 
     def send() -> None:
@@ -193,7 +193,7 @@ def test_after_an_outage_one_goes_ahead() -> None:
         raise Unavailable("no connection", sent=False)
 
     def work() -> None:
-        with suppress(CalledOff, Unavailable), pace.turn(*REQUESTS[Kind.START]):
+        with suppress(RequestAborted, Unavailable), pace.turn(*REQUESTS[Kind.START]):
             send()
 
     for _ in threads(8, work):
@@ -203,14 +203,14 @@ def test_after_an_outage_one_goes_ahead() -> None:
 
 
 def test_what_is_closed_is_not_sent_and_the_rest_passes_at_once() -> None:
-    pace, ended = Pace(seed=1), list[str]()
+    pace, ended = RateLimiter(seed=1), list[str]()
     for kind in (Kind.START, Kind.READ):
         ask(pace, kind, 429, {"Retry-After": "60"})
 
     def work() -> None:
         try:
             ask(pace, Kind.START, 200)
-        except CalledOff:
+        except RequestAborted:
             ended.append("closed")
 
     for _ in threads(1, work):
@@ -218,7 +218,7 @@ def test_what_is_closed_is_not_sent_and_the_rest_passes_at_once() -> None:
     assert ended == ["closed"]
     pace.hurry()
     ask(pace, Kind.READ, 200)
-    with pytest.raises(CalledOff):
+    with pytest.raises(RequestAborted):
         ask(pace, Kind.START, 200)
 
 
