@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from noxcli.cli.context import Context
 from noxcli.cli.ending import line_to_fetch
-from noxcli.cli.options import Delivering
+from noxcli.cli.options import DeliverOptions
 from noxcli.cli.session import Session
 from noxcli.errors import Phase, Undelivered, UsageProblem
 from noxcli.files import check_writable, prepare_directory
@@ -62,7 +62,7 @@ def check_directory(noxus: Session) -> None:
         raise UsageProblem(error.message, error.hint) from None
 
 
-def deliver(noxus: Session, run: Run, options: Delivering, workflow: Workflow | None = None) -> None:
+def deliver(noxus: Session, run: Run, options: DeliverOptions, workflow: Workflow | None = None) -> None:
     """Deliver the output of a completed run in the requested form, on stdout or to a directory.
 
     `workflow` is what was already read of it. Raises Undelivered if a part could not be fetched or written, after

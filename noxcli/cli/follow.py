@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import chain
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import RETRY_FOLLOWING, Following, Waiting
+from noxcli.cli.options import RETRY_FOLLOWING, FollowOptions, LimitOptions
 from noxcli.cli.session import Session
 from noxcli.errors import NotFinished, NoxError, Phase, TimedOut
 from noxcli.models import Run, Started, Workflow
@@ -18,7 +18,7 @@ from noxcli.runs.progress import Progress
 NAMES_WITHIN = 5.0
 
 
-def policy_of(context: Context, options: Waiting) -> Policy:
+def policy_of(context: Context, options: LimitOptions) -> Policy:
     """Return how to follow, from the options and, if the verb lacks them or they are not set, the surroundings."""
     policy = Policy(
         every_event=context.printing.format.is_live,
@@ -26,7 +26,7 @@ def policy_of(context: Context, options: Waiting) -> Policy:
         idle_timeout=context.configured.limit("idle_timeout"),
         retry_for=RETRY_FOLLOWING if options.retry_for is None else options.retry_for,
     )
-    if not isinstance(options, Following):
+    if not isinstance(options, FollowOptions):
         return policy
     return replace(
         policy,
@@ -39,7 +39,7 @@ def policy_of(context: Context, options: Waiting) -> Policy:
 
 
 def to_end(
-    noxus: Session, run: Run, options: Waiting, *, positions: Sequence[str] = (), workflow: Workflow | None = None
+    noxus: Session, run: Run, options: LimitOptions, *, positions: Sequence[str] = (), workflow: Workflow | None = None
 ) -> Run:
     """Follow the run, shown as the format and the terminal require, until its record has the verdict.
 

@@ -175,7 +175,7 @@ class Printed:
 
 
 @declared
-class Common(Printed):
+class CommonOptions(Printed):
     """Where to connect, and what to show: options of every verb that calls the server."""
 
     quiet: Quiet = False
@@ -215,7 +215,7 @@ class Common(Printed):
 
 
 @declared
-class Waiting:
+class LimitOptions:
     """The limits of the whole command, and of retries for an unreachable server, in seconds."""
 
     timeout: Timeout = None
@@ -231,7 +231,7 @@ class Waiting:
 
 
 @declared
-class Documented:
+class DocumentOptions:
     """A document instead of text, or a part of it."""
 
     as_json: JsonOption = False
@@ -239,7 +239,7 @@ class Documented:
 
 
 @declared
-class Listed(Documented):
+class ListOptions(DocumentOptions):
     """The same, for a list."""
 
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST_LISTED, help="List at most N.")] = 30
@@ -280,7 +280,7 @@ class InputOptions:
 
 
 @declared
-class Starting(InputOptions, PreflightOptions):
+class StartOptions(InputOptions, PreflightOptions):
     """How to start one run."""
 
     callback_url: Annotated[
@@ -294,7 +294,7 @@ class Starting(InputOptions, PreflightOptions):
 
 
 @declared
-class Delivering:
+class DeliverOptions:
     """What to print of a run, and where to save its outputs."""
 
     form: Annotated[Format, typer.Option("--format", help="Choose what stdout carries.")] = Format.TEXT
@@ -314,7 +314,7 @@ class Delivering:
 
 
 @declared
-class Asserting:
+class AssertOptions:
     """What a result must be like. Verbs with these options also write for the CI system that they run in."""
 
     asserts: Annotated[
@@ -328,7 +328,7 @@ class Asserting:
 
 
 @declared
-class Judging(Asserting):
+class CheckOptions(AssertOptions):
     """What the results of many rows must be like."""
 
     expect: Annotated[
@@ -346,7 +346,7 @@ class Judging(Asserting):
 
 
 @declared
-class Reporting(Asserting):
+class ReportOptions(AssertOptions):
     """What to write for other programs besides stdout."""
 
     report: Annotated[
@@ -363,7 +363,7 @@ class Reporting(Asserting):
 
 
 @declared
-class Following(Waiting):
+class FollowOptions(LimitOptions):
     """How to follow a run; times in seconds."""
 
     stall_timeout: Annotated[
@@ -388,7 +388,7 @@ class Following(Waiting):
 
 
 @declared
-class Running(Starting, Delivering, Reporting, Following, Common):
+class RunOptions(StartOptions, DeliverOptions, ReportOptions, FollowOptions, CommonOptions):
     """How to start one run, follow it, and deliver its output."""
 
     on_interrupt: OnInterrupt = None

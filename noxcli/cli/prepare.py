@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import InputOptions, Running, option_of, source_of
+from noxcli.cli.options import InputOptions, RunOptions, option_of, source_of
 from noxcli.cli.session import Session
 from noxcli.errors import (
     NotFound,
@@ -44,7 +44,7 @@ LONGEST_LOOK_UP = 10.0  # seconds for one read of the definition
 T = TypeVar("T")
 
 
-def require_startable(ctx: typer.Context, options: Running) -> None:
+def require_startable(ctx: typer.Context, options: RunOptions) -> None:
     """Find errors that prevent a start before the first request.
 
     Raises UsageProblem, and TimedOutBeforeStart for a limit of 0.

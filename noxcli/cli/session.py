@@ -15,9 +15,9 @@ from noxcli.cli.ending import way_to_output
 from noxcli.cli.options import (
     LAST,
     RETRY_AT_FIRST,
-    Common,
-    Delivering,
-    Running,
+    CommonOptions,
+    DeliverOptions,
+    RunOptions,
     source_of,
 )
 from noxcli.cli.targets import plan_reports, present
@@ -63,7 +63,7 @@ class Session:
     """The surroundings of a call, its limits and, once connected, the API."""
 
     context: Context
-    common: Common
+    common: CommonOptions
     deadline: Deadline
     directory: Path | None = None  # where to save the outputs of a run
     api: "NoxusApi" = field(init=False)
@@ -87,7 +87,7 @@ class Session:
                 raise
             except Interrupted as signal:
                 run, options = self.context.outcome.run, self.common
-                if run is None or not isinstance(options, Running) or options.detach:
+                if run is None or not isinstance(options, RunOptions) or options.detach:
                     raise
                 if not self.context.stops_runs(options.on_interrupt):
                     raise
@@ -241,7 +241,7 @@ def choose_run(context: Context, run: str | None) -> str:
     return LAST
 
 
-def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) -> Session:
+def begin(ctx: typer.Context, options: CommonOptions, *, subject: str | None = None) -> Session:
     """Begin a call, whose time counts from here. `subject` is what the command line named, for reports.
 
     Raises UsageProblem and ConfigProblem for invalid options, and Unavailable if another noxcli writes to --output-dir.
@@ -251,7 +251,7 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     if subject is not None:
         context.outcome.subject = subject
     directory = None
-    if isinstance(options, Delivering) and options.output_dir:
+    if isinstance(options, DeliverOptions) and options.output_dir:
         is_default = source_of(ctx, "output_dir") == "DEFAULT_MAP"
         directory = None if options.raw and is_default else Path(options.output_dir)  # --raw overrides a mere default
     plan_reports(context, options, directory)
@@ -264,7 +264,7 @@ def begin(ctx: typer.Context, options: Common, *, subject: str | None = None) ->
     return Session(context, options, deadline, directory)
 
 
-def _connect(context: Context, options: Common) -> "NoxusApi":
+def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
     """Return the API for the current settings."""
     configured, base_url, api_key_file = context.configured, options.base_url, options.api_key_file
     flags = (("--profile", configured.named), ("--base-url", base_url), ("--api-key-file", api_key_file))

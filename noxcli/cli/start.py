@@ -5,7 +5,7 @@ from pathlib import Path
 
 from noxcli.cli.context import Context
 from noxcli.cli.ending import complain, say_hint
-from noxcli.cli.options import Running
+from noxcli.cli.options import RunOptions
 from noxcli.cli.prepare import upload_files
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
@@ -17,7 +17,7 @@ from noxcli.runs.start import InputDigests, StartAttempt, StartRequest, send_onc
 from noxcli.state.history import Entry, write_state
 
 
-def show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: Running) -> None:
+def show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions) -> None:
     """Print the request (`--dry-run`)."""
     context = noxus.context
     body = noxus.api.run_request(inputs.shown(), workflow.version_id, options.callback_url)
@@ -27,7 +27,7 @@ def show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: Ru
         context.outcome.request = {"method": "POST", "path": f"/v1/workflows/{workflow.id}/runs", "body": body}
 
 
-def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: Running) -> Run:
+def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions) -> Run:
     """Store the files, start the run, and note its id at once: in the history, the state file and on stderr.
 
     Raises TimedOutBeforeStart; what storing and `send_once` raise.

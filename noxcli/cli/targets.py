@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Asserting, Judging, Printed, option_of
+from noxcli.cli.options import AssertOptions, CheckOptions, Printed, option_of
 from noxcli.errors import UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME, check_target, expanded
 from noxcli.render import Format
@@ -50,16 +50,16 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
     """
     command = context.argv[0] if context.argv else ""
     reports = context.reports = Reports(command, output_dir=None if directory is None else str(directory))
-    if isinstance(options, Asserting):
+    if isinstance(options, AssertOptions):
         reports.ci = ci_system(context.terminal)
     require_apart(options, directory)
     # Until there are rows to report, a file says why: the verdict of an earlier call must not stay in it.
     files = (getattr(options, name, None) for name in ("report", "junit", "dotenv", "markdown"))
     reports.page, reports.junit, reports.dotenv, reports.markdown = (Path(file) if file else None for file in files)
-    if isinstance(options, Asserting) and options.asserts:
+    if isinstance(options, AssertOptions) and options.asserts:
         from noxcli.reports.assertions import read_assertion  # loaded only with --assert
 
-        reports.asserts = [read_assertion(text, of_row=isinstance(options, Judging)) for text in options.asserts]
+        reports.asserts = [read_assertion(text, of_row=isinstance(options, CheckOptions)) for text in options.asserts]
 
 
 def require_apart(options: Printed, directory: Path | None) -> None:

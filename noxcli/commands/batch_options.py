@@ -6,17 +6,17 @@ from typing import Annotated
 import typer
 
 from noxcli.cli.options import (
-    Common,
+    CheckOptions,
+    CommonOptions,
     InputOptions,
-    Judging,
     Junit,
+    LimitOptions,
     LineQueryOption,
     MinPassOption,
     OnInterrupt,
     PollInterval,
     PreflightOptions,
     RowsReport,
-    Waiting,
     WorkflowArgument,
     declared,
     fixed_at,
@@ -35,7 +35,7 @@ class Again(StrEnum):
 
 
 @declared
-class Options(InputOptions, PreflightOptions, Judging, Waiting, Common):
+class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, CommonOptions):
     """Run a workflow once for each row of a file, and print a JSON line for each.
 
     If it is interrupted, the same command with --resume continues it, and starts nothing twice. A terminal gets a

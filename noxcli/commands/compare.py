@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noxcli.cli.options import (
-    Common,
-    Documented,
-    Judging,
+    CheckOptions,
+    CommonOptions,
+    DocumentOptions,
     Junit,
+    LimitOptions,
     Markdown,
-    Waiting,
     declared,
 )
 from noxcli.errors import (
@@ -43,7 +43,7 @@ class FailOn(StrEnum):
 
 
 @declared
-class Options(Documented, Judging, Waiting, Common):
+class Options(DocumentOptions, CheckOptions, LimitOptions, CommonOptions):
     """Compare two batches or runs row by row, and exit with 11 if a row broke.
 
     A broken row was good in BASE, and is not in NEW.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from noxcli.cli.options import Common, Documented, declared
+from noxcli.cli.options import CommonOptions, DocumentOptions, declared
 from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
@@ -39,7 +39,7 @@ FIX_BUFFERING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Probe:
     """What one check found; `error` is the cause of a failed one, and gives the exit code."""
 
     verdict: Literal["ok", "warning", "failed", "unchecked"]
@@ -49,7 +49,7 @@ class Check:
 
 
 @declared
-class Options(Documented, Common):
+class Options(DocumentOptions, CommonOptions):
     """Check host, TLS, clock, key and event stream; starts nothing.
 
     Examples:
@@ -91,7 +91,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     raise typer.Exit(code)
 
 
-def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]:
+def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]:
     """Yield the checks of all that is between here and the server, by their names; a failed one is the last."""
     from noxcli.urls import read_url  # the help does not load it
 
@@ -109,7 +109,7 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Check]]
             name = "events"
             yield name, _check_events(noxus, api, run)
     except NoxError as error:
-        yield name, Check("failed", error.message, error.hint, error)
+        yield name, Probe("failed", error.message, error.hint, error)
 
 
 def _read_me(api: "NoxusApi") -> Mapping[str, Any] | NoxError:
@@ -122,40 +122,40 @@ def _read_me(api: "NoxusApi") -> Mapping[str, Any] | NoxError:
         return error
 
 
-def _check_host(url: "Url", seconds: float) -> Check:
+def _check_host(url: "Url", seconds: float) -> Probe:
     """Tell how fast the server answers, and through which proxy."""
     from noxcli.api.transport import proxy_for  # as above
     from noxcli.urls import shown_url
 
     proxy = proxy_for(url)
     through = f" through the proxy {shown_url(proxy)}" if proxy else ""
-    return Check("ok", f"{url.netloc} answers in {seconds * 1000:.0f} ms{through}")
+    return Probe("ok", f"{url.netloc} answers in {seconds * 1000:.0f} ms{through}")
 
 
-def _check_tls(url: "Url") -> Check:
+def _check_tls(url: "Url") -> Probe:
     """Say whether the connection, which has answered, is encrypted."""
     from noxcli.urls import is_loopback  # as above
 
     if url.scheme == "https":
-        return Check("ok", "encrypted, and the certificate is trusted")
+        return Probe("ok", "encrypted, and the certificate is trusted")
     if is_loopback(url.host):
-        return Check("ok", "not needed: it is this machine")
-    return Check("warning", "the key travels in plain text", "use https, except in a closed network")
+        return Probe("ok", "not needed: it is this machine")
+    return Probe("warning", "the key travels in plain text", "use https, except in a closed network")
 
 
-def _check_clock(api: "NoxusApi") -> Check:
+def _check_clock(api: "NoxusApi") -> Probe:
     """Compare this machine's clock with the server's."""
     servers = api.http.server_now()
     if servers is None:
-        return Check("unchecked", "the server does not report its time")
+        return Probe("unchecked", "the server does not report its time")
     ahead = (servers - datetime.now(UTC)).total_seconds()
     if abs(ahead) <= MOST_SKEW:
-        return Check("ok", "agrees with the server's")
+        return Probe("ok", "agrees with the server's")
     side = "behind" if ahead > 0 else "ahead of"
-    return Check("warning", f"{show_seconds(abs(ahead))} {side} the server's", "set this machine's clock (NTP)")
+    return Probe("warning", f"{show_seconds(abs(ahead))} {side} the server's", "set this machine's clock (NTP)")
 
 
-def _check_key(api: "NoxusApi", url: "Url", me: Mapping[str, Any] | NoxError) -> Check:
+def _check_key(api: "NoxusApi", url: "Url", me: Mapping[str, Any] | NoxError) -> Probe:
     """Tell what the server says about the key, if anything. Raises the error with which it rejects the key."""
     if isinstance(me, NoxError):
         if me.http_status not in SAYS_NOTHING:
@@ -167,26 +167,26 @@ def _check_key(api: "NoxusApi", url: "Url", me: Mapping[str, Any] | NoxError) ->
         text = f"{text} ({me['name']})"
     permissions = me.get("permissions")
     if isinstance(permissions, list) and permissions and "flows_run" not in permissions:
-        return Check("warning", f"{text}, but may not run workflows", "give the key the permission flows_run")
-    return Check("ok", text)
+        return Probe("warning", f"{text}, but may not run workflows", "give the key the permission flows_run")
+    return Probe("ok", text)
 
 
-def _check_events(noxus: "Session", api: "NoxusApi", named: str | None) -> Check:
+def _check_events(noxus: "Session", api: "NoxusApi", named: str | None) -> Probe:
     """Watch the stream of the named run, or else of the newest running one. Raises what reading them raises."""
     if named is not None:
         run = noxus.resolve_run(named, noxus.patience(0.0))
     else:
         recent = list(islice(api.list_runs(), LATEST_RUNS))
         if not recent:
-            return Check("unchecked", "no run to test with", LIVE_RUN)
+            return Probe("unchecked", "no run to test with", LIVE_RUN)
         run = next((run for run in recent if run.status == "running"), recent[0])
     try:
         return _check_buffering(api.open_events(run.id), run)
     except StreamUnsupported as error:
-        return Check("warning", f"no event stream: {error.message}", "noxcli polls instead")
+        return Probe("warning", f"no event stream: {error.message}", "noxcli polls instead")
 
 
-def _check_buffering(feed: "EventFeed", run: "Run") -> Check:
+def _check_buffering(feed: "EventFeed", run: "Run") -> Probe:
     """Say whether the events of a run come as they are sent; `run` is its record from before the stream was opened."""
     ended = _watch_feed(feed)
     headers = {} if feed.response is None else feed.response.headers
@@ -195,14 +195,14 @@ def _check_buffering(feed: "EventFeed", run: "Run") -> Check:
     elif run.status != "running" or ended:  # its replay comes at once, buffered or not
         why = "its stream has ended" if run.status == "running" else f"it is {run.word}"
         why = "it has ended" if run.settled else why
-        return Check("unchecked", f"cannot test buffering on run {run.id}, because {why}", LIVE_RUN)
+        return Probe("unchecked", f"cannot test buffering on run {run.id}, because {why}", LIVE_RUN)
     elif feed.first_heard is None:
         text = f"nothing came from run {run.id}, which is running: something in between is holding events back"
     elif feed.framer.is_within_a_frame and feed.silent_for() >= STREAM_QUIET:  # as after a buffer of fixed size
         text = f"run {run.id} went silent in the middle of an event: something in between is holding the rest back"
     else:
-        return Check("ok", "come as they are sent")
-    return Check("warning", text, FIX_BUFFERING)
+        return Probe("ok", "come as they are sent")
+    return Probe("warning", text, FIX_BUFFERING)
 
 
 def _watch_feed(feed: "EventFeed") -> bool:

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import Common, OutputOption, VersionId, Waiting, WorkflowArgument, declared
+from noxcli.cli.options import CommonOptions, LimitOptions, OutputOption, VersionId, WorkflowArgument, declared
 from noxcli.errors import Phase, UsageProblem
 
 
 @declared
-class Options(Waiting, Common):
+class Options(LimitOptions, CommonOptions):
     """Print a workflow as a bundle for `noxcli import`, or its definition for git.
 
     Examples:

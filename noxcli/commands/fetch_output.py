@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import LAST, Common, Delivering, Reporting, RunOrNone, Waiting, declared
+from noxcli.cli.options import LAST, CommonOptions, DeliverOptions, LimitOptions, ReportOptions, RunOrNone, declared
 
 
 @declared
-class Options(Delivering, Reporting, Waiting, Common):
+class Options(DeliverOptions, ReportOptions, LimitOptions, CommonOptions):
     """Print or save the output of a finished run.
 
     Examples:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from noxcli.cli.options import Common, Documented, Waiting, declared
+from noxcli.cli.options import CommonOptions, DocumentOptions, LimitOptions, declared
 from noxcli.codec import to_json
 from noxcli.errors import Phase, UsageProblem
 
@@ -17,7 +17,7 @@ IMPORT_SCHEMA = "noxcli.import/1"
 
 
 @declared
-class Options(Documented, Waiting, Common):
+class Options(DocumentOptions, LimitOptions, CommonOptions):
     """Show what importing a bundle would do, and with --apply, import it.
 
     Examples:

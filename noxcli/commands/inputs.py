@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.cli.options import Common, Documented, VersionId, Waiting, WorkflowArgument, declared
+from noxcli.cli.options import CommonOptions, DocumentOptions, LimitOptions, VersionId, WorkflowArgument, declared
 from noxcli.codec import to_json
 from noxcli.errors import Phase
 from noxcli.render.table import Layout, show_table
@@ -25,7 +25,7 @@ SAMPLE_FILE = "noxcli-sample.txt"
 
 
 @declared
-class Options(Documented, Waiting, Common):
+class Options(DocumentOptions, LimitOptions, CommonOptions):
     """Show a workflow's inputs, and a command line to start from.
 
     Examples:

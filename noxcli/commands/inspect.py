@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from noxcli.cli.options import LAST, Common, Documented, RunOrLast, Waiting, declared
+from noxcli.cli.options import LAST, CommonOptions, DocumentOptions, LimitOptions, RunOrLast, declared
 from noxcli.codec import to_json
 from noxcli.errors import NotFound, NoxError, Phase
 from noxcli.render.table import Layout, duration, plain, show_table, time_of_day
@@ -32,7 +32,7 @@ UNKNOWN = "-"
 
 
 @declared
-class Options(Documented, Waiting, Common):
+class Options(DocumentOptions, LimitOptions, CommonOptions):
     """Show a run's nodes in workflow order: status, times, sizes and errors.
 
     The run may still be running, and may have been started elsewhere. Sizes are bytes of JSON.

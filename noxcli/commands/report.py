@@ -4,14 +4,14 @@ from pathlib import Path
 
 import typer
 
-from noxcli.cli.options import LAST, Common, OutputOption, RunOrLast, Waiting, declared
+from noxcli.cli.options import LAST, CommonOptions, LimitOptions, OutputOption, RunOrLast, declared
 from noxcli.errors import ExitCode, Phase
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.timing import seconds_between
 
 
 @declared
-class Options(Waiting, Common):
+class Options(LimitOptions, CommonOptions):
     """Write an HTML page about a run.
 
     The page needs no network. It shows the verdict, the nodes on a time axis, errors and outputs. It has no inputs,

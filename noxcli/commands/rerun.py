@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noxcli.cli.options import RunArgument, Running, declared
+from noxcli.cli.options import RunArgument, RunOptions, declared
 from noxcli.errors import Phase, UsageProblem
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @declared
-class Options(Running):
+class Options(RunOptions):
     """Start a run again with the same inputs, or others, and follow it like run.
 
     Workflow, version, inputs and uploaded files come from the record of RUN, which may have been started elsewhere.

@@ -9,8 +9,8 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import (
+    CheckOptions,
     Color,
-    Judging,
     Junit,
     LineQueryOption,
     Markdown,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @declared
-class Options(Judging, Printed):
+class Options(CheckOptions, Printed):
     """Print the stored result of every row of a batch, one JSON line each, in the order of the rows.
 
     With all directories of a sharded batch, their rows are joined. A row that is missing, in doubt or ran twice has a

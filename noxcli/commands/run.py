@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from noxcli.cli.options import Running, WorkflowArgument, declared
+from noxcli.cli.options import RunOptions, WorkflowArgument, declared
 from noxcli.errors import Phase
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @declared
-class Options(Running):
+class Options(RunOptions):
     """Start a workflow, follow it live, and print its output.
 
     Examples:
@@ -46,7 +46,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         carry_out(noxus, workflow, inputs, options, options.workflow)
 
 
-def carry_out(noxus: "Session", workflow: "Workflow", inputs: "Inputs", options: Running, named: str) -> None:
+def carry_out(noxus: "Session", workflow: "Workflow", inputs: "Inputs", options: RunOptions, named: str) -> None:
     """Check the inputs, start the run and see it through to its output, as far as the options require.
 
     `named` is the workflow in messages.

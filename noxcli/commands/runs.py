@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noxcli.cli.options import Common, Listed, Waiting, declared
+from noxcli.cli.options import CommonOptions, LimitOptions, ListOptions, declared
 from noxcli.errors import Phase, UsageProblem, nearest, suggestion
 from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD, Run, Workflow
 from noxcli.render.table import Layout, Listing, age, duration
@@ -29,7 +29,7 @@ RUN_LISTING = Listing(
 
 
 @declared
-class Options(Listed, Waiting, Common):
+class Options(ListOptions, LimitOptions, CommonOptions):
     """List runs, newest first.
 
     Examples:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.cli.options import Documented, Printed, declared
+from noxcli.cli.options import DocumentOptions, Printed, declared
 from noxcli.errors import UsageProblem, nearest, suggestion
 from noxcli.render.table import Layout, show_table
 from noxcli.schemas import schema_named, schema_names
@@ -15,7 +15,7 @@ SCHEMA_COLUMNS = Layout(("NAME", "SCHEMA", "OF"), cut=("OF",), wraps=True)
 
 
 @declared
-class Options(Documented, Printed):
+class Options(DocumentOptions, Printed):
     """Print the JSON Schemas of the documents that noxcli prints.
 
     Examples:

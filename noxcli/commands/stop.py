@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.cli.options import Common, JsonOption, QueryOption, Timeout, declared
+from noxcli.cli.options import CommonOptions, JsonOption, QueryOption, Timeout, declared
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.timing import Deadline
@@ -17,7 +17,7 @@ STOP_TIMEOUT = 30.0
 
 
 @declared
-class Options(Common):
+class Options(CommonOptions):
     """Stop runs, and print RUN_ID<TAB>STATUS for each.
 
     Examples:

@@ -6,10 +6,10 @@ import typer
 
 from noxcli.cli.options import (
     LAST,
-    Common,
-    Delivering,
-    Following,
-    Reporting,
+    CommonOptions,
+    DeliverOptions,
+    FollowOptions,
+    ReportOptions,
     RunOrNone,
     declared,
 )
@@ -17,7 +17,7 @@ from noxcli.errors import UsageProblem
 
 
 @declared
-class Options(Delivering, Reporting, Following, Common):
+class Options(DeliverOptions, ReportOptions, FollowOptions, CommonOptions):
     """Follow a run that was started elsewhere, and print its output.
 
     Examples:

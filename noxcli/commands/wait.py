@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import Common, Following, JsonOption, QueryOption, Reporting, declared, source_of
+from noxcli.cli.options import CommonOptions, FollowOptions, JsonOption, QueryOption, ReportOptions, declared, source_of
 from noxcli.errors import Phase, UsageProblem
 from noxcli.reports.result import Outcome
 
 
 @declared
-class Options(Reporting, Following, Common):
+class Options(ReportOptions, FollowOptions, CommonOptions):
     """Wait for runs to end, and print RUN_ID<TAB>STATUS for each.
 
     Examples:

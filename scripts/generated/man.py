@@ -11,13 +11,13 @@ import typer
 from generated.reference import verbs
 from noxcli import __version__
 from noxcli.app import VERBS, app
-from noxcli.cli.options import Common
+from noxcli.cli.options import CommonOptions
 from noxcli.config.files import PROJECT_FILE
 from noxcli.errors import ExitCode
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
-COMMON = {"--help", *(f"--{field.name.replace('_', '-')}" for field in fields(Common))}
+COMMON = {"--help", *(f"--{field.name.replace('_', '-')}" for field in fields(CommonOptions))}
 FILES = {
     "~/.config/noxcli/config.toml": "Profiles: servers, ways to their keys, aliases, defaults (`NOXCLI_CONFIG`).",
     PROJECT_FILE: "A project's aliases and defaults, from the working directory up to the repository's root.",
