@@ -223,21 +223,21 @@ class ConfigProblem(NoxError, code=ExitCode.USAGE, phase=Phase.CONFIG):
     """A setting is wrong."""
 
 
-class Refused(NoxError, code=ExitCode.USAGE):
+class RequestRejected(NoxError, code=ExitCode.USAGE):
     """The server rejected the request (400, 409, 422 and similar)."""
 
 
-class Denied(NoxError):
+class NotAccessible(NoxError):
     """What was asked for is not there, or not for this key: an answer of the server, or with no status, our own."""
 
     was_read = False  # it is about something that has been read in part
 
 
-class Unauthorized(Denied, code=ExitCode.AUTH, phase=Phase.AUTH):
+class Unauthorized(NotAccessible, code=ExitCode.AUTH, phase=Phase.AUTH):
     """No usable key, the server rejected the key (401), or it lacks a permission (403)."""
 
 
-class NotFound(Denied, code=ExitCode.NOT_FOUND):
+class NotFound(NotAccessible, code=ExitCode.NOT_FOUND):
     """The server has no such workflow, run or file (404)."""
 
 
@@ -326,11 +326,11 @@ class TimedOutBeforeStart(NoxError, code=ExitCode.TEMPORARY, phase=Phase.START):
     """The limit was reached before anything was started."""
 
 
-class Undelivered(NoxError, code=ExitCode.UNDELIVERED, phase=Phase.DELIVER):
+class OutputNotDelivered(NoxError, code=ExitCode.UNDELIVERED, phase=Phase.DELIVER):
     """The run completed, but not all of its output could be delivered."""
 
 
-class Unwritten(Undelivered):
+class StdoutFailed(OutputNotDelivered):
     """Writing to stdout failed: its disk is full, or it was closed before the command began."""
 
 
@@ -338,7 +338,7 @@ class NotAsAsserted(NoxError, code=ExitCode.NOT_AS_ASSERTED, phase=Phase.ASSERT)
     """The run completed, but its result does not meet the user's assertions."""
 
 
-class Unfitting(Undelivered):
+class Unfitting(OutputNotDelivered):
     """An expression (--query, --assert) does not fit its document, such as the length of a number."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from noxcli.errors import Undelivered, UsageProblem
+from noxcli.errors import OutputNotDelivered, UsageProblem
 from noxcli.place import Place, is_device
 
 JOURNAL_NAME, RESULTS_NAME = "batch.jsonl", "results.jsonl"  # of a batch, in its directory
@@ -75,7 +75,7 @@ def check_target(target: Path, option: str) -> None:
         fits = not is_device(target) and _may_be_file(target)
         if fits:
             check_writable(target.parent)
-    except Undelivered as error:
+    except OutputNotDelivered as error:
         raise UsageProblem(error.message, f"check {option}") from None
     if not fits:
         raise UsageProblem(f"can't write {target}: it is not a regular file", f"check {option}")
@@ -92,7 +92,7 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
         with Place.open_named(target.parent, make=True) as place, place.replacing(target.name) as file:
             yield file
     except OSError as error:
-        raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
+        raise OutputNotDelivered(f"can't write {target}: {reason_of(error)}") from None
 
 
 def save(target: Path, pieces: Iterable[bytes]) -> None:
@@ -145,11 +145,11 @@ def _may_be_file(target: Path) -> bool:
     except FileNotFoundError:
         return True
     except OSError as error:
-        raise Undelivered(f"can't write {target}: {reason_of(error)}") from None
+        raise OutputNotDelivered(f"can't write {target}: {reason_of(error)}") from None
 
 
-def _unwritable(directory: Path, error: OSError) -> Undelivered:
-    return Undelivered(f"can't write to the directory {directory}: {reason_of(error)}", "check --output-dir")
+def _unwritable(directory: Path, error: OSError) -> OutputNotDelivered:
+    return OutputNotDelivered(f"can't write to the directory {directory}: {reason_of(error)}", "check --output-dir")
 
 
 def reason_of(error: Exception) -> str:

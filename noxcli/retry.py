@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from copy import copy
 from typing import Self, TypeVar
 
-from noxcli.errors import Denied, NotFinished, NotSecured, NoxError, Refused, TimedOut, Unavailable
+from noxcli.errors import NotAccessible, NotFinished, NotSecured, NoxError, RequestRejected, TimedOut, Unavailable
 from noxcli.timing import Clock, Deadline
 
 ONE_LOOK = 30.0  # seconds
@@ -65,9 +65,9 @@ class FailureTracker:
 
     def is_lost(self, error: NoxError) -> bool:
         """Count a request that failed, and return whether there is no reason to ask again."""
-        if not isinstance(error, Denied):
+        if not isinstance(error, NotAccessible):
             self.failed()
-            return self.is_too_long or not isinstance(error, Unavailable | Refused)
+            return self.is_too_long or not isinstance(error, Unavailable | RequestRejected)
         if error.http_status is None or (error.in_json and not (self._known or error.was_read)):
             return True
         if self._refusals is None or error.http_status != self._status:
@@ -88,7 +88,7 @@ class FailureTracker:
 
     def left_for(self, error: NoxError) -> float:
         """Return how much longer such an error may last."""
-        return self._refusals.left if isinstance(error, Denied) and self._refusals is not None else self.left
+        return self._refusals.left if isinstance(error, NotAccessible) and self._refusals is not None else self.left
 
     @property
     def is_too_long(self) -> bool:
@@ -175,8 +175,8 @@ class RetryPolicy:
             while True:
                 try:
                     return call(self.limit().left(failures.for_an_attempt))
-                except (Unavailable, Denied) as error:
-                    is_refused = isinstance(error, Denied)
+                except (Unavailable, NotAccessible) as error:
+                    is_refused = isinstance(error, NotAccessible)
                     if self._once or (is_refused and (believing or failures.is_lost(error))):
                         raise
                     if isinstance(error, Unavailable) and not worth(error, min(failures.left, self._deadline.left())):
@@ -220,7 +220,7 @@ class RetryPolicy:
         if seconds < self._deadline.left():
             self.clock.sleep(seconds)
             return
-        if isinstance(error, Denied) and self._deadline.seconds == 0 and self._out_of_time is TimedOut:
+        if isinstance(error, NotAccessible) and self._deadline.seconds == 0 and self._out_of_time is TimedOut:
             raise NotFinished(error.message, ASK_LATER, **error.facts()) from error
         self.clock.sleep(self._deadline.left())
         raise self.out_of_time(error.message) from error

@@ -22,13 +22,13 @@ from noxcli.errors import (
     NO_EFFECT,
     TOO_LARGE,
     CursorRefused,
-    Denied,
+    NotAccessible,
     NotFound,
     NoxError,
-    Refused,
+    OutputNotDelivered,
+    RequestRejected,
     StreamUnsupported,
     Unavailable,
-    Undelivered,
     Unreadable,
 )
 from noxcli.masking import Mask
@@ -123,7 +123,7 @@ class NoxusApi:
         headers = {"Content-Type": "application/json"}
         try:
             return self._read_json("POST", path, body=body, params=params, headers=headers)
-        except Refused as error:
+        except RequestRejected as error:
             if error.http_status in NO_EFFECT - TOO_LARGE and self.http.met_json and not error.in_json:
                 raise not_the_api(error) from error
             if error.http_status in NO_EFFECT:
@@ -274,7 +274,7 @@ class NoxusApi:
             response = run_apart(
                 lambda: self.http.send("GET", path, params=params, headers=headers, limit=limit), limit.left
             )
-        except (NotFound, Refused, Unavailable) as error:
+        except (NotFound, RequestRejected, Unavailable) as error:
             raise _stream_failure(error, cursor) from error
         kind = answer_type(response)
         if response.status_code == 204 or kind != "text/event-stream":
@@ -286,8 +286,8 @@ class NoxusApi:
         try:
             return _this_run(run_from(self._read_json("GET", path), workflow_id), run_id)
         except Unreadable as error:
-            raise Undelivered(error.message, **error.facts()) from error
-        except Refused as refusal:
+            raise OutputNotDelivered(error.message, **error.facts()) from error
+        except RequestRejected as refusal:
             if not is_uuid(run_id):
                 raise  # no run can have such an id, and the server confirms it
             # A cache or a gateway that rejects a plain read knows nothing about the run.
@@ -304,7 +304,7 @@ class NoxusApi:
             # Without `size`: no page of the docs gives its limit for every list.
             try:
                 envelope = self._read_json("GET", path, params={**params, "page": page})
-            except Denied as error:
+            except NotAccessible as error:
                 error.was_read = page > 1
                 raise
             items = items_of(envelope)
@@ -322,7 +322,7 @@ class NoxusApi:
                 elif not is_last and (items or has_next or isinstance(pages, int)):
                     self._warn(f"the server's list may be longer than {len(seen)} items: its end is not marked")
                 return
-        raise Refused(f"the list has more than {most:,} pages", "name the run or workflow by its id")
+        raise RequestRejected(f"the list has more than {most:,} pages", "name the run or workflow by its id")
 
 
 def _this_run(run: Run, run_id: str) -> Run:

@@ -9,7 +9,7 @@ import requests
 
 from noxcli.api.body import AnswerLimit
 from noxcli.api.failures import BROKEN, cause_of, facts_of, retry_after_of
-from noxcli.errors import Unavailable, Undelivered
+from noxcli.errors import OutputNotDelivered, Unavailable
 from noxcli.masking import Mask
 
 BODY_PIECE = 512 * 1024
@@ -43,7 +43,7 @@ class Download:
         coding = headers.get("Content-Encoding", "").strip().lower()
         if coding not in PLAIN | GZIP:
             response.close()
-            raise Undelivered(
+            raise OutputNotDelivered(
                 f"the server sent the file as {mask.torn(coding)}, which noxcli can't read and did not ask for",
                 "is a proxy in between?",
                 **facts_of(response),

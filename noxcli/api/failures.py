@@ -15,7 +15,7 @@ import urllib3
 
 from noxcli.api.body import AnswerLimit, pieces_of
 from noxcli.codec import decode_json
-from noxcli.errors import REFUSALS, NotFound, NotSecured, NoxError, Refused, Unauthorized, Unavailable
+from noxcli.errors import REFUSALS, NotFound, NotSecured, NoxError, RequestRejected, Unauthorized, Unavailable
 from noxcli.masking import Mask
 from noxcli.timing import show_seconds
 from noxcli.urls import PORTS, is_loopback
@@ -128,7 +128,7 @@ def _failure(response: requests.Response, reason: str, key_from: str | None, *, 
         seconds = retry_after_of(response.headers)
         wait = f"the server asks to wait {show_seconds(seconds)}" if seconds else None
         return Unavailable(what, wait, retry_after=seconds, **facts)
-    return Refused(what, **facts)
+    return RequestRejected(what, **facts)
 
 
 def _body_of(response: requests.Response) -> bytes:

@@ -24,7 +24,7 @@ from noxcli.api.failures import (
 from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for, proxy_passwords
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
-from noxcli.errors import ConfigProblem, Refused, Unavailable, Unreadable
+from noxcli.errors import ConfigProblem, RequestRejected, Unavailable, Unreadable
 from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, read_url, shown_url
 from noxcli.waiting import run_apart
@@ -154,7 +154,7 @@ class Http:
             if isinstance(body, Body):
                 body.attempt.left = False
         else:
-            raise Refused(f"{url.netloc} redirects in circles", "check the base URL", **facts_of(response))
+            raise RequestRejected(f"{url.netloc} redirects in circles", "check the base URL", **facts_of(response))
         ours = url.origin == self._home.origin
         if ours and not elsewhere:  # a file may be a web page
             self._require_api(response, starts=isinstance(body, Body))
@@ -245,7 +245,7 @@ class Http:
         try:
             target = follow(url, response.headers["Location"])
         except ValueError:
-            raise Refused(f"{url.netloc} redirects to an address that cannot be used", **facts) from None
+            raise RequestRejected(f"{url.netloc} redirects to an address that cannot be used", **facts) from None
         if target.origin == self._home.origin:
             may_follow = again or method == "GET"
         else:  # as a file may, and over plain http only if that is how we got here
@@ -253,5 +253,7 @@ class Http:
             may_follow = elsewhere and not (plain and self._home.scheme == "https")
         if not may_follow:
             there = f"{target.scheme}://{self.mask.torn(target.netloc)}"  # a secret may contain a slash
-            raise Refused(f"{method} was redirected to {there}", "set the base URL to where the API really is", **facts)
+            raise RequestRejected(
+                f"{method} was redirected to {there}", "set the base URL to where the API really is", **facts
+            )
         return target

@@ -13,7 +13,7 @@ from noxcli.batch.results import ResultsFile
 from noxcli.batch.row import RowResult
 from noxcli.batch.tally import BatchSummary
 from noxcli.codec import to_json
-from noxcli.errors import ExitCode, NoxError, ReaderGone, TimedOut, Unwritten
+from noxcli.errors import ExitCode, NoxError, ReaderGone, StdoutFailed, TimedOut
 from noxcli.outputs.values import as_text, by_name
 from noxcli.query import Query, found_line
 from noxcli.render.table import Layout, duration, show_table
@@ -74,7 +74,7 @@ class ResultWriter:
     query: Query | None = None
     table: RowTable | None = None
     outputs: set[str] = field(default_factory=set)  # of the completed rows, where a question names one
-    unprinted: ReaderGone | Unwritten | None = None  # why stdout failed; --resume prints those lines
+    unprinted: ReaderGone | StdoutFailed | None = None  # why stdout failed; --resume prints those lines
     lineless: list[str] = field(default_factory=list)  # the runs of rows whose line was not stored, or not printed
     _trouble: NoxError | None = None
     _ready: list[RowResult] = field(default_factory=list)
@@ -125,12 +125,12 @@ class ResultWriter:
                         self.table.add(one.judged)
                 lacking = False
                 self.journal.note_ended(one for one in rows if not one.result["retry_safe"])
-        except (ReaderGone, Unwritten) as error:
+        except (ReaderGone, StdoutFailed) as error:
             self.unprinted = error
         except JournalTrouble as error:
             self._trouble = error
         except (TimedOut, Interrupted):
-            self.unprinted = Unwritten("stdout was not read to its end")
+            self.unprinted = StdoutFailed("stdout was not read to its end")
             raise
         finally:
             if lacking:

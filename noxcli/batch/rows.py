@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noxcli.batch.columns import EXPECT, Columns
-from noxcli.errors import Undelivered, UsageProblem
+from noxcli.errors import OutputNotDelivered, UsageProblem
 from noxcli.files import expanded, open_scratch, reason_of
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs, parse_json
@@ -111,7 +111,7 @@ class RowReader:
         try:
             with self._reading():
                 self._copy = self._sources.in_time(copy, "the rows were not read to their end")
-        except Undelivered as error:
+        except OutputNotDelivered as error:
             raise UsageProblem(error.message, error.hint) from None
 
     def close(self) -> None:

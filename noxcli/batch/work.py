@@ -17,15 +17,15 @@ from noxcli.batch.rows import Row
 from noxcli.errors import (
     SLOW_DOWN,
     Bug,
-    Denied,
     NoSlotInTime,
+    NotAccessible,
     NotSecured,
     NoxError,
+    OutputNotDelivered,
     Phase,
-    Refused,
     RequestAborted,
+    RequestRejected,
     Unavailable,
-    Undelivered,
 )
 from noxcli.files import reason_of
 from noxcli.inputs.sources import OnlyFiles
@@ -148,7 +148,7 @@ class RowWorker:
             if active.called_off:  # it waited for its turn
                 return active
             # The key, the workflow: no other row would succeed either.
-            ends = trouble if isinstance(trouble, Denied) else None
+            ends = trouble if isinstance(trouble, NotAccessible) else None
             return self._finish(row, Outcome(phase=phase, error=trouble), ends)
         return active
 
@@ -214,7 +214,7 @@ class RowWorker:
         trouble = as_nox_error(error)
         if isinstance(trouble, RequestAborted | NoSlotInTime) or not contact.is_lost(trouble):
             return active
-        if isinstance(trouble, Unavailable | Refused | Denied):
+        if isinstance(trouble, Unavailable | RequestRejected | NotAccessible):
             trouble = lost_contact(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")
         return self.leave(active, trouble)
 
@@ -236,11 +236,11 @@ class RowWorker:
             outcome.delivered = self.deliver(row, run)
             require_whole(outcome.delivered, run)
         except RequestAborted:
-            outcome.error = Undelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
+            outcome.error = OutputNotDelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
         except BaseException as error:  # of this row; the others go on
             trouble = as_nox_error(error)
             odd = trouble is not error and not isinstance(trouble, Bug)
-            outcome.error = Undelivered(trouble.message, trouble.hint) if odd else trouble
+            outcome.error = OutputNotDelivered(trouble.message, trouble.hint) if odd else trouble
 
     def deliver(self, row: Row, run: Run) -> Delivered:
         """Deliver the output of the row's completed run. Raises Undelivered, and what the API raises."""
@@ -254,7 +254,9 @@ class RowWorker:
         try:
             place = self.place.open_below(name, make=True)
         except OSError as error:
-            raise Undelivered(f"can't write to the directory {self.place.path / name}: {reason_of(error)}") from None
+            raise OutputNotDelivered(
+                f"can't write to the directory {self.place.path / name}: {reason_of(error)}"
+            ) from None
         with place:
             delivered = save_output(self.api, run, place, self.patience)
         whole, _ = read_whole_output(delivered.output, delivered.files)  # what is judged and kept

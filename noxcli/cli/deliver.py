@@ -12,7 +12,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.ending import line_to_fetch
 from noxcli.cli.options import DeliverOptions
 from noxcli.cli.session import Session
-from noxcli.errors import Phase, Undelivered, UsageProblem
+from noxcli.errors import OutputNotDelivered, Phase, UsageProblem
 from noxcli.files import check_writable, prepare_directory
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import await_output, find_output_nodes
@@ -58,7 +58,7 @@ def check_directory(noxus: Session) -> None:
         if directory.exists():
             with prepare_directory(directory) as place:
                 read_manifest(place)
-    except Undelivered as error:
+    except OutputNotDelivered as error:
         raise UsageProblem(error.message, error.hint) from None
 
 
@@ -113,9 +113,9 @@ def _require_whole_text(noxus: Session, run: Run, content: "Content") -> None:
         return
     the_whole = f"the whole: {line_to_fetch(context, run)}"
     if not content.is_readable:
-        raise Undelivered("not all pieces of the streamed text could be read as text", the_whole)
+        raise OutputNotDelivered("not all pieces of the streamed text could be read as text", the_whole)
     if label not in {Continuity.PROVEN, Continuity.ASSUMED}:
-        raise Undelivered("the streamed text may lack a part", the_whole)
+        raise OutputNotDelivered("the streamed text may lack a part", the_whole)
     context.terminal.warn(f"nothing proves that the streamed text is whole; {the_whole}")
 
 
@@ -206,9 +206,9 @@ def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes
         raise _not_shown(context, run, remote, "is not UTF-8 text")
 
 
-def _not_shown(context: Context, run: Run, remote: Remote, what: str) -> Undelivered:
+def _not_shown(context: Context, run: Run, remote: Remote, what: str) -> OutputNotDelivered:
     ways = "convert it with iconv in a pipe, or save" if remote.content_type.startswith("text/") else "save"
-    return Undelivered(
+    return OutputNotDelivered(
         f"{remote.name or 'the file'} {what}, and a terminal can't show it",
         f"{ways} it with: {line_to_fetch(context, run)} --output-dir out",
     )

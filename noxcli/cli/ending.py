@@ -14,12 +14,12 @@ from noxcli.errors import (
     Interruption,
     LostContact,
     NoxError,
+    OutputNotDelivered,
     ReaderGone,
     StartUnknown,
+    StdoutFailed,
     TimedOut,
     Unavailable,
-    Undelivered,
-    Unwritten,
 )
 from noxcli.render.text import hint_lines, word_lines
 from noxcli.reports.result import document_of
@@ -105,7 +105,7 @@ def own_error(context: Context, error: NoxError | Interrupted) -> NoxError:
     if isinstance(error, Interrupted):
         return Interruption(f"interrupted by {error}", come_back(context), number=error.number)
     gave_up = isinstance(error, TimedOut) and error is context.terminal.unread
-    if gave_up or isinstance(error, ReaderGone | Unwritten):
+    if gave_up or isinstance(error, ReaderGone | StdoutFailed):
         return type(error)(error.message, come_back(context))
     return error
 
@@ -183,7 +183,7 @@ def _write_result(context: Context, code: ExitCode) -> NoxError | None:
     try:
         context.printing.print_result(lambda: document_of(context.outcomes, code, mask, listed=listed), context.outcome)
         context.printing.put_target_in_place(code)
-    except (ReaderGone, Undelivered, TimedOut, Interrupted) as late:
+    except (ReaderGone, OutputNotDelivered, TimedOut, Interrupted) as late:
         return own_error(context, late)
     return None
 
@@ -191,7 +191,7 @@ def _write_result(context: Context, code: ExitCode) -> NoxError | None:
 def _tell_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
     """Report an ending without output and nodes if the full report failed; keep its code if it has one."""
     if isinstance(trouble, MemoryError):
-        late: NoxError = Undelivered("the output is too large to print", come_back(context))
+        late: NoxError = OutputNotDelivered("the output is too large to print", come_back(context))
     else:
         late = explain_unexpected(context, trouble)
     context.outcomes = [outcome.brief() for outcome in context.outcomes]

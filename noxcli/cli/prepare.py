@@ -13,7 +13,7 @@ from noxcli.errors import (
     NotFound,
     NoxError,
     Phase,
-    Refused,
+    RequestRejected,
     TimedOutBeforeStart,
     Unauthorized,
     Unavailable,
@@ -188,7 +188,7 @@ def _look(noxus: Session, look: Callable[["NoxusApi"], T]) -> T | NoxError:
         if error.http_status != 403:
             raise
         return error
-    except (Refused, NotFound) as error:
+    except (RequestRejected, NotFound) as error:
         return error
     except Unavailable as error:
         if not error.sent:

@@ -23,13 +23,13 @@ from noxcli.cli.options import (
 from noxcli.cli.targets import plan_reports, present
 from noxcli.config.settings import load_settings
 from noxcli.errors import (
-    Denied,
     ExitCode,
     Interruption,
     LostContact,
+    NotAccessible,
     NoxError,
     Phase,
-    Refused,
+    RequestRejected,
     TimedOut,
     TimedOutBeforeStart,
     Unavailable,
@@ -168,8 +168,8 @@ class Session:
             return require_one(text, own, "your history")
         try:
             runs = patience.keep_trying(lambda within: list(self.api.within(within).list_runs(most_pages=MOST_PAGES)))
-        except Refused as error:
-            raise Refused(error.message, "give the whole id", **error.facts()) from None
+        except RequestRejected as error:
+            raise RequestRejected(error.message, "give the whole id", **error.facts()) from None
         return require_one(text, [run.id for run in runs if run.id.startswith(text.lower())], "the list of runs")
 
     def resolve_run(self, text: str, patience: RetryPolicy, *, listed: bool = True) -> Run:
@@ -182,7 +182,7 @@ class Session:
             known, young = f"{noted.workflow_id}/{noted.run_id}", noted.young
         try:
             return resolve_run(self.api, known, patience, young=young)
-        except Denied as error:
+        except NotAccessible as error:
             if noted is None:
                 raise
             raise may_go_on(error, noted.run_id) from error

@@ -10,7 +10,7 @@ from functools import partial
 from noxcli.cli.ending import complain
 from noxcli.cli.follow import explain_failure, follow_updates, hint_to_wait, not_finished, progress_of, stop_or_raise
 from noxcli.cli.session import Session
-from noxcli.errors import Denied, LostContact, NoSlotInTime, NotFinished, NoxError, Phase, TimedOut, Unavailable
+from noxcli.errors import LostContact, NoSlotInTime, NotAccessible, NotFinished, NoxError, Phase, TimedOut, Unavailable
 from noxcli.models import Paused, Run
 from noxcli.outputs.await_output import read_own_record
 from noxcli.render import Renderer
@@ -199,10 +199,10 @@ class ManyRuns:
             one.contact.met_answer()
             return self._policy.over(run)
         was_asked = not isinstance(error, NoSlotInTime)
-        if isinstance(error, Unavailable | Denied) and not (was_asked and one.contact.is_lost(error)):
+        if isinstance(error, Unavailable | NotAccessible) and not (was_asked and one.contact.is_lost(error)):
             one.trouble = error
             return False
-        if isinstance(error, Unavailable) or (isinstance(error, Denied) and outcome.run):
+        if isinstance(error, Unavailable) or (isinstance(error, NotAccessible) and outcome.run):
             raise lost_contact(error, outcome.run.id if outcome.run else outcome.subject)
         assert error is not None
         raise error
@@ -212,7 +212,7 @@ class ManyRuns:
         run, trouble = one.outcome.run, one.trouble
         if run is None:
             assert trouble is not None
-            is_refusal = isinstance(trouble, Denied)
+            is_refusal = isinstance(trouble, NotAccessible)
             kind = TimedOut if not self._once else NotFinished if is_refusal else LostContact
             hint = ASK_LATER if is_refusal else trouble.hint
             raise kind(f"run {one.outcome.subject}: {trouble.message}", hint, **trouble.facts())

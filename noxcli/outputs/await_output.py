@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from noxcli.errors import Denied, LostContact, NoxError, Undelivered
+from noxcli.errors import LostContact, NotAccessible, NoxError, OutputNotDelivered
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run, Workflow
 from noxcli.retry import RetryPolicy
@@ -30,7 +30,7 @@ def read_own_record(api: "NoxusApi", run: Run, patience: RetryPolicy, *, running
     except LostContact as error:
         what = f"the record of run {run.id} can't be read: {error.message}"
         raise LostContact(what, f"try again: noxcli wait {run.id}", **error.facts()) from error
-    except Denied as error:
+    except NotAccessible as error:
         raise may_go_on(error, run.id, ended=run.settled) from error
     return replace(own, workflow=own.workflow or run.workflow, input=run.input if own.input is None else own.input)
 
@@ -55,7 +55,7 @@ def await_output(api: "NoxusApi", run: Run, patience: RetryPolicy, workflow: Wor
             latest = api.within(limit.left()).get_run(run.workflow_id, run.id)
             if latest.status == run.status and not is_empty(latest.output):
                 return latest
-    raise Undelivered(
+    raise OutputNotDelivered(
         f"run {run.id} completed, but its record has no output yet", f"try again: noxcli fetch-output {run.id}"
     )
 

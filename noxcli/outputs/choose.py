@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from noxcli.errors import Undelivered, UsageProblem, nearest, suggestion
+from noxcli.errors import OutputNotDelivered, UsageProblem, nearest, suggestion
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run
 from noxcli.outputs.values import is_file, is_preview, unwrapped
@@ -57,7 +57,7 @@ def require_one(run: Run, key: str, fitting: Sequence[str]) -> str:
         what, there = f"the output has no key {key!r}, its keys", [name for name in keys if name]
     name = nearest(key, there) or next(iter(there), None)
     line = f"noxcli fetch-output {run.id}" + (f" --raw {shlex.quote(name)}" if name else "")
-    raise Undelivered(f"{what}: {', '.join(map(repr, there)) or 'none'}", f"fetch it with: {line}")
+    raise OutputNotDelivered(f"{what}: {', '.join(map(repr, there)) or 'none'}", f"fetch it with: {line}")
 
 
 def _means(key: str, node: OutputNode) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
-from noxcli.errors import Unavailable, Undelivered
+from noxcli.errors import OutputNotDelivered, Unavailable
 from noxcli.files import Saved, reason_of
 from noxcli.place import SUFFIX, Place
 
@@ -50,7 +50,7 @@ class Part:
     """
 
     def __init__(
-        self, file: IO[bytes], what: str | Path, most: int | None = None, beyond: Undelivered | None = None
+        self, file: IO[bytes], what: str | Path, most: int | None = None, beyond: OutputNotDelivered | None = None
     ) -> None:
         self.size = 0
         self._what, self._most, self._beyond = what, most, beyond
@@ -63,7 +63,7 @@ class Part:
         try:
             return Part(tempfile.TemporaryFile(), "a temporary file")
         except OSError as error:
-            raise Undelivered(f"can't make a temporary file: {reason_of(error)}", "set TMPDIR") from None
+            raise OutputNotDelivered(f"can't make a temporary file: {reason_of(error)}", "set TMPDIR") from None
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +81,7 @@ class Part:
         """Add bytes."""
         if self._most is not None and self.size + len(piece) > self._most:
             what = f"{self._what} has more than {self._most:,} bytes"
-            raise self._beyond or Undelivered(what, "write it to a file: --output-dir DIR")
+            raise self._beyond or OutputNotDelivered(what, "write it to a file: --output-dir DIR")
         with explained(self._what):
             self._file.write(piece)
         self._digest.update(piece)
@@ -177,9 +177,11 @@ def explained(what: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Undelivered(f"can't write {what}: {reason_of(error)}") from None
+        raise OutputNotDelivered(f"can't write {what}: {reason_of(error)}") from None
 
 
-def in_the_way(path: Path) -> Undelivered:
+def in_the_way(path: Path) -> OutputNotDelivered:
     """Return the error for the file of another program, or of a newer noxcli, in place of ours."""
-    return Undelivered(f"{path} exists, and this noxcli did not write it", "move it, or choose another directory")
+    return OutputNotDelivered(
+        f"{path} exists, and this noxcli did not write it", "move it, or choose another directory"
+    )

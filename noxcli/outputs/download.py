@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING
 
-from noxcli.errors import Refused, Unauthorized, Unavailable, Undelivered
+from noxcli.errors import OutputNotDelivered, RequestRejected, Unauthorized, Unavailable
 from noxcli.outputs.directory import Part
 from noxcli.outputs.values import Remote, media_type
 from noxcli.retry import RetryPolicy
@@ -55,7 +55,7 @@ class Transfer:
         start = self._part.size if self._etag is not None else 0
         try:
             opened = self._open(start)
-        except (Refused, Unauthorized):
+        except (RequestRejected, Unauthorized):
             if not start:
                 raise
             # The range may be the problem: a signed address rejects it, or the file has changed.
@@ -70,7 +70,7 @@ class Transfer:
     def _open(self, start: int) -> "Download":
         file_id, etag = self.remote.file_id, self._etag if start else None
         if file_id is None:
-            raise Undelivered("the server gave no file id for it")
+            raise OutputNotDelivered("the server gave no file id for it")
         return self._source.within(self._limit.left()).download(file_id, start, etag)
 
     def _fits(self, opened: "Download") -> bool:
@@ -86,7 +86,7 @@ class Transfer:
     def _receive(self, opened: "Download") -> None:
         own = self.remote.content_type  # if it is known, a page is one of a proxy, or to sign in
         if own and not is_html(own) and is_html(opened.content_type) and not self.remote.is_text:
-            raise Undelivered(f"the server answered with a page ({opened.content_type}) instead of the file")
+            raise OutputNotDelivered(f"the server answered with a page ({opened.content_type}) instead of the file")
         if opened.start == 0:
             self._part.restart()
             if opened.total is not None or not self._is_same(opened):
@@ -111,7 +111,7 @@ class Transfer:
             if self._doubtful < MOST_EMPTY or remote.size is not None:
                 raise Unavailable("the file is empty: it may not be stored yet")
         elif remote.size not in {None, size}:
-            raise Undelivered(f"the file has {size:,} bytes instead of {remote.size:,}")
+            raise OutputNotDelivered(f"the file has {size:,} bytes instead of {remote.size:,}")
 
     def _require_text(self, content_type: str) -> None:
         """Raise Unavailable if this is not the full text, which the server may have soon.
@@ -130,11 +130,11 @@ class Transfer:
         else:
             return
         self._part.restart()
-        raise Unavailable(fault) if self._doubtful < MOST_OTHER_TEXTS else Undelivered(fault)
+        raise Unavailable(fault) if self._doubtful < MOST_OTHER_TEXTS else OutputNotDelivered(fault)
 
     def _check(self) -> None:
         if self.cancelled.is_set():
-            raise Undelivered("the download was interrupted")
+            raise OutputNotDelivered("the download was interrupted")
         if self._limit.passed:
             raise self._patience.out_of_time(f"the download stopped at {self._part.size:,} bytes")
 

@@ -8,7 +8,7 @@ from functools import partial
 from queue import Empty, Queue
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
-from noxcli.errors import NotFound, Refused, Unauthorized, Unavailable, Undelivered
+from noxcli.errors import NotFound, OutputNotDelivered, RequestRejected, Unauthorized, Unavailable
 from noxcli.outputs.directory import Part
 from noxcli.outputs.download import Transfer, download_facts
 from noxcli.outputs.values import Delivered, Remote, file_entry, find_remote, is_complete, replaced
@@ -24,7 +24,7 @@ FAREWELL = 1.0  # seconds for a download to notice that it was canceled
 TEXT_PIECE = 256 * 1024
 LONGEST_INLINE = 256 * 1024 * 1024  # bytes of all texts in memory
 # Errors of one file; the others can still be downloaded.
-DELIVERABLE = (NotFound, Refused, Unauthorized, Unavailable, Undelivered)
+DELIVERABLE = (NotFound, RequestRejected, Unauthorized, Unavailable, OutputNotDelivered)
 T = TypeVar("T")
 
 
@@ -90,7 +90,7 @@ def require_utf8(content: IO[bytes], remote: Remote) -> None:
         while reader.read(TEXT_PIECE):
             pass
     except UnicodeDecodeError:
-        raise Undelivered(f"the file {remote.file_id} is not UTF-8 text") from None
+        raise OutputNotDelivered(f"the file {remote.file_id} is not UTF-8 text") from None
     finally:
         reader.detach()
 
@@ -122,7 +122,7 @@ def run_transfers(
         for place in range(len(transfers)):
             workers.call(partial(work, place))
     except Unavailable as error:
-        raise Undelivered(error.message, error.hint) from None
+        raise OutputNotDelivered(error.message, error.hint) from None
     try:
         with watching() as watch:
             _show_until_finished(transfers, lines, patience, watch)

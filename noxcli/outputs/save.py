@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noxcli.codec import decode_json, to_json
-from noxcli.errors import NO_ROOM, NoxError, Undelivered
+from noxcli.errors import NO_ROOM, NoxError, OutputNotDelivered
 from noxcli.files import Saved, reason_of
 from noxcli.models import Run
 from noxcli.outputs.directory import Folder, in_the_way
@@ -108,7 +108,7 @@ def _fetch_all(
 def _write(folder: Folder, item: Item, text: str) -> None:
     try:
         item.saved = folder.save(item.name, lambda part: part.write(to_utf8(text)))
-    except Undelivered as error:
+    except OutputNotDelivered as error:
         item.error = error
 
 
@@ -162,7 +162,7 @@ def read_manifest(place: Place) -> list[Entry]:
         return []
     except OSError as error:
         if error.errno in NO_ROOM:  # otherwise it is a file of another kind, or another user's
-            raise Undelivered(f"can't read {place.path / MANIFEST}: {reason_of(error)}") from None
+            raise OutputNotDelivered(f"can't read {place.path / MANIFEST}: {reason_of(error)}") from None
     except ValueError:
         pass
     if not isinstance(document, dict) or document.get("schema") != MANIFEST_SCHEMA:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.codec import to_json
-from noxcli.errors import Undelivered
+from noxcli.errors import OutputNotDelivered
 from noxcli.models import Run
 
 # What a server may append to a truncated text, and half of a character that was split.
@@ -200,7 +200,7 @@ def file_entry(remote: Remote | None, pointer: str, size: int, sha256: str, path
 def require_whole(delivered: Delivered, run: Run) -> None:
     """Raise Undelivered if part of the run's output could not be downloaded or written."""
     if delivered.problems:
-        raise Undelivered(
+        raise OutputNotDelivered(
             f"the output of run {run.id} is incomplete: {'; '.join(delivered.problems)}",
             f"try again: noxcli fetch-output {run.id}",
         )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from noxcli.codec import to_json
-from noxcli.errors import ReaderGone, Unwritten
+from noxcli.errors import ReaderGone, StdoutFailed
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
 from noxcli.query import Query, found_line
 from noxcli.render import EventWriter, Format
@@ -48,7 +48,7 @@ class Content(EventWriter):
         self._write("".join(parts))
 
     def __exit__(self, kind: object = None, *_: object) -> None:
-        if kind not in {ReaderGone, Unwritten}:
+        if kind not in {ReaderGone, StdoutFailed}:
             self._write(self._pieces.end(None))
 
     def _write(self, text: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol, TextIO
 
-from noxcli.errors import ReaderGone, TimedOut, Unwritten
+from noxcli.errors import ReaderGone, StdoutFailed, TimedOut
 from noxcli.masking import Mask
 from noxcli.render.text import Screen, visible
 from noxcli.signals import SIGNALS, Interrupted
@@ -226,7 +226,7 @@ class Terminal:
             from noxcli.files import reason_of  # loaded only for this error
 
             reason = "it is closed" if error.errno == errno.EBADF else reason_of(error)
-            raise Unwritten(f"can't write to stdout: {reason}") from None
+            raise StdoutFailed(f"can't write to stdout: {reason}") from None
 
     def _spend(self, seconds: float) -> None:
         """Count the seconds that a write has taken, and give up on a slow reader when the command is over."""

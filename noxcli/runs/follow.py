@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from noxcli.errors import Denied, NoxError, Refused, TimedOut, Unavailable
+from noxcli.errors import NotAccessible, NoxError, RequestRejected, TimedOut, Unavailable
 from noxcli.models import Finished, Reconnecting, Run, Update
 from noxcli.retry import FailureTracker
 from noxcli.runs.ledger import EventDeduplicator
@@ -158,7 +158,7 @@ class Follower:
         try:
             most = min(READ_LIMIT, self._contact.for_an_attempt)
             updates = self.record.read(min(self._deadline.left(most), self._stall.left(most)))
-        except (Unavailable, Refused, Denied) as error:
+        except (Unavailable, RequestRejected, NotAccessible) as error:
             self._retry_after = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
             is_lost = self._contact.is_lost(error)
             self._check_limits()

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from noxcli.errors import (
-    Denied,
     LostContact,
+    NotAccessible,
     NotFinished,
     NotFound,
     NoxError,
-    Refused,
+    RequestRejected,
     TimedOut,
     Unauthorized,
     Unavailable,
@@ -146,13 +146,13 @@ def _named_ending(event: RunEvent) -> str | None:
 
 def lost_contact(error: NoxError, run_id: str, continuing: str | None = None) -> NoxError:
     """Return the error for a run that can't be read any more, for this reason, with the command that continues."""
-    if isinstance(error, Denied):
+    if isinstance(error, NotAccessible):
         return may_go_on(error, run_id, continuing)
     hint = f"continue with: {continuing or f'noxcli wait {run_id}'}"
     return LostContact(f"lost contact with run {run_id}: {error.message}", hint, **error.facts())
 
 
-def may_go_on(error: Denied, run_id: str, continuing: str | None = None, *, ended: bool = False) -> NoxError:
+def may_go_on(error: NotAccessible, run_id: str, continuing: str | None = None, *, ended: bool = False) -> NoxError:
     """Return the refusal to read a run that was there, with the command that continues."""
     hint = f"{error.hint}; " if error.hint and isinstance(error, Unauthorized) else ""  # the id was right
     still = f"run {run_id} has ended" if ended else f"run {run_id} may still be running"
@@ -186,7 +186,7 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
             if not asked:
                 api.within(deadline.left(5.0)).stop_run(run.id)
                 asked = True
-        except Refused:
+        except RequestRejected:
             asked = True  # an ended run may reject the request; the record decides
         except (NotFound, Unavailable) as error:
             trouble = error  # a replica may not know the run yet
@@ -195,7 +195,7 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
             contact.met_answer()
         except Unavailable:
             pass  # the error of the stop tells more
-        except Denied as error:
+        except NotAccessible as error:
             if contact.is_lost(error):
                 raise may_go_on(error, run.id, f"noxcli stop {run.id}") from error
         if run.settled:

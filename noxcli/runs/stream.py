@@ -7,7 +7,7 @@ from noxcli.errors import (
     CursorRefused,
     NotFound,
     NoxError,
-    Refused,
+    RequestRejected,
     StreamClosed,
     StreamUnsupported,
     Unauthorized,
@@ -31,7 +31,7 @@ TRIES_FOR_THE_REST = 3  # consecutive connections without an event
 # The docs say only that these two are announced; a stop or a pause may not be.
 ANNOUNCED_ENDINGS = frozenset({"completed", "failed"})
 # Whether the key or the run is the problem, the record says more reliably.
-NO_STREAM = (StreamUnsupported, Unauthorized, NotFound, Refused)
+NO_STREAM = (StreamUnsupported, Unauthorized, NotFound, RequestRejected)
 
 
 class RunStream:

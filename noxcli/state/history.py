@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from noxcli.codec import decode_json
-from noxcli.errors import NO_ROOM, Undelivered, UsageProblem
+from noxcli.errors import NO_ROOM, OutputNotDelivered, UsageProblem
 from noxcli.files import put_privately, reason_of, require_readable, save, users_directory
 from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, RunEvent
@@ -225,7 +225,7 @@ def write_state(path: Path, entry: Entry) -> None:
     """
     try:
         save(path, [f"{json.dumps(entry.document(), indent=2)}\n".encode()])
-    except Undelivered:
+    except OutputNotDelivered:
         with suppress(OSError):
             path.unlink()
         raise

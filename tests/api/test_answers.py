@@ -17,7 +17,7 @@ import pytest
 from noxcli.api import NoxusApi, body, client
 from noxcli.codec import LONGEST_INT, MOST_LEVELS
 from noxcli.config.settings import Settings
-from noxcli.errors import NoxError, Refused, Unavailable, Undelivered
+from noxcli.errors import NoxError, OutputNotDelivered, RequestRejected, Unavailable
 from noxcli.models import Attempt, Run
 from tests.conftest import Noxcli
 from tests.process import NOXCLI, captured, environment
@@ -90,7 +90,7 @@ def test_interim_answers_are_skipped(interim: bytes, call: Call) -> None:
 
 def test_interim_answers_before_other_bodies_are_skipped() -> None:
     interim = b"".join(INTERIM)
-    assert isinstance(outcome(interim + answer(422), start), Refused)
+    assert isinstance(outcome(interim + answer(422), start), RequestRejected)
     assert outcome(interim + answer(200, b"all of it"), read_file) == b"all of it"
     assert [event.redis_id for event in outcome(interim + STREAM + EVENT, take_events)] == ["1-0"]
 
@@ -295,7 +295,7 @@ def test_deep_nesting_is_read(depth: int, before: str, after: str) -> None:
 )
 def test_beyond_the_limits_one_line_says_so(text: str, told: str) -> None:
     error = outcome(answer(200, text.encode()), find)
-    assert isinstance(error, Unavailable if "JSON" in told else Undelivered)
+    assert isinstance(error, Unavailable if "JSON" in told else OutputNotDelivered)
     assert error.message.endswith(f"answered 200 with {told}")
 
 

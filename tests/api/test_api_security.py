@@ -10,7 +10,7 @@ from requests.utils import get_netrc_auth
 
 from noxcli.api import NoxusApi
 from noxcli.config.settings import Settings
-from noxcli.errors import ConfigProblem, NoxError, Refused, Unauthorized, Unavailable
+from noxcli.errors import ConfigProblem, NoxError, RequestRejected, Unauthorized, Unavailable
 from noxcli.urls import check_url, same_origin
 from tests.conftest import Noxcli
 from tests.rawserver import RawServer, answer, hang_up, json_answer, raw_server, redirect
@@ -89,7 +89,7 @@ def test_a_refusal_from_elsewhere_is_not_blamed_on_the_key(status: int) -> None:
 def test_nothing_but_a_file_is_taken_from_another_server(call: Callable[[NoxusApi], Any]) -> None:
     with raw_server(OK) as foreign, raw_server(redirect(foreign.url)) as home:
         error = failure(home.url, call)
-    assert (type(error), error.http_status) == (Refused, 302)
+    assert (type(error), error.http_status) == (RequestRejected, 302)
     assert f"GET was redirected to http://127.0.0.1:{foreign.port}" in error.message
     assert foreign.requests == []
 
@@ -120,7 +120,7 @@ def test_https_is_not_left_for_plain_http(tls: ssl.SSLContext, scheme: str, monk
     # A proxy would see the forbidden request, which keeps it on this machine.
     with raw_server(OK) as proxy, raw_server(redirect(f"{UNUSED}/x"), tls=tls) as home:
         monkeypatch.setenv("http_proxy", proxy.url)
-        with pytest.raises(Refused, match=r"was redirected to http://example\.invalid"):
+        with pytest.raises(RequestRejected, match=r"was redirected to http://example\.invalid"):
             find(home.url.replace("https", scheme))
     assert proxy.requests == []
 

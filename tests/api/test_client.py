@@ -25,13 +25,13 @@ from noxcli.errors import (
     ExitCode,
     NotFound,
     NoxError,
+    OutputNotDelivered,
     Phase,
-    Refused,
+    RequestRejected,
     StreamClosed,
     StreamUnsupported,
     Unauthorized,
     Unavailable,
-    Undelivered,
 )
 from tests.rawserver import RawServer, Turn, answer, full_queue, hang_up, json_answer, raw_server, redirect, sending
 
@@ -210,7 +210,7 @@ def test_a_list_that_may_be_longer_says_so(pages: list[bytes], said: list[str]) 
 def test_a_list_without_end_is_refused() -> None:
     with raw_server(*(page(100, 100 * number) for number in range(9))) as server, connect(server) as api:
         runs = api.list_runs(most_pages=3)
-        with pytest.raises(Refused, match="the list has more than 3 pages"):
+        with pytest.raises(RequestRejected, match="the list has more than 3 pages"):
             list(runs)
     assert len(server.requests) == 3
 
@@ -221,18 +221,18 @@ def test_a_list_without_end_is_refused() -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "code", "hint"),
     [
-        (300, Refused, 2, None),
-        (304, Refused, 2, None),
-        (400, Refused, 2, None),
+        (300, RequestRejected, 2, None),
+        (304, RequestRejected, 2, None),
+        (400, RequestRejected, 2, None),
         (401, Unauthorized, 4, "NOXUS_API_KEY"),
         (403, Unauthorized, 4, "flows_run"),
         (404, NotFound, 5, "workspace"),
-        (405, Refused, 2, None),
+        (405, RequestRejected, 2, None),
         (408, Unavailable, 75, None),
-        (409, Refused, 2, None),
+        (409, RequestRejected, 2, None),
         (410, NotFound, 5, "workspace"),
-        (422, Refused, 2, None),
-        (425, Refused, 2, None),
+        (422, RequestRejected, 2, None),
+        (425, RequestRejected, 2, None),
         (429, Unavailable, 75, None),
         (500, Unavailable, 75, None),
         (502, Unavailable, 75, None),
@@ -535,7 +535,7 @@ def test_a_read_follows_a_redirect(status: int) -> None:
 def test_a_post_is_never_redirected_to_another_server(call: Call, status: int) -> None:
     with raw_server(json_answer(RECORD)) as foreign, raw_server(redirect(foreign.url, status)) as server:
         error = failure_at(server, call)
-    kind = Unavailable if call is start and status not in {307, 308} else Refused  # in doubt, or not
+    kind = Unavailable if call is start and status not in {307, 308} else RequestRejected  # in doubt, or not
     assert (type(error), error.message) == (kind, f"POST was redirected to http://127.0.0.1:{foreign.port}")
     assert "base URL" in (error.hint or "")
     assert (len(server.requests), len(foreign.requests)) == (1, 0)
@@ -544,12 +544,12 @@ def test_a_post_is_never_redirected_to_another_server(call: Call, status: int) -
 def test_redirects_in_circles_end() -> None:
     with raw_server(redirect("/again")) as server:
         error = failure_at(server)
-    assert (type(error), error.message) == (Refused, f"127.0.0.1:{server.port} redirects in circles")
+    assert (type(error), error.message) == (RequestRejected, f"127.0.0.1:{server.port} redirects in circles")
     assert len(server.requests) == 6
 
 
 def test_a_redirect_without_a_target_is_refused() -> None:
-    assert isinstance(failure(answer(302)), Refused)
+    assert isinstance(failure(answer(302)), RequestRejected)
 
 
 # The event stream and files.
@@ -584,6 +584,6 @@ def download(*turns: Turn) -> bytes:
 
 @pytest.mark.parametrize("coding", ["br", "gzip, gzip", "x"])
 def test_a_coding_that_can_not_be_read_is_not_the_file(coding: str) -> None:
-    with pytest.raises(Undelivered, match=re.escape(f"as {coding}, which noxcli can't read")):
+    with pytest.raises(OutputNotDelivered, match=re.escape(f"as {coding}, which noxcli can't read")):
         download(answer(200, gzip.compress(b"all of it"), Content_Encoding=coding))
     assert download(answer(200, b"all of it", Content_Encoding="identity")) == b"all of it"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from noxcli.api.download import BODY_PIECE
-from noxcli.errors import Unavailable, Undelivered
+from noxcli.errors import OutputNotDelivered, Unavailable
 from noxcli.outputs.directory import Part
 from noxcli.outputs.download import Transfer, download_facts, show_bytes
 from noxcli.outputs.values import Remote
@@ -261,7 +261,7 @@ def test_what_follows_the_announced_end_is_no_part_of_the_file() -> None:
 @pytest.mark.parametrize("size", [8, 10])
 def test_a_size_that_the_output_announced_has_to_agree(size: int) -> None:
     remote = Remote("/A", ("A",), "f", "a.bin", is_text=False, size=size)
-    with pytest.raises(Undelivered, match=f"9 bytes instead of {size}"):
+    with pytest.raises(OutputNotDelivered, match=f"9 bytes instead of {size}"):
         fetched(answer(200, b"all of it"), remote=remote)
 
 
@@ -283,7 +283,7 @@ def test_a_file_of_a_few_bytes_a_connection_ends_with_patience() -> None:
 def test_html_instead_of_a_text_is_known_by_its_beginning(pieces: list[bytes]) -> None:
     remote = Remote("/A", ("A",), "f", "", is_text=True, text="<p>my own page")
     html = {"Content_Type": "text/html"}
-    with pytest.raises(Undelivered, match="a page"):
+    with pytest.raises(OutputNotDelivered, match="a page"):
         fetched(answer(200, b"<html>x", **html), remote=remote)
 
     def slowly(peer: socket.socket) -> None:
@@ -301,7 +301,7 @@ def test_a_full_disk_is_told_although_closing_meets_it_again() -> None:
             part.write(b"x")  # stays in Python's buffer
             part.read_back()
 
-    with pytest.raises(Undelivered, match="can't write it: no space left"):
+    with pytest.raises(OutputNotDelivered, match="can't write it: no space left"):
         last_bytes()
 
 

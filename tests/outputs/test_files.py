@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxcli.errors import ExitCode, Phase, Unavailable, Undelivered
+from noxcli.errors import ExitCode, OutputNotDelivered, Phase, Unavailable
 from noxcli.files import save
 from noxcli.outputs.filenames import LONGEST_STEM, Names, safe_extension, safe_stem
 from tests.conftest import Noxcli
@@ -155,7 +155,7 @@ def test_a_failure_midway_leaves_the_old_file_or_none(error: BaseException, old:
     target = tmp_path / "a.txt"
     if old is not None:
         target.write_bytes(old)
-    expected = Undelivered if isinstance(error, OSError) else type(error)
+    expected = OutputNotDelivered if isinstance(error, OSError) else type(error)
     with pytest.raises(expected):
         save(target, breaking(error))
     assert left(tmp_path) == ([] if old is None else ["a.txt"])
@@ -178,7 +178,7 @@ def test_a_place_that_cannot_be_written_is_told_and_nothing_left(target: str, tm
     (tmp_path / "a directory").mkdir()
     (tmp_path / "a directory" / "kept").touch()
     (tmp_path / "file").touch()
-    with pytest.raises(Undelivered) as caught:
+    with pytest.raises(OutputNotDelivered) as caught:
         save(tmp_path / target, [b"x"])
     assert caught.value.message.startswith(f"can't write {tmp_path / target}: ")
     assert (caught.value.exit_code, caught.value.phase) == (ExitCode.UNDELIVERED, Phase.DELIVER)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.errors import Undelivered
+from noxcli.errors import OutputNotDelivered
 from noxcli.masking import Mask
 from noxcli.reports.junit import Case, CaseVerdict, write_junit
 from noxcli.sandbox.faults import Answer
@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_the_old_report(tmp_path: Path, count: int) -> None:
     path = tmp_path / "r.xml"
     path.write_text("old")
     cases = [Case(f"row {number}", "wf") for number in range(count)]
-    with little_disk(100), pytest.raises(Undelivered, match=r"can't write .*r\.xml: file too large"):
+    with little_disk(100), pytest.raises(OutputNotDelivered, match=r"can't write .*r\.xml: file too large"):
         write_junit(path, "x", cases, Mask())
     assert (path.read_text(), list(tmp_path.iterdir())) == ("old", [path])
 
@@ -147,7 +147,7 @@ def test_a_missing_directory_is_made_where_possible(tmp_path: Path) -> None:
     cases = [Case("row", "wf", 0.1, CaseVerdict.PASSED)]
     write_junit(tmp_path / "gone" / "r.xml", "x", cases, Mask())
     assert (tmp_path / "gone" / "r.xml").exists()
-    with pytest.raises(Undelivered, match="file exists"):
+    with pytest.raises(OutputNotDelivered, match="file exists"):
         write_junit(tmp_path / "gone" / "r.xml" / "r.xml", "x", cases, Mask())
 
 

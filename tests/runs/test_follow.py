@@ -13,7 +13,7 @@ from noxcli.errors import (
     LostContact,
     NotFound,
     NoxError,
-    Refused,
+    RequestRejected,
     StreamClosed,
     StreamUnsupported,
     TimedOut,
@@ -312,7 +312,7 @@ def test_a_long_retry_after_does_not_hide_an_ended_run() -> None:
 
 @pytest.mark.parametrize(
     "refusal",
-    [StreamUnsupported("no stream"), Unauthorized("key?"), Refused("no"), NotFound("gone", http_status=410)],
+    [StreamUnsupported("no stream"), Unauthorized("key?"), RequestRejected("no"), NotFound("gone", http_status=410)],
 )
 def test_where_no_stream_is_to_be_had_the_record_is_polled(refusal: NoxError) -> None:
     server = FakeServer([[(0, refusal)]], ends_at(9))
@@ -325,7 +325,7 @@ def test_where_no_stream_is_to_be_had_the_record_is_polled(refusal: NoxError) ->
 
 
 @pytest.mark.parametrize(
-    "refusal", [StreamUnsupported("no"), Unauthorized("no"), Refused("no"), NotFound("no"), BROKEN]
+    "refusal", [StreamUnsupported("no"), Unauthorized("no"), RequestRejected("no"), NotFound("no"), BROKEN]
 )
 def test_a_stream_refused_after_the_verdict_is_a_gap(refusal: NoxError) -> None:
     result = followed(FakeServer([[(0, refusal)]]), EVERY_EVENT, run=COMPLETED)
@@ -604,7 +604,7 @@ def test_a_refused_key_ends_the_command_beside_an_open_stream(connection: Connec
 
 
 def test_a_record_that_is_refused_for_good_is_lost_contact() -> None:
-    server = FakeServer([[(1, pieces(2)), (1, BROKEN)]], [Refused("no", http_status=418)])
+    server = FakeServer([[(1, pieces(2)), (1, BROKEN)]], [RequestRejected("no", http_status=418)])
     result = followed(server)
     assert isinstance(result.error, LostContact)
     assert (result.error.http_status, result.error.exit_code) == (418, 6)
