@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from noxcli.errors import OutputNotDelivered, UsageProblem
-from noxcli.place import Place, is_device
+from noxcli.place import SafeDir, is_device
 
 JOURNAL_NAME, RESULTS_NAME = "batch.jsonl", "results.jsonl"  # of a batch, in its directory
 
@@ -24,13 +24,13 @@ class Saved:
     sha256: str
 
 
-def prepare_directory(directory: Path) -> Place:
+def prepare_directory(directory: Path) -> SafeDir:
     """Create the directory that the user named, check that it is writable, and return it open.
 
     Raises Undelivered with the reason.
     """
     try:
-        place = Place.open_named(directory, make=True)
+        place = SafeDir.open_named(directory, make=True)
     except OSError as error:
         raise _unwritable(directory, error) from None
     check_writable(directory)
@@ -89,7 +89,7 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
     remains.
     """
     try:
-        with Place.open_named(target.parent, make=True) as place, place.replacing(target.name) as file:
+        with SafeDir.open_named(target.parent, make=True) as place, place.replacing(target.name) as file:
             yield file
     except OSError as error:
         raise OutputNotDelivered(f"can't write {target}: {reason_of(error)}") from None
@@ -107,7 +107,7 @@ def save(target: Path, pieces: Iterable[bytes]) -> None:
 def put_privately(target: Path, content: bytes) -> None:
     """Write a small file of noxcli's own, readable by its user only, and create its directory. Raises OSError."""
     with (
-        Place.open_named(target.parent, make=True, mode=0o700) as place,
+        SafeDir.open_named(target.parent, make=True, mode=0o700) as place,
         place.replacing(target.name, 0o600, durable=False) as file,
     ):
         file.write(content)

@@ -27,7 +27,7 @@ PREFIX, SUFFIX = ".noxcli-", ".part"  # of a file that is not complete
 NOT_REGULAR = "it is not a regular file"
 
 
-class Place:
+class SafeDir:
     """An open directory, for several threads. If it is closed before they are done, their calls fail.
 
     No partial file remains then, in it or in the directories that were opened below it, which are closed, too.
@@ -37,7 +37,7 @@ class Place:
         self.path = path
         self._handle = handle
         self._partial = set[str]()  # names of files that are not complete
-        self._below = WeakSet[Place]()
+        self._below = WeakSet[SafeDir]()
         # Held during each system call: the number of a closed handle may belong to another directory a moment later.
         self._lock = threading.Lock()
 
@@ -73,19 +73,19 @@ class Place:
         return cls(path, os.open(path, _DIRECTORY))
 
     @classmethod
-    def open_derived(cls, path: Path, *, make: bool = False) -> "Place":
+    def open_derived(cls, path: Path, *, make: bool = False) -> "SafeDir":
         """Open a directory whose last name noxcli chose: that name must not be a link. Raises OSError."""
         with cls.open_named(path.parent, make=make) as above:
             return above._open_step(path.name, make=make)
 
-    def open_below(self, name: str, *, make: bool = False) -> "Place":
+    def open_below(self, name: str, *, make: bool = False) -> "SafeDir":
         """Open the directory of that name in this one; create it if necessary. Raises OSError, also for a link."""
         with self._lock:
             place = self._open_step(name, make=make)
             self._below.add(place)
         return place
 
-    def _open_step(self, name: str, *, make: bool) -> "Place":
+    def _open_step(self, name: str, *, make: bool) -> "SafeDir":
         step = _step(name)
         if make:
             with suppress(FileExistsError):
@@ -94,7 +94,7 @@ class Place:
             handle = os.open(step, _DIRECTORY | os.O_NOFOLLOW, dir_fd=self._handle)
         except OSError as error:
             raise _explain(error, name, self._handle) from None
-        return Place(self.path / name, handle)
+        return SafeDir(self.path / name, handle)
 
     def open_file(self, name: str, flags: int, mode: int = 0o666) -> int:
         """Open the regular file of that name, and return its descriptor. Raises OSError for anything else."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from noxcli.files import replacing
-from noxcli.place import Place, is_device, open_regular
+from noxcli.place import SafeDir, is_device, open_regular
 from noxcli.sandbox.scenario import File, input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, posts, write_rows
@@ -277,7 +277,7 @@ def test_a_report_stays_in_the_directory_that_was_opened(outside: Path) -> None:
 
 
 def test_a_place_that_was_closed_opens_nothing(tmp_path: Path) -> None:
-    place = Place.open_named(tmp_path)
+    place = SafeDir.open_named(tmp_path)
     place.close()
     place.close()
     for attempt in (lambda: place.open_below("x", make=True), lambda: place.open_file("x", os.O_RDWR | os.O_CREAT)):
@@ -287,7 +287,7 @@ def test_a_place_that_was_closed_opens_nothing(tmp_path: Path) -> None:
 
 
 def test_a_place_that_is_closed_leaves_nothing_incomplete(tmp_path: Path) -> None:
-    with Place.open_named(tmp_path) as place:
+    with SafeDir.open_named(tmp_path) as place:
         below = place.open_below("below", make=True)
         for each in (place, below):
             name, handle = each.open_partial(".noxcli-")
@@ -301,7 +301,7 @@ def test_a_place_that_is_closed_leaves_nothing_incomplete(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../x", "a\0b"])
 def test_a_name_in_a_place_is_one_step(name: str, tmp_path: Path) -> None:
-    with Place.open_named(tmp_path) as place:
+    with SafeDir.open_named(tmp_path) as place:
         for attempt in (place.open_below, place.look, place.remove, lambda target: place.move("x", target)):
             with pytest.raises(OSError, match="not a valid file name"):
                 attempt(name)

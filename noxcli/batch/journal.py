@@ -25,7 +25,7 @@ from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME, reason_of
 from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.place import Place
+from noxcli.place import SafeDir
 from noxcli.timing import Clock
 
 INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"
@@ -80,7 +80,7 @@ class Journal:
     def _open(self) -> AppendFile:
         directory = self.path.parent
         try:
-            self.place = (Place.open_named if self._named else Place.open_derived)(directory, make=True)
+            self.place = (SafeDir.open_named if self._named else SafeDir.open_derived)(directory, make=True)
             self._lines = AppendFile(self.place, JOURNAL_NAME, "the journal")
             self._lock(self._lines.file)
             self._lines.move_torn_aside()

@@ -11,7 +11,7 @@ from typing import IO
 
 from noxcli.errors import ExitCode, NoxError
 from noxcli.files import reason_of
-from noxcli.place import Place, open_regular
+from noxcli.place import SafeDir, open_regular
 from noxcli.signals import SIGNALS
 
 BLOCK = 1 << 16  # bytes
@@ -26,7 +26,7 @@ class JournalTrouble(NoxError, code=ExitCode.UNDELIVERED):
 class AppendFile:
     """A file of one batch to which lines are added; thread-safe."""
 
-    def __init__(self, place: Place, name: str, what: str) -> None:
+    def __init__(self, place: SafeDir, name: str, what: str) -> None:
         """Open it, or create it; `what` is its name in messages. Raises OSError."""
         self._place, self._name = place, name
         self._what = f"{what} {place.path / name}"

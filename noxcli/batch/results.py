@@ -11,7 +11,7 @@ from noxcli.batch.rows import MOST_ROWS
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import RESULTS_NAME, reason_of
-from noxcli.place import Place
+from noxcli.place import SafeDir
 
 REPLACED_NAME = "results.replaced.jsonl"
 LONGEST_RESULT = 1 << 30  # the longest line to read back, in bytes
@@ -47,7 +47,7 @@ class ResultsFile:
     understand stay where they are.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: SafeDir) -> None:
         """Move an incomplete last line to another file. Raises UsageProblem if the file can't be written."""
         self.path = place.path / RESULTS_NAME
         self._place = place

@@ -36,7 +36,7 @@ from noxcli.outputs.await_output import await_output
 from noxcli.outputs.expand import complete_inline
 from noxcli.outputs.filenames import safe_stem
 from noxcli.outputs.values import Delivered, require_whole
-from noxcli.place import Place
+from noxcli.place import SafeDir
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import FailureTracker, RetryPolicy
 from noxcli.runs.record import lost_contact, settled_if_unchanged
@@ -116,7 +116,7 @@ class RowWorker:
     deadline: Deadline
     retry_for: float
     pace: "RateLimiter"
-    place: Place | None  # the parent of the rows' directories
+    place: SafeDir | None  # the parent of the rows' directories
 
     @property
     def workflow_id(self) -> str:

@@ -12,7 +12,7 @@ from typing import IO, Any, Self
 
 from noxcli.errors import OutputNotDelivered, Unavailable
 from noxcli.files import Saved, reason_of
-from noxcli.place import SUFFIX, Place
+from noxcli.place import SUFFIX, SafeDir
 
 PREFIX = ".noxcli-out-"
 STALE = 60.0  # seconds
@@ -27,7 +27,7 @@ def lock_directory(directory: Path) -> Iterator[None]:
     """
     try:
         made = [each for each in (directory, *directory.parents) if not each.exists()]
-        place = Place.open_named(directory, make=True)
+        place = SafeDir.open_named(directory, make=True)
     except OSError:
         yield
         return
@@ -115,7 +115,7 @@ class Folder:
     Another program's file can only be taken over, if its bytes are the same.
     """
 
-    def __init__(self, place: Place, entries: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, place: SafeDir, entries: Sequence[Mapping[str, Any]]) -> None:
         self._place = place
         self._written = {entry["name"] for entry in entries}
         # Parts of killed processes. The directory is this one's alone, but not every file system has locks.

@@ -28,7 +28,7 @@ from noxcli.outputs.values import (
     replaced,
     text_of,
 )
-from noxcli.place import Place
+from noxcli.place import SafeDir
 from noxcli.retry import RetryPolicy
 from noxcli.utf8 import to_utf8
 from noxcli.waiting import value_of
@@ -56,7 +56,7 @@ class Item:
 def save_output(
     source: "NoxusApi",
     run: Run,
-    place: Place,
+    place: SafeDir,
     patience: RetryPolicy,
     watching: Watching = nullcontext,
 ) -> Delivered:
@@ -114,7 +114,7 @@ def _write(folder: Folder, item: Item, text: str) -> None:
 
 def _write_manifest(
     run: Run,
-    place: Place,
+    place: SafeDir,
     files: Sequence[Entry],
     problems: Sequence[str],
     earlier: Sequence[Entry],
@@ -150,7 +150,7 @@ def plan(output: Mapping[str, Any]) -> Iterator[Item]:
             yield Item(remote.keys, names.claim("-".join(map(str, remote.keys)), extension), remote)
 
 
-def read_manifest(place: Place) -> list[Entry]:
+def read_manifest(place: SafeDir) -> list[Entry]:
     """Return the entries of the directory's manifest, of the last run first; none if there is no manifest.
 
     Raises Undelivered if there is a file of that name that noxcli did not write, or that a newer one did.

@@ -46,7 +46,7 @@ OTHER_LOOK = ("•", "cyan")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Capabilities:
     """What a terminal can show, and what it must not show."""
 
     color: bool
@@ -54,7 +54,7 @@ class Look:
     mask: Mask = field(default_factory=Mask)
 
     @classmethod
-    def of(cls, terminal: Terminal, *, on_stdout: bool = False) -> "Look":
+    def of(cls, terminal: Terminal, *, on_stdout: bool = False) -> "Capabilities":
         # Python takes the encoding from the locale, which may lack the characters.
         encoding = getattr(terminal.err, "encoding", None) or "ascii"
         return cls(terminal.wants_color(on_stdout=on_stdout), encoding.lower().startswith("utf"), terminal.mask)
@@ -84,7 +84,7 @@ class Look:
 class Line:
     """Text that is added piece by piece; `str()` includes the escape sequences."""
 
-    def __init__(self, look: Look, width: int) -> None:
+    def __init__(self, look: Capabilities, width: int) -> None:
         self.cells = 0
         self._look = look
         self._width = width

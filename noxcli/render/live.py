@@ -17,7 +17,7 @@ from noxcli.models import (
     Started,
     word_for,
 )
-from noxcli.render.line import LOOKS, OTHER_LOOK, Line, Look
+from noxcli.render.line import LOOKS, OTHER_LOOK, Capabilities, Line
 from noxcli.render.log import stream_line
 from noxcli.render.region import BottomRenderer
 from noxcli.render.terminal import Terminal
@@ -45,7 +45,7 @@ class Live(BottomRenderer):
     def __init__(self, terminal: Terminal, progress: Progress) -> None:
         super().__init__(terminal)
         self._progress = progress
-        self._look = Look.of(terminal)
+        self._look = Capabilities.of(terminal)
         self._note = ""  # about the connection
         self._ended = False
 
@@ -178,7 +178,7 @@ def _status_in_style(status: str) -> tuple[str, str]:
 
 def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> None:
     """Write how a run has ended, below its output, and the command that prints that again."""
-    run, look, columns = progress.run, Look.of(terminal), terminal.size().columns
+    run, look, columns = progress.run, Capabilities.of(terminal), terminal.size().columns
     # The record of a run that was left is older than its events, but it alone says how a run has ended.
     status = run.status if progress.status in FINAL_STATUSES else progress.status
     completed = run.status == "completed"

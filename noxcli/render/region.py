@@ -14,7 +14,7 @@ from rich.cells import cell_len
 
 from noxcli.errors import NoxError, Unavailable
 from noxcli.render import Facts, HowFar, Renderer
-from noxcli.render.line import Line, Look
+from noxcli.render.line import Capabilities, Line
 from noxcli.render.terminal import CLEAR_BELOW, Terminal
 from noxcli.signals import SHOW_CURSOR
 from noxcli.waiting import start_thread
@@ -132,7 +132,7 @@ class Bar(BottomRenderer):
 
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal, FIRST_BAR)
-        self._look = Look.of(terminal)
+        self._look = Capabilities.of(terminal)
         self._began = time.monotonic()
         self._how_far: HowFar | None = None
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from rich.cells import cell_len, set_cell_size
 
-from noxcli.render.line import Look
+from noxcli.render.line import Capabilities
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import Screen, amount, hint_lines, visible, word_rows
 from noxcli.utf8 import to_utf8
@@ -23,7 +23,7 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
     `line_to_fetch` prints the whole output. The values of `files` are described in a line.
     """
     size = terminal.size(of_stdout=True)
-    look = Look.of(terminal, on_stdout=True)
+    look = Capabilities.of(terminal, on_stdout=True)
     in_line = {key for key, value in values.items() if key in files or _fits_line(key, value, size.columns)}
     room = (size.lines - BELOW - len(in_line)) // max(1, len(values) - len(in_line))
     rows = max(LEAST_ROWS, room - AROUND)
@@ -48,7 +48,7 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
     return "\n".join(parts) + "\n"
 
 
-def _aside(look: Look, text: str, columns: int) -> list[str]:
+def _aside(look: Capabilities, text: str, columns: int) -> list[str]:
     """Return the lines of a command about a value, in which it is not broken."""
     return [str(look.line(cell_len(visible(line))).add(line, "dim")) for line in hint_lines(text, columns)]
 

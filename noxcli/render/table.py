@@ -12,7 +12,7 @@ from noxcli.render.text import fair_share, word_lines
 from noxcli.timing import parse_time, show_age, show_seconds
 
 if TYPE_CHECKING:
-    from noxcli.render.line import Look
+    from noxcli.render.line import Capabilities
 
 # Characters that would end a column or a line.
 BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
@@ -112,9 +112,9 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
     """Return a table as wide as the terminal, for `Terminal.show`."""
     from rich.cells import cell_len  # loaded only for a table on a terminal
 
-    from noxcli.render.line import Look
+    from noxcli.render.line import Capabilities
 
-    look = Look.of(terminal, on_stdout=True)
+    look = Capabilities.of(terminal, on_stdout=True)
     table = [{name: (name, "bold") for name in layout.header}]
     table += [
         {name: _cell(layout, look, name, cell) for name, cell in zip(layout.header, row, strict=True)} for row in rows
@@ -124,7 +124,7 @@ def for_eyes(terminal: Terminal, layout: Layout, rows: Rows) -> str:
     return "".join(f"{line}\n" for row in table for line in _lines(layout, look, widths, row))
 
 
-def _cell(layout: Layout, look: "Look", name: str, cell: str) -> tuple[str, str]:
+def _cell(layout: Layout, look: "Capabilities", name: str, cell: str) -> tuple[str, str]:
     """Return the text and the style of a cell; a status with its mark."""
     from noxcli.render.line import LOOKS, OTHER_LOOK
 
@@ -152,7 +152,7 @@ def _widths(layout: Layout, cells: Mapping[str, int], width: int) -> dict[str, i
 
 
 def _lines(
-    layout: Layout, look: "Look", widths: Mapping[str, int], row: Mapping[str, tuple[str, str]]
+    layout: Layout, look: "Capabilities", widths: Mapping[str, int], row: Mapping[str, tuple[str, str]]
 ) -> Iterator[str]:
     """Yield the lines of a row: one, or more if its last cell wraps."""
     *others, last = widths

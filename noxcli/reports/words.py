@@ -100,9 +100,9 @@ def in_color(terminal: "Terminal", name: str, pieces: Sequence[Piece], around: i
     """Return an excerpt of a word diff after its name, for `Terminal.show`; its further lines have a bar before them,
     since CI systems read a command at the beginning of a line, blanks or not.
     """
-    from noxcli.render.line import Look  # loaded only for drawing
+    from noxcli.render.line import Capabilities  # loaded only for drawing
 
-    look, columns = Look.of(terminal, on_stdout=True), terminal.size(of_stdout=True).columns
+    look, columns = Capabilities.of(terminal, on_stdout=True), terminal.size(of_stdout=True).columns
     rows, indent = [[(name, "bold")]], " " * (len(name) - len(name.lstrip()))
     for sign, text in excerpt(pieces, around, most):
         first, *others = SIGNS[sign].format(text).split("\n")

@@ -13,7 +13,7 @@ from noxcli.inputs.definition import InputNode, OutputNode, keys_of
 from noxcli.inputs.parse import item_start
 from noxcli.masking import Mask
 from noxcli.models import Run, Workflow
-from noxcli.place import Place
+from noxcli.place import SafeDir
 from noxcli.state.known_names import LARGEST_NAMES_FILE, NAMES_FILE, cache_directory
 
 LONGEST_WORD = 200  # characters of a word
@@ -65,7 +65,7 @@ class CompletionCache:
         """
         if self._directory is None:
             return
-        with suppress(OSError), Place.open_named(Path(self._directory), make=True, mode=0o700) as place:
+        with suppress(OSError), SafeDir.open_named(Path(self._directory), make=True, mode=0o700) as place:
             saved = now = _read_lines(place)
             for kind, new in words.items():
                 before = [line for line in now if line.startswith(f"{kind}\t")]
@@ -83,7 +83,7 @@ def typable(word: str) -> bool:
     return 0 < len(word) <= LONGEST_WORD and word.isprintable() and word[0] not in "-~"
 
 
-def _read_lines(place: Place) -> list[str]:
+def _read_lines(place: SafeDir) -> list[str]:
     """Return the lines of the file, none if it can't be read."""
     try:
         return place.read(NAMES_FILE, LARGEST_NAMES_FILE).decode(errors="replace").splitlines()

@@ -22,7 +22,7 @@ from noxcli.errors import NO_ROOM, OutputNotDelivered, UsageProblem
 from noxcli.files import put_privately, reason_of, require_readable, save, users_directory
 from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, RunEvent
-from noxcli.place import Place, read_named
+from noxcli.place import SafeDir, read_named
 
 STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"
@@ -149,11 +149,11 @@ class History:
         directory = self.directory if PLAIN_ID.fullmatch(self._mask(run_id)) else None
         return CursorKeeper(None if directory is None else directory / f"{run_id}.cursor", self._mask, positions)
 
-    def _open_directory(self) -> Place:
+    def _open_directory(self) -> SafeDir:
         directory = self.directory
         if directory is None:
             raise FileNotFoundError
-        return Place.open_named(directory)
+        return SafeDir.open_named(directory)
 
     def _prune(self) -> None:
         with self._open_directory() as place:
@@ -190,7 +190,7 @@ class CursorKeeper:
                 put_privately(self._path, json.dumps(self._positions).encode())
 
 
-def _read_entry_in(place: Place, name: str, base_url: str) -> Entry | None:
+def _read_entry_in(place: SafeDir, name: str, base_url: str) -> Entry | None:
     """Return a file's run if it was started at this server; a damaged or foreign file counts as none.
 
     Raises OSError, and UsageProblem for a file that a newer noxcli has written.
@@ -209,7 +209,7 @@ def _read_entry_in(place: Place, name: str, base_url: str) -> Entry | None:
     return None
 
 
-def _list_newest_first(place: Place) -> list[str]:
+def _list_newest_first(place: SafeDir) -> list[str]:
     ages = dict[str, int]()
     for name in place.list_names():
         with suppress(OSError):  # another noxcli may have removed it

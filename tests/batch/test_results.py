@@ -18,7 +18,7 @@ from noxcli.batch.results import ResultsFile, ResultsIndex
 from noxcli.batch.row import RowResult
 from noxcli.batch.rows import Row
 from noxcli.errors import ExitCode, UsageProblem
-from noxcli.place import Place
+from noxcli.place import SafeDir
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, write_rows
 from tests.process import HUNG, environment, forked
@@ -62,7 +62,7 @@ def row(number: int, run: str = "r", text: str = "") -> RowResult:
 def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     path.write_text(line(2, "old") + "junk\n" + line(1) + line(2, "new") + line(3)[:40])
-    with Place.open_named(tmp_path) as place:
+    with SafeDir.open_named(tmp_path) as place:
         results = ResultsFile(place)
         assert (tmp_path / "results.jsonl.torn").read_text() == line(3)[:40] + "\n"
         assert [results.kept.has(number) for number in (1, 2, 3)] == [True, True, False]
@@ -116,7 +116,7 @@ def test_cut_at_every_byte_each_row_is_written_again(noxcli: Noxcli, workflow: s
 
 def test_what_a_server_nests_deep_is_kept(tmp_path: Path) -> None:
     deep = line(1).replace('{"A":""}', "[" * 5000 + "]" * 5000)
-    with Place.open_named(tmp_path) as place:
+    with SafeDir.open_named(tmp_path) as place:
         results = ResultsFile(place)
         (tmp_path / "results.jsonl").write_text(deep)
         results.close()
@@ -129,7 +129,7 @@ def test_what_a_server_nests_deep_is_kept(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     path, (soft, hard) = tmp_path / "results.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Place.open_named(tmp_path) as place:
+    with SafeDir.open_named(tmp_path) as place:
         results = ResultsFile(place)
         results.add([row(1)])
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(row(1).line) + 40, hard))
@@ -148,7 +148,7 @@ def test_replaced_answers_are_kept_in_little_memory(tmp_path: Path) -> None:
     path, long = tmp_path / "results.jsonl", "x" * 50_000
     with path.open("w") as file:
         file.writelines(line(number, run, long) for run in ("old", "new") for number in range(1, 201))
-    with Place.open_named(tmp_path) as place:
+    with SafeDir.open_named(tmp_path) as place:
         results = ResultsFile(place)
         tracemalloc.start()
         results.close()
@@ -162,7 +162,7 @@ def test_replaced_answers_are_kept_in_little_memory(tmp_path: Path) -> None:
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "results.jsonl").symlink_to("/dev/null")
-    with Place.open_named(tmp_path) as place, pytest.raises(UsageProblem, match="which noxcli does not follow"):
+    with SafeDir.open_named(tmp_path) as place, pytest.raises(UsageProblem, match="which noxcli does not follow"):
         ResultsFile(place)
 
 

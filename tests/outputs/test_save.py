@@ -130,7 +130,7 @@ from pathlib import Path
 from noxcli.errors import Undelivered
 from noxcli.outputs.save import read_manifest
 from noxcli.place import Place
-with Place.open_named(Path("out")) as place:
+with SafeDir.open_named(Path("out")) as place:
     starve()
     try:
         read_manifest(place)

@@ -19,7 +19,7 @@ from rich.cells import cell_len
 
 from noxcli.errors import Unavailable
 from noxcli.models import Finished, Run, RunEvent, Started, Update, Workflow
-from noxcli.render.line import Look
+from noxcli.render.line import Capabilities
 from noxcli.render.live import Live, draw_verdict, worth_keeping
 from noxcli.render.region import Bar
 from noxcli.render.terminal import Terminal
@@ -294,7 +294,7 @@ def test_threads_that_speak_at_once_tear_nothing(monkeypatch: pytest.MonkeyPatch
 @given(st.lists(any_text(max_size=30), max_size=4), st.integers(1, 40), st.booleans())
 @example(["世界", "\N{FAMILY}\u200d\N{ROCKET}", "大", "e\u0301"], 5, True)
 def test_a_line_is_never_wider_than_it_may_be(texts: list[str], width: int, unicode: bool) -> None:
-    line = Look(color=False, unicode=unicode).line(width)
+    line = Capabilities(color=False, unicode=unicode).line(width)
     for place, text in enumerate(texts):
         _ = line.add_end(text) if place % 3 == 2 else line.add(text, cells=4 if place % 3 == 1 else None)
     assert cell_len(str(line)) <= line.cells <= width
@@ -436,7 +436,7 @@ def test_a_missing_server_is_waited_for_in_one_line(env: dict[str, str]) -> None
 
 
 def test_streamed_text_begins_at_a_word() -> None:
-    line = Look(color=False, unicode=True).line(16)
+    line = Capabilities(color=False, unicode=True).line(16)
     assert str(line.add_end("The quick brown fox jumps over the lazy dog")) == "the lazy dog"
-    address = Look(color=False, unicode=True).line(8).add_end("https://example.org/x y")
+    address = Capabilities(color=False, unicode=True).line(8).add_end("https://example.org/x y")
     assert str(address) == ".org/x y", "a word that fills the line is cut"
