@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from noxcli.sandbox import bundles, event_routes, file_routes, records, run_routes
 from noxcli.sandbox.answers import Json, answer, error_body
 from noxcli.sandbox.definition import GROUP_ID, catalog, version_records, workflow_record
-from noxcli.sandbox.door import Door, RequestLog
+from noxcli.sandbox.door import PathFilter, RequestLog
 from noxcli.sandbox.guard import RateLimit, guarded
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.workflow import Workflow
@@ -99,7 +99,7 @@ def build(workspace: Workspace, connections: Collection[Any]) -> ASGIApp:
     app.state.workspace = workspace
     app.state.connections = connections
     app.state.limit = RateLimit()
-    return RequestLog(Door(app, workspace.switches), workspace.requests)
+    return RequestLog(PathFilter(app, workspace.switches), workspace.requests)
 
 
 async def _error(request: Request, error: Exception) -> Response:

@@ -20,7 +20,7 @@ _WEB_APP = "<!doctype html><html><head><title>Noxus</title></head><body><div id=
 _THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
 
-class Door:
+class PathFilter:
     """Answers what must not reach the API, which the switches put below another path, or before a slash at its end."""
 
     def __init__(self, app: ASGIApp, switches: Switches) -> None:
