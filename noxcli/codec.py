@@ -7,14 +7,14 @@ import re
 import sys
 from typing import Any
 
-MOST_LEVELS = 500  # of a value
+MAX_LEVELS = 500  # of a value
 AROUND = 20  # more, for the documents that hold such a value: a run's record, a result, a line of a batch
-TOO_DEEP = f"values nested deeper than {MOST_LEVELS} levels"
-LONGEST_INT = 20_000  # digits; the time to read or write one grows with the square
+TOO_DEEP = f"values nested deeper than {MAX_LEVELS} levels"
+MAX_INT = 20_000  # digits; the time to read or write one grows with the square
 
 # Python's own limits, of every thread: for a call or two at each level, and for reading and writing such an integer.
-sys.setrecursionlimit(max(sys.getrecursionlimit(), 6 * MOST_LEVELS))
-sys.set_int_max_str_digits(LONGEST_INT)
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 6 * MAX_LEVELS))
+sys.set_int_max_str_digits(MAX_INT)
 
 PLAIN = {str, int, bool, type(None)}  # types that need no look inside
 NOT_ASCII = "[^\x00-\x7f]"
@@ -74,15 +74,15 @@ def decode_json(document: bytes | str) -> Any:
     except json.JSONDecodeError:
         raise
     except ValueError:
-        raise TooMuch(f"an integer of more than {LONGEST_INT:,} digits") from None
-    if is_deep(document) and is_deeper(value, MOST_LEVELS + AROUND):
+        raise TooMuch(f"an integer of more than {MAX_INT:,} digits") from None
+    if is_deep(document) and is_deeper(value, MAX_LEVELS + AROUND):
         raise TooMuch(TOO_DEEP)
     return value
 
 
 def is_deep(text: str) -> bool:
     """True if JSON has enough brackets to be nested deeper than any limit."""
-    return len(text) > MOST_LEVELS and text.count("[") + text.count("{") > MOST_LEVELS
+    return len(text) > MAX_LEVELS and text.count("[") + text.count("{") > MAX_LEVELS
 
 
 def is_deeper(value: Any, levels: int) -> bool:

@@ -12,11 +12,11 @@ from jmespath.visitor import Options, TreeInterpreter
 
 from noxcli.codec import Number, decode_json, to_json
 
-LONGEST_EXPRESSION, LONGEST_TEXT = 1000, 1_000_000  # characters, of `matches`
-LONGEST_MATCH = 0.2  # seconds of CPU: on a busy machine, a match that is waiting has not taken them
+MAX_EXPRESSION, MAX_TEXT = 1000, 1_000_000  # characters, of `matches`
+MAX_MATCH = 0.2  # seconds of CPU: on a busy machine, a match that is waiting has not taken them
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 FENCE = "```"
-LONGEST_FOUND = 300  # characters of one value in a message
+MAX_FOUND = 300  # characters of one value in a message
 LOGIC = frozenset({"and_expression", "or_expression", "not_expression"})
 CHAINS = frozenset(
     {"subexpression", "index_expression", "projection", "filter_projection", "value_projection", "flatten"}
@@ -98,12 +98,12 @@ def found_in(text: str, expression: str) -> bool:
     Python looks at signals while it searches, so an expression that takes forever is ended by a timer.
     """
     assert threading.current_thread() is threading.main_thread(), "only there a signal is handled"
-    for what, value, most in (("expression", expression, LONGEST_EXPRESSION), ("text", text, LONGEST_TEXT)):
+    for what, value, most in (("expression", expression, MAX_EXPRESSION), ("text", text, MAX_TEXT)):
         if len(value) > most:
             raise Unapplied(f"matches() takes {what}s of at most {most:,} characters, and this one has {len(value):,}")
     before = signal.signal(signal.SIGVTALRM, _end_match)
     try:
-        signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST_MATCH)
+        signal.setitimer(signal.ITIMER_VIRTUAL, MAX_MATCH)
         try:
             return re.search(expression, text) is not None
         finally:
@@ -115,7 +115,7 @@ def found_in(text: str, expression: str) -> bool:
 
 
 def _end_match(_: int, __: FrameType | None) -> None:
-    raise Unapplied(f"matches() took longer than {LONGEST_MATCH}s; write a simpler expression")
+    raise Unapplied(f"matches() took longer than {MAX_MATCH}s; write a simpler expression")
 
 
 class Interpreter(TreeInterpreter):
@@ -303,7 +303,7 @@ def shown_json(value: Any) -> str:
 
 def cut_text(text: str) -> str:
     """Return a text as far as a message has room for it."""
-    return text if len(text) <= LONGEST_FOUND else f"{text[: LONGEST_FOUND - 1]}…"
+    return text if len(text) <= MAX_FOUND else f"{text[: MAX_FOUND - 1]}…"
 
 
 def is_false(value: Any) -> bool:

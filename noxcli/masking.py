@@ -7,7 +7,7 @@ from typing import Any
 
 HIDDEN, HIDDEN_KEY = "***", "[key]"
 LEAST = 6  # characters: hiding each `1` or `prod` would make messages unreadable
-LEAST_PART = 4  # characters that reveal something, at the edge of a truncated text
+MIN_PART = 4  # characters that reveal something, at the edge of a truncated text
 # Marks around a truncated text; at its end, perhaps half an escape.
 BEFORE = r"""[.…"'`(\[{<]*"""
 AFTER = r"""(?:[.…"'`)\]}>]|\\(?:u[0-9a-f]{0,3})?|%[0-9a-f]?)*$"""
@@ -138,9 +138,9 @@ def _places(text: str, escapes: str) -> list[tuple[int, int]]:
 
 def _begun(one: str, text: str) -> int:
     """Return how many of the first characters of `one` the text ends with, 0 if they are too few to reveal anything."""
-    at = text.find(one[:LEAST_PART], max(0, len(text) - len(one) + 1))
+    at = text.find(one[:MIN_PART], max(0, len(text) - len(one) + 1))
     while at >= 0:
         if one.startswith(text[at:]):
             return len(text) - at
-        at = text.find(one[:LEAST_PART], at + 1)
+        at = text.find(one[:MIN_PART], at + 1)
     return 0

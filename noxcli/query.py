@@ -8,7 +8,7 @@ from typing import Any, Self
 from noxcli.codec import to_json
 from noxcli.errors import Unfitting, UsageProblem
 
-MOST_FOUND = 5  # comparisons in a message
+MAX_FOUND = 5  # comparisons in a message
 FAULTS = (ValueError, TypeError, RecursionError, OverflowError)  # JMESPath's own are ValueErrors
 
 
@@ -58,7 +58,7 @@ class Query:
             from noxcli.expressions import cut_text  # after a mistake
 
             why = " ".join(str(error).split()) or type(error).__name__
-            found = ", ".join(islice(_filled(self.tree, interpreter, document), MOST_FOUND))
+            found = ", ".join(islice(_filled(self.tree, interpreter, document), MAX_FOUND))
             if isinstance(error, TypeError):  # Python's own words about a function's arguments
                 why = found or why
             raise Unfitting(f"the expression {self.text!r} can't be applied: {cut_text(why)}") from None
@@ -71,7 +71,7 @@ class Query:
 
     def operands(self, document: Mapping[str, Any]) -> str:
         """Return its comparisons and calls, with values in place of what they compare and are called with."""
-        return ", ".join(islice(_filled(self.tree, *_for_assertion(document)), MOST_FOUND))
+        return ", ".join(islice(_filled(self.tree, *_for_assertion(document)), MAX_FOUND))
 
 
 def _for_assertion(document: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

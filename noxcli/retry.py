@@ -9,9 +9,9 @@ from noxcli.errors import NotAccessible, NotFinished, NotSecured, NoxError, Requ
 from noxcli.timing import Clock, Deadline
 
 ONE_LOOK = 30.0  # seconds
-LEAST_ATTEMPT = 5.0  # seconds for an answer, however short the user's patience
-FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of a back-off
-BELIEVED_AFTER, LEAST_ASKS = 10.0, 3  # seconds and answers of nothing but one refusal
+MIN_ATTEMPT = 5.0  # seconds for an answer, however short the user's patience
+FIRST_DELAY, MAX_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of a back-off
+BELIEVED_AFTER, MIN_ASKS = 10.0, 3  # seconds and answers of nothing but one refusal
 ASK_AGAIN = 1.0  # seconds between two of these asks
 ASK_LATER = "this may pass: ask again in a few seconds"
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class FailureTracker:
             return True
         if self._refusals is None or error.http_status != self._status:
             self._status = error.http_status
-            self._refusals = FailureTracker(self._clock, BELIEVED_AFTER, least=LEAST_ASKS)
+            self._refusals = FailureTracker(self._clock, BELIEVED_AFTER, least=MIN_ASKS)
         self._refusals.failed()
         return self._refusals.is_too_long
 
@@ -98,7 +98,7 @@ class FailureTracker:
     @property
     def for_an_attempt(self) -> float:
         """How long one attempt may take: an answer that trickles in must not outlast this either."""
-        return max(self.left, LEAST_ATTEMPT) if self.longest else float("inf")
+        return max(self.left, MIN_ATTEMPT) if self.longest else float("inf")
 
     def delay(self, at_least: float | None = None) -> float:
         """Return how long to wait before the next attempt; `at_least` is the server's Retry-After.
@@ -107,7 +107,7 @@ class FailureTracker:
         """
         import random  # needed only after a failure
 
-        ceiling = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(self.failures - 1, 30))
+        ceiling = min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(self.failures - 1, 30))
         return max(random.uniform(0, ceiling), at_least or 0.0)  # noqa: S311 - it spreads retries, and keeps no secret
 
 

@@ -10,7 +10,7 @@ from noxcli.waiting import AWAKE, sleep
 
 AMOUNT = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 PART = rf"{AMOUNT}(ms|min|[dhms])"
-LONGEST_DURATION = 1e9  # seconds, about thirty years: some system calls take no more
+MAX_DURATION = 1e9  # seconds, about thirty years: some system calls take no more
 WESTERNMOST = 12 * 3600.0  # seconds by which the clocks of the last zone are behind UTC
 READ_TIMEOUT = 30.0  # seconds without a byte of an answer
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "ms": 0.001}
@@ -71,7 +71,7 @@ def parse_duration(text: str) -> float:
         seconds = sum(float(amount) * UNITS[unit] for amount, unit in parts)
     else:
         raise UsageProblem(f"{text!r} is not a valid duration", "write 90, 30s, 10m, 2h or 1h30m")
-    return min(seconds, LONGEST_DURATION)
+    return min(seconds, MAX_DURATION)
 
 
 def parse_time(text: str | None) -> datetime | None:

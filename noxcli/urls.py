@@ -17,7 +17,7 @@ URL = re.compile(rf"(?P<scheme>[A-Za-z]+)://{AUTHORITY}(?P<target>[/?][!-\[\]-~]
 PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 IPV4_NUMBER = re.compile(r"[0-9]+|0[Xx][0-9A-Fa-f]*")
-LONGEST_HOST, LONGEST_LABEL = 253, 63
+MAX_HOST, MAX_LABEL = 253, 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _host(text: str) -> str:
     labels = text.removesuffix(".").split(".")
     if IPV4_NUMBER.fullmatch(labels[-1]):
         return str(IPv4Address(text))
-    if len(text) > LONGEST_HOST or not all(0 < len(label) <= LONGEST_LABEL for label in labels):
+    if len(text) > MAX_HOST or not all(0 < len(label) <= MAX_LABEL for label in labels):
         raise ValueError("not a valid host name")
     return text.lower()
 

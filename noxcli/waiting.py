@@ -15,8 +15,8 @@ from noxcli.errors import Unavailable
 from noxcli.signals import SIGNALS
 
 SLICE = 0.1  # seconds: how late a wait may see a signal
-LEAST_PAUSE = 1.0  # seconds: no load delays a wait of one slice for so long
-LONGEST_HOLD = 5.0  # seconds that a signal waits for an answer which must not be lost
+MIN_PAUSE = 1.0  # seconds: no load delays a wait of one slice for so long
+MAX_HOLD = 5.0  # seconds that a signal waits for an answer which must not be lost
 PIECE = 4096  # bytes: a pipe that can be written to takes as many at once (PIPE_BUF of pipe(7))
 T = TypeVar("T")
 # A call's value, or the error that it raised.
@@ -72,7 +72,7 @@ def _wait(wait: Callable[[float], bool | None], seconds: float) -> bool:
         within = max(0.0, min(SLICE, end - began))
         done = wait(within)
         over = time.monotonic() - began - within
-        if over > LEAST_PAUSE and threading.current_thread() is threading.main_thread():
+        if over > MIN_PAUSE and threading.current_thread() is threading.main_thread():
             AWAKE.lost += over
         if done or end - began <= SLICE:
             return bool(done)
@@ -95,7 +95,7 @@ def run_despite_signal(seconds: float, call: Callable[[], T], call_off: Callable
             return value_of(outcomes.get(timeout=max(0.0, min(SLICE, end - time.monotonic()))))
         now = time.monotonic()
         if SIGNALS.pending is not None:
-            held_until = held_until or min(end, now + LONGEST_HOLD)
+            held_until = held_until or min(end, now + MAX_HOLD)
             if call_off() or now >= held_until:
                 SIGNALS.check()
         elif now >= end:

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
     from noxcli.api.pace import RateLimiter
 
-MOST_PAGES = 1000
+MAX_PAGES = 1000
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
 CURSOR_REFUSALS = frozenset({400, 404, 409, 410, 416, 422})
-LARGEST_DATA = 16 * 1024 * 1024  # bytes
+MAX_DATA = 16 * 1024 * 1024  # bytes
 FILE_PACE = 1024  # bytes a second of a download, which may otherwise take any time
 
 
@@ -160,20 +160,20 @@ class NoxusApi:
         An answer larger than `LARGEST_DATA` is Unavailable.
         """
         params = {"fetch_structured_data": "true"}
-        return self._read_json("GET", f"/v1/runs/{_part(run_id)}/data", params=params, largest=LARGEST_DATA)
+        return self._read_json("GET", f"/v1/runs/{_part(run_id)}/data", params=params, largest=MAX_DATA)
 
     def get_node_io(self, run_id: str, node_id: str) -> Any:
         """Read one node's inputs and outputs: `GET /v1/runs/{id}/io/{node}` (noxus-sdk 0.6.0, resources/runs.py).
 
         The schema is not documented; an answer larger than `LARGEST_DATA` is Unavailable.
         """
-        return self._read_json("GET", f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=LARGEST_DATA)
+        return self._read_json("GET", f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=MAX_DATA)
 
     def stop_run(self, run_id: str) -> Run:
         """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py)."""
         return _this_run(run_from(self._read_json("POST", f"/v1/runs/{_part(run_id)}/stop")), run_id)
 
-    def list_runs(self, workflow_id: str | None = None, *, most_pages: int = MOST_PAGES) -> Iterator[Run]:
+    def list_runs(self, workflow_id: str | None = None, *, most_pages: int = MAX_PAGES) -> Iterator[Run]:
         """Yield the runs of one workflow or of the workspace, page by page in the server's order."""
         path = f"/v1/workflows/{_part(workflow_id)}/runs" if workflow_id else "/v1/runs"
         return (run_from(item, workflow_id or "") for item in self._list_pages(path, {}, most=most_pages))
@@ -293,7 +293,7 @@ class NoxusApi:
             # A cache or a gateway that rejects a plain read knows nothing about the run.
             raise Unavailable(refusal.message, refusal.hint, **refusal.facts()) from refusal
 
-    def _list_pages(self, path: str, params: Mapping[str, Any], *, most: int = MOST_PAGES) -> Iterator[Any]:
+    def _list_pages(self, path: str, params: Mapping[str, Any], *, most: int = MAX_PAGES) -> Iterator[Any]:
         """Yield each item once, page by page, until the server marks the end or a page has nothing new.
 
         Warns if the list goes on after that, or may do so. Raises Refused if it has no end.

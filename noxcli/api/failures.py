@@ -36,7 +36,7 @@ BROKEN = (*LIBRARIES, OSError, ValueError, OverflowError)
 # What int() says of nothing: the connection ended where a chunk's size should be.
 NO_CHUNK_SIZE = "invalid literal for int() with base 16: b''"
 ERROR_BODY_LIMIT, ERROR_BODY_SECONDS = 64 * 1024, 10.0
-LONGEST_DETAIL = 300
+MAX_DETAIL = 300
 REASONS = ("detail", "msg", "message", "error")  # where an error, or a part of it, has its reason
 # noxus-sdk 0.6.0, errors.py: where it reads the request id.
 REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
@@ -237,7 +237,7 @@ def describe(body: bytes, mask: Mask | None = None) -> str:
     except ValueError:
         reason = "a web page" if text.startswith("<") else text
     line = " ".join(mask.torn(reason).split())
-    return line if len(line) <= LONGEST_DETAIL else f"{line[:LONGEST_DETAIL]}…"
+    return line if len(line) <= MAX_DETAIL else f"{line[:MAX_DETAIL]}…"
 
 
 def _from_json(answer: Any) -> str:

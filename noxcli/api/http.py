@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 NOTHING_TAKEN = frozenset({307, 308})  # these alone say that the server did not act on the request (RFC 9110, 15.4.8)
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 # Seen in a public client, 2025-11: the API below the address of the web app, which is not the API itself.
 WEB_APP, WEB_APP_API = "app.noxus.ai", "/api/backend"
 # None keeps requests from reading one from the environment.
@@ -144,7 +144,7 @@ class Http:
         if self._not_api is not None:
             raise self._not_api
         url = read_url(self.settings.url + path)
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             response = self.exchange(method, url, limit, params=params, data=body, headers=headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):
                 break

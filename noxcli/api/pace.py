@@ -26,7 +26,7 @@ from noxcli.timing import Clock
 LESS = 0.95  # the share of what was granted, or of the last rate, that remains after a refusal
 STAY, GROWTH = 30.0, 0.02  # seconds at one rate, then requests a second that each answer adds
 SLOWEST, UNLIMITED = 0.5, 1000.0  # requests a second
-FIRST_ROOM, ANSWERS_A_PLACE, MOST_ROOM = 3, 8, 64  # requests in flight at first, until one more is allowed, at most
+FIRST_ROOM, ANSWERS_A_PLACE, MAX_ROOM = 3, 8, 64  # requests in flight at first, until one more is allowed, at most
 CATCH_UP = 0.05  # seconds that a thread which wakes up late may make good
 SHORT_DELAY, LONG_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of delays that the server did not ask for
 FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; this many are an outage
@@ -89,7 +89,7 @@ class KindLimit:
 
     def served(self, turn: float, now: float) -> None:
         """Learn from a request that was served."""
-        self._room = min(MOST_ROOM, self._room + 1 / ANSWERS_A_PLACE)
+        self._room = min(MAX_ROOM, self._room + 1 / ANSWERS_A_PLACE)
         if self.stopped and turn >= self._cut_at:
             self._go_on(turn)
         self._granted.append(turn)

@@ -7,7 +7,7 @@ from noxcli.errors import Unavailable
 from noxcli.models import ENDED_AS, KNOWN_STATUSES, PLAIN_ID, Run, Version, Workflow, documented
 from noxcli.timing import parse_time
 
-MOST_COUNTED = 10**9  # far beyond every count and every percentage
+MAX_COUNTED = 10**9  # far beyond every count and every percentage
 
 
 def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
@@ -129,5 +129,5 @@ def _text(value: Any) -> str | None:
 
 def _number(value: Any) -> int | float | None:
     """Return a usable number; NaN, infinities and 400 digits are not."""
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and -MOST_COUNTED < value < MOST_COUNTED
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and -MAX_COUNTED < value < MAX_COUNTED
     return value if usable else None

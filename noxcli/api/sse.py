@@ -14,7 +14,7 @@ from noxcli.masking import Mask
 from noxcli.models import RunEvent
 
 FRAME_LIMIT = 64 * 1024 * 1024
-MOST_LINES = 1000  # of an event; sseclient-py's time grows with their square
+MAX_LINES = 1000  # of an event; sseclient-py's time grows with their square
 BOM = b"\xef\xbb\xbf"
 # Known from the related conversation streams (noxus-sdk 0.6.0, resources/conversations.py): the server closes.
 ENDINGS = frozenset({"done", "timeout", "error", "end"})
@@ -85,8 +85,8 @@ def read_frames(frames: bytes) -> Iterator[tuple[str, str]]:
     Raises StreamUnsupported for an event of too many lines.
     """
     text = frames.decode("utf-8", "replace").encode()
-    if text.count(b"\n") > MOST_LINES and any(frame.count(b"\n") > MOST_LINES for frame in text.split(b"\n\n")):
-        raise StreamUnsupported(f"one event has more than {MOST_LINES:,} lines")
+    if text.count(b"\n") > MAX_LINES and any(frame.count(b"\n") > MAX_LINES for frame in text.split(b"\n\n")):
+        raise StreamUnsupported(f"one event has more than {MAX_LINES:,} lines")
     for event in SSEClient(iter([text])).events():
         yield event.event, event.data
 

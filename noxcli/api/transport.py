@@ -21,7 +21,7 @@ from noxcli.errors import ConfigProblem
 from noxcli.models import Attempt
 from noxcli.urls import Url, is_loopback, same_origin
 
-MOST_KEPT = 32  # idle connections to one server
+MAX_KEPT = 32  # idle connections to one server
 SWITCHING_PROTOCOLS = 101
 FRAMING = ("Transfer-Encoding", "Content-Length")  # the libraries read one that is folded in different ways
 
@@ -173,7 +173,7 @@ def new_session() -> OneOriginSession:
     session.headers["User-Agent"] = f"noxcli/{__version__}"
     session.headers["Accept"] = "application/json"
     for scheme in ("https://", "http://"):
-        session.mount(scheme, Adapter(pool_maxsize=MOST_KEPT))
+        session.mount(scheme, Adapter(pool_maxsize=MAX_KEPT))
     return session
 
 

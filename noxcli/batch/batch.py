@@ -25,7 +25,7 @@ from noxcli.files import RESULTS_NAME
 from noxcli.inputs.definition import InputNode
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
-from noxcli.runs.start import LONGEST_LOOK
+from noxcli.runs.start import MAX_LOOK
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Clock
 
@@ -157,7 +157,7 @@ class Batch:
         if doubts := past.doubtful:
             from noxcli.batch.doubts import look_for, narrow_to_version  # loaded for rows in doubt
 
-            within = work.deadline.left(LONGEST_LOOK)
+            within = work.deadline.left(MAX_LOOK)
             finding = look_for(work.api, workflow_id, work.digests[0], doubts, work.known.__contains__, within)
             self._finding = narrow_to_version(work.api, finding, past.own_runs(self.journal.path), workflow_id, within)
             for doubt, run in self._finding.own(doubts):

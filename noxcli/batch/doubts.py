@@ -12,7 +12,7 @@ from noxcli.errors import NoxError, Phase, StartUnknown
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
-from noxcli.runs.resolve import MOST_CANDIDATES, SLACK, Candidates, find_candidates
+from noxcli.runs.resolve import MAX_CANDIDATES, SLACK, Candidates, find_candidates
 from noxcli.runs.start import InputDigests
 from noxcli.timing import latest_moment, parse_time
 from noxcli.waiting import run_all_within
@@ -96,7 +96,7 @@ def look_for(
 ) -> CandidateIndex:
     """Read the list of runs once, as far back as the doubts go, for at most that many seconds."""
     runs: dict[str, list[Run]] = {doubt.input_digest: [] for doubt in doubts}
-    begin, most = min((doubt.sent_at for doubt in doubts), default=0.0), MOST_CANDIDATES + 2 * len(doubts)
+    begin, most = min((doubt.sent_at for doubt in doubts), default=0.0), MAX_CANDIDATES + 2 * len(doubts)
 
     def fits(run: Run) -> bool:
         return digests.of(run.input) in runs and not is_taken(run.id)

@@ -33,9 +33,9 @@ from noxcli.errors import (
 )
 from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
-from noxcli.runs.record import LAST_READ, LONGEST_STOP, still_running, stop_run
+from noxcli.runs.record import LAST_READ, MAX_STOP, still_running, stop_run
 from noxcli.runs.resolve import LAST_LOOK
-from noxcli.runs.start import LONGEST_LOOK
+from noxcli.runs.start import MAX_LOOK
 from noxcli.signals import Interrupted
 from noxcli.timing import Deadline
 from noxcli.waiting import Workers, run_all_within
@@ -43,7 +43,7 @@ from noxcli.waiting import Workers, run_all_within
 if TYPE_CHECKING:
     from noxcli.batch.doubts import CandidateIndex
 
-MOST_THREADS = 32
+MAX_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds
 
 
@@ -67,7 +67,7 @@ class Scheduler:
         self.flight = RowsInFlight(work, output, self.schedule)
         self._rows, self._has_rows = rows, True
         self._finding, self._asked = finding, asked
-        self._threads = min(MOST_THREADS, asked.max_parallel)
+        self._threads = min(MAX_THREADS, asked.max_parallel)
         self._workers: Workers[ActiveRow | RowResult] = Workers(self._threads)
         self.cuts = Shutdown(work, self.flight, output, asked)
 
@@ -232,7 +232,7 @@ class Scheduler:
     def _end(self) -> None:
         """Report what was taken."""
         self.work.pace.hurry()
-        end = time.monotonic() + self.work.deadline.left(LONGEST_LOOK)
+        end = time.monotonic() + self.work.deadline.left(MAX_LOOK)
         if self.cuts.stage is Stage.LEAVING:
             if self.work.deadline.passed:
                 end = time.monotonic() + LAST_READ
@@ -282,9 +282,9 @@ class Scheduler:
             self.cuts.add(Stage.LEAVING, error)
             return 0
         self.past.stopping.update(self.flight.active)
-        deadline = Deadline(self.work.clock, LONGEST_STOP)
+        deadline = Deadline(self.work.clock, MAX_STOP)
         stops = [partial(stop_run, self.work.api, run, deadline) for _, run in running]
-        for (row, _), (run, _) in zip(running, run_all_within(LONGEST_STOP, stops), strict=True):
+        for (row, _), (run, _) in zip(running, run_all_within(MAX_STOP, stops), strict=True):
             # One that completed in the meantime is undelivered, and left.
             if run is not None and run.settled and run.status != "completed":
                 verdict = verdict_of(run)
@@ -303,6 +303,6 @@ class Scheduler:
             self._take_news(SHORT_TICK)
         left = max(0.0, end - time.monotonic())
         waiting = [row for number, row in flight.active.items() if self.schedule.has(number)]
-        for state, _ in run_all_within(left, [partial(self.work.look, row, left) for row in waiting], MOST_THREADS):
+        for state, _ in run_all_within(left, [partial(self.work.look, row, left) for row in waiting], MAX_THREADS):
             if isinstance(state, RowResult):
                 self._file(state)

@@ -14,7 +14,7 @@ from noxcli.render.text import amount
 
 OPTION = "--expect"
 ROW = "row"  # the column that says for which row a line is
-MOST_NAMED = 5  # ids in a message
+MAX_NAMED = 5  # ids in a message
 KINDS = {"id": "an id", "row": "a row's number", "line": "neither an id nor a row's number"}
 EMPTY = (None, "")
 Key = str | int  # a row's id or number: two name spaces
@@ -68,7 +68,7 @@ class Expectations:
         """Raise UsageProblem for expected outputs whose rows were not met."""
         if unmet := [repr(key) for key in self._by_key if key in self._unmet]:
             raise UsageProblem(
-                f"{OPTION} has {amount(len(unmet), 'output')} without a row: {', '.join(unmet[:MOST_NAMED])}",
+                f"{OPTION} has {amount(len(unmet), 'output')} without a row: {', '.join(unmet[:MAX_NAMED])}",
                 "name the rows' ids in $id, their numbers in row, or number the lines as the rows",
             )
 

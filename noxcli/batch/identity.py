@@ -17,8 +17,8 @@ from noxcli.render.text import in_prose
 SIDES = ("base", "new")
 PLACES = 21  # for the answers to a row on each side of a gate
 VERSION_OPTION = "--version-id"
-LONGEST_CONSTANT = 60  # characters of a value in the journal and in a message
-MOST_NODES = 5  # that are named
+MAX_CONSTANT = 60  # characters of a value in the journal and in a message
+MAX_NODES = 5  # that are named
 NAMES = {"workflow_id": "workflow", "host": "server", "repeat": "repeat"}
 NodeDigests = Mapping[str, list[str]]  # by the node's id: its name and digest
 
@@ -154,14 +154,14 @@ def changed_nodes(then: BatchHeader, now: BatchHeader) -> str:
     """Return the names of the nodes that differ, for a message."""
     old, new = then.nodes or {}, now.nodes or {}
     names = [(new.get(key) or old[key])[0] for key in {**old, **new} if old.get(key) != new.get(key)]
-    more = [f"{len(names) - MOST_NODES} more nodes"] if len(names) > MOST_NODES else []
-    return in_prose([*map(repr, names[:MOST_NODES]), *more]) if names else "its edges or settings"
+    more = [f"{len(names) - MAX_NODES} more nodes"] if len(names) > MAX_NODES else []
+    return in_prose([*map(repr, names[:MAX_NODES]), *more]) if names else "its edges or settings"
 
 
 def _short(text: str) -> str:
-    if len(text) <= LONGEST_CONSTANT:
+    if len(text) <= MAX_CONSTANT:
         return text
-    return f"{text[:LONGEST_CONSTANT]}… ({digest_of(_encoded(text)):016x})"
+    return f"{text[:MAX_CONSTANT]}… ({digest_of(_encoded(text)):016x})"
 
 
 def _encoded(text: str) -> bytes:

@@ -29,8 +29,8 @@ from noxcli.reports.reasons import ResultLine
 from noxcli.reports.result import Outcome
 
 UNOWNED = 0xFFFF
-MOST_DIRECTORIES = 1000
-MOST_COMMANDS = 20
+MAX_DIRECTORIES = 1000
+MAX_COMMANDS = 20
 NAMES = {
     **{what: what for what in ("workflow", "server", "definition", "version")},
     "digest": "rows' content",
@@ -70,8 +70,8 @@ class MergedBatch:
         Raises UsageProblem for one that can't be read, ConfigProblem for journals of different batches.
         """
         directories = list({directory.resolve(): directory for directory in directories}.values())
-        if len(directories) > MOST_DIRECTORIES:
-            raise UsageProblem(f"{len(directories)} directories are too many", f"give {MOST_DIRECTORIES} at most")
+        if len(directories) > MAX_DIRECTORIES:
+            raise UsageProblem(f"{len(directories)} directories are too many", f"give {MAX_DIRECTORIES} at most")
         begun = [each for each in directories if (each / JOURNAL_NAME).exists() or not each.is_dir()] or directories
         joined = cls([], [], empty=[each for each in directories if each not in begun])
         for directory in begun:
@@ -321,7 +321,7 @@ class MergedBatch:
             unfinished = sum(counted[code] for code in counted if code not in ANSWERED)
             if line := command_to_continue(header.command, counted, unfinished, outdated=bool(self.outdated)):
                 lines.append(line)
-        return lines[:MOST_COMMANDS]
+        return lines[:MAX_COMMANDS]
 
 
 def _line(number: int, own_id: str | None, outcome: Outcome) -> ResultLine:

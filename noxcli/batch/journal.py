@@ -17,9 +17,9 @@ from typing import Any, Self
 
 from noxcli.batch.identity import BatchHeader
 from noxcli.batch.lines import AppendFile, JournalTrouble
-from noxcli.batch.past import BATCH_SCHEMA, LONGEST_LINE, JournalState, SentStart
+from noxcli.batch.past import BATCH_SCHEMA, MAX_LINE, JournalState, SentStart
 from noxcli.batch.row import RowResult
-from noxcli.batch.rows import MOST_ROWS, Row
+from noxcli.batch.rows import MAX_ROWS, Row
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME, reason_of
@@ -173,8 +173,8 @@ class Journal:
 
         Raises JournalTrouble if it is not.
         """
-        if row.number > MOST_ROWS:
-            raise JournalTrouble(f"a batch has at most {MOST_ROWS} rows")
+        if row.number > MAX_ROWS:
+            raise JournalTrouble(f"a batch has at most {MAX_ROWS} rows")
         at = server_now.isoformat(timespec="milliseconds") if server_now is not None else None
         facts = {"row_digest": f"{row.digest:016x}", "input_digest": input_digest, "server_at": at}
         with self._count_lock:
@@ -224,7 +224,7 @@ class Journal:
     def _encoded(self, line: Mapping[str, Any]) -> bytes:
         at = self._clock.now().isoformat(timespec="milliseconds")
         content = f"{to_json({**self._mask.whole(line), 'at': at})}\n".encode()
-        if len(content) > LONGEST_LINE:
+        if len(content) > MAX_LINE:
             raise JournalTrouble(f"a line of the journal would have {len(content)} bytes")
         return content
 

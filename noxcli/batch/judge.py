@@ -18,7 +18,7 @@ from noxcli.query import Query
 from noxcli.render.text import shorten
 from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, read_assertion
 
-LONGEST_SIDE = 100  # characters of a value in a message
+MAX_SIDE = 100  # characters of a value in a message
 LOOKALIKES = str.maketrans("‘’‚“”„‐‑‒–—−", "'''\"\"\"------")  # noqa: RUF001 - these are what it is about
 SAME_BEFORE = 30  # of them before the first difference
 Steps = tuple[str | int, ...]
@@ -192,7 +192,7 @@ def _where_they_differ(one: str, other: str) -> tuple[str, str]:
         one, other = (re.sub(r"[^\x00-\x7f]", lambda one: f"\\u{ord(one[0]):04x}", text) for text in (one, other))
     pairs = enumerate(zip(one, other, strict=False))
     same, begin = next((at for at, (left, right) in pairs if left != right), min(len(one), len(other))), 0
-    if max(len(one), len(other)) > LONGEST_SIDE and same > LONGEST_SIDE // 2:
+    if max(len(one), len(other)) > MAX_SIDE and same > MAX_SIDE // 2:
         begin = same - SAME_BEFORE
     return _from(one, begin), _from(other, begin)
 
@@ -203,7 +203,7 @@ def _as_seen(text: str) -> str:
 
 
 def _from(text: str, begin: int) -> str:
-    return shorten(f"…{text[begin:]}" if begin else text, LONGEST_SIDE)
+    return shorten(f"…{text[begin:]}" if begin else text, MAX_SIDE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from noxcli.inputs.sources import STDIN_NAMES, Sources
 from noxcli.render.text import amount
 
 OPTION = "--only"
-MOST_NAMED = 5  # ids in a message
+MAX_NAMED = 5  # ids in a message
 
 
 class IdFilter:
@@ -39,8 +39,8 @@ class IdFilter:
         """Raise UsageProblem for ids that no row has; `ids` are those of the rows, once all were met."""
         if unmet := [each for each in self.ids if each in self._unmet]:
             known = set(ids)
-            more = f" and {amount(len(unmet) - MOST_NAMED, 'more id')}" if len(unmet) > MOST_NAMED else ""
-            what = f"{OPTION} {self._path} names {', '.join(map(repr, unmet[:MOST_NAMED]))}{more}"
+            more = f" and {amount(len(unmet) - MAX_NAMED, 'more id')}" if len(unmet) > MAX_NAMED else ""
+            what = f"{OPTION} {self._path} names {', '.join(map(repr, unmet[:MAX_NAMED]))}{more}"
             own = "" if known else "name the column of the ids with --id"
             hint = suggestion(nearest(unmet[0], known), own, quoted=True)
             raise UsageProblem(f"{what}, but no row of {where} has such an id", hint)

@@ -24,8 +24,8 @@ from noxcli.signals import Interrupted
 
 # Seconds between two flushes of results: many take as long as one, and new rows wait for the disk.
 FLUSHES_APART = 0.05
-MOST_SHOWN = 100  # rows
-LONGEST_ID, LONGEST_CELL = 30, 200  # characters
+MAX_SHOWN = 100  # rows
+MAX_ID, MAX_CELL = 30, 200  # characters
 LAYOUT = Layout(
     ("ROW", "STATUS", "TIME", "OUTPUT"),
     cut=("OUTPUT",),
@@ -44,7 +44,7 @@ class RowTable:
 
     def add(self, line: Mapping[str, Any]) -> None:
         self._count += 1
-        if len(self._shown) < MOST_SHOWN:
+        if len(self._shown) < MAX_SHOWN:
             self._shown.append((line["row"], line.get("repetition") or 0, _cells(line)))
 
     def show(self, terminal: Terminal) -> None:
@@ -52,8 +52,8 @@ class RowTable:
         if not self._shown:
             return
         show_table(terminal, LAYOUT, [cells for _, _, cells in sorted(self._shown)])
-        if self._count > MOST_SHOWN:
-            others = amount(self._count - MOST_SHOWN, "row")
+        if self._count > MAX_SHOWN:
+            others = amount(self._count - MAX_SHOWN, "row")
             terminal.note(f"and {others} more; noxcli results with a pipe or --csv has all of them")
 
 
@@ -158,4 +158,4 @@ def _cells(line: Mapping[str, Any]) -> list[str]:
     times = [] if line.get("repetition") is None else [f"#{line['repetition']}"]
     name = " ".join([str(line["row"] if line["id"] is None else line["id"]), *times])
     words = ExitCode.words_of(result["exit_code"])
-    return [shorten(name, LONGEST_ID), words, "" if seconds is None else str(seconds), shorten(text, LONGEST_CELL)]
+    return [shorten(name, MAX_ID), words, "" if seconds is None else str(seconds), shorten(text, MAX_CELL)]

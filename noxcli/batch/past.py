@@ -10,7 +10,7 @@ from typing import IO, Any, Self
 
 from noxcli.batch.identity import HEADER, MAYBE_TEXT, NUMBER, TEXT, BatchHeader
 from noxcli.batch.lines import lines_in, open_batch_file
-from noxcli.batch.rows import MOST_ROWS, digest_of
+from noxcli.batch.rows import MAX_ROWS, digest_of
 from noxcli.codec import decode_json
 from noxcli.errors import UsageProblem, suggestion
 from noxcli.files import reason_of, require_readable
@@ -18,7 +18,7 @@ from noxcli.models import Run
 from noxcli.timing import parse_time
 
 BATCH_SCHEMA = "noxcli.batch/1"
-LONGEST_LINE = 16 * 1024 * 1024  # bytes
+MAX_LINE = 16 * 1024 * 1024  # bytes
 NEW, SENT, STARTED, FINISHED = range(4)  # a finished row's exit code is added to its state
 
 # The fields of each step that are read.
@@ -90,8 +90,8 @@ class JournalState:
         """
         past = cls()
         try:
-            for number, (offset, raw) in enumerate(lines_in(path, LONGEST_LINE), 1):
-                if not raw.endswith(b"\n") and len(raw) < LONGEST_LINE:
+            for number, (offset, raw) in enumerate(lines_in(path, MAX_LINE), 1):
+                if not raw.endswith(b"\n") and len(raw) < MAX_LINE:
                     break
                 if not past.apply_line(raw, offset, path):
                     raise UsageProblem(
@@ -302,9 +302,9 @@ def _field(line: Mapping[str, Any], name: str, kinds: tuple[type, ...]) -> Any:
     value = line[name]
     if type(value) not in kinds:  # True is not a number here
         raise ValueError(name)
-    if type(value) is int and not (name in {"row", "from", "repeat"}) <= value <= MOST_ROWS:
+    if type(value) is int and not (name in {"row", "from", "repeat"}) <= value <= MAX_ROWS:
         raise ValueError(name)
-    if name == "only" and not all(type(each) is int and 0 < each <= MOST_ROWS for each in value or ()):
+    if name == "only" and not all(type(each) is int and 0 < each <= MAX_ROWS for each in value or ()):
         raise ValueError(name)
     return value
 

@@ -7,14 +7,14 @@ from typing import IO, Any
 from noxcli.batch.lines import CONTINUE, AppendFile, DigestIndex, JournalTrouble, lines_in, open_batch_file
 from noxcli.batch.past import digest_of_id
 from noxcli.batch.row import RowResult
-from noxcli.batch.rows import MOST_ROWS
+from noxcli.batch.rows import MAX_ROWS
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import RESULTS_NAME, reason_of
 from noxcli.place import SafeDir
 
 REPLACED_NAME = "results.replaced.jsonl"
-LONGEST_RESULT = 1 << 30  # the longest line to read back, in bytes
+MAX_RESULT = 1 << 30  # the longest line to read back, in bytes
 CODES = frozenset(ExitCode)
 NONE = type(None)
 LINE_KINDS: Mapping[str, tuple[type, ...]] = {
@@ -31,7 +31,7 @@ RUN_KINDS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("id", "workflow_id", "workflow_name", "created_at", "finished_at"), (str, NONE)),
 }
 ERROR_KINDS: Mapping[str, tuple[type, ...]] = dict.fromkeys(("message", "hint"), (str, NONE))
-LONGEST_RUN = 1e12  # seconds
+MAX_RUN = 1e12  # seconds
 
 
 def key_of(number: int, own_id: int) -> int:
@@ -101,7 +101,7 @@ class ResultsFile:
             aside.add(b"", durable=True)  # all are on disk before they are removed
             aside.close()
         with self._place.replacing(RESULTS_NAME) as new:
-            new.writelines(raw for offset, raw in lines_in(self.path, LONGEST_RESULT) if offset not in replaced)
+            new.writelines(raw for offset, raw in lines_in(self.path, MAX_RESULT) if offset not in replaced)
 
 
 class ResultsReader:
@@ -118,7 +118,7 @@ class ResultsReader:
     def read_all(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield each line after the place where it begins. Raises UsageProblem for a file that can't be read."""
         try:
-            for begin, raw in lines_in(self.path, LONGEST_RESULT):
+            for begin, raw in lines_in(self.path, MAX_RESULT):
                 self.torn = not raw.endswith(b"\n")
                 if not self.torn and (line := read_line(raw)) is not None:
                     yield begin, line
@@ -131,7 +131,7 @@ class ResultsReader:
         """Return the line that begins there."""
         self._file = self._file or open_batch_file(self.path)
         self._file.seek(begin)
-        return self._file.readline(LONGEST_RESULT)
+        return self._file.readline(MAX_RESULT)
 
     def close(self) -> None:
         """Close the file; reading opens it again."""
@@ -182,12 +182,10 @@ def read_result_line(value: Any) -> dict[str, Any] | None:
         return None
     run, checks = result["run"] or {}, result.get("assertions", [])
     sound = (
-        _has(run, RUN_KINDS)
-        and _has(result["error"] or {}, ERROR_KINDS)
-        and abs(run.get("duration_s") or 0) < LONGEST_RUN
+        _has(run, RUN_KINDS) and _has(result["error"] or {}, ERROR_KINDS) and abs(run.get("duration_s") or 0) < MAX_RUN
     )
     sound = sound and isinstance(checks, list) and all(isinstance(each, dict) for each in checks)
-    return value if sound and 0 < value["row"] <= MOST_ROWS and result["exit_code"] in CODES else None
+    return value if sound and 0 < value["row"] <= MAX_ROWS and result["exit_code"] in CODES else None
 
 
 def _has(value: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> bool:

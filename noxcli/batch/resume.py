@@ -21,8 +21,8 @@ from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 
 AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the rows that --again names by their code
-MISTAKES_KEPT, MOST_NAMED = 20, 20
-MOST_CHANGED = 1000  # results that are written at once
+MISTAKES_KEPT, MAX_NAMED = 20, 20
+MAX_CHANGED = 1000  # results that are written at once
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -254,7 +254,7 @@ def renew_columns(rows: RowReader, names: Sequence[str], past: JournalState, res
         line = read_line(raw)
         if line is not None and line["columns"] != columns:
             changed.append({**line, "columns": columns})
-        if len(changed) == MOST_CHANGED:
+        if len(changed) == MAX_CHANGED:
             results.replace(changed)
             changed.clear()
     results.replace(changed)
@@ -265,8 +265,8 @@ def name_runs(going_on: Sequence[str], lineless: Sequence[str]) -> str:
     ended, text = [run for run in lineless if run not in going_on], ""
     for what, named in (("runs that may go on", going_on), ("runs without a stored and printed line", ended)):
         if runs := list(dict.fromkeys(named)):
-            more = f" and {len(runs) - MOST_NAMED} more (noxcli results has all)" if len(runs) > MOST_NAMED else ""
-            text += f"; {what}: {', '.join(runs[:MOST_NAMED])}{more}"
+            more = f" and {len(runs) - MAX_NAMED} more (noxcli results has all)" if len(runs) > MAX_NAMED else ""
+            text += f"; {what}: {', '.join(runs[:MAX_NAMED])}{more}"
     return text
 
 

@@ -30,7 +30,7 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 FORMATS = ("jsonl", *DELIMITERS)
 UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 WORKBOOKS = {b"PK\x03\x04": "a zip archive, as .xlsx and .ods files are", b"\xd0\xcf\x11\xe0": "an old Excel file"}
-MOST_ROWS = 20_000_000
+MAX_ROWS = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)

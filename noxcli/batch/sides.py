@@ -15,7 +15,7 @@ from noxcli.batch.identity import BatchHeader
 from noxcli.batch.joined import MergedBatch
 from noxcli.batch.lines import lines_in, open_batch_file
 from noxcli.batch.past import digest_of_id
-from noxcli.batch.results import LONGEST_RESULT, read_result_line
+from noxcli.batch.results import MAX_RESULT, read_result_line
 from noxcli.batch.rows import digest_of
 from noxcli.codec import decode_json
 from noxcli.errors import COMPLETED, ExitCode, UsageProblem
@@ -28,8 +28,8 @@ from noxcli.signals import SIGNALS
 from noxcli.timing import parse_time
 
 WHAT_FITS = "give the directory of a batch, lines of batch or results, a run's --json, or a run id"
-MOST_LINES = 1_000_000  # of a side, which keeps some 150 bytes of each
-LEAST_ROWS = 5  # of a side without a journal, to tell a constant
+MAX_LINES = 1_000_000  # of a side, which keeps some 150 bytes of each
+MIN_ROWS = 5  # of a side without a journal, to tell a constant
 BITS = 64
 Read = Callable[[int], ResultLine]
 
@@ -108,7 +108,7 @@ class JsonlSource(Source):
     def lines(self) -> Iterator[tuple[int, ResultLine]]:
         """Raises UsageProblem if the file can't be read, or has another line; warns of an incomplete last one."""
         try:
-            for number, (offset, raw) in enumerate(lines_in(self.path, LONGEST_RESULT), 1):
+            for number, (offset, raw) in enumerate(lines_in(self.path, MAX_RESULT), 1):
                 line = _read_line(raw)
                 if line is not None:
                     yield offset, line
@@ -126,7 +126,7 @@ class JsonlSource(Source):
 
     def _read(self, file: IO[bytes], offset: int) -> ResultLine:
         file.seek(offset)
-        line = _read_line(file.readline(LONGEST_RESULT))
+        line = _read_line(file.readline(MAX_RESULT))
         if line is None:
             raise UsageProblem(f"{self.path} changed while it was read", "run the same command again")
         return line
@@ -204,8 +204,8 @@ class Side:
 
     def _know(self, place: int, line: ResultLine) -> None:
         SIGNALS.check()
-        if len(self._numbers) == MOST_LINES:
-            raise UsageProblem(f"{self.named} has more than {MOST_LINES:,} lines", "compare parts of it")
+        if len(self._numbers) == MAX_LINES:
+            raise UsageProblem(f"{self.named} has more than {MAX_LINES:,} lines", "compare parts of it")
         own_id, given, result = line["id"], line["input"], line["result"]
         run, columns = result["run"] or {}, line["columns"] or {}
         self.has_unnamed |= own_id is None and given is None
@@ -245,7 +245,7 @@ class Side:
         header, lines = self.source.header, len(self._numbers)
         if header is not None:
             return {name: digest for name, digest in self._values.items() if digest and name in header.constants}
-        is_enough = lines // self.repeat >= LEAST_ROWS
+        is_enough = lines // self.repeat >= MIN_ROWS
         whole = {name for name, count in self._given.items() if count == lines and is_enough}
         return {name: digest for name, digest in self._values.items() if digest and name in whole}
 

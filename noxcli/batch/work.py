@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from noxcli.api.pace import RateLimiter
 
 REJECTED_KEY = 401
-LONGEST_ID = 60  # bytes of a row's own id in the name of its directory
+MAX_ID = 60  # bytes of a row's own id in the name of its directory
 
 
 class ClaimedIds:
@@ -288,7 +288,7 @@ def _duration(run: Run, measured: float) -> float:
 def row_folder(number: int, row_id: str | None) -> str:
     """Return the name of the directory of a row's files."""
     stem = f"{number:06}"
-    return stem if row_id is None else f"{stem}-{safe_stem(row_id, LONGEST_ID)}"
+    return stem if row_id is None else f"{stem}-{safe_stem(row_id, MAX_ID)}"
 
 
 def as_nox_error(error: BaseException) -> NoxError:

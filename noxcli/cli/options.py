@@ -15,7 +15,7 @@ DetachOrStop = Literal["detach", "stop"]  # what becomes of the run when its com
 ProgressShown = Literal["auto", "plain", "none"]
 WhenColored = Literal["auto", "always", "never"]
 ExitOrWait = Literal["exit", "wait"]  # what to do while a run waits for human input
-MOST_LISTED = 1_000_000
+MAX_LISTED = 1_000_000
 LAST = "@last"  # the run that this user started last
 # Seconds of retries without --retry-for: while a person waits for a first answer, and while a run is followed.
 RETRY_AT_FIRST, RETRY_FOLLOWING = 60.0, 300.0
@@ -242,7 +242,7 @@ class DocumentOptions:
 class ListOptions(DocumentOptions):
     """The same, for a list."""
 
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MOST_LISTED, help="List at most N.")] = 30
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MAX_LISTED, help="List at most N.")] = 30
 
 
 @declared

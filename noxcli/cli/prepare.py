@@ -40,7 +40,7 @@ AFTER_THE_START = (
     "poll_interval",
     "no_stream",
 )
-LONGEST_LOOK_UP = 10.0  # seconds for one read of the definition
+MAX_LOOK_UP = 10.0  # seconds for one read of the definition
 T = TypeVar("T")
 
 
@@ -183,7 +183,7 @@ def find_version(noxus: Session, workflow: Workflow, asked: str, *, look: bool) 
 def _look(noxus: Session, look: Callable[["NoxusApi"], T]) -> T | NoxError:
     """Return the result of `look` within some seconds, or why it could not be read if a run may start anyway."""
     try:
-        return noxus.keep_trying(lambda api: look(api.within(LONGEST_LOOK_UP)), lambda error, _: error.overloaded)
+        return noxus.keep_trying(lambda api: look(api.within(MAX_LOOK_UP)), lambda error, _: error.overloaded)
     except Unauthorized as error:
         if error.http_status != 403:
             raise

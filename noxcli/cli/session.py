@@ -39,8 +39,8 @@ from noxcli.models import Run, Workflow
 from noxcli.render.renderers import retry_progress
 from noxcli.reports.result import Outcome
 from noxcli.retry import RetryPolicy
-from noxcli.runs.record import LONGEST_STOP, may_go_on, not_stopped, stop_run
-from noxcli.runs.resolve import MOST_PAGES, is_beginning, read_one_run, require_one, resolve_run, resolve_workflow
+from noxcli.runs.record import MAX_STOP, may_go_on, not_stopped, stop_run
+from noxcli.runs.resolve import MAX_PAGES, is_beginning, read_one_run, require_one, resolve_run, resolve_workflow
 from noxcli.signals import Interrupted
 from noxcli.state.history import Entry
 from noxcli.state.known_names import server_key
@@ -55,7 +55,7 @@ T = TypeVar("T")
 OUT_OF_REACH = frozenset(
     {ExitCode.AUTH, ExitCode.LOST_CONTACT, ExitCode.START_UNKNOWN, ExitCode.TEMPORARY, ExitCode.TIMED_OUT}
 )
-MOST_NAMED, NAMES_WITHIN = 20, 5.0  # workflows of one command, and seconds for the name of one
+MAX_NAMED, NAMES_WITHIN = 20, 5.0  # workflows of one command, and seconds for the name of one
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -101,7 +101,7 @@ class Session:
             return
         for outcome in self.context.outcomes:
             run = outcome.run
-            if run is None or outcome.workflow_name is not None or len(names) == MOST_NAMED:
+            if run is None or outcome.workflow_name is not None or len(names) == MAX_NAMED:
                 continue
             with suppress(NoxError):
                 if run.workflow_id not in names:
@@ -112,7 +112,7 @@ class Session:
         """Stop the run whose outcome this is; return what became of it, and what is left to do."""
         self.context.way_back = None
         try:
-            run = outcome.run = stop_run(self.api, run, Deadline(self.context.clock, LONGEST_STOP))
+            run = outcome.run = stop_run(self.api, run, Deadline(self.context.clock, MAX_STOP))
         except NoxError as error:
             return f"run {run.id} could not be stopped: {error.message}", f"stop it with: noxcli stop {run.id}"
         outcome.confirmed = True
@@ -167,7 +167,7 @@ class Session:
         if own or not listed:
             return require_one(text, own, "your history")
         try:
-            runs = patience.keep_trying(lambda within: list(self.api.within(within).list_runs(most_pages=MOST_PAGES)))
+            runs = patience.keep_trying(lambda within: list(self.api.within(within).list_runs(most_pages=MAX_PAGES)))
         except RequestRejected as error:
             raise RequestRejected(error.message, "give the whole id", **error.facts()) from None
         return require_one(text, [run.id for run in runs if run.id.startswith(text.lower())], "the list of runs")

@@ -69,7 +69,7 @@ USED = (
     "--node",
     "--output",
 )
-MOST_USED = 10
+MAX_USED = 10
 PLACED = [name for names in HEADINGS.values() for name in names]
 WIDEST = 28  # the longest option, in characters, that has its help on the same line
 NARROWEST_TEXT, NARROWEST_PAGE = 24, 30  # columns
@@ -160,7 +160,7 @@ class Verb(HelpOnStdout, TyperCommand):
         page.write("\n")
         page.write_text((self.help or "").partition("\n\n")[0])
         arguments = [param for param in self.params if _heading(param) == ARGUMENTS]
-        options = sorted(filter(_is_known, self.params), key=_use)[:MOST_USED]
+        options = sorted(filter(_is_known, self.params), key=_use)[:MAX_USED]
         for params in filter(None, (arguments, options)):
             records = [record for param in params if (record := param.get_help_record(ctx))]
             width = max(len(names) for names, _ in records)

@@ -38,7 +38,7 @@ from noxcli.query import Query
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
 from noxcli.retry import RetryPolicy, in_lines
-from noxcli.runs.start import LONGEST_LOOK, InputDigests
+from noxcli.runs.start import MAX_LOOK, InputDigests
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
     if begun.definition is None or begun.version_id is not None or noxus.deadline.passed:
         return  # --resume will compare it
     try:
-        now = noxus.api.within(noxus.deadline.left(LONGEST_LOOK)).get_workflow(begun.workflow_id)
+        now = noxus.api.within(noxus.deadline.left(MAX_LOOK)).get_workflow(begun.workflow_id)
         definition, nodes = digests_of(now.definition)
     except NoxError as error:
         noxus.context.terminal.warn(f"it is not known whether the workflow has changed meanwhile: {error.message}")

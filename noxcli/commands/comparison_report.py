@@ -19,10 +19,10 @@ from noxcli.reports.comparison import RowClass, RowPair, pairs_in_words
 from noxcli.reports.html.comparison import comparison_page
 from noxcli.reports.junit import Case, CaseVerdict, case_of_pair, write_junit
 
-MOST_SHOWN, MOST_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown by words
-LONGEST_ID, LONGEST_WHAT = 30, 200  # characters of a cell there
-LEAST_SHARE = 0.01  # that is told exactly
-MOST_NAMED, MOST_LISTED = 3, 20  # rows that fail: in the error, and on the pages of a CI system
+MAX_SHOWN, MAX_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown by words
+MAX_ID, MAX_WHAT = 30, 200  # characters of a cell there
+MIN_SHARE = 0.01  # that is told exactly
+MAX_NAMED, MAX_LISTED = 3, 20  # rows that fail: in the error, and on the pages of a CI system
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ class ComparisonReport:
     def _for_ci(self, name: str, totals: dict[str, Any]) -> BatchReport:
         """Return what a CI system and a comment get: what was compared, and the first rows that fail."""
         comparison = self.comparison
-        failing = list(islice((pair for pair in comparison.pairs() if self.fails(pair)), MOST_LISTED))
+        failing = list(islice((pair for pair in comparison.pairs() if self.fails(pair)), MAX_LISTED))
         became = [(count, str(change)) for change in RowClass if (count := comparison.counts[change])]
         broken = [Broken(pair.name, pair.what(), pair.differences()) for pair in failing if pair.base and pair.new]
         alone = [f"{pair.name}: {pair.what()}" for pair in failing if not (pair.base and pair.new)]
         passing = (pair for pair in comparison.pairs() if not self.fails(pair))
-        others = [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MOST_LISTED)]
+        others = [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MAX_LISTED)]
         new, facts = comparison.compared.totals["new"], list(compared_facts(totals))
         ended = BatchReport(name, new.passed, new.rows, became, alone, command=self.command)
         return replace(ended, facts=facts, broken=broken, others=others, listed=comparison.listed)
@@ -97,12 +97,12 @@ class ComparisonReport:
     def _show_table(self) -> None:
         terminal, comparison = self.context.terminal, self.comparison
         layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
-        pairs = islice(comparison.pairs(), MOST_SHOWN)
-        rows = [[str(pair.change), shorten(pair.name, LONGEST_ID), _in_brief(pair)] for pair in pairs]
+        pairs = islice(comparison.pairs(), MAX_SHOWN)
+        rows = [[str(pair.change), shorten(pair.name, MAX_ID), _in_brief(pair)] for pair in pairs]
         show_table(terminal, layout, rows)
-        terminal.show(pairs_in_words(terminal, islice(comparison.pairs(), MOST_DIFFS)))
-        if comparison.listed > MOST_SHOWN:
-            more = amount(comparison.listed - MOST_SHOWN, "row")
+        terminal.show(pairs_in_words(terminal, islice(comparison.pairs(), MAX_DIFFS)))
+        if comparison.listed > MAX_SHOWN:
+            more = amount(comparison.listed - MAX_SHOWN, "row")
             terminal.note(f"and {more} more; a pipe, --json and --report have all of them")
 
 
@@ -118,7 +118,7 @@ def chance_in_words(comparison: Comparison) -> Iterator[str]:
     less, more, share = chance_of(comparison).values()
     if less:
         passes = "passes" if less == 1 else "pass"
-        often = f"{100 * share:.0f}" if share >= LEAST_SHARE else "less than 1"
+        often = f"{100 * share:.0f}" if share >= MIN_SHARE else "less than 1"
         if comparison.compared.rule.repeat == 1:
             what = f"{amount(less, 'row')} broke and {more} {'was' if more == 1 else 'were'} fixed"
         else:
@@ -129,8 +129,8 @@ def chance_in_words(comparison: Comparison) -> Iterator[str]:
 
 def name_some(pairs: Iterator[RowPair]) -> str:
     """Return the names of the first rows."""
-    names = [shorten(pair.name, LONGEST_ID) for pair in islice(pairs, MOST_NAMED + 1)]
-    return ", ".join([*names[:MOST_NAMED], *(["…"] if len(names) > MOST_NAMED else [])])
+    names = [shorten(pair.name, MAX_ID) for pair in islice(pairs, MAX_NAMED + 1)]
+    return ", ".join([*names[:MAX_NAMED], *(["…"] if len(names) > MAX_NAMED else [])])
 
 
 def _in_brief(pair: RowPair) -> str:
@@ -138,4 +138,4 @@ def _in_brief(pair: RowPair) -> str:
     what, again = pair.what(), f"{pair.confirmed.words()}; " if pair.confirmed is not None else ""
     _, asserted, values = what.partition(" does not hold: ")
     was = "was: " if asserted and what.startswith("was: ") else ""
-    return shorten(f"{again}{was}{values or what.removeprefix(again)}", LONGEST_WHAT)
+    return shorten(f"{again}{was}{values or what.removeprefix(again)}", MAX_WHAT)

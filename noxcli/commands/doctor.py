@@ -28,8 +28,8 @@ CHECK_COLUMNS = Layout(("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=
 LOOK, LOOK_EVERY, STAYS_OPEN = 5.0, 0.05, 0.5
 STREAM_QUIET = 0.2  # seconds after which the missing part of an event is no longer just in transit
 LATEST_RUNS = 100  # runs to search for a running one
-MOST_SKEW = 30.0  # seconds
-LEAST_REFUSAL = 400  # of the statuses of HTTP
+MAX_SKEW = 30.0  # seconds
+MIN_REFUSAL = 400  # of the statuses of HTTP
 # Answers from which nothing follows: not every key may read its own record, and not every server has that call.
 SAYS_NOTHING = frozenset({403, 404, 405})
 LIVE_RUN = "try noxcli doctor --run RUN on a live run"
@@ -117,7 +117,7 @@ def _read_me(api: "NoxusApi") -> Mapping[str, Any] | NoxError:
     try:
         return api.get_me()
     except NoxError as error:
-        if error.http_status is None or error.http_status < LEAST_REFUSAL:
+        if error.http_status is None or error.http_status < MIN_REFUSAL:
             raise
         return error
 
@@ -149,7 +149,7 @@ def _check_clock(api: "NoxusApi") -> Probe:
     if servers is None:
         return Probe("unchecked", "the server does not report its time")
     ahead = (servers - datetime.now(UTC)).total_seconds()
-    if abs(ahead) <= MOST_SKEW:
+    if abs(ahead) <= MAX_SKEW:
         return Probe("ok", "agrees with the server's")
     side = "behind" if ahead > 0 else "ahead of"
     return Probe("warning", f"{show_seconds(abs(ahead))} {side} the server's", "set this machine's clock (NTP)")

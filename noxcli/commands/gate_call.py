@@ -67,12 +67,12 @@ from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison import RowClass
 from noxcli.reports.junit import Case, CaseVerdict
 from noxcli.runs.resolve import Candidates
-from noxcli.runs.start import LONGEST_LOOK
+from noxcli.runs.start import MAX_LOOK
 
 if TYPE_CHECKING:
     from noxcli.api.pace import RateLimiter
 
-MOST_IN_DOUBT = 5  # starts of one call without a known outcome
+MAX_IN_DOUBT = 5  # starts of one call without a known outcome
 NEWS = {"version_id": "NEW's version", "definition": "NEW's definition", "constants": "NEW's inputs"}
 
 
@@ -258,7 +258,7 @@ class _Gate:
             self.noxus.context.outcome.may_exist |= bool(answers.runs.total()) or batch.has_started
         for number in numbers:  # what this call has seen is not followed again
             batch.past.forget(number)
-        if cause is None and answers.codes[ExitCode.START_UNKNOWN] >= MOST_IN_DOUBT:
+        if cause is None and answers.codes[ExitCode.START_UNKNOWN] >= MAX_IN_DOUBT:
             what = f"{answers.codes[ExitCode.START_UNKNOWN]} starts have no known outcome"
             cause = StartUnknown(what, f"look for their runs, then continue with: {self.asked.way_back}")
         if cause is not None:
@@ -281,7 +281,7 @@ class _Gate:
             doubts = [doubt for doubt in past.doubtful if answer_key(doubt.number).side == side]
             if not doubts:
                 continue
-            within = work.deadline.left(LONGEST_LOOK)
+            within = work.deadline.left(MAX_LOOK)
             finding = look_for(work.api, work.workflow_id, digests, doubts, work.known.__contains__, within)
             for doubt in doubts:
                 words = Candidates(finding.candidates(doubt), finding.listed).words()

@@ -23,7 +23,7 @@ from noxcli.runs.progress import Step
 from noxcli.runs.record import LAST_READ, lost_contact, settled_if_unchanged, still_running
 from noxcli.waiting import Result, Workers, result_of, run_all_within, value_of
 
-LONGEST_READ = 30.0  # seconds to check all runs once
+MAX_READ = 30.0  # seconds to check all runs once
 LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit
 # Reads of all runs together, and by how many threads.
 READS_A_SECOND, LOOKERS = 20.0, 16
@@ -125,7 +125,7 @@ class ManyRuns:
         is_enough = not self._once and self._poll()
         pace.hurry()
         going = [] if is_enough else [one for one in self._all if not one.over]
-        reads = run_all_within(LONGEST_READ if self._once else LAST_READ, [partial(self._look, one) for one in going])
+        reads = run_all_within(MAX_READ if self._once else LAST_READ, [partial(self._look, one) for one in going])
         for one, read in zip(going, reads, strict=True):
             self._receive(one, read, last=True)
         for one in self._all:

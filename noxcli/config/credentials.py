@@ -12,7 +12,7 @@ from noxcli.waiting import run_apart
 
 SHORTEST_KEY = 16  # characters of a name that is not repeated: it may be the key itself
 COMMAND_LIMIT = 60.0  # seconds: a person may have to unlock the key
-MOST_OUTPUT = 64 * 1024
+MAX_OUTPUT = 64 * 1024
 InTime = Callable[[Callable[[], bytes]], bytes]  # makes a read that may block
 
 
@@ -44,7 +44,7 @@ def read_key_file(path: str, setting: str, in_time: InTime) -> str:
     """Return the key in a file, which `setting` names. Raises Unauthorized, and what `in_time` raises."""
     try:
         content = in_time(lambda: _read_content(path))
-        if len(content) > MOST_OUTPUT:
+        if len(content) > MAX_OUTPUT:
             raise Unauthorized(f"the key file {path} contains more than a key", f"check {setting}")
         text = content.decode("utf-8-sig")
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
@@ -59,7 +59,7 @@ def read_key_file(path: str, setting: str, in_time: InTime) -> str:
 def _read_content(path: str) -> bytes:
     # Wait for a pipe: a shell's <(...) and some password managers use one.
     with Path(path).expanduser().open("rb") as file:
-        return file.read(MOST_OUTPUT + 1)
+        return file.read(MAX_OUTPUT + 1)
 
 
 def run_key_command(command: str, setting: str, directory: Path, in_time: InTime) -> str:
@@ -90,8 +90,8 @@ def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
     def read() -> bytes:
         assert process.stdout is not None
         with process.stdout as printed:  # closed here: elsewhere, closing would wait for the read
-            output = printed.read(MOST_OUTPUT + 1)
-        if len(output) <= MOST_OUTPUT:
+            output = printed.read(MAX_OUTPUT + 1)
+        if len(output) <= MAX_OUTPUT:
             process.wait()
         return output
 
@@ -106,7 +106,7 @@ def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
     finally:
         process.kill()
         process.wait()
-    if len(output) > MOST_OUTPUT:
+    if len(output) > MAX_OUTPUT:
         raise Unauthorized(f"{what} prints more than a key", "make it print only the key")
     if code := process.returncode:
         ended = f"ended with {code}" if code > 0 else f"was killed by signal {-code}"

@@ -15,7 +15,7 @@ from noxcli.models import is_uuid
 FILE_VARIABLE = "NOXCLI_CONFIG"
 PROFILE_OPTION, NAME_VARIABLE = "--profile", "NOXCLI_PROFILE"
 PROJECT_FILE = ".noxcli.toml"
-LARGEST_PROJECT_FILE = 8 * 1024  # bytes: tomllib's work for a dotted key grows with the square of its parts
+MAX_PROJECT_FILE = 8 * 1024  # bytes: tomllib's work for a dotted key grows with the square of its parts
 # Keys that only the user's own file may have, by our names and by common others.
 USERS_OWN = frozenset({"profile", "default_profile", "base_url", "url", "host", "allow_http", "proxy"})
 SECRET_WORDS = ("key", "token", "secret", "password")
@@ -156,7 +156,7 @@ def read_project_file(path: Path, users_file: Path) -> Layer:
     Anybody who can change a repository can change this file. Raises ConfigProblem for anything else in it; what only a
     user may set, such as keys, servers and where files are written, belongs in `users_file`.
     """
-    table = read_table(path, LARGEST_PROJECT_FILE) or Table(path, "", {})  # it may be gone by now
+    table = read_table(path, MAX_PROJECT_FILE) or Table(path, "", {})  # it may be gone by now
     hint = f"put it into a profile in {users_file}"
     for key in table.values:
         if key.lower() in USERS_OWN or any(word in key.lower() for word in SECRET_WORDS):

@@ -9,9 +9,9 @@ from noxcli.errors import NO_ROOM, ConfigProblem, nearest, suggestion
 from noxcli.files import reason_of
 from noxcli.place import read_named
 
-LARGEST_TABLE = 256 * 1024  # bytes
-LONGEST_MISTAKE = 200  # characters
-LONGEST_KEY = 80  # characters, where one is shown
+MAX_TABLE = 256 * 1024  # bytes
+MAX_MISTAKE = 200  # characters
+MAX_KEY = 80  # characters, where one is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Table:
 
     def place(self, key: str) -> str:
         """Return the place of a key, as `PATH:table.key`."""
-        shown = key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}..."
+        shown = key if len(key) <= MAX_KEY else f"{key[:MAX_KEY]}..."
         return f"{self.path}:{self.name}.{shown}" if self.name else f"{self.path}:{shown}"
 
     def allow(self, known: Collection[str], hint: str) -> None:
@@ -60,7 +60,7 @@ class Table:
         return value
 
 
-def read_table(path: Path, most: int = LARGEST_TABLE) -> Table | None:
+def read_table(path: Path, most: int = MAX_TABLE) -> Table | None:
     """Return the content of a file of at most `most` bytes, or None if there is no such file.
 
     Raises ConfigProblem if it can't be read or is not valid TOML, OSError if no more files can be opened.
@@ -82,5 +82,5 @@ def read_table(path: Path, most: int = LARGEST_TABLE) -> Table | None:
     except RecursionError:
         raise ConfigProblem(f"{path} is nested too deeply", "check its brackets") from None
     except ValueError as error:  # not only TOMLDecodeError: a number may have more digits than Python takes
-        mistake = str(error)[:LONGEST_MISTAKE]
+        mistake = str(error)[:MAX_MISTAKE]
         raise ConfigProblem(f"{path} is not valid TOML: {mistake}", "strings need quotes, tables a [name]") from None

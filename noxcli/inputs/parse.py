@@ -9,7 +9,7 @@ from math import isfinite
 from shlex import quote
 from typing import Any
 
-from noxcli.codec import MOST_LEVELS, is_deep, is_deeper, read_number
+from noxcli.codec import MAX_LEVELS, is_deep, is_deeper, read_number
 from noxcli.errors import UsageProblem
 from noxcli.inputs.sources import OnlyFiles, Sources
 from noxcli.inputs.uploads import Upload, read_upload
@@ -129,9 +129,9 @@ def parse_json(text: str, what: str) -> Any:
         reason = str(error).partition(";")[0]
         raise UsageProblem(f"{what} is not JSON that can be sent: {reason}") from None
     else:
-        too_deep = is_deep(text) and is_deeper(value, MOST_LEVELS)
+        too_deep = is_deep(text) and is_deeper(value, MAX_LEVELS)
     if too_deep:
-        raise UsageProblem(f"{what} is nested deeper than {MOST_LEVELS} levels", "flatten it")
+        raise UsageProblem(f"{what} is nested deeper than {MAX_LEVELS} levels", "flatten it")
     return value
 
 

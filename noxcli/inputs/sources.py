@@ -11,7 +11,7 @@ from noxcli.errors import TimedOutBeforeStart, Unavailable, UsageProblem
 from noxcli.timing import Deadline
 from noxcli.waiting import run_apart
 
-LARGEST_TEXT_INPUT = 256 * 1024 * 1024  # bytes of a file or pipe that is held in memory, as of a text in an output
+MAX_TEXT_INPUT = 256 * 1024 * 1024  # bytes of a file or pipe that is held in memory, as of a text in an output
 READ_AT_ONCE = 1024 * 1024  # bytes of one read
 STDIN_NAMES = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
 T = TypeVar("T")
@@ -105,9 +105,9 @@ class Sources:
         with self.open(name) as file:
             while piece := file.read(READ_AT_ONCE):
                 content += piece
-                if len(content) > LARGEST_TEXT_INPUT:
+                if len(content) > MAX_TEXT_INPUT:
                     raise UsageProblem(
-                        f"{reader} has more than {LARGEST_TEXT_INPUT >> 20} MiB", "upload a large file with KEY@FILE"
+                        f"{reader} has more than {MAX_TEXT_INPUT >> 20} MiB", "upload a large file with KEY@FILE"
                     )
         return bytes(content)
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from noxcli.api import Download, NoxusApi
 
 PROGRESS = 32 * 1024  # bytes; progress below this does not restart the retry limit
-MOST_EMPTY = 4  # answers without a byte, after which an empty file is an empty file
-MOST_OTHER_TEXTS = 2  # answers that are not the text of the preview
+MAX_EMPTY = 4  # answers without a byte, after which an empty file is an empty file
+MAX_OTHER_TEXTS = 2  # answers that are not the text of the preview
 HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 
@@ -108,7 +108,7 @@ class Transfer:
             self._require_text(opened.content_type)
         elif not size and remote.size != 0:
             self._doubtful += 1
-            if self._doubtful < MOST_EMPTY or remote.size is not None:
+            if self._doubtful < MAX_EMPTY or remote.size is not None:
                 raise Unavailable("the file is empty: it may not be stored yet")
         elif remote.size not in {None, size}:
             raise OutputNotDelivered(f"the file has {size:,} bytes instead of {remote.size:,}")
@@ -130,7 +130,7 @@ class Transfer:
         else:
             return
         self._part.restart()
-        raise Unavailable(fault) if self._doubtful < MOST_OTHER_TEXTS else OutputNotDelivered(fault)
+        raise Unavailable(fault) if self._doubtful < MAX_OTHER_TEXTS else OutputNotDelivered(fault)
 
     def _check(self) -> None:
         if self.cancelled.is_set():

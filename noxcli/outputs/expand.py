@@ -22,7 +22,7 @@ DOWNLOADS_AT_ONCE = 4
 SHOW_EVERY = 0.1  # seconds
 FAREWELL = 1.0  # seconds for a download to notice that it was canceled
 TEXT_PIECE = 256 * 1024
-LONGEST_INLINE = 256 * 1024 * 1024  # bytes of all texts in memory
+MAX_INLINE = 256 * 1024 * 1024  # bytes of all texts in memory
 # Errors of one file; the others can still be downloaded.
 DELIVERABLE = (NotFound, RequestRejected, Unauthorized, Unavailable, OutputNotDelivered)
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def complete_inline(
 ) -> Delivered:
     """Return the output with the full text of every truncated text."""
     remotes = [remote for remote in find_remote(output) if remote.is_text]
-    most = LONGEST_INLINE // max(1, len(remotes))
+    most = MAX_INLINE // max(1, len(remotes))
 
     def read_whole(transfer: Transfer, patience: RetryPolicy) -> tuple[str, dict[str, Any]]:
         with Part(io.BytesIO(), "the text", most) as part:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from noxcli.outputs.values import media_type
 
-LONGEST_STEM = 120  # bytes, so that a number and an extension still fit everywhere
+MAX_STEM = 120  # bytes, so that a number and an extension still fit everywhere
 MANIFEST = "manifest.json"
 # `tar c *` would take a name that begins with a dash for an option.
 EDGES = re.compile(r"^[\s.-]+|[\s.]+$")
@@ -30,7 +30,7 @@ class Names:
         return name
 
 
-def safe_stem(key: str, longest: int = LONGEST_STEM) -> str:
+def safe_stem(key: str, longest: int = MAX_STEM) -> str:
     """Return the characters of a key that every system accepts in a file name: NFC, one path segment, visible."""
     from pathvalidate import sanitize_filename  # loaded only to write files
 

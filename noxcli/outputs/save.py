@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 MANIFEST_SCHEMA = "noxcli.manifest/1"
-LARGEST_MANIFEST = 64 * 1024 * 1024  # bytes
+MAX_MANIFEST = 64 * 1024 * 1024  # bytes
 Entry = Mapping[str, Any]  # of a file, in a result document or a manifest
 
 
@@ -157,7 +157,7 @@ def read_manifest(place: SafeDir) -> list[Entry]:
     """
     document: Any = None
     try:
-        document = decode_json(place.read(MANIFEST, LARGEST_MANIFEST))
+        document = decode_json(place.read(MANIFEST, MAX_MANIFEST))
     except FileNotFoundError:
         return []
     except OSError as error:

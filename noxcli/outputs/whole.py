@@ -9,7 +9,7 @@ from typing import Any
 from noxcli.errors import COMPLETED, ExitCode, Phase
 from noxcli.outputs.values import replaced
 
-LONGEST_TEXTS = 256 * 1024 * 1024  # bytes of all texts of an output; others stay files
+MAX_TEXTS = 256 * 1024 * 1024  # bytes of all texts of an output; others stay files
 Keys = tuple[str | int, ...]
 Entry = Mapping[str, Any]  # of a file, in a result document
 
@@ -17,7 +17,7 @@ Entry = Mapping[str, Any]  # of a file, in a result document
 def read_whole_output(output: Any, files: Sequence[Entry]) -> tuple[Any, list[Entry]]:
     """Return the output with the texts of its files in it, and the entries of files that are not what was written."""
     texts: dict[Keys, str] = {}
-    wrong, most = [], LONGEST_TEXTS // max(1, len(files))
+    wrong, most = [], MAX_TEXTS // max(1, len(files))
     for keys, entry in _texts(output, files):
         if entry["bytes"] > most:
             continue

@@ -33,9 +33,9 @@ IMPORTANCE = {"failed": 0, "other": 1, "executed": 2, "completed": 2, "skipped":
 NOTICEABLE = 0.05  # seconds
 SUMMED_UP = 12  # nodes that keep a line at the end
 FRAMES_PER_SECOND = 10
-LEAST_COLUMNS = 20
-LEAST_BAR, MOST_BAR, LEAST_TEXT = 4, 40, 8  # cells
-MOST_BAR_ALONE = 72  # cells of a bar at the end that no words follow
+MIN_COLUMNS = 20
+MIN_BAR, MAX_BAR, MIN_TEXT = 4, 40, 8  # cells
+MAX_BAR_ALONE = 72  # cells of a bar at the end that no words follow
 BARS_FROM = 60  # columns from which there is room for the nodes' bars
 
 
@@ -55,7 +55,7 @@ class Live(BottomRenderer):
         progress = self._progress
         now, width = progress.began + progress.took(), self._terminal.size().columns - 1
         kept = worth_keeping(list(progress.nodes.values()), now, progress.from_start)
-        lines = self._node_lines(kept, now, max(LEAST_COLUMNS, width))
+        lines = self._node_lines(kept, now, max(MIN_COLUMNS, width))
         self._terminal.draw("".join(f"{line}\n" for line in lines))
 
     def show(self, burst: Sequence[Step]) -> None:
@@ -74,7 +74,7 @@ class Live(BottomRenderer):
 
     def lines(self) -> Sequence[Line]:
         size = self._terminal.size()
-        width = max(LEAST_COLUMNS, size.columns - 1)
+        width = max(MIN_COLUMNS, size.columns - 1)
         nodes = list(self._progress.nodes.values())  # copied at once: updates come from another thread
         now = self._progress.began + self._progress.took()
         chosen = choose(nodes, max(1, size.lines - 3))
@@ -96,8 +96,8 @@ class Live(BottomRenderer):
         line.add(f" {show_seconds(progress.elapsed()):>6}", "dim")
         if progress.percent:
             text = f" {min(100.0, progress.percent):3.0f}%"
-            bar = min(MOST_BAR, line.left - cell_len(text) - 2)
-            if bar >= LEAST_BAR:
+            bar = min(MAX_BAR, line.left - cell_len(text) - 2)
+            if bar >= MIN_BAR:
                 line.add("  ").add_bar(progress.percent / 100, bar)
             line.add(text, "dim")
         return line
@@ -128,9 +128,9 @@ class Live(BottomRenderer):
         if width < BARS_FROM - 1 or not self._progress.from_start:
             return 0
         if not self._ended:
-            return min(MOST_BAR, width // 4)
+            return min(MAX_BAR, width // 4)
         words_follow = any(self._ends_in_words(node, group_of(node)) for node in nodes)
-        return min(MOST_BAR, width // 3) if words_follow else MOST_BAR_ALONE
+        return min(MAX_BAR, width // 3) if words_follow else MAX_BAR_ALONE
 
     def _add_bar(self, line: Line, node: Node, now: float, cells: int, style: str) -> None:
         """Add the node's bar on the time axis of the run, if it was measured."""
@@ -147,7 +147,7 @@ class Live(BottomRenderer):
             return line.add(" ").add(node.error.strip(), "red")
         if self._at_work(node) and node.tail:
             tail = self._look.mask.torn(node.tail)[-2 * line.left :]
-            return line.add(" ").add_end(tail.strip(), "dim") if line.left > LEAST_TEXT else line
+            return line.add(" ").add_end(tail.strip(), "dim") if line.left > MIN_TEXT else line
         if self._ends_in_words(node, group):
             line.add(f" {node.status}", style)
         return line

@@ -4,7 +4,7 @@ import hashlib
 from enum import Enum
 
 SURE = 8  # characters that no piece of new text repeats and extends by chance
-MOST_HELD, LARGEST_HELD = 100, 64 * 1024  # pieces, characters; then the documented form counts
+MAX_HELD, MAX_HELD = 100, 64 * 1024  # pieces, characters; then the documented form counts
 FOLDED_AFTER = 500  # pieces
 
 
@@ -107,7 +107,7 @@ class Pieces:
             return self._decide(Form.NEW)
         if last is not None and len(piece) > len(last) >= SURE:
             return self._decide(Form.WHOLE)
-        if len(self._seen) > MOST_HELD or self._length > LARGEST_HELD:
+        if len(self._seen) > MAX_HELD or self._length > MAX_HELD:
             return self._decide(Form.NEW, sure=False)
         if held or last is not None:
             return ""

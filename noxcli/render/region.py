@@ -21,8 +21,8 @@ from noxcli.waiting import start_thread
 
 REDRAW_EVERY = 0.1  # seconds
 FIRST_BAR = 0.5  # seconds: shorter tasks need no bar
-BAR_WIDTH, LEAST_BAR = 20, 4  # cells
-LONGEST_PAINTING = 1.0  # seconds that a drawing may take, on a terminal that is stopped with Ctrl-S
+BAR_WIDTH, MIN_BAR = 20, 4  # cells
+MAX_PAINTING = 1.0  # seconds that a drawing may take, on a terminal that is stopped with Ctrl-S
 HIDE_CURSOR = "\x1b[?25l"
 # Without auto-wrap, a character that is wider than expected costs a cell, not a row.
 NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
@@ -66,7 +66,7 @@ class BottomRenderer(Renderer, ABC):
     def __exit__(self, *_: object) -> None:
         self._over.set()
         if self._painter is not None:
-            self._painter.join(LONGEST_PAINTING)
+            self._painter.join(MAX_PAINTING)
         self._terminal.drawn = None
         with self._lock:
             self._erase()
@@ -160,7 +160,7 @@ class Bar(BottomRenderer):
         pace, *below = pace.split("\n")
         line, words = self._look.line(width), f"{done}, {pace}"
         cells = min(BAR_WIDTH, line.left - cell_len(words) - 1)
-        if share is not None and cells >= LEAST_BAR:
+        if share is not None and cells >= MIN_BAR:
             line.add_bar(share, cells).add(" ")
         return [line.add(words, "dim"), *(self._look.line(width).add(text, "dim") for text in below)]
 

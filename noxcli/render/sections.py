@@ -13,8 +13,8 @@ from noxcli.utf8 import to_utf8
 CUT = 2  # lines on how to get the rest of a value
 AROUND = 2 + CUT  # lines of a section besides its value: also an empty one and the heading
 BELOW = 4  # lines for how the run has ended, and for the shell's prompt
-LEAST_ROWS = 3  # of a value, for any number of values
-MOST_COLUMNS = 100  # of a heading's rule
+MIN_ROWS = 3  # of a value, for any number of values
+MAX_COLUMNS = 100  # of a heading's rule
 
 
 def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: str, files: Collection[str]) -> str:
@@ -26,12 +26,12 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
     look = Capabilities.of(terminal, on_stdout=True)
     in_line = {key for key, value in values.items() if key in files or _fits_line(key, value, size.columns)}
     room = (size.lines - BELOW - len(in_line)) // max(1, len(values) - len(in_line))
-    rows = max(LEAST_ROWS, room - AROUND)
+    rows = max(MIN_ROWS, room - AROUND)
     parts: list[str] = []
     apart = False  # the last value needs an empty line below it
     for key, value in values.items():
         parts += [""] * (apart or (key not in in_line and bool(parts)))
-        heading = look.line(min(size.columns, MOST_COLUMNS) - 1).add("── ", "dim").add(key, "bold").add(" ")
+        heading = look.line(min(size.columns, MAX_COLUMNS) - 1).add("── ", "dim").add(key, "bold").add(" ")
         apart = key not in in_line
         if not apart:
             parts.append(f"{heading.add('── ', 'dim')}{_escaped(value)}")
@@ -57,7 +57,7 @@ def _fits_line(key: str, value: str, columns: int) -> bool:
     """Return whether a value has a single line, and that has room in its heading."""
     if "\n" in value or len(value) > columns:
         return False
-    return cell_len(f"── {visible(key)} ── {_escaped(value)}") < min(columns, MOST_COLUMNS)
+    return cell_len(f"── {visible(key)} ── {_escaped(value)}") < min(columns, MAX_COLUMNS)
 
 
 def _escaped(value: str) -> str:

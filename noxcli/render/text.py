@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from unicodedata import category
 
-LONGEST_SHOWN = 4000  # characters of a line; a name may have a million
-MOST_MARKS = 4  # on one letter; no writing system needs more, and many of them cover the lines around it
+MAX_SHOWN = 4000  # characters of a line; a name may have a million
+MAX_MARKS = 4  # on one letter; no writing system needs more, and many of them cover the lines around it
 ZERO_WIDTH_JOINER, EMOJI_STYLE = "\u200d", "\ufe0f"
 # Formally printable, but invisible (Unicode: Default_Ignorable_Code_Point), and they can carry hidden messages.
 _UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
@@ -26,7 +26,7 @@ _HALF_COMMAND = r"(?:##?|##[A-Za-z]{1,20}|:)$"
 IN_ASCII = str.maketrans("✓✗■●·•‖…━╸╺─┌│└⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "+x#*.*=~===-/|\\-\\|/-\\|/-\\")
 
 
-def visible(text: str, longest: int | None = LONGEST_SHOWN) -> str:
+def visible(text: str, longest: int | None = MAX_SHOWN) -> str:
     """Return one line in which nothing has an effect on a terminal or a CI log; newlines become spaces.
 
     The middle of a text longer than `longest` characters is omitted: the end of a line often says what to do.
@@ -150,7 +150,7 @@ class _Spelling:
         if letter == ZERO_WIDTH_JOINER and (before == EMOJI_STYLE or (before and category(before) in {"So", "Sk"})):
             return letter  # joins emoji, moves nothing
         self._marks = self._marks + 1 if category(letter) in {"Mn", "Me"} else 0
-        if letter.isprintable() and self._marks <= MOST_MARKS and not re.match(_UNSEEN, letter):
+        if letter.isprintable() and self._marks <= MAX_MARKS and not re.match(_UNSEEN, letter):
             return letter
         return " " if letter.isspace() else self._spell(letter)
 

@@ -14,7 +14,7 @@ from noxcli.reports.result import Outcome
 OF_A_RESULT = frozenset(
     ("schema", "ok", "exit_code", "retry_safe", "run", "output", "complete", "files", "nodes", "stream", "error", "*")
 )
-LONGEST_SEEN = 300  # characters of a value that was found instead of true
+MAX_SEEN = 300  # characters of a value that was found instead of true
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def check_assertion(query: Query, document: Mapping[str, Any]) -> Assertion:
     if found is True:
         return Assertion(assertion_name(query), True)
     seen = query.operands(document)
-    instead = "" if found is False else f"it is {to_json(found)[:LONGEST_SEEN]} but not true"
+    instead = "" if found is False else f"it is {to_json(found)[:MAX_SEEN]} but not true"
     return Assertion(assertion_name(query), False, "; ".join(filter(None, [instead, seen])) or "it is false")
 
 

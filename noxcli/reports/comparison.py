@@ -21,7 +21,7 @@ ENCODER = json.JSONEncoder(sort_keys=True)  # of all rows: `json.dumps` makes on
 SLOWER_BY, SLOWER_SECONDS = 1.25, 1.0  # a slower row takes this many times as long, and this much longer
 AROUND, LONGEST = 24, 160  # characters: around a change in one line, and of all changes there
 # Characters on a terminal: of a row's name, around each of a text's changes, and of all of them.
-LONGEST_NAME, AROUND_IN_WORDS, MOST_IN_WORDS = 60, 120, 600
+MAX_NAME, AROUND_IN_WORDS, MAX_IN_WORDS = 60, 120, 600
 SIDES = ("BASE", "NEW")
 NOT_HERE = "not in this file"  # of a row that printed lines lack: its table may have it
 
@@ -289,8 +289,7 @@ def pairs_in_words(terminal: Terminal, pairs: Iterable[RowPair]) -> str:
     """Return the outputs that differ, by words and in color, for `Terminal.show`."""
     differing = ((pair, *each) for pair in pairs if pair.base and pair.new for each in pair.differences())
     return "".join(
-        "\n"
-        + in_color(terminal, f"{shorten(pair.name, LONGEST_NAME)}, {key}: ", pieces, AROUND_IN_WORDS, MOST_IN_WORDS)
+        "\n" + in_color(terminal, f"{shorten(pair.name, MAX_NAME)}, {key}: ", pieces, AROUND_IN_WORDS, MAX_IN_WORDS)
         for pair, key, pieces in differing
     )
 

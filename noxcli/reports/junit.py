@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Characters that XML 1.0 does not allow, escaped or not (section 2.2, Char).
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-LONGEST_TOTALS = 110  # characters of the totals in the head: a billion cases of each kind, and seconds
+MAX_TOTALS = 110  # characters of the totals in the head: a billion cases of each kind, and seconds
 
 
 class CaseVerdict(StrEnum):
@@ -130,7 +130,7 @@ def _head(name: str, began: datetime, counts: Counter[CaseVerdict], seconds: flo
         f'tests="{counts.total()}" failures="{counts[CaseVerdict.FAILURE]}" errors="{counts[CaseVerdict.ERROR]}"'
         f' skipped="{counts[CaseVerdict.SKIPPED]}" time="{seconds:.3f}"'
     )
-    about, blanks = f"name={_attribute(name)} {totals}", " " * 2 * (LONGEST_TOTALS - len(totals))
+    about, blanks = f"name={_attribute(name)} {totals}", " " * 2 * (MAX_TOTALS - len(totals))
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites {about}>\n'
         f'<testsuite {about} timestamp="{began:%Y-%m-%dT%H:%M:%S}">{blanks}\n'

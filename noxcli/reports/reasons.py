@@ -7,10 +7,10 @@ from itertools import islice
 from typing import Any
 
 from noxcli.errors import ExitCode
-from noxcli.runs.node_data import LONGEST_REASON
+from noxcli.runs.node_data import MAX_REASON
 
 REASONS_TOLD, REASONS_KEPT, ROWS_TOLD, ROWS_KEPT = 8, 2000, 3, 12
-LONGEST_VALUES = 250  # characters of what one row's assertions found
+MAX_VALUES = 250  # characters of what one row's assertions found
 # Parts of a message that differ from run to run, although the reason is the same.
 PARTICULAR = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{12,}\b|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?"
@@ -100,7 +100,7 @@ def values_in(line: ResultLine) -> str:
     """Return what the assertions found that do not hold, in short; empty if nothing but that."""
     broken = [each for each in line["result"].get("assertions", ()) if not each.get("holds")]
     text = "; ".join(dict.fromkeys(str(each["message"]) for each in broken if each.get("message") not in NO_VALUES))
-    return text if len(text) <= LONGEST_VALUES else f"{text[: LONGEST_VALUES - 1]}…"
+    return text if len(text) <= MAX_VALUES else f"{text[: MAX_VALUES - 1]}…"
 
 
 def reasons_of(line: ResultLine) -> tuple[str, str]:
@@ -112,4 +112,4 @@ def reasons_of(line: ResultLine) -> tuple[str, str]:
         whole = "; ".join(f"{each.get('name')}: {each.get('message') or 'it is false'}" for each in broken)
         return f"{names} {'does' if len(broken) == 1 else 'do'} not hold", whole
     message = reason_in(result).removeprefix("run ") or ExitCode.of(result["exit_code"]).words
-    return PARTICULAR.sub("…", message[:LONGEST_REASON]), message
+    return PARTICULAR.sub("…", message[:MAX_REASON]), message

@@ -16,7 +16,7 @@ from noxcli.utf8 import to_utf8
 # Excel and LibreOffice Calc take a text that begins like this for a formula, wherever it came from.
 FORMULA = re.compile(r"[=+\-@\t\r]")
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-MOST_COLUMNS = 16_384  # of a sheet
+MAX_COLUMNS = 16_384  # of a sheet
 AROUND = ("row", "id"), ("status", "seconds", "run", "error")  # before and after the columns of the rows' values
 KINDS = ("column", "input", "output")
 
@@ -39,8 +39,8 @@ class Sheet:
         """Learn the columns of a line. Raises UsageProblem for more than a sheet has."""
         self._repeated |= "repetition" in line
         self._names.update(dict.fromkeys(_values(line)))
-        if len(self._names) + sum(map(len, AROUND)) > MOST_COLUMNS:
-            raise UsageProblem(f"the results need more than {MOST_COLUMNS:,} columns", "drop --csv, or use jq")
+        if len(self._names) + sum(map(len, AROUND)) > MAX_COLUMNS:
+            raise UsageProblem(f"the results need more than {MAX_COLUMNS:,} columns", "drop --csv, or use jq")
 
     def pieces(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
         """Yield the file. It begins with a byte order mark, without which Excel takes UTF-8 for another encoding."""

@@ -16,9 +16,9 @@ WORD = re.compile(r"\w+|\s+|[^\w\s]")
 SPACED = re.compile(r"(?:\w+|[^\w\s])\s*|\s+")  # with the blanks after it: else each blank may match any other
 # What lies between the first difference and the last one is compared in detail up to so many lines or words of both:
 # the time grows with their square at least. More is one change.
-MOST_COMPARED = 3000
-LONGEST_WORD = 40  # characters, of which an excerpt shows all although only its end differs
-MOST_LINES = 1000  # of each side of a diff
+MAX_COMPARED = 3000
+MAX_WORD = 40  # characters, of which an excerpt shows all although only its end differs
+MAX_LINES = 1000  # of each side of a diff
 SIGNS = {" ": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
 CHANGES = {"-": "del", "+": "ins"}  # the elements of HTML
 STYLES = {" ": "", "-": "red", "+": "green"}  # on a terminal
@@ -45,7 +45,7 @@ def first_changes(old: str, new: str, most: int) -> list[Piece]:
     excerpt of at most so many characters.
     """
     shared = _shared(old, new)
-    word = re.search(r"\S*\Z", old[max(0, shared - LONGEST_WORD) : shared])
+    word = re.search(r"\S*\Z", old[max(0, shared - MAX_WORD) : shared])
     begin, end = shared - len(word[0] if word else ""), shared + most // 2  # both sides share the room
     pieces = word_diff(old[begin:end], new[begin:end])
     if max(len(old), len(new)) > end:
@@ -143,7 +143,7 @@ def _blocks(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[bool, Sequ
     before, after = old[start : len(old) - end], new[start : len(new) - end]
     if start:
         yield True, old[:start], new[:start]
-    if len(before) + len(after) > MOST_COMPARED or (bool(before or after) and {*before}.isdisjoint(after)):
+    if len(before) + len(after) > MAX_COMPARED or (bool(before or after) and {*before}.isdisjoint(after)):
         yield False, before, after
     else:
         for kind, first, last, begin, stop in SequenceMatcher(None, before, after).get_opcodes():
@@ -171,4 +171,4 @@ def _below(name: str, value: Any) -> list[str]:
 
 
 def _cut(lines: list[str]) -> list[str]:
-    return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], f"({len(lines) - MOST_LINES} more lines)"]
+    return lines if len(lines) <= MAX_LINES else [*lines[:MAX_LINES], f"({len(lines) - MAX_LINES} more lines)"]

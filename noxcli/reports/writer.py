@@ -30,7 +30,7 @@ HEADS = {
     "dotenv": b"NOXCLI_",
     "markdown": b"<!-- noxcli ",
 }
-LONGEST_VARIABLE = 200  # characters of a value in the file for --dotenv
+MAX_VARIABLE = 200  # characters of a value in the file for --dotenv
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time
@@ -145,7 +145,7 @@ def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> N
     """
     from noxcli.files import save  # as for a page
 
-    told = {name: mask(str(value))[:LONGEST_VARIABLE] for name, value in variables.items() if value is not None}
+    told = {name: mask(str(value))[:MAX_VARIABLE] for name, value in variables.items() if value is not None}
     lines = (f"{name}={re.sub(r'[^A-Za-z0-9_.:/@+-]', '_', value)}\n" for name, value in told.items())
     save(path, map(str.encode, lines))
 

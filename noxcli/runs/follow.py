@@ -12,7 +12,7 @@ from noxcli.models import Finished, Reconnecting, Run, Update
 from noxcli.retry import FailureTracker
 from noxcli.runs.ledger import EventDeduplicator
 from noxcli.runs.record import LAST_READ, Record, events_of_a_run, lost_contact, may_be_the_end
-from noxcli.runs.stream import LONGEST_WAIT, RunStream, TrailingEvents
+from noxcli.runs.stream import MAX_WAIT, RunStream, TrailingEvents
 from noxcli.timing import Deadline, show_seconds
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 Burst = Sequence[Update]
 
 READ_LIMIT = 30.0  # for one read of the record
-LONGEST_DELAY = 60.0  # regardless of Retry-After, since the record must still be read
+MAX_DELAY = 60.0  # regardless of Retry-After, since the record must still be read
 FIRST_LOOK = 3.0  # without an event until the record is read; twice as long each time
 LOOK_AT_END = 0.2  # the same after an event that may be the end: the record may lag behind it
-LONGEST_STALE = 2.0  # the same if the stream closed then, until it is opened again
+MAX_STALE = 2.0  # the same if the stream closed then, until it is opened again
 BREAKS_BEFORE_POLLING = 5  # consecutive, without one event between them
 # Polling before noxcli retries the stream, twice as long after each attempt without events.
 STREAM_AGAIN_AFTER, STREAM_AGAIN_AT_LAST = 2.0, 60.0
@@ -142,7 +142,7 @@ class Follower:
 
     def _at_most(self, other: Deadline) -> float:
         """Return how long to wait at once."""
-        return min(other.left(LONGEST_WAIT), self._deadline.left(), self._stall.left())
+        return min(other.left(MAX_WAIT), self._deadline.left(), self._stall.left())
 
     def _sleep(self) -> Burst:
         """Let a part of the wait pass."""
@@ -181,7 +181,7 @@ class Follower:
         return updates
 
     def _wait_for_poll(self) -> None:
-        asked_for = min(self._retry_after, LONGEST_DELAY)
+        asked_for = min(self._retry_after, MAX_DELAY)
         interval = max(self._policy.poll_interval, asked_for)
         self._wait.restart(interval if asked_for else self._poll_until.left(interval))
 
@@ -232,7 +232,7 @@ class Follower:
         updates = self._read()
         if self._over():
             return updates
-        if self.record.is_at_an_end and self._look_after < LONGEST_STALE:  # the record may lag behind it
+        if self.record.is_at_an_end and self._look_after < MAX_STALE:  # the record may lag behind it
             self._wait.restart(self._look_after)
             self._look_after *= 2
             return updates
@@ -254,7 +254,7 @@ class Follower:
         if not came:
             self._breaks.failed()
         delay = self.stream.asked_for if came else self._breaks.delay(self.stream.asked_for)
-        delay = min(delay, LONGEST_DELAY)
+        delay = min(delay, MAX_DELAY)
         self._next = self._listen
         self._wait.restart(delay)
         if not self.record.is_announced:  # otherwise it was closed for a pause, or after an end: nothing broke

@@ -11,7 +11,7 @@ from noxcli.timing import parse_time, seconds_between
 FAILED = frozenset({"failed", "failure", "error", "errored"})
 BAD_LEVELS = FAILED | {"critical", "fatal", "exception"}
 NOTHING = frozenset({"none", "null", "false", "no", "ok", "n/a"})
-LONGEST_REASON = 2000  # characters of a reason that are kept or compared
+MAX_REASON = 2000  # characters of a reason that are kept or compared
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ def last_words(log: Any) -> str:
     return words
 
 
-def one_line(text: str, longest: int = LONGEST_REASON) -> str:
+def one_line(text: str, longest: int = MAX_REASON) -> str:
     """Return a reason as one line of limited length: for a trace only the end, which names the error."""
     if text.lstrip().startswith("Traceback (most recent call last)"):
         text = text[-4 * longest :].rstrip().rsplit("\n", 1)[-1]

@@ -16,9 +16,9 @@ SKIPPED = frozenset({"skipped", "stopped", "cancelled", "canceled"})
 ENDED = DONE | FAILED | SKIPPED
 WAITING = "waiting"
 EXECUTED = "executed"  # listed as executed, which includes failed nodes
-MOST_NAMED = 10  # nodes in one message
-LONGEST_TAIL = 400  # characters, which a picture may show
-LONGEST_NAME, LONGEST_WHY = 100, 300  # characters in a message
+MAX_NAMED = 10  # nodes in one message
+MAX_TAIL = 400  # characters, which a picture may show
+MAX_NAME, MAX_WHY = 100, 300  # characters in a message
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -154,8 +154,8 @@ class Progress:
             node.status = node.status if node.failed else "failed"
             node.error = node.error or text or None
         name = failed if node is None else node.name
-        where = f" at {one_line(self._shown(name), LONGEST_NAME)!r}" if name else ""
-        self.why = where + (f": {one_line(text, LONGEST_WHY)}" if text else "")
+        where = f" at {one_line(self._shown(name), MAX_NAME)!r}" if name else ""
+        self.why = where + (f": {one_line(text, MAX_WHY)}" if text else "")
 
     def learn(self, other: "Progress") -> None:
         """Copy how nodes ended from another reading of the same run's events."""
@@ -222,7 +222,7 @@ class Progress:
             node.error = None
             self.failures.pop(node_id, None)
         if isinstance(text, str):
-            node.tail = (node.tail + text)[-LONGEST_TAIL:]
+            node.tail = (node.tail + text)[-MAX_TAIL:]
         return self._set(node, status, by_event=True) if status and status != node.status else []
 
     def _details(self, details: Any, *, by_event: bool) -> list[StatusChange]:
@@ -298,8 +298,8 @@ def _nodes(workflow: Workflow) -> dict[str, Node]:
 
 def _some(named: Sequence[str], separator: str) -> str:
     """Return the first ones, and the number of the others."""
-    left = [f"{len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
-    return separator.join([*named[:MOST_NAMED], *left])
+    left = [f"{len(named) - MAX_NAMED} more"] if len(named) > MAX_NAMED else []
+    return separator.join([*named[:MAX_NAMED], *left])
 
 
 def layers_of(definition: Mapping[str, Any]) -> dict[str, int]:

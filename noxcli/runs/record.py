@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 LAST_READ = 0.7  # seconds past a time limit; the whole command may take 1 s more
-LONGEST_STOP, STOP_LOOKS_APART = 5.0, 0.3  # seconds for the stop on Ctrl-C, and between two reads of any stop
+MAX_STOP, STOP_LOOKS_APART = 5.0, 0.3  # seconds for the stop on Ctrl-C, and between two reads of any stop
 UNKNOWN_END = 30.0  # seconds until an unknown status of a run with an end is taken for its last one
 
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 NO_LOOK_UP = frozenset({403, 404, 405})
 NODES_TOLD, CANDIDATES_TOLD = 8, 5  # in a message
 SHORTEST_BEGINNING, FILLING = 8, "00000000-0000-0000-0000-000000000000"
-MOST_PAGES = 5  # of the list of runs that is read for the beginning of an id
+MAX_PAGES = 5  # of the list of runs that is read for the beginning of an id
 EVIDENCE = 50  # items: enough to detect an order
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 LAST_LOOK = 0.5  # seconds for the list of runs if the command's own time is up
 SLACK = 60.0  # seconds: servers write whole seconds, and those that share one address have different clocks
 OLD_ENOUGH = 200  # consecutive runs from before a start, in a list that is newest first
-MOST_CANDIDATES = 200
+MAX_CANDIDATES = 200
 Listed = TypeVar("Listed", bound=Run | Workflow | Version)
 
 
@@ -231,7 +231,7 @@ def find_candidates(
     fits: Callable[[Run], bool],
     since: Callable[[], float],
     within: float,
-    most: int = MOST_CANDIDATES,
+    most: int = MAX_CANDIDATES,
 ) -> Candidates:
     """Read the list of runs once, for at most `within` seconds, and return those that `fits` takes, at most so many.
 

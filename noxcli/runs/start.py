@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 T = TypeVar("T")
-LONGEST_LOOK = 10.0  # seconds for the list of runs
-LONGEST_ANSWER = 60.0  # seconds; the server's own limit is not documented
+MAX_LOOK = 10.0  # seconds for the list of runs
+MAX_ANSWER = 60.0  # seconds; the server's own limit is not documented
 A_DAY = timedelta(days=1)
 PLAUSIBLE = datetime(2020, 1, 1, tzinfo=UTC)  # servers also write 1970 or the year 1 for a time that they do not know
 
@@ -127,7 +127,7 @@ def send_once(
     answers = list[T]()
 
     def send_and_note(_within: float) -> T:
-        answers.append(run_despite_signal(deadline.left(LONGEST_ANSWER), attempt.send, attempt.call_off))
+        answers.append(run_despite_signal(deadline.left(MAX_ANSWER), attempt.send, attempt.call_off))
         note(answers[0])  # without a wait in between, at which a signal could lose it
         SIGNALS.check()
         return answers[0]
@@ -156,7 +156,7 @@ def _send_until_answered(
     except Unavailable as error:
         if not attempt.left:
             raise
-        words, found = attempt.search(deadline.left(LONGEST_LOOK))
+        words, found = attempt.search(deadline.left(MAX_LOOK))
         what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
         raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
 

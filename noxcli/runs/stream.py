@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
     from noxcli.api.feed import EventFeed
 
-LONGEST_WAIT = 1.0  # so that the display is updated every second
+MAX_WAIT = 1.0  # so that the display is updated every second
 # How long to wait for events in transit when the record already has the end: if they are the product, or not.
 LAST_EVENTS_GRACE, SHORT_GRACE = 2.0, 0.25
-LONGEST_REST = 60.0  # spent waiting for the rest: a stream that never ends must not delay the verdict
+MAX_REST = 60.0  # spent waiting for the rest: a stream that never ends must not delay the verdict
 TRIES_FOR_THE_REST = 3  # consecutive connections without an event
 # The docs say only that these two are announced; a stop or a pause may not be.
 ANNOUNCED_ENDINGS = frozenset({"completed", "failed"})
@@ -143,7 +143,7 @@ class TrailingEvents:
         silence = Deadline(self._clock, self._grace)
         while self._stream.is_open:
             came, began = self._ledger.came, self._clock.monotonic()
-            updates = self._stream.receive(min(silence.left(LONGEST_WAIT), self._deadline.left()))
+            updates = self._stream.receive(min(silence.left(MAX_WAIT), self._deadline.left()))
             self._waited += self._clock.monotonic() - began
             if self._ledger.came > came:
                 silence.restart(self._grace)
@@ -183,7 +183,7 @@ class TrailingEvents:
 
     @property
     def _may_wait(self) -> bool:
-        return self._waited < LONGEST_REST and not self._deadline.passed
+        return self._waited < MAX_REST and not self._deadline.passed
 
     @property
     def _has_all(self) -> bool:

@@ -30,7 +30,7 @@ from noxcli.sandbox.workflow import Workflow
 from noxcli.sandbox.workspace import Workspace
 
 Parts = tuple[list[Node], list[tuple[str, str]]]
-_LONGEST_LINE = 1_000_000_000  # longer ones are folded
+_MAX_LINE = 1_000_000_000  # longer ones are folded
 _FORMS = ("auto", "v3", "v4")
 _MODES = {"clone": "created", "version": "version_added", "replace": "replaced"}
 
@@ -161,7 +161,7 @@ _Representer.add_representer(str, _Representer.represent_str)
 def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
-    yaml.default_flow_style, yaml.explicit_start, yaml.width = False, True, _LONGEST_LINE
+    yaml.default_flow_style, yaml.explicit_start, yaml.width = False, True, _MAX_LINE
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment] # its type is that of its default
     return yaml
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-MOST_DEPTH = 500  # levels
+MAX_DEPTH = 500  # levels
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(separators=(",", ":")).encode
@@ -33,7 +33,7 @@ def decoded(text: str | bytes) -> Any:
 def check_depth(value: Any) -> None:
     """ValueError for a value that is nested too deep."""
     level = [value]
-    for _ in range(MOST_DEPTH):
+    for _ in range(MAX_DEPTH):
         level = [below for each in level if isinstance(each, dict | list) for below in _children(each)]
         if not level:
             return
@@ -76,7 +76,7 @@ def accepted(hint: Any) -> list[str]:
     return names.get(hint, ["{ KEY = VALUE }"])
 
 
-_TOO_DEEP = f"it is nested deeper than {MOST_DEPTH} levels"
+_TOO_DEEP = f"it is nested deeper than {MAX_DEPTH} levels"
 
 
 def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:

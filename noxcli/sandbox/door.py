@@ -57,7 +57,7 @@ def _refusal(scope: Scope) -> Json | None:
     return None
 
 
-MOST_REQUESTS = 50_000
+MAX_REQUESTS = 50_000
 
 
 @dataclass(slots=True)

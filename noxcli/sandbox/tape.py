@@ -21,7 +21,7 @@ JOURNAL, RESULTS = "batch.jsonl", "results.jsonl"
 OPTION = "--version-id"
 ENDINGS = ("completed", "failed")  # the others say nothing about the workflow's answer
 ANY_VERSION = "any version"
-LONGEST_SHOWN = 200  # characters of the nearest input
+MAX_SHOWN = 200  # characters of the nearest input
 STEP = "Recorded"
 WHAT_TO_GIVE = "give a directory of `noxcli batch`, or what it printed"
 TYPES = {bool: "bool", int: "float", float: "float", dict: "dict", list: "list", str: "str"}
@@ -75,7 +75,7 @@ class Tape:
     def _nearest(self, version: str, key: bytes) -> str:
         rows = {given.decode(): each[0].row for (of, given), each in self.answers.items() if of == version}
         near = difflib.get_close_matches(key.decode(), rows, 1, 0.0)[0]
-        shown = near if len(near) <= LONGEST_SHOWN else f"{near[:LONGEST_SHOWN]}… ({len(near)} characters)"
+        shown = near if len(near) <= MAX_SHOWN else f"{near[:MAX_SHOWN]}… ({len(near)} characters)"
         return f"the nearest is row {rows[near]}: {shown}"
 
 

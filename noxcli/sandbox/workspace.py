@@ -11,7 +11,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from noxcli.sandbox.answers import Invalid
-from noxcli.sandbox.door import MOST_REQUESTS, Received
+from noxcli.sandbox.door import MAX_REQUESTS, Received
 from noxcli.sandbox.faults import FaultPlan, FaultQueue
 from noxcli.sandbox.filestore import StoredFile
 from noxcli.sandbox.player import play
@@ -22,8 +22,8 @@ from noxcli.sandbox.values import resolved
 from noxcli.sandbox.workflow import Workflow
 
 # Limits on what is kept; the oldest is dropped first.
-MOST_RUNS = MOST_FILES = 10_000
-MOST_CONTENT = 512 * 1024 * 1024  # bytes, of all files together
+MAX_RUNS = MAX_FILES = 10_000
+MAX_CONTENT = 512 * 1024 * 1024  # bytes, of all files together
 # For tests in one process; a sandbox for others gets its own key.
 KEY = "sandbox-key"
 _LIMITED = "-without-flows-run"
@@ -52,7 +52,7 @@ class Workspace:
         self.workflows: dict[str, Workflow] = {}
         self.runs: dict[str, Run] = {}
         self.files: dict[str, StoredFile] = {}
-        self.requests: deque[Received] = deque(maxlen=MOST_REQUESTS)
+        self.requests: deque[Received] = deque(maxlen=MAX_REQUESTS)
         self._content = 0  # bytes of all files that are in memory
         self._background: set[asyncio.Task[None]] = set()
 
@@ -95,7 +95,7 @@ class Workspace:
         stored = StoredFile(file, owner)
         self.files[stored.id] = stored
         self._content += stored.held
-        while len(self.files) > 1 and (len(self.files) > MOST_FILES or self._content > MOST_CONTENT):
+        while len(self.files) > 1 and (len(self.files) > MAX_FILES or self._content > MAX_CONTENT):
             self._content -= self.files.pop(next(iter(self.files))).held
         return stored
 
@@ -132,7 +132,7 @@ class Workspace:
 
     def _make_room(self) -> None:
         """Forget the runs that ended longest ago."""
-        while len(self.runs) >= MOST_RUNS:
+        while len(self.runs) >= MAX_RUNS:
             oldest = next((run for run in self.runs.values() if run.over.is_set()), None)
             if oldest is None:
                 break

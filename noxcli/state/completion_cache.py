@@ -14,11 +14,11 @@ from noxcli.inputs.parse import item_start
 from noxcli.masking import Mask
 from noxcli.models import Run, Workflow
 from noxcli.place import SafeDir
-from noxcli.state.known_names import LARGEST_NAMES_FILE, NAMES_FILE, cache_directory
+from noxcli.state.known_names import MAX_NAMES_FILE, NAMES_FILE, cache_directory
 
-LONGEST_WORD = 200  # characters of a word
-MOST_WORDS = 2000  # of one kind
-MOST_LINES = 5000  # of all kinds
+MAX_WORD = 200  # characters of a word
+MAX_WORDS = 2000  # of one kind
+MAX_LINES = 5000  # of all kinds
 NOTED_RUNS = 250
 
 
@@ -72,20 +72,20 @@ class CompletionCache:
                 others = [line for line in now if not line.startswith(f"{kind}\t")]
                 lines = [f"{kind}\t{word}" for word in new if typable(word.partition("\t")[0])]
                 lines = [line for line in lines if line.replace("\t", "").isprintable() and self._mask(line) == line]
-                now = [*others, *(before[-kept:] if kept else ()), *lines[:MOST_WORDS]]
+                now = [*others, *(before[-kept:] if kept else ()), *lines[:MAX_WORDS]]
             if sorted(now) != sorted(saved):
                 with place.replacing(NAMES_FILE, 0o600, durable=False) as written:
-                    written.write("".join(f"{line}\n" for line in now[-MOST_LINES:]).encode())
+                    written.write("".join(f"{line}\n" for line in now[-MAX_LINES:]).encode())
 
 
 def typable(word: str) -> bool:
     """True for a word on one line, safe on a terminal, and neither an option nor, to fish, a home directory."""
-    return 0 < len(word) <= LONGEST_WORD and word.isprintable() and word[0] not in "-~"
+    return 0 < len(word) <= MAX_WORD and word.isprintable() and word[0] not in "-~"
 
 
 def _read_lines(place: SafeDir) -> list[str]:
     """Return the lines of the file, none if it can't be read."""
     try:
-        return place.read(NAMES_FILE, LARGEST_NAMES_FILE).decode(errors="replace").splitlines()
+        return place.read(NAMES_FILE, MAX_NAMES_FILE).decode(errors="replace").splitlines()
     except OSError:
         return []

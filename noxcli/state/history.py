@@ -26,7 +26,7 @@ from noxcli.place import SafeDir, read_named
 
 STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"
-LARGEST_ENTRY = 64 * 1024  # largest file to read, in bytes
+MAX_ENTRY = 64 * 1024  # largest file to read, in bytes
 STATE_SCHEMA = "noxcli.state/1"
 FROM_RUN = "give the FILE of `noxcli run --state-file FILE`"
 KEPT_RUNS = 500
@@ -139,7 +139,7 @@ class History:
         if not PLAIN_ID.fullmatch(run_id):
             return ()
         with suppress(OSError, ValueError), self._open_directory() as place:
-            noted = decode_json(place.read(f"{run_id}.cursor", LARGEST_ENTRY))
+            noted = decode_json(place.read(f"{run_id}.cursor", MAX_ENTRY))
             if isinstance(noted, list):
                 return [each for each in noted if isinstance(each, str) and each][-2:]
         return ()
@@ -196,7 +196,7 @@ def _read_entry_in(place: SafeDir, name: str, base_url: str) -> Entry | None:
     Raises OSError, and UsageProblem for a file that a newer noxcli has written.
     """
     try:
-        content = place.read(name, LARGEST_ENTRY)
+        content = place.read(name, MAX_ENTRY)
     except OSError as error:
         if error.errno in {None, errno.EISDIR}:  # a link, a FIFO, or too large: noxcli wrote none of these
             return None
@@ -237,7 +237,7 @@ def read_state(path: Path) -> Entry | None:
     Raises UsageProblem for any other file, also that of a newer noxcli.
     """
     try:
-        return read_entry(decode_json(read_named(path, LARGEST_ENTRY)), path)
+        return read_entry(decode_json(read_named(path, MAX_ENTRY)), path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

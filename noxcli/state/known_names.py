@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CACHE_VARIABLE = "NOXCLI_CACHE_DIR"
 NAMES_FILE = "names"
-LARGEST_NAMES_FILE = 4 * 1024 * 1024  # bytes
+MAX_NAMES_FILE = 4 * 1024 * 1024  # bytes
 RECENT_RUNS = 20  # offered before anything is typed; the older ones only after that
 LAST = ("@last", "", "the run that you started last")
 
@@ -103,7 +103,7 @@ def _read(directory: str | None) -> dict[str, list[SavedWord]]:
         return {}
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read(LARGEST_NAMES_FILE).split("\n")
+            lines = file.read(MAX_NAMES_FILE).split("\n")
     except OSError:
         return {}
     found = dict[str, list[SavedWord]]()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from noxcli.api import NoxusApi, body, client
-from noxcli.codec import LONGEST_INT, MOST_LEVELS
+from noxcli.codec import MAX_INT, MAX_LEVELS
 from noxcli.config.settings import Settings
 from noxcli.errors import NoxError, OutputNotDelivered, RequestRejected, Unavailable
 from noxcli.models import Attempt, Run
@@ -264,7 +264,7 @@ def test_a_progress_that_is_no_number_is_none(name: str) -> None:
 # Valid JSON beyond what Python's parser accepts.
 
 
-@pytest.mark.parametrize("digits", [4300, 4301, 5000, LONGEST_INT])
+@pytest.mark.parametrize("digits", [4300, 4301, 5000, MAX_INT])
 def test_a_long_integer_is_exact(digits: int) -> None:
     text = "-" + "7" * digits
     output = outcome(answer(200, json.dumps(RECORD)[:-1].encode() + f', "output": [{text}]}}'.encode()), find).output
@@ -272,7 +272,7 @@ def test_a_long_integer_is_exact(digits: int) -> None:
     assert output[0] == -(10**digits - 1) // 9 * 7
 
 
-@pytest.mark.parametrize("depth", [100, MOST_LEVELS])
+@pytest.mark.parametrize("depth", [100, MAX_LEVELS])
 @pytest.mark.parametrize(("before", "after"), [("[", "]"), ('{"a": ', "}"), ('[1, {"b": [], "a": ', ', "c": 2}, ""]')])
 def test_deep_nesting_is_read(depth: int, before: str, after: str) -> None:
     levels = before.count("[") + before.count("{") - before.count("]")
@@ -286,9 +286,9 @@ def test_deep_nesting_is_read(depth: int, before: str, after: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[" * 200_000 + "]" * 200_000, f"values nested deeper than {MOST_LEVELS} levels"),
-        ('{"a":' * 100_000, f"values nested deeper than {MOST_LEVELS} levels"),
-        ("9" * (LONGEST_INT + 1), f"an integer of more than {LONGEST_INT:,} digits"),
+        ("[" * 200_000 + "]" * 200_000, f"values nested deeper than {MAX_LEVELS} levels"),
+        ('{"a":' * 100_000, f"values nested deeper than {MAX_LEVELS} levels"),
+        ("9" * (MAX_INT + 1), f"an integer of more than {MAX_INT:,} digits"),
         ("[" * 1200, "something that is not JSON"),  # Python 3.12.1 reads no further than 1,500
     ],
     ids=["deep", "open", "integer", "cut"],
@@ -299,13 +299,13 @@ def test_beyond_the_limits_one_line_says_so(text: str, told: str) -> None:
     assert error.message.endswith(f"answered 200 with {told}")
 
 
-@pytest.mark.parametrize("depth", [MOST_LEVELS, 3 * MOST_LEVELS, 20_000])
+@pytest.mark.parametrize("depth", [MAX_LEVELS, 3 * MAX_LEVELS, 20_000])
 @pytest.mark.parametrize("options", [("--json", "--junit", "r.xml"), ("--raw", "A"), ()])
 def test_an_output_that_is_nested_too_deeply_is_refused(noxcli: Noxcli, depth: int, options: tuple[str, ...]) -> None:
     deep = b"[" * depth + b"1" + b"]" * depth
     record = b'{"id": "x", "workflow_id": "w", "status": "completed", "output": {"A": %s}}' % deep
     result, server = noxcli.against([answer(200, record)], "fetch-output", "w/x", *options)
-    if depth <= MOST_LEVELS:
+    if depth <= MAX_LEVELS:
         assert result.code == 0
         assert b"[" * depth + b"1" in b"".join(result.out.split())
     else:

@@ -18,7 +18,7 @@ import pytest
 
 from noxcli import __version__
 from noxcli.api import NoxusApi
-from noxcli.api.failures import LONGEST_DETAIL, describe, retry_after_of
+from noxcli.api.failures import MAX_DETAIL, describe, retry_after_of
 from noxcli.config.settings import Settings
 from noxcli.errors import (
     CursorRefused,
@@ -324,7 +324,7 @@ def test_a_huge_or_deep_error_body_is_cut_to_one_line(body: bytes) -> None:
     line = failure(answer(500, body)).message
     assert "answered 500: " in line
     assert "\n" not in line
-    assert len(line) <= LONGEST_DETAIL + 60
+    assert len(line) <= MAX_DETAIL + 60
 
 
 # Retry-After.

@@ -10,7 +10,7 @@ import pytest
 from noxcli import __version__
 from noxcli.app import VERBS, verb_named
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
-from noxcli.cli.usage import HEADINGS, MOST_USED, OWN
+from noxcli.cli.usage import HEADINGS, MAX_USED, OWN
 from noxcli.errors import ExitCode
 from noxcli.sandbox.server import Sandbox
 from tests import forks
@@ -191,7 +191,7 @@ def test_a_short_help_is_one_screen(verb: str) -> None:
     assert max(map(len, lines)) <= 80
     assert "...\n" not in page.partition("\n")[2]
     assert lines[-1] == f"All options: noxcli {verb} --help"
-    assert len([line for line in lines if line.startswith("  -")]) <= MOST_USED
+    assert len([line for line in lines if line.startswith("  -")]) <= MAX_USED
     assert [line for line in lines if line.startswith("  ") and f"noxcli {verb}" in line]
 
 

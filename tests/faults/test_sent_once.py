@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from noxcli.api import records
-from noxcli.runs.resolve import MOST_CANDIDATES
+from noxcli.runs.resolve import MAX_CANDIDATES
 from tests.conftest import Noxcli, QuickClock, Result
 from tests.process import HUNG, call, ended_by, environment, running
 from tests.rawserver import (
@@ -378,10 +378,10 @@ def test_candidates_are_found_in_times_of_any_zone(noxcli: Noxcli, hours: float)
 
 
 def test_only_so_many_candidates_are_listed_and_fewer_named(noxcli: Noxcli) -> None:
-    runs = [record(f"{number:08}-2222-4333-8444-555555555555", input=INPUT) for number in range(MOST_CANDIDATES + 50)]
+    runs = [record(f"{number:08}-2222-4333-8444-555555555555", input=INPUT) for number in range(MAX_CANDIDATES + 50)]
     result, _ = tried(noxcli, NGINX_502, listed=listing(*runs))
-    assert (result.code, len(result.json["error"]["candidates"])) == (7, MOST_CANDIDATES)
-    assert f" (completed) and {MOST_CANDIDATES - 5} more; check before" in result.err
+    assert (result.code, len(result.json["error"]["candidates"])) == (7, MAX_CANDIDATES)
+    assert f" (completed) and {MAX_CANDIDATES - 5} more; check before" in result.err
 
 
 @pytest.mark.parametrize(("newest_first", "pages"), [(True, 3), (False, 4)])

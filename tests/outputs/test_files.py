@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from noxcli.errors import ExitCode, OutputNotDelivered, Phase, Unavailable
 from noxcli.files import save
-from noxcli.outputs.filenames import LONGEST_STEM, Names, safe_extension, safe_stem
+from noxcli.outputs.filenames import MAX_STEM, Names, safe_extension, safe_stem
 from tests.conftest import Noxcli
 from tests.texts import any_text
 
@@ -56,7 +56,7 @@ HOSTILE = [
 
 def check_stem(stem: str) -> None:
     assert stem
-    assert len(stem.encode()) <= LONGEST_STEM
+    assert len(stem.encode()) <= MAX_STEM
     assert not set(stem) & set('/\\:*?"<>|')
     assert not [letter for letter in stem if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
     assert stem == stem.strip(" .")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxcli.render.text import LONGEST_SHOWN, MOST_MARKS, ZERO_WIDTH_JOINER, Screen, visible
+from noxcli.render.text import MAX_MARKS, MAX_SHOWN, ZERO_WIDTH_JOINER, Screen, visible
 from tests.research.hostile.corpus import PAYLOADS
 
 # Any character, with the dangerous ones far more often than by chance.
@@ -22,7 +22,7 @@ def check(shown: str, own: str = "") -> None:
     assert not [letter for letter in shown if not letter.isprintable() and letter not in f"{ZERO_WIDTH_JOINER}{own}"]
     assert not COMMAND.search(shown)
     marks = "".join("m" if category(letter) in {"Mn", "Me"} else "-" for letter in shown)
-    assert "m" * (MOST_MARKS + 1) not in marks
+    assert "m" * (MAX_MARKS + 1) not in marks
 
 
 @given(TEXTS)
@@ -85,11 +85,11 @@ def test_what_people_write_is_left_alone(text: str) -> None:
 
 def test_of_a_long_line_the_middle_is_left_out() -> None:
     line = visible(f"run failed at {'x' * 1_000_000}; continue with: noxcli wait run-1")
-    assert len(line) < LONGEST_SHOWN + 40
+    assert len(line) < MAX_SHOWN + 40
     assert line.startswith("run failed at x")
     assert "characters left out" in line
     assert line.endswith("x; continue with: noxcli wait run-1")
-    assert visible("x" * LONGEST_SHOWN) == "x" * LONGEST_SHOWN
+    assert visible("x" * MAX_SHOWN) == "x" * MAX_SHOWN
 
 
 @pytest.mark.parametrize("code", [*range(0x20), *range(0x7F, 0xA0)])

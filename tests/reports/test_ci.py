@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from noxcli.errors import ExitCode, RunFailed
 from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.reports.ci.summary import LARGEST_PAGE, summary_page
+from noxcli.reports.ci.summary import MAX_PAGE, summary_page
 from noxcli.reports.result import EndedRun, Outcome
 from noxcli.sandbox.faults import Answer, Cut
 from noxcli.sandbox.scenario import Node, Scenario, input_node
@@ -324,6 +324,6 @@ def test_a_page_stays_within_its_size() -> None:
     failed = Outcome("w", run, error=RunFailed("&" * 10_000)).document(ExitCode.RUN_FAILED)
     runs = [EndedRun(str(number), failed) for number in range(100)]
     text = summary_page(runs, Mask())
-    assert len(text) <= LARGEST_PAGE
+    assert len(text) <= MAX_PAGE
     assert text.endswith("<p>There is more in the log.</p>\n\n")
     assert page(text)[0] <= TAGS

@@ -10,7 +10,7 @@ from noxcli.inputs.definition import InputNode
 from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, Run, Workflow
 from noxcli.sandbox.scenario import Node, Version, input_node
-from noxcli.state.completion_cache import MOST_LINES, MOST_WORDS, NOTED_RUNS, CompletionCache
+from noxcli.state.completion_cache import MAX_LINES, MAX_WORDS, NOTED_RUNS, CompletionCache
 from tests.conftest import Noxcli
 
 
@@ -92,14 +92,14 @@ def test_an_id_that_cannot_be_typed_is_left_out(tmp_path: Path) -> None:
 
 
 def test_it_stays_small(tmp_path: Path) -> None:
-    at(tmp_path).save_workflows([Workflow(f"w-{number}", f"name {number}") for number in range(MOST_WORDS + 10)])
-    assert only(tmp_path).read_text().count("\n") == MOST_WORDS
+    at(tmp_path).save_workflows([Workflow(f"w-{number}", f"name {number}") for number in range(MAX_WORDS + 10)])
+    assert only(tmp_path).read_text().count("\n") == MAX_WORDS
 
     nodes = [InputNode(f"n-{number}", f"Question {number}", "str") for number in range(1000)]
     for number in range(6):
         at(tmp_path).save_keys(f"w-{number}", nodes)
     lines = only(tmp_path).read_text().splitlines()
-    assert len(lines) == MOST_LINES
+    assert len(lines) == MAX_LINES
     assert lines[-1] == "x input w-5\tQuestion 999="
 
 

@@ -25,10 +25,10 @@ from noxcli.reports.ci.summary import batch_page, summary_page
 from noxcli.reports.result import EndedRun
 from noxcli.runs.progress import Step
 
-MOST_ANNOTATIONS = 10  # of a kind per step; GitHub silently drops the rest
-LEAST_LINE = 4  # characters: hiding every `}` of a JSON secret would make the log unreadable
-LARGEST_PAGE = 1024 * 1024  # bytes of a step's summary; GitHub shows no larger one
-LARGEST_STEP_OUTPUT = 64 * 1024  # bytes, of the 1 MB that all outputs of a job have together
+MAX_ANNOTATIONS = 10  # of a kind per step; GitHub silently drops the rest
+MIN_LINE = 4  # characters: hiding every `}` of a JSON secret would make the log unreadable
+MAX_PAGE = 1024 * 1024  # bytes of a step's summary; GitHub shows no larger one
+MAX_STEP_OUTPUT = 64 * 1024  # bytes, of the 1 MB that all outputs of a job have together
 
 
 class GitHub(Renderer):
@@ -52,7 +52,7 @@ class GitHub(Renderer):
         for secret in secrets:
             lines = secret.strip().splitlines()
             for line in lines:
-                if len(line.strip()) >= LEAST_LINE or len(lines) == 1:
+                if len(line.strip()) >= MIN_LINE or len(lines) == 1:
                     self._terminal.command(f"::add-mask::{_data(line.strip())}")
 
     def fold(self, title: str) -> Self:
@@ -83,7 +83,7 @@ class GitHub(Renderer):
     def report_end(self, ended: Sequence[EndedRun], exit_code: ExitCode, output_dir: str | None) -> None:
         """Report every ending."""
         self._set_outputs(self._results(ended, exit_code, output_dir))
-        self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask), LARGEST_PAGE)
+        self._append("GITHUB_STEP_SUMMARY", summary_page(ended, self._terminal.mask), MAX_PAGE)
         self.annotate("error", [(f"{one.name}: {one.words}", one.reason) for one in ended if not one.document["ok"]])
 
     def report_batch(self, ended: BatchReport) -> None:
@@ -91,15 +91,15 @@ class GitHub(Renderer):
         classes = {words: count for count, words in ended.became} if ended.compares else {}
         counted = {"rows": ended.rows, "completed": ended.completed, **classes, "exit_code": int(ended.exit_code)}
         self._set_outputs({name: str(value) for name, value in counted.items()})
-        self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask), LARGEST_PAGE)
+        self._append("GITHUB_STEP_SUMMARY", batch_page(ended, self._terminal.mask), MAX_PAGE)
         if ended.exit_code:
             lines = [ended.reason, *(f"{row.name}: {row.what}" for row in ended.broken), *ended.trouble]
             self.annotate("error", [(f"noxcli {ended.command}", line) for line in lines])
 
     def annotate(self, kind: str, notes: Sequence[tuple[str, str]]) -> None:
         """Write title and message of each to the run's page, within GitHub's limit."""
-        if len(notes) > MOST_ANNOTATIONS:
-            shown = notes[: MOST_ANNOTATIONS - 1]
+        if len(notes) > MAX_ANNOTATIONS:
+            shown = notes[: MAX_ANNOTATIONS - 1]
             notes = [*shown, ("noxcli", f"and {len(notes) - len(shown)} more: see the log")]
         for title, message in notes:
             about = self._safe(title).replace(":", "%3A").replace(",", "%2C")
@@ -118,7 +118,7 @@ class GitHub(Renderer):
         # Text that was streamed to stdout is not kept: a truncated one may be in a complete output.
         whole = one.document["complete"] and not any(value.is_text for value in find_remote(one.document["output"]))
         output = to_json(one.document["output"]) if whole else ""
-        if output and len(output.encode()) <= LARGEST_STEP_OUTPUT:
+        if output and len(output.encode()) <= MAX_STEP_OUTPUT:
             results["output"] = output
         return results
 

@@ -16,9 +16,9 @@ from noxcli.reports.result import EndedRun
 from noxcli.reports.words import fitting
 from noxcli.timing import show_seconds
 
-LARGEST_PAGE = 60_000  # characters: it may become a comment, which GitHub limits to 65,536
+MAX_PAGE = 60_000  # characters: it may become a comment, which GitHub limits to 65,536
 EXCERPT, AROUND = 2000, 60  # characters of a text for which there is no room, and around a change in it
-LONGEST_BLOCK = 1000  # characters of an output
+MAX_BLOCK = 1000  # characters of an output
 CODE_WIDTH = 100
 REASON_WIDTH = 2000
 UNSAFE = r"[^\w./ -]|-(?=-)"  # in a comment, which nothing may end
@@ -33,7 +33,7 @@ class _Room:
     def add(self, *blocks: str) -> bool:
         """Add these blocks if all of them fit; return whether they did."""
         text = "".join(f"{block}\n\n" for block in blocks)
-        fits = len(self.text) + len(text) + len(self._last) <= LARGEST_PAGE
+        fits = len(self.text) + len(text) + len(self._last) <= MAX_PAGE
         self.text += text if fits else ""
         return fits
 
@@ -67,7 +67,7 @@ def batch_page(ended: BatchReport, mask: Mask) -> str:
     return room.text + (f"<p>and {ended.listed - shown:,} more rows</p>\n\n" if shown < ended.listed else "")
 
 
-def _broken(page: Page, row: Broken, most: int = LARGEST_PAGE) -> Iterator[Html]:
+def _broken(page: Page, row: Broken, most: int = MAX_PAGE) -> Iterator[Html]:
     """Yield a row that broke, with what was removed and added; of texts longer than `most` an excerpt."""
     yield page.tag("p", page.tag("b", _code(page, row.name)), " ", _code(page, row.what, REASON_WIDTH))
     for key, pieces in row.differences:
@@ -115,7 +115,7 @@ def _code(page: Page, text: str, width: int = CODE_WIDTH) -> Html:
 def _block(page: Page, value: Any) -> Html:
     """Return the beginning of a value as text, with its line breaks, and its full length."""
     text = as_text(value)
-    more = len(text) > LONGEST_BLOCK
-    begun = page.lines(page.begun(text, LONGEST_BLOCK))
+    more = len(text) > MAX_BLOCK
+    begun = page.lines(page.begun(text, MAX_BLOCK))
     block = page.tag("pre", page.tag("code", begun, "…" if more else None))
     return page.joined([block, "\n", page.tag("p", f"{len(text):,} characters in all")]) if more else block

@@ -11,8 +11,8 @@ from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import show_took
 from noxcli.reports.html.row import (
-    LARGEST_ROWS,
-    LONGEST_ID,
+    MAX_ID,
+    MAX_ROWS,
     ROWS_ON_A_PAGE,
     WIDEST_CELL,
     cell_of,
@@ -23,7 +23,7 @@ from noxcli.reports.html.row import (
 from noxcli.reports.reasons import ResultLine, reason_in
 from noxcli.reports.words import Piece, excerpt, fitting
 
-LEAST_TEXT, LARGEST_TEXT = 60, 100_000  # characters of a text in a row
+MIN_TEXT, MAX_TEXT = 60, 100_000  # characters of a text in a row
 AROUND = 20  # characters around a change in a row's line
 TONES = {
     RowClass.BROKEN: "bad",
@@ -91,10 +91,10 @@ def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[RowPair]) -> It
     yield page.heading("Rows that differ", f"{listed:,}")
     named = [(str(change), f"{change} {counts[change]:,}") for change in RowClass if counts[change]]
     yield parts.choice(page, [("all", f"All {listed:,}"), *named[: len(named) - bool(counts[RowClass.SAME])]], "all")
-    most = _text_of_each(LARGEST_ROWS, min(listed, ROWS_ON_A_PAGE))
-    whole = max(most, _text_of_each(LARGEST_ROWS // 2, counts[RowClass.BROKEN]))
+    most = _text_of_each(MAX_ROWS, min(listed, ROWS_ON_A_PAGE))
+    whole = max(most, _text_of_each(MAX_ROWS // 2, counts[RowClass.BROKEN]))
     yield Html(f'<div class="rows pairs">{head_of(page, ("Row", "Input", "Difference", "Change", "Time"))}')
-    shown, left = 0, LARGEST_ROWS
+    shown, left = 0, MAX_ROWS
     for pair in islice(pairs, ROWS_ON_A_PAGE):
         row = _pair(page, pair, whole if pair.change is RowClass.BROKEN else most)
         left -= len(row.encode())
@@ -109,7 +109,7 @@ def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[RowPair]) -> It
 
 def _text_of_each(room: int, rows: int) -> int:
     """Return how many characters of a text there is room for in each row, which shows it up to eight times."""
-    return max(LEAST_TEXT, min(LARGEST_TEXT, room // (8 * max(1, rows))))
+    return max(MIN_TEXT, min(MAX_TEXT, room // (8 * max(1, rows))))
 
 
 def _pair(page: Page, pair: RowPair, most: int) -> Html:
@@ -119,7 +119,7 @@ def _pair(page: Page, pair: RowPair, most: int) -> Html:
     pieces = differences[0][1] if differences and pair.base and pair.new else []
     summary = summary_of(
         page,
-        page.bdi(pair.name, LONGEST_ID),
+        page.bdi(pair.name, MAX_ID),
         [cell_of(page, inputs, first, width), page.tag("bdi", parts.mark_pieces(page, excerpt(pieces, AROUND, width)))],
         str(pair.change),
         " → ".join("-" if side is None else show_took(side, longest) for side in (base, new)),
@@ -166,7 +166,7 @@ def _sides(page: Page, key: str, pieces: Sequence[Piece], most: int) -> Html:
     texts = (parts.mark_pieces(page, [piece for piece in shown if piece[0] != left_out]) for left_out in ("+", "-"))
     return page.joined(
         [
-            page.tag("h3", page.bdi(key, LEAST_TEXT)),
+            page.tag("h3", page.bdi(key, MIN_TEXT)),
             page.tag("div", *(page.tag("pre", page.tag("bdi", text), tabindex=0) for text in texts), class_="sides"),
             page.dim(f"{lengths.capitalize()}.") if lengths else None,
         ]

@@ -20,9 +20,9 @@ from noxcli.render.text import shorten, visible
 
 HERE = files(__name__.rpartition(".")[0])
 LINE_WIDTH = 4000  # characters of one line
-LARGEST_TEXT = 200_000  # characters of one output, input or message
-LONGEST_COMMAND = 600  # characters of the command line in the footer
-MOST_SEARCHED = 4  # times the shown length is searched for secrets, since their replacements are shorter
+MAX_TEXT = 200_000  # characters of one output, input or message
+MAX_COMMAND = 600  # characters of the command line in the footer
+MAX_SEARCHED = 4  # times the shown length is searched for secrets, since their replacements are shorter
 
 
 class Html(str):
@@ -73,9 +73,9 @@ class Page:
 
     def begun(self, value: Any, most: int) -> str:
         """Return the beginning of a text or a JSON value, which may end within a secret."""
-        return self.mask.torn(as_text(value)[: MOST_SEARCHED * most])[:most]
+        return self.mask.torn(as_text(value)[: MAX_SEARCHED * most])[:most]
 
-    def block(self, value: Any, most: int = LARGEST_TEXT, draw: Callable[[str], Html] | None = None) -> Html:
+    def block(self, value: Any, most: int = MAX_TEXT, draw: Callable[[str], Html] | None = None) -> Html:
         """Return the beginning of a text or a JSON value in its own lines, or as `draw` makes them of it."""
         text = as_text(value)
         begun = self.begun(text, most)
@@ -122,7 +122,7 @@ class Page:
         for part in body:
             yield f"{self.text(part)}\n".encode()
         when = f" on {show_moment(self.at)}" if self.at is not None else ""
-        line = self.text(shlex.join(["noxcli", *self.argv]), LONGEST_COMMAND) if self.argv else None
+        line = self.text(shlex.join(["noxcli", *self.argv]), MAX_COMMAND) if self.argv else None
         footer = self.tag("footer", f"Written by noxcli {__version__}{when}", line and self.tag("code", line))
         yield f"</main>\n{footer}\n<script>{script}</script>\n</body>\n</html>\n".encode()
 

@@ -8,14 +8,14 @@ from typing import Any
 from noxcli.errors import UNDECIDED, ExitCode
 from noxcli.outputs.values import HOLDERS, find_remote
 from noxcli.render.text import amount
-from noxcli.reports.html.markup import LARGEST_TEXT, Html, Page
+from noxcli.reports.html.markup import MAX_TEXT, Html, Page
 from noxcli.reports.words import CHANGES
 
 VALUES_ON_A_PAGE = 200  # outputs or inputs of a run
-LARGEST_VALUES = 2_000_000  # characters of all of them
-LONGEST_PEEK = 120  # characters of a folded value, and of one that is a line
-LONGEST_OPEN = 2000  # characters of a value that is not folded
-LONGEST_NAME = 200
+MAX_VALUES = 2_000_000  # characters of all of them
+MAX_PEEK = 120  # characters of a folded value, and of one that is a line
+MAX_OPEN = 2000  # characters of a value that is not folded
+MAX_NAME = 200
 A_SECOND, A_MINUTE, AN_HOUR = 0.9995, 59.95, 3599.5  # above which a duration has another unit
 SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 
@@ -23,8 +23,8 @@ SIGNS = {"good": "✓", "bad": "✗", "warn": "!"}
 def verdict(page: Page, tone: str, name: str, words: str | Html, when: Sequence[str], *lines: Html | None) -> Html:
     """Return the head of a page: the verdict on what is named, in one line with `when`; below it, why."""
     sign = page.tag("span", SIGNS[tone], class_="sign")
-    heading = page.tag("h1", sign, " ", page.bdi(name, LONGEST_NAME), " ", page.tag("span", words, class_="words"))
-    small = page.tag("p", page.bdi(" · ".join(when), 4 * LONGEST_NAME), class_="when") if when else None
+    heading = page.tag("h1", sign, " ", page.bdi(name, MAX_NAME), " ", page.tag("span", words, class_="words"))
+    small = page.tag("p", page.bdi(" · ".join(when), 4 * MAX_NAME), class_="when") if when else None
     return page.tag("header", page.tag("div", heading, small, class_="line"), *lines, class_=f"verdict {tone}")
 
 
@@ -53,7 +53,7 @@ def facts(page: Page, terms: Iterable[tuple[str, Any]]) -> Html:
     """Return a list of terms with their values, or with Html."""
     lines: list[Html] = []
     for term, value in terms:
-        lines.append(page.tag("dt", page.text(term, LONGEST_NAME)))
+        lines.append(page.tag("dt", page.text(term, MAX_NAME)))
         lines.append(page.tag("dd", value if isinstance(value, Html) else page.bdi(value)))
     return page.tag("dl", *lines, class_="facts")
 
@@ -63,7 +63,7 @@ def commands(page: Page, lines: Sequence[str]) -> Html:
     return page.tag("ul", *(page.tag("li", page.tag("code", line)) for line in lines), class_="commands")
 
 
-def assertions(page: Page, checks: Sequence[Mapping[str, Any]], most: int = LARGEST_TEXT) -> Html:
+def assertions(page: Page, checks: Sequence[Mapping[str, Any]], most: int = MAX_TEXT) -> Html:
     """Return what was asserted, the broken ones first; each text has at most so many characters."""
     lines: list[Html] = []
     for each in sorted(checks, key=lambda each: bool(each.get("holds"))):
@@ -100,10 +100,10 @@ def _by_words(page: Page, diff: str) -> Html:
     return Html("\n".join(shown))
 
 
-def values(page: Page, named: Mapping[str, Any], most: int = LARGEST_TEXT) -> Iterator[Html]:
+def values(page: Page, named: Mapping[str, Any], most: int = MAX_TEXT) -> Iterator[Html]:
     """Yield inputs or outputs, at most so many characters of each: lines as a list, the rest unfolding, or open."""
     some = list(named.items())[:VALUES_ON_A_PAGE]
-    longest = min(most, LONGEST_PEEK)
+    longest = min(most, MAX_PEEK)
     plain = {
         key: page.text(value)
         for key, value in some
@@ -111,7 +111,7 @@ def values(page: Page, named: Mapping[str, Any], most: int = LARGEST_TEXT) -> It
     }
     if plain:
         yield facts(page, plain.items())
-    left = LARGEST_VALUES
+    left = MAX_VALUES
     for key, value in some:
         if key in plain:
             continue
@@ -119,10 +119,10 @@ def values(page: Page, named: Mapping[str, Any], most: int = LARGEST_TEXT) -> It
         if isinstance(value, dict) and isinstance(value.get("$file"), str):
             path = value["$file"]
         left -= len(body)
-        opened = len(body) < LONGEST_OPEN and path is None
-        gist = page.link(path, Path(path).name) if path else None if opened else page.peek(value, LONGEST_PEEK)
+        opened = len(body) < MAX_OPEN and path is None
+        gist = page.link(path, Path(path).name) if path else None if opened else page.peek(value, MAX_PEEK)
         peek, size = page.tag("span", gist, class_="peek"), page.tag("span", _size(value), class_="size")
-        summary = page.tag("summary", page.tag("b", page.bdi(key, LONGEST_NAME)), peek, size, class_="value")
+        summary = page.tag("summary", page.tag("b", page.bdi(key, MAX_NAME)), peek, size, class_="value")
         yield page.tag("details", summary, page.tag("div", body), open=opened)
     if len(named) > VALUES_ON_A_PAGE:
         yield page.dim(f"and {len(named) - VALUES_ON_A_PAGE} more")

@@ -13,12 +13,12 @@ from noxcli.reports.html.parts import show_took, tone_of
 from noxcli.reports.reasons import ResultLine, place_of, reason_in, reasons_of
 
 ROWS_ON_A_PAGE = 10_000  # those that did not pass come first
-LARGEST_ROWS = 4_500_000  # bytes of all rows of a page
-LARGEST_ROW = 40_000  # characters of the texts of one row
+MAX_ROWS = 4_500_000  # bytes of all rows of a page
+MAX_ROW = 40_000  # characters of the texts of one row
 FRAME = 300  # bytes of a row that has no room for its texts, but for the beginning of two of them
 TEXT_FRAME = 80  # characters of markup around a text
-LEAST_TEXT = 40  # characters; where there is no room for as much, a row does not unfold to its texts
-LONGEST_ID = 60  # characters
+MIN_TEXT = 40  # characters; where there is no room for as much, a row does not unfold to its texts
+MAX_ID = 60  # characters
 WIDEST_CELL, NARROWEST_CELL = 120, 24  # characters of the first input and output
 
 
@@ -33,7 +33,7 @@ class RowColumns:
 
 def fitting_row(page: Page, columns: RowColumns, row: ResultLine, room: int) -> Html:
     """Return the row in about that many bytes at most; where markup or other alphabets take more, with less text."""
-    most = max(0, min(LARGEST_ROW, room - FRAME))
+    most = max(0, min(MAX_ROW, room - FRAME))
     made = row_of(page, columns, row, most)
     size = len(made.encode())
     return made if size <= room else row_of(page, columns, row, most * room // size)
@@ -42,7 +42,7 @@ def fitting_row(page: Page, columns: RowColumns, row: ResultLine, room: int) -> 
 def size_of(row: ResultLine) -> int:
     """Return about how many bytes the whole row needs, as far as a row may have them."""
     texts = sum(len(text.encode("utf-8", "surrogatepass")) + TEXT_FRAME for text in texts_of(row))
-    return FRAME + min(LARGEST_ROW, texts)
+    return FRAME + min(MAX_ROW, texts)
 
 
 def row_of(page: Page, columns: RowColumns, row: ResultLine, most: int) -> Html:
@@ -52,15 +52,15 @@ def row_of(page: Page, columns: RowColumns, row: ResultLine, most: int) -> Html:
     inputs, outputs = dict(row["input"] or {}), dict(by_name(result["output"]))
     summary = summary_of(
         page,
-        page.joined([place_of(row), " ", page.bdi(row["id"] or "", LONGEST_ID)]),
+        page.joined([place_of(row), " ", page.bdi(row["id"] or "", MAX_ID)]),
         [cell_of(page, inputs, columns.input, width), cell_of(page, outputs, columns.output, width)],
         status_of(code),
         "" if took is None else show_took(took, columns.longest),
-        None if code == ExitCode.OK else page.bdi(reasons_of(row)[1], max(width, 2 * LONGEST_ID)),
+        None if code == ExitCode.OK else page.bdi(reasons_of(row)[1], max(width, 2 * MAX_ID)),
     )
     within = fair_share((len(text) + TEXT_FRAME for text in texts_of(row)), most) - TEXT_FRAME
     named = {"Inputs": inputs, "Columns": row["columns"] or {}, "Outputs": outputs}
-    body = page.tag("div", *_unfolded(page, row, named, within)) if within >= LEAST_TEXT else None
+    body = page.tag("div", *_unfolded(page, row, named, within)) if within >= MIN_TEXT else None
     return page.tag("details", summary, body, id=f"r{place_of(row)}", class_=f"c{code} {tone_of(code)}")
 
 
@@ -77,7 +77,7 @@ def _unfolded(page: Page, row: ResultLine, named: Mapping[str, Mapping[str, Any]
             yield from parts.values(page, values, within)
     folder = page.link(row["folder"], "files") if "folder" in row else None
     run_id = (result["run"] or {}).get("id") or "unknown"
-    yield page.tag("p", "run ", page.bdi(run_id, LONGEST_ID), folder and " ", folder, class_="dim")
+    yield page.tag("p", "run ", page.bdi(run_id, MAX_ID), folder and " ", folder, class_="dim")
 
 
 def texts_of(row: ResultLine) -> list[str]:
@@ -92,7 +92,7 @@ def texts_of(row: ResultLine) -> list[str]:
 
 def head_of(page: Page, words: Iterable[str]) -> Html:
     """Return the line above all rows."""
-    return page.tag("div", *(page.tag("span", page.bdi(each, LONGEST_ID)) for each in words), class_="head")
+    return page.tag("div", *(page.tag("span", page.bdi(each, MAX_ID)) for each in words), class_="head")
 
 
 def summary_of(page: Page, name: Html, cells: Iterable[Html], status: str, took: str, why: Html | None) -> Html:

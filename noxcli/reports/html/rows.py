@@ -16,7 +16,7 @@ from noxcli.reports.html.markup import Html, Page, show_moment
 from noxcli.reports.html.parts import show_took
 from noxcli.reports.html.row import (
     FRAME,
-    LARGEST_ROWS,
+    MAX_ROWS,
     ROWS_ON_A_PAGE,
     RowColumns,
     fitting_row,
@@ -27,7 +27,7 @@ from noxcli.reports.html.row import (
 from noxcli.reports.reasons import FailureGroups, ResultLine
 from noxcli.timing import parse_time, within
 
-MOST_REASONS = 30
+MAX_REASONS = 30
 BINS = 60  # of the picture of the durations
 NOT_PASSED = "bad"  # the filter for all rows that did not pass
 
@@ -165,16 +165,16 @@ def _reasons(page: Page, count: _Count) -> Iterator[Html]:
         return
     yield page.heading("Reasons", amount(count.bad, "row"))
     lines = []
-    for reason in ranked[:MOST_REASONS]:
+    for reason in ranked[:MAX_REASONS]:
         links = page.joined(page.joined([" ", page.tag("a", row, href=f"#r{row}")]) for _, row in reason.rows)
         more = " …" if reason.count > len(reason.rows) else None
         where = page.tag("div", "row" if reason.count == 1 else "rows", links, more, class_="dim")
         shared = page.tag("div", page.bdi(reason.shared, 600), where)
         lines.append(page.tag("li", page.tag("b", f"{reason.count:,}"), shared))
     yield page.tag("ul", *lines, class_="reasons")
-    if len(ranked) > MOST_REASONS:
-        left = sum(reason.count for reason in ranked[MOST_REASONS:])
-        yield page.dim(f"and {left:,} rows with {len(ranked) - MOST_REASONS:,} other reasons")
+    if len(ranked) > MAX_REASONS:
+        left = sum(reason.count for reason in ranked[MAX_REASONS:])
+        yield page.dim(f"and {left:,} rows with {len(ranked) - MAX_REASONS:,} other reasons")
 
 
 def _filter(page: Page, count: _Count) -> Iterator[Html]:
@@ -199,7 +199,7 @@ def _listed(page: Page, rows: Callable[[], Iterable[ResultLine]], count: _Count)
     # By whether they did not pass: the rows to list, and the bytes that each of them is sure to have.
     waiting = {True: min(count.bad, ROWS_ON_A_PAGE)}
     waiting[False] = min(count.rows - count.bad, ROWS_ON_A_PAGE - waiting[True])
-    left, shown = LARGEST_ROWS, 0
+    left, shown = MAX_ROWS, 0
     most = min(count.needed * 5 // 4, left - FRAME * waiting[False])  # needed is an estimate
     kept = {True: most // max(1, count.bad), False: FRAME}
     for row in rows():

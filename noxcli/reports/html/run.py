@@ -8,7 +8,7 @@ from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page, show_moment
-from noxcli.reports.html.parts import LONGEST_NAME, show_took
+from noxcli.reports.html.parts import MAX_NAME, show_took
 from noxcli.reports.reasons import reason_in
 from noxcli.reports.result import EndedRun
 from noxcli.runs.node_data import FAILED
@@ -20,7 +20,7 @@ CONTINUITY = {
     "assumed": "no event known to be missing",
     "broken": "events may be missing",
 }
-MOST_BARS = 2000  # nodes of a run
+MAX_BARS = 2000  # nodes of a run
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the axis
 Node = Mapping[str, Any]  # of a result document; times are in seconds, None if they were not measured
 
@@ -106,7 +106,7 @@ def _waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
     """Yield the nodes of a result document, one unfolding line for each that has times or an error."""
     nodes: Sequence[Node] = document["nodes"]
     lined = list(filter(_has_line, nodes))
-    shown = lined[:MOST_BARS]
+    shown = lined[:MAX_BARS]
     total = max((sum(span) for span in map(_span, shown) if span is not None), default=0.0)
     if nodes:
         yield page.heading("Nodes", f"{len(nodes):,}")
@@ -140,13 +140,13 @@ def _span(node: Node) -> tuple[float, float] | None:
 
 
 def _name_of(page: Page, node: Node) -> Html:
-    return page.bdi(node.get("name") or node.get("id"), LONGEST_NAME)
+    return page.bdi(node.get("name") or node.get("id"), MAX_NAME)
 
 
 def _untimed(page: Page, nodes: Sequence[Node]) -> Iterator[Html]:
     """Yield the names of nodes without times, by status, in one line."""
     named: dict[str, list[Html]] = {}
-    for node in nodes[:MOST_BARS]:
+    for node in nodes[:MAX_BARS]:
         named.setdefault(str(node["status"]), []).append(_name_of(page, node))
     if named:
         groups = (f"{', '.join(names)} ({page.text(status, 40)})" for status, names in named.items())
