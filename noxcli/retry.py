@@ -174,12 +174,14 @@ class RetryPolicy:
         with self.pausing(failures) as pause:
             while True:
                 try:
-                    return call(self.limit().left(failures.for_an_attempt))
+                    return call(self.limit().remaining(failures.for_an_attempt))
                 except (Unavailable, NotAccessible) as error:
                     is_refused = isinstance(error, NotAccessible)
                     if self._once or (is_refused and (believing or failures.is_lost(error))):
                         raise
-                    if isinstance(error, Unavailable) and not worth(error, min(failures.left, self._deadline.left())):
+                    if isinstance(error, Unavailable) and not worth(
+                        error, min(failures.left, self._deadline.remaining())
+                    ):
                         raise
                     if not is_refused and moved():
                         failures.met_answer()
@@ -217,10 +219,10 @@ class RetryPolicy:
 
     def _pause(self, seconds: float, error: NoxError) -> None:
         """Wait until the next attempt. Raises as `keep_trying` if the command's limit comes before."""
-        if seconds < self._deadline.left():
+        if seconds < self._deadline.remaining():
             self.clock.sleep(seconds)
             return
         if isinstance(error, NotAccessible) and self._deadline.seconds == 0 and self._out_of_time is TimedOut:
             raise NotFinished(error.message, ASK_LATER, **error.facts()) from error
-        self.clock.sleep(self._deadline.left())
+        self.clock.sleep(self._deadline.remaining())
         raise self.out_of_time(error.message) from error

@@ -43,9 +43,9 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        return self.left() <= 0
+        return self.remaining() <= 0
 
-    def left(self, most: float = float("inf")) -> float:
+    def remaining(self, most: float = float("inf")) -> float:
         """Return the remaining seconds, at most `most`, never below zero."""
         if self._end is None:
             return most

@@ -60,12 +60,12 @@ def test_a_deadline_restarts_in_full_or_once_as_told() -> None:
     deadline = Deadline(clock, 10)
     clock.sleep(20)
     deadline.restart()
-    assert deadline.left() == 10
+    assert deadline.remaining() == 10
     deadline.restart(2)
-    assert deadline.left() == 2
+    assert deadline.remaining() == 2
     clock.sleep(5)
     deadline.restart()
-    assert deadline.left() == 10
+    assert deadline.remaining() == 10
 
 
 # Server times.

@@ -40,7 +40,7 @@ def test_a_wait_longer_than_its_slices_takes_its_whole_time() -> None:
 
 def test_a_call_that_takes_too_long_is_unavailable() -> None:
     with pytest.raises(Unavailable):
-        run_apart(lambda: time.sleep(1), Deadline(Clock(), 0.1).left)
+        run_apart(lambda: time.sleep(1), Deadline(Clock(), 0.1).remaining)
     with pytest.raises(Unavailable):
         run_apart(lambda: None, lambda: 0.0)
 

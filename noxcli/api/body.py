@@ -52,13 +52,13 @@ class AnswerLimit:
         """Count from now."""
         self._end = min(time.monotonic() + self._seconds, self.until)
 
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Return the seconds that are left, never below zero."""
         return max(0.0, self._end - time.monotonic())
 
     def for_a_read(self) -> float:
         """Return how many seconds one read may take. Raises TimeoutError if there are none."""
-        left = self.left()
+        left = self.remaining()
         if not left:
             raise TimeoutError("timed out while reading")
         return min(self._each, left)

@@ -240,7 +240,7 @@ class NoxusApi:
         path = f"/v1/file/{_part(file_id)}"
         limit = AnswerLimit(READ_TIMEOUT, until=self._until, per_byte=1 / FILE_PACE)
         answer = run_apart(
-            lambda: self.http.send("GET", path, headers=headers, limit=limit, elsewhere=True), limit.left
+            lambda: self.http.send("GET", path, headers=headers, limit=limit, elsewhere=True), limit.remaining
         )
         return Download(answer, limit, self.http.mask)
 
@@ -272,7 +272,7 @@ class NoxusApi:
         path, limit = f"/v1/runs/{_part(run_id)}/events", AnswerLimit.of_stream()
         try:
             response = run_apart(
-                lambda: self.http.send("GET", path, params=params, headers=headers, limit=limit), limit.left
+                lambda: self.http.send("GET", path, params=params, headers=headers, limit=limit), limit.remaining
             )
         except (NotFound, RequestRejected, Unavailable) as error:
             raise _stream_failure(error, cursor) from error

@@ -117,13 +117,13 @@ class Http:
                 with response:
                     body = read_at_most(response, largest, limit)
                 # Parsing can't be interrupted, and blocks all threads in the meantime.
-                if len(body) / PARSED_PER_SECOND > limit.left():
+                if len(body) / PARSED_PER_SECOND > limit.remaining():
                     raise Unavailable("the answer came too late")
             except BROKEN as error:
                 raise unavailable(error, response.url, self.mask) from error
             return response, body
 
-        return run_apart(read, limit.left)
+        return run_apart(read, limit.remaining)
 
     def send(  # noqa: PLR0913 - the parts of a request, and how it may go: each by name, with a default
         self,

@@ -157,7 +157,7 @@ class Batch:
         if doubts := past.doubtful:
             from noxcli.batch.doubts import look_for, narrow_to_version  # loaded for rows in doubt
 
-            within = work.deadline.left(MAX_LOOK)
+            within = work.deadline.remaining(MAX_LOOK)
             finding = look_for(work.api, workflow_id, work.digests[0], doubts, work.known.__contains__, within)
             self._finding = narrow_to_version(work.api, finding, past.own_runs(self.journal.path), workflow_id, within)
             for doubt, run in self._finding.own(doubts):

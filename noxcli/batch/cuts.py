@@ -73,7 +73,7 @@ class Shutdown:
             )
             stuck = Incomplete(f"{what} (--max-failures 0 starts them anyway)", None, ExitCode.OK)
             self.add(Stage.FINISHING, stuck, moot=True)
-        elif self._work.deadline.left() <= self._quiet:
+        elif self._work.deadline.remaining() <= self._quiet:
             self.add(Stage.FINISHING, TimedOut("no row is started just before the timeout"), moot=True)
         elif self._asked.row_timeout is not None and self._waits_for_a_turn > self._asked.row_timeout:
             error = TimedOut(f"the server took no start for {show_seconds(self._asked.row_timeout)} (--row-timeout)")

@@ -232,14 +232,14 @@ class Scheduler:
     def _end(self) -> None:
         """Report what was taken."""
         self.work.pace.hurry()
-        end = time.monotonic() + self.work.deadline.left(MAX_LOOK)
+        end = time.monotonic() + self.work.deadline.remaining(MAX_LOOK)
         if self.cuts.stage is Stage.LEAVING:
             if self.work.deadline.passed:
                 end = time.monotonic() + LAST_READ
                 self._look_once_more(end)
             else:
                 self._await_starts()
-                end = time.monotonic() + self.work.deadline.left(LAST_LOOK)
+                end = time.monotonic() + self.work.deadline.remaining(LAST_LOOK)
             self.cuts.note_open()
         self.flight.leave_all(self._error_of_left, max(0.0, end - time.monotonic()))
         self.cuts.check_disk()  # for the last results
@@ -259,7 +259,7 @@ class Scheduler:
         stopping = self._stop_runs() if self._asked.stops else 0
         left = len(self.flight.active)
         done = f", {stopping - left} stopped" if stopping else ""
-        number, within = signal.number, self.work.deadline.left(LAST_LOOK)
+        number, within = signal.number, self.work.deadline.remaining(LAST_LOOK)
         self.flight.leave_all(lambda run: Interruption(f"run {run.id} was left {run.word}", number=number), within)
         return Interruption(f"interrupted by {signal}{done}, {left} runs left running", number=number)
 

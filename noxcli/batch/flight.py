@@ -23,7 +23,7 @@ class RowsInFlight:
         self.doubts: list[ActiveRow] = []  # rows whose start may have been sent
         self.unstarted = 0  # rows that were taken, and whose start was called off
         self.had_runs = False  # a run may exist that this call started or found
-        self.left: list[str] = []  # the runs that go on although their rows were reported
+        self.still_running: list[str] = []  # the runs that go on although their rows were reported
         self.work, self.output, self.schedule = work, output, schedule
 
     def has(self, number: int) -> bool:
@@ -33,7 +33,7 @@ class RowsInFlight:
     @property
     def going_on(self) -> list[str]:
         """The runs that go on, as far as known: of rows that were reported, and of those that could not be."""
-        return [*self.left, *(row.run.id for row in self.active.values() if row.run is not None)]
+        return [*self.still_running, *(row.run.id for row in self.active.values() if row.run is not None)]
 
     def take(self, row: Row) -> ActiveRow:
         """Take a row that is to be started."""
@@ -65,7 +65,7 @@ class RowsInFlight:
         self.drop(row.row.number)
         run = row.result["run"]
         if run is not None and row.code not in ANSWERED and run["status"] not in {*FINAL_STATUSES, PAUSED_STATUS}:
-            self.left.append(run["id"])
+            self.still_running.append(run["id"])
         self.output.add(row)
 
     def leave(self, row: ActiveRow, error: NoxError) -> None:

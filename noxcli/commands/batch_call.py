@@ -255,7 +255,7 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
     if begun.definition is None or begun.version_id is not None or noxus.deadline.passed:
         return  # --resume will compare it
     try:
-        now = noxus.api.within(noxus.deadline.left(MAX_LOOK)).get_workflow(begun.workflow_id)
+        now = noxus.api.within(noxus.deadline.remaining(MAX_LOOK)).get_workflow(begun.workflow_id)
         definition, nodes = digests_of(now.definition)
     except NoxError as error:
         noxus.context.terminal.warn(f"it is not known whether the workflow has changed meanwhile: {error.message}")

@@ -281,7 +281,7 @@ class _Gate:
             doubts = [doubt for doubt in past.doubtful if answer_key(doubt.number).side == side]
             if not doubts:
                 continue
-            within = work.deadline.left(MAX_LOOK)
+            within = work.deadline.remaining(MAX_LOOK)
             finding = look_for(work.api, work.workflow_id, digests, doubts, work.known.__contains__, within)
             for doubt in doubts:
                 words = Candidates(finding.candidates(doubt), finding.listed).words()

@@ -86,7 +86,7 @@ def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
 
     context = noxus.context
     deadline = Deadline(context.clock, noxus.common.timeout)  # each run gets the whole time
-    limit = deadline.left(STOP_TIMEOUT)
+    limit = deadline.remaining(STOP_TIMEOUT)
     run = noxus.resolve_run(
         text, noxus.patience(limit, deadline, gave_up=LostContact, out_of_time=LostContact), listed=False
     )

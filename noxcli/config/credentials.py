@@ -97,7 +97,7 @@ def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
 
     def read_in_time() -> bytes:
         try:
-            return run_apart(read, Deadline(Clock(), COMMAND_LIMIT).left)
+            return run_apart(read, Deadline(Clock(), COMMAND_LIMIT).remaining)
         except Unavailable:
             raise Unauthorized(f"{what} took longer than {COMMAND_LIMIT:g} s", "run it by hand") from None
 

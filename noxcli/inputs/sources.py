@@ -96,7 +96,7 @@ class Sources:
         if self.deadline is None or not self.deadline.seconds:  # a single check may take as long as it needs
             return run_apart(work)
         try:
-            return run_apart(work, self.deadline.left)
+            return run_apart(work, self.deadline.remaining)
         except Unavailable:
             raise TimedOutBeforeStart(f"out of time before the start: {what}", "increase --timeout") from None
 

@@ -119,7 +119,7 @@ class Uploader:
 
     def _send(self, file: BinaryIO, upload: Upload, size: int) -> Mapping[str, Any]:
         file.seek(0)
-        api = self._api.within(self._patience.limit().left())  # it may take longer than an outage
+        api = self._api.within(self._patience.limit().remaining())  # it may take longer than an outage
         return api.upload(upload.name, Reading(file, size), upload.content_type)
 
 

@@ -48,11 +48,11 @@ def await_output(api: "NoxusApi", run: Run, patience: RetryPolicy, workflow: Wor
         return run  # a branch that it did not take has no output
     limit = patience.limit()
     for step in LAG_STEPS:
-        if step >= limit.left():
+        if step >= limit.remaining():
             break
         patience.clock.sleep(step)
         with suppress(NoxError):
-            latest = api.within(limit.left()).get_run(run.workflow_id, run.id)
+            latest = api.within(limit.remaining()).get_run(run.workflow_id, run.id)
             if latest.status == run.status and not is_empty(latest.output):
                 return latest
     raise OutputNotDelivered(
@@ -68,7 +68,7 @@ def find_output_nodes(
         if known is not None and (nodes := outputs_of(known.definition)) is not None:
             return nodes
     with suppress(NoxError):
-        read = api.within(patience.limit().left()).get_workflow(run.workflow_id)
+        read = api.within(patience.limit().remaining()).get_workflow(run.workflow_id)
         return outputs_of(read.definition)
     return None
 

@@ -71,7 +71,7 @@ class Transfer:
         file_id, etag = self.remote.file_id, self._etag if start else None
         if file_id is None:
             raise OutputNotDelivered("the server gave no file id for it")
-        return self._source.within(self._limit.left()).download(file_id, start, etag)
+        return self._source.within(self._limit.remaining()).download(file_id, start, etag)
 
     def _fits(self, opened: "Download") -> bool:
         """True for the file from its beginning, and for the part of it that is missing."""

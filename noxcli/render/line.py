@@ -93,13 +93,13 @@ class Line:
         self._pieces: list[str] = []
 
     @property
-    def left(self) -> int:
+    def free_cells(self) -> int:
         """The number of free cells."""
         return max(0, self._width - self.cells)
 
     def add(self, text: str, style: str = "", cells: int | None = None) -> Self:
         """Add as much as fits; with `cells`, exactly that many if they fit."""
-        room = self.left if cells is None else min(cells, self.left)
+        room = self.free_cells if cells is None else min(cells, self.free_cells)
         text = self._look.shown(text)
         if cell_len(text) > room:
             text = f"{set_cell_size(text, room - 1)}{self._look.shown('…')}" if room else ""
@@ -113,7 +113,7 @@ class Line:
     def add_end(self, text: str, style: str = "") -> Self:
         """Add as much of the end of the text as fits, from the start of a word if one is near."""
         whole = text = self._look.shown(text)
-        while (excess := cell_len(text) - self.left) > 0:
+        while (excess := cell_len(text) - self.free_cells) > 0:
             text = text[max(1, excess // 2) :]  # a character has two cells at most
         words = text.partition(" ")[2]
         return self.add(words if len(text) < len(whole) and 2 * len(words) > len(text) else text, style)

@@ -96,7 +96,7 @@ class Live(BottomRenderer):
         line.add(f" {show_seconds(progress.elapsed()):>6}", "dim")
         if progress.percent:
             text = f" {min(100.0, progress.percent):3.0f}%"
-            bar = min(MAX_BAR, line.left - cell_len(text) - 2)
+            bar = min(MAX_BAR, line.free_cells - cell_len(text) - 2)
             if bar >= MIN_BAR:
                 line.add("  ").add_bar(progress.percent / 100, bar)
             line.add(text, "dim")
@@ -119,7 +119,7 @@ class Live(BottomRenderer):
             took = node.seen_for(now) if at_work else node.duration(now)
             line.add(f" {show_seconds(took) if took and took >= NOTICEABLE else '':>6}", "dim")
             if bar_cells:
-                self._add_bar(line.add(" "), node, now, min(bar_cells, line.left), style)
+                self._add_bar(line.add(" "), node, now, min(bar_cells, line.free_cells), style)
             lines.append(self._add_words(line, node, group, style))
         return lines
 
@@ -146,8 +146,8 @@ class Live(BottomRenderer):
         if node.failed and node.error and not self._is_told(node):
             return line.add(" ").add(node.error.strip(), "red")
         if self._at_work(node) and node.tail:
-            tail = self._look.mask.torn(node.tail)[-2 * line.left :]
-            return line.add(" ").add_end(tail.strip(), "dim") if line.left > MIN_TEXT else line
+            tail = self._look.mask.torn(node.tail)[-2 * line.free_cells :]
+            return line.add(" ").add_end(tail.strip(), "dim") if line.free_cells > MIN_TEXT else line
         if self._ends_in_words(node, group):
             line.add(f" {node.status}", style)
         return line

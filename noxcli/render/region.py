@@ -159,7 +159,7 @@ class Bar(BottomRenderer):
         width = self._terminal.size().columns - 1
         pace, *below = pace.split("\n")
         line, words = self._look.line(width), f"{done}, {pace}"
-        cells = min(BAR_WIDTH, line.left - cell_len(words) - 1)
+        cells = min(BAR_WIDTH, line.free_cells - cell_len(words) - 1)
         if share is not None and cells >= MIN_BAR:
             line.add_bar(share, cells).add(" ")
         return [line.add(words, "dim"), *(self._look.line(width).add(text, "dim") for text in below)]

@@ -39,7 +39,7 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
         shown, left = _beginning(value, size.columns, rows + CUT)  # whole if only the lines about a cut are missing
         if left:
             shown, left = _beginning(value, size.columns, rows)
-        parts += [str(heading.add("─" * heading.left, "dim")), *shown]
+        parts += [str(heading.add("─" * heading.free_cells, "dim")), *shown]
         if left:
             named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
             parts += _aside(look, f"… {amount(left, 'more character')}: {line_to_fetch} {named}", size.columns)

@@ -142,7 +142,7 @@ class Follower:
 
     def _at_most(self, other: Deadline) -> float:
         """Return how long to wait at once."""
-        return min(other.left(MAX_WAIT), self._deadline.left(), self._stall.left())
+        return min(other.remaining(MAX_WAIT), self._deadline.remaining(), self._stall.remaining())
 
     def _sleep(self) -> Burst:
         """Let a part of the wait pass."""
@@ -157,7 +157,7 @@ class Follower:
         self._check_limits()
         try:
             most = min(READ_LIMIT, self._contact.for_an_attempt)
-            updates = self.record.read(min(self._deadline.left(most), self._stall.left(most)))
+            updates = self.record.read(min(self._deadline.remaining(most), self._stall.remaining(most)))
         except (Unavailable, RequestRejected, NotAccessible) as error:
             self._retry_after = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
             is_lost = self._contact.is_lost(error)
@@ -183,7 +183,7 @@ class Follower:
     def _wait_for_poll(self) -> None:
         asked_for = min(self._retry_after, MAX_DELAY)
         interval = max(self._policy.poll_interval, asked_for)
-        self._wait.restart(interval if asked_for else self._poll_until.left(interval))
+        self._wait.restart(interval if asked_for else self._poll_until.remaining(interval))
 
     # The stream.
 

@@ -38,7 +38,7 @@ def explain(
     `seen` is what its events showed so far, `shown` hides secrets.
     """
     clock = deadline.clock
-    limit = Deadline(clock, EXPLAIN_WITHIN if deadline.seconds == 0 else deadline.left(EXPLAIN_WITHIN))
+    limit = Deadline(clock, EXPLAIN_WITHIN if deadline.seconds == 0 else deadline.remaining(EXPLAIN_WITHIN))
     progress = seen or Progress(run, clock, from_start=False, shown=shown)
     progress.apply_one(Finished(run))
     search = _Search(source, progress, limit)
@@ -89,12 +89,12 @@ class _Search:
             return {}
         clock = self._limit.clock
         replayed = Progress(self._run, clock, from_start=False)
-        limit, quiet = Deadline(clock, self._limit.left(EACH_WITHIN)), Deadline(clock, FIRST_EVENT)
+        limit, quiet = Deadline(clock, self._limit.remaining(EACH_WITHIN)), Deadline(clock, FIRST_EVENT)
         feed = self._source.open_events(self._run.id)
         try:
             with suppress(NoxError):
                 while not limit.passed and not quiet.passed:
-                    events = feed.take(min(quiet.left(), limit.left()))
+                    events = feed.take(min(quiet.remaining(), limit.remaining()))
                     if events:
                         quiet.restart(QUIET)
                     replayed.apply(events)
@@ -139,10 +139,10 @@ class _Search:
 
         Raises what `ask` raises, and TimedOut.
         """
-        limit = Deadline(self._limit.clock, self._limit.left(EACH_WITHIN))
+        limit = Deadline(self._limit.clock, self._limit.remaining(EACH_WITHIN))
         patience = RetryPolicy(limit.clock, limit, EACH_WITHIN, in_lines(lambda _: None))
         return patience.keep_trying(
-            lambda _: ask(self._source.within(limit.left())),
+            lambda _: ask(self._source.within(limit.remaining())),
             lambda error, _: error.http_status is None or error.http_status in OVERLOADED,
             believing=True,
         )

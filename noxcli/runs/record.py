@@ -184,14 +184,14 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
     while True:
         try:
             if not asked:
-                api.within(deadline.left(5.0)).stop_run(run.id)
+                api.within(deadline.remaining(5.0)).stop_run(run.id)
                 asked = True
         except RequestRejected:
             asked = True  # an ended run may reject the request; the record decides
         except (NotFound, Unavailable) as error:
             trouble = error  # a replica may not know the run yet
         try:
-            run = api.within(deadline.left(5.0)).get_run(run.workflow_id, run.id)
+            run = api.within(deadline.remaining(5.0)).get_run(run.workflow_id, run.id)
             contact.met_answer()
         except Unavailable:
             pass  # the error of the stop tells more
@@ -200,7 +200,7 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
                 raise may_go_on(error, run.id, f"noxcli stop {run.id}") from error
         if run.settled:
             return run
-        if deadline.left() <= STOP_LOOKS_APART:
+        if deadline.remaining() <= STOP_LOOKS_APART:
             if not asked and trouble is not None:
                 raise trouble
             return run

@@ -127,7 +127,7 @@ def send_once(
     answers = list[T]()
 
     def send_and_note(_within: float) -> T:
-        answers.append(run_despite_signal(deadline.left(MAX_ANSWER), attempt.send, attempt.call_off))
+        answers.append(run_despite_signal(deadline.remaining(MAX_ANSWER), attempt.send, attempt.call_off))
         note(answers[0])  # without a wait in between, at which a signal could lose it
         SIGNALS.check()
         return answers[0]
@@ -156,7 +156,7 @@ def _send_until_answered(
     except Unavailable as error:
         if not attempt.left:
             raise
-        words, found = attempt.search(deadline.left(MAX_LOOK))
+        words, found = attempt.search(deadline.remaining(MAX_LOOK))
         what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
         raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
 

@@ -143,7 +143,7 @@ class TrailingEvents:
         silence = Deadline(self._clock, self._grace)
         while self._stream.is_open:
             came, began = self._ledger.came, self._clock.monotonic()
-            updates = self._stream.receive(min(silence.left(MAX_WAIT), self._deadline.left()))
+            updates = self._stream.receive(min(silence.remaining(MAX_WAIT), self._deadline.remaining()))
             self._waited += self._clock.monotonic() - began
             if self._ledger.came > came:
                 silence.restart(self._grace)
@@ -167,7 +167,7 @@ class TrailingEvents:
                 continue
             outage.failed()
             delay, is_quiet = outage.delay(), self._stream.ended is None
-            if is_quiet or outage.failures > TRIES_FOR_THE_REST or delay >= self._deadline.left():
+            if is_quiet or outage.failures > TRIES_FOR_THE_REST or delay >= self._deadline.remaining():
                 break
             yield [Reconnecting(outage.failures, delay, "the remaining events are missing")]
             self._clock.sleep(delay)
