@@ -100,11 +100,11 @@ class Version:
 class Attempt:
     """One sending of a start. Its sender keeps it, and so knows how far it got, even if an exception ends the call."""
 
-    left = False  # a byte of the request may have left this machine
+    may_be_sent = False  # a byte of the request may have left this machine
 
-    def leave(self) -> None:
+    def mark_sending(self) -> None:
         """Note that its first byte is about to leave; an error raised here keeps it back."""
-        self.left = True
+        self.may_be_sent = True
 
 
 @dataclass(slots=True)  # not frozen: building a frozen one takes three times as long

@@ -152,7 +152,7 @@ class Http:
             again = response.status_code in NOTHING_TAKEN and isinstance(body, Body | None)
             url, params = self._redirect_target(method, url, response, again=again, elsewhere=elsewhere), None
             if isinstance(body, Body):
-                body.attempt.left = False
+                body.attempt.may_be_sent = False
         else:
             raise RequestRejected(f"{url.netloc} redirects in circles", "check the base URL", **facts_of(response))
         ours = url.origin == self._home.origin
@@ -221,7 +221,7 @@ class Http:
             raise ConfigProblem(f"the proxy {shown_url(proxy)!r} can't be used", CORRECT_PROXY) from None
         except BROKEN as error:
             outcome = f"no answer: {cause_of(error, self.mask)}"
-            sent = body.attempt.left if isinstance(body, Body) else not never_connected(error)
+            sent = body.attempt.may_be_sent if isinstance(body, Body) else not never_connected(error)
             raise unavailable(error, str(url), self.mask, sent=sent) from error
         else:
             date = parse_date(response.headers.get("Date")) if url.origin == self._home.origin else None

@@ -104,7 +104,7 @@ class NotingConnection(urllib3.connection.HTTPConnection):
         if self.sock is None:
             self.connect()
         if isinstance(body, Body):
-            body.attempt.leave()
+            body.attempt.mark_sending()
         super().request(method, url, body, *args, **options)
 
 

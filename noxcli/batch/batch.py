@@ -85,7 +85,7 @@ class Batch:
         )
         if not self.journal.is_open:
             asked.require_first(self._terminal)
-        self._files.push(self._leave_directory)  # not where that refuses: it knows nothing of earlier starts
+        self._files.push(self._remove_if_unused)  # not where that refuses: it knows nothing of earlier starts
         self._files.push(self._close_choice)
         if self.journal.is_open and not asked.fresh:
             self.past = JournalState.read(self.journal.path)
@@ -207,7 +207,7 @@ class Batch:
             self.journal.answer()
             SIGNALS.disregard()
 
-    def _leave_directory(self, kind: object, *_: object) -> None:
+    def _remove_if_unused(self, kind: object, *_: object) -> None:
         """Leave no directory behind that this call made, if nothing was started, and rows remain.
 
         On GitHub, one remains for --resume, so that the next attempt knows that nothing was started.

@@ -47,14 +47,14 @@ class Shutdown:
         if self.stage is Stage.STARTING:
             self._check_starting()
         silent_for = self._work.pace.silent_for
-        if self.stage is Stage.LEAVING:
+        if self.stage is Stage.DETACHING:
             return
         if self._output.unprinted is not None:
-            self.add(Stage.LEAVING, self._output.unprinted)
+            self.add(Stage.DETACHING, self._output.unprinted)
         elif self._work.deadline.passed:
-            self.add(Stage.LEAVING, TimedOut("the timeout was reached"), moot=True)
+            self.add(Stage.DETACHING, TimedOut("the timeout was reached"), moot=True)
         elif silent_for > self._work.retry_for:
-            self.add(Stage.LEAVING, Unavailable(f"the server gave no usable answer for {show_seconds(silent_for)}"))
+            self.add(Stage.DETACHING, Unavailable(f"the server gave no usable answer for {show_seconds(silent_for)}"))
 
     def check_disk(self) -> None:
         """Start no more rows if the disk takes no more results."""

@@ -91,7 +91,7 @@ class Scheduler:
         except TimedOut:
             raise
         except Exception as error:
-            self.cuts.add(Stage.LEAVING, self._as_expected(error))
+            self.cuts.add(Stage.DETACHING, self._as_expected(error))
 
     def _as_expected(self, error: Exception) -> NoxError:
         return error if isinstance(error, NoxError) else self.work.explain_unexpected(error)
@@ -102,7 +102,7 @@ class Scheduler:
         """Work as long as there is something to do. Raises Interrupted, and TimedOut as ResultWriter.flush."""
         while True:
             self.cuts.check()
-            if self.cuts.stage is Stage.LEAVING:
+            if self.cuts.stage is Stage.DETACHING:
                 return
             self._give_up_late_rows()
             self._start_rows()
@@ -160,7 +160,7 @@ class Scheduler:
         try:
             self._workers.call(work)
         except Unavailable as error:  # no thread can be started
-            self.cuts.add(Stage.LEAVING, error)
+            self.cuts.add(Stage.DETACHING, error)
 
     def _take_news(self, within: float) -> None:
         """File the states that have arrived, after waiting for the first."""
@@ -225,7 +225,7 @@ class Scheduler:
         what = (
             f"the output of run {run.id} was not fetched by" if run.settled else f"run {run.id} was still {run.word} at"
         )
-        self.flight.leave(row, TimedOut(f"{what} --row-timeout", "--resume waits for it again"))
+        self.flight.report_running(row, TimedOut(f"{what} --row-timeout", "--resume waits for it again"))
 
     # The end.
 
@@ -233,7 +233,7 @@ class Scheduler:
         """Report what was taken."""
         self.work.pace.hurry()
         end = time.monotonic() + self.work.deadline.remaining(MAX_LOOK)
-        if self.cuts.stage is Stage.LEAVING:
+        if self.cuts.stage is Stage.DETACHING:
             if self.work.deadline.passed:
                 end = time.monotonic() + LAST_READ
                 self._look_once_more(end)
@@ -241,7 +241,7 @@ class Scheduler:
                 self._await_starts()
                 end = time.monotonic() + self.work.deadline.remaining(LAST_LOOK)
             self.cuts.note_open()
-        self.flight.leave_all(self._error_of_left, max(0.0, end - time.monotonic()))
+        self.flight.report_all_running(self._error_of_left, max(0.0, end - time.monotonic()))
         self.cuts.check_disk()  # for the last results
 
     def _error_of_left(self, run: Run) -> NoxError:
@@ -260,12 +260,14 @@ class Scheduler:
         left = len(self.flight.active)
         done = f", {stopping - left} stopped" if stopping else ""
         number, within = signal.number, self.work.deadline.remaining(LAST_LOOK)
-        self.flight.leave_all(lambda run: Interruption(f"run {run.id} was left {run.word}", number=number), within)
+        self.flight.report_all_running(
+            lambda run: Interruption(f"run {run.id} was left {run.word}", number=number), within
+        )
         return Interruption(f"interrupted by {signal}{done}, {left} runs left running", number=number)
 
     def _await_starts(self) -> None:
         """Wait for the answers to starts in flight, and until the journal has them, so that none is left in doubt."""
-        self.cuts.add(Stage.LEAVING, None)
+        self.cuts.add(Stage.DETACHING, None)
         end = time.monotonic() + ANSWER_AT_END
         while any(row.was_sent or row.sent for row in self.flight.starting.values()) and time.monotonic() < end:
             self._take_news(min(TICK, end - time.monotonic()))
@@ -279,7 +281,7 @@ class Scheduler:
         try:
             self.work.journal.note_stopping(running)
         except JournalTrouble as error:
-            self.cuts.add(Stage.LEAVING, error)
+            self.cuts.add(Stage.DETACHING, error)
             return 0
         self.past.stopping.update(self.flight.active)
         deadline = Deadline(self.work.clock, MAX_STOP)

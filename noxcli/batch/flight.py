@@ -68,9 +68,9 @@ class RowsInFlight:
             self.still_running.append(run["id"])
         self.output.add(row)
 
-    def leave(self, row: ActiveRow, error: NoxError) -> None:
+    def report_running(self, row: ActiveRow, error: NoxError) -> None:
         """Report a row whose run is left as it is, and why."""
-        self.report(self.work.leave(row, error))
+        self.report(self.work.result_of_running(row, error))
 
     def drop(self, number: int) -> None:
         """Forget a row, which has a result, or starts over."""
@@ -89,7 +89,7 @@ class RowsInFlight:
             else:
                 self.end_start(number)
 
-    def leave_all(self, error_for: Callable[[Run], NoxError], within: float) -> None:
+    def report_all_running(self, error_for: Callable[[Run], NoxError], within: float) -> None:
         """Report all rows that are still running, with the matching error, and those in doubt.
 
         The list of runs is searched for these, for at most `within` seconds.
@@ -99,7 +99,7 @@ class RowsInFlight:
             assert row.run is not None
             # The reason of a failure may still be open, but the verdict is known.
             error = (verdict_of(row.run) if row.run.status == "failed" else None) or error_for(row.run)
-            self.leave(row, error)
+            self.report_running(row, error)
         if self.doubts:
             self._report_doubts(within)
         with suppress(TimedOut):  # of a reader of stdout that does not read

@@ -36,7 +36,7 @@ class ActiveRow:
     @property
     def was_sent(self) -> bool:
         """True if its run may exist."""
-        return self.attempt is not None and self.attempt.left
+        return self.attempt is not None and self.attempt.may_be_sent
 
     @property
     def in_doubt(self) -> bool:

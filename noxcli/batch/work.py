@@ -83,16 +83,16 @@ class RowStart(StartAttempt):
         self._work = work
         self._active = active
 
-    def leave(self) -> None:
+    def mark_sending(self) -> None:
         try:
-            super().leave()
+            super().mark_sending()
         except Unavailable as error:
             raise RequestAborted(error.message) from None  # called off: as a row that still waits for its turn
         digest = self.request.digests.of(self.request.input)
         try:
             self._active.sent = self._work.journal.note_sent(self._active.row, digest, self._work.api.http.server_now())
         except JournalTrouble:
-            self.left = False
+            self.may_be_sent = False
             raise
 
 
@@ -216,9 +216,9 @@ class RowWorker:
             return active
         if isinstance(trouble, Unavailable | RequestRejected | NotAccessible):
             trouble = lost_contact(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")
-        return self.leave(active, trouble)
+        return self.result_of_running(active, trouble)
 
-    def leave(self, active: ActiveRow, error: NoxError) -> RowResult:
+    def result_of_running(self, active: ActiveRow, error: NoxError) -> RowResult:
         """Return a row whose run is left as it is, and why."""
         outcome = Outcome(run=active.run, confirmed=active.read, may_exist=True, phase=Phase.FOLLOW, error=error)
         return self._finish(active.row, outcome)

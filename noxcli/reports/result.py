@@ -58,7 +58,7 @@ class Outcome:
     @property
     def retry_safe(self) -> bool:
         """True if the same command again cannot start a second run."""
-        left = self.attempt is not None and self.attempt.left
+        left = self.attempt is not None and self.attempt.may_be_sent
         return self.run is None and not self.may_exist and not left
 
     def shown_inputs(self, mask: Mask) -> dict[str, Any] | None:

@@ -84,28 +84,28 @@ class NonIdempotentRequest(Attempt, Generic[T]):
             return self.post()
         except NoxError as error:
             if error.http_status in NO_EFFECT:
-                self.left = False
+                self.may_be_sent = False
             raise
 
     def search(self, within: float) -> tuple[str, list[dict[str, Any]]]:  # noqa: ARG002 - there is nothing to find
         """Return what may be its effect, in words and as candidates."""
         return "", []
 
-    def leave(self) -> None:
+    def mark_sending(self) -> None:
         """Note that the first byte is about to leave. Raises Unavailable if the request was called off."""
-        super().leave()
+        super().mark_sending()
         if self._called_off:
-            self.left = False
+            self.may_be_sent = False
             raise Unavailable("the request was called off", sent=False)
 
     def call_off(self) -> bool:
         """Keep the request from leaving; return False if a byte may have left already."""
         self._called_off = True
-        return not self.left
+        return not self.may_be_sent
 
     def may_be_repeated(self, error: Unavailable) -> bool:
         """True if that error says that nothing was sent, or that the server takes no more requests now (429)."""
-        return not (self.left or self._called_off) and (not error.sent or error.http_status == SLOW_DOWN)
+        return not (self.may_be_sent or self._called_off) and (not error.sent or error.http_status == SLOW_DOWN)
 
 
 def send_once(
@@ -135,7 +135,7 @@ def send_once(
     try:
         return _send_until_answered(attempt, send_and_note, patience, deadline)
     except Interrupted as signal:
-        if answers or not attempt.left:
+        if answers or not attempt.may_be_sent:
             raise
         words, found = attempt.search(0.0)
         what = f"interrupted by {signal} during {attempt.name}, whose outcome is unknown{words}"
@@ -154,7 +154,7 @@ def _send_until_answered(
     try:
         return patience.keep_trying(send, is_worth_it, believing=True)
     except Unavailable as error:
-        if not attempt.left:
+        if not attempt.may_be_sent:
             raise
         words, found = attempt.search(deadline.remaining(MAX_LOOK))
         what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"

@@ -142,7 +142,7 @@ def left_after(turn: Turn | None, **options: Any) -> bool:
         url = server.url if turn is not None else "http://127.0.0.1:9"
         with NoxusApi(Settings(url, "key")) as api, pytest.raises((NoxError, ZeroDivisionError)):
             api.create_run("w", {}, attempt=attempt)
-    return attempt.left
+    return attempt.may_be_sent
 
 
 def test_a_start_knows_whether_a_byte_of_it_left(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
