@@ -41,7 +41,7 @@ def sleep(seconds: float) -> None:
     SIGNALS.check()
 
 
-def take(queue: "Queue[T]", seconds: float) -> T:
+def next_item(queue: "Queue[T]", seconds: float) -> T:
     """Return the queue's next item, which another thread puts there.
 
     Raises Empty if none comes within `seconds`, and Interrupted.
@@ -185,7 +185,7 @@ def run_apart(call: Callable[[], T], left: Callable[[], float] = lambda: float("
     outcomes = in_background(call)
     while (within := left()) > 0:
         with suppress(Empty):
-            return value_of(take(outcomes, min(within, SLICE)))
+            return value_of(next_item(outcomes, min(within, SLICE)))
     raise Unavailable(f"no answer within {most:.1f} s")
 
 
@@ -210,20 +210,20 @@ class Workers(Generic[T]):
                 if not self._started:
                     raise  # otherwise, the others do its work
 
-    def take_outcomes(self, within: float) -> Iterator[Result[T]]:
+    def next_outcomes(self, within: float) -> Iterator[Result[T]]:
         """Yield what calls returned or raised, if one does in that many seconds, and what else is there."""
         with suppress(Empty):
-            outcome = take(self._outcomes, within)
+            outcome = next_item(self._outcomes, within)
             while True:
                 self.busy -= 1
                 yield outcome
                 outcome = self._outcomes.get_nowait()
 
-    def take_all(self, within: float) -> Iterator[Result[T]]:
+    def all_outcomes(self, within: float) -> Iterator[Result[T]]:
         """Yield what calls return or raise in that many seconds, until none is left."""
         end = time.monotonic() + within
         while self.busy and (left := end - time.monotonic()) > 0:
-            yield from self.take_outcomes(left)
+            yield from self.next_outcomes(left)
 
     def _work(self) -> None:
         while True:
@@ -243,7 +243,7 @@ def run_all_within(seconds: float, calls: Sequence[Callable[[], T]], at_once: in
 
     for place in range(len(calls)):
         workers.call(partial(call, place))
-    results = dict(map(value_of, workers.take_all(seconds)))
+    results = dict(map(value_of, workers.all_outcomes(seconds)))
     late = Unavailable(f"no answer within {seconds:.1f} s")
     never = Unavailable("out of time before the request", sent=False)
     return [results.get(place) or (None, late if place in begun else never) for place in range(len(calls))]

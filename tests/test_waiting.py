@@ -9,7 +9,7 @@ import pytest
 from noxcli import waiting
 from noxcli.errors import Unavailable
 from noxcli.timing import Clock, Deadline
-from noxcli.waiting import run_all_within, run_apart, take
+from noxcli.waiting import next_item, run_all_within, run_apart
 
 
 def test_nothing_is_lost_or_overtaken() -> None:
@@ -22,17 +22,17 @@ def test_nothing_is_lost_or_overtaken() -> None:
     threads = [threading.Thread(target=send, args=[sender]) for sender in range(4)]
     for thread in threads:
         thread.start()
-    received = [take(queue, 5) for _ in range(4 * 2000)]
+    received = [next_item(queue, 5) for _ in range(4 * 2000)]
     for sender in range(4):
         assert [number for one, number in received if one == sender] == list(range(2000))
     with pytest.raises(Empty):
-        take(queue, -1)
+        next_item(queue, -1)
 
 
 def test_a_wait_longer_than_its_slices_takes_its_whole_time() -> None:
     began = time.monotonic()
     with pytest.raises(Empty):
-        take(Queue(), 0.25)
+        next_item(Queue(), 0.25)
     assert not waiting.wait_for(threading.Event(), 0.25)
     waiting.sleep(0.25)
     assert 0.75 <= time.monotonic() - began < 5

@@ -41,7 +41,7 @@ class EventFeed:
         except Unavailable as error:
             self._ended = error
 
-    def take(self, seconds: float) -> list[RunEvent]:
+    def next_events(self, seconds: float) -> list[RunEvent]:
         """Return what arrived together, or nothing if no event arrives in that time.
 
         Raises Unavailable when the connection ends for any reason: a clean close proves nothing.

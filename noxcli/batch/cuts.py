@@ -58,7 +58,7 @@ class Shutdown:
 
     def check_disk(self) -> None:
         """Start no more rows if the disk takes no more results."""
-        if (trouble := self._output.take_trouble()) is not None:
+        if (trouble := self._output.pop_trouble()) is not None:
             self.add(Stage.FINISHING, trouble)
 
     def _check_starting(self) -> None:

@@ -106,7 +106,7 @@ class Scheduler:
                 return
             self._give_up_late_rows()
             self._start_rows()
-            for number in self.schedule.take_due():
+            for number in self.schedule.pop_due():
                 self._call(partial(self.work.look, self.flight.active[number]))
             self.output.flush_due()  # while the disk writes them, the next rows are in flight
             starts = any(not row.called_off for row in self.flight.starting.values())
@@ -146,15 +146,15 @@ class Scheduler:
             self.flight.report(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))
         elif state == SENT:
             assert self._finding is not None
-            doubt = self.past.take_pending(number)
+            doubt = self.past.pop_pending(number)
             self.flight.report(self._finding.unresolved(row, doubt, None, self.work.mask))
         elif state == STARTED:
-            known = self.past.take_pending(number)
+            known = self.past.pop_pending(number)
             run = Run(known.run_id or "", self.work.workflow_id, "queued", created_at=known.created_at)
             self.flight.follow(ActiveRow(row, run, began=time.monotonic(), found=True))
             self.schedule.add(number)
         else:
-            self._call(partial(self.work.start, self.flight.take(row)))
+            self._call(partial(self.work.start, self.flight.add_row(row)))
 
     def _call(self, work: Callable[[], ActiveRow | RowResult]) -> None:
         try:
@@ -164,7 +164,7 @@ class Scheduler:
 
     def _take_news(self, within: float) -> None:
         """File the states that have arrived, after waiting for the first."""
-        for state, error in self._workers.take_outcomes(within):
+        for state, error in self._workers.next_outcomes(within):
             if error is not None:
                 raise error
             assert state is not None

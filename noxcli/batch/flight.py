@@ -35,7 +35,7 @@ class RowsInFlight:
         """The runs that go on, as far as known: of rows that were reported, and of those that could not be."""
         return [*self.still_running, *(row.run.id for row in self.active.values() if row.run is not None)]
 
-    def take(self, row: Row) -> ActiveRow:
+    def add_row(self, row: Row) -> ActiveRow:
         """Take a row that is to be started."""
         self.starting[row.number] = taken = ActiveRow(row)
         return taken

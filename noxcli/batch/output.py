@@ -80,7 +80,7 @@ class ResultWriter:
     _ready: list[RowResult] = field(default_factory=list)
     _flushed_at: float = float("-inf")
 
-    def take_trouble(self) -> NoxError | None:
+    def pop_trouble(self) -> NoxError | None:
         """Return why the disk takes no more results, once."""
         trouble, self._trouble = self._trouble, None
         return trouble

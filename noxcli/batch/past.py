@@ -115,7 +115,7 @@ class JournalState:
         """The rows whose start may have been sent, and whose run is not known."""
         return [one for one in self.pending.values() if one.run_id is None]
 
-    def take_pending(self, number: int) -> SentStart:
+    def pop_pending(self, number: int) -> SentStart:
         """Return what is known of a row's start, and leave the row to the caller."""
         return self.pending.pop(number)
 

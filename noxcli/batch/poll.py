@@ -50,7 +50,7 @@ class PollSchedule:
         """True if the run is scheduled; false if it is being read now, or never will be."""
         return number in self._due
 
-    def take_due(self) -> list[int]:
+    def pop_due(self) -> list[int]:
         """Return the runs to read now; each must be added again, or has ended."""
         now = time.monotonic()
         taken = sorted((number for number, due in self._due.items() if due <= now), key=self._due.__getitem__)

@@ -214,7 +214,7 @@ def _watch_feed(feed: "EventFeed") -> bool:
     until = began + LOOK
     try:
         while time.monotonic() < until:
-            feed.take(LOOK_EVERY)
+            feed.next_events(LOOK_EVERY)
             in_transit = feed.framer.is_within_a_frame and feed.silent_for() < STREAM_QUIET
             until = began + LOOK if feed.first_heard is None or in_transit else feed.first_heard + STAYS_OPEN
     except NoxError:

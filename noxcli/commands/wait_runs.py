@@ -145,7 +145,7 @@ class ManyRuns:
             # What waits for a thread would be read after the limit, too.
             while due and due[0][0] <= time.monotonic() and workers.busy < LOOKERS:
                 workers.call(partial(self._read, due.popleft()[1]))
-            for news in workers.take_outcomes(deadline.remaining(LIMIT_SEEN_EVERY)):
+            for news in workers.next_outcomes(deadline.remaining(LIMIT_SEEN_EVERY)):
                 one, read = value_of(news)
                 self._receive(one, read, last=False)
                 unread.discard(one)

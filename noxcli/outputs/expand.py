@@ -13,7 +13,7 @@ from noxcli.outputs.directory import Part
 from noxcli.outputs.download import Transfer, download_facts
 from noxcli.outputs.values import Delivered, Remote, file_entry, find_remote, is_complete, replaced
 from noxcli.retry import RetryPolicy
-from noxcli.waiting import Result, Workers, result_of, take, value_of
+from noxcli.waiting import Result, Workers, next_item, result_of, value_of
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -130,7 +130,7 @@ def run_transfers(
     finally:
         for transfer in transfers:
             transfer.cancelled.set()
-        for _ in workers.take_all(FAREWELL):
+        for _ in workers.all_outcomes(FAREWELL):
             pass
 
 
@@ -143,7 +143,7 @@ def _show_until_finished(
         if limit.passed:
             raise patience.out_of_time("the download was not finished")
         with suppress(Empty):
-            line = take(lines, SHOW_EVERY)
+            line = next_item(lines, SHOW_EVERY)
             if line and watch is not None:
                 watch.say(line)
         if watch is not None and time.monotonic() - shown >= SHOW_EVERY:

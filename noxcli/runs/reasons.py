@@ -94,7 +94,7 @@ class _Search:
         try:
             with suppress(NoxError):
                 while not limit.passed and not quiet.passed:
-                    events = feed.take(min(quiet.remaining(), limit.remaining()))
+                    events = feed.next_events(min(quiet.remaining(), limit.remaining()))
                     if events:
                         quiet.restart(QUIET)
                     replayed.apply(events)

@@ -108,7 +108,7 @@ class RunStream:
         """Wait for events, and return the new ones; `ended` says if the connection has ended."""
         assert self._feed is not None
         try:
-            events = self._feed.take(seconds)
+            events = self._feed.next_events(seconds)
         except (*NO_STREAM, Unavailable) as ended:
             self.ended = ended
             if isinstance(ended, CursorRefused):

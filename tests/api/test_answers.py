@@ -59,7 +59,7 @@ def read_file(api: NoxusApi) -> bytes:
 
 
 def take_events(api: NoxusApi) -> Any:
-    return api.open_events("x").take(5)
+    return api.open_events("x").next_events(5)
 
 
 def outcome(turn: Turn, call: Call) -> Any:
@@ -387,5 +387,5 @@ def test_a_file_may_take_its_time_as_long_as_it_moves(monkeypatch: pytest.Monkey
 def test_a_stream_may_be_slow_and_goes_on() -> None:
     with raw_server(trickle(STREAM, EVENT)) as server, connect(server) as api:
         feed = api.open_events("x")
-        assert sum(len(feed.take(5)) for _ in range(5)) >= 5
+        assert sum(len(feed.next_events(5)) for _ in range(5)) >= 5
         feed.close()

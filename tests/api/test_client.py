@@ -108,7 +108,7 @@ def test_a_stream_is_requested_uncompressed_from_the_cursor() -> None:
     with raw_server(stream) as server, connect(server) as api:
         for cursor in (None, "1-0 &x"):
             with pytest.raises(StreamClosed):
-                api.open_events("r/1", cursor).take(5)
+                api.open_events("r/1", cursor).next_events(5)
     first, second = server.requests
     assert (first.target, second.target) == ("/v1/runs/r%2F1/events", "/v1/runs/r%2F1/events?etag=1-0+%26x")
     assert first.headers["accept"] == "text/event-stream"
@@ -574,7 +574,7 @@ def test_a_redirect_without_a_target_is_refused() -> None:
     ],
 )
 def test_a_stream_that_is_none_says_what_to_do(turn: bytes, cursor: str | None, kind: type[NoxError]) -> None:
-    assert type(failure(turn, call=lambda api: api.open_events("r", cursor).take(5))) is kind
+    assert type(failure(turn, call=lambda api: api.open_events("r", cursor).next_events(5))) is kind
 
 
 def download(*turns: Turn) -> bytes:

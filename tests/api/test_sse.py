@@ -255,7 +255,7 @@ def take_all(url: str) -> tuple[list[RunEvent], Exception]:
         events: list[RunEvent] = []
         while True:
             try:
-                events += feed.take(5)
+                events += feed.next_events(5)
             except (Unavailable, StreamUnsupported) as ending:
                 return events, ending
 
@@ -319,12 +319,12 @@ def test_a_server_waits_for_a_reader_that_is_slow() -> None:
 
     with raw_server(sending(flood())) as server, NoxusApi(Settings(server.url, "key")) as api:
         feed = api.open_events("run")
-        assert feed.take(5)
+        assert feed.next_events(5)
         time.sleep(0.5)
         assert sent[0] < 20_000, "what fits between the two: the buffers of the system, and ours"
         count = 1
         with suppress(StreamClosed):
-            while events := feed.take(5):
+            while events := feed.next_events(5):
                 count += len(events)
     assert 49_000 < count <= 50_000
 
@@ -336,6 +336,6 @@ def test_events_with_time_between_them_are_handed_on_one_by_one() -> None:
         feed = api.open_events("run")
         bursts = []
         for _ in range(10):
-            bursts.append(feed.take(5))
+            bursts.append(feed.next_events(5))
             taken.release()
     assert [[event.data["n"] for event in burst] for burst in bursts] == [[number] for number in range(10)]

@@ -104,8 +104,8 @@ def test_what_the_disk_does_not_keep_is_not_printed(
     this.output.flush()
     assert (this.printed, JournalState.read(this.journal.path).count_finished()) == ([], 0)
     assert this.output.lineless == ["r"]
-    assert isinstance(this.output.take_trouble(), JournalTrouble)
-    assert this.output.take_trouble() is None
+    assert isinstance(this.output.pop_trouble(), JournalTrouble)
+    assert this.output.pop_trouble() is None
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,9 @@ def test_a_run_is_read_at_least_every_poll_interval() -> None:
     schedule.note(60.0)
     schedule.add(1, 0.0)
     assert schedule.until_due(9.0) <= 0.05
-    assert schedule.take_due() == []
+    assert schedule.pop_due() == []
     time.sleep(0.06)
-    assert (schedule.take_due(), schedule.has(1)) == ([1], False)
+    assert (schedule.pop_due(), schedule.has(1)) == ([1], False)
 
 
 def test_what_is_dropped_is_not_read() -> None:
@@ -53,4 +53,4 @@ def test_what_is_dropped_is_not_read() -> None:
     schedule.add(1)
     schedule.add(2)
     schedule.drop(1)
-    assert schedule.take_due() == [2]
+    assert schedule.pop_due() == [2]

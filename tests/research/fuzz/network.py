@@ -70,7 +70,7 @@ def answer(data: bytes) -> None:
             case _:
                 feed = api.open_events("r")
                 with suppress(NoxError):
-                    while feed.take(LIMIT):
+                    while feed.next_events(LIMIT):
                         pass
                 feed.close()
     assert KEY not in repr(ELSEWHERE.requests)
