@@ -180,7 +180,7 @@ class Batch:
 
         for run in MergedBatch.read([self.asked.directory], asked=True).runs(Shard()):
             if past.state(run["row"]) == FINISHED:
-                tally.add_line(judge.judged(self.header.printed(run)), before=True)
+                tally.count(judge.judged(self.header.printed(run)), before=True)
 
     def run(
         self,

@@ -62,7 +62,7 @@ class Comparison:
             change = pair.change
             self.counts[change] += 1
             self.slower += pair.is_slower
-            self.compared.add(pair, asked)
+            self.compared.count(pair, asked)
             self._ranks.append(CHANGES.index(change) << NUMBER_BITS | pair.row)
             self._rows.extend(NOBODY if row is None else row for row in matched)
         self._sort()

@@ -25,7 +25,7 @@ class SideTotals:
         self.rows = self.passed = 0
         self._seconds = array("d")  # of each run
 
-    def add(self, lines: Sequence[ResultLine], answer: SideVerdict) -> None:
+    def count(self, lines: Sequence[ResultLine], answer: SideVerdict) -> None:
         """Count a row and what its lines say; none if the side lacks it."""
         self.rows += bool(lines)
         self.passed += answer is SideVerdict.GOOD
@@ -53,11 +53,11 @@ class ComparisonSummary:
     counted: Counter[str] = field(default_factory=Counter)
     lacking: dict[str, Counter[int]] = field(default_factory=lambda: {"base": Counter(), "new": Counter()})
 
-    def add(self, pair: RowPair, read: Sequence[str]) -> None:
+    def count(self, pair: RowPair, read: Sequence[str]) -> None:
         """Count a pair; `read` are the columns that questions read."""
         base, new = pair.answers
-        self.totals["base"].add(pair.base, base)
-        self.totals["new"].add(pair.new, new)
+        self.totals["base"].count(pair.base, base)
+        self.totals["new"].count(pair.new, new)
         partners = bool(pair.base and pair.new) and pair.other_input is None
         both = partners and SideVerdict.NONE not in pair.answers
         self.counted["partners"] += partners

@@ -50,34 +50,34 @@ class Shutdown:
         if self.stage is Stage.DETACHING:
             return
         if self._output.unprinted is not None:
-            self.add(Stage.DETACHING, self._output.unprinted)
+            self.enter(Stage.DETACHING, self._output.unprinted)
         elif self._work.deadline.passed:
-            self.add(Stage.DETACHING, TimedOut("the timeout was reached"), moot=True)
+            self.enter(Stage.DETACHING, TimedOut("the timeout was reached"), moot=True)
         elif silent_for > self._work.retry_for:
-            self.add(Stage.DETACHING, Unavailable(f"the server gave no usable answer for {show_seconds(silent_for)}"))
+            self.enter(Stage.DETACHING, Unavailable(f"the server gave no usable answer for {show_seconds(silent_for)}"))
 
     def check_disk(self) -> None:
         """Start no more rows if the disk takes no more results."""
         if (trouble := self._output.pop_trouble()) is not None:
-            self.add(Stage.FINISHING, trouble)
+            self.enter(Stage.FINISHING, trouble)
 
     def _check_starting(self) -> None:
         """Start no more rows after too many failures, near the timeout, or where the server takes none any more."""
         # Runs that have failed count at once, not when the reason is known.
         failing = sum(row.run is not None and row.run.status == "failed" for row in self._flight.active.values())
         if self._asked.max_failures and self._tally.failed + failing >= self._asked.max_failures:
-            self.add(Stage.FINISHING, None)
+            self.enter(Stage.FINISHING, None)
         elif self._asked.max_failures != 0 and self._tally.stuck is not None:
             what = (
                 f"the first {STUCK_AFTER} rows failed for the same reason, so no more were started: {self._tally.stuck}"
             )
             stuck = Incomplete(f"{what} (--max-failures 0 starts them anyway)", None, ExitCode.OK)
-            self.add(Stage.FINISHING, stuck, moot=True)
+            self.enter(Stage.FINISHING, stuck, moot=True)
         elif self._work.deadline.remaining() <= self._quiet:
-            self.add(Stage.FINISHING, TimedOut("no row is started just before the timeout"), moot=True)
+            self.enter(Stage.FINISHING, TimedOut("no row is started just before the timeout"), moot=True)
         elif self._asked.row_timeout is not None and self._waits_for_a_turn > self._asked.row_timeout:
             error = TimedOut(f"the server took no start for {show_seconds(self._asked.row_timeout)} (--row-timeout)")
-            self.add(Stage.FINISHING, error, moot=True)
+            self.enter(Stage.FINISHING, error, moot=True)
 
     @property
     def _waits_for_a_turn(self) -> float:
@@ -85,7 +85,7 @@ class Shutdown:
         waiting = [row.began for row in self._flight.starting.values() if row.attempt is not None and not row.was_sent]
         return time.monotonic() - max(min(waiting), self._start_answered) if waiting else 0.0
 
-    def add(self, stage: Stage, error: NoxError | None, *, moot: bool = False) -> None:
+    def enter(self, stage: Stage, error: NoxError | None, *, moot: bool = False) -> None:
         """Begin a stage, unless it has begun: what was sent is still answered, other starts are not sent.
 
         A `moot` error says nothing once every row has its result.

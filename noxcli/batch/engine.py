@@ -91,7 +91,7 @@ class Scheduler:
         except TimedOut:
             raise
         except Exception as error:
-            self.cuts.add(Stage.DETACHING, self._as_expected(error))
+            self.cuts.enter(Stage.DETACHING, self._as_expected(error))
 
     def _as_expected(self, error: Exception) -> NoxError:
         return error if isinstance(error, NoxError) else self.work.explain_unexpected(error)
@@ -133,7 +133,7 @@ class Scheduler:
             except StopIteration:
                 self._has_rows = False
             except Exception as error:  # the rows before it are run
-                self.cuts.add(Stage.STARTING, self._as_expected(error))
+                self.cuts.enter(Stage.STARTING, self._as_expected(error))
                 self._has_rows = False
             else:
                 if row is not None:
@@ -160,7 +160,7 @@ class Scheduler:
         try:
             self._workers.call(work)
         except Unavailable as error:  # no thread can be started
-            self.cuts.add(Stage.DETACHING, error)
+            self.cuts.enter(Stage.DETACHING, error)
 
     def _take_news(self, within: float) -> None:
         """File the states that have arrived, after waiting for the first."""
@@ -179,13 +179,15 @@ class Scheduler:
             self._file_result(state)
         elif state.run is None:
             if state.error is not None and not state.in_doubt:
-                self.cuts.add(Stage.FINISHING, state.error)  # the disk does not take what must be there before a start
+                self.cuts.enter(
+                    Stage.FINISHING, state.error
+                )  # the disk does not take what must be there before a start
             self.flight.end_start(number)
         else:
             if number in self.flight.starting:
                 self.cuts.note_start()
                 if state.error is not None:
-                    self.cuts.add(Stage.FINISHING, state.error)
+                    self.cuts.enter(Stage.FINISHING, state.error)
             self.flight.follow(state)
             taken, limit = time.monotonic() - state.began, self._asked.row_timeout
             if limit is None or taken < limit:
@@ -196,7 +198,7 @@ class Scheduler:
     def _file_result(self, row: RowResult) -> None:
         """Report a row with its result, or start it again if an interrupted batch stopped its run."""
         if row.ends_all is not None:
-            self.cuts.add(Stage.FINISHING, row.ends_all)
+            self.cuts.enter(Stage.FINISHING, row.ends_all)
         if row.took is not None:
             self.schedule.note(row.took)
         # True if noxcli itself stopped its run, in this call or an earlier one.
@@ -205,7 +207,7 @@ class Scheduler:
             try:
                 self.work.journal.note_ended([row])
             except JournalTrouble as error:
-                self.cuts.add(Stage.FINISHING, error)
+                self.cuts.enter(Stage.FINISHING, error)
             else:
                 self.flight.drop(row.row.number)
                 self.past.forget(row.row.number)
@@ -267,7 +269,7 @@ class Scheduler:
 
     def _await_starts(self) -> None:
         """Wait for the answers to starts in flight, and until the journal has them, so that none is left in doubt."""
-        self.cuts.add(Stage.DETACHING, None)
+        self.cuts.enter(Stage.DETACHING, None)
         end = time.monotonic() + ANSWER_AT_END
         while any(row.was_sent or row.sent for row in self.flight.starting.values()) and time.monotonic() < end:
             self._take_news(min(TICK, end - time.monotonic()))
@@ -281,7 +283,7 @@ class Scheduler:
         try:
             self.work.journal.note_stopping(running)
         except JournalTrouble as error:
-            self.cuts.add(Stage.DETACHING, error)
+            self.cuts.enter(Stage.DETACHING, error)
             return 0
         self.past.stopping.update(self.flight.active)
         deadline = Deadline(self.work.clock, MAX_STOP)

@@ -66,7 +66,7 @@ class RowsInFlight:
         run = row.result["run"]
         if run is not None and row.code not in ANSWERED and run["status"] not in {*FINAL_STATUSES, PAUSED_STATUS}:
             self.still_running.append(run["id"])
-        self.output.add(row)
+        self.output.report(row)
 
     def report_running(self, row: ActiveRow, error: NoxError) -> None:
         """Report a row whose run is left as it is, and why."""
@@ -116,5 +116,5 @@ class RowsInFlight:
         for row in sorted(self.doubts, key=lambda row: row.row.number):
             finding = findings[row.row.side]
             doubt = row.sent or SentStart(row.row.number, row.row.id)  # None while the journal is being written
-            self.output.add(finding.unresolved(row.row, doubt, row.error, work.mask))
+            self.output.report(finding.unresolved(row.row, doubt, row.error, work.mask))
         self.doubts.clear()

@@ -145,7 +145,7 @@ class Journal:
         if past.accepted is not None:
             self.renumber(past.accepted, past.edited)
         if past.header != header:
-            self._add({"batch": BATCH_SCHEMA, **asdict(header)}, durable=True)
+            self._append({"batch": BATCH_SCHEMA, **asdict(header)}, durable=True)
 
     def renumber(self, moves: Sequence[tuple[int, int, int]], edited: Sequence[tuple[int, str | None]] = ()) -> None:
         """Accept rows as they are in the file now: new number, number before, digest; and choose those to ask again.
@@ -155,18 +155,18 @@ class Journal:
         moved = [
             {"step": "moved", "row": new, "from": old, "row_digest": f"{digest:016x}"} for new, old, digest in moves
         ]
-        self._add(*moved, *_again(edited), {"step": "renumbered"}, durable=True)
+        self._append(*moved, *_again(edited), {"step": "renumbered"}, durable=True)
 
     def choose(self, rows: Sequence[tuple[int, str | None]]) -> None:
         """Choose rows, by number and id, that are to be asked again: all of them, or none if this is interrupted.
 
         They are on disk when this returns. Raises JournalTrouble if they are not.
         """
-        self._add(*_again(rows), {"step": "chosen"}, durable=True)
+        self._append(*_again(rows), {"step": "chosen"}, durable=True)
 
     def answer(self) -> None:
         """All rows that were chosen have been asked again."""
-        self._add({"step": "answered"}, durable=True)
+        self._append({"step": "answered"}, durable=True)
 
     def note_sent(self, row: Row, input_digest: str, server_now: datetime | None) -> SentStart:
         """Call this before the first byte of the start leaves; it is on disk when this returns.
@@ -179,29 +179,29 @@ class Journal:
         facts = {"row_digest": f"{row.digest:016x}", "input_digest": input_digest, "server_at": at}
         with self._count_lock:
             self._starts += 1
-        self._add(self._step(row, "sent", **facts), durable=True)
+        self._append(self._step(row, "sent", **facts), durable=True)
         return SentStart(row.number, row.id, input_digest, (server_now or self._clock.now()).timestamp())
 
     def withdraw(self, row: Row, error: NoxError) -> None:
         """Nothing was started after all."""
         with self._count_lock:
             self._starts -= isinstance(error, Unavailable)
-        self._add(self._step(row, "withdrawn", exit_code=int(error.exit_code), message=error.message))
+        self._append(self._step(row, "withdrawn", exit_code=int(error.exit_code), message=error.message))
 
     def note_started(self, row: Row | SentStart, run: Run) -> None:
         """The row has this run: the server's answer to its start, or one that it takes from the list."""
-        self._add(self._step(row, "started", run_id=run.id, created_at=run.created_at))
+        self._append(self._step(row, "started", run_id=run.id, created_at=run.created_at))
 
     def note_stopping(self, rows: Iterable[tuple[Row, Run]]) -> None:
         """Call this before noxcli stops these rows' runs, so that --resume can distinguish its own stops from others'.
 
         It is on the disk when this returns. Raises JournalTrouble if it is not.
         """
-        self._add(*(self._step(row, "stopping", run_id=run.id) for row, run in rows), durable=True)
+        self._append(*(self._step(row, "stopping", run_id=run.id) for row, run in rows), durable=True)
 
     def note_ended(self, rows: Iterable[RowResult]) -> None:
         """These rows' results are known, permanently if they are `final`; all lines are one write."""
-        self._add(*map(self._line_of, rows))
+        self._append(*map(self._line_of, rows))
 
     def _line_of(self, finished: RowResult) -> dict[str, Any]:
         run, error = finished.result["run"] or {}, finished.result["error"] or {}
@@ -214,12 +214,12 @@ class Journal:
     def _step(self, row: Row | SentStart, step: str, **facts: Any) -> dict[str, Any]:
         return {"row": row.number, "step": step, "id": row.id, **facts}
 
-    def _add(self, *lines: Mapping[str, Any], durable: bool = False) -> None:
+    def _append(self, *lines: Mapping[str, Any], durable: bool = False) -> None:
         """Add lines in one write. Raises JournalTrouble if they can't all be written; then none of them remains."""
         if self._lines is None:
             raise JournalTrouble("the batch has ended")
         if lines:
-            self._lines.add(b"".join(map(self._encoded, lines)), durable=durable)
+            self._lines.append(b"".join(map(self._encoded, lines)), durable=durable)
 
     def _encoded(self, line: Mapping[str, Any]) -> bytes:
         at = self._clock.now().isoformat(timespec="milliseconds")

@@ -40,7 +40,7 @@ class AppendFile:
                 os.close(self.file)
             self.file = -1
 
-    def add(self, content: bytes, *, durable: bool = True) -> None:
+    def append(self, content: bytes, *, durable: bool = True) -> None:
         """Add lines, which are on disk when this returns, if they are to be `durable`.
 
         Raises JournalTrouble if they can't all be written; then none of them remains.

@@ -85,13 +85,13 @@ class ResultWriter:
         trouble, self._trouble = self._trouble, None
         return trouble
 
-    def add(self, row: RowResult) -> None:
+    def report(self, row: RowResult) -> None:
         """Judge and count a row's result, which is printed soon."""
         try:
             row.judged = self.judge.judged(self.header.printed(row.document))
             if row.code == ExitCode.OK and self.judge.has_questions:
                 self.outputs.update(by_name(row.result["output"]))
-            self.tally.add_line(row.judged, self.paste, interrupted=row.interrupted)
+            self.tally.count(row.judged, self.paste, interrupted=row.interrupted)
         except Exception:
             self._note_lineless([row])
             raise
@@ -117,7 +117,7 @@ class ResultWriter:
         lacking = True
         try:
             if self.unprinted is None:
-                self.results.add([one for one in rows if one.final])
+                self.results.append([one for one in rows if one.final])
                 if self.table is None:
                     self.write("".join(self._line(one) for one in rows if not one.cut_short))
                 else:

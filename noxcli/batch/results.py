@@ -71,20 +71,20 @@ class ResultsFile:
         except OSError as error:
             raise JournalTrouble(f"can't write the results {self.path}: {reason_of(error)}", CONTINUE) from None
 
-    def add(self, rows: Sequence[RowResult]) -> None:
+    def append(self, rows: Sequence[RowResult]) -> None:
         """Add rows' lines. Raises as `AppendFile.add`."""
         if rows:
-            self._add(one.line for one in rows)
+            self._append(one.line for one in rows)
             self._doubled |= any(self.kept.has(key_of(one.row.number, digest_of_id(one.row.id))) for one in rows)
 
     def replace(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Add lines of rows that have one, in their place. Raises as `add`."""
         if lines:
-            self._add(f"{to_json(line)}\n" for line in lines)
+            self._append(f"{to_json(line)}\n" for line in lines)
             self._doubled = True
 
-    def _add(self, lines: Iterable[str]) -> None:
-        self._lines.add("".join(lines).encode("utf-8", "surrogateescape"))
+    def _append(self, lines: Iterable[str]) -> None:
+        self._lines.append("".join(lines).encode("utf-8", "surrogateescape"))
 
     def _tidy(self) -> None:
         """Remove replaced lines; answers of other runs than those that replaced them are kept, by a kill even twice."""
@@ -95,10 +95,10 @@ class ResultsFile:
             raw = kept.read_at(begin)
             if run_of(read_line(raw)) != run_of(read_line(kept.read_at(later))):
                 aside = aside or AppendFile(self._place, REPLACED_NAME, "the replaced results")
-                aside.add(raw, durable=False)
+                aside.append(raw, durable=False)
         kept.close()
         if aside is not None:
-            aside.add(b"", durable=True)  # all are on disk before they are removed
+            aside.append(b"", durable=True)  # all are on disk before they are removed
             aside.close()
         with self._place.replacing(RESULTS_NAME) as new:
             new.writelines(raw for offset, raw in lines_in(self.path, MAX_RESULT) if offset not in replaced)

@@ -156,7 +156,7 @@ class Times:
     first: datetime | None = None
     last: datetime | None = None
 
-    def add(self, run: Mapping[str, Any]) -> None:
+    def widen(self, run: Mapping[str, Any]) -> None:
         """Take one more run into account."""
         created, finished = parse_time(run.get("created_at")), parse_time(run.get("finished_at"))
         if created is not None:
@@ -213,7 +213,7 @@ class Side:
             raise UsageProblem(f"{self.named} has a result with neither an id nor inputs", "give the rows an id")
         self.workflow_id = self.workflow_id or run.get("workflow_id")
         self.workflow_name = self.workflow_name or run.get("workflow_name")
-        self.times.add(run)
+        self.times.widen(run)
         self.has_ids |= own_id is not None
         self.columns.update(given or (), columns)
         self.expects |= columns.get(EXPECT) is not None

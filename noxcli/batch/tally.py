@@ -101,7 +101,7 @@ class BatchSummary:
         pace = f"{rate:.1f} rows/s" if rate >= 1 else f"{60 * rate:.1f} rows/min"
         return share, text, f"{pace}, {show_seconds(self.not_started / rate)} left"
 
-    def add_line(
+    def count(
         self,
         line: Mapping[str, Any],
         paste: Callable[[str], str] = str,
@@ -124,7 +124,7 @@ class BatchSummary:
         is_judged = self.min_pass is not None or bool(line["result"].get("assertions"))
         if code == ExitCode.OK and is_judged and line.get("asked", 1) > 1:
             self._asked_again.add(line["row"])
-        shared = None if code == ExitCode.OK else self.reasons.add(line, paste)
+        shared = None if code == ExitCode.OK else self.reasons.count(line, paste)
         if not before:
             same = code in HOPELESS and (self.codes.total() == 1 or shared == self._only)
             self._only = shared if same else None

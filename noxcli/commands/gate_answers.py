@@ -56,7 +56,7 @@ class GateAnswers(BatchSummary):
         self.runs.update(past.starts)
         self._followed = {number for number in past.pending if past.state(number) == STARTED}
 
-    def add_line(
+    def count(
         self,
         line: Mapping[str, Any],
         paste: Callable[[str], str] = str,
@@ -64,7 +64,7 @@ class GateAnswers(BatchSummary):
         before: bool = False,
         interrupted: bool = False,
     ) -> None:
-        BatchSummary.add_line(self, line, paste, before=before, interrupted=interrupted)
+        BatchSummary.count(self, line, paste, before=before, interrupted=interrupted)
         number = number_of(line["row"], SIDES.index(line["side"]), line["place"])
         self._kinds[number] = KINDS.get(line["result"]["exit_code"], AnswerKind.NONE)
         if not before:

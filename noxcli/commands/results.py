@@ -126,7 +126,7 @@ def _print_gate(context: Context, options: Options, joined: "MergedBatch", query
 def _counted(lines: Iterable["ResultLine"], tally: "BatchSummary", sheet: "Sheet | None") -> Iterator["ResultLine"]:
     """Yield each line once it is counted."""
     for line in lines:
-        tally.add_line(line)
+        tally.count(line)
         if sheet is not None:
             sheet.add(line)
         yield line

@@ -46,7 +46,7 @@ class FailureGroups:
     def __init__(self) -> None:
         self._found: dict[str, FailureGroup] = {}
 
-    def add(self, line: ResultLine, paste: Callable[[str], str] = str) -> str:
+    def count(self, line: ResultLine, paste: Callable[[str], str] = str) -> str:
         """Count the row of a line, and return what it may share with others. `paste` completes commands in its hint."""
         error, shared = line["result"]["error"] or {}, reasons_of(line)[0]
         if shared not in self._found and len(self._found) >= REASONS_KEPT:

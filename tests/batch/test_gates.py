@@ -157,7 +157,7 @@ def test_what_ends_beside_the_twentieth_failure_starts_no_more() -> None:
     tally = BatchSummary(total=100)
     for number in range(1, 65):
         failed = {"exit_code": 1 if number <= 20 else 0, "run": {"id": "r"}, "error": {"message": "no"}}
-        tally.add_line({"row": number, "id": None, "result": failed})
+        tally.count({"row": number, "id": None, "result": failed})
     assert tally.stuck is not None
 
 

@@ -77,11 +77,11 @@ def batch(tmp_path: Path) -> Iterator[Callable[..., Batch]]:
 
 def test_the_first_line_is_printed_at_once_later_ones_together(batch: Callable[..., Batch]) -> None:
     this = batch()
-    this.output.add(result(1))
+    this.output.report(result(1))
     this.output.flush_due()
     assert this.printed == [1]
     for number in (2, 3):
-        this.output.add(result(number))
+        this.output.report(result(number))
         this.output.flush_due()
     assert this.printed == [1]
     assert 0 < this.output.until_due(1.0) <= FLUSHES_APART
@@ -100,7 +100,7 @@ def test_what_the_disk_does_not_keep_is_not_printed(
 
     this = batch()
     monkeypatch.setattr(ResultsFile, "add", full)
-    this.output.add(result(1))
+    this.output.report(result(1))
     this.output.flush()
     assert (this.printed, JournalState.read(this.journal.path).count_finished()) == ([], 0)
     assert this.output.lineless == ["r"]

@@ -66,8 +66,8 @@ def test_a_torn_end_moves_aside_and_of_two_lines_the_last_counts(tmp_path: Path)
         results = ResultsFile(place)
         assert (tmp_path / "results.jsonl.torn").read_text() == line(3)[:40] + "\n"
         assert [results.kept.has(number) for number in (1, 2, 3)] == [True, True, False]
-        results.add([row(3)])
-        results.add([row(1, "again")])
+        results.append([row(3)])
+        results.append([row(1, "again")])
         results.close()
     junk, *lines = path.read_text().splitlines()
     kept = [json.loads(each) for each in lines]
@@ -122,7 +122,7 @@ def test_what_a_server_nests_deep_is_kept(tmp_path: Path) -> None:
         results.close()
         again = ResultsFile(place)
         assert not again.kept.has(1), "no noxcli writes it"
-        again.add([row(1)])
+        again.append([row(1)])
         again.close()
     assert (tmp_path / "results.jsonl").read_text() == deep + row(1).line
 
@@ -131,15 +131,15 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     path, (soft, hard) = tmp_path / "results.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
     with SafeDir.open_named(tmp_path) as place:
         results = ResultsFile(place)
-        results.add([row(1)])
+        results.append([row(1)])
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(row(1).line) + 40, hard))
         try:
             with pytest.raises(JournalTrouble, match="file too large"):
-                results.add([row(2)])
+                results.append([row(2)])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert path.read_text() == row(1).line
-        results.add([row(2)])
+        results.append([row(2)])
         results.close()
     assert path.read_text() == row(1).line + row(2).line
 

@@ -90,7 +90,7 @@ class _Count:
         self.began = min(filter(None, (self.began, began)), default=None)
         self.ended = max(filter(None, (self.ended, ended)), default=None)
         if code != ExitCode.OK:
-            self.reasons.add(row)
+            self.reasons.count(row)
             self.needed += size_of(row)
 
 
