@@ -96,7 +96,7 @@ def is_deeper(value: Any, levels: int) -> bool:
     return bool(containers)
 
 
-def read_number(text: str) -> float:
+def parse_number(text: str) -> float:
     """Return a number with a fraction or an exponent."""
     value = float(text)
     if repr(value) == text:
@@ -106,4 +106,4 @@ def read_number(text: str) -> float:
     return kept
 
 
-DECODER = json.JSONDecoder(parse_float=read_number, parse_constant=lambda _: None)
+DECODER = json.JSONDecoder(parse_float=parse_number, parse_constant=lambda _: None)

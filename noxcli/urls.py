@@ -43,7 +43,7 @@ class Url:
         return f"{self.scheme}://{self.netloc}{self.target}"
 
 
-def read_url(text: str) -> Url:
+def to_url(text: str) -> Url:
     """Return the parts of an absolute http(s) URL without credentials and fragment.
 
     Raises ValueError for anything that another parser may read differently, and for addresses that look like names:
@@ -64,8 +64,8 @@ def follow(base: Url, location: str) -> Url:
     """
     text = quote(location.partition("#")[0], safe=PRINTABLE, encoding="latin-1") if location.isprintable() else ""
     if ABSOLUTE.match(text):
-        return read_url(f"{base.scheme}:{text}" if text.startswith("//") else text)
-    target = read_url(urljoin(str(base), text))
+        return to_url(f"{base.scheme}:{text}" if text.startswith("//") else text)
+    target = to_url(urljoin(str(base), text))
     if not text or target.origin != base.origin:
         raise ValueError("a relative address that leaves its origin")
     return target
@@ -80,7 +80,7 @@ def check_url(url: str, *, allow_http: bool = False) -> str:
     if "@" in text.partition("//")[2].partition("/")[0] or "?" in text or "#" in text:
         raise ConfigProblem("the base URL contains a user, a query or a fragment", "give scheme, host and path only")
     try:
-        parts = read_url(text)
+        parts = to_url(text)
     except ValueError:
         hint = f"write it like {EXAMPLE}" if text.isascii() else f"write it like {EXAMPLE}, in ASCII only (xn--...)"
         raise ConfigProblem(f"the base URL {shown_url(text)!r} is not a valid http(s) address", hint) from None
@@ -106,7 +106,7 @@ def is_loopback(host: str) -> bool:
 def same_origin(one: str, other: str) -> bool:
     """True if scheme, host and port match; false if either can't be parsed."""
     try:
-        return read_url(one).origin == read_url(other).origin
+        return to_url(one).origin == to_url(other).origin
     except ValueError:
         return False
 

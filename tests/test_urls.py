@@ -18,14 +18,14 @@ from urllib3.util import parse_url
 from noxcli.api import NoxusApi
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, NoxError
-from noxcli.urls import check_url, follow, is_loopback, read_url
+from noxcli.urls import check_url, follow, is_loopback, to_url
 from tests.conftest import Noxcli
 from tests.process import captured, forked
 from tests.rawserver import RawServer, accepting, answer, json_answer, raw_server
 
 KEY = "noxus_do-not-tell"
 NASTY_PARTS = 3  # of the addresses, the plain run tries one part
-HOME = read_url("http://127.0.0.1:8000/v1/file/f")
+HOME = to_url("http://127.0.0.1:8000/v1/file/f")
 ODD = [
     "http://evil\\@good/",
     "http://evil\\.good/",
@@ -93,7 +93,7 @@ ODD = [
 @pytest.mark.parametrize("url", ODD)
 def test_what_parsers_may_read_differently_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        read_url(url)
+        to_url(url)
     if url.strip() == url and not url.endswith("#fragment"):
         with pytest.raises(ConfigProblem) as caught:
             check_url(url, allow_http=True)
@@ -113,16 +113,16 @@ PARTS = st.sampled_from(
 @given(st.lists(PARTS, max_size=9).map("".join), st.sampled_from(["", "http://", "https://good"]))
 def test_every_parser_agrees_about_what_is_accepted(text: str, lead: str) -> None:
     try:
-        url = read_url(lead + text)
+        url = to_url(lead + text)
     except ValueError:
         return
     prepared = requests.Request("GET", str(url)).prepare().url or ""
     for form in (lead + text, str(url), prepared):
-        ours, theirs, pythons = read_url(form), parse_url(form), urlsplit(form)
+        ours, theirs, pythons = to_url(form), parse_url(form), urlsplit(form)
         assert ours.origin == url.origin
         assert (theirs.scheme, theirs.auth) == (pythons.scheme, None) == (url.scheme, None)
-        assert read_url(f"{theirs.scheme}://{theirs.netloc}").origin == url.origin
-        assert read_url(f"{pythons.scheme}://{pythons.netloc}").origin == url.origin
+        assert to_url(f"{theirs.scheme}://{theirs.netloc}").origin == url.origin
+        assert to_url(f"{pythons.scheme}://{pythons.netloc}").origin == url.origin
 
 
 @pytest.mark.parametrize(

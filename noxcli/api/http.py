@@ -26,7 +26,7 @@ from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, RequestRejected, Unavailable, Unreadable
 from noxcli.masking import Mask
-from noxcli.urls import Url, follow, is_loopback, read_url, shown_url
+from noxcli.urls import Url, follow, is_loopback, shown_url, to_url
 from noxcli.waiting import run_apart
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Http:
         mask: Mask | None = None,
     ) -> None:
         self.settings = settings
-        self._home = read_url(settings.url)
+        self._home = to_url(settings.url)
         self._key = KeyHeader(settings.key, self._home)
         self.mask = mask or Mask(key=settings.key)
         self.mask.learn(proxy_passwords())  # a proxy's page may quote them
@@ -143,7 +143,7 @@ class Http:
         """
         if self._not_api is not None:
             raise self._not_api
-        url = read_url(self.settings.url + path)
+        url = to_url(self.settings.url + path)
         for _ in range(MAX_REDIRECTS + 1):
             response = self.exchange(method, url, limit, params=params, data=body, headers=headers)
             if response.status_code not in REDIRECTS or not response.headers.get("Location"):

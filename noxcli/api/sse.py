@@ -8,7 +8,7 @@ from typing import NoReturn
 from sseclient import SSEClient
 
 from noxcli.api.failures import describe
-from noxcli.codec import decode_json, is_deep, read_number
+from noxcli.codec import decode_json, is_deep, parse_number
 from noxcli.errors import StreamUnsupported, Unavailable
 from noxcli.masking import Mask
 from noxcli.models import RunEvent
@@ -79,7 +79,7 @@ class Framer:
         return piece
 
 
-def read_frames(frames: bytes) -> Iterator[tuple[str, str]]:
+def parse_frames(frames: bytes) -> Iterator[tuple[str, str]]:
     """Yield (event name, data) for each event in complete frames. Bad UTF-8 becomes U+FFFD, as in the standard.
 
     Raises StreamUnsupported for an event of too many lines.
@@ -100,7 +100,7 @@ def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent
     text = BETWEEN_EVENTS.sub("\n\n", "\n\n" + frames.decode("utf-8", "replace"))
     events: list[RunEvent] = []
     place = _read_plain(text, 2, events)
-    for name, said in read_frames(text[place:].encode()):
+    for name, said in parse_frames(text[place:].encode()):
         if name in ENDINGS:
             reason = describe(said.encode(), mask)
             return events, Unavailable(f"the server ended the stream with {name!r}" + (f": {reason}" if reason else ""))
@@ -130,7 +130,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 # For valid JSON; anything else takes the slow path.
-DECODER = json.JSONDecoder(parse_float=read_number, parse_constant=_refuse)
+DECODER = json.JSONDecoder(parse_float=parse_number, parse_constant=_refuse)
 
 
 def _event(name: str, said: str) -> RunEvent:

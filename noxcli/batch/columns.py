@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from noxcli.errors import UsageProblem, nearest, suggestion
 from noxcli.inputs.definition import InputNode
-from noxcli.inputs.parse import Inputs, parse_json, read_value, split_item
+from noxcli.inputs.parse import Inputs, parse_json, parse_value, split_item
 from noxcli.render.text import in_prose
 
 ID, EXPECT = "$id", "$expect"
@@ -109,7 +109,7 @@ class Columns:
             if not isinstance(value, str):
                 raise UsageProblem(f"{name!r} must be text, since --column reads it as {name}{operator}")
             # In a file, unlike on a command line, nothing needs escaping from the shell or from us.
-            values[name] = value if operator == "=" else read_value(name, operator, value)
+            values[name] = value if operator == "=" else parse_value(name, operator, value)
             if operator in {"=", "=@"}:
                 texts.add(name)
         return Inputs(values, frozenset(texts), self.common.secret)

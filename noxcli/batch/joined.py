@@ -13,7 +13,7 @@ from noxcli.batch.identity import BatchHeader, differences
 from noxcli.batch.judge import RowChecker
 from noxcli.batch.lines import DigestIndex, open_batch_file
 from noxcli.batch.past import FINISHED, JournalState, digest_of_id, line_at
-from noxcli.batch.results import ResultsReader, key_of, read_line, run_of
+from noxcli.batch.results import ResultsReader, key_of, parse_line, run_of
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.shards import Shard
 from noxcli.batch.tally import BatchSummary
@@ -187,7 +187,7 @@ class MergedBatch:
         if owner is None:
             return self._missing(number)
         if place := self._place(number):
-            line = read_line(self._stored[owner].read_at(place - 1))
+            line = parse_line(self._stored[owner].read_at(place - 1))
             if line is not None and digest_of_id(run_of(line)) == self._runs[number]:
                 return {**line, "row": number}
         entry = {**line_at(files[owner], self._offsets[number]), "row": number}  # it may have moved since

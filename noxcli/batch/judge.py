@@ -16,7 +16,7 @@ from noxcli.masking import Mask
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
 from noxcli.query import Query
 from noxcli.render.text import shorten
-from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, read_assertion
+from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, parse_assertion
 
 MAX_SIDE = 100  # characters of a value in a message
 LOOKALIKES = str.maketrans("‘’‚“”„‐‑‒–—−", "'''\"\"\"------")  # noqa: RUF001 - these are what it is about
@@ -35,7 +35,7 @@ class RowChecker:
     @classmethod
     def read(cls, asserts: Sequence[str] | None, expect: str | None, sources: Sources, mask: Mask) -> Self:
         """Return the judge for --assert and --expect. Raises UsageProblem."""
-        queries = [read_assertion(text, of_row=True) for text in asserts or ()]
+        queries = [parse_assertion(text, of_row=True) for text in asserts or ()]
         return cls(queries, None if expect is None else Expectations.read(expect, sources), mask)
 
     @property

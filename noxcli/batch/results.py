@@ -93,7 +93,7 @@ class ResultsFile:
         aside: AppendFile | None = None
         for begin, later in replaced.items():
             raw = kept.read_at(begin)
-            if run_of(read_line(raw)) != run_of(read_line(kept.read_at(later))):
+            if run_of(parse_line(raw)) != run_of(parse_line(kept.read_at(later))):
                 aside = aside or AppendFile(self._place, REPLACED_NAME, "the replaced results")
                 aside.append(raw, durable=False)
         kept.close()
@@ -120,7 +120,7 @@ class ResultsReader:
         try:
             for begin, raw in lines_in(self.path, MAX_RESULT):
                 self.torn = not raw.endswith(b"\n")
-                if not self.torn and (line := read_line(raw)) is not None:
+                if not self.torn and (line := parse_line(raw)) is not None:
                     yield begin, line
         except FileNotFoundError:
             return
@@ -161,10 +161,10 @@ class ResultsIndex(ResultsReader):
         return b"" if begin is None else self.read_at(begin)
 
 
-def read_line(raw: bytes) -> dict[str, Any] | None:
+def parse_line(raw: bytes) -> dict[str, Any] | None:
     """Return a line of results, None for anything else."""
     try:
-        return read_result_line(decode_json(raw))
+        return parse_result_line(decode_json(raw))
     except ValueError:
         return None
 
@@ -174,7 +174,7 @@ def run_of(line: Mapping[str, Any] | None) -> str | None:
     return None if line is None else (line["result"]["run"] or {}).get("id")
 
 
-def read_result_line(value: Any) -> dict[str, Any] | None:
+def parse_result_line(value: Any) -> dict[str, Any] | None:
     """Return a JSON value as a line of results if it is one."""
     if not isinstance(value, dict) or not value.keys() >= LINE_KEYS or not _has(value, LINE_KINDS):
         return None

@@ -9,7 +9,7 @@ from typing import Any
 from noxcli.batch.asked import ALLOW, BatchSpec
 from noxcli.batch.lines import DigestIndex
 from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, JournalState, digest_of_id
-from noxcli.batch.results import ResultsFile, read_line
+from noxcli.batch.results import ResultsFile, parse_line
 from noxcli.batch.rows import Row, RowReader
 from noxcli.batch.shards import Shard
 from noxcli.codec import to_json
@@ -251,7 +251,7 @@ def renew_columns(rows: RowReader, names: Sequence[str], past: JournalState, res
         columns, raw = mask.whole(row.columns), results.kept.read_raw(row.number, row.id)
         if past.state(row.number) != FINISHED or raw.endswith(f',"columns":{to_json(columns)}}}\n'.encode()):
             continue
-        line = read_line(raw)
+        line = parse_line(raw)
         if line is not None and line["columns"] != columns:
             changed.append({**line, "columns": columns})
         if len(changed) == MAX_CHANGED:

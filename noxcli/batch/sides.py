@@ -15,7 +15,7 @@ from noxcli.batch.identity import BatchHeader
 from noxcli.batch.joined import MergedBatch
 from noxcli.batch.lines import lines_in, open_batch_file
 from noxcli.batch.past import digest_of_id
-from noxcli.batch.results import MAX_RESULT, read_result_line
+from noxcli.batch.results import MAX_RESULT, parse_result_line
 from noxcli.batch.rows import digest_of
 from noxcli.codec import decode_json
 from noxcli.errors import COMPLETED, ExitCode, UsageProblem
@@ -304,7 +304,7 @@ def _read_line(raw: bytes) -> ResultLine | None:
     except ValueError:
         return None
     is_document = isinstance(line, dict) and line.get("schema") == RESULT_SCHEMA
-    found = read_result_line(line_of_run(line) if is_document else line)
+    found = parse_result_line(line_of_run(line) if is_document else line)
     return None if found is None else read_whole_line(found)
 
 

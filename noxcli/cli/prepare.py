@@ -20,7 +20,7 @@ from noxcli.errors import (
     UsageProblem,
 )
 from noxcli.inputs.definition import inputs_of, outputs_of
-from noxcli.inputs.parse import Inputs, read_inputs
+from noxcli.inputs.parse import Inputs, parse_inputs
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.runs.resolve import resolve_version
@@ -61,10 +61,10 @@ def require_startable(ctx: typer.Context, options: RunOptions) -> None:
         raise UsageProblem("--assert needs a result", "drop --assert, or --detach and --dry-run")
 
 
-def read_given_inputs(noxus: Session, given: InputOptions) -> Inputs:
+def parse_given_inputs(noxus: Session, given: InputOptions) -> Inputs:
     """Return the inputs of the command line, and hide secret values from now on. Raises UsageProblem."""
     context, secrets = noxus.context, given.secrets or []
-    inputs = read_inputs(
+    inputs = parse_inputs(
         given.inputs or [], given.whole, context.sources, secrets=secrets, environ=context.terminal.environ
     )
     context.hide(inputs)

@@ -40,7 +40,7 @@ from noxcli.render.renderers import retry_progress
 from noxcli.reports.result import Outcome
 from noxcli.retry import RetryPolicy
 from noxcli.runs.record import MAX_STOP, may_go_on, not_stopped, stop_run
-from noxcli.runs.resolve import MAX_PAGES, is_beginning, read_one_run, require_one, resolve_run, resolve_workflow
+from noxcli.runs.resolve import MAX_PAGES, is_beginning, parse_one_run, require_one, resolve_run, resolve_workflow
 from noxcli.signals import Interrupted
 from noxcli.state.history import Entry
 from noxcli.state.known_names import server_key
@@ -222,7 +222,7 @@ class Session:
         """Return the run in its own record, by its name or from stdin. Raises as `read_own_record`."""
         from noxcli.outputs.await_output import read_own_record
 
-        run = self.resolve_run(read_one_run(text, self.context.sources), patience, listed=listed)
+        run = self.resolve_run(parse_one_run(text, self.context.sources), patience, listed=listed)
         return read_own_record(self.api, run, patience, running=True)
 
 

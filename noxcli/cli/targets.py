@@ -57,9 +57,9 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
     files = (getattr(options, name, None) for name in ("report", "junit", "dotenv", "markdown"))
     reports.page, reports.junit, reports.dotenv, reports.markdown = (Path(file) if file else None for file in files)
     if isinstance(options, AssertOptions) and options.asserts:
-        from noxcli.reports.assertions import read_assertion  # loaded only with --assert
+        from noxcli.reports.assertions import parse_assertion  # loaded only with --assert
 
-        reports.asserts = [read_assertion(text, of_row=isinstance(options, CheckOptions)) for text in options.asserts]
+        reports.asserts = [parse_assertion(text, of_row=isinstance(options, CheckOptions)) for text in options.asserts]
 
 
 def require_apart(options: Printed, directory: Path | None) -> None:

@@ -25,7 +25,7 @@ from noxcli.batch.work import ClaimedIds, RowWorker
 from noxcli.cli.context import Context
 from noxcli.cli.ending import explain_unexpected, say_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
-from noxcli.cli.prepare import check_outputs, read_given_inputs, read_workflow_to_run, upload_files
+from noxcli.cli.prepare import check_outputs, parse_given_inputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
@@ -92,7 +92,7 @@ def _read_asked(noxus: Session, options: Options) -> BatchSpec:
     columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
     choice = read_choice(context, options)
     rows = RowReader(options.file, options.input_format, columns, context.sources, choice, options.repeat)
-    rows.share(common := read_given_inputs(noxus, options))
+    rows.share(common := parse_given_inputs(noxus, options))
     return BatchSpec(
         workflow=options.workflow,
         rows=rows,

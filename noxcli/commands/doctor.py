@@ -93,12 +93,12 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]:
     """Yield the checks of all that is between here and the server, by their names; a failed one is the last."""
-    from noxcli.urls import read_url  # the help does not load it
+    from noxcli.urls import to_url  # the help does not load it
 
     name = "settings"
     try:
         with noxus.connect() as api:
-            name, url = "host", read_url(noxus.context.base_url)
+            name, url = "host", to_url(noxus.context.base_url)
             began = time.monotonic()
             me = _read_me(api)
             yield name, _check_host(url, time.monotonic() - began)

@@ -24,10 +24,10 @@ class Options(DeliverOptions, ReportOptions, LimitOptions, CommonOptions):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Deliver the output of the run. Raises the NoxError that the command ends with."""
     from noxcli.cli import deliver, follow, session  # the help loads none of what delivery needs
-    from noxcli.runs.resolve import read_one_run
+    from noxcli.runs.resolve import parse_one_run
 
     noxus = session.begin(ctx, options, subject=options.run or LAST)
-    text = read_one_run(session.choose_run(noxus.context, options.run), noxus.context.sources)
+    text = parse_one_run(session.choose_run(noxus.context, options.run), noxus.context.sources)
     noxus.context.way_back = f"noxcli fetch-output --wait {text}" if options.wait else None
     with noxus.connect():
         found = noxus.find_run(text)

@@ -24,7 +24,7 @@ from noxcli.batch.sides import GateSide, Side
 from noxcli.batch.work import RowWorker
 from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
-from noxcli.cli.prepare import check_outputs, read_given_inputs, read_workflow_to_run, upload_files
+from noxcli.cli.prepare import check_outputs, parse_given_inputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session
 from noxcli.commands.batch_call import check_questions, header_of, read_choice, row_work, show_progress
 from noxcli.commands.comparison_report import ComparisonReport, name_some
@@ -60,7 +60,7 @@ from noxcli.errors import (
 )
 from noxcli.files import expanded
 from noxcli.inputs.definition import inputs_of
-from noxcli.inputs.parse import Inputs, read_inputs
+from noxcli.inputs.parse import Inputs, parse_inputs
 from noxcli.models import Workflow
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount, in_prose
@@ -119,8 +119,8 @@ def _read_asked(noxus: Session, options: Options) -> tuple[GateRows, BatchSpec]:
     columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
     choice = read_choice(context, options)
     rows = GateRows(options.file, options.input_format, columns, context.sources, choice, PER_ROW)
-    rows.share(common := read_given_inputs(noxus, options))
-    rows.own = read_inputs(options.new_input or [], None, context.sources)
+    rows.share(common := parse_given_inputs(noxus, options))
+    rows.own = parse_inputs(options.new_input or [], None, context.sources)
     if rows.is_pipe and options.output_dir is None:
         raise UsageProblem("rows from a pipe need a directory for the journal", "add --output-dir DIR")
     return rows, BatchSpec(

@@ -51,7 +51,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = session.begin(ctx, options, subject=options.run)
     prepare.require_startable(ctx, options)
     deliver.check_directory(noxus)
-    given = prepare.read_given_inputs(noxus, options)
+    given = prepare.parse_given_inputs(noxus, options)
     with noxus.connect(Phase.PREFLIGHT):
         earlier = noxus.read_run(options.run, noxus.patience(), listed=False)
         if earlier.of_part:

@@ -38,7 +38,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = session.begin(ctx, options, subject=options.workflow)
     prepare.require_startable(ctx, options)
     deliver.check_directory(noxus)
-    inputs = prepare.read_given_inputs(noxus, options)
+    inputs = prepare.parse_given_inputs(noxus, options)
     with noxus.connect(Phase.PREFLIGHT):
         workflow = prepare.read_workflow_to_run(
             noxus, noxus.resolve_workflow(options.workflow), options.version_id, look=not options.no_check

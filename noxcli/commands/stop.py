@@ -46,7 +46,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Stop each run. Raises the worst error, after all of them."""
     from noxcli.cli.ending import complain  # the help loads none of these
     from noxcli.cli.session import begin
-    from noxcli.runs.resolve import read_runs
+    from noxcli.runs.resolve import parse_runs
     from noxcli.state.history import read_state
 
     noxus = begin(ctx, options)
@@ -55,7 +55,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if not given and state_file is None:
         raise UsageProblem("no run was given", "give RUN, or --state-file FILE")
     context.listed = "-" in given
-    named = read_runs(given, context.sources)
+    named = parse_runs(given, context.sources)
     state = read_state(Path(state_file)) if state_file is not None else None
     if not named and state is None:
         context.outcomes = [] if context.listed else context.outcomes

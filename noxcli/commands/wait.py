@@ -36,13 +36,13 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli.follow import policy_of  # the help loads none of what waiting needs
     from noxcli.cli.session import begin, choose_run
     from noxcli.commands.wait_runs import ManyRuns, wait_for_one
-    from noxcli.runs.resolve import read_runs
+    from noxcli.runs.resolve import parse_runs
 
     noxus = begin(ctx, options)
     context = noxus.context
     named = options.runs or [choose_run(context, None)]
     context.listed = "-" in named
-    runs = read_runs(named, context.sources)
+    runs = parse_runs(named, context.sources)
     if not runs:
         context.outcomes = []
         context.terminal.note("nothing to wait for: stdin names no run")

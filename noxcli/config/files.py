@@ -92,7 +92,7 @@ def choose_profile(file: Table, named: str | None, environ: Mapping[str, str]) -
     return name
 
 
-def read_profile(table: Table) -> Layer:
+def parse_profile(table: Table) -> Layer:
     """Return the content of one profile. Raises ConfigProblem for a mistake in it."""
     for key in table.values:
         if key in {"api_key", "key", "token"}:

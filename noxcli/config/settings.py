@@ -13,13 +13,13 @@ from noxcli.config.files import (
     Setting,
     choose_profile,
     find_project_file,
-    read_profile,
+    parse_profile,
     read_project_file,
     read_users_file,
 )
 from noxcli.errors import ConfigProblem, Unauthorized, UsageProblem
 from noxcli.timing import parse_duration
-from noxcli.urls import check_url, read_url, same_origin
+from noxcli.urls import check_url, same_origin, to_url
 from noxcli.waiting import run_apart
 
 # noxus-sdk 0.6.0, client.py: the default host, and the second names of its variable and of the key's.
@@ -103,7 +103,7 @@ def read_configured(environ: Mapping[str, str], profile: str | None = None) -> C
     layers = (
         _variables(environ),
         Layer() if project is None else read_project_file(project, file.path),
-        Layer() if chosen is None else read_profile(profiles.table(chosen.value)),
+        Layer() if chosen is None else parse_profile(profiles.table(chosen.value)),
     )
     return Configured(layers, chosen, profiles.values, file.path.parent)
 
@@ -158,6 +158,6 @@ def _check_server(key: Setting, server: Setting, url: str) -> None:
     home = check_url(server.value, allow_http=True)
     if not same_origin(home, url):
         raise ConfigProblem(
-            f"the key of {key.source} is for {read_url(home).netloc}, and is not sent to {read_url(url).netloc}",
+            f"the key of {key.source} is for {to_url(home).netloc}, and is not sent to {to_url(url).netloc}",
             "give the other host's key in NOXUS_API_KEY or --api-key-file, or choose another --profile",
         )

@@ -9,10 +9,10 @@ from math import isfinite
 from shlex import quote
 from typing import Any
 
-from noxcli.codec import MAX_LEVELS, is_deep, is_deeper, read_number
+from noxcli.codec import MAX_LEVELS, is_deep, is_deeper, parse_number
 from noxcli.errors import UsageProblem
 from noxcli.inputs.sources import OnlyFiles, Sources
-from noxcli.inputs.uploads import Upload, read_upload
+from noxcli.inputs.uploads import Upload, parse_upload
 from noxcli.masking import HIDDEN
 
 # Longest first: at one place in the text, `:=@` wins over `:=`.
@@ -47,7 +47,7 @@ class Inputs:
         return {key: store(value, key) if isinstance(value, Upload) else value for key, value in self.values.items()}
 
 
-def read_inputs(
+def parse_inputs(
     items: Sequence[str],
     whole: str | None = None,
     sources: Sources | None = None,
@@ -67,11 +67,11 @@ def read_inputs(
         require_text(key, "the key of an input")
         if key in given:
             raise UsageProblem(f"the input {key!r} is given twice", "remove one of them")
-        given[key] = read_value(key, operator, text, sources)
+        given[key] = parse_value(key, operator, text, sources)
         if operator in {"=", "=@"}:
             texts.add(key)
     for item in secrets:
-        key, text = read_secret(item, environ or {})
+        key, text = parse_secret(item, environ or {})
         if key in given:
             raise UsageProblem(f"the input {key!r} is given twice", "remove one of them")
         given[key] = text
@@ -144,7 +144,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(text: str) -> float:
-    number = read_number(text)
+    number = parse_number(text)
     if not isfinite(number):
         raise ValueError(f"the number {text} is too large")
     return number
@@ -157,7 +157,7 @@ def _no_constant(name: str) -> Any:
 STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
 
 
-def read_value(key: str, operator: str, text: str, sources: Sources | None = None) -> Any:
+def parse_value(key: str, operator: str, text: str, sources: Sources | None = None) -> Any:
     """Return the value of an input written as `KEY`, operator and text.
 
     Without `sources`, it is in a file of rows, which is read more than once. Raises UsageProblem naming the key.
@@ -175,10 +175,10 @@ def read_value(key: str, operator: str, text: str, sources: Sources | None = Non
             return parse_json(_read_text(text, key, operator, sources).removeprefix(MARK), f"{name} for {key!r}")
         case _:
             _require_named(text, key, operator)
-            return read_upload(text, key, sources)
+            return parse_upload(text, key, sources)
 
 
-def read_secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
+def parse_secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return key and value of `--secret KEY=ENVNAME`.
 
     Raises UsageProblem, which quotes the text in place of a name only if it looks like a name, not like a secret.

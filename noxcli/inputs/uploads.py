@@ -44,7 +44,7 @@ class Upload:
         return {"$upload": self.path, "name": self.name, "content_type": self.content_type, "bytes": self.size}
 
 
-def read_upload(text: str, key: str, sources: Sources) -> Upload:
+def parse_upload(text: str, key: str, sources: Sources) -> Upload:
     """Return the upload for `PATH[;type=MEDIA/TYPE][;name=NAME]`.
 
     Raises UsageProblem for a file that can't be read.

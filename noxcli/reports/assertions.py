@@ -27,7 +27,7 @@ class Assertion:
     diff: str | None = None
 
 
-def read_assertion(text: str, *, of_row: bool = False) -> Query:
+def parse_assertion(text: str, *, of_row: bool = False) -> Query:
     """Return the expression of --assert, about a run or one `of_row`.
 
     Raises UsageProblem for one that is not valid, that could never fail, or that has a name which nothing has.

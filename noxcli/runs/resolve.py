@@ -73,7 +73,7 @@ def resolve_version(versions: Sequence[Version], text: str) -> Version:
     return matches[0]
 
 
-def read_runs(texts: Sequence[str], sources: Sources) -> list[str]:
+def parse_runs(texts: Sequence[str], sources: Sources) -> list[str]:
     """Return the named runs, with `-` replaced by the lines of stdin, each once; none if stdin is empty.
 
     Raises UsageProblem for any other form.
@@ -119,12 +119,12 @@ def require_one(text: str, found: Sequence[str], where: str) -> str:
     raise UsageProblem(f"no run in {where} begins with {text!r}", "give the whole id")
 
 
-def read_one_run(text: str, sources: Sources) -> str:
+def parse_one_run(text: str, sources: Sources) -> str:
     """Return the one named run, which may be on stdin.
 
     Raises UsageProblem if there is none, or there are several.
     """
-    named = read_runs([text], sources)
+    named = parse_runs([text], sources)
     if not named:
         raise UsageProblem("stdin has no run id", "write one to stdin, or give RUN")
     if len(named) > 1:

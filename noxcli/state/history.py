@@ -53,7 +53,7 @@ class Entry:
         return {"schema": STATE_SCHEMA, **ids, **secret}
 
 
-def read_entry(document: Any, path: Path) -> Entry:
+def parse_entry(document: Any, path: Path) -> Entry:
     """Return the run in a file's JSON.
 
     Raises UsageProblem for a file of a newer noxcli, ValueError, KeyError or TypeError for what is not a run's file.
@@ -205,7 +205,7 @@ def _read_entry_in(place: SafeDir, name: str, base_url: str) -> Entry | None:
         noted = decode_json(content)
         if noted["base_url"] == base_url:
             is_young = abs(time.time() - place.look(name).st_mtime) < YOUNG
-            return replace(read_entry(noted, place.path / name), young=is_young)
+            return replace(parse_entry(noted, place.path / name), young=is_young)
     return None
 
 
@@ -237,7 +237,7 @@ def read_state(path: Path) -> Entry | None:
     Raises UsageProblem for any other file, also that of a newer noxcli.
     """
     try:
-        return read_entry(decode_json(read_named(path, MAX_ENTRY)), path)
+        return parse_entry(decode_json(read_named(path, MAX_ENTRY)), path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

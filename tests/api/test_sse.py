@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from noxcli.api import NoxusApi
-from noxcli.api.sse import ENDINGS, KEEP_ALIVES, Framer, parse_events, read_frames
+from noxcli.api.sse import ENDINGS, KEEP_ALIVES, Framer, parse_events, parse_frames
 from noxcli.codec import decode_json, to_json
 from noxcli.config.settings import Settings
 from noxcli.errors import StreamClosed, StreamUnsupported, Unavailable
@@ -28,7 +28,7 @@ BY_NAME = [pytest.param(case, id=case["name"]) for case in CASES]
 
 def read(pieces: list[bytes]) -> list[tuple[str, str]]:
     framer = Framer()
-    return [event for piece in pieces for event in read_frames(framer.feed(piece))]
+    return [event for piece in pieces for event in parse_frames(framer.feed(piece))]
 
 
 def expected(case: dict[str, Any]) -> list[tuple[str, str]]:
@@ -177,7 +177,7 @@ def told(events: list[RunEvent]) -> list[str]:
 def by_the_long_way(frames: bytes) -> tuple[list[RunEvent], bool]:
     """Return the events, and whether something ended the stream."""
     events: list[RunEvent] = []
-    for name, text in read_frames(frames):
+    for name, text in parse_frames(frames):
         if name in ENDINGS:
             return events, True
         if name in KEEP_ALIVES:

@@ -10,7 +10,7 @@ import pytest
 from noxcli.batch.columns import Columns
 from noxcli.batch.rows import Row, RowReader
 from noxcli.errors import UsageProblem
-from noxcli.inputs.parse import read_inputs
+from noxcli.inputs.parse import parse_inputs
 from noxcli.inputs.sources import Sources
 from noxcli.inputs.uploads import Upload
 from tests.conftest import Noxcli
@@ -20,7 +20,7 @@ def rows_of(
     content: str | bytes, form: str = "jsonl", column: tuple[str, ...] = (), common: tuple[str, ...] = ()
 ) -> list[Row]:
     stdin = io.BytesIO(content.encode() if isinstance(content, str) else content)
-    file = RowReader("-", form, Columns.parse(column, read_inputs(common)), Sources(lambda: stdin))
+    file = RowReader("-", form, Columns.parse(column, parse_inputs(common)), Sources(lambda: stdin))
     file.copy_pipe()
     return list(file.rows())
 
@@ -156,7 +156,7 @@ def test_inputs_of_the_command_line_are_every_rows() -> None:
 
 
 def test_the_format_goes_by_the_name(tmp_path: Path) -> None:
-    none = Columns.parse((), read_inputs([]))
+    none = Columns.parse((), parse_inputs([]))
     for name, content in (
         ("r.csv", "a\n1\n"),
         ("r.TSV", "a\n1\n"),

@@ -10,7 +10,7 @@ import pytest
 from noxcli.batch.judge import RowChecker
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.masking import Mask
-from noxcli.reports.assertions import read_assertion
+from noxcli.reports.assertions import parse_assertion
 
 RIGHT = [
     "output.Answer == row.Expected",
@@ -109,7 +109,7 @@ def verdict(assertion: str, output: Mapping[str, Any]) -> bool | None:
     document = {"schema": "noxcli.result/1", "ok": True, "exit_code": 0, "run": run, "output": output, "error": None}
     line = {"row": 1, "id": None, "input": ROWS, "columns": {}, "result": document}
     try:
-        judge = RowChecker([read_assertion(assertion, of_row=True)], None, Mask())
+        judge = RowChecker([parse_assertion(assertion, of_row=True)], None, Mask())
         judge.require_columns(ROWS)
         judge.require_answers(output, "the workflow")
     except UsageProblem:

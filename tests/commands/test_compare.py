@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from noxcli.batch.results import read_result_line
+from noxcli.batch.results import parse_result_line
 from noxcli.sandbox.scenario import input_node
 from tests import runner
 from tests.conftest import Noxcli
@@ -281,7 +281,7 @@ def test_each_stored_line_is_read_three_times_at_most(noxcli: Noxcli) -> None:
         profile = cProfile.Profile()
         result = profile.runcall(noxcli, *argv)
         assert len(result.text.splitlines()) == rows
-        reads = sum(each.callcount for each in profile.getstats() if each.code is read_result_line.__code__)
+        reads = sum(each.callcount for each in profile.getstats() if each.code is parse_result_line.__code__)
         assert reads == times * rows * (len(argv) - 1), "to know it, to judge it, and to show it"
 
 

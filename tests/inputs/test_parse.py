@@ -27,7 +27,7 @@ def as_stdin(text: str) -> Any:
 
 def read_inputs(items: Sequence[str], whole: str | None = None, stdin: Any = None) -> dict[str, Any]:
     sources = Sources(lambda: stdin.buffer) if stdin is not None else None
-    return inputs.read_inputs(items, whole, sources).values
+    return inputs.parse_inputs(items, whole, sources).values
 
 
 def problem(*items: str, whole: str | None = None, stdin: str = "") -> UsageProblem:

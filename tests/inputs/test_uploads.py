@@ -8,7 +8,7 @@ import pytest
 
 from noxcli.errors import UsageProblem
 from noxcli.inputs.sources import Sources
-from noxcli.inputs.uploads import Reading, Upload, read_upload
+from noxcli.inputs.uploads import Reading, Upload, parse_upload
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.faults import RATE_LIMITED, Answer, Drop
 from noxcli.sandbox.scenario import Node
@@ -47,7 +47,7 @@ def test_a_file_is_stored_and_its_address_is_the_input(
 )
 def test_type_and_name_can_be_given(tmp_path: Path, options: str, name: str, content_type: str) -> None:
     (tmp_path / "a.txt").write_text("abc")
-    assert read_upload(f"a.txt{options}", "k", Sources()) == Upload("a.txt", name, content_type, 3)
+    assert parse_upload(f"a.txt{options}", "k", Sources()) == Upload("a.txt", name, content_type, 3)
 
 
 @pytest.mark.parametrize(

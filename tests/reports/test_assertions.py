@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from junitparser import Failure, JUnitXml, Skipped
 
-from noxcli.reports.assertions import OF_A_RESULT, check_assertion, read_assertion
+from noxcli.reports.assertions import OF_A_RESULT, check_assertion, parse_assertion
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from noxcli.schemas import schema_named
@@ -110,7 +110,7 @@ EVIL = ["(a+)+$", "(a|a)*$", "(a|aa)+$", "(.*a){20}$", "(a*)*b", "^(([a-z])+.)+[
 def test_a_match_that_takes_too_long_is_ended(expression: str) -> None:
     document = {"output": {"A": "a" * 40 + "!"}}
     began = time.monotonic()
-    found = check_assertion(read_assertion(f"!matches(output.A, '{expression}')"), document)
+    found = check_assertion(parse_assertion(f"!matches(output.A, '{expression}')"), document)
     assert (found.holds, "matches() took longer than 0.2s" in (found.message or "")) == (False, True)
     assert time.monotonic() - began < 5, "of a machine that does other things, too"
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
@@ -119,7 +119,7 @@ def test_a_match_that_takes_too_long_is_ended(expression: str) -> None:
 @pytest.mark.parametrize(("text", "expression"), [("a", "a" * 1001), ("a" * 1_000_001, "a")])
 def test_a_match_has_limits(text: str, expression: str) -> None:
     asked = {"output": {"A": text, "E": expression}}
-    found = check_assertion(read_assertion("matches(output.A, output.E)"), asked)
+    found = check_assertion(parse_assertion("matches(output.A, output.E)"), asked)
     assert (found.holds, "characters, and this one has 1,00" in (found.message or "")) == (False, True)
 
 

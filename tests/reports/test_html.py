@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from noxcli import __version__
-from noxcli.batch.results import read_result_line
+from noxcli.batch.results import parse_result_line
 from noxcli.errors import ExitCode
 from noxcli.masking import Mask
 from noxcli.reports.comparison import RowClass, RowPair
@@ -169,7 +169,7 @@ def test_an_edited_result_is_none_or_has_a_page(noxcli: Noxcli, odd: Any) -> Non
         for key in place[:-1]:
             holder = holder[key]
         holder[place[-1]] = odd
-        if (line := read_result_line(changed)) is not None:
+        if (line := parse_result_line(changed)) is not None:
             written([line])
             assert list(cases_of_row(line, "w", []))
 

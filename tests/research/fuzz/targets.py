@@ -10,7 +10,7 @@ import requests
 from urllib3.util import parse_url
 
 from noxcli.api.records import run_from
-from noxcli.api.sse import Framer, parse_events, read_frames
+from noxcli.api.sse import Framer, parse_events, parse_frames
 from noxcli.batch.past import JournalState
 from noxcli.codec import decode_json, to_json
 from noxcli.config.table import read_table
@@ -19,7 +19,7 @@ from noxcli.inputs.parse import parse_json as parse_input
 from noxcli.inputs.parse import split_item
 from noxcli.outputs.values import find_remote, outermost, replaced
 from noxcli.state.history import History
-from noxcli.urls import read_url
+from noxcli.urls import to_url
 
 SCRATCH = tempfile.TemporaryDirectory(prefix="noxcli-fuzz-")  # gone when the process ends
 
@@ -36,10 +36,10 @@ def event_stream(data: bytes) -> None:
     where, body = (data[0] if data else 0), data[1:]
     cut = where * len(body) // 255
     with suppress(NoxError):
-        whole = [event for frames in [Framer().feed(body)] for event in read_frames(frames)]
+        whole = [event for frames in [Framer().feed(body)] for event in parse_frames(frames)]
         framer = Framer()
         pieces = [framer.feed(body[:cut]), framer.feed(body[cut:])]
-        assert [event for frames in pieces for event in read_frames(frames)] == whole
+        assert [event for frames in pieces for event in parse_frames(frames)] == whole
         parse_events(Framer().feed(body))
 
 
@@ -101,14 +101,14 @@ def address(data: bytes) -> None:
     """An accepted address means the same to every parser that will read it."""
     text = data.decode("utf-8", "replace")
     try:
-        url = read_url(text)
+        url = to_url(text)
     except ValueError:
         return
     prepared = requests.Request("GET", str(url)).prepare().url or ""
     for form in (text, str(url), prepared):
         theirs, pythons = parse_url(form), urlsplit(form)
         assert (theirs.scheme, pythons.scheme, theirs.auth) == (url.scheme, url.scheme, None)
-        assert {read_url(f"{each.scheme}://{each.netloc}").origin for each in (theirs, pythons)} == {url.origin}
+        assert {to_url(f"{each.scheme}://{each.netloc}").origin for each in (theirs, pythons)} == {url.origin}
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
