@@ -111,7 +111,7 @@ class SafeDir:
             self._partial.add(name)
             return name, open_regular(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode, dir_fd=self._handle)
 
-    def look(self, name: str) -> os.stat_result:
+    def lstat(self, name: str) -> os.stat_result:
         """Return the status of the name itself, even if it is a link. Raises OSError."""
         with self._lock:
             return os.stat(_step(name), dir_fd=self._handle, follow_symlinks=False)

@@ -155,10 +155,12 @@ class Batch:
         """Let rows in doubt take their runs, as far as the server's list shows them."""
         past, workflow_id = self.past, work.workflow_id
         if doubts := past.doubtful:
-            from noxcli.batch.doubts import look_for, narrow_to_version  # loaded for rows in doubt
+            from noxcli.batch.doubts import find_candidates_of_batch, narrow_to_version  # loaded for rows in doubt
 
             within = work.deadline.remaining(MAX_LOOK)
-            finding = look_for(work.api, workflow_id, work.digests[0], doubts, work.known.__contains__, within)
+            finding = find_candidates_of_batch(
+                work.api, workflow_id, work.digests[0], doubts, work.known.__contains__, within
+            )
             self._finding = narrow_to_version(work.api, finding, past.own_runs(self.journal.path), workflow_id, within)
             for doubt, run in self._finding.own(doubts):
                 self.journal.note_started(doubt, run)

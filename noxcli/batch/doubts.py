@@ -86,7 +86,7 @@ def narrow_to_version(
     return CandidateIndex(runs, finding.listed and len(named) == len(set(ids)), of_batch=True)
 
 
-def look_for(
+def find_candidates_of_batch(
     api: "NoxusApi",
     workflow_id: str,
     digests: InputDigests,

@@ -107,7 +107,7 @@ class Scheduler:
             self._give_up_late_rows()
             self._start_rows()
             for number in self.schedule.pop_due():
-                self._call(partial(self.work.look, self.flight.active[number]))
+                self._call(partial(self.work.poll, self.flight.active[number]))
             self.output.flush_due()  # while the disk writes them, the next rows are in flight
             starts = any(not row.called_off for row in self.flight.starting.values())
             if not (self.flight.active or starts or (self.cuts.stage is Stage.STARTING and self._has_rows)):
@@ -238,7 +238,7 @@ class Scheduler:
         if self.cuts.stage is Stage.DETACHING:
             if self.work.deadline.passed:
                 end = time.monotonic() + LAST_READ
-                self._look_once_more(end)
+                self._poll_all_once(end)
             else:
                 self._await_starts()
                 end = time.monotonic() + self.work.deadline.remaining(LAST_LOOK)
@@ -298,7 +298,7 @@ class Scheduler:
                 self._file(self.work.result_of(row, outcome))
         return len(running)
 
-    def _look_once_more(self, end: float) -> None:
+    def _poll_all_once(self, end: float) -> None:
         """Read the records of all running rows, until that moment at the latest."""
         flight = self.flight
         flight.end_starts()
@@ -307,6 +307,6 @@ class Scheduler:
             self._take_news(SHORT_TICK)
         left = max(0.0, end - time.monotonic())
         waiting = [row for number, row in flight.active.items() if self.schedule.has(number)]
-        for state, _ in run_all_within(left, [partial(self.work.look, row, left) for row in waiting], MAX_THREADS):
+        for state, _ in run_all_within(left, [partial(self.work.poll, row, left) for row in waiting], MAX_THREADS):
             if isinstance(state, RowResult):
                 self._file(state)

@@ -107,12 +107,14 @@ class RowsInFlight:
 
     def _report_doubts(self, within: float) -> None:
         """Report the rows in doubt, with what the list of runs shows in so many seconds."""
-        from noxcli.batch.doubts import CandidateIndex, look_for  # loaded for rows in doubt
+        from noxcli.batch.doubts import CandidateIndex, find_candidates_of_batch  # loaded for rows in doubt
 
         work, findings = self.work, list[CandidateIndex]()
         for side, digests in enumerate(work.digests):
             sent = [row.sent for row in self.doubts if row.sent is not None and row.row.side == side]
-            findings.append(look_for(work.api, work.workflow_id, digests, sent, work.known.__contains__, within))
+            findings.append(
+                find_candidates_of_batch(work.api, work.workflow_id, digests, sent, work.known.__contains__, within)
+            )
         for row in sorted(self.doubts, key=lambda row: row.row.number):
             finding = findings[row.row.side]
             doubt = row.sent or SentStart(row.row.number, row.row.id)  # None while the journal is being written

@@ -180,7 +180,7 @@ class RowWorker:
 
     # The run.
 
-    def look(self, active: ActiveRow, within: float | None = None) -> ActiveRow | RowResult:
+    def poll(self, active: ActiveRow, within: float | None = None) -> ActiveRow | RowResult:
         """Read the record of the row's run, and deliver its output or find out why it failed once it has ended.
 
         A read that fails may succeed the next time, for as long as noxcli may retry. `within` is in seconds.

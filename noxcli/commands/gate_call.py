@@ -12,7 +12,7 @@ from noxcli.batch.asked import FRESH, BatchSpec
 from noxcli.batch.batch import Batch
 from noxcli.batch.columns import Columns
 from noxcli.batch.compare import Comparison
-from noxcli.batch.doubts import look_for
+from noxcli.batch.doubts import find_candidates_of_batch
 from noxcli.batch.gate_rows import NEW_INPUT, PER_ROW, GateRows, number_of
 from noxcli.batch.identity import SIDES, BatchHeader, changed_nodes, constants_of, differences, digests_of
 from noxcli.batch.joined import MergedBatch
@@ -282,7 +282,9 @@ class _Gate:
             if not doubts:
                 continue
             within = work.deadline.remaining(MAX_LOOK)
-            finding = look_for(work.api, work.workflow_id, digests, doubts, work.known.__contains__, within)
+            finding = find_candidates_of_batch(
+                work.api, work.workflow_id, digests, doubts, work.known.__contains__, within
+            )
             for doubt in doubts:
                 words = Candidates(finding.candidates(doubt), finding.listed).words()
                 row = f"row {answer_key(doubt.number).row} in {SIDES[side].upper()}"

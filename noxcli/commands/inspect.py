@@ -58,7 +58,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = begin(ctx, options, subject=options.run)
     printing, terminal = noxus.context.printing, noxus.context.terminal
     with noxus.connect():
-        inside = look_inside(noxus, options.run)
+        inside = inspect_run(noxus, options.run)
         io = _read_node(noxus, inside, options.node) if options.node is not None else None
     if not printing.format.is_text:
         printing.print_document(inside.document(io))
@@ -118,7 +118,7 @@ def _row(entry: dict[str, Any]) -> Sequence[str]:
     return entry["name"], entry["status"], *known, plain(entry["error"])
 
 
-def look_inside(noxus: "Session", text: str) -> Inside:
+def inspect_run(noxus: "Session", text: str) -> Inside:
     """Return what the record, the events of a failed run, and the run's data show; `text` is its name."""
     from noxcli.cli.follow import explain_failure, progress_of  # as above
     from noxcli.models import Finished

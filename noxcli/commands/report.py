@@ -31,14 +31,14 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Write the page: to a file of its own if stdout is a terminal. Raises the NoxError that the command ends with."""
     from noxcli.cli.follow import not_finished  # the help loads none of what a page needs
     from noxcli.cli.session import begin
-    from noxcli.commands.inspect import look_inside
+    from noxcli.commands.inspect import inspect_run
     from noxcli.reports.html.run import run_page
     from noxcli.reports.result import EndedRun
 
     noxus = begin(ctx, options, subject=options.run)
     printing, terminal = noxus.context.printing, noxus.context.terminal
     with noxus.connect():
-        inside = look_inside(noxus, options.run)
+        inside = inspect_run(noxus, options.run)
     run, progress = inside.run, inside.progress
     error = verdict_of(run, progress.why) if run.settled or run.paused else not_finished(run)
     outcome = Outcome(options.run, run, confirmed=True, progress=progress, error=error, phase=Phase.RUN)

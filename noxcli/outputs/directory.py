@@ -122,13 +122,13 @@ class Folder:
         with suppress(OSError):
             for name in place.list_names():
                 is_part = name.startswith(PREFIX) and name.endswith(SUFFIX)
-                if is_part and time.time() - place.look(name).st_mtime > STALE:
+                if is_part and time.time() - place.lstat(name).st_mtime > STALE:
                     place.remove(name)
 
     def exists(self, name: str) -> bool:
         """True if the file exists, and is no link."""
         with suppress(OSError):
-            return stat.S_ISREG(self._place.look(name).st_mode)
+            return stat.S_ISREG(self._place.lstat(name).st_mode)
         return False
 
     def save(self, name: str, fill: Callable[[Part], None]) -> Saved:
@@ -163,7 +163,7 @@ class Folder:
         """Return the size of a file that noxcli did not write, None for no file. Raises Undelivered."""
         with explained(self._place.path / name):
             try:
-                there = self._place.look(name)
+                there = self._place.lstat(name)
             except FileNotFoundError:
                 return None
         if not stat.S_ISREG(there.st_mode):

@@ -204,7 +204,7 @@ def _read_entry_in(place: SafeDir, name: str, base_url: str) -> Entry | None:
     with suppress(ValueError, KeyError, TypeError):
         noted = decode_json(content)
         if noted["base_url"] == base_url:
-            is_young = abs(time.time() - place.look(name).st_mtime) < YOUNG
+            is_young = abs(time.time() - place.lstat(name).st_mtime) < YOUNG
             return replace(parse_entry(noted, place.path / name), young=is_young)
     return None
 
@@ -214,7 +214,7 @@ def _list_newest_first(place: SafeDir) -> list[str]:
     for name in place.list_names():
         with suppress(OSError):  # another noxcli may have removed it
             if name.endswith(ENTRY):
-                ages[name] = -place.look(name).st_mtime_ns
+                ages[name] = -place.lstat(name).st_mtime_ns
     return sorted(ages, key=lambda name: (ages[name], name))
 
 

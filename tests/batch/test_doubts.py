@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.doubts import CandidateIndex, look_for
+from noxcli.batch.doubts import CandidateIndex, find_candidates_of_batch
 from noxcli.batch.past import SentStart
 from noxcli.errors import Unavailable
 from noxcli.inputs.definition import InputNode
@@ -47,7 +47,7 @@ class Listed:
 
 
 def found(runs: Iterable[Run], *doubts: SentStart, taken: Sequence[str] = ()) -> CandidateIndex:
-    return look_for(as_api(Listed(runs)), "w", DIGESTS, doubts or [doubt()], taken.__contains__, 5.0)
+    return find_candidates_of_batch(as_api(Listed(runs)), "w", DIGESTS, doubts or [doubt()], taken.__contains__, 5.0)
 
 
 def own(runs: Iterable[Run], *doubts: SentStart) -> dict[int, str]:

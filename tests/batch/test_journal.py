@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from noxcli.batch.doubts import look_for
+from noxcli.batch.doubts import find_candidates_of_batch
 from noxcli.batch.identity import BatchHeader
 from noxcli.batch.joined import MergedBatch
 from noxcli.batch.journal import Journal
@@ -210,7 +210,7 @@ def test_a_journal_that_says_anything_breaks_no_reader(
     with suppress(UsageProblem), Journal(directory, Clock()) as journal:
         past = JournalState.read(journal.path)
         assert len(past.states) <= 1 << 26
-        look_for(as_api(Listed([])), "w", InputDigests(), past.doubtful, lambda _: False, 5.0)
+        find_candidates_of_batch(as_api(Listed([])), "w", InputDigests(), past.doubtful, lambda _: False, 5.0)
     with suppress(UsageProblem, ConfigProblem):
         joined = MergedBatch.read([directory])
         for line in itertools.islice(joined.lines(RowChecker((), None, Mask())), 100):
