@@ -40,13 +40,13 @@ def conclude(context: Context, error: NoxError | None) -> int:
     error = error or context.unkept
     if error is not None:
         _show_verdict(context)
-        _say(context, error)
+        _print_error(context, error)
     code = error.exit_code if error else ExitCode.OK
     try:
-        code = _tell(context, code)
+        code = _report_ending(context, code)
     except Exception as trouble:
         # The last resort again: an error after the verdict must not replace it.
-        code = _tell_briefly(context, code, trouble)
+        code = _report_briefly(context, code, trouble)
     _show_verdict(context)
     if REPLACED.texts:
         REPLACED.texts = 0  # it is told once
@@ -73,7 +73,7 @@ def complain(context: Context, error: NoxError) -> None:
         terminal.complain(line)
 
 
-def say_hint(context: Context, hint: str) -> None:
+def print_hint(context: Context, hint: str) -> None:
     """Write a hint as progress; on a terminal, in lines in which no command is broken."""
     terminal = context.terminal
     for line in hint_lines(hint, terminal.size().columns) if terminal.interactive else [hint]:
@@ -152,7 +152,7 @@ def _show_verdict(context: Context) -> None:
     draw_verdict(terminal, progress, line_to_fetch(context, progress.run))
 
 
-def _say(context: Context, error: NoxError) -> None:
+def _print_error(context: Context, error: NoxError) -> None:
     """Write the error to stderr, and note it in each outcome that has no other error and did not end well."""
     complain(context, error)
     for outcome in context.outcomes:
@@ -160,7 +160,7 @@ def _say(context: Context, error: NoxError) -> None:
             outcome.error = error
 
 
-def _tell(context: Context, code: ExitCode) -> ExitCode:
+def _report_ending(context: Context, code: ExitCode) -> ExitCode:
     """Write reports and result, and return the exit code; the reports also say if writing to stdout failed."""
     code = _write_reports(context, code)
     unheard = context.terminal.reader_gone or context.terminal.unread is not None
@@ -168,12 +168,12 @@ def _tell(context: Context, code: ExitCode) -> ExitCode:
     if late is not None:
         final = late.exit_code if isinstance(late, ReaderGone | Interruption) else code or late.exit_code
         if context.outcome.error is None or not isinstance(context.outcome.error, type(late)):
-            _say(context, late)
+            _print_error(context, late)
         if final != code:
             code = _write_reports(context, final)
     mask = context.terminal.mask
     # The last one, and once, since it only appends to files.
-    _write_one(context, lambda: context.reports.tell_ci(context.outcomes, code, mask))
+    _write_one(context, lambda: context.reports.write_ci(context.outcomes, code, mask))
     return code
 
 
@@ -188,16 +188,16 @@ def _write_result(context: Context, code: ExitCode) -> NoxError | None:
     return None
 
 
-def _tell_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
+def _report_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
     """Report an ending without output and nodes if the full report failed; keep its code if it has one."""
     if isinstance(trouble, MemoryError):
         late: NoxError = OutputNotDelivered("the output is too large to print", come_back(context))
     else:
         late = explain_unexpected(context, trouble)
     context.outcomes = [outcome.brief() for outcome in context.outcomes]
-    _say(context, late)
+    _print_error(context, late)
     with suppress(Exception):
-        return _tell(context, code or late.exit_code)
+        return _report_ending(context, code or late.exit_code)
     return code or late.exit_code
 
 
@@ -224,6 +224,6 @@ def _write_one(context: Context, write: Callable[[], None]) -> NoxError | None:
         write()
     except Exception as error:
         late = error if isinstance(error, NoxError) else explain_unexpected(context, error)
-        _say(context, late)
+        _print_error(context, late)
         return late
     return None

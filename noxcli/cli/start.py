@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from noxcli.cli.context import Context
-from noxcli.cli.ending import complain, say_hint
+from noxcli.cli.ending import complain, print_hint
 from noxcli.cli.options import RunOptions
 from noxcli.cli.prepare import upload_files
 from noxcli.cli.session import Session
@@ -71,9 +71,9 @@ def _announce(context: Context, state_file: str | None, run: Run) -> None:
     context.way_back = context.line_to_stream(run.id)
 
 
-def say_detached(noxus: Session, run: Run) -> None:
+def report_detached(noxus: Session, run: Run) -> None:
     """Print the id of a run that was started and is not followed, and how to follow it."""
     context = noxus.context
-    say_hint(context, f"follow it with: noxcli stream{context.route} {run.id}")
+    print_hint(context, f"follow it with: noxcli stream{context.route} {run.id}")
     if context.printing.format.is_text:
         context.terminal.write(f"{run.id}\n")

@@ -23,7 +23,7 @@ from noxcli.batch.shards import shard_asked
 from noxcli.batch.tally import BatchSummary
 from noxcli.batch.work import ClaimedIds, RowWorker
 from noxcli.cli.context import Context
-from noxcli.cli.ending import explain_unexpected, say_hint, to_paste
+from noxcli.cli.ending import explain_unexpected, print_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
 from noxcli.cli.prepare import check_outputs, parse_given_inputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session
@@ -286,7 +286,7 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
     ran = amount(tally.done, "row") if tally.repeat == 1 else f"{tally.done} runs of {amount(tally.rows, 'row')}"
     tally.say(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
     if batch.is_stored:
-        say_hint(context, f"all results: noxcli results {shlex.quote(str(batch.asked.directory))}")
+        print_hint(context, f"all results: noxcli results {shlex.quote(str(batch.asked.directory))}")
     context.reports.batch = tally.for_ci(context.outcome.subject, "batch")
     unfinished = sum(count for code, count in tally.all_codes.items() if code not in ANSWERED)
     left = tally.not_started + unfinished + tally.interrupted + (error is not None)

@@ -42,7 +42,7 @@ class Options(DocumentOptions, LimitOptions, CommonOptions):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Show the inputs. Raises the NoxError that the command ends with."""
     from noxcli.cli import prepare
-    from noxcli.cli.ending import say_hint
+    from noxcli.cli.ending import print_hint
     from noxcli.cli.session import begin  # the help loads none of these
     from noxcli.inputs.definition import inputs_of, schema_of
 
@@ -60,7 +60,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     show_table(context.terminal, INPUT_COLUMNS, rows)
     if not nodes:
         context.terminal.note("the workflow takes no inputs")
-    say_hint(context, f"try: {sample_line(options.workflow, nodes)}")
+    print_hint(context, f"try: {sample_line(options.workflow, nodes)}")
 
 
 def _row(node: "InputNode") -> tuple[str, ...]:

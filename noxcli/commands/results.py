@@ -105,7 +105,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     _print_rows(context, _counted(joined.lines(judge), tally, sheet), query)
     tally.expect(tally.done)  # each row has a line
     _write_files(context, options, joined, judge, tally, sheet)
-    _say(context, joined, tally)
+    _print_summary(context, joined, tally)
     facts = _facts(joined, judge)
     context.reports.batch = replace(tally.for_ci(context.outcome.subject, "results"), facts=facts)
     tally.conclude(context.terminal, None)
@@ -208,7 +208,7 @@ def _facts(joined: "MergedBatch", judge: "RowChecker") -> list[tuple[str, str]]:
     return [(term, text) for term, text in facts.items() if text]
 
 
-def _say(context: Context, joined: "MergedBatch", tally: "BatchSummary") -> None:
+def _print_summary(context: Context, joined: "MergedBatch", tally: "BatchSummary") -> None:
     """Write to stderr what there is, and what is missing."""
     from noxcli.render.text import amount  # as in execute
 

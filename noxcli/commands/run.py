@@ -61,7 +61,7 @@ def carry_out(noxus: "Session", workflow: "Workflow", inputs: "Inputs", options:
         return
     run = start.start_once(noxus, workflow, inputs, options)
     if options.detach:
-        start.say_detached(noxus, run)
+        start.report_detached(noxus, run)
         return
     ended = follow.to_end(noxus, run, options, workflow=workflow)
     follow.require_completed(noxus, ended)

@@ -92,7 +92,7 @@ class Reports:
         if (markdown := self.markdown) is not None:
             yield lambda code: _write_markdown(markdown, self.batch, self.command, outcomes, code, mask)
 
-    def tell_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
+    def write_ci(self, outcomes: Sequence[Outcome], code: ExitCode, mask: Mask) -> None:
         """Append to the CI system's files, which can't be undone."""
         if self.ci is None:
             return
