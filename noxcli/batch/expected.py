@@ -58,7 +58,7 @@ class Expectations:
             raise UsageProblem(f"{OPTION} {path} expects nothing", "give lines with the outputs of rows")
         return cls(by_key, kinds)
 
-    def meet(self, row: int, own_id: str | None) -> bool:
+    def mark_seen(self, row: int, own_id: str | None) -> bool:
         """Record that there is this row, and return whether its output is expected."""
         key = self._key(row, own_id)
         self._unmet.discard(key)
@@ -140,7 +140,7 @@ class Coverage:
             raise UsageProblem(f"row {number} expects no output: its {EXPECT} is {{}}", "name one, or leave it empty")
         if isinstance(own, dict):
             self._own_outputs |= dict.fromkeys(own, own_id or number)
-        asked = own not in EMPTY if self._expected is None else self._expected.meet(number, own_id)
+        asked = own not in EMPTY if self._expected is None else self._expected.mark_seen(number, own_id)
         self._asked += asked
         for name in self._columns:
             self._empty[name] += values.get(name) in EMPTY

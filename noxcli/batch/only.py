@@ -30,7 +30,7 @@ class IdFilter:
             raise UsageProblem(f"{OPTION} {path} names no row", "write one id a line")
         return cls(path, ids)
 
-    def meet(self, own_id: str | None) -> bool:
+    def mark_seen(self, own_id: str | None) -> bool:
         """Record that there is a row with this id, and return whether it is to run."""
         self._unmet.discard(own_id or "")
         return own_id in self.ids

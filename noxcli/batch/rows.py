@@ -167,7 +167,7 @@ class RowReader:
     def selected(self) -> Iterator[Row]:
         """Yield the rows to run. Raises as `rows`."""
         only = self.only
-        rows = self.rows() if only is None else (row for row in self.rows() if only.meet(row.id))
+        rows = self.rows() if only is None else (row for row in self.rows() if only.mark_seen(row.id))
         return islice(self._repeated(rows), self.most)
 
     def repeated(self) -> Iterator[Row]:

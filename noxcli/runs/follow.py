@@ -217,7 +217,7 @@ class Follower:
         if updates:
             self._contact.answered()
         events = events_of_a_run(updates)
-        if self.record.hear(events):
+        if self.record.apply_events(events):
             self._stall.restart()
         if any(map(may_be_the_end, events)):
             self._look_after = LOOK_AT_END / 2

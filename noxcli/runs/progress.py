@@ -109,14 +109,14 @@ class Progress:
         self._clock = clock
         self._shown = shown
         if workflow is not None:
-            self.meet(workflow)
+            self.set_workflow(workflow)
 
     @property
     def names(self) -> dict[str, str]:
         """The nodes' names by id."""
         return {node.id: node.name for node in self.nodes.values()}
 
-    def meet(self, workflow: Workflow) -> None:
+    def set_workflow(self, workflow: Workflow) -> None:
         """Take the nodes' names and order from the workflow, and keep what is known about them."""
         heard, self.nodes, self.title = self.nodes, _nodes(workflow), workflow.name
         for node_id, node in heard.items():
@@ -146,7 +146,7 @@ class Progress:
         behind = [repr(node.name) for node in nodes if node.status == WAITING]
         return "; ".join(filter(None, [_some(busy, "; "), f"waiting: {_some(behind, ', ')}" if behind else ""]))
 
-    def blame(self, failed: str | None, reason: str) -> None:
+    def set_reason(self, failed: str | None, reason: str) -> None:
         """Record the node and the reason of the failure, as far as known."""
         text = self._shown(reason)
         node = self.nodes.get(failed or "")

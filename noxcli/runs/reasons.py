@@ -44,7 +44,7 @@ def explain(
     search = _Search(source, progress, limit)
     if not progress.title:
         search.meet_nodes((workflow, run.workflow))
-    progress.blame(*search.find())
+    progress.set_reason(*search.find())
     return progress
 
 
@@ -64,7 +64,7 @@ class _Search:
         """Learn the names of the nodes from a known workflow, or else from the server."""
         workflow = next((each for each in known if each is not None and each.nodes), None)
         with suppress(NoxError):
-            self._progress.meet(workflow or self._ask(lambda api: api.get_workflow(self._run.workflow_id)))
+            self._progress.set_workflow(workflow or self._ask(lambda api: api.get_workflow(self._run.workflow_id)))
 
     def find(self) -> tuple[str | None, str]:
         """Read one source after the other until node and reason are known."""

@@ -81,7 +81,7 @@ class Record:
         self.now = replace(latest, status="running") if latest.status == "queued" and self._at_work else latest
         return [*([Polled(self.now)] if changed else []), *self.pause_begins()]
 
-    def hear(self, events: Sequence[RunEvent]) -> bool:
+    def apply_events(self, events: Sequence[RunEvent]) -> bool:
         """Note what new events say, and return whether the run has moved; only a read says that it has ended."""
         self._last = next((event for event in reversed(events) if isinstance(event.data, dict)), self._last)
         states = [event for event in events if event.type == "state"]

@@ -151,7 +151,7 @@ class TrailingEvents:
                 self._stream.give_up("there was no time for the remaining events")
             elif silence.passed and self._stream.is_open:
                 self._stream.close()
-            self._record.hear(events_of_a_run(updates))
+            self._record.apply_events(events_of_a_run(updates))
             yield updates
 
     def _fetch(self) -> Iterator[Sequence[Update]]:
