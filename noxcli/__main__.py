@@ -17,20 +17,20 @@ def main() -> None:
         signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
     import threading
 
-    from noxcli.app import run_argv, tell_stray
+    from noxcli.app import report_thread_crash, run_argv
     from noxcli.cli.context import Context
     from noxcli.errors import ExitCode
     from noxcli.render.terminal import Terminal
     from noxcli.signals import SIGNALS
 
     context = Context(Terminal.of_process())
-    threading.excepthook = lambda ended: tell_stray(context, ended.exc_value)
+    threading.excepthook = lambda ended: report_thread_crash(context, ended.exc_value)
     try:
         SIGNALS.install()
         code = run_argv(sys.argv[1:], context)
     except Exception as error:
         # Even reporting the error failed; Python's own exit code for that would mean that the run failed.
-        tell_stray(context, error)
+        report_thread_crash(context, error)
         code = ExitCode.BUG
     context.terminal.let_go()
     # All is flushed, and no thread has work left: tearing down the interpreter would take 10 to 30 ms.

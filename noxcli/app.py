@@ -158,7 +158,7 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
     return conclude(context, None)
 
 
-def tell_stray(context: Context, error: BaseException | None) -> None:
+def report_thread_crash(context: Context, error: BaseException | None) -> None:
     """Report a bug that ended a thread, or the reporting itself, instead of Python's own traceback."""
     if error is not None:
         complain(context, explain_unexpected(context, error))

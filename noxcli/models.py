@@ -48,7 +48,7 @@ class Run:
     progress_details: Mapping[str, Any] = field(default_factory=dict)
     workflow: "Workflow | None" = None
     version_id: str | None = None  # the saved version that it runs; None for the current one
-    of_part: bool = False  # it runs some nodes of its workflow alone
+    runs_only_part: bool = False  # it runs some nodes of its workflow alone
     with_output: bool = False  # read by workflow and run id: any other request returns the run without its output
     unknown_end: bool = False  # it has an end and an unknown status, which may be its last one
     unknown_since: float | None = None  # since when it has that status, by the reader's monotonic clock

@@ -191,7 +191,7 @@ class Http:
         if self.pace is None or url.origin != self._home.origin:
             return self._transmit(method, url, limit, **parts)
         limit.hold()
-        with self.pace.turn(method, urlsplit(str(url)).path, limit.until) as turn:
+        with self.pace.slot(method, urlsplit(str(url)).path, limit.until) as turn:
             limit.restart()
             turn.answer = answer = self._transmit(method, url, limit, **parts)
         return answer

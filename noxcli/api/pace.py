@@ -170,7 +170,7 @@ class RateLimiter:
             self._change.notify_all()
 
     @contextmanager
-    def turn(self, method: str, path: str, until: float = float("inf")) -> Iterator[Slot]:
+    def slot(self, method: str, path: str, until: float = float("inf")) -> Iterator[Slot]:
         """Wait for the turn of a request, which is sent in it, and learn from its outcome.
 
         Raises CalledOff for a start that is no longer wanted; NoTurn at the moment `until`, by the monotonic clock.

@@ -38,7 +38,7 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
         progress_details=details if isinstance(details, dict) else {},
         workflow=workflow_from(embedded) if isinstance(embedded, dict) and "id" in embedded else None,
         version_id=_text(record.get("workflow_version_id")),
-        of_part=bool(record.get("node_ids") or record.get("single_node_id")),
+        runs_only_part=bool(record.get("node_ids") or record.get("single_node_id")),
         unknown_end=has_end and status not in KNOWN_STATUSES,
     )
 

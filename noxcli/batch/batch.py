@@ -59,7 +59,7 @@ class Batch:
     ) -> None:
         """Close the files. An error before the first row names the runs that earlier calls have left."""
         if self.asked.continues and isinstance(error, NoxError | Interrupted) and not self.named:
-            self.named = name_runs(self.past.going_on, ())
+            self.named = name_runs(self.past.running_runs, ())
         if isinstance(error, NoxError):
             error.message += self.named
         self._files.__exit__(kind, error, trace)
@@ -162,12 +162,12 @@ class Batch:
                 work.api, workflow_id, work.digests[0], doubts, work.known.__contains__, within
             )
             self._finding = narrow_to_version(work.api, finding, past.own_runs(self.journal.path), workflow_id, within)
-            for doubt, run in self._finding.own(doubts):
+            for doubt, run in self._finding.match_rows(doubts):
                 self.journal.note_started(doubt, run)
                 past.adopt(doubt.number, run)
         if DOUBTFUL in self.asked.again:
             for doubt in past.doubtful:
-                past.forget(doubt.number)
+                past.reset_row(doubt.number)
 
     def count_past(self, judge: RowChecker) -> None:
         """Add the rows to the tally that an earlier call has finished, judged again."""
@@ -194,9 +194,9 @@ class Batch:
         """Run the remaining rows, or those of them that are `wanted`; return why not every row has a result."""
         engine = Scheduler(work, self._remaining.to_do(wanted), self.past, self._finding, output, tick, self.asked)
         self.tally.end(cause := engine.run())
-        self.named = name_runs([*engine.flight.going_on, *self.past.going_on], output.lineless)
+        self.named = name_runs([*engine.in_flight.running_runs, *self.past.running_runs], output.unrecorded_runs)
         self._all_asked = self.past.choice_is_open and cause is None and {*self.tally.codes} <= CAN_BE_RED
-        self.has_started = engine.flight.had_runs
+        self.has_started = engine.in_flight.had_runs
         return cause
 
     def _close_choice(self, kind: object, *_: object) -> None:
@@ -206,7 +206,7 @@ class Batch:
         """
         if kind is None and self._all_asked:
             SIGNALS.check()
-            self.journal.answer()
+            self.journal.note_rerun_done()
             SIGNALS.disregard()
 
     def _remove_if_unused(self, kind: object, *_: object) -> None:

@@ -89,7 +89,7 @@ class ComparisonSummary:
         ]
         self.lacking[name].update(codes or [ExitCode.NOT_FINISHED])
 
-    def ways_on(self) -> str:
+    def resume_hints(self) -> str:
         """Return how each side gets the answers that it lacks."""
         ways = list(filter(None, map(self._way_on, (self.base, self.new))))
         return "; ".join([*ways, "or add --allow-missing" if ways else "add --allow-missing to accept that"])
@@ -107,7 +107,7 @@ class ComparisonSummary:
 
     def require_partners(self, *, allow_missing: bool) -> None:
         """Raise UsageProblem if no row of NEW can be compared with one of BASE."""
-        there, hint = self.there, self.new_alone
+        there, hint = self.row_counts, self.new_alone
         if not self.counted["partners"]:
             what = self.by
             if self.counted["other input"]:
@@ -119,7 +119,7 @@ class ComparisonSummary:
             raise UsageProblem(f"{there}, but no row has an answer on both sides, so nothing was compared", hint)
 
     @property
-    def there(self) -> str:
+    def row_counts(self) -> str:
         """How many rows each side has."""
         return in_prose([f"{side.name} has {amount(side.rows, 'row')}" for side in (self.base, self.new)])
 

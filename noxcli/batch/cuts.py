@@ -39,7 +39,7 @@ class Shutdown:
 
     def note_open(self) -> None:
         """Remember whether rows have no result, before they are left with one."""
-        self._left_open = bool(self._flight.starting or self._flight.active or self._flight.doubts)
+        self._left_open = bool(self._flight.starting or self._flight.active or self._flight.in_doubt)
 
     def check(self) -> None:
         """Begin a later stage where a limit, an outage or the disk demands it."""
@@ -95,7 +95,7 @@ class Shutdown:
         if stage > self.stage:
             self.stage = stage
             self._work.pace.end_starts()
-            self._flight.call_off_starts()
+            self._flight.abort_starts()
 
     @property
     def verdict(self) -> NoxError | None:

@@ -36,7 +36,7 @@ class CandidateIndex:
         moments = ((run, latest_moment(run.created_at)) for run in self.runs.get(doubt.input_digest, ()))
         return [run for run, created in moments if created is None or created >= doubt.sent_at - SLACK]
 
-    def own(self, doubts: Sequence[SentStart]) -> Iterator[tuple[SentStart, Run]]:
+    def match_rows(self, doubts: Sequence[SentStart]) -> Iterator[tuple[SentStart, Run]]:
         """Yield the rows that can take a run, with that run: those with the same input have no more runs than rows."""
         for digest in {doubt.input_digest for doubt in doubts if self.listed and self.of_batch}:
             group = [doubt for doubt in doubts if doubt.input_digest == digest]

@@ -64,12 +64,12 @@ class Scheduler:
         self.work, self.past, self.output, self.tick = work, past, output, tick
         self.tally = output.tally
         self.schedule = PollSchedule(asked.poll_interval)
-        self.flight = RowsInFlight(work, output, self.schedule)
+        self.in_flight = RowsInFlight(work, output, self.schedule)
         self._rows, self._has_rows = rows, True
         self._finding, self._asked = finding, asked
         self._threads = min(MAX_THREADS, asked.max_parallel)
         self._workers: Workers[ActiveRow | RowResult] = Workers(self._threads)
-        self.cuts = Shutdown(work, self.flight, output, asked)
+        self.shutdown = Shutdown(work, self.in_flight, output, asked)
 
     def run(self) -> NoxError | None:
         """Work through the rows, and report all that were taken; return why not every row has a result."""
@@ -77,11 +77,11 @@ class Scheduler:
             with suppress(TimedOut), self._no_run_lost():  # a reader of stdout does not read
                 self._work_through()
             with self._no_run_lost():
-                self.cuts.check()
-                self._end()
+                self.shutdown.check()
+                self._report_remaining()
         except Interrupted as signal:
             return self._interrupt(signal)
-        return self.cuts.verdict
+        return self.shutdown.verdict
 
     @contextmanager
     def _no_run_lost(self) -> Iterator[None]:
@@ -91,7 +91,7 @@ class Scheduler:
         except TimedOut:
             raise
         except Exception as error:
-            self.cuts.enter(Stage.DETACHING, self._as_expected(error))
+            self.shutdown.enter(Stage.DETACHING, self._as_expected(error))
 
     def _as_expected(self, error: Exception) -> NoxError:
         return error if isinstance(error, NoxError) else self.work.explain_unexpected(error)
@@ -101,28 +101,28 @@ class Scheduler:
     def _work_through(self) -> None:
         """Work as long as there is something to do. Raises Interrupted, and TimedOut as ResultWriter.flush."""
         while True:
-            self.cuts.check()
-            if self.cuts.stage is Stage.DETACHING:
+            self.shutdown.check()
+            if self.shutdown.stage is Stage.DETACHING:
                 return
             self._give_up_late_rows()
             self._start_rows()
             for number in self.schedule.pop_due():
-                self._call(partial(self.work.poll, self.flight.active[number]))
+                self._call(partial(self.work.poll, self.in_flight.active[number]))
             self.output.flush_due()  # while the disk writes them, the next rows are in flight
-            starts = any(not row.called_off for row in self.flight.starting.values())
-            if not (self.flight.active or starts or (self.cuts.stage is Stage.STARTING and self._has_rows)):
+            starts = any(not row.aborted for row in self.in_flight.starting.values())
+            if not (self.in_flight.active or starts or (self.shutdown.stage is Stage.STARTING and self._has_rows)):
                 return
             within = 0.0 if self._can_start else self.schedule.until_due(TICK)
-            self._take_news(self.output.until_due(within))
-            self.tick(len(self.flight.active), len(self.flight.doubts))
+            self._handle_responses(self.output.until_due(within))
+            self.tick(len(self.in_flight.active), len(self.in_flight.in_doubt))
 
     @property
     def _can_start(self) -> bool:
         """True if a row may take a place; there are never so many starts that reads of running ones would wait."""
-        starting = len(self.flight.starting)
-        has_place = starting + len(self.flight.active) < self._asked.max_parallel
+        starting = len(self.in_flight.starting)
+        has_place = starting + len(self.in_flight.active) < self._asked.max_parallel
         has_thread = starting < max(1, self._threads // 2)
-        return self._has_rows and has_place and has_thread and self.cuts.stage is Stage.STARTING
+        return self._has_rows and has_place and has_thread and self.shutdown.stage is Stage.STARTING
 
     def _start_rows(self) -> None:
         """Give free places to rows, for as long as the runs can wait."""
@@ -133,7 +133,7 @@ class Scheduler:
             except StopIteration:
                 self._has_rows = False
             except Exception as error:  # the rows before it are run
-                self.cuts.enter(Stage.STARTING, self._as_expected(error))
+                self.shutdown.enter(Stage.STARTING, self._as_expected(error))
                 self._has_rows = False
             else:
                 if row is not None:
@@ -143,83 +143,83 @@ class Scheduler:
         number, state = row.number, self.past.state(row.number)
         if row.problem is not None:
             problem = UsageProblem(f"line {row.line}: {row.problem}" if row.line else row.problem)
-            self.flight.report(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))
+            self.in_flight.report(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))
         elif state == SENT:
             assert self._finding is not None
             doubt = self.past.pop_pending(number)
-            self.flight.report(self._finding.unresolved(row, doubt, None, self.work.mask))
+            self.in_flight.report(self._finding.unresolved(row, doubt, None, self.work.mask))
         elif state == STARTED:
             known = self.past.pop_pending(number)
             run = Run(known.run_id or "", self.work.workflow_id, "queued", created_at=known.created_at)
-            self.flight.follow(ActiveRow(row, run, began=time.monotonic(), found=True))
+            self.in_flight.follow(ActiveRow(row, run, began=time.monotonic(), found=True))
             self.schedule.add(number)
         else:
-            self._call(partial(self.work.start, self.flight.add_row(row)))
+            self._call(partial(self.work.start, self.in_flight.add_row(row)))
 
     def _call(self, work: Callable[[], ActiveRow | RowResult]) -> None:
         try:
             self._workers.call(work)
         except Unavailable as error:  # no thread can be started
-            self.cuts.enter(Stage.DETACHING, error)
+            self.shutdown.enter(Stage.DETACHING, error)
 
-    def _take_news(self, within: float) -> None:
+    def _handle_responses(self, within: float) -> None:
         """File the states that have arrived, after waiting for the first."""
         for state, error in self._workers.next_outcomes(within):
             if error is not None:
                 raise error
             assert state is not None
-            self._file(state)
+            self._apply_state(state)
 
-    def _file(self, state: ActiveRow | RowResult) -> None:
+    def _apply_state(self, state: ActiveRow | RowResult) -> None:
         """Put a row where its state belongs, unless it was left in the meantime."""
         number = state.row.number
-        if not self.flight.has(number):
+        if not self.in_flight.has(number):
             return
         if isinstance(state, RowResult):
-            self._file_result(state)
+            self._apply_result(state)
         elif state.run is None:
             if state.error is not None and not state.in_doubt:
-                self.cuts.enter(
+                self.shutdown.enter(
                     Stage.FINISHING, state.error
                 )  # the disk does not take what must be there before a start
-            self.flight.end_start(number)
+            self.in_flight.end_start(number)
         else:
-            if number in self.flight.starting:
-                self.cuts.note_start()
+            if number in self.in_flight.starting:
+                self.shutdown.note_start()
                 if state.error is not None:
-                    self.cuts.enter(Stage.FINISHING, state.error)
-            self.flight.follow(state)
+                    self.shutdown.enter(Stage.FINISHING, state.error)
+            self.in_flight.follow(state)
             taken, limit = time.monotonic() - state.began, self._asked.row_timeout
             if limit is None or taken < limit:
                 self.schedule.add(number, taken, limit)
             else:
                 self._give_up(state, state.run)
 
-    def _file_result(self, row: RowResult) -> None:
+    def _apply_result(self, row: RowResult) -> None:
         """Report a row with its result, or start it again if an interrupted batch stopped its run."""
-        if row.ends_all is not None:
-            self.cuts.enter(Stage.FINISHING, row.ends_all)
+        if row.fatal_error is not None:
+            self.shutdown.enter(Stage.FINISHING, row.fatal_error)
         if row.took is not None:
             self.schedule.note(row.took)
         # True if noxcli itself stopped its run, in this call or an earlier one.
         row.interrupted = row.code == ExitCode.RUN_STOPPED and row.row.number in self.past.stopping
-        if row.interrupted and self.cuts.stage is Stage.STARTING:
+        if row.interrupted and self.shutdown.stage is Stage.STARTING:
             try:
                 self.work.journal.note_ended([row])
             except JournalTrouble as error:
-                self.cuts.enter(Stage.FINISHING, error)
+                self.shutdown.enter(Stage.FINISHING, error)
             else:
-                self.flight.drop(row.row.number)
-                self.past.forget(row.row.number)
+                self.in_flight.drop(row.row.number)
+                self.past.reset_row(row.row.number)
                 self._begin(row.row)
                 return
-        self.flight.report(row)
+        self.in_flight.report(row)
 
     def _give_up_late_rows(self) -> None:
         """Report the rows that have had their time, and whose last read is not answered."""
         if self._asked.row_timeout is not None:
             last = time.monotonic() - self._asked.row_timeout - LAST_READ
-            for row in [row for row in self.flight.active.values() if row.began < last]:
+            for row in [row for row in self.in_flight.active.values() if row.began < last]:
                 assert row.run is not None
                 self._give_up(row, row.run)
 
@@ -227,26 +227,26 @@ class Scheduler:
         what = (
             f"the output of run {run.id} was not fetched by" if run.settled else f"run {run.id} was still {run.word} at"
         )
-        self.flight.report_running(row, TimedOut(f"{what} --row-timeout", "--resume waits for it again"))
+        self.in_flight.report_running(row, TimedOut(f"{what} --row-timeout", "--resume waits for it again"))
 
     # The end.
 
-    def _end(self) -> None:
+    def _report_remaining(self) -> None:
         """Report what was taken."""
         self.work.pace.hurry()
         end = time.monotonic() + self.work.deadline.remaining(MAX_LOOK)
-        if self.cuts.stage is Stage.DETACHING:
+        if self.shutdown.stage is Stage.DETACHING:
             if self.work.deadline.passed:
                 end = time.monotonic() + LAST_READ
                 self._poll_all_once(end)
             else:
                 self._await_starts()
                 end = time.monotonic() + self.work.deadline.remaining(LAST_LOOK)
-            self.cuts.note_open()
-        self.flight.report_all_running(self._error_of_left, max(0.0, end - time.monotonic()))
-        self.cuts.check_disk()  # for the last results
+            self.shutdown.note_open()
+        self.in_flight.report_all_running(self._error_for_running, max(0.0, end - time.monotonic()))
+        self.shutdown.check_disk()  # for the last results
 
-    def _error_of_left(self, run: Run) -> NoxError:
+    def _error_for_running(self, run: Run) -> NoxError:
         """Return the error of a row whose run goes on."""
         if self.work.deadline.passed:
             return still_running(run)
@@ -259,33 +259,33 @@ class Scheduler:
         self.work.pace.hurry()
         self._await_starts()
         stopping = self._stop_runs() if self._asked.stops else 0
-        left = len(self.flight.active)
+        left = len(self.in_flight.active)
         done = f", {stopping - left} stopped" if stopping else ""
         number, within = signal.number, self.work.deadline.remaining(LAST_LOOK)
-        self.flight.report_all_running(
+        self.in_flight.report_all_running(
             lambda run: Interruption(f"run {run.id} was left {run.word}", number=number), within
         )
         return Interruption(f"interrupted by {signal}{done}, {left} runs left running", number=number)
 
     def _await_starts(self) -> None:
         """Wait for the answers to starts in flight, and until the journal has them, so that none is left in doubt."""
-        self.cuts.enter(Stage.DETACHING, None)
+        self.shutdown.enter(Stage.DETACHING, None)
         end = time.monotonic() + ANSWER_AT_END
-        while any(row.was_sent or row.sent for row in self.flight.starting.values()) and time.monotonic() < end:
-            self._take_news(min(TICK, end - time.monotonic()))
+        while any(row.was_sent or row.sent for row in self.in_flight.starting.values()) and time.monotonic() < end:
+            self._handle_responses(min(TICK, end - time.monotonic()))
 
     def _stop_runs(self) -> int:
         """Stop the running runs, and report those that were; return how many were to stop.
 
         The journal says before that that noxcli itself stops them; if it can't, none is stopped.
         """
-        running = [(row.row, row.run) for row in self.flight.active.values() if row.run is not None]
+        running = [(row.row, row.run) for row in self.in_flight.active.values() if row.run is not None]
         try:
             self.work.journal.note_stopping(running)
         except JournalTrouble as error:
-            self.cuts.enter(Stage.DETACHING, error)
+            self.shutdown.enter(Stage.DETACHING, error)
             return 0
-        self.past.stopping.update(self.flight.active)
+        self.past.stopping.update(self.in_flight.active)
         deadline = Deadline(self.work.clock, MAX_STOP)
         stops = [partial(stop_run, self.work.api, run, deadline) for _, run in running]
         for (row, _), (run, _) in zip(running, run_all_within(MAX_STOP, stops), strict=True):
@@ -295,18 +295,18 @@ class Scheduler:
                 if verdict is not None and run.status == "stopped":
                     verdict.hint = "--resume starts the row again"
                 outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict)
-                self._file(self.work.result_of(row, outcome))
+                self._apply_state(self.work.result_of(row, outcome))
         return len(running)
 
     def _poll_all_once(self, end: float) -> None:
         """Read the records of all running rows, until that moment at the latest."""
-        flight = self.flight
+        flight = self.in_flight
         flight.end_starts()
         # What is being read now has half of the time.
         while not all(map(self.schedule.has, flight.active)) and time.monotonic() < end - LAST_READ / 2:
-            self._take_news(SHORT_TICK)
+            self._handle_responses(SHORT_TICK)
         left = max(0.0, end - time.monotonic())
         waiting = [row for number, row in flight.active.items() if self.schedule.has(number)]
         for state, _ in run_all_within(left, [partial(self.work.poll, row, left) for row in waiting], MAX_THREADS):
             if isinstance(state, RowResult):
-                self._file(state)
+                self._apply_state(state)

@@ -20,7 +20,7 @@ class RowsInFlight:
     def __init__(self, work: RowWorker, output: ResultWriter, schedule: PollSchedule) -> None:
         self.starting: dict[int, ActiveRow] = {}
         self.active: dict[int, ActiveRow] = {}  # rows that have a run
-        self.doubts: list[ActiveRow] = []  # rows whose start may have been sent
+        self.in_doubt: list[ActiveRow] = []  # rows whose start may have been sent
         self.unstarted = 0  # rows that were taken, and whose start was called off
         self.had_runs = False  # a run may exist that this call started or found
         self.still_running: list[str] = []  # the runs that go on although their rows were reported
@@ -31,7 +31,7 @@ class RowsInFlight:
         return number in self.active or number in self.starting
 
     @property
-    def going_on(self) -> list[str]:
+    def running_runs(self) -> list[str]:
         """The runs that go on, as far as known: of rows that were reported, and of those that could not be."""
         return [*self.still_running, *(row.run.id for row in self.active.values() if row.run is not None)]
 
@@ -50,15 +50,15 @@ class RowsInFlight:
         """Keep a row without a run: in doubt if its start may have been sent, else it is not started."""
         row = self.starting.pop(number)
         if row.in_doubt:
-            self.doubts.append(row)
+            self.in_doubt.append(row)
             self.had_runs = True
         else:
             self.unstarted += 1
 
-    def call_off_starts(self) -> None:
+    def abort_starts(self) -> None:
         """Keep back the starts that were not sent; their threads may take long to notice it."""
         for row in self.starting.values():
-            row.called_off = row.attempt is None or row.attempt.call_off()
+            row.aborted = row.attempt is None or row.attempt.abort()
 
     def report(self, row: RowResult) -> None:
         """Let a row go with its result."""
@@ -100,7 +100,7 @@ class RowsInFlight:
             # The reason of a failure may still be open, but the verdict is known.
             error = (verdict_of(row.run) if row.run.status == "failed" else None) or error_for(row.run)
             self.report_running(row, error)
-        if self.doubts:
+        if self.in_doubt:
             self._report_doubts(within)
         with suppress(TimedOut):  # of a reader of stdout that does not read
             self.output.flush()
@@ -111,12 +111,12 @@ class RowsInFlight:
 
         work, findings = self.work, list[CandidateIndex]()
         for side, digests in enumerate(work.digests):
-            sent = [row.sent for row in self.doubts if row.sent is not None and row.row.side == side]
+            sent = [row.sent for row in self.in_doubt if row.sent is not None and row.row.side == side]
             findings.append(
                 find_candidates_of_batch(work.api, work.workflow_id, digests, sent, work.known.__contains__, within)
             )
-        for row in sorted(self.doubts, key=lambda row: row.row.number):
+        for row in sorted(self.in_doubt, key=lambda row: row.row.number):
             finding = findings[row.row.side]
             doubt = row.sent or SentStart(row.row.number, row.row.id)  # None while the journal is being written
             self.output.report(finding.unresolved(row.row, doubt, row.error, work.mask))
-        self.doubts.clear()
+        self.in_doubt.clear()

@@ -164,7 +164,7 @@ class Journal:
         """
         self._append(*_again(rows), {"step": "chosen"}, durable=True)
 
-    def answer(self) -> None:
+    def note_rerun_done(self) -> None:
         """All rows that were chosen have been asked again."""
         self._append({"step": "answered"}, durable=True)
 

@@ -75,7 +75,9 @@ class ResultWriter:
     table: RowTable | None = None
     outputs: set[str] = field(default_factory=set)  # of the completed rows, where a question names one
     unprinted: ReaderGone | StdoutFailed | None = None  # why stdout failed; --resume prints those lines
-    lineless: list[str] = field(default_factory=list)  # the runs of rows whose line was not stored, or not printed
+    unrecorded_runs: list[str] = field(
+        default_factory=list
+    )  # the runs of rows whose line was not stored, or not printed
     _trouble: NoxError | None = None
     _ready: list[RowResult] = field(default_factory=list)
     _flushed_at: float = float("-inf")
@@ -148,7 +150,7 @@ class ResultWriter:
         return row.line if shown is row.document else f"{to_json(shown)}\n"
 
     def _note_lineless(self, rows: Sequence[RowResult]) -> None:
-        self.lineless += [one.result["run"]["id"] for one in rows if one.result["run"] is not None]
+        self.unrecorded_runs += [one.result["run"]["id"] for one in rows if one.result["run"] is not None]
 
 
 def _cells(line: Mapping[str, Any]) -> list[str]:

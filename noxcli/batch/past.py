@@ -120,7 +120,7 @@ class JournalState:
         return self.pending.pop(number)
 
     @property
-    def going_on(self) -> list[str]:
+    def running_runs(self) -> list[str]:
         """The runs that may go on, of rows that were not taken."""
         return [one.run_id for one in self.pending.values() if one.run_id is not None]
 
@@ -136,7 +136,7 @@ class JournalState:
     def state(self, number: int) -> int:
         return min(FINISHED, self.states[number]) if number < len(self.states) else NEW
 
-    def forget(self, number: int) -> None:
+    def reset_row(self, number: int) -> None:
         """Count a row as new."""
         self.pending.pop(number, None)
         self.stopping.discard(number)
@@ -147,7 +147,7 @@ class JournalState:
         """Count rows as new that are to be asked again; one that was edited has another question, not asked before."""
         self._make_room(max(numbers, default=0))
         for number in numbers:
-            self.forget(number)
+            self.reset_row(number)
             self.asked_again[number] = 0 if number in self.outdated else self.asked_again[number] + 1
         self.choice_is_open = True
 
@@ -155,7 +155,7 @@ class JournalState:
         """Count finished rows with one of these codes as new."""
         for number, state in enumerate(self.states):
             if state - FINISHED in codes:
-                self.forget(number)
+                self.reset_row(number)
                 self.asked_again[number] += 1
 
     def reopen_lost(self, is_kept: Callable[[int], bool], path: Path) -> None:
@@ -224,7 +224,7 @@ class JournalState:
         match step:
             case "sent":
                 self.asked_again[number] += self.states[number] >= FINISHED
-                self.forget(number)
+                self.reset_row(number)
                 self.outdated.discard(number)
                 self.states[number], self.digests[number] = SENT, int(line["row_digest"], 16)
                 sent_at = _moment(line["server_at"]) or _moment(line["at"])
@@ -240,12 +240,12 @@ class JournalState:
             case "left" if line["run_id"] is not None and self.state(number) == SENT:
                 self._start(number, self.pending[number], line["run_id"], None)  # its start could not be recorded
             case "withdrawn" | "interrupted":
-                self.forget(number)
+                self.reset_row(number)
             case "finished":
                 known = self.pending.get(number)
                 if known is None or known.run_id != line["run_id"]:  # its start could not be recorded
                     self.runs[number] = digest_of_id(line["run_id"])
-                self.forget(number)
+                self.reset_row(number)
                 self.states[number] = FINISHED + line["exit_code"]
 
     def _start(self, number: int, before: SentStart, run_id: str, created_at: str | None) -> None:

@@ -15,7 +15,7 @@ from noxcli.batch.shards import Shard
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, UsageProblem, WrongInputs
 from noxcli.inputs.definition import InputNode
-from noxcli.inputs.preflight import check
+from noxcli.inputs.preflight import validate_inputs
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
@@ -161,7 +161,7 @@ class RemainingRows:
         if row.problem is not None or nodes is None:
             return row
         try:
-            result = check(row.inputs, nodes, self._asked.workflow)
+            result = validate_inputs(row.inputs, nodes, self._asked.workflow)
         except WrongInputs as wrong:
             return replace(row, problem=wrong.message)
         for say, lines in ((self._terminal.note, result.notes), (self._terminal.warn, result.warnings)):

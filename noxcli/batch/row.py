@@ -27,7 +27,7 @@ class ActiveRow:
     attempt: "StartAttempt | None" = None
     sent: SentStart | None = None  # what the journal has of its start
     began: float = 0.0  # when its run began, before that when its start was ready to be sent
-    called_off: bool = False  # its start was not sent, and will not be
+    aborted: bool = False  # its start was not sent, and will not be
     found: bool = False  # the journal named its run: how long that took can't be measured
     read: bool = False  # its record was read
     contact: FailureTracker | None = None  # with its run, once that was to be read
@@ -59,7 +59,7 @@ class RowResult:
     columns: Mapping[str, Any]
     interrupted: bool = False
     took: float | None = None
-    ends_all: NoxError | None = None
+    fatal_error: NoxError | None = None
     asked: int = 1  # how often it was asked, with this time
     judged: Mapping[str, Any] = field(default_factory=dict)  # its document with the verdict of --assert and --expect
 

@@ -132,7 +132,7 @@ class BatchSummary:
                 self._first.add(line["row"])
                 self.stuck = self._only if len(self._first) == STUCK_AFTER else None
 
-    def became(self) -> list[tuple[int, str]]:
+    def counts_by_outcome(self) -> list[tuple[int, str]]:
         """Return the number of rows with each outcome."""
         codes = self.all_codes
         others = (max(0, self.rows - codes.total()), "not started" if self.repeat == 1 else "unfinished")
@@ -146,10 +146,10 @@ class BatchSummary:
             for part in hint_lines(line, terminal.size().columns) if terminal.interactive else [line]:
                 terminal.complain(part)
         terminal.note(headline)
-        for count, words in self.became():
+        for count, words in self.counts_by_outcome():
             terminal.note(f"  {count:>7} {words}")
 
-    def warn_of_luck(self, terminal: Terminal) -> None:
+    def warn_passed_on_rerun(self, terminal: Terminal) -> None:
         """Warn of judged rows that are good only since they were asked again."""
         rows = self._asked_again if self.repeat == 1 else filter(self._is_good, self._asked_again)
         if count := len(list(rows)):
@@ -164,10 +164,10 @@ class BatchSummary:
     def for_ci(self, name: str, command: str) -> BatchReport:
         """Return what a CI system gets to know."""
         good = self.all_codes[ExitCode.OK]
-        return BatchReport(name, good, self.rows, self.became(), self.reasons.lines(), command=command)
+        return BatchReport(name, good, self.rows, self.counts_by_outcome(), self.reasons.lines(), command=command)
 
     @property
-    def deciding(self) -> list[int]:
+    def exit_codes(self) -> list[int]:
         """The codes of which the worst is the batch's: of all rows, or of --min-pass and trouble, and of the cause."""
         codes, cause = self.all_codes, [self.cause.exit_code] if self.cause is not None else []
         if self.min_pass is None:
@@ -180,14 +180,14 @@ class BatchSummary:
         good, rows = self.all_codes[ExitCode.OK], self.rows
         if self.min_pass is not None:
             text = f"{self.of_rows(good)} are good ({self.min_pass.words(good, rows)})"
-            return {*self.deciding} <= {ExitCode.OK}, text
+            return {*self.exit_codes} <= {ExitCode.OK}, text
         text = f"{self.of_rows(good)} are good (--pass-each {self.pass_each} of {self.repeat})"
         return None if self.repeat == 1 else (good == rows, text)
 
     def conclude(self, terminal: Terminal, hint: str | None, named: str = "") -> None:
         """Raise one error for all, which also says what is `named`, unless all completed or enough of them."""
-        self.warn_of_luck(terminal)
-        codes, counted, verdict = self.deciding, self.all_codes, self.verdict
+        self.warn_passed_on_rerun(terminal)
+        codes, counted, verdict = self.exit_codes, self.all_codes, self.verdict
         code, judged = worst(codes), {*codes} <= COMPLETED
         share = verdict[1] if verdict is not None and self.min_pass is not None else ""
         if share and (code == ExitCode.OK or not judged):

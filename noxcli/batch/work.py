@@ -145,7 +145,7 @@ class RowWorker:
             if isinstance(trouble, JournalTrouble):  # what must be on the disk first is not
                 active.error = trouble
                 return active
-            if active.called_off:  # it waited for its turn
+            if active.aborted:  # it waited for its turn
                 return active
             # The key, the workflow: no other row would succeed either.
             ends = trouble if isinstance(trouble, NotAccessible) else None
@@ -272,9 +272,9 @@ class RowWorker:
         self, row: Row, outcome: Outcome, ends_all: NoxError | None = None, took: float | None = None
     ) -> RowResult:
         finished, error = self.result_of(row, outcome), outcome.error
-        finished.ends_all, finished.took = ends_all, took
+        finished.fatal_error, finished.took = ends_all, took
         if error is not None and error.http_status == REJECTED_KEY:
-            finished.ends_all = error
+            finished.fatal_error = error
         return finished
 
 

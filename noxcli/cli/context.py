@@ -137,7 +137,7 @@ class Context:
     route: str = ""  # the options that select the server, for commands to paste
     reports: Reports = field(default_factory=Reports)
     sources: Sources = field(default_factory=Sources)
-    unkept: NoxError | None = None  # why there is no state file of the run
+    state_file_error: NoxError | None = None  # why there is no state file of the run
     began: float = field(init=False)  # by the clock
     followed: "Progress | None" = None  # the run whose ending is still to be shown to a person
 

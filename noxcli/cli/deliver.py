@@ -175,7 +175,7 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
             remote = next(find_remote({key: value}))
             kind, name = media_type(remote.content_type), remote.name.lower()
             named_binary = kind.startswith(BINARY_TYPES) or name.endswith(BINARY_NAMES)
-            if noxus.context.terminal.read_by_eyes and named_binary:
+            if noxus.context.terminal.stdout_is_tty and named_binary:
                 raise _not_shown(noxus.context, run, remote, "is binary by its type or name")
             try:
                 content, entry = stack.enter_context(spool(noxus.api, remote, noxus.patience(), watch))
@@ -193,7 +193,7 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
 
 def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes]) -> None:
     """Raise Undelivered if stdout is a terminal and the content is binary; leave the content at its beginning."""
-    if not context.terminal.read_by_eyes:
+    if not context.terminal.stdout_is_tty:
         return
     text = TextIOWrapper(content, "utf-8")
     try:
@@ -240,8 +240,8 @@ def _print(context: Context, run: Run, output: Any) -> None:
     """Print an output: on a terminal, files in words, and several values in sections if no format was chosen."""
     terminal = context.terminal
     holder = output if isinstance(output, dict) and not is_file(output) else {"output": output}
-    files = [key for key, value in holder.items() if is_file(value)] if terminal.read_by_eyes else []
-    if files or (context.printing.for_reading and terminal.read_by_eyes and len(holder) > 1):
+    files = [key for key, value in holder.items() if is_file(value)] if terminal.stdout_is_tty else []
+    if files or (context.printing.for_reading and terminal.stdout_is_tty and len(holder) > 1):
         from noxcli.render.sections import in_sections  # loaded only for drawing
 
         values = {key: _describe(value) if key in files else as_text(value) for key, value in holder.items()}

@@ -37,7 +37,7 @@ PASTED = r"noxcli (?:stream|wait|stop|fetch-output|inspect|inputs|runs|workflows
 def conclude(context: Context, error: NoxError | None) -> int:
     """Report the ending on stderr, in the reports and in the result, and return the exit code."""
     SIGNALS.disregard()  # a first signal is now too late
-    error = error or context.unkept
+    error = error or context.state_file_error
     if error is not None:
         _show_verdict(context)
         _print_error(context, error)
@@ -144,7 +144,7 @@ def _show_verdict(context: Context) -> None:
     progress, context.followed = context.followed, None
     if progress is None or terminal.quiet or not terminal.interactive:
         return
-    among_events = form.is_live and not (form.is_text and terminal.read_by_eyes)
+    among_events = form.is_live and not (form.is_text and terminal.stdout_is_tty)
     if among_events and terminal.shares_screen():
         return
     from noxcli.render.live import draw_verdict  # loaded only for drawing

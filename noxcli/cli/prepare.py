@@ -103,12 +103,12 @@ def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> Non
 
 def check_inputs(noxus: Session, workflow: Workflow, inputs: Inputs, *, named: str) -> Inputs:
     """Return the inputs as the workflow takes them, if it says so. Raises WrongInputs with all mistakes."""
-    from noxcli.inputs.preflight import check  # not with --no-check
+    from noxcli.inputs.preflight import validate_inputs  # not with --no-check
 
     nodes = inputs_of(workflow.definition)
     if nodes is None:
         return inputs
-    result = check(inputs, nodes, named)
+    result = validate_inputs(inputs, nodes, named)
     for line in result.notes:
         noxus.context.terminal.note(line)
     for line in result.warnings:

@@ -63,7 +63,7 @@ def _announce(context: Context, state_file: str | None, run: Run) -> None:
             write_state(Path(state_file), Entry(mask(run.id), mask(run.workflow_id), context.base_url))
     except NoxError as error:
         complain(context, error)
-        context.unkept = error
+        context.state_file_error = error
     try:
         context.reports.report_start(run, mask)
     except NoxError as error:

@@ -241,7 +241,7 @@ def _plan_reports(batch: Batch, context: Context, judge: RowChecker, options: Op
 
 def _output(context: Context, batch: Batch, judge: RowChecker) -> ResultWriter:
     query, terminal = context.printing.query, context.terminal
-    table = RowTable() if terminal.read_by_eyes and query is None else None
+    table = RowTable() if terminal.stdout_is_tty and query is None else None
     if table is not None:
         batch.at_end(partial(table.show, terminal))
     paste = partial(to_paste, context)

@@ -193,17 +193,17 @@ def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:
     comparison = report.comparison
     compared, counts = comparison.compared, comparison.counts
     if compared.nothing_could_break:
-        what = f"{compared.there}, of which none is good, so none could break"
+        what = f"{compared.row_counts}, of which none is good, so none could break"
         return UsageProblem(what, f"correct the --assert or --expect, or see why they failed; {compared.new_alone}")
     rows, failing = amount(counts.total(), "row"), ("broken", *(options.fail_on or ()))
     if counted := [f"{counts[change]:,} {change}" for change in RowClass if change in failing and counts[change]]:
         return NotAsAsserted(f"of {rows}, {in_prose(counted)}: {report.name_failing()}")
     if not compared.counted["answered"]:
-        return NotFinished(f"{compared.there}, but no row has an answer on both sides", compared.ways_on())
+        return NotFinished(f"{compared.row_counts}, but no row has an answer on both sides", compared.resume_hints())
     if (unjudged := compared.counted["unjudged"]) and not options.allow_missing:
         named = name_some(pair for pair in comparison.pairs() if pair.verdict.unjudged)
         has = "has" if unjudged == 1 else "have"
-        return NotFinished(f"of {rows}, {unjudged:,} {has} no answer to judge: {named}", compared.ways_on())
+        return NotFinished(f"of {rows}, {unjudged:,} {has} no answer to judge: {named}", compared.resume_hints())
     return None
 
 

@@ -86,7 +86,7 @@ class ComparisonReport:
         if not self.context.printing.format.is_text:
             documents = (pair.document() for pair in comparison.pairs())
             self.context.printing.print_long_document(totals, "rows", documents)
-        elif terminal.read_by_eyes:
+        elif terminal.stdout_is_tty:
             self._show_table()
         else:
             terminal.write_all(with_tabs([[str(pair.change), pair.name, pair.what()]]) for pair in comparison.pairs())

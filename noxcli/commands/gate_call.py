@@ -250,14 +250,14 @@ class _Gate:
         numbers = {number_of(*key) for key in wanted}
         for number in numbers:
             if batch.past.state(number) == FINISHED:  # without a result
-                batch.past.forget(number)
+                batch.past.reset_row(number)
         answers.expect(answers.done + len(numbers))
         try:
             cause = batch.run(work, output, tick, numbers)
         finally:
             self.noxus.context.outcome.may_exist |= bool(answers.runs.total()) or batch.has_started
         for number in numbers:  # what this call has seen is not followed again
-            batch.past.forget(number)
+            batch.past.reset_row(number)
         if cause is None and answers.codes[ExitCode.START_UNKNOWN] >= MAX_IN_DOUBT:
             what = f"{answers.codes[ExitCode.START_UNKNOWN]} starts have no known outcome"
             cause = StartUnknown(what, f"look for their runs, then continue with: {self.asked.way_back}")
@@ -289,7 +289,7 @@ class _Gate:
                 words = Candidates(finding.candidates(doubt), finding.listed).words()
                 row = f"row {answer_key(doubt.number).row} in {SIDES[side].upper()}"
                 self.noxus.context.terminal.warn(f"a start of {row} has no known outcome, and is asked again: {words}")
-                past.forget(doubt.number)
+                past.reset_row(doubt.number)
 
     def _upload(self) -> None:
         """Store the files that all rows share."""

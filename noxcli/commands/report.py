@@ -47,7 +47,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         if data := inside.by_node.get(node["id"]):  # which has the times that events lack
             node["started_s"] = seconds_between(run.created_at, data.started_at)
             node["duration_s"] = data.duration_s
-    if printing.target is None and terminal.read_by_eyes:
+    if printing.target is None and terminal.stdout_is_tty:
         printing.write_to(Path(f"noxcli-{document['run']['id']}.html"))
     page = noxus.context.new_page(Path() if printing.target is None else printing.target.parent)
     for piece in run_page(page, [EndedRun(options.run, document)]):

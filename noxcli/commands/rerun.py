@@ -54,7 +54,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     given = prepare.parse_given_inputs(noxus, options)
     with noxus.connect(Phase.PREFLIGHT):
         earlier = noxus.read_run(options.run, noxus.patience(), listed=False)
-        if earlier.of_part:
+        if earlier.runs_only_part:
             raise UsageProblem(
                 f"run {earlier.id} ran a part of its workflow, and noxcli starts whole workflows",
                 f"start it with: noxcli run {quote(earlier.workflow_id)} INPUT...",

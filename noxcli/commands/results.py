@@ -137,7 +137,7 @@ def _print_rows(context: Context, lines: Iterable["ResultLine"], query: "Query |
     from noxcli.batch.output import RowTable  # as in execute
     from noxcli.query import found_line
 
-    if query is not None or not context.terminal.read_by_eyes:
+    if query is not None or not context.terminal.stdout_is_tty:
         context.terminal.write_all(found_line(query, line) for line in lines)
         return
     table = RowTable()

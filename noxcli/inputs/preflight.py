@@ -23,7 +23,7 @@ class Checked:
     warnings: list[str] = field(default_factory=list)
 
 
-def check(inputs: Inputs, nodes: Sequence[InputNode], workflow: str) -> Checked:
+def validate_inputs(inputs: Inputs, nodes: Sequence[InputNode], workflow: str) -> Checked:
     """Return the inputs with texts converted to the declared types. Raises WrongInputs, naming every mistake."""
     checked = Checked(inputs)
     given, problems = _meant(inputs.values, nodes, checked)

@@ -192,7 +192,7 @@ def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> 
     lines = look.in_words([*pieces, ("".join(f"; {fact}" for fact in facts), "dim")], columns)
     if completed:
         lines += [look.line().add(line, "dim") for line in hint_lines(f"output: {line_to_fetch}", columns)]
-    above = "\n" if completed and terminal.read_by_eyes else ""
+    above = "\n" if completed and terminal.stdout_is_tty else ""
     terminal.draw(above + "".join(f"{line}\n" for line in lines))
 
 

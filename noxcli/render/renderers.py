@@ -32,7 +32,7 @@ def run_progress(terminal: Terminal, progress: Progress, *, writes_events: bool 
 
 def batch_progress(terminal: Terminal) -> "Bar | TaskLog":
     """Return the renderer of a batch: no bar if results may reach the terminal through a pipe."""
-    fits = (terminal.read_by_eyes or not terminal.shares_screen()) and _may_draw(terminal)
+    fits = (terminal.stdout_is_tty or not terminal.shares_screen()) and _may_draw(terminal)
     return _bar(terminal) if fits else TaskLog(terminal, BATCH_LINE_EVERY)
 
 

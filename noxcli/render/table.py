@@ -102,7 +102,7 @@ def plain(value: Any) -> str:
 
 def show_table(terminal: Terminal, layout: Layout, rows: Rows) -> None:
     """Write rows to stdout: a table for people, tab-separated lines for programs."""
-    if not terminal.read_by_eyes:
+    if not terminal.stdout_is_tty:
         terminal.write(with_tabs(rows))
     elif rows:
         terminal.show(for_eyes(terminal, layout, rows))

@@ -101,7 +101,7 @@ class Terminal:
     # The mask, which hides secrets in all messages. It learns them as they become known, and is never replaced.
     mask: Mask = field(default_factory=Mask)
     drawn: Drawn | None = None
-    read_by_eyes: bool = field(init=False)  # stdout is a terminal
+    stdout_is_tty: bool = field(init=False)  # stdout is a terminal
     claim: Claim = field(init=False)
     _screen: Screen | None = field(init=False)
     _late: float = 0.0  # seconds of writing to stdout after a signal or the command's limit
@@ -109,13 +109,13 @@ class Terminal:
     _within_line: bool = False  # what is on the screen ends without a newline
 
     def __post_init__(self) -> None:
-        self.read_by_eyes = self.out.isatty()
-        self._screen = Screen() if self.read_by_eyes else None
+        self.stdout_is_tty = self.out.isatty()
+        self._screen = Screen() if self.stdout_is_tty else None
         self.claim = Claim(self.err)
 
     def redirect(self, file: BinaryIO) -> None:
         """Let stdout's bytes go to the file from now on."""
-        self.out, self.read_by_eyes, self._screen = file, False, None
+        self.out, self.stdout_is_tty, self._screen = file, False, None
 
     @classmethod
     def of_process(cls) -> "Terminal":
@@ -137,7 +137,7 @@ class Terminal:
             return False
         if self.environ.get("FORCE_COLOR"):
             return True
-        return (self.read_by_eyes if on_stdout else self.interactive) and self.environ.get("TERM") != "dumb"
+        return (self.stdout_is_tty if on_stdout else self.interactive) and self.environ.get("TERM") != "dumb"
 
     def shares_screen(self) -> bool:
         """True if stdout may appear on the same terminal: it is one, or a pipe, whose end only its reader knows."""
@@ -147,7 +147,7 @@ class Terminal:
             mode = os.fstat(self.out.fileno()).st_mode
         except (OSError, ValueError):
             return False
-        return self.read_by_eyes or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+        return self.stdout_is_tty or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
     def writes_to(self, path: Path) -> bool:
         """True if stdout is that very file."""

@@ -253,7 +253,7 @@ class Follower:
             return updates
         if not came:
             self._breaks.failed()
-        delay = self.stream.asked_for if came else self._breaks.delay(self.stream.asked_for)
+        delay = self.stream.requested_delay if came else self._breaks.delay(self.stream.requested_delay)
         delay = min(delay, MAX_DELAY)
         self._next = self._listen
         self._wait.restart(delay)

@@ -98,7 +98,7 @@ class NonIdempotentRequest(Attempt, Generic[T]):
             self.may_be_sent = False
             raise Unavailable("the request was called off", sent=False)
 
-    def call_off(self) -> bool:
+    def abort(self) -> bool:
         """Keep the request from leaving; return False if a byte may have left already."""
         self._called_off = True
         return not self.may_be_sent
@@ -127,7 +127,7 @@ def send_once(
     answers = list[T]()
 
     def send_and_note(_within: float) -> T:
-        answers.append(run_despite_signal(deadline.remaining(MAX_ANSWER), attempt.send, attempt.call_off))
+        answers.append(run_despite_signal(deadline.remaining(MAX_ANSWER), attempt.send, attempt.abort))
         note(answers[0])  # without a wait in between, at which a signal could lose it
         SIGNALS.check()
         return answers[0]

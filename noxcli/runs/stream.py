@@ -67,7 +67,7 @@ class RunStream:
         return isinstance(self.ended, NO_STREAM)
 
     @property
-    def asked_for(self) -> float:
+    def requested_delay(self) -> float:
         """How long the server asks to wait until the next connection."""
         return (self.ended.retry_after if isinstance(self.ended, Unavailable) else None) or 0.0
 

@@ -101,12 +101,12 @@ def ask(pace: RateLimiter, kind: Kind, status: int, headers: Mapping[str, str] |
     response = requests.Response()
     response.status_code = status
     response.headers.update(headers or {})
-    with pace.turn(*REQUESTS[kind]) as turn:
+    with pace.slot(*REQUESTS[kind]) as turn:
         turn.answer = response
 
 
 def miss(pace: RateLimiter, kind: Kind) -> None:
-    with pytest.raises(Unavailable), pace.turn(*REQUESTS[kind]):
+    with pytest.raises(Unavailable), pace.slot(*REQUESTS[kind]):
         raise Unavailable("no connection", sent=False)
 
 
@@ -132,7 +132,7 @@ def test_a_limit_on_everything_is_found_as_one() -> None:
 def test_a_request_gives_up_its_turn_in_time() -> None:
     pace, began = RateLimiter(seed=1), time.monotonic()
     ask(pace, Kind.READ, 429, {"Retry-After": "60"})
-    with pytest.raises(NoSlotInTime), pace.turn(*REQUESTS[Kind.READ], began + 0.2):
+    with pytest.raises(NoSlotInTime), pace.slot(*REQUESTS[Kind.READ], began + 0.2):
         pytest.fail("it was sent")
     assert 0.2 <= time.monotonic() - began < 5
 
@@ -193,7 +193,7 @@ def test_after_an_outage_one_goes_ahead() -> None:
         raise Unavailable("no connection", sent=False)
 
     def work() -> None:
-        with suppress(RequestAborted, Unavailable), pace.turn(*REQUESTS[Kind.START]):
+        with suppress(RequestAborted, Unavailable), pace.slot(*REQUESTS[Kind.START]):
             send()
 
     for _ in threads(8, work):

@@ -52,7 +52,7 @@ def found(runs: Iterable[Run], *doubts: SentStart, taken: Sequence[str] = ()) ->
 
 def own(runs: Iterable[Run], *doubts: SentStart) -> dict[int, str]:
     finding = replace(found(runs, *doubts), of_batch=True)
-    return {one.number: run.id for one, run in finding.own(doubts or [doubt()])}
+    return {one.number: run.id for one, run in finding.match_rows(doubts or [doubt()])}
 
 
 def names(finding: CandidateIndex) -> list[str]:
@@ -79,7 +79,7 @@ def test_from_a_list_that_breaks_no_row_takes_a_run() -> None:
         raise Unavailable("gone")
 
     finding = found(listed())
-    assert (names(finding), finding.listed, list(finding.own([doubt()]))) == (["mine"], False, [])
+    assert (names(finding), finding.listed, list(finding.match_rows([doubt()]))) == (["mine"], False, [])
 
 
 def test_rows_with_equal_inputs_share_their_runs_out() -> None:

@@ -291,4 +291,4 @@ def test_a_run_is_known_whose_start_the_disk_did_not_record(tmp_path: Path) -> N
         journal.note_sent(row, "d", None)
         journal.note_ended([RowResult(row, result, ExitCode.TIMED_OUT, {}, {})])
         past = JournalState.read(journal.path)
-    assert (past.state(1), past.going_on, past.doubtful) == (STARTED, ["r"], [])
+    assert (past.state(1), past.running_runs, past.doubtful) == (STARTED, ["r"], [])

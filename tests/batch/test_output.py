@@ -103,7 +103,7 @@ def test_what_the_disk_does_not_keep_is_not_printed(
     this.output.report(result(1))
     this.output.flush()
     assert (this.printed, JournalState.read(this.journal.path).count_finished()) == ([], 0)
-    assert this.output.lineless == ["r"]
+    assert this.output.unrecorded_runs == ["r"]
     assert isinstance(this.output.pop_trouble(), JournalTrouble)
     assert this.output.pop_trouble() is None
 

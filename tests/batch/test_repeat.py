@@ -161,4 +161,4 @@ def test_a_row_with_repetitions_to_come_has_no_verdict() -> None:
     tally = BatchSummary(total=9, min_pass=MinPass.read("60%"), repeat=3, pass_each=2)
     for row, code in ((1, 0), (2, 0), (2, 0), (3, 1)):
         tally.count({"row": row, "id": None, "result": {"exit_code": code, "run": None, "error": None}})
-    assert (tally.rows, tally.became()) == (3, [(1, "failed"), (2, "unfinished")])
+    assert (tally.rows, tally.counts_by_outcome()) == (3, [(1, "failed"), (2, "unfinished")])
