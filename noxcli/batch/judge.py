@@ -11,10 +11,10 @@ from noxcli.batch.columns import EXPECT, ID
 from noxcli.batch.expected import OPTION, Coverage, Expectations
 from noxcli.codec import to_json
 from noxcli.errors import BY_SHARE, ExitCode, Phase, UsageProblem, nearest, suggestion
+from noxcli.expressions.query import Query
 from noxcli.inputs.sources import Sources
 from noxcli.masking import Mask
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
-from noxcli.query import Query
 from noxcli.render.text import shorten
 from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, parse_assertion
 

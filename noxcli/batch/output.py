@@ -14,8 +14,8 @@ from noxcli.batch.row import RowResult
 from noxcli.batch.tally import BatchSummary
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, ReaderGone, StdoutFailed, TimedOut
+from noxcli.expressions.query import Query, found_line
 from noxcli.outputs.values import as_text, by_name
-from noxcli.query import Query, found_line
 from noxcli.render.table import Layout, duration, show_table
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten

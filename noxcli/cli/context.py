@@ -19,9 +19,9 @@ from noxcli.timing import Clock
 if TYPE_CHECKING:
     # Help needs none of these: each is loaded on first use.
     from noxcli.config.settings import Configured
+    from noxcli.expressions.query import Query
     from noxcli.inputs.parse import Inputs
     from noxcli.models import Run
-    from noxcli.query import Query
     from noxcli.render import EventWriter
     from noxcli.reports.html.markup import Page
     from noxcli.runs.progress import Progress
@@ -97,7 +97,7 @@ class Printing:
 
     def print_document(self, document: Any, *, indent: int | None = None) -> None:
         """Print the document of a command that has its own kind: no other one follows it. Raises as `print_result`."""
-        from noxcli.query import as_line
+        from noxcli.expressions.query import as_line
 
         try:
             found = document if self.query is None else self.query.of(document)

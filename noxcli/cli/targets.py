@@ -38,7 +38,7 @@ def present(context: Context, options: Printed) -> None:
     if options.query is not None:
         if context.printing.format.is_text:
             raise UsageProblem("--query prints part of a document", "drop --query, or --raw and --format content")
-        from noxcli.query import Query  # loaded only with --query
+        from noxcli.expressions.query import Query  # loaded only with --query
 
         context.printing.query = Query.read(options.query, "--query")
 

@@ -30,11 +30,11 @@ from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
 from noxcli.errors import ANSWERED, Interruption, NoxError, Phase, TimedOut, UsageProblem
+from noxcli.expressions.query import Query
 from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
 from noxcli.inputs.parse import Inputs
 from noxcli.models import Workflow
-from noxcli.query import Query
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
 from noxcli.retry import RetryPolicy, in_lines

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from noxcli.batch.joined import MergedBatch
     from noxcli.batch.judge import RowChecker
     from noxcli.batch.tally import BatchSummary
-    from noxcli.query import Query
+    from noxcli.expressions.query import Query
     from noxcli.reports.reasons import ResultLine
     from noxcli.reports.spreadsheet import Sheet
 
@@ -81,7 +81,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.batch.judge import MinPass, RowChecker, enough_of
     from noxcli.batch.tally import BatchSummary
     from noxcli.cli.targets import plan_reports, present
-    from noxcli.query import Query
+    from noxcli.expressions.query import Query
     from noxcli.reports.spreadsheet import Sheet
 
     context: Context = ctx.obj
@@ -114,7 +114,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 def _print_gate(context: Context, options: Options, joined: "MergedBatch", query: "Query | None") -> None:
     """Print each answer of a gate. Raises UsageProblem for an option that judges or counts them."""
     from noxcli.batch.shards import Shard  # as in execute
-    from noxcli.query import found_line
+    from noxcli.expressions.query import found_line
 
     for name in ("asserts", "expect", "min_pass", "pass_each", "csv", "report", "markdown", "junit"):
         if getattr(options, name):
@@ -135,7 +135,7 @@ def _counted(lines: Iterable["ResultLine"], tally: "BatchSummary", sheet: "Sheet
 def _print_rows(context: Context, lines: Iterable["ResultLine"], query: "Query | None") -> None:
     """Print what the query finds in each line; without one, a terminal gets a table."""
     from noxcli.batch.output import RowTable  # as in execute
-    from noxcli.query import found_line
+    from noxcli.expressions.query import found_line
 
     if query is not None or not context.terminal.stdout_is_tty:
         context.terminal.write_all(found_line(query, line) for line in lines)

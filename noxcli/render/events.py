@@ -6,8 +6,8 @@ from typing import Any, assert_never
 
 from noxcli.codec import to_json
 from noxcli.errors import ReaderGone, StdoutFailed
+from noxcli.expressions.query import Query, found_line
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
-from noxcli.query import Query, found_line
 from noxcli.render import EventWriter, Format
 from noxcli.render.pieces import Pieces, Text
 from noxcli.render.terminal import Terminal

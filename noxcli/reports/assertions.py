@@ -6,8 +6,8 @@ from typing import Any
 
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NotAsAsserted, Unfitting, UsageProblem, nearest, suggestion
+from noxcli.expressions.query import Query
 from noxcli.masking import Mask
-from noxcli.query import Query
 from noxcli.reports.result import Outcome
 
 # What a result document has, whose schema a test holds this to; `*` is the whole document.
@@ -32,7 +32,7 @@ def parse_assertion(text: str, *, of_row: bool = False) -> Query:
 
     Raises UsageProblem for one that is not valid, that could never fail, or that has a name which nothing has.
     """
-    from noxcli.expressions import DOCUMENT, ROW, SEARCHES, calls_in
+    from noxcli.expressions.interpreter import DOCUMENT, ROW, SEARCHES, calls_in
 
     query = Query.read(text, "--assert")
     named, known = query.keys_of(DOCUMENT), {*OF_A_RESULT, *([ROW] if of_row else [])}

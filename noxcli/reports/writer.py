@@ -15,8 +15,8 @@ from noxcli.reports.result import EndedRun, Outcome, own_code
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from noxcli.expressions.query import Query
     from noxcli.models import Run
-    from noxcli.query import Query
     from noxcli.reports.ci import BatchReport
     from noxcli.reports.ci.github import GitHub
     from noxcli.reports.html.markup import Page

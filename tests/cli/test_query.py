@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.errors import UsageProblem
-from noxcli.query import Query
+from noxcli.expressions.query import Query
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import node_fails, node_runs

@@ -25,12 +25,12 @@ class Query:
         try:
             tree = _parse(text)
         except (ValueError, RecursionError, IndexError) as error:
-            from noxcli.slips import explain  # loaded only after a mistake
+            from noxcli.expressions.hints import explain  # loaded only after a mistake
 
             why, hint = explain(text, error, _parse)
             raise UsageProblem(f"{option} {text!r} is not a valid JMESPath expression: {why}", hint) from None
         if '"' in text:
-            from noxcli.slips import text_as_name  # such a name is rare
+            from noxcli.expressions.hints import text_as_name  # such a name is rare
 
             if named := text_as_name(text, tree):
                 what = f'{option} {text!r} compares with "{named[0]}", which is a name'
@@ -39,7 +39,7 @@ class Query:
 
     def of(self, document: Any) -> Any:
         """Return what the expression finds. Raises Unfitting if it can't be applied to this document."""
-        from noxcli.expressions import Interpreter
+        from noxcli.expressions.interpreter import Interpreter
 
         return self._found(Interpreter(document), document)
 
@@ -55,7 +55,7 @@ class Query:
         try:
             return interpreter.visit(self.tree, document)
         except FAULTS as error:
-            from noxcli.expressions import cut_text  # after a mistake
+            from noxcli.expressions.interpreter import cut_text  # after a mistake
 
             why = " ".join(str(error).split()) or type(error).__name__
             found = ", ".join(islice(_filled(self.tree, interpreter, document), MAX_FOUND))
@@ -65,7 +65,7 @@ class Query:
 
     def keys_of(self, name: str) -> list[str]:
         """Return the names that the expression has of the document's `output` or `row`, or, for "", of itself."""
-        from noxcli.expressions import names_in
+        from noxcli.expressions.interpreter import names_in
 
         return list(dict.fromkeys(key for owner, key in names_in(self.tree) if owner == name))
 
@@ -76,7 +76,7 @@ class Query:
 
 def _for_assertion(document: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return what evaluates an assertion, and the document as it sees it."""
-    from noxcli.expressions import Interpreter, is_wrapped
+    from noxcli.expressions.interpreter import Interpreter, is_wrapped
 
     output = document.get("output")
     outputs = output if isinstance(output, dict) else {}
@@ -91,7 +91,7 @@ def _parse(text: str) -> Mapping[str, Any]:
     """Return the tree of an expression. Raises ValueError, RecursionError or IndexError for one that is not valid."""
     import jmespath
 
-    from noxcli.expressions import as_meant, calls_in, check_call
+    from noxcli.expressions.interpreter import as_meant, calls_in, check_call
 
     with warnings.catch_warnings():
         # `word`, without quotes inside the backticks, is how older versions of JMESPath wrote a string.
@@ -119,7 +119,7 @@ def as_line(value: Any, *, indent: int | None = None) -> str:
 
 
 def _filled(tree: Mapping[str, Any], interpreter: Any, document: Any) -> Iterator[str]:
-    from noxcli.expressions import LOGIC, SIGNS, shown_json
+    from noxcli.expressions.interpreter import LOGIC, SIGNS, shown_json
 
     kind, children = tree["type"], tree["children"]
     if kind in LOGIC:

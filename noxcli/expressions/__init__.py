@@ -1,0 +1,1 @@
+"""JMESPath: expressions over documents, and what a user may have meant."""
