@@ -81,6 +81,7 @@ ORDER = [
     {"batchdir"},
     {"checks"},
     {"rows"},
+    {"rows"},
     {"batch", "compare"},
     {"cli"},
     {"commands"},

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from noxcli.batch.identity import BatchHeader, differences
 from noxcli.batch.past import JournalState
-from noxcli.batch.rows import RowReader
-from noxcli.batch.shards import Shard
 from noxcli.errors import ConfigProblem, Unavailable, UsageProblem
 from noxcli.inputs.parse import Inputs
 from noxcli.render.terminal import Terminal
+from noxcli.rows.reader import RowReader
+from noxcli.rows.shards import Shard
 
 ALLOW = "--allow-changed-input"
 FRESH = "start over with --fresh, or choose another --output-dir"

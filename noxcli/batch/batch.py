@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from noxcli.batch.asked import ATTEMPT_VARIABLE, BatchSpec
-from noxcli.batch.columns import EXPECT
 from noxcli.batch.engine import Scheduler
 from noxcli.batch.identity import BatchHeader, with_definition_of
 from noxcli.batch.journal import Journal
@@ -17,7 +16,6 @@ from noxcli.batch.output import ResultWriter
 from noxcli.batch.past import FINISHED, JournalState
 from noxcli.batch.results import ResultsFile
 from noxcli.batch.resume import AGAIN, RemainingRows, RowCounts, accept_changes, name_runs, renew_columns
-from noxcli.batch.shards import Shard
 from noxcli.batch.tally import BatchSummary
 from noxcli.batch.work import RowWorker
 from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, UsageProblem
@@ -25,6 +23,8 @@ from noxcli.files import RESULTS_NAME
 from noxcli.inputs.definition import InputNode
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
+from noxcli.rows.columns import EXPECT
+from noxcli.rows.shards import Shard
 from noxcli.runs.start import MAX_LOOK
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Clock

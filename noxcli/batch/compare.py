@@ -9,7 +9,6 @@ from itertools import groupby, repeat, zip_longest
 from operator import itemgetter
 from typing import Any
 
-from noxcli.batch.columns import EXPECT
 from noxcli.batch.compared import ComparisonSummary, require_comparable
 from noxcli.batch.judge import RowChecker, enough_of, without_verdict
 from noxcli.batch.lines import NUMBER_BITS
@@ -17,6 +16,7 @@ from noxcli.batch.sides import Side, differing_constants
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.reports.comparison import NOT_HERE, Confirmed, PassRule, RowClass, RowPair
 from noxcli.reports.reasons import ResultLine
+from noxcli.rows.columns import EXPECT
 from noxcli.signals import SIGNALS
 
 COMPARISON_SCHEMA = "noxcli.comparison/1"

@@ -18,7 +18,6 @@ from noxcli.batch.output import ResultWriter
 from noxcli.batch.past import SENT, STARTED, JournalState
 from noxcli.batch.poll import PollSchedule
 from noxcli.batch.row import ActiveRow, RowResult
-from noxcli.batch.rows import Row
 from noxcli.batch.work import RowWorker
 from noxcli.errors import (
     ExitCode,
@@ -33,6 +32,7 @@ from noxcli.errors import (
 )
 from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
+from noxcli.rows.reader import Row
 from noxcli.runs.record import LAST_READ, MAX_STOP, still_running, stop_run
 from noxcli.runs.resolve import LAST_LOOK
 from noxcli.runs.start import MAX_LOOK

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self
 
-from noxcli.batch.columns import EXPECT, Columns
-from noxcli.batch.rows import Row, RowReader, digest_of
 from noxcli.codec import to_json
 from noxcli.errors import COMPLETED, UsageProblem, nearest, suggestion
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.sources import Sources
 from noxcli.render.text import amount
+from noxcli.rows.columns import EXPECT, Columns
+from noxcli.rows.reader import Row, RowReader, digest_of
 
 OPTION = "--expect"
 ROW = "row"  # the column that says for which row a line is

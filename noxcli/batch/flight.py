@@ -7,11 +7,11 @@ from noxcli.batch.output import ResultWriter
 from noxcli.batch.past import SentStart
 from noxcli.batch.poll import PollSchedule
 from noxcli.batch.row import ActiveRow, RowResult
-from noxcli.batch.rows import Row
 from noxcli.batch.work import RowWorker
 from noxcli.errors import ANSWERED, NoxError, TimedOut
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
 from noxcli.reports.result import verdict_of
+from noxcli.rows.reader import Row
 
 
 class RowsInFlight:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from noxcli.batch.identity import PLACES, SIDES
-from noxcli.batch.rows import Row, RowReader
 from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import Inputs
+from noxcli.rows.reader import Row, RowReader
 
 PER_ROW = len(SIDES) * PLACES
 NEW_INPUT = "--new-input"

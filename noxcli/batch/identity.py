@@ -7,12 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 from noxcli.api.records import node_names
-from noxcli.batch.rows import digest_of
 from noxcli.codec import to_json
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.exported import definition_text, tidy
 from noxcli.inputs.parse import Inputs
 from noxcli.render.text import in_prose
+from noxcli.rows.reader import digest_of
 
 SIDES = ("base", "new")
 PLACES = 21  # for the answers to a row on each side of a gate

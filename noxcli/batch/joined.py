@@ -15,7 +15,6 @@ from noxcli.batch.lines import DigestIndex, open_batch_file
 from noxcli.batch.past import FINISHED, JournalState, digest_of_id, line_at
 from noxcli.batch.results import ResultsReader, key_of, parse_line, run_of
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.shards import Shard
 from noxcli.batch.tally import BatchSummary
 from noxcli.batch.work import row_folder
 from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Incomplete, UsageProblem
@@ -27,6 +26,7 @@ from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.junit import cases_of_row, write_junit
 from noxcli.reports.reasons import ResultLine
 from noxcli.reports.result import Outcome
+from noxcli.rows.shards import Shard
 
 UNOWNED = 0xFFFF
 MAX_DIRECTORIES = 1000

@@ -19,13 +19,13 @@ from noxcli.batch.identity import BatchHeader
 from noxcli.batch.lines import AppendFile, JournalTrouble
 from noxcli.batch.past import BATCH_SCHEMA, MAX_LINE, JournalState, SentStart
 from noxcli.batch.row import RowResult
-from noxcli.batch.rows import MAX_ROWS, Row
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME, reason_of
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.place import SafeDir
+from noxcli.rows.reader import MAX_ROWS, Row
 from noxcli.timing import Clock
 
 INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"

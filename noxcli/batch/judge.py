@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any, Self
 
-from noxcli.batch.columns import EXPECT, ID
 from noxcli.batch.expected import OPTION, Coverage, Expectations
 from noxcli.codec import to_json
 from noxcli.errors import BY_SHARE, ExitCode, Phase, UsageProblem, nearest, suggestion
@@ -17,6 +16,7 @@ from noxcli.masking import Mask
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
 from noxcli.render.text import shorten
 from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, parse_assertion
+from noxcli.rows.columns import EXPECT, ID
 
 MAX_SIDE = 100  # characters of a value in a message
 LOOKALIKES = str.maketrans("‘’‚“”„‐‑‒–—−", "'''\"\"\"------")  # noqa: RUF001 - these are what it is about

@@ -10,11 +10,11 @@ from typing import IO, Any, Self
 
 from noxcli.batch.identity import HEADER, MAYBE_TEXT, NUMBER, TEXT, BatchHeader
 from noxcli.batch.lines import lines_in, open_batch_file
-from noxcli.batch.rows import MAX_ROWS, digest_of
 from noxcli.codec import decode_json
 from noxcli.errors import UsageProblem, suggestion
 from noxcli.files import reason_of, require_readable
 from noxcli.models import Run
+from noxcli.rows.reader import MAX_ROWS, digest_of
 from noxcli.timing import parse_time
 
 BATCH_SCHEMA = "noxcli.batch/1"

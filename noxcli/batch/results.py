@@ -7,11 +7,11 @@ from typing import IO, Any
 from noxcli.batch.lines import CONTINUE, AppendFile, DigestIndex, JournalTrouble, lines_in, open_batch_file
 from noxcli.batch.past import digest_of_id
 from noxcli.batch.row import RowResult
-from noxcli.batch.rows import MAX_ROWS
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import RESULTS_NAME, reason_of
 from noxcli.place import SafeDir
+from noxcli.rows.reader import MAX_ROWS
 
 REPLACED_NAME = "results.replaced.jsonl"
 MAX_RESULT = 1 << 30  # the longest line to read back, in bytes

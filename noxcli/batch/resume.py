@@ -10,8 +10,6 @@ from noxcli.batch.asked import ALLOW, BatchSpec
 from noxcli.batch.lines import DigestIndex
 from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, JournalState, digest_of_id
 from noxcli.batch.results import ResultsFile, parse_line
-from noxcli.batch.rows import Row, RowReader
-from noxcli.batch.shards import Shard
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, UsageProblem, WrongInputs
 from noxcli.inputs.definition import InputNode
@@ -19,6 +17,8 @@ from noxcli.inputs.preflight import validate_inputs
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
+from noxcli.rows.reader import Row, RowReader
+from noxcli.rows.shards import Shard
 
 AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the rows that --again names by their code
 MISTAKES_KEPT, MAX_NAMED = 20, 20

@@ -6,13 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from noxcli.batch.past import SentStart
-from noxcli.batch.rows import Row
 from noxcli.codec import to_json
 from noxcli.errors import HAD_RUN, SIGNALLED, ExitCode, NoxError
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.result import Outcome
 from noxcli.retry import FailureTracker
+from noxcli.rows.reader import Row
 
 if TYPE_CHECKING:
     from noxcli.runs.start import StartAttempt

@@ -10,13 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from noxcli.batch.columns import EXPECT
 from noxcli.batch.identity import BatchHeader
 from noxcli.batch.joined import MergedBatch
 from noxcli.batch.lines import lines_in, open_batch_file
 from noxcli.batch.past import digest_of_id
 from noxcli.batch.results import MAX_RESULT, parse_result_line
-from noxcli.batch.rows import digest_of
 from noxcli.codec import decode_json
 from noxcli.errors import COMPLETED, ExitCode, UsageProblem
 from noxcli.files import reason_of
@@ -24,6 +22,8 @@ from noxcli.outputs.values import by_name
 from noxcli.outputs.whole import read_whole_line
 from noxcli.reports.reasons import ResultLine
 from noxcli.reports.result import RESULT_SCHEMA
+from noxcli.rows.columns import EXPECT
+from noxcli.rows.reader import digest_of
 from noxcli.signals import SIGNALS
 from noxcli.timing import parse_time
 

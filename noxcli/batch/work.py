@@ -13,7 +13,6 @@ from noxcli.batch.journal import Journal
 from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.past import digest_of_id
 from noxcli.batch.row import ActiveRow, RowResult
-from noxcli.batch.rows import Row
 from noxcli.errors import (
     SLOW_DOWN,
     Bug,
@@ -39,6 +38,7 @@ from noxcli.outputs.values import Delivered, require_whole
 from noxcli.place import SafeDir
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import FailureTracker, RetryPolicy
+from noxcli.rows.reader import Row
 from noxcli.runs.record import lost_contact, settled_if_unchanged
 from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
 from noxcli.timing import Clock, Deadline, seconds_between

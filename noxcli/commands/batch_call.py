@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.asked import BatchSpec
 from noxcli.batch.batch import Batch
-from noxcli.batch.columns import EXPECT, Columns
 from noxcli.batch.identity import BatchHeader, changed_nodes, constants_of, digests_of
 from noxcli.batch.judge import MinPass, RowChecker, enough_of
 from noxcli.batch.output import ResultWriter, RowTable
@@ -18,8 +17,6 @@ from noxcli.batch.resume import (
     command_to_continue,
     line_with,
 )
-from noxcli.batch.rows import RowReader
-from noxcli.batch.shards import shard_asked
 from noxcli.batch.tally import BatchSummary
 from noxcli.batch.work import ClaimedIds, RowWorker
 from noxcli.cli.context import Context
@@ -38,12 +35,15 @@ from noxcli.models import Workflow
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
 from noxcli.retry import RetryPolicy, in_lines
+from noxcli.rows.columns import EXPECT, Columns
+from noxcli.rows.reader import RowReader
+from noxcli.rows.shards import shard_asked
 from noxcli.runs.start import MAX_LOOK, InputDigests
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
     from noxcli.api.pace import RateLimiter
-    from noxcli.batch.only import IdFilter
+    from noxcli.rows.id_filter import IdFilter
 
 
 def run_rows(noxus: Session, options: Options) -> None:
@@ -120,7 +120,7 @@ def read_choice(context: Context, options: Options) -> "int | IdFilter | None":
         return options.limit
     if options.limit is not None:
         raise UsageProblem("--only and --limit both say which rows to run", "remove one of them")
-    from noxcli.batch.only import IdFilter  # loaded where rows are left out
+    from noxcli.rows.id_filter import IdFilter  # loaded where rows are left out
 
     return IdFilter.read(options.only, context.sources)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.asked import FRESH, BatchSpec
 from noxcli.batch.batch import Batch
-from noxcli.batch.columns import Columns
 from noxcli.batch.compare import Comparison
 from noxcli.batch.doubts import find_candidates_of_batch
 from noxcli.batch.gate_rows import NEW_INPUT, PER_ROW, GateRows, number_of
@@ -19,7 +18,6 @@ from noxcli.batch.joined import MergedBatch
 from noxcli.batch.judge import RowChecker
 from noxcli.batch.output import ResultWriter
 from noxcli.batch.past import FINISHED
-from noxcli.batch.shards import Shard
 from noxcli.batch.sides import GateSide, Side
 from noxcli.batch.work import RowWorker
 from noxcli.cli.context import Context
@@ -66,6 +64,8 @@ from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison import RowClass
 from noxcli.reports.junit import Case, CaseVerdict
+from noxcli.rows.columns import Columns
+from noxcli.rows.shards import Shard
 from noxcli.runs.resolve import Candidates
 from noxcli.runs.start import MAX_LOOK
 

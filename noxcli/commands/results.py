@@ -113,8 +113,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def _print_gate(context: Context, options: Options, joined: "MergedBatch", query: "Query | None") -> None:
     """Print each answer of a gate. Raises UsageProblem for an option that judges or counts them."""
-    from noxcli.batch.shards import Shard  # as in execute
     from noxcli.expressions.query import found_line
+    from noxcli.rows.shards import Shard  # as in execute
 
     for name in ("asserts", "expect", "min_pass", "pass_each", "csv", "report", "markdown", "junit"):
         if getattr(options, name):
@@ -170,10 +170,10 @@ def _write_files(
 
 def _check_questions(context: Context, joined: "MergedBatch", judge: "RowChecker") -> None:
     """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
-    from noxcli.batch.columns import EXPECT  # as in execute
-    from noxcli.batch.shards import Shard
     from noxcli.outputs.values import by_name
     from noxcli.render.text import in_prose
+    from noxcli.rows.columns import EXPECT  # as in execute
+    from noxcli.rows.shards import Shard
 
     header, coverage = joined.header, judge.coverage()
     columns, outputs, own = set[str](), {*(header.outputs or ())}, False

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.rows import Row
 from noxcli.batch.work import RowWorker
 from noxcli.models import Run
+from noxcli.rows.reader import Row
 from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox

@@ -23,11 +23,11 @@ from noxcli.batch.judge import RowChecker
 from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, JournalState
 from noxcli.batch.row import RowResult
-from noxcli.batch.rows import Row
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.junit import cases_of_row
+from noxcli.rows.reader import Row
 from noxcli.runs.start import InputDigests
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox

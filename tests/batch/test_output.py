@@ -17,10 +17,10 @@ from noxcli.batch.output import FLUSHES_APART, ResultWriter
 from noxcli.batch.past import JournalState
 from noxcli.batch.results import ResultsFile
 from noxcli.batch.row import RowResult
-from noxcli.batch.rows import Row
 from noxcli.batch.tally import BatchSummary
 from noxcli.errors import ExitCode
 from noxcli.masking import Mask
+from noxcli.rows.reader import Row
 from noxcli.timing import Clock
 
 RESULT = {

@@ -16,9 +16,9 @@ import pytest
 from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.results import ResultsFile, ResultsIndex
 from noxcli.batch.row import RowResult
-from noxcli.batch.rows import Row
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.place import SafeDir
+from noxcli.rows.reader import Row
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, write_rows
 from tests.process import HUNG, environment, forked

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.columns import Columns
-from noxcli.batch.rows import Row, RowReader
 from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import parse_inputs
 from noxcli.inputs.sources import Sources
 from noxcli.inputs.uploads import Upload
+from noxcli.rows.columns import Columns
+from noxcli.rows.reader import Row, RowReader
 from tests.conftest import Noxcli
 
 

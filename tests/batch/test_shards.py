@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.shards import Shard, shard_asked
 from noxcli.errors import UsageProblem
+from noxcli.rows.shards import Shard, shard_asked
 from noxcli.sandbox.scenario import input_node
 from tests.conftest import Noxcli, write_rows
 

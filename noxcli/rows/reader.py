@@ -14,16 +14,16 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from noxcli.batch.columns import EXPECT, Columns
 from noxcli.errors import OutputNotDelivered, UsageProblem
 from noxcli.files import expanded, open_scratch, reason_of
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.sources import Sources
+from noxcli.rows.columns import EXPECT, Columns
 from noxcli.signals import SIGNALS
 
 if TYPE_CHECKING:
-    from noxcli.batch.only import IdFilter
+    from noxcli.rows.id_filter import IdFilter
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
