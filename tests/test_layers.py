@@ -82,6 +82,7 @@ ORDER = [
     {"checks"},
     {"rows"},
     {"rows"},
+    {"batchdir"},
     {"batch", "compare"},
     {"cli"},
     {"commands"},

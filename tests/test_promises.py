@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.results import RUN_KINDS
+from noxcli.batchdir.results_file import RUN_KINDS
 from noxcli.render import Format
 from noxcli.reports.spreadsheet import AROUND
 from noxcli.sandbox.steps import Emit
@@ -44,7 +44,7 @@ def test_a_format_is_documented_and_printed(noxcli: Noxcli, plays: Any, form: Fo
 
 @pytest.mark.parametrize("field", schema_named("result")["$defs"]["run"]["properties"])
 def test_a_field_of_a_stored_run_is_checked(field: str) -> None:
-    assert (field in RUN_KINDS) != (field in AS_THEY_ARE), "batch/results.py:RUN_KINDS, or the list above"
+    assert (field in RUN_KINDS) != (field in AS_THEY_ARE), "batchdir/results_file.py:RUN_KINDS, or the list above"
 
 
 def test_what_is_checked_is_a_field_of_the_schema() -> None:

@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from noxcli.batch.identity import BatchHeader, differences
-from noxcli.batch.past import JournalState
+from noxcli.batchdir.header import BatchHeader, differences
+from noxcli.batchdir.journal_state import JournalState
 from noxcli.errors import ConfigProblem, Unavailable, UsageProblem
 from noxcli.inputs.parse import Inputs
 from noxcli.render.terminal import Terminal

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Self
 
 from noxcli.batch.asked import ATTEMPT_VARIABLE, BatchSpec
 from noxcli.batch.engine import Scheduler
-from noxcli.batch.identity import BatchHeader, with_definition_of
-from noxcli.batch.journal import Journal
 from noxcli.batch.judge import RowChecker
 from noxcli.batch.output import ResultWriter
-from noxcli.batch.past import FINISHED, JournalState
-from noxcli.batch.results import ResultsFile
 from noxcli.batch.resume import AGAIN, RemainingRows, RowCounts, accept_changes, name_runs, renew_columns
 from noxcli.batch.tally import BatchSummary
 from noxcli.batch.work import RowWorker
+from noxcli.batchdir.header import BatchHeader, with_definition_of
+from noxcli.batchdir.journal import Journal
+from noxcli.batchdir.journal_state import FINISHED, JournalState
+from noxcli.batchdir.results_file import ResultsFile
 from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, UsageProblem
 from noxcli.files import RESULTS_NAME
 from noxcli.inputs.definition import InputNode

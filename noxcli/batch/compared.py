@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.batch.lines import DigestIndex
 from noxcli.batch.resume import command_to_continue
 from noxcli.batch.sides import Side
+from noxcli.batchdir.append_file import DigestIndex
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison import PassRule, RowClass, RowPair, SideVerdict, answer_of

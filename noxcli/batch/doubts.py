@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from noxcli.batch.past import SentStart
 from noxcli.batch.row import RowResult
+from noxcli.batchdir.journal_state import SentStart
 from noxcli.errors import NoxError, Phase, StartUnknown
 from noxcli.masking import Mask
 from noxcli.models import Run

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from noxcli.batch.asked import BatchSpec
 from noxcli.batch.cuts import ANSWER_AT_END, Shutdown, Stage
 from noxcli.batch.flight import RowsInFlight
-from noxcli.batch.lines import JournalTrouble
 from noxcli.batch.output import ResultWriter
-from noxcli.batch.past import SENT, STARTED, JournalState
 from noxcli.batch.poll import PollSchedule
 from noxcli.batch.row import ActiveRow, RowResult
 from noxcli.batch.work import RowWorker
+from noxcli.batchdir.append_file import JournalTrouble
+from noxcli.batchdir.journal_state import SENT, STARTED, JournalState
 from noxcli.errors import (
     ExitCode,
     Interruption,

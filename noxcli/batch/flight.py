@@ -4,10 +4,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from noxcli.batch.output import ResultWriter
-from noxcli.batch.past import SentStart
 from noxcli.batch.poll import PollSchedule
 from noxcli.batch.row import ActiveRow, RowResult
 from noxcli.batch.work import RowWorker
+from noxcli.batchdir.journal_state import SentStart
 from noxcli.errors import ANSWERED, NoxError, TimedOut
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
 from noxcli.reports.result import verdict_of

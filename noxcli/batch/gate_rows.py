@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from noxcli.batch.identity import PLACES, SIDES
+from noxcli.batchdir.header import PLACES, SIDES
 from noxcli.errors import UsageProblem
 from noxcli.inputs.parse import Inputs
 from noxcli.rows.reader import Row, RowReader

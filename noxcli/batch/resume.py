@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from noxcli.batch.asked import ALLOW, BatchSpec
-from noxcli.batch.lines import DigestIndex
-from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, JournalState, digest_of_id
-from noxcli.batch.results import ResultsFile, parse_line
+from noxcli.batchdir.append_file import DigestIndex
+from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState, digest_of_id
+from noxcli.batchdir.results_file import ResultsFile, parse_line
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, UsageProblem, WrongInputs
 from noxcli.inputs.definition import InputNode

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from noxcli.batch.past import SentStart
+from noxcli.batchdir.journal_state import SentStart
 from noxcli.codec import to_json
 from noxcli.errors import HAD_RUN, SIGNALLED, ExitCode, NoxError
 from noxcli.masking import Mask

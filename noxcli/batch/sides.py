@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from noxcli.batch.identity import BatchHeader
 from noxcli.batch.joined import MergedBatch
-from noxcli.batch.lines import lines_in, open_batch_file
-from noxcli.batch.past import digest_of_id
-from noxcli.batch.results import MAX_RESULT, parse_result_line
+from noxcli.batchdir.append_file import lines_in, open_batch_file
+from noxcli.batchdir.header import BatchHeader
+from noxcli.batchdir.journal_state import digest_of_id
+from noxcli.batchdir.results_file import MAX_RESULT, parse_result_line
 from noxcli.codec import decode_json
 from noxcli.errors import COMPLETED, ExitCode, UsageProblem
 from noxcli.files import reason_of

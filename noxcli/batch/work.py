@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from noxcli.batch.journal import Journal
-from noxcli.batch.lines import JournalTrouble
-from noxcli.batch.past import digest_of_id
 from noxcli.batch.row import ActiveRow, RowResult
+from noxcli.batchdir.append_file import JournalTrouble
+from noxcli.batchdir.journal import Journal
+from noxcli.batchdir.journal_state import digest_of_id
 from noxcli.errors import (
     SLOW_DOWN,
     Bug,

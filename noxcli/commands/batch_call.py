@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.asked import BatchSpec
 from noxcli.batch.batch import Batch
-from noxcli.batch.identity import BatchHeader, changed_nodes, constants_of, digests_of
 from noxcli.batch.judge import MinPass, RowChecker, enough_of
 from noxcli.batch.output import ResultWriter, RowTable
 from noxcli.batch.resume import (
@@ -19,6 +18,7 @@ from noxcli.batch.resume import (
 )
 from noxcli.batch.tally import BatchSummary
 from noxcli.batch.work import ClaimedIds, RowWorker
+from noxcli.batchdir.header import BatchHeader, changed_nodes, constants_of, digests_of
 from noxcli.cli.context import Context
 from noxcli.cli.ending import explain_unexpected, print_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.journal import Journal
+from noxcli.batchdir.journal import Journal
 from noxcli.errors import ReaderGone
 from noxcli.render.terminal import Terminal
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Drop, LostAnswer

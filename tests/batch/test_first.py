@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.identity import BatchHeader
-from noxcli.batch.journal import Journal
-from noxcli.batch.past import JournalState
+from noxcli.batchdir.header import BatchHeader
+from noxcli.batchdir.journal import Journal
+from noxcli.batchdir.journal_state import JournalState
 from noxcli.errors import Unavailable
 from noxcli.sandbox.faults import Answer
 from noxcli.sandbox.scenario import input_node

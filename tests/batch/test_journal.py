@@ -16,13 +16,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from noxcli.batch.doubts import find_candidates_of_batch
-from noxcli.batch.identity import BatchHeader
 from noxcli.batch.joined import MergedBatch
-from noxcli.batch.journal import Journal
 from noxcli.batch.judge import RowChecker
-from noxcli.batch.lines import JournalTrouble
-from noxcli.batch.past import FINISHED, NEW, SENT, STARTED, JournalState
 from noxcli.batch.row import RowResult
+from noxcli.batchdir.append_file import JournalTrouble
+from noxcli.batchdir.header import BatchHeader
+from noxcli.batchdir.journal import Journal
+from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
@@ -267,8 +267,8 @@ def test_a_journal_of_a_newer_noxcli_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.batch.past.LONGEST_LINE", 1000)
-    monkeypatch.setattr("noxcli.batch.journal.LONGEST_LINE", 1000)
+    monkeypatch.setattr("noxcli.batchdir.journal_state.LONGEST_LINE", 1000)
+    monkeypatch.setattr("noxcli.batchdir.journal.LONGEST_LINE", 1000)
     path = tmp_path / "batch.jsonl"
     path.write_bytes(b"x" * 10_000 + b'{"row": 2, "id": null, "step": "withdrawn", "exit_code": 75}\n')
     with pytest.raises(UsageProblem, match="line 1 of the journal"):

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.lines import JournalTrouble
-from noxcli.batch.results import ResultsFile, ResultsIndex
 from noxcli.batch.row import RowResult
+from noxcli.batchdir.append_file import JournalTrouble
+from noxcli.batchdir.results_file import ResultsFile, ResultsIndex
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.place import SafeDir
 from noxcli.rows.reader import Row

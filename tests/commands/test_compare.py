@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from noxcli.batch.results import parse_result_line
+from noxcli.batchdir.results_file import parse_result_line
 from noxcli.sandbox.scenario import input_node
 from tests import runner
 from tests.conftest import Noxcli

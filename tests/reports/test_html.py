@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from noxcli import __version__
-from noxcli.batch.results import parse_result_line
+from noxcli.batchdir.results_file import parse_result_line
 from noxcli.errors import ExitCode
 from noxcli.masking import Mask
 from noxcli.reports.comparison import RowClass, RowPair

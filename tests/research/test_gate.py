@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.identity import BatchHeader
-from noxcli.batch.past import BATCH_SCHEMA
+from noxcli.batchdir.header import BatchHeader
+from noxcli.batchdir.journal_state import BATCH_SCHEMA
 from noxcli.errors import ExitCode, Phase, RunFailed
 from noxcli.models import Run
 from noxcli.outputs.values import Delivered

@@ -11,7 +11,7 @@ from urllib3.util import parse_url
 
 from noxcli.api.records import run_from
 from noxcli.api.sse import Framer, parse_events, parse_frames
-from noxcli.batch.past import JournalState
+from noxcli.batchdir.journal_state import JournalState
 from noxcli.codec import decode_json, to_json
 from noxcli.config.table import read_table
 from noxcli.errors import NoxError

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Self
 
-from noxcli.batch.identity import HEADER, MAYBE_TEXT, NUMBER, TEXT, BatchHeader
-from noxcli.batch.lines import lines_in, open_batch_file
+from noxcli.batchdir.append_file import lines_in, open_batch_file
+from noxcli.batchdir.header import HEADER, MAYBE_TEXT, NUMBER, TEXT, BatchHeader
 from noxcli.codec import decode_json
 from noxcli.errors import UsageProblem, suggestion
 from noxcli.files import reason_of, require_readable

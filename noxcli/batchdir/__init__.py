@@ -1,0 +1,1 @@
+"""The batch directory: what is stored about a batch, written and read."""
