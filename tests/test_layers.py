@@ -83,6 +83,7 @@ ORDER = [
     {"rows"},
     {"rows"},
     {"batchdir"},
+    {"checks"},
     {"batch", "compare"},
     {"cli"},
     {"commands"},

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Self
 
 from noxcli.batch.asked import ATTEMPT_VARIABLE, BatchSpec
 from noxcli.batch.engine import Scheduler
-from noxcli.batch.judge import RowChecker
 from noxcli.batch.output import ResultWriter
 from noxcli.batch.resume import AGAIN, RemainingRows, RowCounts, accept_changes, name_runs, renew_columns
-from noxcli.batch.tally import BatchSummary
 from noxcli.batch.work import RowWorker
 from noxcli.batchdir.header import BatchHeader, with_definition_of
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import FINISHED, JournalState
 from noxcli.batchdir.results_file import ResultsFile
+from noxcli.checks.batch_summary import BatchSummary
+from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, UsageProblem
 from noxcli.files import RESULTS_NAME
 from noxcli.inputs.definition import InputNode
@@ -136,7 +136,7 @@ class Batch:
 
         Rows that have no answer yet, or whose runs may go on, are not among them: they are resumed.
         """
-        from noxcli.batch.joined import MergedBatch  # loaded where stored results are read
+        from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
 
         tally, past = self.tally, self.past
         red: list[tuple[int, str | None]] = []
@@ -178,7 +178,7 @@ class Batch:
             tally.expect(seen.in_shard, {code: past.states.count(FINISHED + code) for code in HAD_RUN})
             return
         tally.expect(seen.in_shard)
-        from noxcli.batch.joined import MergedBatch  # loaded where stored results are read
+        from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
 
         for run in MergedBatch.read([self.asked.directory], asked=True).runs(Shard()):
             if past.state(run["row"]) == FINISHED:

@@ -6,8 +6,8 @@ from enum import IntEnum
 from noxcli.batch.asked import BatchSpec
 from noxcli.batch.flight import RowsInFlight
 from noxcli.batch.output import ResultWriter
-from noxcli.batch.tally import STUCK_AFTER
 from noxcli.batch.work import RowWorker
+from noxcli.checks.batch_summary import STUCK_AFTER
 from noxcli.errors import ExitCode, Incomplete, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, worst
 from noxcli.timing import show_seconds
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.batch.judge import RowChecker
 from noxcli.batch.row import RowResult
-from noxcli.batch.tally import BatchSummary
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.results_file import ResultsFile
+from noxcli.checks.batch_summary import BatchSummary
+from noxcli.checks.row_checker import RowChecker
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, ReaderGone, StdoutFailed, TimedOut
 from noxcli.expressions.query import Query, found_line

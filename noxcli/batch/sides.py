@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from noxcli.batch.joined import MergedBatch
 from noxcli.batchdir.append_file import lines_in, open_batch_file
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal_state import digest_of_id
 from noxcli.batchdir.results_file import MAX_RESULT, parse_result_line
+from noxcli.checks.merge import MergedBatch
 from noxcli.codec import decode_json
 from noxcli.errors import COMPLETED, ExitCode, UsageProblem
 from noxcli.files import reason_of

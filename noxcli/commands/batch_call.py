@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.asked import BatchSpec
 from noxcli.batch.batch import Batch
-from noxcli.batch.judge import MinPass, RowChecker, enough_of
 from noxcli.batch.output import ResultWriter, RowTable
 from noxcli.batch.resume import (
     RowCounts,
     command_to_continue,
     line_with,
 )
-from noxcli.batch.tally import BatchSummary
 from noxcli.batch.work import ClaimedIds, RowWorker
 from noxcli.batchdir.header import BatchHeader, changed_nodes, constants_of, digests_of
+from noxcli.checks.batch_summary import BatchSummary
+from noxcli.checks.row_checker import MinPass, RowChecker, enough_of
 from noxcli.cli.context import Context
 from noxcli.cli.ending import explain_unexpected, print_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
@@ -304,7 +304,7 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
 
 def _write_report(option: str, target: Path, batch: Batch, context: Context, judge: RowChecker) -> None:
     """Write the report from the journal and the results, which include earlier calls."""
-    from noxcli.batch.joined import MergedBatch  # loaded where a report is written
+    from noxcli.checks.merge import MergedBatch  # loaded where a report is written
 
     joined, mask = MergedBatch.read([batch.asked.directory], asked=True), context.terminal.mask
     if option == "--junit":

@@ -27,8 +27,8 @@ from noxcli.errors import (
 )
 
 if TYPE_CHECKING:
-    from noxcli.batch.judge import RowChecker
     from noxcli.batch.sides import Side, Source
+    from noxcli.checks.row_checker import RowChecker
     from noxcli.cli.session import Session
     from noxcli.commands.comparison_report import ComparisonReport
     from noxcli.reports.comparison import RowPair
@@ -93,7 +93,7 @@ class Options(DocumentOptions, CheckOptions, LimitOptions, CommonOptions):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print what differs, and write the page. Raises the NoxError that the command ends with."""
     from noxcli.batch.compare import Comparison  # the help loads none of what results need
-    from noxcli.batch.judge import RowChecker
+    from noxcli.checks.row_checker import RowChecker
     from noxcli.cli.session import begin
     from noxcli.commands.comparison_report import ComparisonReport, chance_in_words
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from noxcli.batch.gate_rows import PER_ROW, number_of
-from noxcli.batch.tally import BatchSummary
 from noxcli.batchdir.header import PLACES, SIDES
 from noxcli.batchdir.journal_state import STARTED, JournalState
+from noxcli.checks.batch_summary import BatchSummary
 from noxcli.compare.gate_rules import (
     BASE,
     NEW,

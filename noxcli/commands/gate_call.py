@@ -13,13 +13,13 @@ from noxcli.batch.batch import Batch
 from noxcli.batch.compare import Comparison
 from noxcli.batch.doubts import find_candidates_of_batch
 from noxcli.batch.gate_rows import NEW_INPUT, PER_ROW, GateRows, number_of
-from noxcli.batch.joined import MergedBatch
-from noxcli.batch.judge import RowChecker
 from noxcli.batch.output import ResultWriter
 from noxcli.batch.sides import GateSide, Side
 from noxcli.batch.work import RowWorker
 from noxcli.batchdir.header import SIDES, BatchHeader, changed_nodes, constants_of, differences, digests_of
 from noxcli.batchdir.journal_state import FINISHED
+from noxcli.checks.merge import MergedBatch
+from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
 from noxcli.cli.ending import to_paste
 from noxcli.cli.prepare import check_outputs, parse_given_inputs, read_workflow_to_run, upload_files

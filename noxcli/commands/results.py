@@ -26,9 +26,9 @@ from noxcli.cli.options import (
 from noxcli.errors import ExitCode, UsageProblem
 
 if TYPE_CHECKING:
-    from noxcli.batch.joined import MergedBatch
-    from noxcli.batch.judge import RowChecker
-    from noxcli.batch.tally import BatchSummary
+    from noxcli.checks.batch_summary import BatchSummary
+    from noxcli.checks.merge import MergedBatch
+    from noxcli.checks.row_checker import RowChecker
     from noxcli.expressions.query import Query
     from noxcli.reports.reasons import ResultLine
     from noxcli.reports.spreadsheet import Sheet
@@ -77,9 +77,9 @@ class Options(CheckOptions, Printed):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print each row, and write the reports. Raises the worst row's error."""
-    from noxcli.batch.joined import MergedBatch  # the help loads none of what stored results need
-    from noxcli.batch.judge import MinPass, RowChecker, enough_of
-    from noxcli.batch.tally import BatchSummary
+    from noxcli.checks.batch_summary import BatchSummary
+    from noxcli.checks.merge import MergedBatch  # the help loads none of what stored results need
+    from noxcli.checks.row_checker import MinPass, RowChecker, enough_of
     from noxcli.cli.targets import plan_reports, present
     from noxcli.expressions.query import Query
     from noxcli.reports.spreadsheet import Sheet

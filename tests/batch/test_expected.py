@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from junitparser import Failure, JUnitXml, Skipped
 
-from noxcli.batch.judge import compared
+from noxcli.checks.row_checker import compared
 from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step

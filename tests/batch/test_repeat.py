@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from noxcli.batch.judge import MinPass
-from noxcli.batch.tally import BatchSummary
+from noxcli.checks.batch_summary import BatchSummary
+from noxcli.checks.row_checker import MinPass
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result, write_rows

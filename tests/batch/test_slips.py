@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.judge import RowChecker
+from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.masking import Mask
 from noxcli.reports.assertions import parse_assertion

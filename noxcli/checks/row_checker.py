@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any, Self
 
-from noxcli.batch.expected import OPTION, Coverage, Expectations
+from noxcli.checks.expectations import OPTION, Coverage, Expectations
 from noxcli.codec import to_json
 from noxcli.errors import BY_SHARE, ExitCode, Phase, UsageProblem, nearest, suggestion
 from noxcli.expressions.query import Query

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from noxcli.batch.judge import RowChecker
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.tally import BatchSummary
 from noxcli.batch.work import row_folder
 from noxcli.batchdir.append_file import DigestIndex, open_batch_file
 from noxcli.batchdir.header import BatchHeader, differences
 from noxcli.batchdir.journal_state import FINISHED, JournalState, digest_of_id, line_at
 from noxcli.batchdir.results_file import ResultsReader, key_of, parse_line, run_of
+from noxcli.checks.batch_summary import BatchSummary
+from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Incomplete, UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME
 from noxcli.masking import Mask

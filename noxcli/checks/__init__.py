@@ -1,0 +1,1 @@
+"""The checks of a row, and the summary of all rows."""
