@@ -7,11 +7,11 @@ from itertools import groupby
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from noxcli.batch.asked import ATTEMPT_VARIABLE, BatchSpec
-from noxcli.batch.engine import Scheduler
-from noxcli.batch.output import ResultWriter
+from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.resume import AGAIN, RemainingRows, RowCounts, accept_changes, name_runs, renew_columns
-from noxcli.batch.work import RowWorker
+from noxcli.batch.scheduler import Scheduler
+from noxcli.batch.spec import ATTEMPT_VARIABLE, BatchSpec
+from noxcli.batch.worker import RowWorker
 from noxcli.batchdir.header import BatchHeader, with_definition_of
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import FINISHED, JournalState
@@ -30,7 +30,7 @@ from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Clock
 
 if TYPE_CHECKING:
-    from noxcli.batch.doubts import CandidateIndex
+    from noxcli.batch.reconcile import CandidateIndex
 
 DOUBTFUL, RED, EDITED = "doubtful", "red", "edited"
 # The codes of rows that have an answer, which a question may find bad.
@@ -155,7 +155,7 @@ class Batch:
         """Let rows in doubt take their runs, as far as the server's list shows them."""
         past, workflow_id = self.past, work.workflow_id
         if doubts := past.doubtful:
-            from noxcli.batch.doubts import find_candidates_of_batch, narrow_to_version  # loaded for rows in doubt
+            from noxcli.batch.reconcile import find_candidates_of_batch, narrow_to_version  # loaded for rows in doubt
 
             within = work.deadline.remaining(MAX_LOOK)
             finding = find_candidates_of_batch(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from noxcli.batch.asked import ALLOW, BatchSpec
+from noxcli.batch.spec import ALLOW, BatchSpec
 from noxcli.batchdir.append_file import DigestIndex
 from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState, digest_of_id
 from noxcli.batchdir.results_file import ResultsFile, parse_line

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.work import row_folder
+from noxcli.batch.worker import row_folder
 from noxcli.batchdir.append_file import DigestIndex, open_batch_file
 from noxcli.batchdir.header import BatchHeader, differences
 from noxcli.batchdir.journal_state import FINISHED, JournalState, digest_of_id, line_at

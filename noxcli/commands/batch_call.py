@@ -7,15 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noxcli.batch.asked import BatchSpec
 from noxcli.batch.batch import Batch
-from noxcli.batch.output import ResultWriter, RowTable
+from noxcli.batch.result_writer import ResultWriter, RowTable
 from noxcli.batch.resume import (
     RowCounts,
     command_to_continue,
     line_with,
 )
-from noxcli.batch.work import ClaimedIds, RowWorker
+from noxcli.batch.spec import BatchSpec
+from noxcli.batch.worker import ClaimedIds, RowWorker
 from noxcli.batchdir.header import BatchHeader, changed_nodes, constants_of, digests_of
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import MinPass, RowChecker, enough_of

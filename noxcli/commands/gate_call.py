@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noxcli.batch.asked import FRESH, BatchSpec
 from noxcli.batch.batch import Batch
 from noxcli.batch.compare import Comparison
-from noxcli.batch.doubts import find_candidates_of_batch
 from noxcli.batch.gate_rows import NEW_INPUT, PER_ROW, GateRows, number_of
-from noxcli.batch.output import ResultWriter
+from noxcli.batch.reconcile import find_candidates_of_batch
+from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.sides import GateSide, Side
-from noxcli.batch.work import RowWorker
+from noxcli.batch.spec import FRESH, BatchSpec
+from noxcli.batch.worker import RowWorker
 from noxcli.batchdir.header import SIDES, BatchHeader, changed_nodes, constants_of, differences, digests_of
 from noxcli.batchdir.journal_state import FINISHED
 from noxcli.checks.merge import MergedBatch

@@ -134,7 +134,7 @@ def _counted(lines: Iterable["ResultLine"], tally: "BatchSummary", sheet: "Sheet
 
 def _print_rows(context: Context, lines: Iterable["ResultLine"], query: "Query | None") -> None:
     """Print what the query finds in each line; without one, a terminal gets a table."""
-    from noxcli.batch.output import RowTable  # as in execute
+    from noxcli.batch.result_writer import RowTable  # as in execute
     from noxcli.expressions.query import found_line
 
     if query is not None or not context.terminal.stdout_is_tty:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.doubts import CandidateIndex, find_candidates_of_batch
+from noxcli.batch.reconcile import CandidateIndex, find_candidates_of_batch
 from noxcli.batchdir.journal_state import SentStart
 from noxcli.errors import Unavailable
 from noxcli.inputs.definition import InputNode

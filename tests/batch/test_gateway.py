@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.batch.work import RowWorker
+from noxcli.batch.worker import RowWorker
 from noxcli.models import Run
 from noxcli.rows.reader import Row
 from noxcli.sandbox.faults import Answer, LostAnswer

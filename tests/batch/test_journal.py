@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from noxcli.batch.doubts import find_candidates_of_batch
+from noxcli.batch.reconcile import find_candidates_of_batch
 from noxcli.batch.row import RowResult
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import BatchHeader

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.batch.output import FLUSHES_APART, ResultWriter
+from noxcli.batch.result_writer import FLUSHES_APART, ResultWriter
 from noxcli.batch.row import RowResult
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import BatchHeader

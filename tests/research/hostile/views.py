@@ -373,7 +373,7 @@ def batches(theatre: Theatre) -> Iterator[View]:
         _, out, err = theatre.call("batch", workflow, str(rows), "--max-parallel", "1")
     yield View("batch, a table", out, "")
     yield View("batch, summary", err, "bf")
-    with patch("noxcli.batch.output.LONGEST_CELL", 10_000):
+    with patch("noxcli.batch.result_writer.LONGEST_CELL", 10_000):
         _, out, err = theatre.call("results", f"{rows}.batch", "--query", "@")
         _, table, _ = theatre.call("results", f"{rows}.batch")
     yield View("results, a table", table, "")

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from contextlib import suppress
 
-from noxcli.batch.output import ResultWriter
-from noxcli.batch.poll import PollSchedule
+from noxcli.batch.polling import PollSchedule
+from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.row import ActiveRow, RowResult
-from noxcli.batch.work import RowWorker
+from noxcli.batch.worker import RowWorker
 from noxcli.batchdir.journal_state import SentStart
 from noxcli.errors import ANSWERED, NoxError, TimedOut
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
@@ -107,7 +107,7 @@ class RowsInFlight:
 
     def _report_doubts(self, within: float) -> None:
         """Report the rows in doubt, with what the list of runs shows in so many seconds."""
-        from noxcli.batch.doubts import CandidateIndex, find_candidates_of_batch  # loaded for rows in doubt
+        from noxcli.batch.reconcile import CandidateIndex, find_candidates_of_batch  # loaded for rows in doubt
 
         work, findings = self.work, list[CandidateIndex]()
         for side, digests in enumerate(work.digests):

@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from noxcli.batch.asked import BatchSpec
-from noxcli.batch.cuts import ANSWER_AT_END, Shutdown, Stage
-from noxcli.batch.flight import RowsInFlight
-from noxcli.batch.output import ResultWriter
-from noxcli.batch.poll import PollSchedule
+from noxcli.batch.in_flight import RowsInFlight
+from noxcli.batch.polling import PollSchedule
+from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.row import ActiveRow, RowResult
-from noxcli.batch.work import RowWorker
+from noxcli.batch.shutdown import ANSWER_AT_END, Shutdown, Stage
+from noxcli.batch.spec import BatchSpec
+from noxcli.batch.worker import RowWorker
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.journal_state import SENT, STARTED, JournalState
 from noxcli.errors import (
@@ -41,7 +41,7 @@ from noxcli.timing import Deadline
 from noxcli.waiting import Workers, run_all_within
 
 if TYPE_CHECKING:
-    from noxcli.batch.doubts import CandidateIndex
+    from noxcli.batch.reconcile import CandidateIndex
 
 MAX_THREADS = 32
 TICK, SHORT_TICK = 0.1, 0.01  # seconds

@@ -3,10 +3,10 @@
 import time
 from enum import IntEnum
 
-from noxcli.batch.asked import BatchSpec
-from noxcli.batch.flight import RowsInFlight
-from noxcli.batch.output import ResultWriter
-from noxcli.batch.work import RowWorker
+from noxcli.batch.in_flight import RowsInFlight
+from noxcli.batch.result_writer import ResultWriter
+from noxcli.batch.spec import BatchSpec
+from noxcli.batch.worker import RowWorker
 from noxcli.checks.batch_summary import STUCK_AFTER
 from noxcli.errors import ExitCode, Incomplete, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, worst
 from noxcli.timing import show_seconds
