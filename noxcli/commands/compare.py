@@ -27,10 +27,10 @@ from noxcli.errors import (
 )
 
 if TYPE_CHECKING:
-    from noxcli.batch.sides import Side, Source
     from noxcli.checks.row_checker import RowChecker
     from noxcli.cli.session import Session
     from noxcli.commands.comparison_report import ComparisonReport
+    from noxcli.compare.side import Side, Source
     from noxcli.reports.comparison import RowPair
 
 
@@ -92,10 +92,10 @@ class Options(DocumentOptions, CheckOptions, LimitOptions, CommonOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print what differs, and write the page. Raises the NoxError that the command ends with."""
-    from noxcli.batch.compare import Comparison  # the help loads none of what results need
     from noxcli.checks.row_checker import RowChecker
     from noxcli.cli.session import begin
     from noxcli.commands.comparison_report import ComparisonReport, chance_in_words
+    from noxcli.compare.comparison import Comparison  # the help loads none of what results need
 
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
     context = noxus.context
@@ -121,8 +121,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def _open_sides(noxus: "Session", options: Options, judge: "RowChecker") -> "tuple[Side, Side]":
     """Read both sides, and check the questions against them. Raises UsageProblem, and what reading a run raises."""
-    from noxcli.batch.compared import other_inputs  # as in execute
-    from noxcli.batch.sides import Side
+    from noxcli.compare.side import Side
+    from noxcli.compare.summary import other_inputs  # as in execute
 
     warn, coverage = noxus.context.terminal.warn, judge.coverage()
     base = Side("BASE", options.base, _open_source(noxus, options.base), lambda _: None)
@@ -149,7 +149,7 @@ def _open_sides(noxus: "Session", options: Options, judge: "RowChecker") -> "tup
 
 def _open_source(noxus: "Session", named: str) -> "Source":
     """Return what a side names. Raises UsageProblem, and what reading a run raises."""
-    from noxcli.batch.sides import WHAT_FITS, Directory, JsonlSource  # as in execute
+    from noxcli.compare.side import WHAT_FITS, Directory, JsonlSource  # as in execute
     from noxcli.files import expanded
     from noxcli.models import is_uuid
 
@@ -165,8 +165,8 @@ def _open_source(noxus: "Session", named: str) -> "Source":
 
 def _read_run(noxus: "Session", source: str) -> "Source":
     """Return the result of a run from what the server has now."""
-    from noxcli.batch.sides import RunSource  # as in execute
     from noxcli.cli import deliver, follow
+    from noxcli.compare.side import RunSource  # as in execute
     from noxcli.outputs.await_output import await_output
     from noxcli.reports.result import Outcome, verdict_of
 

@@ -6,8 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from noxcli.batch.compare import Comparison
 from noxcli.cli.context import Context
+from noxcli.compare.comparison import Comparison
 from noxcli.compare.significance import chance
 from noxcli.errors import ExitCode, NoxError
 from noxcli.files import save

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.batch import Batch
-from noxcli.batch.compare import Comparison
 from noxcli.batch.gate_rows import NEW_INPUT, PER_ROW, GateRows, number_of
 from noxcli.batch.reconcile import find_candidates_of_batch
 from noxcli.batch.result_writer import ResultWriter
-from noxcli.batch.sides import GateSide, Side
 from noxcli.batch.spec import FRESH, BatchSpec
 from noxcli.batch.worker import RowWorker
 from noxcli.batchdir.header import SIDES, BatchHeader, changed_nodes, constants_of, differences, digests_of
@@ -28,6 +26,7 @@ from noxcli.commands.batch_call import check_questions, header_of, read_choice, 
 from noxcli.commands.comparison_report import ComparisonReport, name_some
 from noxcli.commands.gate_answers import GateAnswers, answer_key
 from noxcli.commands.gate_options import Options
+from noxcli.compare.comparison import Comparison
 from noxcli.compare.gate_rules import (
     BLOCK,
     MAX_ROUNDS,
@@ -40,6 +39,7 @@ from noxcli.compare.gate_rules import (
     default_max_runs,
     min_max_runs,
 )
+from noxcli.compare.side import GateSide, Side
 from noxcli.compare.significance import loss_seen, row_seen
 from noxcli.errors import (
     ExitCode,

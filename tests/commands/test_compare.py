@@ -414,7 +414,7 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
 
 
 def test_a_side_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.batch.sides.MOST_LINES", 2)
+    monkeypatch.setattr("noxcli.compare.side.MOST_LINES", 2)
     lines = [line(1), line(2), line(3)]
     result = noxcli("compare", written("base.jsonl", lines), written("new.jsonl", lines))
     assert (result.code, "base.jsonl has more than 2 lines; compare parts of it" in result.err) == (2, True)

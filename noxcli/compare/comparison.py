@@ -9,10 +9,10 @@ from itertools import groupby, repeat, zip_longest
 from operator import itemgetter
 from typing import Any
 
-from noxcli.batch.compared import ComparisonSummary, require_comparable
-from noxcli.batch.sides import Side, differing_constants
 from noxcli.batchdir.append_file import NUMBER_BITS
 from noxcli.checks.row_checker import RowChecker, enough_of, without_verdict
+from noxcli.compare.side import Side, differing_constants
+from noxcli.compare.summary import ComparisonSummary, require_comparable
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.reports.comparison import NOT_HERE, Confirmed, PassRule, RowClass, RowPair
 from noxcli.reports.reasons import ResultLine

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from noxcli.batch.resume import command_to_continue
-from noxcli.batch.sides import Side
 from noxcli.batchdir.append_file import DigestIndex
+from noxcli.compare.side import Side
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.comparison import PassRule, RowClass, RowPair, SideVerdict, answer_of
