@@ -11,10 +11,10 @@ import requests
 
 from noxcli.api.body import AnswerLimit
 from noxcli.api.download import Download
-from noxcli.api.failures import answer_type, not_the_api
-from noxcli.api.feed import EventFeed
-from noxcli.api.http import CONNECT_TIMEOUT, Http
-from noxcli.api.records import id_of, items_of, names_next, run_from, version_from, workflow_from
+from noxcli.api.error_mapping import answer_type, not_the_api
+from noxcli.api.event_reader import EventFeed
+from noxcli.api.http_client import CONNECT_TIMEOUT, Http
+from noxcli.api.parsing import id_of, items_of, names_next, run_from, version_from, workflow_from
 from noxcli.api.transport import Body, FileBody
 from noxcli.codec import to_json
 from noxcli.config.settings import Settings
@@ -39,7 +39,7 @@ from noxcli.waiting import run_apart
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
-    from noxcli.api.pace import RateLimiter
+    from noxcli.api.rate_limit import RateLimiter
 
 MAX_PAGES = 1000
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
@@ -88,7 +88,7 @@ class NoxusApi:
 
     def pace_requests(self) -> "RateLimiter":
         """Let all requests keep one pace from now on, for a command with many of them; return it."""
-        from noxcli.api.pace import RateLimiter
+        from noxcli.api.rate_limit import RateLimiter
 
         self.http.pace = RateLimiter()
         return self.http.pace

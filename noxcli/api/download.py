@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 import requests
 
 from noxcli.api.body import AnswerLimit
-from noxcli.api.failures import BROKEN, cause_of, facts_of, retry_after_of
+from noxcli.api.error_mapping import BROKEN, cause_of, facts_of, retry_after_of
 from noxcli.errors import OutputNotDelivered, Unavailable
 from noxcli.masking import Mask
 

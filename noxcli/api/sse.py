@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from sseclient import SSEClient
 
-from noxcli.api.failures import describe
+from noxcli.api.error_mapping import describe
 from noxcli.codec import decode_json, is_deep, parse_number
 from noxcli.errors import StreamUnsupported, Unavailable
 from noxcli.masking import Mask

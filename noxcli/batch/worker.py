@@ -44,7 +44,7 @@ from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
 from noxcli.timing import Clock, Deadline, seconds_between
 
 if TYPE_CHECKING:
-    from noxcli.api.pace import RateLimiter
+    from noxcli.api.rate_limit import RateLimiter
 
 REJECTED_KEY = 401
 MAX_ID = 60  # bytes of a row's own id in the name of its directory

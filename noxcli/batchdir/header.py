@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from noxcli.api.records import node_names
+from noxcli.api.parsing import node_names
 from noxcli.codec import to_json
 from noxcli.inputs.definition import inputs_of
 from noxcli.inputs.exported import definition_text, tidy

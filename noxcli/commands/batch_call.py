@@ -42,7 +42,7 @@ from noxcli.runs.start import MAX_LOOK, InputDigests
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
-    from noxcli.api.pace import RateLimiter
+    from noxcli.api.rate_limit import RateLimiter
     from noxcli.rows.id_filter import IdFilter
 
 

@@ -70,7 +70,7 @@ from noxcli.runs.resolve import Candidates
 from noxcli.runs.start import MAX_LOOK
 
 if TYPE_CHECKING:
-    from noxcli.api.pace import RateLimiter
+    from noxcli.api.rate_limit import RateLimiter
 
 MAX_IN_DOUBT = 5  # starts of one call without a known outcome
 NEWS = {"version_id": "NEW's version", "definition": "NEW's definition", "constants": "NEW's inputs"}

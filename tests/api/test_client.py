@@ -18,7 +18,7 @@ import pytest
 
 from noxcli import __version__
 from noxcli.api import NoxusApi
-from noxcli.api.failures import MAX_DETAIL, describe, retry_after_of
+from noxcli.api.error_mapping import MAX_DETAIL, describe, retry_after_of
 from noxcli.config.settings import Settings
 from noxcli.errors import (
     CursorRefused,

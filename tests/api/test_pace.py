@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 import requests
 
-from noxcli.api.pace import FAILURES_IN_A_ROW, Kind, KindLimit, RateLimiter
+from noxcli.api.rate_limit import FAILURES_IN_A_ROW, Kind, KindLimit, RateLimiter
 from noxcli.errors import NoSlotInTime, RequestAborted, Unavailable
 
 LATENCY, LATE = 0.01, 0.001  # seconds: until an answer, and until a waiting thread wakes up

@@ -37,9 +37,9 @@ FAST = ("--poll-interval", "50ms", "--max-parallel", "2")
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox needs no pause after a gateway's 503."""
-    monkeypatch.setattr("noxcli.api.pace.SHORT_DELAY", 0.02)
-    monkeypatch.setattr("noxcli.api.pace.LONG_DELAY", 0.02)
-    monkeypatch.setattr("noxcli.api.pace.SLOWEST", 50.0)
+    monkeypatch.setattr("noxcli.api.rate_limit.SHORT_DELAY", 0.02)
+    monkeypatch.setattr("noxcli.api.rate_limit.LONG_DELAY", 0.02)
+    monkeypatch.setattr("noxcli.api.rate_limit.SLOWEST", 50.0)
 
 
 @pytest.fixture

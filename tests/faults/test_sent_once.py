@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.api import records
+from noxcli.api import parsing as records
 from noxcli.runs.resolve import MAX_CANDIDATES
 from tests.conftest import Noxcli, QuickClock, Result
 from tests.process import HUNG, call, ended_by, environment, running

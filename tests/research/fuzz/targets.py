@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.util import parse_url
 
-from noxcli.api.records import run_from
+from noxcli.api.parsing import run_from
 from noxcli.api.sse import Framer, parse_events, parse_frames
 from noxcli.batchdir.journal_state import JournalState
 from noxcli.codec import decode_json, to_json

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import requests
 
 from noxcli.api.body import AnswerLimit, read_at_most, require_framing
-from noxcli.api.failures import (
+from noxcli.api.error_mapping import (
     BROKEN,
     cause_of,
     facts_of,
@@ -30,7 +30,7 @@ from noxcli.urls import Url, follow, is_loopback, shown_url, to_url
 from noxcli.waiting import run_apart
 
 if TYPE_CHECKING:
-    from noxcli.api.pace import RateLimiter
+    from noxcli.api.rate_limit import RateLimiter
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -18,7 +18,7 @@ from enum import StrEnum
 
 import requests
 
-from noxcli.api.failures import is_of_json, retry_after_of
+from noxcli.api.error_mapping import is_of_json, retry_after_of
 from noxcli.errors import OVERLOADED, REFUSALS, NoSlotInTime, RequestAborted, Unavailable
 from noxcli.retry import FailureTracker
 from noxcli.timing import Clock

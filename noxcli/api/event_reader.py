@@ -9,7 +9,7 @@ from contextlib import suppress
 import requests
 
 from noxcli.api.body import pieces_of
-from noxcli.api.failures import BROKEN, cause_of
+from noxcli.api.error_mapping import BROKEN, cause_of
 from noxcli.api.sse import Framer, parse_events
 from noxcli.errors import StreamClosed, Unavailable
 from noxcli.masking import Mask
