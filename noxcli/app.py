@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from noxcli import __version__
 from noxcli.cli.context import Context
 from noxcli.cli.ending import complain, conclude, explain_unexpected, own_error
-from noxcli.cli.usage import HelpOnStdout, Verb, end_with, write_definitions
+from noxcli.cli.help_format import HelpOnStdout, Verb, end_with, write_definitions
 from noxcli.errors import ExitCode, Interruption, NoxError, UsageProblem
 from noxcli.render import Format
 from noxcli.signals import Interrupted
@@ -88,7 +88,7 @@ class Verbs(HelpOnStdout, TyperGroup):
         """
         word = args[0]
         if word not in VERBS and not word.startswith("-"):
-            from noxcli.cli.meant import verb_hint  # loaded only after a mistake
+            from noxcli.cli.suggestions import verb_hint  # loaded only after a mistake
 
             raise UsageProblem(f"no such command {word!r}", verb_hint(word, VERBS))
         return super().resolve_command(ctx, args)
@@ -166,7 +166,7 @@ def report_thread_crash(context: Context, error: BaseException | None) -> None:
 
 def _plan_reports_of(context: Context, verb: str, words: Sequence[str]) -> None:
     """Decide which reports to write about a command line that is not valid: its error belongs into them, too."""
-    from noxcli.cli.targets import plan_reports  # loaded only where somebody reads reports
+    from noxcli.cli.destinations import plan_reports  # loaded only where somebody reads reports
 
     options = verb_named(verb).readable(words, context)
     workflow = getattr(options, "workflow", None) or "-"  # an unknown option may be in its place
@@ -182,7 +182,7 @@ def usage_problem(error: typer.TyperException, verb: str) -> UsageProblem:
     ctx: Any = getattr(error, "ctx", None)
     if ctx is None or not hasattr(error, "possibilities"):
         return UsageProblem(in_our_words(error), f"see {page}")
-    from noxcli.cli.meant import option_hint  # loaded only after a mistake
+    from noxcli.cli.suggestions import option_hint  # loaded only after a mistake
 
     option: str = error.option_name  # type: ignore[attr-defined]
     offered = [name for param in ctx.command.params for name in param.opts]

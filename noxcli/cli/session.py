@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from noxcli.cli.context import Context
+from noxcli.cli.destinations import plan_reports, present
 from noxcli.cli.ending import way_to_output
 from noxcli.cli.options import (
     LAST,
@@ -20,7 +21,6 @@ from noxcli.cli.options import (
     RunOptions,
     source_of,
 )
-from noxcli.cli.targets import plan_reports, present
 from noxcli.config.settings import load_settings
 from noxcli.errors import (
     ExitCode,

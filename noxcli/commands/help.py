@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from noxcli.cli.help_format import end_with
 from noxcli.cli.options import declared
-from noxcli.cli.usage import end_with
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem, nearest
 
 TOPICS = EXIT_CODES, SWITCHES, AGENTS, SKILL = "exit-codes", "switches", "agents", "skill"

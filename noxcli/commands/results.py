@@ -80,7 +80,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.checks.batch_summary import BatchSummary
     from noxcli.checks.merge import MergedBatch  # the help loads none of what stored results need
     from noxcli.checks.row_checker import MinPass, RowChecker, enough_of
-    from noxcli.cli.targets import plan_reports, present
+    from noxcli.cli.destinations import plan_reports, present
     from noxcli.expressions.query import Query
     from noxcli.reports.spreadsheet import Sheet
 

@@ -32,7 +32,7 @@ class Options(DocumentOptions, Printed):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print the schema, or list all. Raises UsageProblem for an unknown one."""
-    from noxcli.cli.targets import present  # the help does not load it
+    from noxcli.cli.destinations import present  # the help does not load it
 
     context: Context = ctx.obj
     present(context, options)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from noxcli.app import VERBS, verb_named
-from noxcli.cli.meant import ACTING, ACTING_OPTIONS, OPTIONS, option_hint
-from noxcli.cli.meant import VERBS as WORDS
+from noxcli.cli.suggestions import ACTING, ACTING_OPTIONS, OPTIONS, option_hint
+from noxcli.cli.suggestions import VERBS as WORDS
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, posts, write_rows
 

@@ -9,8 +9,8 @@ import pytest
 
 from noxcli import __version__
 from noxcli.app import VERBS, verb_named
+from noxcli.cli.help_format import HEADINGS, MAX_USED, OWN
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
-from noxcli.cli.usage import HEADINGS, MAX_USED, OWN
 from noxcli.errors import ExitCode
 from noxcli.sandbox.server import Sandbox
 from tests import forks
