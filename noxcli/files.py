@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from noxcli.errors import OutputNotDelivered, UsageProblem
-from noxcli.place import SafeDir, is_device
+from noxcli.safe_dir import SafeDir, is_device
 
 JOURNAL_NAME, RESULTS_NAME = "batch.jsonl", "results.jsonl"  # of a batch, in its directory
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from noxcli.files import replacing
-from noxcli.place import SafeDir, is_device, open_regular
+from noxcli.safe_dir import SafeDir, is_device, open_regular
 from noxcli.sandbox.scenario import File, input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, posts, write_rows

@@ -142,7 +142,7 @@ class ResultWriter:
     def _line(self, row: RowResult) -> str:
         shown = row.judged
         if row.result["files"]:
-            from noxcli.outputs.whole import with_paths  # loaded for an output that is not all in the record
+            from noxcli.outputs.file_texts import with_paths  # loaded for an output that is not all in the record
 
             shown = with_paths(shown)
         if self.query is not None:

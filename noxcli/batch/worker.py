@@ -35,12 +35,12 @@ from noxcli.outputs.await_output import await_output
 from noxcli.outputs.expand import complete_inline
 from noxcli.outputs.filenames import safe_stem
 from noxcli.outputs.values import Delivered, require_whole
-from noxcli.place import SafeDir
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import FailureTracker, RetryPolicy
 from noxcli.rows.reader import Row
 from noxcli.runs.record import lost_contact, settled_if_unchanged
 from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
+from noxcli.safe_dir import SafeDir
 from noxcli.timing import Clock, Deadline, seconds_between
 
 if TYPE_CHECKING:
@@ -247,8 +247,8 @@ class RowWorker:
         run = await_output(self.api, run, self.patience, self.workflows[row.side])
         if self.place is None:
             return complete_inline(self.api, run.output, self.patience)
+        from noxcli.outputs.file_texts import read_whole_output
         from noxcli.outputs.save import save_output  # loaded before, only to write files
-        from noxcli.outputs.whole import read_whole_output
 
         name = row_folder(row.number, row.id)
         try:

@@ -11,7 +11,7 @@ from typing import IO
 
 from noxcli.errors import ExitCode, NoxError
 from noxcli.files import reason_of
-from noxcli.place import SafeDir, open_regular
+from noxcli.safe_dir import SafeDir, open_regular
 from noxcli.signals import SIGNALS
 
 BLOCK = 1 << 16  # bytes

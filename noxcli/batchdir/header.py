@@ -9,7 +9,7 @@ from typing import Any
 from noxcli.api.parsing import node_names
 from noxcli.codec import to_json
 from noxcli.inputs.definition import inputs_of
-from noxcli.inputs.exported import definition_text, tidy
+from noxcli.inputs.definition_file import definition_text, tidy
 from noxcli.inputs.parse import Inputs
 from noxcli.render.text import in_prose
 from noxcli.rows.reader import digest_of

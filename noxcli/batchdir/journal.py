@@ -24,8 +24,8 @@ from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME, reason_of
 from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.place import SafeDir
 from noxcli.rows.reader import MAX_ROWS, Row
+from noxcli.safe_dir import SafeDir
 from noxcli.timing import Clock
 
 INTERRUPTED = "the batch was interrupted and stopped its run; --resume starts the row again"

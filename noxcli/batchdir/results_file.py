@@ -10,8 +10,8 @@ from noxcli.batchdir.journal_state import digest_of_id
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import RESULTS_NAME, reason_of
-from noxcli.place import SafeDir
 from noxcli.rows.reader import MAX_ROWS
+from noxcli.safe_dir import SafeDir
 
 REPLACED_NAME = "results.replaced.jsonl"
 MAX_RESULT = 1 << 30  # the longest line to read back, in bytes

@@ -70,7 +70,7 @@ def apply_profile(ctx: typer.Context, named: str | None) -> str | None:
 
     Raises ConfigProblem for mistakes in them, for a value that an option would reject, and for a limit that is none.
     """
-    from noxcli.config.files import DEFAULTS  # the help loads none of these
+    from noxcli.config.config_files import DEFAULTS  # the help loads none of these
     from noxcli.config.settings import LIMITS, read_configured
 
     context: Context = ctx.obj

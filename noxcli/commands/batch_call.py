@@ -209,8 +209,7 @@ def row_work(
     """Return what the batch's threads do for each row; with `saves`, its outputs become files."""
     context = noxus.context
     if saves:
-        import noxcli.outputs.save  # here and not in several threads, of which one may fail
-        import noxcli.outputs.whole  # noqa: F401 - as above
+        pass
     return RowWorker(
         api=noxus.api,
         pace=pace,

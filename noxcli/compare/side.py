@@ -18,8 +18,8 @@ from noxcli.checks.merge import MergedBatch
 from noxcli.codec import decode_json
 from noxcli.errors import COMPLETED, ExitCode, UsageProblem
 from noxcli.files import reason_of
+from noxcli.outputs.file_texts import read_whole_line
 from noxcli.outputs.values import by_name
-from noxcli.outputs.whole import read_whole_line
 from noxcli.reports.reasons import ResultLine
 from noxcli.reports.result import RESULT_SCHEMA
 from noxcli.rows.columns import EXPECT

@@ -5,8 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from noxcli.config.credentials import InTime, read_key_file, run_key_command, usable
-from noxcli.config.files import (
+from noxcli.config.config_files import (
     DEFAULTS,
     PROFILE_OPTION,
     Layer,
@@ -17,6 +16,7 @@ from noxcli.config.files import (
     read_project_file,
     read_users_file,
 )
+from noxcli.config.credentials import InTime, read_key_file, run_key_command, usable
 from noxcli.errors import ConfigProblem, Unauthorized, UsageProblem
 from noxcli.timing import parse_duration
 from noxcli.urls import check_url, same_origin, to_url

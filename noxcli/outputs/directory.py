@@ -12,7 +12,7 @@ from typing import IO, Any, Self
 
 from noxcli.errors import OutputNotDelivered, Unavailable
 from noxcli.files import Saved, reason_of
-from noxcli.place import SUFFIX, SafeDir
+from noxcli.safe_dir import SUFFIX, SafeDir
 
 PREFIX = ".noxcli-out-"
 STALE = 60.0  # seconds

@@ -28,8 +28,8 @@ from noxcli.outputs.values import (
     replaced,
     text_of,
 )
-from noxcli.place import SafeDir
 from noxcli.retry import RetryPolicy
+from noxcli.safe_dir import SafeDir
 from noxcli.utf8 import to_utf8
 from noxcli.waiting import value_of
 

@@ -13,7 +13,7 @@ from noxcli.inputs.definition import InputNode, OutputNode, keys_of
 from noxcli.inputs.parse import item_start
 from noxcli.masking import Mask
 from noxcli.models import Run, Workflow
-from noxcli.place import SafeDir
+from noxcli.safe_dir import SafeDir
 from noxcli.state.known_names import MAX_NAMES_FILE, NAMES_FILE, cache_directory
 
 MAX_WORD = 200  # characters of a word

@@ -22,7 +22,7 @@ from noxcli.errors import NO_ROOM, OutputNotDelivered, UsageProblem
 from noxcli.files import put_privately, reason_of, require_readable, save, users_directory
 from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, RunEvent
-from noxcli.place import SafeDir, read_named
+from noxcli.safe_dir import SafeDir, read_named
 
 STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"

@@ -12,7 +12,7 @@ from generated.reference import verbs
 from noxcli import __version__
 from noxcli.app import VERBS, app
 from noxcli.cli.options import CommonOptions
-from noxcli.config.files import PROJECT_FILE
+from noxcli.config.config_files import PROJECT_FILE
 from noxcli.errors import ExitCode
 
 ROOT = Path(__file__).parents[2]

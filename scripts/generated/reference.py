@@ -14,7 +14,7 @@ from generated.cells import code, escaped, table
 from generated.performance import measured
 from generated.schema_fields import documents_page
 from noxcli.app import VERBS, app
-from noxcli.config.files import DEFAULTS
+from noxcli.config.config_files import DEFAULTS
 from noxcli.config.settings import LIMITS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
 from noxcli.sandbox import faults, switches

@@ -17,8 +17,8 @@ from noxcli.batch.row import RowResult
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.results_file import ResultsFile, ResultsIndex
 from noxcli.errors import ExitCode, UsageProblem
-from noxcli.place import SafeDir
 from noxcli.rows.reader import Row
+from noxcli.safe_dir import SafeDir
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, write_rows
 from tests.process import HUNG, environment, forked

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.config.files import Layer, Setting
+from noxcli.config.config_files import Layer, Setting
 from noxcli.config.settings import DEFAULT_SERVER, Settings, load_settings, read_configured
 from noxcli.errors import ConfigProblem, ExitCode, NoxError, Phase, Unauthorized
 from noxcli.state.known_names import server_key

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from generated import cells, reference
 
-from noxcli.config.files import DEFAULTS, SETTINGS
+from noxcli.config.config_files import DEFAULTS, SETTINGS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
 from noxcli.sandbox import faults, switches
 from noxcli.sandbox import scenario_file as files

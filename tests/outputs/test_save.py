@@ -129,7 +129,7 @@ WITHOUT_HANDLES = """
 from pathlib import Path
 from noxcli.errors import Undelivered
 from noxcli.outputs.save import read_manifest
-from noxcli.place import Place
+from noxcli.safe_dir import Place
 with SafeDir.open_named(Path("out")) as place:
     starve()
     try:

@@ -13,7 +13,7 @@ from noxcli.api.parsing import run_from
 from noxcli.api.sse import Framer, parse_events, parse_frames
 from noxcli.batchdir.journal_state import JournalState
 from noxcli.codec import decode_json, to_json
-from noxcli.config.table import read_table
+from noxcli.config.toml_table import read_table
 from noxcli.errors import NoxError
 from noxcli.inputs.parse import parse_json as parse_input
 from noxcli.inputs.parse import split_item

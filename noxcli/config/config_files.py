@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from noxcli.config.table import Table, read_table
+from noxcli.config.toml_table import Table, read_table
 from noxcli.errors import ConfigProblem
 from noxcli.files import users_directory
 from noxcli.models import is_uuid

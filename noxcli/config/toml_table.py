@@ -7,7 +7,7 @@ from typing import Any
 
 from noxcli.errors import NO_ROOM, ConfigProblem, nearest, suggestion
 from noxcli.files import reason_of
-from noxcli.place import read_named
+from noxcli.safe_dir import read_named
 
 MAX_TABLE = 256 * 1024  # bytes
 MAX_MISTAKE = 200  # characters
