@@ -9,7 +9,7 @@ from noxcli.errors import ReaderGone, StdoutFailed
 from noxcli.expressions.query import Query, found_line
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update
 from noxcli.render import EventWriter, Format
-from noxcli.render.pieces import Pieces, Text
+from noxcli.render.stream_text import Pieces, Text
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Step
 

@@ -18,8 +18,8 @@ from noxcli.models import (
     word_for,
 )
 from noxcli.render.line import LOOKS, OTHER_LOOK, Capabilities, Line
+from noxcli.render.live_region import BottomRenderer
 from noxcli.render.log import stream_line
-from noxcli.render.region import BottomRenderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, hint_lines, visible
 from noxcli.runs.progress import EXECUTED, SKIPPED, WAITING, Node, Progress, Step

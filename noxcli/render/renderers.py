@@ -13,7 +13,7 @@ from noxcli.runs.progress import Progress
 
 if TYPE_CHECKING:
     # The drawing code is loaded only for drawing.
-    from noxcli.render.region import Bar
+    from noxcli.render.live_region import Bar
 
 
 def run_progress(terminal: Terminal, progress: Progress, *, writes_events: bool = False) -> Renderer:
@@ -57,7 +57,7 @@ def _may_draw(terminal: Terminal) -> bool:
 
 
 def _bar(terminal: Terminal) -> "Bar":
-    from noxcli.render.region import Bar  # as Live
+    from noxcli.render.live_region import Bar  # as Live
 
     return Bar(terminal)
 

@@ -21,7 +21,7 @@ from noxcli.errors import Unavailable
 from noxcli.models import Finished, Run, RunEvent, Started, Update, Workflow
 from noxcli.render.line import Capabilities
 from noxcli.render.live import Live, draw_verdict, worth_keeping
-from noxcli.render.region import Bar
+from noxcli.render.live_region import Bar
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Node as ProgressNode
 from noxcli.runs.progress import Progress

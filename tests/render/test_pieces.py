@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from noxcli.render.pieces import MAX_HELD, Form, Pieces
+from noxcli.render.stream_text import MAX_HELD, Form, Pieces
 
 WORDS = ["alpha ", "beta ", "gamma "]
 REPEATED = ["ha ", "ha ", "ha", "!"]

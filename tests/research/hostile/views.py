@@ -17,8 +17,8 @@ from noxcli.cli.context import Context
 from noxcli.models import Finished, Gap, Reconnecting, Run, Started, Workflow
 from noxcli.outputs.filenames import UNPRINTABLE
 from noxcli.render.live import Live
+from noxcli.render.live_region import Bar
 from noxcli.render.log import TaskLog, WarningsOnly
-from noxcli.render.region import Bar
 from noxcli.render.renderers import play
 from noxcli.render.terminal import Terminal
 from noxcli.runs.progress import Progress
