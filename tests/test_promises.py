@@ -56,7 +56,7 @@ def test_a_field_of_a_run_is_on_its_page(noxcli: Noxcli, plays: Any, tmp_path: P
     done = noxcli("run", plays(output={"A": "x"}), "--json", "--report", str(report))
     shown = report.read_text(encoding="utf-8")
     lacking = {field for field, value in json.loads(done.text)["run"].items() if str(value) not in shown}
-    assert lacking <= NOT_ON_THE_PAGE, "reports/html/run.py, or the list above"
+    assert lacking <= NOT_ON_THE_PAGE, "reports/html/run_page.py, or the list above"
 
 
 @pytest.mark.parametrize("column", AROUND[1])

@@ -19,7 +19,7 @@ from noxcli.outputs.values import as_text, by_name
 from noxcli.render.table import Layout, duration, show_table
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten
-from noxcli.reports.reasons import brief_reason_in
+from noxcli.reports.failure_groups import brief_reason_in
 from noxcli.signals import Interrupted
 
 # Seconds between two flushes of results: many take as long as one, and new rows wait for the disk.

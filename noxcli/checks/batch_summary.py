@@ -11,7 +11,7 @@ from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, hint_lines
 from noxcli.reports.ci import BatchReport
-from noxcli.reports.reasons import FailureGroups
+from noxcli.reports.failure_groups import FailureGroups
 from noxcli.timing import show_seconds
 
 # So many rows from the first one on that end for one reason show that no other would do better.

@@ -21,10 +21,10 @@ from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Incomplete, UsagePr
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME
 from noxcli.masking import Mask
 from noxcli.models import Run
+from noxcli.reports.failure_groups import ResultLine
+from noxcli.reports.html.batch_page import BatchAbout, rows_page
 from noxcli.reports.html.markup import Page
-from noxcli.reports.html.rows import BatchAbout, rows_page
 from noxcli.reports.junit import cases_of_row, write_junit
-from noxcli.reports.reasons import ResultLine
 from noxcli.reports.result import Outcome
 from noxcli.rows.shards import Shard
 

@@ -144,7 +144,7 @@ def compared(name: str, wanted: Mapping[str, Any], texts: Collection[str], outpu
         wanted[key], found[key] = wanted[key].strip(), as_text(found[key]).strip()
     place, diff = _difference(wanted, found, ()), None
     if place is not None:
-        from noxcli.reports.words import line_diff  # loaded where something differs
+        from noxcli.reports.text_diff import line_diff  # loaded where something differs
 
         diff = line_diff(wanted, found, ("expected", "found"))
     return Assertion(name, place is None, place, diff)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from noxcli.cli.session import Session
     from noxcli.commands.comparison_report import ComparisonReport
     from noxcli.compare.side import Side, Source
-    from noxcli.reports.comparison import RowPair
+    from noxcli.reports.row_pair import RowPair
 
 
 class FailOn(StrEnum):
@@ -188,7 +188,7 @@ def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:
     """Return why the command does not end with 0."""
     from noxcli.commands.comparison_report import name_some  # as in execute
     from noxcli.render.text import amount, in_prose
-    from noxcli.reports.comparison import RowClass
+    from noxcli.reports.row_pair import RowClass
 
     comparison = report.comparison
     compared, counts = comparison.compared, comparison.counts

@@ -13,11 +13,11 @@ from noxcli.errors import ExitCode, NoxError
 from noxcli.files import save
 from noxcli.render.table import Layout, show_table, with_tabs
 from noxcli.render.text import amount, shorten
-from noxcli.reports.account import compared_facts
 from noxcli.reports.ci import BatchReport, Broken
-from noxcli.reports.comparison import RowClass, RowPair, pairs_in_words
-from noxcli.reports.html.comparison import comparison_page
+from noxcli.reports.comparison_facts import compared_facts
+from noxcli.reports.html.comparison_page import comparison_page
 from noxcli.reports.junit import Case, CaseVerdict, case_of_pair, write_junit
+from noxcli.reports.row_pair import RowClass, RowPair, pairs_in_words
 
 MAX_SHOWN, MAX_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown by words
 MAX_ID, MAX_WHAT = 30, 200  # characters of a cell there

@@ -24,7 +24,7 @@ from noxcli.compare.gate_rules import (
 )
 from noxcli.errors import ExitCode
 from noxcli.render import Facts
-from noxcli.reports.comparison import Confirmed, RowClass
+from noxcli.reports.row_pair import Confirmed, RowClass
 
 KINDS = {
     ExitCode.OK: AnswerKind.PASSES,

@@ -62,8 +62,8 @@ from noxcli.inputs.parse import Inputs, parse_inputs
 from noxcli.models import Workflow
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount, in_prose
-from noxcli.reports.comparison import RowClass
 from noxcli.reports.junit import Case, CaseVerdict
+from noxcli.reports.row_pair import RowClass
 from noxcli.rows.columns import Columns
 from noxcli.rows.shards import Shard
 from noxcli.runs.resolve import Candidates

@@ -32,7 +32,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.cli.follow import not_finished  # the help loads none of what a page needs
     from noxcli.cli.session import begin
     from noxcli.commands.inspect import inspect_run
-    from noxcli.reports.html.run import run_page
+    from noxcli.reports.html.run_page import run_page
     from noxcli.reports.result import EndedRun
 
     noxus = begin(ctx, options, subject=options.run)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from noxcli.checks.merge import MergedBatch
     from noxcli.checks.row_checker import RowChecker
     from noxcli.expressions.query import Query
-    from noxcli.reports.reasons import ResultLine
+    from noxcli.reports.failure_groups import ResultLine
     from noxcli.reports.spreadsheet import Sheet
 
 

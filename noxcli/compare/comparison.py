@@ -14,8 +14,8 @@ from noxcli.checks.row_checker import RowChecker, enough_of, without_verdict
 from noxcli.compare.side import Side, differing_constants
 from noxcli.compare.summary import ComparisonSummary, require_comparable
 from noxcli.errors import ExitCode, UsageProblem
-from noxcli.reports.comparison import NOT_HERE, Confirmed, PassRule, RowClass, RowPair
-from noxcli.reports.reasons import ResultLine
+from noxcli.reports.failure_groups import ResultLine
+from noxcli.reports.row_pair import NOT_HERE, Confirmed, PassRule, RowClass, RowPair
 from noxcli.rows.columns import EXPECT
 from noxcli.signals import SIGNALS
 

@@ -20,7 +20,7 @@ from noxcli.errors import COMPLETED, ExitCode, UsageProblem
 from noxcli.files import reason_of
 from noxcli.outputs.file_texts import read_whole_line
 from noxcli.outputs.values import by_name
-from noxcli.reports.reasons import ResultLine
+from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.result import RESULT_SCHEMA
 from noxcli.rows.columns import EXPECT
 from noxcli.rows.reader import digest_of

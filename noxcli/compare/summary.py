@@ -11,8 +11,8 @@ from noxcli.batchdir.append_file import DigestIndex
 from noxcli.compare.side import Side
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
 from noxcli.render.text import amount, in_prose
-from noxcli.reports.comparison import PassRule, RowClass, RowPair, SideVerdict, answer_of
-from noxcli.reports.reasons import ResultLine
+from noxcli.reports.failure_groups import ResultLine
+from noxcli.reports.row_pair import PassRule, RowClass, RowPair, SideVerdict, answer_of
 from noxcli.timing import show_seconds, within
 
 SHARES, TERMS = {"median_s": 0.5, "p95_s": 0.95}, {"median_s": "median", "p95_s": "95% within"}

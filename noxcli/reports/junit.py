@@ -17,10 +17,10 @@ from xml.sax.saxutils import escape, quoteattr
 from noxcli.errors import COMPLETED, ENDED_BADLY, ExitCode
 from noxcli.files import replacing
 from noxcli.masking import Mask
-from noxcli.reports.reasons import row_name
+from noxcli.reports.failure_groups import row_name
 
 if TYPE_CHECKING:
-    from noxcli.reports.comparison import RowPair
+    from noxcli.reports.row_pair import RowPair
 
 # Characters that XML 1.0 does not allow, escaped or not (section 2.2, Char).
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -93,7 +93,7 @@ def cases_of_row(line: Mapping[str, Any], classname: str, asserted: Iterable[str
 
 def case_of_pair(pair: "RowPair", verdict: CaseVerdict) -> Case:
     """Return a row of a comparison as a test case; one that did not pass has what differs, line by line."""
-    from noxcli.reports.words import line_diff  # loaded only for a comparison
+    from noxcli.reports.text_diff import line_diff  # loaded only for a comparison
 
     shown = (pair.new or pair.base)[0]["result"]["run"] or {}
     case = Case(row_name(pair.first), shown.get("workflow_id") or "noxcli", pair.seconds[1], verdict)

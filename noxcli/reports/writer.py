@@ -109,7 +109,7 @@ def _begins_with(path: "Path", head: bytes) -> bool:
 
 def _write_page(path: "Path", ended: Sequence[EndedRun], new_page: Callable[["Path"], "Page"]) -> None:
     from noxcli.files import save
-    from noxcli.reports.html.run import run_page  # loaded only for a page
+    from noxcli.reports.html.run_page import run_page  # loaded only for a page
 
     save(path, run_page(new_page(path.parent), ended))
 
@@ -130,7 +130,7 @@ def _write_markdown(
 ) -> None:
     from noxcli.files import save
     from noxcli.reports.ci import BatchReport
-    from noxcli.reports.ci.summary import batch_page  # as for a page
+    from noxcli.reports.ci.step_summary import batch_page  # as for a page
 
     ended = _concluded(batch or BatchReport(outcomes[0].name, 0, 0, (), (), command=command), outcomes, code)
     save(path, [batch_page(ended, mask).encode("utf-8", "replace")])

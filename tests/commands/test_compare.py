@@ -311,7 +311,7 @@ def test_files_of_which_only_the_address_is_known_are_told(noxcli: Noxcli) -> No
 
 
 def test_a_page_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.reports.html.comparison.LARGEST_ROWS", 50_000)
+    monkeypatch.setattr("noxcli.reports.html.comparison_page.LARGEST_ROWS", 50_000)
     base, new = ([line(row, f"{word} {'x' * 300}") for row in range(1, 201)] for word in ("old", "new"))
     assert compared(noxcli, base, new, "--report", "page.html")[0] == 0
     page = Path("page.html").read_text()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from noxcli.errors import ExitCode, RunFailed
 from noxcli.masking import Mask
 from noxcli.models import Run
-from noxcli.reports.ci.summary import MAX_PAGE, summary_page
+from noxcli.reports.ci.step_summary import MAX_PAGE, summary_page
 from noxcli.reports.result import EndedRun, Outcome
 from noxcli.sandbox.faults import Answer, Cut
 from noxcli.sandbox.scenario import Node, Scenario, input_node

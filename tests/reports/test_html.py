@@ -15,15 +15,15 @@ from noxcli import __version__
 from noxcli.batchdir.results_file import parse_result_line
 from noxcli.errors import ExitCode
 from noxcli.masking import Mask
-from noxcli.reports.comparison import RowClass, RowPair
-from noxcli.reports.html.comparison import comparison_page
+from noxcli.reports.html.batch_page import BatchAbout, rows_page
+from noxcli.reports.html.comparison_page import comparison_page
 from noxcli.reports.html.markup import Page
 from noxcli.reports.html.parts import show_took
-from noxcli.reports.html.rows import BatchAbout, rows_page
-from noxcli.reports.html.run import run_page
+from noxcli.reports.html.run_page import run_page
 from noxcli.reports.junit import cases_of_row
 from noxcli.reports.result import EndedRun, Outcome
-from noxcli.reports.words import line_diff
+from noxcli.reports.row_pair import RowClass, RowPair
+from noxcli.reports.text_diff import line_diff
 from noxcli.sandbox.faults import NO_EVENTS, Answer, Cut
 from noxcli.sandbox.scenario import File, Node, input_node
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_fails, node_runs

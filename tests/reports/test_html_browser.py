@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from noxcli.masking import Mask
+from noxcli.reports.html.batch_page import BatchAbout, rows_page
 from noxcli.reports.html.markup import Page
-from noxcli.reports.html.rows import BatchAbout, rows_page
-from noxcli.reports.html.run import run_page
+from noxcli.reports.html.run_page import run_page
 from noxcli.reports.result import EndedRun
 from noxcli.sandbox.faults import Cut
 from noxcli.sandbox.scenario import Node, input_node

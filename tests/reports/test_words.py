@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from noxcli.render.terminal import Terminal
-from noxcli.reports.words import excerpt, first_changes, in_color, line_diff, marked, word_diff
+from noxcli.reports.text_diff import excerpt, first_changes, in_color, line_diff, marked, word_diff
 
 RANDOM = random.Random(5)
 

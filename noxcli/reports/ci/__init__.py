@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from noxcli.errors import ExitCode
 
 if TYPE_CHECKING:
-    from noxcli.reports.words import Piece
+    from noxcli.reports.text_diff import Piece
 
 
 @dataclass(frozen=True, slots=True)

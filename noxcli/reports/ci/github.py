@@ -21,7 +21,7 @@ from noxcli.render import Renderer
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
 from noxcli.reports.ci import BatchReport
-from noxcli.reports.ci.summary import batch_page, summary_page
+from noxcli.reports.ci.step_summary import batch_page, summary_page
 from noxcli.reports.result import EndedRun
 from noxcli.runs.progress import Step
 

@@ -9,7 +9,7 @@ from noxcli.errors import UNDECIDED, ExitCode
 from noxcli.outputs.values import HOLDERS, find_remote
 from noxcli.render.text import amount
 from noxcli.reports.html.markup import MAX_TEXT, Html, Page
-from noxcli.reports.words import CHANGES
+from noxcli.reports.text_diff import CHANGES
 
 VALUES_ON_A_PAGE = 200  # outputs or inputs of a run
 MAX_VALUES = 2_000_000  # characters of all of them
@@ -83,7 +83,7 @@ def mark_pieces(page: Page, pieces: Iterable[tuple[str, str]]) -> Html:
 
 def _by_words(page: Page, diff: str) -> Html:
     """Return a unified diff as the text that was found, with what was removed and added marked by words."""
-    from noxcli.reports.words import word_diff  # loaded where something differs
+    from noxcli.reports.text_diff import word_diff  # loaded where something differs
 
     lines = diff.split("\n")
     changed: dict[str, list[str]] = {"-": [], "+": []}

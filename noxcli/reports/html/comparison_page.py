@@ -5,12 +5,10 @@ from itertools import islice
 from typing import Any
 
 from noxcli.outputs.values import by_name
-from noxcli.reports.account import compared_facts, ending_of
-from noxcli.reports.comparison import RowClass, RowPair
+from noxcli.reports.comparison_facts import compared_facts, ending_of
+from noxcli.reports.failure_groups import ResultLine, reason_in
 from noxcli.reports.html import parts
-from noxcli.reports.html.markup import Html, Page
-from noxcli.reports.html.parts import show_took
-from noxcli.reports.html.row import (
+from noxcli.reports.html.batch_row import (
     MAX_ID,
     MAX_ROWS,
     ROWS_ON_A_PAGE,
@@ -20,8 +18,10 @@ from noxcli.reports.html.row import (
     status_of,
     summary_of,
 )
-from noxcli.reports.reasons import ResultLine, reason_in
-from noxcli.reports.words import Piece, excerpt, fitting
+from noxcli.reports.html.markup import Html, Page
+from noxcli.reports.html.parts import show_took
+from noxcli.reports.row_pair import RowClass, RowPair
+from noxcli.reports.text_diff import Piece, excerpt, fitting
 
 MIN_TEXT, MAX_TEXT = 60, 100_000  # characters of a text in a row
 AROUND = 20  # characters around a change in a row's line

@@ -13,8 +13,8 @@ from noxcli.errors import ExitCode
 from noxcli.outputs.values import HOLDERS, as_text, by_name, find_remote, pointer_to, unwrapped
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, shorten
-from noxcli.reports.reasons import ResultLine, brief_reason_in
-from noxcli.reports.words import Piece, excerpt, first_changes, in_color, marked, word_diff
+from noxcli.reports.failure_groups import ResultLine, brief_reason_in
+from noxcli.reports.text_diff import Piece, excerpt, first_changes, in_color, marked, word_diff
 from noxcli.timing import show_seconds
 
 ENCODER = json.JSONEncoder(sort_keys=True)  # of all rows: `json.dumps` makes one each time

@@ -13,7 +13,7 @@ from noxcli.reports.ci import BatchReport, Broken
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import mark_pieces
 from noxcli.reports.result import EndedRun
-from noxcli.reports.words import fitting
+from noxcli.reports.text_diff import fitting
 from noxcli.timing import show_seconds
 
 MAX_PAGE = 60_000  # characters: it may become a comment, which GitHub limits to 65,536

@@ -6,10 +6,10 @@ from typing import Any
 from noxcli.models import FINAL_STATUSES
 from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
+from noxcli.reports.failure_groups import reason_in
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page, show_moment
 from noxcli.reports.html.parts import MAX_NAME, show_took
-from noxcli.reports.reasons import reason_in
 from noxcli.reports.result import EndedRun
 from noxcli.runs.node_data import FAILED
 from noxcli.runs.progress import DONE, SKIPPED, WAITING

@@ -11,10 +11,9 @@ from typing import Any
 from noxcli.errors import ExitCode
 from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
+from noxcli.reports.failure_groups import FailureGroups, ResultLine
 from noxcli.reports.html import parts
-from noxcli.reports.html.markup import Html, Page, show_moment
-from noxcli.reports.html.parts import show_took
-from noxcli.reports.html.row import (
+from noxcli.reports.html.batch_row import (
     FRAME,
     MAX_ROWS,
     ROWS_ON_A_PAGE,
@@ -24,7 +23,8 @@ from noxcli.reports.html.row import (
     size_of,
     status_of,
 )
-from noxcli.reports.reasons import FailureGroups, ResultLine
+from noxcli.reports.html.markup import Html, Page, show_moment
+from noxcli.reports.html.parts import show_took
 from noxcli.timing import parse_time, within
 
 MAX_REASONS = 30

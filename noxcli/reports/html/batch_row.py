@@ -7,10 +7,10 @@ from typing import Any
 from noxcli.errors import ExitCode
 from noxcli.outputs.values import as_text, by_name
 from noxcli.render.text import fair_share
+from noxcli.reports.failure_groups import ResultLine, place_of, reason_in, reasons_of
 from noxcli.reports.html import parts
 from noxcli.reports.html.markup import Html, Page
 from noxcli.reports.html.parts import show_took, tone_of
-from noxcli.reports.reasons import ResultLine, place_of, reason_in, reasons_of
 
 ROWS_ON_A_PAGE = 10_000  # those that did not pass come first
 MAX_ROWS = 4_500_000  # bytes of all rows of a page
