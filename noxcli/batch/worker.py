@@ -224,7 +224,7 @@ class RowWorker:
         return self._finish(active.row, outcome)
 
     def _explain(self, row: Row, run: Run, outcome: Outcome) -> None:
-        from noxcli.runs.reasons import explain  # loaded for a failed run
+        from noxcli.runs.failure import explain  # loaded for a failed run
 
         with suppress(Exception):  # the verdict stands without a reason
             outcome.progress = explain(self.api, run, self.deadline, self.mask.torn, workflow=self.workflows[row.side])

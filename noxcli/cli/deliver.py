@@ -102,7 +102,7 @@ def _require_whole_text(noxus: Session, run: Run, content: "Content") -> None:
 
     Raises Undelivered if it is known that it is not.
     """
-    from noxcli.runs.ledger import Continuity  # loaded only where a stream was used
+    from noxcli.runs.event_dedup import Continuity  # loaded only where a stream was used
 
     context, ledger = noxus.context, noxus.context.outcome.ledger
     label = Continuity.NONE if ledger is None else ledger.label

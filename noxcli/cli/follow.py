@@ -172,6 +172,6 @@ def require_completed(noxus: Session, run: Run) -> None:
 
 def explain_failure(noxus: Session, run: Run, seen: Progress | None = None) -> Progress:
     """Return what is known about a failed run's nodes, and why it failed; `seen` is what its events showed."""
-    from noxcli.runs.reasons import explain  # loaded only for a failed run
+    from noxcli.runs.failure import explain  # loaded only for a failed run
 
     return explain(noxus.api, run, noxus.deadline, noxus.context.terminal.mask.torn, seen=seen)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     # Every command has an outcome, but only commands about runs fill it.
     from noxcli.models import Attempt, Run
     from noxcli.outputs.values import Delivered
-    from noxcli.runs.ledger import EventDeduplicator
+    from noxcli.runs.event_dedup import EventDeduplicator
     from noxcli.runs.progress import Progress
 
 RESULT_SCHEMA = "noxcli.result/1"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from noxcli.errors import NotAccessible, NoxError, RequestRejected, TimedOut, Unavailable
 from noxcli.models import Finished, Reconnecting, Run, Update
 from noxcli.retry import FailureTracker
-from noxcli.runs.ledger import EventDeduplicator
+from noxcli.runs.event_dedup import EventDeduplicator
 from noxcli.runs.record import LAST_READ, Record, events_of_a_run, lost_contact, may_be_the_end
 from noxcli.runs.stream import MAX_WAIT, RunStream, TrailingEvents
 from noxcli.timing import Deadline, show_seconds

@@ -15,7 +15,7 @@ from noxcli.errors import (
 )
 from noxcli.models import Gap, Reconnecting, Update
 from noxcli.retry import FailureTracker
-from noxcli.runs.ledger import EventDeduplicator
+from noxcli.runs.event_dedup import EventDeduplicator
 from noxcli.runs.record import Record, events_of_a_run
 from noxcli.timing import Deadline
 

@@ -20,7 +20,7 @@ from tests.conftest import Noxcli, write_rows
 @pytest.fixture
 def workflow(plays: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """It answers with its input; the texts `bad` and `ask` fail and wait for a human."""
-    monkeypatch.setattr("noxcli.runs.reasons.QUIET", 0.3)  # of streams that stay open, as here where a row failed
+    monkeypatch.setattr("noxcli.runs.failure.QUIET", 0.3)  # of streams that stay open, as here where a row failed
 
     def script(inputs: dict[str, Any]) -> list[Step]:
         ends: dict[str, list[Step]] = {

@@ -21,8 +21,8 @@ from noxcli.errors import (
     Unavailable,
 )
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Update
+from noxcli.runs.event_dedup import Continuity
 from noxcli.runs.follow import Follower, Policy
-from noxcli.runs.ledger import Continuity
 from noxcli.runs.stream import LAST_EVENTS_GRACE, SHORT_GRACE
 from noxcli.timing import Deadline
 from tests.faults.fake import (

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.models import Gap, RunEvent, Update
-from noxcli.runs.ledger import Continuity, EventDeduplicator
+from noxcli.runs.event_dedup import Continuity, EventDeduplicator
 
 
 def event(number: int, *, position: bool = True) -> RunEvent:
@@ -121,7 +121,7 @@ def test_a_state_may_be_written_anew_in_a_replay() -> None:
 
 
 def test_what_was_shown_long_ago_is_known_when_it_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.runs.ledger.RECENT", 3)
+    monkeypatch.setattr("noxcli.runs.event_dedup.RECENT", 3)
     ledger = EventDeduplicator(from_start=True)
     shown(ledger, [events(50)])
     assert shown(ledger, [events(55)]) == events(5, 50)
@@ -130,7 +130,7 @@ def test_what_was_shown_long_ago_is_known_when_it_comes_again(monkeypatch: pytes
 
 
 def test_the_memory_of_an_event_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.runs.ledger.RECENT", 100)
+    monkeypatch.setattr("noxcli.runs.event_dedup.RECENT", 100)
     ledger = EventDeduplicator()
     tracemalloc.start()
     try:

@@ -7,7 +7,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator, ValidationError, meta
 
 from noxcli.errors import ExitCode, Phase
-from noxcli.runs.ledger import Continuity
+from noxcli.runs.event_dedup import Continuity
 from noxcli.schemas import schema_named, schema_names
 from tests.conftest import Noxcli
 from tests.documents import check_document

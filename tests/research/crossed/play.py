@@ -33,8 +33,8 @@ def quick() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch("noxcli.runs.stream.LAST_EVENTS_GRACE", 1.0))
         stack.enter_context(patch("noxcli.runs.follow.FIRST_LOOK", 0.1))
-        stack.enter_context(patch("noxcli.runs.reasons.FIRST_EVENT", 1.0))
-        stack.enter_context(patch("noxcli.runs.reasons.QUIET", 1.0))
+        stack.enter_context(patch("noxcli.runs.failure.FIRST_EVENT", 1.0))
+        stack.enter_context(patch("noxcli.runs.failure.QUIET", 1.0))
         yield
 
 
