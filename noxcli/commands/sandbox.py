@@ -76,8 +76,8 @@ def execute(_: typer.Context, options: Options) -> None:
         raise ConfigProblem(f"the sandbox needs {', '.join(missing)}", INSTALL_HINT)
     from noxcli.sandbox.builtin import BUILT_IN
     from noxcli.sandbox.command import DEFAULT_PORT, fresh_key, run_command, serve_forever
-    from noxcli.sandbox.files import load_scenarios
     from noxcli.sandbox.replay import load_replays
+    from noxcli.sandbox.scenario_file import load_scenarios
     from noxcli.sandbox.server import Sandbox
     from noxcli.sandbox.switches import Switches, load_switches, with_overrides
     from noxcli.sandbox.tape import load_tapes

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from noxcli.sandbox.documents import encoded
+from noxcli.sandbox.json_toml import encoded
 from noxcli.sandbox.switches import Switches
 
 

@@ -11,10 +11,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from noxcli.sandbox import bundles, event_routes, file_routes, records, run_routes
+from noxcli.sandbox.admission import RateLimit, guarded
 from noxcli.sandbox.answers import Json, answer, error_body
 from noxcli.sandbox.definition import GROUP_ID, catalog, version_records, workflow_record
-from noxcli.sandbox.door import PathFilter, RequestLog
-from noxcli.sandbox.guard import RateLimit, guarded
+from noxcli.sandbox.entry import PathFilter, RequestLog
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.workflow import Workflow
 from noxcli.sandbox.workspace import Workspace

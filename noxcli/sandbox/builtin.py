@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
-from noxcli.sandbox.builtin_trouble import TROUBLE
+from noxcli.sandbox.builtin_failures import TROUBLE
 from noxcli.sandbox.scenario import File, Node, Scenario, Version, fixed_input, input_node, output_node
 from noxcli.sandbox.steps import Step, alongside, node_runs, node_skipped, words
 

@@ -22,7 +22,7 @@ from starlette.responses import Response
 
 from noxcli.sandbox.answers import Invalid, Json
 from noxcli.sandbox.definition import definition, version_records
-from noxcli.sandbox.documents import decoded
+from noxcli.sandbox.json_toml import decoded
 from noxcli.sandbox.records import stamp
 from noxcli.sandbox.request import ApiRequest
 from noxcli.sandbox.scenario import Node, Scenario, Version

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from noxcli.sandbox.documents import decoded
+from noxcli.sandbox.json_toml import decoded
 from noxcli.sandbox.scenario import Node, Scenario
 from noxcli.sandbox.steps import Raw, Sleep, Step
 

@@ -8,9 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from noxcli.sandbox.answers import Invalid
-from noxcli.sandbox.documents import decoded
 from noxcli.sandbox.faults import Fault
 from noxcli.sandbox.filestore import StoredFile
+from noxcli.sandbox.json_toml import decoded
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.switches import Switches
 from noxcli.sandbox.workflow import Workflow

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from noxcli.sandbox.documents import encoded
+from noxcli.sandbox.json_toml import encoded
 from noxcli.sandbox.progress import Progress, node_word, run_word
 from noxcli.sandbox.scenario import Node, Scenario
 from noxcli.sandbox.workflow import Graph, Workflow

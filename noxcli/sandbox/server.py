@@ -10,7 +10,7 @@ from typing import Any, Self
 import uvicorn
 
 from noxcli.sandbox.app import build
-from noxcli.sandbox.door import Received
+from noxcli.sandbox.entry import Received
 from noxcli.sandbox.faults import FaultPlan
 from noxcli.sandbox.run import Run
 from noxcli.sandbox.scenario import Scenario

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from noxcli.sandbox.documents import accepted, read_toml, typed
+from noxcli.sandbox.json_toml import accepted, read_toml, typed
 
 SWITCHES_FORMAT = "noxcli.switches/1"
 

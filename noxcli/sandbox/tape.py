@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from noxcli.sandbox.answers import Invalid
-from noxcli.sandbox.documents import decoded, encoded
+from noxcli.sandbox.json_toml import decoded, encoded
 from noxcli.sandbox.scenario import File, Node, Scenario, Version, input_node, output_node
 from noxcli.sandbox.steps import node_fails, node_runs
 

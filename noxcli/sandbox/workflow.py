@@ -11,8 +11,8 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from noxcli.sandbox.documents import encoded
 from noxcli.sandbox.faults import FaultQueue
+from noxcli.sandbox.json_toml import encoded
 from noxcli.sandbox.scenario import CREATED_AT, Node, Scenario, Version, id_of, output_node
 from noxcli.sandbox.steps import Emit
 from noxcli.sandbox.switches import Switches, with_overrides

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from noxcli.sandbox.answers import Invalid
-from noxcli.sandbox.door import MAX_REQUESTS, Received
+from noxcli.sandbox.entry import MAX_REQUESTS, Received
 from noxcli.sandbox.faults import FaultPlan, FaultQueue
 from noxcli.sandbox.filestore import StoredFile
 from noxcli.sandbox.player import play

@@ -19,7 +19,7 @@ from noxcli.config.settings import LIMITS
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode
 from noxcli.sandbox import faults, switches
 from noxcli.sandbox.builtin import BUILT_IN
-from noxcli.sandbox.files import FAULTS
+from noxcli.sandbox.scenario_file import FAULTS
 
 REFERENCE = "docs/reference"
 GENERATED = "<!-- Written by scripts/regenerate.py; changes are lost. -->\n\n"

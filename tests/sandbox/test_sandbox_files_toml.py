@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from noxcli.sandbox.files import load_scenarios
 from noxcli.sandbox.replay import load_replay, load_replays
 from noxcli.sandbox.scenario import Scenario
+from noxcli.sandbox.scenario_file import load_scenarios
 
 from .api import Api
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from noxcli.sandbox import faults
-from noxcli.sandbox.documents import read_toml, typed
+from noxcli.sandbox.json_toml import read_toml, typed
 from noxcli.sandbox.scenario import File, Node, Scenario, fixed_input, input_node, output_node
 from noxcli.sandbox.steps import Emit, Raw, Sleep, State, Step, node_runs
 from noxcli.sandbox.switches import Switches, with_overrides
