@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from noxcli.batch.result_writer import ResultWriter
-from noxcli.batch.resume import AGAIN, RemainingRows, RowCounts, accept_changes, name_runs, renew_columns
+from noxcli.batch.resume import RemainingRows, RowCounts, accept_changes, name_runs, renew_columns
 from noxcli.batch.scheduler import Scheduler
 from noxcli.batch.spec import ATTEMPT_VARIABLE, BatchSpec
 from noxcli.batch.worker import RowWorker
@@ -16,6 +16,7 @@ from noxcli.batchdir.header import BatchHeader, with_definition_of
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import FINISHED, JournalState
 from noxcli.batchdir.results_file import ResultsFile
+from noxcli.batchdir.resume_command import AGAIN
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, UsageProblem

@@ -5,9 +5,10 @@ from contextlib import suppress
 
 from noxcli.batch.polling import PollSchedule
 from noxcli.batch.result_writer import ResultWriter
-from noxcli.batch.row import ActiveRow, RowResult
+from noxcli.batch.row_state import ActiveRow
 from noxcli.batch.worker import RowWorker
 from noxcli.batchdir.journal_state import SentStart
+from noxcli.batchdir.row_result import RowResult
 from noxcli.errors import ANSWERED, NoxError, TimedOut
 from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
 from noxcli.reports.result import verdict_of

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from noxcli.batch.row import RowResult
 from noxcli.batchdir.journal_state import SentStart
+from noxcli.batchdir.row_result import RowResult
 from noxcli.errors import NoxError, Phase, StartUnknown
 from noxcli.masking import Mask
 from noxcli.models import Run

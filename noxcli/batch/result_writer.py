@@ -1,60 +1,25 @@
 """The way of results out: kept, printed or in a table, recorded as finished."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from noxcli.batch.row import RowResult
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.results_file import ResultsFile
+from noxcli.batchdir.row_result import RowResult
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, ReaderGone, StdoutFailed, TimedOut
 from noxcli.expressions.query import Query, found_line
-from noxcli.outputs.values import as_text, by_name
-from noxcli.render.table import Layout, duration, show_table
-from noxcli.render.terminal import Terminal
-from noxcli.render.text import amount, shorten
-from noxcli.reports.failure_groups import brief_reason_in
+from noxcli.outputs.values import by_name
+from noxcli.reports.row_table import RowTable
 from noxcli.signals import Interrupted
 
 # Seconds between two flushes of results: many take as long as one, and new rows wait for the disk.
 FLUSHES_APART = 0.05
-MAX_SHOWN = 100  # rows
-MAX_ID, MAX_CELL = 30, 200  # characters
-LAYOUT = Layout(
-    ("ROW", "STATUS", "TIME", "OUTPUT"),
-    cut=("OUTPUT",),
-    dropped=("TIME",),
-    marked=("STATUS",),
-    shown={"TIME": duration},
-)
-
-
-class RowTable:
-    """The first rows that are added, and how many others there are."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._shown: list[tuple[int, int, list[str]]] = []  # row, repetition, cells
-
-    def add(self, line: Mapping[str, Any]) -> None:
-        self._count += 1
-        if len(self._shown) < MAX_SHOWN:
-            self._shown.append((line["row"], line.get("repetition") or 0, _cells(line)))
-
-    def show(self, terminal: Terminal) -> None:
-        """Print the table in the order of the rows, nothing if there are none. Raises as Terminal.write."""
-        if not self._shown:
-            return
-        show_table(terminal, LAYOUT, [cells for _, _, cells in sorted(self._shown)])
-        if self._count > MAX_SHOWN:
-            others = amount(self._count - MAX_SHOWN, "row")
-            terminal.note(f"and {others} more; noxcli results with a pipe or --csv has all of them")
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -151,13 +116,3 @@ class ResultWriter:
 
     def _note_lineless(self, rows: Sequence[RowResult]) -> None:
         self.unrecorded_runs += [one.result["run"]["id"] for one in rows if one.result["run"] is not None]
-
-
-def _cells(line: Mapping[str, Any]) -> list[str]:
-    result, seconds = line["result"], (line["result"]["run"] or {}).get("duration_s")
-    first = next(iter(by_name(result["output"]).values()), None)
-    text = brief_reason_in(result) or ("" if first is None else as_text(first))
-    times = [] if line.get("repetition") is None else [f"#{line['repetition']}"]
-    name = " ".join([str(line["row"] if line["id"] is None else line["id"]), *times])
-    words = ExitCode.words_of(result["exit_code"])
-    return [shorten(name, MAX_ID), words, "" if seconds is None else str(seconds), shorten(text, MAX_CELL)]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from noxcli.batch.spec import ALLOW, BatchSpec
-from noxcli.batchdir.append_file import DigestIndex
+from noxcli.batchdir.digest_index import DigestIndex
 from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState, digest_of_id
 from noxcli.batchdir.results_file import ResultsFile, parse_line
 from noxcli.codec import to_json
-from noxcli.errors import ExitCode, UsageProblem, WrongInputs
+from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.preflight import validate_inputs
 from noxcli.masking import Mask
@@ -20,7 +20,6 @@ from noxcli.render.text import amount
 from noxcli.rows.reader import Row, RowReader
 from noxcli.rows.shards import Shard
 
-AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the rows that --again names by their code
 MISTAKES_KEPT, MAX_NAMED = 20, 20
 MAX_CHANGED = 1000  # results that are written at once
 
@@ -268,22 +267,3 @@ def name_runs(going_on: Sequence[str], lineless: Sequence[str]) -> str:
             more = f" and {len(runs) - MAX_NAMED} more (noxcli results has all)" if len(runs) > MAX_NAMED else ""
             text += f"; {what}: {', '.join(runs[:MAX_NAMED])}{more}"
     return text
-
-
-def command_to_continue(
-    argv: Sequence[str], codes: Mapping[int, int], left: int, *, outdated: bool = False
-) -> str | None:
-    """Return the command for the incomplete rows, `left` of which can still be finished; None if there are none.
-
-    `argv` is the command line of this call; `outdated` says that rows were edited since they ran.
-    """
-    flags = [f"--again {name}" for name, code in AGAIN.items() if codes.get(code)]
-    flags = ["--resume"] if left else flags
-    flags = ["--again edited"] if outdated else flags
-    return line_with(argv, flags) if flags else None
-
-
-def line_with(argv: Sequence[str], flags: Sequence[str]) -> str:
-    """Return a command line that continues with these flags, which one that started over does not."""
-    begun = shlex.join(["noxcli", *(word for word in argv if word != "--fresh")])
-    return " ".join([begun, *(flag for flag in flags if f" {flag} " not in f"{begun} ")])

@@ -9,10 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from noxcli.batch.row import ActiveRow, RowResult
+from noxcli.batch.row_state import ActiveRow
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import digest_of_id
+from noxcli.batchdir.row_result import RowResult, row_folder
 from noxcli.errors import (
     SLOW_DOWN,
     Bug,
@@ -33,7 +34,6 @@ from noxcli.masking import Mask
 from noxcli.models import Run, Workflow
 from noxcli.outputs.await_output import await_output
 from noxcli.outputs.expand import complete_inline
-from noxcli.outputs.filenames import safe_stem
 from noxcli.outputs.values import Delivered, require_whole
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import FailureTracker, RetryPolicy
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
 
 REJECTED_KEY = 401
-MAX_ID = 60  # bytes of a row's own id in the name of its directory
 
 
 class ClaimedIds:
@@ -283,12 +282,6 @@ def _duration(run: Run, measured: float) -> float:
     exact = "." in (run.created_at or "") and "." in (run.finished_at or "")
     recorded = seconds_between(run.created_at, run.finished_at) if exact else None
     return recorded if recorded is not None and measured / 2 < recorded < measured else measured
-
-
-def row_folder(number: int, row_id: str | None) -> str:
-    """Return the name of the directory of a row's files."""
-    stem = f"{number:06}"
-    return stem if row_id is None else f"{stem}-{safe_stem(row_id, MAX_ID)}"
 
 
 def as_nox_error(error: BaseException) -> NoxError:

@@ -15,10 +15,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
-from noxcli.batch.row import RowResult
 from noxcli.batchdir.append_file import AppendFile, JournalTrouble
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal_state import BATCH_SCHEMA, MAX_LINE, JournalState, SentStart
+from noxcli.batchdir.row_result import RowResult
 from noxcli.codec import to_json
 from noxcli.errors import ExitCode, NoxError, Unavailable, UsageProblem
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME, reason_of

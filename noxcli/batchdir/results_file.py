@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from noxcli.batch.row import RowResult
-from noxcli.batchdir.append_file import CONTINUE, AppendFile, DigestIndex, JournalTrouble, lines_in, open_batch_file
+from noxcli.batchdir.append_file import CONTINUE, AppendFile, JournalTrouble, lines_in, open_batch_file
+from noxcli.batchdir.digest_index import DigestIndex
 from noxcli.batchdir.journal_state import digest_of_id
+from noxcli.batchdir.row_result import RowResult
 from noxcli.codec import decode_json, to_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import RESULTS_NAME, reason_of

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.checks.row_checker import MinPass
+from noxcli.checks.pass_rules import MinPass
 from noxcli.errors import COMPLETED, HOPELESS, ExitCode, Incomplete, NoxError, worst
 from noxcli.render import Facts
 from noxcli.render.terminal import Terminal

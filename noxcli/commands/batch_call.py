@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.batch import Batch
-from noxcli.batch.result_writer import ResultWriter, RowTable
-from noxcli.batch.resume import (
-    RowCounts,
-    command_to_continue,
-    line_with,
-)
+from noxcli.batch.result_writer import ResultWriter
+from noxcli.batch.resume import RowCounts
 from noxcli.batch.spec import BatchSpec
 from noxcli.batch.worker import ClaimedIds, RowWorker
 from noxcli.batchdir.header import BatchHeader, changed_nodes, constants_of, digests_of
+from noxcli.batchdir.resume_command import command_to_continue, line_with
 from noxcli.checks.batch_summary import BatchSummary
-from noxcli.checks.row_checker import MinPass, RowChecker, enough_of
+from noxcli.checks.pass_rules import MinPass, enough_of
+from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
 from noxcli.cli.ending import explain_unexpected, print_hint, to_paste
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
@@ -34,6 +32,7 @@ from noxcli.inputs.parse import Inputs
 from noxcli.models import Workflow
 from noxcli.render.renderers import batch_progress
 from noxcli.render.text import amount
+from noxcli.reports.row_table import RowTable
 from noxcli.retry import RetryPolicy, in_lines
 from noxcli.rows.columns import EXPECT, Columns
 from noxcli.rows.reader import RowReader

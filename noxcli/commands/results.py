@@ -79,7 +79,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Print each row, and write the reports. Raises the worst row's error."""
     from noxcli.checks.batch_summary import BatchSummary
     from noxcli.checks.merge import MergedBatch  # the help loads none of what stored results need
-    from noxcli.checks.row_checker import MinPass, RowChecker, enough_of
+    from noxcli.checks.pass_rules import MinPass, enough_of
+    from noxcli.checks.row_checker import RowChecker
     from noxcli.cli.destinations import plan_reports, present
     from noxcli.expressions.query import Query
     from noxcli.reports.spreadsheet import Sheet
@@ -134,8 +135,8 @@ def _counted(lines: Iterable["ResultLine"], tally: "BatchSummary", sheet: "Sheet
 
 def _print_rows(context: Context, lines: Iterable["ResultLine"], query: "Query | None") -> None:
     """Print what the query finds in each line; without one, a terminal gets a table."""
-    from noxcli.batch.result_writer import RowTable  # as in execute
     from noxcli.expressions.query import found_line
+    from noxcli.reports.row_table import RowTable  # as in execute
 
     if query is not None or not context.terminal.stdout_is_tty:
         context.terminal.write_all(found_line(query, line) for line in lines)

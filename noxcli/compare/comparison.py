@@ -9,8 +9,9 @@ from itertools import groupby, repeat, zip_longest
 from operator import itemgetter
 from typing import Any
 
-from noxcli.batchdir.append_file import NUMBER_BITS
-from noxcli.checks.row_checker import RowChecker, enough_of, without_verdict
+from noxcli.batchdir.digest_index import NUMBER_BITS
+from noxcli.checks.pass_rules import enough_of
+from noxcli.checks.row_checker import RowChecker, without_verdict
 from noxcli.compare.side import Side, differing_constants
 from noxcli.compare.summary import ComparisonSummary, require_comparable
 from noxcli.errors import ExitCode, UsageProblem

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.batch.resume import command_to_continue
-from noxcli.batchdir.append_file import DigestIndex
+from noxcli.batchdir.digest_index import DigestIndex
+from noxcli.batchdir.resume_command import command_to_continue
 from noxcli.compare.side import Side
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
 from noxcli.render.text import amount, in_prose

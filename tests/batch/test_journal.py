@@ -16,11 +16,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from noxcli.batch.reconcile import find_candidates_of_batch
-from noxcli.batch.row import RowResult
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState
+from noxcli.batchdir.row_result import RowResult
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import ConfigProblem, ExitCode, UsageProblem

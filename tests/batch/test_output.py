@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from noxcli.batch.result_writer import FLUSHES_APART, ResultWriter
-from noxcli.batch.row import RowResult
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import JournalState
 from noxcli.batchdir.results_file import ResultsFile
+from noxcli.batchdir.row_result import RowResult
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import ExitCode

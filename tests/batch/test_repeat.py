@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from noxcli.checks.batch_summary import BatchSummary
-from noxcli.checks.row_checker import MinPass
+from noxcli.checks.pass_rules import MinPass
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result, write_rows

@@ -1,47 +1,29 @@
-"""A row of a batch: at work, then with its result."""
+"""What is stored of one row."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from noxcli.batchdir.journal_state import SentStart
-from noxcli.codec import to_json
-from noxcli.errors import HAD_RUN, SIGNALLED, ExitCode, NoxError
+from noxcli.errors import (
+    NoxError,
+)
 from noxcli.masking import Mask
-from noxcli.models import Run
+from noxcli.outputs.filenames import safe_stem
 from noxcli.reports.result import Outcome
-from noxcli.retry import FailureTracker
 from noxcli.rows.reader import Row
 
 if TYPE_CHECKING:
-    from noxcli.runs.start import StartAttempt
+    pass
 
+from dataclasses import field
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
-@dataclass(slots=True, eq=False, repr=False)
-class ActiveRow:
-    """A row that is being started, or whose run goes on; times by `time.monotonic`."""
+from noxcli.codec import to_json
+from noxcli.errors import HAD_RUN, SIGNALLED, ExitCode
 
-    row: Row
-    run: Run | None = None  # once it is known
-    attempt: "StartAttempt | None" = None
-    sent: SentStart | None = None  # what the journal has of its start
-    began: float = 0.0  # when its run began, before that when its start was ready to be sent
-    aborted: bool = False  # its start was not sent, and will not be
-    found: bool = False  # the journal named its run: how long that took can't be measured
-    read: bool = False  # its record was read
-    contact: FailureTracker | None = None  # with its run, once that was to be read
-    error: NoxError | None = None  # why its start is in doubt, or not in the journal
-
-    @property
-    def was_sent(self) -> bool:
-        """True if its run may exist."""
-        return self.attempt is not None and self.attempt.may_be_sent
-
-    @property
-    def in_doubt(self) -> bool:
-        """True if a run may exist whose id is not known."""
-        return self.run is None and self.was_sent
+if TYPE_CHECKING:
+    pass
 
 
 @dataclass(eq=False, repr=False)  # without slots: it keeps what is computed from it
@@ -91,3 +73,12 @@ class RowResult:
     def line(self) -> str:
         """Its line in the results."""
         return f"{to_json(self.document)}\n"
+
+
+MAX_ID = 60  # bytes of a row's own id in the name of its directory
+
+
+def row_folder(number: int, row_id: str | None) -> str:
+    """Return the name of the directory of a row's files."""
+    stem = f"{number:06}"
+    return stem if row_id is None else f"{stem}-{safe_stem(row_id, MAX_ID)}"

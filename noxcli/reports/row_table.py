@@ -1,0 +1,57 @@
+"""The table of a batch on a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from noxcli.errors import ExitCode
+from noxcli.outputs.values import as_text, by_name
+from noxcli.render.table import Layout, duration, show_table
+from noxcli.render.terminal import Terminal
+from noxcli.render.text import amount, shorten
+from noxcli.reports.failure_groups import brief_reason_in
+
+MAX_SHOWN = 100  # rows
+
+
+MAX_ID, MAX_CELL = 30, 200  # characters
+
+
+LAYOUT = Layout(
+    ("ROW", "STATUS", "TIME", "OUTPUT"),
+    cut=("OUTPUT",),
+    dropped=("TIME",),
+    marked=("STATUS",),
+    shown={"TIME": duration},
+)
+
+
+class RowTable:
+    """The first rows that are added, and how many others there are."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._shown: list[tuple[int, int, list[str]]] = []  # row, repetition, cells
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        self._count += 1
+        if len(self._shown) < MAX_SHOWN:
+            self._shown.append((line["row"], line.get("repetition") or 0, _cells(line)))
+
+    def show(self, terminal: Terminal) -> None:
+        """Print the table in the order of the rows, nothing if there are none. Raises as Terminal.write."""
+        if not self._shown:
+            return
+        show_table(terminal, LAYOUT, [cells for _, _, cells in sorted(self._shown)])
+        if self._count > MAX_SHOWN:
+            others = amount(self._count - MAX_SHOWN, "row")
+            terminal.note(f"and {others} more; noxcli results with a pipe or --csv has all of them")
+
+
+def _cells(line: Mapping[str, Any]) -> list[str]:
+    result, seconds = line["result"], (line["result"]["run"] or {}).get("duration_s")
+    first = next(iter(by_name(result["output"]).values()), None)
+    text = brief_reason_in(result) or ("" if first is None else as_text(first))
+    times = [] if line.get("repetition") is None else [f"#{line['repetition']}"]
+    name = " ".join([str(line["row"] if line["id"] is None else line["id"]), *times])
+    words = ExitCode.words_of(result["exit_code"])
+    return [shorten(name, MAX_ID), words, "" if seconds is None else str(seconds), shorten(text, MAX_CELL)]
