@@ -18,7 +18,7 @@ MOST = {
     "run --help": 28,
     "wait --nope": 28,
     "run --json": 84,
-    "batch": 101,
+    "batch": 110,
 }
 
 
