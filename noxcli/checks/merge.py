@@ -62,7 +62,7 @@ class MergedBatch:
     _is_whole: bool = False  # such a call left none out
     _keys: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of the results of finished rows; else 0
     _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the digests of their ids
-    _places: "array[int] | None" = None  # of their results, plus 1; 0 for none; None before all were read
+    _places: "array[int]" = field(default_factory=lambda: array("Q"))  # of their results, plus 1; empty before
 
     @classmethod
     def read(cls, directories: Sequence[Path], *, asked: bool = False) -> "MergedBatch":
@@ -118,7 +118,7 @@ class MergedBatch:
     @property
     def knows_all(self) -> bool:
         """True if a journal names each row; the ids of others are not known."""
-        return UNOWNED not in self._owners[1 : self.rows + 1] and len(self._owners) > self.rows
+        return UNOWNED not in self._owners[1 : self.rows + 1]
 
     def lines(self, judge: RowChecker, shard: Shard | None = None) -> Iterator[ResultLine]:
         """Yield a line for each row of the shard, or all, as it is printed: judged, and with its repetition."""
@@ -138,7 +138,7 @@ class MergedBatch:
             if number <= self.rows and shard.has(number) and self._is_selected(number):
                 yield number, line
         with self.open_to_read() as read:
-            yield from ((number, read(number)) for number in self._numbers(shard) if not self._place(number))
+            yield from ((number, read(number)) for number in self._numbers(shard) if not self._places[number])
 
     def _find_results(self) -> Iterator[tuple[int, ResultLine]]:
         """Find the last result of each row's run, and yield the first one after the row's number.
@@ -157,25 +157,21 @@ class MergedBatch:
                 places[number] = begin + 1
         self._places = places  # only now: a reading that was left halfway has not found all
 
-    def _place(self, number: int) -> int:
-        return self._places[number] if self._places and number < len(self._places) else 0
-
     def _numbers(self, shard: Shard) -> Iterator[int]:
         return (number for number in range(1, self.rows + 1) if shard.has(number) and self._is_selected(number))
 
     def _is_selected(self, number: int) -> bool:
         """False for a row that --only left out, and for an answer that a gate has not asked."""
-        if self.header.gate is not None:
-            return self._owner(number) is not None
+        is_known = self._owners[number] != UNOWNED
+        if self.header.gate is not None or self._only is None:
+            return is_known or self.header.gate is None
         row = (number - 1) // self.header.repeat + 1
-        if self._only is None or row in self._only or (self._keeps_others and self._is_whole):
-            return True
-        return self._keeps_others and self._owner(number) is not None
+        return row in self._only or (self._keeps_others and (self._is_whole or is_known))
 
     @contextmanager
     def open_to_read(self) -> Iterator[Callable[[int], ResultLine]]:
         """Yield what reads the line of a row by its number."""
-        if self._places is None:
+        if not self._places:
             deque(self._find_results(), maxlen=0)
         with ExitStack() as stack:
             files = [stack.enter_context(open_batch_file(directory / JOURNAL_NAME)) for directory in self.directories]
@@ -184,36 +180,33 @@ class MergedBatch:
             yield partial(self._read, files)
 
     def _read(self, files: Sequence[IO[bytes]], number: int) -> ResultLine:
-        owner = self._owner(number)
-        if owner is None:
+        owner = self._owners[number]
+        if owner == UNOWNED:
             return self._missing(number)
-        if place := self._place(number):
+        if place := self._places[number]:
             line = parse_line(self._stored[owner].read_at(place - 1))
             if line is not None and digest_of_id(run_of(line)) == self._runs[number]:
                 return {**line, "row": number}
         entry = {**line_at(files[owner], self._offsets[number]), "row": number}  # it may have moved since
-        if (owner, number) in self.outdated and entry["step"] == "finished":
-            return self._outdated(entry)
         others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
-        return self._unstored(entry, others)
-
-    def _owner(self, number: int) -> int | None:
-        """Return the place of the directory that has the row, None for a row that no journal names."""
-        owner = self._owners[number] if number < len(self._owners) else UNOWNED
-        return None if owner == UNOWNED else owner
+        return self._unstored(entry, others, is_outdated=(owner, number) in self.outdated)
 
     def _add(self, owner: int, past: JournalState) -> None:
-        header, rows = self.headers[-1], len(past.offsets) - 1
-        more = rows + 1 - len(self._owners)
-        if more > 0:
+        header, last = (
+            self.headers[-1],
+            max((number for number, offset in enumerate(past.offsets) if offset), default=0),
+        )
+        if header.only is not None:
+            self._only = {*(self._only or ()), *header.only}
+            last = max(last, max(self._only, default=0) * header.repeat)
+        self.rows = max(self.rows, last, header.rows, past.whole)
+        if (more := self.rows + 1 - len(self._owners)) > 0:
             self._owners.extend([UNOWNED] * more)
-            self._offsets.extend([0] * more)
-            self._keys.extend([0] * more)
-            self._runs.extend([0] * more)
+            for numbers in (self._offsets, self._keys, self._runs):
+                numbers.frombytes(bytes(8 * more))
         for number, offset in enumerate(past.offsets):
             if not offset:
                 continue
-            self.rows = max(self.rows, number)
             ran = past.runs[number] != 0
             if self._owners[number] == UNOWNED or (ran and not self._runs[number]):
                 self._owners[number], self._offsets[number] = owner, offset
@@ -222,12 +215,8 @@ class MergedBatch:
                 self._runs[number] = past.runs[number]
             elif ran:
                 self.doubled.setdefault(number, []).append((owner, offset))
-        self.rows = max(self.rows, header.rows, past.whole)
         self._is_whole |= past.whole > 0
         self.outdated |= {(owner, number) for number in past.outdated}
-        if header.only is not None:
-            self._only = {*(self._only or ()), *header.only}
-            self.rows = max(self.rows, max(self._only, default=0) * header.repeat)
 
     def _require_same(self, directory: Path, header: BatchHeader, *, ran: bool) -> None:
         place = next((place for place, each in enumerate(self.headers) if each.definition is not None), 0)
@@ -254,15 +243,11 @@ class MergedBatch:
         outcome = Outcome(may_exist=absent is not None, error=Incomplete(why, None, ExitCode.NOT_FINISHED))
         return _line(number, None, outcome)
 
-    def _outdated(self, entry: ResultLine) -> ResultLine:
-        """Return the line of a row that was edited since it ran, so that its answer is to another question."""
-        run = Run(entry["run_id"], self.header.workflow_id, entry.get("status") or "queued")
-        message = f"its input in {self.header.source} is not that of its run"
-        error = Incomplete(message, "ask it again with --again edited", ExitCode.NOT_FINISHED)
-        return _line(entry["row"], entry.get("id"), Outcome(run=run, error=error))
+    def _unstored(self, entry: ResultLine, others: Sequence[ResultLine], *, is_outdated: bool) -> ResultLine:
+        """Return the line of a row by the journal's last one about it, and by those of `others` that also ran it.
 
-    def _unstored(self, entry: ResultLine, others: Sequence[ResultLine]) -> ResultLine:
-        """Return the line of a row by the journal's last one about it, and by those of `others` that also ran it."""
+        Of a row that was edited since it ran, the answer is to another question.
+        """
         code = next((each for each in ExitCode if each == entry.get("exit_code", 0)), ExitCode.BUG)
         message, hint = entry.get("message") or code.meaning, None
         match entry["step"]:
@@ -272,6 +257,9 @@ class MergedBatch:
                 code, message = ExitCode.START_UNKNOWN, "the batch was interrupted while starting it"
             case "started" | "stopping":
                 code, message = ExitCode.NOT_FINISHED, "the batch was interrupted while it was running"
+            case "finished" if is_outdated:
+                code, message = ExitCode.NOT_FINISHED, f"its input in {self.header.source} is not that of its run"
+                hint = "ask it again with --again edited"
             case "finished" if code == ExitCode.OK:
                 code, message = ExitCode.UNDELIVERED, f"it completed, but {RESULTS_NAME} has no result of it"
                 hint = f"noxcli fetch-output {entry['run_id']} has the output"
@@ -300,10 +288,11 @@ class MergedBatch:
             for counted in codes:
                 counted.clear()
             for run in self.runs(self.shard):
-                owner, line = self._owner(run["row"]), judge.judged(self.header.printed(run))
-                codes[owner or 0][line["result"]["exit_code"]] += 1
-                folder = None if owner is None else self.directories[owner] / row_folder(run["row"], run["id"])
-                yield {**line, "folder": str(folder)} if folder is not None and folder.is_dir() else line
+                owner, line = self._owners[run["row"]], judge.judged(self.header.printed(run))
+                owner = 0 if owner == UNOWNED else owner
+                codes[owner][line["result"]["exit_code"]] += 1
+                folder = self.directories[owner] / row_folder(run["row"], run["id"])
+                yield {**line, "folder": str(folder)} if folder.is_dir() else line
 
         shards = ", ".join(map(str, self.absent))
         notes = [f"missing the journals of shards {shards}"] if self.absent and len(self.directories) > 1 else []
