@@ -27,10 +27,6 @@ class RowsInFlight:
         self.still_running: list[str] = []  # the runs that go on although their rows were reported
         self.work, self.output, self.schedule = work, output, schedule
 
-    def has(self, number: int) -> bool:
-        """True for a row that is being started, or has a run."""
-        return number in self.active or number in self.starting
-
     @property
     def running_runs(self) -> list[str]:
         """The runs that go on, as far as known: of rows that were reported, and of those that could not be."""
@@ -102,22 +98,17 @@ class RowsInFlight:
             error = (verdict_of(row.run) if row.run.status == "failed" else None) or error_for(row.run)
             self.report_running(row, error)
         if self.in_doubt:
-            self._report_doubts(within)
+            from noxcli.batch.reconcile import CandidateIndex, find_candidates_of_batch  # loaded for rows in doubt
+
+            work, findings = self.work, list[CandidateIndex]()
+            for side, digests in enumerate(work.digests):
+                sent = [row.sent for row in self.in_doubt if row.sent is not None and row.row.side == side]
+                findings.append(
+                    find_candidates_of_batch(work.api, work.workflow_id, digests, sent, work.known.__contains__, within)
+                )
+            for row in sorted(self.in_doubt, key=lambda row: row.row.number):
+                doubt = row.sent or SentStart(row.row.number, row.row.id)  # None while the journal is being written
+                self.output.report(findings[row.row.side].unresolved(row.row, doubt, row.error, work.mask))
+            self.in_doubt.clear()
         with suppress(TimedOut):  # of a reader of stdout that does not read
             self.output.flush()
-
-    def _report_doubts(self, within: float) -> None:
-        """Report the rows in doubt, with what the list of runs shows in so many seconds."""
-        from noxcli.batch.reconcile import CandidateIndex, find_candidates_of_batch  # loaded for rows in doubt
-
-        work, findings = self.work, list[CandidateIndex]()
-        for side, digests in enumerate(work.digests):
-            sent = [row.sent for row in self.in_doubt if row.sent is not None and row.row.side == side]
-            findings.append(
-                find_candidates_of_batch(work.api, work.workflow_id, digests, sent, work.known.__contains__, within)
-            )
-        for row in sorted(self.in_doubt, key=lambda row: row.row.number):
-            finding = findings[row.row.side]
-            doubt = row.sent or SentStart(row.row.number, row.row.id)  # None while the journal is being written
-            self.output.report(finding.unresolved(row.row, doubt, row.error, work.mask))
-        self.in_doubt.clear()

@@ -12,7 +12,7 @@ from noxcli.batchdir.row_result import RowResult
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
 from noxcli.codec import to_json
-from noxcli.errors import ExitCode, NoxError, ReaderGone, StdoutFailed, TimedOut
+from noxcli.errors import SIGNALLED, ExitCode, NoxError, ReaderGone, StdoutFailed, TimedOut
 from noxcli.expressions.query import Query, found_line
 from noxcli.outputs.values import by_name
 from noxcli.reports.row_table import RowTable
@@ -86,7 +86,9 @@ class ResultWriter:
             if self.unprinted is None:
                 self.results.append([one for one in rows if one.final])
                 if self.table is None:
-                    self.write("".join(self._line(one) for one in rows if not one.cut_short))
+                    # Of a row whose run a signal did not wait for, --resume prints the line.
+                    whole = [one for one in rows if not one.interrupted and one.code not in SIGNALLED]
+                    self.write("".join(map(self._line, whole)))
                 else:
                     for one in rows:
                         self.table.add(one.judged)

@@ -2,14 +2,14 @@
 
 import hashlib
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from noxcli.batch.spec import ALLOW, BatchSpec
 from noxcli.batchdir.digest_index import DigestIndex
 from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState, digest_of_id
-from noxcli.batchdir.results_file import ResultsFile, parse_line
+from noxcli.batchdir.results_file import ResultsFile, key_of, parse_line
 from noxcli.codec import to_json
 from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.inputs.definition import InputNode
@@ -245,18 +245,19 @@ def renew_columns(rows: RowReader, names: Sequence[str], past: JournalState, res
     """
     if not past.count_finished() or not (names or (past.header and past.header.kept)):
         return
-    changed: list[Mapping[str, Any]] = []
+    changed: dict[int, str] = {}
     for row in rows.repeated():
         columns, raw = mask.whole(row.columns), results.kept.read_raw(row.number, row.id)
         if past.state(row.number) != FINISHED or raw.endswith(f',"columns":{to_json(columns)}}}\n'.encode()):
             continue
         line = parse_line(raw)
         if line is not None and line["columns"] != columns:
-            changed.append({**line, "columns": columns})
+            key = key_of(row.number, past.ids[row.number])
+            changed[key] = f"{to_json({**line, 'columns': columns})}\n"
         if len(changed) == MAX_CHANGED:
-            results.replace(changed)
+            results.append_lines(changed)
             changed.clear()
-    results.replace(changed)
+    results.append_lines(changed)
 
 
 def name_runs(going_on: Sequence[str], lineless: Sequence[str]) -> str:

@@ -174,7 +174,7 @@ class Scheduler:
     def _apply_state(self, state: ActiveRow | RowResult) -> None:
         """Put a row where its state belongs, unless it was left in the meantime."""
         number = state.row.number
-        if not self.in_flight.has(number):
+        if number not in self.in_flight.active and number not in self.in_flight.starting:
             return
         if isinstance(state, RowResult):
             self._apply_result(state)

@@ -75,15 +75,12 @@ class Shutdown:
             self.enter(Stage.FINISHING, stuck, moot=True)
         elif self._work.deadline.remaining() <= self._quiet:
             self.enter(Stage.FINISHING, TimedOut("no row is started just before the timeout"), moot=True)
-        elif self._asked.row_timeout is not None and self._waits_for_a_turn > self._asked.row_timeout:
-            error = TimedOut(f"the server took no start for {show_seconds(self._asked.row_timeout)} (--row-timeout)")
-            self.enter(Stage.FINISHING, error, moot=True)
-
-    @property
-    def _waits_for_a_turn(self) -> float:
-        """How many seconds a start has waited to be sent while no other was answered."""
-        waiting = [row.began for row in self._flight.starting.values() if row.attempt is not None and not row.was_sent]
-        return time.monotonic() - max(min(waiting), self._start_answered) if waiting else 0.0
+        elif self._asked.row_timeout is not None:
+            starts = self._flight.starting.values()
+            waiting = [row.began for row in starts if row.attempt is not None and not row.was_sent]
+            if waiting and time.monotonic() - max(min(waiting), self._start_answered) > self._asked.row_timeout:
+                what = f"the server took no start for {show_seconds(self._asked.row_timeout)} (--row-timeout)"
+                self.enter(Stage.FINISHING, TimedOut(what), moot=True)
 
     def enter(self, stage: Stage, error: NoxError | None, *, moot: bool = False) -> None:
         """Begin a stage, unless it has begun: what was sent is still answered, other starts are not sent.

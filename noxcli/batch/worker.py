@@ -148,7 +148,7 @@ class RowWorker:
                 return active
             # The key, the workflow: no other row would succeed either.
             ends = trouble if isinstance(trouble, NotAccessible) else None
-            return self._finish(row, Outcome(phase=phase, error=trouble), ends)
+            return self.result_of(row, Outcome(phase=phase, error=trouble), ends)
         return active
 
     def _send(self, active: ActiveRow, attempt: StartAttempt) -> None:
@@ -202,8 +202,13 @@ class RowWorker:
         if outcome.error is None:
             self._deliver(active.row, run, outcome)
         elif run.status == "failed" and within is None:
-            self._explain(active.row, run, outcome)
-        return self._finish(active.row, outcome, took=took)
+            from noxcli.runs.failure import explain  # loaded for a failed run
+
+            workflow = self.workflows[active.row.side]
+            with suppress(Exception):  # the verdict stands without a reason
+                outcome.progress = explain(self.api, run, self.deadline, self.mask.torn, workflow=workflow)
+                outcome.error = verdict_of(run, outcome.progress.why)
+        return self.result_of(active.row, outcome, took=took)
 
     def _note_failed_read(
         self, active: ActiveRow, contact: FailureTracker, error: BaseException
@@ -220,14 +225,7 @@ class RowWorker:
     def result_of_running(self, active: ActiveRow, error: NoxError) -> RowResult:
         """Return a row whose run is left as it is, and why."""
         outcome = Outcome(run=active.run, confirmed=active.read, may_exist=True, phase=Phase.FOLLOW, error=error)
-        return self._finish(active.row, outcome)
-
-    def _explain(self, row: Row, run: Run, outcome: Outcome) -> None:
-        from noxcli.runs.failure import explain  # loaded for a failed run
-
-        with suppress(Exception):  # the verdict stands without a reason
-            outcome.progress = explain(self.api, run, self.deadline, self.mask.torn, workflow=self.workflows[row.side])
-            outcome.error = verdict_of(run, outcome.progress.why)
+        return self.result_of(active.row, outcome)
 
     def _deliver(self, row: Row, run: Run, outcome: Outcome) -> None:
         outcome.phase = Phase.DELIVER
@@ -261,19 +259,16 @@ class RowWorker:
         whole, _ = read_whole_output(delivered.output, delivered.files)  # what is judged and kept
         return replace(delivered, output=whole)
 
-    def result_of(self, row: Row, outcome: Outcome) -> RowResult:
+    def result_of(
+        self, row: Row, outcome: Outcome, ends_all: NoxError | None = None, took: float | None = None
+    ) -> RowResult:
         """Return the row with the result in the outcome, which names the workflow."""
         if outcome.run is not None:
             outcome.run = replace(outcome.run, workflow=self.workflows[row.side])
-        return RowResult.of(row, outcome, self.mask, 1 + self.asked_again.get(row.number, 0))
-
-    def _finish(
-        self, row: Row, outcome: Outcome, ends_all: NoxError | None = None, took: float | None = None
-    ) -> RowResult:
-        finished, error = self.result_of(row, outcome), outcome.error
-        finished.fatal_error, finished.took = ends_all, took
-        if error is not None and error.http_status == REJECTED_KEY:
-            finished.fatal_error = error
+        finished, error = RowResult.of(row, outcome, self.mask), outcome.error
+        finished.asked += self.asked_again.get(row.number, 0)
+        finished.fatal_error = error if error is not None and error.http_status == REJECTED_KEY else ends_all
+        finished.took = took
         return finished
 
 

@@ -78,33 +78,28 @@ class Journal:
         return True
 
     def _open(self) -> AppendFile:
+        """Open it, and keep other processes out, also those of other machines."""
         directory = self.path.parent
         try:
             self.place = (SafeDir.open_named if self._named else SafeDir.open_derived)(directory, make=True)
             self._lines = AppendFile(self.place, JOURNAL_NAME, "the journal")
-            self._lock(self._lines.file)
+            fcntl.flock(self._lines.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            there = self.path.stat() if self.path.exists() else None
+            if there is None or not os.path.samestat(os.fstat(self._lines.file), there):  # moved or removed meanwhile
+                raise Unavailable(f"another batch is ending in {directory}", "retry in a moment", sent=False)
             self._lines.move_torn_aside()
         except NoxError:
             self.close()
             raise
-        except OSError as error:
-            self.close()
-            raise UsageProblem(
-                f"can't write the journal {self.path}: {reason_of(error)}", "check --output-dir"
-            ) from None
-        return self._lines
-
-    def _lock(self, file: int) -> None:
-        """Keep other processes out, also those of other machines. Raises OSError where files can't be locked."""
-        directory = self.path.parent
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self.close()
             hint = "retry once it has ended, or choose another --output-dir"
             raise Unavailable(f"another batch is running in {directory}", hint, sent=False) from None
-        there = self.path.stat() if self.path.exists() else None
-        if there is None or not os.path.samestat(os.fstat(file), there):  # its holder has moved or removed it
-            raise Unavailable(f"another batch is ending in {directory}", "retry in a moment", sent=False)
+        except OSError as error:
+            self.close()
+            what = f"can't write the journal {self.path}: {reason_of(error)}"
+            raise UsageProblem(what, "check --output-dir") from None
+        return self._lines
 
     def close(self) -> None:
         """Close the journal and its directory; nothing is written any more."""
@@ -201,15 +196,15 @@ class Journal:
 
     def note_ended(self, rows: Iterable[RowResult]) -> None:
         """These rows' results are known, permanently if they are `final`; all lines are one write."""
-        self._append(*map(self._line_of, rows))
-
-    def _line_of(self, finished: RowResult) -> dict[str, Any]:
-        run, error = finished.result["run"] or {}, finished.result["error"] or {}
-        step, code, message = "finished" if finished.final else "left", finished.code, error.get("message")
-        if finished.interrupted:  # noxcli itself stopped its run: it must be started again
-            step, code, message = "interrupted", ExitCode.NOT_FINISHED, INTERRUPTED
-        facts = {"run_id": run.get("id"), "status": run.get("status"), "message": message}
-        return self._step(finished.row, step, exit_code=int(code), **facts)
+        lines = []
+        for finished in rows:
+            run, error = finished.result["run"] or {}, finished.result["error"] or {}
+            step, code, message = "finished" if finished.final else "left", finished.code, error.get("message")
+            if finished.interrupted:  # noxcli itself stopped its run: it must be started again
+                step, code, message = "interrupted", ExitCode.NOT_FINISHED, INTERRUPTED
+            facts = {"run_id": run.get("id"), "status": run.get("status"), "message": message}
+            lines.append(self._step(finished.row, step, exit_code=int(code), **facts))
+        self._append(*lines)
 
     def _step(self, row: Row | SentStart, step: str, **facts: Any) -> dict[str, Any]:
         return {"row": row.number, "step": step, "id": row.id, **facts}
@@ -218,15 +213,12 @@ class Journal:
         """Add lines in one write. Raises JournalTrouble if they can't all be written; then none of them remains."""
         if self._lines is None:
             raise JournalTrouble("the batch has ended")
-        if lines:
-            self._lines.append(b"".join(map(self._encoded, lines)), durable=durable)
-
-    def _encoded(self, line: Mapping[str, Any]) -> bytes:
         at = self._clock.now().isoformat(timespec="milliseconds")
-        content = f"{to_json({**self._mask.whole(line), 'at': at})}\n".encode()
-        if len(content) > MAX_LINE:
-            raise JournalTrouble(f"a line of the journal would have {len(content)} bytes")
-        return content
+        encoded = [f"{to_json({**self._mask.whole(line), 'at': at})}\n".encode() for line in lines]
+        if (longest := max(map(len, encoded), default=0)) > MAX_LINE:
+            raise JournalTrouble(f"a line of the journal would have {longest} bytes")
+        if encoded:
+            self._lines.append(b"".join(encoded), durable=durable)
 
 
 def _again(rows: Sequence[tuple[int, str | None]]) -> list[dict[str, Any]]:

@@ -227,10 +227,10 @@ class JournalState:
                 self.reset_row(number)
                 self.outdated.discard(number)
                 self.states[number], self.digests[number] = SENT, int(line["row_digest"], 16)
-                sent_at = _moment(line["server_at"]) or _moment(line["at"])
-                if sent_at is None:
+                sent = parse_time(line["server_at"]) or parse_time(line["at"])
+                if sent is None:
                     raise ValueError("no time")
-                self.pending[number] = SentStart(number, line["id"], line["input_digest"], sent_at)
+                self.pending[number] = SentStart(number, line["id"], line["input_digest"], sent.timestamp())
             case "started":
                 self.stopping.discard(number)
                 before = self.pending.get(number) or SentStart(number, line["id"])
@@ -307,8 +307,3 @@ def _field(line: Mapping[str, Any], name: str, kinds: tuple[type, ...]) -> Any:
     if name == "only" and not all(type(each) is int and 0 < each <= MAX_ROWS for each in value or ()):
         raise ValueError(name)
     return value
-
-
-def _moment(text: str | None) -> float | None:
-    time = parse_time(text)
-    return time.timestamp() if time is not None else None

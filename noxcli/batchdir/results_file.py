@@ -1,6 +1,6 @@
 """Every finished row's result with its output, in the batch's own file, even if stdout is lost."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -8,7 +8,7 @@ from noxcli.batchdir.append_file import CONTINUE, AppendFile, JournalTrouble, li
 from noxcli.batchdir.digest_index import DigestIndex
 from noxcli.batchdir.journal_state import digest_of_id
 from noxcli.batchdir.row_result import RowResult
-from noxcli.codec import decode_json, to_json
+from noxcli.codec import decode_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import RESULTS_NAME, reason_of
 from noxcli.rows.reader import MAX_ROWS
@@ -72,20 +72,15 @@ class ResultsFile:
         except OSError as error:
             raise JournalTrouble(f"can't write the results {self.path}: {reason_of(error)}", CONTINUE) from None
 
-    def append(self, rows: Sequence[RowResult]) -> None:
-        """Add rows' lines. Raises as `AppendFile.add`."""
-        if rows:
-            self._append(one.line for one in rows)
-            self._doubled |= any(self.kept.has(key_of(one.row.number, digest_of_id(one.row.id))) for one in rows)
+    def append(self, rows: Iterable[RowResult]) -> None:
+        """Add rows' lines, which replace those that they have. Raises as `AppendFile.append`."""
+        self.append_lines({key_of(one.row.number, digest_of_id(one.row.id)): one.line for one in rows})
 
-    def replace(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Add lines of rows that have one, in their place. Raises as `add`."""
+    def append_lines(self, lines: Mapping[int, str]) -> None:
+        """Add lines by what identifies their rows. Raises as `append`."""
         if lines:
-            self._append(f"{to_json(line)}\n" for line in lines)
-            self._doubled = True
-
-    def _append(self, lines: Iterable[str]) -> None:
-        self._lines.append("".join(lines).encode("utf-8", "surrogateescape"))
+            self._lines.append("".join(lines.values()).encode("utf-8", "surrogateescape"))
+            self._doubled |= any(map(self.kept.has, lines))
 
     def _tidy(self) -> None:
         """Remove replaced lines; answers of other runs than those that replaced them are kept, by a kill even twice."""

@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from noxcli.codec import to_json
-from noxcli.errors import HAD_RUN, SIGNALLED, ExitCode
+from noxcli.errors import HAD_RUN, ExitCode
 
 if TYPE_CHECKING:
     pass
@@ -46,22 +46,17 @@ class RowResult:
     judged: Mapping[str, Any] = field(default_factory=dict)  # its document with the verdict of --assert and --expect
 
     @classmethod
-    def of(cls, row: Row, outcome: Outcome, mask: Mask, asked: int = 1) -> Self:
+    def of(cls, row: Row, outcome: Outcome, mask: Mask) -> Self:
         """Return the row with the result in the outcome; the mask hides secrets."""
         code = outcome.error.exit_code if outcome.error else ExitCode.OK
         shown = mask.whole(row.inputs.shown()), mask.whole(row.columns)
-        return cls(row, outcome.document(code, mask), code, *shown, asked=asked)
+        return cls(row, outcome.document(code, mask), code, *shown)
 
     @property
     def final(self) -> bool:
         """True if the row has had its run, so that --resume skips it."""
         run = self.result["run"] or {}
         return not self.interrupted and self.code in HAD_RUN and bool(run.get("confirmed"))
-
-    @property
-    def cut_short(self) -> bool:
-        """True if a signal ended this call before the row's run: --resume prints its line."""
-        return self.interrupted or self.code in SIGNALLED
 
     @cached_property
     def document(self) -> dict[str, Any]:

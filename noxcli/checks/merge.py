@@ -192,10 +192,8 @@ class MergedBatch:
         return self._unstored(entry, others, is_outdated=(owner, number) in self.outdated)
 
     def _add(self, owner: int, past: JournalState) -> None:
-        header, last = (
-            self.headers[-1],
-            max((number for number, offset in enumerate(past.offsets) if offset), default=0),
-        )
+        header = self.headers[-1]
+        last = max((number for number, offset in enumerate(past.offsets) if offset), default=0)
         if header.only is not None:
             self._only = {*(self._only or ()), *header.only}
             last = max(last, max(self._only, default=0) * header.repeat)
