@@ -33,6 +33,7 @@ RUN_KINDS: Mapping[str, tuple[type, ...]] = {
 }
 ERROR_KINDS: Mapping[str, tuple[type, ...]] = dict.fromkeys(("message", "hint"), (str, NONE))
 MAX_RUN = 1e12  # seconds
+MAX_REPETITIONS = 1000  # of a row
 
 
 def key_of(number: int, own_id: int) -> int:
@@ -181,7 +182,8 @@ def parse_result_line(value: Any) -> dict[str, Any] | None:
         _has(run, RUN_KINDS) and _has(result["error"] or {}, ERROR_KINDS) and abs(run.get("duration_s") or 0) < MAX_RUN
     )
     sound = sound and isinstance(checks, list) and all(isinstance(each, dict) for each in checks)
-    return value if sound and 0 < value["row"] <= MAX_ROWS and result["exit_code"] in CODES else None
+    sound = sound and 0 < value["row"] <= MAX_ROWS and 0 < (value.get("repetition") or 1) <= MAX_REPETITIONS
+    return value if sound and result["exit_code"] in CODES else None
 
 
 def _has(value: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> bool:

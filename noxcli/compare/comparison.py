@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from heapq import merge
 from itertools import groupby, repeat, zip_longest
@@ -56,8 +56,9 @@ class Comparison:
         asked = [*self._judge.columns, EXPECT]
         for matched in pair_rows(self.base, self.new, self.compared.constants, by=self.compared.by):
             SIGNALS.check()
-            if (side := self._left_out(matched)) is not None:
-                self.compared.counted[f"left out of {side.name}"] += 1
+            pair_of = zip((self.base, self.new), matched, strict=True)
+            if left_out := [side.name for side, row in pair_of if row is None and side.source.is_limited]:
+                self.compared.counted[f"left out of {left_out[0]}"] += 1  # by --limit or --only
                 continue
             pair = self._pair(matched)
             change = pair.change
@@ -104,26 +105,17 @@ class Comparison:
         """Return the number of rows of each class."""
         return ", ".join(f"{self.counts[change]:,} {change}" for change in RowClass if self.counts[change]) or "no rows"
 
-    def _left_out(self, matched: Matched) -> Side | None:
-        """Return the side that left a row out (--limit, --only), None if both sides have it, or the table lacks it."""
-        sides = (self.base, self.new)
-        return next(
-            (side for side, row in zip(sides, matched, strict=True) if row is None and side.source.is_limited), None
-        )
-
     def _pair(self, matched: Matched, known: RowClass | None = None, confirmed: Confirmed | None = None) -> RowPair:
         """Return a pair of rows, of which NEW's judges both; `known` is its class if it was judged before."""
         sides = zip((self.base, self.new), self._reads, matched, strict=True)
-        base, new = (self._read_lines(*each) for each in sides)
+        base, new = ([] if row is None else side.read_row(row, read) for side, read, row in sides)
+        if not self.keeps_verdicts:
+            base, new = (list(map(without_verdict, lines)) for lines in (base, new))
         gaps = [None if side.source.header else NOT_HERE for side in (self.base, self.new)]  # a table has all rows
         other = _other_input(base, new, self.compared.constants) if base and new else None
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
         base, new = ([self._judge.judged(line, table) for line in lines] for lines in (base, new))
         return RowPair(base, new, self.compared.rule, gaps[0], gaps[1], other, known, confirmed)
-
-    def _read_lines(self, side: Side, read: Callable[[int], ResultLine], row: int | None) -> list[ResultLine]:
-        lines = [] if row is None else side.read_row(row, read)
-        return lines if self.keeps_verdicts else list(map(without_verdict, lines))
 
     def totals(self, code: ExitCode, reason: str | None, more: Mapping[str, Any]) -> dict[str, Any]:
         """Return `noxcli.comparison/1` without its rows; `reason` is why it does not end with 0, `more` is added."""

@@ -5,7 +5,6 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -13,7 +12,7 @@ from typing import IO, Any, Protocol
 from noxcli.batchdir.append_file import lines_in, open_batch_file
 from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal_state import digest_of_id
-from noxcli.batchdir.results_file import MAX_RESULT, parse_result_line
+from noxcli.batchdir.results_file import MAX_REPETITIONS, MAX_RESULT, parse_result_line
 from noxcli.checks.merge import MergedBatch
 from noxcli.codec import decode_json
 from noxcli.errors import COMPLETED, ExitCode, UsageProblem
@@ -31,6 +30,7 @@ WHAT_FITS = "give the directory of a batch, lines of batch or results, a run's -
 MAX_LINES = 1_000_000  # of a side, which keeps some 150 bytes of each
 MIN_ROWS = 5  # of a side without a journal, to tell a constant
 BITS = 64
+REPETITION_BITS = MAX_REPETITIONS.bit_length()
 Read = Callable[[int], ResultLine]
 
 
@@ -77,24 +77,18 @@ class Directory(Source):
             yield lambda number: self.joined.header.printed(read(number))
 
 
-class GateSide(Source):
+class GateSide(Directory):
     """One side of a gate's directory, by the answers that class its rows."""
 
     kind = "gate"
-    knows_table = True
 
     def __init__(self, joined: MergedBatch, numbers: Sequence[int], header: BatchHeader) -> None:
         """`header` is that of the side alone."""
-        self.header, self._joined, self._numbers = header, joined, numbers
+        self.header, self.joined, self._numbers = header, joined, numbers
 
     def lines(self) -> Iterator[tuple[int, ResultLine]]:
         with self.open_to_read() as read:
             yield from ((number, read(number)) for number in self._numbers)
-
-    @contextmanager
-    def open_to_read(self) -> Iterator[Read]:
-        with self._joined.open_to_read() as read:
-            yield lambda number: self._joined.header.printed(read(number))
 
 
 class JsonlSource(Source):
@@ -149,22 +143,6 @@ class RunSource(Source):
         yield lambda _: self._line
 
 
-@dataclass(slots=True)
-class Times:
-    """When the first run of a side was created, and when the last one ended."""
-
-    first: datetime | None = None
-    last: datetime | None = None
-
-    def widen(self, run: Mapping[str, Any]) -> None:
-        """Take one more run into account."""
-        created, finished = parse_time(run.get("created_at")), parse_time(run.get("finished_at"))
-        if created is not None:
-            self.first = created if self.first is None else min(self.first, created)
-        if finished is not None:
-            self.last = finished if self.last is None else max(self.last, finished)
-
-
 class Side:
     """What is known of one side before anything is judged: names, constants, and 44 bytes for each line."""
 
@@ -173,7 +151,8 @@ class Side:
         self.name, self.named, self.source = name, named, source
         self.workflow_id: str | None = None
         self.workflow_name: str | None = None
-        self.times = Times()
+        self.began_at: datetime | None = None  # the first run
+        self.ended_at: datetime | None = None  # the last one
         self.outputs: set[str] = set()  # of completed rows, or of the workflow
         self.columns: set[str] = set()  # and inputs
         self.expects = False  # rows have their own expectation
@@ -181,26 +160,20 @@ class Side:
         self.runs = array("Q")
         self.repeat = 1
         self.has_ids = self.has_unnamed = False
-        self._numbers, self._repetitions, self._places = array("Q"), array("L"), array("Q")
+        self._numbers, self._places = array("Q"), array("Q")  # of the row, above that of its repetition
         self._ids, self._inputs = array("Q"), array("Q")  # digests; 0 for none
         self._values: dict[str, int | None] = {}  # the digest of each input, None if rows have different ones
-        self._given: Counter[str] = Counter()  # rows with each input
-        self._know_header(source.header)
-        for place, line in source.lines():
-            self._know(place, line)
-            see(line)
-        self._order = array("Q", sorted(range(len(self._numbers)), key=self._turn))
-        self._starts = array("Q", self._begin_rows())
-
-    def _turn(self, at: int) -> tuple[int, int]:
-        return self._numbers[at], self._repetitions[at]
-
-    def _know_header(self, header: BatchHeader | None) -> None:
-        if header is not None:
+        self.given: Counter[str] = Counter()  # rows with each input
+        if (header := source.header) is not None:
             self.workflow_id, self.repeat = header.workflow_id, header.repeat
             self.outputs.update(header.outputs or ())
             sent = (name.rstrip("=@:") for name in header.columns or ())
             self.columns.update(header.kept, header.constants, header.secrets, sent)
+        for place, line in source.lines():
+            self._know(place, line)
+            see(line)
+        self._order = array("Q", sorted(range(len(self._numbers)), key=self._numbers.__getitem__))
+        self._starts = array("Q", self._begin_rows())
 
     def _know(self, place: int, line: ResultLine) -> None:
         SIGNALS.check()
@@ -213,7 +186,10 @@ class Side:
             raise UsageProblem(f"{self.named} has a result with neither an id nor inputs", "give the rows an id")
         self.workflow_id = self.workflow_id or run.get("workflow_id")
         self.workflow_name = self.workflow_name or run.get("workflow_name")
-        self.times.widen(run)
+        if (created := parse_time(run.get("created_at"))) is not None:
+            self.began_at = min(self.began_at or created, created)
+        if (finished := parse_time(run.get("finished_at"))) is not None:
+            self.ended_at = max(self.ended_at or finished, finished)
         self.has_ids |= own_id is not None
         self.columns.update(given or (), columns)
         self.expects |= columns.get(EXPECT) is not None
@@ -223,8 +199,7 @@ class Side:
         self.asserted.update(str(each.get("name")) for each in result.get("assertions") or ())
         if run.get("id") is not None:
             self.runs.append(digest_of_id(run["id"]))
-        self._numbers.append(line["row"])
-        self._repetitions.append(line.get("repetition") or 0)
+        self._numbers.append(line["row"] << REPETITION_BITS | (line.get("repetition") or 0))
         self._places.append(place)
         self._ids.append(digest_of_id(own_id))
         self._inputs.append(0 if given is None else self._digest(given))
@@ -235,7 +210,7 @@ class Side:
         for name, value in given.items():
             digest = digest_of(json.dumps([name, value], sort_keys=True).encode())
             total += digest
-            self._given[name] += 1
+            self.given[name] += 1
             if self._values.setdefault(name, digest) != digest:
                 self._values[name] = None
         return total % (1 << BITS) or 1
@@ -246,12 +221,8 @@ class Side:
         if header is not None:
             return {name: digest for name, digest in self._values.items() if digest and name in header.constants}
         is_enough = lines // self.repeat >= MIN_ROWS
-        whole = {name for name, count in self._given.items() if count == lines and is_enough}
+        whole = {name for name, count in self.given.items() if count == lines and is_enough}
         return {name: digest for name, digest in self._values.items() if digest and name in whole}
-
-    def gives(self, name: str) -> bool:
-        """True if a row has this input."""
-        return name in self._given
 
     @property
     def rows(self) -> int:
@@ -260,16 +231,15 @@ class Side:
 
     def _begin_rows(self) -> Iterator[int]:
         """Yield where each row's lines begin. Raises UsageProblem if several of them claim to be the same one."""
-        before = (0, 0)
+        before = 0
         for place, at in enumerate(self._order):
-            turn = self._turn(at)
-            if turn == before:
-                raise UsageProblem(
-                    f"{self.name} {self.named} has several lines for row {turn[0]}", "remove all but one"
-                )
-            if turn[0] != before[0]:
+            number = self._numbers[at]
+            if number == before:
+                row = number >> REPETITION_BITS
+                raise UsageProblem(f"{self.name} {self.named} has several lines for row {row}", "remove all but one")
+            if number >> REPETITION_BITS != before >> REPETITION_BITS:
                 yield place
-            before = turn
+            before = number
 
     def _lines_of(self, row: int) -> Sequence[int]:
         end = self._starts[row + 1] if row + 1 < len(self._starts) else len(self._order)
@@ -295,7 +265,7 @@ def differing_constants(base: Side, new: Side) -> list[str]:
     shared = base.constants(), new.constants()
     names = sorted(name for name in {**shared[0], **shared[1]} if shared[0].get(name) != shared[1].get(name))
     sides = list(zip((base, new), shared, strict=True))
-    return [name for name in names if all(name in known or not side.gives(name) for side, known in sides)]
+    return [name for name in names if all(name in known or name not in side.given for side, known in sides)]
 
 
 def _read_line(raw: bytes) -> ResultLine | None:

@@ -164,7 +164,6 @@ class ComparisonSummary:
 
     def side_document(self, side: Side) -> dict[str, Any]:
         header = side.source.header
-        first, last = side.times.first, side.times.last
         return {
             "source": side.named,
             "kind": side.source.kind,
@@ -173,8 +172,8 @@ class ComparisonSummary:
             "version_id": None if header is None else header.version_id,
             "version_name": None if header is None else header.version_name,
             "table": None if header is None else header.source,
-            "began_at": first and first.isoformat(),
-            "ended_at": last and last.isoformat(),
+            "began_at": side.began_at and side.began_at.isoformat(),
+            "ended_at": side.ended_at and side.ended_at.isoformat(),
             **self.totals[side.name.lower()].document(),
         }
 

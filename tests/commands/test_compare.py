@@ -352,6 +352,7 @@ def test_a_run_is_compared_with_a_run(noxcli: Noxcli, plays: Any) -> None:
         ("below.jsonl", "base.jsonl", "line 1 of below.jsonl is not a result"),
         ("listed.jsonl", "base.jsonl --assert ok&&row.x", "line 1 of listed.jsonl is not a result"),
         ("repeated.jsonl", "base.jsonl", "line 1 of repeated.jsonl is not a result"),
+        ("minus.jsonl", "base.jsonl", "line 1 of minus.jsonl is not a result"),
         ("base.jsonl", "base.jsonl", "NEW base.jsonl has no run that BASE base.jsonl lacks, so nothing can differ"),
         ("base.jsonl", "empty.jsonl", "BASE has 2 rows and NEW has 0 rows, but no row of empty.jsonl has the "),
         ("empty.jsonl", "base.jsonl", "to judge NEW alone: noxcli results base.jsonl --assert …"),
@@ -395,6 +396,7 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
     written("below.jsonl", [line(-1)])
     written("listed.jsonl", [{**line(1), "columns": ["x"]}])
     written("repeated.jsonl", [{**line(1), "repetition": [1]}])
+    written("minus.jsonl", [{**line(1), "repetition": -1}])
     written("unnamed.jsonl", [line(1, id=None, input=None)])
     written("runs.jsonl", [{"schema": "noxcli.result/1", **line(row)["result"]} for row in (1, 2)])
     written("run.json", [{"schema": "noxcli.result/1", **line(1)["result"]}])
