@@ -1,29 +1,16 @@
 """What is stored of one row."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
 
-from noxcli.errors import (
-    NoxError,
-)
+from noxcli.codec import to_json
+from noxcli.errors import HAD_RUN, ExitCode, NoxError
 from noxcli.masking import Mask
 from noxcli.outputs.filenames import safe_stem
 from noxcli.reports.result import Outcome
 from noxcli.rows.reader import Row
-
-if TYPE_CHECKING:
-    pass
-
-from dataclasses import field
-from functools import cached_property
-from typing import TYPE_CHECKING, Self
-
-from noxcli.codec import to_json
-from noxcli.errors import HAD_RUN, ExitCode
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(eq=False, repr=False)  # without slots: it keeps what is computed from it
