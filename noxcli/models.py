@@ -100,11 +100,17 @@ class Version:
 class Attempt:
     """One sending of a start. Its sender keeps it, and so knows how far it got, even if an exception ends the call."""
 
-    may_be_sent = False  # a byte of the request may have left this machine
+    may_be_sent = False  # a byte of the request may have left this machine, and no answer says that it had no effect
+    called_off = False
 
     def mark_sending(self) -> None:
         """Note that its first byte is about to leave; an error raised here keeps it back."""
         self.may_be_sent = True
+
+    def abort(self) -> bool:
+        """Keep the request from leaving; return False if a byte may have left already."""
+        self.called_off = True
+        return not self.may_be_sent
 
 
 @dataclass(slots=True)  # not frozen: building a frozen one takes three times as long

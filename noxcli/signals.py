@@ -42,16 +42,16 @@ class Signals:
                 signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
     @property
-    def pending(self) -> int | None:
-        """The signal that has arrived, until the command acts on it."""
-        return None if self._taken else self.first
+    def is_due(self) -> bool:
+        """True in the main thread once a signal has arrived, until the command acts on it."""
+        arrived = self.first is not None and not self._taken
+        return arrived and threading.current_thread() is threading.main_thread()
 
     def check(self) -> None:
-        """Raise Interrupted for a signal that has arrived: once, and in the main thread alone."""
-        number = self.pending
-        if number is not None and threading.current_thread() is threading.main_thread():
+        """Raise Interrupted, once, for a signal that is due."""
+        if self.first is not None and self.is_due:
             self._taken = True
-            raise Interrupted(number)
+            raise Interrupted(self.first)
 
     def disregard(self) -> None:
         """Raise nothing for a first signal from now on, since little is left to do."""

@@ -6,7 +6,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from queue import Empty, Queue
 from typing import IO, Any, BinaryIO, Generic, TypeVar
@@ -78,31 +78,6 @@ def _wait(wait: Callable[[float], bool | None], seconds: float) -> bool:
             return bool(done)
 
 
-def run_despite_signal(seconds: float, call: Callable[[], T], call_off: Callable[[], bool]) -> T:
-    """Return or raise the outcome of `call`, made by a thread, which a signal must not lose.
-
-    A signal waits for it, at most LONGEST_HOLD, and is raised by the next wait. `call_off` keeps the call from having
-    an effect, and returns whether it still could: then nothing has to be waited for.
-
-    Raises Interrupted if the signal does not wait any more; Unavailable, `sent` unless it was called off, if the call
-    takes longer than `seconds`.
-    """
-    if seconds <= 0:
-        raise Unavailable("no time was left for the request", sent=False)
-    outcomes, end, held_until = in_background(call), time.monotonic() + seconds, None
-    while True:
-        with suppress(Empty):
-            return value_of(outcomes.get(timeout=max(0.0, min(SLICE, end - time.monotonic()))))
-        now = time.monotonic()
-        if SIGNALS.pending is not None:
-            held_until = held_until or min(end, now + MAX_HOLD)
-            if call_off() or now >= held_until:
-                SIGNALS.check()
-        elif now >= end:
-            sent = not call_off()
-            raise Unavailable(f"no {'answer' if sent else 'connection'} within {seconds:.1f} s", sent=sent)
-
-
 def write(file: BinaryIO, data: bytes, waited: Callable[[float], None]) -> None:
     """Write and flush; `waited` gets the seconds that each piece has taken, and may raise. Raises OSError."""
     if not may_block(file):
@@ -143,11 +118,24 @@ def has_no_reader(file: IO[Any]) -> bool:
 def start_thread(work: Callable[[], object]) -> threading.Thread:
     """Do the work in a daemon thread. Raises Unavailable where the system allows no more threads."""
     thread = threading.Thread(target=work, daemon=True)
-    try:
+    with _thread_limit():
         thread.start()
+    return thread
+
+
+@contextmanager
+def _thread_limit() -> Iterator[None]:
+    try:
+        yield
     except RuntimeError:
         raise Unavailable("can't start a thread", "check the limit on processes (ulimit -u)", sent=False) from None
-    return thread
+
+
+def _make_call(call: Callable[[], T], outcomes: "Queue[Result[T]]") -> None:
+    try:
+        outcomes.put((call(), None))
+    except BaseException as error:
+        outcomes.put((None, error))
 
 
 def result_of(call: Callable[[], T]) -> Result[T]:
@@ -166,27 +154,34 @@ def value_of(outcome: Result[T]) -> T:
     return value  # type: ignore[return-value]  # without an error there is a value
 
 
-def in_background(call: Callable[[], T]) -> "Queue[Result[T]]":
-    """Call in a daemon thread, and return where its outcome arrives. Raises as `start_thread`."""
-    outcomes: Queue[Result[T]] = Queue()
-    start_thread(lambda: outcomes.put(result_of(call)))
-    return outcomes
-
-
-def run_apart(call: Callable[[], T], left: Callable[[], float] = lambda: float("inf")) -> T:
+def run_apart(
+    call: Callable[[], T], left: Callable[[], float] = lambda: float("inf"), call_off: Callable[[], bool] | None = None
+) -> T:
     """Return or raise the outcome of `call`, which may block, made by a thread.
 
-    `left` says for how many more seconds it is waited for; it is asked again in each slice. Raises Unavailable once
-    there are none; the call then continues in the background.
+    `left` says for how many more seconds it is waited for; it is asked again in each slice. A signal ends the wait.
+    But one must not lose the answer to a request with an effect: with `call_off`, which keeps it from leaving and
+    returns whether it still could, a signal waits for the answer, at most LONGEST_HOLD, and is raised by the next wait.
+
+    Raises Unavailable once no time is left; a call that was not called off then continues in the background.
     """
     most = left()
     if most <= 0:
-        raise Unavailable("no time was left for the request")
-    outcomes = in_background(call)
-    while (within := left()) > 0:
+        raise Unavailable("no time was left for the request", sent=False)
+    outcomes: Queue[Result[T]] = Queue()
+    with _thread_limit():
+        threading.Thread(target=_make_call, args=(call, outcomes), daemon=True).start()
+    held_until = float("inf")
+    while (within := min(left(), SLICE)) > 0:
         with suppress(Empty):
-            return value_of(next_item(outcomes, min(within, SLICE)))
-    raise Unavailable(f"no answer within {most:.1f} s")
+            return value_of(next_item(outcomes, within) if call_off is None else outcomes.get(timeout=within))
+        if call_off is not None and SIGNALS.is_due:
+            held_until = min(held_until, time.monotonic() + MAX_HOLD)
+            if call_off() or time.monotonic() >= held_until:
+                break
+    SIGNALS.check()
+    sent = call_off is None or not call_off()
+    raise Unavailable(f"no {'answer' if sent else 'connection'} within {most:.1f} s", sent=sent)
 
 
 class Workers(Generic[T]):

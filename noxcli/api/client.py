@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -76,9 +78,10 @@ class NoxusApi:
         limited._until = min(self._until, time.monotonic() + seconds)
         return limited
 
-    def _read_json(self, method: str, path: str, **parts: Any) -> Any:
+    def _read_json(self, method: str, path: str, limit: AnswerLimit | None = None, **parts: Any) -> Any:
         """Return the JSON of an answer. Raises as `Http.read_json`."""
-        return self.http.read_json(method, path, AnswerLimit.of_json(self._until), **parts)
+        limit = limit or AnswerLimit.of_json(self._until)
+        return run_apart(partial(self.http.read_json, method, path, limit, **parts), limit.remaining)
 
     def __enter__(self) -> Self:
         return self
@@ -104,26 +107,36 @@ class NoxusApi:
     ) -> Run:
         """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
 
-        `attempt.left` says from the first byte on that the request may have left, also if an error is raised. Raises
-        Unavailable for any answer that may mean that a run was started, such as 303 or 101.
+        `attempt.left` says from the first byte on that the request may have left, also if an error is raised, unless
+        the answer says that it had no effect. Raises Unavailable for any answer that may mean that a run was started,
+        such as 303 or 101.
         """
-        path, body = f"/v1/workflows/{_part(workflow_id)}/runs", self.run_request(input, version_id, callback_url)
-        answer = self._post_once(path, body, attempt)
+        path, request = f"/v1/workflows/{_part(workflow_id)}/runs", self.run_request(input, version_id, callback_url)
+        with self._posting_once(path, request, attempt or Attempt()) as call:
+            answer = run_apart(*call)
         # An id alone is a start; the docs' first status of a run is the one to assume.
         if isinstance(answer, dict) and not isinstance(answer.get("status"), str):
             answer = {**answer, "status": "queued"}
         return run_from(answer, workflow_id, dict(input))
 
-    def _post_once(
-        self, path: str, content: Mapping[str, Any], attempt: Attempt | None, params: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Return the answer to a POST with an effect. Raises Unavailable for any answer that may mean it had that."""
-        body = Body(to_json(content).encode())
-        body.attempt = attempt or Attempt()
+    @contextmanager
+    def _posting_once(
+        self, path: str, content: Mapping[str, Any], attempt: Attempt, params: Mapping[str, Any] | None = None
+    ) -> Iterator[tuple[Callable[[], Any], Callable[[], float], Callable[[], bool]]]:
+        """Yield what `run_apart` takes for a POST with an effect.
+
+        Raises Unavailable for any answer that may mean it had that, and else notes that it had none.
+        """
+        limit, body = AnswerLimit.of_json(self._until), Body(to_json(content).encode())
+        body.attempt = attempt
         headers = {"Content-Type": "application/json"}
+        post = partial(self.http.read_json, "POST", path, limit, body=body, params=params, headers=headers)
         try:
-            return self._read_json("POST", path, body=body, params=params, headers=headers)
-        except RequestRejected as error:
+            yield post, limit.remaining, attempt.abort
+        except NoxError as error:
+            attempt.may_be_sent = attempt.may_be_sent and error.http_status not in NO_EFFECT
+            if not isinstance(error, RequestRejected):
+                raise
             if error.http_status in NO_EFFECT - TOO_LARGE and self.http.met_json and not error.in_json:
                 raise not_the_api(error) from error
             if error.http_status in NO_EFFECT:
@@ -199,8 +212,8 @@ class NoxusApi:
         params = {"version": "v4", "include_dependencies": "true" if dependencies else "false"}
         if version_id is not None:
             params["version_id"] = version_id
-        _, content = self.http.read("POST", path, AnswerLimit.of_json(self._until), params=params)
-        return content
+        limit = AnswerLimit.of_json(self._until)
+        return run_apart(partial(self.http.read, "POST", path, limit, params=params), limit.remaining)
 
     def import_workflow(
         self, bundle: str, mode: str, *, activate: bool, dry_run: bool, attempt: Attempt | None = None
@@ -212,7 +225,8 @@ class NoxusApi:
         flags = {"activate": activate, "dry_run": dry_run}
         params = {"mode": mode, **{name: "true" if value else "false" for name, value in flags.items()}}
         body = {"definition": bundle, "version": "auto"}
-        answer = self._post_once("/v1/workflows/import", body, attempt, params)
+        with self._posting_once("/v1/workflows/import", body, attempt or Attempt(), params) as call:
+            answer = run_apart(*call)
         return answer if isinstance(answer, list) else [answer]
 
     def list_workflows(self) -> Iterator[Workflow]:
@@ -239,16 +253,15 @@ class NoxusApi:
                 headers["If-Range"] = etag
         path = f"/v1/file/{_part(file_id)}"
         limit = AnswerLimit(READ_TIMEOUT, until=self._until, per_byte=1 / FILE_PACE)
-        answer = run_apart(
-            lambda: self.http.send("GET", path, headers=headers, limit=limit, elsewhere=True), limit.remaining
-        )
+        send = partial(self.http.send, "GET", path, headers=headers, limit=limit, elsewhere=True)
+        answer = run_apart(send, limit.remaining)
         return Download(answer, limit, self.http.mask)
 
     def upload(self, name: str, content: "SupportsRead[bytes]", content_type: str) -> Mapping[str, Any]:
         """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""
         limit = AnswerLimit.of_json(self._until)
         body = FileBody(name, content, content_type, limit.restart)
-        answer = self.http.read_json("POST", "/v1/file", limit, body=body, headers={"Content-Type": body.content_type})
+        answer = self._read_json("POST", "/v1/file", limit, body=body, headers={"Content-Type": body.content_type})
         if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
             raise Unavailable("the answer to the upload has no file id")
         return answer
@@ -271,9 +284,8 @@ class NoxusApi:
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
         path, limit = f"/v1/runs/{_part(run_id)}/events", AnswerLimit.of_stream()
         try:
-            response = run_apart(
-                lambda: self.http.send("GET", path, params=params, headers=headers, limit=limit), limit.remaining
-            )
+            send = partial(self.http.send, "GET", path, params=params, headers=headers, limit=limit)
+            response = run_apart(send, limit.remaining)
         except (NotFound, RequestRejected, Unavailable) as error:
             raise _stream_failure(error, cursor) from error
         kind = answer_type(response)

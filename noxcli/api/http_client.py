@@ -1,8 +1,8 @@
 """Requests to one server: the key, redirects, time limits and connection settings."""
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -27,10 +27,9 @@ from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, RequestRejected, Unavailable, Unreadable
 from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, shown_url, to_url
-from noxcli.waiting import run_apart
 
 if TYPE_CHECKING:
-    from noxcli.api.rate_limit import RateLimiter
+    from noxcli.api.rate_limit import RateLimiter, Slot
 
 CONNECT_TIMEOUT = 10.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -81,21 +80,14 @@ class Http:
         moment, at = self._server_time
         return moment + timedelta(seconds=time.monotonic() - at)
 
-    def read_json(
-        self,
-        method: str,
-        path: str,
-        limit: AnswerLimit,
-        *,
-        largest: int = JSON_LIMIT,
-        **parts: Any,
-    ) -> Any:
+    def read_json(self, method: str, path: str, limit: AnswerLimit, *, largest: int = JSON_LIMIT, **parts: Any) -> Any:
         """Return the JSON of the answer to a request with the `parts` that `send` takes.
 
         `largest` limits the answer in bytes. Raises a NoxError by status; Unavailable for a broken connection or an
-        answer that is not JSON.
+        answer that is not JSON. Call it in `run_apart`, as all here: a head may trickle in, each read of it in time.
         """
-        response, content = self.read(method, path, limit, largest=largest, **parts)
+        response = self.send(method, path, limit=limit, **parts)
+        content = self._read_body(response, limit, largest)
         try:
             answer = decode_json(content)
         except ValueError as error:
@@ -106,24 +98,20 @@ class Http:
         self.met_json = True
         return answer
 
-    def read(
-        self, method: str, path: str, limit: AnswerLimit, *, largest: int = JSON_LIMIT, **parts: Any
-    ) -> tuple[requests.Response, bytes]:
-        """Return a successful answer and its body. Takes and raises what `read_json` does, but for what is not JSON."""
+    def read(self, method: str, path: str, limit: AnswerLimit, **parts: Any) -> bytes:
+        """Return the body of a successful answer. Raises as `read_json`."""
+        return self._read_body(self.send(method, path, limit=limit, **parts), limit, JSON_LIMIT)
 
-        def read() -> tuple[requests.Response, bytes]:
-            response = self.send(method, path, limit=limit, **parts)
-            try:
-                with response:
-                    body = read_at_most(response, largest, limit)
-                # Parsing can't be interrupted, and blocks all threads in the meantime.
-                if len(body) / PARSED_PER_SECOND > limit.remaining():
-                    raise Unavailable("the answer came too late")
-            except BROKEN as error:
-                raise unavailable(error, response.url, self.mask) from error
-            return response, body
-
-        return run_apart(read, limit.remaining)
+    def _read_body(self, response: requests.Response, limit: AnswerLimit, largest: int) -> bytes:
+        try:
+            with response:
+                body = read_at_most(response, largest, limit)
+            # Parsing can't be interrupted, and blocks all threads in the meantime.
+            if len(body) / PARSED_PER_SECOND > limit.remaining():
+                raise Unavailable("the answer came too late")
+        except BROKEN as error:
+            raise unavailable(error, response.url, self.mask) from error
+        return body
 
     def send(  # noqa: PLR0913 - the parts of a request, and how it may go: each by name, with a default
         self,
@@ -139,7 +127,7 @@ class Http:
         """Return a successful answer with its body unread; any other outcome is a NoxError.
 
         With `elsewhere`, a redirect may lead to another origin, which never gets the key. `sent` of an Unavailable
-        says whether a byte may have left. Call it in `run_apart`: a head may trickle in, each read of it in time.
+        says whether a byte may have left.
         """
         if self._not_api is not None:
             raise self._not_api
@@ -188,22 +176,11 @@ class Http:
 
         requests gets the `parts` (params, data, headers) unchanged.
         """
-        if self.pace is None or url.origin != self._home.origin:
-            return self._transmit(method, url, limit, **parts)
-        limit.hold()
-        with self.pace.slot(method, urlsplit(str(url)).path, limit.until) as turn:
-            limit.restart()
-            turn.answer = answer = self._transmit(method, url, limit, **parts)
-        return answer
-
-    def _transmit(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
-        """Send a request with its `parts` (params, data, headers), and return the answer."""
-        began = time.monotonic()
-        outcome, known_as, body = "no answer", "", parts.get("data")
-        try:
+        starts = isinstance(parts.get("data"), Body)
+        with self._turn(method, url, limit) as turn, self._watched(method, url, parts.get("data")) as answers:
             each = limit.for_a_read()
             # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
-            with new_session() if isinstance(body, Body) else nullcontext(self.session) as session:
+            with new_session() if starts else nullcontext(self.session) as session:
                 response = session.request(
                     method,
                     str(url),
@@ -214,6 +191,34 @@ class Http:
                     stream=True,
                     allow_redirects=False,
                 )
+            answers.append(response)
+            if turn is not None:
+                turn.answer = response
+        return response
+
+    @contextmanager
+    def _turn(self, method: str, url: Url, limit: AnswerLimit) -> "Iterator[Slot | None]":
+        """Wait until it is a request's turn, if its server has a pace; the limit does not count meanwhile."""
+        if self.pace is None or url.origin != self._home.origin:
+            yield None
+            return
+        limit.hold()
+        with self.pace.slot(method, urlsplit(str(url)).path, limit.until) as turn:
+            limit.restart()
+            yield turn
+
+    @contextmanager
+    def _watched(self, method: str, url: Url, body: Any) -> Iterator[list[requests.Response]]:
+        """Log a request, whose answer is put into the list, and raise what the libraries raise as ours."""
+        began, outcome, known_as = time.monotonic(), "no answer", ""
+        answers: list[requests.Response] = []
+        try:
+            yield answers
+            headers, request_id = answers[0].headers, request_id_of(answers[0])
+            date = parse_date(headers.get("Date")) if url.origin == self._home.origin else None
+            if date is not None:
+                self._server_time = date, time.monotonic()
+            outcome, known_as = str(answers[0].status_code), f" (request id {request_id})" if request_id else ""
         except ODD_PROXY:  # the address itself has been read
             proxy = proxy_for(url)
             if proxy is None:
@@ -223,13 +228,6 @@ class Http:
             outcome = f"no answer: {cause_of(error, self.mask)}"
             sent = body.attempt.may_be_sent if isinstance(body, Body) else not never_connected(error)
             raise unavailable(error, str(url), self.mask, sent=sent) from error
-        else:
-            date = parse_date(response.headers.get("Date")) if url.origin == self._home.origin else None
-            if date is not None:
-                self._server_time = date, time.monotonic()
-            request_id = request_id_of(response)
-            outcome, known_as = str(response.status_code), f" (request id {request_id})" if request_id else ""
-            return response
         finally:
             took = (time.monotonic() - began) * 1000
             self._log(f"{method} {urlsplit(str(url)).path} {outcome} {took:.0f} ms{known_as}")

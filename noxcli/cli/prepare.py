@@ -101,19 +101,25 @@ def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> Non
                 context.terminal.warn(line)
 
 
-def check_inputs(noxus: Session, workflow: Workflow, inputs: Inputs, *, named: str) -> Inputs:
-    """Return the inputs as the workflow takes them, if it says so. Raises WrongInputs with all mistakes."""
+def check_inputs(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions, named: str) -> Inputs:
+    """Return the inputs as the workflow takes them, if it says so, unless they are not to be checked.
+
+    `named` is the workflow in messages. Raises WrongInputs with all mistakes; as `check_outputs`.
+    """
+    if options.no_check:
+        return inputs
     from noxcli.inputs.preflight import validate_inputs  # not with --no-check
 
     nodes = inputs_of(workflow.definition)
-    if nodes is None:
-        return inputs
-    result = validate_inputs(inputs, nodes, named)
-    for line in result.notes:
-        noxus.context.terminal.note(line)
-    for line in result.warnings:
-        noxus.context.terminal.warn(line)
-    return result.inputs
+    if nodes is not None:
+        result = validate_inputs(inputs, nodes, named)
+        for line in result.notes:
+            noxus.context.terminal.note(line)
+        for line in result.warnings:
+            noxus.context.terminal.warn(line)
+        inputs = result.inputs
+    check_outputs(noxus, options.raw or (), workflow)
+    return inputs
 
 
 def note_keys(context: Context, workflow: Workflow) -> None:

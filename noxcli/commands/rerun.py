@@ -44,8 +44,8 @@ class Options(RunOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run again, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    from noxcli.cli import deliver, prepare, session  # the help loads none of what a run needs
-    from noxcli.commands.run import carry_out
+    from noxcli.cli import deliver, prepare, session, start  # the help loads none of what a run needs
+    from noxcli.commands.run import see_through
     from noxcli.models import Workflow
 
     noxus = session.begin(ctx, options, subject=options.run)
@@ -64,7 +64,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
         found = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
         workflow = prepare.read_workflow_to_run(noxus, found, version_id, look=not options.no_check)
         inputs = _merge_inputs(noxus, earlier, given, workflow)
-        carry_out(noxus, workflow, inputs, options, found.name or found.id)
+        inputs = prepare.check_inputs(noxus, workflow, inputs, options, found.name or found.id)
+        if options.dry_run:
+            start.show_request(noxus, workflow, inputs, options)
+        else:
+            see_through(noxus, start.start_once(noxus, workflow, inputs, options), workflow, options)
 
 
 def _choose_version(noxus: "Session", asked: str | None, earlier: "Run") -> str | None:

@@ -9,8 +9,7 @@ from noxcli.errors import Phase
 
 if TYPE_CHECKING:
     from noxcli.cli.session import Session
-    from noxcli.inputs.parse import Inputs
-    from noxcli.models import Workflow
+    from noxcli.models import Run, Workflow
 
 
 @declared
@@ -33,7 +32,7 @@ class Options(RunOptions):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Start the run, follow it and deliver its output. Raises the NoxError that the command ends with."""
-    from noxcli.cli import deliver, prepare, session  # the help loads none of what a run needs
+    from noxcli.cli import deliver, prepare, session, start  # the help loads none of what a run needs
 
     noxus = session.begin(ctx, options, subject=options.workflow)
     prepare.require_startable(ctx, options)
@@ -43,23 +42,17 @@ def execute(ctx: typer.Context, options: Options) -> None:
         workflow = prepare.read_workflow_to_run(
             noxus, noxus.resolve_workflow(options.workflow), options.version_id, look=not options.no_check
         )
-        carry_out(noxus, workflow, inputs, options, options.workflow)
+        inputs = prepare.check_inputs(noxus, workflow, inputs, options, options.workflow)
+        if options.dry_run:
+            start.show_request(noxus, workflow, inputs, options)
+        else:
+            see_through(noxus, start.start_once(noxus, workflow, inputs, options), workflow, options)
 
 
-def carry_out(noxus: "Session", workflow: "Workflow", inputs: "Inputs", options: RunOptions, named: str) -> None:
-    """Check the inputs, start the run and see it through to its output, as far as the options require.
+def see_through(noxus: "Session", run: "Run", workflow: "Workflow", options: RunOptions) -> None:
+    """Follow the run that was started to its end, and deliver its output; or say how, with --detach."""
+    from noxcli.cli import deliver, follow, start  # as above
 
-    `named` is the workflow in messages.
-    """
-    from noxcli.cli import deliver, follow, prepare, start  # as above
-
-    if not options.no_check:
-        inputs = prepare.check_inputs(noxus, workflow, inputs, named=named)
-        prepare.check_outputs(noxus, options.raw or (), workflow)
-    if options.dry_run:
-        start.show_request(noxus, workflow, inputs, options)
-        return
-    run = start.start_once(noxus, workflow, inputs, options)
     if options.detach:
         start.report_detached(noxus, run)
         return

@@ -52,9 +52,9 @@ class ImportAttempt(NonIdempotentRequest[list[Any]]):
         super().__init__("the dry run" if dry_run else "the import", f"check before you import it again: {look}")
         self._api, self._request, self._dry_run = api, request, dry_run
 
-    def post(self) -> list[Any]:
+    def send(self, within: float = float("inf")) -> list[Any]:
         """Import the bundle, and return the server's answer. Raises what the API raises."""
         request = self._request
-        return self._api.import_workflow(
+        return self._api.within(within).import_workflow(
             request.bundle, request.mode, activate=request.activate, dry_run=self._dry_run, attempt=self
         )

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from noxcli.errors import NO_EFFECT, SLOW_DOWN, Interruption, NoxError, StartUnknown, Unavailable
+from noxcli.errors import SLOW_DOWN, Interruption, StartUnknown, Unavailable
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Attempt, Run, same_id
-from noxcli.retry import RetryPolicy
+from noxcli.retry import FailureTracker, RetryPolicy
 from noxcli.runs.resolve import LAST_LOOK, find_candidates
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline, parse_time
-from noxcli.waiting import run_despite_signal
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -72,20 +71,13 @@ class NonIdempotentRequest(Attempt, Generic[T]):
     def __init__(self, name: str, look_first: str) -> None:
         """`name` is what messages call it, `look_first` what to do before it is repeated by hand."""
         self.name, self.look_first = name, look_first
-        self._called_off = False
 
     @abstractmethod
-    def post(self) -> T:
-        """Send the request, and return its answer. Raises what the API raises."""
+    def send(self, within: float = float("inf")) -> T:
+        """Send the request once, and return its answer; from any thread, again only if `may_be_repeated` says so.
 
-    def send(self) -> T:
-        """Send the request once; from any thread, again only if `may_be_repeated` says so. Raises as `post`."""
-        try:
-            return self.post()
-        except NoxError as error:
-            if error.http_status in NO_EFFECT:
-                self.may_be_sent = False
-            raise
+        Raises what the API raises, Unavailable after so many seconds.
+        """
 
     def search(self, within: float) -> tuple[str, list[dict[str, Any]]]:  # noqa: ARG002 - there is nothing to find
         """Return what may be its effect, in words and as candidates."""
@@ -93,25 +85,19 @@ class NonIdempotentRequest(Attempt, Generic[T]):
 
     def mark_sending(self) -> None:
         """Note that the first byte is about to leave. Raises Unavailable if the request was called off."""
-        super().mark_sending()
-        if self._called_off:
-            self.may_be_sent = False
+        if self.called_off:
             raise Unavailable("the request was called off", sent=False)
-
-    def abort(self) -> bool:
-        """Keep the request from leaving; return False if a byte may have left already."""
-        self._called_off = True
-        return not self.may_be_sent
+        super().mark_sending()
 
     def may_be_repeated(self, error: Unavailable) -> bool:
         """True if that error says that nothing was sent, or that the server takes no more requests now (429)."""
-        return not (self.may_be_sent or self._called_off) and (not error.sent or error.http_status == SLOW_DOWN)
+        return not (self.may_be_sent or self.called_off) and (not error.sent or error.http_status == SLOW_DOWN)
 
 
 def send_once(
     attempt: NonIdempotentRequest[T],
     *,
-    patience: RetryPolicy,
+    policy: RetryPolicy,
     deadline: Deadline,
     note: Callable[[T], None] = lambda _: None,
 ) -> T:
@@ -124,41 +110,32 @@ def send_once(
     TimedOutBeforeStart if the server was unreachable or answered 429 for too long; Refused, Unauthorized and NotFound
     as answered.
     """
-    answers = list[T]()
-
-    def send_and_note(_within: float) -> T:
-        answers.append(run_despite_signal(deadline.remaining(MAX_ANSWER), attempt.send, attempt.abort))
-        note(answers[0])  # without a wait in between, at which a signal could lose it
-        SIGNALS.check()
-        return answers[0]
-
+    failures = FailureTracker(policy.clock, policy.retry_for)
     try:
-        return _send_until_answered(attempt, send_and_note, patience, deadline)
+        with policy.pausing(failures) as pause:
+            while True:
+                try:
+                    answer = attempt.send(deadline.remaining(MAX_ANSWER))
+                    break
+                except Unavailable as error:
+                    in_time = (error.retry_after or 0.0) <= min(failures.left, deadline.remaining())
+                    if in_time and attempt.may_be_repeated(error):
+                        pause(error)
+                        continue
+                    if not attempt.may_be_sent:
+                        raise
+                    words, found = attempt.search(deadline.remaining(MAX_LOOK))
+                    what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
+                    raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
     except Interrupted as signal:
-        if answers or not attempt.may_be_sent:
+        if not attempt.may_be_sent:
             raise
         words, found = attempt.search(0.0)
         what = f"interrupted by {signal} during {attempt.name}, whose outcome is unknown{words}"
         raise Interruption(what, attempt.look_first, number=signal.number, candidates=found) from None
-
-
-def _send_until_answered(
-    attempt: NonIdempotentRequest[T], send: Callable[[float], T], patience: RetryPolicy, deadline: Deadline
-) -> T:
-    """Return what `send` returns. Raises as `send_once`, and Interrupted."""
-
-    def is_worth_it(error: Unavailable, left: float) -> bool:
-        in_time = (error.retry_after or 0.0) <= left
-        return in_time and attempt.may_be_repeated(error)
-
-    try:
-        return patience.keep_trying(send, is_worth_it, believing=True)
-    except Unavailable as error:
-        if not attempt.may_be_sent:
-            raise
-        words, found = attempt.search(deadline.remaining(MAX_LOOK))
-        what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
-        raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
+    note(answer)  # without a wait in between, at which a signal could lose it
+    SIGNALS.check()
+    return answer
 
 
 class StartAttempt(NonIdempotentRequest[Run]):
@@ -174,10 +151,10 @@ class StartAttempt(NonIdempotentRequest[Run]):
         self._is_known = is_known
         self._began = time.monotonic()
 
-    def post(self) -> Run:
+    def send(self, within: float = float("inf")) -> Run:
         """Start the run. Raises what the API raises, and Unavailable for an answer that is about another start."""
         request = self.request
-        run = self.api.create_run(
+        run = self.api.within(within).create_run(
             request.workflow_id,
             request.input,
             version_id=request.version_id,

@@ -51,7 +51,7 @@ def test_no_start_is_left_without_an_answer_that_takes_long(noxcli: Noxcli, sand
 
 
 def test_a_wait_at_the_pace_is_no_lost_contact(noxcli: Noxcli, plays: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "LEAST_ATTEMPT", 0.2)
+    monkeypatch.setattr(retry, "MIN_ATTEMPT", 0.2)
     workflow = plays(nodes=[input_node("Q")], faults={"record": [Answer(429, {}, headers={"Retry-After": "1"})]})
     result = noxcli("batch", workflow, write_rows("a"), "--retry-for", "300ms")
     assert (result.code, result.codes) == (0, {1: 0})

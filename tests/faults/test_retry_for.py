@@ -40,7 +40,7 @@ def test_one_failed_poll_is_forgiven_and_a_second_is_not(failures: int, code: in
 def test_an_answer_that_trickles_in_is_a_failure(
     noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: str, code: int
 ) -> None:
-    monkeypatch.setattr("noxcli.timing.LEAST_ATTEMPT", 0.3)
+    monkeypatch.setattr("noxcli.retry.MIN_ATTEMPT", 0.3)
     noxcli.clock = Clock()
     argv = {
         "inputs": ["inputs", WORKFLOW],
