@@ -1,22 +1,10 @@
 """The picture of a run at the bottom of a terminal, while the run is running and at its end."""
 
 from collections.abc import Callable, Sequence
-from typing import assert_never
 
 from rich.cells import cell_len
 
-from noxcli.models import (
-    FINAL_STATUSES,
-    PAUSED_STATUS,
-    Finished,
-    Gap,
-    Paused,
-    Polled,
-    Reconnecting,
-    RunEvent,
-    Started,
-    word_for,
-)
+from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Gap, Reconnecting, RunEvent, word_for
 from noxcli.render.line import LOOKS, OTHER_LOOK, Capabilities, Line
 from noxcli.render.live_region import BottomRenderer
 from noxcli.render.log import stream_line
@@ -60,17 +48,12 @@ class Live(BottomRenderer):
 
     def show(self, burst: Sequence[Step]) -> None:
         for update, _ in burst:
-            match update:
-                case RunEvent():
-                    self._note = ""
-                case Reconnecting():
-                    self._note = stream_line(update)
-                case Gap():
-                    self._terminal.note(stream_line(update))
-                case Started() | Polled() | Paused() | Finished():
-                    pass
-                case _:
-                    assert_never(update)
+            if isinstance(update, RunEvent):
+                self._note = ""
+            elif isinstance(update, Reconnecting):
+                self._note = stream_line(update)
+            elif isinstance(update, Gap):
+                self._terminal.note(stream_line(update))
 
     def lines(self) -> Sequence[Line]:
         size = self._terminal.size()
