@@ -267,8 +267,8 @@ def test_a_journal_of_a_newer_noxcli_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.batchdir.journal_state.LONGEST_LINE", 1000)
-    monkeypatch.setattr("noxcli.batchdir.journal.LONGEST_LINE", 1000)
+    monkeypatch.setattr("noxcli.batchdir.journal_state.MAX_LINE", 1000)
+    monkeypatch.setattr("noxcli.batchdir.journal.MAX_LINE", 1000)
     path = tmp_path / "batch.jsonl"
     path.write_bytes(b"x" * 10_000 + b'{"row": 2, "id": null, "step": "withdrawn", "exit_code": 75}\n')
     with pytest.raises(UsageProblem, match="line 1 of the journal"):

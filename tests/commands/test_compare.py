@@ -311,7 +311,7 @@ def test_files_of_which_only_the_address_is_known_are_told(noxcli: Noxcli) -> No
 
 
 def test_a_page_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.reports.html.comparison_page.LARGEST_ROWS", 50_000)
+    monkeypatch.setattr("noxcli.reports.html.comparison_page.MAX_ROWS", 50_000)
     base, new = ([line(row, f"{word} {'x' * 300}") for row in range(1, 201)] for word in ("old", "new"))
     assert compared(noxcli, base, new, "--report", "page.html")[0] == 0
     page = Path("page.html").read_text()
@@ -416,7 +416,7 @@ def test_what_is_unclear_is_refused(noxcli: Noxcli, base: str, new: str, said: s
 
 
 def test_a_side_has_a_limit(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.compare.side.MOST_LINES", 2)
+    monkeypatch.setattr("noxcli.compare.side.MAX_LINES", 2)
     lines = [line(1), line(2), line(3)]
     result = noxcli("compare", written("base.jsonl", lines), written("new.jsonl", lines))
     assert (result.code, "base.jsonl has more than 2 lines; compare parts of it" in result.err) == (2, True)
