@@ -12,7 +12,7 @@ from noxcli.batch.resume import RemainingRows, RowCounts, accept_changes, name_r
 from noxcli.batch.scheduler import Scheduler
 from noxcli.batch.spec import ATTEMPT_VARIABLE, BatchSpec
 from noxcli.batch.worker import RowWorker
-from noxcli.batchdir.header import BatchHeader, with_definition_of
+from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import FINISHED, JournalState
 from noxcli.batchdir.results_file import ResultsFile
@@ -121,9 +121,11 @@ class Batch:
                 f"stdout is {stored}, a file that noxcli writes itself",
                 "redirect stdout to another file or to /dev/null",
             )
-        if past.header is not None and past.header.definition is not None and self.header.definition is None:
+        begun = self.header
+        if past.header is not None and past.header.definition is not None and begun.definition is None:
             terminal.warn("the workflow is not compared with the one that the batch began with")
-        self.journal.begin(with_definition_of(past.header, self.header), past)
+            begun = replace(begun, definition=past.header.definition, nodes=past.header.nodes)
+        self.journal.begin(begun, past)
         self.results = ResultsFile(self.journal.place)
         self._files.callback(self.results.close)
         if past.header is not None:

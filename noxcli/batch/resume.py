@@ -8,7 +8,7 @@ from typing import Any
 
 from noxcli.batch.spec import ALLOW, BatchSpec
 from noxcli.batchdir.digest_index import DigestIndex
-from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState, digest_of_id
+from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState
 from noxcli.batchdir.results_file import ResultsFile, key_of, parse_line
 from noxcli.codec import to_json
 from noxcli.errors import UsageProblem, WrongInputs
@@ -17,7 +17,7 @@ from noxcli.inputs.preflight import validate_inputs
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
-from noxcli.rows.reader import Row, RowReader
+from noxcli.rows.reader import Row, RowReader, digest_of
 from noxcli.rows.shards import Shard
 
 MISTAKES_KEPT, MAX_NAMED = 20, 20
@@ -135,7 +135,7 @@ class RemainingRows:
                 state = self._past.state(row.number)
                 found.add(row if state == FINISHED else self._checked(row), state)
             if row.id is not None:
-                yield digest_of_id(row.id), row.number
+                yield digest_of(row.id), row.number
 
     def to_do(self, wanted: Collection[int] | None = None) -> Iterator[Row | None]:
         """Yield the remaining rows, if they are `wanted`, and None for each other one, so that no step takes long."""
@@ -222,7 +222,7 @@ def _moves_in(rows: RowReader, past: JournalState, shard: Shard) -> list[tuple[i
     moves = []
     for row in rows.repeated():
         if row.id is not None:
-            old = numbers.find(digest_of_id(row.id))
+            old = numbers.find(digest_of(row.id))
         else:
             old = row.number if row.number < len(past.offsets) and not past.ids[row.number] else None
         if old is not None and past.offsets[old]:

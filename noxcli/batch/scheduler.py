@@ -105,7 +105,10 @@ class Scheduler:
             self.shutdown.check()
             if self.shutdown.stage is Stage.DETACHING:
                 return
-            self._give_up_late_rows()
+            if (limit := self._asked.row_timeout) is not None:  # a last read is not answered
+                late = time.monotonic() - limit - LAST_READ
+                for row in [row for row in self.in_flight.active.values() if row.began < late]:
+                    self._give_up(row)
             self._start_rows()
             for number in self.schedule.pop_due():
                 self._call(partial(self.work.poll, self.in_flight.active[number]))
@@ -194,7 +197,7 @@ class Scheduler:
             if limit is None or taken < limit:
                 self.schedule.add(number, taken, limit)
             else:
-                self._give_up(state, state.run)
+                self._give_up(state)
 
     def _apply_result(self, row: RowResult) -> None:
         """Report a row with its result, or start it again if an interrupted batch stopped its run."""
@@ -216,18 +219,12 @@ class Scheduler:
                 return
         self.in_flight.report(row)
 
-    def _give_up_late_rows(self) -> None:
-        """Report the rows that have had their time, and whose last read is not answered."""
-        if self._asked.row_timeout is not None:
-            last = time.monotonic() - self._asked.row_timeout - LAST_READ
-            for row in [row for row in self.in_flight.active.values() if row.began < last]:
-                assert row.run is not None
-                self._give_up(row, row.run)
-
-    def _give_up(self, row: ActiveRow, run: Run) -> None:
-        what = (
-            f"the output of run {run.id} was not fetched by" if run.settled else f"run {run.id} was still {run.word} at"
-        )
+    def _give_up(self, row: ActiveRow) -> None:
+        """Report a row that has had its time."""
+        run = row.run
+        assert run is not None
+        what = f"run {run.id} was still {run.word} at"
+        what = f"the output of run {run.id} was not fetched by" if run.settled else what
         self.in_flight.report_running(row, TimedOut(f"{what} --row-timeout", "--resume waits for it again"))
 
     # The end.

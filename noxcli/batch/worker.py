@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from noxcli.batch.row_state import ActiveRow
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.journal import Journal
-from noxcli.batchdir.journal_state import digest_of_id
 from noxcli.batchdir.row_result import RowResult, row_folder
 from noxcli.errors import (
     SLOW_DOWN,
@@ -37,7 +36,7 @@ from noxcli.outputs.expand import complete_inline
 from noxcli.outputs.values import Delivered, require_whole
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.retry import FailureTracker, RetryPolicy
-from noxcli.rows.reader import Row
+from noxcli.rows.reader import Row, digest_of
 from noxcli.runs.record import lost_contact, settled_if_unchanged
 from noxcli.runs.start import InputDigests, StartAttempt, StartRequest
 from noxcli.safe_dir import SafeDir
@@ -57,21 +56,20 @@ class ClaimedIds:
         self._lock = threading.Lock()
 
     def __contains__(self, known: str) -> bool:
+        digest = digest_of(known)
         with self._lock:
-            return self._place_of(digest_of_id(known))[1]
+            place = bisect_left(self._digests, digest)
+            return digest in self._digests[place : place + 1]
 
     def claim(self, own_id: str) -> bool:
         """Add an id; return whether it is new."""
-        digest = digest_of_id(own_id)
+        digest = digest_of(own_id)
         with self._lock:
-            place, known = self._place_of(digest)
-            if not known:
+            place = bisect_left(self._digests, digest)
+            is_new = digest not in self._digests[place : place + 1]
+            if is_new:
                 self._digests.insert(place, digest)
-        return not known
-
-    def _place_of(self, digest: int) -> tuple[int, bool]:
-        place = bisect_left(self._digests, digest)
-        return place, place < len(self._digests) and self._digests[place] == digest
+        return is_new
 
 
 class RowStart(StartAttempt):

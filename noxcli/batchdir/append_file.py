@@ -44,21 +44,18 @@ class AppendFile:
         """
         try:
             with self._lock:
-                self._write(content)
+                begins, rest = os.fstat(self.file).st_size, memoryview(content)
+                try:
+                    while rest:
+                        rest = rest[os.write(self.file, rest) :]
+                except OSError:
+                    with suppress(OSError):
+                        os.ftruncate(self.file, begins)
+                    raise
             if durable:
                 os.fsync(self.file)  # without the lock: the system makes one flush of those of several threads
         except OSError as error:
             raise JournalTrouble(f"can't write {self._what}: {reason_of(error)}", CONTINUE) from error
-
-    def _write(self, content: bytes) -> None:
-        begins, rest = os.fstat(self.file).st_size, memoryview(content)
-        try:
-            while rest:
-                rest = rest[os.write(self.file, rest) :]
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(self.file, begins)
-            raise
 
     def move_torn_aside(self) -> None:
         """Move an incomplete last line, which a kill leaves, to the end of NAME.torn. Raises OSError."""

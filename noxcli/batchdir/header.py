@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -110,8 +110,8 @@ def digests_of(definition: Mapping[str, Any]) -> tuple[str | None, NodeDigests |
     for place, node in enumerate(nodes if isinstance(nodes, list) else ()):
         known = node.get("id") if isinstance(node, dict) else None
         name = known if isinstance(known, str) else f"#{place + 1}"
-        parts[name] = [names.get(name, name), f"{digest_of(_encoded(to_json(node))):016x}"]
-    return hashlib.sha256(_encoded(whole)).hexdigest(), parts
+        parts[name] = [names.get(name, name), f"{digest_of(to_json(node)):016x}"]
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest(), parts
 
 
 def differences(then: BatchHeader, now: BatchHeader) -> Iterator[Difference]:
@@ -143,13 +143,6 @@ def constants_of(common: Inputs) -> dict[str, str]:
     return {key: _short(to_json(shown[key])) for key in sorted(shown)}
 
 
-def with_definition_of(then: BatchHeader | None, now: BatchHeader) -> BatchHeader:
-    """Return the header with the definition of an earlier call, unless it has one."""
-    if then is None or now.definition is not None:
-        return now
-    return replace(now, definition=then.definition, nodes=then.nodes)
-
-
 def changed_nodes(then: BatchHeader, now: BatchHeader) -> str:
     """Return the names of the nodes that differ, for a message."""
     old, new = then.nodes or {}, now.nodes or {}
@@ -161,8 +154,4 @@ def changed_nodes(then: BatchHeader, now: BatchHeader) -> str:
 def _short(text: str) -> str:
     if len(text) <= MAX_CONSTANT:
         return text
-    return f"{text[:MAX_CONSTANT]}… ({digest_of(_encoded(text)):016x})"
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+    return f"{text[:MAX_CONSTANT]}… ({digest_of(text):016x})"

@@ -220,7 +220,7 @@ class JournalState:
     def _apply_to_row(self, step: str, number: int, line: Mapping[str, Any]) -> None:
         self._make_room(number)
         if step == "sent" or not self.ids[number]:  # later steps name the same id
-            self.ids[number] = digest_of_id(line["id"])
+            self.ids[number] = digest_of(line["id"])
         match step:
             case "sent":
                 self.asked_again[number] += self.states[number] >= FINISHED
@@ -244,12 +244,12 @@ class JournalState:
             case "finished":
                 known = self.pending.get(number)
                 if known is None or known.run_id != line["run_id"]:  # its start could not be recorded
-                    self.runs[number] = digest_of_id(line["run_id"])
+                    self.runs[number] = digest_of(line["run_id"])
                 self.reset_row(number)
                 self.states[number] = FINISHED + line["exit_code"]
 
     def _start(self, number: int, before: SentStart, run_id: str, created_at: str | None) -> None:
-        self.states[number], self.runs[number] = STARTED, digest_of_id(run_id)
+        self.states[number], self.runs[number] = STARTED, digest_of(run_id)
         self.pending[number] = replace(before, run_id=run_id, created_at=created_at)
 
     def _make_room(self, number: int) -> None:
@@ -283,11 +283,6 @@ class JournalState:
             if states[old] >= FINISHED and before[old] != digest:
                 self.digests[new] = before[old]
                 self.outdated.add(new)
-
-
-def digest_of_id(text: str | None) -> int:
-    """Return the 64-bit digest of a row's own id, or of a run's; 0 for none."""
-    return 0 if text is None else digest_of(text.encode("utf-8", "surrogatepass"))
 
 
 def line_at(file: IO[bytes], offset: int) -> Mapping[str, Any]:

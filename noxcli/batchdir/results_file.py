@@ -6,12 +6,11 @@ from typing import IO, Any
 
 from noxcli.batchdir.append_file import CONTINUE, AppendFile, JournalTrouble, lines_in, open_batch_file
 from noxcli.batchdir.digest_index import DigestIndex
-from noxcli.batchdir.journal_state import digest_of_id
 from noxcli.batchdir.row_result import RowResult
 from noxcli.codec import decode_json
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.files import RESULTS_NAME, reason_of
-from noxcli.rows.reader import MAX_ROWS
+from noxcli.rows.reader import MAX_ROWS, digest_of
 from noxcli.safe_dir import SafeDir
 
 REPLACED_NAME = "results.replaced.jsonl"
@@ -75,7 +74,7 @@ class ResultsFile:
 
     def append(self, rows: Iterable[RowResult]) -> None:
         """Add rows' lines, which replace those that they have. Raises as `AppendFile.append`."""
-        self.append_lines({key_of(one.row.number, digest_of_id(one.row.id)): one.line for one in rows})
+        self.append_lines({key_of(one.row.number, digest_of(one.row.id)): one.line for one in rows})
 
     def append_lines(self, lines: Mapping[int, str]) -> None:
         """Add lines by what identifies their rows. Raises as `append`."""
@@ -143,7 +142,7 @@ class ResultsIndex(ResultsReader):
     def __init__(self, directory: Path) -> None:
         """Raises UsageProblem for a file that can't be read."""
         super().__init__(directory)
-        self._index = DigestIndex((key_of(line["row"], digest_of_id(line["id"])), at) for at, line in self.read_all())
+        self._index = DigestIndex((key_of(line["row"], digest_of(line["id"])), at) for at, line in self.read_all())
 
     def has(self, key: int) -> bool:
         return self._index.find(key) is not None
@@ -154,7 +153,7 @@ class ResultsIndex(ResultsReader):
 
     def read_raw(self, row: int, own_id: str | None) -> bytes:
         """Return the row's line, empty if it has none."""
-        begin = self._index.find(key_of(row, digest_of_id(own_id)))
+        begin = self._index.find(key_of(row, digest_of(own_id)))
         return b"" if begin is None else self.read_at(begin)
 
 

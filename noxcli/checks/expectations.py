@@ -39,7 +39,8 @@ class Expectations:
             raise UsageProblem(f"{OPTION} - is not a file", "give a JSON lines, CSV or TSV file")
         by_key, kinds = dict[Key, Inputs](), dict[str, str]()
         source = RowReader(path, None, Columns({}, Inputs()), sources)
-        source.copy_pipe()
+        if source.is_pipe:
+            source.copy_pipe()
         for row in source.rows():
             if row.problem is not None:
                 raise UsageProblem(f"{OPTION} {path}, {row.place}: {row.problem}")
@@ -81,7 +82,7 @@ class Expectations:
     def digest(self) -> str:
         """Return a digest of all expected outputs."""
         wanted = sorted((str(key), to_json(inputs.values)) for key, inputs in self._by_key.items())
-        return f"{digest_of(to_json(wanted).encode('utf-8', 'surrogatepass')):016x}"
+        return f"{digest_of(to_json(wanted)):016x}"
 
     def of(self, row: int, own_id: str | None) -> Inputs | None:
         """Return the row's expected outputs, None if it has none."""

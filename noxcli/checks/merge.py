@@ -12,7 +12,7 @@ from typing import IO
 from noxcli.batchdir.append_file import open_batch_file
 from noxcli.batchdir.digest_index import DigestIndex
 from noxcli.batchdir.header import BatchHeader, differences
-from noxcli.batchdir.journal_state import FINISHED, JournalState, digest_of_id, line_at
+from noxcli.batchdir.journal_state import FINISHED, JournalState, line_at
 from noxcli.batchdir.results_file import ResultsReader, key_of, parse_line, run_of
 from noxcli.batchdir.resume_command import command_to_continue
 from noxcli.batchdir.row_result import row_folder
@@ -27,6 +27,7 @@ from noxcli.reports.html.batch_page import BatchAbout, rows_page
 from noxcli.reports.html.markup import Page
 from noxcli.reports.junit import cases_of_row, write_junit
 from noxcli.reports.result import Outcome
+from noxcli.rows.reader import digest_of
 from noxcli.rows.shards import Shard
 
 UNOWNED = 0xFFFF
@@ -149,8 +150,8 @@ class MergedBatch:
         places = array("Q", bytes(8 * len(self._keys)))
         for owner, stored in enumerate(self._stored):
             for begin, line in stored.read_all():
-                number = rows.find(key_of(line["row"], digest_of_id(line["id"])))
-                if number is None or (self._owners[number], self._runs[number]) != (owner, digest_of_id(run_of(line))):
+                number = rows.find(key_of(line["row"], digest_of(line["id"])))
+                if number is None or (self._owners[number], self._runs[number]) != (owner, digest_of(run_of(line))):
                     continue
                 if not places[number]:
                     yield number, {**line, "row": number}
@@ -185,7 +186,7 @@ class MergedBatch:
             return self._missing(number)
         if place := self._places[number]:
             line = parse_line(self._stored[owner].read_at(place - 1))
-            if line is not None and digest_of_id(run_of(line)) == self._runs[number]:
+            if line is not None and digest_of(run_of(line)) == self._runs[number]:
                 return {**line, "row": number}
         entry = {**line_at(files[owner], self._offsets[number]), "row": number}  # it may have moved since
         others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]

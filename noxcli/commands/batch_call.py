@@ -61,8 +61,8 @@ def run_rows(noxus: Session, options: Options) -> None:
         with noxus.connect(Phase.PREFLIGHT) as api:
             pace = api.pace_requests()
             workflow = _read_definition(noxus, asked.rows, options)
-            asked.rows.copy_pipe(asked.directory)
-            batch.at_end(asked.rows.close)
+            if asked.rows.is_pipe:
+                batch.at_end(asked.rows.copy_pipe(asked.directory).close)
             header = header_of(context, workflow, asked, context.argv)
             seen = batch.check(header, inputs_of(workflow.definition) if asked.checked else None)
             check_questions(context, judge, asked.rows, header, seen)

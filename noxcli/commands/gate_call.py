@@ -165,8 +165,8 @@ class _Gate:
         nodes = [inputs_of(each.definition) for each in self.workflows]
         rows.know([node for each in nodes for node in each or ()], checked=True)
         check_outputs(noxus, (), self.workflows[0])
-        rows.copy_pipe(self.asked.directory)
-        batch.at_end(rows.close)
+        if rows.is_pipe:
+            batch.at_end(rows.copy_pipe(self.asked.directory).close)
         begun = batch.past.header
         header = replace(header_of(noxus.context, self.workflows[0], self.asked, noxus.context.argv), repeat=PER_ROW)
         seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)

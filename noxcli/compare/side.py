@@ -11,7 +11,6 @@ from typing import IO, Any, Protocol
 
 from noxcli.batchdir.append_file import lines_in, open_batch_file
 from noxcli.batchdir.header import BatchHeader
-from noxcli.batchdir.journal_state import digest_of_id
 from noxcli.batchdir.results_file import MAX_REPETITIONS, MAX_RESULT, parse_result_line
 from noxcli.checks.merge import MergedBatch
 from noxcli.codec import decode_json
@@ -198,17 +197,17 @@ class Side:
             self.outputs.update(by_name(result["output"]))
         self.asserted.update(str(each.get("name")) for each in result.get("assertions") or ())
         if run.get("id") is not None:
-            self.runs.append(digest_of_id(run["id"]))
+            self.runs.append(digest_of(run["id"]))
         self._numbers.append(line["row"] << REPETITION_BITS | (line.get("repetition") or 0))
         self._places.append(place)
-        self._ids.append(digest_of_id(own_id))
+        self._ids.append(digest_of(own_id))
         self._inputs.append(0 if given is None else self._digest(given))
 
     def _digest(self, given: Mapping[str, Any]) -> int:
         """Return the sum of the inputs' digests, from which that of a constant can be taken away; never 0."""
         total = 1
         for name, value in given.items():
-            digest = digest_of(json.dumps([name, value], sort_keys=True).encode())
+            digest = digest_of(json.dumps([name, value], sort_keys=True))
             total += digest
             self.given[name] += 1
             if self._values.setdefault(name, digest) != digest:

@@ -94,13 +94,11 @@ class RowReader:
             status = sources.claim(source, f"FILE {source}")
         self.is_pipe = status is None or not stat.S_ISREG(status.st_mode)  # or a device
 
-    def copy_pipe(self, directory: Path | None = None) -> None:
-        """Read a pipe to its end: into memory, or into a file without a name on the disk of the directory.
+    def copy_pipe(self, directory: Path | None = None) -> BinaryIO:
+        """Read a pipe to its end, and return the copy: in memory, or without a name on the disk of the directory.
 
         Raises UsageProblem if it can't be read or stored, TimedOutBeforeStart if it does not end.
         """
-        if not self.is_pipe:
-            return
 
         def copy() -> BinaryIO:
             into = io.BytesIO() if directory is None else open_scratch(directory)
@@ -110,14 +108,10 @@ class RowReader:
 
         try:
             with self._reading():
-                self._copy = self._sources.in_time(copy, "the rows were not read to their end")
+                self._copy = copied = self._sources.in_time(copy, "the rows were not read to their end")
         except OutputNotDelivered as error:
             raise UsageProblem(error.message, error.hint) from None
-
-    def close(self) -> None:
-        """Remove the copy of a pipe."""
-        if self._copy is not None:
-            self._copy.close()
+        return copied
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -295,15 +289,16 @@ class RowReader:
         try:
             own = _id(fields.get(columns.id))
             sent, kept = columns.divided(fields, typed=typed)
-            digest = digest_of(ascii((own, sent)).encode())
+            digest = digest_of(ascii((own, sent)))
             return Row(number, line, digest, own, columns.inputs(sent, typed=typed), kept)
         except UsageProblem as problem:
             return Row(number, line, digest, own, problem=problem.line())
 
 
-def digest_of(content: bytes) -> int:
-    """Return a 64-bit hash of the content."""
-    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
+def digest_of(text: str | None) -> int:
+    """Return the 64-bit digest of a text, such as a row's own id or a run's; 0 for none."""
+    content = None if text is None else text.encode("utf-8", "surrogatepass")
+    return 0 if content is None else int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
 
 
 def _json(content: bytes, what: str) -> Any:
