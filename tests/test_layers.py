@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "noxcli"
 
-# A room may import those above it in this list, but none on its own line.
+# A package may import those above it in this list, but none on its own line.
 ORDER = [
     {"signals"},
     {"errors", "models", "codec", "schemas", "utf8"},
@@ -90,7 +90,7 @@ ORDER = [
     {"app"},
     {"__main__"},
 ]
-RANKS = {room: rank for rank, line in enumerate(ORDER) for room in line}
+RANKS = {name: rank for rank, line in enumerate(ORDER) for name in line}
 FOREIGN = {
     "requests": {"api"},
     "urllib3": {"api"},
@@ -113,7 +113,7 @@ CROSSING = {
     "faults",
     "release",
     "research",
-}  # test folders that are not about one room
+}  # test folders that are not about one package
 
 
 def part_of(path: Path) -> str:
@@ -141,7 +141,7 @@ def test_imports_point_one_way() -> None:
 
 
 def forbidden(part: str, names: Iterable[str]) -> list[str]:
-    """Return what a module of this room imports and must not."""
+    """Return what a module of this package imports and must not."""
     return sorted(name for name in names if not may_import(part, name))
 
 
@@ -160,7 +160,7 @@ def may_see(part: str, seen: str) -> bool:
     return seen in {part, "sandbox"} or RANKS[seen] < RANKS[part]
 
 
-def test_an_import_that_points_up_or_is_of_another_room_is_found() -> None:
+def test_an_import_that_points_up_or_aside_is_found() -> None:
     assert forbidden("runs", ["noxcli.errors", "noxcli.runs.start", "noxcli.__version__", "json"]) == []
     assert forbidden("runs", ["noxcli.cli.context"]) == ["noxcli.cli.context"]
     assert forbidden("runs", ["noxcli.sandbox.run", "requests"]) == ["noxcli.sandbox.run", "requests"]
@@ -168,29 +168,29 @@ def test_an_import_that_points_up_or_is_of_another_room_is_found() -> None:
     assert forbidden("__init__", ["json"]) == ["json"]
 
 
-def test_every_library_has_its_rooms() -> None:
+def test_every_library_has_its_packages() -> None:
     tops = {name.partition(".")[0] for path in MODULES for name in imports_of(path)}
     # Only type checkers know the last one.
     assert tops - {"noxcli", *sys.stdlib_module_names, "_typeshed"} <= FOREIGN.keys()
 
 
-def test_every_room_has_its_place() -> None:
+def test_every_package_has_its_layer() -> None:
     assert {part_of(path) for path in MODULES} == {*RANKS, "sandbox", "__init__"}
 
 
-def test_tests_mirror_the_rooms() -> None:
-    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+def test_tests_mirror_the_packages() -> None:
+    packages = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     folders = {path.parent.name for path in Path(__file__).parent.glob("*/test_*.py")}
-    assert folders - CROSSING <= rooms
+    assert folders - CROSSING <= packages
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_there_is_no_import_cycle() -> None:
     names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in MODULES}
     names |= {name.removesuffix(".__init__"): path for name, path in names.items()}
     left = {name: imports_of(path) & names.keys() - {name} for name, path in names.items()}
     while free := {name for name, needs in left.items() if not needs & left.keys()}:
         left = {name: needs for name, needs in left.items() if name not in free}
-    assert not left, f"a circle: {sorted(left)}"
+    assert not left, f"an import cycle: {sorted(left)}"
 
 
 @pytest.mark.parametrize("page", ["SECURITY.md", "CONTRIBUTING.md", "docs/architecture.md"])

@@ -1,4 +1,4 @@
-"""The picture of the rooms in docs/architecture.md, from the imports in noxcli/."""
+"""The picture of the packages in docs/architecture.md, from the imports in noxcli/."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -26,8 +26,8 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 @cache
-def rooms() -> Arrows:
-    """Return each room with the rooms that it imports: the packages and root modules of noxcli/."""
+def packages() -> Arrows:
+    """Return each package and root module of noxcli/ with those that it imports."""
     found: dict[str, set[str]] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -37,14 +37,14 @@ def rooms() -> Arrows:
     return {room: frozenset(found[room] & wanted - {room}) for room in sorted(wanted)}
 
 
-def ground_of(arrows: Arrows) -> frozenset[str]:
-    """Return the ground floor: the root modules that import no package, neither directly nor indirectly."""
+def base_of(arrows: Arrows) -> frozenset[str]:
+    """Return the base: the root modules that import no package, neither directly nor indirectly."""
     packages = {room for room in arrows if (PACKAGE / room).is_dir()}
     return frozenset(room for room in arrows if not reachable(arrows, {room}) & packages)
 
 
 def reachable(arrows: Arrows, starts: set[str] | frozenset[str]) -> set[str]:
-    """Return these rooms, and all that their arrows lead to."""
+    """Return these, and all that their arrows lead to."""
     seen, left = set[str](), list(starts)
     while left:
         room = left.pop()
@@ -57,20 +57,20 @@ def reachable(arrows: Arrows, starts: set[str] | frozenset[str]) -> set[str]:
 def reduced(arrows: Arrows) -> Arrows:
     """Return the arrows without those that a longer path implies. There must be no cycle."""
     return {
-        room: frozenset(seen for seen in all_seen if seen not in reachable(arrows, all_seen - {seen}))
-        for room, all_seen in arrows.items()
+        name: frozenset(seen for seen in all_seen if seen not in reachable(arrows, all_seen - {seen}))
+        for name, all_seen in arrows.items()
     }
 
 
 def picture() -> str:
-    """Return the rooms as a Mermaid flowchart, from argv at the top to the ground floor."""
-    everything = rooms()
-    ground = ground_of(everything)
-    arrows = reduced({room: seen - ground for room, seen in everything.items() if room not in ground})
+    """Return the packages as a Mermaid flowchart, from argv at the top to the base modules."""
+    everything = packages()
+    base = base_of(everything)
+    arrows = reduced({name: seen - base for name, seen in everything.items() if name not in base})
     # Mermaid reads a label as Markdown, and would show __main__ as a bold main.
     lines = ["```mermaid", "flowchart TD", '    __main__["#95;#95;main#95;#95;"]']
-    for room, seen in arrows.items():
-        # An invisible link keeps the ground floor at the bottom where no arrow leads to it.
-        lines += [f"    {room} --> {target}" for target in sorted(seen)] or [f"    {room} ~~~ ground"]
-    lines += [f'    ground["ground floor:<br>{", ".join(sorted(ground))}"]', "```"]
+    for name, seen in arrows.items():
+        # An invisible link keeps the base modules at the bottom where no arrow leads to it.
+        lines += [f"    {name} --> {target}" for target in sorted(seen)] or [f"    {name} ~~~ base"]
+    lines += [f'    base["base modules:<br>{", ".join(sorted(base))}"]', "```"]
     return "\n".join(lines) + "\n"

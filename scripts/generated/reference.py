@@ -247,7 +247,7 @@ PARTS = {
     "defaults": (f"{REFERENCE}/settings.md", settings_table),
     "requests": (f"{REFERENCE}/scenarios.md", kinds_table),
     "faults": (f"{REFERENCE}/scenarios.md", faults_tables),
-    "rooms": ("docs/architecture.md", picture),
+    "packages": ("docs/architecture.md", picture),
 }
 
 
