@@ -10,41 +10,92 @@ from typer.core import TyperCommand
 
 from noxcli.errors import ExitCode, ReaderGone
 
-# The layout of every verb's help. Options without a heading here are the verb's own, and come first.
-OWN, ARGUMENTS = "Options", "Arguments"
+# The layout of every verb's help, by the user's task. Options without a heading are the verb's own, and come first.
+OWN, ARGUMENTS, TIME, COMMON = "Options", "Arguments", "Time", "General"
 HEADINGS = {
-    "Inputs": ("--inputs", "--secret", "--no-check"),
-    "Rows": ("--input-format", "--column", "--id", "--keep", "--only"),
-    "Run": (
-        "--dry-run",
-        "--max-parallel",
-        "--row-timeout",
-        "--fresh",
-        "--version-id",
-        "--callback-url",
-        "--detach",
-        "--state-file",
-        "--on-interrupt",
-        "--run",
+    "Inputs": ("--inputs", "--secret", "--version-id", "--dry-run", "--no-check"),
+    "Rows": ("--input-format", "--id", "--keep", "--column", "--only", "--repeat", "--shard"),
+    "Continue": ("--resume", "--again", "--fresh", "--allow-changed-input", "--etag"),
+    "Start": ("--detach", "--state-file", "--callback-url"),
+    "Output": (
+        "--status",
+        "--limit",
+        "--raw",
+        "--format",
+        "--json",
+        "--query",
+        "--output",
+        "--output-dir",
+        "--csv",
+        "--csv-raw",
     ),
-    "Output": ("--limit", "--format", "--json", "--query", "--raw", "--output", "--output-dir"),
-    "Reports": (
+    "Checks and reports": (
         "--assert",
         "--expect",
-        "--min-pass",
         "--pass-each",
+        "--min-pass",
         "--allow-missing",
         "--report",
         "--markdown",
         "--junit",
-        "--csv",
-        "--csv-raw",
         "--dotenv",
     ),
-    "Following": ("--resume", "--on-pause", "--poll-interval", "--no-stream"),
-    "Time": ("--timeout", "--stall-timeout", "--retry-for", "--on-timeout"),
-    "Connection": ("--base-url", "--api-key-file", "--profile"),
-    "General": ("--quiet", "--progress", "--verbose", "--color", "--help"),
+    TIME: (
+        "--max-parallel",
+        "--max-failures",
+        "--row-timeout",
+        "--timeout",
+        "--stall-timeout",
+        "--on-timeout",
+        "--on-interrupt",
+        "--on-pause",
+        "--poll-interval",
+        "--no-stream",
+    ),
+    # Of every verb that calls the server: one line, and the page of `noxcli help options`.
+    COMMON: (
+        "--retry-for",
+        "--base-url",
+        "--api-key-file",
+        "--profile",
+        "--quiet",
+        "--progress",
+        "--verbose",
+        "--color",
+        "--help",
+    ),
+}
+COMMON_LINE = "Common options, such as --profile, --timeout, -q and -v: noxcli help options"
+# The exit codes that matter most to those who call a verb.
+FAILED, NO_KEY, NOT_FOUND, LOST = (
+    {1: "the run failed"},
+    {4: "no key, or rejected"},
+    {5: "not found"},
+    {6: "lost contact"},
+)
+DOUBT, TEMPORARY, TIMED_OUT = (
+    {7: "unknown if it started"},
+    {75: "nothing started, try again"},
+    {124: "--timeout reached"},
+)
+RED = {11: "an --assert or --expect failed"}
+CODES: dict[str, dict[int, str]] = {
+    "run": FAILED | DOUBT | TIMED_OUT,
+    "rerun": FAILED | DOUBT | TIMED_OUT,
+    "stream": FAILED | LOST | TIMED_OUT,
+    "wait": FAILED | LOST | TIMED_OUT,
+    "fetch-output": FAILED | {8: "not finished"} | {9: "output incomplete or not written"},
+    "stop": NOT_FOUND | LOST | TIMED_OUT,
+    "report": NOT_FOUND | {9: "page not written"} | TEMPORARY,
+    "import": {2: "rejected"} | DOUBT | TEMPORARY,
+    "batch": FAILED | DOUBT | RED,
+    "results": FAILED | {8: "rows without a result"} | RED,
+    "gate": {2: "bad usage, or nothing to compare"}
+    | {8: "rows without an answer"}
+    | {11: "a row broke, or NEW is worse"},
+    "compare": {2: "nothing to compare"} | {8: "rows without an answer"} | {11: "a row broke"},
+    **dict.fromkeys(("inspect", "versions", "inputs", "export"), NO_KEY | NOT_FOUND | TEMPORARY),
+    **dict.fromkeys(("workflows", "runs", "doctor"), {2: "bad usage or config"} | NO_KEY | TEMPORARY),
 }
 # The options that people use most, for the one screen of `-h`; a verb's own options come after these.
 USED = (
@@ -71,8 +122,8 @@ USED = (
 )
 MAX_USED = 10
 PLACED = [name for names in HEADINGS.values() for name in names]
-WIDEST = 28  # the longest option, in characters, that has its help on the same line
-NARROWEST_TEXT, NARROWEST_PAGE = 24, 30  # columns
+WIDEST = 22  # the longest option, in characters, that has its help on the same line
+NARROWEST_TEXT, NARROWEST_PAGE, NARROWEST_CUT = 24, 30, 64  # columns
 EXAMPLES = "Examples:\n"
 BRACKET = re.compile(r"\[[^]]*\]")  # [default: 30s], [env: NOXCLI_CI], [required]
 BEFORE_BRACKET = re.compile(r"  +(?=\[)")
@@ -147,11 +198,24 @@ class Verb(HelpOnStdout, TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options under their headings."""
-        sections = self.sections(ctx)
+        sections = [(heading, records) for heading, records in self.sections(ctx) if self._is_own(heading, records)]
         fitting = [len(names) for _, records in sections for names, _ in records if len(names) <= WIDEST]
         for heading, records in sections:
             with formatter.section(heading):
                 write_definitions(formatter, records, max(fitting, default=0))
+        if self.calls_server:
+            formatter.write("\n")
+            formatter.write_text(COMMON_LINE)
+
+    @property
+    def calls_server(self) -> bool:
+        """True if it has the options that `noxcli help options` lists."""
+        return any("--profile" in param.opts for param in self.params)
+
+    def _is_own(self, heading: str, records: Sequence[tuple[str, str]]) -> bool:
+        """True unless the line about common options stands for them, as for a lone --timeout without a default."""
+        is_common = heading == COMMON or (heading == TIME and len(records) == 1 and "[" not in records[0][1])
+        return not (is_common and self.calls_server)
 
     def brief(self, ctx: Any) -> str:
         """Return one screen: usage, arguments, the options that people use most in a line each, and two examples."""
@@ -167,12 +231,24 @@ class Verb(HelpOnStdout, TyperCommand):
             page.write("\n")
             with page.indentation():
                 room = max(NARROWEST_TEXT, page.width - page.current_indent - width - 2)
+                room = room if page.width >= NARROWEST_CUT else len(max((text for _, text in records), key=len))
                 write_definitions(page, [(names, shortened(text, room)) for names, text in records], width)
         page.write("\n")
         for line in [line for line in self.examples if f"{ctx.command_path} " in f"{line} "][:2]:
             page.write(f"  {line}\n")
         page.write(f"\nAll options: {ctx.command_path} --help")
         return str(page.getvalue())
+
+    def common_page(self, ctx: Any) -> str:
+        """Return the options that all verbs share which call the server."""
+        page, shared = new_page(ctx), {"--timeout DUR"}
+        records = [
+            each for heading, found in self.sections(ctx) for each in found if heading == COMMON or each[0] in shared
+        ]
+        page.write_text("Options of all commands that call the server. They come after the command.")
+        page.write("\n")
+        write_definitions(page, records, max(len(names) for names, _ in records if len(names) <= WIDEST))
+        return str(page.getvalue().rstrip("\n"))
 
     def sections(self, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]:
         """Return each heading with its entries, as names and help."""
@@ -187,7 +263,10 @@ class Verb(HelpOnStdout, TyperCommand):
         return [(heading, records) for heading, records in sections.items() if records]
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is theirs
-        """Write the examples without breaking their lines."""
+        """Write the exit codes that matter, and the examples without breaking their lines."""
+        if self.name in CODES:
+            with formatter.section("Exit codes"):
+                write_definitions(formatter, [(f"{code:>3}", text) for code, text in CODES[self.name].items()], 3)
         if self.examples:
             with formatter.section(EXAMPLES.rstrip(":\n")):
                 for line in self.examples:
@@ -235,4 +314,5 @@ def _place(param: Any) -> int:
 def _heading(param: Any) -> str:
     if param.param_type_name == "argument":
         return ARGUMENTS
-    return next((heading for heading, names in HEADINGS.items() if not {*names}.isdisjoint(param.opts)), OWN)
+    placed = next((heading for heading, names in HEADINGS.items() if not {*names}.isdisjoint(param.opts)), OWN)
+    return getattr(param, "rich_help_panel", None) or placed

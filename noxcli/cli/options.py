@@ -99,16 +99,16 @@ RunOrNone = Annotated[
 ]
 RunOrLast = Annotated[str, typer.Argument(metavar="[RUN]", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
 VersionId = Annotated[
-    str | None, typer.Option("--version-id", metavar="VERSION", help="Use this saved version: its id or exact name.")
+    str | None, typer.Option("--version-id", metavar="VERSION", help="Use this saved version, by id or exact name.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 QueryOption = Annotated[
     str | None,
-    typer.Option("--query", metavar="EXPR", help="Print only what this JMESPath expression finds; implies --json."),
+    typer.Option("--query", metavar="EXPR", help="Print what this JMESPath finds; implies --json."),
 ]
 LineQueryOption = Annotated[
     str | None,
-    typer.Option("--query", metavar="EXPR", help="Print only what this JMESPath expression finds in each line."),
+    typer.Option("--query", metavar="EXPR", help="Print what this JMESPath finds in each line."),
 ]
 Timeout = Annotated[
     float | None,
@@ -116,7 +116,7 @@ Timeout = Annotated[
         "--timeout",
         parser=_duration,
         metavar="DUR",
-        help="Give up after this long (90, 30s, 10m, 1h30m); what has started continues.",
+        help="Give up after this long: 90, 30s, 10m, 1h30m.",
     ),
 ]
 PollInterval = Annotated[
@@ -126,36 +126,31 @@ OnInterrupt = Annotated[
     DetachOrStop | None,
     typer.Option(
         "--on-interrupt",
-        help="On Ctrl-C, stop the run or leave it running. [default: stop; on a terminal: detach]",
+        metavar="ACTION",
+        help="On Ctrl-C: detach or stop. [default: stop; on a terminal: detach]",
         show_default=False,
     ),
 ]
 OutputOption = Annotated[
     str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write stdout to FILE, only if the exit code is 0."),
+    typer.Option("--output", "-o", metavar="FILE", help="Write stdout to FILE if the exit code is 0."),
 ]
-Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML.")]
+Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")]
 RowsReport = Annotated[
     str | None,
-    typer.Option("--report", metavar="FILE", help="Write an HTML page: verdict, why rows failed, and each row."),
+    typer.Option("--report", metavar="FILE", help="Write an HTML page with all rows."),
 ]
 Markdown = Annotated[
     str | None,
-    typer.Option(
-        "--markdown", metavar="FILE", help="Write a comment in Markdown: the verdict, and the rows that fail."
-    ),
+    typer.Option("--markdown", metavar="FILE", help="Write a comment with the rows that fail."),
 ]
 MinPassOption = Annotated[
     str | None,
-    typer.Option(
-        "--min-pass", metavar="N%", help="Exit with 0 if this share of all rows is good, with 11 if it is not."
-    ),
+    typer.Option("--min-pass", metavar="N%", help="Exit with 11 unless this share of all rows passes."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Same as --progress none.")]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Also show requests, retries and timings; never keys or values.")
-]
-Color = Annotated[WhenColored, typer.Option("--color", metavar="auto|always|never", help="Color stderr.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show requests and retries, but no keys or values.")]
+Color = Annotated[WhenColored, typer.Option("--color", metavar="WHEN", help="Color stderr: auto, always or never.")]
 
 
 @declared
@@ -183,8 +178,8 @@ class CommonOptions(Printed):
         ProgressShown,
         typer.Option(
             "--progress",
-            help="Show progress live on a terminal, as plain lines, or not at all; warnings always show. "
-            "[env: NOXCLI_PROGRESS]",
+            metavar="MODE",
+            help="Show progress: auto, plain or none. [env: NOXCLI_PROGRESS]",
         ),
     ] = "auto"
     verbose: Verbose = False
@@ -249,9 +244,9 @@ class ListOptions(DocumentOptions):
 class PreflightOptions:
     """What to check before a start, and against which version of the workflow."""
 
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check the inputs and print the request without sending it.")
-    ] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check inputs and print the request; start nothing.")] = (
+        False
+    )
     no_check: Annotated[bool, typer.Option("--no-check", help="Skip local input validation.")] = False
     version_id: VersionId = None
 
@@ -264,18 +259,16 @@ class InputOptions:
         list[str] | None,
         typer.Argument(
             metavar="[INPUT]...",
-            help="KEY=TEXT, KEY:=JSON, KEY=@FILE, KEY:=@FILE.json or KEY@UPLOAD.",
+            help="KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.",
             show_default=False,
         ),
     ] = None
     whole: Annotated[
-        str | None, typer.Option("--inputs", metavar="JSON|@FILE|-", help="All inputs as one JSON object.")
+        str | None, typer.Option("--inputs", metavar="JSON|@FILE|-", help="Send this JSON object as all inputs.")
     ] = None
     secrets: Annotated[
         list[str] | None,
-        typer.Option(
-            "--secret", metavar="KEY=ENVNAME", help="Send this environment variable's value, and never show it."
-        ),
+        typer.Option("--secret", metavar="KEY=ENVNAME", help="Send a variable's value, and never show it."),
     ] = None
 
 
@@ -289,7 +282,7 @@ class StartOptions(InputOptions, PreflightOptions):
     detach: Annotated[bool, typer.Option("--detach", help="Start the run, print its id and exit.")] = False
     state_file: Annotated[
         str | None,
-        typer.Option("--state-file", metavar="FILE", help="Save the run's ids for `noxcli stop --state-file`."),
+        typer.Option("--state-file", metavar="FILE", help="Save the run's ids for noxcli stop --state-file."),
     ] = None
 
 
@@ -297,12 +290,14 @@ class StartOptions(InputOptions, PreflightOptions):
 class DeliverOptions:
     """What to print of a run, and where to save its outputs."""
 
-    form: Annotated[Format, typer.Option("--format", help="Choose what stdout carries.")] = Format.TEXT
+    form: Annotated[Format, typer.Option("--format", metavar="FORMAT", help="Print text, content, json or ndjson.")] = (
+        Format.TEXT
+    )
     as_json: JsonOption = False
     query: QueryOption = None
     raw: Annotated[
         list[str] | None,
-        typer.Option("--raw", metavar="KEY", help="Print one output exactly, by label or node id; repeatable."),
+        typer.Option("--raw", metavar="KEY", help="Print one output exactly; repeatable."),
     ] = None
     output: OutputOption = None
     output_dir: Annotated[
@@ -322,7 +317,7 @@ class AssertOptions:
         typer.Option(
             "--assert",
             metavar="EXPR",
-            help="Exit with 11 unless this JMESPath is true; repeatable.",
+            help="Exit with 11 unless this JMESPath is true.",
         ),
     ] = None
 
@@ -333,15 +328,11 @@ class CheckOptions(AssertOptions):
 
     expect: Annotated[
         str | None,
-        typer.Option(
-            "--expect", metavar="FILE", help="Compare outputs with these, by the rows' $id (JSON lines, CSV or TSV)."
-        ),
+        typer.Option("--expect", metavar="FILE", help="Exit with 11 unless outputs are as in FILE, by $id."),
     ] = None
     pass_each: Annotated[
         int | None,
-        typer.Option(
-            "--pass-each", metavar="K", min=1, help="Count a row as good if K of its repetitions are. [default: all]"
-        ),
+        typer.Option("--pass-each", metavar="K", min=1, help="Pass a row if K runs pass. [default: all]"),
     ] = None
 
 
@@ -351,14 +342,12 @@ class ReportOptions(AssertOptions):
 
     report: Annotated[
         str | None,
-        typer.Option(
-            "--report", metavar="FILE", help="Write an HTML page: verdict, nodes on a time axis, errors, outputs."
-        ),
+        typer.Option("--report", metavar="FILE", help="Write an HTML page about the run."),
     ] = None
     junit: Junit = None
     dotenv: Annotated[
         str | None,
-        typer.Option("--dotenv", metavar="FILE", help="Write ids, status and exit code as variables for later jobs."),
+        typer.Option("--dotenv", metavar="FILE", help="Write ids and status as variables for later jobs."),
     ] = None
 
 
@@ -376,12 +365,13 @@ class FollowOptions(LimitOptions):
         ExitOrWait | None,
         typer.Option(
             "--on-pause",
-            help="When the run pauses for human input, exit or wait. [default: exit; on a terminal: wait]",
+            metavar="ACTION",
+            help="When the run pauses: exit or wait. [default: exit; on a terminal: wait]",
             show_default=False,
         ),
     ] = None
     on_timeout: Annotated[
-        DetachOrStop, typer.Option("--on-timeout", help="At --timeout or --stall-timeout, stop the run or leave it.")
+        DetachOrStop, typer.Option("--on-timeout", metavar="ACTION", help="At a timeout: detach or stop.")
     ] = "detach"
     poll_interval: PollInterval = 2.0
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Poll instead of streaming events.")] = False

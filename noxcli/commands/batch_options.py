@@ -1,7 +1,7 @@
 """The options of `noxcli batch`; its call reads them, and its help loads no more."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -38,8 +38,7 @@ class Again(StrEnum):
 class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, CommonOptions):
     """Run a workflow once for each row of a file, and print a JSON line for each.
 
-    If it is interrupted, the same command with --resume continues it, and starts nothing twice. A terminal gets a
-    table.
+    If it is interrupted, the same command with --resume continues it.
 
     Examples:
         noxcli inputs qa --json | jq -c '.examples[0]' > rows.jsonl
@@ -51,58 +50,56 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
     """
 
     workflow: WorkflowArgument
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Rows: JSON lines, a JSON array, CSV or TSV; - reads stdin.")
-    ]
+    file: Annotated[str, typer.Argument(metavar="FILE", help="JSON lines, CSV or TSV; - is stdin.")]
     whole: str | None = fixed_at(None)
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the rows and print their number; start nothing.")
+    ] = False
     input_format: Annotated[
-        str | None,
+        Literal["jsonl", "csv", "tsv"] | None,
         typer.Option(
             "--input-format",
-            metavar="jsonl|csv|tsv",
-            help="Read FILE as this format. [default: by its name, else jsonl]",
+            metavar="FORMAT",
+            help="Read FILE as jsonl, csv or tsv. [default: by name]",
+            show_default=False,
         ),
     ] = None
     column: Annotated[
         list[str] | None,
-        typer.Option("--column", metavar="KEY@", help="Read a column as files to upload (KEY@) or as JSON (KEY:=)."),
+        typer.Option("--column", metavar="KEY@", help="Read a column as files (KEY@) or as JSON (KEY:=)."),
     ] = None
     id_column: Annotated[
-        str | None, typer.Option("--id", metavar="COLUMN", help="Take the rows' ids from this column. [default: $id]")
+        str | None, typer.Option("--id", metavar="COLUMN", help="Name rows by this column. [default: $id]")
     ] = None
     keep: Annotated[
         list[str] | None,
-        typer.Option(
-            "--keep", metavar="COLUMN", help="Keep a column that is not an input beside the results; repeatable."
-        ),
+        typer.Option("--keep", metavar="COLUMN", help="Keep this column in results; repeatable."),
     ] = None
     output_dir: Annotated[
         str | None,
         typer.Option(
             "--output-dir",
             metavar="DIR",
-            help="Write each row's files and the journal to DIR. [default: FILE.batch for the journal]",
+            help="Write journal and files to DIR. [default: FILE.batch for the journal]",
         ),
     ] = None
     max_parallel: Annotated[
-        int, typer.Option("--max-parallel", metavar="N", min=1, max=1000, help="Run at most N rows at a time.")
+        int, typer.Option("--max-parallel", metavar="N", min=1, max=1000, help="Run up to N rows at a time.")
     ] = 8
     resume: Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.")] = False
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Move the directory of an earlier batch aside, and start over.")
-    ] = False
+    fresh: Annotated[bool, typer.Option("--fresh", help="Move an earlier batch aside, and start over.")] = False
     again: Annotated[
         list[Again] | None,
         typer.Option(
             "--again",
-            metavar="ROWS",
-            help="Resume, and start such rows again, even if that runs them twice (failed, stopped, doubtful, edited, "
-            "and red: those that --assert and --expect do not find good); repeatable.",
+            metavar="CLASS",
+            help="Resume, and re-run rows of this class: failed, stopped, edited, red (fails --assert or --expect), "
+            "or doubtful (may run twice); repeatable.",
             show_default=False,
         ),
     ] = None
     allow_changed_input: Annotated[
-        bool, typer.Option("--allow-changed-input", help="Resume even though FILE or the inputs have changed.")
+        bool, typer.Option("--allow-changed-input", help="Resume even if FILE or inputs have changed.")
     ] = False
     max_failures: Annotated[
         int | None,
@@ -110,7 +107,7 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
             "--max-failures",
             metavar="N",
             min=0,
-            help="Start no more rows after N have failed; 0 starts all, even if the first 20 fail for one reason.",
+            help="Start no rows after N failures; 0: start all.",
         ),
     ] = None
     row_timeout: Annotated[
@@ -121,11 +118,12 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
     ] = None
     min_pass: MinPassOption = None
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=1, help="Run only the first N rows of FILE.")
+        int | None,
+        typer.Option("--limit", metavar="N", min=1, help="Run only the first N rows of FILE.", rich_help_panel="Rows"),
     ] = None
     only: Annotated[
         str | None,
-        typer.Option("--only", metavar="FILE", help="Run only the rows whose ids are in this file, one a line."),
+        typer.Option("--only", metavar="FILE", help="Run only rows whose ids are in FILE, one a line."),
     ] = None
     repeat: Annotated[int, typer.Option("--repeat", metavar="N", min=1, max=1000, help="Run each row N times.")] = 1
     line_query: LineQueryOption = None
@@ -134,8 +132,7 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
         typer.Option(
             "--shard",
             metavar="I/N|auto",
-            help="Run only shard I of N (1/8 is the first of eight), or the shard of this engine's task. "
-            "[env: NOXCLI_SHARD]",
+            help="Run shard I of N (1/8 is the first), or that of this engine's task. [env: NOXCLI_SHARD]",
         ),
     ] = None
     report: RowsReport = None

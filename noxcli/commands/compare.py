@@ -74,7 +74,7 @@ class Options(DocumentOptions, CheckOptions, LimitOptions, CommonOptions):
         typer.Option(
             "--fail-on",
             metavar="CLASS",
-            help="Exit with 11 for rows of this class, too (changed, new, removed); repeatable.",
+            help="Exit with 11 for changed, new or removed rows.",
             show_default=False,
         ),
     ] = None
@@ -84,7 +84,7 @@ class Options(DocumentOptions, CheckOptions, LimitOptions, CommonOptions):
     ] = False
     report: Annotated[
         str | None,
-        typer.Option("--report", metavar="FILE", help="Write an HTML page: each row that differs, side by side."),
+        typer.Option("--report", metavar="FILE", help="Write an HTML page with both answers of each row."),
     ] = None
     markdown: Markdown = None
     junit: Junit = None

@@ -16,7 +16,7 @@ SCRIPTS = {"bash": "noxcli.bash", "zsh": "_noxcli", "fish": "noxcli.fish"}
 class Options:
     """Print the completion script of a shell.
 
-    The page Install of the documentation says where each shell looks for it.
+    The page Tab completion of the documentation says where each shell looks for it.
 
     Examples:
         noxcli completion fish

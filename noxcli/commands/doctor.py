@@ -61,7 +61,7 @@ class Options(DocumentOptions, CommonOptions):
 
     run: Annotated[
         str | None,
-        typer.Option("--run", metavar="RUN", help="Check the event stream of this run, best while it is running."),
+        typer.Option("--run", metavar="RUN", help="Check the event stream of a running run."),
     ] = None
 
 

@@ -9,7 +9,7 @@ from noxcli.cli.help_format import end_with
 from noxcli.cli.options import declared
 from noxcli.errors import ENGINES_FAIL, ENGINES_RETRY, ExitCode, UsageProblem, nearest
 
-TOPICS = EXIT_CODES, SWITCHES, AGENTS, SKILL = "exit-codes", "switches", "agents", "skill"
+TOPICS = OPTIONS, EXIT_CODES, SWITCHES, AGENTS, SKILL = "options", "exit-codes", "switches", "agents", "skill"
 # The head of a skill file, as assistants read it.
 SKILL_HEAD = """\
 ---
@@ -58,13 +58,14 @@ class Options:
 
     Examples:
         noxcli help run
+        noxcli help options
         noxcli help exit-codes
         noxcli help agents
     """
 
     topic: Annotated[
         str | None,
-        typer.Argument(metavar="[TOPIC]", help="A command, exit-codes, switches, agents, skill.", show_default=False),
+        typer.Argument(metavar="[TOPIC]", help="A command, options, exit-codes, switches, agents.", show_default=False),
     ] = None
 
 
@@ -78,7 +79,12 @@ def execute(ctx: typer.Context, options: Options) -> None:
         near = nearest(topic, topics)
         hint = f"did you mean: noxcli help {near}" if near else "see noxcli --help"
         raise UsageProblem(f"there is no help on {topic!r}", hint)
-    if topic == EXIT_CODES:
+    if topic == OPTIONS:
+        verb = group.get_command(ctx, "run")
+        end_with(
+            ctx, verb.common_page(typer.Context(verb, info_name="run", parent=ctx.parent, **verb.context_settings))
+        )
+    elif topic == EXIT_CODES:
         end_with(ctx, _exit_codes())
     elif topic == SWITCHES:
         end_with(ctx, _switches())
@@ -120,6 +126,6 @@ def engines_view() -> str:
     retried, final = (", ".join(map(str, codes)) for codes in (ENGINES_RETRY, ENGINES_FAIL))
     return (
         f"An engine that runs `noxcli batch` with `--resume` should retry {retried} (137 is a kill -9), "
-        f"and never {final}: they fail again until something is fixed. The page `Batches on engines` shows how "
+        f"and never {final}: they fail again until something is fixed. The page `Several machines` shows how "
         "to configure Slurm, GitHub Actions, GitLab, Snakemake, GNU parallel, Airflow, Kubernetes, Argo and AWS Batch."
     )

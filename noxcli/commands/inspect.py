@@ -47,7 +47,7 @@ class Options(DocumentOptions, LimitOptions, CommonOptions):
     run: RunOrLast = LAST
     node: Annotated[
         str | None,
-        typer.Option("--node", metavar="NODE", help="Print the inputs and outputs of this node, by name or id."),
+        typer.Option("--node", metavar="NODE", help="Print this node's inputs and outputs."),
     ] = None
 
 

@@ -37,7 +37,7 @@ class Options(RunOptions):
         typer.Option(
             "--version-id",
             metavar="VERSION",
-            help="Use this saved version, by its id or exact name. [default: the one of RUN, or else the current one]",
+            help="Use this saved version, by id or exact name. [default: that of RUN, else the current one]",
         ),
     ] = None
 

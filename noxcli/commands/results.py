@@ -60,11 +60,11 @@ class Options(CheckOptions, Printed):
     min_pass: MinPassOption = None
     csv: Annotated[
         str | None,
-        typer.Option("--csv", metavar="FILE", help="Write a table for spreadsheets: inputs, outputs, status and time."),
+        typer.Option("--csv", metavar="FILE", help="Write a table for spreadsheets."),
     ] = None
     csv_raw: Annotated[
         bool,
-        typer.Option("--csv-raw", help="In --csv, leave texts as they are that a spreadsheet would take for formulas."),
+        typer.Option("--csv-raw", help="In --csv, leave texts that look like formulas."),
     ] = False
     output: OutputOption = None
     report: RowsReport = None

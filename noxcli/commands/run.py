@@ -23,8 +23,6 @@ class Options(RunOptions):
         noxcli run fixed-inputs 'User Question=@answer.txt' Temperature:=0.5 --dry-run
         # Save every output as a file, and print one document about the run.
         noxcli run structured --output-dir out --json | jq .run.status
-        # Start a run, and wait for it with a time limit.
-        noxcli wait $(noxcli run demo 'User Input=hello' --detach) --timeout 10m
     """
 
     workflow: WorkflowArgument

@@ -36,15 +36,12 @@ class Options(ListOptions, LimitOptions, CommonOptions):
         noxcli run demo 'User Input=hello' --detach
         noxcli runs --limit 5
         noxcli runs demo --status failed --json | jq -r '.runs[].id'
-        # The output of the newest run.
         noxcli runs demo --limit 1 | noxcli fetch-output - --wait --raw Answer
     """
 
     workflow: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[WORKFLOW]", help="List only this workflow's runs: id, alias or exact name.", show_default=False
-        ),
+        typer.Argument(metavar="[WORKFLOW]", help="List only runs of this workflow.", show_default=False),
     ] = None
     status: Annotated[
         list[str] | None, typer.Option("--status", metavar="STATUS", help="List only runs in this status; repeatable.")

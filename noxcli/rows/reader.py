@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-FORMATS = ("jsonl", *DELIMITERS)
 UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 WORKBOOKS = {b"PK\x03\x04": "a zip archive, as .xlsx and .ods files are", b"\xd0\xcf\x11\xe0": "an old Excel file"}
 MAX_ROWS = 20_000_000
@@ -74,7 +73,7 @@ class RowReader:
     ) -> None:
         """`chosen` is the number of rows to run, or has their ids; `repeat` says how often each runs.
 
-        Raises UsageProblem for a missing file, for a pipe that has another reader, and for an unknown format.
+        Raises UsageProblem for a missing file, and for a pipe that has another reader.
         """
         self.source, self.name = source, "stdin" if source == "-" else source
         self.repeat = repeat
@@ -88,8 +87,6 @@ class RowReader:
         self.names: dict[str, None] = {}  # of the columns, as far as rows were read
         suffix = Path(source).suffix.lower().removeprefix(".")
         self._form = form or (suffix if suffix in DELIMITERS else "jsonl")
-        if self._form not in FORMATS:
-            raise UsageProblem(f"--input-format {form} is not known", f"write one of {', '.join(FORMATS)}")
         with self._reading():
             status = sources.claim(source, f"FILE {source}")
         self.is_pipe = status is None or not stat.S_ISREG(status.st_mode)  # or a device

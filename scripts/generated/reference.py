@@ -118,7 +118,7 @@ An engine, such as Slurm or Airflow, that repeats a batch after a failure should
 {engines_table()}
 137 is not a code of noxcli: it means that something killed it (`kill -9`), for example because memory ran out.
 
-[Batches on engines](../engines.md) shows how to configure each engine.
+[Split a batch over machines](../engines.md) shows how to configure each engine.
 
 ## Several runs
 

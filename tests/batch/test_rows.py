@@ -166,8 +166,6 @@ def test_the_format_goes_by_the_name(tmp_path: Path) -> None:
         (tmp_path / name).write_text(content)
         (row,) = RowReader(name, None, none, Sources()).rows()
         assert values_of(row) == {"a": "1"}
-    with pytest.raises(UsageProblem, match="xml is not known"):
-        RowReader("rows", "xml", none, Sources())
     with pytest.raises(UsageProblem, match="no such file"):
         RowReader("missing", None, none, Sources())
 

@@ -9,7 +9,7 @@ import pytest
 
 from noxcli import __version__
 from noxcli.app import VERBS, verb_named
-from noxcli.cli.help_format import HEADINGS, MAX_USED, OWN
+from noxcli.cli.help_format import CODES, COMMON_LINE, HEADINGS, MAX_USED, OWN
 from noxcli.cli.options import RETRY_AT_FIRST, RETRY_FOLLOWING
 from noxcli.errors import ExitCode
 from noxcli.sandbox.server import Sandbox
@@ -18,6 +18,8 @@ from tests.conftest import Noxcli, write_rows
 from tests.process import call, captured, environment, forked, in_bash, watched
 
 PAGES = ["", *VERBS]
+MOST_LINES = {"runs": 25, "run": 60, "batch": 75}  # at 80 columns
+CALL_NO_SERVER = {"results", "schema", "completion", "sandbox", "help"}
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +47,37 @@ def test_help_fits_a_terminal_of_80_columns(page: str, pages: dict[str, str]) ->
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_options_stand_under_headings_in_one_order(verb: str, pages: dict[str, str]) -> None:
-    found = [heading for heading in sections(pages[verb]) if heading not in {"Arguments", OWN, "Examples"}]
+    found = [
+        heading for heading in sections(pages[verb]) if heading not in {"Arguments", OWN, "Exit codes", "Examples"}
+    ]
     assert found == [heading for heading in HEADINGS if heading in found]
-    assert "General" in found
+    assert ("General" in found) == (verb in CALL_NO_SERVER)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_line_stands_for_the_options_that_all_share(verb: str, pages: dict[str, str], noxcli: Noxcli) -> None:
+    assert (f"\n{COMMON_LINE}\n" in pages[verb]) == (verb not in CALL_NO_SERVER)
+    shared = noxcli("help", "options").text
+    assert re.findall(r"^(?:-\w, )?(--[a-z-]+)", shared, re.M) == ["--timeout", *HEADINGS["General"]]
+    assert verb in CALL_NO_SERVER or not re.search(r"^ +(-q, )?--(profile|quiet|base-url) ", pages[verb], re.M)
+
+
+@pytest.mark.parametrize("verb", MOST_LINES)
+def test_help_is_short(verb: str, pages: dict[str, str]) -> None:
+    assert len(pages[verb].splitlines()) <= MOST_LINES[verb]
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in CALL_NO_SERVER - {"results"}])
+def test_help_names_the_exit_codes_that_matter(verb: str, pages: dict[str, str]) -> None:
+    assert len(CODES[verb]) == 3
+    assert {*CODES[verb]} <= {*map(int, ExitCode)}
+    assert [int(line.split()[0]) for line in sections(pages[verb])["Exit codes"]] == [*CODES[verb]]
 
 
 def test_shared_options_and_headings_match(pages: dict[str, str]) -> None:
     placed = [name for names in HEADINGS.values() for name in names]
     assert len(placed) == len({*placed})
-    everywhere = " ".join(pages.values())
+    everywhere = " ".join([*pages.values(), Noxcli()("help", "options").text])
     assert all(re.search(rf"{name}\b", everywhere) for name in placed), "an option that there is not has a place"
     own = [
         re.findall(r"^ +(?:-., )?(--[a-z-]+)", page.partition(f"{OWN}:")[2].partition("\n\n")[0], re.M)
@@ -201,6 +225,17 @@ def test_a_short_help_comes_after_a_hint_about_the_same_verb() -> None:
     assert Noxcli()("inputs", "-h").code == 0
 
 
+@pytest.mark.parametrize("columns", [34, 50, 65])
+@pytest.mark.parametrize("verb", ["run", "batch", "results"])
+def test_a_short_help_cuts_no_meaning_on_a_narrow_terminal(
+    verb: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    page = Noxcli()(verb, "-h").text.partition("\n\n  noxcli")[0]
+    assert max(len(line) for line in page.splitlines()[1:]) <= columns
+    assert "..." not in page.partition("\n\n")[2].replace("[INPUT]...", "").replace("DIR...", "")
+
+
 @pytest.mark.parametrize("verb", ["export", "report"])
 def test_a_short_help_names_where_a_file_goes(verb: str) -> None:
     assert "-o, --output FILE" in Noxcli()(verb, "-h").text
@@ -252,6 +287,7 @@ def test_v_is_version(noxcli: Noxcli) -> None:
 
 @pytest.mark.parametrize("verb", ["run", "wait", "batch"])
 def test_the_limits_of_retrying_are_named_as_they_are(noxcli: Noxcli, verb: str) -> None:
-    shown = " ".join(noxcli(verb, "--help").text.split())
+    assert COMMON_LINE in noxcli(verb, "--help").text
+    shown = " ".join(noxcli("help", "options").text.split())
     assert (RETRY_AT_FIRST, RETRY_FOLLOWING) == (60, 300)
     assert "while the server is unreachable. [default: 60s; while following a run: 5m]" in shown

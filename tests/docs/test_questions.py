@@ -80,5 +80,5 @@ def test_the_search_leaves_out_pages_about_the_project(site: Path) -> None:
 def test_no_cell_shows_the_backslash_of_its_source(site: Path) -> None:
     pages = {str(path.relative_to(site)): path.read_text(encoding="utf-8") for path in site.rglob("index.html")}
     shown = {name: re.sub(r"<pre.*?</pre>", "", text, flags=re.DOTALL) for name, text in pages.items()}
-    assert "auto|always|never" in shown["reference/commands/index.html"]
+    assert "JSON|@FILE|-" in shown["reference/commands/index.html"]
     assert [name for name, text in shown.items() if re.search(r"\\(\||&[lg]t;|<(?!/code>))", text)] == []
