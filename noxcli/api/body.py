@@ -11,8 +11,6 @@ from noxcli.errors import Unavailable, Unreadable
 from noxcli.timing import READ_TIMEOUT
 
 JSON_SECONDS, JSON_PACE = 60.0, 256 * 1024
-# Long enough for a slow proxy's keep-alive; the follower has its own, shorter idea of silence.
-STREAM_READ_TIMEOUT = 300.0
 AT_ONCE = 64 * 1024  # bytes of one read
 LENGTH = re.compile(r"([0-9]{1,18})(, *\1)*")  # given once, or several times alike
 
@@ -38,11 +36,6 @@ class AnswerLimit:
     def of_json(cls, until: float = float("inf")) -> Self:
         """Return the limit of a document: a minute, and longer only for a large one that keeps arriving fast enough."""
         return cls(JSON_SECONDS, until=until, per_byte=1 / JSON_PACE)
-
-    @classmethod
-    def of_stream(cls) -> Self:
-        """Return the limit of an event stream, which may be silent for minutes between two events."""
-        return cls(STREAM_READ_TIMEOUT, per_byte=STREAM_READ_TIMEOUT, each=STREAM_READ_TIMEOUT)
 
     def hold(self) -> None:
         """Do not count until `restart`, while a request waits for its turn, for which the pace knows the limit."""

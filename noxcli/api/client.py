@@ -1,5 +1,6 @@
 """The Noxus API's endpoints as methods, one request each; retries are up to the caller."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from noxcli.api.download import Download
 from noxcli.api.error_mapping import answer_type, not_the_api
 from noxcli.api.event_reader import EventFeed
 from noxcli.api.http_client import CONNECT_TIMEOUT, Http
-from noxcli.api.parsing import id_of, items_of, names_next, run_from, version_from, workflow_from
+from noxcli.api.parsing import id_of, run_from, version_from, workflow_from
 from noxcli.api.transport import Body, FileBody
 from noxcli.codec import to_json
 from noxcli.config.settings import Settings
@@ -44,9 +45,12 @@ if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
 
 MAX_PAGES = 1000
+NAMES_NEXT = re.compile("next|more", re.IGNORECASE)  # in a field of a page
 NO_STREAM = frozenset({204, 404, 405, 406, 501})
 CURSOR_REFUSALS = frozenset({400, 404, 409, 410, 416, 422})
 MAX_DATA = 16 * 1024 * 1024  # bytes
+# Seconds: long enough for a slow proxy's keep-alive; the follower has its own, shorter idea of silence.
+SILENCE = 300.0
 FILE_PACE = 1024  # bytes a second of a download, which may otherwise take any time
 
 
@@ -282,12 +286,17 @@ class NoxusApi:
         }
         # A cursor is opaque and belongs to the server: one that can't be sent as text is sent as bytes.
         params = None if cursor is None else {"etag": cursor.encode("utf-8", "surrogatepass")}
-        path, limit = f"/v1/runs/{_part(run_id)}/events", AnswerLimit.of_stream()
+        path, limit = f"/v1/runs/{_part(run_id)}/events", AnswerLimit(SILENCE, per_byte=SILENCE, each=SILENCE)
         try:
             send = partial(self.http.send, "GET", path, params=params, headers=headers, limit=limit)
             response = run_apart(send, limit.remaining)
         except (NotFound, RequestRejected, Unavailable) as error:
-            raise _stream_failure(error, cursor) from error
+            by_a_gateway = isinstance(error, Unavailable) and error.http_status == 404
+            if cursor is not None and error.http_status in CURSOR_REFUSALS and not by_a_gateway:
+                raise CursorRefused(error.message, **error.facts()) from error
+            if error.http_status in NO_STREAM:
+                raise StreamUnsupported(error.message, **error.facts()) from error
+            raise
         kind = answer_type(response)
         if response.status_code == 204 or kind != "text/event-stream":
             response.close()
@@ -319,7 +328,8 @@ class NoxusApi:
             except NotAccessible as error:
                 error.was_read = page > 1
                 raise
-            items = items_of(envelope)
+            items = envelope.get("items") if isinstance(envelope, dict) else envelope
+            items = items if isinstance(items, list) else []
             fresh = [item for item in items if id_of(item) not in seen]
             seen.update(filter(None, map(id_of, fresh)))
             yield from fresh
@@ -327,7 +337,8 @@ class NoxusApi:
                 return
             pages, total = envelope.get("pages"), envelope.get("total")
             is_last = page >= pages if isinstance(pages, int) else isinstance(total, int) and len(seen) >= total
-            has_next = names_next(envelope) if items else has_next
+            if items:  # as lists do that are read by cursors
+                has_next = any(value for key, value in envelope.items() if NAMES_NEXT.search(key))
             if is_last or not fresh:
                 if isinstance(total, int) and total > len(seen):
                     self._warn(f"the server's list goes on after {len(seen)} items, in a way that noxcli can't follow")
@@ -345,15 +356,6 @@ def _this_run(run: Run, run_id: str) -> Run:
     if same_id(run.id, run_id):
         return run
     raise Unavailable(f"asked for run {run_id}, the server answered with run {run.id}", "is a cache in between?")
-
-
-def _stream_failure(error: NoxError, cursor: str | None) -> NoxError:
-    by_a_gateway = isinstance(error, Unavailable) and error.http_status == 404
-    if cursor is not None and error.http_status in CURSOR_REFUSALS and not by_a_gateway:
-        return CursorRefused(error.message, **error.facts())
-    if error.http_status in NO_STREAM:
-        return StreamUnsupported(error.message, **error.facts())
-    return error
 
 
 def _part(text: str) -> str:

@@ -68,32 +68,30 @@ def is_of_json(response: requests.Response) -> bool:
     return kind == "application/json" or kind.endswith("+json")
 
 
-def _is_json(response: requests.Response, body: bytes) -> bool:
-    """True for an answer in the API's form, whatever its fields."""
-    if not is_of_json(response):
-        return False
-    try:
-        decode_json(body)
-    except ValueError:
-        return False
-    return True
-
-
 def is_page(response: requests.Response) -> bool:
     """True for a web page, which the API never sends."""
     return answer_type(response) in {"text/html", "application/xhtml+xml"}
 
 
 def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None, met_json: bool) -> NoxError:
-    """Return the error for an unsuccessful answer; read and close its body.
+    """Return the error for an unsuccessful answer; read its body within the limits, and close it.
 
     `key_from` says where our key is from, None if it was not sent: then the answer says nothing about it. `mask` hides
     secrets in what the answer quotes. `met_json`: the API has answered in JSON, so that a refusal in another form is
     one of something before it, which may pass.
     """
-    body = _body_of(response)
+    body, limit = b"", AnswerLimit(ERROR_BODY_SECONDS)
+    with suppress(*BROKEN), response:
+        for piece in pieces_of(response):
+            body += piece
+            limit.received(len(piece))
+            if len(body) >= ERROR_BODY_LIMIT:
+                break
     error = _failure(response, describe(body, mask), key_from, at_first=not met_json)
-    error.in_json = _is_json(response, body)
+    error.in_json = False
+    with suppress(ValueError):
+        decode_json(body)
+        error.in_json = is_of_json(response)
     if met_json and not error.in_json and response.status_code in REFUSALS:
         return not_the_api(error)
     return error
@@ -129,18 +127,6 @@ def _failure(response: requests.Response, reason: str, key_from: str | None, *, 
         wait = f"the server asks to wait {show_seconds(seconds)}" if seconds else None
         return Unavailable(what, wait, retry_after=seconds, **facts)
     return RequestRejected(what, **facts)
-
-
-def _body_of(response: requests.Response) -> bytes:
-    """Return the body as far as it arrives within the limits; close the response."""
-    body, limit = b"", AnswerLimit(ERROR_BODY_SECONDS)
-    with suppress(*BROKEN), response:
-        for piece in pieces_of(response):
-            body += piece
-            limit.received(len(piece))
-            if len(body) >= ERROR_BODY_LIMIT:
-                break
-    return body
 
 
 def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True) -> Unavailable:

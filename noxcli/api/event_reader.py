@@ -52,8 +52,14 @@ class EventFeed:
             SIGNALS.check()  # also while events arrive faster than they are shown
             self._news.clear()
             ended = self._ended  # looked at before the bytes, so that none came between them and the end
-            if events := self._events():
-                return events
+            pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]
+            if pieces and self._stopped is None:
+                arrived = b"".join(pieces)
+                self._taken += len(arrived)
+                self._room.set()
+                events, self._stopped = parse_events(self.framer.feed(arrived), self._mask)
+                if events:
+                    return events
             if isinstance(ended, StreamClosed) and self.framer.is_within_a_frame:
                 ended = Unavailable("the stream closed within an event")
             if self._stopped is not None or ended is not None:
@@ -73,17 +79,6 @@ class EventFeed:
             # At once: its own close() would wait until the server sends something.
             with suppress(ValueError, RuntimeError, *BROKEN):  # it may have ended already
                 self.response.raw.shutdown()
-
-    def _events(self) -> list[RunEvent]:
-        """Return the events in the bytes that have arrived, unless an earlier one has ended the stream."""
-        pieces = [self._pieces.popleft() for _ in range(len(self._pieces))]
-        if not pieces or self._stopped is not None:
-            return []
-        arrived = b"".join(pieces)
-        self._taken += len(arrived)
-        self._room.set()
-        events, self._stopped = parse_events(self.framer.feed(arrived), self._mask)
-        return events
 
     def _pump(self, connect: Callable[[], requests.Response]) -> None:
         try:

@@ -22,7 +22,8 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
     if not isinstance(status, str):
         raise Unavailable("the answer is not a run: it has no status")
     status = documented(status)
-    has_end = status not in KNOWN_STATUSES and _has_end(record)
+    created, finished = parse_time(record.get("created_at")), parse_time(record.get("finished_at"))
+    has_end = finished is not None and (created is None or finished >= created) and status not in KNOWN_STATUSES
     status = ENDED_AS.get(status.lower(), status) if has_end else status
     details = record.get("progress_details")
     embedded = record.get("workflow")
@@ -41,12 +42,6 @@ def run_from(record: Any, workflow_id: str = "", input: Any = None) -> Run:
         runs_only_part=bool(record.get("node_ids") or record.get("single_node_id")),
         unknown_end=has_end and status not in KNOWN_STATUSES,
     )
-
-
-def _has_end(record: Mapping[str, Any]) -> bool:
-    """True if the record says when the run ended; a time before its creation does not count."""
-    created, finished = parse_time(record.get("created_at")), parse_time(record.get("finished_at"))
-    return finished is not None and (created is None or finished >= created)
 
 
 def workflow_from(record: Any) -> Workflow:
@@ -86,31 +81,14 @@ def version_from(record: Any, workflow_id: str) -> Version:
 
 
 def node_names(definition: Mapping[str, Any]) -> dict[str, str]:
-    """Return node ids and names in the order of the definition."""
-    nodes = definition.get("nodes")
-    return {
-        node["id"]: name_of(node) or node["id"]
-        for node in (nodes if isinstance(nodes, list) else ())
-        if isinstance(node, dict) and isinstance(node.get("id"), str)
-    }
-
-
-def name_of(node: Mapping[str, Any]) -> str | None:
-    """Return a node's label, or else its name, or its type; None without any."""
-    config = node.get("node_config")
-    label = config.get("label") if isinstance(config, dict) else None
-    return _text(label) or _text(node.get("name")) or _text(node.get("type"))
-
-
-def items_of(envelope: Any) -> list[Any]:
-    """Return the items of a page (`{"items", "total", "page", "size", "pages"}`), or of a bare list."""
-    items = envelope.get("items") if isinstance(envelope, dict) else envelope
-    return items if isinstance(items, list) else []
-
-
-def names_next(envelope: Mapping[str, Any]) -> bool:
-    """Return whether a page names another one, as those of a list that is read by cursors do."""
-    return any(value for key, value in envelope.items() if "next" in key.lower() or "more" in key.lower())
+    """Return node ids, in the order of the definition, and their names: a label, or else the name, or the type."""
+    nodes, names = definition.get("nodes"), dict[str, str]()
+    for node in nodes if isinstance(nodes, list) else ():
+        if isinstance(node, dict) and isinstance(node.get("id"), str):
+            config = node.get("node_config")
+            label = config.get("label") if isinstance(config, dict) else None
+            names[node["id"]] = _text(label) or _text(node.get("name")) or _text(node.get("type")) or node["id"]
+    return names
 
 
 def id_of(item: Any) -> str | None:

@@ -90,8 +90,13 @@ class KindLimit:
     def served(self, turn: float, now: float) -> None:
         """Learn from a request that was served."""
         self._room = min(MAX_ROOM, self._room + 1 / ANSWERS_A_PLACE)
-        if self.stopped and turn >= self._cut_at:
-            self._go_on(turn)
+        if self.stopped and turn >= self._cut_at:  # the test is served
+            if self._learns:
+                granted = sum(at > self._stopped_at - 1 for at in self._granted)  # in the second before the stop
+                self.rate = max(SLOWEST, LESS * (granted if self.rate is None else self.rate))
+                self._not_before = turn + 1 / self.rate
+            self.stopped = self._learns = False
+            self._test, self._went_on_at = None, turn
         self._granted.append(turn)
         if self.rate is not None and not self.stopped and now > self._went_on_at + STAY:
             self.rate = self.rate + GROWTH if self.rate + GROWTH < UNLIMITED else None
@@ -118,15 +123,6 @@ class KindLimit:
             self._granted.extend(other._granted)
             self._not_before = max(self._not_before, other._not_before)
         self.rate = None
-
-    def _go_on(self, turn: float) -> None:
-        """End a stop: the test that was sent at that time is served."""
-        if self._learns:
-            granted = sum(at > self._stopped_at - 1 for at in self._granted)  # in the second before the stop
-            self.rate = max(SLOWEST, LESS * (granted if self.rate is None else self.rate))
-            self._not_before = turn + 1 / self.rate
-        self.stopped = self._learns = False
-        self._test, self._went_on_at = None, turn
 
 
 @dataclass(slots=True)

@@ -45,7 +45,12 @@ class Framer:
 
         Line ends become LF. Raises StreamUnsupported for a frame over the limit.
         """
-        self._buffer += self._with_lf(piece)
+        if self._after_cr and piece.startswith(b"\n"):
+            piece = piece[1:]
+            self._after_cr = False
+        if piece:
+            self._after_cr = piece.endswith(b"\r")
+        self._buffer += piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in piece else piece
         if self._at_start:
             if len(self._buffer) < len(BOM) and BOM.startswith(self._buffer):
                 return b""
@@ -67,16 +72,6 @@ class Framer:
     def is_within_a_frame(self) -> bool:
         """True if the bytes so far end in a part of a frame."""
         return bool(self._buffer.strip())
-
-    def _with_lf(self, piece: bytes) -> bytes:
-        if self._after_cr and piece.startswith(b"\n"):
-            piece = piece[1:]
-            self._after_cr = False
-        if piece:
-            self._after_cr = piece.endswith(b"\r")
-        if b"\r" in piece:
-            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        return piece
 
 
 def parse_frames(frames: bytes) -> Iterator[tuple[str, str]]:

@@ -82,7 +82,7 @@ def test_a_refusal_from_elsewhere_is_not_blamed_on_the_key(status: int) -> None:
         lambda api: api.find_run("r"),
         lambda api: api.get_run("w", "r"),
         lambda api: list(api.list_runs()),
-        lambda api: api.open_events("r").take(5),
+        lambda api: api.open_events("r").next_events(5),
     ],
     ids=["look-up", "record", "list", "stream"],
 )
