@@ -6,6 +6,7 @@ import pytest
 
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, posts
+from tests.sample import one_in
 
 SLIPS = {
     ".output.Answer": ("not with a dot", "output.Answer"),
@@ -24,8 +25,7 @@ SLIPS = {
 }
 
 
-@pytest.mark.parametrize("option", ["--query", "--assert"])
-@pytest.mark.parametrize("text", SLIPS)
+@pytest.mark.parametrize(("option", "text"), one_in(2, ["--query", "--assert"], SLIPS))
 def test_a_slip_is_told_with_what_to_write(noxcli: Noxcli, sandbox: Sandbox, text: str, option: str) -> None:
     why, meant = SLIPS[text]
     done = noxcli("run", "qa", "Question=x", option, text)

@@ -16,6 +16,7 @@ from noxcli.sandbox.switches import Switches, with_overrides
 from tests.conftest import Noxcli, write_rows
 from tests.proxies import proxying
 from tests.rawserver import answer, json_answer
+from tests.sample import one_in
 
 PAGE = b"<!DOCTYPE html><html><head><title>Noxus</title></head></html>"
 RUN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -43,8 +44,7 @@ def page(status: int, kind: str = "text/html; charset=utf-8") -> bytes:
     return answer(status, PAGE, Content_Type=kind)
 
 
-@pytest.mark.parametrize("status", [200, 404, 405])
-@pytest.mark.parametrize("command", FIRST.values(), ids=FIRST)
+@pytest.mark.parametrize(("status", "command"), one_in(3, [200, 404, 405], FIRST.values()))
 def test_a_web_page_as_the_first_answer_ends_the_command(noxcli: Noxcli, command: tuple[str, ...], status: int) -> None:
     write_rows("a", "b")
     result, server = noxcli.against([page(status)], *command)

@@ -10,6 +10,7 @@ from noxcli.sandbox.steps import Emit, Sleep
 from tests.conftest import Noxcli, piped, posts
 from tests.process import environment, forked, watched
 from tests.rawserver import json_answer
+from tests.sample import one_in
 
 VERBS = ("wait", "fetch-output", "stream", "inspect", "stop")
 
@@ -20,8 +21,7 @@ def stranger(noxcli: Noxcli, tmp_path: Path) -> Noxcli:
     return Noxcli({**noxcli.environ, "NOXCLI_STATE_DIR": str(tmp_path / "other")})
 
 
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("length", [8, 9, 13, 35])
+@pytest.mark.parametrize(("verb", "length"), one_in(4, VERBS, [8, 9, 13, 35]))
 def test_the_beginning_of_an_id_names_this_users_run(noxcli: Noxcli, sandbox: Sandbox, verb: str, length: int) -> None:
     run = noxcli.ended("qa", "Question=x")
     sandbox.requests.clear()

@@ -11,6 +11,7 @@ from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli
 from tests.process import environment, forked, watched
+from tests.sample import one_in
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 100
 PICTURE = File("chart 1.png", PNG, "image/png")
@@ -35,8 +36,7 @@ def saved(noxcli: Noxcli, shown: str, name: str = "Report") -> bytes:
     return file.read_bytes()
 
 
-@pytest.mark.parametrize("columns", [40, 80, 200])
-@pytest.mark.parametrize("file", [PICTURE, TABLE, ODD], ids=lambda file: file.name)
+@pytest.mark.parametrize(("columns", "file"), one_in(3, [40, 80, 200], [PICTURE, TABLE, ODD]))
 def test_a_file_is_told_with_the_line_that_saves_it(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, file: File, columns: int
 ) -> None:

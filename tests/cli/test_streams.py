@@ -150,12 +150,11 @@ ending.document_of = broken
 """
 
 
-@pytest.mark.parametrize("form", ["json", "ndjson"])
 @pytest.mark.parametrize(
-    ("broken", "code", "complete", "told"),
+    ("form", "broken", "code", "complete", "told"),
     [
-        (BROKEN_REPORT, 70, True, "noxcli: ZeroDivisionError: boom; please report it, with --verbose"),
-        (BROKEN_RESULT, 9, False, "noxcli: the output is too large to print; fetch its output"),
+        ("ndjson", BROKEN_REPORT, 70, True, "noxcli: ZeroDivisionError: boom; please report it, with --verbose"),
+        ("json", BROKEN_RESULT, 9, False, "noxcli: the output is too large to print; fetch its output"),
     ],
     ids=["report", "result"],
 )

@@ -8,6 +8,7 @@ import pytest
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep
 from tests.conftest import Noxcli
+from tests.sample import one_in
 
 UNKNOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 ESSAY = "Grüße, 世界 🌱. " * 1500
@@ -51,11 +52,13 @@ def test_a_run_whose_workflow_is_known_needs_no_look_up(
     assert [request.path for request in sandbox.requests[before:]] == [f"/v1/workflows/{workflow}/runs/{run}"]
 
 
-@pytest.mark.parametrize(("status", "code"), [("403", 4), ("404", 5), ("405", 6)])
-@pytest.mark.parametrize("verb", ["fetch-output", "stream", "wait"])
+@pytest.mark.parametrize(
+    ("refused", "verb"), one_in(3, [("403", 4), ("404", 5), ("405", 6)], ["fetch-output", "stream", "wait"])
+)
 def test_a_server_without_look_ups_is_told_the_workflow(
-    noxcli: Noxcli, plays: Any, tmp_path: Path, verb: str, status: str, code: int
+    noxcli: Noxcli, plays: Any, tmp_path: Path, verb: str, refused: tuple[str, int]
 ) -> None:
+    status, code = refused
     workflow = plays(output={"A": "x"}, switches={"look_up": status})
     run = noxcli.ended(workflow)
     elsewhere = {"NOXCLI_STATE_DIR": str(tmp_path / "elsewhere"), "NOXCLI_RETRY_FOR": "0"}

@@ -13,6 +13,7 @@ from noxcli.timing import Clock
 from tests.conftest import Noxcli, write_rows
 from tests.otherside import OTHER, RUN, WORKFLOW, record
 from tests.rawserver import RawServer, Request, Turn, answer, json_answer, raw_server
+from tests.sample import one_in
 
 GONE = json_answer({"detail": "Run not found"}, 404)
 PAGES = {
@@ -67,8 +68,10 @@ def at(server: RawServer) -> dict[str, str]:
     return {"NOXUS_BACKEND_URL": server.url}
 
 
-@pytest.mark.parametrize("command", [*FOLLOWS.values(), ("run", WORKFLOW, "--no-check", "--no-stream")], ids=str)
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize(
+    ("command", "page"),
+    one_in(3, [*FOLLOWS.values(), ("run", WORKFLOW, "--no-check", "--no-stream")], PAGES.values()),
+)
 def test_a_gateways_page_is_temporary_trouble(noxcli: Noxcli, command: Sequence[str], page: bytes) -> None:
     with reading(RUNNING, *[page] * 9, DONE) as server:
         result = noxcli(*command, environ=at(server))
@@ -83,11 +86,11 @@ def test_a_gateways_page_for_good_is_lost_contact(noxcli: Noxcli, page: bytes) -
     assert f"continue with: noxcli wait {RUN}" in result.err
 
 
-@pytest.mark.parametrize("command", FOLLOWS.values(), ids=FOLLOWS)
-@pytest.mark.parametrize(("refusal", "code"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("command", "refused"), one_in(3, FOLLOWS.values(), REFUSED.values()))
 def test_one_refusal_of_the_api_in_the_middle_is_forgiven(
-    noxcli: Noxcli, command: Sequence[str], refusal: bytes, code: int
+    noxcli: Noxcli, command: Sequence[str], refused: tuple[bytes, int]
 ) -> None:
+    refusal, code = refused
     with reading(RUNNING, refusal, RUNNING, refusal, refusal, DONE) as server:
         assert noxcli(*command, environ=at(server)).code == 0
     with reading(RUNNING, refusal) as server:

@@ -119,7 +119,7 @@ LOST: list[Turn] = [
 SHOWN = [None, {"Question": "wh"}, {"Question": "why\n"}, {"question": "why"}, {"Question": "why", "Tone": "kind"}]
 
 
-@pytest.mark.parametrize(("lost", "shown"), one_in(2, LOST, SHOWN))
+@pytest.mark.parametrize(("lost", "shown"), one_in(4, LOST, SHOWN))
 def test_what_may_have_been_taken_is_never_sent_again(noxcli: Noxcli, lost: Turn, shown: dict[str, str] | None) -> None:
     tried(noxcli, json_answer(record(OLD)), before=record(OLD))
     listed = listing(record(OLD, input=INPUT), *([record(input=shown)] if shown else []))

@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Noxcli, QuickClock
 from tests.rawserver import RawServer, Request, Turn, answer, json_answer, raw_server
 from tests.runner import outputs
+from tests.sample import one_in
 
 WORKFLOW = "11111111-1111-4111-8111-111111111111"
 RUN_ID = "22222222-2222-4222-8222-222222222222"
@@ -142,8 +143,7 @@ def test_output_nodes_that_were_skipped_have_no_output(noxcli: Noxcli) -> None:
 UNREAD = [answer(403), answer(404), answer(500), json_answer({"id": WORKFLOW})]
 
 
-@pytest.mark.parametrize("unread", UNREAD)
-@pytest.mark.parametrize("empty", EMPTY, ids=repr)
+@pytest.mark.parametrize(("unread", "empty"), one_in(3, UNREAD, EMPTY))
 def test_without_a_definition_an_output_is_waited_for(noxcli: Noxcli, unread: Turn, empty: Any) -> None:
     argv = ("fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
     result, _ = noxcli.against([record(empty), unread, record(empty)], *argv)

@@ -15,6 +15,7 @@ from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import node_runs
 from tests.process import captured, environment, forked, in_bash, on_terminal, watched
 from tests.render.test_sharing import scrolled
+from tests.sample import one_in
 
 LONG = "\n".join(f"line {number}" for number in range(500))
 OUTPUT = {
@@ -110,13 +111,14 @@ def test_rows_end_at_a_word_and_a_long_word_is_whole(env: dict[str, str], plays:
     assert address.encode() in seen.raw, "it can be copied"
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40), (60, 20), (0, 0)])
-@pytest.mark.parametrize(
-    "verb", ["run", "stream", "fails", "run --format content", "run --json", "run --progress plain"]
-)
+VERBS = ["run", "stream", "fails", "run --format content", "run --json", "run --progress plain"]
+
+
+@pytest.mark.parametrize(("size", "verb"), one_in(3, [(80, 24), (120, 40), (60, 20), (0, 0)], VERBS))
 def test_how_a_run_has_ended_is_last_on_the_screen(
-    env: dict[str, str], plays: Any, columns: int, rows: int, verb: str
+    env: dict[str, str], plays: Any, size: tuple[int, int], verb: str
 ) -> None:
+    columns, rows = size
     workflow = "fails" if verb == "fails" else plays(output={"Report": LONG, "Wide": "世界" * 4000, "Count": 1})
     with on_terminal(
         [*forked(), "run", workflow, *verb.split()[1:], "--color", "never"], env, columns=columns, rows=rows

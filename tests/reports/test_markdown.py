@@ -12,6 +12,7 @@ from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, write_rows
 from tests.research.hostile.corpus import PAYLOADS
+from tests.sample import one_in
 
 MOST = 60_000  # characters
 
@@ -172,8 +173,9 @@ def test_a_file_that_is_compared_is_never_written(noxcli: Noxcli) -> None:
     assert json.loads(Path("base.jsonl").read_text()) == row(1, "a")
 
 
-@pytest.mark.parametrize("name", ["batch.jsonl", "results.jsonl"])
-@pytest.mark.parametrize("option", ["--markdown", "--report", "--junit"])
+@pytest.mark.parametrize(
+    ("name", "option"), one_in(2, ["batch.jsonl", "results.jsonl"], ["--markdown", "--report", "--junit"])
+)
 def test_a_batch_keeps_its_own_files(noxcli: Noxcli, sides: tuple[str, str], name: str, option: str) -> None:
     before = Path(f"base/{name}").read_bytes()
     for more in ([], ["--bogus"]):

@@ -164,10 +164,11 @@ FORMATS = [replace(cell, format=form) for cell in ENDINGS.values() for form in V
 def sampled() -> set[Cell]:
     """Return the cells of the plain run: each trouble, once or always, and each ending of a verb in each format."""
     troubles = [list(cells) for _, cells in groupby(CELLS, lambda cell: (cell.phase, cell.fault))]
-    in_turn = [cells[turn % len(cells)] for turn, cells in enumerate(troubles)]
-    endings = {(cell.verb, expected(cell)): cell for cell in CELLS}
+    chosen = [cells[turn % len(cells)] for turn, cells in enumerate(troubles)]
+    # An ending of a trouble that is there already needs no other one.
+    endings = {(cell.verb, expected(cell)): cell for cell in [*CELLS, *chosen]}
     codes = {(cell.verb, cell.format, expected(cell).code): cell for cell in FORMATS}
-    return {*in_turn, *endings.values(), *codes.values()}
+    return {*chosen, *endings.values(), *codes.values()}
 
 
 SAMPLED = sampled()

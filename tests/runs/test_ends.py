@@ -12,6 +12,7 @@ from tests.conftest import Noxcli, write_rows
 from tests.otherside import RUN, STREAM, WORKFLOW, called, end, event, other_side, piece, record, sends, streams
 from tests.process import HUNG
 from tests.rawserver import answer
+from tests.sample import one_in
 
 START = ("run", WORKFLOW, "--no-check", "Q=x")
 TIMES = {"created_at": "2026-05-01T10:00:00Z", "finished_at": "2026-05-01T10:00:09Z"}
@@ -72,18 +73,15 @@ def test_a_word_with_an_end_is_an_end(noxcli: Noxcli, verb: tuple[str, ...], wor
     assert (result.code, result.json["run"]["status"]) == (code, status), result.err
 
 
-@pytest.mark.parametrize("times", [TIMES, {}], ids=["with an end", "without"])
-@pytest.mark.parametrize(
-    ("word", "code"), [("COMPLETED", 0), ("Failed", 1), ("STOPPED", 3), ("Awaiting_Human_Feedback", 10)]
-)
-@pytest.mark.parametrize(
-    "verb",
-    [START, (*START, "--format", "ndjson"), ("wait", RUN), ("wait", RUN, RUN.upper()), ("stop", RUN)],
-    ids=["run", "ndjson", "wait", "wait for two", "stop"],
-)
+WORDS = [("COMPLETED", 0), ("Failed", 1), ("STOPPED", 3), ("Awaiting_Human_Feedback", 10)]
+CALLS = [START, (*START, "--format", "ndjson"), ("wait", RUN), ("wait", RUN, RUN.upper()), ("stop", RUN)]
+
+
+@pytest.mark.parametrize(("times", "said", "verb"), one_in(4, [TIMES, {}], WORDS, CALLS))
 def test_the_documented_words_count_in_any_case(
-    noxcli: Noxcli, verb: tuple[str, ...], word: str, code: int, times: dict[str, str]
+    noxcli: Noxcli, verb: tuple[str, ...], said: tuple[str, int], times: dict[str, str]
 ) -> None:
+    word, code = said
     began = noxcli.clock.monotonic()
     told = sends([event({"status": "RUNNING"}, "0-0", "state"), piece(0, "1-0"), end("2-0", word)])
     reads = [record(word, output={"A": "x"}, **times)]
