@@ -230,6 +230,17 @@ def test_an_edit_of_a_row_that_may_still_run_is_refused(noxcli: Noxcli, plays: A
     assert (result.code, "a row was edited whose run may still go on" in result.err) == (2, True), result.err
 
 
+def test_each_time_that_a_row_is_asked_counts_also_where_it_moves(noxcli: Noxcli, echoes: Any) -> None:
+    row = {"$id": "a", "Q": "bad"}
+    batch = ("batch", echoes(), write_rows(row))
+    asked = [noxcli(*batch).lines[0]["asked"], noxcli(*batch, "--again", "failed").lines[0]["asked"]]
+    write_rows({"$id": "b", "Q": "b"}, row)
+    moved = noxcli(*batch, "--again", "failed", "--allow-changed-input").lines
+    assert (asked, {line["id"]: line["asked"] for line in moved}) == ([1, 2], {"a": 3, "b": 1})
+    again = noxcli(*batch, "--again", "failed").lines
+    assert [line["asked"] for line in again] == [4]
+
+
 def test_a_failed_row_that_starts_again_is_counted(noxcli: Noxcli, moody: str) -> None:
     batch = ("batch", moody, write_rows("a", "d"), "--min-pass", "100%")
     luck = "1 row is good only since it was asked again"

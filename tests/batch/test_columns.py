@@ -51,6 +51,18 @@ def test_a_spreadsheet_works_as_it_is(noxcli: Noxcli, sandbox: Sandbox, capitals
     assert codes(noxcli("results", "rows.csv.batch")) == {"fr": 0, "pe": 0, "ke": 0}
 
 
+def test_columns_that_changed_are_stored_again_however_many(
+    noxcli: Noxcli, capitals: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("noxcli.batch.resume.MAX_CHANGED", 2)
+    sheet = "id,Country,notes\n1,France,old\n2,Peru,old\n3,Kenya,old\n"
+    batch = ("batch", capitals, table(sheet), "--id", "id", "--keep", "notes")
+    assert noxcli(*batch).code == 0
+    table(sheet.replace("old", "new"))
+    assert noxcli(*batch, "--resume").code == 0
+    assert [line["columns"] for line in noxcli("results", "rows.csv.batch").lines] == [{"notes": "new"}] * 3
+
+
 def test_an_empty_expectation_fits_every_output(noxcli: Noxcli, capitals: str) -> None:
     file = table("id,Country,expected\nfr,France,Paris\npe,Peru,\nke,Kenya,Nairobi\n")
     line = ("batch", capitals, file, "--id", "id", "--keep", "expected")

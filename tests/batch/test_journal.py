@@ -1,11 +1,13 @@
 """The journal of a batch: it may be torn, truncated or full, and never causes a second run."""
 
+import fcntl
 import itertools
 import json
 import os
 import re
 import shlex
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +25,7 @@ from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalS
 from noxcli.batchdir.row_result import RowResult
 from noxcli.checks.merge import MergedBatch
 from noxcli.checks.row_checker import RowChecker
-from noxcli.errors import ConfigProblem, ExitCode, UsageProblem
+from noxcli.errors import ConfigProblem, ExitCode, Unavailable, UsageProblem
 from noxcli.masking import Mask
 from noxcli.models import Run
 from noxcli.reports.junit import cases_of_row
@@ -110,11 +112,13 @@ def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
         journal.begin(HEADER, JournalState())
         for number in (1, 2, 3):
             journal.note_sent(row(number, number), "digest", None)
+        journal.note_stopping([(row(2), Run("r", "w", "running"))])
         size = journal.path.stat().st_size
         journal.renumber([(2, 1, 11), (5, 2, 12)])
         past = JournalState.read(journal.path)
     assert {number: past.state(number) for number in range(1, 7)} == {1: NEW, 2: SENT, 3: NEW, 4: NEW, 5: SENT, 6: NEW}
-    assert (past.digests[2], past.digests[5], sorted(past.pending)) == (11, 12, [2, 5])
+    assert (past.digests[2], past.digests[5], past.stopping) == (11, 12, {5})
+    assert {number: pending.number for number, pending in past.pending.items()} == {2: 2, 5: 5}
     content = journal.path.read_bytes()
     cuts = [place for place in range(size, len(content)) if content[place - 1 : place] == b"\n"]
     for cut in cuts:
@@ -136,6 +140,79 @@ def test_new_numbers_whose_writer_was_killed_are_void(tmp_path: Path) -> None:
         past = JournalState.read(journal.path)
     assert {number: past.state(number) for number in range(1, 6)} == {1: SENT, 2: SENT, 3: SENT, 4: NEW, 5: NEW}
     assert [past.digests[number] for number in (1, 2, 3)] == [21, 22, 23]
+
+
+def finish(journal: Journal, number: int) -> None:
+    """Write the journal of a row that has its result."""
+    journal.note_sent(row(number), "d", None)
+    journal.note_started(row(number), run := Run(f"r{number}", "w", "completed"))
+    result = {"run": {"id": run.id, "confirmed": True}, "error": None}
+    journal.note_ended([RowResult(row(number), result, ExitCode.OK, {}, {})])
+
+
+def test_a_choice_whose_writer_was_killed_is_void(tmp_path: Path) -> None:
+    with Journal(tmp_path, Clock()) as journal:
+        journal.begin(HEADER, JournalState())
+        for number in (1, 2):
+            finish(journal, number)
+        journal.choose([(1, None)])
+        content = journal.path.read_text().splitlines(keepends=True)
+        journal.path.write_text("".join(content[:-1]))  # without the last line
+        finish(journal, 3)
+        journal.choose([(2, None)])
+        past = JournalState.read(journal.path)
+    assert [past.state(number) for number in (1, 2, 3)] == [FINISHED, NEW, FINISHED]
+
+
+def test_the_first_and_the_last_run_are_a_batchs_own(tmp_path: Path) -> None:
+    with Journal(tmp_path, Clock()) as journal:
+        journal.begin(HEADER, JournalState())
+        for number in (1, 2, 3):
+            finish(journal, number)
+        assert JournalState.read(journal.path).own_runs(journal.path) == ["r1", "r3"]
+
+
+def test_a_journal_that_was_moved_before_it_was_locked_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by another call with --fresh, which has begun a journal of its own by now."""
+    lock, path = fcntl.flock, tmp_path / "batch.jsonl"
+
+    def wait_and_lock(file: int, how: int) -> None:
+        path.rename(tmp_path / "moved")
+        path.write_text("new\n")
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", wait_and_lock)
+    with pytest.raises(Unavailable, match="another batch is ending in"):
+        Journal(tmp_path, Clock()).create()
+    assert ((tmp_path / "moved").read_text(), path.read_text()) == ("", "new\n")
+
+
+def test_what_must_survive_a_power_cut_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushes, flush = Counter[int](), os.fsync
+
+    def count(file: int) -> None:
+        flush(file)
+        flushes[os.fstat(file).st_ino] += 1
+
+    monkeypatch.setattr(os, "fsync", count)
+    with Journal(tmp_path, Clock()) as journal:
+        steps: list[Callable[[], object]] = [
+            lambda: journal.begin(HEADER, JournalState()),
+            lambda: journal.note_sent(row(1), "d", None),
+            lambda: journal.note_stopping([(row(1), Run("r", "w", "running"))]),
+            lambda: journal.renumber([(1, 1, 0)]),
+            lambda: journal.choose([(1, None)]),
+            journal.note_rerun_done,
+        ]
+        for done, step in enumerate(steps, 1):
+            step()
+            assert flushes[journal.path.stat().st_ino] == done
+    with journal.path.open("a") as torn:
+        torn.write('{"row":')
+    Journal(tmp_path, Clock()).close()
+    assert flushes[(tmp_path / "batch.jsonl.torn").stat().st_ino] == 1, "before it is gone from the journal"
 
 
 def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
