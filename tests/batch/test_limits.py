@@ -15,6 +15,7 @@ from noxcli.sandbox.steps import Sleep
 from noxcli.sandbox.switches import Switches
 from noxcli.timing import Clock
 from tests.conftest import Noxcli, write_rows
+from tests.sample import one_in
 
 A_SECOND = 1000.0  # of the sandbox's time
 FOREVER = [Sleep(600 * A_SECOND)]
@@ -115,8 +116,9 @@ def test_the_run_of_another_row_is_not_taken(
 
 
 @pytest.mark.long(4)
-@pytest.mark.parametrize("rate_limit_counts", ["all", "starts"])
-@pytest.mark.parametrize("rate_limit_window", ["sliding", "fixed", "bucket"])
+@pytest.mark.parametrize(
+    ("rate_limit_counts", "rate_limit_window"), one_in(2, ["all", "starts"], ["sliding", "fixed", "bucket"])
+)
 def test_limits_of_each_kind_let_every_row_run_once(
     noxcli: Noxcli, rate_limit_counts: Any, rate_limit_window: Any
 ) -> None:
