@@ -230,7 +230,7 @@ def test_an_edit_of_a_row_that_may_still_run_is_refused(noxcli: Noxcli, plays: A
     assert (result.code, "a row was edited whose run may still go on" in result.err) == (2, True), result.err
 
 
-def test_each_time_that_a_row_is_asked_counts_also_where_it_moves(noxcli: Noxcli, echoes: Any) -> None:
+def test_each_time_that_a_row_is_asked_counts(noxcli: Noxcli, echoes: Any) -> None:
     row = {"$id": "a", "Q": "bad"}
     batch = ("batch", echoes(), write_rows(row))
     asked = [noxcli(*batch).lines[0]["asked"], noxcli(*batch, "--again", "failed").lines[0]["asked"]]

@@ -172,7 +172,7 @@ def test_the_first_and_the_last_run_are_a_batchs_own(tmp_path: Path) -> None:
         assert JournalState.read(journal.path).own_runs(journal.path) == ["r1", "r3"]
 
 
-def test_a_journal_that_was_moved_before_it_was_locked_is_left_alone(
+def test_a_journal_that_was_moved_before_its_lock_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by another call with --fresh, which has begun a journal of its own by now."""
