@@ -208,7 +208,8 @@ def row_work(
     """Return what the batch's threads do for each row; with `saves`, its outputs become files."""
     context = noxus.context
     if saves:
-        pass
+        import noxcli.outputs.file_texts  # here and not in several threads, of which one may fail
+        import noxcli.outputs.save  # noqa: F401 - as above
     return RowWorker(
         api=noxus.api,
         pace=pace,
@@ -238,11 +239,10 @@ def _plan_reports(batch: Batch, context: Context, judge: RowChecker, options: Op
 
 
 def _output(context: Context, batch: Batch, judge: RowChecker) -> ResultWriter:
-    query, terminal = context.printing.query, context.terminal
+    query, terminal, paste = context.printing.query, context.terminal, partial(to_paste, context)
     table = RowTable() if terminal.stdout_is_tty and query is None else None
     if table is not None:
         batch.at_end(partial(table.show, terminal))
-    paste = partial(to_paste, context)
     return ResultWriter(
         batch.header, batch.journal, batch.results, judge, batch.tally, terminal.write, paste, query, table
     )

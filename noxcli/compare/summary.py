@@ -91,19 +91,16 @@ class ComparisonSummary:
 
     def resume_hints(self) -> str:
         """Return how each side gets the answers that it lacks."""
-        ways = list(filter(None, map(self._way_on, (self.base, self.new))))
+        ways = []
+        for side in (self.base, self.new):
+            codes, header = self.lacking[side.name.lower()], side.source.header
+            left = sum(count for code, count in codes.items() if code not in HAD_RUN)
+            if header is None or not codes:
+                continue
+            if command := command_to_continue(header.command, codes, left, outdated=side.source.is_outdated):
+                version = "" if header.version_id else ", and --version-id V if the workflow has another version now"
+                ways.append(f"finish {side.name} with: {command}{version}")
         return "; ".join([*ways, "or add --allow-missing" if ways else "add --allow-missing to accept that"])
-
-    def _way_on(self, side: Side) -> str:
-        codes, header = self.lacking[side.name.lower()], side.source.header
-        left = sum(count for code, count in codes.items() if code not in HAD_RUN)
-        if header is None or not codes:
-            return ""
-        command = command_to_continue(header.command, codes, left, outdated=side.source.is_outdated)
-        if command is None:
-            return ""
-        version = "" if header.version_id else ", and --version-id V if the workflow has another version now"
-        return f"finish {side.name} with: {command}{version}"
 
     def require_partners(self, *, allow_missing: bool) -> None:
         """Raise UsageProblem if no row of NEW can be compared with one of BASE."""
