@@ -23,7 +23,7 @@ from noxcli.waiting import has_no_reader
 
 HELP_OPTIONS = ("-h", "--help")
 HELP = {"help_option_names": [*HELP_OPTIONS]}
-REPORTING = ("--junit", "--report", "--dotenv", "--markdown")  # the options that say where an error is reported, too
+REPORTING = ("--junit", "--report", "--dotenv", "--markdown")  # the options that say where an error is also reported
 # Each verb's heading in the help, and what it does; `a-verb` is in commands/a_verb.py, `import` in import_.py.
 VERBS = {
     "run": ("Run", "Start a workflow, follow it live, and print its output."),
@@ -65,7 +65,7 @@ def verb_named(word: str) -> Any:
     name = f"{word}_" if iskeyword(word) else word.replace("-", "_")
     module = import_module(f"noxcli.commands.{name}")
     alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-    # Typer keeps a command's first help option: it must not depend on the context in which that was asked for.
+    # Typer keeps a command's first help option: it must not depend on the context of that request.
     alone.command(word, cls=Verb, context_settings=HELP)(module.Options)
     command: Any = typer.main.get_command(alone)
     command.execute = module.execute
@@ -143,7 +143,7 @@ def run_argv(argv: Sequence[str], context: Context) -> int:
     except typer.Abort:
         return conclude(context, Interruption("aborted", number=2))
     except SystemExit as ending:
-        # Typer exits this way if its own output met a closed pipe; but it takes any closed pipe for that.
+        # Typer exits this way if its own output met a closed pipe; but it treats any closed pipe as that.
         if not isinstance(ending.__context__, BrokenPipeError):
             raise
         if not has_no_reader(context.terminal.out):
@@ -165,8 +165,8 @@ def report_thread_crash(context: Context, error: BaseException | None) -> None:
 
 
 def _plan_reports_of(context: Context, verb: str, words: Sequence[str]) -> None:
-    """Decide which reports to write about a command line that is not valid: its error belongs into them, too."""
-    from noxcli.cli.destinations import plan_reports  # loaded only where somebody reads reports
+    """Decide which reports to write about a command line that is not valid: its error also belongs into them."""
+    from noxcli.cli.destinations import plan_reports  # loaded only where reports are written
 
     options = verb_named(verb).readable(words, context)
     workflow = getattr(options, "workflow", None) or "-"  # an unknown option may be in its place
@@ -217,7 +217,7 @@ def without_keys(error: NoxError, argv: Sequence[str]) -> NoxError:
 
 
 def format_in(argv: Sequence[str]) -> Format:
-    """Return the requested format, read before parsing, since a parse error must be reported in it, too."""
+    """Return the requested format, read before parsing, since a parse error is also reported in it."""
     words = argv[: argv.index("--")] if "--" in argv else argv
     for word, following in pairwise([*words, ""]):
         option, _, value = word.partition("=")

@@ -16,7 +16,7 @@ MAX_INT = 20_000  # digits; the time to read or write one grows with the square
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 6 * MAX_LEVELS))
 sys.set_int_max_str_digits(MAX_INT)
 
-PLAIN = {str, int, bool, type(None)}  # types that need no look inside
+PLAIN = {str, int, bool, type(None)}  # types that need no inspection
 NOT_ASCII = "[^\x00-\x7f]"
 MARK = os.urandom(16).hex()  # which occurs in no value: nothing that is written shows it
 

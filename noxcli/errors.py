@@ -112,16 +112,16 @@ NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 # Statuses by which a server or gateway asks its clients to slow down.
 SLOW_DOWN = 429
 OVERLOADED = frozenset({SLOW_DOWN, 503})
-# Answers that say that something is not there, or not for this key.
+# Answers that say that something does not exist, or not for this key.
 REFUSALS = frozenset({401, 403, 404, 410})
 TOO_LARGE = frozenset({413, 414, 431})
 # Answers that say that a request had no effect. A 408 may be from a gateway that stopped waiting for the server.
 NO_EFFECT = frozenset({307, 308, *range(400, 500)}) - {408}
-# The sets of codes, each for one question: what has had its run, so that --resume skips it;
+# The sets of codes, each for one question: what ran to its end, so that --resume skips it;
 HAD_RUN = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 # what ended in an answer to judge, or in none that another call would find;
 ANSWERED = HAD_RUN | {ExitCode.NOT_AS_ASSERTED}
-# what the server completed, whatever the user's assertions say;
+# what the server completed, under any assertions of the user;
 COMPLETED = frozenset({ExitCode.OK, ExitCode.NOT_AS_ASSERTED})
 # what the server did not complete;
 ENDED_BADLY = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
@@ -228,7 +228,7 @@ class RequestRejected(NoxError, code=ExitCode.USAGE):
 
 
 class NotAccessible(NoxError):
-    """What was asked for is not there, or not for this key: an answer of the server, or with no status, our own."""
+    """The requested thing does not exist, or not for this key: an answer of the server, or with no status, our own."""
 
     was_read = False  # it is about something that has been read in part
 
@@ -244,7 +244,7 @@ class NotFound(NotAccessible, code=ExitCode.NOT_FOUND):
 class Unavailable(NoxError, code=ExitCode.TEMPORARY):
     """Unreachable, overloaded or disconnected: the same request may work later.
 
-    `sent` is false only if no byte of the request can have left this machine; `retry_after` is in seconds.
+    `sent` is false only if no byte of the request can have been sent; `retry_after` is in seconds.
     """
 
     def __init__(
@@ -271,7 +271,7 @@ class RequestAborted(NoxError, code=ExitCode.TEMPORARY):
 
 
 class NoSlotInTime(Unavailable):
-    """The pace of all requests left no time for this one: that says nothing about what it asks for."""
+    """The pace of all requests left no time for this one: that says nothing about what it requests."""
 
 
 class NotSecured(Unavailable):

@@ -9,7 +9,7 @@ from uuid import UUID
 # Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status, which counts as running.
 FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
 PAUSED_STATUS = "awaiting_human_feedback"
-PAUSED_WORD = "paused"  # what people read and may write for it
+PAUSED_WORD = "paused"  # what users read and may write for it
 KNOWN_STATUSES = FINAL_STATUSES | {"queued", "running", PAUSED_STATUS}
 # What the docs call otherwise: a run with an end and one of these has ended so.
 ENDED_AS = {
@@ -29,7 +29,7 @@ def documented(status: str) -> str:
 
 
 def word_for(status: str) -> str:
-    """Return what people read for a run's status."""
+    """Return the human-readable word for a run's status."""
     return PAUSED_WORD if status == PAUSED_STATUS else status
 
 
@@ -66,7 +66,7 @@ class Run:
 
     @property
     def word(self) -> str:
-        """What people read for the status."""
+        """The human-readable word for the status."""
         return word_for(self.status)
 
 
@@ -100,15 +100,15 @@ class Version:
 class Attempt:
     """One sending of a start. Its sender keeps it, and so knows how far it got, even if an exception ends the call."""
 
-    may_be_sent = False  # a byte of the request may have left this machine, and no answer says that it had no effect
+    may_be_sent = False  # a byte of the request may have been sent, and no answer says that it had no effect
     called_off = False
 
     def mark_sending(self) -> None:
-        """Note that its first byte is about to leave; an error raised here keeps it back."""
+        """Note that sending begins now; an error raised here prevents it."""
         self.may_be_sent = True
 
     def abort(self) -> bool:
-        """Keep the request from leaving; return False if a byte may have left already."""
+        """Withdraw the request; return False if it may have been sent."""
         self.called_off = True
         return not self.may_be_sent
 

@@ -12,8 +12,8 @@ ONE_LOOK = 30.0  # seconds
 MIN_ATTEMPT = 5.0  # seconds for an answer, however short the user's patience
 FIRST_DELAY, MAX_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of a back-off
 BELIEVED_AFTER, MIN_ASKS = 10.0, 3  # seconds and answers of nothing but one refusal
-ASK_AGAIN = 1.0  # seconds between two of these asks
-ASK_LATER = "this may pass: ask again in a few seconds"
+ASK_AGAIN = 1.0  # seconds between two of these reads
+ASK_LATER = "this may pass: retry in a few seconds"
 T = TypeVar("T")
 Tell = Callable[[NoxError, float], None]  # says why a call failed, and for how many more seconds it is repeated
 Telling = Callable[[], AbstractContextManager[Tell]]  # from the first failure to the end of the call
@@ -36,12 +36,12 @@ class FailureTracker:
     """Counts the failures in a row of the requests for one thing, and says when they have lasted too long.
 
     They last from the first one on, while this process was awake. A refusal is believed once nothing else came for a
-    while, since a gateway, or a replica that lags, may refuse what is there. Fewer than `least` failures are no outage,
+    while, since a gateway, or a replica that lags, may refuse what exists. Fewer than `least` failures are no outage,
     unless `longest` is 0: a poll interval, or a pause of this process, may be longer. Seconds throughout.
     """
 
     def __init__(self, clock: Clock, longest: float = float("inf"), *, least: int = 2, known: bool = True) -> None:
-        """`known`: this command has started or read it, or another one started it just now."""
+        """`known`: this command has started or read it, or another one started it moments ago."""
         self.longest = longest
         self.failures = 0
         self._clock, self._least, self._known = clock, least, known
@@ -64,7 +64,7 @@ class FailureTracker:
         self.failures += 1
 
     def is_lost(self, error: NoxError) -> bool:
-        """Count a request that failed, and return whether there is no reason to ask again."""
+        """Count a request that failed, and return whether there is no reason to retry."""
         if not isinstance(error, NotAccessible):
             self.failed()
             return self.is_too_long or not isinstance(error, Unavailable | RequestRejected)
@@ -141,7 +141,7 @@ class RetryPolicy:
         return self._out_of_time(f"out of time: {what}", "increase --timeout")
 
     def once(self) -> Self:
-        """Return a policy that repeats nothing, however late it is, for a caller that asks again itself."""
+        """Return a policy that repeats nothing, however late it is, for a caller that retries itself."""
         other = copy(self)
         other._once, other._deadline = True, Deadline(self.clock, None)
         return other
@@ -163,11 +163,11 @@ class RetryPolicy:
     ) -> T:
         """Return the result of `call`, once it does not raise Unavailable; it gets the seconds that it may take.
 
-        It is repeated until a refusal of what is `known` is believed (see FailureTracker), `believing` at once. If a
+        It is repeated until a refusal of what is `known` is believed (see FailureTracker), `believing` now. If a
         failed call `moved` forward, the time for retries starts again.
 
         Raises the last Unavailable when that time is over, or can't help (as `gave_up`, if given), or it is not
-        `worth` a retry in the seconds that are left; `out_of_time` at the command's own limit, or NotFinished for a
+        `worth` a retry in the remaining seconds; `out_of_time` at the command's own limit, or NotFinished for a
         refusal of what a wait checks once.
         """
         failures = FailureTracker(self.clock, self.retry_for, known=known)

@@ -30,7 +30,7 @@ NOT_REGULAR = "it is not a regular file"
 class SafeDir:
     """An open directory, for several threads. If it is closed before they are done, their calls fail.
 
-    No partial file remains then, in it or in the directories that were opened below it, which are closed, too.
+    No partial file remains then, in it or in the directories that were opened below it, which are also closed.
     """
 
     def __init__(self, path: Path, handle: int) -> None:
@@ -173,7 +173,7 @@ def open_regular(
 ) -> int:
     """Open a regular file, and return its descriptor; with `follow`, follow a link of the user's.
 
-    Raises OSError at once for anything else: a FIFO, a device, a socket, and for writing, a file with a second name.
+    Raises OSError for anything else: a FIFO, a device, a socket, and for writing, a file with a second name.
     """
     try:
         handle = os.open(path, flags | _CAREFULLY | (0 if follow else os.O_NOFOLLOW), mode, dir_fd=dir_fd)

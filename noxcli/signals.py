@@ -59,7 +59,7 @@ class Signals:
 
     def _arrive(self, number: int, _: FrameType | None) -> None:
         if self.first is not None:
-            if sys.stderr.isatty():  # noqa: TID251 - nothing else can write any more
+            if sys.stderr.isatty():  # noqa: TID251 - nothing else can write now
                 os.write(2, SHOW_CURSOR.encode())
             os._exit(128 + self.first)
         self.first = number

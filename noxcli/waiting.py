@@ -17,7 +17,7 @@ from noxcli.signals import SIGNALS
 SLICE = 0.1  # seconds: how late a wait may see a signal
 MIN_PAUSE = 1.0  # seconds: no load delays a wait of one slice for so long
 MAX_HOLD = 5.0  # seconds that a signal waits for an answer which must not be lost
-PIECE = 4096  # bytes: a pipe that can be written to takes as many at once (PIPE_BUF of pipe(7))
+PIECE = 4096  # bytes: a pipe that can be written to takes as many in one write (PIPE_BUF of pipe(7))
 T = TypeVar("T")
 # A call's value, or the error that it raised.
 Result = tuple[T | None, BaseException | None]
@@ -159,7 +159,7 @@ def run_apart(
 ) -> T:
     """Return or raise the outcome of `call`, which may block, made by a thread.
 
-    `left` says for how many more seconds it is waited for; it is asked again in each slice. A signal ends the wait.
+    `left` says for how many more seconds to wait; it is called in each slice. A signal ends the wait.
     But one must not lose the answer to a request with an effect: with `call_off`, which keeps it from leaving and
     returns whether it still could, a signal waits for the answer, at most LONGEST_HOLD, and is raised by the next wait.
 
@@ -215,7 +215,7 @@ class Workers(Generic[T]):
                 outcome = self._outcomes.get_nowait()
 
     def all_outcomes(self, within: float) -> Iterator[Result[T]]:
-        """Yield what calls return or raise in that many seconds, until none is left."""
+        """Yield what calls return or raise in that many seconds, until none remains."""
         end = time.monotonic() + within
         while self.busy and (left := end - time.monotonic()) > 0:
             yield from self.next_outcomes(left)

@@ -31,7 +31,7 @@ def test_a_slip_is_told_with_what_to_write(noxcli: Noxcli, sandbox: Sandbox, tex
     done = noxcli("run", "qa", "Question=x", option, text)
     assert (done.code, why in done.err, posts(sandbox)) == (2, True, []), done.err
     written = shlex.split(
-        done.err.rpartition("; ")[2].removeprefix("write ").removeprefix("a text stands in single quotes: ")
+        done.err.rpartition("; ")[2].removeprefix("write ").removeprefix("a text is written in single quotes: ")
     )
     assert written == [meant], done.err
     assert "JMESPath" not in noxcli("run", "qa", "Question=x", option, meant, "--dry-run").err

@@ -46,7 +46,7 @@ class AnswerLimit:
         self._end = min(time.monotonic() + self._seconds, self.until)
 
     def remaining(self) -> float:
-        """Return the seconds that are left, never below zero."""
+        """Return the remaining seconds, never below zero."""
         return max(0.0, self._end - time.monotonic())
 
     def for_a_read(self) -> float:
@@ -75,7 +75,7 @@ def require_framing(response: requests.Response, *, part: bool = False) -> None:
     elif coding is None and length is not None and not LENGTH.fullmatch(length):
         fault = "a Content-Length that is not a number"
     elif response.status_code == 206 and not part:
-        fault = "a part that was not asked for (206)"
+        fault = "a part that was not requested (206)"
     if fault is not None:
         response.close()
         raise Unavailable(f"the server sent {fault}", "is a proxy in between?")

@@ -74,7 +74,7 @@ class NoxusApi:
         self._until = float("inf")  # the moment of the monotonic clock at which requests end
 
     def within(self, seconds: float) -> Self:
-        """Return this API for requests that end in so many seconds from now, the wait for their turns included.
+        """Return this API for requests that end within `seconds` from now, the wait for their slots included.
 
         Then they raise Unavailable.
         """
@@ -111,7 +111,7 @@ class NoxusApi:
     ) -> Run:
         """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
 
-        `attempt.left` says from the first byte on that the request may have left, also if an error is raised, unless
+        `attempt.left` says from the first byte on that it may have been sent, also if an error is raised, unless
         the answer says that it had no effect. Raises Unavailable for any answer that may mean that a run was started,
         such as 303 or 101.
         """
@@ -187,7 +187,7 @@ class NoxusApi:
         return self._read_json("GET", f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=MAX_DATA)
 
     def stop_run(self, run_id: str) -> Run:
-        """Ask for a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py)."""
+        """Request a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py)."""
         return _this_run(run_from(self._read_json("POST", f"/v1/runs/{_part(run_id)}/stop")), run_id)
 
     def list_runs(self, workflow_id: str | None = None, *, most_pages: int = MAX_PAGES) -> Iterator[Run]:
@@ -273,7 +273,7 @@ class NoxusApi:
     def open_events(self, run_id: str, cursor: str | None = None) -> EventFeed:
         """Open the event stream: `GET /v1/runs/{id}/events`, after `cursor` (the API's `etag`).
 
-        Returns at once; the feed raises any error.
+        Returns immediately; the feed raises any error.
         """
         return EventFeed(lambda: self._connect_events(run_id, cursor), self.http.mask)
 
@@ -317,7 +317,7 @@ class NoxusApi:
     def _list_pages(self, path: str, params: Mapping[str, Any], *, most: int = MAX_PAGES) -> Iterator[Any]:
         """Yield each item once, page by page, until the server marks the end or a page has nothing new.
 
-        Warns if the list goes on after that, or may do so. Raises Refused if it has no end.
+        Warns if the list continues after that, or may do so. Raises Refused if it has no end.
         """
         seen: set[str] = set()
         has_next = False  # by the last page with items
@@ -341,7 +341,7 @@ class NoxusApi:
                 has_next = any(value for key, value in envelope.items() if NAMES_NEXT.search(key))
             if is_last or not fresh:
                 if isinstance(total, int) and total > len(seen):
-                    self._warn(f"the server's list goes on after {len(seen)} items, in a way that noxcli can't follow")
+                    self._warn(f"the server's list continues after {len(seen)} items in a way noxcli can't follow")
                 elif not is_last and (items or has_next or isinstance(pages, int)):
                     self._warn(f"the server's list may be longer than {len(seen)} items: its end is not marked")
                 return
@@ -355,7 +355,7 @@ def _this_run(run: Run, run_id: str) -> Run:
     """
     if same_id(run.id, run_id):
         return run
-    raise Unavailable(f"asked for run {run_id}, the server answered with run {run.id}", "is a cache in between?")
+    raise Unavailable(f"requested run {run_id}, the server answered with run {run.id}", "is a cache in between?")
 
 
 def _part(text: str) -> str:

@@ -13,7 +13,7 @@ from noxcli.errors import OutputNotDelivered, Unavailable
 from noxcli.masking import Mask
 
 BODY_PIECE = 512 * 1024
-PLAIN = frozenset({"", "identity"})  # what was asked for
+PLAIN = frozenset({"", "identity"})  # what was requested
 GZIP = frozenset({"gzip", "x-gzip"})  # what object stores send of a file that is stored so
 CARRIES_A_FILE = frozenset({200, 206})
 RANGE = r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)"
@@ -44,7 +44,7 @@ class Download:
         if coding not in PLAIN | GZIP:
             response.close()
             raise OutputNotDelivered(
-                f"the server sent the file as {mask.torn(coding)}, which noxcli can't read and did not ask for",
+                f"the server sent the file as {mask.torn(coding)}, which noxcli can't read and did not request",
                 "is a proxy in between?",
                 **facts_of(response),
             )

@@ -76,7 +76,7 @@ class EventFeed:
         self._closing = True
         self._room.set()
         if self.response is not None:
-            # At once: its own close() would wait until the server sends something.
+            # Immediately: its own close() would wait until the server sends something.
             with suppress(ValueError, RuntimeError, *BROKEN):  # it may have ended already
                 self.response.raw.shutdown()
 
@@ -104,7 +104,7 @@ class EventFeed:
             self.first_heard = self.first_heard or self.last_heard
             self._pieces.append(piece)
             self._received += len(piece)
-            if not self._news.is_set():  # asking costs less than setting it once more
+            if not self._news.is_set():  # a check costs less than setting it
                 self._news.set()
             while self._is_full():
                 self._room.clear()

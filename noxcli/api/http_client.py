@@ -127,7 +127,7 @@ class Http:
         """Return a successful answer with its body unread; any other outcome is a NoxError.
 
         With `elsewhere`, a redirect may lead to another origin, which never gets the key. `sent` of an Unavailable
-        says whether a byte may have left.
+        says whether it may have been sent.
         """
         if self._not_api is not None:
             raise self._not_api
@@ -172,7 +172,7 @@ class Http:
             raise self._not_api
 
     def exchange(self, method: str, url: Url, limit: AnswerLimit, **parts: Any) -> requests.Response:
-        """Return the answer to one request, once it is its turn, whatever its status; its body is unread.
+        """Return the answer to one request, once it has a slot, with any status; its body is unread.
 
         requests gets the `parts` (params, data, headers) unchanged.
         """

@@ -1,7 +1,7 @@
 """The pace of all requests to one server: how many at a time and a second, as its answers have shown.
 
 Each kind of request learns its own limit: a limit on starts does not slow down reads. As soon as two kinds meet one, it
-is taken for one limit on everything. Until the first refusal, only a few requests are in flight, and one more after
+is treated as one limit on everything. Until the first refusal, only a few requests are in flight, and one more after
 every few answers. A refusal (429, 503) stops requests of its kind for as long as the server asks, or for a jittered
 delay; then one tests the server, and the others follow. From then on they are evenly spaced: a little slower than what
 was granted, slower after each refusal, and after a while slowly faster.
@@ -28,7 +28,7 @@ STAY, GROWTH = 30.0, 0.02  # seconds at one rate, then requests a second that ea
 SLOWEST, UNLIMITED = 0.5, 1000.0  # requests a second
 FIRST_ROOM, ANSWERS_A_PLACE, MAX_ROOM = 3, 8, 64  # requests in flight at first, until one more is allowed, at most
 CATCH_UP = 0.05  # seconds that a thread which wakes up late may make good
-SHORT_DELAY, LONG_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of delays that the server did not ask for
+SHORT_DELAY, LONG_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of delays that the server did not request
 FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; this many are an outage
 LOOK_EVERY = 0.5  # seconds until a waiting request checks again what only an answer can change
 
@@ -75,7 +75,7 @@ class KindLimit:
         return self.rate is not None or self._learns
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a request may be sent, as far as known."""
+        """Return the seconds until a request may be sent, if known."""
         full = self._test is not None if self.stopped else self.rate is None and self.in_flight >= self._room
         return LOOK_EVERY if full else self._not_before - now
 
@@ -102,7 +102,7 @@ class KindLimit:
             self.rate = self.rate + GROWTH if self.rate + GROWTH < UNLIMITED else None
 
     def stop(self, turn: float, now: float, asked: float, *, learns: bool) -> None:
-        """Stop after a refusal or an outage; `asked` is how long the server asks for, 0 if it does not."""
+        """Stop after a refusal or an outage; `asked` is the delay that the server requests, 0 if none."""
         if turn == self._test:
             self._test = None
         if turn < self._cut_at:
@@ -160,7 +160,7 @@ class RateLimiter:
             self._change.notify_all()
 
     def hurry(self) -> None:
-        """Let everything else pass at once: the time is nearly up."""
+        """Let everything else pass without waiting: the time is nearly up."""
         with self._change:
             self._hurries = True
             self._change.notify_all()

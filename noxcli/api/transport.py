@@ -1,4 +1,4 @@
-"""How connections are made, and what urllib3 and http.client must be told for the promises about answers and starts."""
+"""How connections are made, and how urllib3 and http.client are set up for the promises about answers and starts."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -27,13 +27,13 @@ FRAMING = ("Transfer-Encoding", "Content-Length")  # the libraries read one that
 
 
 class Body(bytes):
-    """The body of a request with an effect, and its attempt, in which the connection notes that a byte may leave."""
+    """The body of a request with an effect, and its attempt, in which the connection notes that sending begins."""
 
     attempt: Attempt
 
 
 class FileBody:
-    """A multipart body of one file (RFC 7578), read as it is sent; `len` is the number of bytes that are left.
+    """A multipart body of one file (RFC 7578), read as it is sent; `len` is the number of remaining bytes.
 
     `sent` is called with each piece. requests announces `len` as the length, and urllib3 sends what `read` returns.
     """
@@ -96,7 +96,7 @@ class FinalResponse(HTTPResponse):
 
 
 class NotingConnection(urllib3.connection.HTTPConnection):
-    """Notes that a start may have left, after the connection is made and before its first byte is sent."""
+    """Notes that a start may have been sent, after the connection is made and before its first byte is sent."""
 
     response_class = FinalResponse
 

@@ -44,12 +44,12 @@ class Batch:
     def __init__(self, asked: BatchSpec, tally: BatchSummary, terminal: Terminal, clock: Clock) -> None:
         self.asked, self.tally = asked, tally
         self.past = JournalState()
-        self.named = ""  # the runs to look at, for the end of a message
+        self.named = ""  # the runs to check, for the end of a message
         self.is_stored = True  # the directory remains
         self.has_started = False  # a run may exist that this call started or followed
         self._terminal, self._clock = terminal, clock
         self._files = ExitStack()
-        self._all_asked = False  # the rows that were chosen have been asked again
+        self._all_asked = False  # the chosen rows have been re-run
         self._finding: CandidateIndex | None = None  # about rows in doubt
 
     def __enter__(self) -> Self:
@@ -135,9 +135,9 @@ class Batch:
             self._choose_red(judge)
 
     def _choose_red(self, judge: RowChecker) -> None:
-        """Choose the rows that the questions do not find good, with all their repetitions, to be asked again.
+        """Choose the rows that fail the checks, with all their repetitions, for a re-run.
 
-        Rows that have no answer yet, or whose runs may go on, are not among them: they are resumed.
+        Rows that have no answer yet, or whose runs may still be running, are not among them: they are resumed.
         """
         from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
 
@@ -155,7 +155,7 @@ class Batch:
         self._terminal.note(f"{amount(len(red) // tally.repeat, 'row')} to be asked again")
 
     def adopt(self, work: RowWorker) -> None:
-        """Let rows in doubt take their runs, as far as the server's list shows them."""
+        """Let rows in doubt adopt their runs, where the server's list shows them."""
         past, workflow_id = self.past, work.workflow_id
         if doubts := past.doubtful:
             from noxcli.batch.reconcile import find_candidates_of_batch, narrow_to_version  # loaded for rows in doubt
@@ -203,9 +203,9 @@ class Batch:
         return cause
 
     def _close_choice(self, kind: object, *_: object) -> None:
-        """Say in the journal that the chosen rows were asked again, once this call can't end early any more.
+        """Note in the journal that the chosen rows were re-run, once this call can no longer end early.
 
-        Repeated after any other ending, it asks none of them once more.
+        Repeated after any other ending, it re-runs none of them.
         """
         if kind is None and self._all_asked:
             SIGNALS.check()

@@ -24,12 +24,12 @@ class RowsInFlight:
         self.in_doubt: list[ActiveRow] = []  # rows whose start may have been sent
         self.unstarted = 0  # rows that were taken, and whose start was called off
         self.had_runs = False  # a run may exist that this call started or found
-        self.still_running: list[str] = []  # the runs that go on although their rows were reported
+        self.still_running: list[str] = []  # runs that continue although their rows were reported
         self.work, self.output, self.schedule = work, output, schedule
 
     @property
     def running_runs(self) -> list[str]:
-        """The runs that go on, as far as known: of rows that were reported, and of those that could not be."""
+        """The runs that are still running, if known: of rows that were reported, and of those that could not be."""
         return [*self.still_running, *(row.run.id for row in self.active.values() if row.run is not None)]
 
     def add_row(self, row: Row) -> ActiveRow:
@@ -66,7 +66,7 @@ class RowsInFlight:
         self.output.report(row)
 
     def report_running(self, row: ActiveRow, error: NoxError) -> None:
-        """Report a row whose run is left as it is, and why."""
+        """Report a row whose run is still running, and why."""
         self.report(self.work.result_of_running(row, error))
 
     def drop(self, number: int) -> None:
@@ -76,12 +76,12 @@ class RowsInFlight:
             row.attempt = None
         self.schedule.drop(number)
 
-    # What is left at the end.
+    # What remains at the end.
 
     def end_starts(self) -> None:
         """Take starts without an answer for doubtful, and those that were not sent for not started."""
         for number, row in list(self.starting.items()):
-            if row.run is not None:  # it was answered just now
+            if row.run is not None:  # it was answered a moment ago
                 self.follow(row)
             else:
                 self.end_start(number)

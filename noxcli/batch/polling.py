@@ -34,7 +34,7 @@ class PollSchedule:
         return max(SHORTEST, SHARE * max(ordered[len(ordered) // 2], taken / 2))
 
     def add(self, number: int, taken: float | None = None, limit: float | None = None) -> None:
-        """Schedule the next read of a run that has taken this long; at once if that is not known.
+        """Schedule the next read of a run that has taken this long; immediately if that is not known.
 
         It is read once it has taken `limit`.
         """
@@ -43,7 +43,7 @@ class PollSchedule:
         self._due[number] = time.monotonic() + min(wait, self._longest, left)
 
     def drop(self, number: int) -> None:
-        """Do not read that run any more."""
+        """No longer read that run."""
         self._due.pop(number, None)
 
     def has(self, number: int) -> bool:

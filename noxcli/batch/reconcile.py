@@ -42,7 +42,7 @@ class CandidateIndex:
             group = [doubt for doubt in doubts if doubt.input_digest == digest]
             runs = {run.id: run for doubt in group for run in self.candidates(doubt)}
             if len(runs) > len(group):
-                continue  # some are somebody else's, and it is not known which
+                continue  # some belong to others, and it is not known which
             # The latest first: a run created since its start may also belong to an earlier one, but not the reverse.
             for doubt in sorted(group, key=lambda doubt: doubt.sent_at, reverse=True):
                 mine = next((run for run in self.candidates(doubt) if run.id in runs and _is_since(run, doubt)), None)

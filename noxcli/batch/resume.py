@@ -21,7 +21,7 @@ from noxcli.rows.reader import Row, RowReader, digest_of
 from noxcli.rows.shards import Shard
 
 MISTAKES_KEPT, MAX_NAMED = 20, 20
-MAX_CHANGED = 1000  # results that are written at once
+MAX_CHANGED = 1000  # results that are written together
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -261,7 +261,7 @@ def renew_columns(rows: RowReader, names: Sequence[str], past: JournalState, res
 
 
 def name_runs(going_on: Sequence[str], lineless: Sequence[str]) -> str:
-    """Return the end of a message that names the runs to look at, empty without any."""
+    """Return the end of a message that names the runs to check, empty without any."""
     ended, text = [run for run in lineless if run not in going_on], ""
     for what, named in (("runs that may go on", going_on), ("runs without a stored and printed line", ended)):
         if runs := list(dict.fromkeys(named)):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False, repr=False)
 class ActiveRow:
-    """A row that is being started, or whose run goes on; times by `time.monotonic`."""
+    """A row that is being started, or whose run is running; times by `time.monotonic`."""
 
     row: Row
     run: Run | None = None  # once it is known

@@ -1,6 +1,6 @@
-"""The loop of a batch, from its first row to its end: it starts rows, waits for their runs, leaves those that go on.
+"""The loop of a batch, from its first row to its end: it starts rows and waits for their runs.
 
-The main thread decides everything, in one loop over three queues: rows to start, runs to look at, results to print. A
+The main thread decides everything, in one loop over three queues: rows to start, runs to poll, results to print. A
 limited number of threads wait on the network; each returns a row's next state. What ends a stage early is a cut.
 """
 
@@ -122,7 +122,7 @@ class Scheduler:
 
     @property
     def _can_start(self) -> bool:
-        """True if a row may take a place; there are never so many starts that reads of running ones would wait."""
+        """True if a row may take a place; starts leave room for reads of running ones."""
         starting = len(self.in_flight.starting)
         has_place = starting + len(self.in_flight.active) < self._asked.max_parallel
         has_thread = starting < max(1, self._threads // 2)
@@ -220,7 +220,7 @@ class Scheduler:
         self.in_flight.report(row)
 
     def _give_up(self, row: ActiveRow) -> None:
-        """Report a row that has had its time."""
+        """Report a row past --row-timeout."""
         run = row.run
         assert run is not None
         what = f"run {run.id} was still {run.word} at"
@@ -245,7 +245,7 @@ class Scheduler:
         self.shutdown.check_disk()  # for the last results
 
     def _error_for_running(self, run: Run) -> NoxError:
-        """Return the error of a row whose run goes on."""
+        """Return the error of a row whose run is still running."""
         if self.work.deadline.passed:
             return still_running(run)
         if self.output.unprinted is None and self.work.pace.silent_for > self.work.retry_for:
@@ -266,7 +266,7 @@ class Scheduler:
         return Interruption(f"interrupted by {signal}{done}, {left} runs left running", number=number)
 
     def _await_starts(self) -> None:
-        """Wait for the answers to starts in flight, and until the journal has them, so that none is left in doubt."""
+        """Wait for the answers to starts in flight, and until the journal has them, so that none stays in doubt."""
         self.shutdown.enter(Stage.DETACHING, None)
         end = time.monotonic() + ANSWER_AT_END
         while any(row.was_sent or row.sent for row in self.in_flight.starting.values()) and time.monotonic() < end:

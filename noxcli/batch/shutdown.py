@@ -15,7 +15,7 @@ ANSWER_AT_END = 5.0  # seconds for the answer to a start: in the last ones of --
 
 
 class Stage(IntEnum):
-    """What a batch does: it starts rows; then it only waits for their runs; then it leaves those that go on."""
+    """What a batch does: it starts rows; then only waits for their runs; then detaches from those still running."""
 
     STARTING, FINISHING, DETACHING = range(3)
 
@@ -62,8 +62,8 @@ class Shutdown:
             self.enter(Stage.FINISHING, trouble)
 
     def _check_starting(self) -> None:
-        """Start no more rows after too many failures, near the timeout, or where the server takes none any more."""
-        # Runs that have failed count at once, not when the reason is known.
+        """Start no more rows after too many failures, near the timeout, or where the server no longer accepts any."""
+        # Runs that have failed count immediately, not when the reason is known.
         failing = sum(row.run is not None and row.run.status == "failed" for row in self._flight.active.values())
         if self._asked.max_failures and self._tally.failed + failing >= self._asked.max_failures:
             self.enter(Stage.FINISHING, None)

@@ -1,4 +1,4 @@
-"""What a command line asks of a batch, apart from judging and showing results; and whether what is there allows it."""
+"""What a command line asks of a batch, apart from checking and showing results; and whether the directory allows it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ class BatchSpec:
     def require_same_batch(self, then: BatchHeader, now: BatchHeader) -> None:
         """Raise ConfigProblem for another batch, unless --allow-changed-input accepts the difference.
 
-        Raises Unavailable if it can't be told, since the definition that rows are checked against was not read.
+        Raises Unavailable if it is unknown, since the definition that rows are checked against was not read.
         """
         here = f"the batch in {self.directory}"
         if (then.gate is not None) is not self.of_gate:

@@ -73,7 +73,7 @@ class ClaimedIds:
 
 
 class RowStart(StartAttempt):
-    """The start of one row, which is in the journal before its first byte leaves."""
+    """The start of one row, which is in the journal before its first byte is sent."""
 
     def __init__(self, work: "RowWorker", active: ActiveRow, request: StartRequest) -> None:
         super().__init__(work.api, request, lambda run_id: not work.known.claim(run_id))
@@ -105,7 +105,7 @@ class RowWorker:
     journal: Journal
     known: ClaimedIds
     asked_again: Mapping[int, int]  # by row
-    workflows: Sequence[Workflow]  # of each side, with its nodes, as far as they were read
+    workflows: Sequence[Workflow]  # of each side, with its nodes if they were read
     digests: Sequence[InputDigests]  # of each side
     mask: Mask
     patience: RetryPolicy
@@ -155,7 +155,7 @@ class RowWorker:
         while active.run is None:
             try:
                 active.run = attempt.send()
-                active.began = time.monotonic()  # at once: its duration is counted from here
+                active.began = time.monotonic()  # now: its duration is counted from here
             except Unavailable as error:
                 if error.http_status == SLOW_DOWN:
                     outage.answered()  # for how long, the pace and the batch's limits decide
@@ -221,7 +221,7 @@ class RowWorker:
         return self.result_of_running(active, trouble)
 
     def result_of_running(self, active: ActiveRow, error: NoxError) -> RowResult:
-        """Return a row whose run is left as it is, and why."""
+        """Return a row whose run is still running, and why."""
         outcome = Outcome(run=active.run, confirmed=active.read, may_exist=True, phase=Phase.FOLLOW, error=error)
         return self.result_of(active.row, outcome)
 

@@ -31,7 +31,7 @@ class AppendFile:
         self.file = place.open_file(name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
     def close(self) -> None:
-        """Nothing is written any more."""
+        """Nothing more is written."""
         with self._lock:
             if self.file >= 0:
                 os.close(self.file)

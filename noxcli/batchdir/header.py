@@ -61,7 +61,7 @@ class BatchHeader:
     only: list[int] | None = None  # the rows of the file that --only selects
     outputs: list[str] | None = None  # of the workflow, if its definition was read
     command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`
-    definition: str | None = None  # its digest, as far as it was read
+    definition: str | None = None  # its digest, if it was read
     nodes: NodeDigests | None = None  # of it
     gate: Mapping[str, Any] | None = None  # what NEW has of its own; all else is about BASE and the table
 

@@ -1,7 +1,7 @@
 """The journal of what happens to each row; lines are only ever added.
 
-A row is on disk as `sent` before the first byte of its start leaves. So even after a kill, a row that is not was never
-started, and one that is will not be started again unless the user asks for it.
+A row is on disk as `sent` before the first byte of its start is sent. So even after a kill, a row that is not was never
+started, and one that is will not be started again unless the user requests it.
 """
 
 import fcntl
@@ -61,7 +61,7 @@ class Journal:
         made = not os.path.lexists(self.path.parent)
         lines = self._open()
         self._is_new, self._made_directory = os.fstat(lines.file).st_size == 0, made
-        if not self._is_new:  # it was not there before this had the lock
+        if not self._is_new:  # it did not exist before this had the lock
             self.close()
             hint = "continue that one with --resume, or choose another --output-dir"
             raise Unavailable(f"another batch has begun in {self.path.parent} meanwhile", hint, sent=False)
@@ -102,7 +102,7 @@ class Journal:
         return self._lines
 
     def close(self) -> None:
-        """Close the journal and its directory; nothing is written any more."""
+        """Close the journal and its directory; nothing more is written."""
         if self._lines is not None:
             self._lines.close()
             self.place.close()
@@ -143,7 +143,7 @@ class Journal:
             self._append({"batch": BATCH_SCHEMA, **asdict(header)}, durable=True)
 
     def renumber(self, moves: Sequence[tuple[int, int, int]], edited: Sequence[tuple[int, str | None]] = ()) -> None:
-        """Accept rows as they are in the file now: new number, number before, digest; and choose those to ask again.
+        """Accept rows as they are in the file now: new number, number before, digest; and choose those to re-run.
 
         If this is interrupted, none of it holds.
         """
@@ -153,18 +153,18 @@ class Journal:
         self._append(*moved, *_again(edited), {"step": "renumbered"}, durable=True)
 
     def choose(self, rows: Sequence[tuple[int, str | None]]) -> None:
-        """Choose rows, by number and id, that are to be asked again: all of them, or none if this is interrupted.
+        """Choose rows, by number and id, to re-run: all of them, or none if this is interrupted.
 
         They are on disk when this returns. Raises JournalTrouble if they are not.
         """
         self._append(*_again(rows), {"step": "chosen"}, durable=True)
 
     def note_rerun_done(self) -> None:
-        """All rows that were chosen have been asked again."""
+        """All chosen rows have been re-run."""
         self._append({"step": "answered"}, durable=True)
 
     def note_sent(self, row: Row, input_digest: str, server_now: datetime | None) -> SentStart:
-        """Call this before the first byte of the start leaves; it is on disk when this returns.
+        """Call this before the first byte of the start is sent; it is on disk when this returns.
 
         Raises JournalTrouble if it is not.
         """

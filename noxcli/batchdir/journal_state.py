@@ -1,4 +1,4 @@
-"""What a journal says about its rows, in a few numbers for each; it may be anybody's, so each line is checked."""
+"""What a journal says about its rows, in a few numbers each; every line of it is validated."""
 
 import json
 from array import array
@@ -75,9 +75,9 @@ class JournalState:
     whole: int = 0  # the rows of the file, in the last call that left none out
     asked_again: Counter[int] = field(default_factory=Counter)  # how often each row that had ended started again
     starts: Counter[int] = field(default_factory=Counter)  # of a gate: how often each answer was asked
-    choice_is_open: bool = False  # not all rows that were chosen last have been asked again
+    choice_is_open: bool = False  # not all rows that were chosen last have been re-run
     accepted: list[tuple[int, int, int]] | None = None  # changed rows, for `renumber`, that are not in the journal yet
-    edited: list[tuple[int, str | None]] = field(default_factory=list)  # of those, rows to be asked again
+    edited: list[tuple[int, str | None]] = field(default_factory=list)  # of those, rows to re-run
     outdated: set[int] = field(default_factory=set)  # finished rows whose runs had another input than the file has now
     _moves: list[tuple[int, int, int]] = field(default_factory=list)
     _chosen: list[tuple[int, int]] = field(default_factory=list)  # rows, and where their lines begin
@@ -121,7 +121,7 @@ class JournalState:
 
     @property
     def running_runs(self) -> list[str]:
-        """The runs that may go on, of rows that were not taken."""
+        """The runs that may still be running, of rows that were not taken."""
         return [one.run_id for one in self.pending.values() if one.run_id is not None]
 
     def own_runs(self, path: Path) -> list[str]:
@@ -144,7 +144,7 @@ class JournalState:
             self.states[number] = NEW
 
     def choose(self, numbers: Sequence[int]) -> None:
-        """Count rows as new that are to be asked again; one that was edited has another question, not asked before."""
+        """Count rows as new that are to be re-run; an edited one has another input, which never ran."""
         self._make_room(max(numbers, default=0))
         for number in numbers:
             self.reset_row(number)

@@ -41,7 +41,7 @@ class RowResult:
 
     @property
     def final(self) -> bool:
-        """True if the row has had its run, so that --resume skips it."""
+        """True if the row's run is over, so that --resume skips it."""
         run = self.result["run"] or {}
         return not self.interrupted and self.code in HAD_RUN and bool(run.get("confirmed"))
 

@@ -14,7 +14,7 @@ from noxcli.reports.ci import BatchReport
 from noxcli.reports.failure_groups import FailureGroups
 from noxcli.timing import show_seconds
 
-# So many rows from the first one on that end for one reason show that no other would do better.
+# If this number of first rows end for one reason, no other would do better.
 STUCK_AFTER = 20
 
 
@@ -22,7 +22,7 @@ STUCK_AFTER = 20
 class BatchSummary:
     """Rows by exit code, and why they did not complete. Others report to it, and only read its fields.
 
-    `min_pass` is the share that must be good. With `repeat`, a row of the file is good if `pass_each` repetitions are.
+    `min_pass` is the share that must pass. With `repeat`, a row of the file passes if `pass_each` repetitions do.
     """
 
     min_pass: MinPass | None = None
@@ -35,7 +35,7 @@ class BatchSummary:
     codes: Counter[int] = field(default_factory=Counter)  # of rows in this call
     reasons: FailureGroups = field(default_factory=FailureGroups)
     _lines: Counter[int] = field(default_factory=Counter)  # --repeat: repetitions of each row that have ended
-    _good: Counter[int] = field(default_factory=Counter)  # --repeat: good repetitions of each row of the file
+    _good: Counter[int] = field(default_factory=Counter)  # --repeat: passing repetitions of each row of the file
     _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
     _asked_again: set[int] = field(default_factory=set)  # rows that are judged good, but not by their first answer
     stuck: str | None = None  # the reason for which the first rows of this call all failed
@@ -80,7 +80,7 @@ class BatchSummary:
     # What others report.
 
     def expect(self, total: int, before: Mapping[int, int] | None = None) -> None:
-        """So many rows, or their repetitions, are to have a result; `before` counts earlier calls' rows by code."""
+        """These rows, or their repetitions, are to have a result; `before` counts earlier calls' rows by code."""
         self.total = total
         self.before.update(before or {})
 
@@ -140,7 +140,7 @@ class BatchSummary:
         return [(count, words) for count, words in counts if count]
 
     def say(self, terminal: Terminal, headline: str) -> None:
-        """Write to stderr why rows did not complete, and below it, where it stays on the screen, what became of all."""
+        """Write to stderr why rows did not complete, and below it, where it stays on the screen, the outcome of all."""
         for reason in self.reasons.lines():
             line = f"noxcli: {reason}"
             for part in hint_lines(line, terminal.size().columns) if terminal.interactive else [line]:
@@ -150,7 +150,7 @@ class BatchSummary:
             terminal.note(f"  {count:>7} {words}")
 
     def warn_passed_on_rerun(self, terminal: Terminal) -> None:
-        """Warn of judged rows that are good only since they were asked again."""
+        """Warn of checked rows that passed only after a re-run."""
         rows = self._asked_again if self.repeat == 1 else filter(self._is_good, self._asked_again)
         if count := len(list(rows)):
             verb = "is" if count == 1 else "are"
@@ -176,7 +176,7 @@ class BatchSummary:
 
     @property
     def verdict(self) -> tuple[bool, str] | None:
-        """Whether the batch passes, and why; None without --min-pass and repetitions: then all rows must be good."""
+        """Whether the batch passes, and why; None without --min-pass and repetitions: then all rows must pass."""
         good, rows = self.all_codes[ExitCode.OK], self.rows
         if self.min_pass is not None:
             text = f"{self.of_rows(good)} are good ({self.min_pass.words(good, rows)})"

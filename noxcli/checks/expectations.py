@@ -33,7 +33,7 @@ class Expectations:
         """Read a file in the format of the rows: a line has outputs, and a row's $id, its number as `row`, or neither.
 
         Raises UsageProblem for a file that can't be read or expects nothing, for lines of mixed kinds, and for a line
-        that expects nothing or that another one is for, too.
+        that expects nothing or that another one is also for.
         """
         if path == "-":
             raise UsageProblem(f"{OPTION} - is not a file", "give a JSON lines, CSV or TSV file")

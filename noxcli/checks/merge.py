@@ -156,7 +156,7 @@ class MergedBatch:
                 if not places[number]:
                     yield number, {**line, "row": number}
                 places[number] = begin + 1
-        self._places = places  # only now: a reading that was left halfway has not found all
+        self._places = places  # only now: a reading that stopped halfway has not found all
 
     def _numbers(self, shard: Shard) -> Iterator[int]:
         return (number for number in range(1, self.rows + 1) if shard.has(number) and self._is_selected(number))
@@ -251,14 +251,14 @@ class MergedBatch:
         message, hint = entry.get("message") or code.meaning, None
         match entry["step"]:
             case "again":
-                code, message = ExitCode.NOT_FINISHED, "it was chosen to be asked again, and was not yet"
+                code, message = ExitCode.NOT_FINISHED, "it was chosen for a re-run, and has not been re-run yet"
             case "sent":
                 code, message = ExitCode.START_UNKNOWN, "the batch was interrupted while starting it"
             case "started" | "stopping":
                 code, message = ExitCode.NOT_FINISHED, "the batch was interrupted while it was running"
             case "finished" if is_outdated:
                 code, message = ExitCode.NOT_FINISHED, f"its input in {self.header.source} is not that of its run"
-                hint = "ask it again with --again edited"
+                hint = "re-run it with --again edited"
             case "finished" if code == ExitCode.OK:
                 code, message = ExitCode.UNDELIVERED, f"it completed, but {RESULTS_NAME} has no result of it"
                 hint = f"noxcli fetch-output {entry['run_id']} has the output"

@@ -11,7 +11,7 @@ from noxcli.errors import BY_SHARE, ExitCode, UsageProblem
 
 @dataclass(frozen=True, slots=True)
 class MinPass:
-    """The least share of good rows."""
+    """The least share of rows that pass."""
 
     text: str
     share: Fraction
@@ -27,7 +27,7 @@ class MinPass:
         return cls(text, share)
 
     def codes(self, codes: Collection[int], good: int, rows: int) -> list[int]:
-        """Return the codes that count for `rows` rows, of which `good` ones are good; no rows are not enough."""
+        """Return the codes that count for `rows` rows, of which `good` ones pass; no rows are not enough."""
         reached = good >= self.share * max(rows, 1)
         others = [code for code in codes if code not in BY_SHARE]
         return [*others, ExitCode.OK if reached else ExitCode.NOT_AS_ASSERTED]
@@ -38,7 +38,7 @@ class MinPass:
 
 
 def enough_of(repeat: int, pass_each: int | None) -> int:
-    """Return how many repetitions of a row must be good: all, or --pass-each. Raises UsageProblem for more than all."""
+    """Return how many repetitions of a row must pass: all, or --pass-each. Raises UsageProblem for more than all."""
     if pass_each is not None and pass_each > repeat:
         raise UsageProblem(f"--pass-each {pass_each} is more than --repeat {repeat}", "write at most as many")
     return repeat if pass_each is None else pass_each

@@ -165,7 +165,7 @@ def _as_error(message: str) -> dict[str, Any]:
 
 
 def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:
-    """Return the first difference, in words. Only keys that `wanted` names count."""
+    """Return the first difference as text. Only keys that `wanted` names count."""
     if not (isinstance(wanted, dict) and wanted.keys() <= {"text"}):
         found = unwrapped(found)
     if isinstance(wanted, dict) and isinstance(found, dict):

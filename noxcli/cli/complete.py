@@ -7,7 +7,7 @@ ACTION<TAB>NUMBER, then one line WORD<TAB>DESCRIPTION for each candidate:
 |---|---|---|
 | words | are whole words | |
 | keys | end where a value follows without a blank | |
-| files, directories | stand beside file names | the shell adds those, after NUMBER characters of the word |
+| files, directories | are among file names | the shell adds those, after NUMBER characters of the word |
 """
 
 import os
@@ -15,7 +15,7 @@ import os
 from noxcli.state.known_names import KnownNames
 
 TABLE = f"{os.path.dirname(__file__)}/complete.tsv"
-UNQUOTED = "_-./,:=@+%"  # characters that bash takes as they are, besides letters and digits
+UNQUOTED = "_-./,:=@+%"  # characters that bash takes as they are, like letters and digits
 Proposal = tuple[str, str]  # a word and its description
 
 
@@ -51,7 +51,7 @@ class Offer:
         self._read()
 
     def _read(self) -> None:
-        """Find out what stands at the cursor, as Typer would: an option, its value, the verb or an argument."""
+        """Find out what is at the cursor, as Typer would: an option, its value, the verb or an argument."""
         verb = pending = ""
         closed, number = False, 1
         for word in self._words[1:]:

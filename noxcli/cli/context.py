@@ -139,7 +139,7 @@ class Context:
     sources: Sources = field(default_factory=Sources)
     state_file_error: NoxError | None = None  # why there is no state file of the run
     began: float = field(init=False)  # by the clock
-    followed: "Progress | None" = None  # the run whose ending is still to be shown to a person
+    followed: "Progress | None" = None  # the run whose ending is still to be shown to the user
 
     def __post_init__(self) -> None:
         self.printing = Printing(self.terminal)

@@ -237,7 +237,7 @@ def _choose_outputs(noxus: Session, run: Run, raw: Sequence[str], workflow: Work
 
 
 def _print(context: Context, run: Run, output: Any) -> None:
-    """Print an output: on a terminal, files in words, and several values in sections if no format was chosen."""
+    """Print an output: on a terminal, files described, and several values in sections if no format was chosen."""
     terminal = context.terminal
     holder = output if isinstance(output, dict) and not is_file(output) else {"output": output}
     files = [key for key, value in holder.items() if is_file(value)] if terminal.stdout_is_tty else []
@@ -253,7 +253,7 @@ def _print(context: Context, run: Run, output: Any) -> None:
 
 
 def _describe(value: Any) -> str:
-    """Return a file value's name, type and size, as far as the server says them."""
+    """Return a file value's name, type and size, where the server names them."""
     remote = next(find_remote(value))
     size = "" if remote.size is None else f"{remote.size:,} bytes"
     about = ", ".join(filter(None, [media_type(remote.content_type), size]))

@@ -1,4 +1,4 @@
-"""Where a call writes: the form of stdout, the reports beside it, and files of which no two may be one."""
+"""Where a call writes: the form of stdout, the reports, and files of which no two may be one."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def present(context: Context, options: Printed) -> None:
     Raises UsageProblem if the options contradict each other.
     """
     form, terminal = options.form, context.terminal
-    # A --query that nothing contradicts wants a document, too.
+    # A --query that nothing contradicts also wants a document.
     queried = options.query is not None and form.is_text and not form.is_live and not options.raw
     context.printing.format = Format.JSON if options.as_json or queried else form
     terminal.quiet, terminal.verbose = options.quiet or options.progress == "none", options.verbose
@@ -63,7 +63,7 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
 
 
 def require_apart(options: Printed, directory: Path | None) -> None:
-    """Raise UsageProblem if a file can't be written, is another option's file, too, or among those in `directory`."""
+    """Raise UsageProblem if a file can't be written, is also another option's file, or among those in `directory`."""
     read = {name: name.upper() for name in READ_ARGUMENTS} | {name: option_of(name) for name in READ_OPTIONS}
     files = [(getattr(options, name, None), shown) for name, shown in read.items()]
     taken = {expanded(file).resolve(): shown for file, shown in files if file}

@@ -49,7 +49,7 @@ def conclude(context: Context, error: NoxError | None) -> int:
         code = _report_briefly(context, code, trouble)
     _show_verdict(context)
     if REPLACED.texts:
-        REPLACED.texts = 0  # it is told once
+        REPLACED.texts = 0  # it is reported once
         context.terminal.warn("lone surrogates, which UTF-8 can't carry, became U+FFFD; --json keeps them")
     if context.terminal.verbose:
         took = show_seconds(context.clock.monotonic() - context.began)
@@ -58,7 +58,7 @@ def conclude(context: Context, error: NoxError | None) -> int:
 
 
 def complain(context: Context, error: NoxError) -> None:
-    """Write the error to stderr, once: in one line, or with the hint in lines of its own if a person reads it."""
+    """Write the error to stderr, once: in one line, or with the hint in lines of its own on a terminal."""
     if error.said:
         return
     error.said = True
@@ -83,7 +83,7 @@ def print_hint(context: Context, hint: str) -> None:
 def explain_unexpected(context: Context, error: BaseException) -> NoxError:
     """Return the error for an unexpected one: a bug, or a machine without room for another file or process.
 
-    With --verbose, print its traceback at once.
+    With --verbose, print its traceback now.
     """
     if context.terminal.verbose:
         import traceback
@@ -139,7 +139,7 @@ def to_paste(context: Context, hint: str) -> str:
 
 
 def _show_verdict(context: Context) -> None:
-    """Show a person how the run has ended, once: above an error, or below the output."""
+    """Show the user how the run has ended, once: above an error, or below the output."""
     terminal, form = context.terminal, context.printing.format
     progress, context.followed = context.followed, None
     if progress is None or terminal.quiet or not terminal.interactive:

@@ -106,7 +106,7 @@ def follow_updates(
 
 
 def stop_or_raise(noxus: Session, outcome: Outcome, policy: Policy, late: TimedOut) -> Run:
-    """Stop following a run that has outlasted a limit, or stop it if that is the policy; return it if it ended by then.
+    """Stop following a run that has outlasted a limit, or stop it if that is the policy; return it if it has ended.
 
     Raises TimedOut, which says whether it was stopped or still runs.
     """

@@ -1,4 +1,4 @@
-"""The layout of help: options under headings, runnable examples, and one screen of what people use."""
+"""The layout of help: options under headings, runnable examples, and one screen of what is used most."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -183,7 +183,7 @@ class Verb(HelpOnStdout, TyperCommand):
         self.params.sort(key=lambda param: param.param_type_name == "argument" and not param.required)
 
     def invoke(self, ctx: Any) -> Any:
-        """Read the options, and do what they ask for."""
+        """Read the options, and do what they say."""
         return self.execute(ctx, super().invoke(ctx))
 
     def readable(self, words: Sequence[str], context: Any) -> Any:

@@ -11,13 +11,13 @@ from noxcli.render import Format
 from noxcli.timing import parse_duration
 
 T = TypeVar("T")
-DetachOrStop = Literal["detach", "stop"]  # what becomes of the run when its command is interrupted or times out
+DetachOrStop = Literal["detach", "stop"]  # what happens to the run when its command is interrupted or times out
 ProgressShown = Literal["auto", "plain", "none"]
 WhenColored = Literal["auto", "always", "never"]
 ExitOrWait = Literal["exit", "wait"]  # what to do while a run waits for human input
 MAX_LISTED = 1_000_000
 LAST = "@last"  # the run that this user started last
-# Seconds of retries without --retry-for: while a person waits for a first answer, and while a run is followed.
+# Seconds of retries without --retry-for: while the user waits for a first answer, and while a run is followed.
 RETRY_AT_FIRST, RETRY_FOLLOWING = 60.0, 300.0
 # A default for how long to follow a run does not apply to how long to wait for a stop, nor to many runs.
 # The directory of a batch holds the journal of that one batch.
@@ -338,7 +338,7 @@ class CheckOptions(AssertOptions):
 
 @declared
 class ReportOptions(AssertOptions):
-    """What to write for other programs besides stdout."""
+    """What to write for other programs, apart from stdout."""
 
     report: Annotated[
         str | None,

@@ -72,7 +72,7 @@ def parse_given_inputs(noxus: Session, given: InputOptions) -> Inputs:
 
 
 def read_workflow_to_run(noxus: Session, found: Workflow, asked: str | None, *, look: bool) -> Workflow:
-    """Return the workflow in the version that is asked for, with its definition if `look`, as far as it can be read.
+    """Return the workflow in the requested version, with its definition if `look` and it can be read.
 
     Raises as `find_version`.
     """

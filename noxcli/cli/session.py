@@ -109,7 +109,7 @@ class Session:
                 outcome.run = replace(run, workflow=names[run.workflow_id])
 
     def stop(self, outcome: Outcome, run: Run) -> tuple[str, str | None]:
-        """Stop the run whose outcome this is; return what became of it, and what is left to do."""
+        """Stop the run whose outcome this is; return its outcome, and what remains to do."""
         self.context.way_back = None
         try:
             run = outcome.run = stop_run(self.api, run, Deadline(self.context.clock, MAX_STOP))
@@ -128,7 +128,7 @@ class Session:
         gave_up: type[NoxError] | None = None,
         out_of_time: type[NoxError] | None = None,
     ) -> RetryPolicy:
-        """Return how long to keep retrying while a person waits for a first answer, by default as the options say.
+        """Return how long to keep retrying while the user waits for a first answer, by default as the options say.
 
         Before anything is started, and about no run, the command's limit is temporary trouble.
         """
@@ -188,7 +188,7 @@ class Session:
             raise may_go_on(error, noted.run_id) from error
 
     def is_young(self, text: str) -> bool:
-        """True if a run of this name was started here just now."""
+        """True if a run of this name was started here moments ago."""
         noted = self._find_noted(text.rpartition("/")[2])
         return noted is not None and noted.young
 
@@ -227,7 +227,7 @@ class Session:
 
 
 def choose_run(context: Context, run: str | None) -> str:
-    """Return the run of the command line; without one, a person at a terminal means the last run.
+    """Return the run of the command line; without one, a user at a terminal means the last run.
 
     Raises UsageProblem elsewhere: a script that lost its variable must not get another run.
     """

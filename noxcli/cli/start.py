@@ -28,7 +28,7 @@ def show_request(noxus: Session, workflow: Workflow, inputs: Inputs, options: Ru
 
 
 def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunOptions) -> Run:
-    """Store the files, start the run, and note its id at once: in the history, the state file and on stderr.
+    """Store the files, start the run, and note its id immediately: in the history, the state file and on stderr.
 
     Raises TimedOutBeforeStart; what storing and `send_once` raise.
     """

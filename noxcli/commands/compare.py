@@ -46,7 +46,7 @@ class FailOn(StrEnum):
 class Options(DocumentOptions, CheckOptions, LimitOptions, CommonOptions):
     """Compare two batches or runs row by row, and exit with 11 if a row broke.
 
-    A broken row was good in BASE, and is not in NEW.
+    A broken row passes in BASE, and does not in NEW.
 
     Rows are paired by their ids, or else by their inputs. Those that differ are listed: broken, changed, slower, fixed,
     new, missing, and those that vary, since their own repetitions differ. Stored results need no server.
@@ -193,7 +193,7 @@ def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:
     comparison = report.comparison
     compared, counts = comparison.compared, comparison.counts
     if compared.nothing_could_break:
-        what = f"{compared.row_counts}, of which none is good, so none could break"
+        what = f"{compared.row_counts}, none of which passes, so none could break"
         return UsageProblem(what, f"correct the --assert or --expect, or see why they failed; {compared.new_alone}")
     rows, failing = amount(counts.total(), "row"), ("broken", *(options.fail_on or ()))
     if counted := [f"{counts[change]:,} {change}" for change in RowClass if change in failing and counts[change]]:

@@ -19,9 +19,9 @@ from noxcli.reports.html.comparison_page import comparison_page
 from noxcli.reports.junit import Case, CaseVerdict, case_of_pair, write_junit
 from noxcli.reports.row_pair import RowClass, RowPair, pairs_in_words
 
-MAX_SHOWN, MAX_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown by words
+MAX_SHOWN, MAX_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown as word diffs
 MAX_ID, MAX_WHAT = 30, 200  # characters of a cell there
-MIN_SHARE = 0.01  # that is told exactly
+MIN_SHARE = 0.01  # that is reported exactly
 MAX_NAMED, MAX_LISTED = 3, 20  # rows that fail: in the error, and on the pages of a CI system
 
 
@@ -36,7 +36,7 @@ class ComparisonReport:
     allow_missing: bool
     report: str | None
     junit: str | None
-    cases: Sequence[Case] = field(default=())  # besides those of the rows
+    cases: Sequence[Case] = field(default=())  # apart from those of the rows
 
     def write(self, ending: NoxError | None, notes: Iterable[str]) -> None:
         """Print what differs, and write the files; `notes` are more than each comparison has. Raises Undelivered."""
@@ -134,7 +134,7 @@ def name_some(pairs: Iterator[RowPair]) -> str:
 
 
 def _in_brief(pair: RowPair) -> str:
-    """Return what differs as far as it fits into a table: of an assertion, the values and not its text."""
+    """Return what differs, cut to fit into a table: of an assertion, the values and not its text."""
     what, again = pair.what(), f"{pair.confirmed.words()}; " if pair.confirmed is not None else ""
     _, asserted, values = what.partition(" does not hold: ")
     was = "was: " if asserted and what.startswith("was: ") else ""

@@ -192,7 +192,7 @@ def _check_buffering(feed: "EventFeed", run: "Run") -> Probe:
     headers = {} if feed.response is None else feed.response.headers
     if "Content-Length" in headers or headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         text = "something in between buffers or compresses the stream"
-    elif run.status != "running" or ended:  # its replay comes at once, buffered or not
+    elif run.status != "running" or ended:  # its replay comes in one piece, buffered or not
         why = "its stream has ended" if run.status == "running" else f"it is {run.word}"
         why = "it has ended" if run.settled else why
         return Probe("unchecked", f"cannot test buffering on run {run.id}, because {why}", LIVE_RUN)

@@ -38,7 +38,7 @@ CHANGES = {
     SuspectState.VARIES: RowClass.VARIES,
     SuspectState.NO_BASE: None,
 }
-AGAIN = (SUSPECTS, (*SCREEN, *SUSPECTS))  # the places in which a suspect was asked again, by side
+AGAIN = (SUSPECTS, (*SCREEN, *SUSPECTS))  # the places in which a suspect was re-run, by side
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -77,7 +77,7 @@ class GateAnswers(BatchSummary):
         return share, text.replace(" rows", " runs"), pace.replace("rows/", "runs/")
 
     def decide(self) -> GateVerdict | Sequence[AnswerKey]:
-        """Return the verdict, or the answers to ask next: once more where there is no result."""
+        """Return the verdict, or the answers to get next: a retry where there is no result."""
         spent = self.runs.total() >= self.rules.max_runs
         return self.rules.decide(
             {

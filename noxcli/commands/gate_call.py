@@ -245,7 +245,7 @@ class _Gate:
         return wanted
 
     def _ask(self, wanted: Sequence[AnswerKey], work: RowWorker, output: ResultWriter, tick: Any) -> None:
-        """Ask for these answers. Raises what ends the gate."""
+        """Get these answers. Raises what ends the gate."""
         batch, answers = self.batch, self.answers
         numbers = {number_of(*key) for key in wanted}
         for number in numbers:
@@ -275,7 +275,7 @@ class _Gate:
         return Incomplete(message, hint, code)
 
     def _name_doubts(self, work: RowWorker) -> None:
-        """Name starts of earlier calls without a known outcome: their answers are asked once more."""
+        """Name starts of earlier calls without a known outcome: their answers are retried."""
         past = self.batch.past
         for side, digests in enumerate(work.digests):
             doubts = [doubt for doubt in past.doubtful if answer_key(doubt.number).side == side]
@@ -288,7 +288,7 @@ class _Gate:
             for doubt in doubts:
                 words = Candidates(finding.candidates(doubt), finding.listed).words()
                 row = f"row {answer_key(doubt.number).row} in {SIDES[side].upper()}"
-                self.noxus.context.terminal.warn(f"a start of {row} has no known outcome, and is asked again: {words}")
+                self.noxus.context.terminal.warn(f"a start of {row} has no known outcome, and is retried: {words}")
                 past.reset_row(doubt.number)
 
     def _upload(self) -> None:
@@ -364,7 +364,7 @@ class _Gate:
         if (unjudged := compared.counted["unjudged"]) and not self.options.allow_missing:
             named = name_some(pair for pair in comparison.pairs() if pair.verdict.unjudged)
             what = f"{amount(unjudged, 'row')} without an answer to judge: {named}"
-            return NotFinished(what, "the same line asks them again; or add --allow-missing")
+            return NotFinished(what, "the same line retries them; or add --allow-missing")
         return None
 
     def _why_red(self, verdict: GateVerdict, report: ComparisonReport, runs: str) -> str:
@@ -410,7 +410,7 @@ class _Gate:
         }
 
     def _notes(self, verdict: GateVerdict, found: Mapping[str, Any], ending: NoxError | None) -> Iterator[str]:
-        """Yield what people should know about the verdict."""
+        """Yield what users should know about the verdict."""
         look, loss, row = verdict.looks[-1], found["loss_seen"], found["row_seen"]
         if verdict.is_worse:
             yield _worse(verdict)
@@ -452,8 +452,8 @@ def _stage(wanted: Sequence[AnswerKey]) -> str:
     if place < SCREEN[0]:
         return f"round {place}: {rows} in both versions"
     if place <= SCREEN[-1]:
-        return f"{rows} may be broken: asking NEW again"
-    return f"{rows} may be broken: asking both versions again"
+        return f"{rows} may be broken: re-running NEW"
+    return f"{rows} may be broken: re-running both versions"
 
 
 def _require_same_gate(then: BatchHeader, now: BatchHeader, directory: str) -> None:

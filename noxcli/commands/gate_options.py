@@ -13,7 +13,7 @@ from noxcli.commands.batch_options import Again
 class Options(batch_options.Options):
     """Run two versions of a workflow over a table, and exit with 11 if NEW is worse.
 
-    Both versions answer each row. Rows that seem broken, and a difference that chance may explain, are asked again,
+    Both versions answer each row. Rows that seem broken, and a difference that chance may explain, are re-run,
     so that an unchanged workflow fails in at most 5 of 100 gates. The same line continues after any interruption.
 
     Examples:

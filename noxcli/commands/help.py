@@ -22,7 +22,7 @@ FOR_AGENTS = """\
 How to call noxcli from a program that decides on its own what to do next.
 
 Rules:
-  stdout is for parsing, stderr for people. The shape of stdout depends on the options alone.
+  stdout is for parsing, stderr for reading. The shape of stdout depends on the options alone.
   Add --json to get one document for every ending; .exit_code in it is the exit code. --query EXPR prints a part of it.
   Add -q to silence progress; errors and warnings always show. Options come after the command: noxcli runs -q --json
   Never start a run again because a command failed: look at .retry_safe first. True means that nothing was started.

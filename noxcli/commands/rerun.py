@@ -22,7 +22,7 @@ class Options(RunOptions):
     """Start a run again with the same inputs, or others, and follow it like run.
 
     Workflow, version, inputs and uploaded files come from the record of RUN, which may have been started elsewhere.
-    Secret inputs are sent again, too, and not shown.
+    Secret inputs are also sent again, and not shown.
 
     Examples:
         noxcli run demo 'User Input=hello'

@@ -155,7 +155,7 @@ def _write_files(
     tally: "BatchSummary",
     sheet: "Sheet | None",
 ) -> None:
-    """Write the table, the test cases and the page that are asked for. Raises Undelivered."""
+    """Write the table, the test cases and the page that the options name. Raises Undelivered."""
     from noxcli.files import save  # as in execute
 
     context.reports.clear()

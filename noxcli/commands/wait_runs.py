@@ -30,7 +30,7 @@ READS_A_SECOND, LOOKERS = 20.0, 16
 
 
 class PauseNote(Renderer):
-    """Says that the run waits for a person, since nothing else is shown meanwhile."""
+    """Says that the run waits for human input, since nothing else is shown meanwhile."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -69,7 +69,7 @@ def wait_for_one(noxus: Session, text: str, policy: Policy) -> None:
 
 
 def _require_good(noxus: Session, outcome: Outcome) -> None:
-    """Raise the verdict of a run, NotFinished if it goes on, or NotAsAsserted."""
+    """Raise the verdict of a run, NotFinished if it is still running, or NotAsAsserted."""
     run = outcome.run
     assert run is not None
     if not (run.settled or run.paused):
@@ -142,7 +142,7 @@ class ManyRuns:
         unread, is_enough = {*self._all}, False
         # Runs that had ended before the wait are all reported, even if one is enough.
         while (due or workers.busy) and not deadline.passed and (unread or not is_enough):
-            # What waits for a thread would be read after the limit, too.
+            # What waits for a thread would also be read after the limit.
             while due and due[0][0] <= time.monotonic() and workers.busy < LOOKERS:
                 workers.call(partial(self._read, due.popleft()[1]))
             for news in workers.next_outcomes(deadline.remaining(LIMIT_SEEN_EVERY)):

@@ -70,7 +70,7 @@ class Comparison:
         self._sort()
 
     def pairs(self, *, same: bool = False) -> Iterator[RowPair]:
-        """Return the pairs that differ, the worst first; and then those that are the `same`, if asked for."""
+        """Return the pairs that differ, the worst first; and then those that are the `same`, if requested."""
         return map(self._at, self._order[: None if same else self.listed])
 
     def _at(self, place: int) -> RowPair:

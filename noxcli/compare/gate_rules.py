@@ -35,7 +35,7 @@ class AnswerKind(StrEnum):
     PASSES = "passes"
     FAILS = "fails"
     RUN_FAILED = "run failed"
-    NONE = "no result"  # also when it was asked once more
+    NONE = "no result"  # also after a retry
 
 
 class AnswerKey(NamedTuple):
@@ -56,14 +56,14 @@ class StoredAnswer:
 
 
 class Color(StrEnum):
-    """What one look at all answers shows."""
+    """What all answers show at one time."""
 
     RED, GRAY, GREEN = "red", "gray", "green"
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """NEW as a whole, after so many rounds."""
+    """NEW as a whole, after this number of rounds."""
 
     rounds: int
     broken: int
@@ -115,7 +115,7 @@ class _Needed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """The rules for a table with rows of these numbers: at most so many runs, with scores or without."""
+    """The rules for a table with rows of these numbers: at most `most` runs, with scores or without."""
 
     rows: Sequence[int]
     max_runs: int
@@ -134,12 +134,12 @@ class GateRules:
 
 
 def default_max_runs(rows: int) -> int:
-    """Return how many runs a gate of so many rows may start, unless the user says."""
+    """Return how many runs a gate of `rows` rows may start by default."""
     return 12 * rows + 300
 
 
 def min_max_runs(rows: int) -> int:
-    """Return how many runs a gate of so many rows must be allowed, to decide on its suspects."""
+    """Return how many runs a gate of `rows` rows needs to decide on its suspects."""
     return 2 * rows + max(300, 2 * rows)
 
 
@@ -201,7 +201,7 @@ class _Reading:
     # Single rows.
 
     def _suspect(self, found: dict[int, SuspectState]) -> None:
-        """Ask the rows again that seem broken, until one is, or chance explains them all."""
+        """Re-run the rows that seem broken, until one is, or chance explains them all."""
         suspects = [row for row in self.gate.rows if self._seems_broken(row)]
         found.update(dict.fromkeys(suspects, SuspectState.UNCONFIRMED))
         screened = suspects[: max(0, (self.left - BLOCK) // SCREENED)]

@@ -40,7 +40,7 @@ class Source(Protocol):
     header: BatchHeader | None = None
     is_outdated: bool = False  # rows were edited since they ran
     is_limited: bool = False  # rows of its table may have been left out, by --limit or --only
-    inputs: Any = None  # of a single run, as far as the server says
+    inputs: Any = None  # of a single run, if the server says
 
     def lines(self) -> Iterator[tuple[int, ResultLine]]:
         """Yield each line after its place. Raises UsageProblem."""

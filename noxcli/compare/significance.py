@@ -12,14 +12,14 @@ from statistics import NormalDist
 MIN_DIFFERENT = 7  # scores that differ, for an interval
 SCREENED, CONFIRMED = 4, 12  # answers of NEW that may clear a suspect; answers of each side that may break it
 ENOUGH_TO_CLEAR = 3  # of the screened ones
-LEVEL, LEVEL_WITH_SCORE = 0.003, 0.0015  # of one look at the answers of a gate
-# The deviations in which a loss is seen in 8 of 10 gates, after so many rounds; measured.
+LEVEL, LEVEL_WITH_SCORE = 0.003, 0.0015  # of one test of the answers of a gate
+# The deviations in which a loss is seen in 8 of 10 gates, by the number of rounds; measured.
 SEEN_AFTER = (3.5, 2.56, 2.08, 1.87, 1.75)
 SEEN_WITH_SCORE = 1.85  # after the last round
 
 
 def chance(broken: int, fixed: int) -> float:
-    """Return how often chance breaks so many or more of all that break or are fixed: McNemar's exact, one-sided."""
+    """Return how often chance breaks that number or more of all that break or are fixed: McNemar's exact, one-sided."""
     return ways_to_toss(broken + fixed, broken) / (1 << (broken + fixed))
 
 
@@ -34,7 +34,7 @@ def ways_to_toss(tosses: int, least: int) -> int:
 
 @cache
 def needed_lead(suspects: int) -> int:
-    """Return how many more of twelve answers must pass in BASE than in NEW, where so many rows seem broken.
+    """Return how many more of twelve answers must pass in BASE than in NEW, by the number of rows that seem broken.
 
     In versions that are equally good, one of them reaches that in at most 4 of 100 gates: the likeliest case is that
     half of all answers pass, and then BASE's passes and NEW's failures are the heads of a coin.
@@ -48,7 +48,7 @@ def needed_lead(suspects: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The mean difference of scores, NEW minus BASE, with the bounds between which it lies at the level asked for."""
+    """The mean difference of scores, NEW minus BASE, with the bounds between which it lies at the requested level."""
 
     low: float
     mean: float

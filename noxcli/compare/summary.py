@@ -19,7 +19,7 @@ SHARES, TERMS = {"median_s": 0.5, "p95_s": 0.95}, {"median_s": "median", "p95_s"
 
 
 class SideTotals:
-    """The rows of one side, how many are good, and how long their runs took."""
+    """The rows of one side, how many pass, and how long their runs took."""
 
     def __init__(self) -> None:
         self.rows = self.passed = 0
@@ -41,7 +41,7 @@ class SideTotals:
 
 @dataclass(slots=True, eq=False, repr=False)
 class ComparisonSummary:
-    """What was compared, as far as it is known; `counted` has the rows that a note is about."""
+    """What was compared, if known; `counted` has the rows that a note is about."""
 
     base: Side
     new: Side
@@ -127,7 +127,7 @@ class ComparisonSummary:
 
     @property
     def nothing_could_break(self) -> bool:
-        """True if each pair has both answers, of which none is good."""
+        """True if each pair has both answers, none of which passes."""
         return 0 < self.counted["answered"] == self.counted["partners"] and not self.counted["good"]
 
     def sides_in_words(self) -> Iterator[str]:
@@ -179,8 +179,8 @@ NOTES = {
     "left out of BASE": "{rows} of NEW, left out of BASE by --limit or --only, were not compared",
     "left out of NEW": "{rows} of BASE, left out of NEW by --limit or --only, were not compared",
     "other columns": "{rows} with other kept columns in BASE; those of NEW judge both answers",
-    "asked again": "{rows} of NEW are good only since they were asked again",
-    "still fail": "{rows} failed in BASE, and in NEW, too",
+    "asked again": "{rows} of NEW passed only after a re-run",
+    "still fail": "{rows} failed in both BASE and NEW",
     "unread files": "{rows} that changed with files of which only the addresses are known (--output-dir)",
 }
 

@@ -142,7 +142,7 @@ def _shared(table: Table) -> Layer:
 def find_project_file(start: Path, home: Path) -> Path | None:
     """Return the file nearest to `start`: upwards to the root of its repository or else to the home directory.
 
-    Outside of both, only `start` itself counts: anybody may write to a directory above it, such as /tmp.
+    Outside of both, only `start` itself counts: any user may write to a directory above it, such as /tmp.
     """
     above = [start, *start.parents]
     tops = (place for place in above if place == home or os.path.exists(place / ".git"))  # noqa: PTH110 - never raises
@@ -153,7 +153,7 @@ def find_project_file(start: Path, home: Path) -> Path | None:
 def read_project_file(path: Path, users_file: Path) -> Layer:
     """Return the project's aliases and defaults.
 
-    Anybody who can change a repository can change this file. Raises ConfigProblem for anything else in it; what only a
+    A contributor to a repository can change this file. Raises ConfigProblem for anything else in it; what only a
     user may set, such as keys, servers and where files are written, belongs in `users_file`.
     """
     table = read_table(path, MAX_PROJECT_FILE) or Table(path, "", {})  # it may be gone by now

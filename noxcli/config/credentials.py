@@ -11,7 +11,7 @@ from noxcli.timing import Clock, Deadline
 from noxcli.waiting import run_apart
 
 SHORTEST_KEY = 16  # characters of a name that is not repeated: it may be the key itself
-COMMAND_LIMIT = 60.0  # seconds: a person may have to unlock the key
+COMMAND_LIMIT = 60.0  # seconds: the user may have to unlock the key
 MAX_OUTPUT = 64 * 1024
 InTime = Callable[[Callable[[], bytes]], bytes]  # makes a read that may block
 
@@ -32,7 +32,7 @@ def usable(text: str, what: str) -> str:
 
 
 def _slip_in(key: str) -> str | None:
-    """Return what surrounds a key that was pasted with more than itself, or stands in its place."""
+    """Return what surrounds a key that was pasted with more than itself, or replaces it."""
     if key[0] in "'\"" and key[-1] == key[0]:
         return "has quotes around the key"
     if key.lower().startswith("bearer "):

@@ -1,4 +1,4 @@
-"""What people write as JMESPath and is not, as they know it from jq or another language: why, and how to write it."""
+"""What users write as JMESPath by habit from jq or another language: why it is wrong, and how to write it."""
 
 import json
 import re
@@ -10,7 +10,7 @@ QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|`[^`]*`|"(?:[^"\\]|\\.)*")""")
 # What is wrong, where it is outside of quotes, and what to write in its place.
 REPAIRS = (
     ("a path begins with a name, not with a dot", r"(^|[|(,&!\[?]\s*|[=<>]\s*)\$?\.(?=\w|$)", r"\1"),
-    ("a number stands in backticks", r"([=<>]\s*)(-?\d+(?:\.\d+)?)(?![\w.])", r"\1`\2`"),
+    ("a number is written in backticks", r"([=<>]\s*)(-?\d+(?:\.\d+)?)(?![\w.])", r"\1`\2`"),
     ("equality is ==", r"(?<![=!<>])=(?!=)|===", "=="),
 )
 SEARCHING = frozenset({"contains", "starts_with", "ends_with", "matches"})

@@ -1,4 +1,4 @@
-"""JMESPath as noxcli evaluates it: functions for texts, comparisons, and outputs that are not there."""
+"""JMESPath as noxcli evaluates it: functions for texts, comparisons, and missing outputs."""
 
 import re
 import signal
@@ -61,7 +61,7 @@ class Absent(Unapplied):
 
 
 class TextFunctions(Functions):
-    """The functions of JMESPath, and those that people write about answers."""
+    """The functions of JMESPath, and those that checks of answers need."""
 
     @signature(TEXT)
     def _func_lower(self, text: str) -> str:
@@ -196,7 +196,7 @@ class Interpreter(TreeInterpreter):
             self._filters -= 1
 
     def _maybe(self, node: Tree, value: Any) -> Any:
-        """Return what a part asks for, None for an output that is not there."""
+        """Return what a part selects, None for a missing output."""
         try:
             return self.visit(node, value)
         except Absent:
@@ -278,7 +278,7 @@ def as_meant(tree: Any) -> Any:
 
 
 def check_call(call: Tree) -> None:
-    """Raise ValueError for a function that there is not, or with another number of arguments."""
+    """Raise ValueError for an unknown function, or one with another number of arguments."""
     from noxcli.errors import nearest, suggestion  # after a mistake
 
     name, count = call["value"], len(call["children"])
@@ -302,7 +302,7 @@ def shown_json(value: Any) -> str:
 
 
 def cut_text(text: str) -> str:
-    """Return a text as far as a message has room for it."""
+    """Return a text cut to the room of a message."""
     return text if len(text) <= MAX_FOUND else f"{text[: MAX_FOUND - 1]}…"
 
 

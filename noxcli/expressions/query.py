@@ -34,7 +34,7 @@ class Query:
 
             if named := text_as_name(text, tree):
                 what = f'{option} {text!r} compares with "{named[0]}", which is a name'
-                raise UsageProblem(what, f"a text stands in single quotes: {named[1]}")
+                raise UsageProblem(what, f"a text is written in single quotes: {named[1]}")
         return cls(text, tree)
 
     def of(self, document: Any) -> Any:
@@ -46,7 +46,7 @@ class Query:
     def of_result(self, document: Mapping[str, Any]) -> Any:
         """Return what an assertion finds in a result document. Raises Unfitting if it can't be applied to it.
 
-        An output `{"text": X}` is X, and its `.text`, too. What reads an output that the document lacks, or compares
+        An output `{"text": X}` is X, and so is its `.text`. What reads an output that the document lacks, or compares
         values that can't be alike, can't be applied.
         """
         return self._found(*_for_assertion(document))

@@ -1,4 +1,4 @@
-"""The check of inputs against a workflow's definition: all mistakes at once, before anything starts."""
+"""The check of inputs against a workflow's definition: all mistakes together, before anything starts."""
 
 import shlex
 from collections.abc import Mapping, Sequence, Set

@@ -75,7 +75,7 @@ class Sources:
         return self.in_time(lambda: self._read_content(name, reader))
 
     def read_text(self, name: str, reader: str, what: str, hint: str | None = None) -> str:
-        """Return the text; `what` is the file in words.
+        """Return the text; `what` describes the file.
 
         Raises UsageProblem for what can't be read, and with the hint for what is not UTF-8.
         """

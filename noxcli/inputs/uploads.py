@@ -131,7 +131,7 @@ def _open_upload(upload: Upload, sources: Sources) -> BinaryIO:
     try:
         file = sources.open(upload.path)
     except OSError as error:
-        raise UsageProblem(f"it can't be read any more: {reason_of(error)}") from None
+        raise UsageProblem(f"it can no longer be read: {reason_of(error)}") from None
     if upload.size is not None:
         return file
     import tempfile  # only a pipe needs it

@@ -33,9 +33,9 @@ def keys_in(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] = ()) 
 
 
 def under_its_key(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] = ()) -> Any:
-    """Return an output that is a bare value, as some servers send the only one, under the key that asks for it.
+    """Return an output that is a bare value, as some servers send the only one, under the key that selects it.
 
-    Any other output is returned as it is; so is a bare one whose key is not the only output's, as far as known.
+    Any other output is returned as it is; so is a bare one whose key is not the only output's, if that is known.
     """
     holder = isinstance(output, dict) and not (is_preview(output) or is_file(output) or unwrapped(output) is not output)
     bare = output is not None and not holder

@@ -50,7 +50,7 @@ class Transfer:
         patience.keep_trying(self._attempt, believing=True, moved=self._gets_further)
 
     def _attempt(self, _within: float) -> None:
-        """Read what is missing, and check the whole."""
+        """Read what is missing, and check the complete file."""
         self._check()
         start = self._part.size if self._etag is not None else 0
         try:
@@ -102,7 +102,7 @@ class Transfer:
         remote, size = self.remote, self._part.size
         if self.total not in {None, size}:
             if opened.start == 0:
-                self._etag = None  # what ended whole with another length is no beginning to go on from
+                self._etag = None  # what ended with another length is no beginning to continue from
             raise Unavailable(f"the download has {size:,} bytes instead of {self.total:,}")
         if remote.is_text:
             self._require_text(opened.content_type)
@@ -151,7 +151,7 @@ def is_html(content_type: str) -> bool:
 
 
 def download_facts(transfers: Sequence[Transfer], seconds: float) -> tuple[float | None, str, str]:
-    """Return how far all of them are together: the share that is done, if known; the same in words; how fast."""
+    """Return how far all of them are together: the share that is done, if known; the same as text; how fast."""
     totals = [transfer.total for transfer in transfers if transfer.total is not None]
     done, going = sum(transfer.done for transfer in transfers), sum(not transfer.finished for transfer in transfers)
     text = f"downloading {going} file{'' if going == 1 else 's'}: {show_bytes(done)}"

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Watch(Protocol):
-    """A display of downloads, updated ten times a second; what it is told gets the seconds since their beginning."""
+    """A display of downloads, updated ten times a second; its callback gets the seconds since their beginning."""
 
     def tell(self, how_far: Callable[[float], tuple[float | None, str, str]]) -> None: ...
     def say(self, line: str) -> None: ...

@@ -26,7 +26,7 @@ class Remote:
     file_id: str | None
     name: str
     is_text: bool  # a truncated text (`has_preview`), not a file
-    text: str = ""  # its beginning, as far as the server sent it
+    text: str = ""  # its beginning, if the server sent one
     content_type: str = ""
     size: int | None = None  # of a truncated text: bytes or characters, it is unknown which
 
@@ -147,7 +147,7 @@ def replaced(output: Any, values: Mapping[tuple[str | int, ...], Any]) -> Any:
 
 
 def unwrapped(value: Any) -> Any:
-    """Return what is in `{"text": …}`, the API's other form of a text; a public client found objects in it, too."""
+    """Return what is in `{"text": …}`, the API's other form of a text; a public client also found objects in it."""
     return value["text"] if isinstance(value, dict) and set(value) == {"text"} else value
 
 

@@ -1,4 +1,4 @@
-"""The formats of stdout, and what all renderers share. The pictures of a run are in the modules of this room."""
+"""The formats of stdout, and what all renderers share. The views of a run are in the modules of this package."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from noxcli.models import Run
     from noxcli.runs.progress import Step
 
-# How far a task is: the share that is done, if known; what is done in words, and how fast.
+# How far a task is: the share that is done, if known; what is done as text, and how fast.
 Facts = tuple[float | None, str, str]
 HowFar = Callable[[float], Facts]  # from the seconds since the task's beginning
 
 
 class Format(StrEnum):
-    """The content of stdout; whatever depends on it asks one of these questions, and compares no member."""
+    """The content of stdout; code that depends on it uses these properties, and compares no member."""
 
     TEXT = "text"
     CONTENT = "content"
@@ -23,7 +23,7 @@ class Format(StrEnum):
 
     @property
     def is_text(self) -> bool:
-        """True if stdout is for people and simple pipes, not for parsers."""
+        """True if stdout is for reading and simple pipes, not for parsers."""
         return self in {Format.TEXT, Format.CONTENT}
 
     @property

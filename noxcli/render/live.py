@@ -58,7 +58,7 @@ class Live(BottomRenderer):
     def lines(self) -> Sequence[Line]:
         size = self._terminal.size()
         width = max(MIN_COLUMNS, size.columns - 1)
-        nodes = list(self._progress.nodes.values())  # copied at once: updates come from another thread
+        nodes = list(self._progress.nodes.values())  # copied in one step: updates come from another thread
         now = self._progress.began + self._progress.took()
         chosen = choose(nodes, max(1, size.lines - 3))
         lines = [self._headline(width), *self._node_lines(chosen, now, width)]
@@ -107,7 +107,7 @@ class Live(BottomRenderer):
         return lines
 
     def _bar_cells(self, nodes: Sequence[Node], width: int) -> int:
-        """Return the most cells of a bar: 0 if there are none, and all that are left if no words follow any bar."""
+        """Return the most cells of a bar: 0 if there are none, and all remaining ones if no words follow any bar."""
         if width < BARS_FROM - 1 or not self._progress.from_start:
             return 0
         if not self._ended:
@@ -162,7 +162,7 @@ def _status_in_style(status: str) -> tuple[str, str]:
 def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> None:
     """Write how a run has ended, below its output, and the command that prints that again."""
     run, look, columns = progress.run, Capabilities.of(terminal), terminal.size().columns
-    # The record of a run that was left is older than its events, but it alone says how a run has ended.
+    # The record of a run that is still running is older than its events, but it alone says how a run has ended.
     status = run.status if progress.status in FINAL_STATUSES else progress.status
     completed = run.status == "completed"
     numbers = counts(list(progress.nodes.values()), cut_off=run.settled and not completed)

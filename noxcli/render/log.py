@@ -113,7 +113,7 @@ def stream_line(update: Reconnecting | Gap) -> str:
 
 
 class WarningsOnly(Renderer):
-    """No progress: only missing events; with `--verbose`, retries, too."""
+    """No progress: only missing events; with `--verbose`, also retries."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal

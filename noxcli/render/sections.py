@@ -11,7 +11,7 @@ from noxcli.render.text import Screen, amount, hint_lines, visible, word_rows
 from noxcli.utf8 import to_utf8
 
 CUT = 2  # lines on how to get the rest of a value
-AROUND = 2 + CUT  # lines of a section besides its value: also an empty one and the heading
+AROUND = 2 + CUT  # lines of a section around its value: an empty one and the heading
 BELOW = 4  # lines for how the run has ended, and for the shell's prompt
 MIN_ROWS = 3  # of a value, for any number of values
 MAX_COLUMNS = 100  # of a heading's rule

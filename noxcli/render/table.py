@@ -1,4 +1,4 @@
-"""Lists on stdout: columns under a header for people, tab-separated values for programs."""
+"""Lists on stdout: columns under a header for reading, tab-separated values for programs."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,7 +54,7 @@ class Layout:
 
     Those in `cut` shrink to fit the width; all others are shown in full. If that is not enough, those in `dropped` are
     omitted one by one. If the table `wraps`, its last column gets as many lines as it needs. Values in `marked` columns
-    are statuses, and get a mark; `shown` has what else turns a column's values into what people read.
+    are statuses, and get a mark; `shown` has what else makes a column's values readable.
     """
 
     header: Sequence[str]
@@ -101,7 +101,7 @@ def plain(value: Any) -> str:
 
 
 def show_table(terminal: Terminal, layout: Layout, rows: Rows) -> None:
-    """Write rows to stdout: a table for people, tab-separated lines for programs."""
+    """Write rows to stdout: a table for reading, tab-separated lines for programs."""
     if not terminal.stdout_is_tty:
         terminal.write(with_tabs(rows))
     elif rows:

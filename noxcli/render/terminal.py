@@ -196,7 +196,7 @@ class Terminal:
             self._put(data)
 
     def write_all(self, pieces: Iterable[str]) -> None:
-        """Write pieces as they come, as many at once as a pipe takes. Raises as `write`."""
+        """Write pieces as they come, as many together as a pipe takes. Raises as `write`."""
         together: list[str] = []
         size = 0
         for piece in pieces:
@@ -282,7 +282,7 @@ class Terminal:
         self.draw(f"{line}\n")
 
     def draw(self, text: str) -> None:
-        """Write to stderr unchanged, at once; first end a line on the screen that stdout left open."""
+        """Write to stderr unchanged, without delay; first end a line on the screen that stdout left open."""
         if self._ignored:
             return
         newline = "\n" if self._within_line and self.interactive else ""

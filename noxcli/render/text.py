@@ -16,7 +16,7 @@ ZERO_WIDTH_JOINER, EMOJI_STYLE = "\u200d", "\ufe0f"
 # Formally printable, but invisible (Unicode: Default_Ignorable_Code_Point), and they can carry hidden messages.
 _UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
 # GitHub, Azure and TeamCity read `##[x]`, `##vso[x]`, `##teamcity[x]` anywhere in a line. GitHub reads `::x::` at its
-# start, where it skips blanks, and by some cultures' rules of comparing whatever has no weight, as bare marks
+# start, where it skips blanks, and by some cultures' rules of comparing characters without weight, as bare marks
 # (actions/runner, ActionCommand.cs).
 _COMMAND = r"(##[A-Za-z]{0,20})\["
 _COMMAND_AT_START = r"^([^\w!-~]*:):"

@@ -1,4 +1,4 @@
-"""What was compared, in words: the facts that head the page, the summary of a CI step, and the Markdown."""
+"""What was compared, as text: the facts that head the page, the summary of a CI step, and the Markdown."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     paired = f"rows with {PAIRED_BY[compared['by']]}, by the table of NEW"
     yield "Pairs", f"{paired} ({totals['new']['table']})" if totals["new"]["table"] else paired
     if compared["repeat"] > 1:
-        yield "Repetitions", f"{compared['repeat']} of each row; a row is good if {compared['pass_each']} are"
+        yield "Repetitions", f"{compared['repeat']} of each row; a row passes if {compared['pass_each']} do"
     if (gate := totals["gate"]) is not None:
         yield (
             "Asked",

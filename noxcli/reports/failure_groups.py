@@ -92,7 +92,7 @@ def reason_in(result: Mapping[str, Any]) -> str:
 
 
 def brief_reason_in(result: Mapping[str, Any]) -> str:
-    """Return the same for a place that shows beside it that the run completed."""
+    """Return the same for a place that also shows that the run completed."""
     return reason_in(result).removeprefix("completed, but ")
 
 

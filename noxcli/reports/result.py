@@ -44,7 +44,7 @@ class Outcome:
 
     @property
     def name(self) -> str:
-        """Its name for people, which is the same however it ends: the workflow's, by which runs can be compared."""
+        """Its readable name, which is the same however it ends: the workflow's, by which runs can be compared."""
         names_run = self.run is not None and (self.subject[:1] in {"", "-", "@"} or self.run.id in self.subject)
         return self.workflow_name or (self.run.workflow_id if self.run and names_run else self.subject)
 
@@ -164,7 +164,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class EndedRun:
-    """One run at the end: its name for people, its result document, and its inputs with secrets masked."""
+    """One run at the end: its readable name, its result document, and its inputs with secrets masked."""
 
     name: str
     document: Mapping[str, Any]
@@ -195,7 +195,7 @@ class EndedRun:
 
 
 def verdict_of(run: "Run", why: str = "") -> NoxError | None:
-    """Return None for a completed run, and the error for one that ended otherwise or waits for a person."""
+    """Return None for a completed run, and the error for one that ended otherwise or waits for human input."""
     match run.status:
         case "completed":
             return None

@@ -1,4 +1,4 @@
-"""What became of one row between two batches: its class and the reason, what differs, its part of the document."""
+"""One row in two batches: its class and the reason, what differs, its part of the document."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ NOT_HERE = "not in this file"  # of a row that printed lines lack: its table may
 
 
 class RowClass(StrEnum):
-    """What became of a row, in the order in which rows are listed."""
+    """The class of a row, in the order in which rows are listed."""
 
     BROKEN = "broken"
     CHANGED = "changed"
@@ -62,7 +62,7 @@ ANSWERS = {
 
 @dataclass(frozen=True, slots=True)
 class PassRule:
-    """How often each row is run, and how many of these repetitions must be good."""
+    """How often each row is run, and how many of these repetitions must pass."""
 
     repeat: int = 1
     needed: int = 1
@@ -248,7 +248,7 @@ class RowPair:
         return "; ".join(parts)
 
     def differences(self) -> list[tuple[str, list[Piece]]]:
-        """Return the outputs that differ between the first results of both sides, by words."""
+        """Return the outputs that differ between the first results of both sides, as word diffs."""
         return [(key, word_diff(old, new)) for key, old, new in self._changed()]
 
     def _changed(self) -> list[tuple[str, str, str]]:
@@ -286,7 +286,7 @@ class RowPair:
 
 
 def pairs_in_words(terminal: Terminal, pairs: Iterable[RowPair]) -> str:
-    """Return the outputs that differ, by words and in color, for `Terminal.show`."""
+    """Return the outputs that differ, as colored word diffs, for `Terminal.show`."""
     differing = ((pair, *each) for pair in pairs if pair.base and pair.new for each in pair.differences())
     return "".join(
         "\n" + in_color(terminal, f"{shorten(pair.name, MAX_NAME)}, {key}: ", pieces, AROUND_IN_WORDS, MAX_IN_WORDS)

@@ -1,4 +1,4 @@
-"""How one value differs from another: by words for people, by lines for logs and test reports."""
+"""How one value differs from another: as a word diff on pages, as a line diff in logs and test reports."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WORD = re.compile(r"\w+|\s+|[^\w\s]")
 SPACED = re.compile(r"(?:\w+|[^\w\s])\s*|\s+")  # with the blanks after it: else each blank may match any other
-# What lies between the first difference and the last one is compared in detail up to so many lines or words of both:
+# What lies between the first difference and the last one is compared in detail up to these lines or words of both:
 # the time grows with their square at least. More is one change.
 MAX_COMPARED = 3000
 MAX_WORD = 40  # characters, of which an excerpt shows all although only its end differs
@@ -26,7 +26,7 @@ Piece = tuple[str, str]  # its sign, as in SIGNS, and its text
 
 
 def word_diff(old: str, new: str) -> list[Piece]:
-    """Return what both texts share, what was removed, and what was added, in order; by words within changed lines."""
+    """Return what both texts share, what was removed, and what was added, in order; by word in changed lines."""
     pieces: list[Piece] = []
     removed = added = between = ""
     for same, before, after in [*_by_words(old, new), (True, "", "")]:
@@ -42,7 +42,7 @@ def word_diff(old: str, new: str) -> list[Piece]:
 
 def first_changes(old: str, new: str, most: int) -> list[Piece]:
     """Return the beginning of a word diff, in a time that does not grow with the texts: their first changes, for an
-    excerpt of at most so many characters.
+    excerpt of at most `most` characters.
     """
     shared = _shared(old, new)
     word = re.search(r"\S*\Z", old[max(0, shared - MAX_WORD) : shared])
@@ -73,7 +73,7 @@ def marked(pieces: Sequence[Piece]) -> str:
 
 
 def excerpt(pieces: Sequence[Piece], context: int, most: int) -> list[Piece]:
-    """Return the changes with so many characters of what is around each, at most `most` in all."""
+    """Return the changes with some characters of what is around each, at most `most` in all."""
     shown: list[Piece] = []
     for place, (sign, text) in enumerate(pieces):
         before, after = context * (place > 0), context * (place < len(pieces) - 1)
@@ -89,7 +89,7 @@ def excerpt(pieces: Sequence[Piece], context: int, most: int) -> list[Piece]:
 
 
 def fitting(pieces: Sequence[Piece], around: int, most: int) -> tuple[Sequence[Piece], str]:
-    """Return a word diff of texts of at most so many characters; of longer ones an excerpt, and their lengths."""
+    """Return a word diff of texts up to a limit; of longer ones an excerpt, and their lengths."""
     old, new = (sum(len(text) for sign, text in pieces if sign != left_out) for left_out in ("+", "-"))
     if max(old, new) <= most:
         return pieces, ""

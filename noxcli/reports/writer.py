@@ -1,4 +1,4 @@
-"""The reports besides stdout: `--report`, `--junit`, `--dotenv`, and the files of the CI system."""
+"""The reports apart from stdout: `--report`, `--junit`, `--dotenv`, and the files of the CI system."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the columns of a batch's rows are: the row's id, an input and how it is read, or kept beside the result."""
+"""What the columns of a batch's rows are: the row's id, an input and how it is read, or kept next to the result."""
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
@@ -18,7 +18,7 @@ RESERVED = "$"  # a column that begins with it is kept, unless it is an input
 class Columns:
     """The options about columns, and the inputs that all rows share.
 
-    `operators` say how a column is read (`--column 'doc@'`). `known` are the keys of the workflow's inputs, as far as
+    `operators` say how a column is read (`--column 'doc@'`). `known` are the keys of the workflow's inputs, where
     they are known; if they are `all_known`, other columns are refused.
     """
 
@@ -76,7 +76,7 @@ class Columns:
                 raise UsageProblem(f"--keep names {name!r}, which is an input of the workflow", "remove it")
 
     def is_kept(self, name: str) -> bool:
-        """True for a column that stays beside the result, and is not sent."""
+        """True for a column that stays next to the result, and is not sent."""
         return name in self.keep or (name.startswith(RESERVED) and name not in self.known and name != self.id)
 
     def is_input(self, name: str) -> bool:

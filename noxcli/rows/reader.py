@@ -55,7 +55,7 @@ class Row:
 
     @property
     def place(self) -> str:
-        """Its place, for people."""
+        """Its readable place."""
         return f"row {self.file_number}" + (f" (line {self.line})" if self.line else "")
 
 
@@ -83,8 +83,8 @@ class RowReader:
         self._sources = sources
         self._copy: BinaryIO | None = None  # of a pipe
         self._columns = columns
-        self.separated_oddly = ""  # by what in words, if not as its form says; known once its header was read
-        self.names: dict[str, None] = {}  # of the columns, as far as rows were read
+        self.separated_oddly = ""  # by what, as text, if not as its form says; known once its header was read
+        self.names: dict[str, None] = {}  # of the columns of the rows that were read
         suffix = Path(source).suffix.lower().removeprefix(".")
         self._form = form or (suffix if suffix in DELIMITERS else "jsonl")
         with self._reading():
@@ -200,7 +200,7 @@ class RowReader:
         for line, raw in enumerate(file, 1):
             content = raw
             if line == 1:
-                _require_text(raw[:4], self.name)  # a NUL further on is told as JSON that is not valid
+                _require_text(raw[:4], self.name)  # a NUL further on is reported as JSON that is not valid
                 content = raw.removeprefix(codecs.BOM_UTF8)
             if not content.strip():
                 continue

@@ -53,7 +53,7 @@ class Follower:
     """Follows one run; call `updates()` once.
 
     It listens to a connection, or polls where there is no stream, until the record says that the run is over; then it
-    passes on what is left of the events.
+    passes on the remaining events.
     """
 
     def __init__(  # noqa: PLR0913 - what to follow, how, and where a run begins: each by name
@@ -79,7 +79,7 @@ class Follower:
         self._over = self.record.over
         self._stall = Deadline(clock, policy.stall_timeout)
         self._contact = FailureTracker(clock, policy.retry_for)
-        self._retry_after = 0.0  # what the last failed read asked for
+        self._retry_after = 0.0  # the delay that the last failed read requested
         # What to do next, once the wait before it is over.
         self._next: Callable[[], Burst] = self._listen if policy.stream else self._poll
         self._wait = Deadline(clock, 0.0)
@@ -119,7 +119,7 @@ class Follower:
     # Limits.
 
     def _check_limits(self) -> None:
-        """Raise TimedOut if the time is up; the run goes on."""
+        """Raise TimedOut if the time is up; the run continues."""
         run, hint = self.record.now, f"continue with: noxcli wait {self.record.run.id}"
         if self._deadline.passed:
             limit = show_seconds(self._deadline.seconds or 0)
@@ -141,7 +141,7 @@ class Follower:
         return updates
 
     def _at_most(self, other: Deadline) -> float:
-        """Return how long to wait at once."""
+        """Return how long to wait in one step."""
         return min(other.remaining(MAX_WAIT), self._deadline.remaining(), self._stall.remaining())
 
     def _sleep(self) -> Burst:

@@ -89,7 +89,7 @@ def data_by_node(data: Any, ids: Collection[str]) -> dict[str, NodeData]:
     """Return the data of each node in `ids`.
 
     `GET /v1/runs/{id}/data` has no documented shape: noxcli reads the objects in a list that name a node in `id` or
-    `node_id`, and those under a node's id. Either may be the whole, or be in `nodes` or `data`.
+    `node_id`, and those under a node's id. Either may be the top level, or be in `nodes` or `data`.
     """
     found: dict[str, NodeData] = {}
     for place in (data, *((data.get("nodes"), data.get("data")) if isinstance(data, dict) else ())):

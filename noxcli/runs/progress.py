@@ -147,7 +147,7 @@ class Progress:
         return "; ".join(filter(None, [_some(busy, "; "), f"waiting: {_some(behind, ', ')}" if behind else ""]))
 
     def set_reason(self, failed: str | None, reason: str) -> None:
-        """Record the node and the reason of the failure, as far as known."""
+        """Record the node and the reason of the failure, if known."""
         text = self._shown(reason)
         node = self.nodes.get(failed or "")
         if node is not None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LAST_READ = 0.7  # seconds past a time limit; the whole command may take 1 s more
 MAX_STOP, STOP_LOOKS_APART = 5.0, 0.3  # seconds for the stop on Ctrl-C, and between two reads of any stop
-UNKNOWN_END = 30.0  # seconds until an unknown status of a run with an end is taken for its last one
+UNKNOWN_END = 30.0  # seconds until an unknown status of a run with an end is treated as its last one
 
 
 def settled_if_unchanged(run: Run, before: Run | None, now: float) -> Run:
@@ -145,7 +145,7 @@ def _named_ending(event: RunEvent) -> str | None:
 
 
 def lost_contact(error: NoxError, run_id: str, continuing: str | None = None) -> NoxError:
-    """Return the error for a run that can't be read any more, for this reason, with the command that continues."""
+    """Return the error for a run that can no longer be read, for this reason, with the command that continues."""
     if isinstance(error, NotAccessible):
         return may_go_on(error, run_id, continuing)
     hint = f"continue with: {continuing or f'noxcli wait {run_id}'}"

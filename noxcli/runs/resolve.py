@@ -135,7 +135,7 @@ def parse_one_run(text: str, sources: Sources) -> str:
 def resolve_run(api: "NoxusApi", text: str, patience: RetryPolicy, *, young: bool = False) -> Run:
     """Return the current record of a run, by RUN_ID or WORKFLOW_ID/RUN_ID; the latter includes its output.
 
-    A `young` run was started just now, and may not be known everywhere yet.
+    A `young` run was started moments ago, and may not be known everywhere yet.
 
     Raises UsageProblem for any other form, NotFound for `@last`, which stays if nothing was started yet.
     """
@@ -233,7 +233,7 @@ def find_candidates(
     within: float,
     most: int = MAX_CANDIDATES,
 ) -> Candidates:
-    """Read the list of runs once, for at most `within` seconds, and return those that `fits` takes, at most so many.
+    """Read the list of runs once, for at most `within` seconds, and return those that `fits` takes, up to a limit.
 
     `since` is asked once the server has answered: when the first of them may have started, in seconds since 1970.
     """

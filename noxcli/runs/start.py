@@ -1,4 +1,4 @@
-"""Starting a run: the request is sent once, and whether a byte of it left decides everything else."""
+"""Starting a run: the request is sent once, and whether it may have been sent decides everything else."""
 
 import hashlib
 import json
@@ -64,7 +64,7 @@ class StartRequest:
 class NonIdempotentRequest(Attempt, Generic[T]):
     """A request with an effect, from before its first byte until its answer is judged.
 
-    `left` is true once a byte of it may have left, until an answer says that it had no effect: `retry_safe` is its
+    `left` is true once it may have been sent, until an answer says that it had no effect: `retry_safe` is its
     opposite, however the command ends.
     """
 
@@ -76,15 +76,15 @@ class NonIdempotentRequest(Attempt, Generic[T]):
     def send(self, within: float = float("inf")) -> T:
         """Send the request once, and return its answer; from any thread, again only if `may_be_repeated` says so.
 
-        Raises what the API raises, Unavailable after so many seconds.
+        Raises what the API raises, Unavailable after `within` seconds.
         """
 
     def search(self, within: float) -> tuple[str, list[dict[str, Any]]]:  # noqa: ARG002 - there is nothing to find
-        """Return what may be its effect, in words and as candidates."""
+        """Return what may be its effect, as text and as candidates."""
         return "", []
 
     def mark_sending(self) -> None:
-        """Note that the first byte is about to leave. Raises Unavailable if the request was called off."""
+        """Note that sending begins now. Raises Unavailable if the request was called off."""
         if self.called_off:
             raise Unavailable("the request was called off", sent=False)
         super().mark_sending()
@@ -101,9 +101,9 @@ def send_once(
     deadline: Deadline,
     note: Callable[[T], None] = lambda _: None,
 ) -> T:
-    """Return the answer, for a command that waits for it in the main thread; `note` gets it at once.
+    """Return the answer, for a command that waits for it in the main thread; `note` gets it immediately.
 
-    The request is sent again only if it never left, or was answered 429, and not if that asks for a longer wait than
+    The request is sent again only if it never left, or was answered 429, and not if that requests a longer wait than
     there is time for. A batch calls `attempt.send` from its threads instead, at its own pace.
 
     Raises StartUnknown, or Interruption for a signal, with the candidates if it may have had an effect; Unavailable or

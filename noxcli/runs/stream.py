@@ -1,4 +1,4 @@
-"""The event stream of one run: its connections, one after the other, and what is left of it after the verdict."""
+"""The event stream of one run: its connections, one after the other, and what remains of it after the verdict."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -72,7 +72,7 @@ class RunStream:
         return (self.ended.retry_after if isinstance(self.ended, Unavailable) else None) or 0.0
 
     def why(self) -> str:
-        """Return in words why the last connection ended."""
+        """Return why the last connection ended."""
         assert self.ended is not None
         if isinstance(self.ended, CursorRefused):
             return f"the server rejected the position: {self.ended.message}"

@@ -23,7 +23,7 @@ Endpoint = Callable[[ApiRequest], Awaitable[Response]]
 def guarded(
     kind: str, endpoint: Endpoint, *, running: bool = False, open_to_all: bool = False
 ) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint behind the checks. `running` asks for the permission `flows_run`."""
+    """An endpoint behind the checks. `running` requires the permission `flows_run`."""
 
     async def guard(given: Request) -> Response:
         request = ApiRequest(given.scope, given.receive)

@@ -83,7 +83,7 @@ DEMO = Scenario(
 
 QUESTIONS = Scenario(
     "qa",
-    "Answers one question at once; made for batches.",
+    "Answers one question immediately; made for batches.",
     nodes=[input_node("Question"), Node("Answer it"), output_node("Answer")],
     script=lambda inputs: node_runs("Answer it", [f"Answer to: {inputs['Question']}"], seconds=0.4),
     output=lambda inputs: {"Answer": f"Answer to: {inputs['Question']}"},
@@ -206,7 +206,7 @@ def _draft(inputs: dict[str, Any]) -> str:
 
 
 def _many_nodes() -> Scenario:
-    """Ten layers of six nodes; a layer runs at once, the next one follows."""
+    """Ten layers of six nodes; the nodes of a layer run together, then the next layer."""
     layers = [[f"Step {layer}.{place}" for place in range(1, 7)] for layer in range(1, 11)]
     script: list[Step] = []
     for layer in layers:

@@ -43,7 +43,7 @@ def workflow_record(workflow: Workflow, last_run_at: str | None) -> dict[str, An
 
 
 def definition(scenario: Scenario, graph: Graph) -> dict[str, Any]:
-    """Nodes and edges in the version that the scenario asks for."""
+    """Nodes and edges in the version that the scenario names."""
     node, edge = (_node_v2, _edge_v2) if scenario.flow_version == "v2" else (_node_v1, _edge_v1)
     return {
         "flow_version": scenario.flow_version,
@@ -68,7 +68,7 @@ def version_records(workflow: Workflow) -> list[dict[str, Any]]:
 
 
 def catalog(types: set[str]) -> list[dict[str, Any]]:
-    """The node catalog: the common types and whatever else the workflows at hand use."""
+    """The node catalog: the common types and all others that the workflows at hand use."""
     return [_catalog_entry(name) for name in sorted(types | _COMMON)]
 
 

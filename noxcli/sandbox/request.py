@@ -20,7 +20,7 @@ _TRUE, _FALSE = ("true", "1", "on", "yes"), ("false", "0", "off", "no")
 
 
 class ApiRequest(Request):
-    """What the path names is looked up when it is asked for; what does not exist is a 404."""
+    """What the path names is looked up when it is used; what does not exist is a 404."""
 
     fault: Fault | None = None  # what goes wrong with the answer's body
 
@@ -37,7 +37,7 @@ class ApiRequest(Request):
 
     @property
     def run(self) -> Run:
-        """The run in the path, which has to be one of the workflow if that is there, too."""
+        """The run in the path, which has to be one of the workflow if that is also there."""
         workflow = self.workflow if "workflow_id" in self.path_params else None
         return self.workspace.run(self.path_params["run_id"], workflow)
 
@@ -93,7 +93,7 @@ class ApiRequest(Request):
         return value
 
     def page(self, items: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
-        """The items of the page that the query asks for, and the envelope around them.
+        """The items of the requested page, and the envelope around them.
 
         The parameter is called `size`; `page_size`, which SDK 0.6.0 sends as well, has no effect.
         """

@@ -95,7 +95,7 @@ class Sandbox:
         asyncio.run_coroutine_threadsafe(self._workspace.reset(scenarios), self._loop).result()
 
     def break_connections(self) -> None:
-        """Cut every open connection at once."""
+        """Cut every open connection."""
         self._loop.call_soon_threadsafe(self._break_all)
 
     def _config(self) -> uvicorn.Config:

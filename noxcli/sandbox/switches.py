@@ -146,7 +146,7 @@ class Switches:
     """The answer to an input of another type."""
     fixed_input: Literal["overridden", "kept", "422"] = "overridden"
     """What a value for a fixed input does: it replaces the fixed one, it has no effect, or the start gets a 422."""
-    # `Input 1` stands in samples of the docs.
+    # `Input 1` is in samples of the docs.
     unlabelled_input: Literal["name", "numbered", "input"] = "name"
     """What an input without a label is called, apart from its node's id: `numbered` is `Input 1`."""
 

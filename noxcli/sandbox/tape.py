@@ -1,7 +1,7 @@
 """A tape: the stored answers of a batch, served by their input, for pipelines that have neither key nor server.
 
 Each line is an object with `row`, `input` and `result`, as `noxcli batch` and `noxcli results` print it, and as a
-batch keeps it in its directory in `results.jsonl`, beside a journal whose first line names the version.
+batch keeps it in its directory in `results.jsonl`, next to a journal whose first line names the version.
 """
 
 import difflib
@@ -202,7 +202,7 @@ def _inputs(answers: Sequence[Answer]) -> list[Node]:
 
 
 def encoded_input(given: dict[str, Any]) -> bytes:
-    """Return what equal inputs have in common, whatever the order of their keys."""
+    """Return what equal inputs have in common, in any order of their keys."""
     return encoded(dict(sorted(given.items())))
 
 

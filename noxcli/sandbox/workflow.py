@@ -89,7 +89,7 @@ class Workflow:
 
     @cached_property
     def graph(self) -> Graph:
-        """The nodes and edges as they are; of most workflows nobody asks."""
+        """The nodes and edges as they are; for most workflows they are never read."""
         return Graph(self.scenario)
 
     def save(self, version: Version) -> str:

@@ -26,7 +26,7 @@ def schema_named(name: str) -> dict[str, Any]:
         other = wanted.pop()
         if other.removeprefix("_") not in definitions:
             part, more = _read(other)
-            del part["$schema"]  # of the whole, not of a part
+            del part["$schema"]  # of the document, not of a part
             definitions |= part.pop("$defs", {})
             definitions[other.removeprefix("_")] = part
             wanted += more

@@ -37,7 +37,7 @@ YOUNG = 10.0  # seconds
 class Entry:
     """A run at its start. `secret_inputs` are the keys of its secrets, None if that is not known.
 
-    A `young` one was saved here just now, when a server that lags may not know it yet.
+    A `young` one was saved here moments ago, when a server that lags may not know it yet.
     """
 
     run_id: str
@@ -67,7 +67,7 @@ def parse_entry(document: Any, path: Path) -> Entry:
 
 
 class History:
-    """The history of runs in the state directory; several noxcli may use it at once, since no two write one file."""
+    """The history of runs in the state directory; several noxcli may use it together, since no two write one file."""
 
     def __init__(
         self, environ: Mapping[str, str], mask: Mask | None = None, warn: Callable[[str], None] = lambda _: None

@@ -182,7 +182,7 @@ def test_a_list_is_read_to_its_end(pages: list[bytes], asked: int, found: int) -
 
 
 MAY_BE_LONGER = "the server's list may be longer than 2 items: its end is not marked"
-GOES_ON = "the server's list goes on after 2 items, in a way that noxcli can't follow"
+GOES_ON = "the server's list continues after 2 items, in a way that noxcli can't follow"
 
 
 @pytest.mark.parametrize(

@@ -133,9 +133,7 @@ def test_a_row_that_failed_in_base_is_asked_there_too(noxcli: Noxcli, answers: A
     turns.pop("once")
     result = gate(noxcli, answers(turns), table(turns), "--fresh")
     assert result.code == 8, result.err
-    assert (
-        "1 row without an answer to judge: id-ever; the same line asks them again; or add --allow-missing" in result.err
-    )
+    assert "1 row without an answer to judge: id-ever; the same line retries them; or add --allow-missing" in result.err
     assert gate(noxcli, answers(turns), table(turns), "--allow-missing").code == 0
 
 

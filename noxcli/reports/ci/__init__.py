@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A row that broke: its name, why, and each output that differs, by words."""
+    """A row that broke: its name, why, and each output that differs, as a word diff."""
 
     name: str
     what: str

@@ -25,7 +25,7 @@ UNSAFE = r"[^\w./ -]|-(?=-)"  # in a comment, which nothing may end
 
 
 class _Room:
-    """Blocks of a page, which has room for so many characters besides a last one."""
+    """Blocks of a page, which has room for `most` characters before a last one."""
 
     def __init__(self, last: str) -> None:
         self.text, self._last = "", last

@@ -34,10 +34,10 @@ NOT_PASSED = "bad"  # the filter for all rows that did not pass
 
 @dataclass(frozen=True, slots=True)
 class BatchAbout:
-    """The content of a batch's page besides its rows; `facts` are for its details.
+    """The content of a batch's page around its rows; `facts` are for its details.
 
     `commands` returns commands for the remaining work; it is called after the rows were read for the first time.
-    `verdict` says whether the batch passes, and why; None: if all rows are good.
+    `verdict` says whether the batch passes, and why; None: if all rows pass.
     """
 
     source: str

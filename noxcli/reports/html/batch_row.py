@@ -40,7 +40,7 @@ def fitting_row(page: Page, columns: RowColumns, row: ResultLine, room: int) -> 
 
 
 def size_of(row: ResultLine) -> int:
-    """Return about how many bytes the whole row needs, as far as a row may have them."""
+    """Return about how many bytes the row needs, up to the most that a row may have."""
     texts = sum(len(text.encode("utf-8", "surrogatepass")) + TEXT_FRAME for text in texts_of(row))
     return FRAME + min(MAX_ROW, texts)
 
@@ -65,7 +65,7 @@ def row_of(page: Page, columns: RowColumns, row: ResultLine, most: int) -> Html:
 
 
 def _unfolded(page: Page, row: ResultLine, named: Mapping[str, Mapping[str, Any]], within: int) -> Iterator[Html]:
-    """Yield what a row unfolds to, at most so many characters of each text."""
+    """Yield what a row unfolds to, with a limited number of characters of each text."""
     result = row["result"]
     if checks := result.get("assertions"):
         yield parts.assertions(page, checks, within)

@@ -1,4 +1,4 @@
-"""`Html`, and what makes it: whatever else gets into a page is text, without secrets, control characters or markup."""
+"""`Html`, and what makes it: all else in a page is text, without secrets, control characters or markup."""
 
 import base64
 import shlex
@@ -58,7 +58,7 @@ class Page:
         return Html("".join(self.text(value) for value in content if value is not None))
 
     def text(self, value: Any, width: int = LINE_WIDTH) -> Html:
-        """Return Html as it is, and anything else as at most so many characters of one line."""
+        """Return Html as it is, and anything else as one line of limited length."""
         if isinstance(value, Html):
             return value
         return Html(escape(shorten(visible(self.mask(value if isinstance(value, str) else as_text(value))), width)))
@@ -92,7 +92,7 @@ class Page:
         return self.tag("p", words, class_="dim")
 
     def heading(self, words: str, small: Any = None) -> Html:
-        """Return the title of a part, and what is said beside it."""
+        """Return the title of a part, and the note next to it."""
         return self.tag("h2", words, *([" ", self.tag("small", small)] if small else []))
 
     def link(self, path: str, words: str) -> Html:
@@ -128,7 +128,7 @@ class Page:
 
 
 def show_moment(moment: datetime) -> str:
-    """Return a moment for people, to the minute: `27 Nov 2026 09:09 UTC`."""
+    """Return a readable time, to the minute: `27 Nov 2026 09:09 UTC`."""
     return f"{moment.astimezone(UTC):%d %b %Y %H:%M} UTC".removeprefix("0")
 
 

@@ -64,7 +64,7 @@ def commands(page: Page, lines: Sequence[str]) -> Html:
 
 
 def assertions(page: Page, checks: Sequence[Mapping[str, Any]], most: int = MAX_TEXT) -> Html:
-    """Return what was asserted, the broken ones first; each text has at most so many characters."""
+    """Return what was asserted, the broken ones first; each text has a limited length."""
     lines: list[Html] = []
     for each in sorted(checks, key=lambda each: bool(each.get("holds"))):
         tone, message, diff = "good" if each.get("holds") else "bad", each.get("message"), each.get("diff")
@@ -82,7 +82,7 @@ def mark_pieces(page: Page, pieces: Iterable[tuple[str, str]]) -> Html:
 
 
 def _by_words(page: Page, diff: str) -> Html:
-    """Return a unified diff as the text that was found, with what was removed and added marked by words."""
+    """Return a unified diff as the text that was found, with removed and added words marked."""
     from noxcli.reports.text_diff import word_diff  # loaded where something differs
 
     lines = diff.split("\n")
@@ -101,7 +101,7 @@ def _by_words(page: Page, diff: str) -> Html:
 
 
 def values(page: Page, named: Mapping[str, Any], most: int = MAX_TEXT) -> Iterator[Html]:
-    """Yield inputs or outputs, at most so many characters of each: lines as a list, the rest unfolding, or open."""
+    """Yield inputs or outputs, with a limited length of each: lines as a list, the rest unfolding, or open."""
     some = list(named.items())[:VALUES_ON_A_PAGE]
     longest = min(most, MAX_PEEK)
     plain = {

@@ -93,12 +93,12 @@ def _facts(page: Page, one: EndedRun) -> Iterator[tuple[str, Any]]:
 
 
 def _stream(one: EndedRun) -> str | None:
-    """Return how much of the event stream arrived; of a run that goes on, it is not known yet."""
+    """Return how much of the event stream arrived; of a run that is still running, it is not known yet."""
     stream = one.document["stream"]
     label = stream["continuity"]
     if label == "none":
         return None
-    words = CONTINUITY[label] if one.run.get("status") in FINAL_STATUSES else "the run goes on"
+    words = CONTINUITY[label] if one.run.get("status") in FINAL_STATUSES else "the run is still running"
     return f"{amount(stream['connects'], 'connection')}, {words}"
 
 
