@@ -1,4 +1,4 @@
-"""JSON as noxcli reads and writes it: numbers keep their digits, and nesting has a limit that walks can rely on."""
+"""JSON and UTF-8 as noxcli reads and writes them: numbers keep their digits, and nesting has a limit for walks."""
 
 import json
 import math
@@ -18,6 +18,7 @@ sys.set_int_max_str_digits(MAX_INT)
 
 PLAIN = {str, int, bool, type(None)}  # types that need no inspection
 NOT_ASCII = "[^\x00-\x7f]"
+LONE_SURROGATE = "[\ud800-\udfff]"  # half of a character, as a server cuts it
 MARK = os.urandom(16).hex()  # which occurs in no value: nothing that is written shows it
 
 
@@ -107,3 +108,21 @@ def parse_number(text: str) -> float:
 
 
 DECODER = json.JSONDecoder(parse_float=parse_number, parse_constant=lambda _: None)
+
+
+class Replaced:
+    """How much UTF-8 could not carry; the command's end says so, once."""
+
+    texts = 0  # with lone surrogates
+
+
+REPLACED = Replaced()  # in this process
+
+
+def to_utf8(text: str) -> bytes:
+    """Return the text's bytes; lone surrogates become U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        REPLACED.texts += 1
+        return re.sub(LONE_SURROGATE, "\ufffd", text).encode()

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 # A package may import those above it in this list, but none on its own line.
 ORDER = [
     {"signals"},
-    {"errors", "models", "codec", "schemas", "utf8"},
+    {"errors", "models", "codec", "schemas"},
     {"waiting"},
     {"expressions", "masking", "timing", "safe_dir", "urls"},
     {"files"},

@@ -12,6 +12,7 @@ from noxcli.cli.context import Context
 from noxcli.cli.ending import line_to_fetch
 from noxcli.cli.options import DeliverOptions
 from noxcli.cli.session import Session
+from noxcli.codec import to_utf8
 from noxcli.errors import OutputNotDelivered, Phase, UsageProblem
 from noxcli.files import check_writable, prepare_directory
 from noxcli.models import Run, Workflow
@@ -32,7 +33,6 @@ from noxcli.outputs.values import (
 )
 from noxcli.render.renderers import download_progress
 from noxcli.render.text import amount
-from noxcli.utf8 import to_utf8
 
 if TYPE_CHECKING:
     from noxcli.render.events import Content

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from noxcli.cli.context import Context
+from noxcli.codec import REPLACED
 from noxcli.errors import (
     NO_ROOM,
     Bug,
@@ -25,7 +26,6 @@ from noxcli.render.text import hint_lines, word_lines
 from noxcli.reports.result import document_of
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import show_seconds
-from noxcli.utf8 import REPLACED
 
 if TYPE_CHECKING:
     from noxcli.models import Run

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noxcli.codec import decode_json, to_json
+from noxcli.codec import decode_json, to_json, to_utf8
 from noxcli.errors import NO_ROOM, NoxError, OutputNotDelivered
 from noxcli.files import Saved, reason_of
 from noxcli.models import Run
@@ -30,7 +30,6 @@ from noxcli.outputs.values import (
 )
 from noxcli.retry import RetryPolicy
 from noxcli.safe_dir import SafeDir
-from noxcli.utf8 import to_utf8
 from noxcli.waiting import value_of
 
 if TYPE_CHECKING:

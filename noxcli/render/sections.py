@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterator, Mapping
 
 from rich.cells import cell_len, set_cell_size
 
+from noxcli.codec import to_utf8
 from noxcli.render.line import Capabilities
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import Screen, amount, hint_lines, visible, word_rows
-from noxcli.utf8 import to_utf8
 
 CUT = 2  # lines on how to get the rest of a value
 AROUND = 2 + CUT  # lines of a section around its value: an empty one and the heading

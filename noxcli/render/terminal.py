@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol, TextIO
 
+from noxcli.codec import to_utf8
 from noxcli.errors import ReaderGone, StdoutFailed, TimedOut
 from noxcli.masking import Mask
 from noxcli.render.text import Screen, visible
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline
-from noxcli.utf8 import to_utf8
 from noxcli.waiting import PIECE, await_reader, may_block, write
 
 # Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.

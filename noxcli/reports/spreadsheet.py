@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from noxcli.codec import to_json
+from noxcli.codec import to_json, to_utf8
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.outputs.values import by_name, unwrapped
 from noxcli.reports.failure_groups import reason_in
-from noxcli.utf8 import to_utf8
 
 # Excel and LibreOffice Calc take a text that begins like this for a formula, wherever it came from.
 FORMULA = re.compile(r"[=+\-@\t\r]")

@@ -96,7 +96,6 @@ class NonIdempotentRequest(Attempt, Generic[T]):
 
 def send_once(
     attempt: NonIdempotentRequest[T],
-    *,
     policy: RetryPolicy,
     deadline: Deadline,
     note: Callable[[T], None] = lambda _: None,
@@ -121,12 +120,12 @@ def send_once(
                     in_time = (error.retry_after or 0.0) <= min(failures.left, deadline.remaining())
                     if in_time and attempt.may_be_repeated(error):
                         pause(error)
-                        continue
-                    if not attempt.may_be_sent:
+                    elif not attempt.may_be_sent:
                         raise
-                    words, found = attempt.search(deadline.remaining(MAX_LOOK))
-                    what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
-                    raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
+                    else:
+                        words, found = attempt.search(deadline.remaining(MAX_LOOK))
+                        what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
+                        raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
     except Interrupted as signal:
         if not attempt.may_be_sent:
             raise

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from noxcli.codec import to_utf8
 from noxcli.models import Run, RunEvent, Started, Workflow
 from noxcli.render.live import Live
 from noxcli.runs.progress import Progress
 from noxcli.sandbox.server import Sandbox
-from noxcli.utf8 import to_utf8
 from tests.conftest import Turning
 from tests.process import environment, forked
 from tests.process import on_terminal as on_real_terminal
