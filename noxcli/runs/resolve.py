@@ -1,10 +1,11 @@
 """Finding runs and workflows: those that users name, the newest first, and runs that a lost start may have begun."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from noxcli.errors import NotFound, NoxError, UsageProblem, nearest, suggestion
 from noxcli.inputs.sources import Sources
@@ -29,6 +30,19 @@ MAX_CANDIDATES = 200
 Listed = TypeVar("Listed", bound=Run | Workflow | Version)
 
 
+def id_on_page(text: str, kind: Literal["run", "workflow"]) -> str:
+    """Return the id in the address of a page of the web app: the one after /runs/ or /workflows/, or its only one.
+
+    Any other text is returned unchanged.
+    """
+    if not text.startswith(("https://", "http://")):
+        return text
+    words = re.split(r"[/?&=#]", text)
+    after = [word for before, word in pairwise(words) if before in {kind, f"{kind}s"} and is_uuid(word)]
+    found = {*(after or filter(is_uuid, words))}
+    return found.pop() if len(found) == 1 else text
+
+
 def resolve_workflow(
     api: "NoxusApi",
     text: str,
@@ -36,12 +50,13 @@ def resolve_workflow(
     aliases: Mapping[str, str],
     learn: Callable[[list[Workflow]], None] = lambda _: None,
 ) -> Workflow:
-    """Return the workflow by id, alias or exact name, in that order; an alias refers to an id or a name.
+    """Return the workflow by id, page, alias or exact name, in that order; an alias refers to an id or a name.
 
     An id needs no request, and then nothing else is known about it. `learn` gets the list if one was
     read.
     Raises UsageProblem for a name that several workflows have, NotFound for one that none has.
     """
+    text = id_on_page(text, "workflow")
     alias, text = text, text if is_uuid(text) else aliases.get(text, text)
     if is_uuid(text):
         return Workflow(text, "")
@@ -92,8 +107,9 @@ def parse_runs(texts: Sequence[str], sources: Sources) -> list[str]:
 def require_run(text: str, place: str = "") -> str:
     """Return a run's name on a command line or at a `place`.
 
-    Raises UsageProblem for anything but an id in the API's form.
+    Raises UsageProblem for anything but an id in the API's form, or a page of the app with one.
     """
+    text = id_on_page(text, "run")
     if text != "@last" and "/" not in text and not is_uuid(text) and not is_beginning(text):
         near = nearest(text, ["@last"]) if text.startswith("@") else None
         hint = suggestion(near, "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
