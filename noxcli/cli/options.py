@@ -1,12 +1,13 @@
 """The options that several verbs share: their types, and the classes that the options of a verb are made of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
 import typer
 
 from noxcli.cli.context import Context
-from noxcli.errors import ConfigProblem, UsageProblem
+from noxcli.errors import ConfigProblem, UsageProblem, nearest, suggestion
 from noxcli.render import Format
 from noxcli.timing import parse_duration
 
@@ -56,6 +57,18 @@ def _duration(text: str | float) -> float:
         return parse_duration(text)
     except UsageProblem as problem:
         raise typer.BadParameter(problem.line()) from None
+
+
+def read_statuses(asked: Sequence[str]) -> set[str]:
+    """Return the API's words for the statuses. Raises UsageProblem for one that a run never has."""
+    from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD  # the help does not load it
+
+    known = sorted({*KNOWN_STATUSES, PAUSED_WORD})
+    for status in asked:
+        if status not in known:
+            hint = suggestion(nearest(status, known), f"write one of {', '.join(known)}")
+            raise UsageProblem(f"--status {status} is not known", hint)
+    return {PAUSED_STATUS if status == PAUSED_WORD else status for status in asked}
 
 
 def some_time(text: str | float) -> float:
@@ -147,6 +160,9 @@ Markdown = Annotated[
 MinPassOption = Annotated[
     str | None,
     typer.Option("--min-pass", metavar="N%", help="Exit with 11 unless this share of all rows passes."),
+]
+StatusOption = Annotated[
+    list[str] | None, typer.Option("--status", metavar="STATUS", help="Print only runs in this status; repeatable.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Same as --progress none.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show requests and retries, but no keys or values.")]

@@ -1,6 +1,6 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,9 +19,11 @@ from noxcli.cli.options import (
     Printed,
     Quiet,
     RowsReport,
+    StatusOption,
     Verbose,
     declared,
     option_of,
+    read_statuses,
 )
 from noxcli.errors import ExitCode, UsageProblem
 
@@ -56,6 +58,7 @@ class Options(CheckOptions, Printed):
     directories: Annotated[
         list[str], typer.Argument(metavar="DIR...", help="The directory of a batch, or of each shard.")
     ]
+    status: StatusOption = None
     line_query: LineQueryOption = None
     min_pass: MinPassOption = None
     csv: Annotated[
@@ -94,6 +97,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     present(context, options)
     mask = context.terminal.mask
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
+    wanted = read_statuses(options.status or ())
     judge = RowChecker.read(options.asserts, options.expect, context.sources, mask)
     min_pass, joined = MinPass.read(options.min_pass), MergedBatch.read(directories)
     if joined.header.gate is not None:
@@ -103,9 +107,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     enough = enough_of(joined.header.repeat, options.pass_each)
     tally = BatchSummary(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
     sheet = None if options.csv is None else Sheet(raw=options.csv_raw)
-    _print_rows(context, _counted(joined.lines(judge), tally, sheet), query)
+    _print_rows(context, _counted(joined.lines(judge), tally, sheet, wanted), query)
     tally.expect(tally.done)  # each row has a line
-    _write_files(context, options, joined, judge, tally, sheet)
+    _write_files(context, options, joined, judge, tally, sheet, wanted)
     _print_summary(context, joined, tally)
     facts = _facts(joined, judge)
     context.reports.batch = replace(tally.for_ci(context.outcome.subject, "results"), facts=facts)
@@ -117,20 +121,28 @@ def _print_gate(context: Context, options: Options, joined: "MergedBatch", query
     from noxcli.expressions.query import found_line
     from noxcli.rows.shards import Shard  # as in execute
 
-    for name in ("asserts", "expect", "min_pass", "pass_each", "csv", "report", "markdown", "junit"):
+    for name in ("status", "asserts", "expect", "min_pass", "pass_each", "csv", "report", "markdown", "junit"):
         if getattr(options, name):
             what = f"{option_of(name)} is not for {options.directories[0]}, which has the answers of a gate"
             raise UsageProblem(what, "only noxcli gate judges them")
     context.terminal.write_all(found_line(query, joined.header.printed(line)) for line in joined.runs(Shard()))
 
 
-def _counted(lines: Iterable["ResultLine"], tally: "BatchSummary", sheet: "Sheet | None") -> Iterator["ResultLine"]:
-    """Yield each line once it is counted."""
+def _counted(
+    lines: Iterable["ResultLine"], tally: "BatchSummary", sheet: "Sheet | None", wanted: Collection[str]
+) -> Iterator["ResultLine"]:
+    """Count each line, and yield those of the wanted statuses."""
     for line in lines:
         tally.count(line)
-        if sheet is not None:
-            sheet.add(line)
-        yield line
+        if _is_wanted(line, wanted):
+            if sheet is not None:
+                sheet.add(line)
+            yield line
+
+
+def _is_wanted(line: "ResultLine", wanted: Collection[str]) -> bool:
+    """True for a line whose run has one of these statuses, and for every line if there are none."""
+    return not wanted or ((line["result"]["run"] or {}).get("status") in wanted)
 
 
 def _print_rows(context: Context, lines: Iterable["ResultLine"], query: "Query | None") -> None:
@@ -154,6 +166,7 @@ def _write_files(
     judge: "RowChecker",
     tally: "BatchSummary",
     sheet: "Sheet | None",
+    wanted: Collection[str],
 ) -> None:
     """Write the table, the test cases and the page that the options name. Raises Undelivered."""
     from noxcli.files import save  # as in execute
@@ -161,7 +174,7 @@ def _write_files(
     context.reports.clear()
     mask = context.terminal.mask
     if sheet is not None and options.csv is not None:
-        save(Path(options.csv), sheet.pieces(joined.lines(judge)))
+        save(Path(options.csv), sheet.pieces(line for line in joined.lines(judge) if _is_wanted(line, wanted)))
     if options.junit is not None:
         joined.write_junit(Path(options.junit), mask, judge)
     if options.report is not None:

@@ -1,14 +1,13 @@
 """`noxcli runs`: past and current runs, newest first."""
 
-from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noxcli.cli.options import CommonOptions, LimitOptions, ListOptions, declared
-from noxcli.errors import Phase, UsageProblem, nearest, suggestion
-from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD, Run, Workflow
+from noxcli.cli.options import CommonOptions, LimitOptions, ListOptions, StatusOption, declared, read_statuses
+from noxcli.errors import Phase
+from noxcli.models import Run, Workflow
 from noxcli.render.table import Layout, Listing, age, duration
 from noxcli.timing import seconds_between
 
@@ -43,9 +42,7 @@ class Options(ListOptions, LimitOptions, CommonOptions):
         str | None,
         typer.Argument(metavar="[WORKFLOW]", help="List only runs of this workflow.", show_default=False),
     ] = None
-    status: Annotated[
-        list[str] | None, typer.Option("--status", metavar="STATUS", help="List only runs in this status; repeatable.")
-    ] = None
+    status: StatusOption = None
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
@@ -54,7 +51,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.runs.resolve import newest_first
 
     noxus = begin(ctx, options)
-    wanted = _choose_statuses(options.status or [])
+    wanted = read_statuses(options.status or [])
     with noxus.connect(Phase.DELIVER):
         of = noxus.resolve_workflow(options.workflow) if options.workflow is not None else None
 
@@ -64,16 +61,6 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
         found = noxus.keep_trying(read)
     noxus.print_list(RUN_LISTING, [_entry(run, of) for run in found], options.limit)
-
-
-def _choose_statuses(asked: Sequence[str]) -> set[str]:
-    """Return the API's words for the statuses. Raises UsageProblem for one that a run never has."""
-    known = sorted({*KNOWN_STATUSES, PAUSED_WORD})
-    for status in asked:
-        if status not in known:
-            hint = suggestion(nearest(status, known), f"write one of {', '.join(known)}")
-            raise UsageProblem(f"--status {status} is not known", hint)
-    return {PAUSED_STATUS if status == PAUSED_WORD else status for status in asked}
 
 
 def _entry(run: Run, of: Workflow | None) -> dict[str, Any]:

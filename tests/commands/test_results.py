@@ -56,6 +56,15 @@ def test_a_table_has_a_line_for_each_row(noxcli: Noxcli, batch: str) -> None:
     assert [row["Question"] for row in table("table.csv")][:2] == ["=1+1", "bad"]
 
 
+def test_rows_of_a_status_are_printed_alone_and_all_are_counted(noxcli: Noxcli, batch: str) -> None:
+    result = noxcli("results", batch, "--status", "failed", "--csv", "table.csv")
+    assert ([line["id"] for line in result.lines], result.code) == (["two"], 1)
+    assert [row["id"] for row in table("table.csv")] == ["two"]
+    assert "3 rows in 1 directory" in result.err
+    assert [line["row"] for line in noxcli("results", batch, "--status", "completed").lines] == [1, 3]
+    assert noxcli("results", batch, "--status", "stopped").lines == []
+
+
 def line(output: Any, **more: Any) -> dict[str, Any]:
     result = {"exit_code": 0, "run": None, "error": None, "output": output}
     return {"row": 1, "id": None, "input": None, **more, "result": result}
@@ -209,6 +218,7 @@ def test_a_ci_system_gets_what_was_judged(noxcli: Noxcli, batch: str) -> None:
             ["--assert", "ok && row.question == 'x'"],
             "row.question, but no row has such a column; did you mean 'Question'?",
         ),
+        (["--status", "fialed"], "--status fialed is not known; did you mean failed?"),
         (["--csv-raw"], "--csv-raw needs a table to write; add --csv FILE"),
         (["--csv", "rows.jsonl.batch/results.jsonl"], "belongs to the batch itself"),
         (["--csv", "-"], "--csv needs a file, and - is stdout; write --csv ./-, or another name"),
