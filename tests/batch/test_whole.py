@@ -39,6 +39,13 @@ def test_stored_and_joined_results_have_whole_texts(noxcli: Noxcli, long: str) -
     assert noxcli("batch", long, "rows.jsonl", "--fresh", "--query", "result.output.N").text == "1\n"
 
 
+def test_a_text_is_found_whatever_its_key_has(noxcli: Noxcli, plays: Any) -> None:
+    key = "a~1b/c"
+    workflow = plays(nodes=[input_node("Q")], output={key: LONG})
+    assert noxcli("batch", workflow, write_rows("one"), "--output-dir", "out").code == 0
+    assert [line["result"]["output"] for line in lines_of("out/results.jsonl")] == [{key: LONG}]
+
+
 def test_long_answers_are_compared_as_texts(noxcli: Noxcli, long: str) -> None:
     for directory, more in (("base", ()), ("new", ("--output-dir", "new")), ("other", ("--output-dir", "other"))):
         rows = write_rows({"$id": "a", "Q": "one"}, name=f"{directory}.jsonl")

@@ -234,3 +234,12 @@ def test_mistakes_are_told_in_one_line(noxcli: Noxcli, batch: str, argv: list[st
     result = noxcli("results", batch, *argv)
     assert (result.code, result.out, result.err.count("\n")) == (2, b"", 1)
     assert said in result.err
+
+
+def test_no_two_columns_have_one_name(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("status")], output={"status": "done"})
+    Path("t.csv").write_text("status,status (input)\na,b\n")
+    assert noxcli("batch", workflow, "t.csv", "--keep", "status (input)").code == 0
+    assert noxcli("results", "t.csv.batch", "--csv", "out.csv").code == 0
+    header = Path("out.csv").read_text("utf-8-sig").splitlines()[0].split(",")
+    assert len(header) == len({*header}) == 9, header

@@ -138,6 +138,9 @@ def test_output_nodes_that_were_skipped_have_no_output(noxcli: Noxcli) -> None:
     skipped = record({}, progress_details={"skipped_nodes": ["n1"]})
     result, server = noxcli.against([skipped, ANSWERS], "fetch-output", f"{WORKFLOW}/{RUN_ID}", "--json")
     assert (result.code, result.json["complete"], len(server.requests)) == (0, True, 2)
+    other = record({}, progress_details={"skipped_nodes": ["n0"]})
+    result, _ = noxcli.against([other, ANSWERS, other, WITH_ANSWER], "fetch-output", f"{WORKFLOW}/{RUN_ID}")
+    assert (result.code, result.text) == (0, "the answer\n"), "another node was skipped"
 
 
 UNREAD = [answer(403), answer(404), answer(500), json_answer({"id": WORKFLOW})]
