@@ -4,7 +4,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -72,9 +72,13 @@ def check_target(target: Path, option: str) -> None:
     """
     try:
         # If redirected, /dev/stdout leads to a regular file, and replacing would replace the link itself.
-        fits = not is_device(target) and _may_be_file(target)
+        fits = not is_device(target)
+        with suppress(FileNotFoundError):
+            fits = fits and stat.S_ISREG(target.stat().st_mode)
         if fits:
             check_writable(target.parent)
+    except OSError as error:
+        raise UsageProblem(f"can't write {target}: {reason_of(error)}", f"check {option}") from None
     except OutputNotDelivered as error:
         raise UsageProblem(error.message, f"check {option}") from None
     if not fits:
@@ -136,16 +140,6 @@ def _find_existing(directory: Path) -> Path:
             directory = directory.parent
         else:
             return directory
-
-
-def _may_be_file(target: Path) -> bool:
-    """Return whether a file is there, or nothing. Raises Undelivered for a path that can't be."""
-    try:
-        return stat.S_ISREG(target.stat().st_mode)
-    except FileNotFoundError:
-        return True
-    except OSError as error:
-        raise OutputNotDelivered(f"can't write {target}: {reason_of(error)}") from None
 
 
 def _unwritable(directory: Path, error: OSError) -> OutputNotDelivered:

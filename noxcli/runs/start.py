@@ -95,10 +95,7 @@ class NonIdempotentRequest(Attempt, Generic[T]):
 
 
 def send_once(
-    attempt: NonIdempotentRequest[T],
-    policy: RetryPolicy,
-    deadline: Deadline,
-    note: Callable[[T], None] = lambda _: None,
+    attempt: NonIdempotentRequest[T], policy: RetryPolicy, deadline: Deadline, note: Callable[[T], None]
 ) -> T:
     """Return the answer, for a command that waits for it in the main thread; `note` gets it immediately.
 
