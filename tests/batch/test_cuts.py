@@ -246,7 +246,7 @@ def test_a_bug_leaves_no_run_unnamed(
     def fails(_: object, line: dict[str, Any]) -> Any:
         raise KeyError(line["row"])
 
-    monkeypatch.setattr("noxcli.checks.row_checker.Judge.judged", fails)
+    monkeypatch.setattr("noxcli.checks.row_checker.RowChecker.judged", fails)
     workflow = plays(nodes=[input_node("Q")], script=lambda inputs: [Sleep(int(inputs["Q"]) * 0.2 * A_SECOND)])
     result = noxcli("batch", workflow, write_rows(*"1234"), "--timeout", "20s")
     assert (result.code, "Traceback" in result.err) == (70, False), result.err

@@ -67,7 +67,7 @@ def test_a_compressed_answer_is_not_gone_on_with() -> None:
 
 
 def test_a_few_compressed_bytes_do_not_fill_the_memory(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.outputs.expand.LONGEST_INLINE", 1 << 20)
+    monkeypatch.setattr("noxcli.outputs.expand.MAX_INLINE", 1 << 20)
     bomb = answer(200, gzip.compress(PREVIEW.encode() + bytes(64 << 20)), Content_Encoding="gzip")
     result = fetch_output(noxcli, "--json", turns=[record(), bomb])
     assert result.code == 9
@@ -180,7 +180,7 @@ def test_two_previews_of_one_file_have_to_agree(noxcli: Noxcli) -> None:
 
 
 def test_many_texts_do_not_fill_the_memory(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.outputs.expand.LONGEST_INLINE", 3 * len(WHOLE))
+    monkeypatch.setattr("noxcli.outputs.expand.MAX_INLINE", 3 * len(WHOLE))
     cut = {f"A{number}": {"has_preview": True, "text": PREVIEW, "file": {"id": f"f-{number}"}} for number in range(4)}
     result = fetch_output(noxcli, "--json", turns=[json_answer({**RECORD, "output": cut}), answer(200, WHOLE)])
     assert (result.code, result.json["complete"]) == (9, False)

@@ -139,7 +139,7 @@ def test_a_pause_that_the_last_event_tells_leaves_no_gap(
 
 
 def test_an_endless_stream_does_not_hold_the_verdict_back(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.runs.stream.LONGEST_REST", 0.3)
+    monkeypatch.setattr("noxcli.runs.stream.MAX_REST", 0.3)
     noxcli.clock = Clock()
 
     def stream(_number: int, peer: socket.socket) -> None:

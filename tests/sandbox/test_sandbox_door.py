@@ -107,7 +107,7 @@ def test_a_body_is_not_waited_for_without_the_key(api: Api) -> None:
 
 
 def test_runs_that_ended_first_are_forgotten_first(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.sandbox.workspace.MOST_RUNS", 3)
+    monkeypatch.setattr("noxcli.sandbox.workspace.MAX_RUNS", 3)
     going = api.start(api.plays("going", script=[Sleep(600_000)]))
     workflow = api.plays("quick")
     ended = [api.finished(api.start(workflow))["id"] for _ in range(5)]
@@ -118,6 +118,6 @@ def test_runs_that_ended_first_are_forgotten_first(api: Api, monkeypatch: pytest
 
 
 def test_the_oldest_files_are_forgotten(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noxcli.sandbox.workspace.MOST_CONTENT", 30_000)
+    monkeypatch.setattr("noxcli.sandbox.workspace.MAX_CONTENT", 30_000)
     ids = [api.session.post(f"{api.sandbox.url}/v1/file", files={"file": b"x" * 10_000}).json()["id"] for _ in range(4)]
     assert [api.get(f"/v1/file/{each}").status_code for each in ids] == [404, 404, 200, 200]

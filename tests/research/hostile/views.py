@@ -373,7 +373,7 @@ def batches(theatre: Theatre) -> Iterator[View]:
         _, out, err = theatre.call("batch", workflow, str(rows), "--max-parallel", "1")
     yield View("batch, a table", out, "")
     yield View("batch, summary", err, "bf")
-    with patch("noxcli.batch.result_writer.LONGEST_CELL", 10_000):
+    with patch("noxcli.reports.row_table.MAX_CELL", 10_000):
         _, out, err = theatre.call("results", f"{rows}.batch", "--query", "@")
         _, table, _ = theatre.call("results", f"{rows}.batch")
     yield View("results, a table", table, "")
@@ -396,9 +396,9 @@ def comparisons(theatre: Theatre) -> Iterator[View]:
         path.write_text("".join(lines))
     shown = len(sides[0])
     with (
-        patch("noxcli.commands.compare.MOST_SHOWN", shown),
-        patch("noxcli.commands.compare.MOST_DIFFS", shown),
-        patch("noxcli.commands.compare.LONGEST_WHAT", 10_000),
+        patch("noxcli.commands.comparison_report.MAX_SHOWN", shown),
+        patch("noxcli.commands.comparison_report.MAX_DIFFS", shown),
+        patch("noxcli.commands.comparison_report.MAX_WHAT", 10_000),
         patch("noxcli.reports.row_pair.LONGEST", 10_000),
     ):
         _, out, err = theatre.call("compare", *map(str, paths))
