@@ -167,7 +167,7 @@ def run_apart(
     """
     most = left()
     if most <= 0:
-        raise Unavailable("no time was left for the request", sent=False)
+        raise Unavailable("timed out before sending the request", sent=False)
     outcomes: Queue[Result[T]] = Queue()
     with _thread_limit():
         threading.Thread(target=_make_call, args=(call, outcomes), daemon=True).start()

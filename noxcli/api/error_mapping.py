@@ -214,7 +214,7 @@ def describe(body: bytes, mask: Mask | None = None) -> str:
 
     FastAPI puts it in `detail` (text, a list with `loc`, or an object); noxus-sdk 0.6.0 (errors.py) also reads
     `message` and `error`. Gateways answer web pages. `mask` is applied before we truncate; the server may have
-    truncated, too.
+    truncated as well.
     """
     mask = mask or Mask()
     text = body.decode("utf-8", "replace").strip()

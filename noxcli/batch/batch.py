@@ -152,7 +152,7 @@ class Batch:
                 red += [(line["row"], line["id"]) for line in stored]
         self.journal.choose(red)
         past.choose([number for number, _ in red])
-        self._terminal.note(f"{amount(len(red) // tally.repeat, 'row')} to be asked again")
+        self._terminal.note(f"re-running {amount(len(red) // tally.repeat, 'row')}")
 
     def adopt(self, work: RowWorker) -> None:
         """Let rows in doubt adopt their runs, where the server's list shows them."""

@@ -56,7 +56,7 @@ class CandidateIndex:
         reason = f": {why.message}" if why is not None else ""
         error = StartUnknown(
             f"its start was sent, but the outcome is unknown{reason}",
-            f"{found.words()}; --resume takes the run if there is just one of this batch's version",
+            f"{found.words()}; --resume adopts the run if exactly one matches this batch's version",
             candidates=found.brief(),
         )
         return RowResult.of(row, Outcome(may_exist=True, phase=Phase.START, error=error), mask)

@@ -175,8 +175,8 @@ class RemainingRows:
 def accept_changes(rows: RowReader, past: JournalState, shard: Shard, *, edits: bool) -> None:
     """Take the file's rows for those that the journal knows.
 
-    Finished rows with another input are outdated then, or with `edits`, the only change that is accepted, chosen to be
-    asked again. Raises UsageProblem if a row with another input may still have a run, if it is not clear which rows
+    Finished rows with another input are outdated then, or with `edits`, the only change that is accepted, chosen for
+    a re-run. Raises UsageProblem if a row with another input may still have a run, if it is not clear which rows
     were edited, and as `_moves_in`.
     """
     moves = _moves_in(rows, past, shard)
@@ -185,7 +185,7 @@ def accept_changes(rows: RowReader, past: JournalState, shard: Shard, *, edits: 
     states = {new: past.state(old) for new, old, digest in moves if past.digests[old] != digest}
     if not {*states.values()} <= {NEW, FINISHED}:
         hint = "continue with --resume and the rows as they were, then edit them"
-        raise UsageProblem("a row was edited whose run may still go on", hint)
+        raise UsageProblem("cannot accept an edited row: its run may still be running", hint)
     if edits:
         edited = [(row.number, row.id) for row in rows.repeated() if states.get(row.number) == FINISHED]
         _require_only_edits(rows, past, len(moves), edited)
@@ -263,7 +263,10 @@ def renew_columns(rows: RowReader, names: Sequence[str], past: JournalState, res
 def name_runs(going_on: Sequence[str], lineless: Sequence[str]) -> str:
     """Return the end of a message that names the runs to check, empty without any."""
     ended, text = [run for run in lineless if run not in going_on], ""
-    for what, named in (("runs that may go on", going_on), ("runs without a stored and printed line", ended)):
+    for what, named in (
+        ("runs that may still be running", going_on),
+        ("runs whose result was not saved and printed", ended),
+    ):
         if runs := list(dict.fromkeys(named)):
             more = f" and {len(runs) - MAX_NAMED} more (noxcli results has all)" if len(runs) > MAX_NAMED else ""
             text += f"; {what}: {', '.join(runs[:MAX_NAMED])}{more}"

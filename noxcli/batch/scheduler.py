@@ -251,7 +251,7 @@ class Scheduler:
         if self.output.unprinted is None and self.work.pace.silent_for > self.work.retry_for:
             hint = f"continue with: noxcli wait {run.workflow_id}/{run.id}"
             return LostContact(f"lost contact with run {run.id}", hint)
-        return NotFinished(f"run {run.id} was left {run.word}")
+        return NotFinished(f"stopped waiting; run {run.id} is still {run.word}")
 
     def _interrupt(self, signal: Interrupted) -> Interruption:
         self.work.pace.hurry()
@@ -261,9 +261,9 @@ class Scheduler:
         done = f", {stopping - left} stopped" if stopping else ""
         number, within = signal.number, self.work.deadline.remaining(LAST_LOOK)
         self.in_flight.report_all_running(
-            lambda run: Interruption(f"run {run.id} was left {run.word}", number=number), within
+            lambda run: Interruption(f"stopped waiting; run {run.id} is still {run.word}", number=number), within
         )
-        return Interruption(f"interrupted by {signal}{done}, {left} runs left running", number=number)
+        return Interruption(f"interrupted by {signal}{done}, {left} runs still running", number=number)
 
     def _await_starts(self) -> None:
         """Wait for the answers to starts in flight, and until the journal has them, so that none stays in doubt."""

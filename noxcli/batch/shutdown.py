@@ -68,18 +68,16 @@ class Shutdown:
         if self._asked.max_failures and self._tally.failed + failing >= self._asked.max_failures:
             self.enter(Stage.FINISHING, None)
         elif self._asked.max_failures != 0 and self._tally.stuck is not None:
-            what = (
-                f"the first {STUCK_AFTER} rows failed for the same reason, so no more were started: {self._tally.stuck}"
-            )
+            what = f"stopped starting rows: the first {STUCK_AFTER} failed the same way: {self._tally.stuck}"
             stuck = Incomplete(f"{what} (--max-failures 0 starts them anyway)", None, ExitCode.OK)
             self.enter(Stage.FINISHING, stuck, moot=True)
         elif self._work.deadline.remaining() <= self._quiet:
-            self.enter(Stage.FINISHING, TimedOut("no row is started just before the timeout"), moot=True)
+            self.enter(Stage.FINISHING, TimedOut("too close to the timeout to start more rows"), moot=True)
         elif self._asked.row_timeout is not None:
             starts = self._flight.starting.values()
             waiting = [row.began for row in starts if row.attempt is not None and not row.was_sent]
             if waiting and time.monotonic() - max(min(waiting), self._start_answered) > self._asked.row_timeout:
-                what = f"the server took no start for {show_seconds(self._asked.row_timeout)} (--row-timeout)"
+                what = f"the server accepted no run for {show_seconds(self._asked.row_timeout)} (--row-timeout)"
                 self.enter(Stage.FINISHING, TimedOut(what), moot=True)
 
     def enter(self, stage: Stage, error: NoxError | None, *, moot: bool = False) -> None:

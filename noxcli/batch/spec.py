@@ -95,7 +95,7 @@ class BatchSpec:
             if each.what == "definition":
                 raise ConfigProblem(
                     f"the workflow has changed since {here} began: {each.now}",
-                    "add --version-id VERSION, a saved version with the definition of then, or start over with --fresh",
+                    "add --version-id VERSION (a saved version that matches), or start over with --fresh",
                 )
             was = f"{each.what} {each.was}, and this is {each.now}"
             if not each.allowed:

@@ -153,10 +153,7 @@ class BatchSummary:
         """Warn of checked rows that passed only after a re-run."""
         rows = self._asked_again if self.repeat == 1 else filter(self._is_good, self._asked_again)
         if count := len(list(rows)):
-            verb = "is" if count == 1 else "are"
-            terminal.warn(
-                f"{amount(count, 'row')} {verb} good only since {'it was' if count == 1 else 'they were'} asked again"
-            )
+            terminal.warn(f"{amount(count, 'row')} passed only after a re-run")
 
     def _is_good(self, row: int) -> bool:
         return self._lines[row] == self.repeat and self._good[row] >= self.pass_each
@@ -179,9 +176,9 @@ class BatchSummary:
         """Whether the batch passes, and why; None without --min-pass and repetitions: then all rows must pass."""
         good, rows = self.all_codes[ExitCode.OK], self.rows
         if self.min_pass is not None:
-            text = f"{self.of_rows(good)} are good ({self.min_pass.words(good, rows)})"
+            text = f"{self.of_rows(good)} passed ({self.min_pass.words(good, rows)})"
             return {*self.exit_codes} <= {ExitCode.OK}, text
-        text = f"{self.of_rows(good)} are good (--pass-each {self.pass_each} of {self.repeat})"
+        text = f"{self.of_rows(good)} passed (--pass-each {self.pass_each} of {self.repeat})"
         return None if self.repeat == 1 else (good == rows, text)
 
     def conclude(self, terminal: Terminal, hint: str | None, named: str = "") -> None:

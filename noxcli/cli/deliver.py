@@ -111,11 +111,11 @@ def _require_whole_text(noxus: Session, run: Run, content: "Content") -> None:
     output = only_text(complete_texts(noxus, run.output).output)
     if output is not None and content.written.equals(output):
         return
-    the_whole = f"the whole: {line_to_fetch(context, run)}"
+    the_whole = f"full output: {line_to_fetch(context, run)}"
     if not content.is_readable:
         raise OutputNotDelivered("not all pieces of the streamed text could be read as text", the_whole)
     if label not in {Continuity.PROVEN, Continuity.ASSUMED}:
-        raise OutputNotDelivered("the streamed text may lack a part", the_whole)
+        raise OutputNotDelivered("the streamed text may be incomplete", the_whole)
     context.terminal.warn(f"nothing proves that the streamed text is whole; {the_whole}")
 
 

@@ -275,18 +275,20 @@ class Verb(HelpOnStdout, TyperCommand):
 
 def write_definitions(formatter: Any, records: Sequence[tuple[str, str]], names_width: int) -> None:
     """Write names and, next to or below them, their help; no line ends inside a word or a short bracket."""
-    indent, beside = formatter.current_indent, formatter.current_indent + names_width + 2
-    beside = beside if formatter.width - beside >= NARROWEST_TEXT else 2 * indent + 2
-    width = formatter.width - beside
+    indent, text_column = formatter.current_indent, formatter.current_indent + names_width + 2
+    text_column = text_column if formatter.width - text_column >= NARROWEST_TEXT else 2 * indent + 2
+    width = formatter.width - text_column
     for names, text in records:
         kept = BRACKET.sub(lambda match: match[0].replace(" ", "\xa0") if len(match[0]) <= width else match[0], text)
         lines = [
             line.replace("\xa0", " ") for line in wrap(kept, width, break_on_hyphens=False, break_long_words=False)
         ]
         head = f"{'':{indent}}{names}"
-        if lines and len(head) + 2 <= beside:
-            head = f"{head:{beside}}{lines.pop(0)}"
-        formatter.write("".join(f"{line.rstrip()}\n" for line in (head, *(f"{'':{beside}}{line}" for line in lines))))
+        if lines and len(head) + 2 <= text_column:
+            head = f"{head:{text_column}}{lines.pop(0)}"
+        formatter.write(
+            "".join(f"{line.rstrip()}\n" for line in (head, *(f"{'':{text_column}}{line}" for line in lines)))
+        )
 
 
 def shortened(text: str, width: int) -> str:

@@ -256,7 +256,7 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
         now = noxus.api.within(noxus.deadline.remaining(MAX_LOOK)).get_workflow(begun.workflow_id)
         definition, nodes = digests_of(now.definition)
     except NoxError as error:
-        noxus.context.terminal.warn(f"it is not known whether the workflow has changed meanwhile: {error.message}")
+        noxus.context.terminal.warn(f"cannot check whether the workflow changed during the batch: {error.message}")
         return
     if definition is not None and definition != begun.definition:
         changed = changed_nodes(begun, replace(begun, nodes=nodes))

@@ -41,7 +41,7 @@ class Options(CheckOptions, Printed):
     """Print the stored result of every row of a batch, one JSON line each, in the order of the rows.
 
     With all directories of a sharded batch, their rows are joined. A row that is missing, in doubt or ran twice has a
-    line, too. Starts nothing. Stored results are judged by this call's --assert and --expect alone. A terminal gets a
+    line as well. Starts nothing. Only this call's --assert and --expect check the stored results. A terminal gets a
     table.
 
     Examples:
@@ -230,7 +230,7 @@ def _print_summary(context: Context, joined: "MergedBatch", tally: "BatchSummary
     where = f"{places} {'directory' if places == 1 else 'directories'}"
     tally.say(context.terminal, f"{amount(tally.rows, 'row')} in {where}")
     for path in joined.torn:
-        context.terminal.warn(f"{path} ends in an incomplete line, which was left out")
+        context.terminal.warn(f"{path} has an incomplete last line, which was ignored")
     for path in joined.empty:
         context.terminal.warn(f"no batch has begun in {path}")
     if joined.absent:

@@ -68,7 +68,7 @@ class Directory(Source):
         for number, line in joined.read_all(joined.shard):
             yield number, joined.header.printed(line)
         for torn in joined.torn:
-            self._warn(f"{torn} ends in an incomplete line, which was left out")
+            self._warn(f"{torn} has an incomplete last line, which was ignored")
 
     @contextmanager
     def open_to_read(self) -> Iterator[Read]:
@@ -108,7 +108,7 @@ class JsonlSource(Source):
                 elif raw.strip() and raw.endswith(b"\n"):
                     raise UsageProblem(f"line {number} of {self.path} is not a result", WHAT_FITS)
                 elif raw.strip():
-                    self._warn(f"{self.path} ends in an incomplete line, which was left out")
+                    self._warn(f"{self.path} has an incomplete last line, which was ignored")
         except OSError as error:
             raise UsageProblem(f"can't read {self.path}: {reason_of(error)}", WHAT_FITS) from None
 

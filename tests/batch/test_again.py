@@ -1,4 +1,4 @@
-"""`--again red`: the rows that the questions do not find good are chosen once, and asked again."""
+"""`--again red`: the rows that fail the checks are chosen once, and re-run."""
 
 import json
 import shutil
@@ -44,26 +44,24 @@ def test_rows_that_are_not_good_are_asked_again(noxcli: Noxcli, sandbox: Sandbox
     assert noxcli(*batch).code == 1
     again = noxcli(*batch, "--again", "red")
     assert again.code == 0, again.err
-    assert "3 rows to be asked again" in again.err
+    assert "re-running 3 rows" in again.err
     assert sorted((line["id"], line["asked"]) for line in again.lines) == [("b", 2), ("c", 2), ("d", 2)]
     assert stored() == {"a": (1, "right"), **dict.fromkeys("bcd", (2, "right"))}
     assert stored("results.replaced") == {"b": (1, "wrong"), "c": (1, "wrong"), "d": (1, None)}
-    luck = "warning: 3 rows are good only since they were asked again"
+    luck = "warning: 3 rows passed only after a re-run"
     assert luck in again.err
     last = noxcli(*batch, "--again", "red")
     assert (last.code, luck in last.err) == (0, True), last.err
     assert len(sandbox.runs(moody)) == 7, "nothing is red any more"
     asked = noxcli("results", "rows.jsonl.batch", *ASKED)
-    assert (asked.code, luck in asked.err, "asked again" in noxcli("results", "rows.jsonl.batch").err) == (
+    assert (asked.code, luck in asked.err, "re-run" in noxcli("results", "rows.jsonl.batch").err) == (
         0,
         True,
         False,
     )
     shutil.copytree("rows.jsonl.batch", "base")
     noxcli(*batch, "--output-dir", "base", "--fresh", "--max-parallel", "1")
-    assert (
-        "3 rows of NEW are good only since they were asked again" in noxcli("compare", "base", "rows.jsonl.batch").err
-    )
+    assert "3 rows of NEW passed only after a re-run" in noxcli("compare", "base", "rows.jsonl.batch").err
 
 
 def test_all_repetitions_of_a_row_are_asked_again(noxcli: Noxcli, sandbox: Sandbox, moody: str) -> None:
@@ -71,7 +69,7 @@ def test_all_repetitions_of_a_row_are_asked_again(noxcli: Noxcli, sandbox: Sandb
     batch = ("batch", moody, rows, *ASKED, "--repeat", "2", "--max-parallel", "1")
     assert noxcli(*batch).code == 11
     again = noxcli(*batch, "--again", "red")
-    assert (again.code, "1 row is good only since it was asked again" in again.err) == (0, True), again.err
+    assert (again.code, "1 row passed only after a re-run" in again.err) == (0, True), again.err
     assert [run.input["Q"] for run in sandbox.runs(moody)].count("b") == 4
     enough = ("batch", moody, rows, *ASKED, "--repeat", "2", "--pass-each", "1", "--again", "red")
     assert (noxcli(*enough).code, len(sandbox.runs(moody))) == (0, 6)
@@ -140,7 +138,7 @@ def test_edited_rows_alone_are_asked_again(noxcli: Noxcli, sandbox: Sandbox, pla
     assert noxcli(*batch, "--resume").code == 2
     again = noxcli(*batch, "--again", "edited", "--assert", "output.A != ''")
     assert (again.code, sorted((line["id"], line["asked"]) for line in again.lines)) == (0, [("b", 1), ("e", 1)])
-    assert "asked again" not in again.err  # its earlier answer was to another question
+    assert "after a re-run" not in again.err  # its earlier answer was to another question
     assert stored() == {row: (1, row.upper()) for row in "acde"} | {"bee": (1, "BEE")}
     assert stored("results.replaced") == {"b": (1, "B")}
     assert (noxcli(*batch, "--again", "edited").code, len(sandbox.runs(workflow))) == (0, 6)
@@ -190,7 +188,7 @@ def test_an_edited_row_has_no_answer_until_it_is_asked(noxcli: Noxcli, sandbox: 
     for options in (["--allow-changed-input"], ["--assert", "output.A != ''"]):
         changed = noxcli(*batch, "--resume", *options)
         assert (changed.code, len(sandbox.runs(workflow))) == (8, 3), changed.err
-        assert "row 2 (b): its input in rows.jsonl is not that of its run; ask it again with" in changed.err
+        assert "row 2 (b): its input in rows.jsonl is not that of its run; re-run it with" in changed.err
         assert "--again edited\n" in changed.err
     stored = noxcli("results", "rows.jsonl.batch")
     assert (stored.code, [(line["id"], line["result"]["exit_code"]) for line in stored.lines]) == (
@@ -227,7 +225,9 @@ def test_an_edit_of_a_row_that_may_still_run_is_refused(noxcli: Noxcli, plays: A
     assert noxcli(*batch, "--timeout", "3").code == 124
     write_rows("a", "c")
     result = noxcli(*batch, "--resume", "--allow-changed-input", "--timeout", "1")
-    assert (result.code, "a row was edited whose run may still go on" in result.err) == (2, True), result.err
+    assert (result.code, "cannot accept an edited row: its run may still be running" in result.err) == (2, True), (
+        result.err
+    )
 
 
 def test_each_time_that_a_row_is_asked_counts(noxcli: Noxcli, echoes: Any) -> None:
@@ -243,7 +243,7 @@ def test_each_time_that_a_row_is_asked_counts(noxcli: Noxcli, echoes: Any) -> No
 
 def test_a_failed_row_that_starts_again_is_counted(noxcli: Noxcli, moody: str) -> None:
     batch = ("batch", moody, write_rows("a", "d"), "--min-pass", "100%")
-    luck = "1 row is good only since it was asked again"
+    luck = "1 row passed only after a re-run"
     assert noxcli(*batch).code == 11
     for options in (["--again", "failed"], ["--resume"]):
         again = noxcli(*batch, *options)

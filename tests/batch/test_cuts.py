@@ -195,7 +195,7 @@ def test_rows_wait_at_a_standing_pace_as_long_as_a_row_may(noxcli: Noxcli, plays
     began = time.monotonic()
     result = noxcli("batch", workflow, write_rows(*"123"), "--row-timeout", "2s", "--max-parallel", "1")
     assert (result.code, result.codes) == (124, {1: 0})
-    assert "the server took no start for 2.0s (--row-timeout)" in result.err
+    assert "the server accepted no run for 2.0s (--row-timeout)" in result.err
     assert "2 not started" in result.err
     assert time.monotonic() - began < 5
 
@@ -230,7 +230,7 @@ def test_the_last_result_that_the_disk_does_not_take_is_an_error(sandbox: Sandbo
     )
     assert (first.returncode, len(first.stdout.splitlines())) == (9, 2), first.stderr
     (last,) = (run.id for run in sandbox.runs(workflow) if run.input["Q"] == "3")
-    assert f"runs without a stored and printed line: {last}" in first.stderr.decode()
+    assert f"runs whose result was not saved and printed: {last}" in first.stderr.decode()
     again = subprocess.run(
         [*NOXCLI, *argv, "--resume"], env=environment(sandbox.url), capture_output=True, timeout=HUNG, check=False
     )

@@ -66,10 +66,10 @@ def test_what_is_not_a_share_is_refused(noxcli: Noxcli, sandbox: Sandbox, workfl
 def test_a_batch_passes_by_its_share(noxcli: Noxcli, workflow: str) -> None:
     batch = ("batch", workflow, write_rows("a", "bad", "c", "d"))
     result = noxcli(*batch, "--min-pass", "75%")
-    assert (result.code, "3 of 4 rows are good (75.0%; --min-pass 75%)" in result.err) == (0, True)
+    assert (result.code, "3 of 4 rows passed (75.0%; --min-pass 75%)" in result.err) == (0, True)
     again = noxcli(*batch, "--min-pass", "75.1%", "--resume")
     assert (again.code, again.out) == (11, b"")
-    assert "noxcli: 3 of 4 rows are good (75.0%; --min-pass 75.1%); run the failed rows again with" in again.err
+    assert "noxcli: 3 of 4 rows passed (75.0%; --min-pass 75.1%); run the failed rows again with" in again.err
     assert [run.err.count("--min-pass 75%)") + run.err.count("--min-pass 75.1%)") for run in (result, again)] == [1, 1]
     judged = noxcli(*batch, "--min-pass", "75%", "--assert", "output.A != 'd'", "--resume")
     assert judged.code == 11
@@ -79,7 +79,7 @@ def test_a_batch_passes_by_its_share(noxcli: Noxcli, workflow: str) -> None:
 def test_rows_that_were_not_started_are_not_good(noxcli: Noxcli, workflow: str) -> None:
     file = write_rows("bad", *("a" for _ in range(9)))
     result = noxcli("batch", workflow, file, "--max-failures", "1", "--max-parallel", "1", "--min-pass", "20%")
-    assert (result.code, "0 of 10 rows are good (0.0%; --min-pass 20%)" in result.err) == (11, True)
+    assert (result.code, "0 of 10 rows passed (0.0%; --min-pass 20%)" in result.err) == (11, True)
 
 
 def test_a_page_says_of_unstarted_rows_what_the_code_says(noxcli: Noxcli, workflow: str) -> None:
@@ -138,7 +138,7 @@ def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sand
     result = noxcli("batch", workflow, file, "--max-parallel", "4")
     assert (result.code, 20 <= len(sandbox.runs(workflow)) < 30) == (1, True), result.err
     why, more = "failed at 'W': no ink", re.escape("(--max-failures 0 starts them anyway)")
-    said = "noxcli: the first 20 rows failed for the same reason, so no more were started"
+    said = "noxcli: stopped starting rows: the first 20 failed the same way"
     assert re.search(rf"{said}: {why} {more}; 2\d of 60 rows did not complete", result.err), result.err
     assert "not started" in result.err
     assert noxcli("batch", workflow, file, "--resume", "--max-failures", "0").code == 1

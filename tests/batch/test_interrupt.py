@@ -43,7 +43,7 @@ def test_detached_rows_are_followed_again(sandbox: Sandbox, plays: Any) -> None:
         wait_for_runs(sandbox, workflow, 4)
         out, err = ended_by(process, signal.SIGINT)
     assert process.returncode == 130
-    assert b"4 runs left running" in err
+    assert b"4 runs still running" in err
     assert out == b""
     begun = {run.id for run in sandbox.runs(workflow)}
     resumed = call("batch", workflow, rows, "--resume", env=environment(sandbox.url))
@@ -101,7 +101,7 @@ def test_on_a_terminal_there_is_a_bar_and_ctrl_c_detaches(sandbox: Sandbox, work
         seen.process.send_signal(signal.SIGINT)
     os.close(out)
     assert seen.process.returncode == 130
-    assert b"3 runs left running" in seen.raw
+    assert b"3 runs still running" in seen.raw
     assert [run.status for run in sandbox.runs(workflow)].count("running") == 3
     assert len(Path("out").read_text().splitlines()) == 2
 
@@ -118,7 +118,7 @@ def test_rows_that_noxcli_stopped_are_started_again(sandbox: Sandbox, plays: Any
     with running("batch", workflow, rows, "--max-parallel", "4", env=environment(sandbox.url)) as process:
         wait_for_runs(sandbox, workflow, 4)
         out, err = ended_by(process, number)
-    assert (process.returncode, b"4 stopped, 0 runs left running" in err) == (128 + number, True)
+    assert (process.returncode, b"4 stopped, 0 runs still running" in err) == (128 + number, True)
     assert f"noxcli batch {workflow} rows.jsonl --max-parallel 4 --resume" in err.decode()
     assert out == b""
     merged = call("results", "rows.jsonl.batch", env=environment(sandbox.url))
@@ -172,7 +172,7 @@ def test_a_ci_system_or_an_engine_is_no_terminal(sandbox: Sandbox, workflow: str
         seen.process.send_signal(signal.SIGTERM)
     os.close(out)
     assert seen.process.returncode == 143
-    assert b"3 stopped, 0 runs left running" in seen.raw
+    assert b"3 stopped, 0 runs still running" in seen.raw
     assert b"\x1b" not in seen.raw, "neither a bar nor color"
 
 

@@ -64,7 +64,7 @@ def test_without_runs_the_rest_of_the_time_is_not_waited_for(noxcli: Noxcli, pla
     result = noxcli("batch", workflow, "rows.jsonl", "--max-parallel", "1", "--timeout", "5s")
     assert result.code == 124
     assert time.monotonic() - began < 5
-    assert "no row is started just before the timeout" in result.err
+    assert "too close to the timeout to start more rows" in result.err
 
 
 REJECTED = {"detail": "Invalid API key"}

@@ -55,16 +55,16 @@ def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow:
     assert [(line["row"], line["id"], line["repetition"]) for line in stored.lines] == ALL
     assert noxcli(*batch, "--resume", "--pass-each", "3").code == 11, "as without it"
     strict = noxcli(*batch, "--resume", "--pass-each", "2", "--assert", "ok && row.Q != 'worse'", "--min-pass", "60%")
-    assert (strict.code, "2 of 3 rows are good (66.6%; --min-pass 60%)" in strict.err) == (0, True), strict.err
+    assert (strict.code, "2 of 3 rows passed (66.6%; --min-pass 60%)" in strict.err) == (0, True), strict.err
     assert len(sandbox.runs(workflow)) == 9
 
 
 @pytest.mark.parametrize(
     ("options", "code", "told"),
     [
-        (("--min-pass", "60%"), 0, "2 of 3 rows are good (66.6%; --min-pass 60%)"),
-        (("--min-pass", "70%"), 11, "2 of 3 rows are good (66.6%; --min-pass 70%)"),
-        ((), 11, "2 of 3 rows are good (--pass-each 2 of 3)"),
+        (("--min-pass", "60%"), 0, "2 of 3 rows passed (66.6%; --min-pass 60%)"),
+        (("--min-pass", "70%"), 11, "2 of 3 rows passed (66.6%; --min-pass 70%)"),
+        ((), 11, "2 of 3 rows passed (--pass-each 2 of 3)"),
     ],
 )
 def test_a_page_judges_rows_as_the_exit_code(

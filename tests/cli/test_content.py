@@ -88,7 +88,7 @@ def test_a_stream_that_was_opened_later_proves_nothing(noxcli: Noxcli, plays: An
     assert (done.code, done.text) == (0, "alpha beta gamma")
     equals = len(output) == 1 and "other" not in output.values()
     assert (
-        f"warning: nothing proves that the streamed text is whole; the whole: noxcli fetch-output {run}" in done.err
+        f"warning: nothing proves that the streamed text is whole; full output: noxcli fetch-output {run}" in done.err
     ) != equals
 
 

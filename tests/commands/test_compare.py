@@ -267,7 +267,7 @@ def test_two_versions_of_a_workflow_are_compared(noxcli: Noxcli) -> None:
     assert noxcli("compare", "base", "base").code == 2
     with Path("new/results.jsonl").open("ab") as file:
         file.write(b'{"row":')
-    assert "new/results.jsonl ends in an incomplete line, which was left out" in noxcli("compare", "base", "new").err
+    assert "new/results.jsonl has an incomplete last line, which was ignored" in noxcli("compare", "base", "new").err
 
 
 def test_each_stored_line_is_read_three_times_at_most(noxcli: Noxcli) -> None:

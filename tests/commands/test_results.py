@@ -163,7 +163,7 @@ def test_a_results_file_that_was_cut_is_read_to_there(noxcli: Noxcli, batch: str
     results = Path(batch, "results.jsonl")
     results.write_bytes(results.read_bytes()[:-20])
     result = noxcli("results", batch)
-    assert f"warning: {results} ends in an incomplete line, which was left out" in result.err
+    assert f"warning: {results} has an incomplete last line, which was ignored" in result.err
     assert (result.code, len(result.lines)) == (1, 3)
     assert sum(each["input"] is None for each in result.lines) == 1
 

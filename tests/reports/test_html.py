@@ -342,7 +342,7 @@ def test_a_page_has_the_verdict_of_the_gate(noxcli: Noxcli, rows: str) -> None:
         argv = ("batch", rows, "rows.jsonl", "--min-pass", share, "--fresh", "--report", "batch.html")
         assert noxcli(*argv).code == code
         shown = read("batch.html").text
-        verdict = f"{sign} test_a_page_has_the_verdict_of_the_gate: 5 of 7 rows are good (71.4%; --min-pass {share})"
+        verdict = f"{sign} test_a_page_has_the_verdict_of_the_gate: 5 of 7 rows passed (71.4%; --min-pass {share})"
         assert verdict in shown
         noxcli("results", "rows.jsonl.batch", "--min-pass", share, "--report", "later.html")
         assert verdict in read("later.html").text
