@@ -13,7 +13,7 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 OTHERS = {"architecture", "fidelity", "performance", "index"}  # about the project, not about a task
 LONGEST_PARAGRAPH = 90  # words
 # These may only fall, to 18,000 words, 0, 0, 750 words and 60 lines.
-MOST_WORDS = 19_000
+MOST_WORDS = 18_000
 MOST_LONG_PARAGRAPHS = 0
 MOST_UNNAMED = 0  # pages that do not say which workflows are the sandbox's
 MOST_IN_README = 750
