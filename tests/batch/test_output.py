@@ -99,7 +99,7 @@ def test_what_the_disk_does_not_keep_is_not_printed(
         raise JournalTrouble("the disk is full")
 
     this = batch()
-    monkeypatch.setattr(ResultsFile, "add", full)
+    monkeypatch.setattr(ResultsFile, "append", full)
     this.output.report(result(1))
     this.output.flush()
     assert (this.printed, JournalState.read(this.journal.path).count_finished()) == ([], 0)
