@@ -20,6 +20,7 @@ ENDED_AS = {
 OF_A_RUN = frozenset({"content", "state"})  # the documented types of events
 # Runs have UUIDs. Other ids must still be safe as names of history files and in commands to copy.
 PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+TEXT_FIELDS = frozenset({"text", "has_preview", "file"})
 
 
 def documented(status: str) -> str:
@@ -185,6 +186,12 @@ class Finished(RunUpdate):
 
 
 Update = Started | RunEvent | Polled | Reconnecting | Gap | Paused | Finished
+
+
+def is_wrapped(value: Any) -> bool:
+    """True for the API's other form of a text, `{"text": …}`, also with the fields that a truncated text has."""
+    known = isinstance(value, dict) and "text" in value and value.keys() <= TEXT_FIELDS
+    return known and value.get("file") is None and not value.get("has_preview")
 
 
 def is_uuid(text: str) -> bool:

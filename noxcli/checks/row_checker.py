@@ -12,6 +12,7 @@ from noxcli.errors import ExitCode, Phase, UsageProblem, nearest, suggestion
 from noxcli.expressions.query import Query
 from noxcli.inputs.sources import Sources
 from noxcli.masking import Mask
+from noxcli.models import TEXT_FIELDS
 from noxcli.outputs.values import as_text, pointer_to, unwrapped
 from noxcli.render.text import shorten
 from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, parse_assertion
@@ -166,7 +167,7 @@ def _as_error(message: str) -> dict[str, Any]:
 
 def _difference(wanted: Any, found: Any, keys: Steps) -> str | None:
     """Return the first difference as text. Only keys that `wanted` names count."""
-    if not (isinstance(wanted, dict) and wanted.keys() <= {"text"}):
+    if not (isinstance(wanted, dict) and wanted.keys() <= TEXT_FIELDS):
         found = unwrapped(found)
     if isinstance(wanted, dict) and isinstance(found, dict):
         if missing := [key for key in wanted if key not in found]:

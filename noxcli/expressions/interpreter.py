@@ -11,6 +11,7 @@ from jmespath.functions import REVERSE_TYPES_MAP, TYPES_MAP, Functions, signatur
 from jmespath.visitor import Options, TreeInterpreter
 
 from noxcli.codec import Number, decode_json, to_json
+from noxcli.models import is_wrapped
 
 MAX_EXPRESSION, MAX_TEXT = 1000, 1_000_000  # characters, of `matches`
 MAX_MATCH = 0.2  # seconds of CPU: on a busy machine, a match that is waiting has not taken them
@@ -314,11 +315,6 @@ def is_false(value: Any) -> bool:
 def is_null(tree: Tree) -> bool:
     """True for `null`, with or without the backticks that JMESPath wants."""
     return is_field([tree], "null") or (tree["type"] == "literal" and tree["value"] is None)
-
-
-def is_wrapped(value: Any) -> bool:
-    """True for the API's other form of a text, `{"text": …}`."""
-    return isinstance(value, dict) and set(value) == {"text"}
 
 
 def kind_of(value: Any) -> str:

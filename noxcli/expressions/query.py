@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from noxcli.codec import to_json
 from noxcli.errors import Unfitting, UsageProblem
+from noxcli.models import is_wrapped
 
 MAX_FOUND = 5  # comparisons in a message
 FAULTS = (ValueError, TypeError, RecursionError, OverflowError)  # JMESPath's own are ValueErrors
@@ -76,7 +77,7 @@ class Query:
 
 def _for_assertion(document: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Return what evaluates an assertion, and the document as it sees it."""
-    from noxcli.expressions.interpreter import Interpreter, is_wrapped
+    from noxcli.expressions.interpreter import Interpreter
 
     output = document.get("output")
     outputs = output if isinstance(output, dict) else {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from noxcli.codec import to_json
 from noxcli.errors import OutputNotDelivered
-from noxcli.models import Run
+from noxcli.models import Run, is_wrapped
 
 # What a server may append to a truncated text, and half of a character that was split.
 CUT_MARK = "[\ufffd\ud800-\udfff]?(?:\\.\\.\\.|\u2026)?\\Z"
@@ -148,7 +148,7 @@ def replaced(output: Any, values: Mapping[tuple[str | int, ...], Any]) -> Any:
 
 def unwrapped(value: Any) -> Any:
     """Return what is in `{"text": …}`, the API's other form of a text; a public client also found objects in it."""
-    return value["text"] if isinstance(value, dict) and set(value) == {"text"} else value
+    return value["text"] if is_wrapped(value) else value
 
 
 def by_name(output: Any) -> Mapping[str, Any]:

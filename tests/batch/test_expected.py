@@ -182,6 +182,8 @@ def test_each_name_that_is_expected_must_be_an_output(
         ({"A": "x"}, {"A": {"text": "x"}}, None),
         ({"A": {"k": 1}}, {"A": {"text": {"k": 1, "l": 2}}}, None),
         ({"A": {"text": "x"}}, {"A": {"text": "x"}}, None),
+        ({"A": "x"}, {"A": {"text": "x", "has_preview": False, "file": None}}, None),
+        ({"A": {"has_preview": False}}, {"A": {"text": "x", "has_preview": False, "file": None}}, None),
         ({"A": "1"}, {"A": 1}, '/A is 1 and not "1"'),
         ({"A": [1, 2]}, {"A": [1]}, "/A is [1] and not [1,2]"),
         ({"A": 1}, {}, "/A is missing"),
