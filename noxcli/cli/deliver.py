@@ -82,10 +82,10 @@ def deliver(noxus: Session, run: Run, options: DeliverOptions, workflow: Workflo
     require_whole(delivered, run)
     printing = context.printing
     if printing.query is not None and printing.format.is_document and isinstance(run.output, dict):
-        from noxcli.outputs.choose import require_one  # loaded only with --query
+        from noxcli.outputs.choose import require_output  # loaded only with --query
 
         for key in printing.query.keys_of("output"):
-            require_one(run, key, [key] if key in run.output else [])
+            require_output(run, key, [key] if key in run.output else [])
     if printing.writer is not None:
         from noxcli.render.events import Content  # it is loaded
 
@@ -226,14 +226,14 @@ def _copy(context: Context, pieces: Iterator[bytes], *, end_line: bool) -> None:
 
 def _choose_outputs(noxus: Session, run: Run, raw: Sequence[str], workflow: Workflow | None) -> tuple[Run, list[str]]:
     """Return the output's own keys for the requested ones; the definition is read only if they differ."""
-    from noxcli.outputs.choose import keys_in, require_one, under_its_key  # loaded only with --raw
+    from noxcli.outputs.choose import keys_in, require_output, under_its_key  # loaded only with --raw
 
     fitting = keys_in(run.output, raw)
     if not all(fitting):
         nodes = find_output_nodes(noxus.api, run, noxus.patience(), workflow) or ()
         run = replace(run, output=under_its_key(run.output, raw, nodes))
         fitting = keys_in(run.output, raw, nodes)
-    return run, [require_one(run, key, own) for key, own in zip(raw, fitting, strict=True)]
+    return run, [require_output(run, key, own) for key, own in zip(raw, fitting, strict=True)]
 
 
 def _print(context: Context, run: Run, output: Any) -> None:

@@ -24,7 +24,7 @@ WORDS = (
 )
 
 
-def explain(text: str, error: Exception, compile_it: Callable[[str], Any]) -> tuple[str, str]:
+def mistake_in(text: str, error: Exception, compile_it: Callable[[str], Any]) -> tuple[str, str]:
     """Return why an expression is not valid, and what to write instead."""
     why = " ".join(str(error).split("\n")[0].split()) or "it is nested too deeply"
     if (repaired := _repaired(text, compile_it)) is not None:

@@ -26,9 +26,9 @@ class Query:
         try:
             tree = _parse(text)
         except (ValueError, RecursionError, IndexError) as error:
-            from noxcli.expressions.hints import explain  # loaded only after a mistake
+            from noxcli.expressions.hints import mistake_in  # loaded only after a mistake
 
-            why, hint = explain(text, error, _parse)
+            why, hint = mistake_in(text, error, _parse)
             raise UsageProblem(f"{option} {text!r} is not a valid JMESPath expression: {why}", hint) from None
         if '"' in text:
             from noxcli.expressions.hints import text_as_name  # such a name is rare

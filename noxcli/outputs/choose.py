@@ -43,7 +43,7 @@ def under_its_key(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] 
     return {keys[0]: output} if bare and only else output
 
 
-def require_one(run: Run, key: str, fitting: Sequence[str]) -> str:
+def require_output(run: Run, key: str, fitting: Sequence[str]) -> str:
     """Return the one key of the output that fits.
 
     Raises Undelivered, with a command that prints an existing output.

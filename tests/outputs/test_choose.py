@@ -10,7 +10,7 @@ import pytest
 from noxcli.errors import OutputNotDelivered
 from noxcli.inputs.definition import OutputNode
 from noxcli.models import Run
-from noxcli.outputs.choose import keys_in, require_one
+from noxcli.outputs.choose import keys_in, require_output
 from noxcli.sandbox.scenario import File
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, posts
@@ -106,14 +106,14 @@ def test_a_key_means_one_output_or_none(own: list[str], key: str, fitting: list[
 def test_an_output_without_keys_has_none(output: Any) -> None:
     run = Run("run-1", "w", "completed", output=output)
     with pytest.raises(OutputNotDelivered, match="no key 'A', its keys: none") as caught:
-        require_one(run, "A", keys_in(output, ["A"])[0])
+        require_output(run, "A", keys_in(output, ["A"])[0])
     assert caught.value.hint == "fetch it with: noxcli fetch-output run-1"
 
 
 def test_a_label_of_two_outputs_is_not_guessed() -> None:
     run = Run("run-1", "w", "completed", output={"n1": "x", "n2": "y"})
     with pytest.raises(OutputNotDelivered, match="'B' matches several outputs: 'n1', 'n2'"):
-        require_one(run, "B", keys_in(run.output, ["B"], NODES)[0])
+        require_output(run, "B", keys_in(run.output, ["B"], NODES)[0])
 
 
 # Several.
