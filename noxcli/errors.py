@@ -367,6 +367,10 @@ class Bug(NoxError, code=ExitCode.BUG, phase=Phase.INTERNAL):
     """An unexpected error: a bug in noxcli."""
 
 
+# How alike a word must be to name a verb, an option or a function, which may have another meaning.
+ALIKE = 0.8
+
+
 def nearest(word: str, known: Iterable[str], alike: float = 0.6) -> str | None:
     """Return the known name that is most similar to the word, in any case, or None if none is that much `alike`."""
     import difflib  # needed only after a mistake

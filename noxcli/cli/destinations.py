@@ -64,13 +64,14 @@ def plan_reports(context: Context, options: Printed, directory: Path | None = No
 
 def require_apart(options: Printed, directory: Path | None) -> None:
     """Raise UsageProblem if a file can't be written, is also another option's file, or among those in `directory`."""
-    read = {name: name.upper() for name in READ_ARGUMENTS} | {name: option_of(name) for name in READ_OPTIONS}
-    files = [(getattr(options, name, None), shown) for name, shown in read.items()]
-    taken = {expanded(file).resolve(): shown for file, shown in files if file}
+    files = [(getattr(options, name, None), name) for name in (*READ_ARGUMENTS, *READ_OPTIONS)]
+    shown = {name: name.upper() if name in READ_ARGUMENTS else option_of(name) for file, name in files if file}
+    taken = {expanded(file).resolve(): shown[name] for file, name in files if file}
     for name in WRITTEN:
-        file, option = getattr(options, name, None), option_of(name)
+        file = getattr(options, name, None)
         if file is None or (file == STDOUT and name == "output"):
             continue
+        option = option_of(name)
         if file == STDOUT:
             raise UsageProblem(f"{option} needs a file, and - is stdout", f"write {option} ./-, or another name")
         if name == "output" and file in FORMATS:

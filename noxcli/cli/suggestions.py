@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from noxcli.errors import nearest
+from noxcli.errors import ALIKE, nearest
 
 # Words and options of other tools, at most 40 in all, by ours, or by what to do. Only words that mean so lead to a verb
 # that starts, stops or writes.
@@ -50,10 +50,9 @@ OPTIONS = {
     "--outdir": "--output-dir",
     "--api-key": "put the key into NOXUS_API_KEY",
 }
-# What a spelling alone never suggests, and how alike a word must be.
+# What a spelling alone never suggests.
 ACTING = frozenset({"run", "rerun", "stop", "batch", "gate", "report", "import", "sandbox"})
 ACTING_OPTIONS = frozenset({"--apply", "--activate", "--fresh", "--again", "--allow-changed-input"})
-ALIKE = 0.8
 
 
 def verb_hint(word: str, verbs: Iterable[str]) -> str:

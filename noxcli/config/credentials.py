@@ -24,20 +24,16 @@ def usable(text: str, what: str) -> str:
     key = text.strip()
     if not key:
         raise Unauthorized(f"{what} is empty", "set NOXUS_API_KEY or give --api-key-file FILE")
-    if slip := _slip_in(key):
+    slips = {
+        "has quotes around the key": key[0] in "'\"" and key[-1] == key[0],
+        "begins with Bearer, which is not part of the key": key.lower().startswith("bearer "),
+        "is the name of a variable, not its value": re.fullmatch(r"\$\{?\w+\}?", key),
+    }
+    if slip := next((slip for slip, found in slips.items() if found), None):
         raise Unauthorized(f"{what} {slip}", "give the key alone")
     if not key.isascii() or not key.isprintable():
         raise Unauthorized(f"{what} contains a line break or another invalid character", "check what was pasted")
     return key
-
-
-def _slip_in(key: str) -> str | None:
-    """Return what surrounds a key that was pasted with more than itself, or replaces it."""
-    if key[0] in "'\"" and key[-1] == key[0]:
-        return "has quotes around the key"
-    if key.lower().startswith("bearer "):
-        return "begins with Bearer, which is not part of the key"
-    return "is the name of a variable, not its value" if re.fullmatch(r"\$\{?\w+\}?", key) else None
 
 
 def read_key_file(path: str, setting: str, in_time: InTime) -> str:

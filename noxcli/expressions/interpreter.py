@@ -26,22 +26,6 @@ SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 DOCUMENT, OUTPUT, ROW = "", "output", "row"
 HOLDERS = {OUTPUT: OUTPUT, ROW: ROW, "result": DOCUMENT}  # a line of a batch has its document there
 SEARCHES = frozenset({"contains", "starts_with", "ends_with", "matches"})
-# What other languages call a function, without capitals and underscores.
-ELSEWHERE = {
-    **dict.fromkeys(("lowercase", "tolower", "tolowercase", "downcase", "asciidowncase", "casefold"), "lower"),
-    **dict.fromkeys(("uppercase", "toupper", "touppercase", "upcase", "asciiupcase"), "upper"),
-    **dict.fromkeys(("strip", "trimspace", "normalizespace"), "trim"),
-    **dict.fromkeys(("match", "test", "regex", "regexp", "regexmatch", "search", "like", "rlike"), "matches"),
-    **dict.fromkeys(("fromjson", "json", "jsonparse", "parse", "loads"), "parse_json"),
-    **dict.fromkeys(("includes", "has", "in", "icontains", "indexof", "isin"), "contains"),
-    **dict.fromkeys(("startswith", "hasprefix", "beginswith"), "starts_with"),
-    **dict.fromkeys(("endswith", "hassuffix"), "ends_with"),
-    **dict.fromkeys(("len", "size", "count", "strlen"), "length"),
-    **dict.fromkeys(("str", "string", "tojson"), "to_string"),
-    **dict.fromkeys(("int", "float", "number", "parseint", "parsefloat"), "to_number"),
-    **dict.fromkeys(("typeof", "isnull"), "type"),
-    **dict.fromkeys(("coalesce", "ifnull", "default"), "not_null"),
-}
 TEXT: Any = {"types": ["string"]}
 # JMESPath knows a type by the name of its class.
 TYPES_MAP[Number.__name__] = "number"
@@ -280,11 +264,11 @@ def as_meant(tree: Any) -> Any:
 
 def check_call(call: Tree) -> None:
     """Raise ValueError for an unknown function, or one with another number of arguments."""
-    from noxcli.errors import nearest, suggestion  # after a mistake
+    from noxcli.errors import ALIKE, nearest, suggestion  # after a mistake
 
     name, count = call["value"], len(call["children"])
     if (known := KNOWN.get(name)) is None:
-        near = ELSEWHERE.get(name.replace("_", "").casefold()) or nearest(name, KNOWN)
+        near = nearest(name, KNOWN, ALIKE) if len(name) > len("in") else None  # which looks like min
         meant = suggestion(near and f"{near}()")
         raise ValueError(f"there is no function {name}()" + (f"; {meant}" if meant else ""))
     wanted = known["signature"]

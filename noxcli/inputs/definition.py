@@ -138,15 +138,12 @@ def schema_of(nodes: Sequence[InputNode], title: str) -> dict[str, Any]:
 
 def ends_of(edge: Any) -> tuple[tuple[str, str], tuple[str, str]]:
     """Return the node's id and the connector at both ends of an edge, empty where they can't be read."""
-    return _end(edge, "source", "from_id"), _end(edge, "target", "to_id")
-
-
-def _end(edge: Any, name: str, older: str) -> tuple[str, str]:
-    edge = edge if isinstance(edge, dict) else {}
-    end = edge[older] if isinstance(edge.get(older), dict) else {}
-    ends = edge.get(name) or end.get("node_id"), edge.get(f"{name}_handle") or end.get("connector_name")
-    id, connector = (str(each or "") for each in ends)
-    return id, connector
+    edge, ends = edge if isinstance(edge, dict) else {}, []
+    for name, older in (("source", "from_id"), ("target", "to_id")):
+        end = edge[older] if isinstance(edge.get(older), dict) else {}
+        id, connector = edge.get(name) or end.get("node_id"), edge.get(f"{name}_handle") or end.get("connector_name")
+        ends.append((str(id or ""), str(connector or "")))
+    return ends[0], ends[1]
 
 
 def _top_level(definition: Mapping[str, Any]) -> list[dict[str, Any]] | None:

@@ -66,7 +66,10 @@ class CompletionCache:
         if self._directory is None:
             return
         with suppress(OSError), SafeDir.open_named(Path(self._directory), make=True, mode=0o700) as place:
-            saved = now = _read_lines(place)
+            saved = list[str]()
+            with suppress(OSError):  # there is none yet, or it can't be read
+                saved = place.read(NAMES_FILE, MAX_NAMES_FILE).decode(errors="replace").splitlines()
+            now = saved
             for kind, new in words.items():
                 before = [line for line in now if line.startswith(f"{kind}\t")]
                 others = [line for line in now if not line.startswith(f"{kind}\t")]
@@ -81,11 +84,3 @@ class CompletionCache:
 def typable(word: str) -> bool:
     """True for a word on one line, safe on a terminal, and neither an option nor, to fish, a home directory."""
     return 0 < len(word) <= MAX_WORD and word.isprintable() and word[0] not in "-~"
-
-
-def _read_lines(place: SafeDir) -> list[str]:
-    """Return the lines of the file, none if it can't be read."""
-    try:
-        return place.read(NAMES_FILE, MAX_NAMES_FILE).decode(errors="replace").splitlines()
-    except OSError:
-        return []

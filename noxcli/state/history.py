@@ -98,8 +98,10 @@ class History:
         except OSError as error:
             self._warn(f"can't write to {directory}: {reason_of(error)}; @last and --resume won't find this run")
         else:
-            with suppress(OSError):
-                self._prune()
+            with suppress(OSError), self._open_directory() as place:
+                for name in _list_newest_first(place)[KEPT_RUNS:]:
+                    place.remove(name)
+                    place.remove(f"{name.removesuffix(ENTRY)}.cursor")
 
     def find_last(self, base_url: str) -> Entry | None:
         """Return the last run started at this server.
@@ -154,12 +156,6 @@ class History:
         if directory is None:
             raise FileNotFoundError
         return SafeDir.open_named(directory)
-
-    def _prune(self) -> None:
-        with self._open_directory() as place:
-            for name in _list_newest_first(place)[KEPT_RUNS:]:
-                place.remove(name)
-                place.remove(f"{name.removesuffix(ENTRY)}.cursor")
 
 
 class CursorKeeper:

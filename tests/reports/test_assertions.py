@@ -144,8 +144,7 @@ def test_what_an_assertion_may_name_is_what_a_result_has() -> None:
         ("contains(output.Answer, '')", "contains() finds the empty text in every text"),
         ("ok || matches(output.Answer, '')", "matches() finds the empty text in every text"),
         ("toLower(output.Answer) == 'x'", "there is no function toLower(); did you mean lower()?"),
-        ("regex_match(output.Answer, 'x')", "did you mean matches()?"),
-        ("len(output.Answer) > `1`", "did you mean length()?"),
+        ("lenght(output.Answer) > `1`", "did you mean length()?"),
         ("startsWith(output.Answer, 'x')", "did you mean starts_with()?"),
     ],
 )

@@ -77,20 +77,27 @@ def test_a_hint_about_an_option_works_as_printed(noxcli: Noxcli, sandbox: Sandbo
         ("run qa Question=x --tiemout 10", "--tiemout"),
         ("run review Question=x --version-id bsae", "bsae"),
         ("runs --status compelted", "compelted"),
-        ("runs --outputt-dir x", "--outputt-dir"),
         ("inspect RUN --node Anser", "Anser"),
         ("wait @lats", "@lats"),
         ("schema reslut", "reslut"),
         ("help btach", "btach"),
+        ("results rows.jsonl", "rows.jsonl"),
+        ("run qa Question=x --query 'lenght(output.Answer)'", "lenght"),
+        ("run qa Question=x --assert \"outptu.Answer != 'y'\"", "outptu"),
+        ("run qa Question=x --query 'in(output.Answer)'", ""),
+        ("run qa Question=x --query 'isnull(output.Answer)'", ""),
+        ("runs --outputt-dir x", ""),
     ],
 )
-def test_a_guess_works_where_the_typing_error_was(noxcli: Noxcli, line: str, typed: str) -> None:
+def test_a_guess_works_in_place_of_what_was_typed(noxcli: Noxcli, line: str, typed: str) -> None:
     line = line.replace("RUN", noxcli.ended("qa", "Question=x"))
+    write_rows({"Question": "x"})
+    assert noxcli("batch", "qa", "rows.jsonl").code == 0
     told = noxcli(*shlex.split(line))
     guess = re.search(r"did you mean(?:: noxcli help)? '?([^'?\n]+)", told.err)
-    assert (told.code in {2, 5, 9}, bool(guess)) == (True, "outputt" not in line), told.err
+    assert (told.code in {2, 5, 9}, bool(guess)) == (True, bool(typed)), told.err
     if guess:
-        done = noxcli(*shlex.split(line.replace(typed, guess[1])))
+        done = noxcli(*shlex.split(line.replace(typed, guess[1].removesuffix("()"))))
         assert done.code == 0, done.err
 
 
