@@ -16,7 +16,7 @@ from noxcli.sandbox.scenario import Scenario, fixed_input, input_node, output_no
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.switches import Switches
 from tests.conftest import Noxcli
-from tests.process import IN_SHELL, NOXCLI, ended_by, environment, on_terminal, running, until, watched
+from tests.process import ended_by, environment, forked, on_terminal, running, until, watched
 
 FLOW = Scenario(
     "asked",
@@ -232,7 +232,7 @@ def test_a_terminal_is_asked_before_what_is_current_changes(
 ) -> None:
     with serving(noxcli) as sandbox:
         bundle = edited(noxcli, tmp_path)
-        argv = [*NOXCLI, "import", bundle, "--mode", "replace", "--apply"]
+        argv = [*forked(), "import", bundle, "--mode", "replace", "--apply"]
         with on_terminal(argv, environment(sandbox.url, sandbox.key)) as seen:
             seen.wait_for(b"[y/N]")
             os.write(seen.end, f"{typed}\n".encode())
@@ -245,7 +245,7 @@ def test_a_terminal_is_asked_before_what_is_current_changes(
 def test_a_version_is_not_asked_for_and_may_be_on_stdin(noxcli: Noxcli) -> None:
     with serving(noxcli) as sandbox:
         env = environment(sandbox.url, sandbox.key)
-        line = f"{IN_SHELL} export asked | {IN_SHELL} import - --mode version --apply"
+        line = f"{forked()[0]} export asked | {forked()[0]} import - --mode version --apply"
         seen = watched(["bash", "-c", line], env)
         assert (seen.process.returncode, b"[y/N]" in seen.raw) == (0, False)
         assert len(noxcli("versions", "asked").text.splitlines()) == 1

@@ -1,7 +1,5 @@
 """The content of sdist and wheel: the scripts and pages next to the package in a checkout, as files and once each."""
 
-import subprocess
-import sys
 import tarfile
 from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
@@ -44,15 +42,3 @@ def test_a_wheel_has_them_where_shells_and_man_look(built: dict[str, Path], kind
             places.append(f"{data}/data/{shared}")
             for place in places:
                 assert wheel.read(place) == (ROOT / name).read_bytes(), place
-
-
-@pytest.mark.wide
-def test_an_installed_noxcli_prints_its_script(built: dict[str, Path], tmp_path: Path) -> None:
-    with ZipFile(built["wheel"]) as wheel:
-        wheel.extractall(tmp_path)
-
-    run = "import sys; sys.path.insert(0, sys.argv.pop(1)); from noxcli.__main__ import main; main()"
-    (tmp_path / "noxcli/completions/_noxcli").write_text("as installed\n")
-    command = [sys.executable, "-c", run, str(tmp_path), "completion", "zsh"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == "as installed\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Noxcli
-from tests.process import NOXCLI, captured
+from tests.process import captured, forked
 
 HEAD = 'format = "noxcli.switches/1"\n'
 
@@ -15,7 +15,7 @@ def test_the_sandbox_behaves_as_the_file_says(tmp_path: Path) -> None:
     path = tmp_path / "switches.toml"
     path.write_text(HEAD + '[switches]\noutput_keys = "node_id"\ntimestamps = "offset"\nkeepalive_seconds = 2\n')
     shell = "noxcli run qa Question=x --json --quiet"
-    command = [*NOXCLI, "sandbox", "--speed", "100", "--switches", str(path), "--switch", "timestamps=naive"]
+    command = [*forked(), "sandbox", "--speed", "100", "--switches", str(path), "--switch", "timestamps=naive"]
     done = captured([*command, "--", "sh", "-c", shell], os.environ)
 
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ import pytest
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.tape import load_tapes
-from tests.process import NOXCLI, captured, environment
+from tests.process import captured, environment, forked
 
 from .api import Api
 
@@ -130,10 +130,10 @@ def test_a_batch_is_repeated_offline_from_its_directory(tmp_path: Path) -> None:
 
     with Sandbox(BUILT_IN, speed=100) as sandbox:
         env = environment(sandbox.url)
-        first = captured([*NOXCLI, *batch("base"), "--repeat", "2"], env, cwd=tmp_path)
+        first = captured([*forked(), *batch("base"), "--repeat", "2"], env, cwd=tmp_path)
         assert first.returncode == 0, first.stderr
-    again = [*NOXCLI, *batch("again"), "--repeat", "2"]
-    offline = captured([*NOXCLI, "sandbox", "--tape", "base", "--", *again], env, cwd=tmp_path)
+    again = [*forked(), *batch("again"), "--repeat", "2"]
+    offline = captured([*forked(), "sandbox", "--tape", "base", "--", *again], env, cwd=tmp_path)
     assert offline.returncode == 0, offline.stderr
-    compared = captured([*NOXCLI, "compare", "base", "again", "--json"], env, cwd=tmp_path)
+    compared = captured([*forked(), "compare", "base", "again", "--json"], env, cwd=tmp_path)
     assert compared.returncode == 0, compared.stdout + compared.stderr
