@@ -61,7 +61,7 @@ class FakeFeed:
         if self.opened and again:
             self._turns.appendleft((clock.time, again))
 
-    def take(self, seconds: float) -> Sequence[RunEvent]:
+    def next_events(self, seconds: float) -> Sequence[RunEvent]:
         assert not self.closed, "a feed was read after it was closed"
         assert 0 <= seconds <= 1, "whoever shows the updates gets a turn every second"
         end = self._clock.time + seconds
