@@ -149,12 +149,6 @@ class BatchSummary:
         for count, words in self.counts_by_outcome():
             terminal.note(f"  {count:>7} {words}")
 
-    def warn_passed_on_rerun(self, terminal: Terminal) -> None:
-        """Warn of checked rows that passed only after a re-run."""
-        rows = self._asked_again if self.repeat == 1 else filter(self._is_good, self._asked_again)
-        if count := len(list(rows)):
-            terminal.warn(f"{amount(count, 'row')} passed only after a re-run")
-
     def _is_good(self, row: int) -> bool:
         return self._lines[row] == self.repeat and self._good[row] >= self.pass_each
 
@@ -183,7 +177,8 @@ class BatchSummary:
 
     def conclude(self, terminal: Terminal, hint: str | None, named: str = "") -> None:
         """Raise one error for all, which also says what is `named`, unless all completed or enough of them."""
-        self.warn_passed_on_rerun(terminal)
+        if rerun := sum(self.repeat == 1 or self._is_good(row) for row in self._asked_again):
+            terminal.warn(f"{amount(rerun, 'row')} passed only after a re-run")
         codes, counted, verdict = self.exit_codes, self.all_codes, self.verdict
         code, judged = worst(codes), {*codes} <= COMPLETED
         share = verdict[1] if verdict is not None and self.min_pass is not None else ""

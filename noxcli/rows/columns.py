@@ -2,11 +2,10 @@
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 from noxcli.errors import UsageProblem, nearest, suggestion
-from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs, parse_json, parse_value, split_item
 from noxcli.render.text import in_prose
 
@@ -43,13 +42,6 @@ class Columns:
             if operators.setdefault(name, operator) != operator:
                 raise UsageProblem(f"--column names {name!r} twice", "remove one of them")
         return cls(operators, common, own_id or ID, tuple(keep))
-
-    def of_workflow(self, nodes: Sequence[InputNode] | None, *, checked: bool) -> Self:
-        """Return the columns for a workflow with these inputs; `checked` refuses columns that are not among them."""
-        labels = {node.label for node in nodes or () if node.label is not None}
-        known = labels.union(*(node.addresses for node in nodes or ()))
-        named = nodes is not None and all(node.label is not None for node in nodes)  # others have unknown names
-        return replace(self, known=frozenset(known), all_known=checked and named)
 
     def check_header(self, names: Collection[str]) -> None:
         """Raise UsageProblem for a column that the file must not have, or that an option names in vain."""

@@ -124,7 +124,10 @@ class RowReader:
 
     def know(self, nodes: Sequence[InputNode] | None, *, checked: bool) -> None:
         """Tell which inputs the workflow has; `checked` refuses other columns."""
-        self._columns = self._columns.of_workflow(nodes, checked=checked)
+        labels = {node.label for node in nodes or () if node.label is not None}
+        known = frozenset(labels.union(*(node.addresses for node in nodes or ())))
+        named = nodes is not None and all(node.label is not None for node in nodes)  # others have unknown names
+        self._columns = replace(self._columns, known=known, all_known=checked and named)
 
     def sent(self) -> list[str] | None:
         """Return the columns to send with how they are read, None for JSON lines that are read as they are.
@@ -294,8 +297,9 @@ class RowReader:
 
 def digest_of(text: str | None) -> int:
     """Return the 64-bit digest of a text, such as a row's own id or a run's; 0 for none."""
-    content = None if text is None else text.encode("utf-8", "surrogatepass")
-    return 0 if content is None else int.from_bytes(hashlib.sha256(content).digest()[:8], "big")
+    if text is None:
+        return 0
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big")
 
 
 def _json(content: bytes, what: str) -> Any:

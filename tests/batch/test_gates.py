@@ -91,7 +91,7 @@ def test_a_page_says_of_unstarted_rows_what_the_code_says(noxcli: Noxcli, workfl
 
 def test_what_is_in_the_way_of_a_verdict_stays(noxcli: Noxcli, workflow: str) -> None:
     paused = noxcli("batch", workflow, write_rows("a", "ask"), "--min-pass", "0%")
-    assert (paused.code, paused.err.count("1 of 2 rows are good")) == (10, 1)
+    assert (paused.code, paused.err.count("1 of 2 rows passed")) == (10, 1)
 
 
 def test_a_limit_takes_the_first_rows_of_the_file(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:

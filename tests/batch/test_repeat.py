@@ -152,7 +152,7 @@ def test_a_row_is_good_once_enough_repetitions_have_run(noxcli: Noxcli, workflow
     write_rows({"Q": "x", "$expect": "good"}, "y", "x")
     first = noxcli(*batch, *options, "2")
     assert len(first.lines) == 1, first.err
-    assert "0 of 3 rows are good" in first.err
+    assert "0 of 3 rows passed" in first.err
     second = noxcli(*batch, "--resume", "--limit", "1", "--assert", "output.A == 'good'", "--pass-each", "2")
     assert (second.code, "        1 completed" in second.err) == (0, True), second.err
 
