@@ -47,8 +47,9 @@ lists = [[b"%d" % fd for fd in fds], place, argv, map(b"=".join, posix.environ.i
 data = b"\0\0".join(b"".join(item + b"\0\n" for item in items) for items in lists)
 command, early = [], []
 def pass_on(number, _):
-    if command: posix.kill(command[0], number)
-    else: early.append(number)
+    if not command: return early.append(number)
+    try: posix.kill(command[0], number)
+    except OSError: pass # it has just ended
 for number in SIGNALS:
     if _signal.getsignal(number) != _signal.SIG_IGN: _signal.signal(number, pass_on)
 server.sendmsg([packed(len(data))], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, b"".join(map(packed, fds)))])
