@@ -105,6 +105,7 @@ class RowWorker:
     journal: Journal
     known: ClaimedIds
     asked_again: Mapping[int, int]  # by row
+    workflow_id: str
     workflows: Sequence[Workflow]  # of each side, with its nodes if they were read
     digests: Sequence[InputDigests]  # of each side
     mask: Mask
@@ -114,10 +115,6 @@ class RowWorker:
     retry_for: float
     pace: "RateLimiter"
     place: SafeDir | None  # the parent of the rows' directories
-
-    @property
-    def workflow_id(self) -> str:
-        return self.workflows[0].id
 
     # The start.
 

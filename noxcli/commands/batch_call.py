@@ -217,6 +217,7 @@ def row_work(
         journal=batch.journal,
         known=ClaimedIds(batch.past.runs),
         asked_again=batch.past.asked_again,
+        workflow_id=workflows[0].id,
         workflows=workflows,
         digests=[InputDigests(inputs_of(each.definition), batch.asked.common.secret) for each in workflows],
         mask=context.terminal.mask,
