@@ -60,7 +60,7 @@ class BatchSpec:
             return
         if not self.continues:
             terminal.warn(f"this is attempt {attempt} of the job, and it starts every row; --resume continues a batch")
-        elif not terminal.environ.get(FIRST_VARIABLE):
+        elif terminal.environ.get(FIRST_VARIABLE) != "1":
             raise UsageProblem(
                 f"there is no batch in {self.directory}, and this is attempt {attempt} of the job: rows that an "
                 "earlier attempt started would start again",

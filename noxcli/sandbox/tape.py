@@ -102,7 +102,7 @@ def load_tapes(paths: Sequence[Path]) -> list[Scenario]:
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the lines in the order of rows and repetitions; of several for one of these, the last one counts."""
-    lines: dict[tuple[Any, Any], tuple[str, dict[str, Any]]] = {}
+    lines: dict[tuple[int, int], tuple[str, dict[str, Any]]] = {}
     with path.open(encoding="utf-8", errors="surrogateescape") as file:
         for number, text in enumerate(file, 1):
             if not text.strip():
@@ -110,10 +110,10 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             place = f"{path}: line {number}"
             try:
                 line = decoded(text)
-                lines[int(line["row"]), line.get("repetition")] = place, line
-            except (ValueError, KeyError, TypeError, AttributeError):
+                lines[int(line["row"]), int(line.get("repetition") or 0)] = place, line
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 raise ValueError(f"{place}: not a row of a batch; {WHAT_TO_GIVE}") from None
-    yield from (lines[key] for key in sorted(lines, key=lambda key: (key[0], key[1] or 0)))
+    yield from (lines[key] for key in sorted(lines))
 
 
 def _version_of(path: Path) -> tuple[str, str]:
@@ -129,7 +129,7 @@ def _version_of(path: Path) -> tuple[str, str]:
             header = decoded(file.readline())
             command = [str(word) for word in header.get("command") or ()]
             version_id = str(header.get("version_id") or ANY_VERSION)
-        except (ValueError, AttributeError):
+        except (ValueError, TypeError, AttributeError):
             raise ValueError(f"{journal}: line 1: not the header of a batch") from None
     words = [word for each in command for word in (each.split("=", 1) if each.startswith(f"{OPTION}=") else [each])]
     return version_id, words[words.index(OPTION) + 1] if OPTION in words[:-1] else version_id

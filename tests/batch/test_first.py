@@ -71,6 +71,8 @@ def test_a_repeated_job_does_not_resume_an_empty_directory(noxcli: Noxcli, sandb
     assert "set NOXCLI_FIRST=1" in result.err
     assert not Path("rows.jsonl.batch").exists()
     assert noxcli("batch", workflow, rows, "--again", "failed", environ=SECOND).code == 2
+    for unset in ("0", "", "false"):
+        assert noxcli("batch", workflow, rows, "--resume", environ={**SECOND, "NOXCLI_FIRST": unset}).code == 2
     assert noxcli("batch", workflow, rows, "--resume", environ={**SECOND, "NOXCLI_FIRST": "1"}).code == 0
     assert noxcli("batch", workflow, rows, "--resume", environ=SECOND).code == 0, "now there is a journal"
     assert len(sandbox.runs(workflow)) == 2

@@ -111,6 +111,8 @@ def test_a_saved_file_is_served_only_if_it_is_the_same(api: Api, tmp_path: Path)
         ("id,Question\n", "line 1: not a row of a batch"),
         ('{"row": 1}\n', "line 1: not a row of a batch"),
         ('{"row": "x", "result": {}}\n', "line 1: not a row of a batch"),
+        ('{"row": 1e999, "result": {}}\n', "line 1: not a row of a batch"),
+        ('{"row": 1, "repetition": "x"}\n{"row": 1, "repetition": 2}\n', "line 1: not a row of a batch"),
         ('{"row": 1, "result": {"run": {"status": "completed"}, "complete": true}, "input": []}\n', "not an object"),
         ('{"row": 1, "result": {"run": {"status": "stopped"}}, "input": {}}\n', "no row has an answer"),
     ],
@@ -120,6 +122,13 @@ def test_what_is_no_tape_is_explained(tmp_path: Path, content: str, complaint: s
     path.write_text(content)
     with pytest.raises(ValueError, match=complaint):
         load_tapes([path])
+
+
+def test_a_damaged_journal_is_explained(tmp_path: Path) -> None:
+    tape = written(tmp_path / "t", line(1, "a", "x"))
+    (tape / "batch.jsonl").write_text('{"command": 5}\n')
+    with pytest.raises(ValueError, match="line 1: not the header of a batch"):
+        load_tapes([tape])
 
 
 def test_a_batch_is_repeated_offline_from_its_directory(tmp_path: Path) -> None:
