@@ -228,7 +228,7 @@ class RowReader:
     @contextmanager
     def _csv_reader(self, file: BinaryIO) -> Iterator[Any]:
         csv.field_size_limit(sys.maxsize)
-        # Bytes that are not UTF-8 are reported by row, below.
+        # Bytes that are not UTF-8 are reported by the header or by row, below.
         text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
         try:
             lines = _text_lines(text, self.name)
@@ -261,11 +261,8 @@ class RowReader:
             return Row(number, line, 0, problem=f"it has {len(cells)} cells, but the header has {len(header)}")
         fields: dict[str, str] = {}
         for name, cell in zip(header, cells, strict=True):
-            if not cell.isascii():
-                try:
-                    cell.encode()
-                except UnicodeEncodeError:
-                    return Row(number, line, 0, problem=f"its {name!r} is not UTF-8 text")
+            if not (cell.isascii() or is_utf8(cell)):
+                return Row(number, line, 0, problem=f"its {name!r} is not UTF-8: save the file as UTF-8")
             if cell or (name != EXPECT and self._columns.is_kept(name)):  # an empty $expect expects nothing
                 fields[name] = cell
         return self._row(number, line, fields, typed=False)
@@ -277,6 +274,8 @@ class RowReader:
             raise UsageProblem(f"the first line of {self.name} is not valid {self._form}: {error}") from None
         if not header:
             raise UsageProblem(f"{self.name} has no header", "name the columns in its first line")
+        if not all(map(is_utf8, header)):
+            raise UsageProblem(f"the header of {self.name} is not UTF-8", "save it as UTF-8")
         twice = next((name for name in header if header.count(name) > 1), None)
         if twice is not None:
             raise UsageProblem(f"{self.name} has two columns named {twice!r}", "rename one of them")
@@ -293,6 +292,15 @@ class RowReader:
             return Row(number, line, digest, own, columns.inputs(sent, typed=typed), kept)
         except UsageProblem as problem:
             return Row(number, line, digest, own, problem=problem.line())
+
+
+def is_utf8(text: str) -> bool:
+    """True for a text without the bytes that were not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def digest_of(text: str | None) -> int:

@@ -70,8 +70,14 @@ def test_tsv_is_separated_by_tabs() -> None:
 def test_csv_problems_are_told_by_row_and_column() -> None:
     short, torn, good = rows_of(b"a,b\n1\n\xff,2\n3,4\n", "csv")
     assert short.problem == "it has 1 cells, but the header has 2"
-    assert torn.problem == "its 'a' is not UTF-8 text"
+    assert torn.problem == "its 'a' is not UTF-8: save the file as UTF-8"
     assert values_of(good) == {"a": "3", "b": "4"}
+
+
+def test_a_header_in_another_encoding_is_told_once() -> None:
+    with pytest.raises(UsageProblem, match=r"the header of .* is not UTF-8") as error:
+        rows_of("Größe;ID\n1;2\n".encode("cp1252"), "csv")
+    assert error.value.hint == "save it as UTF-8"
 
 
 def test_a_quote_that_never_ends_ends_the_rows() -> None:
