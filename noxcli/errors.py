@@ -45,7 +45,7 @@ class ExitCode(IntEnum):
         "bad usage, input or config, or the server rejected the request (400, 409, 422); nothing started",
         "fix first",
     )
-    AUTH = 4, "API key rejected", "no key, key rejected (401), permission missing (403)", "fix first"
+    AUTH = 4, "no access", "no key, key rejected (401), permission missing (403)", "fix first"
     START_UNKNOWN = (
         7,
         "in doubt",

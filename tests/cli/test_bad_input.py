@@ -158,6 +158,8 @@ def test_no_key_at_all(noxcli: Noxcli) -> None:
     case = Case("no key", (), 4, "auth", ("no API key", "NOXUS_API_KEY", "--api-key-file"))
     check_line(case, result)
     check_document(case, result.json, result.err)
+    on_github = noxcli("run", "demo", environ={"CI": "true", "GITHUB_ACTIONS": "true"})
+    assert "::error title=demo%3A no access::no API key" in on_github.err
 
 
 def test_patience_of_nothing_waits_for_nothing(noxcli: Noxcli, plays: Any) -> None:
