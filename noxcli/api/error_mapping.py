@@ -1,6 +1,7 @@
 """Which answer, and which exception of requests and urllib3, is which of our errors, and the reason in its body."""
 
 import json
+import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -29,6 +30,7 @@ NO_CONNECTION = (
 )
 # What OpenSSL says of a first answer that is not TLS, in its versions (urllib3 looks for the same, in connection.py).
 NOT_TLS = ("wrong version number", "wrong_version_number", "unknown protocol", "record layer failure")
+IN_OPENSSL = re.compile(r" *\(_ssl\.c:\d+\)")  # where Python's source saw it, which tells users nothing
 # Errors of a broken connection: requests wraps them while connecting, read1() raises urllib3's own. An odd number in
 # a head or a chunk size surfaces as the error of int(), or of its result.
 LIBRARIES = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException)
@@ -161,7 +163,7 @@ def cause_of(error: BaseException, mask: Mask) -> str:
         return "the host name is unknown"
     reason = next((str(link.strerror) for link in reversed(chain) if isinstance(link, OSError) and link.strerror), None)
     if reason:
-        return reason.lower()
+        return IN_OPENSSL.sub("", reason.lower())
     if _any_is(chain, urllib3.exceptions.ConnectTimeoutError):
         return "timed out while connecting"
     if _any_is(chain, TimeoutError, urllib3.exceptions.TimeoutError):
