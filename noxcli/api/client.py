@@ -190,10 +190,15 @@ class NoxusApi:
         """Request a stop: `POST /v1/runs/{id}/stop` (noxus-sdk 0.6.0, resources/runs.py)."""
         return _this_run(run_from(self._read_json("POST", f"/v1/runs/{_part(run_id)}/stop")), run_id)
 
-    def list_runs(self, workflow_id: str | None = None, *, most_pages: int = MAX_PAGES) -> Iterator[Run]:
-        """Yield the runs of one workflow or of the workspace, page by page in the server's order."""
+    def list_runs(
+        self, workflow_id: str | None = None, *, most_pages: int = MAX_PAGES, whole: bool = False
+    ) -> Iterator[Run]:
+        """Yield the runs of one workflow or of the workspace, page by page in the server's order.
+
+        If the list may continue, that is Unavailable where it is needed `whole`, else a warning.
+        """
         path = f"/v1/workflows/{_part(workflow_id)}/runs" if workflow_id else "/v1/runs"
-        return (run_from(item, workflow_id or "") for item in self._list_pages(path, {}, most=most_pages))
+        return (run_from(item, workflow_id or "") for item in self._list_pages(path, {}, most=most_pages, whole=whole))
 
     def get_workflow(self, workflow_id: str) -> Workflow:
         """Read a workflow with its definition: `GET /v1/workflows/{id}`."""
@@ -314,10 +319,13 @@ class NoxusApi:
             # A cache or a gateway that rejects a plain read knows nothing about the run.
             raise Unavailable(refusal.message, refusal.hint, **refusal.facts()) from refusal
 
-    def _list_pages(self, path: str, params: Mapping[str, Any], *, most: int = MAX_PAGES) -> Iterator[Any]:
+    def _list_pages(
+        self, path: str, params: Mapping[str, Any], *, most: int = MAX_PAGES, whole: bool = False
+    ) -> Iterator[Any]:
         """Yield each item once, page by page, until the server marks the end or a page has nothing new.
 
-        Warns if the list continues after that, or may do so. Raises Refused if it has no end.
+        If the list continues after that, or may do so, warns, or with `whole` raises Unavailable. Raises
+        RequestRejected if it has no end.
         """
         seen: set[str] = set()
         has_next = False  # by the last page with items
@@ -340,10 +348,15 @@ class NoxusApi:
             if items:  # as lists do that are read by cursors
                 has_next = any(value for key, value in envelope.items() if NAMES_NEXT.search(key))
             if is_last or not fresh:
+                more = ""
                 if isinstance(total, int) and total > len(seen):
-                    self._warn(f"the server's list continues after {len(seen)} items in a way noxcli can't follow")
+                    more = f"the server's list continues after {len(seen)} items in a way noxcli can't follow"
                 elif not is_last and (items or has_next or isinstance(pages, int)):
-                    self._warn(f"the server's list may be longer than {len(seen)} items: its end is not marked")
+                    more = f"the server's list may be longer than {len(seen)} items: its end is not marked"
+                if more and whole:
+                    raise Unavailable(more)
+                if more:
+                    self._warn(more)
                 return
         raise RequestRejected(f"the list has more than {most:,} pages", "name the run or workflow by its id")
 

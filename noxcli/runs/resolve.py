@@ -256,7 +256,7 @@ def find_candidates(
     found, listed = list[Run](), True
     older, first = 0, None
     try:
-        for run in api.within(within).list_runs(workflow_id):
+        for run in api.within(within).list_runs(workflow_id, whole=True):
             if first is None:  # its answer has the server's time
                 first, begin = run, since() - SLACK
             # As seconds since 1970: servers also write the year 1, from which nothing can be subtracted.

@@ -181,8 +181,16 @@ def test_a_list_is_read_to_its_end(pages: list[bytes], asked: int, found: int) -
     ]
 
 
+def test_a_list_that_may_be_longer_is_not_whole() -> None:
+    """What is missing in it is no proof: no row takes a run from such a list."""
+    with raw_server(page(2, next_cursor="more")) as server, connect(server) as api:
+        with pytest.raises(Unavailable, match="may be longer than 2 items"):
+            list(api.list_runs("w", whole=True))
+        assert len(list(api.list_runs("w"))) == 2
+
+
 MAY_BE_LONGER = "the server's list may be longer than 2 items: its end is not marked"
-GOES_ON = "the server's list continues after 2 items, in a way that noxcli can't follow"
+GOES_ON = "the server's list continues after 2 items in a way noxcli can't follow"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ class Listed:
     def within(self, _seconds: float) -> "Listed":
         return self
 
-    def list_runs(self, workflow_id: str | None = None) -> Iterator[Run]:
+    def list_runs(self, workflow_id: str | None = None, *, whole: bool) -> Iterator[Run]:  # noqa: ARG002
         assert workflow_id == "w"
         yield from self._runs
 
