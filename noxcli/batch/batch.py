@@ -8,7 +8,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from noxcli.batch.result_writer import ResultWriter
-from noxcli.batch.resume import RemainingRows, RowCounts, accept_changes, name_runs, renew_columns
+from noxcli.batch.resume import (
+    RemainingRows,
+    RowCounts,
+    accept_changes,
+    name_runs,
+    renew_columns,
+    require_journal_of,
+    require_no_results,
+    require_same_split,
+)
 from noxcli.batch.scheduler import Scheduler
 from noxcli.batch.spec import ATTEMPT_VARIABLE, BatchSpec
 from noxcli.batch.worker import RowWorker
@@ -91,6 +100,8 @@ class Batch:
         if self.journal.is_open and not asked.fresh:
             self.past = JournalState.read(self.journal.path)
             asked.require_resumed(self.past)
+        if not asked.fresh and self.past.header is None:
+            require_no_results(asked.directory)
 
     def check(self, header: BatchHeader, *nodes: Sequence[InputNode] | None) -> RowCounts:
         """Compare the batch with that of earlier calls, and check its rows; return their totals.
@@ -108,6 +119,8 @@ class Batch:
         self._seen = seen = self._remaining.survey()
         if asked.checked:
             seen.require_right(asked.workflow, self._terminal.complain)
+        if past.header is None and asked.shard.of > 1:
+            require_same_split(asked.directory, seen.digest, str(asked.shard))
         self.header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
         return seen
 
@@ -128,6 +141,7 @@ class Batch:
         self.journal.begin(begun, past)
         self.results = ResultsFile(self.journal.place)
         self._files.callback(self.results.close)
+        require_journal_of(self.results, past)
         if past.header is not None:
             past.reopen_lost(self.results.kept.has, self.journal.path)
             renew_columns(self.asked.rows, self.header.kept, past, self.results, terminal.mask)
@@ -165,7 +179,7 @@ class Batch:
                 work.api, workflow_id, work.digests[0], doubts, work.known.__contains__, within
             )
             self._finding = narrow_to_version(work.api, finding, past.own_runs(self.journal.path), workflow_id, within)
-            for doubt, run in self._finding.match_rows(doubts):
+            for doubt, run in self._finding.match_rows(doubts, past.began):
                 self.journal.note_started(doubt, run)
                 past.adopt(doubt.number, run)
         if DOUBTFUL in self.asked.again:

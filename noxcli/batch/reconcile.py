@@ -20,6 +20,7 @@ from noxcli.waiting import run_all_within
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
+SLACK_OF_BATCH = 5.0  # seconds: servers write whole seconds
 UNREAD = "?"  # no version has this id
 
 
@@ -36,8 +37,11 @@ class CandidateIndex:
         moments = ((run, latest_moment(run.created_at)) for run in self.runs.get(doubt.input_digest, ()))
         return [run for run, created in moments if created is None or created >= doubt.sent_at - SLACK]
 
-    def match_rows(self, doubts: Sequence[SentStart]) -> Iterator[tuple[SentStart, Run]]:
-        """Yield the rows that can take a run, with that run: those with the same input have no more runs than rows."""
+    def match_rows(self, doubts: Sequence[SentStart], began: float) -> Iterator[tuple[SentStart, Run]]:
+        """Yield the rows that can take a run, with that run: those with the same input have no more runs than rows.
+
+        No run is theirs that is older than the batch, which `began` at its first start.
+        """
         for digest in {doubt.input_digest for doubt in doubts if self.listed and self.of_batch}:
             group = [doubt for doubt in doubts if doubt.input_digest == digest]
             runs = {run.id: run for doubt in group for run in self.candidates(doubt)}
@@ -45,7 +49,9 @@ class CandidateIndex:
                 continue  # some belong to others, and it is not known which
             # The latest first: a run created since its start may also belong to an earlier one, but not the reverse.
             for doubt in sorted(group, key=lambda doubt: doubt.sent_at, reverse=True):
-                mine = next((run for run in self.candidates(doubt) if run.id in runs and _is_since(run, doubt)), None)
+                mine = next(
+                    (run for run in self.candidates(doubt) if run.id in runs and _is_since(run, doubt, began)), None
+                )
                 if mine is not None:
                     del runs[mine.id]
                     yield doubt, mine
@@ -56,7 +62,8 @@ class CandidateIndex:
         reason = f": {why.message}" if why is not None else ""
         error = StartUnknown(
             f"its start was sent, but the outcome is unknown{reason}",
-            f"{found.words()}; --resume adopts the run if exactly one matches this batch's version",
+            f"{found.words()}; --resume adopts the run if exactly one matches this batch's version, and --again doubtful "
+            "starts the row again, even if that runs it twice",
             candidates=found.brief(),
         )
         return RowResult.of(row, Outcome(may_exist=True, phase=Phase.START, error=error), mask)
@@ -107,7 +114,8 @@ def find_candidates_of_batch(
     return CandidateIndex(runs, found.listed and len(found.runs) < most)
 
 
-def _is_since(run: Run, doubt: SentStart) -> bool:
-    """True if the run is no older than the start: a time without a zone is read as the earliest that is plausible."""
+def _is_since(run: Run, doubt: SentStart, began: float) -> bool:
+    """True if the run is no older than start and batch: a time without a zone is read as the earliest plausible one."""
     created = parse_time(run.created_at)
-    return created is None or created.timestamp() >= doubt.sent_at - SLACK
+    since = max(doubt.sent_at - SLACK, began - SLACK_OF_BATCH)
+    return created is not None and created.timestamp() >= since

@@ -4,14 +4,16 @@ import hashlib
 import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from noxcli.batch.spec import ALLOW, BatchSpec
 from noxcli.batchdir.digest_index import DigestIndex
 from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState
-from noxcli.batchdir.results_file import ResultsFile, key_of, parse_line
+from noxcli.batchdir.results_file import ResultsFile, ResultsReader, key_of, parse_line
 from noxcli.codec import to_json
 from noxcli.errors import UsageProblem, WrongInputs
+from noxcli.files import JOURNAL_NAME, RESULTS_NAME
 from noxcli.inputs.definition import InputNode
 from noxcli.inputs.preflight import validate_inputs
 from noxcli.masking import Mask
@@ -20,6 +22,7 @@ from noxcli.render.text import amount
 from noxcli.rows.reader import Row, RowReader, digest_of
 from noxcli.rows.shards import Shard
 
+MAX_SIBLINGS = 1000  # directories beside a shard's
 MISTAKES_KEPT, MAX_NAMED = 20, 20
 MAX_CHANGED = 1000  # results that are written together
 
@@ -234,6 +237,39 @@ def _moves_in(rows: RowReader, past: JournalState, shard: Shard) -> list[tuple[i
     if shard.of > 1 and any(new != old for new, old, _ in moves):
         raise UsageProblem(f"rows of {rows.name} have moved, and may now belong to other shards", "restore the file")
     return moves
+
+
+def require_no_results(directory: Path) -> None:
+    """Raise UsageProblem if a directory without a journal has results."""
+    if next(ResultsReader(directory).read_all(), None) is not None:
+        _lack_rows(directory)
+
+
+def require_journal_of(results: ResultsFile, past: JournalState) -> None:
+    """Raise UsageProblem if there are results of rows that the journal lacks: these rows would start again."""
+    if past.was_renumbered:
+        return
+    known = DigestIndex((key_of(number, past.ids[number]), number) for number, at in enumerate(past.offsets) if at)
+    if any(known.find(key) is None for key in results.kept.known):
+        _lack_rows(results.path.parent)
+
+
+def _lack_rows(directory: Path) -> NoReturn:
+    raise UsageProblem(
+        f"{directory} has {RESULTS_NAME} with rows that its journal {JOURNAL_NAME} lacks",
+        f"fetch the same batch's {JOURNAL_NAME} into it, or add --fresh, which starts each row again",
+    )
+
+
+def require_same_split(directory: Path, digest: str, shard: str) -> None:
+    """Raise UsageProblem if a sibling directory has a shard of the same table, split otherwise."""
+    for journal in sorted(directory.absolute().parent.glob(f"*/{JOURNAL_NAME}"))[:MAX_SIBLINGS]:
+        then = JournalState.read_header(journal)
+        if then is not None and then.digest == digest and then.shard.partition("/")[2] != shard.partition("/")[2]:
+            raise UsageProblem(
+                f"{journal.parent} has shard {then.shard} of the same rows, and this is {shard}",
+                "keep the number of shards, or use directories elsewhere",
+            )
 
 
 def renew_columns(rows: RowReader, names: Sequence[str], past: JournalState, results: ResultsFile, mask: Mask) -> None:

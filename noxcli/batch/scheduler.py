@@ -145,6 +145,7 @@ class Scheduler:
 
     def _begin(self, row: Row) -> None:
         number, state = row.number, self.past.state(row.number)
+        self.tally.note_begun(row.file_number)
         if row.problem is not None:
             problem = UsageProblem(f"line {row.line}: {row.problem}" if row.line else row.problem)
             self.in_flight.report(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))

@@ -119,9 +119,9 @@ class Journal:
 
         Raises UsageProblem.
         """
-        if not self.is_open:
-            return None
         directory = self.path.parent
+        if not self.is_open and not (directory / RESULTS_NAME).exists():
+            return None
         others = (directory.with_name(f"{directory.name}.{number}") for number in count(1))
         try:
             aside = next(path for path in others if not os.path.lexists(path))

@@ -4,7 +4,9 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -75,11 +77,14 @@ class JournalState:
     whole: int = 0  # the rows of the file, in the last call that left none out
     asked_again: Counter[int] = field(default_factory=Counter)  # how often each row that had ended started again
     starts: Counter[int] = field(default_factory=Counter)  # of a gate: how often each answer was asked
+    began: float = inf  # the server's time at the first start; never, if that is not known
+    was_renumbered: bool = False  # rows may be gone that had results
     choice_is_open: bool = False  # not all rows that were chosen last have been re-run
     accepted: list[tuple[int, int, int]] | None = None  # changed rows, for `renumber`, that are not in the journal yet
     edited: list[tuple[int, str | None]] = field(default_factory=list)  # of those, rows to re-run
     outdated: set[int] = field(default_factory=set)  # finished rows whose runs had another input than the file has now
     _moves: list[tuple[int, int, int]] = field(default_factory=list)
+    _has_sent: bool = False
     _chosen: list[tuple[int, int]] = field(default_factory=list)  # rows, and where their lines begin
 
     @classmethod
@@ -105,6 +110,15 @@ class JournalState:
         except OSError as error:
             raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}") from None
         return past
+
+    @classmethod
+    def read_header(cls, path: Path) -> BatchHeader | None:
+        """Return the first header of a journal, None for anything else."""
+        past = cls()
+        with suppress(OSError, UsageProblem, StopIteration):
+            offset, raw = next(iter(lines_in(path, MAX_LINE)))
+            past.apply_line(raw, offset, path)
+        return past.header
 
     def count_finished(self, most: int | None = None) -> int:
         """Return the number of rows that already had their run, up to the row `most`."""
@@ -231,6 +245,9 @@ class JournalState:
                 if sent is None:
                     raise ValueError("no time")
                 self.pending[number] = SentStart(number, line["id"], line["input_digest"], sent.timestamp())
+                if not self._has_sent:
+                    first = parse_time(line["server_at"])
+                    self._has_sent, self.began = True, inf if first is None else first.timestamp()
             case "started":
                 self.stopping.discard(number)
                 before = self.pending.get(number) or SentStart(number, line["id"])
@@ -266,6 +283,7 @@ class JournalState:
         A finished row keeps the digest of its run's input, and is outdated if it is another one.
         """
         self._make_room(max((old for _, old, _ in moves), default=0))
+        self.was_renumbered = True
         states, pending, stopping = self.states, self.pending, self.stopping
         ids, runs, offsets = self.ids, self.runs, self.offsets
         size = 1 + max((new for new, _, _ in moves), default=0)

@@ -144,6 +144,11 @@ class ResultsIndex(ResultsReader):
         super().__init__(directory)
         self._index = DigestIndex((key_of(line["row"], digest_of(line["id"])), at) for at, line in self.read_all())
 
+    @property
+    def known(self) -> Iterable[int]:
+        """The keys of all rows that have a result."""
+        return self._index.digests
+
     def has(self, key: int) -> bool:
         return self._index.find(key) is not None
 

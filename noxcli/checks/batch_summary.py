@@ -39,8 +39,7 @@ class BatchSummary:
     _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
     _asked_again: set[int] = field(default_factory=set)  # rows that are judged good, but not by their first answer
     stuck: str | None = None  # the reason for which the first rows of this call all failed
-    _only: str | None = None  # the reason for which all rows of this call have ended so far
-    _first: set[int] = field(default_factory=set)  # the first rows of the file that this call has had
+    _first: dict[int, set[str]] = field(default_factory=dict)  # the first rows that were begun: why they failed
 
     @property
     def all_codes(self) -> Counter[int]:
@@ -126,11 +125,19 @@ class BatchSummary:
             self._asked_again.add(line["row"])
         shared = None if code == ExitCode.OK else self.reasons.count(line, paste)
         if not before:
-            same = code in HOPELESS and (self.codes.total() == 1 or shared == self._only)
-            self._only = shared if same else None
-            if self._only is not None and self.stuck is None:
-                self._first.add(line["row"])
-                self.stuck = self._only if len(self._first) == STUCK_AFTER else None
+            self._note_first(line["row"], shared if code in HOPELESS else None)
+
+    def note_begun(self, row: int) -> None:
+        """A row of the file was begun: started, or refused before that."""
+        if len(self._first) < STUCK_AFTER:
+            self._first.setdefault(row, set())
+
+    def _note_first(self, row: int, reason: str | None) -> None:
+        """Note the reason for which no other row would do better, None for any other ending."""
+        if row in self._first:
+            self._first[row].add(reason or "")
+            alike = len(self._first) == STUCK_AFTER and all(each == {reason} for each in self._first.values())
+            self.stuck = reason if alike else None
 
     def counts_by_outcome(self) -> list[tuple[int, str]]:
         """Return the number of rows with each outcome."""

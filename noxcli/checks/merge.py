@@ -255,7 +255,7 @@ class MergedBatch:
             case "sent":
                 code, message = ExitCode.START_UNKNOWN, "the batch was interrupted while starting it"
             case "started" | "stopping":
-                code, message = ExitCode.NOT_FINISHED, "the batch was interrupted while it was running"
+                code, message = ExitCode.NOT_FINISHED, "it was started, and its result is not known here yet"
             case "finished" if is_outdated:
                 code, message = ExitCode.NOT_FINISHED, f"its input in {self.header.source} is not that of its run"
                 hint = "re-run it with --again edited"

@@ -50,9 +50,9 @@ def found(runs: Iterable[Run], *doubts: SentStart, taken: Sequence[str] = ()) ->
     return find_candidates_of_batch(as_api(Listed(runs)), "w", DIGESTS, doubts or [doubt()], taken.__contains__, 5.0)
 
 
-def own(runs: Iterable[Run], *doubts: SentStart) -> dict[int, str]:
+def own(runs: Iterable[Run], *doubts: SentStart, began: float = 0.0) -> dict[int, str]:
     finding = replace(found(runs, *doubts), of_batch=True)
-    return {one.number: run.id for one, run in finding.match_rows(doubts or [doubt()])}
+    return {one.number: run.id for one, run in finding.match_rows(doubts or [doubt()], began)}
 
 
 def names(finding: CandidateIndex) -> list[str]:
@@ -79,7 +79,7 @@ def test_from_a_list_that_breaks_no_row_takes_a_run() -> None:
         raise Unavailable("gone")
 
     finding = found(listed())
-    assert (names(finding), finding.listed, list(finding.match_rows([doubt()]))) == (["mine"], False, [])
+    assert (names(finding), finding.listed, list(finding.match_rows([doubt()], 0.0))) == (["mine"], False, [])
 
 
 def test_rows_with_equal_inputs_share_their_runs_out() -> None:
@@ -100,6 +100,12 @@ def test_a_time_without_a_zone_may_be_of_any(hours: float) -> None:
     # Taken only where it can't be an older run of a zone that is further west.
     assert own([mine]) == ({1: "mine"} if hours >= 0 else {})
     assert own([mine, local("this morning", -3600 * 3, min(hours, 0))]) in ({}, {1: "mine"} if hours < -9 else {})
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(-20, False), (-5, True), (None, False)])
+def test_a_run_that_is_older_than_the_batch_is_not_its_own(seconds: float | None, *, taken: bool) -> None:
+    assert bool(own([run("one", seconds)], began=NOW.timestamp())) == taken
+    assert own([run("one", 1)], began=float("inf")) == {}, "where the server's time is not known"
 
 
 def test_more_runs_than_rows_leave_the_doubt() -> None:

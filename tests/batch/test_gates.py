@@ -133,6 +133,18 @@ def test_repetitions_of_a_row_are_one_of_the_first_twenty(
     assert started == runs if good else runs < started < 60
 
 
+def test_the_first_twenty_are_those_that_started_first() -> None:
+    tally = BatchSummary()
+    for row in range(1, 31):
+        tally.note_begun(row)
+    failed = {"exit_code": 1, "run": None, "error": {"message": "no ink", "hint": None}}
+    for row in [*range(11, 31), *range(2, 11)]:
+        tally.count({"row": row, "id": None, "result": failed})
+    assert tally.stuck is None, "29 failed, but not the one that began first"
+    tally.count({"row": 1, "id": None, "result": failed})
+    assert tally.stuck is not None
+
+
 def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
     file = write_rows(*["bad"] * 60)
     result = noxcli("batch", workflow, file, "--max-parallel", "4")
@@ -157,6 +169,7 @@ def test_what_ends_beside_the_twentieth_failure_starts_no_more() -> None:
     tally = BatchSummary(total=100)
     for number in range(1, 65):
         failed = {"exit_code": 1 if number <= 20 else 0, "run": {"id": "r"}, "error": {"message": "no"}}
+        tally.note_begun(number)
         tally.count({"row": number, "id": None, "result": failed})
     assert tally.stuck is not None
 

@@ -321,3 +321,40 @@ def test_one_empty_directory_hides_no_other(noxcli: Noxcli, workflow: str) -> No
         assert (result.code, [line["result"]["exit_code"] for line in result.lines]) == (8, [0, 8])
         assert "no batch has begun in s2" in result.err
         Path("s2/batch.jsonl").touch()
+
+
+@pytest.mark.parametrize("journal", [None, "", "header"])
+def test_results_without_their_journal_start_nothing(
+    noxcli: Noxcli, sandbox: Sandbox, workflow: str, journal: str | None
+) -> None:
+    file, place = write_rows({"Q": "a"}, {"Q": "b"}), Path("rows.jsonl.batch/batch.jsonl")
+    assert noxcli("batch", workflow, file).code == 0
+    lines = place.read_text().splitlines(keepends=True)
+    place.unlink()
+    if journal is not None:
+        place.write_text(lines[0] if journal else "")
+    result = noxcli("batch", workflow, file, "--resume")
+    assert (result.code, len(sandbox.runs(workflow))) == (2, 2), result.err
+    assert (
+        "results.jsonl with rows that its journal batch.jsonl lacks; fetch the same batch's batch.jsonl" in result.err
+    )
+    assert noxcli("batch", workflow, file, "--fresh").code == 0
+
+
+def test_rows_that_were_dropped_may_keep_their_results(noxcli: Noxcli, workflow: str) -> None:
+    rows = [{"$id": each, "Q": each} for each in "abc"]
+    assert noxcli("batch", workflow, write_rows(*rows)).code == 0
+    for _ in range(2):
+        assert noxcli("batch", workflow, write_rows(*rows[1:]), "--resume", "--allow-changed-input").code == 0
+    assert noxcli("batch", workflow, write_rows(*rows[1:]), "--resume").code == 0
+
+
+def test_another_number_of_shards_starts_nothing(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
+    file = write_rows(*({"Q": each} for each in "abcd"))
+    assert noxcli("batch", workflow, file, "--shard", "1/2", "--output-dir", "s1").code == 0
+    result = noxcli("batch", workflow, file, "--shard", "2/4", "--output-dir", "s2")
+    assert (result.code, len(sandbox.runs(workflow)), Path("s2").exists()) == (2, 2, False), result.err
+    assert "s1 has shard 1/2 of the same rows, and this is 2/4; keep the number of shards" in result.err
+    assert noxcli("batch", workflow, file, "--shard", "2/2", "--output-dir", "s2").code == 0
+    other = write_rows({"Q": "e"}, name="other.jsonl")
+    assert noxcli("batch", workflow, other, "--shard", "1/4", "--output-dir", "o1").code == 0
