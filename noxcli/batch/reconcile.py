@@ -62,8 +62,8 @@ class CandidateIndex:
         reason = f": {why.message}" if why is not None else ""
         error = StartUnknown(
             f"its start was sent, but the outcome is unknown{reason}",
-            f"{found.words()}; --resume adopts the run if exactly one matches this batch's version, and --again doubtful "
-            "starts the row again, even if that runs it twice",
+            f"{found.words()}; --resume adopts the run if exactly one matches this batch's version, and --again "
+            "doubtful starts the row again, even if that runs it twice",
             candidates=found.brief(),
         )
         return RowResult.of(row, Outcome(may_exist=True, phase=Phase.START, error=error), mask)

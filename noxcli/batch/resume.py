@@ -22,7 +22,7 @@ from noxcli.render.text import amount
 from noxcli.rows.reader import Row, RowReader, digest_of
 from noxcli.rows.shards import Shard
 
-MAX_SIBLINGS = 1000  # directories beside a shard's
+MAX_SIBLINGS = 1000  # other directories in the parent of a shard's
 MISTAKES_KEPT, MAX_NAMED = 20, 20
 MAX_CHANGED = 1000  # results that are written together
 

@@ -3,12 +3,12 @@
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from noxcli.checks.expectations import OPTION, Coverage, Expectations
 from noxcli.codec import to_json
-from noxcli.errors import ExitCode, Phase, UsageProblem, nearest, suggestion
+from noxcli.errors import ExitCode, Phase, Unfitting, UsageProblem, nearest, suggestion
 from noxcli.expressions.query import Query
 from noxcli.inputs.sources import Sources
 from noxcli.masking import Mask
@@ -18,6 +18,8 @@ from noxcli.render.text import shorten
 from noxcli.reports.assertions import Assertion, assertion_name, broken_assertions, check_assertion, parse_assertion
 from noxcli.rows.columns import EXPECT, ID
 
+SCORE = "--score"
+MAX_SCORE = 1e12
 MAX_SIDE = 100  # characters of a value in a message
 LOOKALIKES = str.maketrans("‘’‚“”„‐‑‒–—−", "'''\"\"\"------")  # noqa: RUF001 - these are what it is about
 SAME_BEFORE = 30  # of them before the first difference
@@ -31,12 +33,19 @@ class RowChecker:
     queries: Sequence[Query]
     expected: Expectations | None
     mask: Mask
+    score: Query | None = None
+    by: str | None = None  # the column by whose values rows are counted
 
     @classmethod
     def read(cls, asserts: Sequence[str] | None, expect: str | None, sources: Sources, mask: Mask) -> Self:
         """Return the judge for --assert and --expect. Raises UsageProblem."""
         queries = [parse_assertion(text, of_row=True) for text in asserts or ()]
         return cls(queries, None if expect is None else Expectations.read(expect, sources), mask)
+
+    def measuring(self, score: str | None, by: str | None) -> Self:
+        """Return the judge that also measures: --score and --by. Raises UsageProblem."""
+        scored = None if score is None else parse_assertion(score, of_row=True, option=SCORE)
+        return replace(self, score=scored, by=by)
 
     @property
     def has_questions(self) -> bool:
@@ -45,19 +54,25 @@ class RowChecker:
     @property
     def columns(self) -> list[str]:
         """The columns and inputs that --assert names, as in `row.Question`."""
-        return [name for query in self.queries for name in query.keys_of("row")]
+        return [name for query in self._expressions for name in query.keys_of("row")]
 
     @property
     def outputs(self) -> list[str]:
         """The outputs that --assert names, as in `output.Answer`."""
-        return [name for query in self.queries for name in query.keys_of("output")]
+        return [name for query in self._expressions for name in query.keys_of("output")]
+
+    @property
+    def _expressions(self) -> list[Query]:
+        return [*self.queries, *([] if self.score is None else [self.score])]
 
     def require_columns(self, known: Collection[str]) -> None:
         """Raise UsageProblem if --assert names a column that is not among these, unless none is known."""
-        for name in self.columns if known else ():
+        named = [(name, f"--assert names row.{name}") for name in self.columns]
+        named += [] if self.by is None else [(self.by, f"--by names {self.by!r}")]
+        for name, what in named if known else ():
             if name not in {ID, *known}:
                 hint = suggestion(nearest(name, known), quoted=True)
-                raise UsageProblem(f"--assert names row.{name}, but no row has such a column", hint)
+                raise UsageProblem(f"{what}, but no row has such a column", hint)
 
     def require_outputs(
         self, known: Collection[str], where: str, alone: str = "", known_elsewhere: Collection[str] = ()
@@ -85,7 +100,7 @@ class RowChecker:
 
     def identity(self) -> list[Any]:
         """Return what tells these checks from others; it can be written as JSON."""
-        return [[query.text for query in self.queries], None if self.expected is None else self.expected.digest()]
+        return [[query.text for query in self._expressions], None if self.expected is None else self.expected.digest()]
 
     def coverage(self) -> Coverage:
         """Return what counts the rows of which nothing is asked."""
@@ -104,7 +119,14 @@ class RowChecker:
         result = line["result"]
         if result["exit_code"] != ExitCode.OK:
             return line
-        found = list(self._found(line, result, table or line))
+        row = {**(line["input"] or {}), **((table or line)["columns"] or {}), ID: (table or line)["id"]}
+        if self.score is not None:
+            line = {**line, "score": (score := self._score({**result, "row": row}))}
+            if score is None:  # nothing is said of the answer
+                error = _as_error(f"{SCORE} {self.score.text} finds no number")
+                unjudged = {"ok": False, "exit_code": int(ExitCode.NOT_FINISHED), "error": error}
+                return {**line, "result": {**result, **unjudged}}
+        found = list(self._found(row, result, table or line))
         if not found:
             return line
         assertions = self.mask.whole([asdict(each) for each in found])
@@ -114,8 +136,18 @@ class RowChecker:
             result |= {"ok": False, "exit_code": code, "error": self.mask.whole(_as_error(trouble))}
         return {**line, "result": result}
 
+    def _score(self, document: Mapping[str, Any]) -> float | None:
+        """Return the score of an answer, None for anything but a number of a usual size."""
+        assert self.score is not None
+        try:
+            found = self.score.of_result(document)
+        except Unfitting:
+            return None
+        is_number = isinstance(found, int | float) and not isinstance(found, bool)
+        return float(found) if is_number and abs(found) < MAX_SCORE else None
+
     def _found(
-        self, line: Mapping[str, Any], result: Mapping[str, Any], table: Mapping[str, Any]
+        self, row: Mapping[str, Any], result: Mapping[str, Any], table: Mapping[str, Any]
     ) -> Iterator[Assertion]:
         columns, output = table["columns"] or {}, result["output"]
         if self.expected is not None:
@@ -124,7 +156,6 @@ class RowChecker:
         elif columns.get(EXPECT) is not None:
             yield _as_the_row_expects(columns[EXPECT], output)
         if self.queries:
-            row = {**(line["input"] or {}), **columns, ID: table["id"]}
             yield from (check_assertion(query, {**result, "row": row}) for query in self.queries)
 
 

@@ -35,6 +35,8 @@ HEADINGS = {
         "--pass-each",
         "--min-pass",
         "--allow-missing",
+        "--score",
+        "--by",
         "--report",
         "--markdown",
         "--junit",

@@ -352,6 +352,15 @@ class CheckOptions(AssertOptions):
     ] = None
 
 
+ScoreOption = Annotated[
+    str | None,
+    typer.Option("--score", metavar="EXPR", help="Give each answer the number that this JMESPath finds."),
+]
+ByOption = Annotated[
+    str | None, typer.Option("--by", metavar="COLUMN", help="Also count rows by the values of this column.")
+]
+
+
 @declared
 class ReportOptions(AssertOptions):
     """What to write for other programs, apart from stdout."""

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from noxcli.cli.options import (
+    ByOption,
     CheckOptions,
     CommonOptions,
     DocumentOptions,
     Junit,
     LimitOptions,
     Markdown,
+    ScoreOption,
     declared,
 )
 from noxcli.errors import (
@@ -40,6 +42,7 @@ class FailOn(StrEnum):
     CHANGED = "changed"
     NEW = "new"
     REMOVED = "removed"
+    WORSE = "worse"
 
 
 @declared
@@ -74,7 +77,7 @@ class Options(DocumentOptions, CheckOptions, LimitOptions, CommonOptions):
         typer.Option(
             "--fail-on",
             metavar="CLASS",
-            help="Exit with 11 for changed, new or removed rows.",
+            help="Exit with 11 for changed, new or removed rows, or if NEW is worse.",
             show_default=False,
         ),
     ] = None
@@ -86,6 +89,8 @@ class Options(DocumentOptions, CheckOptions, LimitOptions, CommonOptions):
         str | None,
         typer.Option("--report", metavar="FILE", help="Write an HTML page with both answers of each row."),
     ] = None
+    score: ScoreOption = None
+    by: ByOption = None
     markdown: Markdown = None
     junit: Junit = None
 
@@ -100,6 +105,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
     context = noxus.context
     judge = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    judge = judge.measuring(options.score, options.by)
     base, new = _open_sides(noxus, options, judge)
     with ExitStack() as stack:
         comparison = Comparison(base, new, judge, options.pass_each, stack)
@@ -186,7 +192,7 @@ def _read_run(noxus: "Session", source: str) -> "Source":
 
 def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:
     """Return why the command does not end with 0."""
-    from noxcli.commands.comparison_report import name_some  # as in execute
+    from noxcli.commands.comparison_report import name_some, worse_in_words  # as in execute
     from noxcli.render.text import amount, in_prose
     from noxcli.reports.row_pair import RowClass
 
@@ -198,6 +204,8 @@ def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:
     rows, failing = amount(counts.total(), "row"), ("broken", *(options.fail_on or ()))
     if counted := [f"{counts[change]:,} {change}" for change in RowClass if change in failing and counts[change]]:
         return NotAsAsserted(f"of {rows}, {in_prose(counted)}: {report.name_failing()}")
+    if FailOn.WORSE in failing and (worse := worse_in_words(comparison)):
+        return NotAsAsserted(worse)
     if not compared.counted["answered"]:
         return NotFinished(f"{compared.row_counts}, but no row has an answer on both sides", compared.resume_hints())
     if (unjudged := compared.counted["unjudged"]) and not options.allow_missing:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from noxcli.cli.context import Context
 from noxcli.compare.comparison import Comparison
-from noxcli.compare.significance import chance
+from noxcli.compare.significance import Interval, chance, difference
 from noxcli.errors import ExitCode, NoxError
 from noxcli.files import save
 from noxcli.render.table import Layout, show_table, with_tabs
@@ -22,7 +23,9 @@ from noxcli.reports.row_pair import RowClass, RowPair, pairs_in_words
 MAX_SHOWN, MAX_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown as word diffs
 MAX_ID, MAX_WHAT = 30, 200  # characters of a cell there
 MIN_SHARE = 0.01  # that is reported exactly
-MAX_NAMED, MAX_LISTED = 3, 20  # rows that fail: in the error, and on the pages of a CI system
+LEVEL = 0.01  # of what is worse as a whole, and of each side of an interval
+TOO_FEW = "too few scores differ to tell"
+MAX_NAMED, MAX_LISTED = 3, 10  # rows that fail: in the error, and on the pages of a CI system
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,10 @@ class ComparisonReport:
     def write(self, ending: NoxError | None, notes: Iterable[str]) -> None:
         """Print what differs, and write the files; `notes` are more than each comparison has. Raises Undelivered."""
         code, reason = (ExitCode.OK, None) if ending is None else (ending.exit_code, ending.message)
-        notes = [*notes, *self.comparison.compared.notes()]
-        totals = self.comparison.totals(code, reason, {"chance": chance_of(self.comparison), "notes": notes})
+        notes = [*notes, *score_in_words(self.comparison), *self.comparison.compared.notes()]
+        totals = self.comparison.totals(
+            code, reason, {"chance": chance_of(self.comparison), "score": score_of(self.comparison), "notes": notes}
+        )
         self._print(totals)
         self._write_files(totals)
 
@@ -73,7 +78,11 @@ class ComparisonReport:
         comparison = self.comparison
         failing = list(islice((pair for pair in comparison.pairs() if self.fails(pair)), MAX_LISTED))
         became = [(count, str(change)) for change in RowClass if (count := comparison.counts[change])]
-        broken = [Broken(pair.name, pair.what(), pair.differences()) for pair in failing if pair.base and pair.new]
+        broken = [
+            Broken(pair.name, pair.first_input, pair.what(), pair.differences())
+            for pair in failing
+            if pair.base and pair.new
+        ]
         alone = [f"{pair.name}: {pair.what()}" for pair in failing if not (pair.base and pair.new)]
         passing = (pair for pair in comparison.pairs() if not self.fails(pair))
         others = [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MAX_LISTED)]
@@ -104,6 +113,46 @@ class ComparisonReport:
         if comparison.listed > MAX_SHOWN:
             more = amount(comparison.listed - MAX_SHOWN, "row")
             terminal.note(f"and {more} more; a pipe, --json and --report have all of them")
+
+
+def score_of(comparison: Comparison, level: float = LEVEL) -> dict[str, Any] | None:
+    """Return how the mean score differs, None without scores."""
+    compared = comparison.compared
+    if not compared.scores:
+        return None
+    differences = [difference(base, new) for base, new in compared.scores]
+    found = Interval.of(differences, level)
+    return {
+        "base": fmean(base for base, _ in compared.scores),
+        "new": fmean(new for _, new in compared.scores),
+        "low": None if found is None else found.low,
+        "high": None if found is None else found.high,
+        "rows": len(differences),
+        "without": compared.counted["without a score"],
+    }
+
+
+def score_in_words(comparison: Comparison) -> Iterator[str]:
+    """Yield how the mean score differs, if there are scores."""
+    if (score := score_of(comparison)) is None:
+        return
+    rows = f"{amount(score['rows'], 'row')}{f'; {without} without a score' if (without := score['without']) else ''}"
+    bounds = f"98 % interval {score['low']:+.3g} to {score['high']:+.3g}" if score["low"] is not None else TOO_FEW
+    change = f"score {score['base']:.3g}, now {score['new']:.3g}: {score['new'] - score['base']:+.3g}"
+    yield f"{change} ({bounds}, {rows})".replace("-", "\N{MINUS SIGN}")
+
+
+def worse_in_words(comparison: Comparison) -> str | None:
+    """Return why NEW is worse as a whole, None if chance may explain it, or BASE was chosen by its answers."""
+    less, more, share = chance_of(comparison).values()
+    score = score_of(comparison) or {}
+    if comparison.compared.counted["rerun in BASE"]:
+        return None
+    if share <= LEVEL and less > more:
+        return f"NEW is worse as a whole: {less} rows pass less often and {more} more often"
+    if (score.get("high") or 0) < 0:
+        return f"NEW is worse as a whole: {next(score_in_words(comparison))}"
+    return None
 
 
 def chance_of(comparison: Comparison) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class GateAnswers(BatchSummary):
     runs: Counter[int] = field(default_factory=Counter)  # also of earlier calls
     _tries: Counter[int] = field(default_factory=Counter)  # in this call
     _kinds: dict[int, AnswerKind] = field(default_factory=dict)
+    _scores: dict[int, float | None] = field(default_factory=dict)
     _followed: set[int] = field(default_factory=set)  # whose runs an earlier call has started
 
     def remember(self, past: JournalState) -> None:
@@ -66,6 +67,7 @@ class GateAnswers(BatchSummary):
     ) -> None:
         BatchSummary.count(self, line, paste, before=before, interrupted=interrupted)
         number = number_of(line["row"], SIDES.index(line["side"]), line["place"])
+        self._scores[number] = line.get("score")
         self._kinds[number] = KINDS.get(line["result"]["exit_code"], AnswerKind.NONE)
         if not before:
             self._tries[number] += 1
@@ -81,7 +83,7 @@ class GateAnswers(BatchSummary):
         spent = self.runs.total() >= self.rules.max_runs
         return self.rules.decide(
             {
-                answer_key(number): StoredAnswer(kind, runs=self.runs[number])
+                answer_key(number): StoredAnswer(kind, self._scores.get(number), self.runs[number])
                 for number, kind in self._kinds.items()
                 if kind is not AnswerKind.NONE or spent or self._tries[number] >= TRIES
             }

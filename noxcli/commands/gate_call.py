@@ -80,6 +80,7 @@ def run_gate(noxus: Session, options: Options) -> None:
     """Ask until the rules decide, and report. Raises what the command ends with."""
     context, answers = noxus.context, GateAnswers()
     judge = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    judge = judge.measuring(options.score, options.by)
     rows, asked = _read_asked(noxus, options)
     context.way_back = asked.way_back
     with _never_safe_again(context, asked), Batch(asked, answers, context.terminal, context.clock) as batch:
@@ -171,8 +172,8 @@ class _Gate:
         header = replace(header_of(noxus.context, self.workflows[0], self.asked, noxus.context.argv), repeat=PER_ROW)
         seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)
         rows.require_apart()
-        if not (self.judge.has_questions or "$expect" in rows.names):
-            raise UsageProblem("a gate without a check can't fail", "add --assert or --expect")
+        if not (self.judge.has_questions or self.judge.score or "$expect" in rows.names):
+            raise UsageProblem("a gate without a check can't fail", "add --assert, --expect or --score")
         check_questions(noxus.context, self.judge, rows, header, seen)
         if begun is not None:
             _require_same_gate(begun, batch.header, str(self.asked.directory))
@@ -180,7 +181,7 @@ class _Gate:
         most = self.options.max_runs or default_max_runs(len(numbers))
         if most < (least := min_max_runs(len(numbers))):
             raise UsageProblem(f"--max-runs {most} is too few for {amount(len(numbers), 'row')}", f"write {least}")
-        self.answers.rules = GateRules(numbers, most)
+        self.answers.rules = GateRules(numbers, most, scored=self.judge.score is not None)
 
     def _read_versions(self) -> list[Workflow]:
         """Return the workflow in both versions. Raises UsageProblem if nothing can differ."""
@@ -404,7 +405,7 @@ class _Gate:
             "max_runs": rules.max_runs,
             "looks": looks,
             "suspects": {str(state): len(verdict.rows(state)) for state in SuspectState},
-            "loss_seen": loss_seen(len(rules.rows), rate, possible),
+            "loss_seen": loss_seen(len(rules.rows), rate, possible, scored=rules.scored),
             "row_seen": row_seen(len(rules.rows), rate),
             "checks_changed": self.checks_changed,
         }
@@ -443,6 +444,8 @@ class _Gate:
 def _worse(verdict: GateVerdict) -> str:
     look = verdict.looks[-1]
     counts = f"{look.broken} answers broke and {look.fixed} were fixed"
+    if look.interval is not None and look.interval.high < 0:
+        counts += f", and the score fell by {-look.interval.mean:.3g},"
     return f"NEW is worse as a whole: {counts} in {amount(look.rounds, 'round')}"
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import JsonOption, Markdown, QueryOption, declared, fixed_at
+from noxcli.cli.options import ByOption, JsonOption, Markdown, QueryOption, ScoreOption, declared, fixed_at
 from noxcli.commands import batch_options
 from noxcli.commands.batch_options import Again
 
@@ -61,6 +61,8 @@ class Options(batch_options.Options):
         str | None,
         typer.Option("--report", metavar="FILE", help="Write an HTML page: each row that differs, side by side."),
     ] = None
+    score: ScoreOption = None
+    by: ByOption = None
     markdown: Markdown = None
     as_json: JsonOption = False
     query: QueryOption = None

@@ -9,6 +9,7 @@ import typer
 
 from noxcli.cli.context import Context
 from noxcli.cli.options import (
+    ByOption,
     CheckOptions,
     Color,
     Junit,
@@ -19,6 +20,7 @@ from noxcli.cli.options import (
     Printed,
     Quiet,
     RowsReport,
+    ScoreOption,
     StatusOption,
     Verbose,
     declared,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from noxcli.checks.batch_summary import BatchSummary
     from noxcli.checks.merge import MergedBatch
     from noxcli.checks.row_checker import RowChecker
+    from noxcli.compare.summary import Groups, SideTotals
     from noxcli.expressions.query import Query
     from noxcli.reports.failure_groups import ResultLine
     from noxcli.reports.spreadsheet import Sheet
@@ -71,6 +74,8 @@ class Options(CheckOptions, Printed):
     ] = False
     output: OutputOption = None
     report: RowsReport = None
+    score: ScoreOption = None
+    by: ByOption = None
     markdown: Markdown = None
     junit: Junit = None
     quiet: Quiet = False
@@ -85,7 +90,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.checks.pass_rules import MinPass, enough_of
     from noxcli.checks.row_checker import RowChecker
     from noxcli.cli.destinations import plan_reports, present
+    from noxcli.compare.summary import Groups, SideTotals
     from noxcli.expressions.query import Query
+    from noxcli.reports.comparison_facts import group_facts
     from noxcli.reports.spreadsheet import Sheet
 
     context: Context = ctx.obj
@@ -98,7 +105,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     mask = context.terminal.mask
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
     wanted = read_statuses(options.status or ())
-    judge = RowChecker.read(options.asserts, options.expect, context.sources, mask)
+    judge = RowChecker.read(options.asserts, options.expect, context.sources, mask).measuring(options.score, options.by)
     min_pass, joined = MinPass.read(options.min_pass), MergedBatch.read(directories)
     if joined.header.gate is not None:
         _print_gate(context, options, joined, query)
@@ -107,11 +114,16 @@ def execute(ctx: typer.Context, options: Options) -> None:
     enough = enough_of(joined.header.repeat, options.pass_each)
     tally = BatchSummary(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
     sheet = None if options.csv is None else Sheet(raw=options.csv_raw)
-    _print_rows(context, _counted(joined.lines(judge), tally, sheet, wanted), query)
+    totals, groups = SideTotals(), Groups(options.by)
+    _print_rows(context, _counted(joined.lines(judge), tally, sheet, wanted, totals, groups), query)
     tally.expect(tally.done)  # each row has a line
     _write_files(context, options, joined, judge, tally, sheet, wanted)
     _print_summary(context, joined, tally)
-    facts = _facts(joined, judge)
+    measured = [] if totals.score is None else [("Mean score", f"{totals.score:.6g}")]
+    measured += group_facts(groups.document())
+    for term, text in measured:
+        context.terminal.note(f"{term}: {text}")
+    facts = [*_facts(joined, judge), *measured]
     context.reports.batch = replace(tally.for_ci(context.outcome.subject, "results"), facts=facts)
     tally.conclude(context.terminal, None)
 
@@ -121,7 +133,19 @@ def _print_gate(context: Context, options: Options, joined: "MergedBatch", query
     from noxcli.expressions.query import found_line
     from noxcli.rows.shards import Shard  # as in execute
 
-    for name in ("status", "asserts", "expect", "min_pass", "pass_each", "csv", "report", "markdown", "junit"):
+    for name in (
+        "status",
+        "asserts",
+        "expect",
+        "min_pass",
+        "pass_each",
+        "csv",
+        "report",
+        "markdown",
+        "junit",
+        "score",
+        "by",
+    ):
         if getattr(options, name):
             what = f"{option_of(name)} is not for {options.directories[0]}, which has the answers of a gate"
             raise UsageProblem(what, "only noxcli gate judges them")
@@ -129,11 +153,20 @@ def _print_gate(context: Context, options: Options, joined: "MergedBatch", query
 
 
 def _counted(
-    lines: Iterable["ResultLine"], tally: "BatchSummary", sheet: "Sheet | None", wanted: Collection[str]
+    lines: Iterable["ResultLine"],
+    tally: "BatchSummary",
+    sheet: "Sheet | None",
+    wanted: Collection[str],
+    totals: "SideTotals",
+    groups: "Groups",
 ) -> Iterator["ResultLine"]:
     """Count each line, and yield those of the wanted statuses."""
+    from noxcli.reports.row_pair import answer_of  # as in execute
+
     for line in lines:
         tally.count(line)
+        totals.count([line], answer_of(line))
+        groups.add(line, "new", [line], answer_of(line))
         if _is_wanted(line, wanted):
             if sheet is not None:
                 sheet.add(line)
@@ -217,7 +250,7 @@ def _facts(joined: "MergedBatch", judge: "RowChecker") -> list[tuple[str, str]]:
         "Table": header.source,
         "Workflow": header.workflow_id,
         "Version": header.version_name or header.version_id,
-        "Questions": ", ".join(judge.questions(own=False)),
+        "Checks": ", ".join(judge.questions(own=False)),
     }
     return [(term, text) for term, text in facts.items() if text]
 

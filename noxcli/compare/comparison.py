@@ -13,7 +13,7 @@ from noxcli.batchdir.digest_index import NUMBER_BITS
 from noxcli.checks.pass_rules import enough_of
 from noxcli.checks.row_checker import RowChecker, without_verdict
 from noxcli.compare.side import Side, differing_constants
-from noxcli.compare.summary import ComparisonSummary, require_comparable
+from noxcli.compare.summary import ComparisonSummary, Groups, require_comparable
 from noxcli.errors import ExitCode, UsageProblem
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import NOT_HERE, Confirmed, PassRule, RowClass, RowPair
@@ -41,7 +41,9 @@ class Comparison:
         differ = differing_constants(base, new)
         rule = PassRule(base.repeat, enough_of(base.repeat, each))
         by = "row" if by_row else "id" if base.has_ids and new.has_ids else "input"  # both sides have some ids
-        self.compared = ComparisonSummary(base, new, rule, judge.questions(own=new.expects), by, differ)
+        self.compared = ComparisonSummary(
+            base, new, rule, judge.questions(own=new.expects), by, differ, Groups(judge.by)
+        )
         self.counts: Counter[RowClass] = Counter()
         self.slower = 0  # of any class
         self.gate: dict[str, Any] | None = None
@@ -130,6 +132,7 @@ class Comparison:
             "classes": {str(change): self.counts[change] for change in RowClass},
             "slower": self.slower,
             "gate": self.gate,
+            "groups": self.compared.groups.document(),
             **more,
         }
 

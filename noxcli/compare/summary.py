@@ -2,14 +2,18 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import fsum
+from statistics import fmean
 from typing import Any
 
 from noxcli.batchdir.digest_index import DigestIndex
+from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.resume_command import command_to_continue
 from noxcli.compare.side import Side
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
+from noxcli.outputs.values import as_text
 from noxcli.render.text import amount, in_prose
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import PassRule, RowClass, RowPair, SideVerdict, answer_of
@@ -19,11 +23,11 @@ SHARES, TERMS = {"median_s": 0.5, "p95_s": 0.95}, {"median_s": "median", "p95_s"
 
 
 class SideTotals:
-    """The rows of one side, how many pass, and how long their runs took."""
+    """The rows of one side, how many pass, their scores, and how long their runs took."""
 
     def __init__(self) -> None:
         self.rows = self.passed = 0
-        self._seconds = array("d")  # of each run
+        self._seconds, self._scores = array("d"), array("d")  # of each run
 
     def count(self, lines: Sequence[ResultLine], answer: SideVerdict) -> None:
         """Count a row and what its lines say; none if the side lacks it."""
@@ -31,12 +35,41 @@ class SideTotals:
         self.passed += answer is SideVerdict.GOOD
         took = ((line["result"]["run"] or {}).get("duration_s") for line in lines)
         self._seconds.extend(seconds for seconds in took if seconds is not None)
+        self._scores.extend(line["score"] for line in lines if line.get("score") is not None)
+
+    @property
+    def score(self) -> float | None:
+        """The mean score, None without any."""
+        return fsum(self._scores) / len(self._scores) if self._scores else None
 
     def document(self) -> dict[str, Any]:
         took = sorted(self._seconds)
         at = {name: within(took, share) if took else None for name, share in SHARES.items()}
         rate = round(self.passed / self.rows, 4) if self.rows else None
-        return {"rows": self.rows, "passed": self.passed, "pass_rate": rate, **at}
+        return {"rows": self.rows, "passed": self.passed, "pass_rate": rate, **at, "score": self.score}
+
+
+class Groups:
+    """The rows of one or two sides by the values of a column (--by)."""
+
+    def __init__(self, column: str | None) -> None:
+        self._column, self._totals = column, dict[str, dict[str, SideTotals]]()
+
+    def add(self, row: ResultLine, side: str, lines: Sequence[ResultLine], answer: SideVerdict) -> None:
+        """Count a side's lines of a row, if there is a column."""
+        if self._column is None:
+            return
+        value = {**(row["input"] or {}), **(row["columns"] or {})}.get(self._column)
+        of_value = self._totals.setdefault("" if value is None else as_text(value), {})
+        of_value.setdefault(side, SideTotals()).count(lines, answer)
+
+    def document(self) -> list[dict[str, Any]]:
+        """Return its part of `noxcli.comparison/1`, the most frequent value first."""
+        ordered = sorted(self._totals.items(), key=lambda each: -max(totals.rows for totals in each[1].values()))
+        return [
+            {"column": self._column, "value": value, **{side: totals.document() for side, totals in sides.items()}}
+            for value, sides in ordered
+        ]
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -49,8 +82,10 @@ class ComparisonSummary:
     questions: Sequence[str]
     by: str  # the same `id`, `input` or `row` makes a pair
     constants: list[str]  # that differ
+    groups: Groups
     totals: dict[str, SideTotals] = field(default_factory=lambda: {"base": SideTotals(), "new": SideTotals()})
     counted: Counter[str] = field(default_factory=Counter)
+    scores: list[tuple[float, float]] = field(default_factory=list)  # of pairs, the means of BASE and NEW
     lacking: dict[str, Counter[int]] = field(default_factory=lambda: {"base": Counter(), "new": Counter()})
 
     def count(self, pair: RowPair, read: Sequence[str]) -> None:
@@ -58,6 +93,8 @@ class ComparisonSummary:
         base, new = pair.answers
         self.totals["base"].count(pair.base, base)
         self.totals["new"].count(pair.new, new)
+        for name, lines, answer in (("base", pair.base, base), ("new", pair.new, new)):
+            self.groups.add((pair.new or pair.base)[0], name, lines, answer)
         partners = bool(pair.base and pair.new) and pair.other_input is None
         both = partners and SideVerdict.NONE not in pair.answers
         self.counted["partners"] += partners
@@ -71,15 +108,20 @@ class ComparisonSummary:
         elif pair.other_input is None and (base is SideVerdict.NONE or pair.verdict.unjudged):
             self._lacks("base", pair)
         if both:
+            sides = ([line.get("score") for line in lines] for lines in (pair.base, pair.new))
+            known = [[score for score in scores if score is not None] for scores in sides]
+            if all(known):
+                self.scores.append((fmean(known[0]), fmean(known[1])))
+            self.counted["without a score"] += not all(known)
             passed = [sum(answer_of(line) is SideVerdict.GOOD for line in lines) for lines in (pair.base, pair.new)]
             self.counted["less often"] += passed[1] < passed[0]
             self.counted["more often"] += passed[1] > passed[0]
-        self.counted["BASE asked again"] += any(line.get("asked", 1) > 1 for line in pair.base)
+        self.counted["rerun in BASE"] += any(line.get("asked", 1) > 1 for line in pair.base)
         again = any(line.get("asked", 1) > 1 for line in pair.new)
         self.counted["asked again"] += again and new is SideVerdict.GOOD
         self.counted["unread files"] += pair.change is RowClass.CHANGED and pair.has_unread_files
-        if partners and read and _columns(pair.base, read) != _columns(pair.new, read):
-            self.counted["other columns"] += 1
+        columns = [_columns(lines, read) for lines in (pair.base, pair.new)] if partners else []
+        self.counted["other columns"] += None not in columns and columns[:1] != columns[1:]
 
     def _lacks(self, name: str, pair: RowPair) -> None:
         """Count the lines of a side that are no answer to judge, by code."""
@@ -142,6 +184,9 @@ class ComparisonSummary:
 
     def notes(self) -> Iterator[str]:
         """Yield what to know about the result."""
+        for side in (self.base, self.new):
+            if parts := _parts(side.source.header):
+                yield f"{side.name} has only a part of its table: {parts}"
         for what, words in NOTES.items():
             if count := self.counted[what]:
                 yield words.format(rows=amount(count, "row"))
@@ -179,6 +224,7 @@ NOTES = {
     "left out of BASE": "{rows} of NEW, left out of BASE by --limit or --only, were not compared",
     "left out of NEW": "{rows} of BASE, left out of NEW by --limit or --only, were not compared",
     "other columns": "{rows} with other kept columns in BASE; those of NEW judge both answers",
+    "rerun in BASE": "{rows} of BASE were re-run, so that NEW can't be found worse as a whole",
     "asked again": "{rows} of NEW passed only after a re-run",
     "still fail": "{rows} failed in both BASE and NEW",
     "unread files": "{rows} that changed with files of which only the addresses are known (--output-dir)",
@@ -201,12 +247,23 @@ def require_comparable(base: Side, new: Side) -> None:
         )
 
 
+def _parts(header: BatchHeader | None) -> str:
+    """Return which part of its table a batch has, empty for all of it."""
+    if header is None:
+        return ""
+    parts = [f"--limit {header.limit}"] if header.limit is not None else []
+    parts += ["--only"] if header.only is not None else []
+    parts += [f"--shard {header.shard}"] if header.shard != "1/1" else []
+    return ", ".join(parts)
+
+
 def other_inputs(base: Side, new: Side) -> bool:
     """Return whether both sides are single runs, of which it is known that their inputs differ."""
     runs = [side.source.inputs for side in (base, new)]
     return None not in runs and runs[0] != runs[1]
 
 
-def _columns(lines: Sequence[ResultLine], read: Sequence[str]) -> list[Any]:
-    columns: Mapping[str, Any] = next((line["columns"] for line in lines if line["columns"]), {})
-    return [columns.get(name) for name in read]
+def _columns(lines: Sequence[ResultLine], read: Sequence[str]) -> list[Any] | None:
+    """Return the kept columns that are read, None of a row that was not started."""
+    columns = next((line["columns"] for line in lines if line["columns"] is not None), None)
+    return None if columns is None else [columns.get(name) for name in read]

@@ -27,26 +27,26 @@ class Assertion:
     diff: str | None = None
 
 
-def parse_assertion(text: str, *, of_row: bool = False) -> Query:
-    """Return the expression of --assert, about a run or one `of_row`.
+def parse_assertion(text: str, *, of_row: bool = False, option: str = "--assert") -> Query:
+    """Return the expression of --assert, or of another option, about a run or one `of_row`.
 
     Raises UsageProblem for one that is not valid, that could never fail, or that has a name which nothing has.
     """
     from noxcli.expressions.interpreter import DOCUMENT, ROW, SEARCHES, calls_in
 
-    query = Query.read(text, "--assert")
+    query = Query.read(text, option)
     named, known = query.keys_of(DOCUMENT), {*OF_A_RESULT, *([ROW] if of_row else [])}
     if OF_A_RESULT.isdisjoint(named):
         near = [close for name in named if (close := nearest(name, OF_A_RESULT))]
         meant = suggestion(near[0] if near else None, "name an output, as in output.Answer")
-        raise UsageProblem(f"--assert {text!r} names nothing of the result, so it checks nothing", meant)
+        raise UsageProblem(f"{option} {text!r} names nothing of the result, so it checks nothing", meant)
     for name in named:
         if name not in {*known, "null"}:
-            raise UsageProblem(f"--assert {text!r} names {name!r}, which no result has", _meant(name, known))
+            raise UsageProblem(f"{option} {text!r} names {name!r}, which no result has", _meant(name, known))
     for call in calls_in(query.tree):
         if call["value"] in SEARCHES and call["children"][1].get("value") == "":
             what = f"{call['value']}() finds the empty text in every text"
-            raise UsageProblem(f"--assert {text!r} checks nothing: {what}", "write what it should find")
+            raise UsageProblem(f"{option} {text!r} checks nothing: {what}", "write what it should find")
     return query
 
 

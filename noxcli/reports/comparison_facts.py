@@ -1,11 +1,12 @@
 """What was compared, as text: the facts that head the page, the summary of a CI step, and the Markdown."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from noxcli.render.text import amount
 
+MOST_GROUPS = 20
 PAIRED_BY = {"id": "the same id", "input": "the same input", "row": "the same number"}
 
 
@@ -16,7 +17,7 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield side.upper(), "; ".join(_side(totals[side]))
     questions = compared["questions"]
     yield (
-        "Questions",
+        "Checks",
         ", ".join(questions) if questions else "none in this call: how the runs ended counts, and their outputs",
     )
     paired = f"rows with {PAIRED_BY[compared['by']]}, by the table of NEW"
@@ -28,8 +29,21 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "Asked",
             f"{amount(gate['rounds'], 'round')}, {amount(gate['runs'], 'run')} of at most {gate['max_runs']:,}",
         )
+    yield from group_facts(totals["groups"])
     if totals["notes"]:
         yield "Notes", "; ".join(totals["notes"])
+
+
+def group_facts(groups: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield the first values of a column (--by), with what each side says of their rows."""
+    for group in groups[:MOST_GROUPS]:
+        sides = [group[side] for side in ("base", "new") if side in group]
+        yield f"{group['column']} {group['value']}", ", now ".join(map(_passed, sides))
+
+
+def _passed(side: Mapping[str, Any]) -> str:
+    scored = "" if side["score"] is None else f", score {side['score']:.3g}"
+    return f"{side['passed']:,} of {amount(side['rows'], 'row')} passed ({side['pass_rate'] or 0:.1%}){scored}"
 
 
 def ending_of(totals: Mapping[str, Any]) -> str:
@@ -48,4 +62,4 @@ def _side(side: Mapping[str, Any]) -> Iterator[str]:
         day = moments[0][:11]
         yield f"{day}{' to '.join(moment.removeprefix(day) for moment in moments)} UTC"
     if side["pass_rate"] is not None:
-        yield f"{side['passed']:,} of {amount(side['rows'], 'row')} passed ({side['pass_rate']:.1%})"
+        yield _passed(side)

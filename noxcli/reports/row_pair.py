@@ -135,6 +135,11 @@ class RowPair:
         return next((line for line in lines if line["id"] is not None or line["input"] is not None), lines[0])
 
     @property
+    def first_input(self) -> str:
+        """The first of its inputs as a text, empty without any."""
+        return as_text(next(iter((self.first["input"] or {}).values()), ""))
+
+    @property
     def row(self) -> int:
         """Its number, in BASE if it is there."""
         number: int = (self.base or self.new)[0]["row"]

@@ -110,6 +110,7 @@ def test_the_worst_come_first_and_the_same_are_counted(noxcli: Noxcli) -> None:
         "pass_rate": 0.6667,
         "median_s": 1.0,
         "p95_s": 5.0,
+        "score": None,
     }
     unknown = dict.fromkeys(("workflow_name", "version_name", "table", "began_at", "ended_at"))
     assert document["new"] == {"source": "new.jsonl"} | totals | unknown
@@ -159,7 +160,7 @@ def test_a_ci_system_gets_the_rows_that_fail(noxcli: Noxcli) -> None:
     summary = Path("summary.md").read_text()
     assert summary.startswith("<!-- noxcli compare base.jsonl and new.jsonl -->\n")
     assert summary.count("<h3>") == 1
-    assert "<h3>noxcli compare: 4 broken, 1 changed, 1 missing, 1 same</h3>" in summary
+    assert "<h3>noxcli compare failed: 4 broken, 1 changed, 1 missing, 1 same</h3>" in summary
     assert "<pre><code><del>a</del><ins>x\ny</ins></code></pre>" in summary
     assert "changed id1: Answer: [-a-]{+b+}" in summary
     assert "11: of 7 rows, 4 broken: id3, id4, id5, …" in summary
@@ -221,6 +222,65 @@ def test_an_input_that_differs_by_row_is_another_question(noxcli: Noxcli) -> Non
     new = [line(row, input={"Q": row, "Tone": "curt"}) for row in range(1, 6)]
     result = noxcli("compare", written("base.jsonl", base), written("new.jsonl", new))
     assert (result.code, "no row of new.jsonl has the id and the input of a row" in result.err) == (2, True)
+
+
+def scored(*scores: Any) -> list[Line]:
+    """Return a row for each score, which an answer has as its number; None for one that failed."""
+    return [
+        line(row, None, 1) if score is None else line(row, score, columns={"team": "ab"[row % 2]})
+        for row, score in enumerate(scores, 1)
+    ]
+
+
+SCORE = ("--score", "output.Answer", "--by", "team")
+
+
+def test_scores_are_compared_with_an_interval(noxcli: Noxcli) -> None:
+    base, new = scored(*[5] * 10, 7, None), scored(4, 3, 5, 4, 4, 2, 4, 3, 5, 4, None, 7)
+    files = written("base.jsonl", base), written("new.jsonl", new)
+    result = noxcli("compare", *files, *SCORE, "--json", "--allow-missing", "--fail-on", "worse")
+    assert result.code == 11
+    document = result.json
+    found = document["score"]
+    assert (found["base"], found["new"], found["rows"], found["without"]) == (5, 3.8, 10, 2)
+    assert (round(found["low"], 4), round(found["high"], 4)) == (-2.0199, -0.3801)
+    said = "score 5, now 3.8: -1.2 (98 % interval -2.02 to -0.38, 10 rows; 2 without a score)".replace(
+        "-", "\N{MINUS SIGN}"
+    )
+    assert said in document["notes"]
+    assert said in result.err
+    (team,) = [group for group in document["groups"] if group["value"] == "b"]
+    assert (team["column"], team["base"]["rows"], team["new"]["score"]) == ("team", 5, 4.4)
+    assert noxcli("compare", *files, *SCORE, "--allow-missing").code == 11, "a row broke"
+    assert noxcli("compare", *files, "--score", "output.Answer", "--by", "taem", "--allow-missing").code == 2
+
+
+def test_few_scores_that_differ_tell_nothing(noxcli: Noxcli) -> None:
+    files = written("base.jsonl", scored(*[5] * 9)), written("new.jsonl", scored(*[4] * 5, *[5] * 4))
+    result = noxcli("compare", *files, *SCORE, "--fail-on", "worse")
+    assert (result.code, "too few scores differ to tell" in result.err) == (0, True)
+
+
+@pytest.mark.parametrize("odd", ["high", True, 1e12, None, [1]])
+def test_an_answer_without_a_number_is_not_judged(noxcli: Noxcli, odd: Any) -> None:
+    files = written("base.jsonl", scored(5, 5)), written("new.jsonl", [line(1, 5), line(2, [odd])])
+    result = noxcli("compare", *files, "--score", "output.Answer[0] || output.Answer")
+    assert result.code == 8, result.err
+    assert "missing\tid2\tno answer in NEW (--score output.Answer[0] || output.Answer finds no number)" in result.text
+
+
+def test_many_rows_that_break_are_worse_as_a_whole(noxcli: Noxcli) -> None:
+    base = [row for number in range(1, 11) for row in repeated(number, GOOD, GOOD)]
+    new = [row for number in range(1, 11) for row in repeated(number, GOOD, BAD if number < 8 else GOOD)]
+    files = written("base.jsonl", base), written("new.jsonl", new)
+    result = noxcli("compare", *files, "--pass-each", "1", "--fail-on", "worse", "--json")
+    assert result.code == 11
+    assert result.json["chance"] == {"less_often": 7, "more_often": 0, "share": 0.0078125}
+    assert "noxcli: NEW is worse as a whole: 7 rows pass less often and 0 more often" in result.err
+    assert noxcli("compare", *files, "--pass-each", "1").code == 0
+    chosen = written("base.jsonl", [{**base[0], "asked": 2}, *base[1:]])
+    result = noxcli("compare", chosen, files[1], "--pass-each", "1", "--fail-on", "worse")
+    assert (result.code, "1 row of BASE were re-run, so that NEW can't be found worse" in result.err) == (0, True)
 
 
 def test_a_verdict_that_was_printed_is_given_anew(noxcli: Noxcli) -> None:

@@ -252,6 +252,25 @@ def test_an_input_of_new_alone_is_what_differs(noxcli: Noxcli, sandbox: Sandbox,
     assert {run.input["P"] for run in sandbox.runs(workflow)} == {"mild", "sharp"}
 
 
+def test_a_score_that_falls_everywhere_is_worse(noxcli: Noxcli, plays: Any) -> None:
+    losses = {str(number): loss for number, loss in enumerate([1, 2, 0, 1, 1, 3, 1, 2, 0, 1])}
+
+    def output(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"A": 7 - losses[inputs["Q"]] * (inputs["P"] == "new")}
+
+    versions = [Version("base", "", nodes("base"), id=BASE), Version("new", "", nodes("new"), id=NEW)]
+    workflow = plays(nodes=nodes("base"), output=output, versions=versions)
+    argv = ["gate", workflow, table(losses), "--base", "base", "--new", "new", "--score", "output.A", "--by", "Q"]
+    result = noxcli(*argv, "--json")
+    assert result.code == 11
+    assert (
+        "NEW is worse as a whole: 0 answers broke and 0 were fixed, and the score fell by 1.2, in 1 round" in result.err
+    )
+    document = result.json
+    assert (document["score"]["new"], document["gate"]["looks"][0]["score"]) == (5.8, pytest.approx(-1.2))
+    assert len(document["groups"]) == 10
+
+
 def test_no_row_that_passes_is_a_mistake(noxcli: Noxcli, answers: Any) -> None:
     turns = {"one": ("b", "b"), "two": ("b", "b")}
     result = gate(noxcli, answers(turns), table(turns), "--json")

@@ -243,3 +243,16 @@ def test_no_two_columns_have_one_name(noxcli: Noxcli, plays: Any) -> None:
     assert noxcli("results", "t.csv.batch", "--csv", "out.csv").code == 0
     header = Path("out.csv").read_text("utf-8-sig").splitlines()[0].split(",")
     assert len(header) == len({*header}) == 9, header
+
+
+def test_scores_and_groups_are_measured(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Q")], output=lambda inputs: {"A": len(inputs["Q"]), "B": inputs["Q"]})
+    rows = write_rows({"Q": "a", "$team": "x"}, {"Q": "bbb", "$team": "x"}, {"Q": "cc", "$team": "y"})
+    assert noxcli("batch", workflow, rows).code == 0
+    asked = ["--score", "output.A", "--by", "$team", "--assert", "output.B != 'a'", "--markdown", "comment.md"]
+    result = noxcli("results", f"{rows}.batch", *asked)
+    assert [line["score"] for line in result.lines] == [1, 3, 2]
+    assert "Mean score: 2\n$team x: 1 of 2 rows passed (50.0%), score 2\n$team y: 1 of 1 row passed" in result.err
+    assert "$team x" in Path("comment.md").read_text()
+    odd = noxcli("results", f"{rows}.batch", "--score", "output.B")
+    assert (odd.code, "--score output.B finds no number" in odd.err) == (8, True)

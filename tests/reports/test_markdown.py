@@ -42,7 +42,7 @@ def test_a_comment_says_what_was_compared_and_what_broke(noxcli: Noxcli, sides: 
     assert text.splitlines()[0] == "<!-- noxcli compare base and new -->"
     assert text.count("<h3>") == 1
     for fact in (
-        "<h3>noxcli compare: 1 broken, 2 same</h3>",
+        "<h3>noxcli compare failed: 1 broken, 2 same</h3>",
         "workflow test_",
         "3 of 3 rows passed (100.0%)",
         "--assert contains(output.Answer, 'good')",
@@ -63,7 +63,7 @@ def test_results_have_one_too(noxcli: Noxcli, sides: tuple[str, str]) -> None:
     assert result.code == 11
     text = Path("r.md").read_text()
     assert text.startswith("<!-- noxcli results new -->\n")
-    assert "<h3>noxcli results: 2 of 3 rows passed</h3>" in text
+    assert "<h3>noxcli results failed: 2 of 3 rows passed</h3>" in text
     assert "t.csv" in text
 
 
@@ -132,8 +132,8 @@ def test_no_verdict_of_an_earlier_call_stays(
     assert OLD not in text
     assert html.unescape(why) in html.unescape(text)
     if option == "--markdown":
-        heading = "nothing was compared" if argv[0] == "compare" else "no rows"
-        assert f"<h3>noxcli {argv[0]}: {heading}</h3>" in text
+        heading = "not judged: nothing was compared" if argv[0] == "compare" else "failed: no rows"
+        assert f"<h3>noxcli {argv[0]} {heading}</h3>" in text
     assert sandbox.requests == []
 
 

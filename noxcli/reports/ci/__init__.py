@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A row that broke: its name, why, and each output that differs, as a word diff."""
+    """A row that broke: its name and first input, why, and each output that differs, as a word diff."""
 
     name: str
+    input: str
     what: str
     differences: Sequence[tuple[str, Sequence["Piece"]]] = ()
 
@@ -39,6 +40,13 @@ class BatchReport:
     broken: Sequence[Broken] = ()
     others: Sequence[str] = ()
     listed: int = 0
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in a word or two."""
+        if self.exit_code == ExitCode.OK:
+            return "passed"
+        return "failed" if self.exit_code == ExitCode.NOT_AS_ASSERTED or not self.compares else "not judged"
 
     @property
     def compares(self) -> bool:

@@ -57,7 +57,7 @@ def batch_page(ended: BatchReport, mask: Mask) -> str:
     page, room = Page(mask), _Room(f"<p>and {ended.listed:,} more rows</p>\n\n")
     name = shorten(visible(mask(f"noxcli {ended.command} {ended.name}")), CODE_WIDTH)
     room.add(f"<!-- {re.sub(UNSAFE, '', name)} -->")
-    room.add(page.tag("h3", f"noxcli {ended.command}: {ended.heading}"))
+    room.add(page.tag("h3", f"noxcli {ended.command} {ended.verdict}: {ended.heading}"))
     room.add(_table(page, ((term, _code(page, text, REASON_WIDTH)) for term, text in facts)))
     if not ended.compares:  # whose heading has the counts
         room.add(_table(page, ((words, f"{count:,}") for count, words in ended.became), ("rows", "number")))
@@ -69,7 +69,8 @@ def batch_page(ended: BatchReport, mask: Mask) -> str:
 
 def _broken(page: Page, row: Broken, most: int = MAX_PAGE) -> Iterator[Html]:
     """Yield a row that broke, with what was removed and added; of texts longer than `most` an excerpt."""
-    yield page.tag("p", page.tag("b", _code(page, row.name)), " ", _code(page, row.what, REASON_WIDTH))
+    asked = [" ", _code(page, row.input)] if row.input else []
+    yield page.tag("p", page.tag("b", _code(page, row.name)), *asked, ": ", _code(page, row.what, REASON_WIDTH))
     for key, pieces in row.differences:
         shown, lengths = fitting(pieces, AROUND, most)
         yield page.tag("p", _code(page, key), lengths and f" ({lengths})")
