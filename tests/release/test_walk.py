@@ -98,7 +98,7 @@ def test_the_page_leads_to_a_tag(clone: Path) -> None:
 @pytest.mark.timeout(1200)  # it installs the clone, tests it twice, and builds all that is released
 def test_all_stays_green_up_to_the_files_of_a_release(clone: Path) -> None:
     """Wheel, source archive, single file and bill of materials are what `--dry-run` builds and tries."""
-    run(SETUPS[1].removesuffix(" && .venv/bin/pytest"), clone)
+    run(f"{SETUPS[1]} tests/test_codec.py", clone)
     walk(clone, f".venv/bin/pytest -q -n 2 {' '.join(TOUCHED)} --ignore tests/release/test_walk.py")
     git(clone, "checkout", "-q", f"v{NEXT}")
     told = run(".venv/bin/python scripts/release.py --dry-run", clone)
