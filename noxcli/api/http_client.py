@@ -21,7 +21,7 @@ from noxcli.api.error_mapping import (
     request_id_of,
     unavailable,
 )
-from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for, proxy_passwords
+from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for, proxy_passwords, require_bundle
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, RequestRejected, Unavailable, Unreadable
@@ -68,6 +68,8 @@ class Http:
         self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
         self._connect_timeout = connect_timeout
         self._log = log
+        if self._home.scheme == "https":
+            require_bundle()
         self.session = new_session()
 
     def server_now(self) -> datetime | None:

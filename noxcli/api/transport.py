@@ -1,9 +1,12 @@
 """How connections are made, and how urllib3 and http.client are set up for the promises about answers and starts."""
 
+import os
+import ssl
 from collections import deque
 from collections.abc import Callable, Iterator
 from http.client import HTTPException, HTTPResponse
 from io import BytesIO
+from pathlib import Path
 from typing import Any, ClassVar, cast
 from urllib.parse import unquote
 from urllib.request import getproxies
@@ -18,9 +21,11 @@ from urllib3.filepost import choose_boundary
 
 from noxcli import __version__
 from noxcli.errors import ConfigProblem
+from noxcli.files import reason_of
 from noxcli.models import Attempt
 from noxcli.urls import Url, is_loopback, same_origin
 
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the first one that is set counts, as in requests
 MAX_KEPT = 32  # idle connections to one server
 SWITCHING_PROTOCOLS = 101
 FRAMING = ("Transfer-Encoding", "Content-Length")  # the libraries read one that is folded in different ways
@@ -188,3 +193,19 @@ def proxy_passwords() -> Iterator[str]:
 def proxy_for(url: Url) -> str | None:
     """Return the proxy that the environment or the system sets for an address; none for this machine."""
     return None if is_loopback(url.host) else select_proxy(str(url), get_environ_proxies(str(url)))
+
+
+def require_bundle() -> None:
+    """Raise ConfigProblem if requests could not read the certificates that the environment names."""
+    variable = next((name for name in BUNDLES if os.environ.get(name)), None)
+    if variable is None:
+        return
+    path = os.environ[variable]
+    try:
+        if not Path(path).is_dir():
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (OSError, ValueError) as error:
+        reason = "it has no certificate" if isinstance(error, ssl.SSLError) else reason_of(error)
+        raise ConfigProblem(
+            f"can't read {path}, which {variable} names: {reason}", f"correct or unset {variable}"
+        ) from None

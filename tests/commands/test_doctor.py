@@ -143,6 +143,23 @@ def test_tls_is_told(tls: ssl.SSLContext) -> None:
     assert (result.code, checks(result)["tls"]["message"]) == (0, "encrypted, and the certificate is trusted")
 
 
+@pytest.mark.parametrize(
+    "verb", [("doctor",), ("run", "demo"), ("wait", "w/r-000001"), ("workflows",)], ids=lambda verb: verb[0]
+)
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_bundle_that_is_missing_or_empty_ends_at_once(
+    noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...], variable: str
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, "ca.pem")
+    for content, reason in ((None, "no such file or directory"), ("", "it has no certificate")):
+        if content is not None:
+            Path("ca.pem").write_text(content)
+        result = noxcli(*verb, "--base-url", "https://127.0.0.1:9")
+        told = f"can't read ca.pem, which {variable} names: {reason}"
+        assert (result.code, told in result.err + result.out.decode()) == (2, True), result
+
+
 def test_a_certificate_that_nobody_trusts_is_told_with_a_hint(
     tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
