@@ -174,7 +174,7 @@ def test_an_error_while_the_ending_is_told_is_one_line(
 
 
 def test_an_ending_that_cannot_be_told_is_a_bug(sandbox: Sandbox) -> None:
-    broken = "def broken(*a): raise ZeroDivisionError('boom')\nending._tell = ending._tell_briefly = broken"
+    broken = "def broken(*a): raise ZeroDivisionError('boom')\nending._report_ending = ending._report_briefly = broken"
     line = f"import noxcli.cli.ending as ending, sys\n{broken}\nsys.argv = ['noxcli', 'runs', 'no such workflow']\n"
     line += "from noxcli.__main__ import main; main()\n"
     done = captured([NOXCLI[0], "-c", line], environment(sandbox.url))

@@ -111,14 +111,6 @@ def test_detach_refuses_what_it_does_not_wait_for(noxcli: Noxcli, sandbox: Sandb
     assert noxcli("run", "qa", "Question=x", "--detach", environ={"NOXCLI_TIMEOUT": "9s"}).code == 0
 
 
-@pytest.mark.parametrize(("workflow", "hint"), [("qa", "write 'Question=a b'"), ("demo", "write KEY=VALUE")])
-def test_a_value_without_a_key_gets_the_only_one(noxcli: Noxcli, sandbox: Sandbox, workflow: str, hint: str) -> None:
-    result = noxcli("run", workflow, "a b")
-    assert result.code == 2
-    assert f"'a b' is not an input; {hint}" in result.err
-    assert {request.method for request in sandbox.requests} == {"GET"}
-
-
 def test_detach_prints_the_id_and_nothing_else(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
     workflow = plays(output={"A": "x"})
     result = noxcli("run", workflow, "--detach")

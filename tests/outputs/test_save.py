@@ -127,14 +127,14 @@ def test_a_foreign_manifest_is_told_before_the_start(noxcli: Noxcli, sandbox: Sa
 
 WITHOUT_HANDLES = """
 from pathlib import Path
-from noxcli.errors import Undelivered
+from noxcli.errors import OutputNotDelivered
 from noxcli.outputs.save import read_manifest
-from noxcli.safe_dir import Place
+from noxcli.safe_dir import SafeDir
 with SafeDir.open_named(Path("out")) as place:
     starve()
     try:
         read_manifest(place)
-    except Undelivered as error:
+    except OutputNotDelivered as error:
         print(error.message)
 """
 

@@ -140,7 +140,7 @@ def test_a_node_that_may_have_failed_is_not_called_good() -> None:
 
 def test_nothing_is_said_of_a_stream_before_its_run_has_ended() -> None:
     for status, said in (
-        ("running", "1 connection, the run goes on"),
+        ("running", "1 connection, the run is still running"),
         ("failed", "1 connection, every event received"),
     ):
         stream = {"continuity": "proven", "connects": 1}

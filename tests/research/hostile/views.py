@@ -390,7 +390,8 @@ def comparisons(theatre: Theatre) -> Iterator[View]:
     for row, (key, value) in enumerate(zip(theatre.marked("g"), theatre.marked("h"), strict=True), 1):
         for side, output in zip(sides, ({key: "old"}, {key: value}), strict=True):
             result = {"exit_code": 0, "run": None, "error": None, "output": output}
-            side.append(f"{json.dumps({'row': row, 'id': str(row), 'result': result})}\n")
+            line = {"row": row, "id": str(row), "input": {}, "columns": {}, "asked": 1, "result": result}
+            side.append(f"{json.dumps(line)}\n")
     paths = [theatre.directory / name for name in ("base.jsonl", "new.jsonl")]
     for path, lines in zip(paths, sides, strict=True):
         path.write_text("".join(lines))
