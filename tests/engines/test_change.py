@@ -34,7 +34,7 @@ def test_github(project: Farm, tmp_path: Path) -> None:
     with project.started(line, **env) as engine:
         assert engine.wait(HUNG) == 1, project.log()
     assert "exit status 11" in project.log()
-    assert "::error title=noxcli compare::norway: asked again" in project.log()
+    assert "::error title=noxcli gate::norway" in project.log()
     assert failed(tmp_path / "artifacts") == ["row 3 (norway)"]
     assert "<ins>No</ins>" in (tmp_path / "artifacts/report/comparison.html").read_text()
 
@@ -58,7 +58,7 @@ def test_gitlab(project: Farm, tmp_path: Path) -> None:
     with project.started(line, PATH=path) as engine:
         assert engine.wait(HUNG) == 1, project.log()
     assert "FAIL 11" in project.log()
-    assert "of 5 rows, 1 broken: norway" in project.log()
+    assert "noxcli: 1 row broken (38 runs): norway" in project.log()
     assert failed(project.where / ".gitlab-ci-local/artifacts/test-change") == ["row 3 (norway)"]
 
     project.run("sh", "-c", GREEN)
