@@ -191,7 +191,7 @@ class _Reading:
         ]
         broken, fixed = passes.count([True, False]), passes.count([False, True])
         share = chance(broken, fixed)
-        colors = {Color.RED if share <= self.level and broken > fixed else Color.GRAY if share <= GRAY else Color.GREEN}
+        colors = {Color.RED if share <= self.level else Color.GRAY if share <= GRAY else Color.GREEN}
         interval = None
         if self.gate.scored:
             interval = Interval.of([mean for row in pairs if (mean := _mean(row)) is not None], self.level)

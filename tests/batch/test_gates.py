@@ -145,6 +145,13 @@ def test_the_first_twenty_are_those_that_started_first() -> None:
     assert tally.stuck is not None
 
 
+def test_a_repetition_without_a_result_is_none_that_passes() -> None:
+    tally = BatchSummary(total=2, repeat=2, pass_each=1)
+    for code in (0, 8):
+        tally.count({"row": 1, "id": None, "result": {"exit_code": code, "run": None, "error": {"message": "later"}}})
+    assert tally.all_codes == {8: 1}
+
+
 def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
     file = write_rows(*["bad"] * 60)
     result = noxcli("batch", workflow, file, "--max-parallel", "4")

@@ -217,6 +217,13 @@ def test_an_input_that_one_side_gives_to_all_rows_is_a_note(noxcli: Noxcli, comm
     assert "an input that all rows share differs: 'Tone'" in result.err
 
 
+def test_repetitions_do_not_make_an_input_one_of_all_rows(noxcli: Noxcli) -> None:
+    base = [{**each, "input": {"Q": row, "Tone": "kind"}} for row in (1, 2, 3) for each in repeated(row, GOOD, GOOD)]
+    new = [{**each, "input": {**each["input"], "Tone": "curt"}} for each in base]
+    result = noxcli("compare", written("base.jsonl", base), written("new.jsonl", new))
+    assert (result.code, "no row of new.jsonl has the id and the input of a row" in result.err) == (2, True)
+
+
 def test_an_input_that_differs_by_row_is_another_question(noxcli: Noxcli) -> None:
     base = [line(row, input={"Q": row, "Tone": str(row)}) for row in range(1, 6)]
     new = [line(row, input={"Q": row, "Tone": "curt"}) for row in range(1, 6)]

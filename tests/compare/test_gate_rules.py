@@ -112,6 +112,27 @@ def test_row_that_passes_when_asked_again_varies() -> None:
     assert len(stored) == 64
 
 
+@pytest.mark.parametrize(("lead", "state"), [(5, SuspectState.BROKEN), (4, SuspectState.VARIES)])
+def test_one_row_needs_a_lead_of_five(lead: int, state: SuspectState) -> None:
+    def leads(place: AnswerKey) -> StoredAnswer:
+        if place.row != 7 or place == AnswerKey(7, BASE, 1):
+            return PASSES
+        return PASSES if place.side == BASE and place.place in SUSPECTS[:lead] else FAILS
+
+    verdict, _ = run(gate_of(30), leads)
+    assert verdict.suspects == {7: state}
+
+
+def test_screening_leaves_room_for_one_block() -> None:
+    verdict, stored = run(GateRules(range(1, 101), 200 + 24 + 8), broken_rows(1, 2, 3))
+    assert len([place for place in stored if place.place in SCREEN]) == 8
+    assert verdict.suspects == {
+        1: SuspectState.BROKEN,
+        2: SuspectState.UNCONFIRMED,
+        3: SuspectState.UNCONFIRMED,
+    }
+
+
 def test_row_that_is_as_bad_in_base_is_decided_early() -> None:
     def unlucky(place: AnswerKey) -> StoredAnswer:
         return PASSES if place.row != 7 or place == AnswerKey(7, BASE, 1) else FAILS
