@@ -46,9 +46,7 @@ def workflow(plays: Any) -> str:
     )
 
 
-@pytest.mark.parametrize(
-    "kills", [4, pytest.param(20, marks=pytest.mark.wide), pytest.param(300, marks=pytest.mark.nightly)]
-)
+@pytest.mark.parametrize("kills", [4, *(pytest.param(kills, marks=pytest.mark.nightly) for kills in (20, 300))])
 def test_kills_change_no_verdict(
     sandbox: Sandbox, env: dict[str, str], noxcli: Noxcli, workflow: str, kills: int
 ) -> None:

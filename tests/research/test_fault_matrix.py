@@ -96,6 +96,8 @@ def expected(cell: Cell) -> Expected:
         case "download":
             return expected_download(cell)
     # The stream is for showing: no trouble with it changes a verdict ...
+    if cell.phase in {"middle", "end"} and cell.fault in {"404", "410"}:
+        return Expected(0, events="gap")  # it may be about the cursor: nothing is resumed from it
     if not cell.always or cell.fault == "slow":
         return Expected(0)
     # ... but if nothing can be requested at all, there is none.
