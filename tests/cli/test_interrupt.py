@@ -79,14 +79,19 @@ def test_stream_and_wait_leave_the_run_alone(
     assert f"continue with: noxcli {verb} {run}" in err.decode()
 
 
+def reads_after_events(requests: list[Any], run: str) -> list[str]:
+    """The reads of the run's record that came after those of its events, which tell of its past once more."""
+    paths = [request.path for request in requests]
+    opened = next((place for place, path in enumerate(paths) if "/events" in path), len(paths))
+    return [path for path in paths[opened:] if path.endswith(run)]
+
+
 def test_a_paused_run_is_not_said_to_be_running(env: dict[str, str], sandbox: Sandbox) -> None:
     with running("run", "pauses", "--json", env=env) as process:
         run = json.loads(process.communicate(timeout=HUNG)[0])["run"]["id"]
     before = len(sandbox.requests)
     with running("stream", run, "--on-pause", "wait", env=env) as process:
-        until(
-            lambda: any("/events" in each.path for each in sandbox.requests[before:]), lambda: sandbox.requests[before:]
-        )
+        until(lambda: reads_after_events(sandbox.requests[before:], run), lambda: sandbox.requests[before:])
         _, err = ended_by(process, signal.SIGTERM)
     assert process.returncode == 143
     assert f"the run is paused; continue with: noxcli stream {run}" in err.decode()
