@@ -128,7 +128,7 @@ ENDED_BADLY = frozenset({ExitCode.RUN_FAILED, ExitCode.RUN_STOPPED})
 # what --min-pass and --pass-each judge by its share, while trouble on the way to a verdict stays what it is;
 BY_SHARE = frozenset({*ENDED_BADLY, ExitCode.UNDELIVERED, ExitCode.NOT_AS_ASSERTED})
 # how the first rows of a batch may all end, which shows that no other would do better;
-HOPELESS = frozenset({*ENDED_BADLY, ExitCode.TEMPORARY})
+HOPELESS = frozenset({*ENDED_BADLY, ExitCode.USAGE, ExitCode.START_UNKNOWN, ExitCode.TEMPORARY})
 # what a signal ended;
 SIGNALLED = frozenset({ExitCode.HANGUP, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
 # what is neither good nor bad.
@@ -268,6 +268,14 @@ class Unavailable(NoxError, code=ExitCode.TEMPORARY):
 
 class RequestAborted(NoxError, code=ExitCode.TEMPORARY):
     """The command no longer sends this request; it was not sent."""
+
+
+class ReadFirst(NoxError, code=ExitCode.TEMPORARY):
+    """A start was not answered: this one was not sent, since a read must be answered before."""
+
+
+class NoReadAnswered(Unavailable):
+    """After a start that was not answered, no read was: no more rows are started."""
 
 
 class NoSlotInTime(Unavailable):

@@ -5,6 +5,8 @@ is treated as one limit on everything. Until the first refusal, only a few reque
 every few answers. A refusal (429, 503) stops requests of its kind for as long as the server asks, or for a jittered
 delay; then one tests the server, and the others follow. From then on they are evenly spaced: a little slower than what
 was granted, slower after each refusal, and after a while slowly faster.
+
+A start that is not answered may cost its row: each one after it follows a read, until a start is answered again.
 """
 
 import random
@@ -19,7 +21,7 @@ from enum import StrEnum
 import requests
 
 from noxcli.api.error_mapping import is_of_json, retry_after_of
-from noxcli.errors import OVERLOADED, REFUSALS, NoSlotInTime, RequestAborted, Unavailable
+from noxcli.errors import OVERLOADED, REFUSALS, NoSlotInTime, ReadFirst, RequestAborted, Unavailable
 from noxcli.retry import FailureTracker
 from noxcli.timing import Clock
 
@@ -142,6 +144,8 @@ class RateLimiter:
         self._lanes = {kind: KindLimit(chance) for kind in Kind}
         self._starts_no_more = self._hurries = False
         self._outage = FailureTracker(Clock())
+        self._start_failed_at: float | None = None  # since then, no start was answered
+        self._start_allowed = False  # a read was answered since then
 
     @property
     def rate(self) -> float | None:
@@ -159,6 +163,21 @@ class RateLimiter:
             self._starts_no_more = True
             self._change.notify_all()
 
+    @property
+    def start_failed(self) -> bool:
+        """True if a start was not answered, and none that was sent since then was."""
+        return self._start_failed_at is not None
+
+    def note_failed_start(self) -> None:
+        """A start was not answered: the next one raises ReadFirst."""
+        with self._change:
+            self._start_failed_at, self._start_allowed = time.monotonic(), False
+
+    def allow_start(self) -> None:
+        """A read was answered: one start may be sent."""
+        with self._change:
+            self._start_allowed = True
+
     def hurry(self) -> None:
         """Let everything else pass without waiting: the time is nearly up."""
         with self._change:
@@ -169,16 +188,19 @@ class RateLimiter:
     def slot(self, method: str, path: str, until: float = float("inf")) -> Iterator[Slot]:
         """Wait for the turn of a request, which is sent in it, and learn from its outcome.
 
-        Raises CalledOff for a start that is no longer wanted; NoTurn at the moment `until`, by the monotonic clock.
+        Raises RequestAborted for a start that is no longer wanted, ReadFirst for one that a read must come before;
+        NoSlotInTime at the moment `until`, by the monotonic clock.
         """
         kind = Kind.of(method, path)
-        turn, unreachable = Slot(self._pass(kind, until)), False
+        turn, unreachable, lost = Slot(self._pass(kind, until)), False, False
         try:
             yield turn
         except Unavailable as error:
-            unreachable = not error.sent
+            unreachable, lost = not error.sent, error.sent
             raise
         finally:
+            if kind is Kind.START and (lost or (turn.answer is not None and turn.answer.status_code >= 500)):
+                self.note_failed_start()  # before another start gets this slot
             with self._change:
                 self._note(kind, turn, unreachable)
                 self._change.notify_all()
@@ -188,10 +210,13 @@ class RateLimiter:
             while True:
                 if self._starts_no_more and kind is Kind.START:
                     raise RequestAborted("the start was not sent: the command is ending")
+                if self.start_failed and not self._start_allowed and kind is Kind.START:
+                    raise ReadFirst("the start was not sent: the last one was not answered")
                 now, lane = time.monotonic(), self._lanes[kind]
                 wait = 0.0 if self._hurries else lane.wait(now)
                 if wait <= 0:
                     lane.sent(now)
+                    self._start_allowed &= kind is not Kind.START
                     return now
                 if now >= until:
                     raise NoSlotInTime("the request was not sent: its turn did not come in time")
@@ -207,6 +232,8 @@ class RateLimiter:
             answered, unreachable = False, True  # a gateway's page: what follows would fare no better
         if answered:
             self._outage.answered()  # 429 included: the server is there
+            if kind is Kind.START and at >= (self._start_failed_at or 0.0):
+                self._start_failed_at = None
         else:
             self._outage.failed()
         if answered and not refused:

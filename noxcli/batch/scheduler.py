@@ -145,7 +145,6 @@ class Scheduler:
 
     def _begin(self, row: Row) -> None:
         number, state = row.number, self.past.state(row.number)
-        self.tally.note_begun(row.file_number)
         if row.problem is not None:
             problem = UsageProblem(f"line {row.line}: {row.problem}" if row.line else row.problem)
             self.in_flight.report(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))
@@ -159,6 +158,7 @@ class Scheduler:
             self.in_flight.follow(ActiveRow(row, run, began=time.monotonic(), found=True))
             self.schedule.add(number)
         else:
+            self.tally.note_begun(row.file_number)
             self._call(partial(self.work.start, self.in_flight.add_row(row)))
 
     def _call(self, work: Callable[[], ActiveRow | RowResult]) -> None:
@@ -186,11 +186,14 @@ class Scheduler:
             if state.error is not None and not state.in_doubt:
                 self.shutdown.enter(
                     Stage.FINISHING, state.error
-                )  # the disk does not take what must be there before a start
+                )  # the disk does not take what must be there before a start, or the server is sick
+            if state.in_doubt:
+                self.tally.note_start(in_doubt=True)
             self.in_flight.end_start(number)
         else:
             if number in self.in_flight.starting:
                 self.shutdown.note_start()
+                self.tally.note_start(in_doubt=False)
                 if state.error is not None:
                     self.shutdown.enter(Stage.FINISHING, state.error)
             self.in_flight.follow(state)

@@ -68,9 +68,9 @@ class Shutdown:
         if self._asked.max_failures and self._tally.failed + failing >= self._asked.max_failures:
             self.enter(Stage.FINISHING, None)
         elif self._asked.max_failures != 0 and self._tally.stuck is not None:
-            what = f"stopped starting rows: the first {STUCK_AFTER} failed the same way: {self._tally.stuck}"
-            stuck = Incomplete(f"{what} (--max-failures 0 starts them anyway)", None, ExitCode.OK)
-            self.enter(Stage.FINISHING, stuck, moot=True)
+            self._end_starts(f"the first {STUCK_AFTER} failed the same way: {self._tally.stuck}")
+        elif self._asked.max_failures != 0 and self._tally.doubts is not None:
+            self._end_starts(f"{self._tally.doubts} are in doubt")
         elif self._work.deadline.remaining() <= self._quiet:
             self.enter(Stage.FINISHING, TimedOut("too close to the timeout to start more rows"), moot=True)
         elif self._asked.row_timeout is not None:
@@ -79,6 +79,11 @@ class Shutdown:
             if waiting and time.monotonic() - max(min(waiting), self._start_answered) > self._asked.row_timeout:
                 what = f"the server accepted no run for {show_seconds(self._asked.row_timeout)} (--row-timeout)"
                 self.enter(Stage.FINISHING, TimedOut(what), moot=True)
+
+    def _end_starts(self, why: str) -> None:
+        """Start no more rows for a reason that --max-failures turns off; the code is that of the rows."""
+        what = f"stopped starting rows: {why} (--max-failures 0 starts them anyway)"
+        self.enter(Stage.FINISHING, Incomplete(what, None, ExitCode.OK), moot=True)
 
     def enter(self, stage: Stage, error: NoxError | None, *, moot: bool = False) -> None:
         """Begin a stage, unless it has begun: what was sent is still answered, other starts are not sent.

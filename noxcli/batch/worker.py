@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from noxcli.batch.row_state import ActiveRow
@@ -16,12 +16,14 @@ from noxcli.batchdir.row_result import RowResult, row_folder
 from noxcli.errors import (
     SLOW_DOWN,
     Bug,
+    NoReadAnswered,
     NoSlotInTime,
     NotAccessible,
     NotSecured,
     NoxError,
     OutputNotDelivered,
     Phase,
+    ReadFirst,
     RequestAborted,
     RequestRejected,
     Unavailable,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
 
 REJECTED_KEY = 401
+READS = 3  # answered in a row, before a start after one that was not answered
 
 
 class ClaimedIds:
@@ -115,6 +118,7 @@ class RowWorker:
     retry_for: float
     pace: "RateLimiter"
     place: SafeDir | None  # the parent of the rows' directories
+    one_start: threading.Lock = field(default_factory=threading.Lock)  # after one that was not answered
 
     # The start.
 
@@ -133,10 +137,12 @@ class RowWorker:
         except BaseException as error:  # of this row; the others go on
             trouble = as_nox_error(error)
             if active.in_doubt:
+                self.pace.note_failed_start()
                 active.error = trouble
                 return active
             self._withdraw(active, trouble)
-            if isinstance(trouble, JournalTrouble):  # what must be on the disk first is not
+            # What must be on the disk first is not, or the server is sick.
+            if isinstance(trouble, JournalTrouble | NoReadAnswered):
                 active.error = trouble
                 return active
             if active.aborted:  # it waited for its turn
@@ -151,8 +157,12 @@ class RowWorker:
         outage = FailureTracker(self.clock, self.retry_for)
         while active.run is None:
             try:
-                active.run = attempt.send()
+                active.run = self._send_in_turn(attempt)
                 active.began = time.monotonic()  # now: its duration is counted from here
+            except ReadFirst:
+                continue  # another start failed while this one waited
+            except NoReadAnswered:
+                raise
             except Unavailable as error:
                 if error.http_status == SLOW_DOWN:
                     outage.answered()  # for how long, the pace and the batch's limits decide
@@ -165,6 +175,33 @@ class RowWorker:
             self.journal.note_started(active.row, active.run)
         except JournalTrouble as error:
             active.error = error  # it is there as sent: the run will be found again
+
+    def _send_in_turn(self, attempt: StartAttempt) -> Run:
+        """Send a start; after one that was not answered, one at a time, each after a read that is answered.
+
+        Raises what sending raises, ReadFirst, and NoReadAnswered.
+        """
+        while self.pace.start_failed:
+            with self.one_start:
+                if self.pace.start_failed:
+                    self._await_read(attempt.request.workflow_id)
+                    return attempt.send()
+        return attempt.send()
+
+    def _await_read(self, workflow_id: str) -> None:
+        """Read until the API answers several times in a row, as it would not where one server of two is dead."""
+
+        def read(within: float) -> None:
+            for _ in range(READS):
+                with suppress(NotAccessible, RequestRejected):  # an answer all the same
+                    self.api.within(within).get_workflow(workflow_id)
+
+        try:
+            self.patience.keep_trying(read)
+        except NoxError as error:
+            what = f"stopped starting rows: a start was not answered, and then not {READS} reads: {error.message}"
+            raise NoReadAnswered(what, error.hint, **error.facts()) from error
+        self.pace.allow_start()
 
     def _withdraw(self, active: ActiveRow, error: NoxError) -> None:
         if active.sent is not None:

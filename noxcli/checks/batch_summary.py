@@ -1,6 +1,6 @@
 """The count of a batch's rows by exit code, why they did not complete, and the verdict on all of them."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,8 @@ from noxcli.timing import show_seconds
 
 # If this number of first rows end for one reason, no other would do better.
 STUCK_AFTER = 20
+# If this many of the last starts are in doubt, each further one would most likely cost a row.
+MAX_IN_DOUBT, LAST_STARTS = 5, 100
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -38,6 +40,7 @@ class BatchSummary:
     _good: Counter[int] = field(default_factory=Counter)  # --repeat: passing repetitions of each row of the file
     _worst: dict[int, int] = field(default_factory=dict)  # --repeat: the worst code of each of them
     _asked_again: set[int] = field(default_factory=set)  # rows that are judged good, but not by their first answer
+    _starts: deque[bool] = field(default_factory=lambda: deque(maxlen=LAST_STARTS))  # of this call: which are in doubt
     stuck: str | None = None  # the reason for which the first rows of this call all failed
     _first: dict[int, set[str]] = field(default_factory=dict)  # the first rows that were begun: why they failed
 
@@ -127,8 +130,18 @@ class BatchSummary:
         if not before:
             self._note_first(line["row"], shared if code in HOPELESS else None)
 
+    def note_start(self, *, in_doubt: bool) -> None:
+        """A start was answered, or is in doubt."""
+        self._starts.append(in_doubt)
+
+    @property
+    def doubts(self) -> str | None:
+        """How many of the last starts are in doubt, if that is too many for another one."""
+        doubts = sum(self._starts)
+        return f"{doubts} of the last {len(self._starts)} starts" if doubts >= MAX_IN_DOUBT else None
+
     def note_begun(self, row: int) -> None:
-        """A row of the file was begun: started, or refused before that."""
+        """A row of the file is being started."""
         if len(self._first) < STUCK_AFTER:
             self._first.setdefault(row, set())
 

@@ -50,7 +50,6 @@ from noxcli.errors import (
     NotFinished,
     NoxError,
     Phase,
-    StartUnknown,
     TimedOut,
     TimedOutBeforeStart,
     UsageProblem,
@@ -72,7 +71,6 @@ from noxcli.runs.start import MAX_LOOK
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
 
-MAX_IN_DOUBT = 5  # starts of one call without a known outcome
 NEWS = {"version_id": "NEW's version", "definition": "NEW's definition", "constants": "NEW's inputs"}
 
 
@@ -259,9 +257,6 @@ class _Gate:
             self.noxus.context.outcome.may_exist |= bool(answers.runs.total()) or batch.has_started
         for number in numbers:  # what this call has seen is not followed again
             batch.past.reset_row(number)
-        if cause is None and answers.codes[ExitCode.START_UNKNOWN] >= MAX_IN_DOUBT:
-            what = f"{answers.codes[ExitCode.START_UNKNOWN]} starts have no known outcome"
-            cause = StartUnknown(what, f"look for their runs, then continue with: {self.asked.way_back}")
         if cause is not None:
             raise self._ending_of(cause)
 
@@ -270,7 +265,7 @@ class _Gate:
         hint, message = f"continue with: {self.asked.way_back}", f"{cause.message}{self.batch.named}"
         if isinstance(cause, Interruption):
             return Interruption(message, hint, number=cause.number)
-        code = cause.exit_code or worst(self.answers.codes)  # OK: all of the first rows ended alike
+        code = cause.exit_code or worst(self.answers.codes)  # OK: the first rows ended alike, or too many are in doubt
         if code == ExitCode.TEMPORARY and self.noxus.context.outcome.may_exist:
             code = ExitCode.LOST_CONTACT
         return Incomplete(message, hint, code)

@@ -78,7 +78,7 @@ def test_resume_takes_the_run_of_a_row_that_was_passed_on(
 ) -> None:
     with Gateway(sandbox.url, loses_starts(times, answered, forwarded=True)) as gateway:
         noxcli.environ["NOXUS_BACKEND_URL"] = gateway.url
-        result = noxcli("batch", workflow, rows, *FAST)
+        result = noxcli("batch", workflow, rows, *FAST, "--max-failures", "0")
         resumed = noxcli("batch", workflow, rows, *FAST, "--resume")
     assert (result.code, Counter(result.codes.values())) == (7, Counter({7: times, 0: ROWS - times}))
     assert runs_by_input(sandbox, workflow) == ONCE
