@@ -98,20 +98,23 @@ def deliver(noxus: Session, run: Run, options: DeliverOptions, workflow: Workflo
 
 
 def _require_whole_text(noxus: Session, run: Run, content: "Content") -> None:
-    """Warn if nothing shows that the streamed text is whole: neither its stream, nor a text output that equals it.
+    """Compare the streamed text with the run's only text output, if there is one; else its stream shows if it is whole.
 
-    Raises Undelivered if it is known that it is not.
+    Warns if nothing shows that; raises OutputNotDelivered if it is known that it is not.
     """
     from noxcli.runs.event_dedup import Continuity  # loaded only where a stream was used
 
     context, ledger = noxus.context, noxus.context.outcome.ledger
-    label = Continuity.NONE if ledger is None else ledger.label
-    if content.is_as_sent and label is Continuity.PROVEN:
-        return
     output = only_text(complete_texts(noxus, run.output).output)
     if output is not None and content.written.equals(output):
         return
     the_whole = f"full output: {line_to_fetch(context, run)}"
+    from_start = ledger is None or not ledger.from_cursor
+    if output is not None and (problem := content.differs_from(output, from_start=from_start)):
+        raise OutputNotDelivered(problem, the_whole)
+    label = Continuity.NONE if ledger is None else ledger.label
+    if content.is_as_sent and label is Continuity.PROVEN:
+        return
     if not content.is_readable:
         raise OutputNotDelivered("not all pieces of the streamed text could be read as text", the_whole)
     if label not in {Continuity.PROVEN, Continuity.ASSUMED}:

@@ -35,6 +35,12 @@ class Content(EventWriter):
         """True if each piece was a text, and had its place."""
         return not (self._has_others or self._pieces.contradictory)
 
+    def differs_from(self, output: str, *, from_start: bool) -> str:
+        """Return what shows that this is not the run's text output once; empty if nothing does."""
+        if self.written.begins(output) or (from_start and self.written.ends(output)):
+            return "the streamed text is only a part of the output"
+        return "the streamed text has a part of the output twice" if self._pieces.has_twice(output) else ""
+
     def show(self, burst: Sequence[Step]) -> None:
         parts = []
         for update, _ in burst:

@@ -4,7 +4,7 @@ import hashlib
 from enum import Enum
 
 SURE = 8  # characters that no piece of new text repeats and extends by chance
-MAX_HELD, MAX_HELD = 100, 64 * 1024  # pieces, characters; then the documented form counts
+MAX_PIECES, MAX_HELD = 100, 64 * 1024  # pieces, characters; then the documented form counts
 FOLDED_AFTER = 500  # pieces
 
 
@@ -32,14 +32,19 @@ class Text:
 
     def begins(self, other: str) -> bool:
         """True if the other text begins with this one."""
-        if len(other) < self.length:
-            return False
-        self._fold()
-        return hashlib.sha256(other[: self.length].encode("utf-8", "surrogatepass")).digest() == self._digest.digest()
+        return len(other) >= self.length and self._is(other[: self.length])
+
+    def ends(self, other: str) -> bool:
+        """True if the other text ends with this one."""
+        return len(other) >= self.length and self._is(other[len(other) - self.length :])
 
     def equals(self, other: str) -> bool:
         """True if it is the other text."""
-        return len(other) == self.length and self.begins(other)
+        return len(other) == self.length and self._is(other)
+
+    def _is(self, other: str) -> bool:
+        self._fold()
+        return hashlib.sha256(other.encode("utf-8", "surrogatepass")).digest() == self._digest.digest()
 
     def _fold(self) -> None:
         self._digest.update("".join(self._parts).encode("utf-8", "surrogatepass"))
@@ -98,6 +103,11 @@ class Pieces:
             lengths[node] = len(piece)
         return self._decide(Form.WHOLE if "".join(whole) == output else Form.NEW, sure=False)
 
+    def has_twice(self, output: str) -> bool:
+        """True if a node has said the output, or its beginning, and then all of it: it was delivered again."""
+        longer = [said for said in self._said.values() if said.length > len(output)]
+        return any(said.equals(output[: said.length - len(output)] + output) for said in longer)
+
     def _weigh(self, node: str, piece: str, status: object) -> str:
         last, self._last[node] = self._last.get(node), piece
         self._seen.append((node, piece, status))
@@ -107,7 +117,7 @@ class Pieces:
             return self._decide(Form.NEW)
         if last is not None and len(piece) > len(last) >= SURE:
             return self._decide(Form.WHOLE)
-        if len(self._seen) > MAX_HELD or self._length > MAX_HELD:
+        if len(self._seen) > MAX_PIECES or self._length > MAX_HELD:
             return self._decide(Form.NEW, sure=False)
         if held or last is not None:
             return ""

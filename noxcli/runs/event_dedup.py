@@ -33,6 +33,7 @@ class EventDeduplicator:
 
         `from_start` is true if this command has started the run.
         """
+        self.from_cursor = bool(positions)  # what is before it is not wanted
         self.gaps = 0
         self.came = self.fresh = 0  # events on this connection, and those of them that were new
         self.accepted = 0  # events that were new

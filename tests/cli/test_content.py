@@ -81,6 +81,39 @@ def test_a_text_that_equals_the_output_is_whole(
     assert ("fetch-output" in done.err) == (code == 9)
 
 
+AGAIN = [said(one, 3 + number) for number, one in enumerate(WORDS)]  # new positions, the same node
+ENDINGS = [
+    (log(*WORDS)[2:], 9),  # the stream began with the next event
+    ([*log(*WORDS)[:2], end("99-0")], 9),
+    ([end("99-0")], 9),
+    ([*log(*WORDS)[:3], *AGAIN, end("99-0")], 9),  # the node was delivered again, once it was whole
+    ([*log(*WORDS)[:2], *AGAIN, end("99-0")], 9),  # or before
+    ([said("a draft", 0).replace(b'"A"', b'"B"'), *AGAIN, end("99-0")], 0),  # another node's text, too
+    (log(*WORDS), 0),
+]
+
+
+@pytest.mark.parametrize(("sent", "code"), ENDINGS)
+@pytest.mark.parametrize("verb", ["run", "rerun", "stream"])
+def test_a_part_of_the_output_or_one_twice_is_no_success(
+    noxcli: Noxcli, verb: str, sent: list[bytes], code: int
+) -> None:
+    given = ["--no-check", "Q=x"] if verb == "run" else ["--no-check"] if verb == "rerun" else []
+    whose = WORKFLOW if verb == "run" else RUN
+    reads = [record("completed", input={"Q": "x"}, output={"A": "".join(WORDS)})]
+    done, _ = called(noxcli, verb, whose, *given, "--format", "content", reads=reads, events=sends(sent))
+    assert done.code == code
+    assert (f"noxcli fetch-output {RUN}" in done.err) or code == 0
+
+
+def test_a_part_that_was_asked_for_is_no_missing_one(noxcli: Noxcli) -> None:
+    reads, rest = completed("".join(WORDS)), sends(log(*WORDS)[1:])
+    argv = ["stream", RUN, "--etag", "0-0", "--format", "content"]
+    done, _ = called(noxcli, *argv, reads=reads, events=rest)
+    assert (done.code, done.text) == (0, "beta gamma")
+    assert "warning: nothing proves that the streamed text is whole" in done.err
+
+
 @pytest.mark.parametrize("output", [{"A": "".join(WORDS)}, {"A": "x", "B": "y"}, {"A": "other"}])
 def test_a_stream_that_was_opened_later_proves_nothing(noxcli: Noxcli, plays: Any, output: dict[str, str]) -> None:
     run = noxcli.ended(plays(script=node_runs("Write", WORDS), output=output))

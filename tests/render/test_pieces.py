@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from noxcli.render.stream_text import MAX_HELD, Form, Pieces
+from noxcli.render.stream_text import MAX_PIECES, Form, Pieces
 
 WORDS = ["alpha ", "beta ", "gamma "]
 REPEATED = ["ha ", "ha ", "ha", "!"]
@@ -71,8 +71,8 @@ def test_a_contradictory_piece_is_written_and_noted() -> None:
 
 def test_what_is_held_is_bounded() -> None:
     pieces = Pieces()
-    count = sum(len(pieces.add("A", ".", "running")) for _ in range(MAX_HELD + 1))
-    assert (count, pieces.form) == (MAX_HELD + 1, Form.NEW)
+    count = sum(len(pieces.add("A", ".", "running")) for _ in range(MAX_PIECES + 1))
+    assert (count, pieces.form) == (MAX_PIECES + 1, Form.NEW)
 
 
 @given(texts=st.lists(st.text("ha #\n-", max_size=12), max_size=12), whole=st.booleans(), known=st.booleans())
