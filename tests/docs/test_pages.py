@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from noxcli.app import VERBS, verb_named
 from noxcli.sandbox.builtin import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,29 @@ def test_a_page_names_the_workflows_of_the_sandbox() -> None:
         f"{each.name}: {sorted(workflows_in(each))}" for each in pages if workflows_in(each) != named_at_the_head(each)
     ]
     assert len(wrong) <= MOST_UNNAMED, "\n".join(wrong)
+
+
+def command_lines(text: str) -> Iterator[list[str]]:
+    """Yield the words after `noxcli` of each command line in a page's blocks and in its prose."""
+    blocks = re.findall(r"^ *```.*?\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    prose = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    for line in [*"\n".join(blocks).replace("\\\n", " ").splitlines(), *re.findall(r"`([^`\n]+)`", prose)]:
+        for _, words in re.findall(
+            r"(^|[\s\[(`])noxcli ([a-z-]+[^|;&>)\]#]*)", re.sub(r"'[^']*'|\"[^\"]*\"", "X", line)
+        ):
+            yield words.split()
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
+def test_each_command_line_has_a_verb_and_its_options(page: Path) -> None:
+    for verb, *words in command_lines(page.read_text(encoding="utf-8")):
+        if verb in {"--version", "--help"}:
+            continue
+        assert verb in VERBS, words
+        offered = {name for param in verb_named(verb).params for name in param.opts} | {"-h", "--help"}
+        own = words[: words.index("--")] if "--" in words else words
+        unknown = {word.partition("=")[0] for word in own if word.startswith("-") and word != "-"} - offered
+        assert not unknown, (verb, *words)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
