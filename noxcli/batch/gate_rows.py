@@ -20,7 +20,7 @@ class GateRows(RowReader):
     def require_apart(self) -> None:
         """Raise UsageProblem if a column has an input of NEW's own, once all rows were read."""
         for name in self.own.values:
-            if name in self.names:
+            if name in map(self._columns.named, self.names):
                 raise UsageProblem(f"{NEW_INPUT} names {name!r}, which is a column of {self.source}", "remove one")
 
     def _repeated(self, rows: Iterator[Row]) -> Iterator[Row]:

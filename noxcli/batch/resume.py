@@ -1,6 +1,7 @@
 """Which rows of a batch remain, and how a later call continues it."""
 
 import hashlib
+import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,7 +32,7 @@ MAX_CHANGED = 1000  # results that are written together
 class RowCounts:
     """The totals of a file's rows.
 
-    `mistakes` are the first of the `wrong` rows: what is wrong, with the place of the first such row and their number.
+    `mistakes` are the first of the `wrong` rows: place and problem of the first such row, and their number.
     """
 
     rows: int = 0
@@ -39,7 +40,7 @@ class RowCounts:
     in_shard: int = 0
     states: list[int] = field(default_factory=lambda: [0] * 4)  # the rows of this shard in each state
     wrong: int = 0  # each row of the file counts once, also below
-    mistakes: dict[str, tuple[str, int]] = field(default_factory=dict)
+    mistakes: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)  # the last row with each mistake, and with any ("")
     kept: dict[str, None] = field(default_factory=dict)  # the names of columns
     only: list[int] | None = None  # the numbers of the rows that --only selects
@@ -64,9 +65,10 @@ class RowCounts:
         self.kept |= dict.fromkeys(row.columns)
         if state != FINISHED and row.problem is not None:
             self.wrong += self._is_new("", row)
-            if row.problem in self.mistakes or len(self.mistakes) < MISTAKES_KEPT:
-                first, count = self.mistakes.get(row.problem, (row.place, 0))
-                self.mistakes[row.problem] = first, count + self._is_new(row.problem, row)
+            mistake = re.sub(r" \('.*?' is a text\)", "", row.problem)
+            if mistake in self.mistakes or len(self.mistakes) < MISTAKES_KEPT:
+                first, text, count = self.mistakes.get(mistake, (row.place, row.problem, 0))
+                self.mistakes[mistake] = first, text, count + self._is_new(mistake, row)
 
     def _is_new(self, mistake: str, row: Row) -> bool:
         """Return whether it is the first run of a row with the mistake."""
@@ -76,10 +78,10 @@ class RowCounts:
     def require_right(self, workflow: str, complain: Callable[[str], None]) -> None:
         """List the mistakes, and raise WrongInputs if there are any."""
         wrong, listed = self.wrong, 0
-        for mistake, (first, count) in self.mistakes.items():
+        for place, problem, count in self.mistakes.values():
             listed += count
             others = f" and {amount(count - 1, 'more row')}" if count > 1 else ""
-            complain(f"noxcli: {first}{others}: {mistake}")
+            complain(f"noxcli: {place}{others}: {problem}")
         if wrong:
             more = f" (the first {listed} are listed)" if wrong > listed else ""
             of = f"{wrong} of {amount(self.in_shard // self.repeat, 'row')} {'is' if wrong == 1 else 'are'} wrong{more}"
@@ -161,7 +163,8 @@ class RemainingRows:
         if row.problem is not None or nodes is None:
             return row
         try:
-            result = validate_inputs(row.inputs, nodes, self._asked.workflow)
+            columns = row.inputs.values.keys() - self._asked.common.values.keys()
+            result = validate_inputs(row.inputs, nodes, self._asked.workflow, columns)
         except WrongInputs as wrong:
             return replace(row, problem=wrong.message)
         for say, lines in ((self._terminal.note, result.notes), (self._terminal.warn, result.warnings)):

@@ -25,7 +25,7 @@ NodeDigests = Mapping[str, list[str]]  # by the node's id: its name and digest
 # The fields of the header.
 TEXT, MAYBE_TEXT, NUMBER = (str,), (str, type(None)), (int,)
 HEADER: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("workflow_id", "host", "source", "shard", "digest"), TEXT),
+    **dict.fromkeys(("workflow_id", "host", "source", "separator", "shard", "digest"), TEXT),
     **dict.fromkeys(("version_id", "definition"), MAYBE_TEXT),
     "constants": (dict,),
     "nodes": (dict, type(None)),
@@ -58,6 +58,7 @@ class BatchHeader:
     kept: list[str] = field(default_factory=list)  # other columns
     repeat: int = 1
     limit: int | None = None  # of rows that were selected
+    separator: str = ","  # of the cells of a table
     only: list[int] | None = None  # the rows of the file that --only selects
     outputs: list[str] | None = None  # of the workflow, if its definition was read
     command: list[str] = field(default_factory=list)  # the last one that ran it, without `noxcli`

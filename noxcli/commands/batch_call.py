@@ -152,6 +152,9 @@ def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workf
 def check_questions(context: Context, judge: RowChecker, rows: RowReader, header: BatchHeader, seen: RowCounts) -> None:
     """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
     own = EXPECT in rows.names
+    if rows.empty:
+        skipped = f"{amount(rows.empty, 'empty row')}, skipped: the first is in line {rows.first_empty}"
+        context.terminal.warn(f"{rows.name} has {skipped}")
     if not (judge.has_questions or own):
         if not seen.rows:
             context.terminal.warn(f"{rows.name} has no rows")
@@ -189,6 +192,7 @@ def header_of(context: Context, workflow: Workflow, asked: BatchSpec, command: S
         repeat=asked.shard.repeat,
         limit=rows.limit,
         only=None if rows.only is None else [],
+        separator=rows.separator,
         outputs=list(keys_of(outputs_of(workflow.definition) or ())) or None,
         command=list(command),
         definition=definition,

@@ -66,7 +66,11 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
     ] = None
     column: Annotated[
         list[str] | None,
-        typer.Option("--column", metavar="KEY@", help="Read a column as files (KEY@) or as JSON (KEY:=)."),
+        typer.Option(
+            "--column",
+            metavar="INPUT=COLUMN",
+            help="Send a column as INPUT, or read INPUT's column as files (INPUT@) or JSON (INPUT:=); repeatable.",
+        ),
     ] = None
     id_column: Annotated[
         str | None, typer.Option("--id", metavar="COLUMN", help="Name rows by this column. [default: $id]")

@@ -100,6 +100,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     plan_reports(context, options)
     if options.csv_raw and options.csv is None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
+    if options.csv is not None and (file := Path(options.csv)).suffix.lower() in {".xlsx", ".xls", ".ods"}:
+        raise UsageProblem(f"--csv writes no workbook such as {file.name}", f"write --csv {file.with_suffix('.csv')}")
     directories = [*map(Path, options.directories)]
     present(context, options)
     mask = context.terminal.mask
@@ -113,7 +115,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     _check_questions(context, joined, judge)
     enough = enough_of(joined.header.repeat, options.pass_each)
     tally = BatchSummary(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
-    sheet = None if options.csv is None else Sheet(raw=options.csv_raw)
+    sheet = None if options.csv is None else Sheet(raw=options.csv_raw, separator=joined.header.separator)
     totals, groups = SideTotals(), Groups(options.by)
     _print_rows(context, _counted(joined.lines(judge), tally, sheet, wanted, totals, groups), query)
     tally.expect(tally.done)  # each row has a line

@@ -1,7 +1,8 @@
 """The check of inputs against a workflow's definition: all mistakes together, before anything starts."""
 
+import re
 import shlex
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Container, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
@@ -9,9 +10,12 @@ from typing import Any, TypeGuard
 from noxcli.codec import to_json
 from noxcli.errors import UsageProblem, WrongInputs, nearest, suggestion
 from noxcli.inputs.definition import KINDS, InputNode, keys_of, meant_by
-from noxcli.inputs.parse import Inputs, parse_json
+from noxcli.inputs.parse import Inputs, item_start, parse_json
 from noxcli.inputs.uploads import Upload
 from noxcli.masking import HIDDEN
+
+DECIMAL_COMMA = r"\s*[+-]?[\d.]*\d,\d+\s*"
+MAX_READ = 40  # characters of a value in a message
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -23,8 +27,11 @@ class Checked:
     warnings: list[str] = field(default_factory=list)
 
 
-def validate_inputs(inputs: Inputs, nodes: Sequence[InputNode], workflow: str) -> Checked:
-    """Return the inputs with texts converted to the declared types. Raises WrongInputs, naming every mistake."""
+def validate_inputs(inputs: Inputs, nodes: Sequence[InputNode], workflow: str, columns: Container[str] = ()) -> Checked:
+    """Return the inputs with texts converted to the declared types; some may be in the `columns` of a table.
+
+    Raises WrongInputs, naming every mistake.
+    """
     checked = Checked(inputs)
     given, problems = _meant(inputs.values, nodes, checked)
     values = dict(inputs.values)
@@ -33,7 +40,7 @@ def validate_inputs(inputs: Inputs, nodes: Sequence[InputNode], workflow: str) -
         if len(keys) > 1:
             problems.append(f"{' and '.join(map(repr, keys))} are the same input")
         for key in keys:
-            values[key] = _fitting(key, values[key], node, inputs, checked, problems)
+            values[key] = _fitting(key, values[key], node, columns, checked, problems)
         if node.fixed:
             checked.warnings.append(f"{keys[0]!r} is fixed by the workflow; your value is sent, and may have no effect")
     if checked.notes:  # something was converted, as in few rows of a batch
@@ -96,8 +103,15 @@ def _missing(
     return problems
 
 
-def _fitting(key: str, value: Any, node: InputNode, inputs: Inputs, checked: Checked, problems: list[str]) -> Any:
-    kind = node.kind
+def _fitting(
+    key: str,
+    value: Any,
+    node: InputNode,
+    columns: Container[str],
+    checked: Checked,
+    problems: list[str],
+) -> Any:
+    kind, inputs = node.kind, checked.inputs
     if kind is None or fits(value, kind):
         return value
     if key in inputs.texts and kind != "file":
@@ -108,8 +122,22 @@ def _fitting(key: str, value: Any, node: InputNode, inputs: Inputs, checked: Che
                 shown = HIDDEN if key in inputs.secret else to_json(parsed)
                 checked.notes.append(f"{key!r} takes {KINDS[kind].words}: its text is sent as {key}:={shown}")
                 return parsed
-    problems.append(f"{key!r} takes {KINDS[kind].words} ({key}{KINDS[kind].example})")
+    shown = HIDDEN if key in inputs.secret | inputs.veiled else value
+    problems.append(f"{key!r} takes {_taken(key, shown, kind, in_column=key in columns)}")
     return value
+
+
+def _taken(key: str, value: Any, kind: str, *, in_column: bool) -> str:
+    """Return what the input takes, with how to write it, or what was read in its place."""
+    words = KINDS[kind].words
+    if kind == "file" and in_column:
+        return f"{words} (--column {shlex.quote(item_start(key, kind))})"
+    is_decimal = kind == "number" and isinstance(value, str) and re.fullmatch(DECIMAL_COMMA, value)
+    if is_decimal:
+        words += " with a decimal point, such as 3.5"
+    if isinstance(value, str) and (is_decimal or in_column):
+        return f"{words} ({value[:MAX_READ]!r} is a text)"
+    return f"{words} ({key}{KINDS[kind].example})"
 
 
 def fits(value: Any, kind: str) -> bool:

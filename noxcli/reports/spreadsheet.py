@@ -14,7 +14,7 @@ from noxcli.reports.failure_groups import reason_in
 
 # Excel and LibreOffice Calc take a text that begins like this for a formula, wherever it came from.
 FORMULA = re.compile(r"[=+\-@\t\r]")
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+NUMBER = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?")
 MAX_COLUMNS = 16_384  # of a sheet
 AROUND = ("row", "id"), ("status", "seconds", "run", "error")  # before and after the columns of the rows' values
 KINDS = ("column", "input", "output")
@@ -28,9 +28,13 @@ class _Encoder:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Sheet:
-    """The columns of results, which are known once all lines were added. `raw` writes texts that look like formulas."""
+    """The columns of results, which are known once all lines were added. `raw` writes texts that look like formulas.
+
+    A spreadsheet that separates cells by semicolons has commas in its numbers.
+    """
 
     raw: bool = False
+    separator: str = ","
     _repeated: bool = False  # with --repeat
     _names: dict[tuple[str, str], None] = field(default_factory=dict)  # of the values: their kind and name
 
@@ -44,7 +48,7 @@ class Sheet:
     def pieces(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
         """Yield the file. It begins with a byte order mark, without which Excel takes UTF-8 for another encoding."""
         names = sorted(self._names, key=lambda name: KINDS.index(name[0]))
-        writer = csv.writer(_Encoder())  # CRLF and doubled quotes, as RFC 4180 has them
+        writer = csv.writer(_Encoder(), delimiter=self.separator)  # CRLF and doubled quotes, as RFC 4180 has them
         yield codecs.BOM_UTF8 + self._written(writer, self._header(names))
         for line in lines:
             values, result = _values(line), line["result"]
@@ -68,7 +72,8 @@ class Sheet:
 
     def _cell(self, value: Any) -> str:
         if not isinstance(value, str):
-            return "" if value is None else to_json(value)
+            text = "" if value is None else to_json(value)
+            return text.replace(".", ",") if isinstance(value, float) and self.separator == ";" else text
         guarded = FORMULA.match(value) and not NUMBER.fullmatch(value) and not self.raw
         return f"'{value}" if guarded else value
 

@@ -2,11 +2,12 @@
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from noxcli.errors import UsageProblem, nearest, suggestion
-from noxcli.inputs.parse import Inputs, parse_json, parse_value, split_item
+from noxcli.inputs.definition import InputNode
+from noxcli.inputs.parse import Inputs, item_start, parse_json, parse_value, split_item
 from noxcli.render.text import in_prose
 
 ID, EXPECT = "$id", "$expect"
@@ -17,45 +18,59 @@ RESERVED = "$"  # a column that begins with it is kept, unless it is an input
 class Columns:
     """The options about columns, and the inputs that all rows share.
 
-    `operators` say how a column is read (`--column 'doc@'`). `known` are the keys of the workflow's inputs, where
-    they are known; if they are `all_known`, other columns are refused.
+    `operators` say how an input is read (`--column 'doc@'`), `renamed` has the inputs by the columns that they come
+    from. `known` are the keys of the workflow's inputs, where they are known, and `needed` the inputs that each row
+    must have; if they are `all_known`, other columns are refused.
     """
 
     operators: Mapping[str, str]
     common: Inputs
     id: str = ID
     keep: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
+    needed: Mapping[str, InputNode] = field(default_factory=dict)
     all_known: bool = False
 
     @classmethod
     def parse(cls, texts: Sequence[str], common: Inputs, own_id: str | None = None, keep: Sequence[str] = ()) -> Self:
-        """Return the columns for `NAME@`, `NAME:=`, `NAME=@` and `NAME:=@`, --id and --keep.
+        """Return the columns for `INPUT=COLUMN`, `INPUT@`, `INPUT:=`, `INPUT=@` and `INPUT:=@`, --id and --keep.
 
         Raises UsageProblem.
         """
-        operators: dict[str, str] = {}
+        operators, renamed = dict[str, str](), dict[str, str]()
         for text in texts:
-            name, operator, rest = split_item(text)
-            if rest:
-                raise UsageProblem(f"--column {text!r} has text after {operator}", f"write --column '{name}{operator}'")
-            if operators.setdefault(name, operator) != operator:
-                raise UsageProblem(f"--column names {name!r} twice", "remove one of them")
-        return cls(operators, common, own_id or ID, tuple(keep))
+            name, operator, column = _split(text)
+            if column and operator == "=":
+                known, key, value = renamed, column, name
+            else:
+                known, key, value = operators, name, operator
+            if known.setdefault(key, value) != value or [*renamed.values()].count(name) > 1:
+                raise UsageProblem(f"--column names {key!r} twice", "remove one of them")
+        if both := [name for name in keep if name in renamed]:
+            raise UsageProblem(f"--keep and --column both name {both[0]!r}", "remove one of them")
+        operators = {renamed.get(name, name): operator for name, operator in operators.items()}
+        return cls(operators, common, renamed.get(own_id or ID, own_id or ID), tuple(keep), renamed)
 
     def check_header(self, names: Collection[str]) -> None:
         """Raise UsageProblem for a column that the file must not have, or that an option names in vain."""
         self.check_options(names)
+        sent = [name for column in names if self.is_input(name := self.named(column))]
         for name in self.common.values:
-            if name in names and self.is_input(name):
+            if name in sent:
                 raise UsageProblem(f"the input {name!r} is both a column and on the command line", "remove one of them")
-        self._require_known(list(filter(self.is_input, names)))
+        self._require_known(sent)
+
+    def named(self, column: str) -> str:
+        """Return the name of a column's values: of the input that it has for --column, else its own."""
+        return self.renamed.get(column, column)
 
     def check_options(self, names: Collection[str]) -> None:
         """Raise UsageProblem if an option names a column that the file lacks, or --keep an input."""
+        column_of = {name: column for column, name in self.renamed.items()}
         own_id = () if self.id == ID else (self.id,)
-        for option, given in (("--column", self.operators), ("--keep", self.keep), ("--id", own_id)):
-            for name in given:
+        for option, given in (("--column", {**self.operators, **column_of}), ("--keep", self.keep), ("--id", own_id)):
+            for name in (column_of.get(name, name) for name in given):
                 if name not in names:
                     near = nearest(name, names)
                     there = f"it has {', '.join(map(repr, names)) or 'none'}"
@@ -63,6 +78,11 @@ class Columns:
                         f"{option} names {name!r}, but the file has no such column",
                         suggestion(near, there, quoted=True),
                     )
+        for name, column in column_of.items():
+            if name in names:
+                raise UsageProblem(
+                    f"--column sends {column!r} as {name!r}, which the file has as well", "remove one of them"
+                )
         for name in self.keep:
             if name in self.known:
                 raise UsageProblem(f"--keep names {name!r}, which is an input of the workflow", "remove it")
@@ -111,15 +131,34 @@ class Columns:
         if not self.all_known or self.known.issuperset(names):
             return
         others = [name for name in names if name not in self.known]
-        if not all(name.strip() for name in others):
-            raise UsageProblem("a column has no name", "name it in the first line, or remove the column")
         near = {name: nearest(name, self.known.difference(names)) for name in others}
         meant = [f"did you mean {each!r} for {name!r}?" for name, each in near.items() if each is not None]
         unmeant = [name for name in others if near[name] is None or len(others) == 1]
         ids = [name for name in unmeant if self.id == ID and name.casefold() == "id"][:1]
-        keep = [f"--keep {shlex.quote(name)}" for name in unmeant if name not in ids]
-        hints = [f"name the rows with --id {name}" for name in ids]
+        unmeant = [name for name in unmeant if name not in ids]
+        given = {*names, *self.common.values, *near.values()}
+        missing = [key for key, node in self.needed.items() if given.isdisjoint({node.label, *node.addresses})]
+        renamed = {name: key for key, name in zip(missing, unmeant, strict=False) if not name.startswith("@")}
+        sent = [
+            f"send {name!r} as {key!r} with --column {shlex.quote(item_start(key, None) + name)}"
+            for name, key in renamed.items()
+        ]
+        keep = [f"--keep {shlex.quote(name)}" for name in unmeant if name not in renamed]
+        hints = [*(f"name the rows with --id {name}" for name in ids), *sent]
         hints += [f"keep what is not sent with {' '.join(keep)}"] if keep else []
         are = "is not an input" if len(others) == 1 else "are not inputs"
         hint = " ".join([*meant, *([in_prose(hints)] if hints else [])])
         raise UsageProblem(f"{in_prose(list(map(repr, others)))} {are} of the workflow", hint)
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Return input, operator and column of a --column. Raises UsageProblem."""
+    try:
+        name, operator, column = split_item(text)
+    except UsageProblem:
+        raise UsageProblem(f"--column {text!r} names no input", "write INPUT=COLUMN, INPUT@ or INPUT:=") from None
+    if column and operator != "=":
+        words = name + operator, f"{name}={column.lstrip('=')}"
+        both = " ".join(f"--column {shlex.quote(word)}" for word in words)
+        raise UsageProblem(f"--column {text!r} has text after {operator}", f"write {both}")
+    return name, operator, column

@@ -4,6 +4,7 @@ import codecs
 import csv
 import hashlib
 import io
+import re
 import shutil
 import stat
 import sys
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from noxcli.errors import OutputNotDelivered, UsageProblem
 from noxcli.files import expanded, open_scratch, reason_of
-from noxcli.inputs.definition import InputNode
+from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.inputs.parse import Inputs, parse_json
 from noxcli.inputs.sources import Sources
 from noxcli.rows.columns import EXPECT, Columns
@@ -29,6 +30,7 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 WORKBOOKS = {b"PK\x03\x04": "a zip archive, as .xlsx and .ods files are", b"\xd0\xcf\x11\xe0": "an old Excel file"}
+QUOTED = re.compile(r'"[^"]*"?')
 MAX_ROWS = 20_000_000
 
 
@@ -62,6 +64,8 @@ class Row:
 class RowReader:
     """The rows of a file, which can be read any number of times."""
 
+    counts_empty = False  # rows, which are else skipped
+
     def __init__(
         self,
         source: str,
@@ -83,10 +87,12 @@ class RowReader:
         self._sources = sources
         self._copy: BinaryIO | None = None  # of a pipe
         self._columns = columns
-        self.separated_oddly = ""  # by what, as text, if not as its form says; known once its header was read
         self.names: dict[str, None] = {}  # of the columns of the rows that were read
+        self.empty = self.first_empty = 0  # rows that were skipped, and the line of the first
         suffix = Path(source).suffix.lower().removeprefix(".")
+        self._is_guess = form is None and suffix not in {*DELIMITERS, "jsonl", "ndjson", "json"}
         self._form = form or (suffix if suffix in DELIMITERS else "jsonl")
+        self.separator = DELIMITERS.get(self._form, ",")  # of a table; known once its header was read
         with self._reading():
             status = sources.claim(source, f"FILE {source}")
         self.is_pipe = status is None or not stat.S_ISREG(status.st_mode)  # or a device
@@ -122,12 +128,19 @@ class RowReader:
         """True for CSV and TSV, whose empty cells are no values."""
         return self._form != "jsonl"
 
+    @property
+    def separated_oddly(self) -> str:
+        """By what, as text, if not as its form says."""
+        return SEPARATORS[self.separator] if self.separator != DELIMITERS.get(self._form, ",") else ""
+
     def know(self, nodes: Sequence[InputNode] | None, *, checked: bool) -> None:
         """Tell which inputs the workflow has; `checked` refuses other columns."""
         labels = {node.label for node in nodes or () if node.label is not None}
         known = frozenset(labels.union(*(node.addresses for node in nodes or ())))
         named = nodes is not None and all(node.label is not None for node in nodes)  # others have unknown names
-        self._columns = replace(self._columns, known=known, all_known=checked and named)
+        keys = keys_of({node.id: node for node in nodes or ()}.values())
+        needed = {key: node for key, node in keys.items() if node.required}
+        self._columns = replace(self._columns, known=known, needed=needed, all_known=checked and named)
 
     def sent(self) -> list[str] | None:
         """Return the columns to send with how they are read, None for JSON lines that are read as they are.
@@ -138,8 +151,9 @@ class RowReader:
         if self._form == "jsonl":
             return [f"{name}{operator}" for name, operator in sorted(columns.operators.items())] or None
         with self._open() as file, self._csv_reader(file) as reader:
-            names = filter(columns.is_input, self._header(reader))
-            return [f"{name}{columns.operators.get(name, '')}" for name in names]
+            self._header(reader)
+        names = filter(columns.is_input, map(columns.named, self.names))
+        return [f"{name}{columns.operators.get(name, '')}" for name in names]
 
     def require_named(self) -> None:
         """Raise UsageProblem if an option names a column or an id that no row has, once all were read."""
@@ -152,7 +166,7 @@ class RowReader:
     def known(self) -> set[str]:
         """The names of columns and inputs that a row may have, once all were read; empty if that is not known."""
         columns = self._columns
-        return {*self.names, *columns.common.values, *columns.known} if self.names else set()
+        return {*map(columns.named, self.names), *columns.common.values, *columns.known} if self.names else set()
 
     def share(self, common: Inputs) -> None:
         """Give all rows the inputs that they share."""
@@ -212,6 +226,8 @@ class RowReader:
                     yield self._json_row(place, 0, fields)
                 return
             number += 1
+            if number == 1 and self._is_guess:
+                self._require_object(content)
             try:
                 fields = _json(content, "the line")
             except UsageProblem as problem:
@@ -223,7 +239,17 @@ class RowReader:
         if not isinstance(fields, dict):
             return Row(number, line, 0, problem="it is not a JSON object")
         self.names.update(dict.fromkeys(fields))
-        return self._row(number, line, fields, typed=True)
+        return self._row(number, line, {self._columns.named(key): value for key, value in fields.items()}, typed=True)
+
+    def table_hint(self, form: str) -> str:
+        """Return how to read the file as a table."""
+        return f"if it is a table, add --input-format {form}"
+
+    def _require_object(self, line: bytes) -> None:
+        """Raise UsageProblem for a table whose name does not say that it is one."""
+        if not line.lstrip().startswith(b"{"):
+            form = "tsv" if b"\t" in line else "csv"
+            raise UsageProblem(f"the first line of {self.name} is not a JSON object", self.table_hint(form))
 
     @contextmanager
     def _csv_reader(self, file: BinaryIO) -> Iterator[Any]:
@@ -233,23 +259,24 @@ class RowReader:
         try:
             lines = _text_lines(text, self.name)
             first = next(lines, "")
-            # A header without commas shows what a spreadsheet wrote in their place.
-            others = [mark for mark in ";\t" if self._form == "csv" and "," not in first and mark in first]
-            delimiter = others[0] if len(others) == 1 else DELIMITERS[self._form]
-            self.separated_oddly = SEPARATORS[delimiter] if delimiter != DELIMITERS[self._form] else ""
-            yield csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+            if self._form == "csv":  # the header shows what a spreadsheet wrote in place of commas
+                self.separator = max(SEPARATORS, key=QUOTED.sub("", first).count)
+            yield csv.reader(chain([first], lines), delimiter=self.separator, strict=True)
         finally:
             text.detach()
 
     def _csv_rows(self, file: BinaryIO) -> Iterator[Row]:
         with self._csv_reader(file) as reader:
-            header, number = self._header(reader), 0
+            header, number, self.empty = self._header(reader), 0, 0
             line = reader.line_num + 1
             try:
                 for cells in reader:
-                    if cells:
+                    if any(map(str.strip, cells)) or (cells and self.counts_empty):
                         number += 1
                         yield self._csv_row(number, line, header, cells)
+                    elif cells:
+                        self.first_empty = self.first_empty if self.empty else line
+                        self.empty += 1
                     line = reader.line_num + 1
             except csv.Error as error:
                 problem = f"it is not valid {self._form}: {error}; the rest can't be read"
@@ -258,11 +285,14 @@ class RowReader:
     def _csv_row(self, number: int, line: int, header: Sequence[str], cells: Sequence[str]) -> Row:
         """Return the row of a record. An empty cell is left out: CSV can't distinguish it from an empty text."""
         if len(cells) != len(header):
-            return Row(number, line, 0, problem=f"it has {len(cells)} cells, but the header has {len(header)}")
+            quotes = f": put a cell with {SEPARATORS[self.separator]} in quotes" if len(cells) > len(header) else ""
+            return Row(number, line, 0, problem=f"it has {len(cells)} cells, but the header has {len(header)}{quotes}")
         fields: dict[str, str] = {}
         for name, cell in zip(header, cells, strict=True):
             if not (cell.isascii() or is_utf8(cell)):
                 return Row(number, line, 0, problem=f"its {name!r} is not UTF-8: save the file as UTF-8")
+            if cell and not name.strip():
+                return Row(number, line, 0, problem="it has a cell in a column without a name")
             if cell or (name != EXPECT and self._columns.is_kept(name)):  # an empty $expect expects nothing
                 fields[name] = cell
         return self._row(number, line, fields, typed=False)
@@ -272,16 +302,17 @@ class RowReader:
             header = next(reader, [])
         except csv.Error as error:
             raise UsageProblem(f"the first line of {self.name} is not valid {self._form}: {error}") from None
-        if not header:
+        names = [name for name in header if name.strip()]  # a spreadsheet also writes columns that once had a cell
+        if not names:
             raise UsageProblem(f"{self.name} has no header", "name the columns in its first line")
         if not all(map(is_utf8, header)):
             raise UsageProblem(f"the header of {self.name} is not UTF-8", "save it as UTF-8")
-        twice = next((name for name in header if header.count(name) > 1), None)
+        twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise UsageProblem(f"{self.name} has two columns named {twice!r}", "rename one of them")
-        self.names = dict.fromkeys(header)
-        self._columns.check_header(header)
-        return header
+        self.names = dict.fromkeys(names)
+        self._columns.check_header(names)
+        return [*map(self._columns.named, header)]
 
     def _row(self, number: int, line: int, fields: Mapping[str, Any], *, typed: bool) -> Row:
         columns, own, digest = self._columns, None, 0

@@ -143,7 +143,7 @@ def test_columns_work_on_json_texts_only() -> None:
     ("column", "what"),
     [
         (("doc@x",), "text after @"),
-        (("doc",), "is not an input"),
+        (("doc",), "names no input"),
         (("doc@", "doc:="), "names 'doc' twice"),
         (("nope@",), "the file has no such column"),
     ],

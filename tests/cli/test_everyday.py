@@ -42,6 +42,19 @@ def test_a_port_in_use_is_told_with_the_way_round_it(noxcli: Noxcli) -> None:
     assert result.err == f"noxcli: port {port} is in use; give another --port, or 0 for any free one\n"
 
 
+def test_the_line_ends_of_windows_are_shown(noxcli: Noxcli) -> None:
+    assert "no such option: --json\\r; did you mean --json?" in noxcli("runs", "--json\r").err
+    assert "unexpected argument: x\\x0d; see" in noxcli("workflows", "x\r").err
+
+
+def test_inputs_from_a_process_are_told_how(sandbox: Sandbox) -> None:
+    line = 'noxcli run qa --inputs {}<(echo \'{{"Question": "x"}}\') --raw Answer'
+    env = {**environment(sandbox.url), "PATH": f"{forks.directory()}:/usr/bin:/bin"}
+    said = "--inputs takes a JSON object; for the output of a command, write --inputs @<(COMMAND)"
+    assert said in in_bash(line.format(""), env).stderr
+    assert in_bash(line.format("@"), env).returncode == 0
+
+
 @pytest.mark.parametrize("shown", [("--raw", "A"), ("--format", "content")])
 def test_the_prompt_has_its_own_line_after_any_text(sandbox: Sandbox, plays: Any, shown: tuple[str, str]) -> None:
     argv = [*forked(), "run", plays(script=[Emit("Work", "no newline")], output={"A": "no newline"}), *shown]
@@ -161,7 +174,7 @@ def test_the_line_that_help_offers_works(sandbox: Sandbox) -> None:
         ("runs --profile prod", 2, "there is no config file"),
         ("results rows.jsonl", 2, "rows.jsonl is not a batch's directory; did you mean rows.jsonl.batch?"),
         ("results nothing.txt", 2, "nothing.txt is not a batch's directory; give the --output-dir of a batch"),
-        ("batch qa nameless.csv", 2, "a column has no name"),
+        ("batch qa nameless.csv", 2, "row 1 (line 2): it has a cell in a column without a name"),
         ("run pauses", 10, "is paused for human input; give it in Noxus, then continue with: noxcli wait"),
         ("fetch-output @last --timeout 0.01ms", 124, "; increase --timeout"),
         ("run qa Question=x --detach --raw Answer", 2, "give --raw to noxcli fetch-output RUN --wait"),

@@ -84,6 +84,11 @@ def test_a_hint_about_an_option_works_as_printed(noxcli: Noxcli, sandbox: Sandbo
         ("results rows.jsonl", "rows.jsonl"),
         ("run qa Question=x --query 'lenght(output.Answer)'", "lenght"),
         ("run qa Question=x --assert \"outptu.Answer != 'y'\"", "outptu"),
+        ("batch qa t.csv --fresh --id ID --keep notse --keep City", "notse"),
+        ("batch qa t.csv --fresh --id IDs --keep notes --keep City", "IDs"),
+        ("batch qa t.csv --fresh --id ID --keep notes --keep City --assert 'row.Citty != output.Answer'", "Citty"),
+        ("batch qa t.csv --fresh --id ID --keep notes --keep City --assert 'output.Anser != row.City'", "Anser"),
+        ("batch qa u.csv --fresh --column Question=Frag", "Frag"),
         ("run qa Question=x --query 'in(output.Answer)'", ""),
         ("run qa Question=x --query 'isnull(output.Answer)'", ""),
         ("runs --outputt-dir x", ""),
@@ -92,6 +97,8 @@ def test_a_hint_about_an_option_works_as_printed(noxcli: Noxcli, sandbox: Sandbo
 def test_a_guess_works_in_place_of_what_was_typed(noxcli: Noxcli, line: str, typed: str) -> None:
     line = line.replace("RUN", noxcli.ended("qa", "Question=x"))
     write_rows({"Question": "x"})
+    Path("t.csv").write_text("ID,Question,City,notes\na,x,Rome,y\n")
+    Path("u.csv").write_text("Frage\nx\n")
     assert noxcli("batch", "qa", "rows.jsonl").code == 0
     told = noxcli(*shlex.split(line))
     guess = re.search(r"did you mean(?:: noxcli help)? '?([^'?\n]+)", told.err)
