@@ -16,6 +16,7 @@ import urllib3
 
 from noxcli.api.body import AnswerLimit, pieces_of
 from noxcli.codec import decode_json
+from noxcli.config.settings import Settings
 from noxcli.errors import REFUSALS, NotFound, NotSecured, NoxError, RequestRejected, Unauthorized, Unavailable
 from noxcli.masking import Mask
 from noxcli.timing import show_seconds
@@ -75,12 +76,14 @@ def is_page(response: requests.Response) -> bool:
     return answer_type(response) in {"text/html", "application/xhtml+xml"}
 
 
-def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None, met_json: bool) -> NoxError:
+def failure_of(
+    response: requests.Response, mask: Mask, settings: Settings, *, with_key: bool, met_json: bool
+) -> NoxError:
     """Return the error for an unsuccessful answer; read its body within the limits, and close it.
 
-    `key_from` says where our key is from, None if it was not sent: then the answer says nothing about it. `mask` hides
-    secrets in what the answer quotes. `met_json`: the API has answered in JSON, so that a refusal in another form is
-    one of something before it, which may pass.
+    An answer to a request that was sent without our key says nothing about it. `mask` hides secrets in what the answer
+    quotes. `met_json`: the API has answered in JSON, so that a refusal in another form is one of something before it,
+    which may pass.
     """
     body, limit = b"", AnswerLimit(ERROR_BODY_SECONDS)
     with suppress(*BROKEN), response:
@@ -89,7 +92,7 @@ def failure_of(response: requests.Response, mask: Mask, *, key_from: str | None,
             limit.received(len(piece))
             if len(body) >= ERROR_BODY_LIMIT:
                 break
-    error = _failure(response, describe(body, mask), key_from, at_first=not met_json)
+    error = _failure(response, describe(body, mask), settings if with_key else None, at_first=not met_json)
     error.in_json = False
     with suppress(ValueError):
         decode_json(body)
@@ -105,8 +108,8 @@ def not_the_api(error: NoxError) -> Unavailable:
     return Unavailable(error.message, hint, **error.facts())
 
 
-def _failure(response: requests.Response, reason: str, key_from: str | None, *, at_first: bool) -> NoxError:
-    status, facts = response.status_code, facts_of(response)
+def _failure(response: requests.Response, reason: str, settings: Settings | None, *, at_first: bool) -> NoxError:
+    status, facts, key_from = response.status_code, facts_of(response), settings and settings.key_from
     host = urlsplit(response.url).netloc
     what = f"{host} answered {status}" + (f": {reason}" if reason else "")
     if status == 401 and key_from is not None:
@@ -119,9 +122,11 @@ def _failure(response: requests.Response, reason: str, key_from: str | None, *, 
             hint = "a web page said so, not the API: does a firewall in front of it block this machine?"
         return Unauthorized(what, hint, **facts)
     if status in {404, 410}:
-        doubled = "/v1/v1/" in urlsplit(response.url).path
-        before = urlsplit(response.url).path.partition("/v1/")[0]
-        hint = f"check the id{f', {before} in the base URL,' if before else ''} and the key's workspace"
+        path = urlsplit(response.url).path
+        doubled, before = "/v1/v1/" in path, path.partition("/v1/")[0]
+        aliases = settings.aliases if settings is not None else {}
+        alias = next((f" {to!r} of the alias {name!r}" for name, to in aliases.items() if to in path.split("/")), "")
+        hint = f"check the id{alias}{f', {before} in the base URL,' if before else ''} and the key's workspace"
         hint = "drop /v1 from the base URL, noxcli adds it" if doubled else hint
         return NotFound(what, hint, **facts)
     if status in {408, 429} or status >= 500:

@@ -47,6 +47,7 @@ class Settings:
     key: str = field(repr=False)
     key_from: str = "NOXUS_API_KEY"  # the setting to change
     overriding: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)  # for messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def load_settings(
             secret = run_key_command(key.value, key.source, configured.directory, in_time)
         case _:
             secret = usable(key.value, key.source)
-    return Settings(address, secret, key.source, overriding)
+    return Settings(address, secret, key.source, overriding, configured.aliases)
 
 
 def _check_server(key: Setting, server: Setting, url: str) -> None:

@@ -289,6 +289,14 @@ def test_an_alias_stands_for_an_id_or_a_name(noxcli: Noxcli, tmp_path: Path) -> 
     assert workflow_id(noxcli, "by-id") == workflow_id(noxcli, "by name") == demo
 
 
+def test_an_id_that_is_gone_is_named_with_its_alias(noxcli: Noxcli, tmp_path: Path) -> None:
+    gone = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+    project(f'[aliases]\nold = "{gone}"\n', tmp_path)
+    for argv in (["run", "old"], ["run", "old", "--no-check"], ["inputs", "old"], ["versions", "old"]):
+        result = noxcli(*argv)
+        assert (result.code, f"; check the id {gone!r} of the alias 'old' and the key's" in result.err) == (5, True)
+
+
 def test_an_id_wins_over_an_alias_and_an_alias_over_a_name(noxcli: Noxcli, tmp_path: Path) -> None:
     demo = workflow_id(noxcli, "demo")
     project('[aliases]\nfails = "demo"\n', tmp_path)
