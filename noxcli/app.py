@@ -32,7 +32,7 @@ VERBS = {
     "wait": ("Run", "Wait for runs to end, and print RUN_ID<TAB>STATUS for each."),
     "fetch-output": ("Run", "Print or save the output of a finished run."),
     "stop": ("Run", "Stop runs, and print RUN_ID<TAB>STATUS for each."),
-    "inspect": ("Look", "Show a run's nodes in workflow order: status, times, sizes and errors."),
+    "inspect": ("Look", "Show a run's nodes with status, times, sizes and errors, and its inputs."),
     "report": ("Look", "Write an HTML page about a run."),
     "workflows": ("Look", "List workflows, most recently changed first."),
     "versions": ("Look", "List the saved versions of a workflow, newest first."),
@@ -186,7 +186,8 @@ def usage_problem(error: typer.TyperException, verb: str) -> UsageProblem:
 
     option: str = error.option_name  # type: ignore[attr-defined]
     offered = [name for param in ctx.command.params for name in param.opts]
-    return UsageProblem(f"no such option: {option}", option_hint(option, offered, page))
+    shown = option.replace("\r", r"\r")  # of a script with the line ends of Windows
+    return UsageProblem(f"no such option: {shown}", option_hint(option, offered, page))
 
 
 def in_our_words(error: typer.TyperException) -> str:

@@ -238,6 +238,8 @@ def _read_whole(source: str, sources: Sources) -> dict[str, Any]:
         text = sources.read_text("-" if source == "-" else source[1:], f"--inputs {source}", what).removeprefix(MARK)
     else:
         text = require_text(source, what)
+        if re.match("/dev/fd/|/proc/self/fd/", text):
+            raise UsageProblem(f"{what} takes a JSON object", "for the output of a command, write --inputs @<(COMMAND)")
         if os.path.isfile(text):  # noqa: PTH113 - a text may be too long for pathlib
             raise UsageProblem(f"{what} takes a JSON object", f"for the file, write --inputs {quote(f'@{text}')}")
         if "=" in text and re.match(r"\s*\w", text):
