@@ -9,7 +9,10 @@ import typer
 from noxcli.cli.options import LAST, CommonOptions, DocumentOptions, LimitOptions, RunOrLast, declared
 from noxcli.codec import to_json
 from noxcli.errors import NotFound, NoxError, Phase
+from noxcli.masking import HIDDEN
+from noxcli.outputs.values import as_text
 from noxcli.render.table import Layout, duration, plain, show_table, time_of_day
+from noxcli.render.text import shorten
 from noxcli.reports.result import Outcome
 
 if TYPE_CHECKING:
@@ -28,14 +31,15 @@ NODE_COLUMNS = Layout(
     marked=("STATUS",),
     shown={"START": time_of_day, "DURATION": duration},
 )
-UNKNOWN = "-"
+UNKNOWN, MAX_VALUE = "-", 200  # characters of an input
 
 
 @declared
 class Options(DocumentOptions, LimitOptions, CommonOptions):
-    """Show a run's nodes in workflow order: status, times, sizes and errors.
+    """Show a run's nodes with status, times, sizes and errors, and its inputs.
 
-    The run may still be running, and may have been started elsewhere. Sizes are bytes of JSON.
+    Nodes are in workflow order; sizes are bytes of JSON. The run may still be running, and may have been started
+    elsewhere.
 
     Examples:
         noxcli run fails || noxcli inspect @last
@@ -67,17 +71,20 @@ def execute(ctx: typer.Context, options: Options) -> None:
     else:
         show_table(terminal, NODE_COLUMNS, [terminal.mask.whole(_row(record)) for record in inside.entries()])
         run, progress = inside.run, inside.progress
+        for key, value in (inside.inputs or {}).items():
+            terminal.note(f"input {key!r}: {shorten(as_text(value), MAX_VALUE)}")
         terminal.note(f"run {run.id} of workflow {progress.title or run.workflow_id}: {run.word}{progress.why}")
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What is known about the nodes of a run. `data` is the server's, unchanged."""
+    """What is known about the nodes of a run. `data` is the server's, unchanged; `inputs` are without known secrets."""
 
     run: "Run"
     progress: "Progress"
     data: Any
     by_node: "dict[str, NodeData]"
+    inputs: dict[str, Any] | None
 
     def document(self, io: dict[str, Any] | None) -> dict[str, Any]:
         """Return the document of --json."""
@@ -87,6 +94,7 @@ class Inside:
             "exit_code": 0,
             "run": Outcome(run=self.run, confirmed=True, progress=self.progress).document_of_run(),
             "error": self.progress.why.removeprefix(": ").strip() or None,
+            "inputs": self.inputs,
             "nodes": self.entries(),
             "io": io,
             "data": self.data,
@@ -145,7 +153,11 @@ def inspect_run(noxus: "Session", text: str) -> Inside:
         progress = progress_of(noxus, run, workflow)
         progress.apply_one(Finished(run))
     data = read("the run's data", lambda api: api.get_run_data(run.id))
-    return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()))
+    entry = context.history.find_entry(run.id, context.base_url)
+    hidden = (entry and entry.secret_inputs) or frozenset()
+    recorded = run.input if isinstance(run.input, dict) else None
+    inputs = recorded and {key: HIDDEN if key in hidden else value for key, value in recorded.items()}
+    return Inside(run, progress, data, data_by_node(data, progress.nodes.keys()), inputs)
 
 
 def _read_node(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:

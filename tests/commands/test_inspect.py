@@ -72,7 +72,19 @@ def test_the_document_has_the_servers_data_as_they_came(noxcli: Noxcli, plays: A
     assert told["input Topic"]["inputs"] == {"input": "ink"}
     assert by_name["Topic"]["input_bytes"] == len('{"input":"ink"}')
     assert by_name["Topic"]["type"] == "InputNode"
-    assert document["io"] is None
+    assert (document["io"], document["inputs"]) == (None, {"Topic": "ink"})
+
+
+def test_the_inputs_are_shown_without_secrets(noxcli: Noxcli, plays: Any) -> None:
+    workflow = plays(nodes=[input_node("Topic"), input_node("n", type="int"), input_node("Token")])
+    noxcli.environ["TOKEN"] = "hidden-value"
+    run = noxcli.ended(workflow, f"Topic={LONG}", "n:=3", "--secret", "Token=TOKEN")
+    result = noxcli("inspect", run)
+    assert f"input 'Topic': {LONG[:190]}" in result.err
+    assert "input 'n': 3\ninput 'Token': ***\n" in result.err
+    assert "hidden-value" not in result.err + result.text
+    assert noxcli("inspect", run, "--json").json["inputs"] == {"Topic": LONG, "n": 3, "Token": "***"}
+    assert [row[0] for row in rows(result.text)] == [row[0] for row in rows(result.text) if len(row) == 7]
 
 
 def test_a_node_shows_its_inputs_and_outputs_whole(noxcli: Noxcli, plays: Any) -> None:
