@@ -5,17 +5,17 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from noxcli.errors import OutputNotDelivered, UsageProblem
 from noxcli.safe_dir import SafeDir, is_device
+from noxcli.value_class import value_class
 
 JOURNAL_NAME, RESULTS_NAME = "batch.jsonl", "results.jsonl"  # of a batch, in its directory
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Saved:
     """A file in place."""
 

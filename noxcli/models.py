@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from noxcli.value_class import value_class
+
 # Noxus docs, api-reference/v1/runs (status enum); anything else is an unknown status, which counts as running.
 FINAL_STATUSES = frozenset({"completed", "failed", "stopped"})
 PAUSED_STATUS = "awaiting_human_feedback"
@@ -34,7 +36,7 @@ def word_for(status: str) -> str:
     return PAUSED_WORD if status == PAUSED_STATUS else status
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Run:
     """A read of a run's record (Noxus docs: SimplifiedRun, RunNoIO). Times are ISO 8601, as the server wrote them."""
 
@@ -71,7 +73,7 @@ class Run:
         return word_for(self.status)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Workflow:
     """A workflow's record; `nodes` maps node ids to names in the order of the definition."""
 
@@ -87,7 +89,7 @@ class Workflow:
     version_id: str | None = None  # the saved version that is to run; None for the current one
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Version:
     """A saved version of a workflow."""
 
@@ -145,7 +147,7 @@ class RunEvent:
         return self.workflow_status in FINAL_STATUSES
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RunUpdate:
     """What is known of the run at a moment that matters."""
 
@@ -160,7 +162,7 @@ class Polled(RunUpdate):
     """A read of the record while the run is running."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Reconnecting:
     """The stream broke; noxcli reconnects after `delay` seconds. `lost` is false if there was none yet."""
 
@@ -170,7 +172,7 @@ class Reconnecting:
     lost: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Gap:
     """Events may be missing here."""
 

@@ -1,12 +1,12 @@
 """The only parser of URLs: no check accepts, and no connection uses, a URL that it rejects."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote, urljoin
 
 from noxcli.errors import ConfigProblem
+from noxcli.value_class import value_class
 
 EXAMPLE = "https://host.example"
 PORTS = {"http": 80, "https": 443}
@@ -20,7 +20,7 @@ IPV4_NUMBER = re.compile(r"[0-9]+|0[Xx][0-9A-Fa-f]*")
 MAX_HOST, MAX_LABEL = 253, 63
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Url:
     """The parts of an http(s) address; `target` is path and query, `port` the port of the connection."""
 

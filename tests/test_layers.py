@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "noxcli"
 
 # A package may import those above it in this list, but none on its own line.
 ORDER = [
-    {"signals"},
+    {"signals", "value_class"},
     {"errors", "models", "codec", "schemas"},
     {"waiting"},
     {"expressions", "masking", "timing", "safe_dir", "urls"},

@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.loaded import WATCHED, loaded_by_command
+from noxcli.sandbox.server import Sandbox
+from tests.loaded import QUICK, WATCHED, loaded_by_command
+from tests.process import environment
 
 HEAVY = WATCHED - {"typer", "platformdirs"}
 LIGHT = ["--version", "__complete", "--help", "run --help", "batch --help", "wait --nope", "completion"]
@@ -20,6 +23,21 @@ MOST = {
     "run --json": 84,
     "batch": 110,
 }
+# Runs a command line, and says on stderr how many methods its dataclasses compile, and which modules it loads.
+COUNTING = """
+import dataclasses, os, sys
+compiled, leave = [], os._exit
+def end(code):
+    print(sum(compiled), *sys.modules, file=sys.stderr, flush=True)
+    leave(code)
+def compile_method(text, module, found):
+    compiled.append(module["__name__"].startswith("noxcli"))
+    exec(text, module, found)
+dataclasses.exec, os._exit = compile_method, end
+from noxcli.__main__ import main
+main()
+"""
+LIBRARIES = "import sys, dataclasses, typer, requests, sseclient; print(*sys.modules)"
 
 
 @pytest.mark.long(8)
@@ -43,3 +61,14 @@ def test_the_help_of_every_verb_loads_little() -> None:
     own = [name for name in modules if name.startswith("noxcli") and not name.startswith("noxcli.commands.")]
     assert len(own) <= 30, own
     assert HEAVY.isdisjoint(modules)
+
+
+def test_a_small_run_compiles_and_loads_little(tmp_path: Path) -> None:
+    run = [sys.executable, "-c", COUNTING, "run", "quick", "Q=hi"]
+    with Sandbox([QUICK]) as sandbox:
+        env = {**environment(sandbox.url, sandbox.key), "HOME": str(tmp_path)}
+        done = subprocess.run(run, env=env, capture_output=True, text=True, check=True)
+    compiled, *modules = done.stderr.splitlines()[-1].split()
+    assert int(compiled) <= 45, "each method that a dataclass has costs start-up time (noxcli/value_class.py)"
+    libraries = subprocess.run([sys.executable, "-c", LIBRARIES], capture_output=True, text=True, check=True)
+    assert len({*modules} - {*libraries.stdout.split()}) <= 90

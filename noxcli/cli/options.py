@@ -36,7 +36,8 @@ def declared(cls: type[T]) -> type[T]:
 
     A verb that has another default, or lacks an option of a base class, declares that field again.
     """
-    return dataclass(kw_only=True, eq=False, repr=False)(cls)  # without unused methods: each costs start-up time
+    # Without unused methods, since each costs start-up time: only the class of a verb itself is called.
+    return dataclass(init=cls.__name__ == "Options", kw_only=True, eq=False, repr=False)(cls)
 
 
 def source_of(ctx: typer.Context, field_name: str) -> str:

@@ -4,13 +4,14 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from noxcli.config.toml_table import Table, read_table
 from noxcli.errors import ConfigProblem
 from noxcli.files import users_directory
 from noxcli.models import is_uuid
+from noxcli.value_class import value_class
 
 FILE_VARIABLE = "NOXCLI_CONFIG"
 PROFILE_OPTION, NAME_VARIABLE = "--profile", "NOXCLI_PROFILE"
@@ -37,7 +38,7 @@ DEFAULTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Setting:
     """The value of a setting as written, and its source. It may be a command with a token among its words."""
 
@@ -46,7 +47,7 @@ class Setting:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Layer:
     """What one place sets: values by the names of settings, and workflows by alias."""
 

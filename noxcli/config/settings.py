@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from noxcli.config.config_files import (
@@ -20,6 +20,7 @@ from noxcli.config.credentials import InTime, read_key_file, run_key_command, us
 from noxcli.errors import ConfigProblem, Unauthorized, UsageProblem
 from noxcli.timing import parse_duration
 from noxcli.urls import check_url, same_origin, to_url
+from noxcli.value_class import value_class
 from noxcli.waiting import run_apart
 
 # noxus-sdk 0.6.0, client.py: the default host, and the second names of its variable and of the key's.
@@ -36,7 +37,7 @@ KEYS = ("api_key_file", "api_key", "api_key_command")
 LIMITS = {"idle_timeout": 30.0, "connect_timeout": 10.0}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Settings:
     """A server and the key for it. The key is kept out of `repr`, so that no log shows it by accident.
 
@@ -50,7 +51,7 @@ class Settings:
     aliases: Mapping[str, str] = field(default_factory=dict)  # for messages
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Configured:
     """What was read. Each of the layers overrides the next: variables, the project's file, the profile.
 

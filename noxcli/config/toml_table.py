@@ -1,20 +1,20 @@
 """A TOML file with known keys only; errors name the path, the key and the nearest known one."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from noxcli.errors import NO_ROOM, ConfigProblem, nearest, suggestion
 from noxcli.files import reason_of
 from noxcli.safe_dir import read_named
+from noxcli.value_class import value_class
 
 MAX_TABLE = 256 * 1024  # bytes
 MAX_MISTAKE = 200  # characters
 MAX_KEY = 80  # characters, where one is shown
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Table:
     """A table and its place. No message quotes a value, which may be a secret in the wrong place."""
 

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from noxcli.value_class import value_class
 
 # noxus-sdk 0.6.0 names InputNode, InputNodeV2, FileInputNode and ImageInputNode; others may follow the pattern.
 INPUT_TYPE = r"(?P<kind>[A-Z][A-Za-z]*)?InputNode(?:V\d+)?"
@@ -16,7 +17,7 @@ FILE_SCHEMA = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class InputKind:
     """A kind of values: the types that mean it, its name, and a value on a command line, in a schema and in JSON."""
 
@@ -45,7 +46,7 @@ KINDS = {
 KIND_OF_TYPE = {type_: name for name, kind in KINDS.items() for type_ in kind.types}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class InputNode:
     """One input of a workflow. `type` is the server's name for it, `value` is fixed or a default."""
 
@@ -74,7 +75,7 @@ class InputNode:
         return self.id, *(f"{self.id}::{name}" for name in self.connectors)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class OutputNode:
     """One output of a workflow."""
 

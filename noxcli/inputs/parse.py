@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isfinite
 from shlex import quote
 from typing import Any
@@ -14,6 +14,7 @@ from noxcli.errors import UsageProblem
 from noxcli.inputs.sources import OnlyFiles, Sources
 from noxcli.inputs.uploads import Upload, parse_upload
 from noxcli.masking import HIDDEN
+from noxcli.value_class import value_class
 
 # Longest first: at one place in the text, `:=@` wins over `:=`.
 OPERATORS = (":=@", ":=", "=@", "=", "@")
@@ -23,7 +24,7 @@ ESCAPED = r"\\([=:@\\])"
 MARK = "\ufeff"  # editors on Windows write it before JSON
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Inputs:
     """The input object, with an Upload for each file that must still be stored.
 

@@ -25,7 +25,7 @@ MEBIBYTE = 1 << 20
 LARGE = 5 * MEBIBYTE  # a smaller file needs no line of progress
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Upload:
     """A file that was readable when the command line was parsed; a pipe has no size until it is read."""
 

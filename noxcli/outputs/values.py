@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from noxcli.codec import to_json
 from noxcli.errors import OutputNotDelivered
 from noxcli.models import Run, is_wrapped
+from noxcli.value_class import value_class
 
 # What a server may append to a truncated text, and half of a character that was split.
 CUT_MARK = "[\ufffd\ud800-\udfff]?(?:\\.\\.\\.|\u2026)?\\Z"
@@ -17,7 +18,7 @@ ADDRESS = r"(?s)[A-Za-z][A-Za-z0-9+.-]*://.+"
 ANY_MEDIA_TYPE = r"(?s)[\w.+-]+/[\w.+*-]+(?:\s*;.*)?"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Remote:
     """A value whose bytes are in the Files API. `pointer` is its RFC 6901 place inside the output."""
 
@@ -180,7 +181,7 @@ def as_text(value: Any) -> str:
     return inner if isinstance(inner, str) else to_json(inner, indent=2)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Delivered:
     """The output as delivered; `complete` is true only if nothing in it is a preview."""
 

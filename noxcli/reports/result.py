@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from noxcli.errors import ExitCode, NoxError, Phase, RunFailed, RunPaused, RunStopped, worst
 from noxcli.masking import Mask
 from noxcli.timing import seconds_between
+from noxcli.value_class import value_class
 
 if TYPE_CHECKING:
     # Every command has an outcome, but only commands about runs fill it.
@@ -162,7 +163,7 @@ class Outcome:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class EndedRun:
     """One run at the end: its readable name, its result document, and its inputs with secrets masked."""
 

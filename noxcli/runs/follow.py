@@ -4,7 +4,6 @@ The event stream is for showing; the record is for judging. Knows no HTTP, no te
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from noxcli.errors import NotAccessible, NoxError, RequestRejected, TimedOut, Unavailable
@@ -14,6 +13,7 @@ from noxcli.runs.event_dedup import EventDeduplicator
 from noxcli.runs.record import LAST_READ, Record, events_of_a_run, lost_contact, may_be_the_end
 from noxcli.runs.stream import MAX_WAIT, RunStream, TrailingEvents
 from noxcli.timing import Deadline, show_seconds
+from noxcli.value_class import value_class
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -31,7 +31,7 @@ BREAKS_BEFORE_POLLING = 5  # consecutive, without one event between them
 STREAM_AGAIN_AFTER, STREAM_AGAIN_AT_LAST = 2.0, 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Policy:
     """How to follow. Seconds throughout."""
 
@@ -61,7 +61,7 @@ class Follower:
         source: "NoxusApi",
         run: Run,
         *,
-        policy: Policy = Policy(),
+        policy: Policy,
         deadline: Deadline,
         positions: Sequence[str] = (),
         just_started: bool = False,

@@ -14,7 +14,7 @@ NOTHING = frozenset({"none", "null", "false", "no", "ok", "n/a"})
 MAX_REASON = 2000  # characters of a reason that are kept or compared
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class NodeData:
     """The data of one node, which has several entries if it ran several times."""
 

@@ -9,6 +9,7 @@ from noxcli.inputs.definition import ends_of
 from noxcli.models import Finished, Gap, Paused, Polled, Reconnecting, Run, RunEvent, Started, Update, Workflow
 from noxcli.runs.node_data import FAILED, error_of, one_line
 from noxcli.timing import Clock, seconds_between, show_seconds
+from noxcli.value_class import value_class
 
 # Node statuses are not documented: these groups have one meaning each, every other status is shown unchanged.
 DONE = frozenset({"completed", "complete", "success", "succeeded", "finished", "done", "executed"})
@@ -60,7 +61,7 @@ class Node:
         return None if self.began is None else (now if self.ended is None else self.ended) - self.began
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class StatusChange:
     """A change of a node's status; `seconds` since its first sign of activity, if measured."""
 

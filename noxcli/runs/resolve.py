@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -12,6 +11,7 @@ from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.retry import RetryPolicy
 from noxcli.timing import latest_moment, parse_time
+from noxcli.value_class import value_class
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -219,7 +219,7 @@ def moment_of(item: Run | Workflow | Version) -> datetime:
     return parse_time(item.last_updated_at if isinstance(item, Workflow) else item.created_at) or LONG_AGO
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Candidates:
     """Runs with the input of the start, created since. `listed` is false if the list could not be read to its end."""
 

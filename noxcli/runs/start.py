@@ -5,7 +5,6 @@ import json
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -16,6 +15,7 @@ from noxcli.retry import FailureTracker, RetryPolicy
 from noxcli.runs.resolve import LAST_LOOK, find_candidates
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline, parse_time
+from noxcli.value_class import value_class
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -50,7 +50,7 @@ def _number(text: str) -> int | float:
     return int(number) if number.is_integer() else number
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class StartRequest:
     """One run to start; `digests` tells which other inputs are the same."""
 

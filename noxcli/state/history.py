@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +23,7 @@ from noxcli.files import put_privately, reason_of, require_readable, save, users
 from noxcli.masking import Mask
 from noxcli.models import PLAIN_ID, RunEvent
 from noxcli.safe_dir import SafeDir, read_named
+from noxcli.value_class import value_class
 
 STATE_VARIABLE = "NOXCLI_STATE_DIR"
 ENTRY = ".json"
@@ -33,7 +34,7 @@ KEPT_RUNS = 500
 YOUNG = 10.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Entry:
     """A run at its start. `secret_inputs` are the keys of its secrets, None if that is not known.
 
