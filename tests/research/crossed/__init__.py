@@ -1,1 +1,0 @@
-"""All switches of the sandbox crossed with each other, and every verb played against each combination."""
