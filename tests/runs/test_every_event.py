@@ -47,13 +47,6 @@ def followed(streams: Streams, noxcli: Noxcli, *argv: str, reads: int = 3) -> Re
 # Breaks.
 
 
-@pytest.mark.parametrize("cut", [0, 1, 2, 7, 30])
-def test_no_break_loses_or_repeats_an_event(noxcli: Noxcli, cut: int) -> None:
-    log = log_of("good")
-    result = followed(sends(log[:cut], log[:cut], log[: cut + 5], log), noxcli)
-    assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "proven")
-
-
 def test_a_short_memory_is_told_from_news(noxcli: Noxcli) -> None:
     log = log_of("good")
     result = followed(sends(log[:20], log[10:30], log[25:40], log[35:]), noxcli)
@@ -66,17 +59,6 @@ def test_a_stream_that_does_not_break_needs_no_positions(noxcli: Noxcli, kind: s
     assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "assumed")
 
 
-@pytest.mark.parametrize("kind", NOT_ALL)
-@pytest.mark.parametrize("cut", [1, 2, 7])
-def test_without_positions_nothing_is_resumed(noxcli: Noxcli, kind: str, cut: int) -> None:
-    log = log_of(kind)
-    reads = [*[record("running")] * 9, record("completed")]
-    result, side = called(noxcli, *START, reads=reads, events=sends(log[:cut], log))
-    assert (result.code, numbers(result)) == (0, list(range(cut)))
-    assert (label(result), result.own.count("gap"), side.count("events")) == ("broken", 1, 1)
-    assert side.count("record") == len(reads), "it is polled to its end"
-
-
 def test_text_without_positions_is_no_success_after_a_break(noxcli: Noxcli) -> None:
     log = log_of("none")
     result = followed(sends(log[:2], log), noxcli, *START[:-1], "content")
@@ -87,26 +69,10 @@ def test_text_without_positions_is_no_success_after_a_break(noxcli: Noxcli) -> N
 # A position that the server rejects.
 
 
-@pytest.mark.parametrize("status", [400, 410, 422])
-def test_a_rejected_position_is_a_gap_and_the_run_is_polled(noxcli: Noxcli, status: int) -> None:
-    log = log_of("good")
-    refused = streams(STREAM + b"".join(log[:7]), answer(status), STREAM + b"".join(log))
-    reads = [*[record("running")] * 9, record("completed")]
-    result, side = called(noxcli, *START, reads=reads, events=refused)
-    assert (result.code, numbers(result)) == (0, list(range(7)))
-    assert (label(result), result.own.count("gap"), side.count("events")) == ("broken", 1, 2)
-
-
 def test_a_page_of_a_gateway_rejects_no_position(noxcli: Noxcli) -> None:
     log, page = log_of("good"), answer(404, b"<html>no route</html>", Content_Type="text/html")
     result = followed(streams(STREAM + b"".join(log[:7]), page, STREAM + b"".join(log)), noxcli)
     assert (result.code, numbers(result), label(result)) == (0, list(range(COUNT)), "proven")
-
-
-def test_a_rejected_etag_is_a_gap(noxcli: Noxcli) -> None:
-    again = streams(answer(410), STREAM + b"".join(log_of("good")))
-    result = followed(again, noxcli, "stream", RUN, "--etag", "9-0", "--format", "ndjson", reads=0)
-    assert (result.code, numbers(result), label(result), result.own.count("gap")) == (0, [], "broken", 1)
 
 
 def test_silence_after_a_position_from_outside_is_a_gap(noxcli: Noxcli) -> None:
@@ -115,16 +81,6 @@ def test_silence_after_a_position_from_outside_is_a_gap(noxcli: Noxcli) -> None:
 
 
 # The search for the rest ends.
-
-
-@pytest.mark.parametrize("kept", [1, 5, COUNT])
-def test_a_stream_without_an_end_is_left_after_a_few_tries(noxcli: Noxcli, kept: int) -> None:
-    log = log_of("good")[:-1]
-    streams = sends(log[:30], log[30 - kept if kept < 30 else 0 :], log[-kept:])
-    result, side = called(noxcli, *START, reads=[record("running"), record("completed")], events=streams)
-    assert (result.code, numbers(result)) == (0, list(range(COUNT)))
-    assert (label(result), result.own.count("gap")) == ("broken", 1)
-    assert side.count("events") <= 7
 
 
 @pytest.mark.parametrize("closing", ["none", "error", "timeout"])
