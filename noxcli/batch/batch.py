@@ -21,11 +21,10 @@ from noxcli.batch.resume import (
 from noxcli.batch.scheduler import Scheduler
 from noxcli.batch.spec import ATTEMPT_VARIABLE, BatchSpec
 from noxcli.batch.worker import RowWorker
-from noxcli.batchdir.header import BatchHeader
+from noxcli.batchdir.header import AGAIN, BatchHeader
 from noxcli.batchdir.journal import Journal
 from noxcli.batchdir.journal_state import FINISHED, JournalState
 from noxcli.batchdir.results_file import ResultsFile
-from noxcli.batchdir.resume_command import AGAIN
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import HAD_RUN, ExitCode, Interruption, NoxError, UsageProblem

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from noxcli.batch.spec import ALLOW, BatchSpec
-from noxcli.batchdir.digest_index import DigestIndex
 from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState
-from noxcli.batchdir.results_file import ResultsFile, ResultsReader, key_of, parse_line
+from noxcli.batchdir.results_file import DigestIndex, ResultsFile, ResultsReader, key_of, parse_line
 from noxcli.codec import to_json
 from noxcli.errors import UsageProblem, WrongInputs
 from noxcli.files import JOURNAL_NAME, RESULTS_NAME

@@ -10,13 +10,11 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from noxcli.batch.in_flight import RowsInFlight
-from noxcli.batch.polling import PollSchedule
+from noxcli.batch.in_flight import PollSchedule, RowsInFlight
 from noxcli.batch.result_writer import ResultWriter
-from noxcli.batch.row_state import ActiveRow
 from noxcli.batch.shutdown import ANSWER_AT_END, Shutdown, Stage
 from noxcli.batch.spec import BatchSpec
-from noxcli.batch.worker import RowWorker
+from noxcli.batch.worker import ActiveRow, RowWorker
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.journal_state import SENT, STARTED, JournalState
 from noxcli.batchdir.row_result import RowResult

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from noxcli.batch.row_state import ActiveRow
 from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.journal import Journal
+from noxcli.batchdir.journal_state import SentStart
 from noxcli.batchdir.row_result import RowResult, row_folder
 from noxcli.errors import (
     SLOW_DOWN,
@@ -46,9 +46,37 @@ from noxcli.timing import Clock, Deadline, seconds_between
 
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
+    from noxcli.runs.start import StartAttempt
+
 
 REJECTED_KEY = 401
 READS = 3  # answered in a row, before a start after one that was not answered
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class ActiveRow:
+    """A row that is being started, or whose run is running; times by `time.monotonic`."""
+
+    row: Row
+    run: Run | None = None  # once it is known
+    attempt: "StartAttempt | None" = None
+    sent: SentStart | None = None  # what the journal has of its start
+    began: float = 0.0  # when its run began, before that when its start was ready to be sent
+    aborted: bool = False  # its start was not sent, and will not be
+    found: bool = False  # the journal named its run: how long that took can't be measured
+    read: bool = False  # its record was read
+    contact: FailureTracker | None = None  # with its run, once that was to be read
+    error: NoxError | None = None  # why its start is in doubt, or not in the journal
+
+    @property
+    def was_sent(self) -> bool:
+        """True if its run may exist."""
+        return self.attempt is not None and self.attempt.may_be_sent
+
+    @property
+    def in_doubt(self) -> bool:
+        """True if a run may exist whose id is not known."""
+        return self.run is None and self.was_sent
 
 
 class ClaimedIds:

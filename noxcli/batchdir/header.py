@@ -1,15 +1,16 @@
-"""What makes calls and shards one batch: the header of its journal, with the workflow and what all rows share."""
+"""What makes calls and shards one batch: the header of its journal, and the command that continues it."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from noxcli.api.parsing import node_names
 from noxcli.codec import to_json
-from noxcli.inputs.definition import inputs_of
-from noxcli.inputs.definition_file import definition_text, tidy
+from noxcli.errors import ExitCode
+from noxcli.inputs.definition import definition_text, inputs_of, tidy
 from noxcli.inputs.parse import Inputs
 from noxcli.render.text import in_prose
 from noxcli.rows.reader import digest_of
@@ -39,6 +40,28 @@ HEADER: Mapping[str, tuple[type, ...]] = {
     "outputs": (list, type(None)),
     "gate": (dict, type(None)),
 }
+
+
+AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the rows that --again names by their code
+
+
+def command_to_continue(
+    argv: Sequence[str], codes: Mapping[int, int], left: int, *, outdated: bool = False
+) -> str | None:
+    """Return the command for the incomplete rows, `left` of which can still be finished; None if there are none.
+
+    `argv` is the command line of this call; `outdated` says that rows were edited since they ran.
+    """
+    flags = [f"--again {name}" for name, code in AGAIN.items() if codes.get(code)]
+    flags = ["--resume"] if left else flags
+    flags = ["--again edited"] if outdated else flags
+    return line_with(argv, flags) if flags else None
+
+
+def line_with(argv: Sequence[str], flags: Sequence[str]) -> str:
+    """Return a command line that continues with these flags, which one that started over does not."""
+    begun = shlex.join(["noxcli", *(word for word in argv if word != "--fresh")])
+    return " ".join([begun, *(flag for flag in flags if f" {flag} " not in f"{begun} ")])
 
 
 @dataclass(frozen=True, slots=True)

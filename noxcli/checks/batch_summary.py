@@ -1,12 +1,13 @@
-"""The count of a batch's rows by exit code, why they did not complete, and the verdict on all of them."""
+"""The count of a batch's rows by exit code, how many have to pass, and the verdict on all of them."""
 
+import re
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from fractions import Fraction
+from typing import Any, Self
 
-from noxcli.checks.pass_rules import MinPass
-from noxcli.errors import COMPLETED, HOPELESS, ExitCode, Incomplete, NoxError, worst
+from noxcli.errors import BY_SHARE, COMPLETED, HOPELESS, ExitCode, Incomplete, NoxError, UsageProblem, worst
 from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, hint_lines
@@ -18,6 +19,41 @@ from noxcli.timing import show_seconds
 STUCK_AFTER = 20
 # If this many of the last starts are in doubt, each further one would most likely cost a row.
 MAX_IN_DOUBT, LAST_STARTS = 5, 100
+
+
+@dataclass(frozen=True, slots=True)
+class MinPass:
+    """The least share of rows that pass."""
+
+    text: str
+    share: Fraction
+
+    @classmethod
+    def read(cls, text: str | None) -> Self | None:
+        """Return the share for `90%`, None for none. Raises UsageProblem."""
+        if text is None:
+            return None
+        number = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)%", text, re.ASCII)
+        if number is None or (share := Fraction(number[1]) / 100) > 1:
+            raise UsageProblem(f"--min-pass {text} is not a valid share", "write 90%, from 0% to 100%")
+        return cls(text, share)
+
+    def codes(self, codes: Collection[int], good: int, rows: int) -> list[int]:
+        """Return the codes that count for `rows` rows, of which `good` ones pass; no rows are not enough."""
+        reached = good >= self.share * max(rows, 1)
+        others = [code for code in codes if code not in BY_SHARE]
+        return [*others, ExitCode.OK if reached else ExitCode.NOT_AS_ASSERTED]
+
+    def words(self, good: int, rows: int) -> str:
+        """Return `85.0%; --min-pass 90%`; the share is rounded down."""
+        return f"{1000 * good // max(rows, 1) / 10}%; --min-pass {self.text}"
+
+
+def enough_of(repeat: int, pass_each: int | None) -> int:
+    """Return how many repetitions of a row must pass: all, or --pass-each. Raises UsageProblem for more than all."""
+    if pass_each is not None and pass_each > repeat:
+        raise UsageProblem(f"--pass-each {pass_each} is more than --repeat {repeat}", "write at most as many")
+    return repeat if pass_each is None else pass_each
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import IO
 
 from noxcli.batchdir.append_file import open_batch_file
-from noxcli.batchdir.digest_index import DigestIndex
-from noxcli.batchdir.header import BatchHeader, differences
+from noxcli.batchdir.header import BatchHeader, command_to_continue, differences
 from noxcli.batchdir.journal_state import FINISHED, JournalState, line_at
-from noxcli.batchdir.results_file import ResultsReader, key_of, parse_line, run_of
-from noxcli.batchdir.resume_command import command_to_continue
+from noxcli.batchdir.results_file import DigestIndex, ResultsReader, key_of, parse_line, run_of
 from noxcli.batchdir.row_result import row_folder
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker

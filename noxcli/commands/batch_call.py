@@ -12,10 +12,8 @@ from noxcli.batch.result_writer import ResultWriter
 from noxcli.batch.resume import RowCounts
 from noxcli.batch.spec import BatchSpec
 from noxcli.batch.worker import ClaimedIds, RowWorker
-from noxcli.batchdir.header import BatchHeader, changed_nodes, constants_of, digests_of
-from noxcli.batchdir.resume_command import command_to_continue, line_with
-from noxcli.checks.batch_summary import BatchSummary
-from noxcli.checks.pass_rules import MinPass, enough_of
+from noxcli.batchdir.header import BatchHeader, changed_nodes, command_to_continue, constants_of, digests_of, line_with
+from noxcli.checks.batch_summary import BatchSummary, MinPass, enough_of
 from noxcli.checks.row_checker import RowChecker
 from noxcli.cli.context import Context
 from noxcli.cli.ending import explain_unexpected, print_hint, to_paste

@@ -33,7 +33,7 @@ class Options(LimitOptions, CommonOptions):
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print the workflow. Raises the NoxError that the command ends with."""
     from noxcli.cli import prepare, session  # the help loads none of these
-    from noxcli.inputs.definition_file import definition_text
+    from noxcli.inputs.definition import definition_text
 
     if options.definition and options.no_dependencies:
         raise UsageProblem("a definition alone has no dependencies", "drop --no-dependencies or --definition")

@@ -75,7 +75,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 def _read_bundle(noxus: "Session", file: str) -> str:
     """Return the text of the bundle. Raises UsageProblem for what is certainly none."""
-    from noxcli.inputs.definition_file import definition_in
+    from noxcli.inputs.definition import definition_in
 
     shown = "stdin" if file == "-" else file
     hint = "write a bundle with: noxcli export"

@@ -85,9 +85,8 @@ class Options(CheckOptions, Printed):
 
 def execute(ctx: typer.Context, options: Options) -> None:
     """Print each row, and write the reports. Raises the worst row's error."""
-    from noxcli.checks.batch_summary import BatchSummary
+    from noxcli.checks.batch_summary import BatchSummary, MinPass, enough_of
     from noxcli.checks.merge import MergedBatch  # the help loads none of what stored results need
-    from noxcli.checks.pass_rules import MinPass, enough_of
     from noxcli.checks.row_checker import RowChecker
     from noxcli.cli.destinations import plan_reports, present
     from noxcli.compare.summary import Groups, SideTotals

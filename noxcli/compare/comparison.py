@@ -9,8 +9,8 @@ from itertools import groupby, repeat, zip_longest
 from operator import itemgetter
 from typing import Any
 
-from noxcli.batchdir.digest_index import NUMBER_BITS
-from noxcli.checks.pass_rules import enough_of
+from noxcli.batchdir.results_file import NUMBER_BITS
+from noxcli.checks.batch_summary import enough_of
 from noxcli.checks.row_checker import RowChecker, without_verdict
 from noxcli.compare.side import Side, differing_constants
 from noxcli.compare.summary import ComparisonSummary, Groups, require_comparable

@@ -8,9 +8,8 @@ from math import fsum
 from statistics import fmean
 from typing import Any
 
-from noxcli.batchdir.digest_index import DigestIndex
-from noxcli.batchdir.header import BatchHeader
-from noxcli.batchdir.resume_command import command_to_continue
+from noxcli.batchdir.header import BatchHeader, command_to_continue
+from noxcli.batchdir.results_file import DigestIndex
 from noxcli.compare.side import Side
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
 from noxcli.outputs.values import as_text

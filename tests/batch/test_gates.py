@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.checks.batch_summary import BatchSummary
-from noxcli.checks.pass_rules import MinPass
+from noxcli.checks.batch_summary import BatchSummary, MinPass
 from noxcli.errors import worst
 from noxcli.sandbox.scenario import input_node, output_node
 from noxcli.sandbox.server import Sandbox

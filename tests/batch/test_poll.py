@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from noxcli.batch.polling import FIRST_APART, FIRST_LOOK, SHORTEST, PollSchedule
+from noxcli.batch.in_flight import FIRST_APART, FIRST_LOOK, SHORTEST, PollSchedule
 
 
 def looks(schedule: PollSchedule, most: float) -> list[float]:

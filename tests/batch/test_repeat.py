@@ -8,8 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from noxcli.checks.batch_summary import BatchSummary
-from noxcli.checks.pass_rules import MinPass
+from noxcli.checks.batch_summary import BatchSummary, MinPass
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result, write_rows

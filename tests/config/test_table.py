@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noxcli.config.config_files import PROJECT_FILE, read_project_file
-from noxcli.config.toml_table import read_table
+from noxcli.config.config_files import PROJECT_FILE, read_project_file, read_table
 from noxcli.errors import ConfigProblem
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
@@ -59,7 +58,7 @@ def test_no_handle_for_a_config_file_is_temporary(noxcli: Noxcli, monkeypatch: p
     def full(*_: object) -> bytes:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr("noxcli.config.toml_table.read_named", full)
+    monkeypatch.setattr("noxcli.config.config_files.read_named", full)
     result = asks(noxcli)
     assert (result.code, "this machine has no room: too many open files" in result.err) == (75, True)
 
