@@ -1,6 +1,6 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -119,13 +119,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     _print_rows(context, _counted(joined.lines(judge), tally, sheet, wanted, totals, groups), query)
     tally.expect(tally.done)  # each row has a line
     _write_files(context, options, joined, judge, tally, sheet, wanted)
-    _print_summary(context, joined, tally)
     measured = [] if totals.score is None else [("Mean score", f"{totals.score:.6g}")]
-    measured += group_facts(groups.document())
-    for term, text in measured:
-        context.terminal.note(f"{term}: {text}")
-    facts = [*_facts(joined, judge), *measured]
-    context.reports.batch = replace(tally.for_ci(context.outcome.subject, "results"), facts=facts)
+    _report(context, joined, judge, tally, [*measured, *group_facts(groups.document())])
     tally.conclude(context.terminal, None)
 
 
@@ -243,24 +238,17 @@ def _check_questions(context: Context, joined: "MergedBatch", judge: "RowChecker
     coverage.require_some(context.terminal.warn, own=own)
 
 
-def _facts(joined: "MergedBatch", judge: "RowChecker") -> list[tuple[str, str]]:
-    """Return what is judged, for a CI system and a comment."""
-    header = joined.header
-    facts = {
-        "Results": ", ".join(map(str, joined.directories)),
-        "Table": header.source,
-        "Workflow": header.workflow_id,
-        "Version": header.version_name or header.version_id,
-        "Checks": ", ".join(judge.questions(own=False)),
-    }
-    return [(term, text) for term, text in facts.items() if text]
-
-
-def _print_summary(context: Context, joined: "MergedBatch", tally: "BatchSummary") -> None:
-    """Write to stderr what there is, and what is missing."""
+def _report(
+    context: Context,
+    joined: "MergedBatch",
+    judge: "RowChecker",
+    tally: "BatchSummary",
+    measured: Sequence[tuple[str, str]],
+) -> None:
+    """Write to stderr what there is and what is missing, and collect what a CI system gets."""
     from noxcli.render.text import amount  # as in execute
 
-    places = len(joined.directories)
+    header, places = joined.header, len(joined.directories)
     where = f"{places} {'directory' if places == 1 else 'directories'}"
     tally.say(context.terminal, f"{amount(tally.rows, 'row')} in {where}")
     for path in joined.torn:
@@ -270,3 +258,14 @@ def _print_summary(context: Context, joined: "MergedBatch", tally: "BatchSummary
     if joined.absent:
         names = ", ".join(map(str, joined.absent))
         context.terminal.complain(f"noxcli: missing the journals of shards {names}")
+    for term, text in measured:
+        context.terminal.note(f"{term}: {text}")
+    facts = {
+        "Results": ", ".join(map(str, joined.directories)),
+        "Table": header.source,
+        "Workflow": header.workflow_id,
+        "Version": header.version_name or header.version_id,
+        "Checks": ", ".join(judge.questions(own=False)),
+    }
+    known = [*((term, text) for term, text in facts.items() if text), *measured]
+    context.reports.batch = replace(tally.for_ci(context.outcome.subject, "results"), facts=known)
