@@ -135,7 +135,10 @@ class TypedLine:
             elif char in "'\"":
                 self.quote, self.kept = char, len(self.begun)
             elif char in " \t\n" and depth == 0:
-                self._end_word(place)
+                if self._start < place:
+                    self.words.append(self.begun)
+                self._start = place + 1
+                self.begun, self._ends, self.kept = "", [], 0
             else:
                 depth += (char == "(") - (char == ")" and depth > 0)
                 self._add(char, place)
@@ -145,12 +148,6 @@ class TypedLine:
     def _add(self, char: str, place: int) -> None:
         self.begun += char
         self._ends.append(place + 1)
-
-    def _end_word(self, place: int) -> None:
-        if self._start < place:
-            self.words.append(self.begun)
-        self._start = place + 1
-        self.begun, self._ends, self.kept = "", [], 0
 
     def length(self, prefix: str) -> int:
         """Return how many of the last word's characters, quotes included, are its prefix."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import ExitCode, NoxError, Unfitting
 from noxcli.inputs.sources import Sources
-from noxcli.masking import HIDDEN_KEY, LEAST, can_hide
+from noxcli.masking import LEAST, can_hide
 from noxcli.render import Format
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
@@ -159,12 +159,6 @@ class Context:
         for key, value in secrets.items():
             if not can_hide(value):
                 self.terminal.warn(f"the value of --secret {key!r} {TOO_SHORT}")
-
-    def hide_key(self, key: str) -> None:
-        """Hide the API key in everything written from now on."""
-        self.terminal.mask.learn([key], HIDDEN_KEY)
-        if not can_hide(key):
-            self.terminal.warn(f"the API key {TOO_SHORT}")
 
     @property
     def history(self) -> "History":

@@ -226,7 +226,7 @@ class Verb(HelpOnStdout, TyperCommand):
         page.write("\n")
         page.write_text((self.help or "").partition("\n\n")[0])
         arguments = [param for param in self.params if _heading(param) == ARGUMENTS]
-        options = sorted(filter(_is_known, self.params), key=_use)[:MAX_USED]
+        options = sorted(filter(_is_known, self.params), key=lambda param: _place(param, USED, len(USED)))[:MAX_USED]
         for params in filter(None, (arguments, options)):
             records = [record for param in params if (record := param.get_help_record(ctx))]
             width = max(len(names) for names, _ in records)
@@ -255,7 +255,8 @@ class Verb(HelpOnStdout, TyperCommand):
     def sections(self, ctx: Any) -> list[tuple[str, list[tuple[str, str]]]]:
         """Return each heading with its entries, as names and help."""
         sections: dict[str, list[tuple[str, str]]] = {ARGUMENTS: [], OWN: [], **{name: [] for name in HEADINGS}}
-        for param in sorted(self.get_params(ctx), key=_place):
+        # The verbs' classes have the shared ones in another order.
+        for param in sorted(self.get_params(ctx), key=lambda param: _place(param, PLACED, -1)):
             record = param.get_help_record(ctx)
             if record is not None:
                 names, text = record
@@ -306,13 +307,9 @@ def _is_known(param: Any) -> bool:
     return _heading(param) == OWN or any(name in USED for name in param.opts)
 
 
-def _use(param: Any) -> int:
-    return next((place for place, name in enumerate(USED) if name in param.opts), len(USED))
-
-
-def _place(param: Any) -> int:
-    """Return where a shared option stands: the verbs' classes have them in another order."""
-    return next((place for place, name in enumerate(PLACED) if name in param.opts), -1)
+def _place(param: Any, among: Sequence[str], other: int) -> int:
+    """Return the place of an option among these names, `other` if it is none of them."""
+    return next((place for place, name in enumerate(among) if name in param.opts), other)
 
 
 def _heading(param: Any) -> str:

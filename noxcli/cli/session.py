@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from noxcli.cli.context import Context
+from noxcli.cli.context import TOO_SHORT, Context
 from noxcli.cli.destinations import plan_reports, present
 from noxcli.cli.ending import way_to_output
 from noxcli.cli.options import (
@@ -35,6 +35,7 @@ from noxcli.errors import (
     Unavailable,
     UsageProblem,
 )
+from noxcli.masking import HIDDEN_KEY, can_hide
 from noxcli.models import Run, Workflow
 from noxcli.render.renderers import retry_progress
 from noxcli.reports.result import Outcome
@@ -274,7 +275,9 @@ def _connect(context: Context, options: CommonOptions) -> "NoxusApi":
     )
     if settings.overriding:
         context.terminal.warn(f"{' and '.join(settings.overriding)} in the environment override --profile")
-    context.hide_key(settings.key)
+    context.terminal.mask.learn([settings.key], HIDDEN_KEY)
+    if not can_hide(settings.key):
+        context.terminal.warn(f"the API key {TOO_SHORT}")
     context.base_url = settings.url
     context.server = server_key(base_url or "", configured.named or "", context.terminal.environ)
     context.cache.save_settings(configured.profiles, configured.aliases)

@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from noxcli.cli.session import Session
     from noxcli.commands.comparison_report import ComparisonReport
     from noxcli.compare.side import Side, Source
-    from noxcli.reports.row_pair import RowPair
 
 
 class FailOn(StrEnum):
@@ -114,7 +112,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             context,
             comparison,
             "compare",
-            partial(_fails, options),
+            lambda pair: pair.change in ("broken", *(options.fail_on or ())),
             options.allow_missing,
             options.report,
             options.junit,
@@ -213,8 +211,3 @@ def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:
         has = "has" if unjudged == 1 else "have"
         return NotFinished(f"of {rows}, {unjudged:,} {has} no answer to judge: {named}", compared.resume_hints())
     return None
-
-
-def _fails(options: Options, pair: "RowPair") -> bool:
-    """Return whether the command ends with 11 because of this row."""
-    return pair.change in ("broken", *(options.fail_on or ()))

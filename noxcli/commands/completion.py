@@ -30,13 +30,9 @@ class Options:
 
 
 def execute(ctx: typer.Context, options: Options) -> None:
-    """Print the script."""
+    """Print the script: inside an installed package, or next to it in a checkout."""
     context: Context = ctx.obj
-    context.terminal.write(read_script(options.shell).decode())
-
-
-def read_script(shell: str) -> bytes:
-    """Return the completion script of a shell: inside an installed package, or next to it in a checkout."""
-    package = files("noxcli")
-    inside = package / "completions" / SCRIPTS[shell]
-    return (inside if inside.is_file() else Path(str(package)).parent / "completions" / SCRIPTS[shell]).read_bytes()
+    package, name = files("noxcli"), SCRIPTS[options.shell]
+    inside = package / "completions" / name
+    script = inside if inside.is_file() else Path(str(package)).parent / "completions" / name
+    context.terminal.write(script.read_bytes())

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
     from noxcli.api.event_reader import EventFeed
     from noxcli.cli.session import Session
-    from noxcli.config.settings import Configured
     from noxcli.models import Run
     from noxcli.urls import Url
 
@@ -97,8 +96,6 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
     from noxcli.urls import to_url  # the help does not load it
 
     name = "settings"
-    if told := _files_in_use(noxus.context.configured):
-        yield name, Probe("ok", told)
     try:
         with noxus.connect() as api:
             name, url = "host", to_url(noxus.context.base_url)
@@ -113,13 +110,6 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
             yield name, _check_events(noxus, api, run)
     except NoxError as error:
         yield name, Probe("failed", error.message, error.hint, error)
-
-
-def _files_in_use(configured: "Configured") -> str:
-    """Return which profile and which project's file are in use, or an empty text."""
-    profile, project = configured.profile, configured.project
-    named = f"profile {profile.value!r} ({profile.source})" if profile else None
-    return ", ".join(filter(None, (named, f"project file {project}" if project else None)))
 
 
 def _read_me(api: "NoxusApi") -> Mapping[str, Any] | NoxError:

@@ -100,12 +100,19 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
 
 def _exit_codes() -> str:
+    """Return each code with its meaning, and what a workflow engine should do about it."""
     lines = []
     for code in sorted(ExitCode):
         lines.append(f"{int(code):>3}  {code.meaning}")
         if code.again != "-":
             lines.append(f"     retry: {code.again}")
-    return "\n".join([*lines, "", fill(engines_view(), width=80)]).replace("`", "")
+    retried, final = (", ".join(map(str, codes)) for codes in (ENGINES_RETRY, ENGINES_FAIL))
+    engines = (
+        f"An engine that runs noxcli batch with --resume should retry {retried} (137 is a kill -9), "
+        f"and never {final}: they fail again until something is fixed. The page Several machines shows how "
+        "to configure Slurm, GitHub Actions, GitLab, Snakemake, GNU parallel, Airflow, Kubernetes, Argo and AWS Batch."
+    )
+    return "\n".join([*lines, "", fill(engines, width=80)]).replace("`", "")
 
 
 def _switches() -> str:
@@ -119,13 +126,3 @@ def _switches() -> str:
         parts.append(f"{name}={'|'.join(choices(name))}  [default: {default}]\n")
         parts.append(indent(fill(meaning.replace("`", ""), width=76), "    ") + "\n\n")
     return "".join(parts).rstrip("\n") + "\n"
-
-
-def engines_view() -> str:
-    """Return what a workflow engine should do about the codes, as one paragraph."""
-    retried, final = (", ".join(map(str, codes)) for codes in (ENGINES_RETRY, ENGINES_FAIL))
-    return (
-        f"An engine that runs `noxcli batch` with `--resume` should retry {retried} (137 is a kill -9), "
-        f"and never {final}: they fail again until something is fixed. The page `Several machines` shows how "
-        "to configure Slurm, GitHub Actions, GitLab, Snakemake, GNU parallel, Airflow, Kubernetes, Argo and AWS Batch."
-    )

@@ -1,13 +1,13 @@
 """`noxcli runs`: past and current runs, newest first."""
 
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from noxcli.cli.options import CommonOptions, LimitOptions, ListOptions, StatusOption, declared, read_statuses
 from noxcli.errors import Phase
-from noxcli.models import Run, Workflow
+from noxcli.models import Run
 from noxcli.render.table import Layout, Listing, age, duration
 from noxcli.timing import seconds_between
 
@@ -60,19 +60,18 @@ def execute(ctx: typer.Context, options: Options) -> None:
             return list(islice((run for run in listed if not wanted or run.status in wanted), options.limit))
 
         found = noxus.keep_trying(read)
-    noxus.print_list(RUN_LISTING, [_entry(run, of) for run in found], options.limit)
-
-
-def _entry(run: Run, of: Workflow | None) -> dict[str, Any]:
-    """Return what the document has of a run; a workflow given by its id has no name, unless the list says it."""
-    known = run.workflow or of
-    return {
-        "id": run.id,
-        "workflow_id": run.workflow_id,
-        "workflow_name": known.name or None if known else None,
-        "status": run.status,
-        "progress": run.progress,
-        "created_at": run.created_at,
-        "finished_at": run.finished_at,
-        "duration_s": seconds_between(run.created_at, run.finished_at),
-    }
+    entries = [
+        {
+            "id": run.id,
+            "workflow_id": run.workflow_id,
+            # A workflow given by its id has no name, unless the list says it.
+            "workflow_name": known.name or None if (known := run.workflow or of) else None,
+            "status": run.status,
+            "progress": run.progress,
+            "created_at": run.created_at,
+            "finished_at": run.finished_at,
+            "duration_s": seconds_between(run.created_at, run.finished_at),
+        }
+        for run in found
+    ]
+    noxus.print_list(RUN_LISTING, entries, options.limit)

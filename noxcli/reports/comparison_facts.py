@@ -46,11 +46,6 @@ def _passed(side: Mapping[str, Any]) -> str:
     return f"{side['passed']:,} of {amount(side['rows'], 'row')} passed ({side['pass_rate'] or 0:.1%}){scored}"
 
 
-def ending_of(totals: Mapping[str, Any]) -> str:
-    """Return the exit code, and why it is that one."""
-    return f"{totals['exit_code']}: {totals['reason'] or 'no row broke'}"
-
-
 def _side(side: Mapping[str, Any]) -> Iterator[str]:
     yield side["source"]
     if workflow := side["workflow_name"] or side["workflow_id"]:

@@ -54,14 +54,6 @@ def test_there_is_a_line_for_each_check(noxcli: Noxcli, sandbox: Sandbox) -> Non
 # Settings and key.
 
 
-def test_the_profile_and_the_projects_file_are_named(noxcli: Noxcli, tmp_path: Path) -> None:
-    (tmp_path / "c.toml").write_text("default_profile = 'work'\n[profile.work.defaults]\ntimeout = '10m'\n")
-    Path(".noxcli.toml").write_text("[aliases]\nreport = 'demo'\n")
-    told = checks(noxcli("doctor", "--json", environ={"NOXCLI_CONFIG": str(tmp_path / "c.toml")}))["settings"]
-    assert (told["verdict"], told["hint"]) == ("ok", None)
-    assert re.fullmatch(r"profile 'work' \(.*c\.toml.*\), project file /.*/\.noxcli\.toml", told["message"])
-
-
 @pytest.mark.parametrize(
     ("options", "environ", "code", "finding", "told"),
     [

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from noxcli.outputs.values import by_name
-from noxcli.reports.comparison_facts import compared_facts, ending_of
+from noxcli.reports.comparison_facts import compared_facts
 from noxcli.reports.failure_groups import ResultLine, reason_in
 from noxcli.reports.html import parts
 from noxcli.reports.html.batch_row import (
@@ -62,7 +62,9 @@ def _body(
     heading = page.joined(spans) or "no rows"
     yield parts.verdict(page, parts.tone_of(totals["exit_code"]), f"{name}:", heading, [])
     yield page.heading("What was compared")
-    yield parts.facts(page, [*compared_facts(totals), ("Exit code", ending_of(totals))])
+    yield parts.facts(
+        page, [*compared_facts(totals), ("Exit code", f"{totals['exit_code']}: {totals['reason'] or 'no row broke'}")]
+    )
     yield _numbers(page, totals)
     if words.keys() - {RowClass.SAME}:
         yield from _rows(page, totals["classes"], pairs)
