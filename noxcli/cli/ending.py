@@ -163,29 +163,25 @@ def _print_error(context: Context, error: NoxError) -> None:
 def _report_ending(context: Context, code: ExitCode) -> ExitCode:
     """Write reports and result, and return the exit code; the reports also say if writing to stdout failed."""
     code = _write_reports(context, code)
-    unheard = context.terminal.reader_gone or context.terminal.unread is not None
-    late = None if unheard else _write_result(context, code)
+    mask, listed = context.terminal.mask, context.listed
+    late: NoxError | None = None
+    if not context.terminal.reader_gone and context.terminal.unread is None:
+        try:
+            context.printing.print_result(
+                lambda: document_of(context.outcomes, code, mask, listed=listed), context.outcome
+            )
+            context.printing.put_target_in_place(code)
+        except (ReaderGone, OutputNotDelivered, TimedOut, Interrupted) as error:
+            late = own_error(context, error)
     if late is not None:
         final = late.exit_code if isinstance(late, ReaderGone | Interruption) else code or late.exit_code
         if context.outcome.error is None or not isinstance(context.outcome.error, type(late)):
             _print_error(context, late)
         if final != code:
             code = _write_reports(context, final)
-    mask = context.terminal.mask
     # The last one, and once, since it only appends to files.
     _write_one(context, lambda: context.reports.write_ci(context.outcomes, code, mask))
     return code
-
-
-def _write_result(context: Context, code: ExitCode) -> NoxError | None:
-    """Write the result to stdout; return why it could not be written."""
-    mask, listed = context.terminal.mask, context.listed
-    try:
-        context.printing.print_result(lambda: document_of(context.outcomes, code, mask, listed=listed), context.outcome)
-        context.printing.put_target_in_place(code)
-    except (ReaderGone, OutputNotDelivered, TimedOut, Interrupted) as late:
-        return own_error(context, late)
-    return None
 
 
 def _report_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:

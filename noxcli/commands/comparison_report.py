@@ -66,29 +66,25 @@ class ComparisonReport:
             pairs = (case_of_pair(pair, self._case_verdict(pair)) for pair in comparison.pairs(same=True))
             write_junit(Path(self.junit), context.outcome.name, [*self.cases, *pairs], context.terminal.mask)
         if context.reports.ci is not None or context.reports.markdown is not None:
-            context.reports.batch = self._for_ci(context.outcome.name, totals)
+            comparison = self.comparison
+            failing = list(islice((pair for pair in comparison.pairs() if self.fails(pair)), MAX_LISTED))
+            became = [(count, str(change)) for change in RowClass if (count := comparison.counts[change])]
+            broken = [
+                Broken(pair.name, pair.first_input, pair.what(), pair.differences())
+                for pair in failing
+                if pair.base and pair.new
+            ]
+            alone = [f"{pair.name}: {pair.what()}" for pair in failing if not (pair.base and pair.new)]
+            passing = (pair for pair in comparison.pairs() if not self.fails(pair))
+            others = [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MAX_LISTED)]
+            new, facts = comparison.compared.totals["new"], list(compared_facts(totals))
+            ended = BatchReport(context.outcome.name, new.passed, new.rows, became, alone, command=self.command)
+            context.reports.batch = replace(ended, facts=facts, broken=broken, others=others, listed=comparison.listed)
 
     def _case_verdict(self, pair: RowPair) -> CaseVerdict:
         if self.fails(pair):
             return CaseVerdict.FAILURE
         return CaseVerdict.ERROR if pair.verdict.unjudged and not self.allow_missing else CaseVerdict.PASSED
-
-    def _for_ci(self, name: str, totals: dict[str, Any]) -> BatchReport:
-        """Return what a CI system and a comment get: what was compared, and the first rows that fail."""
-        comparison = self.comparison
-        failing = list(islice((pair for pair in comparison.pairs() if self.fails(pair)), MAX_LISTED))
-        became = [(count, str(change)) for change in RowClass if (count := comparison.counts[change])]
-        broken = [
-            Broken(pair.name, pair.first_input, pair.what(), pair.differences())
-            for pair in failing
-            if pair.base and pair.new
-        ]
-        alone = [f"{pair.name}: {pair.what()}" for pair in failing if not (pair.base and pair.new)]
-        passing = (pair for pair in comparison.pairs() if not self.fails(pair))
-        others = [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MAX_LISTED)]
-        new, facts = comparison.compared.totals["new"], list(compared_facts(totals))
-        ended = BatchReport(name, new.passed, new.rows, became, alone, command=self.command)
-        return replace(ended, facts=facts, broken=broken, others=others, listed=comparison.listed)
 
     def _print(self, totals: dict[str, Any]) -> None:
         terminal, comparison = self.context.terminal, self.comparison

@@ -179,7 +179,15 @@ class ManyRuns:
             if not self._is_over(one, read):
                 if not last:
                     return
-                self._leave(one)
+                run, trouble = one.outcome.run, one.trouble
+                if run is None:
+                    assert trouble is not None
+                    is_refusal = isinstance(trouble, NotAccessible)
+                    kind = TimedOut if not self._once else NotFinished if is_refusal else LostContact
+                    hint = ASK_LATER if is_refusal else trouble.hint
+                    raise kind(f"run {one.outcome.subject}: {trouble.message}", hint, **trouble.facts())
+                if not self._once:
+                    stop_or_raise(self._noxus, one.outcome, self._policy, still_running(run, hint_to_wait(run)))
             _require_good(self._noxus, outcome)
         except NoxError as why:
             outcome.error = why
@@ -206,15 +214,3 @@ class ManyRuns:
             raise lost_contact(error, outcome.run.id if outcome.run else outcome.subject)
         assert error is not None
         raise error
-
-    def _leave(self, one: Waited) -> None:
-        """Stop a run that has not ended at the limit, if that is the policy. Raises why it has no verdict."""
-        run, trouble = one.outcome.run, one.trouble
-        if run is None:
-            assert trouble is not None
-            is_refusal = isinstance(trouble, NotAccessible)
-            kind = TimedOut if not self._once else NotFinished if is_refusal else LostContact
-            hint = ASK_LATER if is_refusal else trouble.hint
-            raise kind(f"run {one.outcome.subject}: {trouble.message}", hint, **trouble.facts())
-        if not self._once:
-            stop_or_raise(self._noxus, one.outcome, self._policy, still_running(run, hint_to_wait(run)))

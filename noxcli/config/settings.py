@@ -139,7 +139,12 @@ def load_settings(
         raise Unauthorized("no API key", "set NOXUS_API_KEY or give --api-key-file FILE")
     profile = configured.layers[-1].values
     if profile.get(key.name) is key:
-        _check_server(key, profile.get("base_url", DEFAULT_SERVER), address)
+        home = check_url(profile.get("base_url", DEFAULT_SERVER).value, allow_http=True)
+        if not same_origin(home, address):
+            raise ConfigProblem(
+                f"the key of {key.source} is for {to_url(home).netloc}, and is not sent to {to_url(address).netloc}",
+                "give the other host's key in NOXUS_API_KEY or --api-key-file, or choose another --profile",
+            )
     variables = configured.layers[0].values.values() if configured.named else ()
     overriding = tuple(each.source for each in (url, key) if each in variables)
     match key.name:
@@ -150,16 +155,3 @@ def load_settings(
         case _:
             secret = usable(key.value, key.source)
     return Settings(address, secret, key.source, overriding, configured.aliases)
-
-
-def _check_server(key: Setting, server: Setting, url: str) -> None:
-    """Keep a profile's key from every other server.
-
-    Raises ConfigProblem.
-    """
-    home = check_url(server.value, allow_http=True)
-    if not same_origin(home, url):
-        raise ConfigProblem(
-            f"the key of {key.source} is for {to_url(home).netloc}, and is not sent to {to_url(url).netloc}",
-            "give the other host's key in NOXUS_API_KEY or --api-key-file, or choose another --profile",
-        )

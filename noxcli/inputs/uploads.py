@@ -114,7 +114,13 @@ class Uploader:
                     f"{upload.shown}, for {key!r}, was not uploaded, and nothing was started: {error.message}"
                 )
                 raise
-            self._stored[upload] = file_value(record, upload)
+            uri, name = record.get("uri"), record.get("filename")
+            self._stored[upload] = {
+                "uri": uri if isinstance(uri, str) and uri else f"spot://{record['id']}",
+                "name": name if isinstance(name, str) and name else upload.name,
+                "content_type": record.get("content_type") or upload.content_type,
+                "id": record["id"],
+            }
         return self._stored[upload]
 
     def _send(self, file: BinaryIO, upload: Upload, size: int) -> Mapping[str, Any]:
@@ -166,14 +172,3 @@ class Reading:
             raise UsageProblem("it became shorter while it was read", "retry once nothing is writing to it")
         self.len -= len(piece)
         return piece
-
-
-def file_value(record: Mapping[str, Any], upload: Upload) -> dict[str, Any]:
-    """Return the input value for a stored file: its address, with the server's name for it."""
-    uri, name = record.get("uri"), record.get("filename")
-    return {
-        "uri": uri if isinstance(uri, str) and uri else f"spot://{record['id']}",
-        "name": name if isinstance(name, str) and name else upload.name,
-        "content_type": record.get("content_type") or upload.content_type,
-        "id": record["id"],
-    }

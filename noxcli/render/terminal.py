@@ -120,7 +120,15 @@ class Terminal:
     @classmethod
     def of_process(cls) -> "Terminal":
         """Return the streams of the process. Call it before anything else is opened."""
-        _fill_closed_streams()
+        # Reopen closed streams (`>&-`), or the first socket would get the number and the text of one. stdin stays None,
+        # writing to stdout still fails, and stderr discards everything.
+        for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, mode)  # gets the lowest free number
+        sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - they stay open to the end
+        sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
         environ = os.environ
         # A CI system or a job engine starts it unattended, even with a pseudo-terminal.
         unattended = environ.get("CI", "").lower() not in {"", "0", "false"} or any(map(environ.get, OF_ENGINES))
@@ -289,29 +297,12 @@ class Terminal:
         self._within_line = False
         try:
             if may_block(self.err):
-                self._await_reader_of_stderr()
+                began = time.monotonic()
+                while not await_reader(self.err):
+                    if self._is_over() and time.monotonic() - began >= PATIENCE_AT_THE_END:
+                        self._ignored = True
+                        raise BlockingIOError  # as the write would, if it did not wait
             self.err.write(newline + text)
             self.err.flush()
         except (OSError, ValueError, UnicodeEncodeError):
             pass  # the reader is gone, and there is no other place for the message
-
-    def _await_reader_of_stderr(self) -> None:
-        began = time.monotonic()
-        while not await_reader(self.err):
-            if self._is_over() and time.monotonic() - began >= PATIENCE_AT_THE_END:
-                self._ignored = True
-                raise BlockingIOError  # as the write would, if it did not wait
-
-
-def _fill_closed_streams() -> None:
-    """Reopen closed streams (`>&-`), or the first socket would get the number and the text of one.
-
-    stdin stays None, writing to stdout still fails, and stderr discards everything.
-    """
-    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, mode)  # gets the lowest free number
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - they stay open to the end
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
