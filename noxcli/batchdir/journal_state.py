@@ -249,7 +249,6 @@ class JournalState:
                     first = parse_time(line["server_at"])
                     self._has_sent, self.began = True, inf if first is None else first.timestamp()
             case "started":
-                self.stopping.discard(number)
                 before = self.pending.get(number) or SentStart(number, line["id"])
                 self._start(number, before, line["run_id"], line["created_at"])
             case "stopping":
