@@ -291,9 +291,7 @@ class Scheduler:
         for (row, _), (run, _) in zip(running, run_all_within(MAX_STOP, stops), strict=True):
             # One that completed in the meantime is undelivered, and left.
             if run is not None and run.settled and run.status != "completed":
-                verdict = verdict_of(run)
-                if verdict is not None and run.status == "stopped":
-                    verdict.hint = "--resume starts the row again"
+                verdict = verdict_of(run, if_stopped="--resume starts the row again")
                 outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict)
                 self._apply_state(self.work.result_of(row, outcome))
         return len(running)

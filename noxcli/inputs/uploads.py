@@ -109,11 +109,10 @@ class Uploader:
                         self._say(f"uploading {upload.shown} ({size / MEBIBYTE:,.1f} MiB)")
                     record = self._patience.keep_trying(lambda _: self._send(file, upload, size))
             except NoxError as error:
-                error.phase = Phase.UPLOAD
-                error.message = (
-                    f"{upload.shown}, for {key!r}, was not uploaded, and nothing was started: {error.message}"
-                )
-                raise
+                what = f"{upload.shown}, for {key!r}, was not uploaded, and nothing was started: {error.message}"
+                failed = type(error)(what, error.hint, **error.facts())
+                failed.phase = Phase.UPLOAD
+                raise failed from error
             uri, name = record.get("uri"), record.get("filename")
             self._stored[upload] = {
                 "uri": uri if isinstance(uri, str) and uri else f"spot://{record['id']}",

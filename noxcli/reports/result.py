@@ -195,13 +195,16 @@ class EndedRun:
         return "; ".join(filter(None, (error.get("message"), error.get("hint"))))
 
 
-def verdict_of(run: "Run", why: str = "") -> NoxError | None:
-    """Return None for a completed run, and the error for one that ended otherwise or waits for human input."""
+def verdict_of(run: "Run", why: str = "", if_stopped: str | None = None) -> NoxError | None:
+    """Return None for a completed run, and the error for one that ended otherwise or waits for human input.
+
+    `why` is the reason of a failure, `if_stopped` the hint for a stopped run.
+    """
     match run.status:
         case "completed":
             return None
         case "stopped":
-            return RunStopped(f"run {run.id} was stopped")
+            return RunStopped(f"run {run.id} was stopped", if_stopped)
         case "failed":
             return RunFailed(f"run failed{why}", f"details: noxcli inspect {run.id}")
         case _ if not run.paused:

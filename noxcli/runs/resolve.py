@@ -162,18 +162,14 @@ def resolve_run(api: "NoxusApi", text: str, patience: RetryPolicy, *, young: boo
         raise UsageProblem(f"{text!r} is not a run id", "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
     if workflow_id:
         return patience.keep_trying(lambda within: api.within(within).get_run(workflow_id, run_id), known=young)
-    return _look_up(api, run_id, patience)
-
-
-def _look_up(api: "NoxusApi", run_id: str, patience: RetryPolicy) -> Run:
-    """Return the run by its id alone, which a server may not support, or not let every key do."""
     try:
         return patience.keep_trying(lambda within: api.within(within).find_run(run_id))
     except NoxError as error:
-        if error.http_status in NO_LOOK_UP:
-            way = "give WORKFLOW_ID/RUN_ID"
-            error.hint = f"{error.hint}, or {way}" if error.hint else way
-        raise
+        if error.http_status not in NO_LOOK_UP:
+            raise
+        # A server may not know runs by their ids alone, or not let every key read them so.
+        hint = ", or ".join(filter(None, (error.hint, "give WORKFLOW_ID/RUN_ID")))
+        raise type(error)(error.message, hint, **error.facts()) from error
 
 
 def resolve_node(text: str, names: Mapping[str, str]) -> str:
