@@ -133,14 +133,7 @@ HOPELESS = frozenset({*ENDED_BADLY, ExitCode.USAGE, ExitCode.START_UNKNOWN, Exit
 SIGNALLED = frozenset({ExitCode.HANGUP, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
 # what is neither good nor bad.
 UNDECIDED = frozenset(
-    {
-        *SIGNALLED,
-        ExitCode.READER_GONE,
-        ExitCode.RUN_STOPPED,
-        ExitCode.NOT_FINISHED,
-        ExitCode.PAUSED,
-        ExitCode.TIMED_OUT,
-    }
+    {*SIGNALLED, ExitCode.READER_GONE, ExitCode.RUN_STOPPED, ExitCode.NOT_FINISHED, ExitCode.PAUSED, ExitCode.TIMED_OUT}
 )
 # What an engine that repeats a batch with --resume should do: retry, also after a kill -9, or give up.
 KILLED = 137

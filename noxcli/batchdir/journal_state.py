@@ -25,13 +25,7 @@ NEW, SENT, STARTED, FINISHED = range(4)  # a finished row's exit code is added t
 
 # The fields of each step that are read.
 ROW = {"row": NUMBER, "id": MAYBE_TEXT}
-ENDED = {
-    **ROW,
-    "run_id": MAYBE_TEXT,
-    "status": MAYBE_TEXT,
-    "exit_code": NUMBER,
-    "message": MAYBE_TEXT,
-}
+ENDED = {**ROW, "run_id": MAYBE_TEXT, "status": MAYBE_TEXT, "exit_code": NUMBER, "message": MAYBE_TEXT}
 STEPS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "sent": {**ROW, "row_digest": TEXT, "input_digest": TEXT, "server_at": MAYBE_TEXT, "at": TEXT},
     "started": {**ROW, "run_id": TEXT, "created_at": MAYBE_TEXT, "at": TEXT},

@@ -73,12 +73,7 @@ def progress_of(noxus: Session, run: Run, workflow: Workflow | None) -> Progress
 
 
 def follow_updates(
-    noxus: Session,
-    progress: Progress,
-    policy: Policy,
-    renderers: Sequence[Renderer],
-    *,
-    positions: Sequence[str] = (),
+    noxus: Session, progress: Progress, policy: Policy, renderers: Sequence[Renderer], *, positions: Sequence[str] = ()
 ) -> Run:
     """Follow a run to its end, and note in the outcome how far that came.
 

@@ -117,21 +117,14 @@ VersionId = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 QueryOption = Annotated[
-    str | None,
-    typer.Option("--query", metavar="EXPR", help="Print what this JMESPath finds; implies --json."),
+    str | None, typer.Option("--query", metavar="EXPR", help="Print what this JMESPath finds; implies --json.")
 ]
 LineQueryOption = Annotated[
-    str | None,
-    typer.Option("--query", metavar="EXPR", help="Print what this JMESPath finds in each line."),
+    str | None, typer.Option("--query", metavar="EXPR", help="Print what this JMESPath finds in each line.")
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option(
-        "--timeout",
-        parser=_duration,
-        metavar="DUR",
-        help="Give up after this long: 90, 30s, 10m, 1h30m.",
-    ),
+    typer.Option("--timeout", parser=_duration, metavar="DUR", help="Give up after this long: 90, 30s, 10m, 1h30m."),
 ]
 PollInterval = Annotated[
     float, typer.Option("--poll-interval", parser=some_time, metavar="DUR", help="Wait this long between polls.")
@@ -146,21 +139,15 @@ OnInterrupt = Annotated[
     ),
 ]
 OutputOption = Annotated[
-    str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write stdout to FILE if the exit code is 0."),
+    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write stdout to FILE if the exit code is 0.")
 ]
 Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")]
-RowsReport = Annotated[
-    str | None,
-    typer.Option("--report", metavar="FILE", help="Write an HTML page with all rows."),
-]
+RowsReport = Annotated[str | None, typer.Option("--report", metavar="FILE", help="Write an HTML page with all rows.")]
 Markdown = Annotated[
-    str | None,
-    typer.Option("--markdown", metavar="FILE", help="Write a comment with the rows that fail."),
+    str | None, typer.Option("--markdown", metavar="FILE", help="Write a comment with the rows that fail.")
 ]
 MinPassOption = Annotated[
-    str | None,
-    typer.Option("--min-pass", metavar="N%", help="Exit with 11 unless this share of all rows passes."),
+    str | None, typer.Option("--min-pass", metavar="N%", help="Exit with 11 unless this share of all rows passes.")
 ]
 StatusOption = Annotated[
     list[str] | None, typer.Option("--status", metavar="STATUS", help="Print only runs in this status; repeatable.")
@@ -193,11 +180,7 @@ class CommonOptions(Printed):
     quiet: Quiet = False
     progress: Annotated[
         ProgressShown,
-        typer.Option(
-            "--progress",
-            metavar="MODE",
-            help="Show progress: auto, plain or none. [env: NOXCLI_PROGRESS]",
-        ),
+        typer.Option("--progress", metavar="MODE", help="Show progress: auto, plain or none. [env: NOXCLI_PROGRESS]"),
     ] = "auto"
     verbose: Verbose = False
     color: Color = "auto"
@@ -274,11 +257,7 @@ class InputOptions:
 
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[INPUT]...",
-            help="KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.",
-            show_default=False,
-        ),
+        typer.Argument(metavar="[INPUT]...", help="KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.", show_default=False),
     ] = None
     whole: Annotated[
         str | None, typer.Option("--inputs", metavar="JSON|@FILE|-", help="Send this JSON object as all inputs.")
@@ -313,8 +292,7 @@ class DeliverOptions:
     as_json: JsonOption = False
     query: QueryOption = None
     raw: Annotated[
-        list[str] | None,
-        typer.Option("--raw", metavar="KEY", help="Print one output exactly; repeatable."),
+        list[str] | None, typer.Option("--raw", metavar="KEY", help="Print one output exactly; repeatable.")
     ] = None
     output: OutputOption = None
     output_dir: Annotated[
@@ -330,12 +308,7 @@ class AssertOptions:
     """What a result must be like. Verbs with these options also write for the CI system that they run in."""
 
     asserts: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--assert",
-            metavar="EXPR",
-            help="Exit with 11 unless this JMESPath is true.",
-        ),
+        list[str] | None, typer.Option("--assert", metavar="EXPR", help="Exit with 11 unless this JMESPath is true.")
     ] = None
 
 
@@ -344,18 +317,15 @@ class CheckOptions(AssertOptions):
     """What the results of many rows must be like."""
 
     expect: Annotated[
-        str | None,
-        typer.Option("--expect", metavar="FILE", help="Exit with 11 unless outputs are as in FILE, by $id."),
+        str | None, typer.Option("--expect", metavar="FILE", help="Exit with 11 unless outputs are as in FILE, by $id.")
     ] = None
     pass_each: Annotated[
-        int | None,
-        typer.Option("--pass-each", metavar="K", min=1, help="Pass a row if K runs pass. [default: all]"),
+        int | None, typer.Option("--pass-each", metavar="K", min=1, help="Pass a row if K runs pass. [default: all]")
     ] = None
 
 
 ScoreOption = Annotated[
-    str | None,
-    typer.Option("--score", metavar="EXPR", help="Give each answer the number that this JMESPath finds."),
+    str | None, typer.Option("--score", metavar="EXPR", help="Give each answer the number that this JMESPath finds.")
 ]
 ByOption = Annotated[
     str | None, typer.Option("--by", metavar="COLUMN", help="Also count rows by the values of this column.")
@@ -367,13 +337,11 @@ class ReportOptions(AssertOptions):
     """What to write for other programs, apart from stdout."""
 
     report: Annotated[
-        str | None,
-        typer.Option("--report", metavar="FILE", help="Write an HTML page about the run."),
+        str | None, typer.Option("--report", metavar="FILE", help="Write an HTML page about the run.")
     ] = None
     junit: Junit = None
     dotenv: Annotated[
-        str | None,
-        typer.Option("--dotenv", metavar="FILE", help="Write ids and status as variables for later jobs."),
+        str | None, typer.Option("--dotenv", metavar="FILE", help="Write ids and status as variables for later jobs.")
     ] = None
 
 

@@ -13,14 +13,7 @@ import typer
 from noxcli.cli.context import TOO_SHORT, Context
 from noxcli.cli.destinations import plan_reports, present
 from noxcli.cli.ending import way_to_output
-from noxcli.cli.options import (
-    LAST,
-    RETRY_AT_FIRST,
-    CommonOptions,
-    DeliverOptions,
-    RunOptions,
-    source_of,
-)
+from noxcli.cli.options import LAST, RETRY_AT_FIRST, CommonOptions, DeliverOptions, RunOptions, source_of
 from noxcli.config.settings import load_settings
 from noxcli.errors import (
     ExitCode,

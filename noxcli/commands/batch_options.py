@@ -76,15 +76,12 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
         str | None, typer.Option("--id", metavar="COLUMN", help="Name rows by this column. [default: $id]")
     ] = None
     keep: Annotated[
-        list[str] | None,
-        typer.Option("--keep", metavar="COLUMN", help="Keep this column in results; repeatable."),
+        list[str] | None, typer.Option("--keep", metavar="COLUMN", help="Keep this column in results; repeatable.")
     ] = None
     output_dir: Annotated[
         str | None,
         typer.Option(
-            "--output-dir",
-            metavar="DIR",
-            help="Write journal and files to DIR. [default: FILE.batch for the journal]",
+            "--output-dir", metavar="DIR", help="Write journal and files to DIR. [default: FILE.batch for the journal]"
         ),
     ] = None
     max_parallel: Annotated[
@@ -107,12 +104,7 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
     ] = False
     max_failures: Annotated[
         int | None,
-        typer.Option(
-            "--max-failures",
-            metavar="N",
-            min=0,
-            help="Start no rows after N failures; 0: start all.",
-        ),
+        typer.Option("--max-failures", metavar="N", min=0, help="Start no rows after N failures; 0: start all."),
     ] = None
     row_timeout: Annotated[
         float | None,
@@ -126,8 +118,7 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
         typer.Option("--limit", metavar="N", min=1, help="Run only the first N rows of FILE.", rich_help_panel="Rows"),
     ] = None
     only: Annotated[
-        str | None,
-        typer.Option("--only", metavar="FILE", help="Run only rows whose ids are in FILE, one a line."),
+        str | None, typer.Option("--only", metavar="FILE", help="Run only rows whose ids are in FILE, one a line.")
     ] = None
     repeat: Annotated[int, typer.Option("--repeat", metavar="N", min=1, max=1000, help="Run each row N times.")] = 1
     line_query: LineQueryOption = None

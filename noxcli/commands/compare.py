@@ -17,15 +17,7 @@ from noxcli.cli.options import (
     ScoreOption,
     declared,
 )
-from noxcli.errors import (
-    ExitCode,
-    LostContact,
-    NotAsAsserted,
-    NotFinished,
-    NoxError,
-    Phase,
-    UsageProblem,
-)
+from noxcli.errors import ExitCode, LostContact, NotAsAsserted, NotFinished, NoxError, Phase, UsageProblem
 
 if TYPE_CHECKING:
     from noxcli.checks.row_checker import RowChecker
@@ -80,12 +72,10 @@ class Options(DocumentOptions, CheckOptions, LimitOptions, CommonOptions):
         ),
     ] = None
     allow_missing: Annotated[
-        bool,
-        typer.Option("--allow-missing", help="Do not exit with 8 for rows without an answer."),
+        bool, typer.Option("--allow-missing", help="Do not exit with 8 for rows without an answer.")
     ] = False
     report: Annotated[
-        str | None,
-        typer.Option("--report", metavar="FILE", help="Write an HTML page with both answers of each row."),
+        str | None, typer.Option("--report", metavar="FILE", help="Write an HTML page with both answers of each row.")
     ] = None
     score: ScoreOption = None
     by: ByOption = None

@@ -60,8 +60,7 @@ class Options(DocumentOptions, CommonOptions):
     """
 
     run: Annotated[
-        str | None,
-        typer.Option("--run", metavar="RUN", help="Check the event stream of a running run."),
+        str | None, typer.Option("--run", metavar="RUN", help="Check the event stream of a running run.")
     ] = None
 
 

@@ -50,8 +50,7 @@ class Options(DocumentOptions, LimitOptions, CommonOptions):
 
     run: RunOrLast = LAST
     node: Annotated[
-        str | None,
-        typer.Option("--node", metavar="NODE", help="Print this node's inputs and outputs."),
+        str | None, typer.Option("--node", metavar="NODE", help="Print this node's inputs and outputs.")
     ] = None
 
 

@@ -64,14 +64,8 @@ class Options(CheckOptions, Printed):
     status: StatusOption = None
     line_query: LineQueryOption = None
     min_pass: MinPassOption = None
-    csv: Annotated[
-        str | None,
-        typer.Option("--csv", metavar="FILE", help="Write a table for spreadsheets."),
-    ] = None
-    csv_raw: Annotated[
-        bool,
-        typer.Option("--csv-raw", help="In --csv, leave texts that look like formulas."),
-    ] = False
+    csv: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write a table for spreadsheets.")] = None
+    csv_raw: Annotated[bool, typer.Option("--csv-raw", help="In --csv, leave texts that look like formulas.")] = False
     output: OutputOption = None
     report: RowsReport = None
     score: ScoreOption = None

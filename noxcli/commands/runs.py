@@ -39,8 +39,7 @@ class Options(ListOptions, LimitOptions, CommonOptions):
     """
 
     workflow: Annotated[
-        str | None,
-        typer.Argument(metavar="[WORKFLOW]", help="List only runs of this workflow.", show_default=False),
+        str | None, typer.Argument(metavar="[WORKFLOW]", help="List only runs of this workflow.", show_default=False)
     ] = None
     status: StatusOption = None
 

@@ -52,13 +52,9 @@ class Options:
         list[Path] | None, typer.Option(metavar="FILE", help="Serve a run saved with --format ndjson; repeatable.")
     ] = None
     tape: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR|FILE", help="Serve the stored answers of a batch, by their input."),
+        list[Path] | None, typer.Option(metavar="DIR|FILE", help="Serve the stored answers of a batch, by their input.")
     ] = None
-    switches: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Set the switches in this file."),
-    ] = None
+    switches: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Set the switches in this file.")] = None
     switch: Annotated[
         list[str] | None,
         typer.Option(

@@ -4,15 +4,7 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import (
-    LAST,
-    CommonOptions,
-    DeliverOptions,
-    FollowOptions,
-    ReportOptions,
-    RunOrNone,
-    declared,
-)
+from noxcli.cli.options import LAST, CommonOptions, DeliverOptions, FollowOptions, ReportOptions, RunOrNone, declared
 from noxcli.errors import UsageProblem
 
 

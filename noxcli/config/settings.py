@@ -121,10 +121,7 @@ def _variables(environ: Mapping[str, str]) -> Layer:
 
 
 def load_settings(
-    configured: Configured,
-    base_url: str | None = None,
-    api_key_file: str | None = None,
-    in_time: InTime = run_apart,
+    configured: Configured, base_url: str | None = None, api_key_file: str | None = None, in_time: InTime = run_apart
 ) -> Settings:
     """Return the current server and key; `in_time` reads the key.
 

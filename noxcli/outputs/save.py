@@ -53,11 +53,7 @@ class Item:
 
 
 def save_output(
-    source: "NoxusApi",
-    run: Run,
-    place: SafeDir,
-    patience: RetryPolicy,
-    watching: Watching = nullcontext,
+    source: "NoxusApi", run: Run, place: SafeDir, patience: RetryPolicy, watching: Watching = nullcontext
 ) -> Delivered:
     """Write each output of the run to a file, and return the output with paths instead of remote values."""
     before = read_manifest(place)

@@ -32,10 +32,7 @@ def _answer(inputs: dict[str, Any]) -> str:
 def _demo_script(inputs: dict[str, Any]) -> list[Step]:
     return [
         *node_runs("Plan", seconds=0.8),
-        *alongside(
-            node_runs("Research", seconds=1.6),
-            node_runs("Check facts", seconds=1.1),
-        ),
+        *alongside(node_runs("Research", seconds=1.6), node_runs("Check facts", seconds=1.1)),
         *node_skipped("Ask an expert"),
         *node_runs("Write", words(_answer(inputs), 2), seconds=2.8),
         *node_runs("Expand", seconds=0.8),
@@ -149,10 +146,7 @@ FIXED_INPUTS = Scenario(
         output_node("Prompt used"),
     ],
     script=node_runs("Think", seconds=0.5),
-    output=lambda inputs: {
-        "Answer": f"Answer to: {inputs['User Question']}",
-        "Prompt used": inputs["System Prompt"],
-    },
+    output=lambda inputs: {"Answer": f"Answer to: {inputs['User Question']}", "Prompt used": inputs["System Prompt"]},
 )
 
 DOCUMENT = Scenario(

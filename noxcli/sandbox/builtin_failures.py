@@ -45,16 +45,7 @@ CUT = Scenario(
     "Completes, but its stream breaks repeatedly, each time in a different way.",
     script=node_runs("Write", words(_TEXT, 1), seconds=3.0),
     output={"Answer": _TEXT},
-    faults={
-        "events": [
-            Cut(3, "clean"),
-            Cut(3, "torn"),
-            BAD_GATEWAY,
-            Cut(3, "abort"),
-            Cut(0, "clean"),
-            Cut(2, "torn"),
-        ]
-    },
+    faults={"events": [Cut(3, "clean"), Cut(3, "torn"), BAD_GATEWAY, Cut(3, "abort"), Cut(0, "clean"), Cut(2, "torn")]},
 )
 
 SILENT = Scenario(
@@ -133,15 +124,4 @@ ODD_NAMES = Scenario(
     output={label: f"value of {label!r}" for label in _ODD_LABELS},
 )
 
-TROUBLE: list[Scenario] = [
-    FAILS,
-    STOPPED,
-    PAUSES,
-    SLOW,
-    CUT,
-    SILENT,
-    NO_SSE,
-    RATE_LIMITS,
-    BIG_FILE,
-    ODD_NAMES,
-]
+TROUBLE: list[Scenario] = [FAILS, STOPPED, PAUSES, SLOW, CUT, SILENT, NO_SSE, RATE_LIMITS, BIG_FILE, ODD_NAMES]

@@ -34,12 +34,7 @@ class Workspace:
     """The state behind the API. Only the server's own loop changes runs."""
 
     def __init__(
-        self,
-        *,
-        key: str = KEY,
-        speed: float = 1.0,
-        switches: Switches | None = None,
-        faults: FaultPlan | None = None,
+        self, *, key: str = KEY, speed: float = 1.0, switches: Switches | None = None, faults: FaultPlan | None = None
     ) -> None:
         if not key.isascii() or not key.isprintable() or " " in key or not key:
             raise ValueError("a key consists of printable ASCII characters without blanks")
