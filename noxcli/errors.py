@@ -192,16 +192,10 @@ class NoxError(Exception):
         ]
         self.args = (self.message,)
 
-    def line(self) -> str:
+    def line(self, *, with_hint: bool = True) -> str:
         """Return what happened, how to fix it and the request id, in one line."""
-        return f"{self.message}; {self.hint}{self._known_as()}" if self.hint else self.what()
-
-    def what(self) -> str:
-        """Return what happened, with the request id."""
-        return f"{self.message}{self._known_as()}"
-
-    def _known_as(self) -> str:
-        return f" (request id {self.request_id})" if self.request_id else ""
+        hint = f"; {self.hint}" if self.hint and with_hint else ""
+        return f"{self.message}{hint}{f' (request id {self.request_id})' if self.request_id else ''}"
 
 
 class UsageProblem(NoxError, code=ExitCode.USAGE, phase=Phase.USAGE):

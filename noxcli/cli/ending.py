@@ -65,11 +65,12 @@ def complain(context: Context, error: NoxError) -> None:
     error.hint = error.hint and to_paste(context, error.hint)
     error.hide(context.terminal.mask)
     terminal = context.terminal
+    what = f"noxcli: {error.line(with_hint=not terminal.interactive)}"
     if not terminal.interactive:
-        terminal.complain(f"noxcli: {error.line()}")
+        terminal.complain(what)
         return
     columns = terminal.size().columns
-    for line in (*word_lines(f"noxcli: {error.what()}", columns), *hint_lines(error.hint or "", columns)):
+    for line in (*word_lines(what, columns), *hint_lines(error.hint or "", columns)):
         terminal.complain(line)
 
 

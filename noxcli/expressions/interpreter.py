@@ -48,21 +48,10 @@ class Absent(Unapplied):
 class TextFunctions(Functions):
     """The functions of JMESPath, and those that checks of answers need."""
 
-    @signature(TEXT)
-    def _func_lower(self, text: str) -> str:
-        return text.lower()
-
-    @signature(TEXT)
-    def _func_upper(self, text: str) -> str:
-        return text.upper()
-
-    @signature(TEXT)
-    def _func_trim(self, text: str) -> str:
-        return text.strip()
-
-    @signature(TEXT, TEXT)
-    def _func_matches(self, text: str, expression: str) -> bool:
-        return found_in(text, expression)
+    _func_lower = signature(TEXT)(lambda _, text: text.lower())
+    _func_upper = signature(TEXT)(lambda _, text: text.upper())
+    _func_trim = signature(TEXT)(lambda _, text: text.strip())
+    _func_matches = signature(TEXT, TEXT)(lambda _, text, expression: found_in(text, expression))
 
     @signature(TEXT)
     def _func_parse_json(self, text: str) -> Any:
@@ -143,7 +132,8 @@ class Interpreter(TreeInterpreter):
             raise Incomparable(_why_unlike(sides, sign))
         before, after = sides = [self.visit(left, value), self.visit(right, value)]
         alike = _are_numbers(*sides) or (isinstance(before, str) and isinstance(after, str))
-        if self._outputs is not None and (not alike or all(map(is_number_as_text, sides))):
+        are_numbers = all(isinstance(side, str) and NUMBER.fullmatch(side.strip()) for side in sides)
+        if self._outputs is not None and (not alike or are_numbers):
             raise Incomparable(_why_unlike(sides, sign))
         return self.COMPARATOR_FUNC[sign](*sides) if alike else None  # as the specification has it
 
@@ -304,10 +294,6 @@ def is_null(tree: Tree) -> bool:
 def kind_of(value: Any) -> str:
     """Return what a value is, as JSON has it."""
     return "number" if _are_numbers(value) else TYPES_MAP[type(value).__name__]
-
-
-def is_number_as_text(value: Any) -> bool:
-    return isinstance(value, str) and NUMBER.fullmatch(value.strip()) is not None
 
 
 def _why_unlike(sides: Sequence[Any], sign: str) -> str:
