@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 HIDDEN, HIDDEN_KEY = "***", "[key]"
-LEAST = 6  # characters: hiding each `1` or `prod` would make messages unreadable
+MIN_SECRET = 6  # characters: hiding each `1` or `prod` would make messages unreadable
 MIN_PART = 4  # characters that reveal something, at the edge of a truncated text
 # Marks around a truncated text; at its end, perhaps half an escape.
 BEFORE = r"""[.…"'`(\[{<]*"""
@@ -26,7 +26,7 @@ class Mask:
     """The mask of all text that noxcli writes: it removes the API key and the secrets that it has learned.
 
     It finds them in plain form, escaped for JSON or a URL, and in base64; in any case, and split across lines. It does
-    not search for values shorter than `LEAST` characters.
+    not search for values shorter than `MIN_SECRET` characters.
     """
 
     def __init__(self, secrets: Iterable[str] = (), *, key: str = "") -> None:
@@ -82,7 +82,7 @@ def looks_like_key(word: str) -> bool:
 
 def can_hide(secret: str) -> bool:
     """True if the secret is long enough that hiding it does not damage other words."""
-    return len("".join(secret.split())) >= LEAST
+    return len("".join(secret.split())) >= MIN_SECRET
 
 
 def _spellings(secret: str) -> Iterator[str]:

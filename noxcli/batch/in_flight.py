@@ -15,7 +15,7 @@ from noxcli.reports.result import verdict_of
 from noxcli.rows.reader import Row
 
 FIRST_LOOK, FIRST_APART = 0.2, 0.05  # seconds until the first read, and between reads, while no run has ended
-SHORTEST = 0.02  # seconds between two reads of one run
+MIN_APART = 0.02  # seconds between two reads of one run
 # Of the median time of runs between two reads, from the shortest time on; while no run has ended, of the time so far.
 SHARE = 0.05
 REMEMBERED = 32
@@ -42,7 +42,7 @@ class PollSchedule:
         if taken < ordered[0]:
             return ordered[0] - taken
         # A run that takes much longer than others is read less and less often.
-        return max(SHORTEST, SHARE * max(ordered[len(ordered) // 2], taken / 2))
+        return max(MIN_APART, SHARE * max(ordered[len(ordered) // 2], taken / 2))
 
     def add(self, number: int, taken: float | None = None, limit: float | None = None) -> None:
         """Schedule the next read of a run that has taken this long; immediately if that is not known.

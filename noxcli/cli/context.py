@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from noxcli.errors import ExitCode, NoxError, Unfitting
 from noxcli.inputs.sources import Sources
-from noxcli.masking import LEAST, can_hide
+from noxcli.masking import MIN_SECRET, can_hide
 from noxcli.render import Format
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import visible
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from noxcli.state.completion_cache import CompletionCache
     from noxcli.state.history import History
 
-TOO_SHORT = f"has fewer than {LEAST} characters, too short to hide in messages"
+TOO_SHORT = f"has fewer than {MIN_SECRET} characters, too short to hide in messages"
 
 
 @dataclass(slots=True, eq=False, repr=False)  # without unused methods: each costs start-up time

@@ -10,7 +10,7 @@ from noxcli.files import reason_of
 from noxcli.timing import Clock, Deadline
 from noxcli.waiting import run_apart
 
-SHORTEST_KEY = 16  # characters of a name that is not repeated: it may be the key itself
+MIN_KEY_NAME = 16  # characters of a name that is not repeated: it may be the key itself
 COMMAND_LIMIT = 60.0  # seconds: the user may have to unlock the key
 MAX_OUTPUT = 64 * 1024
 InTime = Callable[[Callable[[], bytes]], bytes]  # makes a read that may block
@@ -44,7 +44,7 @@ def read_key_file(path: str, setting: str, in_time: InTime) -> str:
             raise Unauthorized(f"the key file {path} contains more than a key", f"check {setting}")
         text = content.decode("utf-8-sig")
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: `~nobody`
-        if isinstance(error, FileNotFoundError) and len(path) >= SHORTEST_KEY and not {"/", "."} & {*path}:
+        if isinstance(error, FileNotFoundError) and len(path) >= MIN_KEY_NAME and not {"/", "."} & {*path}:
             hint = f"{setting} takes a file: check its name, or put the key itself into NOXUS_API_KEY"
             raise Unauthorized("there is no such key file", hint) from None
         reason = reason_of(error) if isinstance(error, OSError) else "it is not text"

@@ -6,7 +6,7 @@ from typing import Any
 
 from noxcli.render.text import amount
 
-MOST_GROUPS = 20
+MAX_GROUPS = 20
 PAIRED_BY = {"id": "the same id", "input": "the same input", "row": "the same number"}
 
 
@@ -36,7 +36,7 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def group_facts(groups: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """Yield the first values of a column (--by), with what each side says of their rows."""
-    for group in groups[:MOST_GROUPS]:
+    for group in groups[:MAX_GROUPS]:
         sides = [group[side] for side in ("base", "new") if side in group]
         yield f"{group['column']} {group['value']}", ", now ".join(map(_passed, sides))
 

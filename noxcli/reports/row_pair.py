@@ -19,7 +19,7 @@ from noxcli.timing import show_seconds
 
 ENCODER = json.JSONEncoder(sort_keys=True)  # of all rows: `json.dumps` makes one each time
 SLOWER_BY, SLOWER_SECONDS = 1.25, 1.0  # a slower row takes this many times as long, and this much longer
-AROUND, LONGEST = 24, 160  # characters: around a change in one line, and of all changes there
+AROUND, MAX_CHANGES = 24, 160  # characters: around a change in one line, and of all changes there
 # Characters on a terminal: of a row's name, around each of a text's changes, and of all of them.
 MAX_NAME, AROUND_IN_WORDS, MAX_IN_WORDS = 60, 120, 600
 SIDES = ("BASE", "NEW")
@@ -247,7 +247,7 @@ class RowPair:
         elif change is RowClass.CHANGED:
             (key, old, new), *others = self._changed()
             more = f" (and {len(others)} more)" if others else ""
-            parts.append(f"{key}: {marked(excerpt(first_changes(old, new, LONGEST), AROUND, LONGEST))}{more}")
+            parts.append(f"{key}: {marked(excerpt(first_changes(old, new, MAX_CHANGES), AROUND, MAX_CHANGES))}{more}")
         if self.is_slower:
             parts.append(" -> ".join(show_seconds(seconds or 0) for seconds in self.seconds))
         return "; ".join(parts)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_LOOK_UP = frozenset({403, 404, 405})
 NODES_TOLD, CANDIDATES_TOLD = 8, 5  # in a message
-SHORTEST_BEGINNING, FILLING = 8, "00000000-0000-0000-0000-000000000000"
+MIN_BEGINNING, FILLING = 8, "00000000-0000-0000-0000-000000000000"
 MAX_PAGES = 5  # of the list of runs that is read for the beginning of an id
 EVIDENCE = 50  # items: enough to detect an order
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -119,7 +119,7 @@ def require_run(text: str, place: str = "") -> str:
 
 def is_beginning(text: str) -> bool:
     """True for the beginning of an id of a run, of eight characters or more, as pages show it."""
-    return len(text) >= SHORTEST_BEGINNING and is_uuid(f"{text}{FILLING[len(text) :]}") and not is_uuid(text)
+    return len(text) >= MIN_BEGINNING and is_uuid(f"{text}{FILLING[len(text) :]}") and not is_uuid(text)
 
 
 def require_one(text: str, found: Sequence[str], where: str) -> str:

@@ -400,7 +400,7 @@ def comparisons(theatre: Theatre) -> Iterator[View]:
         patch("noxcli.commands.comparison_report.MAX_SHOWN", shown),
         patch("noxcli.commands.comparison_report.MAX_DIFFS", shown),
         patch("noxcli.commands.comparison_report.MAX_WHAT", 10_000),
-        patch("noxcli.reports.row_pair.LONGEST", 10_000),
+        patch("noxcli.reports.row_pair.MAX_CHANGES", 10_000),
     ):
         _, out, err = theatre.call("compare", *map(str, paths))
     yield View("compare on a terminal", out, "gh")
