@@ -43,7 +43,7 @@ class FailureTracker:
     def __init__(self, clock: Clock, longest: float = float("inf"), *, least: int = 2, known: bool = True) -> None:
         """`known`: this command has started or read it, or another one started it moments ago."""
         self.longest = longest
-        self.failures = 0
+        self.in_a_row = 0
         self._clock, self._least, self._known = clock, least, known
         self._since = 0.0
         self._refusals: FailureTracker | None = None
@@ -51,7 +51,7 @@ class FailureTracker:
 
     def answered(self) -> None:
         """The server is there."""
-        self.failures = 0
+        self.in_a_row = 0
 
     def met_answer(self) -> None:
         """It was read."""
@@ -60,8 +60,8 @@ class FailureTracker:
 
     def failed(self) -> None:
         """There was no answer."""
-        self._since = self._since if self.failures else self._clock.awake()
-        self.failures += 1
+        self._since = self._since if self.in_a_row else self._clock.awake()
+        self.in_a_row += 1
 
     def is_lost(self, error: NoxError) -> bool:
         """Count a request that failed, and return whether there is no reason to retry."""
@@ -79,7 +79,7 @@ class FailureTracker:
     @property
     def seconds(self) -> float:
         """How long they have lasted."""
-        return self._clock.awake() - self._since if self.failures else 0.0
+        return self._clock.awake() - self._since if self.in_a_row else 0.0
 
     @property
     def left(self) -> float:
@@ -93,7 +93,7 @@ class FailureTracker:
     @property
     def is_too_long(self) -> bool:
         """True if there is no more reason to wait for an answer."""
-        return self.left <= 0 and self.failures >= (self._least if self.longest else 1)
+        return self.left <= 0 and self.in_a_row >= (self._least if self.longest else 1)
 
     @property
     def for_an_attempt(self) -> float:
@@ -107,7 +107,7 @@ class FailureTracker:
         """
         import random  # needed only after a failure
 
-        ceiling = min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(self.failures - 1, 30))
+        ceiling = min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(self.in_a_row - 1, 30))
         return max(random.uniform(0, ceiling), at_least or 0.0)  # noqa: S311 - it spreads retries, and keeps no secret
 
 

@@ -143,7 +143,7 @@ class RateLimiter:
         chance = random.Random(seed)  # noqa: S311 - it spreads retries, and keeps no secret
         self._lanes = {kind: KindLimit(chance) for kind in Kind}
         self._starts_no_more = self._hurries = False
-        self._outage = FailureTracker(Clock())
+        self._failures = FailureTracker(Clock())
         self._start_failed_at: float | None = None  # since then, no start was answered
         self._start_allowed = False  # a read was answered since then
 
@@ -155,7 +155,7 @@ class RateLimiter:
     @property
     def silent_for(self) -> float:
         """How many seconds nothing has answered: since the first of several failures, while this process was awake."""
-        return self._outage.seconds if self._outage.failures > 1 else 0.0
+        return self._failures.seconds if self._failures.in_a_row > 1 else 0.0
 
     def end_starts(self) -> None:
         """Send no more starts."""
@@ -231,14 +231,14 @@ class RateLimiter:
         if answer is not None and status in REFUSALS and kind is not Kind.FILE and not is_of_json(answer):
             answered, unreachable = False, True  # a gateway's page: what follows would fare no better
         if answered:
-            self._outage.answered()  # 429 included: the server is there
+            self._failures.answered()  # 429 included: the server is there
             if kind is Kind.START and at >= (self._start_failed_at or 0.0):
                 self._start_failed_at = None
         else:
-            self._outage.failed()
+            self._failures.failed()
         if answered and not refused:
             lane.served(at, now)
-        elif refused or unreachable or lane.stopped or self._outage.failures >= FAILURES_IN_A_ROW:
+        elif refused or unreachable or lane.stopped or self._failures.in_a_row >= FAILURES_IN_A_ROW:
             lane.stop(at, now, retry_after_of(headers) or 0.0, learns=refused)
         others = {*self._lanes.values()} - {lane}
         if lane.stopped and lane.has_met_limit and any(other.has_met_limit for other in others):

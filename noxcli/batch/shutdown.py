@@ -27,7 +27,7 @@ class Shutdown:
         self.stage = Stage.STARTING
         self._work, self._flight, self._output, self._asked = work, flight, output, asked
         self._tally = output.tally
-        self._errors: list[tuple[NoxError, bool]] = []  # of each cut that has one, and whether it is moot
+        self._errors: list[tuple[NoxError, bool]] = []  # of each stage, and whether it counts only while rows remain
         self._left_open = False  # rows had no result when the batch began to leave
         self._start_answered = time.monotonic()  # when the last start was, or this began
         limit = work.deadline.seconds
@@ -52,7 +52,7 @@ class Shutdown:
         if self._output.unprinted is not None:
             self.enter(Stage.DETACHING, self._output.unprinted)
         elif self._work.deadline.passed:
-            self.enter(Stage.DETACHING, TimedOut("the timeout was reached"), moot=True)
+            self.enter(Stage.DETACHING, TimedOut("the timeout was reached"), unless_done=True)
         elif silent_for > self._work.retry_for:
             self.enter(Stage.DETACHING, Unavailable(f"the server gave no usable answer for {show_seconds(silent_for)}"))
 
@@ -72,26 +72,26 @@ class Shutdown:
         elif self._asked.max_failures != 0 and self._tally.doubts is not None:
             self._end_starts(f"{self._tally.doubts} are in doubt")
         elif self._work.deadline.remaining() <= self._quiet:
-            self.enter(Stage.FINISHING, TimedOut("too close to the timeout to start more rows"), moot=True)
+            self.enter(Stage.FINISHING, TimedOut("too close to the timeout to start more rows"), unless_done=True)
         elif self._asked.row_timeout is not None:
             starts = self._flight.starting.values()
             waiting = [row.began for row in starts if row.attempt is not None and not row.was_sent]
             if waiting and time.monotonic() - max(min(waiting), self._start_answered) > self._asked.row_timeout:
                 what = f"the server accepted no run for {show_seconds(self._asked.row_timeout)} (--row-timeout)"
-                self.enter(Stage.FINISHING, TimedOut(what), moot=True)
+                self.enter(Stage.FINISHING, TimedOut(what), unless_done=True)
 
     def _end_starts(self, why: str) -> None:
         """Start no more rows for a reason that --max-failures turns off; the code is that of the rows."""
         what = f"stopped starting rows: {why} (--max-failures 0 starts them anyway)"
-        self.enter(Stage.FINISHING, Incomplete(what, None, ExitCode.OK), moot=True)
+        self.enter(Stage.FINISHING, Incomplete(what, None, ExitCode.OK), unless_done=True)
 
-    def enter(self, stage: Stage, error: NoxError | None, *, moot: bool = False) -> None:
+    def enter(self, stage: Stage, error: NoxError | None, *, unless_done: bool = False) -> None:
         """Begin a stage, unless it has begun: what was sent is still answered, other starts are not sent.
 
-        A `moot` error says nothing once every row has its result.
+        With `unless_done`, the error no longer counts once every row has its result.
         """
         if error is not None:
-            self._errors.append((error, moot))
+            self._errors.append((error, unless_done))
         if stage > self.stage:
             self.stage = stage
             self._work.pace.end_starts()
@@ -101,7 +101,7 @@ class Shutdown:
     def verdict(self) -> NoxError | None:
         """Return the worst error of all cuts, the last of several; without any, no row may be without a result."""
         rest = self._left_open or self._flight.unstarted or self._tally.not_started
-        errors = [error for error, moot in self._errors if rest or not moot]
+        errors = [error for error, unless_done in self._errors if rest or not unless_done]
         if not errors:
             lacks = rest and self._tally.min_pass is None and not self._tally.failed
             return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED) if lacks else None

@@ -65,7 +65,7 @@ class ActiveRow:
     aborted: bool = False  # its start was not sent, and will not be
     found: bool = False  # the journal named its run: how long that took can't be measured
     read: bool = False  # its record was read
-    contact: FailureTracker | None = None  # with its run, once that was to be read
+    failures: FailureTracker | None = None  # with its run, once that was to be read
     error: NoxError | None = None  # why its start is in doubt, or not in the journal
 
     @property
@@ -182,7 +182,7 @@ class RowWorker:
 
     def _send(self, active: ActiveRow, attempt: StartAttempt) -> None:
         """Send the start, again only while nothing can have been started. Raises what sending raises."""
-        outage = FailureTracker(self.clock, self.retry_for)
+        failures = FailureTracker(self.clock, self.retry_for)
         while active.run is None:
             try:
                 active.run = self._send_in_turn(attempt)
@@ -193,10 +193,10 @@ class RowWorker:
                 raise
             except Unavailable as error:
                 if error.http_status == SLOW_DOWN:
-                    outage.answered()  # for how long, the pace and the batch's limits decide
+                    failures.answered()  # for how long, the pace and the batch's limits decide
                 else:
-                    outage.failed()
-                if outage.is_too_long or isinstance(error, NotSecured) or not attempt.may_be_repeated(error):
+                    failures.failed()
+                if failures.is_too_long or isinstance(error, NotSecured) or not attempt.may_be_repeated(error):
                     raise
                 self._withdraw(active, error)  # the pace slows down what follows
         try:
@@ -246,14 +246,14 @@ class RowWorker:
         """
         assert active.run is not None
         asked = time.monotonic()
-        contact = active.contact = active.contact or FailureTracker(self.clock, self.retry_for)
-        limit = contact.for_an_attempt if within is None else within
+        failures = active.failures = active.failures or FailureTracker(self.clock, self.retry_for)
+        limit = failures.for_an_attempt if within is None else within
         try:
             read = self.api.within(limit).get_run(self.workflow_id, active.run.id)
             run = settled_if_unchanged(read, active.run, time.monotonic())
         except BaseException as error:  # of this row; the others go on
-            return self._note_failed_read(active, contact, error)
-        contact.met_answer()
+            return self._note_failed_read(active, failures, error)
+        failures.met_answer()
         active.run, active.read = run, True
         if not (run.settled or run.paused):
             return active
@@ -271,12 +271,12 @@ class RowWorker:
         return self.result_of(active.row, outcome, took=took)
 
     def _note_failed_read(
-        self, active: ActiveRow, contact: FailureTracker, error: BaseException
+        self, active: ActiveRow, failures: FailureTracker, error: BaseException
     ) -> ActiveRow | RowResult:
         run = active.run
         assert run is not None
         trouble = as_nox_error(error)
-        if isinstance(trouble, RequestAborted | NoSlotInTime) or not contact.is_lost(trouble):
+        if isinstance(trouble, RequestAborted | NoSlotInTime) or not failures.is_lost(trouble):
             return active
         if isinstance(trouble, Unavailable | RequestRejected | NotAccessible):
             trouble = lost_contact(trouble, run.id, f"noxcli wait {run.workflow_id}/{run.id}")

@@ -95,7 +95,7 @@ class Waited:
     """One of the runs: its outcome, and since when it can't be read, or is refused."""
 
     outcome: Outcome
-    contact: FailureTracker
+    failures: FailureTracker
     trouble: NoxError | None = None  # of the last read
     over: bool = False
 
@@ -165,7 +165,7 @@ class ManyRuns:
         if known is None:
             run = resolve_and_read(self._noxus, one.outcome.subject, self._one_try)
         else:
-            api = self._noxus.api.within(one.contact.for_an_attempt)
+            api = self._noxus.api.within(one.failures.for_an_attempt)
             read = api.get_run(known.workflow_id, known.id)
             run = settled_if_unchanged(read, known, self._context.clock.monotonic())
         if run.status == "failed":
@@ -204,10 +204,10 @@ class ManyRuns:
             if run.paused and not self._policy.over(run) and not (outcome.run and outcome.run.paused):
                 tell_pause(self._context.terminal, run)
             outcome.run, outcome.confirmed = run, True
-            one.contact.met_answer()
+            one.failures.met_answer()
             return self._policy.over(run)
         was_asked = not isinstance(error, NoSlotInTime)
-        if isinstance(error, Unavailable | NotAccessible) and not (was_asked and one.contact.is_lost(error)):
+        if isinstance(error, Unavailable | NotAccessible) and not (was_asked and one.failures.is_lost(error)):
             one.trouble = error
             return False
         if isinstance(error, Unavailable) or (isinstance(error, NotAccessible) and outcome.run):

@@ -244,7 +244,7 @@ class Follower:
         if came:
             self._breaks.answered()
             self._stream_again = STREAM_AGAIN_AFTER
-        if self.stream.is_refused or (not came and (paused or self._breaks.failures >= BREAKS_BEFORE_POLLING)):
+        if self.stream.is_refused or (not came and (paused or self._breaks.in_a_row >= BREAKS_BEFORE_POLLING)):
             self._next, self._poll_until = self._poll, Deadline(self._clock, self._stream_again)
             self._wait_for_poll()
             if self._stream_again == STREAM_AGAIN_AFTER and not paused:
@@ -262,4 +262,4 @@ class Follower:
         return updates
 
     def _reconnecting(self, delay: float, why: str) -> Reconnecting:
-        return Reconnecting(max(1, self._breaks.failures), delay, why, self.stream.was_open)
+        return Reconnecting(max(1, self._breaks.in_a_row), delay, why, self.stream.was_open)

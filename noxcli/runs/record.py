@@ -180,7 +180,7 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
     Safe to repeat, also for a run that has already ended. Raises the error of a rejection; temporary failures are
     retried as long as there is time, and the last one is raised if the server never took the request.
     """
-    asked, trouble, contact = False, None, FailureTracker(deadline.clock)
+    asked, trouble, failures = False, None, FailureTracker(deadline.clock)
     while True:
         try:
             if not asked:
@@ -192,11 +192,11 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
             trouble = error  # a replica may not know the run yet
         try:
             run = api.within(deadline.remaining(5.0)).get_run(run.workflow_id, run.id)
-            contact.met_answer()
+            failures.met_answer()
         except Unavailable:
             pass  # the error of the stop tells more
         except NotAccessible as error:
-            if contact.is_lost(error):
+            if failures.is_lost(error):
                 raise may_go_on(error, run.id, f"noxcli stop {run.id}") from error
         if run.settled:
             return run

@@ -156,20 +156,20 @@ class TrailingEvents:
 
     def _fetch(self) -> Iterator[Sequence[Update]]:
         """Read what was missed, on connections of their own."""
-        outage = FailureTracker(self._clock)
+        failures = FailureTracker(self._clock)
         while self._may_wait and self._ledger.can_resume:
             self._stream.open()
             yield from self._drain()
             if self._has_all:
                 return
             if self._ledger.fresh:
-                outage.answered()
+                failures.answered()
                 continue
-            outage.failed()
-            delay, is_quiet = outage.delay(), self._stream.ended is None
-            if is_quiet or outage.failures > TRIES_FOR_THE_REST or delay >= self._deadline.remaining():
+            failures.failed()
+            delay, is_quiet = failures.delay(), self._stream.ended is None
+            if is_quiet or failures.in_a_row > TRIES_FOR_THE_REST or delay >= self._deadline.remaining():
                 break
-            yield [Reconnecting(outage.failures, delay, "the remaining events are missing")]
+            yield [Reconnecting(failures.in_a_row, delay, "the remaining events are missing")]
             self._clock.sleep(delay)
         if not self._record.is_announced:
             unsaid = f"the run is {self._record.now.word}, but its event stream never reported that"
