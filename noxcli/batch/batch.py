@@ -49,8 +49,8 @@ CAN_BE_RED = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, 
 class Batch:
     """The batch of one directory; its steps are called in their order."""
 
-    def __init__(self, asked: BatchSpec, tally: BatchSummary, terminal: Terminal, clock: Clock) -> None:
-        self.asked, self.tally = asked, tally
+    def __init__(self, asked: BatchSpec, summary: BatchSummary, terminal: Terminal, clock: Clock) -> None:
+        self.asked, self.summary = asked, summary
         self.past = JournalState()
         self.named = ""  # the runs to check, for the end of a message
         self.is_stored = True  # the directory remains
@@ -154,18 +154,18 @@ class Batch:
         """
         from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
 
-        tally, past = self.tally, self.past
+        summary, past = self.summary, self.past
         red: list[tuple[int, str | None]] = []
         lines = MergedBatch.read([self.asked.directory], asked=True).runs(self.asked.shard)
-        for _, group in groupby(lines, lambda line: (line["row"] - 1) // tally.repeat):
+        for _, group in groupby(lines, lambda line: (line["row"] - 1) // summary.repeat):
             stored = list(group)
             codes = [judge.judged(self.header.printed(line))["result"]["exit_code"] for line in stored]
             answered = all(past.state(line["row"]) == FINISHED for line in stored) and {*codes} <= CAN_BE_RED
-            if answered and codes.count(ExitCode.OK) < tally.pass_each:
+            if answered and codes.count(ExitCode.OK) < summary.pass_each:
                 red += [(line["row"], line["id"]) for line in stored]
         self.journal.choose(red)
         past.choose([number for number, _ in red])
-        self._terminal.note(f"re-running {amount(len(red) // tally.repeat, 'row')}")
+        self._terminal.note(f"re-running {amount(len(red) // summary.repeat, 'row')}")
 
     def adopt(self, work: RowWorker) -> None:
         """Let rows in doubt adopt their runs, where the server's list shows them."""
@@ -186,19 +186,19 @@ class Batch:
                 past.reset_row(doubt.number)
 
     def count_past(self, judge: RowChecker) -> None:
-        """Add the rows to the tally that an earlier call has finished, judged again."""
-        tally, seen, past, rows = self.tally, self._seen, self.past, self.asked.rows
-        asks = judge.has_questions or tally.min_pass is not None or EXPECT in seen.kept
+        """Add to the summary the rows that an earlier call has finished, checked again."""
+        summary, seen, past, rows = self.summary, self._seen, self.past, self.asked.rows
+        asks = judge.has_questions or summary.min_pass is not None or EXPECT in seen.kept
         chooses = rows.limit is not None or rows.only is not None
-        if tally.repeat == 1 and not asks and not chooses and not past.outdated:
-            tally.expect(seen.in_shard, {code: past.states.count(FINISHED + code) for code in HAD_RUN})
+        if summary.repeat == 1 and not asks and not chooses and not past.outdated:
+            summary.expect(seen.in_shard, {code: past.states.count(FINISHED + code) for code in HAD_RUN})
             return
-        tally.expect(seen.in_shard)
+        summary.expect(seen.in_shard)
         from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
 
         for run in MergedBatch.read([self.asked.directory], asked=True).runs(Shard()):
             if past.state(run["row"]) == FINISHED:
-                tally.count(judge.judged(self.header.printed(run)), before=True)
+                summary.count(judge.judged(self.header.printed(run)), before=True)
 
     def run(
         self,
@@ -209,9 +209,9 @@ class Batch:
     ) -> NoxError | None:
         """Run the remaining rows, or those of them that are `wanted`; return why not every row has a result."""
         engine = Scheduler(work, self._remaining.to_do(wanted), self.past, self._finding, output, tick, self.asked)
-        self.tally.end(cause := engine.run())
+        self.summary.end(cause := engine.run())
         self.named = name_runs([*engine.in_flight.running_runs, *self.past.running_runs], output.unrecorded_runs)
-        self._all_asked = self.past.choice_is_open and cause is None and {*self.tally.codes} <= CAN_BE_RED
+        self._all_asked = self.past.choice_is_open and cause is None and {*self.summary.codes} <= CAN_BE_RED
         self.has_started = engine.in_flight.had_runs
         return cause
 
@@ -230,7 +230,7 @@ class Batch:
 
         On GitHub, one remains for --resume, so that the next attempt knows that nothing was started.
         """
-        if kind is None and not self.tally.codes and not self.tally.not_started:
+        if kind is None and not self.summary.codes and not self.summary.not_started:
             return
         if self.asked.continues and ATTEMPT_VARIABLE in self._terminal.environ:
             if not self.journal.is_open:

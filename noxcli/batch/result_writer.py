@@ -33,7 +33,7 @@ class ResultWriter:
     journal: Journal
     results: ResultsFile
     judge: RowChecker
-    tally: BatchSummary
+    summary: BatchSummary
     write: Callable[[str], None]
     paste: Callable[[str], str]
     query: Query | None = None
@@ -58,7 +58,7 @@ class ResultWriter:
             row.judged = self.judge.judged(self.header.printed(row.document))
             if row.code == ExitCode.OK and self.judge.has_questions:
                 self.outputs.update(by_name(row.result["output"]))
-            self.tally.count(row.judged, self.paste, interrupted=row.interrupted)
+            self.summary.count(row.judged, self.paste, interrupted=row.interrupted)
         except Exception:
             self._note_lineless([row])
             raise

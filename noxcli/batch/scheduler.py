@@ -61,7 +61,7 @@ class Scheduler:
     ) -> None:
         """`finding` is what the run list shows about rows that an earlier call left in doubt."""
         self.work, self.past, self.output, self.tick = work, past, output, tick
-        self.tally = output.tally
+        self.summary = output.summary
         self.schedule = PollSchedule(asked.poll_interval)
         self.in_flight = RowsInFlight(work, output, self.schedule)
         self._rows, self._has_rows = rows, True

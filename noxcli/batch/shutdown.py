@@ -26,7 +26,7 @@ class Shutdown:
     def __init__(self, work: RowWorker, flight: RowsInFlight, output: ResultWriter, asked: BatchSpec) -> None:
         self.stage = Stage.STARTING
         self._work, self._flight, self._output, self._asked = work, flight, output, asked
-        self._tally = output.tally
+        self._summary = output.summary
         self._errors: list[tuple[NoxError, bool]] = []  # of each stage, and whether it counts only while rows remain
         self._left_open = False  # rows had no result when the batch began to leave
         self._start_answered = time.monotonic()  # when the last start was, or this began
@@ -65,12 +65,12 @@ class Shutdown:
         """Start no more rows after too many failures, near the timeout, or where the server no longer accepts any."""
         # Runs that have failed count immediately, not when the reason is known.
         failing = sum(row.run is not None and row.run.status == "failed" for row in self._flight.active.values())
-        if self._asked.max_failures and self._tally.failed + failing >= self._asked.max_failures:
+        if self._asked.max_failures and self._summary.failed + failing >= self._asked.max_failures:
             self.enter(Stage.FINISHING, None)
-        elif self._asked.max_failures != 0 and self._tally.stuck is not None:
-            self._end_starts(f"the first {STUCK_AFTER} failed the same way: {self._tally.stuck}")
-        elif self._asked.max_failures != 0 and self._tally.doubts is not None:
-            self._end_starts(f"{self._tally.doubts} are in doubt")
+        elif self._asked.max_failures != 0 and self._summary.stuck is not None:
+            self._end_starts(f"the first {STUCK_AFTER} failed the same way: {self._summary.stuck}")
+        elif self._asked.max_failures != 0 and self._summary.doubts is not None:
+            self._end_starts(f"{self._summary.doubts} are in doubt")
         elif self._work.deadline.remaining() <= self._quiet:
             self.enter(Stage.FINISHING, TimedOut("too close to the timeout to start more rows"), unless_done=True)
         elif self._asked.row_timeout is not None:
@@ -100,10 +100,10 @@ class Shutdown:
     @property
     def verdict(self) -> NoxError | None:
         """Return the worst error of all cuts, the last of several; without any, no row may be without a result."""
-        rest = self._left_open or self._flight.unstarted or self._tally.not_started
+        rest = self._left_open or self._flight.unstarted or self._summary.not_started
         errors = [error for error, unless_done in self._errors if rest or not unless_done]
         if not errors:
-            lacks = rest and self._tally.min_pass is None and not self._tally.failed
+            lacks = rest and self._summary.min_pass is None and not self._summary.failed
             return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED) if lacks else None
         error = next(error for error in reversed(errors) if error.exit_code == worst(each.exit_code for each in errors))
         if isinstance(error, TimedOut) and not self._flight.had_runs:

@@ -277,8 +277,8 @@ class MergedBatch:
         cases = (case for line in lines for case in cases_of_row(line, source, judge.names(line)))
         write_junit(target, source, cases, mask)
 
-    def page(self, page: Page, judge: RowChecker, tally: BatchSummary) -> Iterator[bytes]:
-        """Yield the HTML page, with the verdict of the tally."""
+    def page(self, page: Page, judge: RowChecker, summary: BatchSummary) -> Iterator[bytes]:
+        """Yield the HTML page, with the verdict of the summary."""
         codes: list[Counter[int]] = [Counter() for _ in self.directories]
 
         def rows() -> Iterator[ResultLine]:
@@ -298,7 +298,7 @@ class MergedBatch:
         facts = [("Workflow", header.workflow_id), ("Version", header.version_id), ("Server", header.host)]
         facts += [("Shard", header.shard)] if self.shard.of > 1 else []
         facts = [fact for fact in facts if fact[1] is not None]
-        about = BatchAbout(header.source, commands, notes, facts, tally.verdict)
+        about = BatchAbout(header.source, commands, notes, facts, summary.verdict)
         return rows_page(page, about, rows)
 
     def _commands(self, codes: Sequence[Counter[int]]) -> list[str]:

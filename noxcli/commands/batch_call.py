@@ -53,8 +53,8 @@ def run_rows(noxus: Session, options: Options) -> None:
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     judge = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     context.way_back = asked.way_back
-    tally = BatchSummary(min_pass, options.repeat, enough)
-    with Batch(asked, tally, context.terminal, context.clock) as batch:
+    summary = BatchSummary(min_pass, options.repeat, enough)
+    with Batch(asked, summary, context.terminal, context.clock) as batch:
         batch.open()
         with noxus.connect(Phase.PREFLIGHT) as api:
             pace = api.pace_requests()
@@ -76,8 +76,8 @@ def run_rows(noxus: Session, options: Options) -> None:
             asked.rows.share(replace(asked.common, values=dict(upload_files(noxus, asked.common))))
             output, began = _output(context, batch, judge), context.clock.monotonic()
             with batch_progress(context.terminal) as shown:
-                batch.run(work, output, partial(show_progress, shown, tally, pace))
-            if batch.has_started and not isinstance(tally.cause, Interruption):
+                batch.run(work, output, partial(show_progress, shown, summary, pace))
+            if batch.has_started and not isinstance(summary.cause, Interruption):
                 _warn_of_change(noxus, header)
     _report(noxus, batch, output, context.clock.monotonic() - began)
 
@@ -247,7 +247,7 @@ def _output(context: Context, batch: Batch, judge: RowChecker) -> ResultWriter:
     if table is not None:
         batch.at_end(partial(table.show, terminal))
     return ResultWriter(
-        batch.header, batch.journal, batch.results, judge, batch.tally, terminal.write, paste, query, table
+        batch.header, batch.journal, batch.results, judge, batch.summary, terminal.write, paste, query, table
     )
 
 
@@ -269,30 +269,32 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
         )
 
 
-def show_progress(shown: Any, tally: BatchSummary, pace: "RateLimiter", running: int, doubtful: int) -> None:
+def show_progress(shown: Any, summary: BatchSummary, pace: "RateLimiter", running: int, doubtful: int) -> None:
     """Show how far the batch is, and what slows it down."""
     note = "" if pace.rate is None else f"limited to {pace.rate:.1f} requests/s by the server"
     if pace.silent_for > 1:
         note = f"no answer for {show_seconds(pace.silent_for)}"
-    shown.tell(partial(tally.how_far, running, doubtful, note))
+    shown.tell(partial(summary.how_far, running, doubtful, note))
 
 
 def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) -> None:
     """Report the outcome. Raises one error for all rows, unless they completed."""
-    tally, unprinted = batch.tally, output.unprinted
-    if unprinted is not None and not isinstance(tally.cause, Interruption | TimedOut):
+    summary, unprinted = batch.summary, output.unprinted
+    if unprinted is not None and not isinstance(summary.cause, Interruption | TimedOut):
         raise type(unprinted)(f"{unprinted.message}{batch.named}", unprinted.hint)
-    context, error, earlier = noxus.context, tally.cause, tally.before.total()
+    context, error, earlier = noxus.context, summary.cause, summary.before.total()
     before = f", {earlier} of them in earlier calls" if earlier else ""
-    ran = amount(tally.done, "row") if tally.repeat == 1 else f"{tally.done} runs of {amount(tally.rows, 'row')}"
-    tally.say(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
+    ran = (
+        amount(summary.done, "row") if summary.repeat == 1 else f"{summary.done} runs of {amount(summary.rows, 'row')}"
+    )
+    summary.say(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
     if batch.is_stored:
         print_hint(context, f"all results: noxcli results {shlex.quote(str(batch.asked.directory))}")
-    context.reports.batch = tally.for_ci(context.outcome.subject, "batch")
-    unfinished = sum(count for code, count in tally.all_codes.items() if code not in ANSWERED)
-    left = tally.not_started + unfinished + tally.interrupted + (error is not None)
+    context.reports.batch = summary.for_ci(context.outcome.subject, "batch")
+    unfinished = sum(count for code, count in summary.all_codes.items() if code not in ANSWERED)
+    left = summary.not_started + unfinished + summary.interrupted + (error is not None)
     outdated = bool(batch.past.outdated)
-    go_on = command_to_continue(context.argv, tally.all_codes, left, outdated=outdated)
+    go_on = command_to_continue(context.argv, summary.all_codes, left, outdated=outdated)
     if not batch.is_stored:
         go_on = f"repeat it with: {line_with(context.argv, [])}"
     elif go_on is not None:
@@ -300,7 +302,7 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
     if isinstance(error, Interruption):
         raise Interruption(f"{error.message}{batch.named}", go_on, number=error.number)
     output.judge.require_answers(output.outputs, "no row's result")
-    tally.conclude(context.terminal, go_on, batch.named)
+    summary.conclude(context.terminal, go_on, batch.named)
 
 
 def _write_report(option: str, target: Path, batch: Batch, context: Context, judge: RowChecker) -> None:
@@ -311,4 +313,4 @@ def _write_report(option: str, target: Path, batch: Batch, context: Context, jud
     if option == "--junit":
         joined.write_junit(target, mask, judge, joined.shard)
     else:
-        save(target, joined.page(context.new_page(target.parent), judge, batch.tally))
+        save(target, joined.page(context.new_page(target.parent), judge, batch.summary))

@@ -107,15 +107,15 @@ def execute(ctx: typer.Context, options: Options) -> None:
         return
     _check_questions(context, joined, judge)
     enough = enough_of(joined.header.repeat, options.pass_each)
-    tally = BatchSummary(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
+    summary = BatchSummary(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
     sheet = None if options.csv is None else Sheet(raw=options.csv_raw, separator=joined.header.separator)
     totals, groups = SideTotals(), Groups(options.by)
-    _print_rows(context, _counted(joined.lines(judge), tally, sheet, wanted, totals, groups), query)
-    tally.expect(tally.done)  # each row has a line
-    _write_files(context, options, joined, judge, tally, sheet, wanted)
+    _print_rows(context, _counted(joined.lines(judge), summary, sheet, wanted, totals, groups), query)
+    summary.expect(summary.done)  # each row has a line
+    _write_files(context, options, joined, judge, summary, sheet, wanted)
     measured = [] if totals.score is None else [("Mean score", f"{totals.score:.6g}")]
-    _report(context, joined, judge, tally, [*measured, *group_facts(groups.document())])
-    tally.conclude(context.terminal, None)
+    _report(context, joined, judge, summary, [*measured, *group_facts(groups.document())])
+    summary.conclude(context.terminal, None)
 
 
 def _print_gate(context: Context, options: Options, joined: "MergedBatch", query: "Query | None") -> None:
@@ -144,7 +144,7 @@ def _print_gate(context: Context, options: Options, joined: "MergedBatch", query
 
 def _counted(
     lines: Iterable["ResultLine"],
-    tally: "BatchSummary",
+    summary: "BatchSummary",
     sheet: "Sheet | None",
     wanted: Collection[str],
     totals: "SideTotals",
@@ -154,7 +154,7 @@ def _counted(
     from noxcli.reports.row_pair import answer_of  # as in execute
 
     for line in lines:
-        tally.count(line)
+        summary.count(line)
         totals.count([line], answer_of(line))
         groups.add(line, "new", [line], answer_of(line))
         if _is_wanted(line, wanted):
@@ -187,7 +187,7 @@ def _write_files(
     options: Options,
     joined: "MergedBatch",
     judge: "RowChecker",
-    tally: "BatchSummary",
+    summary: "BatchSummary",
     sheet: "Sheet | None",
     wanted: Collection[str],
 ) -> None:
@@ -202,7 +202,7 @@ def _write_files(
         joined.write_junit(Path(options.junit), mask, judge)
     if options.report is not None:
         page = context.new_page(Path(options.report).parent)
-        save(Path(options.report), joined.page(page, judge, tally))
+        save(Path(options.report), joined.page(page, judge, summary))
 
 
 def _check_questions(context: Context, joined: "MergedBatch", judge: "RowChecker") -> None:
@@ -236,7 +236,7 @@ def _report(
     context: Context,
     joined: "MergedBatch",
     judge: "RowChecker",
-    tally: "BatchSummary",
+    summary: "BatchSummary",
     measured: Sequence[tuple[str, str]],
 ) -> None:
     """Write to stderr what there is and what is missing, and collect what a CI system gets."""
@@ -244,7 +244,7 @@ def _report(
 
     header, places = joined.header, len(joined.directories)
     where = f"{places} {'directory' if places == 1 else 'directories'}"
-    tally.say(context.terminal, f"{amount(tally.rows, 'row')} in {where}")
+    summary.say(context.terminal, f"{amount(summary.rows, 'row')} in {where}")
     for path in joined.torn:
         context.terminal.warn(f"{path} has an incomplete last line, which was ignored")
     for path in joined.empty:
@@ -262,4 +262,4 @@ def _report(
         "Checks": ", ".join(judge.questions(own=False)),
     }
     known = [*((term, text) for term, text in facts.items() if text), *measured]
-    context.reports.batch = replace(tally.for_ci(context.outcome.subject, "results"), facts=known)
+    context.reports.batch = replace(summary.for_ci(context.outcome.subject, "results"), facts=known)

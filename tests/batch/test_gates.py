@@ -133,22 +133,22 @@ def test_repetitions_of_a_row_are_one_of_the_first_twenty(
 
 
 def test_the_first_twenty_are_those_that_started_first() -> None:
-    tally = BatchSummary()
+    summary = BatchSummary()
     for row in range(1, 31):
-        tally.note_begun(row)
+        summary.note_begun(row)
     failed = {"exit_code": 1, "run": None, "error": {"message": "no ink", "hint": None}}
     for row in [*range(11, 31), *range(2, 11)]:
-        tally.count({"row": row, "id": None, "result": failed})
-    assert tally.stuck is None, "29 failed, but not the one that began first"
-    tally.count({"row": 1, "id": None, "result": failed})
-    assert tally.stuck is not None
+        summary.count({"row": row, "id": None, "result": failed})
+    assert summary.stuck is None, "29 failed, but not the one that began first"
+    summary.count({"row": 1, "id": None, "result": failed})
+    assert summary.stuck is not None
 
 
 def test_a_repetition_without_a_result_is_none_that_passes() -> None:
-    tally = BatchSummary(total=2, repeat=2, pass_each=1)
+    summary = BatchSummary(total=2, repeat=2, pass_each=1)
     for code in (0, 8):
-        tally.count({"row": 1, "id": None, "result": {"exit_code": code, "run": None, "error": {"message": "later"}}})
-    assert tally.all_codes == {8: 1}
+        summary.count({"row": 1, "id": None, "result": {"exit_code": code, "run": None, "error": {"message": "later"}}})
+    assert summary.all_codes == {8: 1}
 
 
 def test_twenty_failures_from_the_start_are_enough(noxcli: Noxcli, sandbox: Sandbox, workflow: str) -> None:
@@ -172,12 +172,12 @@ def test_twenty_failures_of_twenty_rows_hold_none_back(noxcli: Noxcli, workflow:
 
 
 def test_what_ends_beside_the_twentieth_failure_starts_no_more() -> None:
-    tally = BatchSummary(total=100)
+    summary = BatchSummary(total=100)
     for number in range(1, 65):
         failed = {"exit_code": 1 if number <= 20 else 0, "run": {"id": "r"}, "error": {"message": "no"}}
-        tally.note_begun(number)
-        tally.count({"row": number, "id": None, "result": failed})
-    assert tally.stuck is not None
+        summary.note_begun(number)
+        summary.count({"row": number, "id": None, "result": failed})
+    assert summary.stuck is not None
 
 
 @pytest.mark.parametrize("texts", [["a", *["bad"] * 30], [*["bad"] * 19, "a", *["bad"] * 10], ["ask"] * 25])

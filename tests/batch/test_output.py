@@ -52,9 +52,9 @@ class Batch:
     printed: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.tally = BatchSummary()
+        self.summary = BatchSummary()
         judge = RowChecker((), None, Mask())
-        self.output = ResultWriter(HEADER, self.journal, self.results, judge, self.tally, self._write, str)
+        self.output = ResultWriter(HEADER, self.journal, self.results, judge, self.summary, self._write, str)
 
     def _write(self, text: str) -> None:
         rows = [json.loads(line)["row"] for line in text.splitlines()]
@@ -88,7 +88,7 @@ def test_the_first_line_is_printed_at_once_later_ones_together(batch: Callable[.
     time.sleep(FLUSHES_APART)
     this.output.flush_due()
     assert this.printed == [1, 2, 3]
-    assert (JournalState.read(this.journal.path).count_finished(), this.tally.done) == (3, 3)
+    assert (JournalState.read(this.journal.path).count_finished(), this.summary.done) == (3, 3)
     assert this.output.until_due(1.0) == 1.0
 
 
@@ -127,7 +127,7 @@ def test_what_the_disk_does_not_keep_is_not_printed(
     ],
 )
 def test_a_line_tells_rows_rate_and_time_left(
-    tally: BatchSummary, without: tuple[int, int], seconds: float, told: tuple[float | None, str, str]
+    summary: BatchSummary, without: tuple[int, int], seconds: float, told: tuple[float | None, str, str]
 ) -> None:
-    assert tally.how_far(*without, "", seconds) == told
-    assert tally.how_far(*without, "slow", seconds)[1] == f"{told[1]}, slow"
+    assert summary.how_far(*without, "", seconds) == told
+    assert summary.how_far(*without, "slow", seconds)[1] == f"{told[1]}, slow"

@@ -157,7 +157,7 @@ def test_a_row_is_good_once_enough_repetitions_have_run(noxcli: Noxcli, workflow
 
 
 def test_a_row_with_repetitions_to_come_has_no_verdict() -> None:
-    tally = BatchSummary(total=9, min_pass=MinPass.read("60%"), repeat=3, pass_each=2)
+    summary = BatchSummary(total=9, min_pass=MinPass.read("60%"), repeat=3, pass_each=2)
     for row, code in ((1, 0), (2, 0), (2, 0), (3, 1)):
-        tally.count({"row": row, "id": None, "result": {"exit_code": code, "run": None, "error": None}})
-    assert (tally.rows, tally.counts_by_outcome()) == (3, [(1, "failed"), (2, "unfinished")])
+        summary.count({"row": row, "id": None, "result": {"exit_code": code, "run": None, "error": None}})
+    assert (summary.rows, summary.counts_by_outcome()) == (3, [(1, "failed"), (2, "unfinished")])
