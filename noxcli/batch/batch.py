@@ -123,7 +123,7 @@ class Batch:
         self.header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
         return seen
 
-    def begin(self, judge: RowChecker) -> None:
+    def begin(self, checker: RowChecker) -> None:
         """Begin the journal and the results, which then have what is known of the past. Raises UsageProblem."""
         past, terminal = self.past, self._terminal
         if self.asked.fresh and (aside := self.journal.move_aside()) is not None:
@@ -145,9 +145,9 @@ class Batch:
             past.reopen_lost(self.results.kept.has, self.journal.path)
             renew_columns(self.asked.rows, self.header.kept, past, self.results, terminal.mask)
         if RED in self.asked.again and not past.choice_is_open:
-            self._choose_red(judge)
+            self._choose_red(checker)
 
-    def _choose_red(self, judge: RowChecker) -> None:
+    def _choose_red(self, checker: RowChecker) -> None:
         """Choose the rows that fail the checks, with all their repetitions, for a re-run.
 
         Rows that have no answer yet, or whose runs may still be running, are not among them: they are resumed.
@@ -159,7 +159,7 @@ class Batch:
         lines = MergedBatch.read([self.asked.directory], asked=True).runs(self.asked.shard)
         for _, group in groupby(lines, lambda line: (line["row"] - 1) // summary.repeat):
             stored = list(group)
-            codes = [judge.judged(self.header.printed(line))["result"]["exit_code"] for line in stored]
+            codes = [checker.judged(self.header.printed(line))["result"]["exit_code"] for line in stored]
             answered = all(past.state(line["row"]) == FINISHED for line in stored) and {*codes} <= CAN_BE_RED
             if answered and codes.count(ExitCode.OK) < summary.pass_each:
                 red += [(line["row"], line["id"]) for line in stored]
@@ -185,10 +185,10 @@ class Batch:
             for doubt in past.doubtful:
                 past.reset_row(doubt.number)
 
-    def count_past(self, judge: RowChecker) -> None:
+    def count_past(self, checker: RowChecker) -> None:
         """Add to the summary the rows that an earlier call has finished, checked again."""
         summary, seen, past, rows = self.summary, self._seen, self.past, self.asked.rows
-        asks = judge.has_questions or summary.min_pass is not None or EXPECT in seen.kept
+        asks = checker.has_questions or summary.min_pass is not None or EXPECT in seen.kept
         chooses = rows.limit is not None or rows.only is not None
         if summary.repeat == 1 and not asks and not chooses and not past.outdated:
             summary.expect(seen.in_shard, {code: past.states.count(FINISHED + code) for code in HAD_RUN})
@@ -198,7 +198,7 @@ class Batch:
 
         for run in MergedBatch.read([self.asked.directory], asked=True).runs(Shard()):
             if past.state(run["row"]) == FINISHED:
-                summary.count(judge.judged(self.header.printed(run)), before=True)
+                summary.count(checker.judged(self.header.printed(run)), before=True)
 
     def run(
         self,

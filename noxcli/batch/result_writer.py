@@ -32,7 +32,7 @@ class ResultWriter:
     header: BatchHeader
     journal: Journal
     results: ResultsFile
-    judge: RowChecker
+    checker: RowChecker
     summary: BatchSummary
     write: Callable[[str], None]
     paste: Callable[[str], str]
@@ -55,8 +55,8 @@ class ResultWriter:
     def report(self, row: RowResult) -> None:
         """Judge and count a row's result, which is printed soon."""
         try:
-            row.judged = self.judge.judged(self.header.printed(row.document))
-            if row.code == ExitCode.OK and self.judge.has_questions:
+            row.judged = self.checker.judged(self.header.printed(row.document))
+            if row.code == ExitCode.OK and self.checker.has_questions:
                 self.outputs.update(by_name(row.result["output"]))
             self.summary.count(row.judged, self.paste, interrupted=row.interrupted)
         except Exception:

@@ -119,9 +119,9 @@ class MergedBatch:
         """True if a journal names each row; the ids of others are not known."""
         return UNOWNED not in self._owners[1 : self.rows + 1]
 
-    def lines(self, judge: RowChecker, shard: Shard | None = None) -> Iterator[ResultLine]:
+    def lines(self, checker: RowChecker, shard: Shard | None = None) -> Iterator[ResultLine]:
         """Yield a line for each row of the shard, or all, as it is printed: judged, and with its repetition."""
-        return (judge.judged(self.header.printed(line)) for line in self.runs(shard or Shard()))
+        return (checker.judged(self.header.printed(line)) for line in self.runs(shard or Shard()))
 
     def runs(self, shard: Shard) -> Iterator[ResultLine]:
         """Yield the line of each row of the shard: its stored result, or why it has none.
@@ -271,13 +271,13 @@ class MergedBatch:
 
     # Reports.
 
-    def write_junit(self, target: Path, mask: Mask, judge: RowChecker, shard: Shard | None = None) -> None:
+    def write_junit(self, target: Path, mask: Mask, checker: RowChecker, shard: Shard | None = None) -> None:
         """Write the rows of the shard, or all, and their assertions as test cases. Raises Undelivered."""
-        source, lines = self.header.source, self.lines(judge, shard)
-        cases = (case for line in lines for case in cases_of_row(line, source, judge.names(line)))
+        source, lines = self.header.source, self.lines(checker, shard)
+        cases = (case for line in lines for case in cases_of_row(line, source, checker.names(line)))
         write_junit(target, source, cases, mask)
 
-    def page(self, page: Page, judge: RowChecker, summary: BatchSummary) -> Iterator[bytes]:
+    def page(self, page: Page, checker: RowChecker, summary: BatchSummary) -> Iterator[bytes]:
         """Yield the HTML page, with the verdict of the summary."""
         codes: list[Counter[int]] = [Counter() for _ in self.directories]
 
@@ -285,7 +285,7 @@ class MergedBatch:
             for counted in codes:
                 counted.clear()
             for run in self.runs(self.shard):
-                owner, line = self._owners[run["row"]], judge.judged(self.header.printed(run))
+                owner, line = self._owners[run["row"]], checker.judged(self.header.printed(run))
                 owner = 0 if owner == UNOWNED else owner
                 codes[owner][line["result"]["exit_code"]] += 1
                 folder = self.directories[owner] / row_folder(run["row"], run["id"])

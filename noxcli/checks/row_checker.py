@@ -38,12 +38,12 @@ class RowChecker:
 
     @classmethod
     def read(cls, asserts: Sequence[str] | None, expect: str | None, sources: Sources, mask: Mask) -> Self:
-        """Return the judge for --assert and --expect. Raises UsageProblem."""
+        """Return the checker for --assert and --expect. Raises UsageProblem."""
         queries = [parse_assertion(text, of_row=True) for text in asserts or ()]
         return cls(queries, None if expect is None else Expectations.read(expect, sources), mask)
 
     def measuring(self, score: str | None, by: str | None) -> Self:
-        """Return the judge that also measures: --score and --by. Raises UsageProblem."""
+        """Return the checker that also measures: --score and --by. Raises UsageProblem."""
         scored = None if score is None else parse_assertion(score, of_row=True, option=SCORE)
         return replace(self, score=scored, by=by)
 

@@ -51,7 +51,7 @@ def run_rows(noxus: Session, options: Options) -> None:
     if options.dry_run and Again.RED in asked.again:
         raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
-    judge = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     context.way_back = asked.way_back
     summary = BatchSummary(min_pass, options.repeat, enough)
     with Batch(asked, summary, context.terminal, context.clock) as batch:
@@ -63,18 +63,18 @@ def run_rows(noxus: Session, options: Options) -> None:
                 batch.at_end(asked.rows.copy_pipe(asked.directory).close)
             header = header_of(context, workflow, asked, context.argv)
             seen = batch.check(header, inputs_of(workflow.definition) if asked.checked else None)
-            check_questions(context, judge, asked.rows, header, seen)
+            check_questions(context, checker, asked.rows, header, seen)
             if options.dry_run:
                 context.reports.clear()
                 context.terminal.write(f"{to_json(seen.counts())}\n")
                 return
-            batch.begin(judge)
+            batch.begin(checker)
             work = row_work(noxus, pace, [workflow], batch, options.retry_for, saves=options.output_dir is not None)
             batch.adopt(work)
-            batch.count_past(judge)
-            _plan_reports(batch, context, judge, options)
+            batch.count_past(checker)
+            _plan_reports(batch, context, checker, options)
             asked.rows.share(replace(asked.common, values=dict(upload_files(noxus, asked.common))))
-            output, began = _output(context, batch, judge), context.clock.monotonic()
+            output, began = _output(context, batch, checker), context.clock.monotonic()
             with batch_progress(context.terminal) as shown:
                 batch.run(work, output, partial(show_progress, shown, summary, pace))
             if batch.has_started and not isinstance(summary.cause, Interruption):
@@ -147,26 +147,28 @@ def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workf
     return workflow
 
 
-def check_questions(context: Context, judge: RowChecker, rows: RowReader, header: BatchHeader, seen: RowCounts) -> None:
+def check_questions(
+    context: Context, checker: RowChecker, rows: RowReader, header: BatchHeader, seen: RowCounts
+) -> None:
     """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
     own = EXPECT in rows.names
     if rows.empty:
         skipped = f"{amount(rows.empty, 'empty row')}, skipped: the first is in line {rows.first_empty}"
         context.terminal.warn(f"{rows.name} has {skipped}")
-    if not (judge.has_questions or own):
+    if not (checker.has_questions or own):
         if not seen.rows:
             context.terminal.warn(f"{rows.name} has no rows")
         return
     if not seen.rows:
         raise UsageProblem(f"{rows.name} has no rows, so nothing is checked", "add rows, or drop the questions")
-    judge.require_columns(rows.known)
-    judge.require_answers(header.outputs or (), "the workflow")
-    if judge.expected is not None or judge.columns or own:
-        coverage = judge.coverage()
+    checker.require_columns(rows.known)
+    checker.require_answers(header.outputs or (), "the workflow")
+    if checker.expected is not None or checker.columns or own:
+        coverage = checker.coverage()
         for row in rows.rows():
             coverage.add(row.number, row.id, {**row.inputs.values, **row.columns})
-        if judge.expected is not None:
-            judge.expected.require_met()
+        if checker.expected is not None:
+            checker.expected.require_met()
         coverage.require_outputs(header.outputs or (), "the workflow")
         coverage.require_some(context.terminal.warn, own=own)
 
@@ -233,21 +235,21 @@ def row_work(
     )
 
 
-def _plan_reports(batch: Batch, context: Context, judge: RowChecker, options: Options) -> None:
+def _plan_reports(batch: Batch, context: Context, checker: RowChecker, options: Options) -> None:
     """Write the reports at the end, since there are rows to report."""
     context.reports.clear()
     for option, file in (("--junit", options.junit), ("--report", options.report)):
         if file is not None:
-            batch.at_end(partial(_write_report, option, Path(file), batch, context, judge))
+            batch.at_end(partial(_write_report, option, Path(file), batch, context, checker))
 
 
-def _output(context: Context, batch: Batch, judge: RowChecker) -> ResultWriter:
+def _output(context: Context, batch: Batch, checker: RowChecker) -> ResultWriter:
     query, terminal, paste = context.printing.query, context.terminal, partial(to_paste, context)
     table = RowTable() if terminal.stdout_is_tty and query is None else None
     if table is not None:
         batch.at_end(partial(table.show, terminal))
     return ResultWriter(
-        batch.header, batch.journal, batch.results, judge, batch.summary, terminal.write, paste, query, table
+        batch.header, batch.journal, batch.results, checker, batch.summary, terminal.write, paste, query, table
     )
 
 
@@ -301,16 +303,16 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
         go_on = f"{'continue' if left else 'run the failed rows again'} with: {go_on}"
     if isinstance(error, Interruption):
         raise Interruption(f"{error.message}{batch.named}", go_on, number=error.number)
-    output.judge.require_answers(output.outputs, "no row's result")
+    output.checker.require_answers(output.outputs, "no row's result")
     summary.conclude(context.terminal, go_on, batch.named)
 
 
-def _write_report(option: str, target: Path, batch: Batch, context: Context, judge: RowChecker) -> None:
+def _write_report(option: str, target: Path, batch: Batch, context: Context, checker: RowChecker) -> None:
     """Write the report from the journal and the results, which include earlier calls."""
     from noxcli.checks.merge import MergedBatch  # loaded where a report is written
 
     joined, mask = MergedBatch.read([batch.asked.directory], asked=True), context.terminal.mask
     if option == "--junit":
-        joined.write_junit(target, mask, judge, joined.shard)
+        joined.write_junit(target, mask, checker, joined.shard)
     else:
-        save(target, joined.page(context.new_page(target.parent), judge, batch.summary))
+        save(target, joined.page(context.new_page(target.parent), checker, batch.summary))

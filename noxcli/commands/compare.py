@@ -92,11 +92,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
     context = noxus.context
-    judge = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
-    judge = judge.measuring(options.score, options.by)
-    base, new = _open_sides(noxus, options, judge)
+    checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    checker = checker.measuring(options.score, options.by)
+    base, new = _open_sides(noxus, options, checker)
     with ExitStack() as stack:
-        comparison = Comparison(base, new, judge, options.pass_each, stack)
+        comparison = Comparison(base, new, checker, options.pass_each, stack)
         comparison.compared.require_partners(allow_missing=options.allow_missing)
         report = ComparisonReport(
             context,
@@ -113,29 +113,29 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise ending
 
 
-def _open_sides(noxus: "Session", options: Options, judge: "RowChecker") -> "tuple[Side, Side]":
+def _open_sides(noxus: "Session", options: Options, checker: "RowChecker") -> "tuple[Side, Side]":
     """Read both sides, and check the questions against them. Raises UsageProblem, and what reading a run raises."""
     from noxcli.compare.side import Side
     from noxcli.compare.summary import other_inputs  # as in execute
 
-    warn, coverage = noxus.context.terminal.warn, judge.coverage()
+    warn, coverage = noxus.context.terminal.warn, checker.coverage()
     base = Side("BASE", options.base, _open_source(noxus, options.base), lambda _: None)
     new = Side("NEW", options.new, _open_source(noxus, options.new), coverage.add_line)
     if base.workflow_id != new.workflow_id and base.workflow_id and new.workflow_id:
         warn(f"BASE is of workflow {base.workflow_id}, NEW of {new.workflow_id}")
     if other_inputs(base, new):
         warn("the two runs have different inputs")
-    judge.require_columns(new.columns)
+    checker.require_columns(new.columns)
     for side in (base, new):
-        if judge.outputs and not side.outputs:
+        if checker.outputs and not side.outputs:
             noxus.context.terminal.note(f"the outputs of {side.name} {side.named} are not known, so none was checked")
         alone = f"to judge NEW alone: noxcli results {new.named} --assert …"
-        judge.require_outputs(side.outputs, f"{side.name} {side.named}", alone, known_elsewhere=new.outputs)
-    judge.require_answers(new.outputs, f"NEW {new.named}")
+        checker.require_outputs(side.outputs, f"{side.name} {side.named}", alone, known_elsewhere=new.outputs)
+    checker.require_answers(new.outputs, f"NEW {new.named}")
     coverage.require_outputs(new.outputs, f"NEW {new.named}")
-    if judge.expected is not None and not (new.has_unnamed or new.source.is_limited):
-        judge.expected.require_met()
-    if not judge.questions(own=new.expects) and base.asserted != new.asserted:
+    if checker.expected is not None and not (new.has_unnamed or new.source.is_limited):
+        checker.expected.require_met()
+    if not checker.questions(own=new.expects) and base.asserted != new.asserted:
         warn("the verdicts that were printed do not count, since the two sides were asked differently; add --assert")
     coverage.require_some(warn, own=new.expects)
     return base, new

@@ -77,8 +77,8 @@ NEWS = {"version_id": "NEW's version", "definition": "NEW's definition", "consta
 def run_gate(noxus: Session, options: Options) -> None:
     """Ask until the rules decide, and report. Raises what the command ends with."""
     context, answers = noxus.context, GateAnswers()
-    judge = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
-    judge = judge.measuring(options.score, options.by)
+    checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    checker = checker.measuring(options.score, options.by)
     rows, asked = _read_asked(noxus, options)
     context.way_back = asked.way_back
     with _never_safe_again(context, asked), Batch(asked, answers, context.terminal, context.clock) as batch:
@@ -87,12 +87,12 @@ def run_gate(noxus: Session, options: Options) -> None:
         context.outcome.may_exist = bool(answers.runs.total())
         with noxus.connect(Phase.PREFLIGHT) as api:
             pace = api.pace_requests()
-            gate = _Gate(noxus, options, judge, rows, asked, batch, answers)
+            gate = _Gate(noxus, options, checker, rows, asked, batch, answers)
             gate.check()
             if options.dry_run:
                 gate.print_counts()
                 return
-            batch.begin(judge)
+            batch.begin(checker)
             verdict = gate.decide(pace)
             gate.require_unchanged()
         ending = gate.report(verdict)
@@ -147,7 +147,7 @@ class _Gate:
 
     noxus: Session
     options: Options
-    judge: RowChecker
+    checker: RowChecker
     rows: GateRows
     asked: BatchSpec
     batch: Batch
@@ -170,16 +170,16 @@ class _Gate:
         header = replace(header_of(noxus.context, self.workflows[0], self.asked, noxus.context.argv), repeat=PER_ROW)
         seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)
         rows.require_apart()
-        if not (self.judge.has_questions or self.judge.score or "$expect" in rows.names):
+        if not (self.checker.has_questions or self.checker.score or "$expect" in rows.names):
             raise UsageProblem("a gate without a check can't fail", "add --assert, --expect or --score")
-        check_questions(noxus.context, self.judge, rows, header, seen)
+        check_questions(noxus.context, self.checker, rows, header, seen)
         if begun is not None:
             _require_same_gate(begun, batch.header, str(self.asked.directory))
         numbers = seen.only if seen.only is not None else range(1, seen.rows // PER_ROW + 1)
         most = self.options.max_runs or default_max_runs(len(numbers))
         if most < (least := min_max_runs(len(numbers))):
             raise UsageProblem(f"--max-runs {most} is too few for {amount(len(numbers), 'row')}", f"write {least}")
-        self.answers.rules = GateRules(numbers, most, scored=self.judge.score is not None)
+        self.answers.rules = GateRules(numbers, most, scored=self.checker.score is not None)
 
     def _read_versions(self) -> list[Workflow]:
         """Return the workflow in both versions. Raises UsageProblem if nothing can differ."""
@@ -205,7 +205,7 @@ class _Gate:
         definition, nodes = digests_of(new.definition)
         common = self.asked.common
         merged = Inputs({**common.values, **own.values}, secret=common.secret - own.values.keys())
-        checks = self.judge.identity()
+        checks = self.checker.identity()
         first = begun.gate["checks"] if begun is not None and begun.gate is not None else checks
         self.checks_changed = first != checks
         about = {"version_id": new.version_id, "version": self.options.new or self.options.base}
@@ -232,10 +232,10 @@ class _Gate:
         saves = self.options.output_dir is not None
         work = row_work(noxus, pace, self.workflows, batch, self.options.retry_for, saves=saves)
         self._name_doubts(work)
-        batch.count_past(self.judge)
+        batch.count_past(self.checker)
         self._upload()
         paste = partial(to_paste, context)
-        output = ResultWriter(batch.header, batch.journal, batch.results, self.judge, answers, lambda _: None, paste)
+        output = ResultWriter(batch.header, batch.journal, batch.results, self.checker, answers, lambda _: None, paste)
         with batch_progress(context.terminal) as shown:
             tick = partial(show_progress, shown, answers, pace)
             while not isinstance(wanted := answers.decide(), GateVerdict):
@@ -316,7 +316,7 @@ class _Gate:
         context, options = self.noxus.context, self.options
         base, new = self._sides()
         with ExitStack() as stack:
-            comparison = Comparison(base, new, self.judge, None, stack, by_row=True)
+            comparison = Comparison(base, new, self.checker, None, stack, by_row=True)
             comparison.take(found := self._document(verdict), self.answers.confirmed(verdict))
             comparison.compared.require_partners(allow_missing=options.allow_missing)
             report = ComparisonReport(

@@ -100,21 +100,23 @@ def execute(ctx: typer.Context, options: Options) -> None:
     mask = context.terminal.mask
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
     wanted = read_statuses(options.status or ())
-    judge = RowChecker.read(options.asserts, options.expect, context.sources, mask).measuring(options.score, options.by)
+    checker = RowChecker.read(options.asserts, options.expect, context.sources, mask).measuring(
+        options.score, options.by
+    )
     min_pass, joined = MinPass.read(options.min_pass), MergedBatch.read(directories)
     if joined.header.gate is not None:
         _print_gate(context, options, joined, query)
         return
-    _check_questions(context, joined, judge)
+    _check_questions(context, joined, checker)
     enough = enough_of(joined.header.repeat, options.pass_each)
     summary = BatchSummary(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
     sheet = None if options.csv is None else Sheet(raw=options.csv_raw, separator=joined.header.separator)
     totals, groups = SideTotals(), Groups(options.by)
-    _print_rows(context, _counted(joined.lines(judge), summary, sheet, wanted, totals, groups), query)
+    _print_rows(context, _counted(joined.lines(checker), summary, sheet, wanted, totals, groups), query)
     summary.expect(summary.done)  # each row has a line
-    _write_files(context, options, joined, judge, summary, sheet, wanted)
+    _write_files(context, options, joined, checker, summary, sheet, wanted)
     measured = [] if totals.score is None else [("Mean score", f"{totals.score:.6g}")]
-    _report(context, joined, judge, summary, [*measured, *group_facts(groups.document())])
+    _report(context, joined, checker, summary, [*measured, *group_facts(groups.document())])
     summary.conclude(context.terminal, None)
 
 
@@ -186,7 +188,7 @@ def _write_files(
     context: Context,
     options: Options,
     joined: "MergedBatch",
-    judge: "RowChecker",
+    checker: "RowChecker",
     summary: "BatchSummary",
     sheet: "Sheet | None",
     wanted: Collection[str],
@@ -197,22 +199,22 @@ def _write_files(
     context.reports.clear()
     mask = context.terminal.mask
     if sheet is not None and options.csv is not None:
-        save(Path(options.csv), sheet.pieces(line for line in joined.lines(judge) if _is_wanted(line, wanted)))
+        save(Path(options.csv), sheet.pieces(line for line in joined.lines(checker) if _is_wanted(line, wanted)))
     if options.junit is not None:
-        joined.write_junit(Path(options.junit), mask, judge)
+        joined.write_junit(Path(options.junit), mask, checker)
     if options.report is not None:
         page = context.new_page(Path(options.report).parent)
-        save(Path(options.report), joined.page(page, judge, summary))
+        save(Path(options.report), joined.page(page, checker, summary))
 
 
-def _check_questions(context: Context, joined: "MergedBatch", judge: "RowChecker") -> None:
+def _check_questions(context: Context, joined: "MergedBatch", checker: "RowChecker") -> None:
     """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
     from noxcli.outputs.values import by_name
     from noxcli.render.text import in_prose
     from noxcli.rows.columns import EXPECT  # as in execute
     from noxcli.rows.shards import Shard
 
-    header, coverage = joined.header, judge.coverage()
+    header, coverage = joined.header, checker.coverage()
     columns, outputs, own = set[str](), {*(header.outputs or ())}, False
     for _, stored in joined.read_all(Shard()):
         line = header.printed(stored)
@@ -221,21 +223,21 @@ def _check_questions(context: Context, joined: "MergedBatch", judge: "RowChecker
         own |= EXPECT in (line["columns"] or ())
         if line["result"]["exit_code"] == ExitCode.OK:
             outputs.update(by_name(line["result"]["output"]))
-    if judge.has_questions and not joined.rows:
+    if checker.has_questions and not joined.rows:
         raise UsageProblem(f"{joined.directories[0]} has no rows, so nothing is checked", "run its batch first")
-    judge.require_columns(columns and {*columns, *header.kept, *(header.columns or ())})
+    checker.require_columns(columns and {*columns, *header.kept, *(header.columns or ())})
     where = in_prose(list(map(str, joined.directories[:2])))
-    judge.require_answers(outputs, where)
+    checker.require_answers(outputs, where)
     coverage.require_outputs(outputs, where)
-    if judge.expected is not None and joined.knows_all and not joined.is_limited:
-        judge.expected.require_met()
+    if checker.expected is not None and joined.knows_all and not joined.is_limited:
+        checker.expected.require_met()
     coverage.require_some(context.terminal.warn, own=own)
 
 
 def _report(
     context: Context,
     joined: "MergedBatch",
-    judge: "RowChecker",
+    checker: "RowChecker",
     summary: "BatchSummary",
     measured: Sequence[tuple[str, str]],
 ) -> None:
@@ -259,7 +261,7 @@ def _report(
         "Table": header.source,
         "Workflow": header.workflow_id,
         "Version": header.version_name or header.version_id,
-        "Checks": ", ".join(judge.questions(own=False)),
+        "Checks": ", ".join(checker.questions(own=False)),
     }
     known = [*((term, text) for term, text in facts.items() if text), *measured]
     context.reports.batch = replace(summary.for_ci(context.outcome.subject, "results"), facts=known)

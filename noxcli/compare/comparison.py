@@ -30,19 +30,19 @@ class Comparison:
     """The rows of both sides in pairs: the number of each class, and those that differ in order."""
 
     def __init__(
-        self, base: Side, new: Side, judge: RowChecker, each: int | None, stack: ExitStack, *, by_row: bool = False
+        self, base: Side, new: Side, checker: RowChecker, each: int | None, stack: ExitStack, *, by_row: bool = False
     ) -> None:
         """Pair, judge and count all rows, `by_row` those of one table; the files stay open for as long as the stack.
 
         Raises UsageProblem if nothing fits together, or it is not clear what does.
         """
         require_comparable(base, new)
-        self.base, self.new, self._judge = base, new, judge
+        self.base, self.new, self._checker = base, new, checker
         differ = differing_constants(base, new)
         rule = PassRule(base.repeat, enough_of(base.repeat, each))
         by = "row" if by_row else "id" if base.has_ids and new.has_ids else "input"  # both sides have some ids
         self.compared = ComparisonSummary(
-            base, new, rule, judge.questions(own=new.expects), by, differ, Groups(judge.by)
+            base, new, rule, checker.questions(own=new.expects), by, differ, Groups(checker.by)
         )
         self.counts: Counter[RowClass] = Counter()
         self.slower = 0  # of any class
@@ -55,7 +55,7 @@ class Comparison:
         self._judge_all()
 
     def _judge_all(self) -> None:
-        asked = [*self._judge.columns, EXPECT]
+        asked = [*self._checker.columns, EXPECT]
         for matched in pair_rows(self.base, self.new, self.compared.constants, by=self.compared.by):
             SIGNALS.check()
             pair_of = zip((self.base, self.new), matched, strict=True)
@@ -116,7 +116,7 @@ class Comparison:
         gaps = [None if side.source.header else NOT_HERE for side in (self.base, self.new)]  # a table has all rows
         other = _other_input(base, new, self.compared.constants) if base and new else None
         table = next((line for line in new if line["columns"] is not None), new[0] if new else None)
-        base, new = ([self._judge.judged(line, table) for line in lines] for lines in (base, new))
+        base, new = ([self._checker.judged(line, table) for line in lines] for lines in (base, new))
         return RowPair(base, new, self.compared.rule, gaps[0], gaps[1], other, known, confirmed)
 
     def totals(self, code: ExitCode, reason: str | None, more: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,8 +53,8 @@ class Batch:
 
     def __post_init__(self) -> None:
         self.summary = BatchSummary()
-        judge = RowChecker((), None, Mask())
-        self.output = ResultWriter(HEADER, self.journal, self.results, judge, self.summary, self._write, str)
+        checker = RowChecker((), None, Mask())
+        self.output = ResultWriter(HEADER, self.journal, self.results, checker, self.summary, self._write, str)
 
     def _write(self, text: str) -> None:
         rows = [json.loads(line)["row"] for line in text.splitlines()]

@@ -109,12 +109,12 @@ def verdict(assertion: str, output: Mapping[str, Any]) -> bool | None:
     document = {"schema": "noxcli.result/1", "ok": True, "exit_code": 0, "run": run, "output": output, "error": None}
     line = {"row": 1, "id": None, "input": ROWS, "columns": {}, "result": document}
     try:
-        judge = RowChecker([parse_assertion(assertion, of_row=True)], None, Mask())
-        judge.require_columns(ROWS)
-        judge.require_answers(output, "the workflow")
+        checker = RowChecker([parse_assertion(assertion, of_row=True)], None, Mask())
+        checker.require_columns(ROWS)
+        checker.require_answers(output, "the workflow")
     except UsageProblem:
         return None
-    return bool(judge.judged(line)["result"]["exit_code"] == ExitCode.OK)
+    return bool(checker.judged(line)["result"]["exit_code"] == ExitCode.OK)
 
 
 @pytest.mark.parametrize("assertion", RIGHT)

@@ -26,7 +26,7 @@ def test_the_page_is_short() -> None:
 
 
 def test_the_whole_loop_is_on_the_page(tmp_path: Path) -> None:
-    files, script, green, merged, judge = BLOCKS
+    files, script, green, merged, checker = BLOCKS
     with Sandbox(BUILT_IN, speed=2) as sandbox:
         assert shell(files + script, sandbox, tmp_path).splitlines()[-1] == "exit code 11"
         assert failed(tmp_path) == ["row 3 (norway)"]
@@ -43,6 +43,6 @@ def test_the_whole_loop_is_on_the_page(tmp_path: Path) -> None:
         assert shell(f"{prompt} || true", sandbox, tmp_path) == "0\n", "an imported version is not in use yet"
         shell(merged, sandbox, tmp_path)
         answers = len(sandbox.runs("review"))
-        assert shell(f"{judge}echo $?\n", sandbox, tmp_path) == "0\n"
+        assert shell(f"{checker}echo $?\n", sandbox, tmp_path) == "0\n"
         assert (len(sandbox.runs("review")), len(sandbox.runs("qa"))) == (answers, 10)
         assert shell(prompt, sandbox, tmp_path) == "1\n"
