@@ -9,7 +9,7 @@ from noxcli.errors import NotAccessible, NotFinished, NotSecured, NoxError, Requ
 from noxcli.timing import Clock, Deadline
 
 ONE_LOOK = 30.0  # seconds
-MIN_ATTEMPT = 5.0  # seconds for an answer, however short the user's patience
+MIN_ATTEMPT = 5.0  # seconds for an answer, however short --retry-for is
 FIRST_DELAY, MAX_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of a back-off
 BELIEVED_AFTER, MIN_ASKS = 10.0, 3  # seconds and answers of nothing but one refusal
 ASK_AGAIN = 1.0  # seconds between two of these reads

@@ -1,4 +1,4 @@
-"""Retries: where a call is made, how long it may take, and when patience ends."""
+"""Retries: where a call is made, how long it may take, and when retries end."""
 
 import random
 import time
@@ -43,16 +43,16 @@ def patient(
 
 def test_trouble_is_told_and_tried_again() -> None:
     clock, call = FakeClock(), Flaky(*busy(), *busy(7.0))
-    patience, said = patient(clock)
-    assert patience.keep_trying(call) == "answer"
+    retries, said = patient(clock)
+    assert retries.keep_trying(call) == "answer"
     assert call.calls == 3
     assert 7.0 <= clock.time <= 7.5
     assert said == ["busy; retrying for up to 60s"], "once for one reason"
 
 
 def test_the_hint_is_told_too() -> None:
-    patience, said = patient(FakeClock())
-    patience.keep_trying(Flaky(Unavailable("busy", "is it up?")))
+    retries, said = patient(FakeClock())
+    retries.keep_trying(Flaky(Unavailable("busy", "is it up?")))
     assert said == ["busy; is it up?; retrying for up to 60s"]
 
 
@@ -65,32 +65,32 @@ def test_the_hint_is_told_too() -> None:
         (busy(), 0, 1, 0),
         ([UsageProblem("wrong")], 60, 1, 0),
     ],
-    ids=["no trouble", "until patience ends", "a long Retry-After", "no patience", "no trouble that may pass"],
+    ids=["no trouble", "until retries end", "a long Retry-After", "no retries", "no trouble that may pass"],
 )
-def test_a_call_is_repeated_as_long_as_patience_lasts(
+def test_a_call_is_repeated_while_retries_last(
     failures: list[NoxError], retry_for: float, calls: int, seconds: float
 ) -> None:
     clock, call = FakeClock(), Flaky(*failures)
-    patience, _ = patient(clock, retry_for)
+    retries, _ = patient(clock, retry_for)
     if failures:
         with pytest.raises(type(failures[0])):
-            patience.keep_trying(call)
+            retries.keep_trying(call)
     else:
-        assert patience.keep_trying(call) == "answer"
+        assert retries.keep_trying(call) == "answer"
     assert (call.calls, clock.time) == (calls, seconds)
 
 
-def test_each_call_has_the_whole_patience() -> None:
-    patience, _ = patient(FakeClock())
+def test_each_call_is_retried_as_long() -> None:
+    retries, _ = patient(FakeClock())
     for _ in range(3):
-        assert patience.keep_trying(Flaky(*busy(50.0))) == "answer"
+        assert retries.keep_trying(Flaky(*busy(50.0))) == "answer"
 
 
 def test_giving_up_keeps_the_facts() -> None:
     trouble = Unavailable("busy", "a hint", http_status=503, request_id="r-1")
-    patience, _ = patient(FakeClock(), retry_for=0, gave_up=LostContact)
+    retries, _ = patient(FakeClock(), retry_for=0, gave_up=LostContact)
     with pytest.raises(LostContact) as caught:
-        patience.keep_trying(Flaky(trouble))
+        retries.keep_trying(Flaky(trouble))
     error = caught.value
     assert (error.message, error.hint, error.http_status, error.request_id) == ("busy", "a hint", 503, "r-1")
 
@@ -98,13 +98,13 @@ def test_giving_up_keeps_the_facts() -> None:
 @pytest.mark.parametrize("kind", [TimedOut, TimedOutBeforeStart])
 def test_the_commands_own_limit_ends_it_on_time(kind: type[NoxError]) -> None:
     clock, call = FakeClock(), Flaky(*busy(20.0))
-    patience, _ = patient(clock, limit=5, out_of_time=kind)
+    retries, _ = patient(clock, limit=5, out_of_time=kind)
     with pytest.raises(kind, match="out of time: busy"):
-        patience.keep_trying(call)
+        retries.keep_trying(call)
     assert (call.calls, clock.time) == (1, 5)
 
 
-def test_the_commands_limit_comes_before_the_end_of_patience() -> None:
+def test_the_commands_limit_comes_before_the_end_of_retries() -> None:
     clock = FakeClock()
 
     def slow(_within: float) -> None:
@@ -142,7 +142,7 @@ def test_no_time_at_all_is_worth_one_look() -> None:
 
 
 @pytest.mark.parametrize(("moved", "calls"), [(lambda: True, 31), (lambda: False, 5)])
-def test_patience_begins_anew_where_something_moved(
+def test_the_time_begins_anew_where_something_moved(
     moved: Callable[[], bool], calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda _low, high: high)
@@ -182,7 +182,7 @@ def test_one_failure_alone_is_no_outage() -> None:
     assert (outage.is_too_long, outage.left) == (False, 10)
 
 
-def test_no_patience_ends_with_the_first_failure() -> None:
+def test_no_retries_end_with_the_first_failure() -> None:
     outage = FailureTracker(Clock(), 0)
     assert [outage.is_too_long] == [False]
     outage.failed()

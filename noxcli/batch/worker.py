@@ -140,7 +140,7 @@ class RowWorker:
     workflows: Sequence[Workflow]  # of each side, with its nodes if they were read
     digests: Sequence[InputDigests]  # of each side
     mask: Mask
-    patience: RetryPolicy
+    retries: RetryPolicy
     explain_unexpected: Callable[[Exception], NoxError]
     deadline: Deadline
     retry_for: float
@@ -154,7 +154,7 @@ class RowWorker:
         """Store the row's files, and start it. Without a run, its start is in doubt, or was not sent."""
         row, phase = active.row, Phase.UPLOAD
         try:
-            uploader = Uploader(self.api, self.patience, lambda _: None, OnlyFiles())
+            uploader = Uploader(self.api, self.retries, lambda _: None, OnlyFiles())
             payload = row.inputs.with_files(uploader.store)
             workflow = self.workflows[row.side]
             request = StartRequest(workflow.id, payload, self.digests[row.side], workflow.version_id)
@@ -301,9 +301,9 @@ class RowWorker:
 
     def deliver(self, row: Row, run: Run) -> Delivered:
         """Deliver the output of the row's completed run. Raises Undelivered, and what the API raises."""
-        run = await_output(self.api, run, self.patience, self.workflows[row.side])
+        run = await_output(self.api, run, self.retries, self.workflows[row.side])
         if self.place is None:
-            return complete_inline(self.api, run.output, self.patience)
+            return complete_inline(self.api, run.output, self.retries)
         from noxcli.outputs.file_texts import read_whole_output
         from noxcli.outputs.save import save_output  # loaded before, only to write files
 
@@ -315,7 +315,7 @@ class RowWorker:
                 f"can't write to the directory {self.place.path / name}: {reason_of(error)}"
             ) from None
         with place:
-            delivered = save_output(self.api, run, place, self.patience)
+            delivered = save_output(self.api, run, place, self.retries)
         whole, _ = read_whole_output(delivered.output, delivered.files)  # what is judged and kept
         return replace(delivered, output=whole)
 

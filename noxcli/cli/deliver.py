@@ -71,7 +71,7 @@ def deliver(noxus: Session, run: Run, options: DeliverOptions, workflow: Workflo
     """
     context, directory = noxus.context, noxus.directory
     context.outcome.phase = Phase.DELIVER
-    run = context.outcome.run = await_output(noxus.api, run, noxus.patience(), workflow)
+    run = context.outcome.run = await_output(noxus.api, run, noxus.retries(), workflow)
     keys: list[str] = []
     if options.raw:
         run, keys = _choose_outputs(noxus, run, options.raw, workflow)
@@ -128,7 +128,7 @@ def complete_texts(noxus: Session, output: Any) -> Delivered:
         return Delivered(output)
     from noxcli.outputs.expand import complete_inline  # loaded only for downloads
 
-    return complete_inline(noxus.api, output, noxus.patience(), partial(download_progress, noxus.context.terminal))
+    return complete_inline(noxus.api, output, noxus.retries(), partial(download_progress, noxus.context.terminal))
 
 
 def _save_to_files(noxus: Session, run: Run, directory: Path) -> Delivered:
@@ -137,7 +137,7 @@ def _save_to_files(noxus: Session, run: Run, directory: Path) -> Delivered:
     context = noxus.context
     with prepare_directory(directory) as place:
         watching = partial(download_progress, context.terminal)
-        delivered = context.outcome.delivered = save_output(noxus.api, run, place, noxus.patience(), watching)
+        delivered = context.outcome.delivered = save_output(noxus.api, run, place, noxus.retries(), watching)
     context.terminal.note(f"saved {amount(len(delivered.files), 'file')} in {directory}")
     if context.printing.format.is_text and not context.printing.format.is_live:
         paths = "".join(f"{file['path']}\n" for file in delivered.files)
@@ -181,7 +181,7 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
             if noxus.context.terminal.stdout_is_tty and named_binary:
                 raise _not_shown(noxus.context, run, remote, "is binary by its type or name")
             try:
-                content, entry = stack.enter_context(spool(noxus.api, remote, noxus.patience(), watch))
+                content, entry = stack.enter_context(spool(noxus.api, remote, noxus.retries(), watch))
             except DELIVERABLE as error:
                 problems.append(problem(remote.pointer, error))
                 continue
@@ -233,7 +233,7 @@ def _choose_outputs(noxus: Session, run: Run, raw: Sequence[str], workflow: Work
 
     fitting = keys_in(run.output, raw)
     if not all(fitting):
-        nodes = find_output_nodes(noxus.api, run, noxus.patience(), workflow) or ()
+        nodes = find_output_nodes(noxus.api, run, noxus.retries(), workflow) or ()
         run = replace(run, output=under_its_key(run.output, raw, nodes))
         fitting = keys_in(run.output, raw, nodes)
     return run, [require_output(run, key, own) for key, own in zip(raw, fitting, strict=True)]

@@ -145,7 +145,7 @@ def read_workflow_of(noxus: Session, run: Run) -> Workflow | None:
     if run.workflow is not None and run.workflow.nodes:
         return run.workflow
     try:
-        return noxus.api.within(noxus.patience().limit().remaining(NAMES_WITHIN)).get_workflow(run.workflow_id)
+        return noxus.api.within(noxus.retries().limit().remaining(NAMES_WITHIN)).get_workflow(run.workflow_id)
     except NoxError:
         return None
 

@@ -208,5 +208,5 @@ def upload_files(noxus: Session, inputs: Inputs) -> dict[str, Any]:
     Raises what the API raises; nothing is started then.
     """
     noxus.context.outcome.phase = Phase.UPLOAD
-    uploader = Uploader(noxus.api, noxus.patience(), noxus.context.terminal.note, noxus.context.sources)
+    uploader = Uploader(noxus.api, noxus.retries(), noxus.context.terminal.note, noxus.context.sources)
     return inputs.with_files(uploader.store)

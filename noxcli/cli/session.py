@@ -114,7 +114,7 @@ class Session:
         ended = f"stopped run {run.id}" if run.status == "stopped" else f"run {run.id} is {run.word}"
         return (ended, way_to_output(run)) if run.settled else (still.message, still.hint)
 
-    def patience(
+    def retries(
         self,
         retry_for: float | None = None,
         deadline: Deadline | None = None,
@@ -140,16 +140,16 @@ class Session:
         self, call: Callable[["NoxusApi"], T], worth: Callable[[Unavailable, float], bool] = lambda *_: True
     ) -> T:
         """Return the result of a call of the API. Raises as `RetryPolicy.keep_trying`."""
-        return self.patience().keep_trying(lambda within: call(self.api.within(within)), worth)
+        return self.retries().keep_trying(lambda within: call(self.api.within(within)), worth)
 
     def resolve_workflow(self, text: str) -> Workflow:
         """Return the workflow by id, alias or exact name. Raises as `resolve_workflow`."""
         context = self.context
         return resolve_workflow(
-            self.api, text, self.patience(), context.configured.aliases, context.cache.save_workflows
+            self.api, text, self.retries(), context.configured.aliases, context.cache.save_workflows
         )
 
-    def complete_id(self, text: str, patience: RetryPolicy, *, listed: bool = True) -> str:
+    def complete_id(self, text: str, retries: RetryPolicy, *, listed: bool = True) -> str:
         """Return the run's name with its whole id, if it is the beginning of one of this user's runs.
 
         If none of them begins so, the server's list is read, if it may be `listed` and is not long. Raises
@@ -161,21 +161,21 @@ class Session:
         if own or not listed:
             return require_one(text, own, "your history")
         try:
-            runs = patience.keep_trying(lambda within: list(self.api.within(within).list_runs(most_pages=MAX_PAGES)))
+            runs = retries.keep_trying(lambda within: list(self.api.within(within).list_runs(most_pages=MAX_PAGES)))
         except RequestRejected as error:
             raise RequestRejected(error.message, "give the whole id", **error.facts()) from None
         return require_one(text, [run.id for run in runs if run.id.startswith(text.lower())], "the list of runs")
 
-    def resolve_run(self, text: str, patience: RetryPolicy, *, listed: bool = True) -> Run:
+    def resolve_run(self, text: str, retries: RetryPolicy, *, listed: bool = True) -> Run:
         """Return the run by its name on the command line. Raises as `resolve_run` and `complete_id`."""
-        text = self.complete_id(text, patience, listed=listed)
+        text = self.complete_id(text, retries, listed=listed)
         noted = self._find_noted(text)
         if noted is None:
             known, young = text, self.is_young(text)
         else:
             known, young = f"{noted.workflow_id}/{noted.run_id}", noted.young
         try:
-            return resolve_run(self.api, known, patience, young=young)
+            return resolve_run(self.api, known, retries, young=young)
         except NotAccessible as error:
             if noted is None:
                 raise
@@ -196,9 +196,9 @@ class Session:
 
         outcome = self.context.outcome
         outcome.may_exist, outcome.phase = True, Phase.FOLLOW
-        patience = self.patience(gave_up=LostContact)
-        outcome.run = self.resolve_run(text, patience)
-        outcome.run = read_own_record(self.api, outcome.run, patience)
+        retries = self.retries(gave_up=LostContact)
+        outcome.run = self.resolve_run(text, retries)
+        outcome.run = read_own_record(self.api, outcome.run, retries)
         return outcome.run
 
     def print_list(self, listing: "Listing", entries: Sequence[Mapping[str, Any]], limit: int) -> None:
@@ -212,12 +212,12 @@ class Session:
             self.context.printing.print_document(listing.document(entries, limit))
         listing.tell(terminal, len(entries), limit)
 
-    def read_run(self, text: str, patience: RetryPolicy, *, listed: bool = True) -> Run:
+    def read_run(self, text: str, retries: RetryPolicy, *, listed: bool = True) -> Run:
         """Return the run in its own record, by its name or from stdin. Raises as `read_own_record`."""
         from noxcli.outputs.await_output import read_own_record
 
-        run = self.resolve_run(parse_one_run(text, self.context.sources), patience, listed=listed)
-        return read_own_record(self.api, run, patience, running=True)
+        run = self.resolve_run(parse_one_run(text, self.context.sources), retries, listed=listed)
+        return read_own_record(self.api, run, retries, running=True)
 
 
 def choose_run(context: Context, run: str | None) -> str:

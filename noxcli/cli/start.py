@@ -52,7 +52,7 @@ def start_once(noxus: Session, workflow: Workflow, inputs: Inputs, options: RunO
         _announce(context, options.state_file, run)
         context.terminal.note(f"started run {run.id}")
 
-    return send_once(attempt, policy=noxus.patience(), deadline=noxus.deadline, note=note)
+    return send_once(attempt, policy=noxus.retries(), deadline=noxus.deadline, note=note)
 
 
 def _announce(context: Context, state_file: str | None, run: Run) -> None:

@@ -225,7 +225,7 @@ def row_work(
         workflows=workflows,
         digests=[InputDigests(inputs_of(each.definition), batch.asked.common.secret) for each in workflows],
         mask=context.terminal.mask,
-        patience=RetryPolicy(
+        retries=RetryPolicy(
             context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, in_lines(lambda _: None)
         ),
         explain_unexpected=partial(explain_unexpected, context),

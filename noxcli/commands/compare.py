@@ -165,14 +165,14 @@ def _read_run(noxus: "Session", source: str) -> "Source":
     from noxcli.reports.result import Outcome, verdict_of
 
     with noxus.connect(Phase.FOLLOW):
-        patience, why = noxus.patience(gave_up=LostContact), ""
-        run = noxus.read_run(source, patience)
+        retries, why = noxus.retries(gave_up=LostContact), ""
+        run = noxus.read_run(source, retries)
         if run.status == "failed":
             why = follow.explain_failure(noxus, run).why
         error = verdict_of(run, why) if run.settled or run.paused else follow.not_finished(run)
         outcome = Outcome(source, run, confirmed=True, error=error, phase=Phase.FOLLOW)
         if error is None:
-            outcome.run = await_output(noxus.api, run, patience)
+            outcome.run = await_output(noxus.api, run, retries)
             outcome.delivered = deliver.complete_texts(noxus, outcome.run.output)
     document = outcome.document(error.exit_code if error else ExitCode.OK, noxus.context.terminal.mask)
     return RunSource(document, run.input if isinstance(run.input, dict) else None)

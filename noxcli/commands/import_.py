@@ -47,7 +47,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.runs.start import send_once
 
     noxus = begin(ctx, options)
-    context, patience = noxus.context, noxus.patience()
+    context, retries = noxus.context, noxus.retries()
     request = ImportRequest(_read_bundle(noxus, options.file), options.mode, options.activate)
     with noxus.connect(Phase.PREFLIGHT) as api:
         workflows = {each.id: each.name for each in noxus.keep_trying(lambda api: list(api.list_workflows()))}
@@ -58,7 +58,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             context.outcome.phase = Phase.START
             context.outcome.attempt = attempt = ImportAttempt(api, request, look, dry_run=dry_run)
             note = (lambda _: None) if dry_run else lambda _: context.terminal.note("imported")
-            return send_once(attempt, policy=patience, deadline=noxus.deadline, note=note)
+            return send_once(attempt, policy=retries, deadline=noxus.deadline, note=note)
 
         plan = _plan(context.base_url, options, targets, send(dry_run=True))
         context.outcome.attempt = None  # nothing has happened

@@ -141,7 +141,7 @@ def inspect_run(noxus: "Session", text: str) -> Inside:
             context.terminal.warn(f"{what} can't be read: {error.message}")
             return None
 
-    run = noxus.read_run(text, noxus.patience())
+    run = noxus.read_run(text, noxus.retries())
     if run.status == "failed":
         progress = explain_failure(noxus, run)
     else:
@@ -170,7 +170,7 @@ def _read_node(noxus: "Session", inside: Inside, node: str) -> dict[str, Any]:
         answer = noxus.keep_trying(lambda api: api.get_node_io(inside.run.id, node_id))
     except NotFound as error:
         raise NotFound(error.message, "the node may not have run", **error.facts()) from None
-    delivered = complete_inline(noxus.api, answer, noxus.patience())
+    delivered = complete_inline(noxus.api, answer, noxus.retries())
     require_whole(delivered, inside.run)
     name = names.get(node_id, node_id)
     return {"node_id": node_id, "name": name, "data": delivered.output, "complete": delivered.complete}

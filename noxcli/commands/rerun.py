@@ -53,7 +53,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     deliver.check_directory(noxus)
     given = prepare.parse_given_inputs(noxus, options)
     with noxus.connect(Phase.PREFLIGHT):
-        earlier = noxus.read_run(options.run, noxus.patience(), listed=False)
+        earlier = noxus.read_run(options.run, noxus.retries(), listed=False)
         if earlier.runs_only_part:
             raise UsageProblem(
                 f"run {earlier.id} ran a part of its workflow, and noxcli starts whole workflows",
@@ -135,7 +135,7 @@ def _complete(noxus: "Session", inputs: "Inputs", given: "Inputs") -> dict[str, 
     from noxcli.outputs.expand import complete_inline  # as above
 
     recorded = {key: value for key, value in inputs.values.items() if key not in given.values}
-    completed = complete_inline(noxus.api, recorded, noxus.patience())
+    completed = complete_inline(noxus.api, recorded, noxus.retries())
     if completed.problems:
         raise UsageProblem(
             f"the record has only the beginning of an input: {'; '.join(completed.problems)}", "give it again"

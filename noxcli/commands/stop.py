@@ -88,7 +88,7 @@ def _stop_one(noxus: "Session", text: str, outcome: Outcome) -> None:
     deadline = Deadline(context.clock, noxus.common.timeout)  # each run gets the whole time
     limit = deadline.remaining(STOP_TIMEOUT)
     run = noxus.resolve_run(
-        text, noxus.patience(limit, deadline, gave_up=LostContact, out_of_time=LostContact), listed=False
+        text, noxus.retries(limit, deadline, gave_up=LostContact, out_of_time=LostContact), listed=False
     )
     outcome.run, outcome.confirmed = run, True
     if run.settled:

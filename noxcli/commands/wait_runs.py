@@ -51,7 +51,7 @@ def wait_for_one(noxus: Session, text: str, policy: Policy) -> None:
     Raises what it ended with; RunPaused, NotFinished and TimedOut if it has not ended.
     """
     context, outcome = noxus.context, noxus.context.outcome
-    run = outcome.run = resolve_and_read(noxus, text, noxus.patience(gave_up=LostContact))
+    run = outcome.run = resolve_and_read(noxus, text, noxus.retries(gave_up=LostContact))
     outcome.confirmed = True
     progress = progress_of(noxus, run, run.workflow)
     try:
@@ -80,13 +80,13 @@ def _require_good(noxus: Session, outcome: Outcome) -> None:
     require_queries(noxus.context.reports.asserts, outcome, noxus.context.terminal.mask)
 
 
-def resolve_and_read(noxus: Session, text: str, patience: RetryPolicy) -> Run:
+def resolve_and_read(noxus: Session, text: str, retries: RetryPolicy) -> Run:
     """Return the run; an ended one with its output if the server sends it."""
-    run = noxus.resolve_run(text, patience)
+    run = noxus.resolve_run(text, retries)
     if noxus.context.printing.format.is_text and not noxus.context.reports.asserts:
         return run
     with suppress(NoxError):  # its status is known without it
-        return read_own_record(noxus.api, run, patience)
+        return read_own_record(noxus.api, run, retries)
     return run
 
 
@@ -113,7 +113,7 @@ class ManyRuns:
             Waited(outcome, FailureTracker(clock, policy.retry_for, known=noxus.is_young(outcome.subject)))
             for outcome in noxus.context.outcomes
         ]
-        self._one_try = noxus.patience(policy.retry_for).once()
+        self._one_try = noxus.retries(policy.retry_for).once()
 
     def wait_to_end(self) -> None:
         """Print each run as it ends, until all or enough have ended; at the time limit, read the others once more.

@@ -88,10 +88,10 @@ def _measure(path: str, key: str, sources: Sources) -> int | None:
 class Uploader:
     """Stores files one after the other, each once, for any number of inputs."""
 
-    def __init__(self, api: "NoxusApi", patience: RetryPolicy, say: Callable[[str], None], sources: Sources) -> None:
+    def __init__(self, api: "NoxusApi", retries: RetryPolicy, say: Callable[[str], None], sources: Sources) -> None:
         self._api = api
         self._sources = sources
-        self._patience = patience
+        self._retries = retries
         self._say = say
         self._stored: dict[Upload, dict[str, Any]] = {}
 
@@ -107,7 +107,7 @@ class Uploader:
                     size = file.tell() if upload.size is None else upload.size
                     if size >= LARGE:
                         self._say(f"uploading {upload.shown} ({size / MEBIBYTE:,.1f} MiB)")
-                    record = self._patience.keep_trying(lambda _: self._send(file, upload, size))
+                    record = self._retries.keep_trying(lambda _: self._send(file, upload, size))
             except NoxError as error:
                 what = f"{upload.shown}, for {key!r}, was not uploaded, and nothing was started: {error.message}"
                 failed = type(error)(what, error.hint, **error.facts())
@@ -124,7 +124,7 @@ class Uploader:
 
     def _send(self, file: BinaryIO, upload: Upload, size: int) -> Mapping[str, Any]:
         file.seek(0)
-        api = self._api.within(self._patience.limit().remaining())  # it may take longer than an outage
+        api = self._api.within(self._retries.limit().remaining())  # it may take longer than an outage
         return api.upload(upload.name, Reading(file, size), upload.content_type)
 
 

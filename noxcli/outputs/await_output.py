@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 LAG_STEPS = (0.2, 0.4, 0.8, 1.6, 3.2)  # seconds between reads of a record that has no output yet
 
 
-def read_own_record(api: "NoxusApi", run: Run, patience: RetryPolicy, *, running: bool = False) -> Run:
+def read_own_record(api: "NoxusApi", run: Run, retries: RetryPolicy, *, running: bool = False) -> Run:
     """Return an ended run from its own record, or also one that is `running`: one found by id alone may lack parts of
     it, or be older.
 
-    Raises LostContact if the server does not show it for as long as `patience` has, and what `patience` raises.
+    Raises LostContact if the server does not show it for as long as `retries` has, and what `retries` raises.
     """
     if run.with_output or not (run.settled or running):
         return run
     try:
-        own = patience.keep_trying(lambda within: api.within(within).get_run(run.workflow_id, run.id), known=True)
+        own = retries.keep_trying(lambda within: api.within(within).get_run(run.workflow_id, run.id), known=True)
     except LostContact as error:
         what = f"the record of run {run.id} can't be read: {error.message}"
         raise LostContact(what, f"try again: noxcli wait {run.id}", **error.facts()) from error
@@ -35,22 +35,22 @@ def read_own_record(api: "NoxusApi", run: Run, patience: RetryPolicy, *, running
     return replace(own, workflow=own.workflow or run.workflow, input=run.input if own.input is None else own.input)
 
 
-def await_output(api: "NoxusApi", run: Run, patience: RetryPolicy, workflow: Workflow | None = None) -> Run:
+def await_output(api: "NoxusApi", run: Run, retries: RetryPolicy, workflow: Workflow | None = None) -> Run:
     """Return the completed run with its output; wait for it unless the workflow is known to have none.
 
     `workflow` is its definition, if it was read before. Raises Undelivered if the output stays empty.
     """
-    run = read_own_record(api, run, patience)
+    run = read_own_record(api, run, retries)
     if not is_empty(run.output):
         return run
-    nodes, skipped = find_output_nodes(api, run, patience, workflow), run.progress_details.get("skipped_nodes")
+    nodes, skipped = find_output_nodes(api, run, retries, workflow), run.progress_details.get("skipped_nodes")
     if nodes is not None and all(isinstance(skipped, list) and node.id in skipped for node in nodes):
         return run  # a branch that it did not take has no output
-    limit = patience.limit()
+    limit = retries.limit()
     for step in LAG_STEPS:
         if step >= limit.remaining():
             break
-        patience.clock.sleep(step)
+        retries.clock.sleep(step)
         with suppress(NoxError):
             latest = api.within(limit.remaining()).get_run(run.workflow_id, run.id)
             if latest.status == run.status and not is_empty(latest.output):
@@ -61,14 +61,14 @@ def await_output(api: "NoxusApi", run: Run, patience: RetryPolicy, workflow: Wor
 
 
 def find_output_nodes(
-    api: "NoxusApi", run: Run, patience: RetryPolicy, workflow: Workflow | None = None
+    api: "NoxusApi", run: Run, retries: RetryPolicy, workflow: Workflow | None = None
 ) -> Sequence[OutputNode] | None:
     """Return the output nodes of the run's workflow, None if its definition can't be read."""
     for known in (workflow, run.workflow):
         if known is not None and (nodes := outputs_of(known.definition)) is not None:
             return nodes
     with suppress(NoxError):
-        read = api.within(patience.limit().remaining()).get_workflow(run.workflow_id)
+        read = api.within(retries.limit().remaining()).get_workflow(run.workflow_id)
         return outputs_of(read.definition)
     return None
 

@@ -34,20 +34,20 @@ class Transfer:
     cancelled: Event = field(default_factory=Event)
     _source: "NoxusApi" = field(init=False)
     _part: Part = field(init=False)
-    _patience: RetryPolicy = field(init=False)
+    _retries: RetryPolicy = field(init=False)
     _limit: Deadline = field(init=False)
     _etag: str | None = None
     _furthest: int = 0  # bytes, by the last call of `_gets_further`
     _doubtful: int = 0  # answers that were empty, or another text
 
-    def fill(self, source: "NoxusApi", part: Part, patience: RetryPolicy) -> None:
+    def fill(self, source: "NoxusApi", part: Part, retries: RetryPolicy) -> None:
         """Fill the part with the file.
 
         Raises Undelivered for anything but the complete file, and the server's last error when the retry limit ends.
         """
         self._source, self._part = source, part
-        self._patience, self._limit = patience, patience.limit()
-        patience.keep_trying(self._attempt, believing=True, moved=self._gets_further)
+        self._retries, self._limit = retries, retries.limit()
+        retries.keep_trying(self._attempt, believing=True, moved=self._gets_further)
 
     def _attempt(self, _within: float) -> None:
         """Read what is missing, and check the complete file."""
@@ -136,7 +136,7 @@ class Transfer:
         if self.cancelled.is_set():
             raise OutputNotDelivered("the download was interrupted")
         if self._limit.passed:
-            raise self._patience.out_of_time(f"the download stopped at {self._part.size:,} bytes")
+            raise self._retries.out_of_time(f"the download stopped at {self._part.size:,} bytes")
 
     def _gets_further(self) -> bool:
         """True if an attempt got noticeably further than all before it."""

@@ -39,22 +39,22 @@ Watching = Callable[[], AbstractContextManager[Watch | None]]
 
 
 def complete_inline(
-    source: "NoxusApi", output: Any, patience: RetryPolicy, watching: Watching = nullcontext
+    source: "NoxusApi", output: Any, retries: RetryPolicy, watching: Watching = nullcontext
 ) -> Delivered:
     """Return the output with the full text of every truncated text."""
     remotes = [remote for remote in find_remote(output) if remote.is_text]
     most = MAX_INLINE // max(1, len(remotes))
 
-    def read_whole(transfer: Transfer, patience: RetryPolicy) -> tuple[str, dict[str, Any]]:
+    def read_whole(transfer: Transfer, retries: RetryPolicy) -> tuple[str, dict[str, Any]]:
         with Part(io.BytesIO(), "the text", most) as part:
-            transfer.fill(source, part, patience)
+            transfer.fill(source, part, retries)
             require_utf8(part.read_back(), transfer.remote)
             entry = file_entry(transfer.remote, transfer.remote.pointer, part.size, part.sha256)
             return part.read_back().read().decode(), entry
 
     texts: dict[tuple[str | int, ...], str] = {}
     files, problems = [], []
-    outcomes = run_transfers([Transfer(remote) for remote in remotes], read_whole, patience, watching)
+    outcomes = run_transfers([Transfer(remote) for remote in remotes], read_whole, retries, watching)
     for remote, outcome in zip(remotes, outcomes, strict=True):
         try:
             texts[remote.keys], entry = value_of(outcome)
@@ -67,11 +67,11 @@ def complete_inline(
 
 @contextmanager
 def spool(
-    source: "NoxusApi", remote: Remote, patience: RetryPolicy, watching: Watching = nullcontext
+    source: "NoxusApi", remote: Remote, retries: RetryPolicy, watching: Watching = nullcontext
 ) -> Iterator[tuple[IO[bytes], dict[str, Any]]]:
     """Download and check one file, in constant memory: yield its bytes from the beginning, and its entry."""
     with Part.open_nameless() as part:
-        filled = run_transfers([Transfer(remote)], lambda one, own: one.fill(source, part, own), patience, watching)
+        filled = run_transfers([Transfer(remote)], lambda one, own: one.fill(source, part, own), retries, watching)
         value_of(*filled)
         if remote.is_text:
             require_utf8(part.read_back(), remote)
@@ -98,7 +98,7 @@ def require_utf8(content: IO[bytes], remote: Remote) -> None:
 def run_transfers(
     transfers: Sequence[Transfer],
     call: Callable[[Transfer, RetryPolicy], T],
-    patience: RetryPolicy,
+    retries: RetryPolicy,
     watching: Watching = nullcontext,
 ) -> list[Result[T]]:
     """Return the value or error of the call for each transfer, in their order, watched from the main thread.
@@ -107,7 +107,7 @@ def run_transfers(
     the system allows no more threads.
     """
     lines: Queue[str] = Queue()
-    quiet = patience.saying(lines.put)  # written by the main thread, between two pictures
+    quiet = retries.saying(lines.put)  # written by the main thread, between two pictures
     results: list[Result[T]] = [(None, None)] * len(transfers)
 
     def work(place: int) -> None:
@@ -125,7 +125,7 @@ def run_transfers(
         raise OutputNotDelivered(error.message, error.hint) from None
     try:
         with watching() as watch:
-            _show_until_finished(transfers, lines, patience, watch)
+            _show_until_finished(transfers, lines, retries, watch)
             return results
     finally:
         for transfer in transfers:
@@ -135,13 +135,13 @@ def run_transfers(
 
 
 def _show_until_finished(
-    transfers: Sequence[Transfer], lines: "Queue[str]", patience: RetryPolicy, watch: Watch | None
+    transfers: Sequence[Transfer], lines: "Queue[str]", retries: RetryPolicy, watch: Watch | None
 ) -> None:
     """Show each line that is not empty, and how far the downloads are. Raises as `run_transfers`."""
-    limit, shown = patience.limit(), time.monotonic()
+    limit, shown = retries.limit(), time.monotonic()
     while not all(transfer.finished for transfer in transfers):
         if limit.passed:
-            raise patience.out_of_time("the download was not finished")
+            raise retries.out_of_time("the download was not finished")
         with suppress(Empty):
             line = next_item(lines, SHOW_EVERY)
             if line and watch is not None:

@@ -53,7 +53,7 @@ class Item:
 
 
 def save_output(
-    source: "NoxusApi", run: Run, place: SafeDir, patience: RetryPolicy, watching: Watching = nullcontext
+    source: "NoxusApi", run: Run, place: SafeDir, retries: RetryPolicy, watching: Watching = nullcontext
 ) -> Delivered:
     """Write each output of the run to a file, and return the output with paths instead of remote values."""
     before = read_manifest(place)
@@ -61,7 +61,7 @@ def save_output(
     output = run.output if isinstance(run.output, dict) else {"output": run.output}
     items = list(plan(output))
     try:
-        _fetch_all(source, folder, items, patience, watching)
+        _fetch_all(source, folder, items, retries, watching)
         shown = replaced(
             output, {item.keys: {"$file": str(item.saved.path)} for item in items if item.remote and item.saved}
         )
@@ -84,15 +84,15 @@ def save_output(
 
 
 def _fetch_all(
-    source: "NoxusApi", folder: Folder, items: Iterable[Item], patience: RetryPolicy, watching: Watching
+    source: "NoxusApi", folder: Folder, items: Iterable[Item], retries: RetryPolicy, watching: Watching
 ) -> None:
     wanted = {Transfer(item.remote): item for item in items if item.remote is not None}
 
-    def obtain(transfer: Transfer, patience: RetryPolicy) -> None:
+    def obtain(transfer: Transfer, retries: RetryPolicy) -> None:
         item = wanted[transfer]
-        item.saved = folder.save(item.name, lambda part: transfer.fill(source, part, patience))
+        item.saved = folder.save(item.name, lambda part: transfer.fill(source, part, retries))
 
-    outcomes = run_transfers([*wanted], obtain, patience, watching)
+    outcomes = run_transfers([*wanted], obtain, retries, watching)
     for item, outcome in zip(wanted.values(), outcomes, strict=True):
         try:
             value_of(outcome)

@@ -27,7 +27,7 @@ OF_ENGINES = (
     "AIRFLOW_CTX_DAG_ID", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION",
 )  # fmt: skip
 CLEAR_BELOW = "\x1b[J"
-PATIENCE_AT_THE_END = 0.5  # seconds for all that is written after a signal or the command's limit
+GRACE_AT_THE_END = 0.5  # seconds for all that is written after a signal or the command's limit
 
 
 class Drawn(Protocol):
@@ -239,7 +239,7 @@ class Terminal:
     def _spend(self, seconds: float) -> None:
         """Count the seconds that a write has taken, and give up on a slow reader when the command is over."""
         self._late += seconds if self._is_over() else 0.0
-        if self._late < PATIENCE_AT_THE_END:
+        if self._late < GRACE_AT_THE_END:
             return
         if SIGNALS.first is not None:
             SIGNALS.disregard()
@@ -299,7 +299,7 @@ class Terminal:
             if may_block(self.err):
                 began = time.monotonic()
                 while not await_reader(self.err):
-                    if self._is_over() and time.monotonic() - began >= PATIENCE_AT_THE_END:
+                    if self._is_over() and time.monotonic() - began >= GRACE_AT_THE_END:
                         self._ignored = True
                         raise BlockingIOError  # as the write would, if it did not wait
             self.err.write(newline + text)

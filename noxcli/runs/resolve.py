@@ -46,7 +46,7 @@ def id_on_page(text: str, kind: Literal["run", "workflow"]) -> str:
 def resolve_workflow(
     api: "NoxusApi",
     text: str,
-    patience: RetryPolicy,
+    retries: RetryPolicy,
     aliases: Mapping[str, str],
     learn: Callable[[list[Workflow]], None] = lambda _: None,
 ) -> Workflow:
@@ -60,7 +60,7 @@ def resolve_workflow(
     alias, text = text, text if is_uuid(text) else aliases.get(text, text)
     if is_uuid(text):
         return Workflow(text, "")
-    workflows = patience.keep_trying(lambda within: list(api.within(within).list_workflows()))
+    workflows = retries.keep_trying(lambda within: list(api.within(within).list_workflows()))
     learn(workflows)
     matches = [workflow for workflow in workflows if workflow.name == text]
     _require_unique(text, "workflows", [workflow.id for workflow in matches])
@@ -148,7 +148,7 @@ def parse_one_run(text: str, sources: Sources) -> str:
     return named[0]
 
 
-def resolve_run(api: "NoxusApi", text: str, patience: RetryPolicy, *, young: bool = False) -> Run:
+def resolve_run(api: "NoxusApi", text: str, retries: RetryPolicy, *, young: bool = False) -> Run:
     """Return the current record of a run, by RUN_ID or WORKFLOW_ID/RUN_ID; the latter includes its output.
 
     A `young` run was started moments ago, and may not be known everywhere yet.
@@ -161,9 +161,9 @@ def resolve_run(api: "NoxusApi", text: str, patience: RetryPolicy, *, young: boo
     if not run_id.strip(".") or "/" in workflow_id:
         raise UsageProblem(f"{text!r} is not a run id", "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
     if workflow_id:
-        return patience.keep_trying(lambda within: api.within(within).get_run(workflow_id, run_id), known=young)
+        return retries.keep_trying(lambda within: api.within(within).get_run(workflow_id, run_id), known=young)
     try:
-        return patience.keep_trying(lambda within: api.within(within).find_run(run_id))
+        return retries.keep_trying(lambda within: api.within(within).find_run(run_id))
     except NoxError as error:
         if error.http_status not in NO_LOOK_UP:
             raise

@@ -56,9 +56,9 @@ class Sandbox:
         self._server = uvicorn.Server(self._config())
         self._server.server_state.connections = self._connections
         self._thread.start()
-        patience = time.monotonic() + _START_SECONDS
+        give_up_at = time.monotonic() + _START_SECONDS
         while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > patience:
+            if not self._thread.is_alive() or time.monotonic() > give_up_at:
                 raise RuntimeError("the sandbox did not start")
             time.sleep(0.002)
         return self

@@ -57,7 +57,7 @@ def test_a_body_that_trickles_holds_no_command(
     monkeypatch.setattr(body, "JSON_SECONDS", 0.4)
     noxcli.clock = Clock()
     with raw_server(SLOW_BODY) as server:
-        patience = () if command[0] == "doctor" else ("--retry-for", "0")
-        result = noxcli(*command, "--base-url", server.url, *patience)
+        retries = () if command[0] == "doctor" else ("--retry-for", "0")
+        result = noxcli(*command, "--base-url", server.url, *retries)
     assert result.code in {6, 7, 75}, result.err
     assert re.search("timed out while reading|lost contact|no answer within 0.4 s", result.text + result.err)

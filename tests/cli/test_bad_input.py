@@ -107,8 +107,8 @@ def call(noxcli: Noxcli, plays: Any, tmp_path: Path) -> Any:
     def run(case: Case, *options: str) -> Result:
         workflow = plays(output={"A": "x"}, faults={"start": [case.start]} if case.start else {})
         words = [workflow if word == "WORKFLOW" else word for word in case.argv]
-        patience = [] if case.argv in {("nope",), ("run",)} or "--timeout" in case.argv else ["--retry-for", "0"]
-        result = noxcli(words[0], *patience, *options, *words[1:], environ=dict(case.environ))
+        retries = [] if case.argv in {("nope",), ("run",)} or "--timeout" in case.argv else ["--retry-for", "0"]
+        result = noxcli(words[0], *retries, *options, *words[1:], environ=dict(case.environ))
         assert sorted(path.name for path in tmp_path.iterdir()) == ["binary", "file"]
         assert (tmp_path / "file").read_text() == "precious"
         return result
@@ -162,7 +162,7 @@ def test_no_key_at_all(noxcli: Noxcli) -> None:
     assert "::error title=demo%3A no access::no API key" in on_github.err
 
 
-def test_patience_of_nothing_waits_for_nothing(noxcli: Noxcli, plays: Any) -> None:
+def test_retrying_for_nothing_waits_for_nothing(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(faults={"start": [Answer(429, repeat=True)], "lookup": [Answer(503, repeat=True)]})
     for argv in (
         ("run", workflow),

@@ -142,7 +142,7 @@ def test_only_what_asks_to_slow_down_is_sent_again(noxcli: Noxcli, slow: bytes) 
         ("7", ("--retry-for", "5s"), "asks to wait 7.0s"),
         ("7", ("--timeout", "5s"), "asks to wait 7.0s"),
     ],
-    ids=["seconds", "date", "patience", "timeout"],
+    ids=["seconds", "date", "retries", "timeout"],
 )
 def test_a_wait_that_is_too_long_ends_at_once(noxcli: Noxcli, wait: str, options: Sequence[str], told: str) -> None:
     clock = noxcli.clock = QuickClock()

@@ -130,10 +130,10 @@ def fetched(
     *turns: Turn, remote: Remote | None = None, retry_for: float = 30, **server_options: Any
 ) -> tuple[bytes, list[Request]]:
     clock = QuickClock()
-    patience = RetryPolicy(clock, Deadline(clock, None), retry_for, in_lines(lambda _: None))
+    retries = RetryPolicy(clock, Deadline(clock, None), retry_for, in_lines(lambda _: None))
     remote = remote or Remote("/A", ("A",), "f", "a.bin", is_text=False)
     with raw_server(*turns, **server_options) as server, connect(server) as api, Part.open_nameless() as part:
-        Transfer(remote).fill(api, part, patience)
+        Transfer(remote).fill(api, part, retries)
         return part.read_back().read(), server.requests
 
 
@@ -269,12 +269,12 @@ def test_a_size_that_the_output_announced_has_to_agree(size: int) -> None:
 
 
 @pytest.mark.parametrize("turn", [cut(b"never more", 99), hang_up, answer(500), answer(429)])
-def test_patience_ends(turn: Turn) -> None:
+def test_retries_end(turn: Turn) -> None:
     with pytest.raises(Unavailable):
         fetched(turn, retry_for=5)
 
 
-def test_a_file_of_a_few_bytes_a_connection_ends_with_patience() -> None:
+def test_a_file_of_a_few_bytes_a_connection_ends_with_retries() -> None:
     places = range(9, 9 * 150, 9)
     pieces = [cut(b"x" * 9, 10**4 - n, f"Content-Range: bytes {n}-9999/10000", status="206 OK") for n in places]
     rest = answer(206, b"x" * (10**4 - places.stop), Content_Range=f"bytes {places.stop}-9999/10000")

@@ -521,7 +521,7 @@ def test_a_run_that_ended_does_not_stall() -> None:
     assert result.run is COMPLETED
 
 
-def test_lost_contact_is_told_when_patience_ends() -> None:
+def test_lost_contact_is_told_when_retries_end() -> None:
     server = FakeServer([[(0, BROKEN)]], [BROKEN])
     result = followed(server, Policy(retry_for=60))
     assert isinstance(result.error, LostContact)

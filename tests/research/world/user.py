@@ -122,9 +122,9 @@ class User:
         options += ["-o", f"file{number}"] if rng.random() < 0.2 and "--format" not in options else []
         detached = [] if rng.random() < 0.6 else ["--detach"]
         options = rng.choice([[], ["--json"]]) if detached else options
-        patience = ["--retry-for", rng.choice(["2s", "4s"])]
+        retries = ["--retry-for", rng.choice(["2s", "4s"])]
         given = ["run", WORKFLOW, f"Question=solo {number}", "Count=7"]
-        first = self.call(*given, *options, *detached, *patience)
+        first = self.call(*given, *options, *detached, *retries)
         for _ in range(rng.randint(0, 2)):
             run = rng.choice([f"{{{first}}}", f"{{{first}}}", "@last"])
             then = rng.choice(
@@ -134,7 +134,7 @@ class User:
                 then += rng.choice(FORMS)
             elif then[0] == "fetch-output" and self.saves:
                 then += ["--output-dir", f"out{number}"]
-            self.call(*then, *([] if then[0] == "stop" else patience))
+            self.call(*then, *([] if then[0] == "stop" else retries))
         last = ["fetch-output", f"{{{first}}}", "--wait", "--json"]
         for _ in range(rng.choice([0, 1, 1, 2])):
             self.call(*last, calm=True)
