@@ -104,7 +104,7 @@ def _require_whole_text(noxus: Session, run: Run, content: "Content") -> None:
     """
     from noxcli.runs.event_dedup import Continuity  # loaded only where a stream was used
 
-    context, ledger = noxus.context, noxus.context.outcome.ledger
+    context, dedup = noxus.context, noxus.context.outcome.dedup
     output = only_text(complete_texts(noxus, run.output).output)
     if output is not None and content.written.equals(output):
         return

@@ -89,7 +89,7 @@ def follow_updates(
         just_started=progress.from_start,
         stuck=progress.stuck,
     )
-    outcome.ledger, record = follower.ledger, follower.record
+    outcome.dedup, record = follower.dedup, follower.record
     try:
         try:
             play(chain([[Started(progress.run)]], follower.updates()), progress, renderers)

@@ -32,7 +32,7 @@ class Outcome:
     phase: Phase = Phase.USAGE
     delivered: "Delivered | None" = None
     progress: "Progress | None" = None
-    ledger: "EventDeduplicator | None" = None
+    dedup: "EventDeduplicator | None" = None
     connects: int = 0
     error: NoxError | None = None
     request: dict[str, Any] | None = None  # the request that --dry-run printed
@@ -72,7 +72,7 @@ class Outcome:
 
         run = self.run and replace(self.run, input=None, output=None, progress=None, progress_details={})
         nothing = Delivered(None, complete=False)
-        rest: dict[str, Any] = dict.fromkeys(("progress", "ledger", "request", "inputs"))
+        rest: dict[str, Any] = dict.fromkeys(("progress", "dedup", "request", "inputs"))
         return replace(self, run=run, delivered=nothing, **rest)
 
     def document(self, exit_code: ExitCode, mask: Mask | None = None) -> dict[str, Any]:
@@ -146,8 +146,8 @@ class Outcome:
         return {
             "connects": self.connects,
             "reconnects": max(0, self.connects - 1),
-            "cursor": self.ledger.cursor if self.ledger else None,
-            "continuity": str(self.ledger.label) if self.ledger else "none",
+            "cursor": self.dedup.cursor if self.dedup else None,
+            "continuity": str(self.dedup.label) if self.dedup else "none",
         }
 
     def _error(self) -> dict[str, Any] | None:

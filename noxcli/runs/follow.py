@@ -74,8 +74,8 @@ class Follower:
         self._policy, self._deadline, self._stuck = policy, deadline, stuck
         self._clock = clock = deadline.clock
         self.record = Record(source, run, clock, policy.over, just_started=just_started)
-        self.ledger = EventDeduplicator(positions, from_start=just_started)
-        self.stream = RunStream(source, run.id, self.ledger)
+        self.dedup = EventDeduplicator(positions, from_start=just_started)
+        self.stream = RunStream(source, run.id, self.dedup)
         self._over = self.record.over
         self._stall = Deadline(clock, policy.stall_timeout)
         self._contact = FailureTracker(clock, policy.retry_for)
@@ -209,7 +209,7 @@ class Follower:
 
     def _is_silent(self) -> bool:
         """True if the connection may be dead; one that can't be resumed is kept all the same."""
-        return self.ledger.can_resume and self.stream.silent_for() >= self._policy.idle_timeout
+        return self.dedup.can_resume and self.stream.silent_for() >= self._policy.idle_timeout
 
     def _receive(self, seconds: float) -> list[Update]:
         """Wait for events, and return the new ones."""
@@ -236,11 +236,11 @@ class Follower:
             self._wait.restart(self._look_after)
             self._look_after *= 2
             return updates
-        if not self.ledger.can_resume:
+        if not self.dedup.can_resume:
             self._next = self._poll
             self._wait_for_poll()
             return [*updates, self.stream.abandon()]
-        came, paused = self.ledger.fresh > 0, self.record.run.paused
+        came, paused = self.dedup.fresh > 0, self.record.run.paused
         if came:
             self._breaks.answered()
             self._stream_again = STREAM_AGAIN_AFTER

@@ -37,8 +37,8 @@ NO_STREAM = (StreamUnsupported, Unauthorized, NotFound, RequestRejected)
 class RunStream:
     """One connection at a time. Seconds throughout."""
 
-    def __init__(self, source: "NoxusApi", run_id: str, ledger: EventDeduplicator) -> None:
-        self.ledger = ledger
+    def __init__(self, source: "NoxusApi", run_id: str, dedup: EventDeduplicator) -> None:
+        self.dedup = dedup
         self.ended: NoxError | None = None  # why the server's side of the last connection has ended
         self.was_open = False  # the last connection that was closed was a stream of events
         self.is_abandoned = False  # no other connection is to be opened
@@ -82,7 +82,7 @@ class RunStream:
         """Begin a new connection, which resumes what was shown."""
         self.close()
         self.ended = None
-        self._feed = self._source.open_events(self._run_id, self.ledger.opened())
+        self._feed = self._source.open_events(self._run_id, self.dedup.opened())
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -98,7 +98,7 @@ class RunStream:
     def abandon(self) -> Gap:
         """Resume nothing more, since there is no position to resume from; return the gap that this leaves."""
         self.is_abandoned = True
-        return self.ledger.gap(f"{self.why()}; without a position to resume from, events may be missing")
+        return self.dedup.gap(f"{self.why()}; without a position to resume from, events may be missing")
 
     def silent_for(self) -> float:
         """Return the seconds since the last byte, including keep-alives."""
@@ -112,9 +112,9 @@ class RunStream:
         except (*NO_STREAM, Unavailable) as ended:
             self.ended = ended
             if isinstance(ended, CursorRefused):
-                self.ledger.rejected()
+                self.dedup.rejected()
             return []
-        return self.ledger.accept(events) if events else []
+        return self.dedup.accept(events) if events else []
 
 
 class TrailingEvents:
@@ -123,7 +123,7 @@ class TrailingEvents:
     def __init__(self, stream: RunStream, record: Record, deadline: Deadline, *, every_event: bool) -> None:
         """With `every_event`, the events are the product."""
         self._stream, self._record, self._deadline, self._every_event = stream, record, deadline, every_event
-        self._ledger, self._clock = stream.ledger, deadline.clock
+        self._dedup, self._clock = stream.dedup, deadline.clock
         self._waited = 0.0
 
     def read(self) -> Iterator[Sequence[Update]]:
@@ -136,16 +136,16 @@ class TrailingEvents:
         if self._every_event and may_miss and not self._stream.is_abandoned:
             yield from self._fetch()
         if not self._record.is_announced:
-            self._ledger.ended_unannounced()
+            self._dedup.ended_unannounced()
 
     def _drain(self) -> Iterator[Sequence[Update]]:
         """Pass on what the open connection brings until it ends, or falls silent."""
         silence = Deadline(self._clock, self._grace)
         while self._stream.is_open:
-            came, began = self._ledger.came, self._clock.monotonic()
+            came, began = self._dedup.came, self._clock.monotonic()
             updates = self._stream.receive(min(silence.remaining(MAX_WAIT), self._deadline.remaining()))
             self._waited += self._clock.monotonic() - began
-            if self._ledger.came > came:
+            if self._dedup.came > came:
                 silence.restart(self._grace)
             if not self._may_wait:
                 self._stream.give_up("there was no time for the remaining events")
@@ -157,12 +157,12 @@ class TrailingEvents:
     def _fetch(self) -> Iterator[Sequence[Update]]:
         """Read what was missed, on connections of their own."""
         failures = FailureTracker(self._clock)
-        while self._may_wait and self._ledger.can_resume:
+        while self._may_wait and self._dedup.can_resume:
             self._stream.open()
             yield from self._drain()
             if self._has_all:
                 return
-            if self._ledger.fresh:
+            if self._dedup.fresh:
                 failures.answered()
                 continue
             failures.failed()
@@ -174,7 +174,7 @@ class TrailingEvents:
         if not self._record.is_announced:
             unsaid = f"the run is {self._record.now.word}, but its event stream never reported that"
             what = self._stream.why() if self._stream.is_refused else unsaid
-            yield [self._ledger.gap(f"{what}; events may be missing")]
+            yield [self._dedup.gap(f"{what}; events may be missing")]
 
     @property
     def _grace(self) -> float:
@@ -190,9 +190,9 @@ class TrailingEvents:
         """True if nothing shows that events are missing, after a connection for them."""
         if self._record.is_announced:
             return True
-        if self._stream.is_broken or self._ledger.fresh:
+        if self._stream.is_broken or self._dedup.fresh:
             return False
         # A stream that closes may have no event after a position from outside: it was the last. Silence tells nothing.
         closed = self._stream.ended is not None
-        from_outside = closed and self._ledger.cursor is not None and not self._ledger.accepted
+        from_outside = closed and self._dedup.cursor is not None and not self._dedup.accepted
         return self._record.run.status not in ANNOUNCED_ENDINGS or from_outside

@@ -88,7 +88,7 @@ class Followed:
 
     @property
     def label(self) -> Continuity:
-        return self.follower.ledger.label
+        return self.follower.dedup.label
 
 
 def followed(

@@ -1,4 +1,4 @@
-"""The ledger: each event once and in order, whatever a server repeats, and an honest label for what is missing."""
+"""Each event once and in order, whatever a server repeats, and an honest label for what is missing."""
 
 import tracemalloc
 from collections.abc import Iterable, Sequence
@@ -20,12 +20,12 @@ def events(count: int, start: int = 0) -> list[RunEvent]:
     return [event(number) for number in range(start, start + count)]
 
 
-def shown(ledger: EventDeduplicator, connections: Iterable[Sequence[RunEvent]]) -> list[Update]:
+def shown(dedup: EventDeduplicator, connections: Iterable[Sequence[RunEvent]]) -> list[Update]:
     """What comes out over several connections from the cursor."""
     fresh: list[Update] = []
     for connection in connections:
-        ledger.opened()
-        fresh += ledger.accept(connection)
+        dedup.opened()
+        fresh += dedup.accept(connection)
     return fresh
 
 
@@ -52,90 +52,90 @@ def gaps(told: Iterable[Update]) -> int:
     ],
 )
 def test_the_last_event_has_to_come_again(connections: list[tuple[int, int]], leaps: int) -> None:
-    ledger, last = EventDeduplicator(from_start=True), connections[-1][1]
-    got = shown(ledger, [events(stop - start, start) for start, stop in connections])
-    assert (only_events(got), gaps(got), ledger.gaps) == (events(last), leaps, leaps)
+    dedup, last = EventDeduplicator(from_start=True), connections[-1][1]
+    got = shown(dedup, [events(stop - start, start) for start, stop in connections])
+    assert (only_events(got), gaps(got), dedup.gaps) == (events(last), leaps, leaps)
     label = Continuity.BROKEN if leaps else Continuity.PROVEN
-    assert (ledger.label, ledger.cursor, ledger.accepted) == (label, f"{last - 1}-0", last)
+    assert (dedup.label, dedup.cursor, dedup.accepted) == (label, f"{last - 1}-0", last)
 
 
 def test_a_connection_asks_from_the_last_position_but_one() -> None:
-    ledger = EventDeduplicator()
-    asked = [ledger.opened()]
+    dedup = EventDeduplicator()
+    asked = [dedup.opened()]
     for number in range(3):
-        ledger.accept(events(number + 1))
-        asked.append(ledger.opened())
+        dedup.accept(events(number + 1))
+        asked.append(dedup.opened())
     assert asked == [None, None, "0-0", "1-0"]
 
 
 def test_a_gap_comes_before_the_event_that_shows_it() -> None:
-    ledger = EventDeduplicator()
-    got = shown(ledger, [events(3), events(2, 7)])
+    dedup = EventDeduplicator()
+    got = shown(dedup, [events(3), events(2, 7)])
     assert [type(one) for one in got] == [*[RunEvent] * 3, Gap, *[RunEvent] * 2]
-    assert (ledger.came, ledger.fresh) == (2, 2)
+    assert (dedup.came, dedup.fresh) == (2, 2)
 
 
 def test_positions_are_never_ordered() -> None:
-    ledger = EventDeduplicator(from_start=True)
+    dedup = EventDeduplicator(from_start=True)
     odd = [RunEvent("content", {"n": n}, position) for n, position in enumerate(["zebra", "9-9", "10-0", "A"])]
-    assert shown(ledger, [odd[:3], odd[2:]]) == odd
-    assert (ledger.cursor, ledger.label) == ("A", Continuity.PROVEN)
+    assert shown(dedup, [odd[:3], odd[2:]]) == odd
+    assert (dedup.cursor, dedup.label) == ("A", Continuity.PROVEN)
 
 
 @pytest.mark.parametrize("start", [2, 3])
 def test_one_position_from_outside_is_believed(start: int) -> None:
-    ledger = EventDeduplicator(["2-0"])
-    assert ledger.opened() == "2-0"
-    assert ledger.accept(events(6 - start, start)) == events(3, 3)
-    assert (ledger.label, ledger.cursor) == (Continuity.ASSUMED, "5-0")
+    dedup = EventDeduplicator(["2-0"])
+    assert dedup.opened() == "2-0"
+    assert dedup.accept(events(6 - start, start)) == events(3, 3)
+    assert (dedup.label, dedup.cursor) == (Continuity.ASSUMED, "5-0")
 
 
 @pytest.mark.parametrize(("start", "leaps"), [(0, 0), (2, 0), (3, 0), (4, 1)])
 def test_of_two_positions_from_outside_one_comes_again(start: int, leaps: int) -> None:
-    ledger = EventDeduplicator(["2-0", "3-0"])
-    assert ledger.opened() == "2-0"
-    got = ledger.accept(events(7 - start, start) if start else [*events(2, 2), *events(3, 4)])
+    dedup = EventDeduplicator(["2-0", "3-0"])
+    assert dedup.opened() == "2-0"
+    got = dedup.accept(events(7 - start, start) if start else [*events(2, 2), *events(3, 4)])
     assert (only_events(got), gaps(got)) == (events(3, 4), leaps)
-    assert (ledger.label, ledger.accepted) == (Continuity.BROKEN if leaps else Continuity.ASSUMED, 3)
+    assert (dedup.label, dedup.accepted) == (Continuity.BROKEN if leaps else Continuity.ASSUMED, 3)
 
 
 def test_only_what_was_watched_from_the_start_is_proven() -> None:
-    ledger = EventDeduplicator()
-    assert shown(ledger, [events(3), events(3, 2)]) == events(5)
-    assert ledger.label is Continuity.ASSUMED
+    dedup = EventDeduplicator()
+    assert shown(dedup, [events(3), events(3, 2)]) == events(5)
+    assert dedup.label is Continuity.ASSUMED
 
 
 def test_a_beginning_that_was_dropped_before_leaves_no_trace() -> None:
-    ledger = EventDeduplicator(from_start=True)
-    assert shown(ledger, [events(5, 7), events(3, 11)]) == events(7, 7)
-    assert ledger.label is Continuity.PROVEN
+    dedup = EventDeduplicator(from_start=True)
+    assert shown(dedup, [events(5, 7), events(3, 11)]) == events(7, 7)
+    assert dedup.label is Continuity.PROVEN
 
 
 def test_a_state_may_be_written_anew_in_a_replay() -> None:
     def states(progress: int) -> list[RunEvent]:
         return [RunEvent("state", {"progress": max(n, progress)}, f"{n}-0") for n in range(5)]
 
-    ledger = EventDeduplicator(from_start=True)
-    assert shown(ledger, [states(0)[:3], states(3)[1:], states(9)]) == [*states(0)[:3], *states(3)[3:]]
-    assert ledger.label is Continuity.PROVEN
+    dedup = EventDeduplicator(from_start=True)
+    assert shown(dedup, [states(0)[:3], states(3)[1:], states(9)]) == [*states(0)[:3], *states(3)[3:]]
+    assert dedup.label is Continuity.PROVEN
 
 
 def test_what_was_shown_long_ago_is_known_when_it_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxcli.runs.event_dedup.RECENT", 3)
-    ledger = EventDeduplicator(from_start=True)
-    shown(ledger, [events(50)])
-    assert shown(ledger, [events(55)]) == events(5, 50)
-    assert shown(ledger, [events(20, 20), events(60, 7)]) == events(12, 55)
-    assert (ledger.label, ledger.accepted) == (Continuity.PROVEN, 67)
+    dedup = EventDeduplicator(from_start=True)
+    shown(dedup, [events(50)])
+    assert shown(dedup, [events(55)]) == events(5, 50)
+    assert shown(dedup, [events(20, 20), events(60, 7)]) == events(12, 55)
+    assert (dedup.label, dedup.accepted) == (Continuity.PROVEN, 67)
 
 
 def test_the_memory_of_an_event_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noxcli.runs.event_dedup.RECENT", 100)
-    ledger = EventDeduplicator()
+    dedup = EventDeduplicator()
     tracemalloc.start()
     try:
         for start in range(0, 20_000, 1000):
-            ledger.accept(events(1000, start))
+            dedup.accept(events(1000, start))
         grown, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -169,9 +169,9 @@ def told(updates: Iterable[Update]) -> str:
 
 @pytest.mark.parametrize(("connections", "expected", "label"), BREAKS.values(), ids=BREAKS)
 def test_positions_alone_decide(connections: list[str], expected: str, label: Continuity) -> None:
-    ledger = EventDeduplicator(from_start=True)
-    assert told(shown(ledger, map(log, connections))) == expected
-    assert ledger.label is label
+    dedup = EventDeduplicator(from_start=True)
+    assert told(shown(dedup, map(log, connections))) == expected
+    assert dedup.label is label
 
 
 @pytest.mark.parametrize(
@@ -188,34 +188,34 @@ def test_positions_alone_decide(connections: list[str], expected: str, label: Co
     ],
 )
 def test_what_came_without_a_position_is_not_resumed(came: str, resumes: bool) -> None:
-    ledger = EventDeduplicator()
-    ledger.accept(log(came))
-    assert ledger.can_resume == resumes
+    dedup = EventDeduplicator()
+    dedup.accept(log(came))
+    assert dedup.can_resume == resumes
 
 
 def test_a_rejected_position_ends_resuming() -> None:
-    ledger = EventDeduplicator(["2-0"])
-    ledger.rejected()
-    assert not ledger.can_resume
+    dedup = EventDeduplicator(["2-0"])
+    dedup.rejected()
+    assert not dedup.can_resume
 
 
 def test_events_of_other_kinds_are_passed_on_and_leave_no_mark() -> None:
-    ledger, ping = EventDeduplicator(from_start=True), RunEvent("unknown", "ping")
+    dedup, ping = EventDeduplicator(from_start=True), RunEvent("unknown", "ping")
     log = events(6)
-    assert shown(ledger, [[*log[:3], ping, ping, log[3]]]) == [*log[:3], ping, ping, log[3]]
-    assert (ledger.accepted, ledger.label) == (4, Continuity.PROVEN)
-    assert shown(ledger, [[log[0], ping, *log[1:], ping]]) == [*log[4:], ping]
-    assert (ledger.accepted, ledger.label) == (6, Continuity.PROVEN)
+    assert shown(dedup, [[*log[:3], ping, ping, log[3]]]) == [*log[:3], ping, ping, log[3]]
+    assert (dedup.accepted, dedup.label) == (4, Continuity.PROVEN)
+    assert shown(dedup, [[log[0], ping, *log[1:], ping]]) == [*log[4:], ping]
+    assert (dedup.accepted, dedup.label) == (6, Continuity.PROVEN)
 
 
 def test_once_broken_is_broken_for_good() -> None:
-    ledger = EventDeduplicator(from_start=True)
-    shown(ledger, [events(3)])
-    ledger.gap("why")
-    assert ledger.label is Continuity.BROKEN
-    shown(ledger, [events(3, 2), events(3, 4)])
-    ledger.ended_unannounced()
-    assert ledger.label is Continuity.BROKEN
+    dedup = EventDeduplicator(from_start=True)
+    shown(dedup, [events(3)])
+    dedup.gap("why")
+    assert dedup.label is Continuity.BROKEN
+    shown(dedup, [events(3, 2), events(3, 4)])
+    dedup.ended_unannounced()
+    assert dedup.label is Continuity.BROKEN
 
 
 # Any pattern of cuts and replays.
@@ -223,27 +223,27 @@ def test_once_broken_is_broken_for_good() -> None:
 
 @given(count=st.integers(1, 30), inclusive=st.booleans(), data=st.data())
 def test_any_cuts_yield_each_event_once_and_in_order(count: int, inclusive: bool, data: st.DataObject) -> None:
-    log, ledger, got = events(count), EventDeduplicator(from_start=True), list[Update]()
+    log, dedup, got = events(count), EventDeduplicator(from_start=True), list[Update]()
     lengths = data.draw(st.lists(st.integers(0, count), max_size=12))
     for length in [*lengths, count]:
-        asked = ledger.opened()
+        asked = dedup.opened()
         at = next((at for at, one in enumerate(log) if one.redis_id == asked), None)
         start = 0 if at is None or data.draw(st.booleans()) else at if inclusive else at + 1
-        got += ledger.accept(log[start : start + length] if length < count else log[start:])
-    assert (got, ledger.accepted, ledger.label) == (log, count, Continuity.PROVEN)
+        got += dedup.accept(log[start : start + length] if length < count else log[start:])
+    assert (got, dedup.accepted, dedup.label) == (log, count, Continuity.PROVEN)
 
 
 @given(count=st.integers(1, 40), data=st.data())
 def test_any_rewinds_yield_each_event_once_and_in_order(count: int, data: st.DataObject) -> None:
     """A server that goes back as far as it likes, and sends some of it twice."""
-    log, ledger, got, reached = events(count), EventDeduplicator(), list[Update](), 0
+    log, dedup, got, reached = events(count), EventDeduplicator(), list[Update](), 0
     while reached < count:
         start, stop = data.draw(st.integers(0, max(0, reached - 1))), data.draw(st.integers(reached, count))
         again = data.draw(st.lists(st.sampled_from(log[:reached]), max_size=3)) if reached else []
-        ledger.opened()
-        got += ledger.accept([*again, *log[start:stop]])
+        dedup.opened()
+        got += dedup.accept([*again, *log[start:stop]])
         reached = stop if data.draw(st.booleans()) else max(stop, min(count, reached + 1))
         if reached > stop:
-            got += ledger.accept(log[stop:reached])
+            got += dedup.accept(log[stop:reached])
     assert got == log
     assert len({one.redis_id for one in only_events(got)}) == count
