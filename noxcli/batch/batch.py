@@ -49,8 +49,8 @@ CAN_BE_RED = frozenset({ExitCode.OK, ExitCode.RUN_FAILED, ExitCode.UNDELIVERED, 
 class Batch:
     """The batch of one directory; its steps are called in their order."""
 
-    def __init__(self, asked: BatchSpec, summary: BatchSummary, terminal: Terminal, clock: Clock) -> None:
-        self.asked, self.summary = asked, summary
+    def __init__(self, spec: BatchSpec, summary: BatchSummary, terminal: Terminal, clock: Clock) -> None:
+        self.spec, self.summary = spec, summary
         self.past = JournalState()
         self.named = ""  # the runs to check, for the end of a message
         self.is_stored = True  # the directory remains
@@ -67,13 +67,13 @@ class Batch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the files. An error before the first row names the runs that earlier calls have left."""
-        if self.asked.continues and isinstance(error, NoxError | Interrupted) and not self.named:
+        if self.spec.continues and isinstance(error, NoxError | Interrupted) and not self.named:
             self.named = name_runs(self.past.running_runs, ())
         if isinstance(error, NoxError):
             error.message += self.named
         self._files.__exit__(kind, error, trace)
         if isinstance(error, Interrupted) and self.named:
-            hint = f"continue with: {self.asked.way_back}"
+            hint = f"continue with: {self.spec.way_back}"
             raise Interruption(f"interrupted by {error}{self.named}", hint, number=error.number) from None
 
     def at_end(self, write: Callable[[], None]) -> None:
@@ -86,49 +86,49 @@ class Batch:
         Raises UsageProblem for a batch that is not to be continued, or a journal that can't be read; Unavailable if
         another process has it.
         """
-        asked = self.asked
-        if asked.fresh and asked.continues:
+        spec = self.spec
+        if spec.fresh and spec.continues:
             raise UsageProblem("--fresh starts over, --resume and --again continue", "remove one of them")
         self.journal = self._files.enter_context(
-            Journal(asked.directory, self._clock, self._terminal.mask, named=asked.named)
+            Journal(spec.directory, self._clock, self._terminal.mask, named=spec.named)
         )
         if not self.journal.is_open:
-            asked.require_first(self._terminal)
+            spec.require_first(self._terminal)
         self._files.push(self._remove_if_unused)  # not where that refuses: it knows nothing of earlier starts
         self._files.push(self._close_choice)
-        if self.journal.is_open and not asked.fresh:
+        if self.journal.is_open and not spec.fresh:
             self.past = JournalState.read(self.journal.path)
-            asked.require_resumed(self.past)
-        if not asked.fresh and self.past.header is None:
-            require_no_results(asked.directory)
+            spec.require_resumed(self.past)
+        if not spec.fresh and self.past.header is None:
+            require_no_results(spec.directory)
 
     def check(self, header: BatchHeader, *nodes: Sequence[InputNode] | None) -> RowCounts:
         """Compare the batch with that of earlier calls, and check its rows; return their totals.
 
         `nodes` are those of each side, None for unchecked rows. Raises ConfigProblem, UsageProblem and WrongInputs.
         """
-        asked, past, rows = self.asked, self.past, self.asked.rows
+        spec, past, rows = self.spec, self.past, self.spec.rows
         if past.header is not None:
-            asked.require_same_batch(past.header, header)
-            if EDITED in asked.again or asked.changed:
-                accept_changes(rows, past, asked.shard, edits=EDITED in asked.again)
-        if codes := {AGAIN[each] for each in asked.again if each in AGAIN}:
+            spec.require_same_batch(past.header, header)
+            if EDITED in spec.again or spec.changed:
+                accept_changes(rows, past, spec.shard, edits=EDITED in spec.again)
+        if codes := {AGAIN[each] for each in spec.again if each in AGAIN}:
             past.forget_all(codes)
-        self._remaining = RemainingRows(asked, past, nodes, self._terminal)
+        self._remaining = RemainingRows(spec, past, nodes, self._terminal)
         self._seen = seen = self._remaining.survey()
-        if asked.checked:
-            seen.require_right(asked.workflow, self._terminal.complain)
-        if past.header is None and asked.shard.of > 1:
-            require_same_split(asked.directory, seen.digest, str(asked.shard))
+        if spec.checked:
+            seen.require_right(spec.workflow, self._terminal.complain)
+        if past.header is None and spec.shard.of > 1:
+            require_same_split(spec.directory, seen.digest, str(spec.shard))
         self.header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
         return seen
 
     def begin(self, checker: RowChecker) -> None:
         """Begin the journal and the results, which then have what is known of the past. Raises UsageProblem."""
         past, terminal = self.past, self._terminal
-        if self.asked.fresh and (aside := self.journal.move_aside()) is not None:
+        if self.spec.fresh and (aside := self.journal.move_aside()) is not None:
             terminal.note(f"the earlier batch is in {aside} now")
-        if terminal.writes_to(stored := self.asked.directory / RESULTS_NAME):
+        if terminal.writes_to(stored := self.spec.directory / RESULTS_NAME):
             raise UsageProblem(
                 f"stdout is {stored}, a file that noxcli writes itself",
                 "redirect stdout to another file or to /dev/null",
@@ -143,8 +143,8 @@ class Batch:
         require_journal_of(self.results, past)
         if past.header is not None:
             past.reopen_lost(self.results.kept.has, self.journal.path)
-            renew_columns(self.asked.rows, self.header.kept, past, self.results, terminal.mask)
-        if RED in self.asked.again and not past.choice_is_open:
+            renew_columns(self.spec.rows, self.header.kept, past, self.results, terminal.mask)
+        if RED in self.spec.again and not past.choice_is_open:
             self._choose_red(checker)
 
     def _choose_red(self, checker: RowChecker) -> None:
@@ -156,7 +156,7 @@ class Batch:
 
         summary, past = self.summary, self.past
         red: list[tuple[int, str | None]] = []
-        lines = MergedBatch.read([self.asked.directory], asked=True).runs(self.asked.shard)
+        lines = MergedBatch.read([self.spec.directory], spec=True).runs(self.spec.shard)
         for _, group in groupby(lines, lambda line: (line["row"] - 1) // summary.repeat):
             stored = list(group)
             codes = [checker.judged(self.header.printed(line))["result"]["exit_code"] for line in stored]
@@ -181,13 +181,13 @@ class Batch:
             for doubt, run in self._finding.match_rows(doubts, past.began):
                 self.journal.note_started(doubt, run)
                 past.adopt(doubt.number, run)
-        if DOUBTFUL in self.asked.again:
+        if DOUBTFUL in self.spec.again:
             for doubt in past.doubtful:
                 past.reset_row(doubt.number)
 
     def count_past(self, checker: RowChecker) -> None:
         """Add to the summary the rows that an earlier call has finished, checked again."""
-        summary, seen, past, rows = self.summary, self._seen, self.past, self.asked.rows
+        summary, seen, past, rows = self.summary, self._seen, self.past, self.spec.rows
         asks = checker.has_questions or summary.min_pass is not None or EXPECT in seen.kept
         chooses = rows.limit is not None or rows.only is not None
         if summary.repeat == 1 and not asks and not chooses and not past.outdated:
@@ -196,7 +196,7 @@ class Batch:
         summary.expect(seen.in_shard)
         from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
 
-        for run in MergedBatch.read([self.asked.directory], asked=True).runs(Shard()):
+        for run in MergedBatch.read([self.spec.directory], spec=True).runs(Shard()):
             if past.state(run["row"]) == FINISHED:
                 summary.count(checker.judged(self.header.printed(run)), before=True)
 
@@ -208,7 +208,7 @@ class Batch:
         wanted: Collection[int] | None = None,
     ) -> NoxError | None:
         """Run the remaining rows, or those of them that are `wanted`; return why not every row has a result."""
-        engine = Scheduler(work, self._remaining.to_do(wanted), self.past, self._finding, output, tick, self.asked)
+        engine = Scheduler(work, self._remaining.to_do(wanted), self.past, self._finding, output, tick, self.spec)
         self.summary.end(cause := engine.run())
         self.named = name_runs([*engine.in_flight.running_runs, *self.past.running_runs], output.unrecorded_runs)
         self._all_asked = self.past.choice_is_open and cause is None and {*self.summary.codes} <= CAN_BE_RED
@@ -232,7 +232,7 @@ class Batch:
         """
         if kind is None and not self.summary.codes and not self.summary.not_started:
             return
-        if self.asked.continues and ATTEMPT_VARIABLE in self._terminal.environ:
+        if self.spec.continues and ATTEMPT_VARIABLE in self._terminal.environ:
             if not self.journal.is_open:
                 with suppress(NoxError):  # the directory may be what is wrong; the next attempt is then refused
                     self.journal.create()

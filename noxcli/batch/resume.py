@@ -94,10 +94,10 @@ class RemainingRows:
     """The rows of one call: compared with those of earlier calls, and checked against the workflow's definition."""
 
     def __init__(
-        self, asked: BatchSpec, past: JournalState, nodes: Sequence[Sequence[InputNode] | None], terminal: Terminal
+        self, spec: BatchSpec, past: JournalState, nodes: Sequence[Sequence[InputNode] | None], terminal: Terminal
     ) -> None:
         """`nodes` are those of each side, None if rows are not checked."""
-        self._asked, self._past, self._nodes, self._terminal = asked, past, nodes, terminal
+        self._spec, self._past, self._nodes, self._terminal = spec, past, nodes, terminal
         self._said: set[str] = set()  # messages about all rows, which are written once
 
     def survey(self) -> RowCounts:
@@ -106,7 +106,7 @@ class RemainingRows:
         Raises UsageProblem for a file that can't be read, for an option that names a column which it lacks, for a row
         that was started and has changed, and for one that has an earlier row's id.
         """
-        rows, digest = self._asked.rows, hashlib.sha256()
+        rows, digest = self._spec.rows, hashlib.sha256()
         found = RowCounts(repeat=rows.repeat, only=None if rows.only is None else [])
         ids = DigestIndex(self._counted(found, digest))
         rows.require_named()
@@ -117,22 +117,22 @@ class RemainingRows:
             more = f" (the first of {count} such rows)" if count > 1 else ""
             raise UsageProblem(f"{later} has the id of {first}{more}; nothing was started", "give each row its own id")
         finished = self._past.count_finished(rows.most)
-        if not self._asked.changed and rows.only is None and found.states[FINISHED] < finished:
+        if not self._spec.changed and rows.only is None and found.states[FINISHED] < finished:
             raise UsageProblem(
                 f"{rows.name} now has {found.rows} rows, without some of the {finished} that have finished",
-                f"restore them, {self._asked.way_out}",
+                f"restore them, {self._spec.way_out}",
             )
         found.digest = digest.hexdigest()
         return found
 
     def _counted(self, found: RowCounts, digest: Any) -> Iterator[tuple[int, int]]:
         """Count each row, and yield the digest of its id with its number."""
-        for row in self._asked.rows.selected():
+        for row in self._spec.rows.selected():
             found.rows += 1
             digest.update(row.digest.to_bytes(8, "big"))
             if found.only is not None:
                 found.only += [] if row.file_number in found.only[-1:] else [row.file_number]
-            if self._asked.shard.has(row.number):
+            if self._spec.shard.has(row.number):
                 self._require_same(row)
                 state = self._past.state(row.number)
                 found.add(row if state == FINISHED else self._checked(row), state)
@@ -141,8 +141,8 @@ class RemainingRows:
 
     def to_do(self, wanted: Collection[int] | None = None) -> Iterator[Row | None]:
         """Yield the remaining rows, if they are `wanted`, and None for each other one, so that no step takes long."""
-        for row in self._asked.rows.selected():
-            if not self._asked.shard.has(row.number) or (wanted is not None and row.number not in wanted):
+        for row in self._spec.rows.selected():
+            if not self._spec.shard.has(row.number) or (wanted is not None and row.number not in wanted):
                 yield None
                 continue
             self._require_same(row)
@@ -153,7 +153,7 @@ class RemainingRows:
         past, number = self._past, row.number
         if past.state(number) != NEW and past.digests[number] != row.digest and number not in past.outdated:
             raise UsageProblem(
-                f"{row.place} differs from the row that was started", f"give the same rows again, {self._asked.way_out}"
+                f"{row.place} differs from the row that was started", f"give the same rows again, {self._spec.way_out}"
             )
 
     def _checked(self, row: Row) -> Row:
@@ -162,8 +162,8 @@ class RemainingRows:
         if row.problem is not None or nodes is None:
             return row
         try:
-            columns = row.inputs.values.keys() - self._asked.common.values.keys()
-            result = validate_inputs(row.inputs, nodes, self._asked.workflow, columns)
+            columns = row.inputs.values.keys() - self._spec.common.values.keys()
+            result = validate_inputs(row.inputs, nodes, self._spec.workflow, columns)
         except WrongInputs as wrong:
             return replace(row, problem=wrong.message)
         for say, lines in ((self._terminal.note, result.notes), (self._terminal.warn, result.warnings)):

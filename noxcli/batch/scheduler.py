@@ -57,18 +57,18 @@ class Scheduler:
         finding: "CandidateIndex | None",
         output: ResultWriter,
         tick: Callable[[int, int], None],
-        asked: BatchSpec,
+        spec: BatchSpec,
     ) -> None:
         """`finding` is what the run list shows about rows that an earlier call left in doubt."""
         self.work, self.past, self.output, self.tick = work, past, output, tick
         self.summary = output.summary
-        self.schedule = PollSchedule(asked.poll_interval)
+        self.schedule = PollSchedule(spec.poll_interval)
         self.in_flight = RowsInFlight(work, output, self.schedule)
         self._rows, self._has_rows = rows, True
-        self._finding, self._asked = finding, asked
-        self._threads = min(MAX_THREADS, asked.max_parallel)
+        self._finding, self._spec = finding, spec
+        self._threads = min(MAX_THREADS, spec.max_parallel)
         self._workers: Workers[ActiveRow | RowResult] = Workers(self._threads)
-        self.shutdown = Shutdown(work, self.in_flight, output, asked)
+        self.shutdown = Shutdown(work, self.in_flight, output, spec)
 
     def run(self) -> NoxError | None:
         """Work through the rows, and report all that were taken; return why not every row has a result."""
@@ -103,7 +103,7 @@ class Scheduler:
             self.shutdown.check()
             if self.shutdown.stage is Stage.DETACHING:
                 return
-            if (limit := self._asked.row_timeout) is not None:  # a last read is not answered
+            if (limit := self._spec.row_timeout) is not None:  # a last read is not answered
                 late = time.monotonic() - limit - LAST_READ
                 for row in [row for row in self.in_flight.active.values() if row.began < late]:
                     self._give_up(row)
@@ -122,7 +122,7 @@ class Scheduler:
     def _can_start(self) -> bool:
         """True if a row may take a place; starts leave room for reads of running ones."""
         starting = len(self.in_flight.starting)
-        has_place = starting + len(self.in_flight.active) < self._asked.max_parallel
+        has_place = starting + len(self.in_flight.active) < self._spec.max_parallel
         has_thread = starting < max(1, self._threads // 2)
         return self._has_rows and has_place and has_thread and self.shutdown.stage is Stage.STARTING
 
@@ -195,7 +195,7 @@ class Scheduler:
                 if state.error is not None:
                     self.shutdown.enter(Stage.FINISHING, state.error)
             self.in_flight.follow(state)
-            taken, limit = time.monotonic() - state.began, self._asked.row_timeout
+            taken, limit = time.monotonic() - state.began, self._spec.row_timeout
             if limit is None or taken < limit:
                 self.schedule.add(number, taken, limit)
             else:
@@ -258,7 +258,7 @@ class Scheduler:
     def _interrupt(self, signal: Interrupted) -> Interruption:
         self.work.pace.hurry()
         self._await_starts()
-        stopping = self._stop_runs() if self._asked.stops else 0
+        stopping = self._stop_runs() if self._spec.stops else 0
         left = len(self.in_flight.active)
         done = f", {stopping - left} stopped" if stopping else ""
         number, within = signal.number, self.work.deadline.remaining(LAST_LOOK)

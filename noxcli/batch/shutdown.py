@@ -23,9 +23,9 @@ class Stage(IntEnum):
 class Shutdown:
     """The stage of one batch, and what began it early."""
 
-    def __init__(self, work: RowWorker, flight: RowsInFlight, output: ResultWriter, asked: BatchSpec) -> None:
+    def __init__(self, work: RowWorker, flight: RowsInFlight, output: ResultWriter, spec: BatchSpec) -> None:
         self.stage = Stage.STARTING
-        self._work, self._flight, self._output, self._asked = work, flight, output, asked
+        self._work, self._flight, self._output, self._spec = work, flight, output, spec
         self._summary = output.summary
         self._errors: list[tuple[NoxError, bool]] = []  # of each stage, and whether it counts only while rows remain
         self._left_open = False  # rows had no result when the batch began to leave
@@ -65,19 +65,19 @@ class Shutdown:
         """Start no more rows after too many failures, near the timeout, or where the server no longer accepts any."""
         # Runs that have failed count immediately, not when the reason is known.
         failing = sum(row.run is not None and row.run.status == "failed" for row in self._flight.active.values())
-        if self._asked.max_failures and self._summary.failed + failing >= self._asked.max_failures:
+        if self._spec.max_failures and self._summary.failed + failing >= self._spec.max_failures:
             self.enter(Stage.FINISHING, None)
-        elif self._asked.max_failures != 0 and self._summary.stuck is not None:
+        elif self._spec.max_failures != 0 and self._summary.stuck is not None:
             self._end_starts(f"the first {STUCK_AFTER} failed the same way: {self._summary.stuck}")
-        elif self._asked.max_failures != 0 and self._summary.doubts is not None:
+        elif self._spec.max_failures != 0 and self._summary.doubts is not None:
             self._end_starts(f"{self._summary.doubts} are in doubt")
         elif self._work.deadline.remaining() <= self._quiet:
             self.enter(Stage.FINISHING, TimedOut("too close to the timeout to start more rows"), unless_done=True)
-        elif self._asked.row_timeout is not None:
+        elif self._spec.row_timeout is not None:
             starts = self._flight.starting.values()
             waiting = [row.began for row in starts if row.attempt is not None and not row.was_sent]
-            if waiting and time.monotonic() - max(min(waiting), self._start_answered) > self._asked.row_timeout:
-                what = f"the server accepted no run for {show_seconds(self._asked.row_timeout)} (--row-timeout)"
+            if waiting and time.monotonic() - max(min(waiting), self._start_answered) > self._spec.row_timeout:
+                what = f"the server accepted no run for {show_seconds(self._spec.row_timeout)} (--row-timeout)"
                 self.enter(Stage.FINISHING, TimedOut(what), unless_done=True)
 
     def _end_starts(self, why: str) -> None:

@@ -245,7 +245,7 @@ class RowWorker:
         A read that fails may succeed the next time, for as long as noxcli may retry. `within` is in seconds.
         """
         assert active.run is not None
-        asked = time.monotonic()
+        polled_at = time.monotonic()
         failures = active.failures = active.failures or FailureTracker(self.clock, self.retry_for)
         limit = failures.for_an_attempt if within is None else within
         try:
@@ -258,7 +258,7 @@ class RowWorker:
         if not (run.settled or run.paused):
             return active
         outcome = Outcome(run=run, confirmed=True, phase=Phase.RUN, error=verdict_of(run))
-        took = None if active.found else _duration(run, asked - active.began)
+        took = None if active.found else _duration(run, polled_at - active.began)
         if outcome.error is None:
             self._deliver(active.row, run, outcome)
         elif run.status == "failed" and within is None:

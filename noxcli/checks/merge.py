@@ -64,8 +64,8 @@ class MergedBatch:
     _places: "array[int]" = field(default_factory=lambda: array("Q"))  # of their results, plus 1; empty before
 
     @classmethod
-    def read(cls, directories: Sequence[Path], *, asked: bool = False) -> "MergedBatch":
-        """Read all journals once; without rows that the last call was not `asked` to run, or with all.
+    def read(cls, directories: Sequence[Path], *, of_last_call: bool = False) -> "MergedBatch":
+        """Read all journals once; without rows that the last call was not `of_last_call` to run, or with all.
 
         Raises UsageProblem for one that can't be read, ConfigProblem for journals of different batches.
         """
@@ -89,8 +89,8 @@ class MergedBatch:
         of, repeat = _shard_of(joined.header).of, joined.header.repeat
         joined.absent = [Shard(index, of, repeat) for index in range(1, of + 1) if index not in there]
         limit = joined.header.limit
-        joined.rows = min(joined.rows, joined.rows if limit is None or not asked else limit * repeat)
-        joined._keeps_others = not (asked and joined._only)
+        joined.rows = min(joined.rows, joined.rows if limit is None or not of_last_call else limit * repeat)
+        joined._keeps_others = not (of_last_call and joined._only)
         return joined
 
     @property

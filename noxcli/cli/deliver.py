@@ -109,10 +109,10 @@ def _require_whole_text(noxus: Session, run: Run, content: "Content") -> None:
     if output is not None and content.written.equals(output):
         return
     the_whole = f"full output: {line_to_fetch(context, run)}"
-    from_start = ledger is None or not ledger.from_cursor
+    from_start = dedup is None or not dedup.from_cursor
     if output is not None and (problem := content.differs_from(output, from_start=from_start)):
         raise OutputNotDelivered(problem, the_whole)
-    label = Continuity.NONE if ledger is None else ledger.label
+    label = Continuity.NONE if dedup is None else dedup.label
     if content.is_as_sent and label is Continuity.PROVEN:
         return
     if not content.is_readable:

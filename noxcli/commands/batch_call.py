@@ -47,23 +47,23 @@ def run_rows(noxus: Session, options: Options) -> None:
     """Run the rows, and report all of them. Raises one error for all rows, unless they completed."""
     context = noxus.context
     min_pass, enough = MinPass.read(options.min_pass), enough_of(options.repeat, options.pass_each)
-    asked = _read_asked(noxus, options)
-    if options.dry_run and Again.RED in asked.again:
+    spec = _read_spec(noxus, options)
+    if options.dry_run and Again.RED in spec.again:
         raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
-    context.way_back = asked.way_back
+    context.way_back = spec.way_back
     summary = BatchSummary(min_pass, options.repeat, enough)
-    with Batch(asked, summary, context.terminal, context.clock) as batch:
+    with Batch(spec, summary, context.terminal, context.clock) as batch:
         batch.open()
         with noxus.connect(Phase.PREFLIGHT) as api:
             pace = api.pace_requests()
-            workflow = _read_definition(noxus, asked.rows, options)
-            if asked.rows.is_pipe:
-                batch.at_end(asked.rows.copy_pipe(asked.directory).close)
-            header = header_of(context, workflow, asked, context.argv)
-            seen = batch.check(header, inputs_of(workflow.definition) if asked.checked else None)
-            check_questions(context, checker, asked.rows, header, seen)
+            workflow = _read_definition(noxus, spec.rows, options)
+            if spec.rows.is_pipe:
+                batch.at_end(spec.rows.copy_pipe(spec.directory).close)
+            header = header_of(context, workflow, spec, context.argv)
+            seen = batch.check(header, inputs_of(workflow.definition) if spec.checked else None)
+            check_questions(context, checker, spec.rows, header, seen)
             if options.dry_run:
                 context.reports.clear()
                 context.terminal.write(f"{to_json(seen.counts())}\n")
@@ -73,7 +73,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             batch.adopt(work)
             batch.count_past(checker)
             _plan_reports(batch, context, checker, options)
-            asked.rows.share(replace(asked.common, values=dict(upload_files(noxus, asked.common))))
+            spec.rows.share(replace(spec.common, values=dict(upload_files(noxus, spec.common))))
             output, began = _output(context, batch, checker), context.clock.monotonic()
             with batch_progress(context.terminal) as shown:
                 batch.run(work, output, partial(show_progress, shown, summary, pace))
@@ -82,7 +82,7 @@ def run_rows(noxus: Session, options: Options) -> None:
     _report(noxus, batch, output, context.clock.monotonic() - began)
 
 
-def _read_asked(noxus: Session, options: Options) -> BatchSpec:
+def _read_spec(noxus: Session, options: Options) -> BatchSpec:
     """Return what the command line asks. Raises UsageProblem."""
     context = noxus.context
     shard = replace(shard_asked(options.shard, context.terminal.environ), repeat=options.repeat)
@@ -173,23 +173,23 @@ def check_questions(
         coverage.require_some(context.terminal.warn, own=own)
 
 
-def header_of(context: Context, workflow: Workflow, asked: BatchSpec, command: Sequence[str]) -> BatchHeader:
+def header_of(context: Context, workflow: Workflow, spec: BatchSpec, command: Sequence[str]) -> BatchHeader:
     """Return what makes the batch this one; `command` continues it. Raises UsageProblem for a mistake in the table."""
-    rows = asked.rows
+    rows = spec.rows
     sent = rows.sent()
     if rows.separated_oddly:
         context.terminal.warn(f"{rows.name} uses {rows.separated_oddly}")
-    definition, nodes = digests_of(workflow.definition) if asked.checked else (None, None)
+    definition, nodes = digests_of(workflow.definition) if spec.checked else (None, None)
     return BatchHeader(
         workflow.id,
         workflow.version_id,
         context.base_url,
         rows.name,
-        str(asked.shard),
-        constants_of(asked.common),
-        sorted(asked.common.secret),
+        str(spec.shard),
+        constants_of(spec.common),
+        sorted(spec.common.secret),
         sent,
-        repeat=asked.shard.repeat,
+        repeat=spec.shard.repeat,
         limit=rows.limit,
         only=None if rows.only is None else [],
         separator=rows.separator,
@@ -223,7 +223,7 @@ def row_work(
         asked_again=batch.past.asked_again,
         workflow_id=workflows[0].id,
         workflows=workflows,
-        digests=[InputDigests(inputs_of(each.definition), batch.asked.common.secret) for each in workflows],
+        digests=[InputDigests(inputs_of(each.definition), batch.spec.common.secret) for each in workflows],
         mask=context.terminal.mask,
         retries=RetryPolicy(
             context.clock, noxus.deadline, RETRY_AT_FIRST if retry_for is None else retry_for, in_lines(lambda _: None)
@@ -291,7 +291,7 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
     )
     summary.say(context.terminal, f"{ran} in {show_seconds(seconds)}{before}")
     if batch.is_stored:
-        print_hint(context, f"all results: noxcli results {shlex.quote(str(batch.asked.directory))}")
+        print_hint(context, f"all results: noxcli results {shlex.quote(str(batch.spec.directory))}")
     context.reports.batch = summary.for_ci(context.outcome.subject, "batch")
     unfinished = sum(count for code, count in summary.all_codes.items() if code not in ANSWERED)
     left = summary.not_started + unfinished + summary.interrupted + (error is not None)
@@ -311,7 +311,7 @@ def _write_report(option: str, target: Path, batch: Batch, context: Context, che
     """Write the report from the journal and the results, which include earlier calls."""
     from noxcli.checks.merge import MergedBatch  # loaded where a report is written
 
-    joined, mask = MergedBatch.read([batch.asked.directory], asked=True), context.terminal.mask
+    joined, mask = MergedBatch.read([batch.spec.directory], of_last_call=True), context.terminal.mask
     if option == "--junit":
         joined.write_junit(target, mask, checker, joined.shard)
     else:

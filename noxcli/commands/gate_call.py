@@ -79,15 +79,15 @@ def run_gate(noxus: Session, options: Options) -> None:
     context, answers = noxus.context, GateAnswers()
     checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     checker = checker.measuring(options.score, options.by)
-    rows, asked = _read_asked(noxus, options)
-    context.way_back = asked.way_back
-    with _never_safe_again(context, asked), Batch(asked, answers, context.terminal, context.clock) as batch:
+    rows, spec = _read_spec(noxus, options)
+    context.way_back = spec.way_back
+    with _never_safe_again(context, spec), Batch(spec, answers, context.terminal, context.clock) as batch:
         batch.open()
         answers.remember(batch.past)
         context.outcome.may_exist = bool(answers.runs.total())
         with noxus.connect(Phase.PREFLIGHT) as api:
             pace = api.pace_requests()
-            gate = _Gate(noxus, options, checker, rows, asked, batch, answers)
+            gate = _Gate(noxus, options, checker, rows, spec, batch, answers)
             gate.check()
             if options.dry_run:
                 gate.print_counts()
@@ -101,7 +101,7 @@ def run_gate(noxus: Session, options: Options) -> None:
 
 
 @contextmanager
-def _never_safe_again(context: Context, asked: BatchSpec) -> Iterator[None]:
+def _never_safe_again(context: Context, spec: BatchSpec) -> Iterator[None]:
     """Once a run was started, no ending says that nothing was."""
     try:
         yield
@@ -109,10 +109,10 @@ def _never_safe_again(context: Context, asked: BatchSpec) -> Iterator[None]:
         if error.exit_code != ExitCode.TEMPORARY or not context.outcome.may_exist:
             raise
         kind = TimedOut if isinstance(error, TimedOutBeforeStart) else LostContact
-        raise kind(error.message, f"continue with: {asked.way_back}") from None
+        raise kind(error.message, f"continue with: {spec.way_back}") from None
 
 
-def _read_asked(noxus: Session, options: Options) -> tuple[GateRows, BatchSpec]:
+def _read_spec(noxus: Session, options: Options) -> tuple[GateRows, BatchSpec]:
     """Return what the command line asks. Raises UsageProblem."""
     context = noxus.context
     columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
@@ -149,7 +149,7 @@ class _Gate:
     options: Options
     checker: RowChecker
     rows: GateRows
-    asked: BatchSpec
+    spec: BatchSpec
     batch: Batch
     answers: GateAnswers
     workflows: Sequence[Workflow] = ()
@@ -165,16 +165,16 @@ class _Gate:
         rows.know([node for each in nodes for node in each or ()], checked=True)
         check_outputs(noxus, (), self.workflows[0])
         if rows.is_pipe:
-            batch.at_end(rows.copy_pipe(self.asked.directory).close)
+            batch.at_end(rows.copy_pipe(self.spec.directory).close)
         begun = batch.past.header
-        header = replace(header_of(noxus.context, self.workflows[0], self.asked, noxus.context.argv), repeat=PER_ROW)
+        header = replace(header_of(noxus.context, self.workflows[0], self.spec, noxus.context.argv), repeat=PER_ROW)
         seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)
         rows.require_apart()
         if not (self.checker.has_questions or self.checker.score or "$expect" in rows.names):
             raise UsageProblem("a gate without a check can't fail", "add --assert, --expect or --score")
         check_questions(noxus.context, self.checker, rows, header, seen)
         if begun is not None:
-            _require_same_gate(begun, batch.header, str(self.asked.directory))
+            _require_same_gate(begun, batch.header, str(self.spec.directory))
         numbers = seen.only if seen.only is not None else range(1, seen.rows // PER_ROW + 1)
         most = self.options.max_runs or default_max_runs(len(numbers))
         if most < (least := min_max_runs(len(numbers))):
@@ -194,7 +194,7 @@ class _Gate:
         for name, digest in zip(names, (base, new), strict=True):
             if digest is None:
                 raise UsageProblem(f"the definition of version {name} can't be read", "see: noxcli versions")
-        same = all(self.asked.common.values.get(name) == value for name, value in own.values.items())
+        same = all(self.spec.common.values.get(name) == value for name, value in own.values.items())
         if base == new and same:
             raise UsageProblem("BASE and NEW do not differ", f"name another version with --new, or add {NEW_INPUT}")
         return workflows
@@ -203,7 +203,7 @@ class _Gate:
         """Return what the header says of NEW, and of the checks that the gate began with."""
         new, own = self.workflows[1], self.rows.own
         definition, nodes = digests_of(new.definition)
-        common = self.asked.common
+        common = self.spec.common
         merged = Inputs({**common.values, **own.values}, secret=common.secret - own.values.keys())
         checks = self.checker.identity()
         first = begun.gate["checks"] if begun is not None and begun.gate is not None else checks
@@ -262,7 +262,7 @@ class _Gate:
 
     def _ending_of(self, cause: NoxError) -> NoxError:
         """Return the error of a gate that ends before its verdict."""
-        hint, message = f"continue with: {self.asked.way_back}", f"{cause.message}{self.batch.named}"
+        hint, message = f"continue with: {self.spec.way_back}", f"{cause.message}{self.batch.named}"
         if isinstance(cause, Interruption):
             return Interruption(message, hint, number=cause.number)
         code = cause.exit_code or worst(self.answers.codes)  # OK: the first rows ended alike, or too many are in doubt
@@ -289,7 +289,7 @@ class _Gate:
 
     def _upload(self) -> None:
         """Store the files that all rows share."""
-        common, rows = self.asked.common, self.rows
+        common, rows = self.spec.common, self.rows
         rows.share(replace(common, values=dict(upload_files(self.noxus, common))))
         rows.own = replace(rows.own, values=dict(upload_files(self.noxus, rows.own)))
 
@@ -303,7 +303,7 @@ class _Gate:
             now = read_workflow_to_run(self.noxus, found, workflow.version_id, look=True)
             definition, nodes = digests_of(now.definition)
             if definition is None:
-                raise LostContact(f"the definition of {name} can't be read", f"continue with: {self.asked.way_back}")
+                raise LostContact(f"the definition of {name} can't be read", f"continue with: {self.spec.way_back}")
             if definition != begun[0]:
                 then = replace(header, definition=begun[0], nodes=begun[1])
                 changed = changed_nodes(then, replace(header, nodes=nodes))
@@ -335,7 +335,7 @@ class _Gate:
 
     def _sides(self) -> list[Side]:
         """Return both sides, each by the answers that class its rows."""
-        header, joined = self.batch.header, MergedBatch.read([self.asked.directory])
+        header, joined = self.batch.header, MergedBatch.read([self.spec.directory])
         own: Mapping[str, Any] = header.gate or {}
         of_new = {key: own[key] for key in ("version_id", "constants", "definition", "nodes")}
         headers = (header, replace(header, **of_new, command=["--version-id", own["version"]]))
