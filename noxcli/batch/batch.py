@@ -57,7 +57,7 @@ class Batch:
         self.has_started = False  # a run may exist that this call started or followed
         self._terminal, self._clock = terminal, clock
         self._files = ExitStack()
-        self._all_asked = False  # the chosen rows have been re-run
+        self._all_rerun = False  # the chosen rows have been re-run
         self._finding: CandidateIndex | None = None  # about rows in doubt
 
     def __enter__(self) -> Self:
@@ -211,7 +211,7 @@ class Batch:
         engine = Scheduler(work, self._remaining.to_do(wanted), self.past, self._finding, output, tick, self.spec)
         self.summary.end(cause := engine.run())
         self.named = name_runs([*engine.in_flight.running_runs, *self.past.running_runs], output.unrecorded_runs)
-        self._all_asked = self.past.choice_is_open and cause is None and {*self.summary.codes} <= CAN_BE_RED
+        self._all_rerun = self.past.choice_is_open and cause is None and {*self.summary.codes} <= CAN_BE_RED
         self.has_started = engine.in_flight.had_runs
         return cause
 
@@ -220,7 +220,7 @@ class Batch:
 
         Repeated after any other ending, it re-runs none of them.
         """
-        if kind is None and self._all_asked:
+        if kind is None and self._all_rerun:
             SIGNALS.check()
             self.journal.note_rerun_done()
             SIGNALS.disregard()

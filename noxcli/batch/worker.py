@@ -135,7 +135,7 @@ class RowWorker:
     clock: Clock
     journal: Journal
     known: ClaimedIds
-    asked_again: Mapping[int, int]  # by row
+    reruns: Mapping[int, int]  # by row
     workflow_id: str
     workflows: Sequence[Workflow]  # of each side, with its nodes if they were read
     digests: Sequence[InputDigests]  # of each side
@@ -326,7 +326,7 @@ class RowWorker:
         if outcome.run is not None:
             outcome.run = replace(outcome.run, workflow=self.workflows[row.side])
         finished, error = RowResult.of(row, outcome, self.mask), outcome.error
-        finished.asked += self.asked_again.get(row.number, 0)
+        finished.asked += self.reruns.get(row.number, 0)
         finished.fatal_error = error if error is not None and error.http_status == REJECTED_KEY else ends_all
         finished.took = took
         return finished

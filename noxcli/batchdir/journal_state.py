@@ -69,7 +69,7 @@ class JournalState:
     pending: dict[int, SentStart] = field(default_factory=dict)
     stopping: set[int] = field(default_factory=set)  # rows whose runs noxcli itself was about to stop
     whole: int = 0  # the rows of the file, in the last call that left none out
-    asked_again: Counter[int] = field(default_factory=Counter)  # how often each row that had ended started again
+    reruns: Counter[int] = field(default_factory=Counter)  # how often each row that had ended started again
     starts: Counter[int] = field(default_factory=Counter)  # of a gate: how often each answer was asked
     began: float = inf  # the server's time at the first start; never, if that is not known
     was_renumbered: bool = False  # rows may be gone that had results
@@ -156,7 +156,7 @@ class JournalState:
         self._make_room(max(numbers, default=0))
         for number in numbers:
             self.reset_row(number)
-            self.asked_again[number] = 0 if number in self.outdated else self.asked_again[number] + 1
+            self.reruns[number] = 0 if number in self.outdated else self.reruns[number] + 1
         self.choice_is_open = True
 
     def forget_all(self, codes: Collection[int]) -> None:
@@ -164,7 +164,7 @@ class JournalState:
         for number, state in enumerate(self.states):
             if state - FINISHED in codes:
                 self.reset_row(number)
-                self.asked_again[number] += 1
+                self.reruns[number] += 1
 
     def reopen_lost(self, is_kept: Callable[[int], bool], path: Path) -> None:
         """Count finished rows as started whose results are lost, by id or number: their runs are read again."""
@@ -231,7 +231,7 @@ class JournalState:
             self.ids[number] = digest_of(line["id"])
         match step:
             case "sent":
-                self.asked_again[number] += self.states[number] >= FINISHED
+                self.reruns[number] += self.states[number] >= FINISHED
                 self.reset_row(number)
                 self.outdated.discard(number)
                 self.states[number], self.digests[number] = SENT, int(line["row_digest"], 16)
@@ -283,7 +283,7 @@ class JournalState:
         self.states, self.pending, self.stopping = bytearray(size), {}, set()
         before, self.outdated = self.digests, set()
         self.digests, self.ids, self.runs, self.offsets = (array("Q", bytes(8 * size)) for _ in range(4))
-        self.asked_again = Counter({new: count for new, old, _ in moves if (count := self.asked_again[old])})
+        self.reruns = Counter({new: count for new, old, _ in moves if (count := self.reruns[old])})
         for new, old, digest in moves:
             self.states[new], self.digests[new] = states[old], digest
             self.ids[new], self.runs[new], self.offsets[new] = ids[old], runs[old], offsets[old]

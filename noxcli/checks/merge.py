@@ -65,7 +65,7 @@ class MergedBatch:
 
     @classmethod
     def read(cls, directories: Sequence[Path], *, of_last_call: bool = False) -> "MergedBatch":
-        """Read all journals once; without rows that the last call was not `of_last_call` to run, or with all.
+        """Read all journals once; with `of_last_call` without the rows that it left out.
 
         Raises UsageProblem for one that can't be read, ConfigProblem for journals of different batches.
         """

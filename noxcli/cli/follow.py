@@ -124,7 +124,7 @@ def hint_to_wait(run: Run) -> str:
     return f"wait for it: noxcli wait {run.id}"
 
 
-def check_asked(noxus: Session, run: Run, raw: Sequence[str]) -> None:
+def check_requested(noxus: Session, run: Run, raw: Sequence[str]) -> None:
     """Raise UsageProblem for an output in --raw, --query or --assert that a running run is known not to have.
 
     It is known if its record has the definition, or names no saved version and the current definition can be read.

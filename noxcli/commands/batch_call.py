@@ -34,7 +34,7 @@ from noxcli.reports.row_table import RowTable
 from noxcli.retry import RetryPolicy, in_lines
 from noxcli.rows.columns import EXPECT, Columns
 from noxcli.rows.reader import RowReader
-from noxcli.rows.shards import shard_asked
+from noxcli.rows.shards import choose_shard
 from noxcli.runs.start import MAX_LOOK, InputDigests
 from noxcli.timing import show_seconds
 
@@ -85,7 +85,7 @@ def run_rows(noxus: Session, options: Options) -> None:
 def _read_spec(noxus: Session, options: Options) -> BatchSpec:
     """Return what the command line asks. Raises UsageProblem."""
     context = noxus.context
-    shard = replace(shard_asked(options.shard, context.terminal.environ), repeat=options.repeat)
+    shard = replace(choose_shard(options.shard, context.terminal.environ), repeat=options.repeat)
     columns = Columns.parse(options.column or [], Inputs(), options.id_column, options.keep or ())
     choice = read_choice(context, options)
     rows = RowReader(options.file, options.input_format, columns, context.sources, choice, options.repeat)
@@ -220,7 +220,7 @@ def row_work(
         clock=context.clock,
         journal=batch.journal,
         known=ClaimedIds(batch.past.runs),
-        asked_again=batch.past.asked_again,
+        reruns=batch.past.reruns,
         workflow_id=workflows[0].id,
         workflows=workflows,
         digests=[InputDigests(inputs_of(each.definition), batch.spec.common.secret) for each in workflows],

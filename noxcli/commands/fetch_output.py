@@ -34,7 +34,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         noxus.context.outcome.confirmed = True
         if not found.settled:
             if options.wait:
-                follow.check_asked(noxus, found, options.raw or ())
+                follow.check_requested(noxus, found, options.raw or ())
                 found = follow.to_end(noxus, found, options)
             elif not found.paused:
                 raise follow.not_finished(found, "add --wait to wait for its end")

@@ -60,7 +60,7 @@ ENGINES = (
 )
 
 
-def shard_asked(option: str | None, environ: Mapping[str, str]) -> Shard:
+def choose_shard(option: str | None, environ: Mapping[str, str]) -> Shard:
     """Return the shard in --shard or NOXCLI_SHARD: `2/8`, `auto` or `auto/8`; all rows without one.
 
     Raises UsageProblem.

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from noxcli.errors import UsageProblem
-from noxcli.rows.shards import Shard, shard_asked
+from noxcli.rows.shards import Shard, choose_shard
 from noxcli.sandbox.scenario import input_node
 from tests.conftest import Noxcli, write_rows
 
@@ -18,7 +18,7 @@ ALONE = {
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7])
 def test_shards_have_each_row_once(of: int) -> None:
-    shards = [shard_asked(f"{index}/{of}", {}) for index in range(1, of + 1)]
+    shards = [choose_shard(f"{index}/{of}", {}) for index in range(1, of + 1)]
     for number in range(1, 50):
         assert sum(shard.has(number) for shard in shards) == 1
     assert shards[0].has(1)
@@ -37,15 +37,15 @@ def test_shards_have_each_row_once(of: int) -> None:
 def test_a_mistake_is_told_with_its_fix(text: str, hint: str) -> None:
     for option, environ in ((text, {}), (None, {"NOXCLI_SHARD": text})):
         with pytest.raises(UsageProblem) as told:
-            shard_asked(option, environ)
+            choose_shard(option, environ)
         assert hint in told.value.line()
         assert ("NOXCLI_SHARD" in told.value.line()) == (option is None)
 
 
 def test_the_flag_is_stronger_than_the_variable() -> None:
-    assert shard_asked("2/3", {"NOXCLI_SHARD": "1/3"}) == Shard(2, 3)
-    assert shard_asked(None, {"NOXCLI_SHARD": "2/3"}) == Shard(2, 3)
-    assert shard_asked(None, {"NOXCLI_SHARD": ""}) == Shard(1, 1)
+    assert choose_shard("2/3", {"NOXCLI_SHARD": "1/3"}) == Shard(2, 3)
+    assert choose_shard(None, {"NOXCLI_SHARD": "2/3"}) == Shard(2, 3)
+    assert choose_shard(None, {"NOXCLI_SHARD": ""}) == Shard(1, 1)
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_the_flag_is_stronger_than_the_variable() -> None:
     ],
 )
 def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: str) -> None:
-    assert str(shard_asked(text, environ)) == share
-    assert str(shard_asked(None, {"NOXCLI_SHARD": text, **environ})) == share
+    assert str(choose_shard(text, environ)) == share
+    assert str(choose_shard(None, {"NOXCLI_SHARD": text, **environ})) == share
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
 )
 def test_what_an_engine_does_not_tell_is_said(text: str, environ: dict[str, str], told: str) -> None:
     with pytest.raises(UsageProblem) as problem:
-        shard_asked(text, environ)
+        choose_shard(text, environ)
     assert told in problem.value.line()
 
 
