@@ -73,7 +73,7 @@ class Batch:
             error.message += self.named
         self._files.__exit__(kind, error, trace)
         if isinstance(error, Interrupted) and self.named:
-            hint = f"continue with: {self.spec.way_back}"
+            hint = f"continue with: {self.spec.resume_command}"
             raise Interruption(f"interrupted by {error}{self.named}", hint, number=error.number) from None
 
     def at_end(self, write: Callable[[], None]) -> None:

@@ -120,7 +120,7 @@ class RemainingRows:
         if not self._spec.changed and rows.only is None and found.states[FINISHED] < finished:
             raise UsageProblem(
                 f"{rows.name} now has {found.rows} rows, without some of the {finished} that have finished",
-                f"restore them, {self._spec.way_out}",
+                f"restore them, {self._spec.other_way}",
             )
         found.digest = digest.hexdigest()
         return found
@@ -153,7 +153,8 @@ class RemainingRows:
         past, number = self._past, row.number
         if past.state(number) != NEW and past.digests[number] != row.digest and number not in past.outdated:
             raise UsageProblem(
-                f"{row.place} differs from the row that was started", f"give the same rows again, {self._spec.way_out}"
+                f"{row.place} differs from the row that was started",
+                f"give the same rows again, {self._spec.other_way}",
             )
 
     def _checked(self, row: Row) -> Row:

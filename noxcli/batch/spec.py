@@ -27,7 +27,7 @@ class BatchSpec:
     shard: Shard
     directory: Path
     named: bool  # the user named the directory: it may be a link, and gets the rows' files
-    way_back: str  # the command that continues the batch
+    resume_command: str  # the command that continues the batch
     stops: bool  # a signal stops the runs
     max_parallel: int
     poll_interval: float
@@ -46,7 +46,7 @@ class BatchSpec:
         return self.resume or bool(self.again)
 
     @property
-    def way_out(self) -> str:
+    def other_way(self) -> str:
         """What to do where the directory is of other rows or inputs."""
         return FRESH if self.of_gate else f"or add {ALLOW}"
 
@@ -101,7 +101,7 @@ class BatchSpec:
             if not each.allowed:
                 raise ConfigProblem(f"{here} is for {was}", "see --output-dir")
             if not self.changed:
-                raise ConfigProblem(f"{here} began with {was}", self.way_out)
+                raise ConfigProblem(f"{here} began with {was}", self.other_way)
         if self.checked and then.definition is not None and now.definition is None:
             raise Unavailable(
                 f"the workflow's definition can't be read now, and {here} began with one",

@@ -131,7 +131,7 @@ class Context:
     configured: "Configured" = field(init=False)  # by the config files: read before all other options
     listed: bool = False  # True: report the runs as a list, even if there is only one or none
     outcomes: list[Outcome] = field(default_factory=lambda: [Outcome()])
-    way_back: str | None = None  # the command that continues
+    resume_command: str | None = None  # the command that continues
     base_url: str = ""  # the current one, once connected
     server: str = ""  # what names it, for completion
     route: str = ""  # the options that select the server, for commands to paste

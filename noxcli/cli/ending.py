@@ -104,16 +104,16 @@ def explain_unexpected(context: Context, error: BaseException) -> NoxError:
 def own_error(context: Context, error: NoxError | Interrupted) -> NoxError:
     """Return a signal as a NoxError, and what ends the output with how to continue."""
     if isinstance(error, Interrupted):
-        return Interruption(f"interrupted by {error}", come_back(context), number=error.number)
+        return Interruption(f"interrupted by {error}", resume_hint(context), number=error.number)
     gave_up = isinstance(error, TimedOut) and error is context.terminal.unread
     if gave_up or isinstance(error, ReaderGone | StdoutFailed):
-        return type(error)(error.message, come_back(context))
+        return type(error)(error.message, resume_hint(context))
     return error
 
 
-def come_back(context: Context) -> str | None:
+def resume_hint(context: Context) -> str | None:
     """Return how to continue with the run, or how to get its output."""
-    run, way = context.outcome.run, context.way_back
+    run, way = context.outcome.run, context.resume_command
     if run is not None and run.settled and len(context.outcomes) == 1:
         return way_to_output(run)
     if way is None:
@@ -188,7 +188,7 @@ def _report_ending(context: Context, code: ExitCode) -> ExitCode:
 def _report_briefly(context: Context, code: ExitCode, trouble: Exception) -> ExitCode:
     """Report an ending without output and nodes if the full report failed; keep its code if it has one."""
     if isinstance(trouble, MemoryError):
-        late: NoxError = OutputNotDelivered("the output is too large to print", come_back(context))
+        late: NoxError = OutputNotDelivered("the output is too large to print", resume_hint(context))
     else:
         late = explain_unexpected(context, trouble)
     context.outcomes = [outcome.brief() for outcome in context.outcomes]

@@ -33,7 +33,7 @@ from noxcli.models import Run, Workflow
 from noxcli.render.renderers import retry_progress
 from noxcli.reports.result import Outcome
 from noxcli.retry import RetryPolicy
-from noxcli.runs.record import MAX_STOP, may_go_on, not_stopped, stop_run
+from noxcli.runs.record import MAX_STOP, access_lost, not_stopped, stop_run
 from noxcli.runs.resolve import MAX_PAGES, is_beginning, parse_one_run, require_one, resolve_run, resolve_workflow
 from noxcli.signals import Interrupted
 from noxcli.state.history import Entry
@@ -104,7 +104,7 @@ class Session:
 
     def stop(self, outcome: Outcome, run: Run) -> tuple[str, str | None]:
         """Stop the run whose outcome this is; return its outcome, and what remains to do."""
-        self.context.way_back = None
+        self.context.resume_command = None
         try:
             run = outcome.run = stop_run(self.api, run, Deadline(self.context.clock, MAX_STOP))
         except NoxError as error:
@@ -179,7 +179,7 @@ class Session:
         except NotAccessible as error:
             if noted is None:
                 raise
-            raise may_go_on(error, noted.run_id) from error
+            raise access_lost(error, noted.run_id) from error
 
     def is_young(self, text: str) -> bool:
         """True if a run of this name was started here moments ago."""

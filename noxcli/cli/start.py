@@ -68,7 +68,7 @@ def _announce(context: Context, state_file: str | None, run: Run) -> None:
         context.reports.report_start(run, mask)
     except NoxError as error:
         complain(context, error)
-    context.way_back = context.line_to_stream(run.id)
+    context.resume_command = context.line_to_stream(run.id)
 
 
 def report_detached(noxus: Session, run: Run) -> None:

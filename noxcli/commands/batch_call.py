@@ -52,7 +52,7 @@ def run_rows(noxus: Session, options: Options) -> None:
         raise UsageProblem("--dry-run can't count what --again red would start", "remove one of them")
     context.printing.query = None if options.line_query is None else Query.read(options.line_query, "--query")
     checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
-    context.way_back = spec.way_back
+    context.resume_command = spec.resume_command
     summary = BatchSummary(min_pass, options.repeat, enough)
     with Batch(spec, summary, context.terminal, context.clock) as batch:
         batch.open()
@@ -102,7 +102,7 @@ def _read_spec(noxus: Session, options: Options) -> BatchSpec:
         again=options.again or (),
         changed=options.allow_changed_input,
         checked=not options.no_check,
-        way_back=line_with(context.argv, ["--resume"]),
+        resume_command=line_with(context.argv, ["--resume"]),
         stops=context.stops_runs(options.on_interrupt),
         max_parallel=options.max_parallel,
         max_failures=options.max_failures,
@@ -296,15 +296,15 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
     unfinished = sum(count for code, count in summary.all_codes.items() if code not in ANSWERED)
     left = summary.not_started + unfinished + summary.interrupted + (error is not None)
     outdated = bool(batch.past.outdated)
-    go_on = command_to_continue(context.argv, summary.all_codes, left, outdated=outdated)
+    next_step = command_to_continue(context.argv, summary.all_codes, left, outdated=outdated)
     if not batch.is_stored:
-        go_on = f"repeat it with: {line_with(context.argv, [])}"
-    elif go_on is not None:
-        go_on = f"{'continue' if left else 'run the failed rows again'} with: {go_on}"
+        next_step = f"repeat it with: {line_with(context.argv, [])}"
+    elif next_step is not None:
+        next_step = f"{'continue' if left else 'run the failed rows again'} with: {next_step}"
     if isinstance(error, Interruption):
-        raise Interruption(f"{error.message}{batch.named}", go_on, number=error.number)
+        raise Interruption(f"{error.message}{batch.named}", next_step, number=error.number)
     output.checker.require_answers(output.outputs, "no row's result")
-    summary.conclude(context.terminal, go_on, batch.named)
+    summary.conclude(context.terminal, next_step, batch.named)
 
 
 def _write_report(option: str, target: Path, batch: Batch, context: Context, checker: RowChecker) -> None:

@@ -28,7 +28,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
 
     noxus = session.begin(ctx, options, subject=options.run or LAST)
     text = parse_one_run(session.choose_run(noxus.context, options.run), noxus.context.sources)
-    noxus.context.way_back = f"noxcli fetch-output --wait {text}" if options.wait else None
+    noxus.context.resume_command = f"noxcli fetch-output --wait {text}" if options.wait else None
     with noxus.connect():
         found = noxus.find_run(text)
         noxus.context.outcome.confirmed = True

@@ -80,7 +80,7 @@ def run_gate(noxus: Session, options: Options) -> None:
     checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
     checker = checker.measuring(options.score, options.by)
     rows, spec = _read_spec(noxus, options)
-    context.way_back = spec.way_back
+    context.resume_command = spec.resume_command
     with _never_safe_again(context, spec), Batch(spec, answers, context.terminal, context.clock) as batch:
         batch.open()
         answers.remember(batch.past)
@@ -109,7 +109,7 @@ def _never_safe_again(context: Context, spec: BatchSpec) -> Iterator[None]:
         if error.exit_code != ExitCode.TEMPORARY or not context.outcome.may_exist:
             raise
         kind = TimedOut if isinstance(error, TimedOutBeforeStart) else LostContact
-        raise kind(error.message, f"continue with: {spec.way_back}") from None
+        raise kind(error.message, f"continue with: {spec.resume_command}") from None
 
 
 def _read_spec(noxus: Session, options: Options) -> tuple[GateRows, BatchSpec]:
@@ -132,7 +132,7 @@ def _read_spec(noxus: Session, options: Options) -> tuple[GateRows, BatchSpec]:
         resume=not options.fresh,
         fresh=options.fresh,
         checked=True,
-        way_back=shlex.join(["noxcli", *(word for word in context.argv if word != "--fresh")]),
+        resume_command=shlex.join(["noxcli", *(word for word in context.argv if word != "--fresh")]),
         stops=context.stops_runs(options.on_interrupt),
         max_parallel=options.max_parallel,
         row_timeout=options.row_timeout,
@@ -262,7 +262,7 @@ class _Gate:
 
     def _ending_of(self, cause: NoxError) -> NoxError:
         """Return the error of a gate that ends before its verdict."""
-        hint, message = f"continue with: {self.spec.way_back}", f"{cause.message}{self.batch.named}"
+        hint, message = f"continue with: {self.spec.resume_command}", f"{cause.message}{self.batch.named}"
         if isinstance(cause, Interruption):
             return Interruption(message, hint, number=cause.number)
         code = cause.exit_code or worst(self.answers.codes)  # OK: the first rows ended alike, or too many are in doubt
@@ -303,7 +303,9 @@ class _Gate:
             now = read_workflow_to_run(self.noxus, found, workflow.version_id, look=True)
             definition, nodes = digests_of(now.definition)
             if definition is None:
-                raise LostContact(f"the definition of {name} can't be read", f"continue with: {self.spec.way_back}")
+                raise LostContact(
+                    f"the definition of {name} can't be read", f"continue with: {self.spec.resume_command}"
+                )
             if definition != begun[0]:
                 then = replace(header, definition=begun[0], nodes=begun[1])
                 changed = changed_nodes(then, replace(header, nodes=nodes))

@@ -36,7 +36,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     if options.resume and options.etag is not None:
         raise UsageProblem("--resume and --etag both set where to resume", "remove one of them")
     text = parse_one_run(session.choose_run(context, options.run), context.sources)
-    context.way_back = context.line_to_stream(text)
+    context.resume_command = context.line_to_stream(text)
     with noxus.connect():
         deliver.check_directory(noxus)
         found = noxus.find_run(text)

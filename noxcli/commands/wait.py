@@ -47,7 +47,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         context.outcomes = []
         context.terminal.note("nothing to wait for: stdin names no run")
         return
-    context.way_back = f"noxcli wait {' '.join(runs)}"
+    context.resume_command = f"noxcli wait {' '.join(runs)}"
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
     # A default is for the verbs that follow one run.
     if len(runs) > 1 and source_of(ctx, "stall_timeout") == "COMMANDLINE":

@@ -9,7 +9,7 @@ from noxcli.errors import LostContact, NotAccessible, NoxError, OutputNotDeliver
 from noxcli.inputs.definition import OutputNode, outputs_of
 from noxcli.models import Run, Workflow
 from noxcli.retry import RetryPolicy
-from noxcli.runs.record import may_go_on
+from noxcli.runs.record import access_lost
 
 if TYPE_CHECKING:
     from noxcli.api import NoxusApi
@@ -31,7 +31,7 @@ def read_own_record(api: "NoxusApi", run: Run, retries: RetryPolicy, *, running:
         what = f"the record of run {run.id} can't be read: {error.message}"
         raise LostContact(what, f"try again: noxcli wait {run.id}", **error.facts()) from error
     except NotAccessible as error:
-        raise may_go_on(error, run.id, ended=run.settled) from error
+        raise access_lost(error, run.id, ended=run.settled) from error
     return replace(own, workflow=own.workflow or run.workflow, input=run.input if own.input is None else own.input)
 
 

@@ -147,12 +147,12 @@ def _named_ending(event: RunEvent) -> str | None:
 def lost_contact(error: NoxError, run_id: str, continuing: str | None = None) -> NoxError:
     """Return the error for a run that can no longer be read, for this reason, with the command that continues."""
     if isinstance(error, NotAccessible):
-        return may_go_on(error, run_id, continuing)
+        return access_lost(error, run_id, continuing)
     hint = f"continue with: {continuing or f'noxcli wait {run_id}'}"
     return LostContact(f"lost contact with run {run_id}: {error.message}", hint, **error.facts())
 
 
-def may_go_on(error: NotAccessible, run_id: str, continuing: str | None = None, *, ended: bool = False) -> NoxError:
+def access_lost(error: NotAccessible, run_id: str, continuing: str | None = None, *, ended: bool = False) -> NoxError:
     """Return the refusal to read a run that was there, with the command that continues."""
     hint = f"{error.hint}; " if error.hint and isinstance(error, Unauthorized) else ""  # the id was right
     still = f"run {run_id} has ended" if ended else f"run {run_id} may still be running"
@@ -197,7 +197,7 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
             pass  # the error of the stop tells more
         except NotAccessible as error:
             if failures.is_lost(error):
-                raise may_go_on(error, run.id, f"noxcli stop {run.id}") from error
+                raise access_lost(error, run.id, f"noxcli stop {run.id}") from error
         if run.settled:
             return run
         if deadline.remaining() <= STOP_LOOKS_APART:
