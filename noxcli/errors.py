@@ -151,7 +151,7 @@ class NoxError(Exception):
 
     exit_code: ExitCode
     phase: Phase | None = None
-    said = False  # already written to stderr
+    reported = False  # already written to stderr
     in_json = True  # false for an answer in another form, which may be from something before the API
 
     def __init_subclass__(cls, *, code: ExitCode | None = None, phase: Phase | None = None) -> None:

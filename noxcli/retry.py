@@ -15,21 +15,21 @@ BELIEVED_AFTER, MIN_ASKS = 10.0, 3  # seconds and answers of nothing but one ref
 ASK_AGAIN = 1.0  # seconds between two of these reads
 ASK_LATER = "this may pass: retry in a few seconds"
 T = TypeVar("T")
-Tell = Callable[[NoxError, float], None]  # says why a call failed, and for how many more seconds it is repeated
-Telling = Callable[[], AbstractContextManager[Tell]]  # from the first failure to the end of the call
+RetryNote = Callable[[NoxError, float], None]  # says why a call failed, and for how many more seconds it is repeated
+RetryNotes = Callable[[], AbstractContextManager[RetryNote]]  # from the first failure to the end of the call
 
 
-def in_lines(say: Callable[[str], None]) -> Telling:
+def in_lines(say: Callable[[str], None]) -> RetryNotes:
     """Return what says each new reason in a line."""
     said = set[str]()
 
-    def tell(error: NoxError, left: float) -> None:
+    def note(error: NoxError, left: float) -> None:
         line = "; ".join(filter(None, (error.message, error.hint)))
         if line not in said:
             said.add(line)
             say(f"{line}; retrying for up to {left:.0f}s")
 
-    return lambda: nullcontext(tell)
+    return lambda: nullcontext(note)
 
 
 class FailureTracker:
@@ -122,13 +122,13 @@ class RetryPolicy:
         clock: Clock,
         deadline: Deadline,
         retry_for: float,
-        telling: Telling,
+        notes: RetryNotes,
         *,
         out_of_time: type[NoxError] = TimedOut,
         gave_up: type[NoxError] | None = None,
     ) -> None:
         self.clock, self.retry_for = clock, retry_for
-        self._deadline, self._telling = deadline, telling
+        self._deadline, self._notes = deadline, notes
         self._out_of_time, self._gave_up = out_of_time, gave_up
         self._once = False
 
@@ -149,7 +149,7 @@ class RetryPolicy:
     def saying(self, say: Callable[[str], None]) -> Self:
         """Return the same policy, which says in lines why it retries."""
         other = copy(self)
-        other._telling = in_lines(say)
+        other._notes = in_lines(say)
         return other
 
     def keep_trying(
@@ -194,13 +194,13 @@ class RetryPolicy:
         It raises as `keep_trying` if there is to be no other attempt.
         """
         with ExitStack() as shown:
-            tell: Tell | None = None
+            note: RetryNote | None = None
 
             def pause(error: NoxError) -> None:
-                nonlocal tell
+                nonlocal note
                 delay = self._delay_after(error, failures) if isinstance(error, Unavailable) else ASK_AGAIN
-                tell = tell or shown.enter_context(self._telling())
-                tell(error, failures.left_for(error))
+                note = note or shown.enter_context(self._notes())
+                note(error, failures.left_for(error))
                 self._pause(delay, error)
 
             yield pause

@@ -59,9 +59,9 @@ def conclude(context: Context, error: NoxError | None) -> int:
 
 def complain(context: Context, error: NoxError) -> None:
     """Write the error to stderr, once: in one line, or with the hint in lines of its own on a terminal."""
-    if error.said:
+    if error.reported:
         return
-    error.said = True
+    error.reported = True
     error.hint = error.hint and to_paste(context, error.hint)
     error.hide(context.terminal.mask)
     terminal = context.terminal

@@ -38,10 +38,10 @@ class PauseNote(Renderer):
     def show(self, burst: Sequence[Step]) -> None:
         for update, _ in burst:
             if isinstance(update, Paused):
-                tell_pause(self._terminal, update.run)
+                note_pause(self._terminal, update.run)
 
 
-def tell_pause(terminal: Terminal, run: Run) -> None:
+def note_pause(terminal: Terminal, run: Run) -> None:
     terminal.note(f"run {run.id} is paused for human input")
 
 
@@ -202,7 +202,7 @@ class ManyRuns:
         (run, error), outcome = read, one.outcome
         if run is not None:
             if run.paused and not self._policy.over(run) and not (outcome.run and outcome.run.paused):
-                tell_pause(self._context.terminal, run)
+                note_pause(self._context.terminal, run)
             outcome.run, outcome.confirmed = run, True
             one.failures.met_answer()
             return self._policy.over(run)

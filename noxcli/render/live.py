@@ -126,7 +126,7 @@ class Live(BottomRenderer):
 
     def _add_words(self, line: Line, node: Node, group: str, style: str) -> Line:
         """Add why the node failed, the text that it is writing, or a status that its mark does not show."""
-        if node.failed and node.error and not self._is_told(node):
+        if node.failed and node.error and not self._is_in_error(node):
             return line.add(" ").add(node.error.strip(), "red")
         if self._at_work(node) and node.tail:
             tail = self._look.mask.torn(node.tail)[-2 * line.free_cells :]
@@ -137,12 +137,12 @@ class Live(BottomRenderer):
 
     def _ends_in_words(self, node: Node, group: str) -> bool:
         """Return whether words follow the bar of a node that is not at work."""
-        return group in {"failed", "other", "skipped"} and node.status != "running" and not self._is_told(node)
+        return group in {"failed", "other", "skipped"} and node.status != "running" and not self._is_in_error(node)
 
     def _at_work(self, node: Node) -> bool:
         return node.running and not self._ended
 
-    def _is_told(self, node: Node) -> bool:
+    def _is_in_error(self, node: Node) -> bool:
         """Return whether the command ends with a line about this node: the only failed node of a failed run."""
         if not self._ended or self._progress.run.status != "failed":
             return False

@@ -139,7 +139,7 @@ class Bar(BottomRenderer):
     def tell(self, how_far: HowFar) -> None:
         self._how_far = how_far
 
-    def tell_retry(self, error: NoxError, left: float) -> None:
+    def show_retry(self, error: NoxError, left: float) -> None:
         """Show why nothing has answered, in how many seconds that is given up, and what to do about it."""
         end = time.monotonic() + left
 

@@ -40,7 +40,7 @@ class RunLog(Renderer):
         self._status: str | None = None
         names = [len(node.name) for node in progress.nodes.values()]
         self._name_width = min(NAME_WIDTH, max(names, default=0))
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._spoke = 0.0  # seconds into the run
 
     def show(self, burst: Sequence[Step]) -> None:
@@ -48,7 +48,7 @@ class RunLog(Renderer):
             if not changes and type(update) is RunEvent and update.type != "state":
                 continue
             if isinstance(update, Started):
-                self._tell(update)
+                self._log(update)
             for change in changes:
                 name = shorten(change.name, NAME_WIDTH).ljust(self._name_width)
                 status = shorten(change.status, NAME_WIDTH).ljust(STATUS_WIDTH)
@@ -56,7 +56,7 @@ class RunLog(Renderer):
                 why = shorten(change.error or "", WHY_WIDTH)
                 self._write_once(f"  {name}  {status} {took:>6}  {why}", f"  {name}  {status} {why}")
             if not isinstance(update, Started):
-                self._tell(update)
+                self._log(update)
         now = self._progress.elapsed()
         if now - self._spoke >= HEARTBEAT:
             stuck = self._progress.stuck()
@@ -67,11 +67,11 @@ class RunLog(Renderer):
         self._spoke = self._progress.elapsed()
 
     def _write_once(self, line: str, known_as: str) -> None:
-        if known_as not in self._told:
-            self._told.add(known_as)
+        if known_as not in self._logged:
+            self._logged.add(known_as)
             self._write(line)
 
-    def _tell(self, update: Update) -> None:
+    def _log(self, update: Update) -> None:
         """Write what the update says about the run or the stream."""
         match update:
             case Started(run):
@@ -80,10 +80,10 @@ class RunLog(Renderer):
                 self._write(f"{named} {run.word}")
             case Polled(run):
                 if not run.settled:
-                    self._tell_status(run.status)
+                    self._log_status(run.status)
             case RunEvent(state=str(status)):
                 if status not in FINAL_STATUSES:
-                    self._tell_status(status)
+                    self._log_status(status)
             case RunEvent():
                 pass
             case Reconnecting(reason=reason):
@@ -97,7 +97,7 @@ class RunLog(Renderer):
             case _:
                 assert_never(update)
 
-    def _tell_status(self, status: str) -> None:
+    def _log_status(self, status: str) -> None:
         replayed = status == QUEUED and self._status is not None  # the record had said more when reading began
         if not replayed and status not in (self._status, PAUSED_STATUS):  # of a pause, there is an update of its own
             self._status = status

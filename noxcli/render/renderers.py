@@ -8,7 +8,7 @@ from noxcli.models import Update
 from noxcli.render import Renderer
 from noxcli.render.log import BATCH_LINE_EVERY, DOWNLOAD_LINE_EVERY, RunLog, TaskLog, WarningsOnly
 from noxcli.render.terminal import Terminal
-from noxcli.retry import Tell, in_lines
+from noxcli.retry import RetryNote, in_lines
 from noxcli.runs.progress import Progress
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def download_progress(terminal: Terminal) -> "Bar | TaskLog":
 
 
 @contextmanager
-def retry_progress(terminal: Terminal) -> Iterator[Tell]:
+def retry_progress(terminal: Terminal) -> Iterator[RetryNote]:
     """Yield what says why a call is retried: counting down in place on a terminal, in lines elsewhere."""
     if terminal.drawn is None and not terminal.verbose and _may_draw(terminal):
         with _bar(terminal) as bar:
-            yield bar.tell_retry
+            yield bar.show_retry
     else:
         with in_lines(terminal.complain if terminal.verbose else terminal.note)() as tell:
             yield tell

@@ -9,7 +9,7 @@ from typing import Any
 from noxcli.errors import ExitCode
 from noxcli.runs.node_data import MAX_REASON
 
-REASONS_TOLD, REASONS_KEPT, ROWS_TOLD, ROWS_KEPT = 8, 2000, 3, 12
+MAX_REASONS, REASONS_KEPT, MAX_ROWS, ROWS_KEPT = 8, 2000, 3, 12
 MAX_VALUES = 250  # characters of what one row's assertions found
 # Parts of a message that differ from run to run, although the reason is the same.
 PARTICULAR = re.compile(
@@ -33,9 +33,9 @@ class FailureGroup:
     values: dict[str, None] = field(default_factory=dict)  # what the assertions of the first rows found
 
     def line(self) -> str:
-        names = ", ".join(name for name, _ in self.rows[:ROWS_TOLD]) + (", …" if self.count > ROWS_TOLD else "")
-        values = f": {', or '.join(islice(self.values, ROWS_TOLD))}" if self.values else ""
-        values += ", …" if len(self.values) > ROWS_TOLD else ""
+        names = ", ".join(name for name, _ in self.rows[:MAX_ROWS]) + (", …" if self.count > MAX_ROWS else "")
+        values = f": {', or '.join(islice(self.values, MAX_ROWS))}" if self.values else ""
+        values += ", …" if len(self.values) > MAX_ROWS else ""
         text = self.first if self.count == 1 else f"{self.count} rows ({names}): {self.shared}{values}"
         return f"{text}; {self.hint}" if self.hint else text
 
@@ -58,7 +58,7 @@ class FailureGroups:
         reason.hint = hint if hint == reason.hint else None
         if len(reason.rows) < ROWS_KEPT:
             reason.rows.append((str(line["row"] if own_id is None else own_id), place_of(line)))
-        if len(reason.values) <= ROWS_TOLD and (values := values_in(line)):
+        if len(reason.values) <= MAX_ROWS and (values := values_in(line)):
             reason.values[values] = None
         return shared
 
@@ -69,8 +69,8 @@ class FailureGroups:
     def lines(self) -> list[str]:
         """Return a line for each reason."""
         ranked = self.ranked()
-        lines = [reason.line() for reason in ranked[:REASONS_TOLD]]
-        if others := ranked[REASONS_TOLD:]:
+        lines = [reason.line() for reason in ranked[:MAX_REASONS]]
+        if others := ranked[MAX_REASONS:]:
             lines.append(f"{sum(reason.count for reason in others)} rows: {len(others)} other reasons")
         return lines
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_LOOK_UP = frozenset({403, 404, 405})
-NODES_TOLD, CANDIDATES_TOLD = 8, 5  # in a message
+MAX_NODES, SHOWN_CANDIDATES = 8, 5  # in a message
 MIN_BEGINNING, FILLING = 8, "00000000-0000-0000-0000-000000000000"
 MAX_PAGES = 5  # of the list of runs that is read for the beginning of an id
 EVIDENCE = 50  # items: enough to detect an order
@@ -127,10 +127,10 @@ def require_one(text: str, found: Sequence[str], where: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        more = ", …" if len(found) > CANDIDATES_TOLD else ""
+        more = ", …" if len(found) > SHOWN_CANDIDATES else ""
         raise UsageProblem(
             f"{len(found)} runs in {where} begin with {text!r}",
-            f"give more of the id: {', '.join(found[:CANDIDATES_TOLD])}{more}",
+            f"give more of the id: {', '.join(found[:SHOWN_CANDIDATES])}{more}",
         )
     raise UsageProblem(f"no run in {where} begins with {text!r}", "give the whole id")
 
@@ -184,8 +184,8 @@ def resolve_node(text: str, names: Mapping[str, str]) -> str:
     if is_uuid(text) or not names:
         return text
     near = nearest(text, names.values())
-    more = ", ..." if len(names) > NODES_TOLD else ""
-    there = f"it has {', '.join(map(repr, islice(names.values(), NODES_TOLD)))}{more}"
+    more = ", ..." if len(names) > MAX_NODES else ""
+    there = f"it has {', '.join(map(repr, islice(names.values(), MAX_NODES)))}{more}"
     raise UsageProblem(f"the run has no node {text!r}", suggestion(near, there, quoted=True))
 
 
@@ -228,7 +228,7 @@ class Candidates:
 
     def words(self) -> str:
         """Return what was found, for a message."""
-        named = [f"{run.id} ({run.word})" for run in self.runs[:CANDIDATES_TOLD]]
+        named = [f"{run.id} ({run.word})" for run in self.runs[:SHOWN_CANDIDATES]]
         more = len(self.runs) - len(named)
         if named:
             return f"runs with the same input: {', '.join(named)}" + (f" and {more} more" if more else "")

@@ -410,7 +410,7 @@ def test_a_pause_is_told_though_the_stream_breaks_off(env: dict[str, str], plays
 
 def test_a_retry_counts_down_between_attempts() -> None:
     bar = Bar(Terminal(io.BytesIO(), io.StringIO(), color="never"))
-    bar.tell_retry(Unavailable("busy", "is it up?"), 20.0)
+    bar.show_retry(Unavailable("busy", "is it up?"), 20.0)
     assert list(map(str, bar.lines())) == ["busy, giving up in 20s", "is it up?"]
     time.sleep(1.1)
     assert list(map(str, bar.lines())) == ["busy, giving up in 19s", "is it up?"]
