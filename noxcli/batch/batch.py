@@ -156,7 +156,7 @@ class Batch:
 
         summary, past = self.summary, self.past
         red: list[tuple[int, str | None]] = []
-        lines = MergedBatch.read([self.spec.directory], spec=True).runs(self.spec.shard)
+        lines = MergedBatch.read([self.spec.directory], of_last_call=True).runs(self.spec.shard)
         for _, group in groupby(lines, lambda line: (line["row"] - 1) // summary.repeat):
             stored = list(group)
             codes = [checker.judged(self.header.printed(line))["result"]["exit_code"] for line in stored]
@@ -196,7 +196,7 @@ class Batch:
         summary.expect(seen.in_shard)
         from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
 
-        for run in MergedBatch.read([self.spec.directory], spec=True).runs(Shard()):
+        for run in MergedBatch.read([self.spec.directory], of_last_call=True).runs(Shard()):
             if past.state(run["row"]) == FINISHED:
                 summary.count(checker.judged(self.header.printed(run)), before=True)
 

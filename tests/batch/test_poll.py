@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from noxcli.batch.in_flight import FIRST_APART, FIRST_LOOK, SHORTEST, PollSchedule
+from noxcli.batch.in_flight import FIRST_APART, FIRST_LOOK, MIN_APART, PollSchedule
 
 
 def looks(schedule: PollSchedule, most: float) -> list[float]:
@@ -34,7 +34,7 @@ def test_a_run_that_takes_far_longer_is_read_less_and_less() -> None:
     schedule = PollSchedule(100.0)
     schedule.note(0.2)
     assert schedule.until_next(0.0) == 0.2
-    assert schedule.until_next(0.3) == SHORTEST
+    assert schedule.until_next(0.3) == MIN_APART
     assert schedule.until_next(60.0) == pytest.approx(1.5)
 
 
