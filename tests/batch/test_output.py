@@ -109,7 +109,7 @@ def test_what_the_disk_does_not_keep_is_not_printed(
 
 
 @pytest.mark.parametrize(
-    ("tally", "without", "seconds", "told"),
+    ("summary", "without", "seconds", "told"),
     [
         (BatchSummary(), (0, 0), 2.0, (None, "0 of 0 rows", "2.0s so far")),
         (

@@ -368,7 +368,7 @@ def batches(theatre: Theatre) -> Iterator[View]:
     workflow = theatre.add("batch", nodes=[asks, *boxes], script=script, status="failed")
     rows = theatre.directory / "rows.jsonl"
     rows.write_text("".join(f'{{"Q": "{n}"}}\n' for n in range(len(said))))
-    with patch("noxcli.reports.failure_groups.REASONS_TOLD", len(said)):
+    with patch("noxcli.reports.failure_groups.MAX_REASONS", len(said)):
         # One at a time: a sleep of one row would make time jump for the search for another one's reason.
         _, out, err = theatre.call("batch", workflow, str(rows), "--max-parallel", "1")
     yield View("batch, a table", out, "")
