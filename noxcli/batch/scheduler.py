@@ -156,7 +156,7 @@ class Scheduler:
             self.in_flight.follow(ActiveRow(row, run, began=time.monotonic(), found=True))
             self.schedule.add(number)
         else:
-            self.tally.note_begun(row.file_number)
+            self.summary.note_begun(row.file_number)
             self._call(partial(self.work.start, self.in_flight.add_row(row)))
 
     def _call(self, work: Callable[[], ActiveRow | RowResult]) -> None:
@@ -186,12 +186,12 @@ class Scheduler:
                     Stage.FINISHING, state.error
                 )  # the disk does not take what must be there before a start, or the server is sick
             if state.in_doubt:
-                self.tally.note_start(in_doubt=True)
+                self.summary.note_start(in_doubt=True)
             self.in_flight.end_start(number)
         else:
             if number in self.in_flight.starting:
                 self.shutdown.note_start()
-                self.tally.note_start(in_doubt=False)
+                self.summary.note_start(in_doubt=False)
                 if state.error is not None:
                     self.shutdown.enter(Stage.FINISHING, state.error)
             self.in_flight.follow(state)
