@@ -225,7 +225,7 @@ class RowWorker:
                     self.api.within(within).get_workflow(workflow_id)
 
         try:
-            self.patience.keep_trying(read)
+            self.retries.keep_trying(read)
         except NoxError as error:
             what = f"stopped starting rows: a start was not answered, and then not {READS} reads: {error.message}"
             raise NoReadAnswered(what, error.hint, **error.facts()) from error
