@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 from noxcli.codec import to_json
@@ -19,16 +18,6 @@ MAX_NAMED = 5  # ids in a message
 KINDS = {"id": "an id", "row": "a row's number", "line": "neither an id nor a row's number"}
 EMPTY = (None, "")
 Key = str | int  # a row's id or number: two name spaces
-
-
-class _Lines(RowReader):
-    """Lines of expected outputs, each for the row of its number, so that an empty one counts."""
-
-    counts_empty = True
-
-    def table_hint(self, form: str) -> str:
-        """Return how to read the file as a table: no option says it."""
-        return f"if it is a table, name it {Path(self.name).stem}.{form}"
 
 
 class Expectations:
@@ -49,7 +38,8 @@ class Expectations:
         if path == "-":
             raise UsageProblem(f"{OPTION} - is not a file", "give a JSON lines, CSV or TSV file")
         by_key, kinds = dict[Key, Inputs](), dict[str, str]()
-        source = _Lines(path, None, Columns({}, Inputs()), sources)
+        source = RowReader(path, None, Columns({}, Inputs()), sources)
+        source.is_expected = True
         if source.is_pipe:
             source.copy_pipe()
         for row in source.rows():

@@ -20,19 +20,17 @@ MAX_READ = 40  # characters of a value in a message
 
 @dataclass(slots=True, eq=False, repr=False)
 class Checked:
-    """Inputs that can be sent; `notes` report conversions, `warnings` possible surprises."""
+    """Inputs that can be sent; `notes` report conversions, `warnings` possible surprises. `columns` are of a table."""
 
     inputs: Inputs
+    columns: Container[str] = ()
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
 def validate_inputs(inputs: Inputs, nodes: Sequence[InputNode], workflow: str, columns: Container[str] = ()) -> Checked:
-    """Return the inputs with texts converted to the declared types; some may be in the `columns` of a table.
-
-    Raises WrongInputs, naming every mistake.
-    """
-    checked = Checked(inputs)
+    """Return the inputs with texts converted to the declared types. Raises WrongInputs, naming every mistake."""
+    checked = Checked(inputs, columns)
     given, problems = _meant(inputs.values, nodes, checked)
     values = dict(inputs.values)
     for node_id, keys in given.items():
@@ -40,7 +38,7 @@ def validate_inputs(inputs: Inputs, nodes: Sequence[InputNode], workflow: str, c
         if len(keys) > 1:
             problems.append(f"{' and '.join(map(repr, keys))} are the same input")
         for key in keys:
-            values[key] = _fitting(key, values[key], node, columns, checked, problems)
+            values[key] = _fitting(key, values[key], node, checked, problems)
         if node.fixed:
             checked.warnings.append(f"{keys[0]!r} is fixed by the workflow; your value is sent, and may have no effect")
     if checked.notes:  # something was converted, as in few rows of a batch
@@ -103,14 +101,7 @@ def _missing(
     return problems
 
 
-def _fitting(
-    key: str,
-    value: Any,
-    node: InputNode,
-    columns: Container[str],
-    checked: Checked,
-    problems: list[str],
-) -> Any:
+def _fitting(key: str, value: Any, node: InputNode, checked: Checked, problems: list[str]) -> Any:
     kind, inputs = node.kind, checked.inputs
     if kind is None or fits(value, kind):
         return value
@@ -123,7 +114,7 @@ def _fitting(
                 checked.notes.append(f"{key!r} takes {KINDS[kind].words}: its text is sent as {key}:={shown}")
                 return parsed
     shown = HIDDEN if key in inputs.secret | inputs.veiled else value
-    problems.append(f"{key!r} takes {_taken(key, shown, kind, in_column=key in columns)}")
+    problems.append(f"{key!r} takes {_taken(key, shown, kind, in_column=key in checked.columns)}")
     return value
 
 
@@ -132,12 +123,10 @@ def _taken(key: str, value: Any, kind: str, *, in_column: bool) -> str:
     words = KINDS[kind].words
     if kind == "file" and in_column:
         return f"{words} (--column {shlex.quote(item_start(key, kind))})"
-    is_decimal = kind == "number" and isinstance(value, str) and re.fullmatch(DECIMAL_COMMA, value)
-    if is_decimal:
-        words += " with a decimal point, such as 3.5"
-    if isinstance(value, str) and (is_decimal or in_column):
-        return f"{words} ({value[:MAX_READ]!r} is a text)"
-    return f"{words} ({key}{KINDS[kind].example})"
+    if kind == "number" and re.fullmatch(DECIMAL_COMMA, str(value)):
+        return f"{words} with a decimal point, such as 3.5 ({value!r} is a text)"
+    shown = in_column and isinstance(value, str)
+    return f"{words} ({f'{value[:MAX_READ]!r} is a text' if shown else key + KINDS[kind].example})"
 
 
 def fits(value: Any, kind: str) -> bool:

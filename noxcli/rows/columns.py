@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from noxcli.errors import UsageProblem, nearest, suggestion
-from noxcli.inputs.definition import InputNode
 from noxcli.inputs.parse import Inputs, item_start, parse_json, parse_value, split_item
 from noxcli.render.text import in_prose
 
@@ -29,7 +28,7 @@ class Columns:
     keep: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
-    needed: Mapping[str, InputNode] = field(default_factory=dict)
+    needed: Mapping[str, Collection[str | None]] = field(default_factory=dict)
     all_known: bool = False
 
     @classmethod
@@ -40,11 +39,13 @@ class Columns:
         """
         operators, renamed = dict[str, str](), dict[str, str]()
         for text in texts:
-            name, operator, column = _split(text)
-            if column and operator == "=":
-                known, key, value = renamed, column, name
-            else:
-                known, key, value = operators, name, operator
+            if not {"=", "@"} & {*text}:
+                raise UsageProblem(f"--column {text!r} names no input", "write INPUT=COLUMN, INPUT@ or INPUT:=")
+            name, operator, column = split_item(text)
+            if column and operator != "=":
+                hint = f"write --column '{name}{operator}', and --column {name}=COLUMN if the column has another name"
+                raise UsageProblem(f"--column {text!r} has text after {operator}", hint)
+            known, key, value = (renamed, column, name) if column else (operators, name, operator)
             if known.setdefault(key, value) != value or [*renamed.values()].count(name) > 1:
                 raise UsageProblem(f"--column names {key!r} twice", "remove one of them")
         if both := [name for name in keep if name in renamed]:
@@ -72,17 +73,13 @@ class Columns:
         for option, given in (("--column", {**self.operators, **column_of}), ("--keep", self.keep), ("--id", own_id)):
             for name in (column_of.get(name, name) for name in given):
                 if name not in names:
-                    near = nearest(name, names)
                     there = f"it has {', '.join(map(repr, names)) or 'none'}"
-                    raise UsageProblem(
-                        f"{option} names {name!r}, but the file has no such column",
-                        suggestion(near, there, quoted=True),
-                    )
+                    hint = suggestion(nearest(name, names), there, quoted=True)
+                    raise UsageProblem(f"{option} names {name!r}, but the file has no such column", hint)
         for name, column in column_of.items():
             if name in names:
-                raise UsageProblem(
-                    f"--column sends {column!r} as {name!r}, which the file has as well", "remove one of them"
-                )
+                both = f"--column sends {column!r} as {name!r}, which the file has as well"
+                raise UsageProblem(both, "remove one of them")
         for name in self.keep:
             if name in self.known:
                 raise UsageProblem(f"--keep names {name!r}, which is an input of the workflow", "remove it")
@@ -137,28 +134,13 @@ class Columns:
         ids = [name for name in unmeant if self.id == ID and name.casefold() == "id"][:1]
         unmeant = [name for name in unmeant if name not in ids]
         given = {*names, *self.common.values, *near.values()}
-        missing = [key for key, node in self.needed.items() if given.isdisjoint({node.label, *node.addresses})]
+        missing = [key for key, names in self.needed.items() if given.isdisjoint(names)]
         renamed = {name: key for key, name in zip(missing, unmeant, strict=False) if not name.startswith("@")}
-        sent = [
-            f"send {name!r} as {key!r} with --column {shlex.quote(item_start(key, None) + name)}"
-            for name, key in renamed.items()
-        ]
+        sent = [(name, key, shlex.quote(item_start(key, None) + name)) for name, key in renamed.items()]
         keep = [f"--keep {shlex.quote(name)}" for name in unmeant if name not in renamed]
-        hints = [*(f"name the rows with --id {name}" for name in ids), *sent]
+        hints = [f"name the rows with --id {name}" for name in ids]
+        hints += [f"send {name!r} as {key!r} with --column {item}" for name, key, item in sent]
         hints += [f"keep what is not sent with {' '.join(keep)}"] if keep else []
         are = "is not an input" if len(others) == 1 else "are not inputs"
         hint = " ".join([*meant, *([in_prose(hints)] if hints else [])])
         raise UsageProblem(f"{in_prose(list(map(repr, others)))} {are} of the workflow", hint)
-
-
-def _split(text: str) -> tuple[str, str, str]:
-    """Return input, operator and column of a --column. Raises UsageProblem."""
-    try:
-        name, operator, column = split_item(text)
-    except UsageProblem:
-        raise UsageProblem(f"--column {text!r} names no input", "write INPUT=COLUMN, INPUT@ or INPUT:=") from None
-    if column and operator != "=":
-        words = name + operator, f"{name}={column.lstrip('=')}"
-        both = " ".join(f"--column {shlex.quote(word)}" for word in words)
-        raise UsageProblem(f"--column {text!r} has text after {operator}", f"write {both}")
-    return name, operator, column

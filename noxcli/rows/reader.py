@@ -64,7 +64,7 @@ class Row:
 class RowReader:
     """The rows of a file, which can be read any number of times."""
 
-    counts_empty = False  # rows, which are else skipped
+    is_expected = False  # of --expect, so that an empty row counts: its number is that of the row it is for
 
     def __init__(
         self,
@@ -93,6 +93,7 @@ class RowReader:
         self._is_guess = form is None and suffix not in {*DELIMITERS, "jsonl", "ndjson", "json"}
         self._form = form or (suffix if suffix in DELIMITERS else "jsonl")
         self.separator = DELIMITERS.get(self._form, ",")  # of a table; known once its header was read
+        self.separated_oddly = ""  # by what, as text, if not as its form says
         with self._reading():
             status = sources.claim(source, f"FILE {source}")
         self.is_pipe = status is None or not stat.S_ISREG(status.st_mode)  # or a device
@@ -128,18 +129,13 @@ class RowReader:
         """True for CSV and TSV, whose empty cells are no values."""
         return self._form != "jsonl"
 
-    @property
-    def separated_oddly(self) -> str:
-        """By what, as text, if not as its form says."""
-        return SEPARATORS[self.separator] if self.separator != DELIMITERS.get(self._form, ",") else ""
-
     def know(self, nodes: Sequence[InputNode] | None, *, checked: bool) -> None:
         """Tell which inputs the workflow has; `checked` refuses other columns."""
         labels = {node.label for node in nodes or () if node.label is not None}
         known = frozenset(labels.union(*(node.addresses for node in nodes or ())))
         named = nodes is not None and all(node.label is not None for node in nodes)  # others have unknown names
         keys = keys_of({node.id: node for node in nodes or ()}.values())
-        needed = {key: node for key, node in keys.items() if node.required}
+        needed = {key: {node.label, *node.addresses} for key, node in keys.items() if node.required}
         self._columns = replace(self._columns, known=known, needed=needed, all_known=checked and named)
 
     def sent(self) -> list[str] | None:
@@ -226,8 +222,10 @@ class RowReader:
                     yield self._json_row(place, 0, fields)
                 return
             number += 1
-            if number == 1 and self._is_guess:
-                self._require_object(content)
+            if number == 1 and self._is_guess and not content.lstrip().startswith(b"{"):
+                form = "tsv" if b"\t" in content else "csv"
+                way = f"name it {Path(self.name).stem}.{form}" if self.is_expected else f"add --input-format {form}"
+                raise UsageProblem(f"the first line of {self.name} is not a JSON object", f"if it is a table, {way}")
             try:
                 fields = _json(content, "the line")
             except UsageProblem as problem:
@@ -241,16 +239,6 @@ class RowReader:
         self.names.update(dict.fromkeys(fields))
         return self._row(number, line, {self._columns.named(key): value for key, value in fields.items()}, typed=True)
 
-    def table_hint(self, form: str) -> str:
-        """Return how to read the file as a table."""
-        return f"if it is a table, add --input-format {form}"
-
-    def _require_object(self, line: bytes) -> None:
-        """Raise UsageProblem for a table whose name does not say that it is one."""
-        if not line.lstrip().startswith(b"{"):
-            form = "tsv" if b"\t" in line else "csv"
-            raise UsageProblem(f"the first line of {self.name} is not a JSON object", self.table_hint(form))
-
     @contextmanager
     def _csv_reader(self, file: BinaryIO) -> Iterator[Any]:
         csv.field_size_limit(sys.maxsize)
@@ -261,6 +249,7 @@ class RowReader:
             first = next(lines, "")
             if self._form == "csv":  # the header shows what a spreadsheet wrote in place of commas
                 self.separator = max(SEPARATORS, key=QUOTED.sub("", first).count)
+                self.separated_oddly = SEPARATORS[self.separator] if self.separator != "," else ""
             yield csv.reader(chain([first], lines), delimiter=self.separator, strict=True)
         finally:
             text.detach()
@@ -271,7 +260,7 @@ class RowReader:
             line = reader.line_num + 1
             try:
                 for cells in reader:
-                    if any(map(str.strip, cells)) or (cells and self.counts_empty):
+                    if any(map(str.strip, cells)) or (cells and self.is_expected):
                         number += 1
                         yield self._csv_row(number, line, header, cells)
                     elif cells:

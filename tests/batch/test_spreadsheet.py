@@ -68,7 +68,7 @@ def test_a_header_in_other_words_names_the_option_that_renames(noxcli: Noxcli, a
         ("--column Question=Frage --column Question=Kunde", "--column names 'Kunde' twice; remove one of them"),
         ("--column Kunde=Frage", "--column sends 'Frage' as 'Kunde', which the file has as well; remove one of them"),
         ("--column Frage", "--column 'Frage' names no input; write INPUT=COLUMN, INPUT@ or INPUT:="),
-        ("--column Question@Frage", "write --column Question@ --column Question=Frage"),
+        ("--column Question@Frage", "write --column 'Question@', and --column Question=COLUMN if the column has an"),
         ("--column Question=Kunde --keep Kunde", "--keep and --column both name 'Kunde'; remove one of them"),
     ],
 )
