@@ -65,7 +65,19 @@ class Transfer:
                 self._etag = None
                 raise Unavailable("the server sent a different part of the file than requested")
             self._receive(opened)
-            self._require_whole(opened)
+            remote, size = self.remote, self._part.size
+            if self.total not in {None, size}:
+                if opened.start == 0:
+                    self._etag = None  # what ended with another length is no beginning to continue from
+                raise Unavailable(f"the download has {size:,} bytes instead of {self.total:,}")
+            if remote.is_text:
+                self._require_text(opened.content_type)
+            elif not size and remote.size != 0:
+                self._doubtful += 1
+                if self._doubtful < MAX_EMPTY or remote.size is not None:
+                    raise Unavailable("the file is empty: it may not be stored yet")
+            elif remote.size not in {None, size}:
+                raise OutputNotDelivered(f"the file has {size:,} bytes instead of {remote.size:,}")
 
     def _open(self, start: int) -> "Download":
         file_id, etag = self.remote.file_id, self._etag if start else None
@@ -96,22 +108,6 @@ class Transfer:
             self._check()
             self._part.write(piece)
             self.done = self._part.size
-
-    def _require_whole(self, opened: "Download") -> None:
-        """Raise Unavailable if bytes are missing, which a retry may get, and Undelivered for what is another file."""
-        remote, size = self.remote, self._part.size
-        if self.total not in {None, size}:
-            if opened.start == 0:
-                self._etag = None  # what ended with another length is no beginning to continue from
-            raise Unavailable(f"the download has {size:,} bytes instead of {self.total:,}")
-        if remote.is_text:
-            self._require_text(opened.content_type)
-        elif not size and remote.size != 0:
-            self._doubtful += 1
-            if self._doubtful < MAX_EMPTY or remote.size is not None:
-                raise Unavailable("the file is empty: it may not be stored yet")
-        elif remote.size not in {None, size}:
-            raise OutputNotDelivered(f"the file has {size:,} bytes instead of {remote.size:,}")
 
     def _require_text(self, content_type: str) -> None:
         """Raise Unavailable if this is not the full text, which the server may have soon.

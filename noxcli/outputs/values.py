@@ -50,7 +50,22 @@ def find_remote(output: Any) -> Iterator[Remote]:
     while waiting:  # without recursion, since output may be nested as deeply as JSON allows
         value, keys = waiting.pop()
         if is_preview(value) or is_file(value):
-            yield _remote(value, keys)
+            import mimetypes  # loaded for an output that is not all there
+
+            cut = is_preview(value)
+            file = value.get("file") if cut else value
+            name = "" if cut else _word(file, "name")
+            size = file.get("size") if isinstance(file, dict) else None
+            yield Remote(
+                pointer_to(keys),
+                keys,
+                file_id_of(file),
+                name,
+                is_text=cut,
+                text=_word(value, "text") if cut else "",
+                content_type=_word(file, "content_type") or mimetypes.guess_type(name)[0] or "",
+                size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+            )
         if is_preview(value):
             continue  # one text replaces the whole value
         if isinstance(value, dict | list):
@@ -66,25 +81,6 @@ def outermost(remotes: Iterable[Remote]) -> Iterator[Remote]:
         if last is None or remote.keys[: len(last)] != last:
             last = remote.keys
             yield remote
-
-
-def _remote(value: dict[str, Any], keys: tuple[str | int, ...]) -> Remote:
-    import mimetypes  # loaded for an output that is not all there
-
-    cut = is_preview(value)
-    file = value.get("file") if cut else value
-    name = "" if cut else _word(file, "name")
-    size = file.get("size") if isinstance(file, dict) else None
-    return Remote(
-        pointer_to(keys),
-        keys,
-        file_id_of(file),
-        name,
-        is_text=cut,
-        text=_word(value, "text") if cut else "",
-        content_type=_word(file, "content_type") or mimetypes.guess_type(name)[0] or "",
-        size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
-    )
 
 
 def media_type(content_type: str) -> str:

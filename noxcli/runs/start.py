@@ -157,7 +157,17 @@ class StartAttempt(NonIdempotentRequest[Run]):
             callback_url=request.callback_url,
             attempt=self,
         )
-        self._require_own(run)
+        # Servers rewrite inputs, so those prove nothing.
+        created, now = parse_time(run.created_at), self.api.http.server_now()
+        contradiction = ""
+        if not same_id(run.workflow_id, request.workflow_id):
+            contradiction = f"a run of workflow {run.workflow_id}"
+        elif self._is_known(run.id):
+            contradiction = f"run {run.id}, which another start has begun"
+        elif created is not None and now is not None and PLAUSIBLE < created < now - A_DAY:
+            contradiction = f"run {run.id}, which began {run.created_at}"
+        if contradiction:
+            raise Unavailable(f"the server answered with {contradiction}")
         return run
 
     def search(self, within: float) -> tuple[str, list[dict[str, Any]]]:
@@ -174,16 +184,3 @@ class StartAttempt(NonIdempotentRequest[Run]):
 
         found = find_candidates(self.api, self.request.workflow_id, fits, since, max(LAST_LOOK, within))
         return f"; {found.words()}", found.brief()
-
-    def _require_own(self, run: Run) -> None:
-        """Raise Unavailable if the answer contradicts itself; servers rewrite inputs, so those prove nothing."""
-        created, now = parse_time(run.created_at), self.api.http.server_now()
-        if not same_id(run.workflow_id, self.request.workflow_id):
-            what = f"a run of workflow {run.workflow_id}"
-        elif self._is_known(run.id):
-            what = f"run {run.id}, which another start has begun"
-        elif created is not None and now is not None and PLAUSIBLE < created < now - A_DAY:
-            what = f"run {run.id}, which began {run.created_at}"
-        else:
-            return
-        raise Unavailable(f"the server answered with {what}")
