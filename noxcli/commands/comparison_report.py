@@ -92,23 +92,19 @@ class ComparisonReport:
             documents = (pair.document() for pair in comparison.pairs())
             self.context.printing.print_long_document(totals, "rows", documents)
         elif terminal.stdout_is_tty:
-            self._show_table()
+            layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
+            pairs = islice(comparison.pairs(), MAX_SHOWN)
+            rows = [[str(pair.change), shorten(pair.name, MAX_ID), _in_brief(pair)] for pair in pairs]
+            show_table(terminal, layout, rows)
+            terminal.show(pairs_in_words(terminal, islice(comparison.pairs(), MAX_DIFFS)))
+            if comparison.listed > MAX_SHOWN:
+                more = amount(comparison.listed - MAX_SHOWN, "row")
+                terminal.note(f"and {more} more; a pipe, --json and --report have all of them")
         else:
             terminal.write_all(with_tabs([[str(pair.change), pair.name, pair.what()]]) for pair in comparison.pairs())
         for line in (*comparison.compared.sides_in_words(), *totals["notes"]):
             terminal.note(line)
         terminal.note(comparison.in_words())
-
-    def _show_table(self) -> None:
-        terminal, comparison = self.context.terminal, self.comparison
-        layout = Layout(("CHANGE", "ROW", "WHAT"), cut=("WHAT",), marked=("CHANGE",))
-        pairs = islice(comparison.pairs(), MAX_SHOWN)
-        rows = [[str(pair.change), shorten(pair.name, MAX_ID), _in_brief(pair)] for pair in pairs]
-        show_table(terminal, layout, rows)
-        terminal.show(pairs_in_words(terminal, islice(comparison.pairs(), MAX_DIFFS)))
-        if comparison.listed > MAX_SHOWN:
-            more = amount(comparison.listed - MAX_SHOWN, "row")
-            terminal.note(f"and {more} more; a pipe, --json and --report have all of them")
 
 
 def score_of(comparison: Comparison, level: float = LEVEL) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from noxcli.outputs.values import by_name
 from noxcli.reports.comparison_facts import compared_facts
-from noxcli.reports.failure_groups import ResultLine, reason_in
+from noxcli.reports.failure_groups import reason_in
 from noxcli.reports.html import parts
 from noxcli.reports.html.batch_row import (
     MAX_ID,
@@ -145,21 +145,16 @@ def _unfolded(
             yield from parts.values(page, values, most)
     for name, lines in (("BASE", pair.base), ("NEW", pair.new)):
         if pair.rule.repeat > 1 or not differences:
-            yield from _repetitions(page, name, lines, most)
+            for number, line in enumerate(lines, 1):
+                result = line["result"]
+                which = f"{name} {number} of {len(lines)}" if len(lines) > 1 else name
+                yield page.tag("h3", f"{which}: {status_of(result['exit_code'])}")
+                if message := reason_in(result):
+                    yield page.tag("p", page.bdi(message, most))
+                yield from parts.values(page, by_name(result["output"]), most)
         ids = [str((line["result"]["run"] or {}).get("id") or "unknown") for line in lines]
         if ids:
             yield page.tag("p", f"{name} run{'s' * (len(ids) > 1)} ", page.bdi(", ".join(ids)), class_="dim")
-
-
-def _repetitions(page: Page, name: str, lines: Sequence[ResultLine], most: int) -> Iterator[Html]:
-    """Yield how each run of a row ended, with its outputs."""
-    for number, line in enumerate(lines, 1):
-        result = line["result"]
-        which = f"{name} {number} of {len(lines)}" if len(lines) > 1 else name
-        yield page.tag("h3", f"{which}: {status_of(result['exit_code'])}")
-        if message := reason_in(result):
-            yield page.tag("p", page.bdi(message, most))
-        yield from parts.values(page, by_name(result["output"]), most)
 
 
 def _sides(page: Page, key: str, pieces: Sequence[Piece], most: int) -> Html:

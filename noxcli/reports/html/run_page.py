@@ -115,7 +115,12 @@ def _waterfall(page: Page, document: Mapping[str, Any]) -> Iterator[Html]:
         yield page.tag("div", axis, *(_line(page, node, total) for node in shown), class_="fall")
         if more := len(lined) - len(shown):
             yield page.dim(f"and {more:,} more nodes")
-    yield from _untimed(page, [node for node in nodes if not _has_line(node)])
+    named: dict[str, list[Html]] = {}
+    for node in [node for node in nodes if not _has_line(node)][:MAX_BARS]:
+        named.setdefault(str(node["status"]), []).append(_name_of(page, node))
+    if named:
+        groups = (f"{', '.join(names)} ({page.text(status, 40)})" for status, names in named.items())
+        yield page.dim(Html(f"Not timed: {'; '.join(groups)}"))
 
 
 def _look(node: Node) -> tuple[str, str]:
@@ -141,16 +146,6 @@ def _span(node: Node) -> tuple[float, float] | None:
 
 def _name_of(page: Page, node: Node) -> Html:
     return page.bdi(node.get("name") or node.get("id"), MAX_NAME)
-
-
-def _untimed(page: Page, nodes: Sequence[Node]) -> Iterator[Html]:
-    """Yield the names of nodes without times, by status, in one line."""
-    named: dict[str, list[Html]] = {}
-    for node in nodes[:MAX_BARS]:
-        named.setdefault(str(node["status"]), []).append(_name_of(page, node))
-    if named:
-        groups = (f"{', '.join(names)} ({page.text(status, 40)})" for status, names in named.items())
-        yield page.dim(Html(f"Not timed: {'; '.join(groups)}"))
 
 
 def _axis(page: Page, total: float) -> Html:
