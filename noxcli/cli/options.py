@@ -16,7 +16,7 @@ DetachOrStop = Literal["detach", "stop"]  # what happens to the run when its com
 ProgressShown = Literal["auto", "plain", "none"]
 WhenColored = Literal["auto", "always", "never"]
 ExitOrWait = Literal["exit", "wait"]  # what to do while a run waits for human input
-MAX_LISTED = 1_000_000
+LISTED, MAX_LISTED = 30, 1_000_000  # entries of a list
 LAST = "@last"  # the run that this user started last
 # Seconds of retries without --retry-for: while the user waits for a first answer, and while a run is followed.
 RETRY_AT_FIRST, RETRY_FOLLOWING = 60.0, 300.0
@@ -237,7 +237,7 @@ class DocumentOptions:
 class ListOptions(DocumentOptions):
     """The same, for a list."""
 
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MAX_LISTED, help="List at most N.")] = 30
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MAX_LISTED, help="List at most N.")] = LISTED
 
 
 @declared

@@ -13,7 +13,7 @@ import typer
 from noxcli.cli.context import TOO_SHORT, Context
 from noxcli.cli.destinations import plan_reports, present
 from noxcli.cli.ending import way_to_output
-from noxcli.cli.options import LAST, RETRY_AT_FIRST, CommonOptions, DeliverOptions, RunOptions, source_of
+from noxcli.cli.options import LAST, LISTED, RETRY_AT_FIRST, CommonOptions, DeliverOptions, RunOptions, source_of
 from noxcli.config.settings import load_settings
 from noxcli.errors import (
     ExitCode,
@@ -202,15 +202,19 @@ class Session:
         return outcome.run
 
     def print_list(self, listing: "Listing", entries: Sequence[Mapping[str, Any]], limit: int) -> None:
-        """Print a list as a document, or as a table."""
+        """Print a list as a document, or as a table, and say on stderr what it does not show."""
         from noxcli.render.table import show_table
 
-        terminal = self.context.terminal
+        terminal, name = self.context.terminal, listing.name
         if self.context.printing.format.is_text:
             show_table(terminal, listing.layout, listing.rows(entries))
         else:
-            self.context.printing.print_document(listing.document(entries, limit))
-        listing.tell(terminal, len(entries), limit)
+            head = {"schema": f"noxcli.{name}/1", "ok": True, "exit_code": 0, "limit": limit}
+            self.context.printing.print_document({**head, name: entries})
+        if not entries:
+            terminal.note(f"no {name}")
+        elif len(entries) == limit == LISTED:
+            terminal.note(f"showing the newest {limit}; list more with --limit N")
 
     def read_run(self, text: str, retries: RetryPolicy, *, listed: bool = True) -> Run:
         """Return the run in its own record, by its name or from stdin. Raises as `read_own_record`."""

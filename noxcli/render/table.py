@@ -19,7 +19,6 @@ BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 GAP = 2  # spaces between columns
 NARROWEST = 8  # minimum cells of a column that shrinks
 NO_STATUS = "-"
-DEFAULT_LIMIT = 30  # entries of a list
 Rows = Sequence[Sequence[str]]
 
 
@@ -80,17 +79,6 @@ class Listing:
             [next(filter(None, (plain(entry[name]) for name in names)), "") for names in alternatives]
             for entry in entries
         ]
-
-    def document(self, entries: Sequence[Mapping[str, Any]], limit: int) -> dict[str, Any]:
-        """Return the document of at most `limit` entries."""
-        return {"schema": f"noxcli.{self.name}/1", "ok": True, "exit_code": 0, "limit": limit, self.name: entries}
-
-    def tell(self, terminal: Terminal, count: int, limit: int) -> None:
-        """Say on stderr what the list does not show."""
-        if not count:
-            terminal.note(f"no {self.name}")
-        elif count == limit == DEFAULT_LIMIT:
-            terminal.note(f"showing the newest {limit}; list more with --limit N")
 
 
 def plain(value: Any) -> str:
