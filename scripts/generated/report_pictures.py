@@ -104,7 +104,7 @@ def compared(directory: Path) -> Path:
         stderr=subprocess.DEVNULL,
         check=True,
     )
-    return directory / "report" / "comparison.html"
+    return directory / "report.html"
 
 
 def files(_root: Path) -> Iterator[tuple[str, bytes]]:

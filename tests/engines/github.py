@@ -1,4 +1,4 @@
-"""GitHub beside `act`: the API that `gh` asks about the attempts of one run, and the store of its artifacts."""
+"""GitHub beside `act`: the API that `gh` asks about the attempts of one run, and for comments; the store of artifacts."""
 
 import io
 import json
@@ -36,6 +36,9 @@ class GitHub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answers)
         self.store = store
         self.jobs: list[dict[str, Any]] = []
+        self.comments: list[dict[str, Any]] = [
+            {"id": 1, "user": {"login": "a-reader"}, "body": "<!-- noxcli gate review -->\nlooks good"}
+        ]
         self.broken: set[str] = set()  # last words of the paths that are answered with 500
 
     def begin(self, attempt: int, names: Sequence[str]) -> None:
@@ -81,12 +84,29 @@ class Answers(BaseHTTPRequestHandler):
             self._send(200, "application/zip", self._zipped(words[-2]))
         elif words[-1] == "jobs":
             self._send_json({"total_count": len(self.server.jobs), "jobs": self.server.jobs})
+        elif words[-1] == "comments":
+            self._send_json(self.server.comments)
         else:
             named = parse_qs(url.query).get("name")
             listed = [path.name for path in self.server.store.iterdir() if named in (None, [path.name])]
             base = f"http://api.{HOST}/repos/noxcli/batch/actions/artifacts"
             found = [{"name": name, "expired": False, "archive_download_url": f"{base}/{name}/zip"} for name in listed]
             self._send_json({"total_count": len(found), "artifacts": found})
+
+    def do_POST(self) -> None:
+        comment = {"id": len(self.server.comments) + 1, "user": {"login": "github-actions[bot]"}, **self._body()}
+        self.server.comments.append(comment)
+        self._send_json(comment)
+
+    def do_PATCH(self) -> None:
+        number = int(self.path.rpartition("/")[2])
+        [comment] = [each for each in self.server.comments if each["id"] == number]
+        comment |= self._body()
+        self._send_json(comment)
+
+    def _body(self) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        return body
 
     def _zipped(self, name: str) -> bytes:
         packed = io.BytesIO()

@@ -1,66 +1,164 @@
-"""The jobs of docs/test-a-change.md in `act` and `gitlab-ci-local`: red for a change that breaks a row, then green."""
+"""The jobs of docs/test-a-change.md in `act` and `gitlab-ci-local`, with pull requests that are red, worse and right."""
 
+import json
+import re
+import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 import pytest
 
-from noxcli.sandbox.builtin import BUILT_IN
+from noxcli.sandbox.scenario import Scenario, Version, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
-from tests.docs.test_change import BLOCKS, JOBS, failed
-from tests.engines.farm import Farm, needs_engine
-from tests.engines.test_ci_systems import act, commit, no_index
-from tests.process import HUNG
+from tests.docs.test_change import JOBS
+from tests.engines import github
+from tests.engines.farm import ROOT, Farm, needs_engine
+from tests.engines.test_ci_systems import commit
+from tests.engines.test_components import PIP, act_line
+from tests.process import HUNG_INSTALLING
+from tests.release.conftest import built as built
 
-pytestmark = [pytest.mark.engine, pytest.mark.wide]
-GREEN = BLOCKS[2].splitlines()[0]  # the edit alone; the job runs the script
+pytestmark = [pytest.mark.engine("gh"), pytest.mark.wide, pytest.mark.timeout(1000)]
+ROWS = 40
+RIGHT, BROKEN, WORSE = "noxcli gate passed", "1 broken", "NEW is worse as a whole"
+# What a pull request makes of the prompt, and the code and the words that its gate ends with.
+PULL_REQUESTS = (("curt", 1, BROKEN), ("hasty", 1, WORSE), ("polite", 0, RIGHT))
+
+
+def answer(inputs: dict[str, Any]) -> dict[str, str]:
+    """A curt prompt breaks one row, a hasty one three of ten answers."""
+    question, prompt = str(inputs["Question"]), str(inputs["Prompt"])
+    luck = crc32(f"{question} {inputs['$turn']}".encode()) % 10
+    wrong = ("curt" in prompt and question == "question 3") or ("hasty" in prompt and luck < 3)
+    return {"Answer": "no idea" if wrong else f"the answer to {question}"}
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Farm]:
-    """The files of the page, with the change that breaks a row."""
-    (tmp_path / "work").mkdir()
-    with Sandbox(BUILT_IN, speed=100) as sandbox:
-        farm = Farm(sandbox, "review", tmp_path / "work")
-        farm.run("bash", "-euc", BLOCKS[0] + BLOCKS[1].rpartition("sh test-change.sh")[0])
-        yield farm
+    """The two files of the page."""
+    where, nodes = tmp_path / "work", [input_node("Question"), fixed_input("Prompt", "plain"), output_node("Answer")]
+    where.mkdir()
+    lines = [f"{row},question {row},the answer to question {row},\n" for row in range(1, ROWS + 1)]
+    (where / "questions.csv").write_text("".join(["id,Question,expected,notes\n", *lines]))
+    scenario = Scenario("review", nodes=nodes, output=answer, versions=[Version("base", nodes=nodes)])
+    with Sandbox([scenario], speed=1000) as sandbox:
+        yield Farm(sandbox, "review", where)
         sandbox.break_connections()
 
 
-@pytest.mark.long(10)
+def write(project: Farm, prompt: str) -> None:
+    """Write the prompt of a pull request into the exported workflow."""
+    project.run("noxcli", "export", "review", "-o", "review.nx")
+    path = project.where / "review.nx"
+    text = path.read_text()
+    assert "plain" in text
+    path.write_text(text.replace("plain", prompt))
+
+
+@pytest.mark.long(90)
 def test_github(project: Farm, tmp_path: Path) -> None:
-    line, path = act(project, tmp_path, "pull_request", JOBS[0])
-    env = {"PATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    with project.started(line, **env) as engine:
-        assert engine.wait(HUNG) == 1, project.log()
-    assert "exit status 11" in project.log()
-    assert "::error title=noxcli gate::norway" in project.log()
-    assert failed(tmp_path / "artifacts") == ["row 3 (norway)"]
-    assert "<ins>No</ins>" in (tmp_path / "artifacts/report/comparison.html").read_text()
+    line = act_line(project, tmp_path, "pull_request", JOBS[0])
+    (project.where / ".github/workflows").mkdir(parents=True)
+    (project.where / ".github/workflows/test-change.yml").write_text(JOBS[0])
+    event = tmp_path / "event.json"
+    event.write_text('{"number": 7, "pull_request": {"number": 7}}')
+    commit(project, project.where)
+    with github.serving(tmp_path / "artifacts") as api:
+        environment = {**api.environment(), "GITHUB_REPOSITORY": "noxcli/review"}
+        line += ["-e", str(event), "-s", "GITHUB_TOKEN=ghs_of-act"]
+        line += [f"--env={name}={value}" for name, value in environment.items()]
 
-    project.run("sh", "-c", GREEN)
-    with project.started(line, **env) as engine:
-        assert engine.wait(HUNG) == 0, project.log()
-    assert failed(tmp_path / "artifacts") == []
+        def run(attempt: int) -> int:
+            with project.started(
+                [*line, f"--env=GITHUB_RUN_ATTEMPT={attempt}"], XDG_CACHE_HOME=str(tmp_path / "cache")
+            ) as engine:
+                return engine.wait(HUNG_INSTALLING)
+
+        for prompt, code, words in PULL_REQUESTS:
+            write(project, prompt)
+            assert run(1) == code, project.log()
+            _, comment = api.comments  # and that of a reader
+            assert words in comment["body"], project.log()
+            paid = len(project.sandbox.runs("review"))
+            assert run(2) == code, project.log()
+            assert len(project.sandbox.runs("review")) == paid, "another attempt has all answers"
+            shutil.rmtree(tmp_path / "artifacts/noxcli-output")
+    assert project.sandbox.key not in project.log()
 
 
-@pytest.mark.long(10)
-def test_gitlab(project: Farm, tmp_path: Path) -> None:
+class Notes(BaseHTTPRequestHandler):
+    """The notes of a merge request, as GitLab has them: a hundred on a page, the newest first."""
+
+    server: Any
+
+    def do_GET(self) -> None:
+        page = int(re.findall(r"[?&]page=(\d+)", self.path)[0])
+        self._send(list(reversed(self.server.notes))[100 * page - 100 : 100 * page])
+
+    def do_POST(self) -> None:
+        self.server.notes.append({"id": len(self.server.notes), **self._body()})
+        self._send(self.server.notes[-1])
+
+    def do_PUT(self) -> None:
+        note = self.server.notes[int(self.path.rpartition("/")[2])]
+        note.update(self._body())
+        self._send(note)
+
+    def _body(self) -> dict[str, Any]:
+        assert self.path.startswith("/api/v4/projects/11/merge_requests/7/notes")
+        body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        return body
+
+    def _send(self, answer: object) -> None:
+        found = self.headers["PRIVATE-TOKEN"] == "glpat-of-a-bot"
+        body = json.dumps(answer).encode()
+        self.send_response(200 if found else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def gitlab(notes: list[dict[str, Any]]) -> Iterator[str]:
+    """Serve the notes, and yield the address of the API."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Notes) as server:
+        server.notes = notes  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/api/v4"
+        server.shutdown()
+
+
+@pytest.mark.long(60)
+def test_gitlab(project: Farm, built: dict[str, Path]) -> None:
+    """Only the component's address differs from the page: this runner includes files, not catalogs."""
     needs_engine("gitlab-ci-local", "node", "rsync")
-    (project.where / ".gitlab-ci.yml").write_text(JOBS[1])
+    text = re.sub(r"component: \S+", "local: templates/run/template.yml", JOBS[1])
+    (project.where / ".gitlab-ci.yml").write_text(text)
+    (project.where / "templates/run").mkdir(parents=True)
+    shutil.copy(ROOT / "templates/run/template.yml", project.where / "templates/run")
+    write(project, "plain")
     commit(project, project.where)
     project.run("git", "remote", "add", "origin", "git@gitlab.example.com:noxcli/review.git")
+    notes = [{"id": number, "body": "looks good"} for number in range(250)]
     known = {name: project.env[name] for name in ("NOXUS_BACKEND_URL", "NOXUS_API_KEY")}
-    known["CI_PIPELINE_SOURCE"] = "merge_request_event"
-    line = ["gitlab-ci-local", "--force-shell-executor", "--no-evaluate-rule-changes"]  # it has no target branch
-    line += (f"--variable={name}={known[name]}" for name in known)
-    path = f"{no_index(tmp_path)}:{project.env['PATH']}"
-    with project.started(line, PATH=path) as engine:
-        assert engine.wait(HUNG) == 1, project.log()
-    assert "FAIL 11" in project.log()
-    assert "noxcli: 1 row broken (38 runs): norway" in project.log()
-    assert failed(project.where / ".gitlab-ci-local/artifacts/test-change") == ["row 3 (norway)"]
-
-    project.run("sh", "-c", GREEN)
-    with project.started(line, PATH=path) as engine:
-        assert engine.wait(HUNG) == 0, project.log()
+    with gitlab(notes) as url:
+        known |= {"CI_API_V4_URL": url, "CI_PROJECT_ID": "11", "CI_MERGE_REQUEST_IID": "7"}
+        known |= {"CI_PIPELINE_SOURCE": "merge_request_event", "NOXCLI_GITLAB_TOKEN": "glpat-of-a-bot"}
+        line = ["gitlab-ci-local", "--force-shell-executor", "--no-evaluate-rule-changes"]  # it has no target branch
+        line += (f"--variable={name}={value}" for name, value in known.items())
+        for prompt, code, words in PULL_REQUESTS:
+            write(project, prompt)
+            shutil.rmtree(project.where / ".gitlab-ci-local", ignore_errors=True)
+            env = {**PIP, "PIP_FIND_LINKS": str(built["wheel"].parent)}
+            with project.started(line, **env) as engine:
+                assert engine.wait(HUNG_INSTALLING) == code, project.log()
+            assert len(notes) == 251, project.log()
+            assert words in notes[-1]["body"]

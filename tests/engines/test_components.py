@@ -49,27 +49,42 @@ def workflow(farm: Farm) -> str:
     return farm.sandbox.add(Scenario("ask", nodes=nodes, script=script, output=lambda inputs: {"A": inputs["Q"]}))
 
 
-@pytest.fixture
-def act(farm: Farm, tmp_path: Path) -> list[str]:
-    """The command line that runs the project's workflow, with this checkout as the action."""
+DOWN = """\
+name: download
+inputs: {{name: {{required: true}}, path: {{required: true}}}}
+runs: {{using: composite, steps: [{{shell: bash, run: 'cp -r "{store}/${{{{ inputs.path }}}}" .'}}]}}
+"""
+
+
+def act_line(farm: Farm, tmp_path: Path, event: str, text: str) -> list[str]:
+    """Return the command line that runs the project's jobs, with this checkout as the action that `text` uses.
+
+    What the steps upload is in `artifacts`.
+    """
     needs_engine("act")
     source = build("sdist", ROOT, tmp_path / "sdist")
     shutil.unpack_archive(source, tmp_path, filter="data")
-    checkout = tmp_path / source.name.removesuffix(".tar.gz")
-    upload = tmp_path / "upload-artifact"
-    (tmp_path / "artifacts").mkdir()
-    upload.mkdir()
-    (upload / "action.yml").write_text(UP.format(store=tmp_path / "artifacts"))
+    store, places = tmp_path / "artifacts", {repository(ROOT): tmp_path / source.name.removesuffix(".tar.gz")}
+    store.mkdir()
+    for name, action in (("upload", UP), ("download", DOWN)):
+        places[f"actions/{name}-artifact"] = stub = tmp_path / name
+        stub.mkdir()
+        (stub / "action.yml").write_text(action.format(store=store))
     options = []
-    text = snippet("As an action") + (ROOT / "action.yml").read_text()
-    for name, place in ((repository(ROOT), checkout), ("actions/upload-artifact", upload)):
+    for name, place in places.items():
         commit(farm, place)
-        (used,) = set(re.findall(rf"{name}@\w+", text))
+        (used,) = set(re.findall(rf"{name}@\w+", text + (ROOT / "action.yml").read_text()))
         options += ["--local-repository", f"{used}={place}"]
     for name, value in {**PIP, "NOXUS_BACKEND_URL": farm.sandbox.url, "PATH": farm.env["PATH"]}.items():
         options += ["--env", f"{name}={value}"]
     secret = ["-s", f"NOXUS_API_KEY={farm.sandbox.key}"]
-    return ["act", "push", "-P", "ubuntu-latest=-self-hosted", "--action-offline-mode", *options, *secret]
+    return ["act", event, "-P", "ubuntu-latest=-self-hosted", "--action-offline-mode", *options, *secret]
+
+
+@pytest.fixture
+def act(farm: Farm, tmp_path: Path) -> list[str]:
+    """The command line that runs the project's workflow, with this checkout as the action."""
+    return act_line(farm, tmp_path, "push", snippet("As an action"))
 
 
 def write_workflow(farm: Farm, workflow: str, inputs: str, more: str = "") -> None:
