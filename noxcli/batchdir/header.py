@@ -104,12 +104,15 @@ class BatchHeader:
     @property
     def version_name(self) -> str | None:
         """The name that the command line had for the version, None if it had none, or its id."""
-        name = None
-        for word, following in pairwise([*self.command, ""]):
-            option, _, value = word.partition("=")
-            if option == VERSION_OPTION:
-                name = value or following
+        name = next(reversed([*self.words_after(VERSION_OPTION)]), None)
         return None if name == self.version_id else name
+
+    def words_after(self, option: str) -> Iterator[str]:
+        """Yield the values that the command line gives an option."""
+        for word, following in pairwise([*self.command, ""]):
+            name, equals, value = word.partition("=")
+            if name == option:
+                yield value if equals else following
 
 
 @dataclass(frozen=True, slots=True)

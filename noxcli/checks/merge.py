@@ -2,18 +2,19 @@
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from noxcli.batchdir.append_file import open_batch_file
 from noxcli.batchdir.header import BatchHeader, command_to_continue, differences
 from noxcli.batchdir.journal_state import FINISHED, JournalState, line_at
 from noxcli.batchdir.results_file import DigestIndex, ResultsReader, key_of, parse_line, run_of
 from noxcli.batchdir.row_result import row_folder
+from noxcli.batchdir.table import BatchTable
 from noxcli.checks.batch_summary import BatchSummary
 from noxcli.checks.row_checker import RowChecker
 from noxcli.errors import ANSWERED, ConfigProblem, ExitCode, Incomplete, UsageProblem
@@ -59,6 +60,7 @@ class MergedBatch:
     _only: set[int] | None = None  # the rows of the file that --only selected; None: none was left out
     _keeps_others: bool = True  # that an earlier call has run
     _is_whole: bool = False  # such a call left none out
+    _table: BatchTable | None = None
     _keys: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # of the results of finished rows; else 0
     _runs: "array[int]" = field(default_factory=lambda: array("Q", [0]))  # the digests of their ids
     _places: "array[int]" = field(default_factory=lambda: array("Q"))  # of their results, plus 1; empty before
@@ -181,14 +183,22 @@ class MergedBatch:
     def _read(self, files: Sequence[IO[bytes]], number: int) -> ResultLine:
         owner = self._owners[number]
         if owner == UNOWNED:
-            return self._missing(number)
+            return {**self._missing(number), **self._told(number)}
         if place := self._places[number]:
             line = parse_line(self._stored[owner].read_at(place - 1))
             if line is not None and digest_of(run_of(line)) == self._runs[number]:
                 return {**line, "row": number}
         entry = {**line_at(files[owner], self._offsets[number]), "row": number}  # it may have moved since
         others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
-        return self._unstored(entry, others, is_outdated=(owner, number) in self.outdated)
+        line = self._unstored(entry, others, is_outdated=(owner, number) in self.outdated)
+        return {**line, **self._told(number)}
+
+    def _told(self, number: int) -> Mapping[str, Any]:
+        """Return what the table says of a row without a result, if it still is the one of the batch."""
+        if self.header.gate is not None:
+            return {}
+        self._table = self._table or BatchTable(self.header)
+        return self._table.row(number)
 
     def _add(self, owner: int, past: JournalState) -> None:
         header = self.headers[-1]

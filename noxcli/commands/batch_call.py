@@ -298,9 +298,12 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
     outdated = bool(batch.past.outdated)
     next_step = command_to_continue(context.argv, summary.all_codes, left, outdated=outdated)
     if not batch.is_stored:
-        next_step = f"repeat it with: {line_with(context.argv, [])}"
-    elif next_step is not None:
-        next_step = f"{'continue' if left else 'run the failed rows again'} with: {next_step}"
+        go_on = f"repeat it with: {line_with(context.argv, [])}"
+    elif go_on is not None:
+        go_on = f"{'continue' if left else 'run the failed rows again'} with: {go_on}"
+        if doubtful := summary.all_codes[ExitCode.START_UNKNOWN]:
+            these = "the row in doubt" if doubtful == 1 else f"the {doubtful} rows in doubt"
+            go_on += f"; --again doubtful starts {these} again, and may run {'it' if doubtful == 1 else 'them'} twice"
     if isinstance(error, Interruption):
         raise Interruption(f"{error.message}{batch.named}", next_step, number=error.number)
     output.checker.require_answers(output.outputs, "no row's result")
