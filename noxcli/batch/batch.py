@@ -120,7 +120,8 @@ class Batch:
             seen.require_right(spec.workflow, self._terminal.complain)
         if past.header is None and spec.shard.of > 1:
             require_same_split(spec.directory, seen.digest, str(spec.shard))
-        self.header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
+        header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
+        self.header = replace(header, table_rows=0 if rows.takes_all else rows.count())
         return seen
 
     def begin(self, checker: RowChecker) -> None:

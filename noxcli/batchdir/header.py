@@ -12,7 +12,7 @@ from noxcli.codec import to_json
 from noxcli.errors import ExitCode
 from noxcli.inputs.definition import definition_text, inputs_of, tidy
 from noxcli.inputs.parse import Inputs
-from noxcli.render.text import in_prose
+from noxcli.render.text import in_prose, with_id
 from noxcli.rows.reader import digest_of
 
 SIDES = ("base", "new")
@@ -39,6 +39,8 @@ HEADER: Mapping[str, tuple[type, ...]] = {
     "only": (list, type(None)),
     "outputs": (list, type(None)),
     "gate": (dict, type(None)),
+    "workflow_name": TEXT,
+    "table_rows": NUMBER,
 }
 
 
@@ -88,6 +90,8 @@ class BatchHeader:
     definition: str | None = None  # its digest, if it was read
     nodes: NodeDigests | None = None  # of it
     gate: Mapping[str, Any] | None = None  # what NEW has of its own; all else is about BASE and the table
+    workflow_name: str = ""
+    table_rows: int = 0  # of the whole FILE, if --limit or --only selects some of them
 
     def printed(self, line: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a line as it is printed: by the row of the file, with its repetition, or with its side and place."""
@@ -106,6 +110,24 @@ class BatchHeader:
         """The name that the command line had for the version, None if it had none, or its id."""
         name = next(reversed([*self.words_after(VERSION_OPTION)]), None)
         return None if name == self.version_id else name
+
+    @property
+    def workflow(self) -> str:
+        """The workflow by its name, then its id."""
+        return with_id(self.workflow_name, self.workflow_id)
+
+    @property
+    def version(self) -> str | None:
+        """The version by its name, then its id; None for the current one."""
+        return None if self.version_id is None else with_id(self.version_name, self.version_id)
+
+    def left_out(self, rows: int) -> str:
+        """Return how many of how many rows of the table there are, empty for all of them."""
+        parts = [f"--limit {self.limit}"] if self.limit is not None else []
+        parts += ["--only"] if self.only is not None else []
+        parts += [f"--shard {self.shard}"] if self.shard != "1/1" else []
+        of = f"{rows:,} of the {self.table_rows:,} rows" if self.table_rows else "a part"
+        return f"only {of} of {self.source}: {', '.join(parts)}" if parts else ""
 
     def words_after(self, option: str) -> Iterator[str]:
         """Yield the values that the command line gives an option."""

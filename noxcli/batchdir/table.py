@@ -1,4 +1,4 @@
-"""The rows of a batch that has no result of them, as its FILE has them, as long as that is the one it was begun with."""
+"""The rows of a batch's table, as long as its FILE is the one that the batch was begun with."""
 
 import hashlib
 from collections.abc import Iterator

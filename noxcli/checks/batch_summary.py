@@ -12,7 +12,7 @@ from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount, hint_lines
 from noxcli.reports.ci import BatchReport
-from noxcli.reports.failure_groups import FailureGroups
+from noxcli.reports.failure_groups import FailureGroups, headline_of
 from noxcli.timing import show_seconds
 
 # If this number of first rows end for one reason, no other would do better.
@@ -210,8 +210,10 @@ class BatchSummary:
 
     def for_ci(self, name: str, command: str) -> BatchReport:
         """Return what a CI system gets to know."""
-        good = self.all_codes[ExitCode.OK]
-        return BatchReport(name, good, self.rows, self.counts_by_outcome(), self.reasons.lines(), command=command)
+        codes, reasons = self.all_codes, self.reasons.lines()
+        headline = headline_of(codes, self.rows, judged=command != "batch")
+        counts = self.counts_by_outcome()
+        return BatchReport(name, codes[ExitCode.OK], self.rows, counts, reasons, command=command, headline=headline)
 
     @property
     def exit_codes(self) -> list[int]:
@@ -231,10 +233,15 @@ class BatchSummary:
         text = f"{self.of_rows(good)} passed (--pass-each {self.pass_each} of {self.repeat})"
         return None if self.repeat == 1 else (good == rows, text)
 
+    def notes(self) -> list[str]:
+        """Return what to know about the rows that passed."""
+        rerun = sum(self.repeat == 1 or self._is_good(row) for row in self._asked_again)
+        return [f"{amount(rerun, 'row')} passed only after a re-run"] if rerun else []
+
     def conclude(self, terminal: Terminal, hint: str | None, named: str = "") -> None:
         """Raise one error for all, which also says what is `named`, unless all completed or enough of them."""
-        if rerun := sum(self.repeat == 1 or self._is_good(row) for row in self._asked_again):
-            terminal.warn(f"{amount(rerun, 'row')} passed only after a re-run")
+        for note in self.notes():
+            terminal.warn(note)
         codes, counted, verdict = self.exit_codes, self.all_codes, self.verdict
         code, judged = worst(codes), {*codes} <= COMPLETED
         share = verdict[1] if verdict is not None and self.min_pass is not None else ""
@@ -244,8 +251,8 @@ class BatchSummary:
             return
         if judged and share:
             text = share
-        elif bad := counted.total() - counted[ExitCode.OK]:
-            text = f"{self.of_rows(bad)} {'completed, but an assertion failed' if judged else 'did not complete'}"
+        elif counted.total() > counted[ExitCode.OK]:
+            text = headline_of(counted, self.rows)
         else:
             text = f"{self.of_rows(self.not_started // self.repeat)} were not started" if self.not_started else ""
         why = "" if self.cause is None else self.cause.message

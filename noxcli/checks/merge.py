@@ -190,8 +190,8 @@ class MergedBatch:
                 return {**line, "row": number}
         entry = {**line_at(files[owner], self._offsets[number]), "row": number}  # it may have moved since
         others = [line_at(files[one], offset) for one, offset in self.doubled.get(number, ())]
-        line = self._unstored(entry, others, is_outdated=(owner, number) in self.outdated)
-        return {**line, **self._told(number)}
+        unstored = self._unstored(entry, others, is_outdated=(owner, number) in self.outdated)
+        return {**unstored, **self._told(number)}
 
     def _told(self, number: int) -> Mapping[str, Any]:
         """Return what the table says of a row without a result, if it still is the one of the batch."""
@@ -287,8 +287,17 @@ class MergedBatch:
         cases = (case for line in lines for case in cases_of_row(line, source, checker.names(line)))
         write_junit(target, source, cases, mask)
 
-    def page(self, page: Page, checker: RowChecker, summary: BatchSummary) -> Iterator[bytes]:
-        """Yield the HTML page, with the verdict of the summary."""
+    def notes(self) -> list[str]:
+        """Return what to know about the rows that are here."""
+        shards = ", ".join(map(str, self.absent))
+        notes = [f"missing the journals of shards {shards}"] if self.absent and len(self.directories) > 1 else []
+        part = self.header.left_out(self.rows // self.header.repeat) if self.is_limited else ""
+        return [*notes, part] if part else notes
+
+    def page(
+        self, page: Page, checker: RowChecker, summary: BatchSummary, facts: Sequence[tuple[str, str]] = ()
+    ) -> Iterator[bytes]:
+        """Yield the HTML page, with the verdict of the summary, and with more facts."""
         codes: list[Counter[int]] = [Counter() for _ in self.directories]
 
         def rows() -> Iterator[ResultLine]:
@@ -301,14 +310,16 @@ class MergedBatch:
                 folder = self.directories[owner] / row_folder(run["row"], run["id"])
                 yield {**line, "folder": str(folder)} if folder.is_dir() else line
 
-        shards = ", ".join(map(str, self.absent))
-        notes = [f"missing the journals of shards {shards}"] if self.absent and len(self.directories) > 1 else []
-        commands = partial(self._commands, codes)
-        header = self.header
-        facts = [("Workflow", header.workflow_id), ("Version", header.version_id), ("Server", header.host)]
-        facts += [("Shard", header.shard)] if self.shard.of > 1 else []
-        facts = [fact for fact in facts if fact[1] is not None]
-        about = BatchAbout(header.source, commands, notes, facts, summary.verdict)
+        commands, header = partial(self._commands, codes), self.header
+        known = [("Workflow", header.workflow), ("Version", header.version), ("Server", header.host)]
+        known += [("Shard", header.shard)] if self.shard.of > 1 else []
+        about = BatchAbout(
+            header.source,
+            commands,
+            [*self.notes(), *summary.notes()],
+            [*((term, text) for term, text in known if text is not None), *facts],
+            summary.verdict,
+        )
         return rows_page(page, about, rows)
 
     def _commands(self, codes: Sequence[Counter[int]]) -> list[str]:

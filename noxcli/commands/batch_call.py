@@ -22,7 +22,7 @@ from noxcli.cli.prepare import check_outputs, parse_given_inputs, read_workflow_
 from noxcli.cli.session import Session
 from noxcli.codec import to_json
 from noxcli.commands.batch_options import Again, Options
-from noxcli.errors import ANSWERED, Interruption, NoxError, Phase, TimedOut, UsageProblem
+from noxcli.errors import ANSWERED, ExitCode, Interruption, NoxError, Phase, TimedOut, UsageProblem
 from noxcli.expressions.query import Query
 from noxcli.files import expanded, save
 from noxcli.inputs.definition import inputs_of, keys_of, outputs_of
@@ -197,6 +197,7 @@ def header_of(context: Context, workflow: Workflow, spec: BatchSpec, command: Se
         command=list(command),
         definition=definition,
         nodes=nodes,
+        workflow_name=workflow.name or "",
     )
 
 
@@ -298,12 +299,14 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
     outdated = bool(batch.past.outdated)
     next_step = command_to_continue(context.argv, summary.all_codes, left, outdated=outdated)
     if not batch.is_stored:
-        go_on = f"repeat it with: {line_with(context.argv, [])}"
-    elif go_on is not None:
-        go_on = f"{'continue' if left else 'run the failed rows again'} with: {go_on}"
+        next_step = f"repeat it with: {line_with(context.argv, [])}"
+    elif next_step is not None:
+        next_step = f"{'continue' if left else 'run the failed rows again'} with: {next_step}"
         if doubtful := summary.all_codes[ExitCode.START_UNKNOWN]:
             these = "the row in doubt" if doubtful == 1 else f"the {doubtful} rows in doubt"
-            go_on += f"; --again doubtful starts {these} again, and may run {'it' if doubtful == 1 else 'them'} twice"
+            next_step += (
+                f"; --again doubtful starts {these} again, and may run {'it' if doubtful == 1 else 'them'} twice"
+            )
     if isinstance(error, Interruption):
         raise Interruption(f"{error.message}{batch.named}", next_step, number=error.number)
     output.checker.require_answers(output.outputs, "no row's result")

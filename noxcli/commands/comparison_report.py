@@ -1,6 +1,6 @@
 """What a comparison says: on a terminal or in a pipe, in files, and to a CI system."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -24,6 +24,7 @@ MAX_SHOWN, MAX_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whos
 MAX_ID, MAX_WHAT = 30, 200  # characters of a cell there
 MIN_SHARE = 0.01  # that is reported exactly
 LEVEL = 0.01  # of what is worse as a whole, and of each side of an interval
+WORSE = "NEW is worse as a whole"
 TOO_FEW = "too few scores differ to tell"
 MAX_NAMED, MAX_LISTED = 3, 10  # rows that fail: in the error, and on the pages of a CI system
 
@@ -61,7 +62,9 @@ class ComparisonReport:
         context.reports.clear()
         if self.report is not None:
             target = Path(self.report)
-            save(target, comparison_page(context.new_page(target.parent), totals, comparison.pairs()))
+            save(
+                target, comparison_page(context.new_page(target.parent), totals, comparison.pairs(), _headline(totals))
+            )
         if self.junit is not None:
             pairs = (case_of_pair(pair, self._case_verdict(pair)) for pair in comparison.pairs(same=True))
             write_junit(Path(self.junit), context.outcome.name, [*self.cases, *pairs], context.terminal.mask)
@@ -79,7 +82,8 @@ class ComparisonReport:
             others = [f"{pair.change} {pair.name}: {pair.what()}" for pair in islice(passing, MAX_LISTED)]
             new, facts = comparison.compared.totals["new"], list(compared_facts(totals))
             ended = BatchReport(context.outcome.name, new.passed, new.rows, became, alone, command=self.command)
-            context.reports.batch = replace(ended, facts=facts, broken=broken, others=others, listed=comparison.listed)
+            ended = replace(ended, facts=facts, broken=broken, others=others, listed=comparison.listed)
+            context.reports.batch = replace(ended, headline=_headline(totals))
 
     def _case_verdict(self, pair: RowPair) -> CaseVerdict:
         if self.fails(pair):
@@ -105,6 +109,11 @@ class ComparisonReport:
         for line in (*comparison.compared.sides_in_words(), *totals["notes"]):
             terminal.note(line)
         terminal.note(comparison.in_words())
+
+
+def _headline(totals: Mapping[str, Any]) -> str:
+    """Return what fails apart from rows."""
+    return WORSE if (totals["reason"] or "").startswith(WORSE) else ""
 
 
 def score_of(comparison: Comparison, level: float = LEVEL) -> dict[str, Any] | None:
@@ -141,9 +150,9 @@ def worse_in_words(comparison: Comparison) -> str | None:
     if comparison.compared.counted["rerun in BASE"]:
         return None
     if share <= LEVEL and less > more:
-        return f"NEW is worse as a whole: {less} rows pass less often and {more} more often"
+        return f"{WORSE}: {less} rows pass less often and {more} more often"
     if (score.get("high") or 0) < 0:
-        return f"NEW is worse as a whole: {next(score_in_words(comparison))}"
+        return f"{WORSE}: {next(score_in_words(comparison))}"
     return None
 
 

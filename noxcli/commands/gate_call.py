@@ -23,7 +23,7 @@ from noxcli.cli.ending import to_paste
 from noxcli.cli.prepare import check_outputs, parse_given_inputs, read_workflow_to_run, upload_files
 from noxcli.cli.session import Session
 from noxcli.commands.batch_call import check_questions, header_of, read_choice, row_work, show_progress
-from noxcli.commands.comparison_report import ComparisonReport, name_some
+from noxcli.commands.comparison_report import WORSE, ComparisonReport, name_some
 from noxcli.commands.gate_answers import GateAnswers, answer_key
 from noxcli.commands.gate_options import Options
 from noxcli.compare.comparison import Comparison
@@ -443,7 +443,7 @@ def _worse(verdict: GateVerdict) -> str:
     counts = f"{look.broken} answers broke and {look.fixed} were fixed"
     if look.interval is not None and look.interval.high < 0:
         counts += f", and the score fell by {-look.interval.mean:.3g},"
-    return f"NEW is worse as a whole: {counts} in {amount(look.rounds, 'round')}"
+    return f"{WORSE}: {counts} in {amount(look.rounds, 'round')}"
 
 
 def _stage(wanted: Sequence[AnswerKey]) -> str:

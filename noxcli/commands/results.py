@@ -114,9 +114,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
     totals, groups = SideTotals(), Groups(options.by)
     _print_rows(context, _counted(joined.lines(checker), summary, sheet, wanted, totals, groups), query)
     summary.expect(summary.done)  # each row has a line
-    _write_files(context, options, joined, checker, summary, sheet, wanted)
     measured = [] if totals.score is None else [("Mean score", f"{totals.score:.6g}")]
-    _report(context, joined, checker, summary, [*measured, *group_facts(groups.document())])
+    measured += group_facts(groups.document())
+    _write_files(context, options, joined, checker, summary, sheet, wanted, measured)
+    _report(context, joined, checker, summary, measured)
     summary.conclude(context.terminal, None)
 
 
@@ -192,6 +193,7 @@ def _write_files(
     summary: "BatchSummary",
     sheet: "Sheet | None",
     wanted: Collection[str],
+    measured: Sequence[tuple[str, str]],
 ) -> None:
     """Write the table, the test cases and the page that the options name. Raises Undelivered."""
     from noxcli.files import save  # as in execute
@@ -204,7 +206,7 @@ def _write_files(
         joined.write_junit(Path(options.junit), mask, checker)
     if options.report is not None:
         page = context.new_page(Path(options.report).parent)
-        save(Path(options.report), joined.page(page, checker, summary))
+        save(Path(options.report), joined.page(page, checker, summary, measured))
 
 
 def _check_questions(context: Context, joined: "MergedBatch", checker: "RowChecker") -> None:
@@ -251,17 +253,18 @@ def _report(
         context.terminal.warn(f"{path} has an incomplete last line, which was ignored")
     for path in joined.empty:
         context.terminal.warn(f"no batch has begun in {path}")
-    if joined.absent:
-        names = ", ".join(map(str, joined.absent))
-        context.terminal.complain(f"noxcli: missing the journals of shards {names}")
+    for note in joined.notes():
+        context.terminal.complain(f"noxcli: {note}")
+    share = [summary.verdict[1]] if summary.min_pass is not None and summary.verdict is not None else []
     for term, text in measured:
         context.terminal.note(f"{term}: {text}")
     facts = {
         "Results": ", ".join(map(str, joined.directories)),
         "Table": header.source,
-        "Workflow": header.workflow_id,
-        "Version": header.version_name or header.version_id,
+        "Workflow": header.workflow,
+        "Version": header.version,
         "Checks": ", ".join(checker.questions(own=False)),
+        "Notes": "; ".join([*share, *joined.notes(), *summary.notes()]),
     }
     known = [*((term, text) for term, text in facts.items() if text), *measured]
     context.reports.batch = replace(summary.for_ci(context.outcome.subject, "results"), facts=known)

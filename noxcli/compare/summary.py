@@ -8,7 +8,7 @@ from math import fsum
 from statistics import fmean
 from typing import Any
 
-from noxcli.batchdir.header import BatchHeader, command_to_continue
+from noxcli.batchdir.header import command_to_continue
 from noxcli.batchdir.results_file import DigestIndex
 from noxcli.compare.side import Side
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
@@ -183,9 +183,12 @@ class ComparisonSummary:
 
     def notes(self) -> Iterator[str]:
         """Yield what to know about the result."""
-        for side in (self.base, self.new):
-            if parts := _parts(side.source.header):
-                yield f"{side.name} has only a part of its table: {parts}"
+        sides = (self.base, self.new)
+        parts = [header.left_out(side.rows) if (header := side.source.header) else "" for side in sides]
+        if parts[0] and parts[0] == parts[1]:
+            yield f"BASE and NEW have {parts[0]}"
+        else:
+            yield from (f"{side.name} has {part}" for side, part in zip(sides, parts, strict=True) if part)
         for what, words in NOTES.items():
             if count := self.counted[what]:
                 yield words.format(rows=amount(count, "row"))
@@ -209,7 +212,7 @@ class ComparisonSummary:
             "source": side.named,
             "kind": side.source.kind,
             "workflow_id": side.workflow_id,
-            "workflow_name": side.workflow_name,
+            "workflow_name": side.workflow_name or (header and header.workflow_name) or None,
             "version_id": None if header is None else header.version_id,
             "version_name": None if header is None else header.version_name,
             "table": None if header is None else header.source,
@@ -244,16 +247,6 @@ def require_comparable(base: Side, new: Side) -> None:
         raise UsageProblem(
             f"NEW {new.named} has no run that BASE {base.named} lacks, so nothing can differ", "compare another batch"
         )
-
-
-def _parts(header: BatchHeader | None) -> str:
-    """Return which part of its table a batch has, empty for all of it."""
-    if header is None:
-        return ""
-    parts = [f"--limit {header.limit}"] if header.limit is not None else []
-    parts += ["--only"] if header.only is not None else []
-    parts += [f"--shard {header.shard}"] if header.shard != "1/1" else []
-    return ", ".join(parts)
 
 
 def other_inputs(base: Side, new: Side) -> bool:

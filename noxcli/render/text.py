@@ -37,6 +37,11 @@ def visible(text: str, longest: int | None = MAX_SHOWN) -> str:
     return _disarmed(_Spelling(lambda letter: letter.encode("unicode_escape").decode()).feed(text))
 
 
+def with_id(name: str | None, own_id: str) -> str:
+    """Return a name with the id behind it; the id alone if there is no other name."""
+    return f"{name} ({own_id})" if name and name != own_id else own_id
+
+
 def amount(count: int, noun: str) -> str:
     """Return the count with its noun, which takes an s: `1 row`, `1,200 rows`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from noxcli.render.text import amount
+from noxcli.render.text import amount, with_id
 
 MAX_GROUPS = 20
 PAIRED_BY = {"id": "the same id", "input": "the same input", "row": "the same number"}
@@ -48,10 +48,9 @@ def _passed(side: Mapping[str, Any]) -> str:
 
 def _side(side: Mapping[str, Any]) -> Iterator[str]:
     yield side["source"]
-    if workflow := side["workflow_name"] or side["workflow_id"]:
-        yield f"workflow {workflow}"
-    if version := side["version_name"] or side["version_id"]:
-        yield f"version {version}"
+    for what in ("workflow", "version"):
+        if own_id := side[f"{what}_id"]:
+            yield f"{what} {with_id(side[f'{what}_name'], own_id)}"
     times = (each for each in (side["began_at"], side["ended_at"]) if each is not None)
     if moments := [f"{datetime.fromisoformat(each).astimezone(UTC):%Y-%m-%d %H:%M}" for each in times]:
         day = moments[0][:11]

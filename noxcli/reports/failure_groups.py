@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from noxcli.errors import ExitCode
+from noxcli.render.text import amount
 from noxcli.runs.node_data import MAX_REASON
 
 MAX_REASONS, REASONS_KEPT, MAX_ROWS, ROWS_KEPT = 8, 2000, 3, 12
@@ -73,6 +74,19 @@ class FailureGroups:
         if others := ranked[MAX_REASONS:]:
             lines.append(f"{sum(reason.count for reason in others)} rows: {len(others)} other reasons")
         return lines
+
+
+def headline_of(codes: Mapping[int, int], rows: int, word: str = "row", *, judged: bool = False) -> str:
+    """Return how many rows failed, by their codes; if none did, how many completed, or passed if all were `judged`."""
+    bad = {code for code, count in codes.items() if count} - {ExitCode.OK}
+    count = sum(codes[code] for code in bad) or codes.get(ExitCode.OK, 0)
+    if not bad:
+        what = "passed" if judged else "completed"
+    elif ExitCode.NOT_AS_ASSERTED in bad:
+        what = "failed a check" if len(bad) == 1 else "did not pass"
+    else:
+        what = "did not complete"
+    return f"{count:,} of {amount(rows, word)} {what}"
 
 
 def row_name(line: ResultLine) -> str:

@@ -9,7 +9,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -167,6 +167,23 @@ class RowReader:
     def share(self, common: Inputs) -> None:
         """Give all rows the inputs that they share."""
         self._columns = replace(self._columns, common=common)
+
+    @property
+    def takes_all(self) -> bool:
+        """True without --limit and --only."""
+        return self.limit is None and self.only is None
+
+    def count(self) -> int:
+        """Return the number of all rows, without reading what they have. Raises as `rows`."""
+        with self._open() as file:
+            if self.is_table:
+                with suppress(csv.Error), self._csv_reader(file) as reader:
+                    return sum(map(bool, reader)) - 1
+            else:
+                first = next((line for line in file if not line.isspace()), b"")
+                if not first.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+                    return bool(first) + sum(not line.isspace() for line in file)
+        return sum(1 for _ in self.rows())
 
     def selected(self) -> Iterator[Row]:
         """Yield the rows to run. Raises as `rows`."""

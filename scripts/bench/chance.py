@@ -2,15 +2,23 @@
 
 Usage: python scripts/bench/chance.py [TRIES [ROWS...]]. TRIES (200) gates of each kind are decided by the rules of
 `noxcli.compare.gate_rules`, for tables of ROWS (30 60 100 300), with fixed seeds.
+`python scripts/bench/chance.py command [FIRST [TRIES]]` runs `noxcli gate` in four worlds; FIRST (0) is the seed of the
+first of TRIES (40).
 """
 
+import os
 import random
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 from noxcli.compare.gate_rules import (
+    BASE,
     NEW,
     AnswerKey,
     AnswerKind,
@@ -20,6 +28,9 @@ from noxcli.compare.gate_rules import (
     SuspectState,
     default_max_runs,
 )
+from noxcli.sandbox.scenario import Scenario, Version, fixed_input, input_node, output_node
+from noxcli.sandbox.server import Sandbox
+from noxcli.sandbox.steps import State
 
 # Red in percent, mean runs: unchanged, a loss of 3, 6, 11 points everywhere, one row that turns 50, 70, 90 % bad.
 EXPECTED = {
@@ -32,6 +43,13 @@ EXPECTED = {
     (300, 0.05): ".6 (1,053)  50/97/100 (1,875/1,277/690)  20/54/86 (1,004/880/769)",
     (300, 0.15): ".9 (1,234)  24/81/100 (2,054/1,849/1,016)  6/28/69 (1,231/1,178/1,012)",
 }
+# Of the command: a world, and what is expected of it.
+CELLS = (
+    ("unchanged", 0.05, 0.0, 0.0, ".2 (89)"),
+    ("a loss of 11 points everywhere", 0.05, 0.11, 0.0, "41 (198)"),
+    ("one row that turned 90 % bad", 0.05, 0.0, 0.9, "84 (96)"),
+    ("unchanged", 0.15, 0.0, 0.0, "1.0 (115)"),
+)
 NOISES, DEFAULT_ROWS = (0.05, 0.15), (30, 60, 100, 300)
 FAILING = 0.02  # of the runs, on both sides
 
@@ -122,6 +140,47 @@ def unusual(plain: World) -> Mapping[str, World]:
     }
 
 
+def gate_by_command(sandbox: Sandbox, directory: Path, world: World, seed: int) -> tuple[bool, int]:
+    """Return whether `noxcli gate` is red in that world, and its runs."""
+    name = f"gate {seed} {world}"
+
+    def chance(inputs: Mapping[str, Any], of: str) -> random.Random:
+        return random.Random(f"{of} {name} {inputs['Q']} {inputs['P']} {inputs['$turn']}")
+
+    def script(inputs: dict[str, Any]) -> list[State]:
+        return [State("failed")] if chance(inputs, "fails").random() < world.failing else []
+
+    def output(inputs: dict[str, Any]) -> dict[str, str]:
+        place = AnswerKey(int(inputs["Q"]), NEW if inputs["P"] == "new" else BASE, 1)
+        return {"A": "bad" if chance(inputs, "bad").random() < world._bad(place) else "good"}
+
+    nodes = {each: [input_node("Q"), fixed_input("P", each), output_node("A")] for each in ("base", "new")}
+    versions = [Version(each, nodes=nodes[each]) for each in nodes]
+    workflow = sandbox.add(Scenario(name, nodes=nodes["base"], script=script, output=output, versions=versions))
+    table = directory / f"{seed}.jsonl"
+    table.write_text("".join(f'{{"Q": "{row}"}}\n' for row in range(1, world.rows + 1)))
+    known = {"NOXUS_BACKEND_URL": sandbox.url, "NOXUS_API_KEY": sandbox.key, "HOME": str(directory)}
+    line = ["gate", workflow, str(table), "--base", "base", "--new", "new", "--assert", "output.A == 'good'", "--fresh"]
+    done = subprocess.run(
+        [sys.executable, "-m", "noxcli", *line], env={**os.environ, **known}, capture_output=True, check=False
+    )
+    assert done.returncode in (0, 11), done.stderr
+    return done.returncode == 11, len(sandbox.runs(workflow))
+
+
+def run_command(first: int = 0, tries: int = 40) -> None:
+    for name, noise, loss, turned, expected in CELLS:
+        world = World(30, noise, loss=loss, turned=turned)
+        with tempfile.TemporaryDirectory() as directory, Sandbox(speed=1000) as sandbox:
+            found = [gate_by_command(sandbox, Path(directory), world, seed) for seed in range(first, first + tries)]
+            sandbox.break_connections()
+        red, runs = sum(red for red, _ in found), sum(runs for _, runs in found)
+        print(
+            f"30 rows, {noise:.0%}, {name}: red {red} of {tries}, {runs / tries:.0f} runs; expected {expected}",
+            flush=True,
+        )
+
+
 def main() -> None:
     tries, *sizes = [*map(int, sys.argv[1:])] or [200]
     for rows in sizes or DEFAULT_ROWS:
@@ -140,4 +199,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["command"]:
+        run_command(*map(int, sys.argv[2:]))
+    else:
+        main()

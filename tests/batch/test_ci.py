@@ -15,7 +15,7 @@ def test_github_gets_outputs_a_summary_and_annotations(noxcli: Noxcli, workflow:
     assert result.code == 1
     assert runner.outputs(Path("outputs")) == {"rows": "3", "completed": "2", "exit_code": "1"}
     tags, code, bare = runner.page(Path("summary.md").read_text())
-    assert "noxcli batch failed: 2 of 3 rows completed" in bare
+    assert "noxcli batch failed: 1 of 3 rows did not complete" in bare
     assert {"table", "h3"} <= tags
     assert code[0] == workflow
     assert any("--again failed" in text for text in code)

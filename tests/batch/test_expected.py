@@ -48,7 +48,7 @@ def test_sixty_rows_with_outputs_and_three_assertions_each(noxcli: Noxcli, squar
     assert by_id["case-13"]["assertions"][0]["message"] == "/Square is 170 and not 169"
     assert "-Square: 169\n+Square: 170" in by_id["case-13"]["assertions"][0]["diff"]
     assert "4 completed, assertion failed" in result.err
-    assert "4 of 60 rows completed, but an assertion failed" in result.err
+    assert "4 of 60 rows failed a check" in result.err
 
     (suite,) = JUnitXml.fromfile(str(tmp_path / "report.xml"))
     assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (300, 4, 0, 0)

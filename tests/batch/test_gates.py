@@ -105,7 +105,7 @@ def test_a_limit_takes_the_first_rows_of_the_file(noxcli: Noxcli, sandbox: Sandb
     fewer = noxcli(*options, "--limit", "1", "--junit", "junit.xml", "--report", "page.html")
     assert (fewer.code, fewer.out, "1 row in" in fewer.err) == (0, b"", True), fewer.err
     assert 'tests="2" failures="0"' in Path("junit.xml").read_text(), "a row and what it expects"
-    assert "1 of 1 rows" in Path("page.html").read_text()
+    assert "1 of 1 row completed" in Path("page.html").read_text()
     assert len(sandbox.runs(workflow)) == 5
     assert noxcli(*batch, "--limit", "0").code == 2
 

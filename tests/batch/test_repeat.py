@@ -45,7 +45,7 @@ def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow:
     result = noxcli(*batch, "--junit", "report.xml")
     assert (result.code, repetitions(result), len(sandbox.runs(workflow))) == (11, ALL, 9), result.err
     assert "9 runs of 3 rows in " in result.err
-    assert "2 of 3 rows completed, but an assertion failed" in result.err
+    assert "2 of 3 rows failed a check" in result.err
     assert 'name="row 1 (a), repetition 2"' in Path("report.xml").read_text()
     assert "of which 9 of 9 runs have finished; continue it with --resume" in noxcli(*batch).err
     again = noxcli(*batch, "--resume", "--pass-each", "2")

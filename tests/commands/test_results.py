@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from noxcli.reports.spreadsheet import Sheet
+from noxcli.sandbox.faults import Answer, LostAnswer
 from noxcli.sandbox.scenario import input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
@@ -165,7 +166,31 @@ def test_a_results_file_that_was_cut_is_read_to_there(noxcli: Noxcli, batch: str
     result = noxcli("results", batch)
     assert f"warning: {results} has an incomplete last line, which was ignored" in result.err
     assert (result.code, len(result.lines)) == (1, 3)
-    assert sum(each["input"] is None for each in result.lines) == 1
+    assert all(each["input"] for each in result.lines), "the last one's is from its table"
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_a_row_without_a_result_has_the_input_of_its_table(noxcli: Noxcli, plays: Any, form: str) -> None:
+    """Refused, in doubt, and not started."""
+    rows = [{"no": f"n{number}", "Q": f"why {number}", "more": f"m{number}"} for number in range(40)]
+    text = write_rows(*rows) if form == "jsonl" else "rows.csv"
+    Path("rows.csv").write_text("".join(f"{','.join(row)}\n" for row in [rows[0], *(row.values() for row in rows)]))
+    faults = {"start": [Answer(400, {"detail": "no"}), LostAnswer(), Answer(401, {}, repeat=True)]}
+    workflow = plays(nodes=[input_node("Q"), input_node("P", default="p")], faults=faults)
+    batch = ("batch", workflow, text, "P=x", "--id", "no", "--keep=more", "--max-parallel", "1")
+    first = noxcli(*batch, "--output-dir", "out", "--no-check")
+    assert first.code == 2, first.err
+    assert "--again doubtful starts the row in doubt again, and may run it twice" in first.err
+    lines = noxcli("results", "out").lines
+    codes = [line["result"]["exit_code"] for line in lines]
+    assert (codes[:2], codes[-1]) == ([2, 7], 8)
+    assert [line["id"] for line in lines] == [row["no"] for row in rows]
+    assert [line["input"] for line in lines] == [{"P": "x", "Q": row["Q"]} for row in rows]
+    assert [line["columns"] for line in lines] == [{"more": row["more"]} for row in rows]
+    noxcli("results", "out", "--csv", "out.csv")
+    assert all(row["Q"] in Path("out.csv").read_text() for row in rows)
+    Path(text).write_text(Path(text).read_text().replace("why 39", "who"))
+    assert noxcli("results", "out").lines[-1]["input"] is None, "it is another table"
 
 
 def test_the_last_line_of_a_run_counts_and_no_damaged_one(noxcli: Noxcli, batch: str) -> None:
@@ -206,7 +231,7 @@ def test_a_ci_system_gets_what_was_judged(noxcli: Noxcli, batch: str) -> None:
     result = noxcli("results", batch, "--assert", "ok && row.Question != '=1+1'", environ=environ)
     assert result.code == 1
     assert runner.outputs(Path("outputs")) == {"rows": "3", "completed": "1", "exit_code": "1"}
-    assert "1 of 3 rows passed" in Path("summary.md").read_text()
+    assert "2 of 3 rows did not pass" in Path("summary.md").read_text()
     assert [command.name for command in runner.commands(result.err)] == ["error"] * 3, "the verdict, and two reasons"
     assert "::" not in noxcli("results", batch, environ={**environ, "NOXCLI_CI": "off"}).err
 

@@ -1,4 +1,4 @@
-"""GitHub beside `act`: the API that `gh` asks about the attempts of one run, and for comments; the store of artifacts."""
+"""GitHub beside `act`: the API that `gh` asks about attempts and for comments, and the store of artifacts."""
 
 import io
 import json

@@ -203,8 +203,8 @@ def test_a_batch_has_a_page_with_reasons_and_the_line_to_retry(noxcli: Noxcli, r
     result = noxcli(*argv)
     assert result.code == 1
     page = read("page/batch.html")
-    assert "test_a_batch_has_a_page_with_reasons_and_the_line_to_retry: 5 of 7 rows completed" in page.text
-    assert re.search(r"rows completed \d+ \w+ \d{4} \d\d:\d\d UTC · in [\d.]+ m?s · rows.jsonl ", page.text)
+    assert "test_a_batch_has_a_page_with_reasons_and_the_line_to_retry: 2 of 7 rows did not complete" in page.text
+    assert re.search(r"not complete \d+ \w+ \d{4} \d\d:\d\d UTC · in [\d.]+ m?s · rows.jsonl ", page.text)
     assert "2 failed at 'W': too long rows 3 5" in page.text, "both for one reason"
     assert f"noxcli {' '.join(argv)} --again failed" in page.text
     assert "id <i>g</i>" in page.text
@@ -231,10 +231,10 @@ def test_completed_rows_with_a_failed_assertion_fail(noxcli: Noxcli, plays: Any,
     page = read("batch.html")
     noxcli("results", "rows.jsonl.batch", "--report", "later.html")
     assert "3 of 3 rows completed" in read("later.html").text, "what is stored has no assertions"
-    assert "2 of 3 rows passed" in page.text
+    assert "1 of 3 rows failed a check" in page.text
     assert "Reasons 1 row 1 --assert ok && row.Q != 'b' does not hold row 2" in page.text
     assert "rows completed" not in page.text
-    assert "2 of 3 rows passed" in summary.read_text()
+    assert "1 of 3 rows failed a check" in summary.read_text()
 
 
 def test_a_batch_and_its_stored_results_give_the_same_rows(noxcli: Noxcli, rows: str) -> None:
@@ -258,7 +258,7 @@ def test_shards_are_joined_and_each_gets_its_line(noxcli: Noxcli, rows: str) -> 
     assert "of 3 rows completed" in read("1.html").text, "a shard's own page has its own rows"
     noxcli("results", "s1", "s3", "--report", "all.html")
     page = read("all.html")
-    assert "4 of 7 rows completed" in page.text
+    assert "3 of 7 rows did not complete" in page.text
     assert "missing the journals of shards 2/3" in page.text
     assert "--shard 3/3 --output-dir s3 --report 3.html --again failed" in page.text
     assert "the journal of shard 2/3 is not here" in page.text
@@ -302,7 +302,7 @@ def test_a_row_unfolds_to_all_that_is_known_of_it() -> None:
         {"name": "--expect", "holds": False, "message": "/A is new and not old", "diff": diff},
     ]
     page = written([a_row(1, "x" * 300, checks), a_row(2, "short")])
-    assert "✗ qa: 1 of 2 rows passed" in page.text
+    assert "✗ qa: 1 of 2 rows failed a check" in page.text
     assert "Row Q A Status Time 1 case-1 " in page.text
     lines = (
         "--assert length(output.A) > `200`: length(output.A) = 171, wanted > 200; --expect: /A is new and not old",

@@ -63,7 +63,7 @@ def test_results_have_one_too(noxcli: Noxcli, sides: tuple[str, str]) -> None:
     assert result.code == 11
     text = Path("r.md").read_text()
     assert text.startswith("<!-- noxcli results new -->\n")
-    assert "<h3>noxcli results failed: 2 of 3 rows passed</h3>" in text
+    assert "<h3>noxcli results failed: 1 of 3 rows failed a check</h3>" in text
     assert "t.csv" in text
 
 

@@ -40,6 +40,7 @@ class BatchReport:
     broken: Sequence[Broken] = ()
     others: Sequence[str] = ()
     listed: int = 0
+    headline: str = ""  # what failed, or how many passed
 
     @property
     def verdict(self) -> str:
@@ -58,12 +59,5 @@ class BatchReport:
         """The verdict in one line."""
         if not self.rows:
             return "nothing was compared" if self.compares else "no rows"
-        if self.compares:
-            return ", ".join(f"{count:,} {words}" for count, words in self.became)
-        return f"{self.completed:,} of {self.rows:,} rows {self.passed}"
-
-    @property
-    def passed(self) -> str:
-        """The word for the completed rows, which is another one if an assertion failed in others, or might have."""
-        judged = self.command != "batch" or ExitCode.NOT_AS_ASSERTED.words in [words for _, words in self.became]
-        return "passed" if judged else "completed"
+        counts = [f"{count:,} {words}" for count, words in self.became] if self.compares else []
+        return ", ".join(filter(None, [self.headline, *counts]))

@@ -11,7 +11,7 @@ from typing import Any
 from noxcli.errors import ExitCode
 from noxcli.outputs.values import by_name
 from noxcli.render.text import amount
-from noxcli.reports.failure_groups import FailureGroups, ResultLine
+from noxcli.reports.failure_groups import FailureGroups, ResultLine, headline_of
 from noxcli.reports.html import parts
 from noxcli.reports.html.batch_row import (
     FRAME,
@@ -70,12 +70,6 @@ class _Count:
     def bad(self) -> int:
         return self.rows - self.codes[ExitCode.OK]
 
-    @property
-    def passed(self) -> str:
-        """The verdict: a row that completed has not passed if an assertion failed."""
-        word = "passed" if self.codes[ExitCode.NOT_AS_ASSERTED] else "completed"
-        return f"{self.codes[ExitCode.OK]:,} of {self.rows:,} {self.word} {word}"
-
     def add(self, row: ResultLine) -> None:
         result = row["result"]
         code, run = result["exit_code"], result["run"] or {}
@@ -103,7 +97,7 @@ def rows_page(page: Page, about: BatchAbout, rows: Callable[[], Iterable[ResultL
     for row in rows():
         count.add(row)
     rules = parts.rules_of_choice({**{f"{code}": f":not(.c{code})" for code in count.codes}, NOT_PASSED: ".c0"})
-    passes, words = about.verdict or (not count.bad, count.passed)
+    passes, words = about.verdict or (not count.bad, headline_of(count.codes, count.rows, count.word[:-1]))
     body = _body(page, about, rows, count, "good" if passes else "bad", words)
     return page.whole(f"{count.workflow or about.source} — {words}", body, rules)
 

@@ -45,20 +45,33 @@ TERMS = (
 )
 
 
-def comparison_page(page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair]) -> Iterator[bytes]:
-    """Yield the page, of `noxcli.comparison/1` without its rows, and of the pairs that differ."""
+def comparison_page(
+    page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair], headline: str = ""
+) -> Iterator[bytes]:
+    """Yield the page, of `noxcli.comparison/1` without its rows, and of the pairs that differ.
+
+    The `headline` says what fails apart from rows.
+    """
     words = {change: f"{count:,} {change}" for change in RowClass if (count := totals["classes"][change])}
     name = f"{totals['base']['source']} → {totals['new']['source']}"
     rules = parts.rules_of_choice({str(change): f":not(.{change})" for change in RowClass})
     return page.whole(
-        f"{name} — {', '.join(words.values()) or 'no rows'}", _body(page, totals, pairs, name, words), rules
+        f"{name} — {', '.join(filter(None, [headline, *words.values()])) or 'no rows'}",
+        _body(page, totals, pairs, name, words, headline),
+        rules,
     )
 
 
 def _body(
-    page: Page, totals: Mapping[str, Any], pairs: Iterable[RowPair], name: str, words: Mapping[RowClass, str]
+    page: Page,
+    totals: Mapping[str, Any],
+    pairs: Iterable[RowPair],
+    name: str,
+    words: Mapping[RowClass, str],
+    headline: str,
 ) -> Iterator[Html]:
-    spans = (page.joined([page.tag("span", each, class_=TONES[change]), " "]) for change, each in words.items())
+    counts = [*([(headline, "bad")] if headline else []), *((each, TONES[change]) for change, each in words.items())]
+    spans = (page.joined([page.tag("span", each, class_=tone), " "]) for each, tone in counts)
     heading = page.joined(spans) or "no rows"
     yield parts.verdict(page, parts.tone_of(totals["exit_code"]), f"{name}:", heading, [])
     yield page.heading("What was compared")
