@@ -180,7 +180,7 @@ class Http:
         requests gets the `parts` (params, data, headers) unchanged.
         """
         starts = isinstance(parts.get("data"), Body)
-        with self._turn(method, url, limit) as turn, self._watched(method, url, parts.get("data")) as answers:
+        with self._slot(method, url, limit) as slot, self._watched(method, url, parts.get("data")) as answers:
             each = limit.for_a_read()
             # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
             with new_session() if starts else nullcontext(self.session) as session:
@@ -195,20 +195,20 @@ class Http:
                     allow_redirects=False,
                 )
             answers.append(response)
-            if turn is not None:
-                turn.answer = response
+            if slot is not None:
+                slot.answer = response
         return response
 
     @contextmanager
-    def _turn(self, method: str, url: Url, limit: AnswerLimit) -> "Iterator[Slot | None]":
+    def _slot(self, method: str, url: Url, limit: AnswerLimit) -> "Iterator[Slot | None]":
         """Wait until it is a request's turn, if its server has a pace; the limit does not count meanwhile."""
         if self.pace is None or url.origin != self._home.origin:
             yield None
             return
         limit.hold()
-        with self.pace.slot(method, urlsplit(str(url)).path, limit.until) as turn:
+        with self.pace.slot(method, urlsplit(str(url)).path, limit.until) as slot:
             limit.restart()
-            yield turn
+            yield slot
 
     @contextmanager
     def _watched(self, method: str, url: Url, body: Any) -> Iterator[list[requests.Response]]:

@@ -89,25 +89,25 @@ class KindLimit:
         elif self.rate is not None:
             self._not_before = max(self._not_before, now - CATCH_UP) + 1 / self.rate
 
-    def served(self, turn: float, now: float) -> None:
+    def served(self, sent_at: float, now: float) -> None:
         """Learn from a request that was served."""
         self._room = min(MAX_ROOM, self._room + 1 / ANSWERS_A_PLACE)
-        if self.stopped and turn >= self._cut_at:  # the test is served
+        if self.stopped and sent_at >= self._cut_at:  # the test is served
             if self._learns:
                 granted = sum(at > self._stopped_at - 1 for at in self._granted)  # in the second before the stop
                 self.rate = max(SLOWEST, LESS * (granted if self.rate is None else self.rate))
-                self._not_before = turn + 1 / self.rate
+                self._not_before = sent_at + 1 / self.rate
             self.stopped = self._learns = False
-            self._test, self._went_on_at = None, turn
-        self._granted.append(turn)
+            self._test, self._went_on_at = None, sent_at
+        self._granted.append(sent_at)
         if self.rate is not None and not self.stopped and now > self._went_on_at + STAY:
             self.rate = self.rate + GROWTH if self.rate + GROWTH < UNLIMITED else None
 
-    def stop(self, turn: float, now: float, asked: float, *, learns: bool) -> None:
+    def stop(self, sent_at: float, now: float, asked: float, *, learns: bool) -> None:
         """Stop after a refusal or an outage; `asked` is the delay that the server requests, 0 if none."""
-        if turn == self._test:
+        if sent_at == self._test:
             self._test = None
-        if turn < self._cut_at:
+        if sent_at < self._cut_at:
             self._not_before = max(self._not_before, now + asked)
             return
         if not self.stopped:
@@ -119,7 +119,7 @@ class KindLimit:
         self._not_before = now + max(asked, self._chance.uniform(0, ceiling))
 
     def join(self, others: "Iterable[KindLimit]") -> None:
-        """Learn one limit instead of those of other lanes as well, from this stop."""
+        """Learn one limit instead of those of other kinds as well, from this stop."""
         for other in others:
             self.in_flight += other.in_flight
             self._granted.extend(other._granted)
@@ -141,7 +141,7 @@ class RateLimiter:
     def __init__(self, seed: int | None = None) -> None:
         self._change = threading.Condition()
         chance = random.Random(seed)  # noqa: S311 - it spreads retries, and keeps no secret
-        self._lanes = {kind: KindLimit(chance) for kind in Kind}
+        self._limits = {kind: KindLimit(chance) for kind in Kind}
         self._starts_no_more = self._hurries = False
         self._failures = FailureTracker(Clock())
         self._start_failed_at: float | None = None  # since then, no start was answered
@@ -150,7 +150,7 @@ class RateLimiter:
     @property
     def rate(self) -> float | None:
         """The maximum of requests a second, of the kind with the lowest; None if no limit is known."""
-        return min((lane.rate for lane in self._lanes.values() if lane.rate is not None), default=None)
+        return min((limit.rate for limit in self._limits.values() if limit.rate is not None), default=None)
 
     @property
     def silent_for(self) -> float:
@@ -192,17 +192,17 @@ class RateLimiter:
         NoSlotInTime at the moment `until`, by the monotonic clock.
         """
         kind = Kind.of(method, path)
-        turn, unreachable, lost = Slot(self._pass(kind, until)), False, False
+        given, unreachable, lost = Slot(self._pass(kind, until)), False, False
         try:
-            yield turn
+            yield given
         except Unavailable as error:
             unreachable, lost = not error.sent, error.sent
             raise
         finally:
-            if kind is Kind.START and (lost or (turn.answer is not None and turn.answer.status_code >= 500)):
+            if kind is Kind.START and (lost or (given.answer is not None and given.answer.status_code >= 500)):
                 self.note_failed_start()  # before another start gets this slot
             with self._change:
-                self._note(kind, turn, unreachable)
+                self._note(kind, given, unreachable)
                 self._change.notify_all()
 
     def _pass(self, kind: Kind, until: float) -> float:
@@ -212,20 +212,20 @@ class RateLimiter:
                     raise RequestAborted("the start was not sent: the command is ending")
                 if self.start_failed and not self._start_allowed and kind is Kind.START:
                     raise ReadFirst("the start was not sent: the last one was not answered")
-                now, lane = time.monotonic(), self._lanes[kind]
-                wait = 0.0 if self._hurries else lane.wait(now)
+                now, limit = time.monotonic(), self._limits[kind]
+                wait = 0.0 if self._hurries else limit.wait(now)
                 if wait <= 0:
-                    lane.sent(now)
+                    limit.sent(now)
                     self._start_allowed &= kind is not Kind.START
                     return now
                 if now >= until:
                     raise NoSlotInTime("the request was not sent: its turn did not come in time")
                 self._change.wait(min(wait, LOOK_EVERY, until - now))
 
-    def _note(self, kind: Kind, turn: Slot, unreachable: bool) -> None:
+    def _note(self, kind: Kind, given: Slot, unreachable: bool) -> None:
         """Learn from the outcome of a request."""
-        now, at, answer, lane = time.monotonic(), turn.at, turn.answer, self._lanes[kind]
-        lane.in_flight -= 1
+        now, at, answer, limit = time.monotonic(), given.at, given.answer, self._limits[kind]
+        limit.in_flight -= 1
         status, headers = (None, {}) if answer is None else (answer.status_code, answer.headers)
         refused, answered = status in OVERLOADED, status is not None and status < 500
         if answer is not None and status in REFUSALS and kind is not Kind.FILE and not is_of_json(answer):
@@ -237,10 +237,10 @@ class RateLimiter:
         else:
             self._failures.failed()
         if answered and not refused:
-            lane.served(at, now)
-        elif refused or unreachable or lane.stopped or self._failures.in_a_row >= FAILURES_IN_A_ROW:
-            lane.stop(at, now, retry_after_of(headers) or 0.0, learns=refused)
-        others = {*self._lanes.values()} - {lane}
-        if lane.stopped and lane.has_met_limit and any(other.has_met_limit for other in others):
-            lane.join(others)  # two kinds have met one: it is most likely one on all requests
-            self._lanes = dict.fromkeys(Kind, lane)
+            limit.served(at, now)
+        elif refused or unreachable or limit.stopped or self._failures.in_a_row >= FAILURES_IN_A_ROW:
+            limit.stop(at, now, retry_after_of(headers) or 0.0, learns=refused)
+        others = {*self._limits.values()} - {limit}
+        if limit.stopped and limit.has_met_limit and any(other.has_met_limit for other in others):
+            limit.join(others)  # two kinds have met one: it is most likely one on all requests
+            self._limits = dict.fromkeys(Kind, limit)

@@ -23,7 +23,7 @@ from noxcli.signals import SIGNALS
 COMPARISON_SCHEMA = "noxcli.comparison/1"
 CHANGES = list(RowClass)
 Matched = tuple[int | None, int | None]  # a row of BASE, and one of NEW
-NOBODY = -1  # a side that has no row
+NO_ROW = -1  # a side that has no row
 
 
 class Comparison:
@@ -68,7 +68,7 @@ class Comparison:
             self.slower += pair.is_slower
             self.compared.count(pair, asked)
             self._ranks.append(CHANGES.index(change) << NUMBER_BITS | pair.row)
-            self._rows.extend(NOBODY if row is None else row for row in matched)
+            self._rows.extend(NO_ROW if row is None else row for row in matched)
         self._sort()
 
     def pairs(self, *, same: bool = False) -> Iterator[RowPair]:
@@ -78,7 +78,7 @@ class Comparison:
     def _at(self, place: int) -> RowPair:
         base, new = self._rows[2 * place : 2 * place + 2]
         known = CHANGES[self._ranks[place] >> NUMBER_BITS]
-        matched = (None if base == NOBODY else base, None if new == NOBODY else new)
+        matched = (None if base == NO_ROW else base, None if new == NO_ROW else new)
         return self._pair(matched, known, self._confirmed.get(place))
 
     def take(self, gate: dict[str, Any], suspects: Mapping[int, Confirmed]) -> None:

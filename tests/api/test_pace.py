@@ -49,18 +49,18 @@ class Limited:
 
 def played(server: Limited, seconds: float, retry_after: float = 0.0) -> tuple[int, int]:
     """Let many threads send requests for that long; return how many were served, and how many refused."""
-    lane, now, served, refused = KindLimit(random.Random(1)), 0.0, 0, 0
+    limit, now, served, refused = KindLimit(random.Random(1)), 0.0, 0, 0
     answers: deque[tuple[float, float, bool]] = deque()
     while now < seconds:
         if answers and answers[0][0] <= now:
             _, turn, was_served = answers.popleft()
-            lane.in_flight -= 1
+            limit.in_flight -= 1
             if was_served:
-                lane.served(turn, now)
+                limit.served(turn, now)
             else:
-                lane.stop(turn, now, retry_after, learns=True)
-        elif lane.in_flight < PARALLEL and lane.wait(now) <= 0:
-            lane.sent(now)
+                limit.stop(turn, now, retry_after, learns=True)
+        elif limit.in_flight < PARALLEL and limit.wait(now) <= 0:
+            limit.sent(now)
             was_served = server.serves(now + LATENCY / 2)
             served, refused = served + was_served, refused + (not was_served)
             answers.append((now + LATENCY, now, was_served))
@@ -70,15 +70,15 @@ def played(server: Limited, seconds: float, retry_after: float = 0.0) -> tuple[i
 
 
 def test_a_late_refusal_does_not_undo_a_test_of_the_server() -> None:
-    lane = KindLimit(random.Random(1))
+    limit = KindLimit(random.Random(1))
     for at in (9.0, 9.1):
-        lane.sent(at)
-    lane.stop(9.1, 10.0, 0.0, learns=True)
-    lane.sent(12.0)
-    assert lane.wait(12.1) > 0, "one request tests the server"
-    lane.stop(9.0, 12.1, 0.0, learns=True)  # the answer to a request from before the stop
-    lane.served(12.0, 12.2)
-    assert not lane.stopped
+        limit.sent(at)
+    limit.stop(9.1, 10.0, 0.0, learns=True)
+    limit.sent(12.0)
+    assert limit.wait(12.1) > 0, "one request tests the server"
+    limit.stop(9.0, 12.1, 0.0, learns=True)  # the answer to a request from before the stop
+    limit.served(12.0, 12.2)
+    assert not limit.stopped
 
 
 @pytest.mark.parametrize("form", ["fixed", "sliding", "bucket"])
