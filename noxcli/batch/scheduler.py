@@ -298,13 +298,13 @@ class Scheduler:
 
     def _poll_all_once(self, end: float) -> None:
         """Read the records of all running rows, until that moment at the latest."""
-        flight = self.in_flight
-        flight.end_starts()
+        in_flight = self.in_flight
+        in_flight.end_starts()
         # What is being read now has half of the time.
-        while not all(map(self.schedule.has, flight.active)) and time.monotonic() < end - LAST_READ / 2:
+        while not all(map(self.schedule.has, in_flight.active)) and time.monotonic() < end - LAST_READ / 2:
             self._handle_responses(SHORT_TICK)
         left = max(0.0, end - time.monotonic())
-        waiting = [row for number, row in flight.active.items() if self.schedule.has(number)]
+        waiting = [row for number, row in in_flight.active.items() if self.schedule.has(number)]
         for state, _ in run_all_within(left, [partial(self.work.poll, row, left) for row in waiting], MAX_THREADS):
             if isinstance(state, RowResult):
                 self._apply_state(state)

@@ -23,9 +23,9 @@ class Stage(IntEnum):
 class Shutdown:
     """The stage of one batch, and what began it early."""
 
-    def __init__(self, work: RowWorker, flight: RowsInFlight, output: ResultWriter, spec: BatchSpec) -> None:
+    def __init__(self, work: RowWorker, in_flight: RowsInFlight, output: ResultWriter, spec: BatchSpec) -> None:
         self.stage = Stage.STARTING
-        self._work, self._flight, self._output, self._spec = work, flight, output, spec
+        self._work, self._in_flight, self._output, self._spec = work, in_flight, output, spec
         self._summary = output.summary
         self._errors: list[tuple[NoxError, bool]] = []  # of each stage, and whether it counts only while rows remain
         self._left_open = False  # rows had no result when the batch began to leave
@@ -39,7 +39,7 @@ class Shutdown:
 
     def note_open(self) -> None:
         """Remember whether rows have no result, before they are left with one."""
-        self._left_open = bool(self._flight.starting or self._flight.active or self._flight.in_doubt)
+        self._left_open = bool(self._in_flight.starting or self._in_flight.active or self._in_flight.in_doubt)
 
     def check(self) -> None:
         """Begin a later stage where a limit, an outage or the disk demands it."""
@@ -64,7 +64,7 @@ class Shutdown:
     def _check_starting(self) -> None:
         """Start no more rows after too many failures, near the timeout, or where the server no longer accepts any."""
         # Runs that have failed count immediately, not when the reason is known.
-        failing = sum(row.run is not None and row.run.status == "failed" for row in self._flight.active.values())
+        failing = sum(row.run is not None and row.run.status == "failed" for row in self._in_flight.active.values())
         if self._spec.max_failures and self._summary.failed + failing >= self._spec.max_failures:
             self.enter(Stage.FINISHING, None)
         elif self._spec.max_failures != 0 and self._summary.stuck is not None:
@@ -74,7 +74,7 @@ class Shutdown:
         elif self._work.deadline.remaining() <= self._quiet:
             self.enter(Stage.FINISHING, TimedOut("too close to the timeout to start more rows"), unless_done=True)
         elif self._spec.row_timeout is not None:
-            starts = self._flight.starting.values()
+            starts = self._in_flight.starting.values()
             waiting = [row.began for row in starts if row.attempt is not None and not row.was_sent]
             if waiting and time.monotonic() - max(min(waiting), self._start_answered) > self._spec.row_timeout:
                 what = f"the server accepted no run for {show_seconds(self._spec.row_timeout)} (--row-timeout)"
@@ -95,17 +95,17 @@ class Shutdown:
         if stage > self.stage:
             self.stage = stage
             self._work.pace.end_starts()
-            self._flight.abort_starts()
+            self._in_flight.abort_starts()
 
     @property
     def verdict(self) -> NoxError | None:
         """Return the worst error of all cuts, the last of several; without any, no row may be without a result."""
-        rest = self._left_open or self._flight.unstarted or self._summary.not_started
+        rest = self._left_open or self._in_flight.unstarted or self._summary.not_started
         errors = [error for error, unless_done in self._errors if rest or not unless_done]
         if not errors:
             lacks = rest and self._summary.min_pass is None and not self._summary.failed
             return Incomplete("not every row has a result", None, ExitCode.NOT_FINISHED) if lacks else None
         error = next(error for error in reversed(errors) if error.exit_code == worst(each.exit_code for each in errors))
-        if isinstance(error, TimedOut) and not self._flight.had_runs:
+        if isinstance(error, TimedOut) and not self._in_flight.had_runs:
             return TimedOutBeforeStart(f"nothing was started: {error.message}", "increase --timeout")
         return error
