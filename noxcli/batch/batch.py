@@ -51,7 +51,7 @@ class Batch:
 
     def __init__(self, spec: BatchSpec, summary: BatchSummary, terminal: Terminal, clock: Clock) -> None:
         self.spec, self.summary = spec, summary
-        self.past = JournalState()
+        self.journaled = JournalState()
         self.named = ""  # the runs to check, for the end of a message
         self.is_stored = True  # the directory remains
         self.has_started = False  # a run may exist that this call started or followed
@@ -68,7 +68,7 @@ class Batch:
     ) -> None:
         """Close the files. An error before the first row names the runs that earlier calls have left."""
         if self.spec.continues and isinstance(error, NoxError | Interrupted) and not self.named:
-            self.named = name_runs(self.past.running_runs, ())
+            self.named = name_runs(self.journaled.running_runs, ())
         if isinstance(error, NoxError):
             error.message += self.named
         self._files.__exit__(kind, error, trace)
@@ -97,9 +97,9 @@ class Batch:
         self._files.push(self._remove_if_unused)  # not where that refuses: it knows nothing of earlier starts
         self._files.push(self._close_choice)
         if self.journal.is_open and not spec.fresh:
-            self.past = JournalState.read(self.journal.path)
-            spec.require_resumed(self.past)
-        if not spec.fresh and self.past.header is None:
+            self.journaled = JournalState.read(self.journal.path)
+            spec.require_resumed(self.journaled)
+        if not spec.fresh and self.journaled.header is None:
             require_no_results(spec.directory)
 
     def check(self, header: BatchHeader, *nodes: Sequence[InputNode] | None) -> RowCounts:
@@ -107,18 +107,18 @@ class Batch:
 
         `nodes` are those of each side, None for unchecked rows. Raises ConfigProblem, UsageProblem and WrongInputs.
         """
-        spec, past, rows = self.spec, self.past, self.spec.rows
-        if past.header is not None:
-            spec.require_same_batch(past.header, header)
+        spec, journaled, rows = self.spec, self.journaled, self.spec.rows
+        if journaled.header is not None:
+            spec.require_same_batch(journaled.header, header)
             if EDITED in spec.again or spec.changed:
-                accept_changes(rows, past, spec.shard, edits=EDITED in spec.again)
+                accept_changes(rows, journaled, spec.shard, edits=EDITED in spec.again)
         if codes := {AGAIN[each] for each in spec.again if each in AGAIN}:
-            past.forget_all(codes)
-        self._remaining = RemainingRows(spec, past, nodes, self._terminal)
+            journaled.forget_all(codes)
+        self._remaining = RemainingRows(spec, journaled, nodes, self._terminal)
         self._seen = seen = self._remaining.survey()
         if spec.checked:
             seen.require_right(spec.workflow, self._terminal.complain)
-        if past.header is None and spec.shard.of > 1:
+        if journaled.header is None and spec.shard.of > 1:
             require_same_split(spec.directory, seen.digest, str(spec.shard))
         header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
         self.header = replace(header, table_rows=0 if rows.takes_all else rows.count())
@@ -126,7 +126,7 @@ class Batch:
 
     def begin(self, checker: RowChecker) -> None:
         """Begin the journal and the results, which then have what is known of the past. Raises UsageProblem."""
-        past, terminal = self.past, self._terminal
+        journaled, terminal = self.journaled, self._terminal
         if self.spec.fresh and (aside := self.journal.move_aside()) is not None:
             terminal.note(f"the earlier batch is in {aside} now")
         if terminal.writes_to(stored := self.spec.directory / RESULTS_NAME):
@@ -135,17 +135,17 @@ class Batch:
                 "redirect stdout to another file or to /dev/null",
             )
         begun = self.header
-        if past.header is not None and past.header.definition is not None and begun.definition is None:
+        if journaled.header is not None and journaled.header.definition is not None and begun.definition is None:
             terminal.warn("the workflow is not compared with the one that the batch began with")
-            begun = replace(begun, definition=past.header.definition, nodes=past.header.nodes)
-        self.journal.begin(begun, past)
+            begun = replace(begun, definition=journaled.header.definition, nodes=journaled.header.nodes)
+        self.journal.begin(begun, journaled)
         self.results = ResultsFile(self.journal.place)
         self._files.callback(self.results.close)
-        require_journal_of(self.results, past)
-        if past.header is not None:
-            past.reopen_lost(self.results.kept.has, self.journal.path)
-            renew_columns(self.spec.rows, self.header.kept, past, self.results, terminal.mask)
-        if RED in self.spec.again and not past.choice_is_open:
+        require_journal_of(self.results, journaled)
+        if journaled.header is not None:
+            journaled.reopen_lost(self.results.kept.has, self.journal.path)
+            renew_columns(self.spec.rows, self.header.kept, journaled, self.results, terminal.mask)
+        if RED in self.spec.again and not journaled.choice_is_open:
             self._choose_red(checker)
 
     def _choose_red(self, checker: RowChecker) -> None:
@@ -155,50 +155,52 @@ class Batch:
         """
         from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
 
-        summary, past = self.summary, self.past
+        summary, journaled = self.summary, self.journaled
         red: list[tuple[int, str | None]] = []
         lines = MergedBatch.read([self.spec.directory], of_last_call=True).runs(self.spec.shard)
         for _, group in groupby(lines, lambda line: (line["row"] - 1) // summary.repeat):
             stored = list(group)
             codes = [checker.judged(self.header.printed(line))["result"]["exit_code"] for line in stored]
-            answered = all(past.state(line["row"]) == FINISHED for line in stored) and {*codes} <= CAN_BE_RED
+            answered = all(journaled.state(line["row"]) == FINISHED for line in stored) and {*codes} <= CAN_BE_RED
             if answered and codes.count(ExitCode.OK) < summary.pass_each:
                 red += [(line["row"], line["id"]) for line in stored]
         self.journal.choose(red)
-        past.choose([number for number, _ in red])
+        journaled.choose([number for number, _ in red])
         self._terminal.note(f"re-running {amount(len(red) // summary.repeat, 'row')}")
 
     def adopt(self, work: RowWorker) -> None:
         """Let rows in doubt adopt their runs, where the server's list shows them."""
-        past, workflow_id = self.past, work.workflow_id
-        if doubts := past.doubtful:
+        journaled, workflow_id = self.journaled, work.workflow_id
+        if doubts := journaled.doubtful:
             from noxcli.batch.reconcile import find_candidates_of_batch, narrow_to_version  # loaded for rows in doubt
 
             within = work.deadline.remaining(MAX_LOOK)
             finding = find_candidates_of_batch(
                 work.api, workflow_id, work.digests[0], doubts, work.known.__contains__, within
             )
-            self._finding = narrow_to_version(work.api, finding, past.own_runs(self.journal.path), workflow_id, within)
-            for doubt, run in self._finding.match_rows(doubts, past.began):
+            self._finding = narrow_to_version(
+                work.api, finding, journaled.own_runs(self.journal.path), workflow_id, within
+            )
+            for doubt, run in self._finding.match_rows(doubts, journaled.began):
                 self.journal.note_started(doubt, run)
-                past.adopt(doubt.number, run)
+                journaled.adopt(doubt.number, run)
         if DOUBTFUL in self.spec.again:
-            for doubt in past.doubtful:
-                past.reset_row(doubt.number)
+            for doubt in journaled.doubtful:
+                journaled.reset_row(doubt.number)
 
-    def count_past(self, checker: RowChecker) -> None:
+    def count_earlier(self, checker: RowChecker) -> None:
         """Add to the summary the rows that an earlier call has finished, checked again."""
-        summary, seen, past, rows = self.summary, self._seen, self.past, self.spec.rows
+        summary, seen, journaled, rows = self.summary, self._seen, self.journaled, self.spec.rows
         asks = checker.has_questions or summary.min_pass is not None or EXPECT in seen.kept
         chooses = rows.limit is not None or rows.only is not None
-        if summary.repeat == 1 and not asks and not chooses and not past.outdated:
-            summary.expect(seen.in_shard, {code: past.states.count(FINISHED + code) for code in HAD_RUN})
+        if summary.repeat == 1 and not asks and not chooses and not journaled.outdated:
+            summary.expect(seen.in_shard, {code: journaled.states.count(FINISHED + code) for code in HAD_RUN})
             return
         summary.expect(seen.in_shard)
         from noxcli.checks.merge import MergedBatch  # loaded where stored results are read
 
         for run in MergedBatch.read([self.spec.directory], of_last_call=True).runs(Shard()):
-            if past.state(run["row"]) == FINISHED:
+            if journaled.state(run["row"]) == FINISHED:
                 summary.count(checker.judged(self.header.printed(run)), before=True)
 
     def run(
@@ -209,10 +211,10 @@ class Batch:
         wanted: Collection[int] | None = None,
     ) -> NoxError | None:
         """Run the remaining rows, or those of them that are `wanted`; return why not every row has a result."""
-        engine = Scheduler(work, self._remaining.to_do(wanted), self.past, self._finding, output, tick, self.spec)
+        engine = Scheduler(work, self._remaining.to_do(wanted), self.journaled, self._finding, output, tick, self.spec)
         self.summary.end(cause := engine.run())
-        self.named = name_runs([*engine.in_flight.running_runs, *self.past.running_runs], output.unrecorded_runs)
-        self._all_rerun = self.past.choice_is_open and cause is None and {*self.summary.codes} <= CAN_BE_RED
+        self.named = name_runs([*engine.in_flight.running_runs, *self.journaled.running_runs], output.unrecorded_runs)
+        self._all_rerun = self.journaled.choice_is_open and cause is None and {*self.summary.codes} <= CAN_BE_RED
         self.has_started = engine.in_flight.had_runs
         return cause
 

@@ -94,10 +94,10 @@ class RemainingRows:
     """The rows of one call: compared with those of earlier calls, and checked against the workflow's definition."""
 
     def __init__(
-        self, spec: BatchSpec, past: JournalState, nodes: Sequence[Sequence[InputNode] | None], terminal: Terminal
+        self, spec: BatchSpec, journaled: JournalState, nodes: Sequence[Sequence[InputNode] | None], terminal: Terminal
     ) -> None:
         """`nodes` are those of each side, None if rows are not checked."""
-        self._spec, self._past, self._nodes, self._terminal = spec, past, nodes, terminal
+        self._spec, self._journaled, self._nodes, self._terminal = spec, journaled, nodes, terminal
         self._said: set[str] = set()  # messages about all rows, which are written once
 
     def survey(self) -> RowCounts:
@@ -116,7 +116,7 @@ class RemainingRows:
             count = len(repeated) // rows.repeat
             more = f" (the first of {count} such rows)" if count > 1 else ""
             raise UsageProblem(f"{later} has the id of {first}{more}; nothing was started", "give each row its own id")
-        finished = self._past.count_finished(rows.most)
+        finished = self._journaled.count_finished(rows.most)
         if not self._spec.changed and rows.only is None and found.states[FINISHED] < finished:
             raise UsageProblem(
                 f"{rows.name} now has {found.rows} rows, without some of the {finished} that have finished",
@@ -134,7 +134,7 @@ class RemainingRows:
                 found.only += [] if row.file_number in found.only[-1:] else [row.file_number]
             if self._spec.shard.has(row.number):
                 self._require_same(row)
-                state = self._past.state(row.number)
+                state = self._journaled.state(row.number)
                 found.add(row if state == FINISHED else self._checked(row), state)
             if row.id is not None:
                 yield digest_of(row.id), row.number
@@ -146,12 +146,16 @@ class RemainingRows:
                 yield None
                 continue
             self._require_same(row)
-            yield None if self._past.state(row.number) == FINISHED else self._checked(row)
+            yield None if self._journaled.state(row.number) == FINISHED else self._checked(row)
 
     def _require_same(self, row: Row) -> None:
         """Raise UsageProblem if a row that was started has changed in the file, and that was not accepted."""
-        past, number = self._past, row.number
-        if past.state(number) != NEW and past.digests[number] != row.digest and number not in past.outdated:
+        journaled, number = self._journaled, row.number
+        if (
+            journaled.state(number) != NEW
+            and journaled.digests[number] != row.digest
+            and number not in journaled.outdated
+        ):
             raise UsageProblem(
                 f"{row.place} differs from the row that was started",
                 f"give the same rows again, {self._spec.other_way}",
@@ -176,65 +180,69 @@ class RemainingRows:
         return row if result.inputs is row.inputs else replace(row, inputs=result.inputs)
 
 
-def accept_changes(rows: RowReader, past: JournalState, shard: Shard, *, edits: bool) -> None:
+def accept_changes(rows: RowReader, journaled: JournalState, shard: Shard, *, edits: bool) -> None:
     """Take the file's rows for those that the journal knows.
 
     Finished rows with another input are outdated then, or with `edits`, the only change that is accepted, chosen for
     a re-run. Raises UsageProblem if a row with another input may still have a run, if it is not clear which rows
     were edited, and as `_moves_in`.
     """
-    moves = _moves_in(rows, past, shard)
+    moves = _moves_in(rows, journaled, shard)
     if moves is None:
         return
-    states = {new: past.state(old) for new, old, digest in moves if past.digests[old] != digest}
+    states = {new: journaled.state(old) for new, old, digest in moves if journaled.digests[old] != digest}
     if not {*states.values()} <= {NEW, FINISHED}:
         hint = "continue with --resume and the rows as they were, then edit them"
         raise UsageProblem("cannot accept an edited row: its run may still be running", hint)
     if edits:
         edited = [(row.number, row.id) for row in rows.repeated() if states.get(row.number) == FINISHED]
-        _require_only_edits(rows, past, len(moves), edited)
-        past.edited = edited
-    past.accepted = moves
-    past.renumber(moves)
-    if past.edited:
-        past.choose([number for number, _ in past.edited])
+        _require_only_edits(rows, journaled, len(moves), edited)
+        journaled.edited = edited
+    journaled.accepted = moves
+    journaled.renumber(moves)
+    if journaled.edited:
+        journaled.choose([number for number, _ in journaled.edited])
 
 
 def _require_only_edits(
-    rows: RowReader, past: JournalState, found: int, edited: Sequence[tuple[int, str | None]]
+    rows: RowReader, journaled: JournalState, found: int, edited: Sequence[tuple[int, str | None]]
 ) -> None:
-    known = sum(offset != 0 for offset in past.offsets)
+    known = sum(offset != 0 for offset in journaled.offsets)
     if found < known:
         raise UsageProblem(
             f"{rows.name} lacks some of the {known} rows that were started", f"restore them, or add {ALLOW}"
         )
     named = all(own_id is not None for _, own_id in edited)
-    if not named and past.header is not None and past.header.rows not in (None, sum(1 for _ in rows.repeated())):
+    if (
+        not named
+        and journaled.header is not None
+        and journaled.header.rows not in (None, sum(1 for _ in rows.repeated()))
+    ):
         raise UsageProblem(
             f"{rows.name} has another number of rows, so without ids it is not clear which were edited",
             "give rows an id",
         )
 
 
-def _moves_in(rows: RowReader, past: JournalState, shard: Shard) -> list[tuple[int, int, int]] | None:
+def _moves_in(rows: RowReader, journaled: JournalState, shard: Shard) -> list[tuple[int, int, int]] | None:
     """Return the file's rows that the journal knows, by their ids or else by their numbers; None if none has changed.
 
     Each is its number now, its number before, and its digest. Raises UsageProblem if rows would move to other shards.
     """
-    known = [number for number, offset in enumerate(past.offsets) if offset]
-    numbers = DigestIndex((past.ids[number], number) for number in known if past.ids[number])
+    known = [number for number, offset in enumerate(journaled.offsets) if offset]
+    numbers = DigestIndex((journaled.ids[number], number) for number in known if journaled.ids[number])
     moves = []
     for row in rows.repeated():
         if row.id is not None:
             old = numbers.find(digest_of(row.id))
         else:
-            old = row.number if row.number < len(past.offsets) and not past.ids[row.number] else None
-        if old is not None and past.offsets[old]:
+            old = row.number if row.number < len(journaled.offsets) and not journaled.ids[row.number] else None
+        if old is not None and journaled.offsets[old]:
             moves.append((row.number, old, row.digest))
     if (
-        not past.outdated
+        not journaled.outdated
         and len(moves) == len(known)
-        and all(new == old and past.digests[old] == digest for new, old, digest in moves)
+        and all(new == old and journaled.digests[old] == digest for new, old, digest in moves)
     ):
         return None
     if shard.of > 1 and any(new != old for new, old, _ in moves):
@@ -248,11 +256,13 @@ def require_no_results(directory: Path) -> None:
         _lack_rows(directory)
 
 
-def require_journal_of(results: ResultsFile, past: JournalState) -> None:
+def require_journal_of(results: ResultsFile, journaled: JournalState) -> None:
     """Raise UsageProblem if there are results of rows that the journal lacks: these rows would start again."""
-    if past.was_renumbered:
+    if journaled.was_renumbered:
         return
-    known = DigestIndex((key_of(number, past.ids[number]), number) for number, at in enumerate(past.offsets) if at)
+    known = DigestIndex(
+        (key_of(number, journaled.ids[number]), number) for number, at in enumerate(journaled.offsets) if at
+    )
     if any(known.find(key) is None for key in results.kept.known):
         _lack_rows(results.path.parent)
 
@@ -275,21 +285,23 @@ def require_same_split(directory: Path, digest: str, shard: str) -> None:
             )
 
 
-def renew_columns(rows: RowReader, names: Sequence[str], past: JournalState, results: ResultsFile, mask: Mask) -> None:
+def renew_columns(
+    rows: RowReader, names: Sequence[str], journaled: JournalState, results: ResultsFile, mask: Mask
+) -> None:
     """Store results again whose rows have other kept columns now; they are judged by what the file says today.
 
     `names` are those of columns that are kept now.
     """
-    if not past.count_finished() or not (names or (past.header and past.header.kept)):
+    if not journaled.count_finished() or not (names or (journaled.header and journaled.header.kept)):
         return
     changed: dict[int, str] = {}
     for row in rows.repeated():
         columns, raw = mask.whole(row.columns), results.kept.read_raw(row.number, row.id)
-        if past.state(row.number) != FINISHED or raw.endswith(f',"columns":{to_json(columns)}}}\n'.encode()):
+        if journaled.state(row.number) != FINISHED or raw.endswith(f',"columns":{to_json(columns)}}}\n'.encode()):
             continue
         line = parse_line(raw)
         if line is not None and line["columns"] != columns:
-            key = key_of(row.number, past.ids[row.number])
+            key = key_of(row.number, journaled.ids[row.number])
             changed[key] = f"{to_json({**line, 'columns': columns})}\n"
         if len(changed) == MAX_CHANGED:
             results.append_lines(changed)

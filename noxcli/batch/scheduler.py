@@ -53,14 +53,14 @@ class Scheduler:
         self,
         work: RowWorker,
         rows: Iterator[Row | None],
-        past: JournalState,
+        journaled: JournalState,
         finding: "CandidateIndex | None",
         output: ResultWriter,
         tick: Callable[[int, int], None],
         spec: BatchSpec,
     ) -> None:
         """`finding` is what the run list shows about rows that an earlier call left in doubt."""
-        self.work, self.past, self.output, self.tick = work, past, output, tick
+        self.work, self.journaled, self.output, self.tick = work, journaled, output, tick
         self.summary = output.summary
         self.schedule = PollSchedule(spec.poll_interval)
         self.in_flight = RowsInFlight(work, output, self.schedule)
@@ -142,16 +142,16 @@ class Scheduler:
                     self._begin(row)
 
     def _begin(self, row: Row) -> None:
-        number, state = row.number, self.past.state(row.number)
+        number, state = row.number, self.journaled.state(row.number)
         if row.problem is not None:
             problem = UsageProblem(f"line {row.line}: {row.problem}" if row.line else row.problem)
             self.in_flight.report(self.work.result_of(row, Outcome(phase=Phase.USAGE, error=problem)))
         elif state == SENT:
             assert self._finding is not None
-            doubt = self.past.pop_pending(number)
+            doubt = self.journaled.pop_pending(number)
             self.in_flight.report(self._finding.unresolved(row, doubt, None, self.work.mask))
         elif state == STARTED:
-            known = self.past.pop_pending(number)
+            known = self.journaled.pop_pending(number)
             run = Run(known.run_id or "", self.work.workflow_id, "queued", created_at=known.created_at)
             self.in_flight.follow(ActiveRow(row, run, began=time.monotonic(), found=True))
             self.schedule.add(number)
@@ -208,7 +208,7 @@ class Scheduler:
         if row.took is not None:
             self.schedule.note(row.took)
         # True if noxcli itself stopped its run, in this call or an earlier one.
-        row.interrupted = row.code == ExitCode.RUN_STOPPED and row.row.number in self.past.stopping
+        row.interrupted = row.code == ExitCode.RUN_STOPPED and row.row.number in self.journaled.stopping
         if row.interrupted and self.shutdown.stage is Stage.STARTING:
             try:
                 self.work.journal.note_ended([row])
@@ -216,7 +216,7 @@ class Scheduler:
                 self.shutdown.enter(Stage.FINISHING, error)
             else:
                 self.in_flight.drop(row.row.number)
-                self.past.reset_row(row.row.number)
+                self.journaled.reset_row(row.row.number)
                 self._begin(row.row)
                 return
         self.in_flight.report(row)
@@ -285,7 +285,7 @@ class Scheduler:
         except JournalTrouble as error:
             self.shutdown.enter(Stage.DETACHING, error)
             return 0
-        self.past.stopping.update(self.in_flight.active)
+        self.journaled.stopping.update(self.in_flight.active)
         deadline = Deadline(self.work.clock, MAX_STOP)
         stops = [partial(stop_run, self.work.api, run, deadline) for _, run in running]
         for (row, _), (run, _) in zip(running, run_all_within(MAX_STOP, stops), strict=True):

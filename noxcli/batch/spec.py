@@ -68,11 +68,11 @@ class BatchSpec:
                 f"set {FIRST_VARIABLE}=1 if this job has started nothing before",
             )
 
-    def require_resumed(self, past: JournalState) -> None:
+    def require_resumed(self, journaled: JournalState) -> None:
         """Raise UsageProblem if there is a batch, which the user did not want to continue."""
-        if past.header is not None and not self.continues:
-            what = "rows" if past.header.repeat == 1 else "runs"
-            done = f"{past.count_finished()} of {past.header.rows} {what}"
+        if journaled.header is not None and not self.continues:
+            what = "rows" if journaled.header.repeat == 1 else "runs"
+            done = f"{journaled.count_finished()} of {journaled.header.rows} {what}"
             raise UsageProblem(
                 f"{self.directory} already has a batch, of which {done} have finished",
                 "continue it with --resume, start over with --fresh, or choose another --output-dir",

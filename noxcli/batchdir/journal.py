@@ -133,13 +133,13 @@ class Journal:
         self.close()
         return aside
 
-    def begin(self, header: BatchHeader, past: JournalState) -> None:
-        """Say which batch this is, unless its `past` does. Raises UsageProblem as the constructor."""
+    def begin(self, header: BatchHeader, journaled: JournalState) -> None:
+        """Say which batch this is, unless its `journaled` does. Raises UsageProblem as the constructor."""
         if not self.is_open:
             self.create()
-        if past.accepted is not None:
-            self.renumber(past.accepted, past.edited)
-        if past.header != header:
+        if journaled.accepted is not None:
+            self.renumber(journaled.accepted, journaled.edited)
+        if journaled.header != header:
             self._append({"batch": BATCH_SCHEMA, **asdict(header)}, durable=True)
 
     def renumber(self, moves: Sequence[tuple[int, int, int]], edited: Sequence[tuple[int, str | None]] = ()) -> None:

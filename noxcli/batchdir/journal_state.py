@@ -87,12 +87,12 @@ class JournalState:
 
         Raises UsageProblem if it can't be read, a newer noxcli wrote it, or a line is not one of a journal.
         """
-        past = cls()
+        journaled = cls()
         try:
             for number, (offset, raw) in enumerate(lines_in(path, MAX_LINE), 1):
                 if not raw.endswith(b"\n") and len(raw) < MAX_LINE:
                     break
-                if not past.apply_line(raw, offset, path):
+                if not journaled.apply_line(raw, offset, path):
                     raise UsageProblem(
                         f"line {number} of the journal {path} is not one that this noxcli wrote; nothing was changed",
                         "upgrade noxcli if a newer one wrote it; else restore the journal, or choose another directory",
@@ -103,16 +103,16 @@ class JournalState:
             raise UsageProblem(f"{path.parent} is not a batch's directory", hint) from None
         except OSError as error:
             raise UsageProblem(f"can't read the journal {path}: {reason_of(error)}") from None
-        return past
+        return journaled
 
     @classmethod
     def read_header(cls, path: Path) -> BatchHeader | None:
         """Return the first header of a journal, None for anything else."""
-        past = cls()
+        journaled = cls()
         with suppress(OSError, UsageProblem, StopIteration):
             offset, raw = next(iter(lines_in(path, MAX_LINE)))
-            past.apply_line(raw, offset, path)
-        return past.header
+            journaled.apply_line(raw, offset, path)
+        return journaled.header
 
     def count_finished(self, most: int | None = None) -> int:
         """Return the number of rows that already had their run, up to the row `most`."""

@@ -77,13 +77,13 @@ class MergedBatch:
         begun = [each for each in directories if (each / JOURNAL_NAME).exists() or not each.is_dir()] or directories
         joined = cls([], [], empty=[each for each in directories if each not in begun])
         for directory in begun:
-            past = JournalState.read(directory / JOURNAL_NAME)
-            if past.header is None:
+            journaled = JournalState.read(directory / JOURNAL_NAME)
+            if journaled.header is None:
                 joined.empty.append(directory)
                 continue
             joined.directories.append(directory)
-            joined._require_same(directory, past.header, ran=any(past.runs))
-            joined._add(len(joined.headers) - 1, past)
+            joined._require_same(directory, journaled.header, ran=any(journaled.runs))
+            joined._add(len(joined.headers) - 1, journaled)
             joined._stored.append(ResultsReader(directory))
         if not joined.headers:
             raise UsageProblem(f"{directories[0]} contains no batch", "give the --output-dir of each shard")
@@ -200,30 +200,30 @@ class MergedBatch:
         self._table = self._table or BatchTable(self.header)
         return self._table.row(number)
 
-    def _add(self, owner: int, past: JournalState) -> None:
+    def _add(self, owner: int, journaled: JournalState) -> None:
         header = self.headers[-1]
-        last = max((number for number, offset in enumerate(past.offsets) if offset), default=0)
+        last = max((number for number, offset in enumerate(journaled.offsets) if offset), default=0)
         if header.only is not None:
             self._only = {*(self._only or ()), *header.only}
             last = max(last, max(self._only, default=0) * header.repeat)
-        self.rows = max(self.rows, last, header.rows, past.whole)
+        self.rows = max(self.rows, last, header.rows, journaled.whole)
         if (more := self.rows + 1 - len(self._owners)) > 0:
             self._owners.extend([UNOWNED] * more)
             for numbers in (self._offsets, self._keys, self._runs):
                 numbers.frombytes(bytes(8 * more))
-        for number, offset in enumerate(past.offsets):
+        for number, offset in enumerate(journaled.offsets):
             if not offset:
                 continue
-            ran = past.runs[number] != 0
+            ran = journaled.runs[number] != 0
             if self._owners[number] == UNOWNED or (ran and not self._runs[number]):
                 self._owners[number], self._offsets[number] = owner, offset
-                is_known = past.state(number) == FINISHED and number not in past.outdated
-                self._keys[number] = key_of(number, past.ids[number]) if is_known else 0
-                self._runs[number] = past.runs[number]
+                is_known = journaled.state(number) == FINISHED and number not in journaled.outdated
+                self._keys[number] = key_of(number, journaled.ids[number]) if is_known else 0
+                self._runs[number] = journaled.runs[number]
             elif ran:
                 self.doubled.setdefault(number, []).append((owner, offset))
-        self._is_whole |= past.whole > 0
-        self.outdated |= {(owner, number) for number in past.outdated}
+        self._is_whole |= journaled.whole > 0
+        self.outdated |= {(owner, number) for number in journaled.outdated}
 
     def _require_same(self, directory: Path, header: BatchHeader, *, ran: bool) -> None:
         place = next((place for place, each in enumerate(self.headers) if each.definition is not None), 0)

@@ -71,7 +71,7 @@ def run_rows(noxus: Session, options: Options) -> None:
             batch.begin(checker)
             work = row_work(noxus, pace, [workflow], batch, options.retry_for, saves=options.output_dir is not None)
             batch.adopt(work)
-            batch.count_past(checker)
+            batch.count_earlier(checker)
             _plan_reports(batch, context, checker, options)
             spec.rows.share(replace(spec.common, values=dict(upload_files(noxus, spec.common))))
             output, began = _output(context, batch, checker), context.clock.monotonic()
@@ -220,8 +220,8 @@ def row_work(
         pace=pace,
         clock=context.clock,
         journal=batch.journal,
-        known=ClaimedIds(batch.past.runs),
-        reruns=batch.past.reruns,
+        known=ClaimedIds(batch.journaled.runs),
+        reruns=batch.journaled.reruns,
         workflow_id=workflows[0].id,
         workflows=workflows,
         digests=[InputDigests(inputs_of(each.definition), batch.spec.common.secret) for each in workflows],
@@ -296,7 +296,7 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
     context.reports.batch = summary.for_ci(context.outcome.subject, "batch")
     unfinished = sum(count for code, count in summary.all_codes.items() if code not in ANSWERED)
     left = summary.not_started + unfinished + summary.interrupted + (error is not None)
-    outdated = bool(batch.past.outdated)
+    outdated = bool(batch.journaled.outdated)
     next_step = command_to_continue(context.argv, summary.all_codes, left, outdated=outdated)
     if not batch.is_stored:
         next_step = f"repeat it with: {line_with(context.argv, [])}"

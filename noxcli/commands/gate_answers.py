@@ -52,10 +52,10 @@ class GateAnswers(BatchSummary):
     _scores: dict[int, float | None] = field(default_factory=dict)
     _followed: set[int] = field(default_factory=set)  # whose runs an earlier call has started
 
-    def remember(self, past: JournalState) -> None:
+    def remember(self, journaled: JournalState) -> None:
         """Count the runs of earlier calls."""
-        self.runs.update(past.starts)
-        self._followed = {number for number in past.pending if past.state(number) == STARTED}
+        self.runs.update(journaled.starts)
+        self._followed = {number for number in journaled.pending if journaled.state(number) == STARTED}
 
     def count(
         self,

@@ -83,7 +83,7 @@ def run_gate(noxus: Session, options: Options) -> None:
     context.resume_command = spec.resume_command
     with _never_safe_again(context, spec), Batch(spec, answers, context.terminal, context.clock) as batch:
         batch.open()
-        answers.remember(batch.past)
+        answers.remember(batch.journaled)
         context.outcome.may_exist = bool(answers.runs.total())
         with noxus.connect(Phase.PREFLIGHT) as api:
             pace = api.pace_requests()
@@ -166,7 +166,7 @@ class _Gate:
         check_outputs(noxus, (), self.workflows[0])
         if rows.is_pipe:
             batch.at_end(rows.copy_pipe(self.spec.directory).close)
-        begun = batch.past.header
+        begun = batch.journaled.header
         header = replace(header_of(noxus.context, self.workflows[0], self.spec, noxus.context.argv), repeat=PER_ROW)
         seen = batch.check(replace(header, gate=self._own_of_new(begun)), *nodes)
         rows.require_apart()
@@ -232,7 +232,7 @@ class _Gate:
         saves = self.options.output_dir is not None
         work = row_work(noxus, pace, self.workflows, batch, self.options.retry_for, saves=saves)
         self._name_doubts(work)
-        batch.count_past(self.checker)
+        batch.count_earlier(self.checker)
         self._upload()
         paste = partial(to_paste, context)
         output = ResultWriter(batch.header, batch.journal, batch.results, self.checker, answers, lambda _: None, paste)
@@ -248,15 +248,15 @@ class _Gate:
         batch, answers = self.batch, self.answers
         numbers = {number_of(*key) for key in wanted}
         for number in numbers:
-            if batch.past.state(number) == FINISHED:  # without a result
-                batch.past.reset_row(number)
+            if batch.journaled.state(number) == FINISHED:  # without a result
+                batch.journaled.reset_row(number)
         answers.expect(answers.done + len(numbers))
         try:
             cause = batch.run(work, output, tick, numbers)
         finally:
             self.noxus.context.outcome.may_exist |= bool(answers.runs.total()) or batch.has_started
         for number in numbers:  # what this call has seen is not followed again
-            batch.past.reset_row(number)
+            batch.journaled.reset_row(number)
         if cause is not None:
             raise self._ending_of(cause)
 
@@ -272,9 +272,9 @@ class _Gate:
 
     def _name_doubts(self, work: RowWorker) -> None:
         """Name starts of earlier calls without a known outcome: their answers are retried."""
-        past = self.batch.past
+        journaled = self.batch.journaled
         for side, digests in enumerate(work.digests):
-            doubts = [doubt for doubt in past.doubtful if answer_key(doubt.number).side == side]
+            doubts = [doubt for doubt in journaled.doubtful if answer_key(doubt.number).side == side]
             if not doubts:
                 continue
             within = work.deadline.remaining(MAX_LOOK)
@@ -285,7 +285,7 @@ class _Gate:
                 words = Candidates(finding.candidates(doubt), finding.listed).words()
                 row = f"row {answer_key(doubt.number).row} in {SIDES[side].upper()}"
                 self.noxus.context.terminal.warn(f"a start of {row} has no known outcome, and is retried: {words}")
-                past.reset_row(doubt.number)
+                journaled.reset_row(doubt.number)
 
     def _upload(self) -> None:
         """Store the files that all rows share."""

@@ -65,9 +65,9 @@ def test_cut_at_any_byte_no_row_that_may_have_run_is_new(whole: tuple[str, bytes
     with Journal(tmp_path, Clock()) as journal:
         for cut in range(len(content), -1, -1):
             os.truncate(journal.path, cut)
-            past, kept = JournalState.read(journal.path), content[:cut]
-            assert {row for row in rows if past.state(row) == FINISHED} == told_in(kept, "finished")
-            assert {row for row in rows if past.state(row) == NEW} == rows - told_in(kept, "sent")
+            journaled, kept = JournalState.read(journal.path), content[:cut]
+            assert {row for row in rows if journaled.state(row) == FINISHED} == told_in(kept, "finished")
+            assert {row for row in rows if journaled.state(row) == NEW} == rows - told_in(kept, "sent")
 
 
 @pytest.mark.parametrize("share", [0.35, 0.5, 0.65, 0.8, 0.93])
@@ -104,9 +104,14 @@ def test_a_torn_line_is_moved_aside(tmp_path: Path) -> None:
         path.write_text(path.read_text() + torn)
         with Journal(tmp_path, Clock()) as journal:
             journal.note_sent(row(2, 0xAB), "digest", None)
-            past = JournalState.read(journal.path)
-    assert past.header == HEADER
-    assert (past.state(1), past.digests[2], past.state(2), list(past.pending)) == (NEW, 0xAB, SENT, [2])
+            journaled = JournalState.read(journal.path)
+    assert journaled.header == HEADER
+    assert (journaled.state(1), journaled.digests[2], journaled.state(2), list(journaled.pending)) == (
+        NEW,
+        0xAB,
+        SENT,
+        [2],
+    )
     assert (tmp_path / "batch.jsonl.torn").read_text() == f"{torn}\n" * 2
 
 
@@ -118,16 +123,23 @@ def test_rows_get_new_numbers_all_at_once(tmp_path: Path) -> None:
         journal.note_stopping([(row(2), Run("r", "w", "running"))])
         size = journal.path.stat().st_size
         journal.renumber([(2, 1, 11), (5, 2, 12)])
-        past = JournalState.read(journal.path)
-    assert {number: past.state(number) for number in range(1, 7)} == {1: NEW, 2: SENT, 3: NEW, 4: NEW, 5: SENT, 6: NEW}
-    assert (past.digests[2], past.digests[5], past.stopping) == (11, 12, {5})
-    assert {number: pending.number for number, pending in past.pending.items()} == {2: 2, 5: 5}
+        journaled = JournalState.read(journal.path)
+    assert {number: journaled.state(number) for number in range(1, 7)} == {
+        1: NEW,
+        2: SENT,
+        3: NEW,
+        4: NEW,
+        5: SENT,
+        6: NEW,
+    }
+    assert (journaled.digests[2], journaled.digests[5], journaled.stopping) == (11, 12, {5})
+    assert {number: pending.number for number, pending in journaled.pending.items()} == {2: 2, 5: 5}
     content = journal.path.read_bytes()
     cuts = [place for place in range(size, len(content)) if content[place - 1 : place] == b"\n"]
     for cut in cuts:
         journal.path.write_bytes(content[:cut])
-        past = JournalState.read(journal.path)
-        assert [past.state(number) for number in (1, 2, 3)] == [SENT, SENT, SENT], "not before the last line"
+        journaled = JournalState.read(journal.path)
+        assert [journaled.state(number) for number in (1, 2, 3)] == [SENT, SENT, SENT], "not before the last line"
 
 
 def test_new_numbers_whose_writer_was_killed_are_void(tmp_path: Path) -> None:
@@ -140,9 +152,9 @@ def test_new_numbers_whose_writer_was_killed_are_void(tmp_path: Path) -> None:
         journal.path.write_text("".join(content[:-1]))  # without the last line: they were never in force
         journal.note_sent(row(3, 3), "digest", None)
         journal.renumber([(1, 1, 21), (2, 2, 22), (3, 3, 23)])
-        past = JournalState.read(journal.path)
-    assert {number: past.state(number) for number in range(1, 6)} == {1: SENT, 2: SENT, 3: SENT, 4: NEW, 5: NEW}
-    assert [past.digests[number] for number in (1, 2, 3)] == [21, 22, 23]
+        journaled = JournalState.read(journal.path)
+    assert {number: journaled.state(number) for number in range(1, 6)} == {1: SENT, 2: SENT, 3: SENT, 4: NEW, 5: NEW}
+    assert [journaled.digests[number] for number in (1, 2, 3)] == [21, 22, 23]
 
 
 def finish(journal: Journal, number: int) -> None:
@@ -163,8 +175,8 @@ def test_a_choice_whose_writer_was_killed_is_void(tmp_path: Path) -> None:
         journal.path.write_text("".join(content[:-1]))  # without the last line
         finish(journal, 3)
         journal.choose([(2, None)])
-        past = JournalState.read(journal.path)
-    assert [past.state(number) for number in (1, 2, 3)] == [FINISHED, NEW, FINISHED]
+        journaled = JournalState.read(journal.path)
+    assert [journaled.state(number) for number in (1, 2, 3)] == [FINISHED, NEW, FINISHED]
 
 
 def test_the_first_and_the_last_run_are_a_batchs_own(tmp_path: Path) -> None:
@@ -227,9 +239,9 @@ def test_only_a_confirmed_verdict_is_final(tmp_path: Path) -> None:
             journal.note_started(row(number), run)
             result = {"run": {"id": "r", "confirmed": confirmed}, "error": None}
             journal.note_ended([RowResult(row(number), result, ExitCode.OK, {}, {})])
-        past = JournalState.read(journal.path)
-    assert past.count_finished() == 1
-    assert list(past.pending) == [2]
+        journaled = JournalState.read(journal.path)
+    assert journaled.count_finished() == 1
+    assert list(journaled.pending) == [2]
 
 
 def test_a_full_disk_starts_nothing_more_and_loses_nothing(sandbox: Sandbox, plays: Any) -> None:
@@ -288,9 +300,9 @@ def test_a_journal_that_says_anything_breaks_no_reader(
     lines = [*LINES, *({**LINES[which], name: value} for which, name, value in changes)]
     (directory / "batch.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     with suppress(UsageProblem), Journal(directory, Clock()) as journal:
-        past = JournalState.read(journal.path)
-        assert len(past.states) <= 1 << 26
-        find_candidates_of_batch(as_api(Listed([])), "w", InputDigests(), past.doubtful, lambda _: False, 5.0)
+        journaled = JournalState.read(journal.path)
+        assert len(journaled.states) <= 1 << 26
+        find_candidates_of_batch(as_api(Listed([])), "w", InputDigests(), journaled.doubtful, lambda _: False, 5.0)
     with suppress(UsageProblem, ConfigProblem):
         joined = MergedBatch.read([directory])
         for line in itertools.islice(joined.lines(RowChecker((), None, Mask())), 100):
@@ -370,5 +382,5 @@ def test_a_run_is_known_whose_start_the_disk_did_not_record(tmp_path: Path) -> N
         journal.begin(HEADER, JournalState())
         journal.note_sent(row, "d", None)
         journal.note_ended([RowResult(row, result, ExitCode.TIMED_OUT, {}, {})])
-        past = JournalState.read(journal.path)
-    assert (past.state(1), past.running_runs, past.doubtful) == (STARTED, ["r"], [])
+        journaled = JournalState.read(journal.path)
+    assert (journaled.state(1), journaled.running_runs, journaled.doubtful) == (STARTED, ["r"], [])
