@@ -60,7 +60,7 @@ def to_url(text: str) -> Url:
 def follow(base: Url, location: str) -> Url:
     """Return the target of a redirect; `location` is the header as received, in Latin-1.
 
-    Raises ValueError as `read_url` does.
+    Raises ValueError as `to_url` does.
     """
     text = quote(location.partition("#")[0], safe=PRINTABLE, encoding="latin-1") if location.isprintable() else ""
     if ABSOLUTE.match(text):

@@ -148,7 +148,7 @@ def run_apart(
 
     `left` says for how many more seconds to wait; it is called in each slice. A signal ends the wait.
     But one must not lose the answer to a request with an effect: with `call_off`, which keeps it from leaving and
-    returns whether it still could, a signal waits for the answer, at most LONGEST_HOLD, and is raised by the next wait.
+    returns whether it still could, a signal waits for the answer, at most MAX_HOLD, and is raised by the next wait.
 
     Raises Unavailable once no time is left; a call that was not called off then continues in the background.
     """

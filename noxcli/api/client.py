@@ -174,7 +174,7 @@ class NoxusApi:
     def get_run_data(self, run_id: str) -> Any:
         """Read the nodes' inputs and outputs: `GET /v1/runs/{id}/data`; its schema is not documented.
 
-        An answer larger than `LARGEST_DATA` is Unavailable.
+        An answer larger than `MAX_DATA` is Unavailable.
         """
         params = {"fetch_structured_data": "true"}
         return self._read_json("GET", f"/v1/runs/{_part(run_id)}/data", params=params, largest=MAX_DATA)
@@ -182,7 +182,7 @@ class NoxusApi:
     def get_node_io(self, run_id: str, node_id: str) -> Any:
         """Read one node's inputs and outputs: `GET /v1/runs/{id}/io/{node}` (noxus-sdk 0.6.0, resources/runs.py).
 
-        The schema is not documented; an answer larger than `LARGEST_DATA` is Unavailable.
+        The schema is not documented; an answer larger than `MAX_DATA` is Unavailable.
         """
         return self._read_json("GET", f"/v1/runs/{_part(run_id)}/io/{_part(node_id)}", largest=MAX_DATA)
 

@@ -88,7 +88,7 @@ class BatchSpec:
             kind, verb = ("a gate", "gate") if then.gate is not None else ("a batch", "batch")
             raise ConfigProblem(f"{self.directory} has {kind}, not of this command", f"continue it with noxcli {verb}")
         if self.of_gate:
-            return  # see require_same_gate
+            return  # the verb compares gates
         if then.shard != now.shard:
             raise ConfigProblem(f"{here} is for shard {then.shard}, and this is {now.shard}", "see --output-dir")
         for each in differences(then, now):

@@ -68,7 +68,7 @@ class Sources:
     def read(self, name: str, reader: str) -> bytes:
         """Return the file's content.
 
-        Raises as `claim`, UsageProblem for more than LARGEST_TEXT_INPUT, and TimedOutBeforeStart for a pipe that does
+        Raises as `claim`, UsageProblem for more than MAX_TEXT_INPUT, and TimedOutBeforeStart for a pipe that does
         not end.
         """
         self.claim(name, reader)

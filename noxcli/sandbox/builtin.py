@@ -1,4 +1,4 @@
-"""The workflows of every sandbox: everyday ones here, hostile ones in `builtin_trouble`."""
+"""The workflows of every sandbox: everyday ones here, hostile ones in `builtin_failures`."""
 
 from itertools import pairwise
 from typing import Any
