@@ -1,6 +1,6 @@
 """`noxcli results`: the result of every row of a batch and its shards, with missing and repeated rows named."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
     from noxcli.checks.batch_summary import BatchSummary
     from noxcli.checks.merge import MergedBatch
     from noxcli.checks.row_checker import RowChecker
-    from noxcli.compare.summary import Groups, SideTotals
     from noxcli.expressions.query import Query
     from noxcli.reports.failure_groups import ResultLine
-    from noxcli.reports.spreadsheet import Sheet
+
+# The options that judge or count rows.
+JUDGING = "status", "asserts", "expect", "min_pass", "pass_each", "csv", "report", "markdown", "junit", "score", "by"
 
 
 @declared
@@ -83,10 +84,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     from noxcli.checks.merge import MergedBatch  # the help loads none of what stored results need
     from noxcli.checks.row_checker import RowChecker
     from noxcli.cli.destinations import plan_reports, present
-    from noxcli.compare.summary import Groups, SideTotals
     from noxcli.expressions.query import Query
-    from noxcli.reports.comparison_facts import group_facts
-    from noxcli.reports.spreadsheet import Sheet
 
     context: Context = ctx.obj
     context.outcome.subject = " ".join(options.directories)
@@ -95,29 +93,23 @@ def execute(ctx: typer.Context, options: Options) -> None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
     if options.csv is not None and (file := Path(options.csv)).suffix.lower() in {".xlsx", ".xls", ".ods"}:
         raise UsageProblem(f"--csv writes no workbook such as {file.name}", f"write --csv {file.with_suffix('.csv')}")
-    directories = [*map(Path, options.directories)]
     present(context, options)
-    mask = context.terminal.mask
     query = Query.read(options.line_query, "--query") if options.line_query is not None else None
     wanted = read_statuses(options.status or ())
-    checker = RowChecker.read(options.asserts, options.expect, context.sources, mask).measuring(
-        options.score, options.by
-    )
-    min_pass, joined = MinPass.read(options.min_pass), MergedBatch.read(directories)
+    checker = RowChecker.read(options.asserts, options.expect, context.sources, context.terminal.mask)
+    checker = checker.measuring(options.score, options.by)
+    min_pass, joined = MinPass.read(options.min_pass), MergedBatch.read([*map(Path, options.directories)])
     if joined.header.gate is not None:
         _print_gate(context, options, joined, query)
         return
     _check_questions(context, joined, checker)
-    enough = enough_of(joined.header.repeat, options.pass_each)
-    summary = BatchSummary(min_pass=min_pass, repeat=joined.header.repeat, pass_each=enough)
-    sheet = None if options.csv is None else Sheet(raw=options.csv_raw, separator=joined.header.separator)
-    totals, groups = SideTotals(), Groups(options.by)
-    _print_rows(context, _counted(joined.lines(checker), summary, sheet, wanted, totals, groups), query)
+    repeat = joined.header.repeat
+    summary = BatchSummary(min_pass=min_pass, repeat=repeat, pass_each=enough_of(repeat, options.pass_each))
+    rows = _Rows(context, options, joined, checker, summary, wanted)
+    rows.show(query)
     summary.expect(summary.done)  # each row has a line
-    measured = [] if totals.score is None else [("Mean score", f"{totals.score:.6g}")]
-    measured += group_facts(groups.document())
-    _write_files(context, options, joined, checker, summary, sheet, wanted, measured)
-    _report(context, joined, checker, summary, measured)
+    rows.write_files()
+    rows.report()
     summary.conclude(context.terminal, None)
 
 
@@ -126,87 +118,11 @@ def _print_gate(context: Context, options: Options, joined: "MergedBatch", query
     from noxcli.expressions.query import found_line
     from noxcli.rows.shards import Shard  # as in execute
 
-    for name in (
-        "status",
-        "asserts",
-        "expect",
-        "min_pass",
-        "pass_each",
-        "csv",
-        "report",
-        "markdown",
-        "junit",
-        "score",
-        "by",
-    ):
+    for name in JUDGING:
         if getattr(options, name):
             what = f"{option_of(name)} is not for {options.directories[0]}, which has the answers of a gate"
             raise UsageProblem(what, "only noxcli gate judges them")
     context.terminal.write_all(found_line(query, joined.header.printed(line)) for line in joined.runs(Shard()))
-
-
-def _counted(
-    lines: Iterable["ResultLine"],
-    summary: "BatchSummary",
-    sheet: "Sheet | None",
-    wanted: Collection[str],
-    totals: "SideTotals",
-    groups: "Groups",
-) -> Iterator["ResultLine"]:
-    """Count each line, and yield those of the wanted statuses."""
-    from noxcli.reports.row_pair import answer_of  # as in execute
-
-    for line in lines:
-        summary.count(line)
-        totals.count([line], answer_of(line))
-        groups.add(line, "new", [line], answer_of(line))
-        if _is_wanted(line, wanted):
-            if sheet is not None:
-                sheet.add(line)
-            yield line
-
-
-def _is_wanted(line: "ResultLine", wanted: Collection[str]) -> bool:
-    """True for a line whose run has one of these statuses, and for every line if there are none."""
-    return not wanted or ((line["result"]["run"] or {}).get("status") in wanted)
-
-
-def _print_rows(context: Context, lines: Iterable["ResultLine"], query: "Query | None") -> None:
-    """Print what the query finds in each line; without one, a terminal gets a table."""
-    from noxcli.expressions.query import found_line
-    from noxcli.reports.row_table import RowTable  # as in execute
-
-    if query is not None or not context.terminal.stdout_is_tty:
-        context.terminal.write_all(found_line(query, line) for line in lines)
-        return
-    table = RowTable()
-    for line in lines:
-        table.add(line)
-    table.show(context.terminal)
-
-
-def _write_files(
-    context: Context,
-    options: Options,
-    joined: "MergedBatch",
-    checker: "RowChecker",
-    summary: "BatchSummary",
-    sheet: "Sheet | None",
-    wanted: Collection[str],
-    measured: Sequence[tuple[str, str]],
-) -> None:
-    """Write the table, the test cases and the page that the options name. Raises Undelivered."""
-    from noxcli.files import save  # as in execute
-
-    context.reports.clear()
-    mask = context.terminal.mask
-    if sheet is not None and options.csv is not None:
-        save(Path(options.csv), sheet.pieces(line for line in joined.lines(checker) if _is_wanted(line, wanted)))
-    if options.junit is not None:
-        joined.write_junit(Path(options.junit), mask, checker)
-    if options.report is not None:
-        page = context.new_page(Path(options.report).parent)
-        save(Path(options.report), joined.page(page, checker, summary, measured))
 
 
 def _check_questions(context: Context, joined: "MergedBatch", checker: "RowChecker") -> None:
@@ -236,35 +152,103 @@ def _check_questions(context: Context, joined: "MergedBatch", checker: "RowCheck
     coverage.require_some(context.terminal.warn, own=own)
 
 
-def _report(
-    context: Context,
-    joined: "MergedBatch",
-    checker: "RowChecker",
-    summary: "BatchSummary",
-    measured: Sequence[tuple[str, str]],
-) -> None:
-    """Write to stderr what there is and what is missing, and collect what a CI system gets."""
-    from noxcli.render.text import amount  # as in execute
+class _Rows:
+    """The rows of one call: counted as they are shown, then reported."""
 
-    header, places = joined.header, len(joined.directories)
-    where = f"{places} {'directory' if places == 1 else 'directories'}"
-    summary.say(context.terminal, f"{amount(summary.rows, 'row')} in {where}")
-    for path in joined.torn:
-        context.terminal.warn(f"{path} has an incomplete last line, which was ignored")
-    for path in joined.empty:
-        context.terminal.warn(f"no batch has begun in {path}")
-    for note in joined.notes():
-        context.terminal.complain(f"noxcli: {note}")
-    share = [summary.verdict[1]] if summary.min_pass is not None and summary.verdict is not None else []
-    for term, text in measured:
-        context.terminal.note(f"{term}: {text}")
-    facts = {
-        "Results": ", ".join(map(str, joined.directories)),
-        "Table": header.source,
-        "Workflow": header.workflow,
-        "Version": header.version,
-        "Checks": ", ".join(checker.questions(own=False)),
-        "Notes": "; ".join([*share, *joined.notes(), *summary.notes()]),
-    }
-    known = [*((term, text) for term, text in facts.items() if text), *measured]
-    context.reports.batch = replace(summary.for_ci(context.outcome.subject, "results"), facts=known)
+    def __init__(
+        self,
+        context: Context,
+        options: Options,
+        joined: "MergedBatch",
+        checker: "RowChecker",
+        summary: "BatchSummary",
+        wanted: Collection[str],
+    ) -> None:
+        """`wanted` are the statuses of the rows to show, empty for all."""
+        from noxcli.compare.summary import Groups, SideTotals
+        from noxcli.reports.spreadsheet import Sheet  # as in execute
+
+        self._context, self._options, self._wanted = context, options, wanted
+        self._joined, self._checker, self._summary = joined, checker, summary
+        self._sheet = None if options.csv is None else Sheet(raw=options.csv_raw, separator=joined.header.separator)
+        self._totals, self._groups = SideTotals(), Groups(options.by)
+
+    def _is_wanted(self, line: "ResultLine") -> bool:
+        return not self._wanted or (line["result"]["run"] or {}).get("status") in self._wanted
+
+    def _counted(self) -> Iterator["ResultLine"]:
+        """Count each line, and yield those of the wanted statuses."""
+        from noxcli.reports.row_pair import answer_of  # as in execute
+
+        for line in self._joined.lines(self._checker):
+            self._summary.count(line)
+            self._totals.count([line], answer_of(line))
+            self._groups.add(line, "new", [line], answer_of(line))
+            if self._is_wanted(line):
+                if self._sheet is not None:
+                    self._sheet.add(line)
+                yield line
+
+    def show(self, query: "Query | None") -> None:
+        """Print what the query finds in each line; without one, a terminal gets a table."""
+        from noxcli.expressions.query import found_line
+        from noxcli.reports.row_table import RowTable  # as in execute
+
+        terminal = self._context.terminal
+        if query is not None or not terminal.stdout_is_tty:
+            terminal.write_all(found_line(query, line) for line in self._counted())
+            return
+        table = RowTable()
+        for line in self._counted():
+            table.add(line)
+        table.show(terminal)
+
+    def _measured(self) -> list[tuple[str, str]]:
+        from noxcli.reports.comparison_facts import group_facts  # as in execute
+
+        mean = [] if self._totals.score is None else [("Mean score", f"{self._totals.score:.6g}")]
+        return [*mean, *group_facts(self._groups.document())]
+
+    def write_files(self) -> None:
+        """Write the table, the test cases and the page that the options name. Raises Undelivered."""
+        from noxcli.files import save  # as in execute
+
+        context, options, joined, checker = self._context, self._options, self._joined, self._checker
+        context.reports.clear()
+        if self._sheet is not None and options.csv is not None:
+            save(Path(options.csv), self._sheet.pieces(filter(self._is_wanted, joined.lines(checker))))
+        if options.junit is not None:
+            joined.write_junit(Path(options.junit), context.terminal.mask, checker)
+        if options.report is not None:
+            page = context.new_page(Path(options.report).parent)
+            save(Path(options.report), joined.page(page, checker, self._summary, self._measured()))
+
+    def report(self) -> None:
+        """Write to stderr what there is and what is missing, and collect what a CI system gets."""
+        from noxcli.render.text import amount  # as in execute
+
+        terminal, joined, summary, header = self._context.terminal, self._joined, self._summary, self._joined.header
+        places = len(joined.directories)
+        where = f"{places} {'directory' if places == 1 else 'directories'}"
+        summary.say(terminal, f"{amount(summary.rows, 'row')} in {where}")
+        for path in joined.torn:
+            terminal.warn(f"{path} has an incomplete last line, which was ignored")
+        for path in joined.empty:
+            terminal.warn(f"no batch has begun in {path}")
+        for note in joined.notes():
+            terminal.complain(f"noxcli: {note}")
+        share = [summary.verdict[1]] if summary.min_pass is not None and summary.verdict is not None else []
+        measured = self._measured()
+        for term, text in measured:
+            terminal.note(f"{term}: {text}")
+        facts = {
+            "Results": ", ".join(map(str, joined.directories)),
+            "Table": header.source,
+            "Workflow": header.workflow,
+            "Version": header.version,
+            "Checks": ", ".join(self._checker.questions(own=False)),
+            "Notes": "; ".join([*share, *joined.notes(), *summary.notes()]),
+        }
+        known = [*((term, text) for term, text in facts.items() if text), *measured]
+        name = self._context.outcome.subject
+        self._context.reports.batch = replace(summary.for_ci(name, "results"), facts=known)
