@@ -85,7 +85,24 @@ class EventFeed:
             response = self.response = connect()
             self.opened = True
             with response:
-                self._collect(response)
+                self.last_heard = time.monotonic()
+                raw = response.raw
+                chunks = (
+                    raw.read_chunked(READ_SIZE, decode_content=True) if raw.chunked else pieces_of(response, READ_SIZE)
+                )
+                for piece in chunks:
+                    self.last_heard = time.monotonic()
+                    self.first_heard = self.first_heard or self.last_heard
+                    self._pieces.append(piece)
+                    self._received += len(piece)
+                    if not self._news.is_set():  # a check costs less than setting it
+                        self._news.set()
+                    while self._is_full():
+                        self._room.clear()
+                        if self._is_full():
+                            self._room.wait()
+                    if self._closing:
+                        return
             ended: Exception = StreamClosed("the stream closed before the end of the run")
         except BROKEN as error:
             ended = Unavailable(f"the stream broke: {cause_of(error, self._mask)}")
@@ -94,24 +111,6 @@ class EventFeed:
             ended = error
         self._ended = ended
         self._news.set()
-
-    def _collect(self, response: requests.Response) -> None:
-        self.last_heard = time.monotonic()
-        raw = response.raw
-        chunks = raw.read_chunked(READ_SIZE, decode_content=True) if raw.chunked else pieces_of(response, READ_SIZE)
-        for piece in chunks:
-            self.last_heard = time.monotonic()
-            self.first_heard = self.first_heard or self.last_heard
-            self._pieces.append(piece)
-            self._received += len(piece)
-            if not self._news.is_set():  # a check costs less than setting it
-                self._news.set()
-            while self._is_full():
-                self._room.clear()
-                if self._is_full():
-                    self._room.wait()
-            if self._closing:
-                return
 
     def _is_full(self) -> bool:
         return self._received - self._taken > AHEAD and not self._closing

@@ -1,6 +1,6 @@
 """Why a run failed: which sources to read, in which order, and for how long."""
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -78,7 +78,9 @@ class _Search:
             for node, reason in reasons.items():
                 if not found or node in known or node not in names:
                     known[node] = known.get(node) or reason
-            best = _best(known, names)
+            node = next((node for node in known if node in names), None) or next(filter(None, known), None)
+            parts = (reason for other, reason in known.items() if reason and other not in names)
+            best = node, known.get(node) or next(parts, "")
             if all(best):
                 break
         return best
@@ -146,10 +148,3 @@ class _Search:
             lambda error, _: error.http_status is None or error.http_status in OVERLOADED,
             believing=True,
         )
-
-
-def _best(known: Reasons, names: Set[str]) -> tuple[str | None, str]:
-    """Return the node to blame, one of the definition if there is one, and its reason or that of a part of it."""
-    node = next((node for node in known if node in names), None) or next(filter(None, known), None)
-    parts = (reason for other, reason in known.items() if reason and other not in names)
-    return node, known.get(node) or next(parts, "")
