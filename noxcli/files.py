@@ -27,7 +27,7 @@ class Saved:
 def prepare_directory(directory: Path) -> SafeDir:
     """Create the directory that the user named, check that it is writable, and return it open.
 
-    Raises Undelivered with the reason.
+    Raises OutputNotDelivered with the reason.
     """
     try:
         place = SafeDir.open_named(directory, make=True)
@@ -40,7 +40,7 @@ def prepare_directory(directory: Path) -> SafeDir:
 def check_writable(directory: Path) -> None:
     """Check that noxcli can write to the directory that the user named, or can create it; nothing remains.
 
-    Raises Undelivered with the reason.
+    Raises OutputNotDelivered with the reason.
     """
     try:
         with tempfile.TemporaryFile(dir=_find_existing(directory)):
@@ -50,7 +50,7 @@ def check_writable(directory: Path) -> None:
 
 
 def open_scratch(directory: Path) -> BinaryIO:
-    """Return a file without a name, on the disk of this directory. Raises Undelivered with the reason."""
+    """Return a file without a name, on the disk of this directory. Raises OutputNotDelivered with the reason."""
     try:
         return cast(BinaryIO, tempfile.TemporaryFile(dir=_find_existing(directory)))
     except OSError as error:
@@ -89,8 +89,8 @@ def check_target(target: Path, option: str) -> None:
 def replacing(target: Path) -> Iterator[IO[bytes]]:
     """Open a file next to `target` that replaces it when the block ends; a link there is replaced, not followed.
 
-    Its directory is made. Raises Undelivered if writing fails, and what the block raises; either way no partial file
-    remains.
+    Its directory is made. Raises OutputNotDelivered if writing fails, and what the block raises; either way no partial
+    file remains.
     """
     try:
         with SafeDir.open_named(target.parent, make=True) as place, place.replacing(target.name) as file:
@@ -102,7 +102,7 @@ def replacing(target: Path) -> Iterator[IO[bytes]]:
 def save(target: Path, pieces: Iterable[bytes]) -> None:
     """Write the pieces to `target`, completely or not at all, in constant memory.
 
-    Raises Undelivered if writing fails, and what `pieces` raises.
+    Raises OutputNotDelivered if writing fails, and what `pieces` raises.
     """
     with replacing(target) as file:
         file.writelines(pieces)

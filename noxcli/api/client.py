@@ -111,7 +111,7 @@ class NoxusApi:
     ) -> Run:
         """Start a run: `POST /v1/workflows/{id}/runs`, sent once (Noxus docs: create-run-with-api-key).
 
-        `attempt.left` says from the first byte on that it may have been sent, also if an error is raised, unless
+        `attempt.may_be_sent` says from the first byte on that it may have been sent, also if an error is raised, unless
         the answer says that it had no effect. Raises Unavailable for any answer that may mean that a run was started,
         such as 303 or 101.
         """

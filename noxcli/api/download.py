@@ -25,7 +25,7 @@ class Download:
     `start` is the position of the first byte in the file, `total` the whole file's size if it is known. `etag` is set
     only if it identifies exactly these bytes: without one, two parts may be of two versions (RFC 9110, 15.3.7.3).
     A file that arrives as gzip is unpacked. Raises Unavailable for a success without a file, such as 202 and 204: the
-    file may be available later; Undelivered for one that is compressed in another way.
+    file may be available later; OutputNotDelivered for one that is compressed in another way.
     """
 
     def __init__(self, response: requests.Response, limit: AnswerLimit, mask: Mask) -> None:
@@ -66,10 +66,7 @@ class Download:
         self._response.close()
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the file's bytes.
-
-        Raises Unavailable if the connection breaks or the body is incomplete.
-        """
+        """Yield the file's bytes. Raises Unavailable if the connection breaks or the body is incomplete."""
         read = self.read
         if self._packed:
             from gzip import GzipFile  # checks the trailer: the length, or the chunks, may match half a file

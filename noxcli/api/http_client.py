@@ -240,7 +240,7 @@ class Http:
     ) -> Url:
         """Return where to send the request now: a GET, or one that may be sent `again` to the same server.
 
-        Raises Refused for any other target.
+        Raises RequestRejected for any other target.
         """
         facts = facts_of(response)
         try:

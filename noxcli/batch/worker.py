@@ -300,7 +300,7 @@ class RowWorker:
             outcome.error = OutputNotDelivered(trouble.message, trouble.hint) if odd else trouble
 
     def deliver(self, row: Row, run: Run) -> Delivered:
-        """Deliver the output of the row's completed run. Raises Undelivered, and what the API raises."""
+        """Deliver the output of the row's completed run. Raises OutputNotDelivered, and what the API raises."""
         run = await_output(self.api, run, self.retries, self.workflows[row.side])
         if self.place is None:
             return complete_inline(self.api, run.output, self.retries)

@@ -282,7 +282,7 @@ class MergedBatch:
     # Reports.
 
     def write_junit(self, target: Path, mask: Mask, checker: RowChecker, shard: Shard | None = None) -> None:
-        """Write the rows of the shard, or all, and their assertions as test cases. Raises Undelivered."""
+        """Write the rows of the shard, or all, and their assertions as test cases. Raises OutputNotDelivered."""
         source, lines = self.header.source, self.lines(checker, shard)
         cases = (case for line in lines for case in cases_of_row(line, source, checker.names(line)))
         write_junit(target, source, cases, mask)

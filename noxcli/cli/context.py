@@ -73,7 +73,10 @@ class Printing:
         self._concluded = True
 
     def write_to(self, target: Path) -> None:
-        """Keep what stdout gets from now on for the target file. Raises Undelivered if its disk takes no file."""
+        """Keep what stdout gets from now on for the target file.
+
+        Raises OutputNotDelivered if its disk takes no file.
+        """
         from noxcli.files import open_scratch  # loads what only this needs
 
         self.target = target
@@ -82,7 +85,7 @@ class Printing:
     def put_target_in_place(self, code: int) -> None:
         """Put the target file in place, once, if the code is 0 or it holds the one document; else the old file stays.
 
-        Raises Undelivered if it can't be written.
+        Raises OutputNotDelivered if it can't be written.
         """
         target, self.target = self.target, None
         if target is None:

@@ -44,10 +44,7 @@ BINARY_NAMES = (".bin", ".docx", ".gz", ".png", ".pptx", ".xlsx", ".zip")
 
 
 def check_directory(noxus: Session) -> None:
-    """Check, before anything is started and paid for, that the outputs can be written.
-
-    Raises UsageProblem.
-    """
+    """Check, before anything is started and paid for, that the outputs can be written. Raises UsageProblem."""
     directory = noxus.directory
     if directory is None:
         return
@@ -65,8 +62,8 @@ def check_directory(noxus: Session) -> None:
 def deliver(noxus: Session, run: Run, options: DeliverOptions, workflow: Workflow | None = None) -> None:
     """Deliver the output of a completed run in the requested form, on stdout or to a directory.
 
-    `workflow` is what was already read of it. Raises Undelivered if a part could not be fetched or written, after
-    delivering the rest, or if there is no output that --raw or --query names; and otherwise NotAsAsserted if an
+    `workflow` is what was already read of it. Raises OutputNotDelivered if a part could not be fetched or written,
+    after delivering the rest, or if there is no output that --raw or --query names; and otherwise NotAsAsserted if an
     --assert fails.
     """
     context, directory = noxus.context, noxus.directory
@@ -195,7 +192,10 @@ def _print_exactly(noxus: Session, run: Run, keys: Sequence[str]) -> Delivered:
 
 
 def _require_shown(context: Context, run: Run, remote: Remote, content: IO[bytes]) -> None:
-    """Raise Undelivered if stdout is a terminal and the content is binary; leave the content at its beginning."""
+    """Raise OutputNotDelivered if stdout is a terminal and the content is binary.
+
+    The content is left at its beginning.
+    """
     if not context.terminal.stdout_is_tty:
         return
     text = TextIOWrapper(content, "utf-8")

@@ -203,10 +203,7 @@ def _look(noxus: Session, look: Callable[["NoxusApi"], T]) -> T | NoxError:
 
 
 def upload_files(noxus: Session, inputs: Inputs) -> dict[str, Any]:
-    """Return the input object with every file stored.
-
-    Raises what the API raises; nothing is started then.
-    """
+    """Return the input object with every file stored. Raises what the API raises; nothing is started then."""
     noxus.context.outcome.phase = Phase.UPLOAD
     uploader = Uploader(noxus.api, noxus.retries(), noxus.context.terminal.note, noxus.context.sources)
     return inputs.with_files(uploader.store)

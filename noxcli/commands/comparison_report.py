@@ -43,7 +43,10 @@ class ComparisonReport:
     cases: Sequence[Case] = field(default=())  # apart from those of the rows
 
     def write(self, ending: NoxError | None, notes: Iterable[str]) -> None:
-        """Print what differs, and write the files; `notes` are more than each comparison has. Raises Undelivered."""
+        """Print what differs, and write the files; `notes` are more than each comparison has.
+
+        Raises OutputNotDelivered.
+        """
         code, reason = (ExitCode.OK, None) if ending is None else (ending.exit_code, ending.message)
         notes = [*notes, *score_in_words(self.comparison), *self.comparison.compared.notes()]
         totals = self.comparison.totals(
@@ -57,7 +60,7 @@ class ComparisonReport:
         return name_some(pair for pair in self.comparison.pairs() if self.fails(pair))
 
     def _write_files(self, totals: dict[str, Any]) -> None:
-        """Write the page and the test cases, and collect what a CI system gets. Raises Undelivered."""
+        """Write the page and the test cases, and collect what a CI system gets. Raises OutputNotDelivered."""
         context, comparison = self.context, self.comparison
         context.reports.clear()
         if self.report is not None:

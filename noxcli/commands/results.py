@@ -210,7 +210,7 @@ class _Rows:
         return [*mean, *group_facts(self._groups.document())]
 
     def write_files(self) -> None:
-        """Write the table, the test cases and the page that the options name. Raises Undelivered."""
+        """Write the table, the test cases and the page that the options name. Raises OutputNotDelivered."""
         from noxcli.files import save  # as in execute
 
         context, options, joined, checker = self._context, self._options, self._joined, self._checker

@@ -58,10 +58,7 @@ class Table:
         return f"{self.path}:{self.name}.{shown}" if self.name else f"{self.path}:{shown}"
 
     def allow(self, known: Collection[str], hint: str) -> None:
-        """Accept these keys only.
-
-        Raises ConfigProblem with the nearest known key, or else the hint.
-        """
+        """Accept these keys only. Raises ConfigProblem with the nearest known key, or else the hint."""
         for key in self.values:
             if key not in known:
                 hint = suggestion(nearest(key, known), hint)

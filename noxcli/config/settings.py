@@ -93,10 +93,7 @@ class Configured:
 
 
 def read_configured(environ: Mapping[str, str], profile: str | None = None) -> Configured:
-    """Read all files and variables.
-
-    Raises ConfigProblem for a file with a mistake, or a missing profile.
-    """
+    """Read all files and variables. Raises ConfigProblem for a file with a mistake, or a missing profile."""
     file = read_users_file(environ)
     chosen, profiles = choose_profile(file, profile, environ), file.table("profile")
     project = None

@@ -45,10 +45,7 @@ class Upload:
 
 
 def parse_upload(text: str, key: str, sources: Sources) -> Upload:
-    """Return the upload for `PATH[;type=MEDIA/TYPE][;name=NAME]`.
-
-    Raises UsageProblem for a file that can't be read.
-    """
+    """Return the upload for `PATH[;type=MEDIA/TYPE][;name=NAME]`. Raises UsageProblem for a file that can't be read."""
     path, *options = re.split(OPTION, text)
     given = dict(option.split("=", 1) for option in options)
     size = _measure(path, key, sources)

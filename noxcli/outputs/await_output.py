@@ -38,7 +38,7 @@ def read_own_record(api: "NoxusApi", run: Run, retries: RetryPolicy, *, running:
 def await_output(api: "NoxusApi", run: Run, retries: RetryPolicy, workflow: Workflow | None = None) -> Run:
     """Return the completed run with its output; wait for it unless the workflow is known to have none.
 
-    `workflow` is its definition, if it was read before. Raises Undelivered if the output stays empty.
+    `workflow` is its definition, if it was read before. Raises OutputNotDelivered if the output stays empty.
     """
     run = read_own_record(api, run, retries)
     if not is_empty(run.output):

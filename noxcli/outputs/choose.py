@@ -46,7 +46,7 @@ def under_its_key(output: Any, keys: Sequence[str], nodes: Sequence[OutputNode] 
 def require_output(run: Run, key: str, fitting: Sequence[str]) -> str:
     """Return the one key of the output that fits.
 
-    Raises Undelivered, with a command that prints an existing output.
+    Raises OutputNotDelivered, with a command that prints an existing output.
     """
     if len(fitting) == 1:
         return fitting[0]

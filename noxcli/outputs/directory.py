@@ -46,7 +46,7 @@ def lock_directory(directory: Path) -> Iterator[None]:
 class Part:
     """Bytes of a file that is not complete yet, counted and hashed as they arrive; `what` names it in messages.
 
-    Raises Undelivered if a write fails, and for more than `most` bytes, as `beyond` says it.
+    Raises OutputNotDelivered if a write fails, and for more than `most` bytes, as `beyond` says it.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Folder:
     def save(self, name: str, fill: Callable[[Part], None]) -> Saved:
         """Put what `fill` writes under a name, or take over another program's file that has the same bytes.
 
-        Raises Undelivered if other bytes are in the way, and what `fill` raises.
+        Raises OutputNotDelivered if other bytes are in the way, and what `fill` raises.
         """
         place, target = self._place, self._place.path / name
         most = self._size_in_the_way(name)
@@ -160,7 +160,7 @@ class Folder:
         return False
 
     def _size_in_the_way(self, name: str) -> int | None:
-        """Return the size of a file that noxcli did not write, None for no file. Raises Undelivered."""
+        """Return the size of a file that noxcli did not write, None for no file. Raises OutputNotDelivered."""
         with explained(self._place.path / name):
             try:
                 there = self._place.lstat(name)
@@ -173,7 +173,7 @@ class Folder:
 
 @contextmanager
 def explained(what: str | Path) -> Iterator[None]:
-    """Raise Undelivered for an OSError about what is written."""
+    """Raise OutputNotDelivered for an OSError about what is written."""
     try:
         yield
     except OSError as error:

@@ -43,7 +43,8 @@ class Transfer:
     def fill(self, source: "NoxusApi", part: Part, retries: RetryPolicy) -> None:
         """Fill the part with the file.
 
-        Raises Undelivered for anything but the complete file, and the server's last error when the retry limit ends.
+        Raises OutputNotDelivered for anything but the complete file, and the server's last error when the retry limit
+        ends.
         """
         self._source, self._part = source, part
         self._retries, self._limit = retries, retries.limit()
@@ -112,7 +113,7 @@ class Transfer:
     def _require_text(self, content_type: str) -> None:
         """Raise Unavailable if this is not the full text, which the server may have soon.
 
-        Raises Undelivered for the second answer that is not even its beginning.
+        Raises OutputNotDelivered for the second answer that is not even its beginning.
         """
         remote, came = self.remote, self._part.size
         preview = remote.text.encode("utf-8", "surrogatepass")

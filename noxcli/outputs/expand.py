@@ -84,7 +84,10 @@ def problem(what: str, error: BaseException) -> str:
 
 
 def require_utf8(content: IO[bytes], remote: Remote) -> None:
-    """Read to the end. Raises Undelivered if it is not UTF-8: that would not be the text that the workflow wrote."""
+    """Read to the end.
+
+    Raises OutputNotDelivered if it is not UTF-8: that would not be the text that the workflow wrote.
+    """
     reader = io.TextIOWrapper(content, "utf-8")
     try:
         while reader.read(TEXT_PIECE):
@@ -103,8 +106,8 @@ def run_transfers(
 ) -> list[Result[T]]:
     """Return the value or error of the call for each transfer, in their order, watched from the main thread.
 
-    Raises what the command's limit raises; then, and after a signal, the downloads are canceled. Raises Undelivered if
-    the system allows no more threads.
+    Raises what the command's limit raises; then, and after a signal, the downloads are canceled. Raises
+    OutputNotDelivered if the system allows no more threads.
     """
     lines: Queue[str] = Queue()
     quiet = retries.saying(lines.put)  # written by the main thread, between two pictures

@@ -148,7 +148,7 @@ def plan(output: Mapping[str, Any]) -> Iterator[Item]:
 def read_manifest(place: SafeDir) -> list[Entry]:
     """Return the entries of the directory's manifest, of the last run first; none if there is no manifest.
 
-    Raises Undelivered if there is a file of that name that noxcli did not write, or that a newer one did.
+    Raises OutputNotDelivered if there is a file of that name that noxcli did not write, or that a newer one did.
     """
     document: Any = None
     try:

@@ -195,7 +195,7 @@ def file_entry(remote: Remote | None, pointer: str, size: int, sha256: str, path
 
 
 def require_whole(delivered: Delivered, run: Run) -> None:
-    """Raise Undelivered if part of the run's output could not be downloaded or written."""
+    """Raise OutputNotDelivered if part of the run's output could not be downloaded or written."""
     if delivered.problems:
         raise OutputNotDelivered(
             f"the output of run {run.id} is incomplete: {'; '.join(delivered.problems)}",

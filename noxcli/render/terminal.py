@@ -194,7 +194,7 @@ class Terminal:
     def write(self, data: bytes | str) -> None:
         """Write to stdout and flush: byte for byte, or escaped if it is a terminal.
 
-        Raises ReaderGone if the reader has closed it, Unwritten if writing fails. If the reader is slow, raises
+        Raises ReaderGone if the reader has closed it, StdoutFailed if writing fails. If the reader is slow, raises
         Interrupted after a signal, and TimedOut after the command's limit.
         """
         data = to_utf8(data) if isinstance(data, str) else data

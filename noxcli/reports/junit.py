@@ -110,7 +110,7 @@ def case_of_pair(pair: "RowPair", verdict: CaseVerdict) -> Case:
 def write_junit(target: Path, name: str, cases: Iterable[Case], mask: Mask) -> None:
     """Write a report with one suite, completely or not at all.
 
-    Raises Undelivered if writing fails, and what `cases` raises.
+    Raises OutputNotDelivered if writing fails, and what `cases` raises.
     """
     began, counts, seconds = datetime.now(UTC), Counter[CaseVerdict](), 0.0
     with replacing(target) as file:

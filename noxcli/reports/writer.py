@@ -64,10 +64,7 @@ class Reports:
                     setattr(self, name, None)
 
     def report_start(self, run: "Run", mask: Mask) -> None:
-        """Write the ids as soon as the server answers the start.
-
-        Raises Undelivered.
-        """
+        """Write the ids as soon as the server answers the start. Raises OutputNotDelivered."""
         if self.ci is not None:
             self.ci.report_start(run)
         if self.dotenv is not None:
@@ -76,7 +73,7 @@ class Reports:
     def files(
         self, outcomes: Sequence[Outcome], elapsed: float, mask: Mask, new_page: Callable[["Path"], "Page"]
     ) -> Iterator[Callable[[ExitCode], None]]:
-        """Yield what writes each report, given the exit code; it may raise Undelivered. `elapsed` is in seconds.
+        """Yield what writes each report, given the exit code; it may raise OutputNotDelivered. `elapsed` is in seconds.
 
         `new_page` returns the empty page of a directory.
 
@@ -137,7 +134,7 @@ def _write_markdown(
 
 
 def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> None:
-    """Write a file of variables for later jobs and steps; one with None is omitted. Raises Undelivered.
+    """Write a file of variables for later jobs and steps; one with None is omitted. Raises OutputNotDelivered.
 
     GitLab docs, ci/yaml/artifacts_reports and ci/variables/dotenv_variables: one KEY=VALUE per line, no quotes, empty
     lines or comments, at most 5 KB and 20 variables. GitLab expands `$NAME` in a value, and a shell expands more, so

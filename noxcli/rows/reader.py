@@ -206,10 +206,7 @@ class RowReader:
                 yield replace(row, number=number, id=own_id, of=row.number)
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows one by one.
-
-        Raises UsageProblem if the file or its header can't be read.
-        """
+        """Yield the rows one by one. Raises UsageProblem if the file or its header can't be read."""
         with self._open() as file:
             try:
                 for row in self._json_rows(file) if self._form == "jsonl" else self._csv_rows(file):

@@ -23,10 +23,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str, repeat: int = 1) -> Self:
-        """Return the shard for `2/8`.
-
-        Raises UsageProblem.
-        """
+        """Return the shard for `2/8`. Raises UsageProblem."""
         index, slash, of = text.partition("/")
         if slash and index.isdecimal() and of.isdecimal() and len(of) < 7 and 1 <= int(index or 0) <= int(of or 0):
             return cls(int(index), int(of), repeat)

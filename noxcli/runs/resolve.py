@@ -136,10 +136,7 @@ def require_one(text: str, found: Sequence[str], where: str) -> str:
 
 
 def parse_one_run(text: str, sources: Sources) -> str:
-    """Return the one named run, which may be on stdin.
-
-    Raises UsageProblem if there is none, or there are several.
-    """
+    """Return the one named run, which may be on stdin. Raises UsageProblem if there is none, or there are several."""
     named = parse_runs([text], sources)
     if not named:
         raise UsageProblem("stdin has no run id", "write one to stdin, or give RUN")

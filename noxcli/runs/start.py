@@ -103,8 +103,8 @@ def send_once(
     there is time for. A batch calls `attempt.send` from its threads instead, at its own pace.
 
     Raises StartUnknown, or Interruption for a signal, with the candidates if it may have had an effect; Unavailable or
-    TimedOutBeforeStart if the server was unreachable or answered 429 for too long; Refused, Unauthorized and NotFound
-    as answered.
+    TimedOutBeforeStart if the server was unreachable or answered 429 for too long; RequestRejected, Unauthorized and
+    NotFound as answered.
     """
     failures = FailureTracker(policy.clock, policy.retry_for)
     try:

@@ -218,7 +218,7 @@ def _list_newest_first(place: SafeDir) -> list[str]:
 def write_state(path: Path, entry: Entry) -> None:
     """Write the complete file.
 
-    Raises Undelivered with the reason; the file of an earlier run is then removed.
+    Raises OutputNotDelivered with the reason; the file of an earlier run is then removed.
     """
     try:
         save(path, [f"{json.dumps(entry.document(), indent=2)}\n".encode()])
