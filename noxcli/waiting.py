@@ -144,8 +144,9 @@ def value_of(outcome: Result[T]) -> T:
 def run_apart(
     call: Callable[[], T], left: Callable[[], float] = lambda: float("inf"), call_off: Callable[[], bool] | None = None
 ) -> T:
-    """Return or raise the outcome of `call`, which may block, made by a thread.
+    """Return or raise the outcome of `call`, which may block, made by a thread if this is the main one.
 
+    Another thread makes it itself: signals don't concern it, and a request has limits of its own.
     `left` says for how many more seconds to wait; it is called in each slice. A signal ends the wait.
     But one must not lose the answer to a request with an effect: with `call_off`, which keeps it from leaving and
     returns whether it still could, a signal waits for the answer, at most MAX_HOLD, and is raised by the next wait.
@@ -155,6 +156,8 @@ def run_apart(
     most = left()
     if most <= 0:
         raise Unavailable("timed out before sending the request", sent=False)
+    if threading.current_thread() is not threading.main_thread():
+        return call()
     outcomes: Queue[Result[T]] = Queue()
     start_thread(lambda: outcomes.put(result_of(call)))
     held_until = float("inf")

@@ -45,6 +45,12 @@ def test_a_call_that_takes_too_long_is_unavailable() -> None:
         run_apart(lambda: None, lambda: 0.0)
 
 
+def test_a_thread_makes_its_calls_itself() -> None:
+    (found, _), *_ = run_all_within(5, [lambda: (threading.current_thread(), run_apart(threading.current_thread))])
+    assert found is not None
+    assert found[0] is found[1]
+
+
 def no_threads(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     start, left = threading.Thread.start, iter(range(after))
 

@@ -19,8 +19,7 @@ class AnswerLimit:
     """A number of seconds from now; each byte that arrives adds `per_byte`, but never beyond the initial number.
 
     It ends at the moment `until` in any case, by the monotonic clock. No single read takes longer than `each` seconds.
-    Who reads the body checks between two reads; who waits for it (`run_apart`) gives up on a head that trickles in, or
-    a read that takes too long.
+    Each read of the connection is within it (`ReadsInTime`).
     """
 
     def __init__(
@@ -88,15 +87,11 @@ def pieces_of(response: requests.Response, size: int = AT_ONCE) -> Iterator[byte
         yield piece
 
 
-def read_at_most(response: requests.Response, most: int, limit: AnswerLimit) -> bytes:
-    """Return the decoded body.
-
-    Raises Unreadable for one that is longer than `most` bytes, TimeoutError for one that is late.
-    """
+def read_at_most(response: requests.Response, most: int) -> bytes:
+    """Return the decoded body. Raises Unreadable for one that is longer than `most` bytes."""
     pieces: list[bytes] = []
     size = 0
     for piece in pieces_of(response):
-        limit.received(len(piece))
         pieces.append(piece)
         size += len(piece)
         if size > most:

@@ -263,8 +263,7 @@ class NoxusApi:
         path = f"/v1/file/{_part(file_id)}"
         limit = AnswerLimit(READ_TIMEOUT, until=self._until, per_byte=1 / FILE_PACE)
         send = partial(self.http.send, "GET", path, headers=headers, limit=limit, elsewhere=True)
-        answer = run_apart(send, limit.remaining)
-        return Download(answer, limit, self.http.mask)
+        return Download(run_apart(send, limit.remaining), self.http.mask)
 
     def upload(self, name: str, content: "SupportsRead[bytes]", content_type: str) -> Mapping[str, Any]:
         """Store a file: `POST /v1/file`, one multipart part named `file`; returns the server's record of it."""

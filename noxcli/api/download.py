@@ -7,7 +7,6 @@ from typing import Any, Self, cast
 
 import requests
 
-from noxcli.api.body import AnswerLimit
 from noxcli.api.error_mapping import BROKEN, cause_of, facts_of, retry_after_of
 from noxcli.errors import OutputNotDelivered, Unavailable
 from noxcli.masking import Mask
@@ -28,10 +27,9 @@ class Download:
     file may be available later; OutputNotDelivered for one that is compressed in another way.
     """
 
-    def __init__(self, response: requests.Response, limit: AnswerLimit, mask: Mask) -> None:
+    def __init__(self, response: requests.Response, mask: Mask) -> None:
         self._mask = mask
         self._response = response
-        self._limit = limit
         headers = response.headers
         if response.status_code not in CARRIES_A_FILE:
             response.close()
@@ -81,9 +79,7 @@ class Download:
 
     def read(self, size: int) -> bytes:
         """Return the next bytes as they arrive: a whole `size` would lose those before a break."""
-        piece: bytes = self._response.raw.read1(size, decode_content=False)
-        self._limit.received(len(piece))
-        return piece
+        return self._response.raw.read1(size, decode_content=False)
 
     def _read_range(self, text: str) -> None:
         """Take a part: an unknown one begins nowhere, and what it has must be what it announces."""

@@ -21,7 +21,7 @@ from noxcli.api.error_mapping import (
     request_id_of,
     unavailable,
 )
-from noxcli.api.transport import Body, KeyHeader, new_session, proxy_for, proxy_passwords, require_bundle
+from noxcli.api.transport import EXCHANGE, Body, KeyHeader, new_session, proxy_for, proxy_passwords, require_bundle
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
 from noxcli.errors import ConfigProblem, RequestRejected, Unavailable, Unreadable
@@ -86,7 +86,7 @@ class Http:
         """Return the JSON of the answer to a request with the `parts` that `send` takes.
 
         `largest` limits the answer in bytes. Raises a NoxError by status; Unavailable for a broken connection or an
-        answer that is not JSON. Call it in `run_apart`, as all here: a head may trickle in, each read of it in time.
+        answer that is not JSON.
         """
         response = self.send(method, path, limit=limit, **parts)
         content = self._read_body(response, limit, largest)
@@ -107,7 +107,7 @@ class Http:
     def _read_body(self, response: requests.Response, limit: AnswerLimit, largest: int) -> bytes:
         try:
             with response:
-                body = read_at_most(response, largest, limit)
+                body = read_at_most(response, largest)
             # Parsing can't be interrupted, and blocks all threads in the meantime.
             if len(body) / PARSED_PER_SECOND > limit.remaining():
                 raise Unavailable("the answer came too late")
@@ -181,7 +181,7 @@ class Http:
         """
         starts = isinstance(parts.get("data"), Body)
         with self._slot(method, url, limit) as slot, self._watched(method, url, parts.get("data")) as answers:
-            each = limit.for_a_read()
+            each, EXCHANGE.limit = limit.for_a_read(), limit
             # On a kept connection that the server has just closed, the error would look like a lost answer to a start.
             with new_session() if starts else nullcontext(self.session) as session:
                 response = session.request(

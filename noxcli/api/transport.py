@@ -2,10 +2,11 @@
 
 import os
 import ssl
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from http.client import HTTPException, HTTPResponse
-from io import BytesIO
+from io import BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
 from typing import Any, ClassVar, cast
 from urllib.parse import unquote
@@ -20,6 +21,7 @@ from urllib3.fields import RequestField
 from urllib3.filepost import choose_boundary
 
 from noxcli import __version__
+from noxcli.api.body import AT_ONCE, AnswerLimit
 from noxcli.errors import ConfigProblem
 from noxcli.files import reason_of
 from noxcli.models import Attempt
@@ -81,8 +83,44 @@ class KeyHeader(AuthBase):
         return request
 
 
+class Exchange(threading.local):
+    """The request that this thread has in flight."""
+
+    limit: AnswerLimit
+
+
+EXCHANGE = Exchange()
+
+
+class ReadsInTime(RawIOBase):
+    """What a socket receives: no read outlasts the limit of the answer, which the bytes of a head do not extend."""
+
+    in_body = False
+
+    def __init__(self, sock: Any, reads: Any) -> None:
+        self._sock, self._reads, self._limit = sock, reads, EXCHANGE.limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(self._limit.for_a_read())
+        count: int = self._reads.readinto(buffer)
+        self._limit.received(count if self.in_body else 0)
+        return count
+
+    def close(self) -> None:
+        self._reads.close()
+        super().close()
+
+
 class FinalResponse(HTTPResponse):
     """The answer after all interim ones (RFC 9110, 15.2): http.client skips 100, and takes 102 and 103 for it."""
+
+    def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self._reads = ReadsInTime(sock, self.fp.detach())
+        self.fp = BufferedReader(self._reads, AT_ONCE)
 
     def begin(self, **options: Any) -> None:
         while True:
@@ -90,6 +128,7 @@ class FinalResponse(HTTPResponse):
             if not 100 <= self.status < 200 or self.status == SWITCHING_PROTOCOLS:
                 break
             self.headers = self.msg = cast(Any, None)  # so that http.client reads the next head
+        self._reads.in_body = True
         del self.headers["Set-Cookie"]  # nothing here wants cookies, and http.cookiejar warns of odd ones on stderr
         if any("\n" in value for name in FRAMING for value in self.headers.get_all(name, [])):
             raise HTTPException("a header that is folded over two lines hides where the answer ends")
