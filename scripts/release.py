@@ -18,11 +18,11 @@ ROOT = Path(__file__).parents[1]
 # What each lock has: all that a checkout needs; then, of that, what a user, the single file, a build, and the jobs that
 # publish need.
 LOCKS = {
-    "requirements.lock": ["pyproject.toml", "--all-extras", "--group", "dev", "--upgrade"],
-    "requirements-run.lock": ["pyproject.toml", "--constraints", "requirements.lock"],
-    "requirements-pex.lock": ["pyproject.toml", "--extra", "sandbox", "--constraints", "requirements.lock"],
-    "requirements-build.lock": ["--group", "build", "--constraints", "requirements.lock"],
-    "requirements-release.lock": ["--group", "release", "--group", "docs", "--constraints", "requirements.lock"],
+    "requirements/dev.txt": ["pyproject.toml", "--all-extras", "--group", "dev", "--upgrade"],
+    "requirements/run.txt": ["pyproject.toml", "--constraints", "requirements/dev.txt"],
+    "requirements/pex.txt": ["pyproject.toml", "--extra", "sandbox", "--constraints", "requirements/dev.txt"],
+    "requirements/build.txt": ["--group", "build", "--constraints", "requirements/dev.txt"],
+    "requirements/release.txt": ["--group", "release", "--group", "docs", "--constraints", "requirements/dev.txt"],
 }
 # What no file of the project can have.
 BY_A_PERSON = (
@@ -67,7 +67,7 @@ def prepare(wanted: argparse.Namespace) -> Iterator[str]:
 
 def pin(wanted: argparse.Namespace) -> Iterator[str]:
     """Write the requirements that install a wheel and all it needs, each by its hash: `noxcli.lock`."""
-    wanted.output.write_text(pinned(wanted.wheel, "requirements-run.lock"), encoding="utf-8")
+    wanted.output.write_text(pinned(wanted.wheel, "requirements/run.txt"), encoding="utf-8")
     yield from ()
 
 
@@ -96,7 +96,7 @@ def pex(wanted: argparse.Namespace) -> Iterator[str]:
             yield from run(["hatchling", "build", "-t", "wheel", "-d", scratch], cwd=ROOT)
             [wheel] = Path(scratch).glob("*.whl")
         needed = Path(scratch, "requirements.txt")
-        needed.write_text(pinned(wheel, "requirements-pex.lock"), encoding="utf-8")
+        needed.write_text(pinned(wheel, "requirements/pex.txt"), encoding="utf-8")
         # --venv and --sh-boot: from the second start on, a shell script runs an unpacked installation.
         yield from run(
             [

@@ -21,23 +21,23 @@ def test_the_lock_file_covers_every_requirement() -> None:
         *(name for group in project["dependency-groups"].values() for name in group if isinstance(name, str)),
         *(r for e in extras for r in e),
     ]
-    locked = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    locked = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements/dev.txt").read_text(), re.MULTILINE)
     assert {normal(re.split(r"[<>=\[ ;]", name)[0]) for name in wanted} <= set(map(normal, locked))
 
 
 def test_what_is_installed_from_a_lock_is_bound_by_hashes() -> None:
-    pins = {path.name: path.read_text().split("\n") for path in ROOT.glob("requirements*.lock")}
+    pins = {path.stem: path.read_text().split("\n") for path in (ROOT / "requirements").glob("*.txt")}
     for name, lines in pins.items():
         pinned = [number for number, line in enumerate(lines) if "==" in line]
         assert len(pinned) > 5
         assert all("--hash=sha256:" in lines[number + 1] for number in pinned), name
     named = {name: {line.split()[0] for line in lines if "==" in line} for name, lines in pins.items()}
-    everything = named.pop("requirements.lock")
+    everything = named.pop("dev")
     assert [name for name, pinned in named.items() if not pinned <= everything] == [], "another version"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     for name, wanted in (
-        ("requirements-run.lock", project["project"]["dependencies"]),
-        ("requirements-build.lock", project["build-system"]["requires"]),
+        ("run", project["project"]["dependencies"]),
+        ("build", project["build-system"]["requires"]),
     ):
         packages = {normal(line.partition("==")[0]) for line in named[name]}
         assert {normal(re.split(r"[<>=]", each)[0]) for each in wanted} <= packages

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from release_text import version_of
 
-COMPONENT, LOCK = "templates/run/template.yml", "requirements-run.lock"
+COMPONENT, LOCK = "templates/run/template.yml", "requirements/run.txt"
 BLOCK = re.compile(r"(?<=<<'END'\n).*?(?=^ +END$)", re.DOTALL | re.MULTILINE)
 INDENT = " " * 6
 

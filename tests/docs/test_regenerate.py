@@ -18,7 +18,8 @@ def copied(tmp_path: Path) -> Path:
     """The files that are generated, and those with generated parts."""
     for name in ("noxcli/cli", "docs", "man", "templates"):
         copytree(ROOT / name, tmp_path / name)
-    for name in ("README.md", "noxcli/__init__.py", "requirements-run.lock"):
+    for name in ("README.md", "noxcli/__init__.py", "requirements/run.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     return tmp_path
 

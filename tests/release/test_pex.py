@@ -70,7 +70,7 @@ def test_the_single_file_is_the_same_from_any_path(built: dict[str, Path], tmp_p
     made = []
     for place in ("here", "there/in another"):
         checkout = tmp_path / place
-        for name in ("requirements-pex.lock", "scripts/release.py", "scripts/release_text.py", "noxcli/__init__.py"):
+        for name in ("requirements/pex.txt", "scripts/release.py", "scripts/release_text.py", "noxcli/__init__.py"):
             (checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, checkout / name)
         wheel = shutil.copy(built["wheel"], checkout)
@@ -88,7 +88,7 @@ def test_the_lock_of_a_release_names_its_wheel(tmp_path: Path) -> None:
     first, digest, rest = (tmp_path / "noxcli.lock").read_text().split("\n", 2)
     assert first == f"noxcli=={__version__} \\"
     assert digest.strip() == f"--hash=sha256:{sha256(b'a wheel').hexdigest()}"
-    assert rest == (ROOT / "requirements-run.lock").read_text()
+    assert rest == (ROOT / "requirements/run.txt").read_text()
 
 
 def bill_of_materials(file: Path) -> set[str]:

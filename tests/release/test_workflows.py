@@ -106,7 +106,7 @@ def test_the_component_installs_fixed_versions() -> None:
     _, component = yaml.safe_load_all((ROOT / "templates/run/template.yml").read_text())
     [job] = component.values()
     [listed] = re.findall(r"<<'END'\n(.*)\nEND\n", "".join(job["script"]), re.DOTALL)
-    locked = re.findall(r"^(\S+==\S+) \\$", (ROOT / "requirements-run.lock").read_text(), re.MULTILINE)
+    locked = re.findall(r"^(\S+==\S+) \\$", (ROOT / "requirements/run.txt").read_text(), re.MULTILINE)
     assert listed.splitlines() == [f"noxcli=={__version__}", *locked]
 
 
@@ -129,7 +129,9 @@ def test_nothing_is_installed_unpinned() -> None:
     for path in [*pages, *(path for path in WORKFLOWS if path.name != "nightly.yml")]:
         lines = re.findall(r"pip install .*", path.read_text())
         assert [
-            line for line in lines if not re.fullmatch(r"pip install (--require-hashes )?-r [\w-]+\.lock", line)
+            line
+            for line in lines
+            if not re.fullmatch(r"pip install (--require-hashes )?-r (requirements/)?[\w-]+\.(lock|txt)", line)
         ] == []
 
 
