@@ -23,6 +23,10 @@ LOCKS = {
     "requirements/pex.txt": ["pyproject.toml", "--extra", "sandbox", "--constraints", "requirements/dev.txt"],
     "requirements/build.txt": ["--group", "build", "--constraints", "requirements/dev.txt"],
     "requirements/release.txt": ["--group", "release", "--group", "docs", "--constraints", "requirements/dev.txt"],
+    **{
+        f"requirements/engines/{name}.txt": [f"requirements/engines/{name}.in", "--upgrade"]
+        for name in ("act", "airflow", "schemas", "snakemake")
+    },
 }
 # What no file of the project can have.
 BY_A_PERSON = (
@@ -79,13 +83,14 @@ def pinned(wheel: Path, locked: str) -> str:
 
 
 def lock(_: argparse.Namespace) -> Iterator[str]:
-    """Lock the newest versions of all packages, with their hashes; needs uv."""
-    if shutil.which("uv") is None:
-        yield "uv is not installed"
+    """Lock the newest versions of all packages, with their hashes; needs uv and npm."""
+    if missing := [name for name in ("uv", "npm") if shutil.which(name) is None]:
+        yield f"{' and '.join(missing)} must be installed"
         return
     line = ["pip", "compile", "-q", "--universal", "--python-version", "3.11"]
     for name, chosen in LOCKS.items():
         yield from works(["uv"], *line, "--generate-hashes", "--no-annotate", "--no-header", *chosen, "-o", name)
+    yield from works(["npm"], "update", "--package-lock-only", "--silent", cwd=ROOT / "requirements/engines")
 
 
 def pex(wanted: argparse.Namespace) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The lock file, and what no tool checks: names, words, and what the project says of itself."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -26,14 +27,16 @@ def test_the_lock_file_covers_every_requirement() -> None:
 
 
 def test_what_is_installed_from_a_lock_is_bound_by_hashes() -> None:
-    pins = {path.stem: path.read_text().split("\n") for path in (ROOT / "requirements").glob("*.txt")}
+    pins = {path.stem: path.read_text().split("\n") for path in (ROOT / "requirements").rglob("*.txt")}
+    engines = {"act", "airflow", "schemas", "snakemake"}
+    assert {*pins} == {"dev", "run", "pex", "build", "release"} | engines
     for name, lines in pins.items():
         pinned = [number for number, line in enumerate(lines) if "==" in line]
-        assert len(pinned) > 5
+        assert pinned
         assert all("--hash=sha256:" in lines[number + 1] for number in pinned), name
     named = {name: {line.split()[0] for line in lines if "==" in line} for name, lines in pins.items()}
-    everything = named.pop("dev")
-    assert [name for name, pinned in named.items() if not pinned <= everything] == [], "another version"
+    ours = {*named} - engines
+    assert [name for name in ours if not named[name] <= named["dev"]] == [], "another version"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     for name, wanted in (
         ("run", project["project"]["dependencies"]),
@@ -41,6 +44,13 @@ def test_what_is_installed_from_a_lock_is_bound_by_hashes() -> None:
     ):
         packages = {normal(line.partition("==")[0]) for line in named[name]}
         assert {normal(re.split(r"[<>=]", each)[0]) for each in wanted} <= packages
+
+
+def test_what_npm_installs_is_bound_by_hashes() -> None:
+    lock = json.loads((ROOT / "requirements/engines/package-lock.json").read_text())
+    own = lock["packages"].pop("")
+    assert {f"node_modules/{name}" for name in own["dependencies"] | own["optionalDependencies"]} <= {*lock["packages"]}
+    assert all(package["integrity"].startswith("sha512-") for package in lock["packages"].values())
 
 
 def test_the_project_speaks_of_itself_alone() -> None:
