@@ -118,9 +118,9 @@ class Batch:
         self._seen = seen = self._remaining.survey()
         if spec.checked:
             seen.require_right(spec.workflow, self._terminal.complain)
-        if journaled.header is None and spec.shard.of > 1:
-            require_same_split(spec.directory, seen.digest, str(spec.shard))
         header = replace(header, rows=seen.rows, digest=seen.digest, kept=list(seen.kept), only=seen.only)
+        if journaled.header is None and spec.shard.of > 1:
+            require_same_split(spec.directory, header)
         self.header = replace(header, table_rows=0 if rows.takes_all else rows.count())
         return seen
 

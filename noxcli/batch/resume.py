@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from noxcli.batch.spec import ALLOW, BatchSpec
+from noxcli.batchdir.header import BatchHeader
 from noxcli.batchdir.journal_state import FINISHED, NEW, SENT, STARTED, JournalState
 from noxcli.batchdir.results_file import DigestIndex, ResultsFile, ResultsReader, key_of, parse_line
 from noxcli.codec import to_json
@@ -274,13 +275,15 @@ def _lack_rows(directory: Path) -> NoReturn:
     )
 
 
-def require_same_split(directory: Path, digest: str, shard: str) -> None:
-    """Raise UsageProblem if a sibling directory has a shard of the same table, split otherwise."""
+def require_same_split(directory: Path, now: BatchHeader) -> None:
+    """Raise UsageProblem if a sibling directory has a shard of the same table and workflow, split otherwise."""
     for journal in sorted(directory.absolute().parent.glob(f"*/{JOURNAL_NAME}"))[:MAX_SIBLINGS]:
         then = JournalState.read_header(journal)
-        if then is not None and then.digest == digest and then.shard.partition("/")[2] != shard.partition("/")[2]:
+        if then is None or (then.workflow_id, then.digest) != (now.workflow_id, now.digest):
+            continue
+        if then.shard.partition("/")[2] != now.shard.partition("/")[2]:
             raise UsageProblem(
-                f"{journal.parent} has shard {then.shard} of the same rows, and this is {shard}",
+                f"{journal.parent} has shard {then.shard} of the same rows, and this is {now.shard}",
                 "keep the number of shards, or use directories elsewhere",
             )
 

@@ -21,9 +21,11 @@ from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline
 from noxcli.waiting import PIECE, await_reader, may_block, write
 
-# Set in the jobs of Slurm, PBS, LSF, AWS Batch, Kubernetes (indexed), Argo, Airflow, Jenkins, Azure and TeamCity.
+# Set in the jobs of Slurm, PBS, LSF, SGE, AWS Batch, Google Batch, Cloud Run, Kubernetes (indexed), Argo, Airflow,
+# Jenkins, Azure and TeamCity.
 OF_ENGINES = (
-    "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "AWS_BATCH_JOB_ID", "JOB_COMPLETION_INDEX", "ARGO_NODE_ID",
+    "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "SGE_TASK_ID", "AWS_BATCH_JOB_ID", "BATCH_TASK_INDEX",
+    "CLOUD_RUN_TASK_INDEX", "JOB_COMPLETION_INDEX", "ARGO_NODE_ID",
     "AIRFLOW_CTX_DAG_ID", "JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION",
 )  # fmt: skip
 CLEAR_BELOW = "\x1b[J"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from noxcli.errors import UsageProblem
@@ -44,16 +44,25 @@ class Numbering:
     index: str
     total: str | None  # None: the engine does not say
     first: int = 0
-    last: str | None = None  # the highest number, where the total counts only the tasks that were submitted
+    outside: str = ""  # the number of a job that is no task
+    # Where some of the tasks can be submitted alone: what these variables say if all are there; None: the total.
+    whole: Mapping[str, int | None] = field(default_factory=dict)
 
 
-ENGINES = (
-    Numbering("Slurm", "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", 1, "SLURM_ARRAY_TASK_MAX"),
+ENGINES = (  # their documentation is cited in tests/batch/test_shards.py
+    Numbering("Slurm", "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", 1, whole={"SLURM_ARRAY_TASK_MAX": None}),
     Numbering("GitLab", "CI_NODE_INDEX", "CI_NODE_TOTAL", 1),
     Numbering("Kubernetes", "JOB_COMPLETION_INDEX", None),
     Numbering("AWS Batch", "AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"),
     Numbering("Buildkite", "BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT"),
     Numbering("CircleCI", "CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL"),
+    Numbering("Azure DevOps", "SYSTEM_JOBPOSITIONINPHASE", "SYSTEM_TOTALJOBSINPHASE", 1),
+    Numbering("Cloud Run Jobs", "CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"),
+    Numbering("Google Batch", "BATCH_TASK_INDEX", "BATCH_TASK_COUNT"),
+    Numbering("SGE", "SGE_TASK_ID", "SGE_TASK_LAST", 1, "undefined", {"SGE_TASK_FIRST": 1, "SGE_TASK_STEPSIZE": 1}),
+    Numbering("PBS", "PBS_ARRAY_INDEX", None, 1),
+    Numbering("LSF", "LSB_JOBINDEX", "LSB_JOBINDEX_END", 1, "0", {"LSB_JOBINDEX_STEP": 1}),
+    Numbering("Bitbucket", "BITBUCKET_PARALLEL_STEP", "BITBUCKET_PARALLEL_STEP_COUNT"),
 )
 
 
@@ -77,7 +86,11 @@ def choose_shard(option: str | None, environ: Mapping[str, str]) -> Shard:
 
 
 def _of_engine(environ: Mapping[str, str], of: int | None) -> Shard:
-    found = {engine.engine: _share(engine, environ, of) for engine in ENGINES if environ.get(engine.index)}
+    found = {
+        engine.engine: _share(engine, environ, of)
+        for engine in ENGINES
+        if environ.get(engine.index, "") not in {"", engine.outside}
+    }
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
     shares = " and ".join(f"{share} by {engine}" for engine, share in found.items())
@@ -87,13 +100,13 @@ def _of_engine(environ: Mapping[str, str], of: int | None) -> Shard:
 
 def _share(engine: Numbering, environ: Mapping[str, str], of: int | None) -> Shard:
     """Return the shard from this engine's variables; `of` is the number of shards in `auto/8`."""
-    if of is not None and (engine.last or engine.total is None):
+    if of is not None and (engine.whole or engine.total is None):
         total = of
     elif engine.total is None:
         raise UsageProblem(f"--shard auto: {engine.engine} does not say how many tasks there are", ALL_TASKS)
     else:
         total = _number(environ, engine.total)
-        if engine.last and total != _number(environ, engine.last):
+        if any(_number(environ, name) != (total if value is None else value) for name, value in engine.whole.items()):
             raise UsageProblem(f"--shard auto: the tasks of the array are not those from 1 to {total}", ALL_TASKS)
         if of not in {None, total}:
             raise UsageProblem(f"--shard auto/{of}: this {engine.engine} job has {total} tasks ({engine.total})")

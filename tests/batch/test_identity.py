@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from noxcli.sandbox.faults import Answer, Fault, Hold, LostAnswer
-from noxcli.sandbox.scenario import Version, input_node
+from noxcli.sandbox.scenario import Scenario, Version, input_node
 from noxcli.sandbox.server import Sandbox
 from noxcli.sandbox.steps import Sleep, State, Step
 from noxcli.timing import Clock
@@ -358,3 +358,5 @@ def test_another_number_of_shards_starts_nothing(noxcli: Noxcli, sandbox: Sandbo
     assert noxcli("batch", workflow, file, "--shard", "2/2", "--output-dir", "s2").code == 0
     other = write_rows({"Q": "e"}, name="other.jsonl")
     assert noxcli("batch", workflow, other, "--shard", "1/4", "--output-dir", "o1").code == 0
+    another = sandbox.add(Scenario("another", nodes=[input_node("Q")]))
+    assert noxcli("batch", another, file, "--shard", "1/4", "--output-dir", "a1").code == 0

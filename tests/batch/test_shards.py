@@ -10,6 +10,7 @@ from noxcli.sandbox.scenario import input_node
 from tests.conftest import Noxcli, write_rows
 
 ARRAY = {"SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": "4"}
+SGE = {"SGE_TASK_FIRST": "1", "SGE_TASK_LAST": "4", "SGE_TASK_STEPSIZE": "1"}
 # One task that runs again alone: Slurm counts only that one.
 ALONE = {
     f"SLURM_ARRAY_TASK_{name}": number for name, number in [("ID", "2"), ("COUNT", "1"), ("MIN", "2"), ("MAX", "2")]
@@ -51,14 +52,37 @@ def test_the_flag_is_stronger_than_the_variable() -> None:
 @pytest.mark.parametrize(
     ("text", "environ", "share"),
     [
+        # slurm.schedmd.com/job_array.html
         ("auto", {"SLURM_ARRAY_TASK_ID": "3", **ARRAY}, "3/4"),
         ("auto/4", ALONE, "2/4"),
+        # docs.gitlab.com/ci/variables/predefined_variables
         ("auto", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "1/4"),
         ("auto/4", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "1/4"),
+        # kubernetes.io/docs/tasks/job/indexed-parallel-processing-static
         ("auto/4", {"JOB_COMPLETION_INDEX": "0"}, "1/4"),
+        # docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
         ("auto", {"AWS_BATCH_JOB_ARRAY_INDEX": "3", "AWS_BATCH_JOB_ARRAY_SIZE": "4"}, "4/4"),
+        # buildkite.com/docs/pipelines/configure/environment-variables
         ("auto", {"BUILDKITE_PARALLEL_JOB": "0", "BUILDKITE_PARALLEL_JOB_COUNT": "4"}, "1/4"),
+        # circleci.com/docs/reference/variables
         ("auto", {"CIRCLE_NODE_INDEX": "2", "CIRCLE_NODE_TOTAL": "4"}, "3/4"),
+        # learn.microsoft.com/azure/devops/pipelines/build/variables: both from 1
+        ("auto", {"SYSTEM_JOBPOSITIONINPHASE": "1", "SYSTEM_TOTALJOBSINPHASE": "4"}, "1/4"),
+        # cloud.google.com/run/docs/container-contract: from 0
+        ("auto", {"CLOUD_RUN_TASK_INDEX": "0", "CLOUD_RUN_TASK_COUNT": "4"}, "1/4"),
+        # airflow.apache.org/docs/apache-airflow-providers-google/stable/operators/cloud/cloud_batch.html: from 0
+        ("auto", {"BATCH_TASK_INDEX": "3", "BATCH_TASK_COUNT": "4"}, "4/4"),
+        # manpages.ubuntu.com/manpages/bionic/man1/sge_submit.1.html: as submitted, and "undefined" outside of an array
+        ("auto", {"SGE_TASK_ID": "4", **SGE}, "4/4"),
+        ("auto/4", {"SGE_TASK_ID": "2", "SGE_TASK_FIRST": "2", "SGE_TASK_LAST": "2", "SGE_TASK_STEPSIZE": "1"}, "2/4"),
+        # docs.it4i.cz/general/job-arrays: as submitted, and no number of tasks
+        ("auto/4", {"PBS_ARRAY_INDEX": "4"}, "4/4"),
+        # ibm.com/docs/en/spectrum-lsf/10.1.0?topic=variables-environment-set-job-execution: 0 outside of an array
+        ("auto", {"LSB_JOBINDEX": "1", "LSB_JOBINDEX_END": "4", "LSB_JOBINDEX_STEP": "1"}, "1/4"),
+        # support.atlassian.com/bitbucket-cloud/docs/set-up-or-run-parallel-steps: from 0
+        ("auto", {"BITBUCKET_PARALLEL_STEP": "3", "BITBUCKET_PARALLEL_STEP_COUNT": "4"}, "4/4"),
+        # A job of SGE or LSF that is no task, on which GitLab's runner works.
+        ("auto", {"SGE_TASK_ID": "undefined", "LSB_JOBINDEX": "0", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "1/4"),
     ],
 )
 def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: str) -> None:
@@ -84,6 +108,16 @@ def test_an_engines_numbers_are_read(text: str, environ: dict[str, str], share: 
         ("auto/8", {"CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "4"}, "this GitLab job has 4 tasks (CI_NODE_TOTAL)"),
         ("auto", {"CI_NODE_INDEX": "x", "CI_NODE_TOTAL": "4"}, "CI_NODE_INDEX is x, but must be a number"),
         ("auto", {"CI_NODE_INDEX": "1"}, "CI_NODE_TOTAL is not set, but"),
+        ("auto", {"PBS_ARRAY_INDEX": "1"}, "PBS does not say how many tasks there are; write --shard auto/8"),
+        ("auto/4", {"PBS_ARRAY_INDEX": "0"}, "PBS_ARRAY_INDEX is 0, but must be 1 to 4"),
+        ("auto", {"SGE_TASK_ID": "undefined", "LSB_JOBINDEX": "0"}, "finds no task number of Slurm, GitLab"),
+        ("auto", {"SGE_TASK_ID": "2", **SGE, "SGE_TASK_FIRST": "2"}, "are not those from 1 to 4; write --shard auto/8"),
+        (
+            "auto",
+            {"SGE_TASK_ID": "1", **SGE, "SGE_TASK_STEPSIZE": "3"},
+            "the tasks of the array are not those from 1 to 4",
+        ),
+        ("auto", {"LSB_JOBINDEX": "2", "LSB_JOBINDEX_END": "4", "LSB_JOBINDEX_STEP": "2"}, "are not those from 1 to 4"),
         (
             "auto/4",
             {"SLURM_ARRAY_TASK_ID": "0"},
