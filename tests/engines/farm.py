@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ import pytest
 
 from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Sleep
+from noxcli.sandbox.steps import Sleep, State, Step
 from tests.process import HUNG
 
 ROOT = Path(__file__).parents[2]
@@ -33,14 +33,19 @@ BINARIES = [
 ]
 PATHS = [Path(sys.executable).parent, *BINARIES, *map(Path, ("/usr/local/sbin", "/usr/local/bin"))]
 SEARCHED = ":".join([*map(str, PATHS), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
+COMMAND = Path(sys.executable).with_name("noxcli")
 ROWS = 24
 QUICK, SLOW = 100, 2000  # milliseconds of a run; each shard has rows of both kinds
 
 
-def recipe(heading: str) -> str:
-    """Return the first block under that heading of the page."""
+def recipes(heading: str) -> list[str]:
+    """Return the blocks under that heading of the page."""
     section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    return str(re.findall(r"```\w+\n(.*?)```", section, re.DOTALL)[0])
+    return re.findall(r"```\w+\n(.*?)```", section, re.DOTALL)
+
+
+def recipe(heading: str) -> str:
+    return recipes(heading)[0]
 
 
 def needs_engine(*programs: str) -> None:
@@ -59,14 +64,28 @@ class Farm:
     sandbox: Sandbox
     workflow: str
     where: Path
+    failing: set[int] = field(default_factory=set)  # rows whose runs fail
     kills: int = 0
     began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        """Put a noxcli on PATH that notes its calls."""
+        self.noted = self.where.parent / "noted"
+        self.noted.mkdir()
+        noxcli = self.noted / "noxcli"
+        noxcli.write_text(f"""#!/bin/sh\necho "$*" >> '{self.noted}/calls'\nexec '{COMMAND}' "$@"\n""")
+        noxcli.chmod(0o755)
+
+    def attempts(self, shard: int) -> int:
+        """Return how often the engine has called a shard's batch."""
+        calls = (self.noted / "calls").read_text().splitlines()
+        return sum(call.startswith("batch ") and f"shard-{shard}-of-4" in call for call in calls)
 
     @property
     def env(self) -> dict[str, str]:
         """What a job sees: noxcli and the engines on PATH, and nothing of pytest's."""
         return {
-            "PATH": SEARCHED,
+            "PATH": f"{self.noted}:{SEARCHED}",
             "HOME": str(self.where),
             "USER": pwd.getpwuid(os.getuid()).pw_name,
             "LANG": "C.UTF-8",
@@ -128,11 +147,13 @@ class Farm:
                     yield int(process.name), (process / "cwd").readlink() / directory
 
     def check(self, results: Path) -> None:
-        """Check that each row had one run on the server, and has one result."""
+        """Check that each row had one run on the server, and has one result, also if its run failed."""
         lines = [json.loads(line) for line in results.read_text().splitlines()]
         assert [line["row"] for line in lines] == list(range(1, ROWS + 1))
-        assert all(line["result"]["output"] == {"A": str(line["row"])} for line in lines)
-        assert [line["result"]["exit_code"] for line in lines] == [0] * ROWS
+        codes = {line["row"]: line["result"]["exit_code"] for line in lines}
+        assert codes == {row: int(row in self.failing) for row in range(1, ROWS + 1)}
+        good = [line for line in lines if line["row"] not in self.failing]
+        assert all(line["result"]["output"] == {"A": str(line["row"])} for line in good)
         runs = Counter(run.input["Q"] for run in self.sandbox.runs(self.workflow))
         assert runs == Counter(map(str, range(1, ROWS + 1)))
         print(
@@ -149,10 +170,12 @@ def is_in_the_middle(directory: Path) -> bool:
     return steps["finished"] > 0 and steps["started"] > steps["finished"]
 
 
-def script(inputs: Mapping[str, Any]) -> list[Sleep]:
+def scenario(failing: Collection[int]) -> Scenario:
     """The second half of the rows takes longer."""
-    return [Sleep(QUICK if int(inputs["Q"]) <= ROWS // 2 else SLOW)]
 
+    def script(inputs: Mapping[str, Any]) -> list[Step]:
+        row = int(inputs["Q"])
+        wait = Sleep(QUICK if row <= ROWS // 2 else SLOW)
+        return [wait, State("failed")] if row in failing else [wait]
 
-def scenario() -> Scenario:
     return Scenario("qa", nodes=[input_node("Q")], script=script, output=lambda inputs: {"A": inputs["Q"]})

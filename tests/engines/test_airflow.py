@@ -10,6 +10,7 @@ from tests.engines.farm import Farm, needs_engine, recipe
 @pytest.mark.timeout(400)
 def test_airflow(farm: Farm) -> None:
     needs_engine("airflow")
+    farm.failing.add(1)
     (farm.where / "dags").mkdir()
     (farm.where / "dags/noxcli_batch.py").write_text(recipe("Airflow"))
     settings = {
@@ -22,5 +23,6 @@ def test_airflow(farm: Farm) -> None:
     with farm.started(["airflow", "dags", "test", "noxcli_batch"], **settings) as engine:
         farm.task(2, within=120)
         farm.kill(2)
-        assert engine.wait(180) == 0, farm.log()
+        assert engine.wait(180) == 1, farm.log()
     farm.check(farm.where / "results.jsonl")
+    assert [farm.attempts(shard) for shard in (1, 2, 3, 4)] == [1, 2, 1, 1]

@@ -72,10 +72,13 @@ def test_gitlab(farm: Farm) -> None:
     farm.run("git", "remote", "add", "origin", "git@gitlab.example.com:noxcli/batch.git")
     variables = [f"--variable={name}={farm.env[name]}" for name in ("NOXUS_BACKEND_URL", "NOXUS_API_KEY")]
     line = ["gitlab-ci-local", "--force-shell-executor", *variables]
+    farm.failing.add(1)
     with farm.started(line) as engine:
         farm.kill(2)
         assert engine.wait(HUNG) == 1, farm.log()
     assert "FAIL 137" in farm.log()
+    assert (farm.where / "results.jsonl").exists(), "of the shards that failed, too"
     with farm.started(line) as engine:
-        assert engine.wait(HUNG) == 0, farm.log()
+        assert engine.wait(HUNG) == 1, farm.log()
+    assert "FAIL 137" not in farm.log()
     farm.check(farm.where / "results.jsonl")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.farm import Farm, needs_engine, recipe
+from tests.engines.farm import Farm, needs_engine, recipes
 from tests.engines.slurm import cluster
 from tests.process import HUNG
 
@@ -35,9 +35,11 @@ def wait_for_end(farm: Farm, job: str, conf: str) -> None:
 def test_slurm(farm: Farm, tmp_path: Path) -> None:
     needs_engine("slurmctld", "slurmd", "sbatch", "munged")
     first = "$([ $SLURM_ARRAY_TASK_ID-${SLURM_RESTART_COUNT:-0} = 1-0 ] && echo 2 || echo 55m)"
-    (farm.where / "batch.sbatch").write_text(recipe("Slurm").replace("--timeout 55m", f"--timeout {first}"))
+    farm.failing.add(3)
+    script, join = recipes("Slurm")
+    (farm.where / "batch.sbatch").write_text(script.replace("--timeout 55m", f"--timeout {first}"))
     with cluster(tmp_path / "slurm", farm.env) as conf:
-        job = farm.run("sbatch", "--parsable", "batch.sbatch", SLURM_CONF=conf).strip()
+        joining, job = farm.run("sh", "-euc", f'{join}echo "$job"', SLURM_CONF=conf).split()[-2:]
         farm.task(2)
         farm.run("scontrol", "requeue", f"{job}_2", SLURM_CONF=conf)
         farm.kills += 1
@@ -49,7 +51,10 @@ def test_slurm(farm: Farm, tmp_path: Path) -> None:
         assert "noxcli:" not in log
         told = farm.run("scontrol", "show", "job", job, SLURM_CONF=conf)
         logs = "".join(path.read_text() for path in sorted(farm.where.glob("slurm-*.out")))
-        assert told.count("JobState=COMPLETED") == 4, f"{logs}\n{told}"
+        assert told.count("JobState=COMPLETED") == 3, f"{logs}\n{told}"
+        assert told.count("JobState=FAILED") == 1, f"{logs}\n{told}"
         assert told.count("Restarts=1") == 3, f"{logs}\n{told}"
-    farm.run("sh", "-c", "noxcli results shard-* > results.jsonl")
+        wait_for_end(farm, joining, conf)
+        told = farm.run("scontrol", "show", "job", joining, SLURM_CONF=conf)
+        assert "JobState=FAILED" in told, "it waited for all tasks, and ended with the batch's code"
     farm.check(farm.where / "results.jsonl")
