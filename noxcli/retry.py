@@ -23,11 +23,11 @@ def in_lines(say: Callable[[str], None]) -> RetryNotes:
     """Return what says each new reason in a line."""
     said = set[str]()
 
-    def note(error: NoxError, left: float) -> None:
+    def note(error: NoxError, remaining: float) -> None:
         line = "; ".join(filter(None, (error.message, error.hint)))
         if line not in said:
             said.add(line)
-            say(f"{line}; retrying for up to {left:.0f}s")
+            say(f"{line}; retrying for up to {remaining:.0f}s")
 
     return lambda: nullcontext(note)
 
@@ -82,23 +82,27 @@ class FailureTracker:
         return self._clock.awake() - self._since if self.in_a_row else 0.0
 
     @property
-    def left(self) -> float:
+    def remaining(self) -> float:
         """How much longer they may last."""
         return self.longest - self.seconds
 
-    def left_for(self, error: NoxError) -> float:
+    def remaining_for(self, error: NoxError) -> float:
         """Return how much longer such an error may last."""
-        return self._refusals.left if isinstance(error, NotAccessible) and self._refusals is not None else self.left
+        return (
+            self._refusals.remaining
+            if isinstance(error, NotAccessible) and self._refusals is not None
+            else self.remaining
+        )
 
     @property
     def is_too_long(self) -> bool:
         """True if there is no more reason to wait for an answer."""
-        return self.left <= 0 and self.in_a_row >= (self._least if self.longest else 1)
+        return self.remaining <= 0 and self.in_a_row >= (self._least if self.longest else 1)
 
     @property
     def for_an_attempt(self) -> float:
         """How long one attempt may take: an answer that trickles in must not outlast this either."""
-        return max(self.left, MIN_ATTEMPT) if self.longest else float("inf")
+        return max(self.remaining, MIN_ATTEMPT) if self.longest else float("inf")
 
     def delay(self, at_least: float | None = None) -> float:
         """Return how long to wait before the next attempt; `at_least` is the server's Retry-After.
@@ -180,7 +184,7 @@ class RetryPolicy:
                     if self._once or (is_refused and (believing or failures.is_lost(error))):
                         raise
                     if isinstance(error, Unavailable) and not worth(
-                        error, min(failures.left, self._deadline.remaining())
+                        error, min(failures.remaining, self._deadline.remaining())
                     ):
                         raise
                     if not is_refused and moved():
@@ -200,7 +204,7 @@ class RetryPolicy:
                 nonlocal note
                 delay = self._delay_after(error, failures) if isinstance(error, Unavailable) else ASK_AGAIN
                 note = note or shown.enter_context(self._notes())
-                note(error, failures.left_for(error))
+                note(error, failures.remaining_for(error))
                 self._pause(delay, error)
 
             yield pause
@@ -212,7 +216,7 @@ class RetryPolicy:
             raise self.out_of_time(error.message) from error
         if not (is_lost or isinstance(error, NotSecured)):
             # The last attempt is at the end of the time for retries.
-            return min(failures.delay(error.retry_after), failures.left)
+            return min(failures.delay(error.retry_after), failures.remaining)
         if self._gave_up is not None:
             raise self._gave_up(error.message, error.hint, **error.facts()) from error
         raise error

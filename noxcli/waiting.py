@@ -142,18 +142,20 @@ def value_of(outcome: Result[T]) -> T:
 
 
 def run_apart(
-    call: Callable[[], T], left: Callable[[], float] = lambda: float("inf"), call_off: Callable[[], bool] | None = None
+    call: Callable[[], T],
+    remaining: Callable[[], float] = lambda: float("inf"),
+    call_off: Callable[[], bool] | None = None,
 ) -> T:
     """Return or raise the outcome of `call`, which may block, made by a thread if this is the main one.
 
     Another thread makes it itself: signals don't concern it, and a request has limits of its own.
-    `left` says for how many more seconds to wait; it is called in each slice. A signal ends the wait.
+    `remaining` says for how many more seconds to wait; it is called in each slice. A signal ends the wait.
     But one must not lose the answer to a request with an effect: with `call_off`, which keeps it from leaving and
     returns whether it still could, a signal waits for the answer, at most MAX_HOLD, and is raised by the next wait.
 
     Raises Unavailable once no time is left; a call that was not called off then continues in the background.
     """
-    most = left()
+    most = remaining()
     if most <= 0:
         raise Unavailable("timed out before sending the request", sent=False)
     if threading.current_thread() is not threading.main_thread():
@@ -161,7 +163,7 @@ def run_apart(
     outcomes: Queue[Result[T]] = Queue()
     start_thread(lambda: outcomes.put(result_of(call)))
     held_until = float("inf")
-    while (within := min(left(), SLICE)) > 0:
+    while (within := min(remaining(), SLICE)) > 0:
         with suppress(Empty):
             return value_of(next_item(outcomes, within) if call_off is None else outcomes.get(timeout=within))
         if call_off is not None and SIGNALS.is_due:
@@ -206,8 +208,8 @@ class Workers(Generic[T]):
     def all_outcomes(self, within: float) -> Iterator[Result[T]]:
         """Yield what calls return or raise in that many seconds, until none remains."""
         end = time.monotonic() + within
-        while self.busy and (left := end - time.monotonic()) > 0:
-            yield from self.next_outcomes(left)
+        while self.busy and (remaining := end - time.monotonic()) > 0:
+            yield from self.next_outcomes(remaining)
 
     def _work(self) -> None:
         while True:

@@ -159,10 +159,10 @@ def test_the_time_begins_anew_where_something_moved(
 
 
 def test_the_server_may_ask_for_more_and_never_for_less() -> None:
-    outage = FailureTracker(Clock())
+    failures = FailureTracker(Clock())
     for asked in (30.0, *[14.9] * 20):
-        outage.failed()
-        assert asked <= outage.delay(asked) <= max(asked, 15.0)
+        failures.failed()
+        assert asked <= failures.delay(asked) <= max(asked, 15.0)
 
 
 # Failures in a row.
@@ -170,21 +170,21 @@ def test_the_server_may_ask_for_more_and_never_for_less() -> None:
 
 def test_one_failure_alone_is_no_outage() -> None:
     clock = FakeClock()
-    outage = FailureTracker(clock, 10)
+    failures = FailureTracker(clock, 10)
     clock.time = 100
-    outage.failed()
-    assert (outage.is_too_long, outage.left) == (False, 10)
+    failures.failed()
+    assert (failures.is_too_long, failures.remaining) == (False, 10)
     clock.time = 111
-    assert [outage.is_too_long] == [False]
-    outage.failed()
-    assert outage.is_too_long
-    outage.answered()
-    assert (outage.is_too_long, outage.left) == (False, 10)
+    assert [failures.is_too_long] == [False]
+    failures.failed()
+    assert failures.is_too_long
+    failures.answered()
+    assert (failures.is_too_long, failures.remaining) == (False, 10)
 
 
 def test_no_retries_end_with_the_first_failure() -> None:
-    outage = FailureTracker(Clock(), 0)
-    assert [outage.is_too_long] == [False]
-    outage.failed()
-    assert outage.is_too_long
-    assert outage.for_an_attempt == float("inf")
+    failures = FailureTracker(Clock(), 0)
+    assert [failures.is_too_long] == [False]
+    failures.failed()
+    assert failures.is_too_long
+    assert failures.for_an_attempt == float("inf")

@@ -50,10 +50,10 @@ class AnswerLimit:
 
     def for_a_read(self) -> float:
         """Return how many seconds one read may take. Raises TimeoutError if there are none."""
-        left = self.remaining()
-        if not left:
+        remaining = self.remaining()
+        if not remaining:
             raise TimeoutError("timed out while reading")
-        return min(self._each, left)
+        return min(self._each, remaining)
 
     def received(self, count: int) -> None:
         """Allow more time for the bytes that have arrived. Raises TimeoutError if they arrived too late."""

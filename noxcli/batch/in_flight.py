@@ -50,8 +50,8 @@ class PollSchedule:
         It is read once it has taken `limit`.
         """
         wait = 0.0 if taken is None else self.until_next(taken)
-        left = self._longest if taken is None or limit is None else limit - taken
-        self._due[number] = time.monotonic() + min(wait, self._longest, left)
+        remaining = self._longest if taken is None or limit is None else limit - taken
+        self._due[number] = time.monotonic() + min(wait, self._longest, remaining)
 
     def drop(self, number: int) -> None:
         """No longer read that run."""

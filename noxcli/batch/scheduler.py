@@ -259,13 +259,13 @@ class Scheduler:
         self.work.pace.hurry()
         self._await_starts()
         stopping = self._stop_runs() if self._spec.stops else 0
-        left = len(self.in_flight.active)
-        done = f", {stopping - left} stopped" if stopping else ""
+        remaining = len(self.in_flight.active)
+        done = f", {stopping - remaining} stopped" if stopping else ""
         number, within = signal.number, self.work.deadline.remaining(LAST_LOOK)
         self.in_flight.report_all_running(
             lambda run: Interruption(f"stopped waiting; run {run.id} is still {run.word}", number=number), within
         )
-        return Interruption(f"interrupted by {signal}{done}, {left} runs still running", number=number)
+        return Interruption(f"interrupted by {signal}{done}, {remaining} runs still running", number=number)
 
     def _await_starts(self) -> None:
         """Wait for the answers to starts in flight, and until the journal has them, so that none stays in doubt."""
@@ -303,8 +303,10 @@ class Scheduler:
         # What is being read now has half of the time.
         while not all(map(self.schedule.has, in_flight.active)) and time.monotonic() < end - LAST_READ / 2:
             self._handle_responses(SHORT_TICK)
-        left = max(0.0, end - time.monotonic())
+        remaining = max(0.0, end - time.monotonic())
         waiting = [row for number, row in in_flight.active.items() if self.schedule.has(number)]
-        for state, _ in run_all_within(left, [partial(self.work.poll, row, left) for row in waiting], MAX_THREADS):
+        for state, _ in run_all_within(
+            remaining, [partial(self.work.poll, row, remaining) for row in waiting], MAX_THREADS
+        ):
             if isinstance(state, RowResult):
                 self._apply_state(state)

@@ -48,14 +48,14 @@ AGAIN = {"failed": ExitCode.RUN_FAILED, "stopped": ExitCode.RUN_STOPPED}  # the 
 
 
 def command_to_continue(
-    argv: Sequence[str], codes: Mapping[int, int], left: int, *, outdated: bool = False
+    argv: Sequence[str], codes: Mapping[int, int], remaining: int, *, outdated: bool = False
 ) -> str | None:
-    """Return the command for the incomplete rows, `left` of which can still be finished; None if there are none.
+    """Return the command for the incomplete rows, `remaining` of which can still be finished; None if there are none.
 
     `argv` is the command line of this call; `outdated` says that rows were edited since they ran.
     """
     flags = [f"--again {name}" for name, code in AGAIN.items() if codes.get(code)]
-    flags = ["--resume"] if left else flags
+    flags = ["--resume"] if remaining else flags
     flags = ["--again edited"] if outdated else flags
     return line_with(argv, flags) if flags else None
 
@@ -121,7 +121,7 @@ class BatchHeader:
         """The version by its name, then its id; None for the current one."""
         return None if self.version_id is None else with_id(self.version_name, self.version_id)
 
-    def left_out(self, rows: int) -> str:
+    def omitted_rows(self, rows: int) -> str:
         """Return how many of how many rows of the table there are, empty for all of them."""
         parts = [f"--limit {self.limit}"] if self.limit is not None else []
         parts += ["--only"] if self.only is not None else []

@@ -291,7 +291,7 @@ class MergedBatch:
         """Return what to know about the rows that are here."""
         shards = ", ".join(map(str, self.absent))
         notes = [f"missing the journals of shards {shards}"] if self.absent and len(self.directories) > 1 else []
-        part = self.header.left_out(self.rows // self.header.repeat) if self.is_limited else ""
+        part = self.header.omitted_rows(self.rows // self.header.repeat) if self.is_limited else ""
         return [*notes, part] if part else notes
 
     def page(

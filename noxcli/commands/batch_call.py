@@ -295,13 +295,13 @@ def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) 
         print_hint(context, f"all results: noxcli results {shlex.quote(str(batch.spec.directory))}")
     context.reports.batch = summary.for_ci(context.outcome.subject, "batch")
     unfinished = sum(count for code, count in summary.all_codes.items() if code not in ANSWERED)
-    left = summary.not_started + unfinished + summary.interrupted + (error is not None)
+    remaining = summary.not_started + unfinished + summary.interrupted + (error is not None)
     outdated = bool(batch.journaled.outdated)
-    next_step = command_to_continue(context.argv, summary.all_codes, left, outdated=outdated)
+    next_step = command_to_continue(context.argv, summary.all_codes, remaining, outdated=outdated)
     if not batch.is_stored:
         next_step = f"repeat it with: {line_with(context.argv, [])}"
     elif next_step is not None:
-        next_step = f"{'continue' if left else 'run the failed rows again'} with: {next_step}"
+        next_step = f"{'continue' if remaining else 'run the failed rows again'} with: {next_step}"
         if doubtful := summary.all_codes[ExitCode.START_UNKNOWN]:
             these = "the row in doubt" if doubtful == 1 else f"the {doubtful} rows in doubt"
             next_step += (

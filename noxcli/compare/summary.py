@@ -184,7 +184,7 @@ class ComparisonSummary:
     def notes(self) -> Iterator[str]:
         """Yield what to know about the result."""
         sides = (self.base, self.new)
-        parts = [header.left_out(side.rows) if (header := side.source.header) else "" for side in sides]
+        parts = [header.omitted_rows(side.rows) if (header := side.source.header) else "" for side in sides]
         if parts[0] and parts[0] == parts[1]:
             yield f"BASE and NEW have {parts[0]}"
         else:

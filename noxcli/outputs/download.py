@@ -156,8 +156,8 @@ def download_facts(transfers: Sequence[Transfer], seconds: float) -> tuple[float
     pace = f"{show_bytes(rate)}/s"
     if not total or len(totals) < len(transfers):
         return None, text, pace
-    left = f", {(total - done) / rate:.0f}s left" if rate else ""
-    return done / total, f"{text} of {show_bytes(total)}", f"{pace}{left}"
+    remaining = f", {(total - done) / rate:.0f}s left" if rate else ""
+    return done / total, f"{text} of {show_bytes(total)}", f"{pace}{remaining}"
 
 
 def show_bytes(count: float) -> str:

@@ -139,9 +139,9 @@ class Bar(BottomRenderer):
     def tell(self, how_far: HowFar) -> None:
         self._how_far = how_far
 
-    def show_retry(self, error: NoxError, left: float) -> None:
+    def show_retry(self, error: NoxError, remaining: float) -> None:
         """Show why nothing has answered, in how many seconds that is given up, and what to do about it."""
-        end = time.monotonic() + left
+        end = time.monotonic() + remaining
 
         def how_far(_: float) -> Facts:
             ends = f"giving up in {max(0.0, end - time.monotonic()):.0f}s"

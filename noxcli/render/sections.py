@@ -36,13 +36,13 @@ def in_sections(terminal: Terminal, values: Mapping[str, str], line_to_fetch: st
         if not apart:
             parts.append(f"{heading.add('── ', 'dim')}{_escaped(value)}")
             continue
-        shown, left = _beginning(value, size.columns, rows + CUT)  # whole if only the lines about a cut are missing
-        if left:
-            shown, left = _beginning(value, size.columns, rows)
+        shown, omitted = _beginning(value, size.columns, rows + CUT)  # whole if only the lines about a cut are missing
+        if omitted:
+            shown, omitted = _beginning(value, size.columns, rows)
         parts += [str(heading.add("─" * heading.free_cells, "dim")), *shown]
-        if left:
+        if omitted:
             named = f"--raw {shlex.quote(key)}" if visible(key) == key else "--output-dir DIR"
-            parts += _aside(look, f"… {amount(left, 'more character')}: {line_to_fetch} {named}", size.columns)
+            parts += _aside(look, f"… {amount(omitted, 'more character')}: {line_to_fetch} {named}", size.columns)
     if files:
         parts += _aside(look, f"save all outputs with: {line_to_fetch} --output-dir out", size.columns)
     return "\n".join(parts) + "\n"

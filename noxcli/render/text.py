@@ -88,12 +88,12 @@ def word_rows(text: str, columns: int, taken: int = 0) -> Iterator[str]:
 
 def fair_share(sizes: Iterable[int], room: int) -> int:
     """Return the most that each may have for all to fit; what is smaller leaves its room to the others."""
-    ascending, left = sorted(sizes), room
+    ascending, remaining = sorted(sizes), room
     for place, size in enumerate(ascending):
-        share = left // (len(ascending) - place)
+        share = remaining // (len(ascending) - place)
         if size > share:
             return max(0, share)
-        left -= size
+        remaining -= size
     return room
 
 

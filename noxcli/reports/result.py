@@ -59,8 +59,8 @@ class Outcome:
     @property
     def retry_safe(self) -> bool:
         """True if the same command again cannot start a second run."""
-        left = self.attempt is not None and self.attempt.may_be_sent
-        return self.run is None and not self.may_exist and not left
+        may_be_sent = self.attempt is not None and self.attempt.may_be_sent
+        return self.run is None and not self.may_exist and not may_be_sent
 
     def shown_inputs(self, mask: Mask) -> dict[str, Any] | None:
         """Return the inputs that this command sent, without secrets; None if it sent none."""

@@ -90,7 +90,7 @@ def excerpt(pieces: Sequence[Piece], context: int, most: int) -> list[Piece]:
 
 def fitting(pieces: Sequence[Piece], around: int, most: int) -> tuple[Sequence[Piece], str]:
     """Return a word diff of texts up to a limit; of longer ones an excerpt, and their lengths."""
-    old, new = (sum(len(text) for sign, text in pieces if sign != left_out) for left_out in ("+", "-"))
+    old, new = (sum(len(text) for sign, text in pieces if sign != omitted) for omitted in ("+", "-"))
     if max(old, new) <= most:
         return pieces, ""
     return excerpt(pieces, around, most), f"parts of {old:,} characters before, and {new:,} now"

@@ -299,8 +299,8 @@ def _nodes(workflow: Workflow) -> dict[str, Node]:
 
 def _some(named: Sequence[str], separator: str) -> str:
     """Return the first ones, and the number of the others."""
-    left = [f"{len(named) - MAX_NAMED} more"] if len(named) > MAX_NAMED else []
-    return separator.join([*named[:MAX_NAMED], *left])
+    omitted = [f"{len(named) - MAX_NAMED} more"] if len(named) > MAX_NAMED else []
+    return separator.join([*named[:MAX_NAMED], *omitted])
 
 
 def layers_of(definition: Mapping[str, Any]) -> dict[str, int]:

@@ -64,7 +64,7 @@ class StartRequest:
 class NonIdempotentRequest(Attempt, Generic[T]):
     """A request with an effect, from before its first byte until its answer is judged.
 
-    `left` is true once it may have been sent, until an answer says that it had no effect: `retry_safe` is its
+    `remaining` is true once it may have been sent, until an answer says that it had no effect: `retry_safe` is its
     opposite, however the command ends.
     """
 
@@ -114,7 +114,7 @@ def send_once(
                     answer = attempt.send(deadline.remaining(MAX_ANSWER))
                     break
                 except Unavailable as error:
-                    in_time = (error.retry_after or 0.0) <= min(failures.left, deadline.remaining())
+                    in_time = (error.retry_after or 0.0) <= min(failures.remaining, deadline.remaining())
                     if in_time and attempt.may_be_repeated(error):
                         pause(error)
                     elif not attempt.may_be_sent:

@@ -167,8 +167,8 @@ def _reasons(page: Page, count: _Count) -> Iterator[Html]:
         lines.append(page.tag("li", page.tag("b", f"{reason.count:,}"), shared))
     yield page.tag("ul", *lines, class_="reasons")
     if len(ranked) > MAX_REASONS:
-        left = sum(reason.count for reason in ranked[MAX_REASONS:])
-        yield page.dim(f"and {left:,} rows with {len(ranked) - MAX_REASONS:,} other reasons")
+        remaining = sum(reason.count for reason in ranked[MAX_REASONS:])
+        yield page.dim(f"and {remaining:,} rows with {len(ranked) - MAX_REASONS:,} other reasons")
 
 
 def _filter(page: Page, count: _Count) -> Iterator[Html]:
@@ -193,15 +193,15 @@ def _listed(page: Page, rows: Callable[[], Iterable[ResultLine]], count: _Count)
     # By whether they did not pass: the rows to list, and the bytes that each of them is sure to have.
     waiting = {True: min(count.bad, ROWS_ON_A_PAGE)}
     waiting[False] = min(count.rows - count.bad, ROWS_ON_A_PAGE - waiting[True])
-    left, shown = MAX_ROWS, 0
-    most = min(count.needed * 5 // 4, left - FRAME * waiting[False])  # needed is an estimate
+    remaining, shown = MAX_ROWS, 0
+    most = min(count.needed * 5 // 4, remaining - FRAME * waiting[False])  # needed is an estimate
     kept = {True: most // max(1, count.bad), False: FRAME}
     for row in rows():
         bad = row["result"]["exit_code"] != ExitCode.OK
-        room = (left - waiting[not bad] * kept[not bad]) // max(1, waiting[bad])
+        room = (remaining - waiting[not bad] * kept[not bad]) // max(1, waiting[bad])
         if waiting[bad] and room > 0:
             yield (made := fitting_row(page, columns, row, room))
-            left -= len(made.encode())
+            remaining -= len(made.encode())
             waiting[bad] -= 1
             shown += 1
     yield Html("</div>")

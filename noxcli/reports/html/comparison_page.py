@@ -109,11 +109,11 @@ def _rows(page: Page, counts: Mapping[str, int], pairs: Iterable[RowPair]) -> It
     most = _text_of_each(MAX_ROWS, min(listed, ROWS_ON_A_PAGE))
     whole = max(most, _text_of_each(MAX_ROWS // 2, counts[RowClass.BROKEN]))
     yield Html(f'<div class="rows pairs">{head_of(page, ("Row", "Input", "Difference", "Change", "Time"))}')
-    shown, left = 0, MAX_ROWS
+    shown, remaining = 0, MAX_ROWS
     for pair in islice(pairs, ROWS_ON_A_PAGE):
         row = _pair(page, pair, whole if pair.change is RowClass.BROKEN else most)
-        left -= len(row.encode())
-        if left < 0:
+        remaining -= len(row.encode())
+        if remaining < 0:
             break
         shown += 1
         yield row
@@ -173,7 +173,7 @@ def _unfolded(
 def _sides(page: Page, key: str, pieces: Sequence[Piece], most: int) -> Html:
     """Return an output as it was, with what was removed, and as it is, with what was added; both whole if they fit."""
     shown, lengths = fitting(pieces, most // 4, most)
-    texts = (parts.mark_pieces(page, [piece for piece in shown if piece[0] != left_out]) for left_out in ("+", "-"))
+    texts = (parts.mark_pieces(page, [piece for piece in shown if piece[0] != omitted]) for omitted in ("+", "-"))
     return page.joined(
         [
             page.tag("h3", page.bdi(key, MIN_TEXT)),

@@ -111,14 +111,14 @@ def values(page: Page, named: Mapping[str, Any], most: int = MAX_TEXT) -> Iterat
     }
     if plain:
         yield facts(page, plain.items())
-    left = MAX_VALUES
+    remaining = MAX_VALUES
     for key, value in some:
         if key in plain:
             continue
-        body, path = page.block(value, min(most, max(1000, left))), None
+        body, path = page.block(value, min(most, max(1000, remaining))), None
         if isinstance(value, dict) and isinstance(value.get("$file"), str):
             path = value["$file"]
-        left -= len(body)
+        remaining -= len(body)
         opened = len(body) < MAX_OPEN and path is None
         gist = page.link(path, Path(path).name) if path else None if opened else page.peek(value, MAX_PEEK)
         peek, size = page.tag("span", gist, class_="peek"), page.tag("span", _size(value), class_="size")
