@@ -21,12 +21,12 @@ RetryNotes = Callable[[], AbstractContextManager[RetryNote]]  # from the first f
 
 def in_lines(say: Callable[[str], None]) -> RetryNotes:
     """Return what says each new reason in a line."""
-    said = set[str]()
+    seen = set[str]()
 
     def note(error: NoxError, remaining: float) -> None:
         line = "; ".join(filter(None, (error.message, error.hint)))
-        if line not in said:
-            said.add(line)
+        if line not in seen:
+            seen.add(line)
             say(f"{line}; retrying for up to {remaining:.0f}s")
 
     return lambda: nullcontext(note)

@@ -26,8 +26,8 @@ class EventFeed:
 
     def __init__(self, connect: Callable[[], requests.Response], mask: Mask) -> None:
         self._mask = mask
-        self.first_heard: float | None = None  # when the first byte of the body came, by the monotonic clock
-        self.last_heard = time.monotonic()
+        self.first_byte_at: float | None = None  # when the first byte of the body came, by the monotonic clock
+        self.last_byte_at = time.monotonic()
         self.opened = False  # the server has accepted the stream
         self.framer = Framer()
         self._pieces: deque[bytes] = deque()
@@ -69,7 +69,7 @@ class EventFeed:
 
     def silent_for(self) -> float:
         """Return the seconds since the last byte, including keep-alives."""
-        return time.monotonic() - self.last_heard
+        return time.monotonic() - self.last_byte_at
 
     def close(self) -> None:
         """Close the connection without waiting for the server."""
@@ -85,14 +85,14 @@ class EventFeed:
             response = self.response = connect()
             self.opened = True
             with response:
-                self.last_heard = time.monotonic()
+                self.last_byte_at = time.monotonic()
                 raw = response.raw
                 chunks = (
                     raw.read_chunked(READ_SIZE, decode_content=True) if raw.chunked else pieces_of(response, READ_SIZE)
                 )
                 for piece in chunks:
-                    self.last_heard = time.monotonic()
-                    self.first_heard = self.first_heard or self.last_heard
+                    self.last_byte_at = time.monotonic()
+                    self.first_byte_at = self.first_byte_at or self.last_byte_at
                     self._pieces.append(piece)
                     self._received += len(piece)
                     if not self._news.is_set():  # a check costs less than setting it

@@ -93,10 +93,10 @@ class Http:
         try:
             answer = decode_json(content)
         except ValueError as error:
-            said, facts = f"{urlsplit(response.url).netloc} answered {response.status_code} with", facts_of(response)
+            what, facts = f"{urlsplit(response.url).netloc} answered {response.status_code} with", facts_of(response)
             if isinstance(error, TooMuch):
-                raise Unreadable(f"{said} {error}", **facts) from None
-            raise Unavailable(f"{said} something that is not JSON", "is it the base URL of the API?", **facts) from None
+                raise Unreadable(f"{what} {error}", **facts) from None
+            raise Unavailable(f"{what} something that is not JSON", "is it the base URL of the API?", **facts) from None
         self.met_json = True
         return answer
 

@@ -95,12 +95,12 @@ def parse_events(frames: bytes, mask: Mask | None = None) -> tuple[list[RunEvent
     text = BETWEEN_EVENTS.sub("\n\n", "\n\n" + frames.decode("utf-8", "replace"))
     events: list[RunEvent] = []
     place = _read_plain(text, 2, events)
-    for name, said in parse_frames(text[place:].encode()):
+    for name, data in parse_frames(text[place:].encode()):
         if name in ENDINGS:
-            reason = describe(said.encode(), mask)
+            reason = describe(data.encode(), mask)
             return events, Unavailable(f"the server ended the stream with {name!r}" + (f": {reason}" if reason else ""))
         if name not in KEEP_ALIVES:
-            events.append(_event(name, said))
+            events.append(_event(name, data))
     return events, None
 
 
@@ -128,11 +128,11 @@ def _refuse(constant: str) -> NoReturn:
 DECODER = json.JSONDecoder(parse_float=parse_number, parse_constant=_refuse)
 
 
-def _event(name: str, said: str) -> RunEvent:
+def _event(name: str, data: str) -> RunEvent:
     try:
-        envelope = decode_json(said)
+        envelope = decode_json(data)
     except ValueError:
-        return RunEvent("unknown" if name == "message" else name, said)
+        return RunEvent("unknown" if name == "message" else name, data)
     if not isinstance(envelope, dict) or not isinstance(envelope.get("type"), str):
         return RunEvent(name, envelope)
     redis_id = envelope.get("redisId")

@@ -99,7 +99,7 @@ class RemainingRows:
     ) -> None:
         """`nodes` are those of each side, None if rows are not checked."""
         self._spec, self._journaled, self._nodes, self._terminal = spec, journaled, nodes, terminal
-        self._said: set[str] = set()  # messages about all rows, which are written once
+        self._written: set[str] = set()  # messages about all rows, which are written once
 
     def survey(self) -> RowCounts:
         """Return the survey of the rows.
@@ -175,8 +175,8 @@ class RemainingRows:
         for say, lines in ((self._terminal.note, result.notes), (self._terminal.warn, result.warnings)):
             for line in lines:
                 kind = line.partition(":")[0] if line.startswith("'") else line
-                if kind not in self._said and len(self._said) < MISTAKES_KEPT:
-                    self._said.add(kind)
+                if kind not in self._written and len(self._written) < MISTAKES_KEPT:
+                    self._written.add(kind)
                     say(f"{row.place}: {line}")
         return row if result.inputs is row.inputs else replace(row, inputs=result.inputs)
 

@@ -33,7 +33,7 @@ def complete(argv: list[str]) -> None:
         case ["fish", *words, begun] if words:  # which matches and quotes whole words
             offer = Offer(words, begun)
             lines = [f"{offer.action}\t{len(offer.prefix)}"]
-            lines += [f"{offer.prefix}{word}\t{said}" for word, said in offer.lines]
+            lines += [f"{offer.prefix}{word}\t{about}" for word, about in offer.lines]
         case _:
             lines = []
     os.write(1, "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
@@ -72,10 +72,10 @@ class Offer:
             self.prefix = begun[: begun.index("=") + 1]
             self._offer(self._value(verb, self.prefix[:-1]))
         elif not closed and begun.startswith("-"):
-            options = ((names, said) for verbs, names, *_, said in self._table if (verb or "-") in verbs.split())
-            self.lines = [(name, said) for names, said in options for name in names.split() if name[0] == "-"]
+            options = ((names, about) for verbs, names, *_, about in self._table if (verb or "-") in verbs.split())
+            self.lines = [(name, about) for names, about in options for name in names.split() if name[0] == "-"]
         elif not verb:
-            self.lines = [(name, said) for verbs, name, *_, said in self._table if not verbs]
+            self.lines = [(name, about) for verbs, name, *_, about in self._table if not verbs]
         else:
             self._offer(self._value(verb, str(number)))
 
@@ -100,7 +100,7 @@ class Offer:
                 self.prefix, self.action = f"{self.prefix}{start}", "files"
             else:
                 names = KnownNames([*self._words[1:], self._begun[len(self.prefix) :]], os.environ)
-                self.lines += [(word, said) for word, _, said in names.offered(value[1:-1])]
+                self.lines += [(word, about) for word, _, about in names.offered(value[1:-1])]
                 self.action = "keys" if value == "<input>" else self.action
 
 

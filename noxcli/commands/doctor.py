@@ -195,7 +195,7 @@ def _check_buffering(feed: "EventFeed", run: "Run") -> Probe:
         why = "its stream has ended" if run.status == "running" else f"it is {run.word}"
         why = "it has ended" if run.settled else why
         return Probe("unchecked", f"cannot test buffering on run {run.id}, because {why}", LIVE_RUN)
-    elif feed.first_heard is None:
+    elif feed.first_byte_at is None:
         text = f"nothing came from run {run.id}, which is running: something in between is holding events back"
     elif feed.framer.is_within_a_frame and feed.silent_for() >= STREAM_QUIET:  # as after a buffer of fixed size
         text = f"run {run.id} went silent in the middle of an event: something in between is holding the rest back"
@@ -215,7 +215,7 @@ def _watch_feed(feed: "EventFeed") -> bool:
         while time.monotonic() < until:
             feed.next_events(LOOK_EVERY)
             in_transit = feed.framer.is_within_a_frame and feed.silent_for() < STREAM_QUIET
-            until = began + LOOK if feed.first_heard is None or in_transit else feed.first_heard + STAYS_OPEN
+            until = began + LOOK if feed.first_byte_at is None or in_transit else feed.first_byte_at + STAYS_OPEN
     except NoxError:
         if not feed.opened:
             raise

@@ -63,7 +63,7 @@ class Pieces:
         self.form: Form | None = None
         self.contradictory = False  # a piece did not have the form that an earlier one had proven
         self.interpreted = False  # not each piece was surely passed on as it was meant
-        self._said: dict[str, Text] = {}
+        self._so_far: dict[str, Text] = {}
         self._statuses: dict[str, object] = {}  # of each node's last piece
         # Until the form is known: all pieces, and how many characters of them were passed on.
         self._seen: list[tuple[str, str, object]] = []
@@ -76,21 +76,21 @@ class Pieces:
             return ""
         if self.form is None:
             return self._weigh(node, piece, status)
-        said = self._said.get(node)
-        if said is None:
-            said = self._said[node] = Text()
+        so_far = self._so_far.get(node)
+        if so_far is None:
+            so_far = self._so_far[node] = Text()
         if self.form is Form.NEW:
             # Some servers send all of it once more, with the event that ends the node.
-            is_repeated = len(piece) == said.length and status != self._statuses.get(node) and said.equals(piece)
+            is_repeated = len(piece) == so_far.length and status != self._statuses.get(node) and so_far.equals(piece)
             new = "" if is_repeated else piece
-        elif said.begins(piece):
-            new = piece[said.length :]
+        elif so_far.begins(piece):
+            new = piece[so_far.length :]
         else:
             self.contradictory, new = True, piece
-            said = self._said[node] = Text()
+            so_far = self._so_far[node] = Text()
         self.interpreted = self.interpreted or new is not piece
         self._statuses[node] = status
-        said.add(new)
+        so_far.add(new)
         return new
 
     def end(self, output: str | None) -> str:
@@ -105,8 +105,8 @@ class Pieces:
 
     def has_twice(self, output: str) -> bool:
         """True if a node has said the output, or its beginning, and then all of it: it was delivered again."""
-        longer = [said for said in self._said.values() if said.length > len(output)]
-        return any(said.equals(output[: said.length - len(output)] + output) for said in longer)
+        longer = [so_far for so_far in self._so_far.values() if so_far.length > len(output)]
+        return any(so_far.equals(output[: so_far.length - len(output)] + output) for so_far in longer)
 
     def _weigh(self, node: str, piece: str, status: object) -> str:
         last, self._last[node] = self._last.get(node), piece

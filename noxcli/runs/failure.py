@@ -87,7 +87,7 @@ class _Search:
 
     def _replay_events(self) -> Reasons:
         """Read the run's events from the start, and record their status of each node."""
-        if self._progress.heard_all or self._limit.passed:
+        if self._progress.has_all or self._limit.passed:
             return {}
         clock = self._limit.clock
         replayed = Progress(self._run, clock, from_start=False)

@@ -100,7 +100,7 @@ class Progress:
         self.percent: float | None = None
         self.reconnects = 0
         self.details: Mapping[str, Any] = {}  # the latest from an event or a record
-        self.heard_all = False  # every event from the first to the one that ends the run
+        self.has_all = False  # every event from the first to the one that ends the run
         self.why = ""  # where and why the run failed, for the end of a sentence
         # What events said about failed nodes, first failed first; about the run as a whole under None.
         self.failures: dict[str | None, str] = {}
@@ -119,8 +119,8 @@ class Progress:
 
     def set_workflow(self, workflow: Workflow) -> None:
         """Take the nodes' names and order from the workflow, and keep what is known about them."""
-        heard, self.nodes, self.title = self.nodes, _nodes(workflow), workflow.name
-        for node_id, node in heard.items():
+        seen, self.nodes, self.title = self.nodes, _nodes(workflow), workflow.name
+        for node_id, node in seen.items():
             if node_id in self.nodes:
                 node.name, node.layer = self.nodes[node_id].name, self.nodes[node_id].layer
             self.nodes[node_id] = node
@@ -160,13 +160,13 @@ class Progress:
 
     def learn(self, other: "Progress") -> None:
         """Copy how nodes ended from another reading of the same run's events."""
-        for heard in other.nodes.values():
-            if heard.status == EXECUTED or heard.status not in ENDED:
+        for seen in other.nodes.values():
+            if seen.status == EXECUTED or seen.status not in ENDED:
                 continue
-            node = self._node(heard.id)
+            node = self._node(seen.id)
             if node.status == EXECUTED or not (node.done or node.failed):
-                node.status = heard.status
-            node.error = node.error or (self._shown(heard.error) if heard.error and node.failed else None)
+                node.status = seen.status
+            node.error = node.error or (self._shown(seen.error) if seen.error and node.failed else None)
 
     def apply(self, burst: Sequence[Update]) -> list[Step]:
         """Apply updates that arrived together."""
@@ -181,7 +181,7 @@ class Progress:
                 if not isinstance(data, dict):
                     return []
                 if "workflow_status" in data and update.is_terminal and not self._missed:
-                    self.heard_all = True
+                    self.has_all = True
                 return self._content(data) if kind == "content" else self._state(update) if kind == "state" else []
             case Started(run) | Polled(run) | Paused(run) | Finished(run):
                 return self._record(run)
@@ -216,8 +216,8 @@ class Progress:
         text, status = data.get("content"), data.get("status")
         status = plain_status(status) if isinstance(status, str) else ""
         if status in FAILED:
-            said = one_line(text) if isinstance(text, str) else error_of({"error": text})
-            self.failures[node_id] = said or error_of(data) or self.failures.get(node_id, "")
+            reason = one_line(text) if isinstance(text, str) else error_of({"error": text})
+            self.failures[node_id] = reason or error_of(data) or self.failures.get(node_id, "")
             node.error = self._shown(self.failures[node_id]) or None
         elif status:
             node.error = None

@@ -57,7 +57,7 @@ class Record:
         self._at_work = False  # an event of a node has arrived
         self._last: RunEvent | None = None
         self._last_state: object = None
-        self._heard = False  # an event has arrived since the last read, which the next one may only repeat
+        self._has_events = False  # an event has arrived since the last read, which the next one may only repeat
         self._pause_shown = False
 
     @property
@@ -75,7 +75,7 @@ class Record:
         before, latest = self.run, settled_if_unchanged(read, self.run, self._clock.monotonic())
         self.run = latest
         changed = _place(latest) != _place(before)
-        self.moved, self._heard = changed and not self._heard, False
+        self.moved, self._has_events = changed and not self._has_events, False
         self.was_read = True
         # A record may be out of date: running nodes are not queued.
         self.now = replace(latest, status="running") if latest.status == "queued" and self._at_work else latest
@@ -90,7 +90,7 @@ class Record:
             moved = moved or event.data != self._last_state
             self._last_state = event.data
         if events and not self.over():
-            self._heard = True
+            self._has_events = True
             for event in (events[0], *states[-1:]):
                 self._take(event)
         return moved
@@ -135,8 +135,8 @@ def may_be_the_end(event: RunEvent) -> bool:
     """True if an event has a status in which nothing more happens; only the record can tell whose it is."""
     if event.type == "content" and isinstance(event.data, dict) and "workflow_status" not in event.data:
         return False  # as nearly all: a piece of text
-    said = _named_ending(event)
-    return said is not None and (said in FINAL_STATUSES or said == PAUSED_STATUS or said.lower() in ENDED_AS)
+    ending = _named_ending(event)
+    return ending is not None and (ending in FINAL_STATUSES or ending == PAUSED_STATUS or ending.lower() in ENDED_AS)
 
 
 def _named_ending(event: RunEvent) -> str | None:

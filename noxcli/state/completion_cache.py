@@ -55,8 +55,8 @@ class CompletionCache:
     def save_run(self, run: Run, workflow_name: str) -> None:
         """Save a run that was just started."""
         shown = workflow_name if typable(workflow_name) else run.workflow_id
-        said = ", ".join(filter(None, (shown, run.created_at)))
-        self._replace_words({f"{self._key} run": [f"{run.id}\t{run.workflow_id}\t{said}"]}, kept=NOTED_RUNS)
+        about = ", ".join(filter(None, (shown, run.created_at)))
+        self._replace_words({f"{self._key} run": [f"{run.id}\t{run.workflow_id}\t{about}"]}, kept=NOTED_RUNS)
 
     def _replace_words(self, words: Mapping[str, Iterable[str]], *, kept: int = 0) -> None:
         """Put these words in place of all of their kinds but the last `kept`; one that can't be typed is left out.

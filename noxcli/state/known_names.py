@@ -108,7 +108,7 @@ def _read(directory: str | None) -> dict[str, list[SavedWord]]:
         return {}
     found = dict[str, list[SavedWord]]()
     for line in lines:
-        kind, word, target, said, *_ = *line.split("\t"), "", "", ""
+        kind, word, target, about, *_ = *line.split("\t"), "", "", ""
         if word and line.replace("\t", "").isprintable():
-            found.setdefault(kind, []).append((word, target, said))
+            found.setdefault(kind, []).append((word, target, about))
     return found
