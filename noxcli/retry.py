@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 from noxcli.errors import NotAccessible, NotFinished, NotSecured, NoxError, RequestRejected, TimedOut, Unavailable
 from noxcli.timing import Clock, Deadline
 
-ONE_LOOK = 30.0  # seconds
+ONE_ATTEMPT = 30.0  # seconds
 MIN_ATTEMPT = 5.0  # seconds for an answer, however short --retry-for is
 FIRST_DELAY, MAX_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of a back-off
 BELIEVED_AFTER, MIN_ASKS = 10.0, 3  # seconds and answers of nothing but one refusal
@@ -138,7 +138,7 @@ class RetryPolicy:
 
     def limit(self) -> Deadline:
         """Return when a call must end; with a limit of 0, a single attempt takes as long as it needs."""
-        return Deadline(self.clock, ONE_LOOK) if self._deadline.seconds == 0 else self._deadline
+        return Deadline(self.clock, ONE_ATTEMPT) if self._deadline.seconds == 0 else self._deadline
 
     def out_of_time(self, what: str) -> NoxError:
         """Return the error for a call that reached this limit."""

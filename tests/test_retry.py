@@ -10,7 +10,7 @@ import pytest
 from noxcli.api import NoxusApi
 from noxcli.config.settings import Settings
 from noxcli.errors import LostContact, NoxError, TimedOut, TimedOutBeforeStart, Unavailable, UsageProblem
-from noxcli.retry import ONE_LOOK, FailureTracker, RetryPolicy, in_lines
+from noxcli.retry import ONE_ATTEMPT, FailureTracker, RetryPolicy, in_lines
 from noxcli.timing import Clock, Deadline
 from tests.faults.fake import FakeClock
 from tests.rawserver import Request, Turn, json_answer, raw_server, stay_silent
@@ -138,7 +138,7 @@ def test_a_call_of_any_length_ends_with_the_commands_limit(turn: Callable[[Reque
 def test_no_time_at_all_is_worth_one_look() -> None:
     assert patient(FakeClock(), limit=0)[0].keep_trying(lambda _: "seen") == "seen"
     limits = [patient(FakeClock(), limit=limit)[0].limit().seconds for limit in (0, 1, None)]
-    assert limits == [ONE_LOOK, 1, None]
+    assert limits == [ONE_ATTEMPT, 1, None]
 
 
 @pytest.mark.parametrize(("moved", "calls"), [(lambda: True, 31), (lambda: False, 5)])

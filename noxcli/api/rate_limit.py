@@ -32,7 +32,7 @@ FIRST_ROOM, ANSWERS_A_PLACE, MAX_ROOM = 3, 8, 64  # requests in flight at first,
 CATCH_UP = 0.05  # seconds that a thread which wakes up late may make good
 SHORT_DELAY, LONG_DELAY = 0.5, 15.0  # seconds: the first and the last ceiling of delays that the server did not request
 FAILURES_IN_A_ROW = 5  # one broken answer is bad luck; this many are an outage
-LOOK_EVERY = 0.5  # seconds until a waiting request checks again what only an answer can change
+CHECK_EVERY = 0.5  # seconds until a waiting request checks again what only an answer can change
 
 
 class Kind(StrEnum):
@@ -79,7 +79,7 @@ class KindLimit:
     def wait(self, now: float) -> float:
         """Return the seconds until a request may be sent, if known."""
         full = self._test is not None if self.stopped else self.rate is None and self.in_flight >= self._room
-        return LOOK_EVERY if full else self._not_before - now
+        return CHECK_EVERY if full else self._not_before - now
 
     def sent(self, now: float) -> None:
         """Count a request that leaves now."""
@@ -220,7 +220,7 @@ class RateLimiter:
                     return now
                 if now >= until:
                     raise NoSlotInTime("the request was not sent: its turn did not come in time")
-                self._change.wait(min(wait, LOOK_EVERY, until - now))
+                self._change.wait(min(wait, CHECK_EVERY, until - now))
 
     def _note(self, kind: Kind, given: Slot, unreachable: bool) -> None:
         """Learn from the outcome of a request."""

@@ -34,7 +34,7 @@ from noxcli.render.terminal import Terminal
 from noxcli.render.text import amount
 from noxcli.rows.columns import EXPECT
 from noxcli.rows.shards import Shard
-from noxcli.runs.start import MAX_LOOK
+from noxcli.runs.start import MAX_SEARCH
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Clock
 
@@ -174,7 +174,7 @@ class Batch:
         if doubts := journaled.doubtful:
             from noxcli.batch.reconcile import find_candidates_of_batch, narrow_to_version  # loaded for rows in doubt
 
-            within = work.deadline.remaining(MAX_LOOK)
+            within = work.deadline.remaining(MAX_SEARCH)
             finding = find_candidates_of_batch(
                 work.api, workflow_id, work.digests[0], doubts, work.known.__contains__, within
             )

@@ -14,7 +14,7 @@ from noxcli.models import FINAL_STATUSES, PAUSED_STATUS, Run
 from noxcli.reports.result import verdict_of
 from noxcli.rows.reader import Row
 
-FIRST_LOOK, FIRST_APART = 0.2, 0.05  # seconds until the first read, and between reads, while no run has ended
+FIRST_POLL, FIRST_APART = 0.2, 0.05  # seconds until the first read, and between reads, while no run has ended
 MIN_APART = 0.02  # seconds between two reads of one run
 # Of the median time of runs between two reads, from the shortest time on; while no run has ended, of the time so far.
 SHARE = 0.05
@@ -37,7 +37,7 @@ class PollSchedule:
     def until_next(self, taken: float) -> float:
         """Return the seconds until the next read of a run that has taken this long."""
         if not self._durations:
-            return max(FIRST_APART, SHARE * taken) if taken else FIRST_LOOK
+            return max(FIRST_APART, SHARE * taken) if taken else FIRST_POLL
         ordered = sorted(self._durations)
         if taken < ordered[0]:
             return ordered[0] - taken

@@ -33,8 +33,8 @@ from noxcli.models import Run
 from noxcli.reports.result import Outcome, verdict_of
 from noxcli.rows.reader import Row
 from noxcli.runs.record import LAST_READ, MAX_STOP, still_running, stop_run
-from noxcli.runs.resolve import LAST_LOOK
-from noxcli.runs.start import MAX_LOOK
+from noxcli.runs.resolve import LAST_SEARCH
+from noxcli.runs.start import MAX_SEARCH
 from noxcli.signals import Interrupted
 from noxcli.timing import Deadline
 from noxcli.waiting import Workers, run_all_within
@@ -234,14 +234,14 @@ class Scheduler:
     def _report_remaining(self) -> None:
         """Report what was taken."""
         self.work.pace.hurry()
-        end = time.monotonic() + self.work.deadline.remaining(MAX_LOOK)
+        end = time.monotonic() + self.work.deadline.remaining(MAX_SEARCH)
         if self.shutdown.stage is Stage.DETACHING:
             if self.work.deadline.passed:
                 end = time.monotonic() + LAST_READ
                 self._poll_all_once(end)
             else:
                 self._await_starts()
-                end = time.monotonic() + self.work.deadline.remaining(LAST_LOOK)
+                end = time.monotonic() + self.work.deadline.remaining(LAST_SEARCH)
             self.shutdown.note_open()
         self.in_flight.report_all_running(self._error_for_running, max(0.0, end - time.monotonic()))
         self.shutdown.check_disk()  # for the last results
@@ -261,7 +261,7 @@ class Scheduler:
         stopping = self._stop_runs() if self._spec.stops else 0
         remaining = len(self.in_flight.active)
         done = f", {stopping - remaining} stopped" if stopping else ""
-        number, within = signal.number, self.work.deadline.remaining(LAST_LOOK)
+        number, within = signal.number, self.work.deadline.remaining(LAST_SEARCH)
         self.in_flight.report_all_running(
             lambda run: Interruption(f"stopped waiting; run {run.id} is still {run.word}", number=number), within
         )

@@ -40,7 +40,7 @@ AFTER_THE_START = (
     "poll_interval",
     "no_stream",
 )
-MAX_LOOK_UP = 10.0  # seconds for one read of the definition
+MAX_READ = 10.0  # seconds for one read of the definition
 T = TypeVar("T")
 
 
@@ -71,16 +71,16 @@ def parse_given_inputs(noxus: Session, given: InputOptions) -> Inputs:
     return inputs
 
 
-def read_workflow_to_run(noxus: Session, found: Workflow, asked: str | None, *, look: bool) -> Workflow:
-    """Return the workflow in the requested version, with its definition if `look` and it can be read.
+def read_workflow_to_run(noxus: Session, found: Workflow, asked: str | None, *, checks: bool) -> Workflow:
+    """Return the workflow in the requested version, with its definition if `checks` and it can be read.
 
     Raises as `find_version`.
     """
     version = None
     if asked is not None:
-        version = find_version(noxus, found, asked, look=look)
+        version = find_version(noxus, found, asked, checks=checks)
         found = replace(found, version_id=version.id)
-    if not look:
+    if not checks:
         return found
     workflow = read_workflow(noxus, found, version)
     if version is None:
@@ -132,7 +132,7 @@ def read_workflow(noxus: Session, workflow: Workflow, version: Version | None = 
     """Return the workflow with its definition, without one after a warning if it can't be read but a run may start."""
     found: Workflow | NoxError | None = already_read(workflow, version)
     if found is None:
-        found = _look(noxus, lambda api: api.get_workflow(workflow.id))
+        found = _read_or_explain(noxus, lambda api: api.get_workflow(workflow.id))
     if isinstance(found, NotFound):
         raise found
     if isinstance(found, NoxError):
@@ -164,17 +164,17 @@ def already_read(workflow: Workflow, version: Version | None) -> Workflow | None
     return workflow if "nodes" in workflow.definition else None
 
 
-def find_version(noxus: Session, workflow: Workflow, asked: str, *, look: bool) -> Version:
+def find_version(noxus: Session, workflow: Workflow, asked: str, *, checks: bool) -> Version:
     """Return the saved version with this id or name.
 
-    If the versions can't be read, or with `look` false, an id is used unchanged, and the start decides.
+    If the versions can't be read, or with `checks` false, an id is used unchanged, and the start decides.
     Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for an unknown version; what
     reading raises if a start would also fail.
     """
     unread = Version(asked, None, Workflow(workflow.id, workflow.name))
-    if is_uuid(asked) and not look:
+    if is_uuid(asked) and not checks:
         return unread
-    found = _look(noxus, lambda api: list(api.list_versions(workflow.id)))
+    found = _read_or_explain(noxus, lambda api: list(api.list_versions(workflow.id)))
     if isinstance(found, list):
         return resolve_version(found, asked)
     if not is_uuid(asked):
@@ -186,10 +186,10 @@ def find_version(noxus: Session, workflow: Workflow, asked: str, *, look: bool) 
     return unread
 
 
-def _look(noxus: Session, look: Callable[["NoxusApi"], T]) -> T | NoxError:
-    """Return the result of `look` within some seconds, or why it could not be read if a run may start anyway."""
+def _read_or_explain(noxus: Session, read: Callable[["NoxusApi"], T]) -> T | NoxError:
+    """Return the result of `read` within some seconds, or why it could not be read if a run may start anyway."""
     try:
-        return noxus.keep_trying(lambda api: look(api.within(MAX_LOOK_UP)), lambda error, _: error.overloaded)
+        return noxus.keep_trying(lambda api: read(api.within(MAX_READ)), lambda error, _: error.overloaded)
     except Unauthorized as error:
         if error.http_status != 403:
             raise

@@ -35,7 +35,7 @@ from noxcli.retry import RetryPolicy, in_lines
 from noxcli.rows.columns import EXPECT, Columns
 from noxcli.rows.reader import RowReader
 from noxcli.rows.shards import choose_shard
-from noxcli.runs.start import MAX_LOOK, InputDigests
+from noxcli.runs.start import MAX_SEARCH, InputDigests
 from noxcli.timing import show_seconds
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workf
     """Return the workflow, and tell the rows which inputs it has. Raises UsageProblem for an output that it lacks."""
     found = noxus.resolve_workflow(options.workflow)
     found = Workflow(found.id, found.name)  # what a list contains may differ from what is read by id
-    workflow = read_workflow_to_run(noxus, found, options.version_id, look=not options.no_check)
+    workflow = read_workflow_to_run(noxus, found, options.version_id, checks=not options.no_check)
     rows.know(inputs_of(workflow.definition), checked=not options.no_check)
     if not options.no_check:
         check_outputs(noxus, (), workflow)
@@ -259,7 +259,7 @@ def _warn_of_change(noxus: Session, begun: BatchHeader) -> None:
     if begun.definition is None or begun.version_id is not None or noxus.deadline.passed:
         return  # --resume will compare it
     try:
-        now = noxus.api.within(noxus.deadline.remaining(MAX_LOOK)).get_workflow(begun.workflow_id)
+        now = noxus.api.within(noxus.deadline.remaining(MAX_SEARCH)).get_workflow(begun.workflow_id)
         definition, nodes = digests_of(now.definition)
     except NoxError as error:
         noxus.context.terminal.warn(f"cannot check whether the workflow changed during the batch: {error.message}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DOCTOR_SCHEMA = "noxcli.doctor/1"
 CHECK_COLUMNS = Layout(("VERDICT", "NAME", "MESSAGE"), cut=("MESSAGE",), marked=("VERDICT",), wraps=True)
 # Seconds to watch a stream, until it is looked at again, and that it must stay open after its first bytes.
-LOOK, LOOK_EVERY, STAYS_OPEN = 5.0, 0.05, 0.5
+WATCHED, CHECK_EVERY, STAYS_OPEN = 5.0, 0.05, 0.5
 STREAM_QUIET = 0.2  # seconds after which the missing part of an event is no longer just in transit
 LATEST_RUNS = 100  # runs to search for a running one
 MAX_SKEW = 30.0  # seconds
@@ -210,12 +210,12 @@ def _watch_feed(feed: "EventFeed") -> bool:
     Raises what opening it raises.
     """
     began = time.monotonic()
-    until = began + LOOK
+    until = began + WATCHED
     try:
         while time.monotonic() < until:
-            feed.next_events(LOOK_EVERY)
+            feed.next_events(CHECK_EVERY)
             in_transit = feed.framer.is_within_a_frame and feed.silent_for() < STREAM_QUIET
-            until = began + LOOK if feed.first_byte_at is None or in_transit else feed.first_byte_at + STAYS_OPEN
+            until = began + WATCHED if feed.first_byte_at is None or in_transit else feed.first_byte_at + STAYS_OPEN
     except NoxError:
         if not feed.opened:
             raise

@@ -45,7 +45,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             content = definition_text(known.definition).encode()
         else:
             asked = options.version_id
-            chosen = prepare.find_version(noxus, found, asked, look=True) if asked is not None else None
+            chosen = prepare.find_version(noxus, found, asked, checks=True) if asked is not None else None
             version_id = chosen.id if chosen else None
             content = noxus.keep_trying(
                 lambda api: api.export_workflow(found.id, version_id, dependencies=not options.no_dependencies)

@@ -66,7 +66,7 @@ from noxcli.reports.row_pair import RowClass
 from noxcli.rows.columns import Columns
 from noxcli.rows.shards import Shard
 from noxcli.runs.resolve import Candidates
-from noxcli.runs.start import MAX_LOOK
+from noxcli.runs.start import MAX_SEARCH
 
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
@@ -189,7 +189,7 @@ class _Gate:
         found = noxus.resolve_workflow(options.workflow)
         found = Workflow(found.id, found.name)  # what a list contains may differ from what is read by id
         names = (options.base, options.new or options.base)
-        workflows = [read_workflow_to_run(noxus, found, name, look=True) for name in names]
+        workflows = [read_workflow_to_run(noxus, found, name, checks=True) for name in names]
         base, new = (digests_of(each.definition)[0] for each in workflows)
         for name, digest in zip(names, (base, new), strict=True):
             if digest is None:
@@ -277,7 +277,7 @@ class _Gate:
             doubts = [doubt for doubt in journaled.doubtful if answer_key(doubt.number).side == side]
             if not doubts:
                 continue
-            within = work.deadline.remaining(MAX_LOOK)
+            within = work.deadline.remaining(MAX_SEARCH)
             finding = find_candidates_of_batch(
                 work.api, work.workflow_id, digests, doubts, work.known.__contains__, within
             )
@@ -300,7 +300,7 @@ class _Gate:
         known = ((header.definition, header.nodes), (own["definition"], own["nodes"]))
         for name, begun, workflow in zip(("BASE", "NEW"), known, self.workflows, strict=True):
             found = Workflow(workflow.id, workflow.name)
-            now = read_workflow_to_run(self.noxus, found, workflow.version_id, look=True)
+            now = read_workflow_to_run(self.noxus, found, workflow.version_id, checks=True)
             definition, nodes = digests_of(now.definition)
             if definition is None:
                 raise LostContact(

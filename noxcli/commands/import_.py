@@ -52,11 +52,11 @@ def execute(ctx: typer.Context, options: Options) -> None:
     with noxus.connect(Phase.PREFLIGHT) as api:
         workflows = {each.id: each.name for each in noxus.keep_trying(lambda api: list(api.list_workflows()))}
         targets = request.targets(workflows)
-        look = ", ".join(f"noxcli versions {id}" for id in targets) or "noxcli workflows"
+        check_command = ", ".join(f"noxcli versions {id}" for id in targets) or "noxcli workflows"
 
         def send(*, dry_run: bool) -> list[Any]:
             context.outcome.phase = Phase.START
-            context.outcome.attempt = attempt = ImportAttempt(api, request, look, dry_run=dry_run)
+            context.outcome.attempt = attempt = ImportAttempt(api, request, check_command, dry_run=dry_run)
             note = (lambda _: None) if dry_run else lambda _: context.terminal.note("imported")
             return send_once(attempt, policy=retries, deadline=noxus.deadline, note=note)
 
@@ -69,7 +69,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         answer = send(dry_run=False)
     created = request.created_in(answer, workflows)
     if not created and options.mode != "replace":
-        context.terminal.warn(to_paste(context, f"the answer does not say what is new; look with: {look}"))
+        context.terminal.warn(to_paste(context, f"the answer does not say what is new; look with: {check_command}"))
     _show(noxus, {**plan, "applied": True, "retry_safe": False, "answer": answer, "created": created})
 
 

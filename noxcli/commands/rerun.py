@@ -62,7 +62,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
         version_id = _choose_version(noxus, options.version_id, earlier)
         # The workflow is read again: the run's record may have an older version of it.
         found = Workflow(earlier.workflow_id, earlier.workflow.name if earlier.workflow else "")
-        workflow = prepare.read_workflow_to_run(noxus, found, version_id, look=not options.no_check)
+        workflow = prepare.read_workflow_to_run(noxus, found, version_id, checks=not options.no_check)
         inputs = _merge_inputs(noxus, earlier, given, workflow)
         inputs = prepare.check_inputs(noxus, workflow, inputs, options, found.name or found.id)
         if options.dry_run:

@@ -38,7 +38,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     inputs = prepare.parse_given_inputs(noxus, options)
     with noxus.connect(Phase.PREFLIGHT):
         workflow = prepare.read_workflow_to_run(
-            noxus, noxus.resolve_workflow(options.workflow), options.version_id, look=not options.no_check
+            noxus, noxus.resolve_workflow(options.workflow), options.version_id, checks=not options.no_check
         )
         inputs = prepare.check_inputs(noxus, workflow, inputs, options, options.workflow)
         if options.dry_run:

@@ -26,7 +26,7 @@ from noxcli.waiting import Result, Workers, result_of, run_all_within, value_of
 MAX_READ = 30.0  # seconds to check all runs once
 LIMIT_SEEN_EVERY = 0.1  # seconds between two checks of the time limit
 # Reads of all runs together, and by how many threads.
-READS_A_SECOND, LOOKERS = 20.0, 16
+READS_A_SECOND, READERS = 20.0, 16
 
 
 class PauseNote(Renderer):
@@ -125,7 +125,9 @@ class ManyRuns:
         is_enough = not self._once and self._poll()
         pace.hurry()
         going = [] if is_enough else [one for one in self._all if not one.over]
-        reads = run_all_within(MAX_READ if self._once else LAST_READ, [partial(self._look, one) for one in going])
+        reads = run_all_within(
+            MAX_READ if self._once else LAST_READ, [partial(self._read_record, one) for one in going]
+        )
         for one, read in zip(going, reads, strict=True):
             self._receive(one, read, last=True)
         for one in self._all:
@@ -136,14 +138,14 @@ class ManyRuns:
     def _poll(self) -> bool:
         """Read the runs until all, or enough of them, are over, or until the time limit; true if they are."""
         deadline, interval = self._noxus.deadline, self._policy.poll_interval
-        workers: Workers[tuple[Waited, Result[Run]]] = Workers(LOOKERS)
+        workers: Workers[tuple[Waited, Result[Run]]] = Workers(READERS)
         # The first reads are not spaced: many may have ended long ago.
         due, last_due = deque((0.0, one) for one in self._all), 0.0
         unread, is_enough = {*self._all}, False
         # Runs that had ended before the wait are all reported, even if one is enough.
         while (due or workers.busy) and not deadline.passed and (unread or not is_enough):
             # What waits for a thread would also be read after the limit.
-            while due and due[0][0] <= time.monotonic() and workers.busy < LOOKERS:
+            while due and due[0][0] <= time.monotonic() and workers.busy < READERS:
                 workers.call(partial(self._read, due.popleft()[1]))
             for news in workers.next_outcomes(deadline.remaining(LIMIT_SEEN_EVERY)):
                 one, read = value_of(news)
@@ -157,9 +159,9 @@ class ManyRuns:
         return is_enough or not (due or workers.busy)
 
     def _read(self, one: Waited) -> tuple[Waited, Result[Run]]:
-        return one, result_of(partial(self._look, one))
+        return one, result_of(partial(self._read_record, one))
 
-    def _look(self, one: Waited) -> Run:
+    def _read_record(self, one: Waited) -> Run:
         """Read the run, and why it failed."""
         known = one.outcome.run
         if known is None:

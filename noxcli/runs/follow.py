@@ -23,8 +23,8 @@ Burst = Sequence[Update]
 
 READ_LIMIT = 30.0  # for one read of the record
 MAX_DELAY = 60.0  # regardless of Retry-After, since the record must still be read
-FIRST_LOOK = 3.0  # without an event until the record is read; twice as long each time
-LOOK_AT_END = 0.2  # the same after an event that may be the end: the record may lag behind it
+FIRST_READ = 3.0  # without an event until the record is read; twice as long each time
+READ_AT_END = 0.2  # the same after an event that may be the end: the record may lag behind it
 MAX_STALE = 2.0  # the same if the stream closed then, until it is opened again
 BREAKS_BEFORE_POLLING = 5  # consecutive, without one event between them
 # Polling before noxcli retries the stream, twice as long after each attempt without events.
@@ -85,9 +85,9 @@ class Follower:
         self._wait = Deadline(clock, 0.0)
         # When to read the record although the stream is open.
         # At least twice within the limit for a stall: only what changes between two reads is progress.
-        self._longest_look = min(policy.idle_timeout, (policy.stall_timeout or float("inf")) / 2)
-        self._look_after = min(FIRST_LOOK, self._longest_look)
-        self._look = Deadline(clock, self._look_after)
+        self._max_read_after = min(policy.idle_timeout, (policy.stall_timeout or float("inf")) / 2)
+        self._read_after = min(FIRST_READ, self._max_read_after)
+        self._next_read = Deadline(clock, self._read_after)
         # Without a stream.
         self._breaks = FailureTracker(clock)  # of the stream, without an event between them
         self._poll_until = Deadline(clock, None)
@@ -107,7 +107,7 @@ class Follower:
                 try:
                     yield self._next() if self._wait.passed else self._sleep()
                 except TimedOut:
-                    yield self._look_once_more()
+                    yield self._read_once_more()
                     if not self._over() and (self._stall.passed or self._deadline.passed):
                         raise
             every_event = self._policy.every_event and self._policy.stream
@@ -129,7 +129,7 @@ class Follower:
             where = self._stuck()
             raise TimedOut(f"{still}: {where}" if where else still, hint)
 
-    def _look_once_more(self) -> Burst:
+    def _read_once_more(self) -> Burst:
         """Show what has arrived by the limit, and read the run although its time is up; an error changes nothing."""
         updates = self._receive(0) if self.stream.is_open else []
         try:
@@ -192,17 +192,17 @@ class Follower:
         stream = self.stream
         if not stream.is_open:
             stream.open()
-            self._look_after = min(self._look_after, FIRST_LOOK)
-            self._look.restart(self._look_after)
-        if self._look.passed or self._is_silent():
+            self._read_after = min(self._read_after, FIRST_READ)
+            self._next_read.restart(self._read_after)
+        if self._next_read.passed or self._is_silent():
             updates = self._read()
-            self._look_after = min(2 * self._look_after, self._longest_look)
-            self._look.restart(self._look_after)
+            self._read_after = min(2 * self._read_after, self._max_read_after)
+            self._next_read.restart(self._read_after)
             if self._is_silent() and not self._over():  # else what is in transit is drained
                 stream.give_up(f"the stream was silent for {show_seconds(stream.silent_for())}")
         else:
             self._check_limits()
-            updates = self._receive(self._at_most(self._look))
+            updates = self._receive(self._at_most(self._next_read))
         if not stream.is_open:
             self._next = self._reconnect
         return updates
@@ -220,10 +220,10 @@ class Follower:
         if self.record.apply_events(events):
             self._stall.restart()
         if any(map(may_be_the_end, events)):
-            self._look_after = LOOK_AT_END / 2
-            self._look.restart(0.0)
+            self._read_after = READ_AT_END / 2
+            self._next_read.restart(0.0)
         elif events:
-            self._look.restart(self._look_after)
+            self._next_read.restart(self._read_after)
         return updates
 
     def _reconnect(self) -> Burst:
@@ -232,9 +232,9 @@ class Follower:
         updates = self._read()
         if self._over():
             return updates
-        if self.record.is_at_an_end and self._look_after < MAX_STALE:  # the record may lag behind it
-            self._wait.restart(self._look_after)
-            self._look_after *= 2
+        if self.record.is_at_an_end and self._read_after < MAX_STALE:  # the record may lag behind it
+            self._wait.restart(self._read_after)
+            self._read_after *= 2
             return updates
         if not self.dedup.can_resume:
             self._next = self._poll

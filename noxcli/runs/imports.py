@@ -46,10 +46,12 @@ def _ids(part: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 class ImportAttempt(NonIdempotentRequest[list[Any]]):
-    """One import, or a dry run of one; `look` is the command that shows what it has changed."""
+    """One import, or a dry run of one; `check_command` is the command that shows what it has changed."""
 
-    def __init__(self, api: "NoxusApi", request: ImportRequest, look: str, *, dry_run: bool) -> None:
-        super().__init__("the dry run" if dry_run else "the import", f"check before you import it again: {look}")
+    def __init__(self, api: "NoxusApi", request: ImportRequest, check_command: str, *, dry_run: bool) -> None:
+        super().__init__(
+            "the dry run" if dry_run else "the import", f"check before you import it again: {check_command}"
+        )
         self._api, self._request, self._dry_run = api, request, dry_run
 
     def send(self, within: float = float("inf")) -> list[Any]:

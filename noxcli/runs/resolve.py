@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
-NO_LOOK_UP = frozenset({403, 404, 405})
+NO_READ_BY_ID = frozenset({403, 404, 405})
 MAX_NODES, SHOWN_CANDIDATES = 8, 5  # in a message
 MIN_BEGINNING, FILLING = 8, "00000000-0000-0000-0000-000000000000"
 MAX_PAGES = 5  # of the list of runs that is read for the beginning of an id
 EVIDENCE = 50  # items: enough to detect an order
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
-LAST_LOOK = 0.5  # seconds for the list of runs if the command's own time is up
+LAST_SEARCH = 0.5  # seconds for the list of runs if the command's own time is up
 SLACK = 60.0  # seconds: servers write whole seconds, and those that share one address have different clocks
 OLD_ENOUGH = 200  # consecutive runs from before a start, in a list that is newest first
 MAX_CANDIDATES = 200
@@ -162,7 +162,7 @@ def resolve_run(api: "NoxusApi", text: str, retries: RetryPolicy, *, young: bool
     try:
         return retries.keep_trying(lambda within: api.within(within).find_run(run_id))
     except NoxError as error:
-        if error.http_status not in NO_LOOK_UP:
+        if error.http_status not in NO_READ_BY_ID:
             raise
         # A server may not know runs by their ids alone, or not let every key read them so.
         hint = ", or ".join(filter(None, (error.hint, "give WORKFLOW_ID/RUN_ID")))

@@ -12,7 +12,7 @@ from noxcli.errors import SLOW_DOWN, Interruption, StartUnknown, Unavailable
 from noxcli.inputs.definition import InputNode, keys_of
 from noxcli.models import Attempt, Run, same_id
 from noxcli.retry import FailureTracker, RetryPolicy
-from noxcli.runs.resolve import LAST_LOOK, find_candidates
+from noxcli.runs.resolve import LAST_SEARCH, find_candidates
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline, parse_time
 from noxcli.value_class import value_class
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 T = TypeVar("T")
-MAX_LOOK = 10.0  # seconds for the list of runs
+MAX_SEARCH = 10.0  # seconds for the list of runs
 MAX_ANSWER = 60.0  # seconds; the server's own limit is not documented
 A_DAY = timedelta(days=1)
 PLAUSIBLE = datetime(2020, 1, 1, tzinfo=UTC)  # servers also write 1970 or the year 1 for a time that they do not know
@@ -68,9 +68,9 @@ class NonIdempotentRequest(Attempt, Generic[T]):
     opposite, however the command ends.
     """
 
-    def __init__(self, name: str, look_first: str) -> None:
-        """`name` is what messages call it, `look_first` what to do before it is repeated by hand."""
-        self.name, self.look_first = name, look_first
+    def __init__(self, name: str, check_first: str) -> None:
+        """`name` is what messages call it, `check_first` what to do before it is repeated by hand."""
+        self.name, self.check_first = name, check_first
 
     @abstractmethod
     def send(self, within: float = float("inf")) -> T:
@@ -120,15 +120,15 @@ def send_once(
                     elif not attempt.may_be_sent:
                         raise
                     else:
-                        words, found = attempt.search(deadline.remaining(MAX_LOOK))
+                        words, found = attempt.search(deadline.remaining(MAX_SEARCH))
                         what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
-                        raise StartUnknown(what, attempt.look_first, **error.facts(), candidates=found) from error
+                        raise StartUnknown(what, attempt.check_first, **error.facts(), candidates=found) from error
     except Interrupted as signal:
         if not attempt.may_be_sent:
             raise
         words, found = attempt.search(0.0)
         what = f"interrupted by {signal} during {attempt.name}, whose outcome is unknown{words}"
-        raise Interruption(what, attempt.look_first, number=signal.number, candidates=found) from None
+        raise Interruption(what, attempt.check_first, number=signal.number, candidates=found) from None
     note(answer)  # without a wait in between, at which a signal could lose it
     SIGNALS.check()
     return answer
@@ -182,5 +182,5 @@ class StartAttempt(NonIdempotentRequest[Run]):
         def fits(run: Run) -> bool:
             return digest_of(run.input) == own and not self._is_known(run.id)
 
-        found = find_candidates(self.api, self.request.workflow_id, fits, since, max(LAST_LOOK, within))
+        found = find_candidates(self.api, self.request.workflow_id, fits, since, max(LAST_SEARCH, within))
         return f"; {found.words()}", found.brief()

@@ -385,7 +385,7 @@ def test_what_is_said_is_true_under_any_settings(
     # What a silent stream on this machine may still send; no clock can shorten that.
     for name, seconds in {
         "stream.LAST_EVENTS_GRACE": 1.0,
-        "follow.FIRST_LOOK": 0.1,
+        "follow.FIRST_READ": 0.1,
         "failure.FIRST_EVENT": 1.0,
     }.items():
         monkeypatch.setattr(f"noxcli.runs.{name}", seconds)

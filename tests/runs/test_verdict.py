@@ -170,7 +170,7 @@ def test_a_stream_that_closes_during_a_pause_is_no_reconnect(noxcli: Noxcli) -> 
 
 
 def test_during_a_silent_stream_the_record_is_shown(noxcli: Noxcli, monkeypatch: Any) -> None:
-    monkeypatch.setattr("noxcli.runs.follow.FIRST_LOOK", 0.05)
+    monkeypatch.setattr("noxcli.runs.follow.FIRST_READ", 0.05)
     noxcli.clock = Clock()
     busy = record("running", progress_details={"running_nodes": ["Write"], "executed_nodes": ["Read"]})
     result, side = called(noxcli, *START, reads=[busy, busy, record("completed")], events=falls_silent())
