@@ -107,7 +107,7 @@ class Phase(StrEnum):
     INTERNAL = "internal"
 
 
-# The errors of a machine that has no room for one more process or open file.
+# The errors of a system without resources for one more process or open file.
 NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 # Statuses by which a server or gateway asks its clients to slow down.
 SLOW_DOWN = 429

@@ -104,7 +104,7 @@ class Attempt:
     """One sending of a start. Its sender keeps it, and so knows how far it got, even if an exception ends the call."""
 
     may_be_sent = False  # a byte of the request may have been sent, and no answer says that it had no effect
-    called_off = False
+    aborted = False
 
     def mark_sending(self) -> None:
         """Note that sending begins now; an error raised here prevents it."""
@@ -112,7 +112,7 @@ class Attempt:
 
     def abort(self) -> bool:
         """Withdraw the request; return False if it may have been sent."""
-        self.called_off = True
+        self.aborted = True
         return not self.may_be_sent
 
 

@@ -144,16 +144,16 @@ def value_of(outcome: Result[T]) -> T:
 def run_apart(
     call: Callable[[], T],
     remaining: Callable[[], float] = lambda: float("inf"),
-    call_off: Callable[[], bool] | None = None,
+    abort: Callable[[], bool] | None = None,
 ) -> T:
     """Return or raise the outcome of `call`, which may block, made by a thread if this is the main one.
 
     Another thread makes it itself: signals don't concern it, and a request has limits of its own.
     `remaining` says for how many more seconds to wait; it is called in each slice. A signal ends the wait.
-    But one must not lose the answer to a request with an effect: with `call_off`, which keeps it from leaving and
+    But one must not lose the answer to a request with an effect: with `abort`, which keeps it from being sent and
     returns whether it still could, a signal waits for the answer, at most MAX_HOLD, and is raised by the next wait.
 
-    Raises Unavailable once no time is left; a call that was not called off then continues in the background.
+    Raises Unavailable once no time is left; a call that was not aborted then continues in the background.
     """
     most = remaining()
     if most <= 0:
@@ -165,13 +165,13 @@ def run_apart(
     held_until = float("inf")
     while (within := min(remaining(), SLICE)) > 0:
         with suppress(Empty):
-            return value_of(next_item(outcomes, within) if call_off is None else outcomes.get(timeout=within))
-        if call_off is not None and SIGNALS.is_due:
+            return value_of(next_item(outcomes, within) if abort is None else outcomes.get(timeout=within))
+        if abort is not None and SIGNALS.is_due:
             held_until = min(held_until, time.monotonic() + MAX_HOLD)
-            if call_off() or time.monotonic() >= held_until:
+            if abort() or time.monotonic() >= held_until:
                 break
     SIGNALS.check()
-    sent = call_off is None or not call_off()
+    sent = abort is None or not abort()
     raise Unavailable(f"no {'answer' if sent else 'connection'} within {most:.1f} s", sent=sent)
 
 

@@ -255,6 +255,6 @@ class Http:
         if not may_follow:
             there = f"{target.scheme}://{self.mask.torn(target.netloc)}"  # a secret may contain a slash
             raise RequestRejected(
-                f"{method} was redirected to {there}", "set the base URL to where the API really is", **facts
+                f"{method} was redirected to {there}", "set the base URL to the API's own address", **facts
             )
         return target

@@ -219,7 +219,7 @@ class RateLimiter:
                     self._start_allowed &= kind is not Kind.START
                     return now
                 if now >= until:
-                    raise NoSlotInTime("the request was not sent: its turn did not come in time")
+                    raise NoSlotInTime("the request was not sent: the rate limit left no time for it")
                 self._change.wait(min(wait, CHECK_EVERY, until - now))
 
     def _note(self, kind: Kind, given: Slot, unreachable: bool) -> None:

@@ -83,7 +83,7 @@ class RowsInFlight:
         self.starting: dict[int, ActiveRow] = {}
         self.active: dict[int, ActiveRow] = {}  # rows that have a run
         self.in_doubt: list[ActiveRow] = []  # rows whose start may have been sent
-        self.unstarted = 0  # rows that were taken, and whose start was called off
+        self.unstarted = 0  # rows that were taken, and whose start was aborted
         self.had_runs = False  # a run may exist that this call started or found
         self.still_running: list[str] = []  # runs that continue although their rows were reported
         self.work, self.output, self.schedule = work, output, schedule

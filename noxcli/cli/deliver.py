@@ -113,10 +113,10 @@ def _require_whole_text(noxus: Session, run: Run, content: "Content") -> None:
     if content.is_as_sent and label is Continuity.PROVEN:
         return
     if not content.is_readable:
-        raise OutputNotDelivered("not all pieces of the streamed text could be read as text", the_whole)
+        raise OutputNotDelivered("the streamed text has pieces that are not text", the_whole)
     if label not in {Continuity.PROVEN, Continuity.ASSUMED}:
         raise OutputNotDelivered("the streamed text may be incomplete", the_whole)
-    context.terminal.warn(f"nothing proves that the streamed text is whole; {the_whole}")
+    context.terminal.warn(f"cannot confirm that the streamed text is complete; {the_whole}")
 
 
 def complete_texts(noxus: Session, output: Any) -> Delivered:

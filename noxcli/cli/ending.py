@@ -93,7 +93,7 @@ def explain_unexpected(context: Context, error: BaseException) -> NoxError:
             context.terminal.complain(line)
     if not isinstance(error, OSError) or error.errno not in NO_ROOM:
         return Bug(f"{type(error).__name__}: {error}", "please report it, with --verbose")
-    what = f"this machine has no room: {(error.strerror or str(error)).lower()}"
+    what = f"out of system resources: {(error.strerror or str(error)).lower()}"
     hint = "check the limits of this process (ulimit -a)"
     if context.outcome.retry_safe:
         return Unavailable(what, hint, sent=False)

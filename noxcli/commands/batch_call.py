@@ -160,7 +160,7 @@ def check_questions(
             context.terminal.warn(f"{rows.name} has no rows")
         return
     if not seen.rows:
-        raise UsageProblem(f"{rows.name} has no rows, so nothing is checked", "add rows, or drop the questions")
+        raise UsageProblem(f"{rows.name} has no rows, so nothing is checked", "add rows, or drop the checks")
     checker.require_columns(rows.known)
     checker.require_answers(header.outputs or (), "the workflow")
     if checker.expected is not None or checker.columns or own:

@@ -136,7 +136,7 @@ def _open_sides(noxus: "Session", options: Options, checker: "RowChecker") -> "t
     if checker.expected is not None and not (new.has_unnamed or new.source.is_limited):
         checker.expected.require_met()
     if not checker.questions(own=new.expects) and base.asserted != new.asserted:
-        warn("the verdicts that were printed do not count, since the two sides were asked differently; add --assert")
+        warn("ignored the printed verdicts, since BASE and NEW were checked differently; add --assert")
     coverage.require_some(warn, own=new.expects)
     return base, new
 

@@ -69,7 +69,9 @@ def execute(ctx: typer.Context, options: Options) -> None:
         answer = send(dry_run=False)
     created = request.created_in(answer, workflows)
     if not created and options.mode != "replace":
-        context.terminal.warn(to_paste(context, f"the answer does not say what is new; look with: {check_command}"))
+        context.terminal.warn(
+            to_paste(context, f"the answer does not name what was created; list it with: {check_command}")
+        )
     _show(noxus, {**plan, "applied": True, "retry_safe": False, "answer": answer, "created": created})
 
 

@@ -51,7 +51,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context.outcomes = [Outcome(text, may_exist=True, phase=Phase.FOLLOW) for text in runs]
     # A default is for the verbs that follow one run.
     if len(runs) > 1 and source_of(ctx, "stall_timeout") == "COMMANDLINE":
-        raise UsageProblem("--stall-timeout waits for one run", f"it got {len(runs)}: wait for each one separately")
+        raise UsageProblem("--stall-timeout is for one run", f"wait for each of the {len(runs)} runs separately")
     policy = policy_of(context, options)
     with noxus.connect():
         for outcome in context.outcomes:

@@ -84,14 +84,14 @@ class NonIdempotentRequest(Attempt, Generic[T]):
         return "", []
 
     def mark_sending(self) -> None:
-        """Note that sending begins now. Raises Unavailable if the request was called off."""
-        if self.called_off:
-            raise Unavailable("the request was called off", sent=False)
+        """Note that sending begins now. Raises Unavailable if the request was aborted."""
+        if self.aborted:
+            raise Unavailable("the request was aborted", sent=False)
         super().mark_sending()
 
     def may_be_repeated(self, error: Unavailable) -> bool:
         """True if that error says that nothing was sent, or that the server takes no more requests now (429)."""
-        return not (self.may_be_sent or self.called_off) and (not error.sent or error.http_status == SLOW_DOWN)
+        return not (self.may_be_sent or self.aborted) and (not error.sent or error.http_status == SLOW_DOWN)
 
 
 def send_once(

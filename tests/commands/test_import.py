@@ -90,7 +90,7 @@ def test_an_answer_that_names_nothing_new_says_how_to_look(
         assert (done.code, done.json["applied"], done.json["created"]) == (0, True, [])
         ids = [each["id"] for each in done.json["targets"]]
         look = f"noxcli versions {ids[0]}" if ids else "noxcli workflows"
-        assert f"the answer does not say what is new; look with: {look}\n" in done.err
+        assert f"the answer does not name what was created; list it with: {look}\n" in done.err
         assert len(noxcli(*look.split()[1:]).text.splitlines()) == (1 if ids else 2)
 
 

@@ -111,7 +111,7 @@ def test_each_of_several_runs_is_told_of_once(noxcli: Noxcli, plays: Any) -> Non
 def test_progress_is_watched_of_one_run(noxcli: Noxcli, sandbox: Sandbox) -> None:
     result = noxcli("wait", UNKNOWN, UNKNOWN.replace("2a", "2b"), "--stall-timeout", "3s")
     assert (result.code, sandbox.requests) == (2, [])
-    assert "--stall-timeout waits for one run; it got 2" in result.err
+    assert "--stall-timeout is for one run; wait for each of the 2 runs separately" in result.err
 
 
 def test_any_leaves_with_the_first(noxcli: Noxcli, plays: Any) -> None:

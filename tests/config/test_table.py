@@ -60,7 +60,7 @@ def test_no_handle_for_a_config_file_is_temporary(noxcli: Noxcli, monkeypatch: p
 
     monkeypatch.setattr("noxcli.config.config_files.read_named", full)
     result = asks(noxcli)
-    assert (result.code, "this machine has no room: too many open files" in result.err) == (75, True)
+    assert (result.code, "out of system resources: too many open files" in result.err) == (75, True)
 
 
 def test_a_config_file_may_come_from_a_shells_pipe(sandbox: Sandbox) -> None:
