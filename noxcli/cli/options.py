@@ -283,14 +283,12 @@ class StartOptions(InputOptions, PreflightOptions):
 
 
 @declared
-class DeliverOptions:
+class DeliverOptions(DocumentOptions):
     """What to print of a run, and where to save its outputs."""
 
     form: Annotated[Format, typer.Option("--format", metavar="FORMAT", help="Print text, content, json or ndjson.")] = (
         Format.TEXT
     )
-    as_json: JsonOption = False
-    query: QueryOption = None
     raw: Annotated[
         list[str] | None, typer.Option("--raw", metavar="KEY", help="Print one output exactly; repeatable.")
     ] = None

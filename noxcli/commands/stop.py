@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.cli.options import CommonOptions, JsonOption, QueryOption, Timeout, declared
+from noxcli.cli.options import CommonOptions, DocumentOptions, Timeout, declared
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.timing import Deadline
@@ -17,7 +17,7 @@ STOP_TIMEOUT = 30.0
 
 
 @declared
-class Options(CommonOptions):
+class Options(DocumentOptions, CommonOptions):
     """Stop runs, and print RUN_ID<TAB>STATUS for each.
 
     Examples:
@@ -37,8 +37,6 @@ class Options(CommonOptions):
         str | None,
         typer.Option("--state-file", metavar="FILE", help="Stop the run that `noxcli run --state-file` started."),
     ] = None
-    as_json: JsonOption = False
-    query: QueryOption = None
     timeout: Timeout = STOP_TIMEOUT
 
 

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import CommonOptions, FollowOptions, JsonOption, QueryOption, ReportOptions, declared, source_of
+from noxcli.cli.options import CommonOptions, DocumentOptions, FollowOptions, ReportOptions, declared, source_of
 from noxcli.errors import Phase, UsageProblem
 from noxcli.reports.result import Outcome
 
 
 @declared
-class Options(ReportOptions, FollowOptions, CommonOptions):
+class Options(DocumentOptions, ReportOptions, FollowOptions, CommonOptions):
     """Wait for runs to end, and print RUN_ID<TAB>STATUS for each.
 
     Examples:
@@ -25,8 +25,6 @@ class Options(ReportOptions, FollowOptions, CommonOptions):
         list[str] | None,
         typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
     ] = None
-    as_json: JsonOption = False
-    query: QueryOption = None
     any_one: Annotated[bool, typer.Option("--any", help="Exit when the first run has ended.")] = False
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Exit at the first run that did not complete.")] = False
 
