@@ -96,10 +96,10 @@ class SafeDir:
             raise _explain(error, name, self._handle) from None
         return SafeDir(self.path / name, handle)
 
-    def open_file(self, name: str, flags: int, mode: int = 0o666) -> int:
+    def open_file(self, name: str, flags: int) -> int:
         """Open the regular file of that name, and return its descriptor. Raises OSError for anything else."""
         with self._lock:
-            return open_regular(_step(name), flags, mode, dir_fd=self._handle)
+            return open_regular(_step(name), flags, dir_fd=self._handle)
 
     def open_partial(self, prefix: str, mode: int = 0o666) -> tuple[str, int]:
         """Open a new file until `move` gives it its name, or `remove` ends it: return its own, and its descriptor.

@@ -13,115 +13,48 @@ from noxcli.errors import ExitCode, ReaderGone
 # The layout of every verb's help, by the user's task. Options without a heading are the verb's own, and come first.
 OWN, ARGUMENTS, TIME, COMMON = "Options", "Arguments", "Time", "General"
 HEADINGS = {
-    "Inputs": ("--inputs", "--secret", "--version-id", "--dry-run", "--no-check"),
-    "Rows": ("--input-format", "--id", "--keep", "--column", "--only", "--repeat", "--shard"),
-    "Continue": ("--resume", "--again", "--fresh", "--allow-changed-input", "--etag"),
-    "Start": ("--detach", "--state-file", "--callback-url"),
-    "Output": (
-        "--status",
-        "--limit",
-        "--raw",
-        "--format",
-        "--json",
-        "--query",
-        "--output",
-        "--output-dir",
-        "--csv",
-        "--csv-raw",
-    ),
-    "Checks and reports": (
-        "--assert",
-        "--expect",
-        "--pass-each",
-        "--min-pass",
-        "--allow-missing",
-        "--score",
-        "--by",
-        "--report",
-        "--markdown",
-        "--junit",
-        "--dotenv",
-    ),
-    TIME: (
-        "--max-parallel",
-        "--max-failures",
-        "--row-timeout",
-        "--timeout",
-        "--stall-timeout",
-        "--on-timeout",
-        "--on-interrupt",
-        "--on-pause",
-        "--poll-interval",
-        "--no-stream",
-    ),
-    # Of every verb that calls the server: one line, and the page of `noxcli help options`.
-    COMMON: (
-        "--retry-for",
-        "--base-url",
-        "--api-key-file",
-        "--profile",
-        "--quiet",
-        "--progress",
-        "--verbose",
-        "--color",
-        "--help",
-    ),
+    heading: options.split()
+    for heading, options in {
+        "Inputs": "--inputs --secret --version-id --dry-run --no-check",
+        "Rows": "--input-format --id --keep --column --only --repeat --shard",
+        "Continue": "--resume --again --fresh --allow-changed-input --etag",
+        "Start": "--detach --state-file --callback-url",
+        "Output": "--status --limit --raw --format --json --query --output --output-dir --csv --csv-raw",
+        "Checks and reports": "--assert --expect --pass-each --min-pass --allow-missing --score --by --report "
+        "--markdown --junit --dotenv",
+        TIME: "--max-parallel --max-failures --row-timeout --timeout --stall-timeout --on-timeout --on-interrupt "
+        "--on-pause --poll-interval --no-stream",
+        # Of every verb that calls the server: one line, and the page of `noxcli help options`.
+        COMMON: "--retry-for --base-url --api-key-file --profile --quiet --progress --verbose --color --help",
+    }.items()
 }
 COMMON_LINE = "Common options, such as --profile, --timeout, -q and -v: noxcli help options"
 # The exit codes that matter most to those who call a verb.
-FAILED, NO_KEY, NOT_FOUND, LOST = (
-    {1: "the run failed"},
-    {4: "no key, or rejected"},
-    {5: "not found"},
-    {6: "lost contact"},
-)
-DOUBT, TEMPORARY, TIMED_OUT = (
-    {7: "unknown if it started"},
-    {75: "nothing started, try again"},
-    {124: "--timeout reached"},
-)
-RED = {11: "an --assert or --expect failed"}
+FAILED, NO_KEY, NOT_FOUND = {1: "the run failed"}, {4: "no key, or rejected"}, {5: "not found"}
+LOST, IN_DOUBT, RED = {6: "lost contact"}, {7: "unknown if it started"}, {11: "an --assert or --expect failed"}
+TEMPORARY, TIMED_OUT = {75: "nothing started, try again"}, {124: "--timeout reached"}
 CODES: dict[str, dict[int, str]] = {
-    "run": FAILED | DOUBT | TIMED_OUT,
-    "rerun": FAILED | DOUBT | TIMED_OUT,
+    "run": FAILED | IN_DOUBT | TIMED_OUT,
+    "rerun": FAILED | IN_DOUBT | TIMED_OUT,
     "stream": FAILED | LOST | TIMED_OUT,
     "wait": FAILED | LOST | TIMED_OUT,
-    "fetch-output": FAILED | {8: "not finished"} | {9: "output incomplete or not written"},
+    "fetch-output": FAILED | {8: "not finished", 9: "output incomplete or not written"},
     "stop": NOT_FOUND | LOST | TIMED_OUT,
     "report": NOT_FOUND | {9: "page not written"} | TEMPORARY,
-    "import": {2: "rejected"} | DOUBT | TEMPORARY,
-    "batch": FAILED | DOUBT | RED,
+    "import": {2: "rejected"} | IN_DOUBT | TEMPORARY,
+    "batch": FAILED | IN_DOUBT | RED,
     "results": FAILED | {8: "rows without a result"} | RED,
-    "gate": {2: "bad usage, or nothing to compare"}
-    | {8: "rows without an answer"}
-    | {11: "a row broke, or NEW is worse"},
-    "compare": {2: "nothing to compare"} | {8: "rows without an answer"} | {11: "a row broke"},
+    "gate": {2: "bad usage, or nothing to compare", 8: "rows without an answer", 11: "a row broke, or NEW is worse"},
+    "compare": {2: "nothing to compare", 8: "rows without an answer", 11: "a row broke"},
     **dict.fromkeys(("inspect", "versions", "inputs", "export"), NO_KEY | NOT_FOUND | TEMPORARY),
     **dict.fromkeys(("workflows", "runs", "doctor"), {2: "bad usage or config"} | NO_KEY | TEMPORARY),
 }
 # The options that people use most, for the one screen of `-h`; a verb's own options come after these.
 USED = (
-    "--json",
-    "--raw",
-    "--output-dir",
-    "--quiet",
-    "--detach",
-    "--timeout",
-    "--assert",
-    "--report",
-    "--resume",
-    "--junit",
-    "--max-parallel",
-    "--id",
-    "--keep",
-    "--expect",
-    "--min-pass",
-    "--limit",
-    "--csv",
-    "--inputs",
-    "--node",
+    "--json", "--raw", "--output-dir", "--quiet", "--detach", "--timeout", "--assert", "--report", "--resume",
+    "--junit", "--max-parallel", "--id", "--keep", "--expect", "--min-pass", "--limit", "--csv", "--inputs", "--node",
     "--output",
-)
+)  # fmt: skip
 MAX_USED = 10
 PLACED = [name for names in HEADINGS.values() for name in names]
 WIDEST = 22  # the longest option, in characters, that has its help on the same line

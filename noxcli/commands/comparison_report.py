@@ -119,13 +119,13 @@ def _headline(totals: Mapping[str, Any]) -> str:
     return WORSE if (totals["reason"] or "").startswith(WORSE) else ""
 
 
-def score_of(comparison: Comparison, level: float = LEVEL) -> dict[str, Any] | None:
+def score_of(comparison: Comparison) -> dict[str, Any] | None:
     """Return how the mean score differs, None without scores."""
     compared = comparison.compared
     if not compared.scores:
         return None
     differences = [difference(base, new) for base, new in compared.scores]
-    found = Interval.of(differences, level)
+    found = Interval.of(differences, LEVEL)
     return {
         "base": fmean(base for base, _ in compared.scores),
         "new": fmean(new for _, new in compared.scores),

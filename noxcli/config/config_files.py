@@ -25,20 +25,9 @@ TABLES = ("aliases", "defaults")
 SETTINGS = ("base_url", "api_key_command", *TABLES)
 # Options and limits that users may give a default. Scripts rely on stdout: only output_dir changes how that looks.
 DEFAULTS = (
-    "timeout",
-    "stall_timeout",
-    "idle_timeout",
-    "retry_for",
-    "connect_timeout",
-    "poll_interval",
-    "on_pause",
-    "on_interrupt",
-    "on_timeout",
-    "output_dir",
-    "progress",
-)
-
-
+    "timeout", "stall_timeout", "idle_timeout", "retry_for", "connect_timeout", "poll_interval", "on_pause",
+    "on_interrupt", "on_timeout", "output_dir", "progress",
+)  # fmt: skip
 MAX_TABLE = 256 * 1024  # bytes
 MAX_MISTAKE = 200  # characters
 MAX_KEY = 80  # characters, where one is shown
