@@ -5,7 +5,6 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,39 +25,12 @@ from tests.reports.test_html import hostile_comparison, hostile_page, hostile_ro
 
 pytestmark = pytest.mark.engine("chromium")
 AXE = ENGINES / "npm/node_modules/axe-core/axe.min.js"
-
+GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}
+GROUND = "getComputedStyle(document.body).backgroundColor"
+UNFOLD = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 TIMES = {"Plan": {"started_s": 0.1, "duration_s": 0.15}, "Write": {"started_s": 0.25, "duration_s": 0.01}}
 # All elements that can have the focus; of several radio buttons, Tab reaches the chosen one.
 REACHABLE = "summary, a[href], button, input:not([type=radio]), input:checked, [tabindex='0']"
-CONTRAST = """
-(() => {
-  const light = (color) => {
-    const canvas = document.createElement("canvas").getContext("2d");
-    canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
-    const parts = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((part) => {
-      part /= 255; return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
-  };
-  const ground = (node) => {
-    for (; node; node = node.parentElement) {
-      const color = getComputedStyle(node).backgroundColor;
-      if (!/, 0\\)$|transparent/.test(color)) return color;
-    }
-    return "white";
-  };
-  const seen = {};
-  for (const node of document.querySelectorAll("body *")) {
-    const says = [...node.childNodes].some((one) => one.nodeType === 3 && one.data.trim());
-    if (!says || !node.getClientRects().length) continue;
-    if (["SCRIPT", "STYLE"].includes(node.tagName) || node.closest("svg")) continue;
-    const [one, other] = [light(getComputedStyle(node).color), light(ground(node))];
-    const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-    if (contrast < 4.5) seen[`${node.tagName}.${node.className}`] = contrast;
-  }
-  return seen;
-})()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +39,46 @@ def browser() -> Iterator[Chromium]:
         yield process
 
 
-@pytest.fixture
-def failed(noxcli: Noxcli, plays: Any) -> Path:
-    """The page of a run with everything that a run's page can have."""
+def looks_well(browser: Chromium, path: Path) -> Tab:
+    """Open a page as its readers do, hold it to what goes for every page, and return it as it was opened."""
+    for scheme, ground in GROUNDS.items():
+        tab = browser.open(path, prefers_color_scheme=scheme)
+        assert tab.requests() == [path.as_uri()]
+        assert sorted(walked(tab)) == tab.evaluate(
+            "all.map((one, n) => one.checkVisibility() ? n : -1).filter((n) => n >= 0)"
+        )
+        tab.press("Tab")
+        assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        assert tab.evaluate(GROUND) == ground
+        tab.evaluate(UNFOLD)
+        if AXE.exists():  # it measures contrast, too
+            tab.evaluate(AXE.read_text())
+            found = tab.evaluate("axe.run().then((all) => all.violations.map((one) => [one.id, one.nodes[0].html]))")
+            assert found == [], scheme
+        else:
+            assert os.environ.get("CI") != "true", "axe-core is not installed; .ci/engines does it"
+        assert tab.complaints() == []
+    phone = browser.open(path, width=360, height=700)
+    phone.evaluate(UNFOLD)
+    assert phone.evaluate("document.scrollingElement.scrollWidth") <= 360, "it scrolls in one direction alone"
+    return browser.open(path)
+
+
+def walked(tab: Tab) -> list[int]:
+    """Return which of the reachable elements got the focus by Tab, by number."""
+    tab.evaluate(f"window.all = [...document.querySelectorAll({json.dumps(REACHABLE)})]")
+    places: list[int] = []
+    while len(places) < 500:
+        tab.press("Tab")
+        place = tab.evaluate("all.indexOf(document.activeElement)")
+        if place in places or place < 0:
+            break
+        places.append(place)
+    return places
+
+
+def test_the_page_of_a_run(browser: Chromium, noxcli: Noxcli, plays: Any) -> None:
+    """One with everything that a run's page can have."""
     script = [*node_runs("Plan", seconds=150), *node_fails("Write", "too long"), Sleep(300)]
     nodes = [input_node("Q"), Node("Plan"), Node("Write"), Node("Never")]
     workflow = plays(nodes=nodes, script=script, status="failed", faults={"events": [Cut(3, "abort")]})
@@ -85,32 +94,29 @@ def failed(noxcli: Noxcli, plays: Any) -> Path:
     path = Path("run.html").absolute()
     runs = [EndedRun("", told[-1]["data"], told[0]["data"]["inputs"])]
     path.write_bytes(b"".join(run_page(Page(Mask(), path.parent), runs)))
-    return path
+    tab = looks_well(browser, path)
+    tab.evaluate("document.querySelector('.fall summary').focus()")
+    assert tab.evaluate("document.activeElement.parentElement.open") is False
+    tab.press("Enter")
+    assert tab.evaluate("document.activeElement.parentElement.open") is True
+    assert tab.evaluate("document.querySelector('.node.bad').open"), "the node that failed is unfolded from the start"
+    folded = "document.querySelectorAll('details:not([open])').length"
+    assert tab.evaluate(folded) > 0
+    tab.media("print", prefers_color_scheme="dark")
+    assert tab.evaluate(GROUND) == GROUNDS["light"], "paper is white, and has all that is folded"
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.evaluate(folded) == 0
+    assert tab.evaluate("document.querySelector('.copy').checkVisibility()") is False
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tab.evaluate(folded) > 0
+    assert_intruders_ask_for_nothing(tab)
 
 
-@pytest.fixture
-def batch() -> Path:
-    path = Path("batch.html").absolute()
-    about = BatchAbout(
-        "rows.jsonl", lambda: ["noxcli batch w rows.jsonl --again failed"], ["no journal is here of 2/3"]
-    )
-    rows = [{**row, "folder": "out/x"} for row in many(300, "run failed at 'W': too long")]
-    path.write_bytes(b"".join(rows_page(Page(Mask(), path.parent), about, lambda: rows)))
-    return path
-
-
-def test_a_page_asks_for_nothing_and_the_console_stays_empty(browser: Chromium, failed: Path, batch: Path) -> None:
-    for path in (failed, batch):
-        tab = browser.open(path)
-        assert tab.requests() == [path.as_uri()]
-        assert tab.complaints() == []
-
-
-def test_what_got_into_a_page_could_still_ask_for_nothing(browser: Chromium, failed: Path) -> None:
+def assert_intruders_ask_for_nothing(tab: Tab) -> None:
+    """What got into a page could still neither send a request nor run a script."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         server.settimeout(0.2)
         address = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        tab = browser.open(failed)
         tab.evaluate(
             f"""document.body.insertAdjacentHTML("beforeend", `<img src="{address}" onerror="window.ran = 1">
             <iframe src="{address}"></iframe><style>@import "{address}"; body {{background: url({address})}}</style>
@@ -119,7 +125,7 @@ def test_what_got_into_a_page_could_still_ask_for_nothing(browser: Chromium, fai
             document.body.lastChild.previousElementSibling.click(); document.forms[0].submit();
             fetch("{address}").catch(() => 0)"""
         )
-        assert tab.requests()[0] == failed.as_uri()
+        assert tab.requests()[0] == tab.url
         assert tab.evaluate("typeof window.ran") == "undefined"
         assert arrived(server) == b"", "Chromium may connect early, but sends nothing"
 
@@ -136,39 +142,13 @@ def arrived(server: socket.socket) -> bytes:
     return found
 
 
-def walked(tab: Tab) -> list[int]:
-    """Return which of the reachable elements got the focus by Tab, by number."""
-    tab.evaluate(f"window.all = [...document.querySelectorAll({json.dumps(REACHABLE)})]")
-    places: list[int] = []
-    while len(places) < 500:
-        tab.press("Tab")
-        place = tab.evaluate("all.indexOf(document.activeElement)")
-        if place in places or place < 0:
-            break
-        places.append(place)
-    return places
-
-
-def test_tab_reaches_all_there_is_and_shows_where_it_is(browser: Chromium, failed: Path, batch: Path) -> None:
-    for path in (failed, batch):
-        tab = browser.open(path)
-        visible = "all.map((one, n) => one.checkVisibility() ? n : -1).filter((n) => n >= 0)"
-        assert sorted(walked(tab)) == tab.evaluate(visible)
-        tab.press("Tab")
-        assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-
-
-def test_enter_unfolds_a_node(browser: Chromium, failed: Path) -> None:
-    tab = browser.open(failed)
-    tab.evaluate("document.querySelector('.fall summary').focus()")
-    assert tab.evaluate("document.activeElement.parentElement.open") is False
-    tab.press("Enter")
-    assert tab.evaluate("document.activeElement.parentElement.open") is True
-    assert tab.evaluate("document.querySelector('.node.bad').open"), "the node that failed is unfolded from the start"
-
-
-def test_rows_are_filtered_by_status_and_by_search(browser: Chromium, batch: Path) -> None:
-    tab = browser.open(batch)
+def test_the_page_of_a_batch(browser: Chromium) -> None:
+    path = Path("batch.html").absolute()
+    retry = ["noxcli batch w rows.jsonl --again failed"]
+    about = BatchAbout("rows.jsonl", lambda: retry, ["no journal is here of 2/3"])
+    rows = [{**row, "folder": "out/x"} for row in many(300, "run failed at 'W': too long")]
+    path.write_bytes(b"".join(rows_page(Page(Mask(), path.parent), about, lambda: rows)))
+    tab = looks_well(browser, path)
     shown = "[...document.querySelectorAll('.rows > details')].filter((row) => row.getClientRects().length).length"
     assert tab.evaluate(shown) == 300 // 7, "those that did not pass, at first"
     tab.evaluate("document.querySelector('.filter input:checked').focus()")
@@ -187,33 +167,29 @@ def test_rows_are_filtered_by_status_and_by_search(browser: Chromium, batch: Pat
     assert tab.evaluate("document.querySelector('#r7').open"), "and unfolds it"
 
 
-def test_text_can_be_read_in_light_and_dark(browser: Chromium, failed: Path, batch: Path, comparison: Path) -> None:
-    for path, scheme in product((failed, batch, comparison), ("light", "dark")):
-        tab = browser.open(path, prefers_color_scheme=scheme)
-        tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        assert tab.evaluate(CONTRAST) == {}
-        dark = tab.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
-        assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == (
-            "rgb(13, 17, 23)" if dark else "rgb(255, 255, 255)"
-        )
+def test_the_page_of_a_comparison(browser: Chromium, noxcli: Noxcli) -> None:
+    """With a row of each class."""
 
+    def line(row: int, answer: str, code: int = 0, seconds: float = 1.0) -> dict[str, Any]:
+        run = {"id": f"{answer}{row}", "workflow_id": "w", "status": "completed", "duration_s": seconds}
+        result = {"exit_code": code, "run": run, "output": {"A": answer}, "error": None}
+        return {"row": row, "id": f"i{row}", "input": {"Q": f"q{row}"}, "columns": {"note": "n"}, "result": result}
 
-def test_paper_is_white_and_has_all_that_is_folded(browser: Chromium, failed: Path) -> None:
-    tab = browser.open(failed, prefers_color_scheme="dark")
-    tab.media("print", prefers_color_scheme="dark")
-    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert tab.evaluate("document.querySelectorAll('details:not([open])').length") == 0
-    assert tab.evaluate("document.querySelector('.copy').checkVisibility()") is False
-    tab.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert tab.evaluate("document.querySelectorAll('details:not([open])').length") > 0
-
-
-def test_a_phone_has_to_scroll_in_one_direction_alone(browser: Chromium, failed: Path, batch: Path) -> None:
-    for path in (failed, batch):
-        tab = browser.open(path, width=360, height=700)
-        tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        assert tab.evaluate("document.scrollingElement.scrollWidth") <= 360
+    sides = {
+        "base": [line(1, "a"), line(2, "a"), line(3, "a", 11), line(4, "a"), line(5, "a"), line(6, "a")],
+        "new": [line(1, "b", 11), line(2, "b"), line(3, "b"), line(4, "a", 0, 9.0), line(6, "a"), line(7, "b")],
+    }
+    for name, lines in sides.items():
+        Path(f"{name}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    assert noxcli("compare", "base.jsonl", "new.jsonl", "--report", "comparison.html").code == 11
+    tab = looks_well(browser, Path("comparison.html").absolute())
+    color = "getComputedStyle(document.querySelector('.pairs>.{}>summary>:nth-child({})')).color"
+    seen = {name: tab.evaluate(color.format(name, 4)) for name in ("broken", "changed", "slower", "fixed")}
+    assert tab.evaluate(color.format("broken", 1)) not in seen.values(), "the color of all other text"
+    assert seen["changed"] == seen["slower"]
+    assert len(set(seen.values())) == 3
+    times = "[...document.querySelectorAll('.pairs>.{}>summary>:nth-child(5)')].map((one) => one.innerText)"
+    assert [tab.evaluate(times.format(name)) for name in ("missing", "new")] == [["1.00 s → -"], ["- → 1.00 s"]]
 
 
 @pytest.mark.parametrize(
@@ -227,10 +203,7 @@ def test_nothing_of_the_corpus_acts_in_a_page(browser: Chromium, noxcli: Noxcli,
         path.write_bytes(b"".join(rows_page(Page(Mask()), BatchAbout("rows.jsonl"), hostile_rows)))
     else:
         hostile_comparison(str(path))
-    nothing_acts(browser.open(path.absolute()))
-
-
-def nothing_acts(tab: Tab) -> None:
+    tab = browser.open(path.absolute())
     assert len(tab.requests()) == 1
     assert tab.complaints() == []
     kinds = tab.evaluate("[...new Set([...document.querySelectorAll('*')].map((one) => one.localName))]")
@@ -262,49 +235,3 @@ def test_ten_thousand_rows_can_be_searched_while_typing(browser: Chromium) -> No
     shown = "document.querySelector('#fall').click(); document.body.getBoundingClientRect()"
     took += tab.evaluate(f"(() => {{ const began = performance.now(); {shown}; return performance.now() - began; }})()")
     assert took < 3000, "milliseconds, on a machine with other things to do"
-
-
-@pytest.fixture
-def comparison(noxcli: Noxcli) -> Path:
-    """The page of a comparison with a row of each class."""
-
-    def line(row: int, answer: str, code: int = 0, seconds: float = 1.0) -> dict[str, Any]:
-        run = {"id": f"{answer}{row}", "workflow_id": "w", "status": "completed", "duration_s": seconds}
-        result = {"exit_code": code, "run": run, "output": {"A": answer}, "error": None}
-        return {"row": row, "id": f"i{row}", "input": {"Q": f"q{row}"}, "columns": {"note": "n"}, "result": result}
-
-    sides = {
-        "base": [line(1, "a"), line(2, "a"), line(3, "a", 11), line(4, "a"), line(5, "a"), line(6, "a")],
-        "new": [line(1, "b", 11), line(2, "b"), line(3, "b"), line(4, "a", 0, 9.0), line(6, "a"), line(7, "b")],
-    }
-    for name, lines in sides.items():
-        Path(f"{name}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
-    assert noxcli("compare", "base.jsonl", "new.jsonl", "--report", "comparison.html").code == 11
-    return Path("comparison.html").absolute()
-
-
-def test_classes_of_rows_have_colors(browser: Chromium, comparison: Path) -> None:
-    tab = browser.open(comparison)
-    color = "getComputedStyle(document.querySelector('.pairs>.{}>summary>:nth-child({})')).color"
-    seen = {name: tab.evaluate(color.format(name, 4)) for name in ("broken", "changed", "slower", "fixed")}
-    assert tab.evaluate(color.format("broken", 1)) not in seen.values(), "the color of all other text"
-    assert seen["changed"] == seen["slower"]
-    assert len(set(seen.values())) == 3
-
-
-def test_a_time_that_is_missing_is_a_dash(browser: Chromium, comparison: Path) -> None:
-    tab = browser.open(comparison)
-    times = "[...document.querySelectorAll('.pairs>.{}>summary>:nth-child(5)')].map((one) => one.innerText)"
-    assert [tab.evaluate(times.format(name)) for name in ("missing", "new")] == [["1.00 s → -"], ["- → 1.00 s"]]
-
-
-def test_axe_finds_nothing_in_a_page(browser: Chromium, failed: Path, comparison: Path) -> None:
-    if not AXE.exists():
-        assert os.environ.get("CI") != "true", "axe-core is not installed; .ci/engines does it"
-        pytest.skip("axe-core is not installed; .ci/engines does it")
-    for path in (failed, comparison):
-        tab = browser.open(path)
-        tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        tab.evaluate(AXE.read_text())
-        found = tab.evaluate("axe.run().then((all) => all.violations.map((one) => [one.id, one.nodes[0].html]))")
-        assert found == [], path
