@@ -79,7 +79,7 @@ def workflow(plays: Any) -> str:
     return str(plays(nodes=[input_node("Q")], script=[Emit("Write", "x")], output={"A": "y" * 20_000}))
 
 
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("threads", [1, pytest.param(3, marks=pytest.mark.wide)])
 def test_a_batch_tells_what_it_started(sandbox: Sandbox, workflow: str, env: dict[str, str], threads: int) -> None:
     options = ["--max-parallel", "8", "--output-dir", "out", *PATIENT]
     done = limited("batch", workflow, "rows.jsonl", *options, env=env, nproc=threads)

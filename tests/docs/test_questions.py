@@ -45,18 +45,12 @@ def lacking(page: str, texts: str) -> list[str]:
     return [each for each in texts.split(";") if each not in text]
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built site."""
-    target = tmp_path_factory.mktemp("built") / "site"
-    assert make_site.build(target) == 0
-    return target
-
-
 @pytest.mark.long(8)
-def test_the_search_answers_what_users_ask(site: Path) -> None:
+def test_the_site_answers_what_users_ask(tmp_path: Path) -> None:
+    """Its search leaves out pages about the project, and no cell shows the backslash of its source."""
     needs("node")
-    asked = questions()
+    site, asked = tmp_path / "site", questions()
+    assert make_site.build(site) == 0
     assert len(asked) == 50
     ranks = found(site, [each["words typed"] for each in asked])
     misses = []
@@ -68,17 +62,11 @@ def test_the_search_answers_what_users_ask(site: Path) -> None:
                 f"{each['words typed']!r}: {each['page']} is result {rank} after {pages[:TOP]}; lacks {lacks}"
             )
     assert len(misses) <= MOST_MISSES, "\n".join(misses)
-
-
-def test_the_search_leaves_out_pages_about_the_project(site: Path) -> None:
     items = json.loads((site / "search.json").read_text(encoding="utf-8"))["items"]
     searched = {item["location"].partition("/")[0] for item in items}
     assert searched >= {"install", "reference", "SECURITY"}
     assert searched.isdisjoint({"decisions", "architecture", "CHANGELOG", "CONTRIBUTING"})
-
-
-def test_no_cell_shows_the_backslash_of_its_source(site: Path) -> None:
-    pages = {str(path.relative_to(site)): path.read_text(encoding="utf-8") for path in site.rglob("index.html")}
-    shown = {name: re.sub(r"<pre.*?</pre>", "", text, flags=re.DOTALL) for name, text in pages.items()}
+    texts = {str(path.relative_to(site)): path.read_text(encoding="utf-8") for path in site.rglob("index.html")}
+    shown = {name: re.sub(r"<pre.*?</pre>", "", text, flags=re.DOTALL) for name, text in texts.items()}
     assert "JSON|@FILE|-" in shown["reference/commands/index.html"]
     assert [name for name, text in shown.items() if re.search(r"\\(\||&[lg]t;|<(?!/code>))", text)] == []

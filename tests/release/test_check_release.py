@@ -143,6 +143,13 @@ def test_a_refused_release_can_be_prepared_again(ready: Path, capsys: pytest.Cap
     assert "\n## 1.3.0 - 2030-02-01\n\n- More.\n" in (ready / "CHANGELOG.md").read_text()
 
 
+def test_without_news_nothing_is_written(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(ready)
+    assert release.main(["prepare", "--root", str(ready), "1.3.0"]) == 1
+    assert "CHANGELOG.md has nothing under 'Unreleased'; there is nothing to release" in capsys.readouterr().err
+    assert contents(ready) == before
+
+
 def test_a_first_version_is_not_lower_than_the_written_one(ready: Path) -> None:
     (ready / "CHANGELOG.md").write_text(UNRELEASED_THING)
     [told] = release_text.write_release(ready, "1.2.2", date(2030, 2, 1), None, None)

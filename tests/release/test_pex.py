@@ -116,9 +116,8 @@ def normal(named: str) -> str:
     return f"{re.sub('[-_.]+', '-', name)}-{version}"
 
 
-@pytest.mark.parametrize(
-    ("line", "failed"), [("pex no.whl", "pex"), pytest.param("sbom noxcli", "pex.tools", marks=pytest.mark.wide)]
-)
+@pytest.mark.wide
+@pytest.mark.parametrize(("line", "failed"), [("pex no.whl", "pex"), ("sbom noxcli", "pex.tools")])
 def test_what_cannot_be_made_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str], line: str, failed: str) -> None:
     (tmp_path / "noxcli").write_text("echo\n")
     verb, name = line.split()

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,14 +84,6 @@ def run(lines: str, clone: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.long(10)
-def test_the_page_leads_to_a_tag(clone: Path) -> None:
-    """In this environment, without the tests."""
-    (clone / ".venv").symlink_to(Path(sys.executable).parents[1])
-    (clone / ".git/info/exclude").write_text("/.venv\n")
-    walk(clone, "true")
-
-
 @pytest.mark.wide
 @pytest.mark.long(200)
 @pytest.mark.timeout(1200)  # it installs the clone, tests it twice, and builds all that is released
@@ -106,16 +97,3 @@ def test_all_stays_green_up_to_the_files_of_a_release(clone: Path) -> None:
     assert f"\nTo release {NEXT}, a person fills in:\n- at the package index: a trusted publisher" in told
     run(f".venv/bin/python scripts/release.py check v{NEXT} --notes notes.md", clone)
     assert (clone / "notes.md").read_text().startswith("- More.\n\n## As an action\n")
-
-
-def test_nothing_is_written_without_news(clone: Path) -> None:
-    changelog = (clone / "CHANGELOG.md").read_text()
-    begin, _, rest = changelog.partition("## Unreleased\n")
-    (clone / "CHANGELOG.md").write_text(f"{begin}## Unreleased\n\n## 0.0.1 - 2030-01-01\n{rest}")
-    git(clone, "commit", "-qam", "Say nothing")
-    line = [sys.executable, "scripts/release.py", "prepare", NEXT]
-    done = subprocess.run(line, cwd=clone, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (
-        1, "release: CHANGELOG.md has nothing under 'Unreleased'; there is nothing to release\n",
-    )  # fmt: skip
-    assert git(clone, "status", "--porcelain") == ""
