@@ -203,7 +203,7 @@ def in_our_words(error: typer.TyperException) -> str:
         message = f"unexpected argument: {match[1]}"
     if match := re.fullmatch(r"(?s)(Missing .*?)\. Choose from:(.*)", message):
         message = f"{match[1]}, one of {' '.join(match[2].split())}"
-    return f"{message[:1].lower()}{message[1:]}".rstrip(".")
+    return f"{message[:1].lower()}{message[1:]}".rstrip(".").replace("'RUN'", "'RUN', such as @last")
 
 
 def without_keys(error: NoxError, argv: Sequence[str]) -> NoxError:

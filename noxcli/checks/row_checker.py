@@ -65,13 +65,13 @@ class RowChecker:
     def _expressions(self) -> list[Query]:
         return [*self.queries, *([] if self.score is None else [self.score])]
 
-    def require_columns(self, known: Collection[str]) -> None:
+    def require_columns(self, known: Collection[str], renamed: Mapping[str, str] | None = None) -> None:
         """Raise UsageProblem if --assert names a column that is not among these, unless none is known."""
         named = [(name, f"--assert names row.{name}") for name in self.columns]
         named += [] if self.by is None else [(self.by, f"--by names {self.by!r}")]
         for name, what in named if known else ():
             if name not in {ID, *known}:
-                hint = suggestion(nearest(name, known), quoted=True)
+                hint = suggestion((renamed or {}).get(name) or nearest(name, known), quoted=True)
                 raise UsageProblem(f"{what}, but no row has such a column", hint)
 
     def require_outputs(

@@ -20,7 +20,7 @@ from noxcli.errors import (
     UsageProblem,
 )
 from noxcli.inputs.definition import inputs_of, outputs_of
-from noxcli.inputs.parse import Inputs, parse_inputs
+from noxcli.inputs.parse import Inputs, item_start, parse_inputs
 from noxcli.inputs.uploads import Uploader
 from noxcli.models import Version, Workflow, is_uuid
 from noxcli.runs.resolve import resolve_version
@@ -68,6 +68,8 @@ def parse_given_inputs(noxus: Session, given: InputOptions) -> Inputs:
         given.inputs or [], given.whole, context.sources, secrets=secrets, environ=context.terminal.environ
     )
     context.hide(inputs)
+    for key in sorted(key for key in inputs.texts - inputs.secret if inputs.values[key] == "-"):
+        context.terminal.note(f"{key!r} is sent as the text -; from stdin, write {item_start(key, None)}@-")
     return inputs
 
 

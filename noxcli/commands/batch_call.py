@@ -161,7 +161,7 @@ def check_questions(
         return
     if not seen.rows:
         raise UsageProblem(f"{rows.name} has no rows, so nothing is checked", "add rows, or drop the checks")
-    checker.require_columns(rows.known)
+    checker.require_columns(rows.known, rows.renamed)
     checker.require_answers(header.outputs or (), "the workflow")
     if checker.expected is not None or checker.columns or own:
         coverage = checker.coverage()

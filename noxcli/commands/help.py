@@ -76,7 +76,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     verbs = group.list_commands(ctx)
     topics = [*verbs, *TOPICS]
     if topic is not None and topic not in topics:
-        near = nearest(topic, topics)
+        near = "exit-codes" if topic.isdecimal() else nearest(topic, topics)
         hint = f"did you mean: noxcli help {near}" if near else "see noxcli --help"
         raise UsageProblem(f"there is no help on {topic!r}", hint)
     if topic == OPTIONS:

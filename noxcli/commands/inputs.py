@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 INPUT_COLUMNS = Layout(
     ("LABEL", "NODE ID", "TYPE", "REQUIRED", "FIXED", "DEFAULT"),
     cut=("LABEL", "FIXED", "DEFAULT"),
-    dropped=("NODE ID",),
+    dropped=("NODE ID", "DEFAULT", "FIXED"),
     marked=("REQUIRED",),
 )
 SAMPLE_FILE = "noxcli-sample.txt"

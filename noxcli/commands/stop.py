@@ -51,7 +51,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     context = noxus.context
     given, state_file = options.runs or [], options.started_by
     if not given and state_file is None:
-        raise UsageProblem("no run was given", "give RUN, or --state-file FILE")
+        raise UsageProblem("no run was given", "give RUN, such as @last, or --state-file FILE")
     context.listed = "-" in given
     named = parse_runs(given, context.sources)
     state = read_state(Path(state_file)) if state_file is not None else None

@@ -18,6 +18,7 @@ from noxcli.value_class import value_class
 
 # Longest first: at one place in the text, `:=@` wins over `:=`.
 OPERATORS = (":=@", ":=", "=@", "=", "@")
+HOW_TO_WRITE = "write KEY=VALUE (noxcli inputs WORKFLOW lists the keys), or KEY:=JSON for numbers, lists and objects"
 ESCAPABLE = frozenset("=:@\\")
 VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 ESCAPED = r"\\([=:@\\])"
@@ -101,7 +102,7 @@ def split_item(item: str) -> tuple[str, str, str]:
             return "".join(key), operator, item[place + len(operator) :]
         key.append(item[place])
         place += 1
-    raise UsageProblem(f"{item!r} is not an input", "write KEY=VALUE, or KEY:=JSON for numbers, lists and objects")
+    raise UsageProblem(f"{item!r} is not an input", HOW_TO_WRITE)
 
 
 def item_start(key: str, kind: str | None) -> str:

@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol, TextIO
 from noxcli.codec import to_utf8
 from noxcli.errors import ReaderGone, StdoutFailed, TimedOut
 from noxcli.masking import Mask
-from noxcli.render.text import Screen, visible
+from noxcli.render.text import Screen, visible, word_lines
 from noxcli.signals import SIGNALS, Interrupted
 from noxcli.timing import Deadline
 from noxcli.waiting import PIECE, await_reader, may_block, write
@@ -272,8 +272,8 @@ class Terminal:
 
     def note(self, line: str) -> None:
         """Write a line of progress; `--progress none` silences it."""
-        if not self.quiet:
-            self.complain(line)
+        for part in [] if self.quiet else word_lines(line, self.size().columns) if self.interactive else [line]:
+            self.complain(part)
 
     def warn(self, line: str) -> None:
         """Write a warning; nothing silences it."""

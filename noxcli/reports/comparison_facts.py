@@ -38,7 +38,8 @@ def group_facts(groups: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]
     """Yield the first values of a column (--by), with what each side says of their rows."""
     for group in groups[:MAX_GROUPS]:
         sides = [group[side] for side in ("base", "new") if side in group]
-        yield f"{group['column']} {group['value']}", ", now ".join(map(_passed, sides))
+        value = "(empty)" if group["value"] == "" else group["value"]
+        yield f"{group['column']} {value}", ", now ".join(map(_passed, sides))
 
 
 def _passed(side: Mapping[str, Any]) -> str:

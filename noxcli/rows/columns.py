@@ -75,6 +75,8 @@ class Columns:
                 if name not in names:
                     there = f"it has {', '.join(map(repr, names)) or 'none'}"
                     hint = suggestion(nearest(name, names), there, quoted=True)
+                    if (column := self.renamed.get(name)) in names and option == "--column":
+                        hint = f"INPUT comes first: --column {shlex.quote(f'{name}={column}')}"
                     raise UsageProblem(f"{option} names {name!r}, but the file has no such column", hint)
         for name, column in column_of.items():
             if name in names:
@@ -136,10 +138,11 @@ class Columns:
         given = {*names, *self.common.values, *near.values()}
         missing = [key for key, names in self.needed.items() if given.isdisjoint(names)]
         renamed = {name: key for key, name in zip(missing, unmeant, strict=False) if not name.startswith("@")}
-        sent = [(name, key, shlex.quote(item_start(key, None) + name)) for name, key in renamed.items()]
+        sent = [(key, shlex.quote(item_start(key, None) + name)) for name, key in renamed.items()]
         keep = [f"--keep {shlex.quote(name)}" for name in unmeant if name not in renamed]
         hints = [f"name the rows with --id {name}" for name in ids]
-        hints += [f"send {name!r} as {key!r} with --column {item}" for name, key, item in sent]
+        which = "one of them" if len(unmeant) > len(missing) else "it"
+        hints += [f"send {which} as {key!r} (as in --column {item})" for key, item in sent]
         hints += [f"keep what is not sent with {' '.join(keep)}"] if keep else []
         are = "is not an input" if len(others) == 1 else "are not inputs"
         hint = " ".join([*meant, *([in_prose(hints)] if hints else [])])

@@ -86,7 +86,7 @@ class RowReader:
         self.most = None if self.limit is None else self.limit * repeat  # the number of the last one to run
         self._sources = sources
         self._copy: BinaryIO | None = None  # of a pipe
-        self._columns = columns
+        self._columns, self.renamed = columns, columns.renamed
         self.names: dict[str, None] = {}  # of the columns of the rows that were read
         self.empty = self.first_empty = 0  # rows that were skipped, and the line of the first
         suffix = Path(source).suffix.lower().removeprefix(".")

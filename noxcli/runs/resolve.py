@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # What a server may say to `GET /v1/runs/{id}` if it does not serve that, or does not let the key.
 NO_READ_BY_ID = frozenset({403, 404, 405})
+RUN_FORMS = "give a run id or its first 8 characters (noxcli runs lists them), WORKFLOW_ID/RUN_ID, @last or -"
 MAX_NODES, SHOWN_CANDIDATES = 8, 5  # in a message
 MIN_BEGINNING, FILLING = 8, "00000000-0000-0000-0000-000000000000"
 MAX_PAGES = 5  # of the list of runs that is read for the beginning of an id
@@ -112,7 +113,7 @@ def require_run(text: str, place: str = "") -> str:
     text = id_on_page(text, "run")
     if text != "@last" and "/" not in text and not is_uuid(text) and not is_beginning(text):
         near = nearest(text, ["@last"]) if text.startswith("@") else None
-        hint = suggestion(near, "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
+        hint = suggestion(near, RUN_FORMS)
         raise UsageProblem(f"{place}{text!r} is not a run id", hint)
     return text
 
@@ -156,7 +157,7 @@ def resolve_run(api: "NoxusApi", text: str, retries: RetryPolicy, *, young: bool
         raise NotFound("no run has been started on this machine at this address", "give the run's id")
     workflow_id, _, run_id = text.rpartition("/")
     if not run_id.strip(".") or "/" in workflow_id:
-        raise UsageProblem(f"{text!r} is not a run id", "give a run id, WORKFLOW_ID/RUN_ID, @last or -")
+        raise UsageProblem(f"{text!r} is not a run id", RUN_FORMS)
     if workflow_id:
         return retries.keep_trying(lambda within: api.within(within).get_run(workflow_id, run_id), known=young)
     try:

@@ -54,7 +54,7 @@ def test_a_sheet_with_tabs_is_given_back_with_tabs(noxcli: Noxcli, asks: str) ->
 
 def test_a_header_in_other_words_names_the_option_that_renames(noxcli: Noxcli, asks: str) -> None:
     result = noxcli("batch", asks, saved("ID;Frage;Kunde", "1;a;b"))
-    said = "name the rows with --id ID, send 'Frage' as 'Question' with --column Question=Frage and keep"
+    said = "name the rows with --id ID, send one of them as 'Question' (as in --column Question=Frage) and keep"
     assert (result.code, result.err.count("\n")) == (2, 1)
     assert f"{said} what is not sent with --keep Kunde" in result.err
     assert noxcli("batch", asks, "Fragen.csv", "--id", "ID", "--column", "Question=Frage", "--keep", "Kunde").code == 0
@@ -66,6 +66,11 @@ def test_a_header_in_other_words_names_the_option_that_renames(noxcli: Noxcli, a
         ("--column Question=Frag", "--column names 'Frag', but the file has no such column; did you mean 'Frage'?"),
         ("--column Question=Frage --column Answer=Frage", "--column names 'Frage' twice; remove one of them"),
         ("--column Question=Frage --column Question=Kunde", "--column names 'Kunde' twice; remove one of them"),
+        ("--column Frage=Question", "; INPUT comes first: --column Question=Frage"),
+        (
+            "--column Question=Frage --keep Kunde --assert output.Answer!=row.Frage",
+            "such a column; did you mean 'Question'?",
+        ),
         ("--column Kunde=Frage", "--column sends 'Frage' as 'Kunde', which the file has as well; remove one of them"),
         ("--column Frage", "--column 'Frage' names no input; write INPUT=COLUMN, INPUT@ or INPUT:="),
         ("--column Question@Frage", "write --column 'Question@', and --column Question=COLUMN if the column has an"),

@@ -218,3 +218,27 @@ def test_why_rows_failed_ends_no_line_within_a_word(noxcli: Noxcli, sandbox: San
     lines = [line.rstrip() for line in bytes(seen.raw).decode().split("noxcli: ")[1].splitlines()]
     assert lines[0].endswith(" The model refused")
     assert lines[1].startswith("the text:")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("inspect demo", 2, "give a run id or its first 8 characters (noxcli runs lists them), WORKFLOW_ID/RUN_ID"),
+        ("stop", 2, "no run was given; give RUN, such as @last, or --state-file FILE"),
+        ("rerun", 2, "missing argument 'RUN', such as @last; see noxcli rerun --help"),
+        ("help 7", 2, "there is no help on '7'; did you mean: noxcli help exit-codes"),
+        ("run qa hello", 2, "write KEY=VALUE (noxcli inputs WORKFLOW lists the keys), or"),
+        ("run qa Question=- --dry-run", 0, "'Question' is sent as the text -; from stdin, write Question=@-\n"),
+    ],
+)
+def test_where_first_evenings_stuck(noxcli: Noxcli, line: str, code: int, said: str) -> None:
+    done = noxcli(*line.split())
+    assert (done.code, said in done.err) == (code, True), done.err
+
+
+def test_a_note_breaks_between_words(noxcli: Noxcli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    noxcli("run", "fails")
+    shown = noxcli("inspect", "@last", tty=True).err.splitlines()
+    assert "failed at 'Summarise'" in " ".join(shown)
+    assert all(len(line) <= 40 for line in shown)
