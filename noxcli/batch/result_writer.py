@@ -60,7 +60,7 @@ class ResultWriter:
                 self.outputs.update(by_name(row.result["output"]))
             self.summary.count(row.judged, self.paste, interrupted=row.interrupted)
         except Exception:
-            self._note_lineless([row])
+            self._note_unrecorded([row])
             raise
         self._ready.append(row)
 
@@ -103,7 +103,7 @@ class ResultWriter:
             raise
         finally:
             if lacking:
-                self._note_lineless(rows)
+                self._note_unrecorded(rows)
             self._flushed_at = time.monotonic()
 
     def _line(self, row: RowResult) -> str:
@@ -116,5 +116,5 @@ class ResultWriter:
             return found_line(self.query, shown)
         return row.line if shown is row.document else f"{to_json(shown)}\n"
 
-    def _note_lineless(self, rows: Sequence[RowResult]) -> None:
+    def _note_unrecorded(self, rows: Sequence[RowResult]) -> None:
         self.unrecorded_runs += [one.result["run"]["id"] for one in rows if one.result["run"] is not None]

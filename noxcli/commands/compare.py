@@ -87,7 +87,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Print what differs, and write the page. Raises the NoxError that the command ends with."""
     from noxcli.checks.row_checker import RowChecker
     from noxcli.cli.session import begin
-    from noxcli.commands.comparison_report import ComparisonReport, chance_in_words
+    from noxcli.commands.comparison_report import ComparisonReport, chance_lines
     from noxcli.compare.comparison import Comparison  # the help loads none of what results need
 
     noxus = begin(ctx, options, subject=f"{options.base} and {options.new}")
@@ -108,7 +108,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
             options.junit,
         )
         ending = _ending(report, options)
-        report.write(ending, chance_in_words(comparison))
+        report.write(ending, chance_lines(comparison))
     if ending is not None:
         raise ending
 
@@ -180,7 +180,7 @@ def _read_run(noxus: "Session", source: str) -> "Source":
 
 def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:
     """Return why the command does not end with 0."""
-    from noxcli.commands.comparison_report import name_some, worse_in_words  # as in execute
+    from noxcli.commands.comparison_report import name_some, why_worse  # as in execute
     from noxcli.render.text import amount, in_prose
     from noxcli.reports.row_pair import RowClass
 
@@ -192,7 +192,7 @@ def _ending(report: "ComparisonReport", options: Options) -> NoxError | None:
     rows, failing = amount(counts.total(), "row"), ("broken", *(options.fail_on or ()))
     if counted := [f"{counts[change]:,} {change}" for change in RowClass if change in failing and counts[change]]:
         return NotAsAsserted(f"of {rows}, {in_prose(counted)}: {report.name_failing()}")
-    if FailOn.WORSE in failing and (worse := worse_in_words(comparison)):
+    if FailOn.WORSE in failing and (worse := why_worse(comparison)):
         return NotAsAsserted(worse)
     if not compared.counted["answered"]:
         return NotFinished(f"{compared.row_counts}, but no row has an answer on both sides", compared.resume_hints())

@@ -18,7 +18,7 @@ from noxcli.reports.ci import BatchReport, Broken
 from noxcli.reports.comparison_facts import compared_facts
 from noxcli.reports.html.comparison_page import comparison_page
 from noxcli.reports.junit import Case, CaseVerdict, case_of_pair, write_junit
-from noxcli.reports.row_pair import RowClass, RowPair, pairs_in_words
+from noxcli.reports.row_pair import RowClass, RowPair, diffs_of_pairs
 
 MAX_SHOWN, MAX_DIFFS = 100, 5  # on a terminal: rows of the table, and rows whose outputs are shown as word diffs
 MAX_ID, MAX_WHAT = 30, 200  # characters of a cell there
@@ -48,7 +48,7 @@ class ComparisonReport:
         Raises OutputNotDelivered.
         """
         code, reason = (ExitCode.OK, None) if ending is None else (ending.exit_code, ending.message)
-        notes = [*notes, *score_in_words(self.comparison), *self.comparison.compared.notes()]
+        notes = [*notes, *score_lines(self.comparison), *self.comparison.compared.notes()]
         totals = self.comparison.totals(
             code, reason, {"chance": chance_of(self.comparison), "score": score_of(self.comparison), "notes": notes}
         )
@@ -103,15 +103,15 @@ class ComparisonReport:
             pairs = islice(comparison.pairs(), MAX_SHOWN)
             rows = [[str(pair.change), shorten(pair.name, MAX_ID), _in_brief(pair)] for pair in pairs]
             show_table(terminal, layout, rows)
-            terminal.show(pairs_in_words(terminal, islice(comparison.pairs(), MAX_DIFFS)))
+            terminal.show(diffs_of_pairs(terminal, islice(comparison.pairs(), MAX_DIFFS)))
             if comparison.listed > MAX_SHOWN:
                 more = amount(comparison.listed - MAX_SHOWN, "row")
                 terminal.note(f"and {more} more; a pipe, --json and --report have all of them")
         else:
             terminal.write_all(with_tabs([[str(pair.change), pair.name, pair.what()]]) for pair in comparison.pairs())
-        for line in (*comparison.compared.sides_in_words(), *totals["notes"]):
+        for line in (*comparison.compared.side_lines(), *totals["notes"]):
             terminal.note(line)
-        terminal.note(comparison.in_words())
+        terminal.note(comparison.summary_line())
 
 
 def _headline(totals: Mapping[str, Any]) -> str:
@@ -136,7 +136,7 @@ def score_of(comparison: Comparison) -> dict[str, Any] | None:
     }
 
 
-def score_in_words(comparison: Comparison) -> Iterator[str]:
+def score_lines(comparison: Comparison) -> Iterator[str]:
     """Yield how the mean score differs, if there are scores."""
     if (score := score_of(comparison)) is None:
         return
@@ -146,7 +146,7 @@ def score_in_words(comparison: Comparison) -> Iterator[str]:
     yield f"{change} ({bounds}, {rows})".replace("-", "\N{MINUS SIGN}")
 
 
-def worse_in_words(comparison: Comparison) -> str | None:
+def why_worse(comparison: Comparison) -> str | None:
     """Return why NEW is worse as a whole, None if chance may explain it, or BASE was chosen by its answers."""
     less, more, share = chance_of(comparison).values()
     score = score_of(comparison) or {}
@@ -155,7 +155,7 @@ def worse_in_words(comparison: Comparison) -> str | None:
     if share <= LEVEL and less > more:
         return f"{WORSE}: {less} rows pass less often and {more} more often"
     if (score.get("high") or 0) < 0:
-        return f"{WORSE}: {next(score_in_words(comparison))}"
+        return f"{WORSE}: {next(score_lines(comparison))}"
     return None
 
 
@@ -166,7 +166,7 @@ def chance_of(comparison: Comparison) -> dict[str, Any]:
     return {"less_often": less, "more_often": more, "share": chance(less, more)}
 
 
-def chance_in_words(comparison: Comparison) -> Iterator[str]:
+def chance_lines(comparison: Comparison) -> Iterator[str]:
     """Yield how often chance breaks as many rows, if any broke."""
     less, more, share = chance_of(comparison).values()
     if less:

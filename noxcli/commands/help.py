@@ -89,8 +89,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     elif topic == SWITCHES:
         end_with(ctx, _switches())
     elif topic in {AGENTS, SKILL}:
-        verbs_in_words = "\n".join(ctx.find_root().get_help().splitlines()[4:])
-        page = f"{FOR_AGENTS}Exit codes:\n{_exit_codes()}\n\n{verbs_in_words}"
+        overview = "\n".join(ctx.find_root().get_help().splitlines()[4:])
+        page = f"{FOR_AGENTS}Exit codes:\n{_exit_codes()}\n\n{overview}"
         end_with(ctx, page if topic == AGENTS else f"{SKILL_HEAD}{page}")
     elif topic is None:
         end_with(ctx, ctx.find_root().get_help())

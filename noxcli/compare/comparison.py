@@ -103,7 +103,7 @@ class Comparison:
         """The number of pairs that are not the same."""
         return self.counts.total() - self.counts[RowClass.SAME]
 
-    def in_words(self) -> str:
+    def summary_line(self) -> str:
         """Return the number of rows of each class."""
         return ", ".join(f"{self.counts[change]:,} {change}" for change in RowClass if self.counts[change]) or "no rows"
 

@@ -171,7 +171,7 @@ class ComparisonSummary:
         """True if each pair has both answers, none of which passes."""
         return 0 < self.counted["answered"] == self.counted["partners"] and not self.counted["good"]
 
-    def sides_in_words(self) -> Iterator[str]:
+    def side_lines(self) -> Iterator[str]:
         """Yield the totals of each side."""
         for side in (self.base, self.new):
             totals = self.totals[side.name.lower()].document()

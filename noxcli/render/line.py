@@ -63,7 +63,7 @@ class Capabilities:
         """Return an empty line of at most `width` cells."""
         return Line(self, width)
 
-    def in_words(self, pieces: Iterable[tuple[str, str]], columns: int) -> list["Line"]:
+    def wrapped(self, pieces: Iterable[tuple[str, str]], columns: int) -> list["Line"]:
         """Return pieces of text with their styles, side by side, in lines that end at a word."""
         lines = [self.line()]
         for text, style in pieces:

@@ -112,7 +112,7 @@ class Live(BottomRenderer):
             return 0
         if not self._ended:
             return min(MAX_BAR, width // 4)
-        words_follow = any(self._ends_in_words(node, group_of(node)) for node in nodes)
+        words_follow = any(self._ends_in_text(node, group_of(node)) for node in nodes)
         return min(MAX_BAR, width // 3) if words_follow else MAX_BAR_ALONE
 
     def _add_bar(self, line: Line, node: Node, now: float, cells: int, style: str) -> None:
@@ -131,11 +131,11 @@ class Live(BottomRenderer):
         if self._at_work(node) and node.tail:
             tail = self._look.mask.torn(node.tail)[-2 * line.free_cells :]
             return line.add(" ").add_end(tail.strip(), "dim") if line.free_cells > MIN_TEXT else line
-        if self._ends_in_words(node, group):
+        if self._ends_in_text(node, group):
             line.add(f" {node.status}", style)
         return line
 
-    def _ends_in_words(self, node: Node, group: str) -> bool:
+    def _ends_in_text(self, node: Node, group: str) -> bool:
         """Return whether words follow the bar of a node that is not at work."""
         return group in {"failed", "other", "skipped"} and node.status != "running" and not self._is_in_error(node)
 
@@ -172,7 +172,7 @@ def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> 
         facts.append(amount(progress.reconnects, "reconnect"))
     took = f" {'in' if run.settled else 'after'} {show_seconds(progress.took())}"
     pieces = [(title_of(progress), "bold"), (" ", ""), _status_in_style(status), (took, "")]
-    lines = look.in_words([*pieces, ("".join(f"; {fact}" for fact in facts), "dim")], columns)
+    lines = look.wrapped([*pieces, ("".join(f"; {fact}" for fact in facts), "dim")], columns)
     if completed:
         lines += [look.line().add(line, "dim") for line in hint_lines(f"output: {line_to_fetch}", columns)]
     above = "\n" if completed and terminal.stdout_is_tty else ""

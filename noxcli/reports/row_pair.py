@@ -290,7 +290,7 @@ class RowPair:
         }
 
 
-def pairs_in_words(terminal: Terminal, pairs: Iterable[RowPair]) -> str:
+def diffs_of_pairs(terminal: Terminal, pairs: Iterable[RowPair]) -> str:
     """Return the outputs that differ, as colored word diffs, for `Terminal.show`."""
     differing = ((pair, *each) for pair in pairs if pair.base and pair.new for each in pair.differences())
     return "".join(

@@ -108,7 +108,7 @@ def in_color(terminal: "Terminal", name: str, pieces: Sequence[Piece], around: i
         first, *others = SIGNS[sign].format(text).split("\n")
         rows[-1].append((first, STYLES[sign]))
         rows += [[(f"{indent}│ ", "dim"), (other, STYLES[sign])] for other in others]
-    return "".join(f"{line}\n" for row in rows for line in look.in_words(row, columns))
+    return "".join(f"{line}\n" for row in rows for line in look.wrapped(row, columns))
 
 
 def line_diff(old: Any, new: Any, names: tuple[str, str]) -> str:
