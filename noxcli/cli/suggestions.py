@@ -7,48 +7,39 @@ from noxcli.errors import ALIKE, nearest
 # Words and options of other tools, at most 40 in all, by ours, or by what to do. Only words that mean so lead to a verb
 # that starts, stops or writes.
 VERBS = {
-    "start": "run",
-    "exec": "run",
-    "trigger": "run",
-    "submit": "run",
-    "retry": "rerun",
-    "watch": "stream",
-    "follow": "stream",
-    "logs": "stream",
-    "cancel": "stop",
-    "kill": "stop",
-    "status": "inspect",
-    "show": "inspect",
-    "get": "inspect",
-    "describe": "inspect",
-    "output": "fetch-output",
-    "download": "fetch-output",
-    "list": "workflows",
-    "ls": "workflows",
-    "history": "runs",
-    "ps": "runs",
-    "diff": "compare",
-    "pull": "export",
-    "push": "import",
-    "login": "set NOXUS_API_KEY to your key, and check it with: noxcli doctor",
-    "version": "see noxcli --version",
+    word: meant
+    for meant, words in {
+        "run": "start exec trigger submit",
+        "rerun": "retry",
+        "stream": "watch follow logs",
+        "stop": "cancel kill",
+        "inspect": "status show get describe",
+        "fetch-output": "output download",
+        "workflows": "list ls",
+        "runs": "history ps",
+        "compare": "diff",
+        "export": "pull",
+        "import": "push",
+        "set NOXUS_API_KEY to your key, and check it with: noxcli doctor": "login",
+        "see noxcli --version": "version",
+    }.items()
+    for word in words.split()
 }
 OPTIONS = {
-    "--async": "--detach",
-    "--no-wait": "--detach",
-    "-j": "--max-parallel",
-    "--jobs": "--max-parallel",
-    "--workers": "--max-parallel",
-    "--concurrency": "--max-parallel",
-    "-n": "--limit",
-    "--max": "--limit",
-    "--url": "--base-url",
-    "--debug": "--verbose",
-    "--silent": "--quiet",
-    "--no-color": "--color never",
-    "--out": "--output",
-    "--outdir": "--output-dir",
-    "--api-key": "put the key into NOXUS_API_KEY",
+    word: meant
+    for meant, words in {
+        "--detach": "--async --no-wait",
+        "--max-parallel": "-j --jobs --workers --concurrency",
+        "--limit": "-n --max",
+        "--base-url": "--url",
+        "--verbose": "--debug",
+        "--quiet": "--silent",
+        "--color never": "--no-color",
+        "--output": "--out",
+        "--output-dir": "--outdir",
+        "put the key into NOXUS_API_KEY": "--api-key",
+    }.items()
+    for word in words.split()
 }
 # What a spelling alone never suggests.
 ACTING = frozenset({"run", "rerun", "stop", "batch", "gate", "report", "import", "sandbox"})
