@@ -40,6 +40,11 @@ def declared(cls: type[T]) -> type[T]:
     return dataclass(init=cls.__name__ == "Options", kw_only=True, eq=False, repr=False)(cls)
 
 
+def option(names: str, metavar: str, help: str, **more: Any) -> Any:
+    """Return the annotation of an option with a value."""
+    return typer.Option(*names.split(), metavar=metavar, help=help, show_default="[default" not in help, **more)
+
+
 def source_of(ctx: typer.Context, field_name: str) -> str:
     """Return where an option's value is from: COMMANDLINE, DEFAULT_MAP for the user's settings, or DEFAULT."""
     source = ctx.get_parameter_source(field_name)
@@ -112,49 +117,27 @@ RunOrNone = Annotated[
     str | None, typer.Argument(metavar="[RUN]", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False)
 ]
 RunOrLast = Annotated[str, typer.Argument(metavar="[RUN]", help="Run id, WORKFLOW_ID/RUN_ID, @last or -.")]
-VersionId = Annotated[
-    str | None, typer.Option("--version-id", metavar="VERSION", help="Use this saved version, by id or exact name.")
-]
+VersionId = Annotated[str | None, option("--version-id", "VERSION", "Use this saved version, by id or exact name.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-QueryOption = Annotated[
-    str | None, typer.Option("--query", metavar="EXPR", help="Print what this JMESPath finds; implies --json.")
-]
-LineQueryOption = Annotated[
-    str | None, typer.Option("--query", metavar="EXPR", help="Print what this JMESPath finds in each line.")
-]
+QueryOption = Annotated[str | None, option("--query", "EXPR", "Print what this JMESPath finds; implies --json.")]
+LineQueryOption = Annotated[str | None, option("--query", "EXPR", "Print what this JMESPath finds in each line.")]
 Timeout = Annotated[
-    float | None,
-    typer.Option("--timeout", parser=_duration, metavar="DUR", help="Give up after this long: 90, 30s, 10m, 1h30m."),
+    float | None, option("--timeout", "DUR", "Give up after this long: 90, 30s, 10m, 1h30m.", parser=_duration)
 ]
-PollInterval = Annotated[
-    float, typer.Option("--poll-interval", parser=some_time, metavar="DUR", help="Wait this long between polls.")
-]
+PollInterval = Annotated[float, option("--poll-interval", "DUR", "Wait this long between polls.", parser=some_time)]
 OnInterrupt = Annotated[
     DetachOrStop | None,
-    typer.Option(
-        "--on-interrupt",
-        metavar="ACTION",
-        help="On Ctrl-C: detach or stop. [default: stop; on a terminal: detach]",
-        show_default=False,
-    ),
+    option("--on-interrupt", "ACTION", "On Ctrl-C: detach or stop. [default: stop; on a terminal: detach]"),
 ]
-OutputOption = Annotated[
-    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write stdout to FILE if the exit code is 0.")
-]
-Junit = Annotated[str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")]
-RowsReport = Annotated[str | None, typer.Option("--report", metavar="FILE", help="Write an HTML page with all rows.")]
-Markdown = Annotated[
-    str | None, typer.Option("--markdown", metavar="FILE", help="Write a comment with the rows that fail.")
-]
-MinPassOption = Annotated[
-    str | None, typer.Option("--min-pass", metavar="N%", help="Exit with 11 unless this share of all rows passes.")
-]
-StatusOption = Annotated[
-    list[str] | None, typer.Option("--status", metavar="STATUS", help="Print only runs in this status; repeatable.")
-]
+OutputOption = Annotated[str | None, option("--output -o", "FILE", "Write stdout to FILE if the exit code is 0.")]
+Junit = Annotated[str | None, option("--junit", "FILE", "Write JUnit XML.")]
+RowsReport = Annotated[str | None, option("--report", "FILE", "Write an HTML page with all rows.")]
+Markdown = Annotated[str | None, option("--markdown", "FILE", "Write a comment with the rows that fail.")]
+MinPassOption = Annotated[str | None, option("--min-pass", "N%", "Exit with 11 unless this share of all rows passes.")]
+StatusOption = Annotated[list[str] | None, option("--status", "STATUS", "Print only runs in this status; repeatable.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Same as --progress none.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show requests and retries, but no keys or values.")]
-Color = Annotated[WhenColored, typer.Option("--color", metavar="WHEN", help="Color stderr: auto, always or never.")]
+Color = Annotated[WhenColored, option("--color", "WHEN", "Color stderr: auto, always or never.")]
 
 
 @declared
@@ -179,20 +162,16 @@ class CommonOptions(Printed):
 
     quiet: Quiet = False
     progress: Annotated[
-        ProgressShown,
-        typer.Option("--progress", metavar="MODE", help="Show progress: auto, plain or none. [env: NOXCLI_PROGRESS]"),
+        ProgressShown, option("--progress", "MODE", "Show progress: auto, plain or none. [env: NOXCLI_PROGRESS]")
     ] = "auto"
     verbose: Verbose = False
     color: Color = "auto"
     base_url: Annotated[
         str | None,
-        typer.Option(
-            "--base-url", metavar="URL", help="Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]"
-        ),
+        option("--base-url", "URL", "Use the API at this address. [env: NOXCLI_BASE_URL, NOXUS_BACKEND_URL]"),
     ] = None
     api_key_file: Annotated[
-        str | None,
-        typer.Option("--api-key-file", metavar="FILE", help="Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]"),
+        str | None, option("--api-key-file", "FILE", "Read the API key from FILE. [env: NOXCLI_API_KEY_FILE]")
     ] = None
     profile: Annotated[
         str | None,
@@ -216,11 +195,11 @@ class LimitOptions:
     timeout: Timeout = None
     retry_for: Annotated[
         float | None,
-        typer.Option(
+        option(
             "--retry-for",
+            "DUR",
+            "Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]",
             parser=_duration,
-            metavar="DUR",
-            help="Keep retrying this long while the server is unreachable. [default: 60s; while following a run: 5m]",
         ),
     ] = None
 
@@ -237,7 +216,7 @@ class DocumentOptions:
 class ListOptions(DocumentOptions):
     """The same, for a list."""
 
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=MAX_LISTED, help="List at most N.")] = LISTED
+    limit: Annotated[int, option("--limit", "N", "List at most N.", min=1, max=MAX_LISTED)] = LISTED
 
 
 @declared
@@ -259,12 +238,9 @@ class InputOptions:
         list[str] | None,
         typer.Argument(metavar="[INPUT]...", help="KEY=TEXT, KEY:=JSON, KEY=@FILE or KEY@UPLOAD.", show_default=False),
     ] = None
-    whole: Annotated[
-        str | None, typer.Option("--inputs", metavar="JSON|@FILE|-", help="Send this JSON object as all inputs.")
-    ] = None
+    whole: Annotated[str | None, option("--inputs", "JSON|@FILE|-", "Send this JSON object as all inputs.")] = None
     secrets: Annotated[
-        list[str] | None,
-        typer.Option("--secret", metavar="KEY=ENVNAME", help="Send a variable's value, and never show it."),
+        list[str] | None, option("--secret", "KEY=ENVNAME", "Send a variable's value, and never show it.")
     ] = None
 
 
@@ -273,12 +249,11 @@ class StartOptions(InputOptions, PreflightOptions):
     """How to start one run."""
 
     callback_url: Annotated[
-        str | None, typer.Option("--callback-url", metavar="URL", help="Have the platform POST the result to this URL.")
+        str | None, option("--callback-url", "URL", "Have the platform POST the result to this URL.")
     ] = None
     detach: Annotated[bool, typer.Option("--detach", help="Start the run, print its id and exit.")] = False
     state_file: Annotated[
-        str | None,
-        typer.Option("--state-file", metavar="FILE", help="Save the run's ids for noxcli stop --state-file."),
+        str | None, option("--state-file", "FILE", "Save the run's ids for noxcli stop --state-file.")
     ] = None
 
 
@@ -286,18 +261,11 @@ class StartOptions(InputOptions, PreflightOptions):
 class DeliverOptions(DocumentOptions):
     """What to print of a run, and where to save its outputs."""
 
-    form: Annotated[Format, typer.Option("--format", metavar="FORMAT", help="Print text, content, json or ndjson.")] = (
-        Format.TEXT
-    )
-    raw: Annotated[
-        list[str] | None, typer.Option("--raw", metavar="KEY", help="Print one output exactly; repeatable.")
-    ] = None
+    form: Annotated[Format, option("--format", "FORMAT", "Print text, content, json or ndjson.")] = Format.TEXT
+    raw: Annotated[list[str] | None, option("--raw", "KEY", "Print one output exactly; repeatable.")] = None
     output: OutputOption = None
     output_dir: Annotated[
-        str | None,
-        typer.Option(
-            "--output-dir", metavar="DIR", help="Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]"
-        ),
+        str | None, option("--output-dir", "DIR", "Write every output to a file in DIR. [env: NOXCLI_OUTPUT_DIR]")
     ] = None
 
 
@@ -305,42 +273,36 @@ class DeliverOptions(DocumentOptions):
 class AssertOptions:
     """What a result must be like. Verbs with these options also write for the CI system that they run in."""
 
-    asserts: Annotated[
-        list[str] | None, typer.Option("--assert", metavar="EXPR", help="Exit with 11 unless this JMESPath is true.")
-    ] = None
+    asserts: Annotated[list[str] | None, option("--assert", "EXPR", "Exit with 11 unless this JMESPath is true.")] = (
+        None
+    )
 
 
 @declared
 class CheckOptions(AssertOptions):
     """What the results of many rows must be like."""
 
-    expect: Annotated[
-        str | None, typer.Option("--expect", metavar="FILE", help="Exit with 11 unless outputs are as in FILE, by $id.")
-    ] = None
-    pass_each: Annotated[
-        int | None, typer.Option("--pass-each", metavar="K", min=1, help="Pass a row if K runs pass. [default: all]")
-    ] = None
+    expect: Annotated[str | None, option("--expect", "FILE", "Exit with 11 unless outputs are as in FILE, by $id.")] = (
+        None
+    )
+    pass_each: Annotated[int | None, option("--pass-each", "K", "Pass a row if K runs pass. [default: all]", min=1)] = (
+        None
+    )
 
 
-ScoreOption = Annotated[
-    str | None, typer.Option("--score", metavar="EXPR", help="Give each answer the number that this JMESPath finds.")
-]
-ByOption = Annotated[
-    str | None, typer.Option("--by", metavar="COLUMN", help="Also count rows by the values of this column.")
-]
+ScoreOption = Annotated[str | None, option("--score", "EXPR", "Give each answer the number that this JMESPath finds.")]
+ByOption = Annotated[str | None, option("--by", "COLUMN", "Also count rows by the values of this column.")]
 
 
 @declared
 class ReportOptions(AssertOptions):
     """What to write for other programs, apart from stdout."""
 
-    report: Annotated[
-        str | None, typer.Option("--report", metavar="FILE", help="Write an HTML page about the run.")
-    ] = None
+    report: Annotated[str | None, option("--report", "FILE", "Write an HTML page about the run.")] = None
     junit: Junit = None
-    dotenv: Annotated[
-        str | None, typer.Option("--dotenv", metavar="FILE", help="Write ids and status as variables for later jobs.")
-    ] = None
+    dotenv: Annotated[str | None, option("--dotenv", "FILE", "Write ids and status as variables for later jobs.")] = (
+        None
+    )
 
 
 @declared
@@ -348,23 +310,13 @@ class FollowOptions(LimitOptions):
     """How to follow a run; times in seconds."""
 
     stall_timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--stall-timeout", parser=some_time, metavar="DUR", help="Give up after this long without progress."
-        ),
+        float | None, option("--stall-timeout", "DUR", "Give up after this long without progress.", parser=some_time)
     ] = None
     on_pause: Annotated[
         ExitOrWait | None,
-        typer.Option(
-            "--on-pause",
-            metavar="ACTION",
-            help="When the run pauses: exit or wait. [default: exit; on a terminal: wait]",
-            show_default=False,
-        ),
+        option("--on-pause", "ACTION", "When the run pauses: exit or wait. [default: exit; on a terminal: wait]"),
     ] = None
-    on_timeout: Annotated[
-        DetachOrStop, typer.Option("--on-timeout", metavar="ACTION", help="At a timeout: detach or stop.")
-    ] = "detach"
+    on_timeout: Annotated[DetachOrStop, option("--on-timeout", "ACTION", "At a timeout: detach or stop.")] = "detach"
     poll_interval: PollInterval = 2.0
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Poll instead of streaming events.")] = False
 

@@ -20,6 +20,7 @@ from noxcli.cli.options import (
     WorkflowArgument,
     declared,
     fixed_at,
+    option,
     some_time,
 )
 
@@ -57,77 +58,56 @@ class Options(InputOptions, PreflightOptions, CheckOptions, LimitOptions, Common
     ] = False
     input_format: Annotated[
         Literal["jsonl", "csv", "tsv"] | None,
-        typer.Option(
-            "--input-format",
-            metavar="FORMAT",
-            help="Read FILE as jsonl, csv or tsv. [default: by name]",
-            show_default=False,
-        ),
+        option("--input-format", "FORMAT", "Read FILE as jsonl, csv or tsv. [default: by name]"),
     ] = None
     column: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--column",
-            metavar="INPUT=COLUMN",
-            help="Send a column as INPUT, or read INPUT's column as files (INPUT@) or JSON (INPUT:=); repeatable.",
+            "INPUT=COLUMN",
+            "Send a column as INPUT, or read INPUT's column as files (INPUT@) or JSON (INPUT:=); repeatable.",
         ),
     ] = None
-    id_column: Annotated[
-        str | None, typer.Option("--id", metavar="COLUMN", help="Name rows by this column. [default: $id]")
-    ] = None
-    keep: Annotated[
-        list[str] | None, typer.Option("--keep", metavar="COLUMN", help="Keep this column in results; repeatable.")
-    ] = None
+    id_column: Annotated[str | None, option("--id", "COLUMN", "Name rows by this column. [default: $id]")] = None
+    keep: Annotated[list[str] | None, option("--keep", "COLUMN", "Keep this column in results; repeatable.")] = None
     output_dir: Annotated[
         str | None,
-        typer.Option(
-            "--output-dir", metavar="DIR", help="Write journal and files to DIR. [default: FILE.batch for the journal]"
-        ),
+        option("--output-dir", "DIR", "Write journal and files to DIR. [default: FILE.batch for the journal]"),
     ] = None
-    max_parallel: Annotated[
-        int, typer.Option("--max-parallel", metavar="N", min=1, max=1000, help="Run up to N rows at a time.")
-    ] = 8
+    max_parallel: Annotated[int, option("--max-parallel", "N", "Run up to N rows at a time.", min=1, max=1000)] = 8
     resume: Annotated[bool, typer.Option("--resume", help="Continue where an earlier call stopped.")] = False
     fresh: Annotated[bool, typer.Option("--fresh", help="Move an earlier batch aside, and start over.")] = False
     again: Annotated[
         list[Again] | None,
-        typer.Option(
+        option(
             "--again",
-            metavar="CLASS",
-            help="Resume, and re-run rows of this class: failed, stopped, edited, red (fails --assert or --expect), "
+            "CLASS",
+            "Resume, and re-run rows of this class: failed, stopped, edited, red (fails --assert or --expect), "
             "or doubtful (may run twice); repeatable.",
-            show_default=False,
         ),
     ] = None
     allow_changed_input: Annotated[
         bool, typer.Option("--allow-changed-input", help="Resume even if FILE or inputs have changed.")
     ] = False
     max_failures: Annotated[
-        int | None,
-        typer.Option("--max-failures", metavar="N", min=0, help="Start no rows after N failures; 0: start all."),
+        int | None, option("--max-failures", "N", "Start no rows after N failures; 0: start all.", min=0)
     ] = None
     row_timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--row-timeout", parser=some_time, metavar="DUR", help="Give up on a row this long after its start."
-        ),
+        float | None, option("--row-timeout", "DUR", "Give up on a row this long after its start.", parser=some_time)
     ] = None
     min_pass: MinPassOption = None
     limit: Annotated[
-        int | None,
-        typer.Option("--limit", metavar="N", min=1, help="Run only the first N rows of FILE.", rich_help_panel="Rows"),
+        int | None, option("--limit", "N", "Run only the first N rows of FILE.", min=1, rich_help_panel="Rows")
     ] = None
-    only: Annotated[
-        str | None, typer.Option("--only", metavar="FILE", help="Run only rows whose ids are in FILE, one a line.")
-    ] = None
-    repeat: Annotated[int, typer.Option("--repeat", metavar="N", min=1, max=1000, help="Run each row N times.")] = 1
+    only: Annotated[str | None, option("--only", "FILE", "Run only rows whose ids are in FILE, one a line.")] = None
+    repeat: Annotated[int, option("--repeat", "N", "Run each row N times.", min=1, max=1000)] = 1
     line_query: LineQueryOption = None
     shard: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--shard",
-            metavar="I/N|auto",
-            help="Run shard I of N (1/8 is the first), or that of this engine's task. [env: NOXCLI_SHARD]",
+            "I/N|auto",
+            "Run shard I of N (1/8 is the first), or that of this engine's task. [env: NOXCLI_SHARD]",
         ),
     ] = None
     report: RowsReport = None

@@ -16,6 +16,7 @@ from noxcli.cli.options import (
     Markdown,
     ScoreOption,
     declared,
+    option,
 )
 from noxcli.errors import ExitCode, LostContact, NotAsAsserted, NotFinished, NoxError, Phase, UsageProblem
 
@@ -64,19 +65,14 @@ class Options(DocumentOptions, CheckOptions, LimitOptions, CommonOptions):
     new: Annotated[str, typer.Argument(metavar="NEW", help="The results after, in the same forms.", show_default=False)]
     fail_on: Annotated[
         list[FailOn] | None,
-        typer.Option(
-            "--fail-on",
-            metavar="CLASS",
-            help="Exit with 11 for changed, new or removed rows, or if NEW is worse.",
-            show_default=False,
-        ),
+        option("--fail-on", "CLASS", "Exit with 11 for changed, new or removed rows, or if NEW is worse."),
     ] = None
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Do not exit with 8 for rows without an answer.")
     ] = False
-    report: Annotated[
-        str | None, typer.Option("--report", metavar="FILE", help="Write an HTML page with both answers of each row.")
-    ] = None
+    report: Annotated[str | None, option("--report", "FILE", "Write an HTML page with both answers of each row.")] = (
+        None
+    )
     score: ScoreOption = None
     by: ByOption = None
     markdown: Markdown = None

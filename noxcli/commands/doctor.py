@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from noxcli.cli.options import CommonOptions, DocumentOptions, declared
+from noxcli.cli.options import CommonOptions, DocumentOptions, declared, option
 from noxcli.errors import ExitCode, NoxError, StreamUnsupported, worst
 from noxcli.render.table import Layout, show_table
 from noxcli.render.text import visible
@@ -59,9 +59,7 @@ class Options(DocumentOptions, CommonOptions):
         noxcli doctor --run @last
     """
 
-    run: Annotated[
-        str | None, typer.Option("--run", metavar="RUN", help="Check the event stream of a running run.")
-    ] = None
+    run: Annotated[str | None, option("--run", "RUN", "Check the event stream of a running run.")] = None
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from noxcli.cli.options import LAST, CommonOptions, DocumentOptions, LimitOptions, RunOrLast, declared
+from noxcli.cli.options import LAST, CommonOptions, DocumentOptions, LimitOptions, RunOrLast, declared, option
 from noxcli.codec import to_json
 from noxcli.errors import NotFound, NoxError, Phase
 from noxcli.masking import HIDDEN
@@ -49,9 +49,7 @@ class Options(DocumentOptions, LimitOptions, CommonOptions):
     """
 
     run: RunOrLast = LAST
-    node: Annotated[
-        str | None, typer.Option("--node", metavar="NODE", help="Print this node's inputs and outputs.")
-    ] = None
+    node: Annotated[str | None, option("--node", "NODE", "Print this node's inputs and outputs.")] = None
 
 
 def execute(ctx: typer.Context, options: Options) -> None:

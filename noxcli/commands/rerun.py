@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from noxcli.cli.options import RunArgument, RunOptions, declared
+from noxcli.cli.options import RunArgument, RunOptions, declared, option
 from noxcli.errors import Phase, UsageProblem
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ class Options(RunOptions):
     run: RunArgument
     version_id: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--version-id",
-            metavar="VERSION",
-            help="Use this saved version, by id or exact name. [default: that of RUN, else the current one]",
+            "VERSION",
+            "Use this saved version, by id or exact name. [default: that of RUN, else the current one]",
         ),
     ] = None
 

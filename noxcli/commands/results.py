@@ -24,6 +24,7 @@ from noxcli.cli.options import (
     StatusOption,
     Verbose,
     declared,
+    option,
     option_of,
     read_statuses,
 )
@@ -65,7 +66,7 @@ class Options(CheckOptions, Printed):
     status: StatusOption = None
     line_query: LineQueryOption = None
     min_pass: MinPassOption = None
-    csv: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write a table for spreadsheets.")] = None
+    csv: Annotated[str | None, option("--csv", "FILE", "Write a table for spreadsheets.")] = None
     csv_raw: Annotated[bool, typer.Option("--csv-raw", help="In --csv, leave texts that look like formulas.")] = False
     output: OutputOption = None
     report: RowsReport = None

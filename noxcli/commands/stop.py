@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noxcli.cli.options import CommonOptions, DocumentOptions, Timeout, declared
+from noxcli.cli.options import CommonOptions, DocumentOptions, Timeout, declared, option
 from noxcli.errors import ConfigProblem, LostContact, NoxError, Phase, Unavailable, UsageProblem
 from noxcli.reports.result import Outcome, raise_worst
 from noxcli.timing import Deadline
@@ -34,8 +34,7 @@ class Options(DocumentOptions, CommonOptions):
         typer.Argument(metavar="[RUN]...", help="Run ids, WORKFLOW_ID/RUN_ID, @last or -.", show_default=False),
     ] = None
     started_by: Annotated[
-        str | None,
-        typer.Option("--state-file", metavar="FILE", help="Stop the run that `noxcli run --state-file` started."),
+        str | None, option("--state-file", "FILE", "Stop the run that `noxcli run --state-file` started.")
     ] = None
     timeout: Timeout = STOP_TIMEOUT
 

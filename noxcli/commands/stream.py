@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import LAST, CommonOptions, DeliverOptions, FollowOptions, ReportOptions, RunOrNone, declared
+from noxcli.cli.options import (
+    LAST,
+    CommonOptions,
+    DeliverOptions,
+    FollowOptions,
+    ReportOptions,
+    RunOrNone,
+    declared,
+    option,
+)
 from noxcli.errors import UsageProblem
 
 
@@ -20,9 +29,7 @@ class Options(DeliverOptions, ReportOptions, FollowOptions, CommonOptions):
     """
 
     run: RunOrNone = None
-    etag: Annotated[
-        str | None, typer.Option("--etag", metavar="CURSOR", help="Resume after this event (its redis_id).")
-    ] = None
+    etag: Annotated[str | None, option("--etag", "CURSOR", "Resume after this event (its redis_id).")] = None
     resume: Annotated[bool, typer.Option("--resume", help="Resume after the last event read on this machine.")] = False
 
 
