@@ -93,10 +93,10 @@ def show_table(terminal: Terminal, layout: Layout, rows: Rows) -> None:
     if not terminal.stdout_is_tty:
         terminal.write(with_tabs(rows))
     elif rows:
-        terminal.show(formatted_table(terminal, layout, rows))
+        terminal.show(format_table(terminal, layout, rows))
 
 
-def formatted_table(terminal: Terminal, layout: Layout, rows: Rows) -> str:
+def format_table(terminal: Terminal, layout: Layout, rows: Rows) -> str:
     """Return a table as wide as the terminal, for `Terminal.show`."""
     from rich.cells import cell_len  # loaded only for a table on a terminal
 

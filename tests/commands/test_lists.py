@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noxcli.models import Run
-from noxcli.render.table import Layout, formatted_table
+from noxcli.render.table import Layout, format_table
 from noxcli.render.terminal import Terminal
 from noxcli.runs.resolve import EVIDENCE, newest_first
 from noxcli.sandbox.faults import Answer
@@ -194,7 +194,7 @@ def test_a_terminal_gets_columns_a_header_and_ages(noxcli: Noxcli, plays: Any) -
 def test_a_narrow_terminal_cuts_names_and_never_ids(monkeypatch: pytest.MonkeyPatch, columns: str, width: int) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     terminal = Terminal(io.BytesIO(), io.TextIOWrapper(io.BytesIO(), "utf-8"), environ={})
-    table = formatted_table(
+    table = format_table(
         terminal, Layout(["ID", "NAME"], cut=["NAME"]), [["i" * 36, "\u4e16" * 19], ["i" * 36, "short"]]
     )
     lines = table.splitlines()
