@@ -66,6 +66,7 @@ class KindLimit:
         self._chance = chance
         self._granted: deque[float] = deque(maxlen=2048)  # requests that were served
         self._learns = False  # the rate, from this stop
+        self._was_refused = False  # in an earlier stop
         self._stopped_at = self._went_on_at = self._not_before = 0.0
         self._cut_at = 0.0  # answers to requests from before say nothing about now
         self._room = float(FIRST_ROOM)
@@ -95,8 +96,11 @@ class KindLimit:
         if self.stopped and sent_at >= self._cut_at:  # the test is served
             if self._learns:
                 granted = sum(at > self._stopped_at - 1 for at in self._granted)  # in the second before the stop
-                self.rate = max(SLOWEST, LESS * (granted if self.rate is None else self.rate))
-                self._not_before = sent_at + 1 / self.rate
+                # The first refusal among few requests shows no rate: by it, a batch would crawl for minutes.
+                if self.rate is not None or granted >= FIRST_ROOM or self._was_refused:
+                    self.rate = max(SLOWEST, LESS * (granted if self.rate is None else self.rate))
+                    self._not_before = sent_at + 1 / self.rate
+                self._was_refused = True
             self.stopped = self._learns = False
             self._test, self._went_on_at = None, sent_at
         self._granted.append(sent_at)

@@ -81,6 +81,18 @@ def test_a_late_refusal_does_not_undo_a_test_of_the_server() -> None:
     assert not limit.stopped
 
 
+def test_the_first_refusal_among_few_requests_shows_no_rate() -> None:
+    """Else a batch whose first read gets a 429 would crawl for minutes."""
+    limit, rates = KindLimit(random.Random(1)), list[bool]()
+    for at in (0.0, 10.0):
+        limit.sent(at)
+        limit.stop(at, at + 0.1, 0.2, learns=True)
+        limit.sent(at + 5)
+        limit.served(at + 5, at + 5.1)
+        rates.append(limit.rate is not None)
+    assert rates == [False, True]
+
+
 @pytest.mark.parametrize("form", ["fixed", "sliding", "bucket"])
 @pytest.mark.parametrize("retry_after", [0.0, 1.0])
 @pytest.mark.parametrize("rate", [10, 20])
