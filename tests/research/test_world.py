@@ -6,10 +6,9 @@ import tomllib
 import pytest
 
 from tests.forks import ROOT
-from tests.research.world.__main__ import KEPT, found_by
-from tests.research.world.user import invent
+from tests.research.world import KEPT, found_by, invent
 
-DEFECTS = tomllib.loads((ROOT / "tests/research/world/defects.toml").read_text())
+DEFECTS = tomllib.loads((KEPT / "defects.toml").read_text())
 
 
 @pytest.fixture(scope="module")
