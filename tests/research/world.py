@@ -166,7 +166,8 @@ class World:
         if body and request.target.endswith("/runs"):
             body = json.dumps({**json.loads(body), "key": headers["x-api-key"]}).encode()
         upstream = HTTPConnection("127.0.0.1", urlsplit(self.sandbox.url).port, timeout=60)
-        upstream.request(request.method, request.target, body, {**headers, "x-api-key": self.sandbox.key})
+        headers |= {"x-api-key": self.sandbox.key, "connection": "close"}  # its socket is then the answer's
+        upstream.request(request.method, request.target, body, headers)
         return upstream.getresponse()
 
     def _real(self, asked: Asked, id: str, request: Request, fault: Fault) -> Turn:
@@ -361,7 +362,8 @@ class User:
         again = line if resume in (*line, "") else [*line, resume]
         for turn in range(self.rng.randint(1, 3)):
             self.call(again if turn else line)
-            if self.rng.random() < 0.2:  # somebody else asks the same
+            is_lost = any(fault["at"] == ["start", 1] for fault in self.steps[-1].get("faults", []))
+            if self.rng.random() < (0.7 if is_lost else 0.1):  # somebody else asks the same
                 version = line[line.index("--version-id") :][:2] if "--version-id" in line else []
                 self.call(["run", WORKFLOW, "Question=question 0", "Count=7", *version, "--detach"], calm=True)
         if any(word.startswith("small/") for word in line):
@@ -661,7 +663,7 @@ class Oracle:
         call, known = self.call, str([*(self.story.place / "state").iterdir()])
         if self.is_table:
             known = self.journal() + call.err * call.directory.startswith("small/")  # a disk without room
-        delayed = max((fault.get("seconds", 0.0) for fault in call.faults), default=0.0)
+        delayed = max([0.0, *(fault.get("seconds", 0.0) for fault in call.faults if fault["at"][0] == "start")])
         for run in self.own:
             late = call.killed and run.born > call.sent[0][0] - delayed - SOON
             if run.answered and not late and run.id not in known:
