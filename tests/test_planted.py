@@ -2,10 +2,7 @@
 
 import os
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -204,63 +201,6 @@ def test_a_state_file_that_is_no_file_is_not_waited_for(noxcli: Noxcli, plant: C
     plant(Path("run.state"))
     result = noxcli("stop", "--state-file", "run.state")
     assert (result.code, result.err.count("\n")) == (2, 1)
-
-
-# A race.
-
-
-@contextmanager
-def swapped(*pairs: tuple[Path, Path]) -> Iterator[None]:
-    """Meanwhile, put links to somewhere else in the place of directories and files, and put those back."""
-    done = threading.Event()
-
-    def swap() -> None:
-        number = 0
-        while not done.is_set():
-            number += 1
-            for path, elsewhere in pairs:
-                with suppress(OSError):
-                    path.rename(path.with_name(f"moved-{number}-{path.name}"))
-                with suppress(OSError):
-                    path.symlink_to(elsewhere)
-            time.sleep(0.002)
-            for path, _ in pairs:
-                with suppress(OSError):
-                    path.unlink()
-            time.sleep(0.002)
-
-    thread = threading.Thread(target=swap)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def test_a_batch_writes_nothing_outside_while_links_are_swapped(
-    noxcli: Noxcli, workflow: str, outside: Path, precious: Path
-) -> None:
-    write_rows(*["x"] * 40)
-    Path("out").mkdir()
-    targets = [(Path(f"out/{number:06}"), outside) for number in range(1, 41, 3)]
-    with swapped(*targets, (Path("out/batch.jsonl"), precious)):
-        for options in ((), ("--resume",), ("--again", "doubtful")):
-            result = noxcli("batch", workflow, "rows.jsonl", "--output-dir", "out", *options)
-            assert result.code in {0, 2, 7, 9}, result.err
-    assert (list(outside.iterdir()), precious.read_text()) == ([], PRECIOUS)
-
-
-def test_a_run_writes_nothing_outside_while_links_are_swapped(
-    noxcli: Noxcli, workflow: str, outside: Path, precious: Path
-) -> None:
-    Path("out").mkdir()
-    targets = [(Path("out/A.txt"), precious), (Path("out/manifest.json"), precious)]
-    with swapped(*targets):
-        for _ in range(12):
-            result = noxcli("run", workflow, "Q=x", "--output-dir", "out")
-            assert result.code in {0, 2, 9}, result.err
-    assert (list(outside.iterdir()), precious.read_text()) == ([], PRECIOUS)
 
 
 def test_a_report_stays_in_the_directory_that_was_opened(outside: Path) -> None:

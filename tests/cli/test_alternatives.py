@@ -7,7 +7,7 @@ import pytest
 
 from noxcli.sandbox.scenario import Node, Scenario, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Sleep, node_fails, node_runs
+from noxcli.sandbox.steps import node_fails, node_runs
 from noxcli.sandbox.switches import Switches
 from tests.conftest import Noxcli
 
@@ -49,23 +49,6 @@ def test_nodes_are_told_apart_in_whatever_words_are_known(noxcli: Noxcli, plays:
     assert nodes["Read"] == {"foreign": "executed"}.get(words, "completed")
 
 
-@pytest.mark.parametrize("form", ["content", "ndjson"])
-def test_a_stream_that_starts_late_costs_no_output_and_no_order(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox, form: str
-) -> None:
-    script = [*node_runs("Read", ["a", "b"]), Sleep(600), *node_runs("Write", ["c", "d"])]
-    workflow = plays(script=script, output={"A": "x"}, switches={"stream_start": "new"})
-    done = noxcli("run", workflow, "--format", form)
-    (run,) = sandbox.runs(workflow)
-    assert done.code == 0
-    if form == "content":
-        assert done.text.endswith("cd")
-    else:
-        assert done.lines[-1]["data"]["output"] == {"A": "x"}
-        assert done.events == run.events[-len(done.events) :]
-        assert 3 < len(done.events) < len(run.events)
-
-
 @pytest.mark.parametrize(("switch", "key"), [("name", "bare"), ("numbered", "Input 1"), ("input", "input")])
 def test_an_input_without_a_label_is_sent_by_any_of_its_names(
     noxcli: Noxcli, plays: Any, sandbox: Sandbox, switch: str, key: str
@@ -100,15 +83,6 @@ def test_an_input_that_the_server_refuses_starts_nothing(
     inputs = ["Q=why", given] if given else []
     done = noxcli("run", workflow, *inputs, "--no-check", "--json")
     assert (done.code, done.json["retry_safe"], sandbox.runs(workflow)) == (2, True, [])
-
-
-@pytest.mark.parametrize(("switch", "keys"), [("number", ["A", "A (2)"]), ("last", ["A"]), ("first", ["A"])])
-def test_outputs_of_one_label_keep_the_servers_keys(noxcli: Noxcli, plays: Any, switch: str, keys: list[str]) -> None:
-    nodes = [Node(f"{name} A", "OutputNode", {"label": "A", "type": "String"}) for name in ("first", "last")]
-    output = {node.name: node.name for node in nodes}
-    done = noxcli("run", plays(nodes=nodes, output=output, switches={"duplicate_labels": switch}), "--json")
-    assert (done.code, sorted(done.json["output"])) == (0, keys)
-    assert switch == "number" or done.json["output"] == {"A": f"{switch} A"}
 
 
 def test_a_callback_leaves_the_verdict_to_the_record(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:

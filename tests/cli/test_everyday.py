@@ -90,13 +90,6 @@ def test_several_are_stopped_at_their_limit(noxcli: Noxcli, plays: Any, sandbox:
     assert [run.status for run in sandbox.runs(workflow)] == ["stopped"] * 2
 
 
-def test_a_limit_detaches_unless_told_otherwise(noxcli: Noxcli, plays: Any, sandbox: Sandbox) -> None:
-    workflow = plays(script=FOREVER)
-    assert noxcli("run", workflow, "--timeout", "3s").code == 124
-    assert noxcli("run", workflow, "--timeout", "3s", environ={"NOXCLI_ON_TIMEOUT": "stop"}).code == 124
-    assert sorted(run.status for run in sandbox.runs(workflow)) == ["running", "stopped"]
-
-
 def test_a_run_that_will_not_stop_at_its_limit_is_told(noxcli: Noxcli, plays: Any) -> None:
     workflow = plays(script=FOREVER, switches={"stop_seconds": 60_000.0})
     result = noxcli("run", workflow, "--timeout", "3s", "--on-timeout", "stop")

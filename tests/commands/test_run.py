@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from noxcli.sandbox.faults import NO_EVENTS, Cut
+from noxcli.sandbox.faults import NO_EVENTS
 from noxcli.sandbox.scenario import fixed_input
 from noxcli.sandbox.server import Sandbox
-from noxcli.sandbox.steps import Emit, node_fails, node_runs
+from noxcli.sandbox.steps import node_fails, node_runs
 from tests.conftest import Noxcli
 
 ESSAY = "Grüße, 世界 🌱. " * 1500
@@ -148,16 +148,3 @@ def test_the_record_gives_the_verdict(
     assert document.json["run"]["status"] == status
     lines = noxcli("run", workflow, "--format", "ndjson")
     assert lines.code == lines.lines[-1]["data"]["exit_code"] == code
-
-
-@pytest.mark.parametrize("how", ["clean", "torn", "abort"])
-def test_every_event_once_over_a_stream_that_is_cut(noxcli: Noxcli, plays: Any, sandbox: Sandbox, how: Any) -> None:
-    cuts = [Cut(after=n, how=how) for n in (0, 1, 3, 0, 5)]
-    workflow = plays(
-        script=[Emit("Write", f"piece {n}") for n in range(40)], output={"A": "x"}, faults={"events": cuts}
-    )
-    result = noxcli("run", workflow, "--format", "ndjson")
-    assert result.code == 0
-    assert result.events == sandbox.runs(workflow)[0].events
-    assert result.own.count("reconnecting") + result.own.count("started") <= 6
-    assert result.lines[-1]["data"]["stream"]["connects"] >= 4

@@ -37,20 +37,6 @@ def test_etag_resumes_behind_the_cursor(noxcli: Noxcli, plays: Any, sandbox: San
     assert result.lines[-1]["data"]["stream"]["continuity"] == "assumed"
 
 
-@pytest.mark.parametrize("reaction", ["404", "410", "422", "replay"])
-def test_a_cursor_that_the_server_no_longer_knows_is_a_gap(
-    noxcli: Noxcli, plays: Any, sandbox: Sandbox, reaction: str
-) -> None:
-    workflow = plays(script=SCRIPT, output={"A": "x"}, switches={"on_unknown_cursor": reaction})
-    run = noxcli.ended(workflow)
-    result = noxcli("stream", run, "--etag", "9-9", "--format", "ndjson")
-    # A server that replays without saying so looks like one that accepted the cursor.
-    silent = reaction == "replay"
-    assert result.events == (sandbox.runs(workflow)[0].events if silent else [])
-    assert result.own.count("gap") == (not silent)
-    assert result.lines[-1]["data"]["stream"]["continuity"] == ("assumed" if silent else "broken")
-
-
 @pytest.mark.parametrize("form", ["ndjson", "content"])
 def test_what_was_trimmed_during_a_break_is_a_gap(noxcli: Noxcli, plays: Any, form: str) -> None:
     """The server goes on with the oldest event that it has left, and says nothing."""

@@ -17,17 +17,6 @@ def _stored(api: Api, file: File, **switches: Any) -> str:
     return f"/v1/file/{record['output']['F']['id']}"
 
 
-def test_an_upload_is_described_and_comes_back(api: Api) -> None:
-    answer = api.post("/v1/file", files={"file": ("näme.txt", b"Gr\xc3\xbc\xc3\x9fe", "text/plain")})
-    record = answer.json()
-
-    assert answer.status_code == 200
-    assert (record["filename"], record["size"], record["content_type"]) == ("näme.txt", 7, "text/plain")
-    assert (record["source_type"], record["source_metadata"]) == ("Document", None)
-    assert record["uri"] == f"spot://{record['id']}"
-    assert api.get(f"/v1/file/{record['id']}").content.decode() == "Grüße"
-
-
 def test_an_upload_without_a_file_is_invalid(api: Api) -> None:
     assert api.post("/v1/file", files={"other": b"x"}).json()["detail"][0]["loc"] == ["body", "file"]
     broken = {"Content-Type": "multipart/form-data"}

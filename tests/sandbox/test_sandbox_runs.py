@@ -48,16 +48,6 @@ def test_lists_are_newest_first_and_paged_by_size(api: Api) -> None:
     assert api.get("/v1/runs", params={"page": "x"}).status_code == 422
 
 
-def test_stop_is_immediate_and_safe_to_repeat(api: Api) -> None:
-    paused = api.start(api.plays("paused", status="awaiting_human_feedback"))
-    assert api.finished(paused)["finished_at"] is None
-
-    for run in (api.start(api.plays(script=SLOW)), paused):
-        for _ in range(2):
-            record = api.post(f"/v1/runs/{run['id']}/stop").json()
-            assert (record["status"], bool(record["finished_at"])) == ("stopped", True)
-
-
 def test_outputs_are_keyed_by_ids_on_demand(api: Api) -> None:
     workflow = api.plays(output={"A": "x"})
     run = api.start(workflow)
@@ -66,14 +56,6 @@ def test_outputs_are_keyed_by_ids_on_demand(api: Api) -> None:
 
     assert api.record(run, use_output_ids="true")["output"] == {node.id: "x"}
     assert api.record(run, use_output_ids="maybe")["detail"][0]["loc"] == ["query", "use_output_ids"]
-
-
-def test_sync_blocks_until_the_end(api: Api) -> None:
-    workflow = api.plays(script=node_runs("A", seconds=2), output={"A": "x"})
-    path = f"/v1/workflows/{workflow}/runs/sync"
-
-    assert api.post(path, {"input": {}}).json()["status"] == "completed"
-    assert set(api.post(path + "?output_only=true", {"input": {}}).json()["output"]) == {"A"}
 
 
 @pytest.mark.parametrize("status", [408, 504, 200])
