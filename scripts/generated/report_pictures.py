@@ -117,4 +117,4 @@ def files(_root: Path) -> Iterator[tuple[str, bytes]]:
         call("batch", "review", str(table), "--max-parallel", "32", "--report", str(batch), env=env)
         yield from shoot(run, "report-run", 760)
         yield from shoot(batch, "report-batch", 1000)
-        yield from shoot(compared(Path(directory)), "report-comparison", 960)
+        yield from shoot(compared(Path(directory)), "report-comparison", 1020)
