@@ -119,6 +119,8 @@ def test_a_table_by_another_name_is_named(noxcli: Noxcli, asks: str, name: str, 
     result = noxcli("batch", asks, saved(line, "a;b", name=name))
     said = f"the first line of {name} is not a JSON object; if it is a table, add --input-format {form}"
     assert (result.code, said in result.err) == (2, True), result.err
+    further = noxcli("batch", asks, name, "--input-format", form, "--column", "Question=Q", "--keep", "R")
+    assert further.code == (0 if form == "csv" else 2), further.err
     expected = noxcli("batch", asks, saved("Question", "a", name="q.csv"), "--expect", name)
     assert f"the first line of {name} is not a JSON object; if it is a table, name it t.{form}" in expected.err
 
@@ -127,3 +129,5 @@ def test_a_workbook_is_not_written(noxcli: Noxcli, asks: str) -> None:
     assert noxcli("batch", asks, saved("Question", "a", name="q.csv")).code == 0
     result = noxcli("results", "q.csv.batch", "--csv", "dir/o.xlsx")
     assert (result.code, "--csv writes no workbook such as o.xlsx; write --csv dir/o.csv" in result.err) == (2, True)
+    Path("dir").mkdir()
+    assert noxcli("results", "q.csv.batch", "--csv", "dir/o.csv").code == 0

@@ -1,5 +1,6 @@
 """What to type instead of an unknown word: each hint works as it stands, and none starts, stops or reveals anything."""
 
+import ast
 import re
 import shlex
 from itertools import product
@@ -13,6 +14,7 @@ from noxcli.cli.suggestions import VERBS as WORDS
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, posts, write_rows
 
+ROOT = Path(__file__).parents[2]
 # Exit codes of a command that could not be run as printed.
 MISUNDERSTOOD = {2, 4, 5, 70, 75}
 HINT = re.compile(r"(?:did you mean: |see |with: )(noxcli .*)")
@@ -106,6 +108,39 @@ def test_a_guess_works_in_place_of_what_was_typed(noxcli: Noxcli, line: str, typ
     if guess:
         done = noxcli(*shlex.split(line.replace(typed, guess[1].removesuffix("()"))))
         assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "typed", "line"),
+    [
+        ("rows.jsonl", '{"Qestion": "x"}', "Qestion", "batch qa rows.jsonl --fresh"),
+        ("expected.jsonl", '{"Anser": "Answer to: x"}', "Anser", "batch qa t.jsonl --fresh --expect expected.jsonl"),
+        ("only.txt", "onne\n", "onne", "batch qa t.jsonl --fresh --only only.txt"),
+        (".noxcli.toml", "[defalts]\n", "defalts", "run qa Question=x"),
+        (".noxcli.toml", "[defaults]\ntimout = '10m'\n", "timout", "run qa Question=x"),
+    ],
+)
+def test_a_guess_works_in_place_of_what_a_file_has(noxcli: Noxcli, name: str, text: str, typed: str, line: str) -> None:
+    Path("t.jsonl").write_text('{"$id": "one", "Question": "x"}\n')
+    Path(name).write_text(text)
+    told = noxcli(*line.split())
+    meant = re.search(r"did you mean '?([^'?]+)", told.err)
+    assert (told.code, bool(meant)) == (2, True), told.err
+    assert meant
+    Path(name).write_text(text.replace(typed, meant[1]))
+    done = noxcli(*line.split())
+    assert done.code == 0, done.err
+
+
+def test_each_option_that_a_message_names_exists() -> None:
+    offered = {"--help", "--version", *(name for verb in VERBS for name in options_of(verb))}
+    named = set[str]()
+    for path in (ROOT / "noxcli").rglob("*.py"):
+        if path.name != "suggestions.py" and "sandbox" not in path.parts:
+            texts = (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+            named |= {word for text in texts for word in re.findall(r"(?<![\w-])--[a-z][a-z-]+", str(text))}
+    assert len(named) > 50
+    assert not named - offered
 
 
 @pytest.mark.parametrize(
