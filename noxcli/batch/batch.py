@@ -128,7 +128,7 @@ class Batch:
         """Begin the journal and the results, which then have what is known of the past. Raises UsageProblem."""
         journaled, terminal = self.journaled, self._terminal
         if self.spec.fresh and (aside := self.journal.move_aside()) is not None:
-            terminal.note(f"the earlier batch is in {aside} now")
+            terminal.note(f"what was there is in {aside} now")
         if terminal.writes_to(stored := self.spec.directory / RESULTS_NAME):
             raise UsageProblem(
                 f"stdout is {stored}, a file that noxcli writes itself",

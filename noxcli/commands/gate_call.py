@@ -71,6 +71,12 @@ from noxcli.runs.start import MAX_SEARCH
 if TYPE_CHECKING:
     from noxcli.api.rate_limit import RateLimiter
 
+SUSPECTS_IN_WORDS = {  # of one, of several
+    SuspectState.BROKEN: ("is broken", "are broken"),
+    SuspectState.VARIES: ("varies", "vary"),
+    SuspectState.UNCONFIRMED: ("is not confirmed", "are not confirmed"),
+    SuspectState.NO_BASE: ("never passes in BASE", "never pass in BASE"),
+}
 NEWS = {"version_id": "NEW's version", "definition": "NEW's definition", "constants": "NEW's inputs"}
 
 
@@ -369,10 +375,7 @@ class _Gate:
         if verdict.is_worse:
             alone = "" if verdict.rows(SuspectState.BROKEN) else "; no row alone is confirmed"
             return f"{_worse(verdict)}{alone}"
-        counts = [(len(verdict.rows(state)), state) for state in SuspectState]
-        parts = [f"{amount(counts[0][0], 'row')} broken"] if counts[0][0] else []
-        parts += [f"{count} {state}" for count, state in counts[1:] if count]
-        return f"{', '.join(parts)} ({runs}): {report.name_failing()}"
+        return f"{_suspects(verdict)} ({runs}): {report.name_failing()}"
 
     def _way_to_confirm(self, verdict: GateVerdict) -> str | None:
         if not (open_rows := len(verdict.rows(SuspectState.UNCONFIRMED))):
@@ -418,8 +421,7 @@ class _Gate:
                 "fixed; green"
             )
         if verdict.suspects:
-            counts = (f"{count} {state}" for state in SuspectState if (count := len(verdict.rows(state))))
-            yield f"{amount(len(verdict.suspects), 'row')} seemed broken: {', '.join(counts)}"
+            yield f"{amount(len(verdict.suspects), 'row')} seemed broken: {_suspects(verdict)}"
         if ending is None:
             everywhere = (
                 "no loss everywhere could be seen"
@@ -444,6 +446,14 @@ def _worse(verdict: GateVerdict) -> str:
     if look.interval is not None and look.interval.high < 0:
         counts += f", and the score fell by {-look.interval.mean:.3g},"
     return f"{WORSE}: {counts} in {amount(look.rounds, 'round')}"
+
+
+def _suspects(verdict: GateVerdict) -> str:
+    """Return what is known of the rows that seemed broken."""
+    counts = [(len(verdict.rows(state)), *words) for state, words in SUSPECTS_IN_WORDS.items()]
+    (first, *words), *others = (each for each in counts if each[0])
+    parts = [f"{amount(first, 'row')} {words[first > 1]}", *(f"{count} {each[count > 1]}" for count, *each in others)]
+    return ", ".join(parts)
 
 
 def _stage(wanted: Sequence[AnswerKey]) -> str:

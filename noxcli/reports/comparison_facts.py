@@ -29,9 +29,9 @@ def compared_facts(totals: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "Asked",
             f"{amount(gate['rounds'], 'round')}, {amount(gate['runs'], 'run')} of at most {gate['max_runs']:,}",
         )
-    yield from group_facts(totals["groups"])
     if totals["notes"]:
         yield "Notes", "; ".join(totals["notes"])
+    yield from group_facts(totals["groups"])
 
 
 def group_facts(groups: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -48,7 +48,8 @@ def _passed(side: Mapping[str, Any]) -> str:
 
 
 def _side(side: Mapping[str, Any]) -> Iterator[str]:
-    yield side["source"]
+    if side["source"] not in (side["version_id"], side["version_name"]):  # as the sides of a gate are named
+        yield side["source"]
     for what in ("workflow", "version"):
         if own_id := side[f"{what}_id"]:
             yield f"{what} {with_id(side[f'{what}_name'], own_id)}"

@@ -109,7 +109,7 @@ def test_a_fresh_batch_moves_the_earlier_one_aside(noxcli: Noxcli, sandbox: Sand
     for number, before in enumerate((None, 1, 2)):
         result = noxcli("batch", workflow, rows, "--fresh")
         assert (result.code, len(result.lines), len(sandbox.runs(workflow))) == (1, 2, 2 * number + 2)
-        moved = f"the earlier batch is in rows.jsonl.batch.{before} now\n"
+        moved = f"what was there is in rows.jsonl.batch.{before} now\n"
         assert (moved in result.err) == (before is not None)
         assert "all results: noxcli results rows.jsonl.batch\n" in result.err
         assert f"with: noxcli batch {workflow} rows.jsonl --again failed\n" in result.err

@@ -17,7 +17,7 @@ def test_github_gets_outputs_a_summary_and_annotations(noxcli: Noxcli, workflow:
     tags, code, bare = runner.page(Path("summary.md").read_text())
     assert "noxcli batch failed: 1 of 3 rows did not complete" in bare
     assert {"table", "h3"} <= tags
-    assert code[0] == workflow
+    assert code[1] == workflow
     assert any("--again failed" in text for text in code)
     assert any(text.startswith("row 2: run ") for text in code)
     obeyed = runner.commands(result.err)

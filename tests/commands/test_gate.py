@@ -80,7 +80,7 @@ def test_only_what_chance_hardly_does_stays_broken(noxcli: Noxcli, sandbox: Sand
     assert "passes again: BASE 12 of 12, NEW 0 of 16" in result.text.splitlines()[0]
     assert "passes again: NEW 4 of 4" in result.text.splitlines()[1]
     paid = len(sandbox.runs(workflow))
-    assert "noxcli: 1 row broken, 2 varies (" in result.err
+    assert "noxcli: 1 row is broken, 2 vary (" in result.err
     assert f"({paid} runs): id-worse" in result.err
     again = gate(noxcli, workflow, rows, "--json")
     assert (again.code, len(sandbox.runs(workflow))) == (11, paid), "all answers are stored"

@@ -48,7 +48,7 @@ def test_a_comment_says_what_was_compared_and_what_broke(noxcli: Noxcli, sides: 
         "--assert contains(output.Answer, 'good')",
         "by the table of NEW (t.csv)",
         "11: of 3 rows, 1 broken: 2",
-        "b <del>good</del><ins>bad</ins>",
+        "b <del>good</del> <ins>bad</ins>",
     ):
         assert fact in text, fact
     page = Path("c.html").read_text()

@@ -53,7 +53,7 @@ def batch_page(ended: BatchReport, mask: Mask) -> str:
     as there is room.
     """
     code = f"{int(ended.exit_code)}" + (f": {ended.reason}" if ended.reason else "")
-    facts = [*(ended.facts or [("Rows of", ended.name)]), ("Exit code", code)]
+    facts = [("Exit code", code), *(ended.facts or [("Rows of", ended.name)])]
     page, room = Page(mask), _Room(f"<p>and {ended.listed:,} more rows</p>\n\n")
     name = shorten(visible(mask(f"noxcli {ended.command} {ended.name}")), CODE_WIDTH)
     room.add(f"<!-- {re.sub(UNSAFE, '', name)} -->")
@@ -74,7 +74,7 @@ def _broken(page: Page, row: Broken, most: int = MAX_PAGE) -> Iterator[Html]:
     for key, pieces in row.differences:
         shown, lengths = fitting(pieces, AROUND, most)
         yield page.tag("p", _code(page, key), lengths and f" ({lengths})")
-        yield page.tag("pre", page.tag("code", mark_pieces(page, shown)))
+        yield page.tag("pre", page.tag("code", Html(mark_pieces(page, shown).replace("</del><ins>", "</del> <ins>"))))
 
 
 def _run(page: Page, one: EndedRun) -> Iterator[Html]:

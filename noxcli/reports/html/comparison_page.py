@@ -76,7 +76,7 @@ def _body(
     yield parts.verdict(page, parts.tone_of(totals["exit_code"]), f"{name}:", heading, [])
     yield page.heading("What was compared")
     yield parts.facts(
-        page, [*compared_facts(totals), ("Exit code", f"{totals['exit_code']}: {totals['reason'] or 'no row broke'}")]
+        page, [("Exit code", f"{totals['exit_code']}: {totals['reason'] or 'no row broke'}"), *compared_facts(totals)]
     )
     yield _numbers(page, totals)
     if words.keys() - {RowClass.SAME}:
