@@ -76,9 +76,7 @@ def is_page(response: requests.Response) -> bool:
     return answer_type(response) in {"text/html", "application/xhtml+xml"}
 
 
-def failure_of(
-    response: requests.Response, mask: Mask, settings: Settings, *, with_key: bool, met_json: bool
-) -> NoxError:
+def failure_of(response: requests.Response, mask: Mask, settings: Settings, *, ours: bool, met_json: bool) -> NoxError:
     """Return the error for an unsuccessful answer; read its body within the limits, and close it.
 
     An answer to a request that was sent without our key says nothing about it. `mask` hides secrets in what the answer
@@ -92,7 +90,7 @@ def failure_of(
             limit.received(len(piece))
             if len(body) >= ERROR_BODY_LIMIT:
                 break
-    error = _failure(response, describe(body, mask), settings if with_key else None, at_first=not met_json)
+    error = _failure(response, describe(body, mask), settings if ours else None, at_first=not met_json)
     error.in_json = False
     with suppress(ValueError):
         decode_json(body)

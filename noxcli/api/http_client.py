@@ -149,9 +149,7 @@ class Http:
         if ours and not elsewhere:  # a file may be a web page
             self._require_api(response, starts=isinstance(body, Body))
         if not 200 <= response.status_code < 300:
-            error = failure_of(
-                response, self.mask, self.settings, with_key=ours, met_json=self.met_json and not elsewhere
-            )
+            error = failure_of(response, self.mask, self.settings, ours=ours, met_json=self.met_json and not elsewhere)
             self.met_json |= ours and error.in_json
             raise error
         require_framing(response, part="Range" in (headers or {}))

@@ -141,8 +141,7 @@ class Columns:
         sent = [(key, shlex.quote(item_start(key, None) + name)) for name, key in renamed.items()]
         keep = [f"--keep {shlex.quote(name)}" for name in unmeant if name not in renamed]
         hints = [f"name the rows with --id {name}" for name in ids]
-        which = "one of them" if len(unmeant) > len(missing) else "it"
-        hints += [f"send {which} as {key!r} (as in --column {item})" for key, item in sent]
+        hints += [f"send {'one of them' if keep else 'it'} as {key!r} (as in --column {item})" for key, item in sent]
         hints += [f"keep what is not sent with {' '.join(keep)}"] if keep else []
         are = "is not an input" if len(others) == 1 else "are not inputs"
         hint = " ".join([*meant, *([in_prose(hints)] if hints else [])])
