@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from noxcli.errors import NotFound, NoxError, UsageProblem, nearest, suggestion
+from noxcli.errors import (
+    ConfigProblem,
+    NotFound,
+    NoxError,
+    UsageProblem,
+    nearest,
+    suggestion,
+)
 from noxcli.inputs.sources import Sources
 from noxcli.models import Run, Version, Workflow, is_uuid
 from noxcli.retry import RetryPolicy
@@ -163,7 +170,7 @@ def resolve_run(api: "NoxusApi", text: str, retries: RetryPolicy, *, young: bool
     try:
         return retries.keep_trying(lambda within: api.within(within).find_run(run_id))
     except NoxError as error:
-        if error.http_status not in NO_READ_BY_ID:
+        if error.http_status not in NO_READ_BY_ID or isinstance(error, ConfigProblem):  # a page, not the API
             raise
         # A server may not know runs by their ids alone, or not let every key read them so.
         hint = ", or ".join(filter(None, (error.hint, "give WORKFLOW_ID/RUN_ID")))
