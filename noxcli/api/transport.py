@@ -1,10 +1,12 @@
 """How connections are made, and how urllib3 and http.client are set up for the promises about answers and starts."""
 
 import os
+import socket
 import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
@@ -17,8 +19,10 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import get_environ_proxies, select_proxy, super_len
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.fields import RequestField
 from urllib3.filepost import choose_boundary
+from urllib3.util.connection import allowed_gai_family
 
 from noxcli import __version__
 from noxcli.api.body import AT_ONCE, AnswerLimit
@@ -30,6 +34,8 @@ from noxcli.urls import Url, is_loopback, same_origin
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the first one that is set counts, as in requests
 MAX_KEPT = 32  # idle connections to one server
 SWITCHING_PROTOCOLS = 101
+EACH_ADDRESS = 3.0  # seconds to connect to one address of a host while others remain
+ANSWERED: dict[str, str] = {}  # the address of each host that answered last
 FRAMING = ("Transfer-Encoding", "Content-Length")  # the libraries read one that is folded in different ways
 
 
@@ -143,6 +149,30 @@ class NotingConnection(urllib3.connection.HTTPConnection):
     """Notes that a start may have been sent, after the connection is made and before its first byte is sent."""
 
     response_class = FinalResponse
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the host's addresses in turn, the one that answered last first: one alone may be dead."""
+        host, limit = self._dns_host, self.timeout
+        try:
+            found = socket.getaddrinfo(host.strip("[]"), self.port, allowed_gai_family(), socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        addresses = [*dict.fromkeys(socket.getnameinfo(each[4], numeric)[0] for each in found)]
+        addresses.sort(key=lambda address: address != ANSWERED.get(host))
+        try:
+            for address in addresses[:-1]:
+                self._dns_host, self.timeout = address, min(EACH_ADDRESS, limit or EACH_ADDRESS)
+                with suppress(NewConnectionError, ConnectTimeoutError):
+                    return self._connected(host)
+            self._dns_host, self.timeout = addresses[-1], limit
+            return self._connected(host)
+        finally:
+            self._dns_host, self.timeout = host, limit
+
+    def _connected(self, host: str) -> socket.socket:
+        connected, ANSWERED[host] = super()._new_conn(), self._dns_host
+        return connected
 
     def request(self, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> None:
         if self.sock is None:
