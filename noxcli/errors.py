@@ -246,6 +246,7 @@ class Unavailable(NoxError, code=ExitCode.TEMPORARY):
         super().__init__(message, hint, **facts)
         self.sent = sent
         self.retry_after = retry_after
+        self.lasts = False  # it will not pass, as one of the settings when nothing has answered yet
 
     @property
     def overloaded(self) -> bool:
@@ -269,8 +270,12 @@ class NoSlotInTime(Unavailable):
     """The pace of all requests left no time for this one: that says nothing about what it requests."""
 
 
-class NotSecured(Unavailable):
-    """No connection by TLS, since the certificate was refused, or the server does not speak it: this will not pass."""
+class ConnectionRejected(Unavailable, code=ExitCode.USAGE):
+    """No connection, since a certificate was refused, the server does not speak TLS, or a proxy refuses it."""
+
+
+class ProxyUnreachable(ConnectionRejected, code=ExitCode.TEMPORARY):
+    """The proxy that the settings name refuses connections, or its name is unknown."""
 
 
 class Unreadable(Unavailable):

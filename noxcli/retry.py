@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from copy import copy
 from typing import Self, TypeVar
 
-from noxcli.errors import NotAccessible, NotFinished, NotSecured, NoxError, RequestRejected, TimedOut, Unavailable
+from noxcli.errors import NotAccessible, NotFinished, NoxError, RequestRejected, TimedOut, Unavailable
 from noxcli.timing import Clock, Deadline
 
 ONE_ATTEMPT = 30.0  # seconds
@@ -65,6 +65,8 @@ class FailureTracker:
 
     def is_lost(self, error: NoxError) -> bool:
         """Count a request that failed, and return whether there is no reason to retry."""
+        if isinstance(error, Unavailable) and error.lasts:
+            return True
         if not isinstance(error, NotAccessible):
             self.failed()
             return self.is_too_long or not isinstance(error, Unavailable | RequestRejected)
@@ -204,7 +206,7 @@ class RetryPolicy:
                 nonlocal note
                 delay = self._delay_after(error, failures) if isinstance(error, Unavailable) else ASK_AGAIN
                 note = note or shown.enter_context(self._notes())
-                note(error, failures.remaining_for(error))
+                note(error, max(failures.remaining_for(error), delay))
                 self._pause(delay, error)
 
             yield pause
@@ -212,11 +214,18 @@ class RetryPolicy:
     def _delay_after(self, error: Unavailable, failures: FailureTracker) -> float:
         """Return how long to wait before the next attempt. Raises as `keep_trying` if there is to be none."""
         is_lost = failures.is_lost(error)
+        if error.lasts:
+            raise error
         if self._deadline.passed:
             raise self.out_of_time(error.message) from error
-        if not (is_lost or isinstance(error, NotSecured)):
+        asked = error.retry_after or 0.0
+        if asked > self._deadline.remaining():
+            raise self.out_of_time(error.line()) from error
+        if asked > failures.remaining and not is_lost and self._gave_up is not None:
+            return asked  # it waits for a run
+        if asked <= failures.remaining and not is_lost:
             # The last attempt is at the end of the time for retries.
-            return min(failures.delay(error.retry_after), failures.remaining)
+            return min(failures.delay(asked), failures.remaining)
         if self._gave_up is not None:
             raise self._gave_up(error.message, error.hint, **error.facts()) from error
         raise error

@@ -61,7 +61,7 @@ def test_the_hint_is_told_too() -> None:
     [
         ([], 60, 1, 0),
         (busy(20, times=9), 60, 4, 60),
-        (busy(3600, times=3), 60, 2, 60),
+        (busy(3600, times=3), 60, 1, 0),
         (busy(), 0, 1, 0),
         ([UsageProblem("wrong")], 60, 1, 0),
     ],
@@ -97,11 +97,26 @@ def test_giving_up_keeps_the_facts() -> None:
 
 @pytest.mark.parametrize("kind", [TimedOut, TimedOutBeforeStart])
 def test_the_commands_own_limit_ends_it_on_time(kind: type[NoxError]) -> None:
-    clock, call = FakeClock(), Flaky(*busy(20.0))
+    clock, call = FakeClock(), Flaky(*busy(5.0))
     retries, _ = patient(clock, limit=5, out_of_time=kind)
     with pytest.raises(kind, match="out of time: busy"):
         retries.keep_trying(call)
     assert (call.calls, clock.time) == (1, 5)
+
+
+def test_a_wait_beyond_the_limit_ends_it_at_once() -> None:
+    clock, call = FakeClock(), Flaky(Unavailable("busy", "the server asks to wait 1h00m", retry_after=3600))
+    retries, _ = patient(clock, limit=5)
+    with pytest.raises(TimedOut, match="out of time: busy; the server asks to wait 1h00m"):
+        retries.keep_trying(call)
+    assert (call.calls, clock.time) == (1, 0)
+
+
+def test_a_run_is_waited_for_as_long_as_the_server_asks() -> None:
+    clock, call = FakeClock(), Flaky(*busy(3600))
+    retries, said = patient(clock, gave_up=LostContact)
+    assert retries.keep_trying(call) == "answer"
+    assert (call.calls, clock.time, said) == (2, 3600, ["busy; retrying for up to 3600s"])
 
 
 def test_the_commands_limit_comes_before_the_end_of_retries() -> None:

@@ -67,9 +67,9 @@ class NoxusApi:
         mask: Mask | None = None,
     ) -> None:
         """`log` gets a line about each request, without headers, bodies and query values; `warn` one about a list that
-        can't be read to its end.
+        can't be read to its end, or a cache in between.
         """
-        self.http = Http(settings, connect_timeout=connect_timeout, log=log, mask=mask)
+        self.http = Http(settings, connect_timeout=connect_timeout, log=log, warn=warn, mask=mask)
         self._warn = warn
         self._until = float("inf")  # the moment of the monotonic clock at which requests end
 
@@ -309,7 +309,8 @@ class NoxusApi:
 
     def _read_run(self, path: str, run_id: str, workflow_id: str = "") -> Run:
         try:
-            return _this_run(run_from(self._read_json("GET", path), workflow_id), run_id)
+            answer = self._read_json("GET", path, headers={"Cache-Control": "no-cache"})
+            return _this_run(run_from(answer, workflow_id), run_id)
         except Unreadable as error:
             raise OutputNotDelivered(error.message, **error.facts()) from error
         except RequestRejected as refusal:

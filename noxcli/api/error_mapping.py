@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -15,12 +16,22 @@ import requests
 import urllib3
 
 from noxcli.api.body import AnswerLimit, pieces_of
+from noxcli.api.transport import bundle_variable, proxy_for, proxy_variable
 from noxcli.codec import decode_json
 from noxcli.config.settings import Settings
-from noxcli.errors import REFUSALS, NotFound, NotSecured, NoxError, RequestRejected, Unauthorized, Unavailable
+from noxcli.errors import (
+    REFUSALS,
+    ConnectionRejected,
+    NotFound,
+    NoxError,
+    ProxyUnreachable,
+    RequestRejected,
+    Unauthorized,
+    Unavailable,
+)
 from noxcli.masking import Mask
 from noxcli.timing import show_seconds
-from noxcli.urls import PORTS, is_loopback
+from noxcli.urls import PORTS, is_loopback, shown_url, to_url
 
 # No connection, so nothing was sent. An unknown name is also a NewConnectionError.
 NO_CONNECTION = (
@@ -31,6 +42,7 @@ NO_CONNECTION = (
 )
 # What OpenSSL says of a first answer that is not TLS, in its versions (urllib3 looks for the same, in connection.py).
 NOT_TLS = ("wrong version number", "wrong_version_number", "unknown protocol", "record layer failure")
+CONNECT_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")  # as http.client says it
 IN_OPENSSL = re.compile(r" *\(_ssl\.c:\d+\)")  # where Python's source saw it, which tells users nothing
 # Errors of a broken connection: requests wraps them while connecting, read1() raises urllib3's own. An odd number in
 # a head or a chunk size surfaces as the error of int(), or of its result.
@@ -40,8 +52,11 @@ BROKEN = (*LIBRARIES, OSError, ValueError, OverflowError)
 NO_CHUNK_SIZE = "invalid literal for int() with base 16: b''"
 ERROR_BODY_LIMIT, ERROR_BODY_SECONDS = 64 * 1024, 10.0
 MAX_DETAIL = 300
+NO_SUCH_HOST, PASSWORD = "the host name is unknown", "put user and password into"
+UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 REASONS = ("detail", "msg", "message", "error")  # where an error, or a part of it, has its reason
 # noxus-sdk 0.6.0, errors.py: where it reads the request id.
+NOT_THE_API = "this was not the API, which answers in JSON: is a gateway being restarted, or a firewall in between?"
 REQUEST_ID_HEADERS = ("x-request-id", "x-noxus-request-id")
 
 
@@ -97,19 +112,23 @@ def failure_of(response: requests.Response, mask: Mask, settings: Settings, *, o
         error.in_json = is_of_json(response)
     if met_json and not error.in_json and response.status_code in REFUSALS:
         return not_the_api(error)
+    if is_page(response) and response.status_code >= 500:
+        error.hint = error.hint or NOT_THE_API
     return error
 
 
 def not_the_api(error: NoxError) -> Unavailable:
     """Return the error for a refusal by something before the API."""
-    hint = "this was not the API, which answers in JSON: is a gateway being restarted, or a firewall in between?"
-    return Unavailable(error.message, hint, **error.facts())
+    return Unavailable(error.message, NOT_THE_API, **error.facts())
 
 
 def _failure(response: requests.Response, reason: str, settings: Settings | None, *, at_first: bool) -> NoxError:
     status, facts, key_from = response.status_code, facts_of(response), settings and settings.key_from
     host = urlsplit(response.url).netloc
     what = f"{host} answered {status}" + (f": {reason}" if reason else "")
+    if status == 407 and (proxy := proxy_for(to_url(response.url))) is not None:
+        where = proxy_variable(urlsplit(response.url).scheme)
+        return RequestRejected(f"the proxy {shown_url(proxy)} answered 407", f"{PASSWORD} {where}", **facts)
     if status == 401 and key_from is not None:
         others = [address for address in ADDRESSES if urlsplit(address).netloc != host]
         elsewhere = f" Noxus also answers at {', '.join(others)} (set NOXUS_BACKEND_URL)" if at_first else ""
@@ -136,19 +155,44 @@ def _failure(response: requests.Response, reason: str, settings: Settings | None
 
 def unavailable(error: BaseException, url: str, mask: Mask, *, sent: bool = True) -> Unavailable:
     """Return the error for a connection that failed or broke."""
-    parts, chain = urlsplit(url), list(_inwards(error))
-    what = f"no answer from {parts.netloc}: {cause_of(error, mask)}"
+    parts, chain, cause = urlsplit(url), list(_inwards(error)), cause_of(error, mask)
+    if not sent and _any_is(chain, urllib3.exceptions.ProxyError) and (proxy := proxy_for(to_url(url))) is not None:
+        return _of_proxy(shown_url(proxy), parts.scheme, parts.netloc, chain, cause)
     rejected = next((link.verify_message for link in chain if isinstance(link, ssl.SSLCertVerificationError)), None)
     if not sent and rejected is not None:
         what = f"the certificate of {parts.netloc} is not trusted: {rejected.lower()}"
-        return NotSecured(what, "is the base URL right? A private CA belongs in REQUESTS_CA_BUNDLE", sent=False)
+        return ConnectionRejected(what, _way_to_trust(rejected), sent=False)
     if not sent and any(word in str(link).lower() for link in chain for word in NOT_TLS):
         hint = f"is it http://{parts.netloc}, or another port?"
-        return NotSecured(f"{parts.netloc} does not speak TLS", hint, sent=False)
-    hint = "is the base URL right, and the network up?"
+        return ConnectionRejected(f"{parts.netloc} does not speak TLS", hint, sent=False)
+    if _any_is(chain, urllib3.exceptions.NameResolutionError):
+        hint = "is the base URL right?" if cause == NO_SUCH_HOST else "is the network up, and its DNS server?"
+        return Unavailable(f"can't look up {parts.hostname}: {cause}", hint, sent=False)
+    what, hint = f"no answer from {parts.netloc}: {cause}", "is the base URL right, and the network up?"
     if is_loopback(parts.hostname or "") and _any_is(chain, ConnectionRefusedError):
         hint = f"start a server there, or the sandbox with: noxcli sandbox --port {parts.port or PORTS[parts.scheme]}"
     return Unavailable(what, hint, sent=sent)
+
+
+def _of_proxy(proxy: str, scheme: str, host: str, chain: Iterable[BaseException], cause: str) -> Unavailable:
+    """Return the error for a proxy that did not connect."""
+    variable, around = proxy_variable(scheme), f"add {host.partition(':')[0]} to NO_PROXY"
+    refused = next((found[1] for link in chain if (found := CONNECT_REFUSED.search(str(link)))), None)
+    if refused is None:
+        lasts = cause == NO_SUCH_HOST or _any_is(chain, ConnectionRefusedError)
+        kind = ProxyUnreachable if lasts else Unavailable
+        return kind(f"no answer from the proxy {proxy}: {cause}", f"correct {variable}, or {around}", sent=False)
+    kind = ConnectionRejected if refused.startswith("4") else Unavailable
+    hint = f"{PASSWORD} {variable}" if refused == "407" else f"ask who runs the proxy for access, or {around}"
+    return kind(f"the proxy {proxy} answered {refused} to CONNECT {host}", hint, sent=False)
+
+
+def _way_to_trust(rejected: str) -> str:
+    if "expired" in rejected or "not yet valid" in rejected:
+        return "is this machine's clock right? Else who runs the server must renew it"
+    variable = bundle_variable()
+    own = "REQUESTS_CA_BUNDLE" if variable is None else f"the file that {variable} names"
+    return f"is the base URL right? A private CA belongs in {own}"
 
 
 def never_connected(error: BaseException) -> bool:
@@ -162,8 +206,9 @@ def cause_of(error: BaseException, mask: Mask) -> str:
     The text may quote the server, and Python may have truncated it.
     """
     chain = list(_inwards(error))
-    if _any_is(chain, urllib3.exceptions.NameResolutionError):
-        return "the host name is unknown"
+    unresolved = next((link for link in chain if isinstance(link, socket.gaierror)), None)
+    if unresolved is not None:
+        return NO_SUCH_HOST if unresolved.errno in UNKNOWN_NAME else "the resolver does not answer"
     reason = next((str(link.strerror) for link in reversed(chain) if isinstance(link, OSError) and link.strerror), None)
     if reason:
         return IN_OPENSSL.sub("", reason.lower())

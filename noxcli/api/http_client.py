@@ -24,7 +24,7 @@ from noxcli.api.error_mapping import (
 from noxcli.api.transport import EXCHANGE, Body, KeyHeader, new_session, proxy_for, proxy_passwords, require_bundle
 from noxcli.codec import TooMuch, decode_json
 from noxcli.config.settings import Settings
-from noxcli.errors import ConfigProblem, RequestRejected, Unavailable, Unreadable
+from noxcli.errors import ConfigProblem, ConnectionRejected, RequestRejected, Unavailable, Unreadable
 from noxcli.masking import Mask
 from noxcli.urls import Url, follow, is_loopback, shown_url, to_url
 
@@ -55,6 +55,7 @@ class Http:
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
         log: Callable[[str], None] = lambda _: None,
+        warn: Callable[[str], None] = lambda _: None,
         mask: Mask | None = None,
     ) -> None:
         self.settings = settings
@@ -67,7 +68,8 @@ class Http:
         self.met_json = False  # the API has answered: what comes in another form is from something before it
         self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
         self._connect_timeout = connect_timeout
-        self._log = log
+        self._log, self._warn = log, warn
+        self._met_cache = False
         if self._home.scheme == "https":
             require_bundle()
         self.session = new_session()
@@ -98,6 +100,12 @@ class Http:
                 raise Unreadable(f"{what} {error}", **facts) from None
             raise Unavailable(f"{what} something that is not JSON", "is it the base URL of the API?", **facts) from None
         self.met_json = True
+        age = response.headers.get("Age", "").strip()
+        if age.strip("0") and not self._met_cache:
+            self._met_cache = True
+            self._warn(
+                f"a cache before {self._home.netloc} gave an answer that was {age[:20]} s old: it may be out of date"
+            )
         return answer
 
     def read(self, method: str, path: str, limit: AnswerLimit, **parts: Any) -> bytes:
@@ -228,7 +236,9 @@ class Http:
         except BROKEN as error:
             outcome = f"no answer: {cause_of(error, self.mask)}"
             sent = body.attempt.may_be_sent if isinstance(body, Body) else not never_connected(error)
-            raise unavailable(error, str(url), self.mask, sent=sent) from error
+            late = unavailable(error, str(url), self.mask, sent=sent)
+            late.lasts = isinstance(late, ConnectionRejected) and not self.met_json
+            raise late from error
         finally:
             took = (time.monotonic() - began) * 1000
             self._log(f"{method} {urlsplit(str(url)).path} {outcome} {took:.0f} ms{known_as}")

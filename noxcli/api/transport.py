@@ -264,10 +264,20 @@ def proxy_for(url: Url) -> str | None:
     return None if is_loopback(url.host) else select_proxy(str(url), get_environ_proxies(str(url)))
 
 
+def proxy_variable(scheme: str) -> str:
+    """Return what sets the proxy for addresses of this scheme."""
+    names = (name for each in (f"{scheme}_proxy", "all_proxy") for name in (each, each.upper()))
+    return next((name for name in names if os.environ.get(name)), "the proxy in the system's settings")
+
+
+def bundle_variable() -> str | None:
+    """Return the variable that names the certificates to trust."""
+    return next((name for name in BUNDLES if os.environ.get(name)), None)
+
+
 def require_bundle() -> None:
     """Raise ConfigProblem if requests could not read the certificates that the environment names."""
-    variable = next((name for name in BUNDLES if os.environ.get(name)), None)
-    if variable is None:
+    if (variable := bundle_variable()) is None:
         return
     path = os.environ[variable]
     try:

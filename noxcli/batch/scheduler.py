@@ -19,6 +19,7 @@ from noxcli.batchdir.append_file import JournalTrouble
 from noxcli.batchdir.journal_state import SENT, STARTED, JournalState
 from noxcli.batchdir.row_result import RowResult
 from noxcli.errors import (
+    ConnectionRejected,
     ExitCode,
     Interruption,
     LostContact,
@@ -181,10 +182,11 @@ class Scheduler:
         if isinstance(state, RowResult):
             self._apply_result(state)
         elif state.run is None:
-            if state.error is not None and not state.in_doubt:
-                self.shutdown.enter(
-                    Stage.FINISHING, state.error
-                )  # the disk does not take what must be there before a start, or the server is sick
+            if state.error is not None and not state.in_doubt:  # disk, server or network let no row start
+                error = state.error
+                if isinstance(error, ConnectionRejected) and self.in_flight.had_runs:
+                    error = LostContact(error.message, error.hint)
+                self.shutdown.enter(Stage.FINISHING, error)
             if state.in_doubt:
                 self.summary.note_start(in_doubt=True)
             self.in_flight.end_start(number)

@@ -16,10 +16,10 @@ from noxcli.batchdir.row_result import RowResult, row_folder
 from noxcli.errors import (
     SLOW_DOWN,
     Bug,
+    ConnectionRejected,
     NoReadAnswered,
     NoSlotInTime,
     NotAccessible,
-    NotSecured,
     NoxError,
     OutputNotDelivered,
     Phase,
@@ -169,8 +169,8 @@ class RowWorker:
                 active.error = trouble
                 return active
             self._withdraw(active, trouble)
-            # What must be on the disk first is not, or the server is sick.
-            if isinstance(trouble, JournalTrouble | NoReadAnswered):
+            # What must be on the disk first is not, or the server is sick, or out of reach for a reason that lasts.
+            if isinstance(trouble, JournalTrouble | NoReadAnswered | ConnectionRejected):
                 active.error = trouble
                 return active
             if active.aborted:  # it waited for its turn
@@ -196,7 +196,7 @@ class RowWorker:
                     failures.answered()  # for how long, the pace and the batch's limits decide
                 else:
                     failures.failed()
-                if failures.is_too_long or isinstance(error, NotSecured) or not attempt.may_be_repeated(error):
+                if failures.is_too_long or isinstance(error, ConnectionRejected) or not attempt.may_be_repeated(error):
                     raise
                 self._withdraw(active, error)  # the pace slows down what follows
         try:

@@ -71,7 +71,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
                 _stop_one(noxus, text, outcome)
             except NoxError as error:
                 outcome.error = error
-                if isinstance(error, Unavailable):
+                if isinstance(error, Unavailable) and not error.lasts:
                     outcome.error = LostContact(error.message, f"try again with: noxcli stop {text}", **error.facts())
                 if len(named) > 1:
                     complain(context, outcome.error)

@@ -20,7 +20,7 @@ from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import ASK_LATER, FailureTracker, RetryPolicy
 from noxcli.runs.follow import Policy
 from noxcli.runs.progress import Step
-from noxcli.runs.record import LAST_READ, lost_contact, settled_if_unchanged, still_running
+from noxcli.runs.record import LAST_READ, lost_contact, require_time, settled_if_unchanged, still_running
 from noxcli.waiting import Result, Workers, result_of, run_all_within, value_of
 
 MAX_READ = 30.0  # seconds to check all runs once
@@ -211,6 +211,7 @@ class ManyRuns:
         was_asked = not isinstance(error, NoSlotInTime)
         if isinstance(error, Unavailable | NotAccessible) and not (was_asked and one.failures.is_lost(error)):
             one.trouble = error
+            require_time(error, outcome.subject, self._noxus.deadline)
             return False
         if isinstance(error, Unavailable) or (isinstance(error, NotAccessible) and outcome.run):
             raise lost_contact(error, outcome.run.id if outcome.run else outcome.subject)

@@ -10,7 +10,15 @@ from noxcli.errors import NotAccessible, NoxError, RequestRejected, TimedOut, Un
 from noxcli.models import Finished, Reconnecting, Run, Update
 from noxcli.retry import FailureTracker
 from noxcli.runs.event_dedup import EventDeduplicator
-from noxcli.runs.record import LAST_READ, Record, events_of_a_run, lost_contact, may_be_the_end
+from noxcli.runs.record import (
+    LAST_READ,
+    AskedToWait,
+    Record,
+    events_of_a_run,
+    lost_contact,
+    may_be_the_end,
+    require_time,
+)
 from noxcli.runs.stream import MAX_WAIT, RunStream, TrailingEvents
 from noxcli.timing import Deadline, show_seconds
 from noxcli.value_class import value_class
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
 Burst = Sequence[Update]
 
 READ_LIMIT = 30.0  # for one read of the record
-MAX_DELAY = 60.0  # regardless of Retry-After, since the record must still be read
+MAX_DELAY = 60.0  # of a stream's Retry-After, since the record must still be read; of reads, longer ones are shown
 FIRST_READ = 3.0  # without an event until the record is read; twice as long each time
 READ_AT_END = 0.2  # the same after an event that may be the end: the record may lag behind it
 MAX_STALE = 2.0  # the same if the stream closed then, until it is opened again
@@ -79,7 +87,7 @@ class Follower:
         self._over = self.record.over
         self._stall = Deadline(clock, policy.stall_timeout)
         self._contact = FailureTracker(clock, policy.retry_for)
-        self._retry_after = 0.0  # the delay that the last failed read requested
+        self._unasked = Deadline(clock, 0.0)  # until then, the server wants no reads
         # What to do next, once the wait before it is over.
         self._next: Callable[[], Burst] = self._listen if policy.stream else self._poll
         self._wait = Deadline(clock, 0.0)
@@ -106,6 +114,8 @@ class Follower:
             while not self._over():
                 try:
                     yield self._next() if self._wait.passed else self._sleep()
+                except AskedToWait:
+                    raise
                 except TimedOut:
                     yield self._read_once_more()
                     if not self._over() and (self._stall.passed or self._deadline.passed):
@@ -155,17 +165,18 @@ class Follower:
     def _read(self) -> list[Update]:
         """Read the record; a failed read is ignored as long as contact is not lost."""
         self._check_limits()
+        if not self._unasked.passed:
+            return []
         try:
             most = min(READ_LIMIT, self._contact.for_an_attempt)
             updates = self.record.read(min(self._deadline.remaining(most), self._stall.remaining(most)))
         except (Unavailable, RequestRejected, NotAccessible) as error:
-            self._retry_after = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
             is_lost = self._contact.is_lost(error)
             self._check_limits()
             if is_lost:
                 raise lost_contact(error, self.record.run.id) from error
-            return []
-        self._retry_after = 0.0
+            self._unasked.restart(asked := require_time(error, self.record.run.id, self._deadline))
+            return [Reconnecting(1, asked, error.message, lost=False)] if asked > MAX_DELAY else []
         self._contact.met_answer()
         if self.record.moved:
             self._stall.restart()
@@ -181,7 +192,7 @@ class Follower:
         return updates
 
     def _wait_for_poll(self) -> None:
-        asked_for = min(self._retry_after, MAX_DELAY)
+        asked_for = self._unasked.remaining()
         interval = max(self._policy.poll_interval, asked_for)
         self._wait.restart(interval if asked_for else self._poll_until.remaining(interval))
 

@@ -148,6 +148,8 @@ def lost_contact(error: NoxError, run_id: str, continuing: str | None = None) ->
     """Return the error for a run that can no longer be read, for this reason, with the command that continues."""
     if isinstance(error, NotAccessible):
         return access_lost(error, run_id, continuing)
+    if isinstance(error, Unavailable) and error.lasts:
+        return error
     hint = f"continue with: {continuing or f'noxcli wait {run_id}'}"
     return LostContact(f"lost contact with run {run_id}: {error.message}", hint, **error.facts())
 
@@ -160,6 +162,18 @@ def access_lost(error: NotAccessible, run_id: str, continuing: str | None = None
     denied = type(error)(error.message, f"{hint}{still}; continue with: {back}", **error.facts())
     denied.in_json = error.in_json
     return denied
+
+
+class AskedToWait(TimedOut):
+    """The server asks to wait for longer than there is time."""
+
+
+def require_time(error: NoxError, run_id: str, deadline: Deadline) -> float:
+    """Return for how many seconds the server asks not to read a run. Raises AskedToWait."""
+    asked = (error.retry_after if isinstance(error, Unavailable) else None) or 0.0
+    if asked > deadline.remaining():
+        raise AskedToWait(f"{error.line()}, beyond --timeout", f"continue with: noxcli wait {run_id}")
+    return asked
 
 
 def still_running(run: Run, hint: str | None = None) -> TimedOut:

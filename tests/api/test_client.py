@@ -464,7 +464,7 @@ def test_an_unknown_host_is_called_unknown(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     error = broken(start, "https://noxus.invalid")
-    assert (error.message, error.sent) == ("no answer from noxus.invalid: the host name is unknown", False)
+    assert (error.message, error.sent) == ("can't look up noxus.invalid: the host name is unknown", False)
 
 
 def test_a_connect_that_hangs_is_told_and_nothing_was_sent() -> None:

@@ -328,7 +328,7 @@ def test_a_server_without_trusted_tls_is_told_at_once(
         url = f"https://127.0.0.1:{server.port}"
         result = noxcli("run", WORKFLOW, "Question=why", "--json", *options, environ={"NOXUS_BACKEND_URL": url})
         assert (server.requests, server.connections) == ([], 1)
-    assert (result.code, result.json["retry_safe"], clock.slept) == (75, True, [])
+    assert (result.code, result.json["retry_safe"], clock.slept) == (2, True, [])
     assert told in result.err
 
 

@@ -359,11 +359,22 @@ def test_no_stream_means_no_stream() -> None:
     assert (result.events, result.label, result.follower.stream.connects) == ([], Continuity.NONE, 0)
 
 
-@pytest.mark.parametrize(("asked_for", "waited"), [(20, 20), (3600, 60)])
-def test_polling_obeys_the_server_for_a_minute_at_most(asked_for: float, waited: float) -> None:
+@pytest.mark.parametrize(("asked_for", "told"), [(20, []), (3600, [3600])])
+def test_polling_obeys_the_server(asked_for: float, told: list[float]) -> None:
     server = FakeServer(record=[Unavailable("busy", retry_after=asked_for), COMPLETED])
-    assert followed(server, Policy(stream=False)).run is COMPLETED
-    assert server.reads[1] - server.reads[0] == pytest.approx(waited)
+    result = followed(server, Policy(stream=False))
+    assert result.run is COMPLETED
+    assert server.reads[1] - server.reads[0] == pytest.approx(asked_for)
+    assert [update.delay for update in result.of(Reconnecting)] == told
+
+
+def test_a_pause_beyond_the_limit_ends_the_wait() -> None:
+    busy = Unavailable("busy", "the server asks to wait 1h00m", retry_after=3600)
+    server = FakeServer(record=[busy, COMPLETED])
+    result = followed(server, Policy(stream=False), timeout=60)
+    assert isinstance(result.error, TimedOut)
+    assert result.error.message == "busy; the server asks to wait 1h00m, beyond --timeout"
+    assert server.clock.time < 10
 
 
 def test_polls_that_change_something_are_told() -> None:
