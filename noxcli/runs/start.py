@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from noxcli.api import NoxusApi
 
 T = TypeVar("T")
-MAX_SEARCH = 10.0  # seconds for the list of runs
+MAX_SEARCH, SEARCH_AGAIN = 10.0, 1.0  # seconds for the list of runs, and between two reads of it
 MAX_ANSWER = 60.0  # seconds; the server's own limit is not documented
 A_DAY = timedelta(days=1)
 PLAUSIBLE = datetime(2020, 1, 1, tzinfo=UTC)  # servers also write 1970 or the year 1 for a time that they do not know
@@ -120,7 +120,7 @@ def send_once(
                     elif not attempt.may_be_sent:
                         raise
                     else:
-                        words, found = attempt.search(deadline.remaining(MAX_SEARCH))
+                        words, found = _search(attempt, Deadline(policy.clock, deadline.remaining(MAX_SEARCH)))
                         what = f"{attempt.name} was sent, but its outcome is unknown: {error.message}{words}"
                         raise StartUnknown(what, attempt.check_first, **error.facts(), candidates=found) from error
     except Interrupted as signal:
@@ -132,6 +132,15 @@ def send_once(
     note(answer)  # without a wait in between, at which a signal could lose it
     SIGNALS.check()
     return answer
+
+
+def _search(attempt: NonIdempotentRequest[T], limit: Deadline) -> tuple[str, list[dict[str, Any]]]:
+    """Look for what may be its effect until there is some: what failed may recover, and a run may be listed late."""
+    while True:
+        words, found = attempt.search(limit.remaining())
+        if found or not words or limit.passed:
+            return words, found
+        limit.clock.sleep(min(SEARCH_AGAIN, limit.remaining()))
 
 
 class StartAttempt(NonIdempotentRequest[Run]):
