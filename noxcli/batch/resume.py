@@ -19,7 +19,7 @@ from noxcli.inputs.definition import InputNode
 from noxcli.inputs.preflight import validate_inputs
 from noxcli.masking import Mask
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import amount
+from noxcli.render.text import amount, part_of
 from noxcli.rows.reader import Row, RowReader, digest_of
 from noxcli.rows.shards import Shard
 
@@ -84,7 +84,7 @@ class RowCounts:
             complain(f"noxcli: {place}{others}: {problem}")
         if wrong:
             more = f" (the first {listed} are listed)" if wrong > listed else ""
-            of = f"{wrong} of {amount(self.in_shard // self.repeat, 'row')} {'is' if wrong == 1 else 'are'} wrong{more}"
+            of = f"{part_of(wrong, self.in_shard // self.repeat, 'row')} {'is' if wrong == 1 else 'are'} wrong{more}"
             raise WrongInputs(
                 f"{of}; nothing was started",
                 f"see: noxcli inputs {shlex.quote(workflow)}",

@@ -9,6 +9,7 @@ from noxcli.batchdir.journal_state import JournalState
 from noxcli.errors import ConfigProblem, Unavailable, UsageProblem
 from noxcli.inputs.parse import Inputs
 from noxcli.render.terminal import Terminal
+from noxcli.render.text import part_of
 from noxcli.rows.reader import RowReader
 from noxcli.rows.shards import Shard
 
@@ -71,10 +72,10 @@ class BatchSpec:
     def require_resumed(self, journaled: JournalState) -> None:
         """Raise UsageProblem if there is a batch, which the user did not want to continue."""
         if journaled.header is not None and not self.continues:
-            what = "rows" if journaled.header.repeat == 1 else "runs"
-            done = f"{journaled.count_finished()} of {journaled.header.rows} {what}"
+            what = "row" if journaled.header.repeat == 1 else "run"
+            done = part_of(journaled.count_finished(), journaled.header.rows, what)
             raise UsageProblem(
-                f"{self.directory} already has a batch, of which {done} have finished",
+                f"{self.directory} already has a batch, of which {done} finished",
                 "continue it with --resume, start over with --fresh, or choose another --output-dir",
             )
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from noxcli.errors import BY_SHARE, COMPLETED, HOPELESS, ExitCode, Incomplete, NoxError, UsageProblem, worst
 from noxcli.render import Facts
 from noxcli.render.terminal import Terminal
-from noxcli.render.text import amount, hint_lines
+from noxcli.render.text import amount, hint_lines, part_of
 from noxcli.reports.ci import BatchReport
 from noxcli.reports.failure_groups import FailureGroups, headline_of
 from noxcli.timing import show_seconds
@@ -111,10 +111,6 @@ class BatchSummary:
     def not_started(self) -> int:
         return max(0, self.total - self.done)
 
-    def of_rows(self, count: int) -> str:
-        """Return how many of how many rows of the file."""
-        return f"{count} of {self.rows} rows"
-
     # What others report.
 
     def expect(self, total: int, before: Mapping[int, int] | None = None) -> None:
@@ -128,7 +124,7 @@ class BatchSummary:
 
     def how_far(self, running: int, doubtful: int, note: str, seconds: float) -> Facts:
         """Return `12 of 120 rows, 8 running, 1 not completed`, and the rate of this call; `note` is on the server."""
-        parts = [f"{self.done} of {self.total} rows"]
+        parts = [part_of(self.done, self.total, "row")]
         counts = ((running, "running"), (self.failed, "not completed"), (doubtful, "in doubt"))
         parts += [f"{count} {what}" for count, what in counts if count]
         text = ", ".join([*parts, note] if note else parts)
@@ -228,9 +224,9 @@ class BatchSummary:
         """Whether the batch passes, and why; None without --min-pass and repetitions: then all rows must pass."""
         good, rows = self.all_codes[ExitCode.OK], self.rows
         if self.min_pass is not None:
-            text = f"{self.of_rows(good)} passed ({self.min_pass.words(good, rows)})"
+            text = f"{part_of(good, rows, 'row')} passed ({self.min_pass.words(good, rows)})"
             return {*self.exit_codes} <= {ExitCode.OK}, text
-        text = f"{self.of_rows(good)} passed (--pass-each {self.pass_each} of {self.repeat})"
+        text = f"{part_of(good, rows, 'row')} passed (--pass-each {self.pass_each} of {self.repeat})"
         return None if self.repeat == 1 else (good == rows, text)
 
     def notes(self) -> list[str]:
@@ -254,6 +250,8 @@ class BatchSummary:
         elif counted.total() > counted[ExitCode.OK]:
             text = headline_of(counted, self.rows)
         else:
-            text = f"{self.of_rows(self.not_started // self.repeat)} were not started" if self.not_started else ""
+            unstarted = self.not_started // self.repeat
+            were = "was" if unstarted == 1 else "were"
+            text = f"{part_of(unstarted, self.rows, 'row')} {were} not started" if self.not_started else ""
         why = "" if self.cause is None else self.cause.message
         raise Incomplete("; ".join(filter(None, [why, text])) + named, hint, code)

@@ -8,7 +8,7 @@ from noxcli.codec import to_json
 from noxcli.errors import COMPLETED, UsageProblem, nearest, suggestion
 from noxcli.inputs.parse import Inputs
 from noxcli.inputs.sources import Sources
-from noxcli.render.text import amount
+from noxcli.render.text import amount, part_of
 from noxcli.rows.columns import EXPECT, Columns
 from noxcli.rows.reader import Row, RowReader, digest_of
 
@@ -170,4 +170,4 @@ class Coverage:
             if count and count == self._rows:
                 raise UsageProblem(f"each row has {what}, so nothing is checked", "fill it in")
             if count:
-                warn(f"{count} of {amount(self._rows, 'row')} {'has' if count == 1 else 'have'} {what}")
+                warn(f"{part_of(count, self._rows, 'row')} {'has' if count == 1 else 'have'} {what}")

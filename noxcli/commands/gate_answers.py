@@ -76,7 +76,7 @@ class GateAnswers(BatchSummary):
 
     def how_far(self, running: int, doubtful: int, note: str, seconds: float) -> Facts:
         share, text, pace = BatchSummary.how_far(self, running, doubtful, note, seconds)
-        return share, text.replace(" rows", " runs"), pace.replace("rows/", "runs/")
+        return share, text.replace(" row", " run"), pace.replace("rows/", "runs/")
 
     def decide(self) -> GateVerdict | Sequence[AnswerKey]:
         """Return the verdict, or the answers to get next: a retry where there is no result."""

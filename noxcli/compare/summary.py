@@ -13,7 +13,7 @@ from noxcli.batchdir.results_file import DigestIndex
 from noxcli.compare.side import Side
 from noxcli.errors import HAD_RUN, ExitCode, UsageProblem
 from noxcli.outputs.values import as_text
-from noxcli.render.text import amount, in_prose
+from noxcli.render.text import amount, in_prose, part_of
 from noxcli.reports.failure_groups import ResultLine
 from noxcli.reports.row_pair import PassRule, RowClass, RowPair, SideVerdict, answer_of
 from noxcli.timing import show_seconds, within
@@ -178,7 +178,7 @@ class ComparisonSummary:
             took = ", ".join(
                 f"{name} {show_seconds(totals[key])}" for key, name in TERMS.items() if totals[key] is not None
             )
-            passed = f"{totals['passed']:,} of {amount(totals['rows'], 'row')} passed ({totals['pass_rate'] or 0:.1%})"
+            passed = f"{part_of(totals['passed'], totals['rows'], 'row')} passed ({totals['pass_rate'] or 0:.1%})"
             yield f"{side.name} {side.named}: {', '.join(filter(None, [passed, took]))}"
 
     def notes(self) -> Iterator[str]:

@@ -47,6 +47,11 @@ def amount(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def part_of(count: int, total: int, noun: str) -> str:
+    """Return how many of how many: `1 of 1 row`, `3 of 1,200 rows`."""
+    return f"{count:,} of {amount(total, noun)}"
+
+
 def in_prose(items: Sequence[str]) -> str:
     """Return the items as a sentence lists them: `a, b and c`."""
     return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))

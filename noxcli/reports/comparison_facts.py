@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from noxcli.render.text import amount, with_id
+from noxcli.render.text import amount, part_of, with_id
 
 MAX_GROUPS = 20
 PAIRED_BY = {"id": "the same id", "input": "the same input", "row": "the same number"}
@@ -44,7 +44,7 @@ def group_facts(groups: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]
 
 def _passed(side: Mapping[str, Any]) -> str:
     scored = "" if side["score"] is None else f", score {side['score']:.3g}"
-    return f"{side['passed']:,} of {amount(side['rows'], 'row')} passed ({side['pass_rate'] or 0:.1%}){scored}"
+    return f"{part_of(side['passed'], side['rows'], 'row')} passed ({side['pass_rate'] or 0:.1%}){scored}"
 
 
 def _side(side: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from noxcli.errors import ExitCode
-from noxcli.render.text import amount
+from noxcli.render.text import part_of
 from noxcli.runs.node_data import MAX_REASON
 
 MAX_REASONS, REASONS_KEPT, MAX_ROWS, ROWS_KEPT = 8, 2000, 3, 12
@@ -86,7 +86,7 @@ def headline_of(codes: Mapping[int, int], rows: int, word: str = "row", *, judge
         what = "failed a check" if len(bad) == 1 else "did not pass"
     else:
         what = "did not complete"
-    return f"{count:,} of {amount(rows, word)} {what}"
+    return f"{part_of(count, rows, word)} {what}"
 
 
 def row_name(line: ResultLine) -> str:

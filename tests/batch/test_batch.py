@@ -93,7 +93,7 @@ def test_a_directory_is_not_used_twice_by_accident(noxcli: Noxcli, sandbox: Sand
     workflow, rows = echoes(), write_rows("a")
     noxcli("batch", workflow, rows)
     for more, what in (
-        ((), "a batch, of which 1 of 1 rows have finished; continue it with --resume, start over with --fresh, or"),
+        ((), "a batch, of which 1 of 1 row finished; continue it with --resume, start over with --fresh, or"),
         (("--resume", "--shard", "1/2"), "is for shard 1/1, and this is 1/2"),
     ):
         result = noxcli("batch", workflow, rows, *more)

@@ -47,7 +47,7 @@ def test_each_row_runs_several_times(noxcli: Noxcli, sandbox: Sandbox, workflow:
     assert "9 runs of 3 rows in " in result.err
     assert "2 of 3 rows failed a check" in result.err
     assert 'name="row 1 (a), repetition 2"' in Path("report.xml").read_text()
-    assert "of which 9 of 9 runs have finished; continue it with --resume" in noxcli(*batch).err
+    assert "of which 9 of 9 runs finished; continue it with --resume" in noxcli(*batch).err
     again = noxcli(*batch, "--resume", "--pass-each", "2")
     assert (again.code, again.out, "        3 completed" in again.err) == (0, b"", True), again.err
     stored = noxcli("results", "rows.jsonl.batch")
