@@ -448,6 +448,20 @@ def test_odd_fields_do_not_spoil_a_record(odd: dict[str, Any]) -> None:
     assert (run.id, run.workflow_id, run.status, run.settled) == ("x", "w", "brand_new", False)
 
 
+def test_records_are_read_past_caches_and_an_old_answer_is_told_once() -> None:
+    said: list[str] = []
+    old = json_answer(RECORD, Age="120")
+    with (
+        raw_server(json_answer(RECORD, Age="0"), old, old) as server,
+        NoxusApi(Settings(server.url, KEY), warn=said.append) as api,
+    ):
+        for _ in range(3):
+            find(api)
+    assert {request.headers["cache-control"] for request in server.requests} == {"no-cache"}
+    host = server.url.removeprefix("http://")
+    assert said == [f"a cache before {host} gave an answer that was 120 s old: it may be out of date"]
+
+
 # Connections that break.
 
 

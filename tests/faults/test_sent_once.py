@@ -404,6 +404,18 @@ def test_a_list_is_read_back_to_the_start_in_either_order(noxcli: Noxcli, newest
     assert len(asked) == pages
 
 
+def test_a_list_that_recovers_has_the_candidates(noxcli: Noxcli) -> None:
+    lists = [NGINX_502, json_answer(listing()), json_answer(listing(record(input=INPUT)))]
+    noxcli.clock = clock = QuickClock()
+
+    def by_request(request: Request) -> Turn:
+        return NGINX_502 if request.method == "POST" else lists.pop(0)
+
+    with raw_server(by_request=by_request) as server:
+        assert_in_doubt(run_at(noxcli, server.url, "--json"), RUN)
+    assert sum(clock.slept) <= 10
+
+
 def test_a_signal_while_candidates_are_read_leaves_doubt() -> None:
     reading = threading.Event()
 
