@@ -20,7 +20,7 @@ from noxcli.reports.result import Outcome, raise_worst, verdict_of
 from noxcli.retry import ASK_LATER, FailureTracker, RetryPolicy
 from noxcli.runs.follow import Policy
 from noxcli.runs.progress import Step
-from noxcli.runs.record import LAST_READ, lost_contact, require_time, settled_if_unchanged, still_running
+from noxcli.runs.record import LAST_READ, AskedToWait, lost_contact, require_time, settled_if_unchanged, still_running
 from noxcli.waiting import Result, Workers, result_of, run_all_within, value_of
 
 MAX_READ = 30.0  # seconds to check all runs once
@@ -151,6 +151,8 @@ class ManyRuns:
                 one, read = value_of(news)
                 self._receive(one, read, last=False)
                 unread.discard(one)
+                if isinstance(one.outcome.error, AskedToWait):  # so would the others be
+                    return True
                 if one.over:
                     is_enough |= self._any_one or (self._fail_fast and one.outcome.error is not None)
                 else:
@@ -211,7 +213,8 @@ class ManyRuns:
         was_asked = not isinstance(error, NoSlotInTime)
         if isinstance(error, Unavailable | NotAccessible) and not (was_asked and one.failures.is_lost(error)):
             one.trouble = error
-            require_time(error, outcome.subject, self._noxus.deadline)
+            if not self._noxus.deadline.passed:
+                require_time(error, outcome.subject, self._noxus.deadline)
             return False
         if isinstance(error, Unavailable) or (isinstance(error, NotAccessible) and outcome.run):
             raise lost_contact(error, outcome.run.id if outcome.run else outcome.subject)

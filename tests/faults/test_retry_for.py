@@ -53,3 +53,20 @@ def test_an_answer_that_trickles_in_is_a_failure(
         assert noxcli(*argv, "--retry-for", "100ms", "--base-url", server.url).code == code
         assert len(server.requests) == (4 if verb == "wait for two" else 2), "never one failure alone"
     assert time.monotonic() - began < 10
+
+
+HOUR = answer(503, b"", Retry_After="3600")
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [(("runs",), 75), (("inputs", WORKFLOW), 75), (("wait", NAMED), 124), (("wait", NAMED, OTHER), 124)],
+    ids=["list", "read", "wait", "wait for two"],
+)
+def test_a_server_that_asks_for_an_hour_ends_it_at_once(noxcli: Noxcli, argv: tuple[str, ...], code: int) -> None:
+    began = time.monotonic()
+    with raw_server(HOUR) as server:
+        result = noxcli(*argv, "--timeout", "60s", environ={"NOXUS_BACKEND_URL": server.url})
+    assert (result.code, time.monotonic() - began < 10) == (code, True), result.err
+    assert "the server asks to wait 1h00m" in result.err
+    assert len(server.requests) <= 2

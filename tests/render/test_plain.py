@@ -57,16 +57,6 @@ def node(name: str, status: str, text: str | None = None) -> RunEvent:
     return RunEvent("content", {"id": name, "status": status, "content": text})
 
 
-def test_what_ended_before_the_first_event_was_seen_has_no_time() -> None:
-    clock = Turning()
-    progress = Progress(RUNNING, clock, WORKFLOW)
-    progress.apply([node("n1", "running"), node("n1", "completed"), node("n2", "running")])
-    clock.now_is += 2
-    progress.apply([node("n2", "completed"), node("n3", "running"), node("n3", "completed")])
-    now = clock.monotonic()
-    assert [progress.nodes[name].duration(now) for name in ("n1", "n2", "n3")] == [None, 2, 0]
-
-
 def test_columns_are_aligned() -> None:
     changes: list[tuple[float, list[Update]]] = [
         (0, [node("n1", "running")]),
