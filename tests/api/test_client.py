@@ -448,7 +448,7 @@ def test_odd_fields_do_not_spoil_a_record(odd: dict[str, Any]) -> None:
     assert (run.id, run.workflow_id, run.status, run.settled) == ("x", "w", "brand_new", False)
 
 
-def test_records_are_read_past_caches_and_an_old_answer_is_told_once() -> None:
+def test_an_old_answer_of_a_cache_is_told_once() -> None:
     said: list[str] = []
     old = json_answer(RECORD, Age="120")
     with (
