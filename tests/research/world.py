@@ -82,7 +82,7 @@ def course(plan: Plan, version: str, question: str, asked: int) -> Scenario:
 class Run:
     """A run, and what it has ended as, or will."""
 
-    def __init__(self, run: sandbox.Run, answered: bool, stoppers: set[str]) -> None:
+    def __init__(self, run: sandbox.Run, answered: bool, cut: bool, stoppers: set[str]) -> None:
         self.id, self.key, self.born = run.id, run.body["key"], run.created_at.timestamp()
         self.input, self.question = run.input, str(run.input["Question"])
         self.named = run.body.get("workflow_version_id")  # the version in its record
@@ -90,7 +90,7 @@ class Run:
         output: Any = run.course.output
         self.output = {name: value.content if isinstance(value, File) else value for name, value in output.items()}
         self.right = not str(self.output.get("Answer", "")).startswith("wrong")
-        self.answered, self.stoppers = answered, stoppers  # whether its start got a whole answer; keys
+        self.answered, self.cut, self.stoppers = answered, cut, stoppers  # all of it, but for a cut; keys
 
 
 class World:
@@ -120,8 +120,8 @@ class World:
     def runs(self) -> dict[str, Run]:
         """All runs by id, the oldest first."""
         runs = self.sandbox.runs(WORKFLOW)
-        lost = {run.id for run in runs for down in self._downs if abs(run.created_at.timestamp() - down) < 1}
-        return {run.id: Run(run, run.id in self._answered - lost, self._stoppers[run.id]) for run in runs}
+        cut = {run.id for run in runs for down in self._downs if abs(run.created_at.timestamp() - down) < 1}
+        return {run.id: Run(run, run.id in self._answered, run.id in cut, self._stoppers[run.id]) for run in runs}
 
     def _course(self, version_id: str | None, input: Mapping[str, Any]) -> Scenario:
         version = next((name for name, id in VERSIONS.items() if id == version_id), "v1")
@@ -399,7 +399,7 @@ class User:
 
 # ---- A plan played: real processes of noxcli in a directory of their own.
 
-LONGEST = 60.0  # seconds of one call, after which it hangs
+LONGEST = 100.0  # seconds of one call, after which it hangs
 TIGHT, WIDE = "size=32k", "remount,size=8m"  # of the disk below small/, until it grows
 PLACES = {"HOME": "home", "TMPDIR": "tmp", "NOXCLI_STATE_DIR": "state", "NOXCLI_CACHE_DIR": "cache"}
 
@@ -666,7 +666,7 @@ class Oracle:
         delayed = max([0.0, *(fault.get("seconds", 0.0) for fault in call.faults if fault["at"][0] == "start")])
         for run in self.own:
             late = call.killed and run.born > call.sent[0][0] - delayed - SOON
-            if run.answered and not late and run.id not in known:
+            if run.answered and not (late or run.cut) and run.id not in known:
                 yield f"run {run.id} of {run.input} is named nowhere: {call.code} {call.err[-500:]}"
 
     def journal(self) -> str:
@@ -687,7 +687,7 @@ class Oracle:
         first = next(place for place, each in enumerate(self.calls) if each.key == run.key)
         begun, later = self.calls[first], self.calls[first : self.calls.index(self.call)]
         is_over = any(each.code in {0, 1, 9, 11} for each in later)
-        why = {run.truth} | ({"doubtful"} if not run.answered or begun.killed or begun.sent else set())
+        why = {run.truth} | ({"doubtful"} if not run.answered or run.cut or begun.killed or begun.sent else set())
         why |= {"red"} if self.code_of(run) and (is_over or begun.option("--again") != "red") else set()
         asked = {each.option("--again") for each in [*later[1:], self.call] if each is not begun}
         return bool(why & asked) or (run.truth == "stopped" and bool(run.stoppers & self.own_keys))
