@@ -312,7 +312,7 @@ class User:
             trouble.setdefault("faults", []).append({"at": [kind, rng.choice([1, 1, 1, 2, 2, 3, 5])], **fault})
         if rng.random() < 0.55:
             name, at = rng.choice(["KILL"] * 3 + ["TERM", "TERM", "INT", "HUP"]), rng.choice(["start", *kinds])
-            number, delay = rng.choice([1, 1, 2, 3, 5]), rng.choice([0, 0, 0.02, 0.1, 0.3])
+            number, delay = rng.choice([1, 1, 1, 2, 3]), rng.choice([0, 0, 0.02, 0.1, 0.3])
             trouble["signals"] = [[name, at, number, delay + more] for more in rng.choice([[0]] * 9 + [[0, 0.3]])]
         elif rng.random() < 0.24:
             trouble |= rng.choice([{"close": rng.choice([0, 1, 50, 400])}, {"twins": True}])
