@@ -21,6 +21,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import cache
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -400,8 +401,17 @@ class User:
 # ---- A plan played: real processes of noxcli in a directory of their own.
 
 LONGEST = 100.0  # seconds of one call, after which it hangs
+SLACK, SOON = 2.5, 0.5  # seconds: for a busy machine, and after which an answer has arrived
 TIGHT, WIDE = "size=32k", "remount,size=8m"  # of the disk below small/, until it grows
 PLACES = {"HOME": "home", "TMPDIR": "tmp", "NOXCLI_STATE_DIR": "state", "NOXCLI_CACHE_DIR": "cache"}
+
+
+@cache
+def noxcli() -> str:
+    """Return the command, once the process that it forks from has loaded it."""
+    command = str(forks.directory() / "noxcli")
+    subprocess.run([command, "--version"], stdout=subprocess.DEVNULL, check=True)
+    return command
 
 
 @dataclass
@@ -412,7 +422,7 @@ class Call:
     argv: list[str]
     step: Step
     key: str = field(default_factory=lambda: f"sk-{uuid4()}")
-    began: float = field(default_factory=time.time)
+    began: float = 0.0
     ended: float = 0.0
     code: int = 0
     out: bytes = b""  # or what -o has written
@@ -424,6 +434,7 @@ class Call:
         self.verb, self.faults = self.argv[0], self.step.get("faults", [])
         self.directory = self.option("--output-dir") or (f"{self.argv[2]}.batch" if self.verb == "batch" else "")
         disturbed = self.step.keys() & {"faults", "signals", "close", "twins"} or "--timeout" in self.argv
+        self.limit = float(self.option("--timeout").rstrip("s") or LONGEST - SLACK - 1)
         self.calm = not disturbed and not self.directory.startswith("small/")
         self.repeat, self.shard = int(self.option("--repeat") or 1), (self.option("--shard") or "1/1").split("/")
 
@@ -486,8 +497,9 @@ class Story:
     def _run(self, call: Call) -> None:
         env = {name: str(self.place / each) for name, each in PLACES.items()} | {"PATH": os.environ["PATH"]}
         env |= {"NOXUS_BACKEND_URL": self.world.gateway.url, "NOXUS_API_KEY": call.key, "LANG": "C.UTF-8"}
-        command, env["NOXCLI_IDLE_TIMEOUT"] = [str(forks.directory() / "noxcli"), *call.argv], "2s"
+        command, env["NOXCLI_IDLE_TIMEOUT"] = [noxcli(), *call.argv], "2s"
         with tempfile.TemporaryFile() as err:
+            call.began = time.time()
             call.process = subprocess.Popen(
                 command, cwd=self.cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err
             )
@@ -540,7 +552,6 @@ ORDER = [129, 130, 143, 141, 70, 2, 4, 7, 6, 75, 5, 124, 10, 1, 3, 11, 9, 8, 0] 
 SIGNALS = {129: "HUP", 130: "INT", 143: "TERM"}
 ENDED = {"completed": 0, "failed": 1, "stopped": 3, sandbox.PAUSED: 10}
 STARTING, READING, OF_A_TABLE = {"run", "rerun"}, {"run", "rerun", "stream", "fetch-output"}, {"batch", "gate"}
-SLACK, SOON = 2.5, 0.5  # seconds: for a busy machine, and after which an answer has arrived
 OF_A_SIDE = 21  # places of a row and a side in a gate
 Said = Iterator[str]
 
@@ -628,8 +639,8 @@ class Oracle:
 
     def time_is_bounded(self) -> Said:
         """§ 9: --timeout is exceeded by 1 s at most, a signal by an answer (5 s), a stop (5 s) and 1 s."""
-        call, limit = self.call, float(self.call.option("--timeout").rstrip("s") or LONGEST - SLACK - 1)
-        began, most = (call.sent[0][0], 11.0) if call.sent else (call.began, limit + 1)
+        call = self.call
+        began, most = (call.sent[0][0], 11.0) if call.sent else (call.began, call.limit + 1)
         if call.ended - began > most + SLACK:
             yield f"took {call.ended - began:.1f} s instead of {most} s {call.sent}"
 
@@ -664,9 +675,9 @@ class Oracle:
         if self.is_table:
             known = self.journal() + call.err * call.directory.startswith("small/")  # a disk without room
         delayed = max([0.0, *(fault.get("seconds", 0.0) for fault in call.faults if fault["at"][0] == "start")])
+        end = call.sent[0][0] if call.killed else call.began + call.limit  # later answers may not have been read
         for run in self.own:
-            late = call.killed and run.born > call.sent[0][0] - delayed - SOON
-            if run.answered and not (late or run.cut) and run.id not in known:
+            if run.answered and not run.cut and run.born < end - delayed - SOON and run.id not in known:
                 yield f"run {run.id} of {run.input} is named nowhere: {call.code} {call.err[-500:]}"
 
     def journal(self) -> str:
