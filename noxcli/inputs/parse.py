@@ -18,7 +18,7 @@ from noxcli.value_class import value_class
 
 # Longest first: at one place in the text, `:=@` wins over `:=`.
 OPERATORS = (":=@", ":=", "=@", "=", "@")
-HOW_TO_WRITE = "write KEY=VALUE (noxcli inputs WORKFLOW lists the keys), or KEY:=JSON for numbers, lists and objects"
+HOW_TO_WRITE = "write KEY=VALUE, in quotes if it has blanks, or KEY:=JSON; noxcli inputs WORKFLOW lists the keys"
 ESCAPABLE = frozenset("=:@\\")
 VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 ESCAPED = r"\\([=:@\\])"
@@ -98,7 +98,12 @@ def split_item(item: str) -> tuple[str, str, str]:
         operator = next((operator for operator in OPERATORS if item.startswith(operator, place)), None)
         if operator is not None:
             if not key:
-                raise UsageProblem(f"the input {item!r} has no key", "write KEY=VALUE, without blanks around =")
+                way = (
+                    f"KEY=VALUE, without blanks around {operator}"
+                    if operator != "@"
+                    else f"--inputs {item}, or KEY={item}"
+                )
+                raise UsageProblem(f"the input {item!r} has no key", f"write {way}")
             return "".join(key), operator, item[place + len(operator) :]
         key.append(item[place])
         place += 1

@@ -220,7 +220,8 @@ def test_why_rows_failed_ends_no_line_within_a_word(noxcli: Noxcli, sandbox: San
         ("stop", 2, "no run was given; give RUN, such as @last, or --state-file FILE"),
         ("rerun", 2, "missing argument 'RUN', such as @last; see noxcli rerun --help"),
         ("help 7", 2, "there is no help on '7'; did you mean: noxcli help exit-codes"),
-        ("run qa hello", 2, "write KEY=VALUE (noxcli inputs WORKFLOW lists the keys), or"),
+        ("run qa hello", 2, "write KEY=VALUE, in quotes if it has blanks, or KEY:=JSON; noxcli inputs WORKFLOW lists"),
+        ("run qa @in.json", 2, "the input '@in.json' has no key; write --inputs @in.json, or KEY=@in.json"),
         ("run qa Question=- --dry-run", 0, "'Question' is sent as the text -; from stdin, write Question=@-\n"),
     ],
 )
