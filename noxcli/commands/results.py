@@ -92,6 +92,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
     plan_reports(context, options)
     if options.csv_raw and options.csv is None:
         raise UsageProblem("--csv-raw needs a table to write", "add --csv FILE")
+    if options.line_query is None and Path(options.output or "").suffix.lower() == ".csv":
+        raise UsageProblem(f"-o {options.output} would have JSON lines", f"for CSV, write --csv {options.output}")
     if options.csv is not None and (file := Path(options.csv)).suffix.lower() in {".xlsx", ".xls", ".ods"}:
         raise UsageProblem(f"--csv writes no workbook such as {file.name}", f"write --csv {file.with_suffix('.csv')}")
     present(context, options)

@@ -130,6 +130,9 @@ def test_a_workbook_is_not_written(noxcli: Noxcli, asks: str) -> None:
     result = noxcli("results", "q.csv.batch", "--csv", "dir/o.xlsx")
     assert (result.code, "--csv writes no workbook such as o.xlsx; write --csv dir/o.csv" in result.err) == (2, True)
     Path("dir").mkdir()
+    lines = noxcli("results", "q.csv.batch", "-o", "o.csv")
+    assert (lines.code, "-o o.csv would have JSON lines; for CSV, write --csv o.csv" in lines.err) == (2, True)
+    assert noxcli("results", "q.csv.batch", "-o", "ids.csv", "--query", "row").code == 0
     assert noxcli("results", "q.csv.batch", "--csv", "dir/o.csv").code == 0
 
 
