@@ -1,13 +1,9 @@
 """What Tab offers: verbs, options, fixed words and kinds of values from `complete.tsv`, and names that commands saved.
 
 Run for each Tab, so it loads next to nothing. A shell hands over its line up to the cursor, and gets a first line
-ACTION<TAB>NUMBER, then one line WORD<TAB>DESCRIPTION for each candidate:
-
-| action | the candidates | and |
-|---|---|---|
-| words | are whole words | |
-| keys | end where a value follows without a blank | |
-| files, directories | are among file names | the shell adds those, after NUMBER characters of the word |
+ACTION<TAB>NUMBER, then one line WORD<TAB>DESCRIPTION for each candidate. The candidates of `words` are whole words,
+those of `keys` end where a value follows without a blank. Those of `files` and `directories` are among file names,
+which the shell adds after NUMBER characters of the word.
 """
 
 import os

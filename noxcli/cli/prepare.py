@@ -31,15 +31,8 @@ if TYPE_CHECKING:
 # Options about the run, by name, which `--detach` does not see through.
 OF_THE_OUTPUT = ("raw", "output_dir")
 AFTER_THE_START = (
-    *OF_THE_OUTPUT,
-    "on_interrupt",
-    "timeout",
-    "stall_timeout",
-    "on_timeout",
-    "on_pause",
-    "poll_interval",
-    "no_stream",
-)
+    *OF_THE_OUTPUT, "on_interrupt", "timeout", "stall_timeout", "on_timeout", "on_pause", "poll_interval", "no_stream",
+)  # fmt: skip
 MAX_READ = 10.0  # seconds for one read of the definition
 T = TypeVar("T")
 
