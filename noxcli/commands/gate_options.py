@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from noxcli.cli.options import ByOption, JsonOption, Markdown, QueryOption, ScoreOption, declared, fixed_at
+from noxcli.cli.options import ByOption, JsonOption, Markdown, QueryOption, ScoreOption, declared, fixed_at, option
 from noxcli.commands import batch_options
 from noxcli.commands.batch_options import Again
 
@@ -23,29 +23,21 @@ class Options(batch_options.Options):
         noxcli gate review rows.jsonl --base base --new new --assert complete
     """
 
-    base: Annotated[str, typer.Option("--base", metavar="VERSION", help="The saved version before: its id or name.")]
-    new: Annotated[
-        str | None,
-        typer.Option("--new", metavar="VERSION", help="The saved version after. [default: --base]", show_default=False),
-    ] = None
+    base: Annotated[str, option("--base", "VERSION", "The saved version before: its id or name.")]
+    new: Annotated[str | None, option("--new", "VERSION", "The saved version after. [default: --base]")] = None
     new_input: Annotated[
         list[str] | None,
-        typer.Option(
-            "--new-input", metavar="INPUT", help="An input that NEW gets in place of the same one, if any; repeatable."
-        ),
+        option("--new-input", "INPUT", "An input that NEW gets in place of the same one, if any; repeatable."),
     ] = None
     max_runs: Annotated[
-        int | None,
-        typer.Option(
-            "--max-runs", metavar="RUNS", min=1, help="Start at most RUNS runs. [default: 12 for each row, and 300]"
-        ),
+        int | None, option("--max-runs", "RUNS", "Start at most RUNS runs. [default: 12 for each row, and 300]", min=1)
     ] = None
     output_dir: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--output-dir",
-            metavar="DIR",
-            help="Write each answer's files and the journal to DIR. [default: FILE.gate for the journal]",
+            "DIR",
+            "Write each answer's files and the journal to DIR. [default: FILE.gate for the journal]",
         ),
     ] = None
     fresh: Annotated[
@@ -58,8 +50,7 @@ class Options(batch_options.Options):
         bool, typer.Option("--allow-missing", help="Do not exit with 8 for rows without an answer.")
     ] = False
     report: Annotated[
-        str | None,
-        typer.Option("--report", metavar="FILE", help="Write an HTML page: each row that differs, side by side."),
+        str | None, option("--report", "FILE", "Write an HTML page: each row that differs, side by side.")
     ] = None
     score: ScoreOption = None
     by: ByOption = None
