@@ -277,7 +277,7 @@ def show_progress(shown: Any, summary: BatchSummary, pace: "RateLimiter", runnin
     note = "" if pace.rate is None else f"limited to {pace.rate:.1f} requests/s by the server"
     if pace.silent_for > 1:
         note = f"no answer for {show_seconds(pace.silent_for)}"
-    shown.tell(partial(summary.how_far, running, doubtful, note))
+    shown.update(partial(summary.how_far, running, doubtful, note))
 
 
 def _report(noxus: Session, batch: Batch, output: ResultWriter, seconds: float) -> None:

@@ -31,7 +31,7 @@ T = TypeVar("T")
 class Watch(Protocol):
     """A display of downloads, updated ten times a second; its callback gets the seconds since their beginning."""
 
-    def tell(self, how_far: Callable[[float], tuple[float | None, str, str]]) -> None: ...
+    def update(self, how_far: Callable[[float], tuple[float | None, str, str]]) -> None: ...
     def say(self, line: str) -> None: ...
 
 
@@ -151,4 +151,4 @@ def _show_until_finished(
                 watch.say(line)
         if watch is not None and time.monotonic() - shown >= SHOW_EVERY:
             shown = time.monotonic()
-            watch.tell(partial(download_facts, transfers))
+            watch.update(partial(download_facts, transfers))

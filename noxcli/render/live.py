@@ -166,8 +166,8 @@ def draw_verdict(terminal: Terminal, progress: Progress, line_to_fetch: str) -> 
     status = run.status if progress.status in FINAL_STATUSES else progress.status
     completed = run.status == "completed"
     numbers = counts(list(progress.nodes.values()), cut_off=run.settled and not completed)
-    told = [f"{amount(count, 'node')} {word}" for count, word in numbers[:1]]
-    facts = [", ".join([*told, *(f"{count} {word}" for count, word in numbers[1:])])] if numbers else []
+    counted = [f"{amount(count, 'node')} {word}" for count, word in numbers[:1]]
+    facts = [", ".join([*counted, *(f"{count} {word}" for count, word in numbers[1:])])] if numbers else []
     if progress.reconnects:
         facts.append(amount(progress.reconnects, "reconnect"))
     took = f" {'in' if run.settled else 'after'} {show_seconds(progress.took())}"

@@ -136,7 +136,7 @@ class Bar(BottomRenderer):
         self._began = time.monotonic()
         self._how_far: HowFar | None = None
 
-    def tell(self, how_far: HowFar) -> None:
+    def update(self, how_far: HowFar) -> None:
         self._how_far = how_far
 
     def show_retry(self, error: NoxError, remaining: float) -> None:
@@ -147,7 +147,7 @@ class Bar(BottomRenderer):
             ends = f"giving up in {max(0.0, end - time.monotonic()):.0f}s"
             return None, error.message, "\n".join(filter(None, (ends, error.hint)))
 
-        self.tell(how_far)
+        self.update(how_far)
 
     def say(self, line: str) -> None:
         self._terminal.note(line)

@@ -139,7 +139,7 @@ class TaskLog(Renderer):
     def say(self, line: str) -> None:
         self._terminal.note(line)
 
-    def tell(self, how_far: HowFar) -> None:
+    def update(self, how_far: HowFar) -> None:
         now = time.monotonic()
         if now < self._next:
             return

@@ -142,8 +142,8 @@ def write_dotenv(path: "Path", variables: Mapping[str, object], mask: Mask) -> N
     """
     from noxcli.files import save  # as for a page
 
-    told = {name: mask(str(value))[:MAX_VARIABLE] for name, value in variables.items() if value is not None}
-    lines = (f"{name}={re.sub(r'[^A-Za-z0-9_.:/@+-]', '_', value)}\n" for name, value in told.items())
+    shown = {name: mask(str(value))[:MAX_VARIABLE] for name, value in variables.items() if value is not None}
+    lines = (f"{name}={re.sub(r'[^A-Za-z0-9_.:/@+-]', '_', value)}\n" for name, value in shown.items())
     save(path, map(str.encode, lines))
 
 

@@ -344,7 +344,7 @@ def downloads(theatre: Theatre) -> Iterator[View]:
     for columns in (40, 80):
         terminal = on_terminal()
         with size(columns, 200), Bar(terminal) as bar:
-            bar.tell(lambda _: (0.5, "5 bytes of 10 bytes", "1 byte/s"))
+            bar.update(lambda _: (0.5, "5 bytes of 10 bytes", "1 byte/s"))
             bar.refresh()
             for reason in theatre.marked("t"):
                 bar.say(reason)
