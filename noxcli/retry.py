@@ -53,7 +53,7 @@ class FailureTracker:
         """The server is there."""
         self.in_a_row = 0
 
-    def met_answer(self) -> None:
+    def got_answer(self) -> None:
         """It was read."""
         self._known, self._status = True, None
         self.answered()
@@ -190,7 +190,7 @@ class RetryPolicy:
                     ):
                         raise
                     if not is_refused and moved():
-                        failures.met_answer()
+                        failures.got_answer()
                     pause(error)
 
     @contextmanager

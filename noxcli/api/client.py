@@ -141,7 +141,7 @@ class NoxusApi:
             attempt.may_be_sent = attempt.may_be_sent and error.http_status not in NO_EFFECT
             if not isinstance(error, RequestRejected):
                 raise
-            if error.http_status in NO_EFFECT - TOO_LARGE and self.http.met_json and not error.in_json:
+            if error.http_status in NO_EFFECT - TOO_LARGE and self.http.saw_json and not error.in_json:
                 raise not_the_api(error) from error
             if error.http_status in NO_EFFECT:
                 raise

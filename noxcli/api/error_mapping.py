@@ -91,11 +91,11 @@ def is_page(response: requests.Response) -> bool:
     return answer_type(response) in {"text/html", "application/xhtml+xml"}
 
 
-def failure_of(response: requests.Response, mask: Mask, settings: Settings, *, ours: bool, met_json: bool) -> NoxError:
+def failure_of(response: requests.Response, mask: Mask, settings: Settings, *, ours: bool, saw_json: bool) -> NoxError:
     """Return the error for an unsuccessful answer; read its body within the limits, and close it.
 
     An answer to a request that was sent without our key says nothing about it. `mask` hides secrets in what the answer
-    quotes. `met_json`: the API has answered in JSON, so that a refusal in another form is one of something before it,
+    quotes. `saw_json`: the API has answered in JSON, so that a refusal in another form is one of something before it,
     which may pass.
     """
     body, limit = b"", AnswerLimit(ERROR_BODY_SECONDS)
@@ -105,12 +105,12 @@ def failure_of(response: requests.Response, mask: Mask, settings: Settings, *, o
             limit.received(len(piece))
             if len(body) >= ERROR_BODY_LIMIT:
                 break
-    error = _failure(response, describe(body, mask), settings if ours else None, at_first=not met_json)
+    error = _failure(response, describe(body, mask), settings if ours else None, at_first=not saw_json)
     error.in_json = False
     with suppress(ValueError):
         decode_json(body)
         error.in_json = is_of_json(response)
-    if met_json and not error.in_json and response.status_code in REFUSALS:
+    if saw_json and not error.in_json and response.status_code in REFUSALS:
         return not_the_api(error)
     if is_page(response) and response.status_code >= 500:
         error.hint = error.hint or NOT_THE_API

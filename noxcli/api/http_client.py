@@ -65,7 +65,7 @@ class Http:
         self.mask.learn(proxy_passwords())  # a proxy's page may quote them
         self._server_time: tuple[datetime, float] | None = None  # and when we learned it; our own clock may jump
         self.pace: RateLimiter | None = None  # for a command with many requests
-        self.met_json = False  # the API has answered: what comes in another form is from something before it
+        self.saw_json = False  # the API has answered: what comes in another form is from something before it
         self._not_api: ConfigProblem | None = None  # the first answer was one: the same error for every request
         self._connect_timeout = connect_timeout
         self._log, self._warn = log, warn
@@ -99,7 +99,7 @@ class Http:
             if isinstance(error, TooMuch):
                 raise Unreadable(f"{what} {error}", **facts) from None
             raise Unavailable(f"{what} something that is not JSON", "is it the base URL of the API?", **facts) from None
-        self.met_json = True
+        self.saw_json = True
         age = response.headers.get("Age", "").strip()
         if age.strip("0") and not self._met_cache:
             self._met_cache = True
@@ -157,8 +157,8 @@ class Http:
         if ours and not elsewhere:  # a file may be a web page
             self._require_api(response, starts=isinstance(body, Body))
         if not 200 <= response.status_code < 300:
-            error = failure_of(response, self.mask, self.settings, ours=ours, met_json=self.met_json and not elsewhere)
-            self.met_json |= ours and error.in_json
+            error = failure_of(response, self.mask, self.settings, ours=ours, saw_json=self.saw_json and not elsewhere)
+            self.saw_json |= ours and error.in_json
             raise error
         require_framing(response, part="Range" in (headers or {}))
         return response
@@ -170,7 +170,7 @@ class Http:
         from something that `starts` a run.
         """
         wrong = {404, 405} if starts else {*range(200, 300), 404, 405}
-        if is_page(response) and not self.met_json and response.status_code in wrong:
+        if is_page(response) and not self.saw_json and response.status_code in wrong:
             response.close()
             there = self._home.host == WEB_APP and not self._home.target.startswith(WEB_APP_API)
             self._not_api = self._not_api or ConfigProblem(

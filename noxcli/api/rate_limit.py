@@ -73,7 +73,7 @@ class KindLimit:
         self._test: float | None = None
 
     @property
-    def has_met_limit(self) -> bool:
+    def has_limit(self) -> bool:
         """True if a limit is known, or will be once this stop ends."""
         return self.rate is not None or self._learns
 
@@ -245,6 +245,6 @@ class RateLimiter:
         elif refused or unreachable or limit.stopped or self._failures.in_a_row >= FAILURES_IN_A_ROW:
             limit.stop(at, now, retry_after_of(headers) or 0.0, learns=refused)
         others = {*self._limits.values()} - {limit}
-        if limit.stopped and limit.has_met_limit and any(other.has_met_limit for other in others):
+        if limit.stopped and limit.has_limit and any(other.has_limit for other in others):
             limit.join(others)  # two kinds have met one: it is most likely one on all requests
             self._limits = dict.fromkeys(Kind, limit)

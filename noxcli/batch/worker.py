@@ -253,7 +253,7 @@ class RowWorker:
             run = settled_if_unchanged(read, active.run, time.monotonic())
         except BaseException as error:  # of this row; the others go on
             return self._note_failed_read(active, failures, error)
-        failures.met_answer()
+        failures.got_answer()
         active.run, active.read = run, True
         if not (run.settled or run.paused):
             return active

@@ -66,8 +66,8 @@ class Expectations:
         self._unmet.discard(key)
         return key in self._by_key
 
-    def require_met(self) -> None:
-        """Raise UsageProblem for expected outputs whose rows were not met."""
+    def require_used(self) -> None:
+        """Raise UsageProblem for expected outputs whose rows do not exist."""
         if unmet := [repr(key) for key in self._by_key if key in self._unmet]:
             raise UsageProblem(
                 f"{OPTION} has {amount(len(unmet), 'output')} without a row: {', '.join(unmet[:MAX_NAMED])}",

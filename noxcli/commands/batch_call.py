@@ -168,7 +168,7 @@ def check_questions(
         for row in rows.rows():
             coverage.add(row.number, row.id, {**row.inputs.values, **row.columns})
         if checker.expected is not None:
-            checker.expected.require_met()
+            checker.expected.require_used()
         coverage.require_outputs(header.outputs or (), "the workflow")
         coverage.require_some(context.terminal.warn, own=own)
 

@@ -130,7 +130,7 @@ def _open_sides(noxus: "Session", options: Options, checker: "RowChecker") -> "t
     checker.require_answers(new.outputs, f"NEW {new.named}")
     coverage.require_outputs(new.outputs, f"NEW {new.named}")
     if checker.expected is not None and not (new.has_unnamed or new.source.is_limited):
-        checker.expected.require_met()
+        checker.expected.require_used()
     if not checker.questions(own=new.expects) and base.asserted != new.asserted:
         warn("ignored the printed verdicts, since BASE and NEW were checked differently; add --assert")
     coverage.require_some(warn, own=new.expects)

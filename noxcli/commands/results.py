@@ -151,7 +151,7 @@ def _check_questions(context: Context, joined: "MergedBatch", checker: "RowCheck
     checker.require_answers(outputs, where)
     coverage.require_outputs(outputs, where)
     if checker.expected is not None and joined.knows_all and not joined.is_limited:
-        checker.expected.require_met()
+        checker.expected.require_used()
     coverage.require_some(context.terminal.warn, own=own)
 
 

@@ -208,7 +208,7 @@ class ManyRuns:
             if run.paused and not self._policy.over(run) and not (outcome.run and outcome.run.paused):
                 note_pause(self._context.terminal, run)
             outcome.run, outcome.confirmed = run, True
-            one.failures.met_answer()
+            one.failures.got_answer()
             return self._policy.over(run)
         was_asked = not isinstance(error, NoSlotInTime)
         if isinstance(error, Unavailable | NotAccessible) and not (was_asked and one.failures.is_lost(error)):

@@ -35,8 +35,8 @@ class IdFilter:
         self._unmet.discard(own_id or "")
         return own_id in self.ids
 
-    def require_met(self, ids: Iterable[str], where: str) -> None:
-        """Raise UsageProblem for ids that no row has; `ids` are those of the rows, once all were met."""
+    def require_used(self, ids: Iterable[str], where: str) -> None:
+        """Raise UsageProblem for ids that no row has; `ids` are those of the rows, once all were seen."""
         if unmet := [each for each in self.ids if each in self._unmet]:
             known = set(ids)
             more = f" and {amount(len(unmet) - MAX_NAMED, 'more id')}" if len(unmet) > MAX_NAMED else ""

@@ -156,7 +156,7 @@ class RowReader:
         if self.names:  # a file without any has other mistakes
             self._columns.check_options(self.names)
         if self.only is not None:
-            self.only.require_met((row.id for row in self.rows() if row.id is not None), self.name)
+            self.only.require_used((row.id for row in self.rows() if row.id is not None), self.name)
 
     @property
     def known(self) -> set[str]:

@@ -43,7 +43,7 @@ def explain(
     progress.apply_one(Finished(run))
     search = _Search(source, progress, limit)
     if not progress.title:
-        search.meet_nodes((workflow, run.workflow))
+        search.name_nodes((workflow, run.workflow))
     progress.set_reason(*search.find())
     return progress
 
@@ -60,7 +60,7 @@ class _Search:
         self._source, self._progress, self._limit = source, progress, limit
         self._run = progress.run
 
-    def meet_nodes(self, known: Iterable[Workflow | None]) -> None:
+    def name_nodes(self, known: Iterable[Workflow | None]) -> None:
         """Learn the names of the nodes from a known workflow, or else from the server."""
         workflow = next((each for each in known if each is not None and each.nodes), None)
         with suppress(NoxError):

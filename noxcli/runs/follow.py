@@ -177,7 +177,7 @@ class Follower:
                 raise lost_contact(error, self.record.run.id) from error
             self._unasked.restart(asked := require_time(error, self.record.run.id, self._deadline))
             return [Reconnecting(1, asked, error.message, lost=False)] if asked > MAX_DELAY else []
-        self._contact.met_answer()
+        self._contact.got_answer()
         if self.record.moved:
             self._stall.restart()
         return updates

@@ -206,7 +206,7 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
             trouble = error  # a replica may not know the run yet
         try:
             run = api.within(deadline.remaining(5.0)).get_run(run.workflow_id, run.id)
-            failures.met_answer()
+            failures.got_answer()
         except Unavailable:
             pass  # the error of the stop tells more
         except NotAccessible as error:
