@@ -133,7 +133,7 @@ def users_directory(kind: str) -> Path | None:
 
 
 def _find_existing(directory: Path) -> Path:
-    """Return the directory, or the nearest one above that is there. Raises OSError for a path that can't be."""
+    """Return the directory, or the nearest existing one above. Raises OSError for an impossible path."""
     while True:
         try:
             directory.lstat()

@@ -50,7 +50,7 @@ class FailureTracker:
         self._status: int | None = None  # of these refusals
 
     def answered(self) -> None:
-        """The server is there."""
+        """The server answers."""
         self.in_a_row = 0
 
     def got_answer(self) -> None:

@@ -211,7 +211,7 @@ class Workers(Generic[T]):
                     raise  # otherwise, the others do its work
 
     def next_outcomes(self, within: float) -> Iterator[Result[T]]:
-        """Yield what calls returned or raised, if one does in that many seconds, and what else is there."""
+        """Yield what calls returned or raised, if one does in that many seconds, and what else has arrived."""
         with suppress(Empty):
             outcome = next_item(self._outcomes, within)
             while True:

@@ -237,7 +237,7 @@ class Http:
             outcome = f"no answer: {cause_of(error, self.mask)}"
             sent = body.attempt.may_be_sent if isinstance(body, Body) else not never_connected(error)
             late = unavailable(error, str(url), self.mask, sent=sent)
-            late.lasts = isinstance(late, ConnectionRejected) and not self.met_json
+            late.lasts = isinstance(late, ConnectionRejected) and not self.saw_json
             raise late from error
         finally:
             took = (time.monotonic() - began) * 1000

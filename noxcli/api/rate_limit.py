@@ -107,12 +107,12 @@ class KindLimit:
         if self.rate is not None and not self.stopped and now > self._went_on_at + STAY:
             self.rate = self.rate + GROWTH if self.rate + GROWTH < UNLIMITED else None
 
-    def stop(self, sent_at: float, now: float, asked: float, *, learns: bool) -> None:
-        """Stop after a refusal or an outage; `asked` is the delay that the server requests, 0 if none."""
+    def stop(self, sent_at: float, now: float, requested: float, *, learns: bool) -> None:
+        """Stop after a refusal or an outage; `requested` is the delay that the server requests, 0 if none."""
         if sent_at == self._test:
             self._test = None
         if sent_at < self._cut_at:
-            self._not_before = max(self._not_before, now + asked)
+            self._not_before = max(self._not_before, now + requested)
             return
         if not self.stopped:
             self.stopped, self._stopped_at = True, now
@@ -120,7 +120,7 @@ class KindLimit:
         self._cut_at = now
         # The longer the server has refused, the longer the ceiling; short draws don't raise it.
         ceiling = min(LONG_DELAY, max(SHORT_DELAY, now - self._stopped_at))
-        self._not_before = now + max(asked, self._chance.uniform(0, ceiling))
+        self._not_before = now + max(requested, self._chance.uniform(0, ceiling))
 
     def join(self, others: "Iterable[KindLimit]") -> None:
         """Learn one limit instead of those of other kinds as well, from this stop."""
@@ -235,7 +235,7 @@ class RateLimiter:
         if answer is not None and status in REFUSALS and kind is not Kind.FILE and not is_of_json(answer):
             answered, unreachable = False, True  # a gateway's page: what follows would fare no better
         if answered:
-            self._failures.answered()  # 429 included: the server is there
+            self._failures.answered()  # 429 included: the server answers
             if kind is Kind.START and at >= (self._start_failed_at or 0.0):
                 self._start_failed_at = None
         else:

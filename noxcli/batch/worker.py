@@ -162,7 +162,7 @@ class RowWorker:
             self._send(active, active.attempt)
         except RequestAborted:
             return active
-        except BaseException as error:  # of this row; the others go on
+        except BaseException as error:  # of this row; the others continue
             trouble = as_nox_error(error)
             if active.in_doubt:
                 self.pace.note_failed_start()
@@ -202,7 +202,7 @@ class RowWorker:
         try:
             self.journal.note_started(active.row, active.run)
         except JournalTrouble as error:
-            active.error = error  # it is there as sent: the run will be found again
+            active.error = error  # the journal has it as sent: the run will be found again
 
     def _send_in_turn(self, attempt: StartAttempt) -> Run:
         """Send a start; after one that was not answered, one at a time, each after a read that is answered.
@@ -251,7 +251,7 @@ class RowWorker:
         try:
             read = self.api.within(limit).get_run(self.workflow_id, active.run.id)
             run = settled_if_unchanged(read, active.run, time.monotonic())
-        except BaseException as error:  # of this row; the others go on
+        except BaseException as error:  # of this row; the others continue
             return self._note_failed_read(active, failures, error)
         failures.got_answer()
         active.run, active.read = run, True
@@ -265,7 +265,7 @@ class RowWorker:
             from noxcli.runs.failure import explain  # loaded for a failed run
 
             workflow = self.workflows[active.row.side]
-            with suppress(Exception):  # the verdict stands without a reason
+            with suppress(Exception):  # the verdict needs no reason
                 outcome.progress = explain(self.api, run, self.deadline, self.mask.torn, workflow=workflow)
                 outcome.error = verdict_of(run, outcome.progress.why)
         return self.result_of(active.row, outcome, took=took)
@@ -294,7 +294,7 @@ class RowWorker:
             require_whole(outcome.delivered, run)
         except RequestAborted:
             outcome.error = OutputNotDelivered(f"the output of run {run.id} was not fetched: the batch was cut off")
-        except BaseException as error:  # of this row; the others go on
+        except BaseException as error:  # of this row; the others continue
             trouble = as_nox_error(error)
             odd = trouble is not error and not isinstance(trouble, Bug)
             outcome.error = OutputNotDelivered(trouble.message, trouble.hint) if odd else trouble

@@ -1,4 +1,4 @@
-"""Files of lines that only grow, also after a kill or on a full disk: an added line is there whole, or not at all."""
+"""Files of lines that only grow, also after a kill or on a full disk: an added line is complete, or missing."""
 
 import os
 import threading

@@ -115,7 +115,7 @@ class JournalState:
         return journaled.header
 
     def count_finished(self, most: int | None = None) -> int:
-        """Return the number of rows that already had their run, up to the row `most`."""
+        """Return the number of rows that already had a run, up to the row `most`."""
         return sum(state >= FINISHED for state in self.states[: None if most is None else most + 1])
 
     @property

@@ -130,7 +130,7 @@ class Coverage:
     def __init__(self, expected: Expectations | None, columns: Sequence[str]) -> None:
         """`columns` are those that assertions read."""
         self._expected, self._columns = expected, [name for name in columns if not name.startswith("$")]
-        self._rows = self._asked = 0
+        self._rows = self._expecting = 0
         self._empty: Counter[str] = Counter()
         self._own_outputs: dict[str, Key] = {}  # that rows expect themselves, and a row that does
 
@@ -142,8 +142,8 @@ class Coverage:
             raise UsageProblem(f"row {number} expects no output: its {EXPECT} is {{}}", "name one, or leave it empty")
         if isinstance(own, dict):
             self._own_outputs |= dict.fromkeys(own, own_id or number)
-        asked = own not in EMPTY if self._expected is None else self._expected.mark_seen(number, own_id)
-        self._asked += asked
+        expects = own not in EMPTY if self._expected is None else self._expected.mark_seen(number, own_id)
+        self._expecting += expects
         for name in self._columns:
             self._empty[name] += values.get(name) in EMPTY
 
@@ -165,7 +165,7 @@ class Coverage:
         option = OPTION if self._expected is not None else EXPECT
         counts = [(count, f"an empty {name!r}, which --assert reads") for name, count in self._empty.items()]
         if self._expected is not None or own:
-            counts.append((self._rows - self._asked, f"no expected output ({option})"))
+            counts.append((self._rows - self._expecting, f"no expected output ({option})"))
         for count, what in counts:
             if count and count == self._rows:
                 raise UsageProblem(f"each row has {what}, so nothing is checked", "fill it in")

@@ -94,7 +94,7 @@ class RowChecker:
             self.expected.require_outputs(known, where)
 
     def questions(self, *, own: bool) -> list[str]:
-        """Return what is asked of each row; `own` says that rows have a column `$expect`."""
+        """Return the checks of each row; `own` says that rows have a column `$expect`."""
         expected = [OPTION] if self.expected is not None else [EXPECT] if own else []
         return [*expected, *map(assertion_name, self.queries)]
 
@@ -103,7 +103,7 @@ class RowChecker:
         return [[query.text for query in self._expressions], None if self.expected is None else self.expected.digest()]
 
     def coverage(self) -> Coverage:
-        """Return what counts the rows of which nothing is asked."""
+        """Return what counts the rows without a check."""
         return Coverage(self.expected, self.columns)
 
     def names(self, line: Mapping[str, Any]) -> list[str]:

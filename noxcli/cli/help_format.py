@@ -87,9 +87,9 @@ def new_page(ctx: Any) -> Any:
     return formatter
 
 
-def show_help(ctx: Any, _param: Any, asked: bool) -> None:
+def show_help(ctx: Any, _param: Any, wanted: bool) -> None:
     """Write the help of a command to stdout, and end: all of it, or one screen for `-h`."""
-    if asked and not ctx.resilient_parsing:
+    if wanted and not ctx.resilient_parsing:
         brief = isinstance(ctx.command, Verb) and "-h" in ctx.obj.argv
         end_with(ctx, ctx.command.brief(ctx) if brief else ctx.get_help())
 

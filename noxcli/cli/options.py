@@ -65,16 +65,16 @@ def _duration(text: str | float) -> float:
         raise typer.BadParameter(problem.line()) from None
 
 
-def read_statuses(asked: Sequence[str]) -> set[str]:
+def read_statuses(wanted: Sequence[str]) -> set[str]:
     """Return the API's words for the statuses. Raises UsageProblem for one that a run never has."""
     from noxcli.models import KNOWN_STATUSES, PAUSED_STATUS, PAUSED_WORD  # the help does not load it
 
     known = sorted({*KNOWN_STATUSES, PAUSED_WORD})
-    for status in asked:
+    for status in wanted:
         if status not in known:
             hint = suggestion(nearest(status, known), f"write one of {', '.join(known)}")
             raise UsageProblem(f"--status {status} is not known", hint)
-    return {PAUSED_STATUS if status == PAUSED_WORD else status for status in asked}
+    return {PAUSED_STATUS if status == PAUSED_WORD else status for status in wanted}
 
 
 def some_time(text: str | float) -> float:

@@ -66,14 +66,14 @@ def parse_given_inputs(noxus: Session, given: InputOptions) -> Inputs:
     return inputs
 
 
-def read_workflow_to_run(noxus: Session, found: Workflow, asked: str | None, *, checks: bool) -> Workflow:
+def read_workflow_to_run(noxus: Session, found: Workflow, wanted: str | None, *, checks: bool) -> Workflow:
     """Return the workflow in the requested version, with its definition if `checks` and it can be read.
 
     Raises as `find_version`.
     """
     version = None
-    if asked is not None:
-        version = find_version(noxus, found, asked, checks=checks)
+    if wanted is not None:
+        version = find_version(noxus, found, wanted, checks=checks)
         found = replace(found, version_id=version.id)
     if not checks:
         return found
@@ -87,8 +87,8 @@ def check_outputs(noxus: Session, raw: Sequence[str], workflow: Workflow) -> Non
     """Warn of keys in --raw, --query and --assert that may not be outputs. Raises UsageProblem for one that is none."""
     context = noxus.context
     queries = [("--query", context.printing.query), *(("--assert", each) for each in context.reports.asserts)]
-    asked = [(option, query.keys_of("output")) for option, query in queries if query is not None]
-    for option, keys in [("--raw", raw), *(asked if outputs_of(workflow.definition) else ())]:
+    wanted = [(option, query.keys_of("output")) for option, query in queries if query is not None]
+    for option, keys in [("--raw", raw), *(wanted if outputs_of(workflow.definition) else ())]:
         if keys:
             from noxcli.outputs.choose import check_keys  # loaded only with one of them
 
@@ -159,22 +159,22 @@ def already_read(workflow: Workflow, version: Version | None) -> Workflow | None
     return workflow if "nodes" in workflow.definition else None
 
 
-def find_version(noxus: Session, workflow: Workflow, asked: str, *, checks: bool) -> Version:
+def find_version(noxus: Session, workflow: Workflow, wanted: str, *, checks: bool) -> Version:
     """Return the saved version with this id or name.
 
     If the versions can't be read, or with `checks` false, an id is used unchanged, and the start decides.
     Raises UsageProblem for a name that can't be looked up or is not unique, NotFound for an unknown version; what
     reading raises if a start would also fail.
     """
-    unread = Version(asked, None, Workflow(workflow.id, workflow.name))
-    if is_uuid(asked) and not checks:
+    unread = Version(wanted, None, Workflow(workflow.id, workflow.name))
+    if is_uuid(wanted) and not checks:
         return unread
     found = _read_or_explain(noxus, lambda api: list(api.list_versions(workflow.id)))
     if isinstance(found, list):
-        return resolve_version(found, asked)
-    if not is_uuid(asked):
+        return resolve_version(found, wanted)
+    if not is_uuid(wanted):
         raise UsageProblem(
-            f"version {asked!r} can't be looked up, since the workflow's versions can't be read: {found.message}",
+            f"version {wanted!r} can't be looked up, since the workflow's versions can't be read: {found.message}",
             "give --version-id the version's id",
         )
     noxus.context.terminal.warn(f"the workflow's versions can't be read: {found.message}")

@@ -126,11 +126,11 @@ class Session:
 
         Before anything is started, and about no run, the command's limit is temporary trouble.
         """
-        asked = (retry_for, self.common.retry_for, RETRY_AT_FIRST)
+        given = (retry_for, self.common.retry_for, RETRY_AT_FIRST)
         return RetryPolicy(
             self.context.clock,
             deadline or self.deadline,
-            next(seconds for seconds in asked if seconds is not None),
+            next(seconds for seconds in given if seconds is not None),
             partial(retry_progress, self.context.terminal),
             gave_up=gave_up,
             out_of_time=out_of_time or (TimedOutBeforeStart if self.context.outcome.retry_safe else TimedOut),

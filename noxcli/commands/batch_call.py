@@ -150,7 +150,7 @@ def _read_definition(noxus: Session, rows: RowReader, options: Options) -> Workf
 def check_questions(
     context: Context, checker: RowChecker, rows: RowReader, header: BatchHeader, seen: RowCounts
 ) -> None:
-    """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
+    """Warn of rows without a check. Raises UsageProblem for a check that could not fail, or not hold."""
     own = EXPECT in rows.names
     if rows.empty:
         skipped = f"{amount(rows.empty, 'empty row')}, skipped: the first is in line {rows.first_empty}"

@@ -44,8 +44,8 @@ def execute(ctx: typer.Context, options: Options) -> None:
             known = prepare.read_whole_workflow(noxus, found, options.version_id)
             content = definition_text(known.definition).encode()
         else:
-            asked = options.version_id
-            chosen = prepare.find_version(noxus, found, asked, checks=True) if asked is not None else None
+            wanted = options.version_id
+            chosen = prepare.find_version(noxus, found, wanted, checks=True) if wanted is not None else None
             version_id = chosen.id if chosen else None
             content = noxus.keep_trying(
                 lambda api: api.export_workflow(found.id, version_id, dependencies=not options.no_dependencies)

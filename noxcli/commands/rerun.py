@@ -71,10 +71,10 @@ def execute(ctx: typer.Context, options: Options) -> None:
             see_through(noxus, start.start_once(noxus, workflow, inputs, options), workflow, options)
 
 
-def _choose_version(noxus: "Session", asked: str | None, earlier: "Run") -> str | None:
+def _choose_version(noxus: "Session", wanted: str | None, earlier: "Run") -> str | None:
     """Return the saved version to run: that of --version-id, or else the earlier run's own, which is reported."""
-    if asked is not None:
-        return asked
+    if wanted is not None:
+        return wanted
     noxus.context.terminal.note(
         f"uses the current version: the record of run {earlier.id} names none"
         if earlier.version_id is None

@@ -129,7 +129,7 @@ def _print_gate(context: Context, options: Options, joined: "MergedBatch", query
 
 
 def _check_questions(context: Context, joined: "MergedBatch", checker: "RowChecker") -> None:
-    """Warn of rows of which nothing is asked. Raises UsageProblem for a question that could not fail, or not hold."""
+    """Warn of rows without a check. Raises UsageProblem for a check that could not fail, or not hold."""
     from noxcli.outputs.values import by_name
     from noxcli.render.text import in_prose
     from noxcli.rows.columns import EXPECT  # as in execute

@@ -210,8 +210,8 @@ class ManyRuns:
             outcome.run, outcome.confirmed = run, True
             one.failures.got_answer()
             return self._policy.over(run)
-        was_asked = not isinstance(error, NoSlotInTime)
-        if isinstance(error, Unavailable | NotAccessible) and not (was_asked and one.failures.is_lost(error)):
+        was_sent = not isinstance(error, NoSlotInTime)
+        if isinstance(error, Unavailable | NotAccessible) and not (was_sent and one.failures.is_lost(error)):
             one.trouble = error
             if not self._noxus.deadline.passed:
                 require_time(error, outcome.subject, self._noxus.deadline)

@@ -24,13 +24,13 @@ def usable(text: str, what: str) -> str:
     key = text.strip()
     if not key:
         raise Unauthorized(f"{what} is empty", "set NOXUS_API_KEY or give --api-key-file FILE")
-    slips = {
+    mistakes = {
         "has quotes around the key": key[0] in "'\"" and key[-1] == key[0],
         "begins with Bearer, which is not part of the key": key.lower().startswith("bearer "),
         "is the name of a variable, not its value": re.fullmatch(r"\$\{?\w+\}?", key),
     }
-    if slip := next((slip for slip, found in slips.items() if found), None):
-        raise Unauthorized(f"{what} {slip}", "give the key alone")
+    if mistake := next((mistake for mistake, found in mistakes.items() if found), None):
+        raise Unauthorized(f"{what} {mistake}", "give the key alone")
     if not key.isascii() or not key.isprintable():
         raise Unauthorized(f"{what} contains a line break or another invalid character", "check what was pasted")
     return key

@@ -146,8 +146,8 @@ class Interpreter(TreeInterpreter):
         return left if is_false(left) else self.visit(node["children"][1], value)
 
     def visit_not_expression(self, node: Tree, value: Any) -> Any:
-        asked = self._maybe(node["children"][0], value)
-        return not asked and not _are_numbers(asked)
+        negated = self._maybe(node["children"][0], value)
+        return not negated and not _are_numbers(negated)
 
     def visit_function_expression(self, node: Tree, value: Any) -> Any:
         read = self._maybe if node["value"] == "type" else self.visit

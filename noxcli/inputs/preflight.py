@@ -80,11 +80,11 @@ def _near(key: str, nodes: Sequence[InputNode]) -> str | None:
 
 
 def _missing(
-    nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], values: Mapping[str, Any], slips: Set[str | None]
+    nodes: Sequence[InputNode], given: Mapping[str, Sequence[str]], values: Mapping[str, Any], mistyped: Set[str | None]
 ) -> list[str]:
     """Return the problems of required inputs: missing, or an empty text, which the docs' own check rejects.
 
-    Those among `slips` were given under a mistyped key, which is a problem already.
+    Those among `mistyped` were given under a mistyped key, which is a problem already.
     """
     meant: set[str] = set().union(*given.values())
     ambiguous = {key for key in values if sum(node.label == key for node in nodes) > 1}
@@ -96,7 +96,7 @@ def _missing(
         if node.id in given:
             if node.kind in {None, "text"} and "" in (values[each] for each in given[node.id]):
                 problems.append(f"the required input {key!r} is missing: its text is empty")
-        elif not (guessed and node.label is None) and key not in slips:
+        elif not (guessed and node.label is None) and key not in mistyped:
             problems.append(f"the required input {key!r} is missing")
     return problems
 

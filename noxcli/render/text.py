@@ -22,7 +22,7 @@ _COMMAND = r"(##[A-Za-z]{0,20})\["
 _COMMAND_AT_START = r"^([^\w!-~]*:):"
 _WEIGHTY = r"[\w!-~]"
 _HALF_COMMAND = r"(?:##?|##[A-Za-z]{1,20}|:)$"
-# The characters of all pictures and tables, and what stands for each of them where ASCII alone is shown.
+# The characters of all pictures and tables, and what replaces each of them where only ASCII is shown.
 IN_ASCII = str.maketrans("✓✗■●·•‖…━╸╺─┌│└⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "+x#*.*=~===-/|\\-\\|/-\\|/-\\")
 
 

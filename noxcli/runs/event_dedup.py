@@ -25,7 +25,7 @@ class EventDeduplicator:
     A position (`redisId`) is opaque: compared for equality, never ordered; an empty one is none.
 
     A resumption asks from the last position but one, so that the last event has to come again: a server that has
-    forgotten a position goes on with the oldest event that it has, and says nothing.
+    forgotten a position continues with the oldest event that it has, and says nothing.
     """
 
     def __init__(self, positions: Sequence[str] = (), *, from_start: bool = False) -> None:

@@ -53,7 +53,7 @@ class _Search:
 
     The API has no field for it, so the sources are those that may have it: the events so far, a replay of the stream,
     the record's `progress_details`, the run's data. Each is read only if the sources before it left something open,
-    and for a short time; one that fails is skipped, since the verdict stands without it.
+    and for a short time; one that fails is skipped, since the verdict does not need it.
     """
 
     def __init__(self, source: "NoxusApi", progress: Progress, limit: Deadline) -> None:

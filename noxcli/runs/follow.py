@@ -86,7 +86,7 @@ class Follower:
         self.stream = RunStream(source, run.id, self.dedup)
         self._over = self.record.over
         self._stall = Deadline(clock, policy.stall_timeout)
-        self._contact = FailureTracker(clock, policy.retry_for)
+        self._failures = FailureTracker(clock, policy.retry_for)
         self._unasked = Deadline(clock, 0.0)  # until then, the server wants no reads
         # What to do next, once the wait before it is over.
         self._next: Callable[[], Burst] = self._listen if policy.stream else self._poll
@@ -168,16 +168,16 @@ class Follower:
         if not self._unasked.passed:
             return []
         try:
-            most = min(READ_LIMIT, self._contact.for_an_attempt)
+            most = min(READ_LIMIT, self._failures.for_an_attempt)
             updates = self.record.read(min(self._deadline.remaining(most), self._stall.remaining(most)))
         except (Unavailable, RequestRejected, NotAccessible) as error:
-            is_lost = self._contact.is_lost(error)
+            is_lost = self._failures.is_lost(error)
             self._check_limits()
             if is_lost:
                 raise lost_contact(error, self.record.run.id) from error
             self._unasked.restart(asked := require_time(error, self.record.run.id, self._deadline))
             return [Reconnecting(1, asked, error.message, lost=False)] if asked > MAX_DELAY else []
-        self._contact.got_answer()
+        self._failures.got_answer()
         if self.record.moved:
             self._stall.restart()
         return updates
@@ -226,7 +226,7 @@ class Follower:
         """Wait for events, and return the new ones."""
         updates = self.stream.receive(seconds)
         if updates:
-            self._contact.answered()
+            self._failures.answered()
         events = events_of_a_run(updates)
         if self.record.apply_events(events):
             self._stall.restart()

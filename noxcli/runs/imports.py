@@ -18,7 +18,7 @@ CREATED = {"clone": ("workflow", ("id", "workflow_id")), "version": ("version", 
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """One bundle to import. Which workflows it changes is not documented: those that are there and that it names."""
+    """One bundle to import. Which workflows it changes is not documented: those that exist and that it names."""
 
     bundle: str
     mode: str  # clone, version or replace

@@ -194,14 +194,14 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
     Safe to repeat, also for a run that has already ended. Raises the error of a rejection; temporary failures are
     retried as long as there is time, and the last one is raised if the server never took the request.
     """
-    asked, trouble, failures = False, None, FailureTracker(deadline.clock)
+    requested, trouble, failures = False, None, FailureTracker(deadline.clock)
     while True:
         try:
-            if not asked:
+            if not requested:
                 api.within(deadline.remaining(5.0)).stop_run(run.id)
-                asked = True
+                requested = True
         except RequestRejected:
-            asked = True  # an ended run may reject the request; the record decides
+            requested = True  # an ended run may reject the request; the record decides
         except (NotFound, Unavailable) as error:
             trouble = error  # a replica may not know the run yet
         try:
@@ -215,7 +215,7 @@ def stop_run(api: "NoxusApi", run: Run, deadline: Deadline) -> Run:
         if run.settled:
             return run
         if deadline.remaining() <= STOP_LOOKS_APART:
-            if not asked and trouble is not None:
+            if not requested and trouble is not None:
                 raise trouble
             return run
         deadline.clock.sleep(STOP_LOOKS_APART)

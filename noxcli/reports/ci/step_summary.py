@@ -69,8 +69,8 @@ def batch_page(ended: BatchReport, mask: Mask) -> str:
 
 def _broken(page: Page, row: Broken, most: int = MAX_PAGE) -> Iterator[Html]:
     """Yield a row that broke, with what was removed and added; of texts longer than `most` an excerpt."""
-    asked = [" ", _code(page, row.input)] if row.input else []
-    yield page.tag("p", page.tag("b", _code(page, row.name)), *asked, ": ", _code(page, row.what, REASON_WIDTH))
+    inputs = [" ", _code(page, row.input)] if row.input else []
+    yield page.tag("p", page.tag("b", _code(page, row.name)), *inputs, ": ", _code(page, row.what, REASON_WIDTH))
     for key, pieces in row.differences:
         shown, lengths = fitting(pieces, AROUND, most)
         yield page.tag("p", _code(page, key), lengths and f" ({lengths})")
