@@ -1,14 +1,15 @@
 """The ways to an API key: a variable, a file, or the first line that a command prints."""
 
+import os
 import re
+import select
 import shlex
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from noxcli.errors import NO_ROOM, Unauthorized, Unavailable
 from noxcli.files import reason_of
-from noxcli.timing import Clock, Deadline
-from noxcli.waiting import run_apart
 
 MIN_KEY_NAME = 16  # characters of a name that is not repeated: it may be the key itself
 COMMAND_LIMIT = 60.0  # seconds: the user may have to unlock the key
@@ -84,21 +85,22 @@ def _run(argv: list[str], what: str, directory: Path, in_time: InTime) -> bytes:
         raise Unauthorized(f"can't run {what}: {reason}", "check api_key_command") from None
 
     def read() -> bytes:
+        output, end = b"", time.monotonic() + COMMAND_LIMIT
         assert process.stdout is not None
-        with process.stdout as printed:  # closed here: elsewhere, closing would wait for the read
-            output = printed.read(MAX_OUTPUT + 1)
+        with process.stdout as printed:  # select, since a child of the command may hold it open for ever
+            while len(output) <= MAX_OUTPUT and select.select([printed], [], [], max(0.0, end - time.monotonic()))[0]:
+                if not (piece := os.read(printed.fileno(), MAX_OUTPUT)):
+                    process.wait(max(0.0, end - time.monotonic()))
+                    return output
+                output += piece
         if len(output) <= MAX_OUTPUT:
-            process.wait()
+            raise subprocess.TimeoutExpired(argv, COMMAND_LIMIT)
         return output
 
-    def read_in_time() -> bytes:
-        try:
-            return run_apart(read, Deadline(Clock(), COMMAND_LIMIT).remaining)
-        except Unavailable:
-            raise Unauthorized(f"{what} took longer than {COMMAND_LIMIT:g} s", "run it by hand") from None
-
     try:
-        output = in_time(read_in_time)
+        output = in_time(read)
+    except subprocess.TimeoutExpired:
+        raise Unauthorized(f"{what} took longer than {COMMAND_LIMIT:g} s", "run it by hand") from None
     finally:
         process.kill()
         process.wait()
