@@ -241,7 +241,7 @@ def inputs(theatre: Theatre) -> Iterator[View]:
     for tty in (True, False):
         _, out, _ = theatre.call("inputs", workflow, out_tty=tty)
         if tty:
-            yield View("inputs, on a terminal", out, "nop")
+            yield View("inputs, on a terminal", out, "no")
         else:
             yield View("inputs, piped", out, "ncop", form="\t")
         yield View("inputs, the line to paste", theatre.call("inputs", needs, out_tty=tty)[2], "")
