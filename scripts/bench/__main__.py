@@ -62,7 +62,8 @@ def main() -> None:
         about, began, found = machine(), time.monotonic(), []
         for one in KINDS[kind](wanted.quick):
             found.append(one)
-            print(f"{one.what:76}{one.figure:8.2f} {one.unit:5}{verdict(one)}".rstrip(), flush=True)
+            spread = f"{one.spread[0]:.2f} to {one.spread[1]:.2f}" if one.spread else ""
+            print(f"{one.what:76}{one.figure:8.2f} {one.unit:5}{spread:14}{verdict(one)}".rstrip(), flush=True)
         about["seconds"] = round(time.monotonic() - began)
         print(f"{kind} took {about['seconds']} s", flush=True)
         figures[kind] = {"machine": about, "goals": [{**one._asdict(), "met": one.met} for one in found]}

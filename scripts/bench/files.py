@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from measure import NOXCLI, Goal, Taken, measure, serving, take_turns
+from measure import NOXCLI, Goal, Taken, measure, middle, serving, take_turns
 from server import WORKFLOW, Plan
 
 SIZE, BLOCK = 2_000_000_000, bytes(range(250)) * 4_000
@@ -32,7 +32,7 @@ def goals(quick: bool) -> Iterator[Goal]:
                     path.unlink()
                 return taken
 
-            middle = take_turns(
+            taken = take_turns(
                 {
                     "nothing": lambda: measure(run, env),
                     "curl": lambda: download(["sh", "-c", CURL, str(received / "a.bin")]),
@@ -41,7 +41,8 @@ def goals(quick: bool) -> Iterator[Goal]:
                 1 if quick else 3,
             )
     # The time of a run without a download is not part of it.
-    speed = middle["curl"].seconds / (middle["noxcli"].seconds - middle["nothing"].seconds)
+    nothing, curl, ours = (middle(taken[name]) for name in ("nothing", "curl", "noxcli"))
+    speed = curl.seconds / (ours.seconds - nothing.seconds)
     what = f"a file of {size // 10**6:,} MB"
     yield Goal(f"{what}, speed compared with `curl -o F && sync F`", speed, 0.7, at_least=True)
-    yield Goal(f"{what}, memory", middle["noxcli"].mib, 50, "MiB")
+    yield Goal(f"{what}, memory", ours.mib, 50, "MiB")

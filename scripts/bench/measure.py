@@ -36,6 +36,7 @@ class Goal(NamedTuple):
     goal: float | None
     unit: str = ""  # empty for a ratio
     at_least: bool = False
+    spread: tuple[float, float] | None = None  # the quartiles of what the figure is the median of
 
     @property
     def met(self) -> bool:
@@ -59,14 +60,23 @@ def measure(argv: Sequence[str], env: Mapping[str, str]) -> Taken:
     return Taken(*taken)
 
 
-def take_turns(contenders: Mapping[str, Callable[[], Taken]], rounds: int) -> dict[str, Taken]:
-    """Return the median times of each, and its highest peak memory; a round before writes the bytecode."""
+def take_turns(contenders: Mapping[str, Callable[[], Taken]], rounds: int) -> dict[str, list[Taken]]:
+    """Return what each used in each round; a round before writes the bytecode."""
     turns = [{name: run() for name, run in contenders.items()} for _ in range(rounds + 1)][1:]
-    found = {}
-    for name in contenders:
-        seconds, cpu, memory = zip(*(turn[name] for turn in turns), strict=True)
-        found[name] = Taken(statistics.median(seconds), statistics.median(cpu), max(memory))
-    return found
+    return {name: [turn[name] for turn in turns] for name in contenders}
+
+
+def middle(taken: Sequence[Taken]) -> Taken:
+    """Return the median times, and the highest peak memory."""
+    seconds, cpu, memory = zip(*taken, strict=True)
+    return Taken(statistics.median(seconds), statistics.median(cpu), max(memory))
+
+
+def times(what: str, ours: Sequence[Taken], theirs: Sequence[Taken], goal: float | None) -> Goal:
+    """Return how many times the CPU of another contender was used: other processes change both of a round alike."""
+    ratios = sorted(our.cpu / their.cpu for our, their in zip(ours, theirs, strict=True))
+    low, median, high = statistics.quantiles(ratios, method="inclusive") if len(ratios) > 1 else ratios * 3
+    return Goal(what, median, goal, spread=(low, high))
 
 
 @contextmanager

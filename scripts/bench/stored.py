@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from batch import line, write_rows
-from measure import NOXCLI, Goal, measure, serving, take_turns
+from measure import NOXCLI, Goal, measure, middle, serving, take_turns, times
 from server import Plan
 
 ROWS, PARALLEL, CHANGED = 100_000, 64, 100  # one row in a hundred has another answer in the second directory
@@ -56,11 +56,12 @@ def goals(quick: bool) -> Iterator[Goal]:
                 "ours": partial(measure, ours, env),
                 "plain": partial(measure, [sys.executable, "-c", *plain], env),
             }
-            middle = take_turns(turns, 1 if quick else 3)
+            taken = take_turns(turns, 1 if quick else 3)
             what = f"{name} of {rows:,} rows"
-            yield Goal(f"{what}, CPU compared with a plain script", middle["ours"].cpu / middle["plain"].cpu, 5)
-            yield Goal(f"{what}, CPU", middle["ours"].cpu, None, "s")
-            yield Goal(f"{what}, memory", middle["ours"].mib, None, "MiB")
+            of_ours = middle(taken["ours"])
+            yield times(f"{what}, CPU compared with a plain script", taken["ours"], taken["plain"], 5)
+            yield Goal(f"{what}, CPU", of_ours.cpu, None, "s")
+            yield Goal(f"{what}, memory", of_ours.mib, None, "MiB")
 
 
 def change(directory: Path) -> None:

@@ -31,5 +31,6 @@ def goal_cells(goal: Mapping[str, Any]) -> Sequence[str]:
     bound = "at least" if goal["at_least"] else "at most"
     wanted = "" if goal["goal"] is None else f"{bound} {goal['goal']:g}{unit}"
     figure = f"{goal['figure']:.2f}" if goal["figure"] < 10 else f"{goal['figure']:.1f}"
+    spread = " ({:.2f} to {:.2f})".format(*goal["spread"]) if goal.get("spread") else ""
     verdict = "" if goal["goal"] is None else "met" if goal["met"] else "**missed**"
-    return escaped(goal["what"]), f"{figure}{unit}", wanted, verdict
+    return escaped(goal["what"]), f"{figure}{unit}{spread}", wanted, verdict
