@@ -21,6 +21,8 @@ NOT_ASCII = "[^\x00-\x7f]"
 LONE_SURROGATE = "[\ud800-\udfff]"  # half of a character, as a server cuts it
 MARK = os.urandom(16).hex()  # which occurs in no value: nothing that is written shows it
 
+COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 class Number(float):
     """A number whose digits a float can't hold: it counts as that float, and is written as it was read."""
@@ -30,8 +32,8 @@ class Number(float):
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON in UTF-8: lone surrogates, which it can't carry, stay escaped; NaN and infinities become null."""
-    separators = (",", ":") if indent is None else None
-    text = json.dumps(_marked(value), ensure_ascii=False, indent=indent, separators=separators)
+    written = _marked(value)
+    text = COMPACT.encode(written) if indent is None else json.dumps(written, ensure_ascii=False, indent=indent)
     if MARK in text:
         text = re.sub(f'"{MARK}([^"]*)"', r"\1", text)
     try:

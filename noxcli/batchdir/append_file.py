@@ -44,13 +44,13 @@ class AppendFile:
         """
         try:
             with self._lock:
-                begins, rest = os.fstat(self.file).st_size, memoryview(content)
+                rest = memoryview(content)
                 try:
                     while rest:
                         rest = rest[os.write(self.file, rest) :]
                 except OSError:
                     with suppress(OSError):
-                        os.ftruncate(self.file, begins)
+                        os.ftruncate(self.file, os.fstat(self.file).st_size - len(content) + len(rest))
                     raise
             if durable:
                 os.fsync(self.file)  # without the lock: the system makes one flush of those of several threads
