@@ -46,14 +46,14 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 def _marked(value: Any) -> Any:
     """Return the value with its odd numbers as texts that begin with the MARK."""
     match value:
-        case Number():
-            return f"{MARK}{value.text}"
-        case float() if not math.isfinite(value):
-            return None
         case dict():
             return {key: inner if type(inner) in PLAIN else _marked(inner) for key, inner in value.items()}
         case list() | tuple():
             return [inner if type(inner) in PLAIN else _marked(inner) for inner in value]
+        case Number():
+            return f"{MARK}{value.text}"
+        case float() if not math.isfinite(value):
+            return None
         case _:
             return value
 

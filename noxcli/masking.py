@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import inf
 from typing import Any
 
 HIDDEN, HIDDEN_KEY = "***", "[key]"
@@ -31,6 +32,7 @@ class Mask:
 
     def __init__(self, secrets: Iterable[str] = (), *, key: str = "") -> None:
         self._shown: dict[str, str] = {}  # the replacement of each spelling of a secret
+        self._shortest = inf  # characters of a spelling
         self.learn(secrets)
         self.learn([key], HIDDEN_KEY)
 
@@ -39,9 +41,10 @@ class Mask:
         for secret in secrets:
             for part in filter(can_hide, (secret, *secret.splitlines())):
                 self._shown |= dict.fromkeys(_spellings(part), shown)
+                self._shortest = min(map(len, self._shown))
 
     def __call__(self, text: str) -> str:
-        return _without(text, self._whole)
+        return text if len(text) < self._shortest and text.isascii() else _without(text, self._whole)
 
     def torn(self, text: str) -> str:
         """Return a part of a longer text, with partial secrets at its edges hidden as well."""
