@@ -92,7 +92,11 @@ def run_checks(noxus: "Session", run: str | None) -> Iterator[tuple[str, Probe]]
     """Yield the checks of all that is between here and the server, by their names; a failed one is the last."""
     from noxcli.urls import to_url  # the help does not load it
 
-    name = "settings"
+    name, configured = "settings", noxus.context.configured
+    profile, project = configured.profile, configured.project
+    used = [f"profile {profile.value!r} ({profile.source})"] if profile else []
+    if used := [*used, *([f"project file {project}"] if project else [])]:
+        yield name, Probe("ok", ", ".join(used))
     try:
         with noxus.connect() as api:
             name, url = "host", to_url(noxus.context.base_url)

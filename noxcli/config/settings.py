@@ -55,13 +55,14 @@ class Settings:
 class Configured:
     """What was read. Each of the layers overrides the next: variables, the project's file, the profile.
 
-    `profile` is the selected one of `profiles`, and `directory` has the user's file.
+    `profile` is the selected one of `profiles`, `directory` has the user's file, and `project` is the project's.
     """
 
     layers: tuple[Layer, ...]
     profile: Setting | None
     profiles: Collection[str]
     directory: Path
+    project: Path | None = None
 
     @property
     def aliases(self) -> Mapping[str, str]:
@@ -104,7 +105,7 @@ def read_configured(environ: Mapping[str, str], profile: str | None = None) -> C
         Layer() if project is None else read_project_file(project, file.path),
         Layer() if chosen is None else parse_profile(profiles.table(chosen.value)),
     )
-    return Configured(layers, chosen, profiles.values, file.path.parent)
+    return Configured(layers, chosen, profiles.values, file.path.parent, project)
 
 
 def _variables(environ: Mapping[str, str]) -> Layer:

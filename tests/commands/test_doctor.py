@@ -80,6 +80,14 @@ def test_a_finding_has_its_code_and_ends_what_depends_on_it(
     assert b"S3CRET" not in result.out
 
 
+def test_the_profile_and_the_projects_file_are_named(noxcli: Noxcli, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("default_profile = 'work'\n[profile.work.defaults]\ntimeout = '10m'\n")
+    Path(".noxcli.toml").write_text("[aliases]\nreport = 'demo'\n")
+    told = checks(noxcli("doctor", "--json", environ={"NOXCLI_CONFIG": str(tmp_path / "c.toml")}))["settings"]
+    assert (told["verdict"], told["hint"]) == ("ok", None)
+    assert re.fullmatch(r"profile 'work' \(.*c\.toml.*\), project file /.*/\.noxcli\.toml", told["message"])
+
+
 def test_a_profiles_key_is_not_tried_elsewhere(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("default_profile = 'p'\n[profile.p]\napi_key_command = ['touch', 'ran']\n")
     result = Noxcli({"NOXCLI_CONFIG": "c.toml"})("doctor", "--json", "--base-url", sandbox.url)
