@@ -1,17 +1,43 @@
 """A command loads what it needs: loading is most of what a small command costs."""
 
+import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from noxcli.sandbox.scenario import Scenario, input_node
 from noxcli.sandbox.server import Sandbox
-from tests.loaded import QUICK, WATCHED, loaded_by_command
-from tests.process import environment
+from tests.process import NOXCLI, environment
 
+QUICK = Scenario("quick", nodes=[input_node("Q")], output={"A": "x"})
+# Each runs next to a file with one row of inputs.
+COMMANDS = {
+    "--version": ["--version"],
+    "__complete": ["__complete", "run", "wait", ""],
+    "--help": ["--help"],
+    "run --help": ["run", "--help"],
+    "wait --nope": ["wait", "--nope"],
+    "completion": ["completion", "bash"],
+    "doctor": ["doctor"],
+    "run --json": ["run", "quick", "Q=hi", "--json"],
+    "batch": ["batch", "quick", "rows.jsonl", "--quiet"],
+}
+# For other packages and slow parts of Python itself, the name is enough.
+WATCHED = frozenset(
+    (
+        *("certifi", "charset_normalizer.api", "click", "idna", "jmespath", "pathvalidate", "platformdirs", "pydantic"),
+        *("requests", "rich", "sseclient", "starlette", "typer", "urllib3", "uvicorn"),
+        *("asyncio", "email", "hashlib", "http", "importlib.metadata", "logging", "multiprocessing", "ssl", "xml"),
+    )
+)
+# The loading of a module, as reported by -X importtime.
+LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.MULTILINE)
 HEAVY = WATCHED - {"typer", "platformdirs"}
-LIGHT = ["--version", "__complete", "--help", "run --help", "batch --help", "wait --nope", "completion"]
+LIGHT = ["--version", "__complete", "--help", "run --help", "wait --nope", "completion"]
 UNWANTED = {"rich", "starlette", "jmespath", "pydantic"}
 # The number of noxcli's own modules that a command may load.
 MOST = {
@@ -38,6 +64,23 @@ from noxcli.__main__ import main
 main()
 """
 LIBRARIES = "import sys, dataclasses, typer, requests, sseclient; print(*sys.modules)"
+
+
+def loaded(argv: list[str], env: Mapping[str, str], directory: Path) -> set[str]:
+    """Return the modules that a command line loads: noxcli's, and the watched ones."""
+    command = [NOXCLI[0], "-X", "importtime", *NOXCLI[1:], *argv]
+    done = subprocess.run(command, env=dict(env), cwd=directory, capture_output=True, text=True, check=False)
+    names = set(LINE.findall(done.stderr))
+    return {name for name in names if name in WATCHED or name.partition(".")[0] == "noxcli"}
+
+
+def loaded_by_command() -> dict[str, set[str]]:
+    """Return the modules that each of COMMANDS loads."""
+    with Sandbox([QUICK]) as sandbox, tempfile.TemporaryDirectory() as place:
+        directory = Path(place)
+        (directory / "rows.jsonl").write_text('{"Q": "hi"}\n')
+        env = {**environment(sandbox.url, sandbox.key), "HOME": place, "PYTHONPATH": str(Path(__file__).parents[1])}
+        return {name: loaded(argv, env, directory) for name, argv in COMMANDS.items()}
 
 
 @pytest.mark.long(8)

@@ -108,15 +108,18 @@ def test_a_default_duration_is_shown_as_typed(pages: dict[str, str]) -> None:
 # Examples.
 
 
+@pytest.mark.parametrize("twice", [False, pytest.param(True, marks=pytest.mark.wide)], ids=["once", "twice"])
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.long(4)
-def test_the_examples_can_be_pasted_twice(verb: str, pages: dict[str, str], lively: Sandbox, tmp_path: Path) -> None:
+def test_the_examples_can_be_pasted_twice(
+    verb: str, pages: dict[str, str], lively: Sandbox, tmp_path: Path, *, twice: bool
+) -> None:
     lines = sections(pages[verb])["Examples"]
     assert any(line.startswith("noxcli") for line in lines)
     env = {**environment(lively.url), "PATH": f"{forks.directory()}:/usr/local/bin:/usr/bin:/bin"}
     for number in range(len(lines)):
         assert lines[number].startswith(("noxcli", "#")), "a line for each command"
-    again = [line for line in lines if not line.startswith("noxcli sandbox")]  # nothing of that one remains
+    again = [line for line in lines if twice and not line.startswith("noxcli sandbox")]  # of which nothing remains
     script = ["bash", "-euo", "pipefail", "-c", "\n".join([*lines, *again])]
     done = captured(script, {**env, "HOME": str(tmp_path)}, cwd=tmp_path, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-500:]
