@@ -97,11 +97,13 @@ def test_a_hint_about_an_option_works_as_printed(noxcli: Noxcli, sandbox: Sandbo
     ],
 )
 def test_a_guess_works_in_place_of_what_was_typed(noxcli: Noxcli, line: str, typed: str) -> None:
-    line = line.replace("RUN", noxcli.ended("qa", "Question=x"))
+    if "RUN" in line or "@" in line:
+        line = line.replace("RUN", noxcli.ended("qa", "Question=x"))
     write_rows({"Question": "x"})
     Path("t.csv").write_text("ID,Question,City,notes\na,x,Rome,y\n")
     Path("u.csv").write_text("Frage\nx\n")
-    assert noxcli("batch", "qa", "rows.jsonl").code == 0
+    if line.startswith("results"):
+        assert noxcli("batch", "qa", "rows.jsonl").code == 0
     told = noxcli(*shlex.split(line))
     guess = re.search(r"did you mean(?:: noxcli help)? '?([^'?\n]+)", told.err)
     assert (told.code in {2, 5, 9}, bool(guess)) == (True, bool(typed)), told.err

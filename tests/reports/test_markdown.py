@@ -143,26 +143,23 @@ CALLS = {
     "results": (("results", "rows.jsonl.batch"), ("--report", "--junit", "--markdown")),
     "compare": (("compare", "rows.jsonl.batch", "again"), ("--report", "--junit", "--markdown")),
 }
-MISTAKES = {
-    "a misspelt option": (["--bogus"], CALLS),
-    "an odd value": (["--color", "blue"], CALLS),
-    "no such profile": (["--profile", "prod"], CALLS.keys() - {"results"}),
-}
+MISTAKES = (["--bogus"], ["--color", "blue"], ["--profile", "prod"])
 
 
-@pytest.mark.parametrize(
-    ("call", "mistake"), [(call, name) for name, (_, of) in MISTAKES.items() for call in sorted(of)]
-)
-def test_no_verdict_stays_after_a_mistake_on_the_command_line(noxcli: Noxcli, call: str, mistake: str) -> None:
+@pytest.mark.parametrize("call", CALLS)
+def test_no_verdict_stays_after_a_mistake_on_the_command_line(noxcli: Noxcli, call: str) -> None:
     argv, options = CALLS[call]
     write_rows({"Question": "x"})
     for directory in ("rows.jsonl.batch", "again"):
         assert noxcli("batch", "qa", "rows.jsonl", "--output-dir", directory).code == 0
     for option in options:
         assert noxcli(*argv, option, "verdict").code == 0, option
-        assert noxcli(*argv, option, "verdict", *MISTAKES[mistake][0]).code == 2, option
-        text = re.sub(r"(?s)<style>.*?</style>|<script>.*?</script>|<footer>.*", "", Path("verdict").read_text())
-        assert re.search(r"bogus|blue|prod|EXIT_CODE=2", text), (option, text)
+        verdict = Path("verdict").read_bytes()
+        for mistake in MISTAKES[: 2 if call == "results" else 3]:  # results asks no server
+            Path("verdict").write_bytes(verdict)
+            assert noxcli(*argv, option, "verdict", *mistake).code == 2, option
+            text = re.sub(r"(?s)<style>.*?</style>|<script>.*?</script>|<footer>.*", "", Path("verdict").read_text())
+            assert re.search(r"bogus|blue|prod|EXIT_CODE=2", text), (option, text)
         Path("verdict").unlink()
 
 

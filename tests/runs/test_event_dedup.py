@@ -59,22 +59,6 @@ def test_the_last_event_has_to_come_again(connections: list[tuple[int, int]], le
     assert (dedup.label, dedup.cursor, dedup.accepted) == (label, f"{last - 1}-0", last)
 
 
-def test_a_connection_asks_from_the_last_position_but_one() -> None:
-    dedup = EventDeduplicator()
-    asked = [dedup.opened()]
-    for number in range(3):
-        dedup.accept(events(number + 1))
-        asked.append(dedup.opened())
-    assert asked == [None, None, "0-0", "1-0"]
-
-
-def test_a_gap_comes_before_the_event_that_shows_it() -> None:
-    dedup = EventDeduplicator()
-    got = shown(dedup, [events(3), events(2, 7)])
-    assert [type(one) for one in got] == [*[RunEvent] * 3, Gap, *[RunEvent] * 2]
-    assert (dedup.came, dedup.fresh) == (2, 2)
-
-
 def test_positions_are_never_ordered() -> None:
     dedup = EventDeduplicator(from_start=True)
     odd = [RunEvent("content", {"n": n}, position) for n, position in enumerate(["zebra", "9-9", "10-0", "A"])]
@@ -191,12 +175,6 @@ def test_what_came_without_a_position_is_not_resumed(came: str, resumes: bool) -
     dedup = EventDeduplicator()
     dedup.accept(log(came))
     assert dedup.can_resume == resumes
-
-
-def test_a_rejected_position_ends_resuming() -> None:
-    dedup = EventDeduplicator(["2-0"])
-    dedup.rejected()
-    assert not dedup.can_resume
 
 
 def test_events_of_other_kinds_are_passed_on_and_leave_no_mark() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from noxcli.errors import (
-    CursorRefused,
     LostContact,
     NotFound,
     NoxError,
@@ -53,7 +52,6 @@ NO_HINTS = [
     *(RunEvent("state", data, "0-0") for data in ODD),
 ]
 HALF: dict[str, Any] = {"progress": 40, "progress_details": {"running_nodes": ["A"]}}
-REFUSED: Connection = [(0, CursorRefused("expired"))]
 
 
 @dataclass
@@ -647,16 +645,6 @@ def test_a_record_that_lags_for_long_is_read_less_and_less_often() -> None:
     assert max(later - earlier for earlier, later in pairwise(server.reads)) == pytest.approx(30)
 
 
-@pytest.mark.parametrize("hint", [state(1, "completed"), state(1, "stopped"), state(1, "failed")])
-def test_a_state_that_names_an_end_is_looked_into(hint: RunEvent) -> None:
-    server = FakeServer([[(1, [piece(0), hint])]], [now(str(hint.data["status"]))])
-    result = followed(server)
-    assert result.run.status == hint.data["status"]
-    # If events are not the product, there is nothing more to wait for.
-    assert (server.reads, len(server.openings)) == ([1], 1)
-    assert server.clock.time <= 1 + SHORT_GRACE
-
-
 @pytest.mark.parametrize(("first", "later"), [(pieces(1), CLOSED), (pieces(1), BROKEN), ([], CLOSED)])
 def test_an_end_that_is_never_announced_is_a_gap(first: Any, later: Any) -> None:
     server = FakeServer([[(1, first), (1, CLOSED)], [(0, later)]], [COMPLETED])
@@ -666,13 +654,6 @@ def test_an_end_that_is_never_announced_is_a_gap(first: Any, later: Any) -> None
         "the run is completed, but its event stream never reported that; events may be missing"
     ]
     assert result.label is Continuity.BROKEN
-    assert len(server.openings) == 1 + 1 + 3
-
-
-def test_a_stop_whose_stream_breaks_is_a_gap() -> None:
-    server = FakeServer([[(1, [piece(0)]), (1, BROKEN)], [(0, BROKEN)]], [now("stopped")])
-    result = followed(server, EVERY_EVENT)
-    assert len(result.of(Gap)) == 1
     assert len(server.openings) == 1 + 1 + 3
 
 
@@ -740,26 +721,6 @@ def test_a_paused_run_goes_on_over_its_stream() -> None:
     assert result.run is COMPLETED
     assert result.events == [state(0, "awaiting_human_feedback"), state(1, "running"), piece(2), end(3)]
     assert len(result.of(Paused)) == 1
-
-
-# A position that the server does not know.
-
-
-@pytest.mark.parametrize("reads", [0, 3])
-def test_a_rejected_position_is_one_gap_and_nothing_is_resumed(reads: int) -> None:
-    server = FakeServer([[(0, pieces(3)), (0, BROKEN)], REFUSED], [*[RUN] * reads, COMPLETED])
-    result = followed(server, EVERY_EVENT, just_started=True)
-    assert (result.run, result.events) == (COMPLETED, pieces(3))
-    assert [cursor for _, cursor in server.openings] == [None, "1-0"]
-    assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
-
-
-@pytest.mark.parametrize("run", [RUN, COMPLETED])
-def test_a_rejected_position_from_outside_is_one_gap(run: Run) -> None:
-    server = FakeServer([REFUSED], ends_at(35))
-    result = followed(server, EVERY_EVENT, run=run, positions=["2-0"])
-    assert (result.events, len(server.openings)) == ([], 1)
-    assert (len(result.of(Gap)), result.label) == (1, Continuity.BROKEN)
 
 
 @pytest.mark.parametrize("policy", [Policy(), EVERY_EVENT])
