@@ -43,8 +43,7 @@ def execute(ctx: typer.Context, options: Options) -> None:
     """Try the import, and do it if the options say so. Raises the NoxError that the command ends with."""
     from noxcli.cli.ending import to_paste  # the help loads none of these
     from noxcli.cli.session import begin
-    from noxcli.runs.imports import ImportAttempt, ImportRequest
-    from noxcli.runs.start import send_once
+    from noxcli.runs.start import ImportAttempt, ImportRequest, send_once
 
     noxus = begin(ctx, options)
     context, retries = noxus.context, noxus.retries()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from noxcli.runs.imports import ImportRequest
+from noxcli.runs.start import ImportRequest
 from noxcli.sandbox.faults import Answer, Drop, Fault, Hold, LostAnswer
 from noxcli.sandbox.scenario import Scenario, fixed_input, input_node, output_node
 from noxcli.sandbox.server import Sandbox

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from noxcli.config import credentials as keys
+from noxcli.config import settings as keys
 from noxcli.sandbox.builtin import BUILT_IN
 from noxcli.sandbox.server import Sandbox
 from tests.conftest import Noxcli, Result
