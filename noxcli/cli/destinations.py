@@ -17,7 +17,7 @@ FORMATS = frozenset({"json", "yaml", "jsonl", "csv", "table", "text", "wide"})  
 
 
 def present(context: Context, options: Printed) -> None:
-    """Decide how to show things, before an error must be shown that way.
+    """Decide how results and errors are shown, before there is an error to show.
 
     Raises UsageProblem if the options contradict each other.
     """
@@ -44,7 +44,7 @@ def present(context: Context, options: Printed) -> None:
 
 
 def plan_reports(context: Context, options: Printed, directory: Path | None = None) -> None:
-    """Decide what to write for other programs, each before an error must be in it; outputs are saved in `directory`.
+    """Decide which reports to write, before there is an error to report; outputs are saved in `directory`.
 
     Raises ConfigProblem for an unknown NOXCLI_CI, UsageProblem as `require_apart` and for an invalid assertion.
     """
@@ -91,7 +91,7 @@ def require_apart(options: Printed, directory: Path | None) -> None:
 
 
 def _is_of_batch(directory: Path, options: Printed) -> bool:
-    """True for the directory of a batch, and for one that this call may make it."""
+    """True for the directory of a batch, and for one that this call may create."""
     made = getattr(options, "output_dir", None)
     own = made is not None and expanded(made).resolve() == directory
     return own or not directory.is_dir() or (directory / JOURNAL_NAME).exists()

@@ -82,7 +82,7 @@ def print_hint(context: Context, hint: str) -> None:
 
 
 def explain_unexpected(context: Context, error: BaseException) -> NoxError:
-    """Return the error for an unexpected one: a bug, or a machine without room for another file or process.
+    """Return the error for an unexpected one: a bug, or a system without resources for another file or process.
 
     With --verbose, print its traceback now.
     """
@@ -102,7 +102,7 @@ def explain_unexpected(context: Context, error: BaseException) -> NoxError:
 
 
 def own_error(context: Context, error: NoxError | Interrupted) -> NoxError:
-    """Return a signal as a NoxError, and what ends the output with how to continue."""
+    """Return a signal as a NoxError, and what ended the output with how to continue."""
     if isinstance(error, Interrupted):
         return Interruption(f"interrupted by {error}", resume_hint(context), number=error.number)
     gave_up = isinstance(error, TimedOut) and error is context.terminal.unread
@@ -216,7 +216,7 @@ def _write_reports(context: Context, code: ExitCode) -> ExitCode:
 
 
 def _write_one(context: Context, write: Callable[[], None]) -> NoxError | None:
-    """Write a report; say and return an error: even a bug must not prevent other reports or the result."""
+    """Write a report; print and return an error: even a bug must not prevent other reports or the result."""
     try:
         write()
     except Exception as error:

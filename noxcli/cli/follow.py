@@ -19,7 +19,7 @@ NAMES_WITHIN = 5.0
 
 
 def policy_of(context: Context, options: LimitOptions) -> Policy:
-    """Return how to follow, from the options and, if the verb lacks them or they are not set, the surroundings."""
+    """Return how to follow: by the options, or by the context where the verb lacks them or they are not set."""
     policy = Policy(
         every_event=context.printing.format.is_live,
         leave_when_paused=not context.terminal.interactive,

@@ -124,7 +124,7 @@ class Session:
     ) -> RetryPolicy:
         """Return how long to keep retrying while the user waits for a first answer, by default as the options say.
 
-        Before anything is started, and about no run, the command's limit is temporary trouble.
+        As long as nothing was started and no run is read, reaching the command's limit is a temporary failure.
         """
         given = (retry_for, self.common.retry_for, RETRY_AT_FIRST)
         return RetryPolicy(

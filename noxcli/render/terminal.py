@@ -116,7 +116,7 @@ class Terminal:
         self.claim = Claim(self.err)
 
     def redirect(self, file: BinaryIO) -> None:
-        """Let stdout's bytes go to the file from now on."""
+        """Redirect stdout to the file."""
         self.out, self.stdout_is_tty, self._screen = file, False, None
 
     @classmethod
@@ -259,9 +259,9 @@ class Terminal:
         return CLEAR_BELOW if self._moves_cursor() and self.claim.is_elsewhere() else ""
 
     def let_go(self) -> None:
-        """Start a new line for the shell's prompt, and keep the interpreter from exiting with its own code.
+        """Start a new line for the shell's prompt, and keep the interpreter from exiting with a code of its own.
 
-        It would do that after a failed write to a stream.
+        After a failed write to a stream, it would.
         """
         self.draw("")
         for stream in (sys.stdout, sys.stderr):

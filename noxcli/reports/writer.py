@@ -48,9 +48,9 @@ class Reports:
     batch: "BatchReport | None" = None  # reported to the CI system instead of the runs
 
     def clear(self, *, comment: bool = False) -> None:
-        """Write neither page nor test cases at the end: the command does it, or there is nothing to report.
+        """Write neither page nor test cases at the end: the command writes them, or there is nothing to report.
 
-        Nor the `comment`, which else gets the exit code.
+        With `comment`, write no comment either, which otherwise gets the exit code.
         """
         self.page = self.junit = None
         self.markdown = None if comment else self.markdown
